@@ -1,0 +1,160 @@
+"""Settings: the only place that reads the environment."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
+
+
+class SettingsError(Exception):
+    """Settings that cannot be served with; the message says what to set."""
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. Each field is the variable `IDP_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="IDP_", frozen=True, extra="ignore")
+
+    public_url: str = Field(
+        "http://127.0.0.1:8000", description="Address of issuer 1: scheme and host, no path."
+    )
+    data_dir: Path = Field(Path("var"), description="Folder of the embedded database and outbox.")
+    database_url: str = Field(
+        "", description="`sqlite:///…` or `postgresql+psycopg://…`; empty: SQLite in the data folder."
+    )
+    redis_url: str = Field(
+        "", description="Redis or Valkey for shared counters; empty: counters live in the process."
+    )
+    keys_dir: Path = Field(
+        Path("keys"), description="Folder whose PEM files `idp setup` imports as signing keys."
+    )
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="Root of all derived keys, 32 characters or more; `new,old` while rotating.",
+    )
+    environment: Literal["production", "development"] = Field(
+        "production", description="`development` allows plain http and a generated secret key."
+    )
+    admin_username: str = Field("admin", description="User name of the first administrator.")
+    admin_password: SecretStr = Field(
+        SecretStr(""), description="First administrator's password; empty: random, printed once."
+    )
+    demo: bool = Field(default=False, description="Seed a demo user and three demo clients.")
+    smtp_url: str = Field(
+        "", description="`smtp://user:password@host:587` or `smtps://…`; empty: no mail is sent."
+    )
+    mail_from: str = Field("", description="Sender of mails; empty: `no-reply@` the public host.")
+    sms_url: str = Field("", description="HTTP gateway that short messages are posted to.")
+    phone_region: str = Field("CN", description="Region of mobile numbers in national form.")
+    fetch_allow: str = Field(
+        "", description="Inner hosts or networks that may be fetched from, separated by commas."
+    )
+    trusted_proxies: str = Field(
+        "", description="Addresses or networks whose X-Forwarded-* headers are believed."
+    )
+    metrics_listen: str = Field(
+        "", description="HOST:PORT of the Prometheus listener; empty: no listener."
+    )
+    signing_alg: SigningAlgorithm = Field(
+        "RS256", description="Algorithm of tokens whose client or API names none."
+    )
+    key_rotation_days: int = Field(
+        90, ge=1, description="Age in days at which the active signing key is replaced."
+    )
+    session_hours: int = Field(10, ge=1, description="Life of a sign-in without `remember me`.")
+    remember_days: int = Field(30, ge=1, description="Life of a sign-in with `remember me`.")
+    audit_days: int = Field(400, ge=1, description="Days that audit events are kept.")
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin_only(cls, value: str) -> str:
+        parts = urlsplit(value.rstrip("/"))
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
+            message = "must be http(s)://host[:port]"
+            raise ValueError(message)
+        if parts.path or parts.query or parts.fragment:
+            message = "must have no path, query or fragment"
+            raise ValueError(message)
+        return value.rstrip("/").lower()
+
+    @model_validator(mode="after")
+    def _safe_in_production(self) -> Settings:
+        if self.environment == "production" and not self.secure and not self._on_loopback:
+            message = "IDP_PUBLIC_URL must be https:// in production (http only for loopback)"
+            raise ValueError(message)
+        return self
+
+    @cached_property
+    def secure(self) -> bool:
+        """Whether browsers reach the service by https."""
+        return self.public_url.startswith("https://")
+
+    @cached_property
+    def public_host(self) -> str:
+        """Host and port of issuer 1, as browsers write them in the Host header."""
+        return urlsplit(self.public_url).netloc
+
+    @cached_property
+    def scheme(self) -> str:
+        """Scheme that every issuer is reached by."""
+        return urlsplit(self.public_url).scheme
+
+    @cached_property
+    def _on_loopback(self) -> bool:
+        name = urlsplit(self.public_url).hostname or ""
+        if name == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(name).is_loopback
+        except ValueError:
+            return False
+
+    @cached_property
+    def database(self) -> str:
+        """Database address in SQLAlchemy's form."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'idp.sqlite3'}"
+
+    @cached_property
+    def outbox_dir(self) -> Path:
+        """Folder that messages are written to when there is no way to send them."""
+        return self.data_dir / "outbox"
+
+    @cached_property
+    def secret_keys(self) -> tuple[str, ...]:
+        """Root secrets, the current one first.
+
+        Outside production a missing one is made and kept in the data folder.
+        """
+        given = tuple(
+            key.strip() for key in self.secret_key.get_secret_value().split(",") if key.strip()
+        )
+        if any(len(key) < 32 for key in given):  # noqa: PLR2004 - the number is in the sentence
+            message = "IDP_SECRET_KEY must have 32 characters or more"
+            raise SettingsError(message)
+        if given:
+            return given
+        if self.environment == "production":
+            message = "set IDP_SECRET_KEY to 32 random characters or more"
+            raise SettingsError(message)
+        return (_local_secret(self.data_dir / "secret_key"),)
+
+
+def _local_secret(path: Path) -> str:
+    """Read the development secret, making it on first use."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="ascii") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    return path.read_text(encoding="ascii").strip()

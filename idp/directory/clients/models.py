@@ -1,0 +1,211 @@
+"""Clients: applications that ask for tokens. Columns are named as in RFC 7591 where it has a word."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Integer, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from idp.platform import clock
+from idp.platform.db import Base, BigInt, Id, Name, reference
+
+
+class Client(Base):
+    """An OAuth 2.0 client; without a tenant it serves every tenant."""
+
+    __tablename__ = "client"
+    __table_args__ = (
+        CheckConstraint("trim(client_id, '0123456789') <> ''", name="client_id_not_numeric"),
+    )
+    configuration = True
+
+    id: Mapped[Id]
+    tenant_id: Mapped[int | None] = reference("tenant.id")
+    client_id: Mapped[str] = mapped_column(String(200), unique=True)
+    enabled: Mapped[bool] = mapped_column(default=True)
+    client_name: Mapped[str | None] = mapped_column(String(200))
+    description: Mapped[str | None] = mapped_column(String(1000))
+    client_uri: Mapped[str | None] = mapped_column(String(2000))
+    logo_uri: Mapped[str | None] = mapped_column(String(2000))
+    policy_uri: Mapped[str | None] = mapped_column(String(2000))
+    tos_uri: Mapped[str | None] = mapped_column(String(2000))
+    application_type: Mapped[str] = mapped_column(String(20), default="web")
+
+    require_client_secret: Mapped[bool] = mapped_column(default=True)
+    """False: a public client."""
+    token_endpoint_auth_method: Mapped[str | None] = mapped_column(String(50))
+    """Unset: client_secret_basic or client_secret_post; set: exactly that."""
+    jwks: Mapped[dict[str, Any] | None]
+    jwks_uri: Mapped[str | None] = mapped_column(String(2000))
+    strict_assertion_audience: Mapped[bool] = mapped_column(default=False)
+
+    require_pkce: Mapped[bool] = mapped_column(default=True)
+    require_consent: Mapped[bool] = mapped_column(default=True)
+    allow_remember_consent: Mapped[bool] = mapped_column(default=True)
+    consent_lifetime: Mapped[int | None] = mapped_column(Integer)
+    """Seconds; empty: for ever."""
+    allow_offline_access: Mapped[bool] = mapped_column(default=False)
+    default_max_age: Mapped[int | None] = mapped_column(Integer)
+
+    authorization_code_lifetime: Mapped[int] = mapped_column(Integer, default=300)
+    identity_token_lifetime: Mapped[int] = mapped_column(Integer, default=300)
+    access_token_lifetime: Mapped[int] = mapped_column(Integer, default=3600)
+    absolute_refresh_token_lifetime: Mapped[int] = mapped_column(Integer, default=2_592_000)
+    sliding_refresh_token_lifetime: Mapped[int] = mapped_column(Integer, default=1_296_000)
+    refresh_token_usage: Mapped[int] = mapped_column(Integer, default=1)
+    """0: reusable, 1: one-time."""
+    refresh_token_expiration: Mapped[int] = mapped_column(Integer, default=1)
+    """0: sliding, 1: absolute."""
+    access_token_type: Mapped[int] = mapped_column(Integer, default=0)
+    """0: JWT, 1: reference token."""
+
+    access_token_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
+    id_token_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
+    userinfo_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
+    introspection_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
+    always_include_user_claims_in_id_token: Mapped[bool] = mapped_column(default=False)
+    always_send_client_claims: Mapped[bool] = mapped_column(default=False)
+    client_claims_prefix: Mapped[str] = mapped_column(String(200), default="client_")
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
+
+    secrets: Mapped[list[ClientSecret]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by="ClientSecret.id"
+    )
+    grant_types: Mapped[list[ClientGrantType]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by="ClientGrantType.id"
+    )
+    scopes: Mapped[list[ClientScope]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by="ClientScope.id"
+    )
+    redirect_uris: Mapped[list[ClientRedirectUri]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by="ClientRedirectUri.id"
+    )
+    post_logout_redirect_uris: Mapped[list[ClientPostLogoutRedirectUri]] = relationship(
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        order_by="ClientPostLogoutRedirectUri.id",
+    )
+    cors_origins: Mapped[list[ClientCorsOrigin]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by="ClientCorsOrigin.id"
+    )
+    claims: Mapped[list[ClientClaim]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by="ClientClaim.id"
+    )
+    properties: Mapped[list[ClientProperty]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by="ClientProperty.id"
+    )
+
+
+class ClientSecret(Base):
+    """A shared secret (purpose `client secret`); a client may have several at a time."""
+
+    __tablename__ = "client_secret"
+    configuration = True
+
+    id: Mapped[Id]
+    client_id: Mapped[int] = reference("client.id")
+    description: Mapped[str | None] = mapped_column(String(2000))
+    value_hash: Mapped[str] = mapped_column(String(100))
+    expires_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+class ClientGrantType(Base):
+    """A grant type that the client may use."""
+
+    __tablename__ = "client_grant_type"
+    __table_args__ = (UniqueConstraint("client_id", "grant_type"),)
+    configuration = True
+
+    id: Mapped[Id]
+    client_id: Mapped[int] = reference("client.id")
+    grant_type: Mapped[str] = mapped_column(String(250))
+
+
+class ClientScope(Base):
+    """A scope that the client may ask for."""
+
+    __tablename__ = "client_scope"
+    __table_args__ = (UniqueConstraint("client_id", "scope"),)
+    configuration = True
+
+    id: Mapped[Id]
+    client_id: Mapped[int] = reference("client.id")
+    scope: Mapped[Name]
+
+
+class ClientRedirectUri(Base):
+    """An address that codes may be sent to, matched exactly."""
+
+    __tablename__ = "client_redirect_uri"
+    __table_args__ = (UniqueConstraint("client_id", "redirect_uri"),)
+    configuration = True
+
+    id: Mapped[Id]
+    client_id: Mapped[int] = reference("client.id")
+    redirect_uri: Mapped[str] = mapped_column(String(2000))
+
+
+class ClientPostLogoutRedirectUri(Base):
+    """An address that people may be sent to after signing out, matched exactly."""
+
+    __tablename__ = "client_post_logout_redirect_uri"
+    __table_args__ = (UniqueConstraint("client_id", "post_logout_redirect_uri"),)
+    configuration = True
+
+    id: Mapped[Id]
+    client_id: Mapped[int] = reference("client.id")
+    post_logout_redirect_uri: Mapped[str] = mapped_column(String(2000))
+
+
+class ClientCorsOrigin(Base):
+    """An origin whose scripts may call the token and userinfo endpoints."""
+
+    __tablename__ = "client_cors_origin"
+    __table_args__ = (UniqueConstraint("client_id", "origin"),)
+    configuration = True
+
+    id: Mapped[Id]
+    client_id: Mapped[int] = reference("client.id")
+    origin: Mapped[str] = mapped_column(String(150), index=True)
+
+
+class ClientClaim(Base):
+    """A claim about the client itself, sent with the client's prefix."""
+
+    __tablename__ = "client_claim"
+    configuration = True
+
+    id: Mapped[Id]
+    client_id: Mapped[int] = reference("client.id")
+    type: Mapped[str] = mapped_column(String(250))
+    value: Mapped[str] = mapped_column(String(250))
+
+
+class ClientProperty(Base):
+    """A free key and value kept with the client."""
+
+    __tablename__ = "client_property"
+    __table_args__ = (UniqueConstraint("client_id", "key"),)
+    configuration = True
+
+    id: Mapped[Id]
+    client_id: Mapped[int] = reference("client.id")
+    key: Mapped[str] = mapped_column(String(250))
+    value: Mapped[str] = mapped_column(String(2000))
+
+
+class ClientOwner(Base):
+    """A person manages a client."""
+
+    __tablename__ = "client_owner"
+
+    user_id: Mapped[int] = mapped_column(
+        BigInt, ForeignKey("user.id", ondelete="CASCADE"), primary_key=True
+    )
+    client_id: Mapped[int] = mapped_column(
+        BigInt, ForeignKey("client.id", ondelete="CASCADE"), primary_key=True, index=True
+    )

@@ -1,0 +1,1 @@
+"""API resources, scopes and identity resources."""

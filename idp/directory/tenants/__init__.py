@@ -1,0 +1,1 @@
+"""Organisations, issuers and memberships."""

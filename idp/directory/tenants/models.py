@@ -1,0 +1,109 @@
+"""Tenants: organisations, the hosts that make some of them issuers, and who belongs to them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import IntEnum
+
+from sqlalchemy import ForeignKey, Integer, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from idp.platform import clock
+from idp.platform.db import Base, BigInt, Id, Name, reference
+
+
+class TenantStatus(IntEnum):
+    """Only enabled tenants resolve."""
+
+    CREATED = 0
+    ENABLED = 1
+    DISABLED = 2
+
+
+class Tenant(Base):
+    """An organisation; with hosts of its own also an issuer."""
+
+    __tablename__ = "tenant"
+    configuration = True
+
+    id: Mapped[Id]
+    name: Mapped[Name]
+    status: Mapped[int] = mapped_column(Integer, default=TenantStatus.ENABLED)
+    theme: Mapped[str | None] = mapped_column(String(100))
+    logo_uri: Mapped[str | None] = mapped_column(String(2000))
+    issuer_tenant_id: Mapped[int] = mapped_column(
+        BigInt, ForeignKey("tenant.id", ondelete="RESTRICT"), index=True, default=1
+    )
+    """Tenant at whose host the members sign in: itself when it has hosts, else 1."""
+    issuer_host: Mapped[str | None] = mapped_column(String(255))
+    """`identityServerIssuerUri`: one of the hosts; empty: the first."""
+    type_code: Mapped[str | None] = mapped_column(String(100), index=True)
+    bundle_code: Mapped[str | None] = mapped_column(String(100), index=True)
+    cache_seconds: Mapped[int] = mapped_column(Integer, default=60)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
+
+    hosts: Mapped[list[TenantHost]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by="TenantHost.id"
+    )
+    claims: Mapped[list[TenantClaim]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by="TenantClaim.id"
+    )
+    properties: Mapped[list[TenantProperty]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by="TenantProperty.id"
+    )
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether people may sign in for this tenant."""
+        return self.status == TenantStatus.ENABLED
+
+
+class TenantHost(Base):
+    """A Host header value (host and port) that this tenant answers to."""
+
+    __tablename__ = "tenant_host"
+    configuration = True
+
+    id: Mapped[Id]
+    tenant_id: Mapped[int] = reference("tenant.id")
+    host: Mapped[str] = mapped_column(String(255), unique=True)
+
+
+class TenantClaim(Base):
+    """A public fact about a tenant."""
+
+    __tablename__ = "tenant_claim"
+    __table_args__ = (UniqueConstraint("tenant_id", "type"),)
+    configuration = True
+
+    id: Mapped[Id]
+    tenant_id: Mapped[int] = reference("tenant.id")
+    type: Mapped[Name]
+    value: Mapped[str]
+
+
+class TenantProperty(Base):
+    """A private setting of a tenant, encrypted (purpose `tenant property`)."""
+
+    __tablename__ = "tenant_property"
+    __table_args__ = (UniqueConstraint("tenant_id", "key"),)
+    configuration = True
+
+    id: Mapped[Id]
+    tenant_id: Mapped[int] = reference("tenant.id")
+    key: Mapped[Name]
+    value_encrypted: Mapped[str]
+
+
+class Membership(Base):
+    """A person belongs to a tenant; the administrator flag also marks its owner."""
+
+    __tablename__ = "membership"
+    __table_args__ = (UniqueConstraint("user_id", "tenant_id"),)
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = reference("user.id")
+    tenant_id: Mapped[int] = reference("tenant.id")
+    is_admin: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)

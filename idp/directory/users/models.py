@@ -1,0 +1,88 @@
+"""People: one row whether they are called user or account."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, Date, Index, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from idp.platform import clock
+from idp.platform.db import Base, Id, reference
+from idp.platform.secrets import random_token
+
+
+class User(Base):
+    """A person. `*_key` columns hold the NFKC-casefolded form that names are compared by."""
+
+    __tablename__ = "user"
+    __table_args__ = (
+        CheckConstraint("trim(username_key, '0123456789') <> ''", name="username_not_numeric"),
+    )
+
+    id: Mapped[Id]
+    username: Mapped[str] = mapped_column(String(256))
+    username_key: Mapped[str] = mapped_column(String(256), unique=True)
+    email: Mapped[str | None] = mapped_column(String(256))
+    email_key: Mapped[str | None] = mapped_column(String(256), unique=True)
+    email_verified: Mapped[bool] = mapped_column(default=False)
+    mobile: Mapped[str | None] = mapped_column(String(20), unique=True)
+    """E.164"""
+    mobile_verified: Mapped[bool] = mapped_column(default=False)
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    """argon2id; empty: no sign-in by password."""
+    security_stamp: Mapped[str] = mapped_column(
+        String(64), default=lambda: random_token(16)
+    )
+    """Changed whenever earlier sign-ins must end; grants and sessions keep the one they saw."""
+    concurrency_stamp: Mapped[str] = mapped_column(String(64), default=lambda: random_token(16))
+    is_disabled: Mapped[bool] = mapped_column(default=False)
+    lockout_end: Mapped[datetime | None]
+    lockout_enabled: Mapped[bool] = mapped_column(default=False)
+    access_failed_count: Mapped[int] = mapped_column(Integer, default=0)
+    user_key: Mapped[str] = mapped_column(
+        String(36), unique=True, default=lambda: str(uuid.uuid4())
+    )
+    parent_user_id: Mapped[int | None] = reference("user.id", ondelete="SET NULL")
+    lineage: Mapped[str | None] = mapped_column(String(2000))
+    nick_name: Mapped[str | None] = mapped_column(String(200))
+    avatar: Mapped[str | None] = mapped_column(String(2000))
+    gender: Mapped[str | None] = mapped_column(String(20))
+    birthday: Mapped[date | None] = mapped_column(Date)
+    address: Mapped[str | None] = mapped_column(String(1000))
+    zoneinfo: Mapped[str | None] = mapped_column(String(64))
+    locale: Mapped[str | None] = mapped_column(String(20))
+    deleted_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
+
+    claims: Mapped[list[UserClaim]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by="UserClaim.id"
+    )
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether an administrator locked the account until later."""
+        return self.lockout_end is not None and self.lockout_end > clock.now()
+
+    @property
+    def may_sign_in(self) -> bool:
+        """Whether the account is neither deleted, disabled nor locked."""
+        return self.deleted_at is None and not self.is_disabled and not self.is_locked
+
+
+class UserClaim(Base):
+    """A claim of a person, in one tenant or (no tenant) everywhere.
+
+    Type `permission` is a direct grant of the privilege with that code.
+    """
+
+    __tablename__ = "user_claim"
+    __table_args__ = (Index("ix_user_claim_user_id_type", "user_id", "type"),)
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = reference("user.id")
+    tenant_id: Mapped[int | None] = reference("tenant.id")
+    type: Mapped[str] = mapped_column(String(200))
+    value: Mapped[str]

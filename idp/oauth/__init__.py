@@ -1,0 +1,1 @@
+"""The protocol, free of HTTP frameworks."""

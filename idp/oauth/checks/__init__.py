@@ -1,0 +1,1 @@
+"""Checks that turn raw parameters into validated values."""

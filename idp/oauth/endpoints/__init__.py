@@ -1,0 +1,1 @@
+"""One file per protocol endpoint: request in, response out."""

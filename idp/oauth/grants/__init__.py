@@ -1,0 +1,1 @@
+"""One file per grant type of the token endpoint."""

@@ -1,0 +1,141 @@
+"""What the protocol remembers: requests under way, consents, grants and the tokens hung on them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Integer, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.platform import clock
+from idp.platform.db import Base, BigInt, Id, Json, reference
+
+
+class AuthorizationRequest(Base):
+    """An authorization (or logout) request that waits for the person to answer a page."""
+
+    __tablename__ = "authorization_request"
+
+    id: Mapped[Id]
+    handle_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    issuer_tenant_id: Mapped[int] = reference("tenant.id")
+    endpoint: Mapped[str] = mapped_column(String(20))
+    """`authorize` or `endsession`."""
+    parameters: Mapped[list[Any]] = mapped_column(Json)
+    """The request as it came: [name, value] pairs."""
+    session_id: Mapped[int | None] = mapped_column(
+        BigInt, ForeignKey("browser_session.id", ondelete="CASCADE"), index=True
+    )
+    """Session whose person gave the answers below; they count in that session only."""
+    account_chosen: Mapped[bool] = mapped_column(default=False)
+    tenant_id: Mapped[int | None] = mapped_column(
+        BigInt, ForeignKey("tenant.id", ondelete="CASCADE"), index=True
+    )
+    consented_scopes: Mapped[list[str] | None]
+    """None: not asked yet; empty: refused."""
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Consent(Base):
+    """A person allowed a client some scopes, in one tenant."""
+
+    __tablename__ = "consent"
+    __table_args__ = (UniqueConstraint("user_id", "client_id", "tenant_id"),)
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = reference("user.id")
+    client_id: Mapped[int] = reference("client.id")
+    tenant_id: Mapped[int] = reference("tenant.id")
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime | None] = mapped_column(index=True)
+
+
+class Grant(Base):
+    """One sign-in of one person at one client; revoking it ends every code and token on it."""
+
+    __tablename__ = "grant"
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = reference("user.id")
+    client_id: Mapped[int] = reference("client.id")
+    tenant_id: Mapped[int] = reference("tenant.id")
+    issuer_tenant_id: Mapped[int] = reference("tenant.id")
+    session_id: Mapped[int | None] = mapped_column(
+        BigInt, ForeignKey("browser_session.id", ondelete="SET NULL"), index=True
+    )
+    sid: Mapped[str] = mapped_column(String(64))
+    """Public session id, the `sid` claim."""
+    security_stamp: Mapped[str] = mapped_column(String(64))
+    """The person's stamp at sign-in; tokens are dead when it has changed."""
+    scopes: Mapped[list[str]]
+    resources: Mapped[list[str]]
+    """RFC 8707 indicators of the authorization request."""
+    claims_request: Mapped[dict[str, Any] | None]
+    """OpenID Connect Core 5.5."""
+    auth_time: Mapped[datetime]
+    acr: Mapped[str] = mapped_column(String(100))
+    amr: Mapped[list[str]]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    """When nothing that hangs on it can be valid any more."""
+    revoked_at: Mapped[datetime | None]
+    revoked_reason: Mapped[str | None] = mapped_column(String(50))
+
+
+class AuthorizationCode(Base):
+    """A code, known by its SHA-256."""
+
+    __tablename__ = "authorization_code"
+
+    id: Mapped[Id]
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    grant_id: Mapped[int] = reference("grant.id")
+    redirect_uri: Mapped[str] = mapped_column(String(2000))
+    code_challenge: Mapped[str | None] = mapped_column(String(128))
+    nonce: Mapped[str | None]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
+
+
+class RefreshToken(Base):
+    """A refresh token, known by its SHA-256; one grant is one family."""
+
+    __tablename__ = "refresh_token"
+
+    id: Mapped[Id]
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    grant_id: Mapped[int] = reference("grant.id")
+    generation: Mapped[int] = mapped_column(Integer, default=0)
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    absolute_expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class ReferenceToken(Base):
+    """An access token whose content stays here, known by its SHA-256."""
+
+    __tablename__ = "reference_token"
+
+    id: Mapped[Id]
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    grant_id: Mapped[int | None] = mapped_column(
+        BigInt, ForeignKey("grant.id", ondelete="CASCADE"), index=True
+    )
+    client_id: Mapped[int] = reference("client.id")
+    claims: Mapped[dict[str, Any]]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    revoked_at: Mapped[datetime | None]
+
+
+class RevokedToken(Base):
+    """The `jti` of a JWT access token revoked by itself, kept until it would have expired."""
+
+    __tablename__ = "revoked_token"
+
+    jti: Mapped[str] = mapped_column(String(64), primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -1,0 +1,36 @@
+"""The audit trail."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.platform import clock
+from idp.platform.db import Base, BigInt, Id
+
+
+class AuditEvent(Base):
+    """Something that happened. Rows are never changed; triggers refuse UPDATE and DELETE."""
+
+    __tablename__ = "audit_event"
+    __table_args__ = (
+        Index("ix_audit_event_tag_at", "tag", "at"),
+        Index("ix_audit_event_user_id_at", "user_id", "at"),
+    )
+
+    id: Mapped[Id]
+    at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
+    tag: Mapped[str] = mapped_column(String(100))
+    """`subject:object:action`"""
+    user_id: Mapped[int | None] = mapped_column(BigInt)
+    """Who did it; no foreign key, the trail outlives its people."""
+    client_id: Mapped[str | None] = mapped_column(String(200))
+    tenant_id: Mapped[int | None] = mapped_column(BigInt)
+    target: Mapped[str | None] = mapped_column(String(300))
+    """What it was done to, for example `user:7`."""
+    remote_addr: Mapped[str | None] = mapped_column(String(45))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    details: Mapped[dict[str, Any] | None]

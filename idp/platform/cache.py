@@ -1,0 +1,69 @@
+"""A bounded cache per worker, emptied when another worker changes configuration."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp.platform.db import ConfigurationVersion
+
+T = TypeVar("T")
+
+
+class ConfigurationCache:
+    """Keeps what was computed from configuration tables, for a second past any change at most.
+
+    `refresh` must be called at the start of a request: once a second it reads the version row and
+    forgets everything when it rose.
+    """
+
+    def __init__(self, *, size: int = 4096, poll_seconds: float = 1.0) -> None:
+        self._size = size
+        self._poll_seconds = poll_seconds
+        self._entries: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = threading.Lock()
+        self._generation = 0
+        self._version = -1
+        self._next_poll = 0.0
+
+    def is_due(self) -> bool:
+        """Whether the version row should be read now."""
+        return time.monotonic() >= self._next_poll
+
+    def refresh(self, session: Session) -> None:
+        """Read the version row, when it is time to, and drop what it outdates."""
+        if not self.is_due():
+            return
+        self._next_poll = time.monotonic() + self._poll_seconds
+        version = session.scalar(select(ConfigurationVersion.version)) or 0
+        if version != self._version:
+            self.clear()
+            self._version = version
+
+    def clear(self) -> None:
+        """Forget everything, also what is being computed right now."""
+        with self._lock:
+            self._generation += 1
+            self._entries.clear()
+
+    def get(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Give the cached value of a key, computing it when absent."""
+        with self._lock:
+            if key in self._entries:
+                self._entries.move_to_end(key)
+                return cast("T", self._entries[key])
+            generation = self._generation
+        value = compute()
+        with self._lock:
+            # What was read before a change must not be kept after it.
+            if generation == self._generation:
+                self._entries[key] = value
+                while len(self._entries) > self._size:
+                    self._entries.popitem(last=False)
+        return value

@@ -1,0 +1,15 @@
+"""The one place that tells the time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """Tell the current time as an aware datetime in UTC."""
+    return datetime.now(UTC)
+
+
+def timestamp() -> int:
+    """Tell the current time in whole seconds since the epoch (RFC 7519 NumericDate)."""
+    return int(now().timestamp())

@@ -1,0 +1,142 @@
+"""The database: declarative base, column types, engine and sessions."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    event,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, UOWTransaction, mapped_column
+
+BigInt = BigInteger().with_variant(Integer, "sqlite")
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time, aware and in UTC on both sides; SQLite keeps it without a zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times; hand UTC to the database."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = "naive datetime"
+            raise ValueError(message)
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give aware UTC back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Id = Annotated[int, mapped_column(BigInt, primary_key=True)]
+Name = Annotated[str, mapped_column(String(200))]
+Digest = Annotated[bytes, mapped_column(LargeBinary(32))]
+
+
+class Base(DeclarativeBase):
+    """Base of every table. `configuration = True` marks tables that workers cache."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own class attribute
+        datetime: UtcDateTime,
+        int: BigInt,
+        str: Text,
+        bytes: LargeBinary,
+        dict[str, Any]: Json,
+        list[str]: Json,
+    }
+    configuration = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Keep SQLite from giving the id of a deleted row away again."""
+        super().__init_subclass__(**options)
+        table = cls.__table__
+        keys = list(table.primary_key.columns)
+        if len(keys) == 1 and keys[0].name == "id":
+            table.dialect_options["sqlite"]["autoincrement"] = True  # type: ignore[attr-defined]
+
+
+def reference(target: str, *, ondelete: str = "CASCADE", **options: Any) -> Mapped[Any]:
+    """Make an indexed foreign key column to `table.column`."""
+    return mapped_column(BigInt, ForeignKey(target, ondelete=ondelete), index=True, **options)
+
+
+class ConfigurationVersion(Base):
+    """One row, raised by every change of a cached table; workers poll it (see `cache`)."""
+
+    __tablename__ = "configuration_version"
+
+    id: Mapped[Id]
+    version: Mapped[int] = mapped_column(default=1)
+
+
+db = SQLAlchemy(metadata=Base.metadata)
+
+
+def bump_configuration(session: Session) -> None:
+    """Tell every worker that cached configuration changed, when this transaction commits."""
+    if session.info.get("bumped") is not session.get_transaction():
+        session.connection().execute(
+            update(ConfigurationVersion).values(version=ConfigurationVersion.version + 1)
+        )
+        session.info["bumped"] = session.get_transaction()
+
+
+@event.listens_for(Session, "after_flush")
+def _bump_on_change(session: Session, _context: UOWTransaction) -> None:
+    changed = (*session.new, *session.dirty, *session.deleted)
+    if any(getattr(type(row), "configuration", False) for row in changed):
+        bump_configuration(session)
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+            "busy_timeout=15000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+
+@event.listens_for(Engine, "begin")
+def _begin_immediate(connection: Any) -> None:
+    # A reader that turns writer fails at once under SQLite; taking the lock first waits instead.
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,150 @@
+"""Everything that a service may refuse with.
+
+Problem
+├── BadRequest            400  shape or rule of the input; `fields` names the culprits
+├── Unauthenticated       401  no valid credential
+├── Forbidden             403  valid credential, right missing
+├── NotFound              404
+├── Conflict              409  exists already, or is in use
+├── TooLarge              413
+├── Unprocessable         422  understood, and refused on purpose
+├── TooManyRequests       429  with `retry_after` seconds
+├── Unavailable           503  something outside does not answer
+└── OAuthError            RFC 6749 5.2 and relatives: `code` is the wire's `error`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+class Problem(Exception):  # noqa: N818 - the word that the renderers and RFC 9457 use
+    """A refusal with a stable code; `detail` is for the caller, `debug` only for the log."""
+
+    code = "internal_error"
+    status = 500
+    title = "Internal error"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        code: str | None = None,
+        debug: str | None = None,
+        fields: Mapping[str, Sequence[str]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.debug = debug
+        self.fields = dict(fields or {})
+        self.headers = dict(headers or {})
+        if code is not None:
+            self.code = code
+
+
+class BadRequest(Problem):
+    """The input cannot be used as it is."""
+
+    code = "bad_request"
+    status = 400
+    title = "Bad request"
+
+
+class Unauthenticated(Problem):
+    """There is no valid credential."""
+
+    code = "unauthenticated"
+    status = 401
+    title = "Authentication required"
+
+
+class Forbidden(Problem):
+    """The credential is valid, the right is missing."""
+
+    code = "forbidden"
+    status = 403
+    title = "Forbidden"
+
+
+class NotFound(Problem):
+    """There is no such thing, or none that the caller may know of."""
+
+    code = "not_found"
+    status = 404
+    title = "Not found"
+
+
+class Conflict(Problem):
+    """It exists already, or something still depends on it."""
+
+    code = "conflict"
+    status = 409
+    title = "Conflict"
+
+
+class TooLarge(Problem):
+    """The body is larger than this address takes."""
+
+    code = "too_large"
+    status = 413
+    title = "Request body too large"
+
+
+class Unprocessable(Problem):
+    """The value is understood and refused on purpose."""
+
+    code = "unprocessable"
+    status = 422
+    title = "Unprocessable"
+
+
+class TooManyRequests(Problem):
+    """Too many tries; `Retry-After` tells the seconds to wait."""
+
+    code = "too_many_requests"
+    status = 429
+    title = "Too many requests"
+
+    def __init__(self, retry_after: int, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": str(max(1, retry_after))})
+        self.retry_after = max(1, retry_after)
+
+
+class Unavailable(Problem):
+    """Something that is needed does not answer now."""
+
+    code = "unavailable"
+    status = 503
+    title = "Temporarily unavailable"
+
+
+class OAuthError(Problem):
+    """A refusal at a protocol endpoint; `code` is the `error` value of the RFC that names it."""
+
+    code = "invalid_request"
+    status = 400
+    title = "Invalid request"
+
+
+class InvalidClient(OAuthError):
+    """RFC 6749 5.2: client authentication failed."""
+
+    code = "invalid_client"
+    status = 401
+    title = "Client authentication failed"
+
+
+class InvalidGrant(OAuthError):
+    """RFC 6749 5.2: the code or refresh token is not valid here."""
+
+    code = "invalid_grant"
+    title = "The grant is invalid, expired or revoked"
+
+
+class InvalidToken(OAuthError):
+    """RFC 6750 3.1: the access token is not valid here."""
+
+    code = "invalid_token"
+    status = 401
+    title = "The access token is invalid, expired or revoked"

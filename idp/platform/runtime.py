@@ -1,0 +1,58 @@
+"""What one process holds for its whole life, reachable from every database session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from idp.config import Settings
+from idp.platform.cache import ConfigurationCache
+from idp.platform.secrets import Keyring
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from idp.platform.fetch import Fetcher
+    from idp.platform.throttle import Throttle
+
+
+@dataclass
+class Runtime:
+    """Settings, keys, caches and counters of one process."""
+
+    settings: Settings
+    engine: Engine
+    keyring: Keyring
+    throttle: Throttle
+    fetcher: Fetcher
+    cache: ConfigurationCache = field(default_factory=ConfigurationCache)
+
+    def __post_init__(self) -> None:
+        """Bind the sessions that views, commands and machine endpoints open."""
+        self.sessions: sessionmaker[Session] = sessionmaker(
+            self.engine, expire_on_commit=False, info={"runtime": self}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """Where a change came from, for the audit trail; kept in `session.info`."""
+
+    request_id: str
+    remote_addr: str | None = None
+    user_agent: str | None = None
+
+
+NO_REQUEST = RequestContext(request_id="-")
+
+
+def of(session: Session) -> Runtime:
+    """Give the runtime that a session was opened by."""
+    return cast("Runtime", session.info["runtime"])
+
+
+def context_of(session: Session) -> RequestContext:
+    """Tell which request a session serves."""
+    return cast("RequestContext", session.info.get("context", NO_REQUEST))

@@ -1,0 +1,1 @@
+"""Requests and answers: limits, headers, errors, who is calling."""
