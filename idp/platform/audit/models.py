@@ -34,3 +34,11 @@ class AuditEvent(Base):
     remote_addr: Mapped[str | None] = mapped_column(String(45))
     request_id: Mapped[str | None] = mapped_column(String(64))
     details: Mapped[dict[str, Any] | None]
+
+
+class AuditRetention(Base):
+    """Holds a row only inside the transaction that removes old events (see `triggers`)."""
+
+    __tablename__ = "audit_retention"
+
+    id: Mapped[Id]

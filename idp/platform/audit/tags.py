@@ -1,0 +1,81 @@
+"""The names of audit events: who or what, on what, did what (`subject:object:action`)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Tag(StrEnum):
+    """Every kind of event in the audit trail; sorted inside each block."""
+
+    # A person, at the pages
+    ACCOUNT_CHOSEN = "user:account:chosen"
+    CONSENT_GIVEN = "user:consent:given"
+    CONSENT_REFUSED = "user:consent:refused"
+    CONSENT_REVOKED = "user:consent:revoked"
+    PASSWORD_CHANGED = "user:password:changed"
+    PASSWORD_RESET_ASKED = "user:password:reset-asked"
+    PASSWORD_RESET_DONE = "user:password:reset-done"
+    PASSWORD_RESET_REFUSED = "user:password:reset-refused"
+    SESSION_ENDED = "user:session:ended"
+    SIGN_IN = "user:session:started"
+    SIGN_IN_REFUSED = "user:session:refused"
+    SIGN_OUT = "user:session:signed-out"
+    TENANT_CHOSEN = "user:tenant:chosen"
+
+    # A client, at the protocol's endpoints
+    CLIENT_REFUSED = "client:authentication:refused"
+    CODE_ISSUED = "client:code:issued"
+    CODE_REUSED = "client:code:reused"
+    GRANT_REVOKED = "client:grant:revoked"
+    INTROSPECTION_REFUSED = "client:introspection:refused"
+    MACHINE_TOKEN_ISSUED = "client:token:issued-to-machine"
+    REFRESH_REFUSED = "client:refresh-token:refused"
+    REFRESH_REUSED = "client:refresh-token:reused"
+    TOKEN_ISSUED = "client:token:issued"
+    TOKEN_REFRESHED = "client:token:refreshed"
+    TOKEN_REFUSED = "client:token:refused"
+    TOKEN_REVOKED = "client:token:revoked"
+
+    # An administrator or a program with the right to manage
+    API_RESOURCE_CHANGED = "admin:api-resource:changed"
+    API_RESOURCE_CREATED = "admin:api-resource:created"
+    API_RESOURCE_DELETED = "admin:api-resource:deleted"
+    CLIENT_CHANGED = "admin:client:changed"
+    CLIENT_CREATED = "admin:client:created"
+    CLIENT_DELETED = "admin:client:deleted"
+    CLIENT_SECRET_ADDED = "admin:client-secret:added"
+    CLIENT_SECRET_REMOVED = "admin:client-secret:removed"
+    IDENTITY_RESOURCE_CHANGED = "admin:identity-resource:changed"
+    IDENTITY_RESOURCE_CREATED = "admin:identity-resource:created"
+    IDENTITY_RESOURCE_DELETED = "admin:identity-resource:deleted"
+    MEMBER_ADDED = "admin:membership:added"
+    MEMBER_REMOVED = "admin:membership:removed"
+    PASSWORD_SET = "admin:password:set"
+    PRIVILEGE_CHANGED = "admin:privilege:changed"
+    PRIVILEGE_CREATED = "admin:privilege:created"
+    PRIVILEGE_DELETED = "admin:privilege:deleted"
+    ROLE_CHANGED = "admin:role:changed"
+    ROLE_CREATED = "admin:role:created"
+    ROLE_DELETED = "admin:role:deleted"
+    ROLE_GIVEN = "admin:user-role:given"
+    ROLE_TAKEN = "admin:user-role:taken"
+    TENANT_CHANGED = "admin:tenant:changed"
+    TENANT_CREATED = "admin:tenant:created"
+    TENANT_DELETED = "admin:tenant:deleted"
+    USER_CHANGED = "admin:user:changed"
+    USER_CREATED = "admin:user:created"
+    USER_DELETED = "admin:user:deleted"
+    USER_DISABLED = "admin:user:disabled"
+    USER_ENABLED = "admin:user:enabled"
+
+    # The operator, at the command line, and the service itself
+    DATABASE_COPIED = "system:database:copied"
+    KEY_ACTIVATED = "system:key:activated"
+    KEY_CREATED = "system:key:created"
+    KEY_IMPORTED = "system:key:imported"
+    KEY_REVOKED = "system:key:revoked"
+    KEY_REWRAPPED = "system:key:rewrapped"
+    KEY_ROTATED = "system:key:rotated"
+    SETUP_DONE = "system:setup:done"
+    TOKEN_MADE = "system:token:made"
