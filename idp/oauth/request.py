@@ -1,0 +1,90 @@
+"""A protocol request as plain values; doubled and misplaced parameters are refused here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from idp.platform.errors import OAuthError
+from idp.platform.issuer import Issuer
+
+REPEATABLE = frozenset({"resource"})  # RFC 8707 2
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ProtocolRequest:
+    """What an endpoint needs to know of an HTTP request."""
+
+    method: str
+    path: str
+    issuer: Issuer
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    query: Pairs = ()
+    form: Pairs | None = None
+    """None: the body is not a form."""
+    remote_addr: str | None = None
+    request_id: str = "-"
+
+    def endpoint_url(self, path: str) -> str:
+        """Give the absolute address of a path at this issuer."""
+        return self.issuer.url + path
+
+    @cached_property
+    def body(self) -> Parameters:
+        """Give the form parameters of a POST; anything in the query is refused.
+
+        RFC 6749 3.2: parameters sent without a value are treated as omitted, and none may repeat.
+        """
+        if self.form is None:
+            message = "The body must be application/x-www-form-urlencoded"
+            raise OAuthError(message)
+        if self.query:
+            message = "Parameters must be in the body, not in the query"
+            raise OAuthError(message)
+        return Parameters(self.form)
+
+    @cached_property
+    def either(self) -> Parameters:
+        """Give the parameters of an endpoint that takes GET and POST, never both mixed."""
+        if self.method == "POST":
+            return self.body
+        return Parameters(self.query)
+
+
+class Parameters:
+    """Request parameters, each at most once but for `resource`."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self.pairs: Pairs = tuple((name, value) for name, value in pairs if value != "")
+        if len(self.pairs) > 1:
+            self._refuse_doubles()
+        self._values = dict(self.pairs)
+
+    def _refuse_doubles(self) -> None:
+        counts = Counter(name for name, _ in self.pairs)
+        doubled = [name for name, count in counts.items() if count > 1 and name not in REPEATABLE]
+        if doubled:
+            # RFC 6749 3.1: request parameters must not be included more than once.
+            message = f"Parameter given more than once: {doubled[0][:50]}"
+            raise OAuthError(message)
+
+    def get(self, name: str) -> str | None:
+        """Give a parameter, None when absent or empty."""
+        return self._values.get(name)
+
+    def require(self, name: str) -> str:
+        """Give a parameter, or refuse the request."""
+        value = self._values.get(name)
+        if value is None:
+            message = f"Missing parameter: {name}"
+            raise OAuthError(message)
+        return value
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Give every value of a repeatable parameter."""
+        return tuple(value for key, value in self.pairs if key == name)

@@ -1,0 +1,55 @@
+"""Answers of protocol endpoints as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+
+NO_STORE: Mapping[str, str] = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolResponse:
+    """Status, headers and body of an answer."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """A page that the person must answer before the request can go on."""
+
+    kind: Literal["login", "choose", "choose-tenant", "consent", "logout"]
+    handle: str
+
+    @property
+    def location(self) -> str:
+        """Local address of the page."""
+        return f"/{self.kind}?request={self.handle}"
+
+
+@dataclass(frozen=True, slots=True)
+class FormPost:
+    """An authorization response that a page posts to the client (OAuth form post response mode)."""
+
+    action: str
+    fields: Mapping[str, str]
+
+
+def json_response(
+    content: Any, *, status: int = 200, headers: Mapping[str, str] = NO_STORE
+) -> ProtocolResponse:
+    """Answer with JSON that nobody may store."""
+    return ProtocolResponse(
+        status, {"Content-Type": "application/json", **headers}, orjson.dumps(content)
+    )
+
+
+def redirect(location: str) -> ProtocolResponse:
+    """Send the browser elsewhere; always 303, so that a POST is never repeated there."""
+    return ProtocolResponse(303, {"Location": location, **NO_STORE})
