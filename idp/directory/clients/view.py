@@ -1,0 +1,187 @@
+"""Clients as the protocol sees them: immutable, and cached per worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from idp.directory.clients.models import Client, ClientCorsOrigin
+from idp.directory.resources import view as resources
+from idp.directory.resources.view import ApiScopeView, IdentityView
+from idp.platform import runtime
+
+
+@dataclass(frozen=True)
+class SecretView:
+    """A stored shared secret."""
+
+    value_hash: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ClientView:
+    """Everything that an answer to a client depends on; no SQL stands behind it."""
+
+    row_id: int
+    client_id: str
+    tenant_id: int | None
+    client_name: str | None
+    client_uri: str | None
+    logo_uri: str | None
+    policy_uri: str | None
+    tos_uri: str | None
+    application_type: str
+    is_public: bool
+    token_endpoint_auth_method: str | None
+    jwks: dict[str, Any] | None
+    jwks_uri: str | None
+    strict_assertion_audience: bool
+    secrets: tuple[SecretView, ...]
+    grant_types: frozenset[str]
+    redirect_uris: frozenset[str]
+    post_logout_redirect_uris: frozenset[str]
+    cors_origins: frozenset[str]
+    require_pkce: bool
+    require_consent: bool
+    allow_remember_consent: bool
+    consent_lifetime: int | None
+    allow_offline_access: bool
+    default_max_age: int | None
+    authorization_code_lifetime: int
+    identity_token_lifetime: int
+    access_token_lifetime: int
+    absolute_refresh_token_lifetime: int
+    sliding_refresh_token_lifetime: int
+    refresh_token_is_reusable: bool
+    refresh_token_slides: bool
+    access_token_is_reference: bool
+    access_token_signed_response_alg: str | None
+    id_token_signed_response_alg: str | None
+    userinfo_signed_response_alg: str | None
+    introspection_signed_response_alg: str | None
+    always_include_user_claims_in_id_token: bool
+    always_send_client_claims: bool
+    client_claims: dict[str, str | list[str]]
+    """Claims about the client, names with its prefix."""
+    api_scopes: dict[str, ApiScopeView]
+    """API scopes that the client may ask for, by name."""
+    identity_scopes: dict[str, IdentityView]
+    """Identity scopes that the client may ask for, by name."""
+
+    @property
+    def name(self) -> str:
+        """What people read."""
+        return self.client_name or self.client_id
+
+    def auth_methods(self) -> frozenset[str]:
+        """Tell by which methods the client may authenticate (RFC 7591 2)."""
+        if self.token_endpoint_auth_method:
+            return frozenset({self.token_endpoint_auth_method})
+        if self.is_public:
+            return frozenset({"none"})
+        return frozenset({"client_secret_basic", "client_secret_post"})
+
+
+def find(session: Session, client_id: str) -> ClientView | None:
+    """Give an enabled client by its OAuth identifier, from the cache when it is there."""
+    return runtime.of(session).cache.get(
+        ("client", client_id), lambda: _load(session, Client.client_id == client_id)
+    )
+
+
+def find_by_row(session: Session, row_id: int) -> ClientView | None:
+    """Give an enabled client by the id of its row, from the cache when it is there."""
+    return runtime.of(session).cache.get(
+        ("client row", row_id), lambda: _load(session, Client.id == row_id)
+    )
+
+
+def cors_origins(session: Session) -> frozenset[str]:
+    """Give the origins that any enabled client registered, for preflights."""
+
+    def load() -> frozenset[str]:
+        query = select(ClientCorsOrigin.origin).join(Client).where(Client.enabled).distinct()
+        return frozenset(session.scalars(query))
+
+    return runtime.of(session).cache.get(("cors origins",), load)
+
+
+def _load(session: Session, condition: Any) -> ClientView | None:
+    client = session.scalars(
+        select(Client)
+        .where(condition, Client.enabled)
+        .options(
+            selectinload(Client.secrets),
+            selectinload(Client.grant_types),
+            selectinload(Client.scopes),
+            selectinload(Client.redirect_uris),
+            selectinload(Client.post_logout_redirect_uris),
+            selectinload(Client.cors_origins),
+            selectinload(Client.claims),
+        )
+    ).one_or_none()
+    return None if client is None else _view(session, client)
+
+
+def _view(session: Session, client: Client) -> ClientView:
+    names = [row.scope for row in client.scopes]
+    api_scopes, identity_scopes = resources.load_scopes(session, names, client.tenant_id)
+    claims: dict[str, str | list[str]] = {}
+    for row in client.claims:
+        name = client.client_claims_prefix + row.type
+        known = claims.get(name)
+        if known is None:
+            claims[name] = row.value
+        else:
+            claims[name] = [*([known] if isinstance(known, str) else known), row.value]
+    return ClientView(
+        row_id=client.id,
+        client_id=client.client_id,
+        tenant_id=client.tenant_id,
+        client_name=client.client_name,
+        client_uri=client.client_uri,
+        logo_uri=client.logo_uri,
+        policy_uri=client.policy_uri,
+        tos_uri=client.tos_uri,
+        application_type=client.application_type,
+        is_public=not client.require_client_secret,
+        token_endpoint_auth_method=client.token_endpoint_auth_method,
+        jwks=client.jwks,
+        jwks_uri=client.jwks_uri,
+        strict_assertion_audience=client.strict_assertion_audience,
+        secrets=tuple(SecretView(row.value_hash, row.expires_at) for row in client.secrets),
+        grant_types=frozenset(row.grant_type for row in client.grant_types),
+        redirect_uris=frozenset(row.redirect_uri for row in client.redirect_uris),
+        post_logout_redirect_uris=frozenset(
+            row.post_logout_redirect_uri for row in client.post_logout_redirect_uris
+        ),
+        cors_origins=frozenset(row.origin for row in client.cors_origins),
+        require_pkce=client.require_pkce or not client.require_client_secret,
+        require_consent=client.require_consent,
+        allow_remember_consent=client.allow_remember_consent,
+        consent_lifetime=client.consent_lifetime,
+        allow_offline_access=client.allow_offline_access,
+        default_max_age=client.default_max_age,
+        authorization_code_lifetime=client.authorization_code_lifetime,
+        identity_token_lifetime=client.identity_token_lifetime,
+        access_token_lifetime=client.access_token_lifetime,
+        absolute_refresh_token_lifetime=client.absolute_refresh_token_lifetime,
+        sliding_refresh_token_lifetime=client.sliding_refresh_token_lifetime,
+        refresh_token_is_reusable=client.refresh_token_usage == 0,
+        refresh_token_slides=client.refresh_token_expiration == 0,
+        access_token_is_reference=client.access_token_type == 1,
+        access_token_signed_response_alg=client.access_token_signed_response_alg,
+        id_token_signed_response_alg=client.id_token_signed_response_alg,
+        userinfo_signed_response_alg=client.userinfo_signed_response_alg,
+        introspection_signed_response_alg=client.introspection_signed_response_alg,
+        always_include_user_claims_in_id_token=client.always_include_user_claims_in_id_token,
+        always_send_client_claims=client.always_send_client_claims,
+        client_claims=claims,
+        api_scopes=api_scopes,
+        identity_scopes=identity_scopes,
+    )

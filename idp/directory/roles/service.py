@@ -1,0 +1,116 @@
+"""Who may do what: the effective permissions of a person in a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, and_, or_, select, union
+from sqlalchemy.orm import Session
+
+from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
+from idp.directory.tenants.models import Membership
+from idp.directory.users.models import UserClaim
+
+ALL = ".all"
+
+
+class Permission(NamedTuple):
+    """A privilege that somebody holds; owned by an API resource or by nobody."""
+
+    code: str
+    api_resource_id: int | None
+
+
+def covers(held: Iterable[str], code: str) -> bool:
+    """Whether one of the held codes is this code, or a `P.all` that it starts with."""
+    return not _covering(code).isdisjoint(held)
+
+
+def _covering(code: str) -> frozenset[str]:
+    """List the codes that grant a code: itself and the `.all` of every prefix."""
+    parts = code.split(".")
+    return frozenset(
+        {code, *(".".join(parts[:count]) + ALL for count in range(1, len(parts)))}
+    )
+
+
+def effective_permissions(
+    session: Session, user_id: int, tenant_id: int, *, platform: bool
+) -> list[Permission]:
+    """Give what a person may do in a tenant, sorted by code.
+
+    Direct grants of the platform or the tenant, privileges of the person's roles in the tenant,
+    and with `platform` those of platform roles too (tokens of issuer 1).
+    """
+    rows = session.execute(
+        union(
+            _through_roles(user_id, _role_counts(tenant_id, platform=platform)),
+            _direct(user_id, tenant_id),
+        )
+    )
+    return sorted(Permission(code, api) for code, api in rows)
+
+
+def has_permission(
+    session: Session, user_id: int, tenant_id: int | None, code: str, *, platform: bool
+) -> bool:
+    """Whether a person may do one thing in a tenant, or (no tenant) anywhere by platform role.
+
+    A right in a tenant also needs the membership.
+    """
+    wanted = _covering(code)
+    conditions: list[Select[Any]] = []
+    if platform:
+        conditions.append(_through_roles(user_id, Role.tenant_id.is_(None)))
+    if tenant_id is not None:
+        member = (
+            select(Membership.id)
+            .where(Membership.user_id == user_id, Membership.tenant_id == tenant_id)
+            .exists()
+        )
+        conditions.append(_through_roles(user_id, and_(Role.tenant_id == tenant_id, member)))
+        conditions.append(_direct(user_id, tenant_id).where(member))
+    if not conditions:
+        return False
+    held = union(*(query.where(Privilege.code.in_(wanted)) for query in conditions))
+    return session.execute(held.limit(1)).first() is not None
+
+
+def role_codes(session: Session, user_id: int, tenant_id: int, *, platform: bool) -> list[str]:
+    """Give the codes of a person's roles in a tenant, sorted; with `platform` also those roles."""
+    rows = session.scalars(
+        select(Role.code)
+        .join(UserRole, UserRole.role_id == Role.id)
+        .where(UserRole.user_id == user_id, _role_counts(tenant_id, platform=platform))
+        .distinct()
+    )
+    return sorted(rows)
+
+
+def _role_counts(tenant_id: int, *, platform: bool) -> ColumnElement[bool]:
+    in_tenant = Role.tenant_id == tenant_id
+    return or_(in_tenant, Role.tenant_id.is_(None)) if platform else in_tenant
+
+
+def _through_roles(user_id: int, condition: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(Privilege.code, Privilege.api_resource_id)
+        .join(RolePrivilege, RolePrivilege.privilege_id == Privilege.id)
+        .join(UserRole, UserRole.role_id == RolePrivilege.role_id)
+        .join(Role, Role.id == UserRole.role_id)
+        .where(UserRole.user_id == user_id, Privilege.status == 1, condition)
+    )
+
+
+def _direct(user_id: int, tenant_id: int) -> Select[Any]:
+    return (
+        select(Privilege.code, Privilege.api_resource_id)
+        .join(UserClaim, UserClaim.value == Privilege.code)
+        .where(
+            UserClaim.user_id == user_id,
+            UserClaim.type == "permission",
+            or_(UserClaim.tenant_id.is_(None), UserClaim.tenant_id == tenant_id),
+            Privilege.status == 1,
+        )
+    )
