@@ -1,0 +1,97 @@
+"""Bringing a database to the tables of this release, and comparing the two."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url
+
+import idp
+from idp.platform.db import Base
+from idp.platform.files import migrations_dir
+
+_LOCK = 0x6964_7000
+"""Number of the PostgreSQL advisory lock under which one node migrates."""
+
+
+def upgrade(database_url: str, revision: str = "head") -> None:
+    """Make or update the tables; a second node waits and then finds nothing to do."""
+    with _migrating(database_url) as config:
+        command.upgrade(config, revision)
+
+
+def downgrade(database_url: str, revision: str) -> None:
+    """Go back to an earlier revision, or to `base`: no tables."""
+    with _migrating(database_url) as config:
+        command.downgrade(config, revision)
+
+
+def current(database_url: str) -> str | None:
+    """Name the revision that a database is at."""
+    with _engine(database_url) as engine, engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def head() -> str | None:
+    """Name the newest revision that this release knows."""
+    return ScriptDirectory.from_config(configuration()).get_current_head()
+
+
+def drift(database_url: str) -> list[str]:
+    """List what models and database disagree about; empty when the migrations are complete."""
+    load_models()
+    with _engine(database_url) as engine, engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return [repr(difference) for difference in compare_metadata(context, Base.metadata)]
+
+
+def load_models() -> None:
+    """Import every `models` module, so that the metadata knows every table."""
+    for module in pkgutil.walk_packages(idp.__path__, "idp."):
+        if module.name.endswith(".models"):
+            importlib.import_module(module.name)
+
+
+def configuration() -> Config:
+    """Make Alembic's configuration for the migrations of this installation."""
+    folder = migrations_dir()
+    config = Config(folder / "alembic.ini")
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    return config
+
+
+def lock(connection: Connection) -> None:
+    """Keep other nodes from migrating until this transaction ends."""
+    # SQLite needs nothing more: BEGIN IMMEDIATE has locked the file.
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+
+
+@contextmanager
+def _migrating(database_url: str) -> Iterator[Config]:
+    load_models()
+    config = configuration()
+    with _engine(database_url) as engine, engine.connect() as connection:
+        config.attributes["connection"] = connection
+        yield config
+
+
+@contextmanager
+def _engine(database_url: str) -> Iterator[Engine]:
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}:
+        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, poolclass=NullPool)
+    try:
+        yield engine
+    finally:
+        engine.dispose()

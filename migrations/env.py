@@ -1,0 +1,65 @@
+"""How Alembic runs our migrations: in one transaction, under a lock, on either database."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import JSON, BigInteger
+
+from idp.platform import schema
+from idp.platform.db import Base, UtcDateTime
+
+
+def render_type(type_: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
+    """Write our column types as the names that the template of a migration defines."""
+    if type_ != "type":
+        return False
+    if isinstance(item, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    if isinstance(item, BigInteger):
+        return "BigInt"
+    if isinstance(item, JSON | JSONB):
+        return "Json"
+    return False
+
+
+def migrate(connection: Connection) -> None:
+    """Run what is asked for on this connection, all or nothing."""
+    sqlite = connection.dialect.name == "sqlite"
+    if sqlite:
+        # Rebuilding a table drops the old one; with this on, that would delete rows that point
+        # at it. It has no effect inside a transaction, hence on the driver's connection.
+        connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
+    with connection.begin():
+        schema.lock(connection)
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            compare_type=True,
+            render_as_batch=sqlite,
+            render_item=render_type,
+        )
+        context.run_migrations()
+        if sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
+            message = f"rows that point at nothing after the migration: {broken[:10]}"
+            raise RuntimeError(message)
+
+
+def main() -> None:
+    """Use the connection handed in, or the one of the Flask application of `flask db`."""
+    given: Connection | None = context.config.attributes.get("connection")
+    if given is not None:
+        migrate(given)
+        return
+    from flask import current_app  # noqa: PLC0415 - only for `flask db`
+
+    schema.load_models()
+    with current_app.extensions["migrate"].db.engine.connect() as connection:
+        migrate(connection)
+
+
+main()
