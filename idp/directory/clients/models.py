@@ -61,7 +61,6 @@ class Client(Base):
     access_token_type: Mapped[int] = mapped_column(Integer, default=0)
     """0: JWT, 1: reference token."""
 
-    access_token_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
     id_token_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
     userinfo_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
     introspection_signed_response_alg: Mapped[str | None] = mapped_column(String(20))

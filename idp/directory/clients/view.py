@@ -60,7 +60,6 @@ class ClientView:
     refresh_token_is_reusable: bool
     refresh_token_slides: bool
     access_token_is_reference: bool
-    access_token_signed_response_alg: str | None
     id_token_signed_response_alg: str | None
     userinfo_signed_response_alg: str | None
     introspection_signed_response_alg: str | None
@@ -175,7 +174,6 @@ def _view(session: Session, client: Client) -> ClientView:
         refresh_token_is_reusable=client.refresh_token_usage == 0,
         refresh_token_slides=client.refresh_token_expiration == 0,
         access_token_is_reference=client.access_token_type == 1,
-        access_token_signed_response_alg=client.access_token_signed_response_alg,
         id_token_signed_response_alg=client.id_token_signed_response_alg,
         userinfo_signed_response_alg=client.userinfo_signed_response_alg,
         introspection_signed_response_alg=client.introspection_signed_response_alg,

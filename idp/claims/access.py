@@ -1,0 +1,76 @@
+"""Claims that services decide by: tenant, role and permission."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from idp.claims.subject import Subject
+from idp.directory.resources.view import ApiView
+from idp.directory.roles.service import ALL, Permission
+
+BUDGET_BYTES = 4096
+"""How large the `permission` claim of a token may be."""
+
+
+def tenant(subject: Subject) -> dict[str, Any]:
+    """Tenant that the sign-in is for."""
+    return {"id": subject.tenant_id, "name": subject.tenant_name}
+
+
+def role(subject: Subject) -> list[str]:
+    """Role codes in the tenant; at issuer 1 also those of the platform."""
+    return subject.roles
+
+
+def permission(subject: Subject) -> list[str]:
+    """Every effective permission, whoever owns it."""
+    return sorted({held.code for held in subject.permissions})
+
+
+def permissions_for(held: Iterable[Permission], apis: Iterable[ApiView]) -> list[str]:
+    """Select the codes that an audience reads, sorted.
+
+    Those owned by its APIs, and ownerless ones when one of them lists `permission` as user claim.
+    """
+    audience = list(apis)
+    owners: set[int | None] = {api.row_id for api in audience}
+    if any("permission" in api.user_claims for api in audience):
+        owners.add(None)
+    return sorted({code for code, owner in held if owner in owners})
+
+
+def permission_claims(
+    codes: list[str], *, as_text: bool, budget: int | None = BUDGET_BYTES
+) -> dict[str, Any]:
+    """Write the codes as a claim within the budget.
+
+    Too large: codes that a held `.all` covers are folded into it. Still too large:
+    `permission_ref` says that introspection delivers them.
+    """
+    value = _written(codes, as_text=as_text)
+    if budget is not None and len(orjson.dumps(value)) > budget:
+        value = _written(fold(codes), as_text=as_text)
+        if len(orjson.dumps(value)) > budget:
+            return {"permission_ref": True}
+    return {"permission": value}
+
+
+def fold(codes: Iterable[str]) -> list[str]:
+    """Leave out what a held `P.all` covers: every other code that starts with `P.`."""
+    codes = sorted(set(codes))
+    prefixes = {code.removesuffix("all") for code in codes if code.endswith(ALL)}
+
+    def is_covered(code: str) -> bool:
+        own = code.removesuffix("all") if code.endswith(ALL) else None
+        parts = code.split(".")
+        starts = {".".join(parts[:count]) + "." for count in range(1, len(parts))}
+        return bool((starts - {own}) & prefixes)
+
+    return [code for code in codes if not is_covered(code)]
+
+
+def _written(codes: list[str], *, as_text: bool) -> list[str] | str:
+    return ",".join(codes) if as_text else codes

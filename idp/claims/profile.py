@@ -1,0 +1,75 @@
+"""Claims of the scopes profile, email, phone and address (OpenID Connect Core 5.1)."""
+
+from __future__ import annotations
+
+from idp.claims.subject import Subject
+
+
+def name(subject: Subject) -> str:
+    """Full name for display."""
+    return subject.user.nick_name or subject.user.username
+
+
+def nickname(subject: Subject) -> str | None:
+    """Casual name."""
+    return subject.user.nick_name
+
+
+def preferred_username(subject: Subject) -> str:
+    """Name the person signs in with."""
+    return subject.user.username
+
+
+def picture(subject: Subject) -> str | None:
+    """Address of the portrait."""
+    return subject.user.avatar
+
+
+def gender(subject: Subject) -> str | None:
+    """Gender as the person gave it."""
+    return subject.user.gender
+
+
+def birthdate(subject: Subject) -> str | None:
+    """Birthday as YYYY-MM-DD."""
+    return subject.user.birthday.isoformat() if subject.user.birthday else None
+
+
+def zoneinfo(subject: Subject) -> str | None:
+    """Time zone of the tz database."""
+    return subject.user.zoneinfo
+
+
+def locale(subject: Subject) -> str | None:
+    """Language tag."""
+    return subject.user.locale
+
+
+def updated_at(subject: Subject) -> int:
+    """Seconds since the epoch of the last change."""
+    return int(subject.user.updated_at.timestamp())
+
+
+def email(subject: Subject) -> str | None:
+    """Mail address."""
+    return subject.user.email
+
+
+def email_verified(subject: Subject) -> bool | None:
+    """Whether the address was proven."""
+    return subject.user.email_verified if subject.user.email else None
+
+
+def phone_number(subject: Subject) -> str | None:
+    """Mobile number in E.164."""
+    return subject.user.mobile
+
+
+def phone_number_verified(subject: Subject) -> bool | None:
+    """Whether the number was proven."""
+    return subject.user.mobile_verified if subject.user.mobile else None
+
+
+def address(subject: Subject) -> dict[str, str] | None:
+    """Postal address (OpenID Connect Core 5.1.1)."""
+    return {"formatted": subject.user.address} if subject.user.address else None

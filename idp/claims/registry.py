@@ -1,0 +1,59 @@
+"""Which function answers for which claim. A new claim is a function and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from idp.claims import access, profile
+from idp.claims.subject import Subject
+
+CLAIMS: Mapping[str, Callable[[Subject], Any]] = {
+    # profile
+    "name": profile.name,
+    "nickname": profile.nickname,
+    "preferred_username": profile.preferred_username,
+    "picture": profile.picture,
+    "gender": profile.gender,
+    "birthdate": profile.birthdate,
+    "zoneinfo": profile.zoneinfo,
+    "locale": profile.locale,
+    "updated_at": profile.updated_at,
+    # email, phone, address
+    "email": profile.email,
+    "email_verified": profile.email_verified,
+    "phone_number": profile.phone_number,
+    "phone_number_verified": profile.phone_number_verified,
+    "address": profile.address,
+    # access
+    "tenant": access.tenant,
+    "role": access.role,
+    "permission": access.permission,
+}
+
+PROTOCOL_CLAIMS = frozenset(
+    {
+        "iss", "sub", "aud", "azp", "exp", "iat", "nbf", "jti", "nonce", "auth_time", "acr", "amr",
+        "sid", "at_hash", "c_hash", "client_id", "scope", "permission_ref", "active", "token_type",
+        "cnf", "act",
+    }
+)  # fmt: skip
+"""Set by the protocol alone; neither rows nor requests can put them into a token."""
+
+
+def collect(subject: Subject, names: Iterable[str]) -> dict[str, Any]:
+    """Give the claims of these names that have a value.
+
+    A name without a function is looked up among the claims that administrators keep for the
+    person and the person's roles: one value as text, several as an array.
+    """
+    found: dict[str, Any] = {}
+    for name in sorted(set(names) - PROTOCOL_CLAIMS):
+        answer = CLAIMS.get(name)
+        value = answer(subject) if answer is not None else None
+        if value is None:
+            kept = subject.custom.get(name)
+            value = None if kept is None else kept[0] if len(kept) == 1 else kept
+        if value is not None:
+            found[name] = value
+    return found

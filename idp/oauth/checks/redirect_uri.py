@@ -1,0 +1,28 @@
+"""Where answers may be sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(:\d{1,5})?((?:/[^\s]*)?)", re.ASCII)
+
+
+def is_registered(requested: str, registered: Collection[str], *, native: bool) -> bool:
+    """Whether an address is one of the registered ones, character by character.
+
+    RFC 9700 2.1: no prefix, pattern or normalisation. Only the port of a native client's literal
+    loopback address may differ (RFC 8252 7.3).
+    """
+    if requested in registered:
+        return True
+    if not native:
+        return False
+    wanted = LOOPBACK.fullmatch(requested)
+    if wanted is None:
+        return False
+    return any(
+        (known := LOOPBACK.fullmatch(uri)) is not None
+        and known.group(1, 3) == wanted.group(1, 3)
+        for uri in registered
+    )

@@ -1,0 +1,99 @@
+"""What a request asks for, and what a client may have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from idp.directory.clients.view import ClientView
+from idp.directory.resources.view import ApiScopeView, ApiView, IdentityView
+from idp.platform.errors import OAuthError
+
+OFFLINE_ACCESS = "offline_access"
+
+
+@dataclass(frozen=True)
+class ValidatedScopes:
+    """Scopes that a client may have, in the order asked for."""
+
+    names: tuple[str, ...]
+    api_scopes: tuple[ApiScopeView, ...]
+    identities: tuple[IdentityView, ...]
+
+    @property
+    def is_openid(self) -> bool:
+        """Whether the request is one of OpenID Connect."""
+        return "openid" in self.names
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether a refresh token is asked for."""
+        return OFFLINE_ACCESS in self.names
+
+
+def split(text: str) -> tuple[str, ...]:
+    """Split a `scope` value at its spaces, each scope once (RFC 6749 3.3)."""
+    return tuple(dict.fromkeys(name for name in text.split(" ") if name))
+
+
+def validate(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
+    """Check that the client may have every scope; `invalid_scope` else."""
+    wanted = tuple(dict.fromkeys(names))
+    api_scopes: list[ApiScopeView] = []
+    identities: list[IdentityView] = []
+    for name in wanted:
+        if (api_scope := client.api_scopes.get(name)) is not None:
+            api_scopes.append(api_scope)
+        elif (identity := client.identity_scopes.get(name)) is not None:
+            identities.append(identity)
+        elif name == OFFLINE_ACCESS and may_be_offline(client):
+            continue
+        else:
+            message = f"The client may not have the scope {name[:100]!r}"
+            raise OAuthError(message, code="invalid_scope")
+    if not wanted:
+        message = "Missing parameter: scope"
+        raise OAuthError(message, code="invalid_scope")
+    return ValidatedScopes(wanted, tuple(api_scopes), tuple(identities))
+
+
+def retain(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
+    """Keep the scopes that the client may still have."""
+    return validate(
+        client,
+        [
+            name
+            for name in names
+            if name in client.api_scopes
+            or name in client.identity_scopes
+            or (name == OFFLINE_ACCESS and may_be_offline(client))
+        ],
+    )
+
+
+def may_be_offline(client: ClientView) -> bool:
+    """Whether the client may have refresh tokens."""
+    return client.allow_offline_access and "refresh_token" in client.grant_types
+
+
+def narrow(scopes: ValidatedScopes, resources: Sequence[str]) -> ValidatedScopes:
+    """Keep of the API scopes those of the named resources (RFC 8707 2.2)."""
+    if not resources:
+        return scopes
+    apis = {scope.api.name for scope in scopes.api_scopes}
+    for resource in resources:
+        if resource not in apis:
+            message = f"No requested scope belongs to the resource {resource[:100]!r}"
+            raise OAuthError(message, code="invalid_target")
+    kept = tuple(scope for scope in scopes.api_scopes if scope.api.name in resources)
+    dropped = {scope.name for scope in scopes.api_scopes} - {scope.name for scope in kept}
+    names = tuple(name for name in scopes.names if name not in dropped)
+    return ValidatedScopes(names, kept, scopes.identities)
+
+
+def apis_of(scopes: ValidatedScopes) -> list[ApiView]:
+    """List the APIs that the scopes belong to, sorted by name, each once."""
+    return sorted(
+        {scope.api.name: scope.api for scope in scopes.api_scopes}.values(),
+        key=lambda api: api.name,
+    )
