@@ -1,0 +1,185 @@
+"""The rules about browser sessions: when they start, count, and end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.orm import Session
+
+from idp.platform import clock, runtime
+from idp.platform.issuer import Issuer
+from idp.platform.secrets import digest, random_token
+from idp.platform.sessions.models import BrowserSession
+
+SEEN_EVERY = timedelta(minutes=1)
+MAX_USER_AGENT = 300
+MAX_COOKIE = 100
+
+
+def cookie_name(issuer: Issuer) -> str:
+    """Name the cookie of an issuer; cookies ignore ports, so the name tells issuers apart."""
+    name = f"idp_{issuer.tenant_id}"
+    return f"__Host-{name}" if issuer.is_secure else name
+
+
+def start(
+    session: Session,
+    issuer: Issuer,
+    user_id: int,
+    security_stamp: str,
+    *,
+    acr: str,
+    amr: Sequence[str],
+    remember: bool,
+    replaces: BrowserSession | None = None,
+) -> str:
+    """Sign a person in and give the value of the new cookie.
+
+    The value is new every time, and what the browser sent before is worth nothing afterwards:
+    nobody can plant a session and wait for somebody else to sign in to it. The same person signing
+    in again keeps the row and so the `sid` that clients know; anybody else gets a row of his own.
+    """
+    settings = runtime.of(session).settings
+    context = runtime.context_of(session)
+    cookie = random_token()
+    now = clock.now()
+    life = timedelta(days=settings.remember_days) if remember else _short_life(session)
+    values = {
+        "token_hash": digest(cookie),
+        "auth_time": now,
+        "acr": acr,
+        "amr": list(amr),
+        "remember": remember,
+        "remote_addr": context.remote_addr,
+        "user_agent": (context.user_agent or "")[:MAX_USER_AGENT] or None,
+        "last_seen_at": now,
+        "expires_at": now + life,
+    }
+    if replaces is not None and not _renew(session, replaces, user_id, security_stamp, values):
+        end(session, replaces)
+        replaces = None
+    if replaces is None:
+        session.add(
+            BrowserSession(
+                sid=random_token(16),
+                user_id=user_id,
+                issuer_tenant_id=issuer.tenant_id,
+                security_stamp=security_stamp,
+                **values,
+            )
+        )
+        session.flush()
+    return cookie
+
+
+def _short_life(session: Session) -> timedelta:
+    return timedelta(hours=runtime.of(session).settings.session_hours)
+
+
+def _renew(
+    session: Session,
+    row: BrowserSession,
+    user_id: int,
+    security_stamp: str,
+    values: dict[str, object],
+) -> bool:
+    """Carry a live session of the same person on under a new cookie value."""
+    done = session.execute(
+        update(BrowserSession)
+        .where(
+            BrowserSession.id == row.id,
+            BrowserSession.token_hash == row.token_hash,
+            BrowserSession.user_id == user_id,
+            BrowserSession.security_stamp == security_stamp,
+            BrowserSession.ended_at.is_(None),
+            BrowserSession.expires_at > clock.now(),
+        )
+        .values(**values)
+        .returning(BrowserSession.id)
+    ).all()
+    return bool(done)
+
+
+def live(issuer: Issuer, cookie: str) -> Select[BrowserSession]:
+    """Select the session that a cookie stands for at an issuer, unless it ended or expired."""
+    return select(BrowserSession).where(
+        BrowserSession.token_hash == digest(cookie[:MAX_COOKIE]),
+        BrowserSession.issuer_tenant_id == issuer.tenant_id,
+        BrowserSession.ended_at.is_(None),
+        BrowserSession.expires_at > clock.now(),
+    )
+
+
+def find(session: Session, issuer: Issuer, cookie: str | None) -> BrowserSession | None:
+    """Find the session that a cookie stands for at this issuer.
+
+    The caller compares `security_stamp` with the person's: a changed one ended the session.
+    """
+    if not cookie:
+        return None
+    row = session.scalars(live(issuer, cookie)).one_or_none()
+    if row is not None:
+        touch(session, row)
+    return row
+
+
+def touch(session: Session, row: BrowserSession) -> bool:
+    """Note that a session was used, once a minute at most; tell whether it was noted."""
+    now = clock.now()
+    if row.last_seen_at > now - SEEN_EVERY:
+        return False
+    session.execute(
+        update(BrowserSession)
+        .where(BrowserSession.id == row.id, BrowserSession.last_seen_at <= now - SEEN_EVERY)
+        .values(last_seen_at=now)
+    )
+    return True
+
+
+def end(session: Session, row: BrowserSession) -> bool:
+    """End a session; tell whether this call ended it."""
+    done = session.execute(
+        update(BrowserSession)
+        .where(BrowserSession.id == row.id, BrowserSession.ended_at.is_(None))
+        .values(ended_at=clock.now())
+        .returning(BrowserSession.id)
+    ).all()
+    return bool(done)
+
+
+def list_for(session: Session, user_id: int) -> list[BrowserSession]:
+    """List the live sessions of a person, the one used last first."""
+    return list(
+        session.scalars(
+            select(BrowserSession)
+            .where(
+                BrowserSession.user_id == user_id,
+                BrowserSession.ended_at.is_(None),
+                BrowserSession.expires_at > clock.now(),
+            )
+            .order_by(BrowserSession.last_seen_at.desc(), BrowserSession.id.desc())
+        )
+    )
+
+
+def end_all(session: Session, user_id: int, *, but: int | None = None) -> list[int]:
+    """End every session of a person, save one perhaps; give the ids of those ended."""
+    statement = update(BrowserSession).where(
+        BrowserSession.user_id == user_id, BrowserSession.ended_at.is_(None)
+    )
+    if but is not None:
+        statement = statement.where(BrowserSession.id != but)
+    return list(
+        session.scalars(statement.values(ended_at=clock.now()).returning(BrowserSession.id))
+    )
+
+
+def restamp(session: Session, row: BrowserSession, security_stamp: str) -> None:
+    """Let a session live on after its own person changed the stamp, a new password for example."""
+    session.execute(
+        update(BrowserSession)
+        .where(BrowserSession.id == row.id, BrowserSession.ended_at.is_(None))
+        .values(security_stamp=security_stamp)
+    )
