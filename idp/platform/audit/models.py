@@ -19,6 +19,8 @@ class AuditEvent(Base):
     __table_args__ = (
         Index("ix_audit_event_tag_at", "tag", "at"),
         Index("ix_audit_event_user_id_at", "user_id", "at"),
+        Index("ix_audit_event_client_id_at", "client_id", "at"),
+        Index("ix_audit_event_tenant_id_at", "tenant_id", "at"),
     )
 
     id: Mapped[Id]

@@ -20,8 +20,8 @@ class OutboxMessage(Base):
             "ix_outbox_due",
             "lane",
             "due_at",
-            sqlite_where=text("done_at IS NULL"),
-            postgresql_where=text("done_at IS NULL"),
+            sqlite_where=text("done_at IS NULL AND failed_at IS NULL"),
+            postgresql_where=text("done_at IS NULL AND failed_at IS NULL"),
         ),
     )
 
@@ -31,10 +31,13 @@ class OutboxMessage(Base):
     job: Mapped[str] = mapped_column(String(100))
     payload_encrypted: Mapped[str | None]
     due_at: Mapped[datetime] = mapped_column(default=clock.now)
-    """When it may be tried; moved ahead while a worker holds it (the lease)."""
+    """When it may be tried (again); moved ahead while a worker holds it (the lease)."""
     attempts: Mapped[int] = mapped_column(Integer, default=0)
+    """Tries begun; with `claimed_by` it tells whose lease it is."""
     claimed_by: Mapped[str | None] = mapped_column(String(64))
     last_error: Mapped[str | None] = mapped_column(String(500))
+    """A sentence of ours; what the other side said may quote the message."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     done_at: Mapped[datetime | None] = mapped_column(index=True)
-    failed_at: Mapped[datetime | None]
+    failed_at: Mapped[datetime | None] = mapped_column(index=True)
+    """When it was given up; the payload stays until the clean-up, for `retry_failed`."""

@@ -1,0 +1,91 @@
+"""Make keys that work once, use them, and remember what was seen once.
+
+Of a key only the SHA-256 is kept. Whether a use is the first is decided by the database, in one
+statement, so that it holds over threads, workers and nodes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from idp.platform import clock, secrets
+from idp.platform.onetime.models import OneTimeKey
+
+
+def issue(
+    session: Session,
+    purpose: str,
+    *,
+    user_id: int,
+    security_stamp: str,
+    seconds: int,
+) -> str:
+    """Make a key for one purpose of one person and give its value, which is kept nowhere.
+
+    Who uses it must compare `security_stamp` with the person's: it has changed when the password
+    was changed in between.
+    """
+    value = secrets.random_token()
+    session.add(
+        OneTimeKey(
+            purpose=purpose,
+            key_hash=secrets.digest(value),
+            user_id=user_id,
+            security_stamp=security_stamp,
+            expires_at=clock.now() + timedelta(seconds=seconds),
+        )
+    )
+    session.flush()
+    return value
+
+
+def peek(session: Session, purpose: str, token: str) -> OneTimeKey | None:
+    """Find an unused and unexpired key without using it, to show a form."""
+    return session.scalar(select(OneTimeKey).where(_usable(purpose, token, clock.now())))
+
+
+def use(session: Session, purpose: str, token: str) -> OneTimeKey | None:
+    """Use a key up; None when it is unknown, expired, or somebody was faster."""
+    moment = clock.now()
+    key_id = session.scalar(
+        update(OneTimeKey)
+        .where(_usable(purpose, token, moment))
+        .values(used_at=moment)
+        .returning(OneTimeKey.id),
+        execution_options={"synchronize_session": False},
+    )
+    if key_id is None:
+        return None
+    return session.get_one(OneTimeKey, key_id, populate_existing=True)
+
+
+def claim(session: Session, purpose: str, key: str, expires_at: datetime) -> bool:
+    """Remember a key of somebody else's making; False when it was seen before.
+
+    RFC 7523 3: a client assertion's `jti` is taken once. `key` names the sender too.
+    """
+    on_sqlite = session.get_bind().dialect.name == "sqlite"
+    insert = sqlite.insert if on_sqlite else postgresql.insert
+    moment = clock.now()
+    statement = insert(OneTimeKey).values(
+        purpose=purpose,
+        key_hash=secrets.digest(key),
+        created_at=moment,
+        expires_at=expires_at,
+        used_at=moment,  # never to be taken for a key that was issued
+    )
+    first = session.scalar(statement.on_conflict_do_nothing().returning(OneTimeKey.id))
+    return first is not None
+
+
+def _usable(purpose: str, token: str, moment: datetime) -> ColumnElement[bool]:
+    return and_(
+        OneTimeKey.purpose == purpose,
+        OneTimeKey.key_hash == secrets.digest(token),
+        OneTimeKey.used_at.is_(None),
+        OneTimeKey.expires_at > moment,
+    )
