@@ -24,7 +24,14 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, UOWTransaction, mapped_column
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    SessionTransaction,
+    UOWTransaction,
+    mapped_column,
+)
 
 BigInt = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON().with_variant(JSONB(), "postgresql")
@@ -115,11 +122,26 @@ def bump_configuration(session: Session) -> None:
         session.info["bumped"] = session.get_transaction()
 
 
+def has_changed_configuration(session: Session) -> bool:
+    """Whether the transaction under way changed a cached table."""
+    return session.info.get("bumped") is not None
+
+
 @event.listens_for(Session, "after_flush")
 def _bump_on_change(session: Session, _context: UOWTransaction) -> None:
     changed = (*session.new, *session.dirty, *session.deleted)
     if any(getattr(type(row), "configuration", False) for row in changed):
         bump_configuration(session)
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _forget_cached(session: Session, transaction: SessionTransaction) -> None:
+    # Committed: this worker sees its own change at once. Rolled back: what was read from the
+    # change must not stay, and a rolled-back savepoint took the new version number with it.
+    if (transaction.nested or transaction.parent is None) and session.info.pop("bumped", None):
+        runtime = session.info.get("runtime")
+        if runtime is not None:
+            runtime.cache.clear()
 
 
 @event.listens_for(Engine, "connect")
