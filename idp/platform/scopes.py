@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 
 class Scope(StrEnum):
@@ -14,7 +15,7 @@ class Scope(StrEnum):
     text: str
     """What holders may do, for consent pages and administrators."""
 
-    def __new__(cls, code: str, text: str) -> Scope:
+    def __new__(cls, code: str, text: str) -> Self:
         """Keep the text beside the code."""
         member = str.__new__(cls, code)
         member._value_ = code

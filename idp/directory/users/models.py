@@ -32,9 +32,7 @@ class User(Base):
     mobile_verified: Mapped[bool] = mapped_column(default=False)
     password_hash: Mapped[str | None] = mapped_column(String(255))
     """argon2id; empty: no sign-in by password."""
-    security_stamp: Mapped[str] = mapped_column(
-        String(64), default=lambda: random_token(16)
-    )
+    security_stamp: Mapped[str] = mapped_column(String(64), default=lambda: random_token(16))
     """Changed whenever earlier sign-ins must end; grants and sessions keep the one they saw."""
     concurrency_stamp: Mapped[str] = mapped_column(String(64), default=lambda: random_token(16))
     is_disabled: Mapped[bool] = mapped_column(default=False)

@@ -1,0 +1,315 @@
+"""The rules about tenants: the hosts that make them issuers, members, private settings."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from idp.directory.tenants.models import (
+    Membership,
+    Tenant,
+    TenantHost,
+    TenantProperty,
+    TenantStatus,
+)
+from idp.platform import runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest, Conflict, NotFound
+from idp.platform.issuer import Issuer
+
+PLATFORM = 1
+"""Id of the tenant that is the platform itself, issuer 1."""
+UNKNOWN_HOSTS = 1024
+PURPOSE = "tenant property"
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_LONGEST_HOST = 253
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class NewTenant:
+    """What a tenant starts with."""
+
+    name: str
+    hosts: Sequence[str] = ()
+    issuer_host: str | None = None
+    theme: str | None = None
+    logo_uri: str | None = None
+    type_code: str | None = None
+    bundle_code: str | None = None
+    status: TenantStatus = TenantStatus.ENABLED
+
+
+def find_issuer(session: Session, host: str) -> Issuer | None:
+    """Find the issuer that answers to a Host header; cached, unknown hosts too."""
+    host = host.lower()
+    cache = runtime.of(session).cache
+    # Invented hosts share one bounded shelf, so that they push nothing useful out of the cache.
+    unknown: OrderedDict[str, None] = cache.get("unknown hosts", OrderedDict)
+    if host in unknown:
+        return None
+    try:
+        return cache.get(("issuer", host), lambda: _load_issuer(session, host))
+    except NotFound:
+        unknown[host] = None
+        while len(unknown) > UNKNOWN_HOSTS:
+            unknown.popitem(last=False)
+        return None
+
+
+def issuer_of(session: Session, tenant_id: int) -> Issuer:
+    """Give the issuer at which the members of a tenant sign in."""
+    tenant = get(session, tenant_id)
+    if tenant.issuer_tenant_id != tenant.id:
+        tenant = get(session, tenant.issuer_tenant_id)
+    return _issuer(session, tenant, None)
+
+
+def find(session: Session, tenant_id: int) -> Tenant | None:
+    """Find a tenant by id."""
+    return session.get(Tenant, tenant_id)
+
+
+def get(session: Session, tenant_id: int) -> Tenant:
+    """Give a tenant by id."""
+    tenant = find(session, tenant_id)
+    if tenant is None:
+        raise NotFound("There is no such tenant.")
+    return tenant
+
+
+def create(session: Session, new: NewTenant) -> Tenant:
+    """Create a tenant; with hosts it is an issuer of its own, else it signs in at issuer 1."""
+    tenant = Tenant(
+        name=_name(new.name),
+        status=new.status,
+        theme=new.theme,
+        logo_uri=_logo(new.logo_uri),
+        type_code=new.type_code,
+        bundle_code=new.bundle_code,
+        issuer_tenant_id=PLATFORM,
+    )
+    session.add(tenant)
+    session.flush()
+    if new.hosts or new.issuer_host:
+        set_hosts(session, tenant, new.hosts, new.issuer_host)
+    audit.record(session, Tag.TENANT_CREATED, tenant_id=tenant.id, target=f"tenant:{tenant.id}")
+    return tenant
+
+
+def set_hosts(
+    session: Session, tenant: Tenant, hosts: Iterable[str], issuer_host: str | None = None
+) -> None:
+    """Replace the hosts of a tenant; the issuer is named after `issuer_host`, else the first.
+
+    Hosts are unique over all tenants; the one of `PUBLIC_URL` is issuer 1's and nobody else's.
+    """
+    wanted = list(dict.fromkeys(_host(host) for host in hosts))
+    named = _host(issuer_host) if issuer_host else None
+    if named is not None and named not in wanted:
+        raise _refused("hosts", "The issuer is named after one of the hosts.")
+    if tenant.id != PLATFORM:
+        if runtime.of(session).settings.public_host in wanted:
+            raise _taken()
+        tenant.issuer_tenant_id = tenant.id if wanted else PLATFORM
+    tenant.issuer_host = named
+    kept = {row.host: row for row in tenant.hosts if row.host in wanted}
+    try:
+        with session.begin_nested():
+            tenant.hosts = [row for row in tenant.hosts if row.host in kept]
+            session.flush()
+            tenant.hosts.extend(TenantHost(host=host) for host in wanted if host not in kept)
+    except IntegrityError:
+        raise _taken() from None
+
+
+def set_status(session: Session, tenant: Tenant, status: TenantStatus) -> None:
+    """Enable or disable a tenant; issuer 1 stays enabled."""
+    if tenant.id == PLATFORM and status != TenantStatus.ENABLED:
+        raise Conflict("The platform's own tenant stays enabled.")
+    tenant.status = status
+    session.flush()
+    audit.record(session, Tag.TENANT_CHANGED, tenant_id=tenant.id, target=f"tenant:{tenant.id}")
+
+
+def memberships(session: Session, user_id: int, issuer: Issuer) -> list[Tenant]:
+    """List the enabled tenants of a person that sign in at an issuer."""
+    return list(
+        session.scalars(
+            select(Tenant)
+            .join(Membership, Membership.tenant_id == Tenant.id)
+            .where(
+                Membership.user_id == user_id,
+                Tenant.issuer_tenant_id == issuer.tenant_id,
+                Tenant.status == TenantStatus.ENABLED,
+            )
+            .order_by(Tenant.name, Tenant.id)
+        )
+    )
+
+
+def find_member(session: Session, tenant_id: int, user_id: int) -> Membership | None:
+    """Find the membership of a person in a tenant."""
+    return session.scalar(
+        select(Membership).where(Membership.tenant_id == tenant_id, Membership.user_id == user_id)
+    )
+
+
+def add_member(
+    session: Session, tenant_id: int, user_id: int, *, is_admin: bool = False
+) -> Membership:
+    """Let a person belong to a tenant; twice is no error and never takes the flag away."""
+    found = find_member(session, tenant_id, user_id)
+    if found is None:
+        try:
+            with session.begin_nested():
+                found = Membership(tenant_id=tenant_id, user_id=user_id, is_admin=is_admin)
+                session.add(found)
+        except IntegrityError:
+            found = find_member(session, tenant_id, user_id)
+            if found is None:
+                raise NotFound("There is no such tenant or user.") from None
+        else:
+            audit.record(session, Tag.MEMBER_ADDED, tenant_id=tenant_id, target=f"user:{user_id}")
+    if is_admin and not found.is_admin:
+        found.is_admin = True
+        session.flush()
+    return found
+
+
+def remove_member(session: Session, tenant_id: int, user_id: int) -> bool:
+    """End a membership; tells whether there was one."""
+    gone = session.scalar(
+        delete(Membership)
+        .where(Membership.tenant_id == tenant_id, Membership.user_id == user_id)
+        .returning(Membership.id)
+    )
+    if gone is None:
+        return False
+    audit.record(session, Tag.MEMBER_REMOVED, tenant_id=tenant_id, target=f"user:{user_id}")
+    return True
+
+
+def properties(session: Session, tenant_id: int) -> dict[str, str]:
+    """Give the private settings of a tenant in clear text; never to be shown."""
+    keyring = runtime.of(session).keyring
+    rows = session.scalars(select(TenantProperty).where(TenantProperty.tenant_id == tenant_id))
+    return {row.key: keyring.decrypt(PURPOSE, row.value_encrypted).decode() for row in rows}
+
+
+def set_properties(session: Session, tenant: Tenant, values: Mapping[str, str | None]) -> None:
+    """Store private settings encrypted; None removes one, settings not named stay."""
+    keyring = runtime.of(session).keyring
+    rows = {row.key: row for row in tenant.properties}
+    for key, value in values.items():
+        if not key or len(key) > _LONGEST_NAME:
+            raise _refused("properties", "The name of a property has 1 to 200 characters.")
+        row = rows.get(key)
+        if value is None:
+            if row is not None:
+                tenant.properties.remove(row)
+        elif row is not None:
+            row.value_encrypted = keyring.encrypt(PURPOSE, value.encode())
+        else:
+            sealed = keyring.encrypt(PURPOSE, value.encode())
+            tenant.properties.append(TenantProperty(key=key, value_encrypted=sealed))
+    session.flush()
+
+
+def rewrap(session: Session) -> int:
+    """Encrypt private settings of all tenants anew under the current root secret."""
+    keyring = runtime.of(session).keyring
+    changed = 0
+    for row in session.scalars(select(TenantProperty)):
+        if not keyring.is_current(row.value_encrypted):
+            clear = keyring.decrypt(PURPOSE, row.value_encrypted)
+            row.value_encrypted = keyring.encrypt(PURPOSE, clear)
+            changed += 1
+    session.flush()
+    return changed
+
+
+def _load_issuer(session: Session, host: str) -> Issuer:
+    if host == runtime.of(session).settings.public_host:
+        tenant = session.get(Tenant, PLATFORM)
+    else:
+        tenant = session.scalar(select(Tenant).join(TenantHost).where(TenantHost.host == host))
+    if tenant is None or not tenant.is_enabled:
+        raise NotFound("No issuer has this host.")
+    return _issuer(session, tenant, host)
+
+
+def _issuer(session: Session, tenant: Tenant, host: str | None) -> Issuer:
+    settings = runtime.of(session).settings
+    if tenant.id == PLATFORM:
+        # Whatever the rows say: PUBLIC_URL may have changed since they were written.
+        own = settings.public_host
+    else:
+        own = tenant.issuer_host or tenant.hosts[0].host
+    return Issuer(
+        tenant_id=tenant.id,
+        url=f"{settings.scheme}://{own}",
+        host=host or own,
+        name=tenant.name,
+        theme=tenant.theme,
+        logo_uri=tenant.logo_uri,
+    )
+
+
+def _name(text: str) -> str:
+    name = text.strip()
+    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise _refused("name", "A name has 1 to 200 printable characters.")
+    return name
+
+
+def _logo(text: str | None) -> str | None:
+    """Check the address of a picture, which pages show."""
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme != "https" or not parts.hostname or parts.username or not text.isprintable():
+        raise _refused("logo_uri", "A logo has an https address.")
+    return text
+
+
+def _host(text: str) -> str:
+    """Check `host` or `host:port` as it stands in a Host header; give it in lower case."""
+    host = text.strip().lower()
+    name, colon, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
+    if not colon:
+        name = host
+    elif not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):  # noqa: PLR2004 - ports
+        raise _refused("hosts", f"{text!r} is not a host with an optional port.")
+    if not _is_host_name(name):
+        raise _refused("hosts", f"{text!r} is not a host with an optional port.")
+    return host
+
+
+def _is_host_name(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        labels = name.split(".")
+        return len(name) <= _LONGEST_HOST and all(_LABEL.fullmatch(label) for label in labels)
+    return name.startswith("[") == (":" in name)
+
+
+def _taken() -> Conflict:
+    return Conflict("Another tenant has this host.", fields={"hosts": ["taken"]})
+
+
+def _refused(field: str, message: str) -> BadRequest:
+    return BadRequest(message, fields={field: [message]})

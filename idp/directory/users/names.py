@@ -1,0 +1,117 @@
+"""What people are called: comparable keys, and the rules for names, e-mail and mobile."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+from idp.platform.errors import BadRequest
+
+USERNAME_LENGTH = 100
+EMAIL_LENGTH = 254
+_DIALLED = re.compile(r"\+?[0-9 ().-]{3,32}")
+_RESERVED = frozenset({"apps"})  # stands where a user name may stand in paths of the user service
+_MOBILE_TYPES = frozenset(
+    {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
+)
+
+
+def key(text: str) -> str:
+    """Give the form that names are compared by (Unicode NFKC case folding)."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return unicodedata.normalize("NFKC", folded).strip()
+
+
+def username(text: str, email: str | None) -> str:
+    """Check a user name; with `@` it must be the account's own e-mail."""
+    name = _plain(text, "username", USERNAME_LENGTH)
+    compared = key(name)
+    if "@" in compared:
+        if email is None or compared != key(email):
+            raise _refused("username", "A user name with @ must be the account's own e-mail.")
+    elif "/" in compared or "\\" in compared:
+        raise _refused("username", "A user name has no slash.")
+    elif looks_dialled(compared) or compared.replace(" ", "").isnumeric():
+        raise _refused("username", "A user name needs something besides digits.")
+    elif compared in _RESERVED:
+        raise _refused("username", "This user name is reserved.")
+    return name
+
+
+def email(text: str) -> str:
+    """Check an e-mail address by its form alone; no look-up is made."""
+    address = _plain(text, "email", EMAIL_LENGTH)
+    try:
+        # Reserved names (`.test`) are left to trials; nothing is delivered there anyway.
+        checked = validate_email(address, check_deliverability=False, test_environment=True)
+    except EmailNotValidError:
+        raise _refused("email", "This is not an e-mail address.") from None
+    return checked.normalized
+
+
+def mobile(text: str, region: str) -> str:
+    """Read a mobile number in national or international form; give E.164."""
+    try:
+        return _e164(_plain(text, "mobile", 32), region)
+    except phonenumbers.NumberParseException:
+        raise _refused("mobile", "This is not a mobile number.") from None
+
+
+def find_mobile(text: str, region: str) -> str | None:
+    """Give E.164 where the text is a mobile number, else None."""
+    try:
+        return _e164(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def on_the_wire(number: str, region: str) -> str:
+    """Write an E.164 number in national form inside the region, as it is elsewhere."""
+    parsed = phonenumbers.parse(number)
+    if phonenumbers.region_code_for_number(parsed) != region:
+        return number
+    national = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+    return "".join(character for character in national if character.isdigit())
+
+
+def looks_dialled(text: str) -> bool:
+    """Whether a text could be meant as a telephone number."""
+    return _DIALLED.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=1024)
+def _e164(text: str, region: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).strip()
+    if not looks_dialled(folded):
+        raise _not_a_number()
+    parsed = phonenumbers.parse(folded, region)
+    valid = phonenumbers.is_valid_number(parsed)
+    if not valid or phonenumbers.number_type(parsed) not in _MOBILE_TYPES:
+        raise _not_a_number()
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _not_a_number() -> phonenumbers.NumberParseException:
+    wrong = phonenumbers.NumberParseException.NOT_A_NUMBER
+    return phonenumbers.NumberParseException(wrong, "no mobile number")
+
+
+def _plain(text: str, field: str, longest: int) -> str:
+    """Refuse what cannot be shown or stored: emptiness, length, control characters."""
+    name = unicodedata.normalize("NFC", text).strip()
+    if not name:
+        raise _refused(field, "A value is required.")
+    if len(name) > longest or len(key(name)) > longest:
+        raise _refused(field, f"At most {longest} characters.")
+    # Control, format (zero width, direction), surrogate, private and unassigned; line breaks.
+    if any(unicodedata.category(char)[0] == "C" or char in "\u2028\u2029" for char in name):
+        raise _refused(field, "Control characters are not allowed.")
+    return name
+
+
+def _refused(field: str, message: str) -> BadRequest:
+    return BadRequest(message, fields={field: [message]})

@@ -1,0 +1,131 @@
+"""Passwords: the policy, and argon2id with few hashes at a time."""
+
+from __future__ import annotations
+
+import threading
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from idp.directory.users import names
+from idp.platform.errors import BadRequest, Unavailable
+
+SHORTEST = 8
+SHORTEST_MIXED = 6
+LONGEST = 128
+CONCURRENT_HASHES = 2
+PATIENCE_SECONDS = 15.0
+
+# Of a random password that nobody knows: an unknown account costs what a known one does.
+_NOBODY = (
+    "$argon2id$v=19$m=65536,t=3,p=4$prRx2REMKnyd5biOo+vnMA"
+    "$An6/AE2Vh6Ic0MNQJRn9ODIbq5wd1tJBgb1dLmfgc28"
+)
+_hasher = PasswordHasher()
+# A hash takes 64 MiB and all cores for a tenth of a second: a crowd waits instead of thrashing.
+_places = threading.BoundedSemaphore(CONCURRENT_HASHES)
+
+_COMMONEST = frozenset(
+    """
+    000000000 0123456789 1111111111 11111111 111111111 11223344 112233445566 12121212 123123123
+    12341234 123454321 12345678 123456789 1234567890 12345678910 123456abc 123456qwe 1234qwer
+    123qweasd 123456aa 147258369 1q2w3e4r 1q2w3e4r5t 1qaz2wsx 1qazxsw2 21212121 22222222
+    314159265 3rjs1la7qe 55555555 66666666 741852963 77777777 789456123 87654321 88888888
+    987654321 99999999 5201314520 a1234567 a12345678 a123456789 aa123456 aaaaaaaa abc12345
+    abc123456 abcd1234 abcdefgh abcdefg1 access14 admin123 admin1234 administrator asdasdasd
+    asdf1234 asdfasdf asdfghjk asdfghjkl babygirl baseball basketball butterfly
+    changeme changeme1 charlie1 chocolate computer corvette danielle dragon123 elizabeth football
+    football1 freedom1 hello123 iloveyou iloveyou1 internet jennifer jonathan letmein1 liverpool
+    lovelove macintosh marlboro master123 maverick michelle midnight mustang1 p@ssw0rd p@ssword
+    pa55word pass1234 passw0rd password password! password1 password12 password123 password1234
+    pokemon1 princess princess1 q1w2e3r4 q1w2e3r4t5 qazwsxedc qqww1122 qwer1234 qwerasdf qwerqwer
+    qwerty12 qwerty123 qwerty1234 qwertyui qwertyuiop samantha secret123 starwars sunshine
+    superman superman1 trustno1 victoria welcome1 welcome123 whatever woaini1314 woaini520
+    zaq12wsx zxcvbnm1 zxcvbnm123
+    """.split()  # noqa: SIM905 - a hundred quoted words read worse
+)
+
+
+def check_policy(
+    password: str, names_of_user: Iterable[str | None] = (), *, chosen_by_person: bool = True
+) -> None:
+    """Refuse a weak password, naming every reason.
+
+    People choose 8 characters or more. Programs may also set 6 or 7 for somebody else, when
+    upper and lower case, a digit and a symbol are among them.
+    """
+    reasons = list(_reasons(_composed(password), names_of_user, chosen_by_person=chosen_by_person))
+    if reasons:
+        raise BadRequest(" ".join(reasons), fields={"password": reasons})
+
+
+def make_hash(password: str) -> str:
+    """Hash a password with argon2id; takes long, so hold no database transaction meanwhile."""
+    with _place():
+        return _hasher.hash(_encoded(password))
+
+
+def matches(password_hash: str | None, password: str) -> bool:
+    """Compare a password with a stored hash; without a hash it takes as long and fails."""
+    with _place():
+        try:
+            _hasher.verify(password_hash or _NOBODY, _encoded(password))
+        except (VerificationError, InvalidHashError):
+            return False
+    return password_hash is not None
+
+
+def is_outdated(password_hash: str) -> bool:
+    """Whether a hash was made with other parameters than today's."""
+    return _hasher.check_needs_rehash(password_hash)
+
+
+@contextmanager
+def _place() -> Iterator[None]:
+    if not _places.acquire(timeout=PATIENCE_SECONDS):
+        raise Unavailable("Too many sign-ins at once; please try again in a moment.")
+    try:
+        yield
+    finally:
+        _places.release()
+
+
+def _composed(password: str) -> str:
+    # RFC 8265 4.2.2: the same letters whichever keyboard composed them.
+    return unicodedata.normalize("NFC", password)
+
+
+def _encoded(password: str) -> bytes:
+    # A lone surrogate out of JSON is wrong, not a crash.
+    return _composed(password).encode("utf-8", "surrogatepass")
+
+
+def _reasons(
+    password: str, names_of_user: Iterable[str | None], *, chosen_by_person: bool
+) -> Iterator[str]:
+    shortest = SHORTEST
+    if not chosen_by_person and _is_mixed(password):
+        shortest = SHORTEST_MIXED
+    if len(password) < shortest:
+        yield f"The password needs {shortest} characters or more."
+    if len(password) > LONGEST:
+        yield f"The password has {LONGEST} characters at most."
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in password):
+        yield "The password has no control characters."
+    folded = names.key(password)
+    if folded in _COMMONEST:
+        yield "This password is among the commonest ones."
+    if any(folded == names.key(name) for name in names_of_user if name):
+        yield "The password is not the user's own name."
+
+
+def _is_mixed(password: str) -> bool:
+    return (
+        any(char.isupper() for char in password)
+        and any(char.islower() for char in password)
+        and any(char.isdigit() for char in password)
+        and any(not char.isalnum() for char in password)
+    )

@@ -1,0 +1,207 @@
+"""The rules about people: names, passwords, and the end of their access."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from idp.directory.users import names, passwords
+from idp.directory.users.models import User
+from idp.platform import clock, runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import Conflict, NotFound
+from idp.platform.secrets import random_token
+
+_TAKEN = {
+    "username": "This user name is taken.",
+    "email": "This e-mail address is taken.",
+    "mobile": "This mobile number is taken.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """What an account starts with; `password` in clear text."""
+
+    username: str
+    email: str | None = None
+    mobile: str | None = None
+    password: str | None = None
+    email_verified: bool = False
+    mobile_verified: bool = False
+    nick_name: str | None = None
+    locale: str | None = None
+    parent_user_id: int | None = None
+    chosen_by_person: bool = True
+    """Whether the password is the person's own choice (see `passwords.check_policy`)."""
+
+
+def create(session: Session, new: NewUser, *, tenant_id: int | None = None) -> User:
+    """Create an account; the tenant is only noted in the trail.
+
+    Names stay with deleted accounts, so they are refused here too.
+    """
+    email = names.email(new.email) if new.email else None
+    username = names.username(new.username, email)
+    mobile = names.mobile(new.mobile, _region(session)) if new.mobile else None
+    password_hash = None
+    if new.password is not None:
+        own = (username, email, mobile)
+        passwords.check_policy(new.password, own, chosen_by_person=new.chosen_by_person)
+        password_hash = passwords.make_hash(new.password)
+    user = User(
+        username=username,
+        username_key=names.key(username),
+        email=email,
+        email_key=names.key(email) if email else None,
+        email_verified=new.email_verified,
+        mobile=mobile,
+        mobile_verified=new.mobile_verified,
+        password_hash=password_hash,
+        nick_name=new.nick_name,
+        locale=new.locale,
+        parent_user_id=new.parent_user_id,
+    )
+    _refuse_taken(session, user)
+    try:
+        with session.begin_nested():
+            session.add(user)
+    except IntegrityError:
+        # Somebody was faster between the question above and this insert.
+        _refuse_taken(session, user)
+        raise
+    audit.record(session, Tag.USER_CREATED, tenant_id=tenant_id, target=f"user:{user.id}")
+    return user
+
+
+def find(session: Session, user_id: int) -> User | None:
+    """Find an account that is not deleted."""
+    user = session.get(User, user_id)
+    return user if user is not None and user.deleted_at is None else None
+
+
+def get(session: Session, user_id: int) -> User:
+    """Give an account that is not deleted."""
+    user = find(session, user_id)
+    if user is None:
+        raise NotFound("There is no such user.")
+    return user
+
+
+def find_by_username(session: Session, username: str) -> User | None:
+    """Find an account by its user name alone."""
+    return _only(session, User.username_key == names.key(username))
+
+
+def find_by_login(session: Session, login: str) -> User | None:
+    """Find an account by what a person types: user name, e-mail or mobile number."""
+    typed = names.key(login)
+    if len(typed) > names.EMAIL_LENGTH or "\0" in typed:
+        return None
+    if "@" in typed:
+        # A user name with @ is the account's own e-mail, so this is never two people.
+        return _only(session, User.email_key == typed)
+    if names.looks_dialled(typed):
+        number = names.find_mobile(typed, _region(session))
+        return _only(session, User.mobile == number) if number else None
+    return _only(session, User.username_key == typed)
+
+
+def verify_password(session: Session, user: User | None, password: str) -> bool:
+    """Compare a password; takes as long for an unknown user or one without a password.
+
+    Hashing takes a tenth of a second: end the transaction that read the user before calling.
+    A hash made with older parameters is renewed.
+    """
+    stored = user.password_hash if user is not None else None
+    if not passwords.matches(stored, password):
+        return False
+    if user is not None and stored is not None and passwords.is_outdated(stored):
+        renewed = passwords.make_hash(password)
+        session.execute(
+            update(User)
+            .where(User.id == user.id, User.password_hash == stored)
+            .values(password_hash=renewed)
+        )
+    return True
+
+
+def check_password_policy(
+    password: str, user: User | None, *, chosen_by_person: bool = True
+) -> None:
+    """Refuse a password that is too weak, or that is one of the user's own names."""
+    own = (user.username, user.email, user.mobile) if user is not None else ()
+    passwords.check_policy(password, own, chosen_by_person=chosen_by_person)
+
+
+def set_password(
+    session: Session, user: User, password: str, *, chosen_by_person: bool = True
+) -> None:
+    """Set a password and end all access that stands on the old one.
+
+    Hashes first, so call it before the transaction has written anything.
+    """
+    check_password_policy(password, user, chosen_by_person=chosen_by_person)
+    user.password_hash = passwords.make_hash(password)
+    end_access(session, user)
+
+
+def end_access(session: Session, user: User) -> None:
+    """End sessions, grants and tokens of a person, by a new security stamp."""
+    user.security_stamp = random_token(16)
+    session.flush()
+
+
+def disable(session: Session, user: User) -> None:
+    """Keep a person out, and end what is under way."""
+    if not user.is_disabled:
+        user.is_disabled = True
+        end_access(session, user)
+        audit.record(session, Tag.USER_DISABLED, target=f"user:{user.id}")
+
+
+def enable(session: Session, user: User) -> None:
+    """Let a disabled person in again."""
+    if user.is_disabled:
+        user.is_disabled = False
+        session.flush()
+        audit.record(session, Tag.USER_ENABLED, target=f"user:{user.id}")
+
+
+def delete(session: Session, user: User) -> None:
+    """Delete an account softly: the row keeps its names and its id for ever."""
+    if user.deleted_at is None:
+        user.deleted_at = clock.now()
+        user.password_hash = None
+        end_access(session, user)
+        audit.record(session, Tag.USER_DELETED, target=f"user:{user.id}")
+
+
+def mobile_on_the_wire(session: Session, user: User) -> str | None:
+    """Write the mobile number as callers of the APIs expect it."""
+    return names.on_the_wire(user.mobile, _region(session)) if user.mobile else None
+
+
+def _only(session: Session, condition: ColumnElement[bool]) -> User | None:
+    return session.scalar(select(User).where(condition, User.deleted_at.is_(None)))
+
+
+def _refuse_taken(session: Session, user: User) -> None:
+    """Name the first of the unique names that an account, deleted or not, has already."""
+    wanted = (
+        ("username", User.username_key, user.username_key),
+        ("email", User.email_key, user.email_key),
+        ("mobile", User.mobile, user.mobile),
+    )
+    with session.no_autoflush:
+        for field, column, value in wanted:
+            if value is not None and session.scalar(select(User.id).where(column == value)):
+                raise Conflict(_TAKEN[field], fields={field: [_TAKEN[field]]})
+
+
+def _region(session: Session) -> str:
+    return runtime.of(session).settings.phone_region
