@@ -1,0 +1,134 @@
+"""The door of the machine endpoints: WSGI in, WSGI out, and no web framework between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from sqlalchemy.orm import Session
+
+from idp.oauth.request import ProtocolRequest
+from idp.oauth.response import ProtocolResponse
+from idp.platform.errors import OAuthError
+from idp.platform.web import forms
+from idp.platform.web.requests import Entrance
+from idp.platform.web.visit import WSGI, Answer, Body, Environ, Start, Visit
+
+Handler = Callable[[ProtocolRequest, Session], ProtocolResponse]
+Endpoints = Mapping[str, tuple[Collection[str], Handler]]
+"""Path → methods and the function that answers."""
+
+Origins = Callable[[Session], Collection[str]]
+"""Every origin that some client lists under its allowed CORS origins."""
+
+ANY_ORIGIN = frozenset(
+    {
+        "/.well-known/openid-configuration",
+        "/.well-known/openid-configuration/jwks",
+        "/.well-known/oauth-authorization-server",
+    }
+)
+CLIENT_ORIGINS = frozenset({"/connect/token", "/connect/userinfo", "/connect/revocation"})
+
+_FORM = "application/x-www-form-urlencoded"
+
+
+class MachineDoor:
+    """Answers the machine endpoints and hands everything else to the application inside."""
+
+    def __init__(
+        self, inner: WSGI, entrance: Entrance, endpoints: Endpoints, origins: Origins
+    ) -> None:
+        self._inner = inner
+        self._entrance = entrance
+        self._origins = origins
+        self._endpoints = {
+            path: (frozenset(methods) | ({"HEAD"} if "GET" in methods else frozenset()), handler)
+            for path, (methods, handler) in endpoints.items()
+        }
+
+    def __call__(self, environ: Environ, start_response: Start) -> Body:
+        """Answer one request."""
+        endpoint = self._endpoints.get(environ.get("PATH_INFO", ""))
+        visit, answer = self._entrance.admit(environ, machine=endpoint is not None)
+        if endpoint is None:
+            if answer is None:
+                return self._entrance.pass_on(visit, self._inner, environ, start_response)
+            return self._entrance.answer(visit, answer, start_response)
+        visit.endpoint = visit.path
+        if answer is None:
+            try:
+                answer = self._answer(visit, environ, *endpoint)
+            except Exception as error:  # noqa: BLE001 - the renderer of last resort
+                visit.session.rollback()
+                answer = self._entrance.render(environ, visit, error, machine=True)
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is not None:
+            answer = self._with_cors(visit, origin, answer)
+        return self._entrance.answer(visit, answer, start_response)
+
+    def _answer(
+        self, visit: Visit, environ: Environ, methods: Collection[str], handler: Handler
+    ) -> Answer:
+        if visit.method not in methods:
+            if visit.method == "OPTIONS":
+                return self._preflight(visit, environ, methods)
+            raise OAuthError(
+                "This method is not allowed here", headers={"Allow": ", ".join(sorted(methods))}
+            )
+        if visit.issuer is None:
+            message = "This host is not served here"
+            raise OAuthError(message)
+        kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+        query = environ.get("QUERY_STRING", "")
+        response = handler(
+            ProtocolRequest(
+                method="GET" if visit.method == "HEAD" else visit.method,
+                path=visit.path,
+                issuer=visit.issuer,
+                headers=_headers(environ),
+                query=forms.parse(query) if query else (),
+                form=forms.parse(visit.body.decode("latin-1")) if kind == _FORM else None,
+                remote_addr=visit.remote_addr,
+                request_id=visit.request_id,
+            ),
+            visit.session,
+        )
+        return Answer(response.status, tuple(response.headers.items()), response.body)
+
+    def _preflight(self, visit: Visit, environ: Environ, methods: Collection[str]) -> Answer:
+        allow = ", ".join(sorted(methods))
+        headers = [("Allow", allow)]
+        if "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
+            headers += [
+                ("Access-Control-Allow-Methods", allow),
+                ("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP"),
+                ("Access-Control-Max-Age", "600"),
+            ]
+        return Answer(204, tuple(headers))
+
+    def _with_cors(self, visit: Visit, origin: str, answer: Answer) -> Answer:
+        if visit.path in ANY_ORIGIN:
+            allowed = "*"
+        elif visit.path in CLIENT_ORIGINS and origin in self._origins(visit.session):
+            allowed = origin
+        else:
+            return answer
+        exposed = "WWW-Authenticate, X-Request-Id"
+        headers = (
+            ("Access-Control-Allow-Origin", allowed),
+            ("Access-Control-Expose-Headers", exposed),
+            ("Vary", "Origin"),
+        )
+        return Answer(answer.status, answer.headers + headers, answer.body)
+
+
+def _headers(environ: Environ) -> dict[str, str]:
+    headers = {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    kind = environ.get("CONTENT_TYPE")
+    if kind:
+        headers["content-type"] = kind
+    return headers

@@ -1,0 +1,142 @@
+"""How a refusal looks on the wire: one renderer for each surface, and the one of last resort."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+
+import orjson
+import structlog
+from sqlalchemy.exc import DataError, DBAPIError, TimeoutError as PoolTimeoutError
+
+from idp.platform.errors import (
+    BadRequest,
+    OAuthError,
+    Problem,
+    Unauthenticated,
+    Unavailable,
+)
+from idp.platform.web.visit import Answer
+
+log = structlog.get_logger("idp.problems")
+
+NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
+
+_OAUTH_CODES = {
+    400: "invalid_request",
+    401: "invalid_token",
+    403: "insufficient_scope",
+    405: "invalid_request",
+    408: "invalid_request",
+    413: "invalid_request",
+    422: "invalid_request",
+    429: "temporarily_unavailable",
+    500: "server_error",
+    503: "temporarily_unavailable",
+}
+# RFC 6749 5.2: no control characters, no double quote, no backslash.
+_DESCRIPTION = {code: "?" for code in (*range(32), 127)} | {ord('"'): "'", ord("\\"): "/"}
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{title}</title></head>
+<body><h1>{title}</h1><p>{detail}</p><p>Request: <code>{request_id}</code></p></body>
+</html>
+"""
+
+
+def oauth_json(problem: Problem) -> Answer:
+    """Render as RFC 6749 5.2 and RFC 6750 3 ask."""
+    code = problem.code if isinstance(problem, OAuthError) else _oauth_code(problem)
+    body = orjson.dumps(
+        {"error": code, "error_description": _description(problem.detail)},
+    )
+    headers = (("Content-Type", "application/json"), *NO_STORE, *problem.headers.items())
+    return Answer(problem.status, _with_challenge(headers, problem, code), body)
+
+
+def problem_json(problem: Problem, request_id: str) -> Answer:
+    """Render as RFC 9457 problem details."""
+    content: dict[str, object] = {
+        "type": "about:blank",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+        "request_id": request_id,
+    }
+    if problem.fields:
+        content["errors"] = problem.fields
+    headers = (
+        ("Content-Type", "application/problem+json"),
+        ("Cache-Control", "no-store"),
+        *problem.headers.items(),
+    )
+    return Answer(
+        problem.status, _with_challenge(headers, problem, problem.code), orjson.dumps(content)
+    )
+
+
+def plain_page(problem: Problem, request_id: str) -> Answer:
+    """Render a page without template, language or style: it must work when nothing else does."""
+    text = _PAGE.format(
+        title=html.escape(problem.title),
+        detail=html.escape(problem.detail),
+        request_id=html.escape(request_id),
+    )
+    headers = (
+        ("Content-Type", "text/html; charset=utf-8"),
+        ("Cache-Control", "no-store"),
+        *problem.headers.items(),
+    )
+    return Answer(problem.status, headers, text.encode())
+
+
+def from_exception(error: Exception, request_id: str) -> Problem:
+    """Name what went wrong; whatever has no name is logged with its trace and shown without."""
+    if isinstance(error, Problem):
+        if error.debug:
+            log.info("request_refused", code=error.code, debug=error.debug, request_id=request_id)
+        return error
+    if isinstance(error, PoolTimeoutError) or (
+        isinstance(error, DBAPIError) and (error.connection_invalidated or _is_away(error))
+    ):
+        log.error("database_unreachable", request_id=request_id, error=type(error.orig).__name__)
+        return Unavailable("The database does not answer; try again", headers={"Retry-After": "1"})
+    if isinstance(error, (DataError, OverflowError)):
+        # A number or text that no column of ours can hold: nothing that the caller could mean.
+        log.warning("value_out_of_range", request_id=request_id, error=type(error).__name__)
+        return BadRequest("A value is out of range")
+    log.error("request_failed", request_id=request_id, exc_info=error)
+    return Problem("Something went wrong here; the request id helps to find out what")
+
+
+def _is_away(error: DBAPIError) -> bool:
+    # psycopg raises OperationalError for a refused or lost connection, SQLite for a busy file.
+    return type(error.orig).__name__ == "OperationalError" and (
+        "locked" in str(error.orig) or "connect" in str(error.orig)
+    )
+
+
+def _oauth_code(problem: Problem) -> str:
+    return _OAUTH_CODES.get(problem.status, problem.code)
+
+
+def _description(detail: str) -> str:
+    return detail.translate(_DESCRIPTION).encode("ascii", "replace").decode()
+
+
+def _with_challenge(
+    headers: tuple[tuple[str, str], ...], problem: Problem, code: str
+) -> tuple[tuple[str, str], ...]:
+    """Add `WWW-Authenticate` where RFC 9110 15.5.2 demands it and nobody else has set it."""
+    if problem.status != Unauthenticated.status or "WWW-Authenticate" in problem.headers:
+        return headers
+    challenge = "Basic" if code == "invalid_client" else "Bearer"
+    suffix = f', error="{code}"' if code == "invalid_token" else ""
+    return (*headers, ("WWW-Authenticate", f'{challenge} realm="idp"{suffix}'))
+
+
+def merged(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Turn a mapping of headers into pairs."""
+    return tuple(headers.items())

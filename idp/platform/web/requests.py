@@ -1,0 +1,299 @@
+"""What every request passes, whichever door answers it: id, origin, host, limits, headers.
+
+`Entrance.admit` is called first, and `Entrance.answer` or `Entrance.pass_on` last; the machine
+endpoints and Flask differ only in what happens between the two.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import time
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from io import BytesIO
+from secrets import token_hex
+from typing import Any
+from urllib.parse import quote
+
+from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge
+from idp.platform.runtime import RequestContext, Runtime
+from idp.platform.web import forms, problems
+from idp.platform.web.visit import (
+    ENVIRON_KEY,
+    WSGI,
+    Answer,
+    Body,
+    Environ,
+    FindIssuer,
+    Start,
+    Visit,
+)
+
+MAX_BODY = 1024 * 1024
+MAX_HOST = 255
+
+HOSTLESS = frozenset({"/healthz", "/readyz", "/metrics", "/gateway/verify"})
+"""Asked by machines that know an address and no name."""
+
+DISCOVERY = frozenset(
+    {"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"}
+)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
+_HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+_DEFAULT_PORT = {"http": ":80", "https": ":443"}
+
+_PATH_SAFE = "/:@!$&'()*+,;=~"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Entrance:
+    """The one way in."""
+
+    def __init__(self, runtime: Runtime, find_issuer: FindIssuer) -> None:
+        settings = runtime.settings
+        self.runtime = runtime
+        self._find_issuer = find_issuer
+        self._proxies = networks(settings.trusted_proxies)
+        self._default_port = _DEFAULT_PORT[settings.scheme]
+        self._scheme = settings.scheme
+        self._headers = security_headers(secure=settings.secure)
+
+    def admit(self, environ: Environ, *, machine: bool) -> tuple[Visit, Answer | None]:
+        """Take a request in; the answer is there already when it goes no further."""
+        path = environ.get("PATH_INFO") or "/"
+        method = environ["REQUEST_METHOD"]
+        peer = environ.get("REMOTE_ADDR") or None
+        trusted = bool(self._proxies) and peer is not None and self._is_proxy(peer)
+        visit = Visit(
+            request_id=_request_id(environ, trusted=trusted),
+            method=method,
+            path=path,
+            remote_addr=self._client(environ, peer) if trusted else peer,
+            started=time.perf_counter(),
+            session=self.runtime.sessions(),
+        )
+        visit.session.info["context"] = RequestContext(
+            visit.request_id, visit.remote_addr, environ.get("HTTP_USER_AGENT")
+        )
+        environ[ENVIRON_KEY] = visit
+        try:
+            return visit, self._check(environ, visit, trusted=trusted, machine=machine)
+        except Exception as error:  # noqa: BLE001 - the renderer of last resort
+            return visit, self.render(environ, visit, error, machine=machine)
+
+    def _check(
+        self, environ: Environ, visit: Visit, *, trusted: bool, machine: bool
+    ) -> Answer | None:
+        if not visit.path.isascii() or "\0" in visit.path:
+            visit.path = forms.decode_bytes(visit.path.encode("latin-1"))
+        query = environ.get("QUERY_STRING", "")
+        if query:
+            check_encoded(query)
+        if visit.path in HOSTLESS:
+            environ["wsgi.url_scheme"] = self._scheme
+            return None
+        # The scheme is a setting and never a header, so nobody can forge it.
+        environ["wsgi.url_scheme"] = self._scheme
+        self._set_host(environ, visit, trusted=trusted)
+        elsewhere = self._resolve(environ, visit, machine=machine)
+        if elsewhere is not None:
+            return elsewhere
+        if visit.method not in {"GET", "HEAD", "OPTIONS"}:
+            self._read_body(environ, visit)
+        return None
+
+    def _set_host(self, environ: Environ, visit: Visit, *, trusted: bool) -> None:
+        host = environ.get("HTTP_HOST", "")
+        if trusted:
+            # The nearest proxy appends; what stands before may come from anybody.
+            host = environ.get("HTTP_X_FORWARDED_HOST", "").rpartition(",")[2].strip() or host
+        host = host.lower().removesuffix(self._default_port)
+        if len(host) > MAX_HOST or not _HOST.fullmatch(host):
+            message = "The Host header is missing or malformed"
+            raise BadRequest(message)
+        visit.host = environ["HTTP_HOST"] = host
+
+    def _resolve(self, environ: Environ, visit: Visit, *, machine: bool) -> Answer | None:
+        session = visit.session
+        self.runtime.cache.refresh(session)
+        issuer = self._find_issuer(session, visit.host)
+        if session.in_transaction():
+            session.rollback()
+        if issuer is None:
+            name, _, port = visit.host.partition(":")
+            if name == "localhost" and (port or "80") == environ.get("SERVER_PORT", "80"):
+                return _moved(self.runtime.settings.public_url, environ)
+            message = "This host is not served here"
+            raise BadRequest(message)
+        visit.issuer = issuer
+        if not issuer.is_canonical:
+            if visit.path in DISCOVERY:
+                raise NotFound
+            if not machine:
+                return _moved(issuer.url, environ)
+        return None
+
+    def _read_body(self, environ: Environ, visit: Visit) -> None:
+        visit.body = body = read_body(environ)
+        kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+        if kind == "application/x-www-form-urlencoded":
+            if body.count(b"&") >= forms.MAX_FIELDS:
+                message = f"More than {forms.MAX_FIELDS} form fields"
+                raise BadRequest(message)
+            check_encoded(body.decode("latin-1"))
+        elif kind.endswith("json"):
+            forms.check_json(body)
+        environ["wsgi.input"] = BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
+
+    def render(self, environ: Environ, visit: Visit, error: Exception, *, machine: bool) -> Answer:
+        """Answer with a refusal in the form that this surface uses."""
+        problem = problems.from_exception(error, visit.request_id)
+        if machine:
+            return problems.oauth_json(problem)
+        if "text/html" in environ.get("HTTP_ACCEPT", ""):
+            return problems.plain_page(problem, visit.request_id)
+        return problems.problem_json(problem, visit.request_id)
+
+    def answer(self, visit: Visit, answer: Answer, start_response: Start) -> Body:
+        """Send a complete answer."""
+        headers = [*answer.headers, *self._headers, ("X-Request-Id", visit.request_id)]
+        headers.append(("Content-Length", str(len(answer.body))))
+        start_response(_STATUS[answer.status], headers)
+        self._leave(visit, answer.status)
+        return () if visit.method == "HEAD" else (answer.body,)
+
+    def pass_on(self, visit: Visit, inner: WSGI, environ: Environ, start_response: Start) -> Body:
+        """Let another WSGI application answer, adding what every answer carries."""
+        status = 500
+
+        def start(line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            nonlocal status
+            status = int(line[:3])
+            present = {name.lower() for name, _ in headers}
+            headers += [pair for pair in self._headers if pair[0].lower() not in present]
+            headers.append(("X-Request-Id", visit.request_id))
+            return start_response(line, headers, exc_info)
+
+        try:
+            body = inner(environ, start)
+        except BaseException:
+            self._leave(visit, status)
+            raise
+        return Closing(body, lambda: self._leave(visit, status))
+
+    def _leave(self, visit: Visit, status: int) -> None:
+        visit.session.close()
+
+    def _is_proxy(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._proxies)
+
+    def _client(self, environ: Environ, peer: str | None) -> str | None:
+        """Walk X-Forwarded-For from the near end to the first address that is no proxy of ours."""
+        client = peer
+        for step in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+            try:
+                client = str(ipaddress.ip_address(step.strip()))
+            except ValueError:
+                break
+            if not self._is_proxy(client):
+                break
+        return client
+
+
+class Closing:
+    """A response body that tells when it is through."""
+
+    def __init__(self, body: Body, done: Callable[[], None]) -> None:
+        self._body = body
+        self._done = done
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Hand the body's own iterator out."""
+        return iter(self._body)
+
+    def close(self) -> None:
+        """Close the body, then say so, whatever happened."""
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._done()
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Read addresses and networks separated by commas."""
+    return tuple(
+        ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()
+    )
+
+
+def security_headers(*, secure: bool) -> tuple[tuple[str, str], ...]:
+    """List the headers of every answer; a page replaces the content policy by its own."""
+    headers = [
+        ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("X-Frame-Options", "DENY"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "same-origin"),
+        ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()"),
+    ]
+    if secure:
+        headers.append(("Strict-Transport-Security", "max-age=31536000"))
+    return tuple(headers)
+
+
+def read_body(environ: Environ, limit: int = MAX_BODY) -> bytes:
+    """Read a whole request body, refusing early what is larger than the limit."""
+    length = environ.get("CONTENT_LENGTH") or ""
+    stream = environ["wsgi.input"]
+    if length:
+        if not length.isascii() or not length.isdigit():
+            message = "Malformed Content-Length"
+            raise BadRequest(message)
+        size = int(length[:20])
+        if size > limit:
+            raise _too_large(limit)
+        body: bytes = stream.read(size)
+        if len(body) != size:
+            message = "The body ended early"
+            raise BadRequest(message)
+        return body
+    if not environ.get("wsgi.input_terminated"):
+        return b""
+    body = stream.read(limit + 1)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def check_encoded(text: str) -> None:
+    """Refuse form-encoded text that cannot be decoded; every reader behind may rely on it."""
+    if "%" in text or "\0" in text or not text.isascii():
+        forms.decode(text)
+
+
+def _too_large(limit: int) -> Problem:
+    # What is left of the body is not worth reading.
+    return TooLarge(f"The body may have {limit} bytes", headers={"Connection": "close"})
+
+
+def _request_id(environ: Environ, *, trusted: bool) -> str:
+    given = environ.get("HTTP_X_REQUEST_ID", "") if trusted else ""
+    return given if given and _REQUEST_ID.fullmatch(given) else token_hex(8)
+
+
+def _moved(origin: str, environ: Environ) -> Answer:
+    """Send to the same path and query elsewhere; 308 keeps method and body."""
+    path = quote(environ.get("PATH_INFO", "/").encode("latin-1"), safe=_PATH_SAFE)
+    query = environ.get("QUERY_STRING", "")
+    location = origin + path + (f"?{query}" if query else "")
+    return Answer(HTTPStatus.PERMANENT_REDIRECT, (("Location", location),))

@@ -1,0 +1,60 @@
+"""One HTTP request under way, whichever door answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy.orm import Session
+
+from idp.platform.issuer import Issuer
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    WSGI = WSGIApplication
+    Environ = WSGIEnvironment
+    Start = StartResponse
+
+ENVIRON_KEY = "idp.visit"
+
+FindIssuer = Callable[[Session, str], Issuer | None]
+"""Looks an issuer up by the host and port that a browser named."""
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete HTTP answer."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+@dataclass(slots=True)
+class Visit:
+    """What is known of a request; kept in the WSGI environment under `idp.visit`."""
+
+    request_id: str
+    method: str
+    path: str
+    remote_addr: str | None
+    started: float
+    session: Session
+    host: str = ""
+    issuer: Issuer | None = None
+    body: bytes = b""
+    endpoint: str = "(none)"
+    """The route, for metrics: never a path with somebody's data in it."""
+    cleanup: list[Callable[[], None]] = field(default_factory=list)
+
+
+def of(environ: dict[str, Any]) -> Visit:
+    """Give the visit that a WSGI environment belongs to."""
+    return cast("Visit", environ[ENVIRON_KEY])
+
+
+Body = Iterable[bytes]
