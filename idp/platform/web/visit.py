@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from sqlalchemy.orm import Session
 
 from idp.platform.issuer import Issuer
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-    WSGI = WSGIApplication
-    Environ = WSGIEnvironment
-    Start = StartResponse
+WSGI = WSGIApplication
+Environ = WSGIEnvironment
+Start = StartResponse
 
 ENVIRON_KEY = "idp.visit"
 
