@@ -1,0 +1,61 @@
+"""Remove rows whose time is over, in small batches that hold nobody up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, inspect, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from idp.platform import clock
+from idp.platform.runtime import Runtime
+
+BATCH = 500
+PAUSE_SECONDS = 0.05
+"""Between two batches, so that others get SQLite's one writer's place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """Rows of a table go when `column` lies `keep_seconds` in the past; empty ones stay."""
+
+    column: InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None]
+    keep_seconds: int
+
+
+def run(runtime: Runtime, stop: threading.Event, expiries: Sequence[Expiry]) -> int:
+    """Remove everything that is over now, batch by batch, and tell how many rows went."""
+    total = 0
+    for expiry in expiries:
+        removed = BATCH
+        while removed == BATCH and not stop.is_set():
+            with runtime.sessions() as session:
+                removed = remove_batch(session, expiry)
+                session.commit()
+            total += removed
+            if removed == BATCH:
+                stop.wait(PAUSE_SECONDS)
+    return total
+
+
+def remove_batch(session: Session, expiry: Expiry, *, limit: int = BATCH) -> int:
+    """Remove at most `limit` rows, the oldest first; what hangs on them goes along."""
+    model = expiry.column.class_
+    (key,) = inspect(model).primary_key
+    over = (
+        select(key)
+        .where(expiry.column < clock.now() - timedelta(seconds=expiry.keep_seconds))
+        .order_by(expiry.column)
+        .limit(limit)
+        # On PostgreSQL two workers clean different rows, and rows in use are left for later.
+        .with_for_update(skip_locked=True)
+        .cte("over")
+    )
+    removed = session.execute(
+        delete(model).where(key.in_(select(over.c[key.name]))).returning(key),
+        execution_options={"synchronize_session": False},
+    ).all()
+    return len(removed)

@@ -1,0 +1,205 @@
+"""The outbox: leave work in a transaction, take it, say how it went.
+
+A message is worked on at least once. It is committed together with what caused it; a worker takes
+it for the length of a lease, works without a transaction, and reports. Who dies in between has
+worked without telling, and the message is taken again when the lease is over: receivers recognise
+a repetition by the message's own id (`Message-ID`, `Idempotency-Key`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import orjson
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from idp.platform import clock, runtime
+from idp.platform.jobs.models import OutboxMessage
+
+PURPOSE = "outbox"
+MAX_ATTEMPTS = 12
+"""Tries over about three and a half hours."""
+FIRST_PAUSE_SECONDS = 10
+LONGEST_PAUSE_SECONDS = 3600
+LEASE_SECONDS = {"notify": 120, "build": 900}
+"""Per lane, longer than its slowest job may take."""
+
+_UNSYNCHRONIZED = {"synchronize_session": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message that a worker holds; `attempt` tells its lease from a later one."""
+
+    id: int
+    lane: str
+    job: str
+    payload_encrypted: str
+    attempt: int
+    worker: str
+
+
+def enqueue(
+    session: Session,
+    job: str,
+    payload: Mapping[str, Any],
+    *,
+    lane: str = "notify",
+    delay_seconds: int = 0,
+) -> int:
+    """Leave a job for the worker in the caller's transaction and give the message's id."""
+    if lane not in LEASE_SECONDS:
+        raise ValueError(f"unknown lane {lane}")
+    message = OutboxMessage(
+        lane=lane,
+        job=job,
+        payload_encrypted=runtime.of(session).keyring.encrypt(PURPOSE, orjson.dumps(payload)),
+        due_at=clock.now() + timedelta(seconds=delay_seconds),
+    )
+    session.add(message)
+    session.flush()
+    return message.id
+
+
+def open_payload(process: runtime.Runtime, taken: Taken) -> dict[str, Any]:
+    """Decrypt the payload; UnknownKeyError when its root secret is gone."""
+    clear = process.keyring.decrypt(PURPOSE, taken.payload_encrypted)
+    return cast("dict[str, Any]", orjson.loads(clear))
+
+
+def take(session: Session, lane: str, worker: str) -> Taken | None:
+    """Take the message that is due longest, for the length of a lease.
+
+    One at a time, so that no message waits under a lease that a slow one before it outlives. The
+    caller commits before it works.
+    """
+    moment = clock.now()
+    due = (
+        select(OutboxMessage.id)
+        .where(OutboxMessage.lane == lane, _is_open(), OutboxMessage.due_at <= moment)
+        .order_by(OutboxMessage.due_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)  # on PostgreSQL; SQLite has one writer at a time
+        .cte("due")
+    )
+    row = session.execute(
+        update(OutboxMessage)
+        .where(OutboxMessage.id.in_(select(due.c.id)), _is_open())
+        .values(
+            claimed_by=worker,
+            attempts=OutboxMessage.attempts + 1,
+            due_at=moment + timedelta(seconds=LEASE_SECONDS[lane]),
+        )
+        .returning(
+            OutboxMessage.id,
+            OutboxMessage.job,
+            OutboxMessage.payload_encrypted,
+            OutboxMessage.attempts,
+        ),
+        execution_options=_UNSYNCHRONIZED,
+    ).one_or_none()
+    if row is None:
+        return None
+    return Taken(row.id, lane, row.job, row.payload_encrypted or "", row.attempts, worker)
+
+
+def finish(session: Session, taken: Taken) -> bool:
+    """Say that it is done and erase the payload; False when the lease was lost."""
+    return _report(
+        session,
+        taken,
+        done_at=clock.now(),
+        payload_encrypted=None,
+        claimed_by=None,
+        last_error=None,
+    )
+
+
+def put_off(session: Session, taken: Taken, error: str) -> bool:
+    """Say why it did not work; it is tried again later, each time with a longer pause."""
+    pause = min(FIRST_PAUSE_SECONDS * 2 ** (taken.attempt - 1), LONGEST_PAUSE_SECONDS)
+    # Jitter: what failed together must not come back together.
+    pause *= random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+    due_at = clock.now() + timedelta(seconds=pause)
+    return _report(session, taken, due_at=due_at, claimed_by=None, last_error=error[:500])
+
+
+def give_up(session: Session, taken: Taken, error: str) -> bool:
+    """Say why it will never work; the message stays for the operator until the clean-up."""
+    return _report(session, taken, failed_at=clock.now(), claimed_by=None, last_error=error[:500])
+
+
+def retry_failed(session: Session) -> int:
+    """Try everything again that was given up, from the first attempt on."""
+    revived = session.scalars(
+        update(OutboxMessage)
+        .where(OutboxMessage.failed_at.is_not(None), OutboxMessage.done_at.is_(None))
+        .values(failed_at=None, attempts=0, due_at=clock.now())
+        .returning(OutboxMessage.id),
+        execution_options=_UNSYNCHRONIZED,
+    ).all()
+    return len(revived)
+
+
+def oldest_seconds(session: Session) -> float:
+    """Tell how long the oldest message is overdue; 0 when nothing waits."""
+    moment = clock.now()
+    # The first try is due when it was asked for; later ones since the message was made.
+    never_tried = OutboxMessage.attempts == 0
+    since: datetime | None = session.scalar(
+        select(
+            func.min(case((never_tried, OutboxMessage.due_at), else_=OutboxMessage.created_at))
+        ).where(_is_open(), or_(OutboxMessage.attempts > 0, OutboxMessage.due_at <= moment))
+    )
+    return max(0.0, (moment - since).total_seconds()) if since else 0.0
+
+
+def rewrap(session: Session) -> int:
+    """Encrypt waiting payloads again under the current root secret and tell how many."""
+    keyring = runtime.of(session).keyring
+    rows = session.execute(
+        select(OutboxMessage.id, OutboxMessage.payload_encrypted).where(
+            OutboxMessage.payload_encrypted.is_not(None),
+            OutboxMessage.payload_encrypted.not_like(f"{keyring.current}.%"),
+        )
+    ).all()
+    count = 0
+    for message_id, stored in rows:
+        old = stored or ""
+        new = keyring.encrypt(PURPOSE, keyring.decrypt(PURPOSE, old))
+        # Not when it was delivered, and so erased, meanwhile.
+        changed = session.scalar(
+            update(OutboxMessage)
+            .where(OutboxMessage.id == message_id, OutboxMessage.payload_encrypted == old)
+            .values(payload_encrypted=new)
+            .returning(OutboxMessage.id),
+            execution_options=_UNSYNCHRONIZED,
+        )
+        count += changed is not None
+    return count
+
+
+def _is_open() -> ColumnElement[bool]:
+    return and_(OutboxMessage.done_at.is_(None), OutboxMessage.failed_at.is_(None))
+
+
+def _report(session: Session, taken: Taken, **values: Any) -> bool:
+    """Change the message if this worker's lease is still the latest one."""
+    changed = session.scalar(
+        update(OutboxMessage)
+        .where(
+            OutboxMessage.id == taken.id,
+            OutboxMessage.claimed_by == taken.worker,
+            OutboxMessage.attempts == taken.attempt,
+            _is_open(),
+        )
+        .values(**values)
+        .returning(OutboxMessage.id),
+        execution_options=_UNSYNCHRONIZED,
+    )
+    return changed is not None

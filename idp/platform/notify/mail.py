@@ -1,0 +1,138 @@
+"""The job that hands a mail to the configured server."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import smtplib
+import ssl
+from collections.abc import Mapping
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from idp.config import Settings
+from idp.platform import clock
+from idp.platform.errors import Unavailable, Unprocessable
+from idp.platform.notify import folder
+from idp.platform.runtime import Runtime
+
+JOB = "notify.mail"
+TIMEOUT_SECONDS = 10.0
+PORTS = {"smtp": 587, "smtps": 465}
+_PERMANENT = 500
+"""RFC 5321 4.2.1: 5yz is a permanent refusal."""
+
+
+def send(runtime: Runtime, payload: Mapping[str, Any]) -> None:
+    """Send one mail; without a server it goes to the outbox folder, in development only."""
+    settings = runtime.settings
+    message = _compose(settings, payload)
+    if settings.smtp_url:
+        _hand_over(settings.smtp_url, message)
+    elif settings.environment == "development":
+        folder.keep(settings, message.as_bytes(), "eml")
+    else:
+        raise Unavailable("Mail cannot be sent: set IDP_SMTP_URL to the address of a mail server.")
+
+
+def _compose(settings: Settings, payload: Mapping[str, Any]) -> EmailMessage:
+    sender = settings.mail_from or f"no-reply@{_domain(settings)}"
+    domain = parseaddr(sender)[1].rpartition("@")[2] or _domain(settings)
+    message = EmailMessage(policy=SMTP)
+    try:
+        message["From"] = sender
+        message["To"] = payload["to"]
+        message["Subject"] = payload["subject"]
+    except ValueError:  # a line break in a header, or an address that is none
+        raise Unprocessable("The mail has a header that cannot be written.") from None
+    message["Date"] = format_datetime(clock.now())
+    message["Message-ID"] = f"<{payload['message_id']}@{domain}>"
+    # RFC 3834 5: no vacation notices, please.
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(payload["body"])
+    return message
+
+
+def _domain(settings: Settings) -> str:
+    host = urlsplit(settings.public_url).hostname or "localhost"
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return "localhost"
+
+
+def _hand_over(smtp_url: str, message: EmailMessage) -> None:
+    """Speak to the server; what it says is not passed on, for it may quote the mail."""
+    try:
+        server = _connect(urlsplit(smtp_url))
+        try:
+            server.send_message(message)
+        finally:
+            # It is handed over (or not) by now; how the farewell goes changes nothing.
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                server.quit()
+            server.close()
+    except smtplib.SMTPRecipientsRefused as error:
+        _refused("the recipient", max(code for code, _ in error.recipients.values()))
+    except smtplib.SMTPAuthenticationError:
+        raise Unavailable("The mail server refuses the user or password of IDP_SMTP_URL.") from None
+    except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
+        _refused("the mail", error.smtp_code)
+    except smtplib.SMTPNotSupportedError:
+        raise Unprocessable("The mail server cannot write to an address of this kind.") from None
+    except ssl.SSLCertVerificationError:
+        raise Unavailable("The mail server's certificate is not trusted.") from None
+    except (OSError, smtplib.SMTPException, ValueError) as error:
+        raise Unavailable(f"The mail server did not answer ({type(error).__name__}).") from None
+
+
+def _refused(what: str, code: int) -> None:
+    sentence = f"The mail server refuses {what} with code {code}."
+    raise (Unprocessable if code >= _PERMANENT else Unavailable)(sentence) from None
+
+
+def _connect(url: SplitResult) -> smtplib.SMTP:
+    host = url.hostname
+    if url.scheme not in PORTS or not host:
+        raise Unavailable("IDP_SMTP_URL must be smtp://host:port or smtps://host:port.")
+    port = url.port or PORTS[url.scheme]
+    tls = ssl.create_default_context()
+    if url.scheme == "smtps":
+        server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_SECONDS, context=tls)
+    else:
+        server = smtplib.SMTP(host, port, timeout=TIMEOUT_SECONDS)
+    try:
+        _greet(server, url, tls)
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def _greet(server: smtplib.SMTP, url: SplitResult, tls: ssl.SSLContext) -> None:
+    """Encrypt when the server offers it, then log in."""
+    server.ehlo()
+    is_encrypted = url.scheme == "smtps"
+    if not is_encrypted and server.has_extn("starttls"):
+        server.starttls(context=tls)
+        server.ehlo()
+        is_encrypted = True
+    if not url.username or not url.password:
+        return
+    if not is_encrypted and not _is_loopback(url.hostname or ""):
+        raise Unavailable(
+            "The mail server offers no STARTTLS, and a password is not sent in clear:"
+            " use smtps:// in IDP_SMTP_URL."
+        )
+    server.login(unquote(url.username), unquote(url.password))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

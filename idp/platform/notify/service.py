@@ -1,0 +1,71 @@
+"""Messages to people: rendered here, left in the outbox, sent by the worker.
+
+Rendering happens in the caller's transaction, so that a template or value that is missing shows
+where it can be mended. The templates and the values they take:
+
+- mail `password_reset`: `service`, `link`, `minutes`
+- mail `password_changed`: `service`, `time`, `address` (where it was done from)
+- mail and short message `verification_code`: `service`, `code`, `minutes`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parseaddr
+
+from sqlalchemy.orm import Session
+
+from idp.platform.errors import BadRequest
+from idp.platform.jobs import service as jobs
+from idp.platform.notify import mail as mail_job
+from idp.platform.notify import messages
+from idp.platform.notify import sms as sms_job
+from idp.platform.secrets import random_token
+
+
+def mail(
+    session: Session,
+    to: str,
+    template: str,
+    context: Mapping[str, str],
+    locale: str,
+) -> None:
+    """Leave a mail to one address in the outbox."""
+    if not is_plain_address(to):
+        raise BadRequest(fields={"email": ["This is not one mail address."]})
+    message = messages.mail(template, context, locale)
+    payload = {
+        "to": to,
+        "subject": message.subject,
+        "body": message.body,
+        # Made once, so that a mail sent twice is recognised as one.
+        "message_id": random_token(18),
+    }
+    jobs.enqueue(session, mail_job.JOB, payload)
+
+
+def sms(
+    session: Session,
+    to: str,
+    template: str,
+    context: Mapping[str, str],
+    locale: str,
+) -> None:
+    """Leave a short message to one number (E.164) in the outbox."""
+    if not (to.startswith("+") and to[1:].isascii() and to[1:].isdigit()):
+        raise BadRequest(fields={"mobile": ["This is not a number in international form."]})
+    payload = {
+        "to": to,
+        "text": messages.sms(template, context, locale),
+        "template": template,
+        "message_id": random_token(18),
+    }
+    jobs.enqueue(session, sms_job.JOB, payload)
+
+
+def is_plain_address(text: str) -> bool:
+    """Whether it is one bare address: no list, no display name, nothing that ends a header."""
+    if not text.isprintable() or any(letter in text for letter in ' ,;:<>()[]\\"'):
+        return False
+    local, _, domain = text.rpartition("@")
+    return bool(local and domain) and parseaddr(text) == ("", text)

@@ -1,0 +1,75 @@
+"""The job that hands a short message to the configured gateway."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import ssl
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import orjson
+
+from idp.platform.errors import Unavailable, Unprocessable
+from idp.platform.notify import folder
+from idp.platform.runtime import Runtime
+
+JOB = "notify.sms"
+TIMEOUT_SECONDS = 10.0
+# The gateway understood and says no; the same again would get the same answer.
+_FINAL = frozenset((
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.GONE,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+))  # fmt: skip
+
+
+def send(runtime: Runtime, payload: Mapping[str, Any]) -> None:
+    """Send one message; without a gateway it goes to the outbox folder, in development only."""
+    settings = runtime.settings
+    if settings.sms_url:
+        _post(settings.sms_url, payload)
+    elif settings.environment == "development":
+        text = f"To: {payload['to']}\nTemplate: {payload['template']}\n\n{payload['text']}\n"
+        folder.keep(settings, text.encode(), "txt")
+    else:
+        raise Unavailable("Short messages cannot be sent: set IDP_SMS_URL to an HTTP gateway.")
+
+
+def _post(sms_url: str, payload: Mapping[str, Any]) -> None:
+    """Post `{to, text, template}` as JSON. Redirects and proxies are not followed."""
+    url = urlsplit(sms_url)
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        raise Unavailable("IDP_SMS_URL must be http(s)://host[:port]/path.")
+    body = orjson.dumps({name: payload[name] for name in ("to", "text", "template")})
+    headers = {
+        "Content-Type": "application/json",
+        # Made once, so that a message sent twice is recognised as one.
+        "Idempotency-Key": payload["message_id"],
+    }
+    if url.username:
+        pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
+        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    try:
+        status = _ask(url, body, headers)
+    except ssl.SSLCertVerificationError:
+        raise Unavailable("The gateway's certificate is not trusted.") from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise Unavailable(f"The gateway did not answer ({type(error).__name__}).") from None
+    if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        sentence = f"The gateway answers with status {status}."
+        raise (Unprocessable if status in _FINAL else Unavailable)(sentence)
+
+
+def _ask(url: SplitResult, body: bytes, headers: Mapping[str, str]) -> int:
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    connection = kind(url.hostname or "", url.port, timeout=TIMEOUT_SECONDS)
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    try:
+        connection.request("POST", path, body, dict(headers))
+        return connection.getresponse().status
+    finally:
+        connection.close()
