@@ -35,7 +35,7 @@ class ServerError(Exception):
 
 def short_dir() -> Path:
     """Make a folder whose path is short enough for unix sockets, open to other users."""
-    path = Path(tempfile.mkdtemp(prefix="idp-", dir="/tmp"))  # noqa: S108 - sockets need a short path
+    path = Path(tempfile.mkdtemp(prefix="idp-", dir="/tmp"))
     path.chmod(0o711)
     return path
 
@@ -121,7 +121,9 @@ class Postgres:
                 "max_wal_senders": 0,
                 "max_wal_size": "4GB",
             }
-            arguments = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+            arguments = [
+                part for key, value in options.items() for part in ("-c", f"{key}={value}")
+            ]
             self.process = subprocess.Popen(
                 [programs / "postgres", "-D", data, *arguments],
                 env=environment,
@@ -303,5 +305,3 @@ def _copy(package: Path, target: Path) -> Path:
     for source in (package / "pginstall18", package.with_name(f"{package.name}.libs")):
         shutil.copytree(source, target / source.relative_to(package.parent), symlinks=True)
     return target / package.name
-
-

@@ -200,7 +200,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "trim(username_key, '0123456789') <> ''", name="ck_user_username_not_numeric"
+            "trim(username_key, '0123456789') <> ''", name=op.f("ck_user_username_not_numeric")
         ),
         sa.ForeignKeyConstraint(
             ["parent_user_id"], ["user.id"], name="fk_user_parent_user_id_user", ondelete="SET NULL"
@@ -325,7 +325,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "trim(client_id, '0123456789') <> ''", name="ck_client_client_id_not_numeric"
+            "trim(client_id, '0123456789') <> ''", name=op.f("ck_client_client_id_not_numeric")
         ),
         sa.ForeignKeyConstraint(
             ["tenant_id"], ["tenant.id"], name="fk_client_tenant_id_tenant", ondelete="CASCADE"
@@ -409,7 +409,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("concurrency_stamp", sa.String(length=64), nullable=True),
         sa.Column("bundle_code", sa.String(length=100), nullable=True),
-        sa.CheckConstraint("trim(code, '0123456789') <> ''", name="ck_role_code_not_numeric"),
+        sa.CheckConstraint("trim(code, '0123456789') <> ''", name=op.f("ck_role_code_not_numeric")),
         sa.ForeignKeyConstraint(
             ["tenant_id"], ["tenant.id"], name="fk_role_tenant_id_tenant", ondelete="CASCADE"
         ),
@@ -954,7 +954,9 @@ def upgrade() -> None:
         sa.Column("api_resource_id", BigInt, nullable=True),
         sa.Column("sort", sa.Integer(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
-        sa.CheckConstraint("trim(code, '0123456789') <> ''", name="ck_privilege_code_not_numeric"),
+        sa.CheckConstraint(
+            "trim(code, '0123456789') <> ''", name=op.f("ck_privilege_code_not_numeric")
+        ),
         sa.ForeignKeyConstraint(
             ["api_resource_id"],
             ["api_resource.id"],

@@ -1,0 +1,471 @@
+"""Fixtures of every test: settings, databases, the application, and servers to talk to.
+
+Each test has a database of its own, copied from a template that is migrated and seeded once per
+run: a SQLite file, or with `--database postgresql` a database of a real cluster.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import ipaddress
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+import redis
+import time_machine
+from flask.testing import FlaskClient
+from psycopg import sql
+from pydantic import SecretStr
+from sqlalchemy.orm import Session
+
+from idp.config import Settings
+from idp.platform import schema
+from idp.platform.runtime import Runtime
+from tests.servers import LiveServer, Postgres, Valkey, free_port, short_dir
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+SECRET_KEY = "a root secret that only the tests know"
+ADMIN_PASSWORD = "purple-tin-kettle-42"
+
+# Settings of the caller must not change what the tests see, nor may libpq find another server.
+for _name in [name for name in os.environ if name.startswith(("IDP_", "PG"))]:
+    del os.environ[_name]
+
+
+# What a run shares: one cluster, one Valkey, one template of each kind of database.
+
+
+@dataclass
+class Run:
+    """Servers and templates of one test run; with xdist every worker sees the same."""
+
+    folder: Path
+    postgres: Postgres | None = None
+    valkey: Valkey | None = None
+
+    def start_all(self) -> None:
+        """Start what the workers share."""
+        self.postgres_server()
+        self.valkey_server()
+
+    def postgres_server(self) -> Postgres:
+        """Give the cluster, starting it at first use."""
+        if self.postgres is None:
+            self.postgres = Postgres()
+            self.postgres.start()
+        return self.postgres
+
+    def valkey_server(self) -> Valkey:
+        """Give the shared Valkey, starting it at first use."""
+        if self.valkey is None:
+            self.valkey = Valkey()
+            self.valkey.start()
+        return self.valkey
+
+    def stop(self) -> None:
+        """Stop what this process started and remove every file."""
+        for server in (self.postgres, self.valkey):
+            if server is not None:
+                server.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def once(self, name: str, make: Callable[[], None]) -> None:
+        """Do something once per run; when it failed, every later caller hears of it."""
+        done, failed = self.folder / f"{name}.done", self.folder / f"{name}.failed"
+        with (self.folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if failed.exists():
+                pytest.fail(f"{name}: {failed.read_text()}")
+            if done.exists():
+                return
+            try:
+                make()
+            except Exception as error:
+                failed.write_text(repr(error))
+                raise
+            done.touch()
+
+    def sqlite_template(self) -> Path:
+        """Give a migrated and seeded SQLite file."""
+        path = self.folder / "template.sqlite3"
+        self.once("sqlite", lambda: _migrate_and_seed(f"sqlite:///{path}", self.folder))
+        return path
+
+    def postgresql_template(self) -> str:
+        """Name a migrated and seeded PostgreSQL database."""
+        server = self.postgres_server()
+
+        def make() -> None:
+            create_database(server, "template_idp")
+            _migrate_and_seed(server.url("template_idp"), self.folder)
+
+        self.once("postgresql", make)
+        return "template_idp"
+
+
+_RUN = pytest.StashKey[Run]()
+
+
+def create_database(server: Postgres, name: str, template: str = "template0") -> None:
+    """Make a database, in the way that is fastest for a small template."""
+    with psycopg.connect(server.maintenance, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+
+
+def drop_database(server: Postgres, name: str) -> None:
+    """Drop a database and cut its connections."""
+    with psycopg.connect(server.maintenance, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
+
+
+def make_settings(folder: Path, **fields: Any) -> Settings:
+    """Make settings of a development installation in a folder."""
+    return Settings(
+        **{
+            "environment": "development",
+            "data_dir": folder / "data",
+            "keys_dir": folder / "keys",
+            "secret_key": SecretStr(SECRET_KEY),
+            "admin_password": SecretStr(ADMIN_PASSWORD),
+            **fields,
+        }
+    )
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """Write settings as the variables that give them to another process."""
+    variables = {}
+    for name in settings.model_fields_set:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        variables[f"IDP_{name.upper()}"] = str(value)
+    return variables
+
+
+def _migrate_and_seed(url: str, folder: Path) -> None:
+    schema.upgrade(url)
+    settings = make_settings(folder, database_url=url)
+    runtime = _make_runtime(settings)
+    try:
+        from idp.seeds import seed
+    except ModuleNotFoundError:
+        return
+    with runtime.sessions() as session:
+        seed(session, settings)
+        session.commit()
+    runtime.engine.dispose()
+
+
+def _make_runtime(settings: Settings) -> Runtime:
+    try:
+        from idp.app import create_app
+    except ModuleNotFoundError:
+        return _bare_runtime(settings)
+    runtime: Runtime = create_app(settings).extensions["idp"]
+    return runtime
+
+
+def _bare_runtime(settings: Settings) -> Runtime:
+    from sqlalchemy import create_engine
+
+    from idp.platform.secrets import Keyring
+
+    schema.load_models()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return Runtime(
+        settings=settings,
+        engine=create_engine(settings.database),
+        keyring=Keyring(settings.secret_keys),
+        throttle=None,  # type: ignore[arg-type]
+        fetcher=None,  # type: ignore[arg-type]
+    )
+
+
+# pytest itself
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the choice of the database."""
+    parser.addoption(
+        "--database",
+        choices=("sqlite", "postgresql"),
+        default="sqlite",
+        help="database that the tests use",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepare what the run shares; a worker is told by its controller."""
+    config.addinivalue_line("markers", "settings(**fields): settings of the test's application")
+    config.addinivalue_line("markers", "postgresql: only meaningful with --database postgresql")
+    given = getattr(config, "workerinput", None)
+    if given is None:
+        config.stash[_RUN] = Run(short_dir())
+        return
+    config.stash[_RUN] = Run(
+        Path(given["run"]),
+        Postgres(Path(given["postgres"])),
+        Valkey(Path(given["valkey"])),
+    )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Start the shared servers before the first worker, and tell each where they are."""
+    run = node.config.stash[_RUN]
+    run.start_all()
+    node.workerinput |= {
+        "run": str(run.folder),
+        "postgres": str(run.postgres.folder),
+        "valkey": str(run.valkey.folder),
+    }
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the servers, also after Ctrl-C."""
+    run = config.stash.get(_RUN, None)
+    if run is not None and not hasattr(config, "workerinput"):
+        run.stop()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out on SQLite what asks for PostgreSQL."""
+    if config.getoption("database") == "sqlite":
+        kept = [item for item in items if item.get_closest_marker("postgresql") is None]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _loopback_only() -> Iterator[None]:
+    """Close sockets to other hosts: what is not ours is not talked to."""
+    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+
+    def check(self: socket.socket, address: Any) -> None:
+        if self.family not in {socket.AF_INET, socket.AF_INET6}:
+            return
+        with contextlib.suppress(ValueError):
+            if ipaddress.ip_address(address[0]).is_loopback:
+                return
+        if address[0] != "localhost":
+            raise OSError(f"tests do not talk to {address[0]}")
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        check(self, address)
+        return connect(self, address)
+
+    def guarded_ex(self: socket.socket, address: Any) -> int:
+        check(self, address)
+        return connect_ex(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        patch.setattr(socket.socket, "connect_ex", guarded_ex)
+        yield
+
+
+# Databases
+
+
+@pytest.fixture(scope="session")
+def run(pytestconfig: pytest.Config) -> Run:
+    """Give what the whole run shares."""
+    return pytestconfig.stash[_RUN]
+
+
+@pytest.fixture
+def new_database(run: Run) -> Iterator[Callable[[], str]]:
+    """Make empty PostgreSQL databases, whatever the tests otherwise use; give their addresses."""
+    server, made = run.postgres_server(), []
+
+    def make() -> str:
+        made.append(f"new_{secrets.token_hex(6)}")
+        create_database(server, made[-1])
+        return server.url(made[-1])
+
+    yield make
+    for name in made:
+        drop_database(server, name)
+
+
+@pytest.fixture
+def database_url(
+    request: pytest.FixtureRequest, run: Run, tmp_path: Path, pytestconfig: pytest.Config
+) -> Iterator[str]:
+    """Give a migrated and seeded database of this test alone."""
+    if pytestconfig.getoption("database") == "sqlite":
+        path = tmp_path / "data" / "idp.sqlite3"
+        path.parent.mkdir()
+        shutil.copyfile(run.sqlite_template(), path)
+        yield f"sqlite:///{path}"
+        return
+    name = f"test_{secrets.token_hex(6)}"
+    template = run.postgresql_template()
+    create_database(run.postgres_server(), name, template)
+    yield run.postgres_server().url(name)
+    drop_database(run.postgres_server(), name)
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) -> Settings:
+    """Give the settings of this test; `@pytest.mark.settings(demo=True)` changes fields."""
+    fields: dict[str, Any] = {}
+    for marker in reversed(list(request.node.iter_markers("settings"))):
+        fields |= marker.kwargs
+    return make_settings(tmp_path, **{"database_url": database_url, **fields})
+
+
+# The application
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """Give the application, as a server would run it."""
+    from idp.app import create_app
+
+    app = create_app(settings)
+    runtime: Runtime = app.extensions["idp"]
+    runtime.cache._poll_seconds = 0  # what another node changes is seen at once
+    yield app
+    runtime.engine.dispose()
+
+
+@pytest.fixture
+def runtime(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Runtime]:
+    """Give what the application holds for its whole life."""
+    try:
+        import idp.app  # noqa: F401
+    except ModuleNotFoundError:
+        runtime = _bare_runtime(settings)
+    else:
+        runtime = request.getfixturevalue("app").extensions["idp"]
+    yield runtime
+    runtime.engine.dispose()
+
+
+@pytest.fixture
+def session(runtime: Runtime) -> Iterator[Session]:
+    """Give a database session. Commit before something else shall see what it wrote."""
+    with runtime.sessions() as session:
+        yield session
+
+
+class IssuerClient(FlaskClient):
+    """A browser that opens paths at one issuer."""
+
+    def __init__(self, app: Flask, base_url: str, session: Session | None) -> None:
+        super().__init__(app, app.response_class, use_cookies=True)
+        self.base_url = base_url
+        self._database = session
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        """Send a request.
+
+        The `session` fixture is committed first, since SQLite lets one writer in at a time, and
+        reads afresh afterwards.
+        """
+        if args and isinstance(args[0], str):
+            kwargs.setdefault("base_url", self.base_url)
+        if self._database is not None:
+            self._database.commit()
+        answer = super().open(*args, **kwargs)
+        if self._database is not None:
+            self._database.expire_all()
+        return answer
+
+
+@pytest.fixture
+def new_client(app: Flask, session: Session, settings: Settings) -> Callable[..., IssuerClient]:
+    """Make browsers, each with cookies of its own; `base_url` names another issuer."""
+
+    def make(base_url: str | None = None) -> IssuerClient:
+        return IssuerClient(app, base_url or settings.public_url, session)
+
+    return make
+
+
+@pytest.fixture
+def client(new_client: Callable[..., IssuerClient]) -> IssuerClient:
+    """Give a browser at issuer 1."""
+    return new_client()
+
+
+# What surrounds the application
+
+
+@pytest.fixture
+def valkey_url(run: Run) -> str:
+    """Give an empty Valkey, shared with nobody while the test runs."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    url = f"{run.valkey_server().url}?db={worker}"
+    with redis.Redis.from_url(url) as connection:
+        connection.flushdb()
+    return url
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[Valkey]:
+    """Give a Valkey that the test may kill and start again."""
+    server = Valkey()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    """Stop the clock; `clock.shift(seconds)` moves it."""
+    with time_machine.travel(datetime.now(UTC), tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def live_server(
+    settings: Settings, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., LiveServer]]:
+    """Start `idp serve` on a free port with this test's database, and stop it at the end.
+
+    Several workers get the shared Valkey, unless the settings name one.
+    """
+    started: list[LiveServer] = []
+
+    def start(
+        *, workers: int = 1, arguments: tuple[str, ...] = ("--no-worker",), **fields: Any
+    ) -> LiveServer:
+        port = free_port()
+        if workers > 1 and not settings.redis_url:
+            fields.setdefault("redis_url", request.getfixturevalue("valkey_url"))
+        given = {name: getattr(settings, name) for name in settings.model_fields_set}
+        served = Settings(**{**given, "public_url": f"http://127.0.0.1:{port}", **fields})
+        server = LiveServer.start(
+            as_environment(served),
+            port=port,
+            log=tmp_path / f"server-{len(started)}.log",
+            workers=workers,
+            arguments=arguments,
+        )
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()

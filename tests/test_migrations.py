@@ -1,0 +1,211 @@
+"""The migrations make exactly what the models say, both ways, on both databases."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import CheckConstraint, Connection, Engine, create_engine, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from idp.platform import schema
+from idp.platform.db import Base
+
+pytestmark = pytest.mark.no_database  # both databases are named below
+
+EVENT = "INSERT INTO audit_event (at, tag) VALUES ('2026-01-01 00:00:00', 'person:sign_in:done')"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'folder' / 'new.sqlite3'}"
+    new_database: Callable[[], str] = request.getfixturevalue("new_database")
+    return new_database()
+
+
+@pytest.fixture
+def engine(url: str):
+    engine = create_engine(url)
+    yield engine
+    engine.dispose()
+
+
+def refused(connection: Connection, statement: str) -> str:
+    with pytest.raises(DBAPIError) as caught, connection.begin_nested():
+        connection.execute(text(statement))
+    return str(caught.value.orig)
+
+
+def test_up_down_and_up_again_leaves_what_the_models_say(url: str, engine: Engine) -> None:
+    schema.upgrade(url)
+    assert schema.current(url) == schema.head()
+    assert schema.drift(url) == []
+    names = set(inspect(engine).get_table_names())
+    assert names == {*Base.metadata.tables, "alembic_version"}
+
+    schema.downgrade(url, "base")
+    assert set(inspect(engine).get_table_names()) == {"alembic_version"}
+
+    schema.upgrade(url)
+    assert schema.drift(url) == []
+
+
+def test_each_migration_can_go_down_and_up(url: str) -> None:
+    schema.upgrade(url)
+    schema.downgrade(url, "-1")
+    schema.upgrade(url, "+1")
+    assert schema.current(url) == schema.head()
+    assert schema.drift(url) == []
+
+
+def test_constraints_are_those_of_the_models(url: str, engine: Engine) -> None:
+    schema.upgrade(url)
+    seen = inspect(engine)
+    for table in Base.metadata.sorted_tables:
+        checks = {check["name"] for check in seen.get_check_constraints(table.name)}
+        ours = {str(c.name) for c in table.constraints if isinstance(c, CheckConstraint)}
+        assert checks == ours, table.name
+        partial = {
+            index["name"]
+            for index in seen.get_indexes(table.name)
+            if any(key.endswith("_where") for key in index.get("dialect_options", {}))
+        }
+        expected = {
+            index.name
+            for index in table.indexes
+            if index.dialect_options[engine.dialect.name]["where"] is not None
+        }
+        assert partial == expected, table.name
+
+
+def test_drift_names_what_differs(url: str, engine: Engine) -> None:
+    schema.upgrade(url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE stranger (id integer)"))
+        connection.execute(text("DROP INDEX ix_audit_event_at"))
+    found = "\n".join(schema.drift(url))
+    assert "stranger" in found
+    assert "ix_audit_event_at" in found
+
+
+def test_the_version_row_of_the_configuration_is_there_once(url: str, engine: Engine) -> None:
+    schema.upgrade(url)
+    schema.upgrade(url)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT id, version FROM configuration_version")).all()
+    assert [tuple(row) for row in rows] == [(1, 1)]
+
+
+def test_nodes_that_migrate_at_once_make_everything_once(url: str) -> None:
+    errors: list[Exception] = []
+    start = threading.Barrier(4)
+
+    def node() -> None:
+        start.wait()
+        try:
+            # Alembic's `context` is global to a process, so nodes are processes here.
+            run_in_process(url)
+        except Exception as error:  # noqa: BLE001 - shown below
+            errors.append(error)
+
+    threads = [threading.Thread(target=node) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert schema.drift(url) == []
+
+
+def run_in_process(url: str) -> None:
+    import subprocess
+    import sys
+
+    code = "import sys; from idp.platform import schema; schema.upgrade(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, url], check=True, timeout=120)
+
+
+def test_audit_events_can_be_neither_changed_nor_removed(url: str, engine: Engine) -> None:
+    schema.upgrade(url)
+    with engine.begin() as connection:
+        connection.execute(text(EVENT))
+        assert "append-only" in refused(connection, "UPDATE audit_event SET tag = 'other'")
+        assert "append-only" in refused(connection, "DELETE FROM audit_event")
+        if engine.dialect.name == "postgresql":
+            assert "append-only" in refused(connection, "TRUNCATE audit_event")
+        else:
+            replace = EVENT.replace("INSERT", "INSERT OR REPLACE").replace("(at", "(id, at")
+            replace = replace.replace("VALUES (", "VALUES (1, ")
+            assert "append-only" in refused(connection, replace)
+        assert connection.execute(text("SELECT tag FROM audit_event")).scalars().all() == [
+            "person:sign_in:done"
+        ]
+
+
+def test_audit_events_can_be_removed_only_while_retention_is_open(url: str, engine: Engine) -> None:
+    schema.upgrade(url)
+    with engine.begin() as connection:
+        connection.execute(text(EVENT))
+        connection.execute(text("INSERT INTO audit_retention (id) VALUES (1)"))
+        assert "append-only" in refused(connection, "UPDATE audit_event SET tag = 'other'")
+        assert connection.execute(text("DELETE FROM audit_event")).rowcount == 1
+        connection.execute(text("DELETE FROM audit_retention"))
+        connection.execute(text(EVENT))
+        assert "append-only" in refused(connection, "DELETE FROM audit_event")
+
+
+def test_a_failing_migration_leaves_nothing_behind(
+    url: str, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    copy = tmp_path / "migrations"
+    shutil.copytree(schema.migrations_dir(), copy)
+    (copy / "versions" / "2999-01-01_broken.py").write_text(
+        "from alembic import op\n"
+        f"revision = 'broken'\ndown_revision = {schema.head()!r}\n"
+        "def upgrade():\n"
+        "    op.execute('CREATE TABLE half (id integer)')\n"
+        "    op.execute('SELECT nonsense')\n"
+        "def downgrade():\n    pass\n"
+    )
+    monkeypatch.setattr(schema, "migrations_dir", lambda: copy)
+    with pytest.raises(DBAPIError):
+        schema.upgrade(url)
+    assert inspect(engine).get_table_names() == []
+
+
+def test_rebuilding_a_table_keeps_the_rows_that_point_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    url = f"sqlite:///{tmp_path / 'new.sqlite3'}"
+    schema.upgrade(url)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO privilege_group (id, parent_id, code, name, sort, status)"
+                " VALUES (1, NULL, 'a', 'A', 0, 1), (2, 1, 'b', 'B', 0, 1)"
+            )
+        )
+    copy = tmp_path / "migrations"
+    shutil.copytree(schema.migrations_dir(), copy)
+    (copy / "versions" / "2999-01-01_rebuild.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n"
+        f"revision = 'rebuild'\ndown_revision = {schema.head()!r}\n"
+        "def upgrade():\n"
+        "    with op.batch_alter_table('privilege_group', recreate='always') as batch:\n"
+        "        batch.add_column(sa.Column('colour', sa.Text()))\n"
+        "def downgrade():\n    pass\n"
+    )
+    monkeypatch.setattr(schema, "migrations_dir", lambda: copy)
+    schema.upgrade(url)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT id, parent_id FROM privilege_group ORDER BY id"))
+        assert [tuple(row) for row in rows] == [(1, None), (2, 1)]
+    engine.dispose()
