@@ -8,14 +8,18 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Flask
+from flask_babel import Babel
 from sqlalchemy import make_url
 
 from idp.config import Settings
+from idp.pages import language
 from idp.platform.db import db
 from idp.platform.files import templates_dir
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import Keyring
 from idp.platform.throttle import Throttle
+from idp.platform.web import csrf, policy
+from idp.platform.web import pages as error_pages
 
 MODELS = (
     "idp.platform.audit.models",
@@ -79,8 +83,12 @@ def setup_database(app: Flask, settings: Settings) -> None:
     )
 
 
-def setup_web(app: Flask, settings: Settings) -> None:
+def setup_web(app: Flask, _settings: Settings) -> None:
     """Install language, forms, headers and errors."""
+    Babel(app, locale_selector=language.select)
+    csrf.setup(app)
+    policy.setup(app)
+    error_pages.setup(app)
 
 
 def setup_blueprints(app: Flask, _settings: Settings) -> None:
@@ -89,7 +97,9 @@ def setup_blueprints(app: Flask, _settings: Settings) -> None:
     for blueprint in getattr(pages, "blueprints", list)():
         app.register_blueprint(blueprint)
     if importlib.util.find_spec("idp.oauth.blueprint"):
-        app.register_blueprint(importlib.import_module("idp.oauth.blueprint").blueprint)
+        protocol = importlib.import_module("idp.oauth.blueprint").blueprint
+        csrf.exempt(app, protocol)
+        app.register_blueprint(protocol)
 
 
 def setup_doors(app: Flask, _settings: Settings) -> None:

@@ -1,0 +1,96 @@
+"""Refusals of what Flask answers: a page for people, problem details for programs."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, render_template, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from idp.platform.errors import Problem
+from idp.platform.web import problems
+from idp.platform.web.views import current_visit
+from idp.platform.web.visit import Answer
+
+_KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
+
+
+def setup(app: Flask) -> None:
+    """Render whatever a view raises."""
+    app.before_request(_name_route)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, refuse)
+
+
+def refuse(error: Exception) -> AnyResponse:
+    """Render a refusal, and whatever else a view raised."""
+    visit = current_visit()
+    visit.session.rollback()
+    problem = problems.from_exception(error, visit.request_id)
+    if not wants_page():
+        return as_response(problems.problem_json(problem, visit.request_id))
+    return _page(problem, visit.request_id)
+
+
+def wants_page() -> bool:
+    """Whether a person looks at the answer, not a program."""
+    if request.headers.get("Sec-Fetch-Mode") == "navigate":
+        return True
+    return "text/html" in request.headers.get("Accept", "")
+
+
+def as_response(answer: Answer) -> Response:
+    """Turn a plain answer into Flask's."""
+    response = Response(answer.body, answer.status)
+    for name, value in answer.headers:
+        response.headers[name] = value
+    return response
+
+
+def _name_route() -> None:
+    """Tell metrics and logs which route it is, never the path with somebody's data in it."""
+    if request.url_rule is not None:
+        current_visit().endpoint = request.url_rule.rule
+
+
+def _page(problem: Problem, request_id: str) -> Response:
+    try:
+        text = render_template(
+            "error.html", problem=problem, status=problem.status, request_id=request_id
+        )
+    except Exception as error:  # noqa: BLE001 - the renderer of last resort
+        problems.log.error("error_page_failed", request_id=request_id, exc_info=error)
+        return as_response(problems.plain_page(problem, request_id))
+    response = Response(
+        text, problem.status, problem.headers, content_type="text/html; charset=utf-8"
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _http_error(error: HTTPException) -> AnyResponse:
+    """Translate what Flask and Werkzeug refuse with."""
+    response = error.get_response(request.environ)
+    status = response.status_code
+    if status < 400:  # noqa: PLR2004 - redirects are exceptions to Werkzeug
+        return response  # type: ignore[return-value]
+    if isinstance(error, CSRFError):
+        detail = "The form is too old or was not sent from here. Load the page again."
+    else:
+        detail = _DETAILS.get(status, error.name)
+    problem = Problem(detail, code=error.name.lower().replace(" ", "_"))
+    problem.status = status
+    problem.title = error.name
+    problem.headers = {
+        name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers
+    }
+    return refuse(problem)
+
+
+_DETAILS = {
+    400: "The request cannot be understood",
+    404: "There is nothing at this address",
+    405: "This address does not take this method",
+    413: "The request is larger than this address takes",
+    415: "This address does not take this media type",
+}

@@ -1,0 +1,73 @@
+"""The content security policy of pages: nothing but our own files, and what a page asks for."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Flask, Response, g, request
+
+from idp.platform.secrets import random_token
+
+_OWN = {
+    "default-src": ("'none'",),
+    "base-uri": ("'none'",),
+    "connect-src": ("'self'",),
+    "font-src": ("'self'",),
+    "frame-ancestors": ("'none'",),
+    "img-src": ("'self'", "data:"),
+    "script-src": ("'self'",),
+    "style-src": ("'self'",),
+}
+# `form-action` is absent on purpose: it would also bind the redirects after a POST, and the last
+# of them leads to the client. A page that knows that address names it with `allow`.
+
+_SOURCE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://[A-Za-z0-9.:\[\]_-]+)?|'self'|'none'")
+
+
+def setup(app: Flask) -> None:
+    """Send the policy with every page."""
+    app.add_template_global(nonce, "csp_nonce")
+    app.after_request(_add)
+
+
+def nonce() -> str:
+    """Give the nonce that inline scripts and styles of this page carry."""
+    if "csp_nonce" not in g:
+        g.csp_nonce = random_token(16)
+    value: str = g.csp_nonce
+    return value
+
+
+def allow(directive: str, *sources: str) -> None:
+    """Allow this page a source beyond our own files, such as `form-action` a client's origin."""
+    for source in sources:
+        if not _SOURCE.fullmatch(source):
+            message = f"not a source: {source!r}"
+            raise ValueError(message)
+    allowed = g.setdefault("csp_allowed", {})
+    allowed[directive] = (*allowed.get(directive, ()), *sources)
+
+
+def header() -> str:
+    """Write the policy of the page under way."""
+    directives = {**_OWN, **{name: _OWN.get(name, ("'self'",)) for name in _allowed()}}
+    for name, sources in _allowed().items():
+        directives[name] = (*directives[name], *sources)
+    if "csp_nonce" in g:
+        for name in ("script-src", "style-src"):
+            directives[name] = (*directives[name], f"'nonce-{g.csp_nonce}'")
+    return "; ".join(
+        f"{name} {' '.join(dict.fromkeys(sources))}" for name, sources in directives.items()
+    )
+
+
+def _allowed() -> dict[str, tuple[str, ...]]:
+    allowed: dict[str, tuple[str, ...]] = g.get("csp_allowed", {})
+    return allowed
+
+
+def _add(response: Response) -> Response:
+    if response.mimetype == "text/html" and request.endpoint != "static":
+        response.headers.setdefault("Content-Security-Policy", header())
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response

@@ -1,0 +1,160 @@
+"""Who calls a management operation, and the gate in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from flask import current_app, g, request
+from sqlalchemy.orm import Session
+
+from idp.platform.errors import BadRequest, Forbidden, InvalidToken, Unauthenticated
+from idp.platform.issuer import Issuer
+from idp.platform.web.views import current_issuer, database
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+EXTENSION = "idp.gate"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The bearer of a valid access token for `ids4.ms`."""
+
+    client_id: str
+    client_row_id: int
+    client_tenant_id: int | None
+    """None: a client of the platform, which serves every tenant."""
+    user_id: int | None
+    """None: a machine."""
+    tenant_id: int | None
+    issuer_tenant_id: int
+    scopes: frozenset[str]
+    grant_id: int | None
+    jti: str
+    expires_at: int
+
+    @property
+    def is_machine(self) -> bool:
+        """Whether nobody signed in for this token."""
+        return self.user_id is None
+
+    @property
+    def at_platform(self) -> bool:
+        """Whether platform roles count: only in tokens of issuer 1."""
+        return self.issuer_tenant_id == 1
+
+
+class HasPermission(Protocol):
+    """Tells whether a person holds a permission in a tenant or by a platform role."""
+
+    def __call__(
+        self, session: Session, user_id: int, tenant_id: int | None, code: str, *, platform: bool
+    ) -> bool:
+        """Tell it from the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What the gate asks of wings above; plugged in when the application starts."""
+
+    authenticate: Callable[[Session, Issuer, str], Principal]
+    has_permission: HasPermission
+
+
+Tenant = str | Callable[[dict[str, Any]], int | None]
+"""Name of the path argument that holds the touched tenant, or a function of all of them."""
+
+
+def require_scope(
+    scope: str,
+    permission: str | None = None,
+    *,
+    tenant: Tenant | None = None,
+    machine: bool = False,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a view be called only by who may: token, the client's scope, the person's permission.
+
+    The permission must be effective in the tenant that the operation touches, or come from a
+    platform role; without `tenant` that is the token's own. Where the tenant is in the body the
+    view asks `check_permission`. A machine's token is refused where a permission is named, but
+    with `machine`.
+    """
+    accepted = covering(scope)
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            principal = g.principal = _authenticate()
+            if accepted.isdisjoint(principal.scopes):
+                raise _insufficient(scope, "The token lacks the scope of this operation")
+            touched = principal.tenant_id if tenant is None else _touched(tenant, kwargs)
+            _check_reach(principal, touched)
+            if permission is not None and not (machine and principal.is_machine):
+                check_permission(permission, touched)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def current_principal() -> Principal:
+    """Give the caller that `require_scope` let in."""
+    principal: Principal = g.principal
+    return principal
+
+
+def check_permission(permission: str, tenant_id: int | None) -> None:
+    """Refuse a caller whose user lacks a permission in a tenant; None: outside all tenants."""
+    principal = current_principal()
+    _check_reach(principal, tenant_id)
+    if principal.user_id is None:
+        raise _insufficient(permission, "This operation needs a person's permission")
+    gate: Gate = current_app.extensions[EXTENSION]
+    if not gate.has_permission(
+        database(), principal.user_id, tenant_id, permission, platform=principal.at_platform
+    ):
+        raise Forbidden("The permission for this operation is missing")
+
+
+def covering(code: str) -> frozenset[str]:
+    """List the scopes that let a code through: itself and the `.all` of every part before it."""
+    parts = code.split(".")
+    return frozenset({code, *(".".join(parts[:count]) + ".all" for count in range(1, len(parts)))})
+
+
+def _authenticate() -> Principal:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        # RFC 6750 3.1: without credentials the answer names no error.
+        raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="idp"'})
+    gate: Gate = current_app.extensions[EXTENSION]
+    try:
+        return gate.authenticate(database(), current_issuer(), token.strip())
+    except InvalidToken as problem:
+        problem.headers.setdefault("WWW-Authenticate", 'Bearer realm="idp", error="invalid_token"')
+        raise
+
+
+def _touched(tenant: Tenant, arguments: dict[str, Any]) -> int | None:
+    if callable(tenant):
+        return tenant(arguments)
+    try:
+        return int(arguments[tenant])
+    except ValueError:
+        raise BadRequest(fields={tenant: ["must be a number"]}) from None
+
+
+def _check_reach(principal: Principal, tenant_id: int | None) -> None:
+    """Refuse a tenant's client outside its tenant, whoever uses it."""
+    if principal.client_tenant_id not in {None, tenant_id}:
+        raise Forbidden("This client serves another tenant")
+
+
+def _insufficient(scope: str, detail: str) -> Forbidden:
+    challenge = f'Bearer realm="idp", error="insufficient_scope", scope="{scope}"'
+    return Forbidden(detail, code="insufficient_scope", headers={"WWW-Authenticate": challenge})
