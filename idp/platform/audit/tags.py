@@ -73,6 +73,7 @@ class Tag(StrEnum):
     DATABASE_COPIED = "system:database:copied"
     KEY_ACTIVATED = "system:key:activated"
     KEY_CREATED = "system:key:created"
+    KEY_ERASED = "system:key:erased"
     KEY_IMPORTED = "system:key:imported"
     KEY_REVOKED = "system:key:revoked"
     KEY_REWRAPPED = "system:key:rewrapped"
