@@ -13,7 +13,11 @@ from idp.platform.db import Base, Id
 
 
 class SigningKey(Base):
-    """A key of one algorithm: next, active, retired or revoked; the private part encrypted."""
+    """A key of one algorithm: next, active, retired, gone or revoked.
+
+    The private part is encrypted, and erased once the key is gone or revoked; the row stays, so
+    that the same key in the keys folder is not taken for a new one.
+    """
 
     __tablename__ = "signing_key"
     __table_args__ = (
@@ -41,7 +45,7 @@ class SigningKey(Base):
     status: Mapped[str] = mapped_column(String(20))
     public_jwk: Mapped[dict[str, Any]]
     private_encrypted: Mapped[str | None]
-    """PKCS #8 (purpose `signing key`); erased when the key is revoked."""
+    """PKCS #8 (purpose `signing key`)."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     activated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]

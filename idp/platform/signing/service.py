@@ -1,0 +1,296 @@
+"""The life of signing keys: next, active, retired, gone; or revoked.
+
+Every function here may run on two nodes at once. Unique partial indexes allow one active and one
+next key of an algorithm; each change of state is one conditional UPDATE, and who loses it does
+nothing. Writers raise the configuration version first: its row is where they queue.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Insert, Update, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from idp.platform import clock, runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.db import bump_configuration
+from idp.platform.errors import Conflict, NotFound, Unprocessable
+from idp.platform.secrets import UnknownKeyError
+from idp.platform.signing.algorithms import (
+    ALGORITHMS,
+    PrivateKey,
+    WeakKeyError,
+    algorithm_of,
+    dump_private,
+    load_pem,
+    public_jwk,
+    thumbprint,
+)
+from idp.platform.signing.models import SigningKey
+
+PURPOSE = "signing key"
+
+PUBLISH_SECONDS = 30 * 24 * 3600
+"""How long a retired key stays in the JWKS when the caller knows no better."""
+
+ANNOUNCE_SECONDS = 24 * 3600
+"""How long a key is in the JWKS before rotation by age may activate it."""
+
+_LEEWAY = timedelta(minutes=5)
+_PER_IMPORT = 2
+
+
+def ensure(session: Session) -> None:
+    """Make what is missing: one active and one next key of every algorithm."""
+    for alg in ALGORITHMS:
+        found = {
+            status
+            for status in session.scalars(select(SigningKey.status).where(SigningKey.alg == alg))
+            if status in {"active", "next"}
+        }
+        if "active" not in found and not ("next" in found and _activate_next(session, alg)):
+            _add(session, alg, "active", ALGORITHMS[alg].generate())
+        if found != {"active", "next"}:
+            _add(session, alg, "next", ALGORITHMS[alg].generate())
+
+
+def list_keys(session: Session) -> list[SigningKey]:
+    """List all keys, the newest of each algorithm first, those without a private part too."""
+    query = select(SigningKey).order_by(SigningKey.alg, SigningKey.id.desc())
+    return list(session.scalars(query.execution_options(populate_existing=True)))
+
+
+def rotate(session: Session, alg: str, *, keep_seconds: int = PUBLISH_SECONDS) -> str:
+    """Activate the next key, retire the active one and publish a new next; give the active kid.
+
+    `keep_seconds` is the longest life of a token signed so far: as long, the retired key stays in
+    the JWKS.
+    """
+    if alg not in ALGORITHMS:
+        raise Unprocessable(f"There is no signing algorithm {alg}.")
+    retiring = _find(session, alg, "active")
+    successor = ALGORITHMS[alg].generate()  # slow for RSA: before others have to queue
+    bump_configuration(session)
+    if retiring is not None and _retire(session, retiring, keep_seconds):
+        if not _activate_next(session, alg):
+            _add(session, alg, "active", successor)
+            successor = ALGORITHMS[alg].generate()
+        _add(session, alg, "next", successor)
+        audit.record(session, Tag.KEY_ROTATED, target=f"key:{retiring.kid}", details={"alg": alg})
+    # Else another node was faster: what it made stands.
+    ensure(session)
+    active = _find(session, alg, "active")
+    if active is None:
+        raise Conflict("The signing keys are being changed by somebody else; try again.")
+    return active.kid
+
+
+def rotate_due(session: Session, *, keep_seconds: int = PUBLISH_SECONDS) -> list[str]:
+    """Replace keys that are too old, erase retired ones that no token needs; give the new kids."""
+    now = clock.now()
+    _erase_expired(session, now)
+    ensure(session)
+    old = now - timedelta(days=runtime.of(session).settings.key_rotation_days)
+    rotated = []
+    for alg in ALGORITHMS:
+        active, following = _find(session, alg, "active"), _find(session, alg, "next")
+        if active is None or following is None:
+            continue
+        is_due = (active.activated_at or active.created_at) <= old
+        if is_due and following.created_at <= now - timedelta(seconds=ANNOUNCE_SECONDS):
+            rotated.append(rotate(session, alg, keep_seconds=keep_seconds))
+    return rotated
+
+
+def revoke(session: Session, kid: str) -> None:
+    """Take a stolen key out of use at once; a successor takes over. Revoking twice is harmless."""
+    bump_configuration(session)
+    alg = session.scalar(select(SigningKey.alg).where(SigningKey.kid == kid))
+    if alg is None:
+        raise NotFound(f"There is no signing key {kid}.")
+    revoked = _changed(
+        session,
+        update(SigningKey)
+        .where(SigningKey.kid == kid, SigningKey.status != "revoked")
+        .values(status="revoked", private_encrypted=None, retired_at=clock.now()),
+    )
+    if revoked:
+        audit.record(session, Tag.KEY_REVOKED, target=f"key:{kid}", details={"alg": alg})
+    ensure(session)
+
+
+def import_pem(session: Session, folder: Path) -> list[str]:
+    """Import the private keys of a folder's `*.pem` files; give the kids that are new.
+
+    A key becomes active when its algorithm has no active key, else next, in place of a generated
+    one. An RSA key signs by RS256, unless the name of its file starts with `ps256`. A key that
+    was ever known, even one that is gone or revoked, is left alone.
+    """
+    imported: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*.pem")):
+        try:
+            key = load_pem(path.read_bytes())
+        except WeakKeyError as problem:
+            raise Unprocessable(f"{path.name} cannot be imported: {problem}.") from None
+        kid = thumbprint(public_jwk(key))
+        if _is_known(session, kid):
+            continue
+        bump_configuration(session)
+        if _is_known(session, kid):  # another node imported the same folder while we queued
+            continue
+        alg = algorithm_of(key)
+        if alg == "RS256" and path.name.lower().startswith("ps256"):
+            alg = "PS256"
+        if len(imported.setdefault(alg, [])) == _PER_IMPORT:
+            raise Unprocessable(
+                f"{path.name} cannot be imported: two new keys for {alg} came before it, and more"
+                " than an active and a next one are not kept."
+            )
+        imported[alg].append(kid)
+        _import(session, alg, kid, key)
+    return [kid for kids in imported.values() for kid in kids]
+
+
+def rewrap(session: Session) -> int:
+    """Encrypt private keys again that an older root secret protects; give their number."""
+    keyring = runtime.of(session).keyring
+    rows = session.execute(
+        select(SigningKey.id, SigningKey.kid, SigningKey.private_encrypted).where(
+            SigningKey.private_encrypted.is_not(None)
+        )
+    )
+    count = 0
+    for id_, kid, stored in rows.all():
+        if stored is None or keyring.is_current(stored):
+            continue
+        try:
+            clear = keyring.decrypt(PURPOSE, stored)
+        except UnknownKeyError:
+            raise Unprocessable(
+                f"Signing key {kid} was encrypted under a root secret that IDP_SECRET_KEY does not"
+                " hold; add the old secret after the new one, separated by a comma."
+            ) from None
+        count += _changed(
+            session,
+            update(SigningKey)
+            .where(SigningKey.id == id_, SigningKey.private_encrypted == stored)
+            .values(private_encrypted=keyring.encrypt(PURPOSE, clear)),
+        )
+    if count:
+        bump_configuration(session)
+        audit.record(session, Tag.KEY_REWRAPPED, details={"count": count})
+    return count
+
+
+def _is_known(session: Session, kid: str) -> bool:
+    return session.scalar(select(SigningKey.id).where(SigningKey.kid == kid)) is not None
+
+
+def _find(session: Session, alg: str, status: str) -> SigningKey | None:
+    query = select(SigningKey).where(SigningKey.alg == alg, SigningKey.status == status)
+    return session.scalar(query.execution_options(populate_existing=True))
+
+
+def _changed(session: Session, statement: Insert | Update) -> bool:
+    """Execute a conditional change of one key; tell whether it hit."""
+    return session.connection().execute(statement).rowcount > 0
+
+
+def _add(session: Session, alg: str, status: str, key: PrivateKey) -> bool:
+    """Insert a key unless another node has filled its place."""
+    jwk = public_jwk(key)
+    kid = thumbprint(jwk)
+    bump_configuration(session)
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    now = clock.now()
+    added = _changed(
+        session,
+        dialect.insert(SigningKey)
+        .values(
+            kid=kid,
+            alg=alg,
+            status=status,
+            public_jwk=jwk,
+            private_encrypted=runtime.of(session).keyring.encrypt(PURPOSE, dump_private(key)),
+            created_at=now,
+            activated_at=now if status == "active" else None,
+        )
+        .on_conflict_do_nothing(),
+    )
+    if added:
+        audit.record(
+            session,
+            Tag.KEY_CREATED,
+            target=f"key:{kid}",
+            details={"alg": alg, "status": status},
+        )
+    return added
+
+
+def _import(session: Session, alg: str, kid: str, key: PrivateKey) -> None:
+    if _find(session, alg, "active") is not None or not _add(session, alg, "active", key):
+        displaced = _find(session, alg, "next")
+        if displaced is not None:  # published, but nothing was ever signed with it
+            _erase(session, displaced.kid, "next")
+        if not _add(session, alg, "next", key):
+            raise Conflict("The signing keys are being changed by somebody else; try again.")
+    audit.record(session, Tag.KEY_IMPORTED, target=f"key:{kid}", details={"alg": alg})
+
+
+def _activate_next(session: Session, alg: str) -> bool:
+    bump_configuration(session)
+    following = _find(session, alg, "next")
+    if following is None:
+        return False
+    activated = _changed(
+        session,
+        update(SigningKey)
+        .where(SigningKey.id == following.id, SigningKey.status == "next")
+        .values(status="active", activated_at=clock.now()),
+    )
+    if activated:
+        audit.record(
+            session, Tag.KEY_ACTIVATED, target=f"key:{following.kid}", details={"alg": alg}
+        )
+    return activated
+
+
+def _retire(session: Session, key: SigningKey, keep_seconds: int) -> bool:
+    now = clock.now()
+    return _changed(
+        session,
+        update(SigningKey)
+        .where(SigningKey.id == key.id, SigningKey.status == "active")
+        .values(
+            status="retired",
+            retired_at=now,
+            publish_until=now + timedelta(seconds=keep_seconds) + _LEEWAY,
+        ),
+    )
+
+
+def _erase_expired(session: Session, now: datetime) -> None:
+    """Erase retired keys whose last token has expired."""
+    expired = session.scalars(
+        select(SigningKey.kid).where(
+            SigningKey.status == "retired", SigningKey.publish_until <= now
+        )
+    ).all()
+    for kid in expired:
+        _erase(session, kid, "retired")
+
+
+def _erase(session: Session, kid: str, status: str) -> None:
+    bump_configuration(session)
+    erased = _changed(
+        session,
+        update(SigningKey)
+        .where(SigningKey.kid == kid, SigningKey.status == status)
+        .values(status="gone", private_encrypted=None),
+    )
+    if erased:
+        audit.record(session, Tag.KEY_ERASED, target=f"key:{kid}")

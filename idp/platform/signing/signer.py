@@ -1,0 +1,222 @@
+"""Signing and checking our own tokens: the hot path.
+
+Which keys there are is cached configuration; a private key is decrypted and parsed once in the
+life of a process. Signing a token costs no query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from cryptography.exceptions import InvalidSignature
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from idp.platform import clock, runtime
+from idp.platform.db import has_changed_configuration
+from idp.platform.errors import InvalidToken, Unavailable
+from idp.platform.secrets import Keyring, UnknownKeyError
+from idp.platform.signing import compact
+from idp.platform.signing.algorithms import (
+    ALGORITHMS,
+    Algorithm,
+    PrivateKey,
+    PublicKey,
+    load_private,
+    load_public,
+    public_jwk,
+    thumbprint,
+)
+from idp.platform.signing.models import SigningKey
+from idp.platform.signing.service import PURPOSE
+
+_OUR_HEADERS = frozenset({"alg", "kid", "typ"})
+_STATUS_ORDER = {"active": 0, "next": 1, "retired": 2}
+
+
+@dataclass(slots=True)
+class _Key:
+    """A published key, as the process uses it."""
+
+    kid: str
+    algorithm: Algorithm
+    status: str
+    public_jwk: dict[str, Any]
+    private_encrypted: str | None
+    public: PublicKey
+    headers: dict[str, bytes] = field(default_factory=dict)
+
+    def header(self, typ: str) -> bytes:
+        """Give the encoded header of a token type, with its dot."""
+        made = self.headers.get(typ)
+        if made is None:
+            members = {"alg": self.algorithm.name, "typ": typ, "kid": self.kid}
+            made = self.headers[typ] = compact.encode(orjson.dumps(members)) + b"."
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """All published keys at one version of the configuration."""
+
+    published: dict[str, _Key]
+    active: dict[str, _Key]
+    jwks: bytes
+    algorithms: tuple[str, ...]
+
+
+# A kid is the hash of its key, so what it names cannot change. Revoked kids are dropped below.
+_parsed_private: dict[str, PrivateKey] = {}
+_parsed_public: dict[str, PublicKey] = {}
+
+
+def sign(session: Session, claims: Mapping[str, object], *, alg: str | None, typ: str) -> str:
+    """Sign claims as a JWT by the active key of an algorithm (the service's when None)."""
+    name = alg or default_algorithm(session)
+    key = _keys(session).active.get(name)
+    if key is None:
+        raise Unavailable(
+            "The service has no signing key; its operator must run `idp setup`.",
+            debug=f"no active key for {name}",
+        )
+    private = _parsed_private.get(key.kid) or _open(key, runtime.of(session).keyring)
+    signing_input = key.header(typ) + compact.encode(orjson.dumps(claims))
+    signature = key.algorithm.sign(private, signing_input)
+    return (signing_input + b"." + compact.encode(signature)).decode()
+
+
+def verify(session: Session, unverified_jwt: str, *, typ: str | None) -> dict[str, Any]:
+    """Give the claims of a JWT that we signed, or raise InvalidToken.
+
+    Times, issuer and audience are the caller's to check. RFC 8725 3.1: the algorithm is a property
+    of the key, and the header may only agree with it. RFC 8725 3.11: a token of another type is
+    refused when `typ` names one.
+    """
+    try:
+        token = compact.split(unverified_jwt)
+    except compact.MalformedError as problem:
+        raise InvalidToken(debug=str(problem)) from None
+    header = token.header
+    # We write three members and no other. What brings keys, certificates or `crit` is not ours.
+    if not header.keys() <= _OUR_HEADERS:
+        raise InvalidToken(debug="header with foreign members")
+    kid = header.get("kid")
+    key = _keys(session).published.get(kid) if isinstance(kid, str) else None
+    if key is None:
+        raise InvalidToken(debug="unknown key")
+    if header.get("alg") != key.algorithm.name:
+        raise InvalidToken(debug="algorithm differs from the key's")
+    found_typ = header.get("typ")
+    if typ is not None and (not isinstance(found_typ, str) or found_typ.lower() != typ.lower()):
+        raise InvalidToken(debug="token of another type")
+    try:
+        key.algorithm.verify(key.public, token.signature, token.signing_input)
+        return compact.json_object(token.payload)
+    except InvalidSignature:
+        raise InvalidToken(debug="wrong signature") from None
+    except compact.MalformedError as problem:
+        raise InvalidToken(debug=str(problem)) from None
+
+
+def jwks(session: Session) -> bytes:
+    """Give the JSON of the published keys (RFC 7517 5): active, next and retired ones."""
+    return _keys(session).jwks
+
+
+def algorithms(session: Session) -> list[str]:
+    """List the algorithms that tokens can be signed by, the service's own first."""
+    return list(_keys(session).algorithms)
+
+
+def default_algorithm(session: Session) -> str:
+    """Tell the algorithm of tokens whose client or API names none."""
+    return runtime.of(session).settings.signing_alg
+
+
+def _keys(session: Session) -> _Keys:
+    # A change that is not committed is for this transaction only.
+    if has_changed_configuration(session):
+        return _load(session)
+    return runtime.of(session).cache.get(("signing keys",), lambda: _load(session))
+
+
+def _load(session: Session) -> _Keys:
+    rows = session.execute(
+        select(
+            SigningKey.kid,
+            SigningKey.alg,
+            SigningKey.status,
+            SigningKey.public_jwk,
+            SigningKey.private_encrypted,
+        )
+        .where(
+            or_(
+                SigningKey.status.in_(("active", "next")),
+                (SigningKey.status == "retired") & (SigningKey.publish_until > clock.now()),
+            )
+        )
+        .order_by(SigningKey.id.desc())
+    ).all()
+    default = default_algorithm(session)
+    order = [default, *(name for name in ALGORITHMS if name != default)]
+    found = [
+        _Key(
+            kid=row.kid,
+            algorithm=ALGORITHMS[row.alg],
+            status=row.status,
+            public_jwk=row.public_jwk,
+            private_encrypted=row.private_encrypted,
+            public=_public(row.kid, row.public_jwk),
+        )
+        for row in rows
+        if row.alg in ALGORITHMS
+    ]
+    # Verifiers that look at the first key only get the one that most tokens are signed by.
+    found.sort(key=lambda key: (order.index(key.algorithm.name), _STATUS_ORDER[key.status]))
+    published = {key.kid: key for key in found}
+    _forget_all_but(published)
+    active = {key.algorithm.name: key for key in found if key.status == "active"}
+    return _Keys(
+        published=published,
+        active=active,
+        jwks=orjson.dumps({"keys": [_published_jwk(key) for key in found]}),
+        algorithms=tuple(name for name in order if name in active),
+    )
+
+
+def _published_jwk(key: _Key) -> dict[str, str]:
+    return {**key.public_jwk, "kid": key.kid, "use": "sig", "alg": key.algorithm.name}
+
+
+def _public(kid: str, jwk: dict[str, Any]) -> PublicKey:
+    found = _parsed_public.get(kid)
+    if found is None:
+        found = _parsed_public[kid] = load_public(jwk)
+    return found
+
+
+def _forget_all_but(published: Mapping[str, _Key]) -> None:
+    for parsed in (_parsed_private, _parsed_public):
+        for kid in parsed.keys() - published.keys():
+            parsed.pop(kid, None)
+
+
+def _open(key: _Key, keyring: Keyring) -> PrivateKey:
+    """Decrypt and parse a private key; RSA keys cost milliseconds here, once in a process."""
+    try:
+        private = load_private(keyring.decrypt(PURPOSE, key.private_encrypted or ""))
+    except UnknownKeyError:
+        raise Unavailable(
+            "The service cannot open its signing key; its operator must complete IDP_SECRET_KEY.",
+            debug=f"signing key {key.kid} names a root secret that is not set",
+        ) from None
+    if thumbprint(public_jwk(private)) != key.kid:
+        raise Unavailable(
+            "The service cannot use its signing key.",
+            debug=f"the private part of signing key {key.kid} belongs to another key",
+        )
+    _parsed_private[key.kid] = private
+    return private
