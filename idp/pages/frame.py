@@ -1,0 +1,71 @@
+"""What stands around every page: brand, languages, addresses of style sheets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from flask import Blueprint, redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from idp import __version__
+from idp.pages import language, return_path
+from idp.platform.errors import NotFound
+from idp.platform.web.views import current_issuer, find_current_issuer
+
+PRODUCT = "idp"
+
+blueprint = Blueprint("frame", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """Whose sign-in page it is."""
+
+    name: str
+    logo_uri: str | None = None
+
+    @property
+    def letter(self) -> str:
+        """Give what stands in place of a missing logo."""
+        return first_letter(self.name)
+
+
+def first_letter(name: str) -> str:
+    """Give the letter that stands for a name."""
+    return name.strip()[:1].upper() or "?"
+
+
+def static_url(name: str) -> str:
+    """Give the address of a file of ours; it changes with every release."""
+    return url_for("static", filename=name, v=__version__)
+
+
+@blueprint.app_context_processor
+def _frame() -> dict[str, Any]:
+    issuer = find_current_issuer()
+    here = request.full_path.rstrip("?")
+    back = return_path.parse(here) or "/account"
+    return {
+        "brand": Brand(issuer.name, issuer.logo_uri) if issuer else Brand(PRODUCT),
+        "first_letter": first_letter,
+        "static_url": static_url,
+        "language": language.current(),
+        "languages": [
+            {"choice": choice, "href": f"/language/{choice.code}?{urlencode({'return_to': back})}"}
+            for choice in language.LANGUAGES.values()
+        ],
+    }
+
+
+@blueprint.get("/language/<code>")
+def choose_language(code: str) -> Response:
+    """Remember the visitor's language and go back to the page."""
+    if code not in language.LANGUAGES:
+        raise NotFound
+    back = return_path.parse(request.args.get("return_to")) or "/account"
+    handle = parse_qs(urlsplit(back).query).get(language.HANDLE, [""])[0]
+    response = redirect(back, 303)
+    language.remember(response, code, handle=handle, secure=current_issuer().is_secure)
+    return response

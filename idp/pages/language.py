@@ -1,0 +1,90 @@
+"""Which language a visitor reads: Chinese or English."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import flask_babel
+from flask import g, has_request_context, request
+from werkzeug.wrappers import Response
+
+COOKIE = "lang"
+YEAR = 365 * 86_400
+HANDLE = "request"
+"""Name of the query parameter that tells which authorization request a page belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A language that every page is written in."""
+
+    code: str
+    tag: str
+    """BCP 47, for the `lang` attribute."""
+    name: str
+
+
+LANGUAGES = {
+    "zh": Language("zh", "zh-Hans", "中文"),
+    "en": Language("en", "en", "English"),
+}
+DEFAULT = "en"
+
+
+def select() -> str:
+    """Choose the language of a request.
+
+    `ui_locales` of the authorization request, then the visitor's earlier choice, then what the
+    browser asks for. A choice made while that very request is under way comes before all.
+    """
+    if not has_request_context():
+        return DEFAULT
+    chosen, _, during = request.cookies.get(COOKIE, "").partition(".")
+    if chosen not in LANGUAGES:
+        chosen = ""
+    if chosen and during and during == _mark(request.args.get(HANDLE, "")):
+        return chosen
+    asked: str | None = g.get("ui_locale")
+    return asked or chosen or _of_browser() or DEFAULT
+
+
+def prefer(ui_locales: Iterable[str]) -> None:
+    """Take the first language of `ui_locales` that the pages have (OpenID Connect Core 3.1.2.1)."""
+    g.ui_locale = next((code for tag in ui_locales if (code := _known(tag))), None)
+    flask_babel.refresh()
+
+
+def current() -> Language:
+    """Give the language of the request under way."""
+    locale = flask_babel.get_locale()
+    return LANGUAGES.get(locale.language if locale else DEFAULT, LANGUAGES[DEFAULT])
+
+
+def remember(response: Response, code: str, *, handle: str, secure: bool) -> None:
+    """Keep a choice in the browser, with the request that it was made in."""
+    mark = _mark(handle)
+    response.set_cookie(
+        COOKIE,
+        f"{code}.{mark}" if mark else code,
+        max_age=YEAR,
+        path="/",
+        secure=secure,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def _mark(handle: str) -> str:
+    """Tell requests apart without keeping their handles in a cookie that lives for a year."""
+    return hashlib.sha256(handle.encode()).hexdigest()[:12] if handle else ""
+
+
+def _known(tag: str) -> str | None:
+    code = tag.replace("_", "-").partition("-")[0].lower()
+    return code if code in LANGUAGES else None
+
+
+def _of_browser() -> str | None:
+    return next((code for tag in request.accept_languages.values() if (code := _known(tag))), None)
