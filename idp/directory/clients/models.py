@@ -1,4 +1,4 @@
-"""Clients: applications that ask for tokens. Columns are named as in RFC 7591 where it has a word."""
+"""Clients: applications that ask for tokens. Columns have RFC 7591 names where it has one."""
 
 from __future__ import annotations
 

@@ -1,0 +1,148 @@
+"""Which addresses a client may register: redirects, origins, documents."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from idp.platform.errors import BadRequest
+
+LONGEST = 2000
+LONGEST_ORIGIN = 150
+# RFC 3986 characters; no backslash, no quote, no wildcard, no control character, no non-ASCII.
+_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()+,;=%]+")
+_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
+_LOOPBACKS = frozenset({"127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What kind of client registers the address, and where it runs."""
+
+    native: bool
+    """RFC 8252: schemes of its own and the loopback interface are allowed."""
+    development: bool
+    """`http://localhost` is allowed."""
+
+
+def redirect_uri(uri: str, rules: Rules) -> str:
+    """Check an address that people are sent to with a code, or after signing out."""
+    field = "redirect_uris"
+    parts = _split(uri, field)
+    if parts.scheme not in {"http", "https"}:
+        # RFC 8252 7.1: a scheme of one's own is a reversed domain name.
+        if not rules.native or not _PRIVATE_SCHEME.fullmatch(parts.scheme):
+            raise _refused(
+                field,
+                uri,
+                "must be https, or for a native client http://127.0.0.1 or a scheme like "
+                "com.example.app",
+            )
+        if parts.netloc and not _is_authority(parts):
+            raise _refused(field, uri, "has no valid host")
+    else:
+        _web(uri, parts, field, rules)
+    if _has_path_trick(parts.path):
+        raise _refused(field, uri, "has a path with dot segments or hidden separators")
+    return uri
+
+
+def origin(text: str, rules: Rules) -> str:
+    """Check a web origin as browsers send it (RFC 6454 6.2): scheme, host, port, no more."""
+    field = "cors_origins"
+    parts = _split(text, field)
+    _web(text, parts, field, rules)
+    default = {"http": 80, "https": 443}[parts.scheme]
+    exact = f"{parts.scheme}://{parts.netloc}"
+    if text != exact or text != text.lower() or parts.port == default:
+        raise _refused(field, text, "must be scheme://host[:port] as browsers write it")
+    if len(text) > LONGEST_ORIGIN:
+        raise _refused(field, text, f"has more than {LONGEST_ORIGIN} characters")
+    return text
+
+
+def document(uri: str, field: str, rules: Rules) -> str:
+    """Check the address of something about the client: its page, logo, policy or keys."""
+    parts = _split(uri, field)
+    if parts.scheme == "http" and rules.development and _is_authority(parts):
+        return uri
+    if parts.scheme != "https" or not _is_authority(parts):
+        raise _refused(field, uri, "must be an https address")
+    return uri
+
+
+def _web(uri: str, parts: SplitResult, field: str, rules: Rules) -> None:
+    if parts.scheme not in {"http", "https"} or not _is_authority(parts):
+        raise _refused(field, uri, "must be an https address with a host")
+    if not uri.startswith(f"{parts.scheme}://"):
+        raise _refused(field, uri, "must write its scheme in lower case")
+    if parts.scheme == "http" and not _may_be_plain(parts.hostname or "", rules):
+        raise _refused(
+            field,
+            uri,
+            "must be https (http only for 127.0.0.1, [::1], or localhost in development)",
+        )
+
+
+def _may_be_plain(host: str, rules: Rules) -> bool:
+    return host in _LOOPBACKS or (host == "localhost" and rules.development)
+
+
+def _split(uri: str, field: str) -> SplitResult:
+    if not uri or len(uri) > LONGEST:
+        raise _refused(field, uri, f"must have 1 to {LONGEST} characters")
+    if "#" in uri:
+        # RFC 6749 3.1.2
+        raise _refused(field, uri, "must have no fragment")
+    if not _CHARACTERS.fullmatch(uri) or _ESCAPE.search(uri):
+        raise _refused(field, uri, "has characters that an address cannot have, or a wildcard")
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port  # reading it checks it
+    except ValueError:
+        raise _refused(field, uri, "is not an absolute address") from None
+    if not parts.scheme:
+        raise _refused(field, uri, "is not an absolute address")
+    if "@" in parts.netloc:
+        raise _refused(field, uri, "must have no user name in it")
+    return parts
+
+
+def _is_authority(parts: SplitResult) -> bool:
+    """Whether the host is a name or a literal address, and the port is one."""
+    host = parts.hostname
+    if not host or parts.netloc.endswith(":") or parts.port == 0:
+        return False
+    if parts.netloc.startswith("["):
+        return _is_address(host, 6)
+    labels = host.split(".")
+    if labels[-1].isdigit():
+        return _is_address(host, 4)
+    return len(host) <= 253 and all(_LABEL.fullmatch(label) for label in labels)  # noqa: PLR2004 - RFC 1035
+
+
+def _is_address(text: str, version: int) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == version
+    except ValueError:
+        return False
+
+
+def _has_path_trick(path: str) -> bool:
+    """Whether servers could read the path as another one than it looks like."""
+    decoded = unquote(unquote(path))
+    if any(character < " " or character in "\\\x7f" for character in decoded):
+        return True
+    if decoded.count("/") != path.count("/"):
+        return True
+    # `..;x` is `..` to servers that know path parameters.
+    return any(segment.split(";")[0] in {".", ".."} for segment in decoded.split("/"))
+
+
+def _refused(field: str, uri: str, reason: str) -> BadRequest:
+    message = f"{uri[:200]!r} {reason}."
+    return BadRequest(message, fields={field: [message]})

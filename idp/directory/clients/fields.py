@@ -1,0 +1,233 @@
+"""The settings of a client that are one value: their names on the outside, and their rules."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
+
+from idp.directory.clients import addresses
+from idp.directory.clients.addresses import Rules
+from idp.directory.clients.models import Client
+from idp.platform.errors import BadRequest, Unprocessable
+
+ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
+BY_NOTHING = "none"
+BY_KEYS = "private_key_jwt"
+AUTH_METHODS = (BY_NOTHING, "client_secret_basic", "client_secret_post", BY_KEYS)
+YEAR = 366 * 86_400
+SMALLEST_RSA = 2048
+MOST_KEYS = 20
+# RFC 7518 6.3.2, RFC 8037 2: members that only a private or shared key has.
+_SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_WORD_BREAK = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One setting: how text or JSON becomes the value of its column."""
+
+    column: str
+    read: Callable[[str, Any, Rules], Any]
+    nullable: bool = False
+
+
+def _boolean(name: str, value: Any, _rules: Rules) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in {"true", "false"}:
+        return value.lower() == "true"
+    raise _refused(name, "must be true or false")
+
+
+def _integer(smallest: int, largest: int) -> Callable[[str, Any, Rules], int]:
+    def read(name: str, value: Any, _rules: Rules) -> int:
+        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise _refused(name, "must be a whole number")
+        if not smallest <= value <= largest:
+            raise _refused(name, f"must be between {smallest} and {largest}")
+        return value
+
+    return read
+
+
+def _text(longest: int) -> Callable[[str, Any, Rules], str]:
+    def read(name: str, value: Any, _rules: Rules) -> str:
+        if not isinstance(value, str) or len(value) > longest:
+            raise _refused(name, f"must be text of at most {longest} characters")
+        if any(ord(char) < 32 and char not in "\t\n" for char in value):  # noqa: PLR2004 - controls
+            raise _refused(name, "has control characters")
+        return value
+
+    return read
+
+
+def _one_of(*allowed: str) -> Callable[[str, Any, Rules], str]:
+    def read(name: str, value: Any, _rules: Rules) -> str:
+        if value not in allowed:
+            raise _unprocessable(name, f"must be one of {', '.join(allowed)}")
+        return str(value)
+
+    return read
+
+
+def _address(name: str, value: Any, rules: Rules) -> str:
+    if not isinstance(value, str):
+        raise _refused(name, "must be an address")
+    return addresses.document(value, name, rules)
+
+
+def _jwks(name: str, value: Any, _rules: Rules) -> dict[str, Any]:
+    """Read a JSON Web Key Set of public keys (RFC 7517 5)."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise _refused(name, "must be a JSON Web Key Set") from None
+    keys = value.get("keys") if isinstance(value, dict) else None
+    if not isinstance(keys, list) or not 0 < len(keys) <= MOST_KEYS:
+        raise _refused(name, f"must be a JSON Web Key Set of 1 to {MOST_KEYS} keys")
+    if not all(isinstance(key, dict) for key in keys):
+        raise _refused(name, "must be a JSON Web Key Set")
+    if any(not _SECRET_MEMBERS.isdisjoint(key) for key in keys):
+        raise _refused(name, "must hold public keys only")
+    try:
+        found = KeySet.import_key_set({"keys": [dict(key) for key in keys]}).keys
+    except (JoseError, ValueError, TypeError, KeyError):
+        raise _refused(name, "holds a key that cannot be read") from None
+    if not all(_is_usable(key) for key in found):
+        raise _refused(name, "must hold RSA keys of 2048 bits or more, P-256 or Ed25519 keys")
+    return {"keys": keys}
+
+
+def _is_usable(key: object) -> bool:
+    if isinstance(key, RSAKey):
+        return key.public_key.key_size >= SMALLEST_RSA
+    if isinstance(key, ECKey):
+        return key.curve_name == "P-256"
+    return isinstance(key, OKPKey) and key.curve_name == "Ed25519"
+
+
+def _fields() -> dict[str, Field]:
+    algorithm = _one_of(*ALGORITHMS)
+    columns = [
+        Field("enabled", _boolean),
+        Field("client_name", _text(200), nullable=True),
+        Field("description", _text(1000), nullable=True),
+        Field("client_uri", _address, nullable=True),
+        Field("logo_uri", _address, nullable=True),
+        Field("policy_uri", _address, nullable=True),
+        Field("tos_uri", _address, nullable=True),
+        Field("application_type", _one_of("web", "native")),
+        Field("require_client_secret", _boolean),
+        Field("token_endpoint_auth_method", _one_of(*AUTH_METHODS), nullable=True),
+        Field("jwks", _jwks, nullable=True),
+        Field("jwks_uri", _address, nullable=True),
+        Field("strict_assertion_audience", _boolean),
+        Field("require_pkce", _boolean),
+        Field("require_consent", _boolean),
+        Field("allow_remember_consent", _boolean),
+        Field("consent_lifetime", _integer(1, 10 * YEAR), nullable=True),
+        Field("allow_offline_access", _boolean),
+        Field("default_max_age", _integer(0, YEAR), nullable=True),
+        Field("authorization_code_lifetime", _integer(1, 600)),
+        Field("identity_token_lifetime", _integer(1, 86_400)),
+        Field("access_token_lifetime", _integer(1, 30 * 86_400)),
+        Field("absolute_refresh_token_lifetime", _integer(1, YEAR)),
+        Field("sliding_refresh_token_lifetime", _integer(1, YEAR)),
+        Field("refresh_token_usage", _integer(0, 1)),
+        Field("refresh_token_expiration", _integer(0, 1)),
+        Field("access_token_type", _integer(0, 1)),
+        Field("id_token_signed_response_alg", algorithm, nullable=True),
+        Field("userinfo_signed_response_alg", algorithm, nullable=True),
+        Field("introspection_signed_response_alg", algorithm, nullable=True),
+        Field("always_include_user_claims_in_id_token", _boolean),
+        Field("always_send_client_claims", _boolean),
+        Field("client_claims_prefix", _text(200)),
+    ]
+    return {field.column: field for field in columns}
+
+
+FIELDS = _fields()
+
+FIXED: Mapping[str, tuple[frozenset[Any], str]] = {
+    "protocol_type": (frozenset({"oidc"}), "only oidc is spoken"),
+    "allow_plain_text_pkce": (frozenset({False}), "only S256 is accepted (RFC 9700 2.1.1)"),
+    "allow_access_tokens_via_browser": (
+        frozenset({False}),
+        "tokens leave by the token endpoint only (RFC 9700 2.1.2)",
+    ),
+    "enable_local_login": (frozenset({True}), "there is no other way to sign in"),
+    "include_jwt_id": (frozenset({True, False}), ""),
+    "update_access_token_claims_on_refresh": (frozenset({True, False}), ""),
+    "front_channel_logout_uri": (frozenset({None}), "front-channel logout is not offered"),
+    "front_channel_logout_session_required": (frozenset({True, False}), ""),
+    "back_channel_logout_uri": (frozenset({None}), "back-channel logout is not offered"),
+    "back_channel_logout_session_required": (frozenset({True, False}), ""),
+    "pair_wise_subject_salt": (frozenset({None}), "subjects are the same for all clients"),
+}
+"""Settings with one behaviour here: the values that agree with it, and why others are refused."""
+
+
+def snake_case(name: str) -> str:
+    """Write `requirePkce` as `require_pkce`; names of RFC 7591 stay as they are."""
+    return _WORD_BREAK.sub("_", name).lower()
+
+
+def apply(client: Client, values: Mapping[str, Any], rules: Rules) -> None:
+    """Set fields by the names of RFC 7591 or of the management API, as text or JSON.
+
+    What the fields say together is checked by `service.check`.
+    """
+    unknown = sorted(
+        name for name in values if snake_case(name) not in FIELDS.keys() | FIXED.keys()
+    )
+    if unknown:
+        known = ", ".join(sorted(FIELDS))
+        raise BadRequest(
+            f"There is no setting {', '.join(unknown)}; known are: {known}.",
+            fields={name: ["unknown"] for name in unknown},
+        )
+    given = {snake_case(name): value for name, value in values.items()}
+    for name, value in given.items():
+        if name in FIXED:
+            _check_fixed(name, value, rules)
+        else:
+            setattr(client, name, _read(FIELDS[name], value, rules))
+    # RFC 7591 knows public clients by their method, the management API by a flag of its own.
+    if "token_endpoint_auth_method" in given and "require_client_secret" not in given:
+        client.require_client_secret = client.token_endpoint_auth_method != BY_NOTHING
+
+
+def _read(field: Field, value: Any, rules: Rules) -> Any:
+    empty = value is None or value in ("", "null")
+    if empty and field.nullable:
+        return None
+    if value is None:
+        raise _refused(field.column, "must have a value")
+    return field.read(field.column, value, rules)
+
+
+def _check_fixed(name: str, value: Any, rules: Rules) -> None:
+    allowed, reason = FIXED[name]
+    if value in ("", "null"):
+        value = None
+    elif str(value).lower() in {"true", "false"}:
+        value = _boolean(name, value, rules)
+    if not isinstance(value, (bool, str, type(None))) or value not in allowed:
+        raise _unprocessable(name, reason or "must be true or false")
+
+
+def _refused(name: str, reason: str) -> BadRequest:
+    return BadRequest(f"{name} {reason}.", fields={name: [f"{reason}."]})
+
+
+def _unprocessable(name: str, reason: str) -> Unprocessable:
+    return Unprocessable(f"{name}: {reason}.", fields={name: [f"{reason}."]})

@@ -1,0 +1,402 @@
+"""The rules about clients: what they may register, and their secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from idp.directory.clients import addresses, fields
+from idp.directory.clients.addresses import Rules
+from idp.directory.clients.models import (
+    Client,
+    ClientCorsOrigin,
+    ClientGrantType,
+    ClientOwner,
+    ClientPostLogoutRedirectUri,
+    ClientRedirectUri,
+    ClientScope,
+    ClientSecret,
+)
+from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
+from idp.platform import clock, runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.db import Base
+from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
+from idp.platform.secrets import random_token
+
+PURPOSE = "client secret"
+SHORTEST_SECRET = 24
+LONGEST_SECRET = 200
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+OFFLINE_ACCESS = "offline_access"
+MOST_ROWS = 200
+# RFC 6749 A.1 allows more; these are what shells, URLs and logs carry unharmed.
+_CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/~@+-]{0,199}")
+_SECRET = re.compile(r"[\x21-\x7e]+")  # RFC 6749 A.2
+
+
+@dataclass(frozen=True, slots=True)
+class NewClient:
+    """What a client starts with; `settings` by the names that `fields.apply` knows."""
+
+    client_id: str
+    client_name: str | None = None
+    is_public: bool = False
+    secret: str | None = None
+    """Chosen by the caller; empty: made by us, where the client authenticates by one."""
+    grant_types: Sequence[str] = ()
+    scopes: Sequence[str] = ()
+    redirect_uris: Sequence[str] = ()
+    post_logout_redirect_uris: Sequence[str] = ()
+    cors_origins: Sequence[str] = ()
+    tenant_id: int | None = None
+    owner_id: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def create(session: Session, new: NewClient) -> tuple[Client, str | None]:
+    """Create a client; gives its secret in clear text too, for the one time it is shown."""
+    client = Client(
+        client_id=_client_id(session, new.client_id),
+        tenant_id=new.tenant_id,
+        client_name=new.client_name or None,
+        require_client_secret=not new.is_public,
+    )
+    # Defaults of columns come with the insert; the checks below need them now.
+    for column in Client.__table__.columns:
+        default = column.default
+        if getattr(client, column.key) is None and default is not None and default.is_scalar:
+            setattr(client, column.key, default.arg)
+    set_fields(session, client, new.settings)
+    if new.is_public and client.require_client_secret:
+        raise _unprocessable("token_endpoint_auth_method", "A public client authenticates by none.")
+    offline = OFFLINE_ACCESS in new.scopes or "refresh_token" in new.grant_types
+    if offline and "allow_offline_access" not in map(fields.snake_case, new.settings):
+        client.allow_offline_access = True
+    set_grant_types(client, new.grant_types)
+    set_scopes(session, client, [name for name in new.scopes if name != OFFLINE_ACCESS])
+    set_redirect_uris(session, client, new.redirect_uris)
+    set_post_logout_redirect_uris(session, client, new.post_logout_redirect_uris)
+    set_cors_origins(session, client, new.cors_origins)
+    check(client)
+    secret = None
+    if new.secret is not None or _needs_secret(client):
+        secret = _append_secret(session, client, new.secret, None, None)
+    try:
+        with session.begin_nested():
+            session.add(client)
+    except IntegrityError:
+        _client_id(session, new.client_id)
+        raise NotFound("There is no such tenant.") from None
+    if new.owner_id is not None:
+        session.add(ClientOwner(user_id=new.owner_id, client_id=client.id))
+        session.flush()
+    audit.record(
+        session,
+        Tag.CLIENT_CREATED,
+        tenant_id=client.tenant_id,
+        target=f"client:{client.client_id}",
+        details={"grant_types": [*new.grant_types], "public": not client.require_client_secret},
+    )
+    return client, secret
+
+
+def find(session: Session, client_id: str) -> Client | None:
+    """Find a client, enabled or not, by its OAuth identifier."""
+    return session.scalar(select(Client).where(Client.client_id == client_id))
+
+
+def get(session: Session, client_id: str) -> Client:
+    """Give a client, enabled or not, by its OAuth identifier."""
+    client = find(session, client_id)
+    if client is None:
+        raise NotFound("There is no such client.")
+    return client
+
+
+def list(session: Session, *, tenant_id: int | None = None) -> Sequence[Client]:
+    """List clients by identifier, of one tenant where one is named."""
+    query = select(Client).order_by(Client.client_id)
+    if tenant_id is not None:
+        query = query.where(Client.tenant_id == tenant_id)
+    return session.scalars(query).all()
+
+
+def set_fields(session: Session, client: Client, values: Mapping[str, Any]) -> None:
+    """Set single values by name (see `fields`); call `check` when all is set."""
+    fields.apply(client, values, rules_of(session, client))
+
+
+def set_grant_types(client: Client, grant_types: Iterable[str]) -> None:
+    """Replace the grant types; what is not built is refused."""
+    wanted = _distinct("grant_types", grant_types)
+    for name in wanted:
+        if name not in GRANT_TYPES:
+            raise _unprocessable(
+                "grant_types", f"{name!r} is not offered; known are {', '.join(GRANT_TYPES)}."
+            )
+    if client.allow_offline_access and "authorization_code" in wanted:
+        wanted = (*(name for name in wanted if name != "refresh_token"), "refresh_token")
+    _replace(client.grant_types, ClientGrantType, "grant_type", wanted)
+
+
+def set_scopes(session: Session, client: Client, scopes: Iterable[str]) -> None:
+    """Replace the scopes; each must exist on the platform or in the client's own tenant."""
+    wanted = _distinct("scopes", scopes)
+    unknown = sorted(set(wanted) - _existing_scopes(session, wanted, client.tenant_id))
+    if unknown:
+        raise _bad("scopes", f"There is no scope {', '.join(unknown)}.")
+    _replace(client.scopes, ClientScope, "scope", wanted)
+
+
+def set_redirect_uris(session: Session, client: Client, uris: Iterable[str]) -> None:
+    """Replace the addresses that codes may be sent to."""
+    rules = rules_of(session, client)
+    wanted = [addresses.redirect_uri(uri, rules) for uri in _distinct("redirect_uris", uris)]
+    _replace(client.redirect_uris, ClientRedirectUri, "redirect_uri", wanted)
+
+
+def set_post_logout_redirect_uris(session: Session, client: Client, uris: Iterable[str]) -> None:
+    """Replace the addresses that people may be sent to after signing out."""
+    rules = rules_of(session, client)
+    name = "post_logout_redirect_uri"
+    wanted = [addresses.redirect_uri(uri, rules) for uri in _distinct(f"{name}s", uris)]
+    _replace(client.post_logout_redirect_uris, ClientPostLogoutRedirectUri, name, wanted)
+
+
+def set_cors_origins(session: Session, client: Client, origins: Iterable[str]) -> None:
+    """Replace the origins whose scripts may call the token endpoint."""
+    rules = rules_of(session, client)
+    wanted = [addresses.origin(text, rules) for text in _distinct("cors_origins", origins)]
+    _replace(client.cors_origins, ClientCorsOrigin, "origin", wanted)
+
+
+def check(client: Client) -> None:
+    """Refuse settings that contradict each other; call it after every change."""
+    grants = {row.grant_type for row in client.grant_types}
+    method = client.token_endpoint_auth_method
+    if client.require_client_secret:
+        if method == fields.BY_NOTHING:
+            raise _unprocessable(
+                "token_endpoint_auth_method", "Only a public client authenticates by none."
+            )
+    else:
+        _check_public(client, grants, method)
+    if client.jwks is not None and client.jwks_uri is not None:
+        # RFC 7591 2
+        raise _bad("jwks", "Either jwks or jwks_uri, not both.")
+    if method == fields.BY_KEYS and client.jwks is None and client.jwks_uri is None:
+        raise _bad("jwks", "private_key_jwt needs jwks or jwks_uri.")
+    if "authorization_code" in grants and not client.redirect_uris:
+        raise _bad("redirect_uris", "authorization_code needs a redirect address.")
+    if "refresh_token" in grants and "authorization_code" not in grants:
+        raise _unprocessable("grant_types", "refresh_token comes with authorization_code.")
+    if "refresh_token" in grants and not client.allow_offline_access:
+        raise _unprocessable("grant_types", "refresh_token needs allow_offline_access.")
+
+
+def update(session: Session, client: Client, settings: Mapping[str, Any]) -> None:
+    """Change single values of a client that exists, and check the whole."""
+    set_fields(session, client, settings)
+    check(client)
+    # An address that was fine for a native client may not be for a web client.
+    rules = rules_of(session, client)
+    for row in client.redirect_uris:
+        addresses.redirect_uri(row.redirect_uri, rules)
+    for logout in client.post_logout_redirect_uris:
+        addresses.redirect_uri(logout.post_logout_redirect_uri, rules)
+    session.flush()
+    audit.record(
+        session,
+        Tag.CLIENT_CHANGED,
+        tenant_id=client.tenant_id,
+        target=f"client:{client.client_id}",
+        details={"fields": sorted(settings)},
+    )
+
+
+def add_secret(
+    session: Session,
+    client: Client,
+    value: str | None = None,
+    *,
+    description: str | None = None,
+    expires_at: datetime | None = None,
+) -> str:
+    """Give a client one more secret, made by us unless given; older ones stay valid."""
+    if not client.require_client_secret:
+        raise _unprocessable("client_secret", "A public client has no secret.")
+    if client.token_endpoint_auth_method == fields.BY_KEYS:
+        raise _unprocessable("client_secret", "This client authenticates by its own keys.")
+    secret = _append_secret(session, client, value, description, expires_at)
+    session.flush()
+    audit.record(
+        session,
+        Tag.CLIENT_SECRET_ADDED,
+        tenant_id=client.tenant_id,
+        target=f"client:{client.client_id}",
+        details={"secret_id": client.secrets[-1].id},
+    )
+    return secret
+
+
+def remove_secret(session: Session, client: Client, secret_id: int) -> None:
+    """Take a secret away from a client."""
+    row = next((row for row in client.secrets if row.id == secret_id), None)
+    if row is None:
+        raise NotFound("The client has no such secret.")
+    client.secrets.remove(row)
+    session.flush()
+    audit.record(
+        session,
+        Tag.CLIENT_SECRET_REMOVED,
+        tenant_id=client.tenant_id,
+        target=f"client:{client.client_id}",
+        details={"secret_id": secret_id},
+    )
+
+
+def delete(session: Session, client: Client) -> None:
+    """Delete a client with everything that hangs on it."""
+    session.delete(client)
+    session.flush()
+    audit.record(
+        session,
+        Tag.CLIENT_DELETED,
+        tenant_id=client.tenant_id,
+        target=f"client:{client.client_id}",
+    )
+
+
+def link_owner(session: Session, client: Client, user_id: int) -> None:
+    """Let a person manage a client."""
+    if session.get(ClientOwner, (user_id, client.id)) is None:
+        session.add(ClientOwner(user_id=user_id, client_id=client.id))
+        session.flush()
+
+
+def hash_secret(session: Session, value: str) -> str:
+    """Check and hash a secret that a caller chose."""
+    if len(value) < SHORTEST_SECRET:
+        raise _bad("client_secret", f"A secret has {SHORTEST_SECRET} characters or more.")
+    if len(value) > LONGEST_SECRET or not _SECRET.fullmatch(value):
+        raise _bad("client_secret", "A secret has 200 printable ASCII characters at most.")
+    return runtime.of(session).keyring.mac(PURPOSE, value)
+
+
+def rules_of(session: Session, client: Client) -> Rules:
+    """Tell what kind of addresses a client may register here."""
+    settings = runtime.of(session).settings
+    return Rules(
+        native=client.application_type == "native",
+        development=settings.environment == "development",
+    )
+
+
+def _append_secret(
+    session: Session,
+    client: Client,
+    value: str | None,
+    description: str | None,
+    expires_at: datetime | None,
+) -> str:
+    if not client.require_client_secret:
+        raise _unprocessable("client_secret", "A public client has no secret.")
+    if expires_at is not None and expires_at <= clock.now():
+        raise _bad("expires_at", "The expiry lies in the past.")
+    secret = random_token() if value is None else value
+    client.secrets.append(
+        ClientSecret(
+            description=description,
+            value_hash=hash_secret(session, secret),
+            expires_at=expires_at,
+        )
+    )
+    return secret
+
+
+def _needs_secret(client: Client) -> bool:
+    return client.require_client_secret and client.token_endpoint_auth_method != fields.BY_KEYS
+
+
+def _check_public(client: Client, grants: set[str], method: str | None) -> None:
+    if method not in {None, fields.BY_NOTHING}:
+        raise _unprocessable("token_endpoint_auth_method", "A public client authenticates by none.")
+    if "client_credentials" in grants:
+        # RFC 6749 4.4
+        raise _unprocessable("grant_types", "client_credentials needs a confidential client.")
+    if not client.require_pkce:
+        # RFC 9700 2.1.1
+        raise _unprocessable("require_pkce", "A public client always uses PKCE.")
+    if client.secrets:
+        raise _unprocessable("client_secret", "A public client has no secret.")
+
+
+def _client_id(session: Session, client_id: str) -> str:
+    if not _CLIENT_ID.fullmatch(client_id):
+        raise _bad(
+            "client_id", "A client id has 1 to 200 letters, digits and . _ : / ~ @ + - characters."
+        )
+    if client_id.isdigit():
+        # `sub` of a machine's token is its client id; it must never read as a person's.
+        raise _bad("client_id", "A client id needs something besides digits.")
+    if find(session, client_id) is not None:
+        raise Conflict("This client id is taken.", fields={"client_id": ["taken"]})
+    if session.scalar(select(ApiResource.id).where(ApiResource.name == client_id)):
+        # Both call the introspection endpoint by name; both are audiences.
+        raise Conflict("An API has this name.", fields={"client_id": ["taken"]})
+    return client_id
+
+
+def _existing_scopes(session: Session, names: Sequence[str], tenant_id: int | None) -> set[str]:
+    apis = (
+        select(ApiScope.name)
+        .join(ApiResource)
+        .where(
+            ApiScope.name.in_(names),
+            or_(ApiResource.tenant_id.is_(None), ApiResource.tenant_id == tenant_id),
+        )
+    )
+    identities = select(IdentityResource.name).where(
+        IdentityResource.name.in_(names),
+        or_(IdentityResource.tenant_id.is_(None), IdentityResource.tenant_id == tenant_id),
+    )
+    with session.no_autoflush:
+        return {*session.scalars(apis), *session.scalars(identities)}
+
+
+def _distinct(name: str, values: Iterable[str]) -> tuple[str, ...]:
+    wanted = tuple(dict.fromkeys(values))
+    if len(wanted) > MOST_ROWS:
+        raise _bad(name, f"At most {MOST_ROWS} values.")
+    return wanted
+
+
+def _replace(
+    rows: Any,
+    model: Callable[..., Base],
+    column: str,
+    wanted: Sequence[str],
+) -> None:
+    """Keep the rows that stay, so that their ids do; drop the others, add the new ones."""
+    have = {getattr(row, column): row for row in rows}
+    for value, row in have.items():
+        if value not in wanted:
+            rows.remove(row)
+    rows.extend(model(**{column: value}) for value in wanted if value not in have)
+
+
+def _bad(name: str, message: str) -> BadRequest:
+    return BadRequest(message, fields={name: [message]})
+
+
+def _unprocessable(name: str, message: str) -> Unprocessable:
+    return Unprocessable(message, fields={name: [message]})
