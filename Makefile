@@ -1,0 +1,61 @@
+# Every target works on a fresh clone: Python 3.11, make and git are all that is needed.
+SHELL := /bin/sh
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+BIN := .venv/bin
+DEVELOPMENT := IDP_ENVIRONMENT=development IDP_DEMO=1
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.PHONY: help run dev test check fmt migration lock env env-run
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
+
+run: env-run ## set up what is missing, then serve with an administrator and demo clients
+	@$(DEVELOPMENT) $(BIN)/idp setup
+	@$(DEVELOPMENT) exec $(BIN)/idp serve
+
+dev: env ## like run, and start again whenever a file changes
+	@$(DEVELOPMENT) $(BIN)/idp setup
+	@$(DEVELOPMENT) exec $(BIN)/flask --app idp.wsgi:app run --debug --port 8000
+
+test: env ## all tests on SQLite and on PostgreSQL; T=tests/flows runs a part, serially
+ifdef T
+	$(BIN)/python -m pytest -n0 $(T)
+else
+	$(BIN)/python -m pytest -q -n2
+	$(BIN)/python -m pytest -q -n2 --database postgresql -m "not no_database"
+endif
+
+check: env ## format, lint, types, import rules, templates, dependencies, migrations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/djlint --check --lint --quiet templates
+	$(BIN)/deptry .
+	$(BIN)/python .ci/drift
+
+fmt: env ## format the code and apply safe fixes
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	-$(BIN)/djlint --reformat --quiet templates
+
+migration: env ## write a migration for what changed in the models: M="what it does"
+	@test -n "$(M)" || { echo 'usage: make migration M="what it does"'; exit 2; }
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \
+		&& export $(DEVELOPMENT) IDP_DATA_DIR="$$folder" && unset IDP_DATABASE_URL \
+		&& $(BIN)/flask --app idp.wsgi:app db upgrade \
+		&& $(BIN)/flask --app idp.wsgi:app db revision --autogenerate -m "$(M)"
+	@$(BIN)/ruff format --quiet migrations
+
+lock: env ## write the lock files again with the newest versions that fit
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-header -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-header --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+env:
+	@$(PYTHON) .ci/environment test
+
+env-run:
+	@$(PYTHON) .ci/environment run
