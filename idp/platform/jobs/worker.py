@@ -31,7 +31,7 @@ class Chore:
 
     name: str
     every_seconds: float
-    do: Callable[[Runtime, threading.Event], None]
+    do: Callable[[Runtime, threading.Event], object]
 
 
 def run(
