@@ -1,48 +1,327 @@
-"""Counters against guessing and flooding (first version: in the process)."""
+"""Counters against guessing and flooding: in Valkey when there is one, else in the process.
+
+When Valkey does not answer, counting goes on in the process: slower guessing is lost, never all
+of it.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import ipaddress
+import math
+import threading
 import time
-from threading import Lock
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar
 
+import structlog
 from limits import RateLimitItemPerSecond
+from limits.errors import StorageError
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
+from idp.platform import clock
 from idp.platform.errors import TooManyRequests
+
+log = structlog.get_logger("idp.throttle")
+
+T = TypeVar("T")
+
+PREFIX = "idp"
+SLOT_SECONDS = 5
+TICKET_SECONDS = 3600
+RETRY_SECONDS = 1.0
+MAX_RECORDS = 100_000
+MAX_DOUBLINGS = 20
+IPV6_NETWORK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """How the wait grows: nothing for the first failures, then 1, 2, 4 … seconds."""
+
+    free: int
+    longest: int
+    forget: int = 3600
+
+    def after(self, failures: int) -> int:
+        """Tell the seconds to wait after so many failures."""
+        if failures < self.free:
+            return 0
+        return int(min(self.longest, 2 ** min(failures - self.free, MAX_DOUBLINGS)))
+
+
+TOGETHER = Delay(free=5, longest=900)
+"""One account from one address."""
+SUBJECT = Delay(free=20, longest=60)
+"""One account from anywhere; whoever waited once is let through (see `check_delay`)."""
+ADDRESS = Delay(free=30, longest=300)
+"""Any account from one address."""
+
+
+class Record(NamedTuple):
+    """Failures so far, and until when (seconds since the epoch) to wait."""
+
+    failures: int
+    until: float
+
+
+class Store(Protocol):
+    """Where tries and failures are counted."""
+
+    limiter: FixedWindowRateLimiter
+
+    def read(self, key: str) -> Record:
+        """Give the record of a key."""
+
+    def fail(self, key: str, delay: Delay, now: float) -> None:
+        """Count a failure and set the wait it earns."""
+
+    def forget(self, *keys: str) -> None:
+        """Drop records."""
+
+    def claim(self, key: str, value: float, seconds: int) -> float | None:
+        """Store a value where there is none; give the value that was there before."""
 
 
 class Throttle:
-    """Counts tries."""
+    """Limits and growing delays, by name and key; keys are stored as hashes."""
 
-    def __init__(self, redis_url: str) -> None:
-        self._redis_url = redis_url
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._delays: dict[str, tuple[int, float]] = {}
-        self._lock = Lock()
+    def __init__(self, redis_url: str = "") -> None:
+        self._local = LocalStore()
+        self._shared = SharedStore(redis_url) if redis_url else None
+        self._down_until = 0.0
+
+    def is_reachable(self) -> bool:
+        """Ask the shared store whether it answers; True when there is none to ask."""
+        return self._shared is None or self._shared.ping()
 
     def hit(self, name: str, key: str, limit: int, seconds: int) -> None:
-        """Count a try; TooManyRequests past the limit."""
+        """Count a try; TooManyRequests past `limit` tries within so many seconds."""
         item = RateLimitItemPerSecond(limit, seconds)
-        if not self._limiter.hit(item, name, key):
-            reset = self._limiter.get_window_stats(item, name, key).reset_time
-            raise TooManyRequests(int(reset - time.time()) + 1)
+        parts = (name, _hashed(key))
+
+        def count(store: Store) -> float:
+            if store.limiter.hit(item, *parts):
+                return 0.0
+            return max(1.0, store.limiter.get_window_stats(item, *parts).reset_time - time.time())
+
+        wait = self._count(count)
+        if wait:
+            raise TooManyRequests(_seconds(wait))
 
     def check_delay(self, name: str, *keys: str) -> None:
-        """Refuse while the delay that earlier failures earned is running."""
-        _, until = self._delays.get(":".join((name, *keys)), (0, 0.0))
-        if until > time.time():
-            raise TooManyRequests(int(until - time.time()) + 1)
+        """Refuse while the delay that earlier failures earned is running.
+
+        The first key is the account, the last one the address that it is tried from. Their
+        combination waits longest. An account that fails from everywhere makes new addresses wait
+        once, for a time that further failures elsewhere do not extend: a stranger slows its owner
+        down and cannot lock him out.
+        """
+        self._count(lambda store: _check(store, name, keys))
 
     def failed(self, name: str, *keys: str) -> None:
         """Count a failure."""
-        key = ":".join((name, *keys))
-        with self._lock:
-            count = self._delays.get(key, (0, 0.0))[0] + 1
-            wait = 2 ** (count - 4) if count > 4 else 0  # noqa: PLR2004
-            self._delays[key] = (count, time.time() + wait)
+        now = clock.now().timestamp()
+
+        def count(store: Store) -> None:
+            for key, delay in _records(name, keys):
+                store.fail(key, delay, now)
+            store.forget(_slot(name, keys))
+
+        self._count(count)
 
     def succeeded(self, name: str, *keys: str) -> None:
-        """Forget the failures."""
+        """Forget the failures of the account; those of the address only age.
+
+        Else somebody with an account of his own could try others in between.
+        """
+        together, *single = (key for key, _ in _records(name, keys))
+        names = (together, _slot(name, keys), *single[:1])
+        self._count(lambda store: store.forget(*names))
+        self._local.forget(*names)
+
+    def _count(self, action: Callable[[Store], T]) -> T:
+        """Count in the shared store, or here while it does not answer."""
+        if self._shared is None or time.monotonic() < self._down_until:
+            return action(self._local)
+        try:
+            return action(self._shared)
+        except (StorageError, *self._shared.errors) as error:
+            self._down_until = time.monotonic() + RETRY_SECONDS
+            log.warning("throttle_store_unreachable", error=type(error).__name__)
+            return action(self._local)
+
+
+class LocalStore:
+    """Delays of this process, bounded in number."""
+
+    def __init__(self) -> None:
+        self.limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._records: OrderedDict[str, tuple[Record, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, key: str) -> Record:
+        """Give the record of a key."""
         with self._lock:
-            self._delays.pop(":".join((name, *keys)), None)
+            return self._find(key) or Record(0, 0.0)
+
+    def fail(self, key: str, delay: Delay, now: float) -> None:
+        """Count a failure and set the wait it earns."""
+        with self._lock:
+            failures = (self._find(key) or Record(0, 0.0)).failures + 1
+            wait = delay.after(failures)
+            self._put(key, Record(failures, now + wait), delay.forget + wait)
+
+    def forget(self, *keys: str) -> None:
+        """Drop records."""
+        with self._lock:
+            for key in keys:
+                self._records.pop(key, None)
+
+    def claim(self, key: str, value: float, seconds: int) -> float | None:
+        """Store a value where there is none; give the value that was there before."""
+        with self._lock:
+            found = self._find(key)
+            if found is not None:
+                return found.until
+            self._put(key, Record(0, value), seconds)
+            return None
+
+    def _find(self, key: str) -> Record | None:
+        found = self._records.get(key)
+        if found is None or found[1] <= clock.now().timestamp():
+            return None
+        return found[0]
+
+    def _put(self, key: str, record: Record, seconds: int) -> None:
+        self._records[key] = (record, clock.now().timestamp() + seconds)
+        self._records.move_to_end(key)
+        while len(self._records) > MAX_RECORDS:
+            self._records.popitem(last=False)
+
+
+class SharedStore:
+    """Delays and limits in Redis or Valkey."""
+
+    # Counts, then sets the wait in the same step: two failures at once both count.
+    _FAIL = """
+    local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
+    local free, longest, forget, now = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
+    local wait = 0
+    if failures >= free then wait = math.min(longest, 2 ^ math.min(failures - free, 20)) end
+    redis.call('HSET', KEYS[1], 'until', string.format('%.3f', tonumber(now) + wait))
+    redis.call('EXPIRE', KEYS[1], tonumber(forget) + wait)
+    return failures
+    """
+
+    def __init__(self, url: str) -> None:
+        import redis  # noqa: PLC0415 - a quarter of a second that most installations never need
+        from limits.storage import RedisStorage  # noqa: PLC0415
+        from redis.backoff import NoBackoff  # noqa: PLC0415
+        from redis.retry import Retry  # noqa: PLC0415
+
+        pool: Any = redis.ConnectionPool.from_url(
+            url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,
+            socket_timeout=0.5,
+            socket_connect_timeout=0.5,
+            retry=Retry(NoBackoff(), 1),
+            max_connections=64,
+            decode_responses=True,
+        )
+        self.errors: tuple[type[Exception], ...] = (redis.RedisError, OSError)
+        self._client: Any = redis.Redis(connection_pool=pool)
+        self._fail: Any = self._client.register_script(self._FAIL)
+        self.limiter = FixedWindowRateLimiter(
+            RedisStorage(
+                "redis://",
+                connection_pool=pool,
+                key_prefix=f"{PREFIX}:limit",
+                wrap_exceptions=True,
+            )
+        )
+
+    def ping(self) -> bool:
+        """Ask whether it answers."""
+        try:
+            return bool(self._client.ping())
+        except self.errors:
+            return False
+
+    def read(self, key: str) -> Record:
+        """Give the record of a key."""
+        failures, until = self._client.hmget(key, "failures", "until")
+        return Record(int(failures or 0), float(until or 0))
+
+    def fail(self, key: str, delay: Delay, now: float) -> None:
+        """Count a failure and set the wait it earns."""
+        self._fail(keys=[key], args=[delay.free, delay.longest, delay.forget, f"{now:.3f}"])
+
+    def forget(self, *keys: str) -> None:
+        """Drop records."""
+        self._client.delete(*keys)
+
+    def claim(self, key: str, value: float, seconds: int) -> float | None:
+        """Store a value where there is none; give the value that was there before."""
+        kept = self._client.set(key, f"{value:.3f}", nx=True, get=True, ex=seconds)
+        return None if kept is None else float(kept)
+
+
+def _check(store: Store, name: str, keys: tuple[str, ...]) -> None:
+    now = clock.now().timestamp()
+    (together, strict), *single = _records(name, keys)
+    failures, until = store.read(together)
+    if until > now:
+        raise TooManyRequests(_seconds(until - now))
+    for position, (key, _) in enumerate(single):
+        until = store.read(key).until
+        if until > now and position == 0:
+            # The ticket holds when this address may try, fixed at its first visit.
+            kept = store.claim(f"{together}:ticket", until, TICKET_SECONDS)
+            until = until if kept is None else kept
+        if until > now:
+            raise TooManyRequests(_seconds(until - now))
+    # Past the free tries one attempt at a time: parallel ones would all pass the check above.
+    if failures >= strict.free and store.claim(_slot(name, keys), now, SLOT_SECONDS) is not None:
+        raise TooManyRequests(1)
+
+
+def network(address: str | None) -> str:
+    """Name the network that an address stands for: itself, or its /64 in IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address or "")
+    except ValueError:
+        return address or "-"
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, IPV6_NETWORK), strict=False))
+
+
+def _records(name: str, keys: tuple[str, ...]) -> list[tuple[str, Delay]]:
+    """List the records that a try belongs to: the combination first, then each key alone."""
+    *subjects, last = (*keys[:-1], network(keys[-1])) if keys else ("-",)
+    together = "\0".join((*subjects, last))
+    records = [(f"{PREFIX}:delay:{name}:{_hashed(together)}", TOGETHER)]
+    if subjects:
+        records += [
+            (f"{PREFIX}:delay:{name}:subject:{_hashed(subject)}", SUBJECT) for subject in subjects
+        ]
+        records.append((f"{PREFIX}:delay:{name}:address:{_hashed(last)}", ADDRESS))
+    return records
+
+
+def _slot(name: str, keys: tuple[str, ...]) -> str:
+    return f"{_records(name, keys)[0][0]}:slot"
+
+
+def _hashed(key: str) -> str:
+    # Keys are names and addresses of people: not for the eyes of whoever reads the store.
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def _seconds(wait: float) -> int:
+    return max(1, math.ceil(wait))
