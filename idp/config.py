@@ -25,54 +25,74 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="IDP_", frozen=True, extra="ignore")
 
     public_url: str = Field(
-        "http://127.0.0.1:8000", description="Address of issuer 1: scheme and host, no path."
+        default="http://127.0.0.1:8000",
+        description="Address of issuer 1: scheme and host, no path.",
     )
-    data_dir: Path = Field(Path("var"), description="Folder of the embedded database and outbox.")
+    data_dir: Path = Field(
+        default=Path("var"), description="Folder of the embedded database and outbox."
+    )
     database_url: str = Field(
-        "", description="`sqlite:///…` or `postgresql+psycopg://…`; empty: SQLite in the data folder."
+        default="",
+        description="`sqlite:///…` or `postgresql+psycopg://…`; empty: SQLite in the data folder.",
     )
     redis_url: str = Field(
-        "", description="Redis or Valkey for shared counters; empty: counters live in the process."
+        default="",
+        description="Redis or Valkey for shared counters; empty: counters live in the process.",
     )
     keys_dir: Path = Field(
-        Path("keys"), description="Folder whose PEM files `idp setup` imports as signing keys."
+        default=Path("keys"),
+        description="Folder whose PEM files `idp setup` imports as signing keys.",
     )
     secret_key: SecretStr = Field(
-        SecretStr(""),
+        default=SecretStr(""),
         description="Root of all derived keys, 32 characters or more; `new,old` while rotating.",
     )
     environment: Literal["production", "development"] = Field(
-        "production", description="`development` allows plain http and a generated secret key."
+        default="production",
+        description="`development` allows plain http and a generated secret key.",
     )
-    admin_username: str = Field("admin", description="User name of the first administrator.")
+    admin_username: str = Field(
+        default="admin", description="User name of the first administrator."
+    )
     admin_password: SecretStr = Field(
-        SecretStr(""), description="First administrator's password; empty: random, printed once."
+        default=SecretStr(""),
+        description="First administrator's password; empty: random, printed once.",
     )
     demo: bool = Field(default=False, description="Seed a demo user and three demo clients.")
     smtp_url: str = Field(
-        "", description="`smtp://user:password@host:587` or `smtps://…`; empty: no mail is sent."
+        default="",
+        description="`smtp://user:password@host:587` or `smtps://…`; empty: no mail is sent.",
     )
-    mail_from: str = Field("", description="Sender of mails; empty: `no-reply@` the public host.")
-    sms_url: str = Field("", description="HTTP gateway that short messages are posted to.")
-    phone_region: str = Field("CN", description="Region of mobile numbers in national form.")
+    mail_from: str = Field(
+        default="", description="Sender of mails; empty: `no-reply@` the public host."
+    )
+    sms_url: str = Field(default="", description="HTTP gateway that short messages are posted to.")
+    phone_region: str = Field(
+        default="CN", description="Region of mobile numbers in national form."
+    )
     fetch_allow: str = Field(
-        "", description="Inner hosts or networks that may be fetched from, separated by commas."
+        default="",
+        description="Inner hosts or networks that may be fetched from, separated by commas.",
     )
     trusted_proxies: str = Field(
-        "", description="Addresses or networks whose X-Forwarded-* headers are believed."
+        default="", description="Addresses or networks whose X-Forwarded-* headers are believed."
     )
     metrics_listen: str = Field(
-        "", description="HOST:PORT of the Prometheus listener; empty: no listener."
+        default="", description="HOST:PORT of the Prometheus listener; empty: no listener."
     )
     signing_alg: SigningAlgorithm = Field(
-        "RS256", description="Algorithm of tokens whose client or API names none."
+        default="RS256", description="Algorithm of tokens whose client or API names none."
     )
     key_rotation_days: int = Field(
-        90, ge=1, description="Age in days at which the active signing key is replaced."
+        default=90, ge=1, description="Age in days at which the active signing key is replaced."
     )
-    session_hours: int = Field(10, ge=1, description="Life of a sign-in without `remember me`.")
-    remember_days: int = Field(30, ge=1, description="Life of a sign-in with `remember me`.")
-    audit_days: int = Field(400, ge=1, description="Days that audit events are kept.")
+    session_hours: int = Field(
+        default=10, ge=1, description="Life of a sign-in without `remember me`."
+    )
+    remember_days: int = Field(
+        default=30, ge=1, description="Life of a sign-in with `remember me`."
+    )
+    audit_days: int = Field(default=400, ge=1, description="Days that audit events are kept.")
 
     @field_validator("public_url")
     @classmethod

@@ -34,6 +34,7 @@ class AuthorizationRequest(Base):
     )
     consented_scopes: Mapped[list[str] | None]
     """None: not asked yet; empty: refused."""
+    consent_remember: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     expires_at: Mapped[datetime] = mapped_column(index=True)
 

@@ -55,6 +55,14 @@ def upgrade() -> None:
     )
 
     op.create_table(
+        "seed_mark",
+        sa.Column("name", sa.String(length=300), nullable=False),
+        sa.Column("row_id", BigInt, nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_seed_mark"),
+    )
+
+    op.create_table(
         "outbox",
         sa.Column("id", BigInt, nullable=False),
         sa.Column("lane", sa.String(length=20), nullable=False),
@@ -622,6 +630,7 @@ def upgrade() -> None:
         sa.Column("account_chosen", sa.Boolean(), nullable=False),
         sa.Column("tenant_id", BigInt, nullable=True),
         sa.Column("consented_scopes", Json, nullable=True),
+        sa.Column("consent_remember", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -1166,6 +1175,7 @@ def downgrade() -> None:
     op.drop_table("revoked_token")
     op.drop_table("privilege_group")
     op.drop_table("outbox")
+    op.drop_table("seed_mark")
     op.drop_table("configuration_version")
     op.drop_table("audit_retention")
     op.drop_table("audit_event")

@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session, selectinload
 from idp.directory.clients.models import Client, ClientCorsOrigin
 from idp.directory.resources import view as resources
 from idp.directory.resources.view import ApiScopeView, IdentityView
+from idp.directory.tenants.models import Tenant
 from idp.platform import runtime
+from idp.platform.issuer import Issuer
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class ClientView:
     row_id: int
     client_id: str
     tenant_id: int | None
+    issuer_tenant_id: int | None
+    """The one issuer that serves a tenant's client; None: every issuer."""
     client_name: str | None
     client_uri: str | None
     logo_uri: str | None
@@ -76,6 +80,10 @@ class ClientView:
     def name(self) -> str:
         """What people read."""
         return self.client_name or self.client_id
+
+    def is_served_by(self, issuer: Issuer) -> bool:
+        """Whether the client may be used at an issuer."""
+        return self.issuer_tenant_id is None or self.issuer_tenant_id == issuer.tenant_id
 
     def auth_methods(self) -> frozenset[str]:
         """Tell by which methods the client may authenticate (RFC 7591 2)."""
@@ -127,7 +135,13 @@ def _load(session: Session, condition: Any) -> ClientView | None:
     return None if client is None else _view(session, client)
 
 
-def _view(session: Session, client: Client) -> ClientView:
+def _view(session: Session, client: Client) -> ClientView | None:
+    issuer_tenant_id: int | None = None
+    if client.tenant_id is not None:
+        tenant = session.get(Tenant, client.tenant_id)
+        if tenant is None or not tenant.is_enabled:
+            return None
+        issuer_tenant_id = tenant.issuer_tenant_id
     names = [row.scope for row in client.scopes]
     api_scopes, identity_scopes = resources.load_scopes(session, names, client.tenant_id)
     claims: dict[str, str | list[str]] = {}
@@ -142,6 +156,7 @@ def _view(session: Session, client: Client) -> ClientView:
         row_id=client.id,
         client_id=client.client_id,
         tenant_id=client.tenant_id,
+        issuer_tenant_id=issuer_tenant_id,
         client_name=client.client_name,
         client_uri=client.client_uri,
         logo_uri=client.logo_uri,

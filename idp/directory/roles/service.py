@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select, union
 from sqlalchemy.orm import Session
@@ -30,9 +30,7 @@ def covers(held: Iterable[str], code: str) -> bool:
 def _covering(code: str) -> frozenset[str]:
     """List the codes that grant a code: itself and the `.all` of every prefix."""
     parts = code.split(".")
-    return frozenset(
-        {code, *(".".join(parts[:count]) + ALL for count in range(1, len(parts)))}
-    )
+    return frozenset({code, *(".".join(parts[:count]) + ALL for count in range(1, len(parts)))})
 
 
 def effective_permissions(
@@ -60,7 +58,7 @@ def has_permission(
     A right in a tenant also needs the membership.
     """
     wanted = _covering(code)
-    conditions: list[Select[Any]] = []
+    conditions: list[Select[tuple[str, int | None]]] = []
     if platform:
         conditions.append(_through_roles(user_id, Role.tenant_id.is_(None)))
     if tenant_id is not None:
@@ -93,7 +91,7 @@ def _role_counts(tenant_id: int, *, platform: bool) -> ColumnElement[bool]:
     return or_(in_tenant, Role.tenant_id.is_(None)) if platform else in_tenant
 
 
-def _through_roles(user_id: int, condition: ColumnElement[bool]) -> Select[Any]:
+def _through_roles(user_id: int, condition: ColumnElement[bool]) -> Select[tuple[str, int | None]]:
     return (
         select(Privilege.code, Privilege.api_resource_id)
         .join(RolePrivilege, RolePrivilege.privilege_id == Privilege.id)
@@ -103,7 +101,7 @@ def _through_roles(user_id: int, condition: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _direct(user_id: int, tenant_id: int) -> Select[Any]:
+def _direct(user_id: int, tenant_id: int) -> Select[tuple[str, int | None]]:
     return (
         select(Privilege.code, Privilege.api_resource_id)
         .join(UserClaim, UserClaim.value == Privilege.code)

@@ -22,7 +22,6 @@ def is_registered(requested: str, registered: Collection[str], *, native: bool) 
     if wanted is None:
         return False
     return any(
-        (known := LOOPBACK.fullmatch(uri)) is not None
-        and known.group(1, 3) == wanted.group(1, 3)
+        (known := LOOPBACK.fullmatch(uri)) is not None and known.group(1, 3) == wanted.group(1, 3)
         for uri in registered
     )

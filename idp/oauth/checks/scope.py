@@ -76,8 +76,18 @@ def may_be_offline(client: ClientView) -> bool:
     return client.allow_offline_access and "refresh_token" in client.grant_types
 
 
-def narrow(scopes: ValidatedScopes, resources: Sequence[str]) -> ValidatedScopes:
-    """Keep of the API scopes those of the named resources (RFC 8707 2.2)."""
+def narrow(
+    scopes: ValidatedScopes, resources: Sequence[str], *, within: Sequence[str] = ()
+) -> ValidatedScopes:
+    """Keep of the API scopes those of the named resources (RFC 8707 2.2).
+
+    `within` are the resources of the authorization request: none named means all of them, and
+    nothing else may be named.
+    """
+    if within and not set(resources) <= set(within):
+        message = "resource exceeds the authorization request"
+        raise OAuthError(message, code="invalid_target")
+    resources = resources or within
     if not resources:
         return scopes
     apis = {scope.api.name for scope in scopes.api_scopes}
@@ -89,6 +99,17 @@ def narrow(scopes: ValidatedScopes, resources: Sequence[str]) -> ValidatedScopes
     dropped = {scope.name for scope in scopes.api_scopes} - {scope.name for scope in kept}
     names = tuple(name for name in scopes.names if name not in dropped)
     return ValidatedScopes(names, kept, scopes.identities)
+
+
+def to_consent(client: ClientView, names: Iterable[str], claims: Iterable[str]) -> tuple[str, ...]:
+    """List the scopes to be consented to: those asked for, and those covering claims by name."""
+    covering = [
+        identity.name
+        for name in sorted(claims)
+        for identity in client.identity_scopes.values()
+        if name in identity.user_claims
+    ]
+    return tuple(dict.fromkeys((*names, *covering)))
 
 
 def apis_of(scopes: ValidatedScopes) -> list[ApiView]:

@@ -1,1 +1,120 @@
-"""How clients prove who they are."""
+"""How clients prove who they are (RFC 6749 2.3, RFC 7523)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote_plus
+
+from sqlalchemy.orm import Session
+
+from idp.directory.clients import view as clients
+from idp.directory.clients.view import ClientView
+from idp.oauth import refusals
+from idp.oauth.client_auth import private_key_jwt, secret
+from idp.oauth.client_auth.credentials import ASSERTION_TYPE, Credentials
+from idp.oauth.request import ProtocolRequest
+from idp.platform.errors import InvalidClient, OAuthError
+
+PROOFS: Mapping[str, Callable[[Session, ProtocolRequest, ClientView, Credentials], bool]] = {
+    "none": lambda *_: True,
+    "client_secret_basic": secret.matches,
+    "client_secret_post": secret.matches,
+    "private_key_jwt": private_key_jwt.is_valid,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """Where a request carries credentials."""
+
+    basic: tuple[str, str] | None
+    body_id: str | None
+    body_secret: str | None
+    assertion: str | None
+
+
+def authenticate(session: Session, request: ProtocolRequest) -> ClientView:
+    """Tell which client calls; InvalidClient unless it proves so by one registered method."""
+    credentials = read_credentials(request)
+    client = clients.find(session, credentials.client_id)
+    if client is None or not client.is_served_by(request.issuer):
+        raise refuse(session, request, credentials, "unknown client")
+    if credentials.method not in client.auth_methods():
+        raise refuse(session, request, credentials, f"{credentials.method} is not registered")
+    if not PROOFS[credentials.method](session, request, client, credentials):
+        raise refuse(session, request, credentials, f"{credentials.method} failed")
+    return client
+
+
+def read_credentials(request: ProtocolRequest) -> Credentials:
+    """Read the credentials out of a request; two methods at once are refused."""
+    parameters = request.body
+    given = _Given(
+        basic=read_basic(request.headers.get("authorization")),
+        body_id=parameters.get("client_id"),
+        body_secret=parameters.get("client_secret"),
+        assertion=parameters.get("client_assertion"),
+    )
+    methods = [given.basic, given.body_secret, given.assertion]
+    if sum(method is not None for method in methods) > 1:
+        # RFC 6749 2.3: the client must not use more than one method in each request.
+        message = "More than one client authentication method"
+        raise challenged(request, message)
+    if given.basic is not None:
+        name, value = given.basic
+        if given.body_id not in {None, name}:
+            message = "client_id differs from the Authorization header"
+            raise challenged(request, message)
+        return Credentials("client_secret_basic", name, value)
+    if given.assertion is not None:
+        if parameters.get("client_assertion_type") != ASSERTION_TYPE:
+            message = f"client_assertion_type must be {ASSERTION_TYPE}"
+            raise OAuthError(message)
+        name = private_key_jwt.read_unverified_client_id(given.assertion)
+        if given.body_id not in {None, name}:
+            message = "client_id differs from the assertion"
+            raise InvalidClient(message)
+        return Credentials("private_key_jwt", name, given.assertion)
+    if given.body_id is None:
+        message = "No client authentication"
+        raise challenged(request, message)
+    if given.body_secret is not None:
+        return Credentials("client_secret_post", given.body_id, given.body_secret)
+    return Credentials("none", given.body_id, "")
+
+
+def read_basic(header: str | None) -> tuple[str, str] | None:
+    """Read name and secret of an Authorization header, both form-encoded (RFC 6749 2.3.1)."""
+    if header is None:
+        return None
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        message = "The Authorization header must use Basic"
+        raise InvalidClient(message, headers=CHALLENGE)
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode()
+        name, value = text.split(":", 1)
+        return unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")
+    except (binascii.Error, ValueError):
+        message = "The Authorization header is malformed"
+        raise InvalidClient(message, headers=CHALLENGE) from None
+
+
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="idp", charset="UTF-8"'}
+
+
+def challenged(request: ProtocolRequest, message: str | None = None) -> InvalidClient:
+    """Make the refusal; a client that tried Basic is told so again (RFC 6749 5.2)."""
+    tried = "authorization" in request.headers
+    return InvalidClient(message, headers=CHALLENGE if tried else None)
+
+
+def refuse(
+    session: Session, request: ProtocolRequest, credentials: Credentials, reason: str
+) -> InvalidClient:
+    """Make the refusal of a failed proof and leave a trace of it."""
+    refusals.client_refused(session, credentials.client_id, request.remote_addr, reason)
+    return challenged(request)

@@ -1,0 +1,87 @@
+"""The two endpoints that a browser sees; the only file of the protocol that knows Flask."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Blueprint, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response
+
+from idp.oauth import visitor as visitors
+from idp.oauth.endpoints.authorize import authorize
+from idp.oauth.endpoints.end_session import SignedOut, end_session
+from idp.oauth.request import ProtocolRequest
+from idp.oauth.response import FormPost, Interaction, ProtocolResponse
+from idp.oauth.visitor import Visitor
+from idp.platform.sessions import cookie
+from idp.platform.sessions import service as sessions
+from idp.platform.web import forms
+from idp.platform.web.views import current_issuer, current_visit, database
+
+blueprint = Blueprint("oauth", __name__)
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@blueprint.route("/connect/authorize", methods=["GET", "POST"])
+def authorize_view() -> Response:
+    """Answer an authorization request."""
+    answer = authorize(_request(), database(), _visitor())
+    if isinstance(answer, Interaction):
+        return _no_store(redirect(answer.location, 303))
+    if isinstance(answer, FormPost):
+        return _form_post(answer)
+    return _plain(answer)
+
+
+@blueprint.route("/connect/endsession", methods=["GET", "POST"])
+def end_session_view() -> Response:
+    """Answer a logout request."""
+    answer = end_session(_request(), database(), _visitor())
+    if isinstance(answer, Interaction):
+        return _no_store(redirect(answer.location, 303))
+    if isinstance(answer, SignedOut):
+        response = _no_store(redirect(answer.location, 303))
+        cookie.take(response, current_issuer())
+        return response
+    return _plain(answer)
+
+
+def _request() -> ProtocolRequest:
+    """Put the request into plain values."""
+    visit = current_visit()
+    query = request.environ.get("QUERY_STRING", "")
+    return ProtocolRequest(
+        method="GET" if request.method == "HEAD" else request.method,
+        path=visit.path,
+        issuer=current_issuer(),
+        headers={},
+        query=forms.parse(query) if query else (),
+        form=forms.parse(visit.body.decode("latin-1")) if request.mimetype == FORM else None,
+        remote_addr=visit.remote_addr,
+        request_id=visit.request_id,
+    )
+
+
+def _visitor() -> Visitor | None:
+    issuer = current_issuer()
+    return visitors.find(database(), issuer, request.cookies.get(sessions.cookie_name(issuer)))
+
+
+def _plain(answer: ProtocolResponse) -> Response:
+    return Response(answer.body, answer.status, answer.headers)
+
+
+def _form_post(answer: FormPost) -> Response:
+    """Let the browser post the answer (OAuth 2.0 Form Post Response Mode)."""
+    parts = urlsplit(answer.action)
+    response = make_response(
+        render_template("oauth/form_post.html", action=answer.action, fields=answer.fields)
+    )
+    response.headers["X-Form-Action"] = f"{parts.scheme}://{parts.netloc}"
+    return _no_store(response)
+
+
+def _no_store(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,109 @@
+"""How the person is to be asked: `prompt`, `max_age`, `claims`, hints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from idp.oauth.request import Parameters
+from idp.platform.errors import OAuthError
+
+PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+MAX_CLAIMS_LENGTH = 4096
+
+
+def read_prompt(parameters: Parameters) -> frozenset[str]:
+    """Read `prompt` (OpenID Connect Core 3.1.2.1); `none` stands alone."""
+    values = frozenset((parameters.get("prompt") or "").split())
+    if not values <= PROMPTS:
+        message = "prompt has an unknown value"
+        raise OAuthError(message)
+    if "none" in values and len(values) > 1:
+        message = "prompt=none allows no other value"
+        raise OAuthError(message)
+    return values
+
+
+def read_seconds(parameters: Parameters, name: str) -> int | None:
+    """Read a number of seconds."""
+    text = parameters.get(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 9:  # noqa: PLR2004 - 30 years
+        message = f"{name} must be a number of seconds"
+        raise OAuthError(message)
+    return int(text)
+
+
+def read_id(parameters: Parameters, name: str) -> int | None:
+    """Read an id."""
+    text = parameters.get(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 18:  # noqa: PLR2004 - below 2^63
+        message = f"{name} must be an id"
+        raise OAuthError(message)
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimsRequest:
+    """The `claims` parameter (OpenID Connect Core 5.5): section → name → what is wanted."""
+
+    sections: dict[str, dict[str, Any]]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every claim asked for."""
+        return frozenset(name for section in self.sections.values() for name in section)
+
+    def values(self, section: str, name: str) -> tuple[Any, ...]:
+        """Give the values that a claim is asked with."""
+        wanted = self.sections.get(section, {}).get(name) or {}
+        if "value" in wanted:
+            return (wanted["value"],)
+        return tuple(wanted.get("values", ()))
+
+    def is_essential(self, section: str, name: str) -> bool:
+        """Whether the client cannot go on without a claim."""
+        wanted = self.sections.get(section, {}).get(name) or {}
+        return wanted.get("essential") is True
+
+
+def read_claims(parameters: Parameters) -> ClaimsRequest:
+    """Read the `claims` parameter; members that are not understood are ignored, as 5.5 asks."""
+    text = parameters.get("claims")
+    if text is None:
+        return ClaimsRequest({})
+    sections = _claims_sections(text)
+    if sections is None:
+        message = "claims must be a JSON object of objects (OpenID Connect Core 5.5)"
+        raise OAuthError(message)
+    return ClaimsRequest(sections)
+
+
+def _claims_sections(text: str) -> dict[str, dict[str, Any]] | None:
+    """Parse the `claims` parameter; None when it has another shape."""
+    if len(text) > MAX_CLAIMS_LENGTH:
+        return None
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(document, dict):
+        return None
+    sections: dict[str, dict[str, Any]] = {}
+    for section in ("userinfo", "id_token"):
+        names = document.get(section) or {}
+        if not isinstance(names, dict) or not all(map(_is_claim_request, names.values())):
+            return None
+        sections[section] = names
+    return sections
+
+
+def _is_claim_request(wanted: Any) -> bool:
+    return wanted is None or (
+        isinstance(wanted, dict) and isinstance(wanted.get("values", []), list)
+    )

@@ -1,0 +1,97 @@
+"""A JWT signed by the client: private_key_jwt (RFC 7523 2.2, OpenID Connect Core 9)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy.orm import Session
+
+from idp.directory.clients.view import ClientView
+from idp.oauth.client_auth.credentials import Credentials
+from idp.oauth.request import ProtocolRequest
+from idp.platform import clock, runtime
+from idp.platform.errors import InvalidClient, InvalidToken, Problem
+from idp.platform.onetime import service as onetime
+from idp.platform.secrets import from_b64url
+from idp.platform.signing.foreign import UnknownKeyError, verify_foreign
+
+ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
+MAX_LENGTH = 8192
+MAX_LIFETIME_SECONDS = 3600
+CLOCK_SKEW_SECONDS = 10
+TOKEN_PATH = "/connect/token"
+
+
+def read_unverified_client_id(unverified_jwt: str) -> str:
+    """Read which client an assertion speaks for, to find the keys it must be checked with."""
+    subject = None
+    try:
+        if len(unverified_jwt) <= MAX_LENGTH:
+            _, payload, _ = unverified_jwt.split(".")
+            subject = orjson.loads(from_b64url(payload))["sub"]
+    except (ValueError, KeyError, TypeError):
+        pass
+    if not isinstance(subject, str):
+        message = "The client assertion is malformed"
+        raise InvalidClient(message)
+    return subject
+
+
+def is_valid(
+    session: Session, request: ProtocolRequest, client: ClientView, credentials: Credentials
+) -> bool:
+    """Whether the assertion is signed by the client, meant for us, fresh and not seen before."""
+    claims = _verify(session, client, credentials.unverified_proof)
+    if claims is None:
+        return False
+    now = clock.timestamp()
+    expiry = claims.get("exp")
+    jti = claims.get("jti")
+    if (
+        claims.get("iss") != client.client_id
+        or claims.get("sub") != client.client_id
+        or not _is_for_us(claims.get("aud"), request, client)
+        or not isinstance(expiry, int | float)
+        or not now - CLOCK_SKEW_SECONDS < expiry <= now + MAX_LIFETIME_SECONDS
+        or not _has_begun(claims.get("nbf"), now)
+        or not _has_begun(claims.get("iat"), now)
+        or not isinstance(jti, str)
+        or not jti
+    ):
+        return False
+    # RFC 7523 3: each assertion once. Kept at once, whatever becomes of the request.
+    expires_at = datetime.fromtimestamp(expiry + CLOCK_SKEW_SECONDS, tz=clock.now().tzinfo)
+    is_first = onetime.claim(session, "client-assertion", f"{client.client_id} {jti}", expires_at)
+    session.commit()
+    return is_first
+
+
+def _is_for_us(audience: Any, request: ProtocolRequest, client: ClientView) -> bool:
+    # One string, never a list: an assertion for another server must not work here.
+    if client.strict_assertion_audience:
+        return bool(audience == request.issuer.url)
+    return audience in (request.issuer.url, request.endpoint_url(TOKEN_PATH))
+
+
+def _has_begun(claim: Any, now: int) -> bool:
+    return claim is None or (isinstance(claim, int | float) and claim <= now + CLOCK_SKEW_SECONDS)
+
+
+def _verify(session: Session, client: ClientView, unverified_jwt: str) -> dict[str, Any] | None:
+    """Check the signature with the client's registered keys, fetched again for an unknown key."""
+    try:
+        if client.jwks is not None:
+            return verify_foreign(unverified_jwt, client.jwks, algorithms=ALGORITHMS)[1]
+        if client.jwks_uri is None:
+            return None
+        fetcher = runtime.of(session).fetcher
+        keys = fetcher.get_json(client.jwks_uri)
+        try:
+            return verify_foreign(unverified_jwt, keys, algorithms=ALGORITHMS)[1]
+        except UnknownKeyError:
+            keys = fetcher.get_json(client.jwks_uri, refresh=True)
+            return verify_foreign(unverified_jwt, keys, algorithms=ALGORITHMS)[1]
+    except (InvalidToken, UnknownKeyError, Problem):
+        return None

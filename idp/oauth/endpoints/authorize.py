@@ -1,0 +1,454 @@
+"""The authorization endpoint (RFC 6749 3.1, OpenID Connect Core 3.1.2).
+
+Read from top to bottom: `validate` turns parameters into a `ValidatedRequest`, `decide` finds out
+whether a page must be shown, `_grant` makes the code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, cast
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from idp.directory.clients import view as clients
+from idp.directory.clients.view import ClientView
+from idp.directory.tenants import service as tenants
+from idp.oauth import pending, service
+from idp.oauth.checks import pkce, prompt, redirect_uri
+from idp.oauth.checks import scope as scopes
+from idp.oauth.checks.prompt import ClaimsRequest
+from idp.oauth.checks.scope import ValidatedScopes
+from idp.oauth.models import AuthorizationCode, AuthorizationRequest, Consent, Grant
+from idp.oauth.pending import Answers
+from idp.oauth.request import Parameters, ProtocolRequest
+from idp.oauth.response import FormPost, Interaction, ProtocolResponse, redirect
+from idp.oauth.tokens import may_request
+from idp.oauth.visitor import Visitor
+from idp.platform import clock, runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import InvalidToken, OAuthError
+from idp.platform.issuer import Issuer
+from idp.platform.secrets import digest, random_token
+from idp.platform.signing import signer
+
+ResponseMode = Literal["query", "fragment", "form_post"]
+Answer = ProtocolResponse | Interaction | FormPost
+
+RESPONSE_MODES = ("query", "fragment", "form_post")
+UNSUPPORTED = {
+    "request": "request_not_supported",
+    "request_uri": "request_uri_not_supported",
+    "registration": "registration_not_supported",
+}
+KEPT_REQUESTS_PER_MINUTE = 600
+
+
+@dataclass(frozen=True)
+class ReturnAddress:
+    """A proven place to send the answer to, whatever it is."""
+
+    uri: str
+    mode: ResponseMode
+    state: str | None
+    issuer: Issuer
+
+    def send(self, fields: dict[str, str]) -> ProtocolResponse | FormPost:
+        """Send fields to the client with `state` and `iss` (RFC 9207)."""
+        if self.state is not None:
+            fields["state"] = self.state
+        fields["iss"] = self.issuer.url
+        if self.mode == "form_post":
+            return FormPost(self.uri, fields)
+        parts = urlsplit(self.uri)
+        encoded = urlencode(fields)
+        if self.mode == "fragment":
+            return redirect(urlunsplit(parts._replace(fragment=encoded)))
+        query = f"{parts.query}&{encoded}" if parts.query else encoded
+        return redirect(urlunsplit(parts._replace(query=query)))
+
+    def refuse(self, error: OAuthError) -> ProtocolResponse | FormPost:
+        """Send a refusal to the client (RFC 6749 4.1.2.1)."""
+        return self.send({"error": error.code, "error_description": error.detail})
+
+
+@dataclass(frozen=True)
+class ValidatedRequest:
+    """An authorization request that may be answered."""
+
+    client: ClientView
+    back: ReturnAddress
+    scopes: ValidatedScopes
+    code_challenge: str | None
+    nonce: str | None
+    prompt: frozenset[str]
+    max_age: int | None
+    login_hint: str | None
+    hinted_subject: str | None
+    claims: ClaimsRequest
+    tenant_id: int | None
+    resources: tuple[str, ...]
+
+    @property
+    def consent_scopes(self) -> tuple[str, ...]:
+        """Scopes to be consented to, those that cover claims asked for by name included."""
+        return scopes.to_consent(self.client, self.scopes.names, self.claims.names)
+
+
+@dataclass(frozen=True)
+class _Approved:
+    """Everything that a grant is made of."""
+
+    visitor: Visitor
+    tenant_id: int
+    scopes: ValidatedScopes
+
+
+class _ToPage(Exception):  # noqa: N818 - not an error: the person is asked first
+    def __init__(self, kind: Literal["login", "choose", "choose-tenant", "consent"]) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+def authorize(request: ProtocolRequest, session: Session, visitor: Visitor | None) -> Answer:
+    """Answer an authorization request with a code, a refusal, or a page to show first.
+
+    A Problem that leaves here is shown to the person: the client is not proven.
+    """
+    if request.method == "POST":
+        return _keep_posted(request, session)
+    answers: Answers | None = None
+    row: AuthorizationRequest | None = None
+    parameters = request.either
+    handle = parameters.get(pending.CONTINUE)
+    if handle is not None:
+        row = pending.get(session, request.issuer, "authorize", handle)
+        answers = pending.answers_of(row, handle, visitor.browser if visitor else None)
+        parameters = Parameters(pending.parameters_of(row))
+    client, back = find_return_address(session, request.issuer, parameters)
+    try:
+        asked = validate(session, client, back, parameters)
+        approved = decide(session, asked, visitor, answers)
+        return _grant(session, asked, approved, row)
+    except _ToPage as page:
+        if parameters.get("prompt") == "none":
+            return back.refuse(_unanswerable(page))
+        if answers is None:
+            handle = _keep(request, session, parameters)
+        session.commit()
+        return Interaction(page.kind, cast("str", handle))
+    except OAuthError as error:
+        _forget(session, row)
+        session.commit()
+        return back.refuse(error)
+
+
+def _keep_posted(request: ProtocolRequest, session: Session) -> Answer:
+    """Turn a POST into a GET, so that the cookie of a cross-site form counts (SameSite=Lax)."""
+    parameters = request.body
+    find_return_address(session, request.issuer, parameters)
+    handle = _keep(request, session, parameters)
+    session.commit()
+    return redirect(f"{request.path}?{urlencode({pending.CONTINUE: handle})}")
+
+
+def _keep(request: ProtocolRequest, session: Session, parameters: Parameters) -> str:
+    runtime.of(session).throttle.hit(
+        "authorize", request.remote_addr or "-", KEPT_REQUESTS_PER_MINUTE, 60
+    )
+    return pending.store(session, request.issuer, "authorize", parameters.pairs)
+
+
+def _forget(session: Session, row: AuthorizationRequest | None) -> None:
+    if row is not None:
+        session.execute(delete(AuthorizationRequest).where(AuthorizationRequest.id == row.id))
+
+
+def _unanswerable(page: _ToPage) -> OAuthError:
+    """Say why prompt=none cannot be answered (OpenID Connect Core 3.1.2.6)."""
+    code = {
+        "login": "login_required",
+        "choose": "account_selection_required",
+        "choose-tenant": "interaction_required",
+        "consent": "consent_required",
+    }[page.kind]
+    return OAuthError("The person would have to be asked", code=code)
+
+
+# --- Who asks, and where the answer goes: until this is proven nothing is redirected -------------
+
+
+def find_return_address(
+    session: Session, issuer: Issuer, parameters: Parameters
+) -> tuple[ClientView, ReturnAddress]:
+    """Prove client and redirect address; a Problem for the person to see otherwise."""
+    client = clients.find(session, parameters.require("client_id"))
+    if client is None or not client.is_served_by(issuer):
+        message = "The application is not known here"
+        raise OAuthError(message, code="invalid_client")
+    uri = parameters.require("redirect_uri")
+    native = client.application_type == "native"
+    if not redirect_uri.is_registered(uri, client.redirect_uris, native=native):
+        message = "The application asked for an address that it has not registered"
+        raise OAuthError(message, code="invalid_redirect_uri")
+    wanted = parameters.get("response_mode")
+    mode = wanted if wanted in RESPONSE_MODES else "query"
+    back = ReturnAddress(uri, cast("ResponseMode", mode), parameters.get("state"), issuer)
+    return client, back
+
+
+# --- Checks, in this order ------------------------------------------------------------------------
+
+
+def validate(
+    session: Session, client: ClientView, back: ReturnAddress, parameters: Parameters
+) -> ValidatedRequest:
+    """Check every parameter of a request whose return address is proven."""
+    for name, code in UNSUPPORTED.items():
+        if parameters.get(name) is not None:
+            message = f"{name} is not supported"
+            raise OAuthError(message, code=code)
+    _check_response(client, parameters)
+    wanted = scopes.validate(client, scopes.split(parameters.get("scope") or ""))
+    resources = parameters.all("resource")
+    scopes.narrow(wanted, resources)
+    claims = prompt.read_claims(parameters)
+    _check_acr(claims)
+    return ValidatedRequest(
+        client=client,
+        back=back,
+        scopes=wanted,
+        code_challenge=pkce.read_challenge(parameters, required=client.require_pkce),
+        nonce=parameters.get("nonce"),
+        prompt=prompt.read_prompt(parameters),
+        max_age=_max_age(client, parameters),
+        login_hint=parameters.get("login_hint"),
+        hinted_subject=_hinted_subject(session, back.issuer, client, parameters),
+        claims=claims,
+        tenant_id=prompt.read_id(parameters, "tenant"),
+        resources=resources,
+    )
+
+
+def _check_response(client: ClientView, parameters: Parameters) -> None:
+    if parameters.require("response_type") != "code":
+        message = "response_type must be code"
+        raise OAuthError(message, code="unsupported_response_type")
+    if "authorization_code" not in client.grant_types:
+        message = "The client may not use authorization_code"
+        raise OAuthError(message, code="unauthorized_client")
+    mode = parameters.get("response_mode")
+    if mode is not None and mode not in RESPONSE_MODES:
+        message = "response_mode must be query, fragment or form_post"
+        raise OAuthError(message)
+
+
+def _check_acr(claims: ClaimsRequest) -> None:
+    """Refuse an essential `acr` that no sign-in here reaches (OpenID Connect Core 5.5.1.1)."""
+    values = claims.values("id_token", "acr")
+    if claims.is_essential("id_token", "acr") and values and "pwd" not in values:
+        message = "No sign-in here has the acr asked for"
+        raise OAuthError(message, code="unmet_authentication_requirements")
+
+
+def _max_age(client: ClientView, parameters: Parameters) -> int | None:
+    asked = prompt.read_seconds(parameters, "max_age")
+    return client.default_max_age if asked is None else asked
+
+
+def _hinted_subject(
+    session: Session, issuer: Issuer, client: ClientView, parameters: Parameters
+) -> str | None:
+    """Read whom `id_token_hint` names; an expired ID token is a good hint."""
+    hint = parameters.get("id_token_hint")
+    if hint is None:
+        return None
+    try:
+        claims = signer.verify(session, hint, typ="JWT")
+    except InvalidToken:
+        claims = {}
+    if claims.get("iss") != issuer.url or claims.get("aud") != client.client_id:
+        message = "id_token_hint is not an ID token of this issuer for this client"
+        raise OAuthError(message)
+    return str(claims["sub"])
+
+
+# --- Must the person be asked? --------------------------------------------------------------------
+
+
+def decide(
+    session: Session, asked: ValidatedRequest, visitor: Visitor | None, answers: Answers | None
+) -> _Approved:
+    """Find out whether everything is settled; _ToPage names the page to show otherwise."""
+    visitor = _settle_sign_in(asked, visitor, answers)
+    tenant_id = _settle_tenant(session, asked, visitor, answers)
+    return _Approved(
+        visitor, tenant_id, _settle_consent(session, asked, visitor, tenant_id, answers)
+    )
+
+
+def _settle_sign_in(
+    asked: ValidatedRequest, visitor: Visitor | None, answers: Answers | None
+) -> Visitor:
+    if visitor is None:
+        raise _ToPage("login")
+    is_fresh = answers is not None and visitor.browser.auth_time >= answers.since
+    if "login" in asked.prompt and not is_fresh:
+        raise _ToPage("login")
+    if asked.max_age is not None and not is_fresh:
+        age = clock.now() - visitor.browser.auth_time
+        if age > timedelta(seconds=asked.max_age):
+            raise _ToPage("login")
+    if not _is_the_one_asked_for(asked, str(visitor.user.id)):
+        if is_fresh:
+            message = "Somebody else signed in"
+            raise OAuthError(message, code="login_required")
+        raise _ToPage("login")
+    has_chosen = is_fresh or (answers is not None and answers.account_chosen)
+    if "select_account" in asked.prompt and not has_chosen:
+        raise _ToPage("choose")
+    return visitor
+
+
+def _is_the_one_asked_for(asked: ValidatedRequest, subject: str) -> bool:
+    """Compare with `id_token_hint` and a `sub` asked for by value (OpenID Connect Core 3.1.2.2)."""
+    if asked.hinted_subject not in {None, subject}:
+        return False
+    wanted = asked.claims.values("id_token", "sub")
+    return not wanted or subject in wanted
+
+
+def _settle_tenant(
+    session: Session, asked: ValidatedRequest, visitor: Visitor, answers: Answers | None
+) -> int:
+    """Find the tenant that the sign-in is for: one of the person's memberships at this issuer."""
+    reachable = tenants.memberships(session, visitor.user.id, asked.back.issuer)
+    ids = [tenant.id for tenant in reachable]
+    if asked.client.tenant_id is not None:
+        ids = [tenant_id for tenant_id in ids if tenant_id == asked.client.tenant_id]
+    if asked.tenant_id is not None:
+        ids = [tenant_id for tenant_id in ids if tenant_id == asked.tenant_id]
+    if not ids:
+        message = "The person does not belong to a tenant that this application serves"
+        raise OAuthError(message, code="access_denied")
+    if len(ids) == 1:
+        return ids[0]
+    for remembered in (answers.tenant_id if answers else None, visitor.browser.tenant_id):
+        if remembered in ids:
+            return remembered
+    raise _ToPage("choose-tenant")
+
+
+def _settle_consent(
+    session: Session,
+    asked: ValidatedRequest,
+    visitor: Visitor,
+    tenant_id: int,
+    answers: Answers | None,
+) -> ValidatedScopes:
+    """Find the scopes that the person allows, now or remembered."""
+    given = answers.consented_scopes if answers is not None else None
+    if given is not None:
+        if not given:
+            message = "The person refused"
+            raise OAuthError(message, code="access_denied")
+        if answers is not None and answers.remember_consent and asked.client.allow_remember_consent:
+            service.remember_consent(session, asked.client, visitor.user.id, tenant_id, given)
+        return scopes.validate(asked.client, [name for name in asked.scopes.names if name in given])
+    if "consent" in asked.prompt:
+        raise _ToPage("consent")
+    if not asked.client.require_consent:
+        return asked.scopes
+    if not set(asked.consent_scopes) <= _remembered(session, asked, visitor, tenant_id):
+        raise _ToPage("consent")
+    return asked.scopes
+
+
+def _remembered(
+    session: Session, asked: ValidatedRequest, visitor: Visitor, tenant_id: int
+) -> set[str]:
+    row = session.scalars(
+        select(Consent).where(
+            Consent.user_id == visitor.user.id,
+            Consent.client_id == asked.client.row_id,
+            Consent.tenant_id == tenant_id,
+        )
+    ).one_or_none()
+    if row is None or (row.expires_at is not None and row.expires_at <= clock.now()):
+        return set()
+    return set(row.scopes)
+
+
+# --- The code -------------------------------------------------------------------------------------
+
+
+def _grant(
+    session: Session,
+    asked: ValidatedRequest,
+    approved: _Approved,
+    row: AuthorizationRequest | None,
+) -> ProtocolResponse | FormPost:
+    """Make grant and code in one transaction, and send the code to the client."""
+    client, visitor = asked.client, approved.visitor
+    now = clock.now()
+    grant = Grant(
+        user_id=visitor.user.id,
+        client_id=client.row_id,
+        tenant_id=approved.tenant_id,
+        issuer_tenant_id=asked.back.issuer.tenant_id,
+        session_id=visitor.browser.id,
+        sid=visitor.browser.sid,
+        security_stamp=visitor.user.security_stamp,
+        scopes=list(approved.scopes.names),
+        resources=list(asked.resources),
+        claims_request=_kept_claims(asked),
+        auth_time=visitor.browser.auth_time,
+        acr=visitor.browser.acr,
+        amr=visitor.browser.amr,
+        expires_at=_end_of_grant(client, approved.scopes, now),
+    )
+    session.add(grant)
+    session.flush()
+    code = random_token()
+    session.add(
+        AuthorizationCode(
+            code_hash=digest(code),
+            grant_id=grant.id,
+            redirect_uri=asked.back.uri,
+            code_challenge=asked.code_challenge,
+            nonce=asked.nonce,
+            expires_at=now + timedelta(seconds=client.authorization_code_lifetime),
+        )
+    )
+    _forget(session, row)
+    audit.record(
+        session,
+        Tag.CODE_ISSUED,
+        user_id=visitor.user.id,
+        client_id=client.client_id,
+        tenant_id=approved.tenant_id,
+        target=f"grant:{grant.id}",
+    )
+    session.commit()
+    return asked.back.send({"code": code})
+
+
+def _kept_claims(asked: ValidatedRequest) -> dict[str, Any] | None:
+    """Keep of the `claims` parameter what the client may ask for."""
+    kept = {
+        section: {name: wanted for name, wanted in names.items() if may_request(asked.client, name)}
+        for section, names in asked.claims.sections.items()
+    }
+    return kept or None
+
+
+def _end_of_grant(client: ClientView, granted: ValidatedScopes, now: datetime) -> datetime:
+    """Tell when nothing that hangs on a grant can be valid any more."""
+    seconds = client.authorization_code_lifetime + client.access_token_lifetime
+    if granted.is_offline:
+        seconds += client.absolute_refresh_token_lifetime
+    return now + timedelta(seconds=seconds)

@@ -1,0 +1,127 @@
+"""Logout started by a client (OpenID Connect RP-Initiated Logout 1.0)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from idp.directory.clients import view as clients
+from idp.directory.clients.view import ClientView
+from idp.oauth import pending, service
+from idp.oauth.models import AuthorizationRequest
+from idp.oauth.request import Parameters, ProtocolRequest
+from idp.oauth.response import Interaction, ProtocolResponse, redirect
+from idp.oauth.visitor import Visitor
+from idp.platform.errors import InvalidToken, OAuthError
+from idp.platform.issuer import Issuer
+from idp.platform.signing import signer
+
+SIGNED_OUT_PAGE = "/signed-out"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOut:
+    """The session has ended: forget the cookie and go on."""
+
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutRequest:
+    """A validated logout request."""
+
+    client: ClientView | None
+    hint: dict[str, Any] | None
+    """Claims of the ID token, when one was sent."""
+    location: str
+    """Where the browser goes afterwards."""
+
+    def is_about(self, visitor: Visitor) -> bool:
+        """Whether the hint proves that the client means this very session."""
+        if self.hint is None:
+            return False
+        sid = self.hint.get("sid")
+        if sid is not None:
+            return bool(sid == visitor.browser.sid)
+        return bool(self.hint.get("sub") == str(visitor.user.id))
+
+
+def end_session(
+    request: ProtocolRequest, session: Session, visitor: Visitor | None
+) -> ProtocolResponse | Interaction | SignedOut:
+    """Sign the person out, after asking unless an ID token of this very session was shown."""
+    if request.method == "POST":
+        validate(session, request.issuer, request.body)
+        handle = pending.store(session, request.issuer, "endsession", request.body.pairs)
+        session.commit()
+        return redirect(f"{request.path}?{urlencode({pending.CONTINUE: handle})}")
+    parameters = request.either
+    handle_given = parameters.get(pending.CONTINUE)
+    row: AuthorizationRequest | None = None
+    if handle_given is not None:
+        row = pending.get(session, request.issuer, "endsession", handle_given)
+        parameters = Parameters(pending.parameters_of(row))
+    asked = validate(session, request.issuer, parameters)
+    if visitor is not None and not asked.is_about(visitor):
+        handle = handle_given or pending.store(
+            session, request.issuer, "endsession", parameters.pairs
+        )
+        session.commit()
+        return Interaction("logout", handle)
+    if visitor is not None:
+        service.sign_out(session, visitor)
+    if row is not None:
+        session.execute(delete(AuthorizationRequest).where(AuthorizationRequest.id == row.id))
+    session.commit()
+    return SignedOut(asked.location)
+
+
+def validate(session: Session, issuer: Issuer, parameters: Parameters) -> LogoutRequest:
+    """Check hint, client and return address; a Problem is shown to the person."""
+    hint = _read_hint(session, issuer, parameters)
+    client_id = parameters.get("client_id")
+    if hint is not None:
+        if client_id not in {None, hint["aud"]}:
+            message = "client_id differs from the audience of id_token_hint"
+            raise OAuthError(message)
+        client_id = str(hint["aud"])
+    client = None if client_id is None else clients.find(session, client_id)
+    return LogoutRequest(client, hint, _location(client, parameters))
+
+
+def _read_hint(session: Session, issuer: Issuer, parameters: Parameters) -> dict[str, Any] | None:
+    """Check the ID token; it may have expired (RP-Initiated Logout 2)."""
+    text = parameters.get("id_token_hint")
+    if text is None:
+        return None
+    try:
+        claims = signer.verify(session, text, typ="JWT")
+    except InvalidToken:
+        claims = {}
+    if claims.get("iss") != issuer.url or not isinstance(claims.get("aud"), str):
+        message = "id_token_hint is not an ID token of this issuer"
+        raise OAuthError(message)
+    return claims
+
+
+def _location(client: ClientView | None, parameters: Parameters) -> str:
+    uri = parameters.get("post_logout_redirect_uri")
+    if uri is None:
+        return SIGNED_OUT_PAGE
+    if client is None:
+        # Without a known client nobody vouches for the address: it is not followed.
+        return SIGNED_OUT_PAGE
+    if uri not in client.post_logout_redirect_uris:
+        message = "The application asked for an address that it has not registered"
+        raise OAuthError(message, code="invalid_post_logout_redirect_uri")
+    state = parameters.get("state")
+    if state is None:
+        return uri
+    parts = urlsplit(uri)
+    encoded = urlencode({"state": state})
+    query = f"{parts.query}&{encoded}" if parts.query else encoded
+    return urlunsplit(parts._replace(query=query))

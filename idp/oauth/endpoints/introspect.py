@@ -1,0 +1,132 @@
+"""Token introspection (RFC 7662), also as a signed answer (RFC 9701)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp.directory.clients import view as clients
+from idp.directory.clients.view import ClientView
+from idp.directory.resources import view as resources
+from idp.directory.resources.view import ApiView
+from idp.oauth import client_auth, people, tokens
+from idp.oauth.checks import scope as scopes
+from idp.oauth.client_auth import secret
+from idp.oauth.models import Grant, RefreshToken
+from idp.oauth.request import ProtocolRequest
+from idp.oauth.response import NO_STORE, ProtocolResponse, json_response
+from idp.oauth.tokens import AccessToken
+from idp.platform import clock
+from idp.platform.errors import InvalidToken
+from idp.platform.secrets import digest
+from idp.platform.signing import signer
+
+SIGNED_ANSWER = "application/token-introspection+jwt"
+INACTIVE: Mapping[str, Any] = {"active": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An API resource or a client that proved who it is."""
+
+    name: str
+    api: ApiView | None = None
+    client: ClientView | None = None
+
+
+def introspect(request: ProtocolRequest, session: Session) -> ProtocolResponse:
+    """Tell an API or client what a token is worth; `active: false` for anything not theirs."""
+    caller = _authenticate(session, request)
+    token = request.body.require("token")
+    content = _describe(session, request, caller, token)
+    if SIGNED_ANSWER not in request.headers.get("accept", ""):
+        return json_response(content)
+    alg = caller.client.introspection_signed_response_alg if caller.client else None
+    signed = signer.sign(
+        session,
+        {
+            "iss": request.issuer.url,
+            "aud": caller.name,
+            "iat": clock.timestamp(),
+            "token_introspection": content,
+        },
+        alg=alg,
+        typ="token-introspection+jwt",
+    )
+    return ProtocolResponse(200, {"Content-Type": SIGNED_ANSWER, **NO_STORE}, signed.encode())
+
+
+def _authenticate(session: Session, request: ProtocolRequest) -> Caller:
+    """Tell which API resource (by its name and secret) or client calls."""
+    credentials = client_auth.read_credentials(request)
+    if clients.find(session, credentials.client_id) is None:
+        api = resources.find_api(session, credentials.client_id)
+        if api is not None and secret.is_one_of(session, credentials.unverified_proof, api.secrets):
+            return Caller(api.name, api=api)
+        raise client_auth.refuse(session, request, credentials, "introspection")
+    client = client_auth.authenticate(session, request)
+    if client.is_public:
+        # RFC 7662 2.1: the endpoint must not be open to token scanning.
+        raise client_auth.refuse(session, request, credentials, "public client")
+    return Caller(client.client_id, client=client)
+
+
+def _describe(
+    session: Session, request: ProtocolRequest, caller: Caller, unverified_token: str
+) -> Mapping[str, Any]:
+    try:
+        token = tokens.read_access_token(session, request.issuer, unverified_token)
+    except InvalidToken:
+        return _describe_refresh_token(session, request, caller, unverified_token)
+    if not _may_see(caller, token):
+        return INACTIVE
+    claims = dict(token.claims)
+    if claims.pop("permission_ref", False) and token.standing is not None:
+        subject = token.standing.subject(session)
+        apis = scopes.apis_of(scopes.retain(token.client, token.scopes))
+        claims |= tokens.permission_claims(subject, apis, budget=None)
+    answer = {"active": True, "token_type": "Bearer", **claims}
+    if token.standing is not None:
+        answer["username"] = token.standing.user.username
+    return answer
+
+
+def _may_see(caller: Caller, token: AccessToken) -> bool:
+    if caller.api is not None:
+        return caller.api.name in token.audience
+    return caller.client is not None and caller.client.row_id == token.client.row_id
+
+
+def _describe_refresh_token(
+    session: Session, request: ProtocolRequest, caller: Caller, unverified_token: str
+) -> Mapping[str, Any]:
+    """Describe a refresh token to the client it was issued to, and to nobody else."""
+    if caller.client is None:
+        return INACTIVE
+    row = session.execute(
+        select(RefreshToken, Grant)
+        .join(Grant, Grant.id == RefreshToken.grant_id)
+        .where(
+            RefreshToken.token_hash == digest(unverified_token),
+            RefreshToken.used_at.is_(None),
+            RefreshToken.expires_at > clock.now(),
+            Grant.client_id == caller.client.row_id,
+            Grant.issuer_tenant_id == request.issuer.tenant_id,
+        )
+    ).one_or_none()
+    if row is None or people.find_standing(session, row[1].id) is None:
+        return INACTIVE
+    refresh, grant = row
+    return {
+        "active": True,
+        "iss": request.issuer.url,
+        "sub": str(grant.user_id),
+        "client_id": caller.client.client_id,
+        "scope": " ".join(refresh.scopes),
+        "iat": int(refresh.created_at.timestamp()),
+        "exp": int(refresh.expires_at.timestamp()),
+    }

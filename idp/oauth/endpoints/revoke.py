@@ -1,0 +1,71 @@
+"""Token revocation (RFC 7009)."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp.directory.clients.view import ClientView
+from idp.oauth import client_auth, tokens
+from idp.oauth.models import Grant, RefreshToken
+from idp.oauth.request import ProtocolRequest
+from idp.oauth.response import NO_STORE, ProtocolResponse
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import InvalidToken
+from idp.platform.secrets import digest
+
+
+def revoke(request: ProtocolRequest, session: Session) -> ProtocolResponse:
+    """End a token of the calling client; unknown and foreign ones change nothing.
+
+    RFC 7009 2.1: with a refresh token all access tokens of its grant end.
+    """
+    client = client_auth.authenticate(session, request)
+    token = request.body.require("token")
+    if not _revoke_refresh_token(session, client, token):
+        _revoke_access_token(session, request, client, token)
+    session.commit()
+    return ProtocolResponse(200, NO_STORE)
+
+
+def _revoke_refresh_token(session: Session, client: ClientView, unverified_token: str) -> bool:
+    grant = session.scalars(
+        select(Grant)
+        .join(RefreshToken, RefreshToken.grant_id == Grant.id)
+        .where(
+            RefreshToken.token_hash == digest(unverified_token),
+            Grant.client_id == client.row_id,
+        )
+    ).one_or_none()
+    if grant is None:
+        return False
+    if tokens.revoke_grant(session, grant.id, "revoked by the client"):
+        audit.record(
+            session,
+            Tag.GRANT_REVOKED,
+            user_id=grant.user_id,
+            client_id=client.client_id,
+            tenant_id=grant.tenant_id,
+            target=f"grant:{grant.id}",
+        )
+    return True
+
+
+def _revoke_access_token(
+    session: Session, request: ProtocolRequest, client: ClientView, unverified_token: str
+) -> None:
+    try:
+        token = tokens.read_access_token(session, request.issuer, unverified_token)
+    except InvalidToken:
+        return
+    if token.client.row_id != client.row_id:
+        return
+    tokens.revoke_access_token(session, token)
+    audit.record(
+        session,
+        Tag.TOKEN_REVOKED,
+        user_id=None if token.standing is None else token.standing.user.id,
+        client_id=client.client_id,
+        target=f"jti:{token.claims['jti']}",
+    )

@@ -1,0 +1,70 @@
+"""The userinfo endpoint (OpenID Connect Core 5.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from idp.claims import registry
+from idp.oauth import tokens
+from idp.oauth.checks import scope as scopes
+from idp.oauth.request import ProtocolRequest
+from idp.oauth.response import NO_STORE, ProtocolResponse, json_response
+from idp.oauth.tokens import AccessToken
+from idp.platform.errors import InvalidToken, OAuthError
+from idp.platform.signing import signer
+
+
+def userinfo(request: ProtocolRequest, session: Session) -> ProtocolResponse:
+    """Give the claims about the person that the token's scopes release, as JSON or signed."""
+    token = tokens.read_access_token(session, request.issuer, read_bearer(request))
+    if token.standing is None or "openid" not in token.scopes:
+        message = "The token was not issued with the scope openid"
+        raise OAuthError(
+            message,
+            code="insufficient_scope",
+            headers={"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="openid"'},
+        )
+    claims = _claims(session, token)
+    alg = token.client.userinfo_signed_response_alg
+    if alg is None:
+        return json_response(claims)
+    claims |= {"iss": request.issuer.url, "aud": token.client.client_id}
+    signed = signer.sign(session, claims, alg=alg, typ="JWT")
+    return ProtocolResponse(
+        200, {"Content-Type": "application/jwt", **NO_STORE}, signed.encode("ascii")
+    )
+
+
+def _claims(session: Session, token: AccessToken) -> dict[str, Any]:
+    standing = token.standing
+    if standing is None:  # pragma: no cover - refused above
+        raise InvalidToken
+    released = tokens.userinfo_names(scopes.retain(token.client, token.scopes))
+    released |= tokens.requested_claims(token.client, standing.grant, "userinfo")
+    claims = registry.collect(standing.subject(session), released)
+    claims["sub"] = str(standing.user.id)
+    return claims
+
+
+def read_bearer(request: ProtocolRequest) -> str:
+    """Read the access token from the header or a POSTed form, never from both (RFC 6750 2)."""
+    if any(name == "access_token" for name, _ in request.query):
+        message = "The access token must not be in the address"
+        raise OAuthError(message)
+    header = request.headers.get("authorization")
+    in_form = None
+    if request.method == "POST" and request.form:
+        in_form = request.body.get("access_token")
+    if header is not None and in_form is not None:
+        message = "The access token was sent twice"
+        raise OAuthError(message)
+    if header is not None:
+        scheme, _, value = header.partition(" ")
+        if scheme.lower() == "bearer" and value.strip():
+            return value.strip()
+    elif in_form is not None:
+        return in_form
+    # RFC 6750 3.1: no error code when no authentication was tried.
+    raise InvalidToken(headers={"WWW-Authenticate": "Bearer"})

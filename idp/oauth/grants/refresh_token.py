@@ -1,0 +1,128 @@
+"""A refresh token is exchanged for a fresh access token (RFC 6749 6), and rotated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp.directory.clients.view import ClientView
+from idp.oauth import people, refresh_tokens, tokens
+from idp.oauth.checks import scope as scopes
+from idp.oauth.checks.scope import ValidatedScopes
+from idp.oauth.grants import GrantRequest, GrantType, TokenAnswer
+from idp.oauth.models import Grant, RefreshToken
+from idp.platform import clock
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import InvalidGrant, OAuthError
+from idp.platform.secrets import digest
+
+
+def answer(asked: GrantRequest) -> Mapping[str, Any]:
+    """Give new tokens for a refresh token; a late second use ends the grant."""
+    session, client, parameters = asked.session, asked.client, asked.parameters
+    presented = parameters.require("refresh_token")
+    row, grant = _find(session, presented)
+    if grant.client_id != client.row_id:
+        raise InvalidGrant(debug="refresh token of another client")
+    if grant.issuer_tenant_id != asked.request.issuer.tenant_id:
+        raise InvalidGrant(debug="refresh token of another issuer")
+    if row.expires_at <= clock.now():
+        raise InvalidGrant(debug="refresh token expired")
+    standing = people.find_standing(session, grant.id)
+    if standing is None:
+        raise InvalidGrant(debug="grant ended")
+    granted = scopes.retain(client, row.scopes)
+    narrowed = _narrow(client, granted, asked, grant)
+
+    successor = _rotate(session, client, presented, row, grant)
+    access_token = tokens.issue_access_token(
+        session, asked.request.issuer, client, narrowed, standing=standing
+    )
+    id_token = (
+        tokens.issue_id_token(
+            session,
+            asked.request.issuer,
+            client,
+            granted,
+            standing,
+            nonce=None,
+            access_token=access_token,
+        )
+        if narrowed.is_openid
+        else None
+    )
+    audit.record(
+        session,
+        Tag.TOKEN_REFRESHED,
+        user_id=grant.user_id,
+        client_id=client.client_id,
+        tenant_id=grant.tenant_id,
+        target=f"grant:{grant.id}",
+    )
+    session.commit()
+    return TokenAnswer(
+        access_token,
+        client.access_token_lifetime,
+        " ".join(narrowed.names),
+        successor,
+        id_token,
+    ).members()
+
+
+def _narrow(
+    client: ClientView, granted: ValidatedScopes, asked: GrantRequest, grant: Grant
+) -> ValidatedScopes:
+    """Apply `scope` and `resource` of the request; neither can add anything (RFC 6749 6)."""
+    text = asked.parameters.get("scope")
+    if text is not None:
+        wanted = scopes.split(text)
+        if not set(wanted) <= set(granted.names):
+            message = "scope exceeds what was granted"
+            raise OAuthError(message, code="invalid_scope")
+        granted = scopes.validate(client, wanted)
+    return scopes.narrow(granted, asked.parameters.all("resource"), within=grant.resources)
+
+
+def _rotate(
+    session: Session, client: ClientView, presented: str, row: RefreshToken, grant: Grant
+) -> str:
+    """Give the refresh token to use from now on."""
+    if client.refresh_token_is_reusable and row.used_at is None:
+        refresh_tokens.slide(session, client, row)
+        return presented
+    if row.used_at is None and refresh_tokens.spend(session, row):
+        return refresh_tokens.add_successor(session, client, presented, row)
+    if row.used_at is None:
+        session.refresh(row)
+    if refresh_tokens.may_come_again(row):
+        return refresh_tokens.find_successor(session, presented, row)
+    # RFC 9700 4.14.2: a token that comes back late was stolen, then or now.
+    tokens.revoke_grant(session, grant.id, "refresh token reused")
+    audit.record(
+        session,
+        Tag.REFRESH_REUSED,
+        user_id=grant.user_id,
+        client_id=client.client_id,
+        tenant_id=grant.tenant_id,
+        target=f"grant:{grant.id}",
+    )
+    session.commit()
+    raise InvalidGrant(debug="refresh token reused")
+
+
+def _find(session: Session, presented: str) -> tuple[RefreshToken, Grant]:
+    row = session.execute(
+        select(RefreshToken, Grant)
+        .join(Grant, Grant.id == RefreshToken.grant_id)
+        .where(RefreshToken.token_hash == digest(presented))
+    ).one_or_none()
+    if row is None:
+        raise InvalidGrant(debug="unknown refresh token")
+    return row[0], row[1]
+
+
+GRANT = GrantType("refresh_token", frozenset({"refresh_token", "scope", "resource"}), answer)

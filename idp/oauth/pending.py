@@ -1,0 +1,115 @@
+"""Requests that wait for the person to answer a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from idp.oauth.models import AuthorizationRequest
+from idp.oauth.request import Pairs
+from idp.platform import clock
+from idp.platform.errors import BadRequest
+from idp.platform.issuer import Issuer
+from idp.platform.secrets import digest, random_token
+from idp.platform.sessions.models import BrowserSession
+
+LIFETIME = timedelta(hours=1)
+CONTINUE = "continue"
+"""Query parameter that carries the handle back to the protocol's address."""
+
+Endpoint = Literal["authorize", "endsession"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the person answered so far, in this browser session."""
+
+    since: datetime
+    """When the request came; a later sign-in is a fresh one."""
+    handle: str
+    account_chosen: bool = False
+    tenant_id: int | None = None
+    consented_scopes: tuple[str, ...] | None = None
+    remember_consent: bool = False
+
+
+def store(session: Session, issuer: Issuer, endpoint: Endpoint, parameters: Pairs) -> str:
+    """Keep a request for later and give its handle; the caller commits."""
+    handle = random_token(24)
+    session.add(
+        AuthorizationRequest(
+            handle_hash=digest(handle),
+            issuer_tenant_id=issuer.tenant_id,
+            endpoint=endpoint,
+            parameters=[list(pair) for pair in parameters],
+            expires_at=clock.now() + LIFETIME,
+        )
+    )
+    session.flush()
+    return handle
+
+
+def find(
+    session: Session, issuer: Issuer, endpoint: Endpoint, handle: str
+) -> AuthorizationRequest | None:
+    """Find a kept request of this issuer."""
+    return session.scalars(
+        select(AuthorizationRequest).where(
+            AuthorizationRequest.handle_hash == digest(handle),
+            AuthorizationRequest.issuer_tenant_id == issuer.tenant_id,
+            AuthorizationRequest.endpoint == endpoint,
+            AuthorizationRequest.expires_at > clock.now(),
+        )
+    ).one_or_none()
+
+
+def get(session: Session, issuer: Issuer, endpoint: Endpoint, handle: str) -> AuthorizationRequest:
+    """Find a kept request of this issuer; BadRequest when it is gone."""
+    row = find(session, issuer, endpoint, handle)
+    if row is None:
+        message = "This request has expired. Please go back to the application and start again."
+        raise BadRequest(message, code="request_expired")
+    return row
+
+
+def parameters_of(row: AuthorizationRequest) -> Pairs:
+    """Give the parameters as they came."""
+    return tuple((str(name), str(value)) for name, value in row.parameters)
+
+
+def answers_of(row: AuthorizationRequest, handle: str, browser: BrowserSession | None) -> Answers:
+    """Give the answers that count in a browser session: those given in that same session."""
+    if browser is None or row.session_id != browser.id:
+        return Answers(row.created_at, handle)
+    scopes = row.consented_scopes
+    return Answers(
+        row.created_at,
+        handle,
+        row.account_chosen,
+        row.tenant_id,
+        None if scopes is None else tuple(scopes),
+        row.consent_remember,
+    )
+
+
+def answer(
+    session: Session, row: AuthorizationRequest, browser: BrowserSession, **values: object
+) -> None:
+    """Note what the person answered; answers given in another session are dropped."""
+    if row.session_id != browser.id:
+        kept: dict[str, object] = {
+            "account_chosen": False,
+            "tenant_id": None,
+            "consented_scopes": None,
+            "consent_remember": False,
+        }
+        values = kept | values
+    session.execute(
+        update(AuthorizationRequest)
+        .where(AuthorizationRequest.id == row.id)
+        .values(session_id=browser.id, **values)
+    )

@@ -1,0 +1,28 @@
+"""Traces of refusals, as many as the trail can bear."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from idp.platform import runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import TooManyRequests
+
+ROWS_PER_MINUTE = 10
+
+
+def client_refused(session: Session, client_id: str, remote_addr: str | None, reason: str) -> None:
+    """Record that somebody failed to authenticate as a client, and commit the record.
+
+    A flood of failures from one address leaves ten rows a minute, not a flood of rows.
+    """
+    session.rollback()
+    try:
+        runtime.of(session).throttle.hit(
+            "client-refused", f"{client_id[:200]} {remote_addr}", ROWS_PER_MINUTE, 60
+        )
+    except TooManyRequests:
+        return
+    audit.record(session, Tag.CLIENT_REFUSED, client_id=client_id[:200], details={"reason": reason})
+    session.commit()

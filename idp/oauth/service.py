@@ -1,0 +1,267 @@
+"""What the pages ask of the protocol: requests under way, consents, sign-out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from idp.directory.clients import view as clients
+from idp.directory.clients.models import Client
+from idp.directory.clients.view import ClientView
+from idp.directory.tenants.models import Tenant
+from idp.oauth import pending as requests
+from idp.oauth.checks import prompt
+from idp.oauth.checks import scope as scopes_of
+from idp.oauth.checks.scope import OFFLINE_ACCESS
+from idp.oauth.models import AuthorizationRequest, Consent, Grant
+from idp.oauth.request import Parameters
+from idp.oauth.visitor import Visitor
+from idp.platform import clock
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest, NotFound
+from idp.platform.secrets import digest
+from idp.platform.sessions import service as sessions
+from idp.platform.sessions.models import BrowserSession
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A request that waits for an answer, as a page shows it."""
+
+    handle: str
+    client: ClientView | None
+    """None: a logout that no known application asked for."""
+    scopes: tuple[str, ...]
+    """Scopes to be consented to, those that cover claims asked for by name included."""
+    redirect_uri: str | None
+    login_hint: str | None
+    ui_locales: tuple[str, ...]
+    tenant_id: int | None
+    """Tenant that the request names."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenConsent:
+    """A remembered consent, as its person sees it."""
+
+    id: int
+    client_name: str
+    client_uri: str | None
+    logo_uri: str | None
+    tenant_name: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None
+
+
+def pending(session: Session, handle: str) -> Pending | None:
+    """Find a request under way by the handle that its pages carry."""
+    row = _find(session, handle)
+    if row is None:
+        return None
+    parameters = Parameters(requests.parameters_of(row))
+    client_id = parameters.get("client_id")
+    client = None if client_id is None else clients.find(session, client_id)
+    if row.endpoint == "authorize" and client is None:
+        return None
+    return Pending(
+        handle=handle,
+        client=client,
+        scopes=() if client is None else _scopes_to_consent(client, parameters),
+        redirect_uri=parameters.get("redirect_uri"),
+        login_hint=parameters.get("login_hint"),
+        ui_locales=tuple((parameters.get("ui_locales") or "").split()),
+        tenant_id=prompt.read_id(parameters, "tenant"),
+    )
+
+
+def _find(session: Session, handle: str) -> AuthorizationRequest | None:
+    return session.scalars(
+        select(AuthorizationRequest).where(
+            AuthorizationRequest.handle_hash == digest(handle),
+            AuthorizationRequest.expires_at > clock.now(),
+        )
+    ).one_or_none()
+
+
+def _get(session: Session, handle: str) -> AuthorizationRequest:
+    row = _find(session, handle)
+    if row is None:
+        message = "This request has expired. Please go back to the application and start again."
+        raise BadRequest(message, code="request_expired")
+    return row
+
+
+def _scopes_to_consent(client: ClientView, parameters: Parameters) -> tuple[str, ...]:
+    return scopes_of.to_consent(
+        client,
+        scopes_of.split(parameters.get("scope") or ""),
+        prompt.read_claims(parameters).names,
+    )
+
+
+def choose_account(session: Session, handle: str, browser: BrowserSession) -> None:
+    """Note that the person goes on as who is signed in."""
+    requests.answer(session, _get(session, handle), browser, account_chosen=True)
+
+
+def choose_tenant(session: Session, handle: str, browser: BrowserSession, tenant_id: int) -> None:
+    """Note the tenant of this sign-in, and remember it for the rest of the session."""
+    requests.answer(session, _get(session, handle), browser, tenant_id=tenant_id)
+    session.execute(
+        update(BrowserSession).where(BrowserSession.id == browser.id).values(tenant_id=tenant_id)
+    )
+    audit.record(session, Tag.TENANT_CHOSEN, user_id=browser.user_id, tenant_id=tenant_id)
+
+
+def decide_consent(
+    session: Session,
+    handle: str,
+    browser: BrowserSession,
+    scopes: Sequence[str],
+    remember: bool,  # noqa: FBT001 - the answer of a check box
+) -> None:
+    """Note what the person allows; no scope at all is a refusal."""
+    row = _get(session, handle)
+    asked = pending(session, handle)
+    if asked is None or asked.client is None:
+        message = "Nothing to consent to"
+        raise BadRequest(message)
+    allowed = [name for name in asked.scopes if name in scopes]
+    requests.answer(session, row, browser, consented_scopes=allowed, consent_remember=remember)
+    audit.record(
+        session,
+        Tag.CONSENT_GIVEN if allowed else Tag.CONSENT_REFUSED,
+        user_id=browser.user_id,
+        client_id=asked.client.client_id,
+        details={"scopes": allowed},
+    )
+
+
+def remember_consent(
+    session: Session, client: ClientView, user_id: int, tenant_id: int, scopes: Sequence[str]
+) -> None:
+    """Remember what a person allows a client, on top of what was allowed before."""
+    now = clock.now()
+    lifetime = client.consent_lifetime
+    before = session.scalars(
+        select(Consent).where(
+            Consent.user_id == user_id,
+            Consent.client_id == client.row_id,
+            Consent.tenant_id == tenant_id,
+            or_(Consent.expires_at.is_(None), Consent.expires_at > now),
+        )
+    ).one_or_none()
+    values = {
+        "scopes": sorted({*scopes, *(before.scopes if before else ())}),
+        "created_at": now,
+        "expires_at": None if lifetime is None else now + timedelta(seconds=lifetime),
+    }
+    dialect = session.get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    session.execute(
+        insert(Consent)
+        .values(user_id=user_id, client_id=client.row_id, tenant_id=tenant_id, **values)
+        .on_conflict_do_update(index_elements=["user_id", "client_id", "tenant_id"], set_=values)
+    )
+
+
+def list_consents(session: Session, user_id: int) -> list[GivenConsent]:
+    """List what a person allows which clients, sorted by client."""
+    rows = session.execute(
+        select(Consent, Client, Tenant.name)
+        .join(Client, Client.id == Consent.client_id)
+        .join(Tenant, Tenant.id == Consent.tenant_id)
+        .where(
+            Consent.user_id == user_id,
+            or_(Consent.expires_at.is_(None), Consent.expires_at > clock.now()),
+        )
+        .order_by(Client.client_name, Client.id, Consent.id)
+    )
+    return [
+        GivenConsent(
+            consent.id,
+            client.client_name or client.client_id,
+            client.client_uri,
+            client.logo_uri,
+            tenant_name,
+            tuple(consent.scopes),
+            consent.created_at,
+            consent.expires_at,
+        )
+        for consent, client, tenant_name in rows
+    ]
+
+
+def revoke_consent(session: Session, user_id: int, consent_id: int) -> None:
+    """Forget a consent and end every grant of that client for its person in that tenant."""
+    row = session.execute(
+        delete(Consent)
+        .where(Consent.id == consent_id, Consent.user_id == user_id)
+        .returning(Consent.client_id, Consent.tenant_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    _revoke(session, "consent revoked", user_id=user_id, client_id=row[0], tenant_id=row[1])
+    audit.record(
+        session,
+        Tag.CONSENT_REVOKED,
+        user_id=user_id,
+        tenant_id=row[1],
+        target=f"client:{row[0]}",
+    )
+
+
+def revoke_session_grants(session: Session, browser_session_id: int) -> int:
+    """End every grant made in a browser session, with all tokens; give their number."""
+    return _revoke(session, "session revoked", session_id=browser_session_id)
+
+
+def revoke_user_grants(session: Session, user_id: int) -> int:
+    """End every grant of a person; give their number."""
+    return _revoke(session, "access ended", user_id=user_id)
+
+
+def _revoke(session: Session, reason: str, **of: int) -> int:
+    result = session.execute(
+        update(Grant)
+        .filter_by(**of)
+        .where(Grant.revoked_at.is_(None))
+        .values(revoked_at=clock.now(), revoked_reason=reason)
+        .execution_options(synchronize_session=False)
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]  # a CursorResult
+
+
+def sign_out(session: Session, visitor: Visitor) -> None:
+    """End a browser session and its grants; those with offline access live on by design.
+
+    OpenID Connect Core 11: offline access is for when the person is not there.
+    """
+    if not sessions.end(session, visitor.browser):
+        return
+    online = [
+        grant.id
+        for grant in session.scalars(
+            select(Grant).where(Grant.session_id == visitor.browser.id, Grant.revoked_at.is_(None))
+        )
+        if OFFLINE_ACCESS not in grant.scopes
+    ]
+    session.execute(
+        update(Grant)
+        .where(Grant.id.in_(online), Grant.revoked_at.is_(None))
+        .values(revoked_at=clock.now(), revoked_reason="signed out")
+        .execution_options(synchronize_session=False)
+    )
+    audit.record(
+        session,
+        Tag.SIGN_OUT,
+        user_id=visitor.user.id,
+        tenant_id=visitor.browser.issuer_tenant_id,
+    )

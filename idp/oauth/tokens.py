@@ -1,0 +1,319 @@
+"""Access tokens and ID tokens: make, read and revoke."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from idp.claims import access, registry
+from idp.claims.subject import Subject
+from idp.directory.clients import view as clients
+from idp.directory.clients.view import ClientView
+from idp.directory.resources.view import ApiView
+from idp.oauth import people
+from idp.oauth.checks.scope import ValidatedScopes, apis_of
+from idp.oauth.models import Grant, ReferenceToken, RevokedToken
+from idp.oauth.people import StandingGrant
+from idp.platform import clock
+from idp.platform.errors import InvalidToken
+from idp.platform.issuer import Issuer
+from idp.platform.secrets import b64url, digest, random_token
+from idp.platform.signing import signer
+from idp.platform.web.principal import Principal
+
+MANAGEMENT_AUDIENCE = "ids4.ms"
+ACCESS_TOKEN_TYPE = "at+jwt"
+MAX_TOKEN_LENGTH = 16_384
+REFERENCE_PREFIX = "at_"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """An access token that was read and is still good."""
+
+    claims: Mapping[str, Any]
+    client: ClientView
+    standing: StandingGrant | None
+    """None: a machine's token."""
+    reference: ReferenceToken | None = None
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """Granted scopes."""
+        return frozenset(str(self.claims["scope"]).split())
+
+    @property
+    def audience(self) -> tuple[str, ...]:
+        """Names of the APIs (or the issuer) that may accept it."""
+        value = self.claims["aud"]
+        return (value,) if isinstance(value, str) else tuple(value)
+
+
+def issue_access_token(
+    session: Session,
+    issuer: Issuer,
+    client: ClientView,
+    scopes: ValidatedScopes,
+    *,
+    standing: StandingGrant | None = None,
+    lifetime: int | None = None,
+) -> str:
+    """Make an access token (RFC 9068, or a reference to the same claims kept here)."""
+    apis = apis_of(scopes)
+    now = clock.timestamp()
+    lifetime = lifetime or client.access_token_lifetime
+    audience = [api.name for api in apis]
+    if scopes.is_openid or not audience:
+        audience.append(issuer.url)
+    claims: dict[str, Any] = {
+        "iss": issuer.url,
+        "client_id": client.client_id,
+        "aud": audience[0] if len(audience) == 1 else audience,
+        "exp": now + lifetime,
+        "iat": now,
+        "scope": " ".join(scopes.names),
+    }
+    if standing is None:
+        claims["sub"] = client.client_id
+        claims["jti"] = random_token(16)
+        claims |= own_claims(client)
+    else:
+        claims["jti"] = f"{standing.grant.id}.{random_token(16)}"
+        claims.update(_person_claims(session, client, scopes, apis, standing))
+    if client.access_token_is_reference:
+        return _keep(session, client, claims, standing)
+    alg = apis[0].signing_alg if len(apis) == 1 else None
+    return signer.sign(session, claims, alg=alg, typ=ACCESS_TOKEN_TYPE)
+
+
+def _person_claims(
+    session: Session,
+    client: ClientView,
+    scopes: ValidatedScopes,
+    apis: Sequence[ApiView],
+    standing: StandingGrant,
+) -> dict[str, Any]:
+    subject = standing.subject(session)
+    names = {name for api in apis for name in api.user_claims}
+    names.update(name for scope in scopes.api_scopes for name in scope.user_claims)
+    claims = registry.collect(subject, names - {"role", "permission"})
+    claims |= _authentication(standing.grant)
+    claims["sub"] = str(standing.user.id)
+    claims["tenant"] = access.tenant(subject)
+    if client.always_send_client_claims:
+        claims |= own_claims(client)
+    if apis:
+        claims["role"] = access.role(subject)
+        claims |= permission_claims(subject, apis)
+    return claims
+
+
+def own_claims(client: ClientView) -> dict[str, Any]:
+    """Give the claims kept for a client; none may pass for one of the protocol's or a person's."""
+    return {
+        name: value
+        for name, value in client.client_claims.items()
+        if name not in registry.PROTOCOL_CLAIMS and name not in registry.CLAIMS
+    }
+
+
+def permission_claims(
+    subject: Subject, apis: Collection[ApiView], *, budget: int | None = access.BUDGET_BYTES
+) -> dict[str, Any]:
+    """Give the `permission` claim (or `permission_ref`) that an audience reads."""
+    return access.permission_claims(
+        access.permissions_for(subject.permissions, apis),
+        as_text=any(api.permission_as_text for api in apis),
+        budget=budget,
+    )
+
+
+def _authentication(grant: Grant) -> dict[str, Any]:
+    """Tell when and how the person signed in (OpenID Connect Core 2)."""
+    return {
+        "auth_time": int(grant.auth_time.timestamp()),
+        "acr": grant.acr,
+        "amr": grant.amr,
+        "sid": grant.sid,
+    }
+
+
+def _keep(
+    session: Session, client: ClientView, claims: dict[str, Any], standing: StandingGrant | None
+) -> str:
+    token = REFERENCE_PREFIX + random_token()
+    session.add(
+        ReferenceToken(
+            token_hash=digest(token),
+            grant_id=None if standing is None else standing.grant.id,
+            client_id=client.row_id,
+            claims=claims,
+            expires_at=clock.now() + timedelta(seconds=claims["exp"] - claims["iat"]),
+        )
+    )
+    return token
+
+
+def issue_id_token(
+    session: Session,
+    issuer: Issuer,
+    client: ClientView,
+    scopes: ValidatedScopes,
+    standing: StandingGrant,
+    *,
+    nonce: str | None,
+    access_token: str,
+) -> str:
+    """Make an ID token (OpenID Connect Core 2)."""
+    now = clock.timestamp()
+    subject = standing.subject(session)
+    requested = requested_claims(client, standing.grant, "id_token")
+    if client.always_include_user_claims_in_id_token:
+        requested |= userinfo_names(scopes)
+    claims = registry.collect(subject, requested)
+    claims |= _authentication(standing.grant)
+    claims |= {
+        "iss": issuer.url,
+        "sub": str(standing.user.id),
+        "aud": client.client_id,
+        "exp": now + client.identity_token_lifetime,
+        "iat": now,
+        "tenant": access.tenant(subject),
+    }
+    if nonce is not None:
+        claims["nonce"] = nonce
+    alg = client.id_token_signed_response_alg
+    claims["at_hash"] = half_hash(access_token, alg or signer.default_algorithm(session))
+    return signer.sign(session, claims, alg=alg, typ="JWT")
+
+
+def half_hash(value: str, alg: str) -> str:
+    """Hash as `at_hash` asks: the left half, with the hash of the signature's algorithm.
+
+    OpenID Connect Core 3.1.3.6; EdDSA with Ed25519 hashes with SHA-512.
+    """
+    hashed = (hashlib.sha512 if alg == "EdDSA" else hashlib.sha256)(value.encode()).digest()
+    return b64url(hashed[: len(hashed) // 2])
+
+
+def userinfo_names(scopes: ValidatedScopes) -> set[str]:
+    """List the claims that the identity resources among the scopes release.
+
+    `permission` only leaves by name (the `claims` parameter), whatever the rows say.
+    """
+    return {name for identity in scopes.identities for name in identity.user_claims} - {
+        "permission"
+    }
+
+
+def requested_claims(client: ClientView, grant: Grant, section: str) -> set[str]:
+    """List what the `claims` parameter of the grant asks for and the client may have."""
+    wanted = (grant.claims_request or {}).get(section) or {}
+    return {name for name in wanted if may_request(client, name)}
+
+
+def may_request(client: ClientView, name: str) -> bool:
+    """Whether a client may ask for a claim by name: one of its identity resources releases it."""
+    if name in {"permission", "role", "tenant"}:
+        return True
+    return any(name in identity.user_claims for identity in client.identity_scopes.values())
+
+
+def read_access_token(session: Session, issuer: Issuer, unverified_token: str) -> AccessToken:
+    """Check an access token of this issuer; InvalidToken unless it is good in every respect."""
+    if len(unverified_token) > MAX_TOKEN_LENGTH:
+        raise InvalidToken(debug="too long")
+    reference: ReferenceToken | None = None
+    if unverified_token.startswith(REFERENCE_PREFIX):
+        reference = session.scalars(
+            select(ReferenceToken).where(ReferenceToken.token_hash == digest(unverified_token))
+        ).one_or_none()
+        if reference is None or reference.revoked_at is not None:
+            raise InvalidToken(debug="unknown or revoked reference token")
+        claims: Mapping[str, Any] = reference.claims
+    else:
+        claims = signer.verify(session, unverified_token, typ=ACCESS_TOKEN_TYPE)
+    if claims.get("iss") != issuer.url:
+        raise InvalidToken(debug="token of another issuer")
+    if int(claims["exp"]) <= clock.timestamp():
+        raise InvalidToken(debug="expired")
+    client = clients.find(session, claims["client_id"])
+    if client is None or not client.is_served_by(issuer):
+        raise InvalidToken(debug="client disabled")
+    if reference is None and _is_revoked(session, claims["jti"]):
+        raise InvalidToken(debug="jti revoked")
+    grant_id = grant_id_of(claims)
+    standing: StandingGrant | None = None
+    if grant_id is not None:
+        standing = people.find_standing(session, grant_id)
+        if standing is None:
+            raise InvalidToken(debug="grant ended")
+    return AccessToken(claims, client, standing, reference)
+
+
+def grant_id_of(claims: Mapping[str, Any]) -> int | None:
+    """Read the grant that a token hangs on out of its `jti`; None: a machine's token."""
+    head, dot, _ = str(claims["jti"]).partition(".")
+    return int(head) if dot else None
+
+
+def _is_revoked(session: Session, jti: str) -> bool:
+    return session.get(RevokedToken, jti) is not None
+
+
+def revoke_access_token(session: Session, token: AccessToken) -> None:
+    """End one access token before its time."""
+    if token.reference is not None:
+        session.execute(
+            update(ReferenceToken)
+            .where(ReferenceToken.id == token.reference.id, ReferenceToken.revoked_at.is_(None))
+            .values(revoked_at=clock.now())
+        )
+        return
+    dialect = session.get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    session.execute(
+        insert(RevokedToken)
+        .values(
+            jti=token.claims["jti"],
+            expires_at=datetime.fromtimestamp(token.claims["exp"], tz=clock.now().tzinfo),
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def revoke_grant(session: Session, grant_id: int, reason: str) -> bool:
+    """End a grant and with it all its codes and tokens; False when it had ended before."""
+    result = session.execute(
+        update(Grant)
+        .where(Grant.id == grant_id, Grant.revoked_at.is_(None))
+        .values(revoked_at=clock.now(), revoked_reason=reason)
+    )
+    return bool(result.rowcount)  # type: ignore[attr-defined]  # a CursorResult
+
+
+def authenticate_bearer(session: Session, issuer: Issuer, unverified_token: str) -> Principal:
+    """Tell who calls a management operation by an access token for `ids4.ms`."""
+    token = read_access_token(session, issuer, unverified_token)
+    if MANAGEMENT_AUDIENCE not in token.audience:
+        raise InvalidToken(debug="token for another audience")
+    standing = token.standing
+    return Principal(
+        client_id=token.client.client_id,
+        client_row_id=token.client.row_id,
+        client_tenant_id=token.client.tenant_id,
+        user_id=None if standing is None else standing.user.id,
+        tenant_id=None if standing is None else standing.grant.tenant_id,
+        issuer_tenant_id=issuer.tenant_id,
+        scopes=token.scopes,
+        grant_id=None if standing is None else standing.grant.id,
+        jti=str(token.claims["jti"]),
+        expires_at=int(token.claims["exp"]),
+    )
