@@ -1,0 +1,1 @@
+"""Which seeds an installation was given."""

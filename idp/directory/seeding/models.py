@@ -1,0 +1,22 @@
+"""The memory of what was seeded."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.platform import clock
+from idp.platform.db import Base
+
+
+class SeedMark(Base):
+    """A seed that was planted once; its row may be gone since, and then stays gone."""
+
+    __tablename__ = "seed_mark"
+
+    name: Mapped[str] = mapped_column(String(300), primary_key=True)
+    row_id: Mapped[int | None]
+    """Id of the row that was made."""
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
