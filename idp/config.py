@@ -59,6 +59,16 @@ class Settings(BaseSettings):
         description="First administrator's password; empty: random, printed once.",
     )
     demo: bool = Field(default=False, description="Seed a demo user and three demo clients.")
+    demo_password: SecretStr = Field(
+        SecretStr(""), description="Password of the user `demo`; empty: random, printed by setup."
+    )
+    demo_web_secret: SecretStr = Field(
+        SecretStr(""), description="Secret of client `demo-web`; empty: random, printed by setup."
+    )
+    demo_service_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Secret of client `demo-service`; empty: random, printed by setup.",
+    )
     smtp_url: str = Field(
         default="",
         description="`smtp://user:password@host:587` or `smtps://…`; empty: no mail is sent.",
