@@ -14,6 +14,7 @@ class Tag(StrEnum):
     CONSENT_REFUSED = "user:consent:refused"
     CONSENT_REVOKED = "user:consent:revoked"
     PASSWORD_CHANGED = "user:password:changed"
+    PASSWORD_CHANGE_REFUSED = "user:password:change-refused"
     PASSWORD_RESET_ASKED = "user:password:reset-asked"
     PASSWORD_RESET_DONE = "user:password:reset-done"
     PASSWORD_RESET_REFUSED = "user:password:reset-refused"
