@@ -15,7 +15,7 @@ class Scope(StrEnum):
     text: str
     """What holders may do, for consent pages and administrators."""
 
-    def __new__(cls, code: str, text: str) -> Self:
+    def __new__(cls, code: str, text: str = "") -> Self:
         """Keep the text beside the code."""
         member = str.__new__(cls, code)
         member._value_ = code

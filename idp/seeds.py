@@ -1,0 +1,407 @@
+"""What a new installation starts with; run again, it adds what a newer release brings."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from pydantic import SecretStr
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from idp.config import Settings
+from idp.directory.clients import service as clients
+from idp.directory.clients.models import Client
+from idp.directory.clients.service import NewClient
+from idp.directory.resources import service as resources
+from idp.directory.resources.models import ApiResource, ApiScope
+from idp.directory.resources.service import NewApi, NewScope
+from idp.directory.roles import catalogue
+from idp.directory.roles.models import Privilege, PrivilegeGroup, Role
+from idp.directory.seeding import service as seeding
+from idp.directory.tenants import service as tenants
+from idp.directory.tenants.models import Tenant
+from idp.directory.users import service as users
+from idp.directory.users.models import User
+from idp.directory.users.service import NewUser
+from idp.platform import runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.scopes import DEFAULT_PERMISSIONS, Scope
+from idp.platform.secrets import b64url, random_token
+from idp.platform.signing import service as signing
+
+Row = TypeVar("Row", ApiResource, Client, Role)
+
+MANAGEMENT_API = "ids4.ms"
+ADMINISTRATORS = "administrators"
+DEMO_USER = "demo"
+DEMO_SCOPES = ("demo.read", "demo.write")
+
+PLATFORM_ROLES: dict[str, tuple[str, frozenset[Scope]]] = {
+    ADMINISTRATORS: ("Administrators", frozenset({Scope.ALL})),
+    "users": ("Users", DEFAULT_PERMISSIONS),
+    "developer": ("Developers", DEFAULT_PERMISSIONS),
+    "partners": ("Partners", frozenset()),
+}
+
+# OpenID Connect Core 5.4
+IDENTITY_RESOURCES = (
+    NewScope("openid", "Sign you in", "Your identifier", required=True, user_claims=("sub",)),
+    NewScope(
+        "profile",
+        "Your profile",
+        "Name, picture, language and the like",
+        emphasize=True,
+        user_claims=(
+            "name",
+            "family_name",
+            "given_name",
+            "middle_name",
+            "nickname",
+            "preferred_username",
+            "profile",
+            "picture",
+            "website",
+            "gender",
+            "birthdate",
+            "zoneinfo",
+            "locale",
+            "updated_at",
+        ),
+    ),
+    NewScope(
+        "email", "Your e-mail address", emphasize=True, user_claims=("email", "email_verified")
+    ),
+    NewScope(
+        "phone",
+        "Your phone number",
+        emphasize=True,
+        user_claims=("phone_number", "phone_number_verified"),
+    ),
+    NewScope("address", "Your postal address", emphasize=True, user_claims=("address",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoClient:
+    """A demo client; the secret is known while it is the one that was seeded."""
+
+    client_id: str
+    secret: str | None
+
+
+@dataclass(slots=True)
+class Seeded:
+    """What `seed` made just now, and what the operator should be told."""
+
+    added: list[str] = field(default_factory=list)
+    admin_username: str | None = None
+    """Set when the administrator was made just now."""
+    admin_password: str | None = None
+    """Set when it was made up; it is shown this once."""
+    demo_password: str | None = None
+    demo_clients: list[DemoClient] = field(default_factory=list)
+
+
+def seed(session: Session, settings: Settings) -> Seeded:
+    """Plant what is missing; several nodes may do so at once. The caller commits."""
+    seeding.lock(session)
+    garden = _Garden(session, settings)
+    garden.tenant()
+    garden.identity_resources()
+    garden.management_api()
+    garden.privileges()
+    garden.roles()
+    garden.administrator()
+    if settings.demo:
+        garden.demo()
+    garden.own()
+    signing.import_pem(session, settings.keys_dir)
+    signing.ensure(session)
+    if garden.seeded.added:
+        audit.record(session, Tag.SETUP_DONE, details={"count": len(garden.seeded.added)})
+    session.flush()
+    return garden.seeded
+
+
+def find_administrator(session: Session) -> User | None:
+    """Find the administrator that was seeded, whatever the name is today."""
+    user_id = seeding.planted(session).get("administrator")
+    return users.find(session, user_id) if user_id is not None else None
+
+
+class _Garden:
+    """One run: what was planted before, and what is new."""
+
+    def __init__(self, session: Session, settings: Settings) -> None:
+        self.session = session
+        self.settings = settings
+        self.seeded = Seeded()
+        self._planted = seeding.planted(session)
+
+    def tenant(self) -> None:
+        if self._is_new("tenant") and self.session.get(Tenant, tenants.PLATFORM) is None:
+            row = Tenant(id=tenants.PLATFORM, name="idp", issuer_tenant_id=tenants.PLATFORM)
+            self.session.add(row)
+            self.session.flush()
+            _restart_tenant_ids(self.session)
+            self._mark("tenant", row.id)
+
+    def identity_resources(self) -> None:
+        for new in IDENTITY_RESOURCES:
+            if self._is_new(f"identity-resource:{new.name}"):
+                row = resources.create_identity(self.session, new)
+                self._mark(f"identity-resource:{new.name}", row.id)
+
+    def management_api(self) -> None:
+        if self._is_new("api"):
+            new = NewApi(MANAGEMENT_API, "Management", user_claims=("permission", "role"))
+            self._mark("api", resources.create_api(self.session, new).id)
+        api = self._get(ApiResource, "api")
+        if api is None:
+            return  # deleted since: its scopes have no home
+        have = set(self.session.scalars(select(ApiScope.name)))
+        for scope in Scope:
+            if self._is_new(f"scope:{scope}") and scope not in have:
+                row = ApiScope(
+                    api_resource_id=api.id,
+                    name=scope.value,
+                    display_name=scope.text,
+                    emphasize=scope.endswith(".all"),
+                )
+                self.session.add(row)
+                self.session.flush()
+                self._mark(f"scope:{scope}", row.id)
+
+    def privileges(self) -> None:
+        api = self._get(ApiResource, "api")
+        if api is None:
+            return
+        groups = dict(self.session.execute(select(PrivilegeGroup.code, PrivilegeGroup.id)).all())
+        for sort, scope in enumerate(sorted(Scope, key=lambda scope: scope.module)):
+            group_id = self._group(scope.module, groups)
+            if self._is_new(f"privilege:{scope}"):
+                row = Privilege(
+                    code=scope.value,
+                    name=scope.text,
+                    group_id=group_id,
+                    api_resource_id=api.id,
+                    sort=sort,
+                )
+                self.session.add(row)
+                self.session.flush()
+                self._mark(f"privilege:{scope}", row.id)
+
+    def roles(self) -> None:
+        for code, (name, privileges) in PLATFORM_ROLES.items():
+            if self._is_new(f"role:{code}"):
+                row = catalogue.create_role(self.session, code, name)
+                self._mark(f"role:{code}", row.id)
+            role = catalogue.find_role(self.session, code, None)
+            for scope in sorted(privileges):
+                privilege = catalogue.find_privilege(self.session, scope)
+                mark = f"role-privilege:{code}:{scope}"
+                if role is not None and privilege is not None and self._is_new(mark):
+                    catalogue.add_privilege(self.session, role, privilege)
+                    self._mark(mark)
+
+    def administrator(self) -> None:
+        if not self._is_new("administrator"):
+            return
+        name = self.settings.admin_username
+        given = self.settings.admin_password.get_secret_value()
+        password = given or random_token(15)
+        user = users.create(
+            self.session,
+            NewUser(
+                username=name,
+                email=name if "@" in name else None,
+                email_verified="@" in name,
+                password=password,
+                chosen_by_person=False,
+            ),
+        )
+        role = self._get(Role, f"role:{ADMINISTRATORS}")
+        if role is not None:
+            catalogue.give(self.session, user.id, role)
+        tenants.add_member(self.session, tenants.PLATFORM, user.id, is_admin=True)
+        self._mark("administrator", user.id)
+        self.seeded.admin_username = user.username
+        self.seeded.admin_password = None if given else password
+
+    def demo(self) -> None:
+        self._demo_user()
+        if self._is_new("demo-api") and resources.find_api(self.session, "demo-api") is None:
+            read = NewScope("demo.read", "Read demo data")
+            write = NewScope("demo.write", "Change demo data", emphasize=True)
+            new = NewApi(
+                "demo-api", "Demo API", scopes=(read, write), user_claims=("permission", "role")
+            )
+            self._mark("demo-api", resources.create_api(self.session, new).id)
+        for new_client, given in _demo_clients(self.settings):
+            self._demo_client(new_client, given)
+
+    def own(self) -> None:
+        """Link what was seeded to the administrator."""
+        administrator = self._planted.get("administrator")
+        if administrator is None or users.find(self.session, administrator) is None:
+            return
+        for name in ("api", "demo-api"):
+            api = self._get(ApiResource, name)
+            if api is not None and self._is_new(f"owner:{name}"):
+                resources.link_owner(self.session, api, administrator)
+                self._mark(f"owner:{name}")
+        for new, _ in _demo_clients(self.settings):
+            client = self._get(Client, f"client:{new.client_id}")
+            if client is not None and self._is_new(f"owner:client:{new.client_id}"):
+                clients.link_owner(self.session, client, administrator)
+                self._mark(f"owner:client:{new.client_id}")
+
+    def _get(self, model: type[Row], name: str) -> Row | None:
+        """Give the row that was planted under a name, unless it is gone since."""
+        row_id = self._planted.get(name)
+        return self.session.get(model, row_id) if row_id is not None else None
+
+    def _group(self, code: str, groups: dict[str, int]) -> int | None:
+        """Give the id of the group of a module, planting it and those above it."""
+        mark = f"privilege-group:{code}"
+        if code not in groups and self._is_new(mark):
+            above = code.rpartition(".")[0]
+            parent_id = self._group(above, groups) if above.count(".") else None
+            name = Scope(f"{code}.all").text
+            row = catalogue.create_group(self.session, code, name, parent_id=parent_id)
+            groups[code] = row.id
+            self._mark(mark, row.id)
+        return groups.get(code)
+
+    def _demo_user(self) -> None:
+        given = self.settings.demo_password.get_secret_value()
+        if self._is_new("demo-user"):
+            if users.find_by_username(self.session, DEMO_USER) is not None:
+                return
+            user = users.create(
+                self.session,
+                NewUser(
+                    username=DEMO_USER,
+                    email="demo@example.com",
+                    email_verified=True,
+                    nick_name="Demo",
+                    password=given or self._made_up(DEMO_USER),
+                    chosen_by_person=False,
+                ),
+            )
+            tenants.add_member(self.session, tenants.PLATFORM, user.id)
+            role = catalogue.find_role(self.session, "users", None)
+            if role is not None:
+                catalogue.give(self.session, user.id, role)
+            self._mark("demo-user", user.id)
+        user_id = self._planted.get("demo-user")
+        found = users.find(self.session, user_id) if user_id is not None else None
+        for password in (given, *self._candidates(DEMO_USER)):
+            if password and users.verify_password(self.session, found, password):
+                self.seeded.demo_password = password
+                break
+
+    def _demo_client(self, new: NewClient, given: SecretStr | None) -> None:
+        mark = f"client:{new.client_id}"
+        secret = None
+        if given is not None:
+            secret = given.get_secret_value() or self._made_up(new.client_id)
+        client = clients.find(self.session, new.client_id)
+        if self._is_new(mark) and client is None:
+            scopes = self._existing(new.scopes)
+            client, _ = clients.create(self.session, replace(new, secret=secret, scopes=scopes))
+            self._mark(mark, client.id)
+        if client is None or mark not in self._planted:
+            return
+        keyring = runtime.of(self.session).keyring
+        known = next(
+            (
+                candidate
+                for candidate in (secret, *self._candidates(new.client_id))
+                for row in client.secrets
+                if candidate and keyring.mac_matches(clients.PURPOSE, candidate, row.value_hash)
+            ),
+            None,
+        )
+        self.seeded.demo_clients.append(DemoClient(new.client_id, known))
+
+    def _existing(self, scopes: Sequence[str]) -> tuple[str, ...]:
+        """Leave out demo scopes whose API was deleted."""
+        api = resources.find_api(self.session, "demo-api")
+        have = {scope.name for scope in api.scopes} if api is not None else set()
+        return tuple(name for name in scopes if name in have or name not in DEMO_SCOPES)
+
+    def _made_up(self, name: str) -> str:
+        return self._candidates(name)[0]
+
+    def _candidates(self, name: str) -> list[str]:
+        """Derive a demo secret from each root secret: random, the same at every setup."""
+        keyring = runtime.of(self.session).keyring
+        return [
+            b64url(hmac.digest(keyring.key("demo", root), name.encode(), "sha256"))
+            for root in keyring.roots()
+        ]
+
+    def _is_new(self, name: str) -> bool:
+        return name not in self._planted
+
+    def _mark(self, name: str, row_id: int | None = None) -> None:
+        seeding.mark(self.session, name, row_id)
+        self._planted[name] = row_id
+        self.seeded.added.append(name)
+
+
+def _demo_clients(settings: Settings) -> Iterator[tuple[NewClient, SecretStr | None]]:
+    """Describe the demo clients, each with the secret that was given (None: has no secret)."""
+    ports = (3000, 5000, 8080)
+    bases = [f"http://127.0.0.1:{port}" for port in ports]
+    if settings.environment == "development":
+        bases += [f"http://localhost:{port}" for port in (*ports, 5173)]
+    callbacks = [f"{base}/callback" for base in bases]
+    homes = [*bases, *(f"{base}/" for base in bases)]
+    people = ("openid", "profile", "email", "phone", "address", "offline_access")
+    yield (
+        NewClient(
+            client_id="demo-web",
+            client_name="Demo web application",
+            grant_types=("authorization_code", "refresh_token"),
+            scopes=(*people, *DEMO_SCOPES),
+            redirect_uris=callbacks,
+            post_logout_redirect_uris=homes,
+        ),
+        settings.demo_web_secret,
+    )
+    yield (
+        NewClient(
+            client_id="demo-spa",
+            client_name="Demo single-page application",
+            is_public=True,
+            grant_types=("authorization_code", "refresh_token"),
+            scopes=(*people, *DEMO_SCOPES),
+            redirect_uris=callbacks,
+            post_logout_redirect_uris=homes,
+            cors_origins=bases,
+        ),
+        None,
+    )
+    yield (
+        NewClient(
+            client_id="demo-service",
+            client_name="Demo service",
+            grant_types=("client_credentials",),
+            scopes=DEMO_SCOPES,
+        ),
+        settings.demo_service_secret,
+    )
+
+
+def _restart_tenant_ids(session: Session) -> None:
+    """Let ids made by PostgreSQL start after the one that was given."""
+    if session.connection().dialect.name == "postgresql":
+        session.execute(
+            text("SELECT setval(pg_get_serial_sequence('tenant', 'id'), max(id)) FROM tenant")
+        )
