@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from flask import Blueprint, redirect, request, url_for
+from flask_babel import format_datetime
 from werkzeug.wrappers import Response
 
 from idp import __version__
 from idp.pages import language, return_path
 from idp.platform.errors import NotFound
+from idp.platform.web import policy
 from idp.platform.web.views import current_issuer, find_current_issuer
 
 PRODUCT = "idp"
@@ -42,6 +45,28 @@ def static_url(name: str) -> str:
     return url_for("static", filename=name, v=__version__)
 
 
+def picture(uri: str | None) -> str | None:
+    """Give the address of a foreign logo after allowing this page to load it; None: none."""
+    parts = urlsplit(uri or "")
+    if uri is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        return None
+    try:
+        policy.allow("img-src", f"{parts.scheme}://{parts.netloc}")
+    except ValueError:
+        return None
+    return uri
+
+
+def link(uri: str | None) -> str | None:
+    """Give a foreign address that a link may lead to; never a script."""
+    return uri if uri and uri.lower().startswith(("https://", "http://")) else None
+
+
+def moment(at: datetime) -> str:
+    """Write a point in time in the visitor's language."""
+    return f"{format_datetime(at, 'medium')} UTC"
+
+
 @blueprint.app_context_processor
 def _frame() -> dict[str, Any]:
     issuer = find_current_issuer()
@@ -50,6 +75,9 @@ def _frame() -> dict[str, Any]:
     return {
         "brand": Brand(issuer.name, issuer.logo_uri) if issuer else Brand(PRODUCT),
         "first_letter": first_letter,
+        "link": link,
+        "moment": moment,
+        "picture": picture,
         "static_url": static_url,
         "language": language.current(),
         "languages": [

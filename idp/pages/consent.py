@@ -1,0 +1,126 @@
+"""Consent: what an application may know and do, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flask import Blueprint, make_response, render_template, request
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from idp.directory.clients.view import ClientView
+from idp.oauth import service as oauth
+from idp.pages import language
+from idp.pages.pending import current_asking, resume
+from idp.pages.visitor import ask_to_sign_in, current_visitor
+from idp.platform.web.views import database
+
+blueprint = Blueprint("consent", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A scope as the page shows it."""
+
+    name: str
+    title: str
+    description: str
+    is_fixed: bool = False
+    """Nothing works without it: allowed or refused with all the rest."""
+    is_emphasized: bool = False
+
+
+@blueprint.get("/consent")
+def show() -> Response:
+    """Show what the application asks for."""
+    asking = current_asking()
+    visitor = current_visitor()
+    if visitor is None:
+        return ask_to_sign_in(**{language.HANDLE: asking.handle})
+    response = make_response(
+        render_template(
+            "pages/consent/consent.html",
+            client=asking.client,
+            user=visitor.user,
+            lines=describe(asking.client, asking.scopes),
+        )
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.post("/consent")
+def decide() -> Response:
+    """Take the answer; allowing nothing is refusing."""
+    asking = current_asking()
+    visitor = current_visitor()
+    if visitor is None:
+        return ask_to_sign_in(**{language.HANDLE: asking.handle})
+    scopes: list[str] = []
+    if request.form.get("answer") == "allow":
+        scopes = allowed(describe(asking.client, asking.scopes), request.form.getlist("scope"))
+    remember = asking.client.allow_remember_consent and "remember" in request.form
+    oauth.decide_consent(database(), asking.handle, visitor.browser, scopes, remember)
+    database().commit()
+    return resume(asking)
+
+
+def describe(client: ClientView, scopes: Iterable[str]) -> list[Line]:
+    """Put scopes into words: about the person first, then the rights at APIs."""
+    wanted = list(dict.fromkeys(scopes))
+    identity = [_identity_line(client, name) for name in wanted if name in client.identity_scopes]
+    rights = [_right_line(client, name) for name in wanted if name in client.api_scopes]
+    lines = identity + rights
+    if "offline_access" in wanted:
+        lines.append(
+            Line(
+                "offline_access",
+                _("Stay connected"),
+                _("Keep this access while you are not using the application."),
+            )
+        )
+    return lines
+
+
+def allowed(lines: Iterable[Line], ticked: Iterable[str]) -> list[str]:
+    """Keep what was ticked and what is fixed; what was not asked for is nobody's to allow."""
+    chosen = set(ticked)
+    return [line.name for line in lines if line.is_fixed or line.name in chosen]
+
+
+def _identity_line(client: ClientView, name: str) -> Line:
+    view = client.identity_scopes[name]
+    title, description = _standard().get(name, (name, ""))
+    if view.display_name != name:
+        # The operator's words, in the visitor's language where they are the seeded ones.
+        title = _(view.display_name)
+    return Line(
+        name,
+        title,
+        _(view.description) if view.description else description,
+        is_fixed=view.required or name == "openid",
+        is_emphasized=view.emphasize,
+    )
+
+
+def _right_line(client: ClientView, name: str) -> Line:
+    view = client.api_scopes[name]
+    return Line(
+        name,
+        view.display_name,
+        view.description or "",
+        is_fixed=view.required,
+        is_emphasized=view.emphasize,
+    )
+
+
+def _standard() -> dict[str, tuple[str, str]]:
+    """Put the scopes of OpenID Connect Core 5.4 into words, in the visitor's language."""
+    return {
+        "openid": (_("Who you are"), _("Recognise you by a number that stands for your account.")),
+        "profile": (_("Your profile"), _("Your names, picture, language and similar facts.")),
+        "email": (_("Your e-mail address"), _("The address, and whether it was verified.")),
+        "phone": (_("Your mobile number"), _("The number, and whether it was verified.")),
+        "address": (_("Your postal address"), ""),
+    }

@@ -1,0 +1,41 @@
+"""The forms of a forgotten password."""
+
+from __future__ import annotations
+
+from flask_babel import lazy_gettext as _
+from wtforms import PasswordField, StringField
+from wtforms.validators import EqualTo, InputRequired, Length
+
+from idp.pages.form import Form
+from idp.pages.signin.forms import LONGEST_LOGIN, LONGEST_PASSWORD
+
+
+class AskForm(Form):
+    """Whose password it is."""
+
+    login = StringField(
+        _("User name, e-mail or mobile number"),
+        [
+            InputRequired(_("Enter your user name, e-mail or mobile number.")),
+            Length(max=LONGEST_LOGIN, message=_("This is too long.")),
+        ],
+        render_kw={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"},
+    )
+
+
+class NewPasswordForm(Form):
+    """A new password, twice, because nobody sees what he types."""
+
+    password = PasswordField(
+        _("New password"),
+        [
+            InputRequired(_("Enter a new password.")),
+            Length(max=LONGEST_PASSWORD, message=_("This is too long.")),
+        ],
+        render_kw={"autocomplete": "new-password"},
+    )
+    repeated = PasswordField(
+        _("New password again"),
+        [EqualTo("password", _("The two new passwords differ."))],
+        render_kw={"autocomplete": "new-password"},
+    )

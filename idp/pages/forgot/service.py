@@ -1,0 +1,151 @@
+"""The rules of a forgotten password.
+
+What the visitor is told, and how long it takes, is the same for known and unknown accounts: the
+request only leaves a job in the outbox, and the worker finds out whether there is an account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from idp.directory.tenants import service as tenants
+from idp.directory.users import service as users
+from idp.directory.users.models import User
+from idp.pages.signin.service import throttle_keys
+from idp.platform import clock, runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import TooManyRequests
+from idp.platform.issuer import Issuer
+from idp.platform.jobs import service as jobs
+from idp.platform.notify import service as notify
+from idp.platform.onetime import service as onetime
+from idp.platform.onetime.models import OneTimeKey
+from idp.platform.runtime import RequestContext, Runtime
+from idp.platform.sessions import service as sessions
+
+log = structlog.get_logger("idp.pages")
+
+JOB = "password_reset"
+PURPOSE = "password-reset"
+MINUTES = 30
+PER_HOUR = 5
+PER_HOUR_FROM_ADDRESS = 20
+HOUR = 3600
+
+
+def ask(session: Session, issuer: Issuer, login: str, locale: str) -> None:
+    """Have a link mailed to whoever this is, if anybody; TooManyRequests past the limits."""
+    throttle = runtime.of(session).throttle
+    context = runtime.context_of(session)
+    account, address = throttle_keys(session, login)
+    throttle.hit("forgot address", address, PER_HOUR_FROM_ADDRESS, HOUR)
+    throttle.hit("forgot account", account, PER_HOUR, HOUR)
+    payload = {
+        "login": login,
+        "host": issuer.host,
+        "locale": locale,
+        "request_id": context.request_id,
+        "remote_addr": context.remote_addr,
+    }
+    jobs.enqueue(session, JOB, payload)
+
+
+def send_link(process: Runtime, payload: Mapping[str, Any]) -> None:
+    """Mail the link, when there is an account with an address that may sign in there."""
+    with process.sessions() as session:
+        session.info["context"] = RequestContext(payload["request_id"], payload["remote_addr"])
+        issuer = tenants.find_issuer(session, payload["host"])
+        user = users.find_by_login(session, payload["login"])
+        if issuer is None or user is None or not _may_reset(session, issuer, user):
+            log.info("password_reset_not_sent", request_id=payload["request_id"])
+            return
+        link = _link(session, issuer, user)
+        if link is not None:
+            context = {"service": issuer.name, "link": link, "minutes": str(MINUTES)}
+            notify.mail(session, str(user.email), "password_reset", context, payload["locale"])
+            session.commit()
+
+
+def _link(session: Session, issuer: Issuer, user: User) -> str | None:
+    """Make a link; None when this person got several a short while ago."""
+    try:
+        runtime.of(session).throttle.hit("forgot person", str(user.id), PER_HOUR, HOUR)
+    except TooManyRequests:
+        return None
+    token = onetime.issue(
+        session,
+        PURPOSE,
+        user_id=user.id,
+        security_stamp=user.security_stamp,
+        seconds=MINUTES * 60,
+    )
+    audit.record(
+        session,
+        Tag.PASSWORD_RESET_ASKED,
+        tenant_id=issuer.tenant_id,
+        target=f"user:{user.id}",
+    )
+    return f"{issuer.url}/forgot/{token}"
+
+
+def _may_reset(session: Session, issuer: Issuer, user: User) -> bool:
+    if not user.may_sign_in or not user.email:
+        return False
+    return issuer.is_platform or bool(tenants.memberships(session, user.id, issuer))
+
+
+def find_user(session: Session, token: str) -> User | None:
+    """Tell whose link it is, without using it up; None when it is worth nothing any more."""
+    return _owner(session, onetime.peek(session, PURPOSE, token))
+
+
+def reset(session: Session, issuer: Issuer, token: str, password: str, locale: str) -> bool:
+    """Set the password that a link entitles to; False when the link is worth nothing any more.
+
+    The new security stamp ends every session, grant and token of the person. BadRequest for a
+    password that is too weak; the link stays good then. The caller commits, or rolls back on False.
+    """
+    user = find_user(session, token)
+    session.commit()
+    if user is None:
+        return False
+    stamp = user.security_stamp
+    users.set_password(session, user, password)
+    key = onetime.use(session, PURPOSE, token)
+    if key is None or key.security_stamp != stamp:
+        return False
+    sessions.end_all(session, user.id)
+    audit.record(
+        session,
+        Tag.PASSWORD_RESET_DONE,
+        user_id=user.id,
+        tenant_id=issuer.tenant_id,
+        target=f"user:{user.id}",
+    )
+    tell_of_change(session, issuer, user, locale)
+    return True
+
+
+def tell_of_change(session: Session, issuer: Issuer, user: User, locale: str) -> None:
+    """Tell a person by mail that the password was changed, in case it was somebody else."""
+    if user.email:
+        context = {
+            "service": issuer.name,
+            "time": f"{clock.now():%Y-%m-%d %H:%M} UTC",
+            "address": runtime.context_of(session).remote_addr or "-",
+        }
+        notify.mail(session, user.email, "password_changed", context, locale)
+
+
+def _owner(session: Session, key: OneTimeKey | None) -> User | None:
+    if key is None or key.user_id is None:
+        return None
+    user = users.find(session, key.user_id)
+    if user is None or not user.may_sign_in or user.security_stamp != key.security_stamp:
+        return None
+    return user

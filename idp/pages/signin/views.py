@@ -1,0 +1,108 @@
+"""The sign-in page."""
+
+from __future__ import annotations
+
+from flask import Blueprint, make_response, redirect, render_template, request
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from idp.pages import return_path
+from idp.pages.messages import wait_message
+from idp.pages.pending import Asking, find_asking, resume
+from idp.pages.signin import service
+from idp.pages.signin.forms import SignInForm
+from idp.pages.visitor import current_visitor, is_recent, session_cookie
+from idp.platform.errors import BadRequest, TooManyRequests
+from idp.platform.sessions import cookie as cookies
+from idp.platform.web.views import current_issuer, current_runtime, database
+
+HOME = "/account"
+
+blueprint = Blueprint("signin", __name__)
+
+
+@blueprint.get("/")
+def home() -> Response:
+    """Send a visitor without a destination to the account."""
+    return redirect(HOME, 303)
+
+
+@blueprint.get("/login")
+def show() -> Response:
+    """Show the sign-in form."""
+    asking = find_asking()
+    visitor = current_visitor()
+    if asking is None and visitor is not None and is_recent(visitor):
+        return redirect(_goal(), 303)
+    form = SignInForm()
+    if asking is not None and asking.login_hint:
+        form.login.data = asking.login_hint
+    elif visitor is not None:
+        form.login.data = visitor.user.username
+    return _page(form, asking, again=visitor is not None)
+
+
+@blueprint.post("/login")
+def sign_in() -> Response:
+    """Take name and password; a new session cookie every time."""
+    asking = find_asking()
+    goal = _goal()
+    form = SignInForm()
+    if not form.validate():
+        return _page(form, asking, status=400)
+    issuer = current_issuer()
+    attempt = service.Attempt(
+        login=form.login.data or "",
+        password=form.password.data or "",
+        remember=bool(form.remember.data),
+        client_id=asking.client.client_id if asking else None,
+    )
+    try:
+        value = service.sign_in(database(), issuer, attempt, session_cookie())
+    except TooManyRequests as wait:
+        form.refuse(wait_message(wait.retry_after))
+        return _page(form, asking, status=429, retry_after=wait.retry_after)
+    if value is None:
+        database().commit()
+        form.refuse(_("That name and password do not match. Please try again."))
+        return _page(form, asking, status=400)
+    database().commit()
+    response = resume(asking) if asking is not None else redirect(goal, 303)
+    settings = current_runtime().settings
+    cookies.give(response, issuer, value, settings, remember=attempt.remember)
+    return response
+
+
+def _goal() -> str:
+    """Give the page that asked for the sign-in; foreign addresses are refused."""
+    asked = request.args.get("return_to")
+    if asked is None:
+        return HOME
+    goal = return_path.parse(asked)
+    if goal is None:
+        raise BadRequest(_("The address to return to is not one of ours."))
+    return goal
+
+
+def _page(
+    form: SignInForm,
+    asking: Asking | None,
+    *,
+    status: int = 200,
+    again: bool = False,
+    retry_after: int | None = None,
+) -> Response:
+    response = make_response(
+        render_template(
+            "pages/signin/login.html",
+            form=form,
+            client=asking.client if asking else None,
+            again=again,
+            notice=request.args.get("notice"),
+        ),
+        status,
+    )
+    response.headers["Cache-Control"] = "no-store"
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response

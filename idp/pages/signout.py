@@ -1,0 +1,75 @@
+"""Signing out."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from flask import Blueprint, make_response, redirect, render_template, request
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from idp.oauth import service as oauth
+from idp.oauth.pending import CONTINUE
+from idp.pages import language
+from idp.pages.visitor import current_visitor
+from idp.platform.errors import BadRequest
+from idp.platform.sessions import cookie as cookies
+from idp.platform.web.views import current_issuer, database
+
+blueprint = Blueprint("signout", __name__)
+
+
+@blueprint.get("/logout")
+def ask() -> Response:
+    """Ask whether to sign out: an address alone signs nobody out."""
+    client = _asking_client()
+    visitor = current_visitor()
+    if visitor is None:
+        return _after()
+    page = render_template("pages/signout/ask.html", client=client, user=visitor.user)
+    response = make_response(page)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.post("/logout")
+def sign_out() -> Response:
+    """End the session, and go on with the application's request when there is one."""
+    _asking_client()
+    visitor = current_visitor()
+    if visitor is None:
+        return _after()
+    if request.form.get("answer") != "yes":
+        return redirect("/account", 303)
+    oauth.sign_out(database(), visitor)
+    database().commit()
+    response = _after()
+    cookies.take(response, current_issuer())
+    return response
+
+
+@blueprint.get("/signed-out")
+def signed_out() -> str:
+    """Say that it is done."""
+    return render_template("pages/signout/done.html")
+
+
+def _asking_client() -> str | None:
+    """Name the application that asks for the sign-out; None when the person himself does."""
+    handle = request.args.get(language.HANDLE)
+    if handle is None:
+        return None
+    asking = oauth.pending(database(), handle)
+    database().commit()
+    if asking is None:
+        raise BadRequest(_("This request has expired."), code="request_expired")
+    language.prefer(asking.ui_locales)
+    return asking.client.name if asking.client else None
+
+
+def _after() -> Response:
+    """Go on with the application's request, else say that it is done."""
+    handle = request.args.get(language.HANDLE)
+    if handle is None:
+        return redirect("/signed-out", 303)
+    return redirect(f"/connect/endsession?{urlencode({CONTINUE: handle})}", 303)

@@ -1,0 +1,43 @@
+"""Who sits in front of the browser, as every page asks it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from urllib.parse import urlencode
+
+from flask import g, redirect, request
+from werkzeug.wrappers import Response
+
+from idp.oauth import visitor as visitors
+from idp.oauth.visitor import Visitor
+from idp.platform import clock
+from idp.platform.sessions import service as sessions
+from idp.platform.web.views import current_issuer, database
+
+RECENT = timedelta(minutes=30)
+"""How long a sign-in is good for looking at the account and changing it."""
+
+
+def session_cookie() -> str | None:
+    """Give the cookie that stands for the visitor's session at this issuer."""
+    return request.cookies.get(sessions.cookie_name(current_issuer()))
+
+
+def current_visitor() -> Visitor | None:
+    """Tell who is signed in, looked up once in a request."""
+    if "visitor" not in g:
+        g.visitor = visitors.find(database(), current_issuer(), session_cookie())
+        # Keeps `last_seen_at`, and ends the transaction: no page holds one while it hashes.
+        database().commit()
+    found: Visitor | None = g.visitor
+    return found
+
+
+def is_recent(visitor: Visitor) -> bool:
+    """Whether the visitor proved who he is a short while ago."""
+    return visitor.browser.auth_time > clock.now() - RECENT
+
+
+def ask_to_sign_in(**query: str) -> Response:
+    """Send to the sign-in page, from where the visitor comes back."""
+    return redirect(f"/login?{urlencode(query)}" if query else "/login", 303)
