@@ -15,7 +15,7 @@ from idp.oauth.response import FormPost, Interaction, ProtocolResponse
 from idp.oauth.visitor import Visitor
 from idp.platform.sessions import cookie
 from idp.platform.sessions import service as sessions
-from idp.platform.web import forms
+from idp.platform.web import forms, policy
 from idp.platform.web.views import current_issuer, current_visit, database
 
 blueprint = Blueprint("oauth", __name__)
@@ -75,10 +75,10 @@ def _plain(answer: ProtocolResponse) -> Response:
 def _form_post(answer: FormPost) -> Response:
     """Let the browser post the answer (OAuth 2.0 Form Post Response Mode)."""
     parts = urlsplit(answer.action)
+    policy.allow("form-action", f"{parts.scheme}://{parts.netloc}")
     response = make_response(
         render_template("oauth/form_post.html", action=answer.action, fields=answer.fields)
     )
-    response.headers["X-Form-Action"] = f"{parts.scheme}://{parts.netloc}"
     return _no_store(response)
 
 

@@ -71,10 +71,8 @@ class MachineDoor:
     ) -> Answer:
         if visit.method not in methods:
             if visit.method == "OPTIONS":
-                return self._preflight(visit, environ, methods)
-            raise OAuthError(
-                "This method is not allowed here", headers={"Allow": ", ".join(sorted(methods))}
-            )
+                return _preflight(environ, methods)
+            raise _method_not_allowed(methods)
         if visit.issuer is None:
             message = "This host is not served here"
             raise OAuthError(message)
@@ -95,17 +93,6 @@ class MachineDoor:
         )
         return Answer(response.status, tuple(response.headers.items()), response.body)
 
-    def _preflight(self, visit: Visit, environ: Environ, methods: Collection[str]) -> Answer:
-        allow = ", ".join(sorted(methods))
-        headers = [("Allow", allow)]
-        if "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
-            headers += [
-                ("Access-Control-Allow-Methods", allow),
-                ("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP"),
-                ("Access-Control-Max-Age", "600"),
-            ]
-        return Answer(204, tuple(headers))
-
     def _with_cors(self, visit: Visit, origin: str, answer: Answer) -> Answer:
         if visit.path in ANY_ORIGIN:
             allowed = "*"
@@ -120,6 +107,25 @@ class MachineDoor:
             ("Vary", "Origin"),
         )
         return Answer(answer.status, answer.headers + headers, answer.body)
+
+
+def _preflight(environ: Environ, methods: Collection[str]) -> Answer:
+    allow = ", ".join(sorted(methods))
+    headers = [("Allow", allow)]
+    if "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
+        headers += [
+            ("Access-Control-Allow-Methods", allow),
+            ("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP"),
+            ("Access-Control-Max-Age", "600"),
+        ]
+    return Answer(204, tuple(headers))
+
+
+def _method_not_allowed(methods: Collection[str]) -> OAuthError:
+    allow = ", ".join(sorted(methods))
+    problem = OAuthError("This method is not allowed here", headers={"Allow": allow})
+    problem.status = 405
+    return problem
 
 
 def _headers(environ: Environ) -> dict[str, str]:

@@ -47,7 +47,7 @@ def effective_permissions(
             _direct(user_id, tenant_id),
         )
     )
-    return sorted(Permission(code, api) for code, api in rows)
+    return sorted(Permission(row.code, row.api_resource_id) for row in rows)
 
 
 def has_permission(
@@ -58,7 +58,7 @@ def has_permission(
     A right in a tenant also needs the membership.
     """
     wanted = _covering(code)
-    conditions: list[Select[tuple[str, int | None]]] = []
+    conditions: list[Select[str, int | None]] = []
     if platform:
         conditions.append(_through_roles(user_id, Role.tenant_id.is_(None)))
     if tenant_id is not None:
@@ -91,7 +91,7 @@ def _role_counts(tenant_id: int, *, platform: bool) -> ColumnElement[bool]:
     return or_(in_tenant, Role.tenant_id.is_(None)) if platform else in_tenant
 
 
-def _through_roles(user_id: int, condition: ColumnElement[bool]) -> Select[tuple[str, int | None]]:
+def _through_roles(user_id: int, condition: ColumnElement[bool]) -> Select[str, int | None]:
     return (
         select(Privilege.code, Privilege.api_resource_id)
         .join(RolePrivilege, RolePrivilege.privilege_id == Privilege.id)
@@ -101,7 +101,7 @@ def _through_roles(user_id: int, condition: ColumnElement[bool]) -> Select[tuple
     )
 
 
-def _direct(user_id: int, tenant_id: int) -> Select[tuple[str, int | None]]:
+def _direct(user_id: int, tenant_id: int) -> Select[str, int | None]:
     return (
         select(Privilege.code, Privilege.api_resource_id)
         .join(UserClaim, UserClaim.value == Privilege.code)
