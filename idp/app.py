@@ -2,75 +2,88 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
 from flask_babel import Babel
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
+from sqlalchemy.orm import Session
 
+from idp import pages
 from idp.config import Settings
+from idp.directory.clients import view as clients
+from idp.directory.roles import service as roles
+from idp.directory.tenants import service as tenants
+from idp.oauth import blueprint as protocol_pages
+from idp.oauth import tokens
+from idp.oauth.server import MACHINE_ENDPOINTS
+from idp.oauth.wsgi import MachineDoor
 from idp.pages import language
+from idp.platform import logs
 from idp.platform.db import db
+from idp.platform.fetch import Fetcher
 from idp.platform.files import templates_dir
+from idp.platform.jobs import registry
 from idp.platform.runtime import Runtime
+from idp.platform.schema import load_models
 from idp.platform.secrets import Keyring
+from idp.platform.signing import signer
 from idp.platform.throttle import Throttle
-from idp.platform.web import csrf, policy
+from idp.platform.web import csrf, forms, health, policy, principal
 from idp.platform.web import pages as error_pages
+from idp.platform.web.requests import MAX_BODY, Entrance
 
-MODELS = (
-    "idp.platform.audit.models",
-    "idp.platform.jobs.models",
-    "idp.platform.onetime.models",
-    "idp.platform.sessions.models",
-    "idp.platform.signing.models",
-    "idp.directory.tenants.models",
-    "idp.directory.roles.models",
-    "idp.directory.users.models",
-    "idp.directory.resources.models",
-    "idp.directory.clients.models",
-    "idp.oauth.models",
-)
+THREADS = 8
+"""Requests that one worker process answers at a time; the connection pool follows."""
 
 
 def create_app(settings: Settings | None = None) -> Flask:
     """Build the application; nothing here touches the database."""
     settings = settings or Settings()
     app = Flask("idp", template_folder=str(templates_dir()), static_folder="static")
-    for step in (setup_config, setup_database, setup_web, setup_blueprints, setup_doors):
+    for step in (
+        setup_logs,
+        setup_config,
+        setup_runtime,
+        setup_pages,
+        setup_gate,
+        setup_health,
+        setup_blueprints,
+        setup_jobs,
+        setup_doors,
+    ):
         step(app, settings)
     return app
 
 
+def setup_logs(_app: Flask, settings: Settings) -> None:
+    """Configure every logger of the process."""
+    logs.setup(settings.log_level, readable=settings.environment == "development")
+
+
 def setup_config(app: Flask, settings: Settings) -> None:
     """Set what Flask and its extensions read."""
-    keyring = Keyring(settings.secret_keys)
-    app.extensions["idp.keyring"] = keyring
+    keyring = app.extensions["idp.keyring"] = Keyring(settings.secret_keys)
     app.config.update(
         SECRET_KEY=keyring.key("csrf"),
         SECRET_KEY_FALLBACKS=[keyring.key("csrf", root) for root in keyring.roots()[1:]],
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.secure,
-        PERMANENT_SESSION_LIFETIME=timedelta(days=1),
-        MAX_CONTENT_LENGTH=1024 * 1024,
-        MAX_FORM_PARTS=1000,
+        SEND_FILE_MAX_AGE_DEFAULT=86_400,
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        MAX_FORM_PARTS=forms.MAX_FIELDS,
         SQLALCHEMY_DATABASE_URI=_database_url(settings),
         SQLALCHEMY_ENGINE_OPTIONS=_engine_options(settings),
+        # A form is good for as long as the cookie that it is tied to.
         WTF_CSRF_TIME_LIMIT=None,
     )
 
 
-def setup_database(app: Flask, settings: Settings) -> None:
-    """Open the engine (no connection yet) and gather what the process holds."""
-    for module in MODELS:
-        importlib.import_module(module)
-    fetcher: Any = None
-    if importlib.util.find_spec("idp.platform.fetch"):
-        fetcher = importlib.import_module("idp.platform.fetch").Fetcher(settings.fetch_allow)
+def setup_runtime(app: Flask, settings: Settings) -> None:
+    """Gather what the process holds for its whole life; the engine opens no connection yet."""
+    load_models()
     db.init_app(app)
     with app.app_context():
         engine = db.engine
@@ -79,51 +92,60 @@ def setup_database(app: Flask, settings: Settings) -> None:
         engine=engine,
         keyring=app.extensions["idp.keyring"],
         throttle=Throttle(settings.redis_url),
-        fetcher=fetcher,
+        fetcher=Fetcher(settings.fetch_allow),
     )
 
 
-def setup_web(app: Flask, _settings: Settings) -> None:
-    """Install language, forms, headers and errors."""
+def setup_pages(app: Flask, _settings: Settings) -> None:
+    """Install languages, form tokens, content policy and errors."""
     Babel(app, locale_selector=language.select)
     csrf.setup(app)
     policy.setup(app)
     error_pages.setup(app)
 
 
+def setup_gate(app: Flask, _settings: Settings) -> None:
+    """Tell the gate of management operations who reads tokens and who knows permissions."""
+    app.extensions[principal.EXTENSION] = principal.Gate(
+        authenticate=tokens.authenticate_bearer, has_permission=roles.has_permission
+    )
+
+
+def setup_health(app: Flask, _settings: Settings) -> None:
+    """Name what must answer before the server counts as ready."""
+    app.extensions[health.EXTENSION] = health.Health(
+        {"database": _database_answers, "keys": lambda session: bool(signer.algorithms(session))}
+    )
+
+
 def setup_blueprints(app: Flask, _settings: Settings) -> None:
     """Register what answers through Flask."""
-    pages = importlib.import_module("idp.pages")
-    for blueprint in getattr(pages, "blueprints", list)():
+    app.register_blueprint(health.blueprint)
+    for blueprint in pages.blueprints():
         app.register_blueprint(blueprint)
-    if importlib.util.find_spec("idp.oauth.blueprint"):
-        protocol = importlib.import_module("idp.oauth.blueprint").blueprint
-        csrf.exempt(app, protocol)
-        app.register_blueprint(protocol)
+    # Other sites post there; the request is stored and asked about on a page of ours.
+    csrf.exempt(app, protocol_pages.blueprint)
+    app.register_blueprint(protocol_pages.blueprint)
+
+
+def setup_jobs(_app: Flask, _settings: Settings) -> None:
+    """Name the jobs that the wings above leave to the worker."""
+    registry.JOBS.update(pages.JOBS)
 
 
 def setup_doors(app: Flask, _settings: Settings) -> None:
     """Put the machine endpoints in front of Flask."""
-    from idp.oauth.wsgi import MachineDoor
-    from idp.platform.web.requests import Entrance
+    entrance = Entrance(app.extensions["idp"], tenants.find_issuer)
+    door = MachineDoor(app.wsgi_app, entrance, MACHINE_ENDPOINTS, clients.cors_origins)
+    app.wsgi_app = door  # type: ignore[method-assign]
 
-    endpoints: Any = {}
-    origins: Any = lambda _session: frozenset()  # noqa: E731
-    if importlib.util.find_spec("idp.oauth.server"):
-        endpoints = importlib.import_module("idp.oauth.server").MACHINE_ENDPOINTS
-    if importlib.util.find_spec("idp.directory.clients.view"):
-        origins = importlib.import_module("idp.directory.clients.view").cors_origins
-    find_issuer: Any = lambda _session, _host: None  # noqa: E731
-    if importlib.util.find_spec("idp.directory.tenants.service"):
-        find_issuer = importlib.import_module("idp.directory.tenants.service").find_issuer
-    entrance = Entrance(app.extensions["idp"], find_issuer)
-    app.wsgi_app = MachineDoor(app.wsgi_app, entrance, endpoints, origins)  # type: ignore[method-assign]
+
+def _database_answers(session: Session) -> bool:
+    return bool(session.scalar(text("SELECT 1")))
 
 
 def _database_url(settings: Settings) -> str:
-    """Give the address with a SQLite path made absolute: Flask would move it elsewhere."""
-    from pathlib import Path
-
+    """Give the address with a SQLite path made absolute: Flask-SQLAlchemy would move it."""
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}:
         path = Path(str(url.database)).absolute()
@@ -133,6 +155,11 @@ def _database_url(settings: Settings) -> str:
 
 
 def _engine_options(settings: Settings) -> dict[str, Any]:
-    if settings.database.startswith("sqlite"):
-        return {}
-    return {"pool_size": 10, "max_overflow": 2, "pool_timeout": 10}
+    # Statements with their values would end up in logged traces.
+    options: dict[str, Any] = {"hide_parameters": True}
+    if not settings.database.startswith("sqlite"):
+        # One connection per thread and a few for those that open a second session. A connection
+        # that died is found out by the request that uses it, which answers 503, not by a question
+        # before every one.
+        options |= {"pool_size": THREADS + 2, "max_overflow": 4, "pool_timeout": 10}
+    return options

@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     metrics_listen: str = Field(
         default="", description="HOST:PORT of the Prometheus listener; empty: no listener."
     )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least weight of what is logged; secrets are logged at none."
+    )
     signing_alg: SigningAlgorithm = Field(
         default="RS256", description="Algorithm of tokens whose client or API names none."
     )

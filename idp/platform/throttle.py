@@ -149,7 +149,7 @@ class Throttle:
             return action(self._local)
         try:
             return action(self._shared)
-        except (StorageError, *self._shared.errors) as error:
+        except self._shared.errors as error:
             self._down_until = time.monotonic() + RETRY_SECONDS
             log.warning("throttle_store_unreachable", error=type(error).__name__)
             return action(self._local)
@@ -231,7 +231,7 @@ class SharedStore:
             max_connections=64,
             decode_responses=True,
         )
-        self.errors: tuple[type[Exception], ...] = (redis.RedisError, OSError)
+        self.errors: tuple[type[Exception], ...] = (StorageError, redis.RedisError, OSError)
         self._client: Any = redis.Redis(connection_pool=pool)
         self._fail: Any = self._client.register_script(self._FAIL)
         self.limiter = FixedWindowRateLimiter(

@@ -73,7 +73,7 @@ def _http_error(error: HTTPException) -> AnyResponse:
     response = error.get_response(request.environ)
     status = response.status_code
     if status < 400:  # noqa: PLR2004 - redirects are exceptions to Werkzeug
-        return response  # type: ignore[return-value]
+        return response
     if isinstance(error, CSRFError):
         detail = "The form is too old or was not sent from here. Load the page again."
     else:

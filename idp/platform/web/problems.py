@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
 
 import orjson
 import structlog
-from sqlalchemy.exc import DataError, DBAPIError, TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from idp.platform.errors import (
     BadRequest,
@@ -35,7 +35,9 @@ _OAUTH_CODES = {
     503: "temporarily_unavailable",
 }
 # RFC 6749 5.2: no control characters, no double quote, no backslash.
-_DESCRIPTION = {code: "?" for code in (*range(32), 127)} | {ord('"'): "'", ord("\\"): "/"}
+_DESCRIPTION = dict.fromkeys((*range(32), 127), "?") | {ord('"'): "'", ord("\\"): "/"}
+
+_AWAY = ("locked", "connect", "shutting down", "starting up")
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -96,12 +98,12 @@ def from_exception(error: Exception, request_id: str) -> Problem:
     """Name what went wrong; whatever has no name is logged with its trace and shown without."""
     if isinstance(error, Problem):
         if error.debug:
-            log.info("request_refused", code=error.code, debug=error.debug, request_id=request_id)
+            log.info(
+                "request_refused", problem=error.code, debug=error.debug, request_id=request_id
+            )
         return error
-    if isinstance(error, PoolTimeoutError) or (
-        isinstance(error, DBAPIError) and (error.connection_invalidated or _is_away(error))
-    ):
-        log.error("database_unreachable", request_id=request_id, error=type(error.orig).__name__)
+    if isinstance(error, PoolTimeoutError) or (isinstance(error, DBAPIError) and _is_away(error)):
+        log.error("database_unreachable", request_id=request_id, error=type(error).__name__)
         return Unavailable("The database does not answer; try again", headers={"Retry-After": "1"})
     if isinstance(error, (DataError, OverflowError)):
         # A number or text that no column of ours can hold: nothing that the caller could mean.
@@ -113,8 +115,8 @@ def from_exception(error: Exception, request_id: str) -> Problem:
 
 def _is_away(error: DBAPIError) -> bool:
     # psycopg raises OperationalError for a refused or lost connection, SQLite for a busy file.
-    return type(error.orig).__name__ == "OperationalError" and (
-        "locked" in str(error.orig) or "connect" in str(error.orig)
+    return error.connection_invalidated or (
+        isinstance(error, OperationalError) and any(word in str(error.orig) for word in _AWAY)
     )
 
 
@@ -135,8 +137,3 @@ def _with_challenge(
     challenge = "Basic" if code == "invalid_client" else "Bearer"
     suffix = f', error="{code}"' if code == "invalid_token" else ""
     return (*headers, ("WWW-Authenticate", f'{challenge} realm="idp"{suffix}'))
-
-
-def merged(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Turn a mapping of headers into pairs."""
-    return tuple(headers.items())

@@ -16,7 +16,11 @@ from secrets import token_hex
 from typing import Any
 from urllib.parse import quote
 
+import structlog
+
+from idp.platform import logs
 from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge
+from idp.platform.metrics import Metrics
 from idp.platform.runtime import RequestContext, Runtime
 from idp.platform.web import forms, problems
 from idp.platform.web.visit import (
@@ -30,6 +34,8 @@ from idp.platform.web.visit import (
     Visit,
 )
 
+log = structlog.get_logger("idp.requests")
+
 MAX_BODY = 1024 * 1024
 MAX_HOST = 255
 
@@ -39,6 +45,8 @@ HOSTLESS = frozenset({"/healthz", "/readyz", "/metrics", "/gateway/verify"})
 DISCOVERY = frozenset(
     {"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"}
 )
+
+_UNLOGGED = frozenset({"/healthz", "/readyz"})
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
 _HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
@@ -61,6 +69,7 @@ class Entrance:
         self._default_port = _DEFAULT_PORT[settings.scheme]
         self._scheme = settings.scheme
         self._headers = security_headers(secure=settings.secure)
+        self.metrics = Metrics()
 
     def admit(self, environ: Environ, *, machine: bool) -> tuple[Visit, Answer | None]:
         """Take a request in; the answer is there already when it goes no further."""
@@ -187,7 +196,21 @@ class Entrance:
         return Closing(body, lambda: self._leave(visit, status))
 
     def _leave(self, visit: Visit, status: int) -> None:
+        """Give the session back, count and log."""
         visit.session.close()
+        seconds = time.perf_counter() - visit.started
+        self.metrics.count(visit.endpoint, visit.method, status, seconds)
+        if visit.path not in _UNLOGGED:
+            log.info(
+                "request_served",
+                request_id=visit.request_id,
+                method=visit.method,
+                path=logs.mask_path(visit.path),
+                status=status,
+                milliseconds=round(seconds * 1000, 2),
+                remote_addr=visit.remote_addr,
+                host=visit.host,
+            )
 
     def _is_proxy(self, address: str) -> bool:
         try:

@@ -1,0 +1,130 @@
+"""Structured logs: JSON lines in production, readable ones in development, secrets in neither."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import orjson
+import structlog
+
+HIDDEN = "[hidden]"
+
+_SECRET_WORDS = frozenset(
+    {
+        *("password", "passwords", "secret", "secrets", "token", "tokens", "jwt", "assertion"),
+        *("authorization", "cookie", "cookies", "code", "codes", "verifier", "otp", "pin"),
+        *("credential", "credentials", "seed", "handle", "payload", "private", "nonce", "state"),
+    }
+)
+_HARMLESS = frozenset(
+    {"exit_code", "status_code", "error_code", "token_type", "country_code", "seed_mark"}
+)
+# What looks like a credential hides inside longer text, such as the message of an exception.
+_CREDENTIAL = re.compile(
+    r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,4}"
+    r"|(?i:(?:bearer|basic|dpop)\s+)[A-Za-z0-9._~+/=-]{8,}"
+    r"|(?i:(?:password|secret|token|code|assertion|verifier)=)[^&\s'\"]+"
+)
+_PERSONAL = re.compile(r"[^/]*(?:@|%40|[0-9]{7,}|[A-Za-z0-9_=-]{24,})[^/]*")
+
+
+def setup(level: str, *, readable: bool) -> None:
+    """Configure every logger of the process; libraries never speak below INFO."""
+    number = logging.getLevelNamesMapping()[level]
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        hide_secrets,
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if readable else _as_json
+    )
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=_StderrLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = _StderrHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    for old in [old for old in root.handlers if isinstance(old, _StderrHandler)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    # Authlib logs whole token answers, SQLAlchemy statements with their values, at DEBUG.
+    root.setLevel(max(number, logging.INFO))
+    for name in ("authlib", "sqlalchemy"):
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
+
+
+def hide_secrets(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Hide values whose name or look says that they are secret."""
+    for key, value in event.items():
+        event[key] = HIDDEN if is_secret_name(key) else _hidden(value)
+    return event
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether values of this name are secrets."""
+    if name in _HARMLESS:
+        return False
+    return not _SECRET_WORDS.isdisjoint(re.split(r"[_\-. ]", name.lower()))
+
+
+def mask_path(path: str) -> str:
+    """Hide what in a path may be a person's address or number, or a one-time link."""
+    return _PERSONAL.sub("***", path)
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, str):
+        return _CREDENTIAL.sub(HIDDEN, value)
+    if isinstance(value, Mapping):
+        return {
+            name: HIDDEN if is_secret_name(str(name)) else _hidden(item)
+            for name, item in value.items()
+        }
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_hidden(item) for item in value]
+    return value
+
+
+def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    return orjson.dumps(dict(event), default=str).decode()
+
+
+class _StderrLogger:
+    """Writes to what is standard error now; tests and servers replace it."""
+
+    def __init__(self, *_names: Any) -> None:
+        pass
+
+    @staticmethod
+    def msg(line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+    debug = info = warning = error = critical = exception = log = msg
+
+
+class _StderrHandler(logging.Handler):
+    """The same for loggers of the standard library."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        try:
+            _StderrLogger.msg(self.format(record))
+        except ValueError:  # standard error is closed already
+            self.handleError(record)

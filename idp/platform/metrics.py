@@ -1,0 +1,143 @@
+"""Figures for Prometheus, added up over the workers of one server."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Read by prometheus-client when it is imported: workers count into files of this folder."""
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+Gauges = Callable[[], Mapping[str, float]]
+"""Name → value of figures that are asked for when somebody looks."""
+
+
+class Metrics:
+    """Counters of one process."""
+
+    def __init__(self) -> None:
+        # Imported late: the folder is known by then, and commands never pay for it.
+        from prometheus_client import CollectorRegistry, Counter, Histogram  # noqa: PLC0415
+
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "idp_requests",
+            "Requests answered.",
+            ("endpoint", "method", "status"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "idp_request_seconds",
+            "Time from the first look at a request to its answer.",
+            ("endpoint",),
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+
+    def count(self, endpoint: str, method: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        key = (endpoint, method, status)
+        children = self._children.get(key)
+        if children is None:
+            named = method if method in _METHODS else "(other)"
+            children = self._children[endpoint, named, status] = (
+                self._requests.labels(endpoint, named, status),
+                self._seconds.labels(endpoint),
+            )
+        children[0].inc()
+        children[1].observe(seconds)
+
+
+def listen(address: str) -> socket.socket:
+    """Open the socket of the listener; a port in use is found out before workers start."""
+    host, port = parse_address(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Read HOST:PORT; ValueError for anything else."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004
+        message = f"{text!r} is not HOST:PORT"
+        raise ValueError(message)
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - the operator wrote no host
+
+
+def serve(listener: socket.socket, folder: Path, gauges: Gauges) -> None:
+    """Answer scrapes with what all workers counted, until the process ends."""
+    from prometheus_client import make_wsgi_app  # noqa: PLC0415
+
+    server = make_server(
+        "127.0.0.1",
+        0,
+        make_wsgi_app(combined(folder, gauges)),
+        server_class=_Server,
+        handler_class=_Quiet,
+    )
+    server.socket.close()
+    server.socket = listener
+    _end_with(os.getppid())
+    server.serve_forever()
+
+
+def combined(folder: Path, gauges: Gauges) -> CollectorRegistry:
+    """Make a registry of what the workers wrote into a folder, and of the gauges."""
+    from prometheus_client import CollectorRegistry  # noqa: PLC0415
+    from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415
+    from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
+
+    class Asked:
+        """Collects the gauges."""
+
+        @staticmethod
+        def collect() -> Iterable[GaugeMetricFamily]:
+            """Ask for each value now."""
+            for name, value in gauges().items():
+                yield GaugeMetricFamily(name, name.replace("_", " "), value=value)
+
+        @staticmethod
+        def describe() -> Iterable[GaugeMetricFamily]:
+            """Promise nothing: registering must not ask the database."""
+            return ()
+
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
+    registry.register(Asked())
+    return registry
+
+
+def _end_with(parent: int) -> None:
+    """Leave when the server that started us is gone."""
+
+    def watch() -> None:
+        pause = threading.Event()
+        while os.getppid() == parent:
+            pause.wait(1)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    timeout = 10
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its parent's name
+        """Log no scrapes."""

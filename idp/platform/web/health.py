@@ -1,0 +1,65 @@
+"""Whether the process lives, and whether it can serve."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+import orjson
+from flask import Blueprint, Response, current_app
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from idp.platform.web.views import current_runtime, database
+
+Check = Callable[[Session], bool]
+
+EXTENSION = "idp.health"
+
+blueprint = Blueprint("health", __name__)
+
+
+class Health:
+    """What is asked before traffic is sent here."""
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self.checks = dict(checks)
+        self.stopping = threading.Event()
+        """Set when the server is about to end; load balancers then look elsewhere."""
+
+
+@blueprint.get("/healthz")
+def healthz() -> Response:
+    """Tell that the process lives; asks nothing else, so that no outage restarts it."""
+    return _answer("ok", {}, 200)
+
+
+@blueprint.get("/readyz")
+def readyz() -> Response:
+    """Tell whether requests can be served: `ready`, `degraded` (counts are local), or not."""
+    health: Health = current_app.extensions[EXTENSION]
+    states = {name: _state(check) for name, check in health.checks.items()}
+    if health.stopping.is_set():
+        return _answer("stopping", states, 503)
+    if "down" in states.values():
+        return _answer("not ready", states, 503)
+    runtime = current_runtime()
+    if runtime.settings.redis_url:
+        states["redis"] = "up" if runtime.throttle.is_reachable() else "down"
+    return _answer("degraded" if "down" in states.values() else "ready", states, 200)
+
+
+def _state(check: Check) -> str:
+    try:
+        return "up" if check(database()) else "down"
+    except SQLAlchemyError:
+        return "down"
+    finally:
+        database().rollback()
+
+
+def _answer(status: str, checks: Mapping[str, str], code: int) -> Response:
+    body = orjson.dumps({"status": status, "checks": checks} if checks else {"status": status})
+    response = Response(body, code, content_type="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response
