@@ -60,13 +60,15 @@ class Settings(BaseSettings):
     )
     demo: bool = Field(default=False, description="Seed a demo user and three demo clients.")
     demo_password: SecretStr = Field(
-        SecretStr(""), description="Password of the user `demo`; empty: random, printed by setup."
+        default=SecretStr(""),
+        description="Password of the user `demo`; empty: random, printed by setup.",
     )
     demo_web_secret: SecretStr = Field(
-        SecretStr(""), description="Secret of client `demo-web`; empty: random, printed by setup."
+        default=SecretStr(""),
+        description="Secret of client `demo-web`; empty: random, printed by setup.",
     )
     demo_service_secret: SecretStr = Field(
-        SecretStr(""),
+        default=SecretStr(""),
         description="Secret of client `demo-service`; empty: random, printed by setup.",
     )
     smtp_url: str = Field(
@@ -91,7 +93,7 @@ class Settings(BaseSettings):
         default="", description="HOST:PORT of the Prometheus listener; empty: no listener."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="Least weight of what is logged; secrets are logged at none."
+        default="INFO", description="Least weight of what is logged; secrets are logged at none."
     )
     signing_alg: SigningAlgorithm = Field(
         default="RS256", description="Algorithm of tokens whose client or API names none."

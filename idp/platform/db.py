@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
@@ -18,6 +18,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     String,
+    Table,
     Text,
     TypeDecorator,
     event,
@@ -90,10 +91,9 @@ class Base(DeclarativeBase):
     def __init_subclass__(cls, **options: Any) -> None:
         """Keep SQLite from giving the id of a deleted row away again."""
         super().__init_subclass__(**options)
-        table = cls.__table__
-        keys = list(table.primary_key.columns)
-        if len(keys) == 1 and keys[0].name == "id":
-            table.dialect_options["sqlite"]["autoincrement"] = True  # type: ignore[attr-defined]
+        table = cast("Table", cls.__table__)
+        if [column.name for column in table.primary_key] == ["id"]:
+            table.dialect_options["sqlite"]["autoincrement"] = True
 
 
 def reference(target: str, *, ondelete: str = "CASCADE", **options: Any) -> Mapped[Any]:
