@@ -141,16 +141,21 @@ class Beside:
             if self._process.poll() is None:
                 continue
             log.error("worker_died", exit_code=self._process.returncode)
+            self._let_go()
             if self._stopping.wait(RESTART_SECONDS):
                 break
             self._process = self._start()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._let_go()
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _let_go(self) -> None:
+        """Close our end of the pipe, which asks the worker to stop."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
 
 def start_beside(app: Flask) -> Beside:

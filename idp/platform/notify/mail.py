@@ -29,16 +29,18 @@ _PERMANENT = 500
 def send(runtime: Runtime, payload: Mapping[str, Any]) -> None:
     """Send one mail; without a server it goes to the outbox folder, in development only."""
     settings = runtime.settings
-    message = _compose(settings, payload)
     if settings.smtp_url:
-        _hand_over(settings.smtp_url, message)
+        _hand_over(settings.smtp_url, _compose(settings, payload))
     elif settings.environment == "development":
-        folder.keep(settings, message.as_bytes(), "eml")
+        # In a file, links are for the developer to copy: no line is broken.
+        folder.keep(settings, _compose(settings, payload, cte="8bit").as_bytes(), "eml")
     else:
         raise Unavailable("Mail cannot be sent: set IDP_SMTP_URL to the address of a mail server.")
 
 
-def _compose(settings: Settings, payload: Mapping[str, Any]) -> EmailMessage:
+def _compose(
+    settings: Settings, payload: Mapping[str, Any], *, cte: str | None = None
+) -> EmailMessage:
     sender = settings.mail_from or f"no-reply@{_domain(settings)}"
     domain = parseaddr(sender)[1].rpartition("@")[2] or _domain(settings)
     message = EmailMessage(policy=SMTP)
@@ -52,7 +54,7 @@ def _compose(settings: Settings, payload: Mapping[str, Any]) -> EmailMessage:
     message["Message-ID"] = f"<{payload['message_id']}@{domain}>"
     # RFC 3834 5: no vacation notices, please.
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(payload["body"])
+    message.set_content(payload["body"], cte=cte)
     return message
 
 
