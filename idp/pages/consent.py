@@ -77,7 +77,7 @@ def describe(client: ClientView, scopes: Iterable[str]) -> list[Line]:
             Line(
                 "offline_access",
                 _("Stay connected"),
-                _("Keep this access while you are not using the application."),
+                _("Keep this access while you are not using the application"),
             )
         )
     return lines
@@ -118,9 +118,9 @@ def _right_line(client: ClientView, name: str) -> Line:
 def _standard() -> dict[str, tuple[str, str]]:
     """Put the scopes of OpenID Connect Core 5.4 into words, in the visitor's language."""
     return {
-        "openid": (_("Who you are"), _("Recognise you by a number that stands for your account.")),
-        "profile": (_("Your profile"), _("Your names, picture, language and similar facts.")),
-        "email": (_("Your e-mail address"), _("The address, and whether it was verified.")),
-        "phone": (_("Your mobile number"), _("The number, and whether it was verified.")),
+        "openid": (_("Sign you in"), _("Your identifier")),
+        "profile": (_("Your profile"), _("Name, picture, language and the like")),
+        "email": (_("Your e-mail address"), _("The address, and whether it was verified")),
+        "phone": (_("Your phone number"), _("The number, and whether it was verified")),
         "address": (_("Your postal address"), ""),
     }

@@ -12,7 +12,7 @@ from flask_babel import format_datetime
 from werkzeug.wrappers import Response
 
 from idp import __version__
-from idp.pages import language, return_path
+from idp.pages import language, messages, return_path
 from idp.platform.errors import NotFound
 from idp.platform.web import policy
 from idp.platform.web.views import current_issuer, find_current_issuer
@@ -78,6 +78,7 @@ def _frame() -> dict[str, Any]:
         "link": link,
         "moment": moment,
         "picture": picture,
+        "say": messages.say,
         "static_url": static_url,
         "language": language.current(),
         "languages": [

@@ -18,13 +18,48 @@ KNOWN = (
     lazy_gettext("This password is among the commonest ones."),
     lazy_gettext("The password is not the user's own name."),
     lazy_gettext("Too many sign-ins at once; please try again in a moment."),
+    # idp.oauth, before the application is proven or when its request is gone
+    lazy_gettext("The application is not known here"),
+    lazy_gettext("The application asked for an address that it has not registered"),
+    lazy_gettext("This request has expired. Please go back to the application and start again."),
+    lazy_gettext("id_token_hint is not an ID token of this issuer"),
+    lazy_gettext("client_id differs from the audience of id_token_hint"),
+    # idp.platform.web
+    lazy_gettext("Something went wrong here; the request id helps to find out what"),
+    lazy_gettext("The database does not answer; try again"),
+    lazy_gettext("The form is too old or was not sent from here. Load the page again."),
+    lazy_gettext("The request cannot be understood"),
+    lazy_gettext("There is nothing at this address"),
+    lazy_gettext("This address does not take this method"),
+    lazy_gettext("The request is larger than this address takes"),
+    lazy_gettext("A value is out of range"),
+    # idp.platform.errors, and Werkzeug's names of statuses
+    lazy_gettext("Bad Request"),
+    lazy_gettext("Bad request"),
+    lazy_gettext("Forbidden"),
+    lazy_gettext("Internal error"),
+    lazy_gettext("Invalid request"),
+    lazy_gettext("Method Not Allowed"),
+    lazy_gettext("Client authentication failed"),
+    lazy_gettext("Not Found"),
+    lazy_gettext("Not found"),
+    lazy_gettext("Request Entity Too Large"),
+    lazy_gettext("Request body too large"),
+    lazy_gettext("Temporarily unavailable"),
+    lazy_gettext("Too many requests"),
 )
+
+
+def say(text: str) -> str:
+    """Translate a sentence of a service; unlike `_` in a template it is still to be escaped."""
+    said: str = gettext(text)
+    return said
 
 
 def reasons(problem: Problem) -> list[str]:
     """List why something was refused, one sentence each."""
     told = [text for texts in problem.fields.values() for text in texts] or [problem.detail]
-    return [gettext(text) for text in told]
+    return [say(text) for text in told]
 
 
 def wait_message(seconds: int) -> str:
