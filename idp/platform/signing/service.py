@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Insert, Update, select, update
+from sqlalchemy import Update, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -195,7 +195,7 @@ def _find(session: Session, alg: str, status: str) -> SigningKey | None:
     return session.scalar(query.execution_options(populate_existing=True))
 
 
-def _changed(session: Session, statement: Insert | Update) -> bool:
+def _changed(session: Session, statement: Update) -> bool:
     """Execute a conditional change of one key; tell whether it hit."""
     return session.connection().execute(statement).rowcount > 0
 
@@ -207,8 +207,7 @@ def _add(session: Session, alg: str, status: str, key: PrivateKey) -> bool:
     bump_configuration(session)
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     now = clock.now()
-    added = _changed(
-        session,
+    statement = (
         dialect.insert(SigningKey)
         .values(
             kid=kid,
@@ -219,8 +218,11 @@ def _add(session: Session, alg: str, status: str, key: PrivateKey) -> bool:
             created_at=now,
             activated_at=now if status == "active" else None,
         )
-        .on_conflict_do_nothing(),
+        .on_conflict_do_nothing()
+        .returning(SigningKey.id)
     )
+    # psycopg counts no rows of an INSERT that returns some; the row itself tells.
+    added = session.connection().execute(statement).first() is not None
     if added:
         audit.record(
             session,
