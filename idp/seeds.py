@@ -279,6 +279,7 @@ class _Garden:
 
     def _demo_user(self) -> None:
         given = self.settings.demo_password.get_secret_value()
+        made_up = [candidate[:16] for candidate in self._candidates(DEMO_USER)]
         if self._is_new("demo-user"):
             if users.find_by_username(self.session, DEMO_USER) is not None:
                 return
@@ -289,7 +290,7 @@ class _Garden:
                     email="demo@example.com",
                     email_verified=True,
                     nick_name="Demo",
-                    password=given or self._made_up(DEMO_USER),
+                    password=given or made_up[0],
                     chosen_by_person=False,
                 ),
             )
@@ -300,7 +301,7 @@ class _Garden:
             self._mark("demo-user", user.id)
         user_id = self._planted.get("demo-user")
         found = users.find(self.session, user_id) if user_id is not None else None
-        for password in (given, *self._candidates(DEMO_USER)):
+        for password in (given, *made_up):
             if password and users.verify_password(self.session, found, password):
                 self.seeded.demo_password = password
                 break

@@ -1,0 +1,86 @@
+"""`idp audit`: the trail."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from idp.commands import opening, output
+from idp.platform.audit import service as trail
+
+
+class Moment(click.ParamType[datetime]):
+    """A date or time in ISO 8601; without a zone it is UTC."""
+
+    name = "time"
+
+    def convert(
+        self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Read the text."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a date or time like 2030-01-31T12:00", param, ctx)
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+@click.group()
+def audit() -> None:
+    """Read the audit trail."""
+
+
+@audit.command("list")
+@click.option("--tag", help="For example user:session:started.")
+@click.option("--user", "user_id", type=int, help="Id of who did it.")
+@click.option("--client", "client_id", help="Client that did it, or that it was done with.")
+@click.option("--tenant", "tenant_id", type=int)
+@click.option("--since", type=Moment())
+@click.option("--until", type=Moment())
+@click.option("--before", "before_id", type=int, help="Id of the last event of the page before.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@output.json_option
+def list_(  # noqa: PLR0913 - one argument for each option
+    *,
+    tag: str | None,
+    user_id: int | None,
+    client_id: str | None,
+    tenant_id: int | None,
+    since: datetime | None,
+    until: datetime | None,
+    before_id: int | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List events, the newest first."""
+    with opening.open_session() as session:
+        events = trail.search(
+            session,
+            tag=tag,
+            user_id=user_id,
+            client_id=client_id,
+            tenant_id=tenant_id,
+            since=since,
+            until=until,
+            limit=limit,
+            before_id=before_id,
+        )
+        rows = [
+            {
+                "id": event.id,
+                "at": event.at,
+                "tag": event.tag,
+                "user_id": event.user_id,
+                "client_id": event.client_id,
+                "tenant_id": event.tenant_id,
+                "target": event.target,
+                "remote_addr": event.remote_addr,
+                "request_id": event.request_id,
+                "details": event.details,
+            }
+            for event in events
+        ]
+    output.show_rows(rows, as_json=as_json)

@@ -1,0 +1,171 @@
+"""`idp db`: moving an installation to another database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Engine,
+    Table,
+    bindparam,
+    create_engine,
+    func,
+    insert,
+    null,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Session
+
+from idp.commands import opening, output
+from idp.platform import schema
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.db import Base
+from idp.platform.errors import Conflict
+
+BATCH = 1000
+# The migration itself puts a row there.
+_STARTS_WITH_ROWS = frozenset({"configuration_version"})
+
+
+@click.group()
+def db() -> None:
+    """Move the installation to another database."""
+
+
+@db.command()
+@click.option("--to", "target", required=True, metavar="URL", help="postgresql+psycopg://…")
+@output.json_option
+def copy(*, target: str, as_json: bool) -> None:
+    """Copy everything into an empty database: ids, secrets and keys stay as they are.
+
+    Stop the servers first. The copy needs the same IDP_SECRET_KEY.
+    """
+    settings = opening.load_settings()
+    if schema.current(settings.database) != schema.head():
+        raise Conflict("This database is not set up for this release: run `idp setup`.")
+    try:
+        destination = create_engine(target)
+    except (ArgumentError, ModuleNotFoundError):
+        raise click.BadParameter("not a database address", param_hint="--to") from None
+    source = create_engine(settings.database)
+    if source.url == destination.url:
+        raise Conflict("That is the database itself.")
+    try:
+        schema.upgrade(target)
+        copied = copy_all(source, destination)
+    finally:
+        source.dispose()
+        destination.dispose()
+    output.show({"tables": len(copied), "rows": sum(copied.values())}, as_json=as_json)
+
+
+def copy_all(source: Engine, target: Engine) -> dict[str, int]:
+    """Copy the rows of every table in one transaction; tell how many of each."""
+    schema.load_models()
+    tables = Base.metadata.sorted_tables
+    with source.begin() as reading, target.begin() as writing:
+        _isolate(reading)
+        _refuse_filled(writing, tables)
+        copied = {table.name: _copy(reading, writing, table) for table in tables}
+        for table in tables:
+            found = writing.scalar(select(func.count()).select_from(table))
+            if found != copied[table.name]:
+                raise Conflict(f"{table.name}: {copied[table.name]} rows read, {found} arrived.")
+        if writing.dialect.name == "postgresql":
+            for table in tables:
+                _restart_ids(reading, writing, table)
+        with Session(writing, join_transaction_mode="create_savepoint") as session:
+            audit.record(session, Tag.DATABASE_COPIED, details={"count": sum(copied.values())})
+            session.commit()
+    return copied
+
+
+def _isolate(reading: Connection) -> None:
+    """See one state of the source throughout; SQLite's BEGIN IMMEDIATE has that already."""
+    if reading.dialect.name == "postgresql":
+        reading.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+
+def _refuse_filled(writing: Connection, tables: list[Table]) -> None:
+    for table in tables:
+        if table.name in _STARTS_WITH_ROWS:
+            writing.execute(table.delete())
+        elif writing.execute(select(table).limit(1)).first() is not None:
+            raise Conflict(f"The target is not empty: it has rows in {table.name}.")
+
+
+def _copy(reading: Connection, writing: Connection, table: Table) -> int:
+    # A row may point at a later one of its own table: such columns are filled at the end.
+    circular = [
+        column
+        for column in table.columns
+        if column.nullable and any(key.column.table is table for key in column.foreign_keys)
+    ]
+    statement = insert(table).values(
+        {
+            column.name: null()
+            if column in circular
+            else bindparam(f"v_{column.name}", type_=_type(column.type))
+            for column in table.columns
+        }
+    )
+    query = select(table).order_by(*table.primary_key.columns)
+    rows = reading.execute(query.execution_options(yield_per=BATCH))
+    count = 0
+    pointers: list[dict[str, Any]] = []
+    for batch in rows.mappings().partitions(BATCH):
+        writing.execute(statement, [{f"v_{name}": row[name] for name in row} for row in batch])
+        count += len(batch)
+        pointers.extend(
+            {"row": row["id"], **{f"v_{column.name}": row[column.name] for column in circular}}
+            for row in batch
+            if any(row[column.name] is not None for column in circular)
+        )
+    if pointers:
+        writing.execute(
+            update(table)
+            .where(table.c.id == bindparam("row"))
+            .values({column.name: bindparam(f"v_{column.name}") for column in circular}),
+            pointers,
+        )
+    return count
+
+
+def _type(kind: Any) -> Any:
+    """Write an absent JSON value as NULL, not as the JSON word null."""
+    if isinstance(kind, JSON):
+        return JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+    return kind
+
+
+def _restart_ids(reading: Connection, writing: Connection, table: Table) -> None:
+    """Let new ids start above every id that was ever given away, of deleted rows too."""
+    column = table.autoincrement_column
+    if column is None or len(table.primary_key.columns) != 1:
+        return
+    largest = writing.scalar(select(func.max(column))) or 0
+    given = max(largest, _last_given(reading, table))
+    if given:
+        writing.execute(
+            text("SELECT setval(pg_get_serial_sequence(:table, :column), :given)"),
+            {"table": f'"{table.name}"', "column": column.name, "given": given},
+        )
+
+
+def _last_given(reading: Connection, table: Table) -> int:
+    if reading.dialect.name == "sqlite":
+        statement = text("SELECT seq FROM sqlite_sequence WHERE name = :table")
+        return reading.scalar(statement, {"table": table.name}) or 0
+    statement = text(
+        "SELECT last_value FROM pg_sequences WHERE schemaname = current_schema()"
+        " AND sequencename = :name"
+    )
+    return reading.scalar(statement, {"name": f"{table.name}_id_seq"}) or 0

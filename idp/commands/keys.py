@@ -1,0 +1,106 @@
+"""`idp keys`: signing keys, and moving on to a new root secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp.commands import opening, output
+from idp.directory.clients.models import Client, ClientSecret
+from idp.directory.resources.models import ApiResource, ApiSecret
+from idp.directory.tenants import service as tenants
+from idp.platform import runtime
+from idp.platform.jobs import service as jobs
+from idp.platform.signing import service as signing
+from idp.platform.signing.algorithms import ALGORITHMS
+
+
+@click.group()
+def keys() -> None:
+    """Keep signing keys and the root secret."""
+
+
+@keys.command("list")
+@output.json_option
+def list_(*, as_json: bool) -> None:
+    """List the signing keys."""
+    with opening.open_session() as session:
+        rows = [
+            {
+                "kid": key.kid,
+                "alg": key.alg,
+                "status": key.status,
+                "created_at": key.created_at,
+                "activated_at": key.activated_at,
+                "retired_at": key.retired_at,
+                "publish_until": key.publish_until,
+            }
+            for key in signing.list_keys(session)
+        ]
+    output.show_rows(rows, as_json=as_json)
+
+
+@keys.command()
+@click.option("--alg", type=click.Choice(ALGORITHMS), help="One algorithm instead of all.")
+@output.json_option
+def rotate(*, alg: str | None, as_json: bool) -> None:
+    """Sign with the next key from now on; the old one is published until it is not needed."""
+    with opening.open_session() as session:
+        rows = [
+            {"alg": name, "kid": signing.rotate(session, name)}
+            for name in ([alg] if alg is not None else ALGORITHMS)
+        ]
+        session.commit()
+    output.show_rows(rows, as_json=as_json)
+
+
+@keys.command()
+@click.argument("kid")
+@output.json_option
+def revoke(*, kid: str, as_json: bool) -> None:
+    """Give a stolen key up: what it signed stops to verify."""
+    with opening.open_session() as session:
+        signing.revoke(session, kid)
+        session.commit()
+    output.show({"kid": kid, "status": "revoked"}, as_json=as_json)
+
+
+@keys.command()
+@output.json_option
+def rewrap(*, as_json: bool) -> None:
+    """Encrypt everything under the first secret of IDP_SECRET_KEY; say what needs the others."""
+    with opening.open_session() as session:
+        value: dict[str, Any] = {
+            "signing_keys": signing.rewrap(session),
+            "tenant_properties": tenants.rewrap(session),
+            "outbox": jobs.rewrap(session),
+        }
+        session.commit()
+        value |= on_older_roots(session)
+    output.show(value, as_json=as_json)
+    if not as_json and (value["client_secrets"] or value["api_secrets"]):
+        print("Hashes cannot be moved: keep the older secret until these have new secrets.")
+
+
+def on_older_roots(session: Session) -> dict[str, list[str]]:
+    """Name the clients and APIs whose secrets were hashed under an older root secret."""
+    keyring = runtime.of(session).keyring
+    client_secrets = session.execute(
+        select(Client.client_id, ClientSecret.value_hash).join(
+            ClientSecret, ClientSecret.client_id == Client.id
+        )
+    )
+    api_secrets = session.execute(
+        select(ApiResource.name, ApiSecret.value_hash).join(
+            ApiSecret, ApiSecret.api_resource_id == ApiResource.id
+        )
+    )
+    return {
+        "client_secrets": sorted(
+            {name for name, kept in client_secrets if not keyring.is_current(kept)}
+        ),
+        "api_secrets": sorted({name for name, kept in api_secrets if not keyring.is_current(kept)}),
+    }

@@ -1,0 +1,89 @@
+"""`idp setup`: tables, keys and seeds, as often as one likes."""
+
+from __future__ import annotations
+
+import shlex
+from urllib.parse import quote
+
+import click
+
+from idp import seeds
+from idp.commands import opening, output
+from idp.platform import schema
+from idp.platform.runtime import RequestContext
+from idp.seeds import DEMO_SCOPES, Seeded
+
+
+@click.command()
+@output.json_option
+def setup(*, as_json: bool) -> None:
+    """Make or update tables, keys and seeds; safe to repeat, on several nodes too."""
+    settings = opening.load_settings()
+    _ = settings.secret_keys  # an unusable secret is better met before the first table
+    schema.upgrade(settings.database)
+    with opening.open_runtime(settings) as runtime, runtime.sessions() as session:
+        session.info["context"] = RequestContext(request_id="setup")
+        seeded = seeds.seed(session, settings)
+        session.commit()
+        administrator = seeds.find_administrator(session)
+    username = administrator.username if administrator is not None else None
+    if as_json:
+        print_json(settings.public_url, username, seeded)
+    else:
+        print_text(settings.public_url, username, seeded)
+
+
+def print_json(issuer: str, administrator: str | None, seeded: Seeded) -> None:
+    """Print what was set up for programs."""
+    value = {
+        "issuer": issuer,
+        "admin_username": administrator,
+        "admin_password": seeded.admin_password,
+        "demo_password": seeded.demo_password,
+        "clients": [
+            {"client_id": client.client_id, "client_secret": client.secret}
+            for client in seeded.demo_clients
+        ],
+    }
+    output.show(value, as_json=True)
+
+
+def print_text(issuer: str, administrator: str | None, seeded: Seeded) -> None:
+    """Print what was set up for the person at the terminal."""
+    print(f"Address        {issuer}")
+    if administrator is not None:
+        print(f"Administrator  {administrator}  {_password_note(seeded)}")
+    if not seeded.demo_clients:
+        return
+    password = seeded.demo_password or "(its password was changed)"
+    print(f"Demo user      {seeds.DEMO_USER}  password {password}")
+    for client in seeded.demo_clients:
+        secret = f"secret {client.secret}" if client.secret else "public, no secret"
+        if client.secret is None and client.client_id != "demo-spa":
+            secret = f"(its secret was changed; `idp client secret {client.client_id}` adds one)"
+        print(f"Demo client    {client.client_id}  {secret}")
+    service = next((row for row in seeded.demo_clients if row.client_id == "demo-service"), None)
+    if service is not None and service.secret is not None:
+        print("\nTry it, once the server runs:\n")
+        print(f"  {curl(issuer, service.client_id, service.secret)}\n")
+
+
+def curl(issuer: str, client_id: str, secret: str) -> str:
+    """Write a command line that gets a token for a machine."""
+    # RFC 6749 2.3.1: both are form-encoded before they go into the header.
+    credentials = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"
+    return shlex.join(
+        [
+            *("curl", "-s", "-u", credentials),
+            *("-d", "grant_type=client_credentials", "-d", f"scope={DEMO_SCOPES[0]}"),
+            f"{issuer}/connect/token",
+        ]
+    )
+
+
+def _password_note(seeded: Seeded) -> str:
+    if seeded.admin_password is not None:
+        return f"password {seeded.admin_password}  (shown this once)"
+    if seeded.admin_username is not None:
+        return "with the password of IDP_ADMIN_PASSWORD"
+    return ""
