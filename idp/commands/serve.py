@@ -1,0 +1,149 @@
+"""`idp serve`: the production server, the outbox worker beside it, and the metrics listener."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from socket import socket
+
+import click
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from sqlalchemy.exc import SQLAlchemyError
+
+from idp.app import THREADS, create_app
+from idp.commands.worker import Beside
+from idp.config import Settings, SettingsError
+from idp.platform import logs, metrics
+from idp.platform.jobs import service as jobs
+from idp.platform.runtime import Runtime
+from idp.platform.web import health
+from idp.platform.web.bridge import DRAIN_SECONDS, Bridge
+from idp.platform.web.listener import SharedListener
+
+HEADER_SECONDS = 10
+"""Time that the head of a request may take, and an idle connection may stay."""
+KILL_SECONDS = int(DRAIN_SECONDS) + 5
+
+# The server's own lines go through our handlers.
+_LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "loggers": {"_granian": {"level": "INFO", "handlers": [], "propagate": True}},
+}
+
+
+@click.command("serve")
+@click.option("--listen", default="127.0.0.1:8000", show_default=True, help="HOST:PORT.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256))
+@click.option("--no-worker", is_flag=True, help="Run no outbox worker beside.")
+def serve(listen: str, workers: int, *, no_worker: bool) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    try:
+        settings = Settings()
+        check(settings, workers)
+        host, port = metrics.parse_address(listen)
+    except (SettingsError, ValueError) as error:
+        raise click.ClickException(sentence(error)) from None
+    run(settings, host, port, workers=workers, worker_beside=not no_worker)
+
+
+def check(settings: Settings, workers: int) -> None:
+    """Refuse what cannot be served with; the message says what to set."""
+    settings.secret_keys  # noqa: B018 - complains when there is none
+    if workers > 1 and settings.database.startswith("sqlite"):
+        message = (
+            "SQLite serves one worker: set IDP_DATABASE_URL to postgresql+psycopg://… "
+            "or leave --workers at 1"
+        )
+        raise SettingsError(message)
+    if workers > 1 and not settings.redis_url:
+        message = (
+            "several workers count tries together: set IDP_REDIS_URL to a Redis or Valkey, "
+            "or leave --workers at 1"
+        )
+        raise SettingsError(message)
+    if settings.metrics_listen:
+        metrics.parse_address(settings.metrics_listen)
+
+
+def sentence(error: Exception) -> str:
+    """Say in one line what is wrong with the settings."""
+    text = str(error)
+    errors = getattr(error, "errors", None)
+    if callable(errors):
+        text = "; ".join(
+            f"IDP_{str(item['loc'][0]).upper()}: {item['msg']}"
+            if item["loc"]
+            else str(item["msg"]).removeprefix("Value error, ")
+            for item in errors()
+        )
+    return text
+
+
+def run(settings: Settings, host: str, port: int, *, workers: int, worker_beside: bool) -> None:
+    """Run the server and what belongs to it."""
+    logs.setup(settings.log_level, readable=settings.environment == "development")
+    with tempfile.TemporaryDirectory(prefix="idp-metrics-") as folder:
+        # Must be known before a worker imports prometheus-client.
+        os.environ[metrics.FOLDER_VARIABLE] = folder
+        listener = metrics.listen(settings.metrics_listen) if settings.metrics_listen else None
+        server = SharedListener(
+            "idp",
+            address=host,
+            port=port,
+            interface=Interfaces.RSGI,
+            http=HTTPModes.http1,
+            websockets=False,
+            workers=workers,
+            respawn_failed_workers=True,
+            respawn_interval=0.5,
+            workers_kill_timeout=KILL_SECONDS,
+            http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
+            log_dictconfig=_LOGGING,
+        )
+        if listener is not None:
+            observer = multiprocessing.Process(
+                target=_observe, args=(settings, listener, Path(folder)), daemon=True
+            )
+            server.on_startup(observer.start)
+            server.on_shutdown(observer.terminate)
+        if worker_beside:
+
+            @server.on_startup
+            def _start_beside() -> None:
+                server.on_shutdown(Beside(settings).stop)
+
+        server.serve(target_loader=partial(load, settings), wrap_loader=False)
+
+
+def load(settings: Settings) -> Bridge:
+    """Build the application, in a worker process."""
+    app = create_app(settings)
+    return Bridge(
+        app.wsgi_app,
+        threads=THREADS,
+        on_stopping=app.extensions[health.EXTENSION].stopping.set,
+    )
+
+
+def _observe(settings: Settings, listener: socket, folder: Path) -> None:
+    """Answer scrapes, in a process of its own."""
+    runtime: Runtime = create_app(settings).extensions["idp"]
+
+    def gauges() -> Mapping[str, float]:
+        try:
+            with runtime.sessions() as session:
+                return {"outbox_oldest_seconds": jobs.oldest_seconds(session)}
+        except SQLAlchemyError:
+            return {}  # a figure that is not known is absent
+
+    metrics.serve(listener, folder, gauges)
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,234 @@
+"""Between the server's event loop and the WSGI application.
+
+A body is read whole on the loop, under a size and a time limit; only then does the request take a
+thread. So a visitor who sends half a body holds a few kilobytes and nothing that others need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+import structlog
+
+from idp.platform.web.requests import MAX_BODY
+from idp.platform.web.visit import WSGI, Environ
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+log = structlog.get_logger("idp.bridge")
+
+BODY_SECONDS = 15.0
+"""Time that a whole body may take to arrive."""
+QUIET_SECONDS = 0.3
+"""While stopping: how long no request must have come before connections are cut."""
+DRAIN_SECONDS = 20.0
+"""While stopping: the longest wait for that."""
+
+Headers = list[tuple[str, str]]
+
+
+class Scope(Protocol):
+    """What the server knows of a request (RSGI)."""
+
+    proto: str
+    http_version: str
+    client: str
+    server: str
+    method: str
+    path: str
+    query_string: str
+
+    @property
+    def headers(self) -> Any:
+        """Header names in lower case, and values."""
+
+
+class Exchange(Protocol):
+    """The way to body and answer of a request (RSGI)."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Iterate over the body."""
+
+    def response_bytes(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send the whole answer."""
+
+
+class Bridge:
+    """One worker process: reads bodies, runs the application on threads, stops without losses."""
+
+    def __init__(
+        self,
+        application: WSGI,
+        *,
+        threads: int,
+        on_stopping: Callable[[], None] = lambda: None,
+        body_seconds: float = BODY_SECONDS,
+        max_body: int = MAX_BODY,
+    ) -> None:
+        self._application = application
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        self._on_stopping = on_stopping
+        self._body_seconds = body_seconds
+        self._max_body = max_body
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._under_way = 0
+        self._last = 0.0
+        self._stopping = False
+        self._drained: asyncio.Task[None] | None = None
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin: the server has put its own handlers on SIGINT and SIGTERM."""
+        self._loop = loop
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End."""
+        self._threads.shutdown(wait=True)
+
+    async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
+        """Answer one request."""
+        self._under_way += 1
+        self._last = time.monotonic()
+        try:
+            status, headers, body = await self._answer(scope, exchange)
+            if self._stopping:
+                headers = [pair for pair in headers if pair[0] != "connection"]
+                headers.append(("connection", "close"))
+            exchange.response_bytes(status, headers, body)
+        finally:
+            self._under_way -= 1
+
+    def stop(self) -> None:
+        """Finish what is under way, tell every connection to close, then leave."""
+        if self._stopping or self._loop is None:
+            return
+        self._stopping = True
+        self._on_stopping()
+        self._last = time.monotonic()
+        self._drained = self._loop.create_task(self._drain())
+
+    async def _answer(self, scope: Scope, exchange: Exchange) -> tuple[int, Headers, bytes]:
+        headers = scope.headers
+        body = b""
+        if scope.method not in {"GET", "HEAD"} or "content-length" in headers:
+            length = headers.get("content-length", "0")
+            if not length.isascii() or not length.isdigit():
+                return _refusal(HTTPStatus.BAD_REQUEST, "Malformed Content-Length")
+            if int(length[:20]) > self._max_body:
+                return self._too_large()
+            try:
+                async with asyncio.timeout(self._body_seconds):
+                    read = await self._read(exchange)
+            except TimeoutError:
+                log.info("body_timed_out", remote_addr=scope.client)
+                return _refusal(HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time")
+            if read is None:
+                return self._too_large()
+            body = read
+        environ = environment(scope, body)
+        assert self._loop is not None  # noqa: S101 - __rsgi_init__ came first
+        return await self._loop.run_in_executor(self._threads, self._run, environ)
+
+    async def _read(self, exchange: Exchange) -> bytes | None:
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in exchange:
+            size += len(piece)
+            if size > self._max_body:
+                return None
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _run(self, environ: Environ) -> tuple[int, Headers, bytes]:
+        """Call the application, on a thread."""
+        status = 500
+        headers: Headers = []
+
+        def start_response(line: str, given: Headers, _exc_info: Any = None, /) -> Any:
+            nonlocal status
+            status = int(line[:3])
+            headers[:] = [(name.lower(), value) for name, value in given]
+            return _no_write
+
+        answer: Iterable[bytes] = self._application(environ, start_response)
+        try:
+            body = b"".join(answer)
+        finally:
+            close = getattr(answer, "close", None)
+            if close is not None:
+                close()
+        return status, headers, body
+
+    def _too_large(self) -> tuple[int, Headers, bytes]:
+        return _refusal(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may have {self._max_body} bytes"
+        )
+
+    async def _drain(self) -> None:
+        end = time.monotonic() + DRAIN_SECONDS
+        while time.monotonic() < end:
+            await asyncio.sleep(0.05)
+            if not self._under_way and time.monotonic() - self._last > QUIET_SECONDS:
+                break
+        # The server's own handler still sits on SIGINT; it closes what is left.
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def environment(scope: Scope, body: bytes) -> Environ:
+    """Describe a request as WSGI does."""
+    host, _, port = scope.server.rpartition(":")
+    environ: Environ = {
+        "REQUEST_METHOD": scope.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope.path.encode().decode("latin-1"),
+        "QUERY_STRING": scope.query_string,
+        "SERVER_NAME": host,
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for name, value in scope.headers.items():
+        # `X_Forwarded_For` would turn into the same variable as `X-Forwarded-For`.
+        if "_" in name or name == "content-length":
+            continue
+        key = "CONTENT_TYPE" if name == "content-type" else f"HTTP_{name.upper().replace('-', '_')}"
+        if key in environ:
+            value = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{value}"  # noqa: PLW2901
+        environ[key] = value
+    return environ
+
+
+def _refusal(status: HTTPStatus, detail: str) -> tuple[int, Headers, bytes]:
+    """Answer before the application is asked; the rest of the body is not read."""
+    body = orjson.dumps({"error": "invalid_request", "error_description": detail})
+    headers = [
+        ("content-type", "application/json"),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("connection", "close"),
+    ]
+    return status.value, headers, body
+
+
+def _no_write(_data: bytes) -> None:
+    message = "write() of WSGI is not supported; return the body"
+    raise RuntimeError(message)

@@ -1,0 +1,57 @@
+"""granian with one listening socket for all workers, closed without losing a connection."""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import struct
+import sys
+from typing import Any
+
+from granian.net import SocketSpec  # type: ignore[attr-defined]  # not in its stub
+from granian.server.mp import MPServer
+
+_SO_ATTACH_FILTER = 26  # Linux; Python names it not
+# Classic BPF over the TCP header: drop what has SYN set and ACK not, let everything else in.
+_NO_NEW_CONNECTIONS = (
+    (0x30, 0, 0, 13),  # load the byte of flags
+    (0x54, 0, 0, 0x12),  # keep SYN and ACK
+    (0x15, 0, 1, 0x02),  # only SYN?
+    (0x06, 0, 0, 0),  # drop
+    (0x06, 0, 0, 0xFFFFFFFF),  # let in
+)
+
+
+class SharedListener(MPServer):
+    """A server whose workers take connections from one queue.
+
+    With a socket per worker, as granian does it on Linux, the queue of a worker that dies or stops
+    is lost with it.
+    """
+
+    def _init_shared_socket(self) -> None:
+        self._shd: Any = SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()
+        self._ssp = None
+        self._sfd: int = self._shd.get_fd()
+        self._sso: socket.socket | None = socket.socket(fileno=self._sfd)
+        self._sso.set_inheritable(True)
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Let nobody new in, then let the workers finish."""
+        if self._sso is not None:
+            refuse_connections(self._sso)
+        super().shutdown(exit_code)
+
+
+def refuse_connections(listener: socket.socket) -> None:
+    """Drop new connections, while those that wait in the queue are still taken.
+
+    Closing the socket would cut the queue off. A caller that is dropped asks again within a second
+    and meets a closed port, or the next server.
+    """
+    if sys.platform != "linux":
+        return
+    program = b"".join(struct.pack("HBBI", *step) for step in _NO_NEW_CONNECTIONS)
+    buffer = ctypes.create_string_buffer(program)
+    descriptor = struct.pack("HL", len(_NO_NEW_CONNECTIONS), ctypes.addressof(buffer))
+    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, descriptor)
