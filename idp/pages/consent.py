@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from flask import Blueprint, make_response, render_template, request
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from idp.directory.clients.view import ClientView
+from idp.directory.resources.view import ApiScopeView, IdentityView
 from idp.oauth import service as oauth
 from idp.pages import language
-from idp.pages.pending import current_asking, resume
+from idp.pages.pending import Asking, current_asking, resume
 from idp.pages.visitor import ask_to_sign_in, current_visitor
 from idp.platform.web.views import database
 
@@ -43,7 +43,7 @@ def show() -> Response:
             "pages/consent/consent.html",
             client=asking.client,
             user=visitor.user,
-            lines=describe(asking.client, asking.scopes),
+            lines=_asked(asking),
         )
     )
     response.headers["Cache-Control"] = "no-store"
@@ -59,18 +59,22 @@ def decide() -> Response:
         return ask_to_sign_in(**{language.HANDLE: asking.handle})
     scopes: list[str] = []
     if request.form.get("answer") == "allow":
-        scopes = allowed(describe(asking.client, asking.scopes), request.form.getlist("scope"))
+        scopes = allowed(_asked(asking), request.form.getlist("scope"))
     remember = asking.client.allow_remember_consent and "remember" in request.form
     oauth.decide_consent(database(), asking.handle, visitor.browser, scopes, remember)
     database().commit()
     return resume(asking)
 
 
-def describe(client: ClientView, scopes: Iterable[str]) -> list[Line]:
+def describe(
+    scopes: Iterable[str],
+    identity_scopes: Mapping[str, IdentityView],
+    api_scopes: Mapping[str, ApiScopeView],
+) -> list[Line]:
     """Put scopes into words: about the person first, then the rights at APIs."""
     wanted = list(dict.fromkeys(scopes))
-    identity = [_identity_line(client, name) for name in wanted if name in client.identity_scopes]
-    rights = [_right_line(client, name) for name in wanted if name in client.api_scopes]
+    identity = [_identity_line(identity_scopes[name]) for name in wanted if name in identity_scopes]
+    rights = [_right_line(api_scopes[name]) for name in wanted if name in api_scopes]
     lines = identity + rights
     if "offline_access" in wanted:
         lines.append(
@@ -83,31 +87,34 @@ def describe(client: ClientView, scopes: Iterable[str]) -> list[Line]:
     return lines
 
 
+def _asked(asking: Asking) -> list[Line]:
+    client = asking.client
+    return describe(asking.scopes, client.identity_scopes, client.api_scopes)
+
+
 def allowed(lines: Iterable[Line], ticked: Iterable[str]) -> list[str]:
     """Keep what was ticked and what is fixed; what was not asked for is nobody's to allow."""
     chosen = set(ticked)
     return [line.name for line in lines if line.is_fixed or line.name in chosen]
 
 
-def _identity_line(client: ClientView, name: str) -> Line:
-    view = client.identity_scopes[name]
-    title, description = _standard().get(name, (name, ""))
-    if view.display_name != name:
+def _identity_line(view: IdentityView) -> Line:
+    title, description = _standard().get(view.name, (view.name, ""))
+    if view.display_name != view.name:
         # The operator's words, in the visitor's language where they are the seeded ones.
         title = _(view.display_name)
     return Line(
-        name,
+        view.name,
         title,
         _(view.description) if view.description else description,
-        is_fixed=view.required or name == "openid",
+        is_fixed=view.required or view.name == "openid",
         is_emphasized=view.emphasize,
     )
 
 
-def _right_line(client: ClientView, name: str) -> Line:
-    view = client.api_scopes[name]
+def _right_line(view: ApiScopeView) -> Line:
     return Line(
-        name,
+        view.name,
         view.display_name,
         view.description or "",
         is_fixed=view.required,

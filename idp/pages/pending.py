@@ -13,7 +13,7 @@ from idp.directory.clients.view import ClientView
 from idp.oauth import service as oauth
 from idp.oauth.pending import CONTINUE
 from idp.pages import language
-from idp.platform.errors import BadRequest
+from idp.platform.errors import BadRequest, Problem
 from idp.platform.web.views import database
 
 
@@ -35,10 +35,7 @@ def find_asking() -> Asking | None:
     pending = oauth.pending(database(), handle)
     database().commit()
     if pending is None or pending.client is None:
-        raise BadRequest(
-            _("This sign-in has expired. Go back to the application and start again."),
-            code="request_expired",
-        )
+        raise expired()
     language.prefer(pending.ui_locales)
     return Asking(pending.handle, pending.client, pending.scopes, pending.login_hint)
 
@@ -52,6 +49,15 @@ def current_asking() -> Asking:
             code="request_missing",
         )
     return asking
+
+
+def expired() -> Problem:
+    """Refuse a page whose request is over."""
+    problem = BadRequest(
+        _("Please go back to the application and start again."), code="request_expired"
+    )
+    problem.title = _("This request has expired")
+    return problem
 
 
 def resume(asking: Asking) -> Response:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from flask import Blueprint, make_response, redirect, render_template, request
-from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from idp.oauth import service as oauth
 from idp.oauth.pending import CONTINUE
 from idp.pages import language
+from idp.pages.pending import expired
 from idp.pages.visitor import current_visitor
-from idp.platform.errors import BadRequest
 from idp.platform.sessions import cookie as cookies
 from idp.platform.web.views import current_issuer, database
 
@@ -62,7 +61,7 @@ def _asking_client() -> str | None:
     asking = oauth.pending(database(), handle)
     database().commit()
     if asking is None:
-        raise BadRequest(_("This request has expired."), code="request_expired")
+        raise expired()
     language.prefer(asking.ui_locales)
     return asking.client.name if asking.client else None
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from idp.directory.resources import view as resources
 from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
 from idp.oauth import service as oauth
 from idp.oauth.visitor import Visitor
 from idp.pages.account import agents
+from idp.pages.consent import describe
 from idp.pages.forgot.service import tell_of_change
 from idp.pages.signin.service import ACR_PASSWORD, AMR_PASSWORD
 from idp.platform import runtime
@@ -38,6 +41,17 @@ class SessionLine:
     started_at: datetime
     last_seen_at: datetime
     is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationLine:
+    """An application that was allowed something for good, as its person sees it."""
+
+    id: int
+    client_name: str
+    tenant_name: str
+    allowed_at: datetime
+    scopes: list[str]
 
 
 def change_password(
@@ -110,6 +124,26 @@ def end_other_sessions(session: Session, issuer: Issuer, visitor: Visitor) -> No
     for row in _own_sessions(session, visitor):
         if row.id != visitor.browser.id:
             _end(session, issuer, visitor, row)
+
+
+def list_applications(session: Session, visitor: Visitor) -> list[ApplicationLine]:
+    """List what the person allows which applications, in words."""
+    return [
+        ApplicationLine(
+            id=consent.id,
+            client_name=consent.client_name,
+            tenant_name=consent.tenant_name,
+            allowed_at=consent.created_at,
+            scopes=_in_words(session, consent.scopes),
+        )
+        for consent in oauth.list_consents(session, visitor.user.id)
+    ]
+
+
+def _in_words(session: Session, names: Sequence[str]) -> list[str]:
+    rights, identity = resources.load_scopes(session, names, None)
+    lines = {line.name: line.title for line in describe(names, identity, rights)}
+    return [lines.get(name, name) for name in names]
 
 
 def _end(session: Session, issuer: Issuer, visitor: Visitor, row: BrowserSession) -> None:

@@ -135,8 +135,8 @@ def end_other_sessions(visitor: Visitor) -> Response:
 @for_visitor
 def show_applications(visitor: Visitor) -> Response:
     """List the applications that were allowed something, or have a way in."""
-    consents = oauth.list_consents(database(), visitor.user.id)
-    return _page("applications", visitor, consents=consents)
+    lines = service.list_applications(database(), visitor)
+    return _page("applications", visitor, lines=lines)
 
 
 @blueprint.post(f"{APPLICATIONS}/<int:consent_id>/revoke")

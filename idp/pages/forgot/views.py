@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import Blueprint, make_response, redirect, render_template
-from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from idp.directory.users.models import User
@@ -86,9 +85,7 @@ def set_new(token: str) -> Response:
 
 
 def _stale() -> Response:
-    raise BadRequest(
-        _("This link was used already or is too old. Ask for a new one."), code="link_expired"
-    )
+    return _page("pages/forgot/stale.html", 400)
 
 
 def _new_page(form: NewPasswordForm, user: User, status: int = 200) -> Response:
