@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from socket import socket
+from typing import Any
 
 import click
 from granian.constants import HTTPModes, Interfaces
@@ -24,6 +25,7 @@ from idp.platform.runtime import Runtime
 from idp.platform.web import health
 from idp.platform.web.bridge import DRAIN_SECONDS, Bridge
 from idp.platform.web.listener import SharedListener
+from idp.platform.web.requests import networks
 
 HEADER_SECONDS = 10
 """Time that the head of a request may take, and an idle connection may stay."""
@@ -43,12 +45,9 @@ _LOGGING = {
 @click.option("--no-worker", is_flag=True, help="Run no outbox worker beside.")
 def serve(listen: str, workers: int, *, no_worker: bool) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    try:
-        settings = Settings()
-        check(settings, workers)
-        host, port = metrics.parse_address(listen)
-    except (SettingsError, ValueError) as error:
-        raise click.ClickException(sentence(error)) from None
+    settings = Settings()
+    check(settings, workers)
+    host, port = _address(listen, "--listen")
     run(settings, host, port, workers=workers, worker_beside=not no_worker)
 
 
@@ -67,22 +66,9 @@ def check(settings: Settings, workers: int) -> None:
             "or leave --workers at 1"
         )
         raise SettingsError(message)
+    networks(settings.trusted_proxies)
     if settings.metrics_listen:
-        metrics.parse_address(settings.metrics_listen)
-
-
-def sentence(error: Exception) -> str:
-    """Say in one line what is wrong with the settings."""
-    text = str(error)
-    errors = getattr(error, "errors", None)
-    if callable(errors):
-        text = "; ".join(
-            f"IDP_{str(item['loc'][0]).upper()}: {item['msg']}"
-            if item["loc"]
-            else str(item["msg"]).removeprefix("Value error, ")
-            for item in errors()
-        )
-    return text
+        _address(settings.metrics_listen, "IDP_METRICS_LISTEN")
 
 
 def run(settings: Settings, host: str, port: int, *, workers: int, worker_beside: bool) -> None:
@@ -121,7 +107,7 @@ def run(settings: Settings, host: str, port: int, *, workers: int, worker_beside
         server.serve(target_loader=partial(load, settings), wrap_loader=False)
 
 
-def load(settings: Settings) -> Bridge:
+def load(settings: Settings) -> Any:
     """Build the application, in a worker process."""
     app = create_app(settings)
     return Bridge(
@@ -129,6 +115,14 @@ def load(settings: Settings) -> Bridge:
         threads=THREADS,
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
     )
+
+
+def _address(text: str, name: str) -> tuple[str, int]:
+    try:
+        return metrics.parse_address(text)
+    except ValueError as error:
+        message = f"{name}: {error}"
+        raise SettingsError(message) from None
 
 
 def _observe(settings: Settings, listener: socket, folder: Path) -> None:
@@ -143,7 +137,3 @@ def _observe(settings: Settings, listener: socket, folder: Path) -> None:
             return {}  # a figure that is not known is absent
 
     metrics.serve(listener, folder, gauges)
-
-
-if __name__ == "__main__":
-    serve()

@@ -32,15 +32,14 @@ class SharedListener(MPServer):
     def _init_shared_socket(self) -> None:
         self._shd: Any = SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()
         self._ssp = None
-        self._sfd: int = self._shd.get_fd()
-        self._sso: socket.socket | None = socket.socket(fileno=self._sfd)
+        self._sso: socket.socket | None = socket.socket(fileno=self._shd.get_fd())
         self._sso.set_inheritable(True)
 
     def shutdown(self, exit_code: int = 0) -> None:
         """Let nobody new in, then let the workers finish."""
         if self._sso is not None:
             refuse_connections(self._sso)
-        super().shutdown(exit_code)
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
 
 def refuse_connections(listener: socket.socket) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import structlog
 
+from idp.config import SettingsError
 from idp.platform import logs
 from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge
 from idp.platform.metrics import Metrics
@@ -99,6 +100,9 @@ class Entrance:
     ) -> Answer | None:
         if not visit.path.isascii() or "\0" in visit.path:
             visit.path = forms.decode_bytes(visit.path.encode("latin-1"))
+            if "\ufffd" in visit.path:  # what the server put in place of broken UTF-8
+                message = "Text is not valid UTF-8"
+                raise BadRequest(message)
         query = environ.get("QUERY_STRING", "")
         if query:
             check_encoded(query)
@@ -255,9 +259,12 @@ class Closing:
 
 def networks(text: str) -> tuple[Network, ...]:
     """Read addresses and networks separated by commas."""
-    return tuple(
-        ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()
-    )
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return tuple(ipaddress.ip_network(part, strict=False) for part in parts)
+    except ValueError as error:
+        message = f"IDP_TRUSTED_PROXIES: {error}"
+        raise SettingsError(message) from None
 
 
 def security_headers(*, secure: bool) -> tuple[tuple[str, str], ...]:
