@@ -115,8 +115,9 @@ db = SQLAlchemy(metadata=Base.metadata)
 
 def bump_configuration(session: Session) -> None:
     """Tell every worker that cached configuration changed, when this transaction commits."""
+    connection = session.connection()  # begins the transaction that is asked for below
     if session.info.get("bumped") is not session.get_transaction():
-        session.connection().execute(
+        connection.execute(
             update(ConfigurationVersion).values(version=ConfigurationVersion.version + 1)
         )
         session.info["bumped"] = session.get_transaction()
