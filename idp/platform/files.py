@@ -7,6 +7,11 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
+def package_dir() -> Path:
+    """Find the folder of the package itself."""
+    return _PACKAGE
+
+
 def migrations_dir() -> Path:
     """Find the folder of the database migrations."""
     return _find("migrations")

@@ -15,9 +15,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url
 
-import idp
 from idp.platform.db import Base
-from idp.platform.files import migrations_dir
+from idp.platform.files import migrations_dir, package_dir
 
 _LOCK = 0x6964_7000
 """Number of the PostgreSQL advisory lock under which one node migrates."""
@@ -56,7 +55,7 @@ def drift(database_url: str) -> list[str]:
 
 def load_models() -> None:
     """Import every `models` module, so that the metadata knows every table."""
-    for module in pkgutil.walk_packages(idp.__path__, "idp."):
+    for module in pkgutil.walk_packages([str(package_dir())], "idp."):
         if module.name.endswith(".models"):
             importlib.import_module(module.name)
 
