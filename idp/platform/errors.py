@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 
-class Problem(Exception):  # noqa: N818 - the word that the renderers and RFC 9457 use
+class Problem(Exception):
     """A refusal with a stable code; `detail` is for the caller, `debug` only for the log."""
 
     code = "internal_error"
