@@ -9,7 +9,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from idp.platform.errors import InvalidToken, Unprocessable
+from idp.platform.errors import InvalidToken
 from idp.platform.signing import compact
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
@@ -69,27 +69,6 @@ def verify_foreign(
         return header, compact.json_object(token.payload)
     except compact.MalformedError as problem:
         raise InvalidToken(debug=str(problem)) from None
-
-
-def check_jwks(jwks: object) -> None:
-    """Refuse a key set that must not be registered, with a sentence about its first fault."""
-    keys = jwks.get("keys") if isinstance(jwks, Mapping) else None
-    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
-        raise Unprocessable("A key set is a JSON object with a list `keys` of JWKs.")
-    if not 1 <= len(keys) <= MAX_KEYS:
-        raise Unprocessable(f"A key set holds 1 to {MAX_KEYS} keys.")
-    kids = [key.get("kid") for key in keys]
-    if len(keys) > 1 and (None in kids or len(set(map(str, kids))) < len(kids)):
-        raise Unprocessable("Each of several keys needs a `kid` of its own.")
-    for jwk in keys:
-        if jwk.get("kty") == "oct":
-            raise Unprocessable("A key set holds public keys; `kty: oct` is a shared secret.")
-        if not _PRIVATE_MEMBERS.isdisjoint(jwk):
-            raise Unprocessable("A key set holds public keys only; this one has private parts.")
-        try:
-            _import(jwk)
-        except InvalidToken as problem:
-            raise Unprocessable(f"A key of the set cannot be used: {problem.debug}.") from None
 
 
 def _choose(jwks: Mapping[str, Any], kid: object, alg: str) -> dict[str, Any]:

@@ -9,12 +9,12 @@ import jwt
 import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from idp.platform.errors import InvalidToken, Unprocessable
+from idp.platform.errors import InvalidToken
 from idp.platform.signing import compact
 from idp.platform.signing.algorithms import ALGORITHMS, public_jwk
-from idp.platform.signing.foreign import UnknownKeyError, check_jwks, verify_foreign
+from idp.platform.signing.foreign import UnknownKeyError, verify_foreign
 
 pytestmark = pytest.mark.no_database
 
@@ -197,35 +197,3 @@ def test_a_weak_or_costly_rsa_key_is_refused() -> None:
     assert "bits" in refuse(text, {"keys": [huge]})
     slow = jwk_of("RS256") | {"e": jwk_of("RS256")["n"]}
     assert "exponent" in refuse(text, {"keys": [slow]})
-
-
-# Registration
-
-
-def test_public_keys_can_be_registered() -> None:
-    check_jwks({"keys": [jwk_of("RS256")]})
-    check_jwks({"keys": [jwk_of(alg, kid=alg) for alg in ("RS256", "ES256", "EdDSA")]})
-
-
-@pytest.mark.parametrize(
-    ("jwks", "word"),
-    [
-        (None, "list `keys`"),
-        ([], "list `keys`"),
-        ({}, "list `keys`"),
-        ({"keys": [7]}, "list `keys`"),
-        ({"keys": []}, "1 to 50"),
-        ({"keys": [jwk_of("ES256")] * 51}, "1 to 50"),
-        ({"keys": [jwk_of("ES256"), jwk_of("RS256")]}, "`kid`"),
-        ({"keys": [jwk_of("ES256", kid="a"), jwk_of("RS256", kid="a")]}, "`kid`"),
-        ({"keys": [OctKey.generate_key(256).as_dict(private=True)]}, "shared secret"),
-        ({"keys": [ECKey.import_key(P256).as_dict(private=True)]}, "private parts"),
-        ({"keys": [{"kty": "EC", "crv": "P-256"}]}, "missing or wrong"),
-        ({"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}]}, "2048"),
-        ({"keys": [{"kty": "AKP"}]}, "none of RSA, EC and OKP"),
-    ],
-)
-def test_a_key_set_with_a_fault_is_refused_in_a_sentence(jwks: Any, word: str) -> None:
-    with pytest.raises(Unprocessable) as refusal:
-        check_jwks(jwks)
-    assert word in refusal.value.detail
