@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Flask
 from flask_babel import Babel
+from flask_migrate import Migrate
 from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session
 
@@ -23,7 +24,7 @@ from idp.pages import language
 from idp.platform import logs
 from idp.platform.db import db
 from idp.platform.fetch import Fetcher
-from idp.platform.files import templates_dir
+from idp.platform.files import migrations_dir, templates_dir
 from idp.platform.jobs import registry
 from idp.platform.runtime import Runtime
 from idp.platform.schema import load_models
@@ -85,6 +86,7 @@ def setup_runtime(app: Flask, settings: Settings) -> None:
     """Gather what the process holds for its whole life; the engine opens no connection yet."""
     load_models()
     db.init_app(app)
+    Migrate(app, db, directory=str(migrations_dir()))  # for `flask db`, which writes migrations
     with app.app_context():
         engine = db.engine
     app.extensions["idp"] = Runtime(
