@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import re
 import time
-from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from io import BytesIO
 from secrets import token_hex
@@ -193,11 +192,10 @@ class Entrance:
             return start_response(line, headers, exc_info)
 
         try:
-            body = inner(environ, start)
-        except BaseException:
+            # Views render whole bodies, so the session is free before the first byte is sent.
+            return inner(environ, start)
+        finally:
             self._leave(visit, status)
-            raise
-        return Closing(body, lambda: self._leave(visit, status))
 
     def _leave(self, visit: Visit, status: int) -> None:
         """Give the session back, count and log."""
@@ -234,27 +232,6 @@ class Entrance:
             if not self._is_proxy(client):
                 break
         return client
-
-
-class Closing:
-    """A response body that tells when it is through."""
-
-    def __init__(self, body: Body, done: Callable[[], None]) -> None:
-        self._body = body
-        self._done = done
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Hand the body's own iterator out."""
-        return iter(self._body)
-
-    def close(self) -> None:
-        """Close the body, then say so, whatever happened."""
-        try:
-            close = getattr(self._body, "close", None)
-            if close is not None:
-                close()
-        finally:
-            self._done()
 
 
 def networks(text: str) -> tuple[Network, ...]:
