@@ -45,15 +45,18 @@ def collect(subject: Subject, names: Iterable[str]) -> dict[str, Any]:
     """Give the claims of these names that have a value.
 
     A name without a function is looked up among the claims that administrators keep for the
-    person and the person's roles: one value as text, several as an array.
+    person and the person's roles: one value as text, several as an array. A name with a function
+    never is: nobody gets an e-mail address, let alone a verified one, by a row kept for him.
     """
     found: dict[str, Any] = {}
     for name in sorted(set(names) - PROTOCOL_CLAIMS):
         answer = CLAIMS.get(name)
-        value = answer(subject) if answer is not None else None
-        if value is None:
-            kept = subject.custom.get(name)
-            value = None if kept is None else kept[0] if len(kept) == 1 else kept
+        value = _kept(subject, name) if answer is None else answer(subject)
         if value is not None:
             found[name] = value
     return found
+
+
+def _kept(subject: Subject, name: str) -> str | list[str] | None:
+    values = subject.custom.get(name)
+    return None if values is None else values[0] if len(values) == 1 else values

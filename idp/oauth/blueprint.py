@@ -75,7 +75,9 @@ def _plain(answer: ProtocolResponse) -> Response:
 def _form_post(answer: FormPost) -> Response:
     """Let the browser post the answer (OAuth 2.0 Form Post Response Mode)."""
     parts = urlsplit(answer.action)
-    policy.allow("form-action", f"{parts.scheme}://{parts.netloc}")
+    # A native client's own scheme has no host (RFC 8252 7.1).
+    origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
+    policy.allow("form-action", origin)
     response = make_response(
         render_template("oauth/form_post.html", action=answer.action, fields=answer.fields)
     )

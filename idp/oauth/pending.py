@@ -11,13 +11,19 @@ from sqlalchemy.orm import Session
 
 from idp.oauth.models import AuthorizationRequest
 from idp.oauth.request import Pairs
-from idp.platform import clock
+from idp.platform import clock, runtime
 from idp.platform.errors import BadRequest
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
 from idp.platform.sessions.models import BrowserSession
 
 LIFETIME = timedelta(hours=1)
+LARGEST = 32_768
+"""Characters: an ID token as a hint, `claims`, and a generous `state`."""
+KEPT_PER_MINUTE = 600
+HINT = "id_token_hint"
+"""The one parameter that is a token; it is kept encrypted."""
+PURPOSE = "id token hint"
 CONTINUE = "continue"
 """Query parameter that carries the handle back to the protocol's address."""
 
@@ -37,15 +43,28 @@ class Answers:
     remember_consent: bool = False
 
 
-def store(session: Session, issuer: Issuer, endpoint: Endpoint, parameters: Pairs) -> str:
-    """Keep a request for later and give its handle; the caller commits."""
+def store(
+    session: Session,
+    issuer: Issuer,
+    endpoint: Endpoint,
+    parameters: Pairs,
+    remote_addr: str | None,
+) -> str:
+    """Keep a request for later and give its handle; the caller commits.
+
+    Anybody can have requests kept, so their size and number are limited.
+    """
+    if sum(len(name) + len(value) for name, value in parameters) > LARGEST:
+        message = "The request is too large"
+        raise BadRequest(message, code="invalid_request")
+    runtime.of(session).throttle.hit("pending", remote_addr or "-", KEPT_PER_MINUTE, 60)
     handle = random_token(24)
     session.add(
         AuthorizationRequest(
             handle_hash=digest(handle),
             issuer_tenant_id=issuer.tenant_id,
             endpoint=endpoint,
-            parameters=[list(pair) for pair in parameters],
+            parameters=[_sealed(session, name, value) for name, value in parameters],
             expires_at=clock.now() + LIFETIME,
         )
     )
@@ -76,9 +95,19 @@ def get(session: Session, issuer: Issuer, endpoint: Endpoint, handle: str) -> Au
     return row
 
 
-def parameters_of(row: AuthorizationRequest) -> Pairs:
+def _sealed(session: Session, name: str, value: str) -> list[str]:
+    if name == HINT:
+        value = runtime.of(session).keyring.encrypt(PURPOSE, value.encode())
+    return [name, value]
+
+
+def parameters_of(session: Session, row: AuthorizationRequest) -> Pairs:
     """Give the parameters as they came."""
-    return tuple((str(name), str(value)) for name, value in row.parameters)
+    keyring = runtime.of(session).keyring
+    return tuple(
+        (name, keyring.decrypt(PURPOSE, value).decode() if name == HINT else value)
+        for name, value in row.parameters
+    )
 
 
 def answers_of(row: AuthorizationRequest, handle: str, browser: BrowserSession | None) -> Answers:

@@ -12,15 +12,19 @@ from idp.platform.errors import TooManyRequests
 ROWS_PER_MINUTE = 10
 
 
-def client_refused(session: Session, client_id: str, remote_addr: str | None, reason: str) -> None:
+def client_refused(
+    session: Session, client_id: str, remote_addr: str | None, reason: str, *, is_known: bool
+) -> None:
     """Record that somebody failed to authenticate as a client, and commit the record.
 
-    A flood of failures from one address leaves ten rows a minute, not a flood of rows.
+    A flood of failures from one address leaves ten rows a minute for each client that exists, and
+    as many for all invented names together, not a flood of rows.
     """
     session.rollback()
+    name = client_id[:200] if is_known else ""
     try:
         runtime.of(session).throttle.hit(
-            "client-refused", f"{client_id[:200]} {remote_addr}", ROWS_PER_MINUTE, 60
+            "client-refused", f"{name} {remote_addr}", ROWS_PER_MINUTE, 60
         )
     except TooManyRequests:
         return

@@ -12,6 +12,9 @@ from idp.platform.issuer import Issuer
 
 REPEATABLE = frozenset({"resource"})  # RFC 8707 2
 
+CALLER = "client"
+"""Key of `session.info`: the client that a request was proven to come from."""
+
 Pairs = tuple[tuple[str, str], ...]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -68,7 +68,7 @@ def pending(session: Session, handle: str) -> Pending | None:
     row = _find(session, handle)
     if row is None:
         return None
-    parameters = Parameters(requests.parameters_of(row))
+    parameters = Parameters(requests.parameters_of(session, row))
     client_id = parameters.get("client_id")
     client = None if client_id is None else clients.find(session, client_id)
     if row.endpoint == "authorize" and client is None:
@@ -148,9 +148,17 @@ def decide_consent(
 
 
 def remember_consent(
-    session: Session, client: ClientView, user_id: int, tenant_id: int, scopes: Sequence[str]
+    session: Session,
+    client: ClientView,
+    user_id: int,
+    tenant_id: int,
+    scopes: Sequence[str],
+    refused: Collection[str] = (),
 ) -> None:
-    """Remember what a person allows a client, on top of what was allowed before."""
+    """Remember what a person allows a client, on top of what was allowed before.
+
+    What the person was shown and did not tick is allowed no more.
+    """
     now = clock.now()
     lifetime = client.consent_lifetime
     before = session.scalars(
@@ -161,11 +169,12 @@ def remember_consent(
             or_(Consent.expires_at.is_(None), Consent.expires_at > now),
         )
     ).one_or_none()
-    values = {
-        "scopes": sorted({*scopes, *(before.scopes if before else ())}),
-        "created_at": now,
-        "expires_at": None if lifetime is None else now + timedelta(seconds=lifetime),
-    }
+    expires_at = None if lifetime is None else now + timedelta(seconds=lifetime)
+    kept = set(before.scopes) - {*refused, *scopes} if before is not None else set()
+    if before is not None and kept and expires_at is not None and before.expires_at is not None:
+        # What was not shown this time lives no longer than it would have.
+        expires_at = min(expires_at, before.expires_at)
+    values = {"scopes": sorted({*scopes, *kept}), "created_at": now, "expires_at": expires_at}
     dialect = session.get_bind().dialect.name
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     session.execute(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from idp.oauth import people
 from idp.oauth.checks.scope import ValidatedScopes, apis_of
 from idp.oauth.models import Grant, ReferenceToken, RevokedToken
 from idp.oauth.people import StandingGrant
+from idp.oauth.request import CALLER
 from idp.platform import clock
 from idp.platform.errors import InvalidToken
 from idp.platform.issuer import Issuer
@@ -108,7 +109,7 @@ def _person_claims(
     claims["sub"] = str(standing.user.id)
     claims["tenant"] = access.tenant(subject)
     if client.always_send_client_claims:
-        claims |= own_claims(client)
+        claims = own_claims(client) | claims
     if apis:
         claims["role"] = access.role(subject)
         claims |= permission_claims(subject, apis)
@@ -194,6 +195,19 @@ def issue_id_token(
     return signer.sign(session, claims, alg=alg, typ="JWT")
 
 
+def read_id_token(session: Session, issuer: Issuer, unverified_jwt: str) -> dict[str, Any] | None:
+    """Give the claims of an ID token of this issuer, however old: it serves as a hint.
+
+    None for anything else, a signed userinfo answer too: that one has no `exp`.
+    """
+    try:
+        claims = signer.verify(session, unverified_jwt, typ="JWT")
+    except InvalidToken:
+        return None
+    is_ours = claims.get("iss") == issuer.url and isinstance(claims.get("aud"), str)
+    return claims if is_ours and "exp" in claims else None
+
+
 def half_hash(value: str, alg: str) -> str:
     """Hash as `at_hash` asks: the left half, with the hash of the signature's algorithm.
 
@@ -219,15 +233,39 @@ def requested_claims(client: ClientView, grant: Grant, section: str) -> set[str]
     return {name for name in wanted if may_request(client, name)}
 
 
-def may_request(client: ClientView, name: str) -> bool:
-    """Whether a client may ask for a claim by name: one of its identity resources releases it."""
+def may_request(client: ClientView, name: str, allowed: Collection[str] | None = None) -> bool:
+    """Whether a client may ask for a claim by name: one of its identity resources releases it.
+
+    `allowed` names the scopes that the person consented to, where she was asked.
+    """
     if name in {"permission", "role", "tenant"}:
         return True
-    return any(name in identity.user_claims for identity in client.identity_scopes.values())
+    return any(
+        name in identity.user_claims
+        for identity in client.identity_scopes.values()
+        if allowed is None or identity.name in allowed
+    )
 
 
 def read_access_token(session: Session, issuer: Issuer, unverified_token: str) -> AccessToken:
     """Check an access token of this issuer; InvalidToken unless it is good in every respect."""
+    token = read_issued(session, issuer, unverified_token)
+    session.info[CALLER] = token.client
+    grant_id = grant_id_of(token.claims)
+    if grant_id is None:
+        return token
+    standing = people.find_standing(session, grant_id)
+    if standing is None:
+        raise InvalidToken(debug="grant ended")
+    return replace(token, standing=standing)
+
+
+def read_issued(session: Session, issuer: Issuer, unverified_token: str) -> AccessToken:
+    """Check that a token was issued here, is not expired and was not revoked by itself.
+
+    Whether its grant stands at the moment is not asked: a client may also give up a token whose
+    person is locked out for a while.
+    """
     if len(unverified_token) > MAX_TOKEN_LENGTH:
         raise InvalidToken(debug="too long")
     reference: ReferenceToken | None = None
@@ -249,13 +287,7 @@ def read_access_token(session: Session, issuer: Issuer, unverified_token: str) -
         raise InvalidToken(debug="client disabled")
     if reference is None and _is_revoked(session, claims["jti"]):
         raise InvalidToken(debug="jti revoked")
-    grant_id = grant_id_of(claims)
-    standing: StandingGrant | None = None
-    if grant_id is not None:
-        standing = people.find_standing(session, grant_id)
-        if standing is None:
-            raise InvalidToken(debug="grant ended")
-    return AccessToken(claims, client, standing, reference)
+    return AccessToken(claims, client, None, reference)
 
 
 def grant_id_of(claims: Mapping[str, Any]) -> int | None:

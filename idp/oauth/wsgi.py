@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 
 from sqlalchemy.orm import Session
 
-from idp.oauth.request import ProtocolRequest
+from idp.directory.clients.view import ClientView
+from idp.oauth.request import CALLER, ProtocolRequest
 from idp.oauth.response import ProtocolResponse
 from idp.platform.errors import OAuthError
 from idp.platform.web import forms
@@ -96,7 +97,7 @@ class MachineDoor:
     def _with_cors(self, visit: Visit, origin: str, answer: Answer) -> Answer:
         if visit.path in ANY_ORIGIN:
             allowed = "*"
-        elif visit.path in CLIENT_ORIGINS and origin in self._origins(visit.session):
+        elif visit.path in CLIENT_ORIGINS and origin in self._origins_of(visit):
             allowed = origin
         else:
             return answer
@@ -107,6 +108,11 @@ class MachineDoor:
             ("Vary", "Origin"),
         )
         return Answer(answer.status, answer.headers + headers, answer.body)
+
+    def _origins_of(self, visit: Visit) -> Collection[str]:
+        """List who may read the answer: its client's origins; any client's before it is known."""
+        caller: ClientView | None = visit.session.info.get(CALLER)
+        return self._origins(visit.session) if caller is None else caller.cors_origins
 
 
 def _preflight(environ: Environ, methods: Collection[str]) -> Answer:

@@ -15,6 +15,9 @@ from idp.platform.db import ConfigurationVersion
 
 T = TypeVar("T")
 
+ABSENT = 1024
+"""How many invented names are remembered."""
+
 
 class ConfigurationCache:
     """Keeps what was computed from configuration tables, for a second past any change at most.
@@ -27,6 +30,7 @@ class ConfigurationCache:
         self._size = size
         self._poll_seconds = poll_seconds
         self._entries: OrderedDict[Hashable, Any] = OrderedDict()
+        self._absent: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.Lock()
         self._generation = 0
         self._version = -1
@@ -51,6 +55,7 @@ class ConfigurationCache:
         with self._lock:
             self._generation += 1
             self._entries.clear()
+            self._absent.clear()
 
     def get(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Give the cached value of a key, computing it when absent."""
@@ -66,4 +71,26 @@ class ConfigurationCache:
                 self._entries[key] = value
                 while len(self._entries) > self._size:
                     self._entries.popitem(last=False)
+        return value
+
+    def find(self, key: Hashable, compute: Callable[[], T | None]) -> T | None:
+        """Give the cached value of a key that a stranger named, None when there is none.
+
+        What does not exist is remembered on a small shelf of its own, so that invented names push
+        nothing useful out.
+        """
+        with self._lock:
+            if key in self._absent:
+                return None
+            if key in self._entries:
+                self._entries.move_to_end(key)
+                return cast("T", self._entries[key])
+            generation = self._generation
+        value = compute()
+        shelf, size = (self._absent, ABSENT) if value is None else (self._entries, self._size)
+        with self._lock:
+            if generation == self._generation:
+                shelf[key] = value
+                while len(shelf) > size:
+                    shelf.popitem(last=False)
         return value

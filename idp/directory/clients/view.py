@@ -16,6 +16,8 @@ from idp.directory.tenants.models import Tenant
 from idp.platform import runtime
 from idp.platform.issuer import Issuer
 
+LONGEST_ID = 200
+
 
 @dataclass(frozen=True)
 class SecretView:
@@ -96,7 +98,9 @@ class ClientView:
 
 def find(session: Session, client_id: str) -> ClientView | None:
     """Give an enabled client by its OAuth identifier, from the cache when it is there."""
-    return runtime.of(session).cache.get(
+    if len(client_id) > LONGEST_ID or "\0" in client_id:
+        return None
+    return runtime.of(session).cache.find(
         ("client", client_id), lambda: _load(session, Client.client_id == client_id)
     )
 

@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session, selectinload
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
 from idp.platform import runtime
 
+LONGEST_NAME = 200
+
 
 @dataclass(frozen=True)
 class ApiView:
@@ -133,7 +135,9 @@ def find_api(session: Session, name: str) -> ApiView | None:
         ).one_or_none()
         return None if row is None else _api_view(row)
 
-    return runtime.of(session).cache.get(("api", name), load)
+    if len(name) > LONGEST_NAME or "\0" in name:
+        return None
+    return runtime.of(session).cache.find(("api", name), load)
 
 
 def published(session: Session, tenant_id: int) -> Published:

@@ -58,17 +58,15 @@ def validate(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
 
 
 def retain(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
-    """Keep the scopes that the client may still have."""
-    return validate(
-        client,
-        [
-            name
-            for name in names
-            if name in client.api_scopes
-            or name in client.identity_scopes
-            or (name == OFFLINE_ACCESS and may_be_offline(client))
-        ],
-    )
+    """Keep the scopes that the client may still have; there may be none left."""
+    kept = [
+        name
+        for name in names
+        if name in client.api_scopes
+        or name in client.identity_scopes
+        or (name == OFFLINE_ACCESS and may_be_offline(client))
+    ]
+    return validate(client, kept) if kept else ValidatedScopes((), (), ())
 
 
 def may_be_offline(client: ClientView) -> bool:

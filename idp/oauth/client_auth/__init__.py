@@ -15,7 +15,7 @@ from idp.directory.clients.view import ClientView
 from idp.oauth import refusals
 from idp.oauth.client_auth import private_key_jwt, secret
 from idp.oauth.client_auth.credentials import ASSERTION_TYPE, Credentials
-from idp.oauth.request import ProtocolRequest
+from idp.oauth.request import CALLER, ProtocolRequest
 from idp.platform.errors import InvalidClient, OAuthError
 
 PROOFS: Mapping[str, Callable[[Session, ProtocolRequest, ClientView, Credentials], bool]] = {
@@ -46,6 +46,7 @@ def authenticate(session: Session, request: ProtocolRequest) -> ClientView:
         raise refuse(session, request, credentials, f"{credentials.method} is not registered")
     if not PROOFS[credentials.method](session, request, client, credentials):
         raise refuse(session, request, credentials, f"{credentials.method} failed")
+    session.info[CALLER] = client
     return client
 
 
@@ -116,5 +117,8 @@ def refuse(
     session: Session, request: ProtocolRequest, credentials: Credentials, reason: str
 ) -> InvalidClient:
     """Make the refusal of a failed proof and leave a trace of it."""
-    refusals.client_refused(session, credentials.client_id, request.remote_addr, reason)
+    client = clients.find(session, credentials.client_id)
+    refusals.client_refused(
+        session, credentials.client_id, request.remote_addr, reason, is_known=client is not None
+    )
     return challenged(request)

@@ -6,6 +6,7 @@ whether a page must be shown, `_grant` makes the code.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
@@ -26,15 +27,14 @@ from idp.oauth.models import AuthorizationCode, AuthorizationRequest, Consent, G
 from idp.oauth.pending import Answers
 from idp.oauth.request import Parameters, ProtocolRequest
 from idp.oauth.response import FormPost, Interaction, ProtocolResponse, redirect
-from idp.oauth.tokens import may_request
+from idp.oauth.tokens import may_request, read_id_token
 from idp.oauth.visitor import Visitor
-from idp.platform import clock, runtime
+from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import InvalidToken, OAuthError
+from idp.platform.errors import OAuthError
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
-from idp.platform.signing import signer
 
 ResponseMode = Literal["query", "fragment", "form_post"]
 Answer = ProtocolResponse | Interaction | FormPost
@@ -45,7 +45,8 @@ UNSUPPORTED = {
     "request_uri": "request_uri_not_supported",
     "registration": "registration_not_supported",
 }
-KEPT_REQUESTS_PER_MINUTE = 600
+# RFC 6749 4.1.2.1: the characters that error_description may hold.
+_DISALLOWED = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ class ReturnAddress:
 
     def refuse(self, error: OAuthError) -> ProtocolResponse | FormPost:
         """Send a refusal to the client (RFC 6749 4.1.2.1)."""
-        return self.send({"error": error.code, "error_description": error.detail})
+        return self.send(
+            {"error": error.code, "error_description": _DISALLOWED.sub("?", error.detail)}
+        )
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ class _Approved:
     visitor: Visitor
     tenant_id: int
     scopes: ValidatedScopes
+    consented: frozenset[str] | None
+    """Scopes that the person ticked; None: nothing was held back."""
 
 
 class _ToPage(Exception):  # noqa: N818 - not an error: the person is asked first
@@ -128,14 +133,14 @@ def authorize(request: ProtocolRequest, session: Session, visitor: Visitor | Non
     if handle is not None:
         row = pending.get(session, request.issuer, "authorize", handle)
         answers = pending.answers_of(row, handle, visitor.browser if visitor else None)
-        parameters = Parameters(pending.parameters_of(row))
+        parameters = Parameters(pending.parameters_of(session, row))
     client, back = find_return_address(session, request.issuer, parameters)
     try:
         asked = validate(session, client, back, parameters)
         approved = decide(session, asked, visitor, answers)
         return _grant(session, asked, approved, row)
     except _ToPage as page:
-        if parameters.get("prompt") == "none":
+        if "none" in prompt.read_prompt(parameters):
             return back.refuse(_unanswerable(page))
         if answers is None:
             handle = _keep(request, session, parameters)
@@ -157,10 +162,9 @@ def _keep_posted(request: ProtocolRequest, session: Session) -> Answer:
 
 
 def _keep(request: ProtocolRequest, session: Session, parameters: Parameters) -> str:
-    runtime.of(session).throttle.hit(
-        "authorize", request.remote_addr or "-", KEPT_REQUESTS_PER_MINUTE, 60
+    return pending.store(
+        session, request.issuer, "authorize", parameters.pairs, request.remote_addr
     )
-    return pending.store(session, request.issuer, "authorize", parameters.pairs)
 
 
 def _forget(session: Session, row: AuthorizationRequest | None) -> None:
@@ -267,11 +271,8 @@ def _hinted_subject(
     hint = parameters.get("id_token_hint")
     if hint is None:
         return None
-    try:
-        claims = signer.verify(session, hint, typ="JWT")
-    except InvalidToken:
-        claims = {}
-    if claims.get("iss") != issuer.url or claims.get("aud") != client.client_id:
+    claims = read_id_token(session, issuer, hint)
+    if claims is None or claims["aud"] != client.client_id:
         message = "id_token_hint is not an ID token of this issuer for this client"
         raise OAuthError(message)
     return str(claims["sub"])
@@ -286,9 +287,13 @@ def decide(
     """Find out whether everything is settled; _ToPage names the page to show otherwise."""
     visitor = _settle_sign_in(asked, visitor, answers)
     tenant_id = _settle_tenant(session, asked, visitor, answers)
-    return _Approved(
-        visitor, tenant_id, _settle_consent(session, asked, visitor, tenant_id, answers)
-    )
+    consented = _settle_consent(session, asked, visitor, tenant_id, answers)
+    if consented is None:
+        return _Approved(visitor, tenant_id, asked.scopes, None)
+    allowed = [name for name in asked.scopes.names if name in consented]
+    if not allowed:
+        raise _refused_by_person()
+    return _Approved(visitor, tenant_id, scopes.validate(asked.client, allowed), consented)
 
 
 def _settle_sign_in(
@@ -349,23 +354,29 @@ def _settle_consent(
     visitor: Visitor,
     tenant_id: int,
     answers: Answers | None,
-) -> ValidatedScopes:
-    """Find the scopes that the person allows, now or remembered."""
+) -> frozenset[str] | None:
+    """Find the scopes that the person ticked just now; None: all are allowed, or need no asking."""
     given = answers.consented_scopes if answers is not None else None
     if given is not None:
         if not given:
-            message = "The person refused"
-            raise OAuthError(message, code="access_denied")
+            raise _refused_by_person()
         if answers is not None and answers.remember_consent and asked.client.allow_remember_consent:
-            service.remember_consent(session, asked.client, visitor.user.id, tenant_id, given)
-        return scopes.validate(asked.client, [name for name in asked.scopes.names if name in given])
+            refused = set(asked.consent_scopes) - set(given)
+            service.remember_consent(
+                session, asked.client, visitor.user.id, tenant_id, given, refused
+            )
+        return frozenset(given)
     if "consent" in asked.prompt:
         raise _ToPage("consent")
     if not asked.client.require_consent:
-        return asked.scopes
+        return None
     if not set(asked.consent_scopes) <= _remembered(session, asked, visitor, tenant_id):
         raise _ToPage("consent")
-    return asked.scopes
+    return None
+
+
+def _refused_by_person() -> OAuthError:
+    return OAuthError("The person refused", code="access_denied")
 
 
 def _remembered(
@@ -405,7 +416,7 @@ def _grant(
         security_stamp=visitor.user.security_stamp,
         scopes=list(approved.scopes.names),
         resources=list(asked.resources),
-        claims_request=_kept_claims(asked),
+        claims_request=_kept_claims(asked, approved),
         auth_time=visitor.browser.auth_time,
         acr=visitor.browser.acr,
         amr=visitor.browser.amr,
@@ -437,10 +448,14 @@ def _grant(
     return asked.back.send({"code": code})
 
 
-def _kept_claims(asked: ValidatedRequest) -> dict[str, Any] | None:
-    """Keep of the `claims` parameter what the client may ask for."""
+def _kept_claims(asked: ValidatedRequest, approved: _Approved) -> dict[str, Any] | None:
+    """Keep of the `claims` parameter what the client may ask for and the person did not refuse."""
     kept = {
-        section: {name: wanted for name, wanted in names.items() if may_request(asked.client, name)}
+        section: {
+            name: wanted
+            for name, wanted in names.items()
+            if may_request(asked.client, name, approved.consented)
+        }
         for section, names in asked.claims.sections.items()
     }
     return kept or None

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory.resources import view as resources
 from idp.oauth import authlib_adapter
+from idp.oauth.client_auth.private_key_jwt import ALGORITHMS
 from idp.oauth.endpoints.token import GRANTS
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import ProtocolResponse
@@ -61,11 +62,11 @@ def metadata(session: Session, issuer: Issuer) -> dict[str, Any]:
         "userinfo_signing_alg_values_supported": algorithms,
         "introspection_signing_alg_values_supported": algorithms,
         "token_endpoint_auth_methods_supported": [*AUTH_METHODS, "none"],
-        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": AUTH_METHODS,
-        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
+        "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "revocation_endpoint_auth_methods_supported": [*AUTH_METHODS, "none"],
-        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+        "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "code_challenge_methods_supported": ["S256"],
         "claims_parameter_supported": True,
         "request_parameter_supported": False,

@@ -15,10 +15,10 @@ from idp.oauth import pending, service
 from idp.oauth.models import AuthorizationRequest
 from idp.oauth.request import Parameters, ProtocolRequest
 from idp.oauth.response import Interaction, ProtocolResponse, redirect
+from idp.oauth.tokens import read_id_token
 from idp.oauth.visitor import Visitor
-from idp.platform.errors import InvalidToken, OAuthError
+from idp.platform.errors import OAuthError
 from idp.platform.issuer import Issuer
-from idp.platform.signing import signer
 
 SIGNED_OUT_PAGE = "/signed-out"
 
@@ -56,7 +56,7 @@ def end_session(
     """Sign the person out, after asking unless an ID token of this very session was shown."""
     if request.method == "POST":
         validate(session, request.issuer, request.body)
-        handle = pending.store(session, request.issuer, "endsession", request.body.pairs)
+        handle = _keep(request, session, request.body)
         session.commit()
         return redirect(f"{request.path}?{urlencode({pending.CONTINUE: handle})}")
     parameters = request.either
@@ -64,12 +64,10 @@ def end_session(
     row: AuthorizationRequest | None = None
     if handle_given is not None:
         row = pending.get(session, request.issuer, "endsession", handle_given)
-        parameters = Parameters(pending.parameters_of(row))
+        parameters = Parameters(pending.parameters_of(session, row))
     asked = validate(session, request.issuer, parameters)
     if visitor is not None and not asked.is_about(visitor):
-        handle = handle_given or pending.store(
-            session, request.issuer, "endsession", parameters.pairs
-        )
+        handle = handle_given or _keep(request, session, parameters)
         session.commit()
         return Interaction("logout", handle)
     if visitor is not None:
@@ -78,6 +76,12 @@ def end_session(
         session.execute(delete(AuthorizationRequest).where(AuthorizationRequest.id == row.id))
     session.commit()
     return SignedOut(asked.location)
+
+
+def _keep(request: ProtocolRequest, session: Session, parameters: Parameters) -> str:
+    return pending.store(
+        session, request.issuer, "endsession", parameters.pairs, request.remote_addr
+    )
 
 
 def validate(session: Session, issuer: Issuer, parameters: Parameters) -> LogoutRequest:
@@ -90,6 +94,8 @@ def validate(session: Session, issuer: Issuer, parameters: Parameters) -> Logout
             raise OAuthError(message)
         client_id = str(hint["aud"])
     client = None if client_id is None else clients.find(session, client_id)
+    if client is not None and not client.is_served_by(issuer):
+        client = None
     return LogoutRequest(client, hint, _location(client, parameters))
 
 
@@ -98,11 +104,8 @@ def _read_hint(session: Session, issuer: Issuer, parameters: Parameters) -> dict
     text = parameters.get("id_token_hint")
     if text is None:
         return None
-    try:
-        claims = signer.verify(session, text, typ="JWT")
-    except InvalidToken:
-        claims = {}
-    if claims.get("iss") != issuer.url or not isinstance(claims.get("aud"), str):
+    claims = read_id_token(session, issuer, text)
+    if claims is None:
         message = "id_token_hint is not an ID token of this issuer"
         raise OAuthError(message)
     return claims

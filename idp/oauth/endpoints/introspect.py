@@ -89,10 +89,11 @@ def _describe(
         subject = token.standing.subject(session)
         apis = scopes.apis_of(scopes.retain(token.client, token.scopes))
         claims |= tokens.permission_claims(subject, apis, budget=None)
-    answer = {"active": True, "token_type": "Bearer", **claims}
+    # RFC 7662 2.2: `username` is a person's; a claim kept for a client must not look like one.
+    claims.pop("username", None)
     if token.standing is not None:
-        answer["username"] = token.standing.user.username
-    return answer
+        claims["username"] = token.standing.user.username
+    return {**claims, "active": True, "token_type": "Bearer"}
 
 
 def _may_see(caller: Caller, token: AccessToken) -> bool:

@@ -56,7 +56,7 @@ def _revoke_access_token(
     session: Session, request: ProtocolRequest, client: ClientView, unverified_token: str
 ) -> None:
     try:
-        token = tokens.read_access_token(session, request.issuer, unverified_token)
+        token = tokens.read_issued(session, request.issuer, unverified_token)
     except InvalidToken:
         return
     if token.client.row_id != client.row_id:
@@ -65,7 +65,7 @@ def _revoke_access_token(
     audit.record(
         session,
         Tag.TOKEN_REVOKED,
-        user_id=None if token.standing is None else token.standing.user.id,
+        user_id=None if tokens.grant_id_of(token.claims) is None else int(token.claims["sub"]),
         client_id=client.client_id,
         target=f"jti:{token.claims['jti']}",
     )

@@ -16,14 +16,19 @@ from idp.platform.errors import InvalidToken, OAuthError
 from idp.platform.signing import signer
 
 
+class InsufficientScopeError(OAuthError):
+    """RFC 6750 3.1: the access token is good, but not for this."""
+
+    code = "insufficient_scope"
+    status = 403
+
+
 def userinfo(request: ProtocolRequest, session: Session) -> ProtocolResponse:
     """Give the claims about the person that the token's scopes release, as JSON or signed."""
     token = tokens.read_access_token(session, request.issuer, read_bearer(request))
     if token.standing is None or "openid" not in token.scopes:
-        message = "The token was not issued with the scope openid"
-        raise OAuthError(
-            message,
-            code="insufficient_scope",
+        raise InsufficientScopeError(
+            "The token was not issued with the scope openid",
             headers={"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="openid"'},
         )
     claims = _claims(session, token)

@@ -48,6 +48,8 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
         raise InvalidGrant(debug="grant ended")
 
     granted = scopes.retain(client, grant.scopes)
+    if not granted.names:
+        raise InvalidGrant(debug="no scope left")
     narrowed = scopes.narrow(granted, parameters.all("resource"), within=grant.resources)
     access_token = tokens.issue_access_token(
         session, asked.request.issuer, client, narrowed, standing=standing

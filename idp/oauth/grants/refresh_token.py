@@ -36,6 +36,8 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
     if standing is None:
         raise InvalidGrant(debug="grant ended")
     granted = scopes.retain(client, row.scopes)
+    if not granted.names:
+        raise InvalidGrant(debug="no scope left")
     narrowed = _narrow(client, granted, asked, grant)
 
     successor = _rotate(session, client, presented, row, grant)
