@@ -53,6 +53,33 @@ def test_the_value_used_longest_ago_goes_first() -> None:
 
 
 @pytest.mark.no_database
+def test_invented_names_push_nothing_useful_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("idp.platform.cache.ABSENT", 3)
+    cache = ConfigurationCache(size=2)
+    assert cache.find("real", lambda: "value") == "value"
+    for number in range(10):
+        assert cache.find(f"invented {number}", lambda: None) is None
+    assert len(cache._absent) == 3
+    assert cache.find("real", lambda: pytest.fail("still there")) == "value"
+    assert cache.find("invented 9", lambda: pytest.fail("known to be absent")) is None
+    cache.clear()
+    assert cache.find("invented 9", lambda: "made since") == "made since"
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize("value", ["old", None])
+def test_what_was_found_before_a_change_is_not_kept_after_it(value: str | None) -> None:
+    cache = ConfigurationCache()
+
+    def compute() -> str | None:
+        cache.clear()  # as another thread does meanwhile
+        return value
+
+    assert cache.find("a", compute) == value
+    assert cache.find("a", lambda: "new") == "new"
+
+
+@pytest.mark.no_database
 def test_a_failure_is_not_kept() -> None:
     cache = ConfigurationCache()
     with pytest.raises(ZeroDivisionError):
