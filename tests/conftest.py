@@ -7,6 +7,8 @@ run: a SQLite file, or with `--database postgresql` a database of a real cluster
 from __future__ import annotations
 
 import contextlib
+import email
+import email.policy
 import fcntl
 import ipaddress
 import os
@@ -17,24 +19,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 import pytest
 import redis
 import time_machine
+from flask import Flask
 from flask.testing import FlaskClient
 from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
+from idp.app import create_app
 from idp.config import Settings
 from idp.platform import schema
+from idp.platform.jobs.worker import deliver_due
 from idp.platform.runtime import Runtime
+from idp.seeds import seed
 from tests.servers import LiveServer, Postgres, Valkey, free_port, short_dir
-
-if TYPE_CHECKING:
-    from flask import Flask
 
 SECRET_KEY = "a root secret that only the tests know"
 ADMIN_PASSWORD = "purple-tin-kettle-42"
@@ -164,40 +167,11 @@ def as_environment(settings: Settings) -> dict[str, str]:
 def _migrate_and_seed(url: str, folder: Path) -> None:
     schema.upgrade(url)
     settings = make_settings(folder, database_url=url)
-    runtime = _make_runtime(settings)
-    try:
-        from idp.seeds import seed
-    except ModuleNotFoundError:
-        return
+    runtime: Runtime = create_app(settings).extensions["idp"]
     with runtime.sessions() as session:
         seed(session, settings)
         session.commit()
     runtime.engine.dispose()
-
-
-def _make_runtime(settings: Settings) -> Runtime:
-    try:
-        from idp.app import create_app
-    except ModuleNotFoundError:
-        return _bare_runtime(settings)
-    runtime: Runtime = create_app(settings).extensions["idp"]
-    return runtime
-
-
-def _bare_runtime(settings: Settings) -> Runtime:
-    from sqlalchemy import create_engine
-
-    from idp.platform.secrets import Keyring
-
-    schema.load_models()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    return Runtime(
-        settings=settings,
-        engine=create_engine(settings.database),
-        keyring=Keyring(settings.secret_keys),
-        throttle=None,  # type: ignore[arg-type]
-        fetcher=None,  # type: ignore[arg-type]
-    )
 
 
 # pytest itself
@@ -340,8 +314,6 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
     """Give the application, as a server would run it."""
-    from idp.app import create_app
-
     app = create_app(settings)
     runtime: Runtime = app.extensions["idp"]
     runtime.cache._poll_seconds = 0  # what another node changes is seen at once
@@ -350,16 +322,10 @@ def app(settings: Settings) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def runtime(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Runtime]:
+def runtime(app: Flask) -> Runtime:
     """Give what the application holds for its whole life."""
-    try:
-        import idp.app  # noqa: F401
-    except ModuleNotFoundError:
-        runtime = _bare_runtime(settings)
-    else:
-        runtime = request.getfixturevalue("app").extensions["idp"]
-    yield runtime
-    runtime.engine.dispose()
+    runtime: Runtime = app.extensions["idp"]
+    return runtime
 
 
 @pytest.fixture
@@ -412,6 +378,26 @@ def client(new_client: Callable[..., IssuerClient]) -> IssuerClient:
 # What surrounds the application
 
 
+@dataclass(frozen=True)
+class Message:
+    """A mail or short message that somebody would have got."""
+
+    path: Path
+    to: str
+    subject: str
+    text: str
+
+    @classmethod
+    def read(cls, path: Path) -> Message:
+        """Read a message as the development outbox keeps it."""
+        content = path.read_bytes()
+        if path.suffix == ".eml":
+            mail = email.message_from_bytes(content, policy=email.policy.default)
+            return cls(path, mail["To"], mail["Subject"], mail.get_content())
+        to, _, text = content.decode().partition("\n")
+        return cls(path, to.removeprefix("To: "), "", text.lstrip("\n"))
+
+
 @pytest.fixture
 def valkey_url(run: Run) -> str:
     """Give an empty Valkey, shared with nobody while the test runs."""
@@ -436,6 +422,18 @@ def clock() -> Iterator[time_machine.Traveller]:
     """Stop the clock; `clock.shift(seconds)` moves it."""
     with time_machine.travel(datetime.now(UTC), tick=False) as traveller:
         yield traveller
+
+
+@pytest.fixture
+def outbox(runtime: Runtime, session: Session) -> Callable[[], list[Message]]:
+    """Do what the worker would do now; give the messages that lie in the folder, oldest first."""
+
+    def read() -> list[Message]:
+        session.commit()
+        deliver_due(runtime)
+        return [Message.read(path) for path in sorted(runtime.settings.outbox_dir.iterdir())]
+
+    return read
 
 
 @pytest.fixture

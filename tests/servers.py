@@ -230,10 +230,11 @@ class LiveServer:
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "idp.cli", "serve", "--listen", f"127.0.0.1:{port}"),
-                    *("--workers", str(workers), *arguments),
+                    *(sys.executable, "-c", "from idp.cli import main; main()", "serve"),
+                    *("--listen", f"127.0.0.1:{port}", "--workers", str(workers), *arguments),
                 ],
                 env=child,
+                cwd=Path(__file__).parent.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

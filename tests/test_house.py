@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import textwrap
+import urllib.error
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -16,8 +20,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from idp.config import Settings
-from tests.conftest import as_environment
-from tests.servers import Valkey
+from idp.directory.tenants.models import Tenant
+from idp.platform.notify import service as notify
+from tests.conftest import Message, as_environment
+from tests.servers import LiveServer, Valkey
 
 ROOT = Path(__file__).parent.parent
 
@@ -72,6 +78,42 @@ def test_valkey_is_empty_and_can_be_taken_away(valkey_url: str, own_valkey: Valk
             own.get("a")
         own_valkey.start()
         assert own.get("a") is None
+
+
+@pytest.mark.parametrize(
+    "workers", [1, pytest.param(2, marks=pytest.mark.postgresql, id="two_workers")]
+)
+def test_a_real_server_serves_the_database_of_the_test(
+    workers: int, live_server: Callable[..., LiveServer], session: Session
+) -> None:
+    tenant = session.get_one(Tenant, 1)
+    tenant.name = "Name of this test"
+    session.commit()
+
+    server = live_server(workers=workers)
+    with urllib.request.urlopen(f"{server.url}/.well-known/openid-configuration") as answer:
+        assert json.load(answer)["issuer"] == server.url
+    with urllib.request.urlopen(f"{server.url}/forgot") as answer:
+        assert "Name of this test" in answer.read().decode()
+
+    assert server.stop() == 0, server.output()
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"{server.url}/healthz")
+
+
+def test_the_outbox_holds_what_the_worker_would_send(
+    session: Session, outbox: Callable[[], list[Message]]
+) -> None:
+    context = {"service": "The service", "time": "noon", "address": "192.0.2.7"}
+    notify.mail(session, "ann@example.com", "password_changed", context, "en")
+    context = {"service": "The service", "code": "123456", "minutes": "5"}
+    notify.sms(session, "+8613800138000", "verification_code", context, "en")
+    mail, sms = outbox()
+    assert mail.to == "ann@example.com"
+    assert mail.subject == "Your password for The service was changed"
+    assert "192.0.2.7" in mail.text
+    assert sms.to == "+8613800138000"
+    assert "123456" in sms.text
 
 
 @pytest.mark.no_database
