@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from flask import Blueprint, redirect, request, url_for
+from flask import Response as FlaskResponse
 from flask_babel import format_datetime
 from werkzeug.wrappers import Response
 
@@ -15,7 +16,7 @@ from idp import __version__
 from idp.pages import language, messages, return_path
 from idp.platform.errors import NotFound
 from idp.platform.web import policy
-from idp.platform.web.views import current_issuer, find_current_issuer
+from idp.platform.web.views import current_issuer, database, find_current_issuer
 
 PRODUCT = "idp"
 
@@ -86,6 +87,15 @@ def _frame() -> dict[str, Any]:
             for choice in language.LANGUAGES.values()
         ],
     }
+
+
+@blueprint.after_app_request
+def _end_transaction(response: FlaskResponse) -> FlaskResponse:
+    """Hold no transaction while a page travels: on SQLite it would keep everybody from writing."""
+    session = database()
+    if session.in_transaction():
+        session.rollback()
+    return response
 
 
 @blueprint.get("/language/<code>")

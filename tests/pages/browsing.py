@@ -1,0 +1,76 @@
+"""What tests of pages say often: fill a form in and send it, follow a flow to its page."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp.platform.audit.models import AuditEvent
+from idp.platform.audit.tags import Tag
+from tests.protocol import App, authorize
+
+if TYPE_CHECKING:
+    from werkzeug.test import TestResponse
+
+    from tests.conftest import IssuerClient
+
+_TOKEN = re.compile(r'name="csrf_token"\s+value="([^"]+)"')
+_SHIFTING = re.compile(r'value="[^"]{60,}"|Request [0-9a-f]+')
+HTML = {"Accept": "text/html"}
+
+
+def csrf_token(page: TestResponse) -> str:
+    """Read the token out of a page with a form."""
+    found = _TOKEN.search(page.get_data(as_text=True))
+    assert found, page.get_data(as_text=True)
+    return found[1]
+
+
+def submit(
+    browser: IssuerClient, address: str, form: dict[str, Any], /, **options: Any
+) -> TestResponse:
+    """Open a page, fill its form in and send it to where it came from."""
+    page = browser.get(address, headers=HTML)
+    assert page.status_code == 200, (page.status_code, page.location)
+    return send(browser, page, address, form, **options)
+
+
+def send(
+    browser: IssuerClient, page: TestResponse, address: str, form: dict[str, Any], **options: Any
+) -> TestResponse:
+    """Send the form of a page to an address."""
+    data = {"csrf_token": csrf_token(page), **form}
+    return browser.post(address, data=data, headers=HTML, **options)
+
+
+def asked_page(browser: IssuerClient, app: App, path: str, **parameters: Any) -> str:
+    """Start a flow; give the address of the page that it stops at, which must be this one."""
+    answer = authorize(browser, app, **parameters)
+    assert answer.status_code == 303, answer.get_data(as_text=True)
+    assert urlsplit(answer.location).path == path, answer.location
+    return answer.location
+
+
+def goes_on(answer: TestResponse, address: str) -> bool:
+    """Tell whether an answer leads back to the flow that a page's address belongs to."""
+    here = parse_qs(urlsplit(address).query)["request"]
+    there = urlsplit(answer.location)
+    return answer.status_code == 303 and (there.path, parse_qs(there.query)) == (
+        "/connect/authorize",
+        {"continue": here},
+    )
+
+
+def readable(answer: TestResponse) -> str:
+    """Give the text of a page without what differs from one time to the next."""
+    return _SHIFTING.sub("", unescape(answer.get_data(as_text=True)))
+
+
+def events(session: Session, tag: Tag) -> list[AuditEvent]:
+    """Read the audit trail."""
+    return list(session.scalars(select(AuditEvent).where(AuditEvent.tag == tag)))
