@@ -13,6 +13,7 @@ from idp.directory.tenants.models import Membership
 from idp.directory.users.models import UserClaim
 
 ALL = ".all"
+ADMINISTRATORS = "administrators"
 
 
 class Permission(NamedTuple):
@@ -112,3 +113,13 @@ def _direct(user_id: int, tenant_id: int) -> Select[str, int | None]:
             Privilege.status == 1,
         )
     )
+
+
+def is_platform_administrator(session: Session, user_id: int) -> bool:
+    """Whether a person has the platform role `administrators`."""
+    query = (
+        select(UserRole.user_id)
+        .join(Role, Role.id == UserRole.role_id)
+        .where(UserRole.user_id == user_id, Role.tenant_id.is_(None), Role.code == ADMINISTRATORS)
+    )
+    return session.scalar(query) is not None

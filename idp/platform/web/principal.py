@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -36,6 +36,11 @@ class Principal:
     grant_id: int | None
     jti: str
     expires_at: int
+
+    @property
+    def own_tenant_id(self) -> int | None:
+        """Tenant that the token is for; a machine's: its client's."""
+        return self.client_tenant_id if self.is_machine else self.tenant_id
 
     @property
     def is_machine(self) -> bool:
@@ -73,6 +78,7 @@ def require_scope(
     scope: str,
     permission: str | None = None,
     *,
+    also: Collection[str] = (),
     tenant: Tenant | None = None,
     machine: bool = False,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -81,9 +87,9 @@ def require_scope(
     The permission must be effective in the tenant that the operation touches, or come from a
     platform role; without `tenant` that is the token's own. Where the tenant is in the body the
     view asks `check_permission`. A machine's token is refused where a permission is named, but
-    with `machine`.
+    with `machine`. `also` names further scopes that let a client through.
     """
-    accepted = covering(scope)
+    accepted = covering(scope).union(also)
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
@@ -91,7 +97,7 @@ def require_scope(
             principal = g.principal = _authenticate()
             if accepted.isdisjoint(principal.scopes):
                 raise _insufficient(scope, "The token lacks the scope of this operation")
-            touched = principal.tenant_id if tenant is None else _touched(tenant, kwargs)
+            touched = principal.own_tenant_id if tenant is None else _touched(tenant, kwargs)
             _check_reach(principal, touched)
             if permission is not None and not (machine and principal.is_machine):
                 check_permission(permission, touched)

@@ -1,0 +1,15 @@
+"""The Authorization Center (授权中心): one file per module of its contract."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from idp.api.center.dialect import center
+
+MODULES = ()
+"""Importing a module declares its operations; the order is that of the contract."""
+
+
+def blueprints() -> list[Blueprint]:
+    """Give the routes: canonical below /api, and without the prefix."""
+    return [center.blueprint("center", "/api"), center.blueprint("center_bare")]

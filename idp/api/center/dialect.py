@@ -1,0 +1,128 @@
+"""How the Authorization Center writes answers: HTTP 200 with a business code in an envelope."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from flask import Response, request
+from marshmallow import fields
+
+from idp.api.center.codes import Code
+from idp.api.dialect import Dialect, NotJson, Operation
+from idp.api.shapes import Shape
+from idp.platform.errors import BadRequest, Conflict, NotFound, Problem, Unprocessable
+
+LANGUAGE_COOKIES = ("culture", ".AspNetCore.Culture")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of a list with what was asked for and how many there are."""
+
+    rows: Sequence[Any]
+    take: int
+    skip: int
+    total: int
+
+
+class Refusal(Problem):
+    """A business outcome with a code of its own."""
+
+    def __init__(self, outcome: Code, message: str | None = None, **values: object) -> None:
+        super().__init__(message or outcome.name, code=outcome.name)
+        self.outcome = outcome
+        self.message = message
+        self.values = values
+
+
+class Envelope:
+    """`code`, `codeName`, `message`, `data`; lists carry `take`, `skip`, `total` as well."""
+
+    def answer(self, operation: Operation, value: Any) -> Response:
+        """Write the outcome of a view."""
+        if isinstance(value, Response):
+            return value
+        if operation.form == "bare":
+            return as_json(dump(operation.gives, value))
+        content = self._head(operation, Code.Status200OK, None)
+        if isinstance(value, Page):
+            content |= {"take": value.take, "skip": value.skip, "total": value.total}
+            content["data"] = [dump(operation.gives, row) for row in value.rows]
+        else:
+            content["data"] = dump(operation.gives, value)
+        return as_json(content)
+
+    def refuse(self, operation: Operation, problem: Problem) -> Response | None:
+        """Write a business refusal; gates, limits and bodies without JSON are HTTP problems."""
+        outcome, message = self._outcome(problem)
+        if outcome is None:
+            return None
+        content = self._head(operation, outcome, message)
+        content["data"] = [] if operation.form == "list" else None
+        return as_json(content)
+
+    def _outcome(self, problem: Problem) -> tuple[Code | None, str | None]:
+        language = current_language()
+        if isinstance(problem, Refusal):
+            text = problem.message or problem.outcome.message(language, **problem.values)
+            return problem.outcome, text
+        if isinstance(problem, NotJson):
+            return None, None
+        if isinstance(problem, NotFound):
+            return Code.NotFound, Code.NotFound.message(language)
+        if isinstance(problem, BadRequest | Conflict | Unprocessable):
+            named = problem.fields or {"body": [problem.detail]}
+            return Code.UnprocessableEntity, written(named)
+        if problem.status == 500:  # noqa: PLR2004 - what nobody expected, logged by now
+            return Code.ExpectationFailed, Code.ExpectationFailed.message(language)
+        return None, None
+
+    def _head(self, operation: Operation, outcome: Code, message: str | None) -> dict[str, Any]:
+        head: dict[str, Any] = {
+            "code": outcome.number,
+            "codeName": outcome.name,
+            "message": message,
+        }
+        if operation.form == "list":
+            head = {"take": 0, "skip": 0, "total": 0, **head}
+        return head
+
+
+def written(messages: Mapping[str, Sequence[str]]) -> str:
+    """Write the map of wrong fields as the JSON text that `message` carries."""
+    return orjson.dumps({name: list(texts) for name, texts in messages.items()}).decode()
+
+
+def dump(shape: Any, value: Any) -> Any:
+    """Write a value by its shape; the number of a field needs none."""
+    if value is None or shape is None:
+        return value
+    if isinstance(shape, Shape):
+        return shape.dump(value, many=isinstance(value, list | tuple))
+    if isinstance(shape, fields.Field):
+        return shape._serialize(value, None, None)  # noqa: SLF001 - a field by itself
+    return value
+
+
+def as_json(content: Any, status: int = 200) -> Response:
+    """Answer with JSON that nobody may store."""
+    response = Response(orjson.dumps(content), status, content_type="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def current_language() -> str:
+    """Tell the caller's language: `culture` in the query, its cookie, Accept-Language, Chinese."""
+    wanted = request.args.get("culture") or ""
+    for name in LANGUAGE_COOKIES:
+        # The old cookie reads `c=en-US|uic=en-US`.
+        wanted = wanted or request.cookies.get(name, "").partition("|")[0].removeprefix("c=")
+    if wanted:
+        return "en" if wanted.lower().startswith("en") else "zh"
+    return request.accept_languages.best_match(["zh", "zh-CN", "en", "en-US"], "zh")[:2]
+
+
+center = Dialect("authorization-center", Envelope())

@@ -1,0 +1,78 @@
+"""Lists: paging, sorting from a fixed list, time bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from marshmallow import fields
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from idp.api.center.dialect import Page
+from idp.api.dialect import Malformed
+from idp.api.shapes import INT32, Moment, Shape, number_in_query
+
+MOST_ROWS = 2000
+
+
+class Paging(Shape):
+    """Query parameters of every list; filters are added as `q.<name>`."""
+
+    orderby = fields.String(load_default="")
+    asc = fields.Boolean(load_default=False)
+    skip = number_in_query(minimum=0, maximum=INT32, load_default=0)
+    take = number_in_query(minimum=1, maximum=MOST_ROWS, load_default=10)
+    start_time = Moment(load_default=None)
+    end_time = Moment(load_default=None)
+
+
+def fetch(
+    session: Session,
+    query: Select[Any],
+    asked: Mapping[str, Any],
+    columns: Mapping[str, Any],
+    *,
+    key: Any,
+    load: Callable[[Sequence[Any]], Sequence[Any]] = lambda rows: rows,
+) -> Page:
+    """Read one page of a query: one statement for the rows, one for their number.
+
+    `columns` names what may be sorted by (as the wire writes it); `key` is the unique column that
+    makes every order total. `load` may read children for all rows at once.
+    """
+    total = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+    rows = session.scalars(
+        query.order_by(*_order(asked, columns, key)).offset(asked["skip"]).limit(asked["take"])
+    ).all()
+    return Page(load(rows), asked["take"], asked["skip"], total)
+
+
+def _order(asked: Mapping[str, Any], columns: Mapping[str, Any], key: Any) -> list[Any]:
+    """Translate `orderby`; descending unless `asc`, by the key when nothing is asked."""
+    wanted = asked["orderby"].strip()
+    if not wanted:
+        return [key.asc()]
+    # The first letter is case-insensitive, as the contract says.
+    column = columns.get(wanted[:1].lower() + wanted[1:])
+    if column is None:
+        message = f"Must be one of: {', '.join(sorted(columns))}."
+        raise Malformed(fields={"orderby": [message]})
+    return [column.asc(), key.asc()] if asked["asc"] else [column.desc(), key.desc()]
+
+
+def whole_days(asked: Mapping[str, Any], column: Any) -> list[Any]:
+    """Bound a creation time by whole days, both ends inclusive."""
+    bounds = []
+    if asked["start_time"] is not None:
+        bounds.append(column >= _day(asked["start_time"], end=False))
+    if asked["end_time"] is not None:
+        bounds.append(column <= _day(asked["end_time"], end=True))
+    return bounds
+
+
+def _day(moment: datetime, *, end: bool) -> datetime:
+    if end:
+        return moment.replace(hour=23, minute=59, second=59, microsecond=999_999)
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,0 +1,211 @@
+"""Operations of a REST contract: one declaration gives route, gate, shapes and OpenAPI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, Literal, Protocol
+
+import orjson
+from flask import Blueprint, Response, request
+from marshmallow import ValidationError
+
+from idp.api.shapes import Shape
+from idp.platform.errors import BadRequest, Problem
+from idp.platform.web import principal as gate
+from idp.platform.web import problems
+from idp.platform.web.pages import as_response
+from idp.platform.web.views import current_visit
+
+View = Callable[..., Any]
+Form = Literal["one", "list", "bare"]
+"""How an answer is wrapped: one value or a list in the envelope, or nothing around it."""
+
+
+class Malformed(BadRequest):
+    """The body has the wrong shape; `fields` maps each wrong member to its messages."""
+
+    code = "malformed"
+
+
+class NotJson(BadRequest):
+    """The body is no JSON at all."""
+
+    code = "not_json"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One contracted operation, as routes, gate and OpenAPI read it."""
+
+    id: str
+    module: str
+    method: str
+    path: str
+    """As the contract writes it, with Flask's converters: `/Client/<int:id>`."""
+    summary: str
+    view: View = field(repr=False)
+    scope: str | None = None
+    """Client scope; None: anybody may call."""
+    also: tuple[str, ...] = ()
+    """Further scopes that let a client through."""
+    permission: str | None = None
+    """Permission that the person needs; None: the scope suffices."""
+    machine: bool = False
+    """Whether a machine's token may call although a permission is named."""
+    body: Shape | None = None
+    query: Shape | None = None
+    gives: Any = None
+    """Shape or marshmallow field of the answer's data."""
+    form: Form = "one"
+    errors: tuple[str, ...] = ()
+    """Names of the business codes that it answers with, besides those of all operations."""
+
+
+class Renderer(Protocol):
+    """How a contract writes answers and refusals."""
+
+    def answer(self, operation: Operation, value: Any) -> Response:
+        """Write the outcome of a view."""
+
+    def refuse(self, operation: Operation, problem: Problem) -> Response | None:
+        """Write a refusal; None: it is an HTTP problem and no business outcome."""
+
+
+class Dialect:
+    """All operations of one contract with the renderer that writes its answers."""
+
+    def __init__(self, name: str, renderer: Renderer) -> None:
+        self.name = name
+        self.renderer = renderer
+        self.operations: list[Operation] = []
+
+    def operation(
+        self,
+        operation_id: str,
+        method: str,
+        path: str,
+        *,
+        scope: str | None = None,
+        permission: str | Literal[True] | None = True,
+        **options: Any,
+    ) -> Callable[[View], View]:
+        """Declare an operation; the permission is the scope's name unless said otherwise.
+
+        The view gets `body` and `query` as loaded by their shapes, and the path's values by name.
+        It gives the data of the answer, commits last, and raises a Problem to refuse.
+        """
+
+        def declare(view: View) -> View:
+            self.operations.append(
+                Operation(
+                    id=operation_id,
+                    module=operation_id.partition("-")[0],
+                    method=method,
+                    path=path,
+                    summary=(view.__doc__ or "").strip().partition("\n")[0].rstrip("."),
+                    view=view,
+                    scope=scope,
+                    permission=scope if permission is True else permission,
+                    **options,
+                )
+            )
+            return view
+
+        return declare
+
+    def blueprint(self, name: str, prefix: str = "") -> Blueprint:
+        """Make the routes of every operation below a prefix."""
+        blueprint = Blueprint(name, __name__, url_prefix=prefix or None)
+        for operation in self.operations:
+            blueprint.add_url_rule(
+                operation.path,
+                endpoint=operation.id.replace("-", "_"),
+                view_func=self._answering(operation),
+                methods=[operation.method],
+                provide_automatic_options=False,
+            )
+        return blueprint
+
+    def _answering(self, operation: Operation) -> View:
+        """Put gate, parsing and rendering around a view."""
+        view = operation.view
+
+        def load_and_call(**path: Any) -> Any:
+            if operation.query is not None:
+                path["query"] = load(operation.query, query_values(operation.query))
+            if operation.body is not None:
+                path["body"] = load(operation.body, read_json())
+            return view(**path)
+
+        guarded: View = load_and_call
+        if operation.scope is not None:
+            guarded = gate.require_scope(
+                operation.scope,
+                operation.permission,
+                also=operation.also,
+                machine=operation.machine,
+            )(load_and_call)
+
+        @wraps(view)
+        def answer(**path: Any) -> Response:
+            try:
+                return self.renderer.answer(operation, guarded(**path))
+            except Exception as error:  # noqa: BLE001 - the renderer of last resort
+                visit = current_visit()
+                visit.session.rollback()
+                problem = problems.from_exception(error, visit.request_id)
+                refusal = self.renderer.refuse(operation, problem)
+                if refusal is not None:
+                    return refusal
+                return as_response(problems.problem_json(problem, visit.request_id))
+
+        return answer
+
+
+def read_json() -> Any:
+    """Read the body as JSON; an empty body is no JSON either."""
+    try:
+        return orjson.loads(current_visit().body)
+    except orjson.JSONDecodeError:
+        message = "The body is not JSON"
+        raise NotJson(message) from None
+
+
+def query_values(shape: Shape) -> dict[str, Any]:
+    """Take the query parameters that a shape names; a repeated one is refused."""
+    values: dict[str, Any] = {}
+    for name in shape.wire_names():
+        given = request.args.getlist(name)
+        if len(given) > 1:
+            raise Malformed(fields={name: ["Given more than once."]})
+        if given and given[0] != "":
+            values[name] = given[0]
+    return values
+
+
+def load(shape: Shape, value: Any) -> Any:
+    """Check a value by its shape; Malformed names every wrong member."""
+    try:
+        return shape.load(value)
+    except ValidationError as error:
+        messages: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
+        raise Malformed(fields=flatten(messages)) from None
+
+
+def flatten(messages: Mapping[Any, Any], prefix: str = "") -> dict[str, Sequence[str]]:
+    """Write nested messages flat: `clientSecrets[0].value` → its messages."""
+    flat: dict[str, Sequence[str]] = {}
+    for name, value in messages.items():
+        if isinstance(name, int):
+            path = f"{prefix}[{name}]"
+        elif name == "_schema":
+            path = prefix or "body"
+        else:
+            path = f"{prefix}.{name}" if prefix else str(name)
+        if isinstance(value, Mapping):
+            flat |= flatten(value, path)
+        else:
+            flat[path] = [str(text) for text in value]
+    return flat

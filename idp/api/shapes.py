@@ -1,0 +1,128 @@
+"""The base of all wire shapes: camelCase names, strict types, numbers in their bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+
+INT32 = 2**31 - 1
+INT64 = 2**63 - 1
+
+
+class Shape(Schema):
+    """A JSON object of a contract; members it does not name are ignored.
+
+    A field `client_name` is `clientName` on the wire unless it says `data_key` itself.
+    """
+
+    class Meta:
+        """Members that are not named are none of our business."""
+
+        unknown = EXCLUDE
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Name the field on the wire."""
+        if field_obj.data_key is None:
+            field_obj.data_key = camel_case(field_name)
+
+    def wire_names(self) -> Iterator[str]:
+        """List the names that the wire uses."""
+        for name, field_obj in self.load_fields.items():
+            yield field_obj.data_key or name
+
+
+def camel_case(name: str) -> str:
+    """Write a snake_case name in camelCase."""
+    head, *tail = name.split("_")
+    return head + "".join(part[:1].upper() + part[1:] for part in tail)
+
+
+def int32(*, minimum: int = -INT32 - 1, maximum: int = INT32, **options: Any) -> fields.Integer:
+    """Make a whole number of 32 bits."""
+    return _integer(minimum, maximum, "int32", options)
+
+
+def int64(*, minimum: int = -INT64 - 1, maximum: int = INT64, **options: Any) -> fields.Integer:
+    """Make a whole number of 64 bits."""
+    return _integer(minimum, maximum, "int64", options)
+
+
+def _integer(minimum: int, maximum: int, kind: str, options: dict[str, Any]) -> fields.Integer:
+    return fields.Integer(
+        strict=True,
+        validate=validate.Range(minimum, maximum),
+        metadata={"format": kind, **options.pop("metadata", {})},
+        **options,
+    )
+
+
+def number_in_query(*, minimum: int, maximum: int, **options: Any) -> fields.Integer:
+    """Make a whole number that comes as text in the query."""
+    return fields.Integer(
+        validate=validate.Range(minimum, maximum), metadata={"format": "int32"}, **options
+    )
+
+
+def boolean(**options: Any) -> fields.Boolean:
+    """Make a truth value: JSON's own true and false, and nothing that only looks like them."""
+    # 1 == True in Python, so the sets alone would let 0 and 1 through.
+    return _Boolean(truthy={True}, falsy={False}, **options)
+
+
+class _Boolean(fields.Boolean):
+    """Booleans that refuse numbers."""
+
+    def deserialize(
+        self,
+        value: Any,
+        attr: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return super().deserialize(value, attr, data, **kwargs)
+
+
+def text(maximum: int | None = None, *, minimum: int = 0, **options: Any) -> fields.String:
+    """Make a text of bounded length."""
+    checks = [*options.pop("checks", ())]
+    if maximum is not None or minimum:
+        checks.append(validate.Length(min=minimum or None, max=maximum))
+    return CleanText(validate=checks, **options)
+
+
+class CleanText(fields.String):
+    """A text that every database can hold: no NUL, no lone surrogates."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Any:
+        found = super()._deserialize(value, attr, data, **kwargs)
+        if "\0" in found:
+            message = "Must not contain NUL."
+            raise ValidationError(message)
+        return found
+
+
+class Moment(fields.DateTime):
+    """A point in time; one without a zone is taken as UTC, as the old clients send it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(format="iso", **options)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> datetime:
+        found: datetime = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        except OverflowError:
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from None
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        written = super()._serialize(value, attr, obj, **kwargs)
+        return written.replace("+00:00", "Z") if isinstance(written, str) else None
