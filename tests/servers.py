@@ -17,7 +17,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -224,17 +224,19 @@ class LiveServer:
         log: Path,
         workers: int = 1,
         arguments: tuple[str, ...] = ("--no-worker",),
+        command: Sequence[str | Path] = (sys.executable, "-c", "from idp.cli import main; main()"),
+        folder: Path = Path(__file__).parent.parent,
     ) -> LiveServer:
         """Start the server and wait until it is ready."""
         child = {**clean_environment(), **environment}
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [
-                    *(sys.executable, "-c", "from idp.cli import main; main()", "serve"),
-                    *("--listen", f"127.0.0.1:{port}", "--workers", str(workers), *arguments),
+                    *(*command, "serve", "--listen", f"127.0.0.1:{port}"),
+                    *("--workers", str(workers), *arguments),
                 ],
                 env=child,
-                cwd=Path(__file__).parent.parent,
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
