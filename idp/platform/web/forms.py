@@ -21,8 +21,7 @@ def parse(encoded: str) -> Pairs:
     if not encoded:
         return ()
     if encoded.count("&") >= MAX_FIELDS:
-        message = f"More than {MAX_FIELDS} parameters"
-        raise BadRequest(message)
+        raise too_many()
     pairs = []
     for piece in encoded.split("&"):
         if piece:
@@ -73,6 +72,11 @@ def check_json(body: bytes) -> None:
                 raise BadRequest(message)
         elif first in b"]}":
             depth -= 1
+
+
+def too_many() -> BadRequest:
+    """Refuse more parameters than any request of ours needs."""
+    return BadRequest(f"More than {MAX_FIELDS} parameters")
 
 
 def _nul() -> BadRequest:

@@ -153,9 +153,6 @@ class Entrance:
         visit.body = body = read_body(environ)
         kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
         if kind == "application/x-www-form-urlencoded":
-            if body.count(b"&") >= forms.MAX_FIELDS:
-                message = f"More than {forms.MAX_FIELDS} form fields"
-                raise BadRequest(message)
             check_encoded(body.decode("latin-1"))
         elif kind.endswith("json"):
             forms.check_json(body)
@@ -283,7 +280,9 @@ def read_body(environ: Environ, limit: int = MAX_BODY) -> bytes:
 
 
 def check_encoded(text: str) -> None:
-    """Refuse form-encoded text that cannot be decoded; every reader behind may rely on it."""
+    """Refuse form-encoded text that cannot be read; every reader behind may rely on it."""
+    if text.count("&") >= forms.MAX_FIELDS:
+        raise forms.too_many()
     if "%" in text or "\0" in text or not text.isascii():
         forms.decode(text)
 

@@ -1,0 +1,110 @@
+"""Which pages of other origins may read our answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import protocol
+
+SPA, STRANGER, OTHER = "https://spa.example", "https://evil.example", "https://other.example"
+CREDENTIALS = "Access-Control-Allow-Credentials"
+ALLOWED = "Access-Control-Allow-Origin"
+
+
+@pytest.fixture
+def app_of_spa(session):
+    protocol.register(session, "other", public=True, cors_origins=[OTHER])
+    return protocol.register(session, "spa", public=True, cors_origins=[SPA])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/.well-known/openid-configuration",
+        "/.well-known/openid-configuration/jwks",
+        "/.well-known/oauth-authorization-server",
+    ],
+)
+def test_everybody_may_read_what_is_public(client, path):
+    answer = client.get(path, headers={"Origin": STRANGER})
+    assert answer.status_code == 200
+    assert answer.headers[ALLOWED] == "*"
+    assert CREDENTIALS not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/connect/token", "/connect/userinfo", "/connect/revocation"])
+def test_a_preflight_passes_for_the_origins_of_any_client(client, app_of_spa, path):
+    def preflight(origin):
+        return client.options(
+            path,
+            headers={
+                "Origin": origin,
+                "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": "authorization, content-type",
+            },
+        )
+
+    for origin in (SPA, OTHER):
+        answer = preflight(origin)
+        assert answer.status_code == 204
+        assert answer.headers[ALLOWED] == origin
+        assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+        assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
+        assert "Origin" in answer.headers["Vary"]
+        assert CREDENTIALS not in answer.headers
+    for origin in (STRANGER, "null", SPA + ".evil.example", SPA.upper(), SPA + ":444"):
+        assert ALLOWED not in preflight(origin).headers
+
+
+def test_an_answer_is_for_the_origins_of_its_own_client(client, session, app_of_spa):
+    user = protocol.add_person(session)
+    protocol.sign_in(client, session, user)
+
+    def redeem(origin):
+        code = protocol.code_of(protocol.authorize(client, app_of_spa))
+        return client.post(
+            "/connect/token",
+            data={
+                "grant_type": "authorization_code",
+                "code": code,
+                "redirect_uri": protocol.CALLBACK,
+                "code_verifier": protocol.VERIFIER,
+                **app_of_spa.post,
+            },
+            headers={"Origin": origin},
+        )
+
+    own = redeem(SPA)
+    assert own.status_code == 200
+    assert own.headers[ALLOWED] == SPA
+    assert CREDENTIALS not in own.headers
+    assert ALLOWED not in redeem(OTHER).headers
+    assert ALLOWED not in redeem(STRANGER).headers
+
+    token = own.get_json()["access_token"]
+    for origin, passes in ((SPA, True), (OTHER, False), (STRANGER, False)):
+        answer = client.get(
+            "/connect/userinfo", headers={**protocol.bearer(token), "Origin": origin}
+        )
+        assert answer.status_code == 200
+        assert (ALLOWED in answer.headers) is passes
+
+
+def test_a_refusal_can_be_read_by_the_client_that_caused_it(client, app_of_spa):
+    answer = client.post(
+        "/connect/token",
+        data={"grant_type": "authorization_code", "code": "x", **app_of_spa.post},
+        headers={"Origin": SPA},
+    )
+    assert answer.status_code == 400
+    assert answer.headers[ALLOWED] == SPA
+
+
+@pytest.mark.parametrize("path", ["/connect/introspect", "/login", "/connect/authorize"])
+def test_nothing_else_is_open_to_other_origins(client, app_of_spa, path):
+    for answer in (
+        client.options(path, headers={"Origin": SPA, "Access-Control-Request-Method": "POST"}),
+        client.get(path, headers={"Origin": SPA}),
+    ):
+        assert ALLOWED not in answer.headers
+        assert CREDENTIALS not in answer.headers
