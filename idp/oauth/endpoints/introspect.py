@@ -98,7 +98,9 @@ def _describe(
 
 def _may_see(caller: Caller, token: AccessToken) -> bool:
     if caller.api is not None:
-        return caller.api.name in token.audience
+        # An audience may also be an issuer's address; the name alone is not proof enough.
+        is_in_reach = caller.api.tenant_id in {None, token.client.tenant_id}
+        return is_in_reach and caller.api.name in token.audience
     return caller.client is not None and caller.client.row_id == token.client.row_id
 
 
