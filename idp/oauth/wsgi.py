@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from idp.directory.clients.view import ClientView
 from idp.oauth.request import CALLER, ProtocolRequest
 from idp.oauth.response import ProtocolResponse
-from idp.platform.errors import OAuthError
+from idp.platform.errors import OAuthError, Problem
 from idp.platform.web import forms
 from idp.platform.web.requests import Entrance
 from idp.platform.web.visit import WSGI, Answer, Body, Environ, Start, Visit
@@ -62,12 +62,21 @@ class MachineDoor:
             except Exception as error:  # noqa: BLE001 - the renderer of last resort
                 visit.session.rollback()
                 answer = self._entrance.render(environ, visit, error, machine=True)
-        origin = environ.get("HTTP_ORIGIN")
-        if origin is not None:
-            answer = self._with_cors(visit, origin, answer)
         return self._entrance.answer(visit, answer, start_response)
 
     def _answer(
+        self, visit: Visit, environ: Environ, methods: Collection[str], handler: Handler
+    ) -> Answer:
+        """Answer, refusals included; the page that asked may read both, where its origin may."""
+        origin = environ.get("HTTP_ORIGIN")
+        try:
+            answer = self._handle(visit, environ, methods, handler)
+        except Problem as problem:
+            visit.session.rollback()
+            answer = self._entrance.render(environ, visit, problem, machine=True)
+        return answer if origin is None else self._with_cors(visit, origin, answer)
+
+    def _handle(
         self, visit: Visit, environ: Environ, methods: Collection[str], handler: Handler
     ) -> Answer:
         if visit.method not in methods:
