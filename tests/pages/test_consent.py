@@ -1,0 +1,118 @@
+"""The consent page."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from sqlalchemy import select
+
+from idp.directory.resources import service as resources
+from idp.directory.resources.service import NewApi, NewScope
+from idp.oauth.models import Consent
+from idp.platform.audit.tags import Tag
+from tests.pages.browsing import asked_page, events, goes_on, submit
+from tests.protocol import add_person, authorize, code_of, redeem, register, returned, sign_in
+
+SCOPES = ("openid", "profile", "email", "orders.read", "orders.write")
+
+
+@pytest.fixture
+def shop(session):
+    resources.create_api(
+        session,
+        NewApi(
+            name="orders",
+            scopes=[
+                NewScope("orders.read", "Read your orders", "All of them", required=True),
+                NewScope("orders.write", "Change your <orders>", emphasize=True),
+            ],
+        ),
+    )
+    return register(session, scopes=SCOPES, require_consent=True, client_name="Lantern Shop")
+
+
+@pytest.fixture
+def address(client, session, shop):
+    sign_in(client, session, add_person(session))
+    return asked_page(client, shop, "/consent", scope=" ".join((*SCOPES, "offline_access")))
+
+
+def boxes(page):
+    found = re.findall(r"<input[^>]*name=\"scope\"[^>]*>", page, re.DOTALL)
+    return {re.search(r'value="([^"]+)"', box)[1]: "disabled" in box for box in found}
+
+
+def scope_of(client, shop, answer):
+    return redeem(client, shop, code_of(client.get(answer.location))).get_json()["scope"].split()
+
+
+def test_it_tells_who_asks_for_what(client, address):
+    page = client.get(address).get_data(as_text=True)
+    assert "Lantern Shop" in page
+    assert "Read your orders" in page
+    assert "All of them" in page
+    assert "Change your &lt;orders&gt;" in page
+    assert "Stay connected" in page
+    assert boxes(page) == {
+        "openid": True,
+        "profile": False,
+        "email": False,
+        "orders.read": True,
+        "orders.write": False,
+        "offline_access": False,
+    }
+    assert page.count("is-emphasized") >= 1
+
+
+def test_what_is_ticked_and_what_is_required_is_allowed(client, shop, address):
+    answer = submit(client, address, {"answer": "allow", "scope": ["email"]})
+    assert goes_on(answer, address)
+    assert sorted(scope_of(client, shop, answer)) == ["email", "openid", "orders.read"]
+
+
+def test_a_scope_that_was_not_asked_for_cannot_be_smuggled_in(client, session, shop):
+    sign_in(client, session, add_person(session))
+    address = asked_page(client, shop, "/consent", scope="openid orders.read")
+    answer = submit(
+        client, address, {"answer": "allow", "scope": ["orders.write", "ids4.ms.all", "email"]}
+    )
+    assert sorted(scope_of(client, shop, answer)) == ["openid", "orders.read"]
+
+
+@pytest.mark.parametrize("answer", ["deny", "", "Allow"])
+def test_anything_but_allowing_is_refusing(client, session, shop, address, answer):
+    sent = submit(client, address, {"answer": answer, "scope": list(SCOPES)})
+    assert returned(client.get(sent.location))["error"] == "access_denied"
+    assert len(events(session, Tag.CONSENT_REFUSED)) == 1
+    assert session.scalars(select(Consent)).all() == []
+
+
+def test_a_remembered_consent_is_not_asked_for_again(client, session, shop, address):
+    answer = submit(client, address, {"answer": "allow", "scope": list(SCOPES), "remember": "y"})
+    client.get(answer.location)
+    assert code_of(authorize(client, shop, scope="openid email"))
+    assert len(events(session, Tag.CONSENT_GIVEN)) == 1
+
+
+def test_one_that_is_not_remembered_is_asked_for_again(client, shop, address):
+    answer = submit(client, address, {"answer": "allow", "scope": list(SCOPES)})
+    assert code_of(client.get(answer.location))
+    asked_page(client, shop, "/consent", scope="openid email")
+
+
+def test_a_client_may_have_no_consent_remembered(client, session, shop):
+    other = register(
+        session, "other", scopes=SCOPES, require_consent=True, allow_remember_consent=False
+    )
+    sign_in(client, session, add_person(session))
+    address = asked_page(client, other, "/consent")
+    assert 'name="remember"' not in client.get(address).get_data(as_text=True)
+    answer = submit(client, address, {"answer": "allow", "remember": "y"})
+    client.get(answer.location)
+    asked_page(client, other, "/consent")
+
+
+def test_an_answer_without_the_forms_token_is_refused(client, session, address):
+    assert client.post(address, data={"answer": "allow"}).status_code == 400
+    assert events(session, Tag.CONSENT_GIVEN) == []
