@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import Any
 
 import click
@@ -80,6 +81,8 @@ class Commands(click.Group):
 @click.version_option(__version__, package_name="idp", prog_name="idp")
 def main() -> None:
     """OAuth 2.0 and OpenID Connect identity provider."""
+    # It tells of every look at the database; a command answers in its own words.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def _settings_sentence(problem: SettingsError | ValidationError) -> str:
@@ -90,3 +93,7 @@ def _settings_sentence(problem: SettingsError | ValidationError) -> str:
         name = f"IDP_{str(error['loc'][0]).upper()}: " if error["loc"] else ""
         wrong.append(name + error["msg"].removeprefix("Value error, "))
     return "; ".join(wrong) + "."
+
+
+if __name__ == "__main__":
+    main()

@@ -79,9 +79,8 @@ def copy_all(source: Engine, target: Engine) -> dict[str, int]:
             found = writing.scalar(select(func.count()).select_from(table))
             if found != copied[table.name]:
                 raise Conflict(f"{table.name}: {copied[table.name]} rows read, {found} arrived.")
-        if writing.dialect.name == "postgresql":
-            for table in tables:
-                _restart_ids(reading, writing, table)
+        for table in tables:
+            _restart_ids(reading, writing, table)
         with Session(writing, join_transaction_mode="create_savepoint") as session:
             audit.record(session, Tag.DATABASE_COPIED, details={"count": sum(copied.values())})
             session.commit()
@@ -133,7 +132,11 @@ def _copy(reading: Connection, writing: Connection, table: Table) -> int:
         writing.execute(
             update(table)
             .where(table.c.id == bindparam("row"))
-            .values({column.name: bindparam(f"v_{column.name}") for column in circular}),
+            .values(
+                # Naming them keeps the times of change from being set anew.
+                {column.name: column for column in table.columns if column.onupdate is not None}
+                | {column.name: bindparam(f"v_{column.name}") for column in circular}
+            ),
             pointers,
         )
     return count
@@ -153,7 +156,13 @@ def _restart_ids(reading: Connection, writing: Connection, table: Table) -> None
         return
     largest = writing.scalar(select(func.max(column))) or 0
     given = max(largest, _last_given(reading, table))
-    if given:
+    if not given:
+        return
+    if writing.dialect.name == "sqlite":
+        values = {"table": table.name, "given": given}
+        writing.execute(text("DELETE FROM sqlite_sequence WHERE name = :table"), values)
+        writing.execute(text("INSERT INTO sqlite_sequence VALUES (:table, :given)"), values)
+    else:
         writing.execute(
             text("SELECT setval(pg_get_serial_sequence(:table, :column), :given)"),
             {"table": f'"{table.name}"', "column": column.name, "given": given},

@@ -24,7 +24,7 @@ def load_settings() -> Settings:
     if "environment" not in settings.model_fields_set and not settings.secret_key:
         local = settings.data_dir / "secret_key"
         if local.is_file():
-            return settings.model_copy(update={"environment": "development"})
+            return Settings(environment="development")
     return settings
 
 

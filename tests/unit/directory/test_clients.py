@@ -53,6 +53,7 @@ def test_a_chosen_secret_has_24_characters(session: Session) -> None:
         assert not bad or bad not in str(refusal.value)
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "client_id",
     ["", "1", "123456", "a b", "a\n", "é", "-app", '"', "a" * 201, "１２"],  # noqa: RUF001
@@ -69,6 +70,7 @@ def test_a_client_id_is_taken_once_also_by_the_name_of_an_api(session: Session) 
             create(session, taken)
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -169,6 +171,7 @@ def test_refresh_tokens_by_any_of_their_names(session: Session, asking: dict[str
     assert "offline_access" not in {row.scope for row in client.scopes}
 
 
+@pytest.mark.no_database
 def test_settings_go_by_both_names_and_as_text(session: Session) -> None:
     client = create(
         session,
@@ -193,11 +196,13 @@ def test_settings_go_by_both_names_and_as_text(session: Session) -> None:
     assert client.access_token_type == 1
 
 
+@pytest.mark.no_database
 def test_an_unknown_setting_is_answered_with_the_known_ones(session: Session) -> None:
     with pytest.raises(BadRequest, match=r"requirePkcs.*require_pkce"):
         create(session, settings={"requirePkcs": "false"})
 
 
+@pytest.mark.no_database
 def test_every_setting_is_a_column(session: Session) -> None:
     columns = set(Client.__table__.columns.keys())
     assert set(fields.FIELDS) <= columns
@@ -219,6 +224,7 @@ def test_public_keys_of_every_algorithm_are_taken(session: Session) -> None:
         clients.update(session, client, {"jwks_uri": "https://app.example/jwks"})
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "keys",
     [

@@ -43,6 +43,7 @@ def test_an_api_is_made_with_scopes_claims_and_settings(session: Session) -> Non
     assert seen.signing_alg is None
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "name", ["openid", "ids4.ms.user.get", "offline_access", "", "a b", 'a"b', "a\\b", "é", "a\n"]
 )
@@ -70,6 +71,7 @@ def test_names_of_apis_are_audiences_of_nobody_else(session: Session, runtime: R
             resources.create_api(session, NewApi(name))
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "wrong",
     [

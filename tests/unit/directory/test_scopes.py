@@ -5,7 +5,11 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
+
 from idp.platform.scopes import DEFAULT_PERMISSIONS, Scope
+
+pytestmark = pytest.mark.no_database
 
 CONTRACT = Path(__file__).parents[2] / "contract"
 

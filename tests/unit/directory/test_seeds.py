@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from idp import seeds
+from idp.app import create_app
 from idp.config import Settings
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client, ClientOwner
@@ -27,7 +28,7 @@ from idp.directory.users.models import User
 from idp.platform import schema
 from idp.platform.runtime import Runtime
 from idp.platform.scopes import DEFAULT_PERMISSIONS, Scope
-from tests.conftest import ADMIN_PASSWORD, _make_runtime, make_settings
+from tests.conftest import ADMIN_PASSWORD, make_settings
 
 
 def count(session: Session, model: type) -> int:
@@ -171,7 +172,7 @@ def test_two_nodes_may_seed_at_once(
         url = f"sqlite:///{tmp_path / 'two.sqlite3'}"
     schema.upgrade(url)
     settings = make_settings(tmp_path, database_url=url, admin_password=SecretStr(""), demo=True)
-    runtimes = [_make_runtime(settings) for _ in range(2)]
+    runtimes = [create_app(settings).extensions["idp"] for _ in range(2)]
     results: list[seeds.Seeded] = []
     start = threading.Barrier(2)
 

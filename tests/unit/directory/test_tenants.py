@@ -102,6 +102,7 @@ def test_invented_hosts_push_nothing_out_of_the_cache(
     assert statements == []
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "host",
     [
@@ -173,6 +174,7 @@ def test_properties_are_encrypted_and_move_to_a_new_root(
     assert tenants.properties(session, 1) == {"ApiKey": "very secret"}
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "logo", ["javascript:alert(1)", "http://a.example/x", "https://u@a/", "//a"]
 )
@@ -181,6 +183,7 @@ def test_logos_are_https(session: Session, logo: str) -> None:
         tenants.create(session, NewTenant("two", logo_uri=logo))
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 201])
 def test_names_are_readable(session: Session, name: str) -> None:
     with pytest.raises(BadRequest):

@@ -33,6 +33,7 @@ def test_a_person_is_found_by_any_name(session: Session, login: str) -> None:
     assert users.find_by_login(session, login) is person
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize("login", ["", "bob", "bob@example.com", "13900139000", "a\0b", "x" * 5000])
 def test_strangers_are_not_found(session: Session, login: str) -> None:
     ann(session)

@@ -1,0 +1,109 @@
+"""`idp client`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import Result
+from sqlalchemy.orm import Session
+
+from idp.directory.clients import service as clients
+from idp.directory.clients.models import ClientOwner
+from idp.platform.runtime import Runtime
+
+Run = Callable[..., Result]
+RunJson = Callable[..., Any]
+ADD = ("client", "add", "--id", "app")
+CODE = ("--grant", "authorization_code", "--redirect", "https://app.example/cb")
+
+
+def test_a_client_speaks_rfc_7591(idp_json: RunJson, session: Session, runtime: Runtime) -> None:
+    made = idp_json(
+        *(*ADD, *CODE, "--grant", "refresh_token", "--redirect", "http://localhost:9/cb"),
+        *("--scope", "openid profile", "--scope", "email", "--name", "My app"),
+        *("--post-logout", "https://app.example/", "--set", "requirePkce=false"),
+        *("--set", "id_token_signed_response_alg=ES256"),
+    )
+    assert made["client_id"] == "app"
+    assert made["client_secret_expires_at"] == 0
+    assert made["client_name"] == "My app"
+    assert made["grant_types"] == ["authorization_code", "refresh_token"]
+    assert made["response_types"] == ["code"]
+    assert made["redirect_uris"] == ["https://app.example/cb", "http://localhost:9/cb"]
+    assert made["post_logout_redirect_uris"] == ["https://app.example/"]
+    assert made["scope"] == "openid profile email offline_access"
+    assert made["token_endpoint_auth_method"] == "client_secret_basic"
+    assert made["require_pkce"] is False
+    row = clients.get(session, "app")
+    assert row.id_token_signed_response_alg == "ES256"
+    stored = row.secrets[0].value_hash
+    assert runtime.keyring.mac_matches("client secret", made["client_secret"], stored)
+    assert session.get(ClientOwner, (1, row.id)) is not None, "the administrator owns it"
+
+
+def test_a_public_client_has_no_secret(idp_json: RunJson) -> None:
+    made = idp_json(*ADD, *CODE, "--public")
+    assert "client_secret" not in made
+    assert made["token_endpoint_auth_method"] == "none"
+    assert made["require_pkce"] is True
+
+
+def test_a_chosen_secret(idp_json: RunJson, idp: Run) -> None:
+    chosen = "chosen-by-the-caller-1234"
+    assert idp_json(*ADD, "--secret", chosen)["client_secret"] == chosen
+    refused = idp("client", "add", "--id", "b", "--secret", "geheim", code=1)
+    assert refused.stderr == "Error: A secret has 24 characters or more.\n"
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("--set", "nonsense=1"), "There is no setting nonsense"),
+        (("--set", "requirePkce"), "--set takes NAME=VALUE"),
+        (("--grant", "password"), "'password' is not offered"),
+        (("--scope", "none.such"), "There is no scope none.such."),
+        (("--redirect", "https://*.example/"), "wildcard"),
+        (("--tenant", "77"), "There is no such tenant."),
+        (("--public", "--set", "requirePkce=false"), "always uses PKCE"),
+    ],
+)
+def test_refusals_are_sentences(
+    idp: Run, session: Session, arguments: tuple[str, ...], part: str
+) -> None:
+    result = idp(*ADD, *arguments, code=1)
+    assert part in result.stderr
+    assert result.stdout == ""
+    assert clients.find(session, "app") is None
+
+
+def test_secrets_are_added_and_never_listed(
+    idp_json: RunJson, idp: Run, session: Session, runtime: Runtime
+) -> None:
+    first = idp_json(*ADD)["client_secret"]
+    second = idp_json("client", "secret", "app", "--days", "30", "--description", "next")
+    assert second["client_secret"] != first
+    assert second["client_secret_expires_at"] > 1_700_000_000
+    third = idp("client", "secret", "--id", "app").stdout
+    rows = clients.get(session, "app").secrets
+    assert [row.description for row in rows] == [None, "next", None]
+    assert rows[0].expires_at is None
+    session.commit()
+    for listing in (idp("client", "list").output, idp("client", "list", "--json").output):
+        assert "app" in listing
+        assert first not in listing
+        assert second["client_secret"] not in listing
+        assert third.split("client_secret: ")[1].split("\n")[0] not in listing
+        assert not any(row.value_hash in listing for row in rows)
+    assert "There is no such client." in idp("client", "secret", "none", code=1).stderr
+    assert "Name the client." in idp("client", "secret", code=1).stderr
+
+
+def test_listing_says_what_a_client_may(idp_json: RunJson) -> None:
+    idp_json(*ADD, *CODE)
+    listed = {row["client_id"]: row for row in idp_json("client", "list")}
+    assert listed["app"]["redirect_uris"] == ["https://app.example/cb"]
+    assert listed["app"]["enabled"] is True
+    assert idp_json("client", "list", "--tenant", "1") == []

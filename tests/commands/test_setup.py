@@ -1,0 +1,136 @@
+"""`idp setup`, and what any command says when it cannot work."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from idp.commands.setup import curl
+from idp.config import Settings
+from tests.conftest import SECRET_KEY, as_environment, make_settings
+
+IDP = [sys.executable, "-c", "from idp.cli import main; main()"]
+
+
+def execute(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `idp` as a process of its own, in an empty folder."""
+    root = str(Path(__file__).parents[2])
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": root, **variables}
+    return subprocess.run(
+        [*IDP, *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.settings(demo=True)
+def test_setup_tells_the_demo_and_repeats_itself(
+    idp: Callable[..., Result], idp_json: Callable[..., Any]
+) -> None:
+    first = idp_json("setup")
+    assert first["issuer"] == "http://127.0.0.1:8000"
+    assert first["admin_username"] == "admin"
+    assert first["admin_password"] is None
+    assert [client["client_id"] for client in first["clients"]] == [
+        "demo-web",
+        "demo-spa",
+        "demo-service",
+    ]
+    assert idp_json("setup") == first
+    text = idp("setup").stdout
+    for client in first["clients"]:
+        assert client["client_id"] in text
+        assert (client["client_secret"] or "no secret") in text
+    assert first["demo_password"] in text
+    assert curl(first["issuer"], "demo-service", first["clients"][2]["client_secret"]) in text
+
+
+@pytest.mark.no_database
+def test_the_curl_survives_a_shell_and_the_header() -> None:
+    words = shlex.split(curl("https://id.example", "demo-service", "a b:c'd\"%&"))
+    assert words[0] == "curl"
+    assert words[3] == "demo-service:a%20b%3Ac%27d%22%25%26"
+    assert words[-1] == "https://id.example/connect/token"
+
+
+@pytest.mark.no_database
+def test_an_empty_folder_becomes_an_installation(tmp_path: Path) -> None:
+    done = execute(tmp_path, "setup", "--json", IDP_ENVIRONMENT="development")
+    assert done.returncode == 0, done.stderr
+    first = json.loads(done.stdout)
+    assert len(first["admin_password"]) >= 16
+    assert (tmp_path / "var" / "secret_key").stat().st_mode & 0o077 == 0
+    again = json.loads(execute(tmp_path, "setup", "--json").stdout)
+    assert again["admin_password"] is None, "shown once"
+    listed = execute(tmp_path, "keys", "list", "--json")
+    assert {key["status"] for key in json.loads(listed.stdout)} == {"active", "next"}
+
+
+@pytest.mark.no_database
+def test_production_without_a_secret_is_a_sentence(tmp_path: Path) -> None:
+    for command in ("setup", "user disable x", "keys list", "client list"):
+        done = execute(tmp_path, *command.split())
+        assert done.returncode == 2
+        assert done.stderr == "Error: set IDP_SECRET_KEY to 32 random characters or more.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.no_database
+def test_wrong_settings_are_named(tmp_path: Path) -> None:
+    done = execute(
+        tmp_path, "setup", IDP_SESSION_HOURS="many", IDP_PUBLIC_URL="http://id.example/path"
+    )
+    assert done.returncode == 2
+    assert "IDP_SESSION_HOURS" in done.stderr
+    assert "IDP_PUBLIC_URL" in done.stderr
+    short = execute(tmp_path, "setup", IDP_SECRET_KEY="purple")
+    assert short.returncode == 2
+    assert "32 characters" in short.stderr
+    assert "purple" not in short.stderr
+
+
+@pytest.mark.no_database
+def test_a_database_that_is_not_there_or_not_set_up_is_a_sentence(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path)
+    variables = as_environment(settings)
+    empty = execute(tmp_path, "client", "list", **variables)
+    assert empty.returncode == 1
+    assert empty.stderr == (
+        "Error: The database is not set up for this release: run `idp setup`.\n"
+    )
+    away = {**variables, "IDP_DATABASE_URL": "postgresql+psycopg://u:geheim@127.0.0.1:1/x"}
+    refused = execute(tmp_path, "client", "list", **away)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("Error: The database refused: ")
+    assert "Traceback" not in refused.stderr
+    assert "geheim" not in refused.stderr
+    nonsense = execute(tmp_path, "client", "list", **{**variables, "IDP_DATABASE_URL": "x:/y"})
+    assert nonsense.returncode == 1
+    assert "Traceback" not in nonsense.stderr
+
+
+@pytest.mark.no_database
+def test_help_names_every_command_and_loads_none(tmp_path: Path) -> None:
+    done = execute(tmp_path, "--help")
+    for name in ("audit", "client", "db", "keys", "serve", "setup", "token", "user", "worker"):
+        assert f"\n  {name} " in done.stdout
+    assert execute(tmp_path, "nothing").returncode == 2
+    script = "import sys; from idp.cli import main; print('flask' in sys.modules)"
+    probe = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert probe.stdout == "False\n"
+
+
+def test_no_secret_of_the_installation_is_printed(
+    idp: Callable[..., Result], settings: Settings
+) -> None:
+    for command in ("setup", "audit list", "client list --json", "keys list --json"):
+        output = idp(*command.split()).output
+        assert SECRET_KEY not in output
+        assert settings.admin_password.get_secret_value() not in output

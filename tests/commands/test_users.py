@@ -1,0 +1,98 @@
+"""`idp user`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import Result
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp.directory.roles import service as roles
+from idp.directory.tenants import service as tenants
+from idp.directory.tenants.service import NewTenant
+from idp.directory.users import service as users
+from idp.platform.audit.models import AuditEvent
+
+Run = Callable[..., Result]
+RunJson = Callable[..., Any]
+
+
+def test_an_account_is_made_with_a_password_shown_once(idp_json: RunJson, session: Session) -> None:
+    made = idp_json(
+        *("user", "add", "--username", "ann", "--email", "ann@example.com"),
+        *("--mobile", "13800138000", "--verified", "--role", "users", "--role", "developer"),
+    )
+    assert made["sub"].isdigit()
+    assert (made["username"], made["phone_number"]) == ("ann", "+8613800138000")
+    assert made["roles"] == ["users", "developer"]
+    person = users.find_by_login(session, "ann@example.com")
+    assert person.email_verified
+    assert person.mobile_verified
+    assert tenants.find_member(session, 1, person.id) is not None
+    assert roles.role_codes(session, person.id, 1, platform=True) == ["developer", "users"]
+    session.commit()
+    assert users.verify_password(session, person, made["password"])
+
+
+def test_a_given_password_is_not_repeated(idp: Run) -> None:
+    out = idp("user", "add", "--username", "ann", "--password", "correct horse").output
+    assert "correct horse" not in out
+    assert "username: ann" in out
+
+
+def test_a_member_of_another_tenant(idp_json: RunJson, session: Session) -> None:
+    tenant = tenants.create(session, NewTenant("two")).id
+    session.commit()
+    made = idp_json("user", "add", "--username", "ann", "--tenant", str(tenant))
+    assert made["tenant"] == tenant
+    assert tenants.find_member(session, 1, int(made["sub"])) is None
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--username", "ADMIN"), "This user name is taken."),
+        (("--username", "123"), "A user name needs something besides digits."),
+        (("--username", "ann", "--role", "boss"), "There is no role boss."),
+        (("--username", "ann", "--tenant", "9"), "There is no such tenant."),
+        (("--username", "ann", "--password", "abc"), "The password needs 8 characters or more."),
+    ],
+)
+def test_refusals_are_one_sentence_and_leave_nothing(
+    idp: Run, session: Session, arguments: tuple[str, ...], sentence: str
+) -> None:
+    assert idp("user", "add", *arguments, code=1).stderr == f"Error: {sentence}\n"
+    assert users.find_by_login(session, "ann") is None
+
+
+def test_a_new_password_ends_access_and_is_audited(
+    idp_json: RunJson, idp: Run, session: Session
+) -> None:
+    made = idp_json("user", "add", "--username", "ann")
+    stamp = users.find_by_login(session, "ann").security_stamp
+    session.commit()
+    changed = idp_json("user", "password", "ann")
+    assert changed["password"] != made["password"]
+    idp("user", "password", "--username", "ann", "--password", "battery staple")
+    session.expire_all()
+    person = users.find_by_login(session, "ann")
+    tags = session.scalars(
+        select(AuditEvent.tag).where(AuditEvent.target == f"user:{person.id}")
+    ).all()
+    assert person.security_stamp != stamp
+    assert tags.count("admin:password:set") == 2
+    session.commit()
+    assert users.verify_password(session, person, "battery staple")
+    assert "There is no user bob." in idp("user", "password", "bob", code=1).stderr
+    assert "Name the user." in idp("user", "password", code=1).stderr
+
+
+def test_a_disabled_person_stays_out(idp: Run, idp_json: RunJson, session: Session) -> None:
+    idp("user", "add", "--username", "ann")
+    assert idp_json("user", "disable", "ann")["disabled"] is True
+    idp("user", "disable", "--username", "ann")
+    assert not users.find_by_login(session, "ann").may_sign_in
