@@ -1,0 +1,238 @@
+"""Every page in a real browser: nothing serious for axe, nothing too wide, nothing blocked."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from idp.directory.resources import service as resources
+from idp.directory.resources.service import NewApi, NewScope
+from idp.platform.onetime import service as onetime
+from tests.protocol import PASSWORD, add_person, add_tenant, authorization_parameters, register
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--headless",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+WIDTHS = {390: 844, 1280: 800}
+SCREENSHOTS = os.environ.get("SCREENSHOTS")
+"""Folder to leave pictures in, for somebody to look at."""
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.no_database,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def house(live_server, session):
+    """Run a server with a person of three organisations, and an application that asks for much."""
+    server = live_server()
+    tenants = [1, add_tenant(session, "Lantern Books Co-operative"), add_tenant(session)]
+    user = add_person(
+        session,
+        nick_name="Ann Lee",
+        email="ann@example.com",
+        email_verified=True,
+        tenant_ids=tenants,
+    )
+    api = NewApi(
+        name="orders",
+        scopes=[
+            NewScope("orders.read", "Read your orders", "What you ordered", required=True),
+            NewScope("orders.write", "Change your orders", emphasize=True),
+        ],
+    )
+    resources.create_api(session, api)
+    client = register(
+        session,
+        scopes=("openid", "profile", "email", "orders.read", "orders.write"),
+        require_consent=True,
+        client_name="Lantern Shop",
+        policy_uri="https://app.example/privacy",
+        tos_uri="https://app.example/terms",
+    )
+    key = onetime.issue(
+        session,
+        "password-reset",
+        user_id=user.id,
+        security_stamp=user.security_stamp,
+        seconds=600,
+    )
+    session.commit()
+    return server, client, key
+
+
+class Visit:
+    """One browser that walks through the pages and looks at each."""
+
+    def __init__(self, page: Page, origin: str, language: str) -> None:
+        self.page = page
+        self.origin = origin
+        self.language = language
+        self.axe = Axe()
+        self.seen: list[str] = []
+        self.complaints: list[str] = []
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _hear(self, message: Any) -> None:
+        expected = "the server responded with a status of 4" in message.text
+        if message.type in {"error", "warning"} and not expected:
+            self.complaints.append(message.text)
+
+    def open(self, path: str, name: str) -> None:
+        self.page.goto(self.origin + path)
+        self.look(name)
+
+    def look(self, name: str) -> None:
+        """Examine the page that is open."""
+        expected = "zh-Hans" if self.language == "zh" else "en"
+        assert self.page.get_attribute("html", "lang") == expected, name
+        assert self.page.locator("h1").count() == 1, name
+        chinese = re.search(r"[\u4e00-\u9fff]", self.page.locator("h1").inner_text())
+        if self.page.locator("h1").inner_text() != "Lantern Shop":
+            assert (chinese is not None) is (self.language == "zh"), name
+        for width, height in WIDTHS.items():
+            self.page.set_viewport_size({"width": width, "height": height})
+            wide = self.page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, f"{name} is {wide} wide at {width}"
+            if SCREENSHOTS:
+                folder = Path(SCREENSHOTS)
+                folder.mkdir(parents=True, exist_ok=True)
+                file = folder / f"{name}-{self.language}-{width}.png"
+                self.page.screenshot(path=file, full_page=True)
+            if width == min(WIDTHS) or self.language == "en":
+                self.examine(name)
+        assert self.complaints == [], name
+        self.seen.append(name)
+
+    def examine(self, name: str) -> None:
+        """Let axe look at the page that is open."""
+        found = self.axe.run(self.page).response
+        assert found["passes"], name
+        serious = [
+            (item["id"], [node["html"] for node in item["nodes"]])
+            for item in found["violations"]
+            if item["impact"] in {"serious", "critical"}
+        ]
+        assert serious == [], name
+
+    def press(self, name: str, selector: str) -> None:
+        self.page.click(selector)
+        self.look(name)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_page_is_readable_for_everybody(chromium, house, language):
+    server, client, key = house
+    locale = {"en": "en-GB", "zh": "zh-CN"}[language]
+    context = chromium.new_context(locale=locale, java_script_enabled=True)
+    # A page that needs no script: nothing of ours runs, axe alone does.
+    context.route("**/*.js", lambda route: route.abort())
+    visit = Visit(context.new_page(), server.url, language)
+    page = visit.page
+
+    visit.open("/login", "login")
+    visit.press("login-empty", "main button[type=submit]")
+    page.fill("#login", "ann")
+    page.fill("#password", "wrong")
+    visit.press("login-refused", "main button[type=submit]")
+    visit.open("/forgot", "forgot")
+    page.fill("#login", "ann")
+    visit.press("forgot-sent", "main button[type=submit]")
+    visit.open(f"/forgot/{key}", "forgot-new")
+    visit.open("/forgot/invented", "forgot-stale")
+    visit.open("/nowhere", "error")
+
+    query = "&".join(
+        f"{name}={value}"
+        for name, value in authorization_parameters(
+            client,
+            scope="openid profile email orders.read orders.write offline_access",
+            prompt="select_account",
+        ).items()
+    )
+    visit.open(f"/connect/authorize?{query}", "login-for-application")
+    page.fill("#login", "ann")
+    page.fill("#password", PASSWORD)
+    visit.press("choose-tenant", "main button[type=submit]")
+    visit.press("consent", "button[name=tenant] >> nth=0")
+
+    visit.open(f"/connect/authorize?{query}", "choose-account")
+
+    visit.open("/account", "account")
+    visit.open("/account/password", "account-password")
+    page.fill("#current", "wrong")
+    page.fill("#password", "short")
+    page.fill("#repeated", "short")
+    visit.press("account-password-refused", "main button[type=submit]")
+    visit.open("/account/sessions", "account-sessions")
+    visit.open("/account/applications", "account-applications")
+    visit.open("/logout", "logout")
+    visit.press("signed-out", "button[value=yes]")
+    assert len(visit.seen) == 19
+    context.close()
+
+
+def test_the_sign_in_works_by_keyboard_alone_and_without_scripts(chromium, house):
+    server, _, _ = house
+    context = chromium.new_context(java_script_enabled=False, locale="en-GB")
+    page = context.new_page()
+    page.goto(f"{server.url}/login")
+    page.keyboard.type("ann")  # the first field has the focus
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/account")
+    (cookie,) = [one for one in context.cookies() if re.fullmatch(r"idp_\d+", one["name"])]
+    assert cookie["expires"] > 0  # "keep me signed in" was ticked
+    context.close()
+
+
+def test_a_refusal_is_announced_and_has_the_focus(chromium, house):
+    server, _, _ = house
+    context = chromium.new_context(locale="en-GB")
+    page = context.new_page()
+    page.goto(f"{server.url}/login")
+    page.click("main button[type=submit]")
+    alert = page.get_by_role("alert")
+    assert alert.evaluate("node => node === document.activeElement")
+    page.get_by_role("link", name="Enter your password.").click()
+    assert page.locator("#password").evaluate("node => node === document.activeElement")
+    context.close()
+
+
+def test_axe_finds_what_it_is_asked_for(chromium):
+    """Prove that a clean answer above means something."""
+    page = chromium.new_page()
+    page.set_content("<html><body><input><img src='x'></body></html>")
+    found = {item["id"] for item in Axe().run(page).response["violations"]}
+    assert {"label", "image-alt", "html-has-lang"} <= found
+    page.close()
