@@ -54,8 +54,8 @@ def add(
         chosen_by_person=False,
     )
     with opening.open_session() as session:
-        tenants.get(session, tenant_id)
         person = users.create(session, new, tenant_id=tenant_id)
+        tenants.get(session, tenant_id)
         tenants.add_member(session, tenant_id, person.id)
         for code in roles:
             role = catalogue.find_role(session, code, tenant_id)
@@ -88,6 +88,7 @@ def password(
     given = random_token(15) if password is None else password
     with opening.open_session() as session:
         person = _find(session, name, username)
+        session.commit()  # hashing takes long, and SQLite has one writer
         users.set_password(session, person, given, chosen_by_person=False)
         audit.record(session, Tag.PASSWORD_SET, target=f"user:{person.id}")
         session.commit()

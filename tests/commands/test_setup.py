@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shlex
@@ -11,12 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import Result
+from pydantic import SecretStr
 
 from idp.commands.setup import curl
 from idp.config import Settings
 from tests.conftest import SECRET_KEY, as_environment, make_settings
+from tests.servers import LiveServer
 
 IDP = [sys.executable, "-c", "from idp.cli import main; main()"]
 
@@ -58,6 +62,28 @@ def test_the_curl_survives_a_shell_and_the_header() -> None:
     assert words[0] == "curl"
     assert words[3] == "demo-service:a%20b%3Ac%27d%22%25%26"
     assert words[-1] == "https://id.example/connect/token"
+
+
+@pytest.mark.settings(demo=True, demo_service_secret=SecretStr("a+secret:with/100%&signs=x"))
+def test_the_printed_curl_gets_a_token(
+    idp: Callable[..., Result], live_server: Callable[..., LiveServer]
+) -> None:
+    server = live_server()
+    printed = idp("setup", IDP_PUBLIC_URL=server.url).stdout
+    line = next(line for line in printed.splitlines() if line.strip().startswith("curl"))
+    words = shlex.split(line)
+    fields = [words[place + 1] for place, word in enumerate(words) if word == "-d"]
+    credentials = base64.b64encode(words[3].encode()).decode()
+    answer = httpx.post(
+        words[-1],
+        content="&".join(fields),
+        headers={
+            "Authorization": f"Basic {credentials}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["scope"] == "demo.read"
 
 
 @pytest.mark.no_database
