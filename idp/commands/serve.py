@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import tempfile
 from collections.abc import Mapping
 from functools import partial
@@ -109,6 +110,8 @@ def run(settings: Settings, host: str, port: int, *, workers: int, worker_beside
 
 def load(settings: Settings) -> Any:
     """Build the application, in a worker process."""
+    # Until the loop has handlers of its own nothing is lost by ending at once.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     app = create_app(settings)
     return Bridge(
         app.wsgi_app,
@@ -127,6 +130,9 @@ def _address(text: str, name: str) -> tuple[str, int]:
 
 def _observe(settings: Settings, listener: socket, folder: Path) -> None:
     """Answer scrapes, in a process of its own."""
+    # The server's handlers came along; Ctrl-C reaches the server, which then ends us.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     runtime: Runtime = create_app(settings).extensions["idp"]
 
     def gauges() -> Mapping[str, float]:
