@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import socket
 import struct
@@ -53,4 +54,7 @@ def refuse_connections(listener: socket.socket) -> None:
     program = b"".join(struct.pack("HBBI", *step) for step in _NO_NEW_CONNECTIONS)
     buffer = ctypes.create_string_buffer(program)
     descriptor = struct.pack("HL", len(_NO_NEW_CONNECTIONS), ctypes.addressof(buffer))
-    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, descriptor)
+    # Some kernels keep filters from ordinary users: then a connection that comes in the very moment
+    # of the end may be lost, but the end comes.
+    with contextlib.suppress(PermissionError):
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, descriptor)
