@@ -7,6 +7,8 @@ import pytest
 from tests.pages.browsing import HTML, asked_page, readable
 from tests.protocol import register
 
+pytestmark = pytest.mark.no_database
+
 
 def is_chinese(page):
     text = page.get_data(as_text=True)
