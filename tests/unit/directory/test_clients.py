@@ -242,7 +242,10 @@ def test_public_keys_of_every_algorithm_are_taken(session: Session) -> None:
         [],
         "not json",
     ],
-    ids=lambda keys: str(keys)[:40],
+    ids=[
+        *("private RSA", "symmetric", "P-521", "X25519", "no key", "short RSA", "unknown type"),
+        *("no type", "no object", "too many", "no member", "a list", "no JSON"),
+    ],
 )
 def test_private_weak_and_unreadable_keys_are_refused(session: Session, keys: Any) -> None:
     with pytest.raises(BadRequest):
