@@ -70,7 +70,7 @@ def test_only_the_registered_address_itself_gets_an_answer(client, session):
         "https://app.example/a",
         "https://app.example/a?b=c&d=e",
         "https://app.example/a?b=C",
-        "https://аpp.example/callback",
+        "https://\u0430pp.example/callback",
     ):
         refused_on_a_page(authorize(client, app, redirect_uri=address), address)
         # The wrong address is no place to send an error to either.
