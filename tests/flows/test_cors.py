@@ -17,6 +17,7 @@ def app_of_spa(session):
     return protocol.register(session, "spa", public=True, cors_origins=[SPA])
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "path",
     [
@@ -32,6 +33,7 @@ def test_everybody_may_read_what_is_public(client, path):
     assert CREDENTIALS not in answer.headers
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize("path", ["/connect/token", "/connect/userinfo", "/connect/revocation"])
 def test_a_preflight_passes_for_the_origins_of_any_client(client, app_of_spa, path):
     def preflight(origin):
@@ -90,6 +92,7 @@ def test_an_answer_is_for_the_origins_of_its_own_client(client, session, app_of_
         assert (ALLOWED in answer.headers) is passes
 
 
+@pytest.mark.no_database
 def test_a_refusal_can_be_read_by_the_client_that_caused_it(client, app_of_spa):
     answer = client.post(
         "/connect/token",
@@ -100,6 +103,7 @@ def test_a_refusal_can_be_read_by_the_client_that_caused_it(client, app_of_spa):
     assert answer.headers[ALLOWED] == SPA
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize("path", ["/connect/introspect", "/login", "/connect/authorize"])
 def test_nothing_else_is_open_to_other_origins(client, app_of_spa, path):
     for answer in (

@@ -8,6 +8,8 @@ import pytest
 
 from tests import protocol
 
+pytestmark = pytest.mark.no_database
+
 DISCOVERY = "/.well-known/openid-configuration"
 PAGE = {"Accept": "text/html"}
 

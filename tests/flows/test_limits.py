@@ -14,6 +14,8 @@ from idp.platform.web.forms import MAX_FIELDS, MAX_JSON_DEPTH
 from idp.platform.web.requests import MAX_BODY
 from tests import protocol
 
+pytestmark = pytest.mark.no_database
+
 FORM = "application/x-www-form-urlencoded"
 
 
