@@ -1,0 +1,80 @@
+"""Write the parts of the documents that come from the code.
+
+    .venv/bin/python docs/generate.py
+
+A part stands between `<!-- begin NAME -->` and `<!-- end -->`, where NAME is `settings`,
+`commands` or the path of a file that is shown as it is.
+"""  # noqa: INP001 - a program, no package
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from pydantic import SecretStr
+
+from idp.cli import COMMANDS
+from idp.config import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+PART = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+LANGUAGES = {".py": "python", ".mjs": "js", ".java": "java"}
+
+
+def main() -> None:
+    """Write every document that is out of date."""
+    for path in documents():
+        text = path.read_text(encoding="utf-8")
+        if filled(text) != text:
+            path.write_text(filled(text), encoding="utf-8")
+
+
+def documents() -> list[Path]:
+    """List the documents for readers."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def filled(text: str) -> str:
+    """Give a document with its parts made anew."""
+    return PART.sub(lambda part: f"{part[1]}\n{_make(part[2])}\n{part[3]}", text)
+
+
+def _make(name: str) -> str:
+    if name == "settings":
+        return _table(("variable", "default", "meaning"), _settings())
+    if name == "commands":
+        return _table(("command", "does"), _commands())
+    path = ROOT / name
+    return f"```{LANGUAGES[path.suffix]}\n{path.read_text(encoding='utf-8').strip()}\n```\n"
+
+
+def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _settings() -> Iterator[tuple[str, str, str]]:
+    for name, field in Settings.model_fields.items():
+        value = field.default
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        if isinstance(value, bool):
+            value = str(value).lower()
+        default = "" if value == "" else f"`{value}`"
+        yield f"`IDP_{name.upper()}`", default, (field.description or "").replace("|", "\\|")
+
+
+def _commands() -> Iterator[tuple[str, str]]:
+    for name, (module, _) in sorted(COMMANDS.items()):
+        found: click.Command = getattr(importlib.import_module(module), name)
+        below = found.commands.values() if isinstance(found, click.Group) else ()
+        for command, path in [(sub, f"{name} {sub.name}") for sub in below] or [(found, name)]:
+            words = (command.help or "").partition("\n\n")[0].split()
+            yield f"`idp {path}`", " ".join(words)
+
+
+if __name__ == "__main__":
+    main()
