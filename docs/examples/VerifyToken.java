@@ -126,8 +126,8 @@ public final class VerifyToken {
                 } else {
                     System.out.println(claims);
                 }
-            } catch (ParseException | BadJOSEException problem) {
-                System.out.println("refused: " + problem.getMessage());
+            } catch (ParseException | BadJOSEException | JOSEException problem) {
+                System.out.println("refused: " + problem);
             }
         }
     }
