@@ -15,8 +15,6 @@ from secrets import token_hex
 from typing import Any
 from urllib.parse import quote
 
-import structlog
-
 from idp.config import SettingsError
 from idp.platform import logs
 from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge
@@ -33,8 +31,6 @@ from idp.platform.web.visit import (
     Start,
     Visit,
 )
-
-log = structlog.get_logger("idp.requests")
 
 MAX_BODY = 1024 * 1024
 MAX_HOST = 255
@@ -196,12 +192,12 @@ class Entrance:
 
     def _leave(self, visit: Visit, status: int) -> None:
         """Give the session back, count and log."""
-        visit.session.close()
+        if visit.session.in_transaction():  # closing one that was never used costs the same
+            visit.session.close()
         seconds = time.perf_counter() - visit.started
         self.metrics.count(visit.endpoint, visit.method, status, seconds)
         if visit.path not in _UNLOGGED:
-            log.info(
-                "request_served",
+            logs.access(
                 request_id=visit.request_id,
                 method=visit.method,
                 path=logs.mask_path(visit.path),
