@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, current_app, redirect, request, url_for
 from flask import Response as FlaskResponse
 from flask_babel import format_datetime
 from werkzeug.wrappers import Response
 
-from idp import __version__
 from idp.pages import language, messages, return_path
 from idp.platform.errors import NotFound
 from idp.platform.web import policy
 from idp.platform.web.views import current_issuer, database, find_current_issuer
 
 PRODUCT = "idp"
+YEAR = 365 * 86_400
 
 blueprint = Blueprint("frame", __name__)
 
@@ -42,8 +46,13 @@ def first_letter(name: str) -> str:
 
 
 def static_url(name: str) -> str:
-    """Give the address of a file of ours; it changes with every release."""
-    return url_for("static", filename=name, v=__version__)
+    """Give the address of a file of ours; it changes with the content."""
+    return url_for("static", filename=name, v=_content_hash(str(current_app.static_folder), name))
+
+
+@cache
+def _content_hash(folder: str, name: str) -> str:
+    return hashlib.sha256(Path(folder, name).read_bytes()).hexdigest()[:12]
 
 
 def picture(uri: str | None) -> str | None:
@@ -95,6 +104,16 @@ def _end_transaction(response: FlaskResponse) -> FlaskResponse:
     session = database()
     if session.in_transaction():
         session.rollback()
+    return response
+
+
+@blueprint.after_app_request
+def _keep_files(response: FlaskResponse) -> FlaskResponse:
+    """Let caches keep a file whose address names its content."""
+    if request.endpoint == "static" and response.status_code == HTTPStatus.OK:
+        name = str((request.view_args or {}).get("filename"))
+        if request.args.get("v") == _content_hash(str(current_app.static_folder), name):
+            response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
     return response
 
 

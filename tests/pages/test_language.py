@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.pages.browsing import HTML, asked_page, readable
@@ -106,6 +108,19 @@ def test_our_own_files_are_served(client, path, kind):
     assert answer.status_code == 200
     assert answer.mimetype == kind
     answer.close()
+
+
+def test_caches_keep_a_file_whose_address_names_its_content(client):
+    page = client.get("/login").get_data(as_text=True)
+    addresses = re.findall(r'"(/static/[^"]+)"', page)
+    assert len(addresses) == 3
+    for address in addresses:
+        answer = client.get(address)
+        assert "immutable" in answer.headers["Cache-Control"]
+        answer.close()
+        other = client.get(address.partition("=")[0] + "=0")
+        assert "immutable" not in other.headers["Cache-Control"]
+        other.close()
 
 
 def test_pages_load_nothing_from_elsewhere(client):
