@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import tempfile
 from collections.abc import Mapping
@@ -28,8 +29,14 @@ from idp.platform.web.bridge import DRAIN_SECONDS, Bridge
 from idp.platform.web.listener import SharedListener
 from idp.platform.web.requests import networks
 
-HEADER_SECONDS = 10
-"""Time that the head of a request may take, and an idle connection may stay."""
+HEADER_SECONDS = 75
+"""Time that the head of a request may take, and an idle connection may stay.
+
+Longer than proxies keep idle connections (60 seconds, most of them): whoever sends the next request
+should be the one that closes, else a request meets a connection that is just being closed.
+"""
+CONNECTIONS = 4096
+"""Connections that one worker keeps open; silent ones cost a few kilobytes and no thread."""
 KILL_SECONDS = int(DRAIN_SECONDS) + 5
 
 # The server's own lines go through our handlers.
@@ -74,6 +81,7 @@ def check(settings: Settings, workers: int) -> None:
 
 def run(settings: Settings, host: str, port: int, *, workers: int, worker_beside: bool) -> None:
     """Run the server and what belongs to it."""
+    _allow_connections()
     logs.setup(settings.log_level, readable=settings.environment == "development")
     with tempfile.TemporaryDirectory(prefix="idp-metrics-") as folder:
         # Must be known before a worker imports prometheus-client.
@@ -90,6 +98,7 @@ def run(settings: Settings, host: str, port: int, *, workers: int, worker_beside
             respawn_failed_workers=True,
             respawn_interval=0.5,
             workers_kill_timeout=KILL_SECONDS,
+            backpressure=CONNECTIONS,
             http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
             log_dictconfig=_LOGGING,
         )
@@ -118,6 +127,15 @@ def load(settings: Settings) -> Any:
         threads=THREADS,
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
     )
+
+
+def _allow_connections() -> None:
+    """Raise the limit of open files, which counts connections too, as far as we may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS * 2
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _address(text: str, name: str) -> tuple[str, int]:
