@@ -11,7 +11,7 @@ from flask_migrate import Migrate
 from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session
 
-from idp import pages
+from idp import api, pages
 from idp.config import Settings
 from idp.directory.clients import view as clients
 from idp.directory.roles import service as roles
@@ -128,6 +128,10 @@ def setup_blueprints(app: Flask, _settings: Settings) -> None:
     # Other sites post there; the request is stored and asked about on a page of ours.
     csrf.exempt(app, protocol_pages.blueprint)
     app.register_blueprint(protocol_pages.blueprint)
+    for blueprint in api.blueprints():
+        # Who calls there shows a token; a cookie counts for nothing.
+        csrf.exempt(app, blueprint)
+        app.register_blueprint(blueprint)
 
 
 def setup_jobs(_app: Flask, _settings: Settings) -> None:
