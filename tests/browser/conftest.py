@@ -44,6 +44,7 @@ PROVIDER, SHOP, GALLERY, STRANGER = (
     *("www.gallery.test", "www.stranger.test"),
 )
 
+PATIENCE = 20_000
 LOGIN = "User name, e-mail or mobile number"
 
 
@@ -99,6 +100,7 @@ def chromium() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, programs)), None)
     if path is None:
         pytest.skip("no Chromium is installed: apt-get install chromium")
+    expect.set_options(timeout=PATIENCE)  # the machine may be busy with other tests
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS])
         yield browser
@@ -149,7 +151,7 @@ def context(chromium: Browser, web: Web) -> Iterator[BrowserContext]:
     # The browser's own trust store is left alone; that the certificates are good, Caddy's start
     # and the shop's requests have checked.
     context = chromium.new_context(ignore_https_errors=True, locale="en-US")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE)
     yield context
     context.close()
 
