@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -32,6 +33,23 @@ class Shape(Schema):
         """List the names that the wire uses."""
         for name, field_obj in self.load_fields.items():
             yield field_obj.data_key or name
+
+    def wire_name(self, path: str) -> str:
+        """Tell how the wire spells a field that a service names: `secrets[0].value` and the like.
+
+        What is no field stays as it is; it may be a name of the wire already.
+        """
+        name, index, rest = _STEP.fullmatch(path).groups()  # type: ignore[union-attr]
+        field_obj = self.load_fields.get(name)
+        if field_obj is None:
+            return path
+        inner = field_obj.inner if isinstance(field_obj, fields.List) else field_obj
+        if rest and isinstance(inner, fields.Nested) and isinstance(inner.schema, Shape):
+            rest = "." + inner.schema.wire_name(rest[1:])
+        return f"{field_obj.data_key or name}{index}{rest}"
+
+
+_STEP = re.compile(r"([^.\[]*)((?:\[\d+\])*)(.*)", re.DOTALL)
 
 
 def camel_case(name: str) -> str:

@@ -86,7 +86,7 @@ def administrator(
     return Caller(browser, user, token_for(session, user, scopes))
 
 
-def manager(  # noqa: PLR0913 - one argument for each thing that a gate looks at
+def manager(
     browser: IssuerClient,
     session: Session,
     *permissions: str,

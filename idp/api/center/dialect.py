@@ -57,14 +57,14 @@ class Envelope:
 
     def refuse(self, operation: Operation, problem: Problem) -> Response | None:
         """Write a business refusal; gates, limits and bodies without JSON are HTTP problems."""
-        outcome, message = self._outcome(problem)
+        outcome, message = self._outcome(operation, problem)
         if outcome is None:
             return None
         content = self._head(operation, outcome, message)
         content["data"] = [] if operation.form == "list" else None
         return as_json(content)
 
-    def _outcome(self, problem: Problem) -> tuple[Code | None, str | None]:
+    def _outcome(self, operation: Operation, problem: Problem) -> tuple[Code | None, str | None]:
         language = current_language()
         if isinstance(problem, Refusal):
             text = problem.message or problem.outcome.message(language, **problem.values)
@@ -75,7 +75,7 @@ class Envelope:
             return Code.NotFound, Code.NotFound.message(language)
         if isinstance(problem, BadRequest | Conflict | Unprocessable):
             named = problem.fields or {"body": [problem.detail]}
-            return Code.UnprocessableEntity, written(named)
+            return Code.UnprocessableEntity, written(wire_names(operation, named))
         if problem.status == 500:  # noqa: PLR2004 - what nobody expected, logged by now
             return Code.ExpectationFailed, Code.ExpectationFailed.message(language)
         return None, None
@@ -89,6 +89,16 @@ class Envelope:
         if operation.form == "list":
             head = {"take": 0, "skip": 0, "total": 0, **head}
         return head
+
+
+def wire_names(
+    operation: Operation, messages: Mapping[str, Sequence[str]]
+) -> dict[str, Sequence[str]]:
+    """Spell the fields that a service names as the caller knows them."""
+    shape = operation.body
+    if shape is None:
+        return dict(messages)
+    return {shape.wire_name(name): texts for name, texts in messages.items()}
 
 
 def written(messages: Mapping[str, Sequence[str]]) -> str:
