@@ -27,6 +27,7 @@ import redis
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
@@ -312,9 +313,11 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) 
 
 
 @pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
+def app(settings: Settings, run: Run) -> Iterator[Flask]:
     """Give the application, as a server would run it."""
     app = create_app(settings)
+    # Each application would compile its templates anew.
+    app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(run.folder))
     runtime: Runtime = app.extensions["idp"]
     runtime.cache._poll_seconds = 0  # what another node changes is seen at once
     yield app

@@ -101,7 +101,7 @@ def test_the_version_row_of_the_configuration_is_there_once(url: str, engine: En
 
 def test_nodes_that_migrate_at_once_make_everything_once(url: str) -> None:
     errors: list[Exception] = []
-    start = threading.Barrier(4)
+    start = threading.Barrier(2)
 
     def node() -> None:
         start.wait()
@@ -111,7 +111,7 @@ def test_nodes_that_migrate_at_once_make_everything_once(url: str) -> None:
         except Exception as error:  # noqa: BLE001 - shown below
             errors.append(error)
 
-    threads = [threading.Thread(target=node) for _ in range(4)]
+    threads = [threading.Thread(target=node) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -53,6 +54,7 @@ def drift(database_url: str) -> list[str]:
         return [repr(difference) for difference in compare_metadata(context, Base.metadata)]
 
 
+@cache
 def load_models() -> None:
     """Import every `models` module, so that the metadata knows every table."""
     for module in pkgutil.walk_packages([str(package_dir())], "idp."):
