@@ -43,6 +43,9 @@ class RequestContext:
     request_id: str
     remote_addr: str | None = None
     user_agent: str | None = None
+    user_id: int | None = None
+    """Who calls a management operation, once the token is read; and by which client."""
+    client_id: str | None = None
 
 
 NO_REQUEST = RequestContext(request_id="-")

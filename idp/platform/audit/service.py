@@ -51,14 +51,15 @@ def record(
     """Add an event to the caller's transaction, with the address and id of its request.
 
     `user_id`, `client_id` and `tenant_id` say who acted and where, `target` what it was done to
-    (`user:7`). Text of strangers may be passed: it is cut to size and cleaned.
+    (`user:7`); behind the gate of a management operation its caller acts unless said otherwise.
+    Text of strangers may be passed: it is cut to size and cleaned.
     """
     context = runtime.context_of(session)
     session.add(
         AuditEvent(
             tag=tag.value,
-            user_id=user_id,
-            client_id=_clean(client_id, 200),
+            user_id=context.user_id if user_id is None else user_id,
+            client_id=_clean(context.client_id if client_id is None else client_id, 200),
             tenant_id=tenant_id,
             target=_clean(target, 300),
             remote_addr=_clean(context.remote_addr, 45),

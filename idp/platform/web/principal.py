@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from idp.platform.errors import BadRequest, Forbidden, InvalidToken, Unauthenticated
 from idp.platform.issuer import Issuer
+from idp.platform.runtime import context_of
 from idp.platform.web.views import current_issuer, database
 
 P = ParamSpec("P")
@@ -95,6 +96,7 @@ def require_scope(
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             principal = g.principal = _authenticate()
+            _sign_trail(principal)
             if accepted.isdisjoint(principal.scopes):
                 raise _insufficient(scope, "The token lacks the scope of this operation")
             touched = principal.own_tenant_id if tenant is None else _touched(tenant, kwargs)
@@ -144,6 +146,14 @@ def _authenticate() -> Principal:
     except InvalidToken as problem:
         problem.headers.setdefault("WWW-Authenticate", 'Bearer realm="idp", error="invalid_token"')
         raise
+
+
+def _sign_trail(principal: Principal) -> None:
+    """Let the audit trail name who calls."""
+    session = database()
+    session.info["context"] = replace(
+        context_of(session), user_id=principal.user_id, client_id=principal.client_id
+    )
 
 
 def _touched(tenant: Tenant, arguments: dict[str, Any]) -> int | None:
