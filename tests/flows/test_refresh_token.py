@@ -1,0 +1,180 @@
+"""The refresh token grant, end to end."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import func, select
+
+from idp.oauth.models import Grant, RefreshToken
+from tests import protocol
+from tests.protocol import Tokens, add_api, add_person, obtain, refresh, register
+
+DAY = 86_400
+
+
+def sign_in(client, session, **settings):
+    app = register(session, scopes=("openid", "email", "orders.read", "orders.write"), **settings)
+    user = add_person(session, email="ann@app.example")
+    protocol.sign_in(client, session, user)
+    return app, user
+
+
+def renewed(client, app, token, **parameters):
+    answer = refresh(client, app, token, **parameters)
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    return Tokens(answer.get_json())
+
+
+def error_of(answer):
+    assert answer.status_code == 400, answer.get_data(as_text=True)
+    return answer.get_json()["error"]
+
+
+def test_a_refresh_gives_fresh_tokens_and_rotates(client, session, clock):
+    add_api(session)
+    app, user = sign_in(client, session)
+    first = obtain(client, app, "openid email orders.read offline_access")
+    clock.shift(60)
+    second = renewed(client, app, first.refresh)
+    assert second.refresh != first.refresh
+    assert second.body["scope"] == "openid email orders.read offline_access"
+    assert second.claims["sub"] == str(user.id)
+    assert second.claims["jti"] != first.claims["jti"]
+    assert second.claims["iat"] == first.claims["iat"] + 60
+    # OpenID Connect Core 12.2: the sign-in is still the same one.
+    for name in ("iss", "sub", "aud", "auth_time", "sid", "acr", "amr"):
+        assert second.identity[name] == first.identity[name], name
+    assert second.identity["iat"] == first.identity["iat"] + 60
+    assert "nonce" not in second.identity
+    assert "at_hash" in second.identity
+    third = renewed(client, app, second.refresh)
+    assert protocol.is_active(client, app, third.access)
+    assert not protocol.is_active(client, app, first.refresh)
+    stored = session.scalars(select(RefreshToken).order_by(RefreshToken.id)).all()
+    assert [row.generation for row in stored] == [0, 1, 2]
+    assert session.scalar(select(func.count()).select_from(Grant)) == 1
+
+
+@pytest.mark.no_database
+def test_without_offline_access_there_is_no_refresh_token(client, session):
+    app = register(session)
+    online = register(session, "online", grants=("authorization_code",))
+    protocol.sign_in(client, session, add_person(session))
+    assert "refresh_token" not in obtain(client, app).body
+    fields = protocol.returned(protocol.authorize(client, online, scope="openid offline_access"))
+    assert fields["error"] == "invalid_scope"
+    answer = refresh(client, online, "rt_x")
+    assert error_of(answer) == "unauthorized_client"
+
+
+def test_a_retry_inside_the_window_gets_the_same_successor(client, session, clock):
+    add_api(session)
+    app, _ = sign_in(client, session)
+    first = obtain(client, app, "openid offline_access")
+    second = renewed(client, app, first.refresh)
+    clock.shift(29)
+    assert renewed(client, app, first.refresh).refresh == second.refresh
+    # Also when the successor is in use already: the chain goes on where it was.
+    third = renewed(client, app, second.refresh)
+    assert renewed(client, app, first.refresh).refresh == second.refresh
+    assert renewed(client, app, second.refresh).refresh == third.refresh
+    assert session.scalar(select(func.count()).select_from(RefreshToken)) == 3
+
+
+@pytest.mark.no_database
+def test_a_reusable_token_stays_the_same(client, session, clock):
+    add_api(session)
+    app, _ = sign_in(client, session, refresh_token_usage=0)
+    first = obtain(client, app, "openid offline_access")
+    for _ in range(3):
+        clock.shift(120)
+        assert renewed(client, app, first.refresh).refresh == first.refresh
+
+
+@pytest.mark.no_database
+def test_absolute_and_sliding_lifetimes(client, session, clock):
+    add_api(session)
+    absolute, _ = sign_in(client, session, absolute_refresh_token_lifetime=10 * DAY)
+    sliding = {
+        "absolute_refresh_token_lifetime": 10 * DAY,
+        "sliding_refresh_token_lifetime": 4 * DAY,
+        "refresh_token_expiration": 0,
+    }
+    once = register(session, "once", **sliding)
+    many = register(session, "many", refresh_token_usage=0, **sliding)
+    idle = register(session, "idle", **sliding)
+    apps = (absolute, once, many, idle)
+    tokens = {app: obtain(client, app, "openid offline_access").refresh for app in apps}
+    for _ in range(3):
+        clock.shift(3 * DAY)
+        for app in (absolute, once, many):
+            tokens[app] = renewed(client, app, tokens[app]).refresh
+    assert error_of(refresh(client, idle, tokens[idle])) == "invalid_grant"
+    clock.shift(DAY - 1)
+    for app in (absolute, once, many):
+        tokens[app] = renewed(client, app, tokens[app]).refresh
+    clock.shift(1)
+    for app in (absolute, once, many):
+        assert error_of(refresh(client, app, tokens[app])) == "invalid_grant"
+
+
+def test_scope_and_resource_narrow_the_access_token_and_not_the_next_refresh(client, session):
+    add_api(session)
+    add_api(session, "stock", ["stock.read"])
+    app = register(session, scopes=("openid", "orders.read", "orders.write", "stock.read"))
+    protocol.sign_in(client, session, add_person(session))
+    everything = "openid orders.read orders.write stock.read offline_access"
+    tokens = obtain(client, app, everything)
+    narrow = renewed(client, app, tokens.refresh, scope="orders.read")
+    assert narrow.body["scope"] == narrow.claims["scope"] == "orders.read"
+    assert narrow.claims["aud"] == "orders"
+    assert "id_token" not in narrow.body
+    by_resource = renewed(client, app, narrow.refresh, resource="stock")
+    assert by_resource.claims["aud"] == ["stock", "http://127.0.0.1:8000"]
+    assert by_resource.body["scope"] == "openid stock.read offline_access"
+    both = renewed(
+        client, app, by_resource.refresh, scope="orders.read stock.read", resource="stock"
+    )
+    assert both.body["scope"] == "stock.read"
+    full = renewed(client, app, both.refresh)
+    assert full.body["scope"] == everything
+
+    # What the authorization request named is the limit (RFC 8707 2.2).
+    limited = obtain(client, app, everything, resource="orders")
+    assert limited.claims["aud"] == ["orders", "http://127.0.0.1:8000"]
+    refused = refresh(client, app, limited.refresh, resource="stock")
+    assert error_of(refused) == "invalid_target"
+    again = renewed(client, app, limited.refresh)
+    assert again.claims["aud"] == ["orders", "http://127.0.0.1:8000"]
+
+
+def test_roles_and_permissions_are_computed_again(client, session):
+    api = add_api(session)
+    app, user = sign_in(client, session)
+    tokens = obtain(client, app, "openid orders.read offline_access")
+    assert tokens.claims["permission"] == []
+    protocol.add_role(session, user, "clerk", ["orders.approve"], api=api)
+    newer = renewed(client, app, tokens.refresh)
+    assert newer.claims["role"] == ["clerk"]
+    assert newer.claims["permission"] == ["orders.approve"]
+
+
+@pytest.mark.no_database
+def test_a_public_client_rotates_without_a_secret(client, session):
+    spa = register(session, "spa", public=True)
+    protocol.sign_in(client, session, add_person(session))
+    tokens = obtain(client, spa, "openid offline_access")
+    assert renewed(client, spa, tokens.refresh).refresh != tokens.refresh
+
+
+@pytest.mark.no_database
+def test_a_sign_out_ends_online_grants_and_leaves_offline_ones(client, session):
+    # OpenID Connect Core 11: offline access is for when the person is not there.
+    app = register(session)
+    protocol.sign_in(client, session, add_person(session))
+    offline = obtain(client, app, "openid offline_access")
+    online = obtain(client, app)
+    client.get("/connect/endsession", query_string={"id_token_hint": online.body["id_token"]})
+    assert not protocol.is_active(client, app, online.access)
+    assert protocol.is_active(client, app, offline.access)
+    assert renewed(client, app, offline.refresh)
