@@ -332,6 +332,7 @@ def upgrade() -> None:
         sa.Column("client_claims_prefix", sa.String(length=200), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("concurrency_stamp", sa.String(length=64), nullable=False),
         sa.CheckConstraint(
             "trim(client_id, '0123456789') <> ''", name=op.f("ck_client_client_id_not_numeric")
         ),

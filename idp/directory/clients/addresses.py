@@ -29,9 +29,8 @@ class Rules:
     """`http://localhost` is allowed."""
 
 
-def redirect_uri(uri: str, rules: Rules) -> str:
+def redirect_uri(uri: str, rules: Rules, field: str = "redirect_uris") -> str:
     """Check an address that people are sent to with a code, or after signing out."""
-    field = "redirect_uris"
     parts = _split(uri, field)
     if parts.scheme not in {"http", "https"}:
         # RFC 8252 7.1: a scheme of one's own is a reversed domain name.

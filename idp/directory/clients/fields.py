@@ -23,6 +23,7 @@ AUTH_METHODS = (BY_NOTHING, "client_secret_basic", "client_secret_post", BY_KEYS
 YEAR = 366 * 86_400
 SMALLEST_RSA = 2048
 MOST_KEYS = 20
+LONGEST_KEYS = 20_000
 # RFC 7518 6.3.2, RFC 8037 2: members that only a private or shared key has.
 _SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _WORD_BREAK = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -96,6 +97,8 @@ def _jwks(name: str, value: Any, _rules: Rules) -> dict[str, Any]:
         raise _refused(name, f"must be a JSON Web Key Set of 1 to {MOST_KEYS} keys")
     if not all(isinstance(key, dict) for key in keys):
         raise _refused(name, "must be a JSON Web Key Set")
+    if len(json.dumps(keys)) > LONGEST_KEYS:
+        raise _refused(name, f"must have at most {LONGEST_KEYS} characters")
     if any(not _SECRET_MEMBERS.isdisjoint(key) for key in keys):
         raise _refused(name, "must hold public keys only")
     try:
@@ -157,23 +160,39 @@ def _fields() -> dict[str, Field]:
 
 FIELDS = _fields()
 
-FIXED: Mapping[str, tuple[frozenset[Any], str]] = {
-    "protocol_type": (frozenset({"oidc"}), "only oidc is spoken"),
-    "allow_plain_text_pkce": (frozenset({False}), "only S256 is accepted (RFC 9700 2.1.1)"),
+FIXED: Mapping[str, tuple[Any, str]] = {
+    "protocol_type": ("oidc", "only oidc is spoken"),
+    "allow_plain_text_pkce": (False, "only S256 is accepted (RFC 9700 2.1.1)"),
     "allow_access_tokens_via_browser": (
-        frozenset({False}),
+        False,
         "tokens leave by the token endpoint only (RFC 9700 2.1.2)",
     ),
-    "enable_local_login": (frozenset({True}), "there is no other way to sign in"),
-    "include_jwt_id": (frozenset({True, False}), ""),
-    "update_access_token_claims_on_refresh": (frozenset({True, False}), ""),
-    "front_channel_logout_uri": (frozenset({None}), "front-channel logout is not offered"),
-    "front_channel_logout_session_required": (frozenset({True, False}), ""),
-    "back_channel_logout_uri": (frozenset({None}), "back-channel logout is not offered"),
-    "back_channel_logout_session_required": (frozenset({True, False}), ""),
-    "pair_wise_subject_salt": (frozenset({None}), "subjects are the same for all clients"),
+    "enable_local_login": (True, "there is no other way to sign in"),
+    "identity_provider_restrictions": (None, "there is no other way to sign in"),
+    "include_jwt_id": (True, "every access token has a jti (RFC 9068 2.2)"),
+    "update_access_token_claims_on_refresh": (True, "claims are computed at every refresh"),
+    "front_channel_logout_uri": (None, "front-channel logout is not offered"),
+    "front_channel_logout_session_required": (True, "front-channel logout is not offered"),
+    "back_channel_logout_uri": (None, "back-channel logout is not offered"),
+    "back_channel_logout_session_required": (True, "back-channel logout is not offered"),
+    "pair_wise_subject_salt": (None, "subjects are the same for all clients"),
 }
-"""Settings with one behaviour here: the values that agree with it, and why others are refused."""
+"""Settings with one behaviour here: the value that agrees with it, and why others are refused."""
+
+PROPERTIES = (
+    "application_type",
+    "default_max_age",
+    "id_token_signed_response_alg",
+    "introspection_signed_response_alg",
+    "jwks",
+    "jwks_uri",
+    "policy_uri",
+    "strict_assertion_audience",
+    "token_endpoint_auth_method",
+    "tos_uri",
+    "userinfo_signed_response_alg",
+)
+"""Settings that the management API has no member for: they are properties of their own name."""
 
 
 def snake_case(name: str) -> str:
@@ -206,6 +225,22 @@ def apply(client: Client, values: Mapping[str, Any], rules: Rules) -> None:
         client.require_client_secret = client.token_endpoint_auth_method != BY_NOTHING
 
 
+def own_properties(client: Client) -> dict[str, str]:
+    """Write the settings among the properties as text, those at their default left out."""
+    written = {}
+    for name in PROPERTIES:
+        value = getattr(client, name)
+        if value != default_of(name):
+            written[name] = value if isinstance(value, str) else json.dumps(value)
+    return written
+
+
+def default_of(column: str) -> Any:
+    """Give what a column holds when nothing was said about it; None for what is made anew."""
+    default = Client.__table__.columns[column].default
+    return default.arg if default is not None and default.is_scalar else None
+
+
 def _read(field: Field, value: Any, rules: Rules) -> Any:
     empty = value is None or value in ("", "null")
     if empty and field.nullable:
@@ -216,13 +251,13 @@ def _read(field: Field, value: Any, rules: Rules) -> Any:
 
 
 def _check_fixed(name: str, value: Any, rules: Rules) -> None:
-    allowed, reason = FIXED[name]
+    only, reason = FIXED[name]
     if value in ("", "null"):
         value = None
     elif str(value).lower() in {"true", "false"}:
         value = _boolean(name, value, rules)
-    if not isinstance(value, (bool, str, type(None))) or value not in allowed:
-        raise _unprocessable(name, reason or "must be true or false")
+    if value is not only and value != only:
+        raise _unprocessable(name, reason)
 
 
 def _refused(name: str, reason: str) -> BadRequest:

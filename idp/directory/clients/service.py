@@ -23,6 +23,7 @@ from idp.directory.clients.models import (
     ClientRedirectUri,
     ClientScope,
     ClientSecret,
+    new_stamp,
 )
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
 from idp.platform import clock, runtime
@@ -64,17 +65,9 @@ class NewClient:
 
 def create(session: Session, new: NewClient) -> tuple[Client, str | None]:
     """Create a client; gives its secret in clear text too, for the one time it is shown."""
-    client = Client(
-        client_id=_client_id(session, new.client_id),
-        tenant_id=new.tenant_id,
-        client_name=new.client_name or None,
-        require_client_secret=not new.is_public,
-    )
-    # Defaults of columns come with the insert; the checks below need them now.
-    for column in Client.__table__.columns:
-        default = column.default
-        if getattr(client, column.key) is None and default is not None and default.is_scalar:
-            setattr(client, column.key, default.arg)
+    client = blank(session, new.client_id, new.tenant_id)
+    client.client_name = new.client_name or None
+    client.require_client_secret = not new.is_public
     set_fields(session, client, new.settings)
     if new.is_public and client.require_client_secret:
         raise _unprocessable("token_endpoint_auth_method", "A public client authenticates by none.")
@@ -89,24 +82,42 @@ def create(session: Session, new: NewClient) -> tuple[Client, str | None]:
     check(client)
     secret = None
     if new.secret is not None or _needs_secret(client):
-        secret = _append_secret(session, client, new.secret, None, None)
+        secret = append_secret(session, client, new.secret)
+    insert(session, client, new.owner_id)
+    return client, secret
+
+
+def blank(session: Session, client_id: str, tenant_id: int | None) -> Client:
+    """Make a client that nothing was said about yet, under an identifier that is free."""
+    client = Client(client_id=check_client_id(session, client_id), tenant_id=tenant_id)
+    # Defaults of columns come with the insert; checks need them before.
+    for column in Client.__table__.columns.keys():  # noqa: SIM118 - no dict
+        if getattr(client, column) is None:
+            setattr(client, column, fields.default_of(column))
+    return client
+
+
+def insert(session: Session, client: Client, owner_id: int | None) -> None:
+    """Put a new client that was checked into the database, with who manages it."""
     try:
         with session.begin_nested():
             session.add(client)
     except IntegrityError:
-        _client_id(session, new.client_id)
+        check_client_id(session, client.client_id)
         raise NotFound("There is no such tenant.") from None
-    if new.owner_id is not None:
-        session.add(ClientOwner(user_id=new.owner_id, client_id=client.id))
+    if owner_id is not None:
+        session.add(ClientOwner(user_id=owner_id, client_id=client.id))
         session.flush()
     audit.record(
         session,
         Tag.CLIENT_CREATED,
         tenant_id=client.tenant_id,
         target=f"client:{client.client_id}",
-        details={"grant_types": [*new.grant_types], "public": not client.require_client_secret},
+        details={
+            "grant_types": [row.grant_type for row in client.grant_types],
+            "public": not client.require_client_secret,
+        },
     )
-    return client, secret
 
 
 def find(session: Session, client_id: str) -> Client | None:
@@ -137,6 +148,34 @@ def set_fields(session: Session, client: Client, values: Mapping[str, Any]) -> N
 
 def set_grant_types(client: Client, grant_types: Iterable[str]) -> None:
     """Replace the grant types; what is not built is refused."""
+    _replace(client.grant_types, ClientGrantType, "grant_type", grants_of(client, grant_types))
+
+
+def set_scopes(session: Session, client: Client, scopes: Iterable[str]) -> None:
+    """Replace the scopes; each must exist on the platform or in the client's own tenant."""
+    _replace(client.scopes, ClientScope, "scope", scopes_of(session, client, scopes))
+
+
+def set_redirect_uris(session: Session, client: Client, uris: Iterable[str]) -> None:
+    """Replace the addresses that codes may be sent to."""
+    name = "redirect_uri"
+    _replace(client.redirect_uris, ClientRedirectUri, name, redirects_of(session, client, uris))
+
+
+def set_post_logout_redirect_uris(session: Session, client: Client, uris: Iterable[str]) -> None:
+    """Replace the addresses that people may be sent to after signing out."""
+    name = "post_logout_redirect_uri"
+    wanted = post_logout_redirects_of(session, client, uris)
+    _replace(client.post_logout_redirect_uris, ClientPostLogoutRedirectUri, name, wanted)
+
+
+def set_cors_origins(session: Session, client: Client, origins: Iterable[str]) -> None:
+    """Replace the origins whose scripts may call the token endpoint."""
+    _replace(client.cors_origins, ClientCorsOrigin, "origin", origins_of(session, client, origins))
+
+
+def grants_of(client: Client, grant_types: Iterable[str]) -> Sequence[str]:
+    """Check grant types; refresh_token comes last, and with offline access by itself."""
     wanted = _distinct("grant_types", grant_types)
     for name in wanted:
         if name not in GRANT_TYPES:
@@ -145,38 +184,37 @@ def set_grant_types(client: Client, grant_types: Iterable[str]) -> None:
             )
     if client.allow_offline_access and "authorization_code" in wanted:
         wanted = (*(name for name in wanted if name != "refresh_token"), "refresh_token")
-    _replace(client.grant_types, ClientGrantType, "grant_type", wanted)
+    return wanted
 
 
-def set_scopes(session: Session, client: Client, scopes: Iterable[str]) -> None:
-    """Replace the scopes; each must exist on the platform or in the client's own tenant."""
+def scopes_of(session: Session, client: Client, scopes: Iterable[str]) -> Sequence[str]:
+    """Check that scopes exist on the platform or in the client's own tenant."""
     wanted = _distinct("scopes", scopes)
     unknown = sorted(set(wanted) - _existing_scopes(session, wanted, client.tenant_id))
     if unknown:
         raise _bad("scopes", f"There is no scope {', '.join(unknown)}.")
-    _replace(client.scopes, ClientScope, "scope", wanted)
+    return wanted
 
 
-def set_redirect_uris(session: Session, client: Client, uris: Iterable[str]) -> None:
-    """Replace the addresses that codes may be sent to."""
+def redirects_of(session: Session, client: Client, uris: Iterable[str]) -> Sequence[str]:
+    """Check addresses that codes may be sent to."""
     rules = rules_of(session, client)
-    wanted = [addresses.redirect_uri(uri, rules) for uri in _distinct("redirect_uris", uris)]
-    _replace(client.redirect_uris, ClientRedirectUri, "redirect_uri", wanted)
+    return [addresses.redirect_uri(uri, rules) for uri in _distinct("redirect_uris", uris)]
 
 
-def set_post_logout_redirect_uris(session: Session, client: Client, uris: Iterable[str]) -> None:
-    """Replace the addresses that people may be sent to after signing out."""
+def post_logout_redirects_of(
+    session: Session, client: Client, uris: Iterable[str]
+) -> Sequence[str]:
+    """Check addresses that people may be sent to after signing out."""
+    name = "post_logout_redirect_uris"
     rules = rules_of(session, client)
-    name = "post_logout_redirect_uri"
-    wanted = [addresses.redirect_uri(uri, rules) for uri in _distinct(f"{name}s", uris)]
-    _replace(client.post_logout_redirect_uris, ClientPostLogoutRedirectUri, name, wanted)
+    return [addresses.redirect_uri(uri, rules, name) for uri in _distinct(name, uris)]
 
 
-def set_cors_origins(session: Session, client: Client, origins: Iterable[str]) -> None:
-    """Replace the origins whose scripts may call the token endpoint."""
+def origins_of(session: Session, client: Client, origins: Iterable[str]) -> Sequence[str]:
+    """Check web origins."""
     rules = rules_of(session, client)
-    wanted = [addresses.origin(text, rules) for text in _distinct("cors_origins", origins)]
-    _replace(client.cors_origins, ClientCorsOrigin, "origin", wanted)
+    return [addresses.origin(text, rules) for text in _distinct("cors_origins", origins)]
 
 
 def check(client: Client) -> None:
@@ -207,12 +245,8 @@ def update(session: Session, client: Client, settings: Mapping[str, Any]) -> Non
     """Change single values of a client that exists, and check the whole."""
     set_fields(session, client, settings)
     check(client)
-    # An address that was fine for a native client may not be for a web client.
-    rules = rules_of(session, client)
-    for row in client.redirect_uris:
-        addresses.redirect_uri(row.redirect_uri, rules)
-    for logout in client.post_logout_redirect_uris:
-        addresses.redirect_uri(logout.post_logout_redirect_uri, rules)
+    check_addresses(session, client)
+    client.concurrency_stamp = new_stamp()
     session.flush()
     audit.record(
         session,
@@ -220,6 +254,14 @@ def update(session: Session, client: Client, settings: Mapping[str, Any]) -> Non
         tenant_id=client.tenant_id,
         target=f"client:{client.client_id}",
         details={"fields": sorted(settings)},
+    )
+
+
+def check_addresses(session: Session, client: Client) -> None:
+    """Look at every address again: what suits a native client may not suit a web client."""
+    redirects_of(session, client, [row.redirect_uri for row in client.redirect_uris])
+    post_logout_redirects_of(
+        session, client, [row.post_logout_redirect_uri for row in client.post_logout_redirect_uris]
     )
 
 
@@ -236,7 +278,8 @@ def add_secret(
         raise _unprocessable("client_secret", "A public client has no secret.")
     if client.token_endpoint_auth_method == fields.BY_KEYS:
         raise _unprocessable("client_secret", "This client authenticates by its own keys.")
-    secret = _append_secret(session, client, value, description, expires_at)
+    secret = append_secret(session, client, value, description, expires_at)
+    client.concurrency_stamp = new_stamp()
     session.flush()
     audit.record(
         session,
@@ -254,6 +297,7 @@ def remove_secret(session: Session, client: Client, secret_id: int) -> None:
     if row is None:
         raise NotFound("The client has no such secret.")
     client.secrets.remove(row)
+    client.concurrency_stamp = new_stamp()
     session.flush()
     audit.record(
         session,
@@ -301,13 +345,14 @@ def rules_of(session: Session, client: Client) -> Rules:
     )
 
 
-def _append_secret(
+def append_secret(
     session: Session,
     client: Client,
     value: str | None,
-    description: str | None,
-    expires_at: datetime | None,
+    description: str | None = None,
+    expires_at: datetime | None = None,
 ) -> str:
+    """Put one more secret to a client that is checked and written afterwards."""
     if not client.require_client_secret:
         raise _unprocessable("client_secret", "A public client has no secret.")
     if expires_at is not None and expires_at <= clock.now():
@@ -340,7 +385,8 @@ def _check_public(client: Client, grants: set[str], method: str | None) -> None:
         raise _unprocessable("client_secret", "A public client has no secret.")
 
 
-def _client_id(session: Session, client_id: str) -> str:
+def check_client_id(session: Session, client_id: str) -> str:
+    """Check that a client id is well-formed and free."""
     if not _CLIENT_ID.fullmatch(client_id):
         raise _bad(
             "client_id", "A client id has 1 to 200 letters, digits and . _ : / ~ @ + - characters."
