@@ -19,6 +19,8 @@ from tests.protocol import CALLBACK
 from tests.relying_parties.conftest import Service
 from tests.servers import clean_environment, dies_with_us, free_port
 
+pytestmark = pytest.mark.no_database  # what is examined stands outside the provider
+
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 # It would rather have httpx's successor; it works with httpx all the same.

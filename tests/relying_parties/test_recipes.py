@@ -25,6 +25,8 @@ from tests.conformance.provider import Provider
 from tests.relying_parties.conftest import API, Service
 from tests.servers import clean_environment
 
+pytestmark = pytest.mark.no_database  # what is examined stands outside the provider
+
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 PROGRAMS: Mapping[str, list[str | Path]] = {
     "python": [sys.executable, EXAMPLES / "verify_token.py"],

@@ -14,6 +14,8 @@ from tests.conformance.browser import Browser, Person
 from tests.conformance.provider import Provider
 from tests.conformance.relying_party import RelyingParty
 
+pytestmark = pytest.mark.no_database  # what is examined stands outside the provider
+
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 
 
