@@ -124,7 +124,8 @@ def test_no_server_outlives_an_interrupted_run(tmp_path: Path) -> None:
 
             def test_interrupted(run):
                 run.start_all()
-                print("\\nfolders", run.folder, run.postgres.folder, run.valkey.folder)
+                folders = (run.folder, run.postgres.folder, run.postgres.data, run.valkey.folder)
+                print("\\nfolders", *folders)
                 print("processes", run.postgres.process.pid, run.valkey.process.pid, flush=True)
                 os.kill(os.getpid(), signal.SIGINT)
         """)
