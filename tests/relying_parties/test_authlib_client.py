@@ -1,4 +1,4 @@
-"""Relying parties made with Authlib: its httpx client, and its Flask extension as in the guide."""
+"""Relying parties made with Authlib: its session, and its Flask extension as in the guide."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from authlib.integrations.requests_client import OAuth2Session
 
 from tests import protocol
 from tests.conformance.browser import Arrival, Browser, Page, Person
@@ -23,19 +24,13 @@ pytestmark = pytest.mark.no_database  # what is examined stands outside the prov
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
-# It would rather have httpx's successor; it works with httpx all the same.
-on_httpx = pytest.mark.filterwarnings("ignore:The httpx module is deprecated")
 
-
-@on_httpx
-def test_the_httpx_client_signs_in_refreshes_introspects_and_revokes(
+def test_the_session_signs_in_refreshes_introspects_and_revokes(
     provider: Provider, service: Service, browser: Browser, person: Person
 ) -> None:
-    from authlib.integrations.httpx_client import OAuth2Client
-
     metadata = provider.metadata
     verifier = secrets.token_urlsafe(48)
-    with OAuth2Client(
+    with OAuth2Session(
         service.web.app.client_id,
         service.web.app.secret,
         scope="openid orders.read offline_access",
@@ -66,12 +61,9 @@ def test_the_httpx_client_signs_in_refreshes_introspects_and_revokes(
         assert told == {"active": False}
 
 
-@on_httpx
-def test_the_httpx_client_gets_a_token_of_its_own(provider: Provider, service: Service) -> None:
-    from authlib.integrations.httpx_client import OAuth2Client
-
+def test_the_session_gets_a_token_of_its_own(provider: Provider, service: Service) -> None:
     machine = service.machine
-    with OAuth2Client(
+    with OAuth2Session(
         machine.client_id, machine.secret, token_endpoint_auth_method="client_secret_post"
     ) as client:
         token = client.fetch_token(
@@ -85,7 +77,6 @@ def test_the_httpx_client_gets_a_token_of_its_own(provider: Provider, service: S
 @pytest.fixture
 def flask_address(provider: Provider, tmp_path: Path) -> Iterator[str]:
     """Run the Flask application of the guide."""
-    pytest.importorskip("requests", reason="Authlib's Flask extension needs requests")
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with provider.sessions() as session:
