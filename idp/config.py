@@ -33,10 +33,12 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(
         default="",
+        repr=False,
         description="`sqlite:///…` or `postgresql+psycopg://…`; empty: SQLite in the data folder.",
     )
     redis_url: str = Field(
         default="",
+        repr=False,
         description="Redis or Valkey for shared counters; empty: counters live in the process.",
     )
     keys_dir: Path = Field(
@@ -73,12 +75,15 @@ class Settings(BaseSettings):
     )
     smtp_url: str = Field(
         default="",
+        repr=False,
         description="`smtp://user:password@host:587` or `smtps://…`; empty: no mail is sent.",
     )
     mail_from: str = Field(
         default="", description="Sender of mails; empty: `no-reply@` the public host."
     )
-    sms_url: str = Field(default="", description="HTTP gateway that short messages are posted to.")
+    sms_url: str = Field(
+        default="", repr=False, description="HTTP gateway that short messages are posted to."
+    )
     phone_region: str = Field(
         default="CN", description="Region of mobile numbers in national form."
     )

@@ -232,6 +232,7 @@ def upgrade() -> None:
         sa.Column("description", sa.String(length=1000), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("concurrency_stamp", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(
             ["tenant_id"],
             ["tenant.id"],
@@ -289,6 +290,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_browser_session_issuer_tenant_id", "browser_session", ["issuer_tenant_id"], unique=False
     )
+    op.create_index("ix_browser_session_ended_at", "browser_session", ["ended_at"], unique=False)
     op.create_index("ix_browser_session_tenant_id", "browser_session", ["tenant_id"], unique=False)
     op.create_index("ix_browser_session_user_id", "browser_session", ["user_id"], unique=False)
 
@@ -356,6 +358,7 @@ def upgrade() -> None:
         sa.Column("required", sa.Boolean(), nullable=False),
         sa.Column("emphasize", sa.Boolean(), nullable=False),
         sa.Column("show_in_discovery_document", sa.Boolean(), nullable=False),
+        sa.Column("concurrency_stamp", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(
             ["tenant_id"],
             ["tenant.id"],
