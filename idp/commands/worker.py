@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from idp.app import create_app
 from idp.config import Settings
+from idp.directory.registration.models import VerificationCode
 from idp.oauth.models import (
     AuthorizationCode,
     AuthorizationRequest,
@@ -52,6 +53,8 @@ EXPIRIES = (
     # Clocks differ: a verifier may take a token for a moment longer than it lives.
     Expiry(RevokedToken.expires_at, HOUR),
     Expiry(OneTimeKey.expires_at, HOUR),
+    # Known for a day, because so many may be sent in one.
+    Expiry(VerificationCode.sent_at, 2 * DAY),
     Expiry(Consent.expires_at, 0),
     Expiry(Grant.expires_at, DAY),
     Expiry(BrowserSession.expires_at, 7 * DAY),

@@ -202,6 +202,11 @@ def upgrade() -> None:
         sa.Column("gender", sa.String(length=20), nullable=True),
         sa.Column("birthday", sa.Date(), nullable=True),
         sa.Column("address", sa.String(length=1000), nullable=True),
+        sa.Column("stature", sa.Float(), nullable=False),
+        sa.Column("weight", sa.Float(), nullable=False),
+        sa.Column("description", sa.String(length=2000), nullable=True),
+        sa.Column("remark", sa.String(length=2000), nullable=True),
+        sa.Column("type_ids", sa.String(length=1000), nullable=True),
         sa.Column("zoneinfo", sa.String(length=64), nullable=True),
         sa.Column("locale", sa.String(length=20), nullable=True),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
@@ -508,6 +513,63 @@ def upgrade() -> None:
     op.create_index("ix_user_claim_tenant_id", "user_claim", ["tenant_id"], unique=False)
     op.create_index("ix_user_claim_user_id", "user_claim", ["user_id"], unique=False)
     op.create_index("ix_user_claim_user_id_type", "user_claim", ["user_id", "type"], unique=False)
+
+    op.create_table(
+        "user_file",
+        sa.Column("id", BigInt, nullable=False),
+        sa.Column("user_id", BigInt, nullable=False),
+        sa.Column("file_type", sa.Integer(), nullable=False),
+        sa.Column("files", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["user.id"], name="fk_user_file_user_id_user", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_user_file"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_user_file_user_id", "user_file", ["user_id"], unique=False)
+
+    op.create_table(
+        "user_property",
+        sa.Column("id", BigInt, nullable=False),
+        sa.Column("user_id", BigInt, nullable=False),
+        sa.Column("tenant_id", BigInt, nullable=True),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"],
+            ["tenant.id"],
+            name="fk_user_property_tenant_id_tenant",
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["user.id"], name="fk_user_property_user_id_user", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_user_property"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_user_property_tenant_id", "user_property", ["tenant_id"], unique=False)
+    op.create_index("ix_user_property_user_id", "user_property", ["user_id"], unique=False)
+    op.create_index(
+        "ix_user_property_user_id_key", "user_property", ["user_id", "key"], unique=False
+    )
+
+    op.create_table(
+        "verification_code",
+        sa.Column("id", BigInt, nullable=False),
+        sa.Column("channel", sa.String(length=10), nullable=False),
+        sa.Column("address", sa.String(length=256), nullable=False),
+        sa.Column("code_mac", sa.String(length=100), nullable=False),
+        sa.Column("tries_left", sa.Integer(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sends", sa.Integer(), nullable=False),
+        sa.Column("counted_since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_verification_code"),
+        sa.UniqueConstraint("channel", "address", name="uq_verification_code_channel_address"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_verification_code_sent_at", "verification_code", ["sent_at"], unique=False)
 
     op.create_table(
         "api_resource_claim",
@@ -1162,6 +1224,9 @@ def downgrade() -> None:
     op.drop_table("api_resource_property")
     op.drop_table("api_resource_owner")
     op.drop_table("api_resource_claim")
+    op.drop_table("verification_code")
+    op.drop_table("user_property")
+    op.drop_table("user_file")
     op.drop_table("user_claim")
     op.drop_table("tenant_property")
     op.drop_table("tenant_host")

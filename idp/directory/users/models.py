@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, Date, Index, Integer, String
+from sqlalchemy import CheckConstraint, Date, Float, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.platform import clock
@@ -44,11 +44,17 @@ class User(Base):
     )
     parent_user_id: Mapped[int | None] = reference("user.id", ondelete="SET NULL")
     lineage: Mapped[str | None] = mapped_column(String(2000))
+    """Ids of those who referred, from the first one on: `/1/5/`; empty: nobody did."""
     nick_name: Mapped[str | None] = mapped_column(String(200))
     avatar: Mapped[str | None] = mapped_column(String(2000))
     gender: Mapped[str | None] = mapped_column(String(20))
     birthday: Mapped[date | None] = mapped_column(Date)
     address: Mapped[str | None] = mapped_column(String(1000))
+    stature: Mapped[float] = mapped_column(Float, default=0.0)
+    weight: Mapped[float] = mapped_column(Float, default=0.0)
+    description: Mapped[str | None] = mapped_column(String(2000))
+    remark: Mapped[str | None] = mapped_column(String(2000))
+    type_ids: Mapped[str | None] = mapped_column(String(1000))
     zoneinfo: Mapped[str | None] = mapped_column(String(64))
     locale: Mapped[str | None] = mapped_column(String(20))
     deleted_at: Mapped[datetime | None]
@@ -83,4 +89,30 @@ class UserClaim(Base):
     user_id: Mapped[int] = reference("user.id")
     tenant_id: Mapped[int | None] = reference("tenant.id")
     type: Mapped[str] = mapped_column(String(200))
+    value: Mapped[str]
+
+
+class UserFile(Base):
+    """Pictures, a film or a document that belong to a person's profile."""
+
+    __tablename__ = "user_file"
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = reference("user.id")
+    file_type: Mapped[int] = mapped_column(Integer)
+    """0 pictures, 1 film, 2 document."""
+    files: Mapped[str]
+    """One address; of pictures also a JSON array of them."""
+
+
+class UserProperty(Base):
+    """What a tenant, or (no tenant) the platform, notes about a person; in no token."""
+
+    __tablename__ = "user_property"
+    __table_args__ = (Index("ix_user_property_user_id_key", "user_id", "key"),)
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = reference("user.id")
+    tenant_id: Mapped[int | None] = reference("tenant.id")
+    key: Mapped[str] = mapped_column(String(200))
     value: Mapped[str]

@@ -1,0 +1,1 @@
+"""What managers do with people: accounts as a whole, within their reach."""

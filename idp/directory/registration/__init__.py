@@ -1,0 +1,1 @@
+"""Registration: proven numbers and addresses, and the accounts made with them."""
