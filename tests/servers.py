@@ -43,7 +43,8 @@ def short_dir() -> Path:
 
 def _quick_dir() -> Path | None:
     """Find memory for files: copying a database there takes a tenth of the time."""
-    memory = Path("/dev/shm")  # where Linux has it, and containers when they are given enough
+    # Linux has it, and containers when they are given enough.
+    memory = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made in it
     try:
         room = os.statvfs(memory)
     except OSError:
