@@ -65,6 +65,7 @@ def issue_access_token(
     *,
     standing: StandingGrant | None = None,
     lifetime: int | None = None,
+    token_id: str | None = None,
 ) -> str:
     """Make an access token (RFC 9068, or a reference to the same claims kept here)."""
     apis = apis_of(scopes)
@@ -86,12 +87,17 @@ def issue_access_token(
         claims["jti"] = random_token(16)
         claims |= own_claims(client)
     else:
-        claims["jti"] = f"{standing.grant.id}.{random_token(16)}"
+        claims["jti"] = token_id or new_token_id(standing.grant)
         claims.update(_person_claims(session, client, scopes, apis, standing))
     if client.access_token_is_reference:
         return _keep(session, client, claims, standing)
     alg = apis[0].signing_alg if len(apis) == 1 else None
     return signer.sign(session, claims, alg=alg, typ=ACCESS_TOKEN_TYPE)
+
+
+def new_token_id(grant: Grant) -> str:
+    """Make the `jti` of an access token; it leads back to the grant that the token hangs on."""
+    return f"{grant.id}.{random_token(16)}"
 
 
 def _person_claims(

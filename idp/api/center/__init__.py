@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from idp.api.center import client
 from idp.api.center.dialect import center
 
-MODULES = ()
+MODULES = (client,)
 """Importing a module declares its operations; the order is that of the contract."""
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+from idp.api.shapes import Shape, int32, text
+
 
 class Entry(NamedTuple):
     """A code with its texts; names and their spelling are part of the contract."""
@@ -61,3 +63,11 @@ class Code(Enum):
 
 USER_CODES = tuple(code for code in Code if code.number // 100_000 == 1)
 """What `user-codes` lists."""
+
+
+class CodeShape(Shape):
+    """A code as the `*-codes` operations list it."""
+
+    code = int32()
+    name = text()
+    description = text()

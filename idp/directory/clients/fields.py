@@ -195,6 +195,37 @@ PROPERTIES = (
 """Settings that the management API has no member for: they are properties of their own name."""
 
 
+# fmt: off
+_PROMISES = (
+    "authorization_details_types", "authorization_encrypted_response_alg",
+    "authorization_encrypted_response_enc", "authorization_signed_response_alg",
+    "backchannel_authentication_request_signing_alg", "backchannel_client_notification_endpoint",
+    "backchannel_logout_session_required", "backchannel_logout_uri",
+    "backchannel_token_delivery_mode", "backchannel_user_code_parameter", "default_acr_values",
+    "dpop_bound_access_tokens", "frontchannel_logout_session_required", "frontchannel_logout_uri",
+    "id_token_encrypted_response_alg", "id_token_encrypted_response_enc", "initiate_login_uri",
+    "introspection_encrypted_response_alg", "introspection_encrypted_response_enc",
+    "request_object_encryption_alg", "request_object_encryption_enc",
+    "request_object_signing_alg", "request_uris", "require_auth_time",
+    "require_pushed_authorization_requests", "require_signed_request_object", "response_modes",
+    "response_types", "sector_identifier_uri", "subject_type",
+    "tls_client_auth_san_dns", "tls_client_auth_san_email", "tls_client_auth_san_ip",
+    "tls_client_auth_san_uri", "tls_client_auth_subject_dn",
+    "tls_client_certificate_bound_access_tokens", "token_endpoint_auth_signing_alg",
+    "userinfo_encrypted_response_alg", "userinfo_encrypted_response_enc",
+)
+_MEMBERS = (
+    "client_id", "client_secret", "grant_types", "post_logout_redirect_uris", "redirect_uris",
+    "scope", *(FIELDS.keys() - {*PROPERTIES}), *FIXED,
+)
+# fmt: on
+RESERVED: Mapping[str, str] = {
+    **dict.fromkeys(_PROMISES, "Is not offered."),
+    **dict.fromkeys(_MEMBERS, "Has a member of its own."),
+}
+"""Names that no free property may have: who reads them would take them for settings."""
+
+
 def snake_case(name: str) -> str:
     """Write `requirePkce` as `require_pkce`; names of RFC 7591 stay as they are."""
     return _WORD_BREAK.sub("_", name).lower()

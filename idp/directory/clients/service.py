@@ -151,6 +151,14 @@ def set_grant_types(client: Client, grant_types: Iterable[str]) -> None:
     _replace(client.grant_types, ClientGrantType, "grant_type", grants_of(client, grant_types))
 
 
+def follow_offline_access(client: Client) -> None:
+    """Let refresh_token come and go with offline access."""
+    names = [row.grant_type for row in client.grant_types]
+    if not client.allow_offline_access:
+        names = [name for name in names if name != "refresh_token"]
+    set_grant_types(client, names)
+
+
 def set_scopes(session: Session, client: Client, scopes: Iterable[str]) -> None:
     """Replace the scopes; each must exist on the platform or in the client's own tenant."""
     _replace(client.scopes, ClientScope, "scope", scopes_of(session, client, scopes))
@@ -244,6 +252,7 @@ def check(client: Client) -> None:
 def update(session: Session, client: Client, settings: Mapping[str, Any]) -> None:
     """Change single values of a client that exists, and check the whole."""
     set_fields(session, client, settings)
+    follow_offline_access(client)
     check(client)
     check_addresses(session, client)
     client.concurrency_stamp = new_stamp()
