@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import tempfile
+import threading
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -121,12 +122,29 @@ def load(settings: Settings) -> Any:
     """Build the application, in a worker process."""
     # Until the loop has handlers of its own nothing is lost by ending at once.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _stop_with_server()
     app = create_app(settings)
     return Bridge(
         app.wsgi_app,
         threads=THREADS,
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
     )
+
+
+def _stop_with_server() -> None:
+    """Stop when the server was killed: a worker that nobody leads would serve for ever."""
+    server = multiprocessing.parent_process()
+    if server is None:
+        return
+    number = server.pid
+
+    def watch() -> None:
+        pause = threading.Event()
+        while os.getppid() == number:
+            pause.wait(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="server watch", daemon=True).start()
 
 
 def _allow_connections() -> None:

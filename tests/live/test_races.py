@@ -1,0 +1,56 @@
+"""Many at once ask for what may be given once; two workers and PostgreSQL answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests import protocol
+from tests.live.site import Site, at_once, redemption
+
+pytestmark = pytest.mark.no_database
+
+PARALLEL = 50
+
+
+def test_of_fifty_parallel_redemptions_one_wins_and_its_tokens_die_of_the_replay(
+    site: Site,
+) -> None:
+    app, user = site.web(), site.person()
+    code = site.code(app, user)
+
+    answers = at_once(PARALLEL, lambda: site.token(app, **redemption(code)))
+
+    assert Counter(answer.status for answer in answers) == {200: 1, 400: PARALLEL - 1}
+    refused = {answer.json()["error"] for answer in answers if answer.status == 400}
+    assert refused == {"invalid_grant"}
+    tokens = next(answer.json() for answer in answers if answer.status == 200)
+    # RFC 6749 4.1.2: what was issued on a code that came twice is revoked.
+    assert not site.is_active(app, tokens["access_token"])
+    assert not site.is_active(app, tokens["refresh_token"])
+    bearer = protocol.bearer(tokens["access_token"])
+    assert site.ask("GET", "/connect/userinfo", headers=bearer).status == 401
+    again = site.refresh(app, tokens["refresh_token"])
+    assert (again.status, again.json()["error"]) == (400, "invalid_grant")
+
+
+def test_fifty_parallel_uses_of_a_refresh_token_give_one_and_the_same_successor(
+    site: Site,
+) -> None:
+    app, user = site.web(), site.person()
+    first = site.tokens(app, user)["refresh_token"]
+
+    answers = at_once(PARALLEL, lambda: site.refresh(app, first))
+
+    assert {answer.status for answer in answers} == {200}
+    (second,) = {answer.json()["refresh_token"] for answer in answers}
+    assert second != first
+    assert site.successors(first) == 1
+    access = {answer.json()["access_token"] for answer in answers}
+    assert len(access) == PARALLEL
+    assert all(site.is_active(app, token) for token in access)
+
+    after = site.refresh(app, second)
+    assert after.status == 200
+    assert after.json()["refresh_token"] not in {first, second}
