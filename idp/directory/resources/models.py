@@ -9,6 +9,12 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.platform import clock
 from idp.platform.db import Base, BigInt, Id, Name, reference
+from idp.platform.secrets import random_token
+
+
+def new_stamp() -> str:
+    """Make a stamp that tells two states of a row apart."""
+    return random_token(16)
 
 
 class ApiResource(Base):
@@ -25,6 +31,8 @@ class ApiResource(Base):
     description: Mapped[str | None] = mapped_column(String(1000))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
+    concurrency_stamp: Mapped[str] = mapped_column(String(64), default=new_stamp)
+    """Another one after every change, of the children too."""
 
     scopes: Mapped[list[ApiScope]] = relationship(
         back_populates="api_resource",
@@ -130,6 +138,8 @@ class IdentityResource(Base):
     required: Mapped[bool] = mapped_column(default=False)
     emphasize: Mapped[bool] = mapped_column(default=False)
     show_in_discovery_document: Mapped[bool] = mapped_column(default=True)
+    concurrency_stamp: Mapped[str] = mapped_column(String(64), default=new_stamp)
+    """Another one after every change, of the children too."""
 
     user_claims: Mapped[list[IdentityResourceClaim]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True, order_by="IdentityResourceClaim.id"

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients import service as clients
 from idp.directory.clients.service import NewClient
+from idp.directory.resources import rules, view
 from idp.directory.resources import service as resources
-from idp.directory.resources import view
 from idp.directory.resources.models import ApiResourceOwner
 from idp.directory.resources.service import NewApi, NewScope
 from idp.platform import clock
@@ -98,7 +98,7 @@ def test_an_unknown_tenant_is_named(session: Session) -> None:
 
 def test_the_faster_of_two_gets_the_name(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     resources.create_api(session, NewApi("orders"))
-    monkeypatch.setattr(resources, "_api_name", lambda _session, name: name)
+    monkeypatch.setattr(rules, "check_api_name", lambda *_arguments: None)
     with pytest.raises(Conflict):
         resources.create_api(session, NewApi("orders"))
 

@@ -1,0 +1,82 @@
+"""Resources as forms hold them: every field, and child rows by their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """The name of a user claim; id 0 is a new row, here as in every other child."""
+
+    type: str
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyRow:
+    """A setting of an API."""
+
+    key: str
+    value: str
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRow:
+    """A secret of an API; no value keeps the one that is stored."""
+
+    value: str | None = None
+    description: str | None = None
+    expires_at: datetime | None = None
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeRow:
+    """A scope of an API; no list of claims leaves the stored ones alone."""
+
+    name: str
+    display_name: str | None = None
+    description: str | None = None
+    required: bool = False
+    emphasize: bool = False
+    show_in_discovery_document: bool = True
+    user_claims: Sequence[ClaimRow] | None = None
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContent:
+    """An API resource; a list that is None stays as it is, an empty one clears."""
+
+    name: str
+    enabled: bool = True
+    display_name: str | None = None
+    description: str | None = None
+    secrets: Sequence[SecretRow] | None = None
+    scopes: Sequence[ScopeRow] | None = None
+    user_claims: Sequence[ClaimRow] | None = None
+    properties: Sequence[PropertyRow] | None = None
+    id: int = 0
+    concurrency_stamp: str | None = None
+    """As it was read; given and outdated, nothing is changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityContent:
+    """An identity resource; without a list of claims the stored ones stay."""
+
+    name: str
+    enabled: bool = True
+    display_name: str | None = None
+    description: str | None = None
+    required: bool = False
+    emphasize: bool = False
+    show_in_discovery_document: bool = True
+    user_claims: Sequence[ClaimRow] | None = None
+    id: int = 0
+    concurrency_stamp: str | None = None
+    """As it was read; given and outdated, nothing is changed."""

@@ -1,0 +1,166 @@
+"""What resources may be called, and what may be said of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from idp.directory.clients import service as clients
+from idp.directory.clients.fields import ALGORITHMS
+from idp.directory.clients.models import Client, ClientScope
+from idp.directory.resources.content import PropertyRow
+from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
+from idp.directory.roles.models import Privilege
+from idp.directory.tenants.models import TenantHost
+from idp.platform import runtime
+from idp.platform.errors import BadRequest, Conflict, Unprocessable
+from idp.platform.scopes import Scope
+
+BUILT_IN_API = "ids4.ms"
+BUILT_IN_SCOPES: frozenset[str] = frozenset(Scope)
+BUILT_IN_IDENTITY = "openid"
+RESERVED = frozenset({"offline_access"})
+PLATFORM_PREFIX = "ids4."
+PERMISSION_FORMATS = ("array", "text")
+_NAME = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}")  # RFC 6749 3.3
+_CLAIM = re.compile(r"[A-Za-z0-9_.:/#-]{1,200}")
+_DIGEST = re.compile(r"[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==")
+_LONGEST_KEY = 250
+_LONGEST_VALUE = 2000
+_NAMES_LOCK = 0x6964_7001
+
+
+def lock_names(session: Session) -> None:
+    """Let nobody else give a name away until this transaction ends."""
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        # Two tables share the names of scopes; SQLite's writers are alone anyway.
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_NAMES_LOCK})")
+
+
+def check_api_name(session: Session, name: str, tenant_id: int | None) -> None:
+    """Refuse a name that another audience has; call `lock_names` before."""
+    if not _NAME.fullmatch(name) or name.isdigit():
+        raise refused(
+            "name", "A name has 1 to 200 characters without spaces or quotes, not only digits."
+        )
+    _refuse_platform_name("name", name, tenant_id)
+    if _is_issuer(session, name):
+        # The issuer's own address is the audience of userinfo.
+        raise refused("name", "The address of an issuer cannot be the name of an API.")
+    if session.scalar(select(ApiResource.id).where(ApiResource.name == name)):
+        raise taken("name", name)
+    if session.scalar(select(Client.id).where(Client.client_id == name)):
+        # Both call the introspection endpoint by name; both are audiences.
+        raise Conflict("A client has this name.", fields={"name": ["A client has this name."]})
+
+
+def check_scope_names(session: Session, names: Mapping[str, str], tenant_id: int | None) -> None:
+    """Keep scope names unique over all APIs and identity resources; call `lock_names` before.
+
+    `names` says by which field each name was given.
+    """
+    for path, name in names.items():
+        if not _NAME.fullmatch(name):
+            raise refused(path, "A scope has 1 to 200 characters, no spaces or quotes.")
+        if name in RESERVED:
+            raise refused(path, f"{name} has a meaning of its own.")
+        _refuse_platform_name(path, name, tenant_id)
+    wanted = {name: path for path, name in names.items()}
+    for column in (ApiScope.name, IdentityResource.name):
+        found = session.scalar(select(column).where(column.in_(wanted)).limit(1))
+        if found is not None:
+            raise taken(wanted[found], found)
+
+
+def check_claim(path: str, name: str) -> None:
+    """Refuse what cannot be the name of a claim."""
+    if not _CLAIM.fullmatch(name):
+        raise refused(path, f"{name[:200]!r} is not the name of a claim.")
+
+
+def check_property(path: str, row: PropertyRow) -> None:
+    """Refuse settings that are unknown to what reads them."""
+    known: dict[str, Sequence[str]] = {
+        "permission_format": PERMISSION_FORMATS,
+        "signing_alg": ALGORITHMS,
+    }
+    if not 0 < len(row.key) <= _LONGEST_KEY or not row.key.isprintable():
+        raise refused(f"{path}.key", f"A key has 1 to {_LONGEST_KEY} printable characters.")
+    if len(row.value) > _LONGEST_VALUE:
+        raise refused(f"{path}.value", f"A value has {_LONGEST_VALUE} characters at most.")
+    if row.key in known and row.value not in known[row.key]:
+        raise refused(f"{path}.value", f"{row.key} must be one of {', '.join(known[row.key])}.")
+
+
+def hash_secret(session: Session, path: str, value: str) -> str:
+    """Check and hash a secret that a caller chose; what was masked or hashed before is none."""
+    if _DIGEST.fullmatch(value):
+        raise refused(path, "Give the secret itself, not its digest; it is hashed here.")
+    if not value.strip("*•"):
+        raise refused(path, "A mask is not a secret; leave the value out to keep the stored one.")
+    try:
+        return clients.hash_secret(session, value)
+    except BadRequest as problem:
+        raise refused(path, problem.detail) from None
+
+
+def refuse_in_use(session: Session, path: str, names: Iterable[str], *, verb: str) -> None:
+    """Refuse to take away scopes that clients list; they would stop working unseen."""
+    listed = select(ClientScope).where(ClientScope.scope.in_(list(names))).subquery()
+    count = session.scalar(select(func.count(listed.c.client_id.distinct())))
+    if count:
+        used = session.scalars(select(listed.c.scope).distinct().order_by(listed.c.scope).limit(3))
+        who = "1 client lists" if count == 1 else f"{count} clients list"
+        message = f"{who} {', '.join(used)}; it cannot be {verb} until they do not."
+        raise Conflict(message, fields={path: [message]})
+
+
+def refuse_owning(session: Session, api: ApiResource) -> None:
+    """Refuse to take away an API that privileges belong to: people would lose rights unseen."""
+    count = session.scalar(
+        select(func.count()).select_from(Privilege).where(Privilege.api_resource_id == api.id)
+    )
+    if count:
+        message = f"{count} privileges belong to it; it cannot be deleted until they do not."
+        raise Conflict(message, fields={"id": [message]})
+
+
+def built_in(path: str) -> Unprocessable:
+    """Refuse to take away what the product itself stands on."""
+    message = "This belongs to the product: it cannot be renamed, disabled or deleted."
+    return Unprocessable(message, fields={path: [message]})
+
+
+def taken(path: str, name: str) -> Conflict:
+    """Refuse a name that somebody else has."""
+    message = f"The name {name} is taken."
+    return Conflict(message, fields={path: [message]})
+
+
+def refused(path: str, message: str) -> BadRequest:
+    """Refuse the value of a field."""
+    return BadRequest(message, fields={path: [message]})
+
+
+def _refuse_platform_name(path: str, name: str, tenant_id: int | None) -> None:
+    # A scope such as `ids4.all` would open the gates of the management APIs.
+    if tenant_id is not None and name.casefold().startswith(PLATFORM_PREFIX):
+        raise refused(path, f"Names that begin with {PLATFORM_PREFIX} are the platform's.")
+
+
+def _is_issuer(session: Session, name: str) -> bool:
+    address = name.rstrip("/").lower()
+    if address == runtime.of(session).settings.public_url:
+        return True
+    try:
+        host = urlsplit(address).netloc
+    except ValueError:
+        return False
+    if not host or address.partition("://")[2] != host:
+        return False
+    return session.scalar(select(TenantHost.id).where(TenantHost.host == host)) is not None

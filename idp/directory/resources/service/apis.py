@@ -1,0 +1,215 @@
+"""APIs with their scopes, secrets and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Select, or_, select
+from sqlalchemy.orm import Session, raiseload, selectinload
+
+from idp.directory.resources import rules, trail
+from idp.directory.resources.content import ApiContent, PropertyRow, SecretRow
+from idp.directory.resources.models import (
+    ApiResource,
+    ApiResourceOwner,
+    ApiScope,
+    ApiSecret,
+)
+from idp.directory.resources.service import changes, writing
+from idp.directory.resources.service.changes import EVERYTHING, Reach
+from idp.directory.resources.service.writing import NewScope
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.secrets import random_token
+
+_SCOPES = selectinload(ApiResource.scopes).selectinload(ApiScope.user_claims)
+_USER_CLAIMS = selectinload(ApiResource.user_claims)
+_WHOLE = select(ApiResource).options(
+    _SCOPES,
+    _USER_CLAIMS,
+    selectinload(ApiResource.secrets),
+    selectinload(ApiResource.properties),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewApi:
+    """An API as it is registered."""
+
+    name: str
+    display_name: str | None = None
+    description: str | None = None
+    tenant_id: int | None = None
+    scopes: Sequence[NewScope] = ()
+    user_claims: Sequence[str] = ()
+    properties: Mapping[str, str] = field(default_factory=dict)
+    owner_id: int | None = None
+
+
+def create_api(session: Session, new: NewApi) -> ApiResource:
+    """Create an API with its scopes."""
+    content = ApiContent(
+        name=new.name,
+        display_name=new.display_name,
+        description=new.description,
+        scopes=[writing.scope_row(scope) for scope in new.scopes],
+        user_claims=writing.claim_rows(new.user_claims),
+        properties=writing.property_rows(new.properties),
+    )
+    return add_api(session, content, tenant_id=new.tenant_id, owner_id=new.owner_id)
+
+
+def add_api(
+    session: Session, content: ApiContent, *, tenant_id: int | None, owner_id: int | None
+) -> ApiResource:
+    """Create an API with all its children; the owner may manage it from then on."""
+    if content.id:
+        raise rules.refused("id", "A new row gets its id here; leave it out.")
+    rules.lock_names(session)
+    rules.check_api_name(session, content.name, tenant_id)
+    api = ApiResource(tenant_id=tenant_id)
+    writing.write_api(session, api, content)
+    changes.insert(session, api)
+    if owner_id is not None:
+        session.add(ApiResourceOwner(user_id=owner_id, api_resource_id=api.id))
+        session.flush()
+    audit.record(
+        session, Tag.API_RESOURCE_CREATED, tenant_id=api.tenant_id, target=f"api:{api.name}"
+    )
+    return api
+
+
+def find_api(session: Session, name: str) -> ApiResource | None:
+    """Find an API, enabled or not, by name."""
+    return session.scalar(select(ApiResource).where(ApiResource.name == name))
+
+
+def get_api(session: Session, api_id: int, reach: Reach = EVERYTHING) -> ApiResource:
+    """Give an API in reach with all its children."""
+    return changes.get(session, _WHOLE, ApiResource, api_id, reach)
+
+
+def select_apis(
+    reach: Reach = EVERYTHING, *, name: str | None = None, scopes: bool, user_claims: bool
+) -> Select[ApiResource]:
+    """Select the APIs in reach, with the children that are asked for and no others."""
+    query = select(ApiResource).where(reach)
+    if name is not None:
+        query = query.where(ApiResource.name == name)
+    if scopes:
+        query = query.options(_SCOPES)
+    if user_claims:
+        query = query.options(_USER_CLAIMS)
+    return query.options(raiseload("*"))
+
+
+def replace_api(session: Session, content: ApiContent, reach: Reach = EVERYTHING) -> ApiResource:
+    """Make an API in reach what the form says; what it leaves out of lists is removed."""
+    api = changes.get(session, _WHOLE, ApiResource, content.id, reach, lock=True)
+    changes.check_stamp(api, content.concurrency_stamp)
+    rules.lock_names(session)
+    if content.name != api.name:
+        _check_rename(session, api, content.name)
+    if api.name == rules.BUILT_IN_API and not content.enabled:
+        raise rules.built_in("enabled")
+    before = trail.of_api(api)
+    writing.write_api(session, api, content)
+    session.flush()
+    changes.note(session, api, Tag.API_RESOURCE_CHANGED, before, trail.of_api(api))
+    return api
+
+
+def delete_api(session: Session, api_id: int, reach: Reach = EVERYTHING) -> int:
+    """Delete an API in reach that no client and no privilege needs any more."""
+    api = changes.get(session, select(ApiResource), ApiResource, api_id, reach, lock=True)
+    if api.name == rules.BUILT_IN_API:
+        raise rules.built_in("id")
+    names = session.scalars(select(ApiScope.name).where(ApiScope.api_resource_id == api.id))
+    rules.refuse_in_use(session, "id", names, verb="deleted")
+    rules.refuse_owning(session, api)
+    session.delete(api)
+    session.flush()
+    audit.record(
+        session, Tag.API_RESOURCE_DELETED, tenant_id=api.tenant_id, target=f"api:{api.name}"
+    )
+    return api.id
+
+
+def published_scopes(session: Session, tenant_id: int | None) -> dict[str, list[ApiScope]]:
+    """Give the scopes that discovery shows, by the name of their API; both sorted.
+
+    Those of the platform and of a tenant; without a tenant those of all.
+    """
+    query = (
+        select(ApiResource.name, ApiScope)
+        .join(ApiScope.api_resource)
+        .where(ApiResource.enabled, ApiScope.show_in_discovery_document)
+        .order_by(ApiResource.name, ApiScope.name)
+        .options(raiseload("*"))
+    )
+    if tenant_id is not None:
+        query = query.where(
+            or_(ApiResource.tenant_id.is_(None), ApiResource.tenant_id == tenant_id)
+        )
+    found: dict[str, list[ApiScope]] = {}
+    for name, scope in session.execute(query):
+        found.setdefault(name, []).append(scope)
+    return found
+
+
+def add_scope(session: Session, api: ApiResource, new: NewScope) -> ApiScope:
+    """Add a scope to an API."""
+    rules.lock_names(session)
+    rules.check_scope_names(session, {"name": new.name}, api.tenant_id)
+    before = trail.of_api(api)
+    scope = ApiScope()
+    writing.write_scope(session, scope, writing.scope_row(new), "scope")
+    api.scopes.append(scope)
+    session.flush()
+    changes.note(session, api, Tag.API_RESOURCE_CHANGED, before, trail.of_api(api))
+    return scope
+
+
+def add_secret(
+    session: Session,
+    api: ApiResource,
+    value: str | None = None,
+    *,
+    description: str | None = None,
+    expires_at: datetime | None = None,
+) -> str:
+    """Give an API a secret for the introspection endpoint, made by us unless given."""
+    before = trail.of_api(api)
+    secret = random_token() if value is None else value
+    row = ApiSecret()
+    writing.write_secret(session, row, SecretRow(secret, description, expires_at), "secret")
+    api.secrets.append(row)
+    session.flush()
+    changes.note(session, api, Tag.API_RESOURCE_CHANGED, before, trail.of_api(api))
+    return secret
+
+
+def set_properties(session: Session, api: ApiResource, values: Mapping[str, str]) -> None:
+    """Replace the settings of an API."""
+    before = trail.of_api(api)
+    ids = {row.key: row.id for row in api.properties}
+    wanted = [PropertyRow(key, value, ids.get(key, 0)) for key, value in values.items()]
+    writing.write_properties(session, api, wanted)
+    session.flush()
+    changes.note(session, api, Tag.API_RESOURCE_CHANGED, before, trail.of_api(api))
+
+
+def link_owner(session: Session, api: ApiResource, user_id: int) -> None:
+    """Let a person manage an API."""
+    if session.get(ApiResourceOwner, (user_id, api.id)) is None:
+        session.add(ApiResourceOwner(user_id=user_id, api_resource_id=api.id))
+        session.flush()
+
+
+def _check_rename(session: Session, api: ApiResource, name: str) -> None:
+    if api.name == rules.BUILT_IN_API:
+        raise rules.built_in("name")
+    rules.refuse_in_use(session, "name", [scope.name for scope in api.scopes], verb="renamed")
+    rules.check_api_name(session, name, api.tenant_id)

@@ -1,0 +1,96 @@
+"""Rows in reach, locked and told apart by stamp; every change leaves an event."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, Select, select, true, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from idp.directory.resources import rules, trail
+from idp.directory.resources.models import ApiResource, IdentityResource, new_stamp
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import Conflict, NotFound
+
+Reach = ColumnElement[bool]
+"""Which rows a caller may see and change, as a condition on their table."""
+
+EVERYTHING: Reach = true()
+_LARGEST_ID = 2**63 - 1
+
+Row = TypeVar("Row", ApiResource, IdentityResource)
+
+
+def get(
+    session: Session,
+    query: Select[Row],
+    model: type[Row],
+    row_id: int,
+    reach: Reach = EVERYTHING,
+    *,
+    lock: bool = False,
+) -> Row:
+    """Give a row in reach; locked, nobody else changes it until this transaction ends."""
+    if lock:
+        query = query.with_for_update(of=model).execution_options(populate_existing=True)
+    row = None
+    if 0 < row_id <= _LARGEST_ID:
+        row = session.scalar(query.where(model.id == row_id, reach))
+    if row is None:
+        raise NotFound
+    return row
+
+
+def check_stamp(row: ApiResource | IdentityResource, given: str | None) -> None:
+    """Refuse a form that was read before somebody else's change."""
+    if given is not None and given != row.concurrency_stamp:
+        raise _outdated()
+
+
+def note(
+    session: Session,
+    row: ApiResource | IdentityResource,
+    tag: Tag,
+    before: trail.Snapshot,
+    after: trail.Snapshot,
+) -> None:
+    """Note a change and give the row another stamp; the one update decides between two."""
+    if before == after:
+        return
+    model = type(row)
+    done = session.execute(
+        update(model)
+        .where(model.id == row.id, model.concurrency_stamp == row.concurrency_stamp)
+        .values(concurrency_stamp=new_stamp())
+        .returning(model.concurrency_stamp)
+    ).all()
+    if not done:
+        raise _outdated()
+    kind = "api" if isinstance(row, ApiResource) else "identity-resource"
+    audit.record(
+        session,
+        tag,
+        tenant_id=row.tenant_id,
+        target=f"{kind}:{row.name}",
+        details=trail.difference(before, after),
+    )
+
+
+def _outdated() -> Conflict:
+    message = "Somebody else changed this since it was read; read it again."
+    return Conflict(message, fields={"concurrency_stamp": [message]})
+
+
+def insert(session: Session, row: ApiResource | IdentityResource) -> None:
+    """Insert a row with its children; a missing tenant has a name."""
+    name = row.name
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:
+        model = type(row)
+        if session.scalar(select(model.id).where(model.name == name)) is not None:
+            raise rules.taken("name", name) from None
+        raise NotFound("There is no such tenant.") from None

@@ -1,0 +1,191 @@
+"""Bring rows in line with what a form says, checked field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from idp.directory.resources import rules
+from idp.directory.resources.children import synchronise
+from idp.directory.resources.content import (
+    ApiContent,
+    ClaimRow,
+    IdentityContent,
+    PropertyRow,
+    ScopeRow,
+    SecretRow,
+)
+from idp.directory.resources.models import (
+    ApiResource,
+    ApiResourceClaim,
+    ApiResourceProperty,
+    ApiScope,
+    ApiScopeClaim,
+    ApiSecret,
+    IdentityResource,
+    IdentityResourceClaim,
+)
+from idp.platform import clock
+
+
+@dataclass(frozen=True, slots=True)
+class NewScope:
+    """A scope as it is registered."""
+
+    name: str
+    display_name: str | None = None
+    description: str | None = None
+    required: bool = False
+    emphasize: bool = False
+    show_in_discovery_document: bool = True
+    user_claims: Sequence[str] = ()
+
+
+def scope_row(new: NewScope) -> ScopeRow:
+    """Write a new scope as a form would."""
+    return ScopeRow(
+        name=new.name,
+        display_name=new.display_name,
+        description=new.description,
+        required=new.required,
+        emphasize=new.emphasize,
+        show_in_discovery_document=new.show_in_discovery_document,
+        user_claims=claim_rows(new.user_claims),
+    )
+
+
+def claim_rows(names: Iterable[str]) -> list[ClaimRow]:
+    """Write names of claims as new rows, each once."""
+    return [ClaimRow(name) for name in dict.fromkeys(names)]
+
+
+def property_rows(values: Mapping[str, str]) -> list[PropertyRow]:
+    """Write settings as new rows."""
+    return [PropertyRow(key, value) for key, value in values.items()]
+
+
+def write_api(session: Session, api: ApiResource, content: ApiContent) -> None:
+    """Bring an API and its children in line; the name is checked before."""
+    if content.scopes is not None:
+        _check_scopes(session, api, content.scopes)
+    api.name = content.name
+    api.enabled = content.enabled
+    api.display_name = content.display_name
+    api.description = content.description
+    if content.scopes is not None:
+        synchronise(
+            session,
+            api.scopes,
+            content.scopes,
+            path="scopes",
+            key="name",
+            make=ApiScope,
+            write=lambda row, entry, path: write_scope(session, row, entry, path),
+        )
+    if content.secrets is not None:
+        synchronise(
+            session,
+            api.secrets,
+            content.secrets,
+            path="secrets",
+            key=None,
+            make=ApiSecret,
+            write=lambda row, entry, path: write_secret(session, row, entry, path),
+        )
+    if content.user_claims is not None:
+        _write_claims(session, api, content.user_claims, ApiResourceClaim, "user_claims")
+    if content.properties is not None:
+        write_properties(session, api, content.properties)
+
+
+def write_identity(session: Session, resource: IdentityResource, content: IdentityContent) -> None:
+    """Bring an identity resource in line; the name is checked before."""
+    resource.enabled = content.enabled
+    _write_texts(resource, content)
+    if content.user_claims is not None:
+        _write_claims(session, resource, content.user_claims, IdentityResourceClaim, "user_claims")
+
+
+def write_scope(session: Session, scope: ApiScope, row: ScopeRow, path: str) -> None:
+    """Bring a scope in line; the name is checked before."""
+    _write_texts(scope, row)
+    if row.user_claims is not None:
+        _write_claims(session, scope, row.user_claims, ApiScopeClaim, f"{path}.user_claims")
+
+
+def _write_texts(row: ApiScope | IdentityResource, content: ScopeRow | IdentityContent) -> None:
+    row.name = content.name
+    row.display_name = content.display_name
+    row.description = content.description
+    row.required = content.required
+    row.emphasize = content.emphasize
+    row.show_in_discovery_document = content.show_in_discovery_document
+
+
+def write_secret(session: Session, secret: ApiSecret, row: SecretRow, path: str) -> None:
+    """Bring a secret in line; it comes in clear text and is hashed."""
+    if row.expires_at != secret.expires_at and _is_past(row.expires_at):
+        raise rules.refused(f"{path}.expires_at", "The expiry lies in the past.")
+    if row.value is not None:
+        secret.value_hash = rules.hash_secret(session, f"{path}.value", row.value)
+    elif not secret.value_hash:
+        raise rules.refused(f"{path}.value", "A new secret needs a value.")
+    secret.description = row.description
+    secret.expires_at = row.expires_at
+
+
+def _write_claims(
+    session: Session,
+    parent: ApiResource | ApiScope | IdentityResource,
+    wanted: Sequence[ClaimRow],
+    model: type[ApiResourceClaim | ApiScopeClaim | IdentityResourceClaim],
+    path: str,
+) -> None:
+    def write(row: Any, entry: ClaimRow, where: str) -> None:
+        rules.check_claim(f"{where}.type", entry.type)
+        row.type = entry.type
+
+    rows: list[Any] = parent.user_claims
+    synchronise(session, rows, wanted, path=path, key="type", make=model, write=write)
+
+
+def write_properties(session: Session, api: ApiResource, wanted: Sequence[PropertyRow]) -> None:
+    """Bring the settings of an API in line."""
+
+    def write(row: ApiResourceProperty, entry: PropertyRow, path: str) -> None:
+        rules.check_property(path, entry)
+        row.key = entry.key
+        row.value = entry.value
+
+    synchronise(
+        session,
+        api.properties,
+        wanted,
+        path="properties",
+        key="key",
+        make=ApiResourceProperty,
+        write=write,
+    )
+
+
+def _check_scopes(session: Session, api: ApiResource, wanted: Sequence[ScopeRow]) -> None:
+    """Refuse new names that are taken, and to take names away that are needed."""
+    have = {scope.name for scope in api.scopes}
+    new = {
+        f"scopes[{index}].name": row.name
+        for index, row in enumerate(wanted)
+        if row.name not in have
+    }
+    rules.check_scope_names(session, new, api.tenant_id)
+    gone = have - {row.name for row in wanted}
+    if api.name == rules.BUILT_IN_API and gone & rules.BUILT_IN_SCOPES:
+        raise rules.built_in("scopes")
+    rules.refuse_in_use(session, "scopes", gone, verb="taken away")
+
+
+def _is_past(moment: datetime | None) -> bool:
+    return moment is not None and moment <= clock.now()
