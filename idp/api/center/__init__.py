@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.api.center import client
+from idp.api.center import apiresource, client, identityresource
 from idp.api.center.dialect import center
 
-MODULES = (client,)
+MODULES = (apiresource, client, identityresource)
 """Importing a module declares its operations; the order is that of the contract."""
 
 

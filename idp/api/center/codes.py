@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from idp.api.shapes import Shape, int32, text
 
@@ -50,6 +51,48 @@ class Code(Enum):
     )
     Post_CreateUserFail = Entry(100009, "账号创建失败", "The account was rejected")
 
+    Versions_IdCanNotBeNull = Entry(300001, "微服务 id 不能为空", "The id is missing")
+    Versions_GetDetailFailed = Entry(300002, "网关中没有该接口", "The gateway has no such API")
+    Versions_GetVersionListFailed = Entry(
+        300003, "获取网关版本列表失败", "The gateway did not give its list of versions"
+    )
+    PublishRevision_GetDetailFailed = Entry(
+        300004, "网关中没有该接口, 无法发布修订", "The gateway has no such API to revise"
+    )
+    PublishRevision_PublishFailed = Entry(
+        300005, "导入修订失败", "The import into the revision failed"
+    )
+    PublishRevision_CreateReleaseFailed = Entry(
+        300006, "创建修订的发布说明失败", "The release note of the revision could not be made"
+    )
+    Releases_IdCanNotBeNull = Entry(
+        300007,
+        "网关接口 id 或发布 id 不能为空",
+        "The id of the gateway's API or release is missing",
+    )
+    Releases_GetVersionListFailed = Entry(
+        300008, "获取网关发布列表失败", "The gateway did not give its list of releases"
+    )
+    Subscription_PostFailed = Entry(300009, "订阅失败", "The subscription could not be stored")
+    Subscription_VerfifyCodeFailed = Entry(
+        300010, "确认码无效或已过期", "The confirmation code is invalid or has expired"
+    )
+    Subscription_VerifyEmailFailed = Entry(
+        300010, "确认邮件发送失败", "The confirmation mail could not be sent"
+    )
+    SetOnlineVersion_PostFailed = Entry(
+        300010, "切换当前版本失败", "The version could not be made current"
+    )
+    Publish_PublishFailed = Entry(300011, "发布失败", "Publishing failed")
+    Subscription_DelSubscriptionFailed = Entry(
+        300012, "取消订阅失败", "The subscription could not be cancelled"
+    )
+    VerifyEmail_AddEmailFailed = Entry(
+        300013, "该邮箱已订阅", "The e-mail address is subscribed already"
+    )
+    Packages_PostFailed = Entry(300014, "添加开发包失败", "The package could not be added")
+    Packages_DelPackageFailed = Entry(300015, "移除开发包失败", "The package could not be removed")
+
     @property
     def number(self) -> int:
         """The code on the wire."""
@@ -64,6 +107,9 @@ class Code(Enum):
 USER_CODES = tuple(code for code in Code if code.number // 100_000 == 1)
 """What `user-codes` lists."""
 
+MICROSERVICE_CODES = tuple(code for code in Code if code.number // 100_000 == 3)  # noqa: PLR2004
+"""What `apiresource-codes` lists."""
+
 
 class CodeShape(Shape):
     """A code as the `*-codes` operations list it."""
@@ -71,3 +117,11 @@ class CodeShape(Shape):
     code = int32()
     name = text()
     description = text()
+
+
+def listed(codes: Iterable[Code], language: str) -> list[dict[str, Any]]:
+    """Describe codes as a `*-codes` operation lists them."""
+    return [
+        {"code": code.number, "name": code.name, "description": code.message(language)}
+        for code in codes
+    ]

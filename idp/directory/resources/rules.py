@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from idp.directory.clients import service as clients
 from idp.directory.clients.fields import ALGORITHMS
 from idp.directory.clients.models import Client, ClientScope
+from idp.directory.clients.whole import MASK as MASK
 from idp.directory.resources.content import PropertyRow
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
 from idp.directory.roles.models import Privilege
@@ -102,7 +103,7 @@ def hash_secret(session: Session, path: str, value: str) -> str:
     if _DIGEST.fullmatch(value):
         raise refused(path, "Give the secret itself, not its digest; it is hashed here.")
     if not value.strip("*•"):
-        raise refused(path, "A mask is not a secret; leave the value out to keep the stored one.")
+        raise refused(path, "A mask is no secret; leave the value out to keep the stored one.")
     try:
         return clients.hash_secret(session, value)
     except BadRequest as problem:

@@ -24,14 +24,13 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.secrets import random_token
 
-_SCOPES = selectinload(ApiResource.scopes).selectinload(ApiScope.user_claims)
-_USER_CLAIMS = selectinload(ApiResource.user_claims)
-_WHOLE = select(ApiResource).options(
-    _SCOPES,
-    _USER_CLAIMS,
-    selectinload(ApiResource.secrets),
-    selectinload(ApiResource.properties),
-)
+_LISTS = {
+    "scopes": selectinload(ApiResource.scopes).selectinload(ApiScope.user_claims),
+    "secrets": selectinload(ApiResource.secrets),
+    "user_claims": selectinload(ApiResource.user_claims),
+    "properties": selectinload(ApiResource.properties),
+}
+_WHOLE = select(ApiResource).options(*_LISTS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +91,13 @@ def get_api(session: Session, api_id: int, reach: Reach = EVERYTHING) -> ApiReso
 
 
 def select_apis(
-    reach: Reach = EVERYTHING, *, name: str | None = None, scopes: bool, user_claims: bool
+    reach: Reach = EVERYTHING, *, name: str | None = None, load: Sequence[str] = ()
 ) -> Select[ApiResource]:
-    """Select the APIs in reach, with the children that are asked for and no others."""
+    """Select the APIs in reach; of their lists only those named by `load` are read."""
     query = select(ApiResource).where(reach)
     if name is not None:
         query = query.where(ApiResource.name == name)
-    if scopes:
-        query = query.options(_SCOPES)
-    if user_claims:
-        query = query.options(_USER_CLAIMS)
-    return query.options(raiseload("*"))
+    return query.options(*(_LISTS[name] for name in load), raiseload("*"))
 
 
 def replace_api(session: Session, content: ApiContent, reach: Reach = EVERYTHING) -> ApiResource:

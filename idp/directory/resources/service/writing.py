@@ -130,7 +130,7 @@ def write_secret(session: Session, secret: ApiSecret, row: SecretRow, path: str)
     """Bring a secret in line; it comes in clear text and is hashed."""
     if row.expires_at != secret.expires_at and _is_past(row.expires_at):
         raise rules.refused(f"{path}.expires_at", "The expiry lies in the past.")
-    if row.value is not None:
+    if row.value not in {None, rules.MASK}:
         secret.value_hash = rules.hash_secret(session, f"{path}.value", row.value)
     elif not secret.value_hash:
         raise rules.refused(f"{path}.value", "A new secret needs a value.")

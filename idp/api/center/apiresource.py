@@ -1,0 +1,284 @@
+"""Microservices: protected APIs with their scopes, secrets and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from marshmallow import fields, post_load, validate
+
+from idp.api.center.caller import Caller, current_caller
+from idp.api.center.codes import MICROSERVICE_CODES, CodeShape, listed
+from idp.api.center.dialect import Page, center, current_language
+from idp.api.center.paging import Paging, fetch
+from idp.api.shapes import Moment, Shape, boolean, int32, int64, text
+from idp.directory.resources import rules
+from idp.directory.resources import service as resources
+from idp.directory.resources.content import (
+    ApiContent,
+    ClaimRow,
+    PropertyRow,
+    ScopeRow,
+    SecretRow,
+)
+from idp.directory.resources.models import ApiResource, ApiResourceOwner, ApiScope
+from idp.platform.scopes import Scope
+from idp.platform.web.views import database
+
+MOST_ROWS = 200
+MOST_SCOPES = 1000
+
+
+class ClaimShape(Shape):
+    """A user claim, by name."""
+
+    id = int32(minimum=0, load_default=0)
+    type = text(200, required=True)
+
+    @post_load
+    def to_row(self, data: dict[str, Any], **_: Any) -> ClaimRow:
+        """Give the claim as the service takes it."""
+        return ClaimRow(**data)
+
+
+class PropertyShape(Shape):
+    """A setting of an API; `permission_format` and `signing_alg` have an effect."""
+
+    id = int32(minimum=0, load_default=0)
+    key = text(250, required=True)
+    value = text(2000, required=True)
+
+    @post_load
+    def to_row(self, data: dict[str, Any], **_: Any) -> PropertyRow:
+        """Give the setting as the service takes it."""
+        return PropertyRow(**data)
+
+
+class SecretShape(Shape):
+    """A secret for introspection; its value is taken in clear text and never given back."""
+
+    id = int32(minimum=0, load_default=0)
+    description = text(1000, allow_none=True, load_default=None)
+    value = text(2000, allow_none=True, load_default=None, dump_default=rules.MASK)
+    expires_at = Moment(data_key="expiration", allow_none=True, load_default=None)
+    type = text(
+        250,
+        allow_none=True,
+        load_default="SharedSecret",
+        dump_default="SharedSecret",
+        checks=[validate.OneOf(["SharedSecret"])],
+    )
+
+    @post_load
+    def to_row(self, data: dict[str, Any], **_: Any) -> SecretRow:
+        """Give the secret as the service takes it."""
+        del data["type"]
+        return SecretRow(**data)
+
+
+class ScopeShape(Shape):
+    """A scope of an API."""
+
+    id = int32(minimum=0, load_default=0)
+    name = text(200, required=True)
+    display_name = text(200, allow_none=True, load_default=None)
+    description = text(1000, allow_none=True, load_default=None)
+    required = boolean(load_default=False)
+    emphasize = boolean(load_default=False)
+    show_in_discovery_document = boolean(load_default=True)
+    user_claims = fields.List(
+        fields.Nested(ClaimShape),
+        allow_none=True,
+        load_default=None,
+        validate=validate.Length(max=MOST_ROWS),
+    )
+
+    @post_load
+    def to_row(self, data: dict[str, Any], **_: Any) -> ScopeRow:
+        """Give the scope as the service takes it."""
+        return ScopeRow(**data)
+
+
+class ApiResourceShape(Shape):
+    """An API; a list that is absent or null stays as it is, an empty one clears."""
+
+    id = int32(minimum=0, load_default=0)
+    enabled = boolean(load_default=True)
+    name = text(200, required=True)
+    display_name = text(200, allow_none=True, load_default=None)
+    description = text(1000, allow_none=True, load_default=None)
+    secrets = fields.List(
+        fields.Nested(SecretShape),
+        allow_none=True,
+        load_default=None,
+        validate=validate.Length(max=MOST_ROWS),
+    )
+    scopes = fields.List(
+        fields.Nested(ScopeShape),
+        allow_none=True,
+        load_default=None,
+        validate=validate.Length(max=MOST_SCOPES),
+    )
+    user_claims = fields.List(
+        fields.Nested(ClaimShape),
+        allow_none=True,
+        load_default=None,
+        validate=validate.Length(max=MOST_ROWS),
+    )
+    properties = fields.List(
+        fields.Nested(PropertyShape),
+        allow_none=True,
+        load_default=None,
+        validate=validate.Length(max=MOST_ROWS),
+    )
+    concurrency_stamp = text(64, allow_none=True, load_default=None)
+
+    @post_load
+    def to_content(self, data: dict[str, Any], **_: Any) -> ApiContent:
+        """Give the API as the service takes it."""
+        return ApiContent(**data)
+
+
+class ListQuery(Paging):
+    """The name, exactly, and which lists to load."""
+
+    name = text(data_key="q.name", load_default=None)
+    scopes = fields.Boolean(data_key="q.expandScopes", load_default=False)
+    user_claims = fields.Boolean(data_key="q.expandClaims", load_default=False)
+
+
+class ScopeCodeShape(Shape):
+    """A scope that clients may ask for."""
+
+    name = text(data_key="code")
+    display_name = text(data_key="name", allow_none=True)
+    description = text(allow_none=True)
+    emphasize = boolean()
+
+
+COLUMNS = {
+    "id": ApiResource.id,
+    "enabled": ApiResource.enabled,
+    "name": ApiResource.name,
+    "displayName": ApiResource.display_name,
+    "description": ApiResource.description,
+}
+SCALARS = ("id", "enabled", "name", "display_name", "description", "concurrency_stamp")
+
+
+@center.operation(
+    "apiresource-get",
+    "GET",
+    "/ApiResource",
+    scope=Scope.APIRESOURCE_GET,
+    query=ListQuery(),
+    gives=ApiResourceShape(),
+    form="list",
+)
+def list_(query: Mapping[str, Any]) -> Page:
+    """List microservices."""
+    expanded = [name for name in ("scopes", "user_claims") if query[name]]
+    wanted = resources.select_apis(in_reach(current_caller()), name=query["name"], load=expanded)
+    return fetch(
+        database(),
+        wanted,
+        query,
+        COLUMNS,
+        key=ApiResource.id,
+        load=lambda rows: [only(row, expanded) for row in rows],
+    )
+
+
+@center.operation(
+    "apiresource-put",
+    "PUT",
+    "/ApiResource",
+    scope=Scope.APIRESOURCE_PUT,
+    body=ApiResourceShape(),
+    gives=int64(),
+    errors=("NotFound",),
+)
+def update(body: ApiContent) -> int:
+    """Update a microservice."""
+    api = resources.replace_api(database(), body, in_reach(current_caller()))
+    database().commit()
+    return api.id
+
+
+@center.operation(
+    "apiresource-post",
+    "POST",
+    "/ApiResource",
+    scope=Scope.APIRESOURCE_POST,
+    body=ApiResourceShape(),
+    gives=int64(),
+)
+def create(body: ApiContent) -> int:
+    """Create a microservice."""
+    caller = current_caller()
+    api = resources.add_api(database(), body, tenant_id=caller.owns_for, owner_id=caller.user_id)
+    database().commit()
+    return api.id
+
+
+@center.operation(
+    "apiresource-detail",
+    "GET",
+    "/ApiResource/<int:id>",
+    scope=Scope.APIRESOURCE_DETAIL,
+    gives=ApiResourceShape(),
+    errors=("NotFound",),
+)
+def detail(id: int) -> ApiResource:
+    """Read a microservice."""
+    return resources.get_api(database(), id, in_reach(current_caller()))
+
+
+@center.operation(
+    "apiresource-delete",
+    "DELETE",
+    "/ApiResource/<int:id>",
+    scope=Scope.APIRESOURCE_DELETE,
+    gives=int64(),
+    errors=("NotFound",),
+)
+def delete(id: int) -> int:
+    """Delete a microservice."""
+    resources.delete_api(database(), id, in_reach(current_caller()))
+    database().commit()
+    return id
+
+
+@center.operation("apiresource-codes", "GET", "/ApiResource/Codes", gives=CodeShape(), form="bare")
+def codes() -> list[dict[str, Any]]:
+    """Error codes of the microservice module."""
+    return listed(MICROSERVICE_CODES, current_language())
+
+
+@center.operation(
+    "apiresource-scopes",
+    "GET",
+    "/ApiResource/Scopes",
+    scope=Scope.APIRESOURCE_SCOPES,
+    gives=fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(ScopeCodeShape()))),
+)
+def scopes() -> Mapping[str, Sequence[ApiScope]]:
+    """List scope codes grouped by API."""
+    caller = current_caller()
+    tenant_id = None if caller.is_administrator else caller.tenant_id
+    return resources.published_scopes(database(), tenant_id)
+
+
+def in_reach(caller: Caller) -> Any:
+    """Tell which APIs a caller may see and change."""
+    return caller.sees(
+        ApiResource.tenant_id,
+        ApiResourceOwner,
+        ApiResourceOwner.user_id,
+        ApiResourceOwner.api_resource_id == ApiResource.id,
+    )
+
+
+def only(api: ApiResource, expanded: Sequence[str]) -> dict[str, Any]:
+    """Show a row of the list: a list that was not asked for is absent, so that PUT keeps it."""
+    return {name: getattr(api, name) for name in (*SCALARS, *expanded)}

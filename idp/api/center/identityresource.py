@@ -1,0 +1,150 @@
+"""Identity resources: scopes that stand for claims about a person; for administrators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import fields, post_load, validate
+
+from idp.api.center.apiresource import MOST_ROWS, ClaimShape
+from idp.api.center.caller import current_caller
+from idp.api.center.codes import CodeShape
+from idp.api.center.dialect import Page, center
+from idp.api.center.paging import Paging, fetch
+from idp.api.shapes import Shape, boolean, int32, int64, text
+from idp.directory.resources import service as resources
+from idp.directory.resources.content import IdentityContent
+from idp.directory.resources.models import IdentityResource
+from idp.platform.scopes import Scope
+from idp.platform.web.views import database
+
+
+class IdentityResourceShape(Shape):
+    """An identity resource; claims that are absent or null stay, an empty list clears."""
+
+    id = int32(minimum=0, load_default=0)
+    enabled = boolean(load_default=True)
+    name = text(200, required=True)
+    display_name = text(200, allow_none=True, load_default=None)
+    description = text(1000, allow_none=True, load_default=None)
+    required = boolean(load_default=False)
+    emphasize = boolean(load_default=False)
+    show_in_discovery_document = boolean(load_default=True)
+    user_claims = fields.List(
+        fields.Nested(ClaimShape),
+        allow_none=True,
+        load_default=None,
+        validate=validate.Length(max=MOST_ROWS),
+    )
+    concurrency_stamp = text(64, allow_none=True, load_default=None)
+
+    @post_load
+    def to_content(self, data: dict[str, Any], **_: Any) -> IdentityContent:
+        """Give the identity resource as the service takes it."""
+        return IdentityContent(**data)
+
+
+class ListQuery(Paging):
+    """The name, exactly."""
+
+    name = text(data_key="q.Name", load_default=None)
+
+
+COLUMNS = {
+    "id": IdentityResource.id,
+    "enabled": IdentityResource.enabled,
+    "name": IdentityResource.name,
+    "displayName": IdentityResource.display_name,
+    "description": IdentityResource.description,
+    "required": IdentityResource.required,
+    "emphasize": IdentityResource.emphasize,
+    "showInDiscoveryDocument": IdentityResource.show_in_discovery_document,
+}
+
+
+@center.operation(
+    "identityresource-get",
+    "GET",
+    "/IdentityResource",
+    scope=Scope.IDENTITYRESOURCE_GET,
+    query=ListQuery(),
+    gives=IdentityResourceShape(),
+    form="list",
+)
+def list_(query: Mapping[str, Any]) -> Page:
+    """List identity resources."""
+    current_caller().needs_administrator()
+    wanted = resources.select_identities(name=query["name"])
+    return fetch(database(), wanted, query, COLUMNS, key=IdentityResource.id)
+
+
+@center.operation(
+    "identityresource-put",
+    "PUT",
+    "/IdentityResource",
+    scope=Scope.IDENTITYRESOURCE_PUT,
+    body=IdentityResourceShape(),
+    gives=int64(),
+    errors=("NotFound",),
+)
+def update(body: IdentityContent) -> int:
+    """Update an identity resource."""
+    current_caller().needs_administrator()
+    resource = resources.replace_identity(database(), body)
+    database().commit()
+    return resource.id
+
+
+@center.operation(
+    "identityresource-post",
+    "POST",
+    "/IdentityResource",
+    scope=Scope.IDENTITYRESOURCE_POST,
+    body=IdentityResourceShape(),
+    gives=int64(),
+)
+def create(body: IdentityContent) -> int:
+    """Create an identity resource."""
+    current_caller().needs_administrator()
+    resource = resources.add_identity(database(), body)
+    database().commit()
+    return resource.id
+
+
+@center.operation(
+    "identityresource-detail",
+    "GET",
+    "/IdentityResource/<int:id>",
+    scope=Scope.IDENTITYRESOURCE_DETAIL,
+    gives=IdentityResourceShape(),
+    errors=("NotFound",),
+)
+def detail(id: int) -> IdentityResource:
+    """Read an identity resource."""
+    current_caller().needs_administrator()
+    return resources.get_identity(database(), id)
+
+
+@center.operation(
+    "identityresource-delete",
+    "DELETE",
+    "/IdentityResource/<int:id>",
+    scope=Scope.IDENTITYRESOURCE_DELETE,
+    gives=int64(),
+    errors=("NotFound",),
+)
+def delete(id: int) -> int:
+    """Delete an identity resource."""
+    current_caller().needs_administrator()
+    resources.delete_identity(database(), id)
+    database().commit()
+    return id
+
+
+@center.operation(
+    "identityresource-codes", "GET", "/IdentityResource/Codes", gives=CodeShape(), form="bare"
+)
+def codes() -> list[Any]:
+    """Error codes of the identity resource module."""
+    return []
