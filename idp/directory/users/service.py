@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, func, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -13,8 +13,10 @@ from idp.directory.users.models import User
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import Conflict, NotFound
+from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.secrets import random_token
+
+LONGEST_LINEAGE = 2000
 
 _TAKEN = {
     "username": "This user name is taken.",
@@ -65,6 +67,7 @@ def create(session: Session, new: NewUser, *, tenant_id: int | None = None) -> U
         nick_name=new.nick_name,
         locale=new.locale,
         parent_user_id=new.parent_user_id,
+        lineage=_lineage(session, new.parent_user_id),
     )
     _refuse_taken(session, user)
     try:
@@ -76,6 +79,11 @@ def create(session: Session, new: NewUser, *, tenant_id: int | None = None) -> U
         raise
     audit.record(session, Tag.USER_CREATED, tenant_id=tenant_id, target=f"user:{user.id}")
     return user
+
+
+def lineage_below(parent: User) -> str:
+    """Give the lineage of those whom a person referred."""
+    return f"{parent.lineage or '/'}{parent.id}/"
 
 
 def find(session: Session, user_id: int) -> User | None:
@@ -150,6 +158,72 @@ def set_password(
     end_access(session, user)
 
 
+def rename(
+    session: Session, user: User, *, username: str, email: str | None, mobile: str | None
+) -> set[str]:
+    """Change what a person is called and reached by; tells which of the three changed.
+
+    What stays as it is stored (or as the APIs write it) is not looked at again. A new address
+    counts as unproven.
+    """
+    changed = set()
+    if email != user.email:
+        checked = names.email(email) if email else None
+        if checked != user.email:
+            changed.add("email")
+            user.email, user.email_key = checked, names.key(checked) if checked else None
+            user.email_verified = False
+    if username != user.username or "email" in changed:
+        checked_name = names.username(username, user.email)
+        if checked_name != user.username:
+            changed.add("username")
+            user.username, user.username_key = checked_name, names.key(checked_name)
+    if mobile != mobile_on_the_wire(session, user):
+        number = names.mobile(mobile, _region(session)) if mobile else None
+        if number != user.mobile:
+            changed.add("mobile")
+            user.mobile, user.mobile_verified = number, False
+    if changed:
+        _refuse_taken(session, user)
+        try:
+            session.flush()
+        except IntegrityError:
+            # Somebody was faster between the question above and this update.
+            message = "One of these names was taken just now."
+            raise Conflict(message, fields={name: [message] for name in changed}) from None
+    return changed
+
+
+def is_under(user: User, ancestor: User) -> bool:
+    """Whether a person is somebody's own referral, or further below, or himself."""
+    return user.id == ancestor.id or (user.lineage or "/").startswith(lineage_below(ancestor))
+
+
+def move(session: Session, user: User, parent: User | None) -> None:
+    """Give a person, and all below, another referrer."""
+    if parent is not None and is_under(parent, user):
+        message = "Nobody is below himself."
+        raise BadRequest(message, fields={"parent_user_id": [message]})
+    before = lineage_below(user)
+    user.lineage = _lineage(session, parent.id) if parent is not None else None
+    user.parent_user_id = parent.id if parent is not None else None
+    after = lineage_below(user)
+    session.flush()
+    longest = session.scalar(
+        select(func.max(func.length(User.lineage))).where(
+            User.lineage.startswith(before, autoescape=True)
+        )
+    )
+    if longest is not None and longest + len(after) - len(before) > LONGEST_LINEAGE:
+        message = "There are too many referrers above."
+        raise BadRequest(message, fields={"parent_user_id": [message]})
+    session.execute(
+        update(User)
+        .where(User.lineage.startswith(before, autoescape=True))
+        .values(lineage=literal(after) + func.substr(User.lineage, len(before) + 1))
+    )
+
+
 def end_access(session: Session, user: User) -> None:
     """End sessions, grants and tokens of a person, by a new security stamp."""
     user.security_stamp = random_token(16)
@@ -186,6 +260,16 @@ def mobile_on_the_wire(session: Session, user: User) -> str | None:
     return names.on_the_wire(user.mobile, _region(session)) if user.mobile else None
 
 
+def _lineage(session: Session, parent_user_id: int | None) -> str | None:
+    if parent_user_id is None:
+        return None
+    lineage = lineage_below(get(session, parent_user_id))
+    if len(lineage) > LONGEST_LINEAGE:
+        message = "There are too many referrers above."
+        raise BadRequest(message, fields={"parent_user_id": [message]})
+    return lineage
+
+
 def _only(session: Session, condition: ColumnElement[bool]) -> User | None:
     return session.scalar(select(User).where(condition, User.deleted_at.is_(None)))
 
@@ -199,7 +283,8 @@ def _refuse_taken(session: Session, user: User) -> None:
     )
     with session.no_autoflush:
         for field, column, value in wanted:
-            if value is not None and session.scalar(select(User.id).where(column == value)):
+            others = select(User.id).where(column == value, User.id != (user.id or 0))
+            if value is not None and session.scalar(others):
                 raise Conflict(_TAKEN[field], fields={field: [_TAKEN[field]]})
 
 

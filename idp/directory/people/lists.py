@@ -1,0 +1,388 @@
+"""The lists of an account: roles, claims, memberships, files, properties.
+
+Each reader has a view of his own of them: administrators see every row, others those of their
+tenant. What somebody does not see he neither changes nor removes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from idp.directory.people import reach
+from idp.directory.people.reach import Editor
+from idp.directory.roles import catalogue
+from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
+from idp.directory.tenants import service as tenants
+from idp.directory.tenants.models import Membership
+from idp.directory.users.models import User, UserClaim, UserFile, UserProperty
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest
+
+PERMISSION = "permission"
+PICTURES = 0
+LONGEST_ADDRESS = 2000
+MOST_PICTURES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """A claim; id 0: a new one."""
+
+    id: int
+    type: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyRow:
+    """A property; id 0: a new one."""
+
+    id: int
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """Files of a kind; id 0: new ones."""
+
+    id: int
+    file_type: int
+    files: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRow:
+    """A membership; id 0: a new one."""
+
+    id: int
+    tenant_id: int
+
+
+@dataclass(slots=True)
+class Lists:
+    """Rows of one account that its reader sees."""
+
+    roles: list[Role] = field(default_factory=list)
+    claims: list[UserClaim] = field(default_factory=list)
+    tenants: list[Membership] = field(default_factory=list)
+    files: list[UserFile] = field(default_factory=list)
+    properties: list[UserProperty] = field(default_factory=list)
+
+
+class Entry(Protocol):
+    """What is wanted of a row."""
+
+    @property
+    def id(self) -> int:
+        """Row that is meant; 0: a new one."""
+
+
+Wanted = TypeVar("Wanted", bound=Entry)
+
+
+def read(session: Session, editor: Editor, user_ids: Iterable[int]) -> dict[int, Lists]:
+    """Read what the editor sees of these accounts: one question for each kind of list."""
+    ids = list(user_ids)
+    found: defaultdict[int, Lists] = defaultdict(Lists)
+    for user_id, role in session.execute(
+        select(UserRole.user_id, Role)
+        .join(Role, Role.id == UserRole.role_id)
+        .where(UserRole.user_id.in_(ids), reach.visible(editor, Role.tenant_id))
+        .order_by(Role.id)
+    ):
+        found[user_id].roles.append(role)
+    for claim in session.scalars(
+        select(UserClaim)
+        .where(UserClaim.user_id.in_(ids), reach.visible(editor, UserClaim.tenant_id))
+        .order_by(UserClaim.id)
+    ):
+        found[claim.user_id].claims.append(claim)
+    for membership in session.scalars(
+        select(Membership)
+        .where(Membership.user_id.in_(ids), reach.visible(editor, Membership.tenant_id))
+        .order_by(Membership.id)
+    ):
+        found[membership.user_id].tenants.append(membership)
+    for file in session.scalars(
+        select(UserFile).where(UserFile.user_id.in_(ids)).order_by(UserFile.id)
+    ):
+        found[file.user_id].files.append(file)
+    for entry in session.scalars(
+        select(UserProperty)
+        .where(UserProperty.user_id.in_(ids), reach.visible(editor, UserProperty.tenant_id))
+        .order_by(UserProperty.id)
+    ):
+        found[entry.user_id].properties.append(entry)
+    return found
+
+
+def visible_roles(session: Session, editor: Editor, user: User) -> list[int]:
+    """List the ids of a person's roles that the editor sees."""
+    return [role.id for role in read(session, editor, [user.id])[user.id].roles]
+
+
+def set_roles(
+    session: Session, editor: Editor, user: User, wanted: Sequence[int] | None
+) -> dict[str, Any]:
+    """Replace the roles that the editor sees; tells what was given and taken."""
+    if wanted is None:
+        return {}
+    held = {role.id: role for role in read(session, editor, [user.id])[user.id].roles}
+    known = {
+        role.id: role
+        for role in session.scalars(
+            select(Role).where(Role.id.in_(wanted), reach.visible(editor, Role.tenant_id))
+        )
+    }
+    for index, role_id in enumerate(wanted):
+        if role_id not in known:
+            raise _refused(f"roles[{index}].role_id", "There is no such role.")
+    given = [known[role_id] for role_id in sorted(set(wanted) - set(held))]
+    taken = [held[role_id] for role_id in sorted(set(held) - set(wanted))]
+    _may_give_roles(session, editor, given)
+    for role in given:
+        catalogue.give(session, user.id, role)
+    for role in taken:
+        session.execute(
+            delete(UserRole).where(UserRole.user_id == user.id, UserRole.role_id == role.id)
+        )
+        audit.record(
+            session,
+            Tag.ROLE_TAKEN,
+            tenant_id=role.tenant_id,
+            target=f"user:{user.id}",
+            details={"role": role.code},
+        )
+    return _named("roles", [role.code for role in given], [role.code for role in taken])
+
+
+def set_claims(
+    session: Session, editor: Editor, user: User, wanted: Sequence[ClaimRow] | None
+) -> dict[str, Any]:
+    """Replace the claims that the editor sees; permissions only those that he may give."""
+    if wanted is None:
+        return {}
+    rows = read(session, editor, [user.id])[user.id].claims
+    before = {row.id: (row.type, row.value) for row in rows}
+    granted = []
+    for index, entry in enumerate(wanted):
+        if before.get(entry.id) == (entry.type, entry.value):
+            continue
+        if entry.type in editor.reserved_claims or not entry.type.strip():
+            raise _refused(f"claims[{index}].type", "Claims of this type are not kept here.")
+        if entry.type == PERMISSION:
+            granted.append((index, entry.value))
+    _may_give_permissions(session, editor, granted)
+
+    def make(entry: ClaimRow) -> UserClaim:
+        return UserClaim(
+            user_id=user.id, tenant_id=editor.rows_of, type=entry.type, value=entry.value
+        )
+
+    if not _synchronise(session, rows, wanted, "claims", ("type", "value"), make):
+        return {}
+    after = [(entry.type, entry.value) for entry in wanted]
+    return _named(
+        "claims",
+        [f"{name}={value}" for name, value in after if (name, value) not in before.values()],
+        [f"{name}={value}" for name, value in before.values() if (name, value) not in after],
+    )
+
+
+def set_tenants(
+    session: Session, editor: Editor, user: User, wanted: Sequence[TenantRow] | None
+) -> dict[str, Any]:
+    """Replace the memberships that the editor sees; nobody changes his own."""
+    if wanted is None:
+        return {}
+    rows = {row.tenant_id: row for row in read(session, editor, [user.id])[user.id].tenants}
+    known = {row.id: row.tenant_id for row in rows.values()}
+    for index, entry in enumerate(wanted):
+        if entry.id and known.get(entry.id) != entry.tenant_id:
+            raise _refused(f"tenants[{index}].id", "There is no such row here.")
+    asked = {entry.tenant_id for entry in wanted}
+    joined, left = sorted(asked - set(rows)), sorted(set(rows) - asked)
+    if not joined and not left:
+        return {}
+    if user.id == editor.user_id:
+        raise _refused("tenants", "Nobody changes his own memberships.")
+    for tenant_id in joined:
+        may_join(session, editor, tenant_id)
+        tenants.add_member(session, tenant_id, user.id)
+    for tenant_id in left:
+        leave(session, tenant_id, user.id)
+    return _named("tenants", joined, left)
+
+
+def may_join(session: Session, editor: Editor, tenant_id: int) -> None:
+    """Refuse tenants that the editor cannot let people into."""
+    if tenant_id != editor.tenant_id and (
+        not editor.is_administrator or tenants.find(session, tenant_id) is None
+    ):
+        raise _refused("tenants", "There is no such tenant.")
+
+
+def leave(session: Session, tenant_id: int, user_id: int) -> None:
+    """End a membership, with the roles and grants that the person had there."""
+    tenants.remove_member(session, tenant_id, user_id)
+    of_tenant = select(Role.id).where(Role.tenant_id == tenant_id)
+    for statement in (
+        delete(UserRole).where(UserRole.user_id == user_id, UserRole.role_id.in_(of_tenant)),
+        delete(UserClaim).where(UserClaim.user_id == user_id, UserClaim.tenant_id == tenant_id),
+        delete(UserProperty).where(
+            UserProperty.user_id == user_id, UserProperty.tenant_id == tenant_id
+        ),
+    ):
+        session.execute(statement)
+
+
+def set_files(session: Session, user: User, wanted: Sequence[FileRow] | None) -> dict[str, Any]:
+    """Replace the files of a profile: addresses on the web."""
+    if wanted is None:
+        return {}
+    rows = list(
+        session.scalars(select(UserFile).where(UserFile.user_id == user.id).order_by(UserFile.id))
+    )
+    before = {row.id: row.files for row in rows}
+    for index, entry in enumerate(wanted):
+        if before.get(entry.id) != entry.files and not _are_addresses(entry):
+            raise _refused(f"files[{index}].files", "Files have http(s) addresses.")
+
+    def make(entry: FileRow) -> UserFile:
+        return UserFile(user_id=user.id, file_type=entry.file_type, files=entry.files)
+
+    if not _synchronise(session, rows, wanted, "files", ("file_type", "files"), make):
+        return {}
+    return {"files": [len(before), len(wanted)]}
+
+
+def set_properties(
+    session: Session, editor: Editor, user: User, wanted: Sequence[PropertyRow] | None
+) -> dict[str, Any]:
+    """Replace the properties that the editor sees; the trail gets no values."""
+    if wanted is None:
+        return {}
+    rows = read(session, editor, [user.id])[user.id].properties
+    before = {row.id: (row.key, row.value) for row in rows}
+    seen = set()
+    for index, entry in enumerate(wanted):
+        # Tenants may use the same key each for itself; then only its own row can be meant.
+        if entry.key in seen and before.get(entry.id, ("",))[0] != entry.key:
+            raise _refused(f"properties[{index}].key", "Given twice.")
+        seen.add(entry.key)
+
+    def make(entry: PropertyRow) -> UserProperty:
+        return UserProperty(
+            user_id=user.id, tenant_id=editor.rows_of, key=entry.key, value=entry.value
+        )
+
+    if not _synchronise(session, rows, wanted, "properties", ("key", "value"), make):
+        return {}
+    changed = {key for key, _ in {*before.values()} ^ {(row.key, row.value) for row in wanted}}
+    return {"properties": sorted(changed)}
+
+
+def is_web_address(text: str) -> bool:
+    """Whether a text is an http(s) address that pages may point at."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return (
+        parts.scheme in {"http", "https"}
+        and bool(parts.hostname)
+        and len(text) <= LONGEST_ADDRESS
+        and text.isprintable()
+        and " " not in text
+    )
+
+
+def _are_addresses(entry: FileRow) -> bool:
+    text = entry.files.strip()
+    if entry.file_type != PICTURES or not text.startswith("["):
+        return is_web_address(text)
+    try:
+        listed = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return len(listed) <= MOST_PICTURES and all(
+        isinstance(address, str) and is_web_address(address) for address in listed
+    )
+
+
+def _may_give_roles(session: Session, editor: Editor, given: Sequence[Role]) -> None:
+    """Refuse roles that carry what the editor does not hold himself."""
+    if not given:
+        return
+    carried = session.scalars(
+        select(Privilege.code)
+        .join(RolePrivilege, RolePrivilege.privilege_id == Privilege.id)
+        .where(RolePrivilege.role_id.in_([role.id for role in given]))
+        .distinct()
+    )
+    missing = reach.lacking(session, editor, carried)
+    if missing:
+        raise _refused("roles", f"You do not hold what they carry: {', '.join(missing[:10])}.")
+
+
+def _may_give_permissions(
+    session: Session, editor: Editor, granted: Sequence[tuple[int, str]]
+) -> None:
+    codes = [code for _, code in granted]
+    known = set(session.scalars(select(Privilege.code).where(Privilege.code.in_(codes))))
+    missing = set(reach.lacking(session, editor, known))
+    for index, code in granted:
+        if code not in known:
+            raise _refused(f"claims[{index}].value", "There is no such permission.")
+        if code in missing:
+            raise _refused(f"claims[{index}].value", "You do not hold this permission.")
+
+
+def _synchronise(
+    session: Session,
+    rows: Sequence[Any],
+    wanted: Sequence[Wanted],
+    path: str,
+    columns: Sequence[str],
+    make: Callable[[Wanted], Any],
+) -> bool:
+    """Make, change and remove rows until they are what is wanted; a stranger's id is refused."""
+    left = {row.id: row for row in rows}
+    changed = False
+    for index, entry in enumerate(wanted):
+        row = left.pop(entry.id, None)
+        if row is None and entry.id:
+            raise _refused(f"{path}[{index}].id", "There is no such row here, or it came before.")
+        if row is None:
+            session.add(make(entry))
+            changed = True
+            continue
+        for column in columns:
+            if getattr(row, column) != getattr(entry, column):
+                setattr(row, column, getattr(entry, column))
+                changed = True
+    for row in left.values():
+        session.delete(row)
+        changed = True
+    session.flush()
+    return changed
+
+
+def _named(name: str, more: Sequence[Any], less: Sequence[Any]) -> dict[str, Any]:
+    if not more and not less:
+        return {}
+    return {name: {"added": list(more), "removed": list(less)}}
+
+
+def _refused(name: str, message: str) -> BadRequest:
+    return BadRequest(message, fields={name: [message]})

@@ -1,0 +1,141 @@
+"""Who manages, and whom he may see, change and give something to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from idp.directory.roles import service as roles
+from idp.directory.roles.models import Role, UserRole
+from idp.directory.tenants import service as tenants
+from idp.directory.tenants.models import Membership
+from idp.directory.users import service as users
+from idp.directory.users.models import User
+
+DEFAULT_ROLES = ("users", "developer")
+"""Platform roles that every account made here gets; they make nobody important."""
+
+
+@dataclass(frozen=True, slots=True)
+class Editor:
+    """Who manages people, in which tenant."""
+
+    user_id: int
+    tenant_id: int
+    is_administrator: bool
+    """Administrators of the platform reach everybody."""
+    at_platform: bool = True
+    """Whether platform roles count in what he may give."""
+    reserved_claims: Collection[str] = ()
+    """Names of claims that rows cannot set: they would never be sent."""
+
+    @property
+    def rows_of(self) -> int | None:
+        """Tenant that his rows belong to: none (everywhere) for an administrator."""
+        return None if self.is_administrator else self.tenant_id
+
+
+def in_reach(session: Session, editor: Editor) -> list[ColumnElement[bool]]:
+    """Tell in SQL whom the editor sees; nobody who is deleted.
+
+    Administrators see everybody, the tenant's owner all its members, and others of those only
+    themselves and whom they referred.
+    """
+    conditions: list[ColumnElement[bool]] = [User.deleted_at.is_(None)]
+    if not editor.is_administrator:
+        conditions.append(is_member(editor.tenant_id))
+        if not owns_tenant(session, editor):
+            conditions.append(_below(session, editor))
+    return conditions
+
+
+def members_in_reach(session: Session, editor: Editor) -> list[ColumnElement[bool]]:
+    """As `in_reach`, within the tenant even for administrators."""
+    conditions = in_reach(session, editor)
+    if editor.is_administrator:
+        conditions.append(is_member(editor.tenant_id))
+    return conditions
+
+
+def is_member(tenant_id: int) -> ColumnElement[bool]:
+    """Tell in SQL who belongs to a tenant."""
+    return (
+        select(Membership.id)
+        .where(Membership.user_id == User.id, Membership.tenant_id == tenant_id)
+        .exists()
+    )
+
+
+def owns_tenant(session: Session, editor: Editor) -> bool:
+    """Whether the editor is an owner of the tenant."""
+    member = tenants.find_member(session, editor.tenant_id, editor.user_id)
+    return member is not None and member.is_admin
+
+
+def visible(editor: Editor, tenant_column: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
+    """Tell in SQL which rows about people the editor sees and writes: those of his tenant."""
+    return true() if editor.is_administrator else tenant_column == editor.tenant_id
+
+
+def may_change_identity(session: Session, editor: Editor, user: User) -> bool:
+    """Whether the editor may change name, password, e-mail, mobile and lockout of a person.
+
+    People of several tenants or with a platform role belong to themselves. And whoever could
+    take an account over must already hold what it may do.
+    """
+    if editor.is_administrator or editor.user_id == user.id:
+        return True
+    if belongs_elsewhere(session, user.id, editor.tenant_id):
+        return False
+    if owns_tenant(session, editor):
+        return True
+    member = tenants.find_member(session, editor.tenant_id, user.id)
+    if member is not None and member.is_admin:
+        return False
+    held = roles.effective_permissions(session, user.id, editor.tenant_id, platform=False)
+    return lacking(session, editor, {permission.code for permission in held}) == []
+
+
+def belongs_elsewhere(session: Session, user_id: int, tenant_id: int) -> bool:
+    """Whether a person has another membership, or a platform role that is not everybody's."""
+    other = select(Membership.id).where(
+        Membership.user_id == user_id, Membership.tenant_id != tenant_id
+    )
+    important = (
+        select(Role.id)
+        .join(UserRole, UserRole.role_id == Role.id)
+        .where(
+            UserRole.user_id == user_id,
+            Role.tenant_id.is_(None),
+            Role.code.not_in(DEFAULT_ROLES),
+        )
+    )
+    found = session.scalar(select(or_(other.exists(), important.exists())))
+    return bool(found)
+
+
+def lacking(session: Session, editor: Editor, codes: Iterable[str]) -> list[str]:
+    """List the permissions among these that the editor may not give: they are not his own.
+
+    Administrators of the platform are where permissions come from; they may give any.
+    """
+    wanted = set(codes)
+    if editor.is_administrator or not wanted:
+        return []
+    held = {
+        permission.code
+        for permission in roles.effective_permissions(
+            session, editor.user_id, editor.tenant_id, platform=editor.at_platform
+        )
+    }
+    return sorted(code for code in wanted if not roles.covers(held, code))
+
+
+def _below(session: Session, editor: Editor) -> ColumnElement[bool]:
+    own = users.get(session, editor.user_id)
+    below = User.lineage.startswith(users.lineage_below(own), autoescape=True)
+    return or_(User.id == editor.user_id, below)
