@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
 
 from idp.directory.clients import service as clients
 from idp.directory.clients import view
 from idp.directory.users.models import User
 from idp.oauth import service as oauth
+from idp.platform.db import Base
 from tests import protocol
 
 if TYPE_CHECKING:
@@ -58,6 +63,18 @@ class Caller:
         assert content["code"] == 200, content
         return content["data"]
 
+    def refused(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
+        """Call an operation that refuses the input; give the refused fields with their messages."""
+        content = self.call(method, path, body, **query)
+        assert (content["code"], content["codeName"]) == (422, "UnprocessableEntity"), content
+        fields: dict[str, Any] = json.loads(content["message"])
+        return fields
+
+    def misses(self, method: str, path: str, body: Any = None) -> bool:
+        """Tell whether an operation says that there is no such thing."""
+        content = self.call(method, path, body)
+        return (content["code"], content["codeName"], content["data"]) == (404, "NotFound", None)
+
 
 def token_for(
     session: Session, user: User, scopes: Sequence[str] = ("ids4.ms.all",), tenant_id: int = 1
@@ -99,3 +116,27 @@ def manager(
     for permission in permissions:
         protocol.grant_directly(session, user, permission, tenant_id=tenant_id)
     return Caller(browser, user, token_for(session, user, scopes, tenant_id))
+
+
+@contextmanager
+def statements(engine: Engine) -> Iterator[list[str]]:
+    """Collect the statements that are sent meanwhile."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def whole_database(session: Session) -> dict[str, list[Any]]:
+    """Read every row of every table, to compare before and after."""
+    session.rollback()
+    return {
+        table.name: sorted(map(repr, session.execute(select(table))))
+        for table in Base.metadata.sorted_tables
+    }
