@@ -84,7 +84,7 @@ def test_a_refusal_goes_back_to_the_client(client, session, scene):
 
 
 def test_only_what_was_ticked_is_granted(client, session, scene):
-    app, user = scene
+    app, _user = scene
     scope = "openid profile email orders.read orders.write"
     answer = consent(client, app, "email", "orders.read", "ids4.ms.all", scope=scope)
     tokens = granted(client, app, answer)
