@@ -19,8 +19,11 @@ from idp.platform.web.pages import as_response
 from idp.platform.web.views import current_visit
 
 View = Callable[..., Any]
-Form = Literal["one", "list", "bare"]
-"""How an answer is wrapped: one value or a list in the envelope, or nothing around it."""
+Form = Literal["one", "list", "bare", "number"]
+"""How an answer is wrapped: one value or a list in the envelope, or nothing around it.
+
+`number`: nothing around it, and the HTTP status tells the outcome; 0 where there is no number.
+"""
 
 
 class Malformed(BadRequest):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
@@ -113,6 +113,24 @@ def text(maximum: int | None = None, *, minimum: int = 0, **options: Any) -> fie
     return CleanText(validate=checks, **options)
 
 
+def decimal(*, minimum: float, maximum: float, **options: Any) -> fields.Float:
+    """Make a number in bounds; no text that only reads like one."""
+    return _Number(
+        validate=validate.Range(minimum, maximum),
+        metadata={"format": "decimal", **options.pop("metadata", {})},
+        **options,
+    )
+
+
+class _Number(fields.Float):
+    """Numbers that refuse truth values and texts."""
+
+    def _validated(self, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
 class CleanText(fields.String):
     """A text that every database can hold: no NUL, no lone surrogates."""
 
@@ -144,3 +162,25 @@ class Moment(fields.DateTime):
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         written = super()._serialize(value, attr, obj, **kwargs)
         return written.replace("+00:00", "Z") if isinstance(written, str) else None
+
+
+class Day(fields.Field[date]):
+    """A day, written as the midnight it begins with; hour and zone of what comes do not count."""
+
+    default_error_messages = {"invalid": "Not a valid date."}  # noqa: RUF012 - marshmallow's own
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(metadata={"format": "date-time", **options.pop("metadata", {})}, **options)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> date:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        try:
+            return datetime.fromisoformat(value).date()
+        except ValueError:
+            raise self.make_error("invalid") from None
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else f"{value.isoformat()}T00:00:00Z"

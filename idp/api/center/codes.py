@@ -122,6 +122,6 @@ class CodeShape(Shape):
 def listed(codes: Iterable[Code], language: str) -> list[dict[str, Any]]:
     """Describe codes as a `*-codes` operation lists them."""
     return [
-        {"code": code.number, "name": code.name, "description": code.message(language)}
+        {"code": code.number, "name": code.name, "description": code.message(language, seconds="N")}
         for code in codes
     ]

@@ -17,6 +17,9 @@ from idp.platform.errors import BadRequest, Conflict, NotFound, Problem, Unproce
 
 LANGUAGE_COOKIES = ("culture", ".AspNetCore.Culture")
 
+STATUS_OF = {Code.NotFound: 404, Code.UnprocessableEntity: 400}
+"""HTTP statuses of the one form that tells outcomes by them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -45,7 +48,7 @@ class Envelope:
         """Write the outcome of a view."""
         if isinstance(value, Response):
             return value
-        if operation.form == "bare":
+        if operation.form in {"bare", "number"}:
             return as_json(dump(operation.gives, value))
         content = self._head(operation, Code.Status200OK, None)
         if isinstance(value, Page):
@@ -60,6 +63,8 @@ class Envelope:
         outcome, message = self._outcome(operation, problem)
         if outcome is None:
             return None
+        if operation.form == "number" and outcome in STATUS_OF:
+            return as_json(0, STATUS_OF[outcome])
         content = self._head(operation, outcome, message)
         content["data"] = [] if operation.form == "list" else None
         return as_json(content)
