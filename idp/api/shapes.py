@@ -172,9 +172,7 @@ class Day(fields.Field[date]):
     def __init__(self, **options: Any) -> None:
         super().__init__(metadata={"format": "date-time", **options.pop("metadata", {})}, **options)
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> date:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
         if not isinstance(value, str):
             raise self.make_error("invalid")
         try:
@@ -182,5 +180,5 @@ class Day(fields.Field[date]):
         except ValueError:
             raise self.make_error("invalid") from None
 
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+    def _serialize(self, value: Any, *_: Any, **__: Any) -> str | None:
         return None if value is None else f"{value.isoformat()}T00:00:00Z"
