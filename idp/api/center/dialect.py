@@ -11,7 +11,7 @@ from flask import Response, request
 from marshmallow import fields
 
 from idp.api.center.codes import Code
-from idp.api.dialect import Dialect, NotJson, Operation
+from idp.api.dialect import Dialect, Malformed, NotJson, Operation
 from idp.api.shapes import Shape
 from idp.platform.errors import BadRequest, Conflict, NotFound, Problem, Unprocessable
 
@@ -80,7 +80,9 @@ class Envelope:
             return Code.NotFound, Code.NotFound.message(language)
         if isinstance(problem, BadRequest | Conflict | Unprocessable):
             named = problem.fields or {"body": [problem.detail]}
-            return Code.UnprocessableEntity, written(wire_names(operation, named))
+            if not isinstance(problem, Malformed):  # a shape names what it refuses as the wire does
+                named = wire_names(operation, named)
+            return Code.UnprocessableEntity, written(named)
         if problem.status == 500:  # noqa: PLR2004 - what nobody expected, logged by now
             return Code.ExpectationFailed, Code.ExpectationFailed.message(language)
         return None, None
