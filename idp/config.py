@@ -84,6 +84,10 @@ class Settings(BaseSettings):
     sms_url: str = Field(
         default="", repr=False, description="HTTP gateway that short messages are posted to."
     )
+    registration: bool = Field(
+        default=True,
+        description="Whether strangers may make themselves accounts at the page `/register`.",
+    )
     phone_region: str = Field(
         default="CN", description="Region of mobile numbers in national form."
     )

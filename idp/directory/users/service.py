@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, func, literal, select, update
@@ -144,6 +145,11 @@ def check_password_policy(
     """Refuse a password that is too weak, or that is one of the user's own names."""
     own = (user.username, user.email, user.mobile) if user is not None else ()
     passwords.check_policy(password, own, chosen_by_person=chosen_by_person)
+
+
+def check_new_password(password: str, own_names: Iterable[str | None]) -> None:
+    """Refuse the password of somebody who has no account yet."""
+    passwords.check_policy(password, own_names)
 
 
 def set_password(

@@ -18,11 +18,15 @@ class Tag(StrEnum):
     PASSWORD_RESET_ASKED = "user:password:reset-asked"
     PASSWORD_RESET_DONE = "user:password:reset-done"
     PASSWORD_RESET_REFUSED = "user:password:reset-refused"
+    REGISTRATION_REFUSED = "user:registration:refused"
     SESSION_ENDED = "user:session:ended"
     SIGN_IN = "user:session:started"
     SIGN_IN_REFUSED = "user:session:refused"
     SIGN_OUT = "user:session:signed-out"
     TENANT_CHOSEN = "user:tenant:chosen"
+    USER_REGISTERED = "user:registration:done"
+    VERIFICATION_REFUSED = "user:verification-code:refused"
+    VERIFICATION_SENT = "user:verification-code:sent"
 
     # A client, at the protocol's endpoints
     CLIENT_REFUSED = "client:authentication:refused"
@@ -69,6 +73,7 @@ class Tag(StrEnum):
     USER_DELETED = "admin:user:deleted"
     USER_DISABLED = "admin:user:disabled"
     USER_ENABLED = "admin:user:enabled"
+    USER_LOOKED_UP = "admin:user:looked-up"
 
     # The operator, at the command line, and the service itself
     DATABASE_COPIED = "system:database:copied"
