@@ -90,9 +90,14 @@ def get(session: Session, issuer: Issuer, endpoint: Endpoint, handle: str) -> Au
     """Find a kept request of this issuer; BadRequest when it is gone."""
     row = find(session, issuer, endpoint, handle)
     if row is None:
-        message = "This request has expired. Please go back to the application and start again."
-        raise BadRequest(message, code="request_expired")
+        raise gone()
     return row
+
+
+def gone() -> BadRequest:
+    """Make the refusal of a request that expired or was answered."""
+    message = "This request has expired. Please go back to the application and start again."
+    return BadRequest(message, code="request_expired")
 
 
 def _sealed(session: Session, name: str, value: str) -> list[str]:

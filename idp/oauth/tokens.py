@@ -350,8 +350,19 @@ def authenticate_bearer(session: Session, issuer: Issuer, unverified_token: str)
         user_id=None if standing is None else standing.user.id,
         tenant_id=None if standing is None else standing.grant.tenant_id,
         issuer_tenant_id=issuer.tenant_id,
-        scopes=token.scopes,
+        scopes=_management_scopes(token),
         grant_id=None if standing is None else standing.grant.id,
         jti=str(token.claims["jti"]),
         expires_at=int(token.claims["exp"]),
+    )
+
+
+def _management_scopes(token: AccessToken) -> frozenset[str]:
+    """Select the token's scopes that are the management API's own.
+
+    `.all` scopes are matched by prefix, and any other API may have one called `ids4.all`.
+    """
+    own = token.client.api_scopes
+    return frozenset(
+        name for name in token.scopes if name in own and own[name].api.name == MANAGEMENT_AUDIENCE
     )

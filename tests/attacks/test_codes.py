@@ -192,3 +192,26 @@ def test_one_of_many_parallel_redemptions_wins_and_its_tokens_die(app, client, s
     assert session.scalar(select(func.count()).select_from(Grant)) == 1
     assert session.scalars(select(AuthorizationCode)).one().used_at is not None
     assert session.scalars(select(Grant)).one().revoked_at is not None
+
+
+def test_an_answered_request_gives_one_code_however_often_it_is_continued(
+    client, session, new_client
+):
+    app = register(session)
+    protocol.sign_in(client, session, add_person(session))
+    posted = client.post("/connect/authorize", data=protocol.authorization_parameters(app))
+    cookie = client.get_cookie("idp_1", domain="127.0.0.1").value
+    session.close()
+    barrier = Barrier(PARALLEL)
+
+    def attempt(_):
+        browser = new_client()
+        browser._database = None
+        browser.set_cookie("idp_1", cookie, domain="127.0.0.1")
+        barrier.wait()
+        return browser.get(posted.location).status_code
+
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        statuses = sorted(pool.map(attempt, range(PARALLEL)))
+    assert statuses == [303] + [400] * (PARALLEL - 1)
+    assert session.scalar(select(func.count()).select_from(AuthorizationCode)) == 1

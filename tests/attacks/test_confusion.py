@@ -11,6 +11,7 @@ from tests import protocol
 from tests.protocol import (
     add_api,
     add_person,
+    add_role,
     add_tenant,
     authorize,
     obtain,
@@ -31,6 +32,11 @@ def gated(app):
     @blueprint.get("/gated")
     @require_scope("ids4.ms.us.all")
     def gated():
+        return jsonify(user=current_principal().user_id)
+
+    @blueprint.get("/permitted")
+    @require_scope("ids4.ms.us.all", "ids4.ms.us.account.get")
+    def permitted():
         return jsonify(user=current_principal().user_id)
 
     csrf.exempt(app, blueprint)
@@ -145,6 +151,26 @@ def test_the_gate_takes_access_tokens_for_its_own_audience_only(client, session,
     cookie_only = client.get("/gated", headers={"Cookie": "idp_1=x"})
     assert cookie_only.status_code == 401
     assert client.get("/gated", query_string={"access_token": tokens.access}).status_code == 401
+
+
+def test_names_that_somebody_chose_open_no_gate(client, session, gated):
+    # `P.all` covers what starts with `P.`, so `ids4.all` would cover the whole management API.
+    evil = add_api(session, "evil", ["ids4.all", "ids4.ms.us.sub.all"])
+    scopes = ("ids4.ms.file.all", "ids4.all", "ids4.ms.us.sub.all")
+    own = register(session, "own", scopes=scopes)
+    good = register(session, scopes=("ids4.ms.us.all",))
+    user = add_person(session)
+    protocol.sign_in(client, session, user)
+    token = obtain(client, own, " ".join(scopes)).access
+    assert set(protocol.payload(token)["aud"]) == {"evil", "ids4.ms"}
+    assert client.get("/gated", headers=protocol.bearer(token)).status_code == 403
+
+    token = obtain(client, good, "ids4.ms.us.all").access
+    add_role(session, user, "evil", ["ids4.all", "ids4.ms.us.account.get.all"], api=evil)
+    add_role(session, user, "free", ["ids4.ms.us.accounts.all"])
+    assert client.get("/permitted", headers=protocol.bearer(token)).status_code == 403
+    add_role(session, user, "real", ["ids4.ms.us.account.all"])
+    assert client.get("/permitted", headers=protocol.bearer(token)).status_code == 200
 
 
 @pytest.mark.no_database

@@ -7,8 +7,6 @@ import pytest
 from tests import protocol
 from tests.protocol import CALLBACK, add_api, add_person, authorize, register, register_machine
 
-pytestmark = pytest.mark.no_database
-
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -22,6 +20,7 @@ def refused(answer, what=None):
     assert answer.headers["Cache-Control"] == "no-store", what
 
 
+@pytest.mark.no_database
 def test_a_doubled_parameter_is_refused_wherever_it_comes(client, session):
     # Row 8, RFC 6749 3.1 and 3.2: which of the two counts is what the attack plays with.
     add_api(session)
@@ -44,6 +43,7 @@ def test_a_doubled_parameter_is_refused_wherever_it_comes(client, session):
     refused(post(client, "/connect/userinfo", "access_token=a&access_token=b"))
 
 
+@pytest.mark.no_database
 def test_only_resource_may_repeat(client, session):
     add_api(session)
     add_api(session, "stock", ["stock.read"])
@@ -53,6 +53,7 @@ def test_only_resource_may_repeat(client, session):
     assert protocol.payload(answer.get_json()["access_token"])["aud"] == ["orders", "stock"]
 
 
+@pytest.mark.no_database
 def test_a_doubled_parameter_of_an_authorization_request_is_a_page(client, session):
     app = register(session)
     protocol.sign_in(client, session, add_person(session))
@@ -70,6 +71,7 @@ def test_a_doubled_parameter_of_an_authorization_request_is_a_page(client, sessi
     assert client.get("/connect/authorize", query_string=pairs).status_code == 400
 
 
+@pytest.mark.no_database
 def test_parameters_are_in_the_body_or_in_the_query_and_never_in_both(client, session):
     add_api(session)
     app = register_machine(session, scopes=["orders.read"])
@@ -96,6 +98,7 @@ def test_parameters_are_in_the_body_or_in_the_query_and_never_in_both(client, se
     assert "Location" not in split.headers
 
 
+@pytest.mark.no_database
 def test_a_token_in_the_address_of_userinfo_is_refused(client, session):
     # RFC 6750 2.3: addresses end up in logs and histories.
     app = register(session)
@@ -108,6 +111,7 @@ def test_a_token_in_the_address_of_userinfo_is_refused(client, session):
     refused(twice, "twice")
 
 
+@pytest.mark.no_database
 def test_only_forms_are_read(client, session):
     add_api(session)
     app = register_machine(session, scopes=["orders.read"])
@@ -121,6 +125,7 @@ def test_only_forms_are_read(client, session):
     assert client.post("/connect/token", data=form, content_type=kind).status_code == 200
 
 
+@pytest.mark.no_database
 def test_malformed_text_is_refused_and_nothing_breaks(client, session):
     app = register(session)
     protocol.sign_in(client, session, add_person(session))
@@ -134,6 +139,28 @@ def test_malformed_text_is_refused_and_nothing_breaks(client, session):
     refused(post(client, "/connect/token", b"grant_type=\xff"))
 
 
+def test_json_that_no_database_holds_is_not_kept(client, session):
+    app = register(session)
+    protocol.sign_in(client, session, add_person(session))
+    for value in (
+        '"\\u0000"',
+        '"\\ud800"',
+        "1e400",
+        "[" * 500 + "]" * 500,
+        "12345678901234567890123",
+    ):
+        for name in ("email", "a\\u0000b", "x" * 500):
+            claims = f'{{"userinfo":{{"{name}":{{"value":{value}}}}}}}'
+            answer = authorize(client, app, claims=claims)
+            assert protocol.returned(answer).get("error") in {None, "invalid_request"}, claims
+            posted = client.post(
+                "/connect/authorize", data=protocol.authorization_parameters(app, claims=claims)
+            )
+            assert posted.status_code == 303
+            assert client.get(posted.location).status_code == 303
+
+
+@pytest.mark.no_database
 def test_an_empty_parameter_counts_as_absent(client, session):
     # RFC 6749 3.1
     app = register(session)
@@ -143,6 +170,7 @@ def test_an_empty_parameter_counts_as_absent(client, session):
     assert fields["error"] == "invalid_request"
 
 
+@pytest.mark.no_database
 def test_what_goes_back_to_the_client_keeps_to_the_allowed_characters(client, session):
     # RFC 6749 4.1.2.1: error_description has neither quotes nor line ends nor other scripts.
     app = register(session)
@@ -159,6 +187,7 @@ def test_what_goes_back_to_the_client_keeps_to_the_allowed_characters(client, se
         assert posted.get_json()["error_description"].isascii()
 
 
+@pytest.mark.no_database
 def test_prompt_none_is_understood_in_every_spelling(client, session):
     app = register(session)
     for value in ("none", "none ", " none", "none none"):

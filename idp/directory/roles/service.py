@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select, union
 from sqlalchemy.orm import Session
 
+from idp.directory.resources.models import ApiResource
 from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
 from idp.directory.tenants.models import Membership
 from idp.directory.users.models import UserClaim
 
 ALL = ".all"
+MANAGEMENT_API = "ids4.ms"
 ADMINISTRATORS = "administrators"
 
 
@@ -56,9 +58,17 @@ def has_permission(
 ) -> bool:
     """Whether a person may do one thing in a tenant, or (no tenant) anywhere by platform role.
 
-    A right in a tenant also needs the membership.
+    A right in a tenant also needs the membership. A `P.all` covers codes of its own owner only:
+    whoever registers an API may call its privileges as he likes.
     """
-    wanted = _covering(code)
+    owner = _owner(code).scalar_subquery()
+    covers_it = or_(
+        Privilege.code == code,
+        and_(
+            Privilege.code.in_(_covering(code)),
+            Privilege.api_resource_id.is_not_distinct_from(owner),
+        ),
+    )
     conditions: list[Select[str, int | None]] = []
     if platform:
         conditions.append(_through_roles(user_id, Role.tenant_id.is_(None)))
@@ -72,8 +82,15 @@ def has_permission(
         conditions.append(_direct(user_id, tenant_id).where(member))
     if not conditions:
         return False
-    held = union(*(query.where(Privilege.code.in_(wanted)) for query in conditions))
+    held = union(*(query.where(covers_it) for query in conditions))
     return session.execute(held.limit(1)).first() is not None
+
+
+def _owner(code: str) -> Select[Any]:
+    """Select the API that a code belongs to; the management API's own need no row to be known."""
+    if code.startswith(f"{MANAGEMENT_API}."):
+        return select(ApiResource.id).where(ApiResource.name == MANAGEMENT_API)
+    return select(Privilege.api_resource_id).where(Privilege.code == code)
 
 
 def role_codes(session: Session, user_id: int, tenant_id: int, *, platform: bool) -> list[str]:

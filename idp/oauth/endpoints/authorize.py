@@ -147,7 +147,8 @@ def authorize(request: ProtocolRequest, session: Session, visitor: Visitor | Non
         session.commit()
         return Interaction(page.kind, cast("str", handle))
     except OAuthError as error:
-        _forget(session, row)
+        if row is not None:
+            _forget(session, row)
         session.commit()
         return back.refuse(error)
 
@@ -167,9 +168,10 @@ def _keep(request: ProtocolRequest, session: Session, parameters: Parameters) ->
     )
 
 
-def _forget(session: Session, row: AuthorizationRequest | None) -> None:
-    if row is not None:
-        session.execute(delete(AuthorizationRequest).where(AuthorizationRequest.id == row.id))
+def _forget(session: Session, row: AuthorizationRequest) -> bool:
+    """Delete a kept request; False when somebody else was faster, and it is answered already."""
+    result = session.execute(delete(AuthorizationRequest).where(AuthorizationRequest.id == row.id))
+    return bool(result.rowcount)  # type: ignore[attr-defined]  # a CursorResult
 
 
 def _unanswerable(page: _ToPage) -> OAuthError:
@@ -435,7 +437,8 @@ def _grant(
             expires_at=now + timedelta(seconds=client.authorization_code_lifetime),
         )
     )
-    _forget(session, row)
+    if row is not None and not _forget(session, row):
+        raise pending.gone()
     audit.record(
         session,
         Tag.CODE_ISSUED,
@@ -449,12 +452,13 @@ def _grant(
 
 
 def _kept_claims(asked: ValidatedRequest, approved: _Approved) -> dict[str, Any] | None:
-    """Keep of the `claims` parameter what the client may ask for and the person did not refuse."""
+    """Keep of the `claims` parameter the names that client and person agree on.
+
+    The values asked for were compared before; they are a stranger's JSON and are not kept.
+    """
     kept = {
         section: {
-            name: wanted
-            for name, wanted in names.items()
-            if may_request(asked.client, name, approved.consented)
+            name: None for name in names if may_request(asked.client, name, approved.consented)
         }
         for section, names in asked.claims.sections.items()
     }
