@@ -162,6 +162,7 @@ def upgrade() -> None:
         sa.Column("type_code", sa.String(length=100), nullable=True),
         sa.Column("bundle_code", sa.String(length=100), nullable=True),
         sa.Column("cache_seconds", sa.Integer(), nullable=False),
+        sa.Column("concurrency_stamp", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -422,9 +423,9 @@ def upgrade() -> None:
         "role",
         sa.Column("id", BigInt, nullable=False),
         sa.Column("tenant_id", BigInt, nullable=True),
-        sa.Column("code", sa.String(length=200), nullable=False),
-        sa.Column("name", sa.String(length=200), nullable=False),
-        sa.Column("concurrency_stamp", sa.String(length=64), nullable=True),
+        sa.Column("code", sa.String(length=256), nullable=False),
+        sa.Column("name", sa.String(length=256), nullable=False),
+        sa.Column("concurrency_stamp", sa.String(length=64), nullable=False),
         sa.Column("bundle_code", sa.String(length=100), nullable=True),
         sa.CheckConstraint("trim(code, '0123456789') <> ''", name=op.f("ck_role_code_not_numeric")),
         sa.ForeignKeyConstraint(

@@ -6,8 +6,15 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, Uniq
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.platform.db import Base, BigInt, Id, Name, reference
+from idp.platform.secrets import random_token
 
 NOT_NUMERIC = "trim(code, '0123456789') <> ''"
+LONGEST_ROLE_NAME = 256
+
+
+def new_stamp() -> str:
+    """Make a value that tells one state of a row from every other."""
+    return random_token(16)
 
 
 class PrivilegeGroup(Base):
@@ -58,14 +65,19 @@ class Role(Base):
 
     id: Mapped[Id]
     tenant_id: Mapped[int | None] = reference("tenant.id")
-    code: Mapped[Name]
-    name: Mapped[Name]
-    concurrency_stamp: Mapped[str | None] = mapped_column(String(64))
+    code: Mapped[str] = mapped_column(String(LONGEST_ROLE_NAME))
+    name: Mapped[str] = mapped_column(String(LONGEST_ROLE_NAME))
+    """What people read; the code is what programs compare."""
+    concurrency_stamp: Mapped[str] = mapped_column(String(64), default=new_stamp)
+    """Another one after every change, of claims and privileges too."""
     bundle_code: Mapped[str | None] = mapped_column(String(100))
     """Bundle that made this role; empty: made by hand."""
 
     claims: Mapped[list[RoleClaim]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True, order_by="RoleClaim.id"
+    )
+    privileges: Mapped[list[Privilege]] = relationship(
+        secondary="role_privilege", viewonly=True, order_by="Privilege.code"
     )
 
 

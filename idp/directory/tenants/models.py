@@ -10,6 +10,12 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.platform import clock
 from idp.platform.db import Base, BigInt, Id, Name, reference
+from idp.platform.secrets import random_token
+
+
+def new_stamp() -> str:
+    """Make a value that tells one state of a row from every other."""
+    return random_token(16)
 
 
 class TenantStatus(IntEnum):
@@ -40,6 +46,8 @@ class Tenant(Base):
     type_code: Mapped[str | None] = mapped_column(String(100), index=True)
     bundle_code: Mapped[str | None] = mapped_column(String(100), index=True)
     cache_seconds: Mapped[int] = mapped_column(Integer, default=60)
+    concurrency_stamp: Mapped[str] = mapped_column(String(64), default=new_stamp)
+    """Another one after every change, of hosts, claims and properties too."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
 
@@ -52,6 +60,16 @@ class Tenant(Base):
     properties: Mapped[list[TenantProperty]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True, order_by="TenantProperty.id"
     )
+    administrators: Mapped[list[Membership]] = relationship(
+        primaryjoin="and_(Membership.tenant_id == Tenant.id, Membership.is_admin)",
+        viewonly=True,
+        order_by="Membership.id",
+    )
+
+    @property
+    def owner_user_id(self) -> int | None:
+        """Whoever has been administrator for longest."""
+        return next((member.user_id for member in self.administrators), None)
 
     @property
     def is_enabled(self) -> bool:
