@@ -20,6 +20,7 @@ COMMANDS = {
     "client": ("idp.commands.clients", "Keep OAuth clients."),
     "db": ("idp.commands.database", "Move the installation to another database."),
     "keys": ("idp.commands.keys", "Keep signing keys and the root secret."),
+    "openapi": ("idp.commands.openapi", "Print the documents about the APIs."),
     "serve": ("idp.commands.serve", "Serve, with the outbox worker beside."),
     "setup": ("idp.commands.setup", "Make or update tables, keys and seeds."),
     "token": ("idp.commands.tokens", "Make an access token for a person."),

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.api import center
+from idp.api import center, cors, docs
+from idp.api.center.dialect import center as center_dialect
 
 
 def blueprints() -> list[Blueprint]:
-    """Give the routes of every contract."""
-    return center.blueprints()
+    """Give the routes of every contract, and of the documents about them."""
+    found = center.blueprints()
+    for blueprint in found:
+        cors.setup(blueprint, center_dialect)
+    return [*found, docs.blueprint]

@@ -1,0 +1,70 @@
+"""Which pages of other origins may call the management APIs and read their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from flask import Blueprint, Response, g, request
+from sqlalchemy.exc import SQLAlchemyError
+
+from idp.api.dialect import Dialect
+from idp.directory.clients import view as clients
+from idp.platform.web.principal import Principal
+from idp.platform.web.views import database
+
+_EXPOSED = "WWW-Authenticate, Retry-After, X-Request-Id"
+_TAKEN = "Authorization, Content-Type"
+
+
+def setup(blueprint: Blueprint, dialect: Dialect) -> None:
+    """Answer preflights, and say with every answer of a blueprint who may read it.
+
+    Never with credentials: who calls shows a token, and a cookie counts for nothing.
+    """
+    methods: dict[str, list[str]] = {}
+    for operation in dialect.operations:
+        methods.setdefault(operation.path, []).append(operation.method)
+    for number, (path, taken) in enumerate(methods.items()):
+        blueprint.add_url_rule(
+            path,
+            endpoint=f"preflight_{number}",
+            view_func=_preflight,
+            defaults={"_taken": ", ".join(sorted(taken))},
+            methods=["OPTIONS"],
+            provide_automatic_options=False,
+        )
+    blueprint.after_request(_allow)
+
+
+def _preflight(_taken: str, **_path: object) -> Response:
+    """Tell what may be sent; no token comes along, so the client is not known yet."""
+    response = Response(status=204, headers={"Allow": _taken})
+    if "Access-Control-Request-Method" in request.headers:
+        response.headers["Access-Control-Allow-Methods"] = _taken
+        response.headers["Access-Control-Allow-Headers"] = _TAKEN
+        response.headers["Access-Control-Max-Age"] = "600"
+    return response
+
+
+def _allow(response: Response) -> Response:
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return response
+    response.vary.add("Origin")
+    if origin in _origins():
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = _EXPOSED
+    return response
+
+
+def _origins() -> Collection[str]:
+    """List who may read: the origins of the token's client; of any, while it is not known."""
+    principal: Principal | None = g.get("principal")
+    try:
+        if principal is None:
+            return clients.cors_origins(database())
+        client = clients.find(database(), principal.client_id)
+    except SQLAlchemyError:  # the answer says so already
+        database().rollback()
+        return ()
+    return () if client is None else client.cors_origins

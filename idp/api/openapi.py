@@ -1,0 +1,401 @@
+"""OpenAPI 3.1 from the declared operations: what is described is what is served."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import orjson
+from marshmallow import fields, validate
+
+from idp.api.dialect import Dialect, Operation
+from idp.api.shapes import INT32, INT64, Shape
+from idp.platform.scopes import Scope
+from idp.platform.web.principal import covering
+
+Schema = dict[str, Any]
+
+ISSUER = "{issuer}"
+"""Stands for the issuer's address until somebody asks."""
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+_SCOPES = frozenset(Scope)
+_ARGUMENT = re.compile(r"<(?:(?P<converter>\w+):)?(?P<name>\w+)>")
+_BOUNDS = {
+    "int32": {"minimum": -INT32 - 1, "maximum": INT32},
+    "int64": {"minimum": -INT64 - 1, "maximum": INT64},
+}
+_TYPES: tuple[tuple[type[fields.Field[Any]], Schema], ...] = (
+    (fields.Boolean, {"type": "boolean"}),
+    (fields.Integer, {"type": "integer"}),
+    (fields.Number, {"type": "number"}),
+    (fields.DateTime, {"type": "string", "format": "date-time"}),
+    (fields.Date, {"type": "string", "format": "date"}),
+    (fields.UUID, {"type": "string", "format": "uuid"}),
+    (fields.Email, {"type": "string", "format": "email"}),
+    (fields.Url, {"type": "string", "format": "uri"}),
+    (fields.String, {"type": "string"}),
+    (fields.Mapping, {"type": "object"}),
+    (fields.List, {"type": "array"}),
+)
+"""First match wins, so what is narrower stands first."""
+
+_PROBLEMS = {
+    "BadRequest": "The request cannot be read: no JSON, no UTF-8.",
+    "Unauthorized": "Missing, expired or invalid access token.",
+    "Forbidden": "The token lacks the client scope, or the person the permission.",
+    "NotFound": "There is nothing at this address: an id that is no whole number from 0 up.",
+    "TooLarge": "The body is larger than this address takes.",
+    "TooManyRequests": "Too many requests; `Retry-After` tells when to come back.",
+    "Unavailable": "Something that is needed does not answer; try again.",
+}
+_STATUSES = {
+    "400": "BadRequest",
+    "401": "Unauthorized",
+    "403": "Forbidden",
+    "404": "NotFound",
+    "413": "TooLarge",
+    "429": "TooManyRequests",
+    "503": "Unavailable",
+}
+
+
+class Wording(Protocol):
+    """What a contract adds to its operations: its name, and what stands around an answer."""
+
+    title: str
+    description: str
+    version: str
+    prefix: str
+    """Of the canonical paths."""
+    modules: Mapping[str, str]
+    """Texts about the modules, in the order of the contract."""
+
+    def components(self) -> dict[str, Schema]:
+        """Give the schemas that every answer is made of."""
+
+    def envelope(self, operation: Operation, data: Schema, name: str) -> tuple[str, Schema] | None:
+        """Name and give the schema of an answer around its data; None: nothing is around."""
+
+    def codes(self, operation: Operation) -> list[dict[str, Any]]:
+        """List the business codes that an operation answers with."""
+
+
+def build(dialect: Dialect, wording: Wording) -> dict[str, Any]:
+    """Describe every operation of a contract; the issuer's address is put in by `fill_in`."""
+    return _Document(dialect, wording).build()
+
+
+def encode(document: Mapping[str, Any], *, indented: bool = False) -> bytes:
+    """Write a description, once for all issuers."""
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 if indented else None)
+
+
+def fill_in(encoded: bytes, issuer_url: str) -> bytes:
+    """Put the address of an issuer in its place."""
+    return encoded.replace(ISSUER.encode(), issuer_url.encode())
+
+
+class _Document:
+    """A description under way: the paths, and the schemas that they share."""
+
+    def __init__(self, dialect: Dialect, wording: Wording) -> None:
+        self.operations = dialect.operations
+        self.wording = wording
+        self.schemas = wording.components()
+        self.classes: dict[str, type[Shape]] = {}
+        self.homes = {
+            operation.view.__module__: operation.path.split("/")[1] for operation in self.operations
+        }
+        self.id_formats = {
+            operation.path: _format_of_id(operation.gives)
+            for operation in self.operations
+            if operation.method == "GET" and isinstance(operation.gives, Shape)
+        }
+
+    def build(self) -> dict[str, Any]:
+        paths: dict[str, dict[str, Any]] = {}
+        for operation in self.operations:
+            path = self.wording.prefix + _ARGUMENT.sub(r"{\g<name>}", operation.path)
+            paths.setdefault(path, {})[operation.method.lower()] = self._operation(operation)
+        used = {operation.module for operation in self.operations}
+        return {
+            "openapi": "3.1.0",
+            "info": {
+                "title": self.wording.title,
+                "version": self.wording.version,
+                "description": self.wording.description,
+            },
+            "servers": [{"url": ISSUER}],
+            "tags": [
+                {"name": name, "description": text}
+                for name, text in self.wording.modules.items()
+                if name in used
+            ],
+            "paths": paths,
+            "components": {
+                "securitySchemes": {"oauth2": self._security_scheme()},
+                "responses": {
+                    name: {
+                        "description": text,
+                        "content": {PROBLEM: {"schema": _reference("Problem")}},
+                    }
+                    for name, text in _PROBLEMS.items()
+                },
+                "schemas": dict(sorted({**self.schemas, "Problem": _PROBLEM_SCHEMA}.items())),
+            },
+        }
+
+    def _operation(self, operation: Operation) -> dict[str, Any]:
+        _, _, more = (operation.view.__doc__ or "").strip().partition("\n")
+        described: dict[str, Any] = {
+            "operationId": operation.id,
+            "tags": [operation.module],
+            "summary": operation.summary,
+        }
+        if more.strip():
+            described["description"] = re.sub(r"\n +", "\n", more.strip())
+        described |= {
+            "x-client-scope": operation.scope,
+            "x-user-permission": operation.permission,
+            "x-error-codes": self.wording.codes(operation),
+            "security": [{"oauth2": [scope]} for scope in accepted_scopes(operation)],
+        }
+        parameters = [*self._path_parameters(operation), *self._query_parameters(operation)]
+        if parameters:
+            described["parameters"] = parameters
+        if operation.body is not None:
+            described["requestBody"] = {
+                "required": True,
+                "content": {JSON: {"schema": self._shape(operation.body)}},
+            }
+        described["responses"] = self._responses(operation)
+        return described
+
+    def _path_parameters(self, operation: Operation) -> Iterator[dict[str, Any]]:
+        for match in _ARGUMENT.finditer(operation.path):
+            schema: Schema = {"type": "string"}
+            if match["converter"] == "int":
+                kind = self.id_formats.get(operation.path[: match.end()]) or "int64"
+                schema = {"type": "integer", "format": kind, "minimum": 0}
+            yield {"name": match["name"], "in": "path", "required": True, "schema": schema}
+
+    def _query_parameters(self, operation: Operation) -> Iterator[dict[str, Any]]:
+        if operation.query is None:
+            return
+        for name, field in _members(operation.query):
+            schema = self._field(field)
+            # A parameter is absent or it has a value: the query cannot say null.
+            _drop_null(schema)
+            parameter = {"name": name, "in": "query", "required": field.required}
+            text = schema.pop("description", None)
+            yield parameter | ({"description": text} if text else {}) | {"schema": schema}
+
+    def _responses(self, operation: Operation) -> dict[str, Any]:
+        schema = {} if operation.gives is None else self._given(operation.gives)
+        listed = operation.form == "bare" and isinstance(operation.gives, Shape)
+        if operation.form == "list" or listed:
+            schema = {"type": "array", "items": schema}
+        text = "The bare value."
+        found = self.wording.envelope(operation, schema, _name_of(schema, operation.id))
+        if found is not None:
+            name, schema = found
+            self.schemas[name] = schema
+            schema, text = _reference(name), "The outcome; look at `code`."
+        answer = {"content": {JSON: {"schema": schema}}}
+        responses: dict[str, Any] = {"200": {"description": text, **answer}}
+        for refused in _problems_of(operation):
+            responses[refused] = {"$ref": f"#/components/responses/{_STATUSES[refused]}"}
+        for status, meaning in operation.statuses.items():
+            responses[str(status)] = {"description": meaning, **answer}
+        return dict(sorted(responses.items()))
+
+    def _given(self, gives: Any) -> Schema:
+        return self._shape(gives) if isinstance(gives, Shape) else self._field(gives)
+
+    def _shape(self, shape: Shape) -> Schema:
+        """Refer to the schema of a shape; one that shows only a part of itself is written out."""
+        if shape.only is not None or shape.exclude:
+            return self._object(shape)
+        name = type(shape).__name__.removesuffix("Shape")
+        home = self.homes.get(type(shape).__module__, "")
+        if not name.startswith(home):
+            name = home + name
+        known = self.classes.setdefault(name, type(shape))
+        if known is not type(shape):
+            message = f"two shapes would be called {name}"
+            raise ValueError(message)
+        if name not in self.schemas:
+            self.schemas[name] = {}  # a shape may hold itself
+            self.schemas[name] = self._object(shape)
+        return _reference(name)
+
+    def _object(self, shape: Shape) -> Schema:
+        schema: Schema = {"type": "object"}
+        text = (type(shape).__doc__ or "").strip().partition("\n")[0]
+        if text:
+            schema["description"] = text
+        required = [name for name, field in _members(shape) if field.required]
+        if required:
+            schema["required"] = required
+        schema["properties"] = {name: self._field(field) for name, field in _members(shape)}
+        return schema
+
+    def _field(self, field: fields.Field[Any]) -> Schema:
+        schema = self._kind(field)
+        for validator in field.validators:
+            schema |= _rule(validator, is_list=schema.get("type") == "array")
+        schema |= field.metadata
+        for name, bound in _BOUNDS.get(schema.get("format", ""), {}).items():
+            if schema.get(name) == bound:  # the format says so
+                del schema[name]
+        if isinstance(field.load_default, bool | int | float | str) and field.load_default != "":
+            schema["default"] = field.load_default
+        if field.dump_only:
+            schema["readOnly"] = True
+        if field.load_only:
+            schema["writeOnly"] = True
+        return nullable(schema) if field.allow_none else schema
+
+    def _kind(self, field: fields.Field[Any]) -> Schema:
+        if isinstance(field, fields.Nested):
+            schema = self._shape(field.schema)  # type: ignore[arg-type]
+            return {"type": "array", "items": schema} if field.many else schema
+        schema = dict(next((kind for of, kind in _TYPES if isinstance(field, of)), {}))
+        if isinstance(field, fields.List):
+            schema["items"] = self._field(field.inner)
+        if isinstance(field, fields.Mapping) and field.value_field is not None:
+            schema["additionalProperties"] = self._field(field.value_field)
+        return schema
+
+    def _security_scheme(self) -> dict[str, Any]:
+        names = {scope for operation in self.operations for scope in accepted_scopes(operation)}
+        scopes = {scope.value: scope.text for scope in Scope if scope in names}
+        return {
+            "type": "oauth2",
+            "description": "A bearer access token with audience `ids4.ms`.",
+            "flows": {
+                "authorizationCode": {
+                    "authorizationUrl": f"{ISSUER}/connect/authorize",
+                    "tokenUrl": f"{ISSUER}/connect/token",
+                    "scopes": scopes,
+                },
+                "clientCredentials": {
+                    "tokenUrl": f"{ISSUER}/connect/token",
+                    "scopes": scopes,
+                },
+            },
+        }
+
+
+def accepted_scopes(operation: Operation) -> list[str]:
+    """List the scopes that let a client through, the narrowest first."""
+    if operation.scope is None:
+        return []
+    known = [scope for scope in covering(operation.scope) if scope in _SCOPES]
+    return [*sorted(known, key=_width), *operation.also]
+
+
+def nullable(schema: Schema) -> Schema:
+    """Let null stand in place of a value."""
+    if isinstance(schema.get("type"), str):
+        schema = {**schema, "type": [schema["type"], "null"]}
+        if "enum" in schema:
+            schema["enum"] = [*schema["enum"], None]
+        return schema
+    if "$ref" in schema:
+        return {"anyOf": [schema, {"type": "null"}]}
+    return schema
+
+
+def _width(scope: str) -> tuple[bool, int]:
+    return scope.endswith(".all"), -len(scope)
+
+
+def _members(shape: Shape) -> Iterator[tuple[str, fields.Field[Any]]]:
+    for name, field in shape.fields.items():
+        yield field.data_key or name, field
+
+
+def _reference(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _drop_null(schema: Schema) -> None:
+    if isinstance(schema.get("type"), list):
+        schema["type"] = next(kind for kind in schema["type"] if kind != "null")
+        if "enum" in schema:
+            schema["enum"] = [value for value in schema["enum"] if value is not None]
+
+
+def _rule(validator: Any, *, is_list: bool) -> Schema:
+    """Write a check as JSON Schema, where that can say it."""
+    rule: Schema = {}
+    if isinstance(validator, validate.Range):
+        rule = {
+            "minimum" if validator.min_inclusive else "exclusiveMinimum": validator.min,
+            "maximum" if validator.max_inclusive else "exclusiveMaximum": validator.max,
+        }
+    elif isinstance(validator, validate.Length):
+        kind = "Items" if is_list else "Length"
+        low, high = validator.min, validator.max
+        if validator.equal is not None:
+            low = high = validator.equal
+        rule = {f"min{kind}": low, f"max{kind}": high}
+    elif isinstance(validator, validate.OneOf):
+        rule = {"enum": list(validator.choices)}
+    elif isinstance(validator, validate.Regexp):
+        rule = {"pattern": str(validator.regex.pattern).replace(r"\Z", "$")}
+    return {name: value for name, value in rule.items() if value is not None}
+
+
+def _format_of_id(shape: Shape) -> str | None:
+    field = shape.fields.get("id")
+    return None if field is None else field.metadata.get("format")
+
+
+def _name_of(schema: Schema, operation_id: str) -> str:
+    """Name what an envelope holds."""
+    if schema.get("type") == "array":
+        schema = schema["items"]
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    kind = schema.get("format") or schema.get("type")
+    if isinstance(kind, str) and kind in {"int32", "int64", "string", "boolean"}:
+        return kind.capitalize()
+    return "".join(part.capitalize() for part in operation_id.split("-"))
+
+
+def _problems_of(operation: Operation) -> list[str]:
+    """List the HTTP statuses by which an operation is refused."""
+    found = ["400", "429", "503"]
+    if operation.scope is not None:
+        found += ["401", "403"]
+    if "<" in operation.path:
+        found.append("404")
+    if operation.body is not None:
+        found.append("413")
+    return found
+
+
+_PROBLEM_SCHEMA: Schema = {
+    "type": "object",
+    "description": "RFC 9457 problem details.",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "description": "Stable, for programs."},
+        "request_id": {"type": "string", "description": "Tell it when you ask for help."},
+        "errors": {
+            "type": "object",
+            "description": "Each wrong field with its messages.",
+            "additionalProperties": {"type": "array", "items": {"type": "string"}},
+        },
+    },
+}

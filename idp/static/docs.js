@@ -1,0 +1,19 @@
+// Shows an OpenAPI document. "Authorize" signs in by the code flow with PKCE; the token stays in
+// the memory of this page.
+const place = document.getElementById("docs");
+const ui = SwaggerUIBundle({
+  domNode: place,
+  url: place.dataset.document,
+  oauth2RedirectUrl: new URL(place.dataset.redirect, location.origin).href,
+  deepLinking: true,
+  displayRequestDuration: true,
+  docExpansion: "none",
+  filter: true,
+  tryItOutEnabled: true,
+  validatorUrl: null,
+});
+ui.initOAuth({
+  clientId: place.dataset.clientId,
+  scopes: "ids4.ms.all",
+  usePkceWithAuthorizationCodeGrant: true,
+});
