@@ -7,7 +7,7 @@ import http.client
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import quantiles
@@ -29,6 +29,7 @@ ROUNDS = 3
 REQUESTS = 150
 FLOOR_SECONDS = 0.02
 """Less than this is the noise of a machine that does other things as well."""
+MARGIN_SECONDS = 3
 LARGE = 100 * 1024 * 1024
 
 
@@ -83,21 +84,18 @@ def p99(site: Site, app: App) -> float:
     return quantiles(seconds, n=100)[-1]
 
 
-def best(measure: Callable[[], float]) -> float:
-    """Give the best of some rounds: what else runs on the machine only ever adds."""
-    return min(measure() for _ in range(ROUNDS))
-
-
 def test_half_sent_bodies_leave_others_alone_and_are_given_up(site: Site) -> None:
     app = site.machine()
-    alone = best(lambda: p99(site, app))
+    alone = min(p99(site, app) for _ in range(ROUNDS))
     beginning = head(site, "Content-Length: 200") + "grant_type=client_cre"
     with ExitStack() as stack:
-        started = time.monotonic()
         slow = [stack.enter_context(opened(site, beginning)) for _ in range(SLOW)]
-        crowded = best(lambda: p99(site, app))
-        assert time.monotonic() - started < BODY_SECONDS, "measured too late"
-        assert crowded <= 2 * max(alone, FLOOR_SECONDS)
+        started = time.monotonic()
+        # What else runs on the machine only ever adds: the best of some rounds counts.
+        crowded = p99(site, app)
+        while crowded > 2 * max(alone, FLOOR_SECONDS):
+            assert time.monotonic() - started < BODY_SECONDS - MARGIN_SECONDS, crowded
+            crowded = min(crowded, p99(site, app))
 
         answers = [answer_on(connection) for connection in slow]
         assert {answer.status for answer in answers} == {408}
