@@ -64,14 +64,6 @@ class Caller:
         return content["data"]
 
     def refused(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
-        """Call an operation that refuses its input, and give the messages by field."""
-        content = self.call(method, path, body, **query)
-        assert content["code"] == 422, content
-        assert content["codeName"] == "UnprocessableEntity"
-        messages: dict[str, Any] = json.loads(content["message"])
-        return messages
-
-    def refused(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
         """Call an operation that refuses the input; give the refused fields with their messages."""
         content = self.call(method, path, body, **query)
         assert (content["code"], content["codeName"]) == (422, "UnprocessableEntity"), content
@@ -148,27 +140,3 @@ def whole_database(session: Session) -> dict[str, list[Any]]:
         table.name: sorted(map(repr, session.execute(select(table))))
         for table in Base.metadata.sorted_tables
     }
-
-
-def everything(session: Session) -> dict[str, list[Any]]:
-    """Read the whole database, to compare what it was with what it is."""
-    session.commit()
-    found = {
-        table.name: sorted(map(repr, session.execute(select(table))))
-        for table in Base.metadata.sorted_tables
-    }
-    session.commit()
-    return found
-
-
-@contextmanager
-def statements(engine: Engine) -> Iterator[list[str]]:
-    """Note the statements that are sent to the database meanwhile."""
-    sent: list[str] = []
-
-    def note(*arguments: Any) -> None:
-        sent.append(arguments[2])
-
-    event.listen(engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(engine, "before_cursor_execute", note)
