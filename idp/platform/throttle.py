@@ -212,7 +212,7 @@ class SharedStore:
     local free, longest, forget, now = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
     local wait = 0
     if failures >= free then wait = math.min(longest, 2 ^ math.min(failures - free, 20)) end
-    redis.call('HSET', KEYS[1], 'until', string.format('%.3f', tonumber(now) + wait))
+    redis.call('HSET', KEYS[1], 'until', string.format('%.6f', tonumber(now) + wait))
     redis.call('EXPIRE', KEYS[1], tonumber(forget) + wait)
     return failures
     """
@@ -257,7 +257,7 @@ class SharedStore:
 
     def fail(self, key: str, delay: Delay, now: float) -> None:
         """Count a failure and set the wait it earns."""
-        self._fail(keys=[key], args=[delay.free, delay.longest, delay.forget, f"{now:.3f}"])
+        self._fail(keys=[key], args=[delay.free, delay.longest, delay.forget, f"{now:.6f}"])
 
     def forget(self, *keys: str) -> None:
         """Drop records."""
@@ -265,7 +265,7 @@ class SharedStore:
 
     def claim(self, key: str, value: float, seconds: int) -> float | None:
         """Store a value where there is none; give the value that was there before."""
-        kept = self._client.set(key, f"{value:.3f}", nx=True, get=True, ex=seconds)
+        kept = self._client.set(key, f"{value:.6f}", nx=True, get=True, ex=seconds)
         return None if kept is None else float(kept)
 
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -111,7 +112,9 @@ def through(exchange, scope=None, **options):
         await bridge.__rsgi__(scope or Scope(), exchange)
         bridge.__rsgi_del__(bridge._loop)
 
-    asyncio.run(run())
+    # In a thread: a browser of other tests keeps a loop running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, run()).result()
     return exchange.answer
 
 
