@@ -157,8 +157,8 @@ def show(session: Session, editor: Editor, people: Sequence[User]) -> list[Shown
     ]
 
 
-def find_by_mobile(session: Session, editor: Editor, number: str) -> User:
-    """Find the member of the tenant who has a number; asked often, refused."""
+def find_by_mobile(session: Session, editor: Editor, number: str) -> User | None:
+    """Find the member of the tenant who has a number; asked too often, refused, and noted."""
     throttle = runtime.of(session).throttle
     throttle.hit("user look-up", str(editor.user_id), LOOKUPS_PER_MINUTE, 60)
     mobile = names.mobile(number, runtime.of(session).settings.phone_region)
@@ -167,8 +167,12 @@ def find_by_mobile(session: Session, editor: Editor, number: str) -> User:
             User.mobile == mobile, User.deleted_at.is_(None), reach.is_member(editor.tenant_id)
         )
     )
-    if user is None:
-        raise NotFound("Nobody here has this number.")
+    audit.record(
+        session,
+        Tag.USER_LOOKED_UP,
+        tenant_id=editor.tenant_id,
+        target=f"user:{user.id}" if user is not None else None,
+    )
     return user
 
 

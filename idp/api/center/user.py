@@ -1,0 +1,639 @@
+"""People: their accounts, and the accounts that they make themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError, fields, post_load, validate, validates_schema
+
+from idp.api.center.caller import Caller, current_caller
+from idp.api.center.codes import USER_CODES, Code, CodeShape, listed
+from idp.api.center.dialect import (
+    Page,
+    Refusal,
+    center,
+    current_language,
+    written,
+)
+from idp.api.center.paging import Paging, fetch, whole_days
+from idp.api.shapes import INT32, Day, Moment, Shape, boolean, decimal, int32, int64, text
+from idp.claims.registry import CLAIMS, PROTOCOL_CLAIMS
+from idp.directory.people import service as people
+from idp.directory.people.lists import ClaimRow, FileRow, PropertyRow, TenantRow
+from idp.directory.people.reach import Editor
+from idp.directory.people.service import Description, Filters, Shown
+from idp.directory.registration import codes as verification
+from idp.directory.registration import service as registration
+from idp.directory.registration.codes import Channel, Letter, Sender, Wait
+from idp.directory.registration.service import Refused, Registration
+from idp.directory.users.models import User
+from idp.platform import runtime
+from idp.platform.errors import NotFound
+from idp.platform.scopes import Scope
+from idp.platform.web.views import current_issuer, database
+
+MOST_ROWS = 500
+MOST_ROLES_ASKED = 20
+LONGEST_VALUE = 4000
+RESERVED_CLAIMS = (PROTOCOL_CLAIMS | set(CLAIMS)) - {"permission"}
+HOUR = 3600
+SENDS_PER_HOUR = {"machine": 200, "person": 20}
+REGISTRATIONS_PER_HOUR = {"machine": 1000, "person": 100}
+
+
+class RoleLinkShape(Shape):
+    """A role of the person."""
+
+    user_id = int64(dump_only=True)
+    role_id = int64(required=True)
+
+    @post_load
+    def to_id(self, data: dict[str, Any], **_: Any) -> int:
+        """Give the role as the service takes it."""
+        return int(data["role_id"])
+
+
+class ClaimShape(Shape):
+    """A claim; type `permission` grants the permission with that code."""
+
+    id = int32(minimum=0, load_default=0)
+    user_id = int64(dump_only=True)
+    type = text(200, data_key="claimType", required=True, minimum=1)
+    value = text(LONGEST_VALUE, data_key="claimValue", required=True)
+
+    @post_load
+    def to_row(self, data: dict[str, Any], **_: Any) -> ClaimRow:
+        """Give the claim as the service takes it."""
+        return ClaimRow(**data)
+
+
+class TenantLinkShape(Shape):
+    """A membership."""
+
+    id = int64(minimum=0, load_default=0)
+    user_id = int64(dump_only=True)
+    tenant_id = int64(required=True)
+
+    @post_load
+    def to_row(self, data: dict[str, Any], **_: Any) -> TenantRow:
+        """Give the membership as the service takes it."""
+        return TenantRow(**data)
+
+
+class FileShape(Shape):
+    """Files: 0 pictures (one address, or a JSON array of them as text), 1 film, 2 document."""
+
+    id = int64(minimum=0, load_default=0)
+    user_id = int64(dump_only=True)
+    file_type = int32(minimum=0, maximum=2, load_default=0)
+    files = text(LONGEST_VALUE, required=True, minimum=1)
+
+    @post_load
+    def to_row(self, data: dict[str, Any], **_: Any) -> FileRow:
+        """Give the files as the service takes them."""
+        return FileRow(**data)
+
+
+class PropertyShape(Shape):
+    """What is noted about the person; in no token."""
+
+    id = int64(minimum=0, load_default=0)
+    user_id = int64(dump_only=True)
+    key = text(200, required=True, minimum=1)
+    value = text(LONGEST_VALUE, required=True)
+
+    @post_load
+    def to_row(self, data: dict[str, Any], **_: Any) -> PropertyRow:
+        """Give the property as the service takes it."""
+        return PropertyRow(**data)
+
+
+def child_rows(shape: type[Shape]) -> fields.List[Any]:
+    """Make a list that stays as it is when absent or null, and that an empty one clears."""
+    return fields.List(
+        fields.Nested(shape()),
+        allow_none=True,
+        load_default=None,
+        validate=validate.Length(max=MOST_ROWS),
+    )
+
+
+def never_any() -> fields.List[Any]:
+    """Make a list that nothing is kept for: it reads as empty, and rows are refused."""
+    return fields.List(
+        fields.Dict(),
+        allow_none=True,
+        load_default=None,
+        dump_default=[],
+        validate=validate.Length(max=0, error="Nothing of this kind is kept here."),
+    )
+
+
+def never_true() -> fields.Boolean:
+    """Make a flag that nothing here raises."""
+    return boolean(
+        load_default=False,
+        dump_default=False,
+        validate=validate.Equal(False, error="This cannot be set here."),  # noqa: FBT003
+    )
+
+
+class UserShape(Shape):
+    """An account; `passwordHash` takes a password in clear text and gives nothing back."""
+
+    id = int64(minimum=0, load_default=0)
+    username = text(256, data_key="userName", allow_none=True, load_default=None)
+    normalized_user_name = text(256, allow_none=True, dump_only=True)
+    email = text(256, allow_none=True, load_default=None)
+    normalized_email = text(256, allow_none=True, dump_only=True)
+    email_verified = boolean(data_key="emailConfirmed", load_default=False)
+    password = text(1024, data_key="passwordHash", allow_none=True, load_default=None)
+    security_stamp = text(allow_none=True, dump_only=True)
+    concurrency_stamp = text(64, allow_none=True, load_default=None)
+    mobile = text(40, data_key="phoneNumber", allow_none=True, load_default=None)
+    mobile_verified = boolean(data_key="phoneNumberConfirmed", load_default=False)
+    two_factor_enabled = never_true()
+    lockout_end = Moment(allow_none=True, load_default=None)
+    lockout_enabled = boolean(load_default=False)
+    access_failed_count = int32(minimum=0, load_default=0)
+    user_key = fields.String(dump_only=True, metadata={"format": "uuid"})
+    parent_user_id = int64(minimum=0, data_key="parentUserID", load_default=0)
+    lineage = text(allow_none=True, dump_only=True)
+    lineage_ids = text(data_key="lineageIDs", allow_none=True, dump_only=True)
+    avatar = text(2000, allow_none=True, load_default=None)
+    is_deleted = never_true()
+    roles = child_rows(RoleLinkShape)
+    claims = child_rows(ClaimShape)
+    logins = never_any()
+    tokens = never_any()
+    tenants = child_rows(TenantLinkShape)
+    files = child_rows(FileShape)
+    clients = never_any()
+    api_resources = never_any()
+    distributors = never_any()
+    properties = child_rows(PropertyShape)
+    type_ids = text(1000, data_key="typeIDs", allow_none=True, load_default=None)
+    nick_name = text(200, allow_none=True, load_default=None)
+    gender = text(20, allow_none=True, load_default=None)
+    address = text(1000, allow_none=True, load_default=None)
+    birthday = Day(allow_none=True, load_default=None)
+    stature = decimal(minimum=0, maximum=1000, load_default=0.0)
+    weight = decimal(minimum=0, maximum=10_000, load_default=0.0)
+    description = text(2000, allow_none=True, load_default=None)
+    remark = text(2000, allow_none=True, load_default=None)
+    created_at = Moment(data_key="createDate", dump_only=True)
+    updated_at = Moment(data_key="lastUpdateTime", dump_only=True)
+
+    @post_load
+    def to_description(self, data: dict[str, Any], **_: Any) -> tuple[int, Description]:
+        """Give id and account as the service takes them."""
+        for name in _NOT_KEPT:
+            del data[name]
+        return data.pop("id"), Description(**data)
+
+
+_NOT_KEPT = (
+    "two_factor_enabled",
+    "is_deleted",
+    "logins",
+    "tokens",
+    "clients",
+    "api_resources",
+    "distributors",
+)
+
+
+_AS_STORED = (
+    "id",
+    "username",
+    "email",
+    "email_verified",
+    "concurrency_stamp",
+    "mobile_verified",
+    "lockout_end",
+    "lockout_enabled",
+    "access_failed_count",
+    "user_key",
+    "lineage",
+    "avatar",
+    "type_ids",
+    "nick_name",
+    "gender",
+    "address",
+    "birthday",
+    "stature",
+    "weight",
+    "description",
+    "remark",
+    "created_at",
+    "updated_at",
+)
+
+
+class RoleNameShape(Shape):
+    """A role by code and name."""
+
+    id = int64()
+    code = text(data_key="name", allow_none=True)
+    name = text(data_key="normalizedName", allow_none=True)
+
+
+class UserItemShape(Shape):
+    """A row of the list; nothing is counted of referrals, so their numbers are 0."""
+
+    tenant_id = int64()
+    user_id = int64()
+    roles = fields.List(fields.Nested(RoleNameShape()), allow_none=True)
+    claims = fields.List(fields.Nested(ClaimShape(exclude=["user_id"])), allow_none=True)
+    files = fields.List(fields.Nested(FileShape(exclude=["user_id"])), allow_none=True)
+    properties = fields.List(fields.Nested(PropertyShape(exclude=["user_id"])), allow_none=True)
+    avatar = text(allow_none=True)
+    username = text(data_key="userName", allow_none=True)
+    email = text(allow_none=True)
+    lineage = text(allow_none=True)
+    parent_user_id = int64(data_key="parentUserID")
+    parent_user_name = text(allow_none=True)
+    type_ids = text(data_key="typeIDs", allow_none=True)
+    is_deleted = fields.Boolean(dump_default=False)
+    created_at = Moment(data_key="createDate")
+    updated_at = Moment(data_key="lastUpdateTime")
+    distribution_id = int64(data_key="distributionID", dump_default=0)
+    members = int64(dump_default=0)
+    members_last_update = Moment(allow_none=True, dump_default=None)
+    sales = decimal(minimum=0, maximum=0, dump_default=0)
+    sales_last_update = Moment(allow_none=True, dump_default=None)
+    earned = decimal(minimum=0, maximum=0, dump_default=0)
+    earned_diff = decimal(minimum=0, maximum=0, dump_default=0)
+    earned_diff_last_update = Moment(allow_none=True, dump_default=None)
+    commission = decimal(minimum=0, maximum=0, dump_default=0)
+    commission_last_update = Moment(allow_none=True, dump_default=None)
+    commission_lv1 = decimal(minimum=0, maximum=0, dump_default=0)
+    commission_lv1_last_update = Moment(allow_none=True, dump_default=None)
+    commission_lv2 = decimal(minimum=0, maximum=0, dump_default=0)
+    commission_lv2_last_update = Moment(allow_none=True, dump_default=None)
+    commission_lv3 = decimal(minimum=0, maximum=0, dump_default=0)
+    commission_lv3_last_update = Moment(allow_none=True, dump_default=None)
+
+
+class ListQuery(Paging):
+    """E-mail and number exactly, a part of the user name, and roles that are all held."""
+
+    email = text(256, data_key="q.email", load_default=None, metadata={"format": "email"})
+    name = text(256, data_key="q.name", load_default=None)
+    mobile = text(40, data_key="q.phoneNumber", load_default=None)
+    roles = text(
+        400,
+        data_key="q.roles",
+        load_default="",
+        checks=[validate.Regexp(r"\A[0-9,]*\Z", error="Role ids, separated by commas.")],
+    )
+
+    @validates_schema
+    def check_roles(self, data: Mapping[str, Any], **_: Any) -> None:
+        """Refuse more roles than one question should ask for."""
+        if len(role_ids(data["roles"])) > MOST_ROLES_ASKED:
+            message = f"{MOST_ROLES_ASKED} roles at most."
+            raise ValidationError(message, "q.roles")
+
+
+class HeadQuery(Shape):
+    """The number that is asked for."""
+
+    phone_number = fields.String(data_key="PhoneNumber", load_default="")
+
+
+class RegisterShape(Shape):
+    """What a person says who makes an account."""
+
+    nick_name = text(50, minimum=2, required=True)
+    email = text(100, required=True, metadata={"format": "email"})
+    gender = text(10, minimum=1, required=True)
+    address = text(500, minimum=1, required=True)
+    birthday = Day(required=True)
+    stature = decimal(minimum=0.1, maximum=99, required=True)
+    weight = decimal(minimum=1, maximum=999, required=True)
+    description = text(2000, allow_none=True, load_default=None)
+    mobile = text(40, data_key="phoneNumber", required=True)
+    mobile_code = text(
+        data_key="phoneNumberVerifyCode",
+        required=True,
+        checks=[validate.Regexp(r"\A[0-9]{4,6}\Z", error="4 to 6 digits.")],
+    )
+    email_code = text(200, data_key="emailVerifyCode", allow_none=True, load_default=None)
+    images = fields.List(
+        text(2000), data_key="imageUrl", load_default=[], validate=validate.Length(max=20)
+    )
+    video = text(2000, allow_none=True, load_default=None)
+    document = text(2000, data_key="doc", allow_none=True, load_default=None)
+    password = text(100, minimum=6, required=True)
+
+    @post_load
+    def to_registration(self, data: dict[str, Any], **_: Any) -> Registration:
+        """Give it as the service takes it."""
+        return Registration(**data, locale=current_language())
+
+
+class VerifyPhoneShape(Shape):
+    """A number that gets a code."""
+
+    mobile = text(40, data_key="phoneNumber", required=True, minimum=1)
+
+
+class VerifyEmailShape(Shape):
+    """An address that gets a code."""
+
+    email = text(254, required=True, minimum=1, metadata={"format": "email"})
+
+
+COLUMNS = {
+    "userId": User.id,
+    "userName": User.username_key,
+    "email": User.email_key,
+    "lineage": User.lineage,
+    "parentUserID": User.parent_user_id,
+    "createDate": User.created_at,
+    "lastUpdateTime": User.updated_at,
+}
+OUTCOMES = {
+    Refused.PHONE_CODE: Code.Register_PhoneNumberVerifyCodeError,
+    Refused.PHONE_TAKEN: Code.Register_PhoneNumberExists,
+    Refused.EMAIL_CODE: Code.Register_EmailVerifyCodeError,
+    Refused.EMAIL_TAKEN: Code.Register_EmailExists,
+}
+USER = UserShape()
+
+
+@center.operation(
+    "user-get",
+    "GET",
+    "/User",
+    scope=Scope.USER_GET,
+    query=ListQuery(),
+    gives=UserItemShape(),
+    form="list",
+)
+def list_(query: Mapping[str, Any]) -> Page:
+    """List users."""
+    editor = current_editor()
+    filters = Filters(query["email"], query["name"], query["mobile"], role_ids(query["roles"]))
+    wanted = people.listing(database(), editor, filters)
+    return fetch(
+        database(),
+        wanted.where(*whole_days(query, User.created_at)),
+        query,
+        COLUMNS,
+        key=User.id,
+        load=lambda rows: [
+            as_item(shown, editor.tenant_id) for shown in people.show(database(), editor, rows)
+        ],
+    )
+
+
+@center.operation(
+    "user-put",
+    "PUT",
+    "/User",
+    scope=Scope.USER_PUT,
+    body=USER,
+    gives=int64(),
+    errors=("NotFound",),
+)
+def replace(body: tuple[int, Description]) -> int:
+    """Update a user."""
+    user = people.replace(database(), current_editor(), *body)
+    database().commit()
+    return user.id
+
+
+@center.operation(
+    "user-post",
+    "POST",
+    "/User",
+    scope=Scope.USER_POST,
+    body=USER,
+    gives=int64(),
+    errors=("Post_CreateUserFail",),
+)
+def create(body: tuple[int, Description]) -> int:
+    """Create a user."""
+    try:
+        user = people.create(database(), current_editor(), body[1])
+    except people.Rejected as problem:
+        reasons = {USER.wire_name(name): texts for name, texts in problem.fields.items()}
+        raise Refusal(Code.Post_CreateUserFail, written(reasons)) from None
+    database().commit()
+    return user.id
+
+
+@center.operation(
+    "user-detail",
+    "GET",
+    "/User/<int:id>",
+    scope=Scope.USER_DETAIL,
+    gives=USER,
+    errors=("NotFound",),
+)
+def detail(id: int) -> dict[str, Any]:
+    """Read a user."""
+    editor = current_editor()
+    (shown,) = people.show(database(), editor, [people.get(database(), editor, id)])
+    return as_account(shown)
+
+
+@center.operation(
+    "user-delete",
+    "DELETE",
+    "/User/<int:id>",
+    scope=Scope.USER_DELETE,
+    gives=int64(),
+    errors=("NotFound",),
+)
+def delete(id: int) -> int:
+    """Delete a user."""
+    user = people.delete(database(), current_editor(), id)
+    database().commit()
+    return user.id
+
+
+@center.operation(
+    "user-head",
+    "GET",
+    "/User/Head",
+    scope=Scope.USER_HEAD,
+    query=HeadQuery(),
+    gives=int64(),
+    form="number",
+)
+def head(query: Mapping[str, Any]) -> int:
+    """Tell whether a phone number is registered."""
+    user = people.find_by_mobile(database(), current_editor(), query["phone_number"])
+    database().commit()
+    if user is None:
+        raise NotFound
+    return user.id
+
+
+@center.operation("user-codes", "GET", "/User/Codes", gives=CodeShape(), form="bare")
+def codes() -> list[dict[str, Any]]:
+    """Error codes of the user module."""
+    return listed(USER_CODES, current_language())
+
+
+@center.operation(
+    "user-register",
+    "POST",
+    "/User/Register",
+    scope=Scope.USER_REGISTER,
+    machine=True,
+    body=RegisterShape(),
+    gives=text(allow_none=True),
+    errors=tuple(code.name for code in OUTCOMES.values()),
+)
+def register(body: Registration) -> None:
+    """Register a user with verified phone (and e-mail)."""
+    caller = current_caller()
+    limit(caller, "registration", REGISTRATIONS_PER_HOUR)
+    outcome = registration.register(
+        database(),
+        body,
+        tenant_id=current_tenant_id(caller),
+        referrer_id=caller.principal.user_id,
+    )
+    database().commit()
+    if isinstance(outcome, Refused):
+        raise Refusal(OUTCOMES[outcome])
+
+
+@center.operation(
+    "user-verifyphone",
+    "POST",
+    "/User/VerifyPhone",
+    scope=Scope.USER_VERIFYPHONE,
+    machine=True,
+    body=VerifyPhoneShape(),
+    gives=text(allow_none=True),
+    errors=("VerifyPhone_CallLimited", "VerifyPhone_TooManyRequests"),
+)
+def verify_phone(body: Mapping[str, Any]) -> None:
+    """Send a phone verification code."""
+    wait = send_code(Channel.SMS, body["mobile"])
+    database().commit()
+    refuse_to_wait(wait, Code.VerifyPhone_CallLimited, Code.VerifyPhone_TooManyRequests)
+
+
+@center.operation(
+    "user-verifyemail",
+    "POST",
+    "/User/VerifyEmail",
+    scope=Scope.USER_VERIFYEMAIL,
+    machine=True,
+    body=VerifyEmailShape(),
+    gives=text(allow_none=True),
+    errors=("VerifyEmail_CallLimited", "VerifyEmail_TooManyRequests"),
+)
+def verify_email(body: Mapping[str, Any]) -> None:
+    """Send an e-mail verification code."""
+    wait = send_code(Channel.MAIL, body["email"])
+    database().commit()
+    refuse_to_wait(wait, Code.VerifyEmail_CallLimited, Code.VerifyEmail_TooManyRequests)
+
+
+def current_editor() -> Editor:
+    """Tell who manages people, as the service takes it."""
+    caller = current_caller()
+    return Editor(
+        user_id=caller.user_id,
+        tenant_id=caller.tenant_id,
+        is_administrator=caller.is_administrator,
+        at_platform=caller.principal.at_platform,
+        reserved_claims=RESERVED_CLAIMS,
+    )
+
+
+def current_tenant_id(caller: Caller) -> int:
+    """Tell the tenant that people register in: the token's, the client's, or the host's."""
+    principal = caller.principal
+    return principal.tenant_id or principal.client_tenant_id or principal.issuer_tenant_id
+
+
+def send_code(channel: Channel, address: str) -> Wait | None:
+    """Send a code in the name of this issuer."""
+    key, kind = counted_as(current_caller())
+    sender = Sender(key, SENDS_PER_HOUR[kind])
+    letter = Letter(current_issuer().name, current_language())
+    return verification.send(database(), channel, address, sender, letter)
+
+
+def refuse_to_wait(wait: Wait | None, for_the_day: Code, too_soon: Code) -> None:
+    """Tell the caller when to ask again."""
+    if wait is not None:
+        outcome = for_the_day if wait.is_for_the_day else too_soon
+        raise Refusal(outcome, seconds=wait.seconds)
+
+
+def limit(caller: Caller, name: str, per_hour: Mapping[str, int]) -> None:
+    """Count a call; a program registers many people, a person few."""
+    key, kind = counted_as(caller)
+    runtime.of(database()).throttle.hit(name, key, per_hour[kind], HOUR)
+
+
+def counted_as(caller: Caller) -> tuple[str, str]:
+    """Tell by what and how calls are counted: by person, or by client."""
+    if caller.principal.user_id is not None:
+        return f"person {caller.principal.user_id}", "person"
+    return f"client {caller.principal.client_id}", "machine"
+
+
+def role_ids(listed_ids: str) -> list[int]:
+    """Read role ids; one that no row can have finds nobody."""
+    return [min(int(part[:12]), INT32) for part in listed_ids.split(",") if part]
+
+
+def as_account(shown: Shown) -> dict[str, Any]:
+    """Show an account, without what is secret."""
+    user = shown.user
+    return {
+        **{name: getattr(user, name) for name in _AS_STORED},
+        "normalized_user_name": user.username_key,
+        "normalized_email": user.email_key,
+        "password": None,
+        "security_stamp": None,
+        "lineage_ids": None,
+        "mobile": shown.mobile,
+        "two_factor_enabled": False,
+        "is_deleted": False,
+        "parent_user_id": user.parent_user_id or 0,
+        "roles": [{"user_id": user.id, "role_id": role.id} for role in shown.lists.roles],
+        "claims": shown.lists.claims,
+        "tenants": shown.lists.tenants,
+        "files": shown.lists.files,
+        "properties": shown.lists.properties,
+        "logins": [],
+        "tokens": [],
+        "clients": [],
+        "api_resources": [],
+        "distributors": [],
+    }
+
+
+def as_item(shown: Shown, tenant_id: int) -> dict[str, Any]:
+    """Show a row of the list."""
+    user = shown.user
+    return {
+        "tenant_id": tenant_id,
+        "user_id": user.id,
+        "roles": shown.lists.roles,
+        "claims": shown.lists.claims,
+        "files": shown.lists.files,
+        "properties": shown.lists.properties,
+        "avatar": user.avatar,
+        "username": user.username,
+        "email": user.email,
+        "lineage": user.lineage,
+        "parent_user_id": user.parent_user_id or 0,
+        "parent_user_name": shown.parent_username,
+        "type_ids": user.type_ids,
+        "created_at": user.created_at,
+        "updated_at": user.updated_at,
+    }
