@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from pydantic import SecretStr
-from sqlalchemy import select, text
+from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
+from idp.api import docs
 from idp.config import Settings
 from idp.directory.clients import service as clients
-from idp.directory.clients.models import Client
+from idp.directory.clients.models import Client, ClientScope
 from idp.directory.clients.service import NewClient
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource, ApiScope
@@ -116,6 +117,7 @@ def seed(session: Session, settings: Settings) -> Seeded:
     garden.privileges()
     garden.roles()
     garden.administrator()
+    garden.api_docs()
     if settings.demo:
         garden.demo()
     garden.own()
@@ -232,6 +234,33 @@ class _Garden:
         self.seeded.admin_username = user.username
         self.seeded.admin_password = None if given else password
 
+    def api_docs(self) -> None:
+        """Plant the client of /docs, and keep it at the address and the scopes of today."""
+        mark, address = f"client:{docs.CLIENT_ID}", self.settings.public_url + docs.REDIRECT_PATH
+        if self._is_new(mark) and clients.find(self.session, docs.CLIENT_ID) is None:
+            new = NewClient(
+                client_id=docs.CLIENT_ID,
+                client_name="API documentation",
+                is_public=True,
+                grant_types=("authorization_code",),
+                redirect_uris=(address,),
+                scopes=self.session.scalars(_management_scopes()).all(),
+            )
+            client, _ = clients.create(self.session, new)
+            self._mark(mark, client.id)
+            self._mark(f"docs-address:{address}")
+        found = self._get(Client, mark)
+        if found is None:
+            return
+        if self._is_new(f"docs-address:{address}"):
+            known = [row.redirect_uri for row in found.redirect_uris]
+            clients.set_redirect_uris(self.session, found, {*known, address})
+            self._mark(f"docs-address:{address}")
+        added = self.seeded.added
+        planted = {name.partition(":")[2] for name in added if name.startswith("scope:")}
+        for scope in sorted(planted - {row.scope for row in found.scopes}):
+            found.scopes.append(ClientScope(scope=scope))
+
     def demo(self) -> None:
         self._demo_user()
         if self._is_new("demo-api") and resources.find_api(self.session, "demo-api") is None:
@@ -254,11 +283,12 @@ class _Garden:
             if api is not None and self._is_new(f"owner:{name}"):
                 resources.link_owner(self.session, api, administrator)
                 self._mark(f"owner:{name}")
-        for new, _ in _demo_clients(self.settings):
-            client = self._get(Client, f"client:{new.client_id}")
-            if client is not None and self._is_new(f"owner:client:{new.client_id}"):
+        demo = [new.client_id for new, _ in _demo_clients(self.settings)]
+        for name in (docs.CLIENT_ID, *demo):
+            client = self._get(Client, f"client:{name}")
+            if client is not None and self._is_new(f"owner:client:{name}"):
                 clients.link_owner(self.session, client, administrator)
-                self._mark(f"owner:client:{new.client_id}")
+                self._mark(f"owner:client:{name}")
 
     def _get(self, model: type[Row], name: str) -> Row | None:
         """Give the row that was planted under a name, unless it is gone since."""
@@ -398,6 +428,12 @@ def _demo_clients(settings: Settings) -> Iterator[tuple[NewClient, SecretStr | N
         ),
         settings.demo_service_secret,
     )
+
+
+def _management_scopes() -> Select[str]:
+    """Select the names of the scopes of the management API."""
+    query = select(ApiScope.name).join(ApiResource)
+    return query.where(ApiResource.name == MANAGEMENT_API).order_by(ApiScope.name)
 
 
 def _restart_tenant_ids(session: Session) -> None:

@@ -21,6 +21,8 @@ CONTRACTS: Mapping[str, tuple[Dialect, Wording]] = {center.name: (center, Center
 CLIENT_ID = "api-docs"
 """Public client that the page signs people in with; seeded."""
 
+REDIRECT_PATH = "/docs/oauth2-redirect"
+
 blueprint = Blueprint("docs", __name__)
 
 
@@ -56,7 +58,7 @@ def page() -> str:
     return render_template("api/docs.html", documents=documents, client_id=CLIENT_ID)
 
 
-@blueprint.get("/docs/oauth2-redirect")
+@blueprint.get(REDIRECT_PATH)
 def redirect_back() -> str:
     """Hand the code over to the page that asked for it."""
     return render_template("api/redirect.html")

@@ -20,6 +20,7 @@ from idp.directory.resources.models import ApiResource, ApiScope, IdentityResour
 from idp.directory.roles import catalogue
 from idp.directory.roles import service as roles
 from idp.directory.roles.models import Privilege, PrivilegeGroup, Role
+from idp.directory.seeding.models import SeedMark
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
 from idp.directory.tenants.service import NewTenant
@@ -139,7 +140,7 @@ def test_demo_secrets_are_random_told_again_and_work(
     assert users.verify_password(session, demo, first.demo_password)
     admin = seeds.find_administrator(session)
     owned = session.scalars(select(ClientOwner.client_id).where(ClientOwner.user_id == admin.id))
-    assert len(owned.all()) == 3
+    assert len(owned.all()) == 4  # and the client of /docs
 
 
 @pytest.mark.settings(
@@ -160,6 +161,33 @@ def test_demo_secrets_may_be_given_and_changed_ones_are_not_told(
     again = seeds.seed(session, settings)
     assert again.demo_password is None
     assert again.demo_clients[0].secret is None
+
+
+def test_the_client_of_the_docs_follows_the_address_and_new_scopes(
+    session: Session, settings: Settings
+) -> None:
+    row = clients.get(session, "api-docs")
+    assert not row.require_client_secret
+    assert row.require_pkce
+    assert row.require_consent
+    assert [grant.grant_type for grant in row.grant_types] == ["authorization_code"]
+    assert {scope.scope for scope in row.scopes} == set(Scope)
+    mark = session.get(SeedMark, "scope:ids4.ms.file.post")
+    session.delete(session.scalar(select(ApiScope).where(ApiScope.name == "ids4.ms.file.post")))
+    session.delete(mark)
+    row.scopes.remove(next(scope for scope in row.scopes if scope.scope == "ids4.ms.file.post"))
+    session.commit()
+    elsewhere = settings.model_copy(update={"public_url": "https://id.example"})
+    seeds.seed(session, elsewhere)
+    session.commit()
+    assert {redirect.redirect_uri for redirect in row.redirect_uris} == {
+        f"{settings.public_url}/docs/oauth2-redirect",
+        "https://id.example/docs/oauth2-redirect",
+    }
+    assert {scope.scope for scope in row.scopes} == set(Scope)
+    clients.delete(session, row)
+    session.commit()
+    assert seeds.seed(session, elsewhere).added == []
 
 
 def test_two_nodes_may_seed_at_once(
