@@ -143,8 +143,9 @@ class Beside:
         while not self._stopping.wait(1):
             if self._process.poll() is None:
                 continue
-            log.error("worker_died", exit_code=self._process.returncode)
             self._let_go()
+            if self._process.returncode != 0:
+                log.error("worker_died", exit_code=self._process.returncode)
             if self._stopping.wait(RESTART_SECONDS):
                 break
             self._process = self._start()
@@ -179,7 +180,9 @@ def as_environment(settings: Settings) -> dict[str, str]:
 
 
 def _watch_input(stop: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: its lock would be held while the interpreter ends.
+    while os.read(0, 4096):
+        pass
     stop.set()
 
 
