@@ -1,0 +1,182 @@
+"""Making an account for oneself, with a proven telephone number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum, auto
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import Session
+
+from idp.directory.people import service as people
+from idp.directory.people.lists import is_web_address
+from idp.directory.registration import codes
+from idp.directory.registration.codes import Channel
+from idp.directory.registration.models import VerificationCode
+from idp.directory.tenants import service as tenants
+from idp.directory.users import names
+from idp.directory.users import service as users
+from idp.directory.users.models import User, UserFile
+from idp.directory.users.service import NewUser
+from idp.platform import runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest
+from idp.platform.issuer import Issuer
+
+PROPERTY = "Registration"
+OPEN = "open"
+"""Value of that property of a tenant whose pages let strangers in."""
+
+
+class Refused(Enum):
+    """Why there is no account; the tries that were spent stay spent."""
+
+    PHONE_CODE = auto()
+    EMAIL_CODE = auto()
+    EMAIL_TAKEN = auto()
+    PHONE_TAKEN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a person says of himself; `email_code` is looked at where it is given."""
+
+    mobile: str
+    mobile_code: str
+    email: str
+    password: str
+    email_code: str | None = None
+    nick_name: str | None = None
+    gender: str | None = None
+    address: str | None = None
+    birthday: date | None = None
+    stature: float = 0.0
+    weight: float = 0.0
+    description: str | None = None
+    images: Sequence[str] = ()
+    video: str | None = None
+    document: str | None = None
+    locale: str | None = None
+
+
+def is_open(session: Session, issuer: Issuer) -> bool:
+    """Whether strangers may make themselves accounts at the pages of an issuer.
+
+    The operator says so for the platform, each other tenant for itself. Without a way to send
+    short messages nobody can prove a number.
+    """
+    settings = runtime.of(session).settings
+    if not settings.sms_url and settings.environment != "development":
+        return False
+    if issuer.is_platform:
+        return settings.registration
+    return tenants.properties(session, issuer.tenant_id).get(PROPERTY) == OPEN
+
+
+def register(
+    session: Session, new: Registration, *, tenant_id: int, referrer_id: int | None
+) -> User | Refused:
+    """Make an account for whoever proved the number, and the e-mail address where a code is given.
+
+    Both proofs come before the questions whether somebody has the number or the address already:
+    a stranger learns nothing about people from here. The caller commits in every case.
+    """
+    _check(session, new)
+    phone = codes.prove(session, Channel.SMS, new.mobile, new.mobile_code)
+    mail = None
+    if phone is not None and new.email_code:
+        mail = codes.prove(session, Channel.MAIL, new.email, new.email_code)
+    reason = _why_not(session, new, phone, mail)
+    if reason is not None:
+        audit.record(
+            session,
+            Tag.REGISTRATION_REFUSED,
+            tenant_id=tenant_id,
+            details={"reason": reason.name.lower()},
+        )
+        return reason
+    user = _create(session, new, referrer_id, is_mail_proven=mail is not None)
+    tenants.add_member(session, tenant_id, user.id)
+    people.give_default_roles(session, user.id)
+    audit.record(
+        session,
+        Tag.USER_REGISTERED,
+        tenant_id=tenant_id,
+        target=f"user:{user.id}",
+        details={"mail_proven": mail is not None},
+    )
+    session.flush()
+    return user
+
+
+def _why_not(
+    session: Session,
+    new: Registration,
+    phone: VerificationCode | None,
+    mail: VerificationCode | None,
+) -> Refused | None:
+    """Tell what stands against an account; None when nothing does, and the codes are used up."""
+    if phone is None:
+        return Refused.PHONE_CODE
+    if new.email_code and mail is None:
+        return Refused.EMAIL_CODE
+    email_key = names.key(names.email(new.email))
+    if _is_there(session, or_(User.email_key == email_key, User.username_key == email_key)):
+        return Refused.EMAIL_TAKEN
+    if _is_there(session, User.mobile == phone.address):
+        return Refused.PHONE_TAKEN
+    if not codes.use_up(session, phone):
+        return Refused.PHONE_CODE
+    return None if mail is None or codes.use_up(session, mail) else Refused.EMAIL_CODE
+
+
+def _create(
+    session: Session, new: Registration, referrer_id: int | None, *, is_mail_proven: bool
+) -> User:
+    known = referrer_id is not None and users.find(session, referrer_id) is not None
+    user = users.create(
+        session,
+        NewUser(
+            username=new.email,
+            email=new.email,
+            mobile=new.mobile,
+            password=new.password,
+            email_verified=is_mail_proven,
+            mobile_verified=True,
+            nick_name=new.nick_name,
+            locale=new.locale,
+            parent_user_id=referrer_id if known else None,
+        ),
+    )
+    user.gender, user.address, user.birthday = new.gender, new.address, new.birthday
+    user.stature, user.weight, user.description = new.stature, new.weight, new.description
+    images = json.dumps(list(new.images)) if new.images else None
+    for kind, files in enumerate((images, new.video, new.document)):
+        if files:
+            session.add(UserFile(user_id=user.id, file_type=kind, files=files))
+    session.flush()
+    return user
+
+
+def _check(session: Session, new: Registration) -> None:
+    """Refuse what could not be stored, before a try is spent on it."""
+    email = names.email(new.email)
+    names.username(new.email, email)
+    mobile = names.mobile(new.mobile, runtime.of(session).settings.phone_region)
+    users.check_new_password(new.password, (email, mobile, new.mobile))
+    for name, addresses in (
+        ("images", new.images),
+        ("video", [new.video] if new.video else []),
+        ("document", [new.document] if new.document else []),
+    ):
+        if not all(is_web_address(address) for address in addresses):
+            message = "Files have http(s) addresses."
+            raise BadRequest(message, fields={name: [message]})
+
+
+def _is_there(session: Session, condition: ColumnElement[bool]) -> bool:
+    return session.scalar(select(User.id).where(condition).limit(1)) is not None
