@@ -318,7 +318,7 @@ def issue_again(session: Session, issuer: Issuer, presented: Principal, lifetime
         raise Forbidden(message)
     left = presented.expires_at - clock.timestamp()
     lifetime = max(1, min(lifetime if lifetime > 0 else AGAIN_SECONDS, left))
-    granted = scopes_of.retain(client, sorted(presented.scopes))
+    granted = scopes_of.retain(client, presented.token_scopes)
     token_id = tokens.new_token_id(standing.grant)
     audit.record(
         session,

@@ -354,6 +354,7 @@ def authenticate_bearer(session: Session, issuer: Issuer, unverified_token: str)
         grant_id=None if standing is None else standing.grant.id,
         jti=str(token.claims["jti"]),
         expires_at=int(token.claims["exp"]),
+        token_scopes=tuple(str(token.claims["scope"]).split()),
     )
 
 

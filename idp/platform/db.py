@@ -134,7 +134,9 @@ def has_changed_configuration(session: Session) -> bool:
 
 @event.listens_for(Session, "after_flush")
 def _bump_on_change(session: Session, _context: UOWTransaction) -> None:
-    changed = (*session.new, *session.dirty, *session.deleted)
+    # Dirty is also what was set to the value that it had.
+    dirty = (row for row in session.dirty if session.is_modified(row))
+    changed = (*session.new, *dirty, *session.deleted)
     if any(getattr(type(row), "configuration", False) for row in changed):
         bump_configuration(session)
 

@@ -37,6 +37,8 @@ class Principal:
     grant_id: int | None
     jti: str
     expires_at: int
+    token_scopes: tuple[str, ...] = ()
+    """Everything that the token is for, at other APIs too; no gate opens for that."""
 
     @property
     def own_tenant_id(self) -> int | None:
