@@ -64,8 +64,6 @@ class Operation:
     form: Form = "one"
     errors: tuple[str, ...] = ()
     """Names of the business codes that it answers with, besides those of all operations."""
-    statuses: Mapping[int, str] = field(default_factory=dict)
-    """Further HTTP statuses with a body like that of success, and what they mean."""
 
 
 class Renderer(Protocol):

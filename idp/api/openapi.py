@@ -10,7 +10,7 @@ import orjson
 from marshmallow import fields, validate
 
 from idp.api.dialect import Dialect, Operation
-from idp.api.shapes import INT32, INT64, Shape
+from idp.api.shapes import INT32, INT64, Day, Shape
 from idp.platform.scopes import Scope
 from idp.platform.web.principal import covering
 
@@ -23,7 +23,10 @@ JSON = "application/json"
 PROBLEM = "application/problem+json"
 
 _SCOPES = frozenset(Scope)
+_NUMBERS = {"400": "0: the input is not valid.", "404": "0: there is none."}
 _ARGUMENT = re.compile(r"<(?:(?P<converter>\w+):)?(?P<name>\w+)>")
+_BOTH = ("minimum", "maximum")
+_FEW = 4
 _BOUNDS = {
     "int32": {"minimum": -INT32 - 1, "maximum": INT32},
     "int64": {"minimum": -INT64 - 1, "maximum": INT64},
@@ -32,6 +35,7 @@ _TYPES: tuple[tuple[type[fields.Field[Any]], Schema], ...] = (
     (fields.Boolean, {"type": "boolean"}),
     (fields.Integer, {"type": "integer"}),
     (fields.Number, {"type": "number"}),
+    (Day, {"type": "string", "format": "date-time"}),
     (fields.DateTime, {"type": "string", "format": "date-time"}),
     (fields.Date, {"type": "string", "format": "date"}),
     (fields.UUID, {"type": "string", "format": "uuid"}),
@@ -209,8 +213,10 @@ class _Document:
         responses: dict[str, Any] = {"200": {"description": text, **answer}}
         for refused in _problems_of(operation):
             responses[refused] = {"$ref": f"#/components/responses/{_STATUSES[refused]}"}
-        for status, meaning in operation.statuses.items():
-            responses[str(status)] = {"description": meaning, **answer}
+        if operation.form == "number":
+            refusal = {**answer["content"], PROBLEM: {"schema": _reference("Problem")}}
+            for status, text in _NUMBERS.items():
+                responses[status] = {"description": text, "content": refusal}
         return dict(sorted(responses.items()))
 
     def _given(self, gives: Any) -> Schema:
@@ -249,6 +255,8 @@ class _Document:
         for validator in field.validators:
             schema |= _rule(validator, is_list=schema.get("type") == "array")
         schema |= field.metadata
+        if few := _few_values(schema):
+            schema = {name: schema[name] for name in schema if name not in _BOTH} | {"enum": few}
         for name, bound in _BOUNDS.get(schema.get("format", ""), {}).items():
             if schema.get(name) == bound:  # the format says so
                 del schema[name]
@@ -320,6 +328,14 @@ def _members(shape: Shape) -> Iterator[tuple[str, fields.Field[Any]]]:
         yield field.data_key or name, field
 
 
+def _few_values(schema: Schema) -> list[int]:
+    """List the values of a number that names one of a few things; else nothing."""
+    low, high = (schema.get(name) for name in _BOTH)
+    if schema.get("type") != "integer" or low is None or high is None or high - low >= _FEW:
+        return []
+    return [*range(low, high + 1)]
+
+
 def _reference(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
@@ -348,7 +364,10 @@ def _rule(validator: Any, *, is_list: bool) -> Schema:
     elif isinstance(validator, validate.OneOf):
         rule = {"enum": list(validator.choices)}
     elif isinstance(validator, validate.Regexp):
-        rule = {"pattern": str(validator.regex.pattern).replace(r"\Z", "$")}
+        pattern = str(validator.regex.pattern)
+        rule = {"pattern": pattern.replace(r"\A", "^").replace(r"\Z", "$")}
+    elif isinstance(validator, validate.Equal):
+        rule = {"const": validator.comparable}
     return {name: value for name, value in rule.items() if value is not None}
 
 

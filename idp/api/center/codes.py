@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Any, NamedTuple
 
-from idp.api.shapes import Shape, int32, text
+from idp.api.shapes import Shape, int64, text
 
 
 class Entry(NamedTuple):
@@ -114,9 +114,9 @@ MICROSERVICE_CODES = tuple(code for code in Code if code.number // 100_000 == 3)
 class CodeShape(Shape):
     """A code as the `*-codes` operations list it."""
 
-    code = int32()
-    name = text()
-    description = text()
+    code = int64(required=True)
+    name = text(required=True)
+    description = text(required=True)
 
 
 def listed(codes: Iterable[Code], language: str) -> list[dict[str, Any]]:

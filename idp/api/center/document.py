@@ -85,17 +85,17 @@ class CenterWording:
 
     def envelope(self, operation: Operation, data: Schema, name: str) -> tuple[str, Schema] | None:
         """Put data into the envelope; a refusal has null there, or no rows."""
-        if operation.form == "bare":
+        if operation.form in {"bare", "number"}:
             return None
         kind = "PagingResult" if operation.form == "list" else "ApiResult"
-        held = data if operation.form == "list" else nullable(data)
+        held = {**data, "default": []} if operation.form == "list" else nullable(data)
         base = {"$ref": f"#/components/schemas/{kind}Base"}
         properties = {"type": "object", "properties": {"data": held}}
         return f"{kind}_{name}", {"allOf": [base, properties]}
 
     def codes(self, operation: Operation) -> list[dict[str, Any]]:
         """List success, what every operation answers with, and the operation's own."""
-        if operation.form == "bare":
+        if operation.form in {"bare", "number"}:
             return []
         names = ["Status200OK"]
         if operation.body is not None or operation.query is not None:
