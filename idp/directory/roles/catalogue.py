@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import re
 
-from sqlalchemy import select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from idp.directory.roles.models import Privilege, PrivilegeGroup, Role, RolePrivilege, UserRole
+from idp.directory.roles.models import (
+    LONGEST_ROLE_NAME,
+    Privilege,
+    PrivilegeGroup,
+    Role,
+    RolePrivilege,
+    UserRole,
+    new_stamp,
+)
+from idp.directory.tenants.models import Tenant
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
 
 # Commas part codes in the text form of the `permission` claim; spaces part scopes.
-_CODE = re.compile(r"[^\s,/\\\"']{1,200}")
+_CODE = re.compile(r"[^\s,/\\\"']+")
+LONGEST_CODE = 200
+PLATFORM_TENANT = 1
 
 
 def find_role(session: Session, code: str, tenant_id: int | None) -> Role | None:
@@ -25,19 +36,58 @@ def find_role(session: Session, code: str, tenant_id: int | None) -> Role | None
 
 def create_role(session: Session, code: str, name: str, *, tenant_id: int | None = None) -> Role:
     """Create a role without privileges; codes of platform roles are reserved everywhere."""
-    _check_code(code)
-    if find_role(session, code, tenant_id) is not None or (
-        tenant_id is not None and find_role(session, code, None) is not None
-    ):
-        raise _taken(code)
+    role = insert_role(session, code, name, tenant_id=tenant_id)
+    audit.record(
+        session,
+        Tag.ROLE_CREATED,
+        tenant_id=tenant_id,
+        target=f"role:{role.id}",
+        details={"role": code, "name": name},
+    )
+    return role
+
+
+def insert_role(session: Session, code: str, name: str, *, tenant_id: int | None) -> Role:
+    """Insert a role and tell nobody."""
+    check_role_code(session, code, tenant_id)
     role = Role(code=code, name=name, tenant_id=tenant_id)
     try:
         with session.begin_nested():
             session.add(role)
     except IntegrityError:
         raise _taken(code) from None
-    audit.record(session, Tag.ROLE_CREATED, tenant_id=tenant_id, target=f"role:{role.id}")
     return role
+
+
+def rename_role(session: Session, role: Role, code: str) -> None:
+    """Give a role another code."""
+    check_role_code(session, code, role.tenant_id, but_id=role.id)
+    try:
+        with session.begin_nested():
+            role.code = code
+    except IntegrityError:
+        raise _taken(code) from None
+
+
+def check_role_code(session: Session, code: str, tenant_id: int | None, *, but_id: int = 0) -> None:
+    """Refuse a code that cannot be one, or that stands for another role."""
+    _check_code(code, LONGEST_ROLE_NAME)
+    # Roles of tenants are named one beside the other, roles of the platform one by one: otherwise
+    # both could take the same code at the same time.
+    turn = select(Tenant.id).where(Tenant.id == PLATFORM_TENANT)
+    session.execute(turn.with_for_update(read=tenant_id is not None))
+    # Some services compare codes without regard to case.
+    alike = func.lower(Role.code) == code.lower()
+    if tenant_id is None:
+        same = or_(Role.code == code, and_(Role.tenant_id.is_not(None), alike))
+    else:
+        same = or_(
+            and_(Role.tenant_id == tenant_id, Role.code == code),
+            and_(Role.tenant_id.is_(None), alike),
+        )
+    others = select(Role.id).where(same, Role.id != but_id).limit(1)
+    if session.scalar(others) is not None:
+        raise _taken(code)
 
 
 def create_group(
@@ -90,6 +140,7 @@ def add_privilege(session: Session, role: Role, privilege: Privilege) -> bool:
     try:
         with session.begin_nested():
             session.add(RolePrivilege(role_id=role.id, privilege_id=privilege.id))
+            role.concurrency_stamp = new_stamp()
     except IntegrityError:
         return False
     audit.record(
@@ -123,9 +174,9 @@ def give(session: Session, user_id: int, role: Role) -> bool:
     return True
 
 
-def _check_code(code: str) -> None:
-    if not _CODE.fullmatch(code) or not code.isprintable():
-        message = "A code has 1 to 200 characters without spaces, commas, slashes or quotes."
+def _check_code(code: str, longest: int = LONGEST_CODE) -> None:
+    if not _CODE.fullmatch(code) or not code.isprintable() or len(code) > longest:
+        message = f"A code has 1 to {longest} characters without spaces, commas, slashes or quotes."
         raise BadRequest(message, fields={"code": [message]})
     if code.isnumeric():
         message = "A code needs something besides digits."

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select, union
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.directory.resources.models import ApiResource
 from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
@@ -16,6 +16,11 @@ from idp.directory.users.models import UserClaim
 ALL = ".all"
 MANAGEMENT_API = "ids4.ms"
 ADMINISTRATORS = "administrators"
+BUILT_IN = frozenset({ADMINISTRATORS, "users", "developer", "partners"})
+"""Platform roles that every installation has; others rely on their codes."""
+
+Tenant = int | InstrumentedAttribute[int]
+"""Id of a tenant, or the column that holds it."""
 
 
 class Permission(NamedTuple):
@@ -61,14 +66,6 @@ def has_permission(
     A right in a tenant also needs the membership. A `P.all` covers codes of its own owner only:
     whoever registers an API may call its privileges as he likes.
     """
-    owner = _owner(code).scalar_subquery()
-    covers_it = or_(
-        Privilege.code == code,
-        and_(
-            Privilege.code.in_(_covering(code)),
-            Privilege.api_resource_id.is_not_distinct_from(owner),
-        ),
-    )
     conditions: list[Select[str, int | None]] = []
     if platform:
         conditions.append(_through_roles(user_id, Role.tenant_id.is_(None)))
@@ -82,8 +79,51 @@ def has_permission(
         conditions.append(_direct(user_id, tenant_id).where(member))
     if not conditions:
         return False
-    held = union(*(query.where(covers_it) for query in conditions))
+    held = union(*(query.where(_covers(code)) for query in conditions))
     return session.execute(held.limit(1)).first() is not None
+
+
+def permitted(
+    user_id: int, tenant_id: InstrumentedAttribute[int], code: str, *, platform: bool
+) -> ColumnElement[bool]:
+    """Tell in SQL in which tenants of a query a member may do one thing."""
+    through = _through_roles(user_id, _role_counts(tenant_id, platform=platform))
+    direct = _direct(user_id, tenant_id)
+    return or_(*(query.where(_covers(code)).exists() for query in (through, direct)))
+
+
+def lacking(
+    session: Session,
+    user_id: int,
+    tenant_id: int,
+    privileges: Iterable[Privilege],
+    *,
+    platform: bool,
+) -> list[str]:
+    """List the codes of privileges that are not effective for a person in a tenant."""
+    held = effective_permissions(session, user_id, tenant_id, platform=platform)
+    codes = {permission.code for permission in held}
+    by_owner: dict[int | None, set[str]] = {}
+    for permission in held:
+        by_owner.setdefault(permission.api_resource_id, set()).add(permission.code)
+    return sorted(
+        privilege.code
+        for privilege in privileges
+        if privilege.code not in codes
+        and not covers(by_owner.get(privilege.api_resource_id, ()), privilege.code)
+    )
+
+
+def _covers(code: str) -> ColumnElement[bool]:
+    """Tell in SQL which privileges grant a code."""
+    owner = _owner(code).scalar_subquery()
+    return or_(
+        Privilege.code == code,
+        and_(
+            Privilege.code.in_(_covering(code)),
+            Privilege.api_resource_id.is_not_distinct_from(owner),
+        ),
+    )
 
 
 def _owner(code: str) -> Select[Any]:
@@ -104,7 +144,7 @@ def role_codes(session: Session, user_id: int, tenant_id: int, *, platform: bool
     return sorted(rows)
 
 
-def _role_counts(tenant_id: int, *, platform: bool) -> ColumnElement[bool]:
+def _role_counts(tenant_id: Tenant, *, platform: bool) -> ColumnElement[bool]:
     in_tenant = Role.tenant_id == tenant_id
     return or_(in_tenant, Role.tenant_id.is_(None)) if platform else in_tenant
 
@@ -119,7 +159,7 @@ def _through_roles(user_id: int, condition: ColumnElement[bool]) -> Select[str, 
     )
 
 
-def _direct(user_id: int, tenant_id: int) -> Select[str, int | None]:
+def _direct(user_id: int, tenant_id: Tenant) -> Select[str, int | None]:
     return (
         select(Privilege.code, Privilege.api_resource_id)
         .join(UserClaim, UserClaim.value == Privilege.code)

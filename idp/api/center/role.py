@@ -1,0 +1,147 @@
+"""Roles: list, create, update, read, delete.
+
+`name` is the code that programs compare, `normalizedName` what people read. A claim of type
+`permission` lets everybody in the role do what its value names.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import fields, post_load, validate
+
+from idp.api.center.caller import current_caller
+from idp.api.center.codes import CodeShape
+from idp.api.center.dialect import Page, center
+from idp.api.shapes import Shape, int32, int64, text
+from idp.claims import registry
+from idp.directory.roles import whole as roles
+from idp.directory.roles.models import LONGEST_ROLE_NAME, Role
+from idp.directory.roles.whole import ClaimRow, Content, Editor
+from idp.platform.scopes import Scope
+from idp.platform.web.views import database
+
+MOST_CLAIMS = 5000
+RESERVED = registry.PROTOCOL_CLAIMS | registry.CLAIMS.keys()
+
+
+class RoleClaimShape(Shape):
+    """A claim of everybody in the role; a permission has no id of its own."""
+
+    id = int32(minimum=0, load_default=0)
+    role_id = int64(dump_only=True)
+    type = text(200, minimum=1, data_key="claimType", required=True)
+    value = text(2000, data_key="claimValue", required=True)
+
+    @post_load
+    def to_row(self, data: dict[str, Any], **_: Any) -> ClaimRow:
+        """Give the claim as the service takes it."""
+        return ClaimRow(**data)
+
+
+class RoleShape(Shape):
+    """A role; claims that are absent or null stay, an empty list clears."""
+
+    id = int64(minimum=0, load_default=0)
+    code = text(LONGEST_ROLE_NAME, data_key="name", required=True)
+    name = text(LONGEST_ROLE_NAME, data_key="normalizedName", allow_none=True, load_default=None)
+    concurrency_stamp = text(64, allow_none=True, load_default=None)
+    claims = fields.List(
+        fields.Nested(RoleClaimShape),
+        allow_none=True,
+        load_default=None,
+        validate=validate.Length(max=MOST_CLAIMS),
+    )
+    tenant_id = int64(minimum=1, allow_none=True, load_default=None)
+
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        """Show privileges among the claims."""
+        if attr == "claims":
+            return roles.claims(obj)
+        return super().get_attribute(obj, attr, default)
+
+    @post_load
+    def to_content(self, data: dict[str, Any], **_: Any) -> tuple[int, Content]:
+        """Give the id, and what is said about the role as the service takes it."""
+        return data.pop("id"), Content(**data)
+
+
+@center.operation("role-get", "GET", "/Role", scope=Scope.ROLE_GET, gives=RoleShape(), form="list")
+def list_() -> Page:
+    """List roles."""
+    rows = roles.list_all(database(), current_editor())
+    return Page(rows, take=len(rows), skip=0, total=len(rows))
+
+
+@center.operation(
+    "role-put",
+    "PUT",
+    "/Role",
+    scope=Scope.ROLE_PUT,
+    body=RoleShape(),
+    gives=int64(),
+    errors=("NotFound",),
+)
+def update(body: tuple[int, Content]) -> int:
+    """Update a role."""
+    role_id, content = body
+    role = roles.replace(database(), current_editor(), role_id, content)
+    database().commit()
+    return role.id
+
+
+@center.operation(
+    "role-post", "POST", "/Role", scope=Scope.ROLE_POST, body=RoleShape(), gives=int64()
+)
+def create(body: tuple[int, Content]) -> int:
+    """Create a role."""
+    _, content = body
+    role = roles.create(database(), current_editor(), content)
+    database().commit()
+    return role.id
+
+
+@center.operation(
+    "role-detail",
+    "GET",
+    "/Role/<int:id>",
+    scope=Scope.ROLE_DETAIL,
+    gives=RoleShape(),
+    errors=("NotFound",),
+)
+def detail(id: int) -> Role:
+    """Read a role."""
+    return roles.get(database(), current_editor(), id)
+
+
+@center.operation(
+    "role-delete",
+    "DELETE",
+    "/Role/<int:id>",
+    scope=Scope.ROLE_DELETE,
+    gives=int64(),
+    errors=("NotFound",),
+)
+def delete(id: int) -> int:
+    """Delete a role."""
+    roles.delete(database(), current_editor(), id)
+    database().commit()
+    return id
+
+
+@center.operation("role-codes", "GET", "/Role/Codes", gives=CodeShape(), form="bare")
+def codes() -> list[Any]:
+    """Error codes of the role module."""
+    return []
+
+
+def current_editor() -> Editor:
+    """Tell the service who manages roles, and where."""
+    caller = current_caller()
+    return Editor(
+        user_id=caller.user_id,
+        tenant_id=caller.tenant_id,
+        is_administrator=caller.is_administrator,
+        at_platform=caller.principal.at_platform,
+        reserved_claims=RESERVED,
+    )

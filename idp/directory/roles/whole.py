@@ -1,0 +1,351 @@
+"""A role as a whole: names, claims and privileges at once, as managers read and write it.
+
+A claim of type `permission` is how managers see a privilege that the role carries. It has no row of
+its own and so no id: the role has the privilege or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import ColumnElement, Select, func, insert, select, true
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, subqueryload
+
+from idp.directory.roles import catalogue, service
+from idp.directory.roles.models import (
+    Privilege,
+    Role,
+    RoleClaim,
+    RolePrivilege,
+    UserRole,
+    new_stamp,
+)
+from idp.directory.tenants.models import Tenant
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
+
+PERMISSION = "permission"
+EVERYTHING = "ids4.ms.all"
+LARGEST_ID = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """A claim of everybody in the role; id 0: a new one, or a privilege."""
+
+    type: str
+    value: str
+    id: int = 0
+    role_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All that is said about a role."""
+
+    code: str
+    name: str | None = None
+    """What people read; none: the code."""
+    claims: Sequence[ClaimRow] | None = None
+    """None: as they are; empty: none."""
+    tenant_id: int | None = None
+    """None: the editor's, or as it is."""
+    concurrency_stamp: str | None = None
+    """State of the role that was looked at; None: whatever it is by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Editor:
+    """Who manages roles, in which tenant."""
+
+    user_id: int
+    tenant_id: int
+    is_administrator: bool
+    """Administrators of the platform reach all roles; theirs belong to the platform."""
+    at_platform: bool
+    """Whether platform roles count in what he may give."""
+    reserved_claims: Collection[str] = ()
+    """Names of claims that rows cannot set: they would never be sent."""
+
+    @property
+    def in_reach(self) -> ColumnElement[bool]:
+        """Tell in SQL which roles exist for him."""
+        return true() if self.is_administrator else Role.tenant_id == self.tenant_id
+
+
+def list_all(session: Session, editor: Editor) -> Sequence[Role]:
+    """List the roles in reach with their claims and privileges."""
+    return session.scalars(_reading(editor).order_by(Role.id)).all()
+
+
+def get(session: Session, editor: Editor, role_id: int) -> Role:
+    """Give a role in reach, as the database has it now."""
+    query = _reading(editor).where(Role.id == _bounded(role_id))
+    role = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
+    if role is None:
+        raise NotFound
+    return role
+
+
+def claims(role: Role) -> list[ClaimRow]:
+    """List the claims of a role, its privileges last."""
+    return [
+        *(ClaimRow(row.type, row.value, row.id, role.id) for row in role.claims),
+        *(ClaimRow(PERMISSION, row.code, 0, role.id) for row in role.privileges),
+    ]
+
+
+def create(session: Session, editor: Editor, said: Content) -> Role:
+    """Create a role of the editor's tenant; an administrator's belongs to the platform."""
+    tenant_id = _tenant_of_new(session, editor, said)
+    role = catalogue.insert_role(session, said.code, _name(said), tenant_id=tenant_id)
+    before = _state(role)
+    _set_claims(session, editor, role, said.claims)
+    session.flush()
+    _record(session, role, Tag.ROLE_CREATED, [*_names(role), *_changes(before, _state(role))])
+    return role
+
+
+def replace(session: Session, editor: Editor, role_id: int, said: Content) -> Role:
+    """Replace what is said about a role; what says the same again changes nothing."""
+    role = _hold(session, editor, role_id)
+    if said.concurrency_stamp not in {None, role.concurrency_stamp}:
+        message = "Somebody else changed this role meanwhile: read it again."
+        raise Conflict(message, fields={"concurrency_stamp": [message]})
+    if said.tenant_id not in {None, role.tenant_id}:
+        message = "A role stays in the tenant that it was made for."
+        raise Unprocessable(message, fields={"tenant_id": [message]})
+    before = _state(role)
+    if said.code != role.code:
+        _refuse_built_in(role, "code", "renamed")
+        catalogue.rename_role(session, role, said.code)
+    role.name = _name(said)
+    _set_claims(session, editor, role, said.claims)
+    session.flush()
+    changes = _changes(before, _state(role))
+    if changes:
+        role.concurrency_stamp = new_stamp()
+        session.flush()
+        _record(session, role, Tag.ROLE_CHANGED, changes)
+    return role
+
+
+def delete(session: Session, editor: Editor, role_id: int) -> None:
+    """Delete a role that nobody has."""
+    role = _hold(session, editor, role_id)
+    _refuse_built_in(role, "id", "deleted")
+    holders = session.scalar(select(func.count()).where(UserRole.role_id == role.id))
+    if holders:
+        raise _in_use(f"{holders} people have this role: take it from them first.")
+    try:
+        with session.begin_nested():
+            session.delete(role)
+    except IntegrityError:
+        raise _in_use("Somebody has this role: take it from them first.") from None
+    _record(session, role, Tag.ROLE_DELETED, _names(role))
+
+
+def _reading(editor: Editor) -> Select[Role]:
+    # By subquery: two statements however many roles there are, since the list has no pages.
+    children = (subqueryload(Role.claims), subqueryload(Role.privileges))
+    return select(Role).where(editor.in_reach).options(*children)
+
+
+def _hold(session: Session, editor: Editor, role_id: int) -> Role:
+    """Lock a role until the end of the transaction, then read it: writers take turns."""
+    # With its key: nobody is given the role while it goes away. SQLite has one writer anyway.
+    lock = select(Role.id).where(Role.id == _bounded(role_id), editor.in_reach)
+    if session.scalar(lock.with_for_update()) is None:
+        raise NotFound
+    return get(session, editor, role_id)
+
+
+def _bounded(role_id: int) -> int:
+    if role_id > LARGEST_ID:
+        raise NotFound
+    return role_id
+
+
+def _tenant_of_new(session: Session, editor: Editor, said: Content) -> int | None:
+    if not editor.is_administrator:
+        if said.tenant_id not in {None, editor.tenant_id}:
+            raise _refused("tenant_id", "You can make roles for your own tenant only.")
+        return editor.tenant_id
+    if said.tenant_id is not None and session.get(Tenant, said.tenant_id) is None:
+        raise _refused("tenant_id", "There is no such tenant.")
+    return said.tenant_id
+
+
+def _name(said: Content) -> str:
+    name = (said.name or "").strip() or said.code
+    if not name.isprintable():
+        raise _refused("name", "A name has printable characters only.")
+    return name
+
+
+def _refuse_built_in(role: Role, field: str, done: str) -> None:
+    if role.tenant_id is None and role.code in service.BUILT_IN:
+        message = f"The role {role.code} is part of the product and cannot be {done}."
+        raise Unprocessable(message, fields={field: [message]})
+
+
+def _set_claims(
+    session: Session, editor: Editor, role: Role, wanted: Sequence[ClaimRow] | None
+) -> None:
+    """Make claims and privileges what is listed; None leaves them."""
+    if wanted is None:
+        return
+    codes: dict[str, int] = {}
+    rows: list[tuple[str, ClaimRow]] = []
+    for index, said in enumerate(wanted):
+        path = f"claims[{index}]"
+        if said.type != PERMISSION:
+            rows.append((path, said))
+        elif said.id:
+            raise _refused(f"{path}.id", "A permission is no row: leave the id out.")
+        else:
+            codes |= dict.fromkeys(_codes(said.value, path), index)
+    _set_rows(editor, role, rows)
+    _set_privileges(session, editor, role, codes)
+
+
+def _set_rows(editor: Editor, role: Role, wanted: Sequence[tuple[str, ClaimRow]]) -> None:
+    left = {row.id: row for row in role.claims}
+    seen: set[tuple[str, str]] = set()
+    for path, said in wanted:
+        row = left.pop(said.id, None) if said.id else RoleClaim()
+        if row is None:
+            raise _refused(f"{path}.id", "Is no claim of this role, or is listed twice.")
+        if (said.type, said.value) in seen:
+            raise _refused(f"{path}.value", "Is listed twice.")
+        seen.add((said.type, said.value))
+        if (row.type, row.value) == (said.type, said.value):
+            continue
+        if said.type in editor.reserved_claims or not said.type.strip():
+            raise _refused(f"{path}.type", "A role cannot have claims of this type.")
+        row.type, row.value = said.type, said.value
+        if not said.id:
+            role.claims.append(row)
+    for row in left.values():
+        role.claims.remove(row)
+
+
+def _codes(text: str, path: str) -> list[str]:
+    """Read the codes of a claim: one, or several with commas as old tools write them."""
+    codes = [code for code in map(str.strip, text.split(",")) if code]
+    if not codes:
+        raise _refused(f"{path}.value", "Names no permission.")
+    return codes
+
+
+def _set_privileges(
+    session: Session, editor: Editor, role: Role, wanted: Mapping[str, int]
+) -> None:
+    """Let a role carry exactly these; `wanted` tells where in the list each stands."""
+    before = {row.code: row for row in role.privileges}
+    gone = [row.id for code, row in before.items() if code not in wanted]
+    come = _may_be_given(session, editor, {c: i for c, i in wanted.items() if c not in before})
+    if role.tenant_id is None and role.code == service.ADMINISTRATORS:
+        _keep_everything(before, wanted)
+    if gone:
+        session.execute(
+            sqlalchemy.delete(RolePrivilege).where(
+                RolePrivilege.role_id == role.id, RolePrivilege.privilege_id.in_(gone)
+            )
+        )
+    if come:
+        session.execute(
+            insert(RolePrivilege),
+            [{"role_id": role.id, "privilege_id": row.id} for row in come],
+        )
+    if gone or come:
+        session.expire(role, ["privileges"])
+
+
+def _may_be_given(
+    session: Session, editor: Editor, wanted: Mapping[str, int]
+) -> Sequence[Privilege]:
+    """Find privileges, all of which the editor may give: in a tenant only what he holds there."""
+    if not wanted:
+        return []
+    found = session.scalars(select(Privilege).where(Privilege.code.in_(wanted))).all()
+    missing = wanted.keys() - {privilege.code for privilege in found}
+    if not editor.is_administrator:
+        # One answer for both: what exists is nobody's business who has nothing to do with it.
+        missing |= set(
+            service.lacking(
+                session,
+                editor.user_id,
+                editor.tenant_id,
+                found,
+                platform=editor.at_platform,
+            )
+        )
+    if missing:
+        raise BadRequest(
+            "Not all of these permissions can be given.",
+            fields={
+                f"claims[{wanted[code]}].value": [
+                    "There is no such permission, or you do not hold it."
+                ]
+                for code in sorted(missing)
+            },
+        )
+    return found
+
+
+def _keep_everything(before: Collection[str], wanted: Collection[str]) -> None:
+    if EVERYTHING in before and EVERYTHING not in wanted:
+        raise _refused("claims", f"Administrators keep {EVERYTHING}.")
+
+
+def _state(role: Role) -> dict[str, Any]:
+    """Describe a role for the comparison of before and after."""
+    return {
+        "role": role.code,
+        "name": role.name,
+        "claims": {row.id: f"{row.type}={row.value}" for row in role.claims},
+        "privileges": {row.id: row.code for row in role.privileges},
+    }
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List what differs, for the audit trail."""
+    changes: list[dict[str, Any]] = []
+    for field, old in before.items():
+        new = after[field]
+        if old == new:
+            continue
+        if isinstance(old, Mapping):
+            gone, come = {*old.values()} - {*new.values()}, {*new.values()} - {*old.values()}
+            changes.append({"field": field, "removed": sorted(gone), "added": sorted(come)})
+        else:
+            changes.append({"field": field, "before": old, "after": new})
+    return changes
+
+
+def _names(role: Role) -> list[dict[str, Any]]:
+    return [{"field": "role", "value": role.code}, {"field": "name", "value": role.name}]
+
+
+def _record(session: Session, role: Role, tag: Tag, changes: Sequence[Mapping[str, Any]]) -> None:
+    audit.record(
+        session,
+        tag,
+        tenant_id=role.tenant_id,
+        target=f"role:{role.id}",
+        details={"changes": changes},
+    )
+
+
+def _refused(field: str, message: str) -> BadRequest:
+    return BadRequest(message, fields={field: [message]})
+
+
+def _in_use(message: str) -> Conflict:
+    return Conflict(message, fields={"id": [message]})
