@@ -117,7 +117,8 @@ def test_the_outbox_holds_what_the_worker_would_send(
 
 
 @pytest.mark.no_database
-def test_no_server_outlives_an_interrupted_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_no_server_outlives_an_interrupted_run(name: str, tmp_path: Path) -> None:
     (tmp_path / "test_slow.py").write_text(
         textwrap.dedent("""
             import os, signal
@@ -127,7 +128,7 @@ def test_no_server_outlives_an_interrupted_run(tmp_path: Path) -> None:
                 folders = (run.folder, run.postgres.folder, run.postgres.data, run.valkey.folder)
                 print("\\nfolders", *folders)
                 print("processes", run.postgres.process.pid, run.valkey.process.pid, flush=True)
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.Signals[os.environ["STOP_BY"]])
         """)
     )
     done = subprocess.run(
@@ -136,6 +137,7 @@ def test_no_server_outlives_an_interrupted_run(tmp_path: Path) -> None:
             *(ROOT / "pyproject.toml", "-p", "tests.conftest", tmp_path / "test_slow.py"),
         ],
         cwd=ROOT,
+        env={**os.environ, "STOP_BY": name},
         capture_output=True,
         text=True,
         timeout=120,
