@@ -16,7 +16,6 @@ from idp.directory.users.models import User, UserClaim, UserFile
 from idp.platform import clock as times
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
-from idp.platform.db import Base
 from tests import protocol
 from tests.api import center
 
@@ -39,14 +38,6 @@ def refused_fields(content):
     assert content["code"] == 422, content
     assert content["codeName"] == "UnprocessableEntity"
     return json.loads(content["message"])
-
-
-def everything(session):
-    """Read the whole database."""
-    return {
-        table.name: [tuple(row) for row in session.execute(select(table))]
-        for table in Base.metadata.sorted_tables
-    }
 
 
 def changed(session, user_id):
@@ -113,11 +104,11 @@ def test_a_user_without_password_cannot_sign_in_by_one(root, session):
 )
 def test_a_rejected_account_names_its_reasons(root, session, body, field):
     add(session, "ann", email="ann@app.example", mobile="+8613900139000")
-    before = everything(session)
+    before = center.whole_database(session)
     content = root.call("POST", "/User", body, culture="en-US")
     assert (content["code"], content["codeName"]) == (100009, "Post_CreateUserFail")
     assert list(json.loads(content["message"])) == [field]
-    assert everything(session) == before
+    assert center.whole_database(session) == before
 
 
 def test_names_of_deleted_people_stay_theirs(root, session):
@@ -170,9 +161,9 @@ def test_names_of_deleted_people_stay_theirs(root, session):
     ],
 )
 def test_wrong_shapes_and_values_change_nothing(root, session, body):
-    before = everything(session)
+    before = center.whole_database(session)
     assert refused_fields(root.call("POST", "/User", {"userName": "ben", **body}))
-    assert everything(session) == before
+    assert center.whole_database(session) == before
 
 
 def test_a_body_that_is_no_json_is_an_http_problem(root):
@@ -235,16 +226,16 @@ def test_put_of_what_get_gave_changes_nothing(root, session, client, full, who):
         caller = center.Caller(client, user, center.token_for(session, user))
     session.commit()
     shown = caller.data("GET", f"/User/{user.id}")
-    before = everything(session)
+    before = center.whole_database(session)
     assert caller.data("PUT", "/User", shown) == user.id
-    assert everything(session) == before
+    assert center.whole_database(session) == before
 
 
 def test_put_of_the_seeded_administrator_changes_nothing(root, session):
     shown = root.data("GET", "/User/1")
-    before = everything(session)
+    before = center.whole_database(session)
     root.data("PUT", "/User", shown)
-    assert everything(session) == before
+    assert center.whole_database(session) == before
 
 
 def test_put_resets_missing_values_and_keeps_missing_lists_and_the_password(root, session, full):
@@ -294,10 +285,10 @@ def test_child_rows_of_somebody_else_are_refused(root, session, full, name):
         },
     )
     foreign = root.data("GET", f"/User/{other}")[name]
-    before = everything(session)
+    before = center.whole_database(session)
     fields = refused_fields(root.call("PUT", "/User", {**full, name: foreign}))
     assert list(fields) == [f"{name}[0].id"]
-    assert everything(session) == before
+    assert center.whole_database(session) == before
 
 
 def test_the_same_child_row_twice_is_refused(root, full):
@@ -308,11 +299,11 @@ def test_the_same_child_row_twice_is_refused(root, full):
 def test_two_administrators_at_once_lose_nothing_silently(root, session, client, full):
     second = center.administrator(client, session, "second")
     root.data("PUT", "/User", {**full, "claims": [*full["claims"], new_claim("a")]})
-    before = everything(session)
+    before = center.whole_database(session)
     late = {**full, "claims": [*full["claims"], new_claim("b")]}
     fields = refused_fields(second.call("PUT", "/User", late))
     assert list(fields) == ["concurrencyStamp"]
-    assert everything(session) == before
+    assert center.whole_database(session) == before
     # Who names no state says that he knows what he does.
     second.data("PUT", "/User", {**late, "concurrencyStamp": None})
     values = [row["claimValue"] for row in root.data("GET", f"/User/{full['id']}")["claims"]]
@@ -337,10 +328,10 @@ def test_a_new_password_ends_sessions_and_tokens(root, session, client, full):
 
 @pytest.mark.parametrize("password", ["short", "********", "password123"])
 def test_a_weak_or_masked_password_is_refused(root, session, full, password):
-    before = everything(session)
+    before = center.whole_database(session)
     fields = refused_fields(root.call("PUT", "/User", {**full, "passwordHash": password}))
     assert list(fields) == ["passwordHash"]
-    assert everything(session) == before
+    assert center.whole_database(session) == before
 
 
 def test_a_new_address_must_be_confirmed_again(root, session, full):
@@ -476,9 +467,9 @@ def test_names_and_password_of_important_people_are_their_own(mary, session, cha
         protocol.grant_directly(session, ann, "ids4.ms.client.delete", tenant_id=1)
     session.commit()
     shown = mary.data("GET", f"/User/{ann.id}")
-    before = everything(session)
+    before = center.whole_database(session)
     assert mary.call("PUT", "/User", {**shown, **change})["code"] == 404
-    assert everything(session) == before
+    assert center.whole_database(session) == before
     # What is the tenant's business stays so.
     mary.data("PUT", "/User", {**shown, "remark": "seen"})
 
@@ -510,7 +501,7 @@ def test_permissions_that_one_lacks_cannot_be_given(mary, session, target):
     session.commit()
     method = "POST" if target == "new" else "PUT"
     claims = body.get("claims", [])
-    before = everything(session)
+    before = center.whole_database(session)
     for change in (
         {"roles": [{"roleId": platform}]},
         {"roles": [{"roleId": role.id}]},
@@ -519,7 +510,7 @@ def test_permissions_that_one_lacks_cannot_be_given(mary, session, target):
         {"claims": [*claims, grant("x.secret")]},
     ):
         assert refused_fields(mary.call(method, "/User", {**body, **change})), change
-        assert everything(session) == before
+        assert center.whole_database(session) == before
     allowed = mary.data(method, "/User", {**body, "claims": [*claims, grant("ids4.ms.user.get")]})
     rows = session.scalars(select(UserClaim).where(UserClaim.user_id == allowed))
     assert {row.tenant_id for row in rows} == {1}
