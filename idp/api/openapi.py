@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import orjson
@@ -280,8 +280,11 @@ class _Document:
         return schema
 
     def _security_scheme(self) -> dict[str, Any]:
-        names = {scope for operation in self.operations for scope in accepted_scopes(operation)}
-        scopes = {scope.value: scope.text for scope in Scope if scope in names}
+        machines = [
+            operation
+            for operation in self.operations
+            if operation.machine or operation.permission is None
+        ]
         return {
             "type": "oauth2",
             "description": "A bearer access token with audience `ids4.ms`.",
@@ -289,14 +292,19 @@ class _Document:
                 "authorizationCode": {
                     "authorizationUrl": f"{ISSUER}/connect/authorize",
                     "tokenUrl": f"{ISSUER}/connect/token",
-                    "scopes": scopes,
+                    "scopes": _scopes(self.operations),
                 },
                 "clientCredentials": {
                     "tokenUrl": f"{ISSUER}/connect/token",
-                    "scopes": scopes,
+                    "scopes": _scopes(machines),
                 },
             },
         }
+
+
+def _scopes(operations: Iterable[Operation]) -> dict[str, str]:
+    accepted = {scope for operation in operations for scope in accepted_scopes(operation)}
+    return {scope.value: scope.text for scope in Scope if scope in accepted}
 
 
 def accepted_scopes(operation: Operation) -> list[str]:
