@@ -528,7 +528,7 @@ def test_what_a_client_lists_is_not_taken_away(session, mary, orders):
 def test_privileges_are_not_deleted_along(session, mary, orders):
     session.add(Privilege(code="orders.refund", name="Refund", api_resource_id=orders["id"]))
     session.commit()
-    assert "1 privileges" in mary.refused("DELETE", f"/ApiResource/{orders['id']}")["id"][0]
+    assert "1 privilege belongs" in mary.refused("DELETE", f"/ApiResource/{orders['id']}")["id"][0]
 
 
 def test_a_deleted_api_is_gone_with_all_its_rows(session, mary):

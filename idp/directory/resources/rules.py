@@ -127,7 +127,8 @@ def refuse_owning(session: Session, api: ApiResource) -> None:
         select(func.count()).select_from(Privilege).where(Privilege.api_resource_id == api.id)
     )
     if count:
-        message = f"{count} privileges belong to it; it cannot be deleted until they do not."
+        who = "1 privilege belongs" if count == 1 else f"{count} privileges belong"
+        message = f"{who} to it; it cannot be deleted until they do not."
         raise Conflict(message, fields={"id": [message]})
 
 

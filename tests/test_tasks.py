@@ -1,0 +1,79 @@
+"""What the pages for administrators print is run as printed, against a server."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers import LiveServer
+
+ROOT = Path(__file__).parent.parent
+
+pytestmark = [
+    pytest.mark.no_database,
+    pytest.mark.skipif(shutil.which("curl") is None, reason="no curl is installed"),
+]
+
+
+@pytest.fixture
+def run_page(live_server: Callable[..., LiveServer], tmp_path: Path) -> Callable[[str], str]:
+    """Run all shell blocks of a page, one after the other in one shell; give what they print."""
+    server = live_server()
+    command = tmp_path / "bin/idp"
+    command.parent.mkdir()
+    code = "from idp.cli import main; main()"
+    command.write_text(f"#!/bin/sh\nPYTHONPATH='{ROOT}' exec '{sys.executable}' -c '{code}' \"$@\"")
+    command.chmod(0o755)
+
+    def run(name: str) -> str:
+        text = (ROOT / "docs/tasks" / name).read_text()
+        blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+        done = subprocess.run(
+            [
+                "sh",
+                "-eu",
+                "-c",
+                "\necho\n".join(blocks).replace("http://127.0.0.1:8000", server.url),
+            ],
+            cwd=tmp_path,
+            env={
+                **server.environment,
+                "PATH": f"{command.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "no_proxy": "*",
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def documents(text: str) -> list[Any]:
+    """Read the JSON documents that were printed one after the other."""
+    decoder, found = json.JSONDecoder(), []
+    while text := text.lstrip():
+        value, end = decoder.raw_decode(text)
+        found.append(value)
+        text = text[end:]
+    return found
+
+
+def test_an_api_is_added_as_printed(run_page: Callable[[str], str]) -> None:
+    answers = documents(run_page("add-an-api-and-its-scopes.md"))
+    made, token, changed, secret, introspected, identity = answers
+    assert {answer["code"] for answer in (made, changed, secret, identity)} == {200}
+    assert made["data"] == changed["data"] == secret["data"]
+    assert token["scope"] == "orders.read"
+    assert introspected == {"active": False}
