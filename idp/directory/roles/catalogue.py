@@ -184,4 +184,5 @@ def _check_code(code: str, longest: int = LONGEST_CODE) -> None:
 
 
 def _taken(code: str) -> Conflict:
-    return Conflict(f"The code {code} is taken.", fields={"code": ["taken"]})
+    message = f"The code {code} is taken."
+    return Conflict(message, fields={"code": [message]})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from idp.directory.tenants.models import (
     TenantHost,
     TenantProperty,
     TenantStatus,
+    new_stamp,
 )
 from idp.platform import runtime
 from idp.platform.audit import service as audit
@@ -90,7 +92,7 @@ def get(session: Session, tenant_id: int) -> Tenant:
 def create(session: Session, new: NewTenant) -> Tenant:
     """Create a tenant; with hosts it is an issuer of its own, else it signs in at issuer 1."""
     tenant = Tenant(
-        name=_name(new.name),
+        name=check_name(new.name),
         status=new.status,
         theme=new.theme,
         logo_uri=_logo(new.logo_uri),
@@ -113,32 +115,66 @@ def set_hosts(
 
     Hosts are unique over all tenants; the one of `PUBLIC_URL` is issuer 1's and nobody else's.
     """
-    wanted = list(dict.fromkeys(_host(host) for host in hosts))
-    named = _host(issuer_host) if issuer_host else None
-    if named is not None and named not in wanted:
-        raise _refused("hosts", "The issuer is named after one of the hosts.")
-    if tenant.id != PLATFORM:
-        if runtime.of(session).settings.public_host in wanted:
-            raise _taken()
-        tenant.issuer_tenant_id = tenant.id if wanted else PLATFORM
-    tenant.issuer_host = named
+    wanted = list(dict.fromkeys(check_host(host) for host in hosts))
     kept = {row.host: row for row in tenant.hosts if row.host in wanted}
+    with unique_hosts(session):
+        tenant.hosts = [row for row in tenant.hosts if row.host in kept]
+        session.flush()
+        tenant.hosts.extend(TenantHost(host=host) for host in wanted if host not in kept)
+    name_issuer(session, tenant, issuer_host)
+    tenant.concurrency_stamp = new_stamp()
+    session.flush()
+
+
+@contextmanager
+def unique_hosts(session: Session) -> Iterator[None]:
+    """Write hosts, and refuse one that another tenant has."""
     try:
         with session.begin_nested():
-            tenant.hosts = [row for row in tenant.hosts if row.host in kept]
-            session.flush()
-            tenant.hosts.extend(TenantHost(host=host) for host in wanted if host not in kept)
+            yield
     except IntegrityError:
         raise _taken() from None
 
 
+def name_issuer(session: Session, tenant: Tenant, issuer_host: str | None) -> None:
+    """Let the tenant sign in at its hosts, when it has any, under the name of one of them."""
+    hosts = [row.host for row in tenant.hosts]
+    named = check_host(issuer_host, "issuer_host") if issuer_host else None
+    if named is not None and named not in hosts:
+        raise _refused("issuer_host", "The issuer is named after one of the hosts.")
+    if tenant.id != PLATFORM:
+        if runtime.of(session).settings.public_host in hosts:
+            raise _taken()
+        issuer_tenant_id = tenant.id if hosts else PLATFORM
+        if issuer_tenant_id != tenant.issuer_tenant_id and not hosts:
+            _refuse_guests(session, tenant)
+        tenant.issuer_tenant_id = issuer_tenant_id
+    tenant.issuer_host = named
+
+
+def _refuse_guests(session: Session, tenant: Tenant) -> None:
+    """Refuse to take the hosts away at which other tenants sign in too."""
+    guests = select(Tenant.id).where(Tenant.issuer_tenant_id == tenant.id, Tenant.id != tenant.id)
+    if session.scalar(guests.limit(1)) is not None:
+        raise Conflict(
+            "Other tenants sign in at these hosts.", fields={"hosts": ["others sign in there"]}
+        )
+
+
 def set_status(session: Session, tenant: Tenant, status: TenantStatus) -> None:
     """Enable or disable a tenant; issuer 1 stays enabled."""
-    if tenant.id == PLATFORM and status != TenantStatus.ENABLED:
-        raise Conflict("The platform's own tenant stays enabled.")
+    check_status(tenant, status)
     tenant.status = status
+    tenant.concurrency_stamp = new_stamp()
     session.flush()
     audit.record(session, Tag.TENANT_CHANGED, tenant_id=tenant.id, target=f"tenant:{tenant.id}")
+
+
+def check_status(tenant: Tenant, status: int) -> None:
+    """Refuse to switch issuer 1 off."""
+    if tenant.id == PLATFORM and status != TenantStatus.ENABLED:
+        message = "The platform's own tenant stays enabled."
+        raise Conflict(message, fields={"status": [message]})
 
 
 def memberships(session: Session, user_id: int, issuer: Issuer) -> list[Tenant]:
@@ -222,6 +258,7 @@ def set_properties(session: Session, tenant: Tenant, values: Mapping[str, str | 
         else:
             sealed = keyring.encrypt(PURPOSE, value.encode())
             tenant.properties.append(TenantProperty(key=key, value_encrypted=sealed))
+    tenant.concurrency_stamp = new_stamp()
     session.flush()
 
 
@@ -265,7 +302,8 @@ def _issuer(session: Session, tenant: Tenant, host: str | None) -> Issuer:
     )
 
 
-def _name(text: str) -> str:
+def check_name(text: str) -> str:
+    """Check what a tenant is called; give it without spaces around."""
     name = text.strip()
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
         raise _refused("name", "A name has 1 to 200 printable characters.")
@@ -285,16 +323,16 @@ def _logo(text: str | None) -> str | None:
     return text
 
 
-def _host(text: str) -> str:
+def check_host(text: str, field: str = "hosts") -> str:
     """Check `host` or `host:port` as it stands in a Host header; give it in lower case."""
     host = text.strip().lower()
     name, colon, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
     if not colon:
         name = host
     elif not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):  # noqa: PLR2004 - ports
-        raise _refused("hosts", f"{text!r} is not a host with an optional port.")
+        raise _refused(field, f"{text!r} is not a host with an optional port.")
     if not _is_host_name(name):
-        raise _refused("hosts", f"{text!r} is not a host with an optional port.")
+        raise _refused(field, f"{text!r} is not a host with an optional port.")
     return host
 
 
@@ -308,7 +346,8 @@ def _is_host_name(name: str) -> bool:
 
 
 def _taken() -> Conflict:
-    return Conflict("Another tenant has this host.", fields={"hosts": ["taken"]})
+    message = "Another tenant has this host."
+    return Conflict(message, fields={"hosts": [message]})
 
 
 def _refused(field: str, message: str) -> BadRequest:

@@ -1,0 +1,240 @@
+"""Tenants: list, create, update, read, delete; and what anybody may know of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from flask import Response, after_this_request
+from marshmallow import fields, post_load, validate
+
+from idp.api.center.caller import current_caller
+from idp.api.center.codes import CodeShape
+from idp.api.center.dialect import Page, center
+from idp.api.center.paging import Paging, fetch
+from idp.api.shapes import Moment, Shape, int32, int64, text
+from idp.directory.tenants import whole as tenants
+from idp.directory.tenants.models import Tenant, TenantStatus
+from idp.directory.tenants.whole import ClaimRow, Content, Editor, HostRow, PropertyRow
+from idp.platform.scopes import Scope
+from idp.platform.throttle import network
+from idp.platform.web.views import current_runtime, database, remote_address
+
+MOST_ROWS = 500
+LONGEST_CACHE = 86_400
+LOOKUPS_PER_MINUTE = 120
+
+
+class HostShape(Shape):
+    """A host, with its port where it is not the usual one."""
+
+    id = int64(minimum=0, load_default=0)
+    tenant_id = int64(data_key="appTenantId", dump_only=True)
+    host = text(255, data_key="hostName", required=True)
+
+    @post_load
+    def to_row(self, data: dict[str, Any], **_: Any) -> HostRow:
+        """Give the host as the service takes it."""
+        return HostRow(**data)
+
+
+class TenantClaimShape(Shape):
+    """A public fact."""
+
+    id = int64(minimum=0, load_default=0)
+    tenant_id = int64(data_key="appTenantId", dump_only=True)
+    type = text(200, minimum=1, data_key="claimType", required=True)
+    value = text(2000, data_key="claimValue", required=True)
+
+    @post_load
+    def to_row(self, data: dict[str, Any], **_: Any) -> ClaimRow:
+        """Give the claim as the service takes it."""
+        return ClaimRow(**data)
+
+
+class TenantPropertyShape(Shape):
+    """A private setting; its value is never given back, and the mask keeps it."""
+
+    id = int64(minimum=0, load_default=0)
+    tenant_id = int64(data_key="appTenantId", dump_only=True)
+    key = text(200, minimum=1, required=True)
+    value = text(10_000, allow_none=True, load_default=None, dump_default=tenants.MASK)
+
+    @post_load
+    def to_row(self, data: dict[str, Any], **_: Any) -> PropertyRow:
+        """Give the property as the service takes it."""
+        return PropertyRow(**data)
+
+
+def rows(shape: type[Shape]) -> fields.List[Any]:
+    """Make a list of child rows; absent or null: it stays as it is."""
+    return fields.List(
+        fields.Nested(shape),
+        allow_none=True,
+        load_default=None,
+        validate=validate.Length(max=MOST_ROWS),
+    )
+
+
+class TenantShape(Shape):
+    """A tenant; an absent value is the contract's, an absent list stays, an empty one clears."""
+
+    id = int64(minimum=0, load_default=0)
+    name = text(200, required=True)
+    theme = text(100, allow_none=True, load_default=None)
+    status = int32(
+        minimum=min(TenantStatus), maximum=max(TenantStatus), load_default=TenantStatus.CREATED
+    )
+    issuer_host = text(255, data_key="identityServerIssuerUri", allow_none=True, load_default=None)
+    hosts = rows(HostShape)
+    created_at = Moment(data_key="createDate", dump_only=True)
+    updated_at = Moment(data_key="lastUpdateTime", dump_only=True)
+    claims = rows(TenantClaimShape)
+    cache_seconds = int64(
+        data_key="cacheDuration", minimum=0, maximum=LONGEST_CACHE, load_default=60
+    )
+    owner_user_id = int64(dump_only=True)
+    properties = rows(TenantPropertyShape)
+    concurrency_stamp = text(64, allow_none=True, load_default=None)
+
+    @post_load
+    def to_content(self, data: dict[str, Any], **_: Any) -> tuple[int, Content]:
+        """Give the id, and what is said about the tenant as the service takes it."""
+        return data.pop("id"), Content(**data)
+
+
+class ListQuery(Paging):
+    """The host, exactly."""
+
+    host = text(255, data_key="q.Host", load_default=None)
+
+
+class InfoQuery(Shape):
+    """Whose public data: the tenant that has this host."""
+
+    host = text(255, load_default="")
+
+
+SORTABLE = {
+    "id": Tenant.id,
+    "name": Tenant.name,
+    "theme": Tenant.theme,
+    "status": Tenant.status,
+    "identityServerIssuerUri": Tenant.issuer_host,
+    "createDate": Tenant.created_at,
+    "lastUpdateTime": Tenant.updated_at,
+    "cacheDuration": Tenant.cache_seconds,
+}
+
+
+@center.operation(
+    "tenant-get",
+    "GET",
+    "/Tenant",
+    scope=Scope.TENANT_GET,
+    query=ListQuery(),
+    gives=TenantShape(),
+    form="list",
+)
+def list_(query: Mapping[str, Any]) -> Page:
+    """List tenants."""
+    wanted = tenants.listing(database(), current_editor(), Scope.TENANT_GET, host=query["host"])
+    return fetch(database(), wanted, query, SORTABLE, key=Tenant.id)
+
+
+@center.operation(
+    "tenant-put",
+    "PUT",
+    "/Tenant",
+    scope=Scope.TENANT_PUT,
+    body=TenantShape(),
+    gives=int64(),
+    errors=("NotFound",),
+)
+def update(body: tuple[int, Content]) -> int:
+    """Update a tenant."""
+    row_id, content = body
+    tenant = tenants.change(database(), current_editor(), Scope.TENANT_PUT, row_id, content)
+    database().commit()
+    return tenant.id
+
+
+@center.operation(
+    "tenant-post", "POST", "/Tenant", scope=Scope.TENANT_POST, body=TenantShape(), gives=int64()
+)
+def create(body: tuple[int, Content]) -> int:
+    """Create a tenant."""
+    _, content = body
+    tenant = tenants.create(database(), current_editor(), content)
+    database().commit()
+    return tenant.id
+
+
+@center.operation(
+    "tenant-detail",
+    "GET",
+    "/Tenant/<int:id>",
+    scope=Scope.TENANT_DETAIL,
+    gives=TenantShape(),
+    errors=("NotFound",),
+)
+def detail(id: int) -> Tenant:
+    """Read a tenant."""
+    return tenants.get(database(), current_editor(), Scope.TENANT_DETAIL, id)
+
+
+@center.operation(
+    "tenant-delete",
+    "DELETE",
+    "/Tenant/<int:id>",
+    scope=Scope.TENANT_DELETE,
+    gives=int64(),
+    errors=("NotFound",),
+)
+def delete(id: int) -> int:
+    """Delete a tenant."""
+    tenants.delete(database(), current_editor(), Scope.TENANT_DELETE, id)
+    database().commit()
+    return id
+
+
+@center.operation(
+    "tenant-info",
+    "GET",
+    "/Tenant/Info",
+    query=InfoQuery(),
+    gives=fields.String(),
+    errors=("NotFound",),
+)
+def info(query: Mapping[str, Any]) -> str:
+    """Read public tenant data by host."""
+    throttle = current_runtime().throttle
+    throttle.hit("tenant info", network(remote_address()), LOOKUPS_PER_MINUTE, 60)
+    tenant = tenants.public(database(), query["host"].strip())
+
+    @after_this_request
+    def let_callers_keep_it(response: Response) -> Response:
+        response.headers["Cache-Control"] = f"public, max-age={tenant.cache_seconds}"
+        response.vary.add("Origin")
+        return response
+
+    return orjson.dumps({"id": tenant.id, "name": tenant.name, "claims": tenant.claims}).decode()
+
+
+@center.operation("tenant-codes", "GET", "/Tenant/Codes", gives=CodeShape(), form="bare")
+def codes() -> list[Any]:
+    """Error codes of the tenant module."""
+    return []
+
+
+def current_editor() -> Editor:
+    """Tell the service who manages tenants."""
+    caller = current_caller()
+    return Editor(
+        user_id=caller.user_id,
+        tenant_id=caller.tenant_id,
+        is_administrator=caller.is_administrator,
+        at_platform=caller.principal.at_platform,
+        client_tenant_id=caller.principal.client_tenant_id,
+    )
