@@ -11,6 +11,7 @@ from idp.pages import choose, consent, frame, signout
 from idp.pages.account import views as account
 from idp.pages.forgot import service as forgot_service
 from idp.pages.forgot import views as forgot
+from idp.pages.register import views as register
 from idp.pages.signin import views as signin
 from idp.platform.runtime import Runtime
 
@@ -29,5 +30,6 @@ def blueprints() -> list[Blueprint]:
         consent.blueprint,
         signout.blueprint,
         forgot.blueprint,
+        register.blueprint,
         account.blueprint,
     ]

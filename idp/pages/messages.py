@@ -18,6 +18,13 @@ KNOWN = (
     lazy_gettext("This password is among the commonest ones."),
     lazy_gettext("The password is not the user's own name."),
     lazy_gettext("Too many sign-ins at once; please try again in a moment."),
+    # idp.directory.users, when somebody registers
+    lazy_gettext("Control characters are not allowed."),
+    lazy_gettext("This e-mail address is taken."),
+    lazy_gettext("This is not a mobile number."),
+    lazy_gettext("This is not an e-mail address."),
+    lazy_gettext("This mobile number is taken."),
+    lazy_gettext("This user name is taken."),
     # idp.oauth, before the application is proven or when its request is gone
     lazy_gettext("The application is not known here"),
     lazy_gettext("The application asked for an address that it has not registered"),

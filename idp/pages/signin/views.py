@@ -6,7 +6,8 @@ from flask import Blueprint, make_response, redirect, render_template, request
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from idp.pages import return_path
+from idp.directory.registration import service as registration
+from idp.pages import language, return_path
 from idp.pages.messages import wait_message
 from idp.pages.pending import Asking, find_asking, resume
 from idp.pages.signin import service
@@ -92,10 +93,13 @@ def _page(
     again: bool = False,
     retry_after: int | None = None,
 ) -> Response:
+    register_query = {language.HANDLE: asking.handle} if asking else {}
     response = make_response(
         render_template(
             "pages/signin/login.html",
             form=form,
+            may_register=registration.is_open(database(), current_issuer()),
+            register_query=register_query,
             client=asking.client if asking else None,
             again=again,
             notice=request.args.get("notice"),

@@ -1,0 +1,76 @@
+"""The forms of registration."""
+
+from __future__ import annotations
+
+from flask_babel import lazy_gettext as _
+from wtforms import PasswordField, StringField
+from wtforms.validators import EqualTo, InputRequired, Length, Regexp
+
+from idp.directory.users.names import USERNAME_LENGTH
+from idp.pages.form import Form
+from idp.pages.signin.forms import LONGEST_PASSWORD
+
+_CODE = {"autocomplete": "one-time-code", "inputmode": "numeric", "spellcheck": "false"}
+
+
+class AddressForm(Form):
+    """Where the codes go."""
+
+    mobile = StringField(
+        _("Mobile number"),
+        [
+            InputRequired(_("Enter your mobile number.")),
+            Length(max=40, message=_("This is too long.")),
+        ],
+        render_kw={"type": "tel", "autocomplete": "tel"},
+    )
+    email = StringField(
+        _("E-mail address"),
+        [
+            InputRequired(_("Enter your e-mail address.")),
+            Length(max=USERNAME_LENGTH, message=_("This is too long.")),
+        ],
+        render_kw={"type": "email", "autocomplete": "email", "spellcheck": "false"},
+    )
+
+
+class AccountForm(Form):
+    """Both codes, and what the account is to have."""
+
+    mobile_code = StringField(
+        _("Code from the short message"),
+        [
+            InputRequired(_("Enter the code from the short message.")),
+            Regexp(r"\A\s*[0-9]{6}\s*\Z", message=_("A code has six digits.")),
+        ],
+        render_kw=_CODE,
+    )
+    email_code = StringField(
+        _("Code from the mail"),
+        [
+            InputRequired(_("Enter the code from the mail.")),
+            Regexp(r"\A\s*[0-9]{6}\s*\Z", message=_("A code has six digits.")),
+        ],
+        render_kw=_CODE,
+    )
+    nick_name = StringField(
+        _("Your name"),
+        [
+            InputRequired(_("Enter your name.")),
+            Length(max=50, message=_("This is too long.")),
+        ],
+        render_kw={"autocomplete": "name"},
+    )
+    password = PasswordField(
+        _("Password"),
+        [
+            InputRequired(_("Enter a password.")),
+            Length(max=LONGEST_PASSWORD, message=_("This is too long.")),
+        ],
+        render_kw={"autocomplete": "new-password"},
+    )
+    repeated = PasswordField(
+        _("Password again"),
+        [EqualTo("password", _("The two passwords differ."))],
+        render_kw={"autocomplete": "new-password"},
+    )

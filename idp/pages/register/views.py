@@ -1,0 +1,231 @@
+"""The pages of registration: where codes go, then the codes and the account."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, make_response, redirect, render_template, request, session
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from idp.directory.registration import codes
+from idp.directory.registration import service as registration
+from idp.directory.registration.codes import Channel, Letter, Sender, Wait
+from idp.directory.registration.service import Refused, Registration
+from idp.pages import language
+from idp.pages.form import Form
+from idp.pages.messages import reasons, wait_message
+from idp.pages.pending import find_asking
+from idp.pages.register.forms import AccountForm, AddressForm
+from idp.platform import clock
+from idp.platform.errors import BadRequest, Conflict, NotFound, TooManyRequests
+from idp.platform.throttle import network
+from idp.platform.web.views import current_issuer, current_runtime, database, remote_address
+
+ADDRESSES = "register"
+"""Where the form cookie keeps the visitor's own addresses between the two pages."""
+MINUTES = 30
+HOUR = 3600
+SENDS_PER_HOUR = 20
+TRIES_PER_HOUR = 60
+
+blueprint = Blueprint("register", __name__)
+
+
+@blueprint.before_request
+def _only_when_open() -> None:
+    """Hide the pages where strangers are not let in, and follow the application's language."""
+    is_open = registration.is_open(database(), current_issuer())
+    database().commit()
+    if not is_open:
+        raise NotFound
+    find_asking()
+
+
+@blueprint.get("/register")
+def show() -> Response:
+    """Ask for number and address."""
+    return _page("ask", AddressForm())
+
+
+@blueprint.post("/register")
+def ask() -> Response:
+    """Send both codes; nothing tells whether somebody has the number or the address already."""
+    form = AddressForm()
+    if not form.validate():
+        return _page("ask", form, 400)
+    addresses = {Channel.SMS: form.mobile.data or "", Channel.MAIL: form.email.data or ""}
+    refused = _send(form, addresses)
+    if refused is not None:
+        return _page("ask", form, *refused)
+    database().commit()
+    session[ADDRESSES] = {
+        **{channel.value: address for channel, address in addresses.items()},
+        "until": int(clock.now().timestamp()) + MINUTES * 60,
+    }
+    return _go("/register/account")
+
+
+@blueprint.get("/register/account")
+def show_account() -> Response:
+    """Ask for the codes, a name and a password."""
+    addresses = _addresses()
+    if addresses is None:
+        return _go("/register")
+    return _account_page(AccountForm(), addresses)
+
+
+@blueprint.post("/register/account")
+def create() -> Response:
+    """Make the account; whoever has one signs in with it next."""
+    addresses = _addresses()
+    if addresses is None:
+        return _go("/register")
+    form = AccountForm()
+    if not form.validate():
+        return _account_page(form, addresses, 400)
+    try:
+        key = f"page {network(remote_address())}"
+        current_runtime().throttle.hit("registration", key, TRIES_PER_HOUR, HOUR)
+        outcome = registration.register(
+            database(),
+            Registration(
+                mobile=addresses[Channel.SMS],
+                mobile_code=(form.mobile_code.data or "").strip(),
+                email=addresses[Channel.MAIL],
+                email_code=(form.email_code.data or "").strip(),
+                password=form.password.data or "",
+                nick_name=form.nick_name.data,
+                locale=language.current().tag,
+            ),
+            tenant_id=current_issuer().tenant_id,
+            referrer_id=None,
+        )
+    except TooManyRequests as wait:
+        form.refuse(wait_message(wait.retry_after))
+        return _account_page(form, addresses, 429, wait.retry_after)
+    except (BadRequest, Conflict) as problem:
+        database().rollback()
+        for reason in reasons(problem):
+            form.refuse(reason, "password" if "password" in problem.fields else None)
+        return _account_page(form, addresses, 400)
+    database().commit()
+    if isinstance(outcome, Refused):
+        _tell(form, outcome)
+        return _account_page(form, addresses, 400)
+    session.pop(ADDRESSES, None)
+    return _go("/login", notice="registered")
+
+
+@blueprint.post("/register/again")
+def send_again() -> Response:
+    """Send both codes once more."""
+    addresses = _addresses()
+    if addresses is None:
+        return _go("/register")
+    form = AccountForm(formdata=None)
+    refused = _send(form, addresses, again=True)
+    if refused is not None:
+        return _account_page(form, addresses, *refused)
+    database().commit()
+    return _go("/register/account", notice="sent")
+
+
+def _send(
+    form: Form, addresses: dict[Channel, str], *, again: bool = False
+) -> tuple[int, int | None] | None:
+    """Send the codes; where that is refused tell the form why, and give status and seconds.
+
+    A code that was sent a moment ago is as good as a new one, unless a new one is what is wanted.
+    """
+    for channel, address in addresses.items():
+        try:
+            codes.normal(database(), channel, address)
+        except BadRequest as problem:
+            form.refuse(reasons(problem)[0], *problem.fields)
+    if form.mistakes:
+        return 400, None
+    sender = Sender(f"page {network(remote_address())}", SENDS_PER_HOUR)
+    letter = Letter(current_issuer().name, language.current().code)
+    waits: list[Wait] = []
+    try:
+        for channel, address in addresses.items():
+            wait = codes.send(database(), channel, address, sender, letter)
+            if wait is not None and (again or wait.is_for_the_day):
+                waits.append(wait)
+    except TooManyRequests as problem:
+        waits = [Wait(problem.retry_after, is_for_the_day=False)]
+    if not waits:
+        return None
+    database().rollback()
+    seconds = max(wait.seconds for wait in waits)
+    if any(wait.is_for_the_day for wait in waits):
+        form.refuse(_("No more codes are sent there today. Please come back tomorrow."))
+    else:
+        form.refuse(wait_message(seconds))
+    return 429, seconds
+
+
+def _tell(form: Form, outcome: Refused) -> None:
+    """Say what is wrong; whoever proved an address may know that it has an account."""
+    wrong = _("This code is wrong or too old.")
+    if outcome is Refused.PHONE_CODE:
+        form.refuse(wrong, "mobile_code")
+    elif outcome is Refused.EMAIL_CODE:
+        form.refuse(wrong, "email_code")
+    elif outcome is Refused.EMAIL_TAKEN:
+        form.refuse(_("There is an account with this e-mail address already. Sign in with it."))
+    else:
+        form.refuse(_("There is an account with this mobile number already. Sign in with it."))
+
+
+def _addresses() -> dict[Channel, str] | None:
+    """Read where the codes went; None when that was too long ago, or never."""
+    kept: dict[str, Any] = session.get(ADDRESSES) or {}
+    if kept.get("until", 0) < clock.now().timestamp():
+        session.pop(ADDRESSES, None)
+        return None
+    return {channel: kept[channel.value] for channel in Channel}
+
+
+def _go(path: str, **query: str) -> Response:
+    """Go to a page; the application that waits comes along."""
+    handle = request.args.get(language.HANDLE)
+    if handle:
+        query[language.HANDLE] = handle
+    return redirect(f"{path}?{urlencode(query)}" if query else path, 303)
+
+
+def _account_page(
+    form: AccountForm,
+    addresses: dict[Channel, str],
+    status: int = 200,
+    retry_after: int | None = None,
+) -> Response:
+    return _page(
+        "account",
+        form,
+        status,
+        retry_after,
+        mobile=addresses[Channel.SMS],
+        email=addresses[Channel.MAIL],
+        notice=request.args.get("notice"),
+    )
+
+
+def _page(
+    template: str,
+    form: Form,
+    status: int = 200,
+    retry_after: int | None = None,
+    **context: object,
+) -> Response:
+    handle = request.args.get(language.HANDLE)
+    query = {language.HANDLE: handle} if handle else {}
+    page = render_template(f"pages/register/{template}.html", form=form, asked_by=query, **context)
+    response = make_response(page, status)
+    response.headers["Cache-Control"] = "no-store"
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
