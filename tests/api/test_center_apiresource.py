@@ -471,30 +471,49 @@ def test_of_two_who_read_the_same_the_second_is_told(session, mary, orders, root
     assert seen["displayName"] == "Mine"
 
 
-@pytest.mark.parametrize("stamped", [True, False])
-def test_two_at_the_same_time_lose_nothing_silently(new_client, session, mary, orders, stamped):
-    barrier = threading.Barrier(2)
-    outcomes: list[Any] = []
+def together(new_client, mary, calls):
+    """Send calls at the same time; give their codes, sorted."""
+    barrier = threading.Barrier(len(calls))
+    outcomes: list[int] = []
 
-    def save(number: int) -> None:
+    def send(call: tuple[str, str, Any]) -> None:
         browser = new_client()
-        browser._database = None
+        browser._database = None  # the session of the test is nobody's but its own
         caller = center.Caller(browser, mary.user, mary.token)
-        content = {**orders, "userClaims": [*orders["userClaims"], {"type": f"claim{number}"}]}
-        if not stamped:
-            del content["concurrencyStamp"]
         barrier.wait()
-        outcomes.append(caller.call("PUT", "/ApiResource", content)["code"])
+        outcomes.append(caller.call(*call)["code"])
 
-    session.commit()
-    threads = [threading.Thread(target=save, args=(number,)) for number in range(2)]
+    threads = [threading.Thread(target=send, args=(call,)) for call in calls]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    claims = mary.data("GET", f"/ApiResource/{orders['id']}")["userClaims"]
-    assert len(claims) == 3
-    assert sorted(outcomes) == ([200, 422] if stamped else [200, 200])
+    return sorted(outcomes)
+
+
+@pytest.mark.parametrize("stamped", [True, False])
+def test_two_at_the_same_time_lose_nothing_silently(new_client, session, mary, orders, stamped):
+    def content(number: int) -> dict[str, Any]:
+        claims = [*orders["userClaims"], {"type": f"claim{number}"}]
+        stamp = orders["concurrencyStamp"] if stamped else None
+        return {**orders, "userClaims": claims, "concurrencyStamp": stamp}
+
+    session.commit()
+    calls = [("PUT", "/ApiResource", content(number)) for number in range(2)]
+    # Who says what was read is told; who does not has the last word.
+    assert together(new_client, mary, calls) == ([200, 422] if stamped else [200, 200])
+    assert len(mary.data("GET", f"/ApiResource/{orders['id']}")["userClaims"]) == 3
+
+
+def test_a_name_is_given_away_once(new_client, session, mary):
+    session.commit()
+    calls = [("POST", "/ApiResource", {"name": "a", "scopes": [{"name": "b"}]})] * 3
+    assert together(new_client, mary, calls) == [200, 422, 422]
+    calls = [
+        ("POST", "/ApiResource", {"name": f"c{number}", "scopes": [{"name": "shared"}]})
+        for number in range(3)
+    ]
+    assert together(new_client, mary, calls) == [200, 422, 422]
 
 
 # Names that clients need
