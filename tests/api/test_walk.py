@@ -1,0 +1,392 @@
+"""Every operation of the Authorization Center, called by everybody who must not, and by who may.
+
+`CASES` holds what each operation needs to be called; an operation that is missing there fails.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import time_machine
+
+from idp.api.center.dialect import center as dialect
+from idp.directory.clients import service as clients
+from idp.directory.resources import service as resources
+from idp.directory.resources.service import NewScope
+from idp.directory.roles.models import Role, UserRole
+from idp.directory.tenants import service as tenants
+from idp.directory.users import service as users
+from idp.seeds import PLATFORM_ROLES
+from tests import protocol
+from tests.api import center
+from tests.api.center import Caller
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+    from werkzeug.test import TestResponse
+
+    from idp.api.dialect import Operation
+    from idp.directory.users.models import User
+    from tests.conftest import IssuerClient
+
+HIDDEN = "404"
+"""The row is there, and the answer is that of a row that is not."""
+REFUSED = "403"
+DONE = "200"
+UNRELATED = "ids4.ms.file.post"
+
+
+class World:
+    """Two tenants, who may call the operation in one of them, and rows that are hers."""
+
+    def __init__(self, browser: IssuerClient, session: Session, operation: Operation) -> None:
+        self.browser = browser
+        self.session = session
+        self.operation = operation
+        self.home = protocol.add_tenant(session, "Home")
+        self.away = protocol.add_tenant(session, "Away")
+        self.count = 0
+        case = CASES[operation.id]
+        self.owner = self.person("owner", self.home)
+        if case.by_administrator:
+            protocol.add_role(session, self.owner, "administrators", tenant_id=None)
+        else:
+            self.permit(self.owner, self.home)
+
+    @cached_property
+    def root(self) -> Caller:
+        """Somebody who may do everything, to look and to prepare."""
+        return center.administrator(self.browser, self.session)
+
+    def fresh(self, name: str = "row") -> str:
+        """Make a name that nothing has yet."""
+        self.count += 1
+        return f"{name}-{self.count}"
+
+    def person(self, name: str, *tenant_ids: int, **columns: Any) -> User:
+        """Add a member of tenants."""
+        return protocol.add_person(self.session, name, tenant_ids=tenant_ids, **columns)
+
+    def permit(self, user: User, tenant_id: int) -> None:
+        """Give a person the permission of the operation in a tenant."""
+        assert self.operation.permission is not None
+        protocol.grant_directly(self.session, user, self.operation.permission, tenant_id=tenant_id)
+
+    def token(self, user: User, tenant_id: int, scope: str | None = None) -> str:
+        """Make a token with the one scope of the operation, or another."""
+        wanted = scope or self.operation.scope
+        assert wanted is not None
+        return center.token_for(self.session, user, [wanted], tenant_id)
+
+
+Prepare = Callable[[World], int]
+Write = Callable[[World, int], Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one operation needs, and what it answers whom."""
+
+    row: Prepare = lambda world: 0
+    """Makes a row of the owner's in the tenant, and gives its id."""
+    body: Write = lambda world, row: None
+    query: Callable[[World], dict[str, str]] = lambda world: {}
+    abroad: str = DONE
+    """For somebody who may do it in another tenant."""
+    neighbour: str = DONE
+    """For another member of the tenant, who may do it as well."""
+    neighbour_sees_rows: bool = False
+    """Of a list: whether rows belong to the tenant and not to one person."""
+    right: str = DONE
+    by_administrator: bool = False
+
+
+def a_client(world: World) -> int:
+    app = protocol.register(world.session, world.fresh(), tenant_id=world.home, scopes=["openid"])
+    clients.link_owner(world.session, clients.get(world.session, app.client_id), world.owner.id)
+    world.session.commit()
+    return app.row_id
+
+
+def an_api(world: World) -> int:
+    name = world.fresh()
+    api = protocol.add_api(world.session, name, [f"{name}.read"], tenant_id=world.home)
+    resources.link_owner(world.session, api, world.owner.id)
+    world.session.commit()
+    return api.id
+
+
+def an_identity_resource(world: World) -> int:
+    row = resources.create_identity(world.session, NewScope(world.fresh()))
+    world.session.commit()
+    return row.id
+
+
+def a_role(world: World) -> int:
+    row = Role(code=world.fresh(), name="Row", tenant_id=world.home)
+    world.session.add(row)
+    world.session.commit()
+    return row.id
+
+
+def a_tenant(world: World) -> int:
+    row = protocol.add_tenant(world.session, world.fresh())
+    tenants.add_member(world.session, row, world.owner.id, is_admin=True)
+    if not CASES[world.operation.id].by_administrator:
+        world.permit(world.owner, row)
+    world.session.commit()
+    return row
+
+
+def a_person(world: World) -> int:
+    below = {"parent_user_id": world.owner.id, "lineage": users.lineage_below(world.owner)}
+    return world.person(world.fresh(), world.home, **below).id
+
+
+def as_read(module: str) -> Write:
+    """Send back what reading gives."""
+    return lambda world, row: world.root.data("GET", f"/{module}/{row}")
+
+
+def a_number(world: World) -> str:
+    world.count += 1
+    return f"1380013{world.count:04}"
+
+
+def an_application(world: World, row: int) -> Any:
+    return {
+        "nickName": "Ben",
+        "email": f"{world.fresh()}@app.example",
+        "gender": "m",
+        "address": "1 Way",
+        "birthday": "1990-05-06T00:00:00Z",
+        "stature": 1.8,
+        "weight": 77,
+        "phoneNumber": a_number(world),
+        "phoneNumberVerifyCode": "123456",
+        "password": "tall-birch-window-8",
+    }
+
+
+def of_nobody_else(row: Prepare, **more: Any) -> Case:
+    """Describe an operation on a row that only its owner sees."""
+    return Case(row=row, abroad=HIDDEN, neighbour=HIDDEN, **more)
+
+
+def of_the_tenant(row: Prepare, **more: Any) -> Case:
+    """Describe an operation on a row that the whole tenant sees."""
+    return Case(row=row, abroad=HIDDEN, **more)
+
+
+def of_the_platform(row: Prepare = lambda world: 0, **more: Any) -> Case:
+    """Describe an operation that only administrators of the platform may call."""
+    return Case(row=row, abroad=REFUSED, neighbour=REFUSED, by_administrator=True, **more)
+
+
+CASES: dict[str, Case] = {
+    "apiresource-get": Case(row=an_api),
+    "apiresource-put": of_nobody_else(an_api, body=as_read("ApiResource")),
+    "apiresource-post": Case(body=lambda world, row: {"name": world.fresh("api")}),
+    "apiresource-detail": of_nobody_else(an_api),
+    "apiresource-delete": of_nobody_else(an_api),
+    "apiresource-codes": Case(),
+    "apiresource-scopes": Case(),
+    "client-get": Case(row=a_client),
+    "client-put": of_nobody_else(a_client, body=as_read("Client")),
+    "client-post": Case(
+        body=lambda world, row: {
+            "clientId": world.fresh("app"),
+            "requireClientSecret": False,
+            "allowedGrantTypes": [{"grantType": "authorization_code"}],
+            "redirectUris": [{"redirectUri": "https://app.example/callback"}],
+            "allowedScopes": [{"scope": "openid"}],
+        }
+    ),
+    "client-detail": of_nobody_else(a_client),
+    "client-delete": of_nobody_else(a_client),
+    "client-codes": Case(),
+    "client-issuetoken": Case(body=lambda world, row: {}),
+    "client-postsecretkey": of_nobody_else(a_client, body=lambda world, row: {}),
+    "identityresource-get": of_the_platform(an_identity_resource),
+    "identityresource-put": of_the_platform(an_identity_resource, body=as_read("IdentityResource")),
+    "identityresource-post": of_the_platform(
+        body=lambda world, row: {"name": world.fresh("identity")}
+    ),
+    "identityresource-detail": of_the_platform(an_identity_resource),
+    "identityresource-delete": of_the_platform(an_identity_resource),
+    "identityresource-codes": Case(),
+    "role-get": Case(row=a_role, neighbour_sees_rows=True),
+    "role-put": of_the_tenant(a_role, body=as_read("Role")),
+    "role-post": Case(body=lambda world, row: {"name": world.fresh("clerk")}),
+    "role-detail": of_the_tenant(a_role),
+    "role-delete": of_the_tenant(a_role),
+    "role-codes": Case(),
+    "tenant-get": Case(row=a_tenant),
+    "tenant-put": of_nobody_else(a_tenant, body=as_read("Tenant")),
+    "tenant-post": Case(body=lambda world, row: {"name": world.fresh("tenant")}),
+    "tenant-detail": of_nobody_else(a_tenant),
+    "tenant-delete": of_nobody_else(a_tenant),
+    "tenant-info": Case(query=lambda world: {"host": "127.0.0.1:8000"}),
+    "tenant-codes": Case(),
+    "user-get": Case(row=a_person),
+    "user-put": of_nobody_else(a_person, body=as_read("User")),
+    "user-post": Case(body=lambda world, row: {"userName": world.fresh("ben")}),
+    "user-detail": of_nobody_else(a_person),
+    "user-delete": of_nobody_else(a_person),
+    "user-head": Case(
+        query=lambda world: {"PhoneNumber": a_number(world)},
+        abroad=HIDDEN,
+        neighbour=HIDDEN,
+        right=HIDDEN,
+    ),
+    "user-codes": Case(),
+    # Without the code that was sent, whoever may ask is told that it is wrong.
+    "user-register": Case(body=an_application, abroad="100002", neighbour="100002", right="100002"),
+    "user-verifyphone": Case(body=lambda world, row: {"phoneNumber": a_number(world)}),
+    "user-verifyemail": Case(body=lambda world, row: {"email": f"{world.fresh()}@app.example"}),
+}
+
+OPERATIONS = {operation.id: operation for operation in dialect.operations}
+GUARDED = sorted(name for name, operation in OPERATIONS.items() if operation.scope is not None)
+OPEN = sorted(name for name, operation in OPERATIONS.items() if operation.scope is None)
+
+
+@pytest.mark.no_database
+def test_every_operation_has_a_case():
+    assert OPERATIONS.keys() == CASES.keys()
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_nobody_calls_who_may_not(client, session, name):
+    operation, case = OPERATIONS[name], CASES[name]
+    world = World(client, session, operation)
+    row = case.row(world)
+    answers: dict[str, TestResponse] = {}
+
+    def call(who: str, token: str | None) -> None:
+        answers[who] = send(world, row, token)
+
+    call("no token", None)
+
+    with time_machine.travel(datetime.now(UTC) - timedelta(hours=1)):
+        old = world.token(world.owner, world.home)
+    call("expired token", old)
+
+    nobody = world.person("nobody", world.home)
+    call("wrong scope", world.token(nobody, world.home, UNRELATED))
+    call("scope without permission", world.token(nobody, world.home))
+    call("permission without scope", world.token(world.owner, world.home, UNRELATED))
+
+    stranger = world.person("stranger", world.away)
+    world.permit(stranger, world.away)
+    call("other tenant", world.token(stranger, world.away))
+
+    both = world.person("both", world.home, world.away)
+    world.permit(both, world.away)
+    call("right elsewhere", world.token(both, world.home))
+
+    namesake = world.person("namesake", world.home)
+    role = Role(code="administrators", name="Administrators", tenant_id=world.home)
+    session.add(role)
+    session.flush()
+    session.add(UserRole(user_id=namesake.id, role_id=role.id))
+    if case.by_administrator:
+        world.permit(namesake, world.home)
+    call("namesake of a platform role", world.token(namesake, world.home))
+
+    robot = protocol.register_machine(session, "robot", [operation.scope])
+    answer = protocol.machine_token(client, robot)
+    call("machine", answer.get_json()["access_token"])
+
+    neighbour = world.person("neighbour", world.home)
+    world.permit(neighbour, world.home)
+    call("other owner", world.token(neighbour, world.home))
+
+    if operation.method == "DELETE":
+        row = case.row(world)  # the other one may be gone by now
+    call("right caller", world.token(world.owner, world.home))
+
+    assert {who: outcome(answer) for who, answer in answers.items()} == {
+        "no token": "401",
+        "expired token": "401",
+        "wrong scope": REFUSED,
+        "scope without permission": REFUSED,
+        "permission without scope": REFUSED,
+        "other tenant": case.abroad,
+        "right elsewhere": REFUSED,
+        "namesake of a platform role": REFUSED,
+        "machine": case.right if operation.machine else REFUSED,
+        "other owner": case.neighbour,
+        "right caller": case.right,
+    }
+    check_challenges(operation, answers)
+    if operation.form == "list":
+        seen = {who for who, answer in answers.items() if row in listed(answer)}
+        assert "right caller" in seen
+        assert "other tenant" not in seen
+        assert ("other owner" in seen) == case.neighbour_sees_rows
+
+
+def test_a_tenants_role_cannot_be_named_like_one_of_the_platform(client, session):
+    home = protocol.add_tenant(session, "Home")
+    mary = center.manager(client, session, "ids4.ms.role.post", tenant_id=home)
+    for name in PLATFORM_ROLES:
+        assert mary.call("POST", "/Role", {"name": name})["code"] == 422
+        assert mary.call("POST", "/Role", {"name": name.title()})["code"] == 422
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_what_is_open_is_so_for_everybody(client, session, name):
+    operation = OPERATIONS[name]
+    assert operation.permission is None
+    for headers in ({}, protocol.bearer("no-token")):
+        answer = client.get(
+            f"/api{operation.path}", headers=headers, query_string=CASES[name].query(None)
+        )
+        assert outcome(answer) == CASES[name].right
+
+
+def send(world: World, row: int, token: str | None) -> TestResponse:
+    """Call the operation with a body made for this call."""
+    operation, case = world.operation, CASES[world.operation.id]
+    who = Caller(world.browser, world.owner, token)
+    body = case.body(world, row)
+    return who.send(operation.method, path_of(operation, row), body, **case.query(world))
+
+
+def path_of(operation: Operation, row: int) -> str:
+    return re.sub(r"<int:id>", str(row), operation.path)
+
+
+def outcome(answer: TestResponse) -> str:
+    """Tell what happened: the HTTP status, or the code of the envelope."""
+    if answer.status_code != 200:
+        return str(answer.status_code)
+    content = answer.get_json()
+    return str(content["code"]) if isinstance(content, dict) else "200"
+
+
+def listed(answer: TestResponse) -> set[int]:
+    """List the ids of an answered list."""
+    content = answer.get_json()
+    rows = content.get("data") or []
+    return {row.get("id", row.get("userId")) for row in rows}
+
+
+def check_challenges(operation: Operation, answers: dict[str, TestResponse]) -> None:
+    """Refusals are problem details, and say what token would do (RFC 6750 3)."""
+    for answer in answers.values():
+        if answer.status_code in {401, 403}:
+            assert answer.content_type == "application/problem+json"
+    assert answers["no token"].headers["WWW-Authenticate"] == 'Bearer realm="idp"'
+    assert 'error="invalid_token"' in answers["expired token"].headers["WWW-Authenticate"]
+    for who in ("wrong scope", "permission without scope"):
+        challenge = answers[who].headers["WWW-Authenticate"]
+        assert 'error="insufficient_scope"' in challenge
+        assert f'scope="{operation.scope}"' in challenge
