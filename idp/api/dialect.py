@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
+from http import HTTPStatus
 from typing import Any, Literal, Protocol
 
 import orjson
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from marshmallow import ValidationError
 
 from idp.api.shapes import Shape
-from idp.platform.errors import BadRequest, Problem
+from idp.platform import runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest, Problem, TooManyRequests
 from idp.platform.web import principal as gate
 from idp.platform.web import problems
 from idp.platform.web.pages import as_response
-from idp.platform.web.views import current_visit
+from idp.platform.web.views import current_visit, database
+
+TRACES_PER_MINUTE = 10
 
 View = Callable[..., Any]
 Form = Literal["one", "list", "bare", "number"]
@@ -159,12 +165,36 @@ class Dialect:
                 visit = current_visit()
                 visit.session.rollback()
                 problem = problems.from_exception(error, visit.request_id)
+                leave_trace(operation, problem)
                 refusal = self.renderer.refuse(operation, problem)
                 if refusal is not None:
                     return refusal
                 return as_response(problems.problem_json(problem, visit.request_id))
 
         return answer
+
+
+def leave_trace(operation: Operation, problem: Problem) -> None:
+    """Record that a caller lacked a right: ten rows a minute for each caller and operation."""
+    principal: gate.Principal | None = g.get("principal")
+    if principal is None or problem.status != HTTPStatus.FORBIDDEN:
+        return
+    session = database()
+    caller = f"{principal.client_id} {principal.user_id} {operation.id}"
+    try:
+        runtime.of(session).throttle.hit("operation-refused", caller, TRACES_PER_MINUTE, 60)
+    except TooManyRequests:
+        return
+    audit.record(
+        session,
+        Tag.OPERATION_REFUSED,
+        user_id=principal.user_id,
+        client_id=principal.client_id,
+        tenant_id=principal.own_tenant_id,
+        target=f"operation:{operation.id}",
+        details={"reason": problem.detail},
+    )
+    session.commit()
 
 
 def read_json() -> Any:

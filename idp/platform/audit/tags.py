@@ -56,6 +56,7 @@ class Tag(StrEnum):
     IDENTITY_RESOURCE_DELETED = "admin:identity-resource:deleted"
     MEMBER_ADDED = "admin:membership:added"
     MEMBER_REMOVED = "admin:membership:removed"
+    OPERATION_REFUSED = "admin:operation:refused"
     PASSWORD_SET = "admin:password:set"
     PRIVILEGE_CHANGED = "admin:privilege:changed"
     PRIVILEGE_CREATED = "admin:privilege:created"
