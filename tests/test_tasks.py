@@ -77,3 +77,19 @@ def test_an_api_is_added_as_printed(run_page: Callable[[str], str]) -> None:
     assert made["data"] == changed["data"] == secret["data"]
     assert token["scope"] == "orders.read"
     assert introspected == {"active": False}
+
+
+def test_a_client_secret_is_issued_as_printed(run_page: Callable[[str], str]) -> None:
+    added, second, made, token, trail = documents(run_page("issue-a-client-secret.md"))
+    secrets = {added["client_secret"], second["client_secret"], made["data"]}
+    assert len(secrets) == 3
+    assert token["scope"] == "ids4.ms.client.get"
+    assert [event["tag"] for event in trail] == ["admin:client-secret:added"] * 2
+    assert not any(secret in json.dumps(trail) for secret in secrets)
+
+
+def test_a_client_secret_is_rotated_as_printed(run_page: Callable[[str], str]) -> None:
+    old, new, saved, refused, works = documents(run_page("rotate-a-client-secret.md"))
+    assert saved["code"] == 200
+    assert refused["error"] == "invalid_client"
+    assert old["access_token"] != new["access_token"] != works["access_token"]
