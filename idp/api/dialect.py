@@ -16,7 +16,7 @@ from idp.api.shapes import Shape
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest, Problem, TooManyRequests
+from idp.platform.errors import BadRequest, Overreach, Problem, TooManyRequests
 from idp.platform.web import principal as gate
 from idp.platform.web import problems
 from idp.platform.web.pages import as_response
@@ -177,7 +177,8 @@ class Dialect:
 def leave_trace(operation: Operation, problem: Problem) -> None:
     """Record that a caller lacked a right: ten rows a minute for each caller and operation."""
     principal: gate.Principal | None = g.get("principal")
-    if principal is None or problem.status != HTTPStatus.FORBIDDEN:
+    lacked = problem.status == HTTPStatus.FORBIDDEN or isinstance(problem, Overreach)
+    if principal is None or not lacked:
         return
     session = database()
     caller = f"{principal.client_id} {principal.user_id} {operation.id}"

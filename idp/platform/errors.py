@@ -2,6 +2,7 @@
 
 Problem
 ├── BadRequest            400  shape or rule of the input; `fields` names the culprits
+│   └── Overreach              somebody gives or proves what is not his to give or prove
 ├── Unauthenticated       401  no valid credential
 ├── Forbidden             403  valid credential, right missing
 ├── NotFound              404
@@ -49,6 +50,12 @@ class BadRequest(Problem):
     code = "bad_request"
     status = 400
     title = "Bad request"
+
+
+class Overreach(BadRequest):
+    """The value asks for more than the caller holds; refused as input, and noted in the trail."""
+
+    code = "overreach"
 
 
 class Unauthenticated(Problem):

@@ -25,7 +25,7 @@ from idp.directory.tenants.models import Membership
 from idp.directory.users.models import User, UserClaim, UserFile, UserProperty
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest
+from idp.platform.errors import BadRequest, Overreach
 
 PERMISSION = "permission"
 PICTURES = 0
@@ -215,7 +215,7 @@ def set_tenants(
     if not joined and not left:
         return {}
     if user.id == editor.user_id:
-        raise _refused("tenants", "Nobody changes his own memberships.")
+        raise _overreach("tenants", "Nobody changes his own memberships.")
     for tenant_id in joined:
         may_join(session, editor, tenant_id)
         tenants.add_member(session, tenant_id, user.id)
@@ -226,9 +226,11 @@ def set_tenants(
 
 def may_join(session: Session, editor: Editor, tenant_id: int) -> None:
     """Refuse tenants that the editor cannot let people into."""
-    if tenant_id != editor.tenant_id and (
-        not editor.is_administrator or tenants.find(session, tenant_id) is None
-    ):
+    if tenant_id == editor.tenant_id:
+        return
+    if not editor.is_administrator:
+        raise _overreach("tenants", "Only administrators of the platform do this.")
+    if tenants.find(session, tenant_id) is None:
         raise _refused("tenants", "There is no such tenant.")
 
 
@@ -332,7 +334,7 @@ def _may_give_roles(session: Session, editor: Editor, given: Sequence[Role]) -> 
     )
     missing = reach.lacking(session, editor, carried)
     if missing:
-        raise _refused("roles", f"You do not hold what they carry: {', '.join(missing[:10])}.")
+        raise _overreach("roles", f"You do not hold what they carry: {', '.join(missing[:10])}.")
 
 
 def _may_give_permissions(
@@ -345,7 +347,7 @@ def _may_give_permissions(
         if code not in known:
             raise _refused(f"claims[{index}].value", "There is no such permission.")
         if code in missing:
-            raise _refused(f"claims[{index}].value", "You do not hold this permission.")
+            raise _overreach(f"claims[{index}].value", "You do not hold this permission.")
 
 
 def _synchronise(
@@ -386,3 +388,7 @@ def _named(name: str, more: Sequence[Any], less: Sequence[Any]) -> dict[str, Any
 
 def _refused(name: str, message: str) -> BadRequest:
     return BadRequest(message, fields={name: [message]})
+
+
+def _overreach(name: str, message: str) -> Overreach:
+    return Overreach(message, fields={name: [message]})

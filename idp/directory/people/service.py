@@ -24,7 +24,14 @@ from idp.directory.users.service import NewUser
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest, Conflict, NotFound, Problem, Unprocessable
+from idp.platform.errors import (
+    BadRequest,
+    Conflict,
+    NotFound,
+    Overreach,
+    Problem,
+    Unprocessable,
+)
 from idp.platform.secrets import random_token
 
 LARGEST_ID = 2**63 - 1
@@ -384,7 +391,8 @@ def _check_proofs(
         if not address:
             raise _refused(name, "There is no address to confirm.")
         if is_own or not editor.is_administrator:
-            raise _refused(name, "An address is confirmed by its owner with a code.")
+            message = "An address is confirmed by its owner with a code."
+            raise Overreach(message, fields={name: [message]})
 
 
 def _first(session: Session, editor: Editor) -> int:
