@@ -98,6 +98,11 @@ class TenantShape(Shape):
     properties = rows(TenantPropertyShape)
     concurrency_stamp = text(64, allow_none=True, load_default=None)
 
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        """Show 0 for an owner that is not there: numbers of the contract are never null."""
+        value = super().get_attribute(obj, attr, default)
+        return value or 0 if attr == "owner_user_id" else value
+
     @post_load
     def to_content(self, data: dict[str, Any], **_: Any) -> tuple[int, Content]:
         """Give the id, and what is said about the tenant as the service takes it."""
