@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -310,6 +311,30 @@ def test_two_administrators_at_once_lose_nothing_silently(root, session, client,
     assert values == ["ids4.ms.client.get", "blue", "b"]
 
 
+def test_of_two_who_save_at_once_one_is_told(root, session, app, full):
+    answers = []
+
+    def save(number):
+        body = {**full, "claims": [*full["claims"], new_claim(f"n{number}")]}
+        with app.test_client() as own:
+            answer = own.put(
+                "/api/User",
+                json=body,
+                headers=protocol.bearer(root.token),
+                base_url="http://127.0.0.1:8000",
+            )
+            answers.append(answer.get_json()["code"])
+
+    session.commit()
+    threads = [threading.Thread(target=save, args=[number]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [200, 422, 422, 422]
+    assert len(root.data("GET", f"/User/{full['id']}")["claims"]) == 3
+
+
 def new_claim(value):
     return {"claimType": "team", "claimValue": value}
 
@@ -454,7 +479,7 @@ def test_whom_a_manager_creates_is_below_him(mary, session):
         {"lockoutEnabled": True},
     ],
 )
-@pytest.mark.parametrize("why", ["member elsewhere", "platform role", "stronger"])
+@pytest.mark.parametrize("why", ["member elsewhere", "platform role", "platform grant", "stronger"])
 def test_names_and_password_of_important_people_are_their_own(mary, session, change, why):
     ann = add(session, "ann", below=mary.user)
     if why == "member elsewhere":
@@ -462,6 +487,9 @@ def test_names_and_password_of_important_people_are_their_own(mary, session, cha
         tenants.add_member(session, 1, mary.user.id, is_admin=True)
     elif why == "platform role":
         protocol.add_role(session, ann, "partners", tenant_id=None)
+        tenants.add_member(session, 1, mary.user.id, is_admin=True)
+    elif why == "platform grant":
+        protocol.grant_directly(session, ann, "ids4.ms.client.delete")
         tenants.add_member(session, 1, mary.user.id, is_admin=True)
     else:
         protocol.grant_directly(session, ann, "ids4.ms.client.delete", tenant_id=1)

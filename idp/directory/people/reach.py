@@ -14,7 +14,8 @@ from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
 from idp.directory.users import service as users
-from idp.directory.users.models import User
+from idp.directory.users.models import User, UserClaim
+from idp.platform.scopes import DEFAULT_PERMISSIONS
 
 DEFAULT_ROLES = ("users", "developer")
 """Platform roles that every account made here gets; they make nobody important."""
@@ -101,7 +102,7 @@ def may_change_identity(session: Session, editor: Editor, user: User) -> bool:
 
 
 def belongs_elsewhere(session: Session, user_id: int, tenant_id: int) -> bool:
-    """Whether a person has another membership, or a platform role that is not everybody's."""
+    """Whether a person has another membership, or more of the platform than everybody has."""
     other = select(Membership.id).where(
         Membership.user_id == user_id, Membership.tenant_id != tenant_id
     )
@@ -114,7 +115,13 @@ def belongs_elsewhere(session: Session, user_id: int, tenant_id: int) -> bool:
             Role.code.not_in(DEFAULT_ROLES),
         )
     )
-    found = session.scalar(select(or_(other.exists(), important.exists())))
+    granted = select(UserClaim.id).where(
+        UserClaim.user_id == user_id,
+        UserClaim.tenant_id.is_(None),
+        UserClaim.type == "permission",
+        UserClaim.value.not_in(DEFAULT_PERMISSIONS),
+    )
+    found = session.scalar(select(or_(other.exists(), important.exists(), granted.exists())))
     return bool(found)
 
 
