@@ -251,7 +251,8 @@ def test_what_makes_no_sense_is_refused_by_field(session, mary, clerk, wrong, fi
     before = center.whole_database(session)
     assert field in mary.refused("POST", "/Role", {**CLERK, "name": "new", **wrong})
     assert field in mary.refused("PUT", "/Role", {**clerk, **wrong})
-    assert center.whole_database(session) == before
+    after = center.whole_database(session)
+    assert {**after, "audit_event": before["audit_event"]} == before
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'"\xff"'])
@@ -365,6 +366,7 @@ def test_a_role_that_the_product_brings_can_be_called_otherwise(root):
 @pytest.mark.parametrize("code", ["ids4.ms.all", "ids4.ms.client.get", "orders.refund"])
 def test_nobody_gives_a_permission_that_he_does_not_hold(session, mary, clerk, code):
     session.add(Privilege(code="orders.refund", name="Refund"))
+    session.commit()
     before = center.whole_database(session)
     claims = [*clerk["claims"], permission(code)]
     assert set(mary.refused("PUT", "/Role", {**clerk, "claims": claims})) == {
@@ -373,7 +375,10 @@ def test_nobody_gives_a_permission_that_he_does_not_hold(session, mary, clerk, c
     assert set(mary.refused("POST", "/Role", {"name": "x", "claims": claims[2:]})) == {
         "claims[0].claimValue"
     }
-    assert center.whole_database(session) == before
+    after = center.whole_database(session)
+    assert {**after, "audit_event": before["audit_event"]} == before
+    tried = audit.search(session, tag=Tag.OPERATION_REFUSED, user_id=mary.user.id)
+    assert {event.target for event in tried} == {"operation:role-put", "operation:role-post"}
 
 
 def test_what_one_holds_elsewhere_does_not_count(client, session, mary, clerk, abroad):

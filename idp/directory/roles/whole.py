@@ -27,7 +27,7 @@ from idp.directory.roles.models import (
 from idp.directory.tenants.models import Tenant
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
+from idp.platform.errors import BadRequest, Conflict, NotFound, Overreach, Unprocessable
 
 PERMISSION = "permission"
 EVERYTHING = "ids4.ms.all"
@@ -174,7 +174,8 @@ def _bounded(role_id: int) -> int:
 def _tenant_of_new(session: Session, editor: Editor, said: Content) -> int | None:
     if not editor.is_administrator:
         if said.tenant_id not in {None, editor.tenant_id}:
-            raise _refused("tenant_id", "You can make roles for your own tenant only.")
+            message = "You can make roles for your own tenant only."
+            raise Overreach(message, fields={"tenant_id": [message]})
         return editor.tenant_id
     if said.tenant_id is not None and session.get(Tenant, said.tenant_id) is None:
         raise _refused("tenant_id", "There is no such tenant.")
@@ -274,26 +275,22 @@ def _may_be_given(
     if not wanted:
         return []
     found = session.scalars(select(Privilege).where(Privilege.code.in_(wanted))).all()
-    missing = wanted.keys() - {privilege.code for privilege in found}
+    unknown = wanted.keys() - {privilege.code for privilege in found}
+    lacking: list[str] = []
     if not editor.is_administrator:
-        # One answer for both: what exists is nobody's business who has nothing to do with it.
-        missing |= set(
-            service.lacking(
-                session,
-                editor.user_id,
-                editor.tenant_id,
-                found,
-                platform=editor.at_platform,
-            )
+        lacking = service.lacking(
+            session, editor.user_id, editor.tenant_id, found, platform=editor.at_platform
         )
-    if missing:
-        raise BadRequest(
+    if unknown or lacking:
+        # One message for both: what exists is nobody's business who has nothing to do with it.
+        refusal = Overreach if lacking else BadRequest
+        raise refusal(
             "Not all of these permissions can be given.",
             fields={
                 f"claims[{wanted[code]}].value": [
                     "There is no such permission, or you do not hold it."
                 ]
-                for code in sorted(missing)
+                for code in sorted(unknown.union(lacking))
             },
         )
     return found
