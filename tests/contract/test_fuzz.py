@@ -89,7 +89,7 @@ def test_no_answer_is_outside_the_document(app, root, rows, protected, module):
     document = schemathesis.openapi.from_wsgi(
         f"/openapi/{next(iter(docs.CONTRACTS))}.json", app, base_url=root.browser.base_url
     )
-    seen: Counter[int] = Counter()
+    seen: Counter[Any] = Counter()
     for found in document.include(tag=module).get_all_operations():
         operation = found.ok()
         takes_input = operation.body or operation.query or operation.path_parameters
@@ -97,7 +97,9 @@ def test_no_answer_is_outside_the_document(app, root, rows, protected, module):
         for mode in modes:
             explore(operation, mode, root, rows[module], protected.get(module, set()), seen)
     assert root.data("GET", f"/{module_path(module)}") is not None, "the caller is gone"
-    assert seen[200] > sum(seen.values()) / 4, seen
+    # Some calls must get far enough to do what they ask for, and some must be refused.
+    assert seen[200] >= 10, seen
+    assert seen[404] >= 2, seen
 
 
 def explore(
@@ -106,7 +108,7 @@ def explore(
     root: center.Caller,
     row: int,
     protected: set[int],
-    seen: Counter[int],
+    seen: Counter[Any],
 ) -> None:
     """Call one operation with what its description allows, or with what it does not."""
     changes = operation.method.upper() != "GET"
@@ -127,10 +129,11 @@ def explore(
                     place["id"] = row
                 assume(not (changes and place["id"] in protected))
         answer = case.call(base_url=root.browser.base_url, headers=protocol.bearer(root.token))
-        seen[answer.status_code] += 1
         case.validate_response(answer, checks=CHECKS)
         content = answer.json() if answer.content else None
-        assert not (isinstance(content, dict) and content.get("code") == 417), content
+        code = content.get("code") if isinstance(content, dict) else None
+        assert code != 417, content
+        seen[code if answer.status_code == 200 else f"HTTP {answer.status_code}"] += 1
 
     call()
 
