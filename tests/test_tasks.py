@@ -93,3 +93,26 @@ def test_a_client_secret_is_rotated_as_printed(run_page: Callable[[str], str]) -
     assert saved["code"] == 200
     assert refused["error"] == "invalid_client"
     assert old["access_token"] != new["access_token"] != works["access_token"]
+
+
+def test_a_tenant_is_added_as_printed(run_page: Callable[[str], str]) -> None:
+    answers = documents(run_page("add-a-tenant-and-its-host.md"))
+    made, discovery, public, person, changed, moved, refused = answers
+    assert made["code"] == changed["code"] == 200
+    assert discovery["issuer"] == "http://login.acme.example"
+    assert json.loads(public["data"])["claims"] == {"country": "NL"}
+    assert person["username"] == "anna"
+    assert moved["issuer"] == "http://id.acme.example"
+    assert json.loads(refused["message"]).keys() == {"members"}
+
+
+def test_a_person_is_given_a_permission_as_printed(run_page: Callable[[str], str]) -> None:
+    answers = documents(run_page("give-a-person-a-permission.md"))
+    made, anna, bert, given, roles, directly, refused, trail = answers
+    assert made["code"] == given["code"] == directly["code"] == 200
+    assert (anna["username"], bert["username"]) == ("anna", "bert")
+    assert "auditor" in {role["name"] for role in roles["data"]}
+    assert json.loads(refused["message"]).keys() == {"id"}
+    assert {"role:" + str(made["data"])} == {
+        event["target"] for event in trail if event["tenant_id"]
+    }
