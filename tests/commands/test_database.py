@@ -25,6 +25,8 @@ from idp.platform import clock, schema
 from idp.platform.db import Base
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import digest
+from tests import protocol
+from tests.conftest import IssuerClient
 
 Run = Callable[..., Result]
 
@@ -181,3 +183,25 @@ def counts(runtime: Runtime) -> dict[str, int]:
             for table in Base.metadata.sorted_tables
             if table.name in names
         }
+
+
+def test_a_refresh_token_from_before_works_after(
+    idp: Run, client: IssuerClient, runtime: Runtime, session: Session, new_database: Any
+) -> None:
+    app = protocol.register(session)
+    protocol.sign_in(client, session, protocol.add_person(session))
+    before = protocol.obtain(client, app, "openid offline_access")
+    url = new_database()
+    idp("db", "copy", "--to", url)
+
+    settings = runtime.settings
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    moved = create_app(Settings(**{**given, "database_url": url}))
+    browser = IssuerClient(moved, settings.public_url, None)
+    answer = protocol.refresh(browser, app, before.refresh)
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    after = protocol.Tokens(answer.get_json())
+    assert after.refresh != before.refresh
+    assert protocol.is_active(browser, app, after.access)
+    assert protocol.is_active(browser, app, before.access)
+    moved.extensions["idp"].engine.dispose()
