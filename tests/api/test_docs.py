@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from idp.api import docs
 from idp.cli import main
 from idp.platform.files import package_dir
 from tests import protocol
+from tests.test_tasks import documents, run_page  # noqa: F401 - a fixture
 
 DOCUMENT = "/openapi/authorization-center.json"
 
@@ -97,3 +100,14 @@ def test_the_command_prints_what_is_served(tmp_path, monkeypatch):
     assert wrong.exit_code == 2
     assert next(iter(docs.CONTRACTS)) in wrong.stderr
     assert list(tmp_path.iterdir()) == [file], "a document needs no installation"
+
+
+@pytest.mark.no_database
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl is installed")
+def test_the_calls_of_the_guide_answer_as_it_says(run_page):  # noqa: F811 - the fixture
+    listed, missing, wrong, nobody = documents(run_page("../api.md"))
+    assert (listed["code"], listed["take"], len(listed["data"])) == (200, 1, 1)
+    assert (missing["code"], missing["codeName"]) == (404, "NotFound")
+    assert wrong["code"] == 422
+    assert json.loads(wrong["message"]).keys() == {"clientId", "clientName"}
+    assert nobody["status"] == 401
