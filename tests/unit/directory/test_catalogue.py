@@ -22,7 +22,7 @@ def test_codes_of_platform_roles_are_reserved_in_tenants(session: Session) -> No
 
 
 @pytest.mark.no_database
-@pytest.mark.parametrize("code", ["", "123", "a b", "a,b", "a/b", "a\nb", "x" * 201, "a'b"])
+@pytest.mark.parametrize("code", ["", "123", "a b", "a,b", "a/b", "a\nb", "x" * 257, "a'b"])
 def test_codes_fit_into_claims_and_paths(session: Session, code: str) -> None:
     with pytest.raises(BadRequest):
         catalogue.create_role(session, code, "x")
