@@ -75,7 +75,7 @@ def check_role_code(session: Session, code: str, tenant_id: int | None, *, but_i
     # Roles of tenants are named one beside the other, roles of the platform one by one: otherwise
     # both could take the same code at the same time.
     turn = select(Tenant.id).where(Tenant.id == PLATFORM_TENANT)
-    session.execute(turn.with_for_update(read=tenant_id is not None))
+    session.execute(turn.with_for_update(read=tenant_id is not None, key_share=tenant_id is None))
     # Some services compare codes without regard to case.
     alike = func.lower(Role.code) == code.lower()
     if tenant_id is None:

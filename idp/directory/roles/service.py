@@ -19,7 +19,7 @@ ADMINISTRATORS = "administrators"
 BUILT_IN = frozenset({ADMINISTRATORS, "users", "developer", "partners"})
 """Platform roles that every installation has; others rely on their codes."""
 
-Tenant = int | InstrumentedAttribute[int]
+TenantId = int | InstrumentedAttribute[int]
 """Id of a tenant, or the column that holds it."""
 
 
@@ -144,7 +144,7 @@ def role_codes(session: Session, user_id: int, tenant_id: int, *, platform: bool
     return sorted(rows)
 
 
-def _role_counts(tenant_id: Tenant, *, platform: bool) -> ColumnElement[bool]:
+def _role_counts(tenant_id: TenantId, *, platform: bool) -> ColumnElement[bool]:
     in_tenant = Role.tenant_id == tenant_id
     return or_(in_tenant, Role.tenant_id.is_(None)) if platform else in_tenant
 
@@ -159,7 +159,7 @@ def _through_roles(user_id: int, condition: ColumnElement[bool]) -> Select[str, 
     )
 
 
-def _direct(user_id: int, tenant_id: Tenant) -> Select[str, int | None]:
+def _direct(user_id: int, tenant_id: TenantId) -> Select[str, int | None]:
     return (
         select(Privilege.code, Privilege.api_resource_id)
         .join(UserClaim, UserClaim.value == Privilege.code)
