@@ -333,6 +333,19 @@ def test_nobody_calls_who_may_not(client, session, name):
         assert ("other owner" in seen) == case.neighbour_sees_rows
 
 
+def test_every_path_is_served_without_the_prefix_as_well(client):
+    for operation in OPERATIONS.values():
+        path = path_of(operation, 1)
+        with_prefix, without = (
+            client.open(prefix + path, method=operation.method) for prefix in ("/api", "")
+        )
+        assert with_prefix.status_code == without.status_code
+        assert with_prefix.content_type == without.content_type
+        assert with_prefix.status_code == (200 if operation.scope is None else 401)
+        # Paths are compared letter by letter: the old indifference to case is gone.
+        assert client.open(f"/api{path.lower()}", method=operation.method).status_code == 404
+
+
 def test_a_tenants_role_cannot_be_named_like_one_of_the_platform(client, session):
     home = protocol.add_tenant(session, "Home")
     mary = center.manager(client, session, "ids4.ms.role.post", tenant_id=home)

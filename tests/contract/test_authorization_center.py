@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 import pytest
+import schemathesis
 import yaml
 
 from idp.api import docs, openapi
@@ -224,6 +225,10 @@ def test_every_scope_that_is_asked_for_is_listed():
     ]
     assert flows["authorizationCode"]["authorizationUrl"] == "https://id.example/connect/authorize"
     assert flows["authorizationCode"]["tokenUrl"] == "https://id.example/connect/token"
+
+
+def test_the_document_is_well_formed():
+    schemathesis.openapi.from_dict(served()).validate()
 
 
 def test_no_address_is_left_open():
