@@ -128,6 +128,8 @@ def test_no_server_outlives_an_interrupted_run(name: str, tmp_path: Path) -> Non
                 folders = (run.folder, run.postgres.folder, run.postgres.data, run.valkey.folder)
                 print("\\nfolders", *folders)
                 print("processes", run.postgres.process.pid, run.valkey.process.pid, flush=True)
+                # A shell starts what runs behind it with SIGINT ignored.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
                 os.kill(os.getpid(), signal.Signals[os.environ["STOP_BY"]])
         """)
     )
