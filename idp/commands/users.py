@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
 from idp.directory.roles import catalogue
+from idp.directory.roles import service as roles
 from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
 from idp.directory.users.models import User
@@ -109,6 +110,9 @@ def disable(*, name: str | None, username: str | None, as_json: bool) -> None:
     with opening.open_session() as session:
         person = _find(session, name, username)
         users.disable(session, person)
+        session.flush()
+        if roles.is_platform_administrator(session, person.id):
+            roles.keep_an_administrator(session)
         session.commit()
         value = {"sub": str(person.id), "username": person.username, "disabled": True}
     output.show(value, as_json=as_json)

@@ -15,6 +15,7 @@ from idp.directory.people import lists, reach
 from idp.directory.people.lists import ClaimRow, FileRow, Lists, PropertyRow, TenantRow
 from idp.directory.people.reach import DEFAULT_ROLES, Editor
 from idp.directory.roles import catalogue
+from idp.directory.roles import service as roles
 from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants import service as tenants
 from idp.directory.users import names
@@ -228,6 +229,7 @@ def replace(session: Session, editor: Editor, user_id: int, wanted: Description)
     seen = user.concurrency_stamp
     if wanted.concurrency_stamp not in {None, "", seen}:
         raise _changed_meanwhile()
+    is_administrator = roles.is_platform_administrator(session, user.id)
     changes = _replace_identity(session, editor, user, wanted)
     changes |= _replace_profile(session, editor, user, wanted)
     session.flush()
@@ -246,6 +248,8 @@ def replace(session: Session, editor: Editor, user_id: int, wanted: Description)
     ).first()
     if stamped is None:
         raise _changed_meanwhile()
+    if is_administrator:
+        roles.keep_an_administrator(session)
     audit.record(
         session,
         Tag.USER_CHANGED,
@@ -267,6 +271,8 @@ def delete(session: Session, editor: Editor, user_id: int) -> User:
     else:
         users.delete(session, user)
     session.flush()
+    if roles.is_platform_administrator(session, user.id):
+        roles.keep_an_administrator(session)
     return user
 
 

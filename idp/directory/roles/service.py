@@ -11,7 +11,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from idp.directory.resources.models import ApiResource
 from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
 from idp.directory.tenants.models import Membership
-from idp.directory.users.models import UserClaim
+from idp.directory.users.models import User, UserClaim
+from idp.platform import clock
+from idp.platform.errors import Unprocessable
 
 ALL = ".all"
 MANAGEMENT_API = "ids4.ms"
@@ -180,3 +182,28 @@ def is_platform_administrator(session: Session, user_id: int) -> bool:
         .where(UserRole.user_id == user_id, Role.tenant_id.is_(None), Role.code == ADMINISTRATORS)
     )
     return session.scalar(query) is not None
+
+
+def keep_an_administrator(session: Session) -> None:
+    """Refuse a change after which nobody could administer the platform any more.
+
+    Call it after the change: two that take each other's role at once wait for each other here.
+    """
+    role = select(Role.id).where(Role.tenant_id.is_(None), Role.code == ADMINISTRATORS)
+    session.execute(role.with_for_update())
+    left = session.scalar(
+        select(UserRole.user_id)
+        .join(User, User.id == UserRole.user_id)
+        .where(
+            UserRole.role_id.in_(role),
+            User.deleted_at.is_(None),
+            User.is_disabled.is_(False),
+            or_(User.lockout_end.is_(None), User.lockout_end <= clock.now()),
+        )
+        .limit(1)
+    )
+    if left is None:
+        raise Unprocessable(
+            "The platform needs an administrator: make somebody else one first.",
+            fields={"id": ["is the last administrator of the platform"]},
+        )
