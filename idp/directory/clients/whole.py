@@ -39,7 +39,7 @@ from idp.platform.errors import BadRequest, Conflict, NotFound, Problem, Unproce
 MASK = "***"
 """What stands in place of a secret that is there."""
 
-MANAGEMENT = "ids4.ms."
+MANAGEMENT = "ids4."
 """How the scopes of the management APIs begin."""
 
 LARGEST_ID = 2**31 - 1
