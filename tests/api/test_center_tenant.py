@@ -135,12 +135,15 @@ def test_a_new_host_serves_its_own_issuer_at_once(new_client, mary, acme):
     assert discovery(new_client, "new.acme.example").status_code == 400
 
 
-def test_a_disabled_tenant_is_not_served(new_client, mary, acme):
+def test_a_disabled_tenant_is_not_served_until_the_platform_opens_it(new_client, mary, root, acme):
     mary.data("PUT", "/Tenant", {**acme, "status": 2})
     assert discovery(new_client, "login.acme.example").status_code == 400
     assert info(mary, host="login.acme.example") == (404, None)
     seen = mary.data("GET", f"/Tenant/{acme['id']}")
-    mary.data("PUT", "/Tenant", {**seen, "status": 1})
+    assert set(mary.refused("PUT", "/Tenant", {**seen, "status": 1})) == {"status"}
+    mary.data("PUT", "/Tenant", {**seen, "name": "Acme again"})
+    seen = root.data("GET", f"/Tenant/{acme['id']}")
+    root.data("PUT", "/Tenant", {**seen, "status": 1})
     assert discovery(new_client, "login.acme.example").status_code == 200
 
 

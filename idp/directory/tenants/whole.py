@@ -26,13 +26,14 @@ from idp.directory.tenants.models import (
     TenantClaim,
     TenantHost,
     TenantProperty,
+    TenantStatus,
     new_stamp,
 )
 from idp.directory.users.models import UserClaim
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest, Conflict, Forbidden, NotFound
+from idp.platform.errors import BadRequest, Conflict, Forbidden, NotFound, Overreach
 from idp.platform.secrets import UnknownKeyError
 
 MASK = "***"
@@ -156,6 +157,11 @@ def change(session: Session, editor: Editor, code: str, tenant_id: int, said: Co
     if said.concurrency_stamp not in {None, tenant.concurrency_stamp}:
         message = "Somebody else changed this tenant meanwhile: read it again."
         raise Conflict(message, fields={"concurrency_stamp": [message]})
+    is_opened = tenant.status == TenantStatus.DISABLED and said.status != tenant.status
+    if is_opened and not editor.is_administrator:
+        # Otherwise a tenant that the platform shut would be opened again by its own people.
+        message = "Only an administrator of the platform opens a disabled tenant again."
+        raise Overreach(message, fields={"status": [message]})
     before = _state(tenant)
     _apply(session, tenant, said)
     changes = _changes(before, _state(tenant))
