@@ -5,7 +5,7 @@ BIN := .venv/bin
 DEVELOPMENT := IDP_ENVIRONMENT=development IDP_DEMO=1
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help run dev test check fmt migration lock env env-run
+.PHONY: help run dev test check bench fmt migration lock env env-run
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ check: env ## format, lint, types, import rules, templates, dependencies, migrat
 	$(BIN)/djlint --check --lint --quiet templates
 	$(BIN)/deptry .
 	$(BIN)/python .ci/drift
+
+bench: env ## measure; T=lists measures a part
+	$(BIN)/python -m bench $(T)
 
 fmt: env ## format the code and apply safe fixes
 	$(BIN)/ruff check --fix-only .

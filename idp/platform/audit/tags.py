@@ -9,7 +9,6 @@ class Tag(StrEnum):
     """Every kind of event in the audit trail; sorted inside each block."""
 
     # A person, at the pages
-    ACCOUNT_CHOSEN = "user:account:chosen"
     CONSENT_GIVEN = "user:consent:given"
     CONSENT_REFUSED = "user:consent:refused"
     CONSENT_REVOKED = "user:consent:revoked"
@@ -17,7 +16,6 @@ class Tag(StrEnum):
     PASSWORD_CHANGE_REFUSED = "user:password:change-refused"
     PASSWORD_RESET_ASKED = "user:password:reset-asked"
     PASSWORD_RESET_DONE = "user:password:reset-done"
-    PASSWORD_RESET_REFUSED = "user:password:reset-refused"
     REGISTRATION_REFUSED = "user:registration:refused"
     SESSION_ENDED = "user:session:ended"
     SIGN_IN = "user:session:started"
@@ -33,13 +31,9 @@ class Tag(StrEnum):
     CODE_ISSUED = "client:code:issued"
     CODE_REUSED = "client:code:reused"
     GRANT_REVOKED = "client:grant:revoked"
-    INTROSPECTION_REFUSED = "client:introspection:refused"
-    MACHINE_TOKEN_ISSUED = "client:token:issued-to-machine"
-    REFRESH_REFUSED = "client:refresh-token:refused"
     REFRESH_REUSED = "client:refresh-token:reused"
     TOKEN_ISSUED = "client:token:issued"
     TOKEN_REFRESHED = "client:token:refreshed"
-    TOKEN_REFUSED = "client:token:refused"
     TOKEN_REVOKED = "client:token:revoked"
 
     # An administrator or a program with the right to manage
@@ -58,9 +52,7 @@ class Tag(StrEnum):
     MEMBER_REMOVED = "admin:membership:removed"
     OPERATION_REFUSED = "admin:operation:refused"
     PASSWORD_SET = "admin:password:set"
-    PRIVILEGE_CHANGED = "admin:privilege:changed"
     PRIVILEGE_CREATED = "admin:privilege:created"
-    PRIVILEGE_DELETED = "admin:privilege:deleted"
     ROLE_CHANGED = "admin:role:changed"
     ROLE_CREATED = "admin:role:created"
     ROLE_DELETED = "admin:role:deleted"
