@@ -16,6 +16,7 @@ from idp.directory.clients.view import ClientView
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.models import Grant, RefreshToken
 from idp.platform import clock, runtime
+from idp.platform.db import count_hits
 from idp.platform.secrets import b64url, digest, random_token
 
 REUSE_WINDOW = timedelta(seconds=30)
@@ -43,13 +44,14 @@ def issue(session: Session, client: ClientView, grant: Grant, scopes: ValidatedS
 
 def spend(session: Session, row: RefreshToken) -> bool:
     """Mark a token as used; False when somebody else was faster."""
-    result = session.execute(
+    hits = count_hits(
+        session,
         update(RefreshToken)
         .where(RefreshToken.id == row.id, RefreshToken.used_at.is_(None))
         .values(used_at=clock.now())
-        .execution_options(synchronize_session=False)
+        .execution_options(synchronize_session=False),
     )
-    return bool(result.rowcount)  # type: ignore[attr-defined]  # a CursorResult
+    return hits > 0
 
 
 def add_successor(session: Session, client: ClientView, presented: str, row: RefreshToken) -> str:

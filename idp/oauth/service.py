@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from idp.directory.clients import view as clients
@@ -27,6 +26,7 @@ from idp.oauth.visitor import Visitor
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
+from idp.platform.db import count_hits, insert
 from idp.platform.errors import BadRequest, Forbidden, NotFound
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
@@ -177,10 +177,8 @@ def remember_consent(
         # What was not shown this time lives no longer than it would have.
         expires_at = min(expires_at, before.expires_at)
     values = {"scopes": sorted({*scopes, *kept}), "created_at": now, "expires_at": expires_at}
-    dialect = session.get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     session.execute(
-        insert(Consent)
+        insert(session, Consent)
         .values(user_id=user_id, client_id=client.row_id, tenant_id=tenant_id, **values)
         .on_conflict_do_update(index_elements=["user_id", "client_id", "tenant_id"], set_=values)
     )
@@ -243,14 +241,14 @@ def revoke_user_grants(session: Session, user_id: int) -> int:
 
 
 def _revoke(session: Session, reason: str, **of: int) -> int:
-    result = session.execute(
+    return count_hits(
+        session,
         update(Grant)
         .filter_by(**of)
         .where(Grant.revoked_at.is_(None))
         .values(revoked_at=clock.now(), revoked_reason=reason)
-        .execution_options(synchronize_session=False)
+        .execution_options(synchronize_session=False),
     )
-    return int(result.rowcount)  # type: ignore[attr-defined]  # a CursorResult
 
 
 COMMAND_TOKEN_SECONDS = 900

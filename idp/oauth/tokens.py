@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from idp.claims import access, registry
@@ -23,6 +22,7 @@ from idp.oauth.models import Grant, ReferenceToken, RevokedToken
 from idp.oauth.people import StandingGrant
 from idp.oauth.request import CALLER
 from idp.platform import clock
+from idp.platform.db import count_hits, insert
 from idp.platform.errors import InvalidToken
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import b64url, digest, random_token
@@ -315,10 +315,8 @@ def revoke_access_token(session: Session, token: AccessToken) -> None:
             .values(revoked_at=clock.now())
         )
         return
-    dialect = session.get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     session.execute(
-        insert(RevokedToken)
+        insert(session, RevokedToken)
         .values(
             jti=token.claims["jti"],
             expires_at=datetime.fromtimestamp(token.claims["exp"], tz=clock.now().tzinfo),
@@ -329,12 +327,13 @@ def revoke_access_token(session: Session, token: AccessToken) -> None:
 
 def revoke_grant(session: Session, grant_id: int, reason: str) -> bool:
     """End a grant and with it all its codes and tokens; False when it had ended before."""
-    result = session.execute(
+    hits = count_hits(
+        session,
         update(Grant)
         .where(Grant.id == grant_id, Grant.revoked_at.is_(None))
-        .values(revoked_at=clock.now(), revoked_reason=reason)
+        .values(revoked_at=clock.now(), revoked_reason=reason),
     )
-    return bool(result.rowcount)  # type: ignore[attr-defined]  # a CursorResult
+    return hits > 0
 
 
 def authenticate_bearer(session: Session, issuer: Issuer, unverified_token: str) -> Principal:

@@ -10,7 +10,9 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     JSON,
     BigInteger,
+    CursorResult,
     DateTime,
+    Delete,
     Dialect,
     Engine,
     ForeignKey,
@@ -21,9 +23,11 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    Update,
     event,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -103,6 +107,17 @@ class Base(DeclarativeBase):
 def reference(target: str, *, ondelete: str = "CASCADE", **options: Any) -> Mapped[Any]:
     """Make an indexed foreign key column to `table.column`."""
     return mapped_column(BigInt, ForeignKey(target, ondelete=ondelete), index=True, **options)
+
+
+def insert(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    """Begin an INSERT that may say `on_conflict_do_nothing` or `on_conflict_do_update`."""
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    return sqlite.insert(table) if is_sqlite else postgresql.insert(table)
+
+
+def count_hits(session: Session, statement: Update | Delete) -> int:
+    """Execute a conditional change and count its rows; none: somebody else was faster."""
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount
 
 
 class ConfigurationVersion(Base):

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import case, literal, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from idp.directory.registration.models import VerificationCode
@@ -21,7 +20,7 @@ from idp.directory.users import names
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.db import UtcDateTime
+from idp.platform.db import UtcDateTime, insert
 from idp.platform.notify import service as notify
 
 PURPOSE = "verification code"
@@ -147,10 +146,8 @@ def use_up(session: Session, proof: VerificationCode) -> bool:
 
 def _take_turn(session: Session, channel: Channel, bound: str, code: str, moment: datetime) -> bool:
     """Put a new code in place of the old one, where the gap and the day's number allow it."""
-    on_sqlite = session.get_bind().dialect.name == "sqlite"
-    insert = sqlite.insert if on_sqlite else postgresql.insert
     session.execute(
-        insert(VerificationCode)
+        insert(session, VerificationCode)
         .values(
             channel=channel.value,
             address=bound,

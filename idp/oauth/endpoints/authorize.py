@@ -32,6 +32,7 @@ from idp.oauth.visitor import Visitor
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
+from idp.platform.db import count_hits
 from idp.platform.errors import OAuthError
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
@@ -170,8 +171,8 @@ def _keep(request: ProtocolRequest, session: Session, parameters: Parameters) ->
 
 def _forget(session: Session, row: AuthorizationRequest) -> bool:
     """Delete a kept request; False when somebody else was faster, and it is answered already."""
-    result = session.execute(delete(AuthorizationRequest).where(AuthorizationRequest.id == row.id))
-    return bool(result.rowcount)  # type: ignore[attr-defined]  # a CursorResult
+    statement = delete(AuthorizationRequest).where(AuthorizationRequest.id == row.id)
+    return count_hits(session, statement) > 0
 
 
 def _unanswerable(page: _ToPage) -> OAuthError:

@@ -17,6 +17,7 @@ from idp.oauth.models import AuthorizationCode, Grant
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
+from idp.platform.db import count_hits
 from idp.platform.errors import InvalidGrant
 from idp.platform.secrets import digest
 
@@ -101,13 +102,14 @@ def _find(session: Session, code: str) -> tuple[AuthorizationCode, Grant]:
 
 def _spend(session: Session, code: AuthorizationCode) -> bool:
     """Mark a code as used; False when somebody else was faster."""
-    result = session.execute(
+    hits = count_hits(
+        session,
         update(AuthorizationCode)
         .where(AuthorizationCode.id == code.id, AuthorizationCode.used_at.is_(None))
         .values(used_at=clock.now())
-        .execution_options(synchronize_session=False)
+        .execution_options(synchronize_session=False),
     )
-    return bool(result.rowcount)  # type: ignore[attr-defined]  # a CursorResult
+    return hits > 0
 
 
 def _reused(session: Session, grant: Grant, client_id: str) -> InvalidGrant:

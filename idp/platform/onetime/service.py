@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from idp.platform import clock, secrets
+from idp.platform.db import insert
 from idp.platform.onetime.models import OneTimeKey
 
 
@@ -68,10 +68,8 @@ def claim(session: Session, purpose: str, key: str, expires_at: datetime) -> boo
 
     RFC 7523 3: a client assertion's `jti` is taken once. `key` names the sender too.
     """
-    on_sqlite = session.get_bind().dialect.name == "sqlite"
-    insert = sqlite.insert if on_sqlite else postgresql.insert
     moment = clock.now()
-    statement = insert(OneTimeKey).values(
+    statement = insert(session, OneTimeKey).values(
         purpose=purpose,
         key_hash=secrets.digest(key),
         created_at=moment,

@@ -11,13 +11,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Update, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.db import bump_configuration
+from idp.platform.db import bump_configuration, insert
 from idp.platform.errors import Conflict, NotFound, Unprocessable
 from idp.platform.secrets import UnknownKeyError
 from idp.platform.signing.algorithms import (
@@ -205,10 +204,9 @@ def _add(session: Session, alg: str, status: str, key: PrivateKey) -> bool:
     jwk = public_jwk(key)
     kid = thumbprint(jwk)
     bump_configuration(session)
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     now = clock.now()
     statement = (
-        dialect.insert(SigningKey)
+        insert(session, SigningKey)
         .values(
             kid=kid,
             alg=alg,
