@@ -179,7 +179,9 @@ def test_the_sign_in_works_by_keyboard_alone_and_without_scripts(chromium, house
     context = chromium.new_context(java_script_enabled=False, locale="en-GB")
     page = context.new_page()
     page.goto(f"{server.url}/login")
-    page.keyboard.type("ann")  # the first field has the focus
+    # The browser gives the first field the focus a moment after it has loaded the page.
+    page.wait_for_selector("#login:focus")
+    page.keyboard.type("ann")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Tab")
