@@ -47,6 +47,23 @@ def test_a_stolen_token_used_late_ends_the_family(client, session, clock):
     assert session.scalars(select(Grant)).one().revoked_reason == "refresh token reused"
 
 
+def test_a_used_token_is_judged_also_after_its_own_time(client, session, clock):
+    # One that lives on by being used: its family outlives each of its tokens.
+    app, _, tokens = offline(
+        client, session, refresh_token_expiration=0, sliding_refresh_token_lifetime=600
+    )
+    clock.shift(590)
+    newer = refresh(client, app, tokens.refresh).get_json()["refresh_token"]
+    clock.shift(20)
+    again = refresh(client, app, tokens.refresh)
+    assert again.status_code == 200, again.get_data(as_text=True)
+    assert again.get_json()["refresh_token"] == newer
+    clock.shift(60)
+    assert is_refused(refresh(client, app, tokens.refresh))
+    assert session.scalars(select(Grant)).one().revoked_reason == "refresh token reused"
+    assert is_refused(refresh(client, app, newer))
+
+
 def test_inside_the_window_the_same_token_comes_again_also_after_a_restart(
     client, session, clock, settings
 ):

@@ -30,7 +30,10 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
         raise InvalidGrant(debug="refresh token of another client")
     if grant.issuer_tenant_id != asked.request.issuer.tenant_id:
         raise InvalidGrant(debug="refresh token of another issuer")
-    if row.expires_at <= clock.now():
+    # A used one is judged as long as its family may live: a retry may come after its own time,
+    # and so may a thief.
+    expires_at = row.expires_at if row.used_at is None else row.absolute_expires_at
+    if expires_at <= clock.now():
         raise InvalidGrant(debug="refresh token expired")
     standing = people.find_standing(session, grant.id)
     if standing is None:
