@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import func, select, update
 
+from idp.app import create_app
 from idp.directory.users import passwords
 from idp.directory.users.models import User
 from idp.platform import clock as wall
@@ -15,6 +16,7 @@ from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
 from idp.platform.sessions.models import BrowserSession
 from idp.platform.web.views import database
+from tests.conftest import IssuerClient
 from tests.pages.browsing import HTML, asked_page, events, goes_on, readable, send, submit
 from tests.pages.test_return_path import FOREIGN
 from tests.protocol import PASSWORD, add_person, add_tenant, register
@@ -189,6 +191,23 @@ def test_guessing_is_slowed_down_before_the_password_is_looked_at(client, sessio
     assert int(answer.headers["Retry-After"]) >= 1
     assert "Too many tries" in readable(answer)
     assert send(client, page, "/login", RIGHT).status_code == 429
+    assert sessions_in(session) == 0
+
+
+def test_guesses_are_counted_on_in_valkey_after_a_restart(
+    session, settings, valkey_url, monkeypatch
+):
+    add_person(session)
+    monkeypatch.setattr(passwords, "matches", lambda stored, password: password == PASSWORD)
+    monkeypatch.setattr(passwords, "is_outdated", lambda stored: False)
+    shared = settings.model_copy(update={"redis_url": valkey_url})
+    for form, expected in ((WRONG, {400, 429}), (RIGHT, {429})):
+        app = create_app(shared)
+        browser = IssuerClient(app, settings.public_url, session)
+        page = browser.get("/login")
+        seen = {send(browser, page, "/login", form).status_code for _ in range(9)}
+        app.extensions["idp"].engine.dispose()
+        assert seen == expected
     assert sessions_in(session) == 0
 
 
