@@ -17,6 +17,7 @@ Problem
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 
 class Problem(Exception):
@@ -42,6 +43,11 @@ class Problem(Exception):
         self.headers = dict(headers or {})
         if code is not None:
             self.code = code
+
+    @classmethod
+    def at(cls, field: str, message: str) -> Self:
+        """Refuse the value of one field."""
+        return cls(message, fields={field: [message]})
 
 
 class BadRequest(Problem):

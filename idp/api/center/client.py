@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from marshmallow import fields, post_load, validate
@@ -375,19 +374,20 @@ def in_reach(caller: Caller) -> Any:
 def editor(caller: Caller) -> Editor:
     """Tell the service who writes and what he may give away."""
 
-    @cache
-    def held() -> frozenset[str]:
-        permissions = roles.effective_permissions(
+    def lacking(scopes: Collection[str]) -> list[str]:
+        if caller.is_administrator or not scopes:
+            return []
+        return roles.lacking_codes(
             database(),
             caller.user_id,
             caller.tenant_id,
+            scopes,
             platform=caller.principal.at_platform,
         )
-        return frozenset(permission.code for permission in permissions)
 
     return Editor(
         user_id=caller.user_id,
         tenant_id=caller.owns_for,
-        may_give=lambda code: caller.is_administrator or roles.covers(held(), code),
+        lacking=lacking,
         reserved_claims=registry.PROTOCOL_CLAIMS | registry.CLAIMS.keys(),
     )

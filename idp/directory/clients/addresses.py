@@ -143,5 +143,4 @@ def _has_path_trick(path: str) -> bool:
 
 
 def _refused(field: str, uri: str, reason: str) -> BadRequest:
-    message = f"{uri[:200]!r} {reason}."
-    return BadRequest(message, fields={field: [message]})
+    return BadRequest.at(field, f"{uri[:200]!r} {reason}.")

@@ -70,7 +70,9 @@ def create(session: Session, new: NewClient) -> tuple[Client, str | None]:
     client.require_client_secret = not new.is_public
     set_fields(session, client, new.settings)
     if new.is_public and client.require_client_secret:
-        raise _unprocessable("token_endpoint_auth_method", "A public client authenticates by none.")
+        raise Unprocessable.at(
+            "token_endpoint_auth_method", "A public client authenticates by none."
+        )
     offline = OFFLINE_ACCESS in new.scopes or "refresh_token" in new.grant_types
     if offline and "allow_offline_access" not in map(fields.snake_case, new.settings):
         client.allow_offline_access = True
@@ -187,7 +189,7 @@ def grants_of(client: Client, grant_types: Iterable[str]) -> Sequence[str]:
     wanted = _distinct("grant_types", grant_types)
     for name in wanted:
         if name not in GRANT_TYPES:
-            raise _unprocessable(
+            raise Unprocessable.at(
                 "grant_types", f"{name!r} is not offered; known are {', '.join(GRANT_TYPES)}."
             )
     if client.allow_offline_access and "authorization_code" in wanted:
@@ -200,7 +202,7 @@ def scopes_of(session: Session, client: Client, scopes: Iterable[str]) -> Sequen
     wanted = _distinct("scopes", scopes)
     unknown = sorted(set(wanted) - _existing_scopes(session, wanted, client.tenant_id))
     if unknown:
-        raise _bad("scopes", f"There is no scope {', '.join(unknown)}.")
+        raise BadRequest.at("scopes", f"There is no scope {', '.join(unknown)}.")
     return wanted
 
 
@@ -231,22 +233,22 @@ def check(client: Client) -> None:
     method = client.token_endpoint_auth_method
     if client.require_client_secret:
         if method == fields.BY_NOTHING:
-            raise _unprocessable(
+            raise Unprocessable.at(
                 "token_endpoint_auth_method", "Only a public client authenticates by none."
             )
     else:
         _check_public(client, grants, method)
     if client.jwks is not None and client.jwks_uri is not None:
         # RFC 7591 2
-        raise _bad("jwks", "Either jwks or jwks_uri, not both.")
+        raise BadRequest.at("jwks", "Either jwks or jwks_uri, not both.")
     if method == fields.BY_KEYS and client.jwks is None and client.jwks_uri is None:
-        raise _bad("jwks", "private_key_jwt needs jwks or jwks_uri.")
+        raise BadRequest.at("jwks", "private_key_jwt needs jwks or jwks_uri.")
     if "authorization_code" in grants and not client.redirect_uris:
-        raise _bad("redirect_uris", "authorization_code needs a redirect address.")
+        raise BadRequest.at("redirect_uris", "authorization_code needs a redirect address.")
     if "refresh_token" in grants and "authorization_code" not in grants:
-        raise _unprocessable("grant_types", "refresh_token comes with authorization_code.")
+        raise Unprocessable.at("grant_types", "refresh_token comes with authorization_code.")
     if "refresh_token" in grants and not client.allow_offline_access:
-        raise _unprocessable("grant_types", "refresh_token needs allow_offline_access.")
+        raise Unprocessable.at("grant_types", "refresh_token needs allow_offline_access.")
 
 
 def update(session: Session, client: Client, settings: Mapping[str, Any]) -> None:
@@ -284,9 +286,9 @@ def add_secret(
 ) -> str:
     """Give a client one more secret, made by us unless given; older ones stay valid."""
     if not client.require_client_secret:
-        raise _unprocessable("client_secret", "A public client has no secret.")
+        raise Unprocessable.at("client_secret", "A public client has no secret.")
     if client.token_endpoint_auth_method == fields.BY_KEYS:
-        raise _unprocessable("client_secret", "This client authenticates by its own keys.")
+        raise Unprocessable.at("client_secret", "This client authenticates by its own keys.")
     secret = append_secret(session, client, value, description, expires_at)
     client.concurrency_stamp = new_stamp()
     session.flush()
@@ -339,9 +341,9 @@ def link_owner(session: Session, client: Client, user_id: int) -> None:
 def hash_secret(session: Session, value: str) -> str:
     """Check and hash a secret that a caller chose."""
     if len(value) < SHORTEST_SECRET:
-        raise _bad("client_secret", f"A secret has {SHORTEST_SECRET} characters or more.")
+        raise BadRequest.at("client_secret", f"A secret has {SHORTEST_SECRET} characters or more.")
     if len(value) > LONGEST_SECRET or not _SECRET.fullmatch(value):
-        raise _bad("client_secret", "A secret has 200 printable ASCII characters at most.")
+        raise BadRequest.at("client_secret", "A secret has 200 printable ASCII characters at most.")
     return runtime.of(session).keyring.mac(PURPOSE, value)
 
 
@@ -363,9 +365,9 @@ def append_secret(
 ) -> str:
     """Put one more secret to a client that is checked and written afterwards."""
     if not client.require_client_secret:
-        raise _unprocessable("client_secret", "A public client has no secret.")
+        raise Unprocessable.at("client_secret", "A public client has no secret.")
     if expires_at is not None and expires_at <= clock.now():
-        raise _bad("expires_at", "The expiry lies in the past.")
+        raise BadRequest.at("expires_at", "The expiry lies in the past.")
     secret = random_token() if value is None else value
     client.secrets.append(
         ClientSecret(
@@ -383,26 +385,28 @@ def _needs_secret(client: Client) -> bool:
 
 def _check_public(client: Client, grants: set[str], method: str | None) -> None:
     if method not in {None, fields.BY_NOTHING}:
-        raise _unprocessable("token_endpoint_auth_method", "A public client authenticates by none.")
+        raise Unprocessable.at(
+            "token_endpoint_auth_method", "A public client authenticates by none."
+        )
     if "client_credentials" in grants:
         # RFC 6749 4.4
-        raise _unprocessable("grant_types", "client_credentials needs a confidential client.")
+        raise Unprocessable.at("grant_types", "client_credentials needs a confidential client.")
     if not client.require_pkce:
         # RFC 9700 2.1.1
-        raise _unprocessable("require_pkce", "A public client always uses PKCE.")
+        raise Unprocessable.at("require_pkce", "A public client always uses PKCE.")
     if client.secrets:
-        raise _unprocessable("client_secret", "A public client has no secret.")
+        raise Unprocessable.at("client_secret", "A public client has no secret.")
 
 
 def check_client_id(session: Session, client_id: str) -> str:
     """Check that a client id is well-formed and free."""
     if not _CLIENT_ID.fullmatch(client_id):
-        raise _bad(
+        raise BadRequest.at(
             "client_id", "A client id has 1 to 200 letters, digits and . _ : / ~ @ + - characters."
         )
     if client_id.isdigit():
         # `sub` of a machine's token is its client id; it must never read as a person's.
-        raise _bad("client_id", "A client id needs something besides digits.")
+        raise BadRequest.at("client_id", "A client id needs something besides digits.")
     if find(session, client_id) is not None:
         raise Conflict("This client id is taken.", fields={"client_id": ["taken"]})
     if session.scalar(select(ApiResource.id).where(ApiResource.name == client_id)):
@@ -431,7 +435,7 @@ def _existing_scopes(session: Session, names: Sequence[str], tenant_id: int | No
 def _distinct(name: str, values: Iterable[str]) -> tuple[str, ...]:
     wanted = tuple(dict.fromkeys(values))
     if len(wanted) > MOST_ROWS:
-        raise _bad(name, f"At most {MOST_ROWS} values.")
+        raise BadRequest.at(name, f"At most {MOST_ROWS} values.")
     return wanted
 
 
@@ -447,11 +451,3 @@ def _replace(
         if value not in wanted:
             rows.remove(row)
     rows.extend(model(**{column: value}) for value in wanted if value not in have)
-
-
-def _bad(name: str, message: str) -> BadRequest:
-    return BadRequest(message, fields={name: [message]})
-
-
-def _unprocessable(name: str, message: str) -> Unprocessable:
-    return Unprocessable(message, fields={name: [message]})

@@ -34,7 +34,7 @@ from idp.directory.clients.models import (
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest, Conflict, NotFound, Problem, Unprocessable
+from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
 
 MASK = "***"
 """What stands in place of a secret that is there."""
@@ -98,8 +98,8 @@ class Editor:
     user_id: int
     tenant_id: int | None
     """Tenant that new clients belong to."""
-    may_give: Callable[[str], bool]
-    """Whether he holds the permission that a management scope stands for."""
+    lacking: Callable[[Collection[str]], list[str]]
+    """Lists the management scopes whose permission he does not hold."""
     reserved_claims: Collection[str]
     """Names of claims that a client's own claims cannot have: they would never be sent."""
 
@@ -167,8 +167,9 @@ def replace(
     """Replace what is said about a client; what says the same again changes nothing."""
     client = _hold(session, row_id, reach)
     if said.concurrency_stamp not in {None, client.concurrency_stamp}:
-        message = "Somebody else changed this client meanwhile: read it again."
-        raise Conflict(message, fields={"concurrency_stamp": [message]})
+        raise Conflict.at(
+            "concurrency_stamp", "Somebody else changed this client meanwhile: read it again."
+        )
     before = _state(client)
     with session.no_autoflush:
         _rename(session, client, said.client_id)
@@ -242,7 +243,7 @@ def _rename(session: Session, client: Client, client_id: str) -> None:
 
 
 def _apply(session: Session, client: Client, said: Description, editor: Editor) -> None:
-    machine = _machine_scopes(client)
+    unasked = _unasked_scopes(client)
     free = said.lists["properties"]
     if free is not None:
         # First of all: what kind of client it is decides about addresses.
@@ -259,7 +260,7 @@ def _apply(session: Session, client: Client, said: Description, editor: Editor) 
     service.check(client)
     service.check_addresses(session, client)
     _check_claims(client, editor.reserved_claims)
-    _check_gift(_machine_scopes(client) - machine, editor)
+    _check_gift(_unasked_scopes(client) - unasked, editor)
 
 
 def _checked(session: Session, client: Client, name: str, wanted: Sequence[Row]) -> list[Row]:
@@ -267,7 +268,7 @@ def _checked(session: Session, client: Client, name: str, wanted: Sequence[Row])
     rule = LISTS[name]
     if rule.check is None:
         if len(wanted) > service.MOST_ROWS:
-            raise _bad(name, f"At most {service.MOST_ROWS} values.")
+            raise BadRequest.at(name, f"At most {service.MOST_ROWS} values.")
         return [*wanted]
     (column,) = rule.key
     given = [row.values[column] for row in wanted]
@@ -318,11 +319,13 @@ def _matched(
     seen: set[Any] = set()
     for index, said in wanted:
         if said.id != 0 and (said.id not in by_id or said.id in seen):
-            raise _bad(f"{name}[{index}].id", "Is no row of this client, or is listed twice.")
+            raise BadRequest.at(
+                f"{name}[{index}].id", "Is no row of this client, or is listed twice."
+            )
         seen.add(said.id)
         value = tuple(said.values[column] for column in key)
         if value in seen:
-            raise _bad(f"{name}[{index}].{key[-1]}", "Is listed twice.")
+            raise BadRequest.at(f"{name}[{index}].{key[-1]}", "Is listed twice.")
         seen.add(value)
     by_value = {
         tuple(getattr(row, column) for column in key): row for row in rows if row.id not in seen
@@ -341,20 +344,20 @@ def _matched(
 def _set_properties(session: Session, client: Client, wanted: Sequence[Row]) -> None:
     """Set the settings among the properties, and keep the others as they are."""
     if len(wanted) > service.MOST_ROWS:
-        raise _bad("properties", f"At most {service.MOST_ROWS} values.")
+        raise BadRequest.at("properties", f"At most {service.MOST_ROWS} values.")
     settings: dict[str, Any] = {name: fields.default_of(name) for name in fields.PROPERTIES}
     said, free = set(), []
     for index, row in enumerate(wanted):
         key, value = row.values["key"], row.values["value"]
         if key in fields.RESERVED:
-            raise _refused(f"properties[{index}].key", fields.RESERVED[key])
+            raise Unprocessable.at(f"properties[{index}].key", fields.RESERVED[key])
         if key not in fields.PROPERTIES:
             if len(value) > LONGEST_PROPERTY:
                 message = f"At most {LONGEST_PROPERTY} characters."
-                raise _bad(f"properties[{index}].value", message)
+                raise BadRequest.at(f"properties[{index}].value", message)
             free.append((index, row))
         elif key in said:
-            raise _bad(f"properties[{index}].key", "Is listed twice.")
+            raise BadRequest.at(f"properties[{index}].key", "Is listed twice.")
         else:
             said.add(key)
             with _at(f"properties[{index}].value"):
@@ -367,17 +370,17 @@ def _set_properties(session: Session, client: Client, wanted: Sequence[Row]) -> 
 def _set_secrets(session: Session, client: Client, wanted: Sequence[SecretRow]) -> None:
     """Describe, end, add and drop secrets; none is ever read back."""
     if len(wanted) > service.MOST_ROWS:
-        raise _bad("secrets", f"At most {service.MOST_ROWS} secrets.")
+        raise BadRequest.at("secrets", f"At most {service.MOST_ROWS} secrets.")
     by_id = {row.id: row for row in client.secrets}
     known = set(by_id)
     for index, said in enumerate(wanted):
         if said.id != 0 and said.id not in known:
             message = "Is no secret of this client, or is listed twice."
-            raise _bad(f"secrets[{index}].id", message)
+            raise BadRequest.at(f"secrets[{index}].id", message)
         known.discard(said.id)
         value = None if said.value in {None, MASK} else said.value
         if value is not None and _DIGEST.fullmatch(value) and _is_base64(value):
-            raise _refused(
+            raise Unprocessable.at(
                 f"secrets[{index}].value",
                 "This looks like a digest. Send the secret in clear text: it is hashed here.",
             )
@@ -392,8 +395,9 @@ def _set_secrets(session: Session, client: Client, wanted: Sequence[SecretRow]) 
 
 def _new_secret(session: Session, client: Client, said: SecretRow, value: str | None) -> None:
     if value is None:
-        message = "A new secret needs its value; client-postsecretkey makes one."
-        raise BadRequest(message, fields={"client_secret": [message]})
+        raise BadRequest.at(
+            "client_secret", "A new secret needs its value; client-postsecretkey makes one."
+        )
     service.append_secret(session, client, value, said.description, said.expires_at)
 
 
@@ -417,25 +421,27 @@ def _check_claims(client: Client, reserved: Collection[str]) -> None:
     for index, row in enumerate(client.claims):
         name = client.client_claims_prefix + row.type
         if name in reserved:
-            raise _refused(
+            raise Unprocessable.at(
                 f"claims[{index}].type", f"{name} is no claim that a client can have of its own."
             )
 
 
-def _machine_scopes(client: Client) -> set[str]:
-    """List the management scopes that the client may use without a person."""
-    if all(row.grant_type != "client_credentials" for row in client.grant_types):
+def _unasked_scopes(client: Client) -> set[str]:
+    """List the management scopes that the client may use without asking a person."""
+    machine = any(row.grant_type == "client_credentials" for row in client.grant_types)
+    if client.require_consent and not machine:
         return set()
     return {row.scope for row in client.scopes if row.scope.startswith(MANAGEMENT)}
 
 
 def _check_gift(scopes: Collection[str], editor: Editor) -> None:
-    """Refuse a machine that may do what its maker may not."""
-    missing = sorted(scope for scope in scopes if not editor.may_give(scope))
+    """Refuse a client that may do, asking nobody, what its maker may not."""
+    missing = editor.lacking(scopes)
     if missing:
-        raise _refused(
+        raise Unprocessable.at(
             "scopes",
-            f"With client_credentials you can give only what you may do: {', '.join(missing)}.",
+            "With client_credentials, or without consent, you can give only what you may do: "
+            f"{', '.join(missing)}.",
         )
 
 
@@ -514,11 +520,3 @@ def _at(path: str, **others: str) -> Iterator[None]:
     except (BadRequest, Unprocessable) as problem:
         named = {others.get(name, path): texts for name, texts in problem.fields.items()}
         raise type(problem)(problem.detail, fields=named) from None
-
-
-def _bad(name: str, message: str) -> Problem:
-    return BadRequest(message, fields={name: [message]})
-
-
-def _refused(name: str, message: str) -> Problem:
-    return Unprocessable(message, fields={name: [message]})

@@ -146,9 +146,12 @@ def set_roles(
     }
     for index, role_id in enumerate(wanted):
         if role_id not in known:
-            raise _refused(f"roles[{index}].role_id", "There is no such role.")
+            raise BadRequest.at(f"roles[{index}].role_id", "There is no such role.")
     given = [known[role_id] for role_id in sorted(set(wanted) - set(held))]
     taken = [held[role_id] for role_id in sorted(set(held) - set(wanted))]
+    is_own = user.id == editor.user_id and not editor.is_administrator
+    if given and is_own and not reach.owns_tenant(session, editor):
+        raise Overreach.at("roles", "Nobody gives himself a role.")
     _may_give_roles(session, editor, given)
     for role in given:
         catalogue.give(session, user.id, role)
@@ -179,7 +182,7 @@ def set_claims(
         if before.get(entry.id) == (entry.type, entry.value):
             continue
         if entry.type in editor.reserved_claims or not entry.type.strip():
-            raise _refused(f"claims[{index}].type", "Claims of this type are not kept here.")
+            raise BadRequest.at(f"claims[{index}].type", "Claims of this type are not kept here.")
         if entry.type == PERMISSION:
             granted.append((index, entry.value))
     _may_give_permissions(session, editor, granted)
@@ -209,13 +212,13 @@ def set_tenants(
     known = {row.id: row.tenant_id for row in rows.values()}
     for index, entry in enumerate(wanted):
         if entry.id and known.get(entry.id) != entry.tenant_id:
-            raise _refused(f"tenants[{index}].id", "There is no such row here.")
+            raise BadRequest.at(f"tenants[{index}].id", "There is no such row here.")
     asked = {entry.tenant_id for entry in wanted}
     joined, left = sorted(asked - set(rows)), sorted(set(rows) - asked)
     if not joined and not left:
         return {}
     if user.id == editor.user_id:
-        raise _overreach("tenants", "Nobody changes his own memberships.")
+        raise Overreach.at("tenants", "Nobody changes his own memberships.")
     for tenant_id in joined:
         may_join(session, editor, tenant_id)
         tenants.add_member(session, tenant_id, user.id)
@@ -229,9 +232,9 @@ def may_join(session: Session, editor: Editor, tenant_id: int) -> None:
     if tenant_id == editor.tenant_id:
         return
     if not editor.is_administrator:
-        raise _overreach("tenants", "Only administrators of the platform do this.")
+        raise Overreach.at("tenants", "Only administrators of the platform do this.")
     if tenants.find(session, tenant_id) is None:
-        raise _refused("tenants", "There is no such tenant.")
+        raise BadRequest.at("tenants", "There is no such tenant.")
 
 
 def leave(session: Session, tenant_id: int, user_id: int) -> None:
@@ -258,7 +261,7 @@ def set_files(session: Session, user: User, wanted: Sequence[FileRow] | None) ->
     before = {row.id: row.files for row in rows}
     for index, entry in enumerate(wanted):
         if before.get(entry.id) != entry.files and not _are_addresses(entry):
-            raise _refused(f"files[{index}].files", "Files have http(s) addresses.")
+            raise BadRequest.at(f"files[{index}].files", "Files have http(s) addresses.")
 
     def make(entry: FileRow) -> UserFile:
         return UserFile(user_id=user.id, file_type=entry.file_type, files=entry.files)
@@ -280,7 +283,7 @@ def set_properties(
     for index, entry in enumerate(wanted):
         # Tenants may use the same key each for itself; then only its own row can be meant.
         if entry.key in seen and before.get(entry.id, ("",))[0] != entry.key:
-            raise _refused(f"properties[{index}].key", "Given twice.")
+            raise BadRequest.at(f"properties[{index}].key", "Given twice.")
         seen.add(entry.key)
 
     def make(entry: PropertyRow) -> UserProperty:
@@ -327,27 +330,27 @@ def _may_give_roles(session: Session, editor: Editor, given: Sequence[Role]) -> 
     if not given:
         return
     carried = session.scalars(
-        select(Privilege.code)
+        select(Privilege)
         .join(RolePrivilege, RolePrivilege.privilege_id == Privilege.id)
         .where(RolePrivilege.role_id.in_([role.id for role in given]))
-        .distinct()
     )
-    missing = reach.lacking(session, editor, carried)
+    missing = reach.lacking(session, editor, set(carried))
     if missing:
-        raise _overreach("roles", f"You do not hold what they carry: {', '.join(missing[:10])}.")
+        raise Overreach.at("roles", f"You do not hold what they carry: {', '.join(missing[:10])}.")
 
 
 def _may_give_permissions(
     session: Session, editor: Editor, granted: Sequence[tuple[int, str]]
 ) -> None:
     codes = [code for _, code in granted]
-    known = set(session.scalars(select(Privilege.code).where(Privilege.code.in_(codes))))
-    missing = set(reach.lacking(session, editor, known))
+    privileges = session.scalars(select(Privilege).where(Privilege.code.in_(codes))).all()
+    known = {privilege.code for privilege in privileges}
+    missing = set(reach.lacking(session, editor, privileges))
     for index, code in granted:
         if code not in known:
-            raise _refused(f"claims[{index}].value", "There is no such permission.")
+            raise BadRequest.at(f"claims[{index}].value", "There is no such permission.")
         if code in missing:
-            raise _overreach(f"claims[{index}].value", "You do not hold this permission.")
+            raise Overreach.at(f"claims[{index}].value", "You do not hold this permission.")
 
 
 def _synchronise(
@@ -364,7 +367,9 @@ def _synchronise(
     for index, entry in enumerate(wanted):
         row = left.pop(entry.id, None)
         if row is None and entry.id:
-            raise _refused(f"{path}[{index}].id", "There is no such row here, or it came before.")
+            raise BadRequest.at(
+                f"{path}[{index}].id", "There is no such row here, or it came before."
+            )
         if row is None:
             session.add(make(entry))
             changed = True
@@ -384,11 +389,3 @@ def _named(name: str, more: Sequence[Any], less: Sequence[Any]) -> dict[str, Any
     if not more and not less:
         return {}
     return {name: {"added": list(more), "removed": list(less)}}
-
-
-def _refused(name: str, message: str) -> BadRequest:
-    return BadRequest(message, fields={name: [message]})
-
-
-def _overreach(name: str, message: str) -> Overreach:
-    return Overreach(message, fields={name: [message]})

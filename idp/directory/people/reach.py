@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,15 @@ from sqlalchemy import ColumnElement, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.directory.roles import service as roles
-from idp.directory.roles.models import Role, UserRole
+from idp.directory.roles.models import Privilege, Role, UserRole
+from idp.directory.roles.service import Permission
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
 from idp.directory.users import service as users
 from idp.directory.users.models import User, UserClaim
 from idp.platform.scopes import DEFAULT_PERMISSIONS
+
+MANAGEMENT = f"{roles.MANAGEMENT_API}."
 
 DEFAULT_ROLES = ("users", "developer")
 """Platform roles that every account made here gets; they make nobody important."""
@@ -86,19 +89,39 @@ def may_change_identity(session: Session, editor: Editor, user: User) -> bool:
     """Whether the editor may change name, password, e-mail, mobile and lockout of a person.
 
     People of several tenants or with a platform role belong to themselves. And whoever could
-    take an account over must already hold what it may do.
+    take an account over must already hold what it may do; the tenant's owner, what it may manage.
     """
     if editor.is_administrator or editor.user_id == user.id:
         return True
     if belongs_elsewhere(session, user.id, editor.tenant_id):
         return False
-    if owns_tenant(session, editor):
-        return True
-    member = tenants.find_member(session, editor.tenant_id, user.id)
-    if member is not None and member.is_admin:
-        return False
     held = roles.effective_permissions(session, user.id, editor.tenant_id, platform=False)
-    return lacking(session, editor, {permission.code for permission in held}) == []
+    if owns_tenant(session, editor):
+        held = [permission for permission in held if permission.code.startswith(MANAGEMENT)]
+    else:
+        member = tenants.find_member(session, editor.tenant_id, user.id)
+        if member is not None and member.is_admin:
+            return False
+    return lacking(session, editor, held) == []
+
+
+def may_move(session: Session, editor: Editor, user: User) -> bool:
+    """Whether the editor may say who referred a person; nobody chooses his own referrer.
+
+    Lineage holds in all tenants: who brings somebody below himself in one, with all below them,
+    sees them in every other. So everybody who moves must be of this tenant alone.
+    """
+    if editor.is_administrator:
+        return True
+    if user.id == editor.user_id:
+        return False
+    below = User.lineage.startswith(users.lineage_below(user), autoescape=True)
+    strangers = (
+        select(Membership.id)
+        .join(User, User.id == Membership.user_id)
+        .where(or_(User.id == user.id, below), Membership.tenant_id != editor.tenant_id)
+    )
+    return session.scalar(strangers.limit(1)) is None
 
 
 def belongs_elsewhere(session: Session, user_id: int, tenant_id: int) -> bool:
@@ -125,21 +148,18 @@ def belongs_elsewhere(session: Session, user_id: int, tenant_id: int) -> bool:
     return bool(found)
 
 
-def lacking(session: Session, editor: Editor, codes: Iterable[str]) -> list[str]:
-    """List the permissions among these that the editor may not give: they are not his own.
+def lacking(
+    session: Session, editor: Editor, privileges: Collection[Privilege | Permission]
+) -> list[str]:
+    """List the codes of privileges that the editor may not give: they are not his own.
 
     Administrators of the platform are where permissions come from; they may give any.
     """
-    wanted = set(codes)
-    if editor.is_administrator or not wanted:
+    if editor.is_administrator or not privileges:
         return []
-    held = {
-        permission.code
-        for permission in roles.effective_permissions(
-            session, editor.user_id, editor.tenant_id, platform=editor.at_platform
-        )
-    }
-    return sorted(code for code in wanted if not roles.covers(held, code))
+    return roles.lacking(
+        session, editor.user_id, editor.tenant_id, privileges, platform=editor.at_platform
+    )
 
 
 def _below(session: Session, editor: Editor) -> ColumnElement[bool]:

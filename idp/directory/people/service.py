@@ -30,7 +30,6 @@ from idp.platform.errors import (
     Conflict,
     NotFound,
     Overreach,
-    Problem,
     Unprocessable,
 )
 from idp.platform.secrets import random_token
@@ -316,7 +315,11 @@ def _replace_identity(
         if getattr(user, name) != getattr(wanted, name)
     }
     names_stay = username == user.username and email_stays and mobile_stays
-    if not (names_stay and not wanted.password and not locks) and not (
+    proofs_stay = (user.email_verified, user.mobile_verified) == (
+        wanted.email_verified,
+        wanted.mobile_verified,
+    )
+    if not (names_stay and proofs_stay and not wanted.password and not locks) and not (
         reach.may_change_identity(session, editor, user)
     ):
         raise NotFound("There is no such user.")
@@ -347,11 +350,12 @@ def _replace_profile(
     before = {name: getattr(user, name) for name in (*_PLAIN, "avatar", "parent_user_id")}
     _set_profile(user, wanted)
     parent_id = wanted.parent_user_id
-    if not parent_id and user.parent_user_id is not None and user.id != editor.user_id:
+    movable = reach.may_move(session, editor, user)
+    if not parent_id and user.parent_user_id is not None and movable:
         parent_id = _first(session, editor)
     if parent_id and parent_id not in {user.parent_user_id, user.id}:
-        if user.id == editor.user_id and not editor.is_administrator:
-            raise _refused("parent_user_id", "Nobody chooses his own referrer.")
+        if not movable:
+            raise BadRequest.at("parent_user_id", "You cannot choose who referred this person.")
         users.move(session, user, _parent(session, editor, parent_id))
     return {
         name: [value, getattr(user, name)]
@@ -366,13 +370,13 @@ def _set_profile(user: User, wanted: Description) -> None:
             setattr(user, name, getattr(wanted, name))
     if wanted.avatar != user.avatar:
         if wanted.avatar and not lists.is_web_address(wanted.avatar):
-            raise _refused("avatar", "A picture has an http(s) address.")
+            raise BadRequest.at("avatar", "A picture has an http(s) address.")
         user.avatar = wanted.avatar or None
 
 
 def _set_password(session: Session, user: User, password: str) -> None:
     if not password.strip("*"):
-        raise _refused("password", "This is a mask, not a password.")
+        raise BadRequest.at("password", "This is a mask, not a password.")
     users.set_password(session, user, password, chosen_by_person=False)
     audit.record(session, Tag.PASSWORD_SET, target=f"user:{user.id}")
 
@@ -395,10 +399,9 @@ def _check_proofs(
         if not asked or had:
             continue
         if not address:
-            raise _refused(name, "There is no address to confirm.")
+            raise BadRequest.at(name, "There is no address to confirm.")
         if is_own or not editor.is_administrator:
-            message = "An address is confirmed by its owner with a code."
-            raise Overreach(message, fields={name: [message]})
+            raise Overreach.at(name, "An address is confirmed by its owner with a code.")
 
 
 def _first(session: Session, editor: Editor) -> int:
@@ -416,7 +419,7 @@ def _parent(session: Session, editor: Editor, user_id: int) -> User | None:
     try:
         return get(session, editor, user_id)
     except NotFound:
-        raise _refused("parent_user_id", "There is no such user.") from None
+        raise BadRequest.at("parent_user_id", "There is no such user.") from None
 
 
 @contextmanager
@@ -429,9 +432,6 @@ def _rejecting() -> Iterator[None]:
 
 
 def _changed_meanwhile() -> Conflict:
-    message = "Somebody else changed the account meanwhile; read it again."
-    return Conflict(message, fields={"concurrency_stamp": [message]})
-
-
-def _refused(name: str, message: str) -> Problem:
-    return BadRequest(message, fields={name: [message]})
+    return Conflict.at(
+        "concurrency_stamp", "Somebody else changed the account meanwhile; read it again."
+    )

@@ -174,8 +174,7 @@ def _check(session: Session, new: Registration) -> None:
         ("document", [new.document] if new.document else []),
     ):
         if not all(is_web_address(address) for address in addresses):
-            message = "Files have http(s) addresses."
-            raise BadRequest(message, fields={name: [message]})
+            raise BadRequest.at(name, "Files have http(s) addresses.")
 
 
 def _is_there(session: Session, condition: ColumnElement[bool]) -> bool:

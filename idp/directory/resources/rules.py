@@ -46,13 +46,13 @@ def lock_names(session: Session) -> None:
 def check_api_name(session: Session, name: str, tenant_id: int | None) -> None:
     """Refuse a name that another audience has; call `lock_names` before."""
     if not _NAME.fullmatch(name) or name.isdigit():
-        raise refused(
+        raise BadRequest.at(
             "name", "A name has 1 to 200 characters without spaces or quotes, not only digits."
         )
     _refuse_platform_name("name", name, tenant_id)
     if _is_issuer(session, name):
         # The issuer's own address is the audience of userinfo.
-        raise refused("name", "The address of an issuer cannot be the name of an API.")
+        raise BadRequest.at("name", "The address of an issuer cannot be the name of an API.")
     if session.scalar(select(ApiResource.id).where(ApiResource.name == name)):
         raise taken("name", name)
     if session.scalar(select(Client.id).where(Client.client_id == name)):
@@ -67,9 +67,9 @@ def check_scope_names(session: Session, names: Mapping[str, str], tenant_id: int
     """
     for path, name in names.items():
         if not _NAME.fullmatch(name):
-            raise refused(path, "A scope has 1 to 200 characters, no spaces or quotes.")
+            raise BadRequest.at(path, "A scope has 1 to 200 characters, no spaces or quotes.")
         if name in RESERVED:
-            raise refused(path, f"{name} has a meaning of its own.")
+            raise BadRequest.at(path, f"{name} has a meaning of its own.")
         _refuse_platform_name(path, name, tenant_id)
     wanted = {name: path for path, name in names.items()}
     for column in (ApiScope.name, IdentityResource.name):
@@ -81,7 +81,7 @@ def check_scope_names(session: Session, names: Mapping[str, str], tenant_id: int
 def check_claim(path: str, name: str) -> None:
     """Refuse what cannot be the name of a claim."""
     if not _CLAIM.fullmatch(name):
-        raise refused(path, f"{name[:200]!r} is not the name of a claim.")
+        raise BadRequest.at(path, f"{name[:200]!r} is not the name of a claim.")
 
 
 def check_property(path: str, row: PropertyRow) -> None:
@@ -91,23 +91,27 @@ def check_property(path: str, row: PropertyRow) -> None:
         "signing_alg": ALGORITHMS,
     }
     if not 0 < len(row.key) <= _LONGEST_KEY or not row.key.isprintable():
-        raise refused(f"{path}.key", f"A key has 1 to {_LONGEST_KEY} printable characters.")
+        raise BadRequest.at(f"{path}.key", f"A key has 1 to {_LONGEST_KEY} printable characters.")
     if len(row.value) > _LONGEST_VALUE:
-        raise refused(f"{path}.value", f"A value has {_LONGEST_VALUE} characters at most.")
+        raise BadRequest.at(f"{path}.value", f"A value has {_LONGEST_VALUE} characters at most.")
     if row.key in known and row.value not in known[row.key]:
-        raise refused(f"{path}.value", f"{row.key} must be one of {', '.join(known[row.key])}.")
+        raise BadRequest.at(
+            f"{path}.value", f"{row.key} must be one of {', '.join(known[row.key])}."
+        )
 
 
 def hash_secret(session: Session, path: str, value: str) -> str:
     """Check and hash a secret that a caller chose; what was masked or hashed before is none."""
     if _DIGEST.fullmatch(value):
-        raise refused(path, "Give the secret itself, not its digest; it is hashed here.")
+        raise BadRequest.at(path, "Give the secret itself, not its digest; it is hashed here.")
     if not value.strip("*•"):
-        raise refused(path, "A mask is no secret; leave the value out to keep the stored one.")
+        raise BadRequest.at(
+            path, "A mask is no secret; leave the value out to keep the stored one."
+        )
     try:
         return clients.hash_secret(session, value)
     except BadRequest as problem:
-        raise refused(path, problem.detail) from None
+        raise BadRequest.at(path, problem.detail) from None
 
 
 def refuse_in_use(session: Session, path: str, names: Iterable[str], *, verb: str) -> None:
@@ -117,8 +121,7 @@ def refuse_in_use(session: Session, path: str, names: Iterable[str], *, verb: st
     if count:
         used = session.scalars(select(listed.c.scope).distinct().order_by(listed.c.scope).limit(3))
         who = "1 client lists" if count == 1 else f"{count} clients list"
-        message = f"{who} {', '.join(used)}; it cannot be {verb} until they do not."
-        raise Conflict(message, fields={path: [message]})
+        raise Conflict.at(path, f"{who} {', '.join(used)}; it cannot be {verb} until they do not.")
 
 
 def refuse_owning(session: Session, api: ApiResource) -> None:
@@ -128,31 +131,25 @@ def refuse_owning(session: Session, api: ApiResource) -> None:
     )
     if count:
         who = "1 privilege belongs" if count == 1 else f"{count} privileges belong"
-        message = f"{who} to it; it cannot be deleted until they do not."
-        raise Conflict(message, fields={"id": [message]})
+        raise Conflict.at("id", f"{who} to it; it cannot be deleted until they do not.")
 
 
 def built_in(path: str) -> Unprocessable:
     """Refuse to take away what the product itself stands on."""
-    message = "This belongs to the product: it cannot be renamed, disabled or deleted."
-    return Unprocessable(message, fields={path: [message]})
+    return Unprocessable.at(
+        path, "This belongs to the product: it cannot be renamed, disabled or deleted."
+    )
 
 
 def taken(path: str, name: str) -> Conflict:
     """Refuse a name that somebody else has."""
-    message = f"The name {name} is taken."
-    return Conflict(message, fields={path: [message]})
-
-
-def refused(path: str, message: str) -> BadRequest:
-    """Refuse the value of a field."""
-    return BadRequest(message, fields={path: [message]})
+    return Conflict.at(path, f"The name {name} is taken.")
 
 
 def _refuse_platform_name(path: str, name: str, tenant_id: int | None) -> None:
     # A scope such as `ids4.all` would open the gates of the management APIs.
     if tenant_id is not None and name.casefold().startswith(PLATFORM_PREFIX):
-        raise refused(path, f"Names that begin with {PLATFORM_PREFIX} are the platform's.")
+        raise BadRequest.at(path, f"Names that begin with {PLATFORM_PREFIX} are the platform's.")
 
 
 def _is_issuer(session: Session, name: str) -> bool:

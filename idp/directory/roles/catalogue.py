@@ -176,13 +176,13 @@ def give(session: Session, user_id: int, role: Role) -> bool:
 
 def _check_code(code: str, longest: int = LONGEST_CODE) -> None:
     if not _CODE.fullmatch(code) or not code.isprintable() or len(code) > longest:
-        message = f"A code has 1 to {longest} characters without spaces, commas, slashes or quotes."
-        raise BadRequest(message, fields={"code": [message]})
+        raise BadRequest.at(
+            "code",
+            f"A code has 1 to {longest} characters without spaces, commas, slashes or quotes.",
+        )
     if code.isnumeric():
-        message = "A code needs something besides digits."
-        raise BadRequest(message, fields={"code": [message]})
+        raise BadRequest.at("code", "A code needs something besides digits.")
 
 
 def _taken(code: str) -> Conflict:
-    message = f"The code {code} is taken."
-    return Conflict(message, fields={"code": [message]})
+    return Conflict.at("code", f"The code {code} is taken.")

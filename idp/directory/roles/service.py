@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select, union
@@ -98,7 +98,7 @@ def lacking(
     session: Session,
     user_id: int,
     tenant_id: int,
-    privileges: Iterable[Privilege],
+    privileges: Iterable[Privilege | Permission],
     *,
     platform: bool,
 ) -> list[str]:
@@ -114,6 +114,15 @@ def lacking(
         if privilege.code not in codes
         and not covers(by_owner.get(privilege.api_resource_id, ()), privilege.code)
     )
+
+
+def lacking_codes(
+    session: Session, user_id: int, tenant_id: int, codes: Collection[str], *, platform: bool
+) -> list[str]:
+    """As `lacking`, of codes; what is no privilege at all nobody holds."""
+    found = session.scalars(select(Privilege).where(Privilege.code.in_(codes))).all()
+    unknown = set(codes) - {privilege.code for privilege in found}
+    return sorted(unknown.union(lacking(session, user_id, tenant_id, found, platform=platform)))
 
 
 def _covers(code: str) -> ColumnElement[bool]:

@@ -115,11 +115,11 @@ def replace(session: Session, editor: Editor, role_id: int, said: Content) -> Ro
     """Replace what is said about a role; what says the same again changes nothing."""
     role = _hold(session, editor, role_id)
     if said.concurrency_stamp not in {None, role.concurrency_stamp}:
-        message = "Somebody else changed this role meanwhile: read it again."
-        raise Conflict(message, fields={"concurrency_stamp": [message]})
+        raise Conflict.at(
+            "concurrency_stamp", "Somebody else changed this role meanwhile: read it again."
+        )
     if said.tenant_id not in {None, role.tenant_id}:
-        message = "A role stays in the tenant that it was made for."
-        raise Unprocessable(message, fields={"tenant_id": [message]})
+        raise Unprocessable.at("tenant_id", "A role stays in the tenant that it was made for.")
     before = _state(role)
     if said.code != role.code:
         _refuse_built_in(role, "code", "renamed")
@@ -174,25 +174,25 @@ def _bounded(role_id: int) -> int:
 def _tenant_of_new(session: Session, editor: Editor, said: Content) -> int | None:
     if not editor.is_administrator:
         if said.tenant_id not in {None, editor.tenant_id}:
-            message = "You can make roles for your own tenant only."
-            raise Overreach(message, fields={"tenant_id": [message]})
+            raise Overreach.at("tenant_id", "You can make roles for your own tenant only.")
         return editor.tenant_id
     if said.tenant_id is not None and session.get(Tenant, said.tenant_id) is None:
-        raise _refused("tenant_id", "There is no such tenant.")
+        raise BadRequest.at("tenant_id", "There is no such tenant.")
     return said.tenant_id
 
 
 def _name(said: Content) -> str:
     name = (said.name or "").strip() or said.code
     if not name.isprintable():
-        raise _refused("name", "A name has printable characters only.")
+        raise BadRequest.at("name", "A name has printable characters only.")
     return name
 
 
 def _refuse_built_in(role: Role, field: str, done: str) -> None:
     if role.tenant_id is None and role.code in service.BUILT_IN:
-        message = f"The role {role.code} is part of the product and cannot be {done}."
-        raise Unprocessable(message, fields={field: [message]})
+        raise Unprocessable.at(
+            field, f"The role {role.code} is part of the product and cannot be {done}."
+        )
 
 
 def _set_claims(
@@ -208,7 +208,7 @@ def _set_claims(
         if said.type != PERMISSION:
             rows.append((path, said))
         elif said.id:
-            raise _refused(f"{path}.id", "A permission is no row: leave the id out.")
+            raise BadRequest.at(f"{path}.id", "A permission is no row: leave the id out.")
         else:
             codes |= dict.fromkeys(_codes(said.value, path), index)
     _set_rows(editor, role, rows)
@@ -221,14 +221,14 @@ def _set_rows(editor: Editor, role: Role, wanted: Sequence[tuple[str, ClaimRow]]
     for path, said in wanted:
         row = left.pop(said.id, None) if said.id else RoleClaim()
         if row is None:
-            raise _refused(f"{path}.id", "Is no claim of this role, or is listed twice.")
+            raise BadRequest.at(f"{path}.id", "Is no claim of this role, or is listed twice.")
         if (said.type, said.value) in seen:
-            raise _refused(f"{path}.value", "Is listed twice.")
+            raise BadRequest.at(f"{path}.value", "Is listed twice.")
         seen.add((said.type, said.value))
         if (row.type, row.value) == (said.type, said.value):
             continue
         if said.type in editor.reserved_claims or not said.type.strip():
-            raise _refused(f"{path}.type", "A role cannot have claims of this type.")
+            raise BadRequest.at(f"{path}.type", "A role cannot have claims of this type.")
         row.type, row.value = said.type, said.value
         if not said.id:
             role.claims.append(row)
@@ -240,7 +240,7 @@ def _codes(text: str, path: str) -> list[str]:
     """Read the codes of a claim: one, or several with commas as old tools write them."""
     codes = [code for code in map(str.strip, text.split(",")) if code]
     if not codes:
-        raise _refused(f"{path}.value", "Names no permission.")
+        raise BadRequest.at(f"{path}.value", "Names no permission.")
     return codes
 
 
@@ -298,7 +298,7 @@ def _may_be_given(
 
 def _keep_everything(before: Collection[str], wanted: Collection[str]) -> None:
     if EVERYTHING in before and EVERYTHING not in wanted:
-        raise _refused("claims", f"Administrators keep {EVERYTHING}.")
+        raise BadRequest.at("claims", f"Administrators keep {EVERYTHING}.")
 
 
 def _state(role: Role) -> dict[str, Any]:
@@ -340,9 +340,5 @@ def _record(session: Session, role: Role, tag: Tag, changes: Sequence[Mapping[st
     )
 
 
-def _refused(field: str, message: str) -> BadRequest:
-    return BadRequest(message, fields={field: [message]})
-
-
 def _in_use(message: str) -> Conflict:
-    return Conflict(message, fields={"id": [message]})
+    return Conflict.at("id", message)

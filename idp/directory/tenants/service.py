@@ -141,7 +141,7 @@ def name_issuer(session: Session, tenant: Tenant, issuer_host: str | None) -> No
     hosts = [row.host for row in tenant.hosts]
     named = check_host(issuer_host, "issuer_host") if issuer_host else None
     if named is not None and named not in hosts:
-        raise _refused("issuer_host", "The issuer is named after one of the hosts.")
+        raise BadRequest.at("issuer_host", "The issuer is named after one of the hosts.")
     if tenant.id != PLATFORM:
         if runtime.of(session).settings.public_host in hosts:
             raise _taken()
@@ -173,8 +173,7 @@ def set_status(session: Session, tenant: Tenant, status: TenantStatus) -> None:
 def check_status(tenant: Tenant, status: int) -> None:
     """Refuse to switch issuer 1 off."""
     if tenant.id == PLATFORM and status != TenantStatus.ENABLED:
-        message = "The platform's own tenant stays enabled."
-        raise Conflict(message, fields={"status": [message]})
+        raise Conflict.at("status", "The platform's own tenant stays enabled.")
 
 
 def memberships(session: Session, user_id: int, issuer: Issuer) -> list[Tenant]:
@@ -248,7 +247,7 @@ def set_properties(session: Session, tenant: Tenant, values: Mapping[str, str | 
     rows = {row.key: row for row in tenant.properties}
     for key, value in values.items():
         if not key or len(key) > _LONGEST_NAME:
-            raise _refused("properties", "The name of a property has 1 to 200 characters.")
+            raise BadRequest.at("properties", "The name of a property has 1 to 200 characters.")
         row = rows.get(key)
         if value is None:
             if row is not None:
@@ -306,7 +305,7 @@ def check_name(text: str) -> str:
     """Check what a tenant is called; give it without spaces around."""
     name = text.strip()
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise _refused("name", "A name has 1 to 200 printable characters.")
+        raise BadRequest.at("name", "A name has 1 to 200 printable characters.")
     return name
 
 
@@ -319,7 +318,7 @@ def _logo(text: str | None) -> str | None:
     except ValueError:
         parts = urlsplit("")
     if parts.scheme != "https" or not parts.hostname or parts.username or not text.isprintable():
-        raise _refused("logo_uri", "A logo has an https address.")
+        raise BadRequest.at("logo_uri", "A logo has an https address.")
     return text
 
 
@@ -330,9 +329,9 @@ def check_host(text: str, field: str = "hosts") -> str:
     if not colon:
         name = host
     elif not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):  # noqa: PLR2004 - ports
-        raise _refused(field, f"{text!r} is not a host with an optional port.")
+        raise BadRequest.at(field, f"{text!r} is not a host with an optional port.")
     if not _is_host_name(name):
-        raise _refused(field, f"{text!r} is not a host with an optional port.")
+        raise BadRequest.at(field, f"{text!r} is not a host with an optional port.")
     return host
 
 
@@ -346,9 +345,4 @@ def _is_host_name(name: str) -> bool:
 
 
 def _taken() -> Conflict:
-    message = "Another tenant has this host."
-    return Conflict(message, fields={"hosts": [message]})
-
-
-def _refused(field: str, message: str) -> BadRequest:
-    return BadRequest(message, fields={field: [message]})
+    return Conflict.at("hosts", "Another tenant has this host.")

@@ -155,13 +155,15 @@ def change(session: Session, editor: Editor, code: str, tenant_id: int, said: Co
     """Replace what is said about a tenant; what says the same again changes nothing."""
     tenant = _hold(session, editor, code, tenant_id, with_key=False)
     if said.concurrency_stamp not in {None, tenant.concurrency_stamp}:
-        message = "Somebody else changed this tenant meanwhile: read it again."
-        raise Conflict(message, fields={"concurrency_stamp": [message]})
+        raise Conflict.at(
+            "concurrency_stamp", "Somebody else changed this tenant meanwhile: read it again."
+        )
     is_opened = tenant.status == TenantStatus.DISABLED and said.status != tenant.status
     if is_opened and not editor.is_administrator:
         # Otherwise a tenant that the platform shut would be opened again by its own people.
-        message = "Only an administrator of the platform opens a disabled tenant again."
-        raise Overreach(message, fields={"status": [message]})
+        raise Overreach.at(
+            "status", "Only an administrator of the platform opens a disabled tenant again."
+        )
     before = _state(tenant)
     _apply(session, tenant, said)
     changes = _changes(before, _state(tenant))
@@ -176,8 +178,7 @@ def delete(session: Session, editor: Editor, code: str, tenant_id: int) -> None:
     """Delete a tenant that nothing hangs on; its administrators, roles and claims go with it."""
     tenant = _hold(session, editor, code, tenant_id, with_key=True)
     if tenant.id == service.PLATFORM:
-        message = "The platform's own tenant stays."
-        raise Conflict(message, fields={"id": [message]})
+        raise Conflict.at("id", "The platform's own tenant stays.")
     hanging = _hanging(session, tenant)
     if hanging:
         raise Conflict("Something still hangs on this tenant.", fields=hanging)
@@ -290,7 +291,7 @@ def _apply(session: Session, tenant: Tenant, said: Content) -> None:
 
 def _theme(text: str | None) -> str | None:
     if text and not text.isprintable():
-        raise _refused("theme", "A theme has printable characters only.")
+        raise BadRequest.at("theme", "A theme has printable characters only.")
     return text or None
 
 
@@ -312,7 +313,7 @@ def _set_hosts(session: Session, tenant: Tenant, wanted: Sequence[HostRow]) -> N
 def _set_claims(session: Session, tenant: Tenant, wanted: Sequence[ClaimRow]) -> None:
     def write(row: TenantClaim, said: ClaimRow, path: str) -> None:
         if not said.type.strip():
-            raise _refused(f"{path}.type", "A claim has a name.")
+            raise BadRequest.at(f"{path}.type", "A claim has a name.")
         row.type, row.value = said.type, said.value
 
     synchronise(
@@ -325,13 +326,13 @@ def _set_properties(session: Session, tenant: Tenant, wanted: Sequence[PropertyR
 
     def write(row: TenantProperty, said: PropertyRow, path: str) -> None:
         if not said.key.strip():
-            raise _refused(f"{path}.key", "A property has a name.")
+            raise BadRequest.at(f"{path}.key", "A property has a name.")
         row.key = said.key
         value = None if said.value == MASK else said.value
         is_new = sqlalchemy.inspect(row).transient
         if value is None:
             if is_new:
-                raise _refused(f"{path}.value", "A new property needs its value.")
+                raise BadRequest.at(f"{path}.value", "A new property needs its value.")
         elif is_new or _clear(session, row) != value:
             row.value_encrypted = keyring.encrypt(service.PURPOSE, value.encode())
 
@@ -422,7 +423,3 @@ def _record(
         target=f"tenant:{tenant.id}",
         details={"changes": changes},
     )
-
-
-def _refused(field: str, message: str) -> BadRequest:
-    return BadRequest(message, fields={field: [message]})

@@ -32,13 +32,13 @@ def username(text: str, email: str | None) -> str:
     compared = key(name)
     if "@" in compared:
         if email is None or compared != key(email):
-            raise _refused("username", "A user name with @ must be the account's own e-mail.")
+            raise BadRequest.at("username", "A user name with @ must be the account's own e-mail.")
     elif "/" in compared or "\\" in compared:
-        raise _refused("username", "A user name has no slash.")
+        raise BadRequest.at("username", "A user name has no slash.")
     elif looks_dialled(compared) or compared.replace(" ", "").isnumeric():
-        raise _refused("username", "A user name needs something besides digits.")
+        raise BadRequest.at("username", "A user name needs something besides digits.")
     elif compared in _RESERVED:
-        raise _refused("username", "This user name is reserved.")
+        raise BadRequest.at("username", "This user name is reserved.")
     return name
 
 
@@ -49,7 +49,7 @@ def email(text: str) -> str:
         # Reserved names (`.test`) are left to trials; nothing is delivered there anyway.
         checked = validate_email(address, check_deliverability=False, test_environment=True)
     except EmailNotValidError:
-        raise _refused("email", "This is not an e-mail address.") from None
+        raise BadRequest.at("email", "This is not an e-mail address.") from None
     return checked.normalized
 
 
@@ -58,7 +58,7 @@ def mobile(text: str, region: str) -> str:
     try:
         return _e164(_plain(text, "mobile", 32), region)
     except phonenumbers.NumberParseException:
-        raise _refused("mobile", "This is not a mobile number.") from None
+        raise BadRequest.at("mobile", "This is not a mobile number.") from None
 
 
 def find_mobile(text: str, region: str) -> str | None:
@@ -104,14 +104,10 @@ def _plain(text: str, field: str, longest: int) -> str:
     """Refuse what cannot be shown or stored: emptiness, length, control characters."""
     name = unicodedata.normalize("NFC", text).strip()
     if not name:
-        raise _refused(field, "A value is required.")
+        raise BadRequest.at(field, "A value is required.")
     if len(name) > longest or len(key(name)) > longest:
-        raise _refused(field, f"At most {longest} characters.")
+        raise BadRequest.at(field, f"At most {longest} characters.")
     # Control, format (zero width, direction), surrogate, private and unassigned; line breaks.
     if any(unicodedata.category(char)[0] == "C" or char in "\u2028\u2029" for char in name):
-        raise _refused(field, "Control characters are not allowed.")
+        raise BadRequest.at(field, "Control characters are not allowed.")
     return name
-
-
-def _refused(field: str, message: str) -> BadRequest:
-    return BadRequest(message, fields={field: [message]})

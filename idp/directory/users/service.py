@@ -208,8 +208,7 @@ def is_under(user: User, ancestor: User) -> bool:
 def move(session: Session, user: User, parent: User | None) -> None:
     """Give a person, and all below, another referrer."""
     if parent is not None and is_under(parent, user):
-        message = "Nobody is below himself."
-        raise BadRequest(message, fields={"parent_user_id": [message]})
+        raise BadRequest.at("parent_user_id", "Nobody is below himself.")
     before = lineage_below(user)
     user.lineage = _lineage(session, parent.id) if parent is not None else None
     user.parent_user_id = parent.id if parent is not None else None
@@ -221,8 +220,7 @@ def move(session: Session, user: User, parent: User | None) -> None:
         )
     )
     if longest is not None and longest + len(after) - len(before) > LONGEST_LINEAGE:
-        message = "There are too many referrers above."
-        raise BadRequest(message, fields={"parent_user_id": [message]})
+        raise BadRequest.at("parent_user_id", "There are too many referrers above.")
     session.execute(
         update(User)
         .where(User.lineage.startswith(before, autoescape=True))
@@ -271,8 +269,7 @@ def _lineage(session: Session, parent_user_id: int | None) -> str | None:
         return None
     lineage = lineage_below(get(session, parent_user_id))
     if len(lineage) > LONGEST_LINEAGE:
-        message = "There are too many referrers above."
-        raise BadRequest(message, fields={"parent_user_id": [message]})
+        raise BadRequest.at("parent_user_id", "There are too many referrers above.")
     return lineage
 
 

@@ -22,6 +22,7 @@ from idp.directory.resources.service.changes import EVERYTHING, Reach
 from idp.directory.resources.service.writing import NewScope
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest
 from idp.platform.secrets import random_token
 
 _LISTS = {
@@ -65,7 +66,7 @@ def add_api(
 ) -> ApiResource:
     """Create an API with all its children; the owner may manage it from then on."""
     if content.id:
-        raise rules.refused("id", "A new row gets its id here; leave it out.")
+        raise BadRequest.at("id", "A new row gets its id here; leave it out.")
     rules.lock_names(session)
     rules.check_api_name(session, content.name, tenant_id)
     api = ApiResource(tenant_id=tenant_id)

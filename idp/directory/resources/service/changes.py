@@ -79,8 +79,9 @@ def note(
 
 
 def _outdated() -> Conflict:
-    message = "Somebody else changed this since it was read; read it again."
-    return Conflict(message, fields={"concurrency_stamp": [message]})
+    return Conflict.at(
+        "concurrency_stamp", "Somebody else changed this since it was read; read it again."
+    )
 
 
 def insert(session: Session, row: ApiResource | IdentityResource) -> None:

@@ -12,6 +12,7 @@ from idp.directory.resources.service import changes, writing
 from idp.directory.resources.service.writing import NewScope
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest
 
 _WHOLE = select(IdentityResource).options(selectinload(IdentityResource.user_claims))
 
@@ -37,7 +38,7 @@ def add_identity(
 ) -> IdentityResource:
     """Create an identity resource with its claims."""
     if content.id:
-        raise rules.refused("id", "A new row gets its id here; leave it out.")
+        raise BadRequest.at("id", "A new row gets its id here; leave it out.")
     rules.lock_names(session)
     rules.check_scope_names(session, {"name": content.name}, tenant_id)
     resource = IdentityResource(tenant_id=tenant_id)

@@ -30,6 +30,7 @@ from idp.directory.resources.models import (
     IdentityResourceClaim,
 )
 from idp.platform import clock
+from idp.platform.errors import BadRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +130,11 @@ def _write_texts(row: ApiScope | IdentityResource, content: ScopeRow | IdentityC
 def write_secret(session: Session, secret: ApiSecret, row: SecretRow, path: str) -> None:
     """Bring a secret in line; it comes in clear text and is hashed."""
     if row.expires_at != secret.expires_at and _is_past(row.expires_at):
-        raise rules.refused(f"{path}.expires_at", "The expiry lies in the past.")
+        raise BadRequest.at(f"{path}.expires_at", "The expiry lies in the past.")
     if row.value not in {None, rules.MASK}:
         secret.value_hash = rules.hash_secret(session, f"{path}.value", row.value)
     elif not secret.value_hash:
-        raise rules.refused(f"{path}.value", "A new secret needs a value.")
+        raise BadRequest.at(f"{path}.value", "A new secret needs a value.")
     secret.description = row.description
     secret.expires_at = row.expires_at
 
