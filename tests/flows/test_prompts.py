@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
+from idp.platform.audit.models import AuditEvent
+from idp.platform.audit.tags import Tag
 from tests import protocol
 from tests.attacks import forms
 from tests.protocol import add_person, add_tenant, authorize, obtain, redeem, register
@@ -189,5 +192,9 @@ def test_the_tenant_is_asked_for_when_there_are_several(client, session, web):
 
 
 def test_who_belongs_nowhere_is_refused(client, session, web):
-    protocol.sign_in(client, session, add_person(session, tenant_ids=()))
+    nobody = add_person(session, tenant_ids=())
+    protocol.sign_in(client, session, nobody)
     assert error_of(authorize(client, web)) == "access_denied"
+    event = session.scalars(select(AuditEvent).where(AuditEvent.tag == Tag.SIGN_IN_REFUSED)).one()
+    assert (event.user_id, event.client_id) == (nobody.id, "web")
+    assert event.details == {"reason": "not a member"}

@@ -341,6 +341,14 @@ def _settle_tenant(
     if asked.tenant_id is not None:
         ids = [tenant_id for tenant_id in ids if tenant_id == asked.tenant_id]
     if not ids:
+        audit.record(
+            session,
+            Tag.SIGN_IN_REFUSED,
+            user_id=visitor.user.id,
+            client_id=asked.client.client_id,
+            tenant_id=asked.back.issuer.tenant_id,
+            details={"reason": "not a member"},
+        )
         message = "The person does not belong to a tenant that this application serves"
         raise OAuthError(message, code="access_denied")
     if len(ids) == 1:
