@@ -30,6 +30,8 @@ def test_oidcc_discovery_endpoint_verification(
     check_metadata(answer.json(), provider.url)
     keys = provider.http.get(answer.json()["jwks_uri"])
     assert keys.status_code == 200
+    for public in (answer, keys):
+        assert public.headers["Cache-Control"] == "public, max-age=300"
     check_keys(keys.json()["keys"])
 
     host = {"Host": "op.example"}

@@ -66,6 +66,8 @@ def test_a_link_is_mailed_and_sets_a_new_password(client, session, work):
     assert (answer.status_code, answer.location) == (303, "/forgot/sent")
     (mail,) = work()
     assert mail["to"] == "ann@example.com"
+    (asked,) = events(session, Tag.PASSWORD_RESET_ASKED)
+    assert (asked.user_id, asked.target) == (None, f"user:{user.id}")
     path = re.search(r"http://127\.0\.0\.1:8000(/forgot/\S+)", mail["body"])[1]
     done = submit(client, path, {"password": NEW, "repeated": NEW})
     assert (done.status_code, done.location) == (303, "/login?notice=password-changed")
