@@ -10,12 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.platform import clock
 from idp.platform.db import Base, BigInt, Id, Name, reference
-from idp.platform.secrets import random_token
-
-
-def new_stamp() -> str:
-    """Make a value that tells one state of a row from every other."""
-    return random_token(16)
+from idp.platform.stamps import Stamp
 
 
 class Client(Base):
@@ -75,7 +70,7 @@ class Client(Base):
     client_claims_prefix: Mapped[str] = mapped_column(String(200), default="client_")
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
-    concurrency_stamp: Mapped[str] = mapped_column(String(64), default=new_stamp)
+    concurrency_stamp: Mapped[Stamp]
     """Another one after every change, of its lists too."""
 
     secrets: Mapped[list[ClientSecret]] = relationship(

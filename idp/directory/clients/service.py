@@ -23,7 +23,6 @@ from idp.directory.clients.models import (
     ClientRedirectUri,
     ClientScope,
     ClientSecret,
-    new_stamp,
 )
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
 from idp.platform import clock, runtime
@@ -32,6 +31,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.db import Base
 from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
 from idp.platform.secrets import random_token
+from idp.platform.stamps import new_stamp
 
 PURPOSE = "client secret"
 SHORTEST_SECRET = 24

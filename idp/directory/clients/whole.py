@@ -29,9 +29,9 @@ from idp.directory.clients.models import (
     ClientRedirectUri,
     ClientScope,
     ClientSecret,
-    new_stamp,
 )
-from idp.platform import runtime
+from idp.platform import runtime, stamps
+from idp.platform.audit import difference
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
@@ -166,10 +166,7 @@ def replace(
 ) -> Client:
     """Replace what is said about a client; what says the same again changes nothing."""
     client = _hold(session, row_id, reach)
-    if said.concurrency_stamp not in {None, client.concurrency_stamp}:
-        raise Conflict.at(
-            "concurrency_stamp", "Somebody else changed this client meanwhile: read it again."
-        )
+    stamps.check(client.concurrency_stamp, said.concurrency_stamp)
     before = _state(client)
     with session.no_autoflush:
         _rename(session, client, said.client_id)
@@ -177,7 +174,7 @@ def replace(
     session.flush()
     changes = _changes(before, _state(client))
     if changes:
-        client.concurrency_stamp = new_stamp()
+        client.concurrency_stamp = stamps.new_stamp()
         session.flush()
         _record(session, client, changes)
     return client
@@ -462,22 +459,10 @@ def _state(client: Client) -> dict[str, Any]:
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
     """List what differs, for the audit trail: no secret, no value of a property."""
-    changes: list[dict[str, Any]] = []
-    for name, old in before.items():
-        new = after[name]
-        if old == new:
-            continue
-        if name == "secrets":
-            changes.append({"field": name, **_different_ids(old, new)})
-        elif name == "properties":
-            keys = {key for key, _ in {*old.values()} ^ {*new.values()}}
-            changes.append({"field": name, "keys": sorted(keys)})
-        elif name in LISTS:
-            gone, come = {*old.values()} - {*new.values()}, {*new.values()} - {*old.values()}
-            written = [sorted("=".join(value) for value in values) for values in (gone, come)]
-            changes.append({"field": name, "removed": written[0], "added": written[1]})
-        else:
-            changes.append({"field": name, "before": old, "after": new})
+    told = {name: value for name, value in before.items() if name != "secrets"}
+    changes = difference.between(told, after, lists=LISTS, private=("properties",))
+    if before["secrets"] != after["secrets"]:
+        changes.append({"field": "secrets", **_different_ids(before["secrets"], after["secrets"])})
     return changes
 
 

@@ -22,7 +22,7 @@ from idp.directory.users import names
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.directory.users.service import NewUser
-from idp.platform import runtime
+from idp.platform import runtime, stamps
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import (
@@ -32,7 +32,6 @@ from idp.platform.errors import (
     Overreach,
     Unprocessable,
 )
-from idp.platform.secrets import random_token
 
 LARGEST_ID = 2**63 - 1
 FIRST_USER = 1
@@ -226,8 +225,7 @@ def replace(session: Session, editor: Editor, user_id: int, wanted: Description)
     """Replace an account; what is as it was leaves no trace."""
     user = _get(session, editor, user_id, lock=True)
     seen = user.concurrency_stamp
-    if wanted.concurrency_stamp not in {None, "", seen}:
-        raise _changed_meanwhile()
+    stamps.check(seen, wanted.concurrency_stamp or None)
     is_administrator = roles.is_platform_administrator(session, user.id)
     changes = _replace_identity(session, editor, user, wanted)
     changes |= _replace_profile(session, editor, user, wanted)
@@ -242,11 +240,11 @@ def replace(session: Session, editor: Editor, user_id: int, wanted: Description)
     stamped = session.execute(
         update(User)
         .where(User.id == user.id, User.concurrency_stamp == seen)
-        .values(concurrency_stamp=random_token(16))
+        .values(concurrency_stamp=stamps.new_stamp())
         .returning(User.id)
     ).first()
     if stamped is None:
-        raise _changed_meanwhile()
+        raise stamps.outdated()
     if is_administrator:
         roles.keep_an_administrator(session)
     audit.record(
@@ -350,13 +348,14 @@ def _replace_profile(
     before = {name: getattr(user, name) for name in (*_PLAIN, "avatar", "parent_user_id")}
     _set_profile(user, wanted)
     parent_id = wanted.parent_user_id
-    movable = reach.may_move(session, editor, user)
-    if not parent_id and user.parent_user_id is not None and movable:
+    if not parent_id and user.parent_user_id is not None and user.id != editor.user_id:
         parent_id = _first(session, editor)
     if parent_id and parent_id not in {user.parent_user_id, user.id}:
-        if not movable:
-            raise BadRequest.at("parent_user_id", "You cannot choose who referred this person.")
-        users.move(session, user, _parent(session, editor, parent_id))
+        if reach.may_move(session, editor, user):
+            users.move(session, user, _parent(session, editor, parent_id))
+        elif wanted.parent_user_id:
+            message = "You cannot choose who referred this person."
+            raise BadRequest(message, fields={"parent_user_id": [message]})
     return {
         name: [value, getattr(user, name)]
         for name, value in before.items()
@@ -429,9 +428,3 @@ def _rejecting() -> Iterator[None]:
         yield
     except (BadRequest, Conflict) as problem:
         raise Rejected(problem.detail, fields=problem.fields) from None
-
-
-def _changed_meanwhile() -> Conflict:
-    return Conflict.at(
-        "concurrency_stamp", "Somebody else changed the account meanwhile; read it again."
-    )

@@ -9,12 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.platform import clock
 from idp.platform.db import Base, BigInt, Id, Name, reference
-from idp.platform.secrets import random_token
-
-
-def new_stamp() -> str:
-    """Make a stamp that tells two states of a row apart."""
-    return random_token(16)
+from idp.platform.stamps import Stamp
 
 
 class ApiResource(Base):
@@ -31,7 +26,7 @@ class ApiResource(Base):
     description: Mapped[str | None] = mapped_column(String(1000))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
-    concurrency_stamp: Mapped[str] = mapped_column(String(64), default=new_stamp)
+    concurrency_stamp: Mapped[Stamp]
     """Another one after every change, of the children too."""
 
     scopes: Mapped[list[ApiScope]] = relationship(
@@ -138,7 +133,7 @@ class IdentityResource(Base):
     required: Mapped[bool] = mapped_column(default=False)
     emphasize: Mapped[bool] = mapped_column(default=False)
     show_in_discovery_document: Mapped[bool] = mapped_column(default=True)
-    concurrency_stamp: Mapped[str] = mapped_column(String(64), default=new_stamp)
+    concurrency_stamp: Mapped[Stamp]
     """Another one after every change, of the children too."""
 
     user_claims: Mapped[list[IdentityResourceClaim]] = relationship(

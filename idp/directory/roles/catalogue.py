@@ -15,12 +15,12 @@ from idp.directory.roles.models import (
     Role,
     RolePrivilege,
     UserRole,
-    new_stamp,
 )
 from idp.directory.tenants.models import Tenant
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
+from idp.platform.stamps import new_stamp
 
 # Commas part codes in the text form of the `permission` claim; spaces part scopes.
 _CODE = re.compile(r"[^\s,/\\\"']+")

@@ -6,15 +6,10 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, Uniq
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.platform.db import Base, BigInt, Id, Name, reference
-from idp.platform.secrets import random_token
+from idp.platform.stamps import Stamp
 
 NOT_NUMERIC = "trim(code, '0123456789') <> ''"
 LONGEST_ROLE_NAME = 256
-
-
-def new_stamp() -> str:
-    """Make a value that tells one state of a row from every other."""
-    return random_token(16)
 
 
 class PrivilegeGroup(Base):
@@ -68,7 +63,7 @@ class Role(Base):
     code: Mapped[str] = mapped_column(String(LONGEST_ROLE_NAME))
     name: Mapped[str] = mapped_column(String(LONGEST_ROLE_NAME))
     """What people read; the code is what programs compare."""
-    concurrency_stamp: Mapped[str] = mapped_column(String(64), default=new_stamp)
+    concurrency_stamp: Mapped[Stamp]
     """Another one after every change, of claims and privileges too."""
     bundle_code: Mapped[str | None] = mapped_column(String(100))
     """Bundle that made this role; empty: made by hand."""

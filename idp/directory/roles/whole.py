@@ -22,9 +22,10 @@ from idp.directory.roles.models import (
     RoleClaim,
     RolePrivilege,
     UserRole,
-    new_stamp,
 )
 from idp.directory.tenants.models import Tenant
+from idp.platform import stamps
+from idp.platform.audit import difference
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound, Overreach, Unprocessable
@@ -114,10 +115,7 @@ def create(session: Session, editor: Editor, said: Content) -> Role:
 def replace(session: Session, editor: Editor, role_id: int, said: Content) -> Role:
     """Replace what is said about a role; what says the same again changes nothing."""
     role = _hold(session, editor, role_id)
-    if said.concurrency_stamp not in {None, role.concurrency_stamp}:
-        raise Conflict.at(
-            "concurrency_stamp", "Somebody else changed this role meanwhile: read it again."
-        )
+    stamps.check(role.concurrency_stamp, said.concurrency_stamp)
     if said.tenant_id not in {None, role.tenant_id}:
         raise Unprocessable.at("tenant_id", "A role stays in the tenant that it was made for.")
     before = _state(role)
@@ -129,7 +127,7 @@ def replace(session: Session, editor: Editor, role_id: int, said: Content) -> Ro
     session.flush()
     changes = _changes(before, _state(role))
     if changes:
-        role.concurrency_stamp = new_stamp()
+        role.concurrency_stamp = stamps.new_stamp()
         session.flush()
         _record(session, role, Tag.ROLE_CHANGED, changes)
     return role
@@ -306,24 +304,13 @@ def _state(role: Role) -> dict[str, Any]:
     return {
         "role": role.code,
         "name": role.name,
-        "claims": {row.id: f"{row.type}={row.value}" for row in role.claims},
+        "claims": {row.id: (row.type, row.value) for row in role.claims},
         "privileges": {row.id: row.code for row in role.privileges},
     }
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List what differs, for the audit trail."""
-    changes: list[dict[str, Any]] = []
-    for field, old in before.items():
-        new = after[field]
-        if old == new:
-            continue
-        if isinstance(old, Mapping):
-            gone, come = {*old.values()} - {*new.values()}, {*new.values()} - {*old.values()}
-            changes.append({"field": field, "removed": sorted(gone), "added": sorted(come)})
-        else:
-            changes.append({"field": field, "before": old, "after": new})
-    return changes
+    return difference.between(before, after, lists=("claims", "privileges"))
 
 
 def _names(role: Role) -> list[dict[str, Any]]:

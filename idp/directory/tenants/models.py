@@ -10,12 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.platform import clock
 from idp.platform.db import Base, BigInt, Id, Name, reference
-from idp.platform.secrets import random_token
-
-
-def new_stamp() -> str:
-    """Make a value that tells one state of a row from every other."""
-    return random_token(16)
+from idp.platform.stamps import Stamp
 
 
 class TenantStatus(IntEnum):
@@ -46,7 +41,7 @@ class Tenant(Base):
     type_code: Mapped[str | None] = mapped_column(String(100), index=True)
     bundle_code: Mapped[str | None] = mapped_column(String(100), index=True)
     cache_seconds: Mapped[int] = mapped_column(Integer, default=60)
-    concurrency_stamp: Mapped[str] = mapped_column(String(64), default=new_stamp)
+    concurrency_stamp: Mapped[Stamp]
     """Another one after every change, of hosts, claims and properties too."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)

@@ -20,13 +20,13 @@ from idp.directory.tenants.models import (
     TenantHost,
     TenantProperty,
     TenantStatus,
-    new_stamp,
 )
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.issuer import Issuer
+from idp.platform.stamps import new_stamp
 
 PLATFORM = 1
 """Id of the tenant that is the platform itself, issuer 1."""

@@ -27,10 +27,10 @@ from idp.directory.tenants.models import (
     TenantHost,
     TenantProperty,
     TenantStatus,
-    new_stamp,
 )
 from idp.directory.users.models import UserClaim
-from idp.platform import runtime
+from idp.platform import runtime, stamps
+from idp.platform.audit import difference
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, Forbidden, NotFound, Overreach
@@ -154,10 +154,7 @@ def create(session: Session, editor: Editor, said: Content) -> Tenant:
 def change(session: Session, editor: Editor, code: str, tenant_id: int, said: Content) -> Tenant:
     """Replace what is said about a tenant; what says the same again changes nothing."""
     tenant = _hold(session, editor, code, tenant_id, with_key=False)
-    if said.concurrency_stamp not in {None, tenant.concurrency_stamp}:
-        raise Conflict.at(
-            "concurrency_stamp", "Somebody else changed this tenant meanwhile: read it again."
-        )
+    stamps.check(tenant.concurrency_stamp, said.concurrency_stamp)
     is_opened = tenant.status == TenantStatus.DISABLED and said.status != tenant.status
     if is_opened and not editor.is_administrator:
         # Otherwise a tenant that the platform shut would be opened again by its own people.
@@ -168,7 +165,7 @@ def change(session: Session, editor: Editor, code: str, tenant_id: int, said: Co
     _apply(session, tenant, said)
     changes = _changes(before, _state(tenant))
     if changes:
-        tenant.concurrency_stamp = new_stamp()
+        tenant.concurrency_stamp = stamps.new_stamp()
         session.flush()
         _record(session, tenant, Tag.TENANT_CHANGED, changes)
     return tenant
@@ -390,27 +387,14 @@ def _state(tenant: Tenant) -> dict[str, Any]:
         "issuer_host": tenant.issuer_host,
         "cache_seconds": tenant.cache_seconds,
         "hosts": {row.id: row.host for row in tenant.hosts},
-        "claims": {row.id: f"{row.type}={row.value}" for row in tenant.claims},
+        "claims": {row.id: (row.type, row.value) for row in tenant.claims},
         "properties": {row.id: (row.key, row.value_encrypted) for row in tenant.properties},
     }
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List what differs, for the audit trail: of properties only the names."""
-    changes: list[dict[str, Any]] = []
-    for field, old in before.items():
-        new = after[field]
-        if old == new:
-            continue
-        if field == "properties":
-            keys = {key for key, _ in {*old.values()} ^ {*new.values()}}
-            changes.append({"field": field, "keys": sorted(keys)})
-        elif isinstance(old, Mapping):
-            gone, come = {*old.values()} - {*new.values()}, {*new.values()} - {*old.values()}
-            changes.append({"field": field, "removed": sorted(gone), "added": sorted(come)})
-        else:
-            changes.append({"field": field, "before": old, "after": new})
-    return changes
+    lists = ("hosts", "claims", "properties")
+    return difference.between(before, after, lists=lists, private=("properties",))
 
 
 def _record(

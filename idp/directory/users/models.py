@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from idp.platform import clock
 from idp.platform.db import Base, Id, reference
 from idp.platform.secrets import random_token
+from idp.platform.stamps import Stamp
 
 
 class User(Base):
@@ -34,7 +35,7 @@ class User(Base):
     """argon2id; empty: no sign-in by password."""
     security_stamp: Mapped[str] = mapped_column(String(64), default=lambda: random_token(16))
     """Changed whenever earlier sign-ins must end; grants and sessions keep the one they saw."""
-    concurrency_stamp: Mapped[str] = mapped_column(String(64), default=lambda: random_token(16))
+    concurrency_stamp: Mapped[Stamp]
     is_disabled: Mapped[bool] = mapped_column(default=False)
     lockout_end: Mapped[datetime | None]
     lockout_enabled: Mapped[bool] = mapped_column(default=False)

@@ -9,10 +9,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from idp.directory.resources import rules, trail
-from idp.directory.resources.models import ApiResource, IdentityResource, new_stamp
+from idp.directory.resources.models import ApiResource, IdentityResource
+from idp.platform import stamps
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import Conflict, NotFound
+from idp.platform.errors import NotFound
 
 Reach = ColumnElement[bool]
 """Which rows a caller may see and change, as a condition on their table."""
@@ -45,8 +46,7 @@ def get(
 
 def check_stamp(row: ApiResource | IdentityResource, given: str | None) -> None:
     """Refuse a form that was read before somebody else's change."""
-    if given is not None and given != row.concurrency_stamp:
-        raise _outdated()
+    stamps.check(row.concurrency_stamp, given)
 
 
 def note(
@@ -63,11 +63,11 @@ def note(
     done = session.execute(
         update(model)
         .where(model.id == row.id, model.concurrency_stamp == row.concurrency_stamp)
-        .values(concurrency_stamp=new_stamp())
+        .values(concurrency_stamp=stamps.new_stamp())
         .returning(model.concurrency_stamp)
     ).all()
     if not done:
-        raise _outdated()
+        raise stamps.outdated()
     kind = "api" if isinstance(row, ApiResource) else "identity-resource"
     audit.record(
         session,
@@ -75,12 +75,6 @@ def note(
         tenant_id=row.tenant_id,
         target=f"{kind}:{row.name}",
         details=trail.difference(before, after),
-    )
-
-
-def _outdated() -> Conflict:
-    return Conflict.at(
-        "concurrency_stamp", "Somebody else changed this since it was read; read it again."
     )
 
 
