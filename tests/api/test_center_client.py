@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client, ClientOwner, ClientSecret
+from idp.directory.roles.models import Privilege
 from idp.oauth import tokens
 from idp.platform.audit.models import AuditEvent
 from tests import protocol
@@ -390,6 +391,26 @@ def test_nobody_makes_a_machine_that_may_do_more(client, session):
         assert list(mary.refused("PUT", "/Client", body)) == ["allowedScopes"]
     body = machine(allowedScopes=[{"scope": "orders.read"}, {"scope": "ids4.ms.client.get"}])
     assert add(mary, body)["allowedScopes"][1]["scope"] == "ids4.ms.client.get"
+
+
+def test_a_code_of_no_api_makes_no_machine_of_the_platform(client, session):
+    session.add(Privilege(code="ids4.all", name="x"))
+    mary = center.manager(client, session, *EVERYTHING, "ids4.all")
+    body = machine(allowedScopes=[{"scope": "ids4.ms.us.all"}])
+    assert list(mary.refused("POST", "/Client", body)) == ["allowedScopes"]
+
+
+def test_who_asks_nobody_for_consent_has_what_his_maker_has(client, session):
+    """Otherwise a link, clicked by somebody who may more, would give his rights away."""
+    mary = center.manager(client, session, *EVERYTHING)
+    scopes = [{"scope": "openid"}, {"scope": "ids4.ms.user.get"}]
+    silent = web(allowedScopes=scopes, requireConsent=False)
+    assert list(mary.refused("POST", "/Client", silent)) == ["allowedScopes"]
+    asking = add(mary, {**silent, "requireConsent": True})
+    body = {**asking, "requireConsent": False}
+    assert list(mary.refused("PUT", "/Client", body)) == ["allowedScopes"]
+    held = [{"scope": "openid"}, {"scope": "ids4.ms.client.get"}]
+    save(mary, {**body, "allowedScopes": held})
 
 
 def test_a_tenants_client_reaches_no_scope_of_another_tenant(client, session, root):

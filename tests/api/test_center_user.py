@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import event, select
 
-from idp.directory.roles.models import Role, RolePrivilege, UserRole
+from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
 from idp.directory.users import service as users
@@ -556,6 +556,72 @@ def seen(session):
 
 def grant(code):
     return {"claimType": "permission", "claimValue": code}
+
+
+def test_a_code_of_no_api_covers_nothing_of_the_platform(mary, session):
+    """Whoever invents `ids4.all` for an API of his own cannot give `ids4.ms.all` by it."""
+    session.add(Privilege(code="ids4.all", name="x"))
+    protocol.grant_directly(session, mary.user, "ids4.all", tenant_id=1)
+    shown = mary.data("GET", f"/User/{mary.user.id}")
+    claims = [*shown["claims"], grant("ids4.ms.all")]
+    before = seen(session)
+    assert refused_fields(mary.call("PUT", "/User", {**shown, "claims": claims}))
+    assert seen(session) == before
+
+
+def test_an_owner_takes_over_nobody_who_manages_what_he_may_not(mary, session):
+    tenants.add_member(session, 1, mary.user.id, is_admin=True)
+    ann = add(session, "ann")
+    protocol.grant_directly(session, ann, "ids4.ms.client.delete", tenant_id=1)
+    shown = mary.data("GET", f"/User/{ann.id}")
+    before = center.whole_database(session)
+    assert mary.call("PUT", "/User", {**shown, "passwordHash": PASSWORD})["code"] == 404
+    assert center.whole_database(session) == before
+    protocol.grant_directly(session, mary.user, "ids4.ms.client.delete", tenant_id=1)
+    mary.data("PUT", "/User", {**shown, "passwordHash": PASSWORD})
+
+
+def test_what_one_owns_elsewhere_moves_nobody_here(client, session, mary):
+    """Lineage is of the whole platform: who is moved in one tenant comes into reach in all."""
+    acme = protocol.add_tenant(session)
+    ann = add(session, "ann", tenant_ids=(1, acme))
+    below = add(session, "below", below=ann, tenant_ids=(1,))
+    tenants.add_member(session, acme, mary.user.id, is_admin=True)
+    protocol.grant_directly(session, mary.user, "ids4.ms.user.all", tenant_id=acme)
+    there = center.Caller(client, mary.user, center.token_for(session, mary.user, tenant_id=acme))
+    shown = there.data("GET", f"/User/{ann.id}")
+    moved = {**shown, "parentUserID": mary.user.id}
+    assert list(refused_fields(there.call("PUT", "/User", moved))) == ["parentUserID"]
+    there.data("PUT", "/User", {**shown, "parentUserID": 0, "remark": "seen"})
+    for user in (ann, below):
+        assert mary.misses("GET", f"/User/{user.id}")
+
+
+@pytest.mark.parametrize("why", ["member elsewhere", "platform role"])
+def test_a_proof_of_important_people_is_not_taken_from_them(mary, session, why):
+    ann = add(session, "ann", below=mary.user, email="ann@app.example", email_key="ann@app.example",
+              email_verified=True)  # fmt: skip
+    if why == "member elsewhere":
+        tenants.add_member(session, protocol.add_tenant(session), ann.id)
+    else:
+        protocol.add_role(session, ann, "partners", tenant_id=None)
+    session.commit()
+    shown = mary.data("GET", f"/User/{ann.id}")
+    assert shown["emailConfirmed"]
+    assert mary.call("PUT", "/User", {**shown, "emailConfirmed": False})["code"] == 404
+    mary.data("PUT", "/User", {**shown, "remark": "seen"})
+
+
+def test_nobody_gives_himself_a_role(mary, session):
+    role = Role(code="auditor", name="Auditor", tenant_id=1)
+    session.add(role)
+    session.commit()
+    shown = mary.data("GET", f"/User/{mary.user.id}")
+    body = {**shown, "roles": [*shown["roles"], {"roleId": role.id}]}
+    assert list(refused_fields(mary.call("PUT", "/User", body))) == ["roles"]
+    tenants.add_member(session, 1, mary.user.id, is_admin=True)
+    session.commit()
+    mary.data("PUT", "/User", body)
 
 
 def test_nobody_confirms_his_own_address_or_joins_a_tenant_by_himself(mary, root, session):
