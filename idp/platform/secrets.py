@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Sequence
 
@@ -12,6 +13,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+MASK = "***"
+"""What stands in place of a secret that is there."""
+
+# SHA-256 and SHA-512 in base64: 32 and 64 bytes with their padding.
+_DIGEST = re.compile(r"[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==")
 
 
 def random_token(size: int = 32) -> str:
@@ -22,6 +29,11 @@ def random_token(size: int = 32) -> str:
 def digest(value: str) -> bytes:
     """Hash a random value of ours for storage; never for passwords or chosen secrets."""
     return hashlib.sha256(value.encode()).digest()
+
+
+def looks_like_digest(text: str) -> bool:
+    """Whether a text could be the digest of a secret, sent in place of the secret itself."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 def b64url(value: bytes) -> str:

@@ -12,7 +12,6 @@ from idp.api.center.codes import MICROSERVICE_CODES, CodeShape, listed
 from idp.api.center.dialect import Page, center, current_language
 from idp.api.center.paging import Paging, fetch
 from idp.api.shapes import Moment, Shape, boolean, int32, int64, text
-from idp.directory.resources import rules
 from idp.directory.resources import service as resources
 from idp.directory.resources.content import (
     ApiContent,
@@ -23,6 +22,7 @@ from idp.directory.resources.content import (
 )
 from idp.directory.resources.models import ApiResource, ApiResourceOwner, ApiScope
 from idp.platform.scopes import Scope
+from idp.platform.secrets import MASK
 from idp.platform.web.views import database
 
 MOST_ROWS = 200
@@ -59,7 +59,7 @@ class SecretShape(Shape):
 
     id = int32(minimum=0, load_default=0)
     description = text(1000, allow_none=True, load_default=None)
-    value = text(2000, allow_none=True, load_default=None, dump_default=rules.MASK)
+    value = text(2000, allow_none=True, load_default=None, dump_default=MASK)
     expires_at = Moment(data_key="expiration", allow_none=True, load_default=None)
     type = text(
         250,

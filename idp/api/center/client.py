@@ -21,6 +21,7 @@ from idp.directory.clients.whole import Description, Editor, Row, SecretRow
 from idp.directory.roles import service as roles
 from idp.oauth import service as oauth
 from idp.platform.scopes import Scope
+from idp.platform.secrets import MASK
 from idp.platform.web.principal import current_principal
 from idp.platform.web.views import current_issuer, database
 
@@ -94,7 +95,7 @@ class SecretShape(Shape):
 
     id = int32(load_default=0)
     description = text(2000, allow_none=True, load_default=None)
-    value = text(2000, allow_none=True, load_default=None, dump_default=clients.MASK)
+    value = text(2000, allow_none=True, load_default=None, dump_default=MASK)
     expires_at = Moment(data_key="expiration", allow_none=True, load_default=None)
     type = text(
         250,

@@ -18,6 +18,7 @@ from idp.directory.tenants import whole as tenants
 from idp.directory.tenants.models import Tenant, TenantStatus
 from idp.directory.tenants.whole import ClaimRow, Content, Editor, HostRow, PropertyRow
 from idp.platform.scopes import Scope
+from idp.platform.secrets import MASK
 from idp.platform.throttle import network
 from idp.platform.web.views import current_runtime, database, remote_address
 
@@ -59,7 +60,7 @@ class TenantPropertyShape(Shape):
     id = int64(minimum=0, load_default=0)
     tenant_id = int64(data_key="appTenantId", dump_only=True)
     key = text(200, minimum=1, required=True)
-    value = text(10_000, allow_none=True, load_default=None, dump_default=tenants.MASK)
+    value = text(10_000, allow_none=True, load_default=None, dump_default=MASK)
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> PropertyRow:

@@ -5,9 +5,6 @@ Who is in reach is told by the caller: `reach` is a condition on `Client`.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,17 +32,13 @@ from idp.platform.audit import difference
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
-
-MASK = "***"
-"""What stands in place of a secret that is there."""
+from idp.platform.secrets import MASK, looks_like_digest
 
 MANAGEMENT = "ids4."
 """How the scopes of the management APIs begin."""
 
 LARGEST_ID = 2**31 - 1
 LONGEST_PROPERTY = 2000
-# SHA-256 and SHA-512 in base64: 32 and 64 bytes with their padding.
-_DIGEST = re.compile(r"[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==")
 
 Reach = ColumnElement[bool]
 
@@ -376,7 +369,7 @@ def _set_secrets(session: Session, client: Client, wanted: Sequence[SecretRow]) 
             raise BadRequest.at(f"secrets[{index}].id", message)
         known.discard(said.id)
         value = None if said.value in {None, MASK} else said.value
-        if value is not None and _DIGEST.fullmatch(value) and _is_base64(value):
+        if value is not None and looks_like_digest(value):
             raise Unprocessable.at(
                 f"secrets[{index}].value",
                 "This looks like a digest. Send the secret in clear text: it is hashed here.",
@@ -404,14 +397,6 @@ def _change_secret(session: Session, row: ClientSecret, said: SecretRow, value: 
     keyring = runtime.of(session).keyring
     if value is not None and not keyring.mac_matches(service.PURPOSE, value, row.value_hash):
         row.value_hash = service.hash_secret(session, value)
-
-
-def _is_base64(text: str) -> bool:
-    try:
-        base64.b64decode(text, validate=True)
-    except binascii.Error:
-        return False
-    return True
 
 
 def _check_claims(client: Client, reserved: Collection[str]) -> None:

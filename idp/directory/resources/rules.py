@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from idp.directory.clients import service as clients
 from idp.directory.clients.fields import ALGORITHMS
 from idp.directory.clients.models import Client, ClientScope
-from idp.directory.clients.whole import MASK as MASK
 from idp.directory.resources.content import PropertyRow
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
 from idp.directory.roles.models import Privilege
@@ -20,6 +19,7 @@ from idp.directory.tenants.models import TenantHost
 from idp.platform import runtime
 from idp.platform.errors import BadRequest, Conflict, Unprocessable
 from idp.platform.scopes import Scope
+from idp.platform.secrets import looks_like_digest
 
 BUILT_IN_API = "ids4.ms"
 BUILT_IN_SCOPES: frozenset[str] = frozenset(Scope)
@@ -29,7 +29,6 @@ PLATFORM_PREFIX = "ids4."
 PERMISSION_FORMATS = ("array", "text")
 _NAME = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}")  # RFC 6749 3.3
 _CLAIM = re.compile(r"[A-Za-z0-9_.:/#-]{1,200}")
-_DIGEST = re.compile(r"[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==")
 _LONGEST_KEY = 250
 _LONGEST_VALUE = 2000
 _NAMES_LOCK = 0x6964_7001
@@ -102,7 +101,7 @@ def check_property(path: str, row: PropertyRow) -> None:
 
 def hash_secret(session: Session, path: str, value: str) -> str:
     """Check and hash a secret that a caller chose; what was masked or hashed before is none."""
-    if _DIGEST.fullmatch(value):
+    if looks_like_digest(value):
         raise BadRequest.at(path, "Give the secret itself, not its digest; it is hashed here.")
     if not value.strip("*•"):
         raise BadRequest.at(

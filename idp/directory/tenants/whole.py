@@ -34,10 +34,8 @@ from idp.platform.audit import difference
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, Forbidden, NotFound, Overreach
-from idp.platform.secrets import UnknownKeyError
+from idp.platform.secrets import MASK, UnknownKeyError
 
-MASK = "***"
-"""What stands in place of the value of a property."""
 MANAGEMENT = f"{roles.MANAGEMENT_API}."
 LARGEST_ID = 2**63 - 1
 

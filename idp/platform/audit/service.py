@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from idp.platform import clock, runtime
 from idp.platform.audit.models import AuditEvent, AuditRetention
 from idp.platform.audit.tags import Tag
+from idp.platform.secrets import MASK
 
-MASK = "***"
 MAX_TEXT = 500
 MAX_PAGE = 1000
 

@@ -31,6 +31,7 @@ from idp.directory.resources.models import (
 )
 from idp.platform import clock
 from idp.platform.errors import BadRequest
+from idp.platform.secrets import MASK
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def write_secret(session: Session, secret: ApiSecret, row: SecretRow, path: str)
     """Bring a secret in line; it comes in clear text and is hashed."""
     if row.expires_at != secret.expires_at and _is_past(row.expires_at):
         raise BadRequest.at(f"{path}.expires_at", "The expiry lies in the past.")
-    if row.value not in {None, rules.MASK}:
+    if row.value not in {None, MASK}:
         secret.value_hash = rules.hash_secret(session, f"{path}.value", row.value)
     elif not secret.value_hash:
         raise BadRequest.at(f"{path}.value", "A new secret needs a value.")
