@@ -14,8 +14,8 @@ import sqlalchemy
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 from sqlalchemy.orm import Session, selectinload
 
+from idp.directory.children import synchronise
 from idp.directory.clients.models import Client
-from idp.directory.resources.children import synchronise
 from idp.directory.resources.models import ApiResource, IdentityResource
 from idp.directory.roles import service as roles
 from idp.directory.roles.models import Role, UserRole

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from idp.directory.children import synchronise
 from idp.directory.resources import rules
-from idp.directory.resources.children import synchronise
 from idp.directory.resources.content import (
     ApiContent,
     ClaimRow,
