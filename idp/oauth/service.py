@@ -235,11 +235,6 @@ def revoke_session_grants(session: Session, browser_session_id: int) -> int:
     return _revoke(session, "session revoked", session_id=browser_session_id)
 
 
-def revoke_user_grants(session: Session, user_id: int) -> int:
-    """End every grant of a person; give their number."""
-    return _revoke(session, "access ended", user_id=user_id)
-
-
 def _revoke(session: Session, reason: str, **of: int) -> int:
     return count_hits(
         session,

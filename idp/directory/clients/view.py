@@ -105,13 +105,6 @@ def find(session: Session, client_id: str) -> ClientView | None:
     )
 
 
-def find_by_row(session: Session, row_id: int) -> ClientView | None:
-    """Give an enabled client by the id of its row, from the cache when it is there."""
-    return runtime.of(session).cache.get(
-        ("client row", row_id), lambda: _load(session, Client.id == row_id)
-    )
-
-
 def cors_origins(session: Session) -> frozenset[str]:
     """Give the origins that any enabled client registered, for preflights."""
 
