@@ -553,6 +553,15 @@ def test_rows_of_another_client_are_out_of_reach(root, session, name, column):
     assert read(root, victim["id"])[name][0][column] == victim[name][0][column]
 
 
+def test_the_address_of_an_issuer_is_no_client_id(client, session, root):
+    """What names a client is the audience of its ID tokens."""
+    protocol.add_tenant(session, hosts=["login.acme.example"])
+    made = add(root)
+    for name in ("http://127.0.0.1:8000", "http://127.0.0.1:8000/", "https://login.acme.example"):
+        assert list(root.refused("POST", "/Client", web(clientId=name))) == ["clientId"]
+        assert list(root.refused("PUT", "/Client", {**made, "clientId": name})) == ["clientId"]
+
+
 def test_a_client_may_be_renamed_to_a_free_id(root, session, client):
     protocol.add_api(session)
     shown = add(root, machine())

@@ -25,6 +25,7 @@ from idp.directory.clients.models import (
     ClientSecret,
 )
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
+from idp.directory.tenants import service as tenants
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
@@ -407,6 +408,9 @@ def check_client_id(session: Session, client_id: str) -> str:
     if client_id.isdigit():
         # `sub` of a machine's token is its client id; it must never read as a person's.
         raise BadRequest.at("client_id", "A client id needs something besides digits.")
+    if tenants.is_issuer(session, client_id):
+        # It is the audience of tokens for the issuer itself.
+        raise BadRequest.at("client_id", "The address of an issuer cannot be the id of a client.")
     if find(session, client_id) is not None:
         raise Conflict("This client id is taken.", fields={"client_id": ["taken"]})
     if session.scalar(select(ApiResource.id).where(ApiResource.name == client_id)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -15,8 +14,7 @@ from idp.directory.clients.models import Client, ClientScope
 from idp.directory.resources.content import PropertyRow
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
 from idp.directory.roles.models import Privilege
-from idp.directory.tenants.models import TenantHost
-from idp.platform import runtime
+from idp.directory.tenants import service as tenants
 from idp.platform.errors import BadRequest, Conflict, Unprocessable
 from idp.platform.scopes import Scope
 from idp.platform.secrets import looks_like_digest
@@ -49,7 +47,7 @@ def check_api_name(session: Session, name: str, tenant_id: int | None) -> None:
             "name", "A name has 1 to 200 characters without spaces or quotes, not only digits."
         )
     _refuse_platform_name("name", name, tenant_id)
-    if _is_issuer(session, name):
+    if tenants.is_issuer(session, name):
         # The issuer's own address is the audience of userinfo.
         raise BadRequest.at("name", "The address of an issuer cannot be the name of an API.")
     if session.scalar(select(ApiResource.id).where(ApiResource.name == name)):
@@ -149,16 +147,3 @@ def _refuse_platform_name(path: str, name: str, tenant_id: int | None) -> None:
     # A scope such as `ids4.all` would open the gates of the management APIs.
     if tenant_id is not None and name.casefold().startswith(PLATFORM_PREFIX):
         raise BadRequest.at(path, f"Names that begin with {PLATFORM_PREFIX} are the platform's.")
-
-
-def _is_issuer(session: Session, name: str) -> bool:
-    address = name.rstrip("/").lower()
-    if address == runtime.of(session).settings.public_url:
-        return True
-    try:
-        host = urlsplit(address).netloc
-    except ValueError:
-        return False
-    if not host or address.partition("://")[2] != host:
-        return False
-    return session.scalar(select(TenantHost.id).where(TenantHost.host == host)) is not None
