@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
@@ -25,7 +26,7 @@ from idp.directory.clients.models import (
     ClientSecret,
 )
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
-from idp.directory.tenants import service as tenants
+from idp.directory.tenants.models import TenantHost
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
@@ -408,7 +409,7 @@ def check_client_id(session: Session, client_id: str) -> str:
     if client_id.isdigit():
         # `sub` of a machine's token is its client id; it must never read as a person's.
         raise BadRequest.at("client_id", "A client id needs something besides digits.")
-    if tenants.is_issuer(session, client_id):
+    if is_issuer(session, client_id):
         # It is the audience of tokens for the issuer itself.
         raise BadRequest.at("client_id", "The address of an issuer cannot be the id of a client.")
     if find(session, client_id) is not None:
@@ -417,6 +418,20 @@ def check_client_id(session: Session, client_id: str) -> str:
         # Both call the introspection endpoint by name; both are audiences.
         raise Conflict("An API has this name.", fields={"client_id": ["taken"]})
     return client_id
+
+
+def is_issuer(session: Session, name: str) -> bool:
+    """Whether a name is the address of an issuer, which is the audience of its own tokens."""
+    address = name.rstrip("/").lower()
+    if address == runtime.of(session).settings.public_url:
+        return True
+    try:
+        host = urlsplit(address).netloc
+    except ValueError:
+        return False
+    if not host or address.partition("://")[2] != host:
+        return False
+    return session.scalar(select(TenantHost.id).where(TenantHost.host == host)) is not None
 
 
 def _existing_scopes(session: Session, names: Sequence[str], tenant_id: int | None) -> set[str]:

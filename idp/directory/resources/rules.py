@@ -14,7 +14,6 @@ from idp.directory.clients.models import Client, ClientScope
 from idp.directory.resources.content import PropertyRow
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
 from idp.directory.roles.models import Privilege
-from idp.directory.tenants import service as tenants
 from idp.platform.errors import BadRequest, Conflict, Unprocessable
 from idp.platform.scopes import Scope
 from idp.platform.secrets import looks_like_digest
@@ -47,7 +46,7 @@ def check_api_name(session: Session, name: str, tenant_id: int | None) -> None:
             "name", "A name has 1 to 200 characters without spaces or quotes, not only digits."
         )
     _refuse_platform_name("name", name, tenant_id)
-    if tenants.is_issuer(session, name):
+    if clients.is_issuer(session, name):
         # The issuer's own address is the audience of userinfo.
         raise BadRequest.at("name", "The address of an issuer cannot be the name of an API.")
     if session.scalar(select(ApiResource.id).where(ApiResource.name == name)):

@@ -176,20 +176,6 @@ def check_status(tenant: Tenant, status: int) -> None:
         raise Conflict.at("status", "The platform's own tenant stays enabled.")
 
 
-def is_issuer(session: Session, name: str) -> bool:
-    """Whether a name is the address of an issuer, which is the audience of its own tokens."""
-    address = name.rstrip("/").lower()
-    if address == runtime.of(session).settings.public_url:
-        return True
-    try:
-        host = urlsplit(address).netloc
-    except ValueError:
-        return False
-    if not host or address.partition("://")[2] != host:
-        return False
-    return session.scalar(select(TenantHost.id).where(TenantHost.host == host)) is not None
-
-
 def memberships(session: Session, user_id: int, issuer: Issuer) -> list[Tenant]:
     """List the enabled tenants of a person that sign in at an issuer."""
     return list(
