@@ -569,6 +569,20 @@ def test_a_code_of_no_api_covers_nothing_of_the_platform(mary, session):
     assert seen(session) == before
 
 
+@pytest.mark.parametrize("why", ["owner", "stronger"])
+def test_nobody_deletes_who_is_above_him(mary, session, why):
+    """Whom one referred may have become the tenant's owner meanwhile."""
+    ann = add(session, "ann", below=mary.user)
+    if why == "owner":
+        tenants.add_member(session, 1, ann.id, is_admin=True)
+    else:
+        protocol.grant_directly(session, ann, "ids4.ms.client.delete", tenant_id=1)
+    session.commit()
+    before = center.whole_database(session)
+    assert mary.misses("DELETE", f"/User/{ann.id}")
+    assert center.whole_database(session) == before
+
+
 def test_an_owner_takes_over_nobody_who_manages_what_he_may_not(mary, session):
     tenants.add_member(session, 1, mary.user.id, is_admin=True)
     ann = add(session, "ann")

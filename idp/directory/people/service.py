@@ -265,8 +265,10 @@ def delete(session: Session, editor: Editor, user_id: int) -> User:
     user = _get(session, editor, user_id, lock=True)
     if not editor.is_administrator and reach.belongs_elsewhere(session, user.id, editor.tenant_id):
         lists.leave(session, editor.tenant_id, user.id)
-    else:
+    elif reach.may_change_identity(session, editor, user):
         users.delete(session, user)
+    else:
+        raise NotFound("There is no such user.")
     session.flush()
     if roles.is_platform_administrator(session, user.id):
         roles.keep_an_administrator(session)
