@@ -153,6 +153,14 @@ def test_people_sign_in_at_issuer_1_while_there_is_no_host(session, mary, acme):
     assert session.get_one(Tenant, acme["id"]).issuer_tenant_id == 1
 
 
+def test_no_issuer_takes_the_name_of_an_api_or_a_client(session, mary, acme):
+    protocol.add_api(session, "http://early.example")
+    protocol.register_machine(session, "http://soon.example", ["orders.read"])
+    for host in ("early.example", "soon.example"):
+        changed = {**acme, "hosts": [{"hostName": host}], "identityServerIssuerUri": None}
+        assert set(mary.refused("PUT", "/Tenant", changed)) == {"hosts"}
+
+
 # Public
 
 

@@ -14,6 +14,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory.clients.models import Client
+from idp.directory.resources.models import ApiResource
 from idp.directory.tenants.models import (
     Membership,
     Tenant,
@@ -145,11 +147,26 @@ def name_issuer(session: Session, tenant: Tenant, issuer_host: str | None) -> No
     if tenant.id != PLATFORM:
         if runtime.of(session).settings.public_host in hosts:
             raise _taken()
+        _refuse_audiences(session, hosts)
         issuer_tenant_id = tenant.id if hosts else PLATFORM
         if issuer_tenant_id != tenant.issuer_tenant_id and not hosts:
             _refuse_guests(session, tenant)
         tenant.issuer_tenant_id = issuer_tenant_id
     tenant.issuer_host = named
+
+
+def _refuse_audiences(session: Session, hosts: Sequence[str]) -> None:
+    """Refuse hosts whose issuer would have the name of an API or client.
+
+    An issuer is the audience of its own tokens: whoever has that name could introspect them.
+    """
+    scheme = runtime.of(session).settings.scheme
+    addresses = [f"{scheme}://{host}" for host in hosts]
+    api = select(ApiResource.id).where(ApiResource.name.in_(addresses))
+    client = select(Client.id).where(Client.client_id.in_(addresses))
+    with session.no_autoflush:
+        if session.scalar(api.union(client).limit(1)) is not None:
+            raise Conflict.at("hosts", "An API or a client is named after this host.")
 
 
 def _refuse_guests(session: Session, tenant: Tenant) -> None:
