@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from idp.oauth import people, refresh_tokens, tokens
 from idp.oauth.checks import pkce
 from idp.oauth.checks import scope as scopes
-from idp.oauth.grants import GrantRequest, GrantType, TokenAnswer
+from idp.oauth.grants import GrantRequest, GrantType, person
 from idp.oauth.models import AuthorizationCode, Grant
 from idp.platform import clock
 from idp.platform.audit import service as audit
@@ -52,41 +52,18 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
     if not granted.names:
         raise InvalidGrant(debug="no scope left")
     narrowed = scopes.narrow(granted, parameters.all("resource"), within=grant.resources)
-    access_token = tokens.issue_access_token(
-        session, asked.request.issuer, client, narrowed, standing=standing
-    )
-    id_token = (
-        tokens.issue_id_token(
-            session,
-            asked.request.issuer,
-            client,
-            granted,
-            standing,
-            nonce=code.nonce,
-            access_token=access_token,
-        )
-        if granted.is_openid
-        else None
-    )
     refresh_token = (
         refresh_tokens.issue(session, client, grant, granted) if granted.is_offline else None
     )
-    audit.record(
-        session,
-        Tag.TOKEN_ISSUED,
-        user_id=grant.user_id,
-        client_id=client.client_id,
-        tenant_id=grant.tenant_id,
-        target=f"grant:{grant.id}",
+    return person.issue(
+        asked,
+        standing,
+        granted,
+        narrowed,
+        refresh_token=refresh_token,
+        nonce=code.nonce,
+        tag=Tag.TOKEN_ISSUED,
     )
-    session.commit()
-    return TokenAnswer(
-        access_token,
-        client.access_token_lifetime,
-        " ".join(narrowed.names),
-        refresh_token,
-        id_token,
-    ).members()
 
 
 def _find(session: Session, code: str) -> tuple[AuthorizationCode, Grant]:

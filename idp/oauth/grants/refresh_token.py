@@ -12,7 +12,7 @@ from idp.directory.clients.view import ClientView
 from idp.oauth import people, refresh_tokens, tokens
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.scope import ValidatedScopes
-from idp.oauth.grants import GrantRequest, GrantType, TokenAnswer
+from idp.oauth.grants import GrantRequest, GrantType, person
 from idp.oauth.models import Grant, RefreshToken
 from idp.platform import clock
 from idp.platform.audit import service as audit
@@ -44,38 +44,15 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
     narrowed = _narrow(client, granted, asked, grant)
 
     successor = _rotate(session, client, presented, row, grant)
-    access_token = tokens.issue_access_token(
-        session, asked.request.issuer, client, narrowed, standing=standing
+    return person.issue(
+        asked,
+        standing,
+        granted,
+        narrowed,
+        refresh_token=successor,
+        nonce=None,
+        tag=Tag.TOKEN_REFRESHED,
     )
-    id_token = (
-        tokens.issue_id_token(
-            session,
-            asked.request.issuer,
-            client,
-            granted,
-            standing,
-            nonce=None,
-            access_token=access_token,
-        )
-        if narrowed.is_openid
-        else None
-    )
-    audit.record(
-        session,
-        Tag.TOKEN_REFRESHED,
-        user_id=grant.user_id,
-        client_id=client.client_id,
-        tenant_id=grant.tenant_id,
-        target=f"grant:{grant.id}",
-    )
-    session.commit()
-    return TokenAnswer(
-        access_token,
-        client.access_token_lifetime,
-        " ".join(narrowed.names),
-        successor,
-        id_token,
-    ).members()
 
 
 def _narrow(
