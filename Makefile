@@ -55,7 +55,7 @@ lock: env ## write the lock files again with the newest versions that fit
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-header -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--no-header --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+		--no-header --group dev --all-extras -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 env:
 	@$(PYTHON) .ci/environment test
