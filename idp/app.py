@@ -109,7 +109,9 @@ def setup_pages(app: Flask, _settings: Settings) -> None:
 def setup_gate(app: Flask, _settings: Settings) -> None:
     """Tell the gate of management operations who reads tokens and who knows permissions."""
     app.extensions[principal.EXTENSION] = principal.Gate(
-        authenticate=tokens.authenticate_bearer, has_permission=roles.has_permission
+        authenticate=tokens.authenticate_bearer,
+        has_permission=roles.has_permission,
+        permitting_tenants=roles.permitting_tenants,
     )
 
 

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.api import center, cors, docs
-from idp.api.center.dialect import center as center_dialect
+from idp.api import center, docs, userservice
 
 
 def blueprints() -> list[Blueprint]:
     """Give the routes of every contract, and of the documents about them."""
-    found = center.blueprints()
-    for blueprint in found:
-        cors.setup(blueprint, center_dialect)
-    return [*found, docs.blueprint]
+    return [*center.blueprints(), *userservice.blueprints(), docs.blueprint]

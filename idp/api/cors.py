@@ -16,7 +16,7 @@ _EXPOSED = "WWW-Authenticate, Retry-After, X-Request-Id"
 _TAKEN = "Authorization, Content-Type"
 
 
-def setup(blueprint: Blueprint, dialect: Dialect) -> None:
+def allowing(blueprint: Blueprint, dialect: Dialect) -> Blueprint:
     """Answer preflights, and say with every answer of a blueprint who may read it.
 
     Never with credentials: who calls shows a token, and a cookie counts for nothing.
@@ -34,6 +34,7 @@ def setup(blueprint: Blueprint, dialect: Dialect) -> None:
             provide_automatic_options=False,
         )
     blueprint.after_request(_allow)
+    return blueprint
 
 
 def _preflight(_taken: str, **_path: object) -> Response:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import orjson
 from flask import Blueprint, Response, g, request
-from marshmallow import ValidationError
+from marshmallow import ValidationError, fields
 
-from idp.api.shapes import Shape
+from idp.api.shapes import INT64, Shape
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
@@ -25,8 +25,8 @@ from idp.platform.web.views import current_visit, database
 TRACES_PER_MINUTE = 10
 
 View = Callable[..., Any]
-Form = Literal["one", "list", "bare", "number"]
-"""How an answer is wrapped: one value or a list in the envelope, or nothing around it.
+Form = Literal["one", "list", "page", "bare", "number"]
+"""How an answer is wrapped: one value, a list or a page in the envelope, or nothing around it.
 
 `number`: nothing around it, and the HTTP status tells the outcome; 0 where there is no number.
 """
@@ -63,7 +63,13 @@ class Operation:
     """Permission that the person needs; None: the scope suffices."""
     machine: bool = False
     """Whether a machine's token may call although a permission is named."""
+    person: bool = True
+    """Whether a person's token may call; False: only a client by itself."""
+    tenant: gate.Tenant | None = None
+    """Which tenant it touches (see `require_scope`); None: the token's own."""
     body: Shape | None = None
+    body_required: bool = True
+    """False: without a body the shape gets an empty object."""
     query: Shape | None = None
     gives: Any = None
     """Shape or marshmallow field of the answer's data."""
@@ -103,14 +109,16 @@ class Dialect:
         """Declare an operation; the permission is the scope's name unless said otherwise.
 
         The view gets `body` and `query` as loaded by their shapes, and the path's values by name.
-        It gives the data of the answer, commits last, and raises a Problem to refuse.
+        It gives the data of the answer, commits last, and raises a Problem to refuse. The module
+        is the part of the id before the hyphen unless said otherwise.
         """
+        module: str = options.pop("module", operation_id.partition("-")[0])
 
         def declare(view: View) -> View:
             self.operations.append(
                 Operation(
                     id=operation_id,
-                    module=operation_id.partition("-")[0],
+                    module=module,
                     method=method,
                     path=path,
                     summary=(view.__doc__ or "").strip().partition("\n")[0].rstrip("."),
@@ -123,6 +131,20 @@ class Dialect:
             return view
 
         return declare
+
+    def version(self, renderer: Renderer, mark: str, prefix: str) -> Self:
+        """Give the same operations with other answers: ids with a mark, paths with a prefix."""
+        other = type(self)(self.name, renderer)
+        other.operations = [
+            replace(
+                operation,
+                id=f"{operation.id}{mark}",
+                module=f"{operation.module}-{mark.lower()}",
+                path=f"{prefix}{operation.path}",
+            )
+            for operation in self.operations
+        ]
+        return other
 
     def blueprint(self, name: str, prefix: str = "") -> Blueprint:
         """Make the routes of every operation below a prefix."""
@@ -145,7 +167,7 @@ class Dialect:
             if operation.query is not None:
                 path["query"] = load(operation.query, query_values(operation.query))
             if operation.body is not None:
-                path["body"] = load(operation.body, read_json())
+                path["body"] = load(operation.body, read_json(operation))
             return view(**path)
 
         guarded: View = load_and_call
@@ -155,12 +177,14 @@ class Dialect:
                 operation.permission,
                 also=operation.also,
                 machine=operation.machine,
+                person=operation.person,
+                tenant=operation.tenant,
             )(load_and_call)
 
         @wraps(view)
         def answer(**path: Any) -> Response:
             try:
-                return self.renderer.answer(operation, guarded(**path))
+                return self.renderer.answer(operation, guarded(**within_64_bits(path)))
             except Exception as error:  # noqa: BLE001 - the renderer of last resort
                 visit = current_visit()
                 visit.session.rollback()
@@ -198,20 +222,37 @@ def leave_trace(operation: Operation, problem: Problem) -> None:
     session.commit()
 
 
-def read_json() -> Any:
-    """Read the body as JSON; an empty body is no JSON either."""
+def within_64_bits(path: dict[str, Any]) -> dict[str, Any]:
+    """Keep numbers of a path to what databases can compare; no row has the largest one."""
+    return {
+        name: min(value, INT64) if isinstance(value, int) else value for name, value in path.items()
+    }
+
+
+def read_json(operation: Operation) -> Any:
+    """Read the body as JSON; an empty body is none, and refused where one is required."""
+    body = current_visit().body
+    if not body and not operation.body_required:
+        return {}
     try:
-        return orjson.loads(current_visit().body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError:
         message = "The body is not JSON"
         raise NotJson(message) from None
 
 
 def query_values(shape: Shape) -> dict[str, Any]:
-    """Take the query parameters that a shape names; a repeated one is refused."""
+    """Take the query parameters that a shape names; a repeated one is refused.
+
+    A list is repeated, or one value with commas; given without a value it is empty.
+    """
     values: dict[str, Any] = {}
-    for name in shape.wire_names():
+    for name, declared in shape.query_fields():
         given = request.args.getlist(name)
+        if isinstance(declared, fields.List):
+            if given:
+                values[name] = [part for text in given for part in text.split(",") if part]
+            continue
         if len(given) > 1:
             raise Malformed(fields={name: ["Given more than once."]})
         if given and given[0] != "":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 
 from flask import Blueprint, Response, render_template, request
@@ -12,11 +12,16 @@ from idp.api.center.dialect import center
 from idp.api.center.document import CenterWording
 from idp.api.dialect import Dialect
 from idp.api.openapi import Wording
+from idp.api.userservice.dialect import userservice
+from idp.api.userservice.document import UserServiceWording, described
 from idp.platform.errors import NotFound
 from idp.platform.web.views import current_issuer
 
-CONTRACTS: Mapping[str, tuple[Dialect, Wording]] = {center.name: (center, CenterWording())}
-"""Name of each document, with what it describes."""
+CONTRACTS: Mapping[str, tuple[Callable[[], Dialect], Wording]] = {
+    center.name: (lambda: center, CenterWording()),
+    userservice.name: (described, UserServiceWording()),
+}
+"""Name of each document, with what it describes, once every operation is declared."""
 
 CLIENT_ID = "api-docs"
 """Public client that the page signs people in with; seeded."""
@@ -33,7 +38,8 @@ def document(name: str, issuer_url: str, *, indented: bool = False) -> bytes:
 
 @cache
 def _encoded(name: str, *, indented: bool) -> bytes:
-    return openapi.encode(openapi.build(*CONTRACTS[name]), indented=indented)
+    operations, wording = CONTRACTS[name]
+    return openapi.encode(openapi.build(operations(), wording), indented=indented)
 
 
 @blueprint.get("/openapi/<name>.json")

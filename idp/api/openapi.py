@@ -226,10 +226,7 @@ class _Document:
         """Refer to the schema of a shape; one that shows only a part of itself is written out."""
         if shape.only is not None or shape.exclude:
             return self._object(shape)
-        name = type(shape).__name__.removesuffix("Shape")
-        home = self.homes.get(type(shape).__module__, "")
-        if not name.startswith(home):
-            name = home + name
+        name = type(shape).schema_name or self._name(type(shape))
         known = self.classes.setdefault(name, type(shape))
         if known is not type(shape):
             message = f"two shapes would be called {name}"
@@ -238,6 +235,11 @@ class _Document:
             self.schemas[name] = {}  # a shape may hold itself
             self.schemas[name] = self._object(shape)
         return _reference(name)
+
+    def _name(self, shape: type[Shape]) -> str:
+        name = shape.__name__.removesuffix("Shape")
+        home = self.homes.get(shape.__module__, "")
+        return name if name.startswith(home) else home + name
 
     def _object(self, shape: Shape) -> Schema:
         schema: Schema = {"type": "object"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
@@ -24,15 +24,18 @@ class Shape(Schema):
 
         unknown = EXCLUDE
 
+    schema_name: ClassVar[str | None] = None
+    """What OpenAPI calls it, where that is not made from the name of the class."""
+
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         """Name the field on the wire."""
         if field_obj.data_key is None:
             field_obj.data_key = camel_case(field_name)
 
-    def wire_names(self) -> Iterator[str]:
-        """List the names that the wire uses."""
+    def query_fields(self) -> Iterator[tuple[str, fields.Field[Any]]]:
+        """List what may stand in a query, by the names that the wire uses."""
         for name, field_obj in self.load_fields.items():
-            yield field_obj.data_key or name
+            yield field_obj.data_key or name, field_obj
 
     def wire_name(self, path: str) -> str:
         """Tell how the wire spells a field that a service names: `secrets[0].value` and the like.

@@ -45,9 +45,9 @@ class Problem(Exception):
             self.code = code
 
     @classmethod
-    def at(cls, field: str, message: str) -> Self:
+    def at(cls, field: str, message: str, *, code: str | None = None) -> Self:
         """Refuse the value of one field."""
-        return cls(message, fields={field: [message]})
+        return cls(message, code=code, fields={field: [message]})
 
 
 class BadRequest(Problem):

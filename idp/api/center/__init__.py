@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from idp.api import cors
 from idp.api.center import apiresource, client, identityresource, role, tenant, user
 from idp.api.center.dialect import center
 
@@ -13,4 +14,7 @@ MODULES = (apiresource, client, identityresource, role, tenant, user)
 
 def blueprints() -> list[Blueprint]:
     """Give the routes: canonical below /api, and without the prefix."""
-    return [center.blueprint("center", "/api"), center.blueprint("center_bare")]
+    return [
+        cors.allowing(center.blueprint("center", "/api"), center),
+        cors.allowing(center.blueprint("center_bare"), center),
+    ]

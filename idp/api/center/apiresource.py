@@ -7,9 +7,10 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
+from idp.api.answers import current_language
 from idp.api.center.caller import Caller, current_caller
 from idp.api.center.codes import MICROSERVICE_CODES, CodeShape, listed
-from idp.api.center.dialect import Page, center, current_language
+from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
 from idp.api.shapes import Moment, Shape, boolean, int32, int64, text
 from idp.directory.resources import service as resources

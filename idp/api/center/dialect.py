@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from flask import Response, request
-from marshmallow import fields
+from flask import Response
 
+from idp.api.answers import as_json, current_language, dump, wire_names
 from idp.api.center.codes import Code
 from idp.api.dialect import Dialect, Malformed, NotJson, Operation
-from idp.api.shapes import Shape
 from idp.platform.errors import BadRequest, Conflict, NotFound, Problem, Unprocessable
-
-LANGUAGE_COOKIES = ("culture", ".AspNetCore.Culture")
 
 STATUS_OF = {Code.NotFound: 404, Code.UnprocessableEntity: 400}
 """HTTP statuses of the one form that tells outcomes by them."""
@@ -98,48 +95,9 @@ class Envelope:
         return head
 
 
-def wire_names(
-    operation: Operation, messages: Mapping[str, Sequence[str]]
-) -> dict[str, Sequence[str]]:
-    """Spell the fields that a service names as the caller knows them."""
-    shape = operation.body
-    if shape is None:
-        return dict(messages)
-    return {shape.wire_name(name): texts for name, texts in messages.items()}
-
-
 def written(messages: Mapping[str, Sequence[str]]) -> str:
     """Write the map of wrong fields as the JSON text that `message` carries."""
     return orjson.dumps({name: list(texts) for name, texts in messages.items()}).decode()
-
-
-def dump(shape: Any, value: Any) -> Any:
-    """Write a value by its shape; the number of a field needs none."""
-    if value is None or shape is None:
-        return value
-    if isinstance(shape, Shape):
-        return shape.dump(value, many=isinstance(value, list | tuple))
-    if isinstance(shape, fields.Field):
-        return shape._serialize(value, None, None)  # noqa: SLF001 - a field by itself
-    return value
-
-
-def as_json(content: Any, status: int = 200) -> Response:
-    """Answer with JSON that nobody may store."""
-    response = Response(orjson.dumps(content), status, content_type="application/json")
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-def current_language() -> str:
-    """Tell the caller's language: `culture` in the query, its cookie, Accept-Language, Chinese."""
-    wanted = request.args.get("culture") or ""
-    for name in LANGUAGE_COOKIES:
-        # The old cookie reads `c=en-US|uic=en-US`.
-        wanted = wanted or request.cookies.get(name, "").partition("|")[0].removeprefix("c=")
-    if wanted:
-        return "en" if wanted.lower().startswith("en") else "zh"
-    return request.accept_languages.best_match(["zh", "zh-CN", "en", "en-US"], "zh")[:2]
 
 
 center = Dialect("authorization-center", Envelope())

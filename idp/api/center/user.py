@@ -7,13 +7,13 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
+from idp.api.answers import current_language
 from idp.api.center.caller import Caller, current_caller
 from idp.api.center.codes import USER_CODES, Code, CodeShape, listed
 from idp.api.center.dialect import (
     Page,
     Refusal,
     center,
-    current_language,
     written,
 )
 from idp.api.center.paging import Paging, fetch, whole_days

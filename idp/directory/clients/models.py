@@ -68,6 +68,8 @@ class Client(Base):
     always_include_user_claims_in_id_token: Mapped[bool] = mapped_column(default=False)
     always_send_client_claims: Mapped[bool] = mapped_column(default=False)
     client_claims_prefix: Mapped[str] = mapped_column(String(200), default="client_")
+    grantable_privileges: Mapped[list[str] | None]
+    """Codes that the client may give people by itself; empty: none."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
     concurrency_stamp: Mapped[Stamp]

@@ -85,6 +85,22 @@ def has_permission(
     return session.execute(held.limit(1)).first() is not None
 
 
+def permitting_tenants(
+    session: Session, user_id: int, tenant_ids: Collection[int], code: str, *, platform: bool
+) -> set[int]:
+    """Tell in which of several tenants a person may do one thing, as `has_permission` does."""
+    if platform and has_permission(session, user_id, None, code, platform=True):
+        return set(tenant_ids)
+    rows = session.scalars(
+        select(Membership.tenant_id).where(
+            Membership.user_id == user_id,
+            Membership.tenant_id.in_(tenant_ids),
+            permitted(user_id, Membership.tenant_id, code, platform=False),
+        )
+    )
+    return set(rows)
+
+
 def permitted(
     user_id: int, tenant_id: InstrumentedAttribute[int], code: str, *, platform: bool
 ) -> ColumnElement[bool]:

@@ -65,12 +65,28 @@ class HasPermission(Protocol):
         """Tell it from the database."""
 
 
+class PermittingTenants(Protocol):
+    """Tells in which of several tenants a person holds a permission."""
+
+    def __call__(
+        self,
+        session: Session,
+        user_id: int,
+        tenant_ids: Collection[int],
+        code: str,
+        *,
+        platform: bool,
+    ) -> set[int]:
+        """Tell it from the database."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """What the gate asks of wings above; plugged in when the application starts."""
 
     authenticate: Callable[[Session, Issuer, str], Principal]
     has_permission: HasPermission
+    permitting_tenants: PermittingTenants
 
 
 Tenant = str | Callable[[dict[str, Any]], int | None]
@@ -84,13 +100,15 @@ def require_scope(
     also: Collection[str] = (),
     tenant: Tenant | None = None,
     machine: bool = False,
+    person: bool = True,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let a view be called only by who may: token, the client's scope, the person's permission.
 
     The permission must be effective in the tenant that the operation touches, or come from a
     platform role; without `tenant` that is the token's own. Where the tenant is in the body the
     view asks `check_permission`. A machine's token is refused where a permission is named, but
-    with `machine`. `also` names further scopes that let a client through.
+    with `machine`; a person's token is refused without `person`. `also` names further scopes that
+    let a client through.
     """
     accepted = covering(scope).union(also)
 
@@ -101,6 +119,8 @@ def require_scope(
             _sign_trail(principal)
             if accepted.isdisjoint(principal.scopes):
                 raise _insufficient(scope, "The token lacks the scope of this operation")
+            if not (person or principal.is_machine):
+                raise Forbidden("This operation is for clients without a person")
             touched = principal.own_tenant_id if tenant is None else _touched(tenant, kwargs)
             _check_reach(principal, touched)
             if permission is not None and not (machine and principal.is_machine):
@@ -129,6 +149,21 @@ def check_permission(permission: str, tenant_id: int | None) -> None:
         database(), principal.user_id, tenant_id, permission, platform=principal.at_platform
     ):
         raise Forbidden("The permission for this operation is missing")
+
+
+def check_permission_in(permission: str, tenant_ids: Collection[int]) -> None:
+    """Refuse a caller whose user lacks a permission in one of several tenants: one question."""
+    principal = current_principal()
+    for tenant_id in tenant_ids:
+        _check_reach(principal, tenant_id)
+    if principal.user_id is None:
+        return
+    gate: Gate = current_app.extensions[EXTENSION]
+    permitted = gate.permitting_tenants(
+        database(), principal.user_id, tenant_ids, permission, platform=principal.at_platform
+    )
+    if not permitted.issuperset(tenant_ids):
+        raise Forbidden("The permission for this operation is missing in one of the tenants")
 
 
 def covering(code: str) -> frozenset[str]:

@@ -1,0 +1,54 @@
+"""What every contract writes alike: JSON by shapes, names of the wire, the caller's language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from flask import Response, request
+from marshmallow import fields
+
+from idp.api.dialect import Operation
+from idp.api.shapes import Shape
+
+LANGUAGE_COOKIES = ("culture", ".AspNetCore.Culture")
+
+
+def wire_names(
+    operation: Operation, messages: Mapping[str, Sequence[str]]
+) -> dict[str, Sequence[str]]:
+    """Spell the fields that a service names as the caller knows them."""
+    shape = operation.body
+    if shape is None:
+        return dict(messages)
+    return {shape.wire_name(name): texts for name, texts in messages.items()}
+
+
+def dump(shape: Any, value: Any) -> Any:
+    """Write a value by its shape; the number of a field needs none."""
+    if value is None or shape is None:
+        return value
+    if isinstance(shape, Shape):
+        return shape.dump(value, many=isinstance(value, list | tuple))
+    if isinstance(shape, fields.Field):
+        return shape._serialize(value, None, None)  # noqa: SLF001 - a field by itself
+    return value
+
+
+def as_json(content: Any, status: int = 200) -> Response:
+    """Answer with JSON that nobody may store."""
+    response = Response(orjson.dumps(content), status, content_type="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def current_language() -> str:
+    """Tell the caller's language: `culture` in the query, its cookie, Accept-Language, Chinese."""
+    wanted = request.args.get("culture") or ""
+    for name in LANGUAGE_COOKIES:
+        # The old cookie reads `c=en-US|uic=en-US`.
+        wanted = wanted or request.cookies.get(name, "").partition("|")[0].removeprefix("c=")
+    if wanted:
+        return "en" if wanted.lower().startswith("en") else "zh"
+    return request.accept_languages.best_match(["zh", "zh-CN", "en", "en-US"], "zh")[:2]

@@ -1,0 +1,1 @@
+"""Applications of tenants, and the menus that people see in them."""
