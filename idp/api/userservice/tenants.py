@@ -56,6 +56,8 @@ class CreateTenantShape(Shape):
 class LinkTenantShape(CreateTenantShape):
     """A tenant to be, for an account found by its user name, else by its number."""
 
+    schema_name = "LinkTenantRequestDTO"
+
     username = Words(100)
     password = Words(200, load_only=True)  # never touched: the account has its own
 

@@ -44,8 +44,8 @@ DISCOVERY = frozenset(
 
 _UNLOGGED = frozenset({"/healthz", "/readyz"})
 
-_TEXT_IN_PATH = re.compile(r"<(?!int:)")
-"""In a route: an argument that is more than a number."""
+_NAMES_IN_PATH = re.compile(r"/user/.*<(?!int:)")
+"""Routes of the user service with user names, mobile numbers and the like."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
 _HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
@@ -305,5 +305,5 @@ def _moved(origin: str, environ: Environ) -> Answer:
 
 
 def _shown_path(visit: Visit) -> str:
-    """Give the path as logs may have it: where it holds a text of the caller, only the route."""
-    return visit.endpoint if _TEXT_IN_PATH.search(visit.endpoint) else logs.mask_path(visit.path)
+    """Give the path as logs may have it: where it names somebody, only the route."""
+    return visit.endpoint if _NAMES_IN_PATH.match(visit.endpoint) else logs.mask_path(visit.path)
