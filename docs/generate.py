@@ -3,7 +3,7 @@
     .venv/bin/python docs/generate.py
 
 A part stands between `<!-- begin NAME -->` and `<!-- end -->`, where NAME is `settings`,
-`commands` or the path of a file that is shown as it is.
+`commands`, `user-service-codes` or the path of a file that is shown as it is.
 """  # noqa: INP001 - a program, no package
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
+from idp.api.userservice.codes import Code
 from idp.cli import COMMANDS
 from idp.config import Settings
 
@@ -47,6 +48,8 @@ def _make(name: str) -> str:
         return _table(("variable", "default", "meaning"), _settings())
     if name == "commands":
         return _table(("command", "does"), _commands())
+    if name == "user-service-codes":
+        return _table(("code", "name", "说明", "meaning"), _user_service_codes())
     path = ROOT / name
     return f"```{LANGUAGES[path.suffix]}\n{path.read_text(encoding='utf-8').strip()}\n```\n"
 
@@ -74,6 +77,11 @@ def _commands() -> Iterator[tuple[str, str]]:
         for command, path in [(sub, f"{name} {sub.name}") for sub in below] or [(found, name)]:
             words = (command.help or "").partition("\n\n")[0].split()
             yield f"`idp {path}`", " ".join(words)
+
+
+def _user_service_codes() -> Iterator[tuple[str, str, str, str]]:
+    for code in Code:
+        yield f"{code.number}", f"`{code.name}`", code.message("zh"), code.message("en")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A served OpenAPI document against the agreed one: what differs, in lines that can be explained."""
+"""A served OpenAPI document against the agreed one: what differs, in lines to be explained."""
 
 from __future__ import annotations
 
