@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
 from idp.directory.tenants.models import Membership
+from idp.directory.users import service as users
+from idp.platform.errors import NotFound
 
 
 def authorizations(
@@ -43,3 +45,14 @@ def authorizations(
         tenant_id: {role: sorted(codes) for role, codes in sorted(held.items())}
         for tenant_id, held in found.items()
     }
+
+
+def of_account(
+    session: Session, username: str, tenant_ids: Collection[int], *, everybody: bool
+) -> dict[int, dict[str, list[str]]]:
+    """Give the same by user name; unless `everybody` is in reach, only of who is in a tenant."""
+    user = users.find_by_username(session, username)
+    found = authorizations(session, user.id, tenant_ids) if user is not None else {}
+    if user is None or not (found or everybody):
+        raise NotFound("There is no such account.")
+    return found
