@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import select
 
 from idp.api.userservice.codes import Code
-from idp.directory.bundles.models import Bundle
 from idp.directory.clients import service as clients
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import Role, UserRole
-from idp.directory.tenants.models import Tenant
+from idp.directory.tenants import service as tenants
+from idp.directory.users.models import User
 from idp.platform.audit.models import AuditEvent
 from tests import protocol
 from tests.api import center, userservice
@@ -50,16 +50,6 @@ def make(session, tenant_id, code="clerk", carried=()):
         catalogue.add_privilege(session, role, catalogue.find_privilege(session, name))
     session.commit()
     return role
-
-
-def limit(session, tenant_id, *codes):
-    """Give a tenant a bundle that contains these privileges."""
-    ability = {"roles": [{"code": "r", "name": "R", "privilegeCodes": codes}], "adminRoleCodes": []}
-    session.add(
-        Bundle(code="small", name="Small", tenant_type_code="shop", ability=json.dumps(ability))
-    )
-    session.get(Tenant, tenant_id).bundle_code = "small"
-    session.commit()
 
 
 def codes_of(caller, tenant_id, code="clerk"):
@@ -134,7 +124,6 @@ def test_roles_are_found_by_codes_repeated_or_with_commas(root, session, acme):
         ({"code": "privilege-list", "name": "X"}, "code"),
         ({"code": "role-privilege-list", "name": "X"}, "code"),
         ({"code": "x" * 257, "name": "X"}, "code"),
-        ({"code": "x\0", "name": "X"}, "code"),
         ({"code": "x"}, "name"),
         ({"code": "x", "name": ""}, "name"),
         ({"code": "x", "name": 7}, "name"),
@@ -144,10 +133,7 @@ def test_roles_are_found_by_codes_repeated_or_with_commas(root, session, acme):
 )
 def test_what_is_no_role_is_refused(root, acme, body, field):
     status, _, fields = root.refused("POST", ROLES.format(acme), body)
-    # A NUL never gets as far as the shape.
-    assert (status, fields) in {(400, (field,)), (400, ())} if "\0" in str(body) else True
-    if "\0" not in str(body):
-        assert (status, fields) == (400, [field])
+    assert (status, fields) == (400, [field])
     assert root.second("POST", ROLES.format(acme), body)["isError"]
     assert root.data("GET", ROLES.format(acme)) == []
 
@@ -253,14 +239,14 @@ def test_nobody_sets_what_is_not_his_to_give(client, session, acme, privileges):
         assert mary.code("PUT", path, privilegeCodes=asked) is Code.unknown_privilege
     assert codes_of(mary, acme) == ["orders.read", "stock.read"]
     # What is there already is not given again.
-    limit(session, acme, "orders.read")
+    center.limit(session, acme, "orders.read")
     assert mary.data("PUT", path, privilegeCodes="orders.read,stock.read") is True
     assert mary.data("PUT", path, privilegeCodes="orders.read") is True
     assert mary.code("PUT", path, privilegeCodes="stock.read") is Code.unknown_privilege
 
 
 def test_a_bundle_limits_administrators_too(root, session, acme, privileges):
-    limit(session, acme, "orders.read", "stock.all")
+    center.limit(session, acme, "orders.read", "stock.all")
     make(session, acme)
     path = f"{ROLES.format(acme)}/clerk/privileges"
     assert root.data("PUT", path, privilegeCodes="orders.read,stock.read") is True
@@ -294,33 +280,38 @@ def test_a_machine_gives_what_its_client_lists(client, session, acme, ann, privi
 # Binding
 
 
-def test_roles_are_bound_and_unbound_and_the_next_token_tells(
-    client, root, session, acme, ann, privileges
-):
+def test_roles_are_bound_and_unbound_and_the_next_token_tells(client, root, session, acme, ann):
+    api = protocol.add_api(session, "orders", ["orders.read"])
+    for code in ("orders.read", "orders.write"):
+        catalogue.create_privilege(session, code, code, api_resource_id=api.id)
     make(session, acme, "clerk", ["orders.read", "orders.write"])
     make(session, acme, "guest")
-    catalog = center.token_for(session, ann, ["ids4.ms.all"], acme)
-    assert protocol.payload(catalog)["role"] == []
 
+    def claims():
+        session.expire_all()
+        token = protocol.payload(center.token_for(session, ann, ["orders.read"], acme))
+        return token["role"], token["permission"]
+
+    assert claims() == ([], [])
     assert root.data("POST", binding(acme), roleCodes=["clerk", "guest", "clerk"]) is True
     assert root.second("POST", binding(acme), roleCodes="clerk")["data"] is True
     assert bound(session, ann) == ["clerk", "guest"]
-    given = session.scalars(select(AuditEvent).where(AuditEvent.tag == "admin:user-role:given"))
-    assert [row.details for row in given if row.target == f"user:{ann.id}"] == [
-        {"role": "clerk"},
-        {"role": "guest"},
-    ]
-
-    api = protocol.add_api(session, "orders")
-    api.user_claims = [*getattr(api, "user_claims", [])]
-    claims = protocol.payload(center.token_for(session, ann, ["ids4.ms.all"], acme))
-    assert claims["role"] == ["clerk", "guest"]
-
+    assert claims() == (["clerk", "guest"], ["orders.read", "orders.write"])
+    path = f"{ROLES.format(acme)}/clerk/privileges"
+    root.data("PUT", path, privilegeCodes="orders.read")
+    assert claims() == (["clerk", "guest"], ["orders.read"])
     assert root.data("PUT", binding(acme, done="unbind"), roleCodes="clerk") is True
     assert root.second("PUT", binding(acme, done="unbind"), roleCodes="clerk")["data"] is True
-    assert bound(session, ann) == ["guest"]
-    claims = protocol.payload(center.token_for(session, ann, ["ids4.ms.all"], acme))
-    assert claims["role"] == ["guest"]
+    assert claims() == (["guest"], [])
+
+    for tag, codes in (("given", ["clerk", "guest"]), ("taken", ["clerk"])):
+        rows = session.scalars(
+            select(AuditEvent)
+            .where(AuditEvent.tag == f"admin:user-role:{tag}", AuditEvent.tenant_id == acme)
+            .order_by(AuditEvent.id)
+        ).all()
+        assert [row.details for row in rows] == [{"role": code} for code in codes]
+        assert {(row.target, row.user_id) for row in rows} == {(f"user:{ann.id}", root.user_id)}
 
 
 def test_account_and_roles_must_be_of_the_tenant(root, session, acme, ann):
@@ -348,9 +339,7 @@ def test_account_and_roles_must_be_of_the_tenant(root, session, acme, ann):
 def test_nobody_binds_what_he_does_not_hold_or_the_bundle_lacks(
     client, session, acme, ann, root, privileges
 ):
-    mary = userservice.member(
-        client, session, "ids4.ms.us.role.bind", "stock.all", tenant_id=acme
-    )
+    mary = userservice.member(client, session, "ids4.ms.us.role.bind", "stock.all", tenant_id=acme)
     make(session, acme, "clerk", ["orders.read"])
     make(session, acme, "keeper", ["stock.read"])
     make(session, acme, "boss", ["ids4.ms.all"])
@@ -363,7 +352,7 @@ def test_nobody_binds_what_he_does_not_hold_or_the_bundle_lacks(
         )
         assert mary.code("POST", binding(acme), roleCodes=asked) is Code.overreach
     assert mary.code("POST", binding(acme, "mary"), roleCodes="keeper") is Code.overreach
-    limit(session, acme, "orders.read")
+    center.limit(session, acme, "orders.read")
     assert root.data("POST", binding(acme), roleCodes="clerk") is True
     assert root.code("POST", binding(acme), roleCodes="boss") is Code.overreach
     assert bound(session, ann) == ["clerk", "keeper"]
@@ -376,7 +365,9 @@ def test_a_role_of_another_tenant_is_out_of_reach(client, session, acme, ann):
     mary = userservice.member(client, session, "ids4.ms.us.all", tenant_id=acme)
     robot = userservice.machine(client, session, tenant_id=acme)
     for caller in (mary, robot):
-        assert caller.data("PUT", "/tenants/roles", {"tenantId": acme, "code": "clerk", "name": "A"})
+        assert caller.data(
+            "PUT", "/tenants/roles", {"tenantId": acme, "code": "clerk", "name": "A"}
+        )
         for method, path, body, query in (
             ("GET", ROLES.format(other), None, {}),
             ("POST", ROLES.format(other), {"code": "x", "name": "X"}, {}),
@@ -396,14 +387,18 @@ def test_a_role_of_another_tenant_is_out_of_reach(client, session, acme, ann):
     assert role.name == "Clerk"
 
 
-def test_a_permission_of_another_tenant_than_the_tokens_counts(client, session, acme):
-    """What the operation touches decides, not the tenant that the token is for."""
+def test_the_permission_counts_in_the_tenant_that_is_touched(client, session, acme):
     mary = userservice.member(client, session, tenant_id=1)
-    user = session.scalar(select(protocol.User).where(protocol.User.id == mary.user_id))
-    protocol.add_member(session, user, acme) if hasattr(protocol, "add_member") else None
+    user = session.get(User, mary.user_id)
     role = make(session, acme)
-    body = {"id": role.id, "name": "New"}
-    assert mary.send("PUT", "/tenants/roles", body).status_code == 403
+    body = {"id": role.id, "name": "Seller"}
+    assert mary.refused("PUT", "/tenants/roles", body)[0] == 403
+    tenants.add_member(session, acme, user.id)
+    protocol.grant_directly(session, user, "ids4.ms.us.role.update", tenant_id=acme)
+    assert mary.data("PUT", "/tenants/roles", body) is True
+    # Her own tenant is another.
+    mine = make(session, 1)
+    assert mary.refused("PUT", "/tenants/roles", {**body, "id": mine.id})[0] == 403
 
 
 # At once
@@ -411,8 +406,10 @@ def test_a_permission_of_another_tenant_than_the_tokens_counts(client, session, 
 
 def test_of_two_that_create_a_role_at_once_one_wins(root, session, acme, new_client):
     path = ROLES.format(acme)
+    body = {"code": "x", "name": "X"}
+    browsers = [new_client() for _ in range(4)]
     answers = at_once(
-        [lambda: ask(root, new_client(), "POST", f"/user{path}", json={"code": "x", "name": "X"})] * 4
+        [lambda b=b: ask(root, b, "POST", f"/user{path}", json=body) for b in browsers]
     )
     assert sorted(answers) == [200, 409, 409, 409]
     assert len(root.data("GET", path)) == 1
@@ -451,24 +448,31 @@ def at_once(calls):
 # How much is asked of the database
 
 
-@pytest.mark.parametrize("size", [2, 60])
-def test_many_roles_and_privileges_cost_no_more_statements(
-    root, session, runtime, acme, ann, size
-):
+def test_many_roles_and_privileges_cost_no_more_statements(root, session, runtime, acme, ann):
     del ann
-    for index in range(size):
-        catalogue.create_privilege(session, f"p.{index}", "P")
-        make(session, acme, f"r{index}")
-    privileges = ",".join(f"p.{index}" for index in range(size))
-    roles = ",".join(f"r{index}" for index in range(size))
-    root.data("GET", ROLES.format(acme))
-    for method, path, query, most in (
-        ("GET", ROLES.format(acme), {}, 6),
-        ("PUT", f"{ROLES.format(acme)}/r0/privileges", {"privilegeCodes": privileges}, 24),
-        ("GET", f"{ROLES.format(acme)}/r0/role-privilege", {}, 8),
-        ("POST", binding(acme), {"roleCodes": roles}, 18),
-        ("PUT", binding(acme, done="unbind"), {"roleCodes": roles}, 14),
-    ):
-        with center.statements(runtime.engine) as sent:
-            root.data(method, path, **query)
-        assert len(sent) <= most, (method, path, len(sent), sent)
+    counts = []
+    for size in (2, 60):
+        for index in range(size):
+            catalogue.create_privilege(session, f"p{size}.{index}", "P")
+            make(session, acme, f"r{size}-{index}")
+        privileges = ",".join(f"p{size}.{index}" for index in range(size))
+        roles = ",".join(f"r{size}-{index}" for index in range(size))
+        root.data("GET", ROLES.format(acme))
+        calls = (
+            ("GET", ROLES.format(acme), {}),
+            ("PUT", f"{ROLES.format(acme)}/r{size}-0/privileges", {"privilegeCodes": privileges}),
+            ("GET", f"{ROLES.format(acme)}/r{size}-0/role-privilege", {}),
+            ("GET", f"{ROLES.format(acme)}/privilege-list", {"roleCodes": roles}),
+            ("GET", f"{ROLES.format(acme)}/role-privilege-list", {"roleCodes": roles}),
+            ("POST", binding(acme), {"roleCodes": roles}),
+            ("PUT", binding(acme, done="unbind"), {"roleCodes": roles}),
+        )
+        for method, path, query in calls:
+            with center.statements(runtime.engine) as sent:
+                root.data(method, path, **query)
+            # Every role that is given is an event of its own; SQLite writes them one by one.
+            asked = [text for text in sent if not text.startswith("INSERT INTO audit_event")]
+            counts.append((size, method, len(asked)))
+    few, many = ([row[1:] for row in counts if row[0] == size] for size in (2, 60))
+    assert few == many
+    assert max(count for _, count in many) < 30

@@ -196,7 +196,7 @@ def _check_code(code: str, longest: int = LONGEST_CODE) -> None:
 
 
 def _check_level(session: Session, parent_id: int | None) -> None:
-    for _ in range(1, MOST_LEVELS):
+    for _ in range(MOST_LEVELS):
         parent = None if parent_id is None else session.get(PrivilegeGroup, parent_id)
         if parent is None:
             return
