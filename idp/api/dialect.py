@@ -231,11 +231,15 @@ def within_64_bits(path: dict[str, Any]) -> dict[str, Any]:
 
 def read_json(operation: Operation) -> Any:
     """Read the body as JSON; an empty body is none, and refused where one is required."""
-    body = current_visit().body
-    if not body and not operation.body_required:
+    if not current_visit().body and not operation.body_required:
         return {}
+    return load_json()
+
+
+def load_json() -> Any:
+    """Read the body as JSON."""
     try:
-        return orjson.loads(body)
+        return orjson.loads(current_visit().body)
     except orjson.JSONDecodeError:
         message = "The body is not JSON"
         raise NotJson(message) from None

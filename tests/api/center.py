@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
 
+from idp.directory.bundles.models import Bundle
 from idp.directory.clients import service as clients
 from idp.directory.clients import view
+from idp.directory.tenants.models import Tenant
 from idp.directory.users.models import User
 from idp.oauth import service as oauth
 from idp.platform.db import Base
@@ -122,6 +124,15 @@ def manager(
     for permission in permissions:
         protocol.grant_directly(session, user, permission, tenant_id=tenant_id)
     return Caller(browser, user, token_for(session, user, scopes, tenant_id))
+
+
+def limit(session: Session, tenant_id: int, *codes: str) -> None:
+    """Give a tenant a bundle that contains these privileges and no others."""
+    role = {"code": "any", "name": "Any", "privilegeCodes": codes}
+    ability = json.dumps({"roles": [role], "adminRoleCodes": []})
+    session.add(Bundle(code="small", name="Small", tenant_type_code="shop", ability=ability))
+    session.get_one(Tenant, tenant_id).bundle_code = "small"
+    session.commit()
 
 
 @contextmanager

@@ -617,6 +617,35 @@ def test_settings_of_rfc_7591_are_properties(root, session):
     assert list(root.refused("POST", f"/Client/{shown['id']}/Secretkey", {})) == ["plaintext"]
 
 
+def test_a_client_gives_people_no_more_than_its_manager_may(client, session, root):
+    app = add(root)
+    listed = {"key": "grantable_privileges", "value": "orders.write, orders.read"}
+    changed = save(root, {**app, "properties": [listed]})
+    assert [(row["key"], row["value"]) for row in changed["properties"]] == [
+        ("grantable_privileges", '["orders.read", "orders.write"]')
+    ]
+    assert save(root, changed)["concurrencyStamp"] == changed["concurrencyStamp"]
+    assert session.get(Client, app["id"]).grantable_privileges == ["orders.read", "orders.write"]
+    assert save(root, {**changed, "properties": []})["properties"] == []
+
+    session.add_all(Privilege(code=code, name="x") for code in ("orders.read", "orders.write"))
+    session.commit()
+    mary = center.manager(client, session, "ids4.ms.client.all", "orders.read")
+    for value in ("orders.write", "orders.read,orders.write", "ids4.ms.all", "no.such"):
+        body = web(clientId="hers", properties=[{**listed, "value": value}])
+        assert list(mary.refused("POST", "/Client", body)) == ["properties"]
+    hers = mary.data(
+        "POST", "/Client", {**body, "properties": [{**listed, "value": "orders.read"}]}
+    )
+    shown = mary.data("GET", f"/Client/{hers}")
+    wider = {**shown, "properties": [{**listed, "value": "orders.read,orders.write"}]}
+    assert list(mary.refused("PUT", "/Client", wider)) == ["properties"]
+    root.data("PUT", "/Client", wider)
+    # What is there already is not given again.
+    shown = mary.data("GET", f"/Client/{hers}")
+    mary.data("PUT", "/Client", {**shown, "clientName": "Hers"})
+
+
 # Secrets
 
 

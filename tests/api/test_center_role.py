@@ -407,6 +407,29 @@ def test_everything_of_one_owner_is_nothing_of_another(session, mary, clerk):
                                   "claims": [permission("shop.till")]})  # fmt: skip
 
 
+def test_nobody_gives_a_role_what_the_bundle_of_its_tenant_lacks(client, session, root):
+    acme = protocol.add_tenant(session)
+    session.add_all(Privilege(code=code, name="x") for code in ("a.all", "a.read", "b.read"))
+    mary = center.manager(client, session, ALL, "a.all", "b.read", username="m", tenant_id=acme)
+    inside, beyond = permission("a.read"), permission("b.read")
+    role = {"name": "clerk", "tenantId": acme}
+    kept = root.data("POST", "/Role", {**role, "name": "before", "claims": [beyond]})
+    center.limit(session, acme, "a.all")
+    for caller in (root, mary):
+        body = {**role, "name": caller.user.username}
+        refused = caller.refused("POST", "/Role", {**body, "claims": [inside, beyond]})
+        assert set(refused) == {"claims[1].claimValue"}
+        role_id = caller.data("POST", "/Role", {**body, "claims": [inside]})
+        shown = caller.data("GET", f"/Role/{role_id}")
+        assert caller.refused("PUT", "/Role", {**shown, "claims": [*shown["claims"], beyond]})
+        # What is there already is not given again.
+        shown = caller.data("GET", f"/Role/{kept}")
+        caller.data("PUT", "/Role", {**shown, "normalizedName": caller.user.username})
+    # Roles of the platform, and of tenants without a bundle, have no limit.
+    root.data("POST", "/Role", {"name": "everywhere", "claims": [beyond]})
+    root.data("POST", "/Role", {"name": "here", "tenantId": 1, "claims": [beyond]})
+
+
 def test_what_a_role_has_already_stays_though_its_manager_lacks_it(root, mary, clerk):
     claims = [*clerk["claims"], permission("ids4.ms.client.get")]
     root.data("PUT", "/Role", {**clerk, "claims": claims})

@@ -547,6 +547,31 @@ def test_permissions_that_one_lacks_cannot_be_given(mary, session, target):
     assert {row.tenant_id for row in rows} == {1}
 
 
+def test_what_the_bundle_of_a_tenant_lacks_cannot_be_given(client, session, root):
+    acme = protocol.add_tenant(session)
+    center.limit(session, acme, "a.all")
+    held = ("ids4.ms.user.all", "a.all", "b.read")
+    mary = center.manager(client, session, *held, username="m", tenant_id=acme)
+    zoe = add(session, "zoe")
+    inside, beyond = (
+        protocol.add_role(session, zoe, code, [code], tenant_id=acme)
+        for code in ("a.read", "b.read")
+    )
+    session.add(Privilege(code="a.all", name="x"))
+    session.commit()
+    for caller in (mary, root):
+        name = f"by-{caller.user.username}"
+        body = {"userName": name, "tenants": [{"tenantId": acme}]}
+        refused = caller.call("POST", "/User", {**body, "roles": [{"roleId": beyond.id}]})
+        assert list(refused_fields(refused)) == ["roles"]
+        caller.data("POST", "/User", {**body, "roles": [{"roleId": inside.id}]})
+    refused = mary.call("POST", "/User", {"userName": "new", "claims": [grant("b.read")]})
+    assert list(refused_fields(refused)) == ["claims[0].claimValue"]
+    mary.data("POST", "/User", {"userName": "new", "claims": [grant("a.read")]})
+    # What an administrator grants holds everywhere, and belongs to no tenant.
+    root.data("POST", "/User", {"userName": "wide", "claims": [grant("b.read")]})
+
+
 def seen(session):
     """Read all but the trail."""
     database = center.whole_database(session)

@@ -25,6 +25,7 @@ def test_a_client_speaks_rfc_7591(idp_json: RunJson, session: Session, runtime: 
         *("--scope", "openid profile", "--scope", "email", "--name", "My app"),
         *("--post-logout", "https://app.example/", "--set", "requirePkce=false"),
         *("--set", "id_token_signed_response_alg=ES256"),
+        *("--set", "grantable_privileges=orders.write,orders.read"),
     )
     assert made["client_id"] == "app"
     assert made["client_secret_expires_at"] == 0
@@ -38,6 +39,7 @@ def test_a_client_speaks_rfc_7591(idp_json: RunJson, session: Session, runtime: 
     assert made["require_pkce"] is False
     row = clients.get(session, "app")
     assert row.id_token_signed_response_alg == "ES256"
+    assert row.grantable_privileges == ["orders.read", "orders.write"]
     stored = row.secrets[0].value_hash
     assert runtime.keyring.mac_matches("client secret", made["client_secret"], stored)
     assert session.get(ClientOwner, (1, row.id)) is not None, "the administrator owns it"

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from marshmallow import fields, post_load, validate
@@ -15,6 +16,7 @@ from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
 from idp.api.shapes import Shape, int32, int64, text
 from idp.claims import registry
+from idp.directory.bundles import service as bundles
 from idp.directory.roles import whole as roles
 from idp.directory.roles.models import LONGEST_ROLE_NAME, Role
 from idp.directory.roles.whole import ClaimRow, Content, Editor
@@ -143,5 +145,6 @@ def current_editor() -> Editor:
         tenant_id=caller.tenant_id,
         is_administrator=caller.is_administrator,
         at_platform=caller.principal.at_platform,
+        bundle=partial(bundles.privilege_codes, database()),
         reserved_claims=RESERVED,
     )

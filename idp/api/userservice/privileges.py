@@ -1,3 +1,150 @@
 """Privileges: of groups and roles, as a tree, and what an account holds in its tenants."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from marshmallow import fields, validate
+
+from idp.api.dialect import load, query_values
+from idp.api.shapes import INT64, Shape, int32, int64, text
+from idp.api.userservice.caller import current_caller
+from idp.api.userservice.dialect import userservice
+from idp.api.userservice.roles import MODULE, MOST, RoleCodesShape
+from idp.directory.roles import authorizations, tree
+from idp.directory.roles.models import Privilege
+from idp.directory.roles.tree import Node
+from idp.platform.errors import BadRequest
+from idp.platform.scopes import Scope
+from idp.platform.web.principal import check_permission_in, current_principal
+from idp.platform.web.views import database
+
+
+class PrivilegeShape(Shape):
+    """A privilege."""
+
+    schema_name = "PrivilegeDTO"
+
+    id = int64()
+    code = text()
+    name = text()
+    group_id = int64(data_key="privilegeGroupId", allow_none=True)
+
+
+class PrivilegeTreeShape(Shape):
+    """A node of the privilege tree: a group, or a privilege with its code as id."""
+
+    schema_name = "PrivilegeTreeDTO"
+
+    id = text()
+    name = text()
+    parent_id = text()
+    group = fields.Boolean()
+    sort = int32()
+    status = int32()
+    children = fields.List(
+        fields.Nested(lambda: PrivilegeTreeShape())  # noqa: PLW0108 - it has no name yet
+    )
+
+
+class AuthorizationShape(Shape):
+    """What an account may do in one tenant, role by role."""
+
+    schema_name = "AuthorizationInfoDTO"
+
+    role_privilege_map = fields.Dict(keys=text(), values=fields.List(text()))
+
+
+class TenantIdsShape(Shape):
+    """Ids of tenants."""
+
+    tenant_ids = fields.List(
+        fields.Integer(validate=validate.Range(1, INT64), metadata={"format": "int64"}),
+        required=True,
+        validate=validate.Length(max=MOST),
+    )
+
+
+TENANT_IDS = TenantIdsShape()
+
+
+def first_tenant(_arguments: dict[str, Any]) -> int | None:
+    """Tell one tenant that is asked about; of none, the caller's own."""
+    with suppress(BadRequest):
+        tenant_ids: list[int] = load(TENANT_IDS, query_values(TENANT_IDS))["tenant_ids"]
+        if tenant_ids:
+            return tenant_ids[0]
+    return current_principal().own_tenant_id
+
+
+@userservice.operation(
+    "listPrivilegesByGroup",
+    "GET",
+    "/privilege-groups/<int:privilegeGroupId>/privilege-list",
+    scope=Scope.US_PRIVILEGE_LISTBYGROUP,
+    module=MODULE,
+    machine=True,
+    gives=PrivilegeShape(),
+    form="list",
+)
+def list_by_group(privilegeGroupId: int) -> Sequence[Privilege]:
+    """List all privileges of a privilege group."""
+    return tree.of_group(database(), privilegeGroupId, current_caller().tenant_id)
+
+
+@userservice.operation(
+    "listPrivilegesOfRoles",
+    "GET",
+    "/tenants/<int:tenantId>/roles/privilege-list",
+    scope=Scope.US_PRIVILEGE_LISTBYROLES,
+    module=MODULE,
+    machine=True,
+    tenant="tenantId",
+    query=RoleCodesShape(),
+    gives=PrivilegeShape(),
+    form="list",
+)
+def list_of_roles(tenantId: int, query: Mapping[str, Any]) -> Sequence[Privilege]:
+    """Get the set of privileges of several roles of a tenant."""
+    return tree.of_roles(database(), tenantId, query["role_codes"])
+
+
+@userservice.operation(
+    "getPrivilegeTreeOfRoles",
+    "GET",
+    "/tenants/<int:tenantId>/roles/role-privilege-list",
+    scope=Scope.US_PRIVILEGE_TREEBYROLES,
+    module=MODULE,
+    machine=True,
+    tenant="tenantId",
+    query=RoleCodesShape(),
+    gives=PrivilegeTreeShape(),
+)
+def tree_of_roles(tenantId: int, query: Mapping[str, Any]) -> Node:
+    """Get the privileges of several roles of a tenant as a tree built from the privilege groups."""
+    return tree.of_roles_in_groups(database(), tenantId, query["role_codes"])
+
+
+@userservice.operation(
+    "getAccountAuthorizations",
+    "GET",
+    "/tenants/<username>/privileges",
+    scope=Scope.US_PRIVILEGE_AUTHORIZATIONS,
+    module=MODULE,
+    machine=True,
+    tenant=first_tenant,
+    query=TENANT_IDS,
+    gives=fields.Dict(keys=fields.String(), values=fields.Nested(AuthorizationShape)),
+)
+def of_account(username: str, query: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+    """Get what an account may do in several tenants.
+
+    Tenants that it is not in are left out.
+    """
+    tenant_ids = query["tenant_ids"]
+    check_permission_in(Scope.US_PRIVILEGE_AUTHORIZATIONS, tenant_ids)
+    everybody = current_caller().tenant_id is None
+    found = authorizations.of_account(database(), username, tenant_ids, everybody=everybody)
+    return {tenant_id: {"role_privilege_map": held} for tenant_id, held in found.items()}

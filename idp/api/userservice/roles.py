@@ -1,3 +1,262 @@
 """Roles of tenants: create, update, delete, set privileges, bind to accounts."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from marshmallow import fields, post_load, validate
+
+from idp.api.dialect import load, load_json
+from idp.api.shapes import Shape, boolean, int64, text
+from idp.api.userservice.caller import current_caller
+from idp.api.userservice.dialect import userservice
+from idp.directory.bundles import service as bundles
+from idp.directory.clients import service as clients
+from idp.directory.roles import tenant_roles as roles
+from idp.directory.roles.catalogue import LONGEST_CODE
+from idp.directory.roles.models import LONGEST_ROLE_NAME
+from idp.directory.roles.tenant_roles import Named, Shown
+from idp.directory.roles.whole import Editor
+from idp.platform.errors import BadRequest
+from idp.platform.scopes import Scope
+from idp.platform.web.principal import current_principal
+from idp.platform.web.views import database
+
+MODULE = "roles-privileges"
+MOST = 500
+"""Values that a list in the query may have."""
+
+_FEW = validate.Length(max=MOST)
+
+
+class RoleCodesShape(Shape):
+    """Codes of roles."""
+
+    role_codes = fields.List(text(LONGEST_ROLE_NAME), required=True, validate=_FEW)
+
+
+class PrivilegeCodesShape(Shape):
+    """Codes of privileges; an empty value is none at all."""
+
+    privilege_codes = fields.List(text(LONGEST_CODE), required=True, validate=_FEW)
+
+
+class RoleShape(Shape):
+    """A role; only one operation fills its privileges, and none reads them."""
+
+    schema_name = "RoleDTO"
+
+    id = int64(minimum=0, allow_none=True, load_default=None)
+    code = text(LONGEST_ROLE_NAME, allow_none=True, load_default=None)
+    name = text(LONGEST_ROLE_NAME, minimum=1, required=True)
+    tenant_id = int64(minimum=0, allow_none=True, load_default=None)
+    privilege_codes = fields.List(fields.String(), dump_only=True)
+
+    @post_load
+    def to_named(self, data: dict[str, Any], **_: Any) -> Named:
+        """Give what is said about the role; 0 is no id."""
+        return Named(
+            id=data["id"] or None,
+            tenant_id=data["tenant_id"] or None,
+            code=data["code"] or None,
+            name=data["name"],
+        )
+
+
+ROLE = RoleShape()
+
+
+def tenant_of_body(_arguments: dict[str, Any]) -> int | None:
+    """Tell the tenant of the role that the body names; of none, the caller's own."""
+    tenant_id = None
+    with suppress(BadRequest):
+        tenant_id = roles.find_tenant(database(), load(ROLE, load_json()))
+    return tenant_id or current_principal().own_tenant_id
+
+
+@userservice.operation(
+    "listRolesByCodes",
+    "GET",
+    "/roles/tenants/<int:tenantId>",
+    scope=Scope.US_ROLE_LISTBYCODES,
+    module=MODULE,
+    machine=True,
+    tenant="tenantId",
+    query=RoleCodesShape(),
+    gives=ROLE,
+    form="list",
+)
+def list_by_codes(tenantId: int, query: Mapping[str, Any]) -> Sequence[Shown]:
+    """Get roles of a tenant by role code, without privileges."""
+    return roles.list_by_codes(database(), tenantId, query["role_codes"])
+
+
+@userservice.operation(
+    "updateTenantRole",
+    "PUT",
+    "/tenants/roles",
+    scope=Scope.US_ROLE_UPDATE,
+    module=MODULE,
+    machine=True,
+    tenant=tenant_of_body,
+    body=ROLE,
+    gives=boolean(),
+)
+def update(body: Named) -> bool:
+    """Update a role of a tenant, privileges left untouched.
+
+    It is found by `id`, else by `tenantId` and `code`; both stay what they are.
+    """
+    roles.rename(database(), editor_in(roles.get_tenant(database(), body)), body)
+    database().commit()
+    return True
+
+
+@userservice.operation(
+    "listTenantRoles",
+    "GET",
+    "/tenants/<int:tenantId>/roles",
+    scope=Scope.US_ROLE_LIST,
+    module=MODULE,
+    machine=True,
+    tenant="tenantId",
+    gives=ROLE,
+    form="list",
+)
+def list_(tenantId: int) -> Sequence[Shown]:
+    """List the roles of a tenant, not paged, without privileges."""
+    return roles.list_all(database(), tenantId)
+
+
+@userservice.operation(
+    "createTenantRole",
+    "POST",
+    "/tenants/<int:tenantId>/roles",
+    scope=Scope.US_ROLE_CREATE,
+    module=MODULE,
+    machine=True,
+    tenant="tenantId",
+    body=ROLE,
+    gives=boolean(),
+    errors=("role_taken",),
+)
+def create(tenantId: int, body: Named) -> bool:
+    """Create a role in a tenant, without privileges."""
+    roles.create(database(), editor_in(tenantId), body)
+    database().commit()
+    return True
+
+
+@userservice.operation(
+    "deleteTenantRole",
+    "DELETE",
+    "/tenants/<int:tenantId>/roles/<roleCode>",
+    scope=Scope.US_ROLE_REMOVE,
+    module=MODULE,
+    machine=True,
+    tenant="tenantId",
+    gives=boolean(),
+    errors=("role_bound",),
+)
+def remove(tenantId: int, roleCode: str) -> bool:
+    """Delete a role of a tenant by code; refused while an account is bound to it."""
+    roles.remove(database(), editor_in(tenantId), roleCode)
+    database().commit()
+    return True
+
+
+@userservice.operation(
+    "setRolePrivileges",
+    "PUT",
+    "/tenants/<int:tenantId>/roles/<roleCode>/privileges",
+    scope=Scope.US_ROLE_SETPRIVILEGES,
+    module=MODULE,
+    machine=True,
+    tenant="tenantId",
+    query=PrivilegeCodesShape(),
+    gives=boolean(),
+    errors=("unknown_privilege",),
+)
+def set_privileges(tenantId: int, roleCode: str, query: Mapping[str, Any]) -> bool:
+    """Set the privileges of a role: clear, then set.
+
+    An empty value clears. What is new must be the caller's to give, and in the tenant's bundle.
+    """
+    roles.set_privileges(database(), editor_in(tenantId), roleCode, query["privilege_codes"])
+    database().commit()
+    return True
+
+
+@userservice.operation(
+    "getTenantRoleWithPrivileges",
+    "GET",
+    "/tenants/<int:tenantId>/roles/<roleCode>/role-privilege",
+    scope=Scope.US_ROLE_INFO,
+    module=MODULE,
+    machine=True,
+    tenant="tenantId",
+    gives=ROLE,
+)
+def detail(tenantId: int, roleCode: str) -> Shown:
+    """Get a role of a tenant with its privileges."""
+    return roles.show(database(), tenantId, roleCode)
+
+
+@userservice.operation(
+    "bindAccountRoles",
+    "POST",
+    "/bind/tenants/<int:tenantId>/accounts/<username>/roles",
+    scope=Scope.US_ROLE_BIND,
+    module=MODULE,
+    machine=True,
+    tenant="tenantId",
+    query=RoleCodesShape(),
+    gives=boolean(),
+    errors=("unknown_role", "overreach", "conflict"),
+)
+def bind(tenantId: int, username: str, query: Mapping[str, Any]) -> bool:
+    """Bind roles to an account in a tenant.
+
+    What they carry must be the caller's to give, and in the tenant's bundle.
+    """
+    roles.bind(database(), editor_in(tenantId), username, query["role_codes"])
+    database().commit()
+    return True
+
+
+@userservice.operation(
+    "unbindAccountRoles",
+    "PUT",
+    "/unbind/tenants/<int:tenantId>/accounts/<username>/roles",
+    scope=Scope.US_ROLE_UNBIND,
+    module=MODULE,
+    machine=True,
+    tenant="tenantId",
+    query=RoleCodesShape(),
+    gives=boolean(),
+    errors=("unknown_role",),
+)
+def unbind(tenantId: int, username: str, query: Mapping[str, Any]) -> bool:
+    """Unbind roles from an account in a tenant."""
+    roles.unbind(database(), tenantId, username, query["role_codes"])
+    database().commit()
+    return True
+
+
+def editor_in(tenant_id: int) -> Editor:
+    """Tell the service who manages the roles of a tenant, and what he may give there."""
+    caller, session = current_caller(), database()
+    principal = caller.principal
+    machine = principal.is_machine
+    return Editor(
+        user_id=principal.user_id,
+        tenant_id=tenant_id,
+        # A machine gives what its client lists, whoever it belongs to.
+        is_administrator=caller.is_administrator and not machine,
+        at_platform=principal.at_platform,
+        bundle=partial(bundles.privilege_codes, session),
+        grantable=clients.grantable(session, principal.client_row_id) if machine else (),
+    )

@@ -154,7 +154,6 @@ def _carry(session: Session, role: Role, codes: Collection[str]) -> None:
 def _cut_back(session: Session, tenant_id: int, own: Sequence[Role], bundle: Bundle) -> None:
     """Take away what the bundle does not contain: of the tenant's own roles, of direct grants."""
     codes = ability.read(bundle.ability).privilege_codes
-    contained = session.scalars(select(Privilege).where(Privilege.code.in_(codes))).all()
     through = (
         select(Privilege)
         .join(RolePrivilege, RolePrivilege.privilege_id == Privilege.id)
@@ -164,7 +163,8 @@ def _cut_back(session: Session, tenant_id: int, own: Sequence[Role], bundle: Bun
     direct = select(Privilege).where(
         Privilege.code.in_(select(UserClaim.value).where(*granted)),
     )
-    beyond = roles.uncovered(contained, {*session.scalars(through), *session.scalars(direct)})
+    held = {*session.scalars(through), *session.scalars(direct)}
+    beyond = roles.outside(session, codes, held)
     if not beyond:
         return
     ids = select(Privilege.id).where(Privilege.code.in_(beyond))

@@ -26,6 +26,7 @@ MOST_KEYS = 20
 LONGEST_KEYS = 20_000
 # RFC 7518 6.3.2, RFC 8037 2: members that only a private or shared key has.
 _SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_CODE = re.compile(r"[^\s,/\\\"']{1,200}")
 _WORD_BREAK = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -110,6 +111,23 @@ def _jwks(name: str, value: Any, _rules: Rules) -> dict[str, Any]:
     return {"keys": keys}
 
 
+def _codes(name: str, value: Any, _rules: Rules) -> list[str]:
+    """Read codes of privileges: a list of JSON, or text with commas."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.startswith("[") else value.split(",")
+        except (ValueError, RecursionError):
+            raise _refused(name, "must be a list of codes") from None
+    if not isinstance(value, list) or not all(isinstance(code, str) for code in value):
+        raise _refused(name, "must be a list of codes")
+    codes = sorted({code.strip() for code in value})
+    if not all(_CODE.fullmatch(code) for code in codes):
+        raise _refused(name, "holds what cannot be a code")
+    if len(json.dumps(codes)) > LONGEST_KEYS:
+        raise _refused(name, f"must have at most {LONGEST_KEYS} characters")
+    return codes
+
+
 def _is_usable(key: object) -> bool:
     if isinstance(key, RSAKey):
         return key.public_key.key_size >= SMALLEST_RSA
@@ -154,6 +172,7 @@ def _fields() -> dict[str, Field]:
         Field("always_include_user_claims_in_id_token", _boolean),
         Field("always_send_client_claims", _boolean),
         Field("client_claims_prefix", _text(200)),
+        Field("grantable_privileges", _codes, nullable=True),
     ]
     return {field.column: field for field in columns}
 
@@ -182,6 +201,7 @@ FIXED: Mapping[str, tuple[Any, str]] = {
 PROPERTIES = (
     "application_type",
     "default_max_age",
+    "grantable_privileges",
     "id_token_signed_response_alg",
     "introspection_signed_response_alg",
     "jwks",

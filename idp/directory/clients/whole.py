@@ -92,7 +92,7 @@ class Editor:
     tenant_id: int | None
     """Tenant that new clients belong to."""
     lacking: Callable[[Collection[str]], list[str]]
-    """Lists the management scopes whose permission he does not hold."""
+    """Lists the privileges, by code, that he does not hold himself."""
     reserved_claims: Collection[str]
     """Names of claims that a client's own claims cannot have: they would never be sent."""
 
@@ -233,7 +233,7 @@ def _rename(session: Session, client: Client, client_id: str) -> None:
 
 
 def _apply(session: Session, client: Client, said: Description, editor: Editor) -> None:
-    unasked = _unasked_scopes(client)
+    unasked, grantable = _unasked_scopes(client), {*(client.grantable_privileges or ())}
     free = said.lists["properties"]
     if free is not None:
         # First of all: what kind of client it is decides about addresses.
@@ -251,6 +251,7 @@ def _apply(session: Session, client: Client, said: Description, editor: Editor) 
     service.check_addresses(session, client)
     _check_claims(client, editor.reserved_claims)
     _check_gift(_unasked_scopes(client) - unasked, editor)
+    _check_grantable({*(client.grantable_privileges or ())} - grantable, editor)
 
 
 def _checked(session: Session, client: Client, name: str, wanted: Sequence[Row]) -> list[Row]:
@@ -424,6 +425,16 @@ def _check_gift(scopes: Collection[str], editor: Editor) -> None:
             "scopes",
             "With client_credentials, or without consent, you can give only what you may do: "
             f"{', '.join(missing)}.",
+        )
+
+
+def _check_grantable(codes: Collection[str], editor: Editor) -> None:
+    """Refuse a client that may give people what its maker may not."""
+    missing = editor.lacking(codes)
+    if missing:
+        raise Unprocessable.at(
+            "properties",
+            f"A client can give only what you hold: {', '.join(missing[:10])}.",
         )
 
 

@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 from idp.directory.people import reach
 from idp.directory.people.reach import Editor
 from idp.directory.roles import catalogue
-from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
+from idp.directory.roles import service as roles
+from idp.directory.roles.models import Privilege, Role, UserRole
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
 from idp.directory.users.models import User, UserClaim, UserFile, UserProperty
@@ -326,17 +327,16 @@ def _are_addresses(entry: FileRow) -> bool:
 
 
 def _may_give_roles(session: Session, editor: Editor, given: Sequence[Role]) -> None:
-    """Refuse roles that carry what the editor does not hold himself."""
-    if not given:
-        return
-    carried = session.scalars(
-        select(Privilege)
-        .join(RolePrivilege, RolePrivilege.privilege_id == Privilege.id)
-        .where(RolePrivilege.role_id.in_([role.id for role in given]))
-    )
-    missing = reach.lacking(session, editor, set(carried))
-    if missing:
-        raise Overreach.at("roles", f"You do not hold what they carry: {', '.join(missing[:10])}.")
+    """Refuse roles that carry what the editor cannot give in the tenant of each."""
+    by_tenant: defaultdict[int | None, list[int]] = defaultdict(list)
+    for role in given:
+        by_tenant[role.tenant_id].append(role.id)
+    for tenant_id, role_ids in by_tenant.items():
+        carried = roles.carried(session, role_ids)
+        missing = reach.ungivable(session, editor, tenant_id, carried)
+        if missing:
+            text = f"What they carry is not yours to give: {', '.join(missing[:10])}."
+            raise Overreach.at("roles", text)
 
 
 def _may_give_permissions(
@@ -345,12 +345,12 @@ def _may_give_permissions(
     codes = [code for _, code in granted]
     privileges = session.scalars(select(Privilege).where(Privilege.code.in_(codes))).all()
     known = {privilege.code for privilege in privileges}
-    missing = set(reach.lacking(session, editor, privileges))
+    missing = set(reach.ungivable(session, editor, editor.rows_of, privileges))
     for index, code in granted:
         if code not in known:
             raise BadRequest.at(f"claims[{index}].value", "There is no such permission.")
         if code in missing:
-            raise Overreach.at(f"claims[{index}].value", "You do not hold this permission.")
+            raise Overreach.at(f"claims[{index}].value", "This permission is not yours to give.")
 
 
 def _synchronise(

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from idp.directory.bundles import service as bundles
 from idp.directory.roles import service as roles
 from idp.directory.roles.models import Privilege, Role, UserRole
 from idp.directory.roles.service import Permission
@@ -160,6 +161,17 @@ def lacking(
     return roles.lacking(
         session, editor.user_id, editor.tenant_id, privileges, platform=editor.at_platform
     )
+
+
+def ungivable(
+    session: Session, editor: Editor, tenant_id: int | None, privileges: Collection[Privilege]
+) -> list[str]:
+    """As `lacking`, and what the bundle of the tenant (none: the platform) does not contain."""
+    missing = set(lacking(session, editor, privileges))
+    contained = None if tenant_id is None else bundles.privilege_codes(session, tenant_id)
+    if contained is not None:
+        missing.update(roles.outside(session, contained, privileges))
+    return sorted(missing)
 
 
 def _below(session: Session, editor: Editor) -> ColumnElement[bool]:

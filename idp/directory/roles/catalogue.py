@@ -25,6 +25,12 @@ from idp.platform.stamps import new_stamp
 # Commas part codes in the text form of the `permission` claim; spaces part scopes.
 _CODE = re.compile(r"[^\s,/\\\"']+")
 LONGEST_CODE = 200
+# Addresses of the user service stand where a role's code would.
+_RESERVED_ROLES = frozenset({"privilege-list", "role-privilege-list"})
+_PRODUCT = "ids4."
+"""How the codes of the product's own privileges begin; only its seeds make them."""
+MOST_LEVELS = 30
+"""Groups below each other, so that the tree fits into one answer."""
 PLATFORM_TENANT = 1
 
 
@@ -55,7 +61,7 @@ def insert_role(session: Session, code: str, name: str, *, tenant_id: int | None
         with session.begin_nested():
             session.add(role)
     except IntegrityError:
-        raise _taken(code, "role_taken") from None
+        raise _role_taken(code) from None
     return role
 
 
@@ -66,12 +72,14 @@ def rename_role(session: Session, role: Role, code: str) -> None:
         with session.begin_nested():
             role.code = code
     except IntegrityError:
-        raise _taken(code, "role_taken") from None
+        raise _role_taken(code) from None
 
 
 def check_role_code(session: Session, code: str, tenant_id: int | None, *, but_id: int = 0) -> None:
     """Refuse a code that cannot be one, or that stands for another role."""
     _check_code(code, LONGEST_ROLE_NAME)
+    if code in _RESERVED_ROLES:
+        raise BadRequest.at("code", "This code is reserved.")
     # Roles of tenants are named one beside the other, roles of the platform one by one: otherwise
     # both could take the same code at the same time.
     turn = select(Tenant.id).where(Tenant.id == PLATFORM_TENANT)
@@ -87,7 +95,7 @@ def check_role_code(session: Session, code: str, tenant_id: int | None, *, but_i
         )
     others = select(Role.id).where(same, Role.id != but_id).limit(1)
     if session.scalar(others) is not None:
-        raise _taken(code, "role_taken")
+        raise _role_taken(code)
 
 
 def check_tenant_role_code(session: Session, code: str) -> None:
@@ -103,6 +111,7 @@ def create_group(
 ) -> PrivilegeGroup:
     """Create a node of the privilege tree."""
     _check_code(code)
+    _check_level(session, parent_id)
     group = PrivilegeGroup(code=code, name=name, parent_id=parent_id, sort=sort)
     try:
         with session.begin_nested():
@@ -123,6 +132,8 @@ def create_privilege(
 ) -> Privilege:
     """Create a privilege; without an API it counts in the tokens of every API that asks."""
     _check_code(code)
+    if code.lower().startswith(_PRODUCT):
+        raise BadRequest.at("code", f"Codes that begin with {_PRODUCT} are the product's own.")
     privilege = Privilege(
         code=code, name=name, group_id=group_id, api_resource_id=api_resource_id, sort=sort
     )
@@ -192,5 +203,18 @@ def _check_code(code: str, longest: int = LONGEST_CODE) -> None:
         raise BadRequest.at("code", "A code needs something besides digits.")
 
 
-def _taken(code: str, kind: str | None = None) -> Conflict:
-    return Conflict.at("code", f"The code {code} is taken.", code=kind)
+def _check_level(session: Session, parent_id: int | None) -> None:
+    for _ in range(MOST_LEVELS):
+        parent = None if parent_id is None else session.get(PrivilegeGroup, parent_id)
+        if parent is None:
+            return
+        parent_id = parent.parent_id
+    raise BadRequest.at("parent_id", f"Groups are at most {MOST_LEVELS} levels deep.")
+
+
+def _role_taken(code: str) -> Conflict:
+    return Conflict.at("code", f"The code {code} is taken.", code="role_taken")
+
+
+def _taken(code: str) -> Conflict:
+    return Conflict.at("code", f"The code {code} is taken.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select, union
@@ -124,6 +124,16 @@ def lacking(
     )
 
 
+def outside(
+    session: Session, codes: Collection[str], privileges: Iterable[Privilege | Permission]
+) -> list[str]:
+    """List the codes of privileges that a list of codes does not contain, as `lacking` covers."""
+    rows = session.execute(
+        select(Privilege.code, Privilege.api_resource_id).where(Privilege.code.in_(codes))
+    )
+    return uncovered([Permission(row.code, row.api_resource_id) for row in rows], privileges)
+
+
 def uncovered(
     held: Iterable[Privilege | Permission], privileges: Iterable[Privilege | Permission]
 ) -> list[str]:
@@ -151,6 +161,14 @@ def lacking_codes(
     found = session.scalars(select(Privilege).where(Privilege.code.in_(codes))).all()
     unknown = set(codes) - {privilege.code for privilege in found}
     return sorted(unknown.union(lacking(session, user_id, tenant_id, found, platform=platform)))
+
+
+def carried(session: Session, role_ids: Collection[int]) -> Sequence[Privilege]:
+    """List the privileges that any of these roles carries."""
+    by_roles = select(RolePrivilege.privilege_id).where(RolePrivilege.role_id.in_(role_ids))
+    return session.scalars(
+        select(Privilege).where(Privilege.id.in_(by_roles)).order_by(Privilege.sort, Privilege.id)
+    ).all()
 
 
 def _covers(code: str) -> ColumnElement[bool]:

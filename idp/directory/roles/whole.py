@@ -6,7 +6,7 @@ its own and so no id: the role has the privilege or not.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,12 +64,17 @@ class Content:
 class Editor:
     """Who manages roles, in which tenant."""
 
-    user_id: int
+    user_id: int | None
+    """None: a machine."""
     tenant_id: int
     is_administrator: bool
     """Administrators of the platform reach all roles; theirs belong to the platform."""
     at_platform: bool
     """Whether platform roles count in what he may give."""
+    bundle: Callable[[int], Collection[str] | None]
+    """Gives the privilege codes that a tenant's bundle contains; None: no limit."""
+    grantable: Collection[str] = ()
+    """Privilege codes that a machine may give."""
     reserved_claims: Collection[str] = ()
     """Names of claims that rows cannot set: they would never be sent."""
 
@@ -124,13 +129,47 @@ def replace(session: Session, editor: Editor, role_id: int, said: Content) -> Ro
         catalogue.rename_role(session, role, said.code)
     role.name = _name(said)
     _set_claims(session, editor, role, said.claims)
-    session.flush()
-    changes = _changes(before, _state(role))
-    if changes:
-        role.concurrency_stamp = stamps.new_stamp()
-        session.flush()
-        _record(session, role, Tag.ROLE_CHANGED, changes)
+    _settle(session, role, before)
     return role
+
+
+def set_privileges(
+    session: Session, editor: Editor, role_id: int, codes: Iterable[str], *, field: str
+) -> None:
+    """Let a role carry exactly these privileges; `field` is what a refusal names."""
+    role = _hold(session, editor, role_id)
+    before = _state(role)
+    _set_privileges(session, editor, role, dict.fromkeys(codes, field))
+    _settle(session, role, before)
+
+
+def lacking(
+    session: Session, editor: Editor, tenant_id: int | None, privileges: Sequence[Privilege]
+) -> list[str]:
+    """List the codes of privileges that the editor cannot give in a tenant (none: the platform).
+
+    A bundle limits everybody; besides it administrators may give any, a machine what its client
+    lists, and others what they hold there.
+    """
+    if not privileges:
+        return []
+    missing: set[str] = set()
+    contained = None if tenant_id is None else editor.bundle(tenant_id)
+    if contained is not None:
+        missing.update(service.outside(session, contained, privileges))
+    if editor.user_id is None:
+        missing.update(service.outside(session, editor.grantable, privileges))
+    elif not editor.is_administrator:
+        missing.update(
+            service.lacking(
+                session,
+                editor.user_id,
+                editor.tenant_id,
+                privileges,
+                platform=editor.at_platform,
+            )
+        )
+    return sorted(missing)
 
 
 def delete(session: Session, editor: Editor, role_id: int) -> None:
@@ -169,6 +208,16 @@ def _bounded(role_id: int) -> int:
     return role_id
 
 
+def _settle(session: Session, role: Role, before: Mapping[str, Any]) -> None:
+    """Stamp and record a role that is not what it was."""
+    session.flush()
+    changes = _changes(before, _state(role))
+    if changes:
+        role.concurrency_stamp = stamps.new_stamp()
+        session.flush()
+        _record(session, role, Tag.ROLE_CHANGED, changes)
+
+
 def _tenant_of_new(session: Session, editor: Editor, said: Content) -> int | None:
     if not editor.is_administrator:
         if said.tenant_id not in {None, editor.tenant_id}:
@@ -199,7 +248,7 @@ def _set_claims(
     """Make claims and privileges what is listed; None leaves them."""
     if wanted is None:
         return
-    codes: dict[str, int] = {}
+    codes: dict[str, str] = {}
     rows: list[tuple[str, ClaimRow]] = []
     for index, said in enumerate(wanted):
         path = f"claims[{index}]"
@@ -208,7 +257,7 @@ def _set_claims(
         elif said.id:
             raise BadRequest.at(f"{path}.id", "A permission is no row: leave the id out.")
         else:
-            codes |= dict.fromkeys(_codes(said.value, path), index)
+            codes |= dict.fromkeys(_codes(said.value, path), f"{path}.value")
     _set_rows(editor, role, rows)
     _set_privileges(session, editor, role, codes)
 
@@ -243,12 +292,13 @@ def _codes(text: str, path: str) -> list[str]:
 
 
 def _set_privileges(
-    session: Session, editor: Editor, role: Role, wanted: Mapping[str, int]
+    session: Session, editor: Editor, role: Role, wanted: Mapping[str, str]
 ) -> None:
-    """Let a role carry exactly these; `wanted` tells where in the list each stands."""
+    """Let a role carry exactly these; `wanted` tells the field that named each."""
     before = {row.code: row for row in role.privileges}
     gone = [row.id for code, row in before.items() if code not in wanted]
-    come = _may_be_given(session, editor, {c: i for c, i in wanted.items() if c not in before})
+    new = {code: field for code, field in wanted.items() if code not in before}
+    come = _may_be_given(session, editor, role.tenant_id, new)
     if role.tenant_id is None and role.code == service.ADMINISTRATORS:
         _keep_everything(before, wanted)
     if gone:
@@ -267,28 +317,23 @@ def _set_privileges(
 
 
 def _may_be_given(
-    session: Session, editor: Editor, wanted: Mapping[str, int]
+    session: Session, editor: Editor, tenant_id: int | None, wanted: Mapping[str, str]
 ) -> Sequence[Privilege]:
-    """Find privileges, all of which the editor may give: in a tenant only what he holds there."""
+    """Find privileges, all of which the editor may give in the tenant."""
     if not wanted:
         return []
     found = session.scalars(select(Privilege).where(Privilege.code.in_(wanted))).all()
     unknown = wanted.keys() - {privilege.code for privilege in found}
-    lacking: list[str] = []
-    if not editor.is_administrator:
-        lacking = service.lacking(
-            session, editor.user_id, editor.tenant_id, found, platform=editor.at_platform
-        )
-    if unknown or lacking:
+    missing = lacking(session, editor, tenant_id, found)
+    if unknown or missing:
         # One message for both: what exists is nobody's business who has nothing to do with it.
-        refusal = Overreach if lacking else BadRequest
+        refusal = Overreach if missing else BadRequest
         raise refusal(
             "Not all of these permissions can be given.",
+            code="unknown_privilege",
             fields={
-                f"claims[{wanted[code]}].value": [
-                    "There is no such permission, or you do not hold it."
-                ]
-                for code in sorted(unknown.union(lacking))
+                wanted[code]: ["There is no such permission, or it is not yours to give here."]
+                for code in sorted(unknown.union(missing))
             },
         )
     return found
@@ -328,4 +373,4 @@ def _record(session: Session, role: Role, tag: Tag, changes: Sequence[Mapping[st
 
 
 def _in_use(message: str) -> Conflict:
-    return Conflict.at("id", message)
+    return Conflict.at("id", message, code="role_bound")

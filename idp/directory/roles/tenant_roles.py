@@ -1,0 +1,209 @@
+"""Roles of one tenant, named by their codes: keep them, and bind them to the tenant's people."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from idp.directory.roles import catalogue, service, whole
+from idp.directory.roles.models import Role, UserRole
+from idp.directory.roles.whole import Content, Editor
+from idp.directory.tenants.models import Membership, Tenant
+from idp.directory.users import service as users
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest, Conflict, NotFound, Overreach
+
+ROLES = "roleCodes"
+PRIVILEGES = "privilegeCodes"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A role as readers see it; lists are without privileges."""
+
+    id: int
+    code: str
+    name: str
+    tenant_id: int | None
+    privilege_codes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What is said about a role; None: nothing."""
+
+    id: int | None
+    tenant_id: int | None
+    code: str | None
+    name: str
+
+
+def list_all(session: Session, tenant_id: int) -> Sequence[Shown]:
+    """List the roles of a tenant."""
+    return _listed(session, Role.tenant_id == tenant_id)
+
+
+def list_by_codes(session: Session, tenant_id: int, codes: Collection[str]) -> Sequence[Shown]:
+    """List the roles of a tenant that have these codes; others are left out."""
+    return _listed(session, Role.tenant_id == tenant_id, Role.code.in_(codes))
+
+
+def show(session: Session, tenant_id: int, code: str) -> Shown:
+    """Give a role of a tenant with its privileges."""
+    role = get(session, tenant_id, code)
+    return _shown(role, [row.code for row in role.privileges])
+
+
+def get(session: Session, tenant_id: int, code: str) -> Role:
+    """Give a role of a tenant."""
+    role = catalogue.find_role(session, code, tenant_id)
+    if role is None:
+        raise NotFound("There is no such role in the tenant.")
+    return role
+
+
+def find_tenant(session: Session, said: Named) -> int | None:
+    """Tell the tenant of the role that is meant, as far as one is named."""
+    if said.id is None:
+        return said.tenant_id
+    return session.scalar(select(Role.tenant_id).where(Role.id == said.id))
+
+
+def get_tenant(session: Session, said: Named) -> int:
+    """Tell the tenant of the role that is meant."""
+    tenant_id = find_tenant(session, said)
+    if tenant_id is None:
+        raise NotFound("There is no such role.")
+    return tenant_id
+
+
+def create(session: Session, editor: Editor, said: Named) -> None:
+    """Create a role without privileges in the editor's tenant."""
+    _refuse_other_tenant(editor, said)
+    if session.get(Tenant, editor.tenant_id) is None:
+        raise NotFound("There is no such tenant.")
+    content = Content(code=said.code or "", name=said.name, tenant_id=editor.tenant_id)
+    whole.create(session, editor, content)
+
+
+def rename(session: Session, editor: Editor, said: Named) -> None:
+    """Give a role of the editor's tenant, found by id or else by code, another name."""
+    _refuse_other_tenant(editor, said)
+    found = session.get(Role, said.id) if said.id else None
+    role = found or get(session, editor.tenant_id, said.code or "")
+    if said.code not in {None, role.code}:
+        raise BadRequest.at("code", "A role keeps its code.")
+    whole.replace(session, editor, role.id, Content(code=role.code, name=said.name))
+
+
+def remove(session: Session, editor: Editor, code: str) -> None:
+    """Delete a role that nobody has; one that is not there is deleted already."""
+    role = catalogue.find_role(session, code, editor.tenant_id)
+    if role is not None:
+        # Somebody may have been faster.
+        with suppress(NotFound):
+            whole.delete(session, editor, role.id)
+
+
+def set_privileges(session: Session, editor: Editor, code: str, privileges: Sequence[str]) -> None:
+    """Let a role carry exactly these privileges."""
+    role = get(session, editor.tenant_id, code)
+    whole.set_privileges(session, editor, role.id, privileges, field=PRIVILEGES)
+
+
+def bind(session: Session, editor: Editor, username: str, codes: Collection[str]) -> None:
+    """Give somebody of the tenant roles; those that he has stay.
+
+    Nobody binds what carries more than he may give. And nobody but an administrator of the tenant
+    or the platform binds to himself: claims of a role may count elsewhere.
+    """
+    member, asked = _hold(session, editor.tenant_id, username, codes)
+    held = _held(session, member.user_id, asked)
+    given = [role for role in asked if role.id not in held]
+    if not given:
+        return
+    is_own = member.user_id == editor.user_id and not editor.is_administrator
+    if is_own and not member.is_admin:
+        raise Overreach.at(ROLES, "Nobody gives himself a role.")
+    carried = service.carried(session, [role.id for role in given])
+    missing = whole.lacking(session, editor, editor.tenant_id, carried)
+    if missing:
+        text = f"What they carry is not yours to give: {', '.join(missing[:10])}."
+        raise Overreach.at(ROLES, text)
+    try:
+        with session.begin_nested():
+            session.add_all(UserRole(user_id=member.user_id, role_id=role.id) for role in given)
+    except IntegrityError:
+        raise Conflict("The roles of the account were changed at the same time.") from None
+    _record(session, Tag.ROLE_GIVEN, member, given)
+
+
+def unbind(session: Session, tenant_id: int, username: str, codes: Collection[str]) -> None:
+    """Take roles from somebody of the tenant; those that he has not are no error."""
+    member, asked = _hold(session, tenant_id, username, codes)
+    held = _held(session, member.user_id, asked)
+    session.execute(
+        delete(UserRole).where(UserRole.user_id == member.user_id, UserRole.role_id.in_(held))
+    )
+    _record(session, Tag.ROLE_TAKEN, member, [role for role in asked if role.id in held])
+
+
+def _refuse_other_tenant(editor: Editor, said: Named) -> None:
+    if said.tenant_id not in {None, editor.tenant_id}:
+        raise BadRequest.at("tenant_id", "The role belongs to another tenant.")
+
+
+def _listed(session: Session, *conditions: ColumnElement[bool]) -> Sequence[Shown]:
+    roles = session.scalars(select(Role).where(*conditions).order_by(Role.id))
+    return [_shown(role) for role in roles]
+
+
+def _shown(role: Role, privilege_codes: Sequence[str] = ()) -> Shown:
+    return Shown(role.id, role.code, role.name, role.tenant_id, privilege_codes)
+
+
+def _hold(
+    session: Session, tenant_id: int, username: str, codes: Collection[str]
+) -> tuple[Membership, Sequence[Role]]:
+    """Lock a membership and roles: who changes or ends them takes turns with us."""
+    user = users.find_by_username(session, username)
+    member = select(Membership).where(Membership.tenant_id == tenant_id)
+    member = member.where(Membership.user_id == (user.id if user else None))
+    found = session.scalar(member.with_for_update())
+    if found is None:
+        # One answer for both: who is somewhere else is nobody's business here.
+        raise NotFound("There is no such account in the tenant.")
+    asked = session.scalars(
+        select(Role)
+        .where(Role.tenant_id == tenant_id, Role.code.in_(codes))
+        .order_by(Role.id)
+        .with_for_update(read=True)
+    ).all()
+    unknown = sorted(set(codes) - {role.code for role in asked})
+    if unknown:
+        text = f"There is no such role in the tenant: {', '.join(unknown[:10])}."
+        raise BadRequest.at(ROLES, text, code="unknown_role")
+    return found, asked
+
+
+def _held(session: Session, user_id: int, among: Sequence[Role]) -> set[int]:
+    ids = [role.id for role in among]
+    query = select(UserRole.role_id).where(UserRole.user_id == user_id, UserRole.role_id.in_(ids))
+    return set(session.scalars(query))
+
+
+def _record(session: Session, tag: Tag, member: Membership, changed: Sequence[Role]) -> None:
+    for role in changed:
+        audit.record(
+            session,
+            tag,
+            tenant_id=member.tenant_id,
+            target=f"user:{member.user_id}",
+            details={"role": role.code},
+        )
