@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.directory.bundles.models import Bundle
+from idp.directory.tenants.models import Tenant
 from idp.platform.errors import NotFound
 
 
@@ -22,6 +23,12 @@ def get(session: Session, code: str) -> Bundle:
 def find(session: Session, code: str) -> Bundle | None:
     """Find a bundle by its code."""
     return session.scalar(select(Bundle).where(Bundle.code == code))
+
+
+def of_tenant(session: Session, tenant_id: int) -> Bundle | None:
+    """Find the bundle that a tenant has."""
+    has = select(Bundle).join(Tenant, Tenant.bundle_code == Bundle.code)
+    return session.scalar(has.where(Tenant.id == tenant_id))
 
 
 def list_all(session: Session) -> Sequence[Bundle]:

@@ -71,7 +71,7 @@ def rename_role(session: Session, role: Role, code: str) -> None:
 
 def check_role_code(session: Session, code: str, tenant_id: int | None, *, but_id: int = 0) -> None:
     """Refuse a code that cannot be one, or that stands for another role."""
-    _check_code(code, LONGEST_ROLE_NAME)
+    check_code(code, LONGEST_ROLE_NAME)
     # Roles of tenants are named one beside the other, roles of the platform one by one: otherwise
     # both could take the same code at the same time.
     turn = select(Tenant.id).where(Tenant.id == PLATFORM_TENANT)
@@ -94,7 +94,7 @@ def create_group(
     session: Session, code: str, name: str, *, parent_id: int | None = None, sort: int = 0
 ) -> PrivilegeGroup:
     """Create a node of the privilege tree."""
-    _check_code(code)
+    check_code(code)
     group = PrivilegeGroup(code=code, name=name, parent_id=parent_id, sort=sort)
     try:
         with session.begin_nested():
@@ -114,7 +114,7 @@ def create_privilege(
     sort: int = 0,
 ) -> Privilege:
     """Create a privilege; without an API it counts in the tokens of every API that asks."""
-    _check_code(code)
+    check_code(code)
     privilege = Privilege(
         code=code, name=name, group_id=group_id, api_resource_id=api_resource_id, sort=sort
     )
@@ -174,7 +174,8 @@ def give(session: Session, user_id: int, role: Role) -> bool:
     return True
 
 
-def _check_code(code: str, longest: int = LONGEST_CODE) -> None:
+def check_code(code: str, longest: int = LONGEST_CODE) -> None:
+    """Refuse what cannot be a code: of a role, a privilege, an application and the like."""
     if not _CODE.fullmatch(code) or not code.isprintable() or len(code) > longest:
         raise BadRequest.at(
             "code",
