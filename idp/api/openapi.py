@@ -174,7 +174,7 @@ class _Document:
         if operation.body is not None:
             described["requestBody"] = {
                 "required": True,
-                "content": {JSON: {"schema": self._shape(operation.body)}},
+                "content": {JSON: {"schema": self._given(operation.body)}},
             }
         described["responses"] = self._responses(operation)
         return described

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Select, select
@@ -80,6 +80,11 @@ def flat(nodes: Iterable[Node]) -> Iterator[Menu]:
         yield from flat(node.children)
 
 
+def flat_of(found: Mapping[int, Iterable[Node]]) -> list[Menu]:
+    """List the menus of several applications."""
+    return [menu for nodes in found.values() for menu in flat(nodes)]
+
+
 def pruned(nodes: Iterable[Node], may_see: Callable[[Menu], bool]) -> list[Node]:
     """Keep what somebody may see, and what stands above it."""
     kept = []
@@ -122,7 +127,7 @@ def permitted(
 ) -> dict[int, list[Node]]:
     """Read the trees of applications, limited to what privileges open."""
     found = trees(session, [application.id for application in applications])
-    opening = granting(session, (menu for nodes in found.values() for menu in flat(nodes)), codes)
+    opening = granting(session, flat_of(found), codes)
     return {
         application_id: pruned(nodes, lambda menu: bool(opening.get(menu.id)))
         for application_id, nodes in found.items()

@@ -48,8 +48,8 @@ def by_tenant(
         .order_by(Application.id)
     ).all()
     found = menus.trees(session, [row.id for row in rows])
-    every = [menu for nodes in found.values() for menu in menus.flat(nodes)]
-    opening = menus.granting(session, every, frozenset().union(*codes.values()))
+    everywhere = frozenset().union(*codes.values())
+    opening = menus.granting(session, menus.flat_of(found), everywhere)
 
     def opened(row: Application, held: frozenset[str]) -> Resource:
         nodes = menus.pruned(
