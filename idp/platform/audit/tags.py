@@ -73,6 +73,7 @@ class Tag(StrEnum):
 
     # The operator, at the command line, and the service itself
     DATABASE_COPIED = "system:database:copied"
+    IMPORT_DONE = "system:import:done"
     KEY_ACTIVATED = "system:key:activated"
     KEY_CREATED = "system:key:created"
     KEY_ERASED = "system:key:erased"
@@ -80,5 +81,7 @@ class Tag(StrEnum):
     KEY_REVOKED = "system:key:revoked"
     KEY_REWRAPPED = "system:key:rewrapped"
     KEY_ROTATED = "system:key:rotated"
+    ROW_ADDED = "system:row:added"
+    ROW_CHANGED = "system:row:changed"
     SETUP_DONE = "system:setup:done"
     TOKEN_MADE = "system:token:made"
