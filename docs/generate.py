@@ -8,7 +8,6 @@ A part stands between `<!-- begin NAME -->` and `<!-- end -->`, where NAME is `s
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,13 +15,13 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
+from idp import cli
 from idp.api.userservice.codes import Code
-from idp.cli import COMMANDS
 from idp.config import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PART = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-LANGUAGES = {".py": "python", ".mjs": "js", ".java": "java"}
+LANGUAGES = {".py": "python", ".mjs": "js", ".java": "java", ".yaml": "yaml"}
 
 
 def main() -> None:
@@ -71,8 +70,8 @@ def _settings() -> Iterator[tuple[str, str, str]]:
 
 
 def _commands() -> Iterator[tuple[str, str]]:
-    for name, (module, _) in sorted(COMMANDS.items()):
-        found: click.Command = getattr(importlib.import_module(module), name)
+    for name in sorted(cli.COMMANDS):
+        found = cli.main.get_command(click.Context(cli.main), name)
         below = found.commands.values() if isinstance(found, click.Group) else ()
         for command, path in [(sub, f"{name} {sub.name}") for sub in below] or [(found, name)]:
             words = (command.help or "").partition("\n\n")[0].split()

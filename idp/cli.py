@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import logging
 from typing import Any
 
@@ -19,6 +20,7 @@ COMMANDS = {
     "audit": ("idp.commands.audit", "Read the audit trail."),
     "client": ("idp.commands.clients", "Keep OAuth clients."),
     "db": ("idp.commands.database", "Move the installation to another database."),
+    "import": ("idp.commands.importing", "Bring in applications, menus and privileges."),
     "keys": ("idp.commands.keys", "Keep signing keys and the root secret."),
     "openapi": ("idp.commands.openapi", "Print the documents about the APIs."),
     "serve": ("idp.commands.serve", "Serve, with the outbox worker beside."),
@@ -49,7 +51,10 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), cmd_name)
+        # A name that Python keeps for itself has an underscore behind.
+        found = importlib.import_module(module)
+        attribute = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(found, attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

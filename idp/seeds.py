@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from idp.api import docs
 from idp.config import Settings
+from idp.directory.applications import service as applications
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client, ClientScope
 from idp.directory.clients.service import NewClient
@@ -27,6 +28,8 @@ from idp.directory.tenants.models import Tenant
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.directory.users.service import NewUser
+from idp.imports import reader
+from idp.imports import service as imports
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
@@ -272,6 +275,7 @@ class _Garden:
             self._mark("demo-api", resources.create_api(self.session, new).id)
         for new_client, given in _demo_clients(self.settings):
             self._demo_client(new_client, given)
+        self._demo_application()
 
     def own(self) -> None:
         """Link what was seeded to the administrator."""
@@ -359,6 +363,17 @@ class _Garden:
             None,
         )
         self.seeded.demo_clients.append(DemoClient(new.client_id, known))
+
+    def _demo_application(self) -> None:
+        """Plant the application of the demo client, unless what it stands on is gone."""
+        stands = (
+            resources.find_api(self.session, "demo-api"),
+            clients.find(self.session, "demo-web"),
+        )
+        if self._is_new("demo-app") and None not in stands:
+            if applications.find(self.session, "demo-app") is None:
+                imports.bring_in(self.session, reader.read(imports.DEMO))
+            self._mark("demo-app")
 
     def _existing(self, scopes: Sequence[str]) -> tuple[str, ...]:
         """Leave out demo scopes whose API was deleted."""

@@ -20,7 +20,7 @@ def wire_names(
 ) -> dict[str, Sequence[str]]:
     """Spell the fields that a service names as the caller knows them."""
     shape = operation.body
-    if shape is None:
+    if not isinstance(shape, Shape):
         return dict(messages)
     return {shape.wire_name(name): texts for name, texts in messages.items()}
 

@@ -67,7 +67,8 @@ class Operation:
     """Whether a person's token may call; False: only a client by itself."""
     tenant: gate.Tenant | None = None
     """Which tenant it touches (see `require_scope`); None: the token's own."""
-    body: Shape | None = None
+    body: Shape | fields.Field[Any] | None = None
+    """What the body is: an object by its shape, or something bare such as a map."""
     body_required: bool = True
     """False: without a body the shape gets an empty object."""
     query: Shape | None = None
@@ -264,10 +265,10 @@ def query_values(shape: Shape) -> dict[str, Any]:
     return values
 
 
-def load(shape: Shape, value: Any) -> Any:
+def load(shape: Shape | fields.Field[Any], value: Any) -> Any:
     """Check a value by its shape; Malformed names every wrong member."""
     try:
-        return shape.load(value)
+        return shape.load(value) if isinstance(shape, Shape) else shape.deserialize(value)
     except ValidationError as error:
         messages: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
         raise Malformed(fields=flatten(messages)) from None

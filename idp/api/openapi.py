@@ -186,7 +186,7 @@ class _Document:
         if operation.body is not None:
             described["requestBody"] = {
                 "required": operation.body_required,
-                "content": {JSON: {"schema": self._shape(operation.body)}},
+                "content": {JSON: {"schema": self._given(operation.body)}},
             }
         described["responses"] = self._responses(operation)
         return described

@@ -24,7 +24,7 @@ def show(value: Mapping[str, Any], *, as_json: bool) -> None:
         return
     for name, field in value.items():
         if field not in (None, [], ""):
-            print(f"{name}: {_text(field)}")
+            print(f"{name}: {text(field)}")
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
@@ -34,7 +34,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
         return
     if not rows:
         return
-    table = [list(rows[0]), *([_text(field) for field in row.values()] for row in rows)]
+    table = [list(rows[0]), *([text(field) for field in row.values()] for row in rows)]
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     for line in table:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
@@ -56,7 +56,8 @@ def _plain(value: object) -> str:
     raise TypeError(type(value).__name__)
 
 
-def _text(field: Any) -> str:
+def text(field: Any) -> str:
+    """Write a value so that it does nothing to the terminal."""
     if field is None:
         return "-"
     if isinstance(field, datetime):

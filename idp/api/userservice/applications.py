@@ -1,3 +1,278 @@
 """Applications: create, update, delete, search, and the resources in them."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from marshmallow import fields, post_load, validate
+
+from idp.api.shapes import INT64, Shape, int64, text
+from idp.api.userservice.caller import current_caller
+from idp.api.userservice.dialect import userservice
+from idp.api.userservice.held import LONGEST_PRIVILEGE, PRIVILEGES, check_own, check_own_by_tenant
+from idp.api.userservice.menus import MenuNodeShape
+from idp.api.userservice.paging import Page, PageQuery, fetch
+from idp.directory.applications import resources
+from idp.directory.applications import service as applications
+from idp.directory.applications.models import Application
+from idp.directory.applications.resources import Resource
+from idp.directory.applications.service import Content
+from idp.platform.errors import BadRequest
+from idp.platform.scopes import Scope
+from idp.platform.web.principal import check_permission_in, current_principal
+from idp.platform.web.views import current_visit, database
+
+MODULE = "resources"
+MOST = 500
+MOST_OF_ROLE = 5000
+MOST_CODES = 20_000
+TENANT_ID = r"\A(0|[1-9][0-9]{0,18})\Z"
+
+
+class ApplicationShape(Shape):
+    """An application; its code is unique over all tenants."""
+
+    schema_name = "ApplicationDTO"
+
+    id = int64(minimum=0, allow_none=True, load_default=None)
+    code = text(100, allow_none=True, load_default=None)
+    name = text(200, allow_none=True, load_default=None)
+    tenant_id = int64(minimum=0, allow_none=True, load_default=None)
+
+    @post_load
+    def to_content(self, data: dict[str, Any], **_: Any) -> Content:
+        """Give what is said as the service takes it."""
+        return Content(**{**data, "name": data["name"] or ""})
+
+
+class ApplicationQueryShape(Shape):
+    """What to search applications by."""
+
+    schema_name = "ApplicationQueryParams"
+
+    name = text(200, allow_none=True, load_default=None)
+
+
+class ResourceShape(Shape):
+    """What somebody sees of an application, by its kind: `menu` holds the tree of its menu."""
+
+    schema_name = "ResourceDTO"
+
+    application_code = text()
+    application_name = text()
+    app_res = fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(MenuNodeShape())))
+
+
+class AuthorizationShape(Shape):
+    """What somebody holds in a tenant: privileges by role."""
+
+    schema_name = "AuthorizationInfoDTO"
+
+    role_privilege_map = fields.Dict(
+        keys=text(256),
+        values=fields.List(text(LONGEST_PRIVILEGE), validate=validate.Length(max=MOST_OF_ROLE)),
+        allow_none=True,
+        load_default=None,
+        validate=validate.Length(max=MOST),
+    )
+
+
+class PrivilegesQuery(Shape):
+    """Privileges that are held; without one they are given empty."""
+
+    codes = fields.List(text(LONGEST_PRIVILEGE), data_key="privileageCodes", **PRIVILEGES)
+
+
+def tenant_in_body(_arguments: dict[str, Any]) -> int | None:
+    """Tell which tenant the body names; without one, the token's own."""
+    return _tenant_or_own(_unverified_body().get("tenantId"))
+
+
+def tenant_of_map(_arguments: dict[str, Any]) -> int | None:
+    """Tell which tenant a map begins with; the view asks for all of them."""
+    first = next(iter(_unverified_body()), "")
+    return _tenant_or_own(int(first) if re.fullmatch(TENANT_ID, first) else None)
+
+
+@userservice.operation(
+    "createApplication",
+    "POST",
+    "/apps",
+    scope=Scope.US_APP_CREATE,
+    module=MODULE,
+    machine=True,
+    tenant=tenant_in_body,
+    body=ApplicationShape(),
+    gives=fields.Boolean(),
+    errors=("application_taken", "quota_reached"),
+)
+def create(body: Content) -> bool:
+    """Create an application."""
+    applications.create(database(), body)
+    database().commit()
+    return True
+
+
+@userservice.operation(
+    "updateApplication",
+    "PUT",
+    "/apps",
+    scope=Scope.US_APP_UPDATE,
+    module=MODULE,
+    machine=True,
+    tenant=tenant_in_body,
+    body=ApplicationShape(),
+    gives=fields.Boolean(),
+)
+def update(body: Content) -> bool:
+    """Update an application.
+
+    It is found by id, else by code; code and tenant stay.
+    """
+    application = applications.get_named(database(), body)
+    check_permission_in(Scope.US_APP_UPDATE, {application.tenant_id})
+    applications.change(database(), application, body)
+    database().commit()
+    return True
+
+
+@userservice.operation(
+    "pageApplications",
+    "POST",
+    "/apps/page",
+    scope=Scope.US_APP_PAGE,
+    module=MODULE,
+    machine=True,
+    query=PageQuery(),
+    body=ApplicationQueryShape(),
+    gives=ApplicationShape(),
+    form="page",
+)
+def page(query: Mapping[str, Any], body: Mapping[str, Any]) -> Page:
+    """Search applications, paged."""
+    found = applications.listing(current_caller().tenant_id, name=body["name"] or "")
+    return fetch(database(), found, query, {}, key=Application.id)
+
+
+@userservice.operation(
+    "listApplicationResources",
+    "GET",
+    "/apps/privileges/resources/<applicationCode>",
+    scope=Scope.US_APP_RESOURCES,
+    module=MODULE,
+    machine=True,
+    query=PrivilegesQuery(),
+    gives=ResourceShape(),
+    form="list",
+    errors=("overreach",),
+)
+def of_application(applicationCode: str, query: Mapping[str, Any]) -> Sequence[Resource]:
+    """Load the resources of an application by privileges.
+
+    They are believed, so this renders and authorises nothing; a person sends his own only.
+    """
+    session = database()
+    application = applications.get(session, applicationCode, current_caller().tenant_id)
+    check_own(query["codes"], "privileageCodes")
+    return resources.of_application(session, application, query["codes"])
+
+
+@userservice.operation(
+    "getApplicationByCode",
+    "GET",
+    "/apps/<applicationCode>",
+    scope=Scope.US_APP_INFO,
+    module=MODULE,
+    machine=True,
+    gives=ApplicationShape(),
+)
+def detail(applicationCode: str) -> Application:
+    """Find an application by code."""
+    return applications.get(database(), applicationCode, current_caller().tenant_id)
+
+
+@userservice.operation(
+    "deleteApplication",
+    "DELETE",
+    "/apps/<applicationCode>",
+    scope=Scope.US_APP_REMOVE,
+    module=MODULE,
+    machine=True,
+    gives=fields.Boolean(),
+    errors=("application_in_use",),
+)
+def delete(applicationCode: str) -> bool:
+    """Delete an application; one that is not there is no error."""
+    application = applications.find(database(), applicationCode)
+    if application is not None:
+        check_permission_in(Scope.US_APP_REMOVE, {application.tenant_id})
+        applications.delete(database(), application)
+        database().commit()
+    return True
+
+
+@userservice.operation(
+    "getApplicationByClientId",
+    "GET",
+    "/getApplicationDTOByClientId/<clientId>",
+    scope=Scope.US_APP_INFOBYCLIENT,
+    module="accounts-tenants-bundles",
+    machine=True,
+    gives=ApplicationShape(),
+)
+def of_client(clientId: str) -> Application:
+    """Get the application of an access client."""
+    return applications.get_of_client(database(), clientId, current_caller().tenant_id)
+
+
+@userservice.operation(
+    "resolveTenantResources",
+    "POST",
+    "/tenants/apps/privileges/resources",
+    scope=Scope.US_APP_TENANTRESOURCES,
+    module=MODULE,
+    machine=True,
+    tenant=tenant_of_map,
+    body=fields.Dict(
+        keys=text(checks=[validate.Regexp(TENANT_ID)]),
+        values=fields.Nested(AuthorizationShape()),
+        validate=validate.Length(max=MOST),
+    ),
+    gives=fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(ResourceShape()))),
+    errors=("overreach",),
+)
+def of_tenants(body: Mapping[str, Any]) -> Mapping[str, Sequence[Resource]]:
+    """Get the resources that privileges in several tenants stand for, split by application.
+
+    They are believed, so this renders and authorises nothing; a person sends his own only.
+    """
+    held = {
+        min(int(tenant_id), INT64): {
+            code for codes in (authorization["role_privilege_map"] or {}).values() for code in codes
+        }
+        for tenant_id, authorization in body.items()
+    }
+    if sum(map(len, held.values())) > MOST_CODES:
+        raise BadRequest(f"There are more than {MOST_CODES} privileges.")
+    check_permission_in(Scope.US_APP_TENANTRESOURCES, held)
+    check_own_by_tenant(held, "rolePrivilegeMap")
+    found = resources.by_tenant(database(), held)
+    return {str(tenant_id): rows for tenant_id, rows in found.items()}
+
+
+def _unverified_body() -> dict[str, Any]:
+    """Look into the body before it is checked: who may call depends on what it names."""
+    try:
+        content = orjson.loads(current_visit().body)
+    except orjson.JSONDecodeError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _tenant_or_own(tenant_id: Any) -> int | None:
+    if isinstance(tenant_id, int) and not isinstance(tenant_id, bool) and 0 <= tenant_id <= INT64:
+        return tenant_id
+    return current_principal().own_tenant_id

@@ -1,3 +1,147 @@
 """Menus: read, search, and what privileges let a person see."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from marshmallow import fields
+
+from idp.api.shapes import Shape, int32, int64, text
+from idp.api.userservice.caller import current_caller
+from idp.api.userservice.dialect import userservice
+from idp.api.userservice.held import LONGEST_PRIVILEGE, PRIVILEGES, check_own
+from idp.api.userservice.paging import Page, PageQuery, fetch
+from idp.directory.applications import menus
+from idp.directory.applications import service as applications
+from idp.directory.applications.models import Menu
+from idp.platform.scopes import Scope
+from idp.platform.web.views import database
+
+MODULE = "resources"
+
+
+class MenuShape(Shape):
+    """An entry of an application's menu."""
+
+    schema_name = "MenuDTO"
+
+    id = int64()
+    application = text(attribute="application.name")
+    application_code = text(attribute="application.code")
+    parent_id = int64(allow_none=True)
+    code = text()
+    title = text()
+    icon = text(allow_none=True)
+    url = text(allow_none=True)
+    comment = text(allow_none=True)
+    sort = int32()
+    status = int32(metadata={"description": "1: enabled, 0: disabled."})
+    privilege_code = text(attribute="privilege.code", allow_none=True, dump_default=None)
+
+
+class MenuNodeShape(MenuShape):
+    """An entry of a menu with what is below it."""
+
+    schema_name = "MenuTreeDTO"
+
+    # The class is not there yet.
+    children = fields.List(fields.Nested(lambda: MenuNodeShape()))  # noqa: PLW0108
+
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        """Read the entry from the node of the tree."""
+        return super().get_attribute(obj if attr == "children" else obj.menu, attr, default)
+
+
+class MenuQueryShape(Shape):
+    """What to search menus by."""
+
+    schema_name = "MenuQueryDTO"
+
+    application_code = text(100, allow_none=True, load_default=None)
+    status = int32(allow_none=True, load_default=None)
+    title = text(200, allow_none=True, load_default=None)
+
+
+class PrivilegesQuery(Shape):
+    """Privileges that are held; without one they are given empty."""
+
+    privileges = fields.List(text(LONGEST_PRIVILEGE), **PRIVILEGES)
+
+
+@userservice.operation(
+    "pageMenus",
+    "POST",
+    "/menus/page",
+    scope=Scope.US_MENU_PAGE,
+    module=MODULE,
+    machine=True,
+    query=PageQuery(),
+    body=MenuQueryShape(),
+    gives=MenuShape(),
+    form="page",
+)
+def page(query: Mapping[str, Any], body: Mapping[str, Any]) -> Page:
+    """Search menus, paged; disabled ones too."""
+    found = menus.listing(
+        current_caller().tenant_id,
+        application_code=body["application_code"] or "",
+        status=body["status"],
+        title=body["title"] or "",
+    )
+    return fetch(database(), found, query, {}, key=Menu.id)
+
+
+@userservice.operation(
+    "listMenusByPrivileges",
+    "GET",
+    "/menus/privileges",
+    scope=Scope.US_MENU_LISTBYPRIVILEGES,
+    module=MODULE,
+    machine=True,
+    query=PrivilegesQuery(),
+    gives=MenuShape(),
+    form="list",
+    errors=("overreach",),
+)
+def by_privileges(query: Mapping[str, Any]) -> Sequence[Menu]:
+    """List menus by privilege codes.
+
+    Those that the privileges open, and those that stand above them, in the order of the trees. The
+    privileges are believed, so this renders and authorises nothing; a person sends his own only.
+    """
+    check_own(query["privileges"], "privileges")
+    session = database()
+    found = session.scalars(applications.listing(current_caller().tenant_id)).all()
+    return menus.flat_of(menus.permitted(session, found, query["privileges"]))
+
+
+@userservice.operation(
+    "listMenusByApplication",
+    "GET",
+    "/menus/<applicationCode>/menu-list",
+    scope=Scope.US_MENU_LISTBYAPP,
+    module=MODULE,
+    machine=True,
+    gives=MenuShape(),
+    form="list",
+)
+def by_application(applicationCode: str) -> Sequence[Menu]:
+    """List the menus of an application, in the order of its tree."""
+    session = database()
+    application = applications.get(session, applicationCode, current_caller().tenant_id)
+    return menus.flat_of(menus.trees(session, [application.id]))
+
+
+@userservice.operation(
+    "getMenuById",
+    "GET",
+    "/menus/<int:id>",
+    scope=Scope.US_MENU_INFO,
+    module=MODULE,
+    machine=True,
+    gives=MenuShape(),
+)
+def detail(id: int) -> Menu:
+    """Get a menu by id."""
+    return menus.get(database(), id, current_caller().tenant_id)

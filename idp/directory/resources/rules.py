@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from idp.directory.applications.models import Application
 from idp.directory.clients import service as clients
 from idp.directory.clients.fields import ALGORITHMS
 from idp.directory.clients.models import Client, ClientScope
@@ -121,13 +122,18 @@ def refuse_in_use(session: Session, path: str, names: Iterable[str], *, verb: st
 
 
 def refuse_owning(session: Session, api: ApiResource) -> None:
-    """Refuse to take away an API that privileges belong to: people would lose rights unseen."""
+    """Refuse to take away an API that privileges or applications use.
+
+    People would lose rights unseen, and the menus that these open could not go on.
+    """
     count = session.scalar(
         select(func.count()).select_from(Privilege).where(Privilege.api_resource_id == api.id)
     )
     if count:
         who = "1 privilege belongs" if count == 1 else f"{count} privileges belong"
         raise Conflict.at("id", f"{who} to it; it cannot be deleted until they do not.")
+    if session.scalar(select(Application.id).where(Application.api_resource_id == api.id).limit(1)):
+        raise Conflict.at("id", "Applications use it; it cannot be deleted until they do not.")
 
 
 def built_in(path: str) -> Unprocessable:

@@ -77,7 +77,7 @@ def rename_role(session: Session, role: Role, code: str) -> None:
 
 def check_role_code(session: Session, code: str, tenant_id: int | None, *, but_id: int = 0) -> None:
     """Refuse a code that cannot be one, or that stands for another role."""
-    _check_code(code, LONGEST_ROLE_NAME)
+    check_code(code, LONGEST_ROLE_NAME)
     if code in _RESERVED_ROLES:
         raise BadRequest.at("code", "This code is reserved.")
     # Roles of tenants are named one beside the other, roles of the platform one by one: otherwise
@@ -100,7 +100,7 @@ def check_role_code(session: Session, code: str, tenant_id: int | None, *, but_i
 
 def check_tenant_role_code(session: Session, code: str) -> None:
     """Refuse what cannot be the code of a role in any tenant: badly formed, or the platform's."""
-    _check_code(code, LONGEST_ROLE_NAME)
+    check_code(code, LONGEST_ROLE_NAME)
     alike = select(Role.id).where(Role.tenant_id.is_(None), func.lower(Role.code) == code.lower())
     if session.scalar(alike.limit(1)) is not None:
         raise BadRequest.at("code", f"The code {code} is one of the platform's.")
@@ -110,7 +110,7 @@ def create_group(
     session: Session, code: str, name: str, *, parent_id: int | None = None, sort: int = 0
 ) -> PrivilegeGroup:
     """Create a node of the privilege tree."""
-    _check_code(code)
+    check_code(code)
     _check_level(session, parent_id)
     group = PrivilegeGroup(code=code, name=name, parent_id=parent_id, sort=sort)
     try:
@@ -131,7 +131,7 @@ def create_privilege(
     sort: int = 0,
 ) -> Privilege:
     """Create a privilege; without an API it counts in the tokens of every API that asks."""
-    _check_code(code)
+    check_code(code)
     if code.lower().startswith(_PRODUCT):
         raise BadRequest.at("code", f"Codes that begin with {_PRODUCT} are the product's own.")
     privilege = Privilege(
@@ -193,7 +193,8 @@ def give(session: Session, user_id: int, role: Role) -> bool:
     return True
 
 
-def _check_code(code: str, longest: int = LONGEST_CODE) -> None:
+def check_code(code: str, longest: int = LONGEST_CODE) -> None:
+    """Refuse what cannot be a code: of a role, a privilege, an application and the like."""
     if not _CODE.fullmatch(code) or not code.isprintable() or len(code) > longest:
         raise BadRequest.at(
             "code",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select, union
@@ -34,10 +35,10 @@ class Permission(NamedTuple):
 
 def covers(held: Iterable[str], code: str) -> bool:
     """Whether one of the held codes is this code, or a `P.all` that it starts with."""
-    return not _covering(code).isdisjoint(held)
+    return not covering(code).isdisjoint(held)
 
 
-def _covering(code: str) -> frozenset[str]:
+def covering(code: str) -> frozenset[str]:
     """List the codes that grant a code: itself and the `.all` of every prefix."""
     parts = code.split(".")
     return frozenset({code, *(".".join(parts[:count]) + ALL for count in range(1, len(parts)))})
@@ -171,13 +172,51 @@ def carried(session: Session, role_ids: Collection[int]) -> Sequence[Privilege]:
     ).all()
 
 
+def lacking_codes_by_tenant(
+    session: Session, user_id: int, wanted: Mapping[int, Collection[str]], *, platform: bool
+) -> dict[int, list[str]]:
+    """As `lacking_codes`, of codes in several tenants; tenants where none lacks are left out."""
+    held = effective_by_tenant(session, user_id, wanted, platform=platform)
+    # Most codes are held as they are: only the others need to be looked up.
+    others = {
+        tenant_id: set(codes) - {permission.code for permission in held[tenant_id]}
+        for tenant_id, codes in wanted.items()
+    }
+    asked = set[str]().union(*others.values())
+    known: dict[str, Privilege] = {}
+    if asked:
+        rows = session.scalars(select(Privilege).where(Privilege.code.in_(asked)))
+        known = {privilege.code: privilege for privilege in rows}
+    lacked = {}
+    for tenant_id, codes in others.items():
+        found = [known[code] for code in codes if code in known]
+        lacked[tenant_id] = sorted((codes - known.keys()).union(uncovered(held[tenant_id], found)))
+    return {tenant_id: codes for tenant_id, codes in lacked.items() if codes}
+
+
+def effective_by_tenant(
+    session: Session, user_id: int, tenant_ids: Collection[int], *, platform: bool
+) -> dict[int, list[Permission]]:
+    """As `effective_permissions`, of several tenants by two questions."""
+    in_tenants = Role.tenant_id.in_(tenant_ids)
+    counts = or_(in_tenants, Role.tenant_id.is_(None)) if platform else in_tenants
+    through = _through_roles(user_id, counts).add_columns(Role.tenant_id)
+    direct = _granted(user_id, UserClaim.tenant_id.in_(tenant_ids)).add_columns(UserClaim.tenant_id)
+    found: defaultdict[int | None, set[Permission]] = defaultdict(set)
+    for query in (through, direct):
+        for code, api_resource_id, tenant_id in session.execute(query):
+            found[tenant_id].add(Permission(code, api_resource_id))
+    everywhere = found[None]
+    return {tenant_id: [*found[tenant_id] | everywhere] for tenant_id in tenant_ids}
+
+
 def _covers(code: str) -> ColumnElement[bool]:
     """Tell in SQL which privileges grant a code."""
     owner = _owner(code).scalar_subquery()
     return or_(
         Privilege.code == code,
         and_(
-            Privilege.code.in_(_covering(code)),
+            Privilege.code.in_(covering(code)),
             Privilege.api_resource_id.is_not_distinct_from(owner),
         ),
     )
@@ -217,13 +256,17 @@ def _through_roles(user_id: int, condition: ColumnElement[bool]) -> Select[str, 
 
 
 def _direct(user_id: int, tenant_id: TenantId) -> Select[str, int | None]:
+    return _granted(user_id, UserClaim.tenant_id == tenant_id)
+
+
+def _granted(user_id: int, in_tenant: ColumnElement[bool]) -> Select[str, int | None]:
     return (
         select(Privilege.code, Privilege.api_resource_id)
         .join(UserClaim, UserClaim.value == Privilege.code)
         .where(
             UserClaim.user_id == user_id,
             UserClaim.type == "permission",
-            or_(UserClaim.tenant_id.is_(None), UserClaim.tenant_id == tenant_id),
+            or_(UserClaim.tenant_id.is_(None), in_tenant),
             Privilege.status == 1,
         )
     )

@@ -14,6 +14,7 @@ import sqlalchemy
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 from sqlalchemy.orm import Session, selectinload
 
+from idp.directory.applications.models import Application
 from idp.directory.children import synchronise
 from idp.directory.clients.models import Client
 from idp.directory.resources.models import ApiResource, IdentityResource
@@ -363,6 +364,9 @@ def _hanging(session: Session, tenant: Tenant) -> dict[str, list[str]]:
         ),
         "identityResources": select(func.count(IdentityResource.id)).where(
             IdentityResource.tenant_id == tenant.id
+        ),
+        "applications": select(func.count(Application.id)).where(
+            Application.tenant_id == tenant.id
         ),
         "tenants": select(func.count(Tenant.id)).where(
             Tenant.issuer_tenant_id == tenant.id, Tenant.id != tenant.id

@@ -40,6 +40,9 @@ class Tag(StrEnum):
     API_RESOURCE_CHANGED = "admin:api-resource:changed"
     API_RESOURCE_CREATED = "admin:api-resource:created"
     API_RESOURCE_DELETED = "admin:api-resource:deleted"
+    APPLICATION_CHANGED = "admin:application:changed"
+    APPLICATION_CREATED = "admin:application:created"
+    APPLICATION_DELETED = "admin:application:deleted"
     BUNDLE_CHANGED = "admin:bundle:changed"
     BUNDLE_CREATED = "admin:bundle:created"
     CLIENT_CHANGED = "admin:client:changed"
@@ -73,6 +76,7 @@ class Tag(StrEnum):
 
     # The operator, at the command line, and the service itself
     DATABASE_COPIED = "system:database:copied"
+    IMPORT_DONE = "system:import:done"
     KEY_ACTIVATED = "system:key:activated"
     KEY_CREATED = "system:key:created"
     KEY_ERASED = "system:key:erased"
@@ -80,5 +84,7 @@ class Tag(StrEnum):
     KEY_REVOKED = "system:key:revoked"
     KEY_REWRAPPED = "system:key:rewrapped"
     KEY_ROTATED = "system:key:rotated"
+    ROW_ADDED = "system:row:added"
+    ROW_CHANGED = "system:row:changed"
     SETUP_DONE = "system:setup:done"
     TOKEN_MADE = "system:token:made"

@@ -1,0 +1,39 @@
+"""Privileges that callers send to see what they open: a person's are his own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from marshmallow import validate
+
+from idp.api.userservice.caller import current_caller
+from idp.directory.roles import service as roles
+from idp.platform.errors import Overreach
+from idp.platform.web.principal import current_principal
+from idp.platform.web.views import database
+
+LONGEST_PRIVILEGE = 200
+MOST = 500
+PRIVILEGES: dict[str, Any] = {"required": True, "validate": validate.Length(max=MOST)}
+"""A list of them in the query; required, and it may be empty."""
+
+
+def check_own(codes: Collection[str], field: str) -> None:
+    """Refuse privileges that a person does not hold in the tenant of the token."""
+    tenant_id = current_principal().tenant_id
+    if tenant_id is not None:
+        check_own_by_tenant({tenant_id: codes}, field)
+
+
+def check_own_by_tenant(held: Mapping[int, Collection[str]], field: str) -> None:
+    """Refuse privileges that a person does not hold where he says so; machines only render."""
+    caller = current_caller()
+    user_id = caller.principal.user_id
+    if user_id is None or caller.is_administrator:
+        return
+    lacking = roles.lacking_codes_by_tenant(
+        database(), user_id, held, platform=caller.principal.at_platform
+    )
+    if lacking:
+        raise Overreach.at(field, "These are not all privileges that you hold there.")

@@ -1,0 +1,73 @@
+"""What privileges let somebody see: for each application the part of its menu that they open."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp.directory.applications import menus
+from idp.directory.applications import service as applications
+from idp.directory.applications.menus import Node
+from idp.directory.applications.models import Application
+from idp.directory.tenants.models import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What somebody sees of an application."""
+
+    application_code: str
+    application_name: str
+    menus: Sequence[Node]
+    """Trees: what he may see, and what stands above it."""
+
+    @property
+    def app_res(self) -> Mapping[str, Sequence[Node]]:
+        """Everything by its kind."""
+        return {"menu": self.menus}
+
+
+def by_tenant(
+    session: Session, privileges: Mapping[int, Collection[str]]
+) -> dict[int, list[Resource]]:
+    """Tell what the codes held in each tenant open there, by application.
+
+    A tenant sees its own applications and the platform's; one that opens nothing is left out. The
+    number of questions is the same for any number of tenants, applications and codes.
+    """
+    codes = {tenant_id: frozenset(held) for tenant_id, held in privileges.items()}
+    if not any(codes.values()):
+        return {tenant_id: [] for tenant_id in codes}
+    existing = set(session.scalars(select(Tenant.id).where(Tenant.id.in_(codes))))
+    rows = session.scalars(
+        select(Application)
+        .where(Application.tenant_id.in_({*existing, applications.PLATFORM}))
+        .order_by(Application.id)
+    ).all()
+    found = menus.trees(session, [row.id for row in rows])
+    everywhere = frozenset().union(*codes.values())
+    opening = menus.granting(session, menus.flat_of(found), everywhere)
+
+    def opened(row: Application, held: frozenset[str]) -> Resource:
+        nodes = menus.pruned(
+            found[row.id], lambda menu: not held.isdisjoint(opening.get(menu.id, ()))
+        )
+        return Resource(row.code, row.name, nodes)
+
+    answer: dict[int, list[Resource]] = {tenant_id: [] for tenant_id in codes}
+    for tenant_id in existing:
+        seen = (row for row in rows if row.tenant_id in {tenant_id, applications.PLATFORM})
+        shown = (opened(row, codes[tenant_id]) for row in seen)
+        answer[tenant_id] = [resource for resource in shown if resource.menus]
+    return answer
+
+
+def of_application(
+    session: Session, application: Application, codes: Collection[str]
+) -> list[Resource]:
+    """Tell what codes open in one application: one resource, or none."""
+    nodes = menus.permitted(session, [application], codes)[application.id]
+    return [Resource(application.code, application.name, nodes)] if nodes else []

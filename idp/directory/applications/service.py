@@ -1,0 +1,198 @@
+"""The rules about applications: whose they are, what they are called, how many there may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Select, func, select, true
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from idp.directory.applications.models import Application, ApplicationClient, Menu
+from idp.directory.bundles import service as bundles
+from idp.directory.clients.models import Client
+from idp.directory.resources.models import ApiResource
+from idp.directory.roles import catalogue
+from idp.directory.tenants.models import Tenant
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest, Conflict, NotFound
+
+PLATFORM = catalogue.PLATFORM_TENANT
+LONGEST_CODE = 100
+RESERVED = frozenset({"page", "privileges"})
+"""Codes that would be read as another address."""
+_LARGEST_ID = 2**63 - 1
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is said about an application."""
+
+    name: str
+    code: str | None = None
+    id: int | None = None
+    tenant_id: int | None = None
+
+
+def visible(tenant_id: int | None) -> ColumnElement[bool]:
+    """Tell in SQL which applications a tenant sees: its own and the platform's; None: all."""
+    return true() if tenant_id is None else Application.tenant_id.in_({tenant_id, PLATFORM})
+
+
+def listing(tenant_id: int | None, *, name: str = "") -> Select[Application]:
+    """Ask for the applications that a tenant sees; `name` is a part of theirs."""
+    query = select(Application).where(visible(tenant_id))
+    return query.where(Application.name.icontains(name, autoescape=True)) if name else query
+
+
+def get(session: Session, code: str, tenant_id: int | None = None) -> Application:
+    """Give an application that a tenant sees; None: any."""
+    found = find(session, code, tenant_id)
+    if found is None:
+        raise NotFound("There is no such application.")
+    return found
+
+
+def find(session: Session, code: str, tenant_id: int | None = None) -> Application | None:
+    """Find an application that a tenant sees; None: any."""
+    return session.scalar(listing(tenant_id).where(Application.code == code))
+
+
+def get_of_client(session: Session, client_id: str, tenant_id: int | None) -> Application:
+    """Give the application that an OAuth client signs people in for."""
+    query = (
+        listing(tenant_id)
+        .join(ApplicationClient, ApplicationClient.application_id == Application.id)
+        .join(Client, Client.id == ApplicationClient.client_id)
+        .where(Client.client_id == client_id)
+    )
+    found = session.scalar(query)
+    if found is None:
+        raise NotFound("There is no application of such a client.")
+    return found
+
+
+def get_named(session: Session, said: Content) -> Application:
+    """Give the application that is meant: by id, else by code; both must mean the same."""
+    if not said.id:
+        return get(session, said.code or "")
+    found = session.get(Application, said.id) if said.id <= _LARGEST_ID else None
+    if found is None:
+        raise NotFound("There is no such application.")
+    if said.code and said.code != found.code:
+        raise BadRequest.at("code", "The code of an application stays as it is.")
+    return found
+
+
+def create(session: Session, said: Content, *, api: ApiResource | None = None) -> Application:
+    """Create an application of a tenant, as many as its bundle allows."""
+    if said.tenant_id is None:
+        raise BadRequest.at("tenant_id", "An application belongs to a tenant.")
+    code = _check_code(said.code or "")
+    name = _check_name(said.name)
+    _take_place(session, said.tenant_id)
+    application = Application(
+        tenant_id=said.tenant_id,
+        code=code,
+        name=name,
+        api_resource_id=api.id if api is not None else None,
+    )
+    try:
+        with session.begin_nested():
+            session.add(application)
+    except IntegrityError:
+        raise Conflict.at("code", f"The code {code} is taken.", code="application_taken") from None
+    _record(session, Tag.APPLICATION_CREATED, application, name=name)
+    return application
+
+
+def change(session: Session, application: Application, said: Content) -> None:
+    """Give an application another name; its code and its tenant stay."""
+    if said.tenant_id not in {None, application.tenant_id}:
+        raise BadRequest.at("tenant_id", "An application stays with its tenant.")
+    name = _check_name(said.name)
+    if name != application.name:
+        before = application.name
+        application.name = name
+        session.flush()
+        _record(session, Tag.APPLICATION_CHANGED, application, before=before, name=name)
+
+
+def delete(session: Session, application: Application) -> None:
+    """Delete an application that no menu and no client refers to."""
+    own = (
+        select(Menu.id).where(Menu.application_id == application.id).exists(),
+        select(ApplicationClient.client_id)
+        .where(ApplicationClient.application_id == application.id)
+        .exists(),
+    )
+    if any(session.execute(select(*own)).one()):
+        raise _in_use()
+    try:
+        with session.begin_nested():
+            session.delete(application)
+    except IntegrityError:
+        raise _in_use() from None
+    _record(session, Tag.APPLICATION_DELETED, application, name=application.name)
+
+
+def link_client(session: Session, application: Application, client: Client) -> None:
+    """Let a client sign people in for an application, and for no other any more."""
+    if client.tenant_id not in {None, application.tenant_id}:
+        raise BadRequest.at("client_id", "This client serves another tenant.")
+    link = session.get(ApplicationClient, client.id)
+    if link is None:
+        session.add(ApplicationClient(client_id=client.id, application_id=application.id))
+    else:
+        link.application_id = application.id
+    session.flush()
+    _record(session, Tag.APPLICATION_CHANGED, application, client=client.client_id)
+
+
+def _take_place(session: Session, tenant_id: int) -> None:
+    """Refuse one application too many; who creates at the same time waits here."""
+    turn = select(Tenant.id).where(Tenant.id == min(tenant_id, _LARGEST_ID))
+    if session.scalar(turn.with_for_update(key_share=True)) is None:
+        raise NotFound("There is no such tenant.")
+    bundle = bundles.of_tenant(session, tenant_id)
+    if bundle is None or bundle.number_of_app is None:
+        return
+    count = session.scalar(
+        select(func.count(Application.id)).where(Application.tenant_id == tenant_id)
+    )
+    if (count or 0) >= bundle.number_of_app:
+        raise Conflict.at(
+            "tenant_id",
+            f"The bundle of the tenant allows {bundle.number_of_app} applications.",
+            code="quota_reached",
+        )
+
+
+def _check_code(code: str) -> str:
+    catalogue.check_code(code, LONGEST_CODE)
+    if code in RESERVED:
+        raise BadRequest.at("code", f"{code} has a meaning of its own.")
+    return code
+
+
+def _check_name(text: str) -> str:
+    name = text.strip()
+    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise BadRequest.at("name", "A name has 1 to 200 printable characters.")
+    return name
+
+
+def _in_use() -> Conflict:
+    return Conflict("Menus or clients refer to this application.", code="application_in_use")
+
+
+def _record(session: Session, tag: Tag, application: Application, **details: str) -> None:
+    audit.record(
+        session,
+        tag,
+        tenant_id=application.tenant_id,
+        target=f"application:{application.code}",
+        details=dict(details),
+    )

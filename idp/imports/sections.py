@@ -1,0 +1,384 @@
+"""What each section of a file means: how its things are found, made and compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
+
+from idp.directory.applications import service as applications
+from idp.directory.applications.models import Application, ApplicationClient, Menu
+from idp.directory.bundles.models import Bundle, TenantType
+from idp.directory.clients import service as clients
+from idp.directory.resources import service as resources
+from idp.directory.roles import catalogue
+from idp.directory.roles.models import LONGEST_ROLE_NAME, Privilege, PrivilegeGroup
+from idp.directory.tenants import service as tenants
+from idp.directory.tenants.models import Tenant
+from idp.imports.run import Entry, Row, Run, at, wrong
+from idp.platform.errors import BadRequest
+
+DEEPEST_MENU = 10
+TWICE = "This stands there twice."
+_MENUS = select(Menu).options(joinedload(Menu.privilege))
+
+
+def tenant_types(run: Run, entries: Sequence[Entry]) -> None:
+    """Keep kinds of tenants, found by code."""
+    known = _by(run.session, TenantType, TenantType.code, [entry["code"] for entry in entries])
+    for index, entry in _each("tenant_types", entries):
+        with at(f"tenant_types[{index}]"):
+            catalogue.check_code(entry["code"], applications.LONGEST_CODE)
+            row = known.get(entry["code"])
+            is_new = row is None
+            if row is None:
+                row = _add(run, TenantType(**entry))
+            run.keep("tenant_types", row.code, row, entry, is_new=is_new)
+
+
+def tenants_(run: Run, entries: Sequence[Entry]) -> None:
+    """Keep tenants, found by id, or by name and type together."""
+    types = _by(run.session, TenantType, TenantType.code, [entry.get("type") for entry in entries])
+    for index, entry in _each("tenants", entries, key="ref"):
+        with at(f"tenants[{index}]"):
+            row = _find_tenant(run.session, entry)
+            is_new = row is None
+            if row is None:
+                _named(types, entry.get("type"), "type")
+                new = tenants.NewTenant(entry["name"], type_code=entry.get("type"))
+                row = tenants.create(run.session, new)
+            run.note("tenants", entry["ref"], [], is_new=is_new)
+            run.tenants[entry["ref"]] = row.id
+
+
+def applications_(run: Run, entries: Sequence[Entry]) -> None:
+    """Keep applications, found by code; their clients are linked, and none is let go."""
+    session = run.session
+    known = _by(session, Application, Application.code, [entry["code"] for entry in entries])
+    for index, entry in _each("applications", entries):
+        with at(f"applications[{index}]"):
+            said = applications.Content(
+                entry["name"], entry["code"], tenant_id=_tenant_id(run, entry)
+            )
+            row = known.get(entry["code"])
+            is_new = row is None
+            fields: list[dict[str, Any]] = []
+            if row is None:
+                row = applications.create(session, said)
+            elif "tenant" in entry and row.tenant_id != said.tenant_id:
+                raise BadRequest.at("tenant", "An application stays with its tenant.")
+            elif row.name != said.name:
+                fields.append({"field": "name", "before": row.name, "after": said.name})
+                applications.change(session, row, replace(said, tenant_id=None))
+            if "api_resource" in entry:
+                fields += _set_api(session, row, entry["api_resource"])
+            for place, client_id in enumerate(entry.get("clients", ())):
+                fields += _link(session, row, client_id, f"clients[{place}]")
+            session.flush()
+            run.note("applications", row.code, fields, is_new=is_new)
+
+
+def privilege_groups(run: Run, entries: Sequence[Entry]) -> None:
+    """Keep nodes of the privilege tree, found by code."""
+    session = run.session
+    every = {row.code: row for row in session.scalars(select(PrivilegeGroup))}
+    is_new = {entry["code"] for entry in entries if entry["code"] not in every}
+    # All at first without what is above them: a file may name them in any order.
+    for index, entry in _each("privilege_groups", entries):
+        with at(f"privilege_groups[{index}]"):
+            if entry["code"] in is_new:
+                every[entry["code"]] = catalogue.create_group(session, entry["code"], entry["name"])
+    codes = {row.id: code for code, row in every.items()}
+    for index, entry in enumerate(entries):
+        with at(f"privilege_groups[{index}]"):
+            wanted = _only(entry, "name", "sort", "status")
+            if "parent" in entry:
+                above = _named(every, entry["parent"], "parent")
+                wanted["parent_id"] = None if above is None else above.id
+            run.keep(
+                "privilege_groups",
+                entry["code"],
+                every[entry["code"]],
+                wanted,
+                is_new=entry["code"] in is_new,
+                told=lambda name, value: codes.get(value) if name == "parent_id" else value,
+            )
+    parents = {row.id: row.parent_id for row in every.values()}
+    for index, entry in enumerate(entries):
+        with at(f"privilege_groups[{index}]"):
+            _refuse_circle(parents, every[entry["code"]].id)
+
+
+def privileges(run: Run, entries: Sequence[Entry]) -> None:
+    """Keep privileges, found by code."""
+    session = run.session
+    known = _by(session, Privilege, Privilege.code, [entry["code"] for entry in entries])
+    groups = _by(session, PrivilegeGroup, PrivilegeGroup.code, [e.get("group") for e in entries])
+    for index, entry in _each("privileges", entries):
+        with at(f"privileges[{index}]"):
+            wanted = _only(entry, "name", "description", "sort", "status")
+            if "group" in entry:
+                group = _named(groups, entry["group"], "group")
+                wanted["group_id"] = None if group is None else group.id
+            if "api_resource" in entry or "application" in entry:
+                wanted["api_resource_id"] = _owner(session, entry)
+            row = known.get(entry["code"])
+            is_new = row is None
+            if row is None:
+                row = catalogue.create_privilege(session, entry["code"], entry["name"])
+            run.keep("privileges", row.code, row, wanted, is_new=is_new)
+
+
+def bundles(run: Run, entries: Sequence[Entry]) -> None:
+    """Keep bundles, found by code; roles and roles of administrators are one whole."""
+    session = run.session
+    known = _by(session, Bundle, Bundle.code, [entry["code"] for entry in entries])
+    types = _by(session, TenantType, TenantType.code, [entry["tenant_type"] for entry in entries])
+    for index, entry in _each("bundles", entries):
+        with at(f"bundles[{index}]"):
+            catalogue.check_code(entry["code"], applications.LONGEST_CODE)
+            _named(types, entry["tenant_type"], "tenant_type")
+            row = known.get(entry["code"])
+            wanted = _only(
+                entry,
+                "name",
+                "initialize",
+                "comment",
+                "number_of_app",
+                "number_of_concurrent",
+                "number_of_invocation",
+            )
+            wanted["tenant_type_code"] = entry["tenant_type"]
+            ability = _ability(session, entry)
+            if row is None or json.loads(row.ability) != ability:
+                wanted["ability"] = json.dumps(ability, ensure_ascii=False)
+            _refuse_second_initial(session, entry)
+            is_new = row is None
+            if row is None:
+                row = _add(run, Bundle(code=entry["code"], **wanted))
+            run.keep("bundles", row.code, row, wanted, is_new=is_new)
+
+
+def menus(run: Run, entries: Sequence[Entry]) -> None:
+    """Keep menus, found by application and code, at the place where the file has them."""
+    session = run.session
+    every = [entry["application"] for entry in entries]
+    owners = _by(session, Application, Application.code, every)
+    ids = [row.id for row in owners.values()]
+    known = {
+        (row.application_id, row.code): row
+        for row in session.scalars(_MENUS.where(Menu.application_id.in_(ids)))
+    }
+    codes = _privilege_codes(entries)
+    opening = _by(session, Privilege, Privilege.code, codes)
+    opened = (row.privilege for row in known.values() if row.privilege is not None)
+    shown = {
+        "privilege_id": {row.id: row.code for row in [*opening.values(), *opened]},
+        "parent_id": {row.id: row.code for row in known.values()},
+    }
+    seen: set[tuple[int, str]] = set()
+
+    def told(name: str, value: Any) -> Any:
+        return shown.get(name, {}).get(value, value)
+
+    def keep(
+        application: Application, entry: Entry, parent: Menu | None, path: str, depth: int
+    ) -> None:
+        with at(path):
+            if depth > DEEPEST_MENU:
+                raise BadRequest.at("children", f"A menu is {DEEPEST_MENU} levels deep at most.")
+            key = (application.id, entry["code"])
+            if key in seen:
+                raise BadRequest.at("code", TWICE)
+            seen.add(key)
+            wanted = _only(entry, "title", "icon", "url", "comment", "sort", "status")
+            wanted["parent_id"] = None if parent is None else parent.id
+            if "privilege" in entry:
+                opened_by = _named(opening, entry["privilege"], "privilege")
+                wanted["privilege_id"] = None if opened_by is None else opened_by.id
+            row = known.get(key)
+            is_new = row is None
+            if row is None:
+                new = Menu(application_id=application.id, code=entry["code"], **wanted)
+                row = _add(run, new)
+                shown["parent_id"][row.id] = row.code
+            name = f"{application.code}/{row.code}"
+            run.keep("menus", name, row, wanted, is_new=is_new, told=told)
+        for place, child in enumerate(entry.get("children", ())):
+            keep(application, child, row, f"{path}.children[{place}]", depth + 1)
+
+    for index, entry in enumerate(entries):
+        path = f"menus[{index}]"
+        with at(path):
+            application = _named(owners, entry["application"], "application")
+        if application is not None:
+            keep(application, entry, None, path, 1)
+
+
+def _by(
+    session: Session, model: type[Row], column: InstrumentedAttribute[str], keys: Collection[Any]
+) -> dict[str, Row]:
+    """Read the rows of these codes, by code."""
+    wanted = {key for key in keys if key is not None}
+    rows = session.scalars(select(model).where(column.in_(wanted))) if wanted else ()
+    return {getattr(row, column.key): row for row in rows}
+
+
+def _each(section: str, entries: Sequence[Entry], key: str = "code") -> Sequence[tuple[int, Entry]]:
+    """Give the things of a section numbers; one that stands there twice is refused."""
+    seen: set[str] = set()
+    for index, entry in enumerate(entries):
+        if entry[key] in seen:
+            raise wrong({f"{section}[{index}].{key}": [TWICE]})
+        seen.add(entry[key])
+    return [*enumerate(entries)]
+
+
+def _add(run: Run, row: Row) -> Row:
+    run.session.add(row)
+    run.session.flush()
+    return row
+
+
+def _only(entry: Entry, *names: str) -> dict[str, Any]:
+    """Take what the file says; what it leaves out stays as it is."""
+    return {name: entry[name] for name in names if name in entry}
+
+
+def _named(rows: Mapping[str, Row], code: str | None, field: str) -> Row | None:
+    """Give the row that a member names; null names none."""
+    if code is None:
+        return None
+    if code not in rows:
+        raise BadRequest.at(field, f"There is no {code!r}.")
+    return rows[code]
+
+
+def _find_tenant(session: Session, entry: Entry) -> Tenant | None:
+    if "id" in entry:
+        found = tenants.find(session, entry["id"])
+        if found is None:
+            raise BadRequest.at("id", "There is no such tenant.")
+        return found
+    rows = session.scalars(
+        select(Tenant)
+        .where(
+            Tenant.name == entry["name"].strip(),
+            Tenant.type_code.is_not_distinct_from(entry.get("type")),
+        )
+        .limit(2)
+    ).all()
+    if len(rows) > 1:
+        raise BadRequest.at("name", "Several tenants are called so: give the id of one.")
+    return rows[0] if rows else None
+
+
+def _tenant_id(run: Run, entry: Entry) -> int:
+    ref = entry.get("tenant")
+    if ref is None:
+        return tenants.PLATFORM
+    if ref not in run.tenants:
+        raise BadRequest.at("tenant", f"The file has no tenant {ref!r}.")
+    return run.tenants[ref]
+
+
+def _set_api(session: Session, row: Application, name: str | None) -> list[dict[str, Any]]:
+    api = None if name is None else resources.find_api(session, name)
+    if name is not None and api is None:
+        raise BadRequest.at("api_resource", f"There is no {name!r}.")
+    if api is not None and api.tenant_id not in {None, row.tenant_id}:
+        raise BadRequest.at("api_resource", "This API belongs to another tenant.")
+    wanted = None if api is None else api.id
+    if row.api_resource_id == wanted:
+        return []
+    before, row.api_resource_id = row.api_resource_id, wanted
+    return [{"field": "api_resource_id", "before": before, "after": wanted}]
+
+
+def _link(session: Session, row: Application, client_id: str, place: str) -> list[dict[str, Any]]:
+    client = clients.find(session, client_id)
+    if client is None:
+        raise BadRequest.at(place, f"There is no client {client_id!r}.")
+    link = session.get(ApplicationClient, client.id)
+    if link is not None and link.application_id == row.id:
+        return []
+    before = None if link is None else session.get_one(Application, link.application_id).code
+    try:
+        applications.link_client(session, row, client)
+    except BadRequest as problem:
+        raise BadRequest.at(place, problem.detail) from None
+    return [{"field": f"client {client_id}", "before": before, "after": row.code}]
+
+
+def _refuse_circle(parents: Mapping[int, int | None], start: int) -> None:
+    above, steps = parents[start], 0
+    while above is not None:
+        steps += 1
+        if above == start or steps > len(parents):
+            raise BadRequest.at("parent", "This group is below itself.")
+        above = parents[above]
+
+
+def _owner(session: Session, entry: Entry) -> int | None:
+    if entry.get("application"):
+        application = applications.find(session, entry["application"])
+        if application is None:
+            raise BadRequest.at("application", f"There is no {entry['application']!r}.")
+        if application.api_resource_id is None:
+            raise BadRequest.at("application", "This application has no API resource.")
+        return application.api_resource_id
+    name = entry.get("api_resource")
+    api = None if name is None else resources.find_api(session, name)
+    if name is not None and api is None:
+        raise BadRequest.at("api_resource", f"There is no {name!r}.")
+    return None if api is None else api.id
+
+
+def _ability(session: Session, entry: Entry) -> dict[str, Any]:
+    roles = entry.get("roles", ())
+    codes = {code for role in roles for code in role["privileges"]}
+    known = _by(session, Privilege, Privilege.code, codes)
+    own: set[str] = set()
+    for index, role in enumerate(roles):
+        try:
+            catalogue.check_code(role["code"], LONGEST_ROLE_NAME)
+        except BadRequest as problem:
+            raise BadRequest.at(f"roles[{index}].code", problem.detail) from None
+        if role["code"] in own:
+            raise BadRequest.at(f"roles[{index}].code", TWICE)
+        own.add(role["code"])
+        for place, code in enumerate(role["privileges"]):
+            _named(known, code, f"roles[{index}].privileges[{place}]")
+    administrators = list(entry.get("admin_roles", ()))
+    for index, code in enumerate(administrators):
+        if code not in own:
+            raise BadRequest.at(f"admin_roles[{index}]", f"The bundle has no role {code!r}.")
+    return {
+        "roles": [
+            {"code": role["code"], "name": role["name"], "privilegeCodes": role["privileges"]}
+            for role in roles
+        ],
+        "adminRoleCodes": administrators,
+    }
+
+
+def _refuse_second_initial(session: Session, entry: Entry) -> None:
+    if not entry.get("initialize"):
+        return
+    initial = select(Bundle.code).where(
+        Bundle.tenant_type_code == entry["tenant_type"],
+        Bundle.initialize,
+        Bundle.code != entry["code"],
+    )
+    other = session.scalar(initial)
+    if other is not None:
+        raise BadRequest.at("initialize", f"{other!r} is the initial bundle of this type.")
+
+
+def _privilege_codes(entries: Sequence[Entry]) -> set[str]:
+    found = {entry["privilege"] for entry in entries if entry.get("privilege")}
+    return found.union(*(_privilege_codes(entry.get("children", ())) for entry in entries))

@@ -1,0 +1,87 @@
+"""Importing a document as a whole: all of it or nothing, and told afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields
+from sqlalchemy.orm import Session
+
+from idp.api.dialect import flatten
+from idp.directory.seeding import service as seeding
+from idp.imports import sections, shapes
+from idp.imports.run import Change, Entry, Run, wrong
+from idp.imports.shapes import Entry as EntryShape
+from idp.platform import files
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest
+
+DEMO = files.package_dir() / "imports" / "demo.yaml"
+"""What the demo is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a file: what its things look like, and what they become."""
+
+    name: str
+    shape: type[EntryShape]
+    bring_in: Callable[[Run, Sequence[Entry]], None]
+
+
+SECTIONS = (
+    Section("tenant_types", shapes.TenantTypeEntry, sections.tenant_types),
+    Section("tenants", shapes.TenantEntry, sections.tenants_),
+    Section("applications", shapes.ApplicationEntry, sections.applications_),
+    Section("privilege_groups", shapes.GroupEntry, sections.privilege_groups),
+    Section("privileges", shapes.PrivilegeEntry, sections.privileges),
+    Section("bundles", shapes.BundleEntry, sections.bundles),
+    Section("menus", shapes.RootMenuEntry, sections.menus),
+)
+"""In the order in which they are brought in: what is named comes before what names it."""
+
+
+def bring_in(session: Session, document: Any) -> Run:
+    """Add what a document names and is missing, change what differs, and delete nothing."""
+    content = _checked(document)
+    seeding.lock(session)
+    run = Run(session)
+    for section in SECTIONS:
+        if section.name in content:
+            section.bring_in(run, content[section.name])
+    _record(run)
+    return run
+
+
+def _checked(document: Any) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise BadRequest("The file holds no sections.")
+    schema = Schema.from_dict(
+        {section.name: fields.List(fields.Nested(section.shape)) for section in SECTIONS}
+    )
+    try:
+        content: dict[str, Any] = schema(unknown=RAISE).load(document)
+    except ValidationError as error:
+        messages: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
+        raise wrong(flatten(messages)) from None
+    return content
+
+
+def _record(run: Run) -> None:
+    for tag, changes in ((Tag.ROW_ADDED, run.added), (Tag.ROW_CHANGED, run.changed)):
+        for change in changes:
+            audit.record(run.session, tag, target=_target(change), details=_told(change))
+    if run.added or run.changed:
+        counts = {"added_count": len(run.added), "changed_count": len(run.changed)}
+        audit.record(run.session, Tag.IMPORT_DONE, details=counts)
+
+
+def _target(change: Change) -> str:
+    return f"{change.section}:{change.key}"
+
+
+def _told(change: Change) -> dict[str, Any] | None:
+    return {"changes": [dict(field) for field in change.fields]} if change.fields else None

@@ -1,0 +1,152 @@
+"""The shapes of what a file says; names are those of the columns, and no others are taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
+
+from idp.api.shapes import INT32, boolean, int32, int64, text
+
+RESERVED = "ids4."
+
+
+class Entry(Schema):
+    """A thing in the file; a member that is not known is refused."""
+
+    class Meta:
+        """What nobody reads must not look as if somebody did."""
+
+        unknown = RAISE
+
+
+def code(longest: int = 100, **options: Any) -> fields.String:
+    """Make a code of the installation's own: those of the product are not for files."""
+
+    def check(value: str) -> None:
+        if value.casefold().startswith(RESERVED):
+            message = f"Codes that begin with {RESERVED} belong to the product."
+            raise ValidationError(message)
+
+    return text(longest, minimum=1, checks=[check], **options)
+
+
+def name(**options: Any) -> fields.String:
+    """Make what people read."""
+    return text(200, minimum=1, checks=[_is_printable], **options)
+
+
+def _is_printable(value: str) -> None:
+    if not value.isprintable() or not value.strip():
+        message = "Must have printable characters only."
+        raise ValidationError(message)
+
+
+class TenantTypeEntry(Entry):
+    """A kind of tenant."""
+
+    code = code(required=True)
+    name = name(required=True)
+
+
+class TenantEntry(Entry):
+    """A tenant: named for the file, and found by id or by name and type."""
+
+    ref = text(100, minimum=1, required=True)
+    id = int64(minimum=1)
+    name = name()
+    type = text(100, minimum=1)
+
+    @validates_schema
+    def check_key(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse a tenant that is named in no way, or in both."""
+        if ("id" in data) == ("name" in data):
+            message = "Give the id, or the name and the type."
+            raise ValidationError(message, "name")
+        if "id" in data and "type" in data:
+            message = "A tenant that is named by its id keeps its type."
+            raise ValidationError(message, "type")
+
+
+class ApplicationEntry(Entry):
+    """An application, with the API whose tokens carry its privileges, and its clients."""
+
+    code = code(required=True)
+    name = name(required=True)
+    tenant = text(100, minimum=1)
+    api_resource = text(200, minimum=1, allow_none=True)
+    clients = fields.List(text(200, minimum=1))
+
+
+class GroupEntry(Entry):
+    """A node of the privilege tree."""
+
+    code = code(200, required=True)
+    name = name(required=True)
+    parent = text(200, minimum=1, allow_none=True)
+    sort = int32()
+    status = int32(minimum=0, maximum=1)
+
+
+class PrivilegeEntry(Entry):
+    """A privilege: of an API, of an application (then of its API), or of nobody."""
+
+    code = code(200, required=True)
+    name = name(required=True)
+    description = text(1000, allow_none=True)
+    group = text(200, minimum=1, allow_none=True)
+    api_resource = text(200, minimum=1, allow_none=True)
+    application = text(100, minimum=1, allow_none=True)
+    sort = int32()
+    status = int32(minimum=0, maximum=1)
+
+    @validates_schema
+    def check_owner(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse two owners."""
+        if data.get("api_resource") and data.get("application"):
+            message = "Name the API or the application, not both."
+            raise ValidationError(message, "application")
+
+
+class BundleRoleEntry(Entry):
+    """A role that tenants with the bundle get."""
+
+    code = text(256, minimum=1, required=True)
+    name = name(required=True)
+    privileges = fields.List(text(200, minimum=1), load_default=list)
+
+
+class BundleEntry(Entry):
+    """A bundle: roles and quotas of tenants of a type."""
+
+    code = code(required=True)
+    name = name(required=True)
+    tenant_type = text(100, minimum=1, required=True)
+    initialize = boolean()
+    comment = text(2000, allow_none=True)
+    number_of_app = int32(minimum=0, maximum=INT32, allow_none=True)
+    number_of_concurrent = int32(minimum=0, maximum=INT32, allow_none=True)
+    number_of_invocation = int32(minimum=0, maximum=INT32, allow_none=True)
+    roles = fields.List(fields.Nested(BundleRoleEntry))
+    admin_roles = fields.List(text(256, minimum=1))
+
+
+class MenuEntry(Entry):
+    """An entry of a menu, with what is below it."""
+
+    code = text(100, minimum=1, required=True, checks=[_is_printable])
+    title = name(required=True)
+    icon = text(200, allow_none=True)
+    url = text(2000, allow_none=True)
+    comment = text(2000, allow_none=True)
+    sort = int32()
+    status = int32(minimum=0, maximum=1)
+    privilege = text(200, minimum=1, allow_none=True)
+    # The class is not there yet.
+    children = fields.List(fields.Nested(lambda: MenuEntry()))  # noqa: PLW0108
+
+
+class RootMenuEntry(MenuEntry):
+    """An entry at the top of an application's menu."""
+
+    application = text(100, minimum=1, required=True)
