@@ -31,7 +31,9 @@ from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
 from psycopg import sql
 from pydantic import SecretStr
+from sqlalchemy import Dialect, Engine
 from sqlalchemy.orm import Session
+from sqlalchemy.util import LRUCache
 
 from idp.app import create_app
 from idp.config import Settings
@@ -314,6 +316,22 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) 
 # The application
 
 
+_DIALECTS: dict[str, tuple[Dialect, Any]] = {}
+_STATEMENTS = 5000
+
+
+def _share_statements(engine: Engine) -> None:
+    """Let the engines of this process compile each statement once, not once in every test."""
+    name = engine.dialect.name
+    if name not in _DIALECTS:
+        engine.connect().close()  # the dialect asks the server what it can do
+        _DIALECTS[name] = (engine.dialect, LRUCache(_STATEMENTS))
+    dialect, statements = _DIALECTS[name]
+    # What was compiled belongs to the dialect that it was compiled for.
+    engine.dialect = engine.pool._dialect = dialect
+    engine._compiled_cache = statements
+
+
 @pytest.fixture
 def app(settings: Settings, run: Run) -> Iterator[Flask]:
     """Give the application, as a server would run it."""
@@ -321,6 +339,7 @@ def app(settings: Settings, run: Run) -> Iterator[Flask]:
     # Each application would compile its templates anew.
     app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(run.folder))
     runtime: Runtime = app.extensions["idp"]
+    _share_statements(runtime.engine)
     runtime.cache._poll_seconds = 0  # what another node changes is seen at once
     yield app
     runtime.engine.dispose()
