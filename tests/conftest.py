@@ -10,6 +10,7 @@ import contextlib
 import email
 import email.policy
 import fcntl
+import gc
 import ipaddress
 import os
 import secrets
@@ -233,6 +234,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         kept = [item for item in items if item.get_closest_marker("postgresql") is None]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays until the end: a sixth of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
