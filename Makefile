@@ -3,7 +3,8 @@ SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 BIN := .venv/bin
 DEVELOPMENT := IDP_ENVIRONMENT=development IDP_DEMO=1
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+# Without compiled modules each start of a server or a command takes a second longer.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run dev test check bench fmt migration lock env env-run
 

@@ -17,6 +17,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,10 +44,14 @@ from idp.platform import schema
 from idp.platform.jobs.worker import deliver_due
 from idp.platform.runtime import Runtime
 from idp.seeds import seed
-from tests.servers import LiveServer, Postgres, Valkey, free_port, short_dir
+from tests.servers import LiveServer, Postgres, Valkey, free_port, quick_dir, short_dir
 
 SECRET_KEY = "a root secret that only the tests know"
 ADMIN_PASSWORD = "purple-tin-kettle-42"
+
+# Servers and commands that tests start would compile every module anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Settings of the caller must not change what the tests see, nor may libpq find another server.
 for _name in [name for name in os.environ if name.startswith(("IDP_", "PG"))]:
@@ -199,6 +204,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "postgresql: only meaningful with --database postgresql")
     given = getattr(config, "workerinput", None)
     if given is None:
+        memory = quick_dir()
+        if memory is not None:
+            # Copies of the database are made there, where no disk makes anybody wait.
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
         config.stash[_RUN] = Run(short_dir())
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as Ctrl-C does
         return
