@@ -10,6 +10,7 @@ import contextlib
 import email
 import email.policy
 import fcntl
+import functools
 import gc
 import ipaddress
 import os
@@ -38,16 +39,21 @@ from sqlalchemy.orm import Session
 from sqlalchemy.util import LRUCache
 from werkzeug.routing import Rule
 
+from idp import api
 from idp.app import create_app
 from idp.config import Settings
+from idp.directory.users import passwords
 from idp.platform import schema
 from idp.platform.jobs.worker import deliver_due
 from idp.platform.runtime import Runtime
 from idp.seeds import seed
+from tests import protocol
 from tests.servers import LiveServer, Postgres, Valkey, free_port, quick_dir, short_dir
 
 SECRET_KEY = "a root secret that only the tests know"
 ADMIN_PASSWORD = "purple-tin-kettle-42"
+
+_REAL_HASHES = {name: getattr(passwords, name) for name in ("_hasher", "_NOBODY")}
 
 # Servers and commands that tests start would compile every module anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -279,6 +285,22 @@ def _loopback_only() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _quick_hashes() -> Iterator[None]:
+    """Hash passwords cheaply; servers and commands that are started hash for real."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", protocol.QUICK_HASHER)
+        patch.setattr(passwords, "_NOBODY", protocol.password_hash(secrets.token_hex()))
+        yield
+
+
+@pytest.fixture
+def real_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords as in production."""
+    for name, value in _REAL_HASHES.items():
+        monkeypatch.setattr(passwords, name, value)
+
+
 # Databases
 
 
@@ -334,19 +356,27 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) 
 
 
 class QuickRule(Rule):
-    """A route whose builders of addresses are compiled once in this process."""
+    """A route that is compiled once in this process, not once in every application."""
 
-    _builders: ClassVar[dict[Any, Callable[..., tuple[str, str]]]] = {}
+    _compiled: ClassVar[dict[Any, tuple[Any, ...]]] = {}
 
-    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        # All that the code is made from; what differs between applications it finds in `self`.
-        key = (append_unknown, *self._trace, *(self.defaults or {}).items())
-        if key not in self._builders:
-            self._builders[key] = super()._compile_builder(append_unknown)
-        return self._builders[key]
+    def compile(self) -> None:
+        """Compile, or take over what the same path and defaults were compiled to."""
+        key = (self.rule, self.subdomain, self.host, *(self.defaults or {}).items())
+        if key not in self._compiled:
+            super().compile()
+            builders = (self._build.__func__, self._build_unknown.__func__)
+            self._compiled[key] = (self._parts, self._trace, self._converters, *builders)
+            return
+        self._parts, self._trace, self._converters, build, build_unknown = self._compiled[key]
+        self._build = build.__get__(self)
+        self._build_unknown = build_unknown.__get__(self)
+        self.arguments |= self._converters.keys()
 
 
 Flask.url_rule_class = QuickRule
+# The operations of the contracts are the same in every application.
+api.blueprints = functools.cache(api.blueprints)
 _DIALECTS: dict[str, tuple[Dialect, Any]] = {}
 _STATEMENTS = 5000
 
