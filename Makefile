@@ -3,7 +3,8 @@ SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 BIN := .venv/bin
 DEVELOPMENT := IDP_ENVIRONMENT=development IDP_DEMO=1
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+# Without compiled modules each start of a server or a command takes a second longer.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run dev test check bench fmt migration lock env env-run
 
@@ -22,8 +23,8 @@ test: env ## all tests on SQLite and on PostgreSQL; T=tests/flows runs a part, s
 ifdef T
 	$(BIN)/python -m pytest -n0 $(T)
 else
-	$(BIN)/python -m pytest -q -n2
-	$(BIN)/python -m pytest -q -n2 --database postgresql -m "not no_database"
+	$(BIN)/python -m pytest -q -n3 --dist worksteal
+	$(BIN)/python -m pytest -q -n3 --dist worksteal --database postgresql -m "not no_database"
 endif
 
 check: env ## format, lint, types, import rules, templates, dependencies, migrations

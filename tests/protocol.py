@@ -41,10 +41,14 @@ CHALLENGE = (
 IDENTITY_SCOPES = ("openid", "profile", "email", "phone", "address")
 
 
+QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""Hashes cheaply; what it costs for real is tested with the hashing itself."""
+
+
 @functools.cache
 def password_hash(password: str = PASSWORD) -> str:
-    """Hash a password cheaply; what it costs for real is tested with the hashing itself."""
-    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(password)
+    """Hash a password cheaply."""
+    return QUICK_HASHER.hash(password)
 
 
 @dataclass(frozen=True)
@@ -186,13 +190,20 @@ def add_role(
         role = Role(code=code, name=code, tenant_id=tenant_id)
         session.add(role)
     session.flush()
-    for name in privileges:
-        privilege = session.scalars(select(Privilege).where(Privilege.code == name)).one_or_none()
-        if privilege is None:
-            privilege = Privilege(code=name, name=name, api_resource_id=api.id if api else None)
-            session.add(privilege)
-            session.flush()
-        session.add(RolePrivilege(role_id=role.id, privilege_id=privilege.id))
+    codes = list(privileges)
+    known = {
+        row.code: row for row in session.scalars(select(Privilege).where(Privilege.code.in_(codes)))
+    }
+    missing = [
+        Privilege(code=code, name=code, api_resource_id=api.id if api else None)
+        for code in codes
+        if code not in known
+    ]
+    session.add_all(missing)
+    session.flush()
+    session.add_all(
+        RolePrivilege(role_id=role.id, privilege_id=row.id) for row in (*known.values(), *missing)
+    )
     session.add(UserRole(user_id=user.id, role_id=role.id))
     session.commit()
     return role

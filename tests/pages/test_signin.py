@@ -178,7 +178,9 @@ def test_who_signs_in_over_somebody_else_ends_that_session(client, session):
     assert client.get("/account").status_code == 303
 
 
-def test_guessing_is_slowed_down_before_the_password_is_looked_at(client, session, monkeypatch):
+def test_guessing_is_slowed_down_before_the_password_is_looked_at(
+    client, session, clock, monkeypatch
+):
     add_person(session)
     monkeypatch.setattr(passwords, "matches", lambda stored, password: password == PASSWORD)
     monkeypatch.setattr(passwords, "is_outdated", lambda stored: False)
@@ -195,7 +197,7 @@ def test_guessing_is_slowed_down_before_the_password_is_looked_at(client, sessio
 
 
 def test_guesses_are_counted_on_in_valkey_after_a_restart(
-    session, settings, valkey_url, monkeypatch
+    session, settings, valkey_url, clock, monkeypatch
 ):
     add_person(session)
     monkeypatch.setattr(passwords, "matches", lambda stored, password: password == PASSWORD)
