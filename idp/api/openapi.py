@@ -271,7 +271,7 @@ class _Document:
     def _field(self, field: fields.Field[Any]) -> Schema:
         schema = self._kind(field)
         for validator in field.validators:
-            schema |= _rule(validator, is_list=schema.get("type") == "array")
+            schema |= _rule(validator, schema.get("type"))
         schema |= field.metadata
         if few := _few_values(schema):
             schema = {name: schema[name] for name in schema if name not in _BOTH} | {"enum": few}
@@ -295,6 +295,11 @@ class _Document:
             schema["items"] = self._field(field.inner)
         if isinstance(field, fields.Mapping) and field.value_field is not None:
             schema["additionalProperties"] = self._field(field.value_field)
+        if isinstance(field, fields.Mapping) and field.key_field is not None:
+            names = self._field(field.key_field)
+            del names["type"]  # names are texts anyway
+            if names:
+                schema["propertyNames"] = names
         return schema
 
     def _security_scheme(self) -> dict[str, Any]:
@@ -373,7 +378,7 @@ def _drop_null(schema: Schema) -> None:
             schema["enum"] = [value for value in schema["enum"] if value is not None]
 
 
-def _rule(validator: Any, *, is_list: bool) -> Schema:
+def _rule(validator: Any, of: str | None) -> Schema:
     """Write a check as JSON Schema, where that can say it."""
     rule: Schema = {}
     if isinstance(validator, validate.Range):
@@ -382,7 +387,7 @@ def _rule(validator: Any, *, is_list: bool) -> Schema:
             "maximum" if validator.max_inclusive else "exclusiveMaximum": validator.max,
         }
     elif isinstance(validator, validate.Length):
-        kind = "Items" if is_list else "Length"
+        kind = {"array": "Items", "object": "Properties"}.get(of or "", "Length")
         low, high = validator.min, validator.max
         if validator.equal is not None:
             low = high = validator.equal
