@@ -103,7 +103,16 @@ def get(session: Session, user_id: int) -> User:
 
 def find_by_username(session: Session, username: str) -> User | None:
     """Find an account by its user name alone."""
-    return _only(session, User.username_key == names.key(username))
+    typed = names.key(username)
+    if len(typed) > names.EMAIL_LENGTH or "\0" in typed:
+        return None
+    return _only(session, User.username_key == typed)
+
+
+def find_by_mobile(session: Session, number: str) -> User | None:
+    """Find an account by its mobile number, in national or international form."""
+    mobile = names.find_mobile(number, _region(session))
+    return _only(session, User.mobile == mobile) if mobile else None
 
 
 def find_by_login(session: Session, login: str) -> User | None:
@@ -115,8 +124,7 @@ def find_by_login(session: Session, login: str) -> User | None:
         # A user name with @ is the account's own e-mail, so this is never two people.
         return _only(session, User.email_key == typed)
     if names.looks_dialled(typed):
-        number = names.find_mobile(typed, _region(session))
-        return _only(session, User.mobile == number) if number else None
+        return find_by_mobile(session, typed)
     return _only(session, User.username_key == typed)
 
 
@@ -288,7 +296,7 @@ def _refuse_taken(session: Session, user: User) -> None:
         for field, column, value in wanted:
             others = select(User.id).where(column == value, User.id != (user.id or 0))
             if value is not None and session.scalar(others):
-                raise Conflict(_TAKEN[field], fields={field: [_TAKEN[field]]})
+                raise Conflict.at(field, _TAKEN[field], code=f"{field}_taken")
 
 
 def _region(session: Session) -> str:
