@@ -18,7 +18,6 @@ from idp.directory.users.models import User
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import NotFound
 from idp.platform.secrets import digest, random_token
 from idp.platform.throttle import network
 
@@ -75,13 +74,10 @@ def make(session: Session, issuer_tenant_id: int) -> Made:
     return made
 
 
-def state(session: Session, issuer_tenant_id: int, handle: str) -> State:
-    """Tell what has become of a code; NotFound for none."""
+def find(session: Session, issuer_tenant_id: int, handle: str) -> QrSignIn | None:
+    """Find a code, whatever has become of it; asked too often, refused."""
     _count(session, "qr asked", ASKED_PER_MINUTE)
-    row = session.scalar(select(QrSignIn).where(_meant(issuer_tenant_id, handle)))
-    if row is None:
-        raise NotFound("There is no such code.")
-    return state_of(row)
+    return session.scalar(select(QrSignIn).where(_meant(issuer_tenant_id, handle)))
 
 
 def state_of(row: QrSignIn) -> State:
@@ -93,12 +89,6 @@ def state_of(row: QrSignIn) -> State:
     if row.expires_at <= clock.now():
         return State.EXPIRED
     return State.WAITING if row.user_id is None else State.CONFIRMED
-
-
-def find(session: Session, issuer_tenant_id: int, handle: str) -> QrSignIn | None:
-    """Find a code that waits for an answer."""
-    row = session.scalar(select(QrSignIn).where(_meant(issuer_tenant_id, handle)))
-    return row if row is not None and state_of(row) is State.WAITING else None
 
 
 def answer(
