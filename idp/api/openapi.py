@@ -87,6 +87,12 @@ class Wording(Protocol):
     def codes(self, operation: Operation) -> list[dict[str, Any]]:
         """List the business codes that an operation answers with."""
 
+    def enveloped_refusals(self) -> tuple[str, Schema] | None:
+        """Give a mark for refusals by HTTP status that have an envelope, and its schema."""
+
+    def has_enveloped_refusals(self, operation: Operation) -> bool:
+        """Whether an operation is refused in the envelope, by HTTP status too."""
+
 
 def build(dialect: Dialect, wording: Wording) -> dict[str, Any]:
     """Describe every operation of a contract; the issuer's address is put in by `fill_in`."""
@@ -142,16 +148,22 @@ class _Document:
             "paths": paths,
             "components": {
                 "securitySchemes": {"oauth2": self._security_scheme()},
-                "responses": {
-                    name: {
-                        "description": text,
-                        "content": {PROBLEM: {"schema": _reference("Problem")}},
-                    }
-                    for name, text in _PROBLEMS.items()
-                },
+                "responses": dict(self._refusals()),
                 "schemas": dict(sorted({**self.schemas, "Problem": _PROBLEM_SCHEMA}.items())),
             },
         }
+
+    def _refusals(self) -> Iterator[tuple[str, Schema]]:
+        """Describe what HTTP refuses with, and once more where an envelope stands around."""
+        problem: Schema = {PROBLEM: {"schema": _reference("Problem")}}
+        for name, text in _PROBLEMS.items():
+            yield name, {"description": text, "content": problem}
+        enveloped = self.wording.enveloped_refusals()
+        if enveloped is not None:
+            mark, schema = enveloped
+            for name, text in _PROBLEMS.items():
+                content = {JSON: {"schema": schema}, **problem}
+                yield f"{mark}{name}", {"description": text, "content": content}
 
     def _operation(self, operation: Operation) -> dict[str, Any]:
         _, _, more = (operation.view.__doc__ or "").strip().partition("\n")
@@ -173,7 +185,7 @@ class _Document:
             described["parameters"] = parameters
         if operation.body is not None:
             described["requestBody"] = {
-                "required": True,
+                "required": operation.body_required,
                 "content": {JSON: {"schema": self._shape(operation.body)}},
             }
         described["responses"] = self._responses(operation)
@@ -211,8 +223,12 @@ class _Document:
             schema, text = _reference(name), "The outcome; look at `code`."
         answer = {"content": {JSON: {"schema": schema}}}
         responses: dict[str, Any] = {"200": {"description": text, **answer}}
+        mark = ""
+        enveloped = self.wording.enveloped_refusals()
+        if enveloped is not None and self.wording.has_enveloped_refusals(operation):
+            mark = enveloped[0]
         for refused in _problems_of(operation):
-            responses[refused] = {"$ref": f"#/components/responses/{_STATUSES[refused]}"}
+            responses[refused] = {"$ref": f"#/components/responses/{mark}{_STATUSES[refused]}"}
         if operation.form == "number":
             refusal = {**answer["content"], PROBLEM: {"schema": _reference("Problem")}}
             for status, text in _NUMBERS.items():

@@ -93,6 +93,14 @@ class CenterWording:
         properties = {"type": "object", "properties": {"data": held}}
         return f"{kind}_{name}", {"allOf": [base, properties]}
 
+    def enveloped_refusals(self) -> None:
+        """Say that what HTTP refuses has no envelope."""
+
+    def has_enveloped_refusals(self, operation: Operation) -> bool:
+        """Say that what HTTP refuses has no envelope."""
+        del operation
+        return False
+
     def codes(self, operation: Operation) -> list[dict[str, Any]]:
         """List success, what every operation answers with, and the operation's own."""
         if operation.form in {"bare", "number"}:

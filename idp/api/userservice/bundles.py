@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from idp.api.shapes import Shape, boolean, int32, int64, text
+from marshmallow import fields, post_load
+
+from idp.api.shapes import Shape, int32, int64, text
 from idp.api.userservice.caller import platform
 from idp.api.userservice.dialect import userservice
+from idp.api.userservice.shapes import Words
 from idp.directory.bundles import service as bundles
 from idp.directory.bundles.models import Bundle
+from idp.directory.bundles.service import Content
 from idp.platform.scopes import Scope
 from idp.platform.web.views import database
 
@@ -16,20 +21,64 @@ MODULE = "accounts-tenants-bundles"
 
 
 class BundleShape(Shape):
-    """A bundle."""
+    """A bundle; `ability` is JSON text of roles and privileges, null quotas mean no limit."""
 
     schema_name = "BundleDTO"
 
-    id = int64(minimum=0, load_default=0)
-    code = text(100)
-    name = text(200)
-    tenant_type_code = text(100)
-    ability = text(200_000)
-    initialize = boolean(load_default=False)
-    comment = text(2000, allow_none=True, load_default=None)
+    id = int64(minimum=0, allow_none=True, load_default=None)
+    code = text(100, minimum=1, required=True)
+    name = text(200, minimum=1, required=True)
+    tenant_type_code = text(100, minimum=1, required=True)
+    ability = text(1_000_000, minimum=1, required=True)
+    # The contract's text says 1 and 0, its type says boolean.
+    initialize = fields.Boolean(truthy={True}, falsy={False, None}, load_default=False)
+    comment = Words(2000)
     number_of_app = int32(minimum=0, allow_none=True, load_default=None)
     number_of_concurrent = int32(minimum=0, allow_none=True, load_default=None)
     number_of_invocation = int32(minimum=0, allow_none=True, load_default=None)
+
+    @post_load
+    def to_content(self, data: dict[str, Any], **_: Any) -> tuple[int | None, Content]:
+        """Give the id, and what is said about the bundle as the service takes it."""
+        return data.pop("id"), Content(**data)
+
+
+@userservice.operation(
+    "createBundle",
+    "POST",
+    "/bundles",
+    scope=Scope.US_BUNDLE_CREATE,
+    module=MODULE,
+    machine=True,
+    tenant=platform,
+    body=BundleShape(),
+    gives=fields.Boolean(),
+    errors=("bundle_taken", "initial_bundle_taken", "invalid_ability"),
+)
+def create(body: tuple[int | None, Content]) -> bool:
+    """Create a bundle."""
+    bundles.create(database(), body[1])
+    database().commit()
+    return True
+
+
+@userservice.operation(
+    "updateBundle",
+    "PUT",
+    "/bundles",
+    scope=Scope.US_BUNDLE_UPDATE,
+    module=MODULE,
+    machine=True,
+    tenant=platform,
+    body=BundleShape(),
+    gives=fields.Boolean(),
+    errors=("bundle_taken", "initial_bundle_taken", "invalid_ability", "bundle_in_use"),
+)
+def update(body: tuple[int | None, Content]) -> bool:
+    """Update a bundle, found by its id, else by its code."""
+    bundles.update(database(), *body)
+    database().commit()
+    return True
 
 
 @userservice.operation(
@@ -39,7 +88,6 @@ class BundleShape(Shape):
     scope=Scope.US_BUNDLE_LIST,
     module=MODULE,
     machine=True,
-    tenant=platform,
     gives=BundleShape(),
     form="list",
 )
@@ -49,13 +97,27 @@ def list_() -> Sequence[Bundle]:
 
 
 @userservice.operation(
+    "listNonInitialBundlesByTenantType",
+    "GET",
+    "/bundles/tenant-types/<tenantType>/bundle-list",
+    scope=Scope.US_BUNDLE_LISTBYTYPE,
+    module=MODULE,
+    machine=True,
+    gives=BundleShape(),
+    form="list",
+)
+def list_of_type(tenantType: str) -> Sequence[Bundle]:
+    """List the bundles of a tenant type, initial bundles left out."""
+    return bundles.list_to_switch_to(database(), tenantType)
+
+
+@userservice.operation(
     "getBundleByCode",
     "GET",
     "/bundles/<bundleCode>",
     scope=Scope.US_BUNDLE_INFO,
     module=MODULE,
     machine=True,
-    tenant=platform,
     gives=BundleShape(),
 )
 def detail(bundleCode: str) -> Bundle:

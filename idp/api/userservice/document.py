@@ -77,6 +77,14 @@ class UserServiceWording:
             return f"R{form}{name}", {"allOf": [{"$ref": "#/components/schemas/R"}, held]}
         return (name, data) if operation.form == "page" else None
 
+    def enveloped_refusals(self) -> tuple[str, Schema]:
+        """Give the envelope of V2, which refusals have as well."""
+        return "R", {"$ref": "#/components/schemas/R"}
+
+    def has_enveloped_refusals(self, operation: Operation) -> bool:
+        """Whether an operation is one of V2."""
+        return operation.id.endswith(SECOND)
+
     def codes(self, operation: Operation) -> list[dict[str, Any]]:
         """List success, what every operation with input answers with, and the operation's own."""
         names = ["success"]

@@ -26,7 +26,9 @@ class PageQuery(Shape):
 class SortedPageQuery(PageQuery):
     """A page of rows in an order that the caller names."""
 
-    order = fields.String(required=True, validate=validate.Regexp(r"(?i)\A(asc|desc)\Z"))
+    order = fields.String(
+        required=True, validate=validate.Regexp(r"\A([Aa][Ss][Cc]|[Dd][Ee][Ss][Cc])\Z")
+    )
     sort_by = fields.String(required=True)
 
 

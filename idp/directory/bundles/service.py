@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from idp.directory.bundles.models import Bundle
-from idp.platform.errors import NotFound
+from idp.directory.bundles import ability
+from idp.directory.bundles.models import Bundle, TenantType
+from idp.directory.tenants.models import Tenant
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.db import insert
+from idp.platform.errors import BadRequest, Conflict, NotFound
+
+RESERVED = frozenset({"bundle-list"})
+"""Stand in paths where the code of a bundle may stand."""
+
+_CODE = re.compile(r"[^\s,/\\\"']+")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All that is said about a bundle."""
+
+    code: str
+    name: str
+    tenant_type_code: str
+    ability: str
+    """JSON text (see `ability.check`)."""
+    initialize: bool = False
+    comment: str | None = None
+    number_of_app: int | None = None
+    number_of_concurrent: int | None = None
+    number_of_invocation: int | None = None
 
 
 def get(session: Session, code: str) -> Bundle:
@@ -24,6 +55,126 @@ def find(session: Session, code: str) -> Bundle | None:
     return session.scalar(select(Bundle).where(Bundle.code == code))
 
 
+def find_initial(session: Session, tenant_type_code: str) -> Bundle | None:
+    """Find the bundle that tenants of a type start with."""
+    return session.scalar(
+        select(Bundle).where(Bundle.tenant_type_code == tenant_type_code, Bundle.initialize)
+    )
+
+
+def of_tenant(session: Session, tenant_id: int) -> Bundle | None:
+    """Find the bundle of a tenant; a tenant without one has no limits by bundle."""
+    return session.scalar(
+        select(Bundle).join(Tenant, Tenant.bundle_code == Bundle.code).where(Tenant.id == tenant_id)
+    )
+
+
+def privilege_codes(session: Session, tenant_id: int) -> frozenset[str] | None:
+    """Give the privileges that a tenant's bundle contains; None: there is no limit."""
+    bundle = of_tenant(session, tenant_id)
+    return None if bundle is None else ability.read(bundle.ability).privilege_codes
+
+
 def list_all(session: Session) -> Sequence[Bundle]:
     """List all bundles, initial ones too."""
     return session.scalars(select(Bundle).order_by(Bundle.id)).all()
+
+
+def list_to_switch_to(session: Session, tenant_type_code: str) -> Sequence[Bundle]:
+    """List the bundles of a tenant type but the initial one."""
+    return session.scalars(
+        select(Bundle)
+        .where(Bundle.tenant_type_code == tenant_type_code, Bundle.initialize.is_(False))
+        .order_by(Bundle.id)
+    ).all()
+
+
+def create(session: Session, said: Content) -> Bundle:
+    """Create a bundle; a tenant type that is new comes into being with it."""
+    bundle = Bundle()
+    with _unique(session, said, 0):
+        changes = _write(session, bundle, said)
+        session.add(bundle)
+    _record(session, bundle, Tag.BUNDLE_CREATED, changes)
+    return bundle
+
+
+def update(session: Session, bundle_id: int | None, said: Content) -> Bundle:
+    """Replace what is said about a bundle, found by its id, else by its code.
+
+    Tenants keep the roles that they got; what the bundle contains limits them from now on.
+    """
+    query = select(Bundle).where(Bundle.id == bundle_id if bundle_id else Bundle.code == said.code)
+    bundle = session.scalar(query.with_for_update())
+    if bundle is None:
+        raise NotFound("There is no such bundle.")
+    identity = (said.code, said.tenant_type_code) != (bundle.code, bundle.tenant_type_code)
+    if identity and _is_used(session, bundle):
+        raise Conflict(
+            "Tenants have this bundle: its code and tenant type stay.", code="bundle_in_use"
+        )
+    with _unique(session, said, bundle.id):
+        changes = _write(session, bundle, said)
+    if changes:
+        _record(session, bundle, Tag.BUNDLE_CHANGED, changes)
+    return bundle
+
+
+def ensure_type(session: Session, code: str, name: str) -> bool:
+    """Make a tenant type where there is none; tells whether it is new."""
+    made = session.scalar(
+        insert(session, TenantType)
+        .values(code=check_code(code, "tenant_type_code"), name=name)
+        .on_conflict_do_nothing()
+        .returning(TenantType.id)
+    )
+    return made is not None
+
+
+def check_code(code: str, field: str = "code") -> str:
+    """Refuse a code that cannot stand in a path."""
+    if not _CODE.fullmatch(code) or not code.isprintable() or code.isnumeric() or code in RESERVED:
+        message = "A code has no spaces, commas, slashes or quotes, and not only digits."
+        raise BadRequest.at(field, message)
+    return code
+
+
+def _write(session: Session, bundle: Bundle, said: Content) -> list[dict[str, Any]]:
+    """Write what is said; give what changed of it."""
+    check_code(said.code)
+    if not said.name.strip() or not said.name.isprintable():
+        raise BadRequest.at("name", "A name has printable characters.")
+    checked = ability.check(session, said.ability)
+    ensure_type(session, said.tenant_type_code, said.tenant_type_code)
+    changes = []
+    for field in fields(said):
+        value = checked if field.name == "ability" else getattr(said, field.name)
+        if getattr(bundle, field.name) != value:
+            changes.append({"field": field.name, "after": value})
+            setattr(bundle, field.name, value)
+    return changes
+
+
+@contextmanager
+def _unique(session: Session, said: Content, bundle_id: int) -> Iterator[None]:
+    """Write a bundle, and name what another one has already."""
+    try:
+        with session.begin_nested():
+            yield
+    except IntegrityError:
+        same = select(Bundle.id).where(Bundle.code == said.code, Bundle.id != bundle_id)
+        if session.scalar(same) is not None:
+            message = f"The code {said.code} is taken."
+            raise Conflict.at("code", message, code="bundle_taken") from None
+        raise Conflict.at(
+            "initialize", "The tenant type has an initial bundle.", code="initial_bundle_taken"
+        ) from None
+
+
+def _is_used(session: Session, bundle: Bundle) -> bool:
+    used = select(Tenant.id).where(Tenant.bundle_code == bundle.code).limit(1)
+    return session.scalar(used) is not None
+
+
+def _record(session: Session, bundle: Bundle, tag: Tag, changes: list[dict[str, Any]]) -> None:
+    audit.record(session, tag, target=f"bundle:{bundle.id}", details={"changes": changes})

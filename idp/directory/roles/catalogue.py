@@ -55,7 +55,7 @@ def insert_role(session: Session, code: str, name: str, *, tenant_id: int | None
         with session.begin_nested():
             session.add(role)
     except IntegrityError:
-        raise _taken(code) from None
+        raise _taken(code, "role_taken") from None
     return role
 
 
@@ -66,7 +66,7 @@ def rename_role(session: Session, role: Role, code: str) -> None:
         with session.begin_nested():
             role.code = code
     except IntegrityError:
-        raise _taken(code) from None
+        raise _taken(code, "role_taken") from None
 
 
 def check_role_code(session: Session, code: str, tenant_id: int | None, *, but_id: int = 0) -> None:
@@ -87,7 +87,15 @@ def check_role_code(session: Session, code: str, tenant_id: int | None, *, but_i
         )
     others = select(Role.id).where(same, Role.id != but_id).limit(1)
     if session.scalar(others) is not None:
-        raise _taken(code)
+        raise _taken(code, "role_taken")
+
+
+def check_tenant_role_code(session: Session, code: str) -> None:
+    """Refuse what cannot be the code of a role in any tenant: badly formed, or the platform's."""
+    _check_code(code, LONGEST_ROLE_NAME)
+    alike = select(Role.id).where(Role.tenant_id.is_(None), func.lower(Role.code) == code.lower())
+    if session.scalar(alike.limit(1)) is not None:
+        raise BadRequest.at("code", f"The code {code} is one of the platform's.")
 
 
 def create_group(
@@ -184,5 +192,5 @@ def _check_code(code: str, longest: int = LONGEST_CODE) -> None:
         raise BadRequest.at("code", "A code needs something besides digits.")
 
 
-def _taken(code: str) -> Conflict:
-    return Conflict.at("code", f"The code {code} is taken.")
+def _taken(code: str, kind: str | None = None) -> Conflict:
+    return Conflict.at("code", f"The code {code} is taken.", code=kind)

@@ -119,10 +119,22 @@ def lacking(
     platform: bool,
 ) -> list[str]:
     """List the codes of privileges that are not effective for a person in a tenant."""
-    held = effective_permissions(session, user_id, tenant_id, platform=platform)
-    codes = {permission.code for permission in held}
+    return uncovered(
+        effective_permissions(session, user_id, tenant_id, platform=platform), privileges
+    )
+
+
+def uncovered(
+    held: Iterable[Privilege | Permission], privileges: Iterable[Privilege | Permission]
+) -> list[str]:
+    """List the codes of privileges that none of the held ones is or, as `P.all`, covers.
+
+    A `P.all` covers codes of its own owner only.
+    """
+    codes: set[str] = set()
     by_owner: dict[int | None, set[str]] = {}
     for permission in held:
+        codes.add(permission.code)
         by_owner.setdefault(permission.api_resource_id, set()).add(permission.code)
     return sorted(
         privilege.code

@@ -115,6 +115,12 @@ def find_by_mobile(session: Session, number: str) -> User | None:
     return _only(session, User.mobile == mobile) if mobile else None
 
 
+def find_by_mobile(session: Session, mobile: str) -> User | None:
+    """Find an account by its mobile number, in national or international form."""
+    number = names.find_mobile(mobile, _region(session))
+    return _only(session, User.mobile == number) if number else None
+
+
 def find_by_login(session: Session, login: str) -> User | None:
     """Find an account by what a person types: user name, e-mail or mobile number."""
     typed = names.key(login)

@@ -44,6 +44,9 @@ DISCOVERY = frozenset(
 
 _UNLOGGED = frozenset({"/healthz", "/readyz"})
 
+_NAMES_IN_PATH = re.compile(r"/user/.*<(?!int:)")
+"""Routes of the user service with user names, mobile numbers and the like."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
 _HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -200,7 +203,7 @@ class Entrance:
             logs.access(
                 request_id=visit.request_id,
                 method=visit.method,
-                path=logs.mask_path(visit.path),
+                path=_shown_path(visit),
                 status=status,
                 milliseconds=round(seconds * 1000, 2),
                 remote_addr=visit.remote_addr,
@@ -299,3 +302,8 @@ def _moved(origin: str, environ: Environ) -> Answer:
     query = environ.get("QUERY_STRING", "")
     location = origin + path + (f"?{query}" if query else "")
     return Answer(HTTPStatus.PERMANENT_REDIRECT, (("Location", location),))
+
+
+def _shown_path(visit: Visit) -> str:
+    """Give the path as logs may have it: where it names somebody, only the route."""
+    return visit.endpoint if _NAMES_IN_PATH.match(visit.endpoint) else logs.mask_path(visit.path)

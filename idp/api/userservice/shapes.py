@@ -1,0 +1,31 @@
+"""Fields as the user service writes them: an absent text is an empty one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import validate
+
+from idp.api.shapes import CleanText
+
+
+class Words(CleanText):
+    """A text that may be missing: null and empty mean none, and none is written as empty."""
+
+    def __init__(self, maximum: int, **options: Any) -> None:
+        super().__init__(
+            allow_none=True, load_default=None, validate=validate.Length(max=maximum), **options
+        )
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Any:
+        return super()._deserialize(value, attr, data, **kwargs).strip() or None
+
+    def _validate(self, value: Any) -> None:
+        if value is not None:
+            super()._validate(value)
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return super()._serialize(value, attr, obj, **kwargs) or ""

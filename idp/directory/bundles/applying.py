@@ -1,0 +1,195 @@
+"""Giving a tenant its bundle: the roles that come with it, and what must go."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from idp.directory.bundles import ability
+from idp.directory.bundles.ability import AbilityRole
+from idp.directory.bundles.models import Bundle
+from idp.directory.roles import catalogue
+from idp.directory.roles import service as roles
+from idp.directory.roles.models import Privilege, Role, RolePrivilege
+from idp.directory.tenants.models import Tenant
+from idp.directory.users.models import UserClaim
+from idp.platform import stamps
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.db import bump_configuration, count_hits
+from idp.platform.errors import Conflict, NotFound
+
+
+def initialise(session: Session, tenant_id: int, bundle: Bundle) -> None:
+    """Give a tenant its first bundle, with the roles in it."""
+    tenant = _tenant(session, tenant_id)
+    if tenant.bundle_code is not None:
+        raise Conflict("The tenant has a bundle already.", code="bundle_initialised")
+    _change(session, tenant, bundle)
+    for said in ability.read(bundle.ability).roles:
+        _make(session, tenant_id, bundle, said)
+
+
+def switch(session: Session, tenant_id: int, bundle: Bundle) -> None:
+    """Give a tenant another bundle.
+
+    Roles of the old one get the privileges of the new one; those that it does not have are deleted,
+    or stay without privileges while people have them. What the tenant made itself, roles and
+    direct grants, keeps only what the new bundle contains.
+    """
+    tenant = _tenant(session, tenant_id)
+    if tenant.bundle_code is None:
+        raise Conflict("The tenant has no bundle yet.", code="bundle_not_initialised")
+    if tenant.bundle_code == bundle.code:
+        raise Conflict("The tenant has this bundle already.", code="same_bundle")
+    _change(session, tenant, bundle)
+    wanted = {role.code: role for role in ability.read(bundle.ability).roles}
+    held = session.scalars(select(Role).where(Role.tenant_id == tenant_id).with_for_update()).all()
+    own = [role for role in held if role.bundle_code is None]
+    for role in held:
+        if role.bundle_code is not None and role.code not in wanted:
+            _retire(session, role)
+        elif role.bundle_code is not None:
+            _renew(session, role, bundle, wanted.pop(role.code))
+    for said in wanted.values():
+        _make(session, tenant_id, bundle, said)
+    _cut_back(session, tenant_id, own, bundle)
+
+
+def give_administrator_roles(session: Session, tenant_id: int, user_id: int) -> None:
+    """Give a person the roles that the bundle of his tenant has for administrators."""
+    codes = session.scalar(
+        select(Bundle.ability)
+        .join(Tenant, Tenant.bundle_code == Bundle.code)
+        .where(Tenant.id == tenant_id)
+    )
+    for code in ability.read(codes).admin_role_codes if codes else ():
+        role = catalogue.find_role(session, code, tenant_id)
+        if role is not None:
+            catalogue.give(session, user_id, role)
+
+
+def _tenant(session: Session, tenant_id: int) -> Tenant:
+    tenant = session.get(Tenant, tenant_id, populate_existing=True)
+    if tenant is None:
+        raise NotFound("There is no such tenant.")
+    return tenant
+
+
+def _change(session: Session, tenant: Tenant, bundle: Bundle) -> None:
+    """Note the bundle; a tenant of no type becomes one of the bundle's."""
+    before = tenant.bundle_code
+    if tenant.type_code not in {None, bundle.tenant_type_code}:
+        raise Conflict("Bundle and tenant are of different types.", code="other_tenant_type")
+    # Two at once: the second one finds another bundle than it has read.
+    changed = count_hits(
+        session,
+        update(Tenant)
+        .where(Tenant.id == tenant.id, Tenant.bundle_code.is_not_distinct_from(before))
+        .values(
+            bundle_code=bundle.code,
+            type_code=bundle.tenant_type_code,
+            concurrency_stamp=stamps.new_stamp(),
+        )
+        .execution_options(synchronize_session=False),
+    )
+    if not changed:
+        raise Conflict("The tenant got a bundle just now.", code="bundle_initialised")
+    session.refresh(tenant)
+    bump_configuration(session)
+    audit.record(
+        session,
+        Tag.TENANT_BUNDLE_SET,
+        tenant_id=tenant.id,
+        target=f"tenant:{tenant.id}",
+        details={"before": before, "after": bundle.code},
+    )
+
+
+def _make(session: Session, tenant_id: int, bundle: Bundle, said: AbilityRole) -> None:
+    role = catalogue.create_role(session, said.code, said.name, tenant_id=tenant_id)
+    role.bundle_code = bundle.code
+    _carry(session, role, said.privilege_codes)
+
+
+def _renew(session: Session, role: Role, bundle: Bundle, said: AbilityRole) -> None:
+    role.name, role.bundle_code = said.name, bundle.code
+    _carry(session, role, said.privilege_codes)
+    _record_change(session, role)
+
+
+def _retire(session: Session, role: Role) -> None:
+    """Delete a role that nobody has; one that somebody has stays, and lets him do nothing."""
+    try:
+        with session.begin_nested():
+            session.execute(delete(Role).where(Role.id == role.id))
+    except IntegrityError:
+        _carry(session, role, ())
+        _record_change(session, role)
+        return
+    session.expunge(role)
+    audit.record(
+        session,
+        Tag.ROLE_DELETED,
+        tenant_id=role.tenant_id,
+        target=f"role:{role.id}",
+        details={"role": role.code},
+    )
+
+
+def _carry(session: Session, role: Role, codes: Collection[str]) -> None:
+    """Let a role carry exactly these privileges; one that is gone since is left out."""
+    session.flush()
+    session.execute(delete(RolePrivilege).where(RolePrivilege.role_id == role.id))
+    found = select(Privilege.id).where(Privilege.code.in_(codes))
+    rows = [{"role_id": role.id, "privilege_id": row} for row in session.scalars(found)]
+    if rows:
+        session.execute(insert(RolePrivilege), rows)
+    session.expire(role, ["privileges"])
+
+
+def _cut_back(session: Session, tenant_id: int, own: Sequence[Role], bundle: Bundle) -> None:
+    """Take away what the bundle does not contain: of the tenant's own roles, of direct grants."""
+    codes = ability.read(bundle.ability).privilege_codes
+    contained = session.scalars(select(Privilege).where(Privilege.code.in_(codes))).all()
+    through = (
+        select(Privilege)
+        .join(RolePrivilege, RolePrivilege.privilege_id == Privilege.id)
+        .where(RolePrivilege.role_id.in_([role.id for role in own]))
+    )
+    granted = (UserClaim.tenant_id == tenant_id, UserClaim.type == "permission")
+    direct = select(Privilege).where(
+        Privilege.code.in_(select(UserClaim.value).where(*granted)),
+    )
+    beyond = roles.uncovered(contained, {*session.scalars(through), *session.scalars(direct)})
+    if not beyond:
+        return
+    ids = select(Privilege.id).where(Privilege.code.in_(beyond))
+    changed = session.scalars(
+        delete(RolePrivilege)
+        .where(
+            RolePrivilege.role_id.in_([role.id for role in own]),
+            RolePrivilege.privilege_id.in_(ids),
+        )
+        .returning(RolePrivilege.role_id)
+    ).all()
+    session.execute(delete(UserClaim).where(*granted, UserClaim.value.in_(beyond)))
+    for role in own:
+        if role.id in changed:
+            session.expire(role, ["privileges"])
+            _record_change(session, role)
+
+
+def _record_change(session: Session, role: Role) -> None:
+    role.concurrency_stamp = stamps.new_stamp()
+    session.flush()
+    audit.record(
+        session,
+        Tag.ROLE_CHANGED,
+        tenant_id=role.tenant_id,
+        target=f"role:{role.id}",
+        details={"bundle": role.bundle_code},
+    )

@@ -1,0 +1,87 @@
+"""Founding a tenant: the organisation, its administrator and its bundle at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from idp.directory.bundles import applying
+from idp.directory.bundles import service as bundles
+from idp.directory.bundles.models import Bundle
+from idp.directory.tenants import service
+from idp.directory.tenants.models import Tenant
+from idp.directory.tenants.service import NewTenant
+from idp.directory.users import service as users
+from idp.directory.users.models import User
+from idp.directory.users.service import NewUser
+from idp.platform.errors import BadRequest, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Founding:
+    """What a tenant starts with; the administrator is a new account, or an existing one."""
+
+    name: str
+    tenant_type_code: str
+    bundle_code: str | None
+    """None: the initial bundle of the tenant type."""
+    username: str | None
+    mobile: str | None
+    password: str | None = None
+    """Of the new account, in clear text."""
+
+
+def found(session: Session, said: Founding) -> Tenant:
+    """Found a tenant with a new account as its administrator."""
+    bundle = _bundle(session, said)
+    new = NewUser(
+        username=said.username or "",
+        mobile=said.mobile,
+        password=said.password,
+        chosen_by_person=False,
+    )
+    return _found(session, said, bundle, users.create(session, new))
+
+
+def found_for(session: Session, said: Founding) -> Tenant:
+    """Found a tenant for an account that exists, found by its user name, else by its number."""
+    bundle = _bundle(session, said)
+    user = None
+    if said.username:
+        user = users.find_by_username(session, said.username)
+    elif said.mobile:
+        user = users.find_by_mobile(session, said.mobile)
+    if user is None:
+        raise NotFound("There is no such account.")
+    return _found(session, said, bundle, user)
+
+
+def _bundle(session: Session, said: Founding) -> Bundle:
+    if said.bundle_code:
+        bundle = bundles.find(session, said.bundle_code)
+        if bundle is None:
+            raise BadRequest.at("bundle_code", "There is no such bundle.", code="unknown_bundle")
+        if bundle.tenant_type_code != said.tenant_type_code:
+            raise BadRequest.at(
+                "bundle_code",
+                "The bundle is for another type of tenant.",
+                code="other_tenant_type",
+            )
+        return bundle
+    bundle = bundles.find_initial(session, said.tenant_type_code)
+    if bundle is None:
+        raise BadRequest.at(
+            "tenant_type_code",
+            "There is no initial bundle for this type of tenant.",
+            code="no_initial_bundle",
+        )
+    return bundle
+
+
+def _found(session: Session, said: Founding, bundle: Bundle, administrator: User) -> Tenant:
+    tenant = service.create(session, NewTenant(said.name, type_code=said.tenant_type_code))
+    service.add_member(session, tenant.id, administrator.id, is_admin=True)
+    applying.initialise(session, tenant.id, bundle)
+    applying.give_administrator_roles(session, tenant.id, administrator.id)
+    return tenant

@@ -1,0 +1,201 @@
+"""A served OpenAPI document against the agreed one: what differs, in lines that can be explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from idp.api import docs
+
+HERE = Path(__file__).parent
+METHODS = ("get", "put", "post", "delete")
+FACETS = (
+    *("format", "default", "enum", "minimum", "maximum", "minLength", "maxLength"),
+    *("pattern", "minItems", "maxItems"),
+)
+Operation = dict[str, Any]
+Document = dict[str, Any]
+
+
+@cache
+def read(name: str) -> Any:
+    return yaml.safe_load((HERE / name).read_text())
+
+
+@cache
+def serve(name: str) -> Document:
+    document: Document = orjson.loads(docs.document(name, "https://id.example"))
+    return document
+
+
+def operations(document: Document) -> dict[str, tuple[str, str, Operation]]:
+    return {
+        operation["operationId"]: (method, path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if method in METHODS
+    }
+
+
+def resolve(document: Document, value: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in value:
+        found: Any = document
+        for part in value["$ref"].removeprefix("#/").split("/"):
+            found = found[part]
+        value = found
+    return value
+
+
+def flat(document: Document, schema: dict[str, Any]) -> dict[str, Any]:
+    """Resolve references, merge `allOf`, and say null by `nullable`."""
+    schema = dict(resolve(document, schema))
+    for part in [flat(document, part) for part in schema.pop("allOf", ())]:
+        required = [*schema.get("required", ()), *part.get("required", ())]
+        properties = schema.get("properties", {}) | part.get("properties", {})
+        schema |= part | {"required": required, "properties": properties}
+    choices = schema.pop("anyOf", ())
+    if choices:
+        (value,) = (choice for choice in choices if choice != {"type": "null"})
+        schema |= flat(document, value) | {"nullable": True}
+    kinds = schema.get("type")
+    if isinstance(kinds, list):
+        schema["type"] = next(kind for kind in kinds if kind != "null")
+        schema["nullable"] = "null" in kinds
+    if schema.get("nullable") and "enum" in schema:
+        schema["enum"] = [value for value in schema["enum"] if value is not None]
+    return schema
+
+
+@dataclass
+class Comparison:
+    """One contract: the agreed document, the served one, and what is explained."""
+
+    name: str
+    explanations: str
+    prefix: str = ""
+    """Of the served paths before the agreed ones."""
+    marks: Mapping[str, str] = field(default_factory=dict)
+    """Members of operations to compare: as agreed, and as served."""
+    error_codes: bool = True
+    ours: Callable[[], Document] | None = None
+    """Another document to look at than the one that is served."""
+
+    @property
+    def agreed(self) -> Document:
+        document: Document = read(f"{self.name}.openapi.yaml")
+        return document
+
+    @property
+    def served(self) -> Document:
+        return self.ours() if self.ours is not None else serve(self.name)
+
+    @property
+    def explained(self) -> dict[str, Any]:
+        found: dict[str, Any] = read(self.explanations)
+        return found
+
+    def schemas(
+        self,
+        where: str,
+        agreed: dict[str, Any] | None,
+        ours: dict[str, Any] | None,
+        above: tuple[str, ...] = (),
+    ) -> Iterator[str]:
+        """Say what differs; members below members as `clientSecrets.value`."""
+        if agreed is None or ours is None:
+            if agreed is not ours:
+                yield f"{where}: {'added' if agreed is None else 'missing'}"
+            return
+        if agreed.get("$ref") in above:
+            return  # a schema that holds itself was compared one step above
+        above = (*above, *filter(None, [agreed.get("$ref")]))
+        agreed, ours = flat(self.agreed, agreed), flat(self.served, ours)
+        for name in ("type", *FACETS):
+            if agreed.get(name) != ours.get(name):
+                yield f"{where}: {name} {agreed.get(name)} -> {ours.get(name)}"
+        if bool(agreed.get("nullable")) != bool(ours.get("nullable")):
+            yield f"{where}: null {'refused' if agreed.get('nullable') else 'allowed'}"
+        for name in sorted({*agreed.get("required", ())} ^ {*ours.get("required", ())}):
+            yield f"{where}.{name}: {'not ' if name in agreed.get('required', ()) else ''}required"
+        for name in ("items", "additionalProperties"):
+            theirs, own = agreed.get(name), ours.get(name)
+            if theirs is True or own is True or theirs == {} or own == {}:
+                if (theirs or None) != (own or None):
+                    yield f"{where}: {name} {theirs} -> {own}"
+                continue
+            yield from self.schemas(where, theirs, own, above)
+        theirs, own = agreed.get("properties", {}), ours.get("properties", {})
+        for name in sorted({*theirs, *own}):
+            yield from self.schemas(f"{where}.{name}", theirs.get(name), own.get(name), above)
+
+    def operation(self, operation_id: str) -> Iterator[str]:
+        """Say how the served operation differs from the agreed one."""
+        method, path, agreed = operations(self.agreed)[operation_id]
+        our_method, our_path, ours = operations(self.served)[operation_id]
+        if (our_method, our_path) != (method, f"{self.prefix}{path}"):
+            yield f"{operation_id}: served as {our_method} {our_path}"
+        for theirs, own in self.marks.items():
+            if agreed[theirs] != ours[own]:
+                yield f"{operation_id} {own}: {agreed[theirs]} -> {ours[own]}"
+        if self.error_codes:
+            yield from self._codes(operation_id, agreed, ours)
+        their_parameters = _parameters(self.agreed, agreed)
+        our_parameters = _parameters(self.served, ours)
+        for name in sorted({*their_parameters, *our_parameters}):
+            one, other = their_parameters.get(name), our_parameters.get(name)
+            if one and other and bool(one.get("required")) != bool(other.get("required")):
+                yield f"{operation_id} {name}: required {one.get('required')}"
+            yield from self.schemas(
+                f"{operation_id} {name}", one and one["schema"], other and other["schema"]
+            )
+        their_body, our_body = agreed.get("requestBody", {}), ours.get("requestBody", {})
+        if their_body and our_body and their_body.get("required") != our_body.get("required"):
+            yield f"{operation_id} request: required {their_body.get('required')}"
+        yield from self.schemas(f"{operation_id} request", _body(agreed), _body(ours))
+        their_answers, our_answers = agreed["responses"], ours["responses"]
+        for status in sorted({*their_answers, *our_answers}):
+            if status not in their_answers or status not in our_answers:
+                kind = "missing" if status in their_answers else "added"
+                yield f"{operation_id} status {status}: {kind}"
+            elif status not in {"401", "403", "404"} or "content" in their_answers[status]:
+                # The contracts leave the bodies of some refusals open.
+                yield from self.schemas(
+                    f"{operation_id} {status}",
+                    _body(their_answers[status]),
+                    _body(our_answers[status]),
+                )
+
+    def _codes(self, operation_id: str, agreed: Operation, ours: Operation) -> Iterator[str]:
+        theirs, own = (
+            {(code["code"], code["name"]) for code in side["x-error-codes"]}
+            for side in (agreed, ours)
+        )
+        for number, name in sorted(theirs ^ own):
+            kind = "missing" if (number, name) in theirs else "added"
+            yield f"{operation_id} code {number} {name}: {kind}"
+
+    def differences(self) -> list[str]:
+        built = operations(self.served).keys() & operations(self.agreed).keys()
+        return [line for operation_id in sorted(built) for line in self.operation(operation_id)]
+
+    def patterns(self) -> list[str]:
+        return [
+            pattern for reason in self.explained["reasons"] for pattern in reason["differences"]
+        ]
+
+
+def _parameters(document: Document, operation: Operation) -> dict[str, Any]:
+    found = [resolve(document, value) for value in operation.get("parameters", ())]
+    return {f"{parameter['in']} {parameter['name']}": parameter for parameter in found}
+
+
+def _body(value: dict[str, Any]) -> dict[str, Any] | None:
+    content = value.get("requestBody", value).get("content", {})
+    schema: dict[str, Any] | None = content.get("application/json", {}).get("schema")
+    return schema
