@@ -226,8 +226,8 @@ def test_tenants_of_an_account_are_listed(root, session, acme):
     session.execute(update(Tenant).where(Tenant.id == acme).values(type_code="company"))
     add_person(session, tenant_ids=[acme, other])
     expected = [
-        {"id": acme, "name": "Acme", "tenantTypeCode": "company", "bundleCode": None},
-        {"id": other, "name": "Other", "tenantTypeCode": None, "bundleCode": None},
+        {"id": acme, "name": "Acme", "tenantTypeCode": "company", "bundleCode": ""},
+        {"id": other, "name": "Other", "tenantTypeCode": "", "bundleCode": ""},
     ]
     assert root.data("GET", "/accounts/tenant-list/ann") == expected
     assert root.second("GET", "/accounts/tenant-list/ann")["data"] == expected

@@ -13,6 +13,8 @@ from idp.api.shapes import Shape, int64, text
 from idp.api.userservice import paging
 from idp.api.userservice.caller import Caller, current_caller, in_body, platform
 from idp.api.userservice.dialect import userservice
+from idp.api.userservice.shapes import Words
+from idp.api.userservice.tenants import TenantShape
 from idp.directory.authentication import logins
 from idp.directory.authentication import service as authentication
 from idp.directory.authentication.logins import Login
@@ -50,7 +52,7 @@ class AccountShape(Shape):
 
     id = int64()
     username = text()
-    mobile = text()
+    mobile = Words(32)
     # No account that is shown has such an attribute, so there is nothing else to send.
     password = text(dump_default="")
     salt = text(dump_default="")
@@ -63,7 +65,7 @@ class NewAccountShape(Shape):
 
     username = text(LONGEST_NAME, minimum=1, required=True)
     password = text(LONGEST_PASSWORD, minimum=1, required=True, load_only=True)
-    mobile = text(32, allow_none=True, load_default=None)
+    mobile = Words(32)
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> NewAccount:
@@ -77,7 +79,7 @@ class NewPasswordShape(Shape):
     schema_name = "ChangeAccountPwdDTO"
 
     account_id = int64(minimum=0, allow_none=True, load_default=None)
-    user_name = text(LONGEST_NAME, allow_none=True, load_default=None)
+    user_name = Words(LONGEST_NAME)
     password = text(LONGEST_PASSWORD, minimum=1, required=True, load_only=True)
 
 
@@ -86,8 +88,8 @@ class AccountQueryShape(Shape):
 
     schema_name = "AccountQueryDTO"
 
-    username = text(LONGEST_NAME, allow_none=True, load_default=None)
-    mobile = text(32, allow_none=True, load_default=None)
+    username = Words(LONGEST_NAME)
+    mobile = Words(32)
     tenant_id = int64(minimum=0, allow_none=True, load_default=None)
 
     @post_load
@@ -114,7 +116,7 @@ class CredentialShape(Shape):
     authentication_type = text(50, minimum=1, required=True)
     principal = text(LONGEST_NAME, minimum=1, required=True)
     certificate = text(LONGEST_PASSWORD, minimum=1, required=True, load_only=True)
-    sms_key = text(200, allow_none=True, load_default=None)
+    sms_key = Words(200)
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Credential:
@@ -126,17 +128,6 @@ class LoginShape(CredentialShape):
     """Who logs in, and what shall prove it."""
 
     schema_name = "LoginRequestDTO"
-
-
-class TenantShape(Shape):
-    """A tenant."""
-
-    schema_name = "TenantDTO"
-
-    id = int64()
-    name = text()
-    tenant_type_code = text(attribute="type_code", allow_none=True)
-    bundle_code = text(allow_none=True)
 
 
 class AuthorizationShape(Shape):
@@ -166,7 +157,7 @@ class LoginInfoShape(Shape):
 
     id = int64(attribute="account.id")
     username = text(attribute="account.username")
-    mobile = text(attribute="account.mobile")
+    mobile = Words(32, attribute="account.mobile")
     tenants = fields.List(fields.Nested(TenantShape))
     tenant_authorization_info_map = fields.Dict(
         keys=fields.String(), values=fields.Nested(AuthorizationShape)
@@ -554,15 +545,5 @@ def as_login_info(login: Login) -> dict[str, Any]:
         "tenant_authorization_info_map": {
             tenant_id: {"role_privilege_map": roles} for tenant_id, roles in login.roles.items()
         },
-        "resources": {
-            tenant_id: [
-                {
-                    "application_code": resource.application_code,
-                    "application_name": resource.application_name,
-                    "app_res": {"menu": resource.menus},
-                }
-                for resource in found
-            ]
-            for tenant_id, found in login.resources.items()
-        },
+        "resources": login.resources,
     }

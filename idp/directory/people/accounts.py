@@ -45,7 +45,7 @@ class Account:
 
     id: int
     username: str
-    mobile: str
+    mobile: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Filters:
 
 def show(session: Session, user: User) -> Account:
     """Show an account as callers may see it."""
-    return Account(user.id, user.username, users.mobile_on_the_wire(session, user) or "")
+    return Account(user.id, user.username, users.mobile_on_the_wire(session, user))
 
 
 def create(session: Session, new: NewAccount, *, tenant_id: int | None = None) -> User:
@@ -70,7 +70,7 @@ def create(session: Session, new: NewAccount, *, tenant_id: int | None = None) -
         session,
         NewUser(
             username=new.username,
-            mobile=new.mobile or None,
+            mobile=new.mobile,
             password=new.password,
             chosen_by_person=False,
         ),

@@ -109,12 +109,6 @@ def find_by_username(session: Session, username: str) -> User | None:
     return _only(session, User.username_key == typed)
 
 
-def find_by_mobile(session: Session, number: str) -> User | None:
-    """Find an account by its mobile number, in national or international form."""
-    mobile = names.find_mobile(number, _region(session))
-    return _only(session, User.mobile == mobile) if mobile else None
-
-
 def find_by_mobile(session: Session, mobile: str) -> User | None:
     """Find an account by its mobile number, in national or international form."""
     number = names.find_mobile(mobile, _region(session))
