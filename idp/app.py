@@ -127,6 +127,10 @@ def setup_blueprints(app: Flask, _settings: Settings) -> None:
     app.register_blueprint(health.blueprint)
     for blueprint in pages.blueprints():
         app.register_blueprint(blueprint)
+    for blueprint in pages.device_blueprints():
+        # Who asks there is nobody yet, and a cookie counts for nothing.
+        csrf.exempt(app, blueprint)
+        app.register_blueprint(blueprint)
     # Other sites post there; the request is stored and asked about on a page of ours.
     csrf.exempt(app, protocol_pages.blueprint)
     app.register_blueprint(protocol_pages.blueprint)

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from idp.app import create_app
 from idp.config import Settings
+from idp.directory.authentication.models import QrSignIn
 from idp.directory.registration.models import VerificationCode
 from idp.oauth.models import (
     AuthorizationCode,
@@ -55,6 +56,7 @@ EXPIRIES = (
     Expiry(OneTimeKey.expires_at, HOUR),
     # Known for a day, because so many may be sent in one.
     Expiry(VerificationCode.sent_at, 2 * DAY),
+    Expiry(QrSignIn.expires_at, HOUR),
     Expiry(Consent.expires_at, 0),
     Expiry(Grant.expires_at, DAY),
     Expiry(BrowserSession.expires_at, 7 * DAY),

@@ -235,6 +235,11 @@ def revoke_session_grants(session: Session, browser_session_id: int) -> int:
     return _revoke(session, "session revoked", session_id=browser_session_id)
 
 
+def revoke_member_grants(session: Session, user_id: int, tenant_id: int) -> int:
+    """End every grant of somebody who left a tenant; coming back does not bring them back."""
+    return _revoke(session, "left the tenant", user_id=user_id, tenant_id=tenant_id)
+
+
 def _revoke(session: Session, reason: str, **of: int) -> int:
     return count_hits(
         session,

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint
 
-from idp.pages import choose, consent, frame, signout
+from idp.pages import choose, consent, frame, qr, signout
 from idp.pages.account import views as account
 from idp.pages.forgot import service as forgot_service
 from idp.pages.forgot import views as forgot
@@ -32,4 +32,10 @@ def blueprints() -> list[Blueprint]:
         forgot.blueprint,
         register.blueprint,
         account.blueprint,
+        qr.blueprint,
     ]
+
+
+def device_blueprints() -> list[Blueprint]:
+    """List what devices without a cookie of ours ask."""
+    return [qr.devices]

@@ -176,9 +176,13 @@ def test_every_page_is_readable_for_everybody(chromium, house, language):
     visit.press("account-password-refused", "main button[type=submit]")
     visit.open("/account/sessions", "account-sessions")
     visit.open("/account/applications", "account-applications")
+    code = page.request.post(f"{server.url}/account/qr").json()
+    visit.open(f"/account/qr/{code['id']}/confirm", "qr-waiting")
+    visit.press("qr-confirmed", "button[value=allow]")
+    visit.open("/account/qr/invented/confirm", "qr-expired")
     visit.open("/logout", "logout")
     visit.press("signed-out", "button[value=yes]")
-    assert len(visit.seen) == 23
+    assert len(visit.seen) == 26
     context.close()
 
 

@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import update
 
 from idp.commands.serve import KILL_SECONDS
+from idp.directory.authentication import service as authentication
 from idp.oauth.models import RefreshToken
-from idp.pages.signin import service as signin
 from idp.platform import clock
 from idp.platform.runtime import RequestContext
 from idp.platform.secrets import digest
@@ -105,9 +105,9 @@ def test_stopping_and_starting_again_loses_nothing(site: Site) -> None:
     # Another node goes on counting, so that the delay outlasts the restart.
     with site.sessions() as session:
         session.info["context"] = RequestContext("another-node", "127.0.0.1")
-        keys = signin.throttle_keys(session, attacked.username)
+        keys = authentication.throttle_keys(session, attacked.username)
     for _ in range(8):
-        site.runtime.throttle.failed(signin.THROTTLE, *keys)
+        site.runtime.throttle.failed(authentication.THROTTLE, *keys)
 
     try:
         with hammered(site) as callers:

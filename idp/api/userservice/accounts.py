@@ -1,3 +1,549 @@
 """Accounts: create, look up, search, bind to tenants, authenticate and log in."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from marshmallow import fields, post_load
+
+from idp.api.answers import current_language
+from idp.api.shapes import Shape, int64, text
+from idp.api.userservice import paging
+from idp.api.userservice.caller import Caller, current_caller, in_body, platform
+from idp.api.userservice.dialect import userservice
+from idp.api.userservice.shapes import Words
+from idp.api.userservice.tenants import TenantShape
+from idp.directory.authentication import logins
+from idp.directory.authentication import service as authentication
+from idp.directory.authentication.logins import Login
+from idp.directory.authentication.service import Attempt, Door, Kind
+from idp.directory.people import accounts
+from idp.directory.people.accounts import Account, Filters, NewAccount
+from idp.directory.people.reach import Editor
+from idp.directory.registration.codes import Letter, Sender
+from idp.directory.tenants import service as tenants
+from idp.directory.tenants.models import Tenant
+from idp.directory.users import names
+from idp.directory.users.models import User
+from idp.oauth import service as oauth
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest
+from idp.platform.scopes import Scope
+from idp.platform.throttle import network
+from idp.platform.web.views import current_issuer, current_runtime, database, remote_address
+
+MODULE = "accounts-tenants-bundles"
+CODES_PER_CLIENT = 1000
+CODES_PER_ADDRESS = 200
+HOUR = 3600
+LONGEST_NAME = 256
+LONGEST_PASSWORD = 1024
+
+SORTED_BY = {"id": User.id, "username": User.username_key, "mobile": User.mobile}
+
+
+class AccountShape(Shape):
+    """An account; `password` and `salt` are always empty."""
+
+    schema_name = "AccountDTO"
+
+    id = int64()
+    username = text()
+    mobile = Words(32)
+    # No account that is shown has such an attribute, so there is nothing else to send.
+    password = text(dump_default="")
+    salt = text(dump_default="")
+
+
+class NewAccountShape(Shape):
+    """An account to create."""
+
+    schema_name = "CreateAccountRequestDTO"
+
+    username = text(LONGEST_NAME, minimum=1, required=True)
+    password = text(LONGEST_PASSWORD, minimum=1, required=True, load_only=True)
+    mobile = Words(32)
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> NewAccount:
+        """Give what the service takes."""
+        return NewAccount(**data)
+
+
+class NewPasswordShape(Shape):
+    """A password to set; whose it is say the id, the name, or both."""
+
+    schema_name = "ChangeAccountPwdDTO"
+
+    account_id = int64(minimum=0, allow_none=True, load_default=None)
+    user_name = Words(LONGEST_NAME)
+    password = text(LONGEST_PASSWORD, minimum=1, required=True, load_only=True)
+
+
+class AccountQueryShape(Shape):
+    """What accounts are searched by; empty: by nothing."""
+
+    schema_name = "AccountQueryDTO"
+
+    username = Words(LONGEST_NAME)
+    mobile = Words(32)
+    tenant_id = int64(minimum=0, allow_none=True, load_default=None)
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Filters:
+        """Give what the service takes."""
+        return Filters(**data)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A credential as it came, of a type that may be unknown."""
+
+    authentication_type: str
+    principal: str
+    certificate: str = field(repr=False)
+    sms_key: str | None = field(default=None, repr=False)
+
+
+class CredentialShape(Shape):
+    """Who somebody says he is, and what shall prove it."""
+
+    schema_name = "AuthenticationInfo"
+
+    authentication_type = text(50, minimum=1, required=True)
+    principal = text(LONGEST_NAME, minimum=1, required=True)
+    certificate = text(LONGEST_PASSWORD, minimum=1, required=True, load_only=True)
+    sms_key = Words(200)
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Credential:
+        """Give the credential."""
+        return Credential(**data)
+
+
+class LoginShape(CredentialShape):
+    """Who logs in, and what shall prove it."""
+
+    schema_name = "LoginRequestDTO"
+
+
+class AuthorizationShape(Shape):
+    """What an account may do in one tenant."""
+
+    schema_name = "AuthorizationInfoDTO"
+
+    role_privilege_map = fields.Dict(
+        keys=fields.String(), values=fields.List(fields.String()), required=True
+    )
+
+
+class ResourceShape(Shape):
+    """The resources of one application, by their type."""
+
+    schema_name = "ResourceDTO"
+
+    application_code = text()
+    application_name = text()
+    app_res = fields.Dict(keys=fields.String())
+
+
+class LoginInfoShape(Shape):
+    """Who logged in, and what that opens in each tenant; the keys of both maps are tenant ids."""
+
+    schema_name = "LoginInfoDTO"
+
+    id = int64(attribute="account.id")
+    username = text(attribute="account.username")
+    mobile = Words(32, attribute="account.mobile")
+    tenants = fields.List(fields.Nested(TenantShape))
+    tenant_authorization_info_map = fields.Dict(
+        keys=fields.String(), values=fields.Nested(AuthorizationShape)
+    )
+    resources = fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(ResourceShape)))
+
+
+class PhoneQuery(Shape):
+    """Where a code is sent."""
+
+    phone = text(32, minimum=1, required=True)
+
+
+@userservice.operation(
+    "getAccountByUsername",
+    "GET",
+    "/account-information/name/<username>",
+    scope=Scope.US_ACCOUNT_INFOBYNAME,
+    module=MODULE,
+    machine=True,
+    tenant=platform,
+    gives=AccountShape(),
+)
+def by_username(username: str) -> Account:
+    """Get an account by user name."""
+    user = accounts.find_by_username(database(), username)
+    database().commit()
+    return accounts.show(database(), accounts.found(user))
+
+
+@userservice.operation(
+    "getAccountByMobile",
+    "GET",
+    "/accounts-information/mobile/<mobile>",
+    scope=Scope.US_ACCOUNT_INFOBYMOBILE,
+    module=MODULE,
+    machine=True,
+    tenant=platform,
+    gives=AccountShape(),
+)
+def by_mobile(mobile: str) -> Account:
+    """Get an account by mobile number."""
+    user = accounts.find_by_mobile(database(), mobile)
+    database().commit()
+    return accounts.show(database(), accounts.found(user))
+
+
+@userservice.operation(
+    "createAccount",
+    "POST",
+    "/accounts",
+    scope=Scope.US_ACCOUNT_CREATE,
+    module=MODULE,
+    machine=True,
+    tenant=platform,
+    body=NewAccountShape(),
+    gives=AccountShape(),
+    errors=("username_taken", "mobile_taken", "weak_password"),
+)
+def create(body: NewAccount) -> Account:
+    """Create an account that belongs to no tenant yet."""
+    user = accounts.create(database(), body)
+    database().commit()
+    return accounts.show(database(), user)
+
+
+@userservice.operation(
+    "createAccountInTenant",
+    "POST",
+    "/accounts/tenants/<int:tenantId>",
+    scope=Scope.US_ACCOUNT_CREATEINTENANT,
+    module=MODULE,
+    machine=True,
+    tenant="tenantId",
+    body=NewAccountShape(),
+    gives=fields.Boolean(),
+    errors=("username_taken", "mobile_taken", "weak_password"),
+)
+def create_in_tenant(tenantId: int, body: NewAccount) -> bool:
+    """Create an account that belongs to a tenant."""
+    accounts.create(database(), body, tenant_id=tenantId)
+    database().commit()
+    return True
+
+
+@userservice.operation(
+    "pageAccounts",
+    "POST",
+    "/accounts/page",
+    scope=Scope.US_ACCOUNT_PAGE,
+    module=MODULE,
+    machine=True,
+    tenant=in_body("tenantId"),
+    body=AccountQueryShape(),
+    body_required=False,
+    query=paging.SortedPageQuery(),
+    gives=AccountShape(),
+    form="page",
+)
+def page(query: dict[str, Any], body: Filters) -> paging.Page:
+    """Search accounts, paged.
+
+    Name and number are found by a part of them; `sortBy` is `id`, `username` or `mobile`. Only
+    the platform searches without a tenant.
+    """
+    session = database()
+    return paging.fetch(
+        session,
+        accounts.listing(session, body),
+        query,
+        SORTED_BY,
+        key=User.id,
+        load=lambda rows: accounts.show_all(session, rows),
+    )
+
+
+@userservice.operation(
+    "resetAccountPassword",
+    "POST",
+    "/accounts/password",
+    scope=Scope.US_ACCOUNT_RESETPASSWORD,
+    module=MODULE,
+    machine=True,
+    tenant=platform,
+    body=NewPasswordShape(),
+    gives=fields.Boolean(),
+    errors=("different_accounts", "weak_password"),
+)
+def reset_password(body: dict[str, Any]) -> bool:
+    """Reset the password of an account; its sessions and tokens end."""
+    accounts.reset_password(
+        database(),
+        as_editor(current_caller()),
+        user_id=body["account_id"],
+        username=body["user_name"],
+        password=body["password"],
+    )
+    database().commit()
+    return True
+
+
+@userservice.operation(
+    "listAccountTenants",
+    "GET",
+    "/accounts/tenant-list/<username>",
+    scope=Scope.US_ACCOUNT_TENANTS,
+    module=MODULE,
+    machine=True,
+    tenant=platform,
+    gives=TenantShape(),
+    form="list",
+)
+def list_tenants(username: str) -> Sequence[Tenant]:
+    """List the tenants that an account belongs to."""
+    found = accounts.all_tenants(database(), username)
+    database().commit()
+    return found
+
+
+@userservice.operation(
+    "authenticateAccount",
+    "POST",
+    "/authentication",
+    scope=Scope.US_ACCOUNT_AUTHENTICATE,
+    module=MODULE,
+    machine=True,
+    person=False,
+    body=CredentialShape(),
+    gives=AccountShape(),
+    errors=("bad_credential", "unknown_authentication_type"),
+)
+def authenticate(body: Credential) -> Account:
+    """Authenticate a user; types are `PASSWORD`, `SMS` and `QRCODE`."""
+    return accounts.show(database(), proven(body))
+
+
+@userservice.operation(
+    "login",
+    "POST",
+    "/login",
+    scope=Scope.US_ACCOUNT_LOGIN,
+    module=MODULE,
+    machine=True,
+    person=False,
+    body=LoginShape(),
+    gives=LoginInfoShape(),
+    errors=("bad_credential", "unknown_authentication_type"),
+)
+def log_in(body: Credential) -> dict[str, Any]:
+    """Log a user in; types are `PASSWORD`, `SMS` and `QRCODE`."""
+    user = proven(body)
+    return as_login_info(logins.describe(database(), user, current_caller().tenant_id))
+
+
+@userservice.operation(
+    "sendSmsCode",
+    "GET",
+    "/getMessage",
+    scope=Scope.US_ACCOUNT_SENDSMS,
+    module=MODULE,
+    machine=True,
+    person=False,
+    query=PhoneQuery(),
+    gives=fields.String(),
+)
+def send_code(query: dict[str, Any]) -> str:
+    """Send a code for `SMS` and give the `smsKey` that belongs to it.
+
+    A number without an account gets the same answer, and no message.
+    """
+    session, client_id = database(), current_caller().principal.client_id
+    throttle = current_runtime().throttle
+    if names.find_mobile(query["phone"], current_runtime().settings.phone_region) is None:
+        raise BadRequest.at("phone", "This is not a mobile number.")
+    throttle.hit("sign-in code", f"client {client_id}", CODES_PER_CLIENT, HOUR)
+    sender = Sender(f"sign-in {network(remote_address())}", CODES_PER_ADDRESS)
+    letter = Letter(current_issuer().name, current_language())
+    key = authentication.send_code(session, query["phone"], sender, letter, door())
+    session.commit()
+    return key
+
+
+@userservice.operation(
+    "bindAccountToTenant",
+    "POST",
+    "/bind/accounts/<username>/tenants/<int:tenantId>",
+    scope=Scope.US_ACCOUNT_BINDTENANT,
+    module=MODULE,
+    machine=True,
+    tenant="tenantId",
+    gives=fields.Boolean(),
+)
+def bind(username: str, tenantId: int) -> bool:
+    """Add an existing account to a tenant; twice is no error."""
+    accounts.bind(database(), username, tenantId)
+    database().commit()
+    return True
+
+
+@userservice.operation(
+    "unbindAccountFromTenant",
+    "DELETE",
+    "/unbind/accounts/<username>/tenants/<int:tenantId>",
+    scope=Scope.US_ACCOUNT_UNBINDTENANT,
+    module=MODULE,
+    machine=True,
+    tenant="tenantId",
+    gives=fields.Boolean(),
+    errors=("administrator_stays",),
+)
+def unbind(username: str, tenantId: int) -> bool:
+    """Remove an account from a tenant; its administrator stays.
+
+    Its roles and tokens there go too; the account stays. Who was not there is no error.
+    """
+    left = accounts.unbind(database(), username, tenantId)
+    if left is not None:
+        oauth.revoke_member_grants(database(), left, tenantId)
+    database().commit()
+    return True
+
+
+@userservice.operation(
+    "existsAccountByMobile",
+    "GET",
+    "/exist/accounts/mobile/<mobile>",
+    scope=Scope.US_ACCOUNT_EXISTMOBILE,
+    module=MODULE,
+    machine=True,
+    person=False,
+    tenant=platform,
+    gives=fields.Boolean(),
+)
+def exists_by_mobile(mobile: str) -> bool:
+    """Tell whether an account with a mobile number exists."""
+    found = accounts.find_by_mobile(database(), mobile)
+    database().commit()
+    return found is not None
+
+
+@userservice.operation(
+    "existsAccountByUsername",
+    "GET",
+    "/exist/accounts/name/<username>",
+    scope=Scope.US_ACCOUNT_EXISTNAME,
+    module=MODULE,
+    machine=True,
+    person=False,
+    tenant=platform,
+    gives=fields.Boolean(),
+)
+def exists_by_username(username: str) -> bool:
+    """Tell whether an account with a user name exists."""
+    found = accounts.find_by_username(database(), username)
+    database().commit()
+    return found is not None
+
+
+@userservice.operation(
+    "existsTenantAccountByMobile",
+    "GET",
+    "/exist/accounts/tenants/<int:tenantId>/mobiles/<mobile>",
+    scope=Scope.US_ACCOUNT_EXISTTENANTMOBILE,
+    module=MODULE,
+    machine=True,
+    tenant="tenantId",
+    gives=fields.Boolean(),
+)
+def exists_in_tenant_by_mobile(tenantId: int, mobile: str) -> bool:
+    """Tell by mobile number whether an account is in a tenant."""
+    found = accounts.find_by_mobile(database(), mobile, tenantId)
+    database().commit()
+    return found is not None
+
+
+@userservice.operation(
+    "existsTenantAccountByUsername",
+    "GET",
+    "/exist/accounts/<username>/tenants/<int:tenantId>",
+    scope=Scope.US_ACCOUNT_EXISTTENANTNAME,
+    module=MODULE,
+    machine=True,
+    tenant="tenantId",
+    gives=fields.Boolean(),
+)
+def exists_in_tenant_by_username(username: str, tenantId: int) -> bool:
+    """Tell by user name whether an account is in a tenant."""
+    found = accounts.find_by_username(database(), username, tenantId)
+    database().commit()
+    return found is not None
+
+
+def proven(credential: Credential) -> User:
+    """Give the person that a credential proves; whatever comes of it is committed."""
+    if credential.authentication_type not in list(Kind):
+        raise BadRequest.at(
+            "authentication_type",
+            f"Must be one of: {', '.join(Kind)}.",
+            code="unknown_authentication_type",
+        )
+    kind = Kind(credential.authentication_type)
+    attempt = Attempt(kind, credential.principal, credential.certificate, credential.sms_key)
+    entered = door()
+    user = authentication.authenticate(database(), attempt, entered)
+    if user is not None:
+        audit.record(
+            database(),
+            Tag.ACCOUNT_AUTHENTICATED,
+            tenant_id=entered.tenant_id,
+            target=f"user:{user.id}",
+            details={"type": kind.value},
+        )
+    database().commit()
+    if user is None:
+        raise BadRequest("Account or credential is wrong.", code="bad_credential")
+    return user
+
+
+def door() -> Door:
+    """Tell whom this client lets in: members of its tenant; everybody for the platform's."""
+    tenant_id = current_caller().tenant_id
+
+    def admits(user: User) -> bool:
+        return tenant_id is None or tenants.find_member(database(), tenant_id, user.id) is not None
+
+    return Door(admits, current_issuer().tenant_id, tenant_id)
+
+
+def as_editor(caller: Caller) -> Editor:
+    """Tell who changes accounts; a machine of the platform changes any."""
+    principal = caller.principal
+    return Editor(
+        user_id=principal.user_id or 0,
+        tenant_id=principal.own_tenant_id or 0,
+        is_administrator=caller.is_administrator,
+        at_platform=principal.at_platform,
+    )
+
+
+def as_login_info(login: Login) -> dict[str, Any]:
+    """Give a login as its shape reads it."""
+    return {
+        "account": login.account,
+        "tenants": login.tenants,
+        "tenant_authorization_info_map": {
+            tenant_id: {"role_privilege_map": roles} for tenant_id, roles in login.roles.items()
+        },
+        "resources": login.resources,
+    }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
+from idp.api.shapes import INT64
 from idp.directory.roles import service as roles
 from idp.platform.errors import Forbidden
 from idp.platform.web.principal import Principal, current_principal
-from idp.platform.web.views import database
+from idp.platform.web.views import current_visit, database
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +49,22 @@ def current_caller() -> Caller:
 
 def platform(_arguments: dict[str, Any]) -> None:
     """Say of an operation that it touches no one tenant: the right must be the platform's."""
+
+
+def in_body(member: str) -> Callable[[dict[str, Any]], int | None]:
+    """Say of an operation that its body names the tenant; where it names none, the platform.
+
+    The gate comes before the shape: what is no tenant's id needs the right of the platform.
+    """
+
+    def read(_arguments: dict[str, Any]) -> int | None:
+        try:
+            body = orjson.loads(current_visit().body)
+        except orjson.JSONDecodeError:
+            return None
+        found = body.get(member) if isinstance(body, dict) else None
+        if type(found) is not int:
+            return None
+        return min(max(found, 0), INT64)
+
+    return read

@@ -283,6 +283,14 @@ def give_default_roles(session: Session, user_id: int) -> None:
             catalogue.give(session, user_id, role)
 
 
+def set_password(session: Session, user: User, password: str) -> None:
+    """Set somebody's password for him, which ends his sessions and tokens."""
+    if not password.strip("*"):
+        raise BadRequest.at("password", "This is a mask, not a password.")
+    users.set_password(session, user, password, chosen_by_person=False)
+    audit.record(session, Tag.PASSWORD_SET, target=f"user:{user.id}")
+
+
 def _get(session: Session, editor: Editor, user_id: int, *, lock: bool) -> User:
     if not 0 < user_id <= LARGEST_ID:
         raise NotFound("There is no such user.")
@@ -326,7 +334,7 @@ def _replace_identity(
     _check_proofs(editor, user, wanted, email_stays=email_stays, mobile_stays=mobile_stays)
     changes: dict[str, Any] = {}
     if wanted.password:
-        _set_password(session, user, wanted.password)
+        set_password(session, user, wanted.password)
         changes["password_changed"] = True
     before = {name: getattr(user, name) for name in ("username", "email", "mobile")}
     if not names_stay:
@@ -373,13 +381,6 @@ def _set_profile(user: User, wanted: Description) -> None:
         if wanted.avatar and not lists.is_web_address(wanted.avatar):
             raise BadRequest.at("avatar", "A picture has an http(s) address.")
         user.avatar = wanted.avatar or None
-
-
-def _set_password(session: Session, user: User, password: str) -> None:
-    if not password.strip("*"):
-        raise BadRequest.at("password", "This is a mask, not a password.")
-    users.set_password(session, user, password, chosen_by_person=False)
-    audit.record(session, Tag.PASSWORD_SET, target=f"user:{user.id}")
 
 
 def _check_proofs(

@@ -22,6 +22,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import UtcDateTime, insert
 from idp.platform.notify import service as notify
+from idp.platform.secrets import digest
 
 PURPOSE = "verification code"
 TEMPLATE = "verification_code"
@@ -38,11 +39,13 @@ class Channel(StrEnum):
 
     SMS = "sms"
     MAIL = "mail"
+    SIGN_IN = "sign-in"
+    """By short message too, for an account that is there; tied to the key of who asked."""
 
     @property
     def minutes(self) -> int:
         """How long a code is good for."""
-        return 5 if self is Channel.SMS else 30
+        return 30 if self is Channel.MAIL else 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,38 +74,51 @@ class Wait:
 
 def normal(session: Session, channel: Channel, address: str) -> str:
     """Give the form of an address that codes are bound to; BadRequest for what is none."""
-    if channel is Channel.SMS:
-        return names.mobile(address, runtime.of(session).settings.phone_region)
-    return names.key(names.email(address))
+    if channel is Channel.MAIL:
+        return names.key(names.email(address))
+    return names.mobile(address, runtime.of(session).settings.phone_region)
 
 
 def send(
-    session: Session, channel: Channel, address: str, sender: Sender, letter: Letter
+    session: Session,
+    channel: Channel,
+    address: str,
+    sender: Sender,
+    letter: Letter,
+    *,
+    key: str | None = None,
+    is_silent: bool = False,
 ) -> Wait | None:
     """Send a code to an address; tells how long to wait where that is refused.
 
     Whether the address belongs to an account makes no difference. Only what is sent counts:
-    TooManyRequests, past the sender's own limit, must be rolled back by the caller.
+    TooManyRequests, past the sender's own limit, must be rolled back by the caller. With `key`
+    the code is good together with it only. `is_silent` does all but send the message.
     """
     bound = normal(session, channel, address)
     code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
     moment = clock.now()
-    if not _take_turn(session, channel, bound, code, moment):
+    if not _take_turn(session, channel, bound, code, moment, key):
         return _wait(session, channel, bound, moment)
     runtime.of(session).throttle.hit("verification code", sender.key, sender.per_hour, HOUR)
     context = {"service": letter.service, "code": code, "minutes": str(channel.minutes)}
-    if channel is Channel.SMS:
-        notify.sms(session, bound, TEMPLATE, context, letter.locale)
-    else:
+    if is_silent:
+        return None
+    if channel is Channel.MAIL:
         notify.mail(session, names.email(address), TEMPLATE, context, letter.locale)
+    else:
+        notify.sms(session, bound, TEMPLATE, context, letter.locale)
     audit.record(session, Tag.VERIFICATION_SENT, details={"channel": channel.value})
     return None
 
 
-def prove(session: Session, channel: Channel, address: str, code: str) -> VerificationCode | None:
+def prove(
+    session: Session, channel: Channel, address: str, code: str, *, key: str | None = None
+) -> VerificationCode | None:
     """Spend one of the tries that a code has; None where it is wrong, old or used.
 
-    The caller commits, whatever comes of it: a try that is rolled back was none.
+    The caller commits, whatever comes of it: a try that is rolled back was none. Without the key
+    that a code is tied to nobody can spend its tries.
     """
     moment = clock.now()
     bound = normal(session, channel, address)
@@ -111,6 +127,7 @@ def prove(session: Session, channel: Channel, address: str, code: str) -> Verifi
         .where(
             VerificationCode.channel == channel.value,
             VerificationCode.address == bound,
+            VerificationCode.key_hash.is_not_distinct_from(_hash(key)),
             VerificationCode.tries_left > 0,
             VerificationCode.used_at.is_(None),
             VerificationCode.expires_at > moment,
@@ -144,7 +161,14 @@ def use_up(session: Session, proof: VerificationCode) -> bool:
     return used is not None
 
 
-def _take_turn(session: Session, channel: Channel, bound: str, code: str, moment: datetime) -> bool:
+def _take_turn(
+    session: Session,
+    channel: Channel,
+    bound: str,
+    code: str,
+    moment: datetime,
+    key: str | None,
+) -> bool:
     """Put a new code in place of the old one, where the gap and the day's number allow it."""
     session.execute(
         insert(session, VerificationCode)
@@ -171,6 +195,7 @@ def _take_turn(session: Session, channel: Channel, bound: str, code: str, moment
         )
         .values(
             code_mac=runtime.of(session).keyring.mac(PURPOSE, _bound(channel, bound, code)),
+            key_hash=_hash(key),
             tries_left=TRIES,
             expires_at=moment + timedelta(minutes=channel.minutes),
             used_at=None,
@@ -200,6 +225,10 @@ def _wait(session: Session, channel: Channel, bound: str, moment: datetime) -> W
 
 def _bound(channel: Channel, bound: str, code: str) -> str:
     return f"{channel.value}\0{bound}\0{code}"
+
+
+def _hash(key: str | None) -> bytes | None:
+    return digest(key) if key is not None else None
 
 
 def _seconds(wait: timedelta) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Integer, String, UniqueConstraint
+from sqlalchemy import Integer, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.platform.db import Base, Id
@@ -18,10 +18,12 @@ class VerificationCode(Base):
 
     id: Mapped[Id]
     channel: Mapped[str] = mapped_column(String(10))
-    """`sms` or `mail`"""
+    """`sms`, `mail` or `sign-in`"""
     address: Mapped[str] = mapped_column(String(256))
     """E.164, or the form that e-mail addresses are compared by."""
     code_mac: Mapped[str] = mapped_column(String(100))
+    key_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    """SHA-256 of what the code is good together with; empty: good by itself."""
     tries_left: Mapped[int] = mapped_column(Integer)
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]

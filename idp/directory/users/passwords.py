@@ -59,7 +59,7 @@ def check_policy(
     """
     reasons = list(_reasons(_composed(password), names_of_user, chosen_by_person=chosen_by_person))
     if reasons:
-        raise BadRequest(" ".join(reasons), fields={"password": reasons})
+        raise BadRequest(" ".join(reasons), code="weak_password", fields={"password": reasons})
 
 
 def make_hash(password: str) -> str:

@@ -103,7 +103,10 @@ def get(session: Session, user_id: int) -> User:
 
 def find_by_username(session: Session, username: str) -> User | None:
     """Find an account by its user name alone."""
-    return _only(session, User.username_key == names.key(username))
+    typed = names.key(username)
+    if len(typed) > names.EMAIL_LENGTH or "\0" in typed:
+        return None
+    return _only(session, User.username_key == typed)
 
 
 def find_by_mobile(session: Session, mobile: str) -> User | None:

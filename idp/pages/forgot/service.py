@@ -12,10 +12,10 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
+from idp.directory.authentication.service import throttle_keys
 from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
 from idp.directory.users.models import User
-from idp.pages.signin.service import throttle_keys
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag

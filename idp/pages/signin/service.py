@@ -1,4 +1,4 @@
-"""The rules of signing in: who may, how often it may be tried, and what is noted."""
+"""Signing in at the page: the password is checked, a session starts."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from idp.directory.authentication import service as authentication
+from idp.directory.authentication.service import Door, Kind
 from idp.directory.tenants import service as tenants
-from idp.directory.users import names
-from idp.directory.users import service as users
-from idp.directory.users.models import User
-from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.issuer import Issuer
-from idp.platform.secrets import digest
 from idp.platform.sessions import service as sessions
 
 ACR_PASSWORD = "pwd"  # noqa: S105 - names a way to sign in
 AMR_PASSWORD = ("pwd",)  # RFC 8176 2
-THROTTLE = "sign-in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +31,20 @@ class Attempt:
 def sign_in(session: Session, issuer: Issuer, attempt: Attempt, cookie: str | None) -> str | None:
     """Check the password, start a session and give its cookie; None when refused.
 
-    An unknown account, a wrong password and an account that may not sign in here are one answer
-    after one delay. TooManyRequests comes before the password is looked at. The caller commits in
-    both cases: a refusal leaves its trace too.
+    As `authentication.authenticate`, the caller commits in both cases.
     """
-    throttle = runtime.of(session).throttle
-    keys = throttle_keys(session, attempt.login)
-    throttle.check_delay(THROTTLE, *keys)
-    user = users.find_by_login(session, attempt.login)
-    # Hashing takes a tenth of a second; nobody shall wait for this transaction meanwhile.
-    session.commit()
-    matches = users.verify_password(session, user, attempt.password)
-    reason = _why_not(session, issuer, user, matches=matches)
-    if user is None or reason is not None:
-        throttle.failed(THROTTLE, *keys)
-        audit.record(
-            session,
-            Tag.SIGN_IN_REFUSED,
-            client_id=attempt.client_id,
-            tenant_id=issuer.tenant_id,
-            target=f"user:{user.id}" if user is not None else None,
-            details={"reason": reason},
-        )
+    door = Door(
+        admits=lambda user: (
+            issuer.is_platform or bool(tenants.memberships(session, user.id, issuer))
+        ),
+        issuer_tenant_id=issuer.tenant_id,
+        tenant_id=issuer.tenant_id,
+        client_id=attempt.client_id,
+    )
+    proof = authentication.Attempt(Kind.PASSWORD, attempt.login, attempt.password)
+    user = authentication.authenticate(session, proof, door)
+    if user is None:
         return None
-    throttle.succeeded(THROTTLE, *keys)
     value = sessions.start(
         session,
         issuer,
@@ -78,26 +64,3 @@ def sign_in(session: Session, issuer: Issuer, attempt: Attempt, cookie: str | No
         details={"amr": list(AMR_PASSWORD), "remember": attempt.remember},
     )
     return value
-
-
-def throttle_keys(session: Session, login: str) -> tuple[str, str]:
-    """Give what tries are counted by: the account as it was typed, and the address.
-
-    Typed, because counting by the account found would tell which names belong to one person.
-    Hashed, because people type passwords there.
-    """
-    account = digest(names.key(login)).hex()[:32]
-    return account, runtime.context_of(session).remote_addr or "-"
-
-
-def _why_not(session: Session, issuer: Issuer, user: User | None, *, matches: bool) -> str | None:
-    """Tell the trail, and nobody else, why a sign-in is refused."""
-    if user is None:
-        return "unknown account"
-    if not matches:
-        return "wrong password"
-    if not user.may_sign_in:
-        return "account disabled or locked"
-    if not issuer.is_platform and not tenants.memberships(session, user.id, issuer):
-        return "not a member"
-    return None

@@ -16,6 +16,8 @@ class Tag(StrEnum):
     PASSWORD_CHANGE_REFUSED = "user:password:change-refused"
     PASSWORD_RESET_ASKED = "user:password:reset-asked"
     PASSWORD_RESET_DONE = "user:password:reset-done"
+    QR_CONFIRMED = "user:qr-code:confirmed"
+    QR_DENIED = "user:qr-code:denied"
     REGISTRATION_REFUSED = "user:registration:refused"
     SESSION_ENDED = "user:session:ended"
     SIGN_IN = "user:session:started"
@@ -26,7 +28,8 @@ class Tag(StrEnum):
     VERIFICATION_REFUSED = "user:verification-code:refused"
     VERIFICATION_SENT = "user:verification-code:sent"
 
-    # A client, at the protocol's endpoints
+    # A client, at the protocol's endpoints and for the people who use it
+    ACCOUNT_AUTHENTICATED = "client:account:authenticated"
     CLIENT_REFUSED = "client:authentication:refused"
     CODE_ISSUED = "client:code:issued"
     CODE_REUSED = "client:code:reused"

@@ -1,0 +1,1 @@
+"""Proving who one is, at the sign-in page and through programs."""

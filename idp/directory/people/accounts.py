@@ -1,0 +1,218 @@
+"""Accounts as other systems keep them: made, found, and bound to tenants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy.orm import Session
+
+from idp.directory.people import lists, reach
+from idp.directory.people import service as people
+from idp.directory.people.reach import Editor
+from idp.directory.tenants import service as tenants
+from idp.directory.tenants.models import Membership, Tenant, TenantStatus
+from idp.directory.users import names
+from idp.directory.users import service as users
+from idp.directory.users.models import User
+from idp.directory.users.service import NewUser
+from idp.platform import runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest, Conflict, NotFound
+from idp.platform.throttle import network
+
+CALLER_LOOKUPS_PER_MINUTE = 600
+ADDRESS_LOOKUPS_PER_MINUTE = 300
+PERSON_LOOKUPS_PER_MINUTE = 60
+MINUTE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What an account starts with."""
+
+    username: str
+    password: str = field(repr=False)
+    """In clear text."""
+    mobile: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """All that is shown of an account; secrets have no place here."""
+
+    id: int
+    username: str
+    mobile: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list of accounts is narrowed by; empty: by nothing."""
+
+    username: str | None = None
+    mobile: str | None = None
+    tenant_id: int | None = None
+
+
+def show(session: Session, user: User) -> Account:
+    """Show an account as callers may see it."""
+    return Account(user.id, user.username, users.mobile_on_the_wire(session, user))
+
+
+def create(session: Session, new: NewAccount, *, tenant_id: int | None = None) -> User:
+    """Create an account with the roles that everybody gets; with a tenant, as its member."""
+    if tenant_id is not None:
+        tenants.get(session, tenant_id)
+    user = users.create(
+        session,
+        NewUser(
+            username=new.username,
+            mobile=new.mobile,
+            password=new.password,
+            chosen_by_person=False,
+        ),
+        tenant_id=tenant_id,
+    )
+    people.give_default_roles(session, user.id)
+    if tenant_id is not None:
+        tenants.add_member(session, tenant_id, user.id)
+    return user
+
+
+def find_by_username(session: Session, username: str, tenant_id: int | None = None) -> User | None:
+    """Find an account, with a tenant among its members; asked too often, refused; noted."""
+    return _looked_up(session, users.find_by_username(session, username), tenant_id)
+
+
+def find_by_mobile(session: Session, number: str, tenant_id: int | None = None) -> User | None:
+    """As `find_by_username`, by mobile number."""
+    return _looked_up(session, users.find_by_mobile(session, number), tenant_id)
+
+
+def found(user: User | None) -> User:
+    """Give the account that was found; NotFound for none."""
+    if user is None:
+        raise NotFound("There is no such account.")
+    return user
+
+
+def listing(session: Session, filters: Filters) -> Select[User]:
+    """Ask for accounts that are not deleted."""
+    query = select(User).where(User.deleted_at.is_(None))
+    if filters.username:
+        query = query.where(
+            User.username_key.contains(names.key(filters.username), autoescape=True)
+        )
+    if filters.mobile:
+        query = query.where(_has_mobile(session, filters.mobile))
+    if filters.tenant_id is not None:
+        query = query.where(reach.is_member(filters.tenant_id))
+    return query
+
+
+def show_all(session: Session, people_found: Iterable[User]) -> list[Account]:
+    """Show several accounts."""
+    return [show(session, user) for user in people_found]
+
+
+def all_tenants(session: Session, username: str) -> list[Tenant]:
+    """List the tenants of an account, enabled or not; none for nobody."""
+    user = find_by_username(session, username)
+    return [] if user is None else list(session.scalars(_tenants_of(user.id)))
+
+
+def enabled_tenants(session: Session, user_id: int, tenant_id: int | None) -> list[Tenant]:
+    """List the tenants that a person may work in; with an id at most that one."""
+    query = _tenants_of(user_id).where(Tenant.status == TenantStatus.ENABLED)
+    if tenant_id is not None:
+        query = query.where(Tenant.id == tenant_id)
+    return list(session.scalars(query))
+
+
+def reset_password(
+    session: Session, editor: Editor, *, user_id: int | None, username: str | None, password: str
+) -> None:
+    """Set a password for somebody, which ends his sessions and tokens.
+
+    Who is meant is told by id, by name, or by both when they agree. Out of reach, as everywhere
+    in the product, is who belongs to himself (see `reach.may_change_identity`).
+    """
+    if user_id is None and not username:
+        raise BadRequest.at("account_id", "Tell by id or name whose password it is.")
+    named = found(users.find_by_username(session, username)) if username else None
+    user = found(users.find(session, user_id)) if user_id is not None else found(named)
+    if named is not None and named.id != user.id:
+        raise BadRequest.at(
+            "user_name", "Id and name mean different accounts.", code="different_accounts"
+        )
+    if not reach.may_change_identity(session, editor, user):
+        raise NotFound("There is no such account.")
+    people.set_password(session, user, password)
+
+
+def bind(session: Session, username: str, tenant_id: int) -> None:
+    """Let an account belong to a tenant; twice is no error."""
+    tenants.get(session, tenant_id)
+    tenants.add_member(session, tenant_id, found(find_by_username(session, username)).id)
+
+
+def unbind(session: Session, username: str, tenant_id: int) -> int | None:
+    """Take an account out of a tenant, with its roles and grants there; the account stays.
+
+    Gives the id of who left; None when there was nobody to leave.
+    """
+    user = users.find_by_username(session, username)
+    if user is None:
+        return None
+    member = session.scalar(
+        select(Membership)
+        .where(Membership.tenant_id == tenant_id, Membership.user_id == user.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if member is None:
+        return None
+    if member.is_admin:
+        raise Conflict("The tenant's administrator stays.", code="administrator_stays")
+    lists.leave(session, tenant_id, user.id)
+    return user.id
+
+
+def _tenants_of(user_id: int) -> Select[Tenant]:
+    return (
+        select(Tenant)
+        .join(Membership, Membership.tenant_id == Tenant.id)
+        .where(Membership.user_id == user_id)
+        .order_by(Tenant.id)
+    )
+
+
+def _has_mobile(session: Session, text: str) -> ColumnElement[bool]:
+    """Tell in SQL whose number has a part; a whole number may be written in any form."""
+    whole = names.find_mobile(text, runtime.of(session).settings.phone_region)
+    return or_(User.mobile.contains(text, autoescape=True), User.mobile == (whole or ""))
+
+
+def _looked_up(session: Session, user: User | None, tenant_id: int | None) -> User | None:
+    """Count and note a look-up: who asks often enough learns who has an account."""
+    context = runtime.context_of(session)
+    throttle = runtime.of(session).throttle
+    caller, most = f"client {context.client_id}", CALLER_LOOKUPS_PER_MINUTE
+    if context.user_id is not None:
+        caller, most = f"person {context.user_id}", PERSON_LOOKUPS_PER_MINUTE
+    throttle.hit("account look-up", caller, most, MINUTE)
+    address = f"address {network(context.remote_addr)}"
+    throttle.hit("account look-up", address, ADDRESS_LOOKUPS_PER_MINUTE, MINUTE)
+    if user is not None and tenant_id is not None:
+        member = tenants.find_member(session, tenant_id, user.id)
+        user = user if member is not None else None
+    audit.record(
+        session,
+        Tag.USER_LOOKED_UP,
+        tenant_id=tenant_id,
+        target=f"user:{user.id}" if user is not None else None,
+    )
+    return user
