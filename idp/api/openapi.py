@@ -75,6 +75,8 @@ class Wording(Protocol):
     version: str
     prefix: str
     """Of the canonical paths."""
+    says_not_found: bool
+    """Whether every operation may be refused with 404; else only by its address."""
     modules: Mapping[str, str]
     """Texts about the modules, in the order of the contract."""
 
@@ -227,7 +229,8 @@ class _Document:
         enveloped = self.wording.enveloped_refusals()
         if enveloped is not None and self.wording.has_enveloped_refusals(operation):
             mark = enveloped[0]
-        for refused in _problems_of(operation):
+        problems = _problems_of(operation, not_found=self.wording.says_not_found)
+        for refused in problems:
             responses[refused] = {"$ref": f"#/components/responses/{mark}{_STATUSES[refused]}"}
         if operation.form == "number":
             refusal = {**answer["content"], PROBLEM: {"schema": _reference("Problem")}}
@@ -419,12 +422,12 @@ def _name_of(schema: Schema, operation_id: str) -> str:
     return "".join(part.capitalize() for part in operation_id.split("-"))
 
 
-def _problems_of(operation: Operation) -> list[str]:
+def _problems_of(operation: Operation, *, not_found: bool) -> list[str]:
     """List the HTTP statuses by which an operation is refused."""
     found = ["400", "429", "503"]
     if operation.scope is not None:
         found += ["401", "403"]
-    if "<" in operation.path:
+    if not_found or "<" in operation.path:
         found.append("404")
     if operation.body is not None:
         found.append("413")

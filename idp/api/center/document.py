@@ -66,6 +66,7 @@ class CenterWording:
     description = DESCRIPTION
     version = VERSION
     prefix = PREFIX
+    says_not_found = False
     modules: Mapping[str, str] = MODULES
 
     def components(self) -> dict[str, Schema]:

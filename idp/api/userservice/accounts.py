@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from marshmallow import fields, post_load
+from marshmallow import fields, post_load, validate
 
 from idp.api.answers import current_language
 from idp.api.shapes import Shape, int64, text
 from idp.api.userservice import paging
+from idp.api.userservice.applications import ResourceShape
 from idp.api.userservice.caller import Caller, current_caller, in_body, platform
 from idp.api.userservice.dialect import userservice
+from idp.api.userservice.privileges import AuthorizationShape
 from idp.api.userservice.shapes import Words
 from idp.api.userservice.tenants import TenantShape
 from idp.directory.authentication import logins
@@ -54,8 +56,8 @@ class AccountShape(Shape):
     username = text()
     mobile = Words(32)
     # No account that is shown has such an attribute, so there is nothing else to send.
-    password = text(dump_default="")
-    salt = text(dump_default="")
+    password = text(dump_default="", checks=[validate.Length(equal=0)])
+    salt = text(dump_default="", checks=[validate.Length(equal=0)])
 
 
 class NewAccountShape(Shape):
@@ -128,26 +130,6 @@ class LoginShape(CredentialShape):
     """Who logs in, and what shall prove it."""
 
     schema_name = "LoginRequestDTO"
-
-
-class AuthorizationShape(Shape):
-    """What an account may do in one tenant."""
-
-    schema_name = "AuthorizationInfoDTO"
-
-    role_privilege_map = fields.Dict(
-        keys=fields.String(), values=fields.List(fields.String()), required=True
-    )
-
-
-class ResourceShape(Shape):
-    """The resources of one application, by their type."""
-
-    schema_name = "ResourceDTO"
-
-    application_code = text()
-    application_name = text()
-    app_res = fields.Dict(keys=fields.String())
 
 
 class LoginInfoShape(Shape):

@@ -6,15 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
 from marshmallow import fields, post_load, validate
 
 from idp.api.shapes import INT64, Shape, int64, text
-from idp.api.userservice.caller import current_caller
+from idp.api.userservice.caller import current_caller, in_body, own, unverified_body
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.held import LONGEST_PRIVILEGE, PRIVILEGES, check_own, check_own_by_tenant
 from idp.api.userservice.menus import MenuNodeShape
 from idp.api.userservice.paging import Page, PageQuery, fetch
+from idp.api.userservice.privileges import AuthorizationShape
 from idp.directory.applications import resources
 from idp.directory.applications import service as applications
 from idp.directory.applications.models import Application
@@ -22,12 +22,11 @@ from idp.directory.applications.resources import Resource
 from idp.directory.applications.service import Content
 from idp.platform.errors import BadRequest
 from idp.platform.scopes import Scope
-from idp.platform.web.principal import check_permission_in, current_principal
-from idp.platform.web.views import current_visit, database
+from idp.platform.web.principal import check_permission_in
+from idp.platform.web.views import database
 
 MODULE = "resources"
 MOST = 500
-MOST_OF_ROLE = 5000
 MOST_CODES = 20_000
 TENANT_ID = r"\A(0|[1-9][0-9]{0,18})\Z"
 
@@ -66,35 +65,19 @@ class ResourceShape(Shape):
     app_res = fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(MenuNodeShape())))
 
 
-class AuthorizationShape(Shape):
-    """What somebody holds in a tenant: privileges by role."""
-
-    schema_name = "AuthorizationInfoDTO"
-
-    role_privilege_map = fields.Dict(
-        keys=text(256),
-        values=fields.List(text(LONGEST_PRIVILEGE), validate=validate.Length(max=MOST_OF_ROLE)),
-        allow_none=True,
-        load_default=None,
-        validate=validate.Length(max=MOST),
-    )
-
-
 class PrivilegesQuery(Shape):
     """Privileges that are held; without one they are given empty."""
 
     codes = fields.List(text(LONGEST_PRIVILEGE), data_key="privileageCodes", **PRIVILEGES)
 
 
-def tenant_in_body(_arguments: dict[str, Any]) -> int | None:
-    """Tell which tenant the body names; without one, the token's own."""
-    return _tenant_or_own(_unverified_body().get("tenantId"))
+IN_BODY = in_body("tenantId", otherwise=own)
 
 
-def tenant_of_map(_arguments: dict[str, Any]) -> int | None:
+def first_of_map(arguments: dict[str, Any]) -> int | None:
     """Tell which tenant a map begins with; the view asks for all of them."""
-    first = next(iter(_unverified_body()), "")
-    return _tenant_or_own(int(first) if re.fullmatch(TENANT_ID, first) else None)
+    first = next(iter(unverified_body()), "")
+    return min(int(first), INT64) if re.fullmatch(TENANT_ID, first) else own(arguments)
 
 
 @userservice.operation(
@@ -104,7 +87,7 @@ def tenant_of_map(_arguments: dict[str, Any]) -> int | None:
     scope=Scope.US_APP_CREATE,
     module=MODULE,
     machine=True,
-    tenant=tenant_in_body,
+    tenant=IN_BODY,
     body=ApplicationShape(),
     gives=fields.Boolean(),
     errors=("application_taken", "quota_reached"),
@@ -123,7 +106,7 @@ def create(body: Content) -> bool:
     scope=Scope.US_APP_UPDATE,
     module=MODULE,
     machine=True,
-    tenant=tenant_in_body,
+    tenant=IN_BODY,
     body=ApplicationShape(),
     gives=fields.Boolean(),
 )
@@ -235,7 +218,7 @@ def of_client(clientId: str) -> Application:
     scope=Scope.US_APP_TENANTRESOURCES,
     module=MODULE,
     machine=True,
-    tenant=tenant_of_map,
+    tenant=first_of_map,
     body=fields.Dict(
         keys=text(checks=[validate.Regexp(TENANT_ID)]),
         values=fields.Nested(AuthorizationShape()),
@@ -261,18 +244,3 @@ def of_tenants(body: Mapping[str, Any]) -> Mapping[str, Sequence[Resource]]:
     check_own_by_tenant(held, "rolePrivilegeMap")
     found = resources.by_tenant(database(), held)
     return {str(tenant_id): rows for tenant_id, rows in found.items()}
-
-
-def _unverified_body() -> dict[str, Any]:
-    """Look into the body before it is checked: who may call depends on what it names."""
-    try:
-        content = orjson.loads(current_visit().body)
-    except orjson.JSONDecodeError:
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _tenant_or_own(tenant_id: Any) -> int | None:
-    if isinstance(tenant_id, int) and not isinstance(tenant_id, bool) and 0 <= tenant_id <= INT64:
-        return tenant_id
-    return current_principal().own_tenant_id

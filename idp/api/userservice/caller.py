@@ -14,6 +14,9 @@ from idp.platform.errors import Forbidden
 from idp.platform.web.principal import Principal, current_principal
 from idp.platform.web.views import current_visit, database
 
+Touched = Callable[[dict[str, Any]], int | None]
+"""Tells from the values of a path which tenant an operation touches; None: no one tenant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -51,20 +54,25 @@ def platform(_arguments: dict[str, Any]) -> None:
     """Say of an operation that it touches no one tenant: the right must be the platform's."""
 
 
-def in_body(member: str) -> Callable[[dict[str, Any]], int | None]:
-    """Say of an operation that its body names the tenant; where it names none, the platform.
+def own(_arguments: dict[str, Any]) -> int | None:
+    """Say of an operation that it touches the tenant that the token is for."""
+    return current_principal().own_tenant_id
 
-    The gate comes before the shape: what is no tenant's id needs the right of the platform.
-    """
 
-    def read(_arguments: dict[str, Any]) -> int | None:
-        try:
-            body = orjson.loads(current_visit().body)
-        except orjson.JSONDecodeError:
-            return None
-        found = body.get(member) if isinstance(body, dict) else None
-        if type(found) is not int:
-            return None
-        return min(max(found, 0), INT64)
+def in_body(member: str, *, otherwise: Touched = platform) -> Touched:
+    """Say of an operation that its body names the tenant; where it names none, another rule."""
+
+    def read(arguments: dict[str, Any]) -> int | None:
+        found = unverified_body().get(member)
+        return min(max(found, 0), INT64) if type(found) is int else otherwise(arguments)
 
     return read
+
+
+def unverified_body() -> dict[str, Any]:
+    """Look into the body before it is checked: who may call depends on what it names."""
+    try:
+        content = orjson.loads(current_visit().body)
+    except orjson.JSONDecodeError:
+        return {}
+    return content if isinstance(content, dict) else {}

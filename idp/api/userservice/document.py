@@ -52,6 +52,7 @@ class UserServiceWording:
     description = DESCRIPTION
     version = VERSION
     prefix = PREFIX
+    says_not_found = True
     modules: Mapping[str, str] = {
         **MODULES,
         **{f"{name}-{SECOND.lower()}": f"{text} (V2.0)" for name, text in MODULES.items()},

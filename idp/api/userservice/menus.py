@@ -12,6 +12,7 @@ from idp.api.userservice.caller import current_caller
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.held import LONGEST_PRIVILEGE, PRIVILEGES, check_own
 from idp.api.userservice.paging import Page, PageQuery, fetch
+from idp.api.userservice.shapes import Words
 from idp.directory.applications import menus
 from idp.directory.applications import service as applications
 from idp.directory.applications.models import Menu
@@ -32,12 +33,12 @@ class MenuShape(Shape):
     parent_id = int64(allow_none=True)
     code = text()
     title = text()
-    icon = text(allow_none=True)
-    url = text(allow_none=True)
-    comment = text(allow_none=True)
+    icon = Words(200)
+    url = Words(2000)
+    comment = Words(2000)
     sort = int32()
     status = int32(metadata={"description": "1: enabled, 0: disabled."})
-    privilege_code = text(attribute="privilege.code", allow_none=True, dump_default=None)
+    privilege_code = Words(200, attribute="privilege.code", dump_default="")
 
 
 class MenuNodeShape(MenuShape):

@@ -10,16 +10,19 @@ from marshmallow import fields, validate
 
 from idp.api.dialect import load, query_values
 from idp.api.shapes import INT64, Shape, int32, int64, text
-from idp.api.userservice.caller import current_caller
+from idp.api.userservice.caller import current_caller, own
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.roles import MODULE, MOST, RoleCodesShape
 from idp.directory.roles import authorizations, tree
-from idp.directory.roles.models import Privilege
+from idp.directory.roles.catalogue import LONGEST_CODE
+from idp.directory.roles.models import LONGEST_ROLE_NAME, Privilege
 from idp.directory.roles.tree import Node
 from idp.platform.errors import BadRequest
 from idp.platform.scopes import Scope
-from idp.platform.web.principal import check_permission_in, current_principal
+from idp.platform.web.principal import check_permission_in
 from idp.platform.web.views import database
+
+MOST_OF_ROLE = 5000
 
 
 class PrivilegeShape(Shape):
@@ -54,7 +57,13 @@ class AuthorizationShape(Shape):
 
     schema_name = "AuthorizationInfoDTO"
 
-    role_privilege_map = fields.Dict(keys=text(), values=fields.List(text()))
+    role_privilege_map = fields.Dict(
+        keys=text(LONGEST_ROLE_NAME),
+        values=fields.List(text(LONGEST_CODE), validate=validate.Length(max=MOST_OF_ROLE)),
+        allow_none=True,
+        load_default=None,
+        validate=validate.Length(max=MOST),
+    )
 
 
 class TenantIdsShape(Shape):
@@ -70,13 +79,13 @@ class TenantIdsShape(Shape):
 TENANT_IDS = TenantIdsShape()
 
 
-def first_tenant(_arguments: dict[str, Any]) -> int | None:
+def first_tenant(arguments: dict[str, Any]) -> int | None:
     """Tell one tenant that is asked about; of none, the caller's own."""
     with suppress(BadRequest):
         tenant_ids: list[int] = load(TENANT_IDS, query_values(TENANT_IDS))["tenant_ids"]
         if tenant_ids:
             return tenant_ids[0]
-    return current_principal().own_tenant_id
+    return own(arguments)
 
 
 @userservice.operation(

@@ -11,7 +11,7 @@ from marshmallow import fields, post_load, validate
 
 from idp.api.dialect import load, load_json
 from idp.api.shapes import Shape, boolean, int64, text
-from idp.api.userservice.caller import current_caller
+from idp.api.userservice.caller import current_caller, own
 from idp.api.userservice.dialect import userservice
 from idp.directory.bundles import service as bundles
 from idp.directory.clients import service as clients
@@ -22,7 +22,6 @@ from idp.directory.roles.tenant_roles import Named, Shown
 from idp.directory.roles.whole import Editor
 from idp.platform.errors import BadRequest
 from idp.platform.scopes import Scope
-from idp.platform.web.principal import current_principal
 from idp.platform.web.views import database
 
 MODULE = "roles-privileges"
@@ -69,12 +68,12 @@ class RoleShape(Shape):
 ROLE = RoleShape()
 
 
-def tenant_of_body(_arguments: dict[str, Any]) -> int | None:
+def tenant_of_body(arguments: dict[str, Any]) -> int | None:
     """Tell the tenant of the role that the body names; of none, the caller's own."""
     tenant_id = None
     with suppress(BadRequest):
         tenant_id = roles.find_tenant(database(), load(ROLE, load_json()))
-    return tenant_id or current_principal().own_tenant_id
+    return tenant_id or own(arguments)
 
 
 @userservice.operation(
