@@ -12,11 +12,12 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
 
 from idp.directory.applications import service as applications
 from idp.directory.applications.models import Application, ApplicationClient, Menu
+from idp.directory.bundles import ability
 from idp.directory.bundles.models import Bundle, TenantType
 from idp.directory.clients import service as clients
 from idp.directory.resources import service as resources
 from idp.directory.roles import catalogue
-from idp.directory.roles.models import LONGEST_ROLE_NAME, Privilege, PrivilegeGroup
+from idp.directory.roles.models import Privilege, PrivilegeGroup
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
 from idp.imports.run import Entry, Row, Run, at, wrong
@@ -153,9 +154,7 @@ def bundles(run: Run, entries: Sequence[Entry]) -> None:
                 "number_of_invocation",
             )
             wanted["tenant_type_code"] = entry["tenant_type"]
-            ability = _ability(session, entry)
-            if row is None or json.loads(row.ability) != ability:
-                wanted["ability"] = json.dumps(ability, ensure_ascii=False)
+            wanted["ability"] = ability.check(session, json.dumps(_ability(session, entry)))
             _refuse_second_initial(session, entry)
             is_new = row is None
             if row is None:
@@ -345,7 +344,7 @@ def _ability(session: Session, entry: Entry) -> dict[str, Any]:
     own: set[str] = set()
     for index, role in enumerate(roles):
         try:
-            catalogue.check_code(role["code"], LONGEST_ROLE_NAME)
+            catalogue.check_tenant_role_code(session, role["code"])
         except BadRequest as problem:
             raise BadRequest.at(f"roles[{index}].code", problem.detail) from None
         if role["code"] in own:

@@ -473,7 +473,7 @@ def test_a_right_password_gives_the_account_and_a_login_its_tenants(robot, sessi
         "1": {"rolePrivilegeMap": {}},
         str(acme): {"rolePrivilegeMap": {"clerk": ["orders.all", "orders.read"]}},
     }
-    assert told.pop("resources") == {}
+    assert told.pop("resources") == {"1": [], str(acme): []}
     assert told == shown
     assert len(events(session, Tag.ACCOUNT_AUTHENTICATED)) == 4
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.orm import Session
 
+from idp.directory.applications import resources
+from idp.directory.applications.resources import Resource
 from idp.directory.people import accounts
 from idp.directory.people.accounts import Account
 from idp.directory.roles.authorizations import authorizations
@@ -23,7 +24,7 @@ class Login:
     tenants: Sequence[Tenant]
     roles: Mapping[int, Mapping[str, Sequence[str]]]
     """Tenant, code of a role, codes of its privileges."""
-    resources: Mapping[int, Sequence[Any]]
+    resources: Mapping[int, Sequence[Resource]]
 
 
 def describe(session: Session, user: User, tenant_id: int | None) -> Login:
@@ -34,12 +35,4 @@ def describe(session: Session, user: User, tenant_id: int | None) -> Login:
         found: {code for codes in by_role.values() for code in codes}
         for found, by_role in roles.items()
     }
-    return Login(accounts.show(session, user), own, roles, resources_of(session, held))
-
-
-def resources_of(
-    session: Session, privileges: Mapping[int, Collection[str]]
-) -> dict[int, list[Any]]:
-    """Give what privileges open in each tenant, application by application."""
-    del session, privileges
-    return {}
+    return Login(accounts.show(session, user), own, roles, resources.by_tenant(session, held))
