@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import orjson
@@ -52,6 +52,7 @@ _PROBLEMS = {
     "Unauthorized": "Missing, expired or invalid access token.",
     "Forbidden": "The token lacks the client scope, or the person the permission.",
     "NotFound": "There is nothing at this address: an id that is no whole number from 0 up.",
+    "Conflict": "It exists already, is in use, or a rule refuses it.",
     "TooLarge": "The body is larger than this address takes.",
     "TooManyRequests": "Too many requests; `Retry-After` tells when to come back.",
     "Unavailable": "Something that is needed does not answer; try again.",
@@ -61,6 +62,7 @@ _STATUSES = {
     "401": "Unauthorized",
     "403": "Forbidden",
     "404": "NotFound",
+    "409": "Conflict",
     "413": "TooLarge",
     "429": "TooManyRequests",
     "503": "Unavailable",
@@ -75,8 +77,6 @@ class Wording(Protocol):
     version: str
     prefix: str
     """Of the canonical paths."""
-    says_not_found: bool
-    """Whether every operation may be refused with 404; else only by its address."""
     modules: Mapping[str, str]
     """Texts about the modules, in the order of the contract."""
 
@@ -88,6 +88,9 @@ class Wording(Protocol):
 
     def codes(self, operation: Operation) -> list[dict[str, Any]]:
         """List the business codes that an operation answers with."""
+
+    def statuses(self, operation: Operation) -> Collection[str]:
+        """List HTTP statuses of refusals besides those that every contract has."""
 
     def enveloped_refusals(self) -> tuple[str, Schema] | None:
         """Give a mark for refusals by HTTP status that have an envelope, and its schema."""
@@ -229,8 +232,7 @@ class _Document:
         enveloped = self.wording.enveloped_refusals()
         if enveloped is not None and self.wording.has_enveloped_refusals(operation):
             mark = enveloped[0]
-        problems = _problems_of(operation, not_found=self.wording.says_not_found)
-        for refused in problems:
+        for refused in {*_problems_of(operation), *self.wording.statuses(operation)}:
             responses[refused] = {"$ref": f"#/components/responses/{mark}{_STATUSES[refused]}"}
         if operation.form == "number":
             refusal = {**answer["content"], PROBLEM: {"schema": _reference("Problem")}}
@@ -348,7 +350,7 @@ def nullable(schema: Schema) -> Schema:
         if "enum" in schema:
             schema["enum"] = [*schema["enum"], None]
         return schema
-    if "$ref" in schema:
+    if {"$ref", "allOf"} & schema.keys():
         return {"anyOf": [schema, {"type": "null"}]}
     return schema
 
@@ -422,12 +424,12 @@ def _name_of(schema: Schema, operation_id: str) -> str:
     return "".join(part.capitalize() for part in operation_id.split("-"))
 
 
-def _problems_of(operation: Operation, *, not_found: bool) -> list[str]:
+def _problems_of(operation: Operation) -> list[str]:
     """List the HTTP statuses by which an operation is refused."""
     found = ["400", "429", "503"]
     if operation.scope is not None:
         found += ["401", "403"]
-    if not_found or "<" in operation.path:
+    if "<" in operation.path:
         found.append("404")
     if operation.body is not None:
         found.append("413")

@@ -1,29 +1,13 @@
-"""Schemathesis over the served document: no answer outside it, and nothing that failed in us.
-
-Every run asks the same; FUZZ_EXAMPLES=300 asks more, and something else each time.
-"""
+"""Schemathesis over the served document: no answer outside it, and nothing that failed in us."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from typing import Any
 
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, Phase, assume, given, settings
-from hypothesis import strategies as st
-from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 from sqlalchemy import select
 
-from idp.api import docs
 from idp.api.center.dialect import center as dialect
 from idp.directory.clients import service as clients
 from idp.directory.resources import service as resources
@@ -32,15 +16,8 @@ from idp.directory.resources.service import NewScope
 from idp.directory.roles.models import Role
 from tests import protocol
 from tests.api import center
+from tests.contract import fuzzing
 
-EXAMPLES = os.environ.get("FUZZ_EXAMPLES")
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
 MODULES = sorted({operation.module for operation in dialect.operations})
 
 
@@ -86,15 +63,11 @@ def test_no_answer_is_outside_the_document(app, root, rows, protected, module):
     session = root.browser._database
     session.commit()
     session.close()
-    document = schemathesis.openapi.from_wsgi(
-        f"/openapi/{next(iter(docs.CONTRACTS))}.json", app, base_url=root.browser.base_url
-    )
+    document = fuzzing.document(dialect.name, app, root.browser.base_url)
     seen: Counter[Any] = Counter()
     for found in document.include(tag=module).get_all_operations():
         operation = found.ok()
-        takes_input = operation.body or operation.query or operation.path_parameters
-        modes = [GenerationMode.POSITIVE, *([GenerationMode.NEGATIVE] if takes_input else [])]
-        for mode in modes:
+        for mode in fuzzing.modes(operation):
             explore(operation, mode, root, rows[module], protected.get(module, set()), seen)
     assert root.data("GET", f"/{module_path(module)}") is not None, "the caller is gone"
     # Some calls must get far enough to do what they ask for, and some must be refused.
@@ -104,7 +77,7 @@ def test_no_answer_is_outside_the_document(app, root, rows, protected, module):
 
 def explore(
     operation: Any,
-    mode: GenerationMode,
+    mode: Any,
     root: center.Caller,
     row: int,
     protected: set[int],
@@ -113,29 +86,29 @@ def explore(
     """Call one operation with what its description allows, or with what it does not."""
     changes = operation.method.upper() != "GET"
 
-    @settings(
-        max_examples=int(EXAMPLES or 8),
-        derandomize=EXAMPLES is None,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate, *([Phase.shrink] if EXAMPLES else [])],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=operation.as_strategy(generation_mode=mode), existing=st.booleans())
-    def call(case: Any, existing: bool) -> None:
+    def aim(case: Any, existing: bool) -> bool:
         for place in (case.path_parameters, case.body):
             if isinstance(place, dict) and "id" in place:
                 if existing:
                     place["id"] = row
-                assume(not (changes and place["id"] in protected))
-        answer = case.call(base_url=root.browser.base_url, headers=protocol.bearer(root.token))
-        case.validate_response(answer, checks=CHECKS)
+                if changes and place["id"] in protected:
+                    return False
+        return True
+
+    def note(answer: Any) -> None:
         content = answer.json() if answer.content else None
         code = content.get("code") if isinstance(content, dict) else None
         assert code != 417, content
         seen[code if answer.status_code == 200 else f"HTTP {answer.status_code}"] += 1
 
-    call()
+    fuzzing.explore(
+        operation,
+        mode,
+        base_url=root.browser.base_url,
+        headers=protocol.bearer(root.token),
+        aim=aim,
+        note=note,
+    )
 
 
 def module_path(module: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from idp.api.center.codes import Code
@@ -66,7 +66,6 @@ class CenterWording:
     description = DESCRIPTION
     version = VERSION
     prefix = PREFIX
-    says_not_found = False
     modules: Mapping[str, str] = MODULES
 
     def components(self) -> dict[str, Schema]:
@@ -93,6 +92,11 @@ class CenterWording:
         base = {"$ref": f"#/components/schemas/{kind}Base"}
         properties = {"type": "object", "properties": {"data": held}}
         return f"{kind}_{name}", {"allOf": [base, properties]}
+
+    def statuses(self, operation: Operation) -> Collection[str]:
+        """List nothing more: the envelope tells the rest."""
+        del operation
+        return ()
 
     def enveloped_refusals(self) -> None:
         """Say that what HTTP refuses has no envelope."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from idp.api.dialect import Dialect, Operation
@@ -52,7 +52,6 @@ class UserServiceWording:
     description = DESCRIPTION
     version = VERSION
     prefix = PREFIX
-    says_not_found = True
     modules: Mapping[str, str] = {
         **MODULES,
         **{f"{name}-{SECOND.lower()}": f"{text} (V2.0)" for name, text in MODULES.items()},
@@ -77,6 +76,11 @@ class UserServiceWording:
             form = "List" if operation.form == "list" else ""
             return f"R{form}{name}", {"allOf": [{"$ref": "#/components/schemas/R"}, held]}
         return (name, data) if operation.form == "page" else None
+
+    def statuses(self, operation: Operation) -> Collection[str]:
+        """Say that something may be missing; what V1 refuses by a rule is a 409."""
+        changes = operation.method != "GET" and not operation.id.endswith(SECOND)
+        return ("404", "409") if changes else ("404",)
 
     def enveloped_refusals(self) -> tuple[str, Schema]:
         """Give the envelope of V2, which refusals have as well."""
