@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.api import center, cors, docs
+from idp.api import center, cors, docs, sdk
 from idp.api.center.dialect import center as center_dialect
 
 
@@ -13,4 +13,4 @@ def blueprints() -> list[Blueprint]:
     found = center.blueprints()
     for blueprint in found:
         cors.setup(blueprint, center_dialect)
-    return [*found, docs.blueprint]
+    return [*found, sdk.blueprint, docs.blueprint]
