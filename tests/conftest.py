@@ -38,6 +38,7 @@ from idp.config import Settings
 from idp.platform import schema
 from idp.platform.jobs.worker import deliver_due
 from idp.platform.runtime import Runtime
+from idp.publishing.codegen import generators
 from idp.seeds import seed
 from tests.servers import LiveServer, Postgres, Valkey, free_port, short_dir
 
@@ -439,6 +440,19 @@ def outbox(runtime: Runtime, session: Session) -> Callable[[], list[Message]]:
         return [Message.read(path) for path in sorted(runtime.settings.outbox_dir.iterdir())]
 
     return read
+
+
+@pytest.fixture
+def listed_generators(run: Run, settings: Settings) -> None:
+    """Lay down what openapi-generator offers; it is asked once in the whole run."""
+    kept = run.folder / "generators"
+
+    def make() -> None:
+        generators.offered(make_settings(run.folder / "listing"))
+        shutil.copytree(run.folder / "listing" / "data" / "codegen", kept)
+
+    run.once("generators", make)
+    shutil.copytree(kept, settings.data_dir / "codegen", dirs_exist_ok=True)
 
 
 @pytest.fixture

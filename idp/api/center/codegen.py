@@ -104,9 +104,7 @@ class NpmOptionsShape(Shape):
     )
     homepage = text(500, required=True, checks=[validate.Regexp(r"\Ahttps?://[!-~]+\Z")])
     author = text(200, allow_none=True, load_default=None)
-    keywords = fields.List(
-        text(100), allow_none=True, load_default=list, validate=validate.Length(max=50)
-    )
+    keywords = fields.List(text(100), load_default=list, validate=validate.Length(max=50))
     description = text(1000, allow_none=True, load_default=None)
     token = text(1000, minimum=1, allow_none=True, load_default=None)
     license = text(100, minimum=1, load_default="Unlicense")
@@ -117,7 +115,7 @@ class NpmOptionsShape(Shape):
         """Give the options as the service takes them."""
         if data["token"] is not None and not _is_one_word(data["token"]):
             raise ValidationError({"token": ["Must be one word of ASCII letters."]})
-        return NpmContent(**{**data, "keywords": data["keywords"] or ()})
+        return NpmContent(**data)
 
 
 class GithubOptionsShape(Shape):

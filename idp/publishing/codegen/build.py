@@ -35,61 +35,62 @@ def run(runtime: Runtime, payload: Mapping[str, Any]) -> None:
         session.commit()
     if job is None:
         return
+    build = _Build(runtime, job)
     try:
         with process.folder(runtime.settings.data_dir / "codegen") as work:
-            _Build(runtime, job, work).run()
+            build.run(work)
     except Exception as error:
-        raise _report(runtime, job, error) from error
+        # Whoever waits for the job must see that it stopped, whatever the reason.
+        raise _report(build, error) from error
     with runtime.sessions() as session:
         jobs.end(session, job.id, JobState.DONE)
         session.commit()
 
 
-def _report(runtime: Runtime, job: SdkJob, error: Exception) -> Exception:
+def _report(build: _Build, error: Exception) -> Exception:
     """Let people see what went wrong; give what tells the outbox whether it is tried again."""
+    job = build.job
     is_final = isinstance(error, Unprocessable | NotFound) or job.attempts >= jobs.MAX_ATTEMPTS
     detail = error.detail if isinstance(error, Problem) else "The job crashed."
-    with runtime.sessions() as session:
-        kept = session.get(SdkJob, job.id)
-        if kept is not None:
-            kept.log = _joined(kept.log, getattr(error, "log_tail", ""))
-            state = JobState.FAILED if is_final else JobState.WAITING
-            jobs.end(session, kept.id, state, detail)
-            session.commit()
+    build.keep(getattr(error, "log_tail", ""))
+    with build.runtime.sessions() as session:
+        jobs.end(session, job.id, JobState.FAILED if is_final else JobState.WAITING, detail)
+        session.commit()
     return Unprocessable(detail) if is_final else error
 
 
 class _Build:
-    """One job under way, in a folder of its own."""
+    """One job under way."""
 
-    def __init__(self, runtime: Runtime, job: SdkJob, work: Path) -> None:
-        self.runtime, self.job, self.work = runtime, job, work
+    def __init__(self, runtime: Runtime, job: SdkJob) -> None:
+        self.runtime, self.job = runtime, job
         self.log = job.log
+        """What the steps said that are over."""
 
-    def run(self) -> None:
-        """Do the steps that are still to be done."""
+    def run(self, work: Path) -> None:
+        """Do the steps that are still to be done, in a folder of their own."""
         if self.job.attempts > jobs.MAX_ATTEMPTS:
             raise Unprocessable("The worker stopped each time while doing this job.")
         if self.job.built_at is None:
-            self._generate()
+            self._generate(work)
         if self.job.language is None:
             return
-        package = self.work / "package"
+        package = work / "package"
         with self.runtime.sessions() as session:
             # As it was made at first: the registry takes a version once.
             archives.unpack(jobs.read_file(session, self.job.id, jobs.ARCHIVE) or b"", package)
         if self.job.published_at is None:
-            self._publish(package)
+            self._publish(work, package)
         if self.job.pushed_at is None:
-            self._push(package)
+            self._push(work, package)
 
-    def _generate(self) -> None:
+    def _generate(self, work: Path) -> None:
         with self.runtime.sessions() as session:
             document = jobs.read_description(session, self.job.id)
         folder, log = generators.generate(
-            self.job.generator, document, self.job.options, self.work, self._show
+            self.job.generator, document, self.job.options, work, self._show
         )
-        self._keep(log)
+        self.keep(log)
         with self.runtime.sessions() as session:
             job = session.get_one(SdkJob, self.job.id)
             if job.language is not None:
@@ -100,11 +101,11 @@ class _Build:
                 _enter(session, job, "archive", jobs.archive_path(job.id))
             session.commit()
 
-    def _publish(self, package: Path) -> None:
+    def _publish(self, work: Path, package: Path) -> None:
         with self.runtime.sessions() as session:
             token = options.token_of(session, self._npm_options(session)) or ""
         registry = self.runtime.settings.npm_registry.rstrip("/")
-        self._keep(npm.publish(package, self.work, registry, token, self._show))
+        self.keep(npm.publish(package, work, registry, token, self._show))
         with self.runtime.sessions() as session:
             job = session.get_one(SdkJob, self.job.id)
             job.published_at = clock.now()
@@ -112,7 +113,7 @@ class _Build:
             _enter(session, job, "npm", job.link)
             session.commit()
 
-    def _push(self, package: Path) -> None:
+    def _push(self, work: Path, package: Path) -> None:
         with self.runtime.sessions() as session:
             row = options.find_github(session, self.job.api_resource_id or 0)
             token = None if row is None else options.token_of(session, row)
@@ -131,7 +132,7 @@ class _Build:
             page_source=self.job.source_url,
         )
         remote = git.Remote(address, token, row.user_agent)
-        self._keep(git.push(remote, change, self.work, self._show))
+        self.keep(git.push(remote, change, work, self._show))
         with self.runtime.sessions() as session:
             session.get_one(SdkJob, self.job.id).pushed_at = clock.now()
             session.commit()
@@ -142,7 +143,7 @@ class _Build:
             raise NotFound("The options of npm are gone.")
         return row
 
-    def _keep(self, log: str) -> None:
+    def keep(self, log: str) -> None:
         """Add what a step said to the log."""
         self.log = _joined(self.log, log)
         self._show("")

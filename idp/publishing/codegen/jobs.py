@@ -220,4 +220,4 @@ def sizes(session: Session, jobs: Sequence[SdkJob]) -> dict[int, int]:
             SdkFile.kind == ARCHIVE, SdkFile.job_id.in_([job.id for job in jobs])
         )
     )
-    return dict(found.tuples().all())
+    return {row.job_id: row.size for row in found}

@@ -27,6 +27,8 @@ MARKER = "<%SdkCode%>"
 MAX_README_CODE = 256 * 1024
 
 _CODE = re.compile(r"npm (?:error|ERR!) code (\w+)")
+_OVER = "cannot publish over the previously published"
+"""What npm says without a code when it has looked itself."""
 _TAKEN = frozenset({"E403", "E409", "EPUBLISHCONFLICT"})
 _FINAL = frozenset({"E400", "E401", "E402", "E404", "ENEEDAUTH", "EOTP", "EINVALIDPACKAGENAME"})
 
@@ -71,7 +73,7 @@ def publish(
     if outcome.is_fine:
         return outcome.log
     found = _CODE.search(outcome.log)
-    code = found[1] if found else ""
+    code = found[1] if found else "EPUBLISHCONFLICT" if _OVER in outcome.log else ""
     if code in _TAKEN and npm.has_the_same(folder):
         return outcome.log
     if code in _TAKEN | _FINAL:
@@ -117,8 +119,9 @@ class _Npm:
         settings = {
             "registry": parts.geturl(),
             f"//{parts.netloc}{parts.path}:_authToken": "${IDP_PUBLISH_TOKEN}",
+            "logs-max": "0",
             "cache": str(work / "npm-cache"),
-            "fetch-retries": "1",
+            "fetch-retries": "0",  # the outbox tries again, and others are served meanwhile
             "fetch-timeout": "30000",
             "update-notifier": "false",
             "audit": "false",

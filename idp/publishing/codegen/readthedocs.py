@@ -26,9 +26,10 @@ _SPECIAL = re.compile(r"([\\*`|_])")
 
 def render(document: dict[str, Any], source_url: str) -> str:
     """Write the page: one section per prefix of the summaries, one entry per operation."""
-    title, note = (descriptions.info(document, name) for name in ("title", "description"))
-    lines = [*_title(title or "API", "="), ".. Note::", ""]
-    lines += [f"\t{line}".rstrip() for line in (note or title or "API").splitlines()]
+    title = descriptions.info(document, "title").strip() or "API"
+    note = descriptions.info(document, "description").strip() or title
+    lines = [*_title(title, "="), ".. Note::", ""]
+    lines += [f"\t{_plain(line)}".rstrip() for line in note.splitlines()]
     lines.append("")
     root = descriptions.root_of(source_url)
     texts = _texts_of_tags(document)
@@ -50,7 +51,8 @@ def _grouped(
     """Sort operations into sections, both in the order in which they come."""
     sections: dict[str, list[tuple[str, str, Operation]]] = {}
     for operation in descriptions.operations(document):
-        parts = [part for part in operation.summary.split(_BELOW, 2) if part.strip()]
+        parts = [part.strip() for part in operation.summary.split(_BELOW, 2) if part.strip()]
+        parts = parts or [operation.id]
         if len(parts) == 1:
             parts.insert(0, texts.get(operation.tag, operation.tag) or "API")
         section, *below, name = parts
@@ -98,10 +100,15 @@ def _about(operation: Operation) -> str:
     return f"{written}\t{text}" if text else written
 
 
-def _title(text: str, mark: str) -> list[str]:
-    """Write a title on one line, without anything that reStructuredText would read into it."""
+def _plain(text: str) -> str:
+    """Write a text on one line, without anything that reStructuredText would read into it."""
     line = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
-    if line and not line[0].isalnum() and line[0] != "\\":
-        line = "\\" + line
+    if line.endswith("::"):
+        line = line[:-1] + "\\:"
+    return "\\" + line if line and not line[0].isalnum() and line[0] != "\\" else line
+
+
+def _title(text: str, mark: str) -> list[str]:
+    line = _plain(text)
     width = sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in line)
     return [line, mark * max(_LEAST[mark], width)]
