@@ -98,7 +98,7 @@ class GitServer:
                 )
                 head, _, body = done.stdout.partition(b"\r\n\r\n")
                 lines = [line.split(": ", 1) for line in head.decode().split("\r\n")]
-                headers = {name: value for name, value in lines}
+                headers = dict(lines)
                 self.send_response(int(headers.pop("Status", "200").split()[0]))
                 for name, value in headers.items():
                     self.send_header(name, value)

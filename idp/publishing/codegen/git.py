@@ -15,7 +15,10 @@ from idp.publishing.codegen.npm import RefusedError, UnreachableError
 from idp.publishing.codegen.process import Limits, Outcome
 
 PUSHING = Limits(seconds=120, output_bytes=256 * 1024**2, memory_bytes=2 * 1024**3, network=True)
-_REFUSED = ("Authentication failed", "error: 401", "error: 403", "not found", "denied")
+_REFUSED = (
+    *("Authentication failed", "could not read Username", "unable to read askpass"),
+    *("error: 401", "error: 403", "not found", "denied"),
+)
 _BEGINNING = "main"
 _CONFIGURATION = {
     "user.name": "idp",
@@ -165,11 +168,12 @@ def _branch(listed: str) -> str | None:
 
 def _write(clone: Path, change: Change) -> None:
     target = clone / change.place
-    _make_room(clone, target)
+    _make_folder(clone, target.parent)
+    _clear(target)
     shutil.copytree(change.code, target)
     if change.page is not None:
         docs = clone / "docs"
-        docs.mkdir(exist_ok=True)
+        _make_folder(clone, docs)
         # The name is the contract's; it guards nothing.
         name = hashlib.md5(change.page_source.encode(), usedforsecurity=False).hexdigest()
         (docs / f"{name}.rst").write_text(change.page, encoding="utf-8")
@@ -181,12 +185,17 @@ def _write(clone: Path, change: Change) -> None:
             (docs / "index.rst").write_text(f"{index.rstrip()}\n   {name}\n", encoding="utf-8")
 
 
-def _make_room(clone: Path, target: Path) -> None:
-    """Remove what lies where the code goes; a file in place of a folder as well."""
-    for path in (target, *target.parents):
-        if path == clone:
-            break
-        if path.is_file() or path.is_symlink():
-            path.unlink()
-    shutil.rmtree(target, ignore_errors=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
+def _make_folder(clone: Path, folder: Path) -> None:
+    """Make a folder in the clone, in place of files of the same name on the way to it."""
+    for path in reversed((folder, *folder.parents)):
+        if clone in path.parents and not path.is_dir():
+            _clear(path)
+            path.mkdir()
+
+
+def _clear(path: Path) -> None:
+    """Remove a file or a whole folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
