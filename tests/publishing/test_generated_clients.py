@@ -38,7 +38,7 @@ with sdk.ApiClient(sdk.Configuration(host=url, access_token=token)) as client:
     assert (refused.code, refused.code_name) == (422, "UnprocessableEntity")
     assert apis.apiresource_delete(made.data).code == 200
     assert apis.apiresource_detail(made.data).code == 404
-    assert [code.name for code in sdk.UserApi(client).user_codes()][0] == "Register_PhoneNumberExists"
+    assert sdk.UserApi(client).user_codes()[0].name == "Register_PhoneNumberExists"
 with sdk.ApiClient(sdk.Configuration(host=url, access_token="wrong")) as client:
     try:
         sdk.RoleApi(client).role_get()
