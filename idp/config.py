@@ -107,6 +107,10 @@ class Settings(BaseSettings):
         default="https://github.com",
         description="Git server that SDKs and their documentation are pushed to over HTTP.",
     )
+    github_api_url: str = Field(
+        default="https://api.github.com",
+        description="REST API of GitHub for labels; empty where the Git server is another one.",
+    )
     trusted_proxies: str = Field(
         default="", description="Addresses or networks whose X-Forwarded-* headers are believed."
     )

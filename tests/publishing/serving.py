@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import os
 import subprocess
 import threading
@@ -11,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import parse_qs
 
 
 class Site:
@@ -142,5 +144,56 @@ class GitServer:
 
     def stop(self) -> None:
         """Stop the server."""
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Labels:
+    """GitHub's REST API as far as the labels of one repository go."""
+
+    def __init__(self, repository: str, token: str) -> None:
+        self.token = token
+        self.names: list[str] = []
+        self.agents: set[str] = set()
+        github = self
+        place = f"/api/v3/repos/{repository}/labels"
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                path, _, query = self.path.partition("?")
+                number = int(parse_qs(query)["page"][0])
+                rows = [{"name": name} for name in github.names[(number - 1) * 100 :][:100]]
+                self.answer(path, 200, rows)
+
+            def do_POST(self) -> None:
+                wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                is_new = wanted["name"].lower() not in [name.lower() for name in github.names]
+                if is_new:
+                    github.names.append(wanted["name"])
+                self.answer(self.path, 201 if is_new else 422, wanted)
+
+            def answer(self, path: str, status: int, content: object) -> None:
+                github.agents.add(self.headers["User-Agent"])
+                if self.headers["Authorization"] != f"Bearer {github.token}":
+                    status = 401
+                elif path != place:
+                    status = 404
+                body = json.dumps(content).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.server.shutdown()
         self.server.server_close()

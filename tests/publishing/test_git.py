@@ -8,6 +8,7 @@ import pytest
 
 from tests.api import center
 from tests.publishing.conftest import GIT_TOKEN, OWN
+from tests.publishing.serving import Labels
 
 pytestmark = pytest.mark.usefixtures("listed_generators", "quick_generator")
 
@@ -30,7 +31,7 @@ def published(monkeypatch):
 @pytest.fixture
 def release(mary, api_id, git_server, published, set_up):
     """Store where to push, and ask for a release."""
-    set_up(git_url=git_server.url)
+    set_up(git_url=git_server.url, github_api_url="")
     npm = {
         "name": "orders",
         "sdkName": "Orders",
@@ -151,6 +152,7 @@ def test_without_a_token_nothing_is_pushed(release, work, git_server, published)
     assert git_server.agents == set()
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize("name", ["sdk", "docs", "sdk/angular2", "docs/index.rst"])
 def test_links_in_a_repository_lead_nowhere(release, work, git_server, tmp_path, name):
     """Whoever may write to the repository does not get to write to this host."""
@@ -172,3 +174,35 @@ def test_links_in_a_repository_lead_nowhere(release, work, git_server, tmp_path,
     assert [path.name for path in outside.iterdir()] == ["kept"]
     assert (outside / "kept").read_text() == "kept"
     assert "sdk/angular2/index.ts" in git_server.files(repository)
+
+
+def test_each_operation_gets_a_label_once(release, work, git_server, set_up, session):
+    git_server.make("acme/sdk")
+    with Labels("acme/sdk", GIT_TOKEN) as github:
+        github.names = ["Client-Get", *(f"bug-{number}" for number in range(150))]
+        set_up(github_api_url=f"{github.url}/api/v3")
+        release()
+        job = work()
+        assert (job.state, job.error) == ("done", None)
+        assert github.names.count("Client-Get") == 1
+        assert "client-get" not in github.names
+        assert {"client-post", "codegen-gen", "user-head"} <= set(github.names)
+        before = list(github.names)
+        release()
+        assert work().state == "done"
+        assert github.names == before
+        assert github.agents == {"acme-sdk"}
+        release(syncLabels=False)
+        github.names = []
+        assert work().state == "done"
+        assert github.names == []
+        # What GitHub refuses is told; the code is there by then, and is not pushed again.
+        github.token = "another"
+        release()
+        job = work()
+        assert (job.state, job.error) == ("failed", "GitHub refused the token or the repository.")
+        assert job.pushed_at is None
+    release()
+    job = work()
+    assert (job.state, job.error) == ("waiting", "GitHub's labels could not be used.")
+    assert GIT_TOKEN not in str(center.whole_database(session))

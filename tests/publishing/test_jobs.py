@@ -10,6 +10,7 @@ import threading
 import time
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -252,6 +253,7 @@ def test_an_archive_is_bounded(tmp_path, monkeypatch):
         archives.pack(tmp_path)
 
 
+@pytest.mark.no_database
 def test_five_thousand_operations_are_generated(ask, work, site):
     paths = {
         f"/p{n}": {
@@ -267,3 +269,44 @@ def test_five_thousand_operations_are_generated(ask, work, site):
     ask(genName="typescript-fetch", swaggerUrl=url)
     job = work()
     assert (job.state, job.error) == ("done", None)
+
+
+@pytest.mark.no_database
+def test_names_in_a_description_lead_to_no_other_folder(ask, work, site, tmp_path, mary):
+    hostile = "../../../../../../../outside"
+    operation = {
+        "operationId": hostile,
+        "tags": [hostile, "/outside"],
+        "summary": '"""\n*/ evil()',
+        "responses": {
+            "200": {
+                "description": "x",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/A"}}},
+            }
+        },
+    }
+    document = {
+        **SMALL,
+        "info": {"title": hostile, "version": hostile},
+        "paths": {f"/{hostile}": {"get": operation}},
+        "components": {
+            "schemas": {
+                name: {
+                    "type": "object",
+                    "title": hostile,
+                    "properties": {hostile: {"type": "string"}},
+                }
+                for name in ("A", "..", "outside")
+            }
+        },
+    }
+    ask(swaggerUrl=site.put("/hostile.json", orjson.dumps(document)))
+    job = work()
+    assert (job.state, job.error) == ("done", None)
+    archive = mary.send("GET", f"/sdk/jobs/{job.id}/archive", prefix="").data
+    for name in zipfile.ZipFile(io.BytesIO(archive)).namelist():
+        assert ".." not in name.split("/")
+    # The name may be in the names of files, never in place of a folder.
+    assert not any(path.name == "outside" for path in tmp_path.rglob("*"))
+    assert not Path("/outside").exists()
+    assert not (tmp_path.parent / "outside").exists()

@@ -16,7 +16,8 @@ from idp.publishing.codegen.models import SdkJob
 from tests.api import center
 from tests.publishing.conftest import OWN
 
-pytestmark = pytest.mark.usefixtures("listed_generators")
+# What jobs leave in the database is told on both in test_jobs.py.
+pytestmark = [pytest.mark.no_database, pytest.mark.usefixtures("listed_generators")]
 
 RELEASE = {"platform": "npm", "language": "angular2", "swaggerUrl": OWN}
 

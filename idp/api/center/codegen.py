@@ -201,6 +201,7 @@ def release_sdk(body: Mapping[str, Any]) -> bool:
     language = LANGUAGES[body["language"]]
     asker = current_asker()
     limit_generations(asker)
+    document = fetched(body["swagger_url"])
     session = database()
     api = options.get_api(session, body["api_id"], asker.reach)
     row = options.find_npm(session, api.id, language)
@@ -208,7 +209,6 @@ def release_sdk(body: Mapping[str, Any]) -> bool:
         raise Refusal(Code.NpmOptions_GetOptionsFialed)
     with refusals():
         generators.get(current_runtime().settings, npm.GENERATORS[language])
-    document = fetched(body["swagger_url"])
     order = Order(
         generator=npm.GENERATORS[language],
         document=npm.renamed(document, row.sdk_name),
@@ -324,8 +324,8 @@ def generate(body: Mapping[str, Any]) -> str:
     with refusals():
         generator = generators.get(current_runtime().settings, body["generator"])
     generators.check_options(generator, body["options"])
-    api = options.get_api(session, body["api_id"], asker.reach) if body["api_id"] else None
     document = fetched(body["swagger_url"])
+    api = options.get_api(session, body["api_id"], asker.reach) if body["api_id"] else None
     order = Order(
         generator=generator.name,
         document=document,
@@ -353,7 +353,8 @@ def offered(kind: str, *, from_cache: bool) -> list[Generator]:
 
 def fetched(url: str) -> dict[str, Any]:
     """Give the description at an address that the caller named."""
-    # What else this request did so far was reading: nothing is held while others answer slowly.
+    # This request has only read so far. Nothing is held while others answer slowly, and what is
+    # needed of the database is read afterwards.
     database().commit()
     with refusals():
         return descriptions.fetch(current_runtime().fetcher, url, current_issuer().url)

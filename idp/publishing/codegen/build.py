@@ -13,9 +13,11 @@ from idp.platform.errors import NotFound, Problem, Unprocessable
 from idp.platform.runtime import Runtime
 from idp.publishing.codegen import (
     archives,
+    descriptions,
     generators,
     git,
     jobs,
+    labels,
     market,
     npm,
     options,
@@ -119,10 +121,8 @@ class _Build:
             token = None if row is None else options.token_of(session, row)
             if row is None or token is None or not row.owner or not row.repo:
                 return
-            page = None
-            if row.sync_docs:
-                document = jobs.read_description(session, self.job.id)
-                page = readthedocs.render(document, self.job.source_url)
+            document = jobs.read_description(session, self.job.id)
+        page = readthedocs.render(document, self.job.source_url) if row.sync_docs else None
         address = git.address(self.runtime.settings.git_url, row.owner, row.repo)
         change = git.Change(
             message=f"{self.job.package} {self.job.version}",
@@ -133,6 +133,11 @@ class _Build:
         )
         remote = git.Remote(address, token, row.user_agent)
         self.keep(git.push(remote, change, work, self._show))
+        api_url = self.runtime.settings.github_api_url
+        if row.sync_labels and api_url:
+            place = labels.Repository(api_url, row.owner, row.repo, token, row.user_agent)
+            names = [operation.id for operation in descriptions.operations(document)]
+            self.keep(labels.sync(place, names))
         with self.runtime.sessions() as session:
             session.get_one(SdkJob, self.job.id).pushed_at = clock.now()
             session.commit()

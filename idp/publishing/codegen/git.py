@@ -79,7 +79,8 @@ def push(remote: Remote, change: Change, work: Path, on_progress: Callable[[str]
     git = _Git(program, remote, work, on_progress)
     git.do("init", "--quiet", str(clone))
     git.clone = clone
-    branch = _branch(git.ask_remote("ls-remote", "--symref", remote.url, "HEAD"))
+    ours = f"refs/heads/{_BEGINNING}"
+    branch = _branch(git.ask_remote("ls-remote", "--symref", remote.url, "HEAD", ours))
     if branch is not None:
         git.ask_remote("fetch", "--quiet", "--depth=1", remote.url, branch)
         git.do("checkout", "--quiet", "-B", branch, "FETCH_HEAD")
@@ -156,14 +157,16 @@ class _Git:
 
 
 def _branch(listed: str) -> str | None:
-    """Read the default branch; None: the repository is empty."""
-    for line in listed.splitlines():
-        if line.startswith("ref: refs/heads/") and line.endswith("\tHEAD"):
-            return line.removeprefix("ref: refs/heads/").removesuffix("\tHEAD")
-        # Control characters were made blanks in the log.
-        if line.startswith("ref: refs/heads/") and line.endswith(" HEAD"):
-            return line.removeprefix("ref: refs/heads/").removesuffix(" HEAD")
-    return None
+    """Read the branch to work on: the server's default, else the one that we began.
+
+    None: there is nothing yet. Tabs were made blanks in the log, and no branch has blanks.
+    """
+    rows = [line.split() for line in listed.splitlines()]
+    heads = {row[1] for row in rows if len(row) == 2}  # noqa: PLR2004 - hash and name
+    for row in rows:
+        if "HEAD" in heads and row[:1] == ["ref:"] and row[-1] == "HEAD":
+            return row[1].removeprefix("refs/heads/")
+    return _BEGINNING if f"refs/heads/{_BEGINNING}" in heads else None
 
 
 def _write(clone: Path, change: Change) -> None:
