@@ -8,11 +8,12 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from idp.api.center import codegen
 from idp.directory.resources import service as resources
 from idp.platform.audit.models import AuditEvent
+from idp.platform.errors import Conflict, Unprocessable
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.secrets import MASK
 from idp.publishing.codegen import generators, jobs, options
@@ -269,6 +270,9 @@ def test_tokens_move_to_a_new_root_secret(mary, api_id, session, runtime):
     assert options.rewrap(session) == 0
     row = options.find_npm(session, api_id, "angular2")
     assert options.token_of(session, row) == TOKEN
+    runtime.keyring.__init__(["y" * 40])
+    with pytest.raises(Unprocessable, match="store it again"):
+        options.token_of(session, row)
 
 
 BAD_NPM = [
@@ -475,7 +479,7 @@ def test_a_release_counts_the_version_up_and_is_queued(mary, api_id, session):
     listed = mary.send("GET", "/sdk/jobs", prefix="", apiId=str(api_id)).get_json()["jobs"]
     assert [job["version"] for job in listed] == ["1.2.11", "1.2.10"]
     document = jobs.read_description(session, listed[0]["id"])
-    assert document["info"]["title"] == "Orders"
+    assert document["info"]["title"] == "Authorization Center"
 
 
 def test_a_release_that_cannot_be_made_is_refused(mary, api_id, session):
@@ -497,6 +501,27 @@ def test_a_release_that_cannot_be_made_is_refused(mary, api_id, session):
         assert refused.keys() == changed.keys(), changed
     assert session.scalars(select(SdkJob)).all() == []
     assert options.find_npm(session, api_id, "angular2").version == "1.2.9"
+
+
+def test_no_version_is_given_out_twice(mary, api_id, session):
+    mary.data("PUT", f"/CodeGen/{api_id}/NpmOptions/0", NPM)
+    row = options.find_npm(session, api_id, "angular2")
+    # Somebody else was faster since the row was read.
+    faster = update(NpmOptions).values(version="1.2.10")
+    session.execute(faster, execution_options={"synchronize_session": False})
+    with pytest.raises(Conflict):
+        options.raise_version(session, row)
+    assert options.find_npm(session, api_id, "angular2").version == "1.2.10"
+
+
+def test_nobody_generates_without_end(mary, monkeypatch):
+    monkeypatch.setattr(codegen, "GENERATIONS_PER_HOUR", 2)
+    body = {"genName": "readthedocs.gen", "swaggerUrl": OWN}
+    for _ in range(2):
+        mary.data("POST", "/CodeGen/Gen", body)
+    answer = mary.send("POST", "/CodeGen/Gen", body)
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"]
 
 
 def test_nobody_fills_the_lane(mary, session, monkeypatch):

@@ -67,7 +67,12 @@ def test_code_and_documentation_are_pushed(release, work, git_server, session, c
         "sdk/angular2/package.json",
     ]
     git_server.git("-C", str(repository), "symbolic-ref", "HEAD", "refs/heads/main")
-    assert "<code>ids4.ms.client.get</code>" in git_server.read(repository, f"docs/{PAGE}.rst")
+    # Classes have the name of the SDK, the page has that of the API.
+    code = git_server.read(repository, "sdk/angular2/api/orders.ts")
+    assert code == "export class Orders {}\n"
+    page = git_server.read(repository, f"docs/{PAGE}.rst")
+    assert page.startswith("Authorization Center\n")
+    assert "<code>ids4.ms.client.get</code>" in page
     assert git_server.read(repository, "docs/index.rst").endswith(f"\n   {PAGE}\n")
     assert git_server.agents == {"acme-sdk"}
     # What somebody else does there stays, what is gone from the code goes, and nothing doubles.

@@ -211,7 +211,7 @@ def release_sdk(body: Mapping[str, Any]) -> bool:
         generators.get(current_runtime().settings, npm.GENERATORS[language])
     order = Order(
         generator=npm.GENERATORS[language],
-        document=npm.renamed(document, row.sdk_name),
+        document=document,
         source_url=body["swagger_url"],
         api=api,
         language=language,

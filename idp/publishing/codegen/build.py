@@ -80,7 +80,8 @@ class _Build:
         package = work / "package"
         with self.runtime.sessions() as session:
             # As it was made at first: the registry takes a version once.
-            archives.unpack(jobs.read_file(session, self.job.id, jobs.ARCHIVE) or b"", package)
+            content = jobs.read_file(session, self.job.id, jobs.ARCHIVE) or b""
+        archives.unpack(content, package)
         if self.job.published_at is None:
             self._publish(work, package)
         if self.job.pushed_at is None:
@@ -89,15 +90,19 @@ class _Build:
     def _generate(self, work: Path) -> None:
         with self.runtime.sessions() as session:
             document = jobs.read_description(session, self.job.id)
+            row = None if self.job.language is None else self._npm_options(session)
+        if row is not None:
+            document = npm.renamed(document, row.sdk_name)
         folder, log = generators.generate(
             self.job.generator, document, self.job.options, work, self._show
         )
         self.keep(log)
+        if row is not None:
+            npm.complete(folder, row, str(self.job.package), str(self.job.version))
+        content = archives.pack(folder)
         with self.runtime.sessions() as session:
             job = session.get_one(SdkJob, self.job.id)
-            if job.language is not None:
-                npm.complete(folder, self._npm_options(session), str(job.package), str(job.version))
-            jobs.put_file(session, job.id, jobs.ARCHIVE, archives.pack(folder))
+            jobs.put_file(session, job.id, jobs.ARCHIVE, content)
             job.built_at = clock.now()
             if job.language is None:
                 _enter(session, job, "archive", jobs.archive_path(job.id))

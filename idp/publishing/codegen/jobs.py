@@ -179,6 +179,9 @@ def end(session: Session, job_id: int, state: JobState, error: str | None = None
             Tag.SDK_BUILT if state is JobState.DONE else Tag.SDK_FAILED,
             user_id=job.user_id,
             client_id=job.client_id,
+            tenant_id=session.scalar(
+                select(ApiResource.tenant_id).where(ApiResource.id == job.api_resource_id)
+            ),
             target=f"sdk-job:{job.id}",
             details={"generator": job.generator, "version": job.version, "reason": error},
         )

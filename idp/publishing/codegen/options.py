@@ -15,8 +15,8 @@ from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import count_hits
-from idp.platform.errors import BadRequest, Conflict, NotFound
-from idp.platform.secrets import MASK
+from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
+from idp.platform.secrets import MASK, UnknownKeyError
 from idp.publishing.codegen.models import GithubOptions, NpmOptions
 
 PURPOSE = "publish token"
@@ -126,7 +126,10 @@ def token_of(session: Session, row: NpmOptions | GithubOptions) -> str | None:
     """Give the token in clear text, to publish with."""
     if row.token_encrypted is None:
         return None
-    return runtime.of(session).keyring.decrypt(PURPOSE, row.token_encrypted).decode()
+    try:
+        return runtime.of(session).keyring.decrypt(PURPOSE, row.token_encrypted).decode()
+    except UnknownKeyError:
+        raise Unprocessable("The token cannot be read any more; store it again.") from None
 
 
 def rewrap(session: Session) -> int:
