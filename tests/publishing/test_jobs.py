@@ -21,6 +21,7 @@ from idp.commands.worker import EXPIRIES
 from idp.platform.errors import Unprocessable
 from idp.platform.jobs import cleanup
 from idp.platform.jobs.models import OutboxMessage
+from idp.platform.jobs.worker import deliver_due
 from idp.publishing.codegen import archives, generators, jobs, market, process
 from idp.publishing.codegen.generators import Installation
 from idp.publishing.codegen.models import SdkFile, SdkJob
@@ -123,6 +124,23 @@ def test_a_generator_that_hangs_is_killed_and_told(mary, ask, work, instead, mon
         mary.send("POST", f"/sdk/jobs/{job.id}/retry", prefix="").get_json()["state"] == "waiting"
     )
     assert work().state == "done"
+
+
+def test_progress_is_seen_while_it_runs(mary, ask, instead, monkeypatch, runtime, session):
+    monkeypatch.setattr(process, "PROGRESS_SECONDS", 0)
+    instead("print('halfway', flush=True); time.sleep(3); os.makedirs(out); open(out + '/x', 'w')")
+    job_id = ask()["id"]
+    session.commit()
+    worker = threading.Thread(target=deliver_due, args=(runtime, "build"))
+    worker.start()
+    states = []
+    while worker.is_alive():
+        seen = see(mary, job_id)
+        states.append((seen["state"], seen["log"]))
+        time.sleep(0.1)
+    worker.join()
+    assert ("running", "halfway\n") in states
+    assert see(mary, job_id)["state"] == "done"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def main() -> None:
     os.nice(_NICER)
     _die_with_parent()
     for name, value in json.loads(limits).items():
-        resource.setrlimit(getattr(resource, name), (value, value))
+        _limit(getattr(resource, name), value)
     if network == "offline" and not _leave_network():
         sys.stderr.write("The system does not let this program be cut off from the network.\n")
         sys.stderr.flush()
@@ -39,20 +39,39 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _limit(number: int, value: int) -> None:
+    """Set a limit; one that is narrower already stays."""
+    _, hard = resource.getrlimit(number)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(number, (value, value))
+
+
 def _leave_network() -> bool:
     """Move into a network of its own that leads nowhere: as root, else in a user namespace."""
     if sys.platform != "linux":
         return False
-    unshare = ctypes.CDLL(None, use_errno=True).unshare
-    if unshare(_CLONE_NEWNET) == 0:
+    if ctypes.CDLL(None).unshare(_CLONE_NEWNET) == 0:
         return True
+    # Some systems allow the first half of it only, and there is no way back: a child tries.
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if _enter_namespace() else 1)
+    _, status = os.waitpid(child, 0)
+    return status == 0 and _enter_namespace()
+
+
+def _enter_namespace() -> bool:
     user, group = os.getuid(), os.getgid()
-    if unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
+    if ctypes.CDLL(None).unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
         return False
-    # Without a name for itself in there the program could make no files.
-    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
-    Path("/proc/self/uid_map").write_text(f"{user} {user} 1", encoding="ascii")
-    Path("/proc/self/gid_map").write_text(f"{group} {group} 1", encoding="ascii")
+    try:
+        # Without a name for itself in there the program could make no files.
+        Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+        Path("/proc/self/uid_map").write_text(f"{user} {user} 1", encoding="ascii")
+        Path("/proc/self/gid_map").write_text(f"{group} {group} 1", encoding="ascii")
+    except OSError:
+        return False
     return True
 
 

@@ -16,6 +16,8 @@ NAME = "readthedocs.gen"
 
 _BELOW = " - "
 """Between the section, the section in it, and the name of an operation in its summary."""
+_SAYING_MORE = " · "
+"""Behind the name of a tag in its description."""
 _LEAST = {"=": 17, "-": 22, "~": 22, "^": 27}
 """How long the lines under titles are at least."""
 
@@ -66,7 +68,7 @@ def _grouped(
 def _texts_of_tags(document: dict[str, Any]) -> dict[str, str]:
     tags = document.get("tags")
     return {
-        tag["name"]: tag["description"]
+        tag["name"]: tag["description"].partition(_SAYING_MORE)[0]
         for tag in (tags if isinstance(tags, list) else ())
         if isinstance(tag, dict)
         and isinstance(tag.get("name"), str)

@@ -62,7 +62,7 @@ def test_the_old_page_comes_out_letter_by_letter():
     assert readthedocs.render(old_description(), SOURCE) == PAGE
 
 
-def test_our_own_description_has_the_same_scope_and_permission_lines():
+def test_our_own_description_has_the_same_sections_and_scope_and_permission_lines():
     """What the page of the old system says about an operation, ours says too."""
     document = descriptions.read(docs.document(center.name, "https://id.example"))
     page = readthedocs.render(document, "https://id.example/openapi/authorization-center.json")
@@ -83,6 +83,11 @@ def test_our_own_description_has_the_same_scope_and_permission_lines():
         )
         compared += 1
     assert compared > 40
+    # It has the same sections in the same order, as far as their modules are built.
+    (sections,) = titles(page).values()
+    (old_sections,) = titles(PAGE).values()
+    assert list(sections) == [name for name in old_sections if name in sections]
+    assert len(sections) >= 7
     assert "https://id.example/openapi/operations/client-get" in page
 
 
