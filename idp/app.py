@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session
 
 from idp import api, pages
+from idp.api import docs
 from idp.config import Settings
 from idp.directory.clients import view as clients
 from idp.directory.roles import service as roles
@@ -34,6 +36,9 @@ from idp.platform.throttle import Throttle
 from idp.platform.web import csrf, forms, health, policy, principal
 from idp.platform.web import pages as error_pages
 from idp.platform.web.requests import MAX_BODY, Entrance
+from idp.publishing.codegen import build as sdk_build
+from idp.publishing.codegen import descriptions
+from idp.publishing.codegen import jobs as sdk_jobs
 
 THREADS = 8
 """Requests that one worker process answers at a time; the connection pool follows."""
@@ -52,6 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         setup_health,
         setup_blueprints,
         setup_jobs,
+        setup_publishing,
         setup_doors,
     ):
         step(app, settings)
@@ -143,6 +149,14 @@ def setup_blueprints(app: Flask, _settings: Settings) -> None:
 def setup_jobs(_app: Flask, _settings: Settings) -> None:
     """Name the jobs that the wings above leave to the worker."""
     registry.JOBS.update(pages.JOBS)
+
+
+def setup_publishing(_app: Flask, _settings: Settings) -> None:
+    """Hand down what surrounds an API: the making of its SDKs, and our own descriptions."""
+    registry.JOBS[sdk_jobs.JOB] = sdk_build.run
+    descriptions.OWN.update(
+        {f"/openapi/{name}.json": partial(docs.document, name) for name in docs.CONTRACTS}
+    )
 
 
 def setup_doors(app: Flask, _settings: Settings) -> None:

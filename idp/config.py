@@ -95,6 +95,22 @@ class Settings(BaseSettings):
         default="",
         description="Inner hosts or networks that may be fetched from, separated by commas.",
     )
+    codegen_generators: str = Field(
+        default="",
+        description="Generators that may be run, by name, separated by commas; empty: all.",
+    )
+    npm_registry: str = Field(
+        default="https://registry.npmjs.org",
+        description="Registry that SDKs are published to with npm.",
+    )
+    git_url: str = Field(
+        default="https://github.com",
+        description="Git server that SDKs and their documentation are pushed to over HTTP.",
+    )
+    github_api_url: str = Field(
+        default="https://api.github.com",
+        description="REST API of GitHub for labels; empty where the Git server is another one.",
+    )
     trusted_proxies: str = Field(
         default="", description="Addresses or networks whose X-Forwarded-* headers are believed."
     )

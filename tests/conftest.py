@@ -46,6 +46,7 @@ from idp.directory.users import passwords
 from idp.platform import schema
 from idp.platform.jobs.worker import deliver_due
 from idp.platform.runtime import Runtime
+from idp.publishing.codegen import generators
 from idp.seeds import seed
 from tests import protocol
 from tests.servers import LiveServer, Postgres, Valkey, free_port, quick_dir, short_dir
@@ -519,6 +520,19 @@ def outbox(runtime: Runtime, session: Session) -> Callable[[], list[Message]]:
         return [Message.read(path) for path in sorted(runtime.settings.outbox_dir.iterdir())]
 
     return read
+
+
+@pytest.fixture
+def listed_generators(run: Run, settings: Settings) -> None:
+    """Lay down what openapi-generator offers; it is asked once in the whole run."""
+    kept = run.folder / "generators"
+
+    def make() -> None:
+        generators.offered(make_settings(run.folder / "listing"))
+        shutil.copytree(run.folder / "listing" / "data" / "codegen", kept)
+
+    run.once("generators", make)
+    shutil.copytree(kept, settings.data_dir / "codegen", dirs_exist_ok=True)
 
 
 @pytest.fixture

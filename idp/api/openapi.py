@@ -340,7 +340,7 @@ def accepted_scopes(operation: Operation) -> list[str]:
     if operation.scope is None:
         return []
     known = [scope for scope in covering(operation.scope) if scope in _SCOPES]
-    return [*sorted(known, key=_width), *operation.also]
+    return sorted([*known, *operation.also], key=_width)
 
 
 def nullable(schema: Schema) -> Schema:

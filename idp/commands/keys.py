@@ -16,6 +16,7 @@ from idp.platform import runtime
 from idp.platform.jobs import service as jobs
 from idp.platform.signing import service as signing
 from idp.platform.signing.algorithms import ALGORITHMS
+from idp.publishing.codegen import options as sdk_options
 
 
 @click.group()
@@ -76,6 +77,7 @@ def rewrap(*, as_json: bool) -> None:
         value: dict[str, Any] = {
             "signing_keys": signing.rewrap(session),
             "tenant_properties": tenants.rewrap(session),
+            "publish_tokens": sdk_options.rewrap(session),
             "outbox": jobs.rewrap(session),
         }
         session.commit()

@@ -36,6 +36,7 @@ from idp.platform.onetime.models import OneTimeKey
 from idp.platform.runtime import Runtime
 from idp.platform.sessions.models import BrowserSession
 from idp.platform.signing import service as signing
+from idp.publishing.codegen.models import SdkJob
 
 log = structlog.get_logger()
 
@@ -61,6 +62,7 @@ EXPIRIES = (
     Expiry(Grant.expires_at, DAY),
     Expiry(BrowserSession.expires_at, 7 * DAY),
     Expiry(BrowserSession.ended_at, 7 * DAY),
+    Expiry(SdkJob.expires_at, 0),
     Expiry(OutboxMessage.done_at, 7 * DAY),
     Expiry(OutboxMessage.failed_at, 30 * DAY),
 )

@@ -409,7 +409,7 @@ def test_menus_are_read_and_searched(root, session, shop):
         "status": 1,
         "privilegeCode": "shop.read",
     }
-    assert (sales["icon"], sales["parentId"], sales["privilegeCode"]) == ("cart", None, None)
+    assert (sales["icon"], sales["parentId"], sales["privilegeCode"]) == ("cart", None, "")
     assert root.data("GET", f"/menus/{orders['id']}") == orders
     assert root.second("GET", f"/menus/{orders['id']}")["data"] == orders
     off = page["items"][3]

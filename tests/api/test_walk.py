@@ -40,6 +40,14 @@ HIDDEN = "404"
 REFUSED = "403"
 DONE = "200"
 UNRELATED = "ids4.ms.file.post"
+OWN_DESCRIPTION = "http://127.0.0.1:8000/openapi/authorization-center.json"
+NPM_OPTIONS = {
+    "name": "@acme/orders",
+    "sdkName": "Orders",
+    "version": "1.0.0",
+    "homepage": "https://acme.example",
+    "token": "a-token",
+}
 
 
 class World:
@@ -74,8 +82,9 @@ class World:
         return protocol.add_person(self.session, name, tenant_ids=tenant_ids, **columns)
 
     def permit(self, user: User, tenant_id: int) -> None:
-        """Give a person the permission of the operation in a tenant."""
-        assert self.operation.permission is not None
+        """Give a person the permission of the operation in a tenant, where it asks for one."""
+        if self.operation.permission is None:
+            return
         protocol.grant_directly(self.session, user, self.operation.permission, tenant_id=tenant_id)
 
     def token(self, user: User, tenant_id: int, scope: str | None = None) -> str:
@@ -120,6 +129,16 @@ def an_api(world: World) -> int:
     resources.link_owner(world.session, api, world.owner.id)
     world.session.commit()
     return api.id
+
+
+def an_api_to_publish(world: World) -> int:
+    row = an_api(world)
+    for path, body in (
+        ("NpmOptions/angular2", NPM_OPTIONS),
+        ("GithubOptions", {"owner": "acme", "repo": "sdk"}),
+    ):
+        assert world.root.data("PUT", f"/CodeGen/{row}/{path}", body) is True
+    return row
 
 
 def an_identity_resource(world: World) -> int:
@@ -213,6 +232,26 @@ CASES: dict[str, Case] = {
     "client-codes": Case(),
     "client-issuetoken": Case(body=lambda world, row: {}),
     "client-postsecretkey": of_nobody_else(a_client, body=lambda world, row: {}),
+    "codegen-clients": Case(),
+    "codegen-servers": Case(),
+    "codegen-releasesdk": of_nobody_else(
+        an_api_to_publish,
+        body=lambda world, row: {
+            "platform": 0,
+            "language": "angular2",
+            "apiId": str(row),
+            "swaggerUrl": OWN_DESCRIPTION,
+        },
+    ),
+    "codegen-npmoptions": of_nobody_else(an_api_to_publish),
+    "codegen-putnpmoptions": of_nobody_else(an_api, body=lambda world, row: NPM_OPTIONS),
+    "codegen-githuboptions": of_nobody_else(an_api_to_publish),
+    "codegen-putgithuboptions": of_nobody_else(
+        an_api, body=lambda world, row: {"owner": "acme", "repo": "sdk", "token": "a-token"}
+    ),
+    "codegen-gen": Case(
+        body=lambda world, row: {"genName": "readthedocs.gen", "swaggerUrl": OWN_DESCRIPTION}
+    ),
     "identityresource-get": of_the_platform(an_identity_resource),
     "identityresource-put": of_the_platform(an_identity_resource, body=as_read("IdentityResource")),
     "identityresource-post": of_the_platform(
@@ -262,6 +301,7 @@ def test_every_operation_has_a_case():
     assert OPERATIONS.keys() == CASES.keys()
 
 
+@pytest.mark.usefixtures("listed_generators")
 @pytest.mark.parametrize("name", GUARDED)
 def test_nobody_calls_who_may_not(client, session, name):
     operation, case = OPERATIONS[name], CASES[name]
@@ -312,16 +352,19 @@ def test_nobody_calls_who_may_not(client, session, name):
         row = case.row(world)  # the other one may be gone by now
     call("right caller", world.token(world.owner, world.home))
 
+    # Where no permission is named the scope suffices, also of machines; rows stay the owner's.
+    unnamed = operation.permission is None
+    without = case.neighbour if unnamed else REFUSED
     assert {who: outcome(answer) for who, answer in answers.items()} == {
         "no token": "401",
         "expired token": "401",
         "wrong scope": REFUSED,
-        "scope without permission": REFUSED,
+        "scope without permission": without,
         "permission without scope": REFUSED,
         "other tenant": case.abroad,
-        "right elsewhere": REFUSED,
-        "namesake of a platform role": REFUSED,
-        "machine": case.right if operation.machine else REFUSED,
+        "right elsewhere": without,
+        "namesake of a platform role": without,
+        "machine": case.right if operation.machine or unnamed else REFUSED,
         "other owner": case.neighbour,
         "right caller": case.right,
     }
@@ -374,7 +417,7 @@ def send(world: World, row: int, token: str | None) -> TestResponse:
 
 
 def path_of(operation: Operation, row: int) -> str:
-    return re.sub(r"<int:id>", str(row), operation.path)
+    return re.sub(r"<(?:int:)?id>", str(row), operation.path).replace("<language>", "angular2")
 
 
 def outcome(answer: TestResponse) -> str:

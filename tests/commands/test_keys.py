@@ -61,6 +61,7 @@ def test_rewrap_moves_on_and_says_what_cannot(
     assert moved == {
         "signing_keys": 8,
         "tenant_properties": 1,
+        "publish_tokens": 0,
         "outbox": 1,
         "client_secrets": ["app"],
         "api_secrets": ["orders"],

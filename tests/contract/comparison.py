@@ -124,11 +124,9 @@ class Comparison:
         for name in sorted({*agreed.get("required", ())} ^ {*ours.get("required", ())}):
             yield f"{where}.{name}: {'not ' if name in agreed.get('required', ()) else ''}required"
         for name in ("items", "additionalProperties"):
-            theirs, own = agreed.get(name), ours.get(name)
-            if theirs is True or own is True or theirs == {} or own == {}:
-                if (theirs or None) != (own or None):
-                    yield f"{where}: {name} {theirs} -> {own}"
-                continue
+            theirs, own = (
+                {} if schema is True else schema for schema in (agreed.get(name), ours.get(name))
+            )
             yield from self.schemas(where, theirs, own, above)
         theirs, own = agreed.get("properties", {}), ours.get("properties", {})
         for name in sorted({*theirs, *own}):

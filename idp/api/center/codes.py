@@ -51,6 +51,21 @@ class Code(Enum):
     )
     Post_CreateUserFail = Entry(100009, "账号创建失败", "The account was rejected")
 
+    GenerateClient_GetSwaggerFialed = Entry(
+        200001,
+        "获取接口描述失败: {why}",
+        "The API description could not be used: {why}",
+    )
+    NpmOptions_GetOptionsFialed = Entry(200002, "尚未保存 NPM 设置", "No NPM options are stored")
+    GithubOptions_GetOptionsFialed = Entry(
+        200003, "尚未保存 Github 设置", "No GitHub options are stored"
+    )
+    CodeGen_GeneratorMissing = Entry(
+        200006,
+        "未安装代码生成器, 请执行 pip install 'idp[codegen]'",
+        "The code generator is not installed: pip install 'idp[codegen]'",
+    )
+
     Versions_IdCanNotBeNull = Entry(300001, "微服务 id 不能为空", "The id is missing")
     Versions_GetDetailFailed = Entry(300002, "网关中没有该接口", "The gateway has no such API")
     Versions_GetVersionListFailed = Entry(

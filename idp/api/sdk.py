@@ -1,0 +1,104 @@
+"""Jobs that make SDKs, to look at, to try again, and to download what they made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from idp.api.center.codegen import current_asker
+from idp.api.shapes import Moment, Shape, int64, text
+from idp.platform.errors import BadRequest
+from idp.platform.scopes import Scope
+from idp.platform.web.principal import require_scope
+from idp.platform.web.views import current_issuer, database
+from idp.publishing.codegen import jobs
+from idp.publishing.codegen.models import SdkJob
+
+blueprint = Blueprint("sdk", __name__, url_prefix="/sdk")
+
+_guarded = require_scope(Scope.CODEGEN_RELEASESDK, also=(Scope.CODEGEN_GEN,))
+
+
+class JobShape(Shape):
+    """A job and how far it is."""
+
+    id = int64()
+    api_resource_id = int64(data_key="apiId")
+    generator = text()
+    language = text()
+    package = text()
+    version = text()
+    swagger_url = text(attribute="source_url")
+    state = text()
+    attempts = int64()
+    error = text()
+    log = text()
+    link = text()
+    created_at = Moment()
+    started_at = Moment()
+    built_at = Moment()
+    published_at = Moment()
+    pushed_at = Moment()
+    finished_at = Moment()
+    expires_at = Moment()
+
+
+@blueprint.get("/jobs")
+@_guarded
+def list_() -> Response:
+    """List the newest jobs that the caller may see, of one microservice or of all."""
+    wanted = request.args.get("apiId", "")
+    if wanted and not (wanted.isascii() and wanted.isdigit() and len(wanted) < 19):  # noqa: PLR2004 - digits that 64 bits hold
+        raise BadRequest.at("apiId", "Must be a number.")
+    found = jobs.latest(database(), current_asker(), int(wanted) if wanted else None)
+    sizes = jobs.sizes(database(), found)
+    return jsonify(jobs=[shown(job, sizes.get(job.id)) for job in found])
+
+
+@blueprint.get("/jobs/<int:job_id>")
+@_guarded
+def detail(job_id: int) -> Response:
+    """Show a job."""
+    job = jobs.get(database(), current_asker(), job_id)
+    return jsonify(shown(job, jobs.sizes(database(), [job]).get(job.id)))
+
+
+@blueprint.post("/jobs/<int:job_id>/retry")
+@_guarded
+def retry(job_id: int) -> Response:
+    """Try a failed job again."""
+    job = jobs.retry(database(), current_asker(), job_id)
+    size = jobs.sizes(database(), [job]).get(job.id)
+    database().commit()
+    return jsonify(shown(job, size))
+
+
+@blueprint.get("/jobs/<int:job_id>/archive")
+@_guarded
+def archive(job_id: int) -> Response:
+    """Download what a job made."""
+    content = jobs.archive(database(), current_asker(), job_id)
+    return Response(
+        content,
+        content_type="application/zip",
+        headers={
+            "Content-Disposition": f'attachment; filename="sdk-{job_id}.zip"',
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+@blueprint.after_request
+def keep_private(response: Response) -> Response:
+    """Let nobody store what belongs to the caller."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def shown(job: SdkJob, size: int | None) -> dict[str, Any]:
+    """Describe a job, with the address of its archive as soon as there is one."""
+    described: dict[str, Any] = JobShape().dump(job)
+    path = jobs.archive_path(job.id)
+    archive = None if size is None else {"url": f"{current_issuer().url}{path}", "size": size}
+    return described | {"archive": archive}

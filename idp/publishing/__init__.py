@@ -1,0 +1,1 @@
+"""What surrounds an API: its gateway, subscribers, packages, generated code and files."""

@@ -1,0 +1,1 @@
+"""Code generated from API descriptions, and where it is published."""

@@ -1,0 +1,187 @@
+"""The worker's job: generate an SDK, publish it, push it; each step once, tried again apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from idp.platform import clock
+from idp.platform.errors import NotFound, Problem, Unprocessable
+from idp.platform.runtime import Runtime
+from idp.publishing.codegen import (
+    archives,
+    descriptions,
+    generators,
+    git,
+    jobs,
+    labels,
+    market,
+    npm,
+    options,
+    process,
+    readthedocs,
+)
+from idp.publishing.codegen.market import Finished
+from idp.publishing.codegen.models import JobState, NpmOptions, SdkJob
+
+MAX_LOG = 16_000
+
+
+def run(runtime: Runtime, payload: Mapping[str, Any]) -> None:
+    """Do a job as far as it goes; what was done before is not done again."""
+    with runtime.sessions() as session:
+        job = jobs.begin(session, payload["job_id"])
+        session.commit()
+    if job is None:
+        return
+    build = _Build(runtime, job)
+    try:
+        with process.folder(runtime.settings.data_dir / "codegen") as work:
+            build.run(work)
+    except Exception as error:
+        # Whoever waits for the job must see that it stopped, whatever the reason.
+        raise _report(build, error) from error
+    with runtime.sessions() as session:
+        jobs.end(session, job.id, JobState.DONE)
+        session.commit()
+
+
+def _report(build: _Build, error: Exception) -> Exception:
+    """Let people see what went wrong; give what tells the outbox whether it is tried again."""
+    job = build.job
+    is_final = isinstance(error, Unprocessable | NotFound) or job.attempts >= jobs.MAX_ATTEMPTS
+    detail = error.detail if isinstance(error, Problem) else "The job crashed."
+    build.keep(getattr(error, "log_tail", ""))
+    with build.runtime.sessions() as session:
+        jobs.end(session, job.id, JobState.FAILED if is_final else JobState.WAITING, detail)
+        session.commit()
+    return Unprocessable(detail) if is_final else error
+
+
+class _Build:
+    """One job under way."""
+
+    def __init__(self, runtime: Runtime, job: SdkJob) -> None:
+        self.runtime, self.job = runtime, job
+        self.log = job.log
+        """What the steps said that are over."""
+
+    def run(self, work: Path) -> None:
+        """Do the steps that are still to be done, in a folder of their own."""
+        if self.job.attempts > jobs.MAX_ATTEMPTS:
+            raise Unprocessable("The worker stopped each time while doing this job.")
+        if self.job.built_at is None:
+            self._generate(work)
+        if self.job.language is None:
+            return
+        package = work / "package"
+        with self.runtime.sessions() as session:
+            # As it was made at first: the registry takes a version once.
+            content = jobs.read_file(session, self.job.id, jobs.ARCHIVE) or b""
+        archives.unpack(content, package)
+        if self.job.published_at is None:
+            self._publish(work, package)
+        if self.job.pushed_at is None:
+            self._push(work, package)
+
+    def _generate(self, work: Path) -> None:
+        with self.runtime.sessions() as session:
+            document = jobs.read_description(session, self.job.id)
+            row = None if self.job.language is None else self._npm_options(session)
+        if row is not None:
+            document = npm.renamed(document, row.sdk_name)
+        folder, log = generators.generate(
+            self.job.generator, document, self.job.options, work, self._show
+        )
+        self.keep(log)
+        if row is not None:
+            npm.complete(folder, row, str(self.job.package), str(self.job.version))
+        content = archives.pack(folder)
+        with self.runtime.sessions() as session:
+            job = session.get_one(SdkJob, self.job.id)
+            jobs.put_file(session, job.id, jobs.ARCHIVE, content)
+            job.built_at = clock.now()
+            if job.language is None:
+                _enter(session, job, "archive", jobs.archive_path(job.id))
+            session.commit()
+
+    def _publish(self, work: Path, package: Path) -> None:
+        with self.runtime.sessions() as session:
+            token = options.token_of(session, self._npm_options(session)) or ""
+        registry = self.runtime.settings.npm_registry.rstrip("/")
+        self.keep(npm.publish(package, work, registry, token, self._show))
+        with self.runtime.sessions() as session:
+            job = session.get_one(SdkJob, self.job.id)
+            job.published_at = clock.now()
+            job.link = f"{registry}/{job.package}"
+            _enter(session, job, "npm", job.link)
+            session.commit()
+
+    def _push(self, work: Path, package: Path) -> None:
+        with self.runtime.sessions() as session:
+            row = options.find_github(session, self.job.api_resource_id or 0)
+            token = None if row is None else options.token_of(session, row)
+            if row is None or token is None or not row.owner or not row.repo:
+                return
+            document = jobs.read_description(session, self.job.id)
+        page = readthedocs.render(document, self.job.source_url) if row.sync_docs else None
+        address = git.address(self.runtime.settings.git_url, row.owner, row.repo)
+        change = git.Change(
+            message=f"{self.job.package} {self.job.version}",
+            code=package,
+            place=f"sdk/{self.job.language}",
+            page=page,
+            page_source=self.job.source_url,
+        )
+        remote = git.Remote(address, token, row.user_agent)
+        self.keep(git.push(remote, change, work, self._show))
+        api_url = self.runtime.settings.github_api_url
+        if row.sync_labels and api_url:
+            place = labels.Repository(api_url, row.owner, row.repo, token, row.user_agent)
+            names = [operation.id for operation in descriptions.operations(document)]
+            self.keep(labels.sync(place, names))
+        with self.runtime.sessions() as session:
+            session.get_one(SdkJob, self.job.id).pushed_at = clock.now()
+            session.commit()
+
+    def _npm_options(self, session: Session) -> NpmOptions:
+        row = options.find_npm(session, self.job.api_resource_id or 0, str(self.job.language))
+        if row is None:
+            raise NotFound("The options of npm are gone.")
+        return row
+
+    def keep(self, log: str) -> None:
+        """Add what a step said to the log."""
+        self.log = _joined(self.log, log)
+        self._show("")
+
+    def _show(self, log: str) -> None:
+        """Let people see how far it is."""
+        with self.runtime.sessions() as session:
+            job = session.get(SdkJob, self.job.id)
+            if job is not None:
+                job.log = _joined(self.log, log)
+                session.commit()
+
+
+def _enter(session: Session, job: SdkJob, platform: str, link: str) -> None:
+    if job.api_resource_id is None:
+        return
+    finished = Finished(
+        job_id=job.id,
+        api_resource_id=job.api_resource_id,
+        package=job.package or job.generator,
+        version=job.version or "",
+        language=job.language or job.generator,
+        platform=platform,
+        link=link,
+        user_id=job.user_id,
+    )
+    market.enter(session, finished)
+
+
+def _joined(log: str, more: str) -> str:
+    return f"{log}{more}"[-MAX_LOG:]

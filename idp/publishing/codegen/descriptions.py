@@ -1,0 +1,179 @@
+"""API descriptions of strangers: fetched, read and checked before any generator sees them.
+
+What comes out is plain JSON that names nothing outside itself, so that nothing behind it opens a
+file or an address on the word of a description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import yaml
+
+from idp.platform.errors import BadRequest, Problem, Unavailable, Unprocessable
+from idp.platform.fetch import Fetcher
+
+MAX_BYTES = 10 * 1024 * 1024
+MAX_YAML_BYTES = 2 * 1024 * 1024
+"""YAML is read some hundred times slower than JSON."""
+MAX_DEPTH = 200
+MAX_NODES = 1_000_000
+TIMEOUT_SECONDS = 15.0
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+OWN: dict[str, Callable[[str], bytes]] = {}
+"""Paths of our own descriptions with their writers, which take the issuer's address.
+
+`app.py` names them: we do not ask ourselves by HTTP, and need not be allowed to.
+"""
+
+_REFERENCES = frozenset({"$ref", "operationRef"})
+
+
+class UnusableError(Unprocessable):
+    """There is no description that something could be generated from."""
+
+    code = "description_unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a description."""
+
+    id: str
+    summary: str
+    description: str
+    tag: str
+    scope: str
+    permission: str
+
+
+def fetch(fetcher: Fetcher, url: str, issuer_url: str) -> dict[str, Any]:
+    """Give the description at an address; BadRequest when it must not be asked for."""
+    own = OWN.get(url.removeprefix(issuer_url)) if url.startswith(issuer_url) else None
+    if own is not None:
+        return read(own(issuer_url))
+    try:
+        return read(fetcher.get(url, max_bytes=MAX_BYTES, timeout=TIMEOUT_SECONDS))
+    except BadRequest as problem:
+        raise BadRequest.at("swagger_url", problem.detail) from None
+    except Unavailable as problem:
+        raise UnusableError(problem.detail, debug=problem.debug) from None
+
+
+def read(content: bytes) -> dict[str, Any]:
+    """Read a description in JSON or YAML and check that it stands by itself."""
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        document = _read_yaml(content)
+    if not isinstance(document, dict):
+        raise UnusableError("The description is no JSON or YAML object.")
+    version = document.get("openapi", document.get("swagger"))
+    if not isinstance(version, str) or not version.startswith(("3.", "2.")):
+        raise UnusableError("The description is neither OpenAPI 3 nor Swagger 2.")
+    if not isinstance(document.get("paths"), dict) or not document["paths"]:
+        raise UnusableError("The description has no operations.")
+    _check_tree(document)
+    return document
+
+
+def operations(document: dict[str, Any]) -> Iterator[Operation]:
+    """List the operations of a description in its order."""
+    for path, item in document["paths"].items():
+        if not isinstance(item, dict):
+            continue
+        for method, about in item.items():
+            if method not in METHODS or not isinstance(about, dict):
+                continue
+            tags = about.get("tags")
+            operation_id = _text(about, "operationId") or f"{method}{path}"
+            yield Operation(
+                id=operation_id,
+                summary=_text(about, "summary") or operation_id,
+                description=_text(about, "description"),
+                tag=str(tags[0]) if isinstance(tags, list) and tags else "",
+                scope=_text(about, "x-client-scope"),
+                permission=_text(about, "x-user-permission"),
+            )
+
+
+def info(document: dict[str, Any], name: str) -> str:
+    """Give a text of the description about itself."""
+    about = document.get("info")
+    return _text(about, name) if isinstance(about, dict) else ""
+
+
+def root_of(url: str) -> str:
+    """Give the folder that a description lies in, without query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rpartition('/')[0]}/"
+
+
+def _text(value: dict[str, Any], name: str) -> str:
+    found = value.get(name)
+    return found if isinstance(found, str) else ""
+
+
+def _read_yaml(content: bytes) -> Any:
+    if len(content) > MAX_YAML_BYTES:
+        raise UnusableError("The description is no JSON, and too large for YAML.")
+    try:
+        text = content.decode()
+        _check_yaml(text)
+        document = yaml.load(text, Loader=yaml.CSafeLoader)
+        # Keys may be numbers and values dates: what comes back is what JSON can say.
+        return orjson.loads(orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS))
+    except Problem:
+        raise
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError):
+        raise UnusableError("The description is neither JSON nor YAML.") from None
+
+
+def _check_yaml(text: str) -> None:
+    """Refuse what makes a small text large, deep, or something else than plain values."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise UnusableError("The description uses aliases of YAML; write it out.")
+        if isinstance(event, yaml.NodeEvent) and getattr(event, "tag", None) is not None:
+            raise UnusableError("The description uses tags of YAML.")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise UnusableError("The description is nested too deeply.")
+
+
+def _check_tree(document: dict[str, Any]) -> None:
+    """Refuse references to the outside: a generator would open them."""
+    waiting: list[tuple[Any, int]] = [(document, 1)]
+    seen = 0
+    while waiting:
+        value, depth = waiting.pop()
+        seen += 1
+        if depth > MAX_DEPTH or seen > MAX_NODES:
+            raise UnusableError("The description is nested too deeply or has too many parts.")
+        if isinstance(value, dict):
+            for name, part in value.items():
+                if name in _REFERENCES and isinstance(part, str) and not part.startswith("#"):
+                    raise UnusableError(f"The description refers to something outside: {name}.")
+                if name == "discriminator" and isinstance(part, dict):
+                    _check_mapping(part.get("mapping"))
+                waiting.append((part, depth + 1))
+        elif isinstance(value, list):
+            waiting.extend((part, depth + 1) for part in value)
+
+
+def _check_mapping(mapping: Any) -> None:
+    """Refuse a mapping whose values could be files or addresses instead of names of schemas."""
+    for value in mapping.values() if isinstance(mapping, dict) else ():
+        if not isinstance(value, str) or value.startswith("#"):
+            continue
+        if any(mark in value for mark in ("/", ":", ".json", ".y")):
+            raise UnusableError("The description refers to something outside: mapping.")

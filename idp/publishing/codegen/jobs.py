@@ -1,0 +1,226 @@
+"""Jobs that make SDKs: ask for one, look at it, try it again."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from idp.directory.resources.models import ApiResource
+from idp.platform import clock
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.db import count_hits
+from idp.platform.errors import Conflict, NotFound, TooManyRequests
+from idp.platform.jobs import service as outbox
+from idp.publishing.codegen.models import JobState, SdkFile, SdkJob
+
+JOB = "sdk"
+LANE = "build"
+MAX_OPEN = 20
+"""Jobs of one caller that wait or run."""
+MAX_ATTEMPTS = 5
+KEPT_DAYS = 7
+"""What belongs to no API, and what failed, goes then."""
+LISTED = 50
+DESCRIPTION = "description"
+ARCHIVE = "archive"
+
+Reach = ColumnElement[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks for jobs, and which APIs are in reach."""
+
+    client_id: str
+    user_id: int | None
+    reach: Reach
+
+    @property
+    def own(self) -> Reach:
+        """The asker's own jobs, as a condition."""
+        return and_(
+            SdkJob.client_id == self.client_id,
+            SdkJob.user_id.is_(None) if self.user_id is None else SdkJob.user_id == self.user_id,
+        )
+
+    @property
+    def sees(self) -> Reach:
+        """Jobs of APIs in reach, and own ones that belong to none."""
+        apis = select(ApiResource.id).where(self.reach)
+        return or_(
+            SdkJob.api_resource_id.in_(apis), and_(SdkJob.api_resource_id.is_(None), self.own)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for."""
+
+    generator: str
+    document: Mapping[str, Any]
+    source_url: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    api: ApiResource | None = None
+    language: str | None = None
+    package: str | None = None
+    version: str | None = None
+
+
+def create(session: Session, asker: Asker, order: Order) -> SdkJob:
+    """Leave an SDK to the worker."""
+    is_open = SdkJob.state.in_((JobState.WAITING, JobState.RUNNING))
+    waiting = session.scalar(select(func.count()).select_from(SdkJob).where(asker.own, is_open))
+    if (waiting or 0) >= MAX_OPEN:
+        raise TooManyRequests(60, "So many of your jobs are under way that no more are taken.")
+    job = SdkJob(
+        api_resource_id=None if order.api is None else order.api.id,
+        user_id=asker.user_id,
+        client_id=asker.client_id,
+        generator=order.generator,
+        options=dict(order.options),
+        source_url=order.source_url,
+        language=order.language,
+        package=order.package,
+        version=order.version,
+    )
+    session.add(job)
+    session.flush()
+    put_file(session, job.id, DESCRIPTION, zlib.compress(orjson.dumps(dict(order.document))))
+    outbox.enqueue(session, JOB, {"job_id": job.id}, lane=LANE)
+    audit.record(
+        session,
+        Tag.SDK_ASKED,
+        tenant_id=None if order.api is None else order.api.tenant_id,
+        target=f"sdk-job:{job.id}" if order.api is None else f"api:{order.api.name}",
+        details={"job": job.id, "generator": job.generator, "version": job.version},
+    )
+    return job
+
+
+def archive_path(job_id: int) -> str:
+    """Give the path at which the archive of a job is downloaded."""
+    return f"/sdk/jobs/{job_id}/archive"
+
+
+def get(session: Session, asker: Asker, job_id: int) -> SdkJob:
+    """Give a job that the asker may see."""
+    job = None
+    if 0 < job_id < 2**63:
+        job = session.scalar(select(SdkJob).where(SdkJob.id == job_id, asker.sees))
+    if job is None:
+        raise NotFound
+    return job
+
+
+def latest(session: Session, asker: Asker, api_id: int | None) -> Sequence[SdkJob]:
+    """List the newest jobs that the asker may see, of one API or of all."""
+    query = select(SdkJob).where(asker.sees).order_by(SdkJob.id.desc()).limit(LISTED)
+    if api_id is not None:
+        query = query.where(SdkJob.api_resource_id == api_id)
+    return session.scalars(query).all()
+
+
+def retry(session: Session, asker: Asker, job_id: int) -> SdkJob:
+    """Try a failed job again from where it stands; with the tokens that are stored by now."""
+    job = get(session, asker, job_id)
+    again = update(SdkJob).where(SdkJob.id == job.id, SdkJob.state == JobState.FAILED)
+    values = {"state": JobState.WAITING, "attempts": 0, "expires_at": None, "finished_at": None}
+    if not count_hits(session, again.values(**values)):
+        raise Conflict("Only a job that failed can be tried again.")
+    outbox.enqueue(session, JOB, {"job_id": job.id}, lane=LANE)
+    session.refresh(job)
+    return job
+
+
+def archive(session: Session, asker: Asker, job_id: int) -> bytes:
+    """Give what a job made."""
+    job = get(session, asker, job_id)
+    content = read_file(session, job.id, ARCHIVE)
+    if content is None:
+        raise NotFound
+    return content
+
+
+def begin(session: Session, job_id: int) -> SdkJob | None:
+    """Start a job, or start it again after a worker died; None: there is nothing to do."""
+    begun = (
+        update(SdkJob)
+        .where(SdkJob.id == job_id, SdkJob.state.in_((JobState.WAITING, JobState.RUNNING)))
+        .values(state=JobState.RUNNING, attempts=SdkJob.attempts + 1, started_at=clock.now())
+    )
+    if not count_hits(session, begun):
+        return None
+    return session.get(SdkJob, job_id, populate_existing=True)
+
+
+def end(session: Session, job_id: int, state: JobState, error: str | None = None) -> None:
+    """Say how it went; `waiting` is tried again by the outbox."""
+    job = session.get(SdkJob, job_id)
+    if job is None:  # its API is gone
+        return
+    job.state = state
+    job.error = error and error[:500]
+    if state in {JobState.DONE, JobState.FAILED}:
+        job.finished_at = clock.now()
+        if state is JobState.FAILED or job.api_resource_id is None:
+            job.expires_at = clock.now() + timedelta(days=KEPT_DAYS)
+        if state is JobState.DONE:
+            remove_file(session, job.id, DESCRIPTION)
+        audit.record(
+            session,
+            Tag.SDK_BUILT if state is JobState.DONE else Tag.SDK_FAILED,
+            user_id=job.user_id,
+            client_id=job.client_id,
+            tenant_id=session.scalar(
+                select(ApiResource.tenant_id).where(ApiResource.id == job.api_resource_id)
+            ),
+            target=f"sdk-job:{job.id}",
+            details={"generator": job.generator, "version": job.version, "reason": error},
+        )
+    session.flush()
+
+
+def put_file(session: Session, job_id: int, kind: str, content: bytes) -> None:
+    """Keep a file of a job, in place of an older one."""
+    remove_file(session, job_id, kind)
+    session.add(SdkFile(job_id=job_id, kind=kind, size=len(content), content=content))
+    session.flush()
+
+
+def read_file(session: Session, job_id: int, kind: str) -> bytes | None:
+    """Give a file of a job."""
+    return session.scalar(
+        select(SdkFile.content).where(SdkFile.job_id == job_id, SdkFile.kind == kind)
+    )
+
+
+def remove_file(session: Session, job_id: int, kind: str) -> None:
+    """Remove a file of a job, if there is one."""
+    session.execute(delete(SdkFile).where(SdkFile.job_id == job_id, SdkFile.kind == kind))
+
+
+def read_description(session: Session, job_id: int) -> dict[str, Any]:
+    """Give the description that a job works on."""
+    content = read_file(session, job_id, DESCRIPTION)
+    if content is None:
+        raise NotFound
+    document: dict[str, Any] = orjson.loads(zlib.decompress(content))
+    return document
+
+
+def sizes(session: Session, jobs: Sequence[SdkJob]) -> dict[int, int]:
+    """Tell how large the archives of jobs are, by job."""
+    found = session.execute(
+        select(SdkFile.job_id, SdkFile.size).where(
+            SdkFile.kind == ARCHIVE, SdkFile.job_id.in_([job.id for job in jobs])
+        )
+    )
+    return {row.job_id: row.size for row in found}

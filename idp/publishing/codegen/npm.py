@@ -1,0 +1,172 @@
+"""Packages for npm: what is in them, and publishing them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from idp.platform.errors import Unavailable, Unprocessable
+from idp.publishing.codegen import process
+from idp.publishing.codegen.models import NpmOptions
+from idp.publishing.codegen.process import Limits, Outcome
+
+GENERATORS = {"angular2": "typescript-angular", "jQuery": "typescript-jquery"}
+"""Languages of the contract, with what makes them."""
+NUMBERS = {"0": "angular2", "1": "jQuery"}
+
+PUBLISHING = Limits(seconds=120, output_bytes=128 * 1024**2, network=True)
+MARKER = "<%SdkCode%>"
+MAX_README_CODE = 256 * 1024
+
+_CODE = re.compile(r"npm (?:error|ERR!) code (\w+)")
+_OVER = "cannot publish over the previously published"
+"""What npm says without a code when it has looked itself."""
+_TAKEN = frozenset({"E403", "E409", "EPUBLISHCONFLICT"})
+_FINAL = frozenset({"E400", "E401", "E402", "E404", "ENEEDAUTH", "EOTP", "EINVALIDPACKAGENAME"})
+
+
+def complete(folder: Path, options: NpmOptions, name: str, version: str) -> None:
+    """Add to generated code what makes it a package; no token is in it."""
+    about: dict[str, Any] = {
+        "name": name,
+        "version": version,
+        "description": options.description or f"SDK {options.sdk_name}",
+        "homepage": options.homepage,
+        "author": options.author,
+        "keywords": options.keywords,
+        "license": options.license,
+        "main": "index.ts",
+        "types": "index.ts",
+    }
+    said = {name: value for name, value in about.items() if value is not None}
+    (folder / "package.json").write_bytes(orjson.dumps(said, option=orjson.OPT_INDENT_2))
+    readme = options.readme or f"# {options.sdk_name}\n"
+    if MARKER in readme:
+        readme = readme.replace(MARKER, _code(folder))
+    (folder / "README.md").write_text(readme, encoding="utf-8")
+
+
+def renamed(document: dict[str, Any], sdk_name: str) -> dict[str, Any]:
+    """Give a description the name that the generated classes shall have."""
+    about = document.get("info")
+    return {**document, "info": {**(about if isinstance(about, dict) else {}), "title": sdk_name}}
+
+
+def publish(
+    folder: Path, work: Path, registry: str, token: str, on_progress: Callable[[str], None]
+) -> str:
+    """Publish a package; give what npm said, without the token.
+
+    What the registry has already in just this form counts as published: a worker that died after
+    publishing could not say so.
+    """
+    npm = _Npm(work, registry, token, on_progress)
+    outcome = npm.run("publish", str(folder), "--ignore-scripts")
+    if outcome.is_fine:
+        return outcome.log
+    found = _CODE.search(outcome.log)
+    code = found[1] if found else "EPUBLISHCONFLICT" if _OVER in outcome.log else ""
+    if code in _TAKEN and npm.has_the_same(folder):
+        return outcome.log
+    if code in _TAKEN | _FINAL:
+        raise RefusedError(f"The npm registry refused the package ({code}).", outcome.log)
+    raise UnreachableError(
+        f"The npm registry could not be used ({code or outcome.stopped or 'no reason given'}).",
+        outcome.log,
+    )
+
+
+class RefusedError(Unprocessable):
+    """Somebody must change something before it is tried again."""
+
+    code = "publication_refused"
+
+    def __init__(self, detail: str, log_tail: str) -> None:
+        super().__init__(detail)
+        self.log_tail = log_tail
+
+
+class UnreachableError(Unavailable):
+    """It may work later."""
+
+    def __init__(self, detail: str, log_tail: str) -> None:
+        super().__init__(detail)
+        self.log_tail = log_tail
+
+
+class _Npm:
+    """The program with a configuration of its own, in which the token is only named."""
+
+    def __init__(
+        self, work: Path, registry: str, token: str, on_progress: Callable[[str], None]
+    ) -> None:
+        self.work, self.token, self.on_progress = work, token, on_progress
+        # npm lies beside node; a virtual environment may hold both.
+        places = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+        program = shutil.which("npm", path=places)
+        if program is None:
+            raise Unprocessable("npm is not installed on the host of the worker.")
+        self.program = program
+        parts = urlsplit(registry if registry.endswith("/") else f"{registry}/")
+        settings = {
+            "registry": parts.geturl(),
+            f"//{parts.netloc}{parts.path}:_authToken": "${IDP_PUBLISH_TOKEN}",
+            "logs-max": "0",
+            "cache": str(work / "npm-cache"),
+            "fetch-retries": "0",  # the outbox tries again, and others are served meanwhile
+            "fetch-timeout": "30000",
+            "update-notifier": "false",
+            "audit": "false",
+            "fund": "false",
+        }
+        self.configuration = work / "npmrc"
+        self.configuration.write_text(
+            "".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8"
+        )
+
+    def run(self, *arguments: str) -> Outcome:
+        """Run npm in the folder of work."""
+        outcome = process.run(
+            [
+                *(self.program, *arguments),
+                *("--userconfig", self.configuration, "--globalconfig", self.work / "no-npmrc"),
+            ],
+            self.work,
+            PUBLISHING,
+            environment={
+                "PATH": os.pathsep.join((str(Path(self.program).parent), "/usr/bin", "/bin")),
+                "NODE_OPTIONS": "--max-old-space-size=512",
+                "IDP_PUBLISH_TOKEN": self.token,
+            },
+            on_progress=lambda log: self.on_progress(self.clean(log)),
+        )
+        return Outcome(outcome.code, self.clean(outcome.log), outcome.stopped)
+
+    def clean(self, log: str) -> str:
+        """Take the token out of a text."""
+        return log.replace(self.token, "***")
+
+    def has_the_same(self, folder: Path) -> bool:
+        """Whether the registry has this version with just this content."""
+        about = orjson.loads((folder / "package.json").read_bytes())
+        ours = self.run("pack", str(folder), "--dry-run", "--json", "--ignore-scripts")
+        theirs = self.run("view", f"{about['name']}@{about['version']}", "dist.shasum")
+        found = re.search(r'"shasum": "([0-9a-f]{40})"', ours.log)
+        return ours.is_fine and theirs.is_fine and found is not None and found[1] in theirs.log
+
+
+def _code(folder: Path) -> str:
+    """Put the generated operations together, for people to read."""
+    code = "\n".join(
+        path.read_text(encoding="utf-8", errors="replace")
+        for path in sorted((folder / "api").glob("*.ts"))
+    )
+    return code[:MAX_README_CODE]

@@ -1,0 +1,185 @@
+"""Where SDKs of an API are published: options of npm for each language, and one Git repository."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from idp.directory.resources.models import ApiResource
+from idp.platform import runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.db import count_hits
+from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
+from idp.platform.secrets import MASK, UnknownKeyError
+from idp.publishing.codegen.models import GithubOptions, NpmOptions
+
+PURPOSE = "publish token"
+LARGEST_ID = 2**63 - 1
+
+Reach = ColumnElement[bool]
+Row = TypeVar("Row", NpmOptions, GithubOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class NpmContent:
+    """Everything that is said about npm; no token keeps the one that is there."""
+
+    name: str
+    sdk_name: str
+    version: str
+    homepage: str
+    token: str | None
+    author: str | None = None
+    keywords: Sequence[str] = ()
+    description: str | None = None
+    license: str = "Unlicense"
+    readme: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GithubContent:
+    """Everything that is said about the repository; no token keeps the one that is there."""
+
+    user_agent: str
+    owner: str | None = None
+    repo: str | None = None
+    token: str | None = None
+    swagger_url: str | None = None
+    sync_labels: bool = True
+    sync_docs: bool = True
+
+
+def get_api(session: Session, api_id: str, reach: Reach) -> ApiResource:
+    """Give an API in reach by the text that addresses write its id with."""
+    number = int(api_id) if api_id.isascii() and api_id.isdigit() and len(api_id) < 20 else 0  # noqa: PLR2004 - digits of the largest id
+    api = None
+    if 0 < number <= LARGEST_ID:
+        api = session.scalar(select(ApiResource).where(ApiResource.id == number, reach))
+    if api is None:
+        raise NotFound
+    return api
+
+
+def find_npm(session: Session, api_id: int, language: str) -> NpmOptions | None:
+    """Find the options of npm for an API in a language."""
+    return session.scalar(
+        select(NpmOptions)
+        .where(NpmOptions.api_resource_id == api_id, NpmOptions.language == language)
+        .execution_options(populate_existing=True)
+    )
+
+
+def find_github(session: Session, api_id: int) -> GithubOptions | None:
+    """Find the repository of an API."""
+    return session.scalar(
+        select(GithubOptions)
+        .where(GithubOptions.api_resource_id == api_id)
+        .execution_options(populate_existing=True)
+    )
+
+
+def write_npm(session: Session, api: ApiResource, language: str, content: NpmContent) -> None:
+    """Make the options of npm what the form says."""
+    row = find_npm(session, api.id, language)
+    is_new = row is None
+    if row is None:
+        row = NpmOptions(api_resource_id=api.id, language=language)
+    values = _values(content)
+    values["keywords"] = list(content.keywords)
+    changed = _write(session, row, values, content.token)
+    if row.token_encrypted is None:
+        raise BadRequest.at("token", "Needed: the registry takes nothing without.")
+    _save(session, row, is_new=is_new)
+    _note(session, api, f"npm:{language}", changed)
+
+
+def write_github(session: Session, api: ApiResource, content: GithubContent) -> None:
+    """Make the repository of an API what the form says."""
+    row = find_github(session, api.id)
+    is_new = row is None
+    if row is None:
+        row = GithubOptions(api_resource_id=api.id)
+    if bool(content.owner) != bool(content.repo):
+        raise BadRequest.at("repo", "A repository has an owner and a name, or neither.")
+    changed = _write(session, row, _values(content), content.token)
+    _save(session, row, is_new=is_new)
+    _note(session, api, "github", changed)
+
+
+def raise_version(session: Session, row: NpmOptions) -> str:
+    """Count the last part of the version up; one release for each number."""
+    major, minor, patch = row.version.split(".")
+    version = f"{major}.{minor}.{int(patch) + 1}"
+    taken = update(NpmOptions).where(NpmOptions.id == row.id, NpmOptions.version == row.version)
+    if not count_hits(session, taken.values(version=version)):
+        raise Conflict("Somebody else asked for a release at the same moment; try again.")
+    return version
+
+
+def token_of(session: Session, row: NpmOptions | GithubOptions) -> str | None:
+    """Give the token in clear text, to publish with."""
+    if row.token_encrypted is None:
+        return None
+    try:
+        return runtime.of(session).keyring.decrypt(PURPOSE, row.token_encrypted).decode()
+    except UnknownKeyError:
+        raise Unprocessable("The token cannot be read any more; store it again.") from None
+
+
+def rewrap(session: Session) -> int:
+    """Encrypt the tokens again under the current root secret and tell how many."""
+    keyring = runtime.of(session).keyring
+    rows: list[NpmOptions | GithubOptions] = [
+        *session.scalars(select(NpmOptions)),
+        *session.scalars(select(GithubOptions).where(GithubOptions.token_encrypted.is_not(None))),
+    ]
+    old = [row for row in rows if not keyring.is_current(row.token_encrypted or "")]
+    for row in old:
+        clear = keyring.decrypt(PURPOSE, row.token_encrypted or "")
+        row.token_encrypted = keyring.encrypt(PURPOSE, clear)
+    session.flush()
+    return len(old)
+
+
+def _values(content: NpmContent | GithubContent) -> dict[str, Any]:
+    return {name: getattr(content, name) for name in content.__slots__ if name != "token"}
+
+
+def _write(
+    session: Session, row: NpmOptions | GithubOptions, values: dict[str, Any], token: str | None
+) -> list[str]:
+    """Set what differs and tell which fields that were; a masked token is none."""
+    changed = [name for name, value in values.items() if getattr(row, name) != value]
+    for name in changed:
+        setattr(row, name, values[name])
+    if token is not None and token != MASK:
+        row.token_encrypted = runtime.of(session).keyring.encrypt(PURPOSE, token.encode())
+        changed.append("token")
+    return changed
+
+
+def _save(session: Session, row: Row, *, is_new: bool) -> None:
+    try:
+        with session.begin_nested():
+            if is_new:
+                session.add(row)
+            session.flush()
+    except IntegrityError:
+        raise Conflict("Somebody else wrote these options at the same moment.") from None
+
+
+def _note(session: Session, api: ApiResource, what: str, changed: Sequence[str]) -> None:
+    if changed:
+        audit.record(
+            session,
+            Tag.SDK_OPTIONS_CHANGED,
+            tenant_id=api.tenant_id,
+            target=f"api:{api.name}",
+            details={"options": what, "fields": list(changed)},
+        )

@@ -1,0 +1,201 @@
+"""Programs of others, run within limits of time, memory, output and network."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from idp.platform.errors import Unavailable
+
+POLL_SECONDS = 0.1
+LOOK_SECONDS = 0.5
+PROGRESS_SECONDS = 2.0
+LOG_TAIL = 8_000
+LEAST_ROOM = 256 * 1024 * 1024
+"""Bytes that must be free before anything is begun."""
+LEAST_LEFT = 64 * 1024 * 1024
+"""Bytes that a program must leave free for others."""
+STALE_SECONDS = 3600
+"""Age of a folder that nobody can be working in any more."""
+MAX_FILES = 20_000
+DISK_FULL = "The disk is full."
+
+_LAUNCHER = Path(__file__).with_name("limits.py")
+_PREFIX = "work-"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a program may use."""
+
+    seconds: int
+    """Of wall time, and of processor time as well."""
+    output_bytes: int
+    """Of all files together; one alone may not be larger either."""
+    memory_bytes: int | None = None
+    """Of address space; None for programs that reserve more than they use."""
+    network: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a program ended."""
+
+    code: int
+    log: str
+    stopped: str = ""
+    """Why we ended it; empty: it ended by itself."""
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether it did what it was asked for."""
+        return self.code == 0 and not self.stopped
+
+
+@contextmanager
+def folder(parent: Path) -> Iterator[Path]:
+    """Give a folder to work in that is gone afterwards, whatever happens."""
+    parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _remove_stale(parent)
+    if shutil.disk_usage(parent).free < LEAST_ROOM:
+        raise Unavailable("The disk is too full to begin.")
+    path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent.resolve()))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def run(
+    command: Sequence[str | Path],
+    work: Path,
+    limits: Limits,
+    *,
+    environment: Mapping[str, str] | None = None,
+    on_progress: Callable[[str], None] = lambda _log: None,
+) -> Outcome:
+    """Run a program in a folder and wait for its end, or bring that about.
+
+    It gets a clean environment and its own process group; what it writes lands in a log beside
+    its files, so that it counts as output too.
+    """
+    log = work / "log"
+    temporary = work / "tmp"
+    temporary.mkdir(exist_ok=True)
+    child = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(work),
+        "TMPDIR": str(temporary),
+        "LANG": "C.UTF-8",
+        **(environment or {}),
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - programs that we name, without a shell
+            [
+                *(sys.executable, "-I", "-S", _LAUNCHER, json.dumps(_resources(limits))),
+                *("online" if limits.network else "offline", *command),
+            ],
+            cwd=work,
+            env=child,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        stopped = _watch(process, work, limits, lambda: on_progress(_tail(log)))
+    finally:
+        _kill(process)
+    return Outcome(process.returncode, _tail(log), stopped)
+
+
+def _watch(
+    process: subprocess.Popen[bytes], work: Path, limits: Limits, progress: Callable[[], None]
+) -> str:
+    """Wait for the end; tell why it must not be waited for any longer."""
+    begun = looked = reported = time.monotonic()
+    while True:
+        try:
+            process.wait(POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            now = time.monotonic()
+        else:
+            break
+        if now - begun > limits.seconds:
+            return f"It was stopped after {limits.seconds} seconds."
+        if now - looked > LOOK_SECONDS:
+            looked = now
+            if shutil.disk_usage(work).free < LEAST_LEFT:
+                return DISK_FULL
+            if _is_too_much(work, limits):
+                return _too_much(limits)
+        if now - reported > PROGRESS_SECONDS:
+            reported = now
+            progress()
+    return _too_much(limits) if _is_too_much(work, limits) else ""
+
+
+def _is_too_much(work: Path, limits: Limits) -> bool:
+    """Whether the files are too many, or too large together."""
+    total = count = 0
+    for parent, _, names in os.walk(work):
+        for name in names:
+            count += 1
+            try:
+                total += (Path(parent) / name).lstat().st_size
+            except FileNotFoundError:
+                continue
+            if total > limits.output_bytes or count > MAX_FILES:
+                return True
+    return False
+
+
+def _too_much(limits: Limits) -> str:
+    return f"It wrote more than {limits.output_bytes // 1024**2} MiB or {MAX_FILES} files."
+
+
+def _resources(limits: Limits) -> dict[str, int]:
+    resources = {
+        "RLIMIT_CORE": 0,
+        "RLIMIT_CPU": limits.seconds,
+        "RLIMIT_FSIZE": limits.output_bytes,
+    }
+    if limits.memory_bytes is not None:
+        resources["RLIMIT_AS"] = limits.memory_bytes
+    return resources
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the program with everything that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - LOG_TAIL))
+        text = file.read().decode(errors="replace")
+    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
+
+
+def _remove_stale(parent: Path) -> None:
+    """Remove what a worker left that was killed."""
+    for path in parent.glob(f"{_PREFIX}*"):
+        try:
+            is_stale = time.time() - path.stat().st_mtime > STALE_SECONDS
+        except FileNotFoundError:
+            continue
+        if is_stale:
+            shutil.rmtree(path, ignore_errors=True)

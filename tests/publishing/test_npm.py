@@ -1,0 +1,171 @@
+"""Releases to a real npm registry: what is in them, and every way in which they fail."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+
+import pytest
+from sqlalchemy import select, update
+
+from idp.platform.audit.models import AuditEvent
+from idp.platform.jobs.models import OutboxMessage
+from idp.publishing.codegen import market
+from idp.publishing.codegen.models import SdkJob
+from tests.api import center
+from tests.publishing.conftest import OWN
+
+# What jobs leave in the database is told on both in test_jobs.py.
+pytestmark = [pytest.mark.no_database, pytest.mark.usefixtures("listed_generators")]
+
+RELEASE = {"platform": "npm", "language": "angular2", "swaggerUrl": OWN}
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """Collect what the package market would be told."""
+    finished = []
+    monkeypatch.setattr(market, "TAKERS", [lambda session, one: finished.append(one)])
+    return finished
+
+
+@pytest.fixture
+def release(mary, api_id, registry, set_up, request):
+    """Store options for a package of this test alone, and ask for releases of it."""
+    name = f"@acme/{request.node.name.replace('_', '-').lower()[:60]}"
+
+    def ask(**changed):
+        options = {
+            "name": name,
+            "sdkName": "Orders",
+            "version": "1.0.0",
+            "homepage": "https://acme.example",
+            "token": registry.token,
+            "readme": "# Orders\n\n<%SdkCode%>",
+            "license": "MIT",
+            **changed,
+        }
+        mary.data("PUT", f"/CodeGen/{api_id}/NpmOptions/0", options)
+        mary.data("POST", "/CodeGen/ReleaseSDK", {**RELEASE, "apiId": str(api_id)})
+        return name
+
+    set_up(npm_registry=registry.url)
+    return ask
+
+
+def tags(session) -> list[str]:
+    events = select(AuditEvent.tag).where(AuditEvent.tag.like("%sdk:%")).order_by(AuditEvent.id)
+    return list(session.scalars(events))
+
+
+def files_of(package: bytes) -> dict[str, str]:
+    with tarfile.open(fileobj=io.BytesIO(package)) as archive:
+        return {
+            member.name.removeprefix("package/"): archive.extractfile(member).read().decode()
+            for member in archive
+        }
+
+
+def test_a_release_of_our_own_sdk_lands_in_the_registry(
+    release, work, registry, mary, api_id, published, session, capfd
+):
+    name = release(name="orders-sdk")
+    job = work()
+    assert (job.state, job.error) == ("done", None)
+    files = files_of(registry.download("orders-sdk", "1.0.1"))
+    about = json.loads(files["package.json"])
+    assert (about["name"], about["version"], about["license"]) == ("orders-sdk", "1.0.1", "MIT")
+    assert about["homepage"] == "https://acme.example"
+    # The generator's own work: one service for each module, named by the contract's operations.
+    assert "export class ClientService" in files["api/client.service.ts"]
+    assert "public clientGet(" in files["README.md"]
+    assert files["README.md"].startswith("# Orders\n")
+    assert {".npmrc", "git_push.sh"}.isdisjoint(files)
+    (one,) = published
+    assert (one.package, one.version, one.language) == ("orders-sdk", "1.0.1", "angular2")
+    assert (one.platform, one.api_resource_id) == ("npm", api_id)
+    assert one.link == f"{registry.url}/orders-sdk"
+    shown = mary.send("GET", f"/sdk/jobs/{job.id}", prefix="").get_json()
+    assert shown["state"] == "done"
+    assert "orders-sdk@1.0.1" in shown["log"]
+    assert shown["archive"]["size"] > 1000
+    archive = mary.send("GET", f"/sdk/jobs/{job.id}/archive", prefix="")
+    assert archive.content_type == "application/zip"
+    assert archive.headers["Content-Disposition"].startswith("attachment")
+    # The token is in none of it.
+    said = "".join(capfd.readouterr())
+    for place in (str(files), said, shown["log"], str(center.whole_database(session))):
+        assert registry.token not in place
+    assert registry.token.encode() not in archive.data
+    assert tags(session) == ["admin:sdk:asked", "system:sdk:built"]
+    assert name
+
+
+@pytest.mark.usefixtures("quick_generator")
+def test_the_version_counts_up_from_release_to_release(release, work, registry):
+    name = release()
+    assert work().version == "1.0.1"
+    release(version="1.0.1")
+    assert work().state == "done"
+    assert sorted(registry.package(name)["versions"]) == ["1.0.1", "1.0.2"]
+
+
+@pytest.mark.usefixtures("quick_generator")
+def test_a_refused_token_is_seen_and_can_be_put_right(
+    release, work, registry, mary, api_id, session, published
+):
+    name = release(token="npm_WrongTokenOfSomebody")
+    job = work()
+    assert (job.state, job.attempts) == ("failed", 1)
+    assert job.error.startswith("The npm registry refused the package (E4")
+    assert "npm_WrongTokenOfSomebody" not in job.log
+    assert published == []
+    # It is not tried again by itself.
+    message = session.scalars(select(OutboxMessage).where(OutboxMessage.lane == "build")).one()
+    assert message.failed_at is not None
+    options = mary.data("GET", f"/CodeGen/{api_id}/NpmOptions/0")
+    mary.data("PUT", f"/CodeGen/{api_id}/NpmOptions/0", {**options, "token": registry.token})
+    again = mary.send("POST", f"/sdk/jobs/{job.id}/retry", prefix="")
+    assert again.get_json()["state"] == "waiting"
+    job = work()
+    assert (job.state, job.error, job.version) == ("done", None, "1.0.1")
+    assert list(registry.package(name)["versions"]) == ["1.0.1"]
+    assert tags(session) == ["admin:sdk:asked", "system:sdk:failed", "system:sdk:built"]
+
+
+@pytest.mark.usefixtures("quick_generator")
+def test_a_worker_that_died_after_publishing_does_not_publish_twice(
+    release, work, registry, session, mary
+):
+    name = release()
+    job = work()
+    session.execute(
+        update(SdkJob).values(state="failed", published_at=None, pushed_at=None, finished_at=None)
+    )
+    session.commit()
+    mary.send("POST", f"/sdk/jobs/{job.id}/retry", prefix="")
+    assert work().state == "done"
+    assert list(registry.package(name)["versions"]) == ["1.0.1"]
+
+
+@pytest.mark.usefixtures("quick_generator")
+def test_a_version_that_is_taken_by_other_content_is_refused(release, work, session):
+    release()
+    assert work().state == "done"
+    release(version="1.0.0", readme="# Something else")
+    job = work()
+    assert job.state == "failed"
+    assert job.error.startswith("The npm registry refused the package (E")
+
+
+@pytest.mark.usefixtures("quick_generator")
+def test_a_registry_that_does_not_answer_is_tried_again(release, work, set_up, registry):
+    name = release()
+    set_up(npm_registry="http://127.0.0.1:9")
+    job = work()
+    assert (job.state, job.attempts) == ("waiting", 1)
+    assert job.error.startswith("The npm registry could not be used (ECONNREFUSED)")
+    set_up(npm_registry=registry.url)
+    assert work().state == "done"
+    assert list(registry.package(name)["versions"]) == ["1.0.1"]

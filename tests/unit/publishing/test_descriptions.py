@@ -1,0 +1,174 @@
+"""Descriptions of strangers: what is read, and everything that must not be."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+import pytest
+
+from idp.platform.errors import BadRequest
+from idp.platform.fetch import Fetcher
+from idp.publishing.codegen import descriptions
+from idp.publishing.codegen.descriptions import UnusableError
+from tests.publishing.serving import Site
+
+pytestmark = pytest.mark.no_database
+
+SMALL: dict[str, Any] = {
+    "openapi": "3.0.0",
+    "info": {"title": "Orders", "version": "1"},
+    "paths": {"/orders": {"get": {"operationId": "list", "responses": {"200": {}}}}},
+}
+YAML = """
+openapi: 3.0.0
+info: {title: Orders, version: '1', x-day: 2026-01-02}
+paths:
+  /orders:
+    get:
+      operationId: list
+      responses: {200: {description: Done}}
+"""
+ISSUER = "https://id.example"
+
+
+def with_part(part: Any) -> bytes:
+    return orjson.dumps({**SMALL, "components": {"schemas": {"A": part}}})
+
+
+@pytest.fixture(scope="module")
+def site():
+    with Site() as site:
+        yield site
+
+
+def test_json_and_yaml_are_read_alike():
+    assert descriptions.read(orjson.dumps(SMALL)) == SMALL
+    document = descriptions.read(YAML.encode())
+    assert document["paths"]["/orders"]["get"]["responses"] == {"200": {"description": "Done"}}
+    assert [operation.id for operation in descriptions.operations(document)] == ["list"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b"just words",
+        b"\xff\xfe",
+        b"\0",
+        orjson.dumps({**SMALL, "openapi": 3}),
+        orjson.dumps({**SMALL, "openapi": "1.2"}),
+        orjson.dumps({**SMALL, "paths": {}}),
+        orjson.dumps({**SMALL, "paths": []}),
+        b"{" * 10_000,
+        b"[" * 100_000 + b"]" * 100_000,
+        YAML.replace("'1'", "!!python/object/apply:os.system ['true']").encode(),
+        YAML.replace("'1'", "!!timestamp x").encode(),
+        YAML.replace("'1'", "!!binary aGk=").encode(),
+        YAML.replace("'1'", "9" * 5000).encode(),
+        YAML.replace("'1'", "123456789012345678901234567890").encode(),
+        YAML.encode() + b"\n? [a, b]\n: 1\n",
+        b"# a comment that makes it YAML\n" + b"a" * descriptions.MAX_YAML_BYTES,
+    ],
+    ids=lambda content: repr(content[:24]),
+)
+def test_what_is_no_description_is_refused(content):
+    with pytest.raises(UnusableError):
+        descriptions.read(content)
+
+
+def test_a_bomb_of_aliases_does_not_go_off():
+    lines = [YAML, "a: &a [x, x, x, x, x, x, x, x, x]"]
+    for number, name in enumerate("bcdefghij"):
+        lines.append(f"{name}: &{name} [{', '.join(['*' + 'abcdefghij'[number]] * 9)}]")
+    begun = time.monotonic()
+    with pytest.raises(UnusableError, match="aliases"):
+        descriptions.read("\n".join(lines).encode())
+    assert time.monotonic() - begun < 1
+
+
+def test_deep_nesting_is_refused():
+    part: Any = {}
+    for _ in range(descriptions.MAX_DEPTH):
+        part = {"properties": part}
+    with pytest.raises(UnusableError, match="deep"):
+        descriptions.read(with_part(part))
+    nested = "a: " + "[" * 5000 + "]" * 5000
+    with pytest.raises(UnusableError):
+        descriptions.read(f"{YAML}{nested}\n".encode())
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"$ref": "http://169.254.169.254/latest/meta-data"},
+        {"$ref": "file:///etc/passwd"},
+        {"$ref": "/etc/passwd"},
+        {"$ref": "other.yaml#/A"},
+        {"oneOf": [{"properties": {"x": {"$ref": "../x.json"}}}]},
+        {"operationRef": "https://evil.example/#/paths"},
+        {"discriminator": {"propertyName": "kind", "mapping": {"dog": "./dog.yaml"}}},
+        {"discriminator": {"propertyName": "kind", "mapping": {"dog": "file:///etc/passwd"}}},
+    ],
+)
+def test_references_to_the_outside_are_refused(part):
+    with pytest.raises(UnusableError, match="outside"):
+        descriptions.read(with_part(part))
+
+
+def test_references_inside_are_fine():
+    part = {
+        "oneOf": [{"$ref": "#/components/schemas/A"}],
+        "properties": {"$ref": {"type": "string"}},
+        "discriminator": {
+            "propertyName": "k",
+            "mapping": {"a": "#/components/schemas/A", "b": "A"},
+        },
+    }
+    assert descriptions.read(with_part(part))
+
+
+def test_five_thousand_operations_are_listed():
+    document = {
+        **SMALL,
+        "paths": {f"/p{n}": {"get": {"operationId": f"o{n}"}} for n in range(5000)},
+    }
+    begun = time.monotonic()
+    read = descriptions.read(orjson.dumps(document))
+    assert sum(1 for _ in descriptions.operations(read)) == 5000
+    assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:9/x",
+        "http://169.254.169.254/",
+        "file:///etc/passwd",
+        "https://user@evil.example/",
+        "ftp://x.example/",
+        "nonsense",
+        f"{ISSUER}:8443/openapi/authorization-center.json",
+        f"{ISSUER}.evil.example:1/openapi/authorization-center.json",
+    ],
+)
+def test_inner_and_odd_addresses_are_not_asked(url):
+    with pytest.raises(BadRequest) as refused:
+        descriptions.fetch(Fetcher(""), url, ISSUER)
+    assert list(refused.value.fields) == ["swagger_url"]
+
+
+def test_a_description_is_fetched_and_a_huge_one_is_not(site):
+    fetcher = Fetcher(site.host)
+    site.put("/small.json", orjson.dumps(SMALL))
+    assert descriptions.fetch(fetcher, f"{site.url}/small.json", ISSUER) == SMALL
+    # A hundred megabytes are announced; nobody waits for them.
+    site.put("/huge.json", b"[" + b" " * descriptions.MAX_BYTES + b"]")
+    for path in ("/huge.json", "/missing.json"):
+        with pytest.raises(UnusableError, match="did not give a usable answer"):
+            descriptions.fetch(fetcher, f"{site.url}{path}", ISSUER)
+    fetcher.close()
