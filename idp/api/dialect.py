@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from http import HTTPStatus
@@ -18,7 +19,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Overreach, Problem, TooManyRequests
 from idp.platform.web import principal as gate
-from idp.platform.web import problems
+from idp.platform.web import problems, uploads
 from idp.platform.web.pages import as_response
 from idp.platform.web.views import current_visit, database
 
@@ -44,6 +45,17 @@ class NotJson(BadRequest):
     code = "not_json"
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The file that an operation takes in a multipart form."""
+
+    field: str
+    largest: int
+    """Bytes."""
+    per_minute: int
+    """How many a caller may send."""
+
+
 @dataclass(frozen=True)
 class Operation:
     """One contracted operation, as routes, gate and OpenAPI read it."""
@@ -65,6 +77,7 @@ class Operation:
     """Whether a machine's token may call although a permission is named."""
     body: Shape | None = None
     query: Shape | None = None
+    upload: Upload | None = None
     gives: Any = None
     """Shape or marshmallow field of the answer's data."""
     form: Form = "one"
@@ -102,7 +115,8 @@ class Dialect:
     ) -> Callable[[View], View]:
         """Declare an operation; the permission is the scope's name unless said otherwise.
 
-        The view gets `body` and `query` as loaded by their shapes, and the path's values by name.
+        The view gets `body` and `query` as loaded by their shapes, `file` as it was sent, and the
+        path's values by name.
         It gives the data of the answer, commits last, and raises a Problem to refuse.
         """
 
@@ -146,6 +160,9 @@ class Dialect:
                 path["query"] = load(operation.query, query_values(operation.query))
             if operation.body is not None:
                 path["body"] = load(operation.body, read_json())
+            if operation.upload is not None:
+                with receive(operation.id, operation.upload) as path["file"]:
+                    return view(**path)
             return view(**path)
 
         guarded: View = load_and_call
@@ -205,6 +222,19 @@ def read_json() -> Any:
     except orjson.JSONDecodeError:
         message = "The body is not JSON"
         raise NotJson(message) from None
+
+
+@contextmanager
+def receive(operation_id: str, upload: Upload) -> Iterator[uploads.Received]:
+    """Read the file that a caller with a right to send it sends."""
+    session = database()
+    principal = gate.current_principal()
+    caller = f"{principal.client_id} {principal.user_id}"
+    runtime.of(session).throttle.hit(operation_id, caller, upload.per_minute, 60)
+    # It may take a minute to arrive; on SQLite an open transaction would keep everybody waiting.
+    session.rollback()
+    with uploads.receive(request.environ, upload.field, upload.largest) as received:
+        yield received
 
 
 def query_values(shape: Shape) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import orjson
 from marshmallow import fields, validate
 
-from idp.api.dialect import Dialect, Operation
+from idp.api.dialect import Dialect, Operation, Upload
 from idp.api.shapes import INT32, INT64, Day, Shape
 from idp.platform.scopes import Scope
 from idp.platform.web.principal import covering
@@ -20,6 +20,8 @@ ISSUER = "{issuer}"
 """Stands for the issuer's address until somebody asks."""
 
 JSON = "application/json"
+FORM = "multipart/form-data"
+BINARY = "application/octet-stream"
 PROBLEM = "application/problem+json"
 
 _SCOPES = frozenset(Scope)
@@ -52,6 +54,7 @@ _PROBLEMS = {
     "Unauthorized": "Missing, expired or invalid access token.",
     "Forbidden": "The token lacks the client scope, or the person the permission.",
     "NotFound": "There is nothing at this address: an id that is no whole number from 0 up.",
+    "TooSlow": "The body did not arrive in time.",
     "TooLarge": "The body is larger than this address takes.",
     "TooManyRequests": "Too many requests; `Retry-After` tells when to come back.",
     "Unavailable": "Something that is needed does not answer; try again.",
@@ -61,6 +64,7 @@ _STATUSES = {
     "401": "Unauthorized",
     "403": "Forbidden",
     "404": "NotFound",
+    "408": "TooSlow",
     "413": "TooLarge",
     "429": "TooManyRequests",
     "503": "Unavailable",
@@ -176,8 +180,21 @@ class _Document:
                 "required": True,
                 "content": {JSON: {"schema": self._shape(operation.body)}},
             }
+        if operation.upload is not None:
+            schema = self._upload(operation.upload)
+            described["requestBody"] = {"required": True, "content": {FORM: {"schema": schema}}}
         described["responses"] = self._responses(operation)
         return described
+
+    def _upload(self, upload: Upload) -> Schema:
+        file = {"type": "string", "format": "binary", "contentMediaType": BINARY}
+        self.schemas["FileUpload"] = {
+            "type": "object",
+            "description": "One file; what it is, its content tells.",
+            "required": [upload.field],
+            "properties": {upload.field: file},
+        }
+        return _reference("FileUpload")
 
     def _path_parameters(self, operation: Operation) -> Iterator[dict[str, Any]]:
         for match in _ARGUMENT.finditer(operation.path):
@@ -405,6 +422,8 @@ def _problems_of(operation: Operation) -> list[str]:
         found.append("404")
     if operation.body is not None:
         found.append("413")
+    if operation.upload is not None:
+        found += ["408", "413"]
     return found
 
 

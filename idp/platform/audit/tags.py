@@ -45,6 +45,8 @@ class Tag(StrEnum):
     CLIENT_DELETED = "admin:client:deleted"
     CLIENT_SECRET_ADDED = "admin:client-secret:added"
     CLIENT_SECRET_REMOVED = "admin:client-secret:removed"
+    FILE_REFUSED = "admin:file:refused"
+    FILE_STORED = "admin:file:stored"
     IDENTITY_RESOURCE_CHANGED = "admin:identity-resource:changed"
     IDENTITY_RESOURCE_CREATED = "admin:identity-resource:created"
     IDENTITY_RESOURCE_DELETED = "admin:identity-resource:deleted"

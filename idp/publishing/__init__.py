@@ -1,0 +1,19 @@
+"""What is published around an API: files, packages, subscribers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Blueprint
+
+from idp.platform.runtime import Runtime
+from idp.publishing.files import views as files
+
+JOBS: dict[str, Callable[[Runtime, Mapping[str, Any]], None]] = {}
+"""What this wing leaves to the worker, by the name that the outbox keeps."""
+
+
+def blueprints() -> list[Blueprint]:
+    """List everything that answers outside the management contracts."""
+    return [files.blueprint]
