@@ -154,7 +154,8 @@ def _parameters(document: dict[str, Any], operation: Operation) -> dict[str, Any
 
 def _body(value: dict[str, Any]) -> dict[str, Any] | None:
     content = value.get("requestBody", value).get("content", {})
-    return content.get("application/json", {}).get("schema")
+    kinds = ("application/json", "multipart/form-data")
+    return next((content[kind]["schema"] for kind in kinds if kind in content), None)
 
 
 def differences() -> list[str]:
@@ -217,8 +218,10 @@ def test_every_scope_that_is_asked_for_is_listed():
         for scope in alternative["oauth2"]
     }
     assert asked == flows["authorizationCode"]["scopes"].keys()
-    # A machine may prove addresses and make accounts, and nothing else here.
+    # A machine may send files, prove addresses and make accounts, and nothing else here.
     assert [name for name in flows["clientCredentials"]["scopes"] if not name.endswith(".all")] == [
+        "ids4.ms.file.image",
+        "ids4.ms.file.post",
         "ids4.ms.user.register",
         "ids4.ms.user.verifyemail",
         "ids4.ms.user.verifyphone",

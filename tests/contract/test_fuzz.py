@@ -30,7 +30,7 @@ from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource
 from idp.directory.resources.service import NewScope
 from idp.directory.roles.models import Role
-from tests import protocol
+from tests import protocol, samples
 from tests.api import center
 
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES")
@@ -95,11 +95,11 @@ def test_no_answer_is_outside_the_document(app, root, rows, protected, module):
         takes_input = operation.body or operation.query or operation.path_parameters
         modes = [GenerationMode.POSITIVE, *([GenerationMode.NEGATIVE] if takes_input else [])]
         for mode in modes:
-            explore(operation, mode, root, rows[module], protected.get(module, set()), seen)
-    assert root.data("GET", f"/{module_path(module)}") is not None, "the caller is gone"
+            explore(operation, mode, root, rows.get(module, 0), protected.get(module, set()), seen)
+    assert root.data("GET", "/User") is not None, "the caller is gone"
     # Some calls must get far enough to do what they ask for, and some must be refused.
     assert seen[200] >= 10, seen
-    assert seen[404] >= 2, seen
+    assert seen[404] >= 2 or module not in rows, seen
 
 
 def explore(
@@ -112,6 +112,7 @@ def explore(
 ) -> None:
     """Call one operation with what its description allows, or with what it does not."""
     changes = operation.method.upper() != "GET"
+    takes_file = operation.body and operation.body[0].media_type == "multipart/form-data"
 
     @settings(
         max_examples=int(EXAMPLES or 8),
@@ -128,6 +129,8 @@ def explore(
                 if existing:
                     place["id"] = row
                 assume(not (changes and place["id"] in protected))
+        if existing and takes_file:
+            case.body = {"value": samples.png() if "Image" in operation.path else samples.PDF}
         answer = case.call(base_url=root.browser.base_url, headers=protocol.bearer(root.token))
         case.validate_response(answer, checks=CHECKS)
         content = answer.json() if answer.content else None
@@ -136,12 +139,3 @@ def explore(
         seen[code if answer.status_code == 200 else f"HTTP {answer.status_code}"] += 1
 
     call()
-
-
-def module_path(module: str) -> str:
-    """Spell a module as its paths do."""
-    return next(
-        operation.path.split("/")[1]
-        for operation in dialect.operations
-        if operation.module == module
-    )
