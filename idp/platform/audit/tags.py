@@ -53,6 +53,8 @@ class Tag(StrEnum):
     MEMBER_ADDED = "admin:membership:added"
     MEMBER_REMOVED = "admin:membership:removed"
     OPERATION_REFUSED = "admin:operation:refused"
+    PACKAGE_ENTERED = "admin:package:entered"
+    PACKAGE_REMOVED = "admin:package:removed"
     PASSWORD_SET = "admin:password:set"
     PRIVILEGE_CREATED = "admin:privilege:created"
     ROLE_CHANGED = "admin:role:changed"
