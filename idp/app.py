@@ -125,6 +125,8 @@ def setup_blueprints(app: Flask, _settings: Settings) -> None:
     app.register_blueprint(health.blueprint)
     for blueprint in (*pages.blueprints(), *publishing.blueprints()):
         app.register_blueprint(blueprint)
+    for blueprint in pages.exempt():
+        csrf.exempt(app, blueprint)
     # Other sites post there; the request is stored and asked about on a page of ours.
     csrf.exempt(app, protocol_pages.blueprint)
     app.register_blueprint(protocol_pages.blueprint)

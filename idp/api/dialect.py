@@ -81,6 +81,8 @@ class Operation:
     gives: Any = None
     """Shape or marshmallow field of the answer's data."""
     form: Form = "one"
+    page: bool = False
+    """Whether those who do not ask for JSON are sent to a page."""
     errors: tuple[str, ...] = ()
     """Names of the business codes that it answers with, besides those of all operations."""
 

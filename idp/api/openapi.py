@@ -228,6 +228,8 @@ class _Document:
             schema, text = _reference(name), "The outcome; look at `code`."
         answer = {"content": {JSON: {"schema": schema}}}
         responses: dict[str, Any] = {"200": {"description": text, **answer}}
+        if operation.page:
+            responses["303"] = {"description": "To a page, for who does not ask for JSON."}
         for refused in _problems_of(operation):
             responses[refused] = {"$ref": f"#/components/responses/{_STATUSES[refused]}"}
         if operation.form == "number":

@@ -13,6 +13,7 @@ from idp.pages.forgot import service as forgot_service
 from idp.pages.forgot import views as forgot
 from idp.pages.register import views as register
 from idp.pages.signin import views as signin
+from idp.pages.subscribe import views as subscribe
 from idp.platform.runtime import Runtime
 
 JOBS: dict[str, Callable[[Runtime, Mapping[str, Any]], None]] = {
@@ -32,4 +33,11 @@ def blueprints() -> list[Blueprint]:
         forgot.blueprint,
         register.blueprint,
         account.blueprint,
+        subscribe.blueprint,
+        subscribe.links,
     ]
+
+
+def exempt() -> list[Blueprint]:
+    """List what takes posts without the token of a form: they carry a proof of their own."""
+    return [subscribe.links]

@@ -1,4 +1,4 @@
-"""What is published around an API: files, packages, subscribers."""
+"""What surrounds an API: subscribers, packages and files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from flask import Blueprint
 
 from idp.platform.runtime import Runtime
 from idp.publishing.files import views as files
+from idp.publishing.subscribers import mails
 
-JOBS: dict[str, Callable[[Runtime, Mapping[str, Any]], None]] = {}
+JOBS: dict[str, Callable[[Runtime, Mapping[str, Any]], None]] = {mails.JOB: mails.tell}
 """What this wing leaves to the worker, by the name that the outbox keeps."""
 
 

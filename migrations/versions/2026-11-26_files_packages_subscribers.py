@@ -74,7 +74,7 @@ def upgrade() -> None:
         sa.Column("address", sa.String(length=320), nullable=False),
         sa.Column("address_key", sa.String(length=320), nullable=False),
         sa.Column("locale", sa.String(length=8), nullable=False),
-        sa.Column("told_of", sa.String(length=100), nullable=True),
+        sa.Column("told_of", BigInt, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["api_resource_id"],

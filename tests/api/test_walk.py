@@ -24,6 +24,7 @@ from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
 from idp.publishing.packages import service as packages
+from idp.publishing.subscribers.models import Subscription
 from idp.seeds import PLATFORM_ROLES
 from tests import protocol, samples
 from tests.api import center
@@ -146,6 +147,16 @@ def an_api_with_a_package(world: World) -> int:
     return row
 
 
+def a_subscribed_api(world: World) -> int:
+    row = an_api(world)
+    address = "ann@app.example"
+    world.session.add(
+        Subscription(api_resource_id=row, address=address, address_key=address, locale="en")
+    )
+    world.session.commit()
+    return row
+
+
 def an_identity_resource(world: World) -> int:
     row = resources.create_identity(world.session, NewScope(world.fresh()))
     world.session.commit()
@@ -226,6 +237,15 @@ CASES: dict[str, Case] = {
     ),
     "apiresource-postpackage": of_nobody_else(an_api, body=a_package),
     "apiresource-deletepackage": of_nobody_else(an_api),
+    "apiresource-subscriptions": of_nobody_else(a_subscribed_api),
+    # Anybody in the tenant may name a microservice.
+    "apiresource-verifyemail": Case(
+        row=an_api,
+        body=lambda world, row: {"email": f"{world.fresh()}@app.example"},
+        abroad=HIDDEN,
+    ),
+    "apiresource-addsubscription": Case(query=lambda world: {"code": "x"}, right="300010"),
+    "apiresource-delsubscription": Case(query=lambda world: {"code": "x"}, right="300012"),
     "apiresource-scopes": Case(),
     "client-get": Case(row=a_client),
     "client-put": of_nobody_else(a_client, body=as_read("Client")),
@@ -395,7 +415,9 @@ def test_what_is_open_is_so_for_everybody(client, session, name):
     assert operation.permission is None
     for headers in ({}, protocol.bearer("no-token")):
         answer = client.get(
-            f"/api{operation.path}", headers=headers, query_string=CASES[name].query(None)
+            f"/api{path_of(operation, 1)}",
+            headers={**headers, "Accept": "application/json"},
+            query_string=CASES[name].query(None),
         )
         assert outcome(answer) == CASES[name].right
 

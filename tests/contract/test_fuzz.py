@@ -124,6 +124,7 @@ def explore(
     )
     @given(case=operation.as_strategy(generation_mode=mode), existing=st.booleans())
     def call(case: Any, existing: bool) -> None:
+        headers = {**protocol.bearer(root.token), "Accept": "application/json"}
         for place in (case.path_parameters, case.body):
             if isinstance(place, dict) and "id" in place:
                 if existing:
@@ -131,7 +132,7 @@ def explore(
                 assume(not (changes and place["id"] in protected))
         if existing and takes_file:
             case.body = {"value": samples.png() if "Image" in operation.path else samples.PDF}
-        answer = case.call(base_url=root.browser.base_url, headers=protocol.bearer(root.token))
+        answer = case.call(base_url=root.browser.base_url, headers=headers)
         case.validate_response(answer, checks=CHECKS)
         content = answer.json() if answer.content else None
         code = content.get("code") if isinstance(content, dict) else None

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.api.center import apiresource, client, file, identityresource, package, role, tenant, user
+from idp.api.center import (
+    apiresource,
+    client,
+    file,
+    identityresource,
+    package,
+    role,
+    subscription,
+    tenant,
+    user,
+)
 from idp.api.center.dialect import center
 
-MODULES = (apiresource, package, client, file, identityresource, role, tenant, user)
+MODULES = (apiresource, subscription, package, client, file, identityresource, role, tenant, user)
 """Importing a module declares its operations; the order is that of the contract."""
 
 

@@ -23,6 +23,6 @@ class Subscription(Base):
     address_key: Mapped[str] = mapped_column(String(320))
     locale: Mapped[str] = mapped_column(String(8))
     """Language of the mails."""
-    told_of: Mapped[str | None] = mapped_column(String(100))
-    """The last publication that a mail was left about, so that there is one mail about each."""
+    told_of: Mapped[int] = mapped_column(default=0)
+    """Number of the last publication that a mail was left about: there is one mail about each."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
