@@ -12,11 +12,15 @@ from io import BytesIO
 
 import pytest
 from moto.server import ThreadedMotoServer
+from sqlalchemy import select
 
 from idp.config import SettingsError
 from idp.platform.errors import NotFound, Unavailable
 from idp.publishing.files import storage
+from idp.publishing.files.models import StoredFile
 from idp.publishing.files.storage import Bucket, Folder
+from tests import protocol, samples
+from tests.api import center
 from tests.conftest import make_settings
 from tests.servers import free_port
 
@@ -78,6 +82,36 @@ def test_a_bucket_knows_how_to_give_a_file_out(s3):
     with urllib.request.urlopen(f"{s3}/uploads/files/{NAME}") as answer:
         assert answer.read() == b"content"
         assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+
+
+@pytest.mark.parametrize("content", [samples.PDF, samples.MP4 + bytes(6_000_000)])
+def test_an_upload_goes_to_the_bucket_and_comes_back(client, session, s3, monkeypatch, content):
+    ann = center.manager(client, session, username="ann", scopes=["ids4.ms.file.all"])
+
+    def send(store):
+        monkeypatch.setattr(storage, "open_store", lambda _: store)
+        body = (
+            b'--x\r\nContent-Disposition: form-data; name="value"; filename="May.any"\r\n\r\n'
+            + content
+            + b"\r\n--x--\r\n"
+        )
+        return client.post(
+            "/api/File",
+            data=body,
+            content_type="multipart/form-data; boundary=x",
+            headers=protocol.bearer(ann.token),
+        )
+
+    answer = send(bucket(s3)).get_json()
+    assert answer["code"] == 200
+    name = answer["data"].rpartition("/")[2]
+    assert client.get(f"/files/{name}").data == content
+    with urllib.request.urlopen(f"{s3}/uploads/files/{name}") as public:
+        assert public.read() == content
+        assert public.headers["Content-Disposition"].startswith("attachment; filename=May.")
+    assert send(bucket(s3, "nowhere")).status_code == 503
+    assert client.get(f"/files/{name}").status_code == 503
+    assert len(session.scalars(select(StoredFile)).all()) == 1
 
 
 def test_a_bucket_that_is_not_there_is_an_answer(s3):
