@@ -43,7 +43,7 @@ def archive(*names: str, before: bytes = b"", after: bytes = b"") -> bytes:
     written = BytesIO()
     with zipfile.ZipFile(written, "w") as packed:
         for name in names:
-            packed.writestr(name, "")
+            packed.writestr(zipfile.ZipInfo(name), "")  # of 1980, whenever it is made
     return before + written.getvalue() + after
 
 

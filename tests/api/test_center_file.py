@@ -97,7 +97,7 @@ def test_every_kind_is_kept_and_given_out_as_it_is(ann, session, settings, prefi
         assert answer.content_type == stored.media_type
 
 
-@pytest.mark.parametrize("content", [samples.png(), samples.jpeg()])
+@pytest.mark.parametrize("content", [samples.png(), samples.jpeg()], ids=["png", "jpeg"])
 def test_a_picture_is_given_out_without_what_it_told(ann, content):
     assert samples.SECRET.encode() in content
     answer = fetch(ann, kept(ann, content, "me.png", path="/File/Image"))
@@ -279,6 +279,7 @@ def test_a_form_of_many_parts_is_refused(ann):
         ("/File", samples.PDF.removesuffix(b"%%EOF\n"), DOCUMENT),
         ("/File/Image", samples.jpeg(), IMAGE),
     ],
+    ids=["video", "document", "picture"],
 )
 def test_a_file_has_a_largest_size(ann, path, content, largest, extra):
     end = b"%%EOF\n" if content.startswith(b"%PDF") else b""

@@ -23,6 +23,7 @@ def redraw(content, media_type="image/png"):
 @pytest.mark.parametrize(
     ("content", "media_type", "kind"),
     [(samples.png(), "image/png", "PNG"), (samples.jpeg(), "image/jpeg", "JPEG")],
+    ids=["png", "jpeg"],
 )
 def test_nothing_but_pixels_survives(content, media_type, kind):
     assert samples.SECRET.encode() in content

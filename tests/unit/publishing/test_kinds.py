@@ -41,8 +41,8 @@ def test_what_is_something_else_is_refused(name):
     assert tell(samples.REFUSED[name]) is None
 
 
-@pytest.mark.parametrize("appended", [samples.archive("a"), b""])
-@pytest.mark.parametrize("picture", [samples.png(), samples.jpeg()])
+@pytest.mark.parametrize("appended", [samples.archive("a"), b""], ids=["archive", "nothing"])
+@pytest.mark.parametrize("picture", [samples.png(), samples.jpeg()], ids=["png", "jpeg"])
 def test_a_picture_that_is_an_archive_is_none(picture, appended):
     assert (tell(picture + appended, kinds.IMAGES) is None) is bool(appended)
 

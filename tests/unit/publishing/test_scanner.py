@@ -64,7 +64,9 @@ def test_without_a_scanner_everything_is_clean():
     assert scanner.is_clean("", BytesIO(CONTENT))
 
 
-@pytest.mark.parametrize(("content", "clean"), [(CONTENT, False), (CONTENT[:-1], True)])
+@pytest.mark.parametrize(
+    ("content", "clean"), [(CONTENT, False), (CONTENT[:-1], True)], ids=["virus", "clean"]
+)
 def test_clamd_is_asked(clamd, content, clean):
     stream = BytesIO(content)
     assert scanner.is_clean(clamd[0], stream) is clean
@@ -78,7 +80,9 @@ def test_an_answer_that_is_none_is_no_yes(clamd, reply):
         scanner.is_clean(clamd[0], BytesIO(CONTENT))
 
 
-@pytest.mark.parametrize(("content", "clean"), [(CONTENT, False), (CONTENT[:-1], True)])
+@pytest.mark.parametrize(
+    ("content", "clean"), [(CONTENT, False), (CONTENT[:-1], True)], ids=["virus", "clean"]
+)
 def test_a_command_is_asked(content, clean):
     assert scanner.is_clean(SCANS, BytesIO(content)) is clean
 

@@ -84,7 +84,9 @@ def test_a_bucket_knows_how_to_give_a_file_out(s3):
         assert {name: answer.headers[name] for name in HEADERS} == HEADERS
 
 
-@pytest.mark.parametrize("content", [samples.PDF, samples.MP4 + bytes(6_000_000)])
+@pytest.mark.parametrize(
+    "content", [samples.PDF, samples.MP4 + bytes(6_000_000)], ids=["small", "large"]
+)
 def test_an_upload_goes_to_the_bucket_and_comes_back(client, session, s3, monkeypatch, content):
     ann = center.manager(client, session, username="ann", scopes=["ids4.ms.file.all"])
 
@@ -109,7 +111,7 @@ def test_an_upload_goes_to_the_bucket_and_comes_back(client, session, s3, monkey
     with urllib.request.urlopen(f"{s3}/uploads/files/{name}") as public:
         assert public.read() == content
         assert public.headers["Content-Disposition"].startswith("attachment; filename=May.")
-    assert send(bucket(s3, "nowhere")).status_code == 503
+    assert send(bucket(f"http://127.0.0.1:{free_port()}")).status_code == 503
     assert client.get(f"/files/{name}").status_code == 503
     assert len(session.scalars(select(StoredFile)).all()) == 1
 
