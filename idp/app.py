@@ -12,7 +12,7 @@ from flask_migrate import Migrate
 from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session
 
-from idp import api, pages
+from idp import api, pages, publishing
 from idp.api import docs
 from idp.config import Settings
 from idp.directory.clients import view as clients
@@ -131,10 +131,10 @@ def setup_health(app: Flask, _settings: Settings) -> None:
 def setup_blueprints(app: Flask, _settings: Settings) -> None:
     """Register what answers through Flask."""
     app.register_blueprint(health.blueprint)
-    for blueprint in pages.blueprints():
+    for blueprint in (*pages.blueprints(), *publishing.blueprints()):
         app.register_blueprint(blueprint)
-    for blueprint in pages.device_blueprints():
-        # Who asks there is nobody yet, and a cookie counts for nothing.
+    for blueprint in pages.exempt():
+        # Who asks there is nobody yet, or shows a proof of its own; a cookie counts for nothing.
         csrf.exempt(app, blueprint)
         app.register_blueprint(blueprint)
     # Other sites post there; the request is stored and asked about on a page of ours.
@@ -149,6 +149,7 @@ def setup_blueprints(app: Flask, _settings: Settings) -> None:
 def setup_jobs(_app: Flask, _settings: Settings) -> None:
     """Name the jobs that the wings above leave to the worker."""
     registry.JOBS.update(pages.JOBS)
+    registry.JOBS.update(publishing.JOBS)
 
 
 def setup_publishing(_app: Flask, _settings: Settings) -> None:
@@ -161,7 +162,7 @@ def setup_publishing(_app: Flask, _settings: Settings) -> None:
 
 def setup_doors(app: Flask, _settings: Settings) -> None:
     """Put the machine endpoints in front of Flask."""
-    entrance = Entrance(app.extensions["idp"], tenants.find_issuer)
+    entrance = Entrance(app.extensions["idp"], tenants.find_issuer, api.upload_limits())
     door = MachineDoor(app.wsgi_app, entrance, MACHINE_ENDPOINTS, clients.cors_origins)
     app.wsgi_app = door  # type: ignore[method-assign]
 

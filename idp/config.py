@@ -88,6 +88,21 @@ class Settings(BaseSettings):
         default=True,
         description="Whether strangers may make themselves accounts at the page `/register`.",
     )
+    files_url: str = Field(
+        default="",
+        repr=False,
+        description="Where uploaded files are kept: `s3://bucket/folder?region=…`, `gs://…` or "
+        "`az://…` (needs the extra `objects`); empty: `files` in the data folder.",
+    )
+    files_public_url: str = Field(
+        default="",
+        description="Another origin that uploaded files are served from; empty: the issuer's own.",
+    )
+    files_scanner: str = Field(
+        default="",
+        description="Looks for viruses in uploads: `unix:/run/clamav/clamd.ctl`, "
+        "`tcp://host:3310`, or a command that reads standard input and ends with 0 (clean) or 1.",
+    )
     phone_region: str = Field(
         default="CN", description="Region of mobile numbers in national form."
     )
@@ -146,6 +161,28 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value.rstrip("/").lower()
 
+    @field_validator("files_public_url")
+    @classmethod
+    def _address_only(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (
+            parts.scheme not in {"http", "https"} or not parts.hostname or parts.username
+        ):
+            message = "must be http(s)://host[:port][/path]"
+            raise ValueError(message)
+        if parts.query or parts.fragment:
+            message = "must have no query or fragment"
+            raise ValueError(message)
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _files_elsewhere(self) -> Settings:
+        # What strangers sent must not share cookies and storage with the pages of sign-in.
+        if self.files_host == self.public_host:
+            message = "IDP_FILES_PUBLIC_URL must name another host than IDP_PUBLIC_URL"
+            raise ValueError(message)
+        return self
+
     @model_validator(mode="after")
     def _safe_in_production(self) -> Settings:
         if self.environment == "production" and not self.secure and not self._on_loopback:
@@ -162,6 +199,11 @@ class Settings(BaseSettings):
     def public_host(self) -> str:
         """Host and port of issuer 1, as browsers write them in the Host header."""
         return urlsplit(self.public_url).netloc
+
+    @cached_property
+    def files_host(self) -> str | None:
+        """Host and port that uploaded files have for themselves, if any."""
+        return urlsplit(self.files_public_url).netloc.lower() or None
 
     @cached_property
     def scheme(self) -> str:
@@ -182,6 +224,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """Database address in SQLAlchemy's form."""
         return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'idp.sqlite3'}"
+
+    @cached_property
+    def files_dir(self) -> Path:
+        """Folder of uploaded files when they are kept here."""
+        return self.data_dir / "files"
 
     @cached_property
     def outbox_dir(self) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from http import HTTPStatus
@@ -18,7 +19,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Overreach, Problem, TooManyRequests
 from idp.platform.web import principal as gate
-from idp.platform.web import problems
+from idp.platform.web import problems, uploads
 from idp.platform.web.pages import as_response
 from idp.platform.web.views import current_visit, database
 
@@ -42,6 +43,17 @@ class NotJson(BadRequest):
     """The body is no JSON at all."""
 
     code = "not_json"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The file that an operation takes in a multipart form."""
+
+    field: str
+    largest: int
+    """Bytes."""
+    per_minute: int
+    """How many a caller may send."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +84,12 @@ class Operation:
     body_required: bool = True
     """False: without a body the shape gets an empty object."""
     query: Shape | None = None
+    upload: Upload | None = None
     gives: Any = None
     """Shape or marshmallow field of the answer's data."""
     form: Form = "one"
+    page: bool = False
+    """Whether those who do not ask for JSON are sent to a page."""
     errors: tuple[str, ...] = ()
     """Names of the business codes that it answers with, besides those of all operations."""
 
@@ -109,9 +124,9 @@ class Dialect:
     ) -> Callable[[View], View]:
         """Declare an operation; the permission is the scope's name unless said otherwise.
 
-        The view gets `body` and `query` as loaded by their shapes, and the path's values by name.
-        It gives the data of the answer, commits last, and raises a Problem to refuse. The module
-        is the part of the id before the hyphen unless said otherwise.
+        The view gets `body` and `query` as loaded by their shapes, `file` as it was sent, and the
+        path's values by name. It gives the data of the answer, commits last, and raises a Problem
+        to refuse. The module is the part of the id before the hyphen unless said otherwise.
         """
         module: str = options.pop("module", operation_id.partition("-")[0])
 
@@ -169,6 +184,9 @@ class Dialect:
                 path["query"] = load(operation.query, query_values(operation.query))
             if operation.body is not None:
                 path["body"] = load(operation.body, read_json(operation))
+            if operation.upload is not None:
+                with receive(operation.id, operation.upload) as path["file"]:
+                    return view(**path)
             return view(**path)
 
         guarded: View = load_and_call
@@ -244,6 +262,19 @@ def load_json() -> Any:
     except orjson.JSONDecodeError:
         message = "The body is not JSON"
         raise NotJson(message) from None
+
+
+@contextmanager
+def receive(operation_id: str, upload: Upload) -> Iterator[uploads.Received]:
+    """Read the file that a caller with a right to send it sends."""
+    session = database()
+    principal = gate.current_principal()
+    caller = f"{principal.client_id} {principal.user_id}"
+    runtime.of(session).throttle.hit(operation_id, caller, upload.per_minute, 60)
+    # It may take a minute to arrive; on SQLite an open transaction would keep everybody waiting.
+    session.rollback()
+    with uploads.receive(request.environ, upload.field, upload.largest) as received:
+        yield received
 
 
 def query_values(shape: Shape) -> dict[str, Any]:

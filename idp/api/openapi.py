@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import orjson
 from marshmallow import fields, validate
 
-from idp.api.dialect import Dialect, Operation
+from idp.api.dialect import Dialect, Operation, Upload
 from idp.api.shapes import INT32, INT64, Day, Shape
 from idp.platform.scopes import Scope
 from idp.platform.web.principal import covering
@@ -20,6 +20,8 @@ ISSUER = "{issuer}"
 """Stands for the issuer's address until somebody asks."""
 
 JSON = "application/json"
+FORM = "multipart/form-data"
+BINARY = "application/octet-stream"
 PROBLEM = "application/problem+json"
 
 _SCOPES = frozenset(Scope)
@@ -53,6 +55,7 @@ _PROBLEMS = {
     "Forbidden": "The token lacks the client scope, or the person the permission.",
     "NotFound": "There is nothing at this address: an id that is no whole number from 0 up.",
     "Conflict": "It exists already, is in use, or a rule refuses it.",
+    "TooSlow": "The body did not arrive in time.",
     "TooLarge": "The body is larger than this address takes.",
     "TooManyRequests": "Too many requests; `Retry-After` tells when to come back.",
     "Unavailable": "Something that is needed does not answer; try again.",
@@ -62,6 +65,7 @@ _STATUSES = {
     "401": "Unauthorized",
     "403": "Forbidden",
     "404": "NotFound",
+    "408": "TooSlow",
     "409": "Conflict",
     "413": "TooLarge",
     "429": "TooManyRequests",
@@ -193,8 +197,21 @@ class _Document:
                 "required": operation.body_required,
                 "content": {JSON: {"schema": self._given(operation.body)}},
             }
+        if operation.upload is not None:
+            schema = self._upload(operation.upload)
+            described["requestBody"] = {"required": True, "content": {FORM: {"schema": schema}}}
         described["responses"] = self._responses(operation)
         return described
+
+    def _upload(self, upload: Upload) -> Schema:
+        file = {"type": "string", "format": "binary", "contentMediaType": BINARY}
+        self.schemas["FileUpload"] = {
+            "type": "object",
+            "description": "One file; what it is, its content tells.",
+            "required": [upload.field],
+            "properties": {upload.field: file},
+        }
+        return _reference("FileUpload")
 
     def _path_parameters(self, operation: Operation) -> Iterator[dict[str, Any]]:
         for match in _ARGUMENT.finditer(operation.path):
@@ -228,6 +245,8 @@ class _Document:
             schema, text = _reference(name), "The outcome; look at `code`."
         answer = {"content": {JSON: {"schema": schema}}}
         responses: dict[str, Any] = {"200": {"description": text, **answer}}
+        if operation.page:
+            responses["303"] = {"description": "To a page, for who does not ask for JSON."}
         mark = ""
         enveloped = self.wording.enveloped_refusals()
         if enveloped is not None and self.wording.has_enveloped_refusals(operation):
@@ -433,6 +452,8 @@ def _problems_of(operation: Operation) -> list[str]:
         found.append("404")
     if operation.body is not None:
         found.append("413")
+    if operation.upload is not None:
+        found += ["408", "413"]
     return found
 
 

@@ -19,6 +19,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from sqlalchemy.exc import SQLAlchemyError
 
+from idp.api import upload_limits
 from idp.app import THREADS, create_app
 from idp.commands.worker import Beside
 from idp.config import Settings, SettingsError
@@ -128,6 +129,7 @@ def load(settings: Settings) -> Any:
         app.wsgi_app,
         threads=THREADS,
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
+        uploads=upload_limits(),
     )
 
 

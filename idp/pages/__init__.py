@@ -13,6 +13,7 @@ from idp.pages.forgot import service as forgot_service
 from idp.pages.forgot import views as forgot
 from idp.pages.register import views as register
 from idp.pages.signin import views as signin
+from idp.pages.subscribe import views as subscribe
 from idp.platform.runtime import Runtime
 
 JOBS: dict[str, Callable[[Runtime, Mapping[str, Any]], None]] = {
@@ -33,9 +34,10 @@ def blueprints() -> list[Blueprint]:
         register.blueprint,
         account.blueprint,
         qr.blueprint,
+        subscribe.blueprint,
     ]
 
 
-def device_blueprints() -> list[Blueprint]:
-    """List what devices without a cookie of ours ask."""
-    return [qr.devices]
+def exempt() -> list[Blueprint]:
+    """List what takes posts without the token of a form: from devices, and from links in mails."""
+    return [qr.devices, subscribe.links]

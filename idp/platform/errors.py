@@ -7,6 +7,7 @@ Problem
 ├── Forbidden             403  valid credential, right missing
 ├── NotFound              404
 ├── Conflict              409  exists already, or is in use
+├── TooSlow               408  the body did not arrive in time
 ├── TooLarge              413
 ├── Unprocessable         422  understood, and refused on purpose
 ├── TooManyRequests       429  with `retry_after` seconds
@@ -94,6 +95,14 @@ class Conflict(Problem):
     code = "conflict"
     status = 409
     title = "Conflict"
+
+
+class TooSlow(Problem):
+    """The body did not arrive in time."""
+
+    code = "too_slow"
+    status = 408
+    title = "Request timed out"
 
 
 class TooLarge(Problem):

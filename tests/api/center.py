@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, event, select
@@ -32,6 +33,14 @@ TOOL = "tool"
 
 
 @dataclass(frozen=True)
+class File:
+    """The body of an operation that takes a file."""
+
+    content: bytes
+    name: str = "any"
+
+
+@dataclass(frozen=True)
 class Caller:
     """Somebody who calls with a token (or without one)."""
 
@@ -44,7 +53,10 @@ class Caller:
     ) -> TestResponse:
         """Call an operation; a body of bytes is sent as it is."""
         options: dict[str, Any] = {"query_string": query}
-        if isinstance(body, bytes):
+        if isinstance(body, File):
+            form = {"value": (BytesIO(body.content), body.name)}
+            options |= {"data": form, "content_type": "multipart/form-data"}
+        elif isinstance(body, bytes):
             options |= {"data": body, "content_type": "application/json"}
         elif body is not None:
             options["json"] = body

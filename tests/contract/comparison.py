@@ -195,5 +195,5 @@ def _parameters(document: Document, operation: Operation) -> dict[str, Any]:
 
 def _body(value: dict[str, Any]) -> dict[str, Any] | None:
     content = value.get("requestBody", value).get("content", {})
-    schema: dict[str, Any] | None = content.get("application/json", {}).get("schema")
-    return schema
+    kinds = ("application/json", "multipart/form-data")
+    return next((content[kind]["schema"] for kind in kinds if kind in content), None)

@@ -83,12 +83,14 @@ def test_every_scope_that_is_asked_for_is_listed():
         for scope in alternative["oauth2"]
     }
     assert asked == flows["authorizationCode"]["scopes"].keys()
-    # A machine may generate code, prove addresses and make accounts, and nothing else here.
+    # A machine may generate code, send files, prove addresses and make accounts, nothing else here.
     assert [
         name
         for name in flows["clientCredentials"]["scopes"]
         if not name.endswith(".all") and not name.startswith("ids4.ms.codegen.")
     ] == [
+        "ids4.ms.file.image",
+        "ids4.ms.file.post",
         "ids4.ms.user.register",
         "ids4.ms.user.verifyemail",
         "ids4.ms.user.verifyphone",

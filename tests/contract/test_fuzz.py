@@ -15,7 +15,7 @@ from idp.directory.resources.models import ApiResource
 from idp.directory.resources.service import NewScope
 from idp.directory.roles.models import Role
 from idp.publishing.codegen import generators
-from tests import protocol
+from tests import protocol, samples
 from tests.api import center
 from tests.contract import fuzzing
 
@@ -77,11 +77,11 @@ def test_no_answer_is_outside_the_document(app, root, rows, protected, module):
     for found in document.include(tag=module).get_all_operations():
         operation = found.ok()
         for mode in fuzzing.modes(operation):
-            explore(operation, mode, root, rows[module], protected.get(module, set()), seen)
+            explore(operation, mode, root, rows.get(module, 0), protected.get(module, set()), seen)
     assert root.data("GET", "/Client") is not None, "the caller is gone"
     # Some calls must get far enough to do what they ask for, and some must be refused.
     assert seen[200] >= 10, seen
-    assert seen[404] >= 2, seen
+    assert seen[404] >= 2 or module not in rows, seen
 
 
 def explore(
@@ -94,6 +94,7 @@ def explore(
 ) -> None:
     """Call one operation with what its description allows, or with what it does not."""
     changes = operation.method.upper() != "GET"
+    takes_file = operation.body and operation.body[0].media_type == "multipart/form-data"
 
     def aim(case: Any, existing: bool) -> bool:
         for place in (case.path_parameters, case.body):
@@ -102,6 +103,8 @@ def explore(
                     place["id"] = row
                 if changes and place["id"] in protected:
                     return False
+        if existing and takes_file:
+            case.body = {"value": samples.png() if "Image" in operation.path else samples.PDF}
         return True
 
     def note(answer: Any) -> None:
@@ -114,7 +117,7 @@ def explore(
         operation,
         mode,
         base_url=root.browser.base_url,
-        headers=protocol.bearer(root.token),
+        headers={**protocol.bearer(root.token), "Accept": "application/json"},
         aim=aim,
         note=note,
     )

@@ -22,9 +22,10 @@ from idp.platform.errors import Unprocessable
 from idp.platform.jobs import cleanup
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.jobs.worker import deliver_due
-from idp.publishing.codegen import archives, generators, jobs, market, process
+from idp.publishing.codegen import archives, generators, jobs, process
 from idp.publishing.codegen.generators import Installation
 from idp.publishing.codegen.models import SdkFile, SdkJob
+from idp.publishing.packages.models import SdkPackage
 from tests.publishing.conftest import OWN
 
 pytestmark = pytest.mark.usefixtures("listed_generators")
@@ -79,10 +80,8 @@ def see(who, job_id) -> dict[str, Any]:
 
 
 def test_an_sdk_is_made_kept_for_download_and_entered_in_the_market(
-    mary, ask, work, api_id, site, monkeypatch, session
+    mary, ask, work, api_id, site, session
 ):
-    finished = []
-    monkeypatch.setattr(market, "TAKERS", [lambda session, one: finished.append(one)])
     url = site.put("/orders.json", orjson.dumps(SMALL))
     seen = ask(swaggerUrl=url, apiId=str(api_id), options={"packageName": "orders"})
     assert (seen["state"], seen["log"], seen["archive"]) == ("waiting", "", None)
@@ -96,10 +95,10 @@ def test_an_sdk_is_made_kept_for_download_and_entered_in_the_market(
     names = zipfile.ZipFile(io.BytesIO(archive)).namelist()
     assert "orders/api/default_api.py" in names
     assert not any(name.startswith((".openapi-generator", "git_push")) for name in names)
-    (one,) = finished
-    assert (one.platform, one.language, one.package) == ("archive", "python", "python")
-    assert (one.version, one.link) == ("2.0", f"/sdk/jobs/{job.id}/archive")
-    assert (one.api_resource_id, one.user_id) == (api_id, mary.user.id)
+    one = session.scalars(select(SdkPackage)).one()
+    assert (one.platform, one.language, one.name) == ("archive", "python", "python")
+    assert (one.version, one.link) == ("2.0", seen["archive"]["url"])
+    assert one.api_resource_id == api_id
     # The description is not needed any more; what belongs to an API stays with it.
     assert session.scalars(select(SdkFile.kind)).all() == ["archive"]
     assert seen["expiresAt"] is None

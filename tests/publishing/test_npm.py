@@ -26,7 +26,7 @@ RELEASE = {"platform": "npm", "language": "angular2", "swaggerUrl": OWN}
 def published(monkeypatch):
     """Collect what the package market would be told."""
     finished = []
-    monkeypatch.setattr(market, "TAKERS", [lambda session, one: finished.append(one)])
+    monkeypatch.setattr(market, "enter", lambda session, one: finished.append(one))
     return finished
 
 

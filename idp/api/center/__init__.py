@@ -5,10 +5,32 @@ from __future__ import annotations
 from flask import Blueprint
 
 from idp.api import cors
-from idp.api.center import apiresource, client, codegen, identityresource, role, tenant, user
+from idp.api.center import (
+    apiresource,
+    client,
+    codegen,
+    file,
+    identityresource,
+    package,
+    role,
+    subscription,
+    tenant,
+    user,
+)
 from idp.api.center.dialect import center
 
-MODULES = (apiresource, client, codegen, identityresource, role, tenant, user)
+MODULES = (
+    apiresource,
+    subscription,
+    package,
+    client,
+    codegen,
+    file,
+    identityresource,
+    role,
+    tenant,
+    user,
+)
 """Importing a module declares its operations; the order is that of the contract."""
 
 

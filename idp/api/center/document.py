@@ -111,7 +111,7 @@ class CenterWording:
         if operation.form in {"bare", "number"}:
             return []
         names = ["Status200OK"]
-        if operation.body is not None or operation.query is not None:
+        if operation.body or operation.query or operation.upload:
             names.append("UnprocessableEntity")
         names += [*operation.errors, "ExpectationFailed"]
         return [{"code": Code[name].number, "name": name} for name in dict.fromkeys(names)]

@@ -21,6 +21,8 @@ from idp.platform.runtime import Runtime
 
 JOB = "notify.mail"
 TIMEOUT_SECONDS = 10.0
+LONGEST_LINE = 998
+"""RFC 5322 2.1.1."""
 PORTS = {"smtp": 587, "smtps": 465}
 _PERMANENT = 500
 """RFC 5321 4.2.1: 5yz is a permanent refusal."""
@@ -55,6 +57,13 @@ def _compose(
     # RFC 3834 5: no vacation notices, please.
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(payload["body"], cte=cte)
+    unsubscribe = payload.get("unsubscribe")
+    if unsubscribe:
+        # RFC 8058 3.1: both, and nothing else is asked for when somebody posts there.
+        message["List-Unsubscribe"] = f"<{unsubscribe}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        # An address that does not fit on a line would be written as an encoded word, which is none.
+        message.policy = SMTP.clone(max_line_length=LONGEST_LINE)
     return message
 
 

@@ -6,6 +6,8 @@ where it can be mended. The templates and the values they take:
 - mail `password_reset`: `service`, `link`, `minutes`
 - mail `password_changed`: `service`, `time`, `address` (where it was done from)
 - mail and short message `verification_code`: `service`, `code`, `minutes`
+- mail `subscription`: `service`, `api`, `link`, `stop`, `minutes`
+- mail `published`: `service`, `api`, `number`, `link`, `stop`
 """
 
 from __future__ import annotations
@@ -29,8 +31,13 @@ def mail(
     template: str,
     context: Mapping[str, str],
     locale: str,
+    *,
+    unsubscribe: str | None = None,
 ) -> None:
-    """Leave a mail to one address in the outbox."""
+    """Leave a mail to one address in the outbox.
+
+    `unsubscribe` is the address by which mail programs end a subscription (RFC 8058).
+    """
     if not is_plain_address(to):
         raise BadRequest(fields={"email": ["This is not one mail address."]})
     message = messages.mail(template, context, locale)
@@ -40,6 +47,7 @@ def mail(
         "body": message.body,
         # Made once, so that a mail sent twice is recognised as one.
         "message_id": random_token(18),
+        "unsubscribe": unsubscribe,
     }
     jobs.enqueue(session, mail_job.JOB, payload)
 

@@ -2,24 +2,29 @@
 
 A body is read whole on the loop, under a size and a time limit; only then does the request take a
 thread. So a visitor who sends half a body holds a few kilobytes and nothing that others need.
+
+Uploads are too large for that: they take a thread of a small pool of their own, which looks at the
+token first and then reads the body while it arrives.
 """
 
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import orjson
 import structlog
 
+from idp.platform.errors import TooSlow
 from idp.platform.web.requests import MAX_BODY
 from idp.platform.web.visit import WSGI, Environ
 
@@ -30,10 +35,17 @@ log = structlog.get_logger("idp.bridge")
 
 BODY_SECONDS = 15.0
 """Time that a whole body may take to arrive."""
+UPLOAD_SECONDS = 60.0
+"""Time that an upload may take to arrive; a thread of the small pool waits for it."""
+UPLOAD_THREADS = 4
+MOST_UPLOADS = 64
+"""Uploads that wait for a thread or hold one; whoever comes then is asked to come back."""
 QUIET_SECONDS = 0.3
 """While stopping: how long no request must have come before connections are cut."""
 DRAIN_SECONDS = 20.0
 """While stopping: the longest wait for that."""
+
+PIECE = 64 * 1024
 
 Headers = list[tuple[str, str]]
 
@@ -75,9 +87,15 @@ class Bridge:
         on_stopping: Callable[[], None] = lambda: None,
         body_seconds: float = BODY_SECONDS,
         max_body: int = MAX_BODY,
+        uploads: Mapping[str, int] | None = None,
+        upload_seconds: float = UPLOAD_SECONDS,
     ) -> None:
         self._application = application
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        self._upload_threads = ThreadPoolExecutor(UPLOAD_THREADS, thread_name_prefix="upload")
+        self._uploads = uploads or {}
+        self._upload_seconds = upload_seconds
+        self._uploading = 0
         self._on_stopping = on_stopping
         self._body_seconds = body_seconds
         self._max_body = max_body
@@ -95,6 +113,7 @@ class Bridge:
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """End."""
         self._threads.shutdown(wait=True)
+        self._upload_threads.shutdown(wait=True)
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
         """Answer one request."""
@@ -122,11 +141,15 @@ class Bridge:
         headers = scope.headers
         body = b""
         if scope.method not in {"GET", "HEAD"} or "content-length" in headers:
+            is_upload = scope.method == "POST" and scope.path in self._uploads
+            most = self._uploads[scope.path] if is_upload else self._max_body
             length = headers.get("content-length", "0")
             if not length.isascii() or not length.isdigit():
                 return _refusal(HTTPStatus.BAD_REQUEST, "Malformed Content-Length")
-            if int(length[:20]) > self._max_body:
-                return self._too_large()
+            if int(length[:20]) > most:
+                return _too_large(most)
+            if is_upload:
+                return await self._take_upload(scope, exchange, most)
             try:
                 async with asyncio.timeout(self._body_seconds):
                     read = await self._read(exchange)
@@ -134,11 +157,33 @@ class Bridge:
                 log.info("body_timed_out", remote_addr=scope.client)
                 return _refusal(HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time")
             if read is None:
-                return self._too_large()
+                return _too_large(most)
             body = read
-        environ = environment(scope, body)
+        environ = environment(scope, BytesIO(body), len(body))
         assert self._loop is not None  # noqa: S101 - __rsgi_init__ came first
         return await self._loop.run_in_executor(self._threads, self._run, environ)
+
+    async def _take_upload(
+        self, scope: Scope, exchange: Exchange, most: int
+    ) -> tuple[int, Headers, bytes]:
+        """Let a thread of the small pool read the body while it arrives."""
+        if self._uploading >= MOST_UPLOADS:
+            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Too many uploads; try again")
+        assert self._loop is not None  # noqa: S101 - __rsgi_init__ came first
+        incoming = Incoming(exchange, self._loop, most, self._upload_seconds)
+        length = scope.headers.get("content-length")
+        stream = io.BufferedReader(incoming, PIECE)
+        environ = environment(scope, stream, None if length is None else int(length))
+        self._uploading += 1
+        try:
+            status, headers, body = await self._loop.run_in_executor(
+                self._upload_threads, self._run, environ
+            )
+        finally:
+            self._uploading -= 1
+        if not await incoming.discard(self._body_seconds):
+            headers.append(("connection", "close"))
+        return status, headers, body
 
     async def _read(self, exchange: Exchange) -> bytes | None:
         pieces: list[bytes] = []
@@ -170,11 +215,6 @@ class Bridge:
                 close()
         return status, headers, body
 
-    def _too_large(self) -> tuple[int, Headers, bytes]:
-        return _refusal(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may have {self._max_body} bytes"
-        )
-
     async def _drain(self) -> None:
         end = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < end:
@@ -185,8 +225,70 @@ class Bridge:
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def environment(scope: Scope, body: bytes) -> Environ:
-    """Describe a request as WSGI does."""
+class Incoming(io.RawIOBase):
+    """A body that a thread reads while the loop receives it."""
+
+    def __init__(
+        self, exchange: Exchange, loop: asyncio.AbstractEventLoop, most: int, seconds: float
+    ) -> None:
+        super().__init__()
+        self._pieces = aiter(exchange)
+        self._loop = loop
+        self._left = most
+        self._deadline = loop.time() + seconds
+        self._held = b""
+
+    def readable(self) -> bool:
+        """Tell `BufferedReader` that this can be read."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Wait for the next piece, on any thread but the loop's; TooSlow past the deadline."""
+        if not self._held:
+            future = asyncio.run_coroutine_threadsafe(self._receive(), self._loop)
+            try:
+                self._held = future.result()
+            except TimeoutError:
+                raise TooSlow from None
+        taken = self._held[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._held = self._held[len(taken) :]
+        return len(taken)
+
+    async def discard(self, seconds: float) -> bool:
+        """Take what nobody has read, so that its sender gets to read the answer.
+
+        Tells whether the whole body came; else the connection cannot go on.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while self._left >= 0 and (piece := await self._next()):
+                    self._left -= len(piece)
+        except TimeoutError:
+            return False
+        return self._left >= 0
+
+    async def _receive(self) -> bytes:
+        """Give the next piece; an empty one at the end, which is where the limit is passed too."""
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                piece = await self._next()
+        except TimeoutError:
+            self._left = -1
+            raise
+        self._left -= len(piece)
+        return piece if self._left >= 0 else b""
+
+    async def _next(self) -> bytes:
+        # Not `anext(…, b"")`: what it puts around granian's awaitable ends the process.
+        try:
+            return bytes(await anext(self._pieces))
+        except StopAsyncIteration:
+            return b""
+
+
+def environment(scope: Scope, stream: IO[bytes], length: int | None) -> Environ:
+    """Describe a request as WSGI does; without a length the stream tells where the body ends."""
     host, _, port = scope.server.rpartition(":")
     environ: Environ = {
         "REQUEST_METHOD": scope.method,
@@ -197,10 +299,11 @@ def environment(scope: Scope, body: bytes) -> Environ:
         "SERVER_PORT": port,
         "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
         "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
-        "CONTENT_LENGTH": str(len(body)),
+        "CONTENT_LENGTH": "" if length is None else str(length),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
-        "wsgi.input": BytesIO(body),
+        "wsgi.input": stream,
+        "wsgi.input_terminated": True,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
@@ -215,6 +318,10 @@ def environment(scope: Scope, body: bytes) -> Environ:
             value = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{value}"  # noqa: PLW2901
         environ[key] = value
     return environ
+
+
+def _too_large(most: int) -> tuple[int, Headers, bytes]:
+    return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may have {most} bytes")
 
 
 def _refusal(status: HTTPStatus, detail: str) -> tuple[int, Headers, bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from io import BytesIO
 from secrets import token_hex
@@ -38,6 +39,9 @@ MAX_HOST = 255
 HOSTLESS = frozenset({"/healthz", "/readyz", "/metrics", "/gateway/verify"})
 """Asked by machines that know an address and no name."""
 
+FILES = "/files/"
+"""What the host of `IDP_FILES_PUBLIC_URL` serves, and nothing else."""
+
 DISCOVERY = frozenset(
     {"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"}
 )
@@ -60,10 +64,14 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class Entrance:
     """The one way in."""
 
-    def __init__(self, runtime: Runtime, find_issuer: FindIssuer) -> None:
+    def __init__(
+        self, runtime: Runtime, find_issuer: FindIssuer, uploads: Mapping[str, int] | None = None
+    ) -> None:
         settings = runtime.settings
         self.runtime = runtime
         self._find_issuer = find_issuer
+        self._uploads = uploads or {}
+        self._files_host = settings.files_host
         self._proxies = networks(settings.trusted_proxies)
         self._default_port = _DEFAULT_PORT[settings.scheme]
         self._scheme = settings.scheme
@@ -113,7 +121,10 @@ class Entrance:
         elsewhere = self._resolve(environ, visit, machine=machine)
         if elsewhere is not None:
             return elsewhere
-        if visit.method not in {"GET", "HEAD", "OPTIONS"}:
+        if visit.method == "POST" and visit.path in self._uploads:
+            # Left where it is: the view reads it once it knows who sends it.
+            declared_length(environ, self._uploads[visit.path])
+        elif visit.method not in {"GET", "HEAD", "OPTIONS"}:
             self._read_body(environ, visit)
         return None
 
@@ -130,6 +141,11 @@ class Entrance:
 
     def _resolve(self, environ: Environ, visit: Visit, *, machine: bool) -> Answer | None:
         session = visit.session
+        if visit.host == self._files_host:
+            # The origin of what strangers sent: no page, no cookie and no token of ours is there.
+            if not visit.path.startswith(FILES):
+                raise NotFound
+            return None
         self.runtime.cache.refresh(session)
         issuer = self._find_issuer(session, visit.host)
         if session.in_transaction():
@@ -256,15 +272,9 @@ def security_headers(*, secure: bool) -> tuple[tuple[str, str], ...]:
 
 def read_body(environ: Environ, limit: int = MAX_BODY) -> bytes:
     """Read a whole request body, refusing early what is larger than the limit."""
-    length = environ.get("CONTENT_LENGTH") or ""
     stream = environ["wsgi.input"]
-    if length:
-        if not length.isascii() or not length.isdigit():
-            message = "Malformed Content-Length"
-            raise BadRequest(message)
-        size = int(length[:20])
-        if size > limit:
-            raise _too_large(limit)
+    size = declared_length(environ, limit)
+    if size is not None:
         body: bytes = stream.read(size)
         if len(body) != size:
             message = "The body ended early"
@@ -276,6 +286,20 @@ def read_body(environ: Environ, limit: int = MAX_BODY) -> bytes:
     if len(body) > limit:
         raise _too_large(limit)
     return body
+
+
+def declared_length(environ: Environ, limit: int) -> int | None:
+    """Tell how long the body says it is; refused when that is larger than the limit."""
+    length = environ.get("CONTENT_LENGTH") or ""
+    if not length:
+        return None
+    if not length.isascii() or not length.isdigit():
+        message = "Malformed Content-Length"
+        raise BadRequest(message)
+    size = int(length[:20])
+    if size > limit:
+        raise _too_large(limit)
+    return size
 
 
 def check_encoded(text: str) -> None:

@@ -105,7 +105,8 @@ class _Build:
             jobs.put_file(session, job.id, jobs.ARCHIVE, content)
             job.built_at = clock.now()
             if job.language is None:
-                _enter(session, job, "archive", jobs.archive_path(job.id))
+                public_url = self.runtime.settings.public_url
+                _enter(session, job, "archive", f"{public_url}{jobs.archive_path(job.id)}")
             session.commit()
 
     def _publish(self, work: Path, package: Path) -> None:

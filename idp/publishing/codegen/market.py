@@ -1,11 +1,16 @@
-"""What becomes of a finished SDK outside of its job: `app.py` names who takes it."""
+"""What becomes of a finished SDK outside of its job: it is entered in the package market."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from sqlalchemy import true
 from sqlalchemy.orm import Session
+
+from idp.directory.resources.models import ApiResource
+from idp.platform import runtime
+from idp.publishing import apis
+from idp.publishing.packages import service as packages
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +32,18 @@ class Finished:
     """Who asked for it; None: a machine."""
 
 
-Taker = Callable[[Session, Finished], None]
-
-TAKERS: list[Taker] = []
-"""Called in the transaction that says that the SDK can be had; may be called twice."""
-
-
 def enter(session: Session, finished: Finished) -> None:
-    """Tell everybody who takes SDKs."""
-    for taker in TAKERS:
-        taker(session, finished)
+    """Enter an SDK among the packages of its API, in place of an older version."""
+    api = session.get(ApiResource, finished.api_resource_id)
+    if api is None:
+        return
+    content = packages.Content(
+        name=finished.package,
+        publisher=apis.title(api),
+        link=finished.link,
+        icon=f"{runtime.of(session).settings.public_url}/static/idp.svg",
+        platform=finished.platform,
+        language=finished.language,
+        version=finished.version or None,
+    )
+    packages.add(session, api.id, content, true(), replace=True)

@@ -13,12 +13,14 @@ import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 
 import psutil
 import pytest
 from click.testing import CliRunner
 
 from idp.cli import main
+from idp.platform.errors import TooSlow
 from idp.platform.web.bridge import Bridge, environment
 from tests.conftest import as_environment
 from tests.servers import free_port
@@ -105,9 +107,9 @@ def echo(environ, start_response):
     return [body]
 
 
-def through(exchange, scope=None, **options):
+def through(exchange, scope=None, *, application=echo, **options):
     async def run():
-        bridge = Bridge(echo, threads=1, **options)
+        bridge = Bridge(application, threads=1, **options)
         bridge._loop = asyncio.get_running_loop()
         await bridge.__rsgi__(scope or Scope(), exchange)
         bridge.__rsgi_del__(bridge._loop)
@@ -138,12 +140,62 @@ def test_a_large_body_is_given_up(declared):
     assert headers["connection"] == "close"
 
 
+UPLOADS = {"uploads": {"/x": 30}, "max_body": 10}
+
+
+@pytest.mark.no_database
+def test_an_upload_may_be_larger_than_other_bodies():
+    assert through(Exchange(*[b"ab"] * 10), **UPLOADS)[::2] == (200, b"ab" * 10)
+    for declared in ({}, {"content_length": "22"}):
+        for scope in (Scope(path="/y", **declared), Scope(method="PUT", **declared)):
+            assert through(Exchange(*[b"ab"] * 11), scope, **UPLOADS)[0] == 413
+
+
+@pytest.mark.no_database
+def test_an_upload_has_a_limit_of_its_own():
+    status, headers, _ = through(Exchange(), Scope(content_length="31"), **UPLOADS)
+    assert (status, headers["connection"]) == (413, "close")
+    # Of unknown length it ends at the limit, and the connection with it.
+    status, headers, body = through(Exchange(*[b"ab"] * 20), **UPLOADS)
+    assert (body, headers["connection"]) == (b"ab" * 15, "close")
+
+
+@pytest.mark.no_database
+def test_a_slow_upload_is_given_up():
+    def patient(environ, start_response):
+        with pytest.raises(TooSlow):
+            environ["wsgi.input"].read()
+        return echo({"wsgi.input": BytesIO(b"slow")}, start_response)
+
+    exchange = Exchange(*[b"a"] * 20, pause=0.05)
+    status, headers, body = through(exchange, application=patient, upload_seconds=0.2, **UPLOADS)
+    assert (status, headers["connection"], body) == (200, "close", b"slow")
+
+
+@pytest.mark.no_database
+def test_what_nobody_reads_is_taken_so_that_the_answer_is_read():
+    def deaf(_environ, start_response):
+        return echo({"wsgi.input": BytesIO(b"no")}, start_response)
+
+    taken = []
+
+    class Counting(Exchange):
+        async def __aiter__(self):
+            for piece in self.pieces:
+                taken.append(piece)
+                yield piece
+
+    status, headers, body = through(Counting(*[b"ab"] * 10), application=deaf, **UPLOADS)
+    assert (status, body, len(taken)) == (200, b"no", 10)
+    assert "connection" not in headers
+
+
 @pytest.mark.no_database
 def test_headers_with_underscores_cannot_pose_as_others():
     scope = Scope()
     scope.headers["x_forwarded_for"] = "203.0.113.1"
     scope.headers["x-a"] = "1"
-    environ = environment(scope, b"")
+    environ = environment(scope, BytesIO(), 0)
     assert "HTTP_X_FORWARDED_FOR" not in environ
     assert environ["HTTP_X_A"] == "1"
     assert (environ["REMOTE_ADDR"], environ["SERVER_PORT"]) == ("192.0.2.1", "8000")

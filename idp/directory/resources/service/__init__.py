@@ -15,6 +15,7 @@ from idp.directory.resources.service.apis import published_scopes as published_s
 from idp.directory.resources.service.apis import replace_api as replace_api
 from idp.directory.resources.service.apis import select_apis as select_apis
 from idp.directory.resources.service.apis import set_properties as set_properties
+from idp.directory.resources.service.changes import EVERYTHING as EVERYTHING
 from idp.directory.resources.service.changes import Reach as Reach
 from idp.directory.resources.service.identities import add_identity as add_identity
 from idp.directory.resources.service.identities import create_identity as create_identity

@@ -1,0 +1,148 @@
+"""Subscribers of a microservice: asked for by mail, confirmed and cancelled by the links in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import redirect, request
+from marshmallow import fields, validate
+from werkzeug.wrappers import Response
+
+from idp.api.answers import current_language
+from idp.api.center.apiresource import in_reach
+from idp.api.center.caller import current_caller
+from idp.api.center.codes import Code
+from idp.api.center.dialect import Page, Refusal, center
+from idp.api.center.package import in_sight
+from idp.api.shapes import Moment, Shape, boolean, text
+from idp.platform.errors import NotFound
+from idp.platform.scopes import Scope
+from idp.platform.web.views import database
+from idp.publishing.subscribers import codes
+from idp.publishing.subscribers import service as subscribers
+from idp.publishing.subscribers.codes import InvalidCode
+from idp.publishing.subscribers.service import Asked, Sender
+
+JSON = "application/json"
+PER_HOUR = 60
+
+
+class SubscriptionShape(Shape):
+    """A subscriber."""
+
+    api_resource_id = text(data_key="partitionKey", required=True)
+    created_at = Moment(data_key="timestamp")
+    e_tag = text(data_key="eTag", allow_none=True, dump_default=None)
+    address = text(data_key="rowKey", required=True)
+
+
+class SubscriptionVerifyEmailRequestShape(Shape):
+    """Who shall be asked."""
+
+    email = fields.Email(required=True, validate=validate.Length(max=254))
+
+
+class CodeQuery(Shape):
+    """What the link in the mail carries."""
+
+    code = text(codes.LONGEST, minimum=1, required=True)
+
+
+@center.operation(
+    "apiresource-subscriptions",
+    "GET",
+    "/ApiResource/<int:id>/Subscriptions",
+    scope=Scope.APIRESOURCE_SUBSCRIPTIONS,
+    gives=SubscriptionShape(),
+    form="list",
+    errors=("NotFound",),
+)
+def list_(id: int) -> Page:
+    """List subscribers of a microservice."""
+    rows = subscribers.listing(database(), id, in_reach(current_caller()))
+    return Page(rows, take=len(rows), skip=0, total=len(rows))
+
+
+@center.operation(
+    "apiresource-addsubscription",
+    "GET",
+    "/ApiResource/<int:id>/AddSubscription",
+    query=CodeQuery(),
+    gives=boolean(),
+    errors=("Subscription_VerfifyCodeFailed", "Subscription_PostFailed"),
+    page=True,
+)
+def confirm(id: int, query: Mapping[str, Any]) -> bool | Response:
+    """Confirm a subscription.
+
+    The link in a mail. Who asks for JSON subscribes; browsers, and programs that open every link,
+    are sent to a page with a button.
+    """
+    if not asks_for_json():
+        return redirect(codes.page("confirm", id, query["code"]), 303)
+    try:
+        subscribers.confirm(database(), id, query["code"])
+    except InvalidCode:
+        raise Refusal(Code.Subscription_VerfifyCodeFailed) from None
+    except NotFound:
+        raise Refusal(Code.Subscription_PostFailed) from None
+    database().commit()
+    return True
+
+
+@center.operation(
+    "apiresource-verifyemail",
+    "POST",
+    "/ApiResource/<int:id>/Subscriptions/VerifyEmail",
+    scope=Scope.APIRESOURCE_VERIFYEMAIL,
+    body=SubscriptionVerifyEmailRequestShape(),
+    gives=boolean(),
+    errors=("NotFound", "VerifyEmail_AddEmailFailed", "Subscription_VerifyEmailFailed"),
+)
+def ask(id: int, body: Mapping[str, Any]) -> bool:
+    """Send a subscription confirmation mail.
+
+    One a minute to an address, ten a day; then code 300010.
+    """
+    caller = current_caller()
+    sender = Sender(f"person {caller.user_id}", PER_HOUR, is_stranger=False)
+    asked = subscribers.ask(
+        database(), id, body["email"], current_language(), sender, in_sight(caller)
+    )
+    database().commit()
+    if asked is Asked.SUBSCRIBED:
+        raise Refusal(Code.VerifyEmail_AddEmailFailed)
+    if asked is Asked.LIMITED:
+        raise Refusal(Code.Subscription_VerifyEmailFailed)
+    return True
+
+
+@center.operation(
+    "apiresource-delsubscription",
+    "GET",
+    "/ApiResource/<int:id>/DelSubscription",
+    query=CodeQuery(),
+    gives=boolean(),
+    errors=("Subscription_DelSubscriptionFailed",),
+    page=True,
+)
+def cancel(id: int, query: Mapping[str, Any]) -> bool | Response:
+    """Cancel a subscription.
+
+    The link in a mail; succeeds also when nothing was subscribed. Who asks for JSON cancels;
+    browsers, and programs that open every link, are sent to a page with a button.
+    """
+    if not asks_for_json():
+        return redirect(codes.page("cancel", id, query["code"]), 303)
+    try:
+        subscribers.cancel(database(), id, query["code"])
+    except InvalidCode:
+        raise Refusal(Code.Subscription_DelSubscriptionFailed) from None
+    database().commit()
+    return True
+
+
+def asks_for_json() -> bool:
+    """Whether the caller names JSON; `*/*` is what programs say that look behind every link."""
+    return any(kind.lower() == JSON and quality > 0 for kind, quality in request.accept_mimetypes)

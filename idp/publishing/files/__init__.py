@@ -1,0 +1,1 @@
+"""Uploaded files: what they are, where they are kept, how they are given out."""

@@ -1,0 +1,66 @@
+"""Pictures are drawn anew: what is no pixel does not survive, and a bomb is not opened."""
+
+from __future__ import annotations
+
+import struct
+import threading
+import warnings
+import zlib
+from io import BytesIO
+from typing import IO
+
+from PIL import Image, ImageOps
+
+from idp.platform.errors import BadRequest
+
+MOST_PIXELS = 40_000_000
+"""A picture of a good camera; drawn it takes about 120 MB."""
+QUALITY = 90
+
+# One at a time: it is memory that this takes.
+_DRAWING = threading.Semaphore(1)
+_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG"}
+_MODES = {"JPEG": ("L", "RGB"), "PNG": ("1", "L", "LA", "RGB", "RGBA")}
+
+# What Pillow raises at the files of strangers.
+_BROKEN = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError),
+    *(struct.error, zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning),
+)
+
+
+def redraw(stream: IO[bytes], media_type: str, field: str) -> IO[bytes]:
+    """Give the picture without metadata, comments, thumbnails and whatever is appended to it."""
+    kind = _FORMATS[media_type]
+    drawn = BytesIO()
+    with _DRAWING, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(stream, formats=(kind,)) as picture:
+                if picture.width * picture.height > MOST_PIXELS:
+                    raise _too_many(field)
+                _plain(picture, kind).save(drawn, kind, quality=QUALITY)
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise _too_many(field) from None
+        except _BROKEN:
+            raise BadRequest.at(field, "The picture is broken.") from None
+    drawn.seek(0)
+    return drawn
+
+
+def _plain(picture: Image.Image, kind: str) -> Image.Image:
+    """Turn it upright and leave everything but its pixels behind."""
+    upright = ImageOps.exif_transpose(picture)
+    mode = upright.mode
+    if mode not in _MODES[kind]:
+        is_transparent = kind == "PNG" and (mode == "PA" or "transparency" in upright.info)
+        mode = "RGBA" if is_transparent else "L" if mode.startswith(("I", "F")) else "RGB"
+        upright = upright.convert(mode)
+    elif "transparency" in upright.info and kind == "PNG":
+        upright = upright.convert("LA" if mode == "L" else "RGBA")
+    upright.info = {}
+    return upright
+
+
+def _too_many(field: str) -> BadRequest:
+    return BadRequest.at(field, f"The picture may have {MOST_PIXELS} pixels.")

@@ -1,0 +1,30 @@
+"""Uploaded files, by the random name that they are given out under."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.platform import clock
+from idp.platform.db import Base, Digest, Id, reference
+
+
+class StoredFile(Base):
+    """A file that somebody sent; its content lies in the store under `name`."""
+
+    __tablename__ = "stored_file"
+
+    id: Mapped[Id]
+    name: Mapped[str] = mapped_column(String(40), unique=True)
+    original_name: Mapped[str] = mapped_column(String(255))
+    """As its sender called it, cleaned; never part of a path."""
+    media_type: Mapped[str] = mapped_column(String(100))
+    """By content."""
+    size: Mapped[int]
+    content_hash: Mapped[Digest]
+    user_id: Mapped[int | None] = reference("user.id", ondelete="SET NULL")
+    client_id: Mapped[str] = mapped_column(String(200))
+    tenant_id: Mapped[int | None] = reference("tenant.id")
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)

@@ -1,0 +1,156 @@
+"""The rules of files: what is kept, under which name, and what is told of it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+from urllib.parse import quote
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.http import dump_options_header
+
+from idp.platform import runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest
+from idp.publishing.files import images, kinds, scanner, storage
+from idp.publishing.files.kinds import Kind
+from idp.publishing.files.models import StoredFile
+
+FIELD = "value"
+"""What the contract calls the file."""
+CACHE = "public, max-age=31536000, immutable"
+"""A name stands for one content for ever."""
+PATH = "/files/"
+NAME = re.compile(r"[0-9a-f]{32}\.[a-z0-9]{2,5}")
+LONGEST_NAME = 255
+
+
+class Infected(BadRequest):
+    """A scanner found something; noted in the trail."""
+
+    code = "infected"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A file as somebody sent it; its name is a claim."""
+
+    stream: IO[bytes]
+    unverified_name: str
+    client_id: str
+    user_id: int | None
+    tenant_id: int | None
+
+
+@contextmanager
+def keep(session: Session, sent: Sent, accepted: Sequence[Kind]) -> Iterator[StoredFile]:
+    """Keep a file whose content is one of the accepted kinds; the block commits.
+
+    Nothing is left in the store when the block fails. Nothing is in the database while the content
+    is examined and travels.
+    """
+    process = runtime.of(session)
+    kind = kinds.tell(sent.stream, accepted)
+    if kind is None:
+        names = ", ".join(kind.extension for kind in accepted)
+        raise BadRequest.at(FIELD, f"The content must be one of: {names}.")
+    size = _size(sent.stream)
+    if size > kind.largest:
+        raise BadRequest.at(FIELD, f"A file of this kind may have {kind.largest} bytes.")
+    if not scanner.is_clean(process.settings.files_scanner, sent.stream):
+        raise Infected.at(FIELD, "The virus scanner refuses this file.")
+    stream = sent.stream
+    if accepted is kinds.IMAGES:
+        stream = images.redraw(stream, kind.media_type, FIELD)
+    stored = StoredFile(
+        name=f"{secrets.token_hex(16)}.{kind.extension}",
+        original_name=clean_name(sent.unverified_name, kind.extension),
+        media_type=kind.media_type,
+        size=_size(stream),
+        content_hash=hashlib.sha256(stream.read()).digest(),
+        user_id=sent.user_id,
+        client_id=sent.client_id,
+        tenant_id=sent.tenant_id,
+    )
+    stream.seek(0)
+    store = storage.open_store(process.settings)
+    store.put(stored.name, stream, headers(stored))
+    try:
+        session.add(stored)
+        session.flush()
+        audit.record(
+            session,
+            Tag.FILE_STORED,
+            tenant_id=stored.tenant_id,
+            target=f"file:{stored.name}",
+            details={"media_type": stored.media_type, "size": stored.size},
+        )
+        yield stored
+    except BaseException:
+        store.delete(stored.name)
+        raise
+
+
+def note_infection(session: Session, sent: Sent) -> None:
+    """Note in the trail that somebody sent what the scanner refuses."""
+    audit.record(session, Tag.FILE_REFUSED, tenant_id=sent.tenant_id)
+
+
+def find(session: Session, name: str) -> StoredFile | None:
+    """Find a file by the name that it is given out under."""
+    if not NAME.fullmatch(name):
+        return None
+    return session.scalar(select(StoredFile).where(StoredFile.name == name))
+
+
+def read(session: Session, stored: StoredFile) -> bytes:
+    """Give the content of a file."""
+    return storage.open_store(runtime.of(session).settings).read(stored.name)
+
+
+def address(session: Session, stored: StoredFile, issuer_url: str) -> str:
+    """Tell where everybody finds a file: the origin of files, or the issuer."""
+    origin = runtime.of(session).settings.files_public_url or issuer_url
+    return f"{origin}{PATH}{stored.name}"
+
+
+def headers(stored: StoredFile) -> dict[str, str]:
+    """Tell how a file is given out: to be saved under its own name, never to be shown as a page."""
+    return {
+        "Content-Type": stored.media_type,
+        "Content-Disposition": disposition(stored.original_name),
+        "Cache-Control": CACHE,
+    }
+
+
+def disposition(name: str) -> str:
+    """Write a name for saving: in ASCII for everybody, and as it is (RFC 6266 4.3)."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    options: dict[str, str | None] = {"filename": plain.replace('"', "").replace("%", "") or "file"}
+    if name != options["filename"]:
+        options["filename*"] = "UTF-8''" + quote(name, safe="")
+    return dump_options_header("attachment", options)
+
+
+def clean_name(unverified_name: str, extension: str) -> str:
+    """Keep the last part of a name, without what no file name needs, with the true extension."""
+    last = re.split(r"[/\\]", unverified_name)[-1]
+    # Control and format characters hide an extension, or turn the text around.
+    shown = "".join(letter for letter in last if unicodedata.category(letter)[0] != "C")
+    stem = shown.rpartition(".")[0] if "." in shown else shown
+    stem = re.sub(r'[<>:"|?*]', "_", stem).strip(" .")
+    return f"{stem[: LONGEST_NAME - len(extension) - 1] or 'file'}.{extension}"
+
+
+def _size(stream: IO[bytes]) -> int:
+    size = stream.seek(0, 2)
+    stream.seek(0)
+    return size

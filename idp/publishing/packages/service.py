@@ -1,0 +1,110 @@
+"""The rules of the market: one row for each package of an API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from idp.directory.clients import addresses
+from idp.directory.resources.service import Reach
+from idp.platform import clock
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.db import count_hits, insert
+from idp.platform.errors import BadRequest, Conflict
+from idp.publishing import apis
+from idp.publishing.packages.models import SdkPackage
+
+MOST = 500
+"""Packages of one API."""
+_NAME = re.compile(r"[\w@](?:[\w@.+/ -]*[\w+])?")
+_ANY_WEB_ADDRESS = addresses.Rules(native=False, development=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is said about a package."""
+
+    name: str
+    publisher: str
+    link: str
+    icon: str
+    platform: str
+    language: str
+    version: str | None = None
+    description: str | None = None
+    show_index: int = 0
+    tags: str | None = None
+
+
+def listing(session: Session, api_id: int, reach: Reach) -> Sequence[SdkPackage]:
+    """List the packages of an API in reach, in the order of the market."""
+    api = apis.get(session, api_id, reach)
+    return session.scalars(
+        select(SdkPackage)
+        .where(SdkPackage.api_resource_id == api.id)
+        .order_by(SdkPackage.show_index, SdkPackage.name)
+    ).all()
+
+
+def add(
+    session: Session, api_id: int, content: Content, reach: Reach, *, replace: bool = False
+) -> int:
+    """Enter a package and give its id; Conflict where the name is taken, unless it is replaced."""
+    api = apis.get(session, api_id, reach)
+    check(content)
+    count = session.scalar(
+        select(func.count()).select_from(SdkPackage).where(SdkPackage.api_resource_id == api.id)
+    )
+    if count and count >= MOST and not replace:
+        raise Conflict(f"An API may have {MOST} packages.")
+    said = asdict(content)
+    statement = insert(session, SdkPackage).values(api_resource_id=api.id, **said)
+    key = [SdkPackage.api_resource_id, SdkPackage.name]
+    if replace:
+        statement = statement.on_conflict_do_update(
+            index_elements=key, set_={**said, "updated_at": clock.now()}
+        )
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=key)
+    row_id: int | None = session.scalar(statement.returning(SdkPackage.id))
+    if row_id is None:
+        raise Conflict.at("name", "This API has a package of that name.")
+    audit.record(
+        session,
+        Tag.PACKAGE_ENTERED,
+        tenant_id=api.tenant_id,
+        target=f"api:{api.name}",
+        details={"package": content.name, "version": content.version},
+    )
+    return row_id
+
+
+def remove(session: Session, api_id: int, name: str, reach: Reach) -> None:
+    """Remove a package from the market; that it was there before is not needed."""
+    api = apis.get(session, api_id, reach)
+    removed = count_hits(
+        session,
+        delete(SdkPackage).where(SdkPackage.api_resource_id == api.id, SdkPackage.name == name),
+    )
+    if removed:
+        audit.record(
+            session,
+            Tag.PACKAGE_REMOVED,
+            tenant_id=api.tenant_id,
+            target=f"api:{api.name}",
+            details={"package": name},
+        )
+
+
+def check(content: Content) -> None:
+    """Refuse names that no address can hold, and addresses that are none of the web."""
+    steps = content.name.split("/")
+    if not _NAME.fullmatch(content.name) or not {"", ".", ".."}.isdisjoint(steps):
+        raise BadRequest.at("name", "Letters, digits and @ . _ + - / stand in a name.")
+    addresses.document(content.link, "link", _ANY_WEB_ADDRESS)
+    addresses.document(content.icon, "icon", _ANY_WEB_ADDRESS)

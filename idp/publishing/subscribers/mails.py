@@ -1,0 +1,75 @@
+"""Mails to subscribers about a publication."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from idp.directory.resources.models import ApiResource
+from idp.directory.resources.service import EVERYTHING
+from idp.directory.tenants import service as tenants
+from idp.platform.errors import NotFound
+from idp.platform.issuer import Issuer
+from idp.platform.notify import service as notify
+from idp.platform.runtime import Runtime
+from idp.publishing import apis
+from idp.publishing.subscribers import codes
+from idp.publishing.subscribers.codes import Sealed, Use
+from idp.publishing.subscribers.models import Subscription
+
+JOB = "api-published-mails"
+BATCH = 200
+
+
+def tell(runtime: Runtime, payload: Mapping[str, Any]) -> None:
+    """Leave a mail to every subscriber of a published API; batch by batch, nobody is locked out."""
+    told = BATCH
+    while told == BATCH:
+        with runtime.sessions() as session:
+            try:
+                told = notify_published(session, payload["api_id"], payload["version"], limit=BATCH)
+            except NotFound:  # deleted meanwhile
+                return
+            session.commit()
+
+
+def notify_published(session: Session, api_id: int, number: int, *, limit: int = BATCH) -> int:
+    """Leave mails to subscribers who were not told of this publication, and tell how many.
+
+    `number` counts the publications of the API. Done twice, it tells nobody twice: who is told is
+    decided by one UPDATE. Call it until it gives less than `limit`.
+    """
+    api = apis.get(session, api_id, EVERYTHING)
+    issuer = tenants.issuer_of(session, api.tenant_id or 1)
+    waiting = (
+        select(Subscription.id)
+        .where(Subscription.api_resource_id == api.id, Subscription.told_of < number)
+        .order_by(Subscription.id)
+        .limit(limit)
+    )
+    told = session.execute(
+        update(Subscription)
+        .where(Subscription.id.in_(waiting), Subscription.told_of < number)
+        .values(told_of=number)
+        .returning(Subscription.address, Subscription.locale),
+        execution_options={"synchronize_session": False},
+    ).all()
+    for address, locale in told:
+        _mail(session, api, issuer, Sealed(api.id, address, locale), number)
+    return len(told)
+
+
+def _mail(session: Session, api: ApiResource, issuer: Issuer, to: Sealed, number: int) -> None:
+    code = codes.seal(session, Use.CANCEL, to)
+    context = {
+        "service": issuer.name,
+        "api": apis.title(api),
+        "number": str(number),
+        "link": f"{issuer.url}/subscriptions/{api.id}",
+        "stop": codes.operation(issuer.url, "DelSubscription", api.id, code),
+    }
+    one_click = codes.page("cancel", api.id, code, issuer.url)
+    notify.mail(session, to.address, "published", context, to.locale, unsubscribe=one_click)
