@@ -34,6 +34,7 @@ from idp.platform.throttle import Throttle
 from idp.platform.web import csrf, forms, health, policy, principal
 from idp.platform.web import pages as error_pages
 from idp.platform.web.requests import MAX_BODY, Entrance
+from idp.publishing.gateway.jobs import JOBS as GATEWAY_JOBS
 
 THREADS = 8
 """Requests that one worker process answers at a time; the connection pool follows."""
@@ -137,6 +138,7 @@ def setup_blueprints(app: Flask, _settings: Settings) -> None:
 def setup_jobs(_app: Flask, _settings: Settings) -> None:
     """Name the jobs that the wings above leave to the worker."""
     registry.JOBS.update(pages.JOBS)
+    registry.JOBS.update(GATEWAY_JOBS)
 
 
 def setup_doors(app: Flask, _settings: Settings) -> None:

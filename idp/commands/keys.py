@@ -16,6 +16,7 @@ from idp.platform import runtime
 from idp.platform.jobs import service as jobs
 from idp.platform.signing import service as signing
 from idp.platform.signing.algorithms import ALGORITHMS
+from idp.publishing.gateway import tables as publications
 
 
 @click.group()
@@ -77,6 +78,7 @@ def rewrap(*, as_json: bool) -> None:
             "signing_keys": signing.rewrap(session),
             "tenant_properties": tenants.rewrap(session),
             "outbox": jobs.rewrap(session),
+            "publish_requests": publications.rewrap(session),
         }
         session.commit()
         value |= on_older_roots(session)

@@ -62,6 +62,7 @@ def test_rewrap_moves_on_and_says_what_cannot(
         "signing_keys": 8,
         "tenant_properties": 1,
         "outbox": 1,
+        "publish_requests": 0,
         "client_secrets": ["app"],
         "api_secrets": ["orders"],
     }

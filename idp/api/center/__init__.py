@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.api.center import apiresource, client, identityresource, role, tenant, user
+from idp.api.center import apiresource, client, gateway, identityresource, role, tenant, user
 from idp.api.center.dialect import center
 
-MODULES = (apiresource, client, identityresource, role, tenant, user)
+MODULES = (apiresource, gateway, client, identityresource, role, tenant, user)
 """Importing a module declares its operations; the order is that of the contract."""
 
 

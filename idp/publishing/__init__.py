@@ -1,0 +1,1 @@
+"""What surrounds an API: the gateway in front of it, and what its users are told."""
