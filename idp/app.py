@@ -18,8 +18,9 @@ from idp.directory.roles import service as roles
 from idp.directory.tenants import service as tenants
 from idp.oauth import blueprint as protocol_pages
 from idp.oauth import tokens
+from idp.oauth.endpoints.gateway import GatewayVerify
 from idp.oauth.server import MACHINE_ENDPOINTS
-from idp.oauth.wsgi import MachineDoor
+from idp.oauth.wsgi import Endpoints, MachineDoor
 from idp.pages import language
 from idp.platform import logs
 from idp.platform.db import db
@@ -34,6 +35,7 @@ from idp.platform.throttle import Throttle
 from idp.platform.web import csrf, forms, health, policy, principal
 from idp.platform.web import pages as error_pages
 from idp.platform.web.requests import MAX_BODY, Entrance
+from idp.publishing.gateway.access import Gatekeeper
 from idp.publishing.gateway.jobs import JOBS as GATEWAY_JOBS
 
 THREADS = 8
@@ -144,7 +146,10 @@ def setup_jobs(_app: Flask, _settings: Settings) -> None:
 def setup_doors(app: Flask, _settings: Settings) -> None:
     """Put the machine endpoints in front of Flask."""
     entrance = Entrance(app.extensions["idp"], tenants.find_issuer)
-    door = MachineDoor(app.wsgi_app, entrance, MACHINE_ENDPOINTS, clients.cors_origins)
+    # The bundles of tenants name the quotas: whoever has bundles hands `quotas_of` in here.
+    verify = GatewayVerify(Gatekeeper())
+    endpoints: Endpoints = {**MACHINE_ENDPOINTS, "/gateway/verify": (("GET",), verify)}
+    door = MachineDoor(app.wsgi_app, entrance, endpoints, clients.cors_origins)
     app.wsgi_app = door  # type: ignore[method-assign]
 
 

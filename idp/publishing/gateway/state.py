@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
-from idp.publishing.gateway.upstreams import Address
-
 
 @dataclass(frozen=True, slots=True)
 class Release:
@@ -99,10 +97,6 @@ class Published:
             return replace(self, versions=(*self.versions, version))
         kept = tuple(version if row.aid == version.aid else row for row in self.versions)
         return replace(self, versions=kept)
-
-    def upstream_of(self, version: Version) -> Address | None:
-        """Give the address that calls of a version go to."""
-        return Address.parse(version.current.upstream)
 
     def to_json(self) -> dict[str, Any]:
         """Give the state as JSON can carry it."""

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from idp.directory.tenants import service as tenants
 from idp.platform import runtime
 from idp.publishing.gateway.drivers.azure import Azure, Connection
-from idp.publishing.gateway.drivers.caddy import Caddy
+from idp.publishing.gateway.drivers.caddy import Caddy as Caddy
 from idp.publishing.gateway.state import Published
 
 

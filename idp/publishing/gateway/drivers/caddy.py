@@ -2,6 +2,9 @@
 
 Every route asks `/gateway/verify` before anything reaches the service behind it. What that answers
 (`X-Subject` and its like) is passed on; what a caller sends under these names is thrown away first.
+
+The answer also names the upstream, among those that the route knows. So a revision goes online
+without a new configuration: Caddy opens its sockets again for each, and drops who waits at the old.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import orjson
 from idp.config import Settings
 from idp.publishing.gateway.reasons import NotPublished, Reason
 from idp.publishing.gateway.state import Published, Version
+from idp.publishing.gateway.upstreams import Address
 
 SERVER = "idp"
 PASSED_ON = ("X-Subject", "X-Tenant", "X-Scope", "X-Permission", "X-Permission-Ref")
@@ -109,7 +113,7 @@ class Caddy:
         absent: Json = {"not": [{"query": {"api-version": ["*"]}}]}
         return {
             "match": [given] if version.name else [absent, given],
-            "handle": [*self._ask(version), *_pass_on(state, version)],
+            "handle": [*self._ask(version), _choose(state, version)],
             "terminal": True,
         }
 
@@ -130,6 +134,7 @@ class Caddy:
             }
             for name in PASSED_ON
         ]
+        chosen = {"handler": "vars", "upstream": "{http.reverse_proxy.header.X-Upstream}"}
         return [
             {"handler": "headers", "request": {"delete": forged}},
             {
@@ -149,7 +154,9 @@ class Caddy:
                         }
                     }
                 },
-                "handle_response": [{"match": {"status_code": [2]}, "routes": copied}],
+                "handle_response": [
+                    {"match": {"status_code": [2]}, "routes": [*copied, {"handle": [chosen]}]}
+                ],
             },
         ]
 
@@ -216,11 +223,28 @@ def route_id(api_id: int) -> str:
     return f"{_PREFIX}{api_id}"
 
 
-def _pass_on(state: Published, version: Version) -> list[Json]:
-    """Send a call to the service: without the suffix, below the path of the upstream."""
-    address = state.upstream_of(version)
-    if address is None:
-        return [_refusal("This version has no upstream")]
+def _choose(state: Published, version: Version) -> Json:
+    """Send a call to the upstream that the gate has named."""
+    found = {row.upstream: Address.parse(row.upstream) for row in version.revisions}
+    addresses = sorted((address for address in found.values() if address), key=lambda it: it.url)
+    return {
+        "handler": "subroute",
+        "routes": [
+            *(
+                {
+                    "match": [{"vars": {"upstream": [address.key]}}],
+                    "handle": _pass_on(state, address),
+                    "terminal": True,
+                }
+                for address in addresses
+            ),
+            {"handle": [_refusal("This version is being changed", 503)]},
+        ],
+    }
+
+
+def _pass_on(state: Published, address: Address) -> list[Json]:
+    """Call the service: without the suffix, below the path of the upstream."""
     rewriting: list[Json] = [{"handler": "rewrite", "strip_path_prefix": f"/{state.suffix}"}]
     if address.path:
         rewriting.append({"handler": "rewrite", "uri": f"{address.path}{{http.request.uri}}"})
@@ -245,6 +269,6 @@ def _dial(scheme: str, host: str, port: int | None) -> str:
     return f"{shown}:{port or (443 if scheme == 'https' else 80)}"
 
 
-def _refusal(text: str) -> Json:
+def _refusal(text: str, status: int = 404) -> Json:
     body = orjson.dumps({"error": "not_found", "error_description": text}).decode()
-    return {"handler": "static_response", "status_code": 404, "headers": _JSON, "body": body}
+    return {"handler": "static_response", "status_code": status, "headers": _JSON, "body": body}
