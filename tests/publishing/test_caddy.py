@@ -150,6 +150,16 @@ def test_forged_identities_do_not_reach_the_service(orders, world):
     assert seen(content, "x_subject") == []
 
 
+def test_nobody_hides_who_he_is_by_a_connection_header(orders, world):
+    orders.publish()
+    for value in ("X-Subject", "close, X-Subject, x-tenant", "X-SCOPE,x-subject ,X-Tenant"):
+        status, content = world.call("/orders/", headers=[("Connection", value)])
+        assert status == 200
+        assert seen(content, "X-Subject") == ["robot"], value
+        assert seen(content, "X-Tenant") == ["1"], value
+        assert seen(content, "X-Scope") == ["orders.read"], value
+
+
 def test_who_may_not_call_does_not_reach_the_service(session, client, orders, world, site):
     orders.publish(scope="orders.write")
     site.fetched.clear()

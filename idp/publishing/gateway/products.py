@@ -20,6 +20,7 @@ from idp.publishing.gateway.models import (
     AuthorizationServer,
     Product,
     ProductSubscription,
+    Publication,
     PublicationVersion,
     Upstream,
 )
@@ -141,10 +142,20 @@ def add_server(session: Session, new: NewServer) -> AuthorizationServer:
 
 
 def remove_server(session: Session, sid: str) -> None:
-    """Remove an authorization server; what names it needs no scope of its any more."""
+    """Remove an authorization server that no publication names any more.
+
+    Without it the scope that it asks for would no longer be asked for.
+    """
     row = session.scalar(select(AuthorizationServer).where(AuthorizationServer.sid == sid))
     if row is None:
         raise NotFound("There is no such authorization server.")
+    used = session.scalars(
+        select(Publication.suffix).where(
+            or_(Publication.authorization_server == sid, Publication.openid == sid)
+        )
+    ).all()
+    if used:
+        raise Conflict(f"Published with this authorization server: {', '.join(used)}.")
     session.delete(row)
     session.flush()
     _note(session, row.tenant_id, f"authorization-server:{sid}", "removed")

@@ -30,6 +30,7 @@ VERIFY_TIMEOUT = "5s"
 _SERVERS = ("apps", "http", "servers")
 _ROUTES = f"/config/{'/'.join(_SERVERS)}/{SERVER}/routes"
 _PREFIX = "idp-api-"
+_NAMED = {"search_regexp": "(?i)x[-_][^,]*", "replace": ""}
 _JSON = {"Content-Type": ["application/json"]}
 
 Json = dict[str, Any]
@@ -136,7 +137,11 @@ class Caddy:
         ]
         chosen = {"handler": "vars", "upstream": "{http.reverse_proxy.header.X-Upstream}"}
         return [
-            {"handler": "headers", "request": {"delete": forged}},
+            {
+                "handler": "headers",
+                # Named in Connection, a header would be dropped on its way to the service.
+                "request": {"delete": forged, "replace": {"Connection": [_NAMED]}},
+            },
             {
                 "handler": "reverse_proxy",
                 "upstreams": [{"dial": _dial(verify.scheme, verify.hostname or "", verify.port)}],
