@@ -35,9 +35,19 @@ Document = dict[str, Any]
 Steps = Iterator[int]
 
 
+class _EnoughError(Exception):
+    """More was compared than is worth it; what was found so far is told."""
+
+
 def between(old: Document, new: Document) -> list[str]:
     """List the breaking changes, the first few hundred of them."""
-    return list(dict.fromkeys(islice(_changes(old, new, iter(range(_STEPS))), MOST)))
+    found: dict[str, None] = {}
+    try:
+        for change in islice(_changes(old, new, iter(range(_STEPS))), MOST):
+            found[change] = None
+    except _EnoughError:
+        pass
+    return list(found)
 
 
 def as_note(note: str, changes: Sequence[str]) -> str:
@@ -119,12 +129,13 @@ def _bodies(name: str, before: _Side, after: _Side, steps: Steps) -> Iterator[st
     earlier, later = _body(before), _body(after)
     if later.get("required") and not earlier.get("required"):
         yield f"body-required {name}"
-    for kind, content in (earlier.get("content") or {}).items():
-        wanted = (later.get("content") or {}).get(kind)
-        if wanted is None:
+    accepted = _object(later.get("content"))
+    for kind, content in _object(earlier.get("content")).items():
+        if kind not in accepted:
             yield f"body-type {name} {kind}"
         else:
-            pair = (before.of(content.get("schema")), after.of(wanted.get("schema")))
+            schemas = (_object(side).get("schema") for side in (content, accepted[kind]))
+            pair = (before.of(next(schemas)), after.of(next(schemas)))
             yield from _fields("request", name, *pair, steps)
 
 
@@ -142,8 +153,8 @@ def _body(side: _Side) -> Document:
 
 
 def _answers(name: str, before: _Side, after: _Side, steps: Steps) -> Iterator[str]:
-    later = after.content.get("responses") or {}
-    for status, given in (before.content.get("responses") or {}).items():
+    later = _object(after.content.get("responses"))
+    for status, given in _object(before.content.get("responses")).items():
         if not str(status).startswith("2"):
             continue
         answer = after.of(later.get(status)).content
@@ -162,8 +173,8 @@ def _schemas(answer: Any) -> dict[str, Any]:
         return {}
     if "schema" in answer:
         return {"*": answer["schema"]}
-    content = answer.get("content") or {}
-    return {kind: (value or {}).get("schema") for kind, value in content.items()}
+    content = _object(answer.get("content"))
+    return {kind: _object(value).get("schema") for kind, value in content.items()}
 
 
 def _fields(
@@ -171,9 +182,9 @@ def _fields(
 ) -> Iterator[str]:
     """Compare two schemas, members of members included, to a depth that no cycle outlasts."""
     old, new = before.content, after.content
-    if not isinstance(old, dict) or not isinstance(new, dict):
-        return
-    if depth > _DEEPEST or next(steps, None) is None:
+    if next(steps, None) is None:
+        raise _EnoughError
+    if not isinstance(old, dict) or not isinstance(new, dict) or depth > _DEEPEST:
         return
     if old.get("type") != new.get("type"):
         yield f"{kind}-field-type {where}"
@@ -192,8 +203,12 @@ def _fields(
 
 
 def _members(schema: Document) -> Document:
-    members = schema.get("properties")
-    return members if isinstance(members, dict) else {}
+    return _object(schema.get("properties"))
+
+
+def _object(value: Any) -> Document:
+    """Give an object; what a reference leads to may be anything."""
+    return value if isinstance(value, dict) else {}
 
 
 def _names(required: Any) -> set[str]:

@@ -21,7 +21,8 @@ from idp.publishing.gateway.reasons import NotPublished, Reason
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_YAML_BYTES = 2 * 1024 * 1024
-MAX_YAML_EVENTS = 400_000
+MAX_YAML_NODES = 300_000
+"""Values of a YAML document, those behind aliases counted each time."""
 MAX_OPERATIONS = 2000
 FETCH_SECONDS = 20.0
 
@@ -149,18 +150,30 @@ def _parse_yaml(raw: bytes) -> Any:
 
 
 def _check_yaml(text: str) -> None:
-    """Refuse aliases, by which a small text becomes a huge one, and deep nesting."""
-    depth = 0
-    for count, event in enumerate(yaml.parse(text, _Loader)):
-        if isinstance(event, yaml.AliasEvent) or count > MAX_YAML_EVENTS:
-            raise NotPublished(Reason.BROKEN, "YAML with aliases, or too much of it")
+    """Refuse deep nesting, and aliases by which a small text becomes a huge one."""
+    open_nodes: list[tuple[str | None, int]] = [(None, 0)]
+    sizes: dict[str, int] = {}
+    for event in yaml.parse(text, _Loader):
+        size = 1
         if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > forms.MAX_JSON_DEPTH:
+            open_nodes.append((event.anchor, 1))
+            if len(open_nodes) > forms.MAX_JSON_DEPTH + 1:
                 what = f"it is nested more than {forms.MAX_JSON_DEPTH} levels deep"
                 raise NotPublished(Reason.BROKEN, what)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = open_nodes.pop()
+            if anchor is not None:
+                sizes[anchor] = size
+        elif isinstance(event, yaml.AliasEvent):
+            # An anchor that is still open would hold itself.
+            size = sizes.get(event.anchor or "", MAX_YAML_NODES)
+        elif isinstance(event, yaml.ScalarEvent) and event.anchor is not None:
+            sizes[event.anchor] = 1
+        anchor, held = open_nodes[-1]
+        if held + size > MAX_YAML_NODES:
+            raise NotPublished(Reason.BROKEN, f"it has more than {MAX_YAML_NODES} values")
+        open_nodes[-1] = (anchor, held + size)
 
 
 def _plain(value: Any) -> Any:
