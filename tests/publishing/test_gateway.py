@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
-from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
@@ -15,7 +14,7 @@ from idp.platform.jobs import registry
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.jobs.worker import deliver_due
-from idp.publishing.gateway import announcements, products, tables
+from idp.publishing.gateway import announcements, descriptions, products, tables
 from idp.publishing.gateway.models import Publication, PublicationVersion
 from tests import protocol
 from tests.api import center
@@ -343,10 +342,12 @@ def test_values_without_an_effect_are_refused(session, orders, field, value):
     assert session.scalar(select(Publication)) is None
 
 
-def test_a_description_at_an_inner_address_is_not_fetched(session, mary, orders, backends):
-    # The host may be fetched from; so only its name decides, and this one leads inside.
-    found = orders.publish(swaggerUrl="https://127.0.0.1/openapi.json")
-    assert found["code"] in {422, 300011}
+@pytest.mark.parametrize(
+    "url", ["https://127.0.0.1/openapi.json", "https://[::1]/openapi.json", "https://localhost/"]
+)
+def test_a_description_at_an_inner_address_is_not_fetched(session, orders, url):
+    found = orders.publish(swaggerUrl=url)
+    assert (found["code"], found["codeName"]) == (300011, "Publish_PublishFailed")
     assert session.scalar(select(Publication)) is None
 
 
@@ -425,6 +426,48 @@ def test_two_who_publish_at_once_do_not_both_win(session, orders, site, monkeypa
     assert orders.versions()[0]["name"] == "Somebody else's"
 
 
-def test_resources_in_reach_are_needed_for_everything(session, orders):
-    resources.get_api(session, orders.id)
+@pytest.mark.parametrize("size", [descriptions.MAX_BYTES + 1, 100 * 1024 * 1024])
+def test_a_huge_description_is_not_read_to_its_end(session, orders, site, size):
+    site.files["/orders.json"] = b"{" + b" " * size + b"}"
+    found = orders.publish()
+    assert (found["code"], found["codeName"]) == (300011, "Publish_PublishFailed")
+    assert session.scalar(select(Publication)) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"a: &a [*a]", "解析"),
+        (b"{}", "OpenAPI"),
+        (b'{"openapi": "3.0.3", "info": {"$ref": "http://evil.example/"}, "paths": {}}', "引用"),
+    ],
+)
+def test_a_hostile_description_is_refused_in_words(session, orders, site, content, word):
+    site.files["/orders.json"] = content
+    found = orders.publish()
+    assert (found["code"], found["codeName"]) == (300011, "Publish_PublishFailed")
+    assert word in found["message"]
+    body = {"apiId": str(orders.id), "swaggerUrl": orders.url}
+    site.describe("/orders.json", description(site.origin))
     assert orders.publish()["code"] == 200
+    site.files["/orders.json"] = content
+    found = orders.caller.call("POST", f"/ApiResource/{orders.id}/PublishRevision", body)
+    assert (found["code"], found["codeName"]) == (300005, "PublishRevision_PublishFailed")
+    assert len(orders.versions()[0]["revisions"]) == 1
+
+
+def test_fetching_holds_no_transaction(runtime, orders, monkeypatch):
+    """On SQLite one would keep everybody from writing while a slow server answers."""
+    real = runtime.fetcher.get
+    checked = []
+
+    def get(url, **options):
+        with runtime.sessions() as other:
+            other.execute(text("UPDATE tenant SET name = name"))
+            other.commit()
+        checked.append(url)
+        return real(url, **options)
+
+    monkeypatch.setattr(runtime.fetcher, "get", get)
+    assert orders.publish()["code"] == 200
+    assert checked == [orders.url]

@@ -10,6 +10,7 @@ without a new configuration: Caddy opens its sockets again for each, and drops w
 from __future__ import annotations
 
 import http.client
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -25,6 +26,8 @@ from idp.publishing.gateway.upstreams import Address
 SERVER = "idp"
 PASSED_ON = ("X-Subject", "X-Tenant", "X-Scope", "X-Permission", "X-Permission-Ref")
 TIMEOUT_SECONDS = 10.0
+PAUSES = (0.05, 0.2, 0.5, 0.0)
+"""Seconds to wait after each failed connection."""
 VERIFY_TIMEOUT = "5s"
 
 _SERVERS = ("apps", "http", "servers")
@@ -202,18 +205,20 @@ class Caddy:
     def _call(
         self, method: str, path: str, content: Any = None, *, may_miss: bool = False
     ) -> tuple[int, Any]:
-        """Ask the admin API; give the status and, of a success, what it says."""
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_SECONDS)
+        """Ask the admin API; give the status and, of a success, what it says.
+
+        Caddy opens the admin API anew with each configuration, and drops who asks just then. Every
+        request of ours may be repeated.
+        """
         body = None if content is None else orjson.dumps(content)
-        headers = {"Content-Type": "application/json", "Connection": "close"}
-        try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            status, text = response.status, response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise NotPublished(Reason.GATEWAY_SILENT, debug=type(error).__name__) from None
-        finally:
-            connection.close()
+        for pause in PAUSES:
+            try:
+                status, text = self._exchange(method, path, body)
+                break
+            except ConnectionError:
+                time.sleep(pause)
+        else:
+            raise NotPublished(Reason.GATEWAY_SILENT, debug="no connection")
         if status == http.client.OK:
             return status, orjson.loads(text) if text.strip() else None
         if method == "GET" or may_miss or status == http.client.NOT_FOUND:
@@ -221,6 +226,20 @@ class Caddy:
         raise NotPublished(
             Reason.GATEWAY_REFUSED, f"status {status}", debug=text[:500].decode(errors="replace")
         )
+
+    def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_SECONDS)
+        headers = {"Content-Type": "application/json", "Connection": "close"}
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except ConnectionError:
+            raise
+        except (OSError, http.client.HTTPException) as error:
+            raise NotPublished(Reason.GATEWAY_SILENT, debug=type(error).__name__) from None
+        finally:
+            connection.close()
 
 
 def route_id(api_id: int) -> str:
