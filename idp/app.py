@@ -146,7 +146,7 @@ def setup_jobs(_app: Flask, _settings: Settings) -> None:
 def setup_doors(app: Flask, _settings: Settings) -> None:
     """Put the machine endpoints in front of Flask."""
     entrance = Entrance(app.extensions["idp"], tenants.find_issuer)
-    # The bundles of tenants name the quotas: whoever has bundles hands `quotas_of` in here.
+    # Where tenants have bundles: `Gatekeeper(quotas_from(bundles.of_tenant))`.
     verify = GatewayVerify(Gatekeeper())
     endpoints: Endpoints = {**MACHINE_ENDPOINTS, "/gateway/verify": (("GET",), verify)}
     door = MachineDoor(app.wsgi_app, entrance, endpoints, clients.cors_origins)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import update
@@ -14,7 +15,7 @@ from idp.directory.resources.models import ApiResource
 from idp.directory.users.models import User
 from idp.oauth.endpoints import gateway as endpoint
 from idp.publishing.gateway import products
-from idp.publishing.gateway.access import Gatekeeper, Quotas
+from idp.publishing.gateway.access import Gatekeeper, Quotas, quotas_from
 from tests import protocol
 from tests.api import center
 
@@ -299,10 +300,24 @@ def test_refused_calls_are_not_counted(gate, machine, verify):
     assert gate.ask(machine).status_code == 429
 
 
+def test_quotas_are_those_of_the_bundle_and_read_once(runtime, session, gate, machine, verify):
+    asked = []
+
+    def bundle_of(_session, tenant_id):
+        asked.append(tenant_id)
+        return SimpleNamespace(number_of_concurrent=None, number_of_invocation=2)
+
+    runtime.cache._poll_seconds = 60.0
+    verify.gatekeeper = Gatekeeper(quotas_from(bundle_of))
+    assert [gate.ask(machine).status_code for _ in range(3)] == [200, 200, 429]
+    assert asked == [1]
+    verify.gatekeeper = Gatekeeper(quotas_from(lambda *_: None))
+    runtime.cache.clear()
+    assert gate.ask(machine).status_code == 200
+
+
 @pytest.mark.no_database
 def test_workers_count_together_in_valkey(valkey_url):
-    from types import SimpleNamespace
-
     from idp.platform.errors import TooManyRequests
     from idp.platform.throttle import Throttle
 

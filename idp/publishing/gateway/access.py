@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
@@ -37,7 +38,34 @@ class Quotas:
 
 
 QuotasOf = Callable[[Session, int], Quotas]
-"""Reads the quotas of a tenant's bundle; called for every call, so it answers from a cache."""
+"""Tells the quotas of a tenant; asked for every call, so it answers from a cache."""
+
+
+class Bundle(Protocol):
+    """What a tenant has paid for, as far as calls are concerned."""
+
+    @property
+    def number_of_concurrent(self) -> int | None:
+        """Calls per second; None: without limit."""
+
+    @property
+    def number_of_invocation(self) -> int | None:
+        """Calls per month; None: without limit."""
+
+
+def quotas_from(bundle_of: Callable[[Session, int], Bundle | None]) -> QuotasOf:
+    """Read quotas from the bundles of tenants, which the cache remembers; no bundle: no limit."""
+
+    def quotas_of(session: Session, tenant_id: int) -> Quotas:
+        def load() -> Quotas:
+            bundle = bundle_of(session, tenant_id)
+            if bundle is None:
+                return Quotas()
+            return Quotas(bundle.number_of_concurrent, bundle.number_of_invocation)
+
+        return runtime.of(session).cache.get(("gateway quotas", tenant_id), load)
+
+    return quotas_of
 
 
 def no_quotas(_session: Session, _tenant_id: int) -> Quotas:
