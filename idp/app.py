@@ -15,13 +15,15 @@ from sqlalchemy.orm import Session
 from idp import api, pages, publishing
 from idp.api import docs
 from idp.config import Settings
+from idp.directory.bundles import service as bundles
 from idp.directory.clients import view as clients
 from idp.directory.roles import service as roles
 from idp.directory.tenants import service as tenants
 from idp.oauth import blueprint as protocol_pages
 from idp.oauth import tokens
+from idp.oauth.endpoints.gateway import GatewayVerify
 from idp.oauth.server import MACHINE_ENDPOINTS
-from idp.oauth.wsgi import MachineDoor
+from idp.oauth.wsgi import Endpoints, MachineDoor
 from idp.pages import language
 from idp.platform import logs
 from idp.platform.db import db
@@ -39,6 +41,10 @@ from idp.platform.web.requests import MAX_BODY, Entrance
 from idp.publishing.codegen import build as sdk_build
 from idp.publishing.codegen import descriptions
 from idp.publishing.codegen import jobs as sdk_jobs
+from idp.publishing.gateway import announcements
+from idp.publishing.gateway.access import Gatekeeper, quotas_from
+from idp.publishing.gateway.jobs import JOBS as GATEWAY_JOBS
+from idp.publishing.subscribers import mails
 
 THREADS = 8
 """Requests that one worker process answers at a time; the connection pool follows."""
@@ -150,11 +156,13 @@ def setup_jobs(_app: Flask, _settings: Settings) -> None:
     """Name the jobs that the wings above leave to the worker."""
     registry.JOBS.update(pages.JOBS)
     registry.JOBS.update(publishing.JOBS)
+    registry.JOBS.update(GATEWAY_JOBS)
 
 
 def setup_publishing(_app: Flask, _settings: Settings) -> None:
     """Hand down what surrounds an API: the making of its SDKs, and our own descriptions."""
     registry.JOBS[sdk_jobs.JOB] = sdk_build.run
+    announcements.LISTENERS[:] = [mails.JOB]
     descriptions.OWN.update(
         {f"/openapi/{name}.json": partial(docs.document, name) for name in docs.CONTRACTS}
     )
@@ -163,7 +171,9 @@ def setup_publishing(_app: Flask, _settings: Settings) -> None:
 def setup_doors(app: Flask, _settings: Settings) -> None:
     """Put the machine endpoints in front of Flask."""
     entrance = Entrance(app.extensions["idp"], tenants.find_issuer, api.upload_limits())
-    door = MachineDoor(app.wsgi_app, entrance, MACHINE_ENDPOINTS, clients.cors_origins)
+    verify = GatewayVerify(Gatekeeper(quotas_from(bundles.of_tenant)))
+    endpoints: Endpoints = {**MACHINE_ENDPOINTS, "/gateway/verify": (("GET",), verify)}
+    door = MachineDoor(app.wsgi_app, entrance, endpoints, clients.cors_origins)
     app.wsgi_app = door  # type: ignore[method-assign]
 
 

@@ -106,6 +106,13 @@ class Settings(BaseSettings):
     phone_region: str = Field(
         default="CN", description="Region of mobile numbers in national form."
     )
+    gateway: str = Field(
+        default="",
+        description=(
+            "Gateway that APIs are published to: empty for none but our tables,"
+            " `caddy+http://HOST:PORT` for Caddy's admin API, `azure` for the tenants' own."
+        ),
+    )
     fetch_allow: str = Field(
         default="",
         description="Inner hosts or networks that may be fetched from, separated by commas.",
@@ -182,6 +189,17 @@ class Settings(BaseSettings):
             message = "IDP_FILES_PUBLIC_URL must name another host than IDP_PUBLIC_URL"
             raise ValueError(message)
         return self
+
+    @field_validator("gateway")
+    @classmethod
+    def _known_gateway(cls, value: str) -> str:
+        if value in {"", "local", "azure"}:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme != "caddy+http" or not parts.hostname or parts.path.strip("/"):
+            message = "must be empty, local, azure or caddy+http://host:port"
+            raise ValueError(message)
+        return value
 
     @model_validator(mode="after")
     def _safe_in_production(self) -> Settings:

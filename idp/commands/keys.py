@@ -17,6 +17,7 @@ from idp.platform.jobs import service as jobs
 from idp.platform.signing import service as signing
 from idp.platform.signing.algorithms import ALGORITHMS
 from idp.publishing.codegen import options as sdk_options
+from idp.publishing.gateway import tables as publications
 
 
 @click.group()
@@ -79,6 +80,7 @@ def rewrap(*, as_json: bool) -> None:
             "tenant_properties": tenants.rewrap(session),
             "publish_tokens": sdk_options.rewrap(session),
             "outbox": jobs.rewrap(session),
+            "publish_requests": publications.rewrap(session),
         }
         session.commit()
         value |= on_older_roots(session)

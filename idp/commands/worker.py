@@ -37,12 +37,14 @@ from idp.platform.runtime import Runtime
 from idp.platform.sessions.models import BrowserSession
 from idp.platform.signing import service as signing
 from idp.publishing.codegen.models import SdkJob
+from idp.publishing.gateway import service as gateway
 
 log = structlog.get_logger()
 
 HOUR = 3600
 DAY = 24 * HOUR
 CHORE_SECONDS = 60
+GATEWAY_SECONDS = 5
 RESTART_SECONDS = 5
 STOP_SECONDS = 30
 
@@ -86,11 +88,12 @@ def worker(*, beside: bool) -> None:
 
 
 def chores() -> tuple[loops.Chore, ...]:
-    """List what every worker does each minute besides the outbox."""
+    """List what every worker does again and again besides the outbox."""
     return (
         loops.Chore("cleanup", CHORE_SECONDS, partial(cleanup.run, expiries=EXPIRIES)),
         loops.Chore("audit-retention", CHORE_SECONDS, forget_audit),
         loops.Chore("key-rotation", CHORE_SECONDS, rotate_keys),
+        loops.Chore("gateway", GATEWAY_SECONDS, gateway.watch),
     )
 
 

@@ -16,6 +16,7 @@ from idp.claims.subject import Subject
 from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
 from idp.directory.resources.view import ApiView
+from idp.directory.tenants import service as tenants
 from idp.oauth import people
 from idp.oauth.checks.scope import ValidatedScopes, apis_of
 from idp.oauth.models import Grant, ReferenceToken, RevokedToken
@@ -253,8 +254,13 @@ def may_request(client: ClientView, name: str, allowed: Collection[str] | None =
     )
 
 
-def read_access_token(session: Session, issuer: Issuer, unverified_token: str) -> AccessToken:
-    """Check an access token of this issuer; InvalidToken unless it is good in every respect."""
+def read_access_token(
+    session: Session, issuer: Issuer | None, unverified_token: str
+) -> AccessToken:
+    """Check an access token of this issuer; InvalidToken unless it is good in every respect.
+
+    No issuer: whichever of ours the token names.
+    """
     token = read_issued(session, issuer, unverified_token)
     session.info[CALLER] = token.client
     grant_id = grant_id_of(token.claims)
@@ -266,7 +272,7 @@ def read_access_token(session: Session, issuer: Issuer, unverified_token: str) -
     return replace(token, standing=standing)
 
 
-def read_issued(session: Session, issuer: Issuer, unverified_token: str) -> AccessToken:
+def read_issued(session: Session, issuer: Issuer | None, unverified_token: str) -> AccessToken:
     """Check that a token was issued here, is not expired and was not revoked by itself.
 
     Whether its grant stands at the moment is not asked: a client may also give up a token whose
@@ -284,7 +290,9 @@ def read_issued(session: Session, issuer: Issuer, unverified_token: str) -> Acce
         claims: Mapping[str, Any] = reference.claims
     else:
         claims = signer.verify(session, unverified_token, typ=ACCESS_TOKEN_TYPE)
-    if claims.get("iss") != issuer.url:
+    if issuer is None:
+        issuer = tenants.find_issuer(session, str(claims.get("iss")).partition("://")[2])
+    if issuer is None or claims.get("iss") != issuer.url:
         raise InvalidToken(debug="token of another issuer")
     if int(claims["exp"]) <= clock.timestamp():
         raise InvalidToken(debug="expired")

@@ -83,7 +83,8 @@ class MachineDoor:
             if visit.method == "OPTIONS":
                 return _preflight(environ, methods)
             raise _method_not_allowed(methods)
-        if visit.issuer is None:
+        issuer = visit.issuer or self._entrance.platform_issuer(visit)
+        if issuer is None:
             message = "This host is not served here"
             raise OAuthError(message)
         kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
@@ -92,7 +93,7 @@ class MachineDoor:
             ProtocolRequest(
                 method="GET" if visit.method == "HEAD" else visit.method,
                 path=visit.path,
-                issuer=visit.issuer,
+                issuer=issuer,
                 headers=_headers(environ),
                 query=forms.parse(query) if query else (),
                 form=forms.parse(visit.body.decode("latin-1")) if kind == _FORM else None,

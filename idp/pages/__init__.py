@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint
 
-from idp.pages import choose, consent, frame, qr, signout
+from idp.pages import apis, choose, consent, frame, qr, signout
 from idp.pages.account import views as account
 from idp.pages.forgot import service as forgot_service
 from idp.pages.forgot import views as forgot
@@ -33,6 +33,7 @@ def blueprints() -> list[Blueprint]:
         forgot.blueprint,
         register.blueprint,
         account.blueprint,
+        apis.blueprint,
         qr.blueprint,
         subscribe.blueprint,
     ]

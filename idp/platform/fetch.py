@@ -16,11 +16,12 @@ import ssl
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
@@ -30,6 +31,7 @@ from idp.platform.errors import BadRequest, Problem, Unavailable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+T = TypeVar("T")
 
 MAX_BYTES = 64 * 1024
 TIMEOUT_SECONDS = 5.0
@@ -244,7 +246,7 @@ class _Entry:
 
 
 class Fetcher:
-    """Guarded GET requests in a small pool of their own."""
+    """Guarded requests in a small pool of their own."""
 
     def __init__(self, allow: str, *, context: ssl.SSLContext | None = None) -> None:
         self._allowance = _read_allowance(allow)
@@ -275,12 +277,42 @@ class Fetcher:
         BadRequest when it must not be fetched, Unavailable when it does not answer as it should.
         Neither tells what was found behind it, since that may be an inner address.
         """
-        target = self._parse(url)
+
+        def fetch(target: _Target, deadline: float) -> bytes:
+            headers = {"Accept": "application/json, */*"}
+            with self._asked("GET", target, headers, None, max_bytes, deadline) as response:
+                return _read(response, max_bytes)
+
+        return self._in_pool(self._parse(url), fetch, timeout)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        max_bytes: int = MAX_BYTES,
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> tuple[int, bytes]:
+        """Send a request to an address that a tenant named; give status and body of the answer.
+
+        The same is refused as in `get`; a status of any kind is the caller's to judge.
+        """
+
+        def ask(target: _Target, deadline: float) -> tuple[int, bytes]:
+            with self._asked(method, target, headers, body, max_bytes, deadline) as response:
+                return response.status, _read_body(response, max_bytes)
+
+        return self._in_pool(self._parse(url), ask, timeout)
+
+    def _in_pool(self, target: _Target, action: Callable[[_Target, float], T], timeout: float) -> T:
+        """Do something with one address in the pool, before a deadline."""
         deadline = time.monotonic() + timeout
         if not self._slots.acquire(timeout=min(_QUEUE_SECONDS, timeout)):
             raise Unavailable("Too many addresses are being fetched; try again.")
         try:
-            future = self._pool.submit(self._fetch, target, max_bytes, deadline)
+            future = self._pool.submit(action, target, deadline)
         except BaseException:
             self._slots.release()
             raise
@@ -407,23 +439,34 @@ class Fetcher:
                 failure = problem
         raise failure
 
-    def _fetch(self, target: _Target, max_bytes: int, deadline: float) -> bytes:
+    @contextmanager
+    def _asked(
+        self,
+        method: str,
+        target: _Target,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        max_bytes: int,
+        deadline: float,
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Connect, ask, and give the answer, whose body is not read yet."""
         with self._connect(target, deadline) as connection:
             client = http.client.HTTPConnection(target.host, target.port)
             client.sock = _Channel(connection, deadline, max_bytes + _HEADER_ALLOWANCE)
             client.request(
-                "GET",
+                method,
                 target.path,
+                body,
                 headers={
+                    **headers,
                     "Host": target.header,
-                    "Accept": "application/json, */*",
                     "Accept-Encoding": "identity",
                     "Connection": "close",
                     "User-Agent": "idp",
                 },
             )
             with client.getresponse() as response:
-                return _read(response, max_bytes)
+                yield response
 
 
 def _read(response: http.client.HTTPResponse, max_bytes: int) -> bytes:
@@ -431,6 +474,10 @@ def _read(response: http.client.HTTPResponse, max_bytes: int) -> bytes:
     # RFC 9110 15.4: a redirect would lead past every check above, so none is followed.
     if response.status != http.client.OK:
         raise _RefusedError(f"status {response.status}")
+    return _read_body(response, max_bytes)
+
+
+def _read_body(response: http.client.HTTPResponse, max_bytes: int) -> bytes:
     # We asked for none. What is small when compressed may be anything when it is not.
     if response.getheader("Content-Encoding", "identity").lower() != "identity":
         raise _RefusedError("a compressed answer")

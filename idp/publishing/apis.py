@@ -10,18 +10,24 @@ from idp.directory.resources.models import ApiResource, ApiScope
 from idp.directory.resources.service import Reach
 from idp.platform.errors import NotFound
 from idp.platform.issuer import Issuer
+from idp.publishing.gateway.models import Publication
 
 _LARGEST_ID = 2**63 - 1
 
 
 def get(session: Session, api_id: int, reach: Reach) -> ApiResource:
     """Give an API in reach, without its lists."""
-    api = None
-    if 0 < api_id <= _LARGEST_ID:
-        api = session.scalar(resources.select_apis(reach).where(ApiResource.id == api_id))
+    api = find(session, api_id, reach)
     if api is None:
         raise NotFound
     return api
+
+
+def find(session: Session, api_id: int, reach: Reach) -> ApiResource | None:
+    """Find an API in reach, without its lists."""
+    if not 0 < api_id <= _LARGEST_ID:
+        return None
+    return session.scalar(resources.select_apis(reach).where(ApiResource.id == api_id))
 
 
 def title(api: ApiResource) -> str:
@@ -30,11 +36,12 @@ def title(api: ApiResource) -> str:
 
 
 def open_to_all(issuer: Issuer) -> Reach:
-    """Tell whose page strangers may see: APIs of this issuer that discovery names anyway."""
+    """Tell whose page strangers may see: what is published here or named by discovery anyway."""
     shown = select(ApiScope.id).where(
         ApiScope.api_resource_id == ApiResource.id, ApiScope.show_in_discovery_document
     )
+    published = select(Publication.id).where(Publication.api_resource_id == ApiResource.id)
     is_served = or_(ApiResource.tenant_id.is_(None), ApiResource.tenant_id == issuer.tenant_id)
     if issuer.is_platform:  # where tenants without a host of their own are
         is_served = true()
-    return and_(ApiResource.enabled, is_served, shown.exists())
+    return and_(ApiResource.enabled, is_served, or_(shown.exists(), published.exists()))

@@ -23,6 +23,9 @@ from idp.directory.resources.service import NewScope
 from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
+from idp.publishing.gateway import products
+from idp.publishing.gateway import service as publications
+from idp.publishing.gateway.descriptions import Description
 from idp.publishing.packages import service as packages
 from idp.publishing.subscribers.models import Subscription
 from idp.seeds import PLATFORM_ROLES
@@ -51,6 +54,7 @@ NPM_OPTIONS = {
     "homepage": "https://acme.example",
     "token": "a-token",
 }
+UPSTREAM = "https://orders.example"
 
 
 class World:
@@ -116,6 +120,11 @@ class Case:
     neighbour_sees_rows: bool = False
     """Of a list: whether rows belong to the tenant and not to one person."""
     right: str = DONE
+    query_of_row: Callable[[int], dict[str, str]] = lambda row: {}
+    lists_of_row: bool = False
+    """Of a list: whether it is about one row, whose id is no row of the list."""
+    path: Callable[[World, int], dict[str, str]] = lambda world, row: {}
+    """What the path holds besides the id of the row."""
     by_administrator: bool = False
 
 
@@ -173,6 +182,47 @@ def a_subscribed_api(world: World) -> int:
     )
     world.session.commit()
     return row
+
+
+def a_publication(world: World) -> int:
+    """Publish an API of the owner's, with a revision that waits and a note."""
+    row = an_api(world)
+    api = resources.get_api(world.session, row)
+    products.allow_upstream(world.session, world.home, UPSTREAM)
+    author = publications.Author(world.owner.id, world.home, "", at_platform=True)
+
+    def settle(plan: publications.Plan) -> None:
+        assert publications.finish(world.session, plan, publications.apply(plan)) is None
+
+    described = described_as("First")
+    request = publications.PublishRequest(str(row), suffix=f"row{row}")
+    settle(publications.publish(world.session, api, request, described, author))
+    settle(publications.revise(world.session, api, str(row), described_as("Second"), "", author))
+    settle(publications.add_release(world.session, api, str(row), "A note", author))
+    world.session.commit()
+    return row
+
+
+def described_as(title: str) -> Description:
+    answer = {"description": "Done"}
+    document = {
+        "openapi": "3.0.3",
+        "info": {"title": title, "version": "1"},
+        "paths": {"/": {"get": {"responses": {"200": answer}}}},
+    }
+    return Description(f"{UPSTREAM}/openapi.json", "3.0", document)
+
+
+def publishing(world: World, row: int) -> Any:
+    """Ask to publish without an address: whoever may is told that it is missing."""
+    return {"apiId": str(row), "suffix": f"row{row}"}
+
+
+def the_release(world: World, row: int) -> str:
+    found = publications.find(world.session, row)
+    assert found is not None
+    releases = found.versions[0].releases
+    return releases[0].name if releases else "gone"
 
 
 def an_identity_resource(world: World) -> int:
@@ -265,6 +315,34 @@ CASES: dict[str, Case] = {
     "apiresource-addsubscription": Case(query=lambda world: {"code": "x"}, right="300010"),
     "apiresource-delsubscription": Case(query=lambda world: {"code": "x"}, right="300012"),
     "apiresource-scopes": Case(),
+    # Nothing is fetched, so the owner is told what is missing; what works has tests of its own.
+    "apiresource-publish": of_nobody_else(an_api, body=publishing, right="300011"),
+    "apiresource-authservers": Case(),
+    "apiresource-products": Case(),
+    "apiresource-publishrevision": of_nobody_else(a_publication, body=publishing, right="300005"),
+    "apiresource-publishversion": of_nobody_else(
+        a_publication,
+        body=lambda world, row: {"revisionId": f"{row};rev=1", "apiVersionName": world.fresh()},
+    ),
+    "apiresource-publishconfiguration": of_nobody_else(a_publication),
+    "apiresource-versions": of_nobody_else(a_publication, lists_of_row=True),
+    "apiresource-setonlineversion": of_nobody_else(
+        a_publication, path=lambda world, row: {"revisionId": f"{row};rev=2"}
+    ),
+    "apiresource-releases": of_nobody_else(
+        a_publication, query_of_row=lambda row: {"apiId": str(row)}, lists_of_row=True
+    ),
+    "apiresource-postrelease": of_nobody_else(
+        a_publication, body=lambda world, row: {"aid": str(row), "notes": "Another note"}
+    ),
+    "apiresource-putrelease": of_nobody_else(
+        a_publication,
+        body=lambda world, row: {"notes": "Other words"},
+        path=lambda world, row: {"releaseId": the_release(world, row)},
+    ),
+    "apiresource-deleterelease": of_nobody_else(
+        a_publication, path=lambda world, row: {"releaseId": the_release(world, row)}
+    ),
     "client-get": Case(row=a_client),
     "client-put": of_nobody_else(a_client, body=as_read("Client")),
     "client-post": Case(
@@ -420,7 +498,7 @@ def test_nobody_calls_who_may_not(client, session, name):
         "right caller": case.right,
     }
     check_challenges(operation, answers)
-    if operation.form == "list":
+    if operation.form == "list" and not case.lists_of_row:
         seen = {who for who, answer in answers.items() if row in listed(answer)}
         assert "right caller" in seen
         assert "other tenant" not in seen
@@ -466,12 +544,14 @@ def send(world: World, row: int, token: str | None) -> TestResponse:
     operation, case = world.operation, CASES[world.operation.id]
     who = Caller(world.browser, world.owner, token)
     body = case.body(world, row)
-    return who.send(operation.method, path_of(operation, row), body, **case.query(world))
+    path = path_of(operation, row, **case.path(world, row))
+    query = case.query(world) | case.query_of_row(row)
+    return who.send(operation.method, path, body, **query)
 
 
-def path_of(operation: Operation, row: int) -> str:
-    path = re.sub(r"<(?:int:)?id>", str(row), operation.path).replace("<language>", "angular2")
-    return re.sub(r"<\w+:\w+>", "some", path)
+def path_of(operation: Operation, row: int, **more: str) -> str:
+    known = {"id": str(row), "language": "angular2", **more}
+    return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: known.get(found[1], "some"), operation.path)
 
 
 def outcome(answer: TestResponse) -> str:

@@ -14,6 +14,10 @@ from playwright.sync_api import Page
 from idp.directory.resources import service as resources
 from idp.directory.resources.service import NewApi, NewScope
 from idp.platform.onetime import service as onetime
+from idp.publishing.gateway import products
+from idp.publishing.gateway import service as publications
+from idp.publishing.gateway.descriptions import Description
+from idp.publishing.gateway.service import Author, PublishRequest
 from tests.protocol import PASSWORD, add_person, add_tenant, authorization_parameters, register
 
 WIDTHS = {390: 844, 1280: 800}
@@ -59,7 +63,35 @@ def house(live_server, session):
         seconds=600,
     )
     session.commit()
+    publish(session, user.id, resources.find_api(session, "orders"))
     return server, client, key
+
+
+def publish(session, user_id, api):
+    """Publish an API that has revisions and a version, under the name of the shop."""
+    products.allow_upstream(session, 1, "https://orders.example")
+    author = Author(user_id, 1, "", at_platform=True)
+
+    def settle(plan):
+        assert publications.finish(session, plan, publications.apply(plan)) is None
+        session.commit()
+
+    day = {"name": "day", "in": "query", "required": True, "schema": {"type": "string"}}
+    answer = {"responses": {"200": {"description": "The orders, the newest first"}}}
+    read = {"summary": "List orders", "tags": ["Orders"], "parameters": [day], **answer}
+    for paths in ({"/orders": {"get": read, "delete": answer}}, {"/orders": {"get": read}}):
+        document = {
+            "openapi": "3.0.3",
+            "info": {"title": "Orders", "version": "1"},
+            "paths": paths,
+        }
+        described = Description("https://orders.example/openapi.json", "3.0", document)
+        description = "Everything that was ordered, by day and by customer."
+        request = PublishRequest(
+            str(api.id), name="Lantern Shop", description=description, suffix="orders"
+        )
+        settle(publications.publish(session, api, request, described, author))
+    settle(publications.add_version(session, api, str(api.id), "v2", author))
 
 
 class Visit:
@@ -145,6 +177,9 @@ def test_every_page_is_readable_for_everybody(chromium, house, language):
     visit.open(f"/forgot/{key}", "forgot-new")
     visit.open("/forgot/invented", "forgot-stale")
     visit.open("/nowhere", "error")
+    visit.open("/apis/orders", "api")
+    page.click("details >> nth=0")
+    visit.look("api-operation")
     visit.open("/register", "register")
     visit.press("register-empty", "main button[type=submit]")
     page.fill("#mobile", "13800138000")
@@ -182,7 +217,7 @@ def test_every_page_is_readable_for_everybody(chromium, house, language):
     visit.open("/account/qr/invented/confirm", "qr-expired")
     visit.open("/logout", "logout")
     visit.press("signed-out", "button[value=yes]")
-    assert len(visit.seen) == 26
+    assert len(visit.seen) == 28
     context.close()
 
 

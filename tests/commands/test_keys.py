@@ -63,6 +63,7 @@ def test_rewrap_moves_on_and_says_what_cannot(
         "tenant_properties": 1,
         "publish_tokens": 0,
         "outbox": 1,
+        "publish_requests": 0,
         "client_secrets": ["app"],
         "api_secrets": ["orders"],
     }

@@ -59,7 +59,7 @@ def flat(document: Document, schema: dict[str, Any]) -> dict[str, Any]:
         required = [*schema.get("required", ()), *part.get("required", ())]
         properties = schema.get("properties", {}) | part.get("properties", {})
         schema |= part | {"required": required, "properties": properties}
-    choices = schema.pop("anyOf", ())
+    choices = schema.pop("anyOf", ()) or schema.pop("oneOf", ())
     if choices:
         (value,) = (choice for choice in choices if choice != {"type": "null"})
         schema |= flat(document, value) | {"nullable": True}

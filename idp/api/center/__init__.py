@@ -10,6 +10,7 @@ from idp.api.center import (
     client,
     codegen,
     file,
+    gateway,
     identityresource,
     package,
     role,
@@ -21,6 +22,7 @@ from idp.api.center.dialect import center
 
 MODULES = (
     apiresource,
+    gateway,
     subscription,
     package,
     client,

@@ -146,6 +146,16 @@ def retry_failed(session: Session) -> int:
     return len(revived)
 
 
+def withdraw(session: Session, message_id: int) -> None:
+    """Say that a message is needed no more; one that a worker holds is left to the worker."""
+    _unless_taken(session, message_id, done_at=clock.now(), payload_encrypted=None)
+
+
+def hasten(session: Session, message_id: int) -> None:
+    """Let a message be tried at once, unless a worker holds it."""
+    _unless_taken(session, message_id, due_at=clock.now())
+
+
 def oldest_seconds(session: Session) -> float:
     """Tell how long the oldest message is overdue; 0 when nothing waits."""
     moment = clock.now()
@@ -186,6 +196,15 @@ def rewrap(session: Session) -> int:
 
 def _is_open() -> ColumnElement[bool]:
     return and_(OutboxMessage.done_at.is_(None), OutboxMessage.failed_at.is_(None))
+
+
+def _unless_taken(session: Session, message_id: int, **values: Any) -> None:
+    session.execute(
+        update(OutboxMessage)
+        .where(OutboxMessage.id == message_id, OutboxMessage.claimed_by.is_(None), _is_open())
+        .values(**values),
+        execution_options=_UNSYNCHRONIZED,
+    )
 
 
 def _report(session: Session, taken: Taken, **values: Any) -> bool:

@@ -19,6 +19,7 @@ from urllib.parse import quote
 from idp.config import SettingsError
 from idp.platform import logs
 from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge
+from idp.platform.issuer import Issuer
 from idp.platform.metrics import Metrics
 from idp.platform.runtime import RequestContext, Runtime
 from idp.platform.web import forms, problems
@@ -163,6 +164,13 @@ class Entrance:
             if not machine:
                 return _moved(issuer.url, environ)
         return None
+
+    def platform_issuer(self, visit: Visit) -> Issuer | None:
+        """Give issuer 1 to what is asked for by machines that know no name; None elsewhere."""
+        if visit.path not in HOSTLESS:
+            return None
+        self.runtime.cache.refresh(visit.session)
+        return self._find_issuer(visit.session, self.runtime.settings.public_host)
 
     def _read_body(self, environ: Environ, visit: Visit) -> None:
         visit.body = body = read_body(environ)

@@ -16,6 +16,7 @@ from idp.platform.issuer import Issuer
 from idp.platform.notify import service as notify
 from idp.platform.runtime import Runtime
 from idp.publishing import apis
+from idp.publishing.gateway.models import Publication
 from idp.publishing.subscribers import codes
 from idp.publishing.subscribers.codes import Sealed, Use
 from idp.publishing.subscribers.models import Subscription
@@ -57,18 +58,22 @@ def notify_published(session: Session, api_id: int, number: int, *, limit: int =
         .returning(Subscription.address, Subscription.locale),
         execution_options={"synchronize_session": False},
     ).all()
+    suffix = session.scalar(select(Publication.suffix).where(Publication.api_resource_id == api.id))
+    page = f"/apis/{suffix}" if suffix else f"/subscriptions/{api.id}"
     for address, locale in told:
-        _mail(session, api, issuer, Sealed(api.id, address, locale), number)
+        _mail(session, api, issuer, page, Sealed(api.id, address, locale), number)
     return len(told)
 
 
-def _mail(session: Session, api: ApiResource, issuer: Issuer, to: Sealed, number: int) -> None:
+def _mail(
+    session: Session, api: ApiResource, issuer: Issuer, page: str, to: Sealed, number: int
+) -> None:
     code = codes.seal(session, Use.CANCEL, to)
     context = {
         "service": issuer.name,
         "api": apis.title(api),
         "number": str(number),
-        "link": f"{issuer.url}/subscriptions/{api.id}",
+        "link": f"{issuer.url}{page}",
         "stop": codes.operation(issuer.url, "DelSubscription", api.id, code),
     }
     one_click = codes.page("cancel", api.id, code, issuer.url)

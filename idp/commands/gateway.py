@@ -1,0 +1,242 @@
+"""`idp gateway`: products, subscriptions, authorization servers and upstreams of gateways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from idp.commands import opening, output
+from idp.publishing.gateway import products
+from idp.publishing.gateway import service as publications
+from idp.publishing.gateway.models import AuthorizationServer, Product
+from idp.publishing.gateway.products import NewProduct, NewServer
+
+
+@click.group()
+def gateway() -> None:
+    """Keep what APIs need at the gateway."""
+
+
+@gateway.command("list")
+@output.json_option
+def list_(*, as_json: bool) -> None:
+    """List what is published."""
+    with opening.open_session() as session:
+        rows = [
+            {
+                "api": state.api_id,
+                "suffix": state.suffix,
+                "version": version.name or None,
+                "id": version.aid,
+                "revision": version.current.number,
+                "upstream": version.current.upstream,
+                "products": list(version.products),
+                "tenant": state.tenant_id,
+            }
+            for state in publications.everything(session)
+            for version in state.versions
+        ]
+    output.show_rows(rows, as_json=as_json)
+
+
+@gateway.group()
+def upstream() -> None:
+    """Keep where the APIs of a tenant may be; without an address none can be published."""
+
+
+@upstream.command("add")
+@click.argument("url")
+@click.option("--tenant", "tenant_id", type=int, default=1, show_default=True)
+@output.json_option
+def add_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
+    """Allow http(s)://host[:port][/path] and what is below."""
+    with opening.open_session() as session:
+        written = products.allow_upstream(session, tenant_id, url)
+        session.commit()
+    output.show({"url": written, "tenant": tenant_id}, as_json=as_json)
+
+
+@upstream.command("list")
+@click.option("--tenant", "tenant_id", type=int)
+@output.json_option
+def list_upstreams(*, tenant_id: int | None, as_json: bool) -> None:
+    """List the addresses."""
+    with opening.open_session() as session:
+        found = products.list_upstreams(session, tenant_id)
+        rows = [{"url": row.url, "tenant": row.tenant_id} for row in found]
+    output.show_rows(rows, as_json=as_json)
+
+
+@upstream.command("remove")
+@click.argument("url")
+@click.option("--tenant", "tenant_id", type=int, default=1, show_default=True)
+def remove_upstream(*, url: str, tenant_id: int) -> None:
+    """Forbid an address; what is published there is closed at once."""
+    with opening.open_session() as session:
+        products.forbid_upstream(session, tenant_id, url)
+        session.commit()
+
+
+@gateway.group()
+def product() -> None:
+    """Keep products, which open APIs to the clients that subscribed."""
+
+
+@product.command("add")
+@click.argument("pid")
+@click.option("--name", help="What people read; without one, the id.")
+@click.option("--description")
+@click.option("--terms", help="Terms of use.")
+@click.option("--scope", help="Scope that tokens need to pass by this product.")
+@click.option("--tenant", "tenant_id", type=int, help="Only APIs of this tenant may be in it.")
+@click.option("--limit", "subscriptions_limit", type=click.IntRange(0), help="Most subscriptions.")
+@click.option("--open", "is_open", is_flag=True, help="Nobody needs to subscribe.")
+@click.option("--hidden", "is_hidden", is_flag=True, help="It is not published and opens nothing.")
+@output.json_option
+def add_product(
+    *,
+    pid: str,
+    name: str | None,
+    is_open: bool,
+    is_hidden: bool,
+    as_json: bool,
+    **fields: Any,
+) -> None:
+    """Add a product."""
+    new = NewProduct(
+        pid,
+        name or pid,
+        subscription_required=not is_open,
+        is_published=not is_hidden,
+        **fields,
+    )
+    with opening.open_session() as session:
+        value = describe_product(products.add_product(session, new))
+        session.commit()
+    output.show(value, as_json=as_json)
+
+
+@product.command("list")
+@click.option("--tenant", "tenant_id", type=int)
+@output.json_option
+def list_products(*, tenant_id: int | None, as_json: bool) -> None:
+    """List the products."""
+    with opening.open_session() as session:
+        rows = [describe_product(row) for row in products.list_products(session, tenant_id)]
+    output.show_rows(rows, as_json=as_json)
+
+
+@product.command("remove")
+@click.argument("pid")
+def remove_product(*, pid: str) -> None:
+    """Remove a product that nothing is published with."""
+    with opening.open_session() as session:
+        products.remove_product(session, pid)
+        session.commit()
+
+
+@gateway.group()
+def server() -> None:
+    """Keep the authorization servers that publications name."""
+
+
+@server.command("add")
+@click.argument("sid")
+@click.option("--name", help="What people read; without one, the id.")
+@click.option("--description")
+@click.option("--authorize", "authorization_endpoint", help="Else that of the tenant's issuer.")
+@click.option("--token", "token_endpoint", help="Else that of the tenant's issuer.")
+@click.option("--registration", "client_registration_endpoint")
+@click.option("--scope", "default_scope", help="Scope that calls need where none is named.")
+@click.option("--client", "client_id", help="Client of whoever tries the API out.")
+@click.option("--tenant", "tenant_id", type=int, help="Only for APIs of this tenant.")
+@output.json_option
+def add_server(*, sid: str, name: str | None, as_json: bool, **fields: Any) -> None:
+    """Add an authorization server."""
+    with opening.open_session() as session:
+        value = describe_server(products.add_server(session, NewServer(sid, name or sid, **fields)))
+        session.commit()
+    output.show(value, as_json=as_json)
+
+
+@server.command("list")
+@click.option("--tenant", "tenant_id", type=int)
+@output.json_option
+def list_servers(*, tenant_id: int | None, as_json: bool) -> None:
+    """List the authorization servers."""
+    with opening.open_session() as session:
+        rows = [describe_server(row) for row in products.list_servers(session, tenant_id)]
+    output.show_rows(rows, as_json=as_json)
+
+
+@server.command("remove")
+@click.argument("sid")
+def remove_server(*, sid: str) -> None:
+    """Remove an authorization server that no publication names."""
+    with opening.open_session() as session:
+        products.remove_server(session, sid)
+        session.commit()
+
+
+@gateway.group()
+def subscription() -> None:
+    """Keep which clients may use which products."""
+
+
+@subscription.command("add")
+@click.option("--product", "pid", required=True)
+@click.option("--client", "client_id", required=True)
+@output.json_option
+def add_subscription(*, pid: str, client_id: str, as_json: bool) -> None:
+    """Let a client use a product."""
+    with opening.open_session() as session:
+        products.subscribe(session, pid, client_id)
+        session.commit()
+    output.show({"product": pid, "client_id": client_id}, as_json=as_json)
+
+
+@subscription.command("list")
+@click.option("--product", "pid")
+@output.json_option
+def list_subscriptions(*, pid: str | None, as_json: bool) -> None:
+    """List products with their clients."""
+    with opening.open_session() as session:
+        found = products.list_subscriptions(session, pid)
+    rows = [{"product": pid, "client_id": client_id} for pid, client_id in found]
+    output.show_rows(rows, as_json=as_json)
+
+
+@subscription.command("remove")
+@click.option("--product", "pid", required=True)
+@click.option("--client", "client_id", required=True)
+def remove_subscription(*, pid: str, client_id: str) -> None:
+    """Take a product from a client."""
+    with opening.open_session() as session:
+        products.unsubscribe(session, pid, client_id)
+        session.commit()
+
+
+def describe_product(row: Product) -> dict[str, Any]:
+    """Describe a product."""
+    return {
+        "id": row.pid,
+        "name": row.name,
+        "scope": row.scope,
+        "subscription_required": row.subscription_required,
+        "subscriptions_limit": row.subscriptions_limit,
+        "published": row.is_published,
+        "tenant": row.tenant_id,
+    }
+
+
+def describe_server(row: AuthorizationServer) -> dict[str, Any]:
+    """Describe an authorization server."""
+    return {
+        "id": row.sid,
+        "name": row.name,
+        "authorization_endpoint": row.authorization_endpoint,
+        "token_endpoint": row.token_endpoint,
+        "default_scope": row.default_scope,
+        "tenant": row.tenant_id,
+    }

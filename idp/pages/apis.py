@@ -1,0 +1,66 @@
+"""The public page of a published API: documentation, versions and release notes."""
+
+from __future__ import annotations
+
+from flask import Blueprint, make_response, render_template, request
+from werkzeug.wrappers import Response
+
+from idp.directory.resources.service import EVERYTHING
+from idp.directory.tenants import service as tenants
+from idp.pages import language
+from idp.platform.errors import NotFound
+from idp.platform.web.views import current_issuer, database
+from idp.publishing import apis
+from idp.publishing.gateway import breaking, outline
+from idp.publishing.gateway import service as publications
+from idp.publishing.gateway.state import Published, Version
+from idp.publishing.packages import service as packages
+
+blueprint = Blueprint("apis", __name__)
+
+
+@blueprint.get("/apis/<suffix>")
+def show(suffix: str) -> Response:
+    """Show what is published under a suffix to whoever asks at the host of its tenant."""
+    session = database()
+    state = publications.find_by_suffix(session, suffix)
+    if state is None or not _is_shown_here(state):
+        raise NotFound
+    version = _chosen(state)
+    document = publications.document(session, version.aid, version.current.number)
+    response = make_response(
+        render_template(
+            "pages/apis/show.html",
+            state=state,
+            version=version,
+            outline=outline.of(document),
+            changes=[_change(entry) for entry in version.current.breaking],
+            releases=[release for release in reversed(version.releases) if release.notes],
+            packages=packages.listing(session, state.api_id, EVERYTHING),
+            api=apis.find(session, state.api_id, apis.open_to_all(current_issuer())),
+        )
+    )
+    response.headers["Cache-Control"] = "no-cache"
+    response.vary.add("Accept-Language")
+    return response
+
+
+def _is_shown_here(state: Published) -> bool:
+    tenant = tenants.get(database(), state.tenant_id)
+    return tenant.is_enabled and tenant.issuer_tenant_id == current_issuer().tenant_id
+
+
+def _chosen(state: Published) -> Version:
+    """Give the version that `api-version` names, as at the gateway; the original without it."""
+    wanted = request.args.get("api-version", "")
+    found = next((version for version in state.versions if version.name == wanted), None)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _change(entry: str) -> tuple[str, str]:
+    """Say in the visitor's language what is no longer as it was, and where."""
+    kind, _, where = entry.partition(" ")
+    chinese, english = breaking.KINDS[kind]
+    return (english if language.current().code == "en" else chinese), where

@@ -1,0 +1,1 @@
+"""Publications: APIs at the gateway, with their versions, revisions and releases."""

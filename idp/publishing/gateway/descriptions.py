@@ -1,0 +1,265 @@
+"""API descriptions: fetched with care, read without surprises, checked as OpenAPI 2 or 3."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import jsonschema_rs
+import orjson
+import yaml
+
+from idp.platform.errors import BadRequest, Unavailable
+from idp.platform.fetch import Fetcher
+from idp.platform.web import forms
+from idp.publishing.gateway.reasons import NotPublished, Reason
+
+MAX_BYTES = 8 * 1024 * 1024
+MAX_YAML_BYTES = 2 * 1024 * 1024
+MAX_YAML_NODES = 300_000
+"""Values of a YAML document, those behind aliases counted each time."""
+MAX_OPERATIONS = 2000
+FETCH_SECONDS = 20.0
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_REFERENCES = ("$ref", "$dynamicRef", "operationRef", "$recursiveRef")
+_KINDS = {"2.0": "2.0", "3.0": "3.0", "3.1": "3.1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A description that was read and found valid."""
+
+    url: str
+    kind: str
+    """2.0, 3.0 or 3.1."""
+    document: dict[str, Any]
+
+    def packed(self) -> bytes:
+        """Give the document as it is stored."""
+        return pack(self.document)
+
+    def servers(self) -> list[str]:
+        """List the addresses that it names, absolute; templates stay out."""
+        return list(_servers(self.document, self.url))
+
+
+def pack(document: dict[str, Any]) -> bytes:
+    """Write a document for storage: JSON, compressed."""
+    return zlib.compress(orjson.dumps(document, option=orjson.OPT_SORT_KEYS), 6)
+
+
+def unpack(packed: bytes) -> dict[str, Any]:
+    """Read a stored document."""
+    document: dict[str, Any] = orjson.loads(zlib.decompress(packed))
+    return document
+
+
+def fetch(fetcher: Fetcher, url: str) -> Description:
+    """Fetch a description that a caller named, by the guarded way alone."""
+    try:
+        raw = fetcher.get(url, max_bytes=MAX_BYTES, timeout=FETCH_SECONDS)
+    except BadRequest as problem:
+        raise BadRequest.at("swagger_url", problem.detail) from None
+    except Unavailable as problem:
+        raise NotPublished(Reason.NOT_FETCHED, debug=problem.debug) from None
+    return read(raw, url)
+
+
+def read(raw: bytes, url: str) -> Description:
+    """Read and check a description; NotPublished names what is wrong with it."""
+    document = _parse(raw)
+    kind = _kind(document)
+    _check_size(document)
+    _check_references(document)
+    for error in _validator(kind).iter_errors(document):
+        where = "/".join(str(step) for step in error.instance_path) or "the document"
+        raise NotPublished(Reason.INVALID, f"{where}: {error.message[:120]}")
+    return Description(url, kind, document)
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """List method, path and content of every operation."""
+    for path, item in document.get("paths", {}).items():
+        if isinstance(item, dict):
+            for method in METHODS:
+                if isinstance(item.get(method), dict):
+                    yield method, path, item[method]
+
+
+def resolve(document: dict[str, Any], value: Any) -> Any:
+    """Follow local references, a few steps far; None where they lead nowhere."""
+    for _ in range(8):
+        if not isinstance(value, dict) or not isinstance(value.get("$ref"), str):
+            return value
+        value = _at(document, value["$ref"])
+    return None
+
+
+def _parse(raw: bytes) -> dict[str, Any]:
+    document = _parse_json(raw) if raw.lstrip()[:1] in {b"{", b"["} else _parse_yaml(raw)
+    if not isinstance(document, dict):
+        raise NotPublished(Reason.BROKEN, "it is no object")
+    return document
+
+
+def _parse_json(raw: bytes) -> Any:
+    try:
+        forms.check_json(raw)
+        return orjson.loads(raw)
+    except BadRequest as problem:
+        raise NotPublished(Reason.BROKEN, problem.detail) from None
+    except orjson.JSONDecodeError as error:
+        raise NotPublished(Reason.BROKEN, f"{error.msg}, line {error.lineno}") from None
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML that means what JSON can say: no dates, no merge keys."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if tag.rpartition(":")[2] in {"bool", "int", "float", "null"}
+    ]
+    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _parse_yaml(raw: bytes) -> Any:
+    if len(raw) > MAX_YAML_BYTES:
+        raise NotPublished(Reason.BROKEN, f"YAML may have {MAX_YAML_BYTES} bytes")
+    try:
+        text = raw.decode("utf-8-sig")
+        _check_yaml(text)
+        # The loader is a safe one; the check above has refused what grows while it is read.
+        return _plain(yaml.load(text, _Loader))  # noqa: S506
+    except UnicodeDecodeError:
+        raise NotPublished(Reason.BROKEN, "it is not UTF-8") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise NotPublished(Reason.BROKEN, f"{error.problem}, line {line}") from None
+    except (yaml.YAMLError, ValueError, OverflowError):
+        raise NotPublished(Reason.BROKEN, "it is no YAML") from None
+
+
+def _check_yaml(text: str) -> None:
+    """Refuse deep nesting, and aliases by which a small text becomes a huge one."""
+    open_nodes: list[tuple[str | None, int]] = [(None, 0)]
+    sizes: dict[str, int] = {}
+    for event in yaml.parse(text, _Loader):
+        size = 1
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_nodes.append((event.anchor, 1))
+            if len(open_nodes) > forms.MAX_JSON_DEPTH + 1:
+                what = f"it is nested more than {forms.MAX_JSON_DEPTH} levels deep"
+                raise NotPublished(Reason.BROKEN, what)
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = open_nodes.pop()
+            if anchor is not None:
+                sizes[anchor] = size
+        elif isinstance(event, yaml.AliasEvent):
+            # An anchor that is still open would hold itself.
+            size = sizes.get(event.anchor or "", MAX_YAML_NODES)
+        elif isinstance(event, yaml.ScalarEvent) and event.anchor is not None:
+            sizes[event.anchor] = 1
+        anchor, held = open_nodes[-1]
+        if held + size > MAX_YAML_NODES:
+            raise NotPublished(Reason.BROKEN, f"it has more than {MAX_YAML_NODES} values")
+        open_nodes[-1] = (anchor, held + size)
+
+
+def _plain(value: Any) -> Any:
+    """Give what YAML read as JSON would have it: keys are text."""
+    if isinstance(value, dict):
+        return {_key(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError
+    if value is None or isinstance(value, str | bool | float):
+        return value
+    if isinstance(value, int) and abs(value) < 2**63:
+        return value
+    raise ValueError
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    if isinstance(key, str | int):
+        return str(key)
+    raise ValueError
+
+
+def _kind(document: dict[str, Any]) -> str:
+    version = document.get("openapi", document.get("swagger"))
+    kind = _KINDS.get(version[:3]) if isinstance(version, str) else None
+    if kind is None or ("swagger" in document) != (kind == "2.0"):
+        raise NotPublished(Reason.INVALID, "neither Swagger 2.0 nor OpenAPI 3.0 or 3.1")
+    return kind
+
+
+def _check_size(document: dict[str, Any]) -> None:
+    paths = document.get("paths")
+    if isinstance(paths, dict) and sum(1 for _ in operations(document)) > MAX_OPERATIONS:
+        raise NotPublished(Reason.TOO_MANY_OPERATIONS, str(MAX_OPERATIONS))
+
+
+def _check_references(document: dict[str, Any]) -> None:
+    """Refuse references that lead out of the document, or nowhere within it."""
+    waiting: list[Any] = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, dict):
+            waiting.extend(value.values())
+            for name in _REFERENCES:
+                target = value.get(name)
+                if not isinstance(target, str):
+                    continue
+                if not target.startswith("#"):
+                    raise NotPublished(Reason.EXTERNAL_REFERENCE, target)
+                if name == "$ref" and target.startswith("#/") and _at(document, target) is None:
+                    raise NotPublished(Reason.INVALID, f"{target} leads nowhere")
+
+
+def _at(document: dict[str, Any], pointer: str) -> Any:
+    """Give what a local JSON pointer leads to (RFC 6901); None: nothing."""
+    found: Any = document
+    for step in pointer.removeprefix("#").split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, dict):
+            # In a reference a path may also be percent-encoded.
+            found = found.get(name, found.get(name.replace("%7B", "{").replace("%7D", "}")))
+        elif isinstance(found, list) and name.isascii() and name.isdigit():
+            found = found[int(name)] if int(name[:9]) < len(found) else None
+        else:
+            return None
+    return found
+
+
+def _servers(document: dict[str, Any], url: str) -> Iterator[str]:
+    if "swagger" in document:
+        here = urlsplit(url)
+        host = document.get("host") or here.netloc
+        for scheme in document.get("schemes") or [here.scheme]:
+            yield f"{scheme}://{host}{document.get('basePath') or ''}"
+        return
+    for server in document.get("servers") or [{"url": "/"}]:
+        if "{" not in server["url"]:
+            yield urljoin(url, server["url"])
+
+
+@cache
+def _validator(kind: str) -> jsonschema_rs.Validator:
+    folder = Path(__file__).parent / "schemas"
+    return jsonschema_rs.validator_for(orjson.loads((folder / f"openapi-{kind}.json").read_bytes()))

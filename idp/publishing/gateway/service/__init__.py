@@ -1,0 +1,27 @@
+"""The rules about publications: what may go to the gateway, and in which order."""
+
+from __future__ import annotations
+
+from idp.publishing.gateway.announcements import announce as announce
+from idp.publishing.gateway.service.planning import PublishRequest as PublishRequest
+from idp.publishing.gateway.service.planning import add_release as add_release
+from idp.publishing.gateway.service.planning import add_version as add_version
+from idp.publishing.gateway.service.planning import change_release as change_release
+from idp.publishing.gateway.service.planning import get_version as get_version
+from idp.publishing.gateway.service.planning import go_online as go_online
+from idp.publishing.gateway.service.planning import publish as publish
+from idp.publishing.gateway.service.planning import remove_release as remove_release
+from idp.publishing.gateway.service.planning import revise as revise
+from idp.publishing.gateway.service.planning import split as split
+from idp.publishing.gateway.service.settling import Author as Author
+from idp.publishing.gateway.service.settling import Plan as Plan
+from idp.publishing.gateway.service.settling import apply as apply
+from idp.publishing.gateway.service.settling import finish as finish
+from idp.publishing.gateway.service.settling import repair as repair
+from idp.publishing.gateway.service.settling import repair_job as repair_job
+from idp.publishing.gateway.service.settling import retry_job as retry_job
+from idp.publishing.gateway.service.settling import watch as watch
+from idp.publishing.gateway.tables import document as document
+from idp.publishing.gateway.tables import everything as everything
+from idp.publishing.gateway.tables import find as find
+from idp.publishing.gateway.tables import find_by_suffix as find_by_suffix

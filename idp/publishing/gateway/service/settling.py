@@ -1,0 +1,257 @@
+"""From a plan to a publication: the gateway first, then the rows, and a job for what fails between.
+
+A plan is left in the outbox and committed before the gateway is asked, so that nothing that dies
+on the way leaves the two apart: the job does what was begun, or puts the gateway back to the rows.
+While the gateway is asked no transaction is open. The rows are written last, and only if they are
+as the plan has seen them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from idp.directory.resources.models import ApiResource, ApiResourceOwner
+from idp.directory.roles import service as roles
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import Unavailable, Unprocessable
+from idp.platform.jobs import service as jobs
+from idp.platform.runtime import Runtime
+from idp.publishing.gateway import announcements, drivers, tables
+from idp.publishing.gateway.drivers import Driver
+from idp.publishing.gateway.models import Publication
+from idp.publishing.gateway.reasons import NotPublished, Reason
+from idp.publishing.gateway.state import Published
+from idp.publishing.gateway.upstreams import choose
+
+log = structlog.get_logger("idp.gateway")
+
+RETRY_JOB = "gateway-change"
+REPAIR_JOB = "gateway-repair"
+RETRY_SECONDS = 90
+"""When the job looks after a plan whose process says nothing any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who wants a change, so that it can be asked again later whether he may."""
+
+    user_id: int
+    tenant_id: int | None
+    permission: str
+    at_platform: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A change of one publication: where it starts, and where it shall lead."""
+
+    action: str
+    author: Author
+    before: Published | None
+    after: Published
+    shown: Published
+    """What the gateway gets of `after`; see `live`."""
+    driver: Driver
+    message_id: int | None = None
+    """The job in the outbox that looks after the plan; None: no gateway can fail."""
+
+
+def make(
+    session: Session, action: str, author: Author, before: Published | None, after: Published
+) -> Plan:
+    """Check where a change leads, and leave it in the outbox; commit before `apply`."""
+    check(session, before, after)
+    driver = drivers.of(session, after.tenant_id)
+    message_id = None
+    if driver.is_remote:
+        payload = {
+            "action": action,
+            "author": asdict(author),
+            "stamp": before.stamp if before else "",
+            "after": after.to_json(),
+        }
+        message_id = jobs.enqueue(session, RETRY_JOB, payload, delay_seconds=RETRY_SECONDS)
+    (shown,) = live(session, [after])
+    return Plan(action, author, before, after, shown, driver, message_id)
+
+
+def check(session: Session, before: Published | None, after: Published) -> None:
+    """Refuse a suffix that another microservice has, and upstreams that are not on the list."""
+    taken = select(Publication.id).where(
+        Publication.suffix_key == after.suffix.lower(),
+        Publication.api_resource_id != after.api_id,
+    )
+    if session.scalar(taken) is not None:
+        raise NotPublished(Reason.SUFFIX_TAKEN)
+    allowed = tables.upstreams(session).get(after.tenant_id, [])
+    for version in after.versions:
+        known = before.find(version.aid) if before else None
+        for revision in version.revisions:
+            earlier = known.find(revision.number) if known else None
+            goes_online = revision.is_current and not (earlier and earlier.is_current)
+            if (earlier is None or goes_online) and choose([revision.upstream], allowed) is None:
+                raise NotPublished(Reason.UPSTREAM_REFUSED, revision.upstream)
+
+
+def live(session: Session, states: Iterable[Published]) -> list[Published]:
+    """Leave those versions out whose upstream the operator has taken off the list."""
+    allowed = tables.upstreams(session)
+    return [
+        replace(
+            state,
+            versions=tuple(
+                version
+                for version in state.versions
+                if choose([version.current.upstream], allowed.get(state.tenant_id, []))
+            ),
+        )
+        for state in states
+    ]
+
+
+def apply(plan: Plan) -> NotPublished | None:
+    """Ask the gateway, outside of any transaction; give what it refused with."""
+    try:
+        plan.driver.apply(plan.before, plan.shown)
+    except NotPublished as problem:
+        log.warning(
+            "gateway_refused",
+            api_id=plan.after.api_id,
+            action=plan.action,
+            reason=problem.reason.name,
+            debug=problem.debug,
+        )
+        return problem
+    return None
+
+
+def finish(session: Session, plan: Plan, problem: NotPublished | None) -> NotPublished | None:
+    """Write the rows when the gateway agreed, else see to it that it is asked again.
+
+    The caller commits in either case, and then raises what this gives.
+    """
+    if problem is None:
+        problem = _write(session, plan)
+    if plan.message_id is None:
+        return problem
+    if problem is not None and problem.may_pass:
+        jobs.hasten(session, plan.message_id)
+        return problem
+    jobs.withdraw(session, plan.message_id)
+    if problem is not None:
+        payload = {"api_id": plan.after.api_id, "tried": plan.after.to_json()}
+        jobs.enqueue(session, REPAIR_JOB, payload)
+    return problem
+
+
+def retry_job(runtime: Runtime, payload: Mapping[str, Any]) -> None:
+    """Do what a request could not bring to its end, or put the gateway back to the rows."""
+    author = Author(**payload["author"])
+    after = Published.from_json(payload["after"])
+    with runtime.sessions() as session:
+        before = tables.find(session, after.api_id)
+        try:
+            if (before.stamp if before else "") != payload["stamp"]:
+                raise NotPublished(Reason.CHANGED_MEANWHILE)  # noqa: TRY301 - or done by now
+            _check_author(session, author, after.api_id)
+            check(session, before, after)
+            driver = drivers.of(session, after.tenant_id)
+            (shown,) = live(session, [after])
+        except NotPublished as problem:
+            log.info("gateway_change_dropped", api_id=after.api_id, reason=problem.reason.name)
+            session.rollback()
+            repair(runtime, after.api_id, after)
+            return
+        session.rollback()
+        plan = Plan(payload["action"], author, before, after, shown, driver)
+        refused = apply(plan) or _write(session, plan)
+        session.commit()
+    if refused is None:
+        return
+    if refused.may_pass:
+        raise Unavailable(refused.detail)
+    repair(runtime, after.api_id, after)
+    raise Unprocessable(refused.detail)
+
+
+def repair_job(runtime: Runtime, payload: Mapping[str, Any]) -> None:
+    """Put the gateway back to the rows after a change that did not come to its end."""
+    repair(runtime, payload["api_id"], Published.from_json(payload["tried"]))
+
+
+def repair(runtime: Runtime, api_id: int, tried: Published) -> None:
+    """Make the gateway look like the rows, whatever of `tried` has reached it."""
+    with runtime.sessions() as session:
+        found = tables.find(session, api_id)
+        current = live(session, [found])[0] if found else None
+        driver = drivers.of(session, tried.tenant_id)
+        session.rollback()
+    try:
+        driver.apply(tried, current)
+    except NotPublished as problem:
+        raise Unavailable(problem.detail, debug=problem.debug) from None
+
+
+def watch(runtime: Runtime, _stop: threading.Event) -> None:
+    """Put the routes back that Caddy forgot, and take away what is published no more."""
+    with runtime.sessions() as session:
+        caddy = drivers.find_caddy(session)
+        if caddy is None:
+            return
+        wanted = live(session, tables.everything(session))
+        session.rollback()
+    try:
+        changed = caddy.synchronise(wanted)
+    except NotPublished as problem:
+        log.warning("gateway_unreachable", debug=problem.debug)
+        return
+    if changed:
+        log.info("gateway_repaired", routes=len(wanted))
+
+
+def _write(session: Session, plan: Plan) -> NotPublished | None:
+    try:
+        with session.begin_nested():
+            tables.store(session, plan.before, plan.after)
+    except IntegrityError:
+        return NotPublished(Reason.CHANGED_MEANWHILE)
+    except NotPublished as problem:
+        return problem
+    audit.record(
+        session,
+        Tag.PUBLICATION_CHANGED,
+        user_id=plan.author.user_id,
+        tenant_id=plan.after.tenant_id,
+        target=f"publication:{plan.after.suffix}",
+        details={"action": plan.action, "number": plan.after.number},
+    )
+    if plan.before is None or plan.before.number != plan.after.number:
+        announcements.announce(session, plan.after.api_id, plan.after.number)
+    return None
+
+
+def _check_author(session: Session, author: Author, api_id: int) -> None:
+    """Refuse a change whose author has lost the right, or the microservice, meanwhile."""
+    exists = session.scalar(select(ApiResource.id).where(ApiResource.id == api_id))
+    is_administrator = author.at_platform and roles.is_platform_administrator(
+        session, author.user_id
+    )
+    is_linked = session.get(ApiResourceOwner, (author.user_id, api_id)) is not None
+    may = roles.has_permission(
+        session,
+        author.user_id,
+        author.tenant_id,
+        author.permission,
+        platform=author.at_platform,
+    )
+    if exists is None or not may or not (is_linked or is_administrator):
+        raise NotPublished(Reason.CHANGED_MEANWHILE)

@@ -1,0 +1,355 @@
+"""`/gateway/verify`: who may call a published API, what it is told, and what that costs."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import update
+
+from idp.directory.clients import service as clients
+from idp.directory.resources.models import ApiResource
+from idp.directory.users.models import User
+from idp.oauth.endpoints import gateway as endpoint
+from idp.publishing.gateway import products
+from idp.publishing.gateway.access import Gatekeeper, Quotas, quotas_from
+from tests import protocol
+from tests.api import center
+
+REMEMBERED_FOR = endpoint.FRESH_SECONDS
+
+
+@dataclass
+class Gate:
+    """Asks as a gateway does."""
+
+    browser: object
+    api: str
+
+    def ask(self, token=None, *, api=None, method="GET", **headers):
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token is not None:
+            sent |= protocol.bearer(token)
+        query = {"api": self.api if api is None else api}
+        return self.browser.open("/gateway/verify", method=method, headers=sent, query_string=query)
+
+
+@pytest.fixture
+def published(orders):
+    """Give the microservice `orders`, published without any product."""
+    assert orders.publish()["code"] == 200
+    return orders
+
+
+@pytest.fixture
+def gate(client, published):
+    return Gate(client, str(published.id))
+
+
+@pytest.fixture
+def verify(app):
+    """Give the endpoint itself; nothing is remembered unless a test says so."""
+    return app.wsgi_app._endpoints["/gateway/verify"][1]
+
+
+@pytest.fixture(autouse=True)
+def _look_each_time(monkeypatch):
+    monkeypatch.setattr(endpoint, "FRESH_SECONDS", 0.0)
+
+
+@pytest.fixture
+def machine(session, client, published):
+    """Give the token of a machine of tenant 1, for orders."""
+    app = protocol.register_machine(session, "robot", ["orders.read"], tenant_id=1)
+    return protocol.machine_token(client, app).get_json()["access_token"]
+
+
+@pytest.fixture
+def person(session, published):
+    """Give the token of a person of tenant 1, for orders."""
+    ann = protocol.add_person(session, "ann")
+    protocol.register(session, "shop", scopes=("openid", "orders.read"), tenant_id=1)
+    from idp.directory.clients import view
+    from idp.oauth import service as oauth
+
+    protocol.grant_directly(session, ann, "clerk.sell")
+    token = oauth.issue_by_command(session, view.find(session, "shop"), ann, 1, ["orders.read"])
+    session.commit()
+    return token
+
+
+def error(answer):
+    return answer.status_code, answer.get_json()["error"]
+
+
+# Who calls
+
+
+def test_a_machine_is_told_apart_from_a_person(gate, machine, person):
+    answer = gate.ask(machine)
+    assert answer.status_code == 200
+    assert answer.get_data() == b""
+    assert answer.headers["X-Subject"] == "robot"
+    assert answer.headers["X-Tenant"] == "1"
+    assert answer.headers["X-Scope"] == "orders.read"
+    assert "X-Permission" not in answer.headers
+    assert answer.headers["Cache-Control"] == "no-store"
+    answer = gate.ask(person)
+    assert answer.headers["X-Subject"].isdigit()
+    assert answer.headers["X-Tenant"] == "1"
+
+
+def test_permissions_of_a_person_are_passed_on(session, gate, new_orders, client):
+    from idp.directory.clients import view
+    from idp.oauth import service as oauth
+
+    api = session.get_one(ApiResource, int(gate.api))
+    ann = protocol.add_person(session, "ann")
+    protocol.add_role(session, ann, "clerk", ["orders.sell", "orders.refund"], api=api)
+    protocol.register(session, "shop", scopes=("openid", "orders.read"), tenant_id=1)
+    token = oauth.issue_by_command(session, view.find(session, "shop"), ann, 1, ["orders.read"])
+    session.commit()
+    assert gate.ask(token).headers["X-Permission"] == "orders.refund,orders.sell"
+
+
+def test_forged_headers_are_not_echoed(gate, machine):
+    answer = gate.ask(machine, X_Subject="1", X_Permission="ids4.ms.all", X_Tenant="7")
+    assert answer.headers["X-Subject"] == "robot"
+    assert answer.headers["X-Tenant"] == "1"
+    assert "X-Permission" not in answer.headers
+
+
+def test_any_host_is_served(new_client, gate, machine):
+    for host in ("10.0.0.7:8000", "idp.internal", "evil.example"):
+        other = Gate(new_client(f"http://{host}"), gate.api)
+        assert other.ask(machine).status_code == 200
+        assert other.ask().status_code == 401
+
+
+def test_a_token_of_another_issuer_of_ours_is_known(session, new_client, site, mary, orders):
+    from idp.directory.resources import service as resources
+    from tests.gateway.sites import description
+    from tests.gateway.conftest import Orders
+
+    tenant_id = protocol.add_tenant(session, "Acme", ["acme.example"])
+    api = protocol.add_api(session, "bills", ["bills.read"], tenant_id=tenant_id)
+    resources.link_owner(session, api, mary.user.id)
+    products.allow_upstream(session, tenant_id, site.origin)
+    root = center.administrator(mary.browser, session)
+    url = site.describe("/bills.json", description(site.origin))
+    bills = Orders(root, api.id, url)
+    assert bills.publish(suffix="bills")["code"] == 200
+    app = protocol.register_machine(session, "acme-robot", ["bills.read"], tenant_id=tenant_id)
+    acme = new_client("http://acme.example")
+    token = protocol.machine_token(acme, app).get_json()["access_token"]
+    answer = Gate(new_client("http://10.0.0.7"), str(api.id)).ask(token)
+    assert (answer.status_code, answer.headers["X-Tenant"]) == (200, str(tenant_id))
+    assert orders.publish()["code"] == 200
+    assert error(Gate(acme, str(orders.id)).ask(token)) == (401, "invalid_token")
+
+
+# Who does not
+
+
+def test_without_a_good_token_nobody_passes(gate, machine):
+    answer = gate.ask()
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="idp"'
+    for token in ("", "x", machine[:-3], machine + "x", "at_unknown", "a.b.c", "x" * 20_000):
+        answer = gate.ask(token)
+        assert answer.status_code == 401, token[:20]
+    basic = gate.browser.get("/gateway/verify?api=1", headers={"Authorization": "Basic eDp5"})
+    assert basic.status_code == 401
+    assert gate.ask(machine, method="POST").status_code == 405
+    assert gate.ask(machine, method="HEAD").status_code == 200
+
+
+def test_an_id_token_and_a_token_for_another_api_are_refused(session, client, gate):
+    protocol.add_api(session, "other", ["other.read"])
+    app = protocol.register_machine(session, "stranger", ["other.read"])
+    token = protocol.machine_token(client, app).get_json()["access_token"]
+    assert error(gate.ask(token)) == (401, "invalid_token")
+
+
+@pytest.mark.parametrize("api", ["", "none", "x" * 200, "%00", "1;rev=1", "../1"])
+def test_an_api_that_is_not_published_answers_404(gate, machine, api):
+    assert gate.ask(machine, api=api).status_code == 404
+
+
+def test_an_expired_token_is_refused_although_it_is_remembered(gate, machine, monkeypatch, clock):
+    monkeypatch.setattr(endpoint, "FRESH_SECONDS", 1e9)
+    # Its key was made before the clock stopped; the token is as old as the test.
+    assert gate.ask(machine).status_code == 200
+    clock.shift(3601)
+    assert gate.ask(machine).status_code == 401
+
+
+def test_a_locked_person_is_refused_within_seconds(session, gate, person, monkeypatch):
+    assert gate.ask(person).status_code == 200
+    session.execute(update(User).where(User.username == "ann").values(is_disabled=True))
+    session.commit()
+    assert error(gate.ask(person)) == (401, "invalid_token")
+    assert REMEMBERED_FOR <= 1.0
+
+
+def test_a_disabled_client_or_api_is_closed_at_once(session, gate, machine):
+    clients.get(session, "robot").enabled = False
+    assert gate.ask(machine).status_code == 401
+    clients.get(session, "robot").enabled = True
+    assert gate.ask(machine).status_code == 200
+    session.get_one(ApiResource, int(gate.api)).enabled = False
+    assert gate.ask(machine).status_code == 404
+
+
+def test_an_upstream_that_is_forbidden_closes_what_is_published_there(session, gate, site, machine):
+    products.forbid_upstream(session, 1, site.origin)
+    assert gate.ask(machine).status_code == 404
+
+
+def test_the_scope_of_the_publication_is_asked_for(session, client, gate, published, machine):
+    assert published.publish(scope="orders.write")["code"] == 200
+    answer = gate.ask(machine)
+    assert error(answer) == (403, "insufficient_scope")
+    assert 'scope="orders.write"' in answer.headers["WWW-Authenticate"]
+    app = protocol.register_machine(session, "writer", ["orders.write"], tenant_id=1)
+    token = protocol.machine_token(client, app).get_json()["access_token"]
+    assert gate.ask(token).status_code == 200
+
+
+def test_a_scope_that_the_client_has_lost_does_not_count(session, gate, published, machine):
+    assert published.publish(scope="orders.read")["code"] == 200
+    assert gate.ask(machine).status_code == 200
+    clients.set_scopes(session, clients.get(session, "robot"), ["orders.write"])
+    assert error(gate.ask(machine)) == (403, "insufficient_scope")
+
+
+def test_the_scope_of_the_authorization_server_is_the_default(session, gate, published, machine):
+    server = products.NewServer("own", "Own", default_scope="orders.write")
+    products.add_server(session, server)
+    published.publish(authorizationServerId="own")
+    assert gate.ask(machine).status_code == 403
+    published.publish(authorizationServerId="own", scope="orders.read")
+    assert gate.ask(machine).status_code == 200
+
+
+def test_openid_asks_for_a_person(session, gate, published, machine, person):
+    products.add_server(session, products.NewServer("own", "Own"))
+    published.publish(openid="own")
+    assert gate.ask(machine).status_code == 403
+    assert gate.ask(person).status_code == 200
+
+
+def test_a_product_opens_to_those_who_subscribed(session, gate, published, machine):
+    products.add_product(session, products.NewProduct("gold", "Gold", scope="orders.write"))
+    products.add_product(session, products.NewProduct("free", "Free", is_published=False))
+    published.publish(productIds=["/products/gold", "/products/free"])
+    answer = gate.ask(machine)
+    assert answer.status_code == 403
+    assert "subscribed" in answer.get_json()["error_description"]
+    products.subscribe(session, "gold", "robot")
+    answer = gate.ask(machine)
+    assert 'scope="orders.write"' in answer.headers["WWW-Authenticate"]
+    clients.set_scopes(session, clients.get(session, "robot"), ["orders.read", "orders.write"])
+    products.get_product(session, "gold").scope = "orders.read"
+    assert gate.ask(machine).status_code == 200
+    products.unsubscribe(session, "gold", "robot")
+    assert gate.ask(machine).status_code == 403
+    products.get_product(session, "gold").subscription_required = False
+    assert gate.ask(machine).status_code == 200
+
+
+# Quotas
+
+
+def test_calls_are_counted_by_tenant_and_second(gate, machine, person, verify):
+    verify.gatekeeper = Gatekeeper(lambda _, tenant_id: Quotas(per_second=3))
+    # Not across the edge of a second, on a busy machine either: four in one of several tries.
+    for _ in range(5):
+        answers = [gate.ask(token) for token in (machine, person, machine, person)]
+        if answers[-1].status_code == 429:
+            break
+        time.sleep(1.1)
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert answers[-1].headers["Retry-After"] == "1"
+    time.sleep(1.1)
+    assert gate.ask(machine).status_code == 200
+
+
+def test_calls_are_counted_by_tenant_and_month(gate, machine, verify, clock):
+    seen = []
+
+    def quotas_of(_session, tenant_id):
+        seen.append(tenant_id)
+        return Quotas(per_month=2)
+
+    verify.gatekeeper = Gatekeeper(quotas_of)
+    assert [gate.ask(machine).status_code for _ in range(3)] == [200, 200, 429]
+    assert set(seen) == {1}
+    assert 0 < int(gate.ask(machine).headers["Retry-After"]) <= 31 * 86_400
+
+
+def test_refused_calls_are_not_counted(gate, machine, verify):
+    verify.gatekeeper = Gatekeeper(lambda _, tenant_id: Quotas(per_month=1))
+    for _ in range(3):
+        assert gate.ask("x").status_code == 401
+        assert gate.ask(machine, api="none").status_code == 404
+    assert gate.ask(machine).status_code == 200
+    assert gate.ask(machine).status_code == 429
+
+
+def test_quotas_are_those_of_the_bundle_and_read_once(runtime, session, gate, machine, verify):
+    asked = []
+
+    def bundle_of(_session, tenant_id):
+        asked.append(tenant_id)
+        return SimpleNamespace(number_of_concurrent=None, number_of_invocation=2)
+
+    runtime.cache._poll_seconds = 60.0
+    verify.gatekeeper = Gatekeeper(quotas_from(bundle_of))
+    assert [gate.ask(machine).status_code for _ in range(3)] == [200, 200, 429]
+    assert asked == [1]
+    verify.gatekeeper = Gatekeeper(quotas_from(lambda *_: None))
+    runtime.cache.clear()
+    assert gate.ask(machine).status_code == 200
+
+
+@pytest.mark.no_database
+def test_workers_count_together_in_valkey(valkey_url):
+    from idp.platform.errors import TooManyRequests
+    from idp.platform.throttle import Throttle
+
+    gatekeepers = [
+        (Gatekeeper(lambda _, tenant_id: Quotas(per_month=3)), Throttle(valkey_url))
+        for _ in range(2)
+    ]
+    passed = 0
+    for _ in range(3):
+        for gatekeeper, throttle in gatekeepers:
+            session = SimpleNamespace(info={"runtime": SimpleNamespace(throttle=throttle)})
+            with contextlib.suppress(TooManyRequests):
+                gatekeeper._count(session, 1)
+                passed += 1
+    assert passed == 3
+
+
+# Cost
+
+
+@pytest.mark.parametrize("who", ["machine", "person"])
+def test_the_common_case_asks_the_database_nothing(
+    request, runtime, session, gate, verify, monkeypatch, who
+):
+    monkeypatch.setattr(endpoint, "FRESH_SECONDS", 60.0)
+    monkeypatch.setattr(runtime.cache, "_poll_seconds", 60.0)
+    verify.gatekeeper = Gatekeeper(lambda _, tenant_id: Quotas(per_second=1000, per_month=10_000))
+    token = request.getfixturevalue(who)
+    session.close()
+    assert gate.ask(token).status_code == 200
+    assert gate.ask(token).status_code == 200
+    with center.statements(runtime.engine) as sent:
+        for _ in range(5):
+            assert gate.ask(token).status_code == 200
+    assert sent == []

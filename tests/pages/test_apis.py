@@ -1,0 +1,185 @@
+"""The public page of a published API."""
+
+from __future__ import annotations
+
+import pytest
+
+from idp.directory.resources import service as resources
+from idp.publishing.gateway import products
+from idp.publishing.gateway import service as publications
+from idp.publishing.gateway.descriptions import Description
+from idp.publishing.gateway.service import Author, PublishRequest
+from tests import protocol
+from tests.api import center
+
+UPSTREAM = "https://orders.example"
+HOSTILE = "<script>alert(1)</script>"
+
+
+def document(**more):
+    answer = {"description": "The order"}
+    return {
+        "openapi": "3.0.3",
+        "info": {"title": "Orders", "version": "1", "description": "What was ordered"},
+        "security": [{"oauth2": ["orders.read"]}],
+        "paths": {
+            "/orders/{id}": {
+                "get": {
+                    "tags": ["Orders"],
+                    "summary": "Read an order",
+                    "parameters": [{"$ref": "#/components/parameters/day"}],
+                    "responses": {"200": answer},
+                },
+                **more,
+            }
+        },
+        "components": {
+            "parameters": {
+                "day": {
+                    "name": "day",
+                    "in": "query",
+                    "required": True,
+                    "description": "Day of delivery",
+                    "schema": {"type": "string"},
+                }
+            }
+        },
+    }
+
+
+@pytest.fixture
+def publish(session):
+    """Publish descriptions of one microservice, each as a revision that is online."""
+    ann = protocol.add_person(session, "owner")
+    made = {}
+
+    def settle(plan):
+        assert publications.finish(session, plan, publications.apply(plan)) is None
+        session.commit()
+
+    def publish(content, *, tenant_id=1, suffix="orders", version=None, **fields):
+        author = Author(ann.id, tenant_id, "", at_platform=True)
+        if suffix not in made:
+            api = protocol.add_api(session, suffix, [f"{suffix}.read"], tenant_id=tenant_id)
+            products.allow_upstream(session, tenant_id, UPSTREAM)
+            made[suffix] = api.id
+        api = resources.get_api(session, made[suffix])
+        if version is not None:
+            settle(publications.add_version(session, api, str(api.id), version, author))
+            return api.id
+        described = Description(f"{UPSTREAM}/openapi.json", "3.0", content)
+        request = PublishRequest(str(api.id), suffix=suffix, **fields)
+        settle(publications.publish(session, api, request, described, author))
+        return api.id
+
+    return publish
+
+
+def shown(client, path="/apis/orders", **headers):
+    answer = client.get(path, headers={"Accept": "text/html", "Accept-Language": "en", **headers})
+    assert answer.status_code == 200
+    return answer.get_data(as_text=True)
+
+
+def test_anybody_reads_what_is_published(client, publish):
+    publish(document(), name="Order service", description="All of them")
+    page = shown(client)
+    for text in ("Order service", "All of them", "/orders/{id}", "Read an order", "orders.read",
+                 "Day of delivery", "required", "The order", "/orders"):  # fmt: skip
+        assert text in page, text
+    assert "<script" not in page
+    assert shown(client, "/apis/ORDERS")
+
+
+def test_the_page_speaks_chinese(client, publish):
+    publish(document())
+    publish({**document(), "paths": {}})
+    page = shown(client, **{"Accept-Language": "zh-CN"})
+    assert 'lang="zh-Hans"' in page
+    for text in ("不兼容的变更", "操作已删除", "发布说明", "修订", "接口描述中没有任何操作"):
+        assert text in page, text
+    page = shown(client)
+    assert "operation removed" in page
+    assert "操作已删除: " not in page.partition('id="releases"')[0]
+
+
+def test_versions_have_pages_of_their_own(client, publish):
+    publish(document())
+    publish(None, version="v2")
+    changed = document()
+    changed["info"]["title"] = "Later"
+    publish(changed)
+    page = shown(client)
+    assert 'href="/apis/orders?api-version=v2"' in page
+    other = shown(client, "/apis/orders?api-version=v2")
+    assert 'href="/apis/orders"' in other
+    assert "?api-version=v2</code>" in other
+    for query in ("?api-version=v3", "?api-version=%00", f"?api-version={HOSTILE}"):
+        assert client.get(f"/apis/orders{query}").status_code in {400, 404}, query
+
+
+def test_what_strangers_wrote_is_text_and_nothing_else(client, publish):
+    content = document(
+        put={
+            "tags": [HOSTILE],
+            "summary": HOSTILE,
+            "description": HOSTILE,
+            "parameters": [{"name": HOSTILE, "in": "query", "schema": {"type": "string"}}],
+            "requestBody": {"content": {HOSTILE: {}}},
+            "responses": {"200": {"description": HOSTILE}},
+            "security": [{"x": [HOSTILE]}],
+        }
+    )
+    content["paths"]["/" + HOSTILE] = {"get": {"responses": {"200": {"description": "x"}}}}
+    content["info"]["description"] = HOSTILE
+    publish(content, name=HOSTILE, description=HOSTILE)
+    answer = client.get("/apis/orders", headers={"Accept": "text/html"})
+    page = answer.get_data(as_text=True)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "unsafe-inline" not in answer.headers["Content-Security-Policy"]
+
+
+def test_references_to_something_else_leave_the_page_standing(client, publish):
+    content = document()
+    thing = {"$ref": "#/info/title"}
+    content["paths"]["/orders/{id}"]["get"] |= {
+        "parameters": [thing],
+        "requestBody": thing,
+        "responses": {"200": thing},
+    }
+    publish(content)
+    assert "Read an order" in shown(client)
+
+
+def test_only_the_host_of_its_tenant_shows_it(session, client, new_client, publish):
+    acme = protocol.add_tenant(session, "Acme", ["acme.example"])
+    guest = protocol.add_tenant(session, "Guest")
+    publish(document(), suffix="theirs", tenant_id=acme)
+    publish(document(), suffix="guests", tenant_id=guest)
+    publish(document())
+    there = new_client("http://acme.example")
+    assert shown(there, "/apis/theirs")
+    assert there.get("/apis/orders").status_code == 404
+    assert client.get("/apis/theirs").status_code == 404
+    assert shown(client, "/apis/guests"), "its people sign in at issuer 1"
+
+
+def test_what_is_not_published_is_404(session, client, publish):
+    api_id = publish(document())
+    assert client.get("/apis/none").status_code == 404
+    resources.get_api(session, api_id).enabled = False
+    assert client.get("/apis/orders").status_code == 404
+
+
+def test_the_page_costs_the_same_for_one_version_and_for_many(runtime, client, publish):
+    publish(document())
+    shown(client)
+    with center.statements(runtime.engine) as one:
+        shown(client)
+    for number in range(3):
+        publish(None, version=f"v{number}")
+    shown(client)
+    with center.statements(runtime.engine) as many:
+        shown(client)
+    assert len(many) == len(one)
