@@ -131,8 +131,8 @@ def test_any_host_is_served(new_client, gate, machine):
 
 def test_a_token_of_another_issuer_of_ours_is_known(session, new_client, site, mary, orders):
     from idp.directory.resources import service as resources
-    from tests.gateway.sites import description
     from tests.gateway.conftest import Orders
+    from tests.gateway.sites import description
 
     tenant_id = protocol.add_tenant(session, "Acme", ["acme.example"])
     api = protocol.add_api(session, "bills", ["bills.read"], tenant_id=tenant_id)
