@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from idp import api, pages, publishing
 from idp.api import docs
 from idp.config import Settings
-from idp.directory.bundles import service as bundles
 from idp.directory.clients import view as clients
 from idp.directory.roles import service as roles
 from idp.directory.tenants import service as tenants
@@ -42,7 +41,7 @@ from idp.publishing.codegen import build as sdk_build
 from idp.publishing.codegen import descriptions
 from idp.publishing.codegen import jobs as sdk_jobs
 from idp.publishing.gateway import announcements
-from idp.publishing.gateway.access import Gatekeeper, quotas_from
+from idp.publishing.gateway.access import Gatekeeper
 from idp.publishing.gateway.jobs import JOBS as GATEWAY_JOBS
 from idp.publishing.subscribers import mails
 
@@ -171,7 +170,7 @@ def setup_publishing(_app: Flask, _settings: Settings) -> None:
 def setup_doors(app: Flask, _settings: Settings) -> None:
     """Put the machine endpoints in front of Flask."""
     entrance = Entrance(app.extensions["idp"], tenants.find_issuer, api.upload_limits())
-    verify = GatewayVerify(Gatekeeper(quotas_from(bundles.of_tenant)))
+    verify = GatewayVerify(Gatekeeper())
     endpoints: Endpoints = {**MACHINE_ENDPOINTS, "/gateway/verify": (("GET",), verify)}
     door = MachineDoor(app.wsgi_app, entrance, endpoints, clients.cors_origins)
     app.wsgi_app = door  # type: ignore[method-assign]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import update
 
+from idp.directory.bundles import applying
+from idp.directory.bundles import service as bundles
 from idp.directory.clients import service as clients
 from idp.directory.resources.models import ApiResource
 from idp.directory.users.models import User
 from idp.oauth.endpoints import gateway as endpoint
 from idp.publishing.gateway import products
-from idp.publishing.gateway.access import Gatekeeper, Quotas, quotas_from
+from idp.publishing.gateway.access import Gatekeeper, Quotas
 from tests import protocol
 from tests.api import center
 
@@ -300,19 +302,14 @@ def test_refused_calls_are_not_counted(gate, machine, verify):
     assert gate.ask(machine).status_code == 429
 
 
-def test_quotas_are_those_of_the_bundle_and_read_once(runtime, session, gate, machine, verify):
-    asked = []
-
-    def bundle_of(_session, tenant_id):
-        asked.append(tenant_id)
-        return SimpleNamespace(number_of_concurrent=None, number_of_invocation=2)
-
-    runtime.cache._poll_seconds = 60.0
-    verify.gatekeeper = Gatekeeper(quotas_from(bundle_of))
+def test_quotas_are_those_of_the_bundle(session, gate, machine):
+    said = bundles.Content("basic", "Basic", "company", '{"roles": []}', number_of_invocation=2)
+    bundle = bundles.create(session, said)
+    applying.initialise(session, 1, bundle)
+    session.commit()
     assert [gate.ask(machine).status_code for _ in range(3)] == [200, 200, 429]
-    assert asked == [1]
-    verify.gatekeeper = Gatekeeper(quotas_from(lambda *_: None))
-    runtime.cache.clear()
+    bundles.update(session, bundle.id, replace(said, number_of_invocation=None))
+    session.commit()
     assert gate.ask(machine).status_code == 200
 
 

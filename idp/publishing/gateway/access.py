@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
+from idp.directory.bundles import service as bundles
 from idp.directory.resources.models import ApiResource
 from idp.directory.tenants.service import PLATFORM
 from idp.platform import clock, runtime
@@ -41,36 +41,16 @@ QuotasOf = Callable[[Session, int], Quotas]
 """Tells the quotas of a tenant; asked for every call, so it answers from a cache."""
 
 
-class Bundle(Protocol):
-    """What a tenant has paid for, as far as calls are concerned."""
+def quotas_of_bundle(session: Session, tenant_id: int) -> Quotas:
+    """Give the quotas of a tenant's bundle, from the cache; no bundle: no limit."""
 
-    @property
-    def number_of_concurrent(self) -> int | None:
-        """Calls per second; None: without limit."""
+    def load() -> Quotas:
+        bundle = bundles.of_tenant(session, tenant_id)
+        if bundle is None:
+            return Quotas()
+        return Quotas(bundle.number_of_concurrent, bundle.number_of_invocation)
 
-    @property
-    def number_of_invocation(self) -> int | None:
-        """Calls per month; None: without limit."""
-
-
-def quotas_from(bundle_of: Callable[[Session, int], Bundle | None]) -> QuotasOf:
-    """Read quotas from the bundles of tenants, which the cache remembers; no bundle: no limit."""
-
-    def quotas_of(session: Session, tenant_id: int) -> Quotas:
-        def load() -> Quotas:
-            bundle = bundle_of(session, tenant_id)
-            if bundle is None:
-                return Quotas()
-            return Quotas(bundle.number_of_concurrent, bundle.number_of_invocation)
-
-        return runtime.of(session).cache.get(("gateway quotas", tenant_id), load)
-
-    return quotas_of
-
-
-def no_quotas(_session: Session, _tenant_id: int) -> Quotas:
-    """Give a tenant whose bundle names no quotas."""
-    return Quotas()
+    return runtime.of(session).cache.get(("gateway quotas", tenant_id), load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +80,7 @@ class Rule:
 class Gatekeeper:
     """Judges calls of published APIs by what their tokens say."""
 
-    quotas_of: QuotasOf = no_quotas
+    quotas_of: QuotasOf = quotas_of_bundle
 
     def __call__(
         self,
