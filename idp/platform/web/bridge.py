@@ -7,6 +7,7 @@ thread. So a visitor who sends half a body holds a few kilobytes and nothing tha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 import structlog
 
+from idp.platform.runtime import NeedsThreadError
 from idp.platform.web.requests import MAX_BODY
-from idp.platform.web.visit import WSGI, Environ
+from idp.platform.web.visit import AT_ONCE_KEY, WSGI, Environ
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -72,12 +74,14 @@ class Bridge:
         application: WSGI,
         *,
         threads: int,
+        at_once: Callable[[str, bytes], bool] = lambda _path, _body: False,
         on_stopping: Callable[[], None] = lambda: None,
         body_seconds: float = BODY_SECONDS,
         max_body: int = MAX_BODY,
     ) -> None:
         self._application = application
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        self._at_once = at_once
         self._on_stopping = on_stopping
         self._body_seconds = body_seconds
         self._max_body = max_body
@@ -136,9 +140,12 @@ class Bridge:
             if read is None:
                 return self._too_large()
             body = read
-        environ = environment(scope, body)
+        if self._at_once(scope.path, body):
+            # What is answered from memory is answered here: a thread costs more than the answer.
+            with contextlib.suppress(NeedsThreadError):
+                return self._run({**environment(scope, body), AT_ONCE_KEY: True})
         assert self._loop is not None  # noqa: S101 - __rsgi_init__ came first
-        return await self._loop.run_in_executor(self._threads, self._run, environ)
+        return await self._loop.run_in_executor(self._threads, self._run, environment(scope, body))
 
     async def _read(self, exchange: Exchange) -> bytes | None:
         pieces: list[bytes] = []
