@@ -61,3 +61,8 @@ def alternate(things: Mapping[str, Callable[[], object]], rounds: int) -> dict[s
 def at_most(case: str, ratio: float, bar: float) -> dict[str, Any]:
     """Judge a ratio that must not be larger."""
     return {"case": case, "ratio": ratio, "bar": f"<= {bar}", "met": ratio <= bar}
+
+
+def at_least(case: str, ratio: float, bar: float) -> dict[str, Any]:
+    """Judge a ratio that must be reached."""
+    return {"case": case, "ratio": ratio, "bar": f">= {bar}", "met": ratio >= bar}
