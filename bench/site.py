@@ -72,7 +72,6 @@ def prepare(postgres: Postgres, valkey: Valkey, folder: Path, name: str) -> Site
             protocol.register(session, "web-refresh", **web),
             protocol.register(session, "reference", **web, access_token_type=1),
         ]
-        # The cheap hash stands in for the check of a password, which takes a tenth of a second.
         user = protocol.add_person(session, USERNAME, nick_name="Ann")
         issuer = tenants.find_issuer(session, f"127.0.0.1:{port}")
         if issuer is None:

@@ -50,15 +50,14 @@ def sqlalchemy() -> Any:
     """Make a Flask application with SQLAlchemy and one table."""
     from flask import Flask, jsonify
     from flask_sqlalchemy import SQLAlchemy
-    from sqlalchemy import select
-    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+    from sqlalchemy import Column, Integer, Table, select
+    from sqlalchemy.orm import DeclarativeBase
 
     class Base(DeclarativeBase):
         pass
 
     class Thing(Base):
-        __tablename__ = "thing"
-        id: Mapped[int] = mapped_column(primary_key=True)
+        __table__ = Table("thing", Base.metadata, Column("id", Integer, primary_key=True))
 
     app = Flask("bare")
     app.config["SQLALCHEMY_DATABASE_URI"] = sys.argv[4]
