@@ -28,6 +28,7 @@ def start(servers: Servers) -> list[Result]:
     small, port = servers.small, free_port()
     environment = {**clean_environment(), **small.environment}
     environment["IDP_PUBLIC_URL"] = f"http://127.0.0.1:{port}"
+    del environment["IDP_REDIS_URL"]  # one worker needs none, nor does the bare one have it
     ours = [sys.executable, "-c", "from idp.cli import main; main()", "serve", "--no-worker"]
     create_database(servers.postgres, "bare")
     bare = [sys.executable, "-m", "bench.yardsticks.bare", "sqlalchemy", str(port), "1"]

@@ -38,6 +38,11 @@ class Answer:
     head: str
     body: bytes
 
+    @property
+    def is_last(self) -> bool:
+        """Whether the server closes the connection."""
+        return "connection: close" in self.head.lower()
+
     def header(self, name: str) -> str:
         """Give a header that must be there."""
         found = re.search(rf"(?im)^{re.escape(name)}: *(.*?)\r?$", self.head)
@@ -202,12 +207,10 @@ class _Line:
         self.asked = request
         self.socket.sendall(request.wire(self.host))
 
-    def send_again(self) -> None:
-        """Open a new connection: the server closed the old one between two requests."""
+    def reopen(self) -> None:
+        """Open a new connection: the server closes or has closed this one."""
         self.socket.close()
         self.socket = self._connect()
-        if self.asked is not None:
-            self.socket.sendall(self.asked.wire(self.host))
 
 
 class _Driver:
@@ -246,17 +249,18 @@ class _Driver:
 
     def _receive(self, line: _Line) -> None:
         piece = line.socket.recv(65536)
-        if not piece:
-            self._selector.unregister(line.socket)
-            line.received = b""
-            line.send_again()
-            self._selector.register(line.socket, selectors.EVENT_READ, line)
-            return
         line.received += piece
-        answer = _read(line.received)
+        answer = _read(line.received) if piece else None
+        if not piece or (answer is not None and answer.is_last):
+            self._selector.unregister(line.socket)
+            line.reopen()
+            self._selector.register(line.socket, selectors.EVENT_READ, line)
         if answer is not None:
             line.received = b""
             self._advance(line, answer)
+        elif not piece and line.asked is not None:  # closed between two requests
+            line.received = b""
+            line.send(line.asked)
 
     def _advance(self, line: _Line, answer: Answer | None) -> None:
         step = next(line.steps) if answer is None else line.steps.send(answer)

@@ -7,11 +7,13 @@ rounds may alternate.
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -244,9 +246,8 @@ class Servers:
         server = self._start(
             "django-oauth-toolkit",
             [
-                *(str(python), "-m", "gunicorn", "-w", str(WORKERS), "-k", "gthread"),
-                *("--threads", "8", "-b", f"127.0.0.1:{port}", "--log-level", "warning"),
-                "peer:application",
+                *(str(python), "-m", "gunicorn", "-w", str(WORKERS)),
+                *("-b", f"127.0.0.1:{port}", "--log-level", "warning", "peer:application"),
             ],
             port,
             source,
@@ -297,6 +298,8 @@ class Servers:
         def stop() -> None:
             process.terminate()
             process.wait(30)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # npm's node leaves its own children behind
 
         self._stack.callback(stop)
         url = f"http://127.0.0.1:{port}"

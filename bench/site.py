@@ -103,6 +103,7 @@ def fill(postgres: Postgres, site: Site) -> None:
     where = f"host={postgres.folder} user=postgres dbname={name}"
     with psycopg.connect(where, autocommit=True) as connection:
         connection.execute("SET synchronous_commit = off")
+        connection.execute("SET session_replication_role = replica")  # foreign keys hold by design
         for statement in (
             _copies(Tenant, "id = 1", TENANTS, {"name": "'Tenant ' || n"}),
             _copies(Client, "client_id = 'web'", CLIENTS, {"client_id": "'client-' || n"}),

@@ -131,7 +131,9 @@ class Postgres:
                 "jit": "off",
                 "max_wal_size": "4GB",
             }
-            if not self.durable:
+            if self.durable:
+                options["shared_buffers"] = "512MB"
+            else:
                 options |= {
                     "fsync": "off",
                     "synchronous_commit": "off",

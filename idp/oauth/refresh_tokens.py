@@ -20,7 +20,7 @@ from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.models import Grant, RefreshToken
 from idp.oauth.people import HeldGrant, StandingGrant
 from idp.platform import clock, runtime
-from idp.platform.db import count_hits, new_row
+from idp.platform.db import new_row, run
 from idp.platform.secrets import b64url, digest, random_token
 
 REUSE_WINDOW = timedelta(seconds=30)
@@ -63,9 +63,7 @@ def find(
     session: Session, presented: str
 ) -> tuple[Presented, HeldGrant, StandingGrant | None] | None:
     """Find a refresh token with its grant, and that again if it still stands."""
-    row = session.execute(
-        _FIND, {"token_hash": digest(presented), "now": clock.now()}
-    ).one_or_none()
+    row = run(session, _FIND, {"token_hash": digest(presented), "now": clock.now()}).one_or_none()
     if row is None:
         return None
     return Presented(*row[: len(PRESENTED)]), *people.read(row[len(PRESENTED) :])
@@ -75,7 +73,8 @@ def issue(session: Session, client: ClientView, grant_id: int, scopes: Validated
     """Make the first refresh token of a grant."""
     token = PREFIX + random_token()
     absolute = clock.now() + timedelta(seconds=client.absolute_refresh_token_lifetime)
-    session.execute(
+    run(
+        session,
         _ADD,
         {
             "token_hash": digest(token),
@@ -91,14 +90,15 @@ def issue(session: Session, client: ClientView, grant_id: int, scopes: Validated
 
 def spend(session: Session, row: Presented) -> bool:
     """Mark a token as used; False when somebody else was faster."""
-    return count_hits(session, _SPEND, {"row_id": row.id, "now": clock.now()}) > 0
+    return run(session, _SPEND, {"row_id": row.id, "now": clock.now()}).rowcount > 0
 
 
 def add_successor(session: Session, client: ClientView, presented: str, row: Presented) -> str:
     """Store the token that follows the one just spent."""
     keyring = runtime.of(session).keyring
     token = _successor(keyring.key(PURPOSE), presented, row)
-    session.execute(
+    run(
+        session,
         _ADD,
         {
             "token_hash": digest(token),

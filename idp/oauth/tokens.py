@@ -22,7 +22,7 @@ from idp.oauth.models import Grant, ReferenceToken, RevokedToken
 from idp.oauth.people import HeldGrant, StandingGrant
 from idp.oauth.request import CALLER
 from idp.platform import clock
-from idp.platform.db import count_hits, insert, new_row
+from idp.platform.db import count_hits, insert, new_row, run
 from idp.platform.errors import InvalidToken
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import b64url, digest, random_token
@@ -157,7 +157,8 @@ def _keep(
     session: Session, client: ClientView, claims: dict[str, Any], standing: StandingGrant | None
 ) -> str:
     token = REFERENCE_PREFIX + random_token()
-    session.execute(
+    run(
+        session,
         _KEEP,
         {
             "token_hash": digest(token),
@@ -295,7 +296,7 @@ def _read(session: Session, issuer: Issuer, unverified_token: str) -> AccessToke
     reference_id: int | None = None
     claims: Mapping[str, Any]
     if unverified_token.startswith(REFERENCE_PREFIX):
-        row = session.execute(_REFERENCE, {"token_hash": digest(unverified_token)}).one_or_none()
+        row = run(session, _REFERENCE, {"token_hash": digest(unverified_token)}).one_or_none()
         if row is None or row.revoked_at is not None:
             raise InvalidToken(debug="unknown or revoked reference token")
         reference_id, claims = row.id, row.claims
@@ -320,7 +321,7 @@ def grant_id_of(claims: Mapping[str, Any]) -> int | None:
 def _check_not_revoked(session: Session, token: AccessToken) -> None:
     """Refuse a JWT that was revoked by itself; a reference token says so in its own row."""
     if token.reference_id is None:
-        revoked = session.execute(_REVOKED, {"jti": token.claims["jti"]}).first()
+        revoked = run(session, _REVOKED, {"jti": token.claims["jti"]}).first()
         if revoked is not None:
             raise InvalidToken(debug="jti revoked")
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Delete,
     Dialect,
     Engine,
+    Executable,
     ForeignKey,
     Integer,
     LargeBinary,
@@ -122,16 +123,22 @@ def insert(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.In
 def new_row(table: type[Base]) -> sqlalchemy.Insert:
     """Make the INSERT of one row for hot paths: no object, its values are handed in at execution.
 
-    Column defaults of Python are applied; what an ORM object would track is not.
+    Column defaults of Python are applied; the new id is not asked for.
     """
-    return sqlalchemy.insert(cast("Table", table.__table__))
+    return sqlalchemy.insert(cast("Table", table.__table__)).inline()
 
 
-def count_hits(
-    session: Session, statement: Update | Delete, values: Mapping[str, Any] | None = None
-) -> int:
+def run(session: Session, statement: Executable, values: Mapping[str, Any]) -> CursorResult[Any]:
+    """Execute a statement of a hot path in the session's transaction, past its object layer.
+
+    What was added to the session and not flushed is not seen.
+    """
+    return session.connection().execute(statement, values)
+
+
+def count_hits(session: Session, statement: Update | Delete) -> int:
     """Execute a conditional change and count its rows; none: somebody else was faster."""
-    return cast("CursorResult[Any]", session.execute(statement, values)).rowcount
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount
 
 
 def end(session: Session) -> None:

@@ -27,7 +27,6 @@ settings.configure(
             "HOST": os.environ["PEER_DATABASE_HOST"],
             "NAME": "django",
             "USER": "postgres",
-            "CONN_MAX_AGE": None,
         }
     },
     INSTALLED_APPS=[

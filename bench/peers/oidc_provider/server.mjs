@@ -14,7 +14,7 @@ const jwtAlgorithm = (id) => (id === 'opaque' ? undefined : id.endsWith('-es256'
 function machine(id) {
   return {
     client_id: id, client_secret: secret, grant_types: ['client_credentials'],
-    redirect_uris: [], response_types: [], scope: 'orders.read',
+    redirect_uris: [], response_types: [],
   }
 }
 
@@ -32,7 +32,7 @@ const provider = new Provider(issuer, {
   ],
   jwks: JSON.parse(readFileSync(keys)),
   cookies: { keys: ['a cookie key of the benchmark'] },
-  scopes: ['openid', 'offline_access', 'orders.read'],
+  scopes: ['openid', 'offline_access', 'profile'],
   claims: { openid: ['sub'], profile: ['name', 'preferred_username', 'updated_at'] },
   findAccount: (ctx, id) => ({
     accountId: id,

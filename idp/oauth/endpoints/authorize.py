@@ -32,7 +32,7 @@ from idp.oauth.visitor import Visitor
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.db import count_hits, new_row
+from idp.platform.db import count_hits, new_row, run
 from idp.platform.errors import OAuthError
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
@@ -417,7 +417,8 @@ def _grant(
     """Make grant and code in one transaction, and send the code to the client."""
     client, visitor = asked.client, approved.visitor
     now = clock.now()
-    grant_id = session.scalars(
+    grant_id = run(
+        session,
         _ADD_GRANT,
         {
             "user_id": visitor.user.id,
@@ -435,9 +436,10 @@ def _grant(
             "amr": visitor.browser.amr,
             "expires_at": _end_of_grant(client, approved.scopes, now),
         },
-    ).one()
+    ).scalar_one()
     code = random_token()
-    session.execute(
+    run(
+        session,
         _ADD_CODE,
         {
             "code_hash": digest(code),

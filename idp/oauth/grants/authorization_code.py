@@ -20,7 +20,7 @@ from idp.oauth.people import HeldGrant, StandingGrant
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.db import count_hits
+from idp.platform.db import run
 from idp.platform.errors import InvalidGrant
 from idp.platform.secrets import digest
 
@@ -95,7 +95,7 @@ _SPEND = (
 
 
 def _find(session: Session, code: str) -> tuple[_Code, HeldGrant, StandingGrant | None]:
-    row = session.execute(_FIND, {"code_hash": digest(code), "now": clock.now()}).one_or_none()
+    row = run(session, _FIND, {"code_hash": digest(code), "now": clock.now()}).one_or_none()
     if row is None:
         raise InvalidGrant(debug="unknown code")
     return _Code(*row[: len(_CODE)]), *people.read(row[len(_CODE) :])
@@ -103,7 +103,7 @@ def _find(session: Session, code: str) -> tuple[_Code, HeldGrant, StandingGrant 
 
 def _spend(session: Session, code: _Code) -> bool:
     """Mark a code as used; False when somebody else was faster."""
-    return count_hits(session, _SPEND, {"row_id": code.id, "now": clock.now()}) > 0
+    return run(session, _SPEND, {"row_id": code.id, "now": clock.now()}).rowcount > 0
 
 
 def _reused(session: Session, grant: HeldGrant, client_id: str) -> InvalidGrant:

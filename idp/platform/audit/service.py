@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from idp.platform import clock, runtime
 from idp.platform.audit.models import AuditEvent, AuditRetention
 from idp.platform.audit.tags import Tag
-from idp.platform.db import new_row
+from idp.platform.db import new_row, run
 from idp.platform.secrets import MASK
 
 MAX_TEXT = 500
@@ -56,7 +56,8 @@ def record(
     Text of strangers may be passed: it is cut to size and cleaned.
     """
     context = runtime.context_of(session)
-    session.execute(
+    run(
+        session,
         _RECORD,
         {
             "tag": tag.value,
