@@ -48,8 +48,8 @@ migration: env ## write a migration for what changed in the models: M="what it d
 	@test -n "$(M)" || { echo 'usage: make migration M="what it does"'; exit 2; }
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \
 		&& export $(DEVELOPMENT) IDP_DATA_DIR="$$folder" && unset IDP_DATABASE_URL \
-		&& $(BIN)/flask --app idp.wsgi:app db upgrade \
-		&& $(BIN)/flask --app idp.wsgi:app db revision --autogenerate -m "$(M)"
+		&& $(BIN)/flask --app idp.commands.migrating:app db upgrade \
+		&& $(BIN)/flask --app idp.commands.migrating:app db revision --autogenerate -m "$(M)"
 	@$(BIN)/ruff format --quiet migrations
 
 lock: env ## write the lock files again with the newest versions that fit

@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from bench.measure import Figure, Result, alternate, at_most
+from bench.servers import Servers
 from idp.app import create_app
 from idp.config import Settings
 from idp.directory.clients import view
@@ -33,14 +34,14 @@ FAR = 1_000
 """Number of the far page."""
 
 
-def measure() -> Result:
+def lists(_servers: Servers) -> list[Result]:
     """Time page 1 against page 1,000 of clients and of users."""
     server = Postgres()
     server.start()
     try:
         create_database(server, "bench")
         with tempfile.TemporaryDirectory() as folder:
-            return _measure(server.url("bench"), Path(folder))
+            return [_measure(server.url("bench"), Path(folder))]
     finally:
         server.stop()
 

@@ -41,9 +41,8 @@ class Result:
 
     figures: Mapping[str, Figure]
     bars: list[dict[str, Any]] = field(default_factory=list)
-
-
-Case = Callable[[], Result]
+    left_out: list[str] = field(default_factory=list)
+    """What was not measured, and why."""
 
 
 def alternate(things: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Figure]:
@@ -61,3 +60,8 @@ def alternate(things: Mapping[str, Callable[[], object]], rounds: int) -> dict[s
 def at_most(case: str, ratio: float, bar: float) -> dict[str, Any]:
     """Judge a ratio that must not be larger."""
     return {"case": case, "ratio": ratio, "bar": f"<= {bar}", "met": ratio <= bar}
+
+
+def at_least(case: str, ratio: float, bar: float) -> dict[str, Any]:
+    """Judge a ratio that must be reached."""
+    return {"case": case, "ratio": ratio, "bar": f">= {bar}", "met": ratio >= bar}

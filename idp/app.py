@@ -8,7 +8,6 @@ from typing import Any
 
 from flask import Flask
 from flask_babel import Babel
-from flask_migrate import Migrate
 from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session
 
@@ -27,12 +26,12 @@ from idp.pages import language
 from idp.platform import logs
 from idp.platform.db import db
 from idp.platform.fetch import Fetcher
-from idp.platform.files import migrations_dir, templates_dir
+from idp.platform.files import templates_dir
 from idp.platform.jobs import registry
 from idp.platform.runtime import Runtime
-from idp.platform.schema import load_models
 from idp.platform.secrets import Keyring
 from idp.platform.signing import signer
+from idp.platform.tables import load_models
 from idp.platform.throttle import Throttle
 from idp.platform.web import csrf, forms, health, policy, principal
 from idp.platform.web import pages as error_pages
@@ -97,7 +96,6 @@ def setup_runtime(app: Flask, settings: Settings) -> None:
     """Gather what the process holds for its whole life; the engine opens no connection yet."""
     load_models()
     db.init_app(app)
-    Migrate(app, db, directory=str(migrations_dir()))  # for `flask db`, which writes migrations
     with app.app_context():
         engine = db.engine
     app.extensions["idp"] = Runtime(

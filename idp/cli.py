@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import keyword
 import logging
@@ -53,9 +54,12 @@ class Commands(click.Group):
             return None
         module, _ = COMMANDS[cmd_name]
         # A name that Python keeps for itself has an underscore behind.
-        found = importlib.import_module(module)
         attribute = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
-        command: click.Command = getattr(found, attribute)
+        gc.disable()  # imports make a million objects and no garbage
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        finally:
+            gc.enable()
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

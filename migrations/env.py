@@ -12,6 +12,7 @@ from sqlalchemy.types import JSON, BigInteger
 
 from idp.platform import schema
 from idp.platform.db import Base, UtcDateTime
+from idp.platform.tables import load_models
 
 
 def render_type(type_: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
@@ -57,7 +58,7 @@ def main() -> None:
         return
     from flask import current_app  # noqa: PLC0415 - only for `flask db`
 
-    schema.load_models()
+    load_models()
     with current_app.extensions["migrate"].db.engine.connect() as connection:
         migrate(connection)
 

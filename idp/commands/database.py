@@ -29,6 +29,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import Base
 from idp.platform.errors import Conflict
+from idp.platform.tables import load_models
 
 BATCH = 1000
 # The migration itself puts a row there.
@@ -69,7 +70,7 @@ def copy(*, target: str, as_json: bool) -> None:
 
 def copy_all(source: Engine, target: Engine) -> dict[str, int]:
     """Copy the rows of every table in one transaction; tell how many of each."""
-    schema.load_models()
+    load_models()
     tables = Base.metadata.sorted_tables
     with source.begin() as reading, target.begin() as writing:
         _isolate(reading)

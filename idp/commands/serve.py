@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import multiprocessing
 import os
 import resource
@@ -23,6 +25,7 @@ from idp.api import upload_limits
 from idp.app import THREADS, create_app
 from idp.commands.worker import Beside
 from idp.config import Settings, SettingsError
+from idp.oauth.wsgi import is_in_memory
 from idp.platform import logs, metrics
 from idp.platform.jobs import service as jobs
 from idp.platform.runtime import Runtime
@@ -116,7 +119,20 @@ def run(settings: Settings, host: str, port: int, *, workers: int, worker_beside
             def _start_beside() -> None:
                 server.on_shutdown(Beside(settings).stop)
 
+        _share_memory(settings)
         server.serve(target_loader=partial(load, settings), wrap_loader=False)
+
+
+def _share_memory(settings: Settings) -> None:
+    """Import what every worker needs before there is one: forked, they share it.
+
+    A collection would write to every object and so copy it; frozen ones are left alone.
+    """
+    importlib.import_module("prometheus_client")
+    if settings.redis_url:
+        importlib.import_module("redis")
+    gc.collect()
+    gc.freeze()
 
 
 def load(settings: Settings) -> Any:
@@ -128,6 +144,7 @@ def load(settings: Settings) -> Any:
     return Bridge(
         app.wsgi_app,
         threads=THREADS,
+        at_once=is_in_memory,
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
         uploads=upload_limits(),
     )

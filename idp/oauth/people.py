@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from idp.claims.subject import Subject
+from idp.claims.subject import PERSON, Person, Subject
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users.models import User
-from idp.oauth.models import Grant
+from idp.oauth.models import Grant, RevokedToken
+from idp.platform import clock
+from idp.platform.db import run
+
+
+@dataclass(frozen=True, slots=True)
+class HeldGrant:
+    """Of a grant what tokens tell and depend on; fields are named as the columns."""
+
+    id: int
+    user_id: int
+    client_id: int
+    tenant_id: int
+    issuer_tenant_id: int
+    sid: str
+    scopes: list[str]
+    resources: list[str]
+    claims_request: dict[str, Any] | None
+    auth_time: datetime
+    acr: str
+    amr: list[str]
+
+
+GRANT = tuple(getattr(Grant, field.name) for field in fields(HeldGrant))
 
 
 @dataclass(frozen=True, slots=True)
 class StandingGrant:
     """A grant with its person and tenant, all still in force."""
 
-    grant: Grant
-    user: User
+    grant: HeldGrant
+    user: Person
     tenant_name: str
 
     def subject(self, session: Session) -> Subject:
@@ -33,32 +59,56 @@ class StandingGrant:
 
 
 def in_force() -> ColumnElement[bool]:
-    """Tell in SQL that a grant is not revoked and its person may still use it.
+    """Tell in SQL that a grant is not revoked and its person may still use it, at the time `now`.
 
-    The person exists, has the security stamp of the sign-in, and still belongs to the tenant.
+    The person exists, is neither disabled nor locked, has the security stamp of the sign-in, and
+    still belongs to the tenant.
     """
     return and_(
         Grant.revoked_at.is_(None),
         User.deleted_at.is_(None),
         User.is_disabled.is_(False),
+        or_(User.lockout_end.is_(None), User.lockout_end <= bindparam("now")),
         User.security_stamp == Grant.security_stamp,
         Tenant.status == TenantStatus.ENABLED,
         Membership.id.is_not(None),
     )
 
 
-def find_standing(session: Session, grant_id: int) -> StandingGrant | None:
-    """Read a grant with its person and tenant; None when it does not stand any more."""
-    row = session.execute(
-        select(Grant, User, Tenant.name)
+def with_grant(*columns: InstrumentedAttribute[Any]) -> Select[Any]:
+    """Select columns, then grant, person, tenant and whether all of it stands: see `read`."""
+    return (
+        select(*columns, *GRANT, *PERSON, Tenant.name, in_force().label("stands"))
+        .select_from(Grant)
         .join(User, User.id == Grant.user_id)
         .join(Tenant, Tenant.id == Grant.tenant_id)
         .outerjoin(
             Membership,
             and_(Membership.user_id == Grant.user_id, Membership.tenant_id == Grant.tenant_id),
         )
-        .where(Grant.id == grant_id, in_force())
+    )
+
+
+def read(values: Sequence[Any]) -> tuple[HeldGrant, StandingGrant | None]:
+    """Take apart what follows the own columns of `with_grant`; None: it does not stand."""
+    grant = HeldGrant(*values[: len(GRANT)])
+    *person, tenant_name, stands = values[len(GRANT) :]
+    return grant, StandingGrant(grant, Person(*person), tenant_name) if stands else None
+
+
+_STANDING = with_grant().where(
+    Grant.id == bindparam("grant_id"),
+    in_force(),
+    ~exists().where(RevokedToken.jti == bindparam("jti")),
+)
+
+
+def find_standing(session: Session, grant_id: int, jti: str = "") -> StandingGrant | None:
+    """Read a grant with its person and tenant; None when it does not stand any more.
+
+    Nor does it for the access token of a `jti` that was revoked by itself.
+    """
+    row = run(
+        session, _STANDING, {"grant_id": grant_id, "jti": jti, "now": clock.now()}
     ).one_or_none()
-    if row is None or not row[1].may_sign_in:
-        return None
-    return StandingGrant(row[0], row[1], row[2])
+    return None if row is None else read(row)[1]

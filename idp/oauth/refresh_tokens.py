@@ -7,16 +7,20 @@ the same token again a moment later gets the same successor, and nothing readabl
 from __future__ import annotations
 
 import hmac
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from typing import cast
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from idp.directory.clients.view import ClientView
+from idp.oauth import people
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.models import Grant, RefreshToken
+from idp.oauth.people import HeldGrant, StandingGrant
 from idp.platform import clock, runtime
-from idp.platform.db import count_hits
+from idp.platform.db import new_row, run
 from idp.platform.secrets import b64url, digest, random_token
 
 REUSE_WINDOW = timedelta(seconds=30)
@@ -25,53 +29,90 @@ PREFIX = "rt_"
 PURPOSE = "refresh token"
 
 
-def issue(session: Session, client: ClientView, grant: Grant, scopes: ValidatedScopes) -> str:
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A refresh token that somebody showed; fields are named as the columns."""
+
+    id: int
+    grant_id: int
+    generation: int
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime
+    absolute_expires_at: datetime
+    used_at: datetime | None
+
+
+PRESENTED = tuple(getattr(RefreshToken, field.name) for field in fields(Presented))
+
+# Made once: making a statement costs more than asking it.
+_FIND = (
+    people.with_grant(*PRESENTED)
+    .join(RefreshToken, RefreshToken.grant_id == Grant.id)
+    .where(RefreshToken.token_hash == bindparam("token_hash"))
+)
+_ADD = new_row(RefreshToken)
+_SPEND = (
+    update(cast("Table", RefreshToken.__table__))
+    .where(RefreshToken.id == bindparam("row_id"), RefreshToken.used_at.is_(None))
+    .values(used_at=bindparam("now"))
+)
+
+
+def find(
+    session: Session, presented: str
+) -> tuple[Presented, HeldGrant, StandingGrant | None] | None:
+    """Find a refresh token with its grant, and that again if it still stands."""
+    row = run(session, _FIND, {"token_hash": digest(presented), "now": clock.now()}).one_or_none()
+    if row is None:
+        return None
+    return Presented(*row[: len(PRESENTED)]), *people.read(row[len(PRESENTED) :])
+
+
+def issue(session: Session, client: ClientView, grant_id: int, scopes: ValidatedScopes) -> str:
     """Make the first refresh token of a grant."""
     token = PREFIX + random_token()
     absolute = clock.now() + timedelta(seconds=client.absolute_refresh_token_lifetime)
-    session.execute(
-        insert(RefreshToken).values(
-            token_hash=digest(token),
-            grant_id=grant.id,
-            generation=0,
-            scopes=list(scopes.names),
-            expires_at=_expiry(client, absolute),
-            absolute_expires_at=absolute,
-        )
+    run(
+        session,
+        _ADD,
+        {
+            "token_hash": digest(token),
+            "grant_id": grant_id,
+            "generation": 0,
+            "scopes": list(scopes.names),
+            "expires_at": _expiry(client, absolute),
+            "absolute_expires_at": absolute,
+        },
     )
     return token
 
 
-def spend(session: Session, row: RefreshToken) -> bool:
+def spend(session: Session, row: Presented) -> bool:
     """Mark a token as used; False when somebody else was faster."""
-    hits = count_hits(
-        session,
-        update(RefreshToken)
-        .where(RefreshToken.id == row.id, RefreshToken.used_at.is_(None))
-        .values(used_at=clock.now())
-        .execution_options(synchronize_session=False),
-    )
-    return hits > 0
+    return run(session, _SPEND, {"row_id": row.id, "now": clock.now()}).rowcount > 0
 
 
-def add_successor(session: Session, client: ClientView, presented: str, row: RefreshToken) -> str:
+def add_successor(session: Session, client: ClientView, presented: str, row: Presented) -> str:
     """Store the token that follows the one just spent."""
     keyring = runtime.of(session).keyring
     token = _successor(keyring.key(PURPOSE), presented, row)
-    session.execute(
-        insert(RefreshToken).values(
-            token_hash=digest(token),
-            grant_id=row.grant_id,
-            generation=row.generation + 1,
-            scopes=row.scopes,
-            expires_at=_expiry(client, row.absolute_expires_at),
-            absolute_expires_at=row.absolute_expires_at,
-        )
+    run(
+        session,
+        _ADD,
+        {
+            "token_hash": digest(token),
+            "grant_id": row.grant_id,
+            "generation": row.generation + 1,
+            "scopes": row.scopes,
+            "expires_at": _expiry(client, row.absolute_expires_at),
+            "absolute_expires_at": row.absolute_expires_at,
+        },
     )
     return token
 
 
-def find_successor(session: Session, presented: str, row: RefreshToken) -> str:
+def find_successor(session: Session, presented: str, row: Presented) -> str:
     """Compute the token again that followed a spent one, also after the root secret changed."""
     keyring = runtime.of(session).keyring
     tokens = [_successor(keyring.key(PURPOSE, root), presented, row) for root in keyring.roots()]
@@ -85,12 +126,12 @@ def find_successor(session: Session, presented: str, row: RefreshToken) -> str:
     return next((token for token in tokens if digest(token) in stored), tokens[0])
 
 
-def _successor(key: bytes, presented: str, row: RefreshToken) -> str:
+def _successor(key: bytes, presented: str, row: Presented) -> str:
     text = f"{presented}\n{row.grant_id}\n{row.generation}"
     return PREFIX + b64url(hmac.digest(key, text.encode(), "sha256"))
 
 
-def slide(session: Session, client: ClientView, row: RefreshToken) -> None:
+def slide(session: Session, client: ClientView, row: Presented) -> None:
     """Let a reusable token live on from now, within its absolute life."""
     if client.refresh_token_slides:
         session.execute(
@@ -101,7 +142,7 @@ def slide(session: Session, client: ClientView, row: RefreshToken) -> None:
         )
 
 
-def may_come_again(row: RefreshToken) -> bool:
+def may_come_again(row: Presented) -> bool:
     """Whether a used token is still inside the window for retries."""
     return row.used_at is not None and clock.now() - row.used_at <= REUSE_WINDOW
 

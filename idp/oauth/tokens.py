@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from idp.claims import access, registry
@@ -20,10 +20,10 @@ from idp.directory.tenants import service as tenants
 from idp.oauth import people
 from idp.oauth.checks.scope import ValidatedScopes, apis_of
 from idp.oauth.models import Grant, ReferenceToken, RevokedToken
-from idp.oauth.people import StandingGrant
+from idp.oauth.people import HeldGrant, StandingGrant
 from idp.oauth.request import CALLER
 from idp.platform import clock
-from idp.platform.db import count_hits, insert
+from idp.platform.db import count_hits, insert, new_row, run
 from idp.platform.errors import InvalidToken
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import b64url, digest, random_token
@@ -44,7 +44,8 @@ class AccessToken:
     client: ClientView
     standing: StandingGrant | None
     """None: a machine's token."""
-    reference: ReferenceToken | None = None
+    reference_id: int | None = None
+    """Row of a reference token; None: a JWT."""
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -96,7 +97,7 @@ def issue_access_token(
     return signer.sign(session, claims, alg=alg, typ=ACCESS_TOKEN_TYPE)
 
 
-def new_token_id(grant: Grant) -> str:
+def new_token_id(grant: HeldGrant) -> str:
     """Make the `jti` of an access token; it leads back to the grant that the token hangs on."""
     return f"{grant.id}.{random_token(16)}"
 
@@ -143,7 +144,7 @@ def permission_claims(
     )
 
 
-def _authentication(grant: Grant) -> dict[str, Any]:
+def _authentication(grant: HeldGrant) -> dict[str, Any]:
     """Tell when and how the person signed in (OpenID Connect Core 2)."""
     return {
         "auth_time": int(grant.auth_time.timestamp()),
@@ -157,16 +158,26 @@ def _keep(
     session: Session, client: ClientView, claims: dict[str, Any], standing: StandingGrant | None
 ) -> str:
     token = REFERENCE_PREFIX + random_token()
-    session.add(
-        ReferenceToken(
-            token_hash=digest(token),
-            grant_id=None if standing is None else standing.grant.id,
-            client_id=client.row_id,
-            claims=claims,
-            expires_at=clock.now() + timedelta(seconds=claims["exp"] - claims["iat"]),
-        )
+    run(
+        session,
+        _KEEP,
+        {
+            "token_hash": digest(token),
+            "grant_id": None if standing is None else standing.grant.id,
+            "client_id": client.row_id,
+            "claims": claims,
+            "expires_at": clock.now() + timedelta(seconds=claims["exp"] - claims["iat"]),
+        },
     )
     return token
+
+
+# Statements that every token needs are made once: making one costs more than asking it.
+_KEEP = new_row(ReferenceToken)
+_REFERENCE = select(ReferenceToken.id, ReferenceToken.claims, ReferenceToken.revoked_at).where(
+    ReferenceToken.token_hash == bindparam("token_hash")
+)
+_REVOKED = select(RevokedToken.jti).where(RevokedToken.jti == bindparam("jti"))
 
 
 def issue_id_token(
@@ -234,7 +245,7 @@ def userinfo_names(scopes: ValidatedScopes) -> set[str]:
     }
 
 
-def requested_claims(client: ClientView, grant: Grant, section: str) -> set[str]:
+def requested_claims(client: ClientView, grant: HeldGrant, section: str) -> set[str]:
     """List what the `claims` parameter of the grant asks for and the client may have."""
     wanted = (grant.claims_request or {}).get(section) or {}
     return {name for name in wanted if may_request(client, name)}
@@ -261,14 +272,16 @@ def read_access_token(
 
     No issuer: whichever of ours the token names.
     """
-    token = read_issued(session, issuer, unverified_token)
+    token = _read(session, issuer, unverified_token)
     session.info[CALLER] = token.client
     grant_id = grant_id_of(token.claims)
     if grant_id is None:
+        _check_not_revoked(session, token)
         return token
-    standing = people.find_standing(session, grant_id)
+    jti = str(token.claims["jti"]) if token.reference_id is None else ""
+    standing = people.find_standing(session, grant_id, jti)
     if standing is None:
-        raise InvalidToken(debug="grant ended")
+        raise InvalidToken(debug="grant ended or jti revoked")
     return replace(token, standing=standing)
 
 
@@ -278,16 +291,21 @@ def read_issued(session: Session, issuer: Issuer | None, unverified_token: str) 
     Whether its grant stands at the moment is not asked: a client may also give up a token whose
     person is locked out for a while.
     """
+    token = _read(session, issuer, unverified_token)
+    _check_not_revoked(session, token)
+    return token
+
+
+def _read(session: Session, issuer: Issuer | None, unverified_token: str) -> AccessToken:
     if len(unverified_token) > MAX_TOKEN_LENGTH:
         raise InvalidToken(debug="too long")
-    reference: ReferenceToken | None = None
+    reference_id: int | None = None
+    claims: Mapping[str, Any]
     if unverified_token.startswith(REFERENCE_PREFIX):
-        reference = session.scalars(
-            select(ReferenceToken).where(ReferenceToken.token_hash == digest(unverified_token))
-        ).one_or_none()
-        if reference is None or reference.revoked_at is not None:
+        row = run(session, _REFERENCE, {"token_hash": digest(unverified_token)}).one_or_none()
+        if row is None or row.revoked_at is not None:
             raise InvalidToken(debug="unknown or revoked reference token")
-        claims: Mapping[str, Any] = reference.claims
+        reference_id, claims = row.id, row.claims
     else:
         claims = signer.verify(session, unverified_token, typ=ACCESS_TOKEN_TYPE)
     if issuer is None:
@@ -299,9 +317,7 @@ def read_issued(session: Session, issuer: Issuer | None, unverified_token: str) 
     client = clients.find(session, claims["client_id"])
     if client is None or not client.is_served_by(issuer):
         raise InvalidToken(debug="client disabled")
-    if reference is None and _is_revoked(session, claims["jti"]):
-        raise InvalidToken(debug="jti revoked")
-    return AccessToken(claims, client, None, reference)
+    return AccessToken(claims, client, None, reference_id)
 
 
 def grant_id_of(claims: Mapping[str, Any]) -> int | None:
@@ -310,16 +326,20 @@ def grant_id_of(claims: Mapping[str, Any]) -> int | None:
     return int(head) if dot else None
 
 
-def _is_revoked(session: Session, jti: str) -> bool:
-    return session.get(RevokedToken, jti) is not None
+def _check_not_revoked(session: Session, token: AccessToken) -> None:
+    """Refuse a JWT that was revoked by itself; a reference token says so in its own row."""
+    if token.reference_id is None:
+        revoked = run(session, _REVOKED, {"jti": token.claims["jti"]}).first()
+        if revoked is not None:
+            raise InvalidToken(debug="jti revoked")
 
 
 def revoke_access_token(session: Session, token: AccessToken) -> None:
     """End one access token before its time."""
-    if token.reference is not None:
+    if token.reference_id is not None:
         session.execute(
             update(ReferenceToken)
-            .where(ReferenceToken.id == token.reference.id, ReferenceToken.revoked_at.is_(None))
+            .where(ReferenceToken.id == token.reference_id, ReferenceToken.revoked_at.is_(None))
             .values(revoked_at=clock.now())
         )
         return

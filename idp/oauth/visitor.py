@@ -26,10 +26,14 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> Visitor | None
     Nobody, when the session has ended, belongs to another issuer, or the person was deleted,
     disabled, locked or got a new security stamp since.
     """
-    browser = sessions.find(session, issuer, cookie)
-    if browser is None:
+    if not cookie:
         return None
-    user = session.get(User, browser.user_id)
-    if user is None or not user.may_sign_in or user.security_stamp != browser.security_stamp:
+    query = sessions.live(issuer, cookie).join(User, User.id == BrowserSession.user_id)
+    row = session.execute(query.add_columns(User)).one_or_none()
+    if row is None:
+        return None
+    browser, user = row
+    sessions.touch(session, browser)
+    if not user.may_sign_in or user.security_stamp != browser.security_stamp:
         return None
     return Visitor(browser, user)

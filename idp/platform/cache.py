@@ -44,6 +44,7 @@ class ConfigurationCache:
         """Read the version row, when it is time to, and drop what it outdates."""
         if not self.is_due():
             return
+        session.connection()  # who may not wait for one leaves the poll to the next request
         self._next_poll = time.monotonic() + self._poll_seconds
         version = session.scalar(select(ConfigurationVersion.version)) or 0
         if version != self._version:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
+import sqlalchemy
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     JSON,
@@ -15,6 +18,7 @@ from sqlalchemy import (
     Delete,
     Dialect,
     Engine,
+    Executable,
     ForeignKey,
     Integer,
     LargeBinary,
@@ -29,6 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -115,9 +120,40 @@ def insert(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.In
     return sqlite.insert(table) if is_sqlite else postgresql.insert(table)
 
 
+def new_row(table: type[Base]) -> sqlalchemy.Insert:
+    """Make the INSERT of one row for hot paths: no object, its values are handed in at execution.
+
+    Column defaults of Python are applied; the new id is not asked for.
+    """
+    return sqlalchemy.insert(cast("Table", table.__table__)).inline()
+
+
+def run(session: Session, statement: Executable, values: Mapping[str, Any]) -> CursorResult[Any]:
+    """Execute a statement of a hot path in the session's transaction, past its object layer.
+
+    What was added to the session and not flushed is not seen.
+    """
+    return session.connection().execute(statement, values)
+
+
 def count_hits(session: Session, statement: Update | Delete) -> int:
     """Execute a conditional change and count its rows; none: somebody else was faster."""
     return cast("CursorResult[Any]", session.execute(statement)).rowcount
+
+
+def end(session: Session) -> None:
+    """End a transaction that nobody committed: one that only read by COMMIT, others by ROLLBACK.
+
+    The driver throws its prepared statements away at every ROLLBACK, and planning a statement
+    anew costs more than executing it.
+    """
+    if not session.in_transaction():  # closing one that was never used costs the same
+        return
+    with contextlib.suppress(SQLAlchemyError):  # it failed already, or the database went away
+        if not session.connection().info.get(_WROTE):
+            session.expunge_all()  # what was added and never flushed must not be written now
+            session.commit()
+    session.close()
 
 
 class ConfigurationVersion(Base):
@@ -179,8 +215,21 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
             connection.execute(f"PRAGMA {pragma}")
 
 
+_WROTE = "idp.wrote"
+
+
+@event.listens_for(Engine, "before_cursor_execute")
+def _note_writing(
+    connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: Any
+) -> None:
+    compiled = context.compiled
+    if compiled is None or not compiled.statement.is_select:
+        connection.info[_WROTE] = True
+
+
 @event.listens_for(Engine, "begin")
-def _begin_immediate(connection: Any) -> None:
+def _begin(connection: Any) -> None:
+    connection.info[_WROTE] = False
     # A reader that turns writer fails at once under SQLite; taking the lock first waits instead.
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")

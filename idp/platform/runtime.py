@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -16,6 +16,27 @@ if TYPE_CHECKING:
 
     from idp.platform.fetch import Fetcher
     from idp.platform.throttle import Throttle
+
+
+class NeedsThreadError(BaseException):
+    """Something must be waited for, and the event loop waits for nothing: take a thread.
+
+    No Exception, so that no renderer of errors takes it for one.
+    """
+
+
+class _NothingToWaitFor:
+    """Stands in for what is elsewhere."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise NeedsThreadError(name)
+
+
+class _SessionAtOnce(Session):
+    """A session that has no database behind it."""
+
+    def get_bind(self, *_args: Any, **_options: Any) -> NoReturn:
+        raise NeedsThreadError
 
 
 @dataclass
@@ -34,6 +55,17 @@ class Runtime:
         self.sessions: sessionmaker[Session] = sessionmaker(
             self.engine, expire_on_commit=False, info={"runtime": self}
         )
+
+    def at_once(self) -> Runtime:
+        """Give the runtime of requests that are answered from memory, on the event loop.
+
+        It shares settings, keys and cache; whoever asks it for the database, the shared counters
+        or a fetch learns by NeedsThreadError that a thread must be taken.
+        """
+        elsewhere: Any = _NothingToWaitFor()
+        found = replace(self, throttle=elsewhere, fetcher=elsewhere)
+        found.sessions = sessionmaker(class_=_SessionAtOnce, info={"runtime": found})
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -17,7 +14,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url
 
 from idp.platform.db import Base
-from idp.platform.files import migrations_dir, package_dir
+from idp.platform.files import migrations_dir
+from idp.platform.tables import load_models
 
 _LOCK = 0x6964_7000
 """Number of the PostgreSQL advisory lock under which one node migrates."""
@@ -52,14 +50,6 @@ def drift(database_url: str) -> list[str]:
     with _engine(database_url) as engine, engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return [repr(difference) for difference in compare_metadata(context, Base.metadata)]
-
-
-@cache
-def load_models() -> None:
-    """Import every `models` module, so that the metadata knows every table."""
-    for module in pkgutil.walk_packages([str(package_dir())], "idp."):
-        if module.name.endswith(".models"):
-            importlib.import_module(module.name)
 
 
 def configuration() -> Config:

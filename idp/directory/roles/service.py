@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select, union
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    and_,
+    bindparam,
+    null,
+    or_,
+    select,
+    union,
+    union_all,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.directory.resources.models import ApiResource
@@ -22,8 +36,8 @@ ADMINISTRATORS = "administrators"
 BUILT_IN = frozenset({ADMINISTRATORS, "users", "developer", "partners"})
 """Platform roles that every installation has; others rely on their codes."""
 
-TenantId = int | InstrumentedAttribute[int]
-"""Id of a tenant, or the column that holds it."""
+TenantId = int | InstrumentedAttribute[int] | BindParameter[int]
+"""Id of a tenant, or the column that holds it, or the place it is put in."""
 
 
 class Permission(NamedTuple):
@@ -31,6 +45,14 @@ class Permission(NamedTuple):
 
     code: str
     api_resource_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What tokens tell of a person in a tenant, all of it sorted."""
+
+    roles: list[str]
+    permissions: list[Permission]
 
 
 def covers(held: Iterable[str], code: str) -> bool:
@@ -52,13 +74,44 @@ def effective_permissions(
     Direct grants of the platform or the tenant, privileges of the person's roles in the tenant,
     and with `platform` those of platform roles too (tokens of issuer 1).
     """
-    rows = session.execute(
-        union(
-            _through_roles(user_id, _role_counts(tenant_id, platform=platform)),
-            _direct(user_id, tenant_id),
+    return held(session, user_id, tenant_id, platform=platform).permissions
+
+
+def held(session: Session, user_id: int, tenant_id: int, *, platform: bool) -> Held:
+    """Give role codes and effective permissions of a person in a tenant, read in one go."""
+    codes: set[str] = set()
+    permissions: set[Permission] = set()
+    asked = {"user_id": user_id, "tenant_id": tenant_id}
+    for role, code, api_resource_id in session.execute(_held(platform=platform), asked):
+        if role is not None:
+            codes.add(role)
+        if code is not None:
+            permissions.add(Permission(code, api_resource_id))
+    return Held(sorted(codes), sorted(permissions, key=_by_code))
+
+
+def _by_code(permission: Permission) -> tuple[str, int]:
+    return permission.code, permission.api_resource_id or 0
+
+
+@cache
+def _held(*, platform: bool) -> CompoundSelect[str | None, str | None, int | None]:
+    """Select it; made once, because making the statement costs more than asking it."""
+    user_id: BindParameter[int] = bindparam("user_id")
+    tenant_id: BindParameter[int] = bindparam("tenant_id")
+    through = (
+        select(Role.code.label("role"), Privilege.code, Privilege.api_resource_id)
+        .join(UserRole, UserRole.role_id == Role.id)
+        .outerjoin(RolePrivilege, RolePrivilege.role_id == Role.id)
+        .outerjoin(
+            Privilege, and_(Privilege.id == RolePrivilege.privilege_id, Privilege.status == 1)
         )
+        .where(UserRole.user_id == user_id, _role_counts(tenant_id, platform=platform))
     )
-    return sorted(Permission(row.code, row.api_resource_id) for row in rows)
+    direct = _direct(user_id, tenant_id).with_only_columns(
+        null().label("role"), Privilege.code, Privilege.api_resource_id
+    )
+    return union_all(through, direct)
 
 
 def has_permission(
@@ -231,13 +284,7 @@ def _owner(code: str) -> Select[Any]:
 
 def role_codes(session: Session, user_id: int, tenant_id: int, *, platform: bool) -> list[str]:
     """Give the codes of a person's roles in a tenant, sorted; with `platform` also those roles."""
-    rows = session.scalars(
-        select(Role.code)
-        .join(UserRole, UserRole.role_id == Role.id)
-        .where(UserRole.user_id == user_id, _role_counts(tenant_id, platform=platform))
-        .distinct()
-    )
-    return sorted(rows)
+    return held(session, user_id, tenant_id, platform=platform).roles
 
 
 def _role_counts(tenant_id: TenantId, *, platform: bool) -> ColumnElement[bool]:
@@ -255,11 +302,13 @@ def _through_roles(user_id: int, condition: ColumnElement[bool]) -> Select[str, 
     )
 
 
-def _direct(user_id: int, tenant_id: TenantId) -> Select[str, int | None]:
+def _direct(user_id: int | BindParameter[int], tenant_id: TenantId) -> Select[str, int | None]:
     return _granted(user_id, UserClaim.tenant_id == tenant_id)
 
 
-def _granted(user_id: int, in_tenant: ColumnElement[bool]) -> Select[str, int | None]:
+def _granted(
+    user_id: int | BindParameter[int], in_tenant: ColumnElement[bool]
+) -> Select[str, int | None]:
     return (
         select(Privilege.code, Privilege.api_resource_id)
         .join(UserClaim, UserClaim.value == Privilege.code)

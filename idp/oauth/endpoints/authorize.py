@@ -32,7 +32,7 @@ from idp.oauth.visitor import Visitor
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.db import count_hits
+from idp.platform.db import count_hits, new_row, run
 from idp.platform.errors import OAuthError
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
@@ -417,34 +417,38 @@ def _grant(
     """Make grant and code in one transaction, and send the code to the client."""
     client, visitor = asked.client, approved.visitor
     now = clock.now()
-    grant = Grant(
-        user_id=visitor.user.id,
-        client_id=client.row_id,
-        tenant_id=approved.tenant_id,
-        issuer_tenant_id=asked.back.issuer.tenant_id,
-        session_id=visitor.browser.id,
-        sid=visitor.browser.sid,
-        security_stamp=visitor.user.security_stamp,
-        scopes=list(approved.scopes.names),
-        resources=list(asked.resources),
-        claims_request=_kept_claims(asked, approved),
-        auth_time=visitor.browser.auth_time,
-        acr=visitor.browser.acr,
-        amr=visitor.browser.amr,
-        expires_at=_end_of_grant(client, approved.scopes, now),
-    )
-    session.add(grant)
-    session.flush()
+    grant_id = run(
+        session,
+        _ADD_GRANT,
+        {
+            "user_id": visitor.user.id,
+            "client_id": client.row_id,
+            "tenant_id": approved.tenant_id,
+            "issuer_tenant_id": asked.back.issuer.tenant_id,
+            "session_id": visitor.browser.id,
+            "sid": visitor.browser.sid,
+            "security_stamp": visitor.user.security_stamp,
+            "scopes": list(approved.scopes.names),
+            "resources": list(asked.resources),
+            "claims_request": _kept_claims(asked, approved),
+            "auth_time": visitor.browser.auth_time,
+            "acr": visitor.browser.acr,
+            "amr": visitor.browser.amr,
+            "expires_at": _end_of_grant(client, approved.scopes, now),
+        },
+    ).scalar_one()
     code = random_token()
-    session.add(
-        AuthorizationCode(
-            code_hash=digest(code),
-            grant_id=grant.id,
-            redirect_uri=asked.back.uri,
-            code_challenge=asked.code_challenge,
-            nonce=asked.nonce,
-            expires_at=now + timedelta(seconds=client.authorization_code_lifetime),
-        )
+    run(
+        session,
+        _ADD_CODE,
+        {
+            "code_hash": digest(code),
+            "grant_id": grant_id,
+            "redirect_uri": asked.back.uri,
+            "code_challenge": asked.code_challenge,
+            "nonce": asked.nonce,
+            "expires_at": now + timedelta(seconds=client.authorization_code_lifetime),
+        },
     )
     if row is not None and not _forget(session, row):
         raise pending.gone()
@@ -454,10 +458,14 @@ def _grant(
         user_id=visitor.user.id,
         client_id=client.client_id,
         tenant_id=approved.tenant_id,
-        target=f"grant:{grant.id}",
+        target=f"grant:{grant_id}",
     )
     session.commit()
     return asked.back.send({"code": code})
+
+
+_ADD_GRANT = new_row(Grant).returning(Grant.id)
+_ADD_CODE = new_row(AuthorizationCode)
 
 
 def _kept_claims(asked: ValidatedRequest, approved: _Approved) -> dict[str, Any] | None:

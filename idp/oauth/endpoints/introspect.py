@@ -6,23 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
 from idp.directory.resources import view as resources
 from idp.directory.resources.view import ApiView
-from idp.oauth import client_auth, people, tokens
+from idp.oauth import client_auth, refresh_tokens, tokens
 from idp.oauth.checks import scope as scopes
 from idp.oauth.client_auth import secret
-from idp.oauth.models import Grant, RefreshToken
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse, json_response
 from idp.oauth.tokens import AccessToken
 from idp.platform import clock
 from idp.platform.errors import InvalidToken
-from idp.platform.secrets import digest
 from idp.platform.signing import signer
 
 SIGNED_ANSWER = "application/token-introspection+jwt"
@@ -110,20 +107,18 @@ def _describe_refresh_token(
     """Describe a refresh token to the client it was issued to, and to nobody else."""
     if caller.client is None:
         return INACTIVE
-    row = session.execute(
-        select(RefreshToken, Grant)
-        .join(Grant, Grant.id == RefreshToken.grant_id)
-        .where(
-            RefreshToken.token_hash == digest(unverified_token),
-            RefreshToken.used_at.is_(None),
-            RefreshToken.expires_at > clock.now(),
-            Grant.client_id == caller.client.row_id,
-            Grant.issuer_tenant_id == request.issuer.tenant_id,
-        )
-    ).one_or_none()
-    if row is None or people.find_standing(session, row[1].id) is None:
+    found = refresh_tokens.find(session, unverified_token)
+    if found is None:
         return INACTIVE
-    refresh, grant = row
+    refresh, grant, standing = found
+    if (
+        standing is None
+        or refresh.used_at is not None
+        or refresh.expires_at <= clock.now()
+        or grant.client_id != caller.client.row_id
+        or grant.issuer_tenant_id != request.issuer.tenant_id
+    ):
+        return INACTIVE
     return {
         "active": True,
         "iss": request.issuer.url,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import select, update
+from sqlalchemy import Table, bindparam, update
 from sqlalchemy.orm import Session
 
 from idp.oauth import people, refresh_tokens, tokens
@@ -14,10 +16,11 @@ from idp.oauth.checks import pkce
 from idp.oauth.checks import scope as scopes
 from idp.oauth.grants import GrantRequest, GrantType, person
 from idp.oauth.models import AuthorizationCode, Grant
+from idp.oauth.people import HeldGrant, StandingGrant
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.db import count_hits
+from idp.platform.db import run
 from idp.platform.errors import InvalidGrant
 from idp.platform.secrets import digest
 
@@ -25,7 +28,7 @@ from idp.platform.secrets import digest
 def answer(asked: GrantRequest) -> Mapping[str, Any]:
     """Redeem a code; a second use ends the grant with all its tokens."""
     session, client, parameters = asked.session, asked.client, asked.parameters
-    code, grant = _find(session, parameters.require("code"))
+    code, grant, standing = _find(session, parameters.require("code"))
     # Each check stands alone; none of them spends the code of somebody else.
     if grant.client_id != client.row_id:
         raise InvalidGrant(debug="code of another client")
@@ -41,19 +44,17 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
         message = "redirect_uri differs from the authorization request"
         raise InvalidGrant(message)
     pkce.prove(code.code_challenge, parameters.get("code_verifier"))
+    if standing is None:
+        raise InvalidGrant(debug="grant ended")
     if not _spend(session, code):
         raise _reused(session, grant, client.client_id)
-    standing = people.find_standing(session, grant.id)
-    if standing is None:
-        session.rollback()
-        raise InvalidGrant(debug="grant ended")
 
     granted = scopes.retain(client, grant.scopes)
     if not granted.names:
         raise InvalidGrant(debug="no scope left")
     narrowed = scopes.narrow(granted, parameters.all("resource"), within=grant.resources)
     refresh_token = (
-        refresh_tokens.issue(session, client, grant, granted) if granted.is_offline else None
+        refresh_tokens.issue(session, client, grant.id, granted) if granted.is_offline else None
     )
     return person.issue(
         asked,
@@ -66,30 +67,46 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
     )
 
 
-def _find(session: Session, code: str) -> tuple[AuthorizationCode, Grant]:
-    row = session.execute(
-        select(AuthorizationCode, Grant)
-        .join(Grant, Grant.id == AuthorizationCode.grant_id)
-        .where(AuthorizationCode.code_hash == digest(code))
-    ).one_or_none()
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """A code as it was kept; fields are named as the columns."""
+
+    id: int
+    redirect_uri: str
+    code_challenge: str | None
+    nonce: str | None
+    expires_at: datetime
+    used_at: datetime | None
+
+
+_CODE = tuple(getattr(AuthorizationCode, field.name) for field in fields(_Code))
+
+# Made once: making a statement costs more than asking it.
+_FIND = (
+    people.with_grant(*_CODE)
+    .join(AuthorizationCode, AuthorizationCode.grant_id == Grant.id)
+    .where(AuthorizationCode.code_hash == bindparam("code_hash"))
+)
+_SPEND = (
+    update(cast("Table", AuthorizationCode.__table__))
+    .where(AuthorizationCode.id == bindparam("row_id"), AuthorizationCode.used_at.is_(None))
+    .values(used_at=bindparam("now"))
+)
+
+
+def _find(session: Session, code: str) -> tuple[_Code, HeldGrant, StandingGrant | None]:
+    row = run(session, _FIND, {"code_hash": digest(code), "now": clock.now()}).one_or_none()
     if row is None:
         raise InvalidGrant(debug="unknown code")
-    return row[0], row[1]
+    return _Code(*row[: len(_CODE)]), *people.read(row[len(_CODE) :])
 
 
-def _spend(session: Session, code: AuthorizationCode) -> bool:
+def _spend(session: Session, code: _Code) -> bool:
     """Mark a code as used; False when somebody else was faster."""
-    hits = count_hits(
-        session,
-        update(AuthorizationCode)
-        .where(AuthorizationCode.id == code.id, AuthorizationCode.used_at.is_(None))
-        .values(used_at=clock.now())
-        .execution_options(synchronize_session=False),
-    )
-    return hits > 0
+    return run(session, _SPEND, {"row_id": code.id, "now": clock.now()}).rowcount > 0
 
 
-def _reused(session: Session, grant: Grant, client_id: str) -> InvalidGrant:
+def _reused(session: Session, grant: HeldGrant, client_id: str) -> InvalidGrant:
     """End the grant of a code that came twice (RFC 6749 4.1.2), and keep the trace."""
     tokens.revoke_grant(session, grant.id, "code reused")
     audit.record(

@@ -5,27 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.directory.clients.view import ClientView
-from idp.oauth import people, refresh_tokens, tokens
+from idp.oauth import refresh_tokens, tokens
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.grants import GrantRequest, GrantType, person
-from idp.oauth.models import Grant, RefreshToken
+from idp.oauth.people import HeldGrant
+from idp.oauth.refresh_tokens import Presented
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import InvalidGrant, OAuthError
-from idp.platform.secrets import digest
 
 
 def answer(asked: GrantRequest) -> Mapping[str, Any]:
     """Give new tokens for a refresh token; a late second use ends the grant."""
     session, client, parameters = asked.session, asked.client, asked.parameters
     presented = parameters.require("refresh_token")
-    row, grant = _find(session, presented)
+    found = refresh_tokens.find(session, presented)
+    if found is None:
+        raise InvalidGrant(debug="unknown refresh token")
+    row, grant, standing = found
     if grant.client_id != client.row_id:
         raise InvalidGrant(debug="refresh token of another client")
     if grant.issuer_tenant_id != asked.request.issuer.tenant_id:
@@ -35,7 +37,6 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
     expires_at = row.expires_at if row.used_at is None else row.absolute_expires_at
     if expires_at <= clock.now():
         raise InvalidGrant(debug="refresh token expired")
-    standing = people.find_standing(session, grant.id)
     if standing is None:
         raise InvalidGrant(debug="grant ended")
     granted = scopes.retain(client, row.scopes)
@@ -56,7 +57,7 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
 
 
 def _narrow(
-    client: ClientView, granted: ValidatedScopes, asked: GrantRequest, grant: Grant
+    client: ClientView, granted: ValidatedScopes, asked: GrantRequest, grant: HeldGrant
 ) -> ValidatedScopes:
     """Apply `scope` and `resource` of the request; neither can add anything (RFC 6749 6)."""
     text = asked.parameters.get("scope")
@@ -70,7 +71,7 @@ def _narrow(
 
 
 def _rotate(
-    session: Session, client: ClientView, presented: str, row: RefreshToken, grant: Grant
+    session: Session, client: ClientView, presented: str, row: Presented, grant: HeldGrant
 ) -> str:
     """Give the refresh token to use from now on."""
     if client.refresh_token_is_reusable and row.used_at is None:
@@ -78,8 +79,9 @@ def _rotate(
         return presented
     if row.used_at is None and refresh_tokens.spend(session, row):
         return refresh_tokens.add_successor(session, client, presented, row)
-    if row.used_at is None:
-        session.refresh(row)
+    if row.used_at is None:  # somebody else was faster, a moment ago
+        again = refresh_tokens.find(session, presented)
+        row = row if again is None else again[0]
     if refresh_tokens.may_come_again(row):
         return refresh_tokens.find_successor(session, presented, row)
     # RFC 9700 4.14.2: a token that comes back late was stolen, then or now.
@@ -94,17 +96,6 @@ def _rotate(
     )
     session.commit()
     raise InvalidGrant(debug="refresh token reused")
-
-
-def _find(session: Session, presented: str) -> tuple[RefreshToken, Grant]:
-    row = session.execute(
-        select(RefreshToken, Grant)
-        .join(Grant, Grant.id == RefreshToken.grant_id)
-        .where(RefreshToken.token_hash == digest(presented))
-    ).one_or_none()
-    if row is None:
-        raise InvalidGrant(debug="unknown refresh token")
-    return row[0], row[1]
 
 
 GRANT = GrantType("refresh_token", frozenset({"refresh_token", "scope", "resource"}), answer)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from idp.platform import clock, runtime
 from idp.platform.audit.models import AuditEvent, AuditRetention
 from idp.platform.audit.tags import Tag
+from idp.platform.db import new_row, run
 from idp.platform.secrets import MASK
 
 MAX_TEXT = 500
@@ -55,18 +56,23 @@ def record(
     Text of strangers may be passed: it is cut to size and cleaned.
     """
     context = runtime.context_of(session)
-    session.add(
-        AuditEvent(
-            tag=tag.value,
-            user_id=context.user_id if user_id is None else user_id,
-            client_id=_clean(context.client_id if client_id is None else client_id, 200),
-            tenant_id=tenant_id,
-            target=_clean(target, 300),
-            remote_addr=_clean(context.remote_addr, 45),
-            request_id=_clean(context.request_id, 64),
-            details=_safe(session, details) if details else None,
-        )
+    run(
+        session,
+        _RECORD,
+        {
+            "tag": tag.value,
+            "user_id": context.user_id if user_id is None else user_id,
+            "client_id": _clean(context.client_id if client_id is None else client_id, 200),
+            "tenant_id": tenant_id,
+            "target": _clean(target, 300),
+            "remote_addr": _clean(context.remote_addr, 45),
+            "request_id": _clean(context.request_id, 64),
+            "details": _safe(session, details) if details else None,
+        },
     )
+
+
+_RECORD = new_row(AuditEvent)
 
 
 def search(  # noqa: PLR0913 - one argument for each thing to search by

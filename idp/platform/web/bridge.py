@@ -10,6 +10,7 @@ token first and then reads the body while it arrives.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import signal
@@ -25,8 +26,9 @@ import orjson
 import structlog
 
 from idp.platform.errors import TooSlow
+from idp.platform.runtime import NeedsThreadError
 from idp.platform.web.requests import MAX_BODY
-from idp.platform.web.visit import WSGI, Environ
+from idp.platform.web.visit import AT_ONCE_KEY, WSGI, Environ
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -84,6 +86,7 @@ class Bridge:
         application: WSGI,
         *,
         threads: int,
+        at_once: Callable[[str, bytes], bool] = lambda _path, _body: False,
         on_stopping: Callable[[], None] = lambda: None,
         body_seconds: float = BODY_SECONDS,
         max_body: int = MAX_BODY,
@@ -96,6 +99,7 @@ class Bridge:
         self._uploads = uploads or {}
         self._upload_seconds = upload_seconds
         self._uploading = 0
+        self._at_once = at_once
         self._on_stopping = on_stopping
         self._body_seconds = body_seconds
         self._max_body = max_body
@@ -159,8 +163,17 @@ class Bridge:
             if read is None:
                 return _too_large(most)
             body = read
-        environ = environment(scope, BytesIO(body), len(body))
+        return await self._take(scope, body)
+
+    async def _take(self, scope: Scope, body: bytes) -> tuple[int, Headers, bytes]:
+        """Answer a request whose body is here."""
+        if self._at_once(scope.path, body):
+            # What is answered from memory is answered here: a thread costs more than the answer.
+            environ = environment(scope, BytesIO(body), len(body))
+            with contextlib.suppress(NeedsThreadError):
+                return self._run({**environ, AT_ONCE_KEY: True})
         assert self._loop is not None  # noqa: S101 - __rsgi_init__ came first
+        environ = environment(scope, BytesIO(body), len(body))
         return await self._loop.run_in_executor(self._threads, self._run, environ)
 
     async def _take_upload(

@@ -17,13 +17,14 @@ from typing import Any
 from urllib.parse import quote
 
 from idp.config import SettingsError
-from idp.platform import logs
+from idp.platform import db, logs
 from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge
 from idp.platform.issuer import Issuer
 from idp.platform.metrics import Metrics
 from idp.platform.runtime import RequestContext, Runtime
 from idp.platform.web import forms, problems
 from idp.platform.web.visit import (
+    AT_ONCE_KEY,
     ENVIRON_KEY,
     WSGI,
     Answer,
@@ -70,6 +71,7 @@ class Entrance:
     ) -> None:
         settings = runtime.settings
         self.runtime = runtime
+        self._at_once = runtime.at_once()
         self._find_issuer = find_issuer
         self._uploads = uploads or {}
         self._files_host = settings.files_host
@@ -91,7 +93,7 @@ class Entrance:
             path=path,
             remote_addr=self._client(environ, peer) if trusted else peer,
             started=time.perf_counter(),
-            session=self.runtime.sessions(),
+            session=(self._at_once if AT_ONCE_KEY in environ else self.runtime).sessions(),
         )
         visit.session.info["context"] = RequestContext(
             visit.request_id, visit.remote_addr, environ.get("HTTP_USER_AGENT")
@@ -149,8 +151,7 @@ class Entrance:
             return None
         self.runtime.cache.refresh(session)
         issuer = self._find_issuer(session, visit.host)
-        if session.in_transaction():
-            session.rollback()
+        db.end(session)
         if issuer is None:
             name, _, port = visit.host.partition(":")
             if name == "localhost" and (port or "80") == environ.get("SERVER_PORT", "80"):
@@ -219,8 +220,7 @@ class Entrance:
 
     def _leave(self, visit: Visit, status: int) -> None:
         """Give the session back, count and log."""
-        if visit.session.in_transaction():  # closing one that was never used costs the same
-            visit.session.close()
+        db.end(visit.session)
         seconds = time.perf_counter() - visit.started
         self.metrics.count(visit.endpoint, visit.method, status, seconds)
         if visit.path not in _UNLOGGED:

@@ -17,6 +17,9 @@ Start = StartResponse
 
 ENVIRON_KEY = "idp.visit"
 
+AT_ONCE_KEY = "idp.at_once"
+"""Set on the event loop, where nothing may be waited for."""
+
 FindIssuer = Callable[[Session, str], Issuer | None]
 """Looks an issuer up by the host and port that a browser named."""
 

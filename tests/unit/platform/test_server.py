@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import os
 import signal
@@ -21,7 +22,9 @@ from click.testing import CliRunner
 
 from idp.cli import main
 from idp.platform.errors import TooSlow
+from idp.platform.runtime import NeedsThreadError
 from idp.platform.web.bridge import Bridge, environment
+from idp.platform.web.visit import AT_ONCE_KEY
 from tests.conftest import as_environment
 from tests.servers import free_port
 
@@ -191,6 +194,26 @@ def test_what_nobody_reads_is_taken_so_that_the_answer_is_read():
 
 
 @pytest.mark.no_database
+def test_what_needs_to_wait_moves_from_the_loop_to_a_thread():
+    threads = []
+
+    def application(environ, start_response):
+        threads.append(threading.current_thread().name)
+        if AT_ONCE_KEY in environ and b"slow" in environ["wsgi.input"].getvalue():
+            raise NeedsThreadError
+        return echo(environ, start_response)
+
+    def asked(path, body):
+        return path == "/x"
+
+    for body, path in ((b"quick", "/x"), (b"slow", "/x"), (b"quick", "/y")):
+        answer = through(Exchange(body), Scope(path=path), application=application, at_once=asked)
+        assert answer[::2] == (200, body)
+    on_thread = [name.startswith("request") for name in threads]
+    assert on_thread == [False, False, True, True]
+
+
+@pytest.mark.no_database
 def test_headers_with_underscores_cannot_pose_as_others():
     scope = Scope()
     scope.headers["x_forwarded_for"] = "203.0.113.1"
@@ -206,11 +229,12 @@ def test_headers_with_underscores_cannot_pose_as_others():
 
 def workers_of(server):
     """List the processes that answer requests."""
-    return [
-        child
-        for child in psutil.Process(server.process.pid).children()
-        if child.status() != psutil.STATUS_ZOMBIE and "serve" in child.cmdline()
-    ]
+    found = []
+    for child in psutil.Process(server.process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended while we looked
+            if child.status() != psutil.STATUS_ZOMBIE and "serve" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def many(pytestconfig):

@@ -1,0 +1,172 @@
+"""Our own installation: a database, the clients and people of the cases, and the large data set."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from pydantic import SecretStr
+
+from idp.app import create_app
+from idp.directory.clients.models import Client
+from idp.directory.tenants import service as tenants
+from idp.directory.tenants.models import Tenant
+from idp.directory.users.models import User
+from idp.platform import schema
+from idp.platform.db import Base
+from idp.platform.runtime import Runtime
+from idp.platform.sessions import service as sessions
+from idp.seeds import seed
+from tests import protocol
+from tests.conftest import as_environment, create_database, make_settings
+from tests.servers import Postgres, Valkey, free_port
+
+CLIENTS = 100_000
+PEOPLE = 1_000_000
+TENANTS = 10_000
+
+USERNAME = "ann"
+
+
+@dataclass(frozen=True)
+class Site:
+    """An installation that is ready to be served."""
+
+    database: str
+    port: int
+    environment: Mapping[str, str]
+    cookie: str
+    """Of somebody who is signed in."""
+    secrets: Mapping[str, str]
+    """Client id → secret."""
+
+
+def prepare(postgres: Postgres, valkey: Valkey, folder: Path, name: str) -> Site:
+    """Make a database with what the cases need."""
+    create_database(postgres, name)
+    port = free_port()
+    settings = make_settings(
+        folder / name,
+        environment="production",
+        public_url=f"http://127.0.0.1:{port}",
+        database_url=postgres.url(name),
+        redis_url=valkey.url,
+        secret_key=SecretStr(secrets.token_urlsafe(32)),
+    )
+    schema.upgrade(settings.database)
+    runtime: Runtime = create_app(settings).extensions["idp"]
+    with runtime.sessions() as session:
+        seed(session, settings)
+        session.commit()
+        protocol.add_api(session, "orders", ("orders.read",))
+        protocol.add_api(session, "fast", ("fast.read",), properties={"signing_alg": "ES256"})
+        web: dict[str, Any] = {"scopes": ("openid", "profile", "orders.read")}
+        apps = [
+            protocol.register_machine(session, "machine-rs256", ["orders.read"]),
+            protocol.register_machine(session, "machine-es256", ["fast.read"]),
+            protocol.register(session, "web", grants=("authorization_code",), **web),
+            protocol.register(session, "web-refresh", **web),
+            protocol.register(session, "reference", **web, access_token_type=1),
+        ]
+        user = protocol.add_person(session, USERNAME, nick_name="Ann")
+        issuer = tenants.find_issuer(session, f"127.0.0.1:{port}")
+        if issuer is None:
+            raise RuntimeError("issuer 1 is missing")
+        cookie = sessions.start(
+            session,
+            issuer,
+            user.id,
+            user.security_stamp,
+            acr="pwd",
+            amr=["pwd"],
+            remember=True,
+        )
+        session.commit()
+        name_of_cookie = sessions.cookie_name(issuer)
+    runtime.engine.dispose()
+    return Site(
+        settings.database,
+        port,
+        as_environment(settings),
+        f"{name_of_cookie}={cookie}",
+        {app.client_id: app.secret or "" for app in apps},
+    )
+
+
+def fill(postgres: Postgres, site: Site) -> None:
+    """Add clients, people, tenants, grants and refresh tokens by the hundred thousand."""
+    name = site.database.partition("@/")[2].partition("?")[0]
+    where = f"host={postgres.folder} user=postgres dbname={name}"
+    with psycopg.connect(where, autocommit=True) as connection:
+        connection.execute("SET synchronous_commit = off")
+        connection.execute("SET session_replication_role = replica")  # foreign keys hold by design
+        for statement in (
+            _copies(Tenant, "id = 1", TENANTS, {"name": "'Tenant ' || n"}),
+            _copies(Client, "client_id = 'web'", CLIENTS, {"client_id": "'client-' || n"}),
+            *_OF_CLIENTS,
+            _copies(
+                User,
+                f"username_key = '{USERNAME}'",
+                PEOPLE,
+                {
+                    "username": "'user' || n",
+                    "username_key": "'user' || n",
+                    "user_key": "md5(n::text)::uuid",
+                },
+            ),
+            *_OF_PEOPLE,
+        ):
+            connection.execute(statement)
+        connection.execute("ANALYZE")
+
+
+def _copies(model: type[Base], pattern: str, count: int, changed: Mapping[str, str]) -> str:
+    """Write the statement that copies a row many times, with some columns changed."""
+    names = [column.name for column in model.__table__.columns if column.name != "id"]
+    values = [changed.get(name, name) for name in names]
+    table = f'"{model.__tablename__}"'
+    return (
+        f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(values)}"
+        f" FROM {table}, generate_series(1, {count}) n WHERE {pattern}"
+    )
+
+
+_OF_CLIENTS = (
+    """
+    INSERT INTO client_grant_type (client_id, grant_type)
+    SELECT id, 'authorization_code' FROM client WHERE client_id LIKE 'client-%'
+    """,
+    """
+    INSERT INTO client_scope (client_id, scope)
+    SELECT id, 'openid' FROM client WHERE client_id LIKE 'client-%'
+    """,
+    """
+    INSERT INTO client_redirect_uri (client_id, redirect_uri)
+    SELECT id, 'https://app.example/' || id FROM client WHERE client_id LIKE 'client-%'
+    """,
+)
+_OF_PEOPLE = (
+    f"""
+    INSERT INTO membership (user_id, tenant_id, is_admin, created_at)
+    SELECT id, 1 + (id % {TENANTS}), false, now() FROM "user" WHERE username_key LIKE 'user%'
+    """,
+    """
+    INSERT INTO "grant" (user_id, client_id, tenant_id, issuer_tenant_id, sid, security_stamp,
+        scopes, resources, auth_time, acr, amr, created_at, expires_at)
+    SELECT id, (SELECT id FROM client WHERE client_id = 'web-refresh'), 1, 1, md5(id::text),
+        security_stamp, '["openid"]', '[]', now(), 'pwd', '["pwd"]', now(),
+        now() + interval '30 days'
+    FROM "user" WHERE username_key LIKE 'user%'
+    """,
+    """
+    INSERT INTO refresh_token (token_hash, grant_id, generation, scopes, created_at, expires_at,
+        absolute_expires_at)
+    SELECT sha256(id::text::bytea), id, 0, '["openid"]', now(), now() + interval '30 days',
+        now() + interval '30 days'
+    FROM "grant" WHERE scopes = '["openid"]'
+    """,
+)

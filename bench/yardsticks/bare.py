@@ -1,0 +1,84 @@
+"""A server like ours around next to nothing: `bare.py flask|wsgi|sqlalchemy PORT WORKERS`.
+
+The same granian, the same bridge, as many workers and threads; only the application differs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces
+
+from idp.platform.web.bridge import Bridge
+from idp.platform.web.listener import SharedListener
+
+THREADS = 8
+BODY = b'{"status":"ok","message":"as little as an application can answer"}'
+
+
+def load(kind: str) -> Any:
+    """Build the application, in a worker process."""
+    application = {"flask": flask, "sqlalchemy": sqlalchemy, "wsgi": lambda: wsgi}[kind]()
+    return Bridge(application, threads=THREADS)
+
+
+def wsgi(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Answer JSON, without any framework."""
+    start_response(
+        "200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(BODY)))]
+    )
+    return (BODY,)
+
+
+def flask() -> Any:
+    """Make a Flask application with one view."""
+    from flask import Flask, jsonify
+
+    app = Flask("bare")
+
+    @app.get("/")
+    def view() -> Any:
+        return jsonify(status="ok", message="as little as an application can answer")
+
+    return app
+
+
+def sqlalchemy() -> Any:
+    """Make a Flask application with SQLAlchemy and one table."""
+    from flask import Flask, jsonify
+    from flask_sqlalchemy import SQLAlchemy
+    from sqlalchemy import Column, Integer, Table, select
+    from sqlalchemy.orm import DeclarativeBase
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Thing(Base):
+        __table__ = Table("thing", Base.metadata, Column("id", Integer, primary_key=True))
+
+    app = Flask("bare")
+    app.config["SQLALCHEMY_DATABASE_URI"] = sys.argv[4]
+    db = SQLAlchemy(app, model_class=Base)
+    with app.app_context():
+        db.create_all()
+
+    @app.get("/")
+    def view() -> Any:
+        return jsonify(count=len(db.session.scalars(select(Thing)).all()))
+
+    return app.wsgi_app
+
+
+if __name__ == "__main__":
+    SharedListener(
+        "bare",
+        address="127.0.0.1",
+        port=int(sys.argv[2]),
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        workers=int(sys.argv[3]),
+    ).serve(target_loader=partial(load, sys.argv[1]), wrap_loader=False)
