@@ -24,8 +24,8 @@ from tests import protocol
 
 NOT_FOUND = 404
 ROUNDS = 5
-SECONDS = 1.5
-LOGIN_SECONDS = 3.0
+SECONDS = 1.0
+LOGIN_SECONDS = 2.0
 """A password takes a tenth of a second."""
 
 Steps = Generator[Request | None, Answer, None]

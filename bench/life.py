@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from bench import load
+from bench import load, site
 from bench.load import Request
 from bench.measure import Figure, Result, at_most
 from bench.servers import Server, Servers
@@ -80,7 +80,7 @@ def memory(servers: Servers) -> list[Result]:
     Pages that processes share count in part for each (PSS): the workers are forked from one that
     has everything imported. Resident memory, which counts them in full for each, stands beside.
     """
-    server = servers.serve(servers.small, "ours, memory")
+    server = servers.serve(site.moved(servers.small), "ours, memory")
     figures = {"memory of a worker, idle, MiB": Figure(_held(server))}
     _send(server, WARM)
     warm = _held(server)

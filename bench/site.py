@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,13 @@ class Site:
     """Of somebody who is signed in."""
     secrets: Mapping[str, str]
     """Client id → secret."""
+
+
+def moved(site: Site) -> Site:
+    """Give the same installation at another port."""
+    port = free_port()
+    environment = {**site.environment, "IDP_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    return replace(site, port=port, environment=environment)
 
 
 def prepare(postgres: Postgres, valkey: Valkey, folder: Path, name: str) -> Site:

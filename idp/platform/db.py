@@ -229,7 +229,7 @@ def _note_writing(
 
 @event.listens_for(Engine, "begin")
 def _begin(connection: Any) -> None:
-    connection.info[_WROTE] = False
     # A reader that turns writer fails at once under SQLite; taking the lock first waits instead.
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.info[_WROTE] = False
