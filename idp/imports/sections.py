@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
 
 from idp.directory.applications import service as applications
 from idp.directory.applications.models import Application, ApplicationClient, Menu
-from idp.directory.bundles import ability
+from idp.directory.bundles import service as bundle_rules
 from idp.directory.bundles.models import Bundle, TenantType
 from idp.directory.clients import service as clients
 from idp.directory.resources import service as resources
@@ -25,6 +26,8 @@ from idp.platform.errors import BadRequest
 
 DEEPEST_MENU = 10
 TWICE = "This stands there twice."
+BUNDLE = frozenset(field.name for field in dataclasses.fields(bundle_rules.Content))
+"""Of a bundle, what a file may say; the rest stays."""
 _MENUS = select(Menu).options(joinedload(Menu.privilege))
 
 
@@ -141,25 +144,24 @@ def bundles(run: Run, entries: Sequence[Entry]) -> None:
     types = _by(session, TenantType, TenantType.code, [entry["tenant_type"] for entry in entries])
     for index, entry in _each("bundles", entries):
         with at(f"bundles[{index}]"):
-            catalogue.check_code(entry["code"], applications.LONGEST_CODE)
             _named(types, entry["tenant_type"], "tenant_type")
             row = known.get(entry["code"])
-            wanted = _only(
-                entry,
-                "name",
-                "initialize",
-                "comment",
-                "number_of_app",
-                "number_of_concurrent",
-                "number_of_invocation",
-            )
-            wanted["tenant_type_code"] = entry["tenant_type"]
-            wanted["ability"] = ability.check(session, json.dumps(_ability(session, entry)))
-            _refuse_second_initial(session, entry)
-            is_new = row is None
+            before = {} if row is None else {name: getattr(row, name) for name in BUNDLE}
+            said = {name: entry[name] for name in BUNDLE & entry.keys()}
+            said |= {"code": entry["code"], "tenant_type_code": entry["tenant_type"]}
+            if row is None or {"roles", "admin_roles"} & entry.keys():
+                said["ability"] = json.dumps(_ability(session, entry))
+            content = bundle_rules.Content(**{**before, **said})
             if row is None:
-                row = _add(run, Bundle(code=entry["code"], **wanted))
-            run.keep("bundles", row.code, row, wanted, is_new=is_new)
+                row = bundle_rules.create(session, content)
+            else:
+                bundle_rules.update(session, row.id, content)
+            fields = [
+                {"field": name, "before": value, "after": getattr(row, name)}
+                for name, value in before.items()
+                if value != getattr(row, name)
+            ]
+            run.note("bundles", row.code, fields, is_new=not before)
 
 
 def menus(run: Run, entries: Sequence[Entry]) -> None:
@@ -363,19 +365,6 @@ def _ability(session: Session, entry: Entry) -> dict[str, Any]:
         ],
         "adminRoleCodes": administrators,
     }
-
-
-def _refuse_second_initial(session: Session, entry: Entry) -> None:
-    if not entry.get("initialize"):
-        return
-    initial = select(Bundle.code).where(
-        Bundle.tenant_type_code == entry["tenant_type"],
-        Bundle.initialize,
-        Bundle.code != entry["code"],
-    )
-    other = session.scalar(initial)
-    if other is not None:
-        raise BadRequest.at("initialize", f"{other!r} is the initial bundle of this type.")
 
 
 def _privilege_codes(entries: Sequence[Entry]) -> set[str]:

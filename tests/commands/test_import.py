@@ -345,6 +345,9 @@ def test_one_wrong_place_changes_nothing_and_is_a_sentence(
         "[" * 100 + "]" * 100,
         "a: 0x" + "_" * 3,
         "{? [a]: b}",
+        "a: !!timestamp x",
+        "!!map [1]",
+        "a: !!bool zz",
     ],
 )
 def test_yaml_that_does_more_than_say_things_is_refused(text: str) -> None:
