@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ class Repository:
 
     owner: str
     repo: str
-    token: str
+    token: str = field(repr=False)
     user_agent: str
     sync_labels: bool
     sync_docs: bool
