@@ -37,7 +37,7 @@ from idp.platform.web import csrf, forms, health, policy, principal
 from idp.platform.web import pages as error_pages
 from idp.platform.web.requests import MAX_BODY, Entrance
 from idp.publishing.codegen import build as sdk_build
-from idp.publishing.codegen import descriptions
+from idp.publishing.codegen import descriptions, repositories
 from idp.publishing.codegen import jobs as sdk_jobs
 from idp.publishing.gateway import announcements
 from idp.publishing.gateway.access import Gatekeeper
@@ -157,9 +157,17 @@ def setup_jobs(_app: Flask, _settings: Settings) -> None:
 
 
 def setup_publishing(_app: Flask, _settings: Settings) -> None:
-    """Hand down what surrounds an API: the making of its SDKs, and our own descriptions."""
+    """Hand down what surrounds an API: SDKs, its repository, and our own descriptions."""
     registry.JOBS[sdk_jobs.JOB] = sdk_build.run
-    announcements.LISTENERS[:] = [mails.JOB]
+    registry.JOBS[repositories.DOCS_JOB] = repositories.push_published_docs
+    registry.JOBS[repositories.LABELS_JOB] = repositories.label_published
+    announcements.LISTENERS.update(
+        {
+            mails.JOB: "notify",
+            repositories.DOCS_JOB: sdk_jobs.LANE,
+            repositories.LABELS_JOB: sdk_jobs.LANE,
+        }
+    )
     descriptions.OWN.update(
         {f"/openapi/{name}.json": partial(docs.document, name) for name in docs.CONTRACTS}
     )

@@ -22,7 +22,7 @@ COMMANDS = {
     "client": ("idp.commands.clients", "Keep OAuth clients."),
     "db": ("idp.commands.database", "Move the installation to another database."),
     "gateway": ("idp.commands.gateway", "Keep what APIs need at the gateway."),
-    "import": ("idp.commands.importing", "Bring in applications, menus and privileges."),
+    "import": ("idp.commands.importing", "Bring in applications, menus, privileges, products."),
     "keys": ("idp.commands.keys", "Keep signing keys and the root secret."),
     "openapi": ("idp.commands.openapi", "Print the documents about the APIs."),
     "serve": ("idp.commands.serve", "Serve, with the outbox worker beside."),

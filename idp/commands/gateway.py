@@ -202,7 +202,7 @@ def add_subscription(*, pid: str, client_id: str, as_json: bool) -> None:
 def list_subscriptions(*, pid: str | None, as_json: bool) -> None:
     """List products with their clients."""
     with opening.open_session() as session:
-        found = products.list_subscriptions(session, pid)
+        found = products.list_subscriptions(session, None if pid is None else [pid])
     rows = [{"product": pid, "client_id": client_id} for pid, client_id in found]
     output.show_rows(rows, as_json=as_json)
 

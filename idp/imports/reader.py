@@ -52,6 +52,9 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise self._refusal("aliases are not read")
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if getattr(event, "tag", None) is not None:
+            raise self._refusal("tags are not read")
         self.depth += 1
         if self.depth > DEEPEST:
             raise self._refusal(f"it is nested more than {DEEPEST} levels deep")

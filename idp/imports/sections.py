@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
+from sqlalchemy.orm import Session, joinedload
 
 from idp.directory.applications import service as applications
 from idp.directory.applications.models import Application, ApplicationClient, Menu
-from idp.directory.bundles import ability
+from idp.directory.bundles import service as bundle_rules
 from idp.directory.bundles.models import Bundle, TenantType
 from idp.directory.clients import service as clients
 from idp.directory.resources import service as resources
@@ -20,18 +21,20 @@ from idp.directory.roles import catalogue
 from idp.directory.roles.models import Privilege, PrivilegeGroup
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
-from idp.imports.run import Entry, Row, Run, at, wrong
+from idp.imports.entries import TWICE, by, each, named, only, tenant_id
+from idp.imports.run import Entry, Row, Run, at
 from idp.platform.errors import BadRequest
 
 DEEPEST_MENU = 10
-TWICE = "This stands there twice."
+BUNDLE = frozenset(field.name for field in dataclasses.fields(bundle_rules.Content))
+"""Of a bundle, what a file may say; the rest stays."""
 _MENUS = select(Menu).options(joinedload(Menu.privilege))
 
 
 def tenant_types(run: Run, entries: Sequence[Entry]) -> None:
     """Keep kinds of tenants, found by code."""
-    known = _by(run.session, TenantType, TenantType.code, [entry["code"] for entry in entries])
-    for index, entry in _each("tenant_types", entries):
+    known = by(run.session, TenantType, TenantType.code, [entry["code"] for entry in entries])
+    for index, entry in each("tenant_types", entries):
         with at(f"tenant_types[{index}]"):
             catalogue.check_code(entry["code"], applications.LONGEST_CODE)
             row = known.get(entry["code"])
@@ -43,13 +46,13 @@ def tenant_types(run: Run, entries: Sequence[Entry]) -> None:
 
 def tenants_(run: Run, entries: Sequence[Entry]) -> None:
     """Keep tenants, found by id, or by name and type together."""
-    types = _by(run.session, TenantType, TenantType.code, [entry.get("type") for entry in entries])
-    for index, entry in _each("tenants", entries, key="ref"):
+    types = by(run.session, TenantType, TenantType.code, [entry.get("type") for entry in entries])
+    for index, entry in each("tenants", entries, "ref"):
         with at(f"tenants[{index}]"):
             row = _find_tenant(run.session, entry)
             is_new = row is None
             if row is None:
-                _named(types, entry.get("type"), "type")
+                named(types, entry.get("type"), "type")
                 new = tenants.NewTenant(entry["name"], type_code=entry.get("type"))
                 row = tenants.create(run.session, new)
             run.note("tenants", entry["ref"], [], is_new=is_new)
@@ -59,11 +62,11 @@ def tenants_(run: Run, entries: Sequence[Entry]) -> None:
 def applications_(run: Run, entries: Sequence[Entry]) -> None:
     """Keep applications, found by code; their clients are linked, and none is let go."""
     session = run.session
-    known = _by(session, Application, Application.code, [entry["code"] for entry in entries])
-    for index, entry in _each("applications", entries):
+    known = by(session, Application, Application.code, [entry["code"] for entry in entries])
+    for index, entry in each("applications", entries):
         with at(f"applications[{index}]"):
             said = applications.Content(
-                entry["name"], entry["code"], tenant_id=_tenant_id(run, entry)
+                entry["name"], entry["code"], tenant_id=tenant_id(run, entry) or tenants.PLATFORM
             )
             row = known.get(entry["code"])
             is_new = row is None
@@ -89,16 +92,16 @@ def privilege_groups(run: Run, entries: Sequence[Entry]) -> None:
     every = {row.code: row for row in session.scalars(select(PrivilegeGroup))}
     is_new = {entry["code"] for entry in entries if entry["code"] not in every}
     # All at first without what is above them: a file may name them in any order.
-    for index, entry in _each("privilege_groups", entries):
+    for index, entry in each("privilege_groups", entries):
         with at(f"privilege_groups[{index}]"):
             if entry["code"] in is_new:
                 every[entry["code"]] = catalogue.create_group(session, entry["code"], entry["name"])
     codes = {row.id: code for code, row in every.items()}
     for index, entry in enumerate(entries):
         with at(f"privilege_groups[{index}]"):
-            wanted = _only(entry, "name", "sort", "status")
+            wanted = only(entry, "name", "sort", "status")
             if "parent" in entry:
-                above = _named(every, entry["parent"], "parent")
+                above = named(every, entry["parent"], "parent")
                 wanted["parent_id"] = None if above is None else above.id
             run.keep(
                 "privilege_groups",
@@ -117,13 +120,13 @@ def privilege_groups(run: Run, entries: Sequence[Entry]) -> None:
 def privileges(run: Run, entries: Sequence[Entry]) -> None:
     """Keep privileges, found by code."""
     session = run.session
-    known = _by(session, Privilege, Privilege.code, [entry["code"] for entry in entries])
-    groups = _by(session, PrivilegeGroup, PrivilegeGroup.code, [e.get("group") for e in entries])
-    for index, entry in _each("privileges", entries):
+    known = by(session, Privilege, Privilege.code, [entry["code"] for entry in entries])
+    groups = by(session, PrivilegeGroup, PrivilegeGroup.code, [e.get("group") for e in entries])
+    for index, entry in each("privileges", entries):
         with at(f"privileges[{index}]"):
-            wanted = _only(entry, "name", "description", "sort", "status")
+            wanted = only(entry, "name", "description", "sort", "status")
             if "group" in entry:
-                group = _named(groups, entry["group"], "group")
+                group = named(groups, entry["group"], "group")
                 wanted["group_id"] = None if group is None else group.id
             if "api_resource" in entry or "application" in entry:
                 wanted["api_resource_id"] = _owner(session, entry)
@@ -137,43 +140,42 @@ def privileges(run: Run, entries: Sequence[Entry]) -> None:
 def bundles(run: Run, entries: Sequence[Entry]) -> None:
     """Keep bundles, found by code; roles and roles of administrators are one whole."""
     session = run.session
-    known = _by(session, Bundle, Bundle.code, [entry["code"] for entry in entries])
-    types = _by(session, TenantType, TenantType.code, [entry["tenant_type"] for entry in entries])
-    for index, entry in _each("bundles", entries):
+    known = by(session, Bundle, Bundle.code, [entry["code"] for entry in entries])
+    types = by(session, TenantType, TenantType.code, [entry["tenant_type"] for entry in entries])
+    for index, entry in each("bundles", entries):
         with at(f"bundles[{index}]"):
-            catalogue.check_code(entry["code"], applications.LONGEST_CODE)
-            _named(types, entry["tenant_type"], "tenant_type")
+            named(types, entry["tenant_type"], "tenant_type")
             row = known.get(entry["code"])
-            wanted = _only(
-                entry,
-                "name",
-                "initialize",
-                "comment",
-                "number_of_app",
-                "number_of_concurrent",
-                "number_of_invocation",
-            )
-            wanted["tenant_type_code"] = entry["tenant_type"]
-            wanted["ability"] = ability.check(session, json.dumps(_ability(session, entry)))
-            _refuse_second_initial(session, entry)
-            is_new = row is None
+            before = {} if row is None else {name: getattr(row, name) for name in BUNDLE}
+            said = {name: entry[name] for name in BUNDLE & entry.keys()}
+            said |= {"code": entry["code"], "tenant_type_code": entry["tenant_type"]}
+            if row is None or {"roles", "admin_roles"} & entry.keys():
+                said["ability"] = json.dumps(_ability(session, entry))
+            content = bundle_rules.Content(**{**before, **said})
             if row is None:
-                row = _add(run, Bundle(code=entry["code"], **wanted))
-            run.keep("bundles", row.code, row, wanted, is_new=is_new)
+                row = bundle_rules.create(session, content)
+            else:
+                bundle_rules.update(session, row.id, content)
+            fields = [
+                {"field": name, "before": value, "after": getattr(row, name)}
+                for name, value in before.items()
+                if value != getattr(row, name)
+            ]
+            run.note("bundles", row.code, fields, is_new=not before)
 
 
 def menus(run: Run, entries: Sequence[Entry]) -> None:
     """Keep menus, found by application and code, at the place where the file has them."""
     session = run.session
     every = [entry["application"] for entry in entries]
-    owners = _by(session, Application, Application.code, every)
+    owners = by(session, Application, Application.code, every)
     ids = [row.id for row in owners.values()]
     known = {
         (row.application_id, row.code): row
         for row in session.scalars(_MENUS.where(Menu.application_id.in_(ids)))
     }
     codes = _privilege_codes(entries)
-    opening = _by(session, Privilege, Privilege.code, codes)
+    opening = by(session, Privilege, Privilege.code, codes)
     opened = (row.privilege for row in known.values() if row.privilege is not None)
     shown = {
         "privilege_id": {row.id: row.code for row in [*opening.values(), *opened]},
@@ -194,10 +196,10 @@ def menus(run: Run, entries: Sequence[Entry]) -> None:
             if key in seen:
                 raise BadRequest.at("code", TWICE)
             seen.add(key)
-            wanted = _only(entry, "title", "icon", "url", "comment", "sort", "status")
+            wanted = only(entry, "title", "icon", "url", "comment", "sort", "status")
             wanted["parent_id"] = None if parent is None else parent.id
             if "privilege" in entry:
-                opened_by = _named(opening, entry["privilege"], "privilege")
+                opened_by = named(opening, entry["privilege"], "privilege")
                 wanted["privilege_id"] = None if opened_by is None else opened_by.id
             row = known.get(key)
             is_new = row is None
@@ -213,48 +215,15 @@ def menus(run: Run, entries: Sequence[Entry]) -> None:
     for index, entry in enumerate(entries):
         path = f"menus[{index}]"
         with at(path):
-            application = _named(owners, entry["application"], "application")
+            application = named(owners, entry["application"], "application")
         if application is not None:
             keep(application, entry, None, path, 1)
-
-
-def _by(
-    session: Session, model: type[Row], column: InstrumentedAttribute[str], keys: Collection[Any]
-) -> dict[str, Row]:
-    """Read the rows of these codes, by code."""
-    wanted = {key for key in keys if key is not None}
-    rows = session.scalars(select(model).where(column.in_(wanted))) if wanted else ()
-    return {getattr(row, column.key): row for row in rows}
-
-
-def _each(section: str, entries: Sequence[Entry], key: str = "code") -> Sequence[tuple[int, Entry]]:
-    """Give the things of a section numbers; one that stands there twice is refused."""
-    seen: set[str] = set()
-    for index, entry in enumerate(entries):
-        if entry[key] in seen:
-            raise wrong({f"{section}[{index}].{key}": [TWICE]})
-        seen.add(entry[key])
-    return [*enumerate(entries)]
 
 
 def _add(run: Run, row: Row) -> Row:
     run.session.add(row)
     run.session.flush()
     return row
-
-
-def _only(entry: Entry, *names: str) -> dict[str, Any]:
-    """Take what the file says; what it leaves out stays as it is."""
-    return {name: entry[name] for name in names if name in entry}
-
-
-def _named(rows: Mapping[str, Row], code: str | None, field: str) -> Row | None:
-    """Give the row that a member names; null names none."""
-    if code is None:
-        return None
-    if code not in rows:
-        raise BadRequest.at(field, f"There is no {code!r}.")
-    return rows[code]
 
 
 def _find_tenant(session: Session, entry: Entry) -> Tenant | None:
@@ -274,15 +243,6 @@ def _find_tenant(session: Session, entry: Entry) -> Tenant | None:
     if len(rows) > 1:
         raise BadRequest.at("name", "Several tenants are called so: give the id of one.")
     return rows[0] if rows else None
-
-
-def _tenant_id(run: Run, entry: Entry) -> int:
-    ref = entry.get("tenant")
-    if ref is None:
-        return tenants.PLATFORM
-    if ref not in run.tenants:
-        raise BadRequest.at("tenant", f"The file has no tenant {ref!r}.")
-    return run.tenants[ref]
 
 
 def _set_api(session: Session, row: Application, name: str | None) -> list[dict[str, Any]]:
@@ -340,7 +300,7 @@ def _owner(session: Session, entry: Entry) -> int | None:
 def _ability(session: Session, entry: Entry) -> dict[str, Any]:
     roles = entry.get("roles", ())
     codes = {code for role in roles for code in role["privileges"]}
-    known = _by(session, Privilege, Privilege.code, codes)
+    known = by(session, Privilege, Privilege.code, codes)
     own: set[str] = set()
     for index, role in enumerate(roles):
         try:
@@ -351,7 +311,7 @@ def _ability(session: Session, entry: Entry) -> dict[str, Any]:
             raise BadRequest.at(f"roles[{index}].code", TWICE)
         own.add(role["code"])
         for place, code in enumerate(role["privileges"]):
-            _named(known, code, f"roles[{index}].privileges[{place}]")
+            named(known, code, f"roles[{index}].privileges[{place}]")
     administrators = list(entry.get("admin_roles", ()))
     for index, code in enumerate(administrators):
         if code not in own:
@@ -363,19 +323,6 @@ def _ability(session: Session, entry: Entry) -> dict[str, Any]:
         ],
         "adminRoleCodes": administrators,
     }
-
-
-def _refuse_second_initial(session: Session, entry: Entry) -> None:
-    if not entry.get("initialize"):
-        return
-    initial = select(Bundle.code).where(
-        Bundle.tenant_type_code == entry["tenant_type"],
-        Bundle.initialize,
-        Bundle.code != entry["code"],
-    )
-    other = session.scalar(initial)
-    if other is not None:
-        raise BadRequest.at("initialize", f"{other!r} is the initial bundle of this type.")
 
 
 def _privilege_codes(entries: Sequence[Entry]) -> set[str]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from idp.api.dialect import flatten
 from idp.directory.seeding import service as seeding
-from idp.imports import sections, shapes
+from idp.imports import gateway, sections, shapes
 from idp.imports.run import Change, Entry, Run, wrong
 from idp.imports.shapes import Entry as EntryShape
 from idp.platform import files
@@ -40,6 +40,12 @@ SECTIONS = (
     Section("privileges", shapes.PrivilegeEntry, sections.privileges),
     Section("bundles", shapes.BundleEntry, sections.bundles),
     Section("menus", shapes.RootMenuEntry, sections.menus),
+    Section("upstreams", shapes.UpstreamEntry, gateway.upstreams),
+    Section("products", shapes.ProductEntry, gateway.products_),
+    Section(
+        "authorization_servers", shapes.AuthorizationServerEntry, gateway.authorization_servers
+    ),
+    Section("product_subscriptions", shapes.SubscriptionEntry, gateway.product_subscriptions),
 )
 """In the order in which they are brought in: what is named comes before what names it."""
 

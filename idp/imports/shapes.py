@@ -150,3 +150,46 @@ class RootMenuEntry(MenuEntry):
     """An entry at the top of an application's menu."""
 
     application = text(100, minimum=1, required=True)
+
+
+class UpstreamEntry(Entry):
+    """An address that APIs of a tenant may be behind; without a tenant, those of the platform."""
+
+    tenant = text(100, minimum=1)
+    url = text(500, minimum=1, required=True)
+
+
+class ProductEntry(Entry):
+    """A product that clients subscribe to; without a tenant, APIs of all may be in it."""
+
+    pid = text(80, minimum=1, required=True)
+    name = name(required=True)
+    tenant = text(100, minimum=1)
+    description = text(2000, allow_none=True)
+    terms = text(20_000, allow_none=True)
+    scope = text(200, minimum=1, allow_none=True)
+    subscription_required = boolean()
+    subscriptions_limit = int32(minimum=0, allow_none=True)
+    is_published = boolean()
+
+
+class AuthorizationServerEntry(Entry):
+    """An authorization server that publications name; without addresses, the tenant's issuer."""
+
+    sid = text(80, minimum=1, required=True)
+    name = name(required=True)
+    tenant = text(100, minimum=1)
+    description = text(2000, allow_none=True)
+    authorization_endpoint = text(2000, minimum=1)
+    token_endpoint = text(2000, minimum=1)
+    client_registration_endpoint = text(2000, minimum=1, allow_none=True)
+    default_scope = text(200, minimum=1, allow_none=True)
+    client_id = text(200, minimum=1, allow_none=True)
+    grant_types = fields.List(text(100, minimum=1))
+
+
+class SubscriptionEntry(Entry):
+    """A client that may use a product."""
+
+    product = text(80, minimum=1, required=True)
+    client = text(200, minimum=1, required=True)

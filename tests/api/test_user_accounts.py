@@ -369,6 +369,12 @@ def test_only_administrators_reset_passwords_of_who_belongs_to_himself(client, s
         body = {"userName": name, "password": "quiet-Orchid-71"}
         assert helper.refused("POST", "/accounts/password", body)[0] == 404
     assert helper.data("POST", "/accounts/password", {**body, "userName": "clerk"}) is True
+    # A program of the platform reaches members of several tenants, and nobody with its rights.
+    robot = userservice.machine(client, session, "resetter", scopes=[right])
+    before = boss.password_hash
+    assert robot.refused("POST", "/accounts/password", {**body, "userName": "boss"})[0] == 404
+    assert robot.refused("POST", "/accounts/password", {**body, "userName": "clerk"})[0] == 404
+    assert boss.password_hash == before
     tenants_own = userservice.member(client, session, right, tenant_id=acme)
     assert tenants_own.refused("POST", "/accounts/password", body)[0] == 403
     assert guest.password_hash == boss.password_hash
@@ -437,7 +443,7 @@ def test_the_administrator_of_a_tenant_stays(root, session, acme):
 )
 def test_a_tenant_decides_about_its_own_members_only(client, session, acme, method, path, right):
     other = add_tenant(session, "Other")
-    add_person(session, tenant_ids=[other])
+    add_person(session, tenant_ids=[] if right == "bindtenant" else [other])
     code = f"ids4.ms.us.account.{right}"
     mary = userservice.member(client, session, code, tenant_id=acme)
     ours = userservice.machine(client, session, "ours", tenant_id=acme, scopes=[code])
@@ -450,6 +456,27 @@ def test_a_tenant_decides_about_its_own_members_only(client, session, acme, meth
     assert members(session, other) == before
     assert mary.data(method, path.format(acme), NEW) is True
     assert ours.data(method, path.format(acme), {**NEW, "username": "lou", "mobile": None}) is True
+
+
+def test_a_tenant_does_not_take_the_people_of_another_one(client, session, acme, root):
+    other = add_tenant(session, "Other")
+    ann = add_person(session, tenant_ids=[other])
+    boss = add_person(session, "boss")
+    protocol.add_role(session, boss, "administrators", tenant_id=None)
+    code = "ids4.ms.us.account.bindtenant"
+    mary = userservice.member(client, session, code, tenant_id=acme)
+    ours = userservice.machine(client, session, "ours", tenant_id=acme, scopes=[code])
+    before = members(session, acme)
+    for caller in (mary, ours):
+        for name in ("ann", "boss", "nobody"):
+            path = f"/bind/accounts/{name}/tenants/{acme}"
+            assert caller.refused("POST", path) == (404, "not_found", [])
+    assert members(session, acme) == before
+    # That somebody asked is noted, whoever it was about.
+    looked_up = [event for event in events(session, Tag.USER_LOOKED_UP) if event.target is None]
+    assert len(looked_up) == 6
+    assert root.data("POST", f"/bind/accounts/ann/tenants/{acme}") is True
+    assert ann.id in members(session, acme)
 
 
 # Authenticating by password

@@ -12,11 +12,12 @@ from idp.api.userservice.codes import Code
 from idp.directory.bundles import service as bundles
 from idp.directory.bundles.models import Bundle, TenantType
 from idp.directory.bundles.service import Content
+from idp.directory.clients import service as clients
 from idp.directory.roles import catalogue
 from idp.platform.audit.models import AuditEvent
 from idp.platform.errors import Conflict
 from tests import protocol
-from tests.api import userservice
+from tests.api import center, userservice
 
 
 @pytest.fixture
@@ -213,8 +214,27 @@ def test_only_the_platform_writes_bundles(client, session, root):
     theirs = userservice.machine(client, session, "theirs", tenant_id=home)
     assert theirs.code("POST", "/bundles", a_bundle()) is Code.forbidden
     ours = userservice.machine(client, session, "ours")
-    assert ours.data("POST", "/bundles", a_bundle()) is True
+    assert ours.data("POST", "/bundles", a_bundle(ability='{"roles": []}')) is True
     assert session.scalar(select(func.count(Bundle.id))) == 1
+
+
+def test_nobody_puts_into_a_bundle_what_he_cannot_give(client, session, root):
+    everything = {"roles": [{"code": "boss", "privilegeCodes": ["ids4.ms.all"]}]}
+    mighty = a_bundle(ability=json.dumps(everything))
+    robot = userservice.machine(client, session)
+    assert robot.refused("POST", "/bundles", a_bundle()) == (400, "overreach", ["ability"])
+    clients.find(session, "robot").grantable_privileges = ["orders.read", "orders.write"]
+    assert robot.data("POST", "/bundles", a_bundle()) is True
+    assert robot.code("PUT", "/bundles", a_bundle(ability=mighty["ability"])) is Code.overreach
+    # Somebody of the platform who is no administrator of it.
+    clerk = protocol.add_person(session, "clerk")
+    codes = ["ids4.ms.us.bundle.create", "ids4.ms.us.bundle.update", "orders.read"]
+    protocol.add_role(session, clerk, "keepers", codes, tenant_id=None)
+    keeper = userservice.Service(client, center.token_for(session, clerk), clerk.id)
+    assert keeper.code("POST", "/bundles", mighty | {"code": "mighty"}) is Code.overreach
+    # What is in there already may stay, whoever changes the rest.
+    assert keeper.data("PUT", "/bundles", a_bundle(name="Plain")) is True
+    assert root.data("POST", "/bundles", mighty | {"code": "mighty"}) is True
 
 
 def test_an_unknown_bundle_is_not_found(root):

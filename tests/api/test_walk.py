@@ -45,7 +45,7 @@ HIDDEN = "404"
 """The row is there, and the answer is that of a row that is not."""
 REFUSED = "403"
 DONE = "200"
-UNRELATED = "ids4.ms.codegen.get"
+UNRELATED = "ids4.ms.us.menu.page"
 OWN_DESCRIPTION = "http://127.0.0.1:8000/openapi/authorization-center.json"
 NPM_OPTIONS = {
     "name": "@acme/orders",
@@ -482,8 +482,9 @@ def test_nobody_calls_who_may_not(client, session, name):
         row = case.row(world)  # the other one may be gone by now
     call("right caller", world.token(world.owner, world.home))
 
-    # Where no permission is asked for, the scope of the client suffices, a machine's as well.
-    by_scope = case.right if operation.permission is None else REFUSED
+    # Where no permission is named the scope suffices, also of machines; rows stay the owner's.
+    unnamed = operation.permission is None
+    by_scope = case.neighbour if unnamed else REFUSED
     assert {who: outcome(answer) for who, answer in answers.items()} == {
         "no token": "401",
         "expired token": "401",
@@ -493,7 +494,7 @@ def test_nobody_calls_who_may_not(client, session, name):
         "other tenant": case.abroad,
         "right elsewhere": by_scope,
         "namesake of a platform role": by_scope,
-        "machine": case.right if operation.machine else by_scope,
+        "machine": case.right if operation.machine or unnamed else REFUSED,
         "other owner": case.neighbour,
         "right caller": case.right,
     }

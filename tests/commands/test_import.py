@@ -24,7 +24,10 @@ from idp.directory.roles.models import Privilege, PrivilegeGroup
 from idp.directory.tenants.models import Tenant
 from idp.imports import reader, service
 from idp.platform.audit.models import AuditEvent
+from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
+from idp.platform.runtime import Runtime
+from idp.publishing.gateway import products
 from tests import protocol
 from tests.api import center
 
@@ -74,16 +77,16 @@ def test_the_example_is_brought_in_once(
     planned = idp_json("import", str(EXAMPLE), "--dry-run")
     assert planned["dry_run"] is True
     assert everything(ready) == before
-    assert "11 would be added" in idp("import", str(EXAMPLE), "--dry-run").stdout
+    assert "15 would be added" in idp("import", str(EXAMPLE), "--dry-run").stdout
 
     done = idp_json("import", str(EXAMPLE))
     assert done == {**planned, "dry_run": False}
     assert {"section": "menus", "key": "shop/order-list"} in done["added"]
-    assert (len(done["added"]), done["changed"], done["unchanged"]) == (11, [], 0)
+    assert (len(done["added"]), done["changed"], done["unchanged"]) == (15, [], 0)
 
     after = everything(ready)
     again = idp_json("import", str(EXAMPLE))
-    assert again == {"dry_run": False, "added": [], "changed": [], "unchanged": 11}
+    assert again == {"dry_run": False, "added": [], "changed": [], "unchanged": 15}
     assert "Nothing to change" in idp("import", str(EXAMPLE)).stdout
     assert everything(ready) == after
 
@@ -102,7 +105,7 @@ def test_the_example_is_brought_in_once(
     groups = {row.code: row for row in ready.scalars(select(PrivilegeGroup))}
     assert groups["shop.orders"].parent_id == groups["shop"].id
     tags = [row.tag for row in ready.scalars(select(AuditEvent))]
-    assert tags.count("system:row:added") == 11
+    assert tags.count("system:row:added") == 15
     assert tags.count("system:import:done") == 1
 
 
@@ -142,6 +145,109 @@ def test_what_differs_is_changed_and_told(
         .order_by(AuditEvent.id.desc())
     )
     assert event.details == {"changes": [{"field": "name", "before": "Web shop", "after": "Store"}]}
+
+
+def test_what_the_gateway_needs_is_brought_in(ready: Session, runtime: Runtime) -> None:
+    example = yaml.safe_load(EXAMPLE.read_text())
+    service.bring_in(ready, example)
+    ready.commit()
+    acme = ready.scalar(select(Tenant.id).where(Tenant.name == "Acme"))
+    gold = products.get_product(ready, "gold")
+    assert (gold.tenant_id, gold.scope, gold.subscription_required) == (acme, "shop.scope", True)
+    assert products.list_subscriptions(ready) == [("gold", "shop-web")]
+    (upstream,) = products.list_upstreams(ready)
+    assert (upstream.tenant_id, upstream.url) == (acme, "https://orders.internal/v1")
+    (server,) = products.list_servers(ready)
+    assert server.token_endpoint.endswith("/connect/token")
+    # Whoever keeps the gateway finds in the trail what a command would have left there.
+    changed = select(AuditEvent.target).where(AuditEvent.tag == Tag.GATEWAY_CHANGED)
+    assert set(ready.scalars(changed)) == {
+        "upstream:https://orders.internal/v1",
+        "product:gold",
+        "authorization-server:main",
+    }
+
+    product = {"pid": "gold", "name": " Gold ", "is_published": False, "subscriptions_limit": 0}
+    another = {"sid": "main", "name": "Main", "token_endpoint": "https://a.example/token"}
+    changes = {
+        "upstreams": [{"url": "https://ORDERS.internal:443/v1/"}],
+        "products": [product],
+        "authorization_servers": [another],
+    }
+    run = service.bring_in(ready, changes)
+    assert [(row.section, row.key) for row in run.added] == [
+        ("upstreams", "https://orders.internal/v1")
+    ]
+    fields = {row.key: [field["field"] for field in row.fields] for row in run.changed}
+    assert fields == {
+        "gold": ["subscriptions_limit", "is_published"],
+        "main": ["name", "token_endpoint"],
+    }
+    ready.commit()
+    assert service.bring_in(ready, changes).unchanged == 3
+    # Who subscribed before the limit sank stays.
+    assert products.list_subscriptions(ready, ["gold"]) == [("gold", "shop-web")]
+    assert (gold.tenant_id, gold.scope) == (acme, "shop.scope")
+
+    for number in range(3):
+        protocol.register(ready, f"more-{number}")
+    subscriptions = [{"product": "open", "client": f"more-{number}"} for number in range(3)]
+    document = {
+        "products": [{"pid": "open", "name": "Open"}],
+        "product_subscriptions": subscriptions,
+    }
+    service.bring_in(ready, document)
+    ready.commit()
+    counts = []
+    for size in (1, 3):
+        with center.statements(runtime.engine) as sent:
+            service.bring_in(ready, {"product_subscriptions": subscriptions[:size]})
+        ready.commit()
+        counts.append(len(sent))
+    assert counts[0] == counts[1]
+
+
+def test_rules_of_the_gateway_hold_for_files_too(ready: Session) -> None:
+    example = yaml.safe_load(EXAMPLE.read_text())
+    service.bring_in(ready, example)
+    foreign = protocol.add_tenant(ready, "Foreign")
+    protocol.register(ready, "foreign", tenant_id=foreign)
+    named = {"tenants": [{"ref": "foreign", "id": foreign}]}
+    before = everything(ready)
+    product = {"pid": "gold", "name": "Gold"}
+    server = {"sid": "main", "name": "Main"}
+
+    def wrong(section: str, *entries: Any, **more: Any) -> list[str]:
+        paths = list(refused(ready, {**named, **more, section: entries}))
+        assert everything(ready) == before
+        return [path.removeprefix(section) for path in paths]
+
+    assert wrong("products", {**product, "tenant": "foreign"}) == ["[0].tenant"]
+    assert wrong("products", product, product) == ["[1].pid"]
+    assert wrong("products", {"pid": "a b", "name": "A"}) == ["[0].pid"]
+    assert wrong("products", {**product, "subscriptions_limit": -1}) == ["[0].subscriptions_limit"]
+    assert wrong("authorization_servers", {**server, "tenant": "foreign"}) == ["[0].tenant"]
+    assert wrong("authorization_servers", server, server) == ["[1].sid"]
+    for field in products.ENDPOINTS:
+        for url in ("javascript:alert(1)", "https://a.example/x#y", "https://a@b.example/", "/x"):
+            for sid in ("main", "new"):
+                entry = {**server, "sid": sid, field: url}
+                assert wrong("authorization_servers", entry) == [f"[0].{field}"]
+    assert wrong("authorization_servers", {**server, "token_endpoint": None}) == [
+        "[0].token_endpoint"
+    ]
+    assert wrong("upstreams", {"url": "https://a/?b"}) == ["[0].url"]
+    assert wrong("upstreams", {"url": "https://a"}, {"url": "https://a:443/"}) == ["[1].url"]
+    assert wrong("upstreams", {"url": "https://a", "tenant": "none"}) == ["[0].tenant"]
+    section = "product_subscriptions"
+    entry = {"product": "gold", "client": "shop-web"}
+    assert wrong(section, {**entry, "product": "none"}) == ["[0].product"]
+    assert wrong(section, {**entry, "client": "none"}) == ["[0].client"]
+    assert wrong(section, entry, entry) == ["[1].client"]
+    # A client of another tenant is not let into a product by a file either.
+    assert wrong(section, {**entry, "client": "foreign"}) == ["[0].client"]
+    full = {"products": [{"pid": "full", "name": "Full", "subscriptions_limit": 0}]}
+    assert wrong(section, {**entry, "product": "full"}, **full) == ["[0].product"]
 
 
 def test_nothing_is_deleted_and_what_is_left_out_stays(session: Session) -> None:
@@ -296,6 +402,20 @@ def test_wrong_places_of_menus_and_bundles_are_named_exactly(session: Session) -
     assert session.scalar(select(func.count(TenantType.id))) == 0
 
 
+def test_a_bundle_keeps_what_a_file_leaves_out(session: Session) -> None:
+    types = {"tenant_types": [{"code": "t", "name": "T"}]}
+    role = {"code": "clerk", "name": "Clerk", "privileges": []}
+    first = {"code": "b", "name": "B", "tenant_type": "t", "roles": [role], "number_of_app": 2}
+    service.bring_in(session, {**types, "bundles": [first]})
+    del first["roles"], first["number_of_app"]
+    service.bring_in(session, {"bundles": [{**first, "name": "Bundle"}]})
+    bundle = session.scalar(select(Bundle).where(Bundle.code == "b"))
+    assert (bundle.name, bundle.number_of_app) == ("Bundle", 2)
+    assert [row["code"] for row in json.loads(bundle.ability)["roles"]] == ["clerk"]
+    reserved = {**first, "code": "bundle-list"}
+    assert list(refused(session, {"bundles": [reserved]})) == ["bundles[0].code"]
+
+
 def test_a_limit_of_the_bundle_and_foreign_rows_hold_for_files_too(session: Session) -> None:
     protocol.add_api(session, "foreign", ["foreign.scope"], tenant_id=protocol.add_tenant(session))
     tenant = protocol.add_tenant(session, "Small")
@@ -345,6 +465,9 @@ def test_one_wrong_place_changes_nothing_and_is_a_sentence(
         "[" * 100 + "]" * 100,
         "a: 0x" + "_" * 3,
         "{? [a]: b}",
+        "a: !!timestamp x",
+        "!!map [1]",
+        "a: !!bool zz",
     ],
 )
 def test_yaml_that_does_more_than_say_things_is_refused(text: str) -> None:

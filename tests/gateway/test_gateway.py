@@ -78,7 +78,7 @@ def test_publishing_is_announced_to_every_listener(session, orders, runtime, mon
     orders.publish()
     assert waiting(session, announcements.JOB) == [{"api_id": orders.id, "version": 1}]
     heard = []
-    monkeypatch.setattr(announcements, "LISTENERS", ["first", "second"])
+    monkeypatch.setattr(announcements, "LISTENERS", dict.fromkeys(("first", "second"), "notify"))
     for name in announcements.LISTENERS:
         monkeypatch.setitem(
             registry.JOBS, name, lambda _, payload, name=name: heard.append((name, dict(payload)))

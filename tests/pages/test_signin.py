@@ -196,6 +196,24 @@ def test_guessing_is_slowed_down_before_the_password_is_looked_at(
     assert sessions_in(session) == 0
 
 
+def test_a_number_is_one_number_however_it_is_written(client, session, clock, monkeypatch):
+    monkeypatch.setattr(passwords, "matches", lambda stored, password: False)
+    page = client.get("/login")
+    spellings = (
+        "13800138000",
+        "138 0013 8000",
+        "+86 138-0013-8000",
+        "(138)00138000",
+        "138.00138000",
+    )
+    codes = [
+        send(client, page, "/login", {"login": spelling, "password": "spring"}).status_code
+        for spelling in spellings * 2
+    ]
+    assert codes[:5] == [400] * 5
+    assert 429 in codes
+
+
 def test_guesses_are_counted_on_in_valkey_after_a_restart(
     session, settings, valkey_url, clock, monkeypatch
 ):

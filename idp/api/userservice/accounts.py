@@ -15,7 +15,7 @@ from idp.api.userservice.applications import ResourceShape
 from idp.api.userservice.caller import Caller, current_caller, in_body, platform
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.privileges import AuthorizationShape
-from idp.api.userservice.shapes import Words
+from idp.api.userservice.shapes import LONGEST_PASSWORD, Words
 from idp.api.userservice.tenants import TenantShape
 from idp.directory.authentication import logins
 from idp.directory.authentication import service as authentication
@@ -42,7 +42,6 @@ CODES_PER_CLIENT = 1000
 CODES_PER_ADDRESS = 200
 HOUR = 3600
 LONGEST_NAME = 256
-LONGEST_PASSWORD = 1024
 
 SORTED_BY = {"id": User.id, "username": User.username_key, "mobile": User.mobile}
 
@@ -374,8 +373,11 @@ def send_code(query: dict[str, Any]) -> str:
 )
 def bind(username: str, tenantId: int) -> bool:
     """Add an existing account to a tenant; twice is no error."""
-    accounts.bind(database(), username, tenantId)
-    database().commit()
+    session, everybody = database(), current_caller().is_administrator
+    user = accounts.find_to_bind(session, username, tenantId, everybody=everybody)
+    session.commit()
+    tenants.add_member(session, tenantId, accounts.found(user).id)
+    session.commit()
     return True
 
 
@@ -512,7 +514,7 @@ def as_editor(caller: Caller) -> Editor:
     """Tell who changes accounts; a machine of the platform changes any."""
     principal = caller.principal
     return Editor(
-        user_id=principal.user_id or 0,
+        user_id=principal.user_id or accounts.NOBODY,
         tenant_id=principal.own_tenant_id or 0,
         is_administrator=caller.is_administrator,
         at_platform=principal.at_platform,

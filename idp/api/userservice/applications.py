@@ -71,7 +71,14 @@ class PrivilegesQuery(Shape):
     codes = fields.List(text(LONGEST_PRIVILEGE), data_key="privileageCodes", **PRIVILEGES)
 
 
-IN_BODY = in_body("tenantId", otherwise=own)
+def of_named(arguments: dict[str, Any]) -> int | None:
+    """Tell whose application the path or the body names; of none, the token's own tenant."""
+    session, body = database(), unverified_body()
+    code, row_id = arguments.get("applicationCode", body.get("code")), body.get("id")
+    found = applications.find(session, code) if isinstance(code, str) else None
+    if "applicationCode" not in arguments and type(row_id) is int and row_id > 0:
+        found = applications.find_by_id(session, row_id)
+    return found.tenant_id if found is not None else own(arguments)
 
 
 def first_of_map(arguments: dict[str, Any]) -> int | None:
@@ -87,7 +94,7 @@ def first_of_map(arguments: dict[str, Any]) -> int | None:
     scope=Scope.US_APP_CREATE,
     module=MODULE,
     machine=True,
-    tenant=IN_BODY,
+    tenant=in_body("tenantId", otherwise=own),
     body=ApplicationShape(),
     gives=fields.Boolean(),
     errors=("application_taken", "quota_reached"),
@@ -106,7 +113,7 @@ def create(body: Content) -> bool:
     scope=Scope.US_APP_UPDATE,
     module=MODULE,
     machine=True,
-    tenant=IN_BODY,
+    tenant=of_named,
     body=ApplicationShape(),
     gives=fields.Boolean(),
 )
@@ -115,9 +122,7 @@ def update(body: Content) -> bool:
 
     It is found by id, else by code; code and tenant stay.
     """
-    application = applications.get_named(database(), body)
-    check_permission_in(Scope.US_APP_UPDATE, {application.tenant_id})
-    applications.change(database(), application, body)
+    applications.change(database(), applications.get_named(database(), body), body)
     database().commit()
     return True
 
@@ -184,6 +189,7 @@ def detail(applicationCode: str) -> Application:
     scope=Scope.US_APP_REMOVE,
     module=MODULE,
     machine=True,
+    tenant=of_named,
     gives=fields.Boolean(),
     errors=("application_in_use",),
 )
@@ -191,7 +197,6 @@ def delete(applicationCode: str) -> bool:
     """Delete an application; one that is not there is no error."""
     application = applications.find(database(), applicationCode)
     if application is not None:
-        check_permission_in(Scope.US_APP_REMOVE, {application.tenant_id})
         applications.delete(database(), application)
         database().commit()
     return True

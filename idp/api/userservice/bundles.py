@@ -10,10 +10,14 @@ from marshmallow import fields, post_load
 from idp.api.shapes import Shape, int32, int64, text
 from idp.api.userservice.caller import platform
 from idp.api.userservice.dialect import userservice
+from idp.api.userservice.roles import editor_in
 from idp.api.userservice.shapes import Words
 from idp.directory.bundles import service as bundles
 from idp.directory.bundles.models import Bundle
 from idp.directory.bundles.service import Content
+from idp.directory.roles import whole
+from idp.directory.roles.models import Privilege
+from idp.directory.tenants.service import PLATFORM
 from idp.platform.scopes import Scope
 from idp.platform.web.views import database
 
@@ -31,7 +35,7 @@ class BundleShape(Shape):
     tenant_type_code = text(100, minimum=1, required=True)
     ability = text(1_000_000, minimum=1, required=True)
     # The contract's text says 1 and 0, its type says boolean.
-    initialize = fields.Boolean(truthy={True}, falsy={False, None}, load_default=False)
+    initialize = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
     comment = Words(2000)
     number_of_app = int32(minimum=0, allow_none=True, load_default=None)
     number_of_concurrent = int32(minimum=0, allow_none=True, load_default=None)
@@ -53,11 +57,11 @@ class BundleShape(Shape):
     tenant=platform,
     body=BundleShape(),
     gives=fields.Boolean(),
-    errors=("bundle_taken", "initial_bundle_taken", "invalid_ability"),
+    errors=("bundle_taken", "initial_bundle_taken", "invalid_ability", "overreach"),
 )
 def create(body: tuple[int | None, Content]) -> bool:
     """Create a bundle."""
-    bundles.create(database(), body[1])
+    bundles.create(database(), body[1], ungivable)
     database().commit()
     return True
 
@@ -72,11 +76,14 @@ def create(body: tuple[int | None, Content]) -> bool:
     tenant=platform,
     body=BundleShape(),
     gives=fields.Boolean(),
-    errors=("bundle_taken", "initial_bundle_taken", "invalid_ability", "bundle_in_use"),
+    errors=(
+        *("bundle_taken", "initial_bundle_taken", "invalid_ability", "overreach"),
+        "bundle_in_use",
+    ),
 )
 def update(body: tuple[int | None, Content]) -> bool:
     """Update a bundle, found by its id, else by its code."""
-    bundles.update(database(), *body)
+    bundles.update(database(), *body, ungivable)
     database().commit()
     return True
 
@@ -123,3 +130,8 @@ def list_of_type(tenantType: str) -> Sequence[Bundle]:
 def detail(bundleCode: str) -> Bundle:
     """Get a bundle."""
     return bundles.get(database(), bundleCode)
+
+
+def ungivable(privileges: Sequence[Privilege]) -> Sequence[str]:
+    """List what the caller cannot give to whole tenants: what he cannot give on the platform."""
+    return whole.lacking(database(), editor_in(PLATFORM), None, privileges)

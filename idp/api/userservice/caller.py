@@ -10,7 +10,6 @@ import orjson
 
 from idp.api.shapes import INT64
 from idp.directory.roles import service as roles
-from idp.platform.errors import Forbidden
 from idp.platform.web.principal import Principal, current_principal
 from idp.platform.web.views import current_visit, database
 
@@ -30,11 +29,6 @@ class Caller:
     def tenant_id(self) -> int | None:
         """The one tenant in reach; None: all."""
         return None if self.is_administrator else self.principal.own_tenant_id
-
-    def needs_administrator(self) -> None:
-        """Refuse everybody but the platform."""
-        if not self.is_administrator:
-            raise Forbidden("Only the platform may do this")
 
 
 def current_caller() -> Caller:

@@ -42,7 +42,6 @@ class Code(Enum):
 
     username_taken = Entry(20001, "用户名已存在", "The user name is taken")
     mobile_taken = Entry(20002, "手机号已存在", "The mobile number is taken")
-    email_taken = Entry(20003, "邮箱已存在", "The e-mail address is taken")
     weak_password = Entry(20004, "密码强度不足", "The password is too weak")
     bad_credential = Entry(20005, "账号或凭证有误", "The account or the credential is wrong")
     unknown_authentication_type = Entry(
@@ -51,7 +50,6 @@ class Code(Enum):
     administrator_stays = Entry(
         20007, "租户管理员不可移除", "The tenant's administrator cannot be removed"
     )
-    not_a_member = Entry(20008, "账号不在该租户中", "The account is not in this tenant")
     different_accounts = Entry(
         20009, "账号Id与用户名不是同一账号", "Id and user name mean different accounts"
     )

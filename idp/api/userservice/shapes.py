@@ -9,6 +9,9 @@ from marshmallow import validate
 
 from idp.api.shapes import CleanText
 
+LONGEST_PASSWORD = 1024
+"""Longer ones are no passwords; the policy says what is."""
+
 
 class Words(CleanText):
     """A text that may be missing: null and empty mean none, and none is written as empty."""

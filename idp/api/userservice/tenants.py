@@ -11,7 +11,7 @@ from idp.api.shapes import Shape, int64, text
 from idp.api.userservice.caller import platform
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.paging import Page, SortedPageQuery, fetch
-from idp.api.userservice.shapes import Words
+from idp.api.userservice.shapes import LONGEST_PASSWORD, Words
 from idp.directory.bundles import applying
 from idp.directory.bundles import service as bundles
 from idp.directory.tenants import founding
@@ -45,7 +45,7 @@ class CreateTenantShape(Shape):
     bundle_code = Words(100)
     username = text(100, minimum=1, required=True)
     mobile = Words(32)
-    password = text(200, minimum=1, required=True, load_only=True)
+    password = text(LONGEST_PASSWORD, minimum=1, required=True, load_only=True)
 
     @post_load
     def to_founding(self, data: dict[str, Any], **_: Any) -> Founding:
@@ -59,7 +59,7 @@ class LinkTenantShape(CreateTenantShape):
     schema_name = "LinkTenantRequestDTO"
 
     username = Words(100)
-    password = Words(200, load_only=True)  # never touched: the account has its own
+    password = Words(LONGEST_PASSWORD, load_only=True)  # never touched: the account has its own
 
 
 class TenantQueryShape(Shape):
@@ -172,7 +172,7 @@ def detail(id: int) -> Tenant:
 )
 def init_bundle(tenantId: int, bundleCode: str) -> bool:
     """Initialise the bundle of a tenant."""
-    applying.initialise(database(), tenantId, bundles.get(database(), bundleCode))
+    applying.initialise(database(), tenantId, bundles.get(database(), bundleCode, lock=True))
     database().commit()
     return True
 
@@ -190,6 +190,6 @@ def init_bundle(tenantId: int, bundleCode: str) -> bool:
 )
 def switch_bundle(tenantId: int, bundleCode: str) -> bool:
     """Switch the bundle of a tenant."""
-    applying.switch(database(), tenantId, bundles.get(database(), bundleCode))
+    applying.switch(database(), tenantId, bundles.get(database(), bundleCode, lock=True))
     database().commit()
     return True

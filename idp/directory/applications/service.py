@@ -74,11 +74,16 @@ def get_of_client(session: Session, client_id: str, tenant_id: int | None) -> Ap
     return found
 
 
+def find_by_id(session: Session, application_id: int) -> Application | None:
+    """Find an application by its id."""
+    return session.get(Application, application_id) if application_id <= _LARGEST_ID else None
+
+
 def get_named(session: Session, said: Content) -> Application:
     """Give the application that is meant: by id, else by code; both must mean the same."""
     if not said.id:
         return get(session, said.code or "")
-    found = session.get(Application, said.id) if said.id <= _LARGEST_ID else None
+    found = find_by_id(session, said.id)
     if found is None:
         raise NotFound("There is no such application.")
     if said.code and said.code != found.code:

@@ -97,10 +97,11 @@ def authenticate(session: Session, attempt: Attempt, door: Door) -> User | None:
 def throttle_keys(session: Session, login: str) -> tuple[str, str]:
     """Give what tries are counted by: the account as it was typed, and the address.
 
-    Typed, because counting by the account found would tell which names belong to one person.
-    Hashed, because people type passwords there.
+    Typed, because counting by the account found would tell which names belong to one person; a
+    number is one number however it is written. Hashed, because people type passwords there.
     """
-    account = digest(names.key(login)).hex()[:32]
+    number = names.find_mobile(login, runtime.of(session).settings.phone_region)
+    account = digest(number or names.key(login)).hex()[:32]
     return account, runtime.context_of(session).remote_addr or "-"
 
 
@@ -132,15 +133,15 @@ def _by_password(session: Session, attempt: Attempt, _door: Door) -> Finding:
 def _by_sms(session: Session, attempt: Attempt, _door: Door) -> Finding:
     if not attempt.sms_key:
         raise BadRequest.at("sms_key", "The key that came with the code is required.")
-    user = users.find_by_mobile(session, attempt.principal)
-    if user is None or user.mobile is None:
-        return Finding(None, "unknown account")
-    proof = codes.prove(
-        session, Channel.SIGN_IN, user.mobile, attempt.certificate, key=attempt.sms_key
-    )
+    number = names.find_mobile(attempt.principal, runtime.of(session).settings.phone_region)
+    if number is None:
+        return Finding(None, "no mobile number")
+    user = users.find_by_mobile(session, number)
+    # Codes of unknown numbers are tried as well: what takes as long tells nothing.
+    proof = codes.prove(session, Channel.SIGN_IN, number, attempt.certificate, key=attempt.sms_key)
     if proof is None or not codes.use_up(session, proof):
         return Finding(user, "wrong code")
-    return Finding(user)
+    return Finding(user, "unknown account" if user is None else None)
 
 
 def _by_qr_code(session: Session, attempt: Attempt, door: Door) -> Finding:

@@ -61,10 +61,13 @@ def check(session: Session, text: str) -> str:
         raise _invalid("The ability is not JSON.") from None
     if not isinstance(content, dict) or content.keys() - {"roles", "adminRoleCodes"}:
         raise _invalid(f"The ability looks like this: {_SHAPE}")
-    roles = [_role(session, row, index) for index, row in enumerate(_list(content, "roles"))]
+    rows = _list(content, "roles")
+    if len(rows) > MOST_ROLES:
+        raise _invalid(f"An ability has {MOST_ROLES} roles at most.")
+    roles = [_role(session, row, index) for index, row in enumerate(rows)]
     codes = [role["code"] for role in roles]
-    if len(roles) > MOST_ROLES or len({code.lower() for code in codes}) < len(codes):
-        raise _invalid(f"An ability has {MOST_ROLES} roles at most, each code once.")
+    if len({code.lower() for code in codes}) < len(codes):
+        raise _invalid("Each role has a code of its own.")
     admin_codes = _texts(content, "adminRoleCodes", "adminRoleCodes")
     for code in admin_codes:
         if code not in codes:

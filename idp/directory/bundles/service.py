@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from idp.directory.bundles import ability
 from idp.directory.bundles.models import Bundle, TenantType
+from idp.directory.roles.models import Privilege
 from idp.directory.tenants.models import Tenant
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import insert
-from idp.platform.errors import BadRequest, Conflict, NotFound
+from idp.platform.errors import BadRequest, Conflict, NotFound, Overreach
 
 RESERVED = frozenset({"bundle-list"})
 """Stand in paths where the code of a bundle may stand."""
 
 _CODE = re.compile(r"[^\s,/\\\"']+")
+
+
+Ungivable = Callable[[Sequence[Privilege]], Sequence[str]]
+"""Lists the codes of privileges that are not the writer's to give."""
+
+
+def nothing(_privileges: Sequence[Privilege]) -> Sequence[str]:
+    """Say of a writer that he may give everything."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +52,23 @@ class Content:
     number_of_invocation: int | None = None
 
 
-def get(session: Session, code: str) -> Bundle:
-    """Give a bundle by its code."""
-    bundle = find(session, code)
+def get(session: Session, code: str, *, lock: bool = False) -> Bundle:
+    """Give a bundle by its code; locked, its code stays until the transaction ends."""
+    bundle = find(session, code, lock=lock)
     if bundle is None:
         raise NotFound("There is no such bundle.")
     return bundle
 
 
-def find(session: Session, code: str) -> Bundle | None:
+def find(session: Session, code: str, *, lock: bool = False) -> Bundle | None:
     """Find a bundle by its code."""
-    return session.scalar(select(Bundle).where(Bundle.code == code))
+    return _find(session, select(Bundle).where(Bundle.code == code), lock=lock)
 
 
-def find_initial(session: Session, tenant_type_code: str) -> Bundle | None:
+def find_initial(session: Session, tenant_type_code: str, *, lock: bool = False) -> Bundle | None:
     """Find the bundle that tenants of a type start with."""
-    return session.scalar(
-        select(Bundle).where(Bundle.tenant_type_code == tenant_type_code, Bundle.initialize)
-    )
+    initial = (Bundle.tenant_type_code == tenant_type_code, Bundle.initialize)
+    return _find(session, select(Bundle).where(*initial), lock=lock)
 
 
 def of_tenant(session: Session, tenant_id: int) -> Bundle | None:
@@ -89,9 +98,13 @@ def list_to_switch_to(session: Session, tenant_type_code: str) -> Sequence[Bundl
     ).all()
 
 
-def create(session: Session, said: Content) -> Bundle:
-    """Create a bundle; a tenant type that is new comes into being with it."""
+def create(session: Session, said: Content, ungivable: Ungivable = nothing) -> Bundle:
+    """Create a bundle; a tenant type that is new comes into being with it.
+
+    A bundle gives what is in it to whole tenants, so all of it must be the writer's to give.
+    """
     bundle = Bundle()
+    _check_given(session, frozenset(), said, ungivable)
     with _unique(session, said, 0):
         changes = _write(session, bundle, said)
         session.add(bundle)
@@ -99,7 +112,9 @@ def create(session: Session, said: Content) -> Bundle:
     return bundle
 
 
-def update(session: Session, bundle_id: int | None, said: Content) -> Bundle:
+def update(
+    session: Session, bundle_id: int | None, said: Content, ungivable: Ungivable = nothing
+) -> Bundle:
     """Replace what is said about a bundle, found by its id, else by its code.
 
     Tenants keep the roles that they got; what the bundle contains limits them from now on.
@@ -113,6 +128,7 @@ def update(session: Session, bundle_id: int | None, said: Content) -> Bundle:
         raise Conflict(
             "Tenants have this bundle: its code and tenant type stay.", code="bundle_in_use"
         )
+    _check_given(session, ability.read(bundle.ability).privilege_codes, said, ungivable)
     with _unique(session, said, bundle.id):
         changes = _write(session, bundle, said)
     if changes:
@@ -137,6 +153,21 @@ def check_code(code: str, field: str = "code") -> str:
         message = "A code has no spaces, commas, slashes or quotes, and not only digits."
         raise BadRequest.at(field, message)
     return code
+
+
+def _find(session: Session, query: Select[Bundle], *, lock: bool) -> Bundle | None:
+    return session.scalar(query.with_for_update(read=True) if lock else query)
+
+
+def _check_given(
+    session: Session, before: frozenset[str], said: Content, ungivable: Ungivable
+) -> None:
+    """Refuse privileges that are new in a bundle and not the writer's to give."""
+    come = ability.read(ability.check(session, said.ability)).privilege_codes - before
+    found = session.scalars(select(Privilege).where(Privilege.code.in_(come))).all()
+    refused = ungivable(found)
+    if refused:
+        raise Overreach.at("ability", f"You cannot give {', '.join(sorted(refused)[:10])}.")
 
 
 def _write(session: Session, bundle: Bundle, said: Content) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from idp.directory.people import lists, reach
 from idp.directory.people import service as people
 from idp.directory.people.reach import Editor
+from idp.directory.roles import catalogue
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users import names
@@ -26,7 +27,11 @@ from idp.platform.throttle import network
 CALLER_LOOKUPS_PER_MINUTE = 600
 ADDRESS_LOOKUPS_PER_MINUTE = 300
 PERSON_LOOKUPS_PER_MINUTE = 60
+NOBODY = 0
+"""Stands for the person of an editor that is a machine."""
 MINUTE = 60
+NOBODY = 0
+"""Stands for the person of an editor that is a machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,11 @@ def show(session: Session, user: User) -> Account:
 
 
 def create(session: Session, new: NewAccount, *, tenant_id: int | None = None) -> User:
-    """Create an account with the roles that everybody gets; with a tenant, as its member."""
+    """Create an account with the roles that everybody gets; with a tenant, as its member.
+
+    Counted as a look-up: a refusal tells that a name or number is taken.
+    """
+    _count_look_up(session)
     if tenant_id is not None:
         tenants.get(session, tenant_id)
     user = users.create(
@@ -76,7 +85,7 @@ def create(session: Session, new: NewAccount, *, tenant_id: int | None = None) -
         ),
         tenant_id=tenant_id,
     )
-    people.give_default_roles(session, user.id)
+    catalogue.give_default_roles(session, user.id)
     if tenant_id is not None:
         tenants.add_member(session, tenant_id, user.id)
     return user
@@ -138,25 +147,39 @@ def reset_password(
     """Set a password for somebody, which ends his sessions and tokens.
 
     Who is meant is told by id, by name, or by both when they agree. Out of reach, as everywhere
-    in the product, is who belongs to himself (see `reach.may_change_identity`).
+    in the product, is who belongs to himself (see `reach.may_change_identity`); and for machines
+    whoever has a right of the platform's, which they could take over with the account.
     """
     if user_id is None and not username:
         raise BadRequest.at("account_id", "Tell by id or name whose password it is.")
+    _count_look_up(session)
     named = found(users.find_by_username(session, username)) if username else None
     user = found(users.find(session, user_id)) if user_id is not None else found(named)
     if named is not None and named.id != user.id:
         raise BadRequest.at(
             "user_name", "Id and name mean different accounts.", code="different_accounts"
         )
-    if not reach.may_change_identity(session, editor, user):
+    is_machine = editor.user_id == NOBODY
+    if not reach.may_change_identity(session, editor, user) or (
+        is_machine and reach.is_of_the_platform(session, user.id)
+    ):
         raise NotFound("There is no such account.")
     people.set_password(session, user, password)
 
 
-def bind(session: Session, username: str, tenant_id: int) -> None:
-    """Let an account belong to a tenant; twice is no error."""
+def find_to_bind(
+    session: Session, username: str, tenant_id: int, *, everybody: bool
+) -> User | None:
+    """Find an account that may be bound to a tenant; noted, whether there is one or not.
+
+    Unless `everybody` is in reach only who belongs nowhere else: a tenant does not take the people
+    of another one, who would not be theirs alone any more.
+    """
     tenants.get(session, tenant_id)
-    tenants.add_member(session, tenant_id, found(find_by_username(session, username)).id)
+    user = users.find_by_username(session, username)
+    if user is not None and not everybody and reach.belongs_elsewhere(session, user.id, tenant_id):
+        user = None
+    return _looked_up(session, user, None)
 
 
 def unbind(session: Session, username: str, tenant_id: int) -> int | None:
@@ -198,14 +221,7 @@ def _has_mobile(session: Session, text: str) -> ColumnElement[bool]:
 
 def _looked_up(session: Session, user: User | None, tenant_id: int | None) -> User | None:
     """Count and note a look-up: who asks often enough learns who has an account."""
-    context = runtime.context_of(session)
-    throttle = runtime.of(session).throttle
-    caller, most = f"client {context.client_id}", CALLER_LOOKUPS_PER_MINUTE
-    if context.user_id is not None:
-        caller, most = f"person {context.user_id}", PERSON_LOOKUPS_PER_MINUTE
-    throttle.hit("account look-up", caller, most, MINUTE)
-    address = f"address {network(context.remote_addr)}"
-    throttle.hit("account look-up", address, ADDRESS_LOOKUPS_PER_MINUTE, MINUTE)
+    _count_look_up(session)
     if user is not None and tenant_id is not None:
         member = tenants.find_member(session, tenant_id, user.id)
         user = user if member is not None else None
@@ -216,3 +232,14 @@ def _looked_up(session: Session, user: User | None, tenant_id: int | None) -> Us
         target=f"user:{user.id}" if user is not None else None,
     )
     return user
+
+
+def _count_look_up(session: Session) -> None:
+    context = runtime.context_of(session)
+    throttle = runtime.of(session).throttle
+    caller, most = f"client {context.client_id}", CALLER_LOOKUPS_PER_MINUTE
+    if context.user_id is not None:
+        caller, most = f"person {context.user_id}", PERSON_LOOKUPS_PER_MINUTE
+    throttle.hit("account look-up", caller, most, MINUTE)
+    address = f"address {network(context.remote_addr)}"
+    throttle.hit("account look-up", address, ADDRESS_LOOKUPS_PER_MINUTE, MINUTE)

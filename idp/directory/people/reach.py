@@ -11,6 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.directory.bundles import service as bundles
 from idp.directory.roles import service as roles
+from idp.directory.roles.catalogue import DEFAULT_ROLES
 from idp.directory.roles.models import Privilege, Role, UserRole
 from idp.directory.roles.service import Permission
 from idp.directory.tenants import service as tenants
@@ -20,9 +21,6 @@ from idp.directory.users.models import User, UserClaim
 from idp.platform.scopes import DEFAULT_PERMISSIONS
 
 MANAGEMENT = f"{roles.MANAGEMENT_API}."
-
-DEFAULT_ROLES = ("users", "developer")
-"""Platform roles that every account made here gets; they make nobody important."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +128,16 @@ def belongs_elsewhere(session: Session, user_id: int, tenant_id: int) -> bool:
     other = select(Membership.id).where(
         Membership.user_id == user_id, Membership.tenant_id != tenant_id
     )
+    found = session.scalar(select(or_(other.exists(), _is_of_the_platform(user_id))))
+    return bool(found)
+
+
+def is_of_the_platform(session: Session, user_id: int) -> bool:
+    """Whether a person has more of the platform than everybody has."""
+    return bool(session.scalar(select(_is_of_the_platform(user_id))))
+
+
+def _is_of_the_platform(user_id: int) -> ColumnElement[bool]:
     important = (
         select(Role.id)
         .join(UserRole, UserRole.role_id == Role.id)
@@ -145,8 +153,7 @@ def belongs_elsewhere(session: Session, user_id: int, tenant_id: int) -> bool:
         UserClaim.type == "permission",
         UserClaim.value.not_in(DEFAULT_PERMISSIONS),
     )
-    found = session.scalar(select(or_(other.exists(), important.exists(), granted.exists())))
-    return bool(found)
+    return or_(important.exists(), granted.exists())
 
 
 def lacking(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory.people import lists, reach
 from idp.directory.people.lists import ClaimRow, FileRow, Lists, PropertyRow, TenantRow
-from idp.directory.people.reach import DEFAULT_ROLES, Editor
+from idp.directory.people.reach import Editor
 from idp.directory.roles import catalogue
 from idp.directory.roles import service as roles
 from idp.directory.roles.models import Role, UserRole
@@ -207,7 +207,7 @@ def create(session: Session, editor: Editor, wanted: Description) -> User:
     for tenant in wanted.tenants or [TenantRow(0, editor.tenant_id)]:
         lists.may_join(session, editor, tenant.tenant_id)
         tenants.add_member(session, tenant.tenant_id, user.id)
-    give_default_roles(session, user.id)
+    catalogue.give_default_roles(session, user.id)
     given = (
         None
         if wanted.roles is None
@@ -273,14 +273,6 @@ def delete(session: Session, editor: Editor, user_id: int) -> User:
     if roles.is_platform_administrator(session, user.id):
         roles.keep_an_administrator(session)
     return user
-
-
-def give_default_roles(session: Session, user_id: int) -> None:
-    """Give the roles that everybody has."""
-    for code in DEFAULT_ROLES:
-        role = catalogue.find_role(session, code, None)
-        if role is not None:
-            catalogue.give(session, user_id, role)
 
 
 def set_password(session: Session, user: User, password: str) -> None:

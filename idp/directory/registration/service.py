@@ -11,11 +11,11 @@ from enum import Enum, auto
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
-from idp.directory.people import service as people
 from idp.directory.people.lists import is_web_address
 from idp.directory.registration import codes
 from idp.directory.registration.codes import Channel
 from idp.directory.registration.models import VerificationCode
+from idp.directory.roles import catalogue
 from idp.directory.tenants import service as tenants
 from idp.directory.users import names
 from idp.directory.users import service as users
@@ -101,7 +101,7 @@ def register(
         return reason
     user = _create(session, new, referrer_id, is_mail_proven=mail is not None)
     tenants.add_member(session, tenant_id, user.id)
-    people.give_default_roles(session, user.id)
+    catalogue.give_default_roles(session, user.id)
     audit.record(
         session,
         Tag.USER_REGISTERED,

@@ -32,6 +32,16 @@ _PRODUCT = "ids4."
 MOST_LEVELS = 30
 """Groups below each other, so that the tree fits into one answer."""
 PLATFORM_TENANT = 1
+DEFAULT_ROLES = ("users", "developer")
+"""Platform roles that every account made here gets; they make nobody important."""
+
+
+def give_default_roles(session: Session, user_id: int) -> None:
+    """Give a person the roles that everybody has."""
+    for code in DEFAULT_ROLES:
+        role = find_role(session, code, None)
+        if role is not None:
+            give(session, user_id, role)
 
 
 def find_role(session: Session, code: str, tenant_id: int | None) -> Role | None:

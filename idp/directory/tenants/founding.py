@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from idp.directory.bundles import applying
 from idp.directory.bundles import service as bundles
 from idp.directory.bundles.models import Bundle
+from idp.directory.roles import catalogue
 from idp.directory.tenants import service
 from idp.directory.tenants.models import Tenant
 from idp.directory.tenants.service import NewTenant
@@ -34,14 +35,16 @@ class Founding:
 
 def found(session: Session, said: Founding) -> Tenant:
     """Found a tenant with a new account as its administrator."""
-    bundle = _bundle(session, said)
     new = NewUser(
         username=said.username or "",
         mobile=said.mobile,
         password=said.password,
         chosen_by_person=False,
     )
-    return _found(session, said, bundle, users.create(session, new))
+    # Hashing comes first: nothing is held meanwhile.
+    user = users.create(session, new)
+    catalogue.give_default_roles(session, user.id)
+    return _found(session, said, _bundle(session, said), user)
 
 
 def found_for(session: Session, said: Founding) -> Tenant:
@@ -59,7 +62,7 @@ def found_for(session: Session, said: Founding) -> Tenant:
 
 def _bundle(session: Session, said: Founding) -> Bundle:
     if said.bundle_code:
-        bundle = bundles.find(session, said.bundle_code)
+        bundle = bundles.find(session, said.bundle_code, lock=True)
         if bundle is None:
             raise BadRequest.at("bundle_code", "There is no such bundle.", code="unknown_bundle")
         if bundle.tenant_type_code != said.tenant_type_code:
@@ -69,7 +72,7 @@ def _bundle(session: Session, said: Founding) -> Bundle:
                 code="other_tenant_type",
             )
         return bundle
-    bundle = bundles.find_initial(session, said.tenant_type_code)
+    bundle = bundles.find_initial(session, said.tenant_type_code, lock=True)
     if bundle is None:
         raise BadRequest.at(
             "tenant_type_code",

@@ -13,16 +13,15 @@ from idp.platform.errors import NotFound, Problem, Unprocessable
 from idp.platform.runtime import Runtime
 from idp.publishing.codegen import (
     archives,
-    descriptions,
     generators,
     git,
     jobs,
-    labels,
     market,
     npm,
     options,
     process,
     readthedocs,
+    repositories,
 )
 from idp.publishing.codegen.market import Finished
 from idp.publishing.codegen.models import JobState, NpmOptions, SdkJob
@@ -123,27 +122,20 @@ class _Build:
 
     def _push(self, work: Path, package: Path) -> None:
         with self.runtime.sessions() as session:
-            row = options.find_github(session, self.job.api_resource_id or 0)
-            token = None if row is None else options.token_of(session, row)
-            if row is None or token is None or not row.owner or not row.repo:
+            to = repositories.find(session, self.job.api_resource_id or 0)
+            if to is None:
                 return
             document = jobs.read_description(session, self.job.id)
-        page = readthedocs.render(document, self.job.source_url) if row.sync_docs else None
-        address = git.address(self.runtime.settings.git_url, row.owner, row.repo)
         change = git.Change(
             message=f"{self.job.package} {self.job.version}",
             code=package,
             place=f"sdk/{self.job.language}",
-            page=page,
+            page=readthedocs.render(document, self.job.source_url) if to.sync_docs else None,
             page_source=self.job.source_url,
         )
-        remote = git.Remote(address, token, row.user_agent)
-        self.keep(git.push(remote, change, work, self._show))
-        api_url = self.runtime.settings.github_api_url
-        if row.sync_labels and api_url:
-            place = labels.Repository(api_url, row.owner, row.repo, token, row.user_agent)
-            names = [operation.id for operation in descriptions.operations(document)]
-            self.keep(labels.sync(place, names))
+        settings = self.runtime.settings
+        self.keep(repositories.push(settings, to, change, work, self._show))
+        self.keep(repositories.sync_labels(settings, to, document))
         with self.runtime.sessions() as session:
             session.get_one(SdkJob, self.job.id).pushed_at = clock.now()
             session.commit()

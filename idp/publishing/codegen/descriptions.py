@@ -84,7 +84,8 @@ def read(content: bytes) -> dict[str, Any]:
 
 def operations(document: dict[str, Any]) -> Iterator[Operation]:
     """List the operations of a description in its order."""
-    for path, item in document["paths"].items():
+    # One that was published may have none: OpenAPI 3.1 has webhooks.
+    for path, item in document.get("paths", {}).items():
         if not isinstance(item, dict):
             continue
         for method, about in item.items():

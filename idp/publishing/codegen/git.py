@@ -53,9 +53,9 @@ class Change:
     """What a push brings."""
 
     message: str
-    code: Path
+    code: Path | None = None
     """Folder whose files replace those below `place`."""
-    place: str
+    place: str = ""
     page: str | None = None
     """Documentation in reStructuredText."""
     page_source: str = ""
@@ -170,10 +170,11 @@ def _branch(listed: str) -> str | None:
 
 
 def _write(clone: Path, change: Change) -> None:
-    target = clone / change.place
-    _make_folder(clone, target.parent)
-    _clear(target)
-    shutil.copytree(change.code, target)
+    if change.code is not None:
+        target = clone / change.place
+        _make_folder(clone, target.parent)
+        _clear(target)
+        shutil.copytree(change.code, target)
     if change.page is not None:
         docs = clone / "docs"
         _make_folder(clone, docs)

@@ -1,4 +1,4 @@
-"""What is published is told to whoever waits for it: mails, SDKs."""
+"""What is published is told to whoever waits for it: mails, repositories."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from idp.platform.runtime import Runtime
 
 JOB = "api-published"
 
-LISTENERS: list[str] = []
-"""Names of the jobs that `app.py` hangs on a publication; each gets the payload of `JOB`."""
+LISTENERS: dict[str, str] = {}
+"""Jobs that `app.py` hangs on a publication, with their lanes; each gets the payload of `JOB`."""
 
 
 def announce(session: Session, api_id: int, number: int) -> None:
@@ -24,6 +24,6 @@ def announce(session: Session, api_id: int, number: int) -> None:
 def spread(runtime: Runtime, payload: Mapping[str, Any]) -> None:
     """Leave one job for each listener, so that each is tried again for itself."""
     with runtime.sessions() as session:
-        for job in LISTENERS:
-            jobs.enqueue(session, job, payload)
+        for job, lane in LISTENERS.items():
+            jobs.enqueue(session, job, payload, lane=lane)
         session.commit()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Select, func, or_, select
@@ -26,7 +26,12 @@ from idp.publishing.gateway.models import (
 )
 from idp.publishing.gateway.upstreams import Address
 
+ENDPOINTS = ("authorization_endpoint", "token_endpoint", "client_registration_endpoint")
+"""Of an authorization server."""
+
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
+# RFC 6749 3.1 and 3.2: no fragment.
+_ENDPOINT = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:[/?][!-\"$-~]*)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,30 @@ class NewServer:
     grant_types: Sequence[str] = ("authorization_code",)
 
 
+def check_name(name: str) -> str:
+    """Give the name of a product or an authorization server as it is kept."""
+    if not name.strip() or len(name) > 200 or not name.isprintable():  # noqa: PLR2004 - the column
+        raise BadRequest.at("name", "A name has 1 to 200 printable characters.")
+    return name.strip()
+
+
+def check_endpoints(given: Mapping[str, str | None]) -> None:
+    """Refuse endpoints of an authorization server that are no addresses, by field."""
+    for field, url in given.items():
+        if url is not None and not _ENDPOINT.fullmatch(url):
+            message = "An endpoint is http(s)://host[:port]/path, without a fragment."
+            raise BadRequest.at(field, message)
+
+
+def check_upstream(url: str) -> str:
+    """Give the address of an upstream in its one form."""
+    address = Address.parse(url)
+    if address is None:
+        message = "An upstream is http(s)://host[:port][/path], without anything else."
+        raise BadRequest.at("url", message)
+    return address.url
+
+
 def list_products(session: Session, tenant_id: int | None = None) -> Sequence[Product]:
     """List the products that a tenant may use; None: all."""
     query = select(Product).order_by(Product.id)
@@ -70,10 +99,10 @@ def list_products(session: Session, tenant_id: int | None = None) -> Sequence[Pr
 
 def add_product(session: Session, new: NewProduct) -> Product:
     """Add a product."""
-    _check_id(new.pid)
+    _check_id("pid", new.pid)
     row = Product(
         pid=new.pid,
-        name=_check_text(new.name),
+        name=check_name(new.name),
         description=new.description,
         terms=new.terms,
         scope=new.scope,
@@ -106,7 +135,7 @@ def get_product(session: Session, pid: str) -> Product:
     """Give a product by id."""
     row = session.scalar(select(Product).where(Product.pid == pid))
     if row is None:
-        raise NotFound("There is no such product.")
+        raise NotFound.at("product", "There is no such product.")
     return row
 
 
@@ -121,12 +150,13 @@ def list_servers(session: Session, tenant_id: int | None = None) -> Sequence[Aut
 
 def add_server(session: Session, new: NewServer) -> AuthorizationServer:
     """Add an authorization server."""
-    _check_id(new.sid)
+    _check_id("sid", new.sid)
+    check_endpoints({name: getattr(new, name) for name in ENDPOINTS})
     tenant_id = _check_tenant(session, new.tenant_id)
     issuer = tenants.issuer_of(session, tenant_id or tenants.PLATFORM).url
     row = AuthorizationServer(
         sid=new.sid,
-        name=_check_text(new.name),
+        name=check_name(new.name),
         description=new.description,
         tenant_id=tenant_id,
         authorization_endpoint=new.authorization_endpoint or f"{issuer}/connect/authorize",
@@ -161,16 +191,18 @@ def remove_server(session: Session, sid: str) -> None:
     _note(session, row.tenant_id, f"authorization-server:{sid}", "removed")
 
 
-def list_subscriptions(session: Session, pid: str | None = None) -> list[tuple[str, str]]:
-    """List products with the clients that may use them."""
+def list_subscriptions(
+    session: Session, pids: Collection[str] | None = None
+) -> list[tuple[str, str]]:
+    """List products with the clients that may use them; None: all products."""
     query = (
         select(Product.pid, Client.client_id)
         .join(ProductSubscription, ProductSubscription.product_id == Product.id)
         .join(Client, Client.id == ProductSubscription.client_id)
         .order_by(Product.pid, Client.client_id)
     )
-    if pid is not None:
-        query = query.where(Product.pid == pid)
+    if pids is not None:
+        query = query.where(Product.pid.in_(pids))
     return [(row.pid, row.client_id) for row in session.execute(query)]
 
 
@@ -179,7 +211,8 @@ def subscribe(session: Session, pid: str, client_id: str) -> None:
     product = get_product(session, pid)
     client = _get_client(session, client_id)
     if product.tenant_id is not None and client.tenant_id not in {None, product.tenant_id}:
-        raise BadRequest("The client belongs to another tenant than the product.")
+        message = "The client belongs to another tenant than the product."
+        raise BadRequest.at("client", message)
     if session.scalar(_subscription(product, client)) is not None:
         return
     count = session.scalar(
@@ -188,7 +221,8 @@ def subscribe(session: Session, pid: str, client_id: str) -> None:
         .where(ProductSubscription.product_id == product.id)
     )
     if product.subscriptions_limit is not None and (count or 0) >= product.subscriptions_limit:
-        raise Conflict("The product has all the subscriptions that it may have.")
+        message = "The product has all the subscriptions that it may have."
+        raise Conflict.at("product", message)
     row = ProductSubscription(product_id=product.id, client_id=client.id)
     _insert(session, row, "Somebody else subscribed this client just now.")
     _note(session, product.tenant_id, f"product:{pid}", "subscribed", client_id)
@@ -216,15 +250,13 @@ def list_upstreams(session: Session, tenant_id: int | None = None) -> Sequence[U
 def allow_upstream(session: Session, tenant_id: int, url: str) -> str:
     """Let APIs of a tenant be behind an address and the paths below it; twice is no error."""
     _check_tenant(session, tenant_id)
-    address = Address.parse(url)
-    if address is None:
-        raise BadRequest("An upstream is http(s)://host[:port][/path], without anything else.")
-    known = select(Upstream).where(Upstream.tenant_id == tenant_id, Upstream.url == address.url)
+    checked = check_upstream(url)
+    known = select(Upstream).where(Upstream.tenant_id == tenant_id, Upstream.url == checked)
     if session.scalar(known) is None:
-        row = Upstream(tenant_id=tenant_id, url=address.url)
+        row = Upstream(tenant_id=tenant_id, url=checked)
         _insert(session, row, "Somebody else allowed this address just now.")
-        _note(session, tenant_id, f"upstream:{address.url}", "added")
-    return address.url
+        _note(session, tenant_id, f"upstream:{checked}", "added")
+    return checked
 
 
 def forbid_upstream(session: Session, tenant_id: int, url: str) -> None:
@@ -249,7 +281,7 @@ def _subscription(product: Product, client: Client) -> Select[ProductSubscriptio
 def _get_client(session: Session, client_id: str) -> Client:
     row = session.scalar(select(Client).where(Client.client_id == client_id))
     if row is None:
-        raise NotFound("There is no such client.")
+        raise NotFound.at("client", "There is no such client.")
     return row
 
 
@@ -259,15 +291,10 @@ def _check_tenant(session: Session, tenant_id: int | None) -> int | None:
     return tenant_id
 
 
-def _check_id(text: str) -> None:
+def _check_id(field: str, text: str) -> None:
     if not _ID.fullmatch(text):
-        raise BadRequest("An id has up to 80 letters, digits, hyphens and underscores.")
-
-
-def _check_text(name: str) -> str:
-    if not name.strip() or len(name) > 200 or not name.isprintable():  # noqa: PLR2004 - the column
-        raise BadRequest("A name has 1 to 200 printable characters.")
-    return name.strip()
+        message = "An id has up to 80 letters, digits, hyphens and underscores."
+        raise BadRequest.at(field, message)
 
 
 def _insert(session: Session, row: object, message: str) -> None:
