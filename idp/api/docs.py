@@ -59,9 +59,12 @@ def serve(name: str) -> Response:
 
 @blueprint.get("/docs")
 def page() -> str:
-    """Show every document, to read and to try."""
-    documents = {wording.title: f"/openapi/{name}.json" for name, (_, wording) in CONTRACTS.items()}
-    return render_template("api/docs.html", documents=documents, client_id=CLIENT_ID)
+    """Show a document, to read and to try; `contract` in the query names which."""
+    chosen = request.args.get("contract", "")
+    titles = {name: wording.title for name, (_, wording) in CONTRACTS.items()}
+    if chosen not in titles:
+        chosen = next(iter(titles))
+    return render_template("api/docs.html", titles=titles, chosen=chosen, client_id=CLIENT_ID)
 
 
 @blueprint.get(REDIRECT_PATH)

@@ -68,6 +68,23 @@ def test_the_page_runs_our_own_files_alone(client, path):
 
 
 @pytest.mark.no_database
+def test_every_contract_is_shown(client):
+    for query, shown in (
+        ("", "authorization-center"),
+        ("?contract=authorization-center", "authorization-center"),
+        ("?contract=user-service", "user-service"),
+        ("?contract=%22%3Enothing", "authorization-center"),
+    ):
+        text = client.get(f"/docs{query}").get_data(as_text=True)
+        assert f'data-document="/openapi/{shown}.json"' in text
+        for name in ("authorization-center", "user-service"):
+            assert f'href="/docs?contract={name}"' in text
+        assert text.count("aria-current") == 1
+        assert client.get(f"/openapi/{shown}.json").status_code == 200
+    assert "nothing" not in text
+
+
+@pytest.mark.no_database
 def test_what_is_not_ours_is_what_its_version_says():
     folder = Path(package_dir(), "static", "swagger-ui")
     noted = dict(
