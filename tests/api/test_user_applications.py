@@ -614,7 +614,7 @@ def test_a_person_resolves_many_tenants_by_a_constant_number_of_questions(
         found = caller.data("POST", "/tenants/apps/privileges/resources", body)
     assert all(len(rows) == 1 for rows in found.values())
     questions = [text for text in sent if text.startswith("SELECT")]
-    assert len(questions) == 12, questions
+    assert len(questions) == 11, questions
 
 
 # What the Authorization Center may not take away
