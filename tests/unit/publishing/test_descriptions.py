@@ -120,6 +120,42 @@ def test_references_to_the_outside_are_refused(part):
         descriptions.read(with_part(part))
 
 
+@pytest.mark.parametrize("document", [SMALL, {**SMALL, "openapi": "3.1.0"}])
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"$id": "CANARY", "properties": {"x": {"$ref": "#/properties/secret"}}},
+        {"id": "CANARY", "properties": {"x": {"$ref": "#/properties/secret"}}},
+        {"id": "CANARY", "$ref": "#/properties/secret"},
+        {"id": "CANARY", "allOf": [{"$ref": "#/properties/secret"}]},
+        {"$defs": {"x": {"$id": "CANARY"}}},
+        {"$dynamicRef": "CANARY"},
+        {"$recursiveRef": "CANARY"},
+        {"$schema": "CANARY"},
+        {"jsonSchemaDialect": "CANARY"},
+        {"examples": {"x": {"externalValue": "CANARY"}}},
+    ],
+    ids=str,
+)
+def test_no_word_of_a_description_reads_a_file(tmp_path, document, part):
+    canary = tmp_path / "canary.json"
+    canary.write_text('{"properties": {"secret": {"type": "string", "default": "canary"}}}')
+    for address in (canary.as_uri(), str(canary), f"//localhost{canary}", "../canary.json"):
+        said = orjson.dumps({**document, "components": {"schemas": {"A": part}}})
+        with pytest.raises(UnusableError, match="outside"):
+            descriptions.read(said.replace(b"CANARY", address.encode()))
+
+
+def test_identifiers_that_are_values_are_fine():
+    part = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$dynamicRef": "#node",
+        "properties": {"$id": {"type": "string"}, "id": {"type": "string"}},
+        "example": {"id": "https://orders.example/1", "items": [{"id": "a/b"}]},
+    }
+    assert descriptions.read(with_part(part))
+
+
 def test_references_inside_are_fine():
     part = {
         "oneOf": [{"$ref": "#/components/schemas/A"}],
