@@ -534,6 +534,40 @@ def test_nobody_fills_the_lane(mary, session, monkeypatch):
     assert len(session.scalars(select(SdkJob)).all()) == jobs.MAX_OPEN
 
 
+def failed_release(session, caller, api_id) -> int:
+    caller.data("PUT", f"/CodeGen/{api_id}/NpmOptions/0", NPM)
+    caller.data("POST", "/CodeGen/ReleaseSDK", release(api_id))
+    session.execute(update(SdkJob).values(state="failed"))
+    session.commit()
+    return session.scalars(select(SdkJob.id)).one()
+
+
+def test_a_release_is_tried_again_only_with_the_scope_of_releases(client, session, mary, api_id):
+    job_id = failed_release(session, mary, api_id)
+    able = center.manager(client, session, username="able", scopes=["ids4.ms.codegen.gen"])
+    resources.link_owner(session, resources.get_api(session, api_id), able.user.id)
+    session.commit()
+    assert able.send("GET", f"/sdk/jobs/{job_id}", prefix="").status_code == 200
+    assert able.send("POST", f"/sdk/jobs/{job_id}/retry", prefix="").status_code == 403
+    session.expire_all()
+    assert session.get_one(SdkJob, job_id).state == "failed"
+    assert mary.send("POST", f"/sdk/jobs/{job_id}/retry", prefix="").status_code == 200
+
+
+def test_nobody_tries_again_without_end(session, mary, api_id, monkeypatch):
+    monkeypatch.setattr(codegen, "GENERATIONS_PER_HOUR", 2)
+    job_id = failed_release(session, mary, api_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "MAX_OPEN", 0)
+        answer = mary.send("POST", f"/sdk/jobs/{job_id}/retry", prefix="")
+        assert answer.status_code == 429
+    answer = mary.send("POST", f"/sdk/jobs/{job_id}/retry", prefix="")
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"]
+    session.expire_all()
+    assert session.get_one(SdkJob, job_id).state == "failed"
+
+
 def test_jobs_are_seen_by_who_asked_and_by_who_manages_the_microservice(
     client, session, mary, api_id, root
 ):
