@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import threading
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from idp.platform.audit.models import AuditEvent
 from idp.platform.errors import Conflict, Unprocessable
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.secrets import MASK
+from idp.publishing import slots
 from idp.publishing.codegen import generators, jobs, options
 from idp.publishing.codegen.models import GithubOptions, NpmOptions, SdkFile, SdkJob
 from tests import protocol
@@ -121,6 +123,19 @@ def test_the_generator_is_asked_once_for_each_version(mary, monkeypatch, setting
     mary.data("GET", "/CodeGen/Servers", fromCache="false")
     assert asked == [generators.installation().version]
     assert mary.refused("GET", "/CodeGen/Clients", fromCache="perhaps")
+
+
+def test_nobody_waits_while_the_generator_is_asked(mary, monkeypatch, settings):
+    mary.data("GET", "/CodeGen/Clients")
+    (kept,) = (settings.data_dir / "codegen").glob("generators-*.json")
+    monkeypatch.setattr(generators, "_ask", lambda found, path: pytest.fail("asked twice"))
+    with generators._reading:
+        assert mary.data("GET", "/CodeGen/Clients")
+        assert mary.data("GET", "/CodeGen/Clients", fromCache="false")
+        kept.unlink()
+        answer = mary.send("GET", "/CodeGen/Clients")
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
 
 
 def test_nobody_makes_the_generator_start_again_and_again(mary, monkeypatch):
@@ -570,6 +585,21 @@ def test_nobody_tries_again_without_end(session, mary, api_id, monkeypatch):
     assert answer.headers["Retry-After"]
     session.expire_all()
     assert session.get_one(SdkJob, job_id).state == "failed"
+
+
+def test_a_fetch_beyond_the_slots_is_refused_with_a_time(mary, session, api_id, monkeypatch):
+    monkeypatch.setattr(slots, "_free", threading.BoundedSemaphore(1))
+    mary.data("PUT", f"/CodeGen/{api_id}/NpmOptions/0", NPM)
+    url = "https://slow.example/openapi.json"
+    with slots.taken():
+        for method, path, body in (
+            ("POST", "/CodeGen/Gen", {"genName": "python", "swaggerUrl": url}),
+            ("POST", "/CodeGen/ReleaseSDK", release(api_id, swaggerUrl=url)),
+        ):
+            answer = mary.send(method, path, body)
+            assert answer.status_code == 503
+            assert answer.headers["Retry-After"]
+    assert session.scalars(select(SdkJob)).all() == []
 
 
 def test_jobs_are_seen_by_who_asked_and_by_who_manages_the_microservice(

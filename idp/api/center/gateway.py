@@ -30,6 +30,8 @@ from idp.publishing.gateway.state import Published, Release, Revision, Version
 
 MOST_PRODUCTS = 100
 MOST_TEXT = 20_000
+FETCHES_PER_HOUR = 120
+"""Descriptions that one caller lets us fetch."""
 
 _LISTS = frozenset(
     {
@@ -474,6 +476,8 @@ def _prepare(
         gateway.get_version(database(), api.id, gateway.split(aid)[0])
     if not (url or "").strip():
         raise NotPublished(Reason.MISSING, "swaggerUrl")
+    who = f"{caller.principal.client_id} {caller.user_id}"
+    current_runtime().throttle.hit("gateway description", who, FETCHES_PER_HOUR, 3600)
     database().commit()
     return api, descriptions.fetch(current_runtime().fetcher, (url or "").strip())
 

@@ -16,7 +16,7 @@ import yaml
 
 from idp.platform.errors import BadRequest, Problem, Unavailable, Unprocessable
 from idp.platform.fetch import Fetcher
-from idp.publishing import outside
+from idp.publishing import outside, slots
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_YAML_BYTES = 2 * 1024 * 1024
@@ -56,12 +56,13 @@ def fetch(fetcher: Fetcher, url: str, issuer_url: str) -> dict[str, Any]:
     own = OWN.get(url.removeprefix(issuer_url)) if url.startswith(issuer_url) else None
     if own is not None:
         return read(own(issuer_url))
-    try:
-        return read(fetcher.get(url, max_bytes=MAX_BYTES, timeout=TIMEOUT_SECONDS))
-    except BadRequest as problem:
-        raise BadRequest.at("swagger_url", problem.detail) from None
-    except Unavailable as problem:
-        raise UnusableError(problem.detail, debug=problem.debug) from None
+    with slots.taken():
+        try:
+            return read(fetcher.get(url, max_bytes=MAX_BYTES, timeout=TIMEOUT_SECONDS))
+        except BadRequest as problem:
+            raise BadRequest.at("swagger_url", problem.detail) from None
+        except Unavailable as problem:
+            raise UnusableError(problem.detail, debug=problem.debug) from None
 
 
 def read(content: bytes) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import yaml
 from idp.platform.errors import BadRequest, Unavailable
 from idp.platform.fetch import Fetcher
 from idp.platform.web import forms
-from idp.publishing import outside
+from idp.publishing import outside, slots
 from idp.publishing.gateway.reasons import NotPublished, Reason
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -65,13 +65,14 @@ def unpack(packed: bytes) -> dict[str, Any]:
 
 def fetch(fetcher: Fetcher, url: str) -> Description:
     """Fetch a description that a caller named, by the guarded way alone."""
-    try:
-        raw = fetcher.get(url, max_bytes=MAX_BYTES, timeout=FETCH_SECONDS)
-    except BadRequest as problem:
-        raise BadRequest.at("swagger_url", problem.detail) from None
-    except Unavailable as problem:
-        raise NotPublished(Reason.NOT_FETCHED, debug=problem.debug) from None
-    return read(raw, url)
+    with slots.taken():
+        try:
+            raw = fetcher.get(url, max_bytes=MAX_BYTES, timeout=FETCH_SECONDS)
+        except BadRequest as problem:
+            raise BadRequest.at("swagger_url", problem.detail) from None
+        except Unavailable as problem:
+            raise NotPublished(Reason.NOT_FETCHED, debug=problem.debug) from None
+        return read(raw, url)
 
 
 def read(raw: bytes, url: str) -> Description:
