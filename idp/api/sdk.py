@@ -6,11 +6,11 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from idp.api.center.codegen import current_asker
+from idp.api.center.codegen import current_asker, limit_generations
 from idp.api.shapes import Moment, Shape, int64, text
-from idp.platform.errors import BadRequest
+from idp.platform.errors import BadRequest, Forbidden
 from idp.platform.scopes import Scope
-from idp.platform.web.principal import require_scope
+from idp.platform.web.principal import covering, current_principal, require_scope
 from idp.platform.web.views import current_issuer, database
 from idp.publishing.codegen import jobs
 from idp.publishing.codegen.models import SdkJob
@@ -67,8 +67,14 @@ def detail(job_id: int) -> Response:
 @blueprint.post("/jobs/<int:job_id>/retry")
 @_guarded
 def retry(job_id: int) -> Response:
-    """Try a failed job again."""
-    job = jobs.retry(database(), current_asker(), job_id)
+    """Try a failed job again; a release needs the scope of releases."""
+    asker = current_asker()
+    job = jobs.get(database(), asker, job_id)
+    scopes = current_principal().scopes
+    if job.language is not None and covering(Scope.CODEGEN_RELEASESDK).isdisjoint(scopes):
+        raise Forbidden("The token lacks the scope of releases", code="insufficient_scope")
+    limit_generations(asker)
+    job = jobs.retry(database(), asker, job_id)
     size = jobs.sizes(database(), [job]).get(job.id)
     database().commit()
     return jsonify(shown(job, size))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import threading
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from idp.platform.audit.models import AuditEvent
 from idp.platform.errors import Conflict, Unprocessable
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.secrets import MASK
+from idp.publishing import slots
 from idp.publishing.codegen import generators, jobs, options
 from idp.publishing.codegen.models import GithubOptions, NpmOptions, SdkFile, SdkJob
 from tests import protocol
@@ -121,6 +123,19 @@ def test_the_generator_is_asked_once_for_each_version(mary, monkeypatch, setting
     mary.data("GET", "/CodeGen/Servers", fromCache="false")
     assert asked == [generators.installation().version]
     assert mary.refused("GET", "/CodeGen/Clients", fromCache="perhaps")
+
+
+def test_nobody_waits_while_the_generator_is_asked(mary, monkeypatch, settings):
+    mary.data("GET", "/CodeGen/Clients")
+    (kept,) = (settings.data_dir / "codegen").glob("generators-*.json")
+    monkeypatch.setattr(generators, "_ask", lambda found, path: pytest.fail("asked twice"))
+    with generators._reading:
+        assert mary.data("GET", "/CodeGen/Clients")
+        assert mary.data("GET", "/CodeGen/Clients", fromCache="false")
+        kept.unlink()
+        answer = mary.send("GET", "/CodeGen/Clients")
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
 
 
 def test_nobody_makes_the_generator_start_again_and_again(mary, monkeypatch):
@@ -279,6 +294,10 @@ BAD_NPM = [
     ({"name": "Acme Orders"}, "name"),
     ({"name": "../orders"}, "name"),
     ({"name": ""}, "name"),
+    ({"name": "-orders"}, "name"),
+    ({"name": "orders."}, "name"),
+    ({"name": "~orders"}, "name"),
+    ({"name": "@acme/" + "x" * 195}, "name"),
     ({"sdkName": "1 <b>"}, "sdkName"),
     ({"version": "1.2"}, "version"),
     ({"version": "1.2.3-beta"}, "version"),
@@ -532,6 +551,55 @@ def test_nobody_fills_the_lane(mary, session, monkeypatch):
     assert answer.status_code == 429
     assert answer.headers["Retry-After"]
     assert len(session.scalars(select(SdkJob)).all()) == jobs.MAX_OPEN
+
+
+def failed_release(session, caller, api_id) -> int:
+    caller.data("PUT", f"/CodeGen/{api_id}/NpmOptions/0", NPM)
+    caller.data("POST", "/CodeGen/ReleaseSDK", release(api_id))
+    session.execute(update(SdkJob).values(state="failed"))
+    session.commit()
+    return session.scalars(select(SdkJob.id)).one()
+
+
+def test_a_release_is_tried_again_only_with_the_scope_of_releases(client, session, mary, api_id):
+    job_id = failed_release(session, mary, api_id)
+    able = center.manager(client, session, username="able", scopes=["ids4.ms.codegen.gen"])
+    resources.link_owner(session, resources.get_api(session, api_id), able.user.id)
+    session.commit()
+    assert able.send("GET", f"/sdk/jobs/{job_id}", prefix="").status_code == 200
+    assert able.send("POST", f"/sdk/jobs/{job_id}/retry", prefix="").status_code == 403
+    session.expire_all()
+    assert session.get_one(SdkJob, job_id).state == "failed"
+    assert mary.send("POST", f"/sdk/jobs/{job_id}/retry", prefix="").status_code == 200
+
+
+def test_nobody_tries_again_without_end(session, mary, api_id, monkeypatch):
+    monkeypatch.setattr(codegen, "GENERATIONS_PER_HOUR", 2)
+    job_id = failed_release(session, mary, api_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "MAX_OPEN", 0)
+        answer = mary.send("POST", f"/sdk/jobs/{job_id}/retry", prefix="")
+        assert answer.status_code == 429
+    answer = mary.send("POST", f"/sdk/jobs/{job_id}/retry", prefix="")
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"]
+    session.expire_all()
+    assert session.get_one(SdkJob, job_id).state == "failed"
+
+
+def test_a_fetch_beyond_the_slots_is_refused_with_a_time(mary, session, api_id, monkeypatch):
+    monkeypatch.setattr(slots, "_free", threading.BoundedSemaphore(1))
+    mary.data("PUT", f"/CodeGen/{api_id}/NpmOptions/0", NPM)
+    url = "https://slow.example/openapi.json"
+    with slots.taken():
+        for method, path, body in (
+            ("POST", "/CodeGen/Gen", {"genName": "python", "swaggerUrl": url}),
+            ("POST", "/CodeGen/ReleaseSDK", release(api_id, swaggerUrl=url)),
+        ):
+            answer = mary.send(method, path, body)
+            assert answer.status_code == 503
+            assert answer.headers["Retry-After"]
+    assert session.scalars(select(SdkJob)).all() == []
 
 
 def test_jobs_are_seen_by_who_asked_and_by_who_manages_the_microservice(

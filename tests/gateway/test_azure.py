@@ -120,6 +120,17 @@ def test_products_and_servers_are_those_of_the_gateway_without_secrets(connected
     assert connected.caller.data("GET", "/ApiResource/Products") is None
 
 
+@pytest.mark.parametrize(
+    "listed", [5, "x", {"a": 1}, True, [5], [{"grantTypes": 5, "authorizationMethods": {"a": 1}}]]
+)
+def test_a_gateway_that_lists_nonsense_breaks_nothing(connected, azure, listed):
+    for path in ("products", "authorizationServers"):
+        azure.collections[f"/{path}"] = {"value": listed, "count": 1}
+    for path in ("Products", "AuthServers"):
+        found = connected.caller.data("GET", f"/ApiResource/{path}")
+        assert found["count"] == len(found["value"]) <= 1
+
+
 def test_a_tenant_without_a_gateway_is_told_what_is_missing(session, azure, connected):
     tenants.set_properties(session, tenants.get(session, 1), {"Azure:ApiManagement:ApiKey": None})
     session.commit()

@@ -10,7 +10,7 @@ import yaml
 
 from idp.api import docs
 from idp.api.center.dialect import center as center_dialect
-from idp.publishing.gateway import breaking, descriptions
+from idp.publishing.gateway import breaking, descriptions, upstreams
 from idp.publishing.gateway.reasons import NotPublished, Reason
 from tests.gateway.sites import description
 
@@ -196,6 +196,34 @@ def test_references_to_the_outside_are_refused(target):
     content = description("https://orders.example")
     content["components"] = {"schemas": {"A": {"properties": {"b": {"$ref": target}}}}}
     assert refused(content) == (Reason.EXTERNAL_REFERENCE, target)
+
+
+@pytest.mark.parametrize(
+    "word", ["$id", "id", "$schema", "$dynamicRef", "$recursiveRef", "externalValue"]
+)
+def test_identifiers_of_the_outside_are_refused(word):
+    content = description("https://orders.example")
+    properties = {"b": {"type": "string"}}
+    content["components"] = {
+        "schemas": {"A": {word: "file:///etc/passwd", "properties": properties}}
+    }
+    assert refused(content) == (Reason.EXTERNAL_REFERENCE, "file:///etc/passwd")
+
+
+@pytest.mark.parametrize("index", ["0000000005", "00", "5" * 5000, "999999999", "-1", "٣"])
+def test_odd_steps_of_a_reference_lead_nowhere(index):
+    content = description("https://orders.example")
+    target = f"#/x-a/{index}"
+    content |= {"x-a": [1], "components": {"schemas": {"A": {"$ref": target}}}}
+    reason, what = refused(content)
+    assert reason is Reason.INVALID
+    assert what in f"{target} leads nowhere"
+
+
+@pytest.mark.parametrize("url", ["http://[", "http://[::1", "//[x]/", "http://a.example:x/"])
+def test_a_server_that_is_no_address_is_none_of_ours(url):
+    servers = read(description(url)).servers()
+    assert upstreams.choose(servers, []) is None
 
 
 def test_references_that_multiply_cost_nothing():

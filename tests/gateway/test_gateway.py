@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 from sqlalchemy import select, text
 
+from idp.api.center import gateway
 from idp.directory.resources.models import ApiResource
+from idp.oauth.server import MACHINE_ENDPOINTS
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.jobs import registry
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.jobs.worker import deliver_due
+from idp.platform.web.requests import HOSTLESS
+from idp.publishing import slots
 from idp.publishing.gateway import announcements, descriptions, products, tables
 from idp.publishing.gateway.models import Publication, PublicationVersion
+from idp.publishing.gateway.service import planning
 from tests import protocol
 from tests.api import center
 from tests.gateway.sites import description
@@ -349,6 +355,38 @@ def test_a_description_at_an_inner_address_is_not_fetched(session, orders, url):
     found = orders.publish(swaggerUrl=url)
     assert (found["code"], found["codeName"]) == (300011, "Publish_PublishFailed")
     assert session.scalar(select(Publication)) is None
+
+
+@pytest.mark.no_database
+def test_no_first_step_of_our_own_paths_can_be_a_suffix(app):
+    ours = [rule.rule for rule in app.url_map.iter_rules()]
+    ours += [*MACHINE_ENDPOINTS, *HOSTLESS]
+    first = {path.split("/")[1].lower() for path in ours}
+    # A suffix has letters and digits only.
+    assert {step for step in first if step.isalnum()} <= planning.RESERVED
+
+
+def test_descriptions_are_fetched_a_few_at_a_time_and_not_without_end(session, orders, monkeypatch):
+    assert orders.publish()["code"] == 200
+    body = {"apiId": str(orders.id), "swaggerUrl": orders.url}
+    asked = (
+        ("PUT", f"/ApiResource/{orders.id}/Publish", orders.body(name="Other")),
+        ("POST", f"/ApiResource/{orders.id}/PublishRevision", body),
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(slots, "_free", threading.BoundedSemaphore(1))
+        with slots.taken():
+            for method, path, said in asked:
+                answer = orders.caller.send(method, path, said)
+                assert answer.status_code == 503
+                assert answer.headers["Retry-After"]
+    monkeypatch.setattr(gateway, "FETCHES_PER_HOUR", 1)
+    assert orders.publish()["code"] == 200
+    for method, path, said in asked:
+        answer = orders.caller.send(method, path, said)
+        assert answer.status_code == 429
+        assert answer.headers["Retry-After"]
+    assert len(orders.versions()[0]["revisions"]) == 1
 
 
 def test_nobody_takes_the_suffix_or_the_id_of_another(session, new_orders):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from idp.directory.resources import service as resources
-from idp.publishing.gateway import products
+from idp.pages import apis as pages
+from idp.publishing.gateway import outline, products
 from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.descriptions import Description
 from idp.publishing.gateway.service import Author, PublishRequest
@@ -101,6 +102,42 @@ def test_the_page_speaks_chinese(client, publish):
     page = shown(client)
     assert "operation removed" in page
     assert "操作已删除: " not in page.partition('id="releases"')[0]
+
+
+def test_a_small_description_makes_no_large_page(client, publish):
+    """References repeat one text for nothing: half a gigabyte of it, were they all followed."""
+    content = document()
+    day = {"$ref": "#/components/parameters/day"}
+    content["components"]["parameters"]["day"]["description"] = "d" * 4000
+    answers = {str(status): {"$ref": "#/components/responses/a"} for status in range(200, 260)}
+    content["components"]["responses"] = {"a": {"description": "a" * 4000}}
+    content["security"] = [{"oauth2": [f"scope.{number}" for number in range(500)]}]
+    operation = {"parameters": [day] * 60, "responses": answers}
+    content["paths"] |= {f"/p/{number}": {"get": operation} for number in range(1000)}
+    publish(content)
+    page = shown(client)
+    assert len(page) < 2 * outline.MOST_TEXT
+    assert "its end is left out" in page
+    content["components"]["parameters"]["day"]["description"] = "d"
+    content["components"]["responses"] = {"a": {"description": "a"}}
+    found = outline.of(content)
+    parts = [
+        len(one.parameters) + len(one.answers) + len(one.scopes) + len(one.media_types)
+        for section in found.sections
+        for one in section.operations
+    ]
+    assert found.is_shortened
+    assert sum(parts) <= outline.MOST_PARTS
+    assert not outline.of(document()).is_shortened
+
+
+def test_pages_are_not_made_without_end_for_one_network(client, publish):
+    publish({**document(), "paths": {}})
+    for _ in range(pages.PER_MINUTE):
+        assert client.get("/apis/none", headers={"Accept": "text/html"}).status_code == 404
+    assert client.get("/apis/orders").status_code == 429
+    shown_elsewhere = client.get("/apis/orders", environ_base={"REMOTE_ADDR": "192.0.2.7"})
+    assert shown_elsewhere.status_code == 200
 
 
 def test_versions_have_pages_of_their_own(client, publish):

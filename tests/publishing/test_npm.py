@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import select, update
 
 from idp.platform.audit.models import AuditEvent
+from idp.platform.errors import Conflict
 from idp.platform.jobs.models import OutboxMessage
-from idp.publishing.codegen import market
+from idp.publishing.codegen import market, npm
 from idp.publishing.codegen.models import SdkJob
 from tests.api import center
 from tests.publishing.conftest import OWN
@@ -146,6 +147,33 @@ def test_each_version_is_published_once(release, work, registry, session, mary):
     job = work()
     assert job.state == "failed"
     assert job.error == "The npm registry refused the package (EPUBLISHCONFLICT)."
+
+
+@pytest.mark.usefixtures("quick_generator")
+def test_what_cannot_be_entered_is_published_once_all_the_same(
+    release, work, registry, mary, monkeypatch
+):
+    def refuse(*_):
+        raise Conflict("The market is full.")
+
+    monkeypatch.setattr(market, "enter", refuse)
+    name = release()
+    job = work()
+    assert (job.state, job.attempts) == ("done", 1)
+    assert job.link == f"{registry.url}/{name}"
+    assert job.published_at is not None
+    assert job.log.endswith("It is not entered among the packages: The market is full.\n")
+
+
+@pytest.mark.usefixtures("quick_generator")
+@pytest.mark.parametrize(("name", "is_said"), [("@acme/open", True), ("acme-open", False)])
+def test_packages_with_a_scope_are_public_too(release, work, monkeypatch, name, is_said):
+    ran = []
+    run = npm._Npm.run
+    monkeypatch.setattr(npm._Npm, "run", lambda self, *said: ran.append(said) or run(self, *said))
+    release(name=name)
+    assert work().state == "done"
+    assert (ran[0][-2:] == ("--access", "public")) is is_said
 
 
 @pytest.mark.usefixtures("quick_generator")

@@ -26,6 +26,7 @@ from idp.publishing.codegen.generators import Generator, MissingError
 from idp.publishing.codegen.jobs import Asker, Order
 from idp.publishing.codegen.models import GithubOptions, NpmOptions
 from idp.publishing.codegen.options import GithubContent, NpmContent
+from idp.publishing.packages.service import LONGEST_NAME
 
 LISTINGS_PER_HOUR = 12
 """Times that the generator itself is asked by one caller; its file is read without limit."""
@@ -96,7 +97,7 @@ class ReleaseSdkRequestShape(Shape):
 class NpmOptionsShape(Shape):
     """How an SDK is published to npm; the token is never given back, and the mask keeps it."""
 
-    name = text(214, required=True, checks=[validate.Regexp(_NPM_NAME)])
+    name = text(LONGEST_NAME, required=True, checks=[validate.Regexp(_NPM_NAME)])
     sdk_name = text(100, required=True, checks=[validate.Regexp(r"\A[A-Za-z][A-Za-z0-9 ._-]*\Z")])
     version = text(
         required=True,

@@ -30,6 +30,15 @@ from idp.publishing.gateway.state import Published, Release, Revision, Version
 
 MOST_PRODUCTS = 100
 MOST_TEXT = 20_000
+FETCHES_PER_HOUR = 120
+"""Descriptions that one caller lets us fetch."""
+
+_LISTS = frozenset(
+    {
+        *("authorizationMethods", "clientAuthenticationMethod", "grantTypes"),
+        "bearerTokenSendingMethods",
+    }
+)
 
 CHINESE = {
     Reason.BROKEN: "接口描述无法解析: {what}",
@@ -467,6 +476,8 @@ def _prepare(
         gateway.get_version(database(), api.id, gateway.split(aid)[0])
     if not (url or "").strip():
         raise NotPublished(Reason.MISSING, "swaggerUrl")
+    who = f"{caller.principal.client_id} {caller.user_id}"
+    current_runtime().throttle.hit("gateway description", who, FETCHES_PER_HOUR, 3600)
     database().commit()
     return api, descriptions.fetch(current_runtime().fetcher, (url or "").strip())
 
@@ -530,7 +541,8 @@ def _passed_through(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Give what the gateway listed, without the secrets in it; null when it does not answer."""
     if found is None:
         return None
-    rows = [row for row in found.get("value") or [] if isinstance(row, Mapping)]
+    listed = found.get("value")
+    rows = [row for row in listed if isinstance(row, Mapping)] if isinstance(listed, list) else []
     values = [{_snake(name): _plain(name, item) for name, item in row.items()} for row in rows]
     return {"value": values, "count": len(values), "next_link": found.get("nextLink")}
 
@@ -541,6 +553,8 @@ def _snake(name: str) -> str:
 
 def _plain(name: str, value: Any) -> Any:
     if name in {"clientSecret", "resourceOwnerUsername", "resourceOwnerPassword"}:
+        return None
+    if name in _LISTS and not isinstance(value, list):
         return None
     if isinstance(value, bool) and name != "supportState":
         return "true" if value else "false"

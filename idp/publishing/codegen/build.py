@@ -117,8 +117,14 @@ class _Build:
             job = session.get_one(SdkJob, self.job.id)
             job.published_at = clock.now()
             job.link = f"{registry}/{job.package}"
-            _enter(session, job, "npm", job.link)
+            # Kept before anything else is tried: what is out there cannot be taken back.
             session.commit()
+            try:
+                _enter(session, job, "npm", job.link)
+                session.commit()
+            except Problem as problem:
+                session.rollback()
+                self.keep(f"It is not entered among the packages: {problem.detail}\n")
 
     def _push(self, work: Path, package: Path) -> None:
         with self.runtime.sessions() as session:

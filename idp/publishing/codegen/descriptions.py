@@ -16,6 +16,7 @@ import yaml
 
 from idp.platform.errors import BadRequest, Problem, Unavailable, Unprocessable
 from idp.platform.fetch import Fetcher
+from idp.publishing import outside, slots
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_YAML_BYTES = 2 * 1024 * 1024
@@ -30,8 +31,6 @@ OWN: dict[str, Callable[[str], bytes]] = {}
 
 `app.py` names them: we do not ask ourselves by HTTP, and need not be allowed to.
 """
-
-_REFERENCES = frozenset({"$ref", "operationRef"})
 
 
 class UnusableError(Unprocessable):
@@ -57,12 +56,13 @@ def fetch(fetcher: Fetcher, url: str, issuer_url: str) -> dict[str, Any]:
     own = OWN.get(url.removeprefix(issuer_url)) if url.startswith(issuer_url) else None
     if own is not None:
         return read(own(issuer_url))
-    try:
-        return read(fetcher.get(url, max_bytes=MAX_BYTES, timeout=TIMEOUT_SECONDS))
-    except BadRequest as problem:
-        raise BadRequest.at("swagger_url", problem.detail) from None
-    except Unavailable as problem:
-        raise UnusableError(problem.detail, debug=problem.debug) from None
+    with slots.taken():
+        try:
+            return read(fetcher.get(url, max_bytes=MAX_BYTES, timeout=TIMEOUT_SECONDS))
+        except BadRequest as problem:
+            raise BadRequest.at("swagger_url", problem.detail) from None
+        except Unavailable as problem:
+            raise UnusableError(problem.detail, debug=problem.debug) from None
 
 
 def read(content: bytes) -> dict[str, Any]:
@@ -161,9 +161,10 @@ def _check_tree(document: dict[str, Any]) -> None:
         if depth > MAX_DEPTH or seen > MAX_NODES:
             raise UnusableError("The description is nested too deeply or has too many parts.")
         if isinstance(value, dict):
+            leading = outside.leading(value)
+            if leading is not None:
+                raise UnusableError(f"The description refers to something outside: {leading[0]}.")
             for name, part in value.items():
-                if name in _REFERENCES and isinstance(part, str) and not part.startswith("#"):
-                    raise UnusableError(f"The description refers to something outside: {name}.")
                 if name == "discriminator" and isinstance(part, dict):
                     _check_mapping(part.get("mapping"))
                 waiting.append((part, depth + 1))

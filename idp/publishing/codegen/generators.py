@@ -27,6 +27,7 @@ DISTRIBUTION = "openapi-generator-cli"
 LISTING = Limits(seconds=60, output_bytes=32 * 1024**2, memory_bytes=3 * 1024**3)
 GENERATING = Limits(seconds=180, output_bytes=64 * 1024**2, memory_bytes=3 * 1024**3)
 MAX_OPTIONS = 50
+RETRY_SECONDS = 10
 
 Kind = Literal["client", "server"]
 
@@ -86,15 +87,24 @@ def installation() -> Installation:
 def offered(settings: Settings, *, refresh: bool = False) -> Mapping[str, Generator]:
     """Give the generators by name, from the file that was written at the first time.
 
-    The generator is asked once for each of its versions; `refresh` asks again.
+    The generator is asked once for each of its versions; `refresh` asks again. Nobody waits while
+    it is asked: what was kept is given meanwhile.
     """
     found = installation()
     kept = settings.data_dir / "codegen" / f"generators-{found.version}.json"
-    with _reading:
-        if refresh or not kept.exists():
+    if (refresh or not kept.exists()) and _reading.acquire(blocking=False):
+        try:
             _ask(found, kept)
+        finally:
+            _reading.release()
+    try:
         stamp = kept.stat().st_mtime_ns
-        return _load(kept, stamp, settings.codegen_generators)
+    except FileNotFoundError:
+        raise Unavailable(
+            "The code generator is being asked what it offers; try again.",
+            headers={"Retry-After": str(RETRY_SECONDS)},
+        ) from None
+    return _load(kept, stamp, settings.codegen_generators)
 
 
 def get(settings: Settings, name: str) -> Generator:

@@ -76,10 +76,7 @@ class Order:
 
 def create(session: Session, asker: Asker, order: Order) -> SdkJob:
     """Leave an SDK to the worker."""
-    is_open = SdkJob.state.in_((JobState.WAITING, JobState.RUNNING))
-    waiting = session.scalar(select(func.count()).select_from(SdkJob).where(asker.own, is_open))
-    if (waiting or 0) >= MAX_OPEN:
-        raise TooManyRequests(60, "So many of your jobs are under way that no more are taken.")
+    _check_room(session, asker.own)
     job = SdkJob(
         api_resource_id=None if order.api is None else order.api.id,
         user_id=asker.user_id,
@@ -131,6 +128,8 @@ def latest(session: Session, asker: Asker, api_id: int | None) -> Sequence[SdkJo
 def retry(session: Session, asker: Asker, job_id: int) -> SdkJob:
     """Try a failed job again from where it stands; with the tokens that are stored by now."""
     job = get(session, asker, job_id)
+    # It counts as open for whoever asked for it first.
+    _check_room(session, Asker(job.client_id, job.user_id, asker.reach).own)
     again = update(SdkJob).where(SdkJob.id == job.id, SdkJob.state == JobState.FAILED)
     values = {"state": JobState.WAITING, "attempts": 0, "expires_at": None, "finished_at": None}
     if not count_hits(session, again.values(**values)):
@@ -214,6 +213,13 @@ def read_description(session: Session, job_id: int) -> dict[str, Any]:
         raise NotFound
     document: dict[str, Any] = orjson.loads(zlib.decompress(content))
     return document
+
+
+def _check_room(session: Session, own: Reach) -> None:
+    is_open = SdkJob.state.in_((JobState.WAITING, JobState.RUNNING))
+    waiting = session.scalar(select(func.count()).select_from(SdkJob).where(own, is_open))
+    if (waiting or 0) >= MAX_OPEN:
+        raise TooManyRequests(60, "So many jobs are under way that no more are taken.")
 
 
 def sizes(session: Session, jobs: Sequence[SdkJob]) -> dict[int, int]:

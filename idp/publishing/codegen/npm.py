@@ -69,7 +69,10 @@ def publish(
     publishing could not say so.
     """
     npm = _Npm(work, registry, token, on_progress)
-    outcome = npm.run("publish", str(folder), "--ignore-scripts")
+    name = orjson.loads((folder / "package.json").read_bytes())["name"]
+    # Without a word npm takes a package with a scope for a private one, which costs money.
+    access = ("--access", "public") if name.startswith("@") else ()
+    outcome = npm.run("publish", str(folder), "--ignore-scripts", *access)
     if outcome.is_fine:
         return outcome.log
     found = _CODE.search(outcome.log)

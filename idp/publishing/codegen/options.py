@@ -18,6 +18,7 @@ from idp.platform.db import count_hits
 from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
 from idp.platform.secrets import MASK, UnknownKeyError
 from idp.publishing.codegen.models import GithubOptions, NpmOptions
+from idp.publishing.packages import service as packages
 
 PURPOSE = "publish token"
 LARGEST_ID = 2**63 - 1
@@ -86,6 +87,8 @@ def find_github(session: Session, api_id: int) -> GithubOptions | None:
 
 def write_npm(session: Session, api: ApiResource, language: str, content: NpmContent) -> None:
     """Make the options of npm what the form says."""
+    # What is published under a name is entered among the packages of the API under it.
+    packages.check_name(content.name)
     row = find_npm(session, api.id, language)
     is_new = row is None
     if row is None:

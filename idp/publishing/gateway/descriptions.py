@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import yaml
 from idp.platform.errors import BadRequest, Unavailable
 from idp.platform.fetch import Fetcher
 from idp.platform.web import forms
+from idp.publishing import outside, slots
 from idp.publishing.gateway.reasons import NotPublished, Reason
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -27,7 +29,8 @@ MAX_OPERATIONS = 2000
 FETCH_SECONDS = 20.0
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-_REFERENCES = ("$ref", "$dynamicRef", "operationRef", "$recursiveRef")
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
+"""A place in a list, as RFC 6901 writes it."""
 _KINDS = {"2.0": "2.0", "3.0": "3.0", "3.1": "3.1"}
 
 
@@ -62,13 +65,14 @@ def unpack(packed: bytes) -> dict[str, Any]:
 
 def fetch(fetcher: Fetcher, url: str) -> Description:
     """Fetch a description that a caller named, by the guarded way alone."""
-    try:
-        raw = fetcher.get(url, max_bytes=MAX_BYTES, timeout=FETCH_SECONDS)
-    except BadRequest as problem:
-        raise BadRequest.at("swagger_url", problem.detail) from None
-    except Unavailable as problem:
-        raise NotPublished(Reason.NOT_FETCHED, debug=problem.debug) from None
-    return read(raw, url)
+    with slots.taken():
+        try:
+            raw = fetcher.get(url, max_bytes=MAX_BYTES, timeout=FETCH_SECONDS)
+        except BadRequest as problem:
+            raise BadRequest.at("swagger_url", problem.detail) from None
+        except Unavailable as problem:
+            raise NotPublished(Reason.NOT_FETCHED, debug=problem.debug) from None
+        return read(raw, url)
 
 
 def read(raw: bytes, url: str) -> Description:
@@ -222,14 +226,14 @@ def _check_references(document: dict[str, Any]) -> None:
             waiting.extend(value)
         elif isinstance(value, dict):
             waiting.extend(value.values())
-            for name in _REFERENCES:
-                target = value.get(name)
-                if not isinstance(target, str):
-                    continue
-                if not target.startswith("#"):
-                    raise NotPublished(Reason.EXTERNAL_REFERENCE, target)
-                if name == "$ref" and target.startswith("#/") and _at(document, target) is None:
-                    raise NotPublished(Reason.INVALID, f"{target} leads nowhere")
+            leading = outside.leading(value)
+            if leading is not None:
+                raise NotPublished(Reason.EXTERNAL_REFERENCE, leading[1])
+            target = value.get("$ref")
+            if not isinstance(target, str) or not target.startswith("#/"):
+                continue
+            if _at(document, target) is None:
+                raise NotPublished(Reason.INVALID, f"{target} leads nowhere")
 
 
 def _at(document: dict[str, Any], pointer: str) -> Any:
@@ -240,8 +244,8 @@ def _at(document: dict[str, Any], pointer: str) -> Any:
         if isinstance(found, dict):
             # In a reference a path may also be percent-encoded.
             found = found.get(name, found.get(name.replace("%7B", "{").replace("%7D", "}")))
-        elif isinstance(found, list) and name.isascii() and name.isdigit():
-            found = found[int(name)] if int(name[:9]) < len(found) else None
+        elif isinstance(found, list) and _INDEX.fullmatch(name):
+            found = found[int(name)] if int(name) < len(found) else None
         else:
             return None
     return found
@@ -255,8 +259,13 @@ def _servers(document: dict[str, Any], url: str) -> Iterator[str]:
             yield f"{scheme}://{host}{document.get('basePath') or ''}"
         return
     for server in document.get("servers") or [{"url": "/"}]:
-        if "{" not in server["url"]:
+        if "{" in server["url"]:
+            continue
+        try:
             yield urljoin(url, server["url"])
+        except ValueError:
+            # An address that nobody can read is none that an operator allows.
+            yield server["url"]
 
 
 @cache

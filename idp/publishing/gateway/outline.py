@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from idp.publishing.gateway import descriptions
 
+T = TypeVar("T")
+
 LONGEST = 4000
+MOST_TEXT = 2_000_000
+"""Letters of a whole outline: references repeat a text at no cost to whoever writes them."""
+MOST_PARTS = 20_000
+"""Parameters, answers, scopes and kinds of content of a whole outline."""
 _NO_TAG = ""
 
 
@@ -62,76 +69,109 @@ class Outline:
     version: str
     description: str
     sections: Sequence[Section]
+    is_shortened: bool
+    """Whether something was left out because it is too much for one page."""
 
 
 def of(document: dict[str, Any]) -> Outline:
     """Put a valid description in order; references may lead to anything, which is left out."""
+    reader = _Reader(document)
     info = _object(document.get("info"))
+    title, version = reader.text(info.get("title")), reader.text(info.get("version"))
+    description = reader.text(info.get("description"))
     sections: dict[str, list[Operation]] = {}
     for method, path, operation in descriptions.operations(document):
+        if reader.is_over:
+            break
         tags = operation.get("tags")
-        tag = _text(tags[0]) if isinstance(tags, list) and tags else _NO_TAG
-        sections.setdefault(tag, []).append(_operation(document, method, path, operation))
+        tag = reader.text(tags[0]) if isinstance(tags, list) and tags else _NO_TAG
+        sections.setdefault(tag, []).append(reader.operation(method, path, operation))
     return Outline(
-        _text(info.get("title")),
-        _text(info.get("version")),
-        _text(info.get("description")),
+        title,
+        version,
+        description,
         [Section(name, operations) for name, operations in sections.items()],
+        is_shortened=reader.is_over,
     )
 
 
-def _operation(
-    document: dict[str, Any], method: str, path: str, operation: dict[str, Any]
-) -> Operation:
-    security = operation.get("security", document.get("security"))
-    scopes = dict.fromkeys(
-        str(scope)
-        for alternative in (security if isinstance(security, list) else [])
-        for names in _object(alternative).values()
-        for scope in (names if isinstance(names, list) else [])
-    )
-    body = _object(descriptions.resolve(document, operation.get("requestBody")))
-    media_types = _object(body.get("content")) or dict.fromkeys(operation.get("consumes") or ())
-    answers = _object(operation.get("responses"))
-    return Operation(
-        method.upper(),
-        path,
-        _text(operation.get("summary")),
-        _text(operation.get("description")),
-        operation.get("deprecated") is True,
-        tuple(scopes),
-        tuple(_parameters(document, path, operation)),
-        tuple(map(str, media_types)),
-        tuple(
-            Answer(
-                str(status),
-                _text(_object(descriptions.resolve(document, answer)).get("description")),
-            )
-            for status, answer in answers.items()
-        ),
-    )
+class _Reader:
+    """Reads a description until there is more than a page should hold."""
 
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = document
+        self._letters, self._parts = MOST_TEXT, MOST_PARTS
 
-def _parameters(
-    document: dict[str, Any], path: str, operation: dict[str, Any]
-) -> Iterator[Parameter]:
-    shared = document["paths"][path].get("parameters") or []
-    for given in (*shared, *(operation.get("parameters") or [])):
-        found = _object(descriptions.resolve(document, given))
-        schema = _object(descriptions.resolve(document, found.get("schema"))) or found
-        if found.get("name"):
-            yield Parameter(
-                _text(found["name"]),
-                _text(found.get("in")),
-                _text(schema.get("type")),
-                _text(found.get("description")),
-                found.get("required") is True,
-            )
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is read."""
+        return self._letters <= 0 or self._parts <= 0
+
+    def text(self, value: Any) -> str:
+        """Give a text, or what there is room for."""
+        if not isinstance(value, str):
+            return ""
+        found = value[: min(LONGEST, self._letters)]
+        self._letters -= len(found)
+        return found
+
+    def operation(self, method: str, path: str, operation: dict[str, Any]) -> Operation:
+        """Put one operation in order."""
+        body = _object(self._resolved(operation.get("requestBody")))
+        media_types = _object(body.get("content")) or dict.fromkeys(operation.get("consumes") or ())
+        return Operation(
+            method.upper(),
+            self.text(path),
+            self.text(operation.get("summary")),
+            self.text(operation.get("description")),
+            operation.get("deprecated") is True,
+            tuple(self._scopes(operation)),
+            tuple(self._parameters(path, operation)),
+            tuple(self.text(str(media_type)) for media_type in self._counted(media_types)),
+            tuple(self._answers(operation)),
+        )
+
+    def _scopes(self, operation: dict[str, Any]) -> Iterable[str]:
+        security = operation.get("security", self._document.get("security"))
+        found = (
+            str(scope)
+            for alternative in (security if isinstance(security, list) else [])
+            for names in _object(alternative).values()
+            for scope in (names if isinstance(names, list) else [])
+        )
+        return dict.fromkeys(self.text(scope) for scope in self._counted(found))
+
+    def _parameters(self, path: str, operation: dict[str, Any]) -> Iterator[Parameter]:
+        shared = self._document["paths"][path].get("parameters") or []
+        for given in self._counted((*shared, *(operation.get("parameters") or []))):
+            found = _object(self._resolved(given))
+            schema = _object(self._resolved(found.get("schema"))) or found
+            if found.get("name"):
+                yield Parameter(
+                    self.text(found["name"]),
+                    self.text(found.get("in")),
+                    self.text(schema.get("type")),
+                    self.text(found.get("description")),
+                    found.get("required") is True,
+                )
+
+    def _answers(self, operation: dict[str, Any]) -> Iterator[Answer]:
+        answers = _object(operation.get("responses"))
+        for status, answer in self._counted(answers.items()):
+            found = _object(self._resolved(answer))
+            yield Answer(self.text(str(status)), self.text(found.get("description")))
+
+    def _counted(self, parts: Iterable[T]) -> Iterator[T]:
+        """Give parts as long as there is room for any."""
+        for part in islice(parts, max(0, self._parts)):
+            if self.is_over:
+                return
+            self._parts -= 1
+            yield part
+
+    def _resolved(self, value: Any) -> Any:
+        return descriptions.resolve(self._document, value)
 
 
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _text(value: Any) -> str:
-    return value[:LONGEST] if isinstance(value, str) else ""

@@ -21,6 +21,7 @@ from idp.publishing.packages.models import SdkPackage
 
 MOST = 500
 """Packages of one API."""
+LONGEST_NAME = 200
 _NAME = re.compile(r"[\w@](?:[\w@.+/ -]*[\w+])?")
 _ANY_WEB_ADDRESS = addresses.Rules(native=False, development=True)
 
@@ -103,8 +104,15 @@ def remove(session: Session, api_id: int, name: str, reach: Reach) -> None:
 
 def check(content: Content) -> None:
     """Refuse names that no address can hold, and addresses that are none of the web."""
-    steps = content.name.split("/")
-    if not _NAME.fullmatch(content.name) or not {"", ".", ".."}.isdisjoint(steps):
-        raise BadRequest.at("name", "Letters, digits and @ . _ + - / stand in a name.")
+    check_name(content.name)
     addresses.document(content.link, "link", _ANY_WEB_ADDRESS)
     addresses.document(content.icon, "icon", _ANY_WEB_ADDRESS)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that could not be entered."""
+    fits = len(name) <= LONGEST_NAME and _NAME.fullmatch(name)
+    if not fits or not {"", ".", ".."}.isdisjoint(name.split("/")):
+        raise BadRequest.at(
+            "name", f"Up to {LONGEST_NAME} letters, digits and @ . _ + - / stand in a name."
+        )

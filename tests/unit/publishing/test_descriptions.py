@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import orjson
 import pytest
 
-from idp.platform.errors import BadRequest
+from idp.platform.errors import BadRequest, Unavailable
 from idp.platform.fetch import Fetcher
+from idp.publishing import slots
 from idp.publishing.codegen import descriptions
 from idp.publishing.codegen.descriptions import UnusableError
+from idp.publishing.gateway import descriptions as gateway_descriptions
 from tests.publishing.serving import Site
 
 pytestmark = pytest.mark.no_database
@@ -120,6 +124,42 @@ def test_references_to_the_outside_are_refused(part):
         descriptions.read(with_part(part))
 
 
+@pytest.mark.parametrize("document", [SMALL, {**SMALL, "openapi": "3.1.0"}])
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"$id": "CANARY", "properties": {"x": {"$ref": "#/properties/secret"}}},
+        {"id": "CANARY", "properties": {"x": {"$ref": "#/properties/secret"}}},
+        {"id": "CANARY", "$ref": "#/properties/secret"},
+        {"id": "CANARY", "allOf": [{"$ref": "#/properties/secret"}]},
+        {"$defs": {"x": {"$id": "CANARY"}}},
+        {"$dynamicRef": "CANARY"},
+        {"$recursiveRef": "CANARY"},
+        {"$schema": "CANARY"},
+        {"jsonSchemaDialect": "CANARY"},
+        {"examples": {"x": {"externalValue": "CANARY"}}},
+    ],
+    ids=str,
+)
+def test_no_word_of_a_description_reads_a_file(tmp_path, document, part):
+    canary = tmp_path / "canary.json"
+    canary.write_text('{"properties": {"secret": {"type": "string", "default": "canary"}}}')
+    for address in (canary.as_uri(), str(canary), f"//localhost{canary}", "../canary.json"):
+        said = orjson.dumps({**document, "components": {"schemas": {"A": part}}})
+        with pytest.raises(UnusableError, match="outside"):
+            descriptions.read(said.replace(b"CANARY", address.encode()))
+
+
+def test_identifiers_that_are_values_are_fine():
+    part = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$dynamicRef": "#node",
+        "properties": {"$id": {"type": "string"}, "id": {"type": "string"}},
+        "example": {"id": "https://orders.example/1", "items": [{"id": "a/b"}]},
+    }
+    assert descriptions.read(with_part(part))
+
+
 def test_references_inside_are_fine():
     part = {
         "oneOf": [{"$ref": "#/components/schemas/A"}],
@@ -172,3 +212,39 @@ def test_a_description_is_fetched_and_a_huge_one_is_not(site):
         with pytest.raises(UnusableError, match="did not give a usable answer"):
             descriptions.fetch(fetcher, f"{site.url}{path}", ISSUER)
     fetcher.close()
+
+
+def test_slow_hosts_hold_a_few_slots_and_the_next_one_is_refused_at_once():
+    url = "https://slow.example/openapi.json"
+    held, release = threading.Semaphore(0), threading.Event()
+
+    class Slow:
+        def get(self, *_: Any, **__: Any) -> bytes:
+            held.release()
+            release.wait(10)
+            raise Unavailable("slow")
+
+    def fetch() -> None:
+        with suppress(UnusableError):
+            descriptions.fetch(Slow(), url, ISSUER)
+
+    threads = [threading.Thread(target=fetch) for _ in range(slots.AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert held.acquire(timeout=10)
+    begun = time.monotonic()
+    for refused in (
+        lambda: descriptions.fetch(Slow(), url, ISSUER),
+        lambda: gateway_descriptions.fetch(Slow(), url),
+    ):
+        with pytest.raises(Unavailable) as caught:
+            refused()
+        assert caught.value.headers["Retry-After"]
+    assert time.monotonic() - begun < 1
+    release.set()
+    for thread in threads:
+        thread.join()
+    # Every slot is free again, whatever became of it.
+    for _ in range(2 * slots.AT_ONCE):
+        fetch()

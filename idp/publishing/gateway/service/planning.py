@@ -30,7 +30,7 @@ RESERVED = frozenset(
         *("account", "api", "apiresource", "apis", "choose", "client", "codegen", "connect"),
         *("consent", "console", "device", "docs", "file", "files", "forgot", "gateway", "healthz"),
         *("identityresource", "language", "login", "logout", "metrics", "oauth", "openapi"),
-        *("readyz", "register", "role", "static", "tenant", "user"),
+        *("readyz", "register", "role", "sdk", "static", "subscriptions", "tenant", "user"),
     }
 )
 """First steps of our own paths: where both are behind one host, nobody may stand in their place."""
