@@ -22,7 +22,6 @@ from bench.measure import Figure, Result, at_least
 from bench.servers import CALLBACK, VERIFIER, WORKERS, Server, Servers
 from tests import protocol
 
-NOT_FOUND = 404
 ROUNDS = 5
 SECONDS = 1.0
 LOGIN_SECONDS = 2.0
@@ -386,8 +385,6 @@ def login(servers: Servers) -> list[Result]:
 def gateway(servers: Servers) -> list[Result]:
     """Ask /gateway/verify before every request: Caddy with it ÷ Caddy alone."""
     ours = servers.ours
-    if load.once(ours.url, Request("GET", "/gateway/verify")).status == NOT_FOUND:
-        return [Result({}, left_out=["gateway: there is no /gateway/verify in this version"])]
     form = {"grant_type": "client_credentials", "scope": "orders.read"}
     answer = load.once(ours.url, ours.by_client("machine-rs256", **form)).expect(200)
     bearer = {"Authorization": f"Bearer {json.loads(answer.body)['access_token']}"}

@@ -262,7 +262,8 @@ class Servers:
     def caddies(self) -> dict[str, str]:
         """A Caddy in front of the bare answer: alone, and asking us before every request."""
         ports = {"Caddy alone": free_port(), "Caddy and /gateway/verify": free_port()}
-        asking = f"forward_auth {self.ours.url} {{\nuri /gateway/verify\n}}\n"
+        address = f"/gateway/verify?api={self.small.published}"
+        asking = f"forward_auth {self.ours.url} {{\nuri {address}\n}}\n"
         sites = [
             f":{port} {{\nbind 127.0.0.1\n{asking if 'verify' in name else ''}"
             f"reverse_proxy {self.bare_wsgi.url}\n}}\n"

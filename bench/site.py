@@ -10,9 +10,11 @@ from typing import Any
 
 import psycopg
 from pydantic import SecretStr
+from sqlalchemy.orm import Session
 
 from idp.app import create_app
 from idp.directory.clients.models import Client
+from idp.directory.resources import service as resources
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
 from idp.directory.users.models import User
@@ -20,6 +22,9 @@ from idp.platform import schema
 from idp.platform.db import Base
 from idp.platform.runtime import Runtime
 from idp.platform.sessions import service as sessions
+from idp.publishing.gateway import products
+from idp.publishing.gateway import service as publications
+from idp.publishing.gateway.descriptions import Description
 from idp.seeds import seed
 from tests import protocol
 from tests.conftest import as_environment, create_database, make_settings
@@ -43,6 +48,8 @@ class Site:
     """Of somebody who is signed in."""
     secrets: Mapping[str, str]
     """Client id → secret."""
+    published: int = 0
+    """Id at the gateway of the API that calls can be verified for."""
 
 
 def moved(site: Site) -> Site:
@@ -80,6 +87,7 @@ def prepare(postgres: Postgres, valkey: Valkey, folder: Path, name: str) -> Site
             protocol.register(session, "reference", **web, access_token_type=1),
         ]
         user = protocol.add_person(session, USERNAME, nick_name="Ann")
+        published = _publish(session, user.id)
         issuer = tenants.find_issuer(session, f"127.0.0.1:{port}")
         if issuer is None:
             raise RuntimeError("issuer 1 is missing")
@@ -101,7 +109,28 @@ def prepare(postgres: Postgres, valkey: Valkey, folder: Path, name: str) -> Site
         as_environment(settings),
         f"{name_of_cookie}={cookie}",
         {app.client_id: app.secret or "" for app in apps},
+        published,
     )
+
+
+def _publish(session: Session, user_id: int) -> int:
+    """Publish the API `orders`, so that its calls can be verified; give its id at the gateway."""
+    address = "https://orders.example"
+    api = resources.find_api(session, "orders")
+    if api is None:
+        raise RuntimeError("the API is missing")
+    products.allow_upstream(session, tenants.PLATFORM, address)
+    author = publications.Author(user_id, tenants.PLATFORM, "", at_platform=True)
+    answer = {"get": {"responses": {"200": {"description": "Done"}}}}
+    info = {"title": "Orders", "version": "1"}
+    document = {"openapi": "3.0.3", "info": info, "paths": {"/": answer}}
+    described = Description(f"{address}/openapi.json", "3.0", document)
+    request = publications.PublishRequest(str(api.id), suffix="orders")
+    plan = publications.publish(session, api, request, described, author)
+    refusal = publications.finish(session, plan, publications.apply(plan))
+    if refusal is not None:
+        raise RuntimeError(f"the API is not published: {refusal}")
+    return api.id
 
 
 def fill(postgres: Postgres, site: Site) -> None:
