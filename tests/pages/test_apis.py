@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
 from idp.directory.resources import service as resources
@@ -10,8 +13,10 @@ from idp.publishing.gateway import outline, products
 from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.descriptions import Description
 from idp.publishing.gateway.service import Author, PublishRequest
+from idp.publishing.packages import service as packages
 from tests import protocol
 from tests.api import center
+from tests.pages.browsing import send
 
 UPSTREAM = "https://orders.example"
 HOSTILE = "<script>alert(1)</script>"
@@ -138,6 +143,36 @@ def test_pages_are_not_made_without_end_for_one_network(client, publish):
     assert client.get("/apis/orders").status_code == 429
     shown_elsewhere = client.get("/apis/orders", environ_base={"REMOTE_ADDR": "192.0.2.7"})
     assert shown_elsewhere.status_code == 200
+
+
+def test_its_sdks_are_shown_and_anybody_may_subscribe(client, session, publish, outbox):
+    publish(document())
+    api = resources.find_api(session, "orders")
+    sdk = {"publisher": "Acme", "icon": UPSTREAM, "platform": "npm", "language": "typescript"}
+    content = packages.Content(name="@acme/orders", link=f"{UPSTREAM}/sdk", version="1.2.3", **sdk)
+    packages.add(session, api.id, content, resources.EVERYTHING)
+    page = client.get("/apis/orders", headers={"Accept-Language": "en"})
+    assert "@acme/orders 1.2.3" in " ".join(page.get_data(as_text=True).split())
+    assert f'href="{UPSTREAM}/sdk"' in page.get_data(as_text=True)
+    address = f"/subscriptions/{api.id}"
+    answer = send(client, page, address, {"email": "ann@app.example"})
+    assert answer.status_code == 303
+    (mail,) = outbox()
+    code = parse_qs(urlsplit(re.search(r"http\S+AddSubscription\S+", mail.text)[0]).query)["code"][
+        0
+    ]
+    confirmed = client.get(
+        f"/api/ApiResource/{api.id}/AddSubscription",
+        query_string={"code": code},
+        headers={"Accept": "application/json"},
+    )
+    assert confirmed.get_json()["code"] == 200
+    # Who subscribed is told of the next publication, and where to read about it.
+    publish(document(post={"responses": {"200": {"description": "Made"}}}))
+    outbox()
+    told = outbox()[-1]
+    assert told.to == "ann@app.example"
+    assert "/apis/orders" in told.text
 
 
 def test_versions_have_pages_of_their_own(client, publish):
