@@ -171,7 +171,7 @@ def test_a_gateway_that_dies_between_two_steps_leaves_nothing_half_published(
     azure.paths()
     azure.fail.clear()
     session.commit()
-    deliver_due(runtime)
+    deliver_due(runtime, "gateway")
     assert azure.paths()[0] == f"PUT /apis/{aid}"
     assert session.scalars(select(Publication)).one().api_resource_id == aid
     waiting = select(OutboxMessage.job).where(OutboxMessage.done_at.is_(None))
@@ -186,7 +186,7 @@ def test_what_the_gateway_refuses_is_taken_back_there(session, runtime, azure, c
     assert found["code"] == 300011
     azure.paths()
     session.commit()
-    deliver_due(runtime)
+    deliver_due(runtime, "gateway")
     assert azure.paths() == [f"DELETE /apis/{aid}"]
     assert session.scalar(select(Publication)) is None
 

@@ -325,11 +325,11 @@ def test_without_an_answer_nothing_is_published_until_the_worker_succeeds(
     assert session.scalar(select(Publication)) is None
     assert orders.caller.call("GET", f"/ApiResource/{orders.id}/Versions")["code"] == 300002
     session.commit()
-    assert deliver_due(runtime) == 0
+    assert deliver_due(runtime, "gateway") == 0
     caddy.start()
     session.commit()
     make_due(session)
-    assert deliver_due(runtime) >= 1
+    assert deliver_due(runtime, "gateway") >= 1
     assert len(orders.versions()) == 1
     assert world.call("/orders/")[0] == 200
 
@@ -350,7 +350,7 @@ def test_a_retry_does_not_undo_what_was_published_since(session, runtime, orders
     caddy.start()
     assert orders.publish(name="Newest", suffix="newest")["code"] == 200
     make_due(session)
-    deliver_due(runtime)
+    deliver_due(runtime, "gateway")
     assert orders.versions()[0]["path"] == "newest"
     assert world.call("/late/")[0] == 404
     assert world.call("/newest/")[0] == 200
@@ -364,7 +364,7 @@ def test_a_retry_asks_again_whether_its_author_may(session, runtime, orders, wor
 
     session.delete(session.get_one(ApiResourceOwner, (orders.caller.user.id, orders.id)))
     make_due(session)
-    deliver_due(runtime)
+    deliver_due(runtime, "gateway")
     assert session.scalar(select(Publication)) is None
     assert caddy.admin("GET", f"/id/idp-api-{orders.id}") is None
 
@@ -390,7 +390,7 @@ def test_a_process_that_dies_between_gateway_and_rows_leaves_nothing_half_done(
     assert session.scalar(select(Publication)) is None
     assert world.call("/orders/")[0] == 404  # nobody passes the gate to what is no publication
     make_due(session)
-    deliver_due(runtime)
+    deliver_due(runtime, "gateway")
     assert len(orders.versions()) == 1
     assert world.call("/orders/")[0] == 200
 
@@ -415,7 +415,7 @@ def test_a_gateway_that_dies_between_two_steps_is_put_right(
     assert session.scalar(select(Publication)) is None
     caddy.start()
     make_due(session)
-    deliver_due(runtime)
+    deliver_due(runtime, "gateway")
     assert world.call("/orders/")[0] == 200
 
 
@@ -431,7 +431,7 @@ def test_a_gateway_that_refuses_is_told_and_not_asked_again(session, runtime, or
     waiting = select(OutboxMessage.job).where(OutboxMessage.done_at.is_(None))
     assert session.scalars(waiting).all() == ["gateway-repair"]
     session.commit()
-    assert deliver_due(runtime) == 1
+    assert deliver_due(runtime, "gateway") == 1
     assert session.scalar(select(Publication)) is None
 
 

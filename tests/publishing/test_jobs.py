@@ -104,6 +104,20 @@ def test_an_sdk_is_made_kept_for_download_and_entered_in_the_market(
     assert seen["expiresAt"] is None
 
 
+def test_a_newer_sdk_lets_the_older_one_go(mary, ask, work, api_id, instead, session):
+    instead("os.makedirs(out); open(out + '/made.py', 'w').write('made')")
+    ids = []
+    for _ in range(2):
+        ask(apiId=str(api_id))
+        ids.append(work().id)
+    ask()
+    ids.append(work().id)
+    old, new, of_nobody = (see(mary, job_id)["expiresAt"] for job_id in ids)
+    assert old is not None
+    assert new is None
+    assert of_nobody is not None
+
+
 def test_a_generator_that_hangs_is_killed_and_told(mary, ask, work, instead, monkeypatch, session):
     monkeypatch.setattr(generators, "GENERATING", replace(generators.GENERATING, seconds=1))
     instead("print('beginning', flush=True); time.sleep(600)")

@@ -27,7 +27,7 @@ class OutboxMessage(Base):
 
     id: Mapped[Id]
     lane: Mapped[str] = mapped_column(String(20))
-    """`notify` or `build`."""
+    """`notify`, `gateway` or `build`."""
     job: Mapped[str] = mapped_column(String(100))
     payload_encrypted: Mapped[str | None]
     due_at: Mapped[datetime] = mapped_column(default=clock.now)

@@ -26,8 +26,8 @@ MAX_ATTEMPTS = 12
 """Tries over about three and a half hours."""
 FIRST_PAUSE_SECONDS = 10
 LONGEST_PAUSE_SECONDS = 3600
-LEASE_SECONDS = {"notify": 120, "build": 900}
-"""Per lane, longer than its slowest job may take."""
+LEASE_SECONDS = {"notify": 120, "gateway": 600, "build": 900}
+"""Per lane, longer than its jobs take; who takes longer loses the lease, and it is done again."""
 
 _UNSYNCHRONIZED = {"synchronize_session": False}
 

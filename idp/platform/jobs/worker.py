@@ -19,7 +19,7 @@ from idp.platform.secrets import UnknownKeyError, random_token
 
 log = structlog.get_logger()
 
-LANES = ("notify", "build")
+LANES = ("notify", "gateway", "build")
 POLL_SECONDS = 1.0
 TROUBLE_SECONDS = 5.0
 """Pause after an error of the loop itself, for example while the database is away."""

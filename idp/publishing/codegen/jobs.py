@@ -173,6 +173,7 @@ def end(session: Session, job_id: int, state: JobState, error: str | None = None
             job.expires_at = clock.now() + timedelta(days=KEPT_DAYS)
         if state is JobState.DONE:
             remove_file(session, job.id, DESCRIPTION)
+            _let_go_of_older(session, job)
         audit.record(
             session,
             Tag.SDK_BUILT if state is JobState.DONE else Tag.SDK_FAILED,
@@ -185,6 +186,25 @@ def end(session: Session, job_id: int, state: JobState, error: str | None = None
             details={"generator": job.generator, "version": job.version, "reason": error},
         )
     session.flush()
+
+
+def _let_go_of_older(session: Session, job: SdkJob) -> None:
+    """Let what a newer SDK of the same kind replaces be cleaned up."""
+    if job.api_resource_id is None:
+        return
+    session.execute(
+        update(SdkJob)
+        .where(
+            SdkJob.api_resource_id == job.api_resource_id,
+            SdkJob.generator == job.generator,
+            SdkJob.package.is_not_distinct_from(job.package),
+            SdkJob.state == JobState.DONE,
+            SdkJob.id < job.id,
+            SdkJob.expires_at.is_(None),
+        )
+        .values(expires_at=clock.now() + timedelta(days=KEPT_DAYS)),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def put_file(session: Session, job_id: int, kind: str, content: bytes) -> None:

@@ -36,6 +36,8 @@ log = structlog.get_logger("idp.gateway")
 
 RETRY_JOB = "gateway-change"
 REPAIR_JOB = "gateway-repair"
+LANE = "gateway"
+"""Of its own: a gateway that answers slowly must not keep mails and codes waiting."""
 RETRY_SECONDS = 90
 """When the job looks after a plan whose process says nothing any more."""
 
@@ -79,7 +81,9 @@ def make(
             "stamp": before.stamp if before else "",
             "after": after.to_json(),
         }
-        message_id = jobs.enqueue(session, RETRY_JOB, payload, delay_seconds=RETRY_SECONDS)
+        message_id = jobs.enqueue(
+            session, RETRY_JOB, payload, lane=LANE, delay_seconds=RETRY_SECONDS
+        )
     (shown,) = live(session, [after])
     return Plan(action, author, before, after, shown, driver, message_id)
 
@@ -149,7 +153,7 @@ def finish(session: Session, plan: Plan, problem: NotPublished | None) -> NotPub
     jobs.withdraw(session, plan.message_id)
     if problem is not None:
         payload = {"api_id": plan.after.api_id, "tried": plan.after.to_json()}
-        jobs.enqueue(session, REPAIR_JOB, payload)
+        jobs.enqueue(session, REPAIR_JOB, payload, lane=LANE)
     return problem
 
 
