@@ -13,7 +13,7 @@ from typing import Any
 from granian.constants import HTTPModes, Interfaces
 
 from idp.platform.web.bridge import Bridge
-from idp.platform.web.listener import SharedListener
+from idp.platform.web.listener import KeptListeners
 
 THREADS = 8
 BODY = b'{"status":"ok","message":"as little as an application can answer"}'
@@ -73,7 +73,7 @@ def sqlalchemy() -> Any:
 
 
 if __name__ == "__main__":
-    SharedListener(
+    KeptListeners(
         "bare",
         address="127.0.0.1",
         port=int(sys.argv[2]),

@@ -13,8 +13,9 @@ from idp.directory.roles import service as roles
 from idp.directory.roles.models import Role, RoleClaim, UserRole
 from idp.directory.roles.service import Held, Permission
 from idp.directory.users.models import User, UserClaim
+from idp.platform.db import run
 
-COMPUTED = frozenset({"permission", "role"})
+COMPUTED = ("permission", "role")
 """Types that rows of `user_claim` never set directly in a token."""
 
 
@@ -80,7 +81,7 @@ class Subject:
         """Values kept by administrators: claims of the person and of the person's roles."""
         found: dict[str, list[str]] = {}
         asked = {"user_id": self.user.id, "tenant_id": self.tenant_id}
-        for name, value in self.session.execute(_custom(platform=self.at_platform), asked):
+        for name, value in run(self.session, _custom(platform=self.at_platform), asked):
             found.setdefault(name, []).append(value)
         return found
 
@@ -93,7 +94,7 @@ def _custom(*, platform: bool) -> CompoundSelect[str, str]:
     own = select(UserClaim.type, UserClaim.value).where(
         UserClaim.user_id == user_id,
         or_(UserClaim.tenant_id.is_(None), UserClaim.tenant_id == tenant_id),
-        UserClaim.type.not_in(COMPUTED),
+        *(UserClaim.type != name for name in COMPUTED),
     )
     in_reach = Role.tenant_id == tenant_id
     if platform:
@@ -102,6 +103,10 @@ def _custom(*, platform: bool) -> CompoundSelect[str, str]:
         select(RoleClaim.type, RoleClaim.value)
         .join(Role, Role.id == RoleClaim.role_id)
         .join(UserRole, UserRole.role_id == Role.id)
-        .where(UserRole.user_id == user_id, in_reach, RoleClaim.type.not_in(COMPUTED))
+        .where(
+            UserRole.user_id == user_id,
+            in_reach,
+            *(RoleClaim.type != name for name in COMPUTED),
+        )
     )
     return own.union(of_roles).order_by("type", "value")

@@ -25,13 +25,13 @@ from idp.api import upload_limits
 from idp.app import THREADS, create_app
 from idp.commands.worker import Beside
 from idp.config import Settings, SettingsError
-from idp.oauth.wsgi import is_in_memory
+from idp.oauth.wsgi import needs_no_thread
 from idp.platform import logs, metrics
 from idp.platform.jobs import service as jobs
 from idp.platform.runtime import Runtime
 from idp.platform.web import health
 from idp.platform.web.bridge import DRAIN_SECONDS, Bridge
-from idp.platform.web.listener import SharedListener
+from idp.platform.web.listener import KeptListeners
 from idp.platform.web.requests import networks
 
 HEADER_SECONDS = 75
@@ -92,7 +92,7 @@ def run(settings: Settings, host: str, port: int, *, workers: int, worker_beside
         # Must be known before a worker imports prometheus-client.
         os.environ[metrics.FOLDER_VARIABLE] = folder
         listener = metrics.listen(settings.metrics_listen) if settings.metrics_listen else None
-        server = SharedListener(
+        server = KeptListeners(
             "idp",
             address=host,
             port=port,
@@ -144,7 +144,7 @@ def load(settings: Settings) -> Any:
     return Bridge(
         app.wsgi_app,
         threads=THREADS,
-        at_once=is_in_memory,
+        at_once=needs_no_thread,
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
         uploads=upload_limits(),
     )

@@ -26,7 +26,8 @@ FORM = "application/x-www-form-urlencoded"
 @blueprint.route("/connect/authorize", methods=["GET", "POST"])
 def authorize_view() -> Response:
     """Answer an authorization request."""
-    answer = authorize(_request(), database(), _visitor())
+    signed_in = visitors.find_signed_in(database(), current_issuer(), _cookie())
+    answer = authorize(_request(), database(), signed_in)
     if isinstance(answer, Interaction):
         return _no_store(redirect(answer.location, 303))
     if isinstance(answer, FormPost):
@@ -64,8 +65,11 @@ def _request() -> ProtocolRequest:
 
 
 def _visitor() -> Visitor | None:
-    issuer = current_issuer()
-    return visitors.find(database(), issuer, request.cookies.get(sessions.cookie_name(issuer)))
+    return visitors.find(database(), current_issuer(), _cookie())
+
+
+def _cookie() -> str | None:
+    return request.cookies.get(sessions.cookie_name(current_issuer()))
 
 
 def _plain(answer: ProtocolResponse) -> Response:

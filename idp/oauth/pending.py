@@ -115,9 +115,9 @@ def parameters_of(session: Session, row: AuthorizationRequest) -> Pairs:
     )
 
 
-def answers_of(row: AuthorizationRequest, handle: str, browser: BrowserSession | None) -> Answers:
+def answers_of(row: AuthorizationRequest, handle: str, session_id: int | None) -> Answers:
     """Give the answers that count in a browser session: those given in that same session."""
-    if browser is None or row.session_id != browser.id:
+    if session_id is None or row.session_id != session_id:
         return Answers(row.created_at, handle)
     scopes = row.consented_scopes
     return Answers(

@@ -15,7 +15,7 @@ from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users.models import User
 from idp.oauth.models import Grant, RevokedToken
 from idp.platform import clock
-from idp.platform.db import run
+from idp.platform.db import run_one
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,5 @@ def find_standing(session: Session, grant_id: int, jti: str = "") -> StandingGra
 
     Nor does it for the access token of a `jti` that was revoked by itself.
     """
-    row = run(
-        session, _STANDING, {"grant_id": grant_id, "jti": jti, "now": clock.now()}
-    ).one_or_none()
+    row = run_one(session, _STANDING, {"grant_id": grant_id, "jti": jti, "now": clock.now()})
     return None if row is None else read(row)[1]

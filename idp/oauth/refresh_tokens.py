@@ -7,9 +7,10 @@ the same token again a moment later gets the same successor, and nothing readabl
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
@@ -20,7 +21,8 @@ from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.models import Grant, RefreshToken
 from idp.oauth.people import HeldGrant, StandingGrant
 from idp.platform import clock, runtime
-from idp.platform.db import new_row, run
+from idp.platform.audit.models import AuditEvent
+from idp.platform.db import Together, run_one
 from idp.platform.secrets import b64url, digest, random_token
 
 REUSE_WINDOW = timedelta(seconds=30)
@@ -51,11 +53,12 @@ _FIND = (
     .join(RefreshToken, RefreshToken.grant_id == Grant.id)
     .where(RefreshToken.token_hash == bindparam("token_hash"))
 )
-_ADD = new_row(RefreshToken)
-_SPEND = (
+_ROTATE = Together(
     update(cast("Table", RefreshToken.__table__))
     .where(RefreshToken.id == bindparam("row_id"), RefreshToken.used_at.is_(None))
-    .values(used_at=bindparam("now"))
+    .values(used_at=bindparam("now")),
+    RefreshToken,
+    AuditEvent,
 )
 
 
@@ -63,53 +66,52 @@ def find(
     session: Session, presented: str
 ) -> tuple[Presented, HeldGrant, StandingGrant | None] | None:
     """Find a refresh token with its grant, and that again if it still stands."""
-    row = run(session, _FIND, {"token_hash": digest(presented), "now": clock.now()}).one_or_none()
+    row = run_one(session, _FIND, {"token_hash": digest(presented), "now": clock.now()})
     if row is None:
         return None
     return Presented(*row[: len(PRESENTED)]), *people.read(row[len(PRESENTED) :])
 
 
-def issue(session: Session, client: ClientView, grant_id: int, scopes: ValidatedScopes) -> str:
-    """Make the first refresh token of a grant."""
+def first(client: ClientView, grant_id: int, scopes: ValidatedScopes) -> tuple[str, dict[str, Any]]:
+    """Make the first refresh token of a grant, and its columns for `db.Together`."""
     token = PREFIX + random_token()
     absolute = clock.now() + timedelta(seconds=client.absolute_refresh_token_lifetime)
-    run(
-        session,
-        _ADD,
-        {
-            "token_hash": digest(token),
-            "grant_id": grant_id,
-            "generation": 0,
-            "scopes": list(scopes.names),
-            "expires_at": _expiry(client, absolute),
-            "absolute_expires_at": absolute,
-        },
-    )
-    return token
+    return token, _columns(client, token, grant_id, 0, list(scopes.names), absolute)
 
 
-def spend(session: Session, row: Presented) -> bool:
-    """Mark a token as used; False when somebody else was faster."""
-    return run(session, _SPEND, {"row_id": row.id, "now": clock.now()}).rowcount > 0
-
-
-def add_successor(session: Session, client: ClientView, presented: str, row: Presented) -> str:
-    """Store the token that follows the one just spent."""
+def rotate(
+    session: Session,
+    client: ClientView,
+    presented: str,
+    row: Presented,
+    event: Mapping[str, Any],
+) -> str | None:
+    """Spend a token, store the one that follows and the event; None: somebody else was faster."""
     keyring = runtime.of(session).keyring
     token = _successor(keyring.key(PURPOSE), presented, row)
-    run(
-        session,
-        _ADD,
-        {
-            "token_hash": digest(token),
-            "grant_id": row.grant_id,
-            "generation": row.generation + 1,
-            "scopes": row.scopes,
-            "expires_at": _expiry(client, row.absolute_expires_at),
-            "absolute_expires_at": row.absolute_expires_at,
-        },
+    columns = _columns(
+        client, token, row.grant_id, row.generation + 1, row.scopes, row.absolute_expires_at
     )
-    return token
+    spent = _ROTATE.run(session, {"row_id": row.id, "now": clock.now(), **columns, **event})
+    return None if spent is None else token
+
+
+def _columns(
+    client: ClientView,
+    token: str,
+    grant_id: int,
+    generation: int,
+    scopes: list[str],
+    absolute: datetime,
+) -> dict[str, Any]:
+    return {
+        "refresh_token__token_hash": digest(token),
+        "refresh_token__grant_id": grant_id,
+        "refresh_token__generation": generation,
+        "refresh_token__scopes": scopes,
+        "refresh_token__expires_at": _expiry(client, absolute),
+        "refresh_token__absolute_expires_at": absolute,
+    }
 
 
 def find_successor(session: Session, presented: str, row: Presented) -> str:

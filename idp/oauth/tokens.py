@@ -23,7 +23,7 @@ from idp.oauth.models import Grant, ReferenceToken, RevokedToken
 from idp.oauth.people import HeldGrant, StandingGrant
 from idp.oauth.request import CALLER
 from idp.platform import clock
-from idp.platform.db import count_hits, insert, new_row, run
+from idp.platform.db import count_hits, insert, new_row, run_one, write
 from idp.platform.errors import InvalidToken
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import b64url, digest, random_token
@@ -158,7 +158,7 @@ def _keep(
     session: Session, client: ClientView, claims: dict[str, Any], standing: StandingGrant | None
 ) -> str:
     token = REFERENCE_PREFIX + random_token()
-    run(
+    write(
         session,
         _KEEP,
         {
@@ -174,8 +174,8 @@ def _keep(
 
 # Statements that every token needs are made once: making one costs more than asking it.
 _KEEP = new_row(ReferenceToken)
-_REFERENCE = select(ReferenceToken.id, ReferenceToken.claims, ReferenceToken.revoked_at).where(
-    ReferenceToken.token_hash == bindparam("token_hash")
+_REFERENCE = select(ReferenceToken.id, ReferenceToken.claims).where(
+    ReferenceToken.token_hash == bindparam("token_hash"), ReferenceToken.revoked_at.is_(None)
 )
 _REVOKED = select(RevokedToken.jti).where(RevokedToken.jti == bindparam("jti"))
 
@@ -302,10 +302,10 @@ def _read(session: Session, issuer: Issuer | None, unverified_token: str) -> Acc
     reference_id: int | None = None
     claims: Mapping[str, Any]
     if unverified_token.startswith(REFERENCE_PREFIX):
-        row = run(session, _REFERENCE, {"token_hash": digest(unverified_token)}).one_or_none()
-        if row is None or row.revoked_at is not None:
+        row = run_one(session, _REFERENCE, {"token_hash": digest(unverified_token)})
+        if row is None:
             raise InvalidToken(debug="unknown or revoked reference token")
-        reference_id, claims = row.id, row.claims
+        reference_id, claims = row
     else:
         claims = signer.verify(session, unverified_token, typ=ACCESS_TOKEN_TYPE)
     if issuer is None:
@@ -328,10 +328,10 @@ def grant_id_of(claims: Mapping[str, Any]) -> int | None:
 
 def _check_not_revoked(session: Session, token: AccessToken) -> None:
     """Refuse a JWT that was revoked by itself; a reference token says so in its own row."""
-    if token.reference_id is None:
-        revoked = run(session, _REVOKED, {"jti": token.claims["jti"]}).first()
-        if revoked is not None:
-            raise InvalidToken(debug="jti revoked")
+    if token.reference_id is not None:
+        return
+    if run_one(session, _REVOKED, {"jti": token.claims["jti"]}) is not None:
+        raise InvalidToken(debug="jti revoked")
 
 
 def revoke_access_token(session: Session, token: AccessToken) -> None:

@@ -1,12 +1,17 @@
-"""The person in front of the browser."""
+"""The person in front of the browser: as pages see her, and as the authorization endpoint does."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
+from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users.models import User
+from idp.platform import clock
+from idp.platform.db import run
 from idp.platform.issuer import Issuer
 from idp.platform.sessions import service as sessions
 from idp.platform.sessions.models import BrowserSession
@@ -33,7 +38,83 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> Visitor | None
     if row is None:
         return None
     browser, user = row
-    sessions.touch(session, browser)
+    sessions.touch(session, browser.id, browser.last_seen_at)
     if not user.may_sign_in or user.security_stamp != browser.security_stamp:
         return None
     return Visitor(browser, user)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Of a live browser session and its person what an authorization request is judged by."""
+
+    user_id: int
+    security_stamp: str
+    session_id: int
+    sid: str
+    auth_time: datetime
+    acr: str
+    amr: list[str]
+    tenant_id: int | None
+    """Membership chosen in this session."""
+    tenant_ids: tuple[int, ...]
+    """Enabled tenants of this issuer that the person belongs to."""
+
+
+# Made once: making a statement costs more than asking it.
+_SIGNED_IN = (
+    select(
+        BrowserSession.last_seen_at,
+        User.id,
+        User.security_stamp,
+        BrowserSession.id,
+        BrowserSession.sid,
+        BrowserSession.auth_time,
+        BrowserSession.acr,
+        BrowserSession.amr,
+        BrowserSession.tenant_id,
+        Tenant.id,
+    )
+    .join(User, User.id == BrowserSession.user_id)
+    .outerjoin(Membership, Membership.user_id == User.id)
+    .outerjoin(
+        Tenant,
+        and_(
+            Tenant.id == Membership.tenant_id,
+            Tenant.issuer_tenant_id == BrowserSession.issuer_tenant_id,
+            Tenant.status == TenantStatus.ENABLED,
+        ),
+    )
+    .where(
+        BrowserSession.token_hash == bindparam("token_hash"),
+        BrowserSession.issuer_tenant_id == bindparam("issuer_tenant_id"),
+        BrowserSession.ended_at.is_(None),
+        BrowserSession.expires_at > bindparam("now"),
+        BrowserSession.security_stamp == User.security_stamp,
+        User.deleted_at.is_(None),
+        User.is_disabled.is_(False),
+        or_(User.lockout_end.is_(None), User.lockout_end <= bindparam("now")),
+    )
+)
+
+
+def find_signed_in(session: Session, issuer: Issuer, cookie: str | None) -> SignedIn | None:
+    """Tell who is signed in with this cookie, by the rules of `find`, in one query."""
+    if not cookie:
+        return None
+    rows = run(
+        session,
+        _SIGNED_IN,
+        {
+            "token_hash": sessions.cookie_hash(cookie),
+            "issuer_tenant_id": issuer.tenant_id,
+            "now": clock.now(),
+        },
+    )
+    if not rows:
+        return None
+    last_seen_at, *found = rows[0]
+    found[-1] = tuple(row[-1] for row in rows if row[-1] is not None)
+    signed_in = SignedIn(*found)
+    sessions.touch(session, signed_in.session_id, last_seen_at)
+    return signed_in

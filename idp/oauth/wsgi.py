@@ -11,6 +11,7 @@ from idp.oauth.request import CALLER, ProtocolRequest
 from idp.oauth.response import ProtocolResponse
 from idp.platform.errors import OAuthError, Problem
 from idp.platform.web import forms
+from idp.platform.web.bridge import Scope
 from idp.platform.web.requests import Entrance
 from idp.platform.web.visit import WSGI, Answer, Body, Environ, Start, Visit
 
@@ -33,13 +34,22 @@ CLIENT_ORIGINS = frozenset({"/connect/token", "/connect/userinfo", "/connect/rev
 _FORM = "application/x-www-form-urlencoded"
 
 
-def is_in_memory(path: str, body: bytes) -> bool:
-    """Guess whether a request can be answered from memory: documents, and tokens of machines.
+AT_ONCE = ANY_ORIGIN | {
+    "/connect/token",
+    "/connect/introspect",
+    "/connect/userinfo",
+    "/gateway/verify",
+}
+
+
+def needs_no_thread(scope: Scope, _body: bytes) -> bool:
+    """Guess whether a request can be answered on the event loop.
 
     Where the guess is wrong, the request finds out and is answered by a thread.
     """
-    return path in ANY_ORIGIN or (
-        path == "/connect/token" and b"grant_type=client_credentials" in body
+    return scope.path in AT_ONCE or (
+        # Who is not signed in will be asked to, which takes a thread.
+        scope.path == "/connect/authorize" and scope.method == "GET" and "cookie" in scope.headers
     )
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, cast
 
 import sqlalchemy
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
+    CTE,
     JSON,
     BigInteger,
+    BindParameter,
+    Column,
+    ColumnElement,
     CursorResult,
     DateTime,
     Delete,
@@ -20,6 +25,7 @@ from sqlalchemy import (
     Engine,
     Executable,
     ForeignKey,
+    Insert,
     Integer,
     LargeBinary,
     MetaData,
@@ -28,7 +34,9 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     Update,
+    bindparam,
     event,
+    select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -42,6 +50,8 @@ from sqlalchemy.orm import (
     UOWTransaction,
     mapped_column,
 )
+
+from idp.platform.at_once import SessionAtOnce
 
 BigInt = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON().with_variant(JSONB(), "postgresql")
@@ -120,20 +130,128 @@ def insert(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.In
     return sqlite.insert(table) if is_sqlite else postgresql.insert(table)
 
 
-def new_row(table: type[Base]) -> sqlalchemy.Insert:
+def new_row(table: type[Base], *columns: str) -> Insert:
     """Make the INSERT of one row for hot paths: no object, its values are handed in at execution.
 
-    Column defaults of Python are applied; the new id is not asked for.
+    Column defaults of Python are applied, unless columns are named: inside a WITH there is nobody
+    to apply them. The new id is not asked for.
     """
-    return sqlalchemy.insert(cast("Table", table.__table__)).inline()
+    statement = sqlalchemy.insert(cast("Table", table.__table__)).inline()
+    if not columns:
+        return statement
+    kinds = table.__table__.c
+    return statement.values({name: bindparam(name, type_=kinds[name].type) for name in columns})
 
 
-def run(session: Session, statement: Executable, values: Mapping[str, Any]) -> CursorResult[Any]:
-    """Execute a statement of a hot path in the session's transaction, past its object layer.
+def run(session: Session, query: Executable, values: Mapping[str, Any]) -> Sequence[Any]:
+    """Give the rows of a query of a hot path, read past the session's object layer."""
+    if isinstance(session, SessionAtOnce):
+        return session.rows(query, values)
+    session.flush()
+    return session.connection().execute(query, values).all()
 
-    What was added to the session and not flushed is not seen.
+
+def run_one(session: Session, query: Executable, values: Mapping[str, Any]) -> Any:
+    """Give the one row that a query of a hot path finds, or None."""
+    rows = run(session, query, values)
+    return rows[0] if rows else None
+
+
+def write(session: Session, statement: Executable, values: Mapping[str, Any]) -> None:
+    """Execute a change of a hot path in the session's transaction, past its object layer."""
+    session.connection().execute(statement, values)
+
+
+OfFirst = Callable[[ColumnElement[int]], ColumnElement[Any]]
+"""Makes the value of a column out of the id of the row that was changed first."""
+
+
+class Together:
+    """A change of one row, and new rows that are there only if it hit: all of it or nothing.
+
+    PostgreSQL does it in one round trip, by one statement with common table expressions. SQLite
+    knows no such statement; there they follow each other in the session's transaction.
     """
-    return session.connection().execute(statement, values)
+
+    def __init__(self, first: Insert | Update, *rows: type[Base], **of_first: OfFirst) -> None:
+        """Take the change, the tables that get a row each, and columns that follow from its id.
+
+        The change reads its own bind parameters; a new row reads its values as `table__column`
+        of what is handed in, where Python's column defaults stand in for what is not.
+        """
+        self._first = first.returning(first.table.c.id)
+        self._tables = [cast("Table", row.__table__) for row in rows]
+        self._of_first = of_first
+        self._defaults = {
+            _named(column): column.default
+            for table in self._tables
+            for column in table.columns
+            if not column.primary_key and column.name not in of_first
+        }
+        changed = self._first.cte("changed")
+        added = [self._added(table, changed).cte(f"new_{table.name}") for table in self._tables]
+        self._statement = select(changed.c.id).add_cte(*added)
+        first_id: BindParameter[int] = bindparam("first_id", type_=BigInt)
+        self._steps = [
+            sqlalchemy.insert(table).values(self._values(table, first_id)).inline()
+            for table in self._tables
+        ]
+
+    def run(self, session: Session, values: Mapping[str, Any]) -> int | None:
+        """Do it and give the id of the row that was changed; None: nothing was done at all."""
+        given = dict(values)
+        for name, default in self._defaults.items():
+            if name not in given:
+                given[name] = _made(default)
+        if isinstance(session, SessionAtOnce):
+            rows = session.write(self._statement, given)
+        elif session.get_bind().dialect.name == "postgresql":
+            rows = session.connection().execute(self._statement, given).all()
+        else:
+            rows = session.connection().execute(self._first, _own(self._first, given)).all()
+            for step in self._steps if rows else ():
+                given["first_id"] = rows[0][0]
+                session.connection().execute(step, _own(step, given))
+        return int(rows[0][0]) if rows else None
+
+    def _added(self, table: Table, changed: CTE) -> Insert:
+        """Insert a row for the one that was changed, if it was."""
+        values = self._values(table, changed.c.id)
+        # Without the cast PostgreSQL takes a value for text here.
+        typed = (sqlalchemy.cast(value, table.c[name].type) for name, value in values.items())
+        return sqlalchemy.insert(table).from_select(
+            list(values), select(*typed).select_from(changed), include_defaults=False
+        )
+
+    def _values(self, table: Table, first_id: ColumnElement[int]) -> dict[str, ColumnElement[Any]]:
+        return {
+            column.name: self._of_first[column.name](first_id)
+            if column.name in self._of_first
+            else bindparam(_named(column), type_=column.type)
+            for column in table.columns
+            if not column.primary_key
+        }
+
+
+def _own(statement: Insert | Update, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick what a statement reads; it takes the rest for columns that it does not know."""
+    return {name: given[name] for name in _names(statement) if name in given}
+
+
+@cache
+def _names(statement: Insert | Update) -> tuple[str, ...]:
+    return tuple(statement.compile().params)
+
+
+def _named(column: Column[Any]) -> str:
+    return f"{column.table.name}__{column.name}"
+
+
+def _made(default: Any) -> Any:
+    """Give the value of a column default of Python's."""
+    if default is None:
+        return None
+    return default.arg(None) if default.is_callable else default.arg
 
 
 def count_hits(session: Session, statement: Update | Delete) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from idp.config import Settings
+from idp.platform.at_once import NothingToWaitFor, SessionAtOnce
 from idp.platform.cache import ConfigurationCache
 from idp.platform.secrets import Keyring
 
@@ -16,27 +18,6 @@ if TYPE_CHECKING:
 
     from idp.platform.fetch import Fetcher
     from idp.platform.throttle import Throttle
-
-
-class NeedsThreadError(BaseException):
-    """Something must be waited for, and the event loop waits for nothing: take a thread.
-
-    No Exception, so that no renderer of errors takes it for one.
-    """
-
-
-class _NothingToWaitFor:
-    """Stands in for what is elsewhere."""
-
-    def __getattr__(self, name: str) -> NoReturn:
-        raise NeedsThreadError(name)
-
-
-class _SessionAtOnce(Session):
-    """A session that has no database behind it."""
-
-    def get_bind(self, *_args: Any, **_options: Any) -> NoReturn:
-        raise NeedsThreadError
 
 
 @dataclass
@@ -57,14 +38,20 @@ class Runtime:
         )
 
     def at_once(self) -> Runtime:
-        """Give the runtime of requests that are answered from memory, on the event loop.
+        """Give the runtime of requests that are answered on the event loop.
 
-        It shares settings, keys and cache; whoever asks it for the database, the shared counters
-        or a fetch learns by NeedsThreadError that a thread must be taken.
+        It shares settings, keys and cache. Statements of hot paths are executed where the driver
+        can be waited for without a thread; whoever asks for anything else of the database, the
+        shared counters or a fetch learns by NeedsThreadError that a thread must be taken.
         """
-        elsewhere: Any = _NothingToWaitFor()
+        elsewhere: Any = NothingToWaitFor()
+        direct = None
+        if self.engine.dialect.name == "postgresql":
+            from idp.platform.direct import Direct  # noqa: PLC0415 - nothing that SQLite needs
+
+            direct = Direct(self.engine)
         found = replace(self, throttle=elsewhere, fetcher=elsewhere)
-        found.sessions = sessionmaker(class_=_SessionAtOnce, info={"runtime": found})
+        found.sessions = cast("Any", partial(SessionAtOnce, found, direct))
         return found
 
 

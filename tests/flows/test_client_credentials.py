@@ -172,7 +172,6 @@ def test_a_code_is_redeemed_with_few_statements(client, session, runtime):
     statements = Statements(runtime.engine)
     assert redeem(client, app, codes[1]).status_code == 200
     asked = statements.since()
-    changed = [text for text in asked if not text.lstrip().startswith(("SELECT", "WITH"))]
-    # Code spent, refresh token and audit event added; code with grant, person, roles and rights.
-    assert len(changed) == 3, changed
-    assert len(asked) <= 7, asked
+    # Code with grant and person, roles and rights; code spent, refresh token and event added, which
+    # is one statement on PostgreSQL.
+    assert len(asked) == (5 if runtime.engine.dialect.name == "sqlite" else 3), asked

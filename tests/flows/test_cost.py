@@ -7,8 +7,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 from sqlalchemy import event, func, select
 
+from idp.platform.at_once import NeedsThreadError
 from idp.platform.audit.models import AuditEvent
-from idp.platform.runtime import NeedsThreadError
 from idp.platform.web.visit import AT_ONCE_KEY
 from tests import protocol
 from tests.attacks.forging import assertion_claims
@@ -58,10 +58,12 @@ def test_hot_requests_take_few_statements(client, session, runtime, statements):
     assert count(lambda: client.post("/connect/introspect", data=asked)) == 1
     bearer = protocol.bearer(tokens.access)
     assert count(lambda: client.get("/connect/userinfo", headers=bearer)) == 2
-    # Find, what the person may do, mark as used, the successor, the trail.
-    assert count(lambda: refresh(client, app, tokens.refresh)) == 5
-    # Session with person, memberships, grant, code, the trail.
-    assert count(lambda: protocol.authorize(client, app)) == 5
+    # What is written is one statement on PostgreSQL, and one for each row on SQLite.
+    is_sqlite = runtime.engine.dialect.name == "sqlite"
+    # Find, what the person may do; mark as used, the successor, the trail.
+    assert count(lambda: refresh(client, app, tokens.refresh)) == (5 if is_sqlite else 3)
+    # Session with person and memberships; grant, code, the trail.
+    assert count(lambda: protocol.authorize(client, app)) == (4 if is_sqlite else 2)
 
 
 def at_once(client, form):

@@ -28,6 +28,7 @@ from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
 from idp.directory.tenants.models import Membership
 from idp.directory.users.models import User, UserClaim
 from idp.platform import clock
+from idp.platform.db import run
 from idp.platform.errors import Unprocessable
 
 ALL = ".all"
@@ -82,7 +83,7 @@ def held(session: Session, user_id: int, tenant_id: int, *, platform: bool) -> H
     codes: set[str] = set()
     permissions: set[Permission] = set()
     asked = {"user_id": user_id, "tenant_id": tenant_id}
-    for role, code, api_resource_id in session.execute(_held(platform=platform), asked):
+    for role, code, api_resource_id in run(session, _held(platform=platform), asked):
         if role is not None:
             codes.add(role)
         if code is not None:

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from sqlalchemy import delete, select
+from sqlalchemy import String, bindparam, delete, literal, or_, select
+from sqlalchemy import cast as cast_to
 from sqlalchemy.orm import Session
 
 from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
-from idp.directory.tenants import service as tenants
 from idp.oauth import pending, service
 from idp.oauth.checks import pkce, prompt, redirect_uri
 from idp.oauth.checks import scope as scopes
@@ -28,11 +28,12 @@ from idp.oauth.pending import Answers
 from idp.oauth.request import Parameters, ProtocolRequest
 from idp.oauth.response import FormPost, Interaction, ProtocolResponse, redirect
 from idp.oauth.tokens import may_request, read_id_token
-from idp.oauth.visitor import Visitor
+from idp.oauth.visitor import SignedIn
 from idp.platform import clock
 from idp.platform.audit import service as audit
+from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
-from idp.platform.db import count_hits, new_row, run
+from idp.platform.db import Together, count_hits, new_row, run_one
 from idp.platform.errors import OAuthError
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
@@ -107,7 +108,7 @@ class ValidatedRequest:
 class _Approved:
     """Everything that a grant is made of."""
 
-    visitor: Visitor
+    visitor: SignedIn
     tenant_id: int
     scopes: ValidatedScopes
     consented: frozenset[str] | None
@@ -120,7 +121,7 @@ class _ToPage(Exception):  # noqa: N818 - not an error: the person is asked firs
         self.kind = kind
 
 
-def authorize(request: ProtocolRequest, session: Session, visitor: Visitor | None) -> Answer:
+def authorize(request: ProtocolRequest, session: Session, visitor: SignedIn | None) -> Answer:
     """Answer an authorization request with a code, a refusal, or a page to show first.
 
     A Problem that leaves here is shown to the person: the client is not proven.
@@ -133,7 +134,7 @@ def authorize(request: ProtocolRequest, session: Session, visitor: Visitor | Non
     handle = parameters.get(pending.CONTINUE)
     if handle is not None:
         row = pending.get(session, request.issuer, "authorize", handle)
-        answers = pending.answers_of(row, handle, visitor.browser if visitor else None)
+        answers = pending.answers_of(row, handle, visitor.session_id if visitor else None)
         parameters = Parameters(pending.parameters_of(session, row))
     client, back = find_return_address(session, request.issuer, parameters)
     try:
@@ -285,7 +286,7 @@ def _hinted_subject(
 
 
 def decide(
-    session: Session, asked: ValidatedRequest, visitor: Visitor | None, answers: Answers | None
+    session: Session, asked: ValidatedRequest, visitor: SignedIn | None, answers: Answers | None
 ) -> _Approved:
     """Find out whether everything is settled; _ToPage names the page to show otherwise."""
     visitor = _settle_sign_in(asked, visitor, answers)
@@ -300,18 +301,18 @@ def decide(
 
 
 def _settle_sign_in(
-    asked: ValidatedRequest, visitor: Visitor | None, answers: Answers | None
-) -> Visitor:
+    asked: ValidatedRequest, visitor: SignedIn | None, answers: Answers | None
+) -> SignedIn:
     if visitor is None:
         raise _ToPage("login")
-    is_fresh = answers is not None and visitor.browser.auth_time >= answers.since
+    is_fresh = answers is not None and visitor.auth_time >= answers.since
     if "login" in asked.prompt and not is_fresh:
         raise _ToPage("login")
     if asked.max_age is not None and not is_fresh:
-        age = clock.now() - visitor.browser.auth_time
+        age = clock.now() - visitor.auth_time
         if age > timedelta(seconds=asked.max_age):
             raise _ToPage("login")
-    if not _is_the_one_asked_for(asked, str(visitor.user.id)):
+    if not _is_the_one_asked_for(asked, str(visitor.user_id)):
         if is_fresh:
             message = "Somebody else signed in"
             raise OAuthError(message, code="login_required")
@@ -331,11 +332,10 @@ def _is_the_one_asked_for(asked: ValidatedRequest, subject: str) -> bool:
 
 
 def _settle_tenant(
-    session: Session, asked: ValidatedRequest, visitor: Visitor, answers: Answers | None
+    session: Session, asked: ValidatedRequest, visitor: SignedIn, answers: Answers | None
 ) -> int:
     """Find the tenant that the sign-in is for: one of the person's memberships at this issuer."""
-    reachable = tenants.memberships(session, visitor.user.id, asked.back.issuer)
-    ids = [tenant.id for tenant in reachable]
+    ids = list(visitor.tenant_ids)
     if asked.client.tenant_id is not None:
         ids = [tenant_id for tenant_id in ids if tenant_id == asked.client.tenant_id]
     if asked.tenant_id is not None:
@@ -344,7 +344,7 @@ def _settle_tenant(
         audit.record(
             session,
             Tag.SIGN_IN_REFUSED,
-            user_id=visitor.user.id,
+            user_id=visitor.user_id,
             client_id=asked.client.client_id,
             tenant_id=asked.back.issuer.tenant_id,
             details={"reason": "not a member"},
@@ -353,7 +353,7 @@ def _settle_tenant(
         raise OAuthError(message, code="access_denied")
     if len(ids) == 1:
         return ids[0]
-    for remembered in (answers.tenant_id if answers else None, visitor.browser.tenant_id):
+    for remembered in (answers.tenant_id if answers else None, visitor.tenant_id):
         if remembered in ids:
             return remembered
     raise _ToPage("choose-tenant")
@@ -362,7 +362,7 @@ def _settle_tenant(
 def _settle_consent(
     session: Session,
     asked: ValidatedRequest,
-    visitor: Visitor,
+    visitor: SignedIn,
     tenant_id: int,
     answers: Answers | None,
 ) -> frozenset[str] | None:
@@ -374,7 +374,7 @@ def _settle_consent(
         if answers is not None and answers.remember_consent and asked.client.allow_remember_consent:
             refused = set(asked.consent_scopes) - set(given)
             service.remember_consent(
-                session, asked.client, visitor.user.id, tenant_id, given, refused
+                session, asked.client, visitor.user_id, tenant_id, given, refused
             )
         return frozenset(given)
     if "consent" in asked.prompt:
@@ -391,18 +391,27 @@ def _refused_by_person() -> OAuthError:
 
 
 def _remembered(
-    session: Session, asked: ValidatedRequest, visitor: Visitor, tenant_id: int
+    session: Session, asked: ValidatedRequest, visitor: SignedIn, tenant_id: int
 ) -> set[str]:
-    row = session.scalars(
-        select(Consent).where(
-            Consent.user_id == visitor.user.id,
-            Consent.client_id == asked.client.row_id,
-            Consent.tenant_id == tenant_id,
-        )
-    ).one_or_none()
-    if row is None or (row.expires_at is not None and row.expires_at <= clock.now()):
-        return set()
-    return set(row.scopes)
+    row = run_one(
+        session,
+        _CONSENT,
+        {
+            "user_id": visitor.user_id,
+            "client_id": asked.client.row_id,
+            "tenant_id": tenant_id,
+            "now": clock.now(),
+        },
+    )
+    return set() if row is None else set(row[0])
+
+
+_CONSENT = select(Consent.scopes).where(
+    Consent.user_id == bindparam("user_id"),
+    Consent.client_id == bindparam("client_id"),
+    Consent.tenant_id == bindparam("tenant_id"),
+    or_(Consent.expires_at.is_(None), Consent.expires_at > bindparam("now")),
+)
 
 
 # --- The code -------------------------------------------------------------------------------------
@@ -417,55 +426,58 @@ def _grant(
     """Make grant and code in one transaction, and send the code to the client."""
     client, visitor = asked.client, approved.visitor
     now = clock.now()
-    grant_id = run(
+    if row is not None and not _forget(session, row):
+        raise pending.gone()
+    code = random_token()
+    _GRANT.run(
         session,
-        _ADD_GRANT,
         {
-            "user_id": visitor.user.id,
+            "user_id": visitor.user_id,
             "client_id": client.row_id,
             "tenant_id": approved.tenant_id,
             "issuer_tenant_id": asked.back.issuer.tenant_id,
-            "session_id": visitor.browser.id,
-            "sid": visitor.browser.sid,
-            "security_stamp": visitor.user.security_stamp,
+            "session_id": visitor.session_id,
+            "sid": visitor.sid,
+            "security_stamp": visitor.security_stamp,
             "scopes": list(approved.scopes.names),
             "resources": list(asked.resources),
             "claims_request": _kept_claims(asked, approved),
-            "auth_time": visitor.browser.auth_time,
-            "acr": visitor.browser.acr,
-            "amr": visitor.browser.amr,
+            "auth_time": visitor.auth_time,
+            "acr": visitor.acr,
+            "amr": visitor.amr,
+            "created_at": now,
             "expires_at": _end_of_grant(client, approved.scopes, now),
+            "authorization_code__code_hash": digest(code),
+            "authorization_code__redirect_uri": asked.back.uri,
+            "authorization_code__code_challenge": asked.code_challenge,
+            "authorization_code__nonce": asked.nonce,
+            "authorization_code__expires_at": now
+            + timedelta(seconds=client.authorization_code_lifetime),
+            **audit.columns(
+                session,
+                Tag.CODE_ISSUED,
+                user_id=visitor.user_id,
+                client_id=client.client_id,
+                tenant_id=approved.tenant_id,
+            ),
         },
-    ).scalar_one()
-    code = random_token()
-    run(
-        session,
-        _ADD_CODE,
-        {
-            "code_hash": digest(code),
-            "grant_id": grant_id,
-            "redirect_uri": asked.back.uri,
-            "code_challenge": asked.code_challenge,
-            "nonce": asked.nonce,
-            "expires_at": now + timedelta(seconds=client.authorization_code_lifetime),
-        },
-    )
-    if row is not None and not _forget(session, row):
-        raise pending.gone()
-    audit.record(
-        session,
-        Tag.CODE_ISSUED,
-        user_id=visitor.user.id,
-        client_id=client.client_id,
-        tenant_id=approved.tenant_id,
-        target=f"grant:{grant_id}",
     )
     session.commit()
     return asked.back.send({"code": code})
 
 
-_ADD_GRANT = new_row(Grant).returning(Grant.id)
-_ADD_CODE = new_row(AuthorizationCode)
+_GRANT = Together(
+    new_row(
+        Grant,
+        *("user_id", "client_id", "tenant_id", "issuer_tenant_id", "session_id", "sid"),
+        *("security_stamp", "scopes", "resources", "claims_request", "auth_time", "acr", "amr"),
+        *("created_at", "expires_at"),
+    ),
+    AuthorizationCode,
+    AuditEvent,
+    grant_id=lambda grant_id: grant_id,
+    target=lambda grant_id: literal("grant:").concat(cast_to(grant_id, String)),
+)
 
 
 def _kept_claims(asked: ValidatedRequest, approved: _Approved) -> dict[str, Any] | None:

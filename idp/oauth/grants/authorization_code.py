@@ -15,12 +15,13 @@ from idp.oauth import people, refresh_tokens, tokens
 from idp.oauth.checks import pkce
 from idp.oauth.checks import scope as scopes
 from idp.oauth.grants import GrantRequest, GrantType, person
-from idp.oauth.models import AuthorizationCode, Grant
+from idp.oauth.models import AuthorizationCode, Grant, RefreshToken
 from idp.oauth.people import HeldGrant, StandingGrant
 from idp.platform import clock
 from idp.platform.audit import service as audit
+from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
-from idp.platform.db import run
+from idp.platform.db import Together, run_one
 from idp.platform.errors import InvalidGrant
 from idp.platform.secrets import digest
 
@@ -46,25 +47,23 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
     pkce.prove(code.code_challenge, parameters.get("code_verifier"))
     if standing is None:
         raise InvalidGrant(debug="grant ended")
-    if not _spend(session, code):
-        raise _reused(session, grant, client.client_id)
-
     granted = scopes.retain(client, grant.scopes)
     if not granted.names:
         raise InvalidGrant(debug="no scope left")
     narrowed = scopes.narrow(granted, parameters.all("resource"), within=grant.resources)
-    refresh_token = (
-        refresh_tokens.issue(session, client, grant.id, granted) if granted.is_offline else None
-    )
-    return person.issue(
-        asked,
-        standing,
-        granted,
-        narrowed,
-        refresh_token=refresh_token,
-        nonce=code.nonce,
-        tag=Tag.TOKEN_ISSUED,
-    )
+    made = person.make(asked, standing, granted, narrowed, nonce=code.nonce)
+    changes: dict[str, Any] = person.trail(asked, standing, Tag.TOKEN_ISSUED)
+    changes |= {"row_id": code.id, "now": clock.now()}
+    refresh_token = None
+    if granted.is_offline:
+        refresh_token, columns = refresh_tokens.first(client, grant.id, granted)
+        changes |= columns
+    spend = _SPEND if refresh_token is None else _SPEND_FOR_REFRESH
+    if spend.run(session, changes) is None:  # somebody else was faster
+        session.rollback()
+        raise _reused(session, grant, client.client_id)
+    session.commit()
+    return made.answer(refresh_token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +86,20 @@ _FIND = (
     .join(AuthorizationCode, AuthorizationCode.grant_id == Grant.id)
     .where(AuthorizationCode.code_hash == bindparam("code_hash"))
 )
-_SPEND = (
+_USE = (
     update(cast("Table", AuthorizationCode.__table__))
     .where(AuthorizationCode.id == bindparam("row_id"), AuthorizationCode.used_at.is_(None))
     .values(used_at=bindparam("now"))
 )
+_SPEND = Together(_USE, AuditEvent)
+_SPEND_FOR_REFRESH = Together(_USE, RefreshToken, AuditEvent)
 
 
 def _find(session: Session, code: str) -> tuple[_Code, HeldGrant, StandingGrant | None]:
-    row = run(session, _FIND, {"code_hash": digest(code), "now": clock.now()}).one_or_none()
+    row = run_one(session, _FIND, {"code_hash": digest(code), "now": clock.now()})
     if row is None:
         raise InvalidGrant(debug="unknown code")
     return _Code(*row[: len(_CODE)]), *people.read(row[len(_CODE) :])
-
-
-def _spend(session: Session, code: _Code) -> bool:
-    """Mark a code as used; False when somebody else was faster."""
-    return run(session, _SPEND, {"row_id": code.id, "now": clock.now()}).rowcount > 0
 
 
 def _reused(session: Session, grant: HeldGrant, client_id: str) -> InvalidGrant:

@@ -1,8 +1,9 @@
-"""What the grants of a person have in common: the tokens, their trail, one commit."""
+"""What the grants of a person have in common: the tokens, and their trail."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from idp.oauth import tokens
@@ -13,17 +14,31 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 
 
-def issue(
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Tokens that are signed but not handed out: what they hang on is still to be written."""
+
+    access_token: str
+    id_token: str | None
+    expires_in: int
+    scope: str
+
+    def answer(self, refresh_token: str | None) -> Mapping[str, Any]:
+        """Hand the tokens out."""
+        return TokenAnswer(
+            self.access_token, self.expires_in, self.scope, refresh_token, self.id_token
+        ).members()
+
+
+def make(
     asked: GrantRequest,
     standing: StandingGrant,
     granted: ValidatedScopes,
     narrowed: ValidatedScopes,
     *,
-    refresh_token: str | None,
     nonce: str | None,
-    tag: Tag,
-) -> Mapping[str, Any]:
-    """Make access token and ID token, note it in the trail, and commit all that was done.
+) -> Made:
+    """Make access token and ID token.
 
     `narrowed` is what of the granted scopes the access token is for.
     """
@@ -34,19 +49,17 @@ def issue(
         id_token = tokens.issue_id_token(
             session, issuer, client, granted, standing, nonce=nonce, access_token=access_token
         )
-    audit.record(
-        session,
+    return Made(access_token, id_token, client.access_token_lifetime, " ".join(narrowed.names))
+
+
+def trail(asked: GrantRequest, standing: StandingGrant, tag: Tag) -> dict[str, Any]:
+    """Give the columns of the event that tells of it, for a statement that writes it."""
+    grant = standing.grant
+    return audit.columns(
+        asked.session,
         tag,
-        user_id=standing.grant.user_id,
-        client_id=client.client_id,
-        tenant_id=standing.grant.tenant_id,
-        target=f"grant:{standing.grant.id}",
+        user_id=grant.user_id,
+        client_id=asked.client.client_id,
+        tenant_id=grant.tenant_id,
+        target=f"grant:{grant.id}",
     )
-    session.commit()
-    return TokenAnswer(
-        access_token,
-        client.access_token_lifetime,
-        " ".join(narrowed.names),
-        refresh_token,
-        id_token,
-    ).members()

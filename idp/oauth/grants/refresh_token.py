@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from idp.directory.clients.view import ClientView
 from idp.oauth import refresh_tokens, tokens
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.grants import GrantRequest, GrantType, person
-from idp.oauth.people import HeldGrant
+from idp.oauth.people import HeldGrant, StandingGrant
 from idp.oauth.refresh_tokens import Presented
 from idp.platform import clock
 from idp.platform.audit import service as audit
@@ -44,16 +42,10 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
         raise InvalidGrant(debug="no scope left")
     narrowed = _narrow(client, granted, asked, grant)
 
-    successor = _rotate(session, client, presented, row, grant)
-    return person.issue(
-        asked,
-        standing,
-        granted,
-        narrowed,
-        refresh_token=successor,
-        nonce=None,
-        tag=Tag.TOKEN_REFRESHED,
-    )
+    made = person.make(asked, standing, granted, narrowed, nonce=None)
+    successor = _rotate(asked, presented, row, standing)
+    session.commit()
+    return made.answer(successor)
 
 
 def _narrow(
@@ -70,20 +62,25 @@ def _narrow(
     return scopes.narrow(granted, asked.parameters.all("resource"), within=grant.resources)
 
 
-def _rotate(
-    session: Session, client: ClientView, presented: str, row: Presented, grant: HeldGrant
-) -> str:
-    """Give the refresh token to use from now on."""
+def _rotate(asked: GrantRequest, presented: str, row: Presented, standing: StandingGrant) -> str:
+    """Note the refresh and give the refresh token to use from now on."""
+    session, client, grant = asked.session, asked.client, standing.grant
+    event = person.trail(asked, standing, Tag.TOKEN_REFRESHED)
     if client.refresh_token_is_reusable and row.used_at is None:
         refresh_tokens.slide(session, client, row)
+        audit.add(session, event)
         return presented
-    if row.used_at is None and refresh_tokens.spend(session, row):
-        return refresh_tokens.add_successor(session, client, presented, row)
-    if row.used_at is None:  # somebody else was faster, a moment ago
+    if row.used_at is None:
+        successor = refresh_tokens.rotate(session, client, presented, row, event)
+        if successor is not None:
+            return successor
+        # Somebody else was faster, a moment ago.
         again = refresh_tokens.find(session, presented)
         row = row if again is None else again[0]
     if refresh_tokens.may_come_again(row):
+        audit.add(session, event)
         return refresh_tokens.find_successor(session, presented, row)
+    session.rollback()
     # RFC 9700 4.14.2: a token that comes back late was stolen, then or now.
     tokens.revoke_grant(session, grant.id, "refresh token reused")
     audit.record(

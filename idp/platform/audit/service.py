@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from idp.platform import clock, runtime
 from idp.platform.audit.models import AuditEvent, AuditRetention
 from idp.platform.audit.tags import Tag
-from idp.platform.db import new_row, run
+from idp.platform.db import new_row, write
 from idp.platform.secrets import MASK
 
 MAX_TEXT = 500
+PREFIX = "audit_event__"
 MAX_PAGE = 1000
 
 # fmt: off
@@ -55,21 +56,48 @@ def record(
     (`user:7`); behind the gate of a management operation its caller acts unless said otherwise.
     Text of strangers may be passed: it is cut to size and cleaned.
     """
+    values = _columns(session, tag, user_id, client_id, tenant_id, target)
+    values["details"] = _safe(session, details) if details else None
+    write(session, _RECORD, values)
+
+
+def add(session: Session, columns: Mapping[str, Any]) -> None:
+    """Add an event that is there as `columns` to the caller's transaction."""
+    write(session, _RECORD, {name.removeprefix(PREFIX): v for name, v in columns.items()})
+
+
+def columns(
+    session: Session,
+    tag: Tag,
+    *,
+    user_id: int,
+    client_id: str,
+    tenant_id: int,
+    target: str | None = None,
+) -> dict[str, Any]:
+    """Give an event as values for `db.Together`, which adds it with what it tells of."""
+    values = _columns(session, tag, user_id, client_id, tenant_id, target)
+    return {PREFIX + name: value for name, value in values.items()}
+
+
+def _columns(
+    session: Session,
+    tag: Tag,
+    user_id: int | None,
+    client_id: str | None,
+    tenant_id: int | None,
+    target: str | None,
+) -> dict[str, Any]:
     context = runtime.context_of(session)
-    run(
-        session,
-        _RECORD,
-        {
-            "tag": tag.value,
-            "user_id": context.user_id if user_id is None else user_id,
-            "client_id": _clean(context.client_id if client_id is None else client_id, 200),
-            "tenant_id": tenant_id,
-            "target": _clean(target, 300),
-            "remote_addr": _clean(context.remote_addr, 45),
-            "request_id": _clean(context.request_id, 64),
-            "details": _safe(session, details) if details else None,
-        },
-    )
+    return {
+        "tag": tag.value,
+        "user_id": context.user_id if user_id is None else user_id,
+        "client_id": _clean(context.client_id if client_id is None else client_id, 200),
+        "tenant_id": tenant_id,
+        "target": _clean(target, 300),
+        "remote_addr": _clean(context.remote_addr, 45),
+        "request_id": _clean(context.request_id, 64),
+    }
 
 
 _RECORD = new_row(AuditEvent)
@@ -165,6 +193,9 @@ def _clean(text: str | None, size: int) -> str | None:
     """Cut to the column's size; PostgreSQL takes neither NUL nor lone surrogates."""
     if text is None:
         return None
+    text = text[:size]
+    if text.isprintable():
+        return text
     return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:size]
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
     )

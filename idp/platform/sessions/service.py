@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
@@ -105,7 +105,7 @@ def _renew(
 def live(issuer: Issuer, cookie: str) -> Select[BrowserSession]:
     """Select the session that a cookie stands for at an issuer, unless it ended or expired."""
     return select(BrowserSession).where(
-        BrowserSession.token_hash == digest(cookie[:MAX_COOKIE]),
+        BrowserSession.token_hash == cookie_hash(cookie),
         BrowserSession.issuer_tenant_id == issuer.tenant_id,
         BrowserSession.ended_at.is_(None),
         BrowserSession.expires_at > clock.now(),
@@ -121,18 +121,23 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> BrowserSession
         return None
     row = session.scalars(live(issuer, cookie)).one_or_none()
     if row is not None:
-        touch(session, row)
+        touch(session, row.id, row.last_seen_at)
     return row
 
 
-def touch(session: Session, row: BrowserSession) -> bool:
+def cookie_hash(cookie: str) -> bytes:
+    """Give what a session is found by."""
+    return digest(cookie[:MAX_COOKIE])
+
+
+def touch(session: Session, session_id: int, last_seen_at: datetime) -> bool:
     """Note that a session was used, once a minute at most; tell whether it was noted."""
     now = clock.now()
-    if row.last_seen_at > now - SEEN_EVERY:
+    if last_seen_at > now - SEEN_EVERY:
         return False
     session.execute(
         update(BrowserSession)
-        .where(BrowserSession.id == row.id, BrowserSession.last_seen_at <= now - SEEN_EVERY)
+        .where(BrowserSession.id == session_id, BrowserSession.last_seen_at <= now - SEEN_EVERY)
         .values(last_seen_at=now)
     )
     return True

@@ -25,8 +25,9 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 import orjson
 import structlog
 
+from idp.platform.at_once import NeedsThreadError
+from idp.platform.cooperative import spawn
 from idp.platform.errors import TooSlow
-from idp.platform.runtime import NeedsThreadError
 from idp.platform.web.requests import MAX_BODY
 from idp.platform.web.visit import AT_ONCE_KEY, WSGI, Environ
 
@@ -86,7 +87,7 @@ class Bridge:
         application: WSGI,
         *,
         threads: int,
-        at_once: Callable[[str, bytes], bool] = lambda _path, _body: False,
+        at_once: Callable[[Scope, bytes], bool] = lambda _scope, _body: False,
         on_stopping: Callable[[], None] = lambda: None,
         body_seconds: float = BODY_SECONDS,
         max_body: int = MAX_BODY,
@@ -167,11 +168,12 @@ class Bridge:
 
     async def _take(self, scope: Scope, body: bytes) -> tuple[int, Headers, bytes]:
         """Answer a request whose body is here."""
-        if self._at_once(scope.path, body):
-            # What is answered from memory is answered here: a thread costs more than the answer.
+        if self._at_once(scope, body):
+            # What needs no thread is answered here: to take one costs more than many an answer.
             environ = environment(scope, BytesIO(body), len(body))
+            environ[AT_ONCE_KEY] = True
             with contextlib.suppress(NeedsThreadError):
-                return self._run({**environ, AT_ONCE_KEY: True})
+                return await spawn(self._run, environ)
         assert self._loop is not None  # noqa: S101 - __rsgi_init__ came first
         environ = environment(scope, BytesIO(body), len(body))
         return await self._loop.run_in_executor(self._threads, self._run, environ)

@@ -1,4 +1,4 @@
-"""granian with one listening socket for all workers, closed without losing a connection."""
+"""granian with listening sockets that outlive its workers and lose no connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from granian.net import SocketSpec  # type: ignore[attr-defined]  # not in its stub
-from granian.server.mp import MPServer
+from granian.server.mp import MPServer, WorkerProcess
 
 _SO_ATTACH_FILTER = 26  # Linux; Python names it not
 # Classic BPF over the TCP header: drop what has SYN set and ACK not, let everything else in.
@@ -23,23 +23,31 @@ _NO_NEW_CONNECTIONS = (
 )
 
 
-class SharedListener(MPServer):
-    """A server whose workers take connections from one queue.
+class KeptListeners(MPServer):
+    """A server with a listening socket for each worker, all of them kept open by the server.
 
-    With a socket per worker, as granian does it on Linux, the queue of a worker that dies or stops
-    is lost with it.
+    The kernel spreads connections over the sockets, so that no worker idles while another has
+    taken them all. With sockets that only the workers hold, as granian does it on Linux, the queue
+    of a worker that dies or stops is lost with it; here the next worker goes on with it.
     """
 
     def _init_shared_socket(self) -> None:
-        self._shd: Any = SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()
+        spec = SocketSpec(self.bind_addr, self.bind_port, self.backlog)
         self._ssp = None
-        self._sso: socket.socket | None = socket.socket(fileno=self._shd.get_fd())
-        self._sso.set_inheritable(True)
+        self._sso: socket.socket | None = None
+        self._holders: list[Any] = [spec.build() for _ in range(self.workers)]
+        self._listeners = [socket.socket(fileno=holder.get_fd()) for holder in self._holders]
+        for listener in self._listeners:
+            listener.set_inheritable(True)
+
+    def _spawn_worker(self, idx: int, *arguments: Any, **options: Any) -> WorkerProcess:
+        self._shd: Any = self._holders[idx]
+        return super()._spawn_worker(idx, *arguments, **options)
 
     def shutdown(self, exit_code: int = 0) -> None:
         """Let nobody new in, then let the workers finish."""
-        if self._sso is not None:
-            refuse_connections(self._sso)
+        for listener in self._listeners:
+            refuse_connections(listener)
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
 

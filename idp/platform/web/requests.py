@@ -214,9 +214,12 @@ class Entrance:
 
         try:
             # Views render whole bodies, so the session is free before the first byte is sent.
-            return inner(environ, start)
-        finally:
+            body = inner(environ, start)
+        except Exception:
             self._leave(visit, status)
+            raise
+        self._leave(visit, status)
+        return body
 
     def _leave(self, visit: Visit, status: int) -> None:
         """Give the session back, count and log."""

@@ -21,8 +21,8 @@ import pytest
 from click.testing import CliRunner
 
 from idp.cli import main
+from idp.platform.at_once import NeedsThreadError
 from idp.platform.errors import TooSlow
-from idp.platform.runtime import NeedsThreadError
 from idp.platform.web.bridge import Bridge, environment
 from idp.platform.web.visit import AT_ONCE_KEY
 from tests.conftest import as_environment

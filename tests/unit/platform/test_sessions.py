@@ -110,7 +110,7 @@ def test_its_last_use_is_noted_once_a_minute(session, clock):
     row = sessions.find(session, HERE, cookie)
     began = row.last_seen_at
     clock.shift(59)
-    assert not sessions.touch(session, row)
+    assert not sessions.touch(session, row.id, row.last_seen_at)
     clock.shift(2)
     found = sessions.find(session, HERE, cookie)
     session.refresh(found)
