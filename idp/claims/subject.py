@@ -13,6 +13,7 @@ from idp.directory.roles import service as roles
 from idp.directory.roles.models import Role, RoleClaim, UserRole
 from idp.directory.roles.service import Held, Permission
 from idp.directory.users.models import User, UserClaim
+from idp.platform import runtime
 from idp.platform.db import run
 
 COMPUTED = ("permission", "role")
@@ -64,7 +65,13 @@ class Subject:
 
     @cached_property
     def _held(self) -> Held:
-        return roles.held(self.session, self.user.id, self.tenant_id, platform=self.at_platform)
+        asked = self.user.id, self.tenant_id, self.at_platform
+        return runtime.of(self.session).cache.recently(
+            ("held", *asked),
+            lambda: roles.held(
+                self.session, self.user.id, self.tenant_id, platform=self.at_platform
+            ),
+        )
 
     @property
     def roles(self) -> list[str]:

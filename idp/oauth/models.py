@@ -16,6 +16,7 @@ class AuthorizationRequest(Base):
     """An authorization (or logout) request that waits for the person to answer a page."""
 
     __tablename__ = "authorization_request"
+    concerns_tokens = False
 
     id: Mapped[Id]
     handle_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
@@ -90,6 +91,7 @@ class AuthorizationCode(Base):
     """A code, known by its SHA-256."""
 
     __tablename__ = "authorization_code"
+    concerns_tokens = False
 
     id: Mapped[Id]
     code_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
@@ -105,6 +107,7 @@ class RefreshToken(Base):
     """A refresh token, known by its SHA-256; one grant is one family."""
 
     __tablename__ = "refresh_token"
+    concerns_tokens = False
 
     id: Mapped[Id]
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)

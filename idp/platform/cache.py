@@ -1,4 +1,4 @@
-"""A bounded cache per worker, emptied when another worker changes configuration."""
+"""What a worker remembers, bounded: configuration, and what was read a moment ago."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from idp.platform.changes import last_change
 from idp.platform.db import ConfigurationVersion
 
 T = TypeVar("T")
 
 ABSENT = 1024
 """How many invented names are remembered."""
+RECENT = 2048
+"""How many answers of a moment ago are remembered."""
+RECENT_SECONDS = 1.0
 
 
 class ConfigurationCache:
@@ -31,6 +35,7 @@ class ConfigurationCache:
         self._poll_seconds = poll_seconds
         self._entries: OrderedDict[Hashable, Any] = OrderedDict()
         self._absent: OrderedDict[Hashable, Any] = OrderedDict()
+        self._recent: OrderedDict[Hashable, tuple[int, float, Any]] = OrderedDict()
         self._lock = threading.Lock()
         self._generation = 0
         self._version = -1
@@ -57,6 +62,7 @@ class ConfigurationCache:
             self._generation += 1
             self._entries.clear()
             self._absent.clear()
+            self._recent.clear()
 
     def get(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Give the cached value of a key, computing it when absent."""
@@ -94,4 +100,25 @@ class ConfigurationCache:
                 shelf[key] = value
                 while len(shelf) > size:
                     shelf.popitem(last=False)
+        return value
+
+    def recently(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Give a value that was read within the last second, reading it when there is none.
+
+        A change made by any worker of this server, or of configuration, is seen at once; one made
+        elsewhere (another server, a command) after a second.
+        """
+        now, mark = time.monotonic(), last_change()
+        with self._lock:
+            found = self._recent.get(key)
+            generation = self._generation
+        if found is not None and found[0] == mark and now < found[1]:
+            return cast("T", found[2])
+        value = compute()
+        with self._lock:
+            if generation == self._generation:
+                self._recent[key] = (mark, now + RECENT_SECONDS, value)
+                self._recent.move_to_end(key)
+                while len(self._recent) > RECENT:
+                    self._recent.popitem(last=False)
         return value

@@ -29,6 +29,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Pool,
     String,
     Table,
     Text,
@@ -52,6 +53,7 @@ from sqlalchemy.orm import (
 )
 
 from idp.platform.at_once import SessionAtOnce
+from idp.platform.changes import note_change
 
 BigInt = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON().with_variant(JSONB(), "postgresql")
@@ -89,8 +91,17 @@ Name = Annotated[str, mapped_column(String(200))]
 Digest = Annotated[bytes, mapped_column(LargeBinary(32))]
 
 
+_QUIET: set[str] = set()
+"""Names of the tables that do not concern tokens."""
+
+
 class Base(DeclarativeBase):
-    """Base of every table. `configuration = True` marks tables that workers cache."""
+    """Base of every table.
+
+    `configuration = True` marks tables that workers cache. `concerns_tokens = False` marks those
+    whose rows say nothing about what a token is worth or tells, so that writing there makes nobody
+    forget what he has read of tokens.
+    """
 
     metadata = MetaData(
         naming_convention={
@@ -110,6 +121,7 @@ class Base(DeclarativeBase):
         list[str]: Json,
     }
     configuration = False
+    concerns_tokens = True
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Keep SQLite from giving the id of a deleted row away again."""
@@ -117,6 +129,8 @@ class Base(DeclarativeBase):
         table = cast("Table", cls.__table__)
         if [column.name for column in table.primary_key] == ["id"]:
             table.dialect_options["sqlite"]["autoincrement"] = True
+        if not cls.concerns_tokens:
+            _QUIET.add(table.name)
 
 
 def reference(target: str, *, ondelete: str = "CASCADE", **options: Any) -> Mapped[Any]:
@@ -206,7 +220,9 @@ class Together:
         if isinstance(session, SessionAtOnce):
             rows = session.write(self._statement, given)
         elif session.get_bind().dialect.name == "postgresql":
-            rows = session.connection().execute(self._statement, given).all()
+            connection = session.connection()
+            connection.info[_WROTE] = True  # it looks like a query
+            rows = connection.execute(self._statement, given).all()
         else:
             rows = session.connection().execute(self._first, _own(self._first, given)).all()
             for step in self._steps if rows else ():
@@ -334,6 +350,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 _WROTE = "idp.wrote"
+_CHANGED = "idp.changed"
 
 
 @event.listens_for(Engine, "before_cursor_execute")
@@ -341,8 +358,21 @@ def _note_writing(
     connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: Any
 ) -> None:
     compiled = context.compiled
-    if compiled is None or not compiled.statement.is_select:
-        connection.info[_WROTE] = True
+    if compiled is not None and compiled.statement.is_select:
+        return
+    connection.info[_WROTE] = True
+    if compiled is None:  # SQLite is told BEGIN so
+        return
+    table = getattr(compiled.statement, "table", None)
+    if table is None or table.name not in _QUIET:
+        connection.info[_CHANGED] = True
+
+
+@event.listens_for(Pool, "checkin")
+def _tell_of_change(_connection: Any, record: Any) -> None:
+    # The transaction is over by now: whoever reads anew reads what it left.
+    if record.info.pop(_CHANGED, False):
+        note_change()
 
 
 @event.listens_for(Engine, "begin")

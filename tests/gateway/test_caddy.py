@@ -17,7 +17,6 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from idp.config import Settings
 from idp.directory.clients import service as clients
 from idp.directory.resources import service as resources
-from idp.oauth.endpoints import gateway as endpoint
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.jobs.worker import deliver_due
 from idp.publishing.gateway import products, tables
@@ -59,9 +58,8 @@ def settings(settings, caddy, request):
 
 
 @pytest.fixture(autouse=True)
-def _served(app, caddy, request, monkeypatch):
+def _served(app, caddy, request):
     """Let Caddy begin empty, and reach `/gateway/verify`."""
-    monkeypatch.setattr(endpoint, "FRESH_SECONDS", 0.0)
     if caddy.process is None:
         caddy.start()
     caddy.clear()

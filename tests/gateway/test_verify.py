@@ -15,13 +15,11 @@ from idp.directory.bundles import service as bundles
 from idp.directory.clients import service as clients
 from idp.directory.resources.models import ApiResource
 from idp.directory.users.models import User
-from idp.oauth.endpoints import gateway as endpoint
+from idp.platform import cache
 from idp.publishing.gateway import products
 from idp.publishing.gateway.access import Gatekeeper, Quotas
 from tests import protocol
 from tests.api import center
-
-REMEMBERED_FOR = endpoint.FRESH_SECONDS
 
 
 @dataclass
@@ -53,13 +51,8 @@ def gate(client, published):
 
 @pytest.fixture
 def verify(app):
-    """Give the endpoint itself; nothing is remembered unless a test says so."""
+    """Give the endpoint itself."""
     return app.wsgi_app._endpoints["/gateway/verify"][1]
-
-
-@pytest.fixture(autouse=True)
-def _look_each_time(monkeypatch):
-    monkeypatch.setattr(endpoint, "FRESH_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -182,7 +175,7 @@ def test_an_api_that_is_not_published_answers_404(gate, machine, api):
 
 
 def test_an_expired_token_is_refused_although_it_is_remembered(gate, machine, monkeypatch, clock):
-    monkeypatch.setattr(endpoint, "FRESH_SECONDS", 1e9)
+    monkeypatch.setattr(cache, "RECENT_SECONDS", 1e9)
     # Its key was made before the clock stopped; the token is as old as the test.
     assert gate.ask(machine).status_code == 200
     clock.shift(3601)
@@ -194,7 +187,7 @@ def test_a_locked_person_is_refused_within_seconds(session, gate, person, monkey
     session.execute(update(User).where(User.username == "ann").values(is_disabled=True))
     session.commit()
     assert error(gate.ask(person)) == (401, "invalid_token")
-    assert REMEMBERED_FOR <= 1.0
+    assert cache.RECENT_SECONDS <= 1.0  # what other servers and commands changed
 
 
 def test_a_disabled_client_or_api_is_closed_at_once(session, gate, machine):
@@ -339,7 +332,7 @@ def test_workers_count_together_in_valkey(valkey_url):
 def test_the_common_case_asks_the_database_nothing(
     request, runtime, session, gate, verify, monkeypatch, who
 ):
-    monkeypatch.setattr(endpoint, "FRESH_SECONDS", 60.0)
+    monkeypatch.setattr(cache, "RECENT_SECONDS", 60.0)
     monkeypatch.setattr(runtime.cache, "_poll_seconds", 60.0)
     verify.gatekeeper = Gatekeeper(lambda _, tenant_id: Quotas(per_second=1000, per_month=10_000))
     token = request.getfixturevalue(who)

@@ -15,6 +15,7 @@ class QrSignIn(Base):
     """A device wants in and shows a code; a signed-in person looks at it and says yes or no."""
 
     __tablename__ = "qr_sign_in"
+    concerns_tokens = False
 
     id: Mapped[Id]
     handle_hash: Mapped[Digest] = mapped_column(unique=True)

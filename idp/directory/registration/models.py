@@ -14,6 +14,7 @@ class VerificationCode(Base):
     """The one live code of an address, and how many were sent there lately."""
 
     __tablename__ = "verification_code"
+    concerns_tokens = False
     __table_args__ = (UniqueConstraint("channel", "address"),)
 
     id: Mapped[Id]

@@ -6,11 +6,8 @@ a second, and what is published comes from the cache.
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -19,13 +16,10 @@ from sqlalchemy.orm import Session
 from idp.oauth import tokens
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse
-from idp.platform import clock
-from idp.platform.errors import Unauthenticated
+from idp.platform import clock, runtime
+from idp.platform.errors import InvalidToken, Unauthenticated
 from idp.platform.secrets import digest
 
-FRESH_SECONDS = 1.0
-"""How long a token need not be looked up again; configuration may be a second old besides."""
-REMEMBERED = 4096
 _READABLE = "".join(map(chr, range(32, 127)))
 
 
@@ -67,15 +61,13 @@ class GatewayVerify:
     """Answers `/gateway/verify?api=ID` for a gateway that passes the caller's headers on."""
 
     gatekeeper: Gatekeeper
-    _recent: OrderedDict[bytes, tuple[Bearer, float]] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, request: ProtocolRequest, session: Session) -> ProtocolResponse:
         """Say who calls, or refuse as RFC 6750 3 asks."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="idp"'})
-        bearer = self._read(session, token.strip())
+        bearer = _read(session, token.strip())
         upstream = self.gatekeeper(
             session,
             request.either.get("api") or "",
@@ -88,19 +80,15 @@ class GatewayVerify:
         )
         return ProtocolResponse(200, {**bearer.headers, "X-Upstream": upstream, **NO_STORE})
 
-    def _read(self, session: Session, unverified_token: str) -> Bearer:
-        key, now = digest(unverified_token), time.monotonic()
-        with self._lock:
-            found = self._recent.get(key)
-        if found is not None and now < found[1] and clock.timestamp() < found[0].expires_at:
-            return found[0]
-        bearer = _describe(tokens.read_access_token(session, None, unverified_token))
-        with self._lock:
-            self._recent[key] = (bearer, now + FRESH_SECONDS)
-            self._recent.move_to_end(key)
-            while len(self._recent) > REMEMBERED:
-                self._recent.popitem(last=False)
-        return bearer
+
+def _read(session: Session, unverified_token: str) -> Bearer:
+    bearer = runtime.of(session).cache.recently(
+        ("bearer", digest(unverified_token)),
+        lambda: _describe(tokens.read_access_token(session, None, unverified_token)),
+    )
+    if bearer.expires_at <= clock.timestamp():
+        raise InvalidToken(debug="expired")
+    return bearer
 
 
 def _describe(token: tokens.AccessToken) -> Bearer:

@@ -76,7 +76,7 @@ def _describe(
     session: Session, request: ProtocolRequest, caller: Caller, unverified_token: str
 ) -> Mapping[str, Any]:
     try:
-        token = tokens.read_access_token(session, request.issuer, unverified_token)
+        token = tokens.recall_access_token(session, request.issuer, unverified_token)
     except InvalidToken:
         return _describe_refresh_token(session, request, caller, unverified_token)
     if not _may_see(caller, token):

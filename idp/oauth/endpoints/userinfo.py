@@ -12,7 +12,9 @@ from idp.oauth.checks import scope as scopes
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse, json_response
 from idp.oauth.tokens import AccessToken
+from idp.platform import runtime
 from idp.platform.errors import InvalidToken, OAuthError
+from idp.platform.secrets import digest
 from idp.platform.signing import signer
 
 
@@ -25,17 +27,20 @@ class InsufficientScopeError(OAuthError):
 
 def userinfo(request: ProtocolRequest, session: Session) -> ProtocolResponse:
     """Give the claims about the person that the token's scopes release, as JSON or signed."""
-    token = tokens.read_access_token(session, request.issuer, read_bearer(request))
+    bearer = read_bearer(request)
+    token = tokens.recall_access_token(session, request.issuer, bearer)
     if token.standing is None or "openid" not in token.scopes:
         raise InsufficientScopeError(
             "The token was not issued with the scope openid",
             headers={"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="openid"'},
         )
-    claims = _claims(session, token)
+    claims = runtime.of(session).cache.recently(
+        ("userinfo", request.issuer.tenant_id, digest(bearer)), lambda: _claims(session, token)
+    )
     alg = token.client.userinfo_signed_response_alg
     if alg is None:
         return json_response(claims)
-    claims |= {"iss": request.issuer.url, "aud": token.client.client_id}
+    claims = claims | {"iss": request.issuer.url, "aud": token.client.client_id}
     signed = signer.sign(session, claims, alg=alg, typ="JWT")
     return ProtocolResponse(
         200, {"Content-Type": "application/jwt", **NO_STORE}, signed.encode("ascii")

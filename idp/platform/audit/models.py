@@ -16,6 +16,7 @@ class AuditEvent(Base):
     """Something that happened. Rows are never changed; triggers refuse UPDATE and DELETE."""
 
     __tablename__ = "audit_event"
+    concerns_tokens = False
     __table_args__ = (
         Index("ix_audit_event_tag_at", "tag", "at"),
         Index("ix_audit_event_user_id_at", "user_id", "at"),

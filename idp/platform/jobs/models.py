@@ -15,6 +15,7 @@ class OutboxMessage(Base):
     """One message; the payload is encrypted (purpose `outbox`) and erased on delivery."""
 
     __tablename__ = "outbox"
+    concerns_tokens = False
     __table_args__ = (
         Index(
             "ix_outbox_due",

@@ -15,6 +15,7 @@ class OneTimeKey(Base):
     """A mailed link or a seen `jti`, known by its SHA-256 within its purpose."""
 
     __tablename__ = "one_time_key"
+    concerns_tokens = False
     __table_args__ = (UniqueConstraint("purpose", "key_hash"),)
 
     id: Mapped[Id]

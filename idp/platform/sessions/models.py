@@ -15,6 +15,7 @@ class BrowserSession(Base):
     """A person signed in with a browser at one issuer; the cookie's value is kept as SHA-256."""
 
     __tablename__ = "browser_session"
+    concerns_tokens = False
 
     id: Mapped[Id]
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)

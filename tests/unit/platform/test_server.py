@@ -203,8 +203,8 @@ def test_what_needs_to_wait_moves_from_the_loop_to_a_thread():
             raise NeedsThreadError
         return echo(environ, start_response)
 
-    def asked(path, body):
-        return path == "/x"
+    def asked(scope, _body):
+        return scope.path == "/x"
 
     for body, path in ((b"quick", "/x"), (b"slow", "/x"), (b"quick", "/y")):
         answer = through(Exchange(body), Scope(path=path), application=application, at_once=asked)
