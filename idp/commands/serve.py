@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from socket import socket
-from typing import Any
+from typing import Any, cast
 
 import click
 from granian.constants import HTTPModes, Interfaces
@@ -25,7 +25,7 @@ from idp.api import upload_limits
 from idp.app import THREADS, create_app
 from idp.commands.worker import Beside
 from idp.config import Settings, SettingsError
-from idp.oauth.wsgi import needs_no_thread
+from idp.oauth.wsgi import MachineDoor, needs_no_thread
 from idp.platform import logs, metrics
 from idp.platform.jobs import service as jobs
 from idp.platform.runtime import Runtime
@@ -145,6 +145,7 @@ def load(settings: Settings) -> Any:
         app.wsgi_app,
         threads=THREADS,
         at_once=needs_no_thread,
+        on_stopped=cast("MachineDoor", app.wsgi_app).close,
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
         uploads=upload_limits(),
     )

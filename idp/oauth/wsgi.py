@@ -67,6 +67,10 @@ class MachineDoor:
             for path, (methods, handler) in endpoints.items()
         }
 
+    def close(self) -> None:
+        """Close what the event loop held open."""
+        self._entrance.close()
+
     def __call__(self, environ: Environ, start_response: Start) -> Body:
         """Answer one request."""
         endpoint = self._endpoints.get(environ.get("PATH_INFO", ""))

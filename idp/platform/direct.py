@@ -151,6 +151,13 @@ class Direct:
         except (psycopg.Error, TimeoutError) as error:
             raise Unavailable(debug=str(error)) from error
 
+    def close(self) -> None:
+        """Close what is open and not in use."""
+        for connection in self._idle:
+            connection.close()
+        self._open -= len(self._idle)
+        self._idle.clear()
+
     def _execute(self, statement: Executable, given: Mapping[str, Any]) -> list[Sequence[Any]]:
         prepared = self._prepared.get(statement)
         if prepared is None:
@@ -180,9 +187,7 @@ class Direct:
 
     def _give_back(self, connection: _Connection) -> None:
         if connection.closed:
-            # The others went away with it, most likely: none is tried again.
-            self._open -= len(self._idle)
-            self._idle.clear()
+            self.close()  # the others went away with it, most likely
             self._lost()
             return
         self._idle.append(connection)

@@ -16,6 +16,7 @@ from idp.platform.secrets import Keyring
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from idp.platform.direct import Direct
     from idp.platform.fetch import Fetcher
     from idp.platform.throttle import Throttle
 
@@ -30,6 +31,8 @@ class Runtime:
     throttle: Throttle
     fetcher: Fetcher
     cache: ConfigurationCache = field(default_factory=ConfigurationCache)
+    direct: Direct | None = None
+    """Connections of the event loop; see `at_once`."""
 
     def __post_init__(self) -> None:
         """Bind the sessions that views, commands and machine endpoints open."""
@@ -50,7 +53,7 @@ class Runtime:
             from idp.platform.direct import Direct  # noqa: PLC0415 - nothing that SQLite needs
 
             direct = Direct(self.engine)
-        found = replace(self, throttle=elsewhere, fetcher=elsewhere)
+        found = replace(self, throttle=elsewhere, fetcher=elsewhere, direct=direct)
         found.sessions = cast("Any", partial(SessionAtOnce, found, direct))
         return found
 

@@ -85,13 +85,14 @@ class Exchange(Protocol):
 class Bridge:
     """One worker process: reads bodies, runs the application on threads, stops without losses."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by its name
         self,
         application: WSGI,
         *,
         threads: int,
         at_once: Callable[[Scope, bytes], bool] = lambda _scope, _body: False,
         on_stopping: Callable[[], None] = lambda: None,
+        on_stopped: Callable[[], None] = lambda: None,
         body_seconds: float = BODY_SECONDS,
         max_body: int = MAX_BODY,
         uploads: Mapping[str, int] | None = None,
@@ -105,6 +106,7 @@ class Bridge:
         self._uploading = 0
         self._at_once = at_once
         self._on_stopping = on_stopping
+        self._on_stopped = on_stopped
         self._body_seconds = body_seconds
         self._max_body = max_body
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -122,6 +124,7 @@ class Bridge:
         """End."""
         self._threads.shutdown(wait=True)
         self._upload_threads.shutdown(wait=True)
+        self._on_stopped()
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
         """Answer one request."""

@@ -81,6 +81,11 @@ class Entrance:
         self._headers = security_headers(secure=settings.secure)
         self.metrics = Metrics()
 
+    def close(self) -> None:
+        """Close the connections of the event loop, which has ended."""
+        if self._at_once.direct is not None:
+            self._at_once.direct.close()
+
     def admit(self, environ: Environ, *, machine: bool) -> tuple[Visit, Answer | None]:
         """Take a request in; the answer is there already when it goes no further."""
         path = environ.get("PATH_INFO") or "/"
