@@ -9,13 +9,8 @@ import logging
 from typing import Any
 
 import click
-from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from idp import __version__
-from idp.config import SettingsError
-from idp.platform.errors import Problem
-from idp.platform.secrets import UnknownKeyError
 
 COMMANDS = {
     "audit": ("idp.commands.audit", "Read the audit trail."),
@@ -31,12 +26,6 @@ COMMANDS = {
     "user": ("idp.commands.users", "Keep accounts of people."),
     "worker": ("idp.commands.worker", "Send what the outbox holds, clean up, rotate keys."),
 }
-
-
-class UnusableSettings(click.ClickException):
-    """The settings must be changed before anything can be done."""
-
-    exit_code = 2
 
 
 class Commands(click.Group):
@@ -59,6 +48,7 @@ class Commands(click.Group):
         try:
             command: click.Command = getattr(importlib.import_module(module), attribute)
         finally:
+            gc.freeze()  # what was imported stays; no collection needs to look at it again
             gc.enable()
         return command
 
@@ -72,20 +62,16 @@ class Commands(click.Group):
         """Run a command; expected failures end with a sentence and exit code 1 or 2."""
         try:
             return super().invoke(ctx)
-        except (SettingsError, ValidationError) as problem:
-            raise UnusableSettings(_settings_sentence(problem)) from None
-        except Problem as problem:
-            raise click.ClickException(problem.detail) from None
-        except UnknownKeyError:
-            raise click.ClickException(
-                "A stored value was made under a root secret that IDP_SECRET_KEY does not hold."
-            ) from None
-        except DBAPIError as problem:
-            reason = str(problem.orig).strip().partition("\n")[0]
-            raise click.ClickException(f"The database refused: {reason}") from None
-        except SQLAlchemyError as problem:
-            reason = str(problem).partition("\n")[0]
-            raise click.ClickException(f"The database cannot be used: {reason}") from None
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as problem:
+            # Imported late: whoever succeeds pays nothing for it.
+            from idp.commands import failures  # noqa: PLC0415
+
+            refusal = failures.explain(problem)
+            if refusal is None:
+                raise
+            raise refusal from None
 
 
 @click.group(cls=Commands)
@@ -94,16 +80,6 @@ def main() -> None:
     """OAuth 2.0 and OpenID Connect identity provider."""
     # It tells of every look at the database; a command answers in its own words.
     logging.getLogger("alembic").setLevel(logging.WARNING)
-
-
-def _settings_sentence(problem: SettingsError | ValidationError) -> str:
-    if isinstance(problem, SettingsError):
-        return f"{problem}."
-    wrong = []
-    for error in problem.errors(include_input=False, include_url=False):
-        name = f"IDP_{str(error['loc'][0]).upper()}: " if error["loc"] else ""
-        wrong.append(name + error["msg"].removeprefix("Value error, "))
-    return "; ".join(wrong) + "."
 
 
 if __name__ == "__main__":
