@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from functools import cache
 
 from idp.platform.files import package_dir
@@ -11,7 +10,10 @@ from idp.platform.files import package_dir
 
 @cache
 def load_models() -> None:
-    """Import every `models` module, so that the metadata knows every table."""
-    for module in pkgutil.walk_packages([str(package_dir())], "idp."):
-        if module.name.endswith(".models"):
-            importlib.import_module(module.name)
+    """Import every `models` module, so that the metadata knows every table.
+
+    They are found by their files: looking through the packages would import all of these.
+    """
+    root = package_dir()
+    for path in sorted(root.rglob("models.py")):
+        importlib.import_module(".".join(("idp", *path.relative_to(root).with_suffix("").parts)))
