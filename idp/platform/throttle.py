@@ -14,16 +14,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import structlog
-from limits import RateLimitItemPerSecond
-from limits.errors import StorageError
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 
 from idp.platform import clock
 from idp.platform.errors import TooManyRequests
+
+if TYPE_CHECKING:
+    from limits.strategies import FixedWindowRateLimiter
 
 log = structlog.get_logger("idp.throttle")
 
@@ -71,7 +71,9 @@ class Record(NamedTuple):
 class Store(Protocol):
     """Where tries and failures are counted."""
 
-    limiter: FixedWindowRateLimiter
+    @property
+    def limiter(self) -> FixedWindowRateLimiter:
+        """Counts tries within a time."""
 
     def read(self, key: str) -> Record:
         """Give the record of a key."""
@@ -100,6 +102,8 @@ class Throttle:
 
     def hit(self, name: str, key: str, limit: int, seconds: int) -> None:
         """Count a try; TooManyRequests past `limit` tries within so many seconds."""
+        from limits import RateLimitItemPerSecond  # noqa: PLC0415 - not before somebody counts
+
         item = RateLimitItemPerSecond(limit, seconds)
         parts = (name, _hashed(key))
 
@@ -159,9 +163,16 @@ class LocalStore:
     """Delays of this process, bounded in number."""
 
     def __init__(self) -> None:
-        self.limiter = FixedWindowRateLimiter(MemoryStorage())
         self._records: OrderedDict[str, tuple[Record, float]] = OrderedDict()
         self._lock = threading.Lock()
+
+    @cached_property
+    def limiter(self) -> FixedWindowRateLimiter:
+        """Counts tries within a time, in this process."""
+        from limits.storage import MemoryStorage  # noqa: PLC0415 - as in `Throttle.hit`
+        from limits.strategies import FixedWindowRateLimiter  # noqa: PLC0415
+
+        return FixedWindowRateLimiter(MemoryStorage())
 
     def read(self, key: str) -> Record:
         """Give the record of a key."""
@@ -219,7 +230,9 @@ class SharedStore:
 
     def __init__(self, url: str) -> None:
         import redis  # noqa: PLC0415 - a quarter of a second that most installations never need
+        from limits.errors import StorageError  # noqa: PLC0415
         from limits.storage import RedisStorage  # noqa: PLC0415
+        from limits.strategies import FixedWindowRateLimiter  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
         from redis.retry import Retry  # noqa: PLC0415
 

@@ -15,7 +15,6 @@ from idp.platform import clock, runtime
 from idp.platform.errors import InvalidClient, InvalidToken, Problem
 from idp.platform.onetime import service as onetime
 from idp.platform.secrets import from_b64url
-from idp.platform.signing.foreign import UnknownKeyError, verify_foreign
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 MAX_LENGTH = 8192
@@ -81,6 +80,9 @@ def _has_begun(claim: Any, now: int) -> bool:
 
 def _verify(session: Session, client: ClientView, unverified_jwt: str) -> dict[str, Any] | None:
     """Check the signature with the client's registered keys, fetched again for an unknown key."""
+    # Reads keys of every kind, by a library that most installations need for nothing else.
+    from idp.platform.signing.foreign import UnknownKeyError, verify_foreign  # noqa: PLC0415
+
     try:
         if client.jwks is not None:
             return verify_foreign(unverified_jwt, client.jwks, algorithms=ALGORITHMS)[1]
