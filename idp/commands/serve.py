@@ -17,22 +17,31 @@ from socket import socket
 from typing import Any, cast
 
 import click
+import structlog
+from flask import Flask
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import configure_mappers
 
-from idp.api import upload_limits
-from idp.app import THREADS, create_app
-from idp.commands.worker import Beside
+from idp.commands.beside import Beside
 from idp.config import Settings, SettingsError
+from idp.front import EXTENSION, THREADS, create_front
 from idp.oauth.wsgi import MachineDoor, needs_no_thread
 from idp.platform import logs, metrics
 from idp.platform.jobs import service as jobs
 from idp.platform.runtime import Runtime
+from idp.platform.tables import load_models
 from idp.platform.web import health
 from idp.platform.web.bridge import DRAIN_SECONDS, Bridge
 from idp.platform.web.listener import KeptListeners
 from idp.platform.web.requests import networks
+from idp.publishing.files import limits
+
+log = structlog.get_logger()
+
+_LATE = ("idp.app", "idp.platform.signing.foreign", "limits.storage", "limits.strategies")
+"""What is imported by somebody who needs it, and shared when there are several workers."""
 
 HEADER_SECONDS = 75
 """Time that the head of a request may take, and an idle connection may stay.
@@ -43,6 +52,8 @@ should be the one that closes, else a request meets a connection that is just be
 CONNECTIONS = 4096
 """Connections that one worker keeps open; silent ones cost a few kilobytes and no thread."""
 KILL_SECONDS = int(DRAIN_SECONDS) + 5
+PAUSE_SECONDS = 0.5
+"""How long a new worker answers machines alone, unless somebody asks for more."""
 
 # The server's own lines go through our handlers.
 _LOGGING = {
@@ -119,20 +130,32 @@ def run(settings: Settings, host: str, port: int, *, workers: int, worker_beside
             def _start_beside() -> None:
                 server.on_shutdown(Beside(settings).stop)
 
-        _share_memory(settings)
+        _share_memory(settings, workers)
         server.serve(target_loader=partial(load, settings), wrap_loader=False)
 
 
-def _share_memory(settings: Settings) -> None:
+def _share_memory(settings: Settings, workers: int) -> None:
     """Import what every worker needs before there is one: forked, they share it.
 
-    A collection would write to every object and so copy it; frozen ones are left alone.
+    A single worker has nobody to share with. It imports what machines do not ask for while it
+    already answers them; see `_finish`.
     """
-    importlib.import_module("prometheus_client")
+    gc.disable()
+    names = ["prometheus_client"]
+    if not settings.database.startswith("sqlite"):
+        names.append("sqlalchemy.dialects.postgresql.psycopg")
+        names.append("psycopg")
     if settings.redis_url:
-        importlib.import_module("redis")
-    gc.collect()
+        names.append("redis")
+    if workers > 1:
+        names += _LATE
+    for name in names:
+        importlib.import_module(name)
+    load_models()
+    configure_mappers()
+    # A collection would write to every object and so copy it; frozen ones are left alone.
     gc.freeze()
+    gc.enable()
 
 
 def load(settings: Settings) -> Any:
@@ -140,15 +163,34 @@ def load(settings: Settings) -> Any:
     # Until the loop has handlers of its own nothing is lost by ending at once.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _stop_with_server()
-    app = create_app(settings)
+    app = create_front(settings)
+    threading.Thread(target=_finish, args=(app, settings), name="pages", daemon=True).start()
     return Bridge(
         app.wsgi_app,
         threads=THREADS,
         at_once=needs_no_thread,
         on_stopped=cast("MachineDoor", app.wsgi_app).close,
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
-        uploads=upload_limits(),
+        uploads=limits.UPLOADS,
     )
+
+
+def _finish(app: Flask, settings: Settings) -> None:
+    """Put everything else behind the front, beside requests; without it the worker ends."""
+    # Machines first; whoever asks for a page ends the pause.
+    app.extensions[EXTENSION].wanted.wait(PAUSE_SECONDS)
+    gc.disable()
+    try:
+        # Not before the first answer, and with several workers before they are forked.
+        from idp.app import finish  # noqa: PLC0415
+
+        finish(app, settings)
+    except BaseException:
+        log.exception("worker_incomplete")
+        os._exit(1)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _stop_with_server() -> None:
@@ -189,7 +231,7 @@ def _observe(settings: Settings, listener: socket, folder: Path) -> None:
     # The server's handlers came along; Ctrl-C reaches the server, which then ends us.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    runtime: Runtime = create_app(settings).extensions["idp"]
+    runtime: Runtime = create_front(settings).extensions["idp"]
 
     def gauges() -> Mapping[str, float]:
         try:

@@ -15,11 +15,12 @@ import pytest
 from sqlalchemy import select
 
 from idp.api.center import file as operations
+from idp.api.center.dialect import center as dialect
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
 from idp.platform.web import uploads
-from idp.publishing.files import kinds, storage
+from idp.publishing.files import kinds, limits, storage
 from idp.publishing.files import service as files
 from idp.publishing.files.models import StoredFile
 from tests import protocol, samples
@@ -476,3 +477,9 @@ def test_another_origin_gives_out_files_and_nothing_else(ann, new_client, settin
 
 def test_the_kinds_are_those_of_the_contract():
     assert (kinds.VIDEO, kinds.DOCUMENT, kinds.IMAGE) == (VIDEO, DOCUMENT, IMAGE)
+
+
+def test_addresses_that_take_more_are_those_of_operations_that_take_files():
+    taking = {operation.path for operation in dialect.operations if operation.upload is not None}
+    assert {path.removeprefix("/api") for path in limits.UPLOADS} == taking
+    assert set(limits.UPLOADS.values()) == {VIDEO + uploads.OVERHEAD}

@@ -21,6 +21,7 @@ from flask import Flask
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from idp.commands import beside as neighbour
 from idp.commands import worker as command
 from idp.config import Settings
 from idp.platform import clock as time_of
@@ -77,7 +78,7 @@ def start(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., subproce
         with (tmp_path / "worker.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "idp.commands.worker", *arguments],
-                env=clean_environment() | command.as_environment(given),
+                env=clean_environment() | neighbour.as_environment(given),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -178,8 +179,8 @@ def test_a_worker_beside_stops_with_its_parent(
 def test_a_worker_beside_that_dies_is_replaced(
     app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "RESTART_SECONDS", 0.1)
-    beside = command.start_beside(app)
+    monkeypatch.setattr(neighbour, "RESTART_SECONDS", 0.1)
+    beside = neighbour.start_beside(app)
     try:
         first = beside.pid
         os.kill(first, signal.SIGKILL)
@@ -203,7 +204,7 @@ def test_a_child_gets_exactly_our_settings(tmp_path: Path, monkeypatch: pytest.M
         demo=True,
         audit_days=7,
     )
-    for name, value in command.as_environment(given).items():
+    for name, value in neighbour.as_environment(given).items():
         monkeypatch.setenv(name, value)
     assert Settings() == given
 

@@ -20,12 +20,15 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+from idp.app import create_app, finish
 from idp.cli import main
+from idp.commands import serve as serving
+from idp.front import EXTENSION, create_front
 from idp.platform.at_once import NeedsThreadError
 from idp.platform.errors import TooSlow
 from idp.platform.web.bridge import Bridge, environment
 from idp.platform.web.visit import AT_ONCE_KEY
-from tests.conftest import as_environment
+from tests.conftest import as_environment, make_settings
 from tests.servers import free_port
 
 
@@ -382,10 +385,43 @@ def test_readiness_tells_what_is_missing(live_server, own_valkey):
 
 
 @pytest.mark.no_database
-def test_an_empty_database_is_not_ready(tmp_path):
-    from idp.app import create_app
-    from tests.conftest import make_settings
+def test_machines_are_answered_before_pages_are_there(settings, session):
+    app = create_front(settings)
+    behind = app.extensions[EXTENSION]
 
+    def ask(path):
+        return app.test_client().get(path, base_url=settings.public_url)
+
+    with ThreadPoolExecutor(2) as visitors:
+        assert ask("/.well-known/openid-configuration/jwks").status_code == 200
+        assert not behind.wanted.is_set()
+        asked = [visitors.submit(ask, path) for path in ("/login", "/readyz")]
+        assert behind.wanted.wait(10)
+        assert ask("/.well-known/openid-configuration").get_json()["issuer"] == settings.public_url
+        assert not any(answer.done() for answer in asked)
+        finish(app, settings)
+        assert [answer.result(10).status_code for answer in asked] == [200, 200]
+    app.extensions["idp"].engine.dispose()
+
+
+@pytest.mark.no_database
+def test_a_worker_that_cannot_make_the_rest_ends(tmp_path, monkeypatch):
+    def broken(*_arguments):
+        raise RuntimeError
+
+    given = make_settings(tmp_path)
+    app, codes = create_front(given), []
+    app.extensions[EXTENSION].wanted.set()
+    monkeypatch.setattr("idp.app.finish", broken)
+    monkeypatch.setattr(os, "_exit", codes.append)
+    serving._finish(app, given)
+    assert codes == [1]
+    assert not app.extensions[EXTENSION].ready.is_set()
+    app.extensions["idp"].engine.dispose()
+
+
+@pytest.mark.no_database
+def test_an_empty_database_is_not_ready(tmp_path):
     app = create_app(make_settings(tmp_path))
     answer = app.test_client().get("/readyz")
     assert answer.status_code == 503
