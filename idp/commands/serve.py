@@ -143,7 +143,6 @@ def _share_memory(settings: Settings, workers: int) -> None:
     gc.disable()
     names = ["prometheus_client"]
     if not settings.database.startswith("sqlite"):
-        names.append("sqlalchemy.dialects.postgresql.psycopg")
         names.append("psycopg")
     if settings.redis_url:
         names.append("redis")
