@@ -21,6 +21,7 @@ from idp.oauth.endpoints.gateway import GatewayVerify
 from idp.oauth.server import MACHINE_ENDPOINTS
 from idp.oauth.wsgi import Endpoints, MachineDoor
 from idp.platform import logs
+from idp.platform.at_once import NeedsThreadError
 from idp.platform.db import db
 from idp.platform.fetch import Fetcher
 from idp.platform.files import templates_dir
@@ -31,7 +32,7 @@ from idp.platform.tables import load_models
 from idp.platform.throttle import Throttle
 from idp.platform.web import forms, health
 from idp.platform.web.requests import MAX_BODY, Entrance
-from idp.platform.web.visit import WSGI, Body, Environ, Start
+from idp.platform.web.visit import AT_ONCE_KEY, WSGI, Body, Environ, Start
 from idp.publishing.files import limits
 from idp.publishing.gateway.access import Gatekeeper
 
@@ -53,6 +54,8 @@ class Behind:
         """Answer one request."""
         if not self.ready.is_set():
             self.wanted.set()
+            if AT_ONCE_KEY in environ:
+                raise NeedsThreadError
             self.ready.wait()
         return self._inner(environ, start_response)
 

@@ -23,7 +23,7 @@ from click.testing import CliRunner
 from idp.app import create_app, finish
 from idp.cli import main
 from idp.commands import serve as serving
-from idp.front import EXTENSION, create_front
+from idp.front import EXTENSION, Behind, create_front
 from idp.platform.at_once import NeedsThreadError
 from idp.platform.errors import TooSlow
 from idp.platform.web.bridge import Bridge, environment
@@ -402,6 +402,17 @@ def test_machines_are_answered_before_pages_are_there(settings, session):
         finish(app, settings)
         assert [answer.result(10).status_code for answer in asked] == [200, 200]
     app.extensions["idp"].engine.dispose()
+
+
+@pytest.mark.no_database
+def test_the_loop_does_not_wait_for_what_is_behind():
+    behind = Behind(echo)
+    with pytest.raises(NeedsThreadError):
+        behind({AT_ONCE_KEY: True}, None)
+    assert behind.wanted.is_set()
+    behind.ready.set()
+    asked = {AT_ONCE_KEY: True, "wsgi.input": BytesIO(b"x")}
+    assert behind(asked, lambda *_: None) == [b"x"]
 
 
 @pytest.mark.no_database
