@@ -63,10 +63,10 @@ class Parameters:
     """Request parameters, each at most once but for `resource`."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self.pairs: Pairs = tuple((name, value) for name, value in pairs if value != "")
-        if len(self.pairs) > 1:
-            self._refuse_doubles()
+        self.pairs: Pairs = tuple([pair for pair in pairs if pair[1] != ""])
         self._values = dict(self.pairs)
+        if len(self._values) < len(self.pairs):
+            self._refuse_doubles()
 
     def _refuse_doubles(self) -> None:
         counts = Counter(name for name, _ in self.pairs)

@@ -32,6 +32,8 @@ ANY_ORIGIN = frozenset(
 CLIENT_ORIGINS = frozenset({"/connect/token", "/connect/userinfo", "/connect/revocation"})
 
 _FORM = "application/x-www-form-urlencoded"
+_READ = {"HTTP_AUTHORIZATION": "authorization", "HTTP_ACCEPT": "accept"}
+"""The headers that endpoints read, by their variable."""
 
 
 AT_ONCE = ANY_ORIGIN | {
@@ -169,12 +171,4 @@ def _method_not_allowed(methods: Collection[str]) -> OAuthError:
 
 
 def _headers(environ: Environ) -> dict[str, str]:
-    headers = {
-        name[5:].replace("_", "-").lower(): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
-    kind = environ.get("CONTENT_TYPE")
-    if kind:
-        headers["content-type"] = kind
-    return headers
+    return {_READ[name]: value for name, value in environ.items() if name in _READ}

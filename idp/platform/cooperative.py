@@ -7,7 +7,9 @@ others. Nothing else changes for the function: it is the same one that a thread 
 from __future__ import annotations
 
 import contextvars
+import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
 from greenlet import getcurrent, greenlet
@@ -15,20 +17,46 @@ from greenlet import getcurrent, greenlet
 P = ParamSpec("P")
 T = TypeVar("T")
 
+IDLE = 32
+"""Greenlets that a thread keeps: a new one costs a piece of memory from the system."""
+
+
+class _Done:
+    """How a function ended."""
+
+    def __init__(self, value: Any, error: BaseException | None) -> None:
+        self.value = value
+        self.error = error
+
+
+class _Idle(threading.local):
+    """Greenlets without work; one can run in its own thread only."""
+
+    def __init__(self) -> None:
+        self.runners: list[greenlet] = []
+
+
+_idle = _Idle()
+
 
 async def spawn(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """Run a function that may call `wait`, with context variables of its own."""
-    runner = greenlet(function)
+    runner = _idle.runners.pop() if _idle.runners else _start()
     runner.gr_context = contextvars.copy_context()
-    found = runner.switch(*arguments, **named)
-    while not runner.dead:
+    found = runner.switch(partial(function, *arguments, **named))
+    while not isinstance(found, _Done):
         try:
             value = await found
         except BaseException as error:  # noqa: BLE001 - it belongs to who waits
             found = runner.throw(error)
         else:
             found = runner.switch(value)
-    return cast("T", found)
+    runner.gr_context = None
+    if len(_idle.runners) < IDLE:
+        _idle.runners.append(runner)
+    if found.error is not None:
+        raise found.error
+    return cast("T", found.value)
 
 
 def wait(awaitable: Awaitable[T]) -> T:
@@ -38,3 +66,27 @@ def wait(awaitable: Awaitable[T]) -> T:
         message = "not inside spawn"
         raise RuntimeError(message)
     return cast("T", cast("Any", loop).switch(awaitable))
+
+
+def _start() -> greenlet:
+    """Make a greenlet that waits for a function to run."""
+    runner = greenlet(_work)
+    runner.switch()
+    return runner
+
+
+def _work() -> None:
+    """Run one function after the other, and hand each end to the loop."""
+    loop = cast("Any", getcurrent().parent)
+    work = loop.switch()
+    while True:
+        done = _end(work)
+        work = None
+        work = loop.switch(done)
+
+
+def _end(work: Callable[[], Any]) -> _Done:
+    try:
+        return _Done(work(), None)
+    except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+        return _Done(None, error)

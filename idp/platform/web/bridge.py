@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -361,13 +362,21 @@ def environment(scope: Scope, stream: IO[bytes], length: int | None) -> Environ:
     }
     for name, value in scope.headers.items():
         # `X_Forwarded_For` would turn into the same variable as `X-Forwarded-For`.
-        if "_" in name or name == "content-length":
+        key = _variable(name)
+        if key is None:
             continue
-        key = "CONTENT_TYPE" if name == "content-type" else f"HTTP_{name.upper().replace('-', '_')}"
         if key in environ:
             value = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{value}"  # noqa: PLW2901
         environ[key] = value
     return environ
+
+
+@lru_cache(maxsize=256)
+def _variable(name: str) -> str | None:
+    """Name the variable of a header; None for those that are told otherwise."""
+    if "_" in name or name == "content-length":
+        return None
+    return "CONTENT_TYPE" if name == "content-type" else f"HTTP_{name.upper().replace('-', '_')}"
 
 
 def _too_large(most: int) -> tuple[int, Headers, bytes]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Blueprint, Flask, request
-from flask.sessions import SecureCookieSessionInterface
+from flask import Blueprint, Flask, Request, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
 from idp.platform.web.visit import ENVIRON_KEY
@@ -23,6 +23,12 @@ class FormCookie(SecureCookieSessionInterface):
         issuer = visit.issuer if visit is not None else None
         name = f"idp_form_{issuer.tenant_id}" if issuer is not None else "idp_form"
         return f"__Host-{name}" if app.config["SESSION_COOKIE_SECURE"] else name
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Read the cookie; without one there is no signature to prepare for."""
+        if self.get_cookie_name(app) not in request.cookies:
+            return self.session_class()
+        return super().open_session(app, request)
 
 
 def setup(app: Flask) -> None:

@@ -346,4 +346,6 @@ def _moved(origin: str, environ: Environ) -> Answer:
 
 def _shown_path(visit: Visit) -> str:
     """Give the path as logs may have it: where it names somebody, only the route."""
+    if visit.endpoint == visit.path:  # nothing in it varies
+        return visit.path
     return visit.endpoint if _NAMES_IN_PATH.match(visit.endpoint) else logs.mask_path(visit.path)
