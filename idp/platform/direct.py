@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from psycopg.waiting import Ready, Wait
 from sqlalchemy import Engine, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -44,8 +45,10 @@ class _Connection(psycopg.Connection[tuple[Any, ...]]):
         except StopIteration as end:
             found: T = end.value
             return found
-        except TimeoutError:
-            self.close()
+        except BaseException:
+            # Who left in the middle of an answer leaves a connection that nobody can use.
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.close()
             raise
 
 
@@ -146,7 +149,9 @@ class Direct:
         """
         try:
             return self._execute(statement, given)
-        except psycopg.IntegrityError as error:
+        except psycopg.ProgrammingError:
+            raise
+        except (psycopg.IntegrityError, psycopg.DataError) as error:
             raise NeedsThreadError from error
         except (psycopg.Error, TimeoutError) as error:
             raise Unavailable(debug=str(error)) from error

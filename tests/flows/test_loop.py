@@ -247,6 +247,66 @@ def test_a_connection_that_was_cut_costs_nobody_an_answer(
     assert loop.send(refreshing(scene, presented))[0].status == 200
 
 
+def test_who_is_cancelled_leaves_no_half_used_connection(runtime, is_postgresql):
+    if not is_postgresql:
+        assert runtime.at_once().direct is None
+        return
+    found = runtime.at_once().direct
+    nap, one = select(func.pg_sleep(5)), select(text("1"))
+
+    async def run():
+        # Alone it gets the one connection, and the next one would get the same again.
+        await cooperative.spawn(found.rows, one, {})
+        napping = asyncio.create_task(cooperative.spawn(found.rows, nap, {}))
+        await asyncio.sleep(0.2)
+        napping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await napping
+        assert found._open == 0
+        assert await cooperative.spawn(found.rows, one, {}) == [(1,)]
+        assert found._open == 1
+        found.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, run()).result()
+
+
+def test_more_requests_than_connections_take_turns(runtime, is_postgresql):
+    if not is_postgresql:
+        assert runtime.at_once().direct is None
+        return
+    found = runtime.at_once().direct
+    nap = select(func.pg_sleep(0.01))
+
+    async def run():
+        naps = (cooperative.spawn(found.rows, nap, {}) for _ in range(direct.CONNECTIONS * 5))
+        await asyncio.gather(*naps)
+        assert found._open == direct.CONNECTIONS == len(found._idle)
+        found.close()
+        assert found._open == 0
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, run()).result()
+
+
+def test_a_mistake_in_a_statement_is_no_reason_to_try_again(runtime, is_postgresql):
+    if not is_postgresql:
+        assert runtime.at_once().direct is None
+        return
+    found = runtime.at_once().direct
+
+    async def run():
+        for do in (found.rows, found.write):
+            with pytest.raises(psycopg.ProgrammingError):
+                await cooperative.spawn(do, select(text("nonsense")), {})
+            with pytest.raises(NeedsThreadError):
+                await cooperative.spawn(do, select(text("1 / 0")), {})
+        found.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, run()).result()
+
+
 def test_after_a_write_a_request_never_starts_again(runtime, session, scene, client):
     at_once = runtime.at_once().sessions()
     with pytest.raises(NeedsThreadError):
