@@ -44,7 +44,7 @@ AT_ONCE = ANY_ORIGIN | {
 }
 
 
-def needs_no_thread(scope: Scope, _body: bytes) -> bool:
+def needs_no_thread(scope: Scope) -> bool:
     """Guess whether a request can be answered on the event loop.
 
     Where the guess is wrong, the request finds out and is answered by a thread.

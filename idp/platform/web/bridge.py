@@ -91,7 +91,7 @@ class Bridge:
         application: WSGI,
         *,
         threads: int,
-        at_once: Callable[[Scope, bytes], bool] = lambda _scope, _body: False,
+        at_once: Callable[[Scope], bool] = lambda _scope: False,
         on_stopping: Callable[[], None] = lambda: None,
         on_stopped: Callable[[], None] = lambda: None,
         body_seconds: float = BODY_SECONDS,
@@ -175,7 +175,7 @@ class Bridge:
 
     async def _take(self, scope: Scope, body: bytes) -> tuple[int, Headers, bytes]:
         """Answer a request whose body is here."""
-        if self._at_once(scope, body):
+        if self._at_once(scope):
             # What needs no thread is answered here: to take one costs more than many an answer.
             environ = environment(scope, BytesIO(body), len(body))
             environ[AT_ONCE_KEY] = True

@@ -206,7 +206,7 @@ def test_what_needs_to_wait_moves_from_the_loop_to_a_thread():
             raise NeedsThreadError
         return echo(environ, start_response)
 
-    def asked(scope, _body):
+    def asked(scope):
         return scope.path == "/x"
 
     for body, path in ((b"quick", "/x"), (b"slow", "/x"), (b"quick", "/y")):
