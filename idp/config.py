@@ -34,7 +34,8 @@ class Settings(BaseSettings):
     database_url: str = Field(
         default="",
         repr=False,
-        description="`sqlite:///…` or `postgresql+psycopg://…`; empty: SQLite in the data folder.",
+        description="`sqlite:///…` or `postgresql+psycopg://…`; empty: SQLite in the data folder. "
+        "A worker opens up to 22 connections to PostgreSQL.",
     )
     redis_url: str = Field(
         default="",

@@ -8,6 +8,7 @@ what is wrong; only a write whose end is not known is answered with 503.
 from __future__ import annotations
 
 import asyncio
+import select
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -29,6 +30,8 @@ CONNECTIONS = 8
 """Statements that one worker has under way at a time."""
 SECONDS = 10.0
 """How long a statement may take before its connection is given up."""
+LOOK_SECONDS = 0.2
+"""How often a socket is looked at that the loop says nothing about."""
 
 Processor = Callable[[Any], Any]
 
@@ -36,49 +39,76 @@ Processor = Callable[[Any], Any]
 class _Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection whose answers are waited for on the event loop."""
 
+    _loop: asyncio.AbstractEventLoop | None = None
+    """The loop that watches the socket."""
+    _descriptor = -1
+    _waiter: asyncio.Future[Ready] | None = None
+    _look: asyncio.TimerHandle
+
     def wait(self, gen: PQGen[T], interval: float = 0.0, timeout: float | None = None) -> T:  # noqa: ARG002 - psycopg's own arguments
         """Drive what psycopg does between two waits."""
         try:
             state = next(gen)
             while True:
-                state = gen.send(wait(_ready(self.pgconn.socket, state)))
+                state = gen.send(self._ready(state))
         except StopIteration as end:
             found: T = end.value
             return found
         except BaseException:
-            # Who left in the middle of an answer leaves a connection that nobody can use.
-            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+            # Lost, or left by somebody in the middle of an answer: nobody can use it any more.
+            if self.closed or self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.close()
             raise
 
+    def close(self) -> None:
+        """Close it; the loop lets the socket go first, before its number may be another's."""
+        self._unwatch()
+        super().close()
 
-async def _ready(descriptor: int, state: Wait) -> Ready:
-    """Wait until a socket can be read or written, as psycopg asks."""
-    loop = asyncio.get_running_loop()
-    found: asyncio.Future[Ready] = loop.create_future()
-    if state & Wait.R:
-        loop.add_reader(descriptor, _settle, found, Ready.R)
-    if state & Wait.W:
-        loop.add_writer(descriptor, _settle, found, Ready.W)
-    expiry = loop.call_later(SECONDS, _expire, found)
-    try:
-        return await found
-    finally:
-        expiry.cancel()
-        if state & Wait.R:
-            loop.remove_reader(descriptor)
+    def _ready(self, state: Wait) -> Ready:
+        """Wait until the socket can be read or written, as psycopg asks."""
+        loop = asyncio.get_running_loop()
+        self._waiter = waiter = loop.create_future()
+        if self._loop is not loop:
+            # It stays: watching a socket anew for every answer costs more than the answer.
+            self._unwatch()
+            self._loop, self._descriptor = loop, self.pgconn.socket
+            loop.add_reader(self._descriptor, self._settle, Ready.R)
         if state & Wait.W:
-            loop.remove_writer(descriptor)
+            loop.add_writer(self._descriptor, self._settle, Ready.W)
+        self._look = loop.call_later(LOOK_SECONDS, self._look_at, waiter, loop.time() + SECONDS)
+        try:
+            ready: Ready = wait(waiter)
+        finally:
+            self._look.cancel()
+            if state & Wait.W:
+                loop.remove_writer(self._descriptor)
+        return ready
 
+    def _settle(self, value: Ready) -> None:
+        if self._waiter is None or self._waiter.done():
+            self._unwatch()  # nobody asked: the server hangs up, most likely
+        else:
+            self._waiter.set_result(value)
 
-def _settle(future: asyncio.Future[Ready], value: Ready) -> None:
-    if not future.done():
-        future.set_result(value)
+    def _look_at(self, waiter: asyncio.Future[Ready], end: float) -> None:
+        """Find out what the loop does not tell: uvloop calls nobody for a socket that failed."""
+        if waiter.done() or self._loop is None:
+            return
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        if poll.poll(0):
+            self._unwatch()
+            waiter.set_result(Ready.R)
+        elif self._loop.time() >= end:
+            waiter.set_exception(TimeoutError())
+        else:
+            self._look = self._loop.call_later(LOOK_SECONDS, self._look_at, waiter, end)
 
-
-def _expire(future: asyncio.Future[Ready]) -> None:
-    if not future.done():
-        future.set_exception(TimeoutError())
+    def _unwatch(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._descriptor)
+        self._loop = None
 
 
 class _Prepared:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -19,6 +18,7 @@ from idp.oauth.wsgi import needs_no_thread
 from idp.platform import cache, cooperative, direct
 from idp.platform.at_once import NeedsThreadError
 from idp.platform.audit.models import AuditEvent
+from idp.platform.errors import Unavailable
 from idp.platform.web.bridge import Bridge
 from tests import protocol
 from tests.protocol import add_api, add_person, obtain, register
@@ -316,19 +316,23 @@ def test_after_a_write_a_request_never_starts_again(runtime, session, scene, cli
         at_once.scalars(select(1))
 
 
-@pytest.mark.no_database
-def test_a_statement_that_hangs_gives_its_connection_up(monkeypatch):
-    monkeypatch.setattr(direct, "SECONDS", 0.05)
+def test_a_statement_that_hangs_gives_its_connection_up(runtime, is_postgresql, monkeypatch):
+    if not is_postgresql:
+        assert runtime.at_once().direct is None
+        return
+    monkeypatch.setattr(direct, "SECONDS", 0.2)
+    found = runtime.at_once().direct
+    nap = select(func.pg_sleep(5))
 
-    async def never():
-        reading, writing = os.pipe()
-        with pytest.raises(TimeoutError):
-            await direct._ready(reading, psycopg.waiting.Wait.R)
-        for end in (reading, writing):
-            os.close(end)
+    async def run():
+        with pytest.raises(NeedsThreadError):
+            await cooperative.spawn(found.rows, nap, {})
+        with pytest.raises(Unavailable):  # nobody knows what became of it
+            await cooperative.spawn(found.write, nap, {})
+        assert found._open == 0
 
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, never()).result()
+        pool.submit(asyncio.run, run()).result()
 
 
 @pytest.mark.no_database
