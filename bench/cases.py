@@ -195,6 +195,15 @@ def _redeemed(
     return content
 
 
+def _by_all(
+    case: str, servers: Servers, script: Callable[[Server], Script], node: float, django: float
+) -> list[Result]:
+    """Measure what all servers do; `node` and `django` are the bars against the peers."""
+    everybody = [servers.ours, servers.ours_large, servers.oidc_provider, servers.django]
+    bars = [Bar("ours", "oidc-provider", node), Bar("ours", "django-oauth-toolkit", django), LARGE]
+    return [_against(case, everybody, _driven(script), bars)]
+
+
 def flow(servers: Servers) -> list[Result]:
     """Follow a code with PKCE: authorize by a live session, then token."""
     scope = "openid profile orders.read"
@@ -210,13 +219,7 @@ def flow(servers: Servers) -> list[Result]:
 
         return steps
 
-    result = _against(
-        "code + PKCE",
-        [servers.ours, servers.ours_large, servers.oidc_provider, servers.django],
-        _driven(script),
-        [Bar("ours", "oidc-provider", 0.7), Bar("ours", "django-oauth-toolkit", 8), LARGE],
-    )
-    return [result]
+    return _by_all("code + PKCE", servers, script, node=0.7, django=8)
 
 
 def refresh(servers: Servers) -> list[Result]:
@@ -245,13 +248,7 @@ def refresh(servers: Servers) -> list[Result]:
 
         return steps
 
-    result = _against(
-        "refresh with rotation",
-        [servers.ours, servers.ours_large, servers.oidc_provider, servers.django],
-        _driven(script),
-        [Bar("ours", "oidc-provider", 0.8), Bar("ours", "django-oauth-toolkit", 15), LARGE],
-    )
-    return [result]
+    return _by_all("refresh with rotation", servers, script, node=0.8, django=15)
 
 
 def _with_token(
@@ -322,13 +319,7 @@ def userinfo(servers: Servers) -> list[Result]:
 
         return _with_token(server, client_id, ask, b'"sub":')
 
-    result = _against(
-        "userinfo",
-        [servers.ours, servers.ours_large, servers.oidc_provider, servers.django],
-        _driven(script),
-        [Bar("ours", "oidc-provider", 0.5), Bar("ours", "django-oauth-toolkit", 6), LARGE],
-    )
-    return [result]
+    return _by_all("userinfo", servers, script, node=0.5, django=6)
 
 
 def documents(servers: Servers) -> list[Result]:

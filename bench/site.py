@@ -21,7 +21,6 @@ from idp.directory.users.models import User
 from idp.platform import schema
 from idp.platform.db import Base
 from idp.platform.runtime import Runtime
-from idp.platform.sessions import service as sessions
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.descriptions import Description
@@ -88,26 +87,13 @@ def prepare(postgres: Postgres, valkey: Valkey, folder: Path, name: str) -> Site
         ]
         user = protocol.add_person(session, USERNAME, nick_name="Ann")
         published = _publish(session, user.id)
-        issuer = tenants.find_issuer(session, f"127.0.0.1:{port}")
-        if issuer is None:
-            raise RuntimeError("issuer 1 is missing")
-        cookie = sessions.start(
-            session,
-            issuer,
-            user.id,
-            user.security_stamp,
-            acr="pwd",
-            amr=["pwd"],
-            remember=True,
-        )
-        session.commit()
-        name_of_cookie = sessions.cookie_name(issuer)
+        cookie = protocol.start_session(session, f"127.0.0.1:{port}", user, remember=True)
     runtime.engine.dispose()
     return Site(
         settings.database,
         port,
         as_environment(settings),
-        f"{name_of_cookie}={cookie}",
+        "=".join(cookie),
         {app.client_id: app.secret or "" for app in apps},
         published,
     )

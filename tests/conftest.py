@@ -209,6 +209,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Prepare what the run shares; a worker is told by its controller."""
     config.addinivalue_line("markers", "settings(**fields): settings of the test's application")
     config.addinivalue_line("markers", "postgresql: only meaningful with --database postgresql")
+    config.addinivalue_line("markers", "sqlite: only meaningful on SQLite")
     given = getattr(config, "workerinput", None)
     if given is None:
         memory = quick_dir()
@@ -245,11 +246,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out on SQLite what asks for PostgreSQL."""
-    if config.getoption("database") == "sqlite":
-        kept = [item for item in items if item.get_closest_marker("postgresql") is None]
-        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-        items[:] = kept
+    """Leave out what asks for the other database."""
+    other = "postgresql" if config.getoption("database") == "sqlite" else "sqlite"
+    left_out = [item for item in items if item.get_closest_marker(other) is not None]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item.get_closest_marker(other) is None]
 
 
 def pytest_collection_finish() -> None:

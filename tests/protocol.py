@@ -223,25 +223,23 @@ def scope_names(session: Session, api: str) -> list[str]:
     return list(session.scalars(query))
 
 
-def sign_in(browser: IssuerClient, session: Session, user: User) -> None:
-    """Sign somebody in with a browser, past the sign-in page."""
-    host = browser.base_url.partition("://")[2]
+def start_session(
+    session: Session, host: str, user: User, *, remember: bool = False
+) -> tuple[str, str]:
+    """Sign somebody in at a host past the sign-in page; give name and value of the cookie."""
     issuer = tenants.find_issuer(session, host)
     assert issuer is not None
-    cookie = sessions.start(
-        session,
-        issuer,
-        user.id,
-        user.security_stamp,
-        acr="pwd",
-        amr=["pwd"],
-        remember=False,
-        replaces=None,
+    value = sessions.start(
+        session, issuer, user.id, user.security_stamp, acr="pwd", amr=["pwd"], remember=remember
     )
     session.commit()
-    browser.set_cookie(
-        sessions.cookie_name(issuer), cookie, domain=urlsplit(browser.base_url).hostname
-    )
+    return sessions.cookie_name(issuer), value
+
+
+def sign_in(browser: IssuerClient, session: Session, user: User) -> None:
+    """Sign somebody in with a browser, past the sign-in page."""
+    address = urlsplit(browser.base_url)
+    browser.set_cookie(*start_session(session, address.netloc, user), domain=address.hostname)
 
 
 def authorization_parameters(app: App, **parameters: Any) -> dict[str, Any]:

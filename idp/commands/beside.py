@@ -8,11 +8,9 @@ import sys
 import threading
 
 import structlog
-from flask import Flask
 from pydantic import SecretStr
 
 from idp.config import Settings
-from idp.platform.runtime import Runtime
 
 log = structlog.get_logger()
 
@@ -70,12 +68,6 @@ class Beside:
         """Close our end of the pipe, which asks the worker to stop."""
         if self._process.stdin is not None:
             self._process.stdin.close()
-
-
-def start_beside(app: Flask) -> Beside:
-    """Start a worker with the settings of an application; call `stop` on it at the end."""
-    runtime: Runtime = app.extensions["idp"]
-    return Beside(runtime.settings)
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

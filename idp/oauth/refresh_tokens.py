@@ -10,9 +10,9 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from idp.directory.clients.view import ClientView
@@ -22,7 +22,7 @@ from idp.oauth.models import Grant, RefreshToken
 from idp.oauth.people import HeldGrant, StandingGrant
 from idp.platform import clock, runtime
 from idp.platform.audit.models import AuditEvent
-from idp.platform.db import Together, run_one
+from idp.platform.db import Together, run_one, use
 from idp.platform.secrets import b64url, digest, random_token
 
 REUSE_WINDOW = timedelta(seconds=30)
@@ -53,13 +53,7 @@ _FIND = (
     .join(RefreshToken, RefreshToken.grant_id == Grant.id)
     .where(RefreshToken.token_hash == bindparam("token_hash"))
 )
-_ROTATE = Together(
-    update(cast("Table", RefreshToken.__table__))
-    .where(RefreshToken.id == bindparam("row_id"), RefreshToken.used_at.is_(None))
-    .values(used_at=bindparam("now")),
-    RefreshToken,
-    AuditEvent,
-)
+_ROTATE = Together(use(RefreshToken), RefreshToken, AuditEvent)
 
 
 def find(

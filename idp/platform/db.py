@@ -176,6 +176,16 @@ def write(session: Session, statement: Executable, values: Mapping[str, Any]) ->
     session.connection().execute(statement, values)
 
 
+def use(table: type[Base]) -> Update:
+    """Make the statement that marks the row `row_id` as used at `now`, once and never again."""
+    columns = table.__table__.c
+    return (
+        update(cast("Table", table.__table__))
+        .where(columns.id == bindparam("row_id"), columns.used_at.is_(None))
+        .values(used_at=bindparam("now"))
+    )
+
+
 OfFirst = Callable[[ColumnElement[int]], ColumnElement[Any]]
 """Makes the value of a column out of the id of the row that was changed first."""
 

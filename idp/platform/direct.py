@@ -81,29 +81,35 @@ class _Connection(psycopg.Connection[tuple[Any, ...]]):
             ready: Ready = wait(waiter)
         finally:
             self._look.cancel()
+            self._waiter = None
             if state & Wait.W:
                 loop.remove_writer(self._descriptor)
         return ready
 
     def _settle(self, value: Ready) -> None:
-        if self._waiter is None or self._waiter.done():
-            self._unwatch()  # nobody asked: the server hangs up, most likely
-        else:
+        if self._waiter is None:
+            # Nobody asked: an event that comes late, or the server hangs up.
+            if self._is_readable():
+                self.close()
+        elif not self._waiter.done():
             self._waiter.set_result(value)
 
     def _look_at(self, waiter: asyncio.Future[Ready], end: float) -> None:
         """Find out what the loop does not tell: uvloop calls nobody for a socket that failed."""
         if waiter.done() or self._loop is None:
             return
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLIN)
-        if poll.poll(0):
+        if self._is_readable():
             self._unwatch()
             waiter.set_result(Ready.R)
         elif self._loop.time() >= end:
             waiter.set_exception(TimeoutError())
         else:
             self._look = self._loop.call_later(LOOK_SECONDS, self._look_at, waiter, end)
+
+    def _is_readable(self) -> bool:
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        return bool(poll.poll(0))
 
     def _unwatch(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
@@ -206,7 +212,12 @@ class Direct:
         return [prepared.row(row) for row in found]
 
     def _take(self) -> _Connection:
-        while not self._idle:
+        while True:
+            while self._idle:
+                connection = self._idle.pop()
+                if not connection.closed:
+                    return connection
+                self._open -= 1
             loop = asyncio.get_running_loop()
             if self._open < CONNECTIONS:
                 self._open += 1
@@ -218,7 +229,6 @@ class Direct:
             turn: asyncio.Future[None] = loop.create_future()
             self._waiting.append(turn)
             wait(turn)
-        return self._idle.pop()
 
     def _give_back(self, connection: _Connection) -> None:
         if connection.closed:

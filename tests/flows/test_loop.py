@@ -59,6 +59,12 @@ def post(path, **form):
     return Asked("POST", path, body=body, headers=headers)
 
 
+def on_a_loop(work):
+    """Run a coroutine in a thread: a browser of other tests keeps a loop running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
+
+
 @dataclass
 class Loop:
     """Sends requests through the bridge, several at a time."""
@@ -78,9 +84,7 @@ class Loop:
             self.threads = len(bridge._threads._threads)
             bridge.__rsgi_del__(bridge._loop)
 
-        # In a thread: a browser of other tests keeps a loop running in this one.
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(asyncio.run, run()).result()
+        on_a_loop(run())
         return requests
 
 
@@ -229,28 +233,8 @@ def test_whoever_is_not_signed_in_is_asked_to_on_a_thread(client, scene, loop, s
     assert loop.threads == 1
 
 
-def test_a_connection_that_was_cut_costs_nobody_an_answer(
-    client, session, scene, loop, is_postgresql
-):
-    bearer = protocol.bearer(obtain(client, scene, SCOPE).access)["Authorization"]
-    assert loop.send(get("/connect/userinfo", authorization=bearer))[0].status == 200
-    if is_postgresql:
-        session.execute(
-            text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                " AND query LIKE '%user_claim%'"
-            )
-        )
-        session.commit()
-    presented = obtain(client, scene, SCOPE).refresh
-    assert loop.send(refreshing(scene, presented))[0].status == 200
-
-
-def test_who_is_cancelled_leaves_no_half_used_connection(runtime, is_postgresql):
-    if not is_postgresql:
-        assert runtime.at_once().direct is None
-        return
+@pytest.mark.postgresql
+def test_who_is_cancelled_leaves_no_half_used_connection(runtime):
     found = runtime.at_once().direct
     nap, one = select(func.pg_sleep(5)), select(text("1"))
 
@@ -267,14 +251,11 @@ def test_who_is_cancelled_leaves_no_half_used_connection(runtime, is_postgresql)
         assert found._open == 1
         found.close()
 
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, run()).result()
+    on_a_loop(run())
 
 
-def test_more_requests_than_connections_take_turns(runtime, is_postgresql):
-    if not is_postgresql:
-        assert runtime.at_once().direct is None
-        return
+@pytest.mark.postgresql
+def test_more_requests_than_connections_take_turns(runtime):
     found = runtime.at_once().direct
     nap = select(func.pg_sleep(0.01))
 
@@ -285,14 +266,11 @@ def test_more_requests_than_connections_take_turns(runtime, is_postgresql):
         found.close()
         assert found._open == 0
 
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, run()).result()
+    on_a_loop(run())
 
 
-def test_a_mistake_in_a_statement_is_no_reason_to_try_again(runtime, is_postgresql):
-    if not is_postgresql:
-        assert runtime.at_once().direct is None
-        return
+@pytest.mark.postgresql
+def test_a_mistake_in_a_statement_is_no_reason_to_try_again(runtime):
     found = runtime.at_once().direct
 
     async def run():
@@ -303,8 +281,7 @@ def test_a_mistake_in_a_statement_is_no_reason_to_try_again(runtime, is_postgres
                 await cooperative.spawn(do, select(text("1 / 0")), {})
         found.close()
 
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, run()).result()
+    on_a_loop(run())
 
 
 def test_after_a_write_a_request_never_starts_again(runtime, session, scene, client):
@@ -316,10 +293,8 @@ def test_after_a_write_a_request_never_starts_again(runtime, session, scene, cli
         at_once.scalars(select(1))
 
 
-def test_a_statement_that_hangs_gives_its_connection_up(runtime, is_postgresql, monkeypatch):
-    if not is_postgresql:
-        assert runtime.at_once().direct is None
-        return
+@pytest.mark.postgresql
+def test_a_statement_that_hangs_gives_its_connection_up(runtime, monkeypatch):
     monkeypatch.setattr(direct, "SECONDS", 0.2)
     found = runtime.at_once().direct
     nap = select(func.pg_sleep(5))
@@ -331,8 +306,7 @@ def test_a_statement_that_hangs_gives_its_connection_up(runtime, is_postgresql, 
             await cooperative.spawn(found.write, nap, {})
         assert found._open == 0
 
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, run()).result()
+    on_a_loop(run())
 
 
 @pytest.mark.no_database
@@ -357,8 +331,7 @@ def test_functions_that_wait_keep_context_variables_of_their_own():
         with pytest.raises(TimeoutError):
             await cooperative.spawn(cooperative.wait, asyncio.wait_for(asyncio.sleep(1), 0.01))
 
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, run()).result()
+    on_a_loop(run())
 
 
 @pytest.mark.no_database

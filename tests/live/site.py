@@ -18,12 +18,10 @@ import redis
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp.directory.tenants import service as tenants
 from idp.directory.users.models import User
 from idp.oauth.models import RefreshToken
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import digest
-from idp.platform.sessions import service as sessions
 from tests import protocol
 from tests.protocol import App
 from tests.servers import LiveServer, Valkey
@@ -204,20 +202,7 @@ class Site:
     def cookie(self, user: User) -> dict[str, str]:
         """Sign somebody in past the sign-in page; give the header that the browser sends then."""
         with self.sessions() as session:
-            issuer = tenants.find_issuer(session, self.host)
-            assert issuer is not None
-            value = sessions.start(
-                session,
-                issuer,
-                user.id,
-                user.security_stamp,
-                acr="pwd",
-                amr=["pwd"],
-                remember=False,
-                replaces=None,
-            )
-            session.commit()
-            return {"Cookie": f"{sessions.cookie_name(issuer)}={value}"}
+            return {"Cookie": "=".join(protocol.start_session(session, self.host, user))}
 
     def tokens(self, app: App, user: User) -> dict[str, Any]:
         """Go through the code flow."""

@@ -6,9 +6,9 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Table, bindparam, update
+from sqlalchemy import bindparam
 from sqlalchemy.orm import Session
 
 from idp.oauth import people, refresh_tokens, tokens
@@ -21,7 +21,7 @@ from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
-from idp.platform.db import Together, run_one
+from idp.platform.db import Together, run_one, use
 from idp.platform.errors import InvalidGrant
 from idp.platform.secrets import digest
 
@@ -86,13 +86,8 @@ _FIND = (
     .join(AuthorizationCode, AuthorizationCode.grant_id == Grant.id)
     .where(AuthorizationCode.code_hash == bindparam("code_hash"))
 )
-_USE = (
-    update(cast("Table", AuthorizationCode.__table__))
-    .where(AuthorizationCode.id == bindparam("row_id"), AuthorizationCode.used_at.is_(None))
-    .values(used_at=bindparam("now"))
-)
-_SPEND = Together(_USE, AuditEvent)
-_SPEND_FOR_REFRESH = Together(_USE, RefreshToken, AuditEvent)
+_SPEND = Together(use(AuthorizationCode), AuditEvent)
+_SPEND_FOR_REFRESH = Together(use(AuthorizationCode), RefreshToken, AuditEvent)
 
 
 def _find(session: Session, code: str) -> tuple[_Code, HeldGrant, StandingGrant | None]:

@@ -180,7 +180,7 @@ def test_a_worker_beside_that_dies_is_replaced(
     app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(neighbour, "RESTART_SECONDS", 0.1)
-    beside = neighbour.start_beside(app)
+    beside = neighbour.Beside(app.extensions["idp"].settings)
     try:
         first = beside.pid
         os.kill(first, signal.SIGKILL)

@@ -6,9 +6,8 @@ import psycopg
 import pytest
 
 
-def test_a_lost_connection_is_one_clear_503_and_then_all_is_well(client, settings, pytestconfig):
-    if pytestconfig.getoption("database") != "postgresql":
-        pytest.skip("only PostgreSQL has connections that can be lost")
+@pytest.mark.postgresql
+def test_a_lost_connection_is_one_clear_503_and_then_all_is_well(client, settings):
     path = "/connect/userinfo"
     assert client.get(path).status_code == 401
     address = settings.database.replace("postgresql+psycopg", "postgresql")
