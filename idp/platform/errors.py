@@ -9,6 +9,7 @@ Problem
 ├── Conflict              409  exists already, or is in use
 ├── TooSlow               408  the body did not arrive in time
 ├── TooLarge              413
+├── TooLong               414
 ├── Unprocessable         422  understood, and refused on purpose
 ├── TooManyRequests       429  with `retry_after` seconds
 ├── Unavailable           503  something outside does not answer
@@ -111,6 +112,14 @@ class TooLarge(Problem):
     code = "too_large"
     status = 413
     title = "Request body too large"
+
+
+class TooLong(Problem):
+    """The path or the query is longer than any that means something here."""
+
+    code = "too_long"
+    status = 414
+    title = "Address too long"
 
 
 class Unprocessable(Problem):

@@ -30,7 +30,7 @@ def test_a_kept_request_cannot_be_large(client, session):
         assert answer.status_code == 400
     for path in ("/connect/authorize", "/connect/endsession"):
         assert client.post(path, data={"state": junk}).status_code == 400
-    assert authorize(client, app, nonce=junk).status_code == 400
+    assert authorize(client, app, nonce=junk).status_code == 414
     assert rows(session) == 0
     assert client.post("/connect/authorize", data={**good, "state": "x" * 4000}).status_code == 303
 

@@ -6,17 +6,60 @@ import http.client
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from idp.platform.web.forms import MAX_FIELDS, MAX_JSON_DEPTH
-from idp.platform.web.requests import MAX_BODY
+from idp.platform.web.requests import MAX_BODY, MAX_PATH, MAX_QUERY
 from tests import protocol
 
 pytestmark = pytest.mark.no_database
 
 FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    "start", ["/", "/connect/token/", "/static/", "/user/name/", "/api/Client/"]
+)
+@pytest.mark.parametrize("unit", ["a", "!", "@", "%2F", "%C3%A9"])
+def test_a_path_over_two_kilobytes_is_refused_whatever_it_is(client, start, unit):
+    size = len(unquote_to_bytes(unit))
+    for length in (2047, 2048, 2049, 60_000):
+        rest = length - len(start)
+        path = start + unit * (rest // size) + "a" * (rest % size)
+        answer = client.get(path)
+        assert (answer.status_code == 414) == (length > MAX_PATH), answer
+        assert answer.status_code < 500
+        assert answer.headers["X-Request-Id"]
+        if length > MAX_PATH:
+            assert answer.get_json()["code"] == "too_long"
+            assert client.post(path, json={}).status_code == 414
+
+
+def test_a_path_that_is_refused_for_its_length_does_not_fill_the_log(client, capfd):
+    assert client.get("/" + "a/" * 30_000).status_code == 414
+    assert len(capfd.readouterr().err) < 2 * MAX_PATH
+
+
+@pytest.mark.parametrize("path", ["/connect/authorize", "/connect/userinfo", "/login", "/nothing"])
+def test_a_query_over_the_limit_is_refused(client, path):
+    exact = client.get(path, query_string="state=" + "x" * (MAX_QUERY - 6))
+    assert exact.status_code in {303, 400, 401, 200, 404}
+    assert client.get(path, query_string="state=" + "x" * (MAX_QUERY - 5)).status_code == 414
+
+
+def test_a_long_path_is_refused_over_the_wire(live_server):
+    server = live_server()
+    port = int(server.url.rpartition(":")[2])
+    for length in (2047, 2048, 2049, 60_000):
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("GET", "/" + "!" * (length - 1))
+        answer = connection.getresponse()
+        assert answer.status == (404 if length <= MAX_PATH else 414)
+        answer.read()
+        connection.close()
 
 
 @pytest.mark.parametrize("path", ["/connect/token", "/login"])
@@ -65,8 +108,8 @@ def test_ten_thousand_form_fields_are_refused(client, path):
 
 
 @pytest.mark.parametrize("path", ["/connect/userinfo", "/connect/authorize", "/login"])
-def test_ten_thousand_query_parameters_are_refused(client, path):
-    answer = client.get(path, query_string="&".join(["a=b"] * 10_000))
+def test_too_many_query_parameters_are_refused(client, path):
+    answer = client.get(path, query_string="&".join(["a=b"] * (MAX_FIELDS + 1)))
     assert answer.status_code == 400
 
 

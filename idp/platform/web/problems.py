@@ -29,6 +29,7 @@ _OAUTH_CODES = {
     405: "invalid_request",
     408: "invalid_request",
     413: "invalid_request",
+    414: "invalid_request",
     422: "invalid_request",
     429: "temporarily_unavailable",
     500: "server_error",

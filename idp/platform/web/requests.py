@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from idp.config import SettingsError
 from idp.platform import db, logs
-from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge
+from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge, TooLong
 from idp.platform.issuer import Issuer
 from idp.platform.metrics import Metrics
 from idp.platform.runtime import RequestContext, Runtime
@@ -37,6 +37,11 @@ from idp.platform.web.visit import (
 
 MAX_BODY = 1024 * 1024
 MAX_HOST = 255
+MAX_PATH = 2048
+"""Bytes of a path, its escapes undone."""
+MAX_QUERY = 32 * 1024
+"""Bytes of a query as it was sent. Requests for a sign-in come there, with request objects and ID
+tokens as hints; what is larger could not be kept until the person has answered anyway."""
 
 HOSTLESS = frozenset({"/healthz", "/readyz", "/metrics", "/gateway/verify"})
 """Asked by machines that know an address and no name."""
@@ -112,12 +117,16 @@ class Entrance:
     def _check(
         self, environ: Environ, visit: Visit, *, trusted: bool, machine: bool
     ) -> Answer | None:
+        query = environ.get("QUERY_STRING", "")
+        if len(visit.path) > MAX_PATH or len(query) > MAX_QUERY:
+            # RFC 9110 15.5.15. Nobody looks at the rest, the log neither.
+            visit.path = visit.path[:MAX_PATH]
+            raise TooLong
         if not visit.path.isascii() or "\0" in visit.path:
             visit.path = forms.decode_bytes(visit.path.encode("latin-1"))
             if "\ufffd" in visit.path:  # what the server put in place of broken UTF-8
                 message = "Text is not valid UTF-8"
                 raise BadRequest(message)
-        query = environ.get("QUERY_STRING", "")
         if query:
             check_encoded(query)
         if visit.path in HOSTLESS:

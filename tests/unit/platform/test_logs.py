@@ -88,6 +88,10 @@ def test_libraries_log_as_json_and_never_at_debug(lines):
         ("/user/accounts-information/mobile/13800138000", "/user/accounts-information/mobile/***"),
         ("/user/name/ann@example.com/x", "/user/name/***/x"),
         ("/forgot/Zm9yZ290LXRva2VuLXdpdGgtMzItYnl0ZXM", "/forgot/***"),
+        ("/forgot/~Zm9yZ290LXRva2VuLXdpdGgtMzItYnl0ZXM~/x", "/forgot/***/x"),
+        ("/user/name/ann%40example.com", "/user/name/***"),
+        ("/a1234567b/123456/Zm9yZ290LXRva2VuLXdpdGg", "/***/123456/Zm9yZ290LXRva2VuLXdpdGg"),
+        ("a@b//c", "***//c"),
     ],
 )
 def test_paths_are_logged_without_people_and_one_time_links(path, masked):
