@@ -18,8 +18,8 @@ from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Overreach, Problem, TooManyRequests
+from idp.platform.web import forms, problems, uploads
 from idp.platform.web import principal as gate
-from idp.platform.web import problems, uploads
 from idp.platform.web.pages import as_response
 from idp.platform.web.views import current_visit, database
 
@@ -257,8 +257,12 @@ def read_json(operation: Operation) -> Any:
 
 def load_json() -> Any:
     """Read the body as JSON."""
+    body = current_visit().body
     try:
-        return orjson.loads(current_visit().body)
+        forms.check_json(body)
+        return orjson.loads(body)
+    except BadRequest as problem:
+        raise NotJson(problem.detail) from None
     except orjson.JSONDecodeError:
         message = "The body is not JSON"
         raise NotJson(message) from None

@@ -192,8 +192,6 @@ class Entrance:
         kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
         if kind == "application/x-www-form-urlencoded":
             check_encoded(body.decode("latin-1"))
-        elif kind.endswith("json"):
-            forms.check_json(body)
         environ["wsgi.input"] = BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
 
