@@ -137,6 +137,22 @@ def test_deep_nesting_is_refused(depth):
         assert refused(raw)[0] is Reason.BROKEN
 
 
+def test_numbers_to_the_base_of_sixty_are_text():
+    text = yaml.safe_dump(description("https://orders.example"))
+    long = "1" + ":59" * 100_000
+    found = read(text.replace("title: Orders", f"title: {long}").encode())
+    assert found.document["info"]["title"] == long
+
+
+def test_names_without_end_are_refused():
+    for name in ("{" * 2048, "x" * 2047):
+        read({**description("https://orders.example"), f"x-{name[2:]}": 1})
+    for place in ("info", "paths"):
+        content = description("https://orders.example")
+        content[place] = {**content[place], "/" + "{" * 2048: {}}
+        assert refused(content) == (Reason.INVALID, "a name may have 2048 characters")
+
+
 def test_much_yaml_is_refused_early():
     started = time.monotonic()
     assert refused(b"a: [" + b"1," * descriptions.MAX_YAML_BYTES + b"]")[0] is Reason.BROKEN

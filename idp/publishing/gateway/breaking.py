@@ -29,7 +29,7 @@ KINDS = {
 }
 """Every kind of change, in Chinese and English; an entry is `kind where`."""
 
-_TEMPLATE = re.compile(r"\{[^}]*\}")
+_TEMPLATE = re.compile(r"\{[^{}]*\}")
 
 Document = dict[str, Any]
 Steps = Iterator[int]
