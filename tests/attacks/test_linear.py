@@ -33,6 +33,8 @@ from tests.attacks.growth import UNITS, Attack, attacks_on, worst
 
 pytestmark = pytest.mark.no_database
 
+MARKS = "\u0301\u0323"
+"""To normalise them is to sort them."""
 LADDER = (16, 64, 256, 1024, 4096, 8192)
 """Sizes for functions: none of them doubles its work with every character."""
 REQUESTS = (1024, 16_384)
@@ -44,8 +46,9 @@ SHORT = {
     "directory.roles.service._covers": 200,
     "platform.web.principal.covering": 200,
     "platform.web.principal.require_scope": 200,
+    "publishing.files.service.disposition": files.LONGEST_NAME,
 }
-"""Functions that only ever see so many characters: codes of privileges and scopes."""
+"""Functions that only ever see so many characters: codes, scopes, and names that were cleaned."""
 LEFT_OUT = {
     "directory.users.passwords.make_hash": "hashing is meant to cost time; passwords are short",
     "platform.schema.upgrade": "opens the database that an operator names",
@@ -72,7 +75,7 @@ def found_in(text: str) -> dict[str, Any]:
     return {
         "openapi": "3.0.3",
         "info": {"title": text, "version": "1", "description": text},
-        "servers": [{"url": text}],
+        "servers": [{"url": text}, {"url": f"http://{text}/"}],
         "tags": [{"name": text, "description": text}],
         "paths": {f"/{text}"[:2048]: {"get": operation}},
     }
@@ -131,7 +134,8 @@ def hostile(words: list[str]) -> list[Attack]:
     """Repeat everything that may mean something, and pairs of the words that surely do."""
     units = dict.fromkeys([*UNITS, *words])
     pairs = [(a, b) for a in words[:4] for b in (*words[:4], "a")]
-    return [Attack("", unit) for unit in units] + [Attack(a, b, a) for a, b in pairs]
+    found = [Attack("", unit) for unit in units] + [Attack(a, b, a) for a, b in pairs]
+    return found + [Attack("https://", unit) for unit in ("a", ".", "@", "[", MARKS)]
 
 
 def of_modules(*given: Callable[..., object]) -> list[Attack]:

@@ -300,6 +300,8 @@ def set_properties(
 
 def is_web_address(text: str) -> bool:
     """Whether a text is an http(s) address that pages may point at."""
+    if len(text) > LONGEST_ADDRESS:
+        return False
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -307,7 +309,6 @@ def is_web_address(text: str) -> bool:
     return (
         parts.scheme in {"http", "https"}
         and bool(parts.hostname)
-        and len(text) <= LONGEST_ADDRESS
         and text.isprintable()
         and " " not in text
     )

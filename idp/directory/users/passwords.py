@@ -94,7 +94,10 @@ def _place() -> Iterator[None]:
 
 
 def _composed(password: str) -> str:
-    # RFC 8265 4.2.2: the same letters whichever keyboard composed them.
+    # RFC 8265 4.2.2: the same letters whichever keyboard composed them. Longer text is no password,
+    # and to normalise it could take the square of its length.
+    if len(password) > names.LONGEST_COMPARED:
+        return password
     return unicodedata.normalize("NFC", password)
 
 

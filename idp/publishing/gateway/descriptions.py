@@ -49,7 +49,7 @@ class Description:
         return pack(self.document)
 
     def servers(self) -> list[str]:
-        """List the addresses that it names, absolute; templates stay out."""
+        """List the addresses that it names, absolute; templates and endless ones stay out."""
         return list(_servers(self.document, self.url))
 
 
@@ -188,7 +188,7 @@ def _servers(document: dict[str, Any], url: str) -> Iterator[str]:
             yield f"{scheme}://{host}{document.get('basePath') or ''}"
         return
     for server in document.get("servers") or [{"url": "/"}]:
-        if "{" in server["url"]:
+        if "{" in server["url"] or len(server["url"]) > LONGEST_NAME:
             continue
         try:
             yield urljoin(url, server["url"])
