@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Literal, Protocol, Self
 
 import orjson
@@ -24,6 +25,10 @@ from idp.platform.web.pages import as_response
 from idp.platform.web.views import current_visit, database
 
 TRACES_PER_MINUTE = 10
+MOST_MESSAGES = 100
+"""Wrong members that a refusal names."""
+LONGEST_SHOWN = 100
+"""Characters of a name that a refusal repeats."""
 
 View = Callable[..., Any]
 Form = Literal["one", "list", "page", "bare", "number"]
@@ -309,18 +314,22 @@ def load(shape: Shape | fields.Field[Any], value: Any) -> Any:
         raise Malformed(fields=flatten(messages)) from None
 
 
-def flatten(messages: Mapping[Any, Any], prefix: str = "") -> dict[str, Sequence[str]]:
-    """Write nested messages flat: `clientSecrets[0].value` → its messages."""
-    flat: dict[str, Sequence[str]] = {}
+def flatten(messages: Mapping[Any, Any]) -> dict[str, Sequence[str]]:
+    """Write nested messages flat: `clientSecrets[0].value` → its messages; the first hundred."""
+    return dict(islice(_flat(messages, ""), MOST_MESSAGES))
+
+
+def _flat(messages: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Sequence[str]]]:
     for name, value in messages.items():
         if isinstance(name, int):
             path = f"{prefix}[{name}]"
         elif name == "_schema":
             path = prefix or "body"
         else:
-            path = f"{prefix}.{name}" if prefix else str(name)
+            # Names of a map are the caller's, and each stands before all that is wrong below it.
+            shown = str(name)[:LONGEST_SHOWN]
+            path = f"{prefix}.{shown}" if prefix else shown
         if isinstance(value, Mapping):
-            flat |= flatten(value, path)
+            yield from _flat(value, path)
         else:
-            flat[path] = [str(text) for text in value]
-    return flat
+            yield path, [str(text) for text in value]

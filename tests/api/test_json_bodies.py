@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from idp.api.dialect import MOST_MESSAGES
 from idp.platform.web.forms import MAX_JSON_DEPTH
 from idp.platform.web.requests import MAX_BODY
 from tests.api import center, userservice
@@ -99,3 +100,17 @@ def test_endpoints_that_take_forms_do_not_look_at_json(client, path):
 def test_json_is_looked_at_after_the_token(client):
     answer = client.post("/api/Role", data=b"[" * 100, content_type="application/json")
     assert answer.status_code == 401
+
+
+def test_a_refusal_is_no_larger_than_what_it_refuses(root):
+    # Each wrong member is named with all that it stands in.
+    _, service = root
+    codes = {"x" * 20_000: [0] * 400, "y": [0] * 400}
+    body = json.dumps({"1": {"rolePrivilegeMap": codes}}).encode()
+    for version in ("", "/v2"):
+        answer = service.send("POST", f"{version}/tenants/apps/privileges/resources", body)
+        content = answer.get_json()
+        errors = content.get("errors") or content["extra"]["errors"]
+        assert 0 < len(errors) <= MOST_MESSAGES
+        assert all("rolePrivilegeMap" in name for name in errors)
+        assert len(answer.data) < len(body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import pytest
 import yaml
@@ -412,3 +413,21 @@ def test_a_note_names_every_kind_of_change_in_both_languages():
     assert all(
         not chinese.isascii() and english.isascii() for chinese, english in breaking.KINDS.values()
     )
+
+
+def test_long_names_below_long_names_make_no_endless_change():
+    schema: dict[str, Any] = {"type": "string"}
+    for number in range(4):
+        schema = {"type": "object", "properties": {f"{number}{'x' * 2000}": schema}}
+    old = rich()
+    old["components"]["schemas"]["Order"] = schema
+    new = json.loads(json.dumps(old).replace('"string"', '"integer"'))
+    found = breaking.between(old, new)
+    assert found
+    assert max(map(len, found)) == breaking.LONGEST
+
+
+def test_many_small_values_are_refused_before_they_are_read():
+    parts = b"[],"
+    raw = b'{"a": [' + parts * (descriptions.MAX_BYTES // len(parts) - 10) + b"1]}"
+    assert refused(raw) == (Reason.BROKEN, "it has more than 1000000 values")

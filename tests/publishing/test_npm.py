@@ -186,3 +186,20 @@ def test_a_registry_that_does_not_answer_is_tried_again(release, work, set_up, r
     set_up(npm_registry=registry.url)
     assert work().state == "done"
     assert list(registry.package(name)["versions"]) == ["1.0.1"]
+
+
+@pytest.mark.usefixtures("quick_generator")
+def test_a_readme_that_the_code_would_blow_up_is_refused(release, work, monkeypatch):
+    # Nine hundred marks take ten kilobytes, and each becomes up to 256 of them.
+    monkeypatch.setattr(npm, "_code", lambda _folder: "x" * npm.MAX_README_CODE)
+    release(readme=npm.MARKER * 900)
+    job = work()
+    assert (job.state, job.built_at) == ("failed", None)
+    assert job.error.startswith("The README would have more than 1048576 characters")
+
+
+@pytest.mark.usefixtures("quick_generator")
+def test_a_readme_may_hold_the_code_more_than_once(release, work, registry):
+    name = release(readme=f"{npm.MARKER} and {npm.MARKER}")
+    assert work().state == "done"
+    assert list(registry.package(name)["versions"]) == ["1.0.1"]

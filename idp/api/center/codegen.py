@@ -321,7 +321,9 @@ def generate(body: Mapping[str, Any]) -> str:
     limit_generations(asker)
     session = database()
     if body["generator"] == readthedocs.NAME:
-        return readthedocs.render(fetched(body["swagger_url"]), body["swagger_url"])
+        document = fetched(body["swagger_url"])
+        with refusals():
+            return readthedocs.render(document, body["swagger_url"])
     with refusals():
         generator = generators.get(current_runtime().settings, body["generator"])
     generators.check_options(generator, body["options"])

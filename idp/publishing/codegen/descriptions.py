@@ -22,7 +22,6 @@ MAX_BYTES = 10 * 1024 * 1024
 MAX_YAML_BYTES = 2 * 1024 * 1024
 """YAML is read some hundred times slower than JSON."""
 MAX_DEPTH = 200
-MAX_NODES = 1_000_000
 LONGEST_NAME = 2048
 """Characters of a name, a path too."""
 _YAML = plain_yaml.Limits(size=MAX_YAML_BYTES, levels=MAX_DEPTH)
@@ -70,6 +69,8 @@ def fetch(fetcher: Fetcher, url: str, issuer_url: str) -> dict[str, Any]:
 
 def read(content: bytes) -> dict[str, Any]:
     """Read a description in JSON or YAML and check that it stands by itself."""
+    if outside.has_too_many_parts(content):
+        raise UnusableError("The description has too many parts.")
     try:
         document = orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -138,7 +139,7 @@ def _check_tree(document: dict[str, Any]) -> None:
     while waiting:
         value, depth = waiting.pop()
         seen += 1
-        if depth > MAX_DEPTH or seen > MAX_NODES:
+        if depth > MAX_DEPTH or seen > outside.MOST_PARTS:
             raise UnusableError("The description is nested too deeply or has too many parts.")
         if isinstance(value, dict):
             leading = outside.leading(value)

@@ -25,6 +25,8 @@ NUMBERS = {"0": "angular2", "1": "jQuery"}
 PUBLISHING = Limits(seconds=120, output_bytes=128 * 1024**2, network=True)
 MARKER = "<%SdkCode%>"
 MAX_README_CODE = 256 * 1024
+MAX_README = 1024 * 1024
+"""Characters, with the code in every place where the mark stands."""
 
 _CODE = re.compile(r"npm (?:error|ERR!) code (\w+)")
 _OVER = "cannot publish over the previously published"
@@ -49,8 +51,13 @@ def complete(folder: Path, options: NpmOptions, name: str, version: str) -> None
     said = {name: value for name, value in about.items() if value is not None}
     (folder / "package.json").write_bytes(orjson.dumps(said, option=orjson.OPT_INDENT_2))
     readme = options.readme or f"# {options.sdk_name}\n"
-    if MARKER in readme:
-        readme = readme.replace(MARKER, _code(folder))
+    places = readme.count(MARKER)
+    if places:
+        code = _code(folder)
+        if len(readme) + places * len(code) > MAX_README:
+            message = f"The README would have more than {MAX_README} characters: mark one place."
+            raise Unprocessable(message)
+        readme = readme.replace(MARKER, code)
     (folder / "README.md").write_text(readme, encoding="utf-8")
 
 

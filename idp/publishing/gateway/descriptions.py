@@ -114,6 +114,8 @@ def _parse(raw: bytes) -> dict[str, Any]:
 
 
 def _parse_json(raw: bytes) -> Any:
+    if outside.has_too_many_parts(raw):
+        raise NotPublished(Reason.BROKEN, f"it has more than {outside.MOST_PARTS} values")
     try:
         forms.check_json(raw)
         return orjson.loads(raw)

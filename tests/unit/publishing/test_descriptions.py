@@ -107,6 +107,11 @@ def test_names_without_end_are_refused():
         descriptions.read(with_part({"x" * (descriptions.LONGEST_NAME + 1): 1}))
 
 
+def test_many_small_values_are_refused_before_they_are_read():
+    with pytest.raises(UnusableError, match="parts"):
+        descriptions.read(b'{"a": [' + b"[]," * 3_000_000 + b"1]}")
+
+
 def test_deep_nesting_is_refused():
     part: Any = {}
     for _ in range(descriptions.MAX_DEPTH):

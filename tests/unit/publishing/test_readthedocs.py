@@ -14,6 +14,7 @@ import pytest
 from idp.api import docs
 from idp.api.center.dialect import center
 from idp.publishing.codegen import descriptions, readthedocs
+from idp.publishing.codegen.descriptions import UnusableError
 
 pytestmark = pytest.mark.no_database
 
@@ -179,3 +180,12 @@ def titles(page: str) -> dict[str, Any]:
         }
 
     return below(tree)
+
+
+def test_a_page_that_is_far_longer_than_its_description_is_refused():
+    # The address of the description stands in the link of every operation.
+    paths = {f"/{number}": {"get": {}} for number in range(20_000)}
+    document = {"openapi": "3.0.0", "info": {}, "paths": paths}
+    assert readthedocs.render(document, "https://a.example/x")
+    with pytest.raises(UnusableError, match="characters"):
+        readthedocs.render(document, f"https://a.example/{'a' * 1900}/x")
