@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import CheckConstraint, Connection, Engine, create_engine, inspect, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    create_engine,
+    inspect,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
 
 from idp.platform import schema
@@ -59,6 +71,31 @@ def test_each_migration_can_go_down_and_up(url: str) -> None:
     schema.upgrade(url, "+1")
     assert schema.current(url) == schema.head()
     assert schema.drift(url) == []
+
+
+def filler(column: Column[Any]) -> Any:
+    """Give a value that a row may have in a column that must have one."""
+    if column.nullable:
+        return None
+    kind = column.type.python_type
+    return datetime(2026, 1, 1) if kind is datetime else kind("x" if kind is str else 1)
+
+
+def test_memberships_from_before_are_not_bound(url: str, engine: Engine) -> None:
+    schema.upgrade(url)
+    schema.downgrade(url, "0006")
+    with engine.begin() as connection:
+        for name in ("tenant", "user", "membership"):
+            table = Table(name, MetaData(), autoload_with=connection)
+            connection.execute(table.insert(), {c.name: filler(c) for c in table.c})
+    schema.upgrade(url)
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT is_bound FROM membership")).scalars().all() == [
+            False
+        ]
+    schema.downgrade(url, "0006")
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT user_id FROM membership")).scalars().all() == [1]
 
 
 def test_constraints_are_those_of_the_models(url: str, engine: Engine) -> None:

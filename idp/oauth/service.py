@@ -122,6 +122,7 @@ def choose_tenant(session: Session, handle: str, browser: BrowserSession, tenant
     session.execute(
         update(BrowserSession).where(BrowserSession.id == browser.id).values(tenant_id=tenant_id)
     )
+    tenants.confirm_member(session, tenant_id, browser.user_id)
     audit.record(session, Tag.TENANT_CHOSEN, user_id=browser.user_id, tenant_id=tenant_id)
 
 

@@ -417,6 +417,19 @@ def test_who_belongs_elsewhere_only_leaves_the_tenant(client, session):
     assert session.scalars(select(UserClaim).where(UserClaim.user_id == ann.id)).all() == []
 
 
+def test_who_has_not_signed_in_for_the_tenant_that_bound_them_only_leaves_it(client, session):
+    acme = protocol.add_tenant(session)
+    boss = center.manager(client, session, "ids4.ms.user.all", username="boss", tenant_id=acme)
+    tenants.add_member(session, acme, boss.user.id, is_admin=True)
+    ann = add(session, "ann", tenant_ids=())
+    tenants.add_member(session, acme, ann.id, is_bound=True)
+    session.commit()
+    boss.data("DELETE", f"/User/{ann.id}")
+    session.expire_all()
+    assert ann.deleted_at is None
+    assert tenants.find_member(session, acme, ann.id) is None
+
+
 # Who sees and changes whom
 
 
@@ -479,7 +492,9 @@ def test_whom_a_manager_creates_is_below_him(mary, session):
         {"lockoutEnabled": True},
     ],
 )
-@pytest.mark.parametrize("why", ["member elsewhere", "platform role", "platform grant", "stronger"])
+@pytest.mark.parametrize(
+    "why", ["member elsewhere", "platform role", "platform grant", "stronger", "bound"]
+)
 def test_names_and_password_of_important_people_are_their_own(mary, session, change, why):
     ann = add(session, "ann", below=mary.user)
     if why == "member elsewhere":
@@ -490,6 +505,10 @@ def test_names_and_password_of_important_people_are_their_own(mary, session, cha
         tenants.add_member(session, 1, mary.user.id, is_admin=True)
     elif why == "platform grant":
         protocol.grant_directly(session, ann, "ids4.ms.client.delete")
+        tenants.add_member(session, 1, mary.user.id, is_admin=True)
+    elif why == "bound":
+        tenants.remove_member(session, 1, ann.id)
+        tenants.add_member(session, 1, ann.id, is_bound=True)
         tenants.add_member(session, 1, mary.user.id, is_admin=True)
     else:
         protocol.grant_directly(session, ann, "ids4.ms.client.delete", tenant_id=1)

@@ -479,6 +479,85 @@ def test_a_tenant_does_not_take_the_people_of_another_one(client, session, acme,
     assert ann.id in members(session, acme)
 
 
+@pytest.fixture
+def boss(client, session, acme):
+    """Give the owner of a tenant, who may bind accounts and manage its people."""
+    rights = ("ids4.ms.us.account.bindtenant", "ids4.ms.user.all")
+    caller = center.manager(client, session, *rights, username="boss", tenant_id=acme)
+    tenants.add_member(session, acme, caller.user.id, is_admin=True)
+    session.commit()
+    return caller
+
+
+def bind(caller, tenant_id):
+    path = f"/bind/accounts/ann/tenants/{tenant_id}"
+    assert userservice.Service(caller.browser, caller.token).data("POST", path) is True
+
+
+def resets_password(caller, user):
+    """Tell whether a manager can set somebody's password."""
+    shown = caller.data("GET", f"/User/{user.id}")
+    content = caller.call("PUT", "/User", {**shown, "passwordHash": "quiet-Orchid-71"})
+    assert content["code"] in {200, 404}, content
+    return content["code"] == 200
+
+
+def test_a_tenant_that_binds_an_account_does_not_set_its_password(session, acme, boss, new_client):
+    ann = add_person(session, tenant_ids=[])
+    bind(boss, acme)
+    before = ann.password_hash
+    assert not resets_password(boss, ann)
+    session.expire_all()
+    assert ann.password_hash == before
+
+
+@pytest.mark.parametrize("where", ["page", "user service"])
+def test_once_a_bound_person_signed_in_for_a_tenant_it_may_set_the_password(
+    client, session, acme, boss, new_client, where
+):
+    ann = add_person(session, tenant_ids=[])
+    ours = userservice.machine(client, session, "ours", tenant_id=acme)
+    bind(boss, acme)
+    wrong = {**BY_PASSWORD, "certificate": "guessed"}
+    assert ours.code("POST", "/login", wrong) is Code.bad_credential
+    assert not resets_password(boss, ann)
+    if where == "page":
+        assert submit(new_client(), "/login", {"login": "ann", "password": PASSWORD}).location
+    else:
+        assert ours.second("POST", "/login", BY_PASSWORD)["isSuccess"]
+    assert resets_password(boss, ann)
+    # Bound again after they left, it is as at first.
+    tenants.remove_member(session, acme, ann.id)
+    session.commit()
+    bind(boss, acme)
+    assert not resets_password(boss, ann)
+
+
+def test_signing_in_for_one_tenant_says_nothing_about_another(session, root, acme, new_client):
+    other = add_tenant(session, "Other", hosts=["other.example"])
+    ann = add_person(session, tenant_ids=[])
+    for tenant_id in (acme, other):
+        bind(root, tenant_id)
+    assert submit(new_client(), "/login", {"login": "ann", "password": PASSWORD}).location
+    assert bound_to(session, ann) == [other]
+
+
+def test_accounts_that_the_platform_puts_into_a_tenant_are_bound(session, client, root, acme):
+    ann = add_person(session, tenant_ids=[])
+    platform = center.Caller(client, None, root.token)
+    shown = platform.data("GET", f"/User/{ann.id}")
+    platform.data("PUT", "/User", {**shown, "tenants": [{"tenantId": acme}]})
+    assert bound_to(session, ann) == [acme]
+    # One that is made there is the tenant's from the start.
+    root.data("POST", f"/accounts/tenants/{acme}", NEW)
+    assert bound_to(session, find(session, "lin")) == []
+
+
+def bound_to(session, user):
+    query = select(Membership.tenant_id).where(Membership.user_id == user.id, Membership.is_bound)
+    return sorted(session.scalars(query))
+
+
 # Authenticating by password
 
 

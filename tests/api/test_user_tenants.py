@@ -149,7 +149,7 @@ def test_an_account_is_linked_and_keeps_its_password(plans, session):
     assert ben.password_hash == before
     for tenant in (first, second):
         member = session.scalar(select(Membership).where(Membership.tenant_id == tenant["id"]))
-        assert (member.user_id, member.is_admin) == (ben.id, True)
+        assert (member.user_id, member.is_admin, member.is_bound) == (ben.id, True, True)
         assert roles.role_codes(session, ben.id, tenant["id"], platform=False) == ["boss"]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select, update
+
+from idp.directory.tenants.models import Membership
 from idp.platform.audit.tags import Tag
 from tests.pages.browsing import asked_page, events, goes_on, send, submit
 from tests.protocol import (
@@ -67,6 +70,8 @@ def test_the_organisation_is_asked_for_once_and_named_in_the_token(client, sessi
     app = register(session)
     acme = add_tenant(session, "Acme")
     user = add_person(session, tenant_ids=(1, acme))
+    session.execute(update(Membership).values(is_bound=True))
+    session.commit()
     sign_in(client, session, user)
     address = asked_page(client, app, "/choose-tenant")
     page = client.get(address).get_data(as_text=True)
@@ -78,6 +83,9 @@ def test_the_organisation_is_asked_for_once_and_named_in_the_token(client, sessi
     assert obtain(client, app).identity["tenant"] == {"id": acme, "name": "Acme"}
     (event,) = events(session, Tag.TENANT_CHOSEN)
     assert (event.user_id, event.tenant_id) == (user.id, acme)
+    # Where the person chose to work, and nowhere else, the account counts as theirs to manage.
+    query = select(Membership.tenant_id).where(Membership.user_id == user.id, Membership.is_bound)
+    assert list(session.scalars(query)) == [1]
 
 
 def test_an_organisation_of_others_is_refused(client, session):

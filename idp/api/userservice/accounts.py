@@ -376,7 +376,7 @@ def bind(username: str, tenantId: int) -> bool:
     session, everybody = database(), current_caller().is_administrator
     user = accounts.find_to_bind(session, username, tenantId, everybody=everybody)
     session.commit()
-    tenants.add_member(session, tenantId, accounts.found(user).id)
+    tenants.add_member(session, tenantId, accounts.found(user).id, is_bound=True)
     session.commit()
     return True
 

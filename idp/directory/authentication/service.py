@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from idp.directory.authentication import qr
 from idp.directory.registration import codes
 from idp.directory.registration.codes import Channel, Letter, Sender
+from idp.directory.tenants import service as tenants
 from idp.directory.users import names
 from idp.directory.users import service as users
 from idp.directory.users.models import User
@@ -91,6 +92,8 @@ def authenticate(session: Session, attempt: Attempt, door: Door) -> User | None:
         )
         return None
     throttle.succeeded(THROTTLE, *keys)
+    if door.tenant_id is not None:
+        tenants.confirm_member(session, door.tenant_id, user.id)
     return user
 
 

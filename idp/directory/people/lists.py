@@ -222,7 +222,7 @@ def set_tenants(
         raise Overreach.at("tenants", "Nobody changes his own memberships.")
     for tenant_id in joined:
         may_join(session, editor, tenant_id)
-        tenants.add_member(session, tenant_id, user.id)
+        tenants.add_member(session, tenant_id, user.id, is_bound=True)
     for tenant_id in left:
         leave(session, tenant_id, user.id)
     return _named("tenants", joined, left)

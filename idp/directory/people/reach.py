@@ -87,12 +87,13 @@ def visible(editor: Editor, tenant_column: InstrumentedAttribute[Any]) -> Column
 def may_change_identity(session: Session, editor: Editor, user: User) -> bool:
     """Whether the editor may change name, password, e-mail, mobile and lockout of a person.
 
-    People of several tenants or with a platform role belong to themselves. And whoever could
-    take an account over must already hold what it may do; the tenant's owner, what it may manage.
+    People of several tenants or with a platform role belong to themselves, and so does a person
+    whom the tenant has bound and who has not signed in for it. And whoever could take an account
+    over must already hold what it may do; the tenant's owner, what it may manage.
     """
     if editor.is_administrator or editor.user_id == user.id:
         return True
-    if belongs_elsewhere(session, user.id, editor.tenant_id):
+    if belongs_to_themselves(session, user.id, editor.tenant_id):
         return False
     held = roles.effective_permissions(session, user.id, editor.tenant_id, platform=False)
     if owns_tenant(session, editor):
@@ -130,6 +131,16 @@ def belongs_elsewhere(session: Session, user_id: int, tenant_id: int) -> bool:
     )
     found = session.scalar(select(or_(other.exists(), _is_of_the_platform(user_id))))
     return bool(found)
+
+
+def belongs_to_themselves(session: Session, user_id: int, tenant_id: int) -> bool:
+    """Return whether a person belongs elsewhere, or has not signed in for the tenant yet.
+
+    The second holds for accounts that were not made there (`Membership.is_bound`).
+    """
+    member = tenants.find_member(session, tenant_id, user_id)
+    is_bound = member is not None and member.is_bound
+    return is_bound or belongs_elsewhere(session, user_id, tenant_id)
 
 
 def is_of_the_platform(session: Session, user_id: int) -> bool:

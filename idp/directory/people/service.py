@@ -260,10 +260,11 @@ def replace(session: Session, editor: Editor, user_id: int, wanted: Description)
 def delete(session: Session, editor: Editor, user_id: int) -> User:
     """Delete an account, with its sessions and tokens.
 
-    Who belongs elsewhere too, or to the platform, only leaves the tenant.
+    A person who belongs to themselves only leaves the tenant.
     """
     user = _get(session, editor, user_id, lock=True)
-    if not editor.is_administrator and reach.belongs_elsewhere(session, user.id, editor.tenant_id):
+    is_own = reach.belongs_to_themselves(session, user.id, editor.tenant_id)
+    if is_own and not editor.is_administrator:
         lists.leave(session, editor.tenant_id, user.id)
     elif reach.may_change_identity(session, editor, user):
         users.delete(session, user)

@@ -57,7 +57,7 @@ def found_for(session: Session, said: Founding) -> Tenant:
         user = users.find_by_mobile(session, said.mobile)
     if user is None:
         raise NotFound("There is no such account.")
-    return _found(session, said, bundle, user)
+    return _found(session, said, bundle, user, is_bound=True)
 
 
 def _bundle(session: Session, said: Founding) -> Bundle:
@@ -82,9 +82,16 @@ def _bundle(session: Session, said: Founding) -> Bundle:
     return bundle
 
 
-def _found(session: Session, said: Founding, bundle: Bundle, administrator: User) -> Tenant:
+def _found(
+    session: Session,
+    said: Founding,
+    bundle: Bundle,
+    administrator: User,
+    *,
+    is_bound: bool = False,
+) -> Tenant:
     tenant = service.create(session, NewTenant(said.name, type_code=said.tenant_type_code))
-    service.add_member(session, tenant.id, administrator.id, is_admin=True)
+    service.add_member(session, tenant.id, administrator.id, is_admin=True, is_bound=is_bound)
     applying.initialise(session, tenant.id, bundle)
     applying.give_administrator_roles(session, tenant.id, administrator.id)
     return tenant

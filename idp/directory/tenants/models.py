@@ -119,4 +119,6 @@ class Membership(Base):
     user_id: Mapped[int] = reference("user.id")
     tenant_id: Mapped[int] = reference("tenant.id")
     is_admin: Mapped[bool] = mapped_column(default=False)
+    is_bound: Mapped[bool] = mapped_column(default=False)
+    """The account came from elsewhere and its person has not signed in for this tenant yet."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -218,14 +218,24 @@ def find_member(session: Session, tenant_id: int, user_id: int) -> Membership | 
 
 
 def add_member(
-    session: Session, tenant_id: int, user_id: int, *, is_admin: bool = False
+    session: Session,
+    tenant_id: int,
+    user_id: int,
+    *,
+    is_admin: bool = False,
+    is_bound: bool = False,
 ) -> Membership:
-    """Let a person belong to a tenant; twice is no error and never takes the flag away."""
+    """Let a person belong to a tenant; twice is no error and never takes the flag away.
+
+    `is_bound` says that the account was not made here: see `confirm_member`.
+    """
     found = find_member(session, tenant_id, user_id)
     if found is None:
         try:
             with session.begin_nested():
-                found = Membership(tenant_id=tenant_id, user_id=user_id, is_admin=is_admin)
+                found = Membership(
+                    tenant_id=tenant_id, user_id=user_id, is_admin=is_admin, is_bound=is_bound
+                )
                 session.add(found)
         except IntegrityError:
             found = find_member(session, tenant_id, user_id)
@@ -237,6 +247,22 @@ def add_member(
         found.is_admin = True
         session.flush()
     return found
+
+
+def confirm_member(session: Session, tenant_id: int, user_id: int) -> None:
+    """Note that a person signed in for a tenant that had bound their account.
+
+    Until then the identity is the person's own: the tenant changes neither name nor password.
+    """
+    session.execute(
+        update(Membership)
+        .where(
+            Membership.tenant_id == tenant_id,
+            Membership.user_id == user_id,
+            Membership.is_bound,
+        )
+        .values(is_bound=False)
+    )
 
 
 def remove_member(session: Session, tenant_id: int, user_id: int) -> bool:

@@ -45,6 +45,10 @@ def sign_in(session: Session, issuer: Issuer, attempt: Attempt, cookie: str | No
     user = authentication.authenticate(session, proof, door)
     if user is None:
         return None
+    own = tenants.memberships(session, user.id, issuer)
+    if len(own) == 1:
+        # Nobody will be asked for which organisation this sign-in is.
+        tenants.confirm_member(session, own[0].id, user.id)
     value = sessions.start(
         session,
         issuer,
