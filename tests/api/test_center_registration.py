@@ -64,19 +64,34 @@ def code_for(shop, outbox):
         if "@" in address:
             path, body = ("/User/VerifyEmail", {"email": address})
         caller.data("POST", path, body)
-        return re.search(r"\b\d{6}\b", outbox()[-1].text)[0]
+        last = [message for message in outbox() if message.to.endswith(address)][-1]
+        return re.search(r"\b\d{6}\b", last.text)[0]
 
     return ask
+
+
+@pytest.fixture
+def body_for(code_for, shop):
+    """Have both codes sent, and give the body that proves number and address."""
+
+    def make(caller=shop, **changes):
+        body = {**BODY, **changes}
+        return {
+            **body,
+            "phoneNumberVerifyCode": code_for(body["phoneNumber"], caller),
+            "emailVerifyCode": code_for(body["email"], caller),
+        }
+
+    return make
 
 
 def wrong(code):
     return f"{(int(code) + 1) % 10**6:06}"
 
 
-def test_a_proven_number_makes_an_account_with_its_password(shop, session, code_for, client):
+def test_a_proven_number_makes_an_account_with_its_password(shop, session, body_for):
     body = {
-        **BODY,
-        "phoneNumberVerifyCode": code_for(),
+        **body_for(),
         "imageUrl": ["https://a.example/1.png", "https://a.example/2.png"],
         "video": "https://a.example/1.mp4",
         "doc": "https://a.example/1.pdf",
@@ -85,7 +100,7 @@ def test_a_proven_number_makes_an_account_with_its_password(shop, session, code_
     assert (content["code"], content["data"]) == (200, None)
     user = session.scalars(select(User).where(User.username == MAIL)).one()
     assert (user.mobile, user.mobile_verified) == ("+8613800138000", True)
-    assert (user.email, user.email_verified) == (MAIL, False)
+    assert (user.email, user.email_verified) == (MAIL, True)
     assert (user.parent_user_id, user.nick_name, str(user.birthday)) == (None, "Ben", "1990-05-06")
     assert users.verify_password(session, user, PASSWORD)
     query = select(UserFile).where(UserFile.user_id == user.id).order_by(UserFile.file_type)
@@ -94,12 +109,10 @@ def test_a_proven_number_makes_an_account_with_its_password(shop, session, code_
     assert files[1:] == [(1, body["video"]), (2, body["doc"])]
 
 
-def test_a_new_account_holds_the_defaults_in_one_tenant_only(client, session, outbox):
+def test_a_new_account_holds_the_defaults_in_one_tenant_only(client, session, body_for):
     acme = protocol.add_tenant(session)
-    caller = machine(client, session, tenant_id=acme)
-    caller.data("POST", "/User/VerifyPhone", {"phoneNumber": NUMBER})
-    code = re.search(r"\b\d{6}\b", outbox()[-1].text)[0]
-    caller.data("POST", "/User/Register", {**BODY, "phoneNumberVerifyCode": code})
+    caller = machine(client, session, "acme-shop", tenant_id=acme)
+    caller.data("POST", "/User/Register", body_for(caller))
     user = session.scalars(select(User).where(User.username == MAIL)).one()
     joined = session.scalars(select(Membership).where(Membership.user_id == user.id)).all()
     assert [(row.tenant_id, row.is_admin) for row in joined] == [(acme, False)]
@@ -108,13 +121,22 @@ def test_a_new_account_holds_the_defaults_in_one_tenant_only(client, session, ou
     assert session.scalars(select(UserClaim).where(UserClaim.user_id == user.id)).all() == []
 
 
-def test_a_person_who_registers_others_is_their_referrer(client, session, outbox):
+def test_a_person_who_registers_others_is_their_referrer(client, session, body_for):
     mary = center.manager(client, session, *SCOPES)
-    mary.data("POST", "/User/VerifyPhone", {"phoneNumber": NUMBER})
-    code = re.search(r"\b\d{6}\b", outbox()[-1].text)[0]
-    mary.data("POST", "/User/Register", {**BODY, "phoneNumberVerifyCode": code})
+    mary.data("POST", "/User/Register", body_for(mary))
     user = session.scalars(select(User).where(User.username == MAIL)).one()
     assert (user.parent_user_id, user.lineage) == (mary.user.id, f"/{mary.user.id}/")
+
+
+@pytest.mark.parametrize("said", [{}, {"emailVerifyCode": ""}, {"emailVerifyCode": None}])
+def test_nobody_takes_an_address_as_user_name_without_proof(shop, session, body_for, clock, said):
+    body = {key: value for key, value in body_for().items() if key != "emailVerifyCode"}
+    content = shop.call("POST", "/User/Register", {**body, **said})
+    assert (content["code"], content["codeName"]) == (100004, "Register_EmailVerifyCodeError")
+    assert session.scalars(select(User).where(User.username == MAIL)).all() == []
+    # Its owner still registers.
+    clock.shift(61)
+    shop.data("POST", "/User/Register", body_for(phoneNumber="13900139000"))
 
 
 def test_the_address_is_confirmed_only_by_its_own_code(shop, session, code_for):
@@ -132,7 +154,8 @@ def test_the_address_is_confirmed_only_by_its_own_code(shop, session, code_for):
 
 def test_a_code_is_bound_to_its_number_and_works_once(shop, session, code_for):
     code, other = code_for(), code_for("13900139000")
-    body = {**BODY, "phoneNumberVerifyCode": other if other != code else wrong(code)}
+    body = {**BODY, "emailVerifyCode": code_for(MAIL)}
+    body["phoneNumberVerifyCode"] = other if other != code else wrong(code)
     assert shop.call("POST", "/User/Register", body)["code"] == 100002
     body["phoneNumberVerifyCode"] = code
     shop.data("POST", "/User/Register", body)
@@ -168,30 +191,32 @@ def test_only_the_last_code_is_live(session, code_for, clock):
     assert codes.prove(session, Channel.SMS, NUMBER, second) is not None
 
 
-def test_the_code_is_used_up_only_by_success(shop, session, code_for):
-    code = code_for()
-    weak = {**BODY, "phoneNumberVerifyCode": code, "password": "password123"}
-    content = shop.call("POST", "/User/Register", weak)
+def test_the_code_is_used_up_only_by_success(shop, session, code_for, body_for):
+    body = body_for()
+    content = shop.call("POST", "/User/Register", {**body, "password": "password123"})
     assert (content["code"], list(json.loads(content["message"]))) == (422, ["password"])
-    row = session.scalars(select(VerificationCode)).one()
-    assert (row.tries_left, row.used_at) == (5, None)
+    for row in session.scalars(select(VerificationCode)):
+        assert (row.tries_left, row.used_at) == (5, None)
     protocol.add_person(session, "eve", email=MAIL)
-    body = {**BODY, "phoneNumberVerifyCode": code}
     assert shop.call("POST", "/User/Register", body)["code"] == 100003
-    assert session.scalars(select(VerificationCode)).one().used_at is None
-    shop.data("POST", "/User/Register", {**body, "email": "new@app.example"})
+    assert session.scalars(select(VerificationCode.used_at)).all() == [None, None]
+    new = {"email": "new@app.example", "emailVerifyCode": code_for("new@app.example")}
+    shop.data("POST", "/User/Register", {**body, **new})
 
 
-def test_who_did_not_prove_the_number_learns_nothing_about_people(shop, session, code_for):
+def test_who_did_not_prove_number_and_address_learns_nothing_about_people(shop, session, code_for):
     protocol.add_person(session, "eve", email=MAIL, mobile="+8613800138000")
     strange = {**BODY, "phoneNumberVerifyCode": "123456"}
     known = shop.call("POST", "/User/Register", strange)
     free = {**strange, "email": "free@app.example", "phoneNumber": "13900139000"}
     assert known == shop.call("POST", "/User/Register", free)
     # A code is sent to a number with an account as to any other.
-    code = code_for()
-    own = {**strange, "email": "free@app.example", "phoneNumberVerifyCode": code}
-    content = shop.call("POST", "/User/Register", own)
+    half = {**strange, "phoneNumberVerifyCode": code_for()}
+    known = shop.call("POST", "/User/Register", half)
+    assert known == shop.call("POST", "/User/Register", {**half, "email": "free@app.example"})
+    assert known["codeName"] == "Register_EmailVerifyCodeError"
+    own = {"email": "free@app.example", "emailVerifyCode": code_for("free@app.example")}
+    content = shop.call("POST", "/User/Register", {**half, **own})
     assert content["codeName"] == "Register_PhoneNumberExists"
     assert "13800138000" not in json.dumps(content)
 
@@ -274,7 +299,7 @@ def test_too_many_codes_of_one_person_are_429(client, session):
     assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_a_crowd_sends_one_code_and_makes_one_account(app, shop, session, code_for, outbox):
+def test_a_crowd_sends_one_code_and_makes_one_account(app, shop, session, body_for, outbox):
     """Threads at once: one turn, one account, never more tries than a code has."""
     answers = []
 
@@ -304,8 +329,7 @@ def test_a_crowd_sends_one_code_and_makes_one_account(app, shop, session, code_f
     body = {**BODY, "phoneNumberVerifyCode": wrong(code)}
     assert set(at_once("/User/Register", body)) == {100002}
     assert session.scalars(select(VerificationCode.tries_left)).one() == 0
-    other = {**BODY, "phoneNumber": "13900139000", "phoneNumberVerifyCode": code_for("13900139000")}
-    done = at_once("/User/Register", other)
+    done = at_once("/User/Register", body_for(phoneNumber="13900139000"))
     assert done.count(200) == 1
     assert len(session.scalars(select(User).where(User.username == MAIL)).all()) == 1
 

@@ -320,7 +320,16 @@ class RegisterShape(Shape):
         required=True,
         checks=[validate.Regexp(r"\A[0-9]{4,6}\Z", error="4 to 6 digits.")],
     )
-    email_code = text(200, data_key="emailVerifyCode", allow_none=True, load_default=None)
+    email_code = text(
+        200,
+        data_key="emailVerifyCode",
+        allow_none=True,
+        load_default="",
+        metadata={
+            "pattern": "^[0-9]{6}$",
+            "description": "Needed: without it, as with a wrong one, the answer is 100004.",
+        },
+    )
     images = fields.List(
         text(2000), data_key="imageUrl", load_default=[], validate=validate.Length(max=20)
     )
@@ -331,6 +340,7 @@ class RegisterShape(Shape):
     @post_load
     def to_registration(self, data: dict[str, Any], **_: Any) -> Registration:
         """Give it as the service takes it."""
+        data["email_code"] = data["email_code"] or ""
         return Registration(**data, locale=current_language())
 
 

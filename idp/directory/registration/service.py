@@ -43,13 +43,13 @@ class Refused(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a person says of himself; `email_code` is looked at where it is given."""
+    """What a person says of themselves, with the codes that prove number and address."""
 
     mobile: str
     mobile_code: str
     email: str
     password: str
-    email_code: str | None = None
+    email_code: str = ""
     nick_name: str | None = None
     gender: str | None = None
     address: str | None = None
@@ -80,15 +80,16 @@ def is_open(session: Session, issuer: Issuer) -> bool:
 def register(
     session: Session, new: Registration, *, tenant_id: int, referrer_id: int | None
 ) -> User | Refused:
-    """Make an account for whoever proved the number, and the e-mail address where a code is given.
+    """Make an account for whoever proved the number and the e-mail address, which is its name.
 
-    Both proofs come before the questions whether somebody has the number or the address already:
+    An address is nobody's name before it is proven: its owner could not register any more. Both
+    proofs come before the questions whether somebody has the number or the address already:
     a stranger learns nothing about people from here. The caller commits in every case.
     """
     _check(session, new)
     phone = codes.prove(session, Channel.SMS, new.mobile, new.mobile_code)
     mail = None
-    if phone is not None and new.email_code:
+    if phone is not None:
         mail = codes.prove(session, Channel.MAIL, new.email, new.email_code)
     reason = _why_not(session, new, phone, mail)
     if reason is not None:
@@ -99,7 +100,7 @@ def register(
             details={"reason": reason.name.lower()},
         )
         return reason
-    user = _create(session, new, referrer_id, is_mail_proven=mail is not None)
+    user = _create(session, new, referrer_id)
     tenants.add_member(session, tenant_id, user.id)
     catalogue.give_default_roles(session, user.id)
     audit.record(
@@ -107,7 +108,6 @@ def register(
         Tag.USER_REGISTERED,
         tenant_id=tenant_id,
         target=f"user:{user.id}",
-        details={"mail_proven": mail is not None},
     )
     session.flush()
     return user
@@ -122,7 +122,7 @@ def _why_not(
     """Tell what stands against an account; None when nothing does, and the codes are used up."""
     if phone is None:
         return Refused.PHONE_CODE
-    if new.email_code and mail is None:
+    if mail is None:
         return Refused.EMAIL_CODE
     email_key = names.key(names.email(new.email))
     if _is_there(session, or_(User.email_key == email_key, User.username_key == email_key)):
@@ -131,12 +131,10 @@ def _why_not(
         return Refused.PHONE_TAKEN
     if not codes.use_up(session, phone):
         return Refused.PHONE_CODE
-    return None if mail is None or codes.use_up(session, mail) else Refused.EMAIL_CODE
+    return None if codes.use_up(session, mail) else Refused.EMAIL_CODE
 
 
-def _create(
-    session: Session, new: Registration, referrer_id: int | None, *, is_mail_proven: bool
-) -> User:
+def _create(session: Session, new: Registration, referrer_id: int | None) -> User:
     known = referrer_id is not None and users.find(session, referrer_id) is not None
     user = users.create(
         session,
@@ -145,7 +143,7 @@ def _create(
             email=new.email,
             mobile=new.mobile,
             password=new.password,
-            email_verified=is_mail_proven,
+            email_verified=True,
             mobile_verified=True,
             nick_name=new.nick_name,
             locale=new.locale,
