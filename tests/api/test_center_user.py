@@ -765,6 +765,9 @@ def test_filters(root, session):
 
     assert found(**{"q.email": "ANN@app.example"}) == [ann.id]
     assert found(**{"q.email": "ann"}) == []
+    cat = add(session, "cat@bücher.example", email="cat@bücher.example")
+    for name in ("q.email", "q.name"):
+        assert found(**{name: "Cat@XN--bcher-kva.example"}) == [cat.id]
     assert found(**{"q.name": "ann_"}) == [ann.id]
     assert found(**{"q.name": "%"}) == []
     assert found(**{"q.name": "' OR 1=1 --"}) == []

@@ -79,6 +79,12 @@ def test_a_link_is_mailed_and_sets_a_new_password(client, session, work):
     assert event.user_id == user.id
 
 
+def test_a_link_is_asked_for_with_the_domain_in_a_labels(client, session, work):
+    add_person(session, email="ann@bücher.example")
+    submit(client, "/forgot", {"login": "ann@xn--bcher-kva.example"})
+    assert [mail["to"] for mail in work()] == ["ann@bücher.example"]
+
+
 def test_known_and_unknown_accounts_are_one_answer(client, session, work):
     add_person(session, email="ann@example.com")
     answers = [submit(client, "/forgot", {"login": login}) for login in ("ann", "nobody")]

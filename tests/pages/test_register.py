@@ -10,7 +10,10 @@ from sqlalchemy import select
 from idp.directory.registration.models import VerificationCode
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership, Tenant
+from idp.directory.users import service as users
 from idp.directory.users.models import User
+from idp.directory.users.service import NewUser
+from idp.platform.errors import Conflict
 from idp.platform.runtime import of as runtime_of
 from tests import protocol
 from tests.pages.browsing import HTML, asked_page, readable, send, submit
@@ -31,6 +34,16 @@ def sent(outbox):
         return found
 
     return read
+
+
+def test_a_domain_in_a_labels_is_registered_once(client, session, sent):
+    there = {**WHERE, "email": "ben@xn--bcher-kva.example"}
+    submit(client, "/register", there)
+    submit(client, "/register/account", account(sent()))
+    user = session.scalars(select(User).where(User.nick_name == "Ben")).one()
+    assert (user.username, user.email) == ("ben@bücher.example", "ben@bücher.example")
+    with pytest.raises(Conflict):
+        users.create(session, NewUser("eve2", email="Ben@xn--bcher-kva.example"))
 
 
 def account(codes, **fields):

@@ -47,6 +47,13 @@ def test_every_name_of_the_account_will_do(client, session, login):
     assert (answer.status_code, answer.location) == (303, "/account")
 
 
+@pytest.mark.parametrize("login", ["ann@Bücher.example", "Ann@xn--bcher-kva.example"])
+def test_an_address_is_typed_with_its_domain_in_either_form(client, session, login):
+    add_person(session, "ann@bücher.example", email="ann@bücher.example")
+    answer = submit(client, "/login", {"login": login, "password": PASSWORD})
+    assert (answer.status_code, answer.location) == (303, "/account")
+
+
 def test_the_cookie_ends_with_the_browser_unless_it_shall_be_remembered(client, session):
     add_person(session)
     cookie = submit(client, "/login", RIGHT).headers["Set-Cookie"]

@@ -16,6 +16,7 @@ from idp.publishing.subscribers.models import Subscription
 from tests import protocol
 from tests.pages.browsing import submit
 
+DAY = 86400
 ANN = "ann@mail.example"
 LINK = re.compile(r"http\S+")
 SDK = Content(
@@ -54,6 +55,14 @@ def subscribers(session):
 
 def mails(session):
     return len(session.scalars(select(OutboxMessage)).all())
+
+
+def test_a_domain_in_a_labels_is_the_same_subscriber(client, session, api, links, clock):
+    for address in ("ann@bücher.example", "ann@xn--bcher-kva.example"):
+        subscribe(client, api, address)
+        client.post(client.get(links()[0]).location)
+        clock.shift(DAY)
+    assert subscribers(session) == ["ann@bücher.example"]
 
 
 def subscribe(client, api, address=ANN):

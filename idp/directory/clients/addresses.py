@@ -11,6 +11,8 @@ from idp.platform.errors import BadRequest
 
 LONGEST = 2000
 LONGEST_ORIGIN = 150
+LONGEST_HOST = 253
+"""RFC 1035 2.3.4"""
 # RFC 3986 characters; no backslash, no quote, no wildcard, no control character, no non-ASCII.
 _CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()+,;=%]+")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -97,6 +99,9 @@ def _split(uri: str, field: str) -> SplitResult:
     if "#" in uri:
         # RFC 6749 3.1.2
         raise _refused(field, uri, "must have no fragment")
+    host = _a_label_host(uri)
+    if host is not None:
+        raise _refused(field, uri, f"must write its host as browsers send it: {host}")
     if not _CHARACTERS.fullmatch(uri) or _ESCAPE.search(uri):
         raise _refused(field, uri, "has characters that an address cannot have, or a wildcard")
     try:
@@ -111,6 +116,20 @@ def _split(uri: str, field: str) -> SplitResult:
     return parts
 
 
+def _a_label_host(uri: str) -> str | None:
+    """Return what a host in letters beyond ASCII is called in addresses (RFC 5890 2.3.2.1)."""
+    if uri.isascii():
+        return None
+    import idna  # noqa: PLC0415 - large tables that hardly any process needs
+
+    try:
+        host = urlsplit(uri).hostname or ""
+        is_name = not host.isascii() and len(host) <= LONGEST_HOST
+        return idna.encode(host, uts46=True).decode() if is_name else None
+    except ValueError:  # no address, or (IDNAError) no name
+        return None
+
+
 def _is_authority(parts: SplitResult) -> bool:
     """Whether the host is a name or a literal address, and the port is one."""
     host = parts.hostname
@@ -121,7 +140,7 @@ def _is_authority(parts: SplitResult) -> bool:
     labels = host.split(".")
     if labels[-1].isdigit():
         return _is_address(host, 4)
-    return len(host) <= 253 and all(_LABEL.fullmatch(label) for label in labels)  # noqa: PLR2004 - RFC 1035
+    return len(host) <= LONGEST_HOST and all(_LABEL.fullmatch(label) for label in labels)
 
 
 def _is_address(text: str, version: int) -> bool:

@@ -24,11 +24,15 @@ _MOBILE_TYPES = frozenset(
 
 
 def key(text: str) -> str:
-    """Return the form that names are compared by (Unicode NFKC case folding)."""
+    """Return the form that names are compared by (Unicode NFKC case folding).
+
+    Of an address the domain is read in U-labels, as addresses are stored (RFC 5890 2.3.2.1).
+    """
     if len(text) > LONGEST_COMPARED:
         return text.casefold().strip()
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return unicodedata.normalize("NFKC", folded).strip()
+    compared = unicodedata.normalize("NFKC", folded).strip()
+    return _in_u_labels(compared) if "@" in compared and "xn--" in compared else compared
 
 
 def username(text: str, email: str | None) -> str:
@@ -38,6 +42,8 @@ def username(text: str, email: str | None) -> str:
     if "@" in compared:
         if email is None or compared != key(email):
             raise BadRequest.at("username", "A user name with @ must be the account's own e-mail.")
+        if "xn--" in name.casefold():
+            return email  # in letters, as it is shown
     elif "/" in compared or "\\" in compared:
         raise BadRequest.at("username", "A user name has no slash.")
     elif looks_dialled(compared) or compared.replace(" ", "").isnumeric():
@@ -81,6 +87,19 @@ def on_the_wire(number: str, region: str) -> str:
         return number
     national = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
     return "".join(character for character in national if character.isdigit())
+
+
+def _in_u_labels(address: str) -> str:
+    """Return an address with its domain in U-labels; unchanged where that cannot be read."""
+    import idna  # noqa: PLC0415 - large tables that hardly any process needs
+
+    local, _, domain = address.rpartition("@")
+    try:
+        # Folded like the stored one, whose key this must equal.
+        folded = unicodedata.normalize("NFKC", idna.decode(domain).casefold())
+    except idna.IDNAError:
+        return address
+    return f"{local}@{folded}"
 
 
 def looks_dialled(text: str) -> bool:

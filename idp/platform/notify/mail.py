@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Mapping
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, formataddr, parseaddr
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -44,11 +44,11 @@ def _compose(
     settings: Settings, payload: Mapping[str, Any], *, cte: str | None = None
 ) -> EmailMessage:
     sender = settings.mail_from or f"no-reply@{_domain(settings)}"
-    domain = parseaddr(sender)[1].rpartition("@")[2] or _domain(settings)
+    domain = _on_the_wire(parseaddr(sender)[1]).rpartition("@")[2] or _domain(settings)
     message = EmailMessage(policy=SMTP)
     try:
-        message["From"] = sender
-        message["To"] = payload["to"]
+        message["From"] = _on_the_wire(sender)
+        message["To"] = _on_the_wire(payload["to"])
         message["Subject"] = payload["subject"]
     except ValueError:  # a line break in a header, or an address that is none
         raise Unprocessable("The mail has a header that cannot be written.") from None
@@ -65,6 +65,23 @@ def _compose(
         # An address that does not fit on a line would be written as an encoded word, which is none.
         message.policy = SMTP.clone(max_line_length=LONGEST_LINE)
     return message
+
+
+def _on_the_wire(written: str) -> str:
+    """Return an address with its domain in A-labels, which servers without SMTPUTF8 take too.
+
+    One whose local part is not ASCII needs such a server anyway (RFC 6531 3.2).
+    """
+    name, address = parseaddr(written)
+    local, _, domain = address.rpartition("@")
+    if domain.isascii() or not local.isascii():
+        return written
+    import idna  # noqa: PLC0415 - large tables that hardly any mail needs
+
+    try:
+        return formataddr((name, f"{local}@{idna.encode(domain, uts46=True).decode()}"))
+    except idna.IDNAError:
+        return written
 
 
 def _domain(settings: Settings) -> str:

@@ -97,6 +97,24 @@ def test_hostile_redirect_addresses_are_refused(rules: Rules, uri: str) -> None:
         addresses.redirect_uri(uri, rules)
 
 
+@pytest.mark.parametrize(
+    "check",
+    [
+        lambda uri: addresses.redirect_uri(uri, WEB),
+        lambda uri: addresses.origin(uri, WEB),
+        lambda uri: addresses.document(uri, "jwks_uri", WEB),
+    ],
+)
+def test_a_host_beyond_ascii_is_refused_with_the_form_that_browsers_send(check) -> None:
+    with pytest.raises(BadRequest, match=r"as browsers send it: xn--bcher-kva\.example\."):
+        check("https://Bücher.example")
+    assert check("https://xn--bcher-kva.example") == "https://xn--bcher-kva.example"
+    for wrong in ("https://bü_cher.example", "https://[ü]", "ü" * 2000):
+        with pytest.raises(BadRequest) as refusal:
+            check(wrong)
+        assert "xn--" not in refusal.value.detail
+
+
 def test_localhost_and_own_schemes_need_their_circumstances() -> None:
     for uri in ("http://localhost:3000/cb", "com.example.app:/cb"):
         with pytest.raises(BadRequest):

@@ -55,6 +55,8 @@ def test_confusable_and_unprintable_user_names_are_refused(name: str) -> None:
 
 def test_a_user_name_with_an_at_sign_is_the_own_e_mail() -> None:
     assert names.username("Ann@Example.com", "ann@example.com") == "Ann@Example.com"
+    shown = names.username("Ann@xn--bcher-kva.example", "ann@bücher.example")
+    assert shown == "ann@bücher.example"
     for email in (None, "bob@example.com"):
         with pytest.raises(BadRequest):
             names.username("ann@example.com", email)
@@ -71,6 +73,27 @@ def test_a_full_width_at_sign_is_an_at_sign() -> None:
 def test_what_is_no_e_mail_is_refused(address: str) -> None:
     with pytest.raises(BadRequest):
         names.email(address)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ann@xn--bcher-kva.example", "Ann@Bücher.example"),
+        ("ANN@XN--BCHER-KVA.EXAMPLE", "ann@bücher.example"),
+        ("ann@mail.xn--fiqs8s", "ann@mail.中国"),
+        ("ann@xn--fa-hia.example", "ann@faß.example"),
+        ("@xn--bcher-kva.example", "@bücher.example"),
+    ],
+)
+def test_a_domain_in_a_labels_is_the_same_domain(one: str, other: str) -> None:
+    assert names.key(one) == names.key(other)
+
+
+@pytest.mark.parametrize(
+    "domain", ["xn--", "xn--a", "xn--9", "xn--\uffff", "a..xn--b", "xn--a" * 99]
+)
+def test_what_is_no_a_label_stays_as_it_is(domain: str) -> None:
+    assert names.key(f"Ann@{domain}").startswith("ann@")
 
 
 def test_e_mail_is_checked_without_a_look_up() -> None:

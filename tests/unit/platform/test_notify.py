@@ -259,6 +259,29 @@ def test_a_mail_arrives_by_smtp(
     assert LONG_LINK in mail.get_content()
 
 
+def test_a_server_without_smtputf8_gets_mail_for_an_internationalised_domain(
+    runtime: Runtime, session: Session, mail_server: Callable[..., int], inbox: Inbox
+) -> None:
+    configure(
+        runtime,
+        smtp_url=f"smtp://127.0.0.1:{mail_server(enable_SMTPUTF8=False)}",
+        mail_from="Bücher 登录 <login@bücher.example>",
+    )
+    values = {"service": "Acme", "link": LONG_LINK, "minutes": "30"}
+    notify.mail(session, "ann@例子.example", "password_reset", values, "en")
+    # A local part beyond ASCII needs a server that offers it.
+    notify.mail(session, "änn@例子.example", "password_reset", values, "en")
+    session.commit()
+    assert worker.deliver_due(runtime) == 1
+    (envelope,), (mail,) = inbox.envelopes, inbox.mails
+    wire = ("login@xn--bcher-kva.example", ["ann@xn--fsqu00a.example"])
+    assert (envelope.mail_from, envelope.rcpt_tos) == wire
+    assert mail["From"] == "Bücher 登录 <login@xn--bcher-kva.example>"
+    assert mail["Message-ID"].endswith("@xn--bcher-kva.example>")
+    (failed,) = session.scalars(select(OutboxMessage).where(OutboxMessage.failed_at.is_not(None)))
+    assert "cannot write to an address of this kind" in (failed.last_error or "")
+
+
 @pytest.mark.settings(public_url="https://login.acme.example")
 def test_the_sender_is_of_the_public_host_when_none_is_set(
     runtime: Runtime, session: Session, mail_server: Callable[..., int], inbox: Inbox
