@@ -98,6 +98,34 @@ def test_memberships_from_before_are_not_bound(url: str, engine: Engine) -> None
         assert connection.execute(text("SELECT user_id FROM membership")).scalars().all() == [1]
 
 
+def test_standard_claims_kept_as_rows_become_the_accounts_own(url: str, engine: Engine) -> None:
+    schema.upgrade(url)
+    schema.downgrade(url, "0006")
+    kept = (
+        "INSERT INTO user_claim (id, user_id, tenant_id, type, value) VALUES"
+        " (1, 1, 1, 'given_name', 'Annie'), (2, 1, NULL, 'given_name', 'Ann'),"
+        " (3, 1, NULL, 'family_name', 'Lee'), (4, 1, NULL, 'department', 'Books')"
+    )
+    with engine.begin() as connection:
+        for name in ("tenant", "user"):
+            table = Table(name, MetaData(), autoload_with=connection)
+            connection.execute(table.insert(), {c.name: filler(c) for c in table.c})
+        connection.execute(text(kept))
+    schema.upgrade(url)
+    with engine.begin() as connection:
+        person = connection.execute(text('SELECT given_name, family_name, website FROM "user"'))
+        assert person.all() == [("Ann", "Lee", None)]
+        assert connection.execute(text("SELECT type FROM user_claim")).all() == [("department",)]
+    schema.downgrade(url, "0006")
+    with engine.begin() as connection:
+        rows = connection.execute(text("SELECT type, value FROM user_claim ORDER BY type"))
+        assert rows.all() == [
+            ("department", "Books"),
+            ("family_name", "Lee"),
+            ("given_name", "Ann"),
+        ]
+
+
 def test_constraints_are_those_of_the_models(url: str, engine: Engine) -> None:
     schema.upgrade(url)
     seen = inspect(engine)

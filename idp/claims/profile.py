@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from idp.claims.subject import Subject
+from idp.directory.users import names
 
 
 def name(subject: Subject) -> str:
     """Full name for display."""
-    return subject.user.nick_name or subject.user.username
+    return names.displayed(subject.user)
+
+
+def given_name(subject: Subject) -> str | None:
+    """Given name."""
+    return subject.user.given_name
+
+
+def family_name(subject: Subject) -> str | None:
+    """Family name."""
+    return subject.user.family_name
+
+
+def middle_name(subject: Subject) -> str | None:
+    """Middle name."""
+    return subject.user.middle_name
 
 
 def nickname(subject: Subject) -> str | None:
@@ -18,6 +34,16 @@ def nickname(subject: Subject) -> str | None:
 def preferred_username(subject: Subject) -> str:
     """Name the person signs in with."""
     return subject.user.username
+
+
+def profile(subject: Subject) -> str | None:
+    """Address of a page about the person."""
+    return subject.user.profile
+
+
+def website(subject: Subject) -> str | None:
+    """Address of the person's own site."""
+    return subject.user.website
 
 
 def picture(subject: Subject) -> str | None:

@@ -11,9 +11,14 @@ from idp.claims.subject import Subject
 CLAIMS: Mapping[str, Callable[[Subject], Any]] = {
     # profile
     "name": profile.name,
+    "given_name": profile.given_name,
+    "family_name": profile.family_name,
+    "middle_name": profile.middle_name,
     "nickname": profile.nickname,
     "preferred_username": profile.preferred_username,
+    "profile": profile.profile,
     "picture": profile.picture,
+    "website": profile.website,
     "gender": profile.gender,
     "birthdate": profile.birthdate,
     "zoneinfo": profile.zoneinfo,

@@ -26,7 +26,13 @@ class Person:
 
     id: int
     username: str
+    display_name: str | None
+    given_name: str | None
+    middle_name: str | None
+    family_name: str | None
     nick_name: str | None
+    profile: str | None
+    website: str | None
     avatar: str | None
     gender: str | None
     birthday: date | None

@@ -6,6 +6,7 @@ import click
 from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
+from idp.directory.people import profile
 from idp.directory.roles import catalogue
 from idp.directory.roles import service as roles
 from idp.directory.tenants import service as tenants
@@ -102,6 +103,39 @@ def password(
 
 
 @user.command()
+@click.argument("name")
+@click.option(
+    "--set",
+    "claims",
+    multiple=True,
+    required=True,
+    metavar="NAME=VALUE",
+    help=f"A standard claim: {', '.join(profile.SETTABLE)}. An empty value takes it away.",
+)
+@output.json_option
+def change(*, name: str, claims: tuple[str, ...], as_json: bool) -> None:
+    """Change what is known of a person: names, addresses, language, time zone."""
+    values = dict(_pair(text) for text in claims)
+    with opening.open_session() as session:
+        person = _find(session, name, None)
+        changes = profile.change_all(session, person, values)
+        if changes:
+            profile.stamp(session, person)
+            audit.record(session, Tag.USER_CHANGED, target=f"user:{person.id}", details=changes)
+        session.commit()
+        value = {
+            "sub": str(person.id),
+            "preferred_username": person.username,
+            **profile.shown(person),
+            "email": person.email,
+            "email_verified": person.email_verified,
+            "phone_number": person.mobile,
+            "phone_number_verified": person.mobile_verified,
+        }
+    output.show(value, as_json=as_json)
+
+
+@user.command()
 @click.argument("name", required=False)
 @click.option("--username", help="The same as the argument.")
 @output.json_option
@@ -116,6 +150,13 @@ def disable(*, name: str | None, username: str | None, as_json: bool) -> None:
         session.commit()
         value = {"sub": str(person.id), "username": person.username, "disabled": True}
     output.show(value, as_json=as_json)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise BadRequest(f"--set takes NAME=VALUE, not {text!r}.")
+    return name, value
 
 
 def _find(session: Session, name: str | None, username: str | None) -> User:

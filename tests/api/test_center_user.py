@@ -529,6 +529,67 @@ def test_a_manager_may_change_an_ordinary_member(mary, session):
     assert session.get_one(User, made).username == "anna"
 
 
+# Standard claims that the account has no member for
+
+STANDARD = {
+    "name": "Ann B. Lee",
+    "given_name": "Ann",
+    "middle_name": "B.",
+    "family_name": "Lee",
+    "profile": "https://pages.example/ann",
+    "website": "https://ann.example",
+    "zoneinfo": "Asia/Shanghai",
+    "locale": "zh-CN",
+}
+
+
+def as_rows(claims):
+    return [{"claimType": name, "claimValue": value} for name, value in claims.items()]
+
+
+def test_standard_claims_stand_among_the_claims_and_are_the_accounts_own(root, session):
+    made = root.data(
+        "POST", "/User", {"userName": "ann", "claims": as_rows({**STANDARD, "x": "1"})}
+    )
+    ann = session.get_one(User, made)
+    assert (ann.given_name, ann.zoneinfo, ann.display_name) == (
+        "Ann",
+        "Asia/Shanghai",
+        "Ann B. Lee",
+    )
+    assert [row.type for row in session.scalars(select(UserClaim))] == ["x"]
+    shown = root.data("GET", f"/User/{made}")
+    claims = {row["claimType"]: row["claimValue"] for row in shown["claims"]}
+    assert claims == {**STANDARD, "x": "1"}
+    before = center.whole_database(session)
+    root.data("PUT", "/User", shown)
+    assert center.whole_database(session) == before
+    root.data("PUT", "/User", {**shown, "claims": as_rows({"given_name": "Anna"})})
+    session.expire_all()
+    assert (ann.given_name, ann.family_name, ann.zoneinfo) == ("Anna", None, None)
+    (event,) = changed(session, made)
+    assert event.details["given_name"] == ["Ann", "Anna"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "field"),
+    [
+        ([{"claimType": "x", "claimValue": "1"}, *as_rows({"zoneinfo": "Mars"})], "claimValue"),
+        (as_rows({"x": "1", "website": "javascript:alert(1)"}), "claimValue"),
+        ([*as_rows({"locale": "en"}), *as_rows({"locale": "zh"})], "claimType"),
+        ([*as_rows({"x": "1"}), {"id": 5, "claimType": "locale", "claimValue": "en"}], "claimType"),
+        (as_rows({"x": "1", "nickname": "Ann"}), "claimType"),
+    ],
+)
+def test_a_standard_claim_that_is_wrong_is_named_and_changes_nothing(root, session, rows, field):
+    made = root.data("POST", "/User", {"userName": "ann"})
+    shown = root.data("GET", f"/User/{made}")
+    before = center.whole_database(session)
+    content = root.call("PUT", "/User", {**shown, "claims": rows})
+    assert list(refused_fields(content)) == [f"claims[1].{field}"]
+    assert center.whole_database(session) == before
+
+
 # Nobody promotes himself
 
 

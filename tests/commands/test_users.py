@@ -10,11 +10,13 @@ from click.testing import Result
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from idp.claims.registry import CLAIMS
 from idp.directory.roles import service as roles
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.service import NewTenant
 from idp.directory.users import service as users
 from idp.platform.audit.models import AuditEvent
+from idp.platform.audit.tags import Tag
 
 Run = Callable[..., Result]
 RunJson = Callable[..., Any]
@@ -96,3 +98,82 @@ def test_a_disabled_person_stays_out(idp: Run, idp_json: RunJson, session: Sessi
     assert idp_json("user", "disable", "ann")["disabled"] is True
     idp("user", "disable", "--username", "ann")
     assert not users.find_by_login(session, "ann").may_sign_in
+
+
+ALL = {
+    "name": "Ann B. Lee",
+    "given_name": "Ann",
+    "middle_name": "B.",
+    "family_name": "Lee",
+    "nickname": "Annie",
+    "preferred_username": "annie",
+    "profile": "https://pages.example/ann",
+    "picture": "https://pages.example/ann.png",
+    "website": "https://ann.example",
+    "gender": "female",
+    "birthdate": "1990-05-06",
+    "zoneinfo": "Asia/Shanghai",
+    "locale": "zh-CN",
+    "address": "1 Main Street",
+    "email": "annie@example.com",
+    "email_verified": "true",
+    "phone_number": "+8613900139000",
+    "phone_number_verified": "true",
+}
+
+
+def as_options(values: dict[str, str]) -> list[str]:
+    return [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
+
+
+def test_every_standard_claim_is_set_and_taken_away_by_command(
+    idp_json: RunJson, session: Session
+) -> None:
+    idp_json("user", "add", "--username", "ann")
+    shown = idp_json("user", "change", "ann", *as_options(ALL))
+    flags = {name: True for name in ALL if name.endswith("_verified")}
+    assert shown == {"sub": shown["sub"], **ALL, **flags}
+    # What the registry of claims can deliver is what can be set, and nothing is left out.
+    promised = set(CLAIMS) - {"updated_at", "tenant", "role", "permission"}
+    assert promised == set(ALL)
+    kept = {"preferred_username", "email_verified", "phone_number_verified"}
+    empty = {name: "" for name in ALL if name not in kept}
+    shown = idp_json("user", "change", "annie", *as_options(empty))
+    assert {name for name, value in shown.items() if value} == {"sub", "preferred_username"}
+    first, second = session.scalars(select(AuditEvent).where(AuditEvent.tag == Tag.USER_CHANGED))
+    assert first.details["zoneinfo"] == [None, "Asia/Shanghai"]
+    assert second.details["zoneinfo"] == ["Asia/Shanghai", None]
+
+
+def test_a_user_name_that_is_the_address_follows_it(idp_json: RunJson) -> None:
+    idp_json("user", "add", "--username", "ann@example.com", "--email", "ann@example.com")
+    shown = idp_json("user", "change", "ann@example.com", "--set", "email=ann@other.example")
+    assert shown["preferred_username"] == shown["email"] == "ann@other.example"
+    assert shown["email_verified"] is False
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ("zoneinfo=Mars/Base", "not a time zone"),
+        ("locale=no language", "not a language"),
+        ("birthdate=06.05.1990", "written like 1990-05-06"),
+        ("birthdate=2999-01-01", "not possible"),
+        ("website=javascript:alert(1)", "not an http(s) address"),
+        ("name=a\u202eb", "Control characters"),
+        ("address=" + "x" * 1001, "1000 characters"),
+        ("email=nobody", "not an e-mail address"),
+        ("email_verified=true", "no address to confirm"),
+        ("phone_number_verified=maybe", "true or false"),
+        ("sub=7", "no claim sub"),
+        ("name", "NAME=VALUE"),
+    ],
+)
+def test_a_wrong_claim_changes_nothing(
+    idp: Run, idp_json: RunJson, session: Session, wrong: str, sentence: str
+) -> None:
+    idp_json("user", "add", "--username", "ann")
+    out = idp("user", "change", "ann", "--set", "nickname=Annie", "--set", wrong, code=1)
+    assert sentence in out.output
+    assert users.find_by_login(session, "ann").nick_name is None

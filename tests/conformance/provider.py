@@ -17,7 +17,6 @@ import pytest
 from sqlalchemy.orm import Session
 
 from idp.config import Settings
-from idp.directory.users.models import UserClaim
 from idp.platform.runtime import Runtime
 from tests import protocol
 from tests.conformance.browser import Person
@@ -100,14 +99,11 @@ def add_full_person(provider: Provider, username: str = "conny") -> Person:
             address="1 Test Street, Testville",
             zoneinfo="Asia/Shanghai",
             locale="zh-CN",
+            family_name="Formance",
+            given_name="Conny",
+            middle_name="Q.",
+            profile="https://conny.example/",
+            website="https://blog.conny.example/",
         )
-        for name, value in {
-            "family_name": "Formance",
-            "given_name": "Conny",
-            "middle_name": "Q.",
-            "profile": "https://conny.example/",
-            "website": "https://blog.conny.example/",
-        }.items():
-            session.add(UserClaim(user_id=user.id, type=name, value=value))
         session.commit()
         return Person(user.id, username, protocol.PASSWORD)

@@ -6,7 +6,6 @@ from datetime import date
 
 import pytest
 
-from idp.directory.users.models import UserClaim
 from tests import protocol
 from tests.protocol import IDENTITY_SCOPES, add_person, obtain, register
 
@@ -33,9 +32,9 @@ def test_each_scope_releases_its_claims(client, session):
         zoneinfo="Asia/Shanghai",
         locale="zh-CN",
         avatar="https://app.example/ann.png",
+        family_name="Lee",
+        website="https://ann.example",
     )
-    for name, value in (("family_name", "Lee"), ("website", "https://ann.example")):
-        session.add(UserClaim(user_id=user.id, type=name, value=value))
     protocol.sign_in(client, session, user)
     subject = {"sub": str(user.id)}
     profile = {

@@ -21,6 +21,7 @@ from idp.api.shapes import INT32, Day, Moment, Shape, boolean, decimal, int32, i
 from idp.claims.registry import CLAIMS, PROTOCOL_CLAIMS
 from idp.directory.people import service as people
 from idp.directory.people.lists import ClaimRow, FileRow, PropertyRow, TenantRow
+from idp.directory.people.profile import WITHOUT_MEMBER
 from idp.directory.people.reach import Editor
 from idp.directory.people.service import Description, Filters, Shown
 from idp.directory.registration import codes as verification
@@ -36,7 +37,7 @@ from idp.platform.web.views import current_issuer, database
 MOST_ROWS = 500
 MOST_ROLES_ASKED = 20
 LONGEST_VALUE = 4000
-RESERVED_CLAIMS = (PROTOCOL_CLAIMS | set(CLAIMS)) - {"permission"}
+RESERVED_CLAIMS = (PROTOCOL_CLAIMS | set(CLAIMS)) - {"permission", *WITHOUT_MEMBER}
 HOUR = 3600
 SENDS_PER_HOUR = {"machine": 200, "person": 20}
 REGISTRATIONS_PER_HOUR = {"machine": 1000, "person": 100}

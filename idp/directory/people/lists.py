@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from idp.directory.people import reach
+from idp.directory.people import profile, reach
 from idp.directory.people.reach import Editor
 from idp.directory.roles import catalogue
 from idp.directory.roles import service as roles
@@ -30,7 +29,6 @@ from idp.platform.errors import BadRequest, Overreach
 
 PERMISSION = "permission"
 PICTURES = 0
-LONGEST_ADDRESS = 2000
 MOST_PICTURES = 50
 
 
@@ -173,14 +171,18 @@ def set_roles(
 def set_claims(
     session: Session, editor: Editor, user: User, wanted: Sequence[ClaimRow] | None
 ) -> dict[str, Any]:
-    """Replace the claims that the editor sees; permissions only those that he may give."""
+    """Replace the claims that the editor sees; permissions only those that he may give.
+
+    Those that the account itself has a column for are set there: see `profile.WITHOUT_MEMBER`.
+    """
     if wanted is None:
         return {}
     rows = read(session, editor, [user.id])[user.id].claims
     before = {row.id: (row.type, row.value) for row in rows}
     granted = []
+    standard = _find_standard_claims(wanted)
     for index, entry in enumerate(wanted):
-        if before.get(entry.id) == (entry.type, entry.value):
+        if entry.type in standard or before.get(entry.id) == (entry.type, entry.value):
             continue
         if entry.type in editor.reserved_claims or not entry.type.strip():
             raise BadRequest.at(f"claims[{index}].type", "Claims of this type are not kept here.")
@@ -188,19 +190,58 @@ def set_claims(
             granted.append((index, entry.value))
     _may_give_permissions(session, editor, granted)
 
-    def make(entry: ClaimRow) -> UserClaim:
+    changes = _set_standard_claims(session, user, wanted, standard)
+
+    def make(entry: ClaimRow) -> UserClaim | None:
+        if entry.type in standard:
+            return None
         return UserClaim(
             user_id=user.id, tenant_id=editor.rows_of, type=entry.type, value=entry.value
         )
 
     if not _synchronise(session, rows, wanted, "claims", ("type", "value"), make):
-        return {}
-    after = [(entry.type, entry.value) for entry in wanted]
-    return _named(
+        return changes
+    after = [(entry.type, entry.value) for entry in wanted if entry.type not in standard]
+    return changes | _named(
         "claims",
         [f"{name}={value}" for name, value in after if (name, value) not in before.values()],
         [f"{name}={value}" for name, value in before.values() if (name, value) not in after],
     )
+
+
+def _find_standard_claims(wanted: Sequence[ClaimRow]) -> dict[str, int]:
+    """Tell where in a list the claims stand that the account has columns for."""
+    found: dict[str, int] = {}
+    for index, entry in enumerate(wanted):
+        if entry.type in profile.WITHOUT_MEMBER:
+            if entry.id or entry.type in found:
+                raise BadRequest.at(f"claims[{index}].type", "The account has one such claim.")
+            found[entry.type] = index
+    return found
+
+
+def _set_standard_claims(
+    session: Session, user: User, wanted: Sequence[ClaimRow], found: Mapping[str, int]
+) -> dict[str, Any]:
+    values = {
+        name: wanted[found[name]].value if name in found else None
+        for name in profile.WITHOUT_MEMBER
+    }
+    try:
+        return profile.change(session, user, values)
+    except BadRequest as problem:
+        fields = {f"claims[{found[name]}].value": texts for name, texts in problem.fields.items()}
+        raise BadRequest(problem.detail, fields=fields) from None
+
+
+def standard_claims(user: User) -> list[UserClaim]:
+    """Return the claims that the account has columns for, as rows without an id."""
+    kept = profile.shown(user)
+    return [
+        UserClaim(id=0, user_id=user.id, type=name, value=kept[name])
+        for name in profile.WITHOUT_MEMBER
+        if name in kept
+    ]
 
 
 def set_tenants(
@@ -298,32 +339,16 @@ def set_properties(
     return {"properties": sorted(changed)}
 
 
-def is_web_address(text: str) -> bool:
-    """Whether a text is an http(s) address that pages may point at."""
-    if len(text) > LONGEST_ADDRESS:
-        return False
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return (
-        parts.scheme in {"http", "https"}
-        and bool(parts.hostname)
-        and text.isprintable()
-        and " " not in text
-    )
-
-
 def _are_addresses(entry: FileRow) -> bool:
     text = entry.files.strip()
     if entry.file_type != PICTURES or not text.startswith("["):
-        return is_web_address(text)
+        return profile.is_web_address(text)
     try:
         listed = json.loads(text)
     except (ValueError, RecursionError):
         return False
     return len(listed) <= MOST_PICTURES and all(
-        isinstance(address, str) and is_web_address(address) for address in listed
+        isinstance(address, str) and profile.is_web_address(address) for address in listed
     )
 
 
@@ -372,8 +397,10 @@ def _synchronise(
                 f"{path}[{index}].id", "There is no such row here, or it came before."
             )
         if row is None:
-            session.add(make(entry))
-            changed = True
+            new = make(entry)
+            if new is not None:
+                session.add(new)
+                changed = True
             continue
         for column in columns:
             if getattr(row, column) != getattr(entry, column):

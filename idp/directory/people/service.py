@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
-from idp.directory.people import lists, reach
+from idp.directory.people import lists, profile, reach
 from idp.directory.people.lists import ClaimRow, FileRow, Lists, PropertyRow, TenantRow
 from idp.directory.people.reach import Editor
 from idp.directory.roles import catalogue
@@ -37,7 +37,6 @@ LARGEST_ID = 2**63 - 1
 FIRST_USER = 1
 """Who counts as referrer where nobody is named."""
 LOOKUPS_PER_MINUTE = 60
-LONGEST_ADDRESS = 2000
 
 _PLAIN = (
     "access_failed_count",
@@ -147,6 +146,8 @@ def listing(session: Session, editor: Editor, filters: Filters) -> Select[User]:
 def show(session: Session, editor: Editor, people: Sequence[User]) -> list[Shown]:
     """Read the lists of accounts, with the same few questions for one as for thousands."""
     found = lists.read(session, editor, [user.id for user in people])
+    for user in people:
+        found[user.id].claims.extend(lists.standard_claims(user))
     parents = {user.parent_user_id for user in people} - {None}
     called: dict[int, str] = {}
     if parents:
@@ -371,7 +372,7 @@ def _set_profile(user: User, wanted: Description) -> None:
         if getattr(user, name) != getattr(wanted, name):
             setattr(user, name, getattr(wanted, name))
     if wanted.avatar != user.avatar:
-        if wanted.avatar and not lists.is_web_address(wanted.avatar):
+        if wanted.avatar and not profile.is_web_address(wanted.avatar):
             raise BadRequest.at("avatar", "A picture has an http(s) address.")
         user.avatar = wanted.avatar or None
 

@@ -11,7 +11,7 @@ from enum import Enum, auto
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
-from idp.directory.people.lists import is_web_address
+from idp.directory.people.profile import is_web_address
 from idp.directory.registration import codes
 from idp.directory.registration.codes import Channel
 from idp.directory.registration.models import VerificationCode

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from sqlalchemy import CheckConstraint, Date, Float, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from idp.directory.users import names
 from idp.platform import clock
 from idp.platform.db import Base, Id, reference
 from idp.platform.secrets import random_token
@@ -46,7 +47,13 @@ class User(Base):
     parent_user_id: Mapped[int | None] = reference("user.id", ondelete="SET NULL")
     lineage: Mapped[str | None] = mapped_column(String(2000))
     """Ids of those who referred, from the first one on: `/1/5/`; empty: nobody did."""
+    display_name: Mapped[str | None] = mapped_column(String(200))
+    given_name: Mapped[str | None] = mapped_column(String(100))
+    middle_name: Mapped[str | None] = mapped_column(String(100))
+    family_name: Mapped[str | None] = mapped_column(String(100))
     nick_name: Mapped[str | None] = mapped_column(String(200))
+    profile: Mapped[str | None] = mapped_column(String(2000))
+    website: Mapped[str | None] = mapped_column(String(2000))
     avatar: Mapped[str | None] = mapped_column(String(2000))
     gender: Mapped[str | None] = mapped_column(String(20))
     birthday: Mapped[date | None] = mapped_column(Date)
@@ -65,6 +72,11 @@ class User(Base):
     claims: Mapped[list[UserClaim]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True, order_by="UserClaim.id"
     )
+
+    @property
+    def full_name(self) -> str:
+        """The name that is shown to others."""
+        return names.displayed(self)
 
     @property
     def is_locked(self) -> bool:

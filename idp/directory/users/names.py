@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from typing import Protocol
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -17,6 +18,8 @@ LONGEST_COMPARED = 1024
 """Marks that combine with a letter are sorted when text is normalised, which takes the square of
 their number: only what could be somebody's name is normalised."""
 _DIALLED = re.compile(r"\+?[0-9 ().-]{3,32}")
+_HAN = re.compile("[\u3400-\u9fff]")
+"""Chinese names begin with the family, and have no space."""
 _RESERVED = frozenset({"apps"})  # stands where a user name may stand in paths of the user service
 _MOBILE_TYPES = frozenset(
     {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
@@ -37,7 +40,7 @@ def key(text: str) -> str:
 
 def username(text: str, email: str | None) -> str:
     """Check a user name; with `@` it must be the account's own e-mail."""
-    name = _plain(text, "username", USERNAME_LENGTH)
+    name = plain(text, "username", USERNAME_LENGTH)
     compared = key(name)
     if "@" in compared:
         if email is None or compared != key(email):
@@ -55,7 +58,7 @@ def username(text: str, email: str | None) -> str:
 
 def email(text: str) -> str:
     """Check an e-mail address by its form alone; no look-up is made."""
-    address = _plain(text, "email", EMAIL_LENGTH)
+    address = plain(text, "email", EMAIL_LENGTH)
     try:
         # Reserved names (`.test`) are left to trials; nothing is delivered there anyway.
         checked = validate_email(address, check_deliverability=False, test_environment=True)
@@ -67,7 +70,7 @@ def email(text: str) -> str:
 def mobile(text: str, region: str) -> str:
     """Read a mobile number in national or international form; give E.164."""
     try:
-        return _e164(_plain(text, "mobile", 32), region)
+        return _e164(plain(text, "mobile", 32), region)
     except phonenumbers.NumberParseException:
         raise BadRequest.at("mobile", "This is not a mobile number.") from None
 
@@ -102,6 +105,36 @@ def _in_u_labels(address: str) -> str:
     return f"{local}@{folded}"
 
 
+class Named(Protocol):
+    """A person, as far as their names are concerned."""
+
+    @property
+    def username(self) -> str: ...  # noqa: D102 - as the columns of `User`
+    @property
+    def display_name(self) -> str | None: ...  # noqa: D102
+    @property
+    def given_name(self) -> str | None: ...  # noqa: D102
+    @property
+    def middle_name(self) -> str | None: ...  # noqa: D102
+    @property
+    def family_name(self) -> str | None: ...  # noqa: D102
+    @property
+    def nick_name(self) -> str | None: ...  # noqa: D102
+
+
+def displayed(person: Named) -> str:
+    """Return the name of a person for others: as written, made of its parts, or what there is."""
+    return person.display_name or _composed(person) or person.nick_name or person.username
+
+
+def _composed(person: Named) -> str | None:
+    given, family = person.given_name, person.family_name
+    if not given or not family:
+        return None
+    parts = [part for part in (given, person.middle_name, family) if part]
+    return "".join(reversed(parts)) if _HAN.match(family) else " ".join(parts)
+
+
 def looks_dialled(text: str) -> bool:
     """Whether a text could be meant as a telephone number."""
     return _DIALLED.fullmatch(text) is not None
@@ -126,7 +159,7 @@ def _not_a_number() -> phonenumbers.NumberParseException:
     return phonenumbers.NumberParseException(wrong, "no mobile number")
 
 
-def _plain(text: str, field: str, longest: int) -> str:
+def plain(text: str, field: str, longest: int) -> str:
     """Refuse what cannot be shown or stored: emptiness, length, control characters."""
     if len(text) > LONGEST_COMPARED:
         raise BadRequest.at(field, f"At most {longest} characters.")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from idp.directory.users import names, passwords
+from idp.directory.users.models import User
 from idp.platform.errors import BadRequest
 
 pytestmark = pytest.mark.no_database
@@ -73,6 +74,24 @@ def test_a_full_width_at_sign_is_an_at_sign() -> None:
 def test_what_is_no_e_mail_is_refused(address: str) -> None:
     with pytest.raises(BadRequest):
         names.email(address)
+
+
+@pytest.mark.parametrize(
+    ("person", "shown"),
+    [
+        ({}, "ann1"),
+        ({"nick_name": "Annie"}, "Annie"),
+        ({"nick_name": "Annie", "family_name": "Lee"}, "Annie"),
+        ({"nick_name": "Annie", "given_name": "Ann", "family_name": "Lee"}, "Ann Lee"),
+        ({"given_name": "Ann", "middle_name": "B.", "family_name": "Lee"}, "Ann B. Lee"),
+        ({"given_name": "小明", "family_name": "王"}, "王小明"),
+        ({"display_name": "A. Lee", "given_name": "Ann", "family_name": "Lee"}, "A. Lee"),
+    ],
+)
+def test_the_name_that_is_shown_is_written_or_made_of_its_parts(
+    person: dict[str, str], shown: str
+) -> None:
+    assert names.displayed(User(username="ann1", **person)) == shown
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,208 @@
+"""The standard claims of a person (OpenID Connect Core 5.1), as whoever may writes them.
+
+User name, e-mail and mobile number are names of the account: see `users.rename`.
+"""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache, partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy.orm import Session
+
+from idp.directory.users import names
+from idp.directory.users import service as users
+from idp.directory.users.models import User
+from idp.platform import clock, stamps
+from idp.platform.errors import BadRequest
+
+LONGEST_ADDRESS = 2000
+FIRST_YEAR = 1900
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class StandardClaim:
+    """Where a claim is kept, and what makes a value of what somebody wrote."""
+
+    column: str
+    read: Callable[[str], Any]
+
+
+def change(session: Session, user: User, values: Mapping[str, str | None]) -> dict[str, Any]:
+    """Set claims by their names, empty ones to nothing; return what changed, by column.
+
+    BadRequest names every claim whose value is wrong, and leaves the account as it was.
+    """
+    read: dict[str, Any] = {}
+    wrong: dict[str, list[str]] = {}
+    for name, text in values.items():
+        claim = CLAIMS.get(name)
+        try:
+            if claim is None:
+                raise BadRequest.at(name, f"Known are {', '.join(sorted(CLAIMS))}.")
+            read[claim.column] = claim.read(text) if text and text.strip() else None
+        except BadRequest as problem:
+            wrong[name] = [message for texts in problem.fields.values() for message in texts]
+    if wrong:
+        message = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in wrong.items())
+        raise BadRequest(message, fields=wrong)
+    changes = {}
+    for column, value in read.items():
+        before = getattr(user, column)
+        if before != value:
+            changes[column] = [before, value]
+            setattr(user, column, value)
+    session.flush()
+    return changes
+
+
+def change_all(session: Session, user: User, values: Mapping[str, str | None]) -> dict[str, Any]:
+    """As `change`, for an operator: also what the account is called, reached by, and proven of."""
+    named = {name: text or None for name, text in values.items() if name in NAMES}
+    proven = {name: values[name] for name in PROOFS if name in values}
+    unknown = sorted(values.keys() - {*SETTABLE})
+    if unknown:
+        message = f"There is no claim {unknown[0]} to set; known are {', '.join(SETTABLE)}."
+        raise BadRequest.at(unknown[0], message)
+    changes = change(session, user, {name: values[name] for name in CLAIMS if name in values})
+    if named:
+        before = {column: getattr(user, column) for column in NAMES.values()}
+        email = named.get("email", user.email)
+        default = email if named_by_email(user) else user.username
+        username = named.get("preferred_username", default)
+        mobile = named.get("phone_number", user.mobile)
+        for column in users.rename(
+            session, user, username=username or "", email=email, mobile=mobile
+        ):
+            changes[column] = [before[column], getattr(user, column)]
+    for name, text in proven.items():
+        changes |= _set_proof(user, name, text)
+    session.flush()
+    return changes
+
+
+def named_by_email(user: User) -> bool:
+    """Return whether the user name is the e-mail address, which it then follows."""
+    return user.email_key is not None and user.username_key == user.email_key
+
+
+def stamp(session: Session, user: User) -> None:
+    """Let whoever looked at the account before see that it was changed."""
+    user.concurrency_stamp = stamps.new_stamp()
+    session.flush()
+
+
+def shown(user: User) -> dict[str, str]:
+    """Return what is set, by the names of the claims, as it can be written again."""
+    found = {name: getattr(user, claim.column) for name, claim in CLAIMS.items()}
+    return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def is_web_address(text: str) -> bool:
+    """Whether a text is an http(s) address that pages may point at."""
+    if len(text) > LONGEST_ADDRESS:
+        return False
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return (
+        parts.scheme in {"http", "https"}
+        and bool(parts.hostname)
+        and text.isprintable()
+        and " " not in text
+    )
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """Return the names of the tz database."""
+    return frozenset(zoneinfo.available_timezones())
+
+
+def _set_proof(user: User, name: str, text: str | None) -> dict[str, Any]:
+    address, column = PROOFS[name]
+    if text not in {"true", "false"}:
+        raise BadRequest.at(name, f"{name} is true or false.")
+    if text == "true" and getattr(user, address) is None:
+        raise BadRequest.at(name, f"{name}: there is no address to confirm.")
+    before, after = getattr(user, column), text == "true"
+    setattr(user, column, after)
+    return {} if before == after else {column: [before, after]}
+
+
+def _text(text: str, longest: int) -> str:
+    return names.plain(text, "value", longest)
+
+
+def _lines(text: str, longest: int) -> str:
+    """Read a postal address, which may have several lines (OpenID Connect Core 5.1.1)."""
+    lines = [line for line in text[: longest + 1].splitlines() if line.strip()]
+    joined = "\n".join(names.plain(line, "value", longest) for line in lines)
+    if len(text) > longest:
+        raise BadRequest.at("value", f"At most {longest} characters.")
+    return joined
+
+
+def _web_address(text: str) -> str:
+    if not is_web_address(text.strip()):
+        raise BadRequest.at("value", "This is not an http(s) address.")
+    return text.strip()
+
+
+def _day(text: str) -> date:
+    try:
+        day = date.fromisoformat(text.strip())
+    except ValueError:
+        raise BadRequest.at("value", "A day is written like 1990-05-06.") from None
+    if day.year < FIRST_YEAR or day > clock.now().date():
+        raise BadRequest.at("value", "This day is not possible.")
+    return day
+
+
+def _time_zone(text: str) -> str:
+    if text.strip() not in time_zones():
+        raise BadRequest.at("value", "This is not a time zone such as Asia/Shanghai.")
+    return text.strip()
+
+
+def _language(text: str) -> str:
+    """Read a language tag (RFC 5646): language, script, region."""
+    if not _LANGUAGE.fullmatch(text.strip()):
+        raise BadRequest.at("value", "This is not a language such as zh-CN.")
+    return text.strip()
+
+
+CLAIMS: Mapping[str, StandardClaim] = {
+    "name": StandardClaim("display_name", partial(_text, longest=200)),
+    "given_name": StandardClaim("given_name", partial(_text, longest=100)),
+    "middle_name": StandardClaim("middle_name", partial(_text, longest=100)),
+    "family_name": StandardClaim("family_name", partial(_text, longest=100)),
+    "nickname": StandardClaim("nick_name", partial(_text, longest=200)),
+    "profile": StandardClaim("profile", _web_address),
+    "picture": StandardClaim("avatar", _web_address),
+    "website": StandardClaim("website", _web_address),
+    "gender": StandardClaim("gender", partial(_text, longest=20)),
+    "birthdate": StandardClaim("birthday", _day),
+    "zoneinfo": StandardClaim("zoneinfo", _time_zone),
+    "locale": StandardClaim("locale", _language),
+    "address": StandardClaim("address", partial(_lines, longest=1000)),
+}
+NAMES = {"preferred_username": "username", "email": "email", "phone_number": "mobile"}
+PROOFS = {
+    "email_verified": ("email", "email_verified"),
+    "phone_number_verified": ("mobile", "mobile_verified"),
+}
+SETTABLE = tuple(sorted({*CLAIMS, *NAMES, *PROOFS}))
+WITHOUT_MEMBER = (
+    *("name", "given_name", "middle_name", "family_name"),
+    *("profile", "website", "zoneinfo", "locale"),
+)
+"""Claims for which an account has no member in the contract: they stand among its claims."""
