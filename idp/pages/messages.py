@@ -25,6 +25,14 @@ KNOWN = (
     lazy_gettext("This is not an e-mail address."),
     lazy_gettext("This mobile number is taken."),
     lazy_gettext("This user name is taken."),
+    # idp.directory.people.profile
+    lazy_gettext("This is not an http(s) address."),
+    lazy_gettext("A day is written like 1990-05-06."),
+    lazy_gettext("This day is not possible."),
+    lazy_gettext("This is not a time zone such as Asia/Shanghai."),
+    lazy_gettext("This is not a language such as zh-CN."),
+    # idp.publishing.files
+    lazy_gettext("The virus scanner refuses this file."),
     # idp.oauth, before the application is proven or when its request is gone
     lazy_gettext("The application is not known here"),
     lazy_gettext("The application asked for an address that it has not registered"),

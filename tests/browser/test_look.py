@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Page
 
 from idp.directory.resources import service as resources
@@ -20,6 +22,9 @@ from idp.publishing.gateway.descriptions import Description
 from idp.publishing.gateway.service import Author, PublishRequest
 from tests.protocol import PASSWORD, add_person, add_tenant, authorization_parameters, register
 
+_DRAWN = BytesIO()
+Image.new("RGB", (64, 64), "teal").save(_DRAWN, "PNG")
+PNG = _DRAWN.getvalue()
 WIDTHS = {390: 844, 1280: 800}
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 """Folder to leave pictures in, for somebody to look at."""
@@ -204,6 +209,27 @@ def test_every_page_is_readable_for_everybody(chromium, house, language):
     visit.open(f"/connect/authorize?{query}", "choose-account")
 
     visit.open("/account", "account")
+    page.click("main a.btn")
+    visit.look("account-edit")
+    page.fill("#given_name", "Anna")
+    page.fill("#website", "nowhere")
+    visit.press("account-edit-refused", "main button[type=submit] >> nth=0")
+    page.fill("#website", "https://ann.example")
+    page.select_option("#zoneinfo", "Asia/Shanghai")
+    page.fill("#birthdate", "1990-05-06")
+    visit.press("account-changed", "main button[type=submit] >> nth=0")
+    visit.open("/account/profile", "account-edit-again")
+    page.set_input_files("#file", {"name": "me.png", "mimeType": "image/png", "buffer": PNG})
+    visit.press("account-picture", "main button[type=submit] >> nth=1")
+    assert page.locator(".portrait").evaluate("image => image.naturalWidth") == 64
+    for kind, address in (("email", "anna@example.com"), ("mobile", "13800138000")):
+        visit.open(f"/account/{kind}", f"account-{kind}")
+        visit.press(f"account-{kind}-refused", "main button[type=submit]")
+        page.fill("#address", address)
+        page.fill("#current", PASSWORD)
+        visit.press(f"account-{kind}-code", "main button[type=submit]")
+        page.fill("#code", "abc")
+        visit.press(f"account-{kind}-code-refused", "main button[type=submit]")
     visit.open("/account/password", "account-password")
     page.fill("#current", "wrong")
     page.fill("#password", "short")
@@ -217,7 +243,7 @@ def test_every_page_is_readable_for_everybody(chromium, house, language):
     visit.open("/account/qr/invented/confirm", "qr-expired")
     visit.open("/logout", "logout")
     visit.press("signed-out", "button[value=yes]")
-    assert len(visit.seen) == 28
+    assert len(visit.seen) == 41
     context.close()
 
 

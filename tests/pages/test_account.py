@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import random
+import re
 from datetime import timedelta
+from io import BytesIO
 
 import pytest
+from PIL import Image
 from sqlalchemy import func, select, update
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import encode_multipart
 
 from idp.directory.users import passwords
 from idp.directory.users.models import User
@@ -13,11 +19,13 @@ from idp.oauth.models import Consent
 from idp.platform.audit.tags import Tag
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.sessions.models import BrowserSession
+from idp.publishing.files.models import StoredFile
 from tests.pages.browsing import asked_page, csrf_token, events, readable, send, submit
 from tests.protocol import (
     PASSWORD,
     add_person,
     add_tenant,
+    bearer,
     is_active,
     obtain,
     register,
@@ -25,7 +33,10 @@ from tests.protocol import (
 )
 
 NEW = "seven-quiet-otters"
-PAGES = ["/account", "/account/password", "/account/sessions", "/account/applications"]
+PAGES = [
+    *("/account", "/account/password", "/account/sessions", "/account/applications"),
+    *("/account/profile", "/account/email", "/account/mobile"),
+]
 CHANGE = {"current": PASSWORD, "password": NEW, "repeated": NEW}
 
 
@@ -228,11 +239,301 @@ def test_consents_of_others_are_neither_seen_nor_taken_back(client, session, ann
         "/account/sessions/1/end",
         "/account/sessions/end-others",
         "/account/applications/1/revoke",
+        "/account/profile",
+        "/account/picture",
+        "/account/picture/remove",
+        "/account/email",
+        "/account/email/code",
+        "/account/mobile",
+        "/account/mobile/code",
     ],
 )
 def test_nothing_is_changed_without_the_forms_token(client, ann, path):
     assert client.post(path, data=CHANGE).status_code == 400
 
 
-def submit_to(browser, page, address):
-    return send(browser, browser.get(page), address, {})
+# What a person says of themselves
+
+DETAILS = {
+    "name": "Ann B. Lee",
+    "given_name": "Ann",
+    "middle_name": "B.",
+    "family_name": "Lee",
+    "nickname": "Annie",
+    "gender": "female",
+    "birthdate": "1990-05-06",
+    "locale": "zh-Hans",
+    "zoneinfo": "Asia/Shanghai",
+    "website": "https://ann.example",
+    "profile": "https://pages.example/ann",
+    "address": "1 Main Street\nSpringfield",
+}
+
+
+def test_every_detail_reaches_the_applications(client, session, ann):
+    stamp = ann.concurrency_stamp
+    answer = submit(client, "/account/profile", DETAILS)
+    assert (answer.status_code, answer.location) == (303, "/account?notice=changed")
+    page = readable(client.get(answer.location))
+    for shown in ("Your changes are saved.", "Ann B. Lee", "Asia/Shanghai", "中文", "1990-05-06"):
+        assert shown in page
+    app = register(session, scopes=("openid", "profile", "address"))
+    token = obtain(client, app, "openid profile address").access
+    told = client.get("/connect/userinfo", headers=bearer(token)).get_json()
+    expected = {**DETAILS, "address": {"formatted": DETAILS["address"]}}
+    assert {name: told[name] for name in DETAILS} == expected
+    (event,) = events(session, Tag.PROFILE_CHANGED)
+    assert (event.user_id, "website" in event.details["changed"]) == (ann.id, True)
+    session.expire_all()
+    # Whoever manages the account and looked at it before is told.
+    assert ann.concurrency_stamp != stamp
+    # Sent again it changes nothing; emptied it takes everything away.
+    submit(client, "/account/profile", DETAILS)
+    assert len(events(session, Tag.PROFILE_CHANGED)) == 1
+    submit(client, "/account/profile", dict.fromkeys(DETAILS, ""))
+    session.expire_all()
+    assert (ann.display_name, ann.birthday, ann.zoneinfo, ann.address) == (None,) * 4
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("birthdate", "never"),
+        ("birthdate", "2999-01-01"),
+        ("zoneinfo", "Mars/Base"),
+        ("locale", "no language"),
+        ("website", "javascript:alert(1)"),
+        ("profile", "https://" + "x" * 2000),
+        ("name", "x" * 201),
+        ("given_name", "a\u202eb"),
+        ("gender", "x" * 21),
+    ],
+)
+def test_a_wrong_detail_is_refused_beside_its_field(client, session, ann, field, value):
+    answer = submit(client, "/account/profile", {**DETAILS, field: value})
+    assert answer.status_code == 400
+    page = answer.get_data(as_text=True)
+    beside = rf'for="{field}">(?:(?!</div>).)*field-error'
+    assert re.search(beside, page, re.DOTALL)
+    assert page.count('class="field-error"') == 1
+    assert f'href="#{field}"' in page
+    session.expire_all()
+    assert (ann.display_name, ann.nick_name) == (None, "Ann <b>Lee</b>")
+
+
+def test_what_was_set_elsewhere_is_kept_by_the_form(client, session, ann):
+    ann.zoneinfo, ann.locale = "Etc/GMT+5", "fr-CA"
+    session.commit()
+    page = client.get("/account/profile").get_data(as_text=True)
+    for value in ("Etc/GMT+5", "fr-CA"):
+        assert f'<option selected value="{value}">' in page
+
+
+# The picture
+
+
+def picture(kind="PNG", size=(40, 30)):
+    drawn = BytesIO()
+    Image.new("RGB", size, "teal").save(drawn, kind)
+    return drawn.getvalue()
+
+
+def upload(browser, content, name="me.png", page="/account/profile"):
+    token = csrf_token(browser.get(page))
+    # Encoded here, because the client of the tests would leave a temporary file open.
+    file = FileStorage(BytesIO(content), name) if name else content.decode()
+    boundary, body = encode_multipart({"csrf_token": token, "file": file})
+    kind = f"multipart/form-data; boundary={boundary}"
+    return browser.post("/account/picture", data=body, content_type=kind)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_picture_is_kept_under_a_name_of_ours_and_shown(client, session, ann, kind):
+    answer = upload(client, picture(kind), "../../me<script>.exe")
+    assert (answer.status_code, answer.location) == (303, "/account?notice=changed")
+    session.expire_all()
+    name = re.fullmatch(r"http://127\.0\.0\.1:8000(/files/[0-9a-f]{32}\.(png|jpg))", ann.avatar)
+    shown = client.get(name[1])
+    assert shown.headers["Content-Disposition"].startswith("attachment")
+    assert Image.open(BytesIO(shown.data)).format == kind
+    assert ann.avatar in client.get("/account").get_data(as_text=True)
+    stored = session.scalars(select(StoredFile)).one()
+    assert (stored.user_id, stored.tenant_id) == (ann.id, 1)
+    assert "<" not in stored.original_name
+    submit_to(client, "/account/profile", "/account/picture/remove")
+    session.expire_all()
+    assert ann.avatar is None
+
+
+@pytest.mark.settings(files_public_url="https://files.example")
+def test_a_picture_has_the_address_of_files_and_may_be_shown_from_there(client, session, ann):
+    upload(client, picture())
+    session.expire_all()
+    assert ann.avatar.startswith("https://files.example/files/")
+    assert "https://files.example" in client.get("/account").headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF89a" + b"x" * 40, b"<script>"],
+)
+def test_what_is_no_picture_is_refused_beside_the_field(client, session, ann, content):
+    answer = upload(client, content)
+    assert answer.status_code == 400
+    assert "JPEG or PNG picture" in readable(answer)
+    assert session.scalars(select(StoredFile)).all() == []
+    session.expire_all()
+    assert ann.avatar is None
+
+
+def test_a_picture_may_be_larger_than_a_form_and_not_larger_than_pictures(client, session, ann):
+    noise = Image.frombytes("RGB", (900, 700), random.Random(1).randbytes(900 * 700 * 3))
+    drawn = BytesIO()
+    noise.save(drawn, "PNG")
+    assert 1_500_000 < len(drawn.getvalue()) < 5_000_000
+    assert upload(client, drawn.getvalue()).status_code == 303
+    assert upload(client, picture() + b"x" * 5_300_000).status_code in {400, 413}
+
+
+def test_a_stranger_sends_no_picture(new_client):
+    large = picture() + b"x" * 2_000_000
+    assert upload(new_client(), large, page="/login").status_code == 413
+
+
+def test_text_in_place_of_a_picture_is_refused(client, ann):
+    answer = upload(client, b"no file", name=None)
+    assert answer.status_code == 400
+    assert "Choose a picture." in readable(answer)
+
+
+# E-mail address and mobile number
+
+EMAIL = {"address": "ann@new.example", "current": PASSWORD}
+MOBILE = {"address": "139 0013 9000", "current": PASSWORD}
+
+
+@pytest.fixture
+def code_for(client, outbox):
+    """Ask for a new address and read the code that went there."""
+
+    def ask(kind, form, browser=client):
+        answer = submit(browser, f"/account/{kind}", form)
+        assert (answer.status_code, answer.location) == (303, f"/account/{kind}/code")
+        codes = [re.search(r"\b\d{6}\b", message.text) for message in outbox()]
+        return [code[0] for code in codes if code][-1]
+
+    return ask
+
+
+def wrong(code):
+    return f"{(int(code) + 1) % 10**6:06}"
+
+
+def test_a_new_mail_address_is_proven_and_the_old_one_told(client, session, ann, code_for, outbox):
+    code = code_for("email", EMAIL)
+    assert [message.to for message in outbox()] == ["ann@new.example"]
+    session.expire_all()
+    assert ann.email == "ann@example.com"
+    answer = submit(client, "/account/email/code", {"code": f" {code} "})
+    assert (answer.status_code, answer.location) == (303, "/account?notice=changed")
+    session.expire_all()
+    assert (ann.username, ann.email, ann.email_verified) == ("ann", "ann@new.example", True)
+    (told,) = [message for message in outbox() if message.to == "ann@example.com"]
+    assert "was changed" in told.text
+    assert "new.example" not in told.text
+    (event,) = events(session, Tag.ADDRESS_CHANGED)
+    assert (event.user_id, event.details) == (ann.id, {"channel": "mail"})
+    # Done is done: the code page has nothing to ask any more.
+    assert client.get("/account/email/code").location == "/account/email"
+
+
+def test_a_new_number_is_proven_and_the_old_one_told(client, session, ann, code_for, outbox):
+    ann.mobile = "+8613800138000"
+    session.commit()
+    submit(client, "/account/mobile/code", {"code": code_for("mobile", MOBILE)})
+    session.expire_all()
+    assert (ann.mobile, ann.mobile_verified) == ("+8613900139000", True)
+    (told,) = [message for message in outbox() if message.to == "+8613800138000"]
+    assert "was changed" in told.text
+    assert events(session, Tag.ADDRESS_CHANGED)[0].details == {"channel": "sms"}
+
+
+def test_a_user_name_that_is_the_address_follows_it(client, session, code_for, new_client):
+    user = add_person(session, "eve@example.com", email="eve@example.com")
+    sign_in(client, session, user)
+    form = {**EMAIL, "address": "eve@xn--bcher-kva.example"}
+    submit(client, "/account/email/code", {"code": code_for("email", form)})
+    session.expire_all()
+    assert user.username == user.email == "eve@bücher.example"
+    form = {"login": "eve@bücher.example", "password": PASSWORD}
+    assert submit(new_client(), "/login", form).status_code == 303
+
+
+@pytest.mark.parametrize("kind", ["email", "mobile"])
+def test_only_its_owner_learns_that_an_address_is_taken(client, session, ann, code_for, kind):
+    form = {"email": EMAIL, "mobile": MOBILE}[kind]
+    add_person(session, "bob", email="ann@new.example", mobile="+8613900139000")
+    free = submit(client, f"/account/{kind}", {**form, "address": free_address(kind)})
+    code = code_for(kind, form)  # as for a free one
+    assert free.status_code == 303
+    answer = submit(client, f"/account/{kind}/code", {"code": wrong(code)})
+    assert "wrong or too old" in readable(answer)
+    answer = submit(client, f"/account/{kind}/code", {"code": code})
+    assert answer.status_code == 400
+    assert "is taken" in readable(answer)
+    session.expire_all()
+    assert (ann.email, ann.mobile) == ("ann@example.com", None)
+    assert events(session, Tag.ADDRESS_CHANGED) == []
+
+
+def free_address(kind):
+    return {"email": "free@new.example", "mobile": "13700137000"}[kind]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"current": "wrong"}, "not your current password"),
+        ({"current": ""}, "Enter your current password"),
+        ({"address": ""}, "Enter your e-mail address"),
+        ({"address": "nowhere"}, "This is not an e-mail address."),
+        ({"address": "x" * 100 + "@a.example"}, "too long"),
+    ],
+)
+def test_no_code_is_sent_without_password_and_address(client, session, ann, change, told):
+    answer = submit(client, "/account/email", {**EMAIL, **change})
+    assert answer.status_code == 400
+    assert told in readable(answer)
+    assert session.scalars(select(OutboxMessage)).all() == []
+    assert client.get("/account/email/code").location == "/account/email"
+
+
+def test_a_code_changes_only_the_address_that_it_went_to(
+    client, new_client, session, ann, code_for
+):
+    code = code_for("email", EMAIL)
+    for bad in (wrong(code), "12345", ""):
+        assert submit(client, "/account/email/code", {"code": bad}).status_code == 400
+    # Another person in the same browser has asked for nothing.
+    sign_in(client, session, add_person(session, "bob"))
+    assert client.get("/account/email/code").location == "/account/email"
+    # Nor has the same person in another one.
+    other = new_client()
+    sign_in(other, session, ann)
+    assert other.get("/account/email/code").location == "/account/email"
+    session.expire_all()
+    assert ann.email == "ann@example.com"
+
+
+def test_a_link_for_a_new_password_does_not_outlive_the_address_it_went_to(
+    client, new_client, session, ann, code_for, outbox
+):
+    submit(new_client(), "/forgot", {"login": "ann"})
+    link = re.search(r"http://[^/]+(/forgot/\S+)", outbox()[-1].text)[1]
+    assert new_client().get(link).status_code == 200
+    submit(client, "/account/email/code", {"code": code_for("email", EMAIL)})
+    assert new_client().get(link).status_code == 400
+
+
+def submit_to(browser, page, address, **form):
+    return send(browser, browser.get(page), address, form)

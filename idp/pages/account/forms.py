@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from flask_babel import lazy_gettext as _
-from wtforms import PasswordField
-from wtforms.validators import EqualTo, InputRequired, Length
+import zoneinfo
+from functools import cache
+from typing import Any
 
+from flask_babel import lazy_gettext as _
+from wtforms import FileField, PasswordField, SelectField, StringField, TextAreaField
+from wtforms.validators import EqualTo, InputRequired, Length, Regexp
+
+from idp.directory.people.profile import LONGEST_ADDRESS
+from idp.directory.users.names import EMAIL_LENGTH, USERNAME_LENGTH
 from idp.pages.form import Form
+from idp.pages.language import LANGUAGES
 from idp.pages.signin.forms import LONGEST_PASSWORD
 
 
@@ -34,3 +41,125 @@ class ChangePasswordForm(Form):
         [EqualTo("password", _("The two new passwords differ."))],
         render_kw={"autocomplete": "new-password"},
     )
+
+
+def _words(label: Any, longest: int, autocomplete: str, **options: Any) -> StringField:
+    """Make a field for a short text that may stay empty."""
+    return StringField(
+        label,
+        [Length(max=longest, message=_("This is too long."))],
+        render_kw={"autocomplete": autocomplete, **options},
+    )
+
+
+class ProfileForm(Form):
+    """What a person says of themselves; the fields are named as the claims."""
+
+    name = _words(_("Name"), 200, "name")
+    given_name = _words(_("Given name"), 100, "given-name")
+    middle_name = _words(_("Middle name"), 100, "additional-name")
+    family_name = _words(_("Family name"), 100, "family-name")
+    nickname = _words(_("Nickname"), 200, "nickname")
+    gender = _words(_("Gender"), 20, "sex")
+    birthdate = StringField(
+        _("Birthday"), render_kw={"type": "date", "autocomplete": "bday", "min": "1900-01-01"}
+    )
+    locale = SelectField(_("Language"), validate_choice=False)
+    zoneinfo = SelectField(_("Time zone"), validate_choice=False)
+    website = _words(_("Website"), LONGEST_ADDRESS, "url", type="url")
+    profile = _words(_("Page about you"), LONGEST_ADDRESS, "off", type="url")
+    address = TextAreaField(
+        _("Address"),
+        [Length(max=1000, message=_("This is too long."))],
+        render_kw={"autocomplete": "street-address", "rows": 3},
+    )
+
+    def offer(self) -> None:
+        """List what can be chosen; what is set already can be kept."""
+        languages = [(language.tag, language.name) for language in LANGUAGES.values()]
+        self.locale.choices = _with_own(self.locale.data, languages)
+        self.zoneinfo.choices = _with_own(self.zoneinfo.data, [(zone, zone) for zone in _zones()])
+
+    def values(self) -> dict[str, str | None]:
+        """Give what was written, by claim."""
+        return {field.name: field.data for field in self if field.name != "csrf_token"}
+
+
+class PictureForm(Form):
+    """A picture of the person."""
+
+    file = FileField(
+        _("New picture"),
+        [InputRequired(_("Choose a picture."))],
+        render_kw={"accept": "image/jpeg,image/png"},
+    )
+
+
+class NewEmailForm(Form):
+    """The new e-mail address, and the password."""
+
+    address = StringField(
+        _("New e-mail address"),
+        [
+            InputRequired(_("Enter your e-mail address.")),
+            Length(max=min(EMAIL_LENGTH, USERNAME_LENGTH), message=_("This is too long.")),
+        ],
+        render_kw={"type": "email", "autocomplete": "email", "spellcheck": "false"},
+    )
+    current = PasswordField(
+        _("Current password"),
+        [
+            InputRequired(_("Enter your current password.")),
+            Length(max=LONGEST_PASSWORD, message=_("This is too long.")),
+        ],
+        render_kw={"autocomplete": "current-password"},
+    )
+
+
+class NewMobileForm(Form):
+    """The new mobile number, and the password."""
+
+    address = StringField(
+        _("New mobile number"),
+        [
+            InputRequired(_("Enter your mobile number.")),
+            Length(max=40, message=_("This is too long.")),
+        ],
+        render_kw={"type": "tel", "autocomplete": "tel"},
+    )
+    current = PasswordField(
+        _("Current password"),
+        [
+            InputRequired(_("Enter your current password.")),
+            Length(max=LONGEST_PASSWORD, message=_("This is too long.")),
+        ],
+        render_kw={"autocomplete": "current-password"},
+    )
+
+
+class CodeForm(Form):
+    """The code that went to a new address."""
+
+    code = StringField(
+        _("Code"),
+        [
+            InputRequired(_("Enter the code.")),
+            Regexp(r"\A\s*[0-9]{6}\s*\Z", message=_("A code has six digits.")),
+        ],
+        render_kw={"autocomplete": "one-time-code", "inputmode": "numeric", "spellcheck": "false"},
+    )
+
+
+def _with_own(own: str | None, choices: list[tuple[str, str]]) -> list[tuple[str, Any]]:
+    offered: list[tuple[str, Any]] = [("", _("Not set")), *choices]
+    if own and own not in dict(choices):
+        offered.append((own, own))
+    return offered
+
+
+@cache
+def _zones() -> list[str]:
+    """List the time zones that are named after places, and UTC."""
+    found = zoneinfo.available_timezones()
+    places = [zone for zone in found if "/" in zone and not zone.startswith(("Etc/", "SystemV/"))]
+    return ["UTC", *sorted(places)]

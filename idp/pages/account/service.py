@@ -2,30 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import IO, Any
 
 from sqlalchemy.orm import Session
 
+from idp.directory.people import profile
+from idp.directory.registration import codes
+from idp.directory.registration.codes import Channel, Letter, Sender
 from idp.directory.resources import view as resources
 from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
+from idp.directory.users.models import User
 from idp.oauth import service as oauth
 from idp.oauth.visitor import Visitor
 from idp.pages.account import agents
 from idp.pages.consent import describe
-from idp.pages.forgot.service import tell_of_change
+from idp.pages.forgot.service import PURPOSE as RESET_LINKS
+from idp.pages.forgot.service import tell_of_change, where_and_when
 from idp.pages.signin.service import ACR_PASSWORD, AMR_PASSWORD
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import NotFound
+from idp.platform.errors import NotFound, TooManyRequests
 from idp.platform.issuer import Issuer
+from idp.platform.notify import service as notify
+from idp.platform.onetime import service as onetime
 from idp.platform.sessions import service as sessions
 from idp.platform.sessions.models import BrowserSession
+from idp.publishing.files import kinds
+from idp.publishing.files import service as files
+from idp.publishing.files.service import Infected, Sent
 
 THROTTLE = "change-password"
+PAGES = "account"
+"""Stands for a client where people send files themselves."""
+HOUR = 3600
+PICTURES_PER_HOUR = 30
+CODES_PER_HOUR = 10
+
+
+@dataclass(frozen=True, slots=True)
+class NewAddress:
+    """An e-mail address or mobile number that a person wants, and what proves that they may."""
+
+    channel: Channel
+    address: str
+    password: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +90,9 @@ def change_password(
     TooManyRequests after too many wrong ones. The caller commits in all other cases.
     """
     user, browser = visitor.user, visitor.browser
-    throttle = runtime.of(session).throttle
-    keys = (str(user.id), runtime.context_of(session).remote_addr or "-")
-    throttle.check_delay(THROTTLE, *keys)
-    session.commit()
-    matches = users.verify_password(session, user, current)
-    session.commit()
-    if not matches:
-        throttle.failed(THROTTLE, *keys)
-        audit.record(
-            session,
-            Tag.PASSWORD_CHANGE_REFUSED,
-            user_id=user.id,
-            tenant_id=issuer.tenant_id,
-            target=f"user:{user.id}",
-        )
+    if not _knows_password(session, visitor, current):
+        _record(session, Tag.PASSWORD_CHANGE_REFUSED, issuer, user)
         return None
-    throttle.succeeded(THROTTLE, *keys)
     users.set_password(session, user, new)
     sessions.end_all(session, user.id, but=browser.id)
     sessions.restamp(session, browser, user.security_stamp)
@@ -93,15 +106,100 @@ def change_password(
         remember=browser.remember,
         replaces=browser,
     )
-    audit.record(
-        session,
-        Tag.PASSWORD_CHANGED,
-        user_id=user.id,
-        tenant_id=issuer.tenant_id,
-        target=f"user:{user.id}",
-    )
+    _record(session, Tag.PASSWORD_CHANGED, issuer, user)
     tell_of_change(session, issuer, user, locale)
     return value
+
+
+def change_profile(
+    session: Session, issuer: Issuer, visitor: Visitor, values: Mapping[str, str | None]
+) -> None:
+    """Change what the person says of themselves; BadRequest names the fields that are wrong."""
+    changes = profile.change(session, visitor.user, values)
+    if changes:
+        profile.stamp(session, visitor.user)
+        _record(session, Tag.PROFILE_CHANGED, issuer, visitor.user, {"changed": sorted(changes)})
+
+
+@contextmanager
+def new_picture(
+    session: Session, issuer: Issuer, visitor: Visitor, stream: IO[bytes], unverified_name: str
+) -> Iterator[None]:
+    """Keep a picture and make it the person's; the block commits.
+
+    The file is examined and drawn anew as every file that is sent: see `files.keep`.
+    """
+    user_id = visitor.user.id
+    runtime.of(session).throttle.hit("picture", str(user_id), PICTURES_PER_HOUR, HOUR)
+    session.rollback()  # no transaction waits for the examination
+    sent = Sent(stream, unverified_name, PAGES, user_id, issuer.tenant_id)
+    try:
+        with files.keep(session, sent, kinds.IMAGES) as stored:
+            address = files.address(session, stored, issuer.url)
+            change_profile(session, issuer, visitor, {"picture": address})
+            yield
+    except Infected:
+        files.note_infection(session, sent)
+        session.commit()
+        raise
+
+
+def ask_for_address(
+    session: Session, issuer: Issuer, visitor: Visitor, new: NewAddress, locale: str
+) -> bool:
+    """Have a code sent to a new address; False when the current password is wrong.
+
+    Whether somebody has the address already makes no difference. BadRequest for what is no
+    address, TooManyRequests past the limits. The caller commits in all other cases.
+    """
+    codes.normal(session, new.channel, new.address)
+    user = visitor.user
+    if not _knows_password(session, visitor, new.password):
+        _record(session, Tag.ADDRESS_CHANGE_REFUSED, issuer, user, {"why": "password"})
+        return False
+    sender = Sender(f"account {user.id}", CODES_PER_HOUR)
+    wait = codes.send(session, new.channel, new.address, sender, Letter(issuer.name, locale))
+    if wait is not None and wait.is_for_the_day:
+        raise TooManyRequests(wait.seconds)
+    # One that was sent a moment ago is as good as a new one.
+    return True
+
+
+def change_address(
+    session: Session, issuer: Issuer, visitor: Visitor, new: NewAddress, locale: str
+) -> bool:
+    """Give the account the address that a code proves; False when the code is wrong or too old.
+
+    Whoever had the old address is told there. A user name that was the old address follows.
+    Conflict when the address is somebody else's, which is told to nobody but its owner: the
+    caller rolls back then, and commits in all other cases.
+    """
+    user, is_mail = visitor.user, new.channel is Channel.MAIL
+    proof = codes.prove(session, new.channel, new.address, new.code)
+    if proof is None or not codes.use_up(session, proof):
+        _record(session, Tag.ADDRESS_CHANGE_REFUSED, issuer, user, {"why": "code"})
+        return False
+    old = user.email if is_mail else user.mobile
+    follows = is_mail and profile.named_by_email(user)
+    users.rename(
+        session,
+        user,
+        username=new.address if follows else user.username,
+        email=new.address if is_mail else user.email,
+        mobile=user.mobile if is_mail else new.address,
+    )
+    if is_mail:
+        user.email_verified = True
+        onetime.withdraw(session, RESET_LINKS, user.id)  # they went to the old address
+    else:
+        user.mobile_verified = True
+    profile.stamp(session, user)
+    _record(session, Tag.ADDRESS_CHANGED, issuer, user, {"channel": new.channel.value})
+    if old and old != (user.email if is_mail else user.mobile):
+        tell = notify.mail if is_mail else notify.sms
+        template = "email_changed" if is_mail else "mobile_changed"
+        tell(session, old, template, where_and_when(session, issuer), locale)
+    return True
 
 
 def list_sessions(session: Session, issuer: Issuer, visitor: Visitor) -> list[SessionLine]:
@@ -138,6 +236,34 @@ def list_applications(session: Session, visitor: Visitor) -> list[ApplicationLin
         )
         for consent in oauth.list_consents(session, visitor.user.id)
     ]
+
+
+def _knows_password(session: Session, visitor: Visitor, current: str) -> bool:
+    """Compare the password of who is signed in; TooManyRequests after too many wrong ones.
+
+    Nothing is under way in the database meanwhile, nor afterwards.
+    """
+    throttle = runtime.of(session).throttle
+    keys = (str(visitor.user.id), runtime.context_of(session).remote_addr or "-")
+    throttle.check_delay(THROTTLE, *keys)
+    session.commit()
+    matches = users.verify_password(session, visitor.user, current)
+    session.commit()
+    (throttle.succeeded if matches else throttle.failed)(THROTTLE, *keys)
+    return matches
+
+
+def _record(
+    session: Session, tag: Tag, issuer: Issuer, user: User, details: dict[str, Any] | None = None
+) -> None:
+    audit.record(
+        session,
+        tag,
+        user_id=user.id,
+        tenant_id=issuer.tenant_id,
+        target=f"user:{user.id}",
+        details=details,
+    )
 
 
 def _in_words(session: Session, names: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The account pages: profile, password, sessions, applications."""
+"""The account pages: profile, addresses, password, sessions, applications."""
 
 from __future__ import annotations
 
@@ -7,26 +7,51 @@ from functools import wraps
 from typing import Concatenate, ParamSpec
 
 from flask import Blueprint, make_response, redirect, render_template, request
+from flask import session as browser_session
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from idp.directory.people import profile as rules
+from idp.directory.registration.codes import Channel
 from idp.directory.tenants import service as tenants
 from idp.oauth import service as oauth
 from idp.oauth.visitor import Visitor
 from idp.pages import return_path
 from idp.pages.account import service
-from idp.pages.account.forms import ChangePasswordForm
+from idp.pages.account.forms import (
+    ChangePasswordForm,
+    CodeForm,
+    NewEmailForm,
+    NewMobileForm,
+    PictureForm,
+    ProfileForm,
+)
+from idp.pages.account.service import NewAddress
+from idp.pages.language import LANGUAGES
 from idp.pages.language import current as current_language
-from idp.pages.messages import reasons, wait_message
+from idp.pages.messages import reasons, say, wait_message
 from idp.pages.visitor import ask_to_sign_in, current_visitor, is_recent
-from idp.platform.errors import BadRequest, TooManyRequests
+from idp.platform import clock
+from idp.platform.errors import BadRequest, Conflict, TooManyRequests
 from idp.platform.sessions import cookie as cookies
 from idp.platform.web.views import current_issuer, current_runtime, database
+from idp.publishing.files.limits import PICTURE, UPLOADS
+from idp.publishing.files.service import Infected
 
 HOME = "/account"
 PASSWORD = "/account/password"  # noqa: S105 - an address
 SESSIONS = "/account/sessions"
 APPLICATIONS = "/account/applications"
+EDIT = "/account/profile"
+ADDRESS = "/account/<any(email, mobile):kind>"
+CODE_MINUTES = 30
+CHANNELS = {"email": Channel.MAIL, "mobile": Channel.SMS}
+ADDRESS_FORMS: dict[str, type[NewEmailForm | NewMobileForm]] = {
+    "email": NewEmailForm,
+    "mobile": NewMobileForm,
+}
+SECTIONS = dict.fromkeys(("edit", "address", "code"), "profile")
+"""Where pages stand that are no section of their own."""
 
 Given = ParamSpec("Given")
 
@@ -54,7 +79,152 @@ def for_visitor(
 def profile(visitor: Visitor) -> Response:
     """Show what is known of the person."""
     own = tenants.memberships(database(), visitor.user.id, current_issuer())
-    return _page("profile", visitor, tenants=own)
+    names = {language.tag: language.name for language in LANGUAGES.values()}
+    return _page("profile", visitor, tenants=own, language_names=names)
+
+
+@blueprint.get(EDIT)
+@for_visitor
+def show_edit(visitor: Visitor) -> Response:
+    """Ask what the person says of themselves."""
+    form = ProfileForm(formdata=None, data=rules.shown(visitor.user))
+    return _edit_page(visitor, form)
+
+
+@blueprint.post(EDIT)
+@for_visitor
+def edit(visitor: Visitor) -> Response:
+    """Change what the person says of themselves."""
+    form = ProfileForm()
+    if not form.validate():
+        return _edit_page(visitor, form, 400)
+    try:
+        service.change_profile(database(), current_issuer(), visitor, form.values())
+    except BadRequest as problem:
+        database().rollback()
+        for field, texts in problem.fields.items():
+            for text in texts:
+                form.refuse(say(text), field)
+        return _edit_page(visitor, form, 400)
+    database().commit()
+    return redirect(f"{HOME}?notice=changed", 303)
+
+
+@blueprint.url_value_preprocessor
+def _take_pictures(endpoint: str | None, _values: object) -> None:
+    """Let the picture of somebody who is signed in be larger than forms are."""
+    if endpoint == "account.change_picture" and current_visitor() is not None:
+        request.max_content_length = UPLOADS[PICTURE]
+
+
+@blueprint.post(PICTURE)
+@for_visitor
+def change_picture(visitor: Visitor) -> Response:
+    """Keep a new picture."""
+    form = PictureForm()
+    sent = request.files.get(form.file.name)
+    if not form.validate() or sent is None:
+        if not form.mistakes:
+            form.refuse(_("Choose a picture."), "file")
+        return _edit_page(visitor, None, 400, picture=form)
+    try:
+        with service.new_picture(
+            database(), current_issuer(), visitor, sent.stream, sent.filename or ""
+        ):
+            database().commit()
+    except Infected as problem:
+        form.refuse(reasons(problem)[0], "file")
+    except BadRequest:
+        form.refuse(_("Choose a JPEG or PNG picture of at most 5 MB."), "file")
+    except TooManyRequests as wait:
+        form.refuse(wait_message(wait.retry_after), "file")
+    if form.mistakes:
+        database().rollback()
+        return _edit_page(visitor, None, 400, picture=form)
+    return redirect(f"{HOME}?notice=changed", 303)
+
+
+@blueprint.post(f"{PICTURE}/remove")
+@for_visitor
+def remove_picture(visitor: Visitor) -> Response:
+    """Have no picture any more."""
+    service.change_profile(database(), current_issuer(), visitor, {"picture": None})
+    database().commit()
+    return redirect(f"{HOME}?notice=changed", 303)
+
+
+@blueprint.get(ADDRESS)
+@for_visitor
+def show_address(visitor: Visitor, kind: str) -> Response:
+    """Ask for a new e-mail address or mobile number."""
+    return _page("address", visitor, kind=kind, form=ADDRESS_FORMS[kind]())
+
+
+@blueprint.post(ADDRESS)
+@for_visitor
+def ask_for_address(visitor: Visitor, kind: str) -> Response:
+    """Send a code to the new address; nothing tells whether somebody has it already."""
+    form = ADDRESS_FORMS[kind]()
+    if not form.validate():
+        return _page("address", visitor, 400, kind=kind, form=form)
+    new = NewAddress(CHANNELS[kind], form.address.data or "", password=form.current.data or "")
+    try:
+        is_asked = service.ask_for_address(
+            database(), current_issuer(), visitor, new, current_language().code
+        )
+    except TooManyRequests as wait:
+        database().rollback()
+        form.refuse(wait_message(wait.retry_after))
+        response = _page("address", visitor, 429, kind=kind, form=form)
+        response.headers["Retry-After"] = str(wait.retry_after)
+        return response
+    except BadRequest as problem:
+        form.refuse(reasons(problem)[0], "address")
+        return _page("address", visitor, 400, kind=kind, form=form)
+    database().commit()
+    if not is_asked:
+        form.refuse(_("This is not your current password."), "current")
+        return _page("address", visitor, 400, kind=kind, form=form)
+    until = int(clock.now().timestamp()) + CODE_MINUTES * 60
+    browser_session[f"new_{kind}"] = [visitor.user.id, new.address, until]
+    return redirect(f"/account/{kind}/code", 303)
+
+
+@blueprint.get(f"{ADDRESS}/code")
+@for_visitor
+def show_code(visitor: Visitor, kind: str) -> Response:
+    """Ask for the code that went to the new address."""
+    address = _asked_address(visitor, kind)
+    if address is None:
+        return redirect(f"/account/{kind}", 303)
+    return _page("code", visitor, kind=kind, form=CodeForm(), address=address)
+
+
+@blueprint.post(f"{ADDRESS}/code")
+@for_visitor
+def change_address(visitor: Visitor, kind: str) -> Response:
+    """Change the address, when the code proves that it is the person's."""
+    address = _asked_address(visitor, kind)
+    if address is None:
+        return redirect(f"/account/{kind}", 303)
+    form = CodeForm()
+    if not form.validate():
+        return _page("code", visitor, 400, kind=kind, form=form, address=address)
+    new = NewAddress(CHANNELS[kind], address, code=(form.code.data or "").strip())
+    try:
+        is_changed = service.change_address(
+            database(), current_issuer(), visitor, new, current_language().code
+        )
+    except Conflict as problem:
+        database().rollback()
+        form.refuse(reasons(problem)[0])
+        return _page("code", visitor, 400, kind=kind, form=form, address=address)
+    database().commit()
+    if not is_changed:
+        form.refuse(_("This code is wrong or too old."), "code")
+        return _page("code", visitor, 400, kind=kind, form=form, address=address)
+    browser_session.pop(f"new_{kind}", None)
+    return redirect(f"{HOME}?notice=changed", 303)
 
 
 @blueprint.get(PASSWORD)
@@ -148,10 +318,32 @@ def revoke_consent(visitor: Visitor, consent_id: int) -> Response:
     return redirect(f"{APPLICATIONS}?notice=revoked", 303)
 
 
+def _asked_address(visitor: Visitor, kind: str) -> str | None:
+    """Tell where the code of this person went; None when that was too long ago, or never."""
+    user_id, address, until = browser_session.get(f"new_{kind}") or (0, "", 0)
+    if user_id != visitor.user.id or until < clock.now().timestamp():
+        return None
+    return str(address)
+
+
+def _edit_page(
+    visitor: Visitor,
+    form: ProfileForm | None,
+    status: int = 200,
+    *,
+    picture: PictureForm | None = None,
+) -> Response:
+    if form is None:
+        form = ProfileForm(formdata=None, data=rules.shown(visitor.user))
+    form.offer()
+    shown = picture or PictureForm(formdata=None)
+    return _page("edit", visitor, status, form=form, picture_form=shown)
+
+
 def _page(section: str, visitor: Visitor, status: int = 200, **context: object) -> Response:
     text = render_template(
         f"pages/account/{section}.html",
-        section=section,
+        section=SECTIONS.get(section, section),
         user=visitor.user,
         notice=request.args.get("notice"),
         **context,

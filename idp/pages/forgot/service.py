@@ -134,12 +134,17 @@ def reset(session: Session, issuer: Issuer, token: str, password: str, locale: s
 def tell_of_change(session: Session, issuer: Issuer, user: User, locale: str) -> None:
     """Tell a person by mail that the password was changed, in case it was somebody else."""
     if user.email:
-        context = {
-            "service": issuer.name,
-            "time": f"{clock.now():%Y-%m-%d %H:%M} UTC",
-            "address": runtime.context_of(session).remote_addr or "-",
-        }
+        context = where_and_when(session, issuer)
         notify.mail(session, user.email, "password_changed", context, locale)
+
+
+def where_and_when(session: Session, issuer: Issuer) -> dict[str, str]:
+    """Give what a message says of a change."""
+    return {
+        "service": issuer.name,
+        "time": f"{clock.now():%Y-%m-%d %H:%M} UTC",
+        "address": runtime.context_of(session).remote_addr or "-",
+    }
 
 
 def _owner(session: Session, key: OneTimeKey | None) -> User | None:

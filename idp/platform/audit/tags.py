@@ -9,6 +9,8 @@ class Tag(StrEnum):
     """Every kind of event in the audit trail; sorted inside each block."""
 
     # A person, at the pages
+    ADDRESS_CHANGED = "user:address:changed"
+    ADDRESS_CHANGE_REFUSED = "user:address:change-refused"
     CONSENT_GIVEN = "user:consent:given"
     CONSENT_REFUSED = "user:consent:refused"
     CONSENT_REVOKED = "user:consent:revoked"
@@ -16,6 +18,7 @@ class Tag(StrEnum):
     PASSWORD_CHANGE_REFUSED = "user:password:change-refused"
     PASSWORD_RESET_ASKED = "user:password:reset-asked"
     PASSWORD_RESET_DONE = "user:password:reset-done"
+    PROFILE_CHANGED = "user:profile:changed"
     QR_CONFIRMED = "user:qr-code:confirmed"
     QR_DENIED = "user:qr-code:denied"
     REGISTRATION_REFUSED = "user:registration:refused"

@@ -5,6 +5,7 @@ where it can be mended. The templates and the values they take:
 
 - mail `password_reset`: `service`, `link`, `minutes`
 - mail `password_changed`: `service`, `time`, `address` (where it was done from)
+- mail `email_changed` and short message `mobile_changed`: as `password_changed`
 - mail and short message `verification_code`: `service`, `code`, `minutes`
 - mail `subscription`: `service`, `api`, `link`, `stop`, `minutes`
 - mail `published`: `service`, `api`, `number`, `link`, `stop`

@@ -63,6 +63,19 @@ def use(session: Session, purpose: str, token: str) -> OneTimeKey | None:
     return session.get_one(OneTimeKey, key_id, populate_existing=True)
 
 
+def withdraw(session: Session, purpose: str, user_id: int) -> None:
+    """Make the unused keys of a person worthless."""
+    session.execute(
+        update(OneTimeKey)
+        .where(
+            OneTimeKey.purpose == purpose,
+            OneTimeKey.user_id == user_id,
+            OneTimeKey.used_at.is_(None),
+        )
+        .values(used_at=clock.now())
+    )
+
+
 def claim(session: Session, purpose: str, key: str, expires_at: datetime) -> bool:
     """Remember a key of somebody else's making; False when it was seen before.
 

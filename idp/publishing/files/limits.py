@@ -5,11 +5,13 @@ from __future__ import annotations
 from idp.platform.web.uploads import OVERHEAD
 from idp.publishing.files import kinds
 
+PICTURE = "/account/picture"
+"""Where people set their own picture."""
 UPLOADS = {
     prefix + path: kinds.VIDEO + OVERHEAD
     for prefix in ("", "/api")
     for path in ("/File", "/File/Image")
-}
+} | {PICTURE: kinds.IMAGE + OVERHEAD}
 """Address → bytes that a request may have there.
 
 One limit for all, so that a file that is too large for its own address is told why.
