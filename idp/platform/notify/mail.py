@@ -72,6 +72,8 @@ def _on_the_wire(written: str) -> str:
 
     One whose local part is not ASCII needs such a server anyway (RFC 6531 3.2).
     """
+    if written.isascii() or len(written) > LONGEST_LINE:
+        return written
     name, address = parseaddr(written)
     local, _, domain = address.rpartition("@")
     if domain.isascii() or not local.isascii():
