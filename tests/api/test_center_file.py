@@ -479,7 +479,9 @@ def test_the_kinds_are_those_of_the_contract():
     assert (kinds.VIDEO, kinds.DOCUMENT, kinds.IMAGE) == (VIDEO, DOCUMENT, IMAGE)
 
 
-def test_addresses_that_take_more_are_those_of_operations_that_take_files():
+def test_addresses_that_take_more_are_those_of_operations_and_the_page_that_take_files():
     taking = {operation.path for operation in dialect.operations if operation.upload is not None}
-    assert {path.removeprefix("/api") for path in limits.UPLOADS} == taking
-    assert set(limits.UPLOADS.values()) == {VIDEO + uploads.OVERHEAD}
+    uploading = dict(limits.UPLOADS)
+    assert uploading.pop(limits.PICTURE) == kinds.IMAGE + uploads.OVERHEAD
+    assert {path.removeprefix("/api") for path in uploading} == taking
+    assert set(uploading.values()) == {VIDEO + uploads.OVERHEAD}

@@ -6,6 +6,7 @@ import os
 import re
 from io import BytesIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -23,8 +24,10 @@ from idp.publishing.gateway.service import Author, PublishRequest
 from tests.protocol import PASSWORD, add_person, add_tenant, authorization_parameters, register
 
 _DRAWN = BytesIO()
-Image.new("RGB", (64, 64), "teal").save(_DRAWN, "PNG")
+_PIXELS = Random(1).randbytes(900 * 700 * 3)
+Image.frombytes("RGB", (900, 700), _PIXELS).save(_DRAWN, "PNG")
 PNG = _DRAWN.getvalue()
+"""A picture that is larger than what forms may be."""
 WIDTHS = {390: 844, 1280: 800}
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 """Folder to leave pictures in, for somebody to look at."""
@@ -221,7 +224,7 @@ def test_every_page_is_readable_for_everybody(chromium, house, language):
     visit.open("/account/profile", "account-edit-again")
     page.set_input_files("#file", {"name": "me.png", "mimeType": "image/png", "buffer": PNG})
     visit.press("account-picture", "main button[type=submit] >> nth=1")
-    assert page.locator(".portrait").evaluate("image => image.naturalWidth") == 64
+    assert page.locator(".portrait").evaluate("image => image.naturalWidth") == 900
     for kind, address in (("email", "anna@example.com"), ("mobile", "13800138000")):
         visit.open(f"/account/{kind}", f"account-{kind}")
         visit.press(f"account-{kind}-refused", "main button[type=submit]")

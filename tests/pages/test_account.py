@@ -16,6 +16,7 @@ from werkzeug.test import encode_multipart
 from idp.directory.users import passwords
 from idp.directory.users.models import User
 from idp.oauth.models import Consent
+from idp.pages.account import service
 from idp.platform.audit.tags import Tag
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.sessions.models import BrowserSession
@@ -393,6 +394,13 @@ def test_a_picture_may_be_larger_than_a_form_and_not_larger_than_pictures(client
     assert 1_500_000 < len(drawn.getvalue()) < 5_000_000
     assert upload(client, drawn.getvalue()).status_code == 303
     assert upload(client, picture() + b"x" * 5_300_000).status_code in {400, 413}
+
+
+def test_pictures_are_limited(client, ann, monkeypatch):
+    monkeypatch.setattr(service, "PICTURES_PER_HOUR", 1)
+    assert upload(client, picture()).status_code == 303
+    answer = upload(client, picture())
+    assert (answer.status_code, int(answer.headers["Retry-After"]) > 0) == (429, True)
 
 
 def test_a_stranger_sends_no_picture(new_client):

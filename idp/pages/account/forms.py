@@ -17,10 +17,8 @@ from idp.pages.language import LANGUAGES
 from idp.pages.signin.forms import LONGEST_PASSWORD
 
 
-class ChangePasswordForm(Form):
-    """The old password, and the new one twice."""
-
-    current = PasswordField(
+def _current_password() -> PasswordField:
+    return PasswordField(
         _("Current password"),
         [
             InputRequired(_("Enter your current password.")),
@@ -28,6 +26,12 @@ class ChangePasswordForm(Form):
         ],
         render_kw={"autocomplete": "current-password"},
     )
+
+
+class ChangePasswordForm(Form):
+    """The old password, and the new one twice."""
+
+    current = _current_password()
     password = PasswordField(
         _("New password"),
         [
@@ -106,14 +110,7 @@ class NewEmailForm(Form):
         ],
         render_kw={"type": "email", "autocomplete": "email", "spellcheck": "false"},
     )
-    current = PasswordField(
-        _("Current password"),
-        [
-            InputRequired(_("Enter your current password.")),
-            Length(max=LONGEST_PASSWORD, message=_("This is too long.")),
-        ],
-        render_kw={"autocomplete": "current-password"},
-    )
+    current = _current_password()
 
 
 class NewMobileForm(Form):
@@ -127,14 +124,7 @@ class NewMobileForm(Form):
         ],
         render_kw={"type": "tel", "autocomplete": "tel"},
     )
-    current = PasswordField(
-        _("Current password"),
-        [
-            InputRequired(_("Enter your current password.")),
-            Length(max=LONGEST_PASSWORD, message=_("This is too long.")),
-        ],
-        render_kw={"autocomplete": "current-password"},
-    )
+    current = _current_password()
 
 
 class CodeForm(Form):

@@ -138,6 +138,9 @@ def change_picture(visitor: Visitor) -> Response:
         form.refuse(_("Choose a JPEG or PNG picture of at most 5 MB."), "file")
     except TooManyRequests as wait:
         form.refuse(wait_message(wait.retry_after), "file")
+        response = _edit_page(visitor, None, 429, picture=form)
+        response.headers["Retry-After"] = str(wait.retry_after)
+        return response
     if form.mistakes:
         database().rollback()
         return _edit_page(visitor, None, 400, picture=form)
