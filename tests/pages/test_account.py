@@ -396,6 +396,16 @@ def test_a_picture_may_be_larger_than_a_form_and_not_larger_than_pictures(client
     assert upload(client, picture() + b"x" * 5_300_000).status_code in {400, 413}
 
 
+@pytest.mark.settings(files_scanner="false")
+def test_a_picture_that_the_scanner_refuses_is_not_kept_and_noted(client, session, ann):
+    answer = upload(client, picture())
+    assert answer.status_code == 400
+    assert "virus scanner refuses" in readable(answer)
+    assert session.scalars(select(StoredFile)).all() == []
+    (event,) = events(session, Tag.FILE_REFUSED)
+    assert (event.user_id, event.tenant_id) == (ann.id, 1)
+
+
 def test_pictures_are_limited(client, ann, monkeypatch):
     monkeypatch.setattr(service, "PICTURES_PER_HOUR", 1)
     assert upload(client, picture()).status_code == 303

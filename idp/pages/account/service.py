@@ -139,7 +139,7 @@ def new_picture(
             change_profile(session, issuer, visitor, {"picture": address})
             yield
     except Infected:
-        files.note_infection(session, sent)
+        _record(session, Tag.FILE_REFUSED, issuer, visitor.user)
         session.commit()
         raise
 
