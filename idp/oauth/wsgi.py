@@ -11,7 +11,6 @@ from idp.oauth.request import CALLER, ProtocolRequest
 from idp.oauth.response import ProtocolResponse
 from idp.platform.errors import OAuthError, Problem
 from idp.platform.web import forms
-from idp.platform.web.bridge import Scope
 from idp.platform.web.requests import Entrance
 from idp.platform.web.visit import WSGI, Answer, Body, Environ, Start, Visit
 
@@ -44,14 +43,17 @@ AT_ONCE = ANY_ORIGIN | {
 }
 
 
-def needs_no_thread(scope: Scope) -> bool:
+def needs_no_thread(environ: Environ) -> bool:
     """Guess whether a request can be answered on the event loop.
 
     Where the guess is wrong, the request finds out and is answered by a thread.
     """
-    return scope.path in AT_ONCE or (
+    path = environ["PATH_INFO"]
+    return path in AT_ONCE or (
         # Who is not signed in will be asked to, which takes a thread.
-        scope.path == "/connect/authorize" and scope.method == "GET" and "cookie" in scope.headers
+        path == "/connect/authorize"
+        and environ["REQUEST_METHOD"] == "GET"
+        and "HTTP_COOKIE" in environ
     )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -61,13 +59,6 @@ class Metrics:
         children[1].observe(seconds)
 
 
-def listen(address: str) -> socket.socket:
-    """Open the socket of the listener; a port in use is found out before workers start."""
-    host, port = parse_address(address)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family)
-
-
 def parse_address(text: str) -> tuple[str, int]:
     """Read HOST:PORT; ValueError for anything else."""
     host, colon, port = text.rpartition(":")
@@ -90,7 +81,6 @@ def serve(listener: socket.socket, folder: Path, gauges: Gauges) -> None:
     )
     server.socket.close()
     server.socket = listener
-    _end_with(os.getppid())
     server.serve_forever()
 
 
@@ -118,18 +108,6 @@ def combined(folder: Path, gauges: Gauges) -> CollectorRegistry:
     MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
     registry.register(Asked())
     return registry
-
-
-def _end_with(parent: int) -> None:
-    """Leave when the server that started us is gone."""
-
-    def watch() -> None:
-        pause = threading.Event()
-        while os.getppid() == parent:
-            pause.wait(1)
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -35,7 +35,6 @@ FREE_TRIES = 5
 OFFLINE = "openid offline_access"
 FORM_TYPE = {"Content-Type": "application/x-www-form-urlencoded"}
 _FORM_TOKEN = re.compile(r'name="csrf_token"\s+value="([^"]+)"')
-_SPAWNED = re.compile(r"Spawning worker-(\d+) with PID: (\d+)")
 
 
 @dataclass(frozen=True)
@@ -138,9 +137,13 @@ class Site:
 
     def worker_pids(self) -> list[int]:
         """Name the processes that serve requests now."""
-        started = self.server.output().rpartition("(main PID: ")[2]
-        newest = dict(_SPAWNED.findall(started))
-        return [int(pid) for pid in newest.values() if psutil.pid_exists(int(pid))]
+        lines = map(json.loads, filter(_is_start, self.server.output().splitlines()))
+        newest = {
+            line["worker"]: line["pid"]
+            for line in lines
+            if line["server"] == self.server.process.pid
+        }
+        return [pid for pid in newest.values() if psutil.pid_exists(pid)]
 
     def line(self) -> Line:
         """Open a connection."""
@@ -291,6 +294,10 @@ def at_once(number: int, action: Callable[[], T]) -> list[T]:
 
     with ThreadPoolExecutor(number) as pool:
         return list(pool.map(wait_and_act, range(number)))
+
+
+def _is_start(line: str) -> bool:
+    return '"event":"worker_started"' in line and '"server":' in line
 
 
 def _remote_ports(pid: int) -> Collection[int]:

@@ -15,8 +15,8 @@ from statistics import quantiles
 import pytest
 
 from idp.config import Settings
-from idp.platform.web.bridge import BODY_SECONDS
 from idp.platform.web.requests import MAX_BODY
+from idp.server.connection import BODY_SECONDS
 from tests.conftest import as_environment
 from tests.live.site import Answer, Site
 from tests.protocol import App
@@ -114,7 +114,7 @@ def test_heads_that_do_not_end_leave_others_alone(site: Site) -> None:
 
 def test_a_head_that_does_not_end_is_given_up(settings: Settings, tmp_path: Path) -> None:
     port = free_port()
-    quicker = "from idp.commands import serve; serve.HEADER_SECONDS = 2"
+    quicker = "from idp.server import connection; connection.HEAD_SECONDS = 2"
     server = LiveServer.start(
         as_environment(settings),
         port=port,

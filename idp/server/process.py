@@ -1,0 +1,375 @@
+"""The processes of a server: one that keeps sockets and order, and its workers, which answer.
+
+The first one imports what every worker needs and forks them, so that they share that memory. It
+answers nothing itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import importlib
+import os
+import resource
+import select
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from socket import socket
+from typing import NoReturn, Protocol, cast
+
+import structlog
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import configure_mappers
+
+from idp.config import Settings
+from idp.front import EXTENSION, THREADS, create_front
+from idp.oauth.wsgi import MachineDoor, needs_no_thread
+from idp.platform import logs, metrics
+from idp.platform.jobs import service as jobs
+from idp.platform.runtime import Runtime
+from idp.platform.tables import load_models
+from idp.platform.web import health
+from idp.publishing.files import limits
+from idp.server import listeners
+from idp.server.bridge import CONNECTIONS, DRAIN_SECONDS, Bridge
+from idp.server.outbox_worker import OutboxWorker
+
+log = structlog.get_logger()
+
+_LATE = ("idp.app", "idp.platform.signing.foreign", "limits.storage", "limits.strategies")
+"""What is imported by somebody who needs it, and shared when there are several workers."""
+
+KILL_SECONDS = int(DRAIN_SECONDS) + 5
+"""How long a worker may take to end before it is killed."""
+PAUSE_SECONDS = 0.5
+"""How long a new worker answers machines alone, unless somebody asks for more."""
+RESPAWN_SECONDS = 0.5
+"""How long after the end of a worker the next one starts."""
+HOPELESS_SECONDS = 5.0
+"""A worker that was started again and ends within this time ends the server."""
+LOOK_SECONDS = 1.0
+
+Work = Callable[[socket], None]
+"""What a worker does with its listening socket until it is told to stop."""
+
+
+class Neighbour(Protocol):
+    """Another process that belongs to the server."""
+
+    def look(self) -> None:
+        """See whether it is there."""
+
+    def let_go(self) -> None:
+        """Ask it to end."""
+
+    def stop(self) -> None:
+        """Wait until it has ended."""
+
+
+class Server:
+    """Keeps a worker running for each listening socket."""
+
+    def __init__(self, sockets: Sequence[socket], work: Work) -> None:
+        self._sockets = sockets
+        self._work = work
+        self._pids: dict[int, int] = {}
+        """Place → process id."""
+        self._started: dict[int, float] = {}
+        self._again: dict[int, float] = {}
+        """Place → when its next worker starts."""
+        self.neighbours: list[Neighbour] = []
+
+    def run(self) -> int:
+        """Serve until SIGTERM or Ctrl-C; give the exit code."""
+        with _heard(signal.SIGTERM, signal.SIGINT, signal.SIGCHLD) as listen:
+            for place in range(len(self._sockets)):
+                self._start(place)
+            try:
+                return self._lead(listen)
+            finally:
+                self._stop(listen)
+
+    def _lead(self, listen: Callable[[float], set[int]]) -> int:
+        while True:
+            heard = listen(min(LOOK_SECONDS, RESPAWN_SECONDS if self._again else LOOK_SECONDS))
+            if heard & {signal.SIGTERM, signal.SIGINT}:
+                return 0
+            for place, code in self._ended():
+                log.error("worker_died", worker=place + 1, exit_code=code)
+                age = time.monotonic() - self._started[place]
+                if place in self._again and age < HOPELESS_SECONDS:
+                    log.error("server_gave_up", worker=place + 1)
+                    return 1
+                self._again[place] = time.monotonic() + RESPAWN_SECONDS
+            for place, due in self._again.items():
+                if place not in self._pids and time.monotonic() >= due:
+                    self._start(place)
+            for neighbour in self.neighbours:
+                neighbour.look()
+
+    def _start(self, place: int) -> None:
+        self._started[place] = time.monotonic()
+        self._pids[place] = pid = fork(partial(self._work, self._sockets[place]))
+        log.info("worker_started", worker=place + 1, pid=pid, server=os.getpid())
+
+    def _ended(self) -> Iterable[tuple[int, int]]:
+        """List the workers that ended, and their exit codes."""
+        for place, pid in list(self._pids.items()):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                del self._pids[place]
+                yield place, os.waitstatus_to_exitcode(status)
+
+    def _stop(self, listen: Callable[[float], set[int]]) -> None:
+        """Let nobody new in, then let the workers finish."""
+        for listener in self._sockets:
+            listeners.refuse_connections(listener)
+        for neighbour in self.neighbours:
+            neighbour.let_go()
+        self._signal(signal.SIGTERM)
+        end = time.monotonic() + KILL_SECONDS
+        while self._pids:
+            listen(max(0.0, min(LOOK_SECONDS, end - time.monotonic())))
+            for place, code in self._ended():
+                log.info("worker_stopped", worker=place + 1, exit_code=code)
+            if time.monotonic() >= end:
+                self._signal(signal.SIGKILL)
+        for neighbour in self.neighbours:
+            neighbour.stop()
+
+    def _signal(self, number: int) -> None:
+        for pid in self._pids.values():
+            os.kill(pid, number)
+
+
+class Forked:
+    """A process that runs a function until it is told to stop."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._pid = fork(function)
+
+    def look(self) -> None:
+        """Leave it alone."""
+
+    def let_go(self) -> None:
+        """Leave it alone: it tells what the workers do until the end."""
+
+    def stop(self) -> None:
+        """End it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGTERM)
+        os.waitpid(self._pid, 0)
+
+
+def fork(function: Callable[[], None]) -> int:
+    """Run a function in a new process, which shares the memory of this one; give its id."""
+    server = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        # The server's handlers came along. Until there are others, nothing is lost by ending.
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # reaches the server, which then ends us
+        _stop_with(server)
+        function()
+        code = 0
+    except BaseException:
+        log.exception("process_failed")
+    finally:
+        _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def run(
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    workers: int,
+    worker_beside: bool,
+    overlap: bool = False,
+) -> int:
+    """Run the server and what belongs to it; give the exit code."""
+    _allow_connections()
+    logs.setup(settings.log_level, readable=settings.environment == "development")
+    sockets = listeners.listen(
+        host, port, workers, overlap=overlap, otherwise="choose another with --listen"
+    )
+    claim = listeners.claim_database(settings, overlap=overlap)
+    with tempfile.TemporaryDirectory(prefix="idp-metrics-") as folder:
+        # Must be known before a worker imports prometheus-client.
+        os.environ[metrics.FOLDER_VARIABLE] = folder
+        scraped = _listen_for_scrapes(settings, overlap=overlap)
+        _share_memory(settings, workers)
+        server = Server(sockets, partial(work, settings))
+        if scraped is not None:
+            observe = partial(_observe, settings, scraped, Path(folder))
+            server.neighbours.append(Forked(observe))
+        if worker_beside:
+            server.neighbours.append(OutboxWorker(settings))
+        log.info("server_started", address=f"{host}:{port}", workers=workers, pid=os.getpid())
+        code = server.run()
+        log.info("server_stopped", pid=os.getpid())
+    if claim is not None:
+        claim.close()
+    return code
+
+
+def _listen_for_scrapes(settings: Settings, *, overlap: bool) -> socket | None:
+    if not settings.metrics_listen:
+        return None
+    host, port = metrics.parse_address(settings.metrics_listen)
+    otherwise = "choose another with IDP_METRICS_LISTEN"
+    return listeners.listen(host, port, 1, overlap=overlap, otherwise=otherwise)[0]
+
+
+def _share_memory(settings: Settings, workers: int) -> None:
+    """Import what every worker needs before there is one: forked, they share it.
+
+    A single worker has nobody to share with. It imports what machines do not ask for while it
+    already answers them; see `_finish`.
+    """
+    gc.disable()
+    names = ["prometheus_client"]
+    if not settings.database.startswith("sqlite"):
+        names.append("psycopg")
+    if settings.redis_url:
+        names.append("redis")
+    if workers > 1:
+        names += _LATE
+    for name in names:
+        importlib.import_module(name)
+    load_models()
+    configure_mappers()
+    # A collection would write to every object and so copy it; frozen ones are left alone.
+    gc.freeze()
+    gc.enable()
+
+
+def work(settings: Settings, listener: socket) -> None:
+    """Build the application and serve, in a worker process."""
+    app = create_front(settings)
+    threading.Thread(target=_finish, args=(app, settings), name="pages", daemon=True).start()
+    bridge = Bridge(
+        app.wsgi_app,
+        threads=THREADS,
+        at_once=needs_no_thread,
+        on_stopped=cast("MachineDoor", app.wsgi_app).close,
+        on_stopping=app.extensions[health.EXTENSION].stopping.set,
+        uploads=limits.UPLOADS,
+    )
+    serve(bridge, listener)
+
+
+def serve(bridge: Bridge, listener: socket) -> None:
+    """Serve until SIGTERM."""
+    loop = new_loop()
+    asyncio.set_event_loop(loop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, bridge.stop)
+    loop.run_until_complete(bridge.run(listener))
+    loop.close()
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Make the fastest loop that there is."""
+    try:
+        import uvloop  # noqa: PLC0415 - not for every platform
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def _finish(app: Flask, settings: Settings) -> None:
+    """Put everything else behind the front, beside requests; without it the worker ends."""
+    # Machines first; whoever asks for a page ends the pause.
+    app.extensions[EXTENSION].wanted.wait(PAUSE_SECONDS)
+    gc.disable()
+    try:
+        # Not before the first answer, and with several workers before they are forked.
+        from idp.app import finish  # noqa: PLC0415
+
+        finish(app, settings)
+    except BaseException:
+        log.exception("worker_incomplete")
+        os._exit(1)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextlib.contextmanager
+def _heard(*numbers: signal.Signals) -> Iterator[Callable[[float], set[int]]]:
+    """Give a function that waits for signals, for some seconds at most."""
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    os.set_blocking(write, False)
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
+    before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+
+    def listen(seconds: float) -> set[int]:
+        select.select([read], [], [], seconds)
+        try:
+            return set(os.read(read, 1024))
+        except BlockingIOError:
+            return set()
+
+    try:
+        yield listen
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(read)
+        os.close(write)
+
+
+def _stop_with(server: int) -> None:
+    """Stop when the server was killed: a process that nobody leads would go on for ever."""
+
+    def watch() -> None:
+        pause = threading.Event()
+        while os.getppid() == server:
+            pause.wait(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="server watch", daemon=True).start()
+
+
+def _allow_connections() -> None:
+    """Raise the limit of open files, which counts connections too, as far as we may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS * 2
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _observe(settings: Settings, listener: socket, folder: Path) -> None:
+    """Answer scrapes, in a process of its own."""
+    runtime: Runtime = create_front(settings).extensions["idp"]
+
+    def gauges() -> Mapping[str, float]:
+        try:
+            with runtime.sessions() as session:
+                return {"outbox_oldest_seconds": jobs.oldest_seconds(session)}
+        except SQLAlchemyError:
+            return {}  # a figure that is not known is absent
+
+    metrics.serve(listener, folder, gauges)
