@@ -55,6 +55,13 @@ _NAMES_IN_PATH = re.compile(r"/user/.*<(?!int:)")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
 _HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_NODE = re.compile(
+    r"(?:\[(?P<bracketed>[0-9a-fA-F:.]+)\]|(?P<plain>[^:\[\]]+))(?::(?:[0-9]{0,5}|_[\w.-]+))?",
+    re.ASCII,
+)
+_HIDDEN = re.compile(r"unknown|unix|_[\w.-]+", re.ASCII | re.IGNORECASE)
+_ASCII = ("HTTP_AUTHORIZATION", "CONTENT_TYPE")
+"""Headers that decide what a request is worth or means, and hold nothing but ASCII."""
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
@@ -90,21 +97,24 @@ class Entrance:
         """Take a request in; the answer is there already when it goes no further."""
         path = environ.get("PATH_INFO") or "/"
         method = environ["REQUEST_METHOD"]
-        peer = environ.get("REMOTE_ADDR") or None
+        peer = _unmapped(environ.get("REMOTE_ADDR") or None)
         trusted = bool(self._proxies) and peer is not None and self._is_proxy(peer)
         visit = Visit(
             request_id=_request_id(environ, trusted=trusted),
             method=method,
             path=path,
-            remote_addr=self._client(environ, peer) if trusted else peer,
+            remote_addr=peer,
             started=time.perf_counter(),
             session=(self._at_once if AT_ONCE_KEY in environ else self.runtime).sessions(),
         )
-        visit.session.info["context"] = RequestContext(
-            visit.request_id, visit.remote_addr, environ.get("HTTP_USER_AGENT")
-        )
         environ[ENVIRON_KEY] = visit
         try:
+            check_headers(environ)
+            if trusted:
+                visit.remote_addr = self._client(environ, peer)
+            visit.session.info["context"] = RequestContext(
+                visit.request_id, visit.remote_addr, environ.get("HTTP_USER_AGENT")
+            )
             return visit, self._check(environ, visit, trusted=trusted, machine=machine)
         except Exception as error:  # noqa: BLE001 - the renderer of last resort
             return visit, self.render(environ, visit, error, machine=machine)
@@ -250,16 +260,71 @@ class Entrance:
         return any(parsed in network for network in self._proxies)
 
     def _client(self, environ: Environ, peer: str | None) -> str | None:
-        """Walk X-Forwarded-For from the near end to the first address that is no proxy of ours."""
+        """Walk X-Forwarded-For from the near end to the first address that is no proxy of ours.
+
+        What is looked at was written by a proxy of ours, so what cannot be read is no visitor's
+        doing: whoever is counted as the proxy would be hidden behind it.
+        """
         client = peer
         for step in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
-            try:
-                client = str(ipaddress.ip_address(step.strip()))
-            except ValueError:
+            node = step.strip()
+            if not node:
+                continue
+            address = node_address(node)
+            if address is None:
                 break
+            client = address
             if not self._is_proxy(client):
                 break
         return client
+
+
+def check_headers(environ: Environ) -> None:
+    """Refuse headers that matter and cannot be read; take out of others what nobody can read.
+
+    WSGI servers hand headers on with a character for each byte.
+    """
+    for name in _ASCII:
+        value = environ.get(name)
+        if value and not (value.isascii() and value.replace("\t", " ").isprintable()):
+            message = f"The {name.removeprefix('HTTP_').replace('_', '-').title()} header is broken"
+            raise BadRequest(message)
+    cookies = environ.get("HTTP_COOKIE")
+    if cookies and not cookies.isascii():
+        # Another site of the same domain may set what it likes; ours are ASCII.
+        environ["HTTP_COOKIE"] = ";".join(filter(str.isascii, cookies.split(";")))
+    agent = environ.get("HTTP_USER_AGENT")
+    if agent and not agent.isascii():
+        environ["HTTP_USER_AGENT"] = agent.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def node_address(node: str) -> str | None:
+    """Read an address with or without a port; None for a node that does not say who it is.
+
+    RFC 7239 6: `203.0.113.7:51234`, `[2001:db8::7]:51234`, `unknown`, `_hidden`. Addresses of IPv6
+    come without brackets too, and `unix:` for a proxy that was asked through a socket of the host.
+    """
+    text = node.strip('"')
+    found = _NODE.fullmatch(text)
+    host = (found["bracketed"] or found["plain"]) if found else text
+    if _HIDDEN.fullmatch(host):
+        return None
+    try:
+        return _unmapped(str(ipaddress.ip_address(host)))
+    except ValueError:
+        message = "The X-Forwarded-For header is broken"
+        raise BadRequest(message) from None
+
+
+def _unmapped(address: str | None) -> str | None:
+    """Give an IPv4 address that a socket for both families writes as `::ffff:192.0.2.1`."""
+    if address is None or not address.lower().startswith("::ffff:"):
+        return address
+    try:
+        mapped = ipaddress.IPv6Address(address).ipv4_mapped
+    except ValueError:
+        return address
+    return address if mapped is None else str(mapped)
 
 
 def networks(text: str) -> tuple[Network, ...]:
