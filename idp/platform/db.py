@@ -53,7 +53,7 @@ from sqlalchemy.orm import (
 )
 
 from idp.platform.at_once import SessionAtOnce
-from idp.platform.changes import note_change
+from idp.platform.changes import note_change, note_configuration
 
 BigInt = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON().with_variant(JSONB(), "postgresql")
@@ -361,6 +361,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 _WROTE = "idp.wrote"
 _CHANGED = "idp.changed"
+_CONFIGURED = "idp.configured"
 
 
 @event.listens_for(Engine, "before_cursor_execute")
@@ -376,6 +377,8 @@ def _note_writing(
     table = getattr(compiled.statement, "table", None)
     if table is None or table.name not in _QUIET:
         connection.info[_CHANGED] = True
+    if table is not None and table.name == ConfigurationVersion.__tablename__:
+        connection.info[_CONFIGURED] = True
 
 
 @event.listens_for(Pool, "checkin")
@@ -383,6 +386,8 @@ def _tell_of_change(_connection: Any, record: Any) -> None:
     # The transaction is over by now: whoever reads anew reads what it left.
     if record.info.pop(_CHANGED, False):
         note_change()
+    if record.info.pop(_CONFIGURED, False):
+        note_configuration()
 
 
 @event.listens_for(Engine, "begin")

@@ -69,7 +69,11 @@ class Line:
         """Send a request and read the whole answer."""
         body = None if form is None else urlencode(form)
         kind = FORM_TYPE if form is not None else {}
-        self._connection.request(method, path, body, {**kind, **(headers or {})})
+        return self.send(method, path, body, {**kind, **(headers or {})})
+
+    def send(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Answer:
+        """Send a request with a body of any kind."""
+        self._connection.request(method, path, body, headers)
         with self._connection.getresponse() as response:
             content = response.read()
             named = {name.lower(): value for name, value in response.getheaders()}
