@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import secrets
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,11 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
+
+
+def notify_socket() -> str:
+    """Name the socket on which systemd wants to hear that a service is ready (sd_notify)."""
+    return os.environ.get("NOTIFY_SOCKET", "")
 
 
 class SettingsError(Exception):

@@ -14,16 +14,16 @@ from typing import Any
 
 from idp.server import listeners
 from idp.server.bridge import Bridge
-from idp.server.process import Server, serve
+from idp.server.process import Ready, Server, serve
 
 THREADS = 8
 BODY = b'{"status":"ok","message":"as little as an application can answer"}'
 
 
-def work(kind: str, listener: socket) -> None:
+def work(kind: str, listener: socket, ready: Ready) -> None:
     """Build the application and serve, in a worker process."""
     application = {"flask": flask, "sqlalchemy": sqlalchemy, "wsgi": lambda: wsgi}[kind]()
-    serve(Bridge(application, threads=THREADS), listener)
+    serve(Bridge(application, threads=THREADS), listener, ready)
 
 
 def wsgi(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -22,14 +22,23 @@ from idp.server.listeners import InUseError
     is_flag=True,
     help="Share address and database with the server that this one takes over from.",
 )
-def serve(listen: str, workers: int, *, no_worker: bool, overlap: bool) -> None:
+@click.option(process.TAKES_OVER_FROM, type=int, hidden=True)
+def serve(
+    listen: str, workers: int, takes_over_from: int | None, *, no_worker: bool, overlap: bool
+) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     settings = Settings()
     check(settings, workers)
     host, port = _address(listen, "--listen")
     try:
         code = process.run(
-            settings, host, port, workers=workers, worker_beside=not no_worker, overlap=overlap
+            settings,
+            host,
+            port,
+            workers=workers,
+            worker_beside=not no_worker,
+            overlap=overlap,
+            takes_over_from=takes_over_from,
         )
     except InUseError as error:
         raise click.ClickException(f"{error}.") from None

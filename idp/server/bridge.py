@@ -90,11 +90,14 @@ class Bridge:
         self.body_seconds = body_seconds
         self.stopping = False
 
-    async def run(self, listener: socket.socket) -> None:
+    async def run(
+        self, listener: socket.socket, on_ready: Callable[[], None] = lambda: None
+    ) -> None:
         """Serve until told to stop."""
         self.loop = loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: Connection(self), sock=listener, backlog=BACKLOG)
         looking = loop.create_task(self._look())
+        on_ready()
         await self._told.wait()
         await self._drain()
         looking.cancel()

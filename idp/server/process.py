@@ -14,22 +14,23 @@ import os
 import resource
 import select
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from socket import socket
-from typing import NoReturn, Protocol, cast
+from socket import AF_UNIX, SOCK_DGRAM, socket
+from typing import NoReturn, Protocol, Self, cast
 
 import structlog
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
-from idp.config import Settings
+from idp.config import Settings, notify_socket
 from idp.front import EXTENSION, THREADS, create_front
 from idp.oauth.wsgi import MachineDoor, needs_no_thread
 from idp.platform import logs, metrics
@@ -57,7 +58,12 @@ HOPELESS_SECONDS = 5.0
 """A worker that was started again and ends within this time ends the server."""
 LOOK_SECONDS = 1.0
 
-Work = Callable[[socket], None]
+READY = 255
+"""Written among the numbers of signals by a worker that begins to answer."""
+TAKES_OVER_FROM = "--takes-over-from"
+
+Ready = Callable[[], None]
+Work = Callable[[socket, Ready], None]
 """What a worker does with its listening socket until it is told to stop."""
 
 
@@ -77,47 +83,84 @@ class Neighbour(Protocol):
 class Server:
     """Keeps a worker running for each listening socket."""
 
-    def __init__(self, sockets: Sequence[socket], work: Work) -> None:
+    def __init__(
+        self, sockets: Sequence[socket], work: Work, on_ready: Callable[[], None] = lambda: None
+    ) -> None:
         self._sockets = sockets
         self._work = work
+        self._on_ready = on_ready
+        self._ready = 0
         self._pids: dict[int, int] = {}
         """Place → process id."""
         self._started: dict[int, float] = {}
         self._again: dict[int, float] = {}
         """Place → when its next worker starts."""
+        self._successor: subprocess.Popen[bytes] | None = None
+        self._is_outdated = False
         self.neighbours: list[Neighbour] = []
 
     def run(self) -> int:
         """Serve until SIGTERM or Ctrl-C; give the exit code."""
-        with _heard(signal.SIGTERM, signal.SIGINT, signal.SIGCHLD) as listen:
+        with _Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD) as signals:
+            self._signals = signals
             for place in range(len(self._sockets)):
                 self._start(place)
             try:
-                return self._lead(listen)
+                return self._lead()
             finally:
-                self._stop(listen)
+                self._stop()
 
-    def _lead(self, listen: Callable[[float], set[int]]) -> int:
+    def _lead(self) -> int:
+        has_terminal = os.isatty(0)
         while True:
-            heard = listen(min(LOOK_SECONDS, RESPAWN_SECONDS if self._again else LOOK_SECONDS))
-            if heard & {signal.SIGTERM, signal.SIGINT}:
+            heard = self._signals.wait(RESPAWN_SECONDS if self._again else LOOK_SECONDS)
+            if signal.SIGTERM in heard or signal.SIGINT in heard:
                 return 0
-            for place, code in self._ended():
-                log.error("worker_died", worker=place + 1, exit_code=code)
-                age = time.monotonic() - self._started[place]
-                if place in self._again and age < HOPELESS_SECONDS:
-                    log.error("server_gave_up", worker=place + 1)
-                    return 1
-                self._again[place] = time.monotonic() + RESPAWN_SECONDS
-            for place, due in self._again.items():
-                if place not in self._pids and time.monotonic() >= due:
-                    self._start(place)
+            if signal.SIGHUP in heard:
+                if has_terminal:  # it went away
+                    return 0
+                self._is_outdated = True
+            if self._is_outdated:
+                self._start_successor()
+            self._count_ready(heard.count(READY))
+            if not self._replace_dead():
+                return 1
             for neighbour in self.neighbours:
                 neighbour.look()
 
+    def _replace_dead(self) -> bool:
+        """Start workers again that ended; tell whether there is any hope."""
+        for place, code in self._ended():
+            log.error("worker_died", worker=place + 1, exit_code=code)
+            age = time.monotonic() - self._started[place]
+            if place in self._again and age < HOPELESS_SECONDS:
+                log.error("server_gave_up", worker=place + 1)
+                return False
+            self._again[place] = time.monotonic() + RESPAWN_SECONDS
+        for place, due in self._again.items():
+            if place not in self._pids and time.monotonic() >= due:
+                self._start(place)
+        return True
+
+    def _count_ready(self, more: int) -> None:
+        before, self._ready = self._ready, self._ready + more
+        if before < len(self._sockets) <= self._ready:
+            self._on_ready()
+
+    def _start_successor(self) -> None:
+        """Run the same command again: it shares our address, and ends us once it is ready."""
+        if self._successor is not None and self._successor.poll() is None:
+            return  # should it fail, there is another one
+        self._is_outdated = False
+        same = [part for part in sys.orig_argv if not part.startswith(TAKES_OVER_FROM)]
+        command = [sys.executable, *same[1:], f"{TAKES_OVER_FROM}={os.getpid()}"]
+        self._successor = subprocess.Popen(command)  # noqa: S603 - our own command
+        log.info("successor_started", pid=self._successor.pid)
+
     def _start(self, place: int) -> None:
         self._started[place] = time.monotonic()
-        self._pids[place] = pid = fork(partial(self._work, self._sockets[place]))
+        job = partial(self._work, self._sockets[place], self._signals.tell)
+        self._pids[place] = pid = fork(job)
         log.info("worker_started", worker=place + 1, pid=pid, server=os.getpid())
 
     def _ended(self) -> Iterable[tuple[int, int]]:
@@ -128,7 +171,7 @@ class Server:
                 del self._pids[place]
                 yield place, os.waitstatus_to_exitcode(status)
 
-    def _stop(self, listen: Callable[[float], set[int]]) -> None:
+    def _stop(self) -> None:
         """Let nobody new in, then let the workers finish."""
         for listener in self._sockets:
             listeners.refuse_connections(listener)
@@ -137,7 +180,7 @@ class Server:
         self._signal(signal.SIGTERM)
         end = time.monotonic() + KILL_SECONDS
         while self._pids:
-            listen(max(0.0, min(LOOK_SECONDS, end - time.monotonic())))
+            self._signals.wait(max(0.0, min(LOOK_SECONDS, end - time.monotonic())))
             for place, code in self._ended():
                 log.info("worker_stopped", worker=place + 1, exit_code=code)
             if time.monotonic() >= end:
@@ -205,8 +248,13 @@ def run(
     workers: int,
     worker_beside: bool,
     overlap: bool = False,
+    takes_over_from: int | None = None,
 ) -> int:
-    """Run the server and what belongs to it; give the exit code."""
+    """Run the server and what belongs to it; give the exit code.
+
+    It ends the process that it takes over from once all its workers answer.
+    """
+    overlap = overlap or takes_over_from is not None
     _allow_connections()
     logs.setup(settings.log_level, readable=settings.environment == "development")
     sockets = listeners.listen(
@@ -218,7 +266,8 @@ def run(
         os.environ[metrics.FOLDER_VARIABLE] = folder
         scraped = _listen_for_scrapes(settings, overlap=overlap)
         _share_memory(settings, workers)
-        server = Server(sockets, partial(work, settings))
+        on_ready = partial(_announce, takes_over_from)
+        server = Server(sockets, partial(work, settings), on_ready)
         if scraped is not None:
             observe = partial(_observe, settings, scraped, Path(folder))
             server.neighbours.append(Forked(observe))
@@ -230,6 +279,19 @@ def run(
     if claim is not None:
         claim.close()
     return code
+
+
+def _announce(takes_over_from: int | None) -> None:
+    """Tell the service manager that this process serves now, and the one before to end."""
+    log.info("server_ready", pid=os.getpid())
+    if address := notify_socket():
+        if address.startswith("@"):
+            address = "\0" + address[1:]
+        with socket(AF_UNIX, SOCK_DGRAM) as manager, contextlib.suppress(OSError):
+            manager.sendto(f"MAINPID={os.getpid()}\nREADY=1".encode(), address)
+    if takes_over_from is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(takes_over_from, signal.SIGTERM)
 
 
 def _listen_for_scrapes(settings: Settings, *, overlap: bool) -> socket | None:
@@ -263,7 +325,7 @@ def _share_memory(settings: Settings, workers: int) -> None:
     gc.enable()
 
 
-def work(settings: Settings, listener: socket) -> None:
+def work(settings: Settings, listener: socket, ready: Ready) -> None:
     """Build the application and serve, in a worker process."""
     app = create_front(settings)
     threading.Thread(target=_finish, args=(app, settings), name="pages", daemon=True).start()
@@ -275,16 +337,16 @@ def work(settings: Settings, listener: socket) -> None:
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
         uploads=limits.UPLOADS,
     )
-    serve(bridge, listener)
+    serve(bridge, listener, ready)
 
 
-def serve(bridge: Bridge, listener: socket) -> None:
+def serve(bridge: Bridge, listener: socket, ready: Ready) -> None:
     """Serve until SIGTERM."""
     loop = new_loop()
     asyncio.set_event_loop(loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, bridge.stop)
-    loop.run_until_complete(bridge.run(listener))
+    loop.run_until_complete(bridge.run(listener, ready))
     loop.close()
 
 
@@ -315,29 +377,39 @@ def _finish(app: Flask, settings: Settings) -> None:
         gc.enable()
 
 
-@contextlib.contextmanager
-def _heard(*numbers: signal.Signals) -> Iterator[Callable[[float], set[int]]]:
-    """Give a function that waits for signals, for some seconds at most."""
-    read, write = os.pipe()
-    os.set_blocking(read, False)
-    os.set_blocking(write, False)
-    for number in numbers:
-        signal.signal(number, lambda *_: None)
-    before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+class _Signals:
+    """Signals that are waited for, and workers that tell that they are ready."""
 
-    def listen(seconds: float) -> set[int]:
-        select.select([read], [], [], seconds)
+    def __init__(self, *numbers: signal.Signals) -> None:
+        self._numbers = numbers
+
+    def __enter__(self) -> Self:
+        """Begin to listen."""
+        self._read, self._write = os.pipe()
+        for end in (self._read, self._write):
+            os.set_blocking(end, False)
+        for number in self._numbers:
+            signal.signal(number, lambda *_: None)
+        self._before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Listen no more."""
+        signal.set_wakeup_fd(self._before)
+        os.close(self._read)
+        os.close(self._write)
+
+    def wait(self, seconds: float) -> bytes:
+        """Wait for some seconds at most; give the numbers of what was heard."""
+        select.select([self._read], [], [], seconds)
         try:
-            return set(os.read(read, 1024))
+            return os.read(self._read, 1024)
         except BlockingIOError:
-            return set()
+            return b""
 
-    try:
-        yield listen
-    finally:
-        signal.set_wakeup_fd(before)
-        os.close(read)
-        os.close(write)
+    def tell(self) -> None:
+        """Tell, from a worker, that it is ready."""
+        os.write(self._write, bytes([READY]))
 
 
 def _stop_with(server: int) -> None:
