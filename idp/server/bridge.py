@@ -127,7 +127,10 @@ class Bridge:
         self._last = time.monotonic()
         if len(self._connections) >= CONNECTIONS:
             idle = [other for other in self._connections if other.is_waiting]
-            (min(idle, key=lambda other: other.deadline) if idle else connection).cut()
+            victim = min(
+                idle, key=lambda other: (other.is_busy, other.deadline), default=connection
+            )
+            victim.cut()
         self._connections.add(connection)
 
     def closed(self, connection: Connection) -> None:

@@ -374,6 +374,7 @@ class Connection(asyncio.Protocol):
             and request.version != "1.0"  # RFC 9110 10.1.1
             and request.headers.get("HTTP_EXPECT", "").lower() == "100-continue"
         )
+        self._unpause()  # it may lie behind more requests than are taken at a time
         sink = self._site.take_upload(self, request, length)
         if sink is not None:
             self.state, self.deadline, self._sink = State.UPLOAD, math.inf, sink
@@ -529,7 +530,8 @@ class Connection(asyncio.Protocol):
             message = "a header of an answer holds a line break"
             raise ValueError(message)
         self._request = None
-        self._transport.write(head if has_length else head + body)
+        if not self._transport.is_closing():
+            self._transport.write(head if has_length else head + body)
 
     def _is_unread(self) -> bool:
         """Whether the body of an upload is still coming."""
@@ -575,7 +577,9 @@ class Connection(asyncio.Protocol):
 
     def expire(self) -> None:
         """Give up what has taken too long."""
-        if self.state is State.HEAD and not self._held:
+        if self._transport.is_closing() and self.state is not State.END:
+            self.cut()
+        elif self.state is State.HEAD and not self._held:
             self._close()
         elif self.state in {State.HEAD, State.BODY}:
             log.info("request_timed_out", remote_addr=self._client)

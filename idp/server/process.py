@@ -120,6 +120,7 @@ class Server:
                 if has_terminal:  # it went away
                     return 0
                 self._is_outdated = True
+            self._look_at_successor()
             if self._is_outdated:
                 self._start_successor()
             self._count_ready(heard.count(READY))
@@ -147,9 +148,15 @@ class Server:
         if before < len(self._sockets) <= self._ready:
             self._on_ready()
 
+    def _look_at_successor(self) -> None:
+        """See whether it ended, which it does only when it could not take over."""
+        if self._successor is not None and (code := self._successor.poll()) is not None:
+            log.error("successor_failed", exit_code=code)
+            self._successor = None
+
     def _start_successor(self) -> None:
         """Run the same command again: it shares our address, and ends us once it is ready."""
-        if self._successor is not None and self._successor.poll() is None:
+        if self._successor is not None:
             return  # should it fail, there is another one
         self._is_outdated = False
         same = [part for part in sys.orig_argv if not part.startswith(TAKES_OVER_FROM)]

@@ -273,7 +273,8 @@ def test_a_server_that_is_told_to_reload_is_followed_by_a_new_one(
             # A release that does not start changes nothing.
             broken.touch()
             old.process.send_signal(signal.SIGHUP)
-            wait_for("this release does not start", old)
+            wait_for("successor_failed", old)
+            assert "this release does not start" in old.output()
             all_are_answered()
             broken.unlink()
             last = old.process.pid

@@ -318,6 +318,17 @@ def test_more_requests_than_anybody_answers_are_not_kept_in_memory(serve):
     gate.set()
 
 
+def test_a_body_behind_many_requests_is_read(serve):
+    served, body = serve(), b"a" * 300_000
+    talk = served.talk()
+    sending = threading.Thread(target=talk.send, args=(GET * 3000 + post(body),))
+    sending.start()
+    for _ in range(3000):
+        assert talk.answer().status == 200
+    assert talk.answer().json()["body"] == body.decode()
+    sending.join()
+
+
 def test_bodies_of_any_form_are_handed_on_whole(serve):
     served = serve()
     assert served.ask(post(b"abc")[:-1], b"c", pause=0.1).json()["body"] == "abc"
