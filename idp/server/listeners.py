@@ -6,11 +6,11 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import os
 import socket
 import struct
 import sys
 from pathlib import Path
-from typing import IO
 
 from sqlalchemy import make_url
 
@@ -57,8 +57,8 @@ def listen(
     return listeners
 
 
-def claim_database(settings: Settings, *, overlap: bool) -> IO[bytes] | None:
-    """Keep other servers off an embedded database for as long as the result stays open.
+def claim_database(settings: Settings, *, overlap: bool) -> int | None:
+    """Keep other servers off an embedded database for as long as the descriptor stays open.
 
     PostgreSQL is made for several servers, and counts and caches of theirs are shared.
     """
@@ -67,14 +67,14 @@ def claim_database(settings: Settings, *, overlap: bool) -> IO[bytes] | None:
         return None
     path = Path(f"{url.database}.lock").absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.open("wb")
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if not overlap:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Shared from here on, so that a successor may overlap with us.
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        lock.close()
+        os.close(lock)
         message = (
             f"another server uses {url.database}; stop it, set IDP_DATA_DIR to another folder, "
             "or take over from it with --overlap"

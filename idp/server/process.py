@@ -222,16 +222,21 @@ class Forked:
 def fork(function: Callable[[], None]) -> int:
     """Run a function in a new process, which shares the memory of this one; give its id."""
     server = os.getpid()
+    numbers = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
+    # The server's handlers come along: what is sent to the child must not go to them.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return pid
     code = 1
     try:
-        # The server's handlers came along. Until there are others, nothing is lost by ending.
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP):
+        for number in numbers:
+            # Until there is something to lose, a child may end at once.
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # reaches the server, which then ends us
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         _stop_with(server)
         function()
         code = 0
@@ -284,7 +289,7 @@ def run(
         code = server.run()
         log.info("server_stopped", pid=os.getpid())
     if claim is not None:
-        claim.close()
+        os.close(claim)
     return code
 
 
@@ -296,9 +301,8 @@ def _announce(takes_over_from: int | None) -> None:
             address = "\0" + address[1:]
         with socket(AF_UNIX, SOCK_DGRAM) as manager, contextlib.suppress(OSError):
             manager.sendto(f"MAINPID={os.getpid()}\nREADY=1".encode(), address)
-    if takes_over_from is not None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(takes_over_from, signal.SIGTERM)
+    if takes_over_from == os.getppid():  # else it ended by itself
+        os.kill(takes_over_from, signal.SIGTERM)
 
 
 def _listen_for_scrapes(settings: Settings, *, overlap: bool) -> socket | None:
