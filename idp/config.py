@@ -118,6 +118,11 @@ class Settings(BaseSettings):
         default="",
         description="Inner hosts or networks that may be fetched from, separated by commas.",
     )
+    dns_server: str = Field(
+        default="",
+        description="Name server that is asked whether a host is a tenant's, as `192.0.2.53` or "
+        "`192.0.2.53:53`; empty: those of the system.",
+    )
     codegen_generators: str = Field(
         default="",
         description="Generators that may be run, by name, separated by commas; empty: all.",

@@ -161,7 +161,9 @@ def list_(query: Mapping[str, Any]) -> Page:
 def update(body: tuple[int, Content]) -> int:
     """Update a tenant."""
     row_id, content = body
-    tenant = tenants.change(database(), current_editor(), Scope.TENANT_PUT, row_id, content)
+    editor, code = current_editor(), Scope.TENANT_PUT
+    proven = tenants.prove_hosts(database(), editor, content, code=code, tenant_id=row_id)
+    tenant = tenants.change(database(), editor, code, row_id, content, proven)
     database().commit()
     return tenant.id
 
@@ -172,7 +174,9 @@ def update(body: tuple[int, Content]) -> int:
 def create(body: tuple[int, Content]) -> int:
     """Create a tenant."""
     _, content = body
-    tenant = tenants.create(database(), current_editor(), content)
+    editor = current_editor()
+    proven = tenants.prove_hosts(database(), editor, content)
+    tenant = tenants.create(database(), editor, content, proven)
     database().commit()
     return tenant.id
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients.models import Client
 from idp.directory.resources.models import ApiResource
+from idp.directory.tenants.hosts import is_local
 from idp.directory.tenants.models import (
     Membership,
     Tenant,
@@ -145,14 +146,22 @@ def name_issuer(session: Session, tenant: Tenant, issuer_host: str | None) -> No
     if named is not None and named not in hosts:
         raise BadRequest.at("issuer_host", "The issuer is named after one of the hosts.")
     if tenant.id != PLATFORM:
-        if runtime.of(session).settings.public_host in hosts:
-            raise _taken()
+        _refuse_unservable(session, hosts)
         _refuse_audiences(session, hosts)
         issuer_tenant_id = tenant.id if hosts else PLATFORM
         if issuer_tenant_id != tenant.issuer_tenant_id and not hosts:
             _refuse_guests(session, tenant)
         tenant.issuer_tenant_id = issuer_tenant_id
     tenant.issuer_host = named
+
+
+def _refuse_unservable(session: Session, hosts: Sequence[str]) -> None:
+    """Refuse hosts of the service itself, and in production those that only mean this machine."""
+    settings = runtime.of(session).settings
+    if not {settings.public_host, settings.files_host}.isdisjoint(hosts):
+        raise _taken()
+    if settings.environment == "production" and any(map(is_local, hosts)):
+        raise BadRequest.at("hosts", "A host is a name of the DNS; no address, no localhost.")
 
 
 def _refuse_audiences(session: Session, hosts: Sequence[str]) -> None:
@@ -340,8 +349,11 @@ def _logo(text: str | None) -> str | None:
 
 
 def check_host(text: str, field: str = "hosts") -> str:
-    """Check `host` or `host:port` as it stands in a Host header; give it in lower case."""
-    host = text.strip().lower()
+    """Check `host` or `host:port` and return it as it stands in a Host header.
+
+    That is in lower case, and an internationalised name in A-labels (RFC 5891 4.4).
+    """
+    host = to_ascii(text.strip().lower())
     name, colon, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
     if not colon:
         name = host
@@ -350,6 +362,19 @@ def check_host(text: str, field: str = "hosts") -> str:
     if not _is_host_name(name):
         raise BadRequest.at(field, f"{text!r} is not a host with an optional port.")
     return host
+
+
+def to_ascii(host: str) -> str:
+    """Return a host with its labels in ASCII; what cannot be written so is returned as it is."""
+    if host.isascii() or len(host) > _LONGEST_HOST:
+        return host
+    import idna  # noqa: PLC0415 - large tables that hardly any process needs
+
+    name, colon, port = host.partition(":")
+    try:
+        return idna.encode(name, uts46=True).decode() + colon + port
+    except idna.IDNAError:
+        return host
 
 
 def _is_host_name(name: str) -> bool:
