@@ -6,7 +6,7 @@ DEVELOPMENT := IDP_ENVIRONMENT=development IDP_DEMO=1
 # Without compiled modules each start of a server or a command takes a second longer.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run dev test check bench fmt migration lock env env-run
+.PHONY: help run dev test check static bench fmt migration lock env env-run
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,10 @@ check: env ## format, lint, types, import rules, templates, dependencies, migrat
 	$(BIN)/djlint --check --lint --quiet templates
 	$(BIN)/deptry .
 	$(BIN)/python .ci/drift
+	$(BIN)/python .ci/static --check
+
+static: env ## write the style rules that pages use, and compressed copies of what browsers load
+	$(BIN)/python .ci/static
 
 bench: env ## measure; T=lists measures a part
 	$(BIN)/python -m bench $(T)

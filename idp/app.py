@@ -16,7 +16,7 @@ from idp.oauth import blueprint as protocol_pages
 from idp.oauth import tokens
 from idp.pages import language
 from idp.platform.jobs import registry
-from idp.platform.web import csrf, health, policy, principal
+from idp.platform.web import csrf, health, policy, principal, static
 from idp.platform.web import pages as error_pages
 from idp.publishing import surface as publishing
 from idp.publishing.codegen import build as sdk_build
@@ -52,6 +52,7 @@ def setup_pages(app: Flask, _settings: Settings) -> None:
     """Install languages, form tokens, content policy and errors."""
     Babel(app, locale_selector=language.select)
     csrf.setup(app)
+    static.setup(app)
     policy.setup(app)
     error_pages.setup(app)
 
