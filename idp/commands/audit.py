@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from idp.commands import opening, output
+from idp.commands.command import Group
 from idp.platform.audit import service as trail
 
 
@@ -28,20 +29,22 @@ class Moment(click.ParamType[datetime]):
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-@click.group()
+@click.group(cls=Group)
 def audit() -> None:
-    """Read the audit trail."""
+    """Read the audit log."""
 
 
-@audit.command("list")
+@audit.command("list", example="idp audit list --user 17 --since 2030-01-01")
 @click.option("--tag", help="For example user:session:started.")
 @click.option("--user", "user_id", type=int, help="Id of who did it.")
 @click.option("--client", "client_id", help="Client that did it, or that it was done with.")
-@click.option("--tenant", "tenant_id", type=int)
-@click.option("--since", type=Moment())
-@click.option("--until", type=Moment())
+@click.option("--tenant", "tenant_id", type=int, help="Tenant that it happened in.")
+@click.option("--since", type=Moment(), help="First time, as 2030-01-31 or 2030-01-31T12:00+08:00.")
+@click.option("--until", type=Moment(), help="Last time.")
 @click.option("--before", "before_id", type=int, help="Id of the last event of the page before.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Most rows."
+)
 @output.json_option
 def list_(  # noqa: PLR0913 - one argument for each option
     *,

@@ -24,6 +24,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
+from idp.commands.command import Group
 from idp.platform import schema
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
@@ -36,12 +37,12 @@ BATCH = 1000
 _STARTS_WITH_ROWS = frozenset({"configuration_version"})
 
 
-@click.group()
+@click.group(cls=Group)
 def db() -> None:
     """Move the installation to another database."""
 
 
-@db.command()
+@db.command(example="idp db copy --to postgresql+psycopg://idp@db.example.com/idp")
 @click.option("--to", "target", required=True, metavar="URL", help="postgresql+psycopg://…")
 @output.json_option
 def copy(*, target: str, as_json: bool) -> None:

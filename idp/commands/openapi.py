@@ -8,9 +8,10 @@ import click
 
 from idp.api import docs
 from idp.commands import opening
+from idp.commands.command import Command
 
 
-@click.command()
+@click.command(cls=Command, example="idp openapi user-service --output user-service.json")
 @click.argument("name", type=click.Choice(list(docs.CONTRACTS)), default=next(iter(docs.CONTRACTS)))
 @click.option(
     "--output",

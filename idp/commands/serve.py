@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
 from idp.commands.beside import Beside
+from idp.commands.command import Command
 from idp.config import Settings, SettingsError
 from idp.front import EXTENSION, THREADS, create_front
 from idp.oauth.wsgi import MachineDoor, needs_no_thread
@@ -63,9 +64,11 @@ _LOGGING = {
 }
 
 
-@click.command("serve")
+@click.command("serve", cls=Command, example="idp serve --listen 127.0.0.1:8000 --workers 4")
 @click.option("--listen", default="127.0.0.1:8000", show_default=True, help="HOST:PORT.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256))
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes."
+)
 @click.option("--no-worker", is_flag=True, help="Run no outbox worker beside.")
 def serve(listen: str, workers: int, *, no_worker: bool) -> None:
     """Serve until SIGTERM or Ctrl-C."""

@@ -9,12 +9,13 @@ import click
 
 from idp import seeds
 from idp.commands import opening, output
+from idp.commands.command import Command
 from idp.platform import schema
 from idp.platform.runtime import RequestContext
 from idp.seeds import DEMO_SCOPES, Seeded
 
 
-@click.command()
+@click.command(cls=Command, example="idp setup")
 @output.json_option
 def setup(*, as_json: bool) -> None:
     """Make or update tables, keys and seeds; safe to repeat, on several nodes too."""

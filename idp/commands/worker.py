@@ -11,6 +11,7 @@ import click
 import structlog
 
 from idp.app import create_app
+from idp.commands.command import Command
 from idp.directory.authentication.models import QrSignIn
 from idp.directory.registration.models import VerificationCode
 from idp.oauth.models import (
@@ -64,7 +65,7 @@ EXPIRIES = (
 """What goes when; the clean-up itself knows no tables."""
 
 
-@click.command("worker")
+@click.command("worker", cls=Command, example="idp worker")
 @click.option("--beside", is_flag=True, hidden=True, help="Stop when standard input ends.")
 def worker(*, beside: bool) -> None:
     """Send what the outbox holds, clean up, rotate keys; until SIGTERM or Ctrl-C."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -261,8 +262,10 @@ def apply(client: Client, values: Mapping[str, Any], rules: Rules) -> None:
     )
     if unknown:
         known = ", ".join(sorted(FIELDS))
+        near = difflib.get_close_matches(snake_case(unknown[0]), FIELDS, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
         raise BadRequest(
-            f"There is no setting {', '.join(unknown)}; known are: {known}.",
+            f"There is no setting {', '.join(unknown)}.{hint} Known are: {known}.",
             fields={name: ["unknown"] for name in unknown},
         )
     given = {snake_case(name): value for name, value in values.items()}

@@ -75,11 +75,9 @@ def create(session: Session, new: NewClient) -> tuple[Client, str | None]:
         raise Unprocessable.at(
             "token_endpoint_auth_method", "A public client authenticates by none."
         )
-    offline = OFFLINE_ACCESS in new.scopes or "refresh_token" in new.grant_types
-    if offline and "allow_offline_access" not in map(fields.snake_case, new.settings):
-        client.allow_offline_access = True
+    _allow_offline_access(client, new.settings, new.grant_types, new.scopes)
     set_grant_types(client, new.grant_types)
-    set_scopes(session, client, [name for name in new.scopes if name != OFFLINE_ACCESS])
+    set_scopes(session, client, new.scopes)
     set_redirect_uris(session, client, new.redirect_uris)
     set_post_logout_redirect_uris(session, client, new.post_logout_redirect_uris)
     set_cors_origins(session, client, new.cors_origins)
@@ -170,8 +168,12 @@ def follow_offline_access(client: Client) -> None:
 
 
 def set_scopes(session: Session, client: Client, scopes: Iterable[str]) -> None:
-    """Replace the scopes; each must exist on the platform or in the client's own tenant."""
-    _replace(client.scopes, ClientScope, "scope", scopes_of(session, client, scopes))
+    """Replace the scopes; each must exist on the platform or in the client's own tenant.
+
+    `offline_access` is no row of this list but the setting `allow_offline_access`.
+    """
+    names = [name for name in scopes if name != OFFLINE_ACCESS]
+    _replace(client.scopes, ClientScope, "scope", scopes_of(session, client, names))
 
 
 def set_redirect_uris(session: Session, client: Client, uris: Iterable[str]) -> None:
@@ -259,10 +261,23 @@ def check(client: Client) -> None:
         raise Unprocessable.at("grant_types", "refresh_token needs allow_offline_access.")
 
 
-def update(session: Session, client: Client, settings: Mapping[str, Any]) -> None:
-    """Change single values of a client that exists, and check the whole."""
+def update(
+    session: Session,
+    client: Client,
+    settings: Mapping[str, Any],
+    lists: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Change single values and whole lists (see `LISTS`) of a client, and check the result.
+
+    A list that is not named stays as it is.
+    """
+    lists = lists or {}
     set_fields(session, client, settings)
-    follow_offline_access(client)
+    _allow_offline_access(client, settings, lists.get("grant_types", ()), lists.get("scopes", ()))
+    for name, values in lists.items():
+        _SETTERS[name](session, client, values)
+    if "grant_types" not in lists:
+        follow_offline_access(client)
     check(client)
     check_addresses(session, client)
     client.concurrency_stamp = new_stamp()
@@ -272,7 +287,7 @@ def update(session: Session, client: Client, settings: Mapping[str, Any]) -> Non
         Tag.CLIENT_CHANGED,
         tenant_id=client.tenant_id,
         target=f"client:{client.client_id}",
-        details={"fields": sorted(settings)},
+        details={"fields": sorted([*settings, *lists])},
     )
 
 
@@ -387,6 +402,16 @@ def append_secret(
     return secret
 
 
+def _allow_offline_access(
+    client: Client, settings: Mapping[str, Any], grant_types: Sequence[str], scopes: Sequence[str]
+) -> None:
+    """Allow offline access where the grant or the scope asks for it and no setting decides."""
+    if "allow_offline_access" not in map(fields.snake_case, settings) and (
+        OFFLINE_ACCESS in scopes or "refresh_token" in grant_types
+    ):
+        client.allow_offline_access = True
+
+
 def _needs_secret(client: Client) -> bool:
     return client.require_client_secret and client.token_endpoint_auth_method != fields.BY_KEYS
 
@@ -476,3 +501,14 @@ def _replace(
         if value not in wanted:
             rows.remove(row)
     rows.extend(model(**{column: value}) for value in wanted if value not in have)
+
+
+_SETTERS: Mapping[str, Callable[[Session, Client, Sequence[str]], None]] = {
+    "grant_types": lambda _, client, names: set_grant_types(client, names),
+    "scopes": set_scopes,
+    "redirect_uris": set_redirect_uris,
+    "post_logout_redirect_uris": set_post_logout_redirect_uris,
+    "cors_origins": set_cors_origins,
+}
+LISTS = tuple(_SETTERS)
+"""The lists that `update` replaces, by name."""

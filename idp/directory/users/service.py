@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, literal, select, update
+from sqlalchemy import ColumnElement, func, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory.tenants.models import Membership
 from idp.directory.users import names, passwords
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
@@ -126,6 +127,37 @@ def find_by_login(session: Session, login: str) -> User | None:
     if names.looks_dialled(typed):
         return find_by_mobile(session, typed)
     return _only(session, User.username_key == typed)
+
+
+def list(
+    session: Session,
+    *,
+    search: str | None = None,
+    tenant_id: int | None = None,
+    only_disabled: bool = False,
+    after_id: int = 0,
+    limit: int = 100,
+) -> Sequence[User]:
+    """Return a page of accounts that are not deleted, by id.
+
+    `search` is part of a user name, e-mail address or mobile number.
+    """
+    query = select(User).where(User.deleted_at.is_(None), User.id > after_id).order_by(User.id)
+    if search:
+        typed = names.key(search)
+        query = query.where(
+            or_(
+                User.username_key.contains(typed, autoescape=True),
+                User.email_key.contains(typed, autoescape=True),
+                User.mobile.contains(typed, autoescape=True),
+            )
+        )
+    if tenant_id is not None:
+        members = select(Membership.user_id).where(Membership.tenant_id == tenant_id)
+        query = query.where(User.id.in_(members))
+    if only_disabled:
+        query = query.where(User.is_disabled)
+    return session.scalars(query.limit(limit)).all()
 
 
 def verify_password(session: Session, user: User | None, password: str) -> bool:
@@ -256,6 +288,15 @@ def enable(session: Session, user: User) -> None:
         user.is_disabled = False
         session.flush()
         audit.record(session, Tag.USER_ENABLED, target=f"user:{user.id}")
+
+
+def unlock(session: Session, user: User) -> None:
+    """End a lock that was set until a later time, and forget the failures counted with it."""
+    if user.is_locked or user.access_failed_count:
+        user.lockout_end = None
+        user.access_failed_count = 0
+        session.flush()
+        audit.record(session, Tag.USER_UNLOCKED, target=f"user:{user.id}")
 
 
 def delete(session: Session, user: User) -> None:
