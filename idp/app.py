@@ -51,9 +51,10 @@ def finish(app: Flask, settings: Settings) -> None:
 def setup_pages(app: Flask, _settings: Settings) -> None:
     """Install languages, form tokens, content policy and errors."""
     Babel(app, locale_selector=language.select)
+    # First: what others refuse before the view is logged with its route as well.
+    error_pages.setup(app)
     csrf.setup(app)
     policy.setup(app)
-    error_pages.setup(app)
 
 
 def setup_gate(app: Flask, _settings: Settings) -> None:

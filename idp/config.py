@@ -122,6 +122,11 @@ class Settings(BaseSettings):
         default="",
         description="Generators that may be run, by name, separated by commas; empty: all.",
     )
+    codegen_with_network: bool = Field(
+        default=False,
+        description="Whether generators may run where the system cannot cut them off from the "
+        "network. They read what strangers describe; dead proxies then are all that holds them.",
+    )
     npm_registry: str = Field(
         default="https://registry.npmjs.org",
         description="Registry that SDKs are published to with npm.",

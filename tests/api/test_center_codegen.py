@@ -295,6 +295,8 @@ BAD_NPM = [
     ({"name": "../orders"}, "name"),
     ({"name": ""}, "name"),
     ({"name": "-orders"}, "name"),
+    ({"name": "@acme/-orders"}, "name"),
+    ({"name": "@-acme/orders"}, "name"),
     ({"name": "orders."}, "name"),
     ({"name": "~orders"}, "name"),
     ({"name": "@acme/" + "x" * 195}, "name"),

@@ -34,7 +34,8 @@ GENERATIONS_PER_HOUR = 120
 LONGEST_URL = 2000
 PLATFORMS = ("npm", "nuget", "gradle", "spm")
 LANGUAGES = ("angular2", "jQuery")
-_NPM_NAME = r"\A(?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*\Z"
+_NPM_NAME = r"\A(?:@[a-z0-9~][a-z0-9._~-]*/)?[a-z0-9~][a-z0-9._~-]*\Z"
+"""Without a hyphen at the beginning, which npm allows: programs would take it for an option."""
 _PART = r"\A(?!\.{1,2}\Z)[A-Za-z0-9._-]+\Z"
 
 

@@ -55,8 +55,8 @@ DISCOVERY = frozenset(
 
 _UNLOGGED = frozenset({"/healthz", "/readyz"})
 
-_NAMES_IN_PATH = re.compile(r"/user/.*<(?!int:)")
-"""Routes of the user service with user names, mobile numbers and the like."""
+_TEXT_IN_PATH = re.compile(r"<(?!int:)")
+"""In routes whose addresses name somebody or something by a text: user names, handles, codes."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
 _HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
@@ -352,7 +352,7 @@ def _moved(origin: str, environ: Environ) -> Answer:
 
 
 def _shown_path(visit: Visit) -> str:
-    """Give the path as logs may have it: where it names somebody, only the route."""
+    """Return the path as logs may have it: of a route with a text in it, the route alone."""
     if visit.endpoint == visit.path:  # nothing in it varies
         return visit.path
-    return visit.endpoint if _NAMES_IN_PATH.match(visit.endpoint) else logs.mask_path(visit.path)
+    return visit.endpoint if _TEXT_IN_PATH.search(visit.endpoint) else logs.mask_path(visit.path)

@@ -93,7 +93,12 @@ class _Build:
         if row is not None:
             document = npm.renamed(document, row.sdk_name)
         folder, log = generators.generate(
-            self.job.generator, document, self.job.options, work, self._show
+            self.job.generator,
+            document,
+            self.job.options,
+            work,
+            self._show,
+            may_keep_network=self.runtime.settings.codegen_with_network,
         )
         self.keep(log)
         if row is not None:

@@ -79,7 +79,7 @@ def publish(
     name = orjson.loads((folder / "package.json").read_bytes())["name"]
     # Without a word npm takes a package with a scope for a private one, which costs money.
     access = ("--access", "public") if name.startswith("@") else ()
-    outcome = npm.run("publish", str(folder), "--ignore-scripts", *access)
+    outcome = npm.run("publish", "--ignore-scripts", *access, "--", str(folder))
     if outcome.is_fine:
         return outcome.log
     found = _CODE.search(outcome.log)
@@ -146,8 +146,8 @@ class _Npm:
         """Run npm in the folder of work."""
         outcome = process.run(
             [
-                *(self.program, *arguments),
-                *("--userconfig", self.configuration, "--globalconfig", self.work / "no-npmrc"),
+                *(self.program, "--userconfig", str(self.configuration)),
+                *("--globalconfig", str(self.work / "no-npmrc"), *arguments),
             ],
             self.work,
             PUBLISHING,
@@ -167,8 +167,8 @@ class _Npm:
     def has_the_same(self, folder: Path) -> bool:
         """Whether the registry has this version with just this content."""
         about = orjson.loads((folder / "package.json").read_bytes())
-        ours = self.run("pack", str(folder), "--dry-run", "--json", "--ignore-scripts")
-        theirs = self.run("view", f"{about['name']}@{about['version']}", "dist.shasum")
+        ours = self.run("pack", "--dry-run", "--json", "--ignore-scripts", "--", str(folder))
+        theirs = self.run("view", "--", f"{about['name']}@{about['version']}", "dist.shasum")
         found = re.search(r'"shasum": "([0-9a-f]{40})"', ours.log)
         return ours.is_fine and theirs.is_fine and found is not None and found[1] in theirs.log
 

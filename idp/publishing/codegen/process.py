@@ -29,9 +29,12 @@ STALE_SECONDS = 3600
 """Age of a folder that nobody can be working in any more."""
 MAX_FILES = 20_000
 DISK_FULL = "The disk is full."
+NOT_CUT_OFF = "This system cannot cut it off from the network."
 
 _LAUNCHER = Path(__file__).with_name("limits.py")
 _PREFIX = "work-"
+_NOT_BEGUN = 97
+"""How `limits.py` ends when it did not begin the program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,15 @@ class Limits:
     memory_bytes: int | None = None
     """Of address space; None for programs that reserve more than they use."""
     network: bool = False
+    may_keep_network: bool = True
+    """Whether it may run without `network` where the system cannot take that away."""
+
+    @property
+    def reach(self) -> str:
+        """What `limits.py` is told of the network."""
+        if self.network:
+            return "online"
+        return "offline" if self.may_keep_network else "never-online"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +115,7 @@ def run(
         process = subprocess.Popen(  # noqa: S603 - programs that we name, without a shell
             [
                 *(sys.executable, "-I", "-S", _LAUNCHER, json.dumps(_resources(limits))),
-                *("online" if limits.network else "offline", *command),
+                *(limits.reach, *command),
             ],
             cwd=work,
             env=child,
@@ -116,6 +128,8 @@ def run(
         stopped = _watch(process, work, limits, lambda: on_progress(_tail(log)))
     finally:
         _kill(process)
+    if process.returncode == _NOT_BEGUN and not limits.may_keep_network:
+        stopped = NOT_CUT_OFF
     return Outcome(process.returncode, _tail(log), stopped)
 
 
