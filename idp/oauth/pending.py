@@ -16,6 +16,7 @@ from idp.platform.errors import BadRequest
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
 from idp.platform.sessions.models import BrowserSession
+from idp.platform.throttle import Address
 
 LIFETIME = timedelta(hours=1)
 LARGEST = 32_768
@@ -57,7 +58,7 @@ def store(
     if sum(len(name) + len(value) for name, value in parameters) > LARGEST:
         message = "The request is too large"
         raise BadRequest(message, code="invalid_request")
-    runtime.of(session).throttle.hit("pending", remote_addr or "-", KEPT_PER_MINUTE, 60)
+    runtime.of(session).throttle.hit("pending", Address.of(remote_addr), KEPT_PER_MINUTE, 60)
     handle = random_token(24)
     session.add(
         AuthorizationRequest(

@@ -145,9 +145,6 @@ class Unavailable(Problem):
 class Busy(Unavailable):
     """As many wait for this as may; said at once, and `Retry-After` tells when to come back."""
 
-    code = "busy"
-    title = "Too much at once"
-
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
         self.retry_after = retry_after

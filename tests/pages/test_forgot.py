@@ -17,7 +17,7 @@ from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.jobs.registry import JOBS
 from idp.platform.onetime.models import OneTimeKey
-from tests.pages.browsing import HTML, events, readable, send, submit
+from tests.pages.browsing import HTML, crowd, events, readable, send, submit
 from tests.protocol import PASSWORD, add_person, add_tenant, is_active, obtain, register, sign_in
 
 NEW = "seven-quiet-otters"
@@ -128,6 +128,18 @@ def test_looking_at_the_link_does_not_use_it_up(client, session, link):
     differing = submit(client, path, {"password": NEW, "repeated": NEW + "x"})
     assert "differ" in readable(differing)
     assert submit(client, path, {"password": NEW, "repeated": NEW}).status_code == 303
+
+
+def test_in_a_crowd_the_link_stays_good(client, session, link):
+    add_person(session, email="ann@example.com")
+    path = link()
+    with crowd():
+        answer = submit(client, path, {"password": NEW, "repeated": NEW})
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "Too many people" in readable(answer)
+    done = send(client, answer, path, {"password": NEW, "repeated": NEW})
+    assert done.location == "/login?notice=password-changed"
 
 
 def test_a_link_works_once(client, session, link):

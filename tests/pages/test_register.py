@@ -13,7 +13,7 @@ from idp.directory.tenants.models import Membership, Tenant
 from idp.directory.users.models import User
 from idp.platform.runtime import of as runtime_of
 from tests import protocol
-from tests.pages.browsing import HTML, asked_page, readable, send, submit
+from tests.pages.browsing import HTML, asked_page, crowd, readable, send, submit
 
 WHERE = {"mobile": "13800138000", "email": "ben@app.example"}
 PASSWORD = "tall-birch-window-8"
@@ -162,6 +162,23 @@ def test_mistakes_cost_no_try(client, session, sent, fields, named):
     assert f'href="#{named}"' in answer.get_data(as_text=True)
     assert set(session.scalars(select(VerificationCode.tries_left))) == {5}
     assert PASSWORD not in answer.get_data(as_text=True)
+
+
+def test_in_a_crowd_nothing_that_was_typed_and_no_code_is_lost(client, session, sent):
+    submit(client, "/register", WHERE)
+    codes = sent()
+    with crowd():
+        answer = submit(client, "/register/account", account(codes))
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    page = answer.get_data(as_text=True)
+    assert "Too many people" in page
+    assert codes["mobile_code"] in page
+    assert codes["email_code"] in page
+    assert 'value="Ben"' in page
+    assert someone(session) is None
+    answer = send(client, answer, "/register/account", account(codes))
+    assert answer.location == "/login?notice=registered"
 
 
 def test_both_wrong_addresses_are_named_and_nothing_is_sent(client, outbox):

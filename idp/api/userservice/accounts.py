@@ -34,7 +34,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
 from idp.platform.scopes import Scope
-from idp.platform.throttle import network
+from idp.platform.throttle import Address
 from idp.platform.web.views import current_issuer, current_runtime, database, remote_address
 
 MODULE = "accounts-tenants-bundles"
@@ -354,7 +354,7 @@ def send_code(query: dict[str, Any]) -> str:
     if names.find_mobile(query["phone"], current_runtime().settings.phone_region) is None:
         raise BadRequest.at("phone", "This is not a mobile number.")
     throttle.hit("sign-in code", f"client {client_id}", CODES_PER_CLIENT, HOUR)
-    sender = Sender(f"sign-in {network(remote_address())}", CODES_PER_ADDRESS)
+    sender = Sender(Address.of(remote_address(), "sign-in"), CODES_PER_ADDRESS)
     letter = Letter(current_issuer().name, current_language())
     key = authentication.send_code(session, query["phone"], sender, letter, door())
     session.commit()

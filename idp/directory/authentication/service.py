@@ -22,8 +22,9 @@ from idp.directory.users.models import User
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest, TooManyRequests
+from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.secrets import digest, random_token
+from idp.platform.throttle import Address
 
 THROTTLE = "sign-in"
 HOUR = 3600
@@ -70,13 +71,18 @@ def authenticate(session: Session, attempt: Attempt, door: Door) -> User | None:
     """Give the person who proved who he is; None for whatever reason it fails.
 
     An unknown account, a wrong proof and an account that may not come in here are one answer
-    after one delay. TooManyRequests comes before the proof is looked at. The caller commits in
-    both cases: a refusal leaves its trace too, and spends the tries of a code.
+    after one delay. TooManyRequests comes before the proof is looked at, and so does Busy, which
+    counts as no try. The caller commits in both cases: a refusal leaves its trace too, and spends
+    the tries of a code.
     """
     throttle = runtime.of(session).throttle
     keys = throttle_keys(session, attempt.principal)
     throttle.check_delay(THROTTLE, *keys)
-    user, reason = _CHECKS[attempt.kind](session, attempt, door)
+    try:
+        user, reason = _CHECKS[attempt.kind](session, attempt, door)
+    except Busy:
+        throttle.withdraw(THROTTLE, *keys)
+        raise
     if user is not None and reason is None:
         reason = _why_not(user, door)
     if user is None or reason is not None:
@@ -94,7 +100,7 @@ def authenticate(session: Session, attempt: Attempt, door: Door) -> User | None:
     return user
 
 
-def throttle_keys(session: Session, login: str) -> tuple[str, str]:
+def throttle_keys(session: Session, login: str) -> tuple[str, Address]:
     """Give what tries are counted by: the account as it was typed, and the address.
 
     Typed, because counting by the account found would tell which names belong to one person; a
@@ -102,7 +108,7 @@ def throttle_keys(session: Session, login: str) -> tuple[str, str]:
     """
     number = names.find_mobile(login, runtime.of(session).settings.phone_region)
     account = digest(number or names.key(login)).hex()[:32]
-    return account, runtime.context_of(session).remote_addr or "-"
+    return account, Address.of(runtime.context_of(session).remote_addr)
 
 
 def send_code(session: Session, number: str, sender: Sender, letter: Letter, door: Door) -> str:

@@ -22,7 +22,7 @@ from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
-from idp.platform.throttle import network
+from idp.platform.throttle import Address
 
 CALLER_LOOKUPS_PER_MINUTE = 600
 ADDRESS_LOOKUPS_PER_MINUTE = 300
@@ -30,8 +30,6 @@ PERSON_LOOKUPS_PER_MINUTE = 60
 NOBODY = 0
 """Stands for the person of an editor that is a machine."""
 MINUTE = 60
-NOBODY = 0
-"""Stands for the person of an editor that is a machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,5 +239,5 @@ def _count_look_up(session: Session) -> None:
     if context.user_id is not None:
         caller, most = f"person {context.user_id}", PERSON_LOOKUPS_PER_MINUTE
     throttle.hit("account look-up", caller, most, MINUTE)
-    address = f"address {network(context.remote_addr)}"
+    address = Address.of(context.remote_addr)
     throttle.hit("account look-up", address, ADDRESS_LOOKUPS_PER_MINUTE, MINUTE)

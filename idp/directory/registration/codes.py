@@ -23,6 +23,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.db import UtcDateTime, insert
 from idp.platform.notify import service as notify
 from idp.platform.secrets import digest
+from idp.platform.throttle import Key
 
 PURPOSE = "verification code"
 TEMPLATE = "verification_code"
@@ -52,7 +53,7 @@ class Channel(StrEnum):
 class Sender:
     """Who has codes sent, and how many in an hour."""
 
-    key: str
+    key: Key
     per_hour: int
 
 

@@ -38,7 +38,9 @@ from idp.platform.web.visit import (
 MAX_BODY = 1024 * 1024
 MAX_HOST = 255
 
-HOSTLESS = frozenset({"/healthz", "/readyz", "/metrics", "/gateway/verify"})
+HEALTH = frozenset({"/healthz", "/readyz"})
+
+HOSTLESS = HEALTH | {"/metrics", "/gateway/verify"}
 """Asked by machines that know an address and no name."""
 
 FILES = "/files/"
@@ -47,8 +49,6 @@ FILES = "/files/"
 DISCOVERY = frozenset(
     {"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"}
 )
-
-_UNLOGGED = frozenset({"/healthz", "/readyz"})
 
 _NAMES_IN_PATH = re.compile(r"/user/.*<(?!int:)")
 """Routes of the user service with user names, mobile numbers and the like."""
@@ -231,7 +231,7 @@ class Entrance:
         db.end(visit.session)
         seconds = time.perf_counter() - visit.started
         self.metrics.count(visit.endpoint, visit.method, status, seconds)
-        if visit.path not in _UNLOGGED:
+        if visit.path not in HEALTH:
             logs.access(
                 request_id=visit.request_id,
                 method=visit.method,

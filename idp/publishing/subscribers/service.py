@@ -20,6 +20,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.db import count_hits, insert
 from idp.platform.errors import NotFound, TooManyRequests
 from idp.platform.notify import service as notify
+from idp.platform.throttle import Key
 from idp.publishing import apis
 from idp.publishing.subscribers import codes
 from idp.publishing.subscribers.codes import Sealed, Use
@@ -47,7 +48,7 @@ class Asked(Enum):
 class Sender:
     """Who asks, and how often he may in an hour; strangers do not learn who is subscribed."""
 
-    key: str
+    key: Key
     per_hour: int
     is_stranger: bool
 
