@@ -25,6 +25,8 @@ from idp.platform.errors import TooManyRequests
 if TYPE_CHECKING:
     from limits.strategies import FixedWindowRateLimiter
 
+    from idp.platform.runtime import RequestContext
+
 log = structlog.get_logger("idp.throttle")
 
 T = TypeVar("T")
@@ -74,6 +76,19 @@ class Address:
 
 Key = str | Address
 """What is counted by. Text is taken as it is: an address must come as an Address."""
+
+
+def origin(context: RequestContext) -> Key:
+    """Return where a request comes from, as tries are counted by.
+
+    The address of a machine says nothing about the people whom it acts for. It stands for all of
+    them, unless it hands on where each of them is; that is its word, which counts for itself alone.
+    """
+    if context.client_id is None or context.user_id is not None:
+        return Address.of(context.remote_addr)
+    if context.end_user_addr is not None:
+        return Address(context.end_user_addr, within=context.client_id)
+    return f"client {context.client_id}"
 
 
 @dataclass(frozen=True, slots=True)

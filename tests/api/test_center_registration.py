@@ -13,6 +13,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from sqlalchemy import select
 
+from idp.api.center import user as center_user
 from idp.directory.registration import codes
 from idp.directory.registration.codes import Channel, Letter, Sender
 from idp.directory.registration.models import VerificationCode
@@ -263,6 +264,22 @@ def test_a_caller_has_a_limit_and_what_is_over_it_counts_for_nobody(session, run
     addresses = session.scalars(select(VerificationCode.address)).all()
     assert sorted(addresses) == ["a@app.example", "b@app.example"]
     assert codes.send(session, Channel.MAIL, "c@app.example", Sender("y", 2), letter) is None
+
+
+def test_a_stranger_at_an_applications_form_uses_up_no_codes_of_its_people(
+    client, shop, monkeypatch
+):
+    monkeypatch.setattr(center_user, "SENDS_PER_HOUR", {"machine": 3, "person": 2})
+
+    def ask(number, address):
+        headers = {**protocol.bearer(shop.token), "End-User-Address": address}
+        body = {"email": f"p{number}@app.example"}
+        return client.post("/api/User/VerifyEmail", json=body, headers=headers).status_code
+
+    assert [ask(number, "192.0.2.1") for number in range(3)] == [200, 200, 429]
+    assert ask(4, "192.0.2.7") == 200
+    # The limit of the client stays above all of them.
+    assert ask(5, "192.0.2.8") == 429
 
 
 def test_too_many_codes_of_one_person_are_429(client, session):

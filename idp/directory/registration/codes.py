@@ -55,6 +55,8 @@ class Sender:
 
     key: Key
     per_hour: int
+    through: tuple[Key, int] | None = None
+    """The client that hands on where they are, and how many that may have sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,9 @@ def send(
     moment = clock.now()
     if not _take_turn(session, channel, bound, code, moment, key):
         return _wait(session, channel, bound, moment)
-    runtime.of(session).throttle.hit("verification code", sender.key, sender.per_hour, HOUR)
+    limits = [(sender.key, sender.per_hour), *([sender.through] if sender.through else [])]
+    for counted, per_hour in limits:
+        runtime.of(session).throttle.hit("verification code", counted, per_hour, HOUR)
     context = {"service": letter.service, "code": code, "minutes": str(channel.minutes)}
     if is_silent:
         return None
