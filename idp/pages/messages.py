@@ -18,7 +18,8 @@ KNOWN = (
     lazy_gettext("This password is among the commonest ones."),
     lazy_gettext("The password is not the user's own name."),
     lazy_gettext("Too many people are signing in right now. Please try again in a few seconds."),
-    # idp.directory.users, when somebody registers
+    # idp.directory.registration, when somebody registers
+    lazy_gettext("No more text messages can be sent at the moment. Please try again later."),
     lazy_gettext("Control characters are not allowed."),
     lazy_gettext("This e-mail address is taken."),
     lazy_gettext("This is not a mobile number."),

@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 
 from idp.api.userservice.codes import Code
 from idp.directory.authentication import service as authentication
+from idp.directory.registration import codes
 from idp.directory.registration.models import VerificationCode
 from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
 from idp.directory.tenants import service as tenants
@@ -746,7 +747,9 @@ def test_a_code_lets_in_once_together_with_its_key(robot, session, outbox):
         refused = robot.refused("POST", "/login", by_sms(wrong_key, code))
         assert refused == (400, "bad_credential", [])
     session.expire_all()
-    assert row.tries_left == 5  # without the key nobody spends the tries of somebody else
+    assert (
+        row.tries_left == codes.TRIES_OF_ALL
+    )  # without the key nobody spends the tries of somebody else
     assert robot.data("POST", "/login", by_sms(key, code, f"+86 {NUMBER}"))["id"] == ann.id
     for path in ("/login", "/authentication"):
         assert robot.code("POST", path, by_sms(key, code)) is Code.bad_credential

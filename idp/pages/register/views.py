@@ -157,6 +157,10 @@ def _send(
                 waits.append(wait)
     except TooManyRequests as problem:
         waits = [Wait(problem.retry_after, is_for_the_day=False)]
+    except Busy as spent:
+        database().rollback()
+        form.refuse(come_back(spent))
+        return spent.status, spent.retry_after
     if not waits:
         return None
     database().rollback()
