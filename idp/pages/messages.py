@@ -30,6 +30,7 @@ KNOWN = (
     lazy_gettext("The application is not known here"),
     lazy_gettext("The application asked for an address that it has not registered"),
     lazy_gettext("This request has expired. Please go back to the application and start again."),
+    lazy_gettext("Too many sign-ins are under way. Please try again later."),
     lazy_gettext("id_token_hint is not an ID token of this issuer"),
     lazy_gettext("client_id differs from the audience of id_token_hint"),
     # idp.platform.web

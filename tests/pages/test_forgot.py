@@ -262,6 +262,15 @@ def test_asking_from_one_address_is_limited(client, session):
     assert int(answers[-1].headers["Retry-After"]) >= 1
 
 
+def test_asking_from_many_networks_of_one_visitor_is_limited(client, session):
+    page = client.get("/forgot")
+    statuses = []
+    for number in range(60):
+        client.environ_base["REMOTE_ADDR"] = f"2001:db8:1:{number:x}::1"
+        statuses.append(send(client, page, "/forgot", {"login": f"user{number}"}).status_code)
+    assert statuses == [303] * 40 + [429] * 20
+
+
 def test_the_token_is_neither_in_the_database_nor_in_the_trail(client, session, link):
     add_person(session, email="ann@example.com")
     token = link().rpartition("/")[2]
