@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from idp.platform import fetch
 from idp.platform.runtime import Runtime
 from tests import protocol
 from tests.attacks.forging import unsigned
-from tests.conftest import as_environment, make_settings
+from tests.conftest import Run, as_environment, create_database, drop_database, make_settings
 from tests.live.site import FORM_TOKEN, Answer, Site
 from tests.servers import LiveServer, Valkey, free_port
 
@@ -69,16 +70,24 @@ def silent() -> Iterator[Silent]:
 
 
 @pytest.fixture(scope="module")
-def lone(
-    postgresql_url: str, silent: Silent, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+def own_url(run: Run) -> Iterator[str]:
+    """Give a migrated and seeded PostgreSQL database of these tests alone."""
+    name = f"busy_{secrets.token_hex(6)}"
+    server = run.postgres_server()
+    create_database(server, name, run.postgresql_template())
+    yield server.url(name)
+    drop_database(server, name)
+
+
+@pytest.fixture(scope="module")
+def lone(own_url: str, silent: Silent, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Run `idp serve` with one worker process."""
     folder, port, valkey = tmp_path_factory.mktemp("lone"), free_port(), Valkey()
     valkey.start()
     settings = make_settings(
         folder,
         public_url=f"http://127.0.0.1:{port}",
-        database_url=postgresql_url,
+        database_url=own_url,
         redis_url=valkey.url,
         fetch_allow=silent.host,
         trusted_proxies="127.0.0.1",
