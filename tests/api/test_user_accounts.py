@@ -24,7 +24,7 @@ from idp.platform.jobs.models import OutboxMessage
 from idp.platform.throttle import ADDRESS, SUBJECT
 from tests import protocol
 from tests.api import center, userservice
-from tests.pages.browsing import events, submit
+from tests.pages.browsing import crowd, events, submit
 from tests.protocol import PASSWORD, add_person, add_tenant
 
 NEW = {"username": "lin", "password": "quiet-Orchid-71", "mobile": "13812345678"}
@@ -630,6 +630,18 @@ def test_a_stranger_at_an_applications_form_does_not_lock_an_account(robot, sess
     assert owner.send("POST", "/login", BY_PASSWORD).status_code == 200
 
 
+def test_a_crowd_is_told_to_come_back_in_both_versions_and_nobody_has_failed(robot, session):
+    add_person(session)
+    with crowd():
+        for path in ("/login", "/v2/login"):
+            for _ in range(10):
+                answer = robot.send("POST", path, BY_PASSWORD)
+                assert answer.status_code == 503
+                assert int(answer.headers["Retry-After"]) > 0
+    assert events(session, Tag.SIGN_IN_REFUSED) == []
+    assert robot.send("POST", "/login", BY_PASSWORD).status_code == 200
+
+
 @pytest.mark.parametrize("text", ["", "nonsense", "192.0.2.1, 192.0.2.2", "192.0.2.1:80", "1" * 99])
 def test_an_address_that_is_none_is_refused_with_the_headers_name(robot, session, text):
     add_person(session)
@@ -816,6 +828,18 @@ def test_short_messages_are_limited_by_number_client_and_address(
                 429 if limit == "CODES_PER_CLIENT" else 200
             )
             clock.shift(61)
+
+
+def test_a_stranger_does_not_keep_the_owner_from_a_code(robot, session, outbox, clock):
+    ann = add_person(session, mobile="+8613912345678")
+    stranger, owner = robot.acting_for("192.0.2.1"), robot.acting_for("192.0.2.7")
+    for _ in range(10):
+        stranger.data("GET", "/getMessage", phone=NUMBER)
+        clock.shift(61)
+    assert stranger.send("GET", "/getMessage", phone=NUMBER).status_code == 429
+    outbox()
+    key, code = ask_for_code(owner, outbox)
+    assert owner.data("POST", "/login", by_sms(key, code))["id"] == ann.id
 
 
 @pytest.mark.parametrize("phone", ["", "12", "nonsense", "1" * 40])

@@ -14,7 +14,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from idp.directory.registration.models import VerificationCode
@@ -41,9 +41,9 @@ DAY = 86_400
 HOUR = 3600
 SENDS_PER_DAY = 10
 SENT_WHILE_GOOD = 5
-"""Codes to one address, whoever asks, within the time that one is good: enough are there then."""
+"""Codes that are good at one address, whoever asked: enough are there then."""
 OPEN = 2 * SENT_WHILE_GOOD
-"""The newest codes of an address that are tried."""
+"""The newest codes of an address that are tried; a crowd may have a few too many sent."""
 INSTALLATION = "installation"
 
 
@@ -109,8 +109,8 @@ def send(
     Whether the address belongs to an account makes no difference, nor what others have sent there:
     while enough codes are good there, no further one is sent and the answer is the same.
     TooManyRequests past the sender's own limit, Busy past the installation's for short messages;
-    the caller rolls both back. With `key` the code is good together with it only. `is_silent` does
-    all but send the message.
+    the caller rolls both back. With `key` the code is good together with it only, so what others
+    have sent there is of no use and does not count. `is_silent` does all but send the message.
     """
     bound = normal(session, channel, address)
     throttle = runtime.of(session).throttle
@@ -127,11 +127,7 @@ def send(
     ):
         throttle.hit("verification code", counted, per_hour, HOUR)
     throttle.hit("codes of a day", together, SENDS_PER_DAY, DAY)
-    lifetime = timedelta(minutes=channel.minutes)
-    try:
-        everybody = (channel.value, bound)
-        throttle.hit("codes that are good", everybody, SENT_WHILE_GOOD, lifetime.seconds)
-    except TooManyRequests:
+    if key is None and _count_good(session, channel, bound) >= SENT_WHILE_GOOD:
         return None
     code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
     session.add(
@@ -141,7 +137,7 @@ def send(
             code_mac=runtime.of(session).keyring.mac(PURPOSE, _bound(channel, bound, code)),
             key_hash=_hash(key),
             tries_left=TRIES_OF_ALL,
-            expires_at=clock.now() + lifetime,
+            expires_at=clock.now() + timedelta(minutes=channel.minutes),
         )
     )
     session.flush()
@@ -219,20 +215,30 @@ def _budget(session: Session) -> int:
     return runtime.of(session).settings.sms_per_hour
 
 
+def _count_good(session: Session, channel: Channel, bound: str) -> int:
+    good = select(func.count()).where(
+        _is_open(channel, bound, None), VerificationCode.tries_left > 0
+    )
+    return session.scalar(good) or 0
+
+
+def _is_open(channel: Channel, bound: str, key: str | None) -> ColumnElement[bool]:
+    return and_(
+        VerificationCode.channel == channel.value,
+        VerificationCode.address == bound,
+        VerificationCode.key_hash.is_not_distinct_from(_hash(key)),
+        VerificationCode.used_at.is_(None),
+        VerificationCode.expires_at > clock.now(),
+    )
+
+
 def _spend_tries(
     session: Session, channel: Channel, bound: str, key: str | None
 ) -> Sequence[tuple[int, str]]:
     """Take a try from every open code of an address; return those that had one."""
-    moment = clock.now()
     newest = session.scalars(
         select(VerificationCode.id)
-        .where(
-            VerificationCode.channel == channel.value,
-            VerificationCode.address == bound,
-            VerificationCode.key_hash.is_not_distinct_from(_hash(key)),
-            VerificationCode.used_at.is_(None),
-            VerificationCode.expires_at > moment,
-        )
+        .where(_is_open(channel, bound, key))
         .order_by(VerificationCode.id.desc())
         .limit(OPEN)
     ).all()
