@@ -85,6 +85,12 @@ class Settings(BaseSettings):
     sms_url: str = Field(
         default="", repr=False, description="HTTP gateway that short messages are posted to."
     )
+    sms_per_hour: int = Field(
+        default=500,
+        ge=1,
+        description="Short messages that the installation sends in an hour at most; codes beyond "
+        "are refused.",
+    )
     registration: bool = Field(
         default=True,
         description="Whether strangers may make themselves accounts at the page `/register`.",

@@ -50,8 +50,7 @@ EXPIRIES = (
     # Clocks differ: a verifier may take a token for a moment longer than it lives.
     Expiry(RevokedToken.expires_at, HOUR),
     Expiry(OneTimeKey.expires_at, HOUR),
-    # Known for a day, because so many may be sent in one.
-    Expiry(VerificationCode.sent_at, 2 * DAY),
+    Expiry(VerificationCode.expires_at, HOUR),
     Expiry(QrSignIn.expires_at, HOUR),
     Expiry(Consent.expires_at, 0),
     Expiry(Grant.expires_at, DAY),

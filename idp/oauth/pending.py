@@ -6,26 +6,38 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from idp.oauth.models import AuthorizationRequest
 from idp.oauth.request import Pairs
 from idp.platform import clock, runtime
-from idp.platform.errors import BadRequest
+from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
 from idp.platform.sessions.models import BrowserSession
+from idp.platform.throttle import Address
 
 LIFETIME = timedelta(hours=1)
 LARGEST = 32_768
 """Characters: an ID token as a hint, `claims`, and a generous `state`."""
 KEPT_PER_MINUTE = 600
+BYTES_PER_ADDRESS = 64 * 1024 * 1024
+"""Kept for one address within the lifetime of a request."""
+BYTES_OF_ALL = 1024 * 1024 * 1024
+"""Kept in the database for everybody within that time."""
+ROW_BYTES = 500
+"""What a row takes beside its parameters."""
 HINT = "id_token_hint"
 """The one parameter that is a token; it is kept encrypted."""
 PURPOSE = "id token hint"
 CONTINUE = "continue"
 """Query parameter that carries the handle back to the protocol's address."""
+
+EVERYBODY = "everybody"
+
+log = structlog.get_logger("idp.pending")
 
 Endpoint = Literal["authorize", "endsession"]
 
@@ -52,12 +64,13 @@ def store(
 ) -> str:
     """Keep a request for later and give its handle; the caller commits.
 
-    Anybody can have requests kept, so their size and number are limited.
+    Anybody can have requests kept, so their size and number are limited: TooManyRequests for who
+    sends many, Busy when so much is kept that the database takes no more.
     """
     if sum(len(name) + len(value) for name, value in parameters) > LARGEST:
         message = "The request is too large"
         raise BadRequest(message, code="invalid_request")
-    runtime.of(session).throttle.hit("pending", remote_addr or "-", KEPT_PER_MINUTE, 60)
+    _take_room(session, Address.of(remote_addr), parameters)
     handle = random_token(24)
     session.add(
         AuthorizationRequest(
@@ -70,6 +83,21 @@ def store(
     )
     session.flush()
     return handle
+
+
+def _take_room(session: Session, address: Address, parameters: Pairs) -> None:
+    """Count a request and its bytes, for whoever sends it and for the database."""
+    throttle = runtime.of(session).throttle
+    throttle.hit("pending", address, KEPT_PER_MINUTE, 60)
+    size = ROW_BYTES + sum(len(name.encode()) + len(value.encode()) for name, value in parameters)
+    seconds = int(LIFETIME.total_seconds())
+    throttle.hit("pending bytes", address, BYTES_PER_ADDRESS, seconds, cost=size)
+    try:
+        throttle.hit("pending bytes", EVERYBODY, BYTES_OF_ALL, seconds, cost=size)
+    except TooManyRequests as refusal:
+        log.warning("pending_requests_fill_the_database")
+        message = "Too many sign-ins are under way. Please try again later."
+        raise Busy(message, refusal.retry_after) from None
 
 
 def find(

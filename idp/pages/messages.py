@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flask_babel import gettext, lazy_gettext, ngettext
 
-from idp.platform.errors import Problem
+from idp.platform.errors import Busy, Problem, TooManyRequests
 
 KNOWN = (
     # idp.directory.users.passwords
@@ -17,8 +17,9 @@ KNOWN = (
     lazy_gettext("The password has no control characters."),
     lazy_gettext("This password is among the commonest ones."),
     lazy_gettext("The password is not the user's own name."),
-    lazy_gettext("Too many sign-ins at once; please try again in a moment."),
-    # idp.directory.users, when somebody registers
+    lazy_gettext("Too many people are signing in right now. Please try again in a few seconds."),
+    # idp.directory.registration, when somebody registers
+    lazy_gettext("No more text messages can be sent at the moment. Please try again later."),
     lazy_gettext("Control characters are not allowed."),
     lazy_gettext("This e-mail address is taken."),
     lazy_gettext("This is not a mobile number."),
@@ -29,6 +30,7 @@ KNOWN = (
     lazy_gettext("The application is not known here"),
     lazy_gettext("The application asked for an address that it has not registered"),
     lazy_gettext("This request has expired. Please go back to the application and start again."),
+    lazy_gettext("Too many sign-ins are under way. Please try again later."),
     lazy_gettext("id_token_hint is not an ID token of this issuer"),
     lazy_gettext("client_id differs from the audience of id_token_hint"),
     # idp.platform.web
@@ -67,6 +69,13 @@ def reasons(problem: Problem) -> list[str]:
     """List why something was refused, one sentence each."""
     told = [text for texts in problem.fields.values() for text in texts] or [problem.detail]
     return [say(text) for text in told]
+
+
+def come_back(refusal: TooManyRequests | Busy) -> str:
+    """Tell a visitor when to try again, and whether that is for their own tries or for a crowd."""
+    if isinstance(refusal, Busy):
+        return say(refusal.detail)
+    return wait_message(refusal.retry_after)
 
 
 def wait_message(seconds: int) -> str:

@@ -21,6 +21,9 @@ not call (401, 403) and what cannot be read (400, 413), as problem details of RF
 
 Every path is served without `/api` as well. Texts are Chinese or English: `culture` in the query,
 a cookie, or `Accept-Language`.
+
+A machine that acts for a person may say where the person is, by one IP address in the header
+`End-User-Address`. Calls are then counted for that person and not for everybody whom it serves.
 """
 MODULES = {
     "apiresource": "微服务 · Microservices (API resources) and their scopes",

@@ -19,7 +19,7 @@ from idp.directory.tenants.models import Tenant, TenantStatus
 from idp.directory.tenants.whole import ClaimRow, Content, Editor, HostRow, PropertyRow
 from idp.platform.scopes import Scope
 from idp.platform.secrets import MASK
-from idp.platform.throttle import network
+from idp.platform.throttle import Address
 from idp.platform.web.views import current_runtime, database, remote_address
 
 MOST_ROWS = 500
@@ -216,7 +216,7 @@ def delete(id: int) -> int:
 def info(query: Mapping[str, Any]) -> str:
     """Read public tenant data by host."""
     throttle = current_runtime().throttle
-    throttle.hit("tenant info", network(remote_address()), LOOKUPS_PER_MINUTE, 60)
+    throttle.hit("tenant info", Address.of(remote_address()), LOOKUPS_PER_MINUTE, 60)
     tenant = tenants.public(database(), query["host"].strip())
 
     @after_this_request

@@ -31,6 +31,7 @@ from idp.directory.users.models import User
 from idp.platform import runtime
 from idp.platform.errors import NotFound
 from idp.platform.scopes import Scope
+from idp.platform.throttle import Address, Key, origin
 from idp.platform.web.views import current_issuer, database
 
 MOST_ROWS = 500
@@ -559,8 +560,8 @@ def current_tenant_id(caller: Caller) -> int:
 
 def send_code(channel: Channel, address: str) -> Wait | None:
     """Send a code in the name of this issuer."""
-    key, kind = counted_as(current_caller())
-    sender = Sender(key, SENDS_PER_HOUR[kind])
+    (key, per_hour), *through = counted_as(current_caller(), SENDS_PER_HOUR)
+    sender = Sender(key, per_hour, *through)
     letter = Letter(current_issuer().name, current_language())
     return verification.send(database(), channel, address, sender, letter)
 
@@ -574,15 +575,21 @@ def refuse_to_wait(wait: Wait | None, for_the_day: Code, too_soon: Code) -> None
 
 def limit(caller: Caller, name: str, per_hour: Mapping[str, int]) -> None:
     """Count a call; a program registers many people, a person few."""
-    key, kind = counted_as(caller)
-    runtime.of(database()).throttle.hit(name, key, per_hour[kind], HOUR)
+    for key, most in counted_as(caller, per_hour):
+        runtime.of(database()).throttle.hit(name, key, most, HOUR)
 
 
-def counted_as(caller: Caller) -> tuple[str, str]:
-    """Tell by what and how calls are counted: by person, or by client."""
+def counted_as(caller: Caller, per_hour: Mapping[str, int]) -> list[tuple[Key, int]]:
+    """Tell by what calls are counted and how many may come: by person, or by client.
+
+    Where a client hands on where its person is, that person comes first: what they are refused
+    does not count for everybody else.
+    """
     if caller.principal.user_id is not None:
-        return f"person {caller.principal.user_id}", "person"
-    return f"client {caller.principal.client_id}", "machine"
+        return [(f"person {caller.principal.user_id}", per_hour["person"])]
+    place = origin(runtime.context_of(database()))
+    found: list[tuple[Key, int]] = [(f"client {caller.principal.client_id}", per_hour["machine"])]
+    return [(place, per_hour["person"]), *found] if isinstance(place, Address) else found
 
 
 def role_ids(listed_ids: str) -> list[int]:

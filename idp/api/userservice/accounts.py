@@ -33,13 +33,15 @@ from idp.oauth import service as oauth
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
+from idp.platform.runtime import context_of
 from idp.platform.scopes import Scope
-from idp.platform.throttle import network
-from idp.platform.web.views import current_issuer, current_runtime, database, remote_address
+from idp.platform.throttle import Address, origin
+from idp.platform.web.views import current_issuer, current_runtime, database
 
 MODULE = "accounts-tenants-bundles"
 CODES_PER_CLIENT = 1000
-CODES_PER_ADDRESS = 200
+CODES_PER_ADDRESS = 20
+"""Of a person whose address the client hands on."""
 HOUR = 3600
 LONGEST_NAME = 256
 
@@ -349,12 +351,14 @@ def send_code(query: dict[str, Any]) -> str:
 
     A number without an account gets the same answer, and no message.
     """
-    session, client_id = database(), current_caller().principal.client_id
-    throttle = current_runtime().throttle
+    session = database()
+    place = origin(context_of(session))
     if names.find_mobile(query["phone"], current_runtime().settings.phone_region) is None:
         raise BadRequest.at("phone", "This is not a mobile number.")
-    throttle.hit("sign-in code", f"client {client_id}", CODES_PER_CLIENT, HOUR)
-    sender = Sender(f"sign-in {network(remote_address())}", CODES_PER_ADDRESS)
+    of_client = f"client {current_caller().principal.client_id}", CODES_PER_CLIENT
+    sender = Sender(*of_client)
+    if isinstance(place, Address):
+        sender = Sender(place, CODES_PER_ADDRESS, of_client)
     letter = Letter(current_issuer().name, current_language())
     key = authentication.send_code(session, query["phone"], sender, letter, door())
     session.commit()

@@ -20,6 +20,9 @@ problem details of RFC 9457: 400 for input that is not valid, 409 for what exist
 use. V2 under `/user/v2/` puts the same value into `R`: `code` 0 is success, business refusals are
 HTTP 200 with another code, and `extra.errors` maps each wrong field to its messages. 401, 403 and
 404 are HTTP statuses in both.
+
+A machine that acts for a person may say where the person is, by one IP address in the header
+`End-User-Address`. Tries are then counted for that person and not for everybody whom it serves.
 """
 MODULES = {
     "accounts-tenants-bundles": "统一账号-租户、套餐、账号相关 · Accounts, tenants, bundles",

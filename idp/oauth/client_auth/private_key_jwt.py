@@ -12,7 +12,7 @@ from idp.directory.clients.view import ClientView
 from idp.oauth.client_auth.credentials import Credentials
 from idp.oauth.request import ProtocolRequest
 from idp.platform import clock, runtime
-from idp.platform.errors import InvalidClient, InvalidToken, Problem
+from idp.platform.errors import Busy, InvalidClient, InvalidToken, Problem
 from idp.platform.onetime import service as onetime
 from idp.platform.secrets import from_b64url
 
@@ -79,7 +79,10 @@ def _has_begun(claim: Any, now: int) -> bool:
 
 
 def _verify(session: Session, client: ClientView, unverified_jwt: str) -> dict[str, Any] | None:
-    """Check the signature with the client's registered keys, fetched again for an unknown key."""
+    """Check the signature with the client's registered keys, fetched again for an unknown key.
+
+    Busy when they are not here and no more callers may wait for them: that proves nothing.
+    """
     # Reads keys of every kind, by a library that most installations need for nothing else.
     from idp.platform.signing.foreign import UnknownKeyError, verify_foreign  # noqa: PLC0415
 
@@ -95,5 +98,7 @@ def _verify(session: Session, client: ClientView, unverified_jwt: str) -> dict[s
         except UnknownKeyError:
             keys = fetcher.get_json(client.jwks_uri, refresh=True)
             return verify_foreign(unverified_jwt, keys, algorithms=ALGORITHMS)[1]
+    except Busy:
+        raise
     except (InvalidToken, UnknownKeyError, Problem):
         return None

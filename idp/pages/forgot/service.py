@@ -34,17 +34,27 @@ JOB = "password_reset"
 PURPOSE = "password-reset"
 MINUTES = 30
 PER_HOUR = 5
+"""Of one account from one address."""
 PER_HOUR_FROM_ADDRESS = 20
+SENT_WHILE_GOOD = 10
+"""Links to one person, whoever asks, within the time that one is good: enough are there then."""
 HOUR = 3600
 
 
 def ask(session: Session, issuer: Issuer, login: str, locale: str) -> None:
-    """Have a link mailed to whoever this is, if anybody; TooManyRequests past the limits."""
+    """Have a link mailed to whoever this is, if anybody; TooManyRequests past the address's limit.
+
+    An account is counted together with the address, so that nobody asks in the place of others. Who
+    asks again and again is not told more than the first time; the links they were sent are good.
+    """
     throttle = runtime.of(session).throttle
     context = runtime.context_of(session)
     account, address = throttle_keys(session, login)
     throttle.hit("forgot address", address, PER_HOUR_FROM_ADDRESS, HOUR)
-    throttle.hit("forgot account", account, PER_HOUR, HOUR)
+    try:
+        throttle.hit("forgot account", (account, address), PER_HOUR, HOUR)
+    except TooManyRequests:
+        return
     payload = {
         "login": login,
         "host": issuer.host,
@@ -72,9 +82,10 @@ def send_link(process: Runtime, payload: Mapping[str, Any]) -> None:
 
 
 def _link(session: Session, issuer: Issuer, user: User) -> str | None:
-    """Make a link; None when this person got several a short while ago."""
+    """Make a link; None while enough of this person's are good, whoever asked for them."""
+    throttle = runtime.of(session).throttle
     try:
-        runtime.of(session).throttle.hit("forgot person", str(user.id), PER_HOUR, HOUR)
+        throttle.hit("forgot person", str(user.id), SENT_WHILE_GOOD, MINUTES * 60)
     except TooManyRequests:
         return None
     token = onetime.issue(

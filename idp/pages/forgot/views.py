@@ -9,8 +9,8 @@ from idp.directory.users.models import User
 from idp.pages import language
 from idp.pages.forgot import service
 from idp.pages.forgot.forms import AskForm, NewPasswordForm
-from idp.pages.messages import reasons, wait_message
-from idp.platform.errors import BadRequest, TooManyRequests
+from idp.pages.messages import come_back, reasons
+from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.sessions import cookie as cookies
 from idp.platform.web.views import current_issuer, database
 
@@ -33,7 +33,7 @@ def ask() -> Response:
     try:
         service.ask(database(), current_issuer(), login, language.current().code)
     except TooManyRequests as wait:
-        form.refuse(wait_message(wait.retry_after))
+        form.refuse(come_back(wait))
         response = _page("pages/forgot/ask.html", 429, form=form)
         response.headers["Retry-After"] = str(wait.retry_after)
         return response
@@ -75,6 +75,12 @@ def set_new(token: str) -> Response:
         for reason in reasons(problem):
             form.refuse(reason, "password")
         return _new_page(form, user, 400)
+    except Busy as crowd:
+        database().rollback()
+        form.refuse(come_back(crowd))
+        response = _new_page(form, user, 503)
+        response.headers["Retry-After"] = str(crowd.retry_after)
+        return response
     if not done:
         database().rollback()
         return _stale()

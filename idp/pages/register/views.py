@@ -15,12 +15,12 @@ from idp.directory.registration.codes import Channel, Letter, Sender, Wait
 from idp.directory.registration.service import Refused, Registration
 from idp.pages import language
 from idp.pages.form import Form
-from idp.pages.messages import reasons, wait_message
+from idp.pages.messages import come_back, reasons, wait_message
 from idp.pages.pending import find_asking
 from idp.pages.register.forms import AccountForm, AddressForm
 from idp.platform import clock
-from idp.platform.errors import BadRequest, Conflict, NotFound, TooManyRequests
-from idp.platform.throttle import network
+from idp.platform.errors import BadRequest, Busy, Conflict, NotFound, TooManyRequests
+from idp.platform.throttle import Address
 from idp.platform.web.views import current_issuer, current_runtime, database, remote_address
 
 ADDRESSES = "register"
@@ -86,8 +86,8 @@ def create() -> Response:
     if not form.validate():
         return _account_page(form, addresses, 400)
     try:
-        key = f"page {network(remote_address())}"
-        current_runtime().throttle.hit("registration", key, TRIES_PER_HOUR, HOUR)
+        address = Address.of(remote_address())
+        current_runtime().throttle.hit("registration", address, TRIES_PER_HOUR, HOUR)
         outcome = registration.register(
             database(),
             Registration(
@@ -102,9 +102,10 @@ def create() -> Response:
             tenant_id=current_issuer().tenant_id,
             referrer_id=None,
         )
-    except TooManyRequests as wait:
-        form.refuse(wait_message(wait.retry_after))
-        return _account_page(form, addresses, 429, wait.retry_after)
+    except (TooManyRequests, Busy) as refusal:
+        database().rollback()  # the codes are as good as before
+        form.refuse(come_back(refusal))
+        return _account_page(form, addresses, refusal.status, refusal.retry_after)
     except (BadRequest, Conflict) as problem:
         database().rollback()
         for reason in reasons(problem):
@@ -146,7 +147,7 @@ def _send(
             form.refuse(reasons(problem)[0], *problem.fields)
     if form.mistakes:
         return 400, None
-    sender = Sender(f"page {network(remote_address())}", SENDS_PER_HOUR)
+    sender = Sender(Address.of(remote_address()), SENDS_PER_HOUR)
     letter = Letter(current_issuer().name, language.current().code)
     waits: list[Wait] = []
     try:
@@ -156,6 +157,10 @@ def _send(
                 waits.append(wait)
     except TooManyRequests as problem:
         waits = [Wait(problem.retry_after, is_for_the_day=False)]
+    except Busy as spent:
+        database().rollback()
+        form.refuse(come_back(spent))
+        return spent.status, spent.retry_after
     if not waits:
         return None
     database().rollback()

@@ -8,12 +8,12 @@ from werkzeug.wrappers import Response
 
 from idp.directory.registration import service as registration
 from idp.pages import language, return_path
-from idp.pages.messages import wait_message
+from idp.pages.messages import come_back
 from idp.pages.pending import Asking, find_asking, resume
 from idp.pages.signin import service
 from idp.pages.signin.forms import SignInForm
 from idp.pages.visitor import current_visitor, is_recent, session_cookie
-from idp.platform.errors import BadRequest, TooManyRequests
+from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.sessions import cookie as cookies
 from idp.platform.web.views import current_issuer, current_runtime, database
 
@@ -60,9 +60,9 @@ def sign_in() -> Response:
     )
     try:
         value = service.sign_in(database(), issuer, attempt, session_cookie())
-    except TooManyRequests as wait:
-        form.refuse(wait_message(wait.retry_after))
-        return _page(form, asking, status=429, retry_after=wait.retry_after)
+    except (TooManyRequests, Busy) as refusal:
+        form.refuse(come_back(refusal))
+        return _page(form, asking, status=refusal.status, retry_after=refusal.retry_after)
     if value is None:
         database().commit()
         form.refuse(_("That name and password do not match. Please try again."))

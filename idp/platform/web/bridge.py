@@ -29,7 +29,7 @@ import structlog
 from idp.platform.at_once import NeedsThreadError
 from idp.platform.cooperative import spawn
 from idp.platform.errors import TooSlow
-from idp.platform.web.requests import MAX_BODY
+from idp.platform.web.requests import FILES, HEALTH, MAX_BODY
 from idp.platform.web.visit import AT_ONCE_KEY, WSGI, Environ
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ UPLOAD_SECONDS = 60.0
 UPLOAD_THREADS = 4
 MOST_UPLOADS = 64
 """Uploads that wait for a thread or hold one; whoever comes then is asked to come back."""
+FILE_THREADS = 3
+MOST_FILES = 64
+"""As of uploads: a file may come from far away."""
+RETRY_SECONDS = 2
 QUIET_SECONDS = 0.3
 """While stopping: how long no request must have come before connections are cut."""
 DRAIN_SECONDS = 20.0
@@ -102,6 +106,9 @@ class Bridge:
         self._application = application
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self._upload_threads = ThreadPoolExecutor(UPLOAD_THREADS, thread_name_prefix="upload")
+        self._health_threads = ThreadPoolExecutor(1, thread_name_prefix="health")
+        self._file_threads = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="file")
+        self._fetching = 0
         self._uploads = uploads or {}
         self._upload_seconds = upload_seconds
         self._uploading = 0
@@ -125,6 +132,8 @@ class Bridge:
         """End."""
         self._threads.shutdown(wait=True)
         self._upload_threads.shutdown(wait=True)
+        self._health_threads.shutdown(wait=True)
+        self._file_threads.shutdown(wait=True)
         self._on_stopped()
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
@@ -183,7 +192,23 @@ class Bridge:
                 return await spawn(self._run, environ)
         assert self._loop is not None  # noqa: S101 - __rsgi_init__ came first
         environ = environment(scope, BytesIO(body), len(body))
+        if scope.path in HEALTH:
+            # Whoever asks whether we live does not stand in line with everybody else.
+            return await self._loop.run_in_executor(self._health_threads, self._run, environ)
+        if scope.path.startswith(FILES):
+            return await self._take_file(environ)
         return await self._loop.run_in_executor(self._threads, self._run, environ)
+
+    async def _take_file(self, environ: Environ) -> tuple[int, Headers, bytes]:
+        """Let a thread of the small pool read a file, which may be far away."""
+        if self._fetching >= MOST_FILES:
+            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Too many files at once; try again")
+        assert self._loop is not None  # noqa: S101 - __rsgi_init__ came first
+        self._fetching += 1
+        try:
+            return await self._loop.run_in_executor(self._file_threads, self._run, environ)
+        finally:
+            self._fetching -= 1
 
     async def _take_upload(
         self, scope: Scope, exchange: Exchange, most: int
@@ -392,6 +417,8 @@ def _refusal(status: HTTPStatus, detail: str) -> tuple[int, Headers, bytes]:
         ("x-content-type-options", "nosniff"),
         ("connection", "close"),
     ]
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append(("retry-after", str(RETRY_SECONDS)))
     return status.value, headers, body
 
 

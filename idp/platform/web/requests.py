@@ -43,7 +43,9 @@ MAX_QUERY = 32 * 1024
 """Bytes of a query as it was sent. Requests for a sign-in come there, with request objects and ID
 tokens as hints; what is larger could not be kept until the person has answered anyway."""
 
-HOSTLESS = frozenset({"/healthz", "/readyz", "/metrics", "/gateway/verify"})
+HEALTH = frozenset({"/healthz", "/readyz"})
+
+HOSTLESS = HEALTH | {"/metrics", "/gateway/verify"}
 """Asked by machines that know an address and no name."""
 
 FILES = "/files/"
@@ -52,8 +54,6 @@ FILES = "/files/"
 DISCOVERY = frozenset(
     {"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"}
 )
-
-_UNLOGGED = frozenset({"/healthz", "/readyz"})
 
 _TEXT_IN_PATH = re.compile(r"<(?!int:)")
 """In routes whose addresses name somebody or something by a text: user names, handles, codes."""
@@ -238,7 +238,7 @@ class Entrance:
         db.end(visit.session)
         seconds = time.perf_counter() - visit.started
         self.metrics.count(visit.endpoint, visit.method, status, seconds)
-        if visit.path not in _UNLOGGED:
+        if visit.path not in HEALTH:
             logs.access(
                 request_id=visit.request_id,
                 method=visit.method,

@@ -26,6 +26,7 @@ from idp.commands import serve as serving
 from idp.front import EXTENSION, Behind, create_front
 from idp.platform.at_once import NeedsThreadError
 from idp.platform.errors import TooSlow
+from idp.platform.web import bridge
 from idp.platform.web.bridge import Bridge, environment
 from idp.platform.web.visit import AT_ONCE_KEY
 from tests.conftest import as_environment, make_settings
@@ -194,6 +195,41 @@ def test_what_nobody_reads_is_taken_so_that_the_answer_is_read():
     status, headers, body = through(Counting(*[b"ab"] * 10), application=deaf, **UPLOADS)
     assert (status, body, len(taken)) == (200, b"no", 10)
     assert "connection" not in headers
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/files/picture"])
+def test_some_are_answered_while_every_thread_waits(path):
+    everybody, free = threading.Barrier(2), threading.Event()
+
+    def wait(environ, start_response):
+        if environ["PATH_INFO"] == "/slow":
+            everybody.wait(10)
+            assert free.wait(10)
+        return echo(environ, start_response)
+
+    async def run():
+        bridge = Bridge(wait, threads=1)
+        bridge._loop = asyncio.get_running_loop()
+        slow = asyncio.create_task(bridge._take(Scope(path="/slow"), b"slow"))
+        await bridge._loop.run_in_executor(None, everybody.wait, 10)
+        quick = await bridge._take(Scope(path=path), b"quick")
+        assert not slow.done()
+        free.set()
+        answers = quick, await slow
+        bridge.__rsgi_del__(bridge._loop)
+        return answers
+
+    with ThreadPoolExecutor(1) as pool:
+        quick, slow = pool.submit(asyncio.run, run()).result()
+    assert (quick[::2], slow[::2]) == ((200, b"quick"), (200, b"slow"))
+
+
+@pytest.mark.no_database
+def test_files_beyond_those_that_may_wait_are_refused_with_a_time(monkeypatch):
+    monkeypatch.setattr(bridge, "MOST_FILES", 0)
+    status, headers, _ = through(Exchange(), Scope("GET", "/files/picture"))
+    assert (status, int(headers["retry-after"]) > 0) == (503, True)
 
 
 @pytest.mark.no_database
