@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from sqlalchemy import func, select
 
+from idp.commands import worker
 from idp.oauth.models import Grant, RefreshToken
+from idp.platform.jobs import cleanup
 from tests import protocol
 from tests.protocol import Tokens, add_api, add_person, obtain, refresh, register
 
@@ -72,13 +76,36 @@ def test_a_retry_inside_the_window_gets_the_same_successor(client, session, cloc
     app, _ = sign_in(client, session)
     first = obtain(client, app, "openid offline_access")
     second = renewed(client, app, first.refresh)
-    clock.shift(29)
+    clock.shift(59)
     assert renewed(client, app, first.refresh).refresh == second.refresh
     # Also when the successor is in use already: the chain goes on where it was.
     third = renewed(client, app, second.refresh)
     assert renewed(client, app, first.refresh).refresh == second.refresh
     assert renewed(client, app, second.refresh).refresh == third.refresh
     assert session.scalar(select(func.count()).select_from(RefreshToken)) == 3
+
+
+def test_the_window_for_retries_is_a_setting_of_the_client(
+    client, session, clock, runtime, monkeypatch
+):
+    monkeypatch.setattr("idp.platform.jobs.cleanup.PAUSE_SECONDS", 0)
+    add_api(session)
+    sliding = {"refresh_token_expiration": 0, "sliding_refresh_token_lifetime": 600}
+    app, _ = sign_in(client, session, refresh_token_reuse_seconds=DAY, **sliding)
+    never = register(session, "never", refresh_token_reuse_seconds=0)
+    first = obtain(client, app, "openid offline_access")
+    second = renewed(client, app, first.refresh)
+    once = obtain(client, never, "openid offline_access")
+    assert renewed(client, never, once.refresh).refresh
+    assert error_of(refresh(client, never, once.refresh)) == "invalid_grant"
+    # What is remembered of the used token outlives its own ten minutes.
+    clock.shift(DAY - 1)
+    cleanup.run(runtime, threading.Event(), worker.EXPIRIES)
+    assert renewed(client, app, first.refresh).refresh == second.refresh
+    clock.shift(1)
+    assert error_of(refresh(client, app, first.refresh)) == "invalid_grant"
+    reasons = session.scalars(select(Grant.revoked_reason))
+    assert set(reasons) == {"refresh token reused"}
 
 
 @pytest.mark.no_database

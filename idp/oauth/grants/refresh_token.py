@@ -77,7 +77,7 @@ def _rotate(asked: GrantRequest, presented: str, row: Presented, standing: Stand
         # Somebody else was faster, a moment ago.
         again = refresh_tokens.find(session, presented)
         row = row if again is None else again[0]
-    if refresh_tokens.may_come_again(row):
+    if refresh_tokens.may_come_again(client, row):
         audit.add(session, event)
         return refresh_tokens.find_successor(session, presented, row)
     session.rollback()

@@ -1,0 +1,23 @@
+"""Clients: how long a used refresh token may come again."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column(
+        "client",
+        sa.Column("refresh_token_reuse_seconds", sa.Integer(), nullable=False, server_default="60"),
+    )
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("client", schema=None) as batch_op:
+        batch_op.drop_column("refresh_token_reuse_seconds")
