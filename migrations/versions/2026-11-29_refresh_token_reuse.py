@@ -1,4 +1,4 @@
-"""Clients: how long a used refresh token may come again."""
+"""Clients: how long a used refresh token may come again; those of public clients are used once."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ def upgrade() -> None:
         "client",
         sa.Column("refresh_token_reuse_seconds", sa.Integer(), nullable=False, server_default="60"),
     )
+    # Refresh tokens of public clients that stay the same are refused by now (RFC 9700 4.14.2).
+    op.execute("UPDATE client SET refresh_token_usage = 1 WHERE NOT require_client_secret")
 
 
 def downgrade() -> None:

@@ -70,6 +70,8 @@ def test_a_chosen_secret(idp_json: RunJson, idp: Run) -> None:
         (("--redirect", "https://*.example/"), "wildcard"),
         (("--tenant", "77"), "There is no such tenant."),
         (("--public", "--set", "requirePkce=false"), "always uses PKCE"),
+        (("--public", "--set", "refresh_token_usage=0"), "public client are used once"),
+        (("--id", "https://app.example", "--tenant", "1"), "Only a client of the platform"),
     ],
 )
 def test_refusals_are_sentences(
