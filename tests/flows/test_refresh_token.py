@@ -8,6 +8,8 @@ import pytest
 from sqlalchemy import func, select
 
 from idp.commands import worker
+from idp.directory.clients import service as clients
+from idp.directory.clients.models import Client
 from idp.oauth.models import Grant, RefreshToken
 from idp.platform.jobs import cleanup
 from tests import protocol
@@ -173,6 +175,26 @@ def test_scope_and_resource_narrow_the_access_token_and_not_the_next_refresh(cli
     assert error_of(refused) == "invalid_target"
     again = renewed(client, app, limited.refresh)
     assert again.claims["aud"] == ["orders", "http://127.0.0.1:8000"]
+
+
+def test_a_scope_taken_from_the_client_is_left_out_and_the_rest_goes_on(client, session):
+    add_api(session)
+    app, _ = sign_in(client, session)
+    everything = "openid email orders.read orders.write offline_access"
+    tokens = obtain(client, app, everything)
+    row = session.get_one(Client, app.row_id)
+    clients.set_scopes(session, row, ["openid", "email", "orders.read"])
+    session.commit()
+    left = "openid email orders.read offline_access"
+    again = renewed(client, app, tokens.refresh, scope=everything)
+    assert again.body["scope"] == again.claims["scope"] == left
+    assert renewed(client, app, again.refresh).body["scope"] == left
+    part = renewed(client, app, again.refresh, scope="orders.write orders.read")
+    assert part.body["scope"] == "orders.read"
+    # Nothing left, or something that was never granted: nothing is given.
+    for scope in ("orders.write", "orders.read profile", "orders.read no.such"):
+        refused = refresh(client, app, again.refresh, scope=scope)
+        assert error_of(refused) == "invalid_scope"
 
 
 def test_roles_and_permissions_are_computed_again(client, session):

@@ -51,14 +51,17 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
 def _narrow(
     client: ClientView, granted: ValidatedScopes, asked: GrantRequest, grant: HeldGrant
 ) -> ValidatedScopes:
-    """Apply `scope` and `resource` of the request; neither can add anything (RFC 6749 6)."""
+    """Apply `scope` and `resource` of the request; neither can add anything (RFC 6749 6).
+
+    What was granted and was taken from the client since is left out; the answer's `scope` says so.
+    """
     text = asked.parameters.get("scope")
     if text is not None:
         wanted = scopes.split(text)
-        if not set(wanted) <= set(granted.names):
+        if not set(wanted) <= set(grant.scopes):
             message = "scope exceeds what was granted"
             raise OAuthError(message, code="invalid_scope")
-        granted = scopes.validate(client, wanted)
+        granted = scopes.validate(client, [name for name in wanted if name in granted.names])
     return scopes.narrow(granted, asked.parameters.all("resource"), within=grant.resources)
 
 
