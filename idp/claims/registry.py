@@ -34,8 +34,8 @@ CLAIMS: Mapping[str, Callable[[Subject], Any]] = {
 PROTOCOL_CLAIMS = frozenset(
     {
         "iss", "sub", "aud", "azp", "exp", "iat", "nbf", "jti", "nonce", "auth_time", "acr", "amr",
-        "sid", "at_hash", "c_hash", "client_id", "scope", "permission_ref", "active", "token_type",
-        "cnf", "act",
+        "sid", "at_hash", "c_hash", "client_id", "scope", "permission_ref", "role_ref",
+        "claims_ref", "active", "token_type", "cnf", "act",
     }
 )  # fmt: skip
 """Set by the protocol alone; neither rows nor requests can put them into a token."""
