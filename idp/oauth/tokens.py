@@ -238,7 +238,7 @@ def read_id_token(session: Session, issuer: Issuer, unverified_jwt: str) -> dict
     None for anything else, a signed userinfo answer too: that one has no `exp`.
     """
     try:
-        claims = signer.verify(session, unverified_jwt, typ="JWT")
+        claims = signer.verify(session, unverified_jwt, typ="JWT", as_hint=True)
     except InvalidToken:
         return None
     is_ours = claims.get("iss") == issuer.url and isinstance(claims.get("aud"), str)
