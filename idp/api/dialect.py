@@ -24,6 +24,11 @@ from idp.platform.web.pages import as_response
 from idp.platform.web.views import current_visit, database
 
 TRACES_PER_MINUTE = 10
+LANGUAGE = "culture"
+"""Query parameter of every operation."""
+LONGEST_NAME = 100
+MOST_NAMED = 10
+"""Unknown query parameters that a refusal names."""
 
 View = Callable[..., Any]
 Form = Literal["one", "list", "page", "bare", "number"]
@@ -180,6 +185,8 @@ class Dialect:
         view = operation.view
 
         def load_and_call(**path: Any) -> Any:
+            if not operation.page:  # links in mails come back with what others append to them
+                refuse_unknown(operation.query)
             if operation.query is not None:
                 path["query"] = load(operation.query, query_values(operation.query))
             if operation.body is not None:
@@ -275,6 +282,16 @@ def receive(operation_id: str, upload: Upload) -> Iterator[uploads.Received]:
     session.rollback()
     with uploads.receive(request.environ, upload.field, upload.largest) as received:
         yield received
+
+
+def refuse_unknown(shape: Shape | None) -> None:
+    """Refuse query parameters that an operation has not: a filter that does nothing lists all."""
+    known = {name for name, _ in shape.query_fields()} if shape is not None else set()
+    unknown = [name for name in request.args if name not in known and name != LANGUAGE]
+    if unknown:
+        listed = ", ".join(sorted({*known, LANGUAGE}))
+        message = f"There is no such parameter; known are: {listed}."
+        raise Malformed(fields={name[:LONGEST_NAME]: [message] for name in unknown[:MOST_NAMED]})
 
 
 def query_values(shape: Shape) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from idp.claims import access, profile
 from idp.claims.subject import Subject
+from idp.directory.users import names
 
 CLAIMS: Mapping[str, Callable[[Subject], Any]] = {
     # profile
@@ -41,7 +42,26 @@ PROTOCOL_CLAIMS = frozenset(
 """Set by the protocol alone; neither rows nor requests can put them into a token."""
 
 
-def collect(subject: Subject, names: Iterable[str]) -> dict[str, Any]:
+class Names(frozenset[str]):
+    """Names that are found however they are spelled: verifiers may compare without case."""
+
+    __slots__ = ()
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a name is one of these, but for case, width and spaces around."""
+        return isinstance(name, str) and super().__contains__(names.key(name))
+
+
+RESERVED = Names(PROTOCOL_CLAIMS | CLAIMS.keys())
+"""What no row may set: neither of a client nor of a person or a role."""
+
+
+def is_misspelled(name: str) -> bool:
+    """Whether a name looks like a claim that has a meaning, and is not spelled as it is sent."""
+    return name in RESERVED and name not in CLAIMS and name not in PROTOCOL_CLAIMS
+
+
+def collect(subject: Subject, wanted: Iterable[str]) -> dict[str, Any]:
     """Give the claims of these names that have a value.
 
     A name without a function is looked up among the claims that administrators keep for the
@@ -49,9 +69,14 @@ def collect(subject: Subject, names: Iterable[str]) -> dict[str, Any]:
     never is: nobody gets an e-mail address, let alone a verified one, by a row kept for him.
     """
     found: dict[str, Any] = {}
-    for name in sorted(set(names) - PROTOCOL_CLAIMS):
+    for name in sorted(set(wanted) - PROTOCOL_CLAIMS):
         answer = CLAIMS.get(name)
-        value = _kept(subject, name) if answer is None else answer(subject)
+        if answer is not None:
+            value = answer(subject)
+        elif name not in RESERVED:
+            value = _kept(subject, name)
+        else:
+            continue
         if value is not None:
             found[name] = value
     return found

@@ -143,9 +143,7 @@ def other_claims(
 def own_claims(client: ClientView) -> dict[str, Any]:
     """Give the claims kept for a client; none may pass for one of the protocol's or a person's."""
     return {
-        name: value
-        for name, value in client.client_claims.items()
-        if name not in registry.PROTOCOL_CLAIMS and name not in registry.CLAIMS
+        name: value for name, value in client.client_claims.items() if name not in registry.RESERVED
     }
 
 

@@ -243,6 +243,10 @@ def test_codes_are_a_bare_empty_list_for_anybody(client, root):
             {"clientClaimsPrefix": None, "claims": [{"type": "role", "value": "x"}]},
             "claims[0].type",
         ),
+        (
+            {"clientClaimsPrefix": "Perm", "claims": [{"type": "Ission", "value": "x"}]},
+            "claims[0].type",
+        ),
         ({"clientSecrets": [{"value": "short"}]}, "clientSecrets[0].value"),
         ({"clientSecrets": [{"value": "***"}]}, "clientSecrets[0].value"),
         ({"clientSecrets": [{"description": "x"}]}, "clientSecrets[0].value"),

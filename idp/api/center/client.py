@@ -390,5 +390,5 @@ def editor(caller: Caller) -> Editor:
         user_id=caller.user_id,
         tenant_id=caller.owns_for,
         lacking=lacking,
-        reserved_claims=registry.PROTOCOL_CLAIMS | registry.CLAIMS.keys(),
+        reserved_claims=registry.RESERVED,
     )
