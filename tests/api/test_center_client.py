@@ -707,6 +707,9 @@ def test_a_secret_keeps_its_value_while_it_is_described_again(root, session, cli
         assert changed["clientSecrets"][0]["description"] == "new"
         assert ask_token(client) == 200
     described.pop("value")
+    last_day = {**described, "expiration": "2099-01-31"}
+    changed = save(root, {**shown, "clientSecrets": [last_day], "concurrencyStamp": None})
+    assert changed["clientSecrets"][0]["expiration"] == "2099-02-01T00:00:00Z"
     over = {**described, "expiration": datetime.now(UTC).isoformat()}
     save(root, {**shown, "clientSecrets": [over], "concurrencyStamp": None})
     assert ask_token(client) == 401

@@ -775,6 +775,18 @@ def test_time_filters_take_whole_days(root, session):
     assert root.call("GET", "/User", startTime="2020-05-07", endTime="2020-05-08")["data"] == []
     assert refused_fields(root.call("GET", "/User", startTime="yesterday"))
 
+    def found(**bounds):
+        return [row["userId"] for row in root.call("GET", "/User", **bounds)["data"]]
+
+    # In Shanghai it was the morning of the 7th: the day is one of the zone that was sent.
+    shanghai = "2020-05-07T00:00:00+08:00"
+    assert found(startTime=shanghai, endTime=shanghai) == [ann.id]
+    assert found(endTime="2020-05-06T23:00:00+08:00") == []
+    assert ann.id not in found(startTime="2020-05-08T00:00:00+08:00")
+    # A day by itself is part of what it ends.
+    assert found(endTime="2020-05-06") == [ann.id]
+    assert found(endTime="2020-05-05") == []
+
 
 def test_sorting_is_from_a_fixed_list(root, session):
     for name in ("b", "a", "c"):

@@ -69,7 +69,7 @@ class SecretShape(Shape):
     id = int32(minimum=0, load_default=0)
     description = text(1000, allow_none=True, load_default=None)
     value = text(2000, allow_none=True, load_default=None, dump_default=MASK)
-    expires_at = Moment(data_key="expiration", allow_none=True, load_default=None)
+    expires_at = Moment(ends=True, data_key="expiration", allow_none=True, load_default=None)
     type = text(
         250,
         allow_none=True,

@@ -153,7 +153,7 @@ class UserShape(Shape):
     mobile = text(40, data_key="phoneNumber", allow_none=True, load_default=None)
     mobile_verified = boolean(data_key="phoneNumberConfirmed", load_default=False)
     two_factor_enabled = never_true()
-    lockout_end = Moment(allow_none=True, load_default=None)
+    lockout_end = Moment(ends=True, allow_none=True, load_default=None)
     lockout_enabled = boolean(load_default=False)
     access_failed_count = int32(minimum=0, load_default=0)
     user_key = fields.String(dump_only=True, metadata={"format": "uuid"})
