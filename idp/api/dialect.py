@@ -285,12 +285,12 @@ def receive(operation_id: str, upload: Upload) -> Iterator[uploads.Received]:
 
 
 def refuse_unknown(shape: Shape | None) -> None:
-    """Refuse query parameters that an operation has not: a filter that does nothing lists all."""
+    """Refuse unknown query parameters: a misspelled filter would list everything."""
     known = {name for name, _ in shape.query_fields()} if shape is not None else set()
     unknown = [name for name in request.args if name not in known and name != LANGUAGE]
     if unknown:
         listed = ", ".join(sorted({*known, LANGUAGE}))
-        message = f"There is no such parameter; known are: {listed}."
+        message = f"Unknown parameter. Known parameters: {listed}."
         raise Malformed(fields={name[:LONGEST_NAME]: [message] for name in unknown[:MOST_NAMED]})
 
 

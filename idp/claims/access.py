@@ -12,7 +12,7 @@ from idp.directory.resources.view import ApiView
 from idp.directory.roles.service import ALL, Permission
 
 BUDGET_BYTES = 4096
-"""How large in a token `permission` may be, `role`, and all that is told beside them."""
+"""How large `permission`, `role` and all other claims together may each be in a token."""
 
 LISTS = ("role", "permission")
 """Claims with a budget of their own."""
@@ -65,7 +65,7 @@ def role_claims(codes: list[str], *, budget: int) -> dict[str, Any]:
 
 
 def other_claims(claims: dict[str, Any], *, budget: int) -> dict[str, Any]:
-    """Keep claims that are told beside roles and permissions if all of them fit the budget.
+    """Keep claims other than roles and permissions if all of them fit the budget.
 
     `claims_ref` stands for those of an access token at introspection, and for those of an ID token
     at userinfo.

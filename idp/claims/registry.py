@@ -48,16 +48,16 @@ class Names(frozenset[str]):
     __slots__ = ()
 
     def __contains__(self, name: object) -> bool:
-        """Whether a name is one of these, but for case, width and spaces around."""
+        """Return whether a name is one of these, but for case, width and spaces around."""
         return isinstance(name, str) and super().__contains__(names.key(name))
 
 
 RESERVED = Names(PROTOCOL_CLAIMS | CLAIMS.keys())
-"""What no row may set: neither of a client nor of a person or a role."""
+"""Claims that no row of a client, a person or a role may set."""
 
 
 def is_misspelled(name: str) -> bool:
-    """Whether a name looks like a claim that has a meaning, and is not spelled as it is sent."""
+    """Return whether a name reads like a claim that has a meaning, but is spelled otherwise."""
     return name in RESERVED and name not in CLAIMS and name not in PROTOCOL_CLAIMS
 
 

@@ -128,7 +128,7 @@ def new_token_id(grant: HeldGrant) -> str:
 def other_claims(
     client: ClientView, scopes: ValidatedScopes, subject: Subject | None
 ) -> dict[str, Any]:
-    """Give what an access token tells beside roles and permissions, however much it is.
+    """Return what an access token says besides roles and permissions, however much it is.
 
     No subject: a machine's token.
     """

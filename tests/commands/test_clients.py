@@ -70,7 +70,7 @@ def test_a_chosen_secret(idp_json: RunJson, idp: Run) -> None:
         (("--redirect", "https://*.example/"), "wildcard"),
         (("--tenant", "77"), "There is no such tenant."),
         (("--public", "--set", "requirePkce=false"), "always uses PKCE"),
-        (("--public", "--set", "refresh_token_usage=0"), "public client are used once"),
+        (("--public", "--set", "refresh_token_usage=0"), "public client must be one-time"),
         (("--id", "https://app.example", "--tenant", "1"), "Only a client of the platform"),
     ],
 )

@@ -407,7 +407,7 @@ def _check_public(client: Client, grants: set[str], method: str | None) -> None:
     if client.refresh_token_usage == REUSABLE:
         # RFC 9700 4.14.2
         raise Unprocessable.at(
-            "refresh_token_usage", "The refresh tokens of a public client are used once."
+            "refresh_token_usage", "The refresh tokens of a public client must be one-time."
         )
     if client.secrets:
         raise Unprocessable.at("client_secret", "A public client has no secret.")
@@ -425,7 +425,7 @@ def check_client_id(session: Session, client_id: str, tenant_id: int | None) -> 
     if tenant_id is not None and "://" in client_id:
         # People take an address for a proof of who asks; no tenant proves that it is its own.
         raise Unprocessable.at(
-            "client_id", "Only a client of the platform may have an address as its id."
+            "client_id", "Only a client of the platform may have a URL as its id."
         )
     if is_issuer(session, client_id):
         # It is the audience of tokens for the issuer itself.

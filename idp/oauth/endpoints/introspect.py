@@ -92,7 +92,7 @@ def _describe(
 
 
 def _complete(session: Session, token: AccessToken) -> dict[str, Any]:
-    """Give the claims of a token with those that it had no room for."""
+    """Return the claims of a token with those that it had no room for."""
     claims = dict(token.claims)
     missing = {name for name in _REFERENCES if claims.pop(name, False)}
     if not missing:
