@@ -29,6 +29,10 @@ MOST_MESSAGES = 100
 """Wrong members that a refusal names."""
 LONGEST_SHOWN = 100
 """Characters of a name that a refusal repeats."""
+LANGUAGE = "culture"
+"""Query parameter of every operation."""
+MOST_NAMED = 10
+"""Unknown query parameters that a refusal names."""
 
 View = Callable[..., Any]
 Form = Literal["one", "list", "page", "bare", "number"]
@@ -185,6 +189,8 @@ class Dialect:
         view = operation.view
 
         def load_and_call(**path: Any) -> Any:
+            if not operation.page:  # links in mails come back with what others append to them
+                refuse_unknown(operation.query)
             if operation.query is not None:
                 path["query"] = load(operation.query, query_values(operation.query))
             if operation.body is not None:
@@ -284,6 +290,16 @@ def receive(operation_id: str, upload: Upload) -> Iterator[uploads.Received]:
     session.rollback()
     with uploads.receive(request.environ, upload.field, upload.largest) as received:
         yield received
+
+
+def refuse_unknown(shape: Shape | None) -> None:
+    """Refuse unknown query parameters: a misspelled filter would list everything."""
+    known = {name for name, _ in shape.query_fields()} if shape is not None else set()
+    unknown = [name for name in request.args if name not in known and name != LANGUAGE]
+    if unknown:
+        listed = ", ".join(sorted({*known, LANGUAGE}))
+        message = f"Unknown parameter. Known parameters: {listed}."
+        raise Malformed(fields={name[:LONGEST_SHOWN]: [message] for name in unknown[:MOST_NAMED]})
 
 
 def query_values(shape: Shape) -> dict[str, Any]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
+from functools import partial
 from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+
+from idp.platform import periods
 
 INT32 = 2**31 - 1
 INT64 = 2**63 - 1
@@ -150,17 +153,17 @@ class CleanText(fields.String):
 class Moment(fields.DateTime):
     """A point in time; one without a zone is taken as UTC, as the old clients send it."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, ends: bool = False, whole_days: bool = False, **options: Any) -> None:
         super().__init__(format="iso", **options)
+        self._read = partial(periods.end if ends else periods.start, whole_day=whole_days)
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> datetime:
-        found: datetime = super()._deserialize(value, attr, data, **kwargs)
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
         try:
-            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-        except OverflowError:
-            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from None
+            if isinstance(value, str):
+                return self._read(value)
+        except ValueError:
+            pass
+        raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         written = super()._serialize(value, attr, obj, **kwargs)

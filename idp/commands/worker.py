@@ -45,6 +45,7 @@ EXPIRIES = (
     Expiry(AuthorizationRequest.expires_at, HOUR),
     # A code that comes back after its time is still known, so that its grant is revoked.
     Expiry(AuthorizationCode.expires_at, 7 * DAY),
+    # A used one may come again for as long as a client's `refresh_token_reuse_seconds` may say.
     Expiry(RefreshToken.expires_at, DAY),
     Expiry(ReferenceToken.expires_at, HOUR),
     # Clocks differ: a verifier may take a token for a moment longer than it lives.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+import flask
 from flask import Blueprint, make_response, redirect, render_template, request
+from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
 
 from idp.oauth import visitor as visitors
@@ -12,11 +14,13 @@ from idp.oauth.endpoints.authorize import authorize
 from idp.oauth.endpoints.end_session import SignedOut, end_session
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import FormPost, Interaction, ProtocolResponse
+from idp.oauth.response import redirect as to
 from idp.oauth.visitor import Visitor
 from idp.platform.sessions import cookie
 from idp.platform.sessions import service as sessions
 from idp.platform.web import forms, policy
 from idp.platform.web.views import current_issuer, current_visit, database
+from idp.platform.web.visit import Environ
 
 blueprint = Blueprint("oauth", __name__)
 
@@ -42,7 +46,7 @@ def end_session_view() -> Response:
     if isinstance(answer, Interaction):
         return _no_store(redirect(answer.location, 303))
     if isinstance(answer, SignedOut):
-        response = _no_store(redirect(answer.location, 303))
+        response = _plain(to(answer.location))
         cookie.take(response, current_issuer())
         return response
     return _plain(answer)
@@ -72,8 +76,20 @@ def _cookie() -> str | None:
     return request.cookies.get(sessions.cookie_name(current_issuer()))
 
 
+class _AsWritten(flask.Response):
+    """A response whose `Location` is sent as it stands; werkzeug would write it in its own way."""
+
+    def get_wsgi_headers(self, environ: Environ) -> Headers:
+        """Hold the address back while headers are put in order."""
+        location = self.headers.pop("Location", None)
+        headers = super().get_wsgi_headers(environ)
+        if location is not None:
+            self.headers["Location"] = headers["Location"] = location
+        return headers
+
+
 def _plain(answer: ProtocolResponse) -> Response:
-    return Response(answer.body, answer.status, answer.headers)
+    return _AsWritten(answer.body, answer.status, answer.headers)
 
 
 def _form_post(answer: FormPost) -> Response:

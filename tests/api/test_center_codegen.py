@@ -498,6 +498,8 @@ def test_a_release_counts_the_version_up_and_is_queued(mary, api_id, session):
         assert (shown["version"], shown["package"]) == (version, "@acme/orders")
         assert mary.data("GET", f"/CodeGen/{api_id}/NpmOptions/0")["version"] == version
     listed = mary.send("GET", "/sdk/jobs", prefix="", apiId=str(api_id)).get_json()["jobs"]
+    misspelled = mary.send("GET", "/sdk/jobs", prefix="", apiID=str(api_id))
+    assert (misspelled.status_code, list(misspelled.get_json()["errors"])) == (400, ["apiID"])
     assert [job["version"] for job in listed] == ["1.2.11", "1.2.10"]
     document = jobs.read_description(session, listed[0]["id"])
     assert document["info"]["title"] == "Authorization Center"

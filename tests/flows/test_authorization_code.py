@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from html import escape
+from urllib.parse import parse_qs
+
 import pytest
 from sqlalchemy import func, select
 
+from idp.directory.clients import service as clients
+from idp.directory.clients.models import Client
 from idp.oauth.models import AuthorizationCode, Grant
 from tests import protocol
 from tests.protocol import CALLBACK, add_api, add_person, authorize, obtain, redeem, register
@@ -77,6 +82,46 @@ def test_every_response_mode_carries_code_state_and_issuer(client, session, mode
     else:
         assert (CALLBACK + ("?" if mode == "query" else "#")) in answer.location
         assert protocol.returned(answer).keys() == {"code", "state", "iss"}
+
+
+AS_WRITTEN = (
+    "com.example.app:///cb",
+    "com.example.app:/cb?",
+    "https://Shop.EXAMPLE/Cb",
+    "https://app.example?dummy1=lorem&dummy2=a%2fb%2Bc&x",
+    "https://app.example:8443/cb?a=b&",
+    "https://app.example/%63b;v=1//x?next=https://other.example/",
+)
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize("address", AS_WRITTEN)
+def test_a_registered_address_is_used_as_it_is_written(client, session, address):
+    app = register(session, application_type="native", redirect_uris=(address,))
+    row = session.get_one(Client, app.row_id)
+    clients.set_post_logout_redirect_uris(session, row, [address])
+    session.commit()
+    protocol.sign_in(client, session, add_person(session))
+    joint = "" if address.endswith(("?", "&")) else "&" if "?" in address else "?"
+    answer = authorize(client, app, redirect_uri=address, state="s")
+    assert answer.headers["Location"].startswith(f"{address}{joint}code=")
+    code = parse_qs(answer.headers["Location"].removeprefix(address).lstrip("?&"))["code"][0]
+    tokens = redeem(client, app, code, redirect_uri=address)
+    assert tokens.status_code == 200
+    answer = authorize(client, app, redirect_uri=address, response_mode="fragment")
+    assert answer.headers["Location"].startswith(f"{address}#code=")
+    page = authorize(client, app, redirect_uri=address, response_mode="form_post")
+    assert f'action="{escape(address)}"' in page.get_data(as_text=True)
+    refused = authorize(client, app, redirect_uri=address, scope="none", state="s")
+    assert refused.headers["Location"].startswith(f"{address}{joint}error=invalid_scope")
+    after = {
+        "id_token_hint": tokens.get_json()["id_token"],
+        "post_logout_redirect_uri": address,
+    }
+    out = client.get("/connect/endsession", query_string={**after, "state": "a b"})
+    assert out.headers["Location"] == f"{address}{joint}state=a+b"
+    out = client.get("/connect/endsession", query_string=after)
+    assert out.headers["Location"] == address
 
 
 def test_a_posted_request_continues_as_a_get(client, session):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from marshmallow import fields, post_load, validate
+from marshmallow import ValidationError, fields, post_load, validate
 
 from idp.api.answers import current_language
 from idp.api.center.caller import Caller, current_caller
@@ -13,6 +13,7 @@ from idp.api.center.codes import MICROSERVICE_CODES, CodeShape, listed
 from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
 from idp.api.shapes import Moment, Shape, boolean, int32, int64, text
+from idp.claims import registry
 from idp.directory.resources import service as resources
 from idp.directory.resources.content import (
     ApiContent,
@@ -30,11 +31,18 @@ MOST_ROWS = 200
 MOST_SCOPES = 1000
 
 
+def check_spelling(name: str) -> None:
+    """Refuse `Permission` and the like: it would be another claim that reads like the known one."""
+    if registry.is_misspelled(name):
+        message = f"This claim is spelled {name.strip().lower()}."
+        raise ValidationError(message)
+
+
 class ClaimShape(Shape):
     """A user claim, by name."""
 
     id = int32(minimum=0, load_default=0)
-    type = text(200, required=True)
+    type = text(200, required=True, checks=[check_spelling])
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> ClaimRow:
@@ -61,7 +69,7 @@ class SecretShape(Shape):
     id = int32(minimum=0, load_default=0)
     description = text(1000, allow_none=True, load_default=None)
     value = text(2000, allow_none=True, load_default=None, dump_default=MASK)
-    expires_at = Moment(data_key="expiration", allow_none=True, load_default=None)
+    expires_at = Moment(ends=True, data_key="expiration", allow_none=True, load_default=None)
     type = text(
         250,
         allow_none=True,

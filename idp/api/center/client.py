@@ -96,7 +96,7 @@ class SecretShape(Shape):
     id = int32(load_default=0)
     description = text(2000, allow_none=True, load_default=None)
     value = text(2000, allow_none=True, load_default=None, dump_default=MASK)
-    expires_at = Moment(data_key="expiration", allow_none=True, load_default=None)
+    expires_at = Moment(ends=True, data_key="expiration", allow_none=True, load_default=None)
     type = text(
         250,
         allow_none=True,
@@ -223,7 +223,7 @@ class NewSecretShape(Shape):
     key_type = int32(minimum=0, maximum=1, load_default=1)
     client_secret = text(2000, data_key="plaintext", allow_none=True, load_default=None)
     description = text(2000, allow_none=True, load_default=None)
-    expires_at = Moment(data_key="expiration", allow_none=True, load_default=None)
+    expires_at = Moment(ends=True, data_key="expiration", allow_none=True, load_default=None)
 
 
 class LifetimeShape(Shape):
@@ -390,5 +390,5 @@ def editor(caller: Caller) -> Editor:
         user_id=caller.user_id,
         tenant_id=caller.owns_for,
         lacking=lacking,
-        reserved_claims=registry.PROTOCOL_CLAIMS | registry.CLAIMS.keys(),
+        reserved_claims=registry.RESERVED,
     )

@@ -24,7 +24,6 @@ from idp.platform.scopes import Scope
 from idp.platform.web.views import database
 
 MOST_CLAIMS = 5000
-RESERVED = registry.PROTOCOL_CLAIMS | registry.CLAIMS.keys()
 
 
 class RoleClaimShape(Shape):
@@ -146,5 +145,5 @@ def current_editor() -> Editor:
         is_administrator=caller.is_administrator,
         at_platform=caller.principal.at_platform,
         bundle=partial(bundles.privilege_codes, database()),
-        reserved_claims=RESERVED,
+        reserved_claims=registry.RESERVED,
     )

@@ -18,7 +18,7 @@ from idp.api.center.dialect import (
 )
 from idp.api.center.paging import Paging, fetch, whole_days
 from idp.api.shapes import INT32, Day, Moment, Shape, boolean, decimal, int32, int64, text
-from idp.claims.registry import CLAIMS, PROTOCOL_CLAIMS
+from idp.claims import registry
 from idp.directory.people import service as people
 from idp.directory.people.lists import ClaimRow, FileRow, PropertyRow, TenantRow
 from idp.directory.people.reach import Editor
@@ -37,7 +37,6 @@ from idp.platform.web.views import current_issuer, database
 MOST_ROWS = 500
 MOST_ROLES_ASKED = 20
 LONGEST_VALUE = 4000
-RESERVED_CLAIMS = (PROTOCOL_CLAIMS | set(CLAIMS)) - {"permission"}
 HOUR = 3600
 SENDS_PER_HOUR = {"machine": 200, "person": 20}
 REGISTRATIONS_PER_HOUR = {"machine": 1000, "person": 100}
@@ -155,7 +154,7 @@ class UserShape(Shape):
     mobile = text(40, data_key="phoneNumber", allow_none=True, load_default=None)
     mobile_verified = boolean(data_key="phoneNumberConfirmed", load_default=False)
     two_factor_enabled = never_true()
-    lockout_end = Moment(allow_none=True, load_default=None)
+    lockout_end = Moment(ends=True, allow_none=True, load_default=None)
     lockout_enabled = boolean(load_default=False)
     access_failed_count = int32(minimum=0, load_default=0)
     user_key = fields.String(dump_only=True, metadata={"format": "uuid"})
@@ -548,7 +547,7 @@ def current_editor() -> Editor:
         tenant_id=caller.tenant_id,
         is_administrator=caller.is_administrator,
         at_platform=caller.principal.at_platform,
-        reserved_claims=RESERVED_CLAIMS,
+        reserved_claims=registry.RESERVED,
     )
 
 

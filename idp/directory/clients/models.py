@@ -59,6 +59,8 @@ class Client(Base):
     """0: reusable, 1: one-time."""
     refresh_token_expiration: Mapped[int] = mapped_column(Integer, default=1)
     """0: sliding, 1: absolute."""
+    refresh_token_reuse_seconds: Mapped[int] = mapped_column(Integer, default=60)
+    """How long after its use a one-time refresh token may come again: its answer was lost."""
     access_token_type: Mapped[int] = mapped_column(Integer, default=0)
     """0: JWT, 1: reference token."""
 

@@ -65,6 +65,7 @@ class ClientView:
     sliding_refresh_token_lifetime: int
     refresh_token_is_reusable: bool
     refresh_token_slides: bool
+    refresh_token_reuse_seconds: int
     access_token_is_reference: bool
     id_token_signed_response_alg: str | None
     userinfo_signed_response_alg: str | None
@@ -185,6 +186,7 @@ def _view(session: Session, client: Client) -> ClientView | None:
         sliding_refresh_token_lifetime=client.sliding_refresh_token_lifetime,
         refresh_token_is_reusable=client.refresh_token_usage == 0,
         refresh_token_slides=client.refresh_token_expiration == 0,
+        refresh_token_reuse_seconds=client.refresh_token_reuse_seconds,
         access_token_is_reference=client.access_token_type == 1,
         id_token_signed_response_alg=client.id_token_signed_response_alg,
         userinfo_signed_response_alg=client.userinfo_signed_response_alg,

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 from sqlalchemy import String, bindparam, delete, literal, or_, select
 from sqlalchemy import cast as cast_to
@@ -26,7 +26,7 @@ from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.models import AuthorizationCode, AuthorizationRequest, Consent, Grant
 from idp.oauth.pending import Answers
 from idp.oauth.request import Parameters, ProtocolRequest
-from idp.oauth.response import FormPost, Interaction, ProtocolResponse, redirect
+from idp.oauth.response import FormPost, Interaction, ProtocolResponse, redirect, with_query
 from idp.oauth.tokens import may_request, read_id_token
 from idp.oauth.visitor import SignedIn
 from idp.platform import clock
@@ -67,12 +67,9 @@ class ReturnAddress:
         fields["iss"] = self.issuer.url
         if self.mode == "form_post":
             return FormPost(self.uri, fields)
-        parts = urlsplit(self.uri)
-        encoded = urlencode(fields)
         if self.mode == "fragment":
-            return redirect(urlunsplit(parts._replace(fragment=encoded)))
-        query = f"{parts.query}&{encoded}" if parts.query else encoded
-        return redirect(urlunsplit(parts._replace(query=query)))
+            return redirect(f"{self.uri}#{urlencode(fields)}")
+        return redirect(with_query(self.uri, fields))
 
     def refuse(self, error: OAuthError) -> ProtocolResponse | FormPost:
         """Send a refusal to the client (RFC 6749 4.1.2.1)."""

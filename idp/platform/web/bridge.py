@@ -29,6 +29,7 @@ import structlog
 from idp.platform.at_once import NeedsThreadError
 from idp.platform.cooperative import spawn
 from idp.platform.errors import TooSlow
+from idp.platform.web import cors
 from idp.platform.web.requests import FILES, HEALTH, MAX_BODY
 from idp.platform.web.visit import AT_ONCE_KEY, WSGI, Environ
 
@@ -416,6 +417,7 @@ def _refusal(status: HTTPStatus, detail: str) -> tuple[int, Headers, bytes]:
         ("cache-control", "no-store"),
         ("x-content-type-options", "nosniff"),
         ("connection", "close"),
+        *((name.lower(), value) for name, value in cors.ANYBODY),
     ]
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append(("retry-after", str(RETRY_SECONDS)))

@@ -22,7 +22,7 @@ from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge, TooLong
 from idp.platform.issuer import Issuer
 from idp.platform.metrics import Metrics
 from idp.platform.runtime import RequestContext, Runtime
-from idp.platform.web import forms, problems
+from idp.platform.web import cors, forms, problems
 from idp.platform.web.visit import (
     AT_ONCE_KEY,
     ENVIRON_KEY,
@@ -112,7 +112,7 @@ class Entrance:
         try:
             return visit, self._check(environ, visit, trusted=trusted, machine=machine)
         except Exception as error:  # noqa: BLE001 - the renderer of last resort
-            return visit, self.render(environ, visit, error, machine=machine)
+            return visit, self.refuse(environ, visit, error, machine=machine)
 
     def _check(
         self, environ: Environ, visit: Visit, *, trusted: bool, machine: bool
@@ -203,6 +203,15 @@ class Entrance:
         if "text/html" in environ.get("HTTP_ACCEPT", ""):
             return problems.plain_page(problem, visit.request_id)
         return problems.problem_json(problem, visit.request_id)
+
+    def refuse(self, environ: Environ, visit: Visit, error: Exception, *, machine: bool) -> Answer:
+        """Answer with a refusal that nobody's data had a part in: pages of any origin may read it.
+
+        A browser that cannot show a page why it was refused shows it a network error.
+        """
+        answer = self.render(environ, visit, error, machine=machine)
+        is_page = not machine and "text/html" in environ.get("HTTP_ACCEPT", "")
+        return answer if is_page else cors.for_anybody(answer)
 
     def answer(self, visit: Visit, answer: Answer, start_response: Start) -> Body:
         """Send a complete answer."""

@@ -144,6 +144,8 @@ def test_a_slow_body_is_given_up():
 def test_a_large_body_is_given_up(declared):
     status, headers, _ = through(Exchange(*[b"a"] * 11), Scope(**declared), max_body=10)
     assert status == 413
+    # The page that sent it may read why.
+    assert headers["access-control-allow-origin"] == "*"
     assert headers["connection"] == "close"
 
 
