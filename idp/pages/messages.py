@@ -34,7 +34,11 @@ KNOWN = (
     # idp.platform.web
     lazy_gettext("Something went wrong here; the request id helps to find out what"),
     lazy_gettext("The database does not answer; try again"),
-    lazy_gettext("The form is too old or was not sent from here. Load the page again."),
+    lazy_gettext("This form was sent from another site and was not accepted."),
+    lazy_gettext("This page was open for too long. Open it again and send the form once more."),
+    lazy_gettext(
+        "The form came without its cookie. Allow cookies for this site and open it again."
+    ),
     lazy_gettext("The request cannot be understood"),
     lazy_gettext("There is nothing at this address"),
     lazy_gettext("This address does not take this method"),

@@ -1,17 +1,36 @@
-"""The one signed cookie that Flask keeps: what ties a form to the browser that asked for it."""
+"""Whether a form may be taken: sent from a page of ours, by the browser that it was shown in."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Request, request
+from flask import Blueprint, Flask, Request, current_app, g, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
-from flask_wtf.csrf import CSRFProtect
+from flask_wtf.csrf import generate_csrf, validate_csrf
+from wtforms import ValidationError
 
+from idp.platform.errors import BadRequest
+from idp.platform.web.views import current_visit
 from idp.platform.web.visit import ENVIRON_KEY
 
 if TYPE_CHECKING:
     from idp.platform.web.visit import Visit
+
+EXTENSION = "idp.forms"
+FIELD = "csrf_token"
+UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+OPAQUE = "null"
+"""`Origin` of a page whose origin the browser does not tell (RFC 6454 7.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Forms:
+    """What the check knows of this application."""
+
+    exempt: set[str] = field(default_factory=set)
+    """Names of blueprints."""
 
 
 class FormCookie(SecureCookieSessionInterface):
@@ -32,11 +51,69 @@ class FormCookie(SecureCookieSessionInterface):
 
 
 def setup(app: Flask) -> None:
-    """Ask every form for its token."""
+    """Check every form before its view is called."""
     app.session_interface = FormCookie()
-    CSRFProtect(app)
+    app.extensions[EXTENSION] = _Forms()
+    app.add_template_global(token, FIELD)
+    app.before_request(_check)
 
 
 def exempt(app: Flask, blueprint: Blueprint) -> None:
     """Leave a blueprint out: other sites post there, or bearers of tokens and never cookies."""
-    cast("Any", app.extensions["csrf"]).exempt(blueprint)
+    app.extensions[EXTENSION].exempt.add(blueprint.name)
+
+
+def token() -> str:
+    """Return what a form on the page under way carries in its field `csrf_token`."""
+    text: str = generate_csrf()
+    return text
+
+
+def _check() -> None:
+    """Refuse a form that was not sent from a page of ours, or whose page is too old."""
+    forms: _Forms = current_app.extensions[EXTENSION]
+    if request.method not in UNSAFE or not request.endpoint or request.blueprint in forms.exempt:
+        return
+    if not _is_from_here():
+        message = "This form was sent from another site and was not accepted."
+        raise BadRequest(message, code="form_from_elsewhere")
+    try:
+        validate_csrf(request.form.get(FIELD))
+    except ValidationError:
+        raise _expired() from None
+    g.csrf_valid = True  # read by the forms of flask-wtf, which would check the token again
+
+
+def _is_from_here() -> bool:
+    """Whether what the browser says of the form's origin is right, as far as it says anything.
+
+    A browser that sends neither header is believed: its form still shows the token, and under
+    https the cookie that the token belongs to has the prefix `__Host-`, so that no other site and
+    nobody on the network can have planted it. `Origin: null` is what a page in a sandbox sends,
+    and a page that hides where it is; with it the `Referer` must be there.
+    """
+    visit = current_visit()
+    here = f"{request.scheme}://{visit.host}"
+    origin, referrer = request.headers.get("Origin"), request.headers.get("Referer")
+    if referrer is not None and _origin_of(referrer) != here:
+        return False
+    if origin == OPAQUE:
+        return referrer is not None
+    return origin is None or origin.lower() == here
+
+
+def _origin_of(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _expired() -> BadRequest:
+    """Make the refusal of a form whose page is too old, or whose cookie did not come along."""
+    if FIELD in session:
+        message = "This page was open for too long. Open it again and send the form once more."
+        return BadRequest(message, code="form_expired")
+    message = "The form came without its cookie. Allow cookies for this site and open it again."
+    return BadRequest(message, code="form_without_cookie")

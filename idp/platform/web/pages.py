@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import Flask, Response, render_template, request
-from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -74,10 +73,7 @@ def _http_error(error: HTTPException) -> AnyResponse:
     status = response.status_code
     if status < 400:  # noqa: PLR2004 - redirects are exceptions to Werkzeug
         return response
-    if isinstance(error, CSRFError):
-        detail = "The form is too old or was not sent from here. Load the page again."
-    else:
-        detail = _DETAILS.get(status, error.name)
+    detail = _DETAILS.get(status, error.name)
     problem = Problem(detail, code=error.name.lower().replace(" ", "_"))
     problem.status = status
     problem.title = error.name
