@@ -16,7 +16,7 @@ from flask import Response as FlaskResponse
 from flask_babel import format_datetime
 from werkzeug.wrappers import Response
 
-from idp.pages import language, messages, return_path
+from idp.pages import language, messages, return_path, way_on
 from idp.platform.errors import NotFound
 from idp.platform.web import policy
 from idp.platform.web.views import current_issuer, database, find_current_issuer
@@ -85,11 +85,13 @@ def _frame() -> dict[str, Any]:
     return {
         "brand": Brand(issuer.name, issuer.logo_uri) if issuer else Brand(PRODUCT),
         "first_letter": first_letter,
+        "heading": way_on.heading,
         "link": link,
         "moment": moment,
         "picture": picture,
         "say": messages.say,
         "static_url": static_url,
+        "way_on": way_on.way_on,
         "language": language.current(),
         "languages": [
             {"choice": choice, "href": f"/language/{choice.code}?{urlencode({'return_to': back})}"}

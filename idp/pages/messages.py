@@ -34,6 +34,7 @@ KNOWN = (
     # idp.platform.web
     lazy_gettext("Something went wrong here; the request id helps to find out what"),
     lazy_gettext("The database does not answer; try again"),
+    lazy_gettext("This page was shown to another account. Nothing was sent or changed."),
     lazy_gettext("This form was sent from another site and was not accepted."),
     lazy_gettext("This page was open for too long. Open it again and send the form once more."),
     lazy_gettext(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 
 import pytest
 from sqlalchemy import func, select
 
+from idp.platform.audit.tags import Tag
 from idp.platform.sessions.models import BrowserSession
-from tests.pages.browsing import HTML, csrf_token
-from tests.protocol import PASSWORD, add_person
+from tests.pages.browsing import HTML, asked_page, csrf_token, events, send
+from tests.protocol import PASSWORD, add_person, register, sign_in
 
 HERE = "https://id.example"
 HTTPS = pytest.mark.settings(public_url=HERE)
@@ -91,3 +93,117 @@ def test_a_program_is_told_the_reason_by_its_code(client, session):
     client.delete_cookie("idp_form_1", domain="127.0.0.1")
     answer = client.post("/login", data={**RIGHT, "csrf_token": token})
     assert answer.get_json()["code"] == "form_without_cookie"
+
+
+FOR_ANYONE = {
+    "/login",
+    "/forgot",
+    "/forgot/<token>",
+    "/register",
+    "/register/account",
+    "/register/again",
+}
+"""Forms that say by themselves whom they are about, whoever is signed in."""
+
+
+def forms_of(app):
+    """List the forms of pages: what takes a post, is not exempt, and has the token checked."""
+    exempt = app.extensions["idp.forms"].exempt
+    rules = [
+        rule
+        for rule in app.url_map.iter_rules()
+        if "POST" in rule.methods and rule.endpoint.rpartition(".")[0] not in exempt
+    ]
+    assert len(rules) > 12
+    return rules
+
+
+def filled(rule):
+    """Write an address of a route."""
+    values = dict.fromkeys(rule.arguments, "1")
+    return rule.build(values)[1] if rule.arguments else rule.rule
+
+
+def test_every_form_is_bound_to_the_person_that_it_was_shown_to(app, client, session):
+    # A new form is bound without doing anything for it; what is not, is listed above.
+    ann, bob = add_person(session), add_person(session, "bob")
+    sign_in(client, session, ann)
+    form = {"csrf_token": csrf_token(client.get("/account/password", headers=HTML))}
+    sign_in(client, session, bob)
+    bound = set()
+    for rule in forms_of(app):
+        answer = client.post(filled(rule), data=form, headers=HTML)
+        if answer.status_code == 409:
+            bound.add(rule.rule)
+            page = unescape(answer.get_data(as_text=True))
+            assert "You are now signed in as someone else" in page
+            assert "Continue as bob" in page
+    assert {rule.rule for rule in forms_of(app)} - bound == FOR_ANYONE
+    # The same forms of the person who is signed in pass the check.
+    sign_in(client, session, ann)
+    for rule in forms_of(app):
+        assert client.post(filled(rule), data=form, headers=HTML).status_code != 409, rule.rule
+
+
+def test_consent_is_not_given_by_somebody_else_who_signed_in_meanwhile(client, session):
+    app = register(session, require_consent=True)
+    ann, bob = add_person(session), add_person(session, "bob")
+    sign_in(client, session, ann)
+    address = asked_page(client, app, "/consent")
+    page = client.get(address, headers=HTML)
+    sign_in(client, session, bob)
+    answer = send(client, page, address, {"answer": "allow", "scope": "openid"})
+    assert answer.status_code == 409
+    handle = address.partition("=")[2]
+    again = client.get("/connect/authorize", query_string={"continue": handle})
+    assert again.location == address  # asked, and not answered
+    assert events(session, Tag.CONSENT_GIVEN) == []
+    # The way on is the same page, for the one who is signed in now.
+    link = re.search(r'href="(/consent\?request=[^"]+)"', answer.get_data(as_text=True))[1]
+    assert "Signed in as bob" in client.get(link, headers=HTML).get_data(as_text=True)
+
+
+def test_a_password_is_not_changed_for_somebody_else_who_signed_in_meanwhile(client, session):
+    ann, bob = add_person(session), add_person(session, "bob")
+    sign_in(client, session, ann)
+    page = client.get("/account/password", headers=HTML)
+    sign_in(client, session, bob)
+    new = "seven-quiet-otters"
+    form = {"current": PASSWORD, "password": new, "repeated": new}
+    assert send(client, page, "/account/password", form).status_code == 409
+    assert events(session, Tag.PASSWORD_CHANGED) == []
+
+
+def test_the_way_on_from_a_button_of_a_list_is_the_list(client, session):
+    ann, bob = add_person(session), add_person(session, "bob")
+    sign_in(client, session, ann)
+    page = client.get("/account/sessions", headers=HTML)
+    sign_in(client, session, bob)
+    form = {"csrf_token": csrf_token(page)}
+    sent_from = {"Referer": "http://127.0.0.1:8000/account/sessions"}
+    answer = client.post("/account/sessions/end-others", data=form, headers={**HTML, **sent_from})
+    assert answer.status_code == 409
+    assert 'class="btn btn-plain" href="/account/sessions"' in answer.get_data(as_text=True)
+
+
+def test_a_form_shown_to_nobody_binds_nobody_who_signed_in_meanwhile(client, session):
+    ann = add_person(session)
+    form = {"csrf_token": csrf_token(client.get("/login", headers=HTML)), "answer": "yes"}
+    sign_in(client, session, ann)
+    assert client.post("/logout", data=form, headers=HTML).status_code == 409
+    assert client.get("/account").status_code == 200
+
+
+def test_a_page_names_nobody_by_what_binds_its_forms(client, new_client, session):
+    ann = add_person(session)
+    other = new_client()
+    marks = []
+    for browser in (client, other):
+        sign_in(browser, session, ann)
+        token = csrf_token(browser.get("/account/password", headers=HTML))
+        marks.append(token.partition("~")[2])
+    assert marks[0] != marks[1]
+    # What one page carries is worth nothing in another browser, for the same person too.
+    mixed = csrf_token(client.get("/account/password")).partition("~")[0] + "~" + marks[1]
+    answer = client.post("/logout", data={"csrf_token": mixed, "answer": "yes"}, headers=HTML)
+    assert answer.status_code == 409

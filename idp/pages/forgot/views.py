@@ -12,6 +12,7 @@ from idp.pages.forgot.forms import AskForm, NewPasswordForm
 from idp.pages.messages import reasons, wait_message
 from idp.platform.errors import BadRequest, TooManyRequests
 from idp.platform.sessions import cookie as cookies
+from idp.platform.web.csrf import for_anyone
 from idp.platform.web.views import current_issuer, database
 
 blueprint = Blueprint("forgot", __name__)
@@ -24,6 +25,7 @@ def show() -> Response:
 
 
 @blueprint.post("/forgot")
+@for_anyone
 def ask() -> Response:
     """Leave the mail to the worker; one answer whether there is such an account or not."""
     form = AskForm()
@@ -57,6 +59,7 @@ def show_new(token: str) -> Response:
 
 
 @blueprint.post("/forgot/<token>")
+@for_anyone
 def set_new(token: str) -> Response:
     """Set the new password, once."""
     user = service.find_user(database(), token)

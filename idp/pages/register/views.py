@@ -21,6 +21,7 @@ from idp.pages.register.forms import AccountForm, AddressForm
 from idp.platform import clock
 from idp.platform.errors import BadRequest, Conflict, NotFound, TooManyRequests
 from idp.platform.throttle import network
+from idp.platform.web.csrf import for_anyone
 from idp.platform.web.views import current_issuer, current_runtime, database, remote_address
 
 ADDRESSES = "register"
@@ -50,6 +51,7 @@ def show() -> Response:
 
 
 @blueprint.post("/register")
+@for_anyone
 def ask() -> Response:
     """Send both codes; nothing tells whether somebody has the number or the address already."""
     form = AddressForm()
@@ -77,6 +79,7 @@ def show_account() -> Response:
 
 
 @blueprint.post("/register/account")
+@for_anyone
 def create() -> Response:
     """Make the account; whoever has one signs in with it next."""
     addresses = _addresses()
@@ -119,6 +122,7 @@ def create() -> Response:
 
 
 @blueprint.post("/register/again")
+@for_anyone
 def send_again() -> Response:
     """Send both codes once more."""
     addresses = _addresses()

@@ -15,6 +15,7 @@ from idp.pages.signin.forms import SignInForm
 from idp.pages.visitor import current_visitor, is_recent, session_cookie
 from idp.platform.errors import BadRequest, TooManyRequests
 from idp.platform.sessions import cookie as cookies
+from idp.platform.web.csrf import for_anyone
 from idp.platform.web.views import current_issuer, current_runtime, database
 
 HOME = "/account"
@@ -44,6 +45,7 @@ def show() -> Response:
 
 
 @blueprint.post("/login")
+@for_anyone
 def sign_in() -> Response:
     """Take name and password; a new session cookie every time."""
     asking = find_asking()

@@ -1,9 +1,10 @@
-"""Whether a form may be taken: sent from a page of ours, by the browser that it was shown in."""
+"""Whether a form may be taken: sent from here, by the browser and the person it was shown to."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Request, current_app, g, request, session
@@ -11,8 +12,8 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import generate_csrf, validate_csrf
 from wtforms import ValidationError
 
-from idp.platform.errors import BadRequest
-from idp.platform.web.views import current_visit
+from idp.platform.errors import BadRequest, Conflict
+from idp.platform.web.views import current_runtime, current_visit
 from idp.platform.web.visit import ENVIRON_KEY
 
 if TYPE_CHECKING:
@@ -23,12 +24,19 @@ FIELD = "csrf_token"
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 OPAQUE = "null"
 """`Origin` of a page whose origin the browser does not tell (RFC 6454 7.3)."""
+PURPOSE = "form person"
+FOR_ANYONE = "is_for_anyone"
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class _Forms:
     """What the check knows of this application."""
 
+    person: Callable[[], int | None]
+    """Who is signed in with the browser of this request."""
     exempt: set[str] = field(default_factory=set)
     """Names of blueprints."""
 
@@ -50,10 +58,10 @@ class FormCookie(SecureCookieSessionInterface):
         return super().open_session(app, request)
 
 
-def setup(app: Flask) -> None:
-    """Check every form before its view is called."""
+def setup(app: Flask, person: Callable[[], int | None]) -> None:
+    """Check every form before its view is called; `person` tells who is signed in."""
     app.session_interface = FormCookie()
-    app.extensions[EXTENSION] = _Forms()
+    app.extensions[EXTENSION] = _Forms(person)
     app.add_template_global(token, FIELD)
     app.before_request(_check)
 
@@ -63,25 +71,53 @@ def exempt(app: Flask, blueprint: Blueprint) -> None:
     app.extensions[EXTENSION].exempt.add(blueprint.name)
 
 
+def for_anyone(view: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Take the form of a view whoever it was shown to: it says by itself whom it is about."""
+    vars(view)[FOR_ANYONE] = True
+    return view
+
+
 def token() -> str:
-    """Return what a form on the page under way carries in its field `csrf_token`."""
+    """Return what a form on the page under way carries in its field `csrf_token`.
+
+    It names the browser by Flask-WTF's token and the person by a keyed hash, which is another one
+    in every browser: a page says nothing about who it was shown to.
+    """
     text: str = generate_csrf()
-    return text
+    person = _marked(_forms().person())
+    return f"{text}~{current_runtime().keyring.mac(PURPOSE, person)}"
 
 
 def _check() -> None:
-    """Refuse a form that was not sent from a page of ours, or whose page is too old."""
-    forms: _Forms = current_app.extensions[EXTENSION]
+    """Refuse a form that was not sent from a page of ours, or was shown to somebody else."""
+    forms = _forms()
     if request.method not in UNSAFE or not request.endpoint or request.blueprint in forms.exempt:
         return
     if not _is_from_here():
         message = "This form was sent from another site and was not accepted."
         raise BadRequest(message, code="form_from_elsewhere")
+    text, _, shown_to = request.form.get(FIELD, "").partition("~")
     try:
-        validate_csrf(request.form.get(FIELD))
+        validate_csrf(text)
     except ValidationError:
         raise _expired() from None
     g.csrf_valid = True  # read by the forms of flask-wtf, which would check the token again
+    person = forms.person()
+    if person is None or vars(current_app.view_functions[request.endpoint]).get(FOR_ANYONE):
+        return  # views that need a person ask for the sign-in themselves
+    if not current_runtime().keyring.mac_matches(PURPOSE, _marked(person), shown_to):
+        message = "This page was shown to another account. Nothing was sent or changed."
+        raise Conflict(message, code="signed_in_as_someone_else")
+
+
+def _forms() -> _Forms:
+    forms: _Forms = current_app.extensions[EXTENSION]
+    return forms
+
+
+def _marked(person: int | None) -> str:
+    """Name a person, or nobody, in this one browser."""
+    return f"{session[FIELD]}\0{'nobody' if person is None else person}"
 
 
 def _is_from_here() -> bool:
