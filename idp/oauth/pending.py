@@ -116,10 +116,15 @@ def parameters_of(session: Session, row: AuthorizationRequest) -> Pairs:
 
 
 def answers_of(row: AuthorizationRequest, handle: str, session_id: int | None) -> Answers:
-    """Give the answers that count in a browser session: those given in that same session."""
+    """Give the answers that count in a browser session: those given in that same session.
+
+    A refusal counts in every one: it is given without a sign-in as well.
+    """
+    scopes = row.consented_scopes
+    if scopes == []:
+        return Answers(row.created_at, handle, consented_scopes=())
     if session_id is None or row.session_id != session_id:
         return Answers(row.created_at, handle)
-    scopes = row.consented_scopes
     return Answers(
         row.created_at,
         handle,
@@ -127,6 +132,15 @@ def answers_of(row: AuthorizationRequest, handle: str, session_id: int | None) -
         row.tenant_id,
         None if scopes is None else tuple(scopes),
         row.consent_remember,
+    )
+
+
+def refuse(session: Session, row: AuthorizationRequest) -> None:
+    """Note that the person refuses the request."""
+    session.execute(
+        update(AuthorizationRequest)
+        .where(AuthorizationRequest.id == row.id)
+        .values(consented_scopes=[])
     )
 
 

@@ -149,6 +149,14 @@ def decide_consent(
     )
 
 
+def refuse(session: Session, issuer: Issuer, handle: str) -> None:
+    """Note that the person refuses a request, whether somebody is signed in or not."""
+    row = requests.get(session, issuer, "authorize", handle)
+    requests.refuse(session, row)
+    client_id = Parameters(requests.parameters_of(session, row)).get("client_id")
+    audit.record(session, Tag.CONSENT_REFUSED, client_id=client_id, details={"scopes": []})
+
+
 def remember_consent(
     session: Session,
     client: ClientView,

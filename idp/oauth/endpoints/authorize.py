@@ -289,6 +289,8 @@ def decide(
     session: Session, asked: ValidatedRequest, visitor: SignedIn | None, answers: Answers | None
 ) -> _Approved:
     """Find out whether everything is settled; _ToPage names the page to show otherwise."""
+    if answers is not None and answers.consented_scopes == ():
+        raise _refused_by_person()
     visitor = _settle_sign_in(asked, visitor, answers)
     tenant_id = _settle_tenant(session, asked, visitor, answers)
     consented = _settle_consent(session, asked, visitor, tenant_id, answers)
@@ -369,8 +371,6 @@ def _settle_consent(
     """Find the scopes that the person ticked just now; None: all are allowed, or need no asking."""
     given = answers.consented_scopes if answers is not None else None
     if given is not None:
-        if not given:
-            raise _refused_by_person()
         if answers is not None and answers.remember_consent and asked.client.allow_remember_consent:
             refused = set(asked.consent_scopes) - set(given)
             service.remember_consent(

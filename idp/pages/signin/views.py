@@ -103,6 +103,7 @@ def _page(
             may_register=registration.is_open(database(), current_issuer()),
             register_query=register_query,
             client=asking.client if asking else None,
+            handle=asking.handle if asking else None,
             again=again,
             notice=request.args.get("notice"),
         ),
