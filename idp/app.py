@@ -51,8 +51,8 @@ def finish(app: Flask, settings: Settings) -> None:
 def setup_pages(app: Flask, _settings: Settings) -> None:
     """Install languages, form tokens, content policy and errors."""
     Babel(app, locale_selector=language.select)
+    policy.setup(app)  # comes first, so that it sees the pages of the others last
     csrf.setup(app, visitor.current_user_id)
-    policy.setup(app)
     error_pages.setup(app)
 
 

@@ -9,12 +9,14 @@ from typing import Literal
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from idp.directory.clients import view as clients
+from idp.directory.clients.view import ClientView
 from idp.oauth.models import AuthorizationRequest
 from idp.oauth.request import Pairs
 from idp.platform import clock, runtime
 from idp.platform.errors import BadRequest
 from idp.platform.issuer import Issuer
-from idp.platform.secrets import digest, random_token
+from idp.platform.secrets import UnknownKeyError, digest, random_token
 from idp.platform.sessions.models import BrowserSession
 
 LIFETIME = timedelta(hours=1)
@@ -24,6 +26,9 @@ KEPT_PER_MINUTE = 600
 HINT = "id_token_hint"
 """The one parameter that is a token; it is kept encrypted."""
 PURPOSE = "id token hint"
+CLIENT_PURPOSE = "client of a handle"
+LONGEST_NAMED = 100
+"""A client with a longer identifier is not named in its handles: addresses would grow too long."""
 CONTINUE = "continue"
 """Query parameter that carries the handle back to the protocol's address."""
 
@@ -58,7 +63,7 @@ def store(
         message = "The request is too large"
         raise BadRequest(message, code="invalid_request")
     runtime.of(session).throttle.hit("pending", remote_addr or "-", KEPT_PER_MINUTE, 60)
-    handle = random_token(24)
+    handle = _new_handle(session, dict(parameters).get("client_id", ""))
     session.add(
         AuthorizationRequest(
             handle_hash=digest(handle),
@@ -70,6 +75,26 @@ def store(
     )
     session.flush()
     return handle
+
+
+def _new_handle(session: Session, client_id: str) -> str:
+    """Make a handle that names its client to us alone, also when the request is over."""
+    handle = random_token(24)
+    if not client_id or len(client_id) > LONGEST_NAMED:
+        return handle
+    sealed = runtime.of(session).keyring.encrypt(CLIENT_PURPOSE, client_id.encode())
+    return f"{handle}.{sealed}"
+
+
+def find_client(session: Session, issuer: Issuer, handle: str) -> ClientView | None:
+    """Find the application whose request a handle stands for, or stood for."""
+    sealed = handle.partition(".")[2]
+    try:
+        client_id = runtime.of(session).keyring.decrypt(CLIENT_PURPOSE, sealed).decode()
+    except (UnknownKeyError, ValueError):
+        return None
+    client = clients.find(session, client_id)
+    return client if client is not None and client.is_served_by(issuer) else None
 
 
 def find(
@@ -96,7 +121,7 @@ def get(session: Session, issuer: Issuer, endpoint: Endpoint, handle: str) -> Au
 
 def gone() -> BadRequest:
     """Make the refusal of a request that expired or was answered."""
-    message = "This request has expired. Please go back to the application and start again."
+    message = "Please go back to the application and start again."
     return BadRequest(message, code="request_expired")
 
 

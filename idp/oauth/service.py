@@ -98,8 +98,7 @@ def _find(session: Session, handle: str) -> AuthorizationRequest | None:
 def _get(session: Session, handle: str) -> AuthorizationRequest:
     row = _find(session, handle)
     if row is None:
-        message = "This request has expired. Please go back to the application and start again."
-        raise BadRequest(message, code="request_expired")
+        raise requests.gone()
     return row
 
 

@@ -67,11 +67,6 @@ def picture(uri: str | None) -> str | None:
     return uri
 
 
-def link(uri: str | None) -> str | None:
-    """Give a foreign address that a link may lead to; never a script."""
-    return uri if uri and uri.lower().startswith(("https://", "http://")) else None
-
-
 def moment(at: datetime) -> str:
     """Write a point in time in the visitor's language."""
     return f"{format_datetime(at, 'medium')} UTC"
@@ -86,12 +81,12 @@ def _frame() -> dict[str, Any]:
         "brand": Brand(issuer.name, issuer.logo_uri) if issuer else Brand(PRODUCT),
         "first_letter": first_letter,
         "heading": way_on.heading,
-        "link": link,
+        "link": way_on.web_address,
         "moment": moment,
         "picture": picture,
         "say": messages.say,
         "static_url": static_url,
-        "way_on": way_on.way_on,
+        "ways_on": way_on.ways_on,
         "language": language.current(),
         "languages": [
             {"choice": choice, "href": f"/language/{choice.code}?{urlencode({'return_to': back})}"}

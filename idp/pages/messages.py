@@ -26,9 +26,8 @@ KNOWN = (
     lazy_gettext("This mobile number is taken."),
     lazy_gettext("This user name is taken."),
     # idp.oauth, before the application is proven or when its request is gone
-    lazy_gettext("The application is not known here"),
-    lazy_gettext("The application asked for an address that it has not registered"),
-    lazy_gettext("This request has expired. Please go back to the application and start again."),
+    lazy_gettext("The application is not known here. Tell the people who run it."),
+    lazy_gettext("The application's return address isn't registered. Tell the people who run it."),
     lazy_gettext("id_token_hint is not an ID token of this issuer"),
     lazy_gettext("client_id differs from the audience of id_token_hint"),
     # idp.platform.web
@@ -36,27 +35,21 @@ KNOWN = (
     lazy_gettext("The database does not answer; try again"),
     lazy_gettext("This page was shown to another account. Nothing was sent or changed."),
     lazy_gettext("This form was sent from another site and was not accepted."),
-    lazy_gettext("This page was open for too long. Open it again and send the form once more."),
+    lazy_gettext("This page was open for too long. Please send the form again."),
     lazy_gettext(
-        "The form came without its cookie. Allow cookies for this site and open it again."
+        "Your browser sent no cookie with this form. Allow cookies for this site and send it again."
     ),
-    lazy_gettext("The request cannot be understood"),
-    lazy_gettext("There is nothing at this address"),
-    lazy_gettext("This address does not take this method"),
-    lazy_gettext("The request is larger than this address takes"),
+    lazy_gettext("The request cannot be understood."),
+    lazy_gettext("The address may be wrong, or the page is gone."),
+    lazy_gettext("This page cannot be opened this way."),
+    lazy_gettext("More was sent than is accepted here."),
     lazy_gettext("A value is out of range"),
-    # idp.platform.errors, and Werkzeug's names of statuses
-    lazy_gettext("Bad Request"),
+    # idp.platform.errors
     lazy_gettext("Bad request"),
+    lazy_gettext("Client authentication failed"),
     lazy_gettext("Forbidden"),
     lazy_gettext("Internal error"),
-    lazy_gettext("Invalid request"),
-    lazy_gettext("Method Not Allowed"),
-    lazy_gettext("Client authentication failed"),
-    lazy_gettext("Not Found"),
     lazy_gettext("Not found"),
-    lazy_gettext("Request Entity Too Large"),
-    lazy_gettext("Request body too large"),
     lazy_gettext("Temporarily unavailable"),
     lazy_gettext("Too many requests"),
 )

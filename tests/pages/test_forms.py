@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from idp.platform.audit.tags import Tag
 from idp.platform.sessions.models import BrowserSession
-from tests.pages.browsing import HTML, asked_page, csrf_token, events, send
+from tests.pages.browsing import HTML, asked_page, csrf_token, events, goes_on, send
 from tests.protocol import PASSWORD, add_person, register, sign_in
 
 HERE = "https://id.example"
@@ -184,7 +184,8 @@ def test_the_way_on_from_a_button_of_a_list_is_the_list(client, session):
     sent_from = {"Referer": "http://127.0.0.1:8000/account/sessions"}
     answer = client.post("/account/sessions/end-others", data=form, headers={**HTML, **sent_from})
     assert answer.status_code == 409
-    assert 'class="btn btn-plain" href="/account/sessions"' in answer.get_data(as_text=True)
+    link = re.search(r'class="btn btn-plain"\s+href="([^"]+)"', answer.get_data(as_text=True))
+    assert link[1] == "/account/sessions"
 
 
 def test_a_form_shown_to_nobody_binds_nobody_who_signed_in_meanwhile(client, session):
@@ -208,3 +209,78 @@ def test_a_page_names_nobody_by_what_binds_its_forms(client, new_client, session
     mixed = csrf_token(client.get("/account/password")).partition("~")[0] + "~" + marks[1]
     answer = client.post("/logout", data={"csrf_token": mixed, "answer": "yes"}, headers=HTML)
     assert answer.status_code == 409
+
+
+# Forms whose page is too old
+
+
+def test_an_expired_form_is_the_same_page_again_with_what_was_typed(client, session):
+    app = register(session, client_name="Lantern Shop")
+    add_person(session)
+    address = asked_page(client, app, "/login", login_hint="hinted")
+    client.get(address, headers=HTML)
+    form = {"login": "ann", "password": "typed-secret-1", "remember": "y", "csrf_token": "old"}
+    page = client.post(address, data=form, headers=HTML)
+    assert page.status_code == 400
+    text = unescape(page.get_data(as_text=True))
+    assert "This page was open for too long. Please send the form again." in text
+    assert "Lantern Shop" in text
+    assert 'value="ann"' in text
+    assert "typed-secret-1" not in text
+    assert re.search(r'<input[^>]*checked[^>]*name="remember"', text)
+    assert page.headers["Cache-Control"] == "no-store"
+    assert sessions_in(session) == 0
+    done = send(client, page, address, RIGHT)
+    assert goes_on(done, address)
+
+
+def test_a_form_without_its_cookie_tells_of_cookies_and_works_the_second_time(client, session):
+    add_person(session)
+    form = {**RIGHT, "csrf_token": csrf_token(client.get("/login", headers=HTML))}
+    client.delete_cookie("idp_form_1", domain="127.0.0.1")
+    page = client.post("/login", data=form, headers=HTML)
+    assert page.status_code == 400
+    assert "Allow cookies for this site" in page.get_data(as_text=True)
+    assert send(client, page, "/login", RIGHT).status_code == 303
+
+
+def test_an_expired_consent_keeps_what_was_unticked(client, session):
+    app = register(session, require_consent=True, scopes=("openid", "profile", "email"))
+    sign_in(client, session, add_person(session))
+    address = asked_page(client, app, "/consent", scope="openid profile email")
+    form = {"answer": "allow", "scope": "email", "csrf_token": "old"}
+    page = client.post(address, data=form, headers=HTML)
+    assert page.status_code == 400
+    assert events(session, Tag.CONSENT_GIVEN) == []
+    boxes = re.findall(r"<input[^>]*type=\"checkbox\"[^>]*>", page.get_data(as_text=True))
+    ticked = {re.search(r'(?:value|name)="(?!scope|y)([^"]+)"', box)[1]: box for box in boxes}
+    assert {name for name, box in ticked.items() if "checked" in box} == {"openid", "email"}
+    assert {*ticked} == {"openid", "profile", "email", "remember"}
+
+
+@pytest.mark.parametrize("path", ["/account/sessions/end-others", "/account/sessions/1/end"])
+def test_an_expired_button_of_a_list_leads_back_to_the_list(client, session, path):
+    sign_in(client, session, add_person(session))
+    sent_from = {"Referer": "http://127.0.0.1:8000/account/sessions"}
+    answer = client.post(path, data={"csrf_token": "old"}, headers={**HTML, **sent_from})
+    assert answer.status_code == 400
+    text = answer.get_data(as_text=True)
+    assert re.search(r'class="btn btn-plain"\s+href="/account/sessions"', text)
+    assert client.get("/account").status_code == 200
+
+
+@pytest.mark.settings(registration=False)
+def test_no_page_is_shown_again_that_is_not_there(client):
+    form = {"csrf_token": "old", "mobile": "13800138000"}
+    answer = client.post("/register", data=form, headers=HTML)
+    assert answer.status_code == 404
+    assert "13800138000" not in answer.get_data(as_text=True)
+
+
+def test_an_expired_form_whose_page_leads_elsewhere_says_that_it_expired(client, session):
+    # Signed in meanwhile: the sign-in page would send on to the account without a word.
+    sign_in(client, session, add_person(session))
+    answer = client.post("/login", data={**RIGHT, "csrf_token": "old"}, headers=HTML)
+    assert answer.status_code == 400
+    assert "This page has expired" in answer.get_data(as_text=True)
+    assert "style-src 'self'" in answer.headers["Content-Security-Policy"]

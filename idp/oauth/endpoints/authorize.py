@@ -196,12 +196,12 @@ def find_return_address(
     """Prove client and redirect address; a Problem for the person to see otherwise."""
     client = clients.find(session, parameters.require("client_id"))
     if client is None or not client.is_served_by(issuer):
-        message = "The application is not known here"
+        message = "The application is not known here. Tell the people who run it."
         raise OAuthError(message, code="invalid_client")
     uri = parameters.require("redirect_uri")
     native = client.application_type == "native"
     if not redirect_uri.is_registered(uri, client.redirect_uris, native=native):
-        message = "The application asked for an address that it has not registered"
+        message = "The application's return address isn't registered. Tell the people who run it."
         raise OAuthError(message, code="invalid_redirect_uri")
     wanted = parameters.get("response_mode")
     mode = wanted if wanted in RESPONSE_MODES else "query"

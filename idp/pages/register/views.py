@@ -16,8 +16,10 @@ from idp.directory.registration.service import Refused, Registration
 from idp.pages import language
 from idp.pages.form import Form
 from idp.pages.messages import reasons, wait_message
-from idp.pages.pending import find_asking
+from idp.pages.pending import find_waiting, signed_in
 from idp.pages.register.forms import AccountForm, AddressForm
+from idp.pages.signin import service as signin
+from idp.pages.visitor import session_cookie
 from idp.platform import clock
 from idp.platform.errors import BadRequest, Conflict, NotFound, TooManyRequests
 from idp.platform.throttle import network
@@ -41,7 +43,7 @@ def _only_when_open() -> None:
     database().commit()
     if not is_open:
         raise NotFound
-    find_asking()
+    find_waiting()
 
 
 @blueprint.get("/register")
@@ -81,10 +83,11 @@ def show_account() -> Response:
 @blueprint.post("/register/account")
 @for_anyone
 def create() -> Response:
-    """Make the account; whoever has one signs in with it next."""
+    """Make the account and sign the person in."""
     addresses = _addresses()
     if addresses is None:
         return _go("/register")
+    asking = find_waiting()
     form = AccountForm()
     if not form.validate():
         return _account_page(form, addresses, 400)
@@ -113,12 +116,17 @@ def create() -> Response:
         for reason in reasons(problem):
             form.refuse(reason, "password" if "password" in problem.fields else None)
         return _account_page(form, addresses, 400)
-    database().commit()
     if isinstance(outcome, Refused):
+        database().commit()
         _tell(form, outcome)
         return _account_page(form, addresses, 400)
+    client_id = None if asking is None else asking.client.client_id
+    cookie = signin.start(
+        database(), current_issuer(), outcome, session_cookie(), client_id=client_id
+    )
+    database().commit()
     session.pop(ADDRESSES, None)
-    return _go("/login", notice="registered")
+    return signed_in(asking, "/account", cookie)
 
 
 @blueprint.post("/register/again")

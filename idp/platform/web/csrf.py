@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from http import HTTPStatus
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Request, current_app, g, request, session
+from flask import Blueprint, Flask, Request, Response, current_app, g, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import generate_csrf, validate_csrf
+from werkzeug.exceptions import HTTPException
 from wtforms import ValidationError
 
 from idp.platform.errors import BadRequest, Conflict
+from idp.platform.web import pages as error_pages
 from idp.platform.web.views import current_runtime, current_visit
 from idp.platform.web.visit import ENVIRON_KEY
 
@@ -64,6 +67,7 @@ def setup(app: Flask, person: Callable[[], int | None]) -> None:
     app.extensions[EXTENSION] = _Forms(person)
     app.add_template_global(token, FIELD)
     app.before_request(_check)
+    app.after_request(_say_why)
 
 
 def exempt(app: Flask, blueprint: Blueprint) -> None:
@@ -100,7 +104,10 @@ def _check() -> None:
     try:
         validate_csrf(text)
     except ValidationError:
-        raise _expired() from None
+        problem = _expired()
+        if not _show_again(problem):
+            raise problem from None
+        return
     g.csrf_valid = True  # read by the forms of flask-wtf, which would check the token again
     person = forms.person()
     if person is None or vars(current_app.view_functions[request.endpoint]).get(FOR_ANYONE):
@@ -146,10 +153,42 @@ def _origin_of(address: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
+def _show_again(problem: BadRequest) -> bool:
+    """Have the page of the form answer in place of what the form was for.
+
+    Its own view makes it, as for a GET, which changes nothing; the forms of flask-wtf find in the
+    request what was typed. Return False for a program, and where there is no such page.
+    """
+    router = current_app.create_url_adapter(request)
+    if router is None or not error_pages.wants_page():
+        return False
+    try:
+        rule, values = router.match(request.path, method="GET", return_rule=True)
+    except HTTPException:
+        return False
+    if rule.endpoint.rpartition(".")[0] != request.blueprint:
+        return False  # other checks stand before it
+    request.url_rule, request.view_args = rule, dict(values)
+    g.form_problem = problem
+    return True
+
+
+def _say_why(response: Response) -> Response:
+    """Answer 400 with the page that says why it is there; where it leads elsewhere, say it here."""
+    if "form_problem" not in g or response.status_code >= HTTPStatus.BAD_REQUEST:
+        return response
+    if response.status_code != HTTPStatus.OK:
+        return cast("Response", error_pages.refuse(g.pop("form_problem")))
+    response.status_code = HTTPStatus.BAD_REQUEST
+    return response
+
+
 def _expired() -> BadRequest:
     """Make the refusal of a form whose page is too old, or whose cookie did not come along."""
     if FIELD in session:
-        message = "This page was open for too long. Open it again and send the form once more."
+        message = "This page was open for too long. Please send the form again."
         return BadRequest(message, code="form_expired")
-    message = "The form came without its cookie. Allow cookies for this site and open it again."
+    message = (
+        "Your browser sent no cookie with this form. Allow cookies for this site and send it again."
+    )
     return BadRequest(message, code="form_without_cookie")

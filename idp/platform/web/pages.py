@@ -84,9 +84,9 @@ def _http_error(error: HTTPException) -> AnyResponse:
 
 
 _DETAILS = {
-    400: "The request cannot be understood",
-    404: "There is nothing at this address",
-    405: "This address does not take this method",
-    413: "The request is larger than this address takes",
+    400: "The request cannot be understood.",
+    404: "The address may be wrong, or the page is gone.",
+    405: "This page cannot be opened this way.",
+    413: "More was sent than is accepted here.",
     415: "This address does not take this media type",
 }
