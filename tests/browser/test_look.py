@@ -156,6 +156,26 @@ class Visit:
         self.look(name)
 
 
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_page_of_an_unknown_host_has_its_style(chromium, live_server, language, colours):
+    server = live_server()
+    locale = {"en": "en-GB", "zh": "zh-CN"}[language]
+    context = chromium.new_context(locale=locale, color_scheme=colours)
+    port = server.url.rpartition(":")[2]
+    visit = Visit(context.new_page(), f"http://nobody.test:{port}", language)
+    visit.open("/login", f"unknown-host-{colours}")
+    card = "getComputedStyle(document.querySelector('main')).backgroundColor"
+    assert (
+        visit.page.evaluate(card)
+        == {
+            "light": "rgb(255, 255, 255)",
+            "dark": "rgb(26, 33, 43)",
+        }[colours]
+    )
+    context.close()
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_page_is_readable_for_everybody(chromium, house, language):
     server, client, key = house

@@ -7,7 +7,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from idp.platform.errors import Problem
-from idp.platform.web import problems
+from idp.platform.web import plain, problems
 from idp.platform.web.views import current_visit
 from idp.platform.web.visit import Answer
 
@@ -33,9 +33,8 @@ def refuse(error: Exception) -> AnyResponse:
 
 def wants_page() -> bool:
     """Whether a person looks at the answer, not a program."""
-    if request.headers.get("Sec-Fetch-Mode") == "navigate":
-        return True
-    return "text/html" in request.headers.get("Accept", "")
+    headers = request.headers
+    return plain.wants_page(headers.get("Accept", ""), headers.get("Sec-Fetch-Mode", ""))
 
 
 def as_response(answer: Answer) -> Response:
@@ -59,7 +58,8 @@ def _page(problem: Problem, request_id: str) -> Response:
         )
     except Exception as error:  # noqa: BLE001 - the renderer of last resort
         problems.log.error("error_page_failed", request_id=request_id, exc_info=error)
-        return as_response(problems.plain_page(problem, request_id))
+        languages = request.headers.get("Accept-Language", "")
+        return as_response(problems.plain_page(problem, request_id, languages))
     response = Response(
         text, problem.status, problem.headers, content_type="text/html; charset=utf-8"
     )

@@ -22,7 +22,7 @@ from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge
 from idp.platform.issuer import Issuer
 from idp.platform.metrics import Metrics
 from idp.platform.runtime import RequestContext, Runtime
-from idp.platform.web import forms, problems
+from idp.platform.web import forms, plain, problems
 from idp.platform.web.visit import (
     AT_ONCE_KEY,
     ENVIRON_KEY,
@@ -38,8 +38,8 @@ from idp.platform.web.visit import (
 MAX_BODY = 1024 * 1024
 MAX_HOST = 255
 
-HOSTLESS = frozenset({"/healthz", "/readyz", "/metrics", "/gateway/verify"})
-"""Asked by machines that know an address and no name."""
+HOSTLESS = frozenset({"/healthz", "/readyz", "/metrics", "/gateway/verify", plain.STYLE})
+"""Asked by machines that know an address and no name, and by the page of an unknown host."""
 
 FILES = "/files/"
 """What the host of `IDP_FILES_PUBLIC_URL` serves, and nothing else."""
@@ -79,6 +79,7 @@ class Entrance:
         self._default_port = _DEFAULT_PORT[settings.scheme]
         self._scheme = settings.scheme
         self._headers = security_headers(secure=settings.secure)
+        self._page_headers = security_headers(secure=settings.secure, policy=plain.POLICY)
         self.metrics = Metrics()
 
     def close(self) -> None:
@@ -162,7 +163,7 @@ class Entrance:
             if name == "localhost" and (port or "80") == environ.get("SERVER_PORT", "80"):
                 return _moved(self.runtime.settings.public_url, environ)
             message = "This host is not served here"
-            raise BadRequest(message)
+            raise BadRequest(message, code=plain.UNKNOWN_HOST)
         visit.issuer = issuer
         if not issuer.is_canonical:
             if visit.path in DISCOVERY:
@@ -193,13 +194,16 @@ class Entrance:
         problem = problems.from_exception(error, visit.request_id)
         if machine:
             return problems.oauth_json(problem)
-        if "text/html" in environ.get("HTTP_ACCEPT", ""):
-            return problems.plain_page(problem, visit.request_id)
+        fetch_mode = environ.get("HTTP_SEC_FETCH_MODE", "")
+        if plain.wants_page(environ.get("HTTP_ACCEPT", ""), fetch_mode):
+            languages = environ.get("HTTP_ACCEPT_LANGUAGE", "")
+            return problems.plain_page(problem, visit.request_id, languages)
         return problems.problem_json(problem, visit.request_id)
 
     def answer(self, visit: Visit, answer: Answer, start_response: Start) -> Body:
         """Send a complete answer."""
-        headers = [*answer.headers, *self._headers, ("X-Request-Id", visit.request_id)]
+        own = self._headers if answer.policy is None else self._page_headers
+        headers = [*answer.headers, *own, ("X-Request-Id", visit.request_id)]
         headers.append(("Content-Length", str(len(answer.body))))
         start_response(_STATUS[answer.status], headers)
         self._leave(visit, answer.status)
@@ -272,10 +276,12 @@ def networks(text: str) -> tuple[Network, ...]:
         raise SettingsError(message) from None
 
 
-def security_headers(*, secure: bool) -> tuple[tuple[str, str], ...]:
+def security_headers(
+    *, secure: bool, policy: str = "default-src 'none'; frame-ancestors 'none'"
+) -> tuple[tuple[str, str], ...]:
     """List the headers of every answer; a page replaces the content policy by its own."""
     headers = [
-        ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("Content-Security-Policy", policy),
         ("X-Frame-Options", "DENY"),
         ("X-Content-Type-Options", "nosniff"),
         ("Referrer-Policy", "same-origin"),
