@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -39,6 +40,7 @@ def house(live_server, session):
         email_verified=True,
         tenant_ids=tenants,
     )
+    add_person(session, "bob", nick_name="Bob")
     api = NewApi(
         name="orders",
         scopes=[
@@ -52,6 +54,7 @@ def house(live_server, session):
         scopes=("openid", "profile", "email", "orders.read", "orders.write"),
         require_consent=True,
         client_name="Lantern Shop",
+        client_uri="https://app.example/",
         policy_uri="https://app.example/privacy",
         tos_uri="https://app.example/terms",
     )
@@ -165,14 +168,59 @@ def test_the_page_of_an_unknown_host_has_its_style(chromium, live_server, langua
     port = server.url.rpartition(":")[2]
     visit = Visit(context.new_page(), f"http://nobody.test:{port}", language)
     visit.open("/login", f"unknown-host-{colours}")
-    card = "getComputedStyle(document.querySelector('main')).backgroundColor"
-    assert (
-        visit.page.evaluate(card)
-        == {
-            "light": "rgb(255, 255, 255)",
-            "dark": "rgb(26, 33, 43)",
-        }[colours]
-    )
+    card = {"light": "rgb(255, 255, 255)", "dark": "rgb(26, 33, 43)"}[colours]
+    seen = "getComputedStyle(document.querySelector('main')).backgroundColor"
+    assert visit.page.evaluate(seen) == card
+    context.close()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_dead_end_has_a_way_on(chromium, house, language):
+    server, client, _ = house
+    locale = {"en": "en-GB", "zh": "zh-CN"}[language]
+    context = chromium.new_context(locale=locale)
+    visit = Visit(context.new_page(), server.url, language)
+    page, main_button = visit.page, "main button[type=submit]"
+    query = urlencode(authorization_parameters(client))
+    visit.open(f"/connect/authorize?{query}&redirect_uri=x", "error-doubled")
+    visit.open("/connect/authorize?client_id=nobody", "error-unknown-client")
+    visit.open("/connect/authorize?client_id=web&redirect_uri=x", "error-address")
+
+    # A form whose cookie is gone is shown again, and works then.
+    visit.open(f"/connect/authorize?{query}", "login-fresh")
+    waiting = page.url
+    context.clear_cookies(name="idp_form_1")
+    page.fill("#login", "ann")
+    page.fill("#password", PASSWORD)
+    visit.press("login-expired", main_button)
+    assert page.input_value("#login") == "ann"
+    page.fill("#password", PASSWORD)
+    visit.press("choose-tenant-after", main_button)
+    visit.press("consent-after", "button[name=tenant] >> nth=0")
+    consent = page.url
+
+    # Somebody else signs in in a second window.
+    other = context.new_page()
+    other.goto(waiting)
+    other.fill("#login", "bob")
+    other.fill("#password", PASSWORD)
+    other.click(main_button)
+    other.wait_for_url("**/consent?*")
+    visit.press("someone-else", "button[value=allow]")
+    visit.press("consent-of-bob", "main .actions a")
+    assert page.url == consent
+    assert "Bob" in page.locator("main").inner_text()
+
+    # The application has its answer; going back in history finds the request over.
+    context.route("https://app.example/**", lambda route: route.fulfill(body="<h1>Shop</h1>"))
+    with page.expect_request("https://app.example/callback?*") as sent:
+        page.click("button[value=deny]")
+    assert "error=access_denied" in sent.value.url
+    page.wait_for_url("chrome-error://**")  # nobody answers there
+    visit.complaints.clear()
+    visit.open(consent.removeprefix(server.url), "error-request-over")
+    page.click("main .actions a >> nth=0")
+    page.wait_for_url("https://app.example/")
     context.close()
 
 
