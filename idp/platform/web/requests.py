@@ -334,7 +334,7 @@ def check_encoded(text: str) -> None:
 
 def _too_large(limit: int) -> Problem:
     # What is left of the body is not worth reading.
-    return TooLarge(f"The body may have {limit} bytes", headers={"Connection": "close"})
+    return TooLarge(f"The request body exceeds {limit} bytes", headers={"Connection": "close"})
 
 
 def _request_id(environ: Environ, *, trusted: bool) -> str:
