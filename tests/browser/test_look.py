@@ -19,7 +19,9 @@ from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.descriptions import Description
 from idp.publishing.gateway.service import Author, PublishRequest
+from tests.conftest import as_environment, create_database, drop_database, make_settings
 from tests.protocol import PASSWORD, add_person, add_tenant, authorization_parameters, register
+from tests.servers import LiveServer, free_port
 
 WIDTHS = {390: 844, 1280: 800}
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
@@ -172,6 +174,36 @@ def test_the_page_of_an_unknown_host_has_its_style(chromium, live_server, langua
     seen = "getComputedStyle(document.querySelector('main')).backgroundColor"
     assert visit.page.evaluate(seen) == card
     context.close()
+
+
+def test_a_database_that_is_gone_is_a_page_with_its_style(chromium, run, tmp_path):
+    cluster, name, port = run.postgres_server(), "gone", free_port()
+    create_database(cluster, name, run.postgresql_template())
+    settings = make_settings(
+        tmp_path, database_url=cluster.url(name), public_url=f"http://127.0.0.1:{port}"
+    )
+    server = LiveServer.start(as_environment(settings), port=port, log=tmp_path / "server.log")
+    context = chromium.new_context(locale="en-GB")
+    page = context.new_page()
+    try:
+        assert page.goto(f"{server.url}/login").status == 200
+        drop_database(cluster, name)
+        # A view notices first; then, within a second, what comes before every view.
+        for path, card in (("/forgot/link", ".panel"), ("/login", "main")):
+            answer = page.goto(server.url + path)
+            for _ in range(100):
+                if answer.status == 503:
+                    break
+                page.wait_for_timeout(50)
+                answer = page.goto(server.url + path)
+            assert answer.status == 503
+            assert answer.headers["retry-after"] == "1"
+            assert page.locator("h1").inner_text() == "Temporarily unavailable"
+            radius = f"getComputedStyle(document.querySelector('{card}')).borderRadius"
+            assert page.evaluate(radius) == "16px", path
+    finally:
+        context.close()
+        server.stop()
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
