@@ -98,8 +98,7 @@ def _find(session: Session, handle: str) -> AuthorizationRequest | None:
 def _get(session: Session, handle: str) -> AuthorizationRequest:
     row = _find(session, handle)
     if row is None:
-        message = "This request has expired. Please go back to the application and start again."
-        raise BadRequest(message, code="request_expired")
+        raise requests.gone()
     return row
 
 
@@ -147,6 +146,14 @@ def decide_consent(
         client_id=asked.client.client_id,
         details={"scopes": allowed},
     )
+
+
+def refuse(session: Session, issuer: Issuer, handle: str) -> None:
+    """Note that the person refuses a request, whether somebody is signed in or not."""
+    row = requests.get(session, issuer, "authorize", handle)
+    requests.refuse(session, row)
+    client_id = Parameters(requests.parameters_of(session, row)).get("client_id")
+    audit.record(session, Tag.CONSENT_REFUSED, client_id=client_id, details={"scopes": []})
 
 
 def remember_consent(

@@ -68,6 +68,8 @@ def make_app(url: str, issuer: str, client_id: str, secret: str) -> Flask:
 
     @app.route("/callback", methods=["GET", "POST"])
     def answer() -> Response | str:
+        if "error" in request.form:  # Authlib looks for a refusal in the query alone
+            return render_template_string(PROBLEM, code=request.form["error"])
         try:
             token = provider.authorize_access_token()
         except OAuthError as refusal:

@@ -311,7 +311,7 @@ def check_address_refused(stop: Page | Arrival) -> None:
     """Check that the person is told, and sent nowhere."""
     assert isinstance(stop, Page)
     assert stop.status == 400
-    assert "an address that it has not registered" in stop.text
+    assert "registered. Tell the people who run it" in stop.text
     assert "Location" not in stop.headers
     assert "https://app.example" not in stop.text
 

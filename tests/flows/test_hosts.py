@@ -193,7 +193,7 @@ def test_under_https_cookies_and_transport_are_strict(new_client):
 def test_a_form_without_its_token_is_refused(client):
     answer = client.post("/login", data={"login": "ann", "password": "x"}, headers=PAGE)
     assert answer.status_code == 400
-    assert "Load the page again" in answer.get_data(as_text=True)
+    assert "Allow cookies for this site" in answer.get_data(as_text=True)
 
 
 def test_refusals_speak_the_language_of_the_caller(client):

@@ -60,7 +60,7 @@ def link(client, session, work):
     return ask
 
 
-def test_a_link_is_mailed_and_sets_a_new_password(client, session, work):
+def test_a_link_is_mailed_sets_a_new_password_and_signs_in(client, new_client, session, work):
     user = add_person(session, email="ann@example.com")
     answer = submit(client, "/forgot", {"login": "Ann@example.com"})
     assert (answer.status_code, answer.location) == (303, "/forgot/sent")
@@ -70,11 +70,13 @@ def test_a_link_is_mailed_and_sets_a_new_password(client, session, work):
     assert (asked.user_id, asked.target) == (None, f"user:{user.id}")
     path = re.search(r"http://127\.0\.0\.1:8000(/forgot/\S+)", mail["body"])[1]
     done = submit(client, path, {"password": NEW, "repeated": NEW})
-    assert (done.status_code, done.location) == (303, "/login?notice=password-changed")
+    assert (done.status_code, done.location) == (303, "/account/password?notice=changed")
+    assert "Your password is changed" in readable(client.get(done.location))
     (told,) = work()
     assert "was changed" in told["subject"]
-    assert submit(client, "/login", {"login": "ann", "password": PASSWORD}).status_code == 400
-    assert submit(client, "/login", {"login": "ann", "password": NEW}).status_code == 303
+    other = new_client()
+    assert submit(other, "/login", {"login": "ann", "password": PASSWORD}).status_code == 400
+    assert submit(other, "/login", {"login": "ann", "password": NEW}).status_code == 303
     (event,) = events(session, Tag.PASSWORD_RESET_DONE)
     assert event.user_id == user.id
 
@@ -139,10 +141,10 @@ def test_in_a_crowd_the_link_stays_good(client, session, link):
     assert int(answer.headers["Retry-After"]) > 0
     assert "Too many people" in readable(answer)
     done = send(client, answer, path, {"password": NEW, "repeated": NEW})
-    assert done.location == "/login?notice=password-changed"
+    assert done.location == "/account/password?notice=changed"
 
 
-def test_a_link_works_once(client, session, link):
+def test_a_link_works_once(client, new_client, session, link):
     add_person(session, email="ann@example.com")
     path = link()
     page = client.get(path)
@@ -151,7 +153,7 @@ def test_a_link_works_once(client, session, link):
     again = send(client, page, path, {"password": "another-one-9", "repeated": "another-one-9"})
     assert again.status_code == 400
     assert "no longer good" in readable(again)
-    assert submit(client, "/login", {"login": "ann", "password": NEW}).status_code == 303
+    assert submit(new_client(), "/login", {"login": "ann", "password": NEW}).status_code == 303
 
 
 def test_of_several_at_once_one_wins(app, new_client, session, link):
@@ -233,7 +235,7 @@ def test_a_stranger_does_not_keep_the_owner_from_a_new_password(
     owner.environ_base["REMOTE_ADDR"] = "192.0.2.7"
     path = link(browser=owner)
     done = submit(owner, path, {"password": NEW, "repeated": NEW})
-    assert done.location == "/login?notice=password-changed"
+    assert done.location == "/account/password?notice=changed"
 
 
 def test_links_are_mailed_until_enough_are_good_and_each_stays_good(client, session, work, clock):

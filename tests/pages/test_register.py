@@ -52,11 +52,12 @@ def someone(session):
     return session.scalars(select(User).where(User.username == WHERE["email"])).one_or_none()
 
 
-def test_a_visitor_registers_and_signs_in(client, session, sent):
+def test_a_visitor_registers_and_is_signed_in(client, new_client, session, sent):
     answer = submit(client, "/register", WHERE)
     assert (answer.status_code, answer.location) == (303, "/register/account")
     answer = submit(client, "/register/account", account(sent()))
-    assert (answer.status_code, answer.location) == (303, "/login?notice=registered")
+    assert (answer.status_code, answer.location) == (303, "/account")
+    assert "ben@app.example" in client.get("/account").get_data(as_text=True)
     user = someone(session)
     assert (user.mobile, user.mobile_verified, user.email_verified, user.nick_name) == (
         "+8613800138000",
@@ -66,7 +67,7 @@ def test_a_visitor_registers_and_signs_in(client, session, sent):
     )
     joined = session.scalars(select(Membership.tenant_id).where(Membership.user_id == user.id))
     assert list(joined) == [1]
-    answer = submit(client, answer.location, {"login": WHERE["email"], "password": PASSWORD})
+    answer = submit(new_client(), "/login", {"login": WHERE["email"], "password": PASSWORD})
     assert answer.location == "/account"
     # The addresses are forgotten with the account made.
     assert client.get("/register/account").location == "/register"
@@ -79,7 +80,6 @@ def test_the_sign_in_page_leads_there_and_the_application_waits(client, session,
     link = re.search(r'href="(/register\?request=[^"]+)"', page)[1]
     answer = submit(client, link, WHERE)
     answer = submit(client, answer.location, account(sent()))
-    answer = submit(client, answer.location, {"login": WHERE["email"], "password": PASSWORD})
     back = client.get(answer.location)
     assert back.location.startswith(protocol.CALLBACK)
 
@@ -179,7 +179,7 @@ def test_in_a_crowd_nothing_that_was_typed_and_no_code_is_lost(client, session, 
     assert 'value="Ben"' in page
     assert someone(session) is None
     answer = send(client, answer, "/register/account", account(codes))
-    assert answer.location == "/login?notice=registered"
+    assert answer.location == "/account"
 
 
 def test_both_wrong_addresses_are_named_and_nothing_is_sent(client, outbox):
@@ -244,7 +244,7 @@ def test_a_stranger_does_not_use_up_the_codes_of_a_number(client, new_client, se
     again = send(owner, owner.get("/register/account", headers=HTML), "/register/again", {})
     assert again.location == "/register/account?notice=sent"
     answer = submit(owner, "/register/account", account(sent()))
-    assert answer.location == "/login?notice=registered"
+    assert answer.location == "/account"
 
 
 @pytest.mark.settings(sms_per_hour=1)

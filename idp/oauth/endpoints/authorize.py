@@ -193,12 +193,12 @@ def find_return_address(
     """Prove client and redirect address; a Problem for the person to see otherwise."""
     client = clients.find(session, parameters.require("client_id"))
     if client is None or not client.is_served_by(issuer):
-        message = "The application is not known here"
+        message = "The application is not known here. Tell the people who run it."
         raise OAuthError(message, code="invalid_client")
     uri = parameters.require("redirect_uri")
     native = client.application_type == "native"
     if not redirect_uri.is_registered(uri, client.redirect_uris, native=native):
-        message = "The application asked for an address that it has not registered"
+        message = "The application's return address isn't registered. Tell the people who run it."
         raise OAuthError(message, code="invalid_redirect_uri")
     wanted = parameters.get("response_mode")
     mode = wanted if wanted in RESPONSE_MODES else "query"
@@ -286,6 +286,8 @@ def decide(
     session: Session, asked: ValidatedRequest, visitor: SignedIn | None, answers: Answers | None
 ) -> _Approved:
     """Find out whether everything is settled; _ToPage names the page to show otherwise."""
+    if answers is not None and answers.consented_scopes == ():
+        raise _refused_by_person()
     visitor = _settle_sign_in(asked, visitor, answers)
     tenant_id = _settle_tenant(session, asked, visitor, answers)
     consented = _settle_consent(session, asked, visitor, tenant_id, answers)
@@ -366,8 +368,6 @@ def _settle_consent(
     """Find the scopes that the person ticked just now; None: all are allowed, or need no asking."""
     given = answers.consented_scopes if answers is not None else None
     if given is not None:
-        if not given:
-            raise _refused_by_person()
         if answers is not None and answers.remember_consent and asked.client.allow_remember_consent:
             refused = set(asked.consent_scopes) - set(given)
             service.remember_consent(

@@ -119,7 +119,7 @@ def _location(client: ClientView | None, parameters: Parameters) -> str:
         # Without a known client nobody vouches for the address: it is not followed.
         return SIGNED_OUT_PAGE
     if uri not in client.post_logout_redirect_uris:
-        message = "The application asked for an address that it has not registered"
+        message = "The application's return address isn't registered. Tell the people who run it."
         raise OAuthError(message, code="invalid_post_logout_redirect_uri")
     state = parameters.get("state")
     return uri if state is None else with_query(uri, {"state": state})

@@ -16,11 +16,14 @@ from idp.directory.registration.service import Refused, Registration
 from idp.pages import language
 from idp.pages.form import Form
 from idp.pages.messages import come_back, reasons, wait_message
-from idp.pages.pending import find_asking
+from idp.pages.pending import find_waiting, signed_in
 from idp.pages.register.forms import AccountForm, AddressForm
+from idp.pages.signin import service as signin
+from idp.pages.visitor import session_cookie
 from idp.platform import clock
 from idp.platform.errors import BadRequest, Busy, Conflict, NotFound, TooManyRequests
 from idp.platform.throttle import Address
+from idp.platform.web.csrf import for_anyone
 from idp.platform.web.views import current_issuer, current_runtime, database, remote_address
 
 ADDRESSES = "register"
@@ -40,7 +43,7 @@ def _only_when_open() -> None:
     database().commit()
     if not is_open:
         raise NotFound
-    find_asking()
+    find_waiting()
 
 
 @blueprint.get("/register")
@@ -50,6 +53,7 @@ def show() -> Response:
 
 
 @blueprint.post("/register")
+@for_anyone
 def ask() -> Response:
     """Send both codes; nothing tells whether somebody has the number or the address already."""
     form = AddressForm()
@@ -77,11 +81,13 @@ def show_account() -> Response:
 
 
 @blueprint.post("/register/account")
+@for_anyone
 def create() -> Response:
-    """Make the account; whoever has one signs in with it next."""
+    """Make the account and sign the person in."""
     addresses = _addresses()
     if addresses is None:
         return _go("/register")
+    asking = find_waiting()
     form = AccountForm()
     if not form.validate():
         return _account_page(form, addresses, 400)
@@ -111,15 +117,21 @@ def create() -> Response:
         for reason in reasons(problem):
             form.refuse(reason, "password" if "password" in problem.fields else None)
         return _account_page(form, addresses, 400)
-    database().commit()
     if isinstance(outcome, Refused):
+        database().commit()
         _tell(form, outcome)
         return _account_page(form, addresses, 400)
+    client_id = None if asking is None else asking.client.client_id
+    cookie = signin.start(
+        database(), current_issuer(), outcome, session_cookie(), client_id=client_id
+    )
+    database().commit()
     session.pop(ADDRESSES, None)
-    return _go("/login", notice="registered")
+    return signed_in(asking, "/account", cookie)
 
 
 @blueprint.post("/register/again")
+@for_anyone
 def send_again() -> Response:
     """Send both codes once more."""
     addresses = _addresses()

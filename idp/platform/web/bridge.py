@@ -19,7 +19,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from http import HTTPStatus
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -28,8 +27,8 @@ import structlog
 
 from idp.platform.at_once import NeedsThreadError
 from idp.platform.cooperative import spawn
-from idp.platform.errors import TooSlow
-from idp.platform.web import cors
+from idp.platform.errors import BadRequest, Problem, TooLarge, TooSlow, Unavailable
+from idp.platform.web import cors, plain
 from idp.platform.web.requests import FILES, HEALTH, MAX_BODY
 from idp.platform.web.visit import AT_ONCE_KEY, WSGI, Environ
 
@@ -167,9 +166,9 @@ class Bridge:
             most = self._uploads[scope.path] if is_upload else self._max_body
             length = headers.get("content-length", "0")
             if not length.isascii() or not length.isdigit():
-                return _refusal(HTTPStatus.BAD_REQUEST, "Malformed Content-Length")
+                return _refusal(scope, BadRequest("Malformed Content-Length"))
             if int(length[:20]) > most:
-                return _too_large(most)
+                return _too_large(scope, most)
             if is_upload:
                 return await self._take_upload(scope, exchange, most)
             try:
@@ -178,9 +177,9 @@ class Bridge:
                 body = await _within(self._body_seconds, read)
             except TimeoutError:
                 log.info("body_timed_out", remote_addr=scope.client)
-                return _refusal(HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time")
+                return _refusal(scope, TooSlow("The body did not arrive in time"))
             except _TooLargeError:
-                return _too_large(most)
+                return _too_large(scope, most)
         return await self._take(scope, body)
 
     async def _take(self, scope: Scope, body: bytes) -> tuple[int, Headers, bytes]:
@@ -197,13 +196,13 @@ class Bridge:
             # Whoever asks whether we live does not stand in line with everybody else.
             return await self._loop.run_in_executor(self._health_threads, self._run, environ)
         if scope.path.startswith(FILES):
-            return await self._take_file(environ)
+            return await self._take_file(scope, environ)
         return await self._loop.run_in_executor(self._threads, self._run, environ)
 
-    async def _take_file(self, environ: Environ) -> tuple[int, Headers, bytes]:
+    async def _take_file(self, scope: Scope, environ: Environ) -> tuple[int, Headers, bytes]:
         """Let a thread of the small pool read a file, which may be far away."""
         if self._fetching >= MOST_FILES:
-            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Too many files at once; try again")
+            return _refusal(scope, Unavailable("Too many files at once; try again"))
         assert self._loop is not None  # noqa: S101 - __rsgi_init__ came first
         self._fetching += 1
         try:
@@ -216,7 +215,7 @@ class Bridge:
     ) -> tuple[int, Headers, bytes]:
         """Let a thread of the small pool read the body while it arrives."""
         if self._uploading >= MOST_UPLOADS:
-            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Too many uploads; try again")
+            return _refusal(scope, Unavailable("Too many uploads; try again"))
         assert self._loop is not None  # noqa: S101 - __rsgi_init__ came first
         incoming = Incoming(exchange, self._loop, most, self._upload_seconds)
         length = scope.headers.get("content-length")
@@ -405,23 +404,25 @@ def _variable(name: str) -> str | None:
     return "CONTENT_TYPE" if name == "content-type" else f"HTTP_{name.upper().replace('-', '_')}"
 
 
-def _too_large(most: int) -> tuple[int, Headers, bytes]:
-    return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may have {most} bytes")
+def _too_large(scope: Scope, most: int) -> tuple[int, Headers, bytes]:
+    return _refusal(scope, TooLarge(f"The request body exceeds {most} bytes"))
 
 
-def _refusal(status: HTTPStatus, detail: str) -> tuple[int, Headers, bytes]:
+def _refusal(scope: Scope, problem: Problem) -> tuple[int, Headers, bytes]:
     """Answer before the application is asked; the rest of the body is not read."""
-    body = orjson.dumps({"error": "invalid_request", "error_description": detail})
-    headers = [
-        ("content-type", "application/json"),
-        ("cache-control", "no-store"),
-        ("x-content-type-options", "nosniff"),
-        ("connection", "close"),
-        *((name.lower(), value) for name, value in cors.ANYBODY),
-    ]
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    asked = scope.headers
+    headers = [("x-content-type-options", "nosniff"), ("connection", "close")]
+    if isinstance(problem, Unavailable):
         headers.append(("retry-after", str(RETRY_SECONDS)))
-    return status.value, headers, body
+    if plain.wants_page(asked.get("accept", ""), asked.get("sec-fetch-mode", "")):
+        answer = plain.page(problem, "", asked.get("accept-language", ""))
+        headers += [(name.lower(), value) for name, value in answer.headers]
+        headers.append(("content-security-policy", plain.POLICY))
+        return answer.status, headers, answer.body
+    body = orjson.dumps({"error": "invalid_request", "error_description": problem.detail})
+    headers += [("content-type", "application/json"), ("cache-control", "no-store")]
+    headers += [(name.lower(), value) for name, value in cors.ANYBODY]
+    return problem.status, headers, body
 
 
 def _no_write(_data: bytes) -> None:

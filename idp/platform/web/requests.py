@@ -22,7 +22,7 @@ from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge, TooLong
 from idp.platform.issuer import Issuer
 from idp.platform.metrics import Metrics
 from idp.platform.runtime import RequestContext, Runtime
-from idp.platform.web import cors, forms, problems
+from idp.platform.web import cors, forms, plain, problems
 from idp.platform.web.visit import (
     AT_ONCE_KEY,
     ENVIRON_KEY,
@@ -45,8 +45,8 @@ tokens as hints; what is larger could not be kept until the person has answered 
 
 HEALTH = frozenset({"/healthz", "/readyz"})
 
-HOSTLESS = HEALTH | {"/metrics", "/gateway/verify"}
-"""Asked by machines that know an address and no name."""
+HOSTLESS = HEALTH | {"/metrics", "/gateway/verify", plain.STYLE}
+"""Asked by machines that know an address and no name, and by the page of an unknown host."""
 
 FILES = "/files/"
 """What the host of `IDP_FILES_PUBLIC_URL` serves, and nothing else."""
@@ -84,6 +84,7 @@ class Entrance:
         self._default_port = _DEFAULT_PORT[settings.scheme]
         self._scheme = settings.scheme
         self._headers = security_headers(secure=settings.secure)
+        self._page_headers = security_headers(secure=settings.secure, policy=plain.POLICY)
         self.metrics = Metrics()
 
     def close(self) -> None:
@@ -171,7 +172,7 @@ class Entrance:
             if name == "localhost" and (port or "80") == environ.get("SERVER_PORT", "80"):
                 return _moved(self.runtime.settings.public_url, environ)
             message = "This host is not served here"
-            raise BadRequest(message)
+            raise BadRequest(message, code=plain.UNKNOWN_HOST)
         visit.issuer = issuer
         if not issuer.is_canonical:
             if visit.path in DISCOVERY:
@@ -200,8 +201,10 @@ class Entrance:
         problem = problems.from_exception(error, visit.request_id)
         if machine:
             return problems.oauth_json(problem)
-        if "text/html" in environ.get("HTTP_ACCEPT", ""):
-            return problems.plain_page(problem, visit.request_id)
+        fetch_mode = environ.get("HTTP_SEC_FETCH_MODE", "")
+        if plain.wants_page(environ.get("HTTP_ACCEPT", ""), fetch_mode):
+            languages = environ.get("HTTP_ACCEPT_LANGUAGE", "")
+            return problems.plain_page(problem, visit.request_id, languages)
         return problems.problem_json(problem, visit.request_id)
 
     def refuse(self, environ: Environ, visit: Visit, error: Exception, *, machine: bool) -> Answer:
@@ -215,7 +218,8 @@ class Entrance:
 
     def answer(self, visit: Visit, answer: Answer, start_response: Start) -> Body:
         """Send a complete answer."""
-        headers = [*answer.headers, *self._headers, ("X-Request-Id", visit.request_id)]
+        own = self._headers if answer.policy is None else self._page_headers
+        headers = [*answer.headers, *own, ("X-Request-Id", visit.request_id)]
         headers.append(("Content-Length", str(len(answer.body))))
         start_response(_STATUS[answer.status], headers)
         self._leave(visit, answer.status)
@@ -288,10 +292,12 @@ def networks(text: str) -> tuple[Network, ...]:
         raise SettingsError(message) from None
 
 
-def security_headers(*, secure: bool) -> tuple[tuple[str, str], ...]:
+def security_headers(
+    *, secure: bool, policy: str = "default-src 'none'; frame-ancestors 'none'"
+) -> tuple[tuple[str, str], ...]:
     """List the headers of every answer; a page replaces the content policy by its own."""
     headers = [
-        ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("Content-Security-Policy", policy),
         ("X-Frame-Options", "DENY"),
         ("X-Content-Type-Options", "nosniff"),
         ("Referrer-Policy", "same-origin"),
@@ -344,7 +350,7 @@ def check_encoded(text: str) -> None:
 
 def _too_large(limit: int) -> Problem:
     # What is left of the body is not worth reading.
-    return TooLarge(f"The body may have {limit} bytes", headers={"Connection": "close"})
+    return TooLarge(f"The request body exceeds {limit} bytes", headers={"Connection": "close"})
 
 
 def _request_id(environ: Environ, *, trusted: bool) -> str:

@@ -149,6 +149,17 @@ def test_a_large_body_is_given_up(declared):
     assert headers["connection"] == "close"
 
 
+@pytest.mark.no_database
+def test_a_browser_reads_a_page_when_its_body_is_given_up():
+    scope = Scope(content_length="11", accept="text/html", accept_language="zh-CN")
+    status, headers, body = through(Exchange(), scope, max_body=10)
+    assert (status, headers["connection"]) == (413, "close")
+    assert headers["content-type"] == "text/html; charset=utf-8"
+    assert "style-src 'self'" in headers["content-security-policy"]
+    assert "<h1>请求过大</h1>" in body.decode()
+    assert through(Exchange(), Scope(content_length="11"), max_body=10)[2].startswith(b"{")
+
+
 UPLOADS = {"uploads": {"/x": 30}, "max_body": 10}
 
 
