@@ -4,7 +4,8 @@ A body is read whole on the loop, under a size and a time limit; only then does 
 thread. So a visitor who sends half a body holds a few kilobytes and nothing that others need.
 
 Uploads are too large for that: they take a thread of a small pool of their own, which looks at the
-token first and then reads the body while it arrives.
+token first and then reads the body while it arrives. Health checks and files have small pools too:
+the first must not wait for others, nor others for the second.
 """
 
 from __future__ import annotations
