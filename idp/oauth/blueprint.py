@@ -23,7 +23,7 @@ blueprint = Blueprint("oauth", __name__)
 FORM = "application/x-www-form-urlencoded"
 
 
-@blueprint.route("/connect/authorize", methods=["GET", "POST"])
+@blueprint.route("/connect/authorize", methods=["GET", "POST"], head=False)
 def authorize_view() -> Response:
     """Answer an authorization request."""
     signed_in = visitors.find_signed_in(database(), current_issuer(), _cookie())
@@ -35,7 +35,7 @@ def authorize_view() -> Response:
     return _plain(answer)
 
 
-@blueprint.route("/connect/endsession", methods=["GET", "POST"])
+@blueprint.route("/connect/endsession", methods=["GET", "POST"], head=False)
 def end_session_view() -> Response:
     """Answer a logout request."""
     answer = end_session(_request(), database(), _visitor())
@@ -53,7 +53,7 @@ def _request() -> ProtocolRequest:
     visit = current_visit()
     query = request.environ.get("QUERY_STRING", "")
     return ProtocolRequest(
-        method="GET" if request.method == "HEAD" else request.method,
+        method=request.method,
         path=visit.path,
         issuer=current_issuer(),
         headers={},

@@ -8,8 +8,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import select
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
+from idp.oauth.models import AuthorizationCode
 from idp.platform.web.forms import MAX_FIELDS, MAX_JSON_DEPTH
 from idp.platform.web.requests import MAX_BODY
 from tests import protocol
@@ -141,6 +143,28 @@ def test_head_has_the_headers_of_get_and_no_body(client):
     assert head.status_code == got.status_code == 200
     assert head.headers["Content-Length"] == got.headers["Content-Length"]
     assert head.data == b""
+
+
+def test_head_changes_nothing(client, session):
+    """Programs that look behind links send HEAD: no code is made, and nobody is signed out."""
+    app = protocol.register(session)
+    protocol.sign_in(client, session, protocol.add_person(session))
+    tokens = protocol.obtain(client, app)
+    hint = {"id_token_hint": tokens.body["id_token"]}
+    requests = {
+        "/connect/authorize": protocol.authorization_parameters(app),
+        "/connect/endsession": hint,
+    }
+    for path, query in requests.items():
+        head = client.head(path, query_string=query)
+        assert head.status_code == 405
+        assert set(head.headers["Allow"].split(", ")) == {"GET", "POST", "OPTIONS"}
+        assert "Location" not in head.headers
+        assert "Set-Cookie" not in head.headers
+        assert client.options(path).headers["Allow"] == head.headers["Allow"]
+    assert len(session.scalars(select(AuthorizationCode)).all()) == 1
+    assert protocol.is_active(client, app, tokens.access)
+    assert protocol.code_of(protocol.authorize(client, app, prompt="none"))
 
 
 # Over the wire, where bodies arrive slowly.
