@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
@@ -15,7 +13,7 @@ from idp.oauth.response import FormPost, Interaction, ProtocolResponse
 from idp.oauth.visitor import Visitor
 from idp.platform.sessions import cookie
 from idp.platform.sessions import service as sessions
-from idp.platform.web import forms, policy
+from idp.platform.web import forms
 from idp.platform.web.views import current_issuer, current_visit, database
 
 blueprint = Blueprint("oauth", __name__)
@@ -78,10 +76,6 @@ def _plain(answer: ProtocolResponse) -> Response:
 
 def _form_post(answer: FormPost) -> Response:
     """Let the browser post the answer (OAuth 2.0 Form Post Response Mode)."""
-    parts = urlsplit(answer.action)
-    # A native client's own scheme has no host (RFC 8252 7.1).
-    origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
-    policy.allow("form-action", origin)
     response = make_response(
         render_template("oauth/form_post.html", action=answer.action, fields=answer.fields)
     )
