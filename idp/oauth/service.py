@@ -106,7 +106,7 @@ def _get(session: Session, handle: str) -> AuthorizationRequest:
 def _scopes_to_consent(client: ClientView, parameters: Parameters) -> tuple[str, ...]:
     return scopes_of.to_consent(
         client,
-        scopes_of.split(parameters.get("scope") or ""),
+        scopes_of.retain(client, scopes_of.split(parameters.get("scope") or "")).names,
         prompt.read_claims(parameters).names,
     )
 

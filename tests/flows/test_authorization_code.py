@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from idp.oauth.models import AuthorizationCode, Grant
 from tests import protocol
+from tests.attacks import forms
 from tests.protocol import CALLBACK, add_api, add_person, authorize, obtain, redeem, register
 
 
@@ -77,6 +78,26 @@ def test_every_response_mode_carries_code_state_and_issuer(client, session, mode
     else:
         assert (CALLBACK + ("?" if mode == "query" else "#")) in answer.location
         assert protocol.returned(answer).keys() == {"code", "state", "iss"}
+
+
+def test_unknown_scopes_are_ignored_by_every_grant(client, session):
+    # OpenID Connect Core 3.1.2.1
+    protocol.add_api(session)
+    scopes = (*protocol.IDENTITY_SCOPES, "orders.read")
+    app = register(session, scopes=scopes, require_consent=True)
+    protocol.sign_in(client, session, add_person(session))
+    asked = authorize(client, app, scope="openid strange email orders.read offline_access")
+    page = client.get(asked.location)
+    assert "strange" not in page.get_data(as_text=True)
+    back = forms.allow(client, asked.location, "openid", "email", "offline_access")
+    code = protocol.code_of(client.get(back.location))
+    tokens = redeem(client, app, code).get_json()
+    assert tokens["scope"] == "openid email offline_access"
+    renewed = protocol.refresh(client, app, tokens["refresh_token"], scope="openid strange")
+    assert renewed.get_json()["scope"] == "openid"
+    machine = protocol.register_machine(session, scopes=["orders.read"])
+    answer = protocol.machine_token(client, machine, scope="strange orders.read offline_access")
+    assert answer.get_json()["scope"] == "orders.read"
 
 
 def test_a_posted_request_continues_as_a_get(client, session):
@@ -158,7 +179,8 @@ def test_an_expired_code_is_refused(client, session, clock):
         ({"response_type": None}, "invalid_request"),
         ({"response_type": "token"}, "unsupported_response_type"),
         ({"response_mode": "web_message"}, "invalid_request"),
-        ({"scope": "openid unknown"}, "invalid_scope"),
+        ({"scope": "unknown strange"}, "invalid_scope"),
+        ({"scope": "openid ids4.ms.all"}, "invalid_scope"),
         ({"scope": None}, "invalid_scope"),
         ({"code_challenge": None, "code_challenge_method": None}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),

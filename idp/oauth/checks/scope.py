@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.orm import Session
+
 from idp.directory.clients.view import ClientView
+from idp.directory.resources import view as resources
 from idp.directory.resources.view import ApiScopeView, ApiView, IdentityView
 from idp.platform.errors import OAuthError
 
 OFFLINE_ACCESS = "offline_access"
+MOST_UNLISTED = 100
+"""Scopes in one request that the client does not list."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,27 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in text.split(" ") if name))
 
 
+def recognize(session: Session, client: ClientView, names: Iterable[str]) -> tuple[str, ...]:
+    """Leave out what is to be ignored; `invalid_scope` when nothing else was asked for.
+
+    Ignored are unknown scopes (OpenID Connect Core 3.1.2.1), and `offline_access` that the client
+    may not have (11). A scope of somebody's that is not the client's is left to `validate`.
+    """
+    asked = tuple(dict.fromkeys(names))
+    unlisted = [name for name in asked if not _is_listed(client, name)]
+    if not unlisted:
+        return asked
+    if len(unlisted) > MOST_UNLISTED:
+        message = f"More than {MOST_UNLISTED} scopes that the client may not have"
+        raise OAuthError(message, code="invalid_scope")
+    ignored = {*unlisted} - resources.existing_scopes(session, unlisted)
+    kept = tuple(name for name in asked if name not in ignored)
+    if not kept:
+        message = f"There is no scope {unlisted[0][:100]!r} for the client"
+        raise OAuthError(message, code="invalid_scope")
+    return kept
+
+
 def validate(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
     """Check that the client may have every scope; `invalid_scope` else."""
     wanted = tuple(dict.fromkeys(names))
@@ -59,14 +85,16 @@ def validate(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
 
 def retain(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
     """Keep the scopes that the client may still have; there may be none left."""
-    kept = [
-        name
-        for name in names
-        if name in client.api_scopes
+    kept = [name for name in names if _is_listed(client, name)]
+    return validate(client, kept) if kept else ValidatedScopes((), (), ())
+
+
+def _is_listed(client: ClientView, name: str) -> bool:
+    return (
+        name in client.api_scopes
         or name in client.identity_scopes
         or (name == OFFLINE_ACCESS and may_be_offline(client))
-    ]
-    return validate(client, kept) if kept else ValidatedScopes((), (), ())
+    )
 
 
 def may_be_offline(client: ClientView) -> bool:

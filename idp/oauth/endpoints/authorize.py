@@ -221,7 +221,8 @@ def validate(
             message = f"{name} is not supported"
             raise OAuthError(message, code=code)
     _check_response(client, parameters)
-    wanted = scopes.validate(client, scopes.split(parameters.get("scope") or ""))
+    names = scopes.split(parameters.get("scope") or "")
+    wanted = scopes.validate(client, scopes.recognize(session, client, names))
     resources = parameters.all("resource")
     scopes.narrow(wanted, resources)
     claims = prompt.read_claims(parameters)

@@ -54,7 +54,7 @@ def _narrow(
     """Apply `scope` and `resource` of the request; neither can add anything (RFC 6749 6)."""
     text = asked.parameters.get("scope")
     if text is not None:
-        wanted = scopes.split(text)
+        wanted = scopes.recognize(asked.session, client, scopes.split(text))
         if not set(wanted) <= set(granted.names):
             message = "scope exceeds what was granted"
             raise OAuthError(message, code="invalid_scope")
