@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, or_, select, update
@@ -317,6 +317,7 @@ def issue_again(session: Session, issuer: Issuer, presented: Principal, lifetime
     left = presented.expires_at - clock.timestamp()
     lifetime = max(1, min(lifetime if lifetime > 0 else AGAIN_SECONDS, left))
     granted = scopes_of.retain(client, presented.token_scopes)
+    granted = replace(granted, for_issuer=issuer.url in presented.audience)
     token_id = tokens.new_token_id(standing.grant)
     audit.record(
         session,

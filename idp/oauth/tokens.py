@@ -74,7 +74,7 @@ def issue_access_token(
     now = clock.timestamp()
     lifetime = lifetime or client.access_token_lifetime
     audience = [api.name for api in apis]
-    if scopes.is_openid or not audience:
+    if scopes.for_issuer or not audience:
         audience.append(issuer.url)
     claims: dict[str, Any] = {
         "iss": issuer.url,
@@ -399,6 +399,7 @@ def authenticate_bearer(session: Session, issuer: Issuer, unverified_token: str)
         jti=str(token.claims["jti"]),
         expires_at=int(token.claims["exp"]),
         token_scopes=tuple(str(token.claims["scope"]).split()),
+        audience=token.audience,
     )
 
 

@@ -917,6 +917,14 @@ def test_a_fresh_token_is_no_wider_and_lives_no_longer(client, session, root):
         ]
 
 
+def test_a_fresh_token_is_for_the_same_audience(client, session, root):
+    app = protocol.register(session, "narrow", scopes=("openid", "ids4.ms.client.all"))
+    protocol.sign_in(client, session, root.user)
+    token = protocol.obtain(client, app, "openid ids4.ms.client.all", resource="ids4.ms").access
+    fresh = center.Caller(client, root.user, token).data("POST", "/Client/IssueToken", {})
+    assert protocol.payload(fresh)["aud"] == protocol.payload(token)["aud"] == "ids4.ms"
+
+
 def test_a_chain_of_fresh_tokens_ends_with_the_first(client, session, root, clock):
     token = center.token_for(session, root.user)
     end = protocol.payload(token)["exp"]

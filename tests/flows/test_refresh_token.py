@@ -132,7 +132,7 @@ def test_scope_and_resource_narrow_the_access_token_and_not_the_next_refresh(cli
     assert narrow.claims["aud"] == "orders"
     assert "id_token" not in narrow.body
     by_resource = renewed(client, app, narrow.refresh, resource="stock")
-    assert by_resource.claims["aud"] == ["stock", "http://127.0.0.1:8000"]
+    assert by_resource.claims["aud"] == "stock"
     assert by_resource.body["scope"] == "openid stock.read offline_access"
     both = renewed(
         client, app, by_resource.refresh, scope="orders.read stock.read", resource="stock"
@@ -143,11 +143,12 @@ def test_scope_and_resource_narrow_the_access_token_and_not_the_next_refresh(cli
 
     # What the authorization request named is the limit (RFC 8707 2.2).
     limited = obtain(client, app, everything, resource="orders")
-    assert limited.claims["aud"] == ["orders", "http://127.0.0.1:8000"]
-    refused = refresh(client, app, limited.refresh, resource="stock")
-    assert error_of(refused) == "invalid_target"
+    assert limited.claims["aud"] == "orders"
+    for other in ("stock", "http://127.0.0.1:8000"):
+        refused = refresh(client, app, limited.refresh, resource=other)
+        assert error_of(refused) == "invalid_target"
     again = renewed(client, app, limited.refresh)
-    assert again.claims["aud"] == ["orders", "http://127.0.0.1:8000"]
+    assert again.claims["aud"] == "orders"
 
 
 def test_roles_and_permissions_are_computed_again(client, session):

@@ -24,6 +24,8 @@ class ValidatedScopes:
     names: tuple[str, ...]
     api_scopes: tuple[ApiScopeView, ...]
     identities: tuple[IdentityView, ...]
+    for_issuer: bool
+    """Whether the issuer is an audience: userinfo is asked with the token."""
 
     @property
     def is_openid(self) -> bool:
@@ -80,13 +82,13 @@ def validate(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
     if not wanted:
         message = "Missing parameter: scope"
         raise OAuthError(message, code="invalid_scope")
-    return ValidatedScopes(wanted, tuple(api_scopes), tuple(identities))
+    return ValidatedScopes(wanted, tuple(api_scopes), tuple(identities), "openid" in wanted)
 
 
 def retain(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
     """Keep the scopes that the client may still have; there may be none left."""
     kept = [name for name in names if _is_listed(client, name)]
-    return validate(client, kept) if kept else ValidatedScopes((), (), ())
+    return validate(client, kept) if kept else ValidatedScopes((), (), (), for_issuer=False)
 
 
 def _is_listed(client: ClientView, name: str) -> bool:
@@ -103,9 +105,12 @@ def may_be_offline(client: ClientView) -> bool:
 
 
 def narrow(
-    scopes: ValidatedScopes, resources: Sequence[str], *, within: Sequence[str] = ()
+    scopes: ValidatedScopes, resources: Sequence[str], issuer: str, *, within: Sequence[str] = ()
 ) -> ValidatedScopes:
     """Keep of the API scopes those of the named resources (RFC 8707 2.2).
+
+    The issuer is the resource of `openid`: where others are named and it is not, the token is not
+    for userinfo.
 
     `within` are the resources of the authorization request: none named means all of them, and
     nothing else may be named.
@@ -116,15 +121,18 @@ def narrow(
     resources = resources or within
     if not resources:
         return scopes
-    apis = {scope.api.name for scope in scopes.api_scopes}
+    known = {scope.api.name for scope in scopes.api_scopes}
+    if scopes.is_openid:
+        known.add(issuer)
     for resource in resources:
-        if resource not in apis:
+        if resource not in known:
             message = f"No requested scope belongs to the resource {resource[:100]!r}"
             raise OAuthError(message, code="invalid_target")
     kept = tuple(scope for scope in scopes.api_scopes if scope.api.name in resources)
     dropped = {scope.name for scope in scopes.api_scopes} - {scope.name for scope in kept}
     names = tuple(name for name in scopes.names if name not in dropped)
-    return ValidatedScopes(names, kept, scopes.identities)
+    for_issuer = scopes.is_openid and issuer in resources
+    return ValidatedScopes(names, kept, scopes.identities, for_issuer)
 
 
 def to_consent(client: ClientView, names: Iterable[str], claims: Iterable[str]) -> tuple[str, ...]:

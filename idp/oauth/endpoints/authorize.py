@@ -224,7 +224,7 @@ def validate(
     names = scopes.split(parameters.get("scope") or "")
     wanted = scopes.validate(client, scopes.recognize(session, client, names))
     resources = parameters.all("resource")
-    scopes.narrow(wanted, resources)
+    scopes.narrow(wanted, resources, back.issuer.url)
     claims = prompt.read_claims(parameters)
     _check_acr(claims)
     return ValidatedRequest(

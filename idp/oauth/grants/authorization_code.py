@@ -50,7 +50,9 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
     granted = scopes.retain(client, grant.scopes)
     if not granted.names:
         raise InvalidGrant(debug="no scope left")
-    narrowed = scopes.narrow(granted, parameters.all("resource"), within=grant.resources)
+    narrowed = scopes.narrow(
+        granted, parameters.all("resource"), asked.request.issuer.url, within=grant.resources
+    )
     made = person.make(asked, standing, granted, narrowed, nonce=code.nonce)
     changes: dict[str, Any] = person.trail(asked, standing, Tag.TOKEN_ISSUED)
     changes |= {"row_id": code.id, "now": clock.now()}

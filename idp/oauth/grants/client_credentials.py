@@ -26,8 +26,9 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
     if granted.identities:
         message = "Identity scopes need a person"
         raise OAuthError(message, code="invalid_scope")
-    granted = scopes.narrow(granted, asked.parameters.all("resource"))
-    token = tokens.issue_access_token(asked.session, asked.request.issuer, client, granted)
+    issuer = asked.request.issuer
+    granted = scopes.narrow(granted, asked.parameters.all("resource"), issuer.url)
+    token = tokens.issue_access_token(asked.session, issuer, client, granted)
     if client.access_token_is_reference:
         asked.session.commit()
     return TokenAnswer(token, client.access_token_lifetime, " ".join(granted.names)).members()

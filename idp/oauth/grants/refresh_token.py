@@ -59,7 +59,8 @@ def _narrow(
             message = "scope exceeds what was granted"
             raise OAuthError(message, code="invalid_scope")
         granted = scopes.validate(client, wanted)
-    return scopes.narrow(granted, asked.parameters.all("resource"), within=grant.resources)
+    resources, issuer = asked.parameters.all("resource"), asked.request.issuer.url
+    return scopes.narrow(granted, resources, issuer, within=grant.resources)
 
 
 def _rotate(asked: GrantRequest, presented: str, row: Presented, standing: StandingGrant) -> str:
