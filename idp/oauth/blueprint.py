@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from wsgiref.types import WSGIEnvironment
+
 from flask import Blueprint, make_response, redirect, render_template, request
+from flask import Response as FlaskResponse
+from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
 
+from idp.oauth import response as responses
 from idp.oauth import visitor as visitors
 from idp.oauth.endpoints.authorize import authorize
 from idp.oauth.endpoints.end_session import SignedOut, end_session
@@ -40,7 +45,7 @@ def end_session_view() -> Response:
     if isinstance(answer, Interaction):
         return _no_store(redirect(answer.location, 303))
     if isinstance(answer, SignedOut):
-        response = _no_store(redirect(answer.location, 303))
+        response = _plain(responses.redirect(answer.location))
         cookie.take(response, current_issuer())
         return response
     return _plain(answer)
@@ -70,8 +75,22 @@ def _cookie() -> str | None:
     return request.cookies.get(sessions.cookie_name(current_issuer()))
 
 
+class _AsRegistered(FlaskResponse):
+    """A redirect to the very text that a client registered.
+
+    Werkzeug would write host, port and brackets of its address in another spelling.
+    """
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        location = self.headers.pop("Location", None)
+        headers = super().get_wsgi_headers(environ)
+        if location is not None:
+            headers["Location"] = location
+        return headers
+
+
 def _plain(answer: ProtocolResponse) -> Response:
-    return Response(answer.body, answer.status, answer.headers)
+    return _AsRegistered(answer.body, answer.status, answer.headers)
 
 
 def _form_post(answer: FormPost) -> Response:

@@ -100,6 +100,23 @@ def test_unknown_scopes_are_ignored_by_every_grant(client, session):
     assert answer.get_json()["scope"] == "orders.read"
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://App.Example/callback",
+        "https://app.example:443/callback?filter[1]=a;b&c",
+        "http://127.0.0.1:80/callback?x=[1]",
+    ],
+)
+def test_people_come_back_to_the_very_text_that_was_registered(client, session, address):
+    app = register(session, redirect_uris=(address,))
+    protocol.sign_in(client, session, add_person(session))
+    for parameters in ({}, {"scope": "ids4.ms.all"}):
+        answer = authorize(client, app, redirect_uri=address, **parameters)
+        assert answer.status_code == 303
+        assert answer.headers["Location"].startswith(address + ("&" if "?" in address else "?"))
+
+
 def test_a_posted_request_continues_as_a_get(client, session):
     app = register(session)
     protocol.sign_in(client, session, add_person(session))

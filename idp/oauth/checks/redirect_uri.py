@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(:\d{1,5})?((?:/[^\s]*)?)", re.ASCII)
+from idp.directory.clients.addresses import is_port
+
+LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(?::([^/]*))?((?:/[^\s]*)?)")
 
 
 def is_registered(requested: str, registered: Collection[str], *, native: bool) -> bool:
@@ -19,7 +21,7 @@ def is_registered(requested: str, registered: Collection[str], *, native: bool) 
     if not native:
         return False
     wanted = LOOPBACK.fullmatch(requested)
-    if wanted is None:
+    if wanted is None or (wanted[2] is not None and not is_port(wanted[2])):
         return False
     return any(
         (known := LOOPBACK.fullmatch(uri)) is not None and known.group(1, 3) == wanted.group(1, 3)

@@ -16,11 +16,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
+from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -29,7 +30,7 @@ import structlog
 from idp.platform.at_once import NeedsThreadError
 from idp.platform.cooperative import spawn
 from idp.platform.errors import TooSlow
-from idp.platform.web.requests import MAX_BODY
+from idp.platform.web.requests import MAX_BODY, no_write, read_whole, security_headers
 from idp.platform.web.visit import AT_ONCE_KEY, WSGI, Environ
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ DRAIN_SECONDS = 20.0
 """While stopping: the longest wait for that."""
 
 PIECE = 64 * 1024
+
+_FAILED = HTTPStatus.INTERNAL_SERVER_ERROR
 
 Headers = list[tuple[str, str]]
 
@@ -98,6 +101,7 @@ class Bridge:
         max_body: int = MAX_BODY,
         uploads: Mapping[str, int] | None = None,
         upload_seconds: float = UPLOAD_SECONDS,
+        secure: bool = False,
     ) -> None:
         self._application = application
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
@@ -105,6 +109,7 @@ class Bridge:
         self._uploads = uploads or {}
         self._upload_seconds = upload_seconds
         self._uploading = 0
+        self._headers = [(name.lower(), value) for name, value in security_headers(secure=secure)]
         self._at_once = at_once
         self._on_stopping = on_stopping
         self._on_stopped = on_stopped
@@ -132,7 +137,11 @@ class Bridge:
         self._under_way += 1
         self._last = time.monotonic()
         try:
-            status, headers, body = await self._answer(scope, exchange)
+            try:
+                status, headers, body = await self._answer(scope, exchange)
+            except Exception:
+                status, headers, body = self._refuse(_FAILED, "Something went wrong here")
+                log.exception("request_failed", request_id=headers[-1][1])
             if self._stopping:
                 headers = [pair for pair in headers if pair[0] != "connection"]
                 headers.append(("connection", "close"))
@@ -157,9 +166,9 @@ class Bridge:
             most = self._uploads[scope.path] if is_upload else self._max_body
             length = headers.get("content-length", "0")
             if not length.isascii() or not length.isdigit():
-                return _refusal(HTTPStatus.BAD_REQUEST, "Malformed Content-Length")
+                return self._refuse(HTTPStatus.BAD_REQUEST, "Malformed Content-Length")
             if int(length[:20]) > most:
-                return _too_large(most)
+                return self._too_large(most)
             if is_upload:
                 return await self._take_upload(scope, exchange, most)
             try:
@@ -168,9 +177,9 @@ class Bridge:
                 body = await _within(self._body_seconds, read)
             except TimeoutError:
                 log.info("body_timed_out", remote_addr=scope.client)
-                return _refusal(HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time")
+                return self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time")
             except _TooLargeError:
-                return _too_large(most)
+                return self._too_large(most)
         return await self._take(scope, body)
 
     async def _take(self, scope: Scope, body: bytes) -> tuple[int, Headers, bytes]:
@@ -190,7 +199,7 @@ class Bridge:
     ) -> tuple[int, Headers, bytes]:
         """Let a thread of the small pool read the body while it arrives."""
         if self._uploading >= MOST_UPLOADS:
-            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Too many uploads; try again")
+            return self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many uploads; try again")
         assert self._loop is not None  # noqa: S101 - __rsgi_init__ came first
         incoming = Incoming(exchange, self._loop, most, self._upload_seconds)
         length = scope.headers.get("content-length")
@@ -217,6 +226,23 @@ class Bridge:
             pieces.append(piece)
         return b"".join(pieces)
 
+    def _too_large(self, most: int) -> tuple[int, Headers, bytes]:
+        return self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may have {most} bytes")
+
+    def _refuse(self, status: HTTPStatus, detail: str) -> tuple[int, Headers, bytes]:
+        """Answer without the application; what is left of the body is not read."""
+        request_id = token_hex(8)
+        log.info("request_refused", status=status.value, detail=detail, request_id=request_id)
+        code = "invalid_request" if status < _FAILED else "server_error"
+        headers = [
+            *self._headers,
+            ("content-type", "application/json"),
+            ("cache-control", "no-store"),
+            ("connection", "close"),
+            ("x-request-id", request_id),
+        ]
+        return status.value, headers, orjson.dumps({"error": code, "error_description": detail})
+
     def _run(self, environ: Environ) -> tuple[int, Headers, bytes]:
         """Call the application, on a thread."""
         status = 500
@@ -226,15 +252,9 @@ class Bridge:
             nonlocal status
             status = int(line[:3])
             headers[:] = [(name.lower(), value) for name, value in given]
-            return _no_write
+            return no_write
 
-        answer: Iterable[bytes] = self._application(environ, start_response)
-        try:
-            body = b"".join(answer)
-        finally:
-            close = getattr(answer, "close", None)
-            if close is not None:
-                close()
+        body = read_whole(self._application(environ, start_response))
         return status, headers, body
 
     async def _drain(self) -> None:
@@ -377,24 +397,3 @@ def _variable(name: str) -> str | None:
     if "_" in name or name == "content-length":
         return None
     return "CONTENT_TYPE" if name == "content-type" else f"HTTP_{name.upper().replace('-', '_')}"
-
-
-def _too_large(most: int) -> tuple[int, Headers, bytes]:
-    return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may have {most} bytes")
-
-
-def _refusal(status: HTTPStatus, detail: str) -> tuple[int, Headers, bytes]:
-    """Answer before the application is asked; the rest of the body is not read."""
-    body = orjson.dumps({"error": "invalid_request", "error_description": detail})
-    headers = [
-        ("content-type", "application/json"),
-        ("cache-control", "no-store"),
-        ("x-content-type-options", "nosniff"),
-        ("connection", "close"),
-    ]
-    return status.value, headers, body
-
-
-def _no_write(_data: bytes) -> None:
-    message = "write() of WSGI is not supported; return the body"
-    raise RuntimeError(message)
