@@ -28,7 +28,7 @@ class Rules:
     native: bool
     """RFC 8252: schemes of its own and the loopback interface are allowed."""
     development: bool
-    """`http://localhost` is allowed."""
+    """`http://localhost` is allowed to every client."""
 
 
 def redirect_uri(uri: str, rules: Rules, field: str = "redirect_uris") -> str:
@@ -85,12 +85,13 @@ def _web(uri: str, parts: SplitResult, field: str, rules: Rules) -> None:
         raise _refused(
             field,
             uri,
-            "must be https (http only for 127.0.0.1, [::1], or localhost in development)",
+            "must be https (http only for 127.0.0.1 and [::1], and for localhost by native clients "
+            "or in development)",
         )
 
 
 def _may_be_plain(host: str, rules: Rules) -> bool:
-    return host in _LOOPBACKS or (host == "localhost" and rules.development)
+    return host in _LOOPBACKS or (host == "localhost" and (rules.native or rules.development))
 
 
 def _split(uri: str, field: str) -> SplitResult:

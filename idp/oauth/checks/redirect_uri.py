@@ -7,14 +7,14 @@ from collections.abc import Collection
 
 from idp.directory.clients.addresses import is_port
 
-LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(?::([^/]*))?((?:/[^\s]*)?)")
+LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\]|localhost)(?::([^/]*))?((?:/[^\s]*)?)")
 
 
 def is_registered(requested: str, registered: Collection[str], *, native: bool) -> bool:
     """Whether an address is one of the registered ones, character by character.
 
-    RFC 9700 2.1: no prefix, pattern or normalisation. Only the port of a native client's literal
-    loopback address may differ (RFC 8252 7.3).
+    RFC 9700 2.1: no prefix, pattern or normalisation. Only the port of a native client's loopback
+    address may differ (RFC 8252 7.3); `localhost` is one, as today's tools have it.
     """
     if requested in registered:
         return True
