@@ -137,6 +137,26 @@ def test_a_wrong_method_is_told_the_right_ones(client):
     assert "POST" in answer.headers["Allow"]
 
 
+@pytest.mark.parametrize(
+    ("accept", "is_page"),
+    [
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True),
+        ("TEXT/HTML", True),
+        ("application/json, text/html;q=0.5", False),
+        ("text/html;q=0, */*", False),
+        ("application/x-text/html", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+def test_a_refusal_is_a_page_for_those_who_prefer_one(client, accept, is_page):
+    # RFC 9110 12.5.1
+    for path, base in (("/nowhere", None), ("/account", "http://elsewhere.example")):
+        answer = client.get(path, headers={"Accept": accept}, base_url=base or client.base_url)
+        assert answer.status_code in {400, 404}
+        assert (answer.mimetype == "text/html") is is_page, path
+
+
 def test_head_has_the_headers_of_get_and_no_body(client):
     got = client.get("/.well-known/openid-configuration/jwks")
     head = client.head("/.well-known/openid-configuration/jwks")

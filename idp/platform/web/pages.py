@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from idp.platform.errors import Problem
-from idp.platform.web import problems
+from idp.platform.web import accept, problems
 from idp.platform.web.views import current_visit
 from idp.platform.web.visit import Answer
 
@@ -36,7 +36,7 @@ def wants_page() -> bool:
     """Whether a person looks at the answer, not a program."""
     if request.headers.get("Sec-Fetch-Mode") == "navigate":
         return True
-    return "text/html" in request.headers.get("Accept", "")
+    return accept.prefers(request.headers.get("Accept", ""), accept.HTML)
 
 
 def as_response(answer: Answer) -> Response:

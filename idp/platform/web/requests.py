@@ -23,7 +23,7 @@ from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge
 from idp.platform.issuer import Issuer
 from idp.platform.metrics import Metrics
 from idp.platform.runtime import RequestContext, Runtime
-from idp.platform.web import forms, problems
+from idp.platform.web import accept, forms, problems
 from idp.platform.web.visit import (
     AT_ONCE_KEY,
     ENVIRON_KEY,
@@ -194,7 +194,7 @@ class Entrance:
         problem = problems.from_exception(error, visit.request_id)
         if machine:
             return problems.oauth_json(problem)
-        if "text/html" in environ.get("HTTP_ACCEPT", ""):
+        if accept.prefers(environ.get("HTTP_ACCEPT", ""), accept.HTML):
             return problems.plain_page(problem, visit.request_id)
         return problems.problem_json(problem, visit.request_id)
 
