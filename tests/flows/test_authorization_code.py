@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 from sqlalchemy import func, select
 
 from idp.oauth.models import AuthorizationCode, Grant
+from idp.platform.secrets import b64url
 from tests import protocol
 from tests.attacks import forms
 from tests.protocol import CALLBACK, add_api, add_person, authorize, obtain, redeem, register
@@ -230,6 +232,40 @@ def test_a_refusal_goes_to_the_proven_address_with_state_and_issuer(
     assert fields.get("error") == error
     assert fields["state"] == "the-state"
     assert fields["iss"] == "http://127.0.0.1:8000"
+
+
+def test_a_refused_request_object_says_how_the_refusal_comes_back_and_nothing_else(client, session):
+    app = register(session)
+    protocol.sign_in(client, session, add_person(session))
+
+    def refused(content, **outside):
+        unsigned = f"e30.{b64url(orjson.dumps(content))}."
+        return authorize(client, app, request=unsigned, **outside)
+
+    inside = {"state": "inner", "response_mode": "fragment", "client_id": "other"}
+    answer = refused(inside, state=None)
+    assert answer.location.startswith(CALLBACK + "#")
+    assert protocol.returned(answer) == {
+        "error": "request_not_supported",
+        "error_description": "request is not supported",
+        "state": "inner",
+        "iss": "http://127.0.0.1:8000",
+    }
+    page = refused({**inside, "response_mode": "form_post"})
+    assert 'value="inner"' in page.get_data(as_text=True)
+    # The address is proven by what stands outside.
+    for redirect_uri in (None, CALLBACK + "_invalid"):
+        unproven = refused({"redirect_uri": CALLBACK}, redirect_uri=redirect_uri)
+        assert unproven.status_code == 400
+        assert "Location" not in unproven.headers
+    for odd in (
+        *({"state": 7}, {"state": ["a"]}, {"state": None}, {"state": ""}, [], "text", None, 7),
+        {"response_mode": "jwt"},
+    ):
+        assert protocol.returned(refused(odd))["state"] == "the-state", odd
+    for broken in ("x", "a.b", "..", "e30.%.", "e30.ew.", "e30.e30.e30.e30", "." * 1000):
+        fields = protocol.returned(authorize(client, app, request=broken))
+        assert (fields["error"], fields["state"]) == ("request_not_supported", "the-state")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
 from idp.oauth import pending, service
-from idp.oauth.checks import pkce, prompt, redirect_uri
+from idp.oauth.checks import pkce, prompt, redirect_uri, request_object
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.prompt import ClaimsRequest
 from idp.oauth.checks.scope import ValidatedScopes
@@ -203,10 +203,12 @@ def find_return_address(
     if not redirect_uri.is_registered(uri, client.redirect_uris, native=native):
         message = "The application asked for an address that it has not registered"
         raise OAuthError(message, code="invalid_redirect_uri")
-    wanted = parameters.get("response_mode")
+    # A request object is refused, and the refusal goes back as the object asks.
+    unverified = request_object.read_unverified_return(parameters)
+    wanted = unverified.get("response_mode") or parameters.get("response_mode")
     mode = wanted if wanted in RESPONSE_MODES else "query"
-    back = ReturnAddress(uri, cast("ResponseMode", mode), parameters.get("state"), issuer)
-    return client, back
+    state = unverified.get("state") or parameters.get("state")
+    return client, ReturnAddress(uri, cast("ResponseMode", mode), state, issuer)
 
 
 # --- Checks, in this order ------------------------------------------------------------------------
