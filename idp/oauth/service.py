@@ -318,7 +318,7 @@ def issue_again(session: Session, issuer: Issuer, presented: Principal, lifetime
     lifetime = max(1, min(lifetime if lifetime > 0 else AGAIN_SECONDS, left))
     granted = scopes_of.retain(client, presented.token_scopes)
     granted = replace(granted, for_issuer=issuer.url in presented.audience)
-    token_id = tokens.new_token_id(standing.grant)
+    token_id = tokens.new_token_id(session, standing.grant)
     audit.record(
         session,
         Tag.TOKEN_ISSUED,

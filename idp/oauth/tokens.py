@@ -17,7 +17,7 @@ from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
 from idp.directory.resources.view import ApiView
 from idp.directory.tenants import service as tenants
-from idp.oauth import people
+from idp.oauth import people, token_ids
 from idp.oauth.checks.scope import ValidatedScopes, apis_of
 from idp.oauth.models import Grant, ReferenceToken, RevokedToken
 from idp.oauth.people import HeldGrant, StandingGrant
@@ -89,7 +89,7 @@ def issue_access_token(
         claims["jti"] = random_token(16)
         claims |= own_claims(client)
     else:
-        claims["jti"] = token_id or new_token_id(standing.grant)
+        claims["jti"] = token_id or new_token_id(session, standing.grant)
         claims.update(_person_claims(session, client, scopes, apis, standing))
     if client.access_token_is_reference:
         return _keep(session, client, claims, standing)
@@ -97,9 +97,9 @@ def issue_access_token(
     return signer.sign(session, claims, alg=alg, typ=ACCESS_TOKEN_TYPE)
 
 
-def new_token_id(grant: HeldGrant) -> str:
+def new_token_id(session: Session, grant: HeldGrant) -> str:
     """Make the `jti` of an access token; it leads back to the grant that the token hangs on."""
-    return f"{grant.id}.{random_token(16)}"
+    return token_ids.make(runtime.of(session).keyring, grant.id)
 
 
 def _person_claims(
@@ -274,7 +274,7 @@ def read_access_token(
     """
     token = _read(session, issuer, unverified_token)
     session.info[CALLER] = token.client
-    grant_id = grant_id_of(token.claims)
+    grant_id = grant_id_of(session, token.claims)
     if grant_id is None:
         _check_not_revoked(session, token)
         return token
@@ -337,10 +337,9 @@ def _read(session: Session, issuer: Issuer | None, unverified_token: str) -> Acc
     return AccessToken(claims, client, None, reference_id)
 
 
-def grant_id_of(claims: Mapping[str, Any]) -> int | None:
+def grant_id_of(session: Session, claims: Mapping[str, Any]) -> int | None:
     """Read the grant that a token hangs on out of its `jti`; None: a machine's token."""
-    head, dot, _ = str(claims["jti"]).partition(".")
-    return int(head) if dot else None
+    return token_ids.grant_id_of(runtime.of(session).keyring, str(claims["jti"]))
 
 
 def _check_not_revoked(session: Session, token: AccessToken) -> None:

@@ -940,7 +940,7 @@ def test_a_fresh_token_dies_with_its_grant(client, session, root):
     token = root.data("POST", "/Client/IssueToken", {})
     fresh = center.Caller(client, root.user, token)
     assert fresh.send("GET", "/Client").status_code == 200
-    grant_id = tokens.grant_id_of(protocol.payload(token))
+    grant_id = tokens.grant_id_of(session, protocol.payload(token))
     tokens.revoke_grant(session, grant_id, "test")
     assert fresh.send("GET", "/Client").status_code == 401
 
