@@ -32,6 +32,7 @@ from idp.platform.tables import load_models
 from idp.platform.throttle import Throttle
 from idp.platform.web import forms, health
 from idp.platform.web.requests import MAX_BODY, Entrance
+from idp.platform.web.routing import Route
 from idp.platform.web.visit import AT_ONCE_KEY, WSGI, Body, Environ, Start
 from idp.publishing.files import limits
 from idp.publishing.gateway.access import Gatekeeper
@@ -63,6 +64,7 @@ class Behind:
 def create_front(settings: Settings) -> Flask:
     """Make the application with its front alone; nothing here touches the database."""
     app = Flask("idp", template_folder=str(templates_dir()), static_folder="static")
+    app.url_rule_class = Route
     for step in (setup_logs, setup_config, setup_runtime, setup_health, setup_doors):
         step(app, settings)
     return app

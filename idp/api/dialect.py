@@ -99,6 +99,8 @@ class Operation:
     form: Form = "one"
     page: bool = False
     """Whether those who do not ask for JSON are sent to a page."""
+    head: bool = True
+    """Whether HEAD is answered where GET is; False: GET changes something."""
     errors: tuple[str, ...] = ()
     """Names of the business codes that it answers with, besides those of all operations."""
 
@@ -181,6 +183,7 @@ class Dialect:
                 view_func=self._answering(operation),
                 methods=[operation.method],
                 provide_automatic_options=False,
+                head=operation.head,
             )
         return blueprint
 

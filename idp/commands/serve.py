@@ -171,6 +171,7 @@ def load(settings: Settings) -> Any:
         on_stopped=cast("MachineDoor", app.wsgi_app).close,
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
         uploads=limits.UPLOADS,
+        secure=settings.secure,
     )
 
 

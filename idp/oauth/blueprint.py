@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import flask
 from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.datastructures import Headers
@@ -18,7 +16,7 @@ from idp.oauth.response import redirect as to
 from idp.oauth.visitor import Visitor
 from idp.platform.sessions import cookie
 from idp.platform.sessions import service as sessions
-from idp.platform.web import forms, policy
+from idp.platform.web import forms
 from idp.platform.web.views import current_issuer, current_visit, database
 from idp.platform.web.visit import Environ
 
@@ -27,7 +25,7 @@ blueprint = Blueprint("oauth", __name__)
 FORM = "application/x-www-form-urlencoded"
 
 
-@blueprint.route("/connect/authorize", methods=["GET", "POST"])
+@blueprint.route("/connect/authorize", methods=["GET", "POST"], head=False)
 def authorize_view() -> Response:
     """Answer an authorization request."""
     signed_in = visitors.find_signed_in(database(), current_issuer(), _cookie())
@@ -39,7 +37,7 @@ def authorize_view() -> Response:
     return _plain(answer)
 
 
-@blueprint.route("/connect/endsession", methods=["GET", "POST"])
+@blueprint.route("/connect/endsession", methods=["GET", "POST"], head=False)
 def end_session_view() -> Response:
     """Answer a logout request."""
     answer = end_session(_request(), database(), _visitor())
@@ -57,7 +55,7 @@ def _request() -> ProtocolRequest:
     visit = current_visit()
     query = request.environ.get("QUERY_STRING", "")
     return ProtocolRequest(
-        method="GET" if request.method == "HEAD" else request.method,
+        method=request.method,
         path=visit.path,
         issuer=current_issuer(),
         headers={},
@@ -77,7 +75,10 @@ def _cookie() -> str | None:
 
 
 class _AsWritten(flask.Response):
-    """A response whose `Location` is sent as it stands; werkzeug would write it in its own way."""
+    """A redirect to the very text that a client registered.
+
+    Werkzeug would write host, port and brackets of its address in another spelling.
+    """
 
     def get_wsgi_headers(self, environ: Environ) -> Headers:
         """Hold the address back while headers are put in order."""
@@ -94,10 +95,6 @@ def _plain(answer: ProtocolResponse) -> Response:
 
 def _form_post(answer: FormPost) -> Response:
     """Let the browser post the answer (OAuth 2.0 Form Post Response Mode)."""
-    parts = urlsplit(answer.action)
-    # A native client's own scheme has no host (RFC 8252 7.1).
-    origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
-    policy.allow("form-action", origin)
     response = make_response(
         render_template("oauth/form_post.html", action=answer.action, fields=answer.fields)
     )

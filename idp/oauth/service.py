@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, or_, select, update
@@ -105,7 +105,7 @@ def _get(session: Session, handle: str) -> AuthorizationRequest:
 def _scopes_to_consent(client: ClientView, parameters: Parameters) -> tuple[str, ...]:
     return scopes_of.to_consent(
         client,
-        scopes_of.split(parameters.get("scope") or ""),
+        scopes_of.retain(client, scopes_of.split(parameters.get("scope") or "")).names,
         prompt.read_claims(parameters).names,
     )
 
@@ -324,7 +324,8 @@ def issue_again(session: Session, issuer: Issuer, presented: Principal, lifetime
     left = presented.expires_at - clock.timestamp()
     lifetime = max(1, min(lifetime if lifetime > 0 else AGAIN_SECONDS, left))
     granted = scopes_of.retain(client, presented.token_scopes)
-    token_id = tokens.new_token_id(standing.grant)
+    granted = replace(granted, for_issuer=issuer.url in presented.audience)
+    token_id = tokens.new_token_id(session, standing.grant)
     audit.record(
         session,
         Tag.TOKEN_ISSUED,

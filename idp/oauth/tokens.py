@@ -17,7 +17,7 @@ from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
 from idp.directory.resources.view import ApiView
 from idp.directory.tenants import service as tenants
-from idp.oauth import people
+from idp.oauth import people, token_ids
 from idp.oauth.checks.scope import ValidatedScopes, apis_of
 from idp.oauth.models import Grant, ReferenceToken, RevokedToken
 from idp.oauth.people import HeldGrant, StandingGrant
@@ -74,7 +74,7 @@ def issue_access_token(
     now = clock.timestamp()
     lifetime = lifetime or client.access_token_lifetime
     audience = [api.name for api in apis]
-    if scopes.is_openid or not audience:
+    if scopes.for_issuer or not audience:
         audience.append(issuer.url)
     claims: dict[str, Any] = {
         "iss": issuer.url,
@@ -91,7 +91,7 @@ def issue_access_token(
     else:
         subject = standing.subject(session)
         claims["sub"] = str(standing.user.id)
-        claims["jti"] = token_id or new_token_id(standing.grant)
+        claims["jti"] = token_id or new_token_id(session, standing.grant)
         claims["tenant"] = access.tenant(subject)
         claims |= _authentication(standing.grant)
 
@@ -120,9 +120,9 @@ def _sign(
     raise OAuthError(message, code="invalid_scope")
 
 
-def new_token_id(grant: HeldGrant) -> str:
+def new_token_id(session: Session, grant: HeldGrant) -> str:
     """Make the `jti` of an access token; it leads back to the grant that the token hangs on."""
-    return f"{grant.id}.{random_token(16)}"
+    return token_ids.make(runtime.of(session).keyring, grant.id)
 
 
 def other_claims(
@@ -291,7 +291,7 @@ def read_access_token(
     """
     token = _read(session, issuer, unverified_token)
     session.info[CALLER] = token.client
-    grant_id = grant_id_of(token.claims)
+    grant_id = grant_id_of(session, token.claims)
     if grant_id is None:
         _check_not_revoked(session, token)
         return token
@@ -354,10 +354,9 @@ def _read(session: Session, issuer: Issuer | None, unverified_token: str) -> Acc
     return AccessToken(claims, client, None, reference_id)
 
 
-def grant_id_of(claims: Mapping[str, Any]) -> int | None:
+def grant_id_of(session: Session, claims: Mapping[str, Any]) -> int | None:
     """Read the grant that a token hangs on out of its `jti`; None: a machine's token."""
-    head, dot, _ = str(claims["jti"]).partition(".")
-    return int(head) if dot else None
+    return token_ids.grant_id_of(runtime.of(session).keyring, str(claims["jti"]))
 
 
 def _check_not_revoked(session: Session, token: AccessToken) -> None:
@@ -416,6 +415,7 @@ def authenticate_bearer(session: Session, issuer: Issuer, unverified_token: str)
         jti=str(token.claims["jti"]),
         expires_at=int(token.claims["exp"]),
         token_scopes=tuple(str(token.claims["scope"]).split()),
+        audience=token.audience,
     )
 
 

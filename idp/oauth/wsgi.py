@@ -74,7 +74,13 @@ class MachineDoor:
         self._entrance.close()
 
     def __call__(self, environ: Environ, start_response: Start) -> Body:
-        """Answer one request."""
+        """Answer one request, whatever happens."""
+        try:
+            return self._serve(environ, start_response)
+        except Exception as error:  # noqa: BLE001 - the renderer of last resort
+            return self._entrance.last_resort(environ, error, start_response)
+
+    def _serve(self, environ: Environ, start_response: Start) -> Body:
         endpoint = self._endpoints.get(environ.get("PATH_INFO", ""))
         visit, answer = self._entrance.admit(environ, machine=endpoint is not None)
         if endpoint is None:

@@ -946,6 +946,14 @@ def test_a_fresh_token_is_no_wider_and_lives_no_longer(client, session, root):
         ]
 
 
+def test_a_fresh_token_is_for_the_same_audience(client, session, root):
+    app = protocol.register(session, "narrow", scopes=("openid", "ids4.ms.client.all"))
+    protocol.sign_in(client, session, root.user)
+    token = protocol.obtain(client, app, "openid ids4.ms.client.all", resource="ids4.ms").access
+    fresh = center.Caller(client, root.user, token).data("POST", "/Client/IssueToken", {})
+    assert protocol.payload(fresh)["aud"] == protocol.payload(token)["aud"] == "ids4.ms"
+
+
 def test_a_chain_of_fresh_tokens_ends_with_the_first(client, session, root, clock):
     token = center.token_for(session, root.user)
     end = protocol.payload(token)["exp"]
@@ -961,7 +969,7 @@ def test_a_fresh_token_dies_with_its_grant(client, session, root):
     token = root.data("POST", "/Client/IssueToken", {})
     fresh = center.Caller(client, root.user, token)
     assert fresh.send("GET", "/Client").status_code == 200
-    grant_id = tokens.grant_id_of(protocol.payload(token))
+    grant_id = tokens.grant_id_of(session, protocol.payload(token))
     tokens.revoke_grant(session, grant_id, "test")
     assert fresh.send("GET", "/Client").status_code == 401
 

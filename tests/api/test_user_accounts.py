@@ -805,6 +805,14 @@ def test_a_number_without_an_account_gets_the_same_answer_and_no_message(
     assert session.scalars(select(OutboxMessage)).all() == []
 
 
+def test_head_sends_no_message(robot, session, outbox):
+    add_person(session, mobile="+8613912345678")
+    answer = robot.send("HEAD", "/getMessage", phone=NUMBER)
+    assert answer.status_code == 405
+    assert "HEAD" not in answer.headers["Allow"]
+    assert session.scalars(select(OutboxMessage)).all() == []
+
+
 def test_short_messages_are_limited_by_number_client_and_address(
     robot, session, clock, monkeypatch
 ):

@@ -143,6 +143,18 @@ def test_the_answer_can_be_posted_to_another_site(web: Web, page: Page, person: 
     expect(page.locator("body")).to_have_text("POST")
 
 
+def test_a_callback_may_send_the_browser_on_to_another_origin(
+    web: Web, page: Page, person: Person
+) -> None:
+    """Chromium holds the redirects after a posted form to the `form-action` of its page."""
+    page.goto(f"{web.shop}/login?response_mode=form_post&onward={web.stranger}/")
+    fill_in(page, person)
+    allow(page)
+    expect(page).to_have_url(f"{web.stranger}/")
+    page.goto(web.shop)
+    expect(page.locator("#person")).to_have_text(f"{person.sub} {person.username}")
+
+
 def test_a_request_posted_from_another_site_finds_the_session(
     web: Web, context: BrowserContext, page: Page, person: Person
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from idp.commands import worker
+from idp.directory.clients.models import ClientPostLogoutRedirectUri
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
 from idp.platform.sessions.models import BrowserSession
@@ -59,6 +60,17 @@ def test_an_id_token_of_this_session_signs_out_at_once(client, session, scene):
         client, id_token_hint=tokens.body["id_token"], post_logout_redirect_uri=AFTER_LOGOUT
     )
     assert again.location == AFTER_LOGOUT
+
+
+def test_the_browser_goes_on_to_the_very_text_that_was_registered(client, session):
+    address = "https://App.example:443/bye?x=[1]"
+    app = register(session)
+    session.add(ClientPostLogoutRedirectUri(client_id=app.row_id, post_logout_redirect_uri=address))
+    session.commit()
+    protocol.sign_in(client, session, add_person(session))
+    hint = obtain(client, app).body["id_token"]
+    answer = end(client, id_token_hint=hint, post_logout_redirect_uri=address, state="s")
+    assert answer.headers["Location"] == address + "&state=s"
 
 
 @pytest.mark.no_database

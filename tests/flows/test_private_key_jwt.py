@@ -87,6 +87,24 @@ def test_an_assertion_of_a_registered_key_is_taken(client, session, alg):
             assert client.post(path, data=form).status_code == 200
 
 
+def test_a_client_may_name_the_one_algorithm_that_it_signs_with(client, session):
+    add_api(session)
+    key = KEYS["RS256"]()
+    for number, alg in enumerate((None, "PS256")):
+        client_id = f"signing-{number}"
+        register_machine(
+            session,
+            client_id,
+            scopes=["orders.read"],
+            token_endpoint_auth_method="private_key_jwt",
+            token_endpoint_auth_signing_alg=alg,
+            jwks={"keys": [public(key, "one")]},
+        )
+        assert ask(client, signed(key, "PS256", client_id, jti="a")).status_code == 200
+        other = ask(client, signed(key, "RS256", client_id, jti="b"))
+        assert other.status_code == (200 if alg is None else 401)
+
+
 @pytest.fixture
 def key_server():
     """Keys of a client, served over HTTP."""

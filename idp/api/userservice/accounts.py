@@ -345,6 +345,7 @@ def log_in(body: Credential) -> dict[str, Any]:
     person=False,
     query=PhoneQuery(),
     gives=fields.String(),
+    head=False,
 )
 def send_code(query: dict[str, Any]) -> str:
     """Send a code for `SMS` and give the `smsKey` that belongs to it.

@@ -38,6 +38,8 @@ class Client(Base):
     """False: a public client."""
     token_endpoint_auth_method: Mapped[str | None] = mapped_column(String(50))
     """Unset: client_secret_basic or client_secret_post; set: exactly that."""
+    token_endpoint_auth_signing_alg: Mapped[str | None] = mapped_column(String(20))
+    """Of client assertions; unset: any that is offered."""
     jwks: Mapped[dict[str, Any] | None]
     jwks_uri: Mapped[str | None] = mapped_column(String(2000))
     strict_assertion_audience: Mapped[bool] = mapped_column(default=False)

@@ -44,6 +44,7 @@ class ClientView:
     application_type: str
     is_public: bool
     token_endpoint_auth_method: str | None
+    token_endpoint_auth_signing_alg: str | None
     jwks: dict[str, Any] | None
     jwks_uri: str | None
     strict_assertion_audience: bool
@@ -163,6 +164,7 @@ def _view(session: Session, client: Client) -> ClientView | None:
         application_type=client.application_type,
         is_public=not client.require_client_secret,
         token_endpoint_auth_method=client.token_endpoint_auth_method,
+        token_endpoint_auth_signing_alg=client.token_endpoint_auth_signing_alg,
         jwks=client.jwks,
         jwks_uri=client.jwks_uri,
         strict_assertion_audience=client.strict_assertion_audience,

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
 from idp.oauth import pending, service
-from idp.oauth.checks import pkce, prompt, redirect_uri
+from idp.oauth.checks import pkce, prompt, redirect_uri, request_object
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.prompt import ClaimsRequest
 from idp.oauth.checks.scope import ValidatedScopes
@@ -200,10 +200,12 @@ def find_return_address(
     if not redirect_uri.is_registered(uri, client.redirect_uris, native=native):
         message = "The application's return address isn't registered. Tell the people who run it."
         raise OAuthError(message, code="invalid_redirect_uri")
-    wanted = parameters.get("response_mode")
+    # A request object is refused, and the refusal goes back as the object asks.
+    unverified = request_object.read_unverified_return(parameters)
+    wanted = unverified.get("response_mode") or parameters.get("response_mode")
     mode = wanted if wanted in RESPONSE_MODES else "query"
-    back = ReturnAddress(uri, cast("ResponseMode", mode), parameters.get("state"), issuer)
-    return client, back
+    state = unverified.get("state") or parameters.get("state")
+    return client, ReturnAddress(uri, cast("ResponseMode", mode), state, issuer)
 
 
 # --- Checks, in this order ------------------------------------------------------------------------
@@ -218,9 +220,10 @@ def validate(
             message = f"{name} is not supported"
             raise OAuthError(message, code=code)
     _check_response(client, parameters)
-    wanted = scopes.validate(client, scopes.split(parameters.get("scope") or ""))
+    names = scopes.split(parameters.get("scope") or "")
+    wanted = scopes.validate(client, scopes.recognize(session, client, names))
     resources = parameters.all("resource")
-    scopes.narrow(wanted, resources)
+    scopes.narrow(wanted, resources, back.issuer.url)
     claims = prompt.read_claims(parameters)
     _check_acr(claims)
     return ValidatedRequest(

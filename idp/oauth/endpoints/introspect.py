@@ -22,6 +22,7 @@ from idp.oauth.tokens import AccessToken
 from idp.platform import clock
 from idp.platform.errors import InvalidToken
 from idp.platform.signing import signer
+from idp.platform.web import accept
 
 SIGNED_ANSWER = "application/token-introspection+jwt"
 INACTIVE: Mapping[str, Any] = {"active": False}
@@ -42,7 +43,7 @@ def introspect(request: ProtocolRequest, session: Session) -> ProtocolResponse:
     caller = _authenticate(session, request)
     token = request.body.require("token")
     content = _describe(session, request, caller, token)
-    if SIGNED_ANSWER not in request.headers.get("accept", ""):
+    if not accept.prefers(request.headers.get("accept", ""), SIGNED_ANSWER):
         return json_response(content)
     alg = caller.client.introspection_signed_response_alg if caller.client else None
     signed = signer.sign(

@@ -57,12 +57,13 @@ def _narrow(
     """
     text = asked.parameters.get("scope")
     if text is not None:
-        wanted = scopes.split(text)
+        wanted = scopes.recognize(asked.session, client, scopes.split(text))
         if not set(wanted) <= set(grant.scopes):
             message = "scope exceeds what was granted"
             raise OAuthError(message, code="invalid_scope")
         granted = scopes.validate(client, [name for name in wanted if name in granted.names])
-    return scopes.narrow(granted, asked.parameters.all("resource"), within=grant.resources)
+    resources, issuer = asked.parameters.all("resource"), asked.request.issuer.url
+    return scopes.narrow(granted, resources, issuer, within=grant.resources)
 
 
 def _rotate(asked: GrantRequest, presented: str, row: Presented, standing: StandingGrant) -> str:

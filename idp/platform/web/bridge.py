@@ -17,10 +17,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from io import BytesIO
+from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -30,7 +31,14 @@ from idp.platform.at_once import NeedsThreadError
 from idp.platform.cooperative import spawn
 from idp.platform.errors import BadRequest, Problem, TooLarge, TooSlow, Unavailable
 from idp.platform.web import cors, plain
-from idp.platform.web.requests import FILES, HEALTH, MAX_BODY
+from idp.platform.web.requests import (
+    FILES,
+    HEALTH,
+    MAX_BODY,
+    no_write,
+    read_whole,
+    security_headers,
+)
 from idp.platform.web.visit import AT_ONCE_KEY, WSGI, Environ
 
 if TYPE_CHECKING:
@@ -55,6 +63,8 @@ DRAIN_SECONDS = 20.0
 """While stopping: the longest wait for that."""
 
 PIECE = 64 * 1024
+
+_FAILED = 500
 
 Headers = list[tuple[str, str]]
 
@@ -103,6 +113,7 @@ class Bridge:
         max_body: int = MAX_BODY,
         uploads: Mapping[str, int] | None = None,
         upload_seconds: float = UPLOAD_SECONDS,
+        secure: bool = False,
     ) -> None:
         self._application = application
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
@@ -113,6 +124,7 @@ class Bridge:
         self._uploads = uploads or {}
         self._upload_seconds = upload_seconds
         self._uploading = 0
+        self._headers = [(name.lower(), value) for name, value in security_headers(secure=secure)]
         self._at_once = at_once
         self._on_stopping = on_stopping
         self._on_stopped = on_stopped
@@ -142,7 +154,11 @@ class Bridge:
         self._under_way += 1
         self._last = time.monotonic()
         try:
-            status, headers, body = await self._answer(scope, exchange)
+            try:
+                status, headers, body = await self._answer(scope, exchange)
+            except Exception:
+                status, headers, body = self._refuse(scope, Problem("Something went wrong here"))
+                log.exception("request_failed", request_id=dict(headers)["x-request-id"])
             if self._stopping:
                 headers = [pair for pair in headers if pair[0] != "connection"]
                 headers.append(("connection", "close"))
@@ -167,9 +183,9 @@ class Bridge:
             most = self._uploads[scope.path] if is_upload else self._max_body
             length = headers.get("content-length", "0")
             if not length.isascii() or not length.isdigit():
-                return _refusal(scope, BadRequest("Malformed Content-Length"))
+                return self._refuse(scope, BadRequest("Malformed Content-Length"))
             if int(length[:20]) > most:
-                return _too_large(scope, most)
+                return self._too_large(scope, most)
             if is_upload:
                 return await self._take_upload(scope, exchange, most)
             try:
@@ -178,9 +194,9 @@ class Bridge:
                 body = await _within(self._body_seconds, read)
             except TimeoutError:
                 log.info("body_timed_out", remote_addr=scope.client)
-                return _refusal(scope, TooSlow("The body did not arrive in time"))
+                return self._refuse(scope, TooSlow("The body did not arrive in time"))
             except _TooLargeError:
-                return _too_large(scope, most)
+                return self._too_large(scope, most)
         return await self._take(scope, body)
 
     async def _take(self, scope: Scope, body: bytes) -> tuple[int, Headers, bytes]:
@@ -203,7 +219,7 @@ class Bridge:
     async def _take_file(self, scope: Scope, environ: Environ) -> tuple[int, Headers, bytes]:
         """Let a thread of the small pool read a file, which may be far away."""
         if self._fetching >= MOST_FILES:
-            return _refusal(scope, Unavailable("Too many files at once; try again"))
+            return self._refuse(scope, Unavailable("Too many files at once; try again"))
         assert self._loop is not None  # noqa: S101 - __rsgi_init__ came first
         self._fetching += 1
         try:
@@ -216,7 +232,7 @@ class Bridge:
     ) -> tuple[int, Headers, bytes]:
         """Let a thread of the small pool read the body while it arrives."""
         if self._uploading >= MOST_UPLOADS:
-            return _refusal(scope, Unavailable("Too many uploads; try again"))
+            return self._refuse(scope, Unavailable("Too many uploads; try again"))
         assert self._loop is not None  # noqa: S101 - __rsgi_init__ came first
         incoming = Incoming(exchange, self._loop, most, self._upload_seconds)
         length = scope.headers.get("content-length")
@@ -243,6 +259,31 @@ class Bridge:
             pieces.append(piece)
         return b"".join(pieces)
 
+    def _too_large(self, scope: Scope, most: int) -> tuple[int, Headers, bytes]:
+        return self._refuse(scope, TooLarge(f"The request body exceeds {most} bytes"))
+
+    def _refuse(self, scope: Scope, problem: Problem) -> tuple[int, Headers, bytes]:
+        """Answer without the application; what is left of the body is not read."""
+        request_id = token_hex(8)
+        log.info(
+            "request_refused", status=problem.status, detail=problem.detail, request_id=request_id
+        )
+        asked = scope.headers
+        headers = [*self._headers, ("connection", "close"), ("x-request-id", request_id)]
+        if isinstance(problem, Unavailable):
+            headers.append(("retry-after", str(RETRY_SECONDS)))
+        if plain.wants_page(asked.get("accept", ""), asked.get("sec-fetch-mode", "")):
+            answer = plain.page(problem, request_id, asked.get("accept-language", ""))
+            headers = [pair for pair in headers if pair[0] != "content-security-policy"]
+            headers += [(name.lower(), value) for name, value in answer.headers]
+            headers.append(("content-security-policy", plain.POLICY))
+            return answer.status, headers, answer.body
+        code = "server_error" if problem.status >= _FAILED else "invalid_request"
+        headers += [("content-type", "application/json"), ("cache-control", "no-store")]
+        headers += [(name.lower(), value) for name, value in cors.ANYBODY]
+        body = orjson.dumps({"error": code, "error_description": problem.detail})
+        return problem.status, headers, body
+
     def _run(self, environ: Environ) -> tuple[int, Headers, bytes]:
         """Call the application, on a thread."""
         status = 500
@@ -252,15 +293,9 @@ class Bridge:
             nonlocal status
             status = int(line[:3])
             headers[:] = [(name.lower(), value) for name, value in given]
-            return _no_write
+            return no_write
 
-        answer: Iterable[bytes] = self._application(environ, start_response)
-        try:
-            body = b"".join(answer)
-        finally:
-            close = getattr(answer, "close", None)
-            if close is not None:
-                close()
+        body = read_whole(self._application(environ, start_response))
         return status, headers, body
 
     async def _drain(self) -> None:
@@ -403,29 +438,3 @@ def _variable(name: str) -> str | None:
     if "_" in name or name == "content-length":
         return None
     return "CONTENT_TYPE" if name == "content-type" else f"HTTP_{name.upper().replace('-', '_')}"
-
-
-def _too_large(scope: Scope, most: int) -> tuple[int, Headers, bytes]:
-    return _refusal(scope, TooLarge(f"The request body exceeds {most} bytes"))
-
-
-def _refusal(scope: Scope, problem: Problem) -> tuple[int, Headers, bytes]:
-    """Answer before the application is asked; the rest of the body is not read."""
-    asked = scope.headers
-    headers = [("x-content-type-options", "nosniff"), ("connection", "close")]
-    if isinstance(problem, Unavailable):
-        headers.append(("retry-after", str(RETRY_SECONDS)))
-    if plain.wants_page(asked.get("accept", ""), asked.get("sec-fetch-mode", "")):
-        answer = plain.page(problem, "", asked.get("accept-language", ""))
-        headers += [(name.lower(), value) for name, value in answer.headers]
-        headers.append(("content-security-policy", plain.POLICY))
-        return answer.status, headers, answer.body
-    body = orjson.dumps({"error": "invalid_request", "error_description": problem.detail})
-    headers += [("content-type", "application/json"), ("cache-control", "no-store")]
-    headers += [(name.lower(), value) for name, value in cors.ANYBODY]
-    return problem.status, headers, body
-
-
-def _no_write(_data: bytes) -> None:
-    message = "write() of WSGI is not supported; return the body"
-    raise RuntimeError(message)

@@ -10,6 +10,7 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from idp.platform.errors import Problem
+from idp.platform.web import accept
 from idp.platform.web.visit import Answer
 
 STYLE = "/static/plain.css"
@@ -103,9 +104,9 @@ _TEXTS: dict[int | str, dict[str, _Text]] = {
 """By the code of the problem, else by its status."""
 
 
-def wants_page(accept: str, fetch_mode: str) -> bool:
-    """Whether a person looks at the answer, not a program."""
-    return fetch_mode == "navigate" or "text/html" in accept
+def wants_page(header: str, fetch_mode: str) -> bool:
+    """Return whether a person looks at the answer, not a program."""
+    return fetch_mode == "navigate" or accept.prefers(header, accept.HTML)
 
 
 def page(problem: Problem, request_id: str, accept_language: str) -> Answer:

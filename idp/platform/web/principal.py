@@ -43,6 +43,7 @@ class Principal:
     expires_at: int
     token_scopes: tuple[str, ...] = ()
     """Everything that the token is for, at other APIs too; no gate opens for that."""
+    audience: tuple[str, ...] = ()
 
     @property
     def own_tenant_id(self) -> int | None:

@@ -6,6 +6,7 @@ endpoints and Flask differ only in what happens between the two.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import time
@@ -213,7 +214,7 @@ class Entrance:
         A browser that cannot show a page why it was refused shows it a network error.
         """
         answer = self.render(environ, visit, error, machine=machine)
-        is_page = not machine and "text/html" in environ.get("HTTP_ACCEPT", "")
+        is_page = not machine and answer.policy is not None
         return answer if is_page else cors.for_anybody(answer)
 
     def answer(self, visit: Visit, answer: Answer, start_response: Start) -> Body:
@@ -221,30 +222,48 @@ class Entrance:
         own = self._headers if answer.policy is None else self._page_headers
         headers = [*answer.headers, *own, ("X-Request-Id", visit.request_id)]
         headers.append(("Content-Length", str(len(answer.body))))
-        start_response(_STATUS[answer.status], headers)
         self._leave(visit, answer.status)
+        start_response(_STATUS[answer.status], headers)
         return () if visit.method == "HEAD" else (answer.body,)
 
     def pass_on(self, visit: Visit, inner: WSGI, environ: Environ, start_response: Start) -> Body:
-        """Let another WSGI application answer, adding what every answer carries."""
-        status = 500
+        """Let another WSGI application answer, adding what every answer carries.
 
-        def start(line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            nonlocal status
-            status = int(line[:3])
-            present = {name.lower() for name, _ in headers}
-            headers += [pair for pair in self._headers if pair[0].lower() not in present]
-            headers.append(("X-Request-Id", visit.request_id))
-            return start_response(line, headers, exc_info)
+        Its answer is read whole before the first byte is sent: what fails on the way, headers that
+        cannot be written or a body that breaks off, is refused like anything else.
+        """
+        line, headers = _STATUS[500], list[tuple[str, str]]()
+
+        def start(given_line: str, given: list[tuple[str, str]], _exc_info: Any = None) -> Any:
+            nonlocal line, headers
+            line, headers = given_line, given
+            return no_write
 
         try:
-            # Views render whole bodies, so the session is free before the first byte is sent.
-            body = inner(environ, start)
-        except Exception:
-            self._leave(visit, status)
-            raise
-        self._leave(visit, status)
-        return body
+            body = read_whole(inner(environ, start))
+        except Exception as error:  # noqa: BLE001 - the renderer of last resort
+            visit.session.rollback()
+            refusal = self.render(environ, visit, error, machine=False)
+            return self.answer(visit, refusal, start_response)
+        present = {name.lower() for name, _ in headers}
+        headers += [pair for pair in self._headers if pair[0].lower() not in present]
+        headers.append(("X-Request-Id", visit.request_id))
+        self._leave(visit, int(line[:3]))
+        start_response(line, headers)
+        return (body,)
+
+    def last_resort(self, environ: Environ, error: Exception, start_response: Start) -> Body:
+        """Answer what failed outside all that renders refusals."""
+        visit: Visit | None = environ.get(ENVIRON_KEY)
+        request_id = token_hex(8) if visit is None else visit.request_id
+        answer = problems.problem_json(problems.from_exception(error, request_id), request_id)
+        if visit is not None:
+            with contextlib.suppress(Exception):
+                visit.session.close()
+        headers = [*answer.headers, *self._headers, ("X-Request-Id", request_id)]
+        headers.append(("Content-Length", str(len(answer.body))))
+        start_response(_STATUS[answer.status], headers)
+        return () if environ.get("REQUEST_METHOD") == "HEAD" else (answer.body,)
 
     def _leave(self, visit: Visit, status: int) -> None:
         """Give the session back, count and log."""
@@ -280,6 +299,22 @@ class Entrance:
             if not self._is_proxy(client):
                 break
         return client
+
+
+def read_whole(body: Body) -> bytes:
+    """Read what an application answers with, and let it clean up."""
+    try:
+        return b"".join(body)
+    finally:
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
+
+
+def no_write(_data: bytes) -> None:
+    """Refuse what WSGI calls `write`; nothing here uses it."""
+    message = "write() of WSGI is not supported; return the body"
+    raise RuntimeError(message)
 
 
 def networks(text: str) -> tuple[Network, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import json
 import os
 import signal
 import socket
@@ -158,6 +159,29 @@ def test_a_browser_reads_a_page_when_its_body_is_given_up():
     assert "style-src 'self'" in headers["content-security-policy"]
     assert "<h1>请求过大</h1>" in body.decode()
     assert through(Exchange(), Scope(content_length="11"), max_body=10)[2].startswith(b"{")
+
+
+@pytest.mark.no_database
+def test_every_refusal_of_the_bridge_has_body_request_id_and_security_headers():
+    def breaks(_environ, _start_response):
+        raise LookupError("a secret of ours")
+
+    large, pieces = {"max_body": 1, "secure": True}, Exchange(b"ab")
+    for status, answer in (
+        (500, through(Exchange(), application=breaks, secure=True)),
+        (413, through(pieces, **large)),
+        (400, through(Exchange(), Scope(content_length="x"), secure=True)),
+        (408, through(Exchange(*[b"a"] * 9, pause=0.05), body_seconds=0.1, secure=True)),
+    ):
+        assert answer[0] == status
+        assert json.loads(answer[2])["error"] == (
+            "server_error" if status == 500 else "invalid_request"
+        )
+        assert b"secret" not in answer[2]
+        assert len(answer[1]["x-request-id"]) == 16
+        assert answer[1]["x-content-type-options"] == "nosniff"
+        assert answer[1]["x-frame-options"] == "DENY"
+        assert answer[1]["strict-transport-security"].startswith("max-age=")
 
 
 UPLOADS = {"uploads": {"/x": 30}, "max_body": 10}
