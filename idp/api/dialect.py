@@ -69,8 +69,6 @@ class Operation:
     view: View = field(repr=False)
     scope: str | None = None
     """Client scope; None: anybody may call."""
-    also: tuple[str, ...] = ()
-    """Further scopes that let a client through."""
     permission: str | None = None
     """Permission that the person needs; None: the scope suffices."""
     machine: bool = False
@@ -194,7 +192,6 @@ class Dialect:
             guarded = gate.require_scope(
                 operation.scope,
                 operation.permission,
-                also=operation.also,
                 machine=operation.machine,
                 person=operation.person,
                 tenant=operation.tenant,

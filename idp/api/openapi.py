@@ -358,8 +358,7 @@ def accepted_scopes(operation: Operation) -> list[str]:
     """List the scopes that let a client through, the narrowest first."""
     if operation.scope is None:
         return []
-    known = [scope for scope in covering(operation.scope) if scope in _SCOPES]
-    return sorted([*known, *operation.also], key=_width)
+    return sorted(_SCOPES & covering(operation.scope), key=_width)
 
 
 def nullable(schema: Schema) -> Schema:

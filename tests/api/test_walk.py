@@ -506,6 +506,7 @@ def test_nobody_calls_who_may_not(client, session, name):
         assert ("other owner" in seen) == case.neighbour_sees_rows
 
 
+@pytest.mark.usefixtures("listed_generators")
 def test_every_path_is_served_without_the_prefix_as_well(client):
     for operation in OPERATIONS.values():
         path = path_of(operation, 1)
@@ -527,6 +528,7 @@ def test_a_tenants_role_cannot_be_named_like_one_of_the_platform(client, session
         assert mary.call("POST", "/Role", {"name": name.title()})["code"] == 422
 
 
+@pytest.mark.usefixtures("listed_generators")
 @pytest.mark.parametrize("name", OPEN)
 def test_what_is_open_is_so_for_everybody(client, session, name):
     operation = OPERATIONS[name]
