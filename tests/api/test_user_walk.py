@@ -368,6 +368,14 @@ def test_nobody_calls_who_may_not(client, session, name):
         world.permit(namesake, world.home)
     call("namesake of a platform role", world.token(namesake, world.home))
 
+    if case.kind == OF_PLATFORM:
+        of_role = world.person("of-role", world.home)
+        protocol.add_role(session, of_role, "keepers", [operation.permission], tenant_id=None)
+        call("permission by a role of the platform", world.token(of_role, world.home))
+        granted = world.person("granted", world.home)
+        protocol.grant_directly(session, granted, operation.permission, tenant_id=None)
+        call("permission given on the platform", world.token(granted, world.home))
+
     call("machine of another tenant", world.machine("theirs", world.away))
     call("machine of the tenant", world.machine("ours", world.home))
     call("machine of the platform", world.machine("platform", None))
@@ -397,7 +405,11 @@ def expected(case: Case) -> Iterator[tuple[str, str]]:
         "right caller": DONE,
     }
     if case.kind == OF_PLATFORM:
-        outcomes["machine of the tenant"] = REFUSED
+        outcomes |= {
+            "machine of the tenant": REFUSED,
+            "permission by a role of the platform": DONE,
+            "permission given on the platform": DONE,
+        }
     if case.kind == OF_CLIENT:
         outcomes |= dict.fromkeys(("other tenant", "right caller"), REFUSED)
         outcomes |= BEFORE_THERE_IS_A_PERSON[OPERATION_OF[id(case)]]

@@ -1,4 +1,4 @@
-"""Identity resources: scopes that stand for claims about a person; for administrators."""
+"""Identity resources: scopes that stand for claims about a person; rows of the platform."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from idp.api.center.apiresource import MOST_ROWS, ClaimShape
-from idp.api.center.caller import current_caller
+from idp.api.center.caller import platform
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
@@ -68,13 +68,13 @@ COLUMNS = {
     "GET",
     "/IdentityResource",
     scope=Scope.IDENTITYRESOURCE_GET,
+    tenant=platform,
     query=ListQuery(),
     gives=IdentityResourceShape(),
     form="list",
 )
 def list_(query: Mapping[str, Any]) -> Page:
     """List identity resources."""
-    current_caller().needs_administrator()
     wanted = resources.select_identities(name=query["name"])
     return fetch(database(), wanted, query, COLUMNS, key=IdentityResource.id)
 
@@ -84,13 +84,13 @@ def list_(query: Mapping[str, Any]) -> Page:
     "PUT",
     "/IdentityResource",
     scope=Scope.IDENTITYRESOURCE_PUT,
+    tenant=platform,
     body=IdentityResourceShape(),
     gives=int64(),
     errors=("NotFound",),
 )
 def update(body: IdentityContent) -> int:
     """Update an identity resource."""
-    current_caller().needs_administrator()
     resource = resources.replace_identity(database(), body)
     database().commit()
     return resource.id
@@ -101,12 +101,12 @@ def update(body: IdentityContent) -> int:
     "POST",
     "/IdentityResource",
     scope=Scope.IDENTITYRESOURCE_POST,
+    tenant=platform,
     body=IdentityResourceShape(),
     gives=int64(),
 )
 def create(body: IdentityContent) -> int:
     """Create an identity resource."""
-    current_caller().needs_administrator()
     resource = resources.add_identity(database(), body)
     database().commit()
     return resource.id
@@ -117,12 +117,12 @@ def create(body: IdentityContent) -> int:
     "GET",
     "/IdentityResource/<int:id>",
     scope=Scope.IDENTITYRESOURCE_DETAIL,
+    tenant=platform,
     gives=IdentityResourceShape(),
     errors=("NotFound",),
 )
 def detail(id: int) -> IdentityResource:
     """Read an identity resource."""
-    current_caller().needs_administrator()
     return resources.get_identity(database(), id)
 
 
@@ -131,12 +131,12 @@ def detail(id: int) -> IdentityResource:
     "DELETE",
     "/IdentityResource/<int:id>",
     scope=Scope.IDENTITYRESOURCE_DELETE,
+    tenant=platform,
     gives=int64(),
     errors=("NotFound",),
 )
 def delete(id: int) -> int:
     """Delete an identity resource."""
-    current_caller().needs_administrator()
     resources.delete_identity(database(), id)
     database().commit()
     return id
