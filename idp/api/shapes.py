@@ -80,6 +80,34 @@ def _integer(minimum: int, maximum: int, kind: str, options: dict[str, Any]) -> 
     )
 
 
+class OptionalNumber(fields.Integer):
+    """A whole number that may be missing: null and 0 mean none."""
+
+    def __init__(self, kind: str, largest: int, **options: Any) -> None:
+        super().__init__(
+            strict=True,
+            allow_none=True,
+            load_default=None,
+            validate=validate.Range(0, largest),
+            metadata={"format": kind, **options.pop("metadata", {})},
+            **options,
+        )
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Any:
+        return super()._deserialize(value, attr, data, **kwargs) or None
+
+    def _validate(self, value: Any) -> None:
+        if value is not None:
+            super()._validate(value)
+
+
+def optional_id(**options: Any) -> OptionalNumber:
+    """Make an id of 64 bits that may be missing."""
+    return OptionalNumber("int64", INT64, **options)
+
+
 def number_in_query(*, minimum: int, maximum: int, **options: Any) -> fields.Integer:
     """Make a whole number that comes as text in the query."""
     return fields.Integer(

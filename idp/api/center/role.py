@@ -14,7 +14,7 @@ from marshmallow import fields, post_load, validate
 from idp.api.center.caller import current_caller
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
-from idp.api.shapes import Shape, int32, int64, text
+from idp.api.shapes import Shape, int32, int64, optional_id, text
 from idp.claims import registry
 from idp.directory.bundles import service as bundles
 from idp.directory.roles import whole as roles
@@ -54,7 +54,7 @@ class RoleShape(Shape):
         load_default=None,
         validate=validate.Length(max=MOST_CLAIMS),
     )
-    tenant_id = int64(minimum=1, allow_none=True, load_default=None)
+    tenant_id = optional_id()
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Show privileges among the claims."""
