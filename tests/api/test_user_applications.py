@@ -481,7 +481,22 @@ def test_the_resources_of_an_application_are_the_part_that_privileges_open(root,
     (found,) = root.data("GET", path, privileageCodes="shop.read")
     assert root.second("GET", path, privileageCodes="shop.read")["data"] == [found]
     assert (found["applicationCode"], found["applicationName"]) == ("shop", "Shop")
-    (sales,) = found["appRes"]["menu"]
+    tree = found["appRes"]["menu"]
+    (sales,) = tree.pop("children")
+    assert tree == {
+        "id": 0,
+        "application": "Shop",
+        "applicationCode": "shop",
+        "parentId": None,
+        "code": "shop",
+        "title": "Shop",
+        "icon": "",
+        "url": "",
+        "comment": "",
+        "sort": 0,
+        "status": 1,
+        "privilegeCode": "",
+    }
     (orders,) = sales["children"]
     assert (sales["code"], orders["code"], orders["children"]) == ("sales", "orders", [])
     assert orders["parentId"] == sales["id"]
@@ -535,7 +550,8 @@ def test_resources_of_several_tenants(root, client, session, tenant, other, shop
     assert root.second("POST", path, body)["data"] == found
     told = {
         key: {
-            row["applicationCode"]: [menu["code"] for menu in row["appRes"]["menu"]] for row in rows
+            row["applicationCode"]: [menu["code"] for menu in row["appRes"]["menu"]["children"]]
+            for row in rows
         }
         for key, rows in found.items()
     }

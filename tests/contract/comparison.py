@@ -123,10 +123,13 @@ class Comparison:
             yield f"{where}: null {'refused' if agreed.get('nullable') else 'allowed'}"
         for name in sorted({*agreed.get("required", ())} ^ {*ours.get("required", ())}):
             yield f"{where}.{name}: {'not ' if name in agreed.get('required', ()) else ''}required"
-        for name in ("items", "additionalProperties"):
-            theirs, own = (
-                {} if schema is True else schema for schema in (agreed.get(name), ours.get(name))
-            )
+        yield from self.schemas(where, agreed.get("items"), ours.get("items"), above)
+        # Objects may have any member unless it is said that they may not.
+        theirs, own = (
+            {} if schema in (None, True) else schema
+            for schema in (agreed.get("additionalProperties"), ours.get("additionalProperties"))
+        )
+        if theirs or own:
             yield from self.schemas(where, theirs, own, above)
         theirs, own = agreed.get("properties", {}), ours.get("properties", {})
         for name in sorted({*theirs, *own}):

@@ -56,14 +56,22 @@ class ApplicationQueryShape(Shape):
     name = Words(200)
 
 
+class AppResShape(Shape):
+    """What somebody sees of an application, by its kind; the menu is the only one."""
+
+    schema_name = "AppResDTO"
+
+    menu = fields.Nested(MenuNodeShape())
+
+
 class ResourceShape(Shape):
-    """What somebody sees of an application, by its kind: `menu` holds the tree of its menu."""
+    """What somebody sees of an application."""
 
     schema_name = "ResourceDTO"
 
-    application_code = text()
-    application_name = text()
-    app_res = fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(MenuNodeShape())))
+    application_code = text(attribute="application.code")
+    application_name = text(attribute="application.name")
+    app_res = fields.Nested(AppResShape())
 
 
 class PrivilegesQuery(Shape):
