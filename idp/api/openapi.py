@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import orjson
 from marshmallow import fields, validate
 
 from idp.api.dialect import Dialect, Operation, Upload
-from idp.api.shapes import INT32, INT64, Day, Shape
+from idp.api.shapes import INT32, INT64, Day, Shape, describes_null
 from idp.platform.scopes import Scope
 from idp.platform.web.principal import covering
 
@@ -93,6 +93,9 @@ class Wording(Protocol):
     def codes(self, operation: Operation) -> list[dict[str, Any]]:
         """List the business codes that an operation answers with."""
 
+    def outcome(self, operation: Operation) -> str:
+        """Describe an answer with something around its data."""
+
     def statuses(self, operation: Operation) -> Collection[str]:
         """List HTTP statuses of refusals besides those that every contract has."""
 
@@ -126,6 +129,9 @@ class _Document:
         self.wording = wording
         self.schemas = wording.components()
         self.classes: dict[str, type[Shape]] = {}
+        self.answered = {
+            type(shape) for operation in self.operations for shape in _shapes(operation.gives)
+        }
         self.homes = {
             operation.view.__module__: operation.path.split("/")[1] for operation in self.operations
         }
@@ -195,7 +201,7 @@ class _Document:
         if operation.body is not None:
             described["requestBody"] = {
                 "required": operation.body_required,
-                "content": {JSON: {"schema": self._given(operation.body)}},
+                "content": {JSON: {"schema": self._schema(operation.body, in_request=True)}},
             }
         if operation.upload is not None:
             schema = self._upload(operation.upload)
@@ -225,7 +231,7 @@ class _Document:
         if operation.query is None:
             return
         for name, field in _members(operation.query):
-            schema = self._field(field)
+            schema = self._field(field, in_request=True)
             # A parameter is absent or it has a value: the query cannot say null.
             _drop_null(schema)
             parameter = {"name": name, "in": "query", "required": field.required}
@@ -233,7 +239,7 @@ class _Document:
             yield parameter | ({"description": text} if text else {}) | {"schema": schema}
 
     def _responses(self, operation: Operation) -> dict[str, Any]:
-        schema = {} if operation.gives is None else self._given(operation.gives)
+        schema = {} if operation.gives is None else self._schema(operation.gives, in_request=False)
         listed = operation.form == "bare" and isinstance(operation.gives, Shape)
         if operation.form == "list" or listed:
             schema = {"type": "array", "items": schema}
@@ -242,7 +248,8 @@ class _Document:
         if found is not None:
             name, schema = found
             self.schemas[name] = schema
-            schema, text = _reference(name), "The outcome; look at `code`."
+            schema = _reference(name)
+            text = self.wording.outcome(operation)
         answer = {"content": {JSON: {"schema": schema}}}
         responses: dict[str, Any] = {"200": {"description": text, **answer}}
         if operation.page:
@@ -259,21 +266,29 @@ class _Document:
                 responses[status] = {"description": text, "content": refusal}
         return dict(sorted(responses.items()))
 
-    def _given(self, gives: Any) -> Schema:
-        return self._shape(gives) if isinstance(gives, Shape) else self._field(gives)
+    def _schema(self, declared: Any, *, in_request: bool) -> Schema:
+        """Describe what is asked for in a request, or given in an answer."""
+        if isinstance(declared, Shape):
+            return self._shape(declared, in_request=in_request)
+        return self._field(declared, in_request=in_request)
 
-    def _shape(self, shape: Shape) -> Schema:
-        """Refer to the schema of a shape; one that shows only a part of itself is written out."""
+    def _shape(self, shape: Shape, *, in_request: bool) -> Schema:
+        """Refer to the schema of a shape; one that shows only a part of itself is written out.
+
+        A shape that takes null where it never answers with it has two schemas.
+        """
         if shape.only is not None or shape.exclude:
-            return self._object(shape)
+            return self._object(shape, in_request=in_request)
         name = type(shape).schema_name or self._name(type(shape))
         known = self.classes.setdefault(name, type(shape))
         if known is not type(shape):
             message = f"two shapes would be called {name}"
             raise ValueError(message)
+        if in_request and type(shape) in self.answered and _takes_more_nulls(shape):
+            name = f"{name}Input"
         if name not in self.schemas:
             self.schemas[name] = {}  # a shape may hold itself
-            self.schemas[name] = self._object(shape)
+            self.schemas[name] = self._object(shape, in_request=in_request)
         return _reference(name)
 
     def _name(self, shape: type[Shape]) -> str:
@@ -281,7 +296,7 @@ class _Document:
         home = self.homes.get(shape.__module__, "")
         return name if name.startswith(home) else home + name
 
-    def _object(self, shape: Shape) -> Schema:
+    def _object(self, shape: Shape, *, in_request: bool) -> Schema:
         schema: Schema = {"type": "object"}
         text = (type(shape).__doc__ or "").strip().partition("\n")[0]
         if text:
@@ -289,11 +304,13 @@ class _Document:
         required = [name for name, field in _members(shape) if field.required]
         if required:
             schema["required"] = required
-        schema["properties"] = {name: self._field(field) for name, field in _members(shape)}
+        schema["properties"] = {
+            name: self._field(field, in_request=in_request) for name, field in _members(shape)
+        }
         return schema
 
-    def _field(self, field: fields.Field[Any]) -> Schema:
-        schema = self._kind(field)
+    def _field(self, field: fields.Field[Any], *, in_request: bool) -> Schema:
+        schema = self._kind(field, in_request=in_request)
         for validator in field.validators:
             schema |= _rule(validator, schema.get("type"))
         schema |= field.metadata
@@ -308,19 +325,19 @@ class _Document:
             schema["readOnly"] = True
         if field.load_only:
             schema["writeOnly"] = True
-        return nullable(schema) if field.allow_none else schema
+        return nullable(schema) if describes_null(field, in_request=in_request) else schema
 
-    def _kind(self, field: fields.Field[Any]) -> Schema:
+    def _kind(self, field: fields.Field[Any], *, in_request: bool) -> Schema:
         if isinstance(field, fields.Nested):
-            schema = self._shape(field.schema)  # type: ignore[arg-type]
+            schema = self._shape(field.schema, in_request=in_request)  # type: ignore[arg-type]
             return {"type": "array", "items": schema} if field.many else schema
         schema = dict(next((kind for of, kind in _TYPES if isinstance(field, of)), {}))
         if isinstance(field, fields.List):
-            schema["items"] = self._field(field.inner)
+            schema["items"] = self._field(field.inner, in_request=in_request)
         if isinstance(field, fields.Mapping) and field.value_field is not None:
-            schema["additionalProperties"] = self._field(field.value_field)
+            schema["additionalProperties"] = self._field(field.value_field, in_request=in_request)
         if isinstance(field, fields.Mapping) and field.key_field is not None:
-            names = self._field(field.key_field)
+            names = self._field(field.key_field, in_request=in_request)
             del names["type"]  # names are texts anyway
             if names:
                 schema["propertyNames"] = names
@@ -380,6 +397,37 @@ def _width(scope: str) -> tuple[bool, int]:
 def _members(shape: Shape) -> Iterator[tuple[str, fields.Field[Any]]]:
     for name, field in shape.fields.items():
         yield field.data_key or name, field
+
+
+def _held(field: fields.Field[Any]) -> Iterator[Shape]:
+    """Give the shapes in a field."""
+    if isinstance(field, fields.Nested):
+        yield cast("Shape", field.schema)
+    elif isinstance(field, fields.List):
+        yield from _held(field.inner)
+    elif isinstance(field, fields.Mapping) and field.value_field is not None:
+        yield from _held(field.value_field)
+
+
+def _shapes(declared: Any) -> Iterator[Shape]:
+    """Give a shape and those below it, each class once."""
+    waiting = [declared] if isinstance(declared, Shape) else [*_held(declared)] if declared else []
+    seen: set[type[Shape]] = set()
+    while waiting:
+        shape = waiting.pop()
+        if type(shape) not in seen:
+            seen.add(type(shape))
+            yield shape
+            waiting += [held for field in shape.fields.values() for held in _held(field)]
+
+
+def _takes_more_nulls(shape: Shape) -> bool:
+    """Return whether a request may have null where an answer never has it, below the shape too."""
+    return any(
+        describes_null(field, in_request=True) and not describes_null(field, in_request=False)
+        for found in _shapes(shape)
+        for field in found.fields.values()
+    )
 
 
 def _few_values(schema: Schema) -> list[int]:

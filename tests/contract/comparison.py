@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import translate
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,11 @@ FACETS = (
     *("format", "default", "enum", "minimum", "maximum", "minLength", "maxLength"),
     *("pattern", "minItems", "maxItems"),
 )
+KINDS = (
+    *("null allowed", "null refused", "added", "missing", "required", "not required"),
+    *("type string -> integer", "type integer -> string", "format int64 -> int32"),
+)
+"""What could be said about any place, besides bounds, which every contract of ours has."""
 Operation = dict[str, Any]
 Document = dict[str, Any]
 
@@ -85,6 +92,8 @@ class Comparison:
     error_codes: bool = True
     ours: Callable[[], Document] | None = None
     """Another document to look at than the one that is served."""
+    places: set[str] = field(default_factory=set)
+    """Where schemas were compared: what could differ next."""
 
     @property
     def agreed(self) -> Document:
@@ -108,6 +117,7 @@ class Comparison:
         above: tuple[str, ...] = (),
     ) -> Iterator[str]:
         """Say what differs; members below members as `clientSecrets.value`."""
+        self.places.add(where)
         if agreed is None or ours is None:
             if agreed is not ours:
                 yield f"{where}: {'added' if agreed is None else 'missing'}"
@@ -146,6 +156,8 @@ class Comparison:
                 yield f"{operation_id} {own}: {agreed[theirs]} -> {ours[own]}"
         if self.error_codes:
             yield from self._codes(operation_id, agreed, ours)
+        for extra in agreed.get("x-source-extra-path-parameters", ()):
+            yield f"{operation_id} path {extra['name']}: outside the template, ignored"
         their_parameters = _parameters(self.agreed, agreed)
         our_parameters = _parameters(self.served, ours)
         for name in sorted({*their_parameters, *our_parameters}):
@@ -184,6 +196,13 @@ class Comparison:
     def differences(self) -> list[str]:
         built = operations(self.served).keys() & operations(self.agreed).keys()
         return [line for operation_id in sorted(built) for line in self.operation(operation_id)]
+
+    def hidden(self) -> list[str]:
+        """List what the reasons would explain although it is not so today."""
+        found = set(self.differences())
+        known = re.compile("|".join(f"(?:{translate(pattern)})" for pattern in self.patterns()))
+        lines = (f"{place}: {kind}" for place in sorted(self.places) for kind in KINDS)
+        return [line for line in lines if line not in found and known.match(line)]
 
     def patterns(self) -> list[str]:
         return [

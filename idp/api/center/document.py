@@ -93,6 +93,11 @@ class CenterWording:
         properties = {"type": "object", "properties": {"data": held}}
         return f"{kind}_{name}", {"allOf": [base, properties]}
 
+    def outcome(self, operation: Operation) -> str:
+        """Say where the outcome stands."""
+        del operation
+        return "The outcome; look at `code`."
+
     def statuses(self, operation: Operation) -> Collection[str]:
         """List nothing more: the envelope tells the rest."""
         del operation

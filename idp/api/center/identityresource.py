@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import fields, post_load, validate
+from marshmallow import post_load
 
 from idp.api.center.apiresource import MOST_ROWS, ClaimShape
 from idp.api.center.caller import platform
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
-from idp.api.shapes import Shape, boolean, int32, int64, text
+from idp.api.shapes import KeptList, Shape, Stamp, boolean, int32, int64, text
 from idp.directory.resources import service as resources
 from idp.directory.resources.content import IdentityContent
 from idp.directory.resources.models import IdentityResource
@@ -31,13 +31,8 @@ class IdentityResourceShape(Shape):
     required = boolean(load_default=False)
     emphasize = boolean(load_default=False)
     show_in_discovery_document = boolean(load_default=True)
-    user_claims = fields.List(
-        fields.Nested(ClaimShape),
-        allow_none=True,
-        load_default=None,
-        validate=validate.Length(max=MOST_ROWS),
-    )
-    concurrency_stamp = text(64, allow_none=True, load_default=None)
+    user_claims = KeptList(ClaimShape, MOST_ROWS)
+    concurrency_stamp = Stamp()
 
     @post_load
     def to_content(self, data: dict[str, Any], **_: Any) -> IdentityContent:

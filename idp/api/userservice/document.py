@@ -77,6 +77,12 @@ class UserServiceWording:
             return f"R{form}{name}", {"allOf": [{"$ref": "#/components/schemas/R"}, held]}
         return (name, data) if operation.form == "page" else None
 
+    def outcome(self, operation: Operation) -> str:
+        """Say where the outcome stands; a page of V1 has no code."""
+        if operation.id.endswith(SECOND):
+            return "The outcome; look at `code`."
+        return "One page of the rows."
+
     def statuses(self, operation: Operation) -> Collection[str]:
         """Say that something may be missing; what V1 refuses by a rule is a 409."""
         changes = operation.method != "GET" and not operation.id.endswith(SECOND)

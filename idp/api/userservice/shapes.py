@@ -20,6 +20,8 @@ LONGEST_PASSWORD = 1024
 class Words(CleanText):
     """A text that may be missing: null and empty mean none, and none is written as empty."""
 
+    null_described = "in requests"
+
     def __init__(self, maximum: int, **options: Any) -> None:
         super().__init__(
             allow_none=True, load_default=None, validate=validate.Length(max=maximum), **options
