@@ -65,7 +65,6 @@ class Operation:
     method: str
     path: str
     """As the contract writes it, with Flask's converters: `/Client/<int:id>`."""
-    summary: str
     view: View = field(repr=False)
     scope: str | None = None
     """Client scope; None: anybody may call."""
@@ -135,7 +134,6 @@ class Dialect:
                     module=module,
                     method=method,
                     path=path,
-                    summary=(view.__doc__ or "").strip().partition("\n")[0].rstrip("."),
                     view=view,
                     scope=scope,
                     permission=scope if permission is True else permission,

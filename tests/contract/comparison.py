@@ -14,6 +14,7 @@ import orjson
 import yaml
 
 from idp.api import docs
+from idp.api.texts import Language
 
 HERE = Path(__file__).parent
 METHODS = ("get", "put", "post", "delete")
@@ -21,6 +22,7 @@ FACETS = (
     *("format", "default", "enum", "minimum", "maximum", "minLength", "maxLength"),
     *("pattern", "minItems", "maxItems"),
 )
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 KINDS = (
     *("null allowed", "null refused", "added", "missing", "required", "not required"),
     *("type string -> integer", "type integer -> string", "format int64 -> int32"),
@@ -36,8 +38,8 @@ def read(name: str) -> Any:
 
 
 @cache
-def serve(name: str) -> Document:
-    document: Document = orjson.loads(docs.document(name, "https://id.example"))
+def serve(name: str, language: Language = "en") -> Document:
+    document: Document = orjson.loads(docs.document(name, "https://id.example", language))
     return document
 
 
@@ -48,6 +50,39 @@ def operations(document: Document) -> dict[str, tuple[str, str, Operation]]:
         for method, operation in methods.items()
         if method in METHODS
     }
+
+
+def undescribed(document: Document, language: Language) -> Iterator[str]:
+    """Say which operations, parameters, schemas and members have no text in a language."""
+
+    def members(where: str, schema: Any) -> Iterator[str]:
+        if isinstance(schema, list):
+            for part in schema:
+                yield from members(where, part)
+        elif isinstance(schema, dict):
+            for name, member in schema.get("properties", {}).items():
+                if not is_in(language, member.get("description")):
+                    yield f"{where}.{name}: no text in {language}"
+                yield from members(f"{where}.{name}", member)
+            for name in ("allOf", "anyOf", "items", "additionalProperties"):
+                yield from members(where, schema.get(name))
+
+    for name, (_, _, operation) in operations(document).items():
+        for member in ("summary", *(["description"] if "description" in operation else [])):
+            if not is_in(language, operation.get(member)):
+                yield f"{name} {member}: no text in {language}"
+        for where, parameter in _parameters(document, operation).items():
+            if not is_in(language, parameter.get("description")):
+                yield f"{name} {where}: no text in {language}"
+    for name, schema in document["components"]["schemas"].items():
+        if "description" in schema and not is_in(language, schema["description"]):
+            yield f"{name}: no text in {language}"
+        yield from members(name, schema)
+
+
+def is_in(language: Language, text: str | None) -> bool:
+    """Return whether there is a text, and in which letters."""
+    return bool(text and text.strip()) and bool(_CHINESE.search(text)) == (language == "zh")
 
 
 def resolve(document: Document, value: dict[str, Any]) -> dict[str, Any]:
@@ -193,9 +228,20 @@ class Comparison:
             kind = "missing" if (number, name) in theirs else "added"
             yield f"{operation_id} code {number} {name}: {kind}"
 
+    def titles(self) -> Iterator[str]:
+        """Say which Chinese titles are not the agreed ones; punctuation does not count."""
+        ours = operations(serve(self.name, "zh"))
+        for name, (_, _, operation) in operations(self.agreed).items():
+            agreed = operation.get("x-title-zh")
+            if agreed and _plain(agreed) != _plain(ours[name][2].get("summary", "")):
+                yield f"{name} title: {agreed} -> {ours[name][2].get('summary')}"
+
     def differences(self) -> list[str]:
         built = operations(self.served).keys() & operations(self.agreed).keys()
-        return [line for operation_id in sorted(built) for line in self.operation(operation_id)]
+        lines = [line for operation_id in sorted(built) for line in self.operation(operation_id)]
+        for language, document in (("en", self.served), ("zh", serve(self.name, "zh"))):
+            lines += undescribed(document, language)
+        return [*lines, *self.titles()]
 
     def hidden(self) -> list[str]:
         """List what the reasons would explain although it is not so today."""
@@ -208,6 +254,10 @@ class Comparison:
         return [
             pattern for reason in self.explained["reasons"] for pattern in reason["differences"]
         ]
+
+
+def _plain(title: str) -> str:
+    return re.sub(r"\W", "", title)
 
 
 def _parameters(document: Document, operation: Operation) -> dict[str, Any]:

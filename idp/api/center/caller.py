@@ -52,7 +52,7 @@ class Caller:
 
 
 def platform(_arguments: dict[str, Any]) -> None:
-    """Return that an operation touches no tenant: its permission must be held at the platform."""
+    """Return None: no tenant is touched, so the permission must be held at the platform."""
 
 
 def current_caller() -> Caller:

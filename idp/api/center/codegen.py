@@ -78,13 +78,11 @@ class CodeGenGenRequestShape(Shape):
         20,
         load_default=None,
         allow_none=True,
-        metadata={"description": "Microservice that the SDK is entered for."},
     )
     options = fields.Dict(
         keys=CleanText(validate=validate.Length(max=100)),
         values=CleanText(validate=validate.Length(max=200)),
         load_default=dict,
-        metadata={"description": "Options of the generator, as the lists show them."},
     )
 
 

@@ -37,7 +37,7 @@ class MenuShape(Shape):
     url = Words(2000)
     comment = Words(2000)
     sort = int32()
-    status = int32(metadata={"description": "1: enabled, 0: disabled."})
+    status = int32()
     privilege_code = Words(200, attribute="privilege.code", dump_default="")
 
 
