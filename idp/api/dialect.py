@@ -74,12 +74,9 @@ class Operation:
     method: str
     path: str
     """As the contract writes it, with Flask's converters: `/Client/<int:id>`."""
-    summary: str
     view: View = field(repr=False)
     scope: str | None = None
     """Client scope; None: anybody may call."""
-    also: tuple[str, ...] = ()
-    """Further scopes that let a client through."""
     permission: str | None = None
     """Permission that the person needs; None: the scope suffices."""
     machine: bool = False
@@ -148,7 +145,6 @@ class Dialect:
                     module=module,
                     method=method,
                     path=path,
-                    summary=(view.__doc__ or "").strip().partition("\n")[0].rstrip("."),
                     view=view,
                     scope=scope,
                     permission=scope if permission is True else permission,
@@ -208,7 +204,6 @@ class Dialect:
             guarded = gate.require_scope(
                 operation.scope,
                 operation.permission,
-                also=operation.also,
                 machine=operation.machine,
                 person=operation.person,
                 tenant=operation.tenant,

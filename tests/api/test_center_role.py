@@ -315,6 +315,8 @@ def test_the_same_code_means_another_role_in_another_tenant(session, mary, clerk
 def test_roles_of_the_platform_are_the_administrators(session, mary, root):
     made = root.data("POST", "/Role", {"name": "auditors", "claims": [permission("ids4.ms.all")]})
     assert root.data("GET", f"/Role/{made}")["tenantId"] is None
+    same = root.data("POST", "/Role", {"name": "zero", "tenantId": 0})
+    assert root.data("GET", f"/Role/{same}")["tenantId"] is None
     before = center.whole_database(session)
     for row in root.call("GET", "/Role")["data"]:
         assert mary.misses("GET", f"/Role/{row['id']}")

@@ -352,8 +352,15 @@ def test_a_password_is_reset_by_id_or_by_name(root, session):
     new = {"password": "quiet-Orchid-71"}
     assert root.data("POST", "/accounts/password", {"accountId": ann.id, **new}) is True
     assert root.second("POST", "/accounts/password", {"userName": "Bob", **new})["data"] is True
+    # As the examples of the contract have it: 0 is no id, and an empty name is none.
+    by_name, by_id = {"accountId": 0, "userName": "ann"}, {"accountId": ann.id, "userName": ""}
+    for body in (by_name, by_id):
+        assert root.data("POST", "/accounts/password", {**body, **new}) is True
+        assert root.second("POST", "/accounts/password", {**body, **new})["data"] is True
+    session.expire_all()
     before = {user.id: user.password_hash for user in (ann, bob)}
     for body, status, code in (
+        ({"accountId": 0, "userName": "", **new}, 400, "bad_request"),
         ({"accountId": ann.id, "userName": "bob", **new}, 400, "different_accounts"),
         (new, 400, "bad_request"),
         ({"userName": "", **new}, 400, "bad_request"),

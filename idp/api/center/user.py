@@ -17,7 +17,19 @@ from idp.api.center.dialect import (
     written,
 )
 from idp.api.center.paging import Paging, fetch, whole_days
-from idp.api.shapes import INT32, Day, Moment, Shape, boolean, decimal, int32, int64, text
+from idp.api.shapes import (
+    INT32,
+    Day,
+    KeptList,
+    Moment,
+    Shape,
+    Stamp,
+    boolean,
+    decimal,
+    int32,
+    int64,
+    text,
+)
 from idp.claims import registry
 from idp.directory.people import service as people
 from idp.directory.people.lists import ClaimRow, FileRow, PropertyRow, TenantRow
@@ -109,25 +121,19 @@ class PropertyShape(Shape):
         return PropertyRow(**data)
 
 
-def child_rows(shape: type[Shape]) -> fields.List[Any]:
-    """Make a list that stays as it is when absent or null, and that an empty one clears."""
-    return fields.List(
-        fields.Nested(shape()),
-        allow_none=True,
-        load_default=None,
-        validate=validate.Length(max=MOST_ROWS),
-    )
+class NeverAny(fields.List[Any]):
+    """A list that nothing is kept for: it reads as empty, and rows are refused."""
 
+    null_described = "never"
 
-def never_any() -> fields.List[Any]:
-    """Make a list that nothing is kept for: it reads as empty, and rows are refused."""
-    return fields.List(
-        fields.Dict(),
-        allow_none=True,
-        load_default=None,
-        dump_default=[],
-        validate=validate.Length(max=0, error="Nothing of this kind is kept here."),
-    )
+    def __init__(self) -> None:
+        super().__init__(
+            fields.Dict(),
+            allow_none=True,
+            load_default=None,
+            dump_default=[],
+            validate=validate.Length(max=0, error="Nothing of this kind is kept here."),
+        )
 
 
 def never_true() -> fields.Boolean:
@@ -150,7 +156,7 @@ class UserShape(Shape):
     email_verified = boolean(data_key="emailConfirmed", load_default=False)
     password = text(1024, data_key="passwordHash", allow_none=True, load_default=None)
     security_stamp = text(allow_none=True, dump_only=True)
-    concurrency_stamp = text(64, allow_none=True, load_default=None)
+    concurrency_stamp = Stamp()
     mobile = text(40, data_key="phoneNumber", allow_none=True, load_default=None)
     mobile_verified = boolean(data_key="phoneNumberConfirmed", load_default=False)
     two_factor_enabled = never_true()
@@ -163,16 +169,16 @@ class UserShape(Shape):
     lineage_ids = text(data_key="lineageIDs", allow_none=True, dump_only=True)
     avatar = text(2000, allow_none=True, load_default=None)
     is_deleted = never_true()
-    roles = child_rows(RoleLinkShape)
-    claims = child_rows(ClaimShape)
-    logins = never_any()
-    tokens = never_any()
-    tenants = child_rows(TenantLinkShape)
-    files = child_rows(FileShape)
-    clients = never_any()
-    api_resources = never_any()
-    distributors = never_any()
-    properties = child_rows(PropertyShape)
+    roles = KeptList(RoleLinkShape, MOST_ROWS)
+    claims = KeptList(ClaimShape, MOST_ROWS)
+    logins = NeverAny()
+    tokens = NeverAny()
+    tenants = KeptList(TenantLinkShape, MOST_ROWS)
+    files = KeptList(FileShape, MOST_ROWS)
+    clients = NeverAny()
+    api_resources = NeverAny()
+    distributors = NeverAny()
+    properties = KeptList(PropertyShape, MOST_ROWS)
     type_ids = text(1000, data_key="typeIDs", allow_none=True, load_default=None)
     nick_name = text(200, allow_none=True, load_default=None)
     gender = text(20, allow_none=True, load_default=None)

@@ -9,7 +9,7 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from idp.api.answers import current_language
-from idp.api.shapes import Shape, int64, text
+from idp.api.shapes import Shape, int64, optional_id, text
 from idp.api.userservice import paging
 from idp.api.userservice.applications import ResourceShape
 from idp.api.userservice.caller import Caller, current_caller, in_body, platform
@@ -81,7 +81,7 @@ class NewPasswordShape(Shape):
 
     schema_name = "ChangeAccountPwdDTO"
 
-    account_id = int64(minimum=0, allow_none=True, load_default=None)
+    account_id = optional_id()
     user_name = Words(LONGEST_NAME)
     password = text(LONGEST_PASSWORD, minimum=1, required=True, load_only=True)
 
@@ -93,7 +93,7 @@ class AccountQueryShape(Shape):
 
     username = Words(LONGEST_NAME)
     mobile = Words(32)
-    tenant_id = int64(minimum=0, allow_none=True, load_default=None)
+    tenant_id = optional_id()
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Filters:
