@@ -28,7 +28,7 @@ from idp.platform.at_once import NeedsThreadError
 from idp.platform.errors import TooSlow
 from idp.platform.web.bridge import Bridge, environment
 from idp.platform.web.visit import AT_ONCE_KEY
-from tests.conftest import as_environment, make_settings
+from tests.conftest import SECRET_KEY, as_environment, make_settings
 from tests.servers import free_port
 
 
@@ -47,15 +47,15 @@ def serve(monkeypatch, *arguments, **variables):
     [
         ({}, (), "IDP_SECRET_KEY"),
         ({"secret_key": "short"}, (), "IDP_SECRET_KEY"),
-        ({"secret_key": "x" * 32, "public_url": "http://id.example"}, (), "IDP_PUBLIC_URL"),
-        ({"secret_key": "x" * 32}, ("--workers", "2"), "IDP_DATABASE_URL"),
+        ({"secret_key": SECRET_KEY, "public_url": "http://id.example"}, (), "IDP_PUBLIC_URL"),
+        ({"secret_key": SECRET_KEY}, ("--workers", "2"), "IDP_DATABASE_URL"),
         (
-            {"secret_key": "x" * 32, "database_url": "postgresql+psycopg://nowhere/x"},
+            {"secret_key": SECRET_KEY, "database_url": "postgresql+psycopg://nowhere/x"},
             ("--workers", "2"),
             "IDP_REDIS_URL",
         ),
-        ({"secret_key": "x" * 32, "trusted_proxies": "proxy"}, (), "IDP_TRUSTED_PROXIES"),
-        ({"secret_key": "x" * 32, "metrics_listen": "9100"}, (), "IDP_METRICS_LISTEN"),
+        ({"secret_key": SECRET_KEY, "trusted_proxies": "proxy"}, (), "IDP_TRUSTED_PROXIES"),
+        ({"secret_key": SECRET_KEY, "metrics_listen": "9100"}, (), "IDP_METRICS_LISTEN"),
     ],
 )
 def test_what_cannot_be_served_with_is_refused(
