@@ -23,6 +23,11 @@ GENERATORS = {"angular2": "typescript-angular", "jQuery": "typescript-jquery"}
 NUMBERS = {"0": "angular2", "1": "jQuery"}
 
 PUBLISHING = Limits(seconds=120, output_bytes=128 * 1024**2, network=True)
+ASKING = Limits(seconds=30, output_bytes=1024**2, network=True)
+_NAMES_REGISTRY = frozenset(
+    {"home", "npm_config_registry", "npm_config_userconfig", "npm_config_globalconfig"}
+)
+"""Variables from which npm knows how it is set up; no other of ours is for it."""
 MARKER = "<%SdkCode%>"
 MAX_README_CODE = 256 * 1024
 
@@ -58,6 +63,22 @@ def renamed(document: dict[str, Any], sdk_name: str) -> dict[str, Any]:
     """Give a description the name that the generated classes shall have."""
     about = document.get("info")
     return {**document, "info": {**(about if isinstance(about, dict) else {}), "title": sdk_name}}
+
+
+def registry(work: Path, given: str) -> str:
+    """Return the registry that is published to: the given one, or the one npm is set up for."""
+    if given:
+        return given
+    program = _program()
+    named = {name: value for name, value in os.environ.items() if name.lower() in _NAMES_REGISTRY}
+    environment = {"PATH": _path(program), **named}
+    found = process.run(
+        [program, "config", "get", "registry"], work, ASKING, environment=environment
+    )
+    address = found.log.strip()
+    if not found.is_fine or urlsplit(address).scheme not in {"http", "https"}:
+        raise Unprocessable("npm is set up for no registry: set IDP_NPM_REGISTRY.")
+    return address
 
 
 def publish(
@@ -112,12 +133,7 @@ class _Npm:
         self, work: Path, registry: str, token: str, on_progress: Callable[[str], None]
     ) -> None:
         self.work, self.token, self.on_progress = work, token, on_progress
-        # npm lies beside node; a virtual environment may hold both.
-        places = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-        program = shutil.which("npm", path=places)
-        if program is None:
-            raise Unprocessable("npm is not installed on the host of the worker.")
-        self.program = program
+        self.program = _program()
         parts = urlsplit(registry if registry.endswith("/") else f"{registry}/")
         settings = {
             "registry": parts.geturl(),
@@ -145,7 +161,7 @@ class _Npm:
             self.work,
             PUBLISHING,
             environment={
-                "PATH": os.pathsep.join((str(Path(self.program).parent), "/usr/bin", "/bin")),
+                "PATH": _path(self.program),
                 "NODE_OPTIONS": "--max-old-space-size=512",
                 "IDP_PUBLISH_TOKEN": self.token,
             },
@@ -164,6 +180,19 @@ class _Npm:
         theirs = self.run("view", f"{about['name']}@{about['version']}", "dist.shasum")
         found = re.search(r'"shasum": "([0-9a-f]{40})"', ours.log)
         return ours.is_fine and theirs.is_fine and found is not None and found[1] in theirs.log
+
+
+def _program() -> str:
+    # npm lies beside node; a virtual environment may hold both.
+    places = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    program = shutil.which("npm", path=places)
+    if program is None:
+        raise Unprocessable("npm is not installed on the host of the worker.")
+    return program
+
+
+def _path(program: str) -> str:
+    return os.pathsep.join((str(Path(program).parent), "/usr/bin", "/bin"))
 
 
 def _code(folder: Path) -> str:
