@@ -100,6 +100,30 @@ def test_an_empty_folder_becomes_an_installation(tmp_path: Path) -> None:
 
 
 @pytest.mark.no_database
+def test_an_installation_lies_in_its_folder_whatever_that_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "50%25 what?a=b#c 库"
+    variables = {"IDP_ENVIRONMENT": "development", "IDP_DATA_DIR": str(folder)}
+    done = execute(tmp_path, "setup", **variables)
+    assert done.returncode == 0, done.stderr
+    assert execute(tmp_path, "user", "add", "--username", "ann", **variables).returncode == 0
+    assert list(tmp_path.iterdir()) == [folder]
+    assert {path.name for path in folder.iterdir()} == {"idp.sqlite3", "secret_key"}
+    assert {path.stat().st_mode & 0o077 for path in (folder, *folder.iterdir())} == {0}
+
+
+@pytest.mark.no_database
+def test_a_misspelt_setting_is_warned_of(tmp_path: Path) -> None:
+    variables = {"IDP_ENVIRONMENT": "development", "IDP_PUBLIK_URL": "https://id.example"}
+    warning = "Warning: not a setting: IDP_PUBLIK_URL (did you mean IDP_PUBLIC_URL?): "
+    for command in ("client list", "serve", "worker"):
+        done = execute(tmp_path, *command.split(), **variables)
+        assert done.returncode == 1
+        first, last = done.stderr.splitlines()
+        assert first.startswith(warning)
+        assert last.endswith("is not set up: run `idp setup`.")
+
+
+@pytest.mark.no_database
 def test_production_without_a_secret_is_a_sentence(tmp_path: Path) -> None:
     for command in ("setup", "user disable x", "keys list", "client list"):
         done = execute(tmp_path, *command.split())

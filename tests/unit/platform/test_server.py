@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import http.client
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -24,12 +25,13 @@ from idp.app import create_app, finish
 from idp.cli import main
 from idp.commands import serve as serving
 from idp.front import EXTENSION, Behind, create_front
+from idp.platform import metrics
 from idp.platform.at_once import NeedsThreadError
 from idp.platform.errors import TooSlow
 from idp.platform.web.bridge import Bridge, environment
 from idp.platform.web.visit import AT_ONCE_KEY
 from tests.conftest import SECRET_KEY, as_environment, make_settings
-from tests.servers import free_port
+from tests.servers import LiveServer, free_port
 
 
 def serve(monkeypatch, *arguments, **variables):
@@ -439,6 +441,35 @@ def test_an_empty_database_is_not_ready(tmp_path):
     assert answer.get_json()["checks"]["keys"] == "down"
     assert app.test_client().get("/healthz").status_code == 200
     app.extensions["idp"].engine.dispose()
+
+
+def test_keys_that_do_not_open_are_not_ready(settings):
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    app = create_app(type(settings)(**{**given, "secret_key": secrets.token_urlsafe(32)}))
+    answer = app.test_client().get("/readyz")
+    assert answer.status_code == 503
+    assert answer.get_json()["checks"] == {"database": "up", "keys": "down"}
+    app.extensions["idp"].engine.dispose()
+
+
+def test_a_name_may_be_listened_on(settings, tmp_path):
+    port = free_port()
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    served = type(settings)(**{**given, "public_url": f"http://127.0.0.1:{port}"})
+    arguments = ("--no-worker", "--listen", f"localhost:{port}")
+    server = LiveServer.start(
+        as_environment(served), port=port, log=tmp_path / "log", arguments=arguments
+    )
+    assert server.stop() == 0
+
+
+@pytest.mark.no_database
+def test_names_of_listeners_are_resolved():
+    assert metrics.parse_address("localhost:9100") == ("127.0.0.1", 9100)
+    assert metrics.parse_address("[::1]:9100") == ("::1", 9100)
+    assert metrics.parse_address(":9100") == ("0.0.0.0", 9100)  # noqa: S104
+    with pytest.raises(ValueError, match="no host of that name"):
+        metrics.parse_address("a..b:9100")
 
 
 def test_gunicorn_serves_the_same_application(settings, tmp_path):
