@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 from pydantic import SecretStr, ValidationError
-from pydantic_core import ErrorDetails
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from idp.config import PREFIX, Settings, SettingsError
@@ -55,8 +57,8 @@ def settings_sentence(problem: SettingsError | ValidationError) -> str:
     return "; ".join(map(_complaint, problem.errors(include_url=False))) + "."
 
 
-def _complaint(error: ErrorDetails) -> str:
-    message = error["msg"].removeprefix("Value error, ")
+def _complaint(error: Mapping[str, Any]) -> str:
+    message = str(error["msg"]).removeprefix("Value error, ")
     if not error["loc"]:
         return message
     field = str(error["loc"][0])

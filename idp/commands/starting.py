@@ -12,12 +12,18 @@ def check(settings: Settings) -> None:
     """Refuse in one sentence what makes no sense to start with; warn of the rest."""
     settings.check_secret()
     make_data_dir(settings)
-    for name in (*WARNING, *REFUSING):
-        result = CHECKS[name](settings)
-        if name in REFUSING and result.state == "failed":
-            raise click.ClickException(result.sentence)
-        if result.state != "ok":
-            click.echo(f"Warning: {result.sentence}", err=True)
+    warnings = {name: CHECKS[name](settings) for name in WARNING}
+    for found in warnings.values():
+        if found.state != "ok":
+            click.echo(f"Warning: {found.sentence}", err=True)
+    if warnings["database"].state == "failed":
+        return  # it may come later; nothing can be asked of it now
+    for name in REFUSING:
+        found = CHECKS[name](settings)
+        if found.state == "failed":
+            raise click.ClickException(found.sentence)
+        if found.state != "ok":
+            click.echo(f"Warning: {found.sentence}", err=True)
 
 
 def make_data_dir(settings: Settings) -> None:

@@ -356,7 +356,7 @@ _making = threading.Lock()
 @event.listens_for(Engine, "do_connect")
 def _keep_private(dialect: Dialect, _record: Any, arguments: Any, _named: Any) -> None:
     """Make the file of a database for ourselves alone; its journals get the mode of the file."""
-    if dialect.name != "sqlite" or arguments[0] == ":memory:":
+    if dialect.name != "sqlite" or arguments[0] == ":memory:" or arguments[0].startswith("file:"):
         return
     path = Path(arguments[0])
     try:

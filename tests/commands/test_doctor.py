@@ -15,6 +15,7 @@ from click.testing import Result
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
+from idp.commands import starting
 from idp.config import Settings
 from idp.doctor import configuration, services, storage
 from idp.doctor.checks import CHECKS, REFUSING, WARNING
@@ -260,6 +261,17 @@ def test_keys_that_do_not_open_are_listed_and_can_be_replaced(
             idp("keys", "revoke", key["kid"], **other)
     assert idp_json("keys", "list", **other)
     assert idp_json("setup", **other)
+
+
+@pytest.mark.no_database
+def test_a_database_that_is_away_is_warned_of_and_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = make_settings(tmp_path, database_url="postgresql://u:geheim@127.0.0.1:1/x")
+    starting.check(settings)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Warning: the database does not answer (")
+    assert line.endswith("start it, or correct IDP_DATABASE_URL.")
 
 
 @pytest.mark.no_database
