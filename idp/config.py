@@ -10,7 +10,7 @@ import secrets
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -296,6 +296,8 @@ class Settings(BaseSettings):
     def _known_gateway(cls, value: str) -> str:
         if value in {"", "local", "azure"}:
             return value
+        for verify in parse_qs(urlsplit(value).query).get("verify", ()):
+            setting_values.address(verify, _WEB, "http(s)://host[:port] in verify=")
         form = "empty, local, azure or caddy+http://host:port"
         return setting_values.address(value, {"caddy+http"}, form, query=True)
 

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Collection
 from email.utils import parseaddr
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from sqlalchemy import make_url
@@ -133,15 +134,22 @@ def database_url(text: str) -> str:
 
 
 def redis_url(text: str) -> str:
-    """Check the address of a Redis or Valkey."""
+    """Return the address of a Redis or Valkey in its one form."""
     form = "redis://host:6379/0, rediss:// with TLS or unix:///path"
-    if text.startswith("unix://"):
-        if urlsplit(text).path.startswith("/"):
-            return text
+    parts = urlsplit(text)
+    if parts.scheme != "unix":
+        schemes = {"redis", "rediss", "valkey", "valkeys"}
+        text = address(text, schemes, form, path=True, user=True, query=True)
+    elif not parts.path.startswith("/") or parts.netloc.rpartition("@")[2]:
         message = f"must be {form}, not {shown(text)!r}"
         raise ValueError(message)
-    schemes = {"redis", "rediss", "valkey", "valkeys"}
-    return address(text, schemes, form, path=True, user=True, query=True)
+    if parts.query:
+        # Options of the driver, which alone knows them, and takes a quarter of a second to load.
+        from redis.connection import parse_url  # noqa: PLC0415
+
+        parse: Any = parse_url
+        parse(text.replace("valkey", "redis", 1) if text.startswith("valkey") else text)
+    return text
 
 
 def sender(text: str) -> str:

@@ -44,10 +44,14 @@ def _sentence(problem: Exception) -> str | None:
     if isinstance(problem, UnknownKeyError):
         return "A stored value was made under a root secret that IDP_SECRET_KEY does not hold."
     if isinstance(problem, DBAPIError):
-        return f"The database refused: {str(problem.orig).strip().partition(chr(10))[0]}"
+        return f"The database refused: {_first_line(problem.orig)}"
     if isinstance(problem, SQLAlchemyError):
-        return f"The database cannot be used: {str(problem).partition(chr(10))[0]}"
+        return f"The database cannot be used: {_first_line(problem)}"
     return None
+
+
+def _first_line(problem: object) -> str:
+    return str(problem).strip().partition("\n")[0]
 
 
 def settings_sentence(problem: SettingsError | ValidationError) -> str:
@@ -58,7 +62,7 @@ def settings_sentence(problem: SettingsError | ValidationError) -> str:
 
 
 def _complaint(error: Mapping[str, Any]) -> str:
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = str(error["msg"]).removeprefix("Value error, ").removesuffix(".")
     if not error["loc"]:
         return message
     field = str(error["loc"][0])

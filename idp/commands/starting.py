@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 
 from idp.config import Settings, SettingsError
-from idp.doctor.checks import CHECKS, REFUSING, WARNING
+from idp.doctor.checks import BEFORE_START, CHECKS, IN_DATABASE
+from idp.doctor.result import Result
 
 
 def check(settings: Settings) -> None:
     """Refuse in one sentence what makes no sense to start with; warn of the rest."""
     settings.check_secret()
     make_data_dir(settings)
-    warnings = {name: CHECKS[name](settings) for name in WARNING}
-    for found in warnings.values():
-        if found.state != "ok":
-            click.echo(f"Warning: {found.sentence}", err=True)
-    if warnings["database"].state == "failed":
+    before = {name: CHECKS[name](settings) for name in BEFORE_START}
+    _warn(before.values())
+    if before["database"].state == "failed":
         return  # it may come later; nothing can be asked of it now
-    for name in REFUSING:
-        found = CHECKS[name](settings)
-        if found.state == "failed":
-            raise click.ClickException(found.sentence)
-        if found.state != "ok":
-            click.echo(f"Warning: {found.sentence}", err=True)
+    found = [CHECKS[name](settings) for name in IN_DATABASE]
+    for result in found:
+        if result.state == "failed":
+            raise click.ClickException(result.sentence)
+    _warn(found)
 
 
 def make_data_dir(settings: Settings) -> None:
@@ -36,3 +36,9 @@ def make_data_dir(settings: Settings) -> None:
         if not settings.database_url:
             raise
         click.echo(f"Warning: {problem}.", err=True)
+
+
+def _warn(results: Iterable[Result]) -> None:
+    for result in results:
+        if result.state != "ok":
+            click.echo(f"Warning: {result.sentence}", err=True)

@@ -8,7 +8,7 @@ from idp.doctor.result import Check
 CHECKS: dict[str, Check] = {
     "setting names": configuration.names,
     "root secret": configuration.secret,
-    "demo data": configuration.demo,
+    "demo data": storage.demo,
     "data folder": configuration.data_folder,
     "database": storage.reach,
     "release": storage.release,
@@ -19,7 +19,7 @@ CHECKS: dict[str, Check] = {
     "outbox": storage.outbox,
 }
 
-WARNING = ("setting names", "demo data", "database")
-"""What a start looks at and only warns of: a database may answer later."""
-REFUSING = ("release", "signing keys")
-"""Without these serving makes no sense."""
+BEFORE_START = ("setting names", "database")
+"""What a start warns of: a database may answer later."""
+IN_DATABASE = ("release", "signing keys", "demo data")
+"""What a start looks at when the database answers; it makes no sense where one of them failed."""

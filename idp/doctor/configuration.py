@@ -25,7 +25,11 @@ def names(_settings: Settings) -> Result:
 def secret(settings: Settings) -> Result:
     """Judge the root secrets; those that are refused end the look before."""
     if settings.environment == "development":
-        kept = "in the environment" if settings.secret_key else f"in {settings.local_secret}"
+        kept = (
+            "in the environment"
+            if settings.secret_key
+            else f"in {settings.local_secret.absolute()}"
+        )
         return ok(f"the root secret is {kept}")
     older = settings.secret_keys[1:]
     if any(map(setting_values.can_be_guessed, older)):
@@ -34,16 +38,6 @@ def secret(settings: Settings) -> Result:
             "run `idp keys rewrap`, give the clients that it names new secrets, then remove it",
         )
     return ok(f"the root secret is strong, {len(older)} older ones")
-
-
-def demo(settings: Settings) -> Result:
-    """Find demo accounts that are asked for in production."""
-    if settings.demo and settings.environment == "production":
-        return warning(
-            "IDP_DEMO makes a user and clients for trying out, in production",
-            "remove it, and disable the user and the clients whose names begin with `demo`",
-        )
-    return ok("no demo data in production")
 
 
 def data_folder(settings: Settings) -> Result:

@@ -25,7 +25,7 @@ def mail(settings: Settings) -> Result:
     """Connect, encrypt and log in at the mail server, without sending anything."""
     if not settings.smtp_url:
         if settings.environment == "development":
-            return ok(f"mails become files in {settings.outbox_dir}")
+            return ok(f"mails become files in {settings.outbox_dir.absolute()}")
         return warning("mails wait, for there is no mail server", "set IDP_SMTP_URL")
     try:
         mail_job.check(settings.smtp_url)

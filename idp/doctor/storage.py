@@ -7,6 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from idp.config import Settings
+from idp.directory.clients.models import Client
 from idp.doctor.result import Result, failed, keyring, ok, warning
 from idp.platform import clock, revisions
 from idp.platform.db import UtcDateTime
@@ -16,6 +17,7 @@ from idp.platform.revisions import Standing
 from idp.platform.signing import service as signing
 from idp.platform.tables import load_models
 
+DEMO = ("demo-web", "demo-spa", "demo-service")
 LATE_SECONDS = 900
 SKEW_SECONDS = 2.0
 WRONG_SECONDS = 60.0
@@ -72,6 +74,28 @@ def keys(settings: Settings) -> Result:
     except SQLAlchemyError:
         return _unknown()
     return ok("IDP_SECRET_KEY opens every signing key")
+
+
+def demo(settings: Settings) -> Result:
+    """Find the demo clients where people sign in for real; their names are known to everybody."""
+    if settings.environment == "development":
+        return ok("demo data may be here, in development")
+    load_models()
+    try:
+        if _is_away(settings):
+            return _unknown()
+        with revisions.looking(settings.database) as connection, Session(connection) as session:
+            query = select(Client.client_id).where(Client.client_id.in_(DEMO), Client.enabled)
+            found = sorted(session.scalars(query))
+    except SQLAlchemyError:
+        return _unknown()
+    if settings.demo or found:
+        named = ", ".join(found) or "IDP_DEMO is set"
+        return warning(
+            f"demo data in production ({named})",
+            "remove IDP_DEMO, and disable these clients and the user `demo`",
+        )
+    return ok("no demo data")
 
 
 def clocks(settings: Settings) -> Result:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from idp.commands import starting
 from idp.config import Settings
 from idp.doctor import configuration, services, storage
-from idp.doctor.checks import CHECKS, REFUSING, WARNING
+from idp.doctor.checks import BEFORE_START, CHECKS, IN_DATABASE
 from idp.platform import clock
 from idp.platform.jobs import service as jobs
 from tests.commands.test_setup import execute
@@ -51,7 +51,7 @@ def test_an_installation_that_is_well_has_nothing_to_do(
 
 
 def test_every_check_of_a_start_is_one_of_the_list() -> None:
-    assert {*WARNING, *REFUSING} <= CHECKS.keys()
+    assert {*BEFORE_START, *IN_DATABASE} <= CHECKS.keys()
 
 
 def test_settings_that_cannot_be_read_end_the_look(idp: Callable[..., Result]) -> None:
@@ -115,15 +115,25 @@ def test_a_database_that_is_away_is_said_once_and_waited_for_briefly(tmp_path: P
 
 
 @pytest.mark.no_database
-def test_demo_data_and_guessable_older_secrets_are_warned_of_in_production(tmp_path: Path) -> None:
+def test_an_older_secret_that_can_be_guessed_is_warned_of(tmp_path: Path) -> None:
     strong = secrets.token_urlsafe(32)
-    production = Settings(demo=True, secret_key=f"{strong},{'x' * 32}", data_dir=tmp_path)
-    assert configuration.demo(production).state == "warning"
-    assert configuration.secret(production).state == "warning"
+    weak = Settings(secret_key=f"{strong},{'x' * 32}", data_dir=tmp_path)
+    assert configuration.secret(weak).state == "warning"
     well = Settings(secret_key=f"{strong},{secrets.token_urlsafe(32)}", data_dir=tmp_path)
-    assert configuration.demo(well).state == "ok"
     assert configuration.secret(well).state == "ok"
-    assert configuration.demo(make_settings(tmp_path, demo=True)).state == "ok"
+
+
+def test_demo_data_in_production_is_warned_of(
+    idp: Callable[..., Result], settings: Settings
+) -> None:
+    production = settings.model_copy(update={"environment": "production"})
+    assert storage.demo(production).state == "ok"
+    assert storage.demo(production.model_copy(update={"demo": True})).state == "warning"
+    idp("setup", IDP_DEMO="1")
+    found = storage.demo(production)
+    assert found.state == "warning"
+    assert "demo-service, demo-spa, demo-web" in found.seen
+    assert storage.demo(settings).state == "ok"
 
 
 @pytest.mark.no_database

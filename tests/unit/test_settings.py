@@ -153,6 +153,8 @@ def test_the_address_of_a_database_may_be_written_as_others_write_it(scheme: str
         ("database_url", "idp.sqlite3", "idp.sqlite3", "sqlite:///path"),
         ("redis_url", "foo", "foo", "redis://host:6379/0"),
         ("redis_url", "http://:geheim@cache:6379", "http://cache:6379", "redis://host"),
+        ("redis_url", "redis://cache?socket_timeout=soon", "socket_timeout", "connection URL"),
+        ("gateway", "caddy+http://c?verify=id.example", "id.example", "in verify="),
         ("redis_url", "unix://cache", "unix://cache", "unix:///path"),
         ("smtp_url", "mail.example.com", "mail.example.com", "smtp://user:password@host:587"),
         ("smtp_url", "smtp://u:geheim/1@mail.example:587", "smtp://mail.example:587", "%XX"),
