@@ -181,7 +181,7 @@ def test_without_a_setting_the_registry_is_the_one_of_npm(
     release, work, set_up, registry, tmp_path, monkeypatch
 ):
     configuration = tmp_path / "npmrc"
-    configuration.write_text(f"registry={registry.url}/\n")
+    configuration.write_text(f"an-option-that-npm-warns-of=/usr\nregistry={registry.url}/\n")
     monkeypatch.setenv("NPM_CONFIG_USERCONFIG", str(configuration))
     monkeypatch.delenv("NPM_CONFIG_REGISTRY", raising=False)
     name = release()

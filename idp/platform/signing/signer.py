@@ -137,8 +137,8 @@ def is_ready(session: Session) -> bool:
     keyring = runtime.of(session).keyring
     try:
         for key in active:
-            _parsed_private.get(key.kid) or _open(key, keyring)
-    except Unavailable:
+            keyring.decrypt(PURPOSE, key.private_encrypted or "")
+    except UnknownKeyError:
         return False
     return bool(active)
 

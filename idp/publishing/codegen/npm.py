@@ -32,6 +32,7 @@ MARKER = "<%SdkCode%>"
 MAX_README_CODE = 256 * 1024
 
 _CODE = re.compile(r"npm (?:error|ERR!) code (\w+)")
+_ADDRESS = re.compile(r"^https?://\S+$", re.MULTILINE)
 _OVER = "cannot publish over the previously published"
 """What npm says without a code when it has looked itself."""
 _TAKEN = frozenset({"E403", "E409", "EPUBLISHCONFLICT"})
@@ -75,10 +76,10 @@ def registry(work: Path, given: str) -> str:
     found = process.run(
         [program, "config", "get", "registry"], work, ASKING, environment=environment
     )
-    address = found.log.strip()
-    if not found.is_fine or urlsplit(address).scheme not in {"http", "https"}:
+    address = _ADDRESS.search(found.log)  # among what npm says about other parts of its set-up
+    if not found.is_fine or address is None:
         raise Unprocessable("npm is set up for no registry: set IDP_NPM_REGISTRY.")
-    return address
+    return address[0]
 
 
 def publish(
