@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import click
 
-_LARGEST = 2**63 - 1
-"""As far as databases count."""
-
-ID = click.IntRange(1, _LARGEST)
-"""The number of a row."""
-COUNT = click.IntRange(0, _LARGEST)
-"""How many there may be."""
+ID = click.IntRange(1, 2**63 - 1)
+"""The number of a row, as far as databases count."""
+COUNT = click.IntRange(0, 2**31 - 1)
+"""How many there may be, as far as the contracts count."""
