@@ -14,16 +14,15 @@ from idp.doctor.result import Result
 def check(settings: Settings) -> None:
     """Refuse in one sentence what makes no sense to start with; warn of the rest."""
     settings.check_secret()
-    make_data_dir(settings)
     before = {name: CHECKS[name](settings) for name in BEFORE_START}
     _warn(before.values())
-    if before["database"].state == "failed":
-        return  # it may come later; nothing can be asked of it now
-    found = [CHECKS[name](settings) for name in IN_DATABASE]
-    for result in found:
-        if result.state == "failed":
-            raise click.ClickException(result.sentence)
-    _warn(found)
+    if before["database"].state != "failed":  # else it may come later; now it cannot be asked
+        found = [CHECKS[name](settings) for name in IN_DATABASE]
+        for result in found:
+            if result.state == "failed":
+                raise click.ClickException(result.sentence)
+        _warn(found)
+    make_data_dir(settings)  # not before: the folder may be the wrong one
 
 
 def make_data_dir(settings: Settings) -> None:

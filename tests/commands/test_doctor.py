@@ -235,6 +235,7 @@ def test_nothing_starts_on_a_database_that_is_not_set_up(
         code, said = start(settings, tmp_path, command)
         assert code == 1
         assert said.endswith("is not set up: run `idp setup`.\n")
+        assert list(tmp_path.iterdir()) == []  # it may be the wrong folder
 
 
 @pytest.mark.parametrize("command", ["serve", "worker", "setup", "keys list"])
@@ -299,10 +300,13 @@ def test_a_metrics_port_that_is_taken_is_named(tmp_path: Path) -> None:
 def test_a_data_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     settings = make_settings(tmp_path / "file")
-    for command in ("setup", "serve", "worker"):
+    code, said = start(settings, tmp_path, "setup")
+    assert code == 2
+    assert said.startswith(f"Error: IDP_DATA_DIR: {tmp_path / 'file' / 'data'} cannot be made")
+    for command in ("serve", "worker"):
         code, said = start(settings, tmp_path, command)
-        assert code == 2
-        assert said.startswith(f"Error: IDP_DATA_DIR: {tmp_path / 'file' / 'data'} cannot be made")
+        assert code == 1
+        assert said.endswith("is not set up: run `idp setup`.\n")
 
 
 @pytest.mark.no_database
