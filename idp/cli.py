@@ -16,6 +16,7 @@ COMMANDS = {
     "audit": ("idp.commands.audit", "Read the audit trail."),
     "client": ("idp.commands.clients", "Keep OAuth clients."),
     "db": ("idp.commands.database", "Move the installation to another database."),
+    "doctor": ("idp.commands.doctor", "Look for what is wrong with the installation."),
     "gateway": ("idp.commands.gateway", "Keep what APIs need at the gateway."),
     "import": ("idp.commands.importing", "Bring in applications, menus, privileges, products."),
     "keys": ("idp.commands.keys", "Keep signing keys and the root secret."),

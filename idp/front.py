@@ -112,7 +112,7 @@ def setup_runtime(app: Flask, settings: Settings) -> None:
 def setup_health(app: Flask, _settings: Settings) -> None:
     """Name what must answer before the server counts as ready."""
     app.extensions[health.EXTENSION] = health.Health(
-        {"database": _database_answers, "keys": lambda session: bool(signer.algorithms(session))}
+        {"database": _database_answers, "keys": signer.is_ready}
     )
 
 
@@ -134,9 +134,7 @@ def _database_url(settings: Settings) -> str:
     """Give the address with a SQLite path made absolute: Flask-SQLAlchemy would move it."""
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}:
-        path = Path(str(url.database)).absolute()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        url = url.set(database=str(path))
+        url = url.set(database=str(Path(str(url.database)).absolute()))
     return url.render_as_string(hide_password=False)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 import click
 
 from idp.commands import opening, output
+from idp.commands.options import ID
 from idp.platform import periods
 from idp.platform.audit import service as trail
 
@@ -39,12 +40,12 @@ def audit() -> None:
 
 @audit.command("list")
 @click.option("--tag", help="For example user:session:started.")
-@click.option("--user", "user_id", type=int, help="Id of who did it.")
+@click.option("--user", "user_id", type=ID, help="Id of who did it.")
 @click.option("--client", "client_id", help="Client that did it, or that it was done with.")
-@click.option("--tenant", "tenant_id", type=int)
+@click.option("--tenant", "tenant_id", type=ID)
 @click.option("--since", type=Moment(periods.start), help="A day, or a time.")
 @click.option("--until", type=Moment(periods.end), help="A day, which is included, or a time.")
-@click.option("--before", "before_id", type=int, help="Id of the last event of the page before.")
+@click.option("--before", "before_id", type=ID, help="Id of the last event of the page before.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @output.json_option
 def list_(  # noqa: PLR0913 - one argument for each option

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from idp import seeds
 from idp.commands import opening, output
+from idp.commands.options import ID
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client
 from idp.directory.clients.service import NewClient
@@ -32,7 +33,7 @@ def client() -> None:
 @click.option("--post-logout", "post_logout_redirect_uris", multiple=True)
 @click.option("--cors", "cors_origins", multiple=True, help="Origin whose scripts may call.")
 @click.option("--name", "client_name", help="What people read.")
-@click.option("--tenant", "tenant_id", type=int, help="Only members of this tenant may use it.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only members of this tenant may use it.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any single field.")
 @output.json_option
 def add(
@@ -92,7 +93,7 @@ def secret(
 
 
 @client.command("list")
-@click.option("--tenant", "tenant_id", type=int)
+@click.option("--tenant", "tenant_id", type=ID)
 @output.json_option
 def list_(*, tenant_id: int | None, as_json: bool) -> None:
     """List the clients, without their secrets."""

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from idp.commands import opening, output
+from idp.commands.options import COUNT, ID
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.models import AuthorizationServer, Product
@@ -47,7 +48,7 @@ def upstream() -> None:
 
 @upstream.command("add")
 @click.argument("url")
-@click.option("--tenant", "tenant_id", type=int, default=1, show_default=True)
+@click.option("--tenant", "tenant_id", type=ID, default=1, show_default=True)
 @output.json_option
 def add_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
     """Allow http(s)://host[:port][/path] and what is below."""
@@ -58,7 +59,7 @@ def add_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
 
 
 @upstream.command("list")
-@click.option("--tenant", "tenant_id", type=int)
+@click.option("--tenant", "tenant_id", type=ID)
 @output.json_option
 def list_upstreams(*, tenant_id: int | None, as_json: bool) -> None:
     """List the addresses."""
@@ -70,7 +71,7 @@ def list_upstreams(*, tenant_id: int | None, as_json: bool) -> None:
 
 @upstream.command("remove")
 @click.argument("url")
-@click.option("--tenant", "tenant_id", type=int, default=1, show_default=True)
+@click.option("--tenant", "tenant_id", type=ID, default=1, show_default=True)
 def remove_upstream(*, url: str, tenant_id: int) -> None:
     """Forbid an address; what is published there is closed at once."""
     with opening.open_session() as session:
@@ -89,8 +90,8 @@ def product() -> None:
 @click.option("--description")
 @click.option("--terms", help="Terms of use.")
 @click.option("--scope", help="Scope that tokens need to pass by this product.")
-@click.option("--tenant", "tenant_id", type=int, help="Only APIs of this tenant may be in it.")
-@click.option("--limit", "subscriptions_limit", type=click.IntRange(0), help="Most subscriptions.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only APIs of this tenant may be in it.")
+@click.option("--limit", "subscriptions_limit", type=COUNT, help="Most subscriptions.")
 @click.option("--open", "is_open", is_flag=True, help="Nobody needs to subscribe.")
 @click.option("--hidden", "is_hidden", is_flag=True, help="It is not published and opens nothing.")
 @output.json_option
@@ -118,7 +119,7 @@ def add_product(
 
 
 @product.command("list")
-@click.option("--tenant", "tenant_id", type=int)
+@click.option("--tenant", "tenant_id", type=ID)
 @output.json_option
 def list_products(*, tenant_id: int | None, as_json: bool) -> None:
     """List the products."""
@@ -150,7 +151,7 @@ def server() -> None:
 @click.option("--registration", "client_registration_endpoint")
 @click.option("--scope", "default_scope", help="Scope that calls need where none is named.")
 @click.option("--client", "client_id", help="Client of whoever tries the API out.")
-@click.option("--tenant", "tenant_id", type=int, help="Only for APIs of this tenant.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only for APIs of this tenant.")
 @output.json_option
 def add_server(*, sid: str, name: str | None, as_json: bool, **fields: Any) -> None:
     """Add an authorization server."""
@@ -161,7 +162,7 @@ def add_server(*, sid: str, name: str | None, as_json: bool, **fields: Any) -> N
 
 
 @server.command("list")
-@click.option("--tenant", "tenant_id", type=int)
+@click.option("--tenant", "tenant_id", type=ID)
 @output.json_option
 def list_servers(*, tenant_id: int | None, as_json: bool) -> None:
     """List the authorization servers."""

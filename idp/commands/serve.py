@@ -24,6 +24,7 @@ from granian.http import HTTP1Settings
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
+from idp.commands import starting
 from idp.commands.beside import Beside
 from idp.config import Settings, SettingsError
 from idp.front import EXTENSION, THREADS, create_front
@@ -35,7 +36,6 @@ from idp.platform.tables import load_models
 from idp.platform.web import health
 from idp.platform.web.bridge import DRAIN_SECONDS, Bridge
 from idp.platform.web.listener import KeptListeners
-from idp.platform.web.requests import networks
 from idp.publishing.files import limits
 
 log = structlog.get_logger()
@@ -72,12 +72,13 @@ def serve(listen: str, workers: int, *, no_worker: bool) -> None:
     settings = Settings()
     check(settings, workers)
     host, port = _address(listen, "--listen")
+    starting.check(settings)
     run(settings, host, port, workers=workers, worker_beside=not no_worker)
 
 
 def check(settings: Settings, workers: int) -> None:
     """Refuse what cannot be served with; the message says what to set."""
-    settings.secret_keys  # noqa: B018 - complains when there is none
+    settings.check_secret()
     if workers > 1 and settings.database.startswith("sqlite"):
         message = (
             "SQLite serves one worker: set IDP_DATABASE_URL to postgresql+psycopg://… "
@@ -90,7 +91,6 @@ def check(settings: Settings, workers: int) -> None:
             "or leave --workers at 1"
         )
         raise SettingsError(message)
-    networks(settings.trusted_proxies)
     if settings.metrics_listen:
         _address(settings.metrics_listen, "IDP_METRICS_LISTEN")
 

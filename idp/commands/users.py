@@ -6,6 +6,7 @@ import click
 from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
+from idp.commands.options import ID
 from idp.directory.roles import catalogue
 from idp.directory.roles import service as roles
 from idp.directory.tenants import service as tenants
@@ -30,7 +31,7 @@ def user() -> None:
 @click.option("--verified", is_flag=True, help="E-mail and mobile are known to be the person's.")
 @click.option("--password", help="Without one it is made up and printed once.")
 @click.option("--role", "roles", multiple=True, help="Code of a role of the tenant or platform.")
-@click.option("--tenant", "tenant_id", type=int, default=1, show_default=True)
+@click.option("--tenant", "tenant_id", type=ID, default=1, show_default=True)
 @output.json_option
 def add(
     *,

@@ -11,6 +11,8 @@ import click
 import structlog
 
 from idp.app import create_app
+from idp.commands import starting
+from idp.config import Settings
 from idp.directory.authentication.models import QrSignIn
 from idp.directory.registration.models import VerificationCode
 from idp.oauth.models import (
@@ -73,7 +75,10 @@ def worker(*, beside: bool) -> None:
         signal.signal(number, lambda *_: stop.set())
     if beside:
         threading.Thread(target=_watch_input, args=(stop,), daemon=True).start()
-    runtime: Runtime = create_app().extensions["idp"]
+    settings = Settings()
+    if not beside:
+        starting.check(settings)
+    runtime: Runtime = create_app(settings).extensions["idp"]
     log.info("worker_started")
     loops.run(runtime, stop, chores=chores())
     runtime.engine.dispose()

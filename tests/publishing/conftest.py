@@ -43,6 +43,12 @@ NODE = Path(executable.ROOT_DIR) / "bin" / "node"
 """The program itself: what is beside npm is a Python that starts it and cannot be killed for it."""
 
 
+def npm_environment() -> dict[str, str]:
+    """Give the environment of npm, which trusts the certificates of the system as pip and uv do."""
+    path = f"{PROGRAMS}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "NODE_USE_SYSTEM_CA": "1"}
+
+
 @pytest.fixture(scope="session")
 def npm_tools() -> Path:
     """Install what comes from npm, once for this environment; give the folder of programs."""
@@ -56,7 +62,7 @@ def npm_tools() -> Path:
             installed = subprocess.run(
                 [PROGRAMS / "npm", "install", "--ignore-scripts", "--no-audit", "--no-fund"],
                 cwd=folder,
-                env={**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"},
+                env=npm_environment(),
                 capture_output=True,
                 text=True,
             )

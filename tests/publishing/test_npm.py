@@ -177,6 +177,22 @@ def test_packages_with_a_scope_are_public_too(release, work, monkeypatch, name, 
 
 
 @pytest.mark.usefixtures("quick_generator")
+def test_without_a_setting_the_registry_is_the_one_of_npm(
+    release, work, set_up, registry, tmp_path, monkeypatch
+):
+    configuration = tmp_path / "npmrc"
+    configuration.write_text(f"an-option-that-npm-warns-of=/usr\nregistry={registry.url}/\n")
+    monkeypatch.setenv("NPM_CONFIG_USERCONFIG", str(configuration))
+    monkeypatch.delenv("NPM_CONFIG_REGISTRY", raising=False)
+    name = release()
+    set_up(npm_registry="")
+    job = work()
+    assert (job.state, job.error) == ("done", None)
+    assert job.link == f"{registry.url}/{name}"
+    assert list(registry.package(name)["versions"]) == ["1.0.1"]
+
+
+@pytest.mark.usefixtures("quick_generator")
 def test_a_registry_that_does_not_answer_is_tried_again(release, work, set_up, registry):
     name = release()
     set_up(npm_registry="http://127.0.0.1:9")

@@ -145,6 +145,18 @@ def algorithms(session: Session) -> list[str]:
     return list(_keys(session).algorithms)
 
 
+def is_ready(session: Session) -> bool:
+    """Whether there are active keys, and each of them opens."""
+    active = _keys(session).active.values()
+    keyring = runtime.of(session).keyring
+    try:
+        for key in active:
+            keyring.decrypt(PURPOSE, key.private_encrypted or "")
+    except UnknownKeyError:
+        return False
+    return bool(active)
+
+
 def default_algorithm(session: Session) -> str:
     """Tell the algorithm of tokens whose client or API names none."""
     return runtime.of(session).settings.signing_alg

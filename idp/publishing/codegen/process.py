@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from idp import private_files
 from idp.platform.errors import Unavailable
 
 POLL_SECONDS = 0.1
@@ -77,7 +78,7 @@ class Outcome:
 @contextmanager
 def folder(parent: Path) -> Iterator[Path]:
     """Give a folder to work in that is gone afterwards, whatever happens."""
-    parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_files.make_folder(parent)
     _remove_stale(parent)
     if shutil.disk_usage(parent).free < LEAST_ROOM:
         raise Unavailable("The disk is too full to begin.")

@@ -1,0 +1,10 @@
+"""Kinds of options that several commands take."""
+
+from __future__ import annotations
+
+import click
+
+ID = click.IntRange(1, 2**63 - 1)
+"""The number of a row, as far as databases count."""
+COUNT = click.IntRange(0, 2**31 - 1)
+"""How many there may be, as far as the contracts count."""
