@@ -28,7 +28,7 @@ from sqlalchemy.orm import Session
 
 from idp.app import create_app
 from idp.cli import main as idp
-from idp.config import Settings
+from idp.config import Settings, SettingsError
 from idp.directory.clients import service as clients
 from idp.directory.tenants.models import Tenant
 from idp.platform.runtime import Runtime
@@ -326,6 +326,12 @@ def test_the_environment_of_the_guide_can_be_served_with(monkeypatch: pytest.Mon
         name, _, value = line.partition("=")
         assert name.removeprefix("IDP_").lower() in Settings.model_fields
         monkeypatch.setenv(name, value)
+    # The guide has no secret that somebody could keep, but the command that makes one.
+    with pytest.raises(SettingsError, match="IDP_SECRET_KEY is not set"):
+        check(Settings(), workers=4)
+    (command,) = re.findall(r"`(openssl rand [^`]*)` prints", GUIDE.read_text())
+    made = subprocess.run(command.split(), capture_output=True, text=True, check=True)
+    monkeypatch.setenv("IDP_SECRET_KEY", made.stdout)
     check(Settings(), workers=4)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from idp import seeds
 from idp.commands import opening, output
 from idp.commands.command import Group
+from idp.commands.options import ID
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource
 from idp.directory.resources.service import NewApi, NewScope
@@ -35,7 +36,7 @@ def api() -> None:
     multiple=True,
     help="Claim about the person in tokens for this API, for example role or permission.",
 )
-@click.option("--tenant", "tenant_id", type=int, help="Only clients of this tenant may call it.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only clients of this tenant may call it.")
 @output.json_option
 def add(*, name: str, scopes: tuple[str, ...], as_json: bool, **fields: Any) -> None:
     """Add an API; its name is the audience (`aud`) of its tokens."""

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from idp import seeds
 from idp.commands import opening, output
 from idp.commands.command import Group, confirm, yes_option
+from idp.commands.options import ID
 from idp.directory.clients import presets
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client
@@ -59,7 +60,7 @@ def client() -> None:
 )
 @click.option("--cors", "cors_origins", multiple=True, help="Origin whose scripts may call.")
 @click.option("--name", "client_name", help="Name shown to people.")
-@click.option("--tenant", "tenant_id", type=int, help="Only members of this tenant may use it.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only members of this tenant may use it.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any single field.")
 @output.json_option
 def add(
@@ -121,7 +122,7 @@ def secret(
 
 
 @client.command("list", example="idp client list --tenant 2")
-@click.option("--tenant", "tenant_id", type=int, help="Only those of this tenant.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only those of this tenant.")
 @output.json_option
 def list_(*, tenant_id: int | None, as_json: bool) -> None:
     """List the clients, without their secrets."""

@@ -8,6 +8,7 @@ import click
 
 from idp.commands import opening, output
 from idp.commands.command import Group
+from idp.commands.options import COUNT, ID
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.models import AuthorizationServer, Product
@@ -50,7 +51,7 @@ def upstream() -> None:
     "add", example="idp gateway upstream add https://orders.internal.example/v1 --tenant 2"
 )
 @click.argument("url")
-@click.option("--tenant", "tenant_id", type=int, default=1, show_default=True, help="Tenant.")
+@click.option("--tenant", "tenant_id", type=ID, default=1, show_default=True, help="Tenant.")
 @output.json_option
 def add_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
     """Allow http(s)://host[:port][/path] and what is below."""
@@ -61,7 +62,7 @@ def add_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
 
 
 @upstream.command("list", example="idp gateway upstream list")
-@click.option("--tenant", "tenant_id", type=int, help="Only those of this tenant.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only those of this tenant.")
 @output.json_option
 def list_upstreams(*, tenant_id: int | None, as_json: bool) -> None:
     """List the addresses."""
@@ -75,7 +76,7 @@ def list_upstreams(*, tenant_id: int | None, as_json: bool) -> None:
     "remove", example="idp gateway upstream remove https://orders.internal.example/v1 --tenant 2"
 )
 @click.argument("url")
-@click.option("--tenant", "tenant_id", type=int, default=1, show_default=True, help="Tenant.")
+@click.option("--tenant", "tenant_id", type=ID, default=1, show_default=True, help="Tenant.")
 @output.json_option
 def remove_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
     """Forbid an address; what is published there is closed at once."""
@@ -96,8 +97,8 @@ def product() -> None:
 @click.option("--description", help="Text for developers.")
 @click.option("--terms", help="Terms of use.")
 @click.option("--scope", help="Scope that tokens need to pass by this product.")
-@click.option("--tenant", "tenant_id", type=int, help="Only APIs of this tenant may be in it.")
-@click.option("--limit", "subscriptions_limit", type=click.IntRange(0), help="Most subscriptions.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only APIs of this tenant may be in it.")
+@click.option("--limit", "subscriptions_limit", type=COUNT, help="Most subscriptions.")
 @click.option("--open", "is_open", is_flag=True, help="Nobody needs to subscribe.")
 @click.option("--hidden", "is_hidden", is_flag=True, help="It is not published and opens nothing.")
 @output.json_option
@@ -125,7 +126,7 @@ def add_product(
 
 
 @product.command("list", example="idp gateway product list")
-@click.option("--tenant", "tenant_id", type=int, help="Only those of this tenant.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only those of this tenant.")
 @output.json_option
 def list_products(*, tenant_id: int | None, as_json: bool) -> None:
     """List the products."""
@@ -159,7 +160,7 @@ def server() -> None:
 @click.option("--registration", "client_registration_endpoint", help="Where clients register.")
 @click.option("--scope", "default_scope", help="Scope that calls need where none is named.")
 @click.option("--client", "client_id", help="Client of whoever tries the API out.")
-@click.option("--tenant", "tenant_id", type=int, help="Only for APIs of this tenant.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only for APIs of this tenant.")
 @output.json_option
 def add_server(*, sid: str, name: str | None, as_json: bool, **fields: Any) -> None:
     """Add an authorization server."""
@@ -170,7 +171,7 @@ def add_server(*, sid: str, name: str | None, as_json: bool, **fields: Any) -> N
 
 
 @server.command("list", example="idp gateway server list")
-@click.option("--tenant", "tenant_id", type=int, help="Only those of this tenant.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only those of this tenant.")
 @output.json_option
 def list_servers(*, tenant_id: int | None, as_json: bool) -> None:
     """List the authorization servers."""

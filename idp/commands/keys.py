@@ -29,8 +29,8 @@ def keys() -> None:
 @keys.command("list", example="idp keys list")
 @output.json_option
 def list_(*, as_json: bool) -> None:
-    """List the signing keys."""
-    with opening.open_session() as session:
+    """List the signing keys; exit code 1 when IDP_SECRET_KEY does not open an active one."""
+    with opening.open_session(with_keys=False) as session:
         rows = [
             {
                 "kid": key.kid,
@@ -43,7 +43,8 @@ def list_(*, as_json: bool) -> None:
             }
             for key in signing.list_keys(session)
         ]
-    output.show_rows(rows, as_json=as_json)
+        output.show_rows(rows, as_json=as_json)
+        signing.check_readable(session, runtime.of(session).keyring)
 
 
 @keys.command(example="idp keys rotate --alg ES256")
@@ -65,7 +66,7 @@ def rotate(*, alg: str | None, as_json: bool) -> None:
 @output.json_option
 def revoke(*, kid: str, as_json: bool) -> None:
     """Revoke a stolen key; tokens it signed stop verifying."""
-    with opening.open_session() as session:
+    with opening.open_session(with_keys=False) as session:
         signing.revoke(session, kid)
         session.commit()
     output.show({"kid": kid, "status": "revoked"}, as_json=as_json)
@@ -75,7 +76,7 @@ def revoke(*, kid: str, as_json: bool) -> None:
 @output.json_option
 def rewrap(*, as_json: bool) -> None:
     """Encrypt everything under the first secret of IDP_SECRET_KEY; say what needs the others."""
-    with opening.open_session() as session:
+    with opening.open_session(with_keys=False) as session:
         value: dict[str, Any] = {
             "signing_keys": signing.rewrap(session),
             "tenant_properties": tenants.rewrap(session),

@@ -8,6 +8,7 @@ import click
 
 from idp.commands import opening, output
 from idp.commands.command import Group
+from idp.commands.options import ID
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, NotFound
@@ -33,7 +34,7 @@ def list_(*, only_failed: bool, limit: int, as_json: bool) -> None:
 
 
 @outbox.command(example="idp outbox retry 17 18\nidp outbox retry --all")
-@click.argument("ids", nargs=-1, type=click.IntRange(1, 2**63 - 1))
+@click.argument("ids", nargs=-1, type=ID)
 @click.option("--all", "everything", is_flag=True, help="Everything that was given up.")
 @output.json_option
 def retry(*, ids: tuple[int, ...], everything: bool, as_json: bool) -> None:

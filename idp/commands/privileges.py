@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
 from idp.commands.command import Group
+from idp.commands.options import ID
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource
 from idp.directory.roles import catalogue
@@ -29,7 +30,7 @@ def privilege() -> None:
 @click.option("--api", help="API that owns it: only tokens for this API carry it.")
 @click.option("--group", help="Code of the node of the privilege tree that it belongs to.")
 @click.option("--role", "roles", multiple=True, help="Code of a role that carries it from now on.")
-@click.option("--tenant", "tenant_id", type=int, help="Tenant of the roles; else the platform's.")
+@click.option("--tenant", "tenant_id", type=ID, help="Tenant of the roles; else the platform's.")
 @output.json_option
 def add(
     *,

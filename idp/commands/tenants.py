@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
 from idp.commands.command import Group
+from idp.commands.options import ID, LAST_ID
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.tenants.service import NewTenant
@@ -40,7 +41,7 @@ def add(*, name: str, as_json: bool, **fields: Any) -> None:
 @click.option(
     "--after",
     "after_id",
-    type=click.IntRange(0, 2**63 - 1),
+    type=LAST_ID,
     default=0,
     help="Last id of the page before.",
 )
@@ -57,7 +58,7 @@ def list_(*, after_id: int, limit: int, as_json: bool) -> None:
 
 
 @tenant.command(example="idp tenant show 2")
-@click.argument("tenant_id", type=click.IntRange(1, 2**63 - 1))
+@click.argument("tenant_id", type=ID)
 @output.json_option
 def show(*, tenant_id: int, as_json: bool) -> None:
     """Show a tenant."""
@@ -67,7 +68,7 @@ def show(*, tenant_id: int, as_json: bool) -> None:
 
 
 @tenant.command(example="idp tenant change 2 --host login.acme.example --host acme.example")
-@click.argument("tenant_id", type=click.IntRange(1, 2**63 - 1))
+@click.argument("tenant_id", type=ID)
 @click.option("--name", help="Name shown to people.")
 @click.option("--host", "hosts", multiple=True, help="Host; those named replace the stored ones.")
 @click.option("--no-hosts", is_flag=True, help="Take all hosts away: people sign in at issuer 1.")

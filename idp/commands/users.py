@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
 from idp.commands.command import Group
+from idp.commands.options import ID, LAST_ID
 from idp.directory.roles import catalogue
 from idp.directory.roles import service as roles
 from idp.directory.roles.models import Role, UserRole
@@ -37,7 +38,7 @@ def user() -> None:
 @click.option("--verified", is_flag=True, help="E-mail and mobile are proven to be theirs.")
 @click.option("--password", help="Without one it is generated and printed once.")
 @click.option("--role", "roles", multiple=True, help="Code of a role of the tenant or platform.")
-@click.option("--tenant", "tenant_id", type=int, default=1, show_default=True, help="First tenant.")
+@click.option("--tenant", "tenant_id", type=ID, default=1, show_default=True, help="First tenant.")
 @output.json_option
 def add(
     *,
@@ -86,12 +87,12 @@ def add(
 
 @user.command("list", example="idp user list --tenant 2 --search ann")
 @click.option("--search", help="Part of a user name, e-mail address or mobile number.")
-@click.option("--tenant", "tenant_id", type=int, help="Only members of this tenant.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only members of this tenant.")
 @click.option("--disabled", "only_disabled", is_flag=True, help="Only disabled accounts.")
 @click.option(
     "--after",
     "after_id",
-    type=click.IntRange(0, 2**63 - 1),
+    type=LAST_ID,
     default=0,
     help="`sub` of the last account of the page before.",
 )

@@ -27,6 +27,7 @@ def test_a_client_speaks_rfc_7591(idp_json: RunJson, session: Session, runtime: 
         *("--post-logout", "https://app.example/", "--set", "requirePkce=false"),
         *("--set", "id_token_signed_response_alg=ES256"),
         *("--set", "grantable_privileges=orders.write,orders.read"),
+        *("--set", "refresh_token_reuse_seconds=86400"),
     )
     assert made["client_id"] == "app"
     assert made["client_secret_expires_at"] == 0
@@ -41,6 +42,7 @@ def test_a_client_speaks_rfc_7591(idp_json: RunJson, session: Session, runtime: 
     row = clients.get(session, "app")
     assert row.id_token_signed_response_alg == "ES256"
     assert row.grantable_privileges == ["orders.read", "orders.write"]
+    assert row.refresh_token_reuse_seconds == 86_400
     stored = row.secrets[0].value_hash
     assert runtime.keyring.mac_matches("client secret", made["client_secret"], stored)
     assert session.get(ClientOwner, (1, row.id)) is not None, "the administrator owns it"
@@ -71,6 +73,11 @@ def test_a_chosen_secret(idp_json: RunJson, idp: Run) -> None:
         ((*MACHINE, "--redirect", "https://*.example/"), "wildcard"),
         ((*MACHINE, "--tenant", "77"), "There is no such tenant."),
         ((*CODE, "--public", "--set", "requirePkce=false"), "always uses PKCE"),
+        ((*CODE, "--public", "--set", "refresh_token_usage=0"), "public client must be one-time"),
+        (
+            (*MACHINE, "--id", "https://app.example", "--tenant", "1"),
+            "Only a client of the platform",
+        ),
     ],
 )
 def test_refusals_are_sentences(

@@ -41,6 +41,8 @@ LONGEST_SECRET = 200
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 OFFLINE_ACCESS = "offline_access"
 MOST_ROWS = 200
+REUSABLE = 0
+"""`refresh_token_usage` of refresh tokens that stay the same."""
 # RFC 6749 A.1 allows more; these are what shells, URLs and logs carry unharmed.
 _CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/~@+-]{0,199}")
 _SECRET = re.compile(r"[\x21-\x7e]+")  # RFC 6749 A.2
@@ -91,7 +93,7 @@ def create(session: Session, new: NewClient) -> tuple[Client, str | None]:
 
 def blank(session: Session, client_id: str, tenant_id: int | None) -> Client:
     """Make a client that nothing was said about yet, under an identifier that is free."""
-    client = Client(client_id=check_client_id(session, client_id), tenant_id=tenant_id)
+    client = Client(client_id=check_client_id(session, client_id, tenant_id), tenant_id=tenant_id)
     # Defaults of columns come with the insert; checks need them before.
     for column in Client.__table__.columns.keys():  # noqa: SIM118 - no dict
         if getattr(client, column) is None:
@@ -105,7 +107,7 @@ def insert(session: Session, client: Client, owner_id: int | None) -> None:
         with session.begin_nested():
             session.add(client)
     except IntegrityError:
-        check_client_id(session, client.client_id)
+        check_client_id(session, client.client_id, client.tenant_id)
         raise NotFound("There is no such tenant.") from None
     if owner_id is not None:
         session.add(ClientOwner(user_id=owner_id, client_id=client.id))
@@ -427,12 +429,17 @@ def _check_public(client: Client, grants: set[str], method: str | None) -> None:
     if not client.require_pkce:
         # RFC 9700 2.1.1
         raise Unprocessable.at("require_pkce", "A public client always uses PKCE.")
+    if client.refresh_token_usage == REUSABLE:
+        # RFC 9700 4.14.2
+        raise Unprocessable.at(
+            "refresh_token_usage", "The refresh tokens of a public client must be one-time."
+        )
     if client.secrets:
         raise Unprocessable.at("client_secret", "A public client has no secret.")
 
 
-def check_client_id(session: Session, client_id: str) -> str:
-    """Check that a client id is well-formed and free."""
+def check_client_id(session: Session, client_id: str, tenant_id: int | None) -> str:
+    """Check that a client id is well-formed, free, and one that a client of the tenant may have."""
     if not _CLIENT_ID.fullmatch(client_id):
         raise BadRequest.at(
             "client_id", "A client id has 1 to 200 letters, digits and . _ : / ~ @ + - characters."
@@ -440,6 +447,11 @@ def check_client_id(session: Session, client_id: str) -> str:
     if client_id.isdigit():
         # `sub` of a machine's token is its client id; it must never read as a person's.
         raise BadRequest.at("client_id", "A client id needs something besides digits.")
+    if tenant_id is not None and "://" in client_id:
+        # People take an address for a proof of who asks; no tenant proves that it is its own.
+        raise Unprocessable.at(
+            "client_id", "Only a client of the platform may have a URL as its id."
+        )
     if is_issuer(session, client_id):
         # It is the audience of tokens for the issuer itself.
         raise BadRequest.at("client_id", "The address of an issuer cannot be the id of a client.")

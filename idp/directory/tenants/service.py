@@ -37,6 +37,7 @@ PURPOSE = "tenant property"
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LONGEST_HOST = 253
 _LONGEST_NAME = 200
+_LONGEST_LOGO = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +357,7 @@ def _logo(text: str | None) -> str | None:
     if not text:
         return None
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(text if len(text) <= _LONGEST_LOGO else "")
     except ValueError:
         parts = urlsplit("")
     if parts.scheme != "https" or not parts.hostname or parts.username or not text.isprintable():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, func, literal, or_, select, update
@@ -15,7 +16,7 @@ from idp.directory.users.models import User
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest, Conflict, NotFound
+from idp.platform.errors import BadRequest, Busy, Conflict, NotFound
 from idp.platform.secrets import random_token
 
 LONGEST_LINEAGE = 2000
@@ -170,12 +171,13 @@ def verify_password(session: Session, user: User | None, password: str) -> bool:
     if not passwords.matches(stored, password):
         return False
     if user is not None and stored is not None and passwords.is_outdated(stored):
-        renewed = passwords.make_hash(password)
-        session.execute(
-            update(User)
-            .where(User.id == user.id, User.password_hash == stored)
-            .values(password_hash=renewed)
-        )
+        with suppress(Busy):  # the password is right; the hash is renewed another time
+            renewed = passwords.make_hash(password)
+            session.execute(
+                update(User)
+                .where(User.id == user.id, User.password_hash == stored)
+                .values(password_hash=renewed)
+            )
     return True
 
 
