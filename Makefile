@@ -56,6 +56,8 @@ migration: env ## write a migration for what changed in the models: M="what it d
 		&& $(BIN)/flask --app idp.commands.migrating:app db revision --autogenerate -m "$(M)"
 	@$(BIN)/ruff format --quiet migrations
 
+# An index may be behind a proxy that signs with an authority of its own.
+lock: export UV_SYSTEM_CERTS ?= true
 lock: env ## write the lock files again with the newest versions that fit
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-header -o requirements.lock pyproject.toml

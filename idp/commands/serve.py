@@ -24,7 +24,9 @@ from granian.http import HTTP1Settings
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
+from idp.commands import starting
 from idp.commands.beside import Beside
+from idp.commands.command import Command
 from idp.config import Settings, SettingsError
 from idp.front import EXTENSION, THREADS, create_front
 from idp.oauth.wsgi import MachineDoor, needs_no_thread
@@ -35,7 +37,6 @@ from idp.platform.tables import load_models
 from idp.platform.web import health
 from idp.platform.web.bridge import DRAIN_SECONDS, Bridge
 from idp.platform.web.listener import KeptListeners
-from idp.platform.web.requests import networks
 from idp.publishing.files import limits
 
 log = structlog.get_logger()
@@ -63,21 +64,24 @@ _LOGGING = {
 }
 
 
-@click.command("serve")
+@click.command("serve", cls=Command, example="idp serve --listen 127.0.0.1:8000 --workers 4")
 @click.option("--listen", default="127.0.0.1:8000", show_default=True, help="HOST:PORT.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256))
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes."
+)
 @click.option("--no-worker", is_flag=True, help="Run no outbox worker beside.")
 def serve(listen: str, workers: int, *, no_worker: bool) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     settings = Settings()
     check(settings, workers)
     host, port = _address(listen, "--listen")
+    starting.check(settings)
     run(settings, host, port, workers=workers, worker_beside=not no_worker)
 
 
 def check(settings: Settings, workers: int) -> None:
     """Refuse what cannot be served with; the message says what to set."""
-    settings.secret_keys  # noqa: B018 - complains when there is none
+    settings.check_secret()
     if workers > 1 and settings.database.startswith("sqlite"):
         message = (
             "SQLite serves one worker: set IDP_DATABASE_URL to postgresql+psycopg://… "
@@ -90,7 +94,6 @@ def check(settings: Settings, workers: int) -> None:
             "or leave --workers at 1"
         )
         raise SettingsError(message)
-    networks(settings.trusted_proxies)
     if settings.metrics_listen:
         _address(settings.metrics_listen, "IDP_METRICS_LISTEN")
 
@@ -171,6 +174,7 @@ def load(settings: Settings) -> Any:
         on_stopped=cast("MachineDoor", app.wsgi_app).close,
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
         uploads=limits.UPLOADS,
+        secure=settings.secure,
     )
 
 

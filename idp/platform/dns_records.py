@@ -6,17 +6,14 @@ nothing holds up those who asked for it, and nobody else.
 
 from __future__ import annotations
 
-import ipaddress
 import threading
-from urllib.parse import urlsplit
 
-from idp.config import SettingsError
 from idp.platform.errors import Unavailable
+from idp.setting_values import name_server
 
 TIMEOUT_SECONDS = 5.0
 CONCURRENT = 2
 RETRY_AFTER_SECONDS = 5
-_PORT = 53
 _slots = threading.BoundedSemaphore(CONCURRENT)
 
 
@@ -38,7 +35,7 @@ def txt(name: str, server: str = "") -> frozenset[str]:
     try:
         resolver = dns.resolver.Resolver(configure=not server)
         if server:
-            host, resolver.port = address(server)
+            host, resolver.port = name_server(server)
             resolver.nameservers = [host]
         answer = resolver.resolve(
             f"{name}.", "TXT", lifetime=TIMEOUT_SECONDS, raise_on_no_answer=False
@@ -56,14 +53,3 @@ def txt(name: str, server: str = "") -> frozenset[str]:
     return frozenset(
         b"".join(record.strings).decode("utf-8", "replace") for record in answer.rrset or ()
     )
-
-
-def address(server: str) -> tuple[str, int]:
-    """Read `HOST` or `HOST:PORT` of a name server, where HOST is an address."""
-    try:
-        parts = urlsplit(f"//{server}")
-        host, port = str(ipaddress.ip_address(parts.hostname or "")), parts.port or _PORT
-    except ValueError:
-        message = f"IDP_DNS_SERVER: {server!r} is not an address like 192.0.2.53 or 127.0.0.1:5353"
-        raise SettingsError(message) from None
-    return host, port

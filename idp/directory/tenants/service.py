@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from idp.directory.clients.models import Client
 from idp.directory.resources.models import ApiResource
@@ -38,6 +38,7 @@ PURPOSE = "tenant property"
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LONGEST_HOST = 253
 _LONGEST_NAME = 200
+_LONGEST_LOGO = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,12 @@ def get(session: Session, tenant_id: int) -> Tenant:
     return tenant
 
 
+def list_all(session: Session, *, after_id: int = 0, limit: int = 100) -> Sequence[Tenant]:
+    """Return a page of tenants with their hosts, by id."""
+    query = select(Tenant).where(Tenant.id > after_id).order_by(Tenant.id).limit(limit)
+    return session.scalars(query.options(selectinload(Tenant.hosts))).all()
+
+
 def create(session: Session, new: NewTenant) -> Tenant:
     """Create a tenant; with hosts it is an issuer of its own, else it signs in at issuer 1."""
     tenant = Tenant(
@@ -109,6 +116,29 @@ def create(session: Session, new: NewTenant) -> Tenant:
         set_hosts(session, tenant, new.hosts, new.issuer_host)
     audit.record(session, Tag.TENANT_CREATED, tenant_id=tenant.id, target=f"tenant:{tenant.id}")
     return tenant
+
+
+def change(
+    session: Session,
+    tenant: Tenant,
+    *,
+    name: str | None = None,
+    hosts: Sequence[str] | None = None,
+    issuer_host: str | None = None,
+    status: TenantStatus | None = None,
+) -> None:
+    """Change what is given; the rest stays as it is."""
+    if name is not None:
+        tenant.name = check_name(name)
+    if hosts is not None or issuer_host is not None:
+        kept = [row.host for row in tenant.hosts]
+        set_hosts(session, tenant, kept if hosts is None else hosts, issuer_host)
+    if status is not None:
+        check_status(tenant, status)
+        tenant.status = status
+    tenant.concurrency_stamp = new_stamp()
+    session.flush()
+    audit.record(session, Tag.TENANT_CHANGED, tenant_id=tenant.id, target=f"tenant:{tenant.id}")
 
 
 def set_hosts(
@@ -189,11 +219,7 @@ def _refuse_guests(session: Session, tenant: Tenant) -> None:
 
 def set_status(session: Session, tenant: Tenant, status: TenantStatus) -> None:
     """Enable or disable a tenant; issuer 1 stays enabled."""
-    check_status(tenant, status)
-    tenant.status = status
-    tenant.concurrency_stamp = new_stamp()
-    session.flush()
-    audit.record(session, Tag.TENANT_CHANGED, tenant_id=tenant.id, target=f"tenant:{tenant.id}")
+    change(session, tenant, status=status)
 
 
 def check_status(tenant: Tenant, status: int) -> None:
@@ -340,7 +366,7 @@ def _logo(text: str | None) -> str | None:
     if not text:
         return None
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(text if len(text) <= _LONGEST_LOGO else "")
     except ValueError:
         parts = urlsplit("")
     if parts.scheme != "https" or not parts.hostname or parts.username or not text.isprintable():

@@ -4,7 +4,8 @@ A body is read whole on the loop, under a size and a time limit; only then does 
 thread. So a visitor who sends half a body holds a few kilobytes and nothing that others need.
 
 Uploads are too large for that: they take a thread of a small pool of their own, which looks at the
-token first and then reads the body while it arrives.
+token first and then reads the body while it arrives. Health checks and files have small pools too:
+the first must not wait for others, nor others for the second.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from http import HTTPStatus
 from io import BytesIO
+from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -28,8 +29,16 @@ import structlog
 
 from idp.platform.at_once import NeedsThreadError
 from idp.platform.cooperative import spawn
-from idp.platform.errors import TooSlow
-from idp.platform.web.requests import MAX_BODY
+from idp.platform.errors import BadRequest, Problem, TooLarge, TooSlow, Unavailable
+from idp.platform.web import cors, plain
+from idp.platform.web.requests import (
+    FILES,
+    HEALTH,
+    MAX_BODY,
+    no_write,
+    read_whole,
+    security_headers,
+)
 from idp.platform.web.visit import AT_ONCE_KEY, WSGI, Environ
 
 if TYPE_CHECKING:
@@ -44,12 +53,18 @@ UPLOAD_SECONDS = 60.0
 UPLOAD_THREADS = 4
 MOST_UPLOADS = 64
 """Uploads that wait for a thread or hold one; whoever comes then is asked to come back."""
+FILE_THREADS = 3
+MOST_FILES = 64
+"""As of uploads: a file may come from far away."""
+RETRY_SECONDS = 2
 QUIET_SECONDS = 0.3
 """While stopping: how long no request must have come before connections are cut."""
 DRAIN_SECONDS = 20.0
 """While stopping: the longest wait for that."""
 
 PIECE = 64 * 1024
+
+_FAILED = 500
 
 Headers = list[tuple[str, str]]
 
@@ -98,13 +113,18 @@ class Bridge:
         max_body: int = MAX_BODY,
         uploads: Mapping[str, int] | None = None,
         upload_seconds: float = UPLOAD_SECONDS,
+        secure: bool = False,
     ) -> None:
         self._application = application
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self._upload_threads = ThreadPoolExecutor(UPLOAD_THREADS, thread_name_prefix="upload")
+        self._health_threads = ThreadPoolExecutor(1, thread_name_prefix="health")
+        self._file_threads = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="file")
+        self._fetching = 0
         self._uploads = uploads or {}
         self._upload_seconds = upload_seconds
         self._uploading = 0
+        self._headers = [(name.lower(), value) for name, value in security_headers(secure=secure)]
         self._at_once = at_once
         self._on_stopping = on_stopping
         self._on_stopped = on_stopped
@@ -125,6 +145,8 @@ class Bridge:
         """End."""
         self._threads.shutdown(wait=True)
         self._upload_threads.shutdown(wait=True)
+        self._health_threads.shutdown(wait=True)
+        self._file_threads.shutdown(wait=True)
         self._on_stopped()
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
@@ -132,7 +154,11 @@ class Bridge:
         self._under_way += 1
         self._last = time.monotonic()
         try:
-            status, headers, body = await self._answer(scope, exchange)
+            try:
+                status, headers, body = await self._answer(scope, exchange)
+            except Exception:
+                status, headers, body = self._refuse(scope, Problem("Something went wrong here"))
+                log.exception("request_failed", request_id=dict(headers)["x-request-id"])
             if self._stopping:
                 headers = [pair for pair in headers if pair[0] != "connection"]
                 headers.append(("connection", "close"))
@@ -157,9 +183,9 @@ class Bridge:
             most = self._uploads[scope.path] if is_upload else self._max_body
             length = headers.get("content-length", "0")
             if not length.isascii() or not length.isdigit():
-                return _refusal(HTTPStatus.BAD_REQUEST, "Malformed Content-Length")
+                return self._refuse(scope, BadRequest("Malformed Content-Length"))
             if int(length[:20]) > most:
-                return _too_large(most)
+                return self._too_large(scope, most)
             if is_upload:
                 return await self._take_upload(scope, exchange, most)
             try:
@@ -168,9 +194,9 @@ class Bridge:
                 body = await _within(self._body_seconds, read)
             except TimeoutError:
                 log.info("body_timed_out", remote_addr=scope.client)
-                return _refusal(HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time")
+                return self._refuse(scope, TooSlow("The body did not arrive in time"))
             except _TooLargeError:
-                return _too_large(most)
+                return self._too_large(scope, most)
         return await self._take(scope, body)
 
     async def _take(self, scope: Scope, body: bytes) -> tuple[int, Headers, bytes]:
@@ -183,14 +209,30 @@ class Bridge:
                 return await spawn(self._run, environ)
         assert self._loop is not None  # noqa: S101 - __rsgi_init__ came first
         environ = environment(scope, BytesIO(body), len(body))
+        if scope.path in HEALTH:
+            # Whoever asks whether we live does not stand in line with everybody else.
+            return await self._loop.run_in_executor(self._health_threads, self._run, environ)
+        if scope.path.startswith(FILES):
+            return await self._take_file(scope, environ)
         return await self._loop.run_in_executor(self._threads, self._run, environ)
+
+    async def _take_file(self, scope: Scope, environ: Environ) -> tuple[int, Headers, bytes]:
+        """Let a thread of the small pool read a file, which may be far away."""
+        if self._fetching >= MOST_FILES:
+            return self._refuse(scope, Unavailable("Too many files at once; try again"))
+        assert self._loop is not None  # noqa: S101 - __rsgi_init__ came first
+        self._fetching += 1
+        try:
+            return await self._loop.run_in_executor(self._file_threads, self._run, environ)
+        finally:
+            self._fetching -= 1
 
     async def _take_upload(
         self, scope: Scope, exchange: Exchange, most: int
     ) -> tuple[int, Headers, bytes]:
         """Let a thread of the small pool read the body while it arrives."""
         if self._uploading >= MOST_UPLOADS:
-            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Too many uploads; try again")
+            return self._refuse(scope, Unavailable("Too many uploads; try again"))
         assert self._loop is not None  # noqa: S101 - __rsgi_init__ came first
         incoming = Incoming(exchange, self._loop, most, self._upload_seconds)
         length = scope.headers.get("content-length")
@@ -217,6 +259,31 @@ class Bridge:
             pieces.append(piece)
         return b"".join(pieces)
 
+    def _too_large(self, scope: Scope, most: int) -> tuple[int, Headers, bytes]:
+        return self._refuse(scope, TooLarge(f"The request body exceeds {most} bytes"))
+
+    def _refuse(self, scope: Scope, problem: Problem) -> tuple[int, Headers, bytes]:
+        """Answer without the application; what is left of the body is not read."""
+        request_id = token_hex(8)
+        log.info(
+            "request_refused", status=problem.status, detail=problem.detail, request_id=request_id
+        )
+        asked = scope.headers
+        headers = [*self._headers, ("connection", "close"), ("x-request-id", request_id)]
+        if isinstance(problem, Unavailable):
+            headers.append(("retry-after", str(RETRY_SECONDS)))
+        if plain.wants_page(asked.get("accept", ""), asked.get("sec-fetch-mode", "")):
+            answer = plain.page(problem, request_id, asked.get("accept-language", ""))
+            headers = [pair for pair in headers if pair[0] != "content-security-policy"]
+            headers += [(name.lower(), value) for name, value in answer.headers]
+            headers.append(("content-security-policy", plain.POLICY))
+            return answer.status, headers, answer.body
+        code = "server_error" if problem.status >= _FAILED else "invalid_request"
+        headers += [("content-type", "application/json"), ("cache-control", "no-store")]
+        headers += [(name.lower(), value) for name, value in cors.ANYBODY]
+        body = orjson.dumps({"error": code, "error_description": problem.detail})
+        return problem.status, headers, body
+
     def _run(self, environ: Environ) -> tuple[int, Headers, bytes]:
         """Call the application, on a thread."""
         status = 500
@@ -226,15 +293,9 @@ class Bridge:
             nonlocal status
             status = int(line[:3])
             headers[:] = [(name.lower(), value) for name, value in given]
-            return _no_write
+            return no_write
 
-        answer: Iterable[bytes] = self._application(environ, start_response)
-        try:
-            body = b"".join(answer)
-        finally:
-            close = getattr(answer, "close", None)
-            if close is not None:
-                close()
+        body = read_whole(self._application(environ, start_response))
         return status, headers, body
 
     async def _drain(self) -> None:
@@ -377,24 +438,3 @@ def _variable(name: str) -> str | None:
     if "_" in name or name == "content-length":
         return None
     return "CONTENT_TYPE" if name == "content-type" else f"HTTP_{name.upper().replace('-', '_')}"
-
-
-def _too_large(most: int) -> tuple[int, Headers, bytes]:
-    return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may have {most} bytes")
-
-
-def _refusal(status: HTTPStatus, detail: str) -> tuple[int, Headers, bytes]:
-    """Answer before the application is asked; the rest of the body is not read."""
-    body = orjson.dumps({"error": "invalid_request", "error_description": detail})
-    headers = [
-        ("content-type", "application/json"),
-        ("cache-control", "no-store"),
-        ("x-content-type-options", "nosniff"),
-        ("connection", "close"),
-    ]
-    return status.value, headers, body
-
-
-def _no_write(_data: bytes) -> None:
-    message = "write() of WSGI is not supported; return the body"
-    raise RuntimeError(message)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -24,12 +26,14 @@ from idp.app import create_app, finish
 from idp.cli import main
 from idp.commands import serve as serving
 from idp.front import EXTENSION, Behind, create_front
+from idp.platform import metrics
 from idp.platform.at_once import NeedsThreadError
 from idp.platform.errors import TooSlow
+from idp.platform.web import bridge
 from idp.platform.web.bridge import Bridge, environment
 from idp.platform.web.visit import AT_ONCE_KEY
-from tests.conftest import as_environment, make_settings
-from tests.servers import free_port
+from tests.conftest import SECRET_KEY, as_environment, make_settings
+from tests.servers import LiveServer, free_port
 
 
 def serve(monkeypatch, *arguments, **variables):
@@ -47,15 +51,15 @@ def serve(monkeypatch, *arguments, **variables):
     [
         ({}, (), "IDP_SECRET_KEY"),
         ({"secret_key": "short"}, (), "IDP_SECRET_KEY"),
-        ({"secret_key": "x" * 32, "public_url": "http://id.example"}, (), "IDP_PUBLIC_URL"),
-        ({"secret_key": "x" * 32}, ("--workers", "2"), "IDP_DATABASE_URL"),
+        ({"secret_key": SECRET_KEY, "public_url": "http://id.example"}, (), "IDP_PUBLIC_URL"),
+        ({"secret_key": SECRET_KEY}, ("--workers", "2"), "IDP_DATABASE_URL"),
         (
-            {"secret_key": "x" * 32, "database_url": "postgresql+psycopg://nowhere/x"},
+            {"secret_key": SECRET_KEY, "database_url": "postgresql+psycopg://nowhere/x"},
             ("--workers", "2"),
             "IDP_REDIS_URL",
         ),
-        ({"secret_key": "x" * 32, "trusted_proxies": "proxy"}, (), "IDP_TRUSTED_PROXIES"),
-        ({"secret_key": "x" * 32, "metrics_listen": "9100"}, (), "IDP_METRICS_LISTEN"),
+        ({"secret_key": SECRET_KEY, "trusted_proxies": "proxy"}, (), "IDP_TRUSTED_PROXIES"),
+        ({"secret_key": SECRET_KEY, "metrics_listen": "9100"}, (), "IDP_METRICS_LISTEN"),
     ],
 )
 def test_what_cannot_be_served_with_is_refused(
@@ -143,7 +147,43 @@ def test_a_slow_body_is_given_up():
 def test_a_large_body_is_given_up(declared):
     status, headers, _ = through(Exchange(*[b"a"] * 11), Scope(**declared), max_body=10)
     assert status == 413
+    # The page that sent it may read why.
+    assert headers["access-control-allow-origin"] == "*"
     assert headers["connection"] == "close"
+
+
+@pytest.mark.no_database
+def test_a_browser_reads_a_page_when_its_body_is_given_up():
+    scope = Scope(content_length="11", accept="text/html", accept_language="zh-CN")
+    status, headers, body = through(Exchange(), scope, max_body=10)
+    assert (status, headers["connection"]) == (413, "close")
+    assert headers["content-type"] == "text/html; charset=utf-8"
+    assert "style-src 'self'" in headers["content-security-policy"]
+    assert "<h1>请求过大</h1>" in body.decode()
+    assert through(Exchange(), Scope(content_length="11"), max_body=10)[2].startswith(b"{")
+
+
+@pytest.mark.no_database
+def test_every_refusal_of_the_bridge_has_body_request_id_and_security_headers():
+    def breaks(_environ, _start_response):
+        raise LookupError("a secret of ours")
+
+    large, pieces = {"max_body": 1, "secure": True}, Exchange(b"ab")
+    for status, answer in (
+        (500, through(Exchange(), application=breaks, secure=True)),
+        (413, through(pieces, **large)),
+        (400, through(Exchange(), Scope(content_length="x"), secure=True)),
+        (408, through(Exchange(*[b"a"] * 9, pause=0.05), body_seconds=0.1, secure=True)),
+    ):
+        assert answer[0] == status
+        assert json.loads(answer[2])["error"] == (
+            "server_error" if status == 500 else "invalid_request"
+        )
+        assert b"secret" not in answer[2]
+        assert len(answer[1]["x-request-id"]) == 16
+        assert answer[1]["x-content-type-options"] == "nosniff"
+        assert answer[1]["x-frame-options"] == "DENY"
+        assert answer[1]["strict-transport-security"].startswith("max-age=")
 
 
 UPLOADS = {"uploads": {"/x": 30}, "max_body": 10}
@@ -194,6 +234,41 @@ def test_what_nobody_reads_is_taken_so_that_the_answer_is_read():
     status, headers, body = through(Counting(*[b"ab"] * 10), application=deaf, **UPLOADS)
     assert (status, body, len(taken)) == (200, b"no", 10)
     assert "connection" not in headers
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/files/picture"])
+def test_some_are_answered_while_every_thread_waits(path):
+    everybody, free = threading.Barrier(2), threading.Event()
+
+    def wait(environ, start_response):
+        if environ["PATH_INFO"] == "/slow":
+            everybody.wait(10)
+            assert free.wait(10)
+        return echo(environ, start_response)
+
+    async def run():
+        bridge = Bridge(wait, threads=1)
+        bridge._loop = asyncio.get_running_loop()
+        slow = asyncio.create_task(bridge._take(Scope(path="/slow"), b"slow"))
+        await bridge._loop.run_in_executor(None, everybody.wait, 10)
+        quick = await bridge._take(Scope(path=path), b"quick")
+        assert not slow.done()
+        free.set()
+        answers = quick, await slow
+        bridge.__rsgi_del__(bridge._loop)
+        return answers
+
+    with ThreadPoolExecutor(1) as pool:
+        quick, slow = pool.submit(asyncio.run, run()).result()
+    assert (quick[::2], slow[::2]) == ((200, b"quick"), (200, b"slow"))
+
+
+@pytest.mark.no_database
+def test_files_beyond_those_that_may_wait_are_refused_with_a_time(monkeypatch):
+    monkeypatch.setattr(bridge, "MOST_FILES", 0)
+    status, headers, _ = through(Exchange(), Scope("GET", "/files/picture"))
+    assert (status, int(headers["retry-after"]) > 0) == (503, True)
 
 
 @pytest.mark.no_database
@@ -439,6 +514,35 @@ def test_an_empty_database_is_not_ready(tmp_path):
     assert answer.get_json()["checks"]["keys"] == "down"
     assert app.test_client().get("/healthz").status_code == 200
     app.extensions["idp"].engine.dispose()
+
+
+def test_keys_that_do_not_open_are_not_ready(settings):
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    app = create_app(type(settings)(**{**given, "secret_key": secrets.token_urlsafe(32)}))
+    answer = app.test_client().get("/readyz")
+    assert answer.status_code == 503
+    assert answer.get_json()["checks"] == {"database": "up", "keys": "down"}
+    app.extensions["idp"].engine.dispose()
+
+
+def test_a_name_may_be_listened_on(settings, tmp_path):
+    port = free_port()
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    served = type(settings)(**{**given, "public_url": f"http://127.0.0.1:{port}"})
+    arguments = ("--no-worker", "--listen", f"localhost:{port}")
+    server = LiveServer.start(
+        as_environment(served), port=port, log=tmp_path / "log", arguments=arguments
+    )
+    assert server.stop() == 0
+
+
+@pytest.mark.no_database
+def test_names_of_listeners_are_resolved():
+    assert metrics.parse_address("localhost:9100") == ("127.0.0.1", 9100)
+    assert metrics.parse_address("[::1]:9100") == ("::1", 9100)
+    assert metrics.parse_address(":9100") == ("0.0.0.0", 9100)  # noqa: S104
+    with pytest.raises(ValueError, match="no host of that name"):
+        metrics.parse_address("a..b:9100")
 
 
 def test_gunicorn_serves_the_same_application(settings, tmp_path):
