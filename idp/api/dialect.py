@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Literal, Protocol, Self
 
 import orjson
@@ -18,12 +19,20 @@ from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Overreach, Problem, TooManyRequests
+from idp.platform.web import forms, problems, uploads
 from idp.platform.web import principal as gate
-from idp.platform.web import problems, uploads
 from idp.platform.web.pages import as_response
 from idp.platform.web.views import current_visit, database
 
 TRACES_PER_MINUTE = 10
+MOST_MESSAGES = 100
+"""Wrong members that a refusal names."""
+LONGEST_SHOWN = 100
+"""Characters of a name that a refusal repeats."""
+LANGUAGE = "culture"
+"""Query parameter of every operation."""
+MOST_NAMED = 10
+"""Unknown query parameters that a refusal names."""
 
 View = Callable[..., Any]
 Form = Literal["one", "list", "page", "bare", "number"]
@@ -65,12 +74,9 @@ class Operation:
     method: str
     path: str
     """As the contract writes it, with Flask's converters: `/Client/<int:id>`."""
-    summary: str
     view: View = field(repr=False)
     scope: str | None = None
     """Client scope; None: anybody may call."""
-    also: tuple[str, ...] = ()
-    """Further scopes that let a client through."""
     permission: str | None = None
     """Permission that the person needs; None: the scope suffices."""
     machine: bool = False
@@ -90,6 +96,8 @@ class Operation:
     form: Form = "one"
     page: bool = False
     """Whether those who do not ask for JSON are sent to a page."""
+    head: bool = True
+    """Whether HEAD is answered where GET is; False: GET changes something."""
     errors: tuple[str, ...] = ()
     """Names of the business codes that it answers with, besides those of all operations."""
 
@@ -137,7 +145,6 @@ class Dialect:
                     module=module,
                     method=method,
                     path=path,
-                    summary=(view.__doc__ or "").strip().partition("\n")[0].rstrip("."),
                     view=view,
                     scope=scope,
                     permission=scope if permission is True else permission,
@@ -172,6 +179,7 @@ class Dialect:
                 view_func=self._answering(operation),
                 methods=[operation.method],
                 provide_automatic_options=False,
+                head=operation.head,
             )
         return blueprint
 
@@ -180,6 +188,8 @@ class Dialect:
         view = operation.view
 
         def load_and_call(**path: Any) -> Any:
+            if not operation.page:  # links in mails come back with what others append to them
+                refuse_unknown(operation.query)
             if operation.query is not None:
                 path["query"] = load(operation.query, query_values(operation.query))
             if operation.body is not None:
@@ -194,7 +204,6 @@ class Dialect:
             guarded = gate.require_scope(
                 operation.scope,
                 operation.permission,
-                also=operation.also,
                 machine=operation.machine,
                 person=operation.person,
                 tenant=operation.tenant,
@@ -257,8 +266,12 @@ def read_json(operation: Operation) -> Any:
 
 def load_json() -> Any:
     """Read the body as JSON."""
+    body = current_visit().body
     try:
-        return orjson.loads(current_visit().body)
+        forms.check_json(body)
+        return orjson.loads(body)
+    except BadRequest as problem:
+        raise NotJson(problem.detail) from None
     except orjson.JSONDecodeError:
         message = "The body is not JSON"
         raise NotJson(message) from None
@@ -275,6 +288,16 @@ def receive(operation_id: str, upload: Upload) -> Iterator[uploads.Received]:
     session.rollback()
     with uploads.receive(request.environ, upload.field, upload.largest) as received:
         yield received
+
+
+def refuse_unknown(shape: Shape | None) -> None:
+    """Refuse unknown query parameters: a misspelled filter would list everything."""
+    known = {name for name, _ in shape.query_fields()} if shape is not None else set()
+    unknown = [name for name in request.args if name not in known and name != LANGUAGE]
+    if unknown:
+        listed = ", ".join(sorted({*known, LANGUAGE}))
+        message = f"Unknown parameter. Known parameters: {listed}."
+        raise Malformed(fields={name[:LONGEST_SHOWN]: [message] for name in unknown[:MOST_NAMED]})
 
 
 def query_values(shape: Shape) -> dict[str, Any]:
@@ -305,18 +328,22 @@ def load(shape: Shape | fields.Field[Any], value: Any) -> Any:
         raise Malformed(fields=flatten(messages)) from None
 
 
-def flatten(messages: Mapping[Any, Any], prefix: str = "") -> dict[str, Sequence[str]]:
-    """Write nested messages flat: `clientSecrets[0].value` → its messages."""
-    flat: dict[str, Sequence[str]] = {}
+def flatten(messages: Mapping[Any, Any]) -> dict[str, Sequence[str]]:
+    """Write nested messages flat: `clientSecrets[0].value` → its messages; the first hundred."""
+    return dict(islice(_flat(messages, ""), MOST_MESSAGES))
+
+
+def _flat(messages: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Sequence[str]]]:
     for name, value in messages.items():
         if isinstance(name, int):
             path = f"{prefix}[{name}]"
         elif name == "_schema":
             path = prefix or "body"
         else:
-            path = f"{prefix}.{name}" if prefix else str(name)
+            # Names of a map are the caller's, and each stands before all that is wrong below it.
+            shown = str(name)[:LONGEST_SHOWN]
+            path = f"{prefix}.{shown}" if prefix else shown
         if isinstance(value, Mapping):
-            flat |= flatten(value, path)
+            yield from _flat(value, path)
         else:
-            flat[path] = [str(text) for text in value]
-    return flat
+            yield path, [str(text) for text in value]

@@ -6,16 +6,19 @@ import sys
 
 import click
 
+from idp.commands import starting
+from idp.commands.command import Command
 from idp.config import Settings, SettingsError
 from idp.platform import metrics
-from idp.platform.web.requests import networks
 from idp.server import process
 from idp.server.listeners import InUseError
 
 
-@click.command("serve")
+@click.command("serve", cls=Command, example="idp serve --listen 127.0.0.1:8000 --workers 4")
 @click.option("--listen", default="127.0.0.1:8000", show_default=True, help="HOST:PORT.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256))
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes."
+)
 @click.option("--no-worker", is_flag=True, help="Run no outbox worker beside.")
 @click.option(
     "--overlap",
@@ -30,6 +33,7 @@ def serve(
     settings = Settings()
     check(settings, workers)
     host, port = _address(listen, "--listen")
+    starting.check(settings)
     try:
         code = process.run(
             settings,
@@ -47,7 +51,7 @@ def serve(
 
 def check(settings: Settings, workers: int) -> None:
     """Refuse what cannot be served with; the message says what to set."""
-    settings.secret_keys  # noqa: B018 - complains when there is none
+    settings.check_secret()
     if workers > 1 and settings.database.startswith("sqlite"):
         message = (
             "SQLite serves one worker: set IDP_DATABASE_URL to postgresql+psycopg://… "
@@ -60,7 +64,6 @@ def check(settings: Settings, workers: int) -> None:
             "or leave --workers at 1"
         )
         raise SettingsError(message)
-    networks(settings.trusted_proxies)
     if settings.metrics_listen:
         _address(settings.metrics_listen, "IDP_METRICS_LISTEN")
 

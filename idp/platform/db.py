@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import sqlalchemy
@@ -52,6 +55,7 @@ from sqlalchemy.orm import (
     mapped_column,
 )
 
+from idp import private_files
 from idp.platform.at_once import SessionAtOnce
 from idp.platform.changes import note_change, note_configuration
 
@@ -344,6 +348,26 @@ def _forget_cached(session: Session, transaction: SessionTransaction) -> None:
         runtime = session.info.get("runtime")
         if runtime is not None:
             runtime.cache.clear()
+
+
+_making = threading.Lock()
+
+
+@event.listens_for(Engine, "do_connect")
+def _keep_private(dialect: Dialect, _record: Any, arguments: Any, _named: Any) -> None:
+    """Make the file of a database for ourselves alone; its journals get the mode of the file."""
+    if dialect.name != "sqlite" or arguments[0] == ":memory:" or arguments[0].startswith("file:"):
+        return
+    path = Path(arguments[0])
+    try:
+        with _making:
+            private_files.make_folder(path.parent)
+            private_files.make_file(path)
+            for journal in ("-wal", "-shm"):
+                private_files.close_file(path.with_name(path.name + journal))
+    except OSError as error:
+        message = f"{path}: {os.strerror(error.errno or 0)}"
+        raise sqlite3.OperationalError(message) from None
 
 
 @event.listens_for(Engine, "connect")

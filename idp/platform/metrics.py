@@ -9,6 +9,8 @@ from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from idp.setting_values import host_and_port
+
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
@@ -60,12 +62,16 @@ class Metrics:
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """Read HOST:PORT; ValueError for anything else."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004
-        message = f"{text!r} is not HOST:PORT"
-        raise ValueError(message)
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - the operator wrote no host
+    """Read HOST:PORT, a name as the address that it has here; ValueError for anything else."""
+    host, port = host_and_port(text)
+    try:
+        found = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)  # noqa: S104 - the operator wrote no host
+    except (OSError, UnicodeError):
+        message = f"{text!r}: there is no host of that name"
+        raise ValueError(message) from None
+    # `localhost` has two; browsers and proxies try the older one at the latest.
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    return str(found[0][4][0]), port
 
 
 def serve(listener: socket.socket, folder: Path, gauges: Gauges) -> None:

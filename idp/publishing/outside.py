@@ -1,4 +1,4 @@
-"""Words of an API description that lead out of it: readers and generators would follow them."""
+"""What is dangerous about API descriptions: words that lead out of them, and how much they hold."""
 
 from __future__ import annotations
 
@@ -14,8 +14,18 @@ _DIALECTS = re.compile(
     r"https?://json-schema\.org/draft(?:-0[4-7]|/20(?:19-09|20-12))/schema#?"
     r"|https://spec\.openapis\.org/oas/3\.[012]/dialect/[a-z0-9-]+"
 )
+MOST_PARTS = 1_000_000
 _HOLDS = ("$ref", "$defs", "definitions", "properties", "items")
 _LISTS = ("allOf", "anyOf", "oneOf")
+
+
+def has_too_many_parts(raw: bytes) -> bool:
+    """Whether JSON may have more than a million values, before it is read.
+
+    A value of three bytes takes twenty times as much memory. Commas and brackets inside text count
+    as well; a description has few for its length.
+    """
+    return raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MOST_PARTS
 
 
 def leading(value: dict[str, Any]) -> tuple[str, str] | None:

@@ -15,19 +15,29 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from io import BytesIO
+from secrets import token_hex
 from typing import IO, Any
 
+import orjson
 import structlog
 from werkzeug.exceptions import ClientDisconnected
 
 from idp.platform import cooperative
 from idp.platform.at_once import NeedsThreadError
 from idp.platform.errors import TooSlow
-from idp.platform.web.requests import MAX_BODY
+from idp.platform.web import cors, plain
+from idp.platform.web.requests import (
+    FILES,
+    HEALTH,
+    MAX_BODY,
+    no_write,
+    read_whole,
+    security_headers,
+)
 from idp.platform.web.visit import AT_ONCE_KEY, WSGI, Environ
 from idp.server.connection import BODY_SECONDS, Connection, Headers, RefusedError, Request, Sink
 from idp.server.listeners import BACKLOG
@@ -41,8 +51,11 @@ MOST_UPLOADS = 64
 """Uploads that wait for a thread or hold one; whoever comes then is asked to come back."""
 MOST_PIECES = 256 * 1024
 """Bytes of an upload that wait to be read."""
-HEALTH = frozenset({"/healthz", "/readyz"})
-"""Answered by a thread of their own: a server that is busy is not a server that is ill."""
+FILE_THREADS = 3
+"""Threads that read files, which may lie in a bucket far away."""
+MOST_FILES = 64
+"""Requests for files that wait for a thread or hold one."""
+RETRY_SECONDS = 2
 CONNECTIONS = 4096
 """Connections that one worker keeps open; silent ones cost a few kilobytes and no thread."""
 LOOK_SECONDS = 0.5
@@ -51,6 +64,12 @@ QUIET_SECONDS = 0.3
 """While stopping: how long no request must have come before connections are cut."""
 DRAIN_SECONDS = 20.0
 """While stopping: the longest wait for that."""
+
+_CODES = {
+    HTTPStatus.INTERNAL_SERVER_ERROR: "server_error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "temporarily_unavailable",
+}
+"""What RFC 6749 4.1.2.1 calls them; anything else is `invalid_request`."""
 
 Answer = tuple[int, Headers, bytes]
 
@@ -70,11 +89,15 @@ class Bridge:
         max_body: int = MAX_BODY,
         uploads: Mapping[str, int] | None = None,
         upload_seconds: float = UPLOAD_SECONDS,
+        secure: bool = False,
     ) -> None:
         self._application = application
+        self._headers = [(name.lower(), value) for name, value in security_headers(secure=secure)]
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self._upload_threads = ThreadPoolExecutor(UPLOAD_THREADS, thread_name_prefix="upload")
         self._health_threads = ThreadPoolExecutor(1, thread_name_prefix="health")
+        self._file_threads = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="file")
+        self._fetching = 0
         self._uploads = uploads or {}
         self._upload_seconds = upload_seconds
         self._uploading = 0
@@ -107,7 +130,8 @@ class Bridge:
 
     def close(self) -> None:
         """Wait for the threads, and let go what the application holds."""
-        for pool in (self._threads, self._upload_threads, self._health_threads):
+        pools = (self._threads, self._upload_threads, self._health_threads, self._file_threads)
+        for pool in pools:
             pool.shutdown(wait=True)
         self._on_stopped()
 
@@ -142,6 +166,30 @@ class Bridge:
         if request.method == "POST" and request.path in self._uploads:
             return self._uploads[request.path]
         return self._max_body
+
+    def refusal(self, status: HTTPStatus, detail: str, request: Request | None) -> Answer:
+        """Write an answer that the application has no part in: a page for a browser, else JSON."""
+        request_id = token_hex(8)
+        log.info("request_refused", status=status.value, detail=detail, request_id=request_id)
+        headers = [*self._headers, ("connection", "close"), ("x-request-id", request_id)]
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            headers.append(("retry-after", str(RETRY_SECONDS)))
+        asked = {} if request is None else request.headers
+        if plain.wants_page(asked.get("HTTP_ACCEPT", ""), asked.get("HTTP_SEC_FETCH_MODE", "")):
+            languages = asked.get("HTTP_ACCEPT_LANGUAGE", "")
+            page = plain.page_for(status.value, detail, request_id, languages)
+            headers = [pair for pair in headers if pair[0] != "content-security-policy"]
+            headers += [(name.lower(), value) for name, value in page.headers]
+            headers.append(("content-security-policy", plain.POLICY))
+            return page.status, headers, page.body
+        code = _CODES.get(status, "invalid_request")
+        headers += [("content-type", "application/json"), ("cache-control", "no-store")]
+        headers += [(name.lower(), value) for name, value in cors.ANYBODY]
+        return (
+            status.value,
+            headers,
+            orjson.dumps({"error": code, "error_description": detail}),
+        )
 
     def take(self, connection: Connection, request: Request) -> None:
         """Answer a request whose body is here."""
@@ -182,8 +230,19 @@ class Bridge:
         self._uploading -= 1
 
     def _take_thread(self, connection: Connection, request: Request, environ: Environ) -> None:
-        pool = self._health_threads if request.path in HEALTH else self._threads
-        self._submit(connection, pool, environ)
+        if request.path in HEALTH:
+            # A server that is busy is not a server that is ill.
+            self._submit(connection, self._health_threads, environ)
+        elif not request.path.startswith(FILES):
+            self._submit(connection, self._threads, environ)
+        elif self._fetching >= MOST_FILES:
+            connection.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many files at once; try again")
+        else:
+            self._fetching += 1
+            self._submit(connection, self._file_threads, environ, self._count_file_out)
+
+    def _count_file_out(self) -> None:
+        self._fetching -= 1
 
     def _submit(
         self,
@@ -239,15 +298,9 @@ class Bridge:
             nonlocal status
             status = int(line[:3])
             headers[:] = [(name.lower(), value) for name, value in given]
-            return _no_write
+            return no_write
 
-        answer: Iterable[bytes] = self._application(environ, start_response)
-        try:
-            body = b"".join(answer)
-        finally:
-            close = getattr(answer, "close", None)
-            if close is not None:
-                close()
+        body = read_whole(self._application(environ, start_response))
         return status, headers, body
 
     # Time.
@@ -367,8 +420,3 @@ def environment(request: Request, stream: IO[bytes], length: int | None) -> Envi
         "wsgi.input": stream,
         "wsgi.errors": sys.stderr,
     }
-
-
-def _no_write(_data: bytes) -> None:
-    message = "write() of WSGI is not supported; return the body"
-    raise RuntimeError(message)

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 import httptools
-import orjson
 import structlog
 
 if TYPE_CHECKING:
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("idp.server")
 
-MAX_HEAD = 16 * 1024
+MAX_HEAD = 40 * 1024
+"""Bytes; a query alone may have 32 KiB, with a request object or an ID token as hint."""
 MAX_HEADER_LINES = 256
 IDLE_SECONDS = 75.0
 """Time that a connection may stay without a request.
@@ -58,12 +58,6 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _BODILESS = frozenset({204, 304})
 _VERSIONS = frozenset({"1.0", "1.1"})
-_REFUSED = [
-    ("content-type", "application/json"),
-    ("cache-control", "no-store"),
-    ("x-content-type-options", "nosniff"),
-    ("connection", "close"),
-]
 
 
 @dataclass(slots=True)
@@ -107,6 +101,11 @@ class Site(Protocol):
 
     def most(self, request: Request) -> int:
         """Tell how long the body of a request may be."""
+
+    def refusal(
+        self, status: HTTPStatus, detail: str, request: Request | None
+    ) -> tuple[int, Headers, bytes]:
+        """Write an answer that the application has no part in; it ends the connection."""
 
     def take(self, connection: Connection, request: Request) -> None:
         """Answer a request, now or later, by `Connection.answer`."""
@@ -300,7 +299,7 @@ class Connection(asyncio.Protocol):
                 self._close()
                 return
             if len(held) > MAX_HEAD:
-                raise _too_long()
+                raise _too_long(held)
             # Lines without CR never end, for us.
             if held.find(b"\n\n", max(self._searched - 1, 0)) >= 0:
                 raise _malformed()
@@ -311,7 +310,7 @@ class Connection(asyncio.Protocol):
         raw = bytes(held[:end])
         del held[:end]
         if end > MAX_HEAD or raw.count(b"\n") > MAX_HEADER_LINES + 2:
-            raise _too_long()
+            raise _too_long(raw)
         request = self._request = self._read_head(raw)
         self._frame(request)
 
@@ -502,8 +501,7 @@ class Connection(asyncio.Protocol):
             self._sink = None
         self._is_last = True
         self._held.clear()
-        body = orjson.dumps({"error": "invalid_request", "error_description": detail})
-        self._send(status.value, _REFUSED, body)
+        self._send(*self._site.refusal(status, detail, self._request))
         # Cut off in the middle of sending, its sender would not get to read this.
         self._linger(LINGER_SECONDS, LINGER_BYTES)
 
@@ -657,7 +655,10 @@ def _malformed(detail: str = "") -> RefusedError:
     return RefusedError(HTTPStatus.BAD_REQUEST, detail or "The request is malformed")
 
 
-def _too_long() -> RefusedError:
+def _too_long(head: bytes | bytearray) -> RefusedError:
+    line = head.find(b"\r\n")
+    if not 0 <= line <= MAX_HEAD - 4096:
+        return RefusedError(HTTPStatus.REQUEST_URI_TOO_LONG, "Address too long")
     return RefusedError(
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
         f"The head may have {MAX_HEAD} bytes and {MAX_HEADER_LINES} lines",
@@ -665,4 +666,6 @@ def _too_long() -> RefusedError:
 
 
 def _too_large(most: int) -> RefusedError:
-    return RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may have {most} bytes")
+    return RefusedError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The request body exceeds {most} bytes"
+    )

@@ -30,7 +30,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
-from idp.config import Settings, notify_socket
+from idp.config import Settings, SettingsError, notify_socket
 from idp.front import EXTENSION, THREADS, create_front
 from idp.oauth.wsgi import MachineDoor, needs_no_thread
 from idp.platform import logs, metrics
@@ -309,8 +309,11 @@ def _listen_for_scrapes(settings: Settings, *, overlap: bool) -> socket | None:
     if not settings.metrics_listen:
         return None
     host, port = metrics.parse_address(settings.metrics_listen)
-    otherwise = "choose another with IDP_METRICS_LISTEN"
-    return listeners.listen(host, port, 1, overlap=overlap, otherwise=otherwise)[0]
+    try:
+        return listeners.listen(host, port, 1, overlap=overlap, otherwise="name another")[0]
+    except listeners.InUseError as error:
+        message = f"IDP_METRICS_LISTEN: {error}"
+        raise SettingsError(message) from None
 
 
 def _share_memory(settings: Settings, workers: int) -> None:
@@ -347,6 +350,7 @@ def work(settings: Settings, listener: socket, ready: Ready) -> None:
         on_stopped=cast("MachineDoor", app.wsgi_app).close,
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
         uploads=limits.UPLOADS,
+        secure=settings.secure,
     )
     serve(bridge, listener, ready)
 

@@ -246,10 +246,28 @@ def test_under_https_cookies_and_transport_are_strict(new_client):
     assert answer.get_json()["issuer"] == "https://id.example"
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param("id.example", marks=pytest.mark.settings(public_url="https://id.example:443")),
+        pytest.param("id.example", marks=pytest.mark.settings(public_url="https://ID.Example./")),
+        pytest.param(
+            "xn--w2t382c.example",
+            marks=pytest.mark.settings(public_url="https://登录.example:443/"),
+        ),
+    ],
+)
+def test_the_public_address_may_be_written_as_people_write_it(host, new_client):
+    for header in (host, f"{host}:443", host.upper()):
+        answer = new_client(f"https://{host}").get(DISCOVERY, headers={"Host": header})
+        assert answer.status_code == 200, header
+        assert answer.get_json()["issuer"] == f"https://{host}"
+
+
 def test_a_form_without_its_token_is_refused(client):
     answer = client.post("/login", data={"login": "ann", "password": "x"}, headers=PAGE)
     assert answer.status_code == 400
-    assert "Load the page again" in answer.get_data(as_text=True)
+    assert "Allow cookies for this site" in answer.get_data(as_text=True)
 
 
 def test_refusals_speak_the_language_of_the_caller(client):

@@ -6,17 +6,62 @@ import http.client
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import unquote_to_bytes
 
 import pytest
+from sqlalchemy import select
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from idp.platform.web.forms import MAX_FIELDS, MAX_JSON_DEPTH
-from idp.platform.web.requests import MAX_BODY
+from idp.oauth.models import AuthorizationCode
+from idp.platform.web.forms import MAX_FIELDS
+from idp.platform.web.requests import MAX_BODY, MAX_PATH, MAX_QUERY
 from tests import protocol
 
 pytestmark = pytest.mark.no_database
 
 FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    "start", ["/", "/connect/token/", "/static/", "/user/name/", "/api/Client/"]
+)
+@pytest.mark.parametrize("unit", ["a", "!", "@", "%2F", "%C3%A9"])
+def test_a_path_over_two_kilobytes_is_refused_whatever_it_is(client, start, unit):
+    size = len(unquote_to_bytes(unit))
+    for length in (2047, 2048, 2049, 60_000):
+        rest = length - len(start)
+        path = start + unit * (rest // size) + "a" * (rest % size)
+        answer = client.get(path)
+        assert (answer.status_code == 414) == (length > MAX_PATH), answer
+        assert answer.status_code < 500
+        assert answer.headers["X-Request-Id"]
+        if length > MAX_PATH:
+            assert answer.get_json()["code"] == "too_long"
+            assert client.post(path, json={}).status_code == 414
+
+
+def test_a_path_that_is_refused_for_its_length_does_not_fill_the_log(client, capfd):
+    assert client.get("/" + "a/" * 30_000).status_code == 414
+    assert len(capfd.readouterr().err) < 2 * MAX_PATH
+
+
+@pytest.mark.parametrize("path", ["/connect/authorize", "/connect/userinfo", "/login", "/nothing"])
+def test_a_query_over_the_limit_is_refused(client, path):
+    exact = client.get(path, query_string="state=" + "x" * (MAX_QUERY - 6))
+    assert exact.status_code in {303, 400, 401, 200, 404}
+    assert client.get(path, query_string="state=" + "x" * (MAX_QUERY - 5)).status_code == 414
+
+
+def test_a_long_path_is_refused_over_the_wire(live_server):
+    server = live_server()
+    port = int(server.url.rpartition(":")[2])
+    for length in (2047, 2048, 2049, 60_000):
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("GET", "/" + "!" * (length - 1))
+        answer = connection.getresponse()
+        assert answer.status == (404 if length <= MAX_PATH else 414)
+        answer.read()
+        connection.close()
 
 
 @pytest.mark.parametrize("path", ["/connect/token", "/login"])
@@ -65,23 +110,9 @@ def test_ten_thousand_form_fields_are_refused(client, path):
 
 
 @pytest.mark.parametrize("path", ["/connect/userinfo", "/connect/authorize", "/login"])
-def test_ten_thousand_query_parameters_are_refused(client, path):
-    answer = client.get(path, query_string="&".join(["a=b"] * 10_000))
+def test_too_many_query_parameters_are_refused(client, path):
+    answer = client.get(path, query_string="&".join(["a=b"] * (MAX_FIELDS + 1)))
     assert answer.status_code == 400
-
-
-@pytest.mark.parametrize("path", ["/connect/token", "/login"])
-@pytest.mark.parametrize("bracket", ["[", '{"a":'])
-def test_ten_thousand_json_levels_are_refused(client, path, bracket):
-    answer = client.post(path, data=bracket * 10_000, content_type="application/json")
-    assert answer.status_code == 400
-    assert "nested" in answer.get_data(as_text=True)
-
-
-def test_brackets_inside_json_text_are_no_levels(client):
-    body = '{"a": "' + "[" * (MAX_JSON_DEPTH * 2) + '"}'
-    answer = client.post("/connect/token", data=body, content_type="application/json")
-    assert "nested" not in answer.get_data(as_text=True)
 
 
 @pytest.mark.parametrize("text", ["a=%zz", "a=%", "a=%f", "a=%ff", "%c3%28=b", "a=%00", "a=b\0"])
@@ -99,14 +130,6 @@ def test_malformed_form_encoding_is_refused(client, path, text):
 def test_a_path_that_is_no_utf8_is_refused(client, raw):
     answer = client.get("/", environ_overrides={"PATH_INFO": raw.decode("latin-1")})
     assert answer.status_code == 400
-
-
-def test_a_nul_character_in_json_is_refused(client):
-    for body in (b'{"a":"\\u0000"}', b'{"a":"\\\\\\u0000"}'):
-        answer = client.post("/login", data=body, content_type="application/json")
-        assert "NUL" in answer.get_data(as_text=True)
-    harmless = client.post("/login", data=b'{"a":"\\\\u0000"}', content_type="application/json")
-    assert "NUL" not in harmless.get_data(as_text=True)
 
 
 def test_just_enough_fields_are_read(client):
@@ -135,12 +158,54 @@ def test_a_wrong_method_is_told_the_right_ones(client):
     assert "POST" in answer.headers["Allow"]
 
 
+@pytest.mark.parametrize(
+    ("accept", "is_page"),
+    [
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True),
+        ("TEXT/HTML", True),
+        ("application/json, text/html;q=0.5", False),
+        ("text/html;q=0, */*", False),
+        ("application/x-text/html", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+def test_a_refusal_is_a_page_for_those_who_prefer_one(client, accept, is_page):
+    # RFC 9110 12.5.1
+    for path, base in (("/nowhere", None), ("/account", "http://elsewhere.example")):
+        answer = client.get(path, headers={"Accept": accept}, base_url=base or client.base_url)
+        assert answer.status_code in {400, 404}
+        assert (answer.mimetype == "text/html") is is_page, path
+
+
 def test_head_has_the_headers_of_get_and_no_body(client):
     got = client.get("/.well-known/openid-configuration/jwks")
     head = client.head("/.well-known/openid-configuration/jwks")
     assert head.status_code == got.status_code == 200
     assert head.headers["Content-Length"] == got.headers["Content-Length"]
     assert head.data == b""
+
+
+def test_head_changes_nothing(client, session):
+    """Programs that look behind links send HEAD: no code is made, and nobody is signed out."""
+    app = protocol.register(session)
+    protocol.sign_in(client, session, protocol.add_person(session))
+    tokens = protocol.obtain(client, app)
+    hint = {"id_token_hint": tokens.body["id_token"]}
+    requests = {
+        "/connect/authorize": protocol.authorization_parameters(app),
+        "/connect/endsession": hint,
+    }
+    for path, query in requests.items():
+        head = client.head(path, query_string=query)
+        assert head.status_code == 405
+        assert set(head.headers["Allow"].split(", ")) == {"GET", "POST", "OPTIONS"}
+        assert "Location" not in head.headers
+        assert "Set-Cookie" not in head.headers
+        assert client.options(path).headers["Allow"] == head.headers["Allow"]
+    assert len(session.scalars(select(AuthorizationCode)).all()) == 1
+    assert protocol.is_active(client, app, tokens.access)
+    assert protocol.code_of(protocol.authorize(client, app, prompt="none"))
 
 
 # Over the wire, where bodies arrive slowly.

@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from sqlalchemy import select
@@ -201,6 +202,56 @@ def test_calls_stay_below_the_path_of_the_upstream(session, orders, world, site)
     for path in ("/orders/../../etc", "/orders/%2e%2e/%2e%2e/etc", "/orders/a/..%2f..%2fetc"):
         status, content = world.call(path)
         assert status != 200 or content["path"].startswith("/base/"), path
+
+
+@pytest.mark.parametrize("base", ["", "/base/deep"])
+def test_a_path_that_could_mean_two_things_does_not_reach_the_service(orders, world, site, base):
+    site.describe("/orders.json", description(site.origin + base))
+    assert orders.publish()["code"] == 200
+    site.fetched.clear()
+    for step in (
+        *("..", ".", "..;", "..;x=1", ".;", "%2e%2e", "%2E.", ".%2e;a", "%252e%252e", "..%3b"),
+        *(
+            "..%5c",
+            "..\\",
+            "a\\b",
+            "%5c",
+            "%255C",
+            "%00",
+            "a%00b",
+            "a%2500",
+            "%0a",
+            "a%0d%0ab",
+            "%7f",
+        ),
+        *("..%2f", "..%2F..", "a%2f..", "a%2f..%2fb", "a%252f..%252f", "%c0%ae%c0%ae", "%c0%af"),
+    ):
+        for path in (f"/orders/{step}/x", f"/orders/a/{step}/{step}/x", f"/orders/{step}"):
+            status, content = world.call(path)
+            assert status in {400, 404}, (path, status, content)
+            assert world.call(f"{path}?a=b")[0] in {400, 404}, path
+    assert site.fetched == []
+
+
+def test_dots_and_escapes_that_mean_one_thing_reach_the_service(orders, world, site):
+    site.describe("/orders.json", description(f"{site.origin}/base"))
+    assert orders.publish()["code"] == 200
+    for path in (
+        *(
+            "/a..b",
+            "/...",
+            "/.well-known/x",
+            "/..a",
+            "/a;v=1",
+            "/a%2fb",
+            "/100%25",
+            "/a%20b",
+            "/%E4",
+        ),
+        *("/x?a=../../b", "/x?a=%00%5c..%2f", "/x?/../", "/a%3Fb", "/%C3%A9"),
+    ):
+        status, content = world.call(f"/orders{path}")
+        assert (status, unquote(content.get("path", ""))) == (200, unquote(f"/base{path}")), content
 
 
 def test_versions_are_told_apart_by_api_version(session, orders, world, site, backends):

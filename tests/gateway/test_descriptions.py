@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import pytest
 import yaml
@@ -135,6 +136,22 @@ def test_a_yaml_bomb_does_not_go_off():
 def test_deep_nesting_is_refused(depth):
     for raw in (b"[" * depth, b'{"a":' * depth, b"a: " + b"[" * depth + b"]" * depth):
         assert refused(raw)[0] is Reason.BROKEN
+
+
+def test_numbers_to_the_base_of_sixty_are_text():
+    text = yaml.safe_dump(description("https://orders.example"))
+    long = "1" + ":59" * 100_000
+    found = read(text.replace("title: Orders", f"title: {long}").encode())
+    assert found.document["info"]["title"] == long
+
+
+def test_names_without_end_are_refused():
+    for name in ("{" * 2048, "x" * 2047):
+        read({**description("https://orders.example"), f"x-{name[2:]}": 1})
+    for place in ("info", "paths"):
+        content = description("https://orders.example")
+        content[place] = {**content[place], "/" + "{" * 2048: {}}
+        assert refused(content) == (Reason.INVALID, "a name may have 2048 characters")
 
 
 def test_much_yaml_is_refused_early():
@@ -396,3 +413,21 @@ def test_a_note_names_every_kind_of_change_in_both_languages():
     assert all(
         not chinese.isascii() and english.isascii() for chinese, english in breaking.KINDS.values()
     )
+
+
+def test_long_names_below_long_names_make_no_endless_change():
+    schema: dict[str, Any] = {"type": "string"}
+    for number in range(4):
+        schema = {"type": "object", "properties": {f"{number}{'x' * 2000}": schema}}
+    old = rich()
+    old["components"]["schemas"]["Order"] = schema
+    new = json.loads(json.dumps(old).replace('"string"', '"integer"'))
+    found = breaking.between(old, new)
+    assert found
+    assert max(map(len, found)) == breaking.LONGEST
+
+
+def test_many_small_values_are_refused_before_they_are_read():
+    parts = b"[],"
+    raw = b'{"a": [' + parts * (descriptions.MAX_BYTES // len(parts) - 10) + b"1]}"
+    assert refused(raw) == (Reason.BROKEN, "it has more than 1000000 values")

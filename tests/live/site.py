@@ -34,7 +34,7 @@ FREE_TRIES = 5
 """Wrong passwords for one account from one address that cost no wait."""
 OFFLINE = "openid offline_access"
 FORM_TYPE = {"Content-Type": "application/x-www-form-urlencoded"}
-_FORM_TOKEN = re.compile(r'name="csrf_token"\s+value="([^"]+)"')
+FORM_TOKEN = re.compile(r'name="csrf_token"\s+value="([^"]+)"')
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Line:
     def submit(self, path: str, form: Mapping[str, str]) -> Answer:
         """Open a page with a browser that was never here, fill its form in and send it."""
         page = self.ask("GET", path)
-        token = _FORM_TOKEN.search(page.body.decode())
+        token = FORM_TOKEN.search(page.body.decode())
         assert token, page
         cookie = page.headers["set-cookie"].partition(";")[0]
         return self.ask(

@@ -173,7 +173,23 @@ def test_packages_with_a_scope_are_public_too(release, work, monkeypatch, name, 
     monkeypatch.setattr(npm._Npm, "run", lambda self, *said: ran.append(said) or run(self, *said))
     release(name=name)
     assert work().state == "done"
-    assert (ran[0][-2:] == ("--access", "public")) is is_said
+    assert ("--access" in ran[0]) is is_said
+
+
+@pytest.mark.usefixtures("quick_generator")
+def test_without_a_setting_the_registry_is_the_one_of_npm(
+    release, work, set_up, registry, tmp_path, monkeypatch
+):
+    configuration = tmp_path / "npmrc"
+    configuration.write_text(f"an-option-that-npm-warns-of=/usr\nregistry={registry.url}/\n")
+    monkeypatch.setenv("NPM_CONFIG_USERCONFIG", str(configuration))
+    monkeypatch.delenv("NPM_CONFIG_REGISTRY", raising=False)
+    name = release()
+    set_up(npm_registry="")
+    job = work()
+    assert (job.state, job.error) == ("done", None)
+    assert job.link == f"{registry.url}/{name}"
+    assert list(registry.package(name)["versions"]) == ["1.0.1"]
 
 
 @pytest.mark.usefixtures("quick_generator")
@@ -184,5 +200,22 @@ def test_a_registry_that_does_not_answer_is_tried_again(release, work, set_up, r
     assert (job.state, job.attempts) == ("waiting", 1)
     assert job.error.startswith("The npm registry could not be used (ECONNREFUSED)")
     set_up(npm_registry=registry.url)
+    assert work().state == "done"
+    assert list(registry.package(name)["versions"]) == ["1.0.1"]
+
+
+@pytest.mark.usefixtures("quick_generator")
+def test_a_readme_that_the_code_would_blow_up_is_refused(release, work, monkeypatch):
+    # Nine hundred marks take ten kilobytes, and each becomes up to 256 of them.
+    monkeypatch.setattr(npm, "_code", lambda _folder: "x" * npm.MAX_README_CODE)
+    release(readme=npm.MARKER * 900)
+    job = work()
+    assert (job.state, job.built_at) == ("failed", None)
+    assert job.error.startswith("The README would have more than 1048576 characters")
+
+
+@pytest.mark.usefixtures("quick_generator")
+def test_a_readme_may_hold_the_code_more_than_once(release, work, registry):
+    name = release(readme=f"{npm.MARKER} and {npm.MARKER}")
     assert work().state == "done"
     assert list(registry.package(name)["versions"]) == ["1.0.1"]

@@ -182,10 +182,10 @@ def set_claims(
     for index, entry in enumerate(wanted):
         if before.get(entry.id) == (entry.type, entry.value):
             continue
-        if entry.type in editor.reserved_claims or not entry.type.strip():
-            raise BadRequest.at(f"claims[{index}].type", "Claims of this type are not kept here.")
         if entry.type == PERMISSION:
             granted.append((index, entry.value))
+        elif entry.type in editor.reserved_claims or not entry.type.strip():
+            raise BadRequest.at(f"claims[{index}].type", "Claims of this type are not kept here.")
     _may_give_permissions(session, editor, granted)
 
     def make(entry: ClaimRow) -> UserClaim:
@@ -300,6 +300,8 @@ def set_properties(
 
 def is_web_address(text: str) -> bool:
     """Whether a text is an http(s) address that pages may point at."""
+    if len(text) > LONGEST_ADDRESS:
+        return False
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -307,7 +309,6 @@ def is_web_address(text: str) -> bool:
     return (
         parts.scheme in {"http", "https"}
         and bool(parts.hostname)
-        and len(text) <= LONGEST_ADDRESS
         and text.isprintable()
         and " " not in text
     )

@@ -13,6 +13,9 @@ from idp.platform.errors import BadRequest
 
 USERNAME_LENGTH = 100
 EMAIL_LENGTH = 254
+LONGEST_COMPARED = 1024
+"""Marks that combine with a letter are sorted when text is normalised, which takes the square of
+their number: only what could be somebody's name is normalised."""
 _DIALLED = re.compile(r"\+?[0-9 ().-]{3,32}")
 _RESERVED = frozenset({"apps"})  # stands where a user name may stand in paths of the user service
 _MOBILE_TYPES = frozenset(
@@ -21,7 +24,9 @@ _MOBILE_TYPES = frozenset(
 
 
 def key(text: str) -> str:
-    """Give the form that names are compared by (Unicode NFKC case folding)."""
+    """Return the form that names are compared by (Unicode NFKC case folding)."""
+    if len(text) > LONGEST_COMPARED:
+        return text.casefold().strip()
     folded = unicodedata.normalize("NFKC", text).casefold()
     return unicodedata.normalize("NFKC", folded).strip()
 
@@ -85,6 +90,8 @@ def looks_dialled(text: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _e164(text: str, region: str) -> str:
+    if len(text) > LONGEST_COMPARED:
+        raise _not_a_number()
     folded = unicodedata.normalize("NFKC", text).strip()
     if not looks_dialled(folded):
         raise _not_a_number()
@@ -102,6 +109,8 @@ def _not_a_number() -> phonenumbers.NumberParseException:
 
 def _plain(text: str, field: str, longest: int) -> str:
     """Refuse what cannot be shown or stored: emptiness, length, control characters."""
+    if len(text) > LONGEST_COMPARED:
+        raise BadRequest.at(field, f"At most {longest} characters.")
     name = unicodedata.normalize("NFC", text).strip()
     if not name:
         raise BadRequest.at(field, "A value is required.")

@@ -20,10 +20,11 @@ from idp.pages.signin.service import ACR_PASSWORD, AMR_PASSWORD
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import NotFound
+from idp.platform.errors import Busy, NotFound
 from idp.platform.issuer import Issuer
 from idp.platform.sessions import service as sessions
 from idp.platform.sessions.models import BrowserSession
+from idp.platform.throttle import Address
 
 THROTTLE = "change-password"
 
@@ -60,14 +61,19 @@ def change_password(
     """Change the password and give the new cookie of this session; None when the old one is wrong.
 
     Every other session, grant and token of the person ends. BadRequest for a weak password,
-    TooManyRequests after too many wrong ones. The caller commits in all other cases.
+    TooManyRequests after too many wrong ones, Busy in a crowd. The caller commits in all other
+    cases.
     """
     user, browser = visitor.user, visitor.browser
     throttle = runtime.of(session).throttle
-    keys = (str(user.id), runtime.context_of(session).remote_addr or "-")
+    keys = (str(user.id), Address.of(runtime.context_of(session).remote_addr))
     throttle.check_delay(THROTTLE, *keys)
     session.commit()
-    matches = users.verify_password(session, user, current)
+    try:
+        matches = users.verify_password(session, user, current)
+    except Busy:
+        throttle.withdraw(THROTTLE, *keys)
+        raise
     session.commit()
     if not matches:
         throttle.failed(THROTTLE, *keys)

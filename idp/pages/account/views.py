@@ -17,9 +17,9 @@ from idp.pages import return_path
 from idp.pages.account import service
 from idp.pages.account.forms import ChangePasswordForm
 from idp.pages.language import current as current_language
-from idp.pages.messages import reasons, wait_message
+from idp.pages.messages import come_back, reasons
 from idp.pages.visitor import ask_to_sign_in, current_visitor, is_recent
-from idp.platform.errors import BadRequest, TooManyRequests
+from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.sessions import cookie as cookies
 from idp.platform.web.views import current_issuer, current_runtime, database
 
@@ -82,10 +82,13 @@ def change_password(visitor: Visitor) -> Response:
             form.password.data or "",
             current_language().code,
         )
-    except TooManyRequests as wait:
-        form.refuse(wait_message(wait.retry_after), "current")
-        response = _page("password", visitor, 429, form=form)
-        response.headers["Retry-After"] = str(wait.retry_after)
+    except (TooManyRequests, Busy) as refusal:
+        database().rollback()
+        form.refuse(
+            come_back(refusal), "current" if refusal.status == TooManyRequests.status else None
+        )
+        response = _page("password", visitor, refusal.status, form=form)
+        response.headers["Retry-After"] = str(refusal.retry_after)
         return response
     except BadRequest as problem:
         for reason in reasons(problem):

@@ -6,6 +6,7 @@ endpoints and Flask differ only in what happens between the two.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import time
@@ -18,11 +19,11 @@ from urllib.parse import quote
 
 from idp.config import SettingsError
 from idp.platform import db, logs
-from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge
+from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge, TooLong
 from idp.platform.issuer import Issuer
 from idp.platform.metrics import Metrics
 from idp.platform.runtime import RequestContext, Runtime
-from idp.platform.web import forms, problems
+from idp.platform.web import cors, forms, plain, problems
 from idp.platform.web.visit import (
     AT_ONCE_KEY,
     ENVIRON_KEY,
@@ -37,9 +38,16 @@ from idp.platform.web.visit import (
 
 MAX_BODY = 1024 * 1024
 MAX_HOST = 255
+MAX_PATH = 2048
+"""Bytes of a path, its escapes undone."""
+MAX_QUERY = 32 * 1024
+"""Bytes of a query as it was sent. Requests for a sign-in come there, with request objects and ID
+tokens as hints; what is larger could not be kept until the person has answered anyway."""
 
-HOSTLESS = frozenset({"/healthz", "/readyz", "/metrics", "/gateway/verify"})
-"""Asked by machines that know an address and no name."""
+HEALTH = frozenset({"/healthz", "/readyz"})
+
+HOSTLESS = HEALTH | {"/metrics", "/gateway/verify", plain.STYLE}
+"""Asked by machines that know an address and no name, and by the page of an unknown host."""
 
 FILES = "/files/"
 """What the host of `IDP_FILES_PUBLIC_URL` serves, and nothing else."""
@@ -48,10 +56,8 @@ DISCOVERY = frozenset(
     {"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"}
 )
 
-_UNLOGGED = frozenset({"/healthz", "/readyz"})
-
-_NAMES_IN_PATH = re.compile(r"/user/.*<(?!int:)")
-"""Routes of the user service with user names, mobile numbers and the like."""
+_TEXT_IN_PATH = re.compile(r"<(?!int:)")
+"""In routes whose addresses name somebody or something by a text: user names, handles, codes."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
 _HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
@@ -86,6 +92,7 @@ class Entrance:
         self._default_port = _DEFAULT_PORT[settings.scheme]
         self._scheme = settings.scheme
         self._headers = security_headers(secure=settings.secure)
+        self._page_headers = security_headers(secure=settings.secure, policy=plain.POLICY)
         self.metrics = Metrics()
 
     def close(self) -> None:
@@ -117,17 +124,21 @@ class Entrance:
             )
             return visit, self._check(environ, visit, trusted=trusted, machine=machine)
         except Exception as error:  # noqa: BLE001 - the renderer of last resort
-            return visit, self.render(environ, visit, error, machine=machine)
+            return visit, self.refuse(environ, visit, error, machine=machine)
 
     def _check(
         self, environ: Environ, visit: Visit, *, trusted: bool, machine: bool
     ) -> Answer | None:
+        query = environ.get("QUERY_STRING", "")
+        if len(visit.path) > MAX_PATH or len(query) > MAX_QUERY:
+            # RFC 9110 15.5.15. Nobody looks at the rest, the log neither.
+            visit.path = visit.path[:MAX_PATH]
+            raise TooLong
         if not visit.path.isascii() or "\0" in visit.path:
             visit.path = forms.decode_bytes(visit.path.encode("latin-1"))
             if "\ufffd" in visit.path:  # what the server put in place of broken UTF-8
                 message = "Text is not valid UTF-8"
                 raise BadRequest(message)
-        query = environ.get("QUERY_STRING", "")
         if query:
             check_encoded(query)
         if visit.path in HOSTLESS:
@@ -172,7 +183,7 @@ class Entrance:
             if name == "localhost" and (port or "80") == environ.get("SERVER_PORT", "80"):
                 return _moved(self.runtime.settings.public_url, environ)
             message = "This host is not served here"
-            raise BadRequest(message)
+            raise BadRequest(message, code=plain.UNKNOWN_HOST)
         visit.issuer = issuer
         if not issuer.is_canonical:
             if visit.path in DISCOVERY:
@@ -193,8 +204,6 @@ class Entrance:
         kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
         if kind == "application/x-www-form-urlencoded":
             check_encoded(body.decode("latin-1"))
-        elif kind.endswith("json"):
-            forms.check_json(body)
         environ["wsgi.input"] = BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
 
@@ -203,45 +212,75 @@ class Entrance:
         problem = problems.from_exception(error, visit.request_id)
         if machine:
             return problems.oauth_json(problem)
-        if "text/html" in environ.get("HTTP_ACCEPT", ""):
-            return problems.plain_page(problem, visit.request_id)
+        fetch_mode = environ.get("HTTP_SEC_FETCH_MODE", "")
+        if plain.wants_page(environ.get("HTTP_ACCEPT", ""), fetch_mode):
+            languages = environ.get("HTTP_ACCEPT_LANGUAGE", "")
+            return problems.plain_page(problem, visit.request_id, languages)
         return problems.problem_json(problem, visit.request_id)
+
+    def refuse(self, environ: Environ, visit: Visit, error: Exception, *, machine: bool) -> Answer:
+        """Answer with a refusal that nobody's data had a part in: pages of any origin may read it.
+
+        A browser that cannot show a page why it was refused shows it a network error.
+        """
+        answer = self.render(environ, visit, error, machine=machine)
+        is_page = not machine and answer.policy is not None
+        return answer if is_page else cors.for_anybody(answer)
 
     def answer(self, visit: Visit, answer: Answer, start_response: Start) -> Body:
         """Send a complete answer."""
-        headers = [*answer.headers, *self._headers, ("X-Request-Id", visit.request_id)]
+        own = self._headers if answer.policy is None else self._page_headers
+        headers = [*answer.headers, *own, ("X-Request-Id", visit.request_id)]
         headers.append(("Content-Length", str(len(answer.body))))
-        start_response(_STATUS[answer.status], headers)
         self._leave(visit, answer.status)
+        start_response(_STATUS[answer.status], headers)
         return () if visit.method == "HEAD" else (answer.body,)
 
     def pass_on(self, visit: Visit, inner: WSGI, environ: Environ, start_response: Start) -> Body:
-        """Let another WSGI application answer, adding what every answer carries."""
-        status = 500
+        """Let another WSGI application answer, adding what every answer carries.
 
-        def start(line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            nonlocal status
-            status = int(line[:3])
-            present = {name.lower() for name, _ in headers}
-            headers += [pair for pair in self._headers if pair[0].lower() not in present]
-            headers.append(("X-Request-Id", visit.request_id))
-            return start_response(line, headers, exc_info)
+        Its answer is read whole before the first byte is sent: what fails on the way, headers that
+        cannot be written or a body that breaks off, is refused like anything else.
+        """
+        line, headers = _STATUS[500], list[tuple[str, str]]()
+
+        def start(given_line: str, given: list[tuple[str, str]], _exc_info: Any = None) -> Any:
+            nonlocal line, headers
+            line, headers = given_line, given
+            return no_write
 
         try:
-            # Views render whole bodies, so the session is free before the first byte is sent.
-            body = inner(environ, start)
-        except Exception:
-            self._leave(visit, status)
-            raise
-        self._leave(visit, status)
-        return body
+            body = read_whole(inner(environ, start))
+        except Exception as error:  # noqa: BLE001 - the renderer of last resort
+            visit.session.rollback()
+            refusal = self.render(environ, visit, error, machine=False)
+            return self.answer(visit, refusal, start_response)
+        present = {name.lower() for name, _ in headers}
+        headers += [pair for pair in self._headers if pair[0].lower() not in present]
+        headers.append(("X-Request-Id", visit.request_id))
+        self._leave(visit, int(line[:3]))
+        start_response(line, headers)
+        return (body,)
+
+    def last_resort(self, environ: Environ, error: Exception, start_response: Start) -> Body:
+        """Answer what failed outside all that renders refusals."""
+        visit: Visit | None = environ.get(ENVIRON_KEY)
+        request_id = token_hex(8) if visit is None else visit.request_id
+        answer = problems.problem_json(problems.from_exception(error, request_id), request_id)
+        if visit is not None:
+            with contextlib.suppress(Exception):
+                visit.session.close()
+        headers = [*answer.headers, *self._headers, ("X-Request-Id", request_id)]
+        headers.append(("Content-Length", str(len(answer.body))))
+        start_response(_STATUS[answer.status], headers)
+        return () if environ.get("REQUEST_METHOD") == "HEAD" else (answer.body,)
 
     def _leave(self, visit: Visit, status: int) -> None:
         """Give the session back, count and log."""
         db.end(visit.session)
         seconds = time.perf_counter() - visit.started
         self.metrics.count(visit.endpoint, visit.method, status, seconds)
-        if visit.path not in _UNLOGGED:
+        if visit.path not in HEALTH:
             logs.access(
                 request_id=visit.request_id,
                 method=visit.method,
@@ -326,6 +365,22 @@ def _unmapped(address: str | None) -> str | None:
     return address if mapped is None else str(mapped)
 
 
+def read_whole(body: Body) -> bytes:
+    """Read what an application answers with, and let it clean up."""
+    try:
+        return b"".join(body)
+    finally:
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
+
+
+def no_write(_data: bytes) -> None:
+    """Refuse what WSGI calls `write`; nothing here uses it."""
+    message = "write() of WSGI is not supported; return the body"
+    raise RuntimeError(message)
+
+
 def networks(text: str) -> tuple[Network, ...]:
     """Read addresses and networks separated by commas."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
@@ -336,10 +391,12 @@ def networks(text: str) -> tuple[Network, ...]:
         raise SettingsError(message) from None
 
 
-def security_headers(*, secure: bool) -> tuple[tuple[str, str], ...]:
+def security_headers(
+    *, secure: bool, policy: str = "default-src 'none'; frame-ancestors 'none'"
+) -> tuple[tuple[str, str], ...]:
     """List the headers of every answer; a page replaces the content policy by its own."""
     headers = [
-        ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("Content-Security-Policy", policy),
         ("X-Frame-Options", "DENY"),
         ("X-Content-Type-Options", "nosniff"),
         ("Referrer-Policy", "same-origin"),
@@ -392,7 +449,7 @@ def check_encoded(text: str) -> None:
 
 def _too_large(limit: int) -> Problem:
     # What is left of the body is not worth reading.
-    return TooLarge(f"The body may have {limit} bytes", headers={"Connection": "close"})
+    return TooLarge(f"The request body exceeds {limit} bytes", headers={"Connection": "close"})
 
 
 def _request_id(environ: Environ, *, trusted: bool) -> str:
@@ -409,7 +466,7 @@ def _moved(origin: str, environ: Environ) -> Answer:
 
 
 def _shown_path(visit: Visit) -> str:
-    """Give the path as logs may have it: where it names somebody, only the route."""
+    """Return the path as logs may have it: of a route with a text in it, the route alone."""
     if visit.endpoint == visit.path:  # nothing in it varies
         return visit.path
-    return visit.endpoint if _NAMES_IN_PATH.match(visit.endpoint) else logs.mask_path(visit.path)
+    return visit.endpoint if _TEXT_IN_PATH.search(visit.endpoint) else logs.mask_path(visit.path)

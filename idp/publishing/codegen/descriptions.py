@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-import yaml
 
-from idp.platform.errors import BadRequest, Problem, Unavailable, Unprocessable
+from idp.platform import plain_yaml
+from idp.platform.errors import BadRequest, Unavailable, Unprocessable
 from idp.platform.fetch import Fetcher
 from idp.publishing import outside, slots
 
@@ -22,7 +22,9 @@ MAX_BYTES = 10 * 1024 * 1024
 MAX_YAML_BYTES = 2 * 1024 * 1024
 """YAML is read some hundred times slower than JSON."""
 MAX_DEPTH = 200
-MAX_NODES = 1_000_000
+LONGEST_NAME = 2048
+"""Characters of a name, a path too."""
+_YAML = plain_yaml.Limits(size=MAX_YAML_BYTES, levels=MAX_DEPTH, values=outside.MOST_PARTS)
 TIMEOUT_SECONDS = 15.0
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -67,6 +69,8 @@ def fetch(fetcher: Fetcher, url: str, issuer_url: str) -> dict[str, Any]:
 
 def read(content: bytes) -> dict[str, Any]:
     """Read a description in JSON or YAML and check that it stands by itself."""
+    if outside.has_too_many_parts(content):
+        raise UnusableError("The description has too many parts.")
     try:
         document = orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -121,34 +125,11 @@ def _text(value: dict[str, Any], name: str) -> str:
 
 
 def _read_yaml(content: bytes) -> Any:
-    if len(content) > MAX_YAML_BYTES:
-        raise UnusableError("The description is no JSON, and too large for YAML.")
     try:
-        text = content.decode()
-        _check_yaml(text)
-        document = yaml.load(text, Loader=yaml.CSafeLoader)
-        # Keys may be numbers and values dates: what comes back is what JSON can say.
-        return orjson.loads(orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS))
-    except Problem:
-        raise
-    except (yaml.YAMLError, TypeError, ValueError, RecursionError):
-        raise UnusableError("The description is neither JSON nor YAML.") from None
-
-
-def _check_yaml(text: str) -> None:
-    """Refuse what makes a small text large, deep, or something else than plain values."""
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            raise UnusableError("The description uses aliases of YAML; write it out.")
-        if isinstance(event, yaml.NodeEvent) and getattr(event, "tag", None) is not None:
-            raise UnusableError("The description uses tags of YAML.")
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > MAX_DEPTH:
-            raise UnusableError("The description is nested too deeply.")
+        return plain_yaml.load(content, _YAML)
+    except plain_yaml.YamlError as error:
+        message = f"The description is neither JSON nor YAML: {error}."
+        raise UnusableError(message) from None
 
 
 def _check_tree(document: dict[str, Any]) -> None:
@@ -158,13 +139,15 @@ def _check_tree(document: dict[str, Any]) -> None:
     while waiting:
         value, depth = waiting.pop()
         seen += 1
-        if depth > MAX_DEPTH or seen > MAX_NODES:
+        if depth > MAX_DEPTH or seen > outside.MOST_PARTS:
             raise UnusableError("The description is nested too deeply or has too many parts.")
         if isinstance(value, dict):
             leading = outside.leading(value)
             if leading is not None:
                 raise UnusableError(f"The description refers to something outside: {leading[0]}.")
             for name, part in value.items():
+                if len(name) > LONGEST_NAME:
+                    raise UnusableError("The description has a name that is too long.")
                 if name == "discriminator" and isinstance(part, dict):
                     _check_mapping(part.get("mapping"))
                 waiting.append((part, depth + 1))

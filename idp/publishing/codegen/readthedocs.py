@@ -10,9 +10,12 @@ from typing import Any
 from urllib.parse import quote
 
 from idp.publishing.codegen import descriptions
-from idp.publishing.codegen.descriptions import Operation
+from idp.publishing.codegen.descriptions import Operation, UnusableError
 
 NAME = "readthedocs.gen"
+
+MAX_PAGE = 16 * 1024 * 1024
+"""Characters of a page: escapes and links make it longer than the description."""
 
 _BELOW = " - "
 """Between the section, the section in it, and the name of an operation in its summary."""
@@ -28,23 +31,34 @@ _SPECIAL = re.compile(r"([\\*`|_])")
 
 def render(document: dict[str, Any], source_url: str) -> str:
     """Write the page: one section per prefix of the summaries, one entry per operation."""
+    page: list[str] = []
+    left = MAX_PAGE
+    for line in _lines(document, source_url):
+        left -= len(line) + 1
+        if left < 0:
+            message = f"The page of this description would have more than {MAX_PAGE} characters."
+            raise UnusableError(message)
+        page.append(line)
+    return "\n".join(page)
+
+
+def _lines(document: dict[str, Any], source_url: str) -> Iterator[str]:
     title = descriptions.info(document, "title").strip() or "API"
     note = descriptions.info(document, "description").strip() or title
-    lines = [*_title(title, "="), ".. Note::", ""]
-    lines += [f"\t{_plain(line)}".rstrip() for line in note.splitlines()]
-    lines.append("")
+    yield from (*_title(title, "="), ".. Note::", "")
+    yield from (f"\t{_plain(line)}".rstrip() for line in note.splitlines())
+    yield ""
     root = descriptions.root_of(source_url)
     texts = _texts_of_tags(document)
     for section, operations in _grouped(document, texts):
-        lines += [*_title(section, "-"), ""]
+        yield from (*_title(section, "-"), "")
         opened = ""
         for below, name, operation in operations:
             if below and below != opened:
-                lines += [*_title(below, "~"), ""]
+                yield from (*_title(below, "~"), "")
             opened = below
-            lines += [*_title(name, "^" if below else "~"), "", *_entry(operation, root)]
-        lines.append("")
-    return "\n".join(lines)
+            yield from (*_title(name, "^" if below else "~"), "", *_entry(operation, root))
+        yield ""
 
 
 def _grouped(

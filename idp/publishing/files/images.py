@@ -16,6 +16,8 @@ from idp.platform.errors import BadRequest
 MOST_PIXELS = 40_000_000
 """A picture of a good camera; drawn it takes about 120 MB."""
 QUALITY = 90
+LARGEST = 20 * 1024 * 1024
+"""Bytes of what was drawn: a picture that was pressed harder than ours grows."""
 
 # One at a time: it is memory that this takes.
 _DRAWING = threading.Semaphore(1)
@@ -44,6 +46,8 @@ def redraw(stream: IO[bytes], media_type: str, field: str) -> IO[bytes]:
             raise _too_many(field) from None
         except _BROKEN:
             raise BadRequest.at(field, "The picture is broken.") from None
+    if drawn.tell() > LARGEST:
+        raise BadRequest.at(field, "The picture has too much detail for its size.")
     drawn.seek(0)
     return drawn
 

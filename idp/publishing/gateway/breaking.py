@@ -11,6 +11,8 @@ from typing import Any
 from idp.publishing.gateway import descriptions
 
 MOST = 200
+LONGEST = 500
+"""Characters of a change: names below names add up."""
 _DEEPEST = 4
 _STEPS = 50_000
 """Schemas that are compared at most: members of members multiply."""
@@ -29,7 +31,7 @@ KINDS = {
 }
 """Every kind of change, in Chinese and English; an entry is `kind where`."""
 
-_TEMPLATE = re.compile(r"\{[^}]*\}")
+_TEMPLATE = re.compile(r"\{[^{}]*\}")
 
 Document = dict[str, Any]
 Steps = Iterator[int]
@@ -44,7 +46,7 @@ def between(old: Document, new: Document) -> list[str]:
     found: dict[str, None] = {}
     try:
         for change in islice(_changes(old, new, iter(range(_STEPS))), MOST):
-            found[change] = None
+            found[change[:LONGEST]] = None
     except _EnoughError:
         pass
     return list(found)

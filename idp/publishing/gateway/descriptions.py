@@ -13,8 +13,8 @@ from urllib.parse import urljoin, urlsplit
 
 import jsonschema_rs
 import orjson
-import yaml
 
+from idp.platform import plain_yaml
 from idp.platform.errors import BadRequest, Unavailable
 from idp.platform.fetch import Fetcher
 from idp.platform.web import forms
@@ -23,14 +23,15 @@ from idp.publishing.gateway.reasons import NotPublished, Reason
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_YAML_BYTES = 2 * 1024 * 1024
-MAX_YAML_NODES = 300_000
-"""Values of a YAML document, those behind aliases counted each time."""
 MAX_OPERATIONS = 2000
+LONGEST_NAME = 2048
+"""Characters of a name in a description, a path too: the path of a request has no more."""
 FETCH_SECONDS = 20.0
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 """A place in a list, as RFC 6901 writes it."""
+_YAML = plain_yaml.Limits(size=MAX_YAML_BYTES, levels=forms.MAX_JSON_DEPTH, aliases=True)
 _KINDS = {"2.0": "2.0", "3.0": "3.0", "3.1": "3.1"}
 
 
@@ -48,7 +49,7 @@ class Description:
         return pack(self.document)
 
     def servers(self) -> list[str]:
-        """List the addresses that it names, absolute; templates stay out."""
+        """List the addresses that it names, absolute; templates and endless ones stay out."""
         return list(_servers(self.document, self.url))
 
 
@@ -113,6 +114,8 @@ def _parse(raw: bytes) -> dict[str, Any]:
 
 
 def _parse_json(raw: bytes) -> Any:
+    if outside.has_too_many_parts(raw):
+        raise NotPublished(Reason.BROKEN, f"it has more than {outside.MOST_PARTS} values")
     try:
         forms.check_json(raw)
         return orjson.loads(raw)
@@ -122,85 +125,11 @@ def _parse_json(raw: bytes) -> Any:
         raise NotPublished(Reason.BROKEN, f"{error.msg}, line {error.lineno}") from None
 
 
-class _Loader(yaml.CSafeLoader):
-    """YAML that means what JSON can say: no dates, no merge keys."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [
-        (tag, pattern)
-        for tag, pattern in resolvers
-        if tag.rpartition(":")[2] in {"bool", "int", "float", "null"}
-    ]
-    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def _parse_yaml(raw: bytes) -> Any:
-    if len(raw) > MAX_YAML_BYTES:
-        raise NotPublished(Reason.BROKEN, f"YAML may have {MAX_YAML_BYTES} bytes")
     try:
-        text = raw.decode("utf-8-sig")
-        _check_yaml(text)
-        # The loader is a safe one; the check above has refused what grows while it is read.
-        return _plain(yaml.load(text, _Loader))  # noqa: S506
-    except UnicodeDecodeError:
-        raise NotPublished(Reason.BROKEN, "it is not UTF-8") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise NotPublished(Reason.BROKEN, f"{error.problem}, line {line}") from None
-    except (yaml.YAMLError, ValueError, OverflowError):
-        raise NotPublished(Reason.BROKEN, "it is no YAML") from None
-
-
-def _check_yaml(text: str) -> None:
-    """Refuse deep nesting, and aliases by which a small text becomes a huge one."""
-    open_nodes: list[tuple[str | None, int]] = [(None, 0)]
-    sizes: dict[str, int] = {}
-    for event in yaml.parse(text, _Loader):
-        size = 1
-        if isinstance(event, yaml.CollectionStartEvent):
-            open_nodes.append((event.anchor, 1))
-            if len(open_nodes) > forms.MAX_JSON_DEPTH + 1:
-                what = f"it is nested more than {forms.MAX_JSON_DEPTH} levels deep"
-                raise NotPublished(Reason.BROKEN, what)
-            continue
-        if isinstance(event, yaml.CollectionEndEvent):
-            anchor, size = open_nodes.pop()
-            if anchor is not None:
-                sizes[anchor] = size
-        elif isinstance(event, yaml.AliasEvent):
-            # An anchor that is still open would hold itself.
-            size = sizes.get(event.anchor or "", MAX_YAML_NODES)
-        elif isinstance(event, yaml.ScalarEvent) and event.anchor is not None:
-            sizes[event.anchor] = 1
-        anchor, held = open_nodes[-1]
-        if held + size > MAX_YAML_NODES:
-            raise NotPublished(Reason.BROKEN, f"it has more than {MAX_YAML_NODES} values")
-        open_nodes[-1] = (anchor, held + size)
-
-
-def _plain(value: Any) -> Any:
-    """Give what YAML read as JSON would have it: keys are text."""
-    if isinstance(value, dict):
-        return {_key(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, str) and "\0" in value:
-        raise ValueError
-    if value is None or isinstance(value, str | bool | float):
-        return value
-    if isinstance(value, int) and abs(value) < 2**63:
-        return value
-    raise ValueError
-
-
-def _key(key: Any) -> str:
-    if isinstance(key, bool):
-        return "true" if key else "false"
-    if isinstance(key, str | int):
-        return str(key)
-    raise ValueError
+        return plain_yaml.load(raw, _YAML)
+    except plain_yaml.YamlError as error:
+        raise NotPublished(Reason.BROKEN, str(error)) from None
 
 
 def _kind(document: dict[str, Any]) -> str:
@@ -218,7 +147,7 @@ def _check_size(document: dict[str, Any]) -> None:
 
 
 def _check_references(document: dict[str, Any]) -> None:
-    """Refuse references that lead out of the document, or nowhere within it."""
+    """Refuse references that lead out of the document or nowhere within it, and endless names."""
     waiting: list[Any] = [document]
     while waiting:
         value = waiting.pop()
@@ -226,14 +155,16 @@ def _check_references(document: dict[str, Any]) -> None:
             waiting.extend(value)
         elif isinstance(value, dict):
             waiting.extend(value.values())
+            if any(len(name) > LONGEST_NAME for name in value):
+                raise NotPublished(Reason.INVALID, f"a name may have {LONGEST_NAME} characters")
             leading = outside.leading(value)
             if leading is not None:
-                raise NotPublished(Reason.EXTERNAL_REFERENCE, leading[1])
+                raise NotPublished(Reason.EXTERNAL_REFERENCE, leading[1][:200])
             target = value.get("$ref")
             if not isinstance(target, str) or not target.startswith("#/"):
                 continue
             if _at(document, target) is None:
-                raise NotPublished(Reason.INVALID, f"{target} leads nowhere")
+                raise NotPublished(Reason.INVALID, f"{target[:200]} leads nowhere")
 
 
 def _at(document: dict[str, Any], pointer: str) -> Any:
@@ -259,7 +190,7 @@ def _servers(document: dict[str, Any], url: str) -> Iterator[str]:
             yield f"{scheme}://{host}{document.get('basePath') or ''}"
         return
     for server in document.get("servers") or [{"url": "/"}]:
-        if "{" in server["url"]:
+        if "{" in server["url"] or len(server["url"]) > LONGEST_NAME:
             continue
         try:
             yield urljoin(url, server["url"])

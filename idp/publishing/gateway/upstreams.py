@@ -28,6 +28,8 @@ class Address:
     @classmethod
     def parse(cls, url: str) -> Self | None:
         """Read an address; None for whatever could mean two things."""
+        if len(url) > _LONGEST:
+            return None
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -36,7 +38,7 @@ class Address:
         host = parts.hostname or ""
         path = parts.path.rstrip("/")
         is_plain = "@" not in url and "?" not in url and "#" not in url and url.isprintable()
-        if len(url) > _LONGEST or parts.scheme not in _PORTS or not is_plain or port == 0:
+        if parts.scheme not in _PORTS or not is_plain or port == 0:
             return None
         if not _is_host(host) or not _PATH.fullmatch(path):
             return None

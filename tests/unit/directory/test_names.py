@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from idp.directory.users import names
+from idp.directory.users import names, passwords
 from idp.platform.errors import BadRequest
 
 pytestmark = pytest.mark.no_database
@@ -97,3 +97,18 @@ def test_mobile_numbers_are_national_inside_the_region_only() -> None:
     assert names.on_the_wire("+8613800138000", "CN") == "13800138000"
     assert names.on_the_wire("+447400123456", "CN") == "+447400123456"
     assert names.on_the_wire("+447400123456", "GB") == "07400123456"
+
+
+def test_text_that_is_longer_than_any_name_is_not_normalised():
+    marks = "\u0301\u0323" * 1000
+    assert names.key(f"A{marks}") == f"a{marks}"
+    for refuse in (
+        lambda: names.username(marks, None),
+        lambda: names.email(f"a@{marks}"),
+        lambda: names.mobile(marks, "CN"),
+    ):
+        with pytest.raises(BadRequest):
+            refuse()
+    assert names.find_mobile(f"13800138000{marks}", "CN") is None
+    with pytest.raises(BadRequest, match="at most"):
+        passwords.check_policy(f"Aa1!{marks}")

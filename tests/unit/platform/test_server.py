@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -21,11 +22,12 @@ from click.testing import CliRunner
 from idp.app import create_app, finish
 from idp.cli import main
 from idp.front import EXTENSION, Behind, create_front
+from idp.platform import metrics
 from idp.platform.at_once import NeedsThreadError
 from idp.platform.web.visit import AT_ONCE_KEY
 from idp.server import process as processes
-from tests.conftest import as_environment, make_settings
-from tests.servers import free_port
+from tests.conftest import SECRET_KEY, as_environment, make_settings
+from tests.servers import LiveServer, free_port
 
 
 def serve(monkeypatch, *arguments, **variables):
@@ -43,15 +45,15 @@ def serve(monkeypatch, *arguments, **variables):
     [
         ({}, (), "IDP_SECRET_KEY"),
         ({"secret_key": "short"}, (), "IDP_SECRET_KEY"),
-        ({"secret_key": "x" * 32, "public_url": "http://id.example"}, (), "IDP_PUBLIC_URL"),
-        ({"secret_key": "x" * 32}, ("--workers", "2"), "IDP_DATABASE_URL"),
+        ({"secret_key": SECRET_KEY, "public_url": "http://id.example"}, (), "IDP_PUBLIC_URL"),
+        ({"secret_key": SECRET_KEY}, ("--workers", "2"), "IDP_DATABASE_URL"),
         (
-            {"secret_key": "x" * 32, "database_url": "postgresql+psycopg://nowhere/x"},
+            {"secret_key": SECRET_KEY, "database_url": "postgresql+psycopg://nowhere/x"},
             ("--workers", "2"),
             "IDP_REDIS_URL",
         ),
-        ({"secret_key": "x" * 32, "trusted_proxies": "proxy"}, (), "IDP_TRUSTED_PROXIES"),
-        ({"secret_key": "x" * 32, "metrics_listen": "9100"}, (), "IDP_METRICS_LISTEN"),
+        ({"secret_key": SECRET_KEY, "trusted_proxies": "proxy"}, (), "IDP_TRUSTED_PROXIES"),
+        ({"secret_key": SECRET_KEY, "metrics_listen": "9100"}, (), "IDP_METRICS_LISTEN"),
     ],
 )
 def test_what_cannot_be_served_with_is_refused(
@@ -285,6 +287,35 @@ def test_an_empty_database_is_not_ready(tmp_path):
     assert answer.get_json()["checks"]["keys"] == "down"
     assert app.test_client().get("/healthz").status_code == 200
     app.extensions["idp"].engine.dispose()
+
+
+def test_keys_that_do_not_open_are_not_ready(settings):
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    app = create_app(type(settings)(**{**given, "secret_key": secrets.token_urlsafe(32)}))
+    answer = app.test_client().get("/readyz")
+    assert answer.status_code == 503
+    assert answer.get_json()["checks"] == {"database": "up", "keys": "down"}
+    app.extensions["idp"].engine.dispose()
+
+
+def test_a_name_may_be_listened_on(settings, tmp_path):
+    port = free_port()
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    served = type(settings)(**{**given, "public_url": f"http://127.0.0.1:{port}"})
+    arguments = ("--no-worker", "--listen", f"localhost:{port}")
+    server = LiveServer.start(
+        as_environment(served), port=port, log=tmp_path / "log", arguments=arguments
+    )
+    assert server.stop() == 0
+
+
+@pytest.mark.no_database
+def test_names_of_listeners_are_resolved():
+    assert metrics.parse_address("localhost:9100") == ("127.0.0.1", 9100)
+    assert metrics.parse_address("[::1]:9100") == ("::1", 9100)
+    assert metrics.parse_address(":9100") == ("0.0.0.0", 9100)  # noqa: S104
+    with pytest.raises(ValueError, match="no host of that name"):
+        metrics.parse_address("a..b:9100")
 
 
 def test_gunicorn_serves_the_same_application(settings, tmp_path):

@@ -95,6 +95,23 @@ def test_a_bomb_of_aliases_does_not_go_off():
     assert time.monotonic() - begun < 1
 
 
+def test_numbers_to_the_base_of_sixty_are_text():
+    long = "1" + ":59" * 100_000
+    document = descriptions.read(YAML.replace("2026-01-02", long).encode())
+    assert document["info"]["x-day"] == long
+
+
+def test_names_without_end_are_refused():
+    descriptions.read(with_part({"x" * descriptions.LONGEST_NAME: 1}))
+    with pytest.raises(UnusableError, match="name"):
+        descriptions.read(with_part({"x" * (descriptions.LONGEST_NAME + 1): 1}))
+
+
+def test_many_small_values_are_refused_before_they_are_read():
+    with pytest.raises(UnusableError, match="parts"):
+        descriptions.read(b'{"a": [' + b"[]," * 3_000_000 + b"1]}")
+
+
 def test_deep_nesting_is_refused():
     part: Any = {}
     for _ in range(descriptions.MAX_DEPTH):

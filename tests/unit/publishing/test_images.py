@@ -96,3 +96,12 @@ def test_a_picture_is_only_what_it_is_taken_for():
         redraw(samples.GIF)
     with pytest.raises(BadRequest):
         redraw(samples.jpeg(), "image/png")
+
+
+def test_a_picture_that_grows_when_it_is_drawn_is_refused(monkeypatch):
+    content = samples.png((600, 400))
+    monkeypatch.setattr(images, "LARGEST", len(redraw(content)))
+    redraw(content)
+    monkeypatch.setattr(images, "LARGEST", images.LARGEST - 1)
+    with pytest.raises(BadRequest, match="detail"):
+        redraw(content)

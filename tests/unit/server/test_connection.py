@@ -600,6 +600,65 @@ def test_health_is_told_while_every_thread_is_busy(serve):
 # Stopping
 
 
+def test_files_are_read_while_every_thread_is_busy(serve, monkeypatch):
+    everybody, free = threading.Barrier(3), threading.Event()
+
+    def wait(environ, start_response):
+        if environ["PATH_INFO"] == "/slow":
+            everybody.wait(10)
+            assert free.wait(10)
+        return echo(environ, start_response)
+
+    served = serve(wait)
+    slow = [served.talk(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n") for _ in range(2)]
+    everybody.wait(10)
+    assert served.ask(b"GET /files/picture HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
+    monkeypatch.setattr(bridges, "MOST_FILES", 0)
+    refused = served.ask(b"GET /files/picture HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (refused.status, int(refused.headers["retry-after"]) > 0) == (503, True)
+    free.set()
+    assert [talk.answer().status for talk in slow] == [200, 200]
+
+
+LARGE = b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n%b\r\n"
+
+
+def test_a_browser_reads_a_page_when_its_body_is_given_up(serve):
+    served = serve(max_body=10)
+    answer = served.ask(LARGE % b"Accept: text/html\r\nAccept-Language: zh-CN\r\n")
+    assert (answer.status, answer.headers["connection"]) == (413, "close")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "style-src 'self'" in answer.headers["content-security-policy"]
+    assert "<h1>请求过大</h1>" in answer.body.decode()
+    refused = served.ask(LARGE % b"")
+    assert refused.json()["error_description"] == "The request body exceeds 10 bytes"
+    # The page that sent it may read why.
+    assert refused.headers["access-control-allow-origin"] == "*"
+
+
+def test_every_refusal_has_a_body_a_request_id_and_security_headers(serve, monkeypatch):
+    def breaks(_environ, _start_response):
+        raise LookupError("a secret of ours")
+
+    served = serve(breaks, max_body=10, secure=True, body_seconds=0.1)
+    start = b"POST /x HTTP/1.1\r\nHost: x\r\n"
+    for status, raw in (
+        (500, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+        (413, LARGE % b""),
+        (400, start + b"Content-Length: x\r\n\r\n"),
+        (408, start + b"Content-Length: 5\r\n\r\nab"),
+        (431, start + b"X: %b\r\n\r\n" % (b"a" * 70_000)),
+    ):
+        answer = served.ask(raw)
+        assert answer.status == status
+        assert answer.json()["error"] == ("server_error" if status == 500 else "invalid_request")
+        assert b"secret" not in answer.body
+        assert len(answer.headers["x-request-id"]) == 16
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["strict-transport-security"].startswith("max-age=")
+
+
 def test_stopping_answers_what_is_under_way_and_closes_the_rest(serve):
     gate, reached = threading.Event(), threading.Event()
 

@@ -33,6 +33,15 @@ VERIFY_TIMEOUT = "5s"
 _SERVERS = ("apps", "http", "servers")
 _ROUTES = f"/config/{'/'.join(_SERVERS)}/{SERVER}/routes"
 _PREFIX = "idp-api-"
+_PATH_TRICK = (
+    r"(?i)^[^?]*(?:"
+    # A backslash, a control character, or half of a letter that is written too long.
+    r"\\|%(?:25)*(?:5c|[01][0-9a-f]|7f|c[01])"
+    # A step up or on the spot; `..;x` is one to servers that know path parameters.
+    r"|(?:/|%(?:25)*2f)(?:\.|%(?:25)*2e){1,2}(?:;|%(?:25)*(?:3b|2f)|[/?]|$)"
+    r")"
+)
+"""What servers behind could read as another path than Caddy does, escaped any number of times."""
 _NAMED = {"search_regexp": "(?i)x[-_][^,]*", "replace": ""}
 _JSON = {"Content-Type": ["application/json"]}
 
@@ -104,6 +113,15 @@ class Caddy:
                 {
                     "handler": "subroute",
                     "routes": [
+                        {
+                            "match": [
+                                {"vars_regexp": {"{http.request.uri}": {"pattern": _PATH_TRICK}}}
+                            ],
+                            "handle": [
+                                _refusal("The path could mean two things", 400, "invalid_request")
+                            ],
+                            "terminal": True,
+                        },
                         *(self._version(state, version) for version in versions),
                         {"handle": [_refusal("There is no such version of this API")]},
                     ],
@@ -293,6 +311,6 @@ def _dial(scheme: str, host: str, port: int | None) -> str:
     return f"{shown}:{port or (443 if scheme == 'https' else 80)}"
 
 
-def _refusal(text: str, status: int = 404) -> Json:
-    body = orjson.dumps({"error": "not_found", "error_description": text}).decode()
+def _refusal(text: str, status: int = 404, error: str = "not_found") -> Json:
+    body = orjson.dumps({"error": error, "error_description": text}).decode()
     return {"handler": "static_response", "status_code": status, "headers": _JSON, "body": body}
