@@ -14,7 +14,7 @@ import jwt
 import pytest
 from sqlalchemy import select
 
-from idp.oauth.models import AuthorizationCode, Grant
+from idp.oauth.models import AuthorizationCode, Grant, RefreshToken
 from idp.platform.errors import Unprocessable
 from idp.platform.secrets import digest
 from idp.platform.sessions.models import BrowserSession
@@ -99,6 +99,17 @@ def age_code(provider: Provider, code: str, seconds: int) -> None:
         grant = session.get_one(Grant, row.grant_id)
         grant.created_at -= past
         grant.auth_time -= past
+        session.commit()
+
+
+def age_refresh_token(provider: Provider, token: str, seconds: int) -> None:
+    """Let the first use of a refresh token be longer ago than it is."""
+    with provider.sessions() as session:
+        row = session.scalars(
+            select(RefreshToken).where(RefreshToken.token_hash == digest(token))
+        ).one()
+        assert row.used_at is not None
+        row.used_at -= timedelta(seconds=seconds)
         session.commit()
 
 
@@ -397,6 +408,11 @@ def test_oidcc_refresh_token(
     for name in ("iss", "sub", "aud", "auth_time"):
         assert identity[name] == first.identity[name]
     party.check_userinfo(party.userinfo(tokens["access_token"]), identity)
+
+    # The same token again, exactly thirty seconds after its first use.
+    age_refresh_token(party.provider, token, 30)
+    again = party.token_request(grant_type="refresh_token", refresh_token=token)
+    assert party.check_tokens(again)["refresh_token"] == tokens["refresh_token"]
 
     second = other_party.sign_in(browser, person, nonce=secrets.token_urlsafe(32), **offline)
     renewed = other_party.check_tokens(
