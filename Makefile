@@ -6,7 +6,7 @@ DEVELOPMENT := IDP_ENVIRONMENT=development IDP_DEMO=1
 # Without compiled modules each start of a server or a command takes a second longer.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run dev test check bench fmt migration lock env env-run
+.PHONY: help run dev test check static bench fmt migration lock env env-run
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,10 @@ check: env ## format, lint, types, import rules, templates, dependencies, migrat
 	$(BIN)/djlint --check --lint --quiet templates
 	$(BIN)/deptry .
 	$(BIN)/python .ci/drift
+	$(BIN)/python .ci/static --check
+
+static: env ## write the style rules that pages use, and compressed copies of what browsers load
+	$(BIN)/python .ci/static
 
 bench: env ## measure; T=lists measures a part
 	$(BIN)/python -m bench $(T)
@@ -52,6 +56,8 @@ migration: env ## write a migration for what changed in the models: M="what it d
 		&& $(BIN)/flask --app idp.commands.migrating:app db revision --autogenerate -m "$(M)"
 	@$(BIN)/ruff format --quiet migrations
 
+# An index may be behind a proxy that signs with an authority of its own.
+lock: export UV_SYSTEM_CERTS ?= true
 lock: env ## write the lock files again with the newest versions that fit
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-header -o requirements.lock pyproject.toml

@@ -72,10 +72,17 @@ def _settings() -> Iterator[tuple[str, str, str]]:
 def _commands() -> Iterator[tuple[str, str]]:
     for name in sorted(cli.COMMANDS):
         found = cli.main.get_command(click.Context(cli.main), name)
-        below = found.commands.values() if isinstance(found, click.Group) else ()
-        for command, path in [(sub, f"{name} {sub.name}") for sub in below] or [(found, name)]:
+        for path, command in _leaves(name, found):
             words = (command.help or "").partition("\n\n")[0].split()
             yield f"`idp {path}`", " ".join(words)
+
+
+def _leaves(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    for name, below in command.commands.items():
+        yield from _leaves(f"{path} {name}", below)
 
 
 def _user_service_codes() -> Iterator[tuple[str, str, str, str]]:

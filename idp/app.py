@@ -14,9 +14,9 @@ from idp.directory.roles import service as roles
 from idp.front import EXTENSION, create_front
 from idp.oauth import blueprint as protocol_pages
 from idp.oauth import tokens
-from idp.pages import language
+from idp.pages import language, visitor
 from idp.platform.jobs import registry
-from idp.platform.web import csrf, health, policy, principal
+from idp.platform.web import csrf, health, policy, principal, static
 from idp.platform.web import pages as error_pages
 from idp.publishing import surface as publishing
 from idp.publishing.codegen import build as sdk_build
@@ -51,9 +51,11 @@ def finish(app: Flask, settings: Settings) -> None:
 def setup_pages(app: Flask, _settings: Settings) -> None:
     """Install languages, form tokens, content policy and errors."""
     Babel(app, locale_selector=language.select)
-    csrf.setup(app)
-    policy.setup(app)
+    static.setup(app)
+    policy.setup(app)  # comes first, so that it sees the pages of the others last
+    # Before the forms: what they refuse before the view is logged with its route as well.
     error_pages.setup(app)
+    csrf.setup(app, visitor.current_user_id)
 
 
 def setup_gate(app: Flask, _settings: Settings) -> None:

@@ -13,18 +13,24 @@ import click
 from idp import __version__
 
 COMMANDS = {
-    "audit": ("idp.commands.audit", "Read the audit trail."),
-    "client": ("idp.commands.clients", "Keep OAuth clients."),
+    "api": ("idp.commands.apis", "Manage API resources and their scopes."),
+    "audit": ("idp.commands.audit", "Read the audit log."),
+    "client": ("idp.commands.clients", "Manage OAuth clients."),
+    "completion": ("idp.commands.completion", "Print the completion script of a shell."),
     "db": ("idp.commands.database", "Move the installation to another database."),
-    "gateway": ("idp.commands.gateway", "Keep what APIs need at the gateway."),
-    "import": ("idp.commands.importing", "Bring in applications, menus, privileges, products."),
-    "keys": ("idp.commands.keys", "Keep signing keys and the root secret."),
-    "openapi": ("idp.commands.openapi", "Print the documents about the APIs."),
+    "doctor": ("idp.commands.doctor", "Check the installation and say what to do."),
+    "gateway": ("idp.commands.gateway", "Manage what APIs need at the gateway."),
+    "import": ("idp.commands.importing", "Import applications, menus, privileges and products."),
+    "keys": ("idp.commands.keys", "Manage signing keys and the root secret."),
+    "openapi": ("idp.commands.openapi", "Print the OpenAPI documents."),
+    "outbox": ("idp.commands.outbox", "See and retry messages and jobs."),
+    "privilege": ("idp.commands.privileges", "Manage privileges (permissions)."),
     "serve": ("idp.commands.serve", "Serve, with the outbox worker beside."),
-    "setup": ("idp.commands.setup", "Make or update tables, keys and seeds."),
-    "token": ("idp.commands.tokens", "Make an access token for a person."),
-    "user": ("idp.commands.users", "Keep accounts of people."),
-    "worker": ("idp.commands.worker", "Send what the outbox holds, clean up, rotate keys."),
+    "setup": ("idp.commands.setup", "Create or update tables, keys and seeds."),
+    "tenant": ("idp.commands.tenants", "Manage tenants and their hosts."),
+    "token": ("idp.commands.tokens", "Issue an access token for a person."),
+    "user": ("idp.commands.users", "Manage user accounts."),
+    "worker": ("idp.commands.worker", "Deliver messages, clean up, rotate keys."),
 }
 
 
@@ -51,6 +57,15 @@ class Commands(click.Group):
             gc.freeze()  # what was imported stays; no collection needs to look at it again
             gc.enable()
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; where there is none, name those with similar names."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without loading them."""

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
+import os
+import re
 import secrets
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL
+
+from idp import private_files, setting_values
 
 SigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
+
+
+def notify_socket() -> str:
+    """Return the socket on which systemd wants to hear that a service is ready (sd_notify)."""
+    return os.environ.get("NOTIFY_SOCKET", "")
+
+
+PREFIX = "IDP_"
+SECRET_LENGTH = 32
+_WEB = frozenset({"http", "https"})
+_REGION_LETTERS = 2
+_GITHUB = "https://github.com"
+_OURS = ("idp.sqlite3", "secret_key", "outbox", "files", "codegen", "lost+found")
+"""How names begin of what is in a data folder."""
+# Kubernetes sets these in every container beside a service that is called `idp`.
+_OF_KUBERNETES = re.compile(r"IDP_(SERVICE_(HOST|PORT)|PORT)(_\w+)?")
+_LONGEST_DAYS = 36_500
+_LONGEST_HOURS = 87_600
 
 
 class SettingsError(Exception):
@@ -22,7 +46,9 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """Everything an operator can set. Each field is the variable `IDP_<FIELD>`."""
 
-    model_config = SettingsConfigDict(env_prefix="IDP_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", validate_default=False
+    )
 
     public_url: str = Field(
         default="http://127.0.0.1:8000",
@@ -34,7 +60,7 @@ class Settings(BaseSettings):
     database_url: str = Field(
         default="",
         repr=False,
-        description="`sqlite:///…` or `postgresql+psycopg://…`; empty: SQLite in the data folder. "
+        description="`sqlite:///…` or `postgresql://…`; empty: SQLite in the data folder. "
         "A worker opens up to 22 connections to PostgreSQL.",
     )
     redis_url: str = Field(
@@ -85,6 +111,12 @@ class Settings(BaseSettings):
     sms_url: str = Field(
         default="", repr=False, description="HTTP gateway that short messages are posted to."
     )
+    sms_per_hour: int = Field(
+        default=500,
+        ge=1,
+        description="Short messages that the installation sends in an hour at most; codes beyond "
+        "are refused.",
+    )
     registration: bool = Field(
         default=True,
         description="Whether strangers may make themselves accounts at the page `/register`.",
@@ -118,21 +150,32 @@ class Settings(BaseSettings):
         default="",
         description="Inner hosts or networks that may be fetched from, separated by commas.",
     )
+    dns_server: str = Field(
+        default="",
+        description="Name server that is asked whether a host is a tenant's, as `192.0.2.53` or "
+        "`192.0.2.53:53`; empty: those of the system.",
+    )
     codegen_generators: str = Field(
         default="",
         description="Generators that may be run, by name, separated by commas; empty: all.",
     )
+    codegen_with_network: bool = Field(
+        default=False,
+        description="Whether generators may run where the system cannot cut them off from the "
+        "network. They read what strangers describe; dead proxies then are all that holds them.",
+    )
     npm_registry: str = Field(
-        default="https://registry.npmjs.org",
-        description="Registry that SDKs are published to with npm.",
+        default="",
+        description="Registry that SDKs are published to with npm; empty: npm's own configuration.",
     )
     git_url: str = Field(
-        default="https://github.com",
+        default=_GITHUB,
         description="Git server that SDKs and their documentation are pushed to over HTTP.",
     )
     github_api_url: str = Field(
-        default="https://api.github.com",
-        description="REST API of GitHub for labels; empty where the Git server is another one.",
+        default="",
+        description="REST API of GitHub for labels; empty: that of github.com if `IDP_GIT_URL` is "
+        "there, else no labels.",
     )
     trusted_proxies: str = Field(
         default="", description="Addresses or networks whose X-Forwarded-* headers are believed."
@@ -147,41 +190,126 @@ class Settings(BaseSettings):
         default="RS256", description="Algorithm of tokens whose client or API names none."
     )
     key_rotation_days: int = Field(
-        default=90, ge=1, description="Age in days at which the active signing key is replaced."
+        default=90,
+        ge=1,
+        le=_LONGEST_DAYS,
+        description="Age in days at which the active signing key is replaced.",
     )
     session_hours: int = Field(
-        default=10, ge=1, description="Life of a sign-in without `remember me`."
+        default=10, ge=1, le=_LONGEST_HOURS, description="Life of a sign-in without `remember me`."
     )
     remember_days: int = Field(
-        default=30, ge=1, description="Life of a sign-in with `remember me`."
+        default=30, ge=1, le=_LONGEST_DAYS, description="Life of a sign-in with `remember me`."
     )
-    audit_days: int = Field(default=400, ge=1, description="Days that audit events are kept.")
+    audit_days: int = Field(
+        default=400, ge=1, le=_LONGEST_DAYS, description="Days that audit events are kept."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks(cls, values: Any) -> Any:
+        """Strip blanks around values; what is set and empty has its default."""
+        stripped = {
+            name: value.strip() if isinstance(value, str) else value
+            for name, value in values.items()
+        }
+        return {name: value for name, value in stripped.items() if value != ""}
 
     @field_validator("public_url")
     @classmethod
-    def _origin_only(cls, value: str) -> str:
-        parts = urlsplit(value.rstrip("/"))
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
-            message = "must be http(s)://host[:port]"
-            raise ValueError(message)
-        if parts.path or parts.query or parts.fragment:
-            message = "must have no path, query or fragment"
-            raise ValueError(message)
-        return value.rstrip("/").lower()
+    def _origin(cls, value: str) -> str:
+        return setting_values.address(value, _WEB, "http(s)://host[:port] without a path")
 
     @field_validator("files_public_url")
     @classmethod
-    def _address_only(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and (
-            parts.scheme not in {"http", "https"} or not parts.hostname or parts.username
-        ):
-            message = "must be http(s)://host[:port][/path]"
+    def _place_of_files(cls, value: str) -> str:
+        return setting_values.address(value, _WEB, "http(s)://host[:port][/path]", path=True)
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_address(cls, value: str) -> str:
+        return setting_values.database_url(value)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_address(cls, value: str) -> str:
+        return setting_values.redis_url(value)
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: str) -> str:
+        form = (
+            "smtp://user:password@host:587 or smtps://host:465"
+            " (with / ? # @ : % of a password as %XX)"
+        )
+        return setting_values.address(value, {"smtp", "smtps"}, form, user=True)
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender(cls, value: str) -> str:
+        return setting_values.sender(value)
+
+    @field_validator("sms_url")
+    @classmethod
+    def _message_gateway(cls, value: str) -> str:
+        form = "http(s)://host[:port]/path"
+        return setting_values.address(value, _WEB, form, path=True, user=True, query=True)
+
+    @field_validator("files_url")
+    @classmethod
+    def _bucket(cls, value: str) -> str:
+        if not urlsplit(value).scheme or not urlsplit(value).netloc:
+            message = (
+                f"must be s3://bucket/folder, gs://… or az://…, not {setting_values.shown(value)!r}"
+            )
             raise ValueError(message)
-        if parts.query or parts.fragment:
-            message = "must have no query or fragment"
+        return value
+
+    @field_validator("files_scanner")
+    @classmethod
+    def _scanner(cls, value: str) -> str:
+        if value.startswith("tcp:"):
+            return setting_values.address(value, {"tcp"}, "tcp://host:3310")
+        if value.startswith("unix:") and not value.startswith("unix:/"):
+            message = f"must be unix:/path, not {value!r}"
             raise ValueError(message)
-        return value.rstrip("/")
+        return value
+
+    @field_validator("phone_region")
+    @classmethod
+    def _region(cls, value: str) -> str:
+        if len(value) != _REGION_LETTERS or not value.isascii() or not value.isalpha():
+            message = f"must be two letters of ISO 3166-1 such as CN, not {value!r}"
+            raise ValueError(message)
+        return value.upper()
+
+    @field_validator("npm_registry", "git_url", "github_api_url")
+    @classmethod
+    def _service(cls, value: str) -> str:
+        return setting_values.address(value, _WEB, "http(s)://host[:port][/path]", path=True)
+
+    @field_validator("fetch_allow")
+    @classmethod
+    def _fetched_from(cls, value: str) -> str:
+        return ",".join(map(setting_values.reachable, _parts(value)))
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: str) -> str:
+        return ",".join(map(setting_values.network, _parts(value)))
+
+    @field_validator("dns_server")
+    @classmethod
+    def _name_server(cls, value: str) -> str:
+        if value:
+            setting_values.name_server(value)
+        return value
+
+    @field_validator("metrics_listen")
+    @classmethod
+    def _listener(cls, value: str) -> str:
+        setting_values.host_and_port(value)
+        return value
 
     @model_validator(mode="after")
     def _files_elsewhere(self) -> Settings:
@@ -196,11 +324,10 @@ class Settings(BaseSettings):
     def _known_gateway(cls, value: str) -> str:
         if value in {"", "local", "azure"}:
             return value
-        parts = urlsplit(value)
-        if parts.scheme != "caddy+http" or not parts.hostname or parts.path.strip("/"):
-            message = "must be empty, local, azure or caddy+http://host:port"
-            raise ValueError(message)
-        return value
+        for verify in parse_qs(urlsplit(value).query).get("verify", ()):
+            setting_values.address(verify, _WEB, "http(s)://host[:port] in verify=")
+        form = "empty, local, azure or caddy+http://host:port"
+        return setting_values.address(value, {"caddy+http"}, form, query=True)
 
     @model_validator(mode="after")
     def _safe_in_production(self) -> Settings:
@@ -242,7 +369,12 @@ class Settings(BaseSettings):
     @cached_property
     def database(self) -> str:
         """Database address in SQLAlchemy's form."""
-        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'idp.sqlite3'}"
+        return self.database_url or sqlite_url(self.data_dir.resolve() / "idp.sqlite3")
+
+    @property
+    def github_api(self) -> str:
+        """REST API of GitHub for labels; empty: none."""
+        return self.github_api_url or ("https://api.github.com" if self.git_url == _GITHUB else "")
 
     @cached_property
     def files_dir(self) -> Path:
@@ -255,32 +387,92 @@ class Settings(BaseSettings):
         return self.data_dir / "outbox"
 
     @cached_property
+    def local_secret(self) -> Path:
+        """File with the secret of a development installation."""
+        return self.data_dir / "secret_key"
+
+    def make_data_dir(self) -> bool:
+        """Make the data folder, closed to others; tell whether an existing one is closed too."""
+        try:
+            private_files.make_folder(self.data_dir)
+            for folder in (self.outbox_dir, self.files_dir, self.data_dir / "codegen"):
+                private_files.close_folder(folder)
+            private_files.close_file(self.local_secret)
+            return private_files.close_folder(self.data_dir, _OURS)
+        except OSError as error:
+            message = (
+                f"IDP_DATA_DIR: {self.data_dir.absolute()} cannot be made or used"
+                f" ({os.strerror(error.errno or 0)}); name a folder that this user may write to"
+            )
+            raise SettingsError(message) from None
+
+    @cached_property
     def secret_keys(self) -> tuple[str, ...]:
         """Root secrets, the current one first.
 
         Outside production a missing one is made and kept in the data folder.
         """
-        given = tuple(
-            key.strip() for key in self.secret_key.get_secret_value().split(",") if key.strip()
-        )
-        if any(len(key) < 32 for key in given):  # noqa: PLR2004 - the number is in the sentence
-            message = "IDP_SECRET_KEY must have 32 characters or more"
+        self.check_secret()
+        if self._given_secrets:
+            return self._given_secrets
+        self.make_data_dir()
+        return (private_files.write_once(self.local_secret, secrets.token_urlsafe(48)),)
+
+    def check_secret(self) -> None:
+        """Refuse root secrets that are missing or weak; makes none."""
+        given = self._given_secrets
+        if any(len(key) < SECRET_LENGTH for key in given):
+            message = f"IDP_SECRET_KEY must have {SECRET_LENGTH} characters or more"
             raise SettingsError(message)
-        if given:
-            return given
-        if self.environment == "production":
-            message = "set IDP_SECRET_KEY to 32 random characters or more"
-            raise SettingsError(message)
-        return (_local_secret(self.data_dir / "secret_key"),)
+        if self.environment == "development":
+            return
+        folder = self.data_dir.absolute()
+        if given and setting_values.can_be_guessed(given[0]):
+            # Only the first: older ones behind it are on their way out.
+            message = (
+                "IDP_SECRET_KEY can be guessed: set it to what `openssl rand -base64 48` prints,"
+                " or where it is in use already, put that in front of it (`new,old`) and then run"
+                " `idp keys rewrap`"
+            )
+        elif given:
+            return
+        elif self.local_secret.is_file():
+            message = (
+                f"IDP_SECRET_KEY is not set; {folder} holds a development installation, which"
+                " IDP_ENVIRONMENT=development serves"
+            )
+        else:
+            message = (
+                f"IDP_SECRET_KEY is not set, and no installation is in {folder} (IDP_DATA_DIR): run"
+                " this in the folder of the installation or with its settings; for a new one set"
+                " IDP_SECRET_KEY to what `openssl rand -base64 48` prints"
+            )
+        raise SettingsError(message)
+
+    @property
+    def _given_secrets(self) -> tuple[str, ...]:
+        return tuple(_parts(self.secret_key.get_secret_value()))
 
 
-def _local_secret(path: Path) -> str:
-    """Read the development secret, making it on first use."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("x", encoding="ascii") as file:
-            path.chmod(0o600)
-            file.write(secrets.token_urlsafe(48))
-    except FileExistsError:
-        pass
-    return path.read_text(encoding="ascii").strip()
+def sqlite_url(path: Path) -> str:
+    """Return the address of a SQLite file, whatever characters are in its path."""
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+
+
+def unknown_variables() -> dict[str, str]:
+    """Find variables that look like settings and are none, each with the nearest one or nothing."""
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    found = sorted(
+        name
+        for name in os.environ
+        if name.upper().startswith(PREFIX)
+        and name.upper() not in known
+        and not _OF_KUBERNETES.fullmatch(name)
+    )
+    return {
+        name: next(iter(difflib.get_close_matches(name.upper(), known, 1)), "") for name in found
+    }
+
+
+def _parts(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]

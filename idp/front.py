@@ -32,6 +32,7 @@ from idp.platform.tables import load_models
 from idp.platform.throttle import Throttle
 from idp.platform.web import forms, health
 from idp.platform.web.requests import MAX_BODY, Entrance
+from idp.platform.web.routing import Route
 from idp.platform.web.visit import AT_ONCE_KEY, WSGI, Body, Environ, Start
 from idp.publishing.files import limits
 from idp.publishing.gateway.access import Gatekeeper
@@ -63,6 +64,7 @@ class Behind:
 def create_front(settings: Settings) -> Flask:
     """Make the application with its front alone; nothing here touches the database."""
     app = Flask("idp", template_folder=str(templates_dir()), static_folder="static")
+    app.url_rule_class = Route
     for step in (setup_logs, setup_config, setup_runtime, setup_health, setup_doors):
         step(app, settings)
     return app
@@ -110,7 +112,7 @@ def setup_runtime(app: Flask, settings: Settings) -> None:
 def setup_health(app: Flask, _settings: Settings) -> None:
     """Name what must answer before the server counts as ready."""
     app.extensions[health.EXTENSION] = health.Health(
-        {"database": _database_answers, "keys": lambda session: bool(signer.algorithms(session))}
+        {"database": _database_answers, "keys": signer.is_ready}
     )
 
 
@@ -132,9 +134,7 @@ def _database_url(settings: Settings) -> str:
     """Give the address with a SQLite path made absolute: Flask-SQLAlchemy would move it."""
     url = make_url(settings.database)
     if url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}:
-        path = Path(str(url.database)).absolute()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        url = url.set(database=str(path))
+        url = url.set(database=str(Path(str(url.database)).absolute()))
     return url.render_as_string(hide_password=False)
 
 

@@ -41,7 +41,7 @@ from werkzeug.routing import Rule
 
 from idp import api
 from idp.app import create_app
-from idp.config import Settings
+from idp.config import Settings, sqlite_url
 from idp.directory.users import passwords
 from idp.platform import schema
 from idp.platform.jobs.worker import deliver_due
@@ -51,7 +51,7 @@ from idp.seeds import seed
 from tests import protocol
 from tests.servers import LiveServer, Postgres, Valkey, free_port, quick_dir, short_dir
 
-SECRET_KEY = "a root secret that only the tests know"
+SECRET_KEY = "bqOnlyTheTestsKnowThis7vJ2xWmZk4RtYc0Hs"
 ADMIN_PASSWORD = "purple-tin-kettle-42"
 
 _REAL_HASHES = {name: getattr(passwords, name) for name in ("_hasher", "_NOBODY")}
@@ -121,7 +121,7 @@ class Run:
     def sqlite_template(self) -> Path:
         """Give a migrated and seeded SQLite file."""
         path = self.folder / "template.sqlite3"
-        self.once("sqlite", lambda: _migrate_and_seed(f"sqlite:///{path}", self.folder))
+        self.once("sqlite", lambda: _migrate_and_seed(sqlite_url(path), self.folder))
         return path
 
     def postgresql_template(self) -> str:
@@ -336,7 +336,7 @@ def database_url(
         path = tmp_path / "data" / "idp.sqlite3"
         path.parent.mkdir()
         shutil.copyfile(run.sqlite_template(), path)
-        yield f"sqlite:///{path}"
+        yield sqlite_url(path)
         return
     name = f"test_{secrets.token_hex(6)}"
     template = run.postgresql_template()

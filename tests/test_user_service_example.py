@@ -37,11 +37,11 @@ def test_the_roles_decide_what_token_and_menu_show(
         "tenant": "Acme",
         "role": ["clerk", "developer", "users"],
         "permission": ["desk.orders.read"],
-        "menu": [[["Orders", ["All orders"]]]],
+        "menu": [["Order desk", ["Orders", ["All orders"]]]],
     }
     assert both == {
         "tenant": "Acme",
         "role": ["auditor", "clerk", "developer", "users"],
         "permission": ["desk.orders.read", "desk.reports.read"],
-        "menu": [[["Orders", ["All orders"]], ["Reports"]]],
+        "menu": [["Order desk", ["Orders", ["All orders"]], ["Reports"]]],
     }

@@ -1,6 +1,7 @@
 """A server like ours around next to nothing: `bare.py flask|wsgi|sqlalchemy PORT WORKERS`.
 
-The same granian, the same bridge, as many workers and threads; only the application differs.
+The same processes, connections and bridge, as many workers and threads; only the application
+differs.
 """
 
 from __future__ import annotations
@@ -8,21 +9,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from functools import partial
+from socket import socket
 from typing import Any
 
-from granian.constants import HTTPModes, Interfaces
-
-from idp.platform.web.bridge import Bridge
-from idp.platform.web.listener import KeptListeners
+from idp.server import listeners
+from idp.server.bridge import Bridge
+from idp.server.process import Ready, Server, serve
 
 THREADS = 8
 BODY = b'{"status":"ok","message":"as little as an application can answer"}'
 
 
-def load(kind: str) -> Any:
-    """Build the application, in a worker process."""
+def work(kind: str, listener: socket, ready: Ready) -> None:
+    """Build the application and serve, in a worker process."""
     application = {"flask": flask, "sqlalchemy": sqlalchemy, "wsgi": lambda: wsgi}[kind]()
-    return Bridge(application, threads=THREADS)
+    serve(Bridge(application, threads=THREADS), listener, ready)
 
 
 def wsgi(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -73,12 +74,8 @@ def sqlalchemy() -> Any:
 
 
 if __name__ == "__main__":
-    KeptListeners(
-        "bare",
-        address="127.0.0.1",
-        port=int(sys.argv[2]),
-        interface=Interfaces.RSGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        workers=int(sys.argv[3]),
-    ).serve(target_loader=partial(load, sys.argv[1]), wrap_loader=False)
+    port, workers = int(sys.argv[2]), int(sys.argv[3])
+    sockets = listeners.listen(
+        "127.0.0.1", port, workers, overlap=False, otherwise="choose another"
+    )
+    sys.exit(Server(sockets, partial(work, sys.argv[1])).run())

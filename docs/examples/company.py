@@ -68,7 +68,7 @@ def sign_in(username: str, tenant_id: int) -> dict:
 
 
 def titles(nodes: list[dict]) -> list:
-    """Write a menu as its titles, with what is below each."""
+    """Write menus as their titles, with what is below each."""
     return [[node["title"], *titles(node["children"])] for node in nodes]
 
 
@@ -94,7 +94,7 @@ def main() -> None:
             "tenant": claims["tenant"]["name"],
             "role": claims["role"],
             "permission": claims["permission"],
-            "menu": [titles(nodes) for nodes in seen],
+            "menu": titles(seen),
         }
         print(json.dumps(shown, indent=2))
 

@@ -9,7 +9,7 @@ import orjson
 from flask import Response, request
 from marshmallow import fields
 
-from idp.api.dialect import Operation
+from idp.api.dialect import LANGUAGE, Operation
 from idp.api.shapes import Shape
 
 LANGUAGE_COOKIES = ("culture", ".AspNetCore.Culture")
@@ -45,7 +45,7 @@ def as_json(content: Any, status: int = 200) -> Response:
 
 def current_language() -> str:
     """Tell the caller's language: `culture` in the query, its cookie, Accept-Language, Chinese."""
-    wanted = request.args.get("culture") or ""
+    wanted = request.args.get(LANGUAGE) or ""
     for name in LANGUAGE_COOKIES:
         # The old cookie reads `c=en-US|uic=en-US`.
         wanted = wanted or request.cookies.get(name, "").partition("|")[0].removeprefix("c=")

@@ -9,11 +9,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from idp.api.dialect import Dialect
 from idp.directory.clients import view as clients
+from idp.platform.web import cors
 from idp.platform.web.principal import Principal
 from idp.platform.web.views import database
-
-_EXPOSED = "WWW-Authenticate, Retry-After, X-Request-Id"
-_TAKEN = "Authorization, Content-Type"
 
 
 def allowing(blueprint: Blueprint, dialect: Dialect) -> Blueprint:
@@ -41,20 +39,17 @@ def _preflight(_taken: str, **_path: object) -> Response:
     """Tell what may be sent; no token comes along, so the client is not known yet."""
     response = Response(status=204, headers={"Allow": _taken})
     if "Access-Control-Request-Method" in request.headers:
-        response.headers["Access-Control-Allow-Methods"] = _taken
-        response.headers["Access-Control-Allow-Headers"] = _TAKEN
-        response.headers["Access-Control-Max-Age"] = "600"
+        wanted = request.headers.get("Access-Control-Request-Headers")
+        response.headers.update(cors.preflight(_taken, wanted))
     return response
 
 
 def _allow(response: Response) -> Response:
     origin = request.headers.get("Origin")
-    if origin is None:
-        return response
     response.vary.add("Origin")
-    if origin in _origins():
+    if origin is not None and origin in _origins():
         response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Expose-Headers"] = _EXPOSED
+        response.headers["Access-Control-Expose-Headers"] = cors.EXPOSED
     return response
 
 

@@ -29,6 +29,10 @@ MOST_MESSAGES = 100
 """Wrong members that a refusal names."""
 LONGEST_SHOWN = 100
 """Characters of a name that a refusal repeats."""
+LANGUAGE = "culture"
+"""Query parameter of every operation."""
+MOST_NAMED = 10
+"""Unknown query parameters that a refusal names."""
 
 View = Callable[..., Any]
 Form = Literal["one", "list", "page", "bare", "number"]
@@ -70,12 +74,9 @@ class Operation:
     method: str
     path: str
     """As the contract writes it, with Flask's converters: `/Client/<int:id>`."""
-    summary: str
     view: View = field(repr=False)
     scope: str | None = None
     """Client scope; None: anybody may call."""
-    also: tuple[str, ...] = ()
-    """Further scopes that let a client through."""
     permission: str | None = None
     """Permission that the person needs; None: the scope suffices."""
     machine: bool = False
@@ -95,6 +96,8 @@ class Operation:
     form: Form = "one"
     page: bool = False
     """Whether those who do not ask for JSON are sent to a page."""
+    head: bool = True
+    """Whether HEAD is answered where GET is; False: GET changes something."""
     errors: tuple[str, ...] = ()
     """Names of the business codes that it answers with, besides those of all operations."""
 
@@ -142,7 +145,6 @@ class Dialect:
                     module=module,
                     method=method,
                     path=path,
-                    summary=(view.__doc__ or "").strip().partition("\n")[0].rstrip("."),
                     view=view,
                     scope=scope,
                     permission=scope if permission is True else permission,
@@ -177,6 +179,7 @@ class Dialect:
                 view_func=self._answering(operation),
                 methods=[operation.method],
                 provide_automatic_options=False,
+                head=operation.head,
             )
         return blueprint
 
@@ -185,6 +188,8 @@ class Dialect:
         view = operation.view
 
         def load_and_call(**path: Any) -> Any:
+            if not operation.page:  # links in mails come back with what others append to them
+                refuse_unknown(operation.query)
             if operation.query is not None:
                 path["query"] = load(operation.query, query_values(operation.query))
             if operation.body is not None:
@@ -199,7 +204,6 @@ class Dialect:
             guarded = gate.require_scope(
                 operation.scope,
                 operation.permission,
-                also=operation.also,
                 machine=operation.machine,
                 person=operation.person,
                 tenant=operation.tenant,
@@ -284,6 +288,16 @@ def receive(operation_id: str, upload: Upload) -> Iterator[uploads.Received]:
     session.rollback()
     with uploads.receive(request.environ, upload.field, upload.largest) as received:
         yield received
+
+
+def refuse_unknown(shape: Shape | None) -> None:
+    """Refuse unknown query parameters: a misspelled filter would list everything."""
+    known = {name for name, _ in shape.query_fields()} if shape is not None else set()
+    unknown = [name for name in request.args if name not in known and name != LANGUAGE]
+    if unknown:
+        listed = ", ".join(sorted({*known, LANGUAGE}))
+        message = f"Unknown parameter. Known parameters: {listed}."
+        raise Malformed(fields={name[:LONGEST_SHOWN]: [message] for name in unknown[:MOST_NAMED]})
 
 
 def query_values(shape: Shape) -> dict[str, Any]:

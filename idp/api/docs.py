@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 from flask import Blueprint, Response, render_template, request
+from flask_babel import get_locale
 
 from idp.api import openapi
 from idp.api.center.dialect import center
 from idp.api.center.document import CenterWording
 from idp.api.dialect import Dialect
 from idp.api.openapi import Wording
+from idp.api.texts import LANGUAGES, Language
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.document import UserServiceWording, described
-from idp.platform.errors import NotFound
+from idp.platform.errors import BadRequest, NotFound
 from idp.platform.web.views import current_issuer
 
 CONTRACTS: Mapping[str, tuple[Callable[[], Dialect], Wording]] = {
@@ -22,6 +24,8 @@ CONTRACTS: Mapping[str, tuple[Callable[[], Dialect], Wording]] = {
     userservice.name: (described, UserServiceWording()),
 }
 """Name of each document, with what it describes, once every operation is declared."""
+
+LANGUAGE_NAMES: Mapping[Language, str] = {"en": "English", "zh": "中文"}
 
 CLIENT_ID = "api-docs"
 """Public client that the page signs people in with; seeded."""
@@ -31,24 +35,26 @@ REDIRECT_PATH = "/docs/oauth2-redirect"
 blueprint = Blueprint("docs", __name__)
 
 
-def document(name: str, issuer_url: str, *, indented: bool = False) -> bytes:
-    """Give a document as an issuer serves it."""
-    return openapi.fill_in(_encoded(name, indented=indented), issuer_url)
+def document(
+    name: str, issuer_url: str, language: Language = "en", *, indented: bool = False
+) -> bytes:
+    """Return a document as an issuer serves it."""
+    return openapi.fill_in(_encoded(name, language, indented=indented), issuer_url)
 
 
 @cache
-def _encoded(name: str, *, indented: bool) -> bytes:
+def _encoded(name: str, language: Language, *, indented: bool) -> bytes:
     operations, wording = CONTRACTS[name]
-    return openapi.encode(openapi.build(operations(), wording), indented=indented)
+    return openapi.encode(openapi.build(operations(), wording, language), indented=indented)
 
 
 @blueprint.get("/openapi/<name>.json")
 def serve(name: str) -> Response:
-    """Serve a document; it changes with a release only."""
+    """Serve a document in English, or in the language of `lang`; it changes with a release only."""
     if name not in CONTRACTS:
         raise NotFound
     response = Response(
-        document(name, current_issuer().url),
+        document(name, current_issuer().url, asked_language() or "en"),
         content_type="application/json",
         headers={"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"},
     )
@@ -59,12 +65,39 @@ def serve(name: str) -> Response:
 
 @blueprint.get("/docs")
 def page() -> str:
-    """Show a document, to read and to try; `contract` in the query names which."""
+    """Show a document, to read and to try.
+
+    `contract` in the query names which, `lang` the language; without it the visitor's counts.
+    """
     chosen = request.args.get("contract", "")
-    titles = {name: wording.title for name, (_, wording) in CONTRACTS.items()}
-    if chosen not in titles:
-        chosen = next(iter(titles))
-    return render_template("api/docs.html", titles=titles, chosen=chosen, client_id=CLIENT_ID)
+    if chosen not in CONTRACTS:
+        chosen = next(iter(CONTRACTS))
+    language = asked_language() or visitors_language()
+    return render_template(
+        "api/docs.html",
+        titles={name: wording.title.of(language) for name, (_, wording) in CONTRACTS.items()},
+        chosen=chosen,
+        language=language,
+        languages=LANGUAGE_NAMES,
+        client_id=CLIENT_ID,
+    )
+
+
+def asked_language() -> Language | None:
+    """Return the language that the query names; None: it names none."""
+    code = request.args.get("lang")
+    if code is None:
+        return None
+    for language in LANGUAGES:
+        if code == language:
+            return language
+    raise BadRequest.at("lang", f"Must be one of: {', '.join(LANGUAGES)}.")
+
+
+def visitors_language() -> Language:
+    """Return the language of the pages, which the visitor or the browser chose."""
+    locale = get_locale()
+    return "zh" if locale is not None and locale.language == "zh" else "en"
 
 
 @blueprint.get(REDIRECT_PATH)

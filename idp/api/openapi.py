@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import orjson
 from marshmallow import fields, validate
 
+from idp.api import texts
 from idp.api.dialect import Dialect, Operation, Upload
-from idp.api.shapes import INT32, INT64, Day, Shape
+from idp.api.shapes import INT32, INT64, Day, Shape, describes_null
+from idp.api.texts import Language, Text, Texts
 from idp.platform.scopes import Scope
 from idp.platform.web.principal import covering
 
@@ -25,7 +27,7 @@ BINARY = "application/octet-stream"
 PROBLEM = "application/problem+json"
 
 _SCOPES = frozenset(Scope)
-_NUMBERS = {"400": "0: the input is not valid.", "404": "0: there is none."}
+_NUMBERS = {"400": texts.INVALID_NUMBER, "404": texts.MISSING_NUMBER}
 _ARGUMENT = re.compile(r"<(?:(?P<converter>\w+):)?(?P<name>\w+)>")
 _BOTH = ("minimum", "maximum")
 _FEW = 4
@@ -49,17 +51,6 @@ _TYPES: tuple[tuple[type[fields.Field[Any]], Schema], ...] = (
 )
 """First match wins, so what is narrower stands first."""
 
-_PROBLEMS = {
-    "BadRequest": "The request cannot be read: no JSON, no UTF-8.",
-    "Unauthorized": "Missing, expired or invalid access token.",
-    "Forbidden": "The token lacks the client scope, or the person the permission.",
-    "NotFound": "There is nothing at this address: an id that is no whole number from 0 up.",
-    "Conflict": "It exists already, is in use, or a rule refuses it.",
-    "TooSlow": "The body did not arrive in time.",
-    "TooLarge": "The body is larger than this address takes.",
-    "TooManyRequests": "Too many requests; `Retry-After` tells when to come back.",
-    "Unavailable": "Something that is needed does not answer; try again.",
-}
 _STATUSES = {
     "400": "BadRequest",
     "401": "Unauthorized",
@@ -76,13 +67,18 @@ _STATUSES = {
 class Wording(Protocol):
     """What a contract adds to its operations: its name, and what stands around an answer."""
 
-    title: str
-    description: str
+    title: Text
+    description: Text
     version: str
     prefix: str
     """Of the canonical paths."""
-    modules: Mapping[str, str]
+    modules: Mapping[str, Text]
     """Texts about the modules, in the order of the contract."""
+    texts: Texts
+    """About operations, schemas and members."""
+
+    def name(self, operation: Operation) -> str:
+        """Return the id under which texts speak of an operation."""
 
     def components(self) -> dict[str, Schema]:
         """Give the schemas that every answer is made of."""
@@ -92,6 +88,9 @@ class Wording(Protocol):
 
     def codes(self, operation: Operation) -> list[dict[str, Any]]:
         """List the business codes that an operation answers with."""
+
+    def outcome(self, operation: Operation) -> Text:
+        """Describe an answer with something around its data."""
 
     def statuses(self, operation: Operation) -> Collection[str]:
         """List HTTP statuses of refusals besides those that every contract has."""
@@ -103,9 +102,9 @@ class Wording(Protocol):
         """Whether an operation is refused in the envelope, by HTTP status too."""
 
 
-def build(dialect: Dialect, wording: Wording) -> dict[str, Any]:
+def build(dialect: Dialect, wording: Wording, language: Language) -> dict[str, Any]:
     """Describe every operation of a contract; the issuer's address is put in by `fill_in`."""
-    return _Document(dialect, wording).build()
+    return _Document(dialect, wording, language).build()
 
 
 def encode(document: Mapping[str, Any], *, indented: bool = False) -> bytes:
@@ -121,11 +120,17 @@ def fill_in(encoded: bytes, issuer_url: str) -> bytes:
 class _Document:
     """A description under way: the paths, and the schemas that they share."""
 
-    def __init__(self, dialect: Dialect, wording: Wording) -> None:
+    def __init__(self, dialect: Dialect, wording: Wording, language: Language) -> None:
         self.operations = dialect.operations
         self.wording = wording
-        self.schemas = wording.components()
+        self.language = language
+        self.schemas: dict[str, Schema] = {}
+        for name, schema in {**wording.components(), "Problem": _PROBLEM_SCHEMA}.items():
+            self.schemas[name] = self._described(name, schema)
         self.classes: dict[str, type[Shape]] = {}
+        self.answered = {
+            type(shape) for operation in self.operations for shape in _shapes(operation.gives)
+        }
         self.homes = {
             operation.view.__module__: operation.path.split("/")[1] for operation in self.operations
         }
@@ -144,13 +149,13 @@ class _Document:
         return {
             "openapi": "3.1.0",
             "info": {
-                "title": self.wording.title,
+                "title": self.wording.title.of(self.language),
                 "version": self.wording.version,
-                "description": self.wording.description,
+                "description": self.wording.description.of(self.language),
             },
             "servers": [{"url": ISSUER}],
             "tags": [
-                {"name": name, "description": text}
+                {"name": name, "description": text.of(self.language)}
                 for name, text in self.wording.modules.items()
                 if name in used
             ],
@@ -158,31 +163,28 @@ class _Document:
             "components": {
                 "securitySchemes": {"oauth2": self._security_scheme()},
                 "responses": dict(self._refusals()),
-                "schemas": dict(sorted({**self.schemas, "Problem": _PROBLEM_SCHEMA}.items())),
+                "schemas": dict(sorted(self.schemas.items())),
             },
         }
 
     def _refusals(self) -> Iterator[tuple[str, Schema]]:
         """Describe what HTTP refuses with, and once more where an envelope stands around."""
         problem: Schema = {PROBLEM: {"schema": _reference("Problem")}}
-        for name, text in _PROBLEMS.items():
+        reasons = {name: text.of(self.language) for name, text in texts.PROBLEMS.items()}
+        for name, text in reasons.items():
             yield name, {"description": text, "content": problem}
         enveloped = self.wording.enveloped_refusals()
         if enveloped is not None:
             mark, schema = enveloped
-            for name, text in _PROBLEMS.items():
+            for name, text in reasons.items():
                 content = {JSON: {"schema": schema}, **problem}
                 yield f"{mark}{name}", {"description": text, "content": content}
 
     def _operation(self, operation: Operation) -> dict[str, Any]:
-        _, _, more = (operation.view.__doc__ or "").strip().partition("\n")
-        described: dict[str, Any] = {
-            "operationId": operation.id,
-            "tags": [operation.module],
-            "summary": operation.summary,
-        }
-        if more.strip():
-            described["description"] = re.sub(r"\n +", "\n", more.strip())
+        described: dict[str, Any] = {"operationId": operation.id, "tags": [operation.module]}
+        title_and_more = self.wording.texts.operations.get(self.wording.name(operation), ())
+        for member, text in zip(("summary", "description"), title_and_more, strict=False):
+            described[member] = text.of(self.language)
         described |= {
             "x-client-scope": operation.scope,
             "x-user-permission": operation.permission,
@@ -195,7 +197,7 @@ class _Document:
         if operation.body is not None:
             described["requestBody"] = {
                 "required": operation.body_required,
-                "content": {JSON: {"schema": self._given(operation.body)}},
+                "content": {JSON: {"schema": self._schema(operation.body, in_request=True)}},
             }
         if operation.upload is not None:
             schema = self._upload(operation.upload)
@@ -205,12 +207,12 @@ class _Document:
 
     def _upload(self, upload: Upload) -> Schema:
         file = {"type": "string", "format": "binary", "contentMediaType": BINARY}
-        self.schemas["FileUpload"] = {
+        schema = {
             "type": "object",
-            "description": "One file; what it is, its content tells.",
             "required": [upload.field],
             "properties": {upload.field: file},
         }
+        self.schemas["FileUpload"] = self._described("FileUpload", schema)
         return _reference("FileUpload")
 
     def _path_parameters(self, operation: Operation) -> Iterator[dict[str, Any]]:
@@ -219,34 +221,41 @@ class _Document:
             if match["converter"] == "int":
                 kind = self.id_formats.get(operation.path[: match.end()]) or "int64"
                 schema = {"type": "integer", "format": kind, "minimum": 0}
-            yield {"name": match["name"], "in": "path", "required": True, "schema": schema}
+            parameter = {"name": match["name"], "in": "path", "required": True}
+            yield self._parameter(operation, parameter, schema)
 
     def _query_parameters(self, operation: Operation) -> Iterator[dict[str, Any]]:
         if operation.query is None:
             return
         for name, field in _members(operation.query):
-            schema = self._field(field)
+            schema = self._field(field, in_request=True)
             # A parameter is absent or it has a value: the query cannot say null.
             _drop_null(schema)
             parameter = {"name": name, "in": "query", "required": field.required}
-            text = schema.pop("description", None)
-            yield parameter | ({"description": text} if text else {}) | {"schema": schema}
+            yield self._parameter(operation, parameter, schema)
+
+    def _parameter(
+        self, operation: Operation, parameter: dict[str, Any], schema: Schema
+    ) -> dict[str, Any]:
+        text = self.wording.texts.member(self.wording.name(operation), parameter["name"])
+        return {**self._with_text(text, parameter), "schema": schema}
 
     def _responses(self, operation: Operation) -> dict[str, Any]:
-        schema = {} if operation.gives is None else self._given(operation.gives)
+        schema = {} if operation.gives is None else self._schema(operation.gives, in_request=False)
         listed = operation.form == "bare" and isinstance(operation.gives, Shape)
         if operation.form == "list" or listed:
             schema = {"type": "array", "items": schema}
-        text = "The bare value."
+        text = texts.BARE
         found = self.wording.envelope(operation, schema, _name_of(schema, operation.id))
         if found is not None:
             name, schema = found
-            self.schemas[name] = schema
-            schema, text = _reference(name), "The outcome; look at `code`."
+            self.schemas[name] = self._described(name, schema)
+            schema = _reference(name)
+            text = self.wording.outcome(operation)
         answer = {"content": {JSON: {"schema": schema}}}
-        responses: dict[str, Any] = {"200": {"description": text, **answer}}
+        responses: dict[str, Any] = {"200": {"description": text.of(self.language), **answer}}
         if operation.page:
-            responses["303"] = {"description": "To a page, for who does not ask for JSON."}
+            responses["303"] = {"description": texts.TO_A_PAGE.of(self.language)}
         mark = ""
         enveloped = self.wording.enveloped_refusals()
         if enveloped is not None and self.wording.has_enveloped_refusals(operation):
@@ -256,44 +265,77 @@ class _Document:
         if operation.form == "number":
             refusal = {**answer["content"], PROBLEM: {"schema": _reference("Problem")}}
             for status, text in _NUMBERS.items():
-                responses[status] = {"description": text, "content": refusal}
+                responses[status] = {
+                    "description": text.of(self.language),
+                    "content": refusal,
+                }
         return dict(sorted(responses.items()))
 
-    def _given(self, gives: Any) -> Schema:
-        return self._shape(gives) if isinstance(gives, Shape) else self._field(gives)
+    def _schema(self, declared: Any, *, in_request: bool) -> Schema:
+        """Describe what is asked for in a request, or given in an answer."""
+        if isinstance(declared, Shape):
+            return self._shape(declared, in_request=in_request)
+        return self._field(declared, in_request=in_request)
 
-    def _shape(self, shape: Shape) -> Schema:
-        """Refer to the schema of a shape; one that shows only a part of itself is written out."""
+    def _shape(self, shape: Shape, *, in_request: bool) -> Schema:
+        """Refer to the schema of a shape; one that shows only a part of itself is written out.
+
+        A shape that takes null where it never answers with it has two schemas.
+        """
         if shape.only is not None or shape.exclude:
-            return self._object(shape)
-        name = type(shape).schema_name or self._name(type(shape))
+            return self._object(shape, in_request=in_request)
+        name = self._name(type(shape))
         known = self.classes.setdefault(name, type(shape))
         if known is not type(shape):
             message = f"two shapes would be called {name}"
             raise ValueError(message)
+        if in_request and type(shape) in self.answered and _takes_more_nulls(shape):
+            name = f"{name}Input"
         if name not in self.schemas:
             self.schemas[name] = {}  # a shape may hold itself
-            self.schemas[name] = self._object(shape)
+            self.schemas[name] = self._object(shape, in_request=in_request)
         return _reference(name)
 
     def _name(self, shape: type[Shape]) -> str:
+        if shape.schema_name is not None:
+            return shape.schema_name
         name = shape.__name__.removesuffix("Shape")
         home = self.homes.get(shape.__module__, "")
         return name if name.startswith(home) else home + name
 
-    def _object(self, shape: Shape) -> Schema:
+    def _object(self, shape: Shape, *, in_request: bool) -> Schema:
         schema: Schema = {"type": "object"}
-        text = (type(shape).__doc__ or "").strip().partition("\n")[0]
-        if text:
-            schema["description"] = text
         required = [name for name, field in _members(shape) if field.required]
         if required:
             schema["required"] = required
-        schema["properties"] = {name: self._field(field) for name, field in _members(shape)}
-        return schema
+        schema["properties"] = {
+            name: self._field(field, in_request=in_request) for name, field in _members(shape)
+        }
+        return self._described(self._name(type(shape)), schema)
 
-    def _field(self, field: fields.Field[Any]) -> Schema:
-        schema = self._kind(field)
+    def _described(self, name: str, schema: Schema) -> Schema:
+        """Add the texts about a schema and its members."""
+        text = self.wording.texts.schemas.get(name)
+        return self._with_text(text, self._described_members(name, schema))
+
+    def _described_members(self, owner: str, schema: Schema) -> Schema:
+        described = dict(schema)
+        if "properties" in schema:
+            described["properties"] = {
+                name: self._with_text(
+                    self.wording.texts.member(owner, name), self._described_members(owner, member)
+                )
+                for name, member in schema["properties"].items()
+            }
+        for parts in {"allOf", "anyOf"} & schema.keys():
+            described[parts] = [self._described_members(owner, part) for part in schema[parts]]
+        return described
+
+    def _with_text(self, text: Text | None, described: Schema) -> Schema:
+        return described if text is None else {**described, "description": text.of(self.language)}
+
+    def _field(self, field: fields.Field[Any], *, in_request: bool) -> Schema:
+        schema = self._kind(field, in_request=in_request)
         for validator in field.validators:
             schema |= _rule(validator, schema.get("type"))
         schema |= field.metadata
@@ -308,23 +350,36 @@ class _Document:
             schema["readOnly"] = True
         if field.load_only:
             schema["writeOnly"] = True
-        return nullable(schema) if field.allow_none else schema
+        return nullable(schema) if describes_null(field, in_request=in_request) else schema
 
-    def _kind(self, field: fields.Field[Any]) -> Schema:
+    def _kind(self, field: fields.Field[Any], *, in_request: bool) -> Schema:
         if isinstance(field, fields.Nested):
-            schema = self._shape(field.schema)  # type: ignore[arg-type]
+            schema = self._shape(field.schema, in_request=in_request)  # type: ignore[arg-type]
             return {"type": "array", "items": schema} if field.many else schema
         schema = dict(next((kind for of, kind in _TYPES if isinstance(field, of)), {}))
         if isinstance(field, fields.List):
-            schema["items"] = self._field(field.inner)
+            schema["items"] = self._field(field.inner, in_request=in_request)
         if isinstance(field, fields.Mapping) and field.value_field is not None:
-            schema["additionalProperties"] = self._field(field.value_field)
+            schema["additionalProperties"] = self._field(field.value_field, in_request=in_request)
         if isinstance(field, fields.Mapping) and field.key_field is not None:
-            names = self._field(field.key_field)
+            names = self._field(field.key_field, in_request=in_request)
             del names["type"]  # names are texts anyway
             if names:
                 schema["propertyNames"] = names
         return schema
+
+    def _scopes(self, operations: Iterable[Operation]) -> dict[str, str]:
+        accepted = {scope for operation in operations for scope in accepted_scopes(operation)}
+        found = {scope.value: scope.text for scope in Scope if scope in accepted}
+        if self.language == "zh":
+            titles = {
+                operation.scope: text.zh
+                for operation in self.operations
+                for text in self.wording.texts.operations.get(self.wording.name(operation), ())[:1]
+            }
+            found |= {name: text for name, text in titles.items() if name in found}
+            found |= {name: text for name, text in texts.SCOPES.items() if name in found}
+        return found
 
     def _security_scheme(self) -> dict[str, Any]:
         machines = [
@@ -334,32 +389,26 @@ class _Document:
         ]
         return {
             "type": "oauth2",
-            "description": "A bearer access token with audience `ids4.ms`.",
+            "description": texts.BEARER.of(self.language),
             "flows": {
                 "authorizationCode": {
                     "authorizationUrl": f"{ISSUER}/connect/authorize",
                     "tokenUrl": f"{ISSUER}/connect/token",
-                    "scopes": _scopes(self.operations),
+                    "scopes": self._scopes(self.operations),
                 },
                 "clientCredentials": {
                     "tokenUrl": f"{ISSUER}/connect/token",
-                    "scopes": _scopes(machines),
+                    "scopes": self._scopes(machines),
                 },
             },
         }
-
-
-def _scopes(operations: Iterable[Operation]) -> dict[str, str]:
-    accepted = {scope for operation in operations for scope in accepted_scopes(operation)}
-    return {scope.value: scope.text for scope in Scope if scope in accepted}
 
 
 def accepted_scopes(operation: Operation) -> list[str]:
     """List the scopes that let a client through, the narrowest first."""
     if operation.scope is None:
         return []
-    known = [scope for scope in covering(operation.scope) if scope in _SCOPES]
-    return sorted([*known, *operation.also], key=_width)
+    return sorted(_SCOPES & covering(operation.scope), key=_width)
 
 
 def nullable(schema: Schema) -> Schema:
@@ -381,6 +430,37 @@ def _width(scope: str) -> tuple[bool, int]:
 def _members(shape: Shape) -> Iterator[tuple[str, fields.Field[Any]]]:
     for name, field in shape.fields.items():
         yield field.data_key or name, field
+
+
+def _held(field: fields.Field[Any]) -> Iterator[Shape]:
+    """Give the shapes in a field."""
+    if isinstance(field, fields.Nested):
+        yield cast("Shape", field.schema)
+    elif isinstance(field, fields.List):
+        yield from _held(field.inner)
+    elif isinstance(field, fields.Mapping) and field.value_field is not None:
+        yield from _held(field.value_field)
+
+
+def _shapes(declared: Any) -> Iterator[Shape]:
+    """Give a shape and those below it, each class once."""
+    waiting = [declared] if isinstance(declared, Shape) else [*_held(declared)] if declared else []
+    seen: set[type[Shape]] = set()
+    while waiting:
+        shape = waiting.pop()
+        if type(shape) not in seen:
+            seen.add(type(shape))
+            yield shape
+            waiting += [held for field in shape.fields.values() for held in _held(field)]
+
+
+def _takes_more_nulls(shape: Shape) -> bool:
+    """Return whether a request may have null where an answer never has it, below the shape too."""
+    return any(
+        describes_null(field, in_request=True) and not describes_null(field, in_request=False)
+        for found in _shapes(shape)
+        for field in found.fields.values()
+    )
 
 
 def _few_values(schema: Schema) -> list[int]:
@@ -459,18 +539,16 @@ def _problems_of(operation: Operation) -> list[str]:
 
 _PROBLEM_SCHEMA: Schema = {
     "type": "object",
-    "description": "RFC 9457 problem details.",
     "required": ["type", "title", "status", "detail", "code", "request_id"],
     "properties": {
         "type": {"type": "string"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "code": {"type": "string", "description": "Stable, for programs."},
-        "request_id": {"type": "string", "description": "Tell it when you ask for help."},
+        "code": {"type": "string"},
+        "request_id": {"type": "string"},
         "errors": {
             "type": "object",
-            "description": "Each wrong field with its messages.",
             "additionalProperties": {"type": "array", "items": {"type": "string"}},
         },
     },

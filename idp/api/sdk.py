@@ -48,6 +48,9 @@ class JobShape(Shape):
 @_guarded
 def list_() -> Response:
     """List the newest jobs that the caller may see, of one microservice or of all."""
+    unknown = sorted(request.args.keys() - {"apiId"})
+    if unknown:
+        raise BadRequest.at(unknown[0][:100], "Unknown parameter. Known parameters: apiId.")
     wanted = request.args.get("apiId", "")
     if wanted and not (wanted.isascii() and wanted.isdigit() and len(wanted) < 19):  # noqa: PLR2004 - digits that 64 bits hold
         raise BadRequest.at("apiId", "Must be a number.")

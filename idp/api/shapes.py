@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
+from functools import partial
 from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+
+from idp.platform import periods
 
 INT32 = 2**31 - 1
 INT64 = 2**63 - 1
@@ -55,6 +58,16 @@ class Shape(Schema):
 _STEP = re.compile(r"([^.\[]*)((?:\[\d+\])*)(.*)", re.DOTALL)
 
 
+def describes_null(field_obj: fields.Field[Any], *, in_request: bool) -> bool:
+    """Return whether the document says of a field that it may be null.
+
+    `null_described` of a field says it otherwise: "in requests", where answers never have it; or
+    "never", where null is taken too but need not be sent, so that one schema serves both.
+    """
+    described = getattr(field_obj, "null_described", "")
+    return field_obj.allow_none and (not described or (in_request and described == "in requests"))
+
+
 def camel_case(name: str) -> str:
     """Write a snake_case name in camelCase."""
     head, *tail = name.split("_")
@@ -78,6 +91,37 @@ def _integer(minimum: int, maximum: int, kind: str, options: dict[str, Any]) -> 
         metadata={"format": kind, **options.pop("metadata", {})},
         **options,
     )
+
+
+class OptionalNumber(fields.Integer):
+    """A whole number that may be missing: null and 0 mean none."""
+
+    def __init__(
+        self, kind: str, largest: int, *, null_in_answers: bool = False, **options: Any
+    ) -> None:
+        self.null_described = "" if null_in_answers else "in requests"
+        super().__init__(
+            strict=True,
+            allow_none=True,
+            load_default=None,
+            validate=validate.Range(0, largest),
+            metadata={"format": kind, **options.pop("metadata", {})},
+            **options,
+        )
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Any:
+        return super()._deserialize(value, attr, data, **kwargs) or None
+
+    def _validate(self, value: Any) -> None:
+        if value is not None:
+            super()._validate(value)
+
+
+def optional_id(**options: Any) -> OptionalNumber:
+    """Make an id of 64 bits that may be missing."""
+    return OptionalNumber("int64", INT64, **options)
 
 
 def number_in_query(*, minimum: int, maximum: int, **options: Any) -> fields.Integer:
@@ -147,20 +191,58 @@ class CleanText(fields.String):
         return found
 
 
+class KeptList(fields.List[Any]):
+    """Rows of a list: absent and null keep what is stored, an empty list clears it."""
+
+    null_described = "never"
+
+    def __init__(self, shape: Shape | type[Shape], most: int, **options: Any) -> None:
+        super().__init__(
+            fields.Nested(shape),
+            allow_none=True,
+            load_default=None,
+            validate=validate.Length(max=most),
+            **options,
+        )
+
+
+class MaskedText(CleanText):
+    """A secret that is stored: it reads as a mask, and absent, null and the mask keep it."""
+
+    null_described = "never"
+
+    def __init__(self, most: int, mask: str) -> None:
+        super().__init__(
+            allow_none=True,
+            load_default=None,
+            dump_default=mask,
+            validate=validate.Length(max=most),
+        )
+
+
+class Stamp(CleanText):
+    """The stamp of a row: sent back with a change, it refuses one that has been overtaken."""
+
+    null_described = "never"
+
+    def __init__(self) -> None:
+        super().__init__(allow_none=True, load_default=None, validate=validate.Length(max=64))
+
+
 class Moment(fields.DateTime):
     """A point in time; one without a zone is taken as UTC, as the old clients send it."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, ends: bool = False, whole_days: bool = False, **options: Any) -> None:
         super().__init__(format="iso", **options)
+        self._read = partial(periods.end if ends else periods.start, whole_day=whole_days)
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> datetime:
-        found: datetime = super()._deserialize(value, attr, data, **kwargs)
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
         try:
-            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-        except OverflowError:
-            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from None
+            if isinstance(value, str):
+                return self._read(value)
+        except ValueError:
+            pass
+        raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         written = super()._serialize(value, attr, obj, **kwargs)

@@ -12,7 +12,10 @@ from idp.directory.resources.view import ApiView
 from idp.directory.roles.service import ALL, Permission
 
 BUDGET_BYTES = 4096
-"""How large the `permission` claim of a token may be."""
+"""How large `permission`, `role` and all other claims together may each be in a token."""
+
+LISTS = ("role", "permission")
+"""Claims with a budget of their own."""
 
 
 def tenant(subject: Subject) -> dict[str, Any]:
@@ -42,20 +45,44 @@ def permissions_for(held: Iterable[Permission], apis: Iterable[ApiView]) -> list
     return sorted({code for code, owner in held if owner in owners})
 
 
-def permission_claims(
-    codes: list[str], *, as_text: bool, budget: int | None = BUDGET_BYTES
-) -> dict[str, Any]:
+def permission_claims(codes: list[str], *, as_text: bool, budget: int | None) -> dict[str, Any]:
     """Write the codes as a claim within the budget.
 
     Too large: codes that a held `.all` covers are folded into it. Still too large:
     `permission_ref` says that introspection delivers them.
     """
     value = _written(codes, as_text=as_text)
-    if budget is not None and len(orjson.dumps(value)) > budget:
+    if not _fits(value, budget):
         value = _written(fold(codes), as_text=as_text)
-        if len(orjson.dumps(value)) > budget:
+        if not _fits(value, budget):
             return {"permission_ref": True}
     return {"permission": value}
+
+
+def role_claims(codes: list[str], *, budget: int) -> dict[str, Any]:
+    """Write role codes as a claim within the budget; `role_ref`: introspection delivers them."""
+    return {"role": codes} if _fits(codes, budget) else {"role_ref": True}
+
+
+def other_claims(claims: dict[str, Any], *, budget: int) -> dict[str, Any]:
+    """Keep claims other than roles and permissions if all of them fit the budget.
+
+    `claims_ref` stands for those of an access token at introspection, and for those of an ID token
+    at userinfo.
+    """
+    return claims if _fits(claims, budget) else {"claims_ref": True}
+
+
+def identity_claims(found: dict[str, Any], *, budget: int) -> dict[str, Any]:
+    """Write the claims of an ID token, each kind within its budget."""
+    claims = other_claims(
+        {name: value for name, value in found.items() if name not in LISTS}, budget=budget
+    )
+    if "role" in found:
+        claims |= role_claims(found["role"], budget=budget)
+    if "permission" in found:
+        claims |= permission_claims(found["permission"], as_text=False, budget=budget)
+    return claims
 
 
 def fold(codes: Iterable[str]) -> list[str]:
@@ -70,6 +97,10 @@ def fold(codes: Iterable[str]) -> list[str]:
         return bool((starts - {own}) & prefixes)
 
     return [code for code in codes if not is_covered(code)]
+
+
+def _fits(value: Any, budget: int | None) -> bool:
+    return not value or budget is None or len(orjson.dumps(value)) <= budget
 
 
 def _written(codes: list[str], *, as_text: bool) -> list[str] | str:

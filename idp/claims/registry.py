@@ -7,6 +7,7 @@ from typing import Any
 
 from idp.claims import access, profile
 from idp.claims.subject import Subject
+from idp.directory.users import names
 
 CLAIMS: Mapping[str, Callable[[Subject], Any]] = {
     # profile
@@ -39,14 +40,33 @@ CLAIMS: Mapping[str, Callable[[Subject], Any]] = {
 PROTOCOL_CLAIMS = frozenset(
     {
         "iss", "sub", "aud", "azp", "exp", "iat", "nbf", "jti", "nonce", "auth_time", "acr", "amr",
-        "sid", "at_hash", "c_hash", "client_id", "scope", "permission_ref", "active", "token_type",
-        "cnf", "act",
+        "sid", "at_hash", "c_hash", "client_id", "scope", "permission_ref", "role_ref",
+        "claims_ref", "active", "token_type", "cnf", "act",
     }
 )  # fmt: skip
 """Set by the protocol alone; neither rows nor requests can put them into a token."""
 
 
-def collect(subject: Subject, names: Iterable[str]) -> dict[str, Any]:
+class Names(frozenset[str]):
+    """Names that are found however they are spelled: verifiers may compare without case."""
+
+    __slots__ = ()
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether a name is one of these, but for case, width and spaces around."""
+        return isinstance(name, str) and super().__contains__(names.key(name))
+
+
+RESERVED = Names(PROTOCOL_CLAIMS | CLAIMS.keys())
+"""Claims that no row of a client, a person or a role may set."""
+
+
+def is_misspelled(name: str) -> bool:
+    """Return whether a name reads like a claim that has a meaning, but is spelled otherwise."""
+    return name in RESERVED and name not in CLAIMS and name not in PROTOCOL_CLAIMS
+
+
+def collect(subject: Subject, wanted: Iterable[str]) -> dict[str, Any]:
     """Give the claims of these names that have a value.
 
     A name without a function is looked up among the claims that administrators keep for the
@@ -54,9 +74,14 @@ def collect(subject: Subject, names: Iterable[str]) -> dict[str, Any]:
     never is: nobody gets an e-mail address, let alone a verified one, by a row kept for him.
     """
     found: dict[str, Any] = {}
-    for name in sorted(set(names) - PROTOCOL_CLAIMS):
+    for name in sorted(set(wanted) - PROTOCOL_CLAIMS):
         answer = CLAIMS.get(name)
-        value = _kept(subject, name) if answer is None else answer(subject)
+        if answer is not None:
+            value = answer(subject)
+        elif name not in RESERVED:
+            value = _kept(subject, name)
+        else:
+            continue
         if value is not None:
             found[name] = value
     return found

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 
 import click
 
 from idp.commands import opening, output
+from idp.commands.command import Group
+from idp.commands.options import ID
+from idp.platform import periods
 from idp.platform.audit import service as trail
 
 
 class Moment(click.ParamType[datetime]):
-    """A date or time in ISO 8601; without a zone it is UTC."""
+    """A day or a time in ISO 8601; without a zone it is UTC."""
 
     name = "time"
+
+    def __init__(self, read: Callable[[str], datetime]) -> None:
+        self._read = read
 
     def convert(
         self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
@@ -22,26 +29,29 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         try:
-            moment = datetime.fromisoformat(value)
+            return self._read(value)
         except ValueError:
             self.fail(f"{value!r} is not a date or time like 2030-01-31T12:00", param, ctx)
-        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-@click.group()
+@click.group(cls=Group)
 def audit() -> None:
-    """Read the audit trail."""
+    """Read the audit log."""
 
 
-@audit.command("list")
+@audit.command("list", example="idp audit list --user 17 --since 2030-01-01")
 @click.option("--tag", help="For example user:session:started.")
-@click.option("--user", "user_id", type=int, help="Id of who did it.")
+@click.option("--user", "user_id", type=ID, help="Id of who did it.")
 @click.option("--client", "client_id", help="Client that did it, or that it was done with.")
-@click.option("--tenant", "tenant_id", type=int)
-@click.option("--since", type=Moment())
-@click.option("--until", type=Moment())
-@click.option("--before", "before_id", type=int, help="Id of the last event of the page before.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option("--tenant", "tenant_id", type=ID, help="Tenant that it happened in.")
+@click.option(
+    "--since", type=Moment(periods.start), help="A day, or a time like 2030-01-31T12:00+08:00."
+)
+@click.option("--until", type=Moment(periods.end), help="A day, which is included, or a time.")
+@click.option("--before", "before_id", type=ID, help="Id of the last event of the page before.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Most rows."
+)
 @output.json_option
 def list_(  # noqa: PLR0913 - one argument for each option
     *,

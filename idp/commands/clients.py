@@ -2,48 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import click
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from idp import seeds
 from idp.commands import opening, output
+from idp.commands.command import Group, confirm, yes_option
+from idp.commands.options import ID
+from idp.directory.clients import presets
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client
 from idp.directory.clients.service import NewClient
+from idp.oauth.models import Grant
 from idp.platform import clock
 from idp.platform.errors import BadRequest
 
+_LISTS = {
+    "--grant": "grant_types",
+    "--scope": "scopes",
+    "--redirect": "redirect_uris",
+    "--post-logout": "post_logout_redirect_uris",
+    "--cors": "cors_origins",
+}
 
-@click.group()
+
+@click.group(cls=Group)
 def client() -> None:
-    """Keep OAuth clients."""
+    """Manage OAuth clients."""
 
 
-@client.command()
+@client.command(
+    example="idp client add --id shop --kind web --name 'The shop' \\\n"
+    "    --redirect https://shop.example/callback"
+)
 @click.option("--id", "client_id", required=True, help="Identifier; not only digits.")
-@click.option("--secret", help="24 characters or more; without one it is made up.")
+@click.option(
+    "--kind",
+    type=click.Choice([*presets.PRESETS]),
+    help="web: an application with a server. spa: scripts in a page. native: on a device of its "
+    "user. service: a program without a user. Sets grants, scopes and what else they need.",
+)
+@click.option("--secret", help="24 characters or more; without one it is generated.")
 @click.option("--public", "is_public", is_flag=True, help="It can keep no secret; PKCE is forced.")
-@click.option("--grant", "grant_types", multiple=True, help="; ".join(clients.GRANT_TYPES))
-@click.option("--scope", "scopes", multiple=True, help="Scope that it may ask for.")
-@click.option("--redirect", "redirect_uris", multiple=True, help="Address for codes.")
-@click.option("--post-logout", "post_logout_redirect_uris", multiple=True)
+@click.option("--grant", "grant_types", multiple=True, help="; ".join(clients.GRANT_TYPES) + ".")
+@click.option("--scope", "scopes", multiple=True, help="Scope that it may request.")
+@click.option("--redirect", "redirect_uris", multiple=True, help="Redirect URI.")
+@click.option(
+    "--post-logout",
+    "post_logout_redirect_uris",
+    multiple=True,
+    help="Address that people may be sent to after signing out.",
+)
 @click.option("--cors", "cors_origins", multiple=True, help="Origin whose scripts may call.")
-@click.option("--name", "client_name", help="What people read.")
-@click.option("--tenant", "tenant_id", type=int, help="Only members of this tenant may use it.")
+@click.option("--name", "client_name", help="Name shown to people.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only members of this tenant may use it.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any single field.")
 @output.json_option
 def add(
-    *, settings: tuple[str, ...], as_json: bool, scopes: tuple[str, ...], **fields: Any
+    *,
+    kind: str | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+    scopes: tuple[str, ...],
+    **fields: Any,
 ) -> None:
     """Register a client; its secret is printed this once."""
-    new = NewClient(
-        **fields,
-        scopes=[name for scope in scopes for name in scope.split()],
-        settings=_pairs(settings),
-    )
+    new = NewClient(**fields, scopes=_split(scopes), settings=_pairs(settings))
+    new = presets.fill(new, kind)
     with opening.open_session() as session:
         row, secret = clients.create(session, new)
         administrator = seeds.find_administrator(session)
@@ -56,11 +86,11 @@ def add(
     output.show(value, as_json=as_json)
 
 
-@client.command()
+@client.command(example="idp client secret shop --description 'second data centre' --days 365")
 @click.argument("client_id", required=False)
 @click.option("--id", "named", help="The same as the argument.")
-@click.option("--secret", "value", help="24 characters or more; without one it is made up.")
-@click.option("--description")
+@click.option("--secret", "value", help="24 characters or more; without one it is generated.")
+@click.option("--description", help="Note that `show` prints beside the secret.")
 @click.option("--days", type=click.IntRange(1, 36_500), help="Days until it expires.")
 @output.json_option
 def secret(
@@ -91,17 +121,96 @@ def secret(
     output.show(answer, as_json=as_json)
 
 
-@client.command("list")
-@click.option("--tenant", "tenant_id", type=int)
+@client.command("list", example="idp client list --tenant 2")
+@click.option("--tenant", "tenant_id", type=ID, help="Only those of this tenant.")
 @output.json_option
 def list_(*, tenant_id: int | None, as_json: bool) -> None:
     """List the clients, without their secrets."""
     with opening.open_session() as session:
-        rows = [_listed(row) for row in _all(session, tenant_id)]
+        rows = [_listed(row) for row in clients.list(session, tenant_id=tenant_id)]
     if not as_json:
         short = ("client_id", "client_name", "grant_types", "enabled", "tenant")
         rows = [{name: row[name] for name in short} for row in rows]
     output.show_rows(rows, as_json=as_json)
+
+
+@client.command(example="idp client show shop")
+@click.argument("client_id")
+@output.json_option
+def show(*, client_id: str, as_json: bool) -> None:
+    """Show a client: its settings, and its secrets without their values."""
+    with opening.open_session() as session:
+        value = _shown(clients.get(session, client_id))
+    output.show(value, as_json=as_json)
+
+
+@client.command(
+    example="idp client change shop --redirect https://shop.example/callback \\\n"
+    "    --redirect https://shop.example/silent --set access_token_lifetime=600"
+)
+@click.argument("client_id")
+@click.option("--grant", "grant_types", multiple=True, help="; ".join(clients.GRANT_TYPES) + ".")
+@click.option("--scope", "scopes", multiple=True, help="Scope that it may request.")
+@click.option("--redirect", "redirect_uris", multiple=True, help="Redirect URI.")
+@click.option(
+    "--post-logout",
+    "post_logout_redirect_uris",
+    multiple=True,
+    help="Address that people may be sent to after signing out.",
+)
+@click.option("--cors", "cors_origins", multiple=True, help="Origin whose scripts may call.")
+@click.option(
+    "--clear", multiple=True, type=click.Choice([*_LISTS]), help="Empty the list of this option."
+)
+@click.option("--name", "client_name", help="Name shown to people.")
+@click.option("--enable/--disable", "enabled", default=None, help="Let it in, or keep it out.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any single field.")
+@output.json_option
+def change(
+    *,
+    client_id: str,
+    client_name: str | None,
+    enabled: bool | None,
+    settings: tuple[str, ...],
+    clear: tuple[str, ...],
+    as_json: bool,
+    **given: tuple[str, ...],
+) -> None:
+    """Change a client; a list that is given replaces the stored one, the others stay."""
+    values: dict[str, Any] = {**_pairs(settings)}
+    if client_name is not None:
+        values["client_name"] = client_name
+    if enabled is not None:
+        values["enabled"] = enabled
+    given["scopes"] = (*_split(given["scopes"]),)
+    lists = {_LISTS[option]: () for option in clear} | {
+        name: wanted for name, wanted in given.items() if wanted
+    }
+    if not values and not lists:
+        raise BadRequest("Name what to change.")
+    with opening.open_session() as session:
+        row = clients.get(session, client_id)
+        clients.update(session, row, values, lists)
+        session.commit()
+        value = _shown(row)
+    output.show(value, as_json=as_json)
+
+
+@client.command(example="idp client remove shop")
+@click.argument("client_id")
+@yes_option
+@output.json_option
+def remove(*, client_id: str, yes: bool, as_json: bool) -> None:
+    """Delete a client with its secrets, consents and tokens."""
+    with opening.open_session() as session:
+        row = clients.get(session, client_id)
+        grants = _grants_in_force(session, row)
+        session.commit()  # nothing is held while somebody thinks
+        sign_ins = "1 sign-in ends" if grants == 1 else f"{grants} sign-ins end"
+        confirm(f"Delete {client_id}? {sign_ins} with it.", yes=yes, as_json=as_json)
+        clients.delete(session, clients.get(session, client_id))
+        session.commit()
+    output.show({"client_id": client_id, "grants_ended": grants}, as_json=as_json)
 
 
 def describe(row: Client) -> dict[str, Any]:
@@ -138,11 +247,34 @@ def _listed(row: Client) -> dict[str, Any]:
     return value
 
 
-def _all(session: Session, tenant_id: int | None) -> list[Client]:
-    return [*clients.list(session, tenant_id=tenant_id)]
+def _shown(row: Client) -> dict[str, Any]:
+    return _listed(row) | {
+        "cors_origins": [origin.origin for origin in row.cors_origins],
+        "require_consent": row.require_consent,
+        "access_token_lifetime": row.access_token_lifetime,
+        "client_secrets": [
+            {
+                "id": secret.id,
+                "description": secret.description,
+                "expires_at": output.seconds(secret.expires_at),
+            }
+            for secret in row.secrets
+        ],
+    }
 
 
-def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
+def _grants_in_force(session: Session, row: Client) -> int:
+    query = select(func.count()).where(
+        Grant.client_id == row.id, Grant.revoked_at.is_(None), Grant.expires_at > clock.now()
+    )
+    return session.scalar(query) or 0
+
+
+def _split(scopes: tuple[str, ...]) -> list[str]:
+    return [name for scope in scopes for name in scope.split()]
+
+
+def _pairs(settings: tuple[str, ...]) -> Mapping[str, str]:
     pairs = {}
     for text in settings:
         name, equals, value = text.partition("=")

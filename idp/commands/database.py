@@ -20,11 +20,12 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
+from idp import setting_values
 from idp.commands import opening, output
-from idp.platform import schema
+from idp.commands.command import Group
+from idp.platform import revisions, schema
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import Base
@@ -36,13 +37,13 @@ BATCH = 1000
 _STARTS_WITH_ROWS = frozenset({"configuration_version"})
 
 
-@click.group()
+@click.group(cls=Group)
 def db() -> None:
     """Move the installation to another database."""
 
 
-@db.command()
-@click.option("--to", "target", required=True, metavar="URL", help="postgresql+psycopg://…")
+@db.command(example="idp db copy --to postgresql://idp@db.example.com/idp")
+@click.option("--to", "target", required=True, metavar="URL", help="postgresql://…")
 @output.json_option
 def copy(*, target: str, as_json: bool) -> None:
     """Copy everything into an empty database: ids, secrets and keys stay as they are.
@@ -50,12 +51,12 @@ def copy(*, target: str, as_json: bool) -> None:
     Stop the servers first. The copy needs the same IDP_SECRET_KEY.
     """
     settings = opening.load_settings()
-    if schema.current(settings.database) != schema.head():
-        raise Conflict("This database is not set up for this release: run `idp setup`.")
+    revisions.check(settings.database)
     try:
-        destination = create_engine(target)
-    except (ArgumentError, ModuleNotFoundError):
-        raise click.BadParameter("not a database address", param_hint="--to") from None
+        target = setting_values.database_url(target.strip())
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--to") from None
+    destination = create_engine(target)
     source = create_engine(settings.database)
     if source.url == destination.url:
         raise Conflict("That is the database itself.")

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from idp.config import SettingsError
+from idp.config import PREFIX, Settings, SettingsError
 from idp.platform.errors import Problem
 from idp.platform.secrets import UnknownKeyError
+
+_FORMS = {
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "bool_parsing": "must be true or false",
+}
+"""What pydantic says about programs rather than to people, by the type of its error."""
+_LONGEST = 60
 
 
 class UnusableSettings(click.ClickException):
@@ -20,27 +31,44 @@ class UnusableSettings(click.ClickException):
 def explain(problem: Exception) -> click.ClickException | None:
     """Put an expected failure into a sentence; None: it is not expected."""
     if isinstance(problem, SettingsError | ValidationError):
-        return UnusableSettings(_settings_sentence(problem))
+        return UnusableSettings(settings_sentence(problem))
+    sentence = _sentence(problem)
+    return None if sentence is None else click.ClickException(sentence)
+
+
+def _sentence(problem: Exception) -> str | None:
     if isinstance(problem, Problem):
-        return click.ClickException(problem.detail)
+        return problem.detail
+    if isinstance(problem, OSError) and problem.filename is not None:
+        return f"{problem.filename}: {problem.strerror}."
     if isinstance(problem, UnknownKeyError):
-        return click.ClickException(
-            "A stored value was made under a root secret that IDP_SECRET_KEY does not hold."
-        )
+        return "A stored value was made under a root secret that IDP_SECRET_KEY does not hold."
     if isinstance(problem, DBAPIError):
-        reason = str(problem.orig).strip().partition("\n")[0]
-        return click.ClickException(f"The database refused: {reason}")
+        return f"The database refused: {_first_line(problem.orig)}"
     if isinstance(problem, SQLAlchemyError):
-        reason = str(problem).partition("\n")[0]
-        return click.ClickException(f"The database cannot be used: {reason}")
+        return f"The database cannot be used: {_first_line(problem)}"
     return None
 
 
-def _settings_sentence(problem: SettingsError | ValidationError) -> str:
+def _first_line(problem: object) -> str:
+    return str(problem).strip().partition("\n")[0]
+
+
+def settings_sentence(problem: SettingsError | ValidationError) -> str:
+    """Name each setting that cannot be used, its value and the form that is wanted."""
     if isinstance(problem, SettingsError):
         return f"{problem}."
-    wrong = []
-    for error in problem.errors(include_input=False, include_url=False):
-        name = f"IDP_{str(error['loc'][0]).upper()}: " if error["loc"] else ""
-        wrong.append(name + error["msg"].removeprefix("Value error, "))
-    return "; ".join(wrong) + "."
+    return "; ".join(map(_complaint, problem.errors(include_url=False))) + "."
+
+
+def _complaint(error: Mapping[str, Any]) -> str:
+    message = str(error["msg"]).removeprefix("Value error, ").removesuffix(".")
+    if not error["loc"]:
+        return message
+    field = str(error["loc"][0])
+    if error["type"] != "value_error":  # ours name the value as far as it may be shown
+        message = _FORMS.get(error["type"], message.replace("Input should be", "must be"))
+        described = Settings.model_fields[field]
+        if described.repr and described.annotation is not SecretStr:
+            message = f"{message}, not {str(error['input'])[:_LONGEST]!r}"
+    return f"{PREFIX}{field.upper()}: {message}"

@@ -7,18 +7,20 @@ from typing import Any
 import click
 
 from idp.commands import opening, output
+from idp.commands.command import Group
+from idp.commands.options import COUNT, ID
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.models import AuthorizationServer, Product
 from idp.publishing.gateway.products import NewProduct, NewServer
 
 
-@click.group()
+@click.group(cls=Group)
 def gateway() -> None:
-    """Keep what APIs need at the gateway."""
+    """Manage what APIs need at the gateway."""
 
 
-@gateway.command("list")
+@gateway.command("list", example="idp gateway list")
 @output.json_option
 def list_(*, as_json: bool) -> None:
     """List what is published."""
@@ -42,12 +44,14 @@ def list_(*, as_json: bool) -> None:
 
 @gateway.group()
 def upstream() -> None:
-    """Keep where the APIs of a tenant may be; without an address none can be published."""
+    """Manage allowed upstream addresses of a tenant; without one no API can be published."""
 
 
-@upstream.command("add")
+@upstream.command(
+    "add", example="idp gateway upstream add https://orders.internal.example/v1 --tenant 2"
+)
 @click.argument("url")
-@click.option("--tenant", "tenant_id", type=int, default=1, show_default=True)
+@click.option("--tenant", "tenant_id", type=ID, default=1, show_default=True, help="Tenant.")
 @output.json_option
 def add_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
     """Allow http(s)://host[:port][/path] and what is below."""
@@ -57,8 +61,8 @@ def add_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
     output.show({"url": written, "tenant": tenant_id}, as_json=as_json)
 
 
-@upstream.command("list")
-@click.option("--tenant", "tenant_id", type=int)
+@upstream.command("list", example="idp gateway upstream list")
+@click.option("--tenant", "tenant_id", type=ID, help="Only those of this tenant.")
 @output.json_option
 def list_upstreams(*, tenant_id: int | None, as_json: bool) -> None:
     """List the addresses."""
@@ -68,29 +72,33 @@ def list_upstreams(*, tenant_id: int | None, as_json: bool) -> None:
     output.show_rows(rows, as_json=as_json)
 
 
-@upstream.command("remove")
+@upstream.command(
+    "remove", example="idp gateway upstream remove https://orders.internal.example/v1 --tenant 2"
+)
 @click.argument("url")
-@click.option("--tenant", "tenant_id", type=int, default=1, show_default=True)
-def remove_upstream(*, url: str, tenant_id: int) -> None:
+@click.option("--tenant", "tenant_id", type=ID, default=1, show_default=True, help="Tenant.")
+@output.json_option
+def remove_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
     """Forbid an address; what is published there is closed at once."""
     with opening.open_session() as session:
         products.forbid_upstream(session, tenant_id, url)
         session.commit()
+    output.show({"url": url, "tenant": tenant_id, "removed": True}, as_json=as_json)
 
 
 @gateway.group()
 def product() -> None:
-    """Keep products, which open APIs to the clients that subscribed."""
+    """Manage products, which open APIs to the clients that subscribed."""
 
 
-@product.command("add")
+@product.command("add", example="idp gateway product add gold --name Gold --scope orders.read")
 @click.argument("pid")
 @click.option("--name", help="What people read; without one, the id.")
-@click.option("--description")
+@click.option("--description", help="Text for developers.")
 @click.option("--terms", help="Terms of use.")
 @click.option("--scope", help="Scope that tokens need to pass by this product.")
-@click.option("--tenant", "tenant_id", type=int, help="Only APIs of this tenant may be in it.")
-@click.option("--limit", "subscriptions_limit", type=click.IntRange(0), help="Most subscriptions.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only APIs of this tenant may be in it.")
+@click.option("--limit", "subscriptions_limit", type=COUNT, help="Most subscriptions.")
 @click.option("--open", "is_open", is_flag=True, help="Nobody needs to subscribe.")
 @click.option("--hidden", "is_hidden", is_flag=True, help="It is not published and opens nothing.")
 @output.json_option
@@ -117,8 +125,8 @@ def add_product(
     output.show(value, as_json=as_json)
 
 
-@product.command("list")
-@click.option("--tenant", "tenant_id", type=int)
+@product.command("list", example="idp gateway product list")
+@click.option("--tenant", "tenant_id", type=ID, help="Only those of this tenant.")
 @output.json_option
 def list_products(*, tenant_id: int | None, as_json: bool) -> None:
     """List the products."""
@@ -127,30 +135,32 @@ def list_products(*, tenant_id: int | None, as_json: bool) -> None:
     output.show_rows(rows, as_json=as_json)
 
 
-@product.command("remove")
+@product.command("remove", example="idp gateway product remove gold")
 @click.argument("pid")
-def remove_product(*, pid: str) -> None:
+@output.json_option
+def remove_product(*, pid: str, as_json: bool) -> None:
     """Remove a product that nothing is published with."""
     with opening.open_session() as session:
         products.remove_product(session, pid)
         session.commit()
+    output.show({"id": pid, "removed": True}, as_json=as_json)
 
 
 @gateway.group()
 def server() -> None:
-    """Keep the authorization servers that publications name."""
+    """Manage the authorization servers that publications name."""
 
 
-@server.command("add")
+@server.command("add", example="idp gateway server add main --scope orders.read")
 @click.argument("sid")
 @click.option("--name", help="What people read; without one, the id.")
-@click.option("--description")
+@click.option("--description", help="Text for developers.")
 @click.option("--authorize", "authorization_endpoint", help="Else that of the tenant's issuer.")
 @click.option("--token", "token_endpoint", help="Else that of the tenant's issuer.")
-@click.option("--registration", "client_registration_endpoint")
+@click.option("--registration", "client_registration_endpoint", help="Where clients register.")
 @click.option("--scope", "default_scope", help="Scope that calls need where none is named.")
 @click.option("--client", "client_id", help="Client of whoever tries the API out.")
-@click.option("--tenant", "tenant_id", type=int, help="Only for APIs of this tenant.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only for APIs of this tenant.")
 @output.json_option
 def add_server(*, sid: str, name: str | None, as_json: bool, **fields: Any) -> None:
     """Add an authorization server."""
@@ -160,8 +170,8 @@ def add_server(*, sid: str, name: str | None, as_json: bool, **fields: Any) -> N
     output.show(value, as_json=as_json)
 
 
-@server.command("list")
-@click.option("--tenant", "tenant_id", type=int)
+@server.command("list", example="idp gateway server list")
+@click.option("--tenant", "tenant_id", type=ID, help="Only those of this tenant.")
 @output.json_option
 def list_servers(*, tenant_id: int | None, as_json: bool) -> None:
     """List the authorization servers."""
@@ -170,23 +180,25 @@ def list_servers(*, tenant_id: int | None, as_json: bool) -> None:
     output.show_rows(rows, as_json=as_json)
 
 
-@server.command("remove")
+@server.command("remove", example="idp gateway server remove main")
 @click.argument("sid")
-def remove_server(*, sid: str) -> None:
+@output.json_option
+def remove_server(*, sid: str, as_json: bool) -> None:
     """Remove an authorization server that no publication names."""
     with opening.open_session() as session:
         products.remove_server(session, sid)
         session.commit()
+    output.show({"id": sid, "removed": True}, as_json=as_json)
 
 
 @gateway.group()
 def subscription() -> None:
-    """Keep which clients may use which products."""
+    """Manage which clients may use which products."""
 
 
-@subscription.command("add")
-@click.option("--product", "pid", required=True)
-@click.option("--client", "client_id", required=True)
+@subscription.command("add", example="idp gateway subscription add --product gold --client shop")
+@click.option("--product", "pid", required=True, help="Id of the product.")
+@click.option("--client", "client_id", required=True, help="Id of the client.")
 @output.json_option
 def add_subscription(*, pid: str, client_id: str, as_json: bool) -> None:
     """Let a client use a product."""
@@ -196,8 +208,8 @@ def add_subscription(*, pid: str, client_id: str, as_json: bool) -> None:
     output.show({"product": pid, "client_id": client_id}, as_json=as_json)
 
 
-@subscription.command("list")
-@click.option("--product", "pid")
+@subscription.command("list", example="idp gateway subscription list --product gold")
+@click.option("--product", "pid", help="Only those of this product.")
 @output.json_option
 def list_subscriptions(*, pid: str | None, as_json: bool) -> None:
     """List products with their clients."""
@@ -207,14 +219,18 @@ def list_subscriptions(*, pid: str | None, as_json: bool) -> None:
     output.show_rows(rows, as_json=as_json)
 
 
-@subscription.command("remove")
-@click.option("--product", "pid", required=True)
-@click.option("--client", "client_id", required=True)
-def remove_subscription(*, pid: str, client_id: str) -> None:
+@subscription.command(
+    "remove", example="idp gateway subscription remove --product gold --client shop"
+)
+@click.option("--product", "pid", required=True, help="Id of the product.")
+@click.option("--client", "client_id", required=True, help="Id of the client.")
+@output.json_option
+def remove_subscription(*, pid: str, client_id: str, as_json: bool) -> None:
     """Take a product from a client."""
     with opening.open_session() as session:
         products.unsubscribe(session, pid, client_id)
         session.commit()
+    output.show({"product": pid, "client_id": client_id, "removed": True}, as_json=as_json)
 
 
 def describe_product(row: Product) -> dict[str, Any]:

@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from idp.commands import opening, output
+from idp.commands.command import Command
 from idp.imports import reader, service
 from idp.imports.run import Change, Run
 from idp.platform.errors import Problem
 
 
-@click.command("import")
+@click.command("import", cls=Command, example="idp import company.yaml --dry-run")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @output.json_option

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
+from idp.commands.command import Group
 from idp.directory.clients.models import Client, ClientSecret
 from idp.directory.resources.models import ApiResource, ApiSecret
 from idp.directory.tenants import service as tenants
@@ -20,16 +21,16 @@ from idp.publishing.codegen import options as sdk_options
 from idp.publishing.gateway import tables as publications
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
-    """Keep signing keys and the root secret."""
+    """Manage signing keys and the root secret."""
 
 
-@keys.command("list")
+@keys.command("list", example="idp keys list")
 @output.json_option
 def list_(*, as_json: bool) -> None:
-    """List the signing keys."""
-    with opening.open_session() as session:
+    """List the signing keys; exit code 1 when IDP_SECRET_KEY does not open an active one."""
+    with opening.open_session(with_keys=False) as session:
         rows = [
             {
                 "kid": key.kid,
@@ -42,10 +43,11 @@ def list_(*, as_json: bool) -> None:
             }
             for key in signing.list_keys(session)
         ]
-    output.show_rows(rows, as_json=as_json)
+        output.show_rows(rows, as_json=as_json)
+        signing.check_readable(session, runtime.of(session).keyring)
 
 
-@keys.command()
+@keys.command(example="idp keys rotate --alg ES256")
 @click.option("--alg", type=click.Choice(ALGORITHMS), help="One algorithm instead of all.")
 @output.json_option
 def rotate(*, alg: str | None, as_json: bool) -> None:
@@ -59,22 +61,25 @@ def rotate(*, alg: str | None, as_json: bool) -> None:
     output.show_rows(rows, as_json=as_json)
 
 
-@keys.command()
+@keys.command(
+    example="idp keys revoke 5f2c0d9a",
+    context_settings={"ignore_unknown_options": True},  # a KID may begin with a hyphen
+)
 @click.argument("kid")
 @output.json_option
 def revoke(*, kid: str, as_json: bool) -> None:
-    """Give a stolen key up: what it signed stops to verify."""
-    with opening.open_session() as session:
+    """Revoke a stolen key; tokens it signed stop verifying."""
+    with opening.open_session(with_keys=False) as session:
         signing.revoke(session, kid)
         session.commit()
     output.show({"kid": kid, "status": "revoked"}, as_json=as_json)
 
 
-@keys.command()
+@keys.command(example="idp keys rewrap")
 @output.json_option
 def rewrap(*, as_json: bool) -> None:
     """Encrypt everything under the first secret of IDP_SECRET_KEY; say what needs the others."""
-    with opening.open_session() as session:
+    with opening.open_session(with_keys=False) as session:
         value: dict[str, Any] = {
             "signing_keys": signing.rewrap(session),
             "tenant_properties": tenants.rewrap(session),

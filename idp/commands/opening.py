@@ -10,21 +10,31 @@ from sqlalchemy.orm import Session
 
 from idp.app import create_app
 from idp.config import Settings
-from idp.platform import schema
+from idp.doctor import configuration
+from idp.platform import revisions
 from idp.platform.runtime import RequestContext, Runtime
+from idp.platform.signing import service as signing
 
 
 def load_settings() -> Settings:
+    """Read the settings, and warn of variables that look like some and are none."""
+    settings = read_settings()
+    names = configuration.names(settings)
+    if names.state != "ok":
+        click.echo(f"Warning: {names.sentence}", err=True)
+    return settings
+
+
+def read_settings() -> Settings:
     """Read the settings; beside a development secret the environment need not be named.
 
     A data folder holds a secret of its own only where somebody asked for `development`: a command
     typed there later means the same installation. Serving still needs to be told.
     """
     settings = Settings()
-    if "environment" not in settings.model_fields_set and not settings.secret_key:
-        local = settings.data_dir / "secret_key"
-        if local.is_file():
-            return Settings(environment="development")
+    is_told = "environment" in settings.model_fields_set or bool(settings.secret_key)
+    if not is_told and settings.local_secret.is_file():
+        return Settings(environment="development")
     return settings
 
 
@@ -39,12 +49,16 @@ def open_runtime(settings: Settings | None = None) -> Iterator[Runtime]:
 
 
 @contextmanager
-def open_session() -> Iterator[Session]:
-    """Open a session on a database that is set up; what is not committed is rolled back."""
+def open_session(*, with_keys: bool = True) -> Iterator[Session]:
+    """Open a session on a database that is set up; what is not committed is rolled back.
+
+    `with_keys` refuses root secrets that belong to another database.
+    """
     settings = load_settings()
-    _ = settings.secret_keys  # an unusable secret is better met before any file is made
-    if schema.current(settings.database) != schema.head():
-        raise click.ClickException("The database is not set up for this release: run `idp setup`.")
+    settings.check_secret()  # an unusable secret is better met before any file is made
+    revisions.check(settings.database)
     with open_runtime(settings) as runtime, runtime.sessions() as session:
         session.info["context"] = RequestContext(request_id="command")
+        if with_keys:
+            signing.check_readable(session, runtime.keyring)
         yield session

@@ -8,21 +8,25 @@ from urllib.parse import quote
 import click
 
 from idp import seeds
-from idp.commands import opening, output
+from idp.commands import opening, output, starting
+from idp.commands.command import Command
 from idp.platform import schema
 from idp.platform.runtime import RequestContext
+from idp.platform.signing import service as signing
 from idp.seeds import DEMO_SCOPES, Seeded
 
 
-@click.command()
+@click.command(cls=Command, example="idp setup")
 @output.json_option
 def setup(*, as_json: bool) -> None:
     """Make or update tables, keys and seeds; safe to repeat, on several nodes too."""
     settings = opening.load_settings()
-    _ = settings.secret_keys  # an unusable secret is better met before the first table
+    settings.check_secret()  # an unusable secret is better met before the first table
+    starting.make_data_dir(settings)
     schema.upgrade(settings.database)
     with opening.open_runtime(settings) as runtime, runtime.sessions() as session:
         session.info["context"] = RequestContext(request_id="setup")
+        signing.check_readable(session, runtime.keyring)
         seeded = seeds.seed(session, settings)
         session.commit()
         administrator = seeds.find_administrator(session)

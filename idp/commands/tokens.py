@@ -7,6 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
+from idp.commands.command import Command
+from idp.commands.options import ID
 from idp.directory.clients import view as clients
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
@@ -16,11 +18,11 @@ from idp.oauth.checks import scope as scopes_of
 from idp.platform.errors import BadRequest, Forbidden, NotFound
 
 
-@click.command()
+@click.command(cls=Command, example="idp token --user ann --client shop --scope orders.read")
 @click.option("--user", "login", required=True, help="User name, e-mail or mobile number.")
-@click.option("--client", "client_id", required=True)
-@click.option("--scope", "scopes", multiple=True, required=True)
-@click.option("--tenant", "tenant_id", type=int, help="Needed when the person has several.")
+@click.option("--client", "client_id", required=True, help="Client that it is issued to.")
+@click.option("--scope", "scopes", multiple=True, required=True, help="Scope.")
+@click.option("--tenant", "tenant_id", type=ID, help="Needed when the person has several.")
 @output.json_option
 def token(
     *,

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 import click
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
+from idp.commands.command import Group
+from idp.commands.options import ID, LAST_ID
 from idp.directory.people import profile
 from idp.directory.roles import catalogue
 from idp.directory.roles import service as roles
+from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants import service as tenants
+from idp.directory.tenants.models import Membership
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.directory.users.service import NewUser
@@ -19,19 +27,19 @@ from idp.platform.errors import BadRequest, NotFound
 from idp.platform.secrets import random_token
 
 
-@click.group()
+@click.group(cls=Group)
 def user() -> None:
-    """Keep accounts of people."""
+    """Manage user accounts."""
 
 
-@user.command()
-@click.option("--username", required=True)
+@user.command(example="idp user add --username ann --email ann@acme.example --verified --tenant 2")
+@click.option("--username", required=True, help="User name; not only digits.")
 @click.option("--email", help="E-mail address; needed when the user name has an @.")
 @click.option("--mobile", help="Mobile number, in national form or with +.")
-@click.option("--verified", is_flag=True, help="E-mail and mobile are known to be the person's.")
-@click.option("--password", help="Without one it is made up and printed once.")
+@click.option("--verified", is_flag=True, help="E-mail and mobile are proven to be theirs.")
+@click.option("--password", help="Without one it is generated and printed once.")
 @click.option("--role", "roles", multiple=True, help="Code of a role of the tenant or platform.")
-@click.option("--tenant", "tenant_id", type=int, default=1, show_default=True)
+@click.option("--tenant", "tenant_id", type=ID, default=1, show_default=True, help="First tenant.")
 @output.json_option
 def add(
     *,
@@ -78,10 +86,63 @@ def add(
     output.show(value, as_json=as_json)
 
 
-@user.command()
+@user.command("list", example="idp user list --tenant 2 --search ann")
+@click.option("--search", help="Part of a user name, e-mail address or mobile number.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only members of this tenant.")
+@click.option("--disabled", "only_disabled", is_flag=True, help="Only disabled accounts.")
+@click.option(
+    "--after",
+    "after_id",
+    type=LAST_ID,
+    default=0,
+    help="`sub` of the last account of the page before.",
+)
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Most rows."
+)
+@output.json_option
+def list_(*, as_json: bool, **filters: Any) -> None:
+    """List accounts by id."""
+    with opening.open_session() as session:
+        rows = [_listed(person) for person in users.list(session, **filters)]
+    output.show_rows(rows, as_json=as_json)
+
+
+@user.command(example="idp user show ann")
+@click.argument("name")
+@output.json_option
+def show(*, name: str, as_json: bool) -> None:
+    """Show an account with its tenants and roles."""
+    with opening.open_session() as session:
+        person = _find(session, name, None)
+        value = _listed(person) | {
+            "nickname": person.nick_name,
+            "locale": person.locale,
+            "created_at": person.created_at,
+            "tenants": list(
+                session.scalars(
+                    select(Membership.tenant_id)
+                    .where(Membership.user_id == person.id)
+                    .order_by(Membership.tenant_id)
+                )
+            ),
+            "roles": [
+                {"role": code, "tenant": tenant_id}
+                for code, tenant_id in session.execute(
+                    select(Role.code, Role.tenant_id)
+                    .join(UserRole, UserRole.role_id == Role.id)
+                    .where(UserRole.user_id == person.id)
+                    .order_by(Role.code, Role.id)
+                )
+            ],
+        }
+    output.show(value, as_json=as_json)
+
+
+@user.command(example="idp user password ann")
 @click.argument("name", required=False)
 @click.option("--username", help="The same as the argument.")
-@click.option("--password", help="Without one it is made up and printed once.")
+@click.option("--password", help="Without one it is generated and printed once.")
 @output.json_option
 def password(
     *, name: str | None, username: str | None, password: str | None, as_json: bool
@@ -102,7 +163,7 @@ def password(
     output.show(value, as_json=as_json)
 
 
-@user.command()
+@user.command(example="idp user change ann --set given_name=Ann --set zoneinfo=Europe/Amsterdam")
 @click.argument("name")
 @click.option(
     "--set",
@@ -135,7 +196,7 @@ def change(*, name: str, claims: tuple[str, ...], as_json: bool) -> None:
     output.show(value, as_json=as_json)
 
 
-@user.command()
+@user.command(example="idp user disable ann")
 @click.argument("name", required=False)
 @click.option("--username", help="The same as the argument.")
 @output.json_option
@@ -150,6 +211,49 @@ def disable(*, name: str | None, username: str | None, as_json: bool) -> None:
         session.commit()
         value = {"sub": str(person.id), "username": person.username, "disabled": True}
     output.show(value, as_json=as_json)
+
+
+@user.command(example="idp user enable ann")
+@click.argument("name")
+@output.json_option
+def enable(*, name: str, as_json: bool) -> None:
+    """Let a disabled person sign in again."""
+    with opening.open_session() as session:
+        person = _find(session, name, None)
+        users.enable(session, person)
+        session.commit()
+        value = {"sub": str(person.id), "username": person.username, "disabled": False}
+    output.show(value, as_json=as_json)
+
+
+@user.command(example="idp user unlock ann")
+@click.argument("name")
+@output.json_option
+def unlock(*, name: str, as_json: bool) -> None:
+    """End a lock that an administrator set until later.
+
+    The delay after wrong passwords is no lock: it ends by itself, within fifteen minutes.
+    """
+    with opening.open_session() as session:
+        person = _find(session, name, None)
+        users.unlock(session, person)
+        session.commit()
+        value = {"sub": str(person.id), "username": person.username, "locked_until": None}
+    output.show(value, as_json=as_json)
+
+
+def _listed(person: User) -> dict[str, Any]:
+    locked_until: datetime | None = person.lockout_end if person.is_locked else None
+    return {
+        "sub": str(person.id),
+        "username": person.username,
+        "email": person.email,
+        "email_verified": person.email_verified,
+        "phone_number": person.mobile,
+        "phone_number_verified": person.mobile_verified,
+        "disabled": person.is_disabled,
+        "locked_until": locked_until,
+    }
 
 
 def _pair(text: str) -> tuple[str, str]:

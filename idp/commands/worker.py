@@ -11,6 +11,9 @@ import click
 import structlog
 
 from idp.app import create_app
+from idp.commands import starting
+from idp.commands.command import Command
+from idp.config import Settings
 from idp.directory.authentication.models import QrSignIn
 from idp.directory.registration.models import VerificationCode
 from idp.oauth.models import (
@@ -45,13 +48,13 @@ EXPIRIES = (
     Expiry(AuthorizationRequest.expires_at, HOUR),
     # A code that comes back after its time is still known, so that its grant is revoked.
     Expiry(AuthorizationCode.expires_at, 7 * DAY),
+    # A used one may come again for as long as a client's `refresh_token_reuse_seconds` may say.
     Expiry(RefreshToken.expires_at, DAY),
     Expiry(ReferenceToken.expires_at, HOUR),
     # Clocks differ: a verifier may take a token for a moment longer than it lives.
     Expiry(RevokedToken.expires_at, HOUR),
     Expiry(OneTimeKey.expires_at, HOUR),
-    # Known for a day, because so many may be sent in one.
-    Expiry(VerificationCode.sent_at, 2 * DAY),
+    Expiry(VerificationCode.expires_at, HOUR),
     Expiry(QrSignIn.expires_at, HOUR),
     Expiry(Consent.expires_at, 0),
     Expiry(Grant.expires_at, DAY),
@@ -64,7 +67,7 @@ EXPIRIES = (
 """What goes when; the clean-up itself knows no tables."""
 
 
-@click.command("worker")
+@click.command("worker", cls=Command, example="idp worker")
 @click.option("--beside", is_flag=True, hidden=True, help="Stop when standard input ends.")
 def worker(*, beside: bool) -> None:
     """Send what the outbox holds, clean up, rotate keys; until SIGTERM or Ctrl-C."""
@@ -73,7 +76,10 @@ def worker(*, beside: bool) -> None:
         signal.signal(number, lambda *_: stop.set())
     if beside:
         threading.Thread(target=_watch_input, args=(stop,), daemon=True).start()
-    runtime: Runtime = create_app().extensions["idp"]
+    settings = Settings()
+    if not beside:
+        starting.check(settings)
+    runtime: Runtime = create_app(settings).extensions["idp"]
     log.info("worker_started")
     loops.run(runtime, stop, chores=chores())
     runtime.engine.dispose()

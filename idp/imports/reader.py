@@ -14,6 +14,7 @@ from idp.platform.web import forms
 LARGEST_FILE = 4 * 1024 * 1024
 DEEPEST = 40
 
+# As many values as fit: the file is an operator's own.
 _YAML = plain_yaml.Limits(size=LARGEST_FILE, levels=DEEPEST, values=LARGEST_FILE, repeats=False)
 
 

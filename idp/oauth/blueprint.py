@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
+import flask
 from flask import Blueprint, make_response, redirect, render_template, request
+from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
 
 from idp.oauth import visitor as visitors
@@ -12,18 +12,20 @@ from idp.oauth.endpoints.authorize import authorize
 from idp.oauth.endpoints.end_session import SignedOut, end_session
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import FormPost, Interaction, ProtocolResponse
+from idp.oauth.response import redirect as to
 from idp.oauth.visitor import Visitor
 from idp.platform.sessions import cookie
 from idp.platform.sessions import service as sessions
-from idp.platform.web import forms, policy
+from idp.platform.web import forms
 from idp.platform.web.views import current_issuer, current_visit, database
+from idp.platform.web.visit import Environ
 
 blueprint = Blueprint("oauth", __name__)
 
 FORM = "application/x-www-form-urlencoded"
 
 
-@blueprint.route("/connect/authorize", methods=["GET", "POST"])
+@blueprint.route("/connect/authorize", methods=["GET", "POST"], head=False)
 def authorize_view() -> Response:
     """Answer an authorization request."""
     signed_in = visitors.find_signed_in(database(), current_issuer(), _cookie())
@@ -35,14 +37,14 @@ def authorize_view() -> Response:
     return _plain(answer)
 
 
-@blueprint.route("/connect/endsession", methods=["GET", "POST"])
+@blueprint.route("/connect/endsession", methods=["GET", "POST"], head=False)
 def end_session_view() -> Response:
     """Answer a logout request."""
     answer = end_session(_request(), database(), _visitor())
     if isinstance(answer, Interaction):
         return _no_store(redirect(answer.location, 303))
     if isinstance(answer, SignedOut):
-        response = _no_store(redirect(answer.location, 303))
+        response = _plain(to(answer.location))
         cookie.take(response, current_issuer())
         return response
     return _plain(answer)
@@ -53,7 +55,7 @@ def _request() -> ProtocolRequest:
     visit = current_visit()
     query = request.environ.get("QUERY_STRING", "")
     return ProtocolRequest(
-        method="GET" if request.method == "HEAD" else request.method,
+        method=request.method,
         path=visit.path,
         issuer=current_issuer(),
         headers={},
@@ -72,16 +74,27 @@ def _cookie() -> str | None:
     return request.cookies.get(sessions.cookie_name(current_issuer()))
 
 
+class _AsWritten(flask.Response):
+    """A redirect to the very text that a client registered.
+
+    Werkzeug would write host, port and brackets of its address in another spelling.
+    """
+
+    def get_wsgi_headers(self, environ: Environ) -> Headers:
+        """Hold the address back while headers are put in order."""
+        location = self.headers.pop("Location", None)
+        headers = super().get_wsgi_headers(environ)
+        if location is not None:
+            self.headers["Location"] = headers["Location"] = location
+        return headers
+
+
 def _plain(answer: ProtocolResponse) -> Response:
-    return Response(answer.body, answer.status, answer.headers)
+    return _AsWritten(answer.body, answer.status, answer.headers)
 
 
 def _form_post(answer: FormPost) -> Response:
     """Let the browser post the answer (OAuth 2.0 Form Post Response Mode)."""
-    parts = urlsplit(answer.action)
-    # A native client's own scheme has no host (RFC 8252 7.1).
-    origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
-    policy.allow("form-action", origin)
     response = make_response(
         render_template("oauth/form_post.html", action=answer.action, fields=answer.fields)
     )

@@ -6,26 +6,43 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from idp.directory.clients import view as clients
+from idp.directory.clients.view import ClientView
 from idp.oauth.models import AuthorizationRequest
 from idp.oauth.request import Pairs
 from idp.platform import clock, runtime
-from idp.platform.errors import BadRequest
+from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.issuer import Issuer
-from idp.platform.secrets import digest, random_token
+from idp.platform.secrets import UnknownKeyError, digest, random_token
 from idp.platform.sessions.models import BrowserSession
+from idp.platform.throttle import Address
 
 LIFETIME = timedelta(hours=1)
 LARGEST = 32_768
 """Characters: an ID token as a hint, `claims`, and a generous `state`."""
 KEPT_PER_MINUTE = 600
+BYTES_PER_ADDRESS = 64 * 1024 * 1024
+"""Kept for one address within the lifetime of a request."""
+BYTES_OF_ALL = 1024 * 1024 * 1024
+"""Kept in the database for everybody within that time."""
+ROW_BYTES = 500
+"""What a row takes beside its parameters."""
 HINT = "id_token_hint"
 """The one parameter that is a token; it is kept encrypted."""
 PURPOSE = "id token hint"
+CLIENT_PURPOSE = "client of a handle"
+LONGEST_NAMED = 100
+"""A client with a longer identifier is not named in its handles: addresses would grow too long."""
 CONTINUE = "continue"
 """Query parameter that carries the handle back to the protocol's address."""
+
+EVERYBODY = "everybody"
+
+log = structlog.get_logger("idp.pending")
 
 Endpoint = Literal["authorize", "endsession"]
 
@@ -52,13 +69,14 @@ def store(
 ) -> str:
     """Keep a request for later and give its handle; the caller commits.
 
-    Anybody can have requests kept, so their size and number are limited.
+    Anybody can have requests kept, so their size and number are limited: TooManyRequests for who
+    sends many, Busy when so much is kept that the database takes no more.
     """
     if sum(len(name) + len(value) for name, value in parameters) > LARGEST:
         message = "The request is too large"
         raise BadRequest(message, code="invalid_request")
-    runtime.of(session).throttle.hit("pending", remote_addr or "-", KEPT_PER_MINUTE, 60)
-    handle = random_token(24)
+    _take_room(session, Address.of(remote_addr), parameters)
+    handle = _new_handle(session, dict(parameters).get("client_id", ""))
     session.add(
         AuthorizationRequest(
             handle_hash=digest(handle),
@@ -70,6 +88,41 @@ def store(
     )
     session.flush()
     return handle
+
+
+def _take_room(session: Session, address: Address, parameters: Pairs) -> None:
+    """Count a request and its bytes, for whoever sends it and for the database."""
+    throttle = runtime.of(session).throttle
+    throttle.hit("pending", address, KEPT_PER_MINUTE, 60)
+    size = ROW_BYTES + sum(len(name.encode()) + len(value.encode()) for name, value in parameters)
+    seconds = int(LIFETIME.total_seconds())
+    throttle.hit("pending bytes", address, BYTES_PER_ADDRESS, seconds, cost=size)
+    try:
+        throttle.hit("pending bytes", EVERYBODY, BYTES_OF_ALL, seconds, cost=size)
+    except TooManyRequests as refusal:
+        log.warning("pending_requests_fill_the_database")
+        message = "Too many sign-ins are under way. Please try again later."
+        raise Busy(message, refusal.retry_after) from None
+
+
+def _new_handle(session: Session, client_id: str) -> str:
+    """Make a handle that names its client to us alone, also when the request is over."""
+    handle = random_token(24)
+    if not client_id or len(client_id) > LONGEST_NAMED:
+        return handle
+    sealed = runtime.of(session).keyring.encrypt(CLIENT_PURPOSE, client_id.encode())
+    return f"{handle}.{sealed}"
+
+
+def find_client(session: Session, issuer: Issuer, handle: str) -> ClientView | None:
+    """Find the application whose request a handle stands for, or stood for."""
+    sealed = handle.partition(".")[2]
+    try:
+        client_id = runtime.of(session).keyring.decrypt(CLIENT_PURPOSE, sealed).decode()
+    except (UnknownKeyError, ValueError):
+        return None
+    client = clients.find(session, client_id)
+    return client if client is not None and client.is_served_by(issuer) else None
 
 
 def find(
@@ -96,7 +149,7 @@ def get(session: Session, issuer: Issuer, endpoint: Endpoint, handle: str) -> Au
 
 def gone() -> BadRequest:
     """Make the refusal of a request that expired or was answered."""
-    message = "This request has expired. Please go back to the application and start again."
+    message = "Please go back to the application and start again."
     return BadRequest(message, code="request_expired")
 
 
@@ -116,10 +169,15 @@ def parameters_of(session: Session, row: AuthorizationRequest) -> Pairs:
 
 
 def answers_of(row: AuthorizationRequest, handle: str, session_id: int | None) -> Answers:
-    """Give the answers that count in a browser session: those given in that same session."""
+    """Give the answers that count in a browser session: those given in that same session.
+
+    A refusal counts in every one: it is given without a sign-in as well.
+    """
+    scopes = row.consented_scopes
+    if scopes == []:
+        return Answers(row.created_at, handle, consented_scopes=())
     if session_id is None or row.session_id != session_id:
         return Answers(row.created_at, handle)
-    scopes = row.consented_scopes
     return Answers(
         row.created_at,
         handle,
@@ -127,6 +185,15 @@ def answers_of(row: AuthorizationRequest, handle: str, session_id: int | None) -
         row.tenant_id,
         None if scopes is None else tuple(scopes),
         row.consent_remember,
+    )
+
+
+def refuse(session: Session, row: AuthorizationRequest) -> None:
+    """Note that the person refuses the request."""
+    session.execute(
+        update(AuthorizationRequest)
+        .where(AuthorizationRequest.id == row.id)
+        .values(consented_scopes=[])
     )
 
 

@@ -25,8 +25,6 @@ from idp.platform.audit.models import AuditEvent
 from idp.platform.db import Together, run_one, use
 from idp.platform.secrets import b64url, digest, random_token
 
-REUSE_WINDOW = timedelta(seconds=30)
-"""How long after its use a token may come again: a lost answer, not a thief."""
 PREFIX = "rt_"
 PURPOSE = "refresh token"
 
@@ -138,9 +136,10 @@ def slide(session: Session, client: ClientView, row: Presented) -> None:
         )
 
 
-def may_come_again(row: Presented) -> bool:
-    """Whether a used token is still inside the window for retries."""
-    return row.used_at is not None and clock.now() - row.used_at <= REUSE_WINDOW
+def may_come_again(client: ClientView, row: Presented) -> bool:
+    """Whether a used token is still inside its client's window for retries."""
+    window = timedelta(seconds=client.refresh_token_reuse_seconds)
+    return row.used_at is not None and clock.now() - row.used_at < window
 
 
 def _expiry(client: ClientView, absolute: datetime) -> datetime:

@@ -8,6 +8,7 @@ from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import TooManyRequests
+from idp.platform.throttle import Address
 
 ROWS_PER_MINUTE = 10
 
@@ -24,7 +25,7 @@ def client_refused(
     name = client_id[:200] if is_known else ""
     try:
         runtime.of(session).throttle.hit(
-            "client-refused", f"{name} {remote_addr}", ROWS_PER_MINUTE, 60
+            "client-refused", (name, Address.of(remote_addr)), ROWS_PER_MINUTE, 60
         )
     except TooManyRequests:
         return

@@ -11,6 +11,21 @@ from idp.platform.errors import OAuthError
 from idp.platform.issuer import Issuer
 
 REPEATABLE = frozenset({"resource"})  # RFC 8707 2
+# fmt: off
+KNOWN = frozenset({
+    "access_token", "acr_values", "api", "claims", "claims_locales", "client_assertion",
+    "client_assertion_type", "client_id", "client_secret", "code", "code_challenge",
+    "code_challenge_method", "code_verifier", "continue", "display", "grant_type",
+    "id_token_hint", "login_hint", "logout_hint", "max_age", "nonce", "post_logout_redirect_uri",
+    "prompt", "redirect_uri", "refresh_token", "registration", "request", "request_uri",
+    "resource", "response_mode", "response_type", "scope", "state", "tenant", "token",
+    "token_type_hint", "ui_locales",
+})
+# fmt: on
+"""Every parameter of an endpoint here; the rest is ignored, wherever and however often it comes.
+
+RFC 6749 3.1 and 3.2: unrecognized parameters are ignored.
+"""
 
 CALLER = "client"
 """Key of `session.info`: the client that a request was proven to come from."""
@@ -39,14 +54,14 @@ class ProtocolRequest:
 
     @cached_property
     def body(self) -> Parameters:
-        """Give the form parameters of a POST; anything in the query is refused.
+        """Give the form parameters of a POST; a known one in the query is refused.
 
         RFC 6749 3.2: parameters sent without a value are treated as omitted, and none may repeat.
         """
         if self.form is None:
             message = "The body must be application/x-www-form-urlencoded"
             raise OAuthError(message)
-        if self.query:
+        if any(name in KNOWN for name, _ in self.query):
             message = "Parameters must be in the body, not in the query"
             raise OAuthError(message)
         return Parameters(self.form)
@@ -60,7 +75,7 @@ class ProtocolRequest:
 
 
 class Parameters:
-    """Request parameters, each at most once but for `resource`."""
+    """Request parameters, each known one at most once but for `resource`."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self.pairs: Pairs = tuple([pair for pair in pairs if pair[1] != ""])
@@ -69,7 +84,7 @@ class Parameters:
             self._refuse_doubles()
 
     def _refuse_doubles(self) -> None:
-        counts = Counter(name for name, _ in self.pairs)
+        counts = Counter(name for name, _ in self.pairs if name in KNOWN)
         doubled = [name for name, count in counts.items() if count > 1 and name not in REPEATABLE]
         if doubled:
             # RFC 6749 3.1: request parameters must not be included more than once.

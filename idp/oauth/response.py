@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 import orjson
 
@@ -48,6 +49,15 @@ def json_response(
     return ProtocolResponse(
         status, {"Content-Type": "application/json", **headers}, orjson.dumps(content)
     )
+
+
+def with_query(uri: str, fields: Mapping[str, str]) -> str:
+    """Append fields to the query of an address, which is otherwise kept as it is written.
+
+    The address was registered: taking it apart and writing it again could make another one of it.
+    """
+    joint = "" if uri.endswith(("?", "&")) else "&" if "?" in uri else "?"
+    return f"{uri}{joint}{urlencode(fields)}"
 
 
 def redirect(location: str) -> ProtocolResponse:

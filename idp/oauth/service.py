@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, or_, select, update
@@ -98,15 +98,14 @@ def _find(session: Session, handle: str) -> AuthorizationRequest | None:
 def _get(session: Session, handle: str) -> AuthorizationRequest:
     row = _find(session, handle)
     if row is None:
-        message = "This request has expired. Please go back to the application and start again."
-        raise BadRequest(message, code="request_expired")
+        raise requests.gone()
     return row
 
 
 def _scopes_to_consent(client: ClientView, parameters: Parameters) -> tuple[str, ...]:
     return scopes_of.to_consent(
         client,
-        scopes_of.split(parameters.get("scope") or ""),
+        scopes_of.retain(client, scopes_of.split(parameters.get("scope") or "")).names,
         prompt.read_claims(parameters).names,
     )
 
@@ -148,6 +147,14 @@ def decide_consent(
         client_id=asked.client.client_id,
         details={"scopes": allowed},
     )
+
+
+def refuse(session: Session, issuer: Issuer, handle: str) -> None:
+    """Note that the person refuses a request, whether somebody is signed in or not."""
+    row = requests.get(session, issuer, "authorize", handle)
+    requests.refuse(session, row)
+    client_id = Parameters(requests.parameters_of(session, row)).get("client_id")
+    audit.record(session, Tag.CONSENT_REFUSED, client_id=client_id, details={"scopes": []})
 
 
 def remember_consent(
@@ -318,7 +325,8 @@ def issue_again(session: Session, issuer: Issuer, presented: Principal, lifetime
     left = presented.expires_at - clock.timestamp()
     lifetime = max(1, min(lifetime if lifetime > 0 else AGAIN_SECONDS, left))
     granted = scopes_of.retain(client, presented.token_scopes)
-    token_id = tokens.new_token_id(standing.grant)
+    granted = replace(granted, for_issuer=issuer.url in presented.audience)
+    token_id = tokens.new_token_id(session, standing.grant)
     audit.record(
         session,
         Tag.TOKEN_ISSUED,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,14 +17,14 @@ from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
 from idp.directory.resources.view import ApiView
 from idp.directory.tenants import service as tenants
-from idp.oauth import people
+from idp.oauth import people, token_ids
 from idp.oauth.checks.scope import ValidatedScopes, apis_of
 from idp.oauth.models import Grant, ReferenceToken, RevokedToken
 from idp.oauth.people import HeldGrant, StandingGrant
 from idp.oauth.request import CALLER
 from idp.platform import clock, runtime
 from idp.platform.db import count_hits, insert, new_row, run_one, write
-from idp.platform.errors import InvalidToken
+from idp.platform.errors import InvalidToken, OAuthError
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import b64url, digest, random_token
 from idp.platform.signing import signer
@@ -74,7 +74,7 @@ def issue_access_token(
     now = clock.timestamp()
     lifetime = lifetime or client.access_token_lifetime
     audience = [api.name for api in apis]
-    if scopes.is_openid or not audience:
+    if scopes.for_issuer or not audience:
         audience.append(issuer.url)
     claims: dict[str, Any] = {
         "iss": issuer.url,
@@ -84,57 +84,71 @@ def issue_access_token(
         "iat": now,
         "scope": " ".join(scopes.names),
     }
+    subject: Subject | None = None
     if standing is None:
         claims["sub"] = client.client_id
         claims["jti"] = random_token(16)
-        claims |= own_claims(client)
     else:
-        claims["jti"] = token_id or new_token_id(standing.grant)
-        claims.update(_person_claims(session, client, scopes, apis, standing))
+        subject = standing.subject(session)
+        claims["sub"] = str(standing.user.id)
+        claims["jti"] = token_id or new_token_id(session, standing.grant)
+        claims["tenant"] = access.tenant(subject)
+        claims |= _authentication(standing.grant)
+
+    def within(budget: int) -> dict[str, Any]:
+        told = access.other_claims(other_claims(client, scopes, subject), budget=budget)
+        if apis and subject is not None:
+            told |= access.role_claims(access.role(subject), budget=budget)
+            told |= permission_claims(subject, apis, budget=budget)
+        return told | claims
+
     if client.access_token_is_reference:
-        return _keep(session, client, claims, standing)
+        return _keep(session, client, within(access.BUDGET_BYTES), standing)
     alg = apis[0].signing_alg if len(apis) == 1 else None
-    return signer.sign(session, claims, alg=alg, typ=ACCESS_TOKEN_TYPE)
+    return _sign(session, within, alg=alg, typ=ACCESS_TOKEN_TYPE)
 
 
-def new_token_id(grant: HeldGrant) -> str:
+def _sign(
+    session: Session, within: Callable[[int], dict[str, Any]], *, alg: str | None, typ: str
+) -> str:
+    """Sign claims within the budget, or without all that it is for: what we issue, we can read."""
+    for budget in (access.BUDGET_BYTES, 0):
+        token = signer.sign(session, within(budget), alg=alg, typ=typ)
+        if len(token) <= MAX_TOKEN_LENGTH:
+            return token
+    message = "The token would be too large; ask for fewer scopes"
+    raise OAuthError(message, code="invalid_scope")
+
+
+def new_token_id(session: Session, grant: HeldGrant) -> str:
     """Make the `jti` of an access token; it leads back to the grant that the token hangs on."""
-    return f"{grant.id}.{random_token(16)}"
+    return token_ids.make(runtime.of(session).keyring, grant.id)
 
 
-def _person_claims(
-    session: Session,
-    client: ClientView,
-    scopes: ValidatedScopes,
-    apis: Sequence[ApiView],
-    standing: StandingGrant,
+def other_claims(
+    client: ClientView, scopes: ValidatedScopes, subject: Subject | None
 ) -> dict[str, Any]:
-    subject = standing.subject(session)
-    names = {name for api in apis for name in api.user_claims}
+    """Return what an access token says besides roles and permissions, however much it is.
+
+    No subject: a machine's token.
+    """
+    if subject is None:
+        return own_claims(client)
+    names = {name for scope in scopes.api_scopes for name in scope.api.user_claims}
     names.update(name for scope in scopes.api_scopes for name in scope.user_claims)
-    claims = registry.collect(subject, names - {"role", "permission"})
-    claims |= _authentication(standing.grant)
-    claims["sub"] = str(standing.user.id)
-    claims["tenant"] = access.tenant(subject)
-    if client.always_send_client_claims:
-        claims = own_claims(client) | claims
-    if apis:
-        claims["role"] = access.role(subject)
-        claims |= permission_claims(subject, apis)
-    return claims
+    claims = registry.collect(subject, names - {*access.LISTS, "tenant"})
+    return own_claims(client) | claims if client.always_send_client_claims else claims
 
 
 def own_claims(client: ClientView) -> dict[str, Any]:
     """Give the claims kept for a client; none may pass for one of the protocol's or a person's."""
     return {
-        name: value
-        for name, value in client.client_claims.items()
-        if name not in registry.PROTOCOL_CLAIMS and name not in registry.CLAIMS
+        name: value for name, value in client.client_claims.items() if name not in registry.RESERVED
     }
 
 
 def permission_claims(
-    subject: Subject, apis: Collection[ApiView], *, budget: int | None = access.BUDGET_BYTES
+    subject: Subject, apis: Collection[ApiView], *, budget: int | None
 ) -> dict[str, Any]:
     """Give the `permission` claim (or `permission_ref`) that an audience reads."""
     return access.permission_claims(
@@ -196,9 +210,8 @@ def issue_id_token(
     requested = requested_claims(client, standing.grant, "id_token")
     if client.always_include_user_claims_in_id_token:
         requested |= userinfo_names(scopes)
-    claims = registry.collect(subject, requested)
-    claims |= _authentication(standing.grant)
-    claims |= {
+    found = registry.collect(subject, requested)
+    claims = _authentication(standing.grant) | {
         "iss": issuer.url,
         "sub": str(standing.user.id),
         "aud": client.client_id,
@@ -210,7 +223,11 @@ def issue_id_token(
         claims["nonce"] = nonce
     alg = client.id_token_signed_response_alg
     claims["at_hash"] = half_hash(access_token, alg or signer.default_algorithm(session))
-    return signer.sign(session, claims, alg=alg, typ="JWT")
+
+    def within(budget: int) -> dict[str, Any]:
+        return access.identity_claims(found, budget=budget) | claims
+
+    return _sign(session, within, alg=alg, typ="JWT")
 
 
 def read_id_token(session: Session, issuer: Issuer, unverified_jwt: str) -> dict[str, Any] | None:
@@ -219,7 +236,7 @@ def read_id_token(session: Session, issuer: Issuer, unverified_jwt: str) -> dict
     None for anything else, a signed userinfo answer too: that one has no `exp`.
     """
     try:
-        claims = signer.verify(session, unverified_jwt, typ="JWT")
+        claims = signer.verify(session, unverified_jwt, typ="JWT", as_hint=True)
     except InvalidToken:
         return None
     is_ours = claims.get("iss") == issuer.url and isinstance(claims.get("aud"), str)
@@ -274,7 +291,7 @@ def read_access_token(
     """
     token = _read(session, issuer, unverified_token)
     session.info[CALLER] = token.client
-    grant_id = grant_id_of(token.claims)
+    grant_id = grant_id_of(session, token.claims)
     if grant_id is None:
         _check_not_revoked(session, token)
         return token
@@ -337,10 +354,9 @@ def _read(session: Session, issuer: Issuer | None, unverified_token: str) -> Acc
     return AccessToken(claims, client, None, reference_id)
 
 
-def grant_id_of(claims: Mapping[str, Any]) -> int | None:
+def grant_id_of(session: Session, claims: Mapping[str, Any]) -> int | None:
     """Read the grant that a token hangs on out of its `jti`; None: a machine's token."""
-    head, dot, _ = str(claims["jti"]).partition(".")
-    return int(head) if dot else None
+    return token_ids.grant_id_of(runtime.of(session).keyring, str(claims["jti"]))
 
 
 def _check_not_revoked(session: Session, token: AccessToken) -> None:
@@ -399,6 +415,7 @@ def authenticate_bearer(session: Session, issuer: Issuer, unverified_token: str)
         jti=str(token.claims["jti"]),
         expires_at=int(token.claims["exp"]),
         token_scopes=tuple(str(token.claims["scope"]).split()),
+        audience=token.audience,
     )
 
 

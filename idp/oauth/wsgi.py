@@ -10,8 +10,7 @@ from idp.directory.clients.view import ClientView
 from idp.oauth.request import CALLER, ProtocolRequest
 from idp.oauth.response import ProtocolResponse
 from idp.platform.errors import OAuthError, Problem
-from idp.platform.web import forms
-from idp.platform.web.bridge import Scope
+from idp.platform.web import cors, forms
 from idp.platform.web.requests import Entrance
 from idp.platform.web.visit import WSGI, Answer, Body, Environ, Start, Visit
 
@@ -44,14 +43,17 @@ AT_ONCE = ANY_ORIGIN | {
 }
 
 
-def needs_no_thread(scope: Scope) -> bool:
+def needs_no_thread(environ: Environ) -> bool:
     """Guess whether a request can be answered on the event loop.
 
     Where the guess is wrong, the request finds out and is answered by a thread.
     """
-    return scope.path in AT_ONCE or (
+    path = environ["PATH_INFO"]
+    return path in AT_ONCE or (
         # Who is not signed in will be asked to, which takes a thread.
-        scope.path == "/connect/authorize" and scope.method == "GET" and "cookie" in scope.headers
+        path == "/connect/authorize"
+        and environ["REQUEST_METHOD"] == "GET"
+        and "HTTP_COOKIE" in environ
     )
 
 
@@ -74,7 +76,13 @@ class MachineDoor:
         self._entrance.close()
 
     def __call__(self, environ: Environ, start_response: Start) -> Body:
-        """Answer one request."""
+        """Answer one request, whatever happens."""
+        try:
+            return self._serve(environ, start_response)
+        except Exception as error:  # noqa: BLE001 - the renderer of last resort
+            return self._entrance.last_resort(environ, error, start_response)
+
+    def _serve(self, environ: Environ, start_response: Start) -> Body:
         endpoint = self._endpoints.get(environ.get("PATH_INFO", ""))
         visit, answer = self._entrance.admit(environ, machine=endpoint is not None)
         if endpoint is None:
@@ -87,20 +95,19 @@ class MachineDoor:
                 answer = self._answer(visit, environ, *endpoint)
             except Exception as error:  # noqa: BLE001 - the renderer of last resort
                 visit.session.rollback()
-                answer = self._entrance.render(environ, visit, error, machine=True)
+                answer = self._entrance.refuse(environ, visit, error, machine=True)
         return self._entrance.answer(visit, answer, start_response)
 
     def _answer(
         self, visit: Visit, environ: Environ, methods: Collection[str], handler: Handler
     ) -> Answer:
         """Answer, refusals included; the page that asked may read both, where its origin may."""
-        origin = environ.get("HTTP_ORIGIN")
         try:
             answer = self._handle(visit, environ, methods, handler)
         except Problem as problem:
             visit.session.rollback()
             answer = self._entrance.render(environ, visit, problem, machine=True)
-        return answer if origin is None else self._with_cors(visit, origin, answer)
+        return self._with_cors(visit, environ.get("HTTP_ORIGIN"), answer)
 
     def _handle(
         self, visit: Visit, environ: Environ, methods: Collection[str], handler: Handler
@@ -130,20 +137,19 @@ class MachineDoor:
         )
         return Answer(response.status, tuple(response.headers.items()), response.body)
 
-    def _with_cors(self, visit: Visit, origin: str, answer: Answer) -> Answer:
+    def _with_cors(self, visit: Visit, origin: str | None, answer: Answer) -> Answer:
         if visit.path in ANY_ORIGIN:
-            allowed = "*"
-        elif visit.path in CLIENT_ORIGINS and origin in self._origins_of(visit):
-            allowed = origin
-        else:
+            # Also where no page asked: caches hand these answers on to those that do.
+            return cors.for_anybody(answer)
+        if visit.path not in CLIENT_ORIGINS:
             return answer
-        exposed = "WWW-Authenticate, X-Request-Id"
-        headers = (
-            ("Access-Control-Allow-Origin", allowed),
-            ("Access-Control-Expose-Headers", exposed),
-            ("Vary", "Origin"),
-        )
-        return Answer(answer.status, answer.headers + headers, answer.body)
+        headers = (*answer.headers, ("Vary", "Origin"))
+        if origin is not None and origin in self._origins_of(visit):
+            headers += (
+                ("Access-Control-Allow-Origin", origin),
+                ("Access-Control-Expose-Headers", cors.EXPOSED),
+            )
+        return Answer(answer.status, headers, answer.body)
 
     def _origins_of(self, visit: Visit) -> Collection[str]:
         """List who may read the answer: its client's origins; any client's before it is known."""
@@ -153,14 +159,10 @@ class MachineDoor:
 
 def _preflight(environ: Environ, methods: Collection[str]) -> Answer:
     allow = ", ".join(sorted(methods))
-    headers = [("Allow", allow)]
+    headers: tuple[tuple[str, str], ...] = (("Allow", allow),)
     if "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
-        headers += [
-            ("Access-Control-Allow-Methods", allow),
-            ("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP"),
-            ("Access-Control-Max-Age", "600"),
-        ]
-    return Answer(204, tuple(headers))
+        headers += cors.preflight(allow, environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS"))
+    return Answer(204, headers)
 
 
 def _method_not_allowed(methods: Collection[str]) -> OAuthError:

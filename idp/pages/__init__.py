@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint
 
-from idp.pages import apis, choose, consent, frame, qr, signout
+from idp.pages import apis, cancel, choose, consent, frame, qr, signout
 from idp.pages.account import views as account
 from idp.pages.forgot import service as forgot_service
 from idp.pages.forgot import views as forgot
@@ -29,6 +29,7 @@ def blueprints() -> list[Blueprint]:
         signin.blueprint,
         choose.blueprint,
         consent.blueprint,
+        cancel.blueprint,
         signout.blueprint,
         forgot.blueprint,
         register.blueprint,

@@ -9,7 +9,7 @@ from idp.directory.resources.service import EVERYTHING
 from idp.directory.tenants import service as tenants
 from idp.pages import language
 from idp.platform.errors import NotFound
-from idp.platform.throttle import network
+from idp.platform.throttle import Address
 from idp.platform.web.views import current_issuer, current_runtime, database, remote_address
 from idp.publishing import apis
 from idp.publishing.gateway import breaking, outline
@@ -27,7 +27,7 @@ blueprint = Blueprint("apis", __name__)
 def show(suffix: str) -> Response:
     """Show what is published under a suffix to whoever asks at the host of its tenant."""
     session = database()
-    current_runtime().throttle.hit("api page", network(remote_address()), PER_MINUTE, 60)
+    current_runtime().throttle.hit("api page", Address.of(remote_address()), PER_MINUTE, 60)
     state = publications.find_by_suffix(session, suffix)
     if state is None or not _is_shown_here(state):
         raise NotFound

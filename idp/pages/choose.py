@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 from idp.directory.tenants import service as tenants
 from idp.oauth import service as oauth
 from idp.pages import language
-from idp.pages.pending import current_asking, resume
+from idp.pages.pending import Asking, current_asking, resume
 from idp.pages.visitor import ask_to_sign_in, current_visitor
 from idp.platform.errors import BadRequest
 from idp.platform.web.views import current_issuer, database
@@ -24,7 +24,7 @@ def show_accounts() -> Response:
     visitor = current_visitor()
     if visitor is None:
         return ask_to_sign_in(**{language.HANDLE: asking.handle})
-    return _page("pages/choose/account.html", client=asking.client, user=visitor.user)
+    return _page("pages/choose/account.html", asking, user=visitor.user)
 
 
 @blueprint.post("/choose")
@@ -48,7 +48,7 @@ def show_tenants() -> Response:
         return ask_to_sign_in(**{language.HANDLE: asking.handle})
     return _page(
         "pages/choose/tenant.html",
-        client=asking.client,
+        asking,
         user=visitor.user,
         tenants=tenants.memberships(database(), visitor.user.id, current_issuer()),
     )
@@ -70,7 +70,8 @@ def choose_tenant() -> Response:
     return resume(asking)
 
 
-def _page(template: str, **context: object) -> Response:
-    response = make_response(render_template(template, **context))
+def _page(template: str, asking: Asking, **context: object) -> Response:
+    page = render_template(template, client=asking.client, handle=asking.handle, **context)
+    response = make_response(page)
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -16,7 +16,7 @@ from flask import Response as FlaskResponse
 from flask_babel import format_datetime
 from werkzeug.wrappers import Response
 
-from idp.pages import language, messages, return_path
+from idp.pages import language, messages, return_path, way_on
 from idp.platform.errors import NotFound
 from idp.platform.web import policy
 from idp.platform.web.views import current_issuer, database, find_current_issuer
@@ -67,11 +67,6 @@ def picture(uri: str | None) -> str | None:
     return uri
 
 
-def link(uri: str | None) -> str | None:
-    """Give a foreign address that a link may lead to; never a script."""
-    return uri if uri and uri.lower().startswith(("https://", "http://")) else None
-
-
 def moment(at: datetime) -> str:
     """Write a point in time in the visitor's language."""
     return f"{format_datetime(at, 'medium')} UTC"
@@ -85,11 +80,13 @@ def _frame() -> dict[str, Any]:
     return {
         "brand": Brand(issuer.name, issuer.logo_uri) if issuer else Brand(PRODUCT),
         "first_letter": first_letter,
-        "link": link,
+        "heading": way_on.heading,
+        "link": way_on.web_address,
         "moment": moment,
         "picture": picture,
         "say": messages.say,
         "static_url": static_url,
+        "ways_on": way_on.ways_on,
         "language": language.current(),
         "languages": [
             {"choice": choice, "href": f"/language/{choice.code}?{urlencode({'return_to': back})}"}

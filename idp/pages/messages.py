@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flask_babel import gettext, lazy_gettext, ngettext
 
-from idp.platform.errors import Problem
+from idp.platform.errors import Busy, Problem, TooManyRequests
 
 KNOWN = (
     # idp.directory.users.passwords
@@ -17,8 +17,9 @@ KNOWN = (
     lazy_gettext("The password has no control characters."),
     lazy_gettext("This password is among the commonest ones."),
     lazy_gettext("The password is not the user's own name."),
-    lazy_gettext("Too many sign-ins at once; please try again in a moment."),
-    # idp.directory.users, when somebody registers
+    lazy_gettext("Too many people are signing in right now. Please try again in a few seconds."),
+    # idp.directory.registration, when somebody registers
+    lazy_gettext("No more text messages can be sent at the moment. Please try again later."),
     lazy_gettext("Control characters are not allowed."),
     lazy_gettext("This e-mail address is taken."),
     lazy_gettext("This is not a mobile number."),
@@ -34,32 +35,31 @@ KNOWN = (
     # idp.publishing.files
     lazy_gettext("The virus scanner refuses this file."),
     # idp.oauth, before the application is proven or when its request is gone
-    lazy_gettext("The application is not known here"),
-    lazy_gettext("The application asked for an address that it has not registered"),
-    lazy_gettext("This request has expired. Please go back to the application and start again."),
+    lazy_gettext("The application is not known here. Tell the people who run it."),
+    lazy_gettext("The application's return address isn't registered. Tell the people who run it."),
+    lazy_gettext("Too many sign-ins are under way. Please try again later."),
     lazy_gettext("id_token_hint is not an ID token of this issuer"),
     lazy_gettext("client_id differs from the audience of id_token_hint"),
     # idp.platform.web
     lazy_gettext("Something went wrong here; the request id helps to find out what"),
     lazy_gettext("The database does not answer; try again"),
-    lazy_gettext("The form is too old or was not sent from here. Load the page again."),
-    lazy_gettext("The request cannot be understood"),
-    lazy_gettext("There is nothing at this address"),
-    lazy_gettext("This address does not take this method"),
-    lazy_gettext("The request is larger than this address takes"),
+    lazy_gettext("This page was shown to another account. Nothing was sent or changed."),
+    lazy_gettext("This form was sent from another site and was not accepted."),
+    lazy_gettext("This page was open for too long. Please send the form again."),
+    lazy_gettext(
+        "Your browser sent no cookie with this form. Allow cookies for this site and send it again."
+    ),
+    lazy_gettext("The request cannot be understood."),
+    lazy_gettext("The address may be wrong, or the page is gone."),
+    lazy_gettext("This page cannot be opened this way."),
+    lazy_gettext("More was sent than is accepted here."),
     lazy_gettext("A value is out of range"),
-    # idp.platform.errors, and Werkzeug's names of statuses
-    lazy_gettext("Bad Request"),
+    # idp.platform.errors
     lazy_gettext("Bad request"),
+    lazy_gettext("Client authentication failed"),
     lazy_gettext("Forbidden"),
     lazy_gettext("Internal error"),
-    lazy_gettext("Invalid request"),
-    lazy_gettext("Method Not Allowed"),
-    lazy_gettext("Client authentication failed"),
-    lazy_gettext("Not Found"),
     lazy_gettext("Not found"),
-    lazy_gettext("Request Entity Too Large"),
-    lazy_gettext("Request body too large"),
     lazy_gettext("Temporarily unavailable"),
     lazy_gettext("Too many requests"),
 )
@@ -75,6 +75,13 @@ def reasons(problem: Problem) -> list[str]:
     """List why something was refused, one sentence each."""
     told = [text for texts in problem.fields.values() for text in texts] or [problem.detail]
     return [say(text) for text in told]
+
+
+def come_back(refusal: TooManyRequests | Busy) -> str:
+    """Tell a visitor when to try again, and whether that is for their own tries or for a crowd."""
+    if isinstance(refusal, Busy):
+        return say(refusal.detail)
+    return wait_message(refusal.retry_after)
 
 
 def wait_message(seconds: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import redirect, request
@@ -13,8 +14,9 @@ from idp.directory.clients.view import ClientView
 from idp.oauth import service as oauth
 from idp.oauth.pending import CONTINUE
 from idp.pages import language
-from idp.platform.errors import BadRequest, Problem
-from idp.platform.web.views import database
+from idp.platform.errors import BadRequest
+from idp.platform.sessions import cookie as cookies
+from idp.platform.web.views import current_issuer, current_runtime, database
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,24 @@ class Asking:
 
 def find_asking() -> Asking | None:
     """Give the request that the address names; None when it names none."""
-    handle = request.args.get(language.HANDLE)
-    if handle is None:
+    if request.args.get(language.HANDLE) is None:
         return None
-    pending = oauth.pending(database(), handle)
+    asking = find_waiting()
+    if asking is None:
+        raise expired()
+    return asking
+
+
+def find_waiting(handle: str | None = None) -> Asking | None:
+    """Return the request that the address names, or a handle stands for, while it waits.
+
+    None when it is over: a page that is of use by itself goes on without it.
+    """
+    handle = handle or request.args.get(language.HANDLE)
+    pending = None if handle is None else oauth.pending(database(), handle)
     database().commit()
     if pending is None or pending.client is None:
-        raise expired()
+        return None
     language.prefer(pending.ui_locales)
     return Asking(pending.handle, pending.client, pending.scopes, pending.login_hint)
 
@@ -51,13 +64,24 @@ def current_asking() -> Asking:
     return asking
 
 
-def expired() -> Problem:
+def handle_of(asking: Asking | None) -> dict[str, Any]:
+    """Return the query that makes a page belong to a request."""
+    return {} if asking is None else {language.HANDLE: asking.handle}
+
+
+def expired() -> BadRequest:
     """Refuse a page whose request is over."""
-    problem = BadRequest(
+    return BadRequest(
         _("Please go back to the application and start again."), code="request_expired"
     )
-    problem.title = _("This request has expired")
-    return problem
+
+
+def signed_in(asking: Asking | None, home: str, cookie: str) -> Response:
+    """Hand a person who has just signed in the session; go on with the request, or to a page."""
+    response = redirect(home, 303) if asking is None else resume(asking)
+    settings = current_runtime().settings
+    cookies.give(response, current_issuer(), cookie, settings, remember=False)
+    return response
 
 
 def resume(asking: Asking) -> Response:

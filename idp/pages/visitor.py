@@ -33,6 +33,12 @@ def current_visitor() -> Visitor | None:
     return found
 
 
+def current_user_id() -> int | None:
+    """Return whose forms this browser may send; None when nobody is signed in."""
+    visitor = current_visitor()
+    return None if visitor is None else visitor.user.id
+
+
 def is_recent(visitor: Visitor) -> bool:
     """Whether the visitor proved who he is a short while ago."""
     return visitor.browser.auth_time > clock.now() - RECENT

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp.platform.changes import last_change
+from idp.platform.changes import last_change, last_configuration
 from idp.platform.db import ConfigurationVersion
 
 T = TypeVar("T")
@@ -24,10 +24,11 @@ RECENT_SECONDS = 1.0
 
 
 class ConfigurationCache:
-    """Keeps what was computed from configuration tables, for a second past any change at most.
+    """Keeps what was computed from configuration tables until they change.
 
-    `refresh` must be called at the start of a request: once a second it reads the version row and
-    forgets everything when it rose.
+    `refresh` must be called at the start of a request: it reads the version row and forgets
+    everything when it rose. It does so after every change by a worker of this server, and once a
+    second for changes that are made elsewhere.
     """
 
     def __init__(self, *, size: int = 4096, poll_seconds: float = 1.0) -> None:
@@ -40,10 +41,11 @@ class ConfigurationCache:
         self._generation = 0
         self._version = -1
         self._next_poll = 0.0
+        self._seen = -1
 
     def is_due(self) -> bool:
         """Whether the version row should be read now."""
-        return time.monotonic() >= self._next_poll
+        return last_configuration() != self._seen or time.monotonic() >= self._next_poll
 
     def refresh(self, session: Session) -> None:
         """Read the version row, when it is time to, and drop what it outdates."""
@@ -51,7 +53,9 @@ class ConfigurationCache:
             return
         session.connection()  # who may not wait for one leaves the poll to the next request
         self._next_poll = time.monotonic() + self._poll_seconds
+        seen = last_configuration()  # before the row: a change in between is looked for again
         version = session.scalar(select(ConfigurationVersion.version)) or 0
+        self._seen = seen
         if version != self._version:
             self.clear()
             self._version = version

@@ -1,4 +1,4 @@
-"""When somebody last changed what tokens depend on, known to every worker of a server at once."""
+"""When somebody last changed what workers remember, known to every worker of a server at once."""
 
 from __future__ import annotations
 
@@ -17,3 +17,13 @@ def note_change() -> None:
 def last_change() -> int:
     """Give a value that is another one after every change."""
     return _last[0]
+
+
+def note_configuration() -> None:
+    """Tell every worker that there is a new version of the configuration."""
+    _last[1] = time.monotonic_ns()
+
+
+def last_configuration() -> int:
+    """Give a value that is another one after every change of the configuration."""
+    return _last[1]

@@ -1,7 +1,8 @@
 """Ordinary functions that wait on the event loop instead of holding it up.
 
 `spawn` runs a function on a greenlet; where the function calls `wait`, the loop goes on with
-others. Nothing else changes for the function: it is the same one that a thread would run.
+others. Nothing else changes for the function: it is the same one that a thread would run. `start`
+does so without a task, which only a function that really waits needs: `finish` is that task's.
 """
 
 from __future__ import annotations
@@ -21,12 +22,20 @@ IDLE = 32
 """Greenlets that a thread keeps: a new one costs a piece of memory from the system."""
 
 
-class _Done:
+class Done:
     """How a function ended."""
 
     def __init__(self, value: Any, error: BaseException | None) -> None:
         self.value = value
         self.error = error
+
+
+class Waiting:
+    """A function that waits for something."""
+
+    def __init__(self, runner: greenlet, awaitable: Any) -> None:
+        self.runner = runner
+        self.awaitable = awaitable
 
 
 class _Idle(threading.local):
@@ -41,22 +50,32 @@ _idle = _Idle()
 
 async def spawn(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """Run a function that may call `wait`, with context variables of its own."""
+    found = start(function, *arguments, **named)
+    done = found if isinstance(found, Done) else await finish(found)
+    if done.error is not None:
+        raise done.error
+    return cast("T", done.value)
+
+
+def start(function: Callable[P, object], *arguments: P.args, **named: P.kwargs) -> Done | Waiting:
+    """Run a function until it ends, or calls `wait` for the first time."""
     runner = _idle.runners.pop() if _idle.runners else _start()
     runner.gr_context = contextvars.copy_context()
     found = runner.switch(partial(function, *arguments, **named))
-    while not isinstance(found, _Done):
+    return _put_back(runner, found) if isinstance(found, Done) else Waiting(runner, found)
+
+
+async def finish(waiting: Waiting) -> Done:
+    """Run the rest of a function that waits."""
+    runner, found = waiting.runner, waiting.awaitable
+    while not isinstance(found, Done):
         try:
             value = await found
         except BaseException as error:  # noqa: BLE001 - it belongs to who waits
             found = runner.throw(error)
         else:
             found = runner.switch(value)
-    runner.gr_context = None
-    if len(_idle.runners) < IDLE:
-        _idle.runners.append(runner)
-    if found.error is not None:
-        raise found.error
-    return cast("T", found.value)
+    return _put_back(runner, found)
 
 
 def wait(awaitable: Awaitable[T]) -> T:
@@ -66,6 +85,13 @@ def wait(awaitable: Awaitable[T]) -> T:
         message = "not inside spawn"
         raise RuntimeError(message)
     return cast("T", cast("Any", loop).switch(awaitable))
+
+
+def _put_back(runner: greenlet, done: Done) -> Done:
+    runner.gr_context = None
+    if len(_idle.runners) < IDLE:
+        _idle.runners.append(runner)
+    return done
 
 
 def _start() -> greenlet:
@@ -85,8 +111,8 @@ def _work() -> None:
         work = loop.switch(done)
 
 
-def _end(work: Callable[[], Any]) -> _Done:
+def _end(work: Callable[[], Any]) -> Done:
     try:
-        return _Done(work(), None)
+        return Done(work(), None)
     except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-        return _Done(None, error)
+        return Done(None, error)

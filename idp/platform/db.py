@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import sqlalchemy
@@ -52,8 +55,9 @@ from sqlalchemy.orm import (
     mapped_column,
 )
 
+from idp import private_files
 from idp.platform.at_once import SessionAtOnce
-from idp.platform.changes import note_change
+from idp.platform.changes import note_change, note_configuration
 
 BigInt = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON().with_variant(JSONB(), "postgresql")
@@ -346,6 +350,26 @@ def _forget_cached(session: Session, transaction: SessionTransaction) -> None:
             runtime.cache.clear()
 
 
+_making = threading.Lock()
+
+
+@event.listens_for(Engine, "do_connect")
+def _keep_private(dialect: Dialect, _record: Any, arguments: Any, _named: Any) -> None:
+    """Make the file of a database for ourselves alone; its journals get the mode of the file."""
+    if dialect.name != "sqlite" or arguments[0] == ":memory:" or arguments[0].startswith("file:"):
+        return
+    path = Path(arguments[0])
+    try:
+        with _making:
+            private_files.make_folder(path.parent)
+            private_files.make_file(path)
+            for journal in ("-wal", "-shm"):
+                private_files.close_file(path.with_name(path.name + journal))
+    except OSError as error:
+        message = f"{path}: {os.strerror(error.errno or 0)}"
+        raise sqlite3.OperationalError(message) from None
+
+
 @event.listens_for(Engine, "connect")
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     if isinstance(connection, sqlite3.Connection):
@@ -361,6 +385,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 _WROTE = "idp.wrote"
 _CHANGED = "idp.changed"
+_CONFIGURED = "idp.configured"
 
 
 @event.listens_for(Engine, "before_cursor_execute")
@@ -376,6 +401,8 @@ def _note_writing(
     table = getattr(compiled.statement, "table", None)
     if table is None or table.name not in _QUIET:
         connection.info[_CHANGED] = True
+    if table is not None and table.name == ConfigurationVersion.__tablename__:
+        connection.info[_CONFIGURED] = True
 
 
 @event.listens_for(Pool, "checkin")
@@ -383,6 +410,8 @@ def _tell_of_change(_connection: Any, record: Any) -> None:
     # The transaction is over by now: whoever reads anew reads what it left.
     if record.info.pop(_CHANGED, False):
         note_change()
+    if record.info.pop(_CONFIGURED, False):
+        note_configuration()
 
 
 @event.listens_for(Engine, "begin")

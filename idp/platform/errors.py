@@ -13,6 +13,7 @@ Problem
 ├── Unprocessable         422  understood, and refused on purpose
 ├── TooManyRequests       429  with `retry_after` seconds
 ├── Unavailable           503  something outside does not answer
+│   └── Busy                   too much of it at once; with `Retry-After`
 └── OAuthError            RFC 6749 5.2 and relatives: `code` is the wire's `error`
 """
 
@@ -148,6 +149,14 @@ class Unavailable(Problem):
     code = "unavailable"
     status = 503
     title = "Temporarily unavailable"
+
+
+class Busy(Unavailable):
+    """As many wait for this as may; said at once, and `Retry-After` tells when to come back."""
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
+        self.retry_after = retry_after
 
 
 class OAuthError(Problem):

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from idp.config import SettingsError
-from idp.platform.errors import BadRequest, Problem, Unavailable
+from idp.platform.errors import BadRequest, Busy, Problem, Unavailable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -36,19 +36,25 @@ T = TypeVar("T")
 MAX_BYTES = 64 * 1024
 TIMEOUT_SECONDS = 5.0
 CONCURRENT = 8
+JSON_WAITERS = 2
+"""Callers of `get_json` that wait at the same time, each for another address."""
+BUSY_SECONDS = 5
+"""When a caller who was not let in may come back."""
 MAX_URL_LENGTH = 2000
 
 MAX_AGE_SECONDS = 300.0
 REFRESH_SECONDS = 30.0
 """A fetch that a caller forces happens at most this often for one address."""
 FAILURE_SECONDS = 10.0
+"""The pause after a first failure; it doubles with each further one."""
+LONGEST_FAILURE_SECONDS = 300.0
 STALE_SECONDS = 3600.0
 """How long an old answer serves while its server fails."""
 CACHED_URLS = 512
 
 _HEADER_ALLOWANCE = 32 * 1024
 _MAX_ADDRESSES = 4
-_QUEUE_SECONDS = 1.0
+_MAX_DOUBLINGS = 10
 _IPV4 = 4
 _HTTPS_PORT = 443
 _HTTP_PORT = 80
@@ -235,14 +241,29 @@ class _Entry:
     fetched_at: float = 0.0
     problem: Problem | None = None
     failed_at: float = 0.0
+    failures: int = 0
+    """In a row."""
 
     def serves(self, now: float, max_age: float) -> bool:
         """Whether the answer is young enough."""
         return self.value is not None and now - self.fetched_at < max_age
 
     def has_just_failed(self, now: float) -> bool:
-        """Whether trying again would only hammer the server."""
-        return self.problem is not None and now - self.failed_at < FAILURE_SECONDS
+        """Whether trying again would only hammer the server, and hold a caller for nothing."""
+        if self.problem is None:
+            return False
+        pause = FAILURE_SECONDS * 2.0 ** min(self.failures - 1, _MAX_DOUBLINGS)
+        return now - self.failed_at < min(pause, LONGEST_FAILURE_SECONDS)
+
+    def fail(self, problem: Problem) -> None:
+        """Remember a failure."""
+        self.problem, self.failed_at = problem, time.monotonic()
+        self.failures += 1
+
+    def succeed(self, value: dict[str, Any]) -> None:
+        """Remember an answer."""
+        self.value, self.fetched_at = value, time.monotonic()
+        self.problem, self.failures = None, 0
 
 
 class Fetcher:
@@ -252,6 +273,7 @@ class Fetcher:
         self._allowance = _read_allowance(allow)
         self._given_context = context
         self._slots = threading.BoundedSemaphore(CONCURRENT)
+        self._json_waiters = threading.BoundedSemaphore(JSON_WAITERS)
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -309,8 +331,8 @@ class Fetcher:
     def _in_pool(self, target: _Target, action: Callable[[_Target, float], T], timeout: float) -> T:
         """Do something with one address in the pool, before a deadline."""
         deadline = time.monotonic() + timeout
-        if not self._slots.acquire(timeout=min(_QUEUE_SECONDS, timeout)):
-            raise Unavailable("Too many addresses are being fetched; try again.")
+        if not self._slots.acquire(blocking=False):
+            raise Busy("Too many addresses are being fetched; try again.", BUSY_SECONDS)
         try:
             future = self._pool.submit(action, target, deadline)
         except BaseException:
@@ -335,23 +357,21 @@ class Fetcher:
         """Fetch a JSON object, or take it from the cache; do not change what you get.
 
         `refresh` asks for a newer one, as when a key is unknown, and gets it every 30 seconds at
-        most. While the server fails, an answer of the last hour serves, and it is not asked again
-        for 10 seconds. Callers that meet a fetch under way wait for it, unless they can be served.
+        most. While the server fails, an answer of the last hour serves, and the pause until it is
+        asked again grows. One caller waits for an address, and two for all of them; whoever comes
+        then gets the answer of the last hour, or Busy at once.
         """
         entry = self._entry(url)
         max_age = min(max_age, REFRESH_SECONDS) if refresh else max_age
         now = time.monotonic()
         if entry.value is not None and entry.serves(now, max_age):
             return entry.value
-        may_wait = not entry.serves(now, STALE_SECONDS)
-        if not entry.lock.acquire(timeout=TIMEOUT_SECONDS if may_wait else 0):
-            if entry.value is not None and entry.serves(now, STALE_SECONDS):
-                return entry.value
-            raise Unavailable("Too many callers wait for the same address; try again.")
-        try:
-            return self._renew(entry, url, max_age)
-        finally:
-            entry.lock.release()
+        if not entry.has_just_failed(now) and entry.lock.acquire(blocking=False):
+            try:
+                self._renew(entry, url, max_age)
+            finally:
+                entry.lock.release()
+        return self._remembered(entry)
 
     def close(self) -> None:
         """End the pool's threads."""
@@ -366,22 +386,29 @@ class Fetcher:
                 self._entries.popitem(last=False)
         return entry
 
-    def _renew(self, entry: _Entry, url: str, max_age: float) -> dict[str, Any]:
-        """Fetch, unless it has just been done while we waited."""
+    def _renew(self, entry: _Entry, url: str, max_age: float) -> None:
+        """Fetch, when one of the callers that may wait can do so."""
+        if entry.serves(time.monotonic(), max_age):  # somebody was a moment faster
+            return
+        if not self._json_waiters.acquire(blocking=False):
+            return
+        try:
+            entry.succeed(_json_object(self.get(url)))
+        except Busy:
+            return  # says nothing about this address
+        except Problem as problem:
+            entry.fail(problem)
+        finally:
+            self._json_waiters.release()
+
+    def _remembered(self, entry: _Entry) -> dict[str, Any]:
+        """Return what is there; raise what the last fetch met, or Busy while one is under way."""
         now = time.monotonic()
-        if entry.value is not None and entry.serves(now, max_age):
-            return entry.value
-        if not entry.has_just_failed(now):
-            try:
-                entry.value = _json_object(self.get(url))
-            except Problem as problem:
-                entry.problem, entry.failed_at = problem, time.monotonic()
-            else:
-                entry.problem, entry.fetched_at = None, time.monotonic()
-                return entry.value
         if entry.value is not None and entry.serves(now, STALE_SECONDS):
             return entry.value
-        met = entry.problem or Unavailable()
+        met = entry.problem
+        if met is None or not entry.has_just_failed(now):
+            raise Busy("This address is being fetched; try again.", BUSY_SECONDS)
         raise type(met)(met.detail, debug=met.debug)
 
     def _parse(self, url: str) -> _Target:

@@ -31,8 +31,9 @@ _CREDENTIAL = re.compile(
     r"|(?i:(?:bearer|basic|dpop)\s+)[A-Za-z0-9._~+/=-]{8,}"
     r"|(?i:(?:password|secret|token|code|assertion|verifier)=)[^&\s'\"]+"
 )
-# Looked for in one step of a path; every part has a fixed length, so the search is linear.
-_PERSONAL = re.compile(r"@|%40|[0-9]{7}|[A-Za-z0-9_=-]{24}")
+# Looked for in one step of a path: of our random values the shortest have 22 letters. Every part
+# has a fixed length, so the search is linear.
+_PERSONAL = re.compile(r"@|%40|[0-9]{7}|[A-Za-z0-9_=-]{22}")
 
 
 class _State:

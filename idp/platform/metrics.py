@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from idp.setting_values import host_and_port
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -61,20 +61,17 @@ class Metrics:
         children[1].observe(seconds)
 
 
-def listen(address: str) -> socket.socket:
-    """Open the socket of the listener; a port in use is found out before workers start."""
-    host, port = parse_address(address)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family)
-
-
 def parse_address(text: str) -> tuple[str, int]:
-    """Read HOST:PORT; ValueError for anything else."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004
-        message = f"{text!r} is not HOST:PORT"
-        raise ValueError(message)
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - the operator wrote no host
+    """Read HOST:PORT, a name as the address that it has here; ValueError for anything else."""
+    host, port = host_and_port(text)
+    try:
+        found = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)  # noqa: S104 - the operator wrote no host
+    except (OSError, UnicodeError):
+        message = f"{text!r}: there is no host of that name"
+        raise ValueError(message) from None
+    # `localhost` has two; browsers and proxies try the older one at the latest.
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    return str(found[0][4][0]), port
 
 
 def serve(listener: socket.socket, folder: Path, gauges: Gauges) -> None:
@@ -90,7 +87,6 @@ def serve(listener: socket.socket, folder: Path, gauges: Gauges) -> None:
     )
     server.socket.close()
     server.socket = listener
-    _end_with(os.getppid())
     server.serve_forever()
 
 
@@ -118,18 +114,6 @@ def combined(folder: Path, gauges: Gauges) -> CollectorRegistry:
     MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
     registry.register(Asked())
     return registry
-
-
-def _end_with(parent: int) -> None:
-    """Leave when the server that started us is gone."""
-
-    def watch() -> None:
-        pause = threading.Event()
-        while os.getppid() == parent:
-            pause.wait(1)
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -68,6 +68,8 @@ class RequestContext:
     user_id: int | None = None
     """Who calls a management operation, once the token is read; and by which client."""
     client_id: str | None = None
+    end_user_addr: str | None = None
+    """Where the person is whom a machine acts for, as far as it tells."""
 
 
 NO_REQUEST = RequestContext(request_id="-")

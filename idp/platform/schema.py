@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url
+from sqlalchemy import Connection, Engine, NullPool, create_engine
 
+from idp.platform import revisions
 from idp.platform.db import Base
 from idp.platform.files import migrations_dir
+from idp.platform.revisions import Standing
 from idp.platform.tables import load_models
 
 _LOCK = 0x6964_7000
@@ -23,6 +24,8 @@ _LOCK = 0x6964_7000
 
 def upgrade(database_url: str, revision: str = "head") -> None:
     """Make or update the tables; a second node waits and then finds nothing to do."""
+    if revisions.standing(database_url) is Standing.NEWER:
+        revisions.check(database_url)
     with _migrating(database_url) as config:
         command.upgrade(config, revision)
 
@@ -78,10 +81,7 @@ def _migrating(database_url: str) -> Iterator[Config]:
 
 @contextmanager
 def _engine(database_url: str) -> Iterator[Engine]:
-    url = make_url(database_url)
-    if url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}:
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, poolclass=NullPool)
+    engine = create_engine(database_url, poolclass=NullPool)
     try:
         yield engine
     finally:

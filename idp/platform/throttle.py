@@ -13,8 +13,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import structlog
@@ -24,6 +24,8 @@ from idp.platform.errors import TooManyRequests
 
 if TYPE_CHECKING:
     from limits.strategies import FixedWindowRateLimiter
+
+    from idp.platform.runtime import RequestContext
 
 log = structlog.get_logger("idp.throttle")
 
@@ -35,7 +37,58 @@ TICKET_SECONDS = 3600
 RETRY_SECONDS = 1.0
 MAX_RECORDS = 100_000
 MAX_DOUBLINGS = 20
-IPV6_NETWORK = 64
+IPV6_NETWORKS = (64, 56, 48)
+"""What one visitor may have of IPv6, narrowest first: a line, a home, a site."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where somebody comes from, counted by the networks that a visitor can move in."""
+
+    text: str
+    within: str = ""
+    """Whose word it is, where a client hands on the address of a person; "" for what we see."""
+
+    @classmethod
+    def of(cls, text: str | None, within: str = "") -> Address:
+        """Take an address as it was seen; None where there is none."""
+        return cls(text or "-", within)
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The networks that it is in, narrowest first; of IPv4 only itself."""
+        try:
+            parsed = ipaddress.ip_address(self.text)
+        except ValueError:
+            return (self._named(self.text),)
+        if isinstance(parsed, ipaddress.IPv4Address):
+            return (self._named(str(parsed)),)
+        if parsed.ipv4_mapped is not None:
+            return (self._named(str(parsed.ipv4_mapped)),)
+        return tuple(
+            self._named(str(ipaddress.ip_network((parsed, bits), strict=False)))
+            for bits in IPV6_NETWORKS
+        )
+
+    def _named(self, network: str) -> str:
+        return f"{self.within}\0{network}" if self.within else network
+
+
+Key = str | Address
+"""What is counted by. Text is taken as it is: an address must come as an Address."""
+
+
+def origin(context: RequestContext) -> Key:
+    """Return where a request comes from, as tries are counted by.
+
+    The address of a machine says nothing about the people whom it acts for. It stands for all of
+    them, unless it hands on where each of them is; that is its word, which counts for itself alone.
+    """
+    if context.client_id is None or context.user_id is not None:
+        return Address.of(context.remote_addr)
+    if context.end_user_addr is not None:
+        return Address(context.end_user_addr, within=context.client_id)
+    return f"client {context.client_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +111,7 @@ TOGETHER = Delay(free=5, longest=900)
 SUBJECT = Delay(free=20, longest=60)
 """One account from anywhere; whoever waited once is let through (see `check_delay`)."""
 ADDRESS = Delay(free=30, longest=300)
-"""Any account from one address."""
+"""Any account from one address; a wider network of IPv6 has more free failures (`_widened`)."""
 
 
 class Record(NamedTuple):
@@ -100,33 +153,42 @@ class Throttle:
         """Ask the shared store whether it answers; True when there is none to ask."""
         return self._shared is None or self._shared.ping()
 
-    def hit(self, name: str, key: str, limit: int, seconds: int) -> None:
-        """Count a try; TooManyRequests past `limit` tries within so many seconds."""
-        from limits import RateLimitItemPerSecond  # noqa: PLC0415 - not before somebody counts
+    def hit(
+        self, name: str, key: Key | tuple[Key, ...], limit: int, seconds: int, *, cost: int = 1
+    ) -> None:
+        """Count a try; TooManyRequests past `limit` tries within so many seconds.
 
-        item = RateLimitItemPerSecond(limit, seconds)
-        parts = (name, _hashed(key))
+        Several keys are counted together, as one. A wider network of IPv6 has twice the limit of
+        the one in it; what a narrow one is refused does not count for the wider.
+        """
+        for text, factor in _counted(key):
+            wait = self._count(partial(_hit, name, text, limit * factor, seconds, cost))
+            if wait:
+                raise TooManyRequests(_seconds(wait))
 
-        def count(store: Store) -> float:
-            if store.limiter.hit(item, *parts):
-                return 0.0
-            return max(1.0, store.limiter.get_window_stats(item, *parts).reset_time - time.time())
+    def check(self, name: str, key: Key | tuple[Key, ...], limit: int, seconds: int) -> None:
+        """Refuse as `hit` would, and count nothing."""
+        for text, factor in _counted(key):
+            wait = self._count(partial(_hit, name, text, limit * factor, seconds, 0))
+            if wait:
+                raise TooManyRequests(_seconds(wait))
 
-        wait = self._count(count)
-        if wait:
-            raise TooManyRequests(_seconds(wait))
-
-    def check_delay(self, name: str, *keys: str) -> None:
+    def check_delay(self, name: str, *keys: Key) -> None:
         """Refuse while the delay that earlier failures earned is running.
 
-        The first key is the account, the last one the address that it is tried from. Their
-        combination waits longest. An account that fails from everywhere makes new addresses wait
-        once, for a time that further failures elsewhere do not extend: a stranger slows its owner
-        down and cannot lock him out.
+        The first key is the account, the last one the address that it is tried from, or the client
+        that speaks for people whose address it does not tell. Their combination waits longest; an
+        address waits by itself too, a client never does. An account that fails from everywhere
+        makes new addresses wait once, for a time that further failures elsewhere do not extend: a
+        stranger slows its owner down and cannot lock them out.
         """
         self._count(lambda store: _check(store, name, keys))
 
-    def failed(self, name: str, *keys: str) -> None:
+    def withdraw(self, name: str, *keys: Key) -> None:
+        """Forget that a try is under way: its proof was not looked at."""
+        self._count(lambda store: store.forget(_slot(name, keys)))
+
+    def failed(self, name: str, *keys: Key) -> None:
         """Count a failure."""
         now = clock.now().timestamp()
 
@@ -137,7 +199,7 @@ class Throttle:
 
         self._count(count)
 
-    def succeeded(self, name: str, *keys: str) -> None:
+    def succeeded(self, name: str, *keys: Key) -> None:
         """Forget the failures of the account; those of the address only age.
 
         Else somebody with an account of his own could try others in between.
@@ -282,7 +344,21 @@ class SharedStore:
         return None if kept is None else float(kept)
 
 
-def _check(store: Store, name: str, keys: tuple[str, ...]) -> None:
+def _hit(name: str, text: str, limit: int, seconds: int, cost: int, store: Store) -> float:
+    """Count a try, or with no cost look at the count; return the seconds to wait, 0 for none."""
+    from limits import RateLimitItemPerSecond  # noqa: PLC0415 - not before somebody counts
+
+    item = RateLimitItemPerSecond(limit, seconds)
+    parts = (name, _hashed(text))
+    passes = (
+        store.limiter.hit(item, *parts, cost=cost) if cost else store.limiter.test(item, *parts)
+    )
+    if passes:
+        return 0.0
+    return max(1.0, store.limiter.get_window_stats(item, *parts).reset_time - time.time())
+
+
+def _check(store: Store, name: str, keys: tuple[Key, ...]) -> None:
     now = clock.now().timestamp()
     (together, strict), *single = _records(name, keys)
     failures, until = store.read(together)
@@ -301,33 +377,42 @@ def _check(store: Store, name: str, keys: tuple[str, ...]) -> None:
         raise TooManyRequests(1)
 
 
-def network(address: str | None) -> str:
-    """Name the network that an address stands for: itself, or its /64 in IPv6."""
-    try:
-        parsed = ipaddress.ip_address(address or "")
-    except ValueError:
-        return address or "-"
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed, IPV6_NETWORK), strict=False))
-
-
-def _records(name: str, keys: tuple[str, ...]) -> list[tuple[str, Delay]]:
-    """List the records that a try belongs to: the combination first, then each key alone."""
-    *subjects, last = (*keys[:-1], network(keys[-1])) if keys else ("-",)
-    together = "\0".join((*subjects, last))
-    records = [(f"{PREFIX}:delay:{name}:{_hashed(together)}", TOGETHER)]
-    if subjects:
-        records += [
-            (f"{PREFIX}:delay:{name}:subject:{_hashed(subject)}", SUBJECT) for subject in subjects
+def _counted(key: Key | tuple[Key, ...]) -> list[tuple[str, int]]:
+    """List the texts that a key is counted by, each with the factor of its limit."""
+    parts = key if isinstance(key, tuple) else (key,)
+    found = [("", 1)]
+    for part in parts:
+        texts = part.networks if isinstance(part, Address) else (part,)
+        found = [
+            (f"{before}\0{text}" if before else text, factor * 2**width)
+            for before, factor in found
+            for width, text in enumerate(texts)
         ]
-        records.append((f"{PREFIX}:delay:{name}:address:{_hashed(last)}", ADDRESS))
-    return records
+    return found
 
 
-def _slot(name: str, keys: tuple[str, ...]) -> str:
+def _records(name: str, keys: tuple[Key, ...]) -> list[tuple[str, Delay]]:
+    """List the records that a try belongs to: the combination first, then each key alone."""
+    *subjects, last = keys or ("-",)
+    networks = last.networks if isinstance(last, Address) else ()
+    narrowest = networks[0] if networks else str(last)
+    together = "\0".join((*map(str, subjects), narrowest))
+    return [
+        (f"{PREFIX}:delay:{name}:{_hashed(together)}", TOGETHER),
+        *((f"{PREFIX}:delay:{name}:subject:{_hashed(str(key))}", SUBJECT) for key in subjects),
+        *(
+            (f"{PREFIX}:delay:{name}:address:{_hashed(network)}", _widened(ADDRESS, width))
+            for width, network in enumerate(networks)
+        ),
+    ]
+
+
+def _widened(delay: Delay, width: int) -> Delay:
+    """Double the free failures for each step to a wider network."""
+    return replace(delay, free=delay.free * 2**width)
+
+
+def _slot(name: str, keys: tuple[Key, ...]) -> str:
     return f"{_records(name, keys)[0][0]}:slot"
 
 

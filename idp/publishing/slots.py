@@ -1,4 +1,4 @@
-"""Few descriptions are fetched at a time: slow hosts must not hold every thread that answers."""
+"""Few requests wait for other servers at a time: slow ones must not hold every thread."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from idp.platform.errors import Unavailable
+from idp.platform.errors import Busy
 
-AT_ONCE = 3
-"""In one process, which answers eight requests at a time."""
+AT_ONCE = 2
+"""In one process, which answers eight requests at a time: descriptions and gateways together."""
 RETRY_SECONDS = 5
 
 _free = threading.BoundedSemaphore(AT_ONCE)
@@ -17,12 +17,9 @@ _free = threading.BoundedSemaphore(AT_ONCE)
 
 @contextmanager
 def taken() -> Iterator[None]:
-    """Hold one of the slots; Unavailable when there is none, without waiting."""
+    """Hold one of the slots; Busy when there is none, without waiting."""
     if not _free.acquire(blocking=False):
-        raise Unavailable(
-            "So many descriptions are being fetched that no more are taken; try again.",
-            headers={"Retry-After": str(RETRY_SECONDS)},
-        )
+        raise Busy("Too much is being asked of other servers; try again.", RETRY_SECONDS)
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ const ui = SwaggerUIBundle({
   url: place.dataset.document,
   oauth2RedirectUrl: new URL(place.dataset.redirect, location.origin).href,
   deepLinking: true,
+  defaultModelExpandDepth: 3,
   displayRequestDuration: true,
   docExpansion: "none",
   filter: true,

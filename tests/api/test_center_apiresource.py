@@ -157,6 +157,11 @@ def test_a_new_row_takes_no_id(mary):
         ({"scopes": [{"name": f"x.{n}"} for n in range(10_000)]}, "scopes"),
         ({"userClaims": [{"type": "role"}, {"type": "role"}]}, "userClaims[1].type"),
         ({"userClaims": [{"type": ""}]}, "userClaims[0].type"),
+        ({"userClaims": [{"type": "Permission"}]}, "userClaims[0].type"),
+        (
+            {"scopes": [{"name": "x.a", "userClaims": [{"type": "Sub"}]}]},
+            "scopes[0].userClaims[0].type",
+        ),
         ({"properties": [{"key": "permission_format", "value": "xml"}]}, "properties[0].value"),
         ({"properties": [{"key": "signing_alg", "value": "HS256"}]}, "properties[0].value"),
         ({"properties": [{"key": "signing_alg", "value": "none"}]}, "properties[0].value"),

@@ -243,6 +243,10 @@ def test_codes_are_a_bare_empty_list_for_anybody(client, root):
             {"clientClaimsPrefix": None, "claims": [{"type": "role", "value": "x"}]},
             "claims[0].type",
         ),
+        (
+            {"clientClaimsPrefix": "Perm", "claims": [{"type": "Ission", "value": "x"}]},
+            "claims[0].type",
+        ),
         ({"clientSecrets": [{"value": "short"}]}, "clientSecrets[0].value"),
         ({"clientSecrets": [{"value": "***"}]}, "clientSecrets[0].value"),
         ({"clientSecrets": [{"description": "x"}]}, "clientSecrets[0].value"),
@@ -562,6 +566,28 @@ def test_the_address_of_an_issuer_is_no_client_id(client, session, root):
         assert list(root.refused("PUT", "/Client", {**made, "clientId": name})) == ["clientId"]
 
 
+def test_an_address_as_client_id_is_for_the_platform_alone(client, session, root):
+    address = "https://shop.example/client"
+    mary = center.manager(client, session, "ids4.ms.client.all", "orders.read")
+    assert list(mary.refused("POST", "/Client", web(clientId=address))) == ["clientId"]
+    hers = mary.data("GET", f"/Client/{mary.data('POST', '/Client', web())}")
+    assert list(mary.refused("PUT", "/Client", {**hers, "clientId": address})) == ["clientId"]
+    # Nor can an administrator name the client of a tenant so.
+    assert list(root.refused("PUT", "/Client", {**hers, "clientId": address})) == ["clientId"]
+    assert (
+        save(root, {**add(root, web(clientId="ours")), "clientId": address})["clientId"] == address
+    )
+
+
+def test_refresh_tokens_of_a_public_client_are_used_once(root):
+    public = {"requireClientSecret": False, "clientSecrets": [], "refreshTokenUsage": 0}
+    assert list(root.refused("POST", "/Client", web(**public))) == ["refreshTokenUsage"]
+    shown = add(root, web(refreshTokenUsage=0))
+    wrong = {**shown, "requireClientSecret": False, "clientSecrets": []}
+    assert list(root.refused("PUT", "/Client", wrong)) == ["refreshTokenUsage"]
+    assert save(root, {**wrong, "refreshTokenUsage": 1})["refreshTokenUsage"] == 1
+
+
 def test_a_client_may_be_renamed_to_a_free_id(root, session, client):
     protocol.add_api(session)
     shown = add(root, machine())
@@ -681,6 +707,9 @@ def test_a_secret_keeps_its_value_while_it_is_described_again(root, session, cli
         assert changed["clientSecrets"][0]["description"] == "new"
         assert ask_token(client) == 200
     described.pop("value")
+    last_day = {**described, "expiration": "2099-01-31"}
+    changed = save(root, {**shown, "clientSecrets": [last_day], "concurrencyStamp": None})
+    assert changed["clientSecrets"][0]["expiration"] == "2099-02-01T00:00:00Z"
     over = {**described, "expiration": datetime.now(UTC).isoformat()}
     save(root, {**shown, "clientSecrets": [over], "concurrencyStamp": None})
     assert ask_token(client) == 401
@@ -917,6 +946,14 @@ def test_a_fresh_token_is_no_wider_and_lives_no_longer(client, session, root):
         ]
 
 
+def test_a_fresh_token_is_for_the_same_audience(client, session, root):
+    app = protocol.register(session, "narrow", scopes=("openid", "ids4.ms.client.all"))
+    protocol.sign_in(client, session, root.user)
+    token = protocol.obtain(client, app, "openid ids4.ms.client.all", resource="ids4.ms").access
+    fresh = center.Caller(client, root.user, token).data("POST", "/Client/IssueToken", {})
+    assert protocol.payload(fresh)["aud"] == protocol.payload(token)["aud"] == "ids4.ms"
+
+
 def test_a_chain_of_fresh_tokens_ends_with_the_first(client, session, root, clock):
     token = center.token_for(session, root.user)
     end = protocol.payload(token)["exp"]
@@ -932,7 +969,7 @@ def test_a_fresh_token_dies_with_its_grant(client, session, root):
     token = root.data("POST", "/Client/IssueToken", {})
     fresh = center.Caller(client, root.user, token)
     assert fresh.send("GET", "/Client").status_code == 200
-    grant_id = tokens.grant_id_of(protocol.payload(token))
+    grant_id = tokens.grant_id_of(session, protocol.payload(token))
     tokens.revoke_grant(session, grant_id, "test")
     assert fresh.send("GET", "/Client").status_code == 401
 

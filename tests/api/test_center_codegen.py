@@ -140,13 +140,24 @@ def test_nobody_waits_while_the_generator_is_asked(mary, monkeypatch, settings):
 
 def test_nobody_makes_the_generator_start_again_and_again(mary, monkeypatch):
     mary.data("GET", "/CodeGen/Clients")
-    monkeypatch.setattr(generators, "_ask", lambda found, path: None)
-    for _ in range(codegen.LISTINGS_PER_HOUR):
-        mary.data("GET", "/CodeGen/Clients", fromCache="false")
-    answer = mary.send("GET", "/CodeGen/Clients", fromCache="false")
+    started = []
+    monkeypatch.setattr(generators, "_ask", lambda found, kept: started.append(kept))
+    for _ in range(codegen.REFRESHES_PER_HOUR + 2):
+        assert mary.data("GET", "/CodeGen/Clients", fromCache="false")
+    assert len(started) == codegen.REFRESHES_PER_HOUR
+
+
+@pytest.mark.parametrize("path", ["/CodeGen/Clients", "/CodeGen/Servers"])
+def test_the_lists_are_open_to_everybody_and_limited_by_address(client, new_client, path):
+    stranger = center.Caller(client, None, None)
+    for _ in range(codegen.LISTS_PER_MINUTE):
+        assert stranger.data("GET", path)
+    answer = stranger.send("GET", path)
     assert answer.status_code == 429
     assert answer.headers["Retry-After"]
-    assert mary.data("GET", "/CodeGen/Clients")
+    elsewhere = new_client()
+    elsewhere.environ_base["REMOTE_ADDR"] = "203.0.113.7"
+    assert center.Caller(elsewhere, None, None).data("GET", path)
 
 
 @pytest.mark.settings(codegen_generators="python, typescript-fetch")
@@ -183,17 +194,6 @@ def test_without_the_extra_the_answer_says_how_to_install_it(
     assert session.scalars(select(SdkJob)).all() == []
     # What needs no generator works on.
     assert mary.data("POST", "/CodeGen/Gen", {"genName": "readthedocs.gen", "swaggerUrl": OWN})
-
-
-def test_either_scope_opens_the_list_of_clients(client, session):
-    for scope, clients, servers in (
-        ("ids4.ms.codegen.clients", 200, 403),
-        ("ids4.ms.codegen.get", 200, 403),
-        ("ids4.ms.codegen.servers", 403, 200),
-    ):
-        caller = center.manager(client, session, username=scope[-7:], scopes=[scope])
-        assert caller.send("GET", "/CodeGen/Clients").status_code == clients
-        assert caller.send("GET", "/CodeGen/Servers").status_code == servers
 
 
 # Options
@@ -295,6 +295,8 @@ BAD_NPM = [
     ({"name": "../orders"}, "name"),
     ({"name": ""}, "name"),
     ({"name": "-orders"}, "name"),
+    ({"name": "@acme/-orders"}, "name"),
+    ({"name": "@-acme/orders"}, "name"),
     ({"name": "orders."}, "name"),
     ({"name": "~orders"}, "name"),
     ({"name": "@acme/" + "x" * 195}, "name"),
@@ -496,6 +498,8 @@ def test_a_release_counts_the_version_up_and_is_queued(mary, api_id, session):
         assert (shown["version"], shown["package"]) == (version, "@acme/orders")
         assert mary.data("GET", f"/CodeGen/{api_id}/NpmOptions/0")["version"] == version
     listed = mary.send("GET", "/sdk/jobs", prefix="", apiId=str(api_id)).get_json()["jobs"]
+    misspelled = mary.send("GET", "/sdk/jobs", prefix="", apiID=str(api_id))
+    assert (misspelled.status_code, list(misspelled.get_json()["errors"])) == (400, ["apiID"])
     assert [job["version"] for job in listed] == ["1.2.11", "1.2.10"]
     document = jobs.read_description(session, listed[0]["id"])
     assert document["info"]["title"] == "Authorization Center"

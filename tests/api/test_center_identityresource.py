@@ -1,4 +1,4 @@
-"""Identity resources: scopes that stand for claims about a person; for administrators."""
+"""Identity resources: scopes that stand for claims about a person; rows of the platform."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_what_is_made_is_read_again(root, team):
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_only_administrators_of_the_platform_may(client, session, method, path):
+def test_a_permission_in_a_tenant_opens_nothing(client, session, method, path):
     body: Any = {**TEAM, "id": 1 if method == "PUT" else 0}
     body = body if method in {"PUT", "POST"} else None
     nobody = center.Caller(client, protocol.add_person(session), None)
@@ -82,6 +82,38 @@ def test_only_administrators_of_the_platform_may(client, session, method, path):
     # The refusals themselves leave traces, and nothing else does.
     trail = {"audit_event": []}
     assert center.whole_database(session) | trail == before | trail
+
+
+@pytest.mark.parametrize("by", ["role", "grant"])
+def test_the_permission_at_the_platform_opens_the_operations(client, session, by):
+    for verb in ("get", "put", "post", "detail"):
+        code = f"ids4.ms.identityresource.{verb}"
+        user = protocol.add_person(session, verb)
+        if by == "role":
+            protocol.add_role(session, user, f"keepers-{verb}", [code], tenant_id=None)
+        else:
+            protocol.grant_directly(session, user, code, tenant_id=None)
+        caller = center.Caller(client, user, center.token_for(session, user))
+        outcomes = {
+            "get": caller.send("GET", "/IdentityResource").status_code,
+            "detail": caller.send("GET", "/IdentityResource/1").status_code,
+            "put": caller.send("PUT", "/IdentityResource", {"name": "x"}).status_code,
+            "post": caller.send("POST", "/IdentityResource", {"name": "x"}).status_code,
+        }
+        assert outcomes == {**dict.fromkeys(outcomes, 403), verb: 200}
+
+
+def test_a_grant_at_the_platform_opens_no_tenant_that_the_person_is_not_in(client, session):
+    """It is effective in every tenant of the person, and nowhere else."""
+    user = protocol.add_person(session, "mary", tenant_ids=[1])
+    protocol.grant_directly(session, user, "ids4.ms.us.all", tenant_id=None)
+    away = protocol.add_tenant(session, "Away")
+    token = center.token_for(session, user, ["ids4.ms.us.all"])
+    path = "/user/tenants/mary/privileges"
+    for tenants, status in (([1], 200), ([1, away], 403)):
+        query = {"tenantIds": tenants}
+        answer = client.get(path, headers=protocol.bearer(token), query_string=query)
+        assert answer.status_code == status
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from sqlalchemy import select
 
+from idp.api.center import user as center_user
 from idp.directory.registration import codes
 from idp.directory.registration.codes import Channel, Letter, Sender
 from idp.directory.registration.models import VerificationCode
@@ -163,7 +164,7 @@ def test_a_code_is_bound_to_its_number_and_works_once(shop, session, code_for):
     assert shop.call("POST", "/User/Register", again)["code"] == 100002
 
 
-def test_five_tries_then_even_the_right_code_is_wrong(shop, session, code_for):
+def test_five_tries_then_even_the_right_code_is_wrong(shop, session, code_for, clock):
     code = code_for()
     body = {**BODY, "phoneNumberVerifyCode": wrong(code)}
     for _ in range(5):
@@ -171,6 +172,29 @@ def test_five_tries_then_even_the_right_code_is_wrong(shop, session, code_for):
     body["phoneNumberVerifyCode"] = code
     assert shop.call("POST", "/User/Register", body)["code"] == 100002
     assert session.scalars(select(User).where(User.username == MAIL)).all() == []
+    clock.shift(61)
+    body["phoneNumberVerifyCode"] = code_for()
+    assert shop.call("POST", "/User/Register", body)["code"] == 200
+
+
+def test_nobody_spends_the_tries_of_others_and_all_together_have_few(
+    shop, session, client, code_for
+):
+    code = code_for()
+    body = {**BODY, "phoneNumberVerifyCode": wrong(code)}
+    strangers = [machine(client, session, f"stranger-{number}") for number in range(3)]
+    for stranger in strangers[:2]:
+        for _ in range(10):
+            assert stranger.call("POST", "/User/Register", body)["code"] == 100002
+    assert session.scalars(select(VerificationCode.tries_left)).one() == 5
+    right = {**BODY, "phoneNumberVerifyCode": code}
+    weak = {**right, "email": "taken@app.example"}
+    protocol.add_person(session, "eve", email="taken@app.example")
+    assert shop.call("POST", "/User/Register", weak)["code"] == 100003  # the code is right
+    for _ in range(5):
+        strangers[2].call("POST", "/User/Register", body)
+    assert session.scalars(select(VerificationCode.tries_left)).one() == 0
+    assert shop.call("POST", "/User/Register", right)["code"] == 100002
 
 
 @pytest.mark.parametrize(("address", "minutes"), [(NUMBER, 5), (MAIL, 30)])
@@ -183,12 +207,28 @@ def test_a_code_expires(session, code_for, clock, address, minutes):
     assert codes.prove(session, channel, address, code) is None
 
 
-def test_only_the_last_code_is_live(session, code_for, clock):
+def test_a_code_stays_good_beside_a_newer_one_until_one_of_them_is_used(session, code_for, clock):
     first = code_for()
     clock.shift(61)
     second = code_for()
-    assert first == second or codes.prove(session, Channel.SMS, NUMBER, first) is None
     assert codes.prove(session, Channel.SMS, NUMBER, second) is not None
+    proof = codes.prove(session, Channel.SMS, NUMBER, first)
+    assert proof is not None
+    assert codes.use_up(session, proof)
+    assert not codes.use_up(session, proof)
+    for code in (first, second):
+        assert codes.prove(session, Channel.SMS, NUMBER, code) is None
+
+
+def test_a_try_is_a_try_of_every_open_code(session, code_for, clock):
+    sent = [code_for()]
+    clock.shift(61)
+    sent.append(code_for())
+    free = next(code for code in ("000000", "111111", "222222") if code not in sent)
+    for _ in range(3):
+        assert codes.prove(session, Channel.SMS, NUMBER, free) is None
+    left = session.scalars(select(VerificationCode.tries_left)).all()
+    assert left == [codes.TRIES_OF_ALL - 3] * 2
 
 
 def test_the_code_is_used_up_only_by_success(shop, session, code_for, body_for):
@@ -196,7 +236,7 @@ def test_the_code_is_used_up_only_by_success(shop, session, code_for, body_for):
     content = shop.call("POST", "/User/Register", {**body, "password": "password123"})
     assert (content["code"], list(json.loads(content["message"]))) == (422, ["password"])
     for row in session.scalars(select(VerificationCode)):
-        assert (row.tries_left, row.used_at) == (5, None)
+        assert (row.tries_left, row.used_at) == (codes.TRIES_OF_ALL, None)
     protocol.add_person(session, "eve", email=MAIL)
     assert shop.call("POST", "/User/Register", body)["code"] == 100003
     assert session.scalars(select(VerificationCode.used_at)).all() == [None, None]
@@ -257,10 +297,9 @@ def test_gap_and_daily_number(shop, session, client, clock, path, body, soon, da
     content = shop.call("POST", path, body, culture="en-US")
     assert content["codeName"] == f"{soon}_TooManyRequests"
     assert content["message"] == "Ask again in 40 seconds"
-    # Another caller and another spelling are the same address.
-    other = machine(client, session, "other")
+    # Another spelling is the same address.
     spelled = {"phoneNumber": "+86 13800138000", "email": "BEN@app.example"}
-    assert other.call("POST", path, spelled)["code"] == daily + 1
+    assert shop.call("POST", path, spelled)["code"] == daily + 1
     for _ in range(9):
         clock.shift(30)
         shop.call("POST", path, body)
@@ -271,6 +310,8 @@ def test_gap_and_daily_number(shop, session, client, clock, path, body, soon, da
     clock.shift(61)
     content = shop.call("POST", path, body)
     assert (content["code"], content["codeName"]) == (daily, f"{soon}_CallLimited")
+    # Whoever had so many sent there has not used up what its owner may ask for.
+    machine(client, session, "other").data("POST", path, spelled)
     clock.shift(timedelta(days=1))
     fresh = machine(client, session, "fresh")
     fresh.data("POST", path, body)
@@ -288,6 +329,59 @@ def test_a_caller_has_a_limit_and_what_is_over_it_counts_for_nobody(session, run
     addresses = session.scalars(select(VerificationCode.address)).all()
     assert sorted(addresses) == ["a@app.example", "b@app.example"]
     assert codes.send(session, Channel.MAIL, "c@app.example", Sender("y", 2), letter) is None
+
+
+def test_a_stranger_at_an_applications_form_uses_up_no_codes_of_its_people(
+    client, shop, monkeypatch
+):
+    monkeypatch.setattr(center_user, "SENDS_PER_HOUR", {"machine": 3, "person": 2})
+
+    def ask(number, address):
+        headers = {**protocol.bearer(shop.token), "End-User-Address": address}
+        body = {"email": f"p{number}@app.example"}
+        return client.post("/api/User/VerifyEmail", json=body, headers=headers).status_code
+
+    assert [ask(number, "192.0.2.1") for number in range(3)] == [200, 200, 429]
+    assert ask(4, "192.0.2.7") == 200
+    # The limit of the client stays above all of them.
+    assert ask(5, "192.0.2.8") == 429
+
+
+def test_while_enough_codes_are_good_no_further_one_is_sent_and_nobody_learns_that(
+    client, session, outbox, clock
+):
+    path, body = "/User/VerifyPhone", {"phoneNumber": NUMBER}
+    for number in range(codes.SENT_WHILE_GOOD + 3):
+        machine(client, session, f"app-{number}").data("POST", path, body)
+    messages = outbox()
+    assert len(messages) == codes.SENT_WHILE_GOOD
+    # Each of them is good, the first as well.
+    for message in messages:
+        code = re.search(r"\b\d{6}\b", message.text)[0]
+        assert codes.prove(session, Channel.SMS, NUMBER, code) is not None
+        session.commit()
+    clock.shift(301)
+    machine(client, session, "late").data("POST", path, body)
+    assert len(outbox()) == codes.SENT_WHILE_GOOD + 1
+
+
+@pytest.mark.settings(sms_per_hour=2)
+def test_the_installation_sends_so_many_short_messages_in_an_hour(shop, outbox, clock):
+    def ask(number):
+        return shop.send("POST", "/User/VerifyPhone", {"phoneNumber": f"1380013800{number}"})
+
+    assert [ask(number).status_code for number in range(2)] == [200, 200]
+    refused = ask(2)
+    assert refused.status_code == 503
+    assert int(refused.headers["Retry-After"]) > 0
+    assert len(outbox()) == 2
+    # Mails have no such price.
+    shop.data("POST", "/User/VerifyEmail", {"email": MAIL})
+    clock.shift(1800)
+    assert ask(3).status_code == 503
+    clock.shift(1801)
+    fresh = ask(3).status_code
+    assert fresh in {200, 401}  # the token may be as old
 
 
 def test_too_many_codes_of_one_person_are_429(client, session):
@@ -328,7 +422,7 @@ def test_a_crowd_sends_one_code_and_makes_one_account(app, shop, session, body_f
     code = re.search(r"\b\d{6}\b", message.text)[0]
     body = {**BODY, "phoneNumberVerifyCode": wrong(code)}
     assert set(at_once("/User/Register", body)) == {100002}
-    assert session.scalars(select(VerificationCode.tries_left)).one() == 0
+    assert session.scalars(select(VerificationCode.tries_left)).one() == codes.TRIES_OF_ALL - 5
     done = at_once("/User/Register", body_for(phoneNumber="13900139000"))
     assert done.count(200) == 1
     assert len(session.scalars(select(User).where(User.username == MAIL)).all()) == 1
@@ -369,7 +463,7 @@ def test_wrong_values_are_named_and_cost_no_try(shop, session, code_for, field, 
     content = shop.call("POST", "/User/Register", body)
     assert content["code"] == 422
     assert [name.partition("[")[0] for name in json.loads(content["message"])] == [field]
-    assert session.scalars(select(VerificationCode.tries_left)).one() == 5
+    assert session.scalars(select(VerificationCode.tries_left)).one() == codes.TRIES_OF_ALL
 
 
 @pytest.mark.parametrize("path", ["/User/VerifyPhone", "/User/VerifyEmail", "/User/Register"])

@@ -82,7 +82,8 @@ def test_a_role_without_a_second_name_is_called_by_its_code(mary):
 
 
 def test_the_list_has_no_pages_and_tells_how_many_there_are(root, mary, clerk):
-    content = mary.call("GET", "/Role", take=1, skip=5)
+    assert set(mary.refused("GET", "/Role", take=1, skip=5)) == {"take", "skip"}
+    content = mary.call("GET", "/Role")
     assert [row["name"] for row in content["data"]] == ["clerk"]
     assert (content["take"], content["skip"], content["total"]) == (1, 0, 1)
     assert content["data"] == [clerk]
@@ -242,6 +243,8 @@ def test_two_at_the_same_time_lose_nothing_silently(new_client, session, mary, c
         ({"claims": [{"claimType": "email", "claimValue": "x@y.zz"}]}, "claims[0].claimType"),
         ({"claims": [{"claimType": "role", "claimValue": "boss"}]}, "claims[0].claimType"),
         ({"claims": [{"claimType": "sub", "claimValue": "1"}]}, "claims[0].claimType"),
+        ({"claims": [{"claimType": "Permission", "claimValue": "x"}]}, "claims[0].claimType"),
+        ({"claims": [{"claimType": " SUB", "claimValue": "1"}]}, "claims[0].claimType"),
         ({"claims": [{"claimType": "a", "claimValue": "b"}] * 2}, "claims[1].claimValue"),
         ({"claims": [permission(" , ")]}, "claims[0].claimValue"),
         ({"claims": [permission("no.such.thing")]}, "claims[0].claimValue"),
@@ -312,6 +315,8 @@ def test_the_same_code_means_another_role_in_another_tenant(session, mary, clerk
 def test_roles_of_the_platform_are_the_administrators(session, mary, root):
     made = root.data("POST", "/Role", {"name": "auditors", "claims": [permission("ids4.ms.all")]})
     assert root.data("GET", f"/Role/{made}")["tenantId"] is None
+    same = root.data("POST", "/Role", {"name": "zero", "tenantId": 0})
+    assert root.data("GET", f"/Role/{same}")["tenantId"] is None
     before = center.whole_database(session)
     for row in root.call("GET", "/Role")["data"]:
         assert mary.misses("GET", f"/Role/{row['id']}")

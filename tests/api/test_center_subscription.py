@@ -168,6 +168,17 @@ def test_programs_that_open_every_link_change_nothing(client, mary, api, ask, li
     assert addresses(mary, api) == ["ben@mail.example"]
 
 
+def test_head_neither_confirms_nor_cancels(client, mary, api, ask, links, subscribed):
+    subscribed("ben@mail.example")
+    ask()
+    for link in links():
+        parts = urlsplit(link)
+        answer = client.head(f"{parts.path}?{parts.query}", headers=JSON)
+        assert answer.status_code == 405
+    assert "HEAD" not in answer.headers["Allow"]
+    assert addresses(mary, api) == ["ben@mail.example"]
+
+
 def test_a_link_is_good_for_half_an_hour_and_the_other_for_ever(clock, ask, links, follow):
     ask()
     confirm, cancel = links()

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from idp.api.center.tenant import LOOKUPS_PER_MINUTE
 from idp.directory.clients import service as clients
 from idp.directory.roles import service as roles
+from idp.directory.tenants import hosts
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership, Tenant, TenantHost, TenantProperty
 from idp.directory.users.models import UserClaim
@@ -20,6 +21,7 @@ from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
 from tests import protocol
 from tests.api import center
+from tests.name_server import NameServer
 
 ALL = "ids4.ms.tenant.all"
 SECRET = "the-key-of-the-gateway"
@@ -36,6 +38,30 @@ ACME = {
         {"key": "WebSite", "value": "https://acme.example"},
     ],
 }
+
+
+@pytest.fixture
+def name_server():
+    with NameServer() as server:
+        yield server
+
+
+@pytest.fixture
+def settings(settings, name_server):
+    return settings.model_copy(update={"dns_server": name_server.address})
+
+
+@pytest.fixture(autouse=True)
+def _hosts_are_proven(runtime, name_server):
+    """Prove every host to everybody; whose a host is is the subject of test_tenant_hosts.py."""
+
+    def find(name: str) -> list[str]:
+        host = name.removeprefix(f"{hosts.LABEL}.")
+        claimants = [f"{kind}:{number}" for kind in ("user", "tenant") for number in range(1, 9)]
+        keyring = runtime.keyring
+        return [hosts.PREFIX + keyring.mac(hosts.PURPOSE, f"{who} {host}") for who in claimants]
+
+    name_server.find = find
 
 
 @pytest.fixture
@@ -108,8 +134,12 @@ def test_what_is_not_said_has_the_value_of_the_contract(mary):
 
 @pytest.mark.parametrize("prefix", ["/api", ""])
 def test_every_operation_is_served_with_and_without_the_prefix(mary, acme, prefix):
-    for path in ("/Tenant", f"/Tenant/{acme['id']}", "/Tenant/Info"):
-        answer = mary.send("GET", path, prefix=prefix, host="acme.example:8443")
+    for path, query in (
+        ("/Tenant", {}),
+        (f"/Tenant/{acme['id']}", {}),
+        ("/Tenant/Info", {"host": "acme.example:8443"}),
+    ):
+        answer = mary.send("GET", path, prefix=prefix, **query)
         assert answer.get_json()["code"] == 200, path
     answer = mary.send("GET", "/Tenant/Codes", prefix=prefix)
     assert (answer.status_code, answer.get_json()) == (200, [])

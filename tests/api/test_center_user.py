@@ -145,6 +145,9 @@ def test_names_of_deleted_people_stay_theirs(root, session):
         {"claims": [{"claimType": "email_verified", "claimValue": "true"}]},
         {"claims": [{"claimType": "role", "claimValue": "administrators"}]},
         {"claims": [{"claimType": "sub", "claimValue": "1"}]},
+        {"claims": [{"claimType": "Permission", "claimValue": "ids4.ms.client.get"}]},
+        {"claims": [{"claimType": "EMAIL_verified", "claimValue": "true"}]},
+        {"claims": [{"claimType": "\uff52ole", "claimValue": "administrators"}]},
         {"claims": [{"claimType": "x", "claimValue": "y"}] * 10_000},
         {"claims": [{"id": 1, "claimType": "x", "claimValue": "y"}]},
         {"tenants": [{"tenantId": 999}]},
@@ -854,6 +857,18 @@ def test_time_filters_take_whole_days(root, session):
     assert [row["userId"] for row in root.call("GET", "/User", **day)["data"]] == [ann.id]
     assert root.call("GET", "/User", startTime="2020-05-07", endTime="2020-05-08")["data"] == []
     assert refused_fields(root.call("GET", "/User", startTime="yesterday"))
+
+    def found(**bounds):
+        return [row["userId"] for row in root.call("GET", "/User", **bounds)["data"]]
+
+    # In Shanghai it was the morning of the 7th: the day is one of the zone that was sent.
+    shanghai = "2020-05-07T00:00:00+08:00"
+    assert found(startTime=shanghai, endTime=shanghai) == [ann.id]
+    assert found(endTime="2020-05-06T23:00:00+08:00") == []
+    assert ann.id not in found(startTime="2020-05-08T00:00:00+08:00")
+    # A day by itself is part of what it ends.
+    assert found(endTime="2020-05-06") == [ann.id]
+    assert found(endTime="2020-05-05") == []
 
 
 def test_sorting_is_from_a_fixed_list(root, session):

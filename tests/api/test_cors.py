@@ -34,7 +34,7 @@ def test_a_preflight_passes_for_the_origins_of_any_client(client, portal, prefix
             headers={
                 "Origin": origin,
                 "Access-Control-Request-Method": "PUT",
-                "Access-Control-Request-Headers": "authorization, content-type",
+                "Access-Control-Request-Headers": "authorization, content-type, x-requested-with",
             },
         )
 
@@ -43,7 +43,8 @@ def test_a_preflight_passes_for_the_origins_of_any_client(client, portal, prefix
         assert answer.status_code == 204
         assert answer.headers[ALLOWED] == origin
         assert answer.headers["Access-Control-Allow-Methods"] == methods
-        assert answer.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type"
+        wanted = answer.headers["Access-Control-Allow-Headers"]
+        assert wanted == "authorization, content-type, x-requested-with"
         assert "Origin" in answer.headers["Vary"]
         assert CREDENTIALS not in answer.headers
     for origin in (STRANGER, "null", PORTAL + ".evil.example", PORTAL.upper(), PORTAL + ":444"):
@@ -89,4 +90,5 @@ def test_a_refusal_past_the_gate_is_for_the_tokens_client_alone(client, session,
 def test_without_an_origin_nothing_is_said(client):
     answer = client.get("/api/Client/Codes")
     assert ALLOWED not in answer.headers
+    assert "Origin" in answer.headers["Vary"]
     assert client.options("/api/Client").headers["Allow"] == "GET, POST, PUT"

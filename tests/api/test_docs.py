@@ -76,12 +76,43 @@ def test_every_contract_is_shown(client):
         ("?contract=%22%3Enothing", "authorization-center"),
     ):
         text = client.get(f"/docs{query}").get_data(as_text=True)
-        assert f'data-document="/openapi/{shown}.json"' in text
+        assert f'data-document="/openapi/{shown}.json?lang=en"' in text
         for name in ("authorization-center", "user-service"):
-            assert f'href="/docs?contract={name}"' in text
+            assert f'href="/docs?contract={name}&amp;lang=en"' in text
+        assert f'href="/docs?contract={shown}&amp;lang=zh"' in text
         assert text.count("aria-current") == 1
-        assert client.get(f"/openapi/{shown}.json").status_code == 200
+        assert client.get(f"/openapi/{shown}.json?lang=en").status_code == 200
     assert "nothing" not in text
+
+
+@pytest.mark.no_database
+def test_the_page_is_in_the_language_of_the_visitor(client):
+    chinese = {"Accept-Language": "zh-CN,zh;q=0.9"}
+    for query, headers, code, name in (
+        ("", {}, "en", "Authorization Center"),
+        ("", chinese, "zh", "授权中心"),
+        ("?lang=en", chinese, "en", "Authorization Center"),
+        ("?lang=zh&contract=user-service", {}, "zh", "用户服务"),
+    ):
+        text = client.get(f"/docs{query}", headers=headers).get_data(as_text=True)
+        assert f'<html lang="{"zh-Hans" if code == "zh" else "en"}">' in text
+        assert f".json?lang={code}" in text
+        assert f">{name}</a>" in text
+
+
+@pytest.mark.no_database
+def test_a_document_is_served_in_both_languages_and_no_other(client):
+    path = "/openapi/user-service.json"
+    title = {
+        query: client.get(f"{path}{query}").get_json()["info"]["title"]
+        for query in ("", "?lang=en", "?lang=zh")
+    }
+    assert title == {"": "User service", "?lang=en": "User service", "?lang=zh": "用户服务"}
+    # Programs get the same document whatever language they are set to.
+    answer = client.get(path, headers={"Accept-Language": "zh"})
+    assert answer.get_json()["info"]["title"] == "User service"
+    assert client.get(f"{path}?lang=fr").status_code == 400
+    assert client.get("/docs?lang=fr").status_code == 400
 
 
 @pytest.mark.no_database
@@ -108,6 +139,8 @@ def test_the_command_prints_what_is_served(tmp_path, monkeypatch):
     assert printed.exit_code == 0, printed.output
     assert '"https://id.example/connect/token"' in printed.stdout
     assert printed.stdout.count("\n") > 1000
+    chinese = runner.invoke(main, ["openapi", "user-service", "--lang", "zh"])
+    assert '"title": "用户服务"' in chinese.stdout
     file = tmp_path / "center.json"
     done = runner.invoke(main, ["openapi", "authorization-center", "--output", str(file)])
     assert done.exit_code == 0, done.output

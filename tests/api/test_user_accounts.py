@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 
 from idp.api.userservice.codes import Code
 from idp.directory.authentication import service as authentication
+from idp.directory.registration import codes
 from idp.directory.registration.models import VerificationCode
 from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
 from idp.directory.tenants import service as tenants
@@ -20,9 +21,10 @@ from idp.platform import clock as wall
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
 from idp.platform.jobs.models import OutboxMessage
+from idp.platform.throttle import ADDRESS, SUBJECT
 from tests import protocol
 from tests.api import center, userservice
-from tests.pages.browsing import events, submit
+from tests.pages.browsing import crowd, events, submit
 from tests.protocol import PASSWORD, add_person, add_tenant
 
 NEW = {"username": "lin", "password": "quiet-Orchid-71", "mobile": "13812345678"}
@@ -204,6 +206,18 @@ def test_who_looks_up_too_often_waits(robot, monkeypatch):
     assert int(answer.headers["Retry-After"]) > 0
 
 
+def test_look_ups_of_one_person_through_a_program_stop_nobody_else(robot, monkeypatch):
+    monkeypatch.setattr("idp.directory.people.accounts.PERSON_LOOKUPS_PER_MINUTE", 2)
+    monkeypatch.setattr("idp.directory.people.accounts.ADDRESS_LOOKUPS_PER_MINUTE", 1)
+    path = "/exist/accounts/name/user"
+    stranger = robot.acting_for("192.0.2.1")
+    statuses = [stranger.send("GET", path).status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]
+    assert robot.acting_for("192.0.2.7").send("GET", path).status_code == 200
+    # A machine by itself is counted as a machine, wherever it stands.
+    assert [robot.send("GET", path).status_code for _ in range(5)] == [200] * 5
+
+
 def test_lookups_over_all_tenants_are_not_for_a_tenant(client, session, acme):
     add_person(session, mobile="+8613912345678", tenant_ids=[acme])
     rights = [f"ids4.ms.us.account.{name}" for name in ("infobyname", "infobymobile", "tenants")]
@@ -338,8 +352,15 @@ def test_a_password_is_reset_by_id_or_by_name(root, session):
     new = {"password": "quiet-Orchid-71"}
     assert root.data("POST", "/accounts/password", {"accountId": ann.id, **new}) is True
     assert root.second("POST", "/accounts/password", {"userName": "Bob", **new})["data"] is True
+    # As the examples of the contract have it: 0 is no id, and an empty name is none.
+    by_name, by_id = {"accountId": 0, "userName": "ann"}, {"accountId": ann.id, "userName": ""}
+    for body in (by_name, by_id):
+        assert root.data("POST", "/accounts/password", {**body, **new}) is True
+        assert root.second("POST", "/accounts/password", {**body, **new})["data"] is True
+    session.expire_all()
     before = {user.id: user.password_hash for user in (ann, bob)}
     for body, status, code in (
+        ({"accountId": 0, "userName": "", **new}, 400, "bad_request"),
         ({"accountId": ann.id, "userName": "bob", **new}, 400, "different_accounts"),
         (new, 400, "bad_request"),
         ({"userName": "", **new}, 400, "bad_request"),
@@ -648,7 +669,71 @@ def test_tries_are_counted_together_over_both_versions_and_the_sign_in_page(
     answer = robot.send("POST", "/v2/login", {**wrong, "certificate": PASSWORD})
     assert (answer.status_code, answer.get_json()["code"]) == (429, 429)
     assert int(answer.headers["Retry-After"]) > 0
+    # Whoever goes on elsewhere meets the count of the account.
+    for number in range(SUBJECT.free):
+        robot.acting_for(f"192.0.2.{number}").send("POST", "/login", wrong)
     assert submit(new_client(), "/login", page).status_code == 429
+
+
+def test_a_stranger_at_an_applications_form_stops_none_of_its_people(robot, session, monkeypatch):
+    add_person(session)
+    for number in range(2 * ADDRESS.free):
+        wrong = {**BY_PASSWORD, "principal": f"nobody-{number}"}
+        assert robot.code("POST", "/login", wrong) is Code.bad_credential
+    assert robot.send("POST", "/login", BY_PASSWORD).status_code == 200
+    # What remains is a bound for the whole application.
+    monkeypatch.setattr(authentication, "FAILURES_PER_CLIENT", 1)
+    robot.send("POST", "/login", {**BY_PASSWORD, "principal": "somebody"})
+    assert robot.send("POST", "/login", BY_PASSWORD).status_code == 429
+
+
+def test_an_address_that_a_client_hands_on_is_counted_for_that_client_alone(
+    client, robot, session, new_client
+):
+    add_person(session)
+    other = userservice.machine(client, session, "other")
+    stranger, owner = robot.acting_for("127.0.0.1"), robot.acting_for("192.0.2.7")
+    statuses = [
+        stranger.send("POST", "/login", {**BY_PASSWORD, "principal": f"nobody-{n}"}).status_code
+        for n in range(ADDRESS.free + 1)
+    ]
+    assert statuses == [400] * ADDRESS.free + [429]
+    assert stranger.send("POST", "/login", BY_PASSWORD).status_code == 429
+    assert owner.send("POST", "/login", BY_PASSWORD).status_code == 200
+    assert robot.send("POST", "/login", BY_PASSWORD).status_code == 200
+    assert other.acting_for("127.0.0.1").send("POST", "/login", BY_PASSWORD).status_code == 200
+    # A client keeps nobody from our own pages by naming where they are.
+    page = {"login": "ann", "password": PASSWORD}
+    assert submit(new_client(), "/login", page).status_code == 303
+
+
+def test_a_stranger_at_an_applications_form_does_not_lock_an_account(robot, session):
+    add_person(session)
+    stranger, owner = robot.acting_for("192.0.2.1"), robot.acting_for("192.0.2.7")
+    wrong = {**BY_PASSWORD, "certificate": "wrong"}
+    statuses = {stranger.send("POST", "/login", wrong).status_code for _ in range(10)}
+    assert statuses == {400, 429}
+    assert owner.send("POST", "/login", BY_PASSWORD).status_code == 200
+
+
+def test_a_crowd_is_told_to_come_back_in_both_versions_and_nobody_has_failed(robot, session):
+    add_person(session)
+    with crowd():
+        for path in ("/login", "/v2/login"):
+            for _ in range(10):
+                answer = robot.send("POST", path, BY_PASSWORD)
+                assert answer.status_code == 503
+                assert int(answer.headers["Retry-After"]) > 0
+    assert events(session, Tag.SIGN_IN_REFUSED) == []
+    assert robot.send("POST", "/login", BY_PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "192.0.2.1, 192.0.2.2", "192.0.2.1:80", "1" * 99])
+def test_an_address_that_is_none_is_refused_with_the_headers_name(robot, session, text):
+    add_person(session)
+    refused = robot.acting_for(text).refused("POST", "/login", BY_PASSWORD)
+    assert refused == (400, "bad_request", ["End-User-Address"])
+    assert robot.acting_for("[2001:db8::7]").send("POST", "/login", BY_PASSWORD).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -760,7 +845,9 @@ def test_a_code_lets_in_once_together_with_its_key(robot, session, outbox):
         refused = robot.refused("POST", "/login", by_sms(wrong_key, code))
         assert refused == (400, "bad_credential", [])
     session.expire_all()
-    assert row.tries_left == 5  # without the key nobody spends the tries of somebody else
+    assert (
+        row.tries_left == codes.TRIES_OF_ALL
+    )  # without the key nobody spends the tries of somebody else
     assert robot.data("POST", "/login", by_sms(key, code, f"+86 {NUMBER}"))["id"] == ann.id
     for path in ("/login", "/authentication"):
         assert robot.code("POST", path, by_sms(key, code)) is Code.bad_credential
@@ -804,6 +891,14 @@ def test_a_number_without_an_account_gets_the_same_answer_and_no_message(
     assert session.scalars(select(OutboxMessage)).all() == []
 
 
+def test_head_sends_no_message(robot, session, outbox):
+    add_person(session, mobile="+8613912345678")
+    answer = robot.send("HEAD", "/getMessage", phone=NUMBER)
+    assert answer.status_code == 405
+    assert "HEAD" not in answer.headers["Allow"]
+    assert session.scalars(select(OutboxMessage)).all() == []
+
+
 def test_short_messages_are_limited_by_number_client_and_address(
     robot, session, clock, monkeypatch
 ):
@@ -816,13 +911,30 @@ def test_short_messages_are_limited_by_number_client_and_address(
         robot.data("GET", "/getMessage", phone=NUMBER)
     clock.shift(61)
     assert int(robot.send("GET", "/getMessage", phone=NUMBER).headers["Retry-After"]) > 3600
-    for limit in ("CODES_PER_CLIENT", "CODES_PER_ADDRESS"):
+    stranger, owner = robot.acting_for("192.0.2.1"), robot.acting_for("192.0.2.7")
+    for limit, caller in (("CODES_PER_CLIENT", robot), ("CODES_PER_ADDRESS", stranger)):
         with monkeypatch.context() as patch:
             patch.setattr(f"idp.api.userservice.accounts.{limit}", 1)
             numbers = (f"1370000000{i}" for i in range(2))
-            sent = [robot.send("GET", "/getMessage", phone=number) for number in numbers]
+            sent = [caller.send("GET", "/getMessage", phone=number) for number in numbers]
             assert [answer.status_code for answer in sent] == [200, 429]
+            assert owner.send("GET", "/getMessage", phone="13700000009").status_code == (
+                429 if limit == "CODES_PER_CLIENT" else 200
+            )
             clock.shift(61)
+
+
+def test_a_stranger_does_not_keep_the_owner_from_a_code(robot, session, outbox, clock):
+    ann = add_person(session, mobile="+8613912345678")
+    stranger, owner = robot.acting_for("192.0.2.1"), robot.acting_for("192.0.2.7")
+    for _ in range(10):
+        stranger.data("GET", "/getMessage", phone=NUMBER)
+        clock.shift(61)
+    assert stranger.send("GET", "/getMessage", phone=NUMBER).status_code == 429
+    outbox()
+    clock.shift(1)  # messages are sorted by the time when they were sent
+    key, code = ask_for_code(owner, outbox)
+    assert owner.data("POST", "/login", by_sms(key, code))["id"] == ann.id
 
 
 @pytest.mark.parametrize("phone", ["", "12", "nonsense", "1" * 40])

@@ -140,9 +140,11 @@ def test_what_cannot_be_an_application_is_refused(root, session, said, field):
 
 
 def test_an_unknown_tenant_is_not_found(root):
-    for tenant_id in (999, 0, 2**63 - 1):
+    for tenant_id in (999, 2**63 - 1):
         said = {"code": "shop", "name": "Shop", "tenantId": tenant_id}
         assert root.refused("POST", "/apps", said) == (404, "not_found", [])
+    said["tenantId"] = 0  # no tenant at all
+    assert root.refused("POST", "/apps", said) == (400, "bad_request", ["tenantId"])
 
 
 def test_code_and_tenant_stay(root, session, tenant):
@@ -419,7 +421,8 @@ def test_menus_are_read_and_searched(root, session, shop):
         answer = root.data("POST", "/menus/page", said, pageNo=1, pageSize=10)
         return [row["code"] for row in answer["items"]]
 
-    assert found(status=0) == ["off"]
+    assert found(status=1) == ["sales", "orders", "offers", "inner"]
+    assert found(status=0) == codes
     assert found(title="OFF") == ["offers", "off"]
     assert found(title="%") == []
     assert found(applicationCode="shop", status=1, title="in") == ["inner"]
@@ -478,7 +481,22 @@ def test_the_resources_of_an_application_are_the_part_that_privileges_open(root,
     (found,) = root.data("GET", path, privileageCodes="shop.read")
     assert root.second("GET", path, privileageCodes="shop.read")["data"] == [found]
     assert (found["applicationCode"], found["applicationName"]) == ("shop", "Shop")
-    (sales,) = found["appRes"]["menu"]
+    tree = found["appRes"]["menu"]
+    (sales,) = tree.pop("children")
+    assert tree == {
+        "id": 0,
+        "application": "Shop",
+        "applicationCode": "shop",
+        "parentId": None,
+        "code": "shop",
+        "title": "Shop",
+        "icon": "",
+        "url": "",
+        "comment": "",
+        "sort": 0,
+        "status": 1,
+        "privilegeCode": "",
+    }
     (orders,) = sales["children"]
     assert (sales["code"], orders["code"], orders["children"]) == ("sales", "orders", [])
     assert orders["parentId"] == sales["id"]
@@ -532,7 +550,8 @@ def test_resources_of_several_tenants(root, client, session, tenant, other, shop
     assert root.second("POST", path, body)["data"] == found
     told = {
         key: {
-            row["applicationCode"]: [menu["code"] for menu in row["appRes"]["menu"]] for row in rows
+            row["applicationCode"]: [menu["code"] for menu in row["appRes"]["menu"]["children"]]
+            for row in rows
         }
         for key, rows in found.items()
     }

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import time_machine
+from marshmallow import fields
 
+from idp.api.shapes import Shape
 from idp.api.userservice.codes import Code
 from idp.api.userservice.dialect import userservice as dialect
 from idp.directory.applications.models import Application, ApplicationClient, Menu
@@ -330,6 +333,66 @@ def test_every_operation_has_a_case():
         assert operation.machine
 
 
+QUOTAS = {"numberOfApp", "numberOfConcurrent", "numberOfInvocation"}
+"""Optional numbers that are neither ids nor filters: 0 allows nothing, null has no limit."""
+
+
+def blanks(shape: Any) -> dict[str, Any]:
+    """Give every optional id and filter of a shape the value that the contract's examples have."""
+    if not isinstance(shape, Shape):
+        return {}
+    found: dict[str, Any] = {}
+    for name, declared in shape.query_fields():
+        if declared.required or name in QUOTAS:
+            continue
+        if isinstance(declared, fields.Integer):
+            found[name] = 0
+        elif isinstance(declared, fields.String):
+            found[name] = ""
+    return found
+
+
+@pytest.mark.no_database
+def test_zero_and_empty_are_absent_in_every_optional_id_and_filter():
+    looked_at = set()
+    for operation in OPERATIONS.values():
+        for shape in (operation.body, operation.query):
+            for name, blank in blanks(shape).items():
+                declared = dict(shape.query_fields())[name]
+                assert declared.load_default is None, (operation.id, name)
+                assert declared.deserialize(blank) is None, (operation.id, name)
+                looked_at.add((type(shape).__name__, name))
+    assert ("NewPasswordShape", "accountId") in looked_at
+    assert ("AccountQueryShape", "tenantId") in looked_at
+    assert ("MenuQueryShape", "status") in looked_at
+    assert len(looked_at) > 20
+
+
+BLANK = sorted(name for name, operation in OPERATIONS.items() if blanks(operation.body))
+
+
+@pytest.mark.parametrize("version", ["", "/v2"])
+@pytest.mark.parametrize("name", BLANK)
+def test_zero_and_empty_change_nothing(client, session, name, version):
+    """What is optional may be sent as the contract's examples have it."""
+    operation, case = OPERATIONS[name], CASES[name]
+    world = World(client, session, operation)
+    root = userservice.administrator(client, session)
+    token = world.machine("robot", None) if case.kind == OF_CLIENT else root.token
+    if operation.form == "page":
+        world.member()
+        world.menu()
+        path, query = f"{version}{operation.path}", case.query(world)
+        counts = []
+        for body in ({}, blanks(operation.body)):
+            answer = root.send(operation.method, path, body, **query).get_json()
+            counts.append((answer["data"] if version else answer)["counts"])
+        assert counts[0] == counts[1] > 0
+    else:
+        answer = send(world, token, version, blanks(operation.body))
+        assert outcome(case, answer) == DONE
+
+
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_nobody_calls_who_may_not(client, session, name):
     operation, case = OPERATIONS[name], CASES[name]
@@ -368,6 +431,14 @@ def test_nobody_calls_who_may_not(client, session, name):
         world.permit(namesake, world.home)
     call("namesake of a platform role", world.token(namesake, world.home))
 
+    if case.kind == OF_PLATFORM:
+        of_role = world.person("of-role", world.home)
+        protocol.add_role(session, of_role, "keepers", [operation.permission], tenant_id=None)
+        call("permission by a role of the platform", world.token(of_role, world.home))
+        granted = world.person("granted", world.home)
+        protocol.grant_directly(session, granted, operation.permission, tenant_id=None)
+        call("permission given on the platform", world.token(granted, world.home))
+
     call("machine of another tenant", world.machine("theirs", world.away))
     call("machine of the tenant", world.machine("ours", world.home))
     call("machine of the platform", world.machine("platform", None))
@@ -397,7 +468,11 @@ def expected(case: Case) -> Iterator[tuple[str, str]]:
         "right caller": DONE,
     }
     if case.kind == OF_PLATFORM:
-        outcomes["machine of the tenant"] = REFUSED
+        outcomes |= {
+            "machine of the tenant": REFUSED,
+            "permission by a role of the platform": DONE,
+            "permission given on the platform": DONE,
+        }
     if case.kind == OF_CLIENT:
         outcomes |= dict.fromkeys(("other tenant", "right caller"), REFUSED)
         outcomes |= BEFORE_THERE_IS_A_PERSON[OPERATION_OF[id(case)]]
@@ -419,12 +494,16 @@ BEFORE_THERE_IS_A_PERSON = {
 }
 
 
-def send(world: World, token: str | None, version: str) -> TestResponse:
-    """Call the operation with everything made for this call."""
+def send(
+    world: World, token: str | None, version: str, besides: Mapping[str, Any] = MappingProxyType({})
+) -> TestResponse:
+    """Call the operation with everything made for this call, and members besides."""
     operation, case = world.operation, world.case
     values = case.path(world)
     path = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(values[match[1]]), operation.path)
     body = case.body(world) if case.body is not None else None
+    if besides:
+        body = {**besides, **body}
     who = Service(world.browser, token)
     return who.send(operation.method, f"{version}{path}", body, **case.query(world))
 

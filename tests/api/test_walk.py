@@ -288,7 +288,7 @@ def of_the_tenant(row: Prepare, **more: Any) -> Case:
 
 
 def of_the_platform(row: Prepare = lambda world: 0, **more: Any) -> Case:
-    """Describe an operation that only administrators of the platform may call."""
+    """Describe an operation that needs its permission at the platform, not in a tenant."""
     return Case(row=row, abroad=REFUSED, neighbour=REFUSED, by_administrator=True, **more)
 
 
@@ -470,6 +470,16 @@ def test_nobody_calls_who_may_not(client, session, name):
         world.permit(namesake, world.home)
     call("namesake of a platform role", world.token(namesake, world.home))
 
+    if case.by_administrator:
+        of_role = world.person("of-role", world.home)
+        protocol.add_role(session, of_role, "keepers", [operation.permission], tenant_id=None)
+        call("permission by a role of the platform", world.token(of_role, world.home))
+        row = case.row(world) if operation.method == "DELETE" else row
+        granted = world.person("granted", world.home)
+        protocol.grant_directly(session, granted, operation.permission, tenant_id=None)
+        call("permission given on the platform", world.token(granted, world.home))
+        row = case.row(world) if operation.method == "DELETE" else row
+
     robot = protocol.register_machine(session, "robot", [operation.scope])
     answer = protocol.machine_token(client, robot)
     call("machine", answer.get_json()["access_token"])
@@ -485,6 +495,10 @@ def test_nobody_calls_who_may_not(client, session, name):
     # Where no permission is named the scope suffices, also of machines; rows stay the owner's.
     unnamed = operation.permission is None
     by_scope = case.neighbour if unnamed else REFUSED
+    on_platform = {
+        "permission by a role of the platform": case.right,
+        "permission given on the platform": case.right,
+    }
     assert {who: outcome(answer) for who, answer in answers.items()} == {
         "no token": "401",
         "expired token": "401",
@@ -497,6 +511,7 @@ def test_nobody_calls_who_may_not(client, session, name):
         "machine": case.right if operation.machine or unnamed else REFUSED,
         "other owner": case.neighbour,
         "right caller": case.right,
+        **(on_platform if case.by_administrator else {}),
     }
     check_challenges(operation, answers)
     if operation.form == "list" and not case.lists_of_row:
@@ -506,6 +521,7 @@ def test_nobody_calls_who_may_not(client, session, name):
         assert ("other owner" in seen) == case.neighbour_sees_rows
 
 
+@pytest.mark.usefixtures("listed_generators")
 def test_every_path_is_served_without_the_prefix_as_well(client):
     for operation in OPERATIONS.values():
         path = path_of(operation, 1)
@@ -527,6 +543,7 @@ def test_a_tenants_role_cannot_be_named_like_one_of_the_platform(client, session
         assert mary.call("POST", "/Role", {"name": name.title()})["code"] == 422
 
 
+@pytest.mark.usefixtures("listed_generators")
 @pytest.mark.parametrize("name", OPEN)
 def test_what_is_open_is_so_for_everybody(client, session, name):
     operation = OPERATIONS[name]

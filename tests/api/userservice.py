@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from idp.api.userservice.codes import Code
@@ -26,6 +26,12 @@ class Service:
     browser: IssuerClient
     token: str | None
     user_id: int | None = None
+    end_user: str | None = None
+    """Address of the person whom a machine acts for, as it hands it on."""
+
+    def acting_for(self, address: str) -> Service:
+        """Call for a person at an address."""
+        return replace(self, end_user=address)
 
     def send(self, method: str, path: str, body: Any = None, **query: Any) -> TestResponse:
         """Call an operation by V1, or by V2 where the path begins with `/v2`."""
@@ -34,8 +40,10 @@ class Service:
             options |= {"data": body, "content_type": "application/json"}
         elif body is not None:
             options["json"] = body
-        if self.token is not None:
-            options["headers"] = protocol.bearer(self.token)
+        headers = {} if self.token is None else protocol.bearer(self.token)
+        if self.end_user is not None:
+            headers["End-User-Address"] = self.end_user
+        options["headers"] = headers
         return self.browser.open(f"/user{path}", method=method, **options)
 
     def data(self, method: str, path: str, body: Any = None, **query: Any) -> Any:

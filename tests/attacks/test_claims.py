@@ -20,9 +20,12 @@ pytestmark = pytest.mark.no_database
 PROTOCOL = (
     *("iss", "sub", "aud", "azp", "exp", "iat", "nbf", "jti", "nonce", "auth_time", "acr", "amr"),
     *("sid", "at_hash", "c_hash", "client_id", "scope", "permission_ref", "active", "token_type"),
-    *("cnf", "act"),
+    *("cnf", "act", "role_ref", "claims_ref"),
 )
-COMPUTED = ("role", "permission", "tenant", "email", "email_verified", "phone_number_verified")
+COMPUTED = (
+    *("role", "permission", "tenant", "email", "email_verified", "phone_number_verified"),
+    *("Role", "PERMISSION", "Tenant", "Email_Verified", "Sub", "SCOPE", "Client_ID"),
+)
 FORGED = "ids4.ms.all"
 
 

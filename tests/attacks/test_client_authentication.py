@@ -83,6 +83,12 @@ def test_two_ways_at_once_are_refused(client, session, by_keys, signer):
     is_refused(ask(client, asserted(assertion, **app.post)))
     is_refused(ask(client, {"client_id": "signing"}, app.basic))
     is_refused(ask(client, asserted(assertion, client_id="machine")))
+    # RFC 7521 4.2: one half of the pair is a method as well, and a broken one.
+    for half in ({"client_assertion_type": TYPE}, {"client_assertion": assertion}):
+        for form, headers in ((half, None), (half, app.basic), ({**half, **app.post}, None)):
+            answer = ask(client, form, headers)
+            assert answer.status_code == 400, half
+            assert answer.get_json()["error"] == "invalid_request"
     assert ask(client, {"client_id": "machine"}, app.basic).status_code == 200
     assert ask(client, asserted(assertion, client_id="signing")).status_code == 200
 
@@ -291,6 +297,16 @@ def test_a_forged_assertion_is_refused(client, session, by_keys, signer):
         is_refused(ask(client, asserted(assertion)), assertion[:200])
     unknown = {"client_assertion_type": "urn:other", "client_assertion": signed(signer)}
     assert ask(client, unknown).status_code in {400, 401}
+    # RFC 8725 3.11: what was signed for something else, by the right key and with the right claims.
+    for number, typ in enumerate(("at+jwt", "logout+jwt", "dpop+jwt", "", 7, None, ["JWT"])):
+        assertion = signed(signer, jti=f"typ-{number}", header={"typ": typ})
+        is_refused(ask(client, asserted(assertion)), typ)
+    for number, typ in enumerate(("JWT", "jwt", "client-authentication+jwt")):
+        assertion = signed(signer, jti=f"good-{number}", header={"typ": typ})
+        assert ask(client, asserted(assertion)).status_code == 200, typ
+    head = {"alg": "RS256", "kid": "one"}
+    untyped = forging.by_rsa(head, forging.assertion_claims("signing", ISSUER, jti="none"), signer)
+    assert ask(client, asserted(untyped)).status_code == 200
     assert ask(client, asserted(signed(signer, jti="good"))).status_code == 200
 
 

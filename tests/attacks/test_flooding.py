@@ -57,6 +57,48 @@ def test_nobody_fills_the_table_of_kept_requests(client, session, monkeypatch):
     assert elsewhere.status_code == 303
 
 
+def test_nobody_fills_the_database_with_large_requests(client, session, monkeypatch):
+    from idp.oauth import pending
+
+    app = register(session)
+    elsewhere = {"REMOTE_ADDR": "127.0.0.9"}
+
+    def keep(**options):
+        form = {**protocol.authorization_parameters(app), "state": "x" * 20_000}
+        return client.post("/connect/authorize", data=form, **options)
+
+    monkeypatch.setattr(pending, "BYTES_PER_ADDRESS", 50_000)
+    assert [keep().status_code for _ in range(2)] == [303, 303]
+    refused = keep()
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) > 0
+    assert keep(environ_overrides=elsewhere).status_code == 303
+    assert rows(session) == 3
+
+
+def test_many_networks_of_one_visitor_keep_as_many_requests_as_one_network(
+    client, session, monkeypatch
+):
+    from idp.oauth import pending
+
+    monkeypatch.setattr(pending, "KEPT_PER_MINUTE", 5)
+    app = register(session)
+    statuses = []
+    for number in range(30):
+        client.environ_base["REMOTE_ADDR"] = f"2001:db8:1:{number:x}::1"
+        statuses.append(authorize(client, app).status_code)
+    assert statuses == [303] * 10 + [429] * 20
+
+
+def test_failures_from_many_networks_of_one_visitor_leave_few_rows(client, session):
+    for number in range(60):
+        form = {"grant_type": "client_credentials", "client_id": "invented", "client_secret": "x"}
+        address = {"REMOTE_ADDR": f"2001:db8:1:{number:x}::1"}
+        client.post("/connect/token", data=form, environ_overrides=address)
+    events = session.scalars(select(AuditEvent).where(AuditEvent.tag == Tag.CLIENT_REFUSED)).all()
+    assert len(events) == 20
+
+
 def test_invented_clients_push_nothing_out_of_memory(client, session, runtime):
     add_api(session)
     app = register_machine(session, scopes=["orders.read"])

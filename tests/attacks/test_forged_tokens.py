@@ -205,4 +205,5 @@ def test_malformed_tokens_break_nothing(client, scene):
         assert answer.status_code == (200 if token else 400), token
     for value in ("Bearer", "Bearer ", "bearer", "Basic x", "Bearer a b", "MAC x", "Bearer\xa0x"):
         answer = client.get("/connect/userinfo", headers={"Authorization": value})
-        assert answer.status_code == 401, value
+        # A header that is not ASCII cannot be read, and is refused before anybody looks at it.
+        assert answer.status_code == (401 if value.isascii() else 400), value

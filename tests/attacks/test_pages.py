@@ -223,13 +223,12 @@ def test_the_page_that_posts_an_answer_posts_to_the_proven_address_only(client, 
         redirect_uris=("com.example.app:/callback", "http://127.0.0.1/callback"),
     )
     protocol.sign_in(client, session, add_person(session))
-    for address, source in (
-        ("com.example.app:/callback", "com.example.app:"),
-        ("http://127.0.0.1:4711/callback", "http://127.0.0.1:4711"),
-    ):
+    for address in ("com.example.app:/callback", "http://127.0.0.1:4711/callback"):
         answer = authorize(client, app, redirect_uri=address, response_mode="form_post")
         assert answer.status_code == 200
-        assert policy_of(answer)["form-action"][-1] == source
+        # It would bind the redirects of the client as well.
+        assert "form-action" not in policy_of(answer)
+        assert policy_of(answer)["script-src"] == ["'self'"]
         assert f'action="{address}"' in answer.get_data(as_text=True)
         assert answer.headers["Cache-Control"] == "no-store"
         is_harmless(answer)

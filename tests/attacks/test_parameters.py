@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from idp import oauth
+from idp.oauth.endpoints.authorize import UNSUPPORTED
+from idp.oauth.endpoints.token import GRANTS
+from idp.oauth.request import KNOWN
 from tests import protocol
 from tests.protocol import CALLBACK, add_api, add_person, authorize, register, register_machine
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+READ = re.compile(r"(?:parameters|body|either)(?:\.(?:get|require|all)\(|, )\"([a-z_]+)\"")
+"""How sources read a parameter."""
 
 
 def post(client, path, body, **headers):
@@ -30,11 +39,10 @@ def test_a_doubled_parameter_is_refused_wherever_it_comes(client, session):
         ("client_id", "machine"),
         ("client_secret", app.secret),
         ("scope", "orders.read"),
-        ("anything", "else"),
     ):
         body = (
             f"grant_type=client_credentials&client_id=machine&client_secret={app.secret}"
-            f"&scope=orders.write&anything=new&{name}={value}"
+            f"&scope=orders.write&{name}={value}"
         )
         refused(post(client, "/connect/token", body), name)
     for path in ("/connect/introspect", "/connect/revocation"):
@@ -80,7 +88,7 @@ def test_parameters_are_in_the_body_or_in_the_query_and_never_in_both(client, se
     refused(post(client, f"/connect/token?{rest}", credentials), "split")
     refused(post(client, f"/connect/token?{rest}&{credentials}", ""), "query")
     refused(post(client, f"/connect/token?{credentials}", rest, **app.basic), "secret in query")
-    refused(post(client, "/connect/token?x=1", f"{rest}&{credentials}"), "any query")
+    refused(post(client, "/connect/token?scope=x", f"{rest}&{credentials}"), "any known name")
     got = client.get(f"/connect/token?{rest}&{credentials}")
     assert got.status_code == 405
     assert got.headers["Allow"] == "POST"
@@ -96,6 +104,42 @@ def test_parameters_are_in_the_body_or_in_the_query_and_never_in_both(client, se
     )
     assert split.status_code == 400
     assert "Location" not in split.headers
+
+
+@pytest.mark.no_database
+def test_unknown_parameters_are_ignored_in_the_query_and_when_they_come_twice(client, session):
+    # RFC 6749 3.1 and 3.2
+    add_api(session)
+    app = register_machine(session, scopes=["orders.read"])
+    credentials = f"client_id=machine&client_secret={app.secret}"
+    unknown = "utm=1&utm=2"
+    for path, rest in (
+        ("/connect/token", "grant_type=client_credentials"),
+        ("/connect/introspect", "token=x"),
+        ("/connect/revocation", "token=x"),
+    ):
+        answer = post(client, f"{path}?{unknown}", f"{rest}&{credentials}&{unknown}")
+        assert answer.status_code == 200, answer.get_data(as_text=True)
+    web = register(session)
+    protocol.sign_in(client, session, add_person(session))
+    token = protocol.obtain(client, web).access
+    assert post(client, f"/connect/userinfo?{unknown}", f"access_token={token}").status_code == 200
+    good = protocol.authorization_parameters(web)
+    pairs = [*good.items(), ("utm", "1"), ("utm", "2")]
+    assert protocol.code_of(client.get("/connect/authorize", query_string=pairs))
+    posted = client.post(f"/connect/authorize?{unknown}", data={**good, "utm": ["1", "2"]})
+    assert protocol.code_of(client.get(posted.location))
+    asked = client.get("/connect/endsession", query_string=unknown)
+    assert asked.location.startswith("/logout?")
+
+
+@pytest.mark.no_database
+def test_every_parameter_that_is_read_is_a_known_one():
+    sources = "".join(path.read_text() for path in Path(oauth.__path__[0]).rglob("*.py"))
+    read = set(READ.findall(sources))
+    assert {"client_id", "token", "tenant", "max_age", "access_token"} <= read <= KNOWN
+    assert UNSUPPORTED.keys() <= KNOWN
+    assert all(grant.parameters <= KNOWN for grant in GRANTS.values())
 
 
 @pytest.mark.no_database

@@ -266,7 +266,7 @@ def leave_waiting(world, hint):
 
 
 def reset_password(world, user, runtime):
-    """Forget the password, follow the mailed link, sign in and out."""
+    """Forget the password, follow the mailed link, sign out, in and out."""
     browser, loot = world.stranger, world.loot
     for login in (MAIL, MISPLACED):
         assert forms.send(browser, "/forgot", login=login).status_code == 303
@@ -283,6 +283,8 @@ def reset_password(world, user, runtime):
     new = {"password": NEW_PASSWORD, "repeated": NEW_PASSWORD}
     done = forms.send(browser, f"/forgot/{link}", **new)
     assert done.status_code == 303, done.get_data(as_text=True)
+    loot.add("session", browser.get_cookie("idp_1", domain="127.0.0.1").value)
+    forms.send(browser, "/logout", answer="yes")
     forms.sign_in(browser, user, "/login", NEW_PASSWORD)
     loot.add("session", browser.get_cookie("idp_1", domain="127.0.0.1").value)
     forms.send(browser, "/logout", answer="yes")

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from sqlalchemy.orm import Session
 
 from idp.app import create_app
+from idp.config import sqlite_url
 from idp.directory.clients import service as clients
 from idp.directory.clients.service import NewClient
 from idp.platform.runtime import Runtime
@@ -119,7 +120,7 @@ def web(chromium: Browser, run: Run, tmp_path_factory: pytest.TempPathFactory) -
     shutil.copyfile(run.sqlite_template(), database)
     settings = make_settings(
         folder,
-        database_url=f"sqlite:///{database}",
+        database_url=sqlite_url(database),
         public_url=f"https://{PROVIDER}:{front.port}",
         trusted_proxies="127.0.0.1",
     )

@@ -55,7 +55,9 @@ def make_app(url: str, issuer: str, client_id: str, secret: str) -> Flask:
 
     @app.get("/login")
     def login() -> Any:
-        return provider.authorize_redirect(callback, **request.args)
+        parameters = request.args.to_dict()
+        session["onward"] = parameters.pop("onward", "/")
+        return provider.authorize_redirect(callback, **parameters)
 
     @app.get("/post")
     def post() -> str:
@@ -68,6 +70,8 @@ def make_app(url: str, issuer: str, client_id: str, secret: str) -> Flask:
 
     @app.route("/callback", methods=["GET", "POST"])
     def answer() -> Response | str:
+        if "error" in request.form:  # Authlib looks for a refusal in the query alone
+            return render_template_string(PROBLEM, code=request.form["error"])
         try:
             token = provider.authorize_access_token()
         except OAuthError as refusal:
@@ -76,7 +80,7 @@ def make_app(url: str, issuer: str, client_id: str, secret: str) -> Flask:
         session["person"] = {name: person[name] for name in ("sub", "preferred_username")}
         session["id_token"] = token["id_token"]
         session["came_by"] = request.method
-        return redirect("/", 303)
+        return redirect(session.pop("onward", "/"), 303)
 
     @app.get("/logout")
     def logout() -> Response:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import re
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from idp.directory.users.models import User
+from idp.platform.jobs.worker import deliver_due
 from tests.browser.conftest import LOGIN, Person, Web, fill_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.no_database]
@@ -74,6 +78,60 @@ def test_a_refused_consent_is_told_to_the_application(web: Web, page: Page, pers
     expect(page.locator("#problem")).to_have_text("access_denied")
 
 
+def test_cancel_at_the_sign_in_is_told_to_the_application_without_scripts(
+    web: Web, chromium: Browser
+) -> None:
+    with chromium.new_context(
+        ignore_https_errors=True, locale="en-US", java_script_enabled=False
+    ) as context:
+        page = context.new_page()
+        page.goto(f"{web.shop}/login")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator("#problem")).to_have_text("access_denied")
+        page.goto(f"{web.shop}/login?response_mode=form_post")
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("button", name="Continue").click()
+        expect(page.locator("#problem")).to_have_text("access_denied")
+
+
+def test_a_forgotten_password_leads_back_to_the_application(
+    web: Web, page: Page, person: Person
+) -> None:
+    with web.sessions() as session:
+        session.get_one(User, int(person.sub)).email = f"{person.username}@example.com"
+        session.commit()
+    page.goto(f"{web.shop}/login")
+    page.get_by_role("link", name="Forgot your password?").click()
+    page.get_by_label(LOGIN).fill(person.username)
+    page.get_by_role("button", name="Send the link").click()
+    expect(page.get_by_role("heading", name="Check your e-mail")).to_be_visible()
+    # The mail is read on another site, as most mail is.
+    page.goto(web.stranger)
+    page.evaluate(
+        """link => document.body.replaceChildren(
+            Object.assign(document.createElement('a'), {href: link, textContent: 'Mail'}))""",
+        link_mailed(web, person),
+    )
+    page.get_by_role("link", name="Mail").click()
+    expect(page.get_by_text("Afterwards you continue to Shop.")).to_be_visible()
+    page.get_by_label("New password", exact=True).fill("seven-quiet-otters")
+    page.get_by_label("New password again").fill("seven-quiet-otters")
+    page.get_by_role("button", name="Set the password").click()
+    allow(page)
+    expect(page).to_have_url(f"{web.shop}/")
+    expect(page.locator("#person")).to_have_text(f"{person.sub} {person.username}")
+
+
+def link_mailed(web: Web, person: Person) -> str:
+    """Do what the worker would do now, and read the link that a person was sent."""
+    deliver_due(web.runtime)
+    texts = [path.read_text() for path in web.runtime.settings.outbox_dir.iterdir()]
+    (mail,) = [text for text in texts if f"{person.username}@example.com" in text]
+    message = email.message_from_string(mail, policy=email.policy.default)
+    (link,) = re.findall(r"https://\S+/forgot/\S+", message.get_content())
+    return str(link)
+
+
 def test_the_answer_can_be_posted_to_another_site(web: Web, page: Page, person: Person) -> None:
     page.goto(web.shop)
     page.get_by_role("link", name="Enter by form").click()
@@ -83,6 +141,18 @@ def test_the_answer_can_be_posted_to_another_site(web: Web, page: Page, person: 
     expect(page.locator("#person")).to_have_text(f"{person.sub} {person.username}")
     page.goto(f"{web.shop}/came-by")
     expect(page.locator("body")).to_have_text("POST")
+
+
+def test_a_callback_may_send_the_browser_on_to_another_origin(
+    web: Web, page: Page, person: Person
+) -> None:
+    """Chromium holds the redirects after a posted form to the `form-action` of its page."""
+    page.goto(f"{web.shop}/login?response_mode=form_post&onward={web.stranger}/")
+    fill_in(page, person)
+    allow(page)
+    expect(page).to_have_url(f"{web.stranger}/")
+    page.goto(web.shop)
+    expect(page.locator("#person")).to_have_text(f"{person.sub} {person.username}")
 
 
 def test_a_request_posted_from_another_site_finds_the_session(

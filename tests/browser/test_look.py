@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -21,7 +22,9 @@ from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.descriptions import Description
 from idp.publishing.gateway.service import Author, PublishRequest
+from tests.conftest import as_environment, create_database, drop_database, make_settings
 from tests.protocol import PASSWORD, add_person, add_tenant, authorization_parameters, register
+from tests.servers import LiveServer, free_port
 
 _DRAWN = BytesIO()
 _PIXELS = Random(1).randbytes(900 * 700 * 3)
@@ -47,6 +50,7 @@ def house(live_server, session):
         email_verified=True,
         tenant_ids=tenants,
     )
+    add_person(session, "bob", nick_name="Bob")
     api = NewApi(
         name="orders",
         scopes=[
@@ -60,6 +64,7 @@ def house(live_server, session):
         scopes=("openid", "profile", "email", "orders.read", "orders.write"),
         require_consent=True,
         client_name="Lantern Shop",
+        client_uri="https://app.example/",
         policy_uri="https://app.example/privacy",
         tos_uri="https://app.example/terms",
     )
@@ -162,6 +167,101 @@ class Visit:
     def press(self, name: str, selector: str) -> None:
         self.page.click(selector)
         self.look(name)
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_page_of_an_unknown_host_has_its_style(chromium, live_server, language, colours):
+    server = live_server()
+    locale = {"en": "en-GB", "zh": "zh-CN"}[language]
+    context = chromium.new_context(locale=locale, color_scheme=colours)
+    port = server.url.rpartition(":")[2]
+    visit = Visit(context.new_page(), f"http://nobody.test:{port}", language)
+    visit.open("/login", f"unknown-host-{colours}")
+    card = {"light": "rgb(255, 255, 255)", "dark": "rgb(26, 33, 43)"}[colours]
+    seen = "getComputedStyle(document.querySelector('main')).backgroundColor"
+    assert visit.page.evaluate(seen) == card
+    context.close()
+
+
+def test_a_database_that_is_gone_is_a_page_with_its_style(chromium, run, tmp_path):
+    cluster, name, port = run.postgres_server(), "gone", free_port()
+    create_database(cluster, name, run.postgresql_template())
+    settings = make_settings(
+        tmp_path, database_url=cluster.url(name), public_url=f"http://127.0.0.1:{port}"
+    )
+    server = LiveServer.start(as_environment(settings), port=port, log=tmp_path / "server.log")
+    context = chromium.new_context(locale="en-GB")
+    page = context.new_page()
+    try:
+        assert page.goto(f"{server.url}/login").status == 200
+        drop_database(cluster, name)
+        # A view may notice first; within a second what comes before every view does.
+        for path in ("/forgot/link", "/login"):
+            answer = page.goto(server.url + path)
+            for _ in range(100):
+                if answer.status == 503:
+                    break
+                page.wait_for_timeout(50)
+                answer = page.goto(server.url + path)
+            assert answer.status == 503
+            assert answer.headers["retry-after"] == "1"
+            assert page.locator("h1").inner_text() == "Temporarily unavailable"
+            card = "document.querySelector('.panel') ?? document.querySelector('main')"
+            assert page.evaluate(f"getComputedStyle({card}).borderRadius") == "16px", path
+    finally:
+        context.close()
+        server.stop()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_dead_end_has_a_way_on(chromium, house, language):
+    server, client, _ = house
+    locale = {"en": "en-GB", "zh": "zh-CN"}[language]
+    context = chromium.new_context(locale=locale)
+    visit = Visit(context.new_page(), server.url, language)
+    page, main_button = visit.page, "main button[type=submit]"
+    query = urlencode(authorization_parameters(client))
+    visit.open(f"/connect/authorize?{query}&redirect_uri=x", "error-doubled")
+    visit.open("/connect/authorize?client_id=nobody", "error-unknown-client")
+    visit.open("/connect/authorize?client_id=web&redirect_uri=x", "error-address")
+
+    # A form whose cookie is gone is shown again, and works then.
+    visit.open(f"/connect/authorize?{query}", "login-fresh")
+    waiting = page.url
+    context.clear_cookies(name="idp_form_1")
+    page.fill("#login", "ann")
+    page.fill("#password", PASSWORD)
+    visit.press("login-expired", main_button)
+    assert page.input_value("#login") == "ann"
+    page.fill("#password", PASSWORD)
+    visit.press("choose-tenant-after", main_button)
+    visit.press("consent-after", "button[name=tenant] >> nth=0")
+    consent = page.url
+
+    # Somebody else signs in in a second window.
+    other = context.new_page()
+    other.goto(waiting)
+    other.fill("#login", "bob")
+    other.fill("#password", PASSWORD)
+    other.click(main_button)
+    other.wait_for_url("**/consent?*")
+    visit.press("someone-else", "button[value=allow]")
+    visit.press("consent-of-bob", "main .actions a")
+    assert page.url == consent
+    assert "Bob" in page.locator("main").inner_text()
+
+    # The application has its answer; going back in history finds the request over.
+    context.route("https://app.example/**", lambda route: route.fulfill(body="<h1>Shop</h1>"))
+    with page.expect_request("https://app.example/callback?*") as sent:
+        page.click("button[value=deny]")
+    assert "error=access_denied" in sent.value.url
+    page.wait_for_url("chrome-error://**")  # nobody answers there
+    visit.complaints.clear()
+    visit.open(consent.removeprefix(server.url), "error-request-over")
+    page.click("main .actions a >> nth=0")
+    page.wait_for_url("https://app.example/")
+    context.close()
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any
 
 from click.testing import Result
@@ -29,6 +30,12 @@ def test_events_are_listed_by_what_is_asked_for(
     ):
         assert [event["target"] for event in idp_json("audit", "list", *arguments)] == ["user:7"]
     assert idp_json("audit", "list", "--since", "2100-01-01") == []
+    [event] = idp_json("audit", "list", "--user", "7")
+    today = date.fromisoformat(event["at"][:10])
+    period = ("--since", f"{today}", "--until", f"{today}", "--user", "7")
+    assert len(idp_json("audit", "list", *period)) == 1
+    assert idp_json("audit", "list", "--until", f"{today}T00:00") == []
+    assert idp_json("audit", "list", "--until", f"{today - timedelta(days=1)}") == []
     older = idp_json("audit", "list", "--before", str(newest[0]["id"]), "--limit", "1")
     assert older[0]["tag"] == Tag.SIGN_IN
 

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, func, inspect, select
 from sqlalchemy.orm import Session
 
 from idp.app import create_app
-from idp.config import Settings
+from idp.config import Settings, sqlite_url
 from idp.directory.clients import service as clients
 from idp.directory.clients.service import NewClient
 from idp.directory.tenants import service as tenants
@@ -136,7 +136,7 @@ def test_a_copy_has_the_same_rows(
 
 
 def test_back_to_sqlite(idp: Run, used: dict[str, Any], runtime: Runtime, tmp_path: Any) -> None:
-    url = f"sqlite:///{tmp_path / 'other' / 'copy.sqlite3'}"
+    url = sqlite_url(tmp_path / "other" / "copy.sqlite3")
     idp("db", "copy", "--to", url)
     target = open_other(runtime, url)
     check(target, used)
@@ -163,7 +163,8 @@ def test_the_database_itself_and_nonsense_are_refused(idp: Run, runtime: Runtime
     own = idp("db", "copy", "--to", runtime.settings.database, code=1)
     assert "That is the database itself." in own.stderr
     for nonsense in ("nonsense", "mysql+nothing://x/y"):
-        assert "not a database address" in idp("db", "copy", "--to", nonsense, code=2).stderr
+        refused = idp("db", "copy", "--to", nonsense, code=2).stderr
+        assert "must be postgresql://user:password@host/name" in refused
     away = idp("db", "copy", "--to", "postgresql+psycopg://u:geheim@127.0.0.1:1/x", code=1)
     assert "geheim" not in away.output
 

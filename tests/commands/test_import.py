@@ -499,7 +499,7 @@ def test_the_demo_is_planted_once(session: Session, settings: Settings) -> None:
     assert "demo-app" in seeds.seed(session, settings).added
     session.commit()
     shown = resources.by_tenant(session, {1: ["demo.orders.read"]})[1]
-    assert [row.application_code for row in shown] == ["demo-app"]
+    assert [row.application.code for row in shown] == ["demo-app"]
     assert applications.get_of_client(session, "demo-web", None).code == "demo-app"
     assert session.scalar(select(Bundle.initialize).where(Bundle.code == "demo-start"))
     for child in (Menu.parent_id.is_not(None), Menu.parent_id.is_(None)):

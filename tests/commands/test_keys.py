@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from click.testing import Result
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.directory.clients import service as clients
@@ -14,6 +15,7 @@ from idp.directory.resources import service as resources
 from idp.directory.resources.service import NewApi
 from idp.directory.tenants import service as tenants
 from idp.platform.jobs import service as jobs
+from idp.platform.signing.models import SigningKey
 from tests.conftest import SECRET_KEY
 
 Run = Callable[..., Result]
@@ -73,3 +75,10 @@ def test_rewrap_moves_on_and_says_what_cannot(
     assert idp_json("keys", "rotate", IDP_SECRET_KEY=NEW_KEY)
     lost = idp("keys", "rewrap", code=1)
     assert "IDP_SECRET_KEY does not hold" in lost.stderr
+
+
+def test_a_kid_may_begin_with_a_hyphen(idp_json: RunJson, session: Session) -> None:
+    key = session.scalars(select(SigningKey).where(SigningKey.alg == "ES256")).first()
+    key.kid = "-K0" + key.kid[3:]
+    session.commit()
+    assert idp_json("keys", "revoke", key.kid) == {"kid": key.kid, "status": "revoked"}

@@ -100,11 +100,39 @@ def test_an_empty_folder_becomes_an_installation(tmp_path: Path) -> None:
 
 
 @pytest.mark.no_database
+def test_an_installation_lies_in_its_folder_whatever_that_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "50%25 what?a=b#c 库"
+    variables = {"IDP_ENVIRONMENT": "development", "IDP_DATA_DIR": str(folder)}
+    done = execute(tmp_path, "setup", **variables)
+    assert done.returncode == 0, done.stderr
+    assert execute(tmp_path, "user", "add", "--username", "ann", **variables).returncode == 0
+    assert list(tmp_path.iterdir()) == [folder]
+    assert {path.name for path in folder.iterdir()} == {"idp.sqlite3", "secret_key"}
+    assert {path.stat().st_mode & 0o077 for path in (folder, *folder.iterdir())} == {0}
+
+
+@pytest.mark.no_database
+def test_a_misspelt_setting_is_warned_of(tmp_path: Path) -> None:
+    variables = {"IDP_ENVIRONMENT": "development", "IDP_PUBLIK_URL": "https://id.example"}
+    warning = "Warning: not a setting: IDP_PUBLIK_URL (did you mean IDP_PUBLIC_URL?): "
+    for command in ("client list", "serve", "worker"):
+        done = execute(tmp_path, *command.split(), **variables)
+        assert done.returncode == 1
+        first, last = done.stderr.splitlines()
+        assert first.startswith(warning)
+        assert last.endswith("is not set up: run `idp setup`.")
+
+
+@pytest.mark.no_database
 def test_production_without_a_secret_is_a_sentence(tmp_path: Path) -> None:
     for command in ("setup", "user disable x", "keys list", "client list"):
         done = execute(tmp_path, *command.split())
         assert done.returncode == 2
-        assert done.stderr == "Error: set IDP_SECRET_KEY to 32 random characters or more.\n"
+        assert done.stderr == (
+            f"Error: IDP_SECRET_KEY is not set, and no installation is in {tmp_path / 'var'}"
+            " (IDP_DATA_DIR): run this in the folder of the installation or with its settings; for"
+            " a new one set IDP_SECRET_KEY to what `openssl rand -base64 48` prints.\n"
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -129,7 +157,7 @@ def test_a_database_that_is_not_there_or_not_set_up_is_a_sentence(tmp_path: Path
     empty = execute(tmp_path, "client", "list", **variables)
     assert empty.returncode == 1
     assert empty.stderr == (
-        "Error: The database is not set up for this release: run `idp setup`.\n"
+        f"Error: The database {settings.data_dir / 'idp.sqlite3'} is not set up: run `idp setup`.\n"
     )
     away = {**variables, "IDP_DATABASE_URL": "postgresql+psycopg://u:geheim@127.0.0.1:1/x"}
     refused = execute(tmp_path, "client", "list", **away)
@@ -137,8 +165,9 @@ def test_a_database_that_is_not_there_or_not_set_up_is_a_sentence(tmp_path: Path
     assert refused.stderr.startswith("Error: The database refused: ")
     assert "Traceback" not in refused.stderr
     assert "geheim" not in refused.stderr
+    assert list(tmp_path.iterdir()) == []
     nonsense = execute(tmp_path, "client", "list", **{**variables, "IDP_DATABASE_URL": "x:/y"})
-    assert nonsense.returncode == 1
+    assert nonsense.returncode == 2
     assert "Traceback" not in nonsense.stderr
 
 

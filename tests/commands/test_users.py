@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from idp.directory.roles import service as roles
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.service import NewTenant
 from idp.directory.users import service as users
+from idp.platform import clock
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
 
@@ -177,3 +179,53 @@ def test_a_wrong_claim_changes_nothing(
     out = idp("user", "change", "ann", "--set", "nickname=Annie", "--set", wrong, code=1)
     assert sentence in out.output
     assert users.find_by_login(session, "ann").nick_name is None
+
+
+def test_a_disabled_person_is_let_in_again(idp_json: RunJson, session: Session) -> None:
+    idp_json("user", "add", "--username", "ann")
+    idp_json("user", "disable", "ann")
+    assert idp_json("user", "enable", "ann")["disabled"] is False
+    person = users.find_by_login(session, "ann")
+    assert person.may_sign_in
+    tags = session.scalars(
+        select(AuditEvent.tag).where(AuditEvent.target == f"user:{person.id}")
+    ).all()
+    assert tags.count("admin:user:enabled") == 1
+
+
+def test_a_lock_is_ended(idp_json: RunJson, session: Session) -> None:
+    idp_json("user", "add", "--username", "ann")
+    person = users.find_by_login(session, "ann")
+    person.lockout_end = clock.now() + timedelta(days=1)
+    session.commit()
+    assert idp_json("user", "show", "ann")["locked_until"] is not None
+    assert idp_json("user", "unlock", "ann")["locked_until"] is None
+    session.expire_all()
+    assert person.may_sign_in
+    tags = session.scalars(
+        select(AuditEvent.tag).where(AuditEvent.target == f"user:{person.id}")
+    ).all()
+    assert tags.count("admin:user:unlocked") == 1
+
+
+def test_an_account_is_shown_with_tenants_and_roles(idp: Run, idp_json: RunJson) -> None:
+    made = idp_json("user", "add", "--username", "ann", "--role", "users")
+    shown = idp_json("user", "show", "ann")
+    assert (shown["sub"], shown["tenants"]) == (made["sub"], [1])
+    assert shown["roles"] == [{"role": "users", "tenant": None}]
+    assert "password" not in shown
+    assert "There is no user bob." in idp("user", "show", "bob", code=1).stderr
+
+
+def test_accounts_are_found_by_part_of_a_name_and_page_by_page(idp_json: RunJson) -> None:
+    for name in ("ann", "anna", "bert"):
+        idp_json("user", "add", "--username", name, "--email", f"{name}@example.com")
+    idp_json("user", "disable", "anna")
+    found = idp_json("user", "list", "--search", "ANN")
+    assert [row["username"] for row in found] == ["ann", "anna"]
+    assert idp_json("user", "list", "--search", "a%a") == []
+    assert [row["username"] for row in idp_json("user", "list", "--disabled")] == ["anna"]
+    first = idp_json("user", "list", "--search", "example", "--limit", "2")
+    rest = idp_json("user", "list", "--search", "example", "--after", first[-1]["sub"])
+    assert [row["username"] for row in first + rest] == ["ann", "anna", "bert"]
+    assert idp_json("user", "list", "--tenant", "77") == []

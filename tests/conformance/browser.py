@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import httpx
 
 MOST_REDIRECTS = 20
+POSTS_ITSELF = 'id="form-post"'
+"""In pages whose form a script sends at once (OAuth 2.0 Form Post Response Mode)."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,19 @@ class Arrival:
     url: str
     method: str
     fields: dict[str, str]
+    """The body of a POST, else the fragment when there is one, else the query."""
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What the query holds."""
+        return _fields(urlsplit(self.url).query)
+
+    @property
+    def mode(self) -> str:
+        """By which response mode it came."""
+        if self.method == "POST":
+            return "form_post"
+        return "fragment" if urlsplit(self.url).fragment else "query"
 
     @property
     def address(self) -> str:
@@ -117,9 +132,7 @@ class Browser:
 
     def post(self, url: str, pairs: Mapping[str, str] | list[tuple[str, str]]) -> Stop:
         """Post a form, as another site may, and go where the answer leads."""
-        data = httpx.QueryParams(tuple(pairs.items() if isinstance(pairs, Mapping) else pairs))
-        kind = {"Content-Type": "application/x-www-form-urlencoded"}
-        return self._follow(httpx.Request("POST", url, content=str(data), headers=kind))
+        return self._follow(_post(url, pairs))
 
     def submit(self, page: Page, *, press: str | None = None, **values: str) -> Stop:
         """Send the form of a page."""
@@ -156,22 +169,42 @@ class Browser:
             self._http.cookies.set_cookie_header(request)
             response = self._http.send(request)
             if not response.is_redirect:
+                page = Page(url, response.status_code, response.headers, response.text)
+                if POSTS_ITSELF in page.text:
+                    request = _posted(page)
+                    continue
                 self.seen.append(urlsplit(url).path)
-                return Page(url, response.status_code, response.headers, response.text)
+                return page
             # Every redirect here must turn a POST into a GET (RFC 9700 4.12).
             assert request.method == "GET" or response.status_code == 303, response.status_code
             request = httpx.Request("GET", urljoin(url, response.headers["Location"]))
         raise AssertionError(f"more than {MOST_REDIRECTS} redirects, at last to {request.url}")
 
 
+def _post(url: str, pairs: Mapping[str, str] | list[tuple[str, str]]) -> httpx.Request:
+    data = httpx.QueryParams(tuple(pairs.items() if isinstance(pairs, Mapping) else pairs))
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    return httpx.Request("POST", url, content=str(data), headers=kind)
+
+
+def _posted(page: Page) -> httpx.Request:
+    """Send the form of a page as its script does."""
+    form = page.form
+    assert (page.status, form.method) == (200, "post")
+    assert "no-store" in page.headers["Cache-Control"]
+    return _post(form.action, form.filled({}, None))
+
+
 def _arrival(request: httpx.Request) -> Arrival:
     parts = urlsplit(str(request.url))
-    sent = request.content.decode() if request.method == "POST" else parts.query or parts.fragment
-    fields = parse_qs(sent, keep_blank_values=True)
+    sent = request.content.decode() if request.method == "POST" else parts.fragment or parts.query
+    return Arrival(str(request.url), request.method, _fields(sent))
+
+
+def _fields(text: str) -> dict[str, str]:
+    fields = parse_qs(text, keep_blank_values=True)
     assert all(len(values) == 1 for values in fields.values()), fields
-    return Arrival(
-        str(request.url), request.method, {name: values[0] for name, values in fields.items()}
-    )
+    return {name: values[0] for name, values in fields.items()}
 
 
 def _site(url: str) -> tuple[str, str]:

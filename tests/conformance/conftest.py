@@ -9,8 +9,9 @@ import pytest
 from tests import protocol
 from tests.conformance.browser import Browser, Person
 from tests.conformance.provider import Provider, add_full_person, own_database, running
-from tests.conformance.relying_party import RelyingParty
+from tests.conformance.relying_party import OTHER_CALLBACK, RelyingParty
 from tests.conftest import Run
+from tests.protocol import App
 
 
 @pytest.fixture(scope="session")
@@ -38,21 +39,36 @@ def person(provider: Provider) -> Person:
 
 
 @pytest.fixture(scope="session")
-def party(provider: Provider) -> RelyingParty:
-    """Register the first client of the certification; it uses no PKCE."""
+def applications(provider: Provider) -> tuple[App, App]:
+    """Register the two clients of the certification; they use no PKCE.
+
+    The second one has an address with a query of its own.
+    """
     with provider.sessions() as session:
-        return RelyingParty(
-            provider, protocol.register(session, "certification", require_pkce=False)
+        return (
+            protocol.register(session, "certification", require_pkce=False),
+            protocol.register(
+                session, "certification-2", require_pkce=False, redirect_uris=(OTHER_CALLBACK,)
+            ),
         )
 
 
-@pytest.fixture(scope="session")
-def other_party(provider: Provider) -> RelyingParty:
-    """Register the second client."""
-    with provider.sessions() as session:
-        return RelyingParty(
-            provider, protocol.register(session, "certification-2", require_pkce=False)
-        )
+@pytest.fixture(params=["query", "fragment", "form_post"])
+def mode(request: pytest.FixtureRequest) -> str:
+    """Choose a response mode: every module runs with each of them."""
+    return str(request.param)
+
+
+@pytest.fixture
+def party(provider: Provider, applications: tuple[App, App], mode: str) -> RelyingParty:
+    """Give the relying party of the first client."""
+    return RelyingParty(provider, applications[0], mode=mode)
+
+
+@pytest.fixture
+def other_party(provider: Provider, applications: tuple[App, App], mode: str) -> RelyingParty:
+    """Give the relying party of the second client."""
+    return RelyingParty(provider, applications[1], mode=mode, redirect_uri=OTHER_CALLBACK)
 
 
 @pytest.fixture

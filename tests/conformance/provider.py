@@ -16,7 +16,7 @@ import httpx
 import pytest
 from sqlalchemy.orm import Session
 
-from idp.config import Settings
+from idp.config import Settings, sqlite_url
 from idp.platform.runtime import Runtime
 from tests import protocol
 from tests.conformance.browser import Person
@@ -55,7 +55,7 @@ def own_database(run: Run, pytestconfig: pytest.Config, folder: Path) -> Iterato
     if pytestconfig.getoption("database") == "sqlite":
         path = folder / "idp.sqlite3"
         shutil.copyfile(run.sqlite_template(), path)
-        yield f"sqlite:///{path}"
+        yield sqlite_url(path)
         return
     name = f"session_{secrets.token_hex(6)}"
     create_database(run.postgres_server(), name, run.postgresql_template())

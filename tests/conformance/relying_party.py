@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -20,6 +21,9 @@ from tests.protocol import CALLBACK, App
 
 # RFC 6749 A.11, A.12, A.17
 TOKEN_CHARACTERS = re.compile(r"[\x20-\x7e]+")
+OTHER_CALLBACK = "https://app.example/other?dummy1=lorem&dummy2=ipsum"
+REPEATED = ("client_id", "response_type", "scope", "redirect_uri")
+"""What stands outside of a request object as well (OpenID Connect Core 6.1); the rest does not."""
 INTERACTION_ERRORS = {
     "interaction_required",
     "login_required",
@@ -56,19 +60,28 @@ class RelyingParty:
     provider: Provider
     app: App
     method: str = "client_secret_basic"
+    mode: str = "query"
+    redirect_uri: str = CALLBACK
 
     def parameters(self, **changes: Any) -> dict[str, str]:
         """Give the parameters of a request with fresh state and nonce; None leaves one out."""
         complete = {
             "client_id": self.app.client_id,
-            "redirect_uri": CALLBACK,
+            "redirect_uri": self.redirect_uri,
             "response_type": "code",
+            # The default of the response type is not named.
+            "response_mode": None if self.mode == "query" else self.mode,
             "scope": "openid",
             "state": secrets.token_urlsafe(8),
             "nonce": secrets.token_urlsafe(8),
             **changes,
         }
         return {name: value for name, value in complete.items() if value is not None}
+
+    def by_object(self, parameters: Mapping[str, str], **outside: str) -> dict[str, str]:
+        """Put parameters into an unsigned request object, as the certification does."""
+        unsigned = jwt.encode(dict(parameters), "", algorithm="none")
+        return {name: parameters[name] for name in REPEATED} | outside | {"request": unsigned}
 
     def authorize(self, browser: Browser, parameters: Mapping[str, str]) -> Stop:
         """Send the browser to the authorization endpoint."""
@@ -97,9 +110,7 @@ class RelyingParty:
 
     def check_callback(self, stop: Stop, parameters: Mapping[str, str]) -> Mapping[str, str]:
         """Check a successful authorization response."""
-        assert isinstance(stop, Arrival), stop
-        assert stop.address == CALLBACK
-        fields = stop.fields
+        fields = self.check_arrival(stop)
         assert fields.keys() == {"code", "state", "iss"}, fields
         assert fields["state"] == parameters["state"]
         # RFC 9207 2.4
@@ -108,13 +119,25 @@ class RelyingParty:
         assert TOKEN_CHARACTERS.fullmatch(fields["code"])
         return fields
 
+    def check_arrival(self, stop: Stop) -> dict[str, str]:
+        """Check where an answer came and how; give what is not the address's own query."""
+        assert isinstance(stop, Arrival), stop
+        assert self.mode in self.provider.metadata["response_modes_supported"]
+        assert stop.mode == self.mode
+        registered = httpx.URL(self.redirect_uri)
+        assert stop.address == str(registered.copy_with(query=None))
+        own = dict(registered.params)
+        assert own.items() <= stop.query.items()
+        if self.mode != "query":
+            assert stop.query == own
+            return stop.fields
+        return {name: value for name, value in stop.fields.items() if name not in own}
+
     def check_refusal(self, stop: Stop, parameters: Mapping[str, str]) -> str:
         """Check an error sent to the redirect address; give its code."""
-        assert isinstance(stop, Arrival), stop
-        assert stop.address == CALLBACK
-        fields = stop.fields
+        fields = self.check_arrival(stop)
         assert fields.keys() <= {"error", "error_description", "error_uri", "state", "iss"}, fields
-        assert fields["state"] == parameters["state"]
+        assert fields.get("state") == parameters.get("state")
         assert fields["iss"] == self.provider.metadata["issuer"]
         assert TOKEN_CHARACTERS.fullmatch(fields["error_description"])
         return fields["error"]
@@ -130,12 +153,13 @@ class RelyingParty:
     def redeem(self, code: str, **form: str) -> httpx.Response:
         """Redeem a code."""
         return self.token_request(
-            grant_type="authorization_code", code=code, redirect_uri=CALLBACK, **form
+            grant_type="authorization_code", code=code, redirect_uri=self.redirect_uri, **form
         )
 
     def check_tokens(self, answer: httpx.Response) -> dict[str, Any]:
         """Check a token response (RFC 6749 5.1)."""
         assert answer.status_code == 200, answer.text
+        check_date(answer)
         assert answer.headers["Content-Type"] == "application/json"
         assert "no-store" in answer.headers["Cache-Control"]
         assert answer.headers["Pragma"] == "no-cache"
@@ -150,6 +174,7 @@ class RelyingParty:
     def check_refused(self, answer: httpx.Response) -> str:
         """Check an error of the token endpoint (RFC 6749 5.2); give its code."""
         assert answer.status_code == 400, answer.text
+        check_date(answer)
         assert answer.headers["Content-Type"] == "application/json"
         assert "no-store" in answer.headers["Cache-Control"]
         body = answer.json()
@@ -199,9 +224,16 @@ class RelyingParty:
     def check_userinfo(self, answer: httpx.Response, identity: Mapping[str, Any]) -> dict[str, Any]:
         """Check a userinfo answer (OpenID Connect Core 5.3.2)."""
         assert answer.status_code == 200, answer.text
+        check_date(answer)
         assert answer.headers["Content-Type"] == "application/json"
         claims: dict[str, Any] = answer.json()
         assert claims["sub"] == identity["sub"]
         # OpenID Connect Core 5.3.2: claims without a value are left out.
         assert None not in claims.values()
         return claims
+
+
+def check_date(answer: httpx.Response) -> None:
+    """Check that an answer says when it was made (RFC 9110 6.6.1)."""
+    made = parsedate_to_datetime(answer.headers["Date"])
+    assert abs(made.timestamp() - time.time()) < 60

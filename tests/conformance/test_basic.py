@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +14,7 @@ import jwt
 import pytest
 from sqlalchemy import select
 
-from idp.oauth.models import AuthorizationCode, Grant
+from idp.oauth.models import AuthorizationCode, Grant, RefreshToken
 from idp.platform.errors import Unprocessable
 from idp.platform.secrets import digest
 from idp.platform.sessions.models import BrowserSession
@@ -21,6 +23,7 @@ from tests.conformance.browser import Arrival, Browser, Page, Person
 from tests.conformance.provider import Provider
 from tests.conformance.relying_party import (
     INTERACTION_ERRORS,
+    OTHER_CALLBACK,
     TOKEN_CHARACTERS,
     RelyingParty,
     SignedIn,
@@ -96,6 +99,17 @@ def age_code(provider: Provider, code: str, seconds: int) -> None:
         grant = session.get_one(Grant, row.grant_id)
         grant.created_at -= past
         grant.auth_time -= past
+        session.commit()
+
+
+def age_refresh_token(provider: Provider, token: str, seconds: int) -> None:
+    """Let the first use of a refresh token be longer ago than it is."""
+    with provider.sessions() as session:
+        row = session.scalars(
+            select(RefreshToken).where(RefreshToken.token_hash == digest(token))
+        ).one()
+        assert row.used_at is not None
+        row.used_at -= timedelta(seconds=seconds)
         session.commit()
 
 
@@ -286,6 +300,9 @@ def test_oidcc_ensure_request_with_acr_values_succeeds(
 
 def test_oidcc_codereuse(party: RelyingParty, browser: Browser, person: Person) -> None:
     check_reuse_refused(party, party.sign_in(browser, person))
+    later = party.sign_in(browser, person)
+    age_code(party.provider, later.callback["code"], 1)
+    check_reuse_refused(party, later)
 
 
 def test_oidcc_codereuse_30seconds(party: RelyingParty, browser: Browser, person: Person) -> None:
@@ -311,7 +328,7 @@ def check_address_refused(stop: Page | Arrival) -> None:
     """Check that the person is told, and sent nowhere."""
     assert isinstance(stop, Page)
     assert stop.status == 400
-    assert "an address that it has not registered" in stop.text
+    assert "registered. Tell the people who run it" in stop.text
     assert "Location" not in stop.headers
     assert "https://app.example" not in stop.text
 
@@ -327,7 +344,7 @@ def test_oidcc_ensure_post_request_succeeds(
 def test_oidcc_server_client_secret_post(
     party: RelyingParty, browser: Browser, person: Person
 ) -> None:
-    by_post = RelyingParty(party.provider, party.app, "client_secret_post")
+    by_post = replace(party, method="client_secret_post")
     by_post.sign_in(browser, person)
 
 
@@ -336,8 +353,11 @@ def test_oidcc_request_uri_unsigned_supported_correctly_or_rejected_as_unsupport
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/request.jwt"
-        parameters = party.parameters(request_uri=address)
-        code = party.check_refusal(party.authorize(browser, parameters), parameters)
+        outside = party.by_object(party.parameters(), request_uri=address)
+        del outside["request"]
+        # The rest stands where nobody looked, so the answer comes by the default mode.
+        plain = replace(party, mode="query")
+        code = plain.check_refusal(party.authorize(browser, outside), outside)
         assert code == "request_uri_not_supported"
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -348,8 +368,7 @@ def test_oidcc_unsigned_request_object_supported_correctly_or_rejected_as_unsupp
     party: RelyingParty, browser: Browser
 ) -> None:
     parameters = party.parameters()
-    unsigned = jwt.encode(parameters, "", algorithm="none")
-    stop = party.authorize(browser, parameters | {"request": unsigned})
+    stop = party.authorize(browser, party.by_object(parameters))
     assert party.check_refusal(stop, parameters) == "request_not_supported"
 
 
@@ -364,9 +383,8 @@ def test_oidcc_ensure_request_object_with_redirect_uri(
 ) -> None:
     """The object names the registered address, the parameter another one, and only that counts."""
     parameters = party.parameters()
-    unsigned = jwt.encode(parameters, "", algorithm="none")
-    outside = {"redirect_uri": f"{CALLBACK}/invalid", "request": unsigned}
-    check_address_refused(party.authorize(browser, parameters | outside))
+    outside = party.by_object(parameters, redirect_uri=f"{CALLBACK}_invalid")
+    check_address_refused(party.authorize(browser, outside))
 
 
 def test_oidcc_refresh_token(
@@ -379,8 +397,9 @@ def test_oidcc_refresh_token(
     token = first.tokens["refresh_token"]
     assert TOKEN_CHARACTERS.fullmatch(token)
 
+    # The first client names the scopes of its first request again (RFC 6749 6).
     tokens = party.check_tokens(
-        party.token_request(grant_type="refresh_token", refresh_token=token)
+        party.token_request(grant_type="refresh_token", refresh_token=token, scope=offline["scope"])
     )
     assert tokens["access_token"] != first.access_token
     identity = party.check_id_token(tokens, {})
@@ -390,11 +409,38 @@ def test_oidcc_refresh_token(
         assert identity[name] == first.identity[name]
     party.check_userinfo(party.userinfo(tokens["access_token"]), identity)
 
-    second = other_party.sign_in(browser, person, **offline)
+    # The same token again, exactly thirty seconds after its first use.
+    age_refresh_token(party.provider, token, 30)
+    again = party.token_request(grant_type="refresh_token", refresh_token=token)
+    assert party.check_tokens(again)["refresh_token"] == tokens["refresh_token"]
+
+    second = other_party.sign_in(browser, person, nonce=secrets.token_urlsafe(32), **offline)
+    renewed = other_party.check_tokens(
+        other_party.token_request(
+            grant_type="refresh_token", refresh_token=second.tokens["refresh_token"]
+        )
+    )
+    other_party.check_id_token(renewed, {})
     stolen = party.token_request(
-        grant_type="refresh_token", refresh_token=second.tokens["refresh_token"]
+        grant_type="refresh_token",
+        refresh_token=renewed["refresh_token"],
+        scope=offline["scope"],
     )
     assert party.check_refused(stolen) == "invalid_grant"
+
+
+def test_oidcc_redirect_uri_query_OK(  # noqa: N802 - as the certification spells it
+    other_party: RelyingParty, browser: Browser, person: Person
+) -> None:
+    """The address has a query of its own, which comes back with every answer."""
+    other_party.sign_in(browser, person)
+    parameters = other_party.parameters(response_type=None)
+    stop = other_party.authorize(browser, parameters)
+    assert other_party.check_refusal(stop, parameters) == "invalid_request"
+    for changed in ("dummy1=lorem", "dummy1=lorem&dummy2=other", "dummy1=lorem&dummy2=ipsum&x=1"):
+        address = f"{OTHER_CALLBACK.partition('?')[0]}?{changed}"
+        wrong = other_party.authorize(browser, other_party.parameters(redirect_uri=address))
+        check_address_refused(wrong)
 
 
 def test_oidcc_ensure_request_with_valid_pkce_succeeds(

@@ -92,7 +92,7 @@ def test_oidcc_rp_initiated_logout_bad_post_logout_redirect_uri(
     stop, _ = log_out(
         party, browser, signed_in, post_logout_redirect_uri=f"{AFTER_LOGOUT}/unregistered"
     )
-    check_refused(stop, "an address that it has not registered")
+    check_refused(stop, "registered. Tell the people who run it")
     assert is_signed_in(party, browser)
 
 
@@ -175,5 +175,5 @@ def test_oidcc_rp_initiated_logout_query_added_to_post_logout_redirect_uri(
     party: RelyingParty, browser: Browser, signed_in: SignedIn
 ) -> None:
     stop, _ = log_out(party, browser, signed_in, post_logout_redirect_uri=f"{AFTER_LOGOUT}?foo=bar")
-    check_refused(stop, "an address that it has not registered")
+    check_refused(stop, "registered. Tell the people who run it")
     assert is_signed_in(party, browser)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import translate
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import orjson
 import yaml
 
 from idp.api import docs
+from idp.api.texts import Language
 
 HERE = Path(__file__).parent
 METHODS = ("get", "put", "post", "delete")
@@ -19,6 +22,12 @@ FACETS = (
     *("format", "default", "enum", "minimum", "maximum", "minLength", "maxLength"),
     *("pattern", "minItems", "maxItems"),
 )
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
+KINDS = (
+    *("null allowed", "null refused", "added", "missing", "required", "not required"),
+    *("type string -> integer", "type integer -> string", "format int64 -> int32"),
+)
+"""What could be said about any place, besides bounds, which every contract of ours has."""
 Operation = dict[str, Any]
 Document = dict[str, Any]
 
@@ -29,8 +38,8 @@ def read(name: str) -> Any:
 
 
 @cache
-def serve(name: str) -> Document:
-    document: Document = orjson.loads(docs.document(name, "https://id.example"))
+def serve(name: str, language: Language = "en") -> Document:
+    document: Document = orjson.loads(docs.document(name, "https://id.example", language))
     return document
 
 
@@ -41,6 +50,39 @@ def operations(document: Document) -> dict[str, tuple[str, str, Operation]]:
         for method, operation in methods.items()
         if method in METHODS
     }
+
+
+def undescribed(document: Document, language: Language) -> Iterator[str]:
+    """Say which operations, parameters, schemas and members have no text in a language."""
+
+    def members(where: str, schema: Any) -> Iterator[str]:
+        if isinstance(schema, list):
+            for part in schema:
+                yield from members(where, part)
+        elif isinstance(schema, dict):
+            for name, member in schema.get("properties", {}).items():
+                if not is_in(language, member.get("description")):
+                    yield f"{where}.{name}: no text in {language}"
+                yield from members(f"{where}.{name}", member)
+            for name in ("allOf", "anyOf", "items", "additionalProperties"):
+                yield from members(where, schema.get(name))
+
+    for name, (_, _, operation) in operations(document).items():
+        for member in ("summary", *(["description"] if "description" in operation else [])):
+            if not is_in(language, operation.get(member)):
+                yield f"{name} {member}: no text in {language}"
+        for where, parameter in _parameters(document, operation).items():
+            if not is_in(language, parameter.get("description")):
+                yield f"{name} {where}: no text in {language}"
+    for name, schema in document["components"]["schemas"].items():
+        if "description" in schema and not is_in(language, schema["description"]):
+            yield f"{name}: no text in {language}"
+        yield from members(name, schema)
+
+
+def is_in(language: Language, text: str | None) -> bool:
+    """Return whether there is a text, and in which letters."""
+    return bool(text and text.strip()) and bool(_CHINESE.search(text)) == (language == "zh")
 
 
 def resolve(document: Document, value: dict[str, Any]) -> dict[str, Any]:
@@ -85,6 +127,8 @@ class Comparison:
     error_codes: bool = True
     ours: Callable[[], Document] | None = None
     """Another document to look at than the one that is served."""
+    places: set[str] = field(default_factory=set)
+    """Where schemas were compared: what could differ next."""
 
     @property
     def agreed(self) -> Document:
@@ -108,6 +152,7 @@ class Comparison:
         above: tuple[str, ...] = (),
     ) -> Iterator[str]:
         """Say what differs; members below members as `clientSecrets.value`."""
+        self.places.add(where)
         if agreed is None or ours is None:
             if agreed is not ours:
                 yield f"{where}: {'added' if agreed is None else 'missing'}"
@@ -123,10 +168,13 @@ class Comparison:
             yield f"{where}: null {'refused' if agreed.get('nullable') else 'allowed'}"
         for name in sorted({*agreed.get("required", ())} ^ {*ours.get("required", ())}):
             yield f"{where}.{name}: {'not ' if name in agreed.get('required', ()) else ''}required"
-        for name in ("items", "additionalProperties"):
-            theirs, own = (
-                {} if schema is True else schema for schema in (agreed.get(name), ours.get(name))
-            )
+        yield from self.schemas(where, agreed.get("items"), ours.get("items"), above)
+        # Objects may have any member unless it is said that they may not.
+        theirs, own = (
+            {} if schema in (None, True) else schema
+            for schema in (agreed.get("additionalProperties"), ours.get("additionalProperties"))
+        )
+        if theirs or own:
             yield from self.schemas(where, theirs, own, above)
         theirs, own = agreed.get("properties", {}), ours.get("properties", {})
         for name in sorted({*theirs, *own}):
@@ -143,6 +191,8 @@ class Comparison:
                 yield f"{operation_id} {own}: {agreed[theirs]} -> {ours[own]}"
         if self.error_codes:
             yield from self._codes(operation_id, agreed, ours)
+        for extra in agreed.get("x-source-extra-path-parameters", ()):
+            yield f"{operation_id} path {extra['name']}: outside the template, ignored"
         their_parameters = _parameters(self.agreed, agreed)
         our_parameters = _parameters(self.served, ours)
         for name in sorted({*their_parameters, *our_parameters}):
@@ -178,14 +228,36 @@ class Comparison:
             kind = "missing" if (number, name) in theirs else "added"
             yield f"{operation_id} code {number} {name}: {kind}"
 
+    def titles(self) -> Iterator[str]:
+        """Say which Chinese titles are not the agreed ones; punctuation does not count."""
+        ours = operations(serve(self.name, "zh"))
+        for name, (_, _, operation) in operations(self.agreed).items():
+            agreed = operation.get("x-title-zh")
+            if agreed and _plain(agreed) != _plain(ours[name][2].get("summary", "")):
+                yield f"{name} title: {agreed} -> {ours[name][2].get('summary')}"
+
     def differences(self) -> list[str]:
         built = operations(self.served).keys() & operations(self.agreed).keys()
-        return [line for operation_id in sorted(built) for line in self.operation(operation_id)]
+        lines = [line for operation_id in sorted(built) for line in self.operation(operation_id)]
+        for language, document in (("en", self.served), ("zh", serve(self.name, "zh"))):
+            lines += undescribed(document, language)
+        return [*lines, *self.titles()]
+
+    def hidden(self) -> list[str]:
+        """List what the reasons would explain although it is not so today."""
+        found = set(self.differences())
+        known = re.compile("|".join(f"(?:{translate(pattern)})" for pattern in self.patterns()))
+        lines = (f"{place}: {kind}" for place in sorted(self.places) for kind in KINDS)
+        return [line for line in lines if line not in found and known.match(line)]
 
     def patterns(self) -> list[str]:
         return [
             pattern for reason in self.explained["reasons"] for pattern in reason["differences"]
         ]
+
+
+def _plain(title: str) -> str:
+    return re.sub(r"\W", "", title)
 
 
 def _parameters(document: Document, operation: Operation) -> dict[str, Any]:

@@ -56,6 +56,10 @@ def test_every_reason_is_still_needed():
     assert all(reason["why"].strip() for reason in CONTRACT.explained["reasons"])
 
 
+def test_no_reason_would_hide_the_next_difference():
+    assert CONTRACT.hidden() == []
+
+
 def test_a_changed_field_would_be_noticed():
     """The comparison sees what it is there for."""
     before = CONTRACT.differences()

@@ -73,6 +73,10 @@ def test_every_reason_is_still_needed():
     ] == []
 
 
+def test_no_reason_would_hide_the_next_difference():
+    assert CONTRACT.hidden() == []
+
+
 def test_a_changed_field_would_be_noticed():
     """The comparison sees what it is there for, inside the envelope and below lists too."""
     before = CONTRACT.differences()
@@ -88,6 +92,28 @@ def test_a_changed_field_would_be_noticed():
     assert "loginV2 200.data.tenants.bundleCode: missing" in new
     assert "deleteTenantRoleV2 200.isError: type boolean -> string" in new
     assert not any(line.startswith("deleteTenantRole 200") for line in new)
+
+
+def test_a_page_of_the_first_version_speaks_of_no_code():
+    """Only V2 has `code` around its answers."""
+    for name, (_, _, operation) in operations(CONTRACT.served).items():
+        said = operation["responses"]["200"]["description"]
+        assert ("`code`" in said) == name.endswith("V2"), name
+
+
+def test_answers_have_null_where_it_may_come_and_nowhere_else():
+    """What a request may leave out as null has a schema of its own."""
+    schemas = CONTRACT.served["components"]["schemas"]
+    for name, ids in (
+        ("ApplicationDTO", ("id", "tenantId")),
+        ("RoleDTO", ("id", "tenantId")),
+        ("BundleDTO", ("id",)),
+    ):
+        for member in ids:
+            assert schemas[name]["properties"][member]["type"] == "integer"
+            asked = schemas[f"{name}Input"]["properties"][member]
+            assert asked["type"] == ["integer", "null"]
+    assert schemas["BundleDTO"]["properties"]["numberOfApp"]["type"] == ["integer", "null"]
 
 
 def test_the_codes_that_are_listed_are_codes():

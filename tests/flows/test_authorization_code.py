@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from html import escape
+from urllib.parse import parse_qs
+
+import orjson
 import pytest
 from sqlalchemy import func, select
 
+from idp.directory.clients import service as clients
+from idp.directory.clients.models import Client
 from idp.oauth.models import AuthorizationCode, Grant
+from idp.platform.secrets import b64url
 from tests import protocol
+from tests.attacks import forms
 from tests.protocol import CALLBACK, add_api, add_person, authorize, obtain, redeem, register
 
 
@@ -73,10 +81,87 @@ def test_every_response_mode_carries_code_state_and_issuer(client, session, mode
         assert f'action="{CALLBACK}"' in page
         assert 'name="code"' in page
         assert 'value="the-state"' in page
-        assert "https://app.example" in answer.headers["Content-Security-Policy"]
+        assert "form-action" not in answer.headers["Content-Security-Policy"]
     else:
         assert (CALLBACK + ("?" if mode == "query" else "#")) in answer.location
         assert protocol.returned(answer).keys() == {"code", "state", "iss"}
+
+
+AS_WRITTEN = (
+    "com.example.app:///cb",
+    "com.example.app:/cb?",
+    "https://Shop.EXAMPLE/Cb",
+    "https://app.example?dummy1=lorem&dummy2=a%2fb%2Bc&x",
+    "https://app.example:8443/cb?a=b&",
+    "https://app.example/%63b;v=1//x?next=https://other.example/",
+)
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize("address", AS_WRITTEN)
+def test_a_registered_address_is_used_as_it_is_written(client, session, address):
+    app = register(session, application_type="native", redirect_uris=(address,))
+    row = session.get_one(Client, app.row_id)
+    clients.set_post_logout_redirect_uris(session, row, [address])
+    session.commit()
+    protocol.sign_in(client, session, add_person(session))
+    joint = "" if address.endswith(("?", "&")) else "&" if "?" in address else "?"
+    answer = authorize(client, app, redirect_uri=address, state="s")
+    assert answer.headers["Location"].startswith(f"{address}{joint}code=")
+    code = parse_qs(answer.headers["Location"].removeprefix(address).lstrip("?&"))["code"][0]
+    tokens = redeem(client, app, code, redirect_uri=address)
+    assert tokens.status_code == 200
+    answer = authorize(client, app, redirect_uri=address, response_mode="fragment")
+    assert answer.headers["Location"].startswith(f"{address}#code=")
+    page = authorize(client, app, redirect_uri=address, response_mode="form_post")
+    assert f'action="{escape(address)}"' in page.get_data(as_text=True)
+    refused = authorize(client, app, redirect_uri=address, scope="none", state="s")
+    assert refused.headers["Location"].startswith(f"{address}{joint}error=invalid_scope")
+    after = {
+        "id_token_hint": tokens.get_json()["id_token"],
+        "post_logout_redirect_uri": address,
+    }
+    out = client.get("/connect/endsession", query_string={**after, "state": "a b"})
+    assert out.headers["Location"] == f"{address}{joint}state=a+b"
+    out = client.get("/connect/endsession", query_string=after)
+    assert out.headers["Location"] == address
+
+
+def test_unknown_scopes_are_ignored_by_every_grant(client, session):
+    # OpenID Connect Core 3.1.2.1
+    protocol.add_api(session)
+    scopes = (*protocol.IDENTITY_SCOPES, "orders.read")
+    app = register(session, scopes=scopes, require_consent=True)
+    protocol.sign_in(client, session, add_person(session))
+    asked = authorize(client, app, scope="openid strange email orders.read offline_access")
+    page = client.get(asked.location)
+    assert "strange" not in page.get_data(as_text=True)
+    back = forms.allow(client, asked.location, "openid", "email", "offline_access")
+    code = protocol.code_of(client.get(back.location))
+    tokens = redeem(client, app, code).get_json()
+    assert tokens["scope"] == "openid email offline_access"
+    renewed = protocol.refresh(client, app, tokens["refresh_token"], scope="openid strange")
+    assert renewed.get_json()["scope"] == "openid"
+    machine = protocol.register_machine(session, scopes=["orders.read"])
+    answer = protocol.machine_token(client, machine, scope="strange orders.read offline_access")
+    assert answer.get_json()["scope"] == "orders.read"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://App.Example/callback",
+        "https://app.example:443/callback?filter[1]=a;b&c",
+        "http://127.0.0.1:80/callback?x=[1]",
+    ],
+)
+def test_people_come_back_to_the_very_text_that_was_registered(client, session, address):
+    app = register(session, redirect_uris=(address,))
+    protocol.sign_in(client, session, add_person(session))
+    for parameters in ({}, {"scope": "ids4.ms.all"}):
+        answer = authorize(client, app, redirect_uri=address, **parameters)
+        assert answer.status_code == 303
+        assert answer.headers["Location"].startswith(address + ("&" if "?" in address else "?"))
 
 
 def test_a_posted_request_continues_as_a_get(client, session):
@@ -116,7 +201,6 @@ def test_one_code_is_one_grant_and_nothing_readable_is_stored(client, session):
     ("changed", "error"),
     [
         ({"redirect_uri": "https://app.example/other"}, "invalid_grant"),
-        ({"redirect_uri": None}, "invalid_request"),
         ({"code": "unknown"}, "invalid_grant"),
         ({"code": None}, "invalid_request"),
         ({"code_verifier": None}, "invalid_grant"),
@@ -158,7 +242,8 @@ def test_an_expired_code_is_refused(client, session, clock):
         ({"response_type": None}, "invalid_request"),
         ({"response_type": "token"}, "unsupported_response_type"),
         ({"response_mode": "web_message"}, "invalid_request"),
-        ({"scope": "openid unknown"}, "invalid_scope"),
+        ({"scope": "unknown strange"}, "invalid_scope"),
+        ({"scope": "openid ids4.ms.all"}, "invalid_scope"),
         ({"scope": None}, "invalid_scope"),
         ({"code_challenge": None, "code_challenge_method": None}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
@@ -168,7 +253,12 @@ def test_an_expired_code_is_refused(client, session, clock):
         ({"prompt": "dance"}, "invalid_request"),
         ({"max_age": "soon"}, "invalid_request"),
         ({"claims": "{"}, "invalid_request"),
-        ({"claims": '{"userinfo": []} '}, None),
+        ({"claims": '{"userinfo": null} '}, None),
+        ({"claims": '{"userinfo": []}'}, "invalid_request"),
+        ({"claims": '{"id_token": []}'}, "invalid_request"),
+        ({"claims": '{"id_token": ""}'}, "invalid_request"),
+        ({"claims": '{"id_token": 0}'}, "invalid_request"),
+        ({"claims": '{"id_token": false}'}, "invalid_request"),
         ({"claims": '{"userinfo": {"email": 1}}'}, "invalid_request"),
         ({"request": "e30.e30."}, "request_not_supported"),
         ({"request_uri": "https://app.example/r"}, "request_uri_not_supported"),
@@ -187,6 +277,40 @@ def test_a_refusal_goes_to_the_proven_address_with_state_and_issuer(
     assert fields.get("error") == error
     assert fields["state"] == "the-state"
     assert fields["iss"] == "http://127.0.0.1:8000"
+
+
+def test_a_refused_request_object_says_how_the_refusal_comes_back_and_nothing_else(client, session):
+    app = register(session)
+    protocol.sign_in(client, session, add_person(session))
+
+    def refused(content, **outside):
+        unsigned = f"e30.{b64url(orjson.dumps(content))}."
+        return authorize(client, app, request=unsigned, **outside)
+
+    inside = {"state": "inner", "response_mode": "fragment", "client_id": "other"}
+    answer = refused(inside, state=None)
+    assert answer.location.startswith(CALLBACK + "#")
+    assert protocol.returned(answer) == {
+        "error": "request_not_supported",
+        "error_description": "request is not supported",
+        "state": "inner",
+        "iss": "http://127.0.0.1:8000",
+    }
+    page = refused({**inside, "response_mode": "form_post"})
+    assert 'value="inner"' in page.get_data(as_text=True)
+    # The address is proven by what stands outside.
+    for redirect_uri in (None, CALLBACK + "_invalid"):
+        unproven = refused({"redirect_uri": CALLBACK}, redirect_uri=redirect_uri)
+        assert unproven.status_code == 400
+        assert "Location" not in unproven.headers
+    for odd in (
+        *({"state": 7}, {"state": ["a"]}, {"state": None}, {"state": ""}, [], "text", None, 7),
+        {"response_mode": "jwt"},
+    ):
+        assert protocol.returned(refused(odd))["state"] == "the-state", odd
+    for broken in ("x", "a.b", "..", "e30.%.", "e30.ew.", "e30.e30.e30.e30", "." * 1000):
+        fields = protocol.returned(authorize(client, app, request=broken))
+        assert (fields["error"], fields["state"]) == ("request_not_supported", "the-state")
 
 
 @pytest.mark.parametrize(

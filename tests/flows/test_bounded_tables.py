@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import func, select
 
 from idp.commands.worker import EXPIRIES
-from idp.oauth.models import Grant, RefreshToken
+from idp.oauth import pending
+from idp.oauth.models import AuthorizationRequest, Grant, RefreshToken
 from idp.platform.jobs import cleanup
 from idp.platform.jobs.cleanup import Expiry
 from tests import protocol
@@ -53,6 +54,31 @@ def test_tables_stay_bounded_under_days_of_load(client, session, runtime, clock)
     assert 0 < seen[-1]["refresh_token"] <= 18
     assert 0 < seen[-1]["browser_session"] <= 48
     assert seen[-1]["reference_token"] == seen[-1]["revoked_token"] == 0
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "Too many sign-ins are under way"), ("zh", "正在进行的登录过多")]
+)
+def test_requests_that_wait_fill_the_database_to_a_bound(
+    client, session, monkeypatch, clock, language, said
+):
+    monkeypatch.setattr(pending, "BYTES_OF_ALL", 50_000)
+    app = register(session)
+    form = {**protocol.authorization_parameters(app), "state": "x" * 20_000}
+    client.set_cookie("lang", language, domain="127.0.0.1")
+
+    def keep(number):
+        client.environ_base["REMOTE_ADDR"] = f"192.0.2.{number}"
+        return client.post("/connect/authorize", data=form, headers={"Accept": "text/html"})
+
+    assert [keep(number).status_code for number in range(2)] == [303, 303]
+    refused = keep(2)
+    assert refused.status_code == 503
+    assert int(refused.headers["Retry-After"]) > 0
+    assert said in refused.get_data(as_text=True)
+    assert session.scalar(select(func.count()).select_from(AuthorizationRequest)) == 2
+    clock.shift(HOUR + 1)
+    assert keep(3).status_code == 303
 
 
 @pytest.mark.postgresql

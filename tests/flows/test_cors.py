@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from idp.platform.web.requests import MAX_BODY
 from tests import protocol
 
 SPA, STRANGER, OTHER = "https://spa.example", "https://evil.example", "https://other.example"
@@ -17,20 +19,72 @@ def app_of_spa(session):
     return protocol.register(session, "spa", public=True, cors_origins=[SPA])
 
 
-@pytest.mark.no_database
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/.well-known/openid-configuration",
-        "/.well-known/openid-configuration/jwks",
-        "/.well-known/oauth-authorization-server",
-    ],
+PUBLIC = (
+    "/.well-known/openid-configuration",
+    "/.well-known/openid-configuration/jwks",
+    "/.well-known/oauth-authorization-server",
 )
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize("path", PUBLIC)
 def test_everybody_may_read_what_is_public(client, path):
-    answer = client.get(path, headers={"Origin": STRANGER})
-    assert answer.status_code == 200
-    assert answer.headers[ALLOWED] == "*"
-    assert CREDENTIALS not in answer.headers
+    # Also what nobody of another origin asked for: a cache answers the next page with it.
+    for headers in ({"Origin": STRANGER}, {}):
+        answer = client.get(path, headers=headers)
+        assert answer.status_code == 200
+        assert answer.headers.getlist(ALLOWED) == ["*"]
+        assert "public" in answer.headers["Cache-Control"]
+        assert "Vary" not in answer.headers
+        assert CREDENTIALS not in answer.headers
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize("path", [*PUBLIC, "/connect/token"])
+def test_a_preflight_allows_whatever_header_a_client_sends(client, app_of_spa, path):
+    def allowed(wanted):
+        headers = {"Origin": SPA, "Access-Control-Request-Method": "GET"}
+        if wanted is not None:
+            headers["Access-Control-Request-Headers"] = wanted
+        answer = client.options(path, headers=headers)
+        assert answer.status_code == 204
+        assert answer.headers[ALLOWED] == ("*" if path in PUBLIC else SPA)
+        return answer.headers.getlist("Access-Control-Allow-Headers")
+
+    wanted = "authorization,mcp-protocol-version,x-trace.id"
+    assert allowed(wanted) == [wanted]
+    usual = ["Authorization, Content-Type, DPoP"]
+    for odd in (None, "", "a b", "a,,b", "a;b", 'a"', "x" * 1001, "é"):
+        assert allowed(odd) == usual
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize("path", [*PUBLIC, "/connect/token", "/connect/userinfo", "/api/Client"])
+def test_a_refusal_before_anybody_is_known_can_be_read(client, app_of_spa, path):
+    headers = {"Origin": STRANGER}
+    unknown_host = client.get(path, headers={**headers, "Host": "nobody.example"})
+    malformed = client.get(f"{path}?a=%ff", headers=headers)
+    too_large = client.post(path, data=b"x" * (MAX_BODY + 1), headers=headers)
+    for answer, status in ((unknown_host, 400), (malformed, 400), (too_large, 413)):
+        assert answer.status_code == status
+        assert answer.headers.getlist(ALLOWED) == ["*"]
+        assert "X-Request-Id" in answer.headers["Access-Control-Expose-Headers"]
+        assert CREDENTIALS not in answer.headers
+
+
+@pytest.mark.no_database
+def test_what_went_wrong_in_the_database_can_be_read(client, monkeypatch):
+    def lost(*_):
+        raise OperationalError("SELECT", {}, Exception("could not connect"))
+
+    monkeypatch.setattr("idp.oauth.wsgi.MachineDoor._handle", lost)
+    answer = client.post("/connect/token", headers={"Origin": SPA})
+    assert answer.status_code == 503
+    assert answer.headers.getlist(ALLOWED) == ["*"]
+    assert "Retry-After" in answer.headers["Access-Control-Expose-Headers"]
+    page = client.get("/login?a=%ff", headers={"Origin": SPA, "Accept": "text/html"})
+    assert page.status_code == 400
+    assert ALLOWED not in page.headers
 
 
 @pytest.mark.no_database
@@ -51,11 +105,14 @@ def test_a_preflight_passes_for_the_origins_of_any_client(client, app_of_spa, pa
         assert answer.status_code == 204
         assert answer.headers[ALLOWED] == origin
         assert "POST" in answer.headers["Access-Control-Allow-Methods"]
-        assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
+        assert "authorization" in answer.headers["Access-Control-Allow-Headers"]
         assert "Origin" in answer.headers["Vary"]
         assert CREDENTIALS not in answer.headers
     for origin in (STRANGER, "null", SPA + ".evil.example", SPA.upper(), SPA + ":444"):
-        assert ALLOWED not in preflight(origin).headers
+        answer = preflight(origin)
+        assert ALLOWED not in answer.headers
+        assert "Origin" in answer.headers["Vary"]
+    assert "Origin" in client.get(path).headers["Vary"]
 
 
 def test_an_answer_is_for_the_origins_of_its_own_client(client, session, app_of_spa):

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+from urllib.parse import urlsplit
+
 import pytest
 from sqlalchemy import select
 
+from idp.commands import worker
+from idp.directory.clients.models import ClientPostLogoutRedirectUri
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
 from idp.platform.sessions.models import BrowserSession
+from idp.platform.signing import service as signing
 from tests import protocol
 from tests.attacks import forms
 from tests.protocol import AFTER_LOGOUT, CALLBACK, add_person, authorize, obtain, register
 
 END = "/connect/endsession"
+DAY = 86_400
 
 
 @pytest.fixture
@@ -55,6 +62,17 @@ def test_an_id_token_of_this_session_signs_out_at_once(client, session, scene):
     assert again.location == AFTER_LOGOUT
 
 
+def test_the_browser_goes_on_to_the_very_text_that_was_registered(client, session):
+    address = "https://App.example:443/bye?x=[1]"
+    app = register(session)
+    session.add(ClientPostLogoutRedirectUri(client_id=app.row_id, post_logout_redirect_uri=address))
+    session.commit()
+    protocol.sign_in(client, session, add_person(session))
+    hint = obtain(client, app).body["id_token"]
+    answer = end(client, id_token_hint=hint, post_logout_redirect_uri=address, state="s")
+    assert answer.headers["Location"] == address + "&state=s"
+
+
 @pytest.mark.no_database
 def test_the_person_is_asked_and_goes_where_the_client_wants(client, session, scene):
     app, _, _ = scene
@@ -79,6 +97,47 @@ def test_an_expired_id_token_is_a_good_hint(client, scene, clock):
     answer = end(client, id_token_hint=tokens.body["id_token"])
     assert answer.location == "/signed-out"
     assert not is_signed_in(client, app)
+
+
+@pytest.mark.settings(remember_days=400)
+@pytest.mark.parametrize("revoked", [False, True])
+def test_the_hint_is_good_as_long_as_a_session_may_live(client, session, clock, runtime, revoked):
+    app = register(session)
+    user = add_person(session)
+    address = urlsplit(client.base_url)
+    cookie = protocol.start_session(session, address.netloc, user, remember=True)
+    client.set_cookie(*cookie, domain=address.hostname)
+    tokens = obtain(client, app)
+    hint = tokens.body["id_token"]
+    kid = protocol.header(hint)["kid"]
+    signing.rotate(session, "RS256")
+    session.commit()
+    if revoked:
+        signing.revoke(session, kid)
+        session.commit()
+    clock.shift(399 * DAY)
+    worker.rotate_keys(runtime, threading.Event())
+    listed = client.get("/.well-known/openid-configuration/jwks").get_json()["keys"]
+    assert kid not in {key["kid"] for key in listed}
+    assert not protocol.is_active(client, app, tokens.access)
+
+    hinted = authorize(client, app, id_token_hint=hint, prompt="none")
+    assert ("code" in protocol.returned(hinted)) is not revoked
+    other = add_person(session, "bea")
+    protocol.sign_in(client, session, other)
+    hinted = authorize(client, app, id_token_hint=hint, prompt="none")
+    error = "invalid_request" if revoked else "login_required"
+    assert protocol.returned(hinted)["error"] == error
+    client.set_cookie(*cookie, domain=address.hostname)
+    ended = end(client, id_token_hint=hint, post_logout_redirect_uri=AFTER_LOGOUT)
+    if revoked:
+        assert ended.status_code == 400
+        return
+    assert ended.location == AFTER_LOGOUT
+    assert not is_signed_in(client, app)
+    # Nobody can be signed in since then.
+    clock.shift(2 * DAY)
+    assert end(client, id_token_hint=hint).status_code == 400
 
 
 @pytest.mark.no_database

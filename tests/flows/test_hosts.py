@@ -127,7 +127,7 @@ def test_a_trusted_proxy_tells_host_visitor_and_request_id(client, app):
     # What the visitor wrote himself stands left of what our proxies add.
     _, visit = get("10.0.0.7", **via, **{"X-Forwarded-For": "1.1.1.1, 192.0.2.1, 10.0.0.8"})
     assert visit.remote_addr == "192.0.2.1"
-    _, visit = get("2001:db8::1", **via, **{"X-Forwarded-For": "192.0.2.1, nonsense"})
+    _, visit = get("2001:db8::1", **via, **{"X-Forwarded-For": "192.0.2.1, unknown"})
     assert visit.remote_addr == "2001:db8::1"
     _, visit = get("10.0.0.7", **via)
     assert visit.remote_addr == "10.0.0.7"
@@ -139,6 +139,62 @@ def test_a_trusted_proxy_tells_host_visitor_and_request_id(client, app):
     assert answer.status_code == 400
     answer, _ = get("10.0.0.7", **{**via, "X-Request-Id": "a b\u00e9<"})
     assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["X-Request-Id"])
+
+
+@pytest.mark.settings(trusted_proxies="127.0.0.1, 10.0.0.0/8, 2001:db8:ffff::/48")
+@pytest.mark.parametrize("peer", ["127.0.0.1", "::ffff:127.0.0.1", "::FFFF:10.0.0.7"])
+@pytest.mark.parametrize(
+    ("forwarded", "visitor"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("203.0.113.7:51234", "203.0.113.7"),
+        ("[2001:db8::7]:51234", "2001:db8::7"),
+        ("[2001:db8::7]", "2001:db8::7"),
+        ("2001:DB8:0::7", "2001:db8::7"),
+        ('"[2001:db8::7]:_obscured"', "2001:db8::7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("[::ffff:203.0.113.7]:51234", "203.0.113.7"),
+        ("203.0.113.7:51234, ::ffff:10.1.1.1, [2001:db8:ffff::1]:443", "203.0.113.7"),
+        ("1.1.1.1, caf\xe9, 203.0.113.7", "203.0.113.7"),
+        ("203.0.113.7, , 10.1.1.1:80,", "203.0.113.7"),
+        ("203.0.113.7, unknown", None),
+        ("203.0.113.7, _hidden:_port", None),
+        ("unix:", None),
+        ("", None),
+    ],
+)
+def test_every_form_of_a_visitors_address_is_read(client, app, peer, forwarded, visitor):
+    seen = []
+    app.before_request(lambda: seen.append(_visit().remote_addr))
+    headers = {"X-Forwarded-For": forwarded}
+    client.get("/nothing", headers=headers, environ_overrides={"REMOTE_ADDR": peer})
+    assert seen == [visitor or peer.lower().removeprefix("::ffff:")]
+
+
+@pytest.mark.settings(trusted_proxies="127.0.0.1, 10.0.0.0/8")
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "nonsense",
+        "203.0.113.7:port",
+        "203.0.113.700",
+        "[203.0.113.7",
+        "caf\xe9",
+        "1.1.1.1, caf\xe9",
+    ],
+)
+def test_an_address_from_a_proxy_that_cannot_be_read_is_refused(client, broken):
+    def status(peer, value):
+        headers = {"X-Forwarded-For": value}
+        return client.get(
+            DISCOVERY, headers=headers, environ_overrides={"REMOTE_ADDR": peer}
+        ).status_code
+
+    assert status("127.0.0.1", broken) == 400
+    assert status("127.0.0.1", f"{broken}, 10.1.1.1") == 400
+    # Of a stranger it is not looked at, nor what stands behind the visitor's address.
+    assert status("192.0.2.1", broken) == 200
+    assert status("127.0.0.1", f"{broken}, 203.0.113.7") == 200
 
 
 def _visit():
@@ -190,10 +246,28 @@ def test_under_https_cookies_and_transport_are_strict(new_client):
     assert answer.get_json()["issuer"] == "https://id.example"
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param("id.example", marks=pytest.mark.settings(public_url="https://id.example:443")),
+        pytest.param("id.example", marks=pytest.mark.settings(public_url="https://ID.Example./")),
+        pytest.param(
+            "xn--w2t382c.example",
+            marks=pytest.mark.settings(public_url="https://登录.example:443/"),
+        ),
+    ],
+)
+def test_the_public_address_may_be_written_as_people_write_it(host, new_client):
+    for header in (host, f"{host}:443", host.upper()):
+        answer = new_client(f"https://{host}").get(DISCOVERY, headers={"Host": header})
+        assert answer.status_code == 200, header
+        assert answer.get_json()["issuer"] == f"https://{host}"
+
+
 def test_a_form_without_its_token_is_refused(client):
     answer = client.post("/login", data={"login": "ann", "password": "x"}, headers=PAGE)
     assert answer.status_code == 400
-    assert "Load the page again" in answer.get_data(as_text=True)
+    assert "Allow cookies for this site" in answer.get_data(as_text=True)
 
 
 def test_refusals_speak_the_language_of_the_caller(client):

@@ -105,6 +105,31 @@ def test_the_answer_may_be_signed(client, session):
                 assert claims["token_introspection"] == {"active": False}
 
 
+@pytest.mark.parametrize(
+    ("accept", "is_signed"),
+    [
+        ("application/token-introspection+jwt, application/json;q=0.9", True),
+        ("Application/Token-Introspection+JWT;q=0.5, */*;q=0.1", True),
+        ("application/token-introspection+jwt, */*", True),
+        ("application/json, application/token-introspection+jwt;q=0.5", False),
+        ("application/token-introspection+jwt;q=0", False),
+        ("application/token-introspection+jwt;q=0, */*", False),
+        ("application/x-application/token-introspection+jwt", False),
+        ("application/token-introspection+jwt-of-mine", False),
+        ("*/*", False),
+        ("application/token-introspection+jwt" + "," * 5000, False),
+    ],
+)
+def test_a_signed_answer_is_given_to_those_who_prefer_it(client, session, accept, is_signed):
+    # RFC 9110 12.5.1
+    _, orders = add_caller(session)
+    form = {"token": "nonsense", **orders.post}
+    answer = client.post("/connect/introspect", data=form, headers={"Accept": accept})
+    assert answer.status_code == 200
+    kind = "application/token-introspection+jwt" if is_signed else "application/json"
+    assert answer.content_type == kind
+
+
 def test_permissions_too_many_for_a_token_are_delivered_here(client, session):
     api, orders = add_caller(session)
     app = register(session, scopes=("openid", "orders.read"))

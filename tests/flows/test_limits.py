@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote_to_bytes
 
 import pytest
+from sqlalchemy import select
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
+from idp.oauth.models import AuthorizationCode
 from idp.platform.web.forms import MAX_FIELDS
 from idp.platform.web.requests import MAX_BODY, MAX_PATH, MAX_QUERY
 from tests import protocol
@@ -156,12 +158,54 @@ def test_a_wrong_method_is_told_the_right_ones(client):
     assert "POST" in answer.headers["Allow"]
 
 
+@pytest.mark.parametrize(
+    ("accept", "is_page"),
+    [
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True),
+        ("TEXT/HTML", True),
+        ("application/json, text/html;q=0.5", False),
+        ("text/html;q=0, */*", False),
+        ("application/x-text/html", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+def test_a_refusal_is_a_page_for_those_who_prefer_one(client, accept, is_page):
+    # RFC 9110 12.5.1
+    for path, base in (("/nowhere", None), ("/account", "http://elsewhere.example")):
+        answer = client.get(path, headers={"Accept": accept}, base_url=base or client.base_url)
+        assert answer.status_code in {400, 404}
+        assert (answer.mimetype == "text/html") is is_page, path
+
+
 def test_head_has_the_headers_of_get_and_no_body(client):
     got = client.get("/.well-known/openid-configuration/jwks")
     head = client.head("/.well-known/openid-configuration/jwks")
     assert head.status_code == got.status_code == 200
     assert head.headers["Content-Length"] == got.headers["Content-Length"]
     assert head.data == b""
+
+
+def test_head_changes_nothing(client, session):
+    """Programs that look behind links send HEAD: no code is made, and nobody is signed out."""
+    app = protocol.register(session)
+    protocol.sign_in(client, session, protocol.add_person(session))
+    tokens = protocol.obtain(client, app)
+    hint = {"id_token_hint": tokens.body["id_token"]}
+    requests = {
+        "/connect/authorize": protocol.authorization_parameters(app),
+        "/connect/endsession": hint,
+    }
+    for path, query in requests.items():
+        head = client.head(path, query_string=query)
+        assert head.status_code == 405
+        assert set(head.headers["Allow"].split(", ")) == {"GET", "POST", "OPTIONS"}
+        assert "Location" not in head.headers
+        assert "Set-Cookie" not in head.headers
+        assert client.options(path).headers["Allow"] == head.headers["Allow"]
+    assert len(session.scalars(select(AuthorizationCode)).all()) == 1
+    assert protocol.is_active(client, app, tokens.access)
+    assert protocol.code_of(protocol.authorize(client, app, prompt="none"))
 
 
 # Over the wire, where bodies arrive slowly.

@@ -19,7 +19,8 @@ from idp.platform import cache, cooperative, direct
 from idp.platform.at_once import NeedsThreadError
 from idp.platform.audit.models import AuditEvent
 from idp.platform.errors import Unavailable
-from idp.platform.web.bridge import Bridge
+from idp.server.bridge import Bridge
+from idp.server.connection import Request
 from tests import protocol
 from tests.protocol import add_api, add_person, obtain, register
 
@@ -29,34 +30,31 @@ SCOPE = "openid profile orders.read offline_access"
 
 @dataclass
 class Asked:
-    """A request as the server hands it on, and its answer."""
+    """A request as a connection hands it on, and its answer."""
 
-    method: str
-    path: str
-    query_string: str = ""
-    body: bytes = b""
-    headers: dict = field(default_factory=dict)
-    proto, http_version, client, server = "http", "1.1", "192.0.2.1:5000", HOST
+    request: Request
+    done: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def __call__(self):
-        async def read():
-            return self.body
-
-        return read()
-
-    def response_bytes(self, status, headers, body):
+    def answer(self, status, headers, body):
         self.status, self.answered, self.content = status, dict(headers), body
+        self.done.set()
+
+
+def asked(method, path, query="", body=b"", **headers):
+    named = {f"HTTP_{name.upper()}": value for name, value in headers.items()}
+    if body:
+        named["CONTENT_TYPE"] = "application/x-www-form-urlencoded"
+    host, _, port = HOST.partition(":")
+    named["HTTP_HOST"] = HOST
+    return Asked(Request(method, path, query, "1.1", named, "192.0.2.1", (host, port), body))
 
 
 def get(path, query="", **headers):
-    return Asked("GET", path, query, headers={"host": HOST, **headers})
+    return asked("GET", path, query, **headers)
 
 
 def post(path, **form):
-    body = urlencode(form).encode()
-    kind = "application/x-www-form-urlencoded"
-    headers = {"host": HOST, "content-type": kind, "content-length": str(len(body))}
-    return Asked("POST", path, body=body, headers=headers)
+    return asked("POST", path, body=urlencode(form).encode())
 
 
 def on_a_loop(work):
@@ -79,10 +77,12 @@ class Loop:
         async def run():
             options = {"at_once": needs_no_thread, "on_stopped": self.application.close}
             bridge = Bridge(self.application, threads=4, **options)
-            bridge._loop = asyncio.get_running_loop()
-            await asyncio.gather(*(bridge.__rsgi__(asked, asked) for asked in requests))
+            bridge.loop = asyncio.get_running_loop()
+            for one in requests:
+                bridge.take(one, one.request)
+            await asyncio.gather(*(one.done.wait() for one in requests))
             self.threads = len(bridge._threads._threads)
-            bridge.__rsgi_del__(bridge._loop)
+            bridge.close()
 
         on_a_loop(run())
         return requests

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from idp.claims.access import BUDGET_BYTES, fold
+from idp.directory.clients.models import Client, ClientClaim
 from idp.directory.resources import service as resources
-from idp.directory.roles.models import Privilege
+from idp.directory.roles.models import Privilege, Role, UserRole
+from idp.directory.users.models import UserClaim
+from idp.oauth.tokens import MAX_TOKEN_LENGTH
 from tests import protocol
 from tests.protocol import (
     App,
@@ -18,7 +21,18 @@ from tests.protocol import (
     obtain,
     refresh,
     register,
+    register_machine,
 )
+
+
+def add_roles(session, user, codes):
+    """Give a person many roles of tenant 1 at once."""
+    made = [Role(code=code, name=code, tenant_id=1) for code in codes]
+    session.add_all(made)
+    session.flush()
+    session.add_all(UserRole(user_id=user.id, role_id=role.id) for role in made)
+    session.commit()
+
 
 SCOPES = ("openid", "orders.read", "stock.read")
 
@@ -56,6 +70,125 @@ def test_however_many_there_are_a_service_learns_them_all(client, session, count
     answer = client.get("/connect/userinfo", headers=protocol.bearer(tokens.access))
     assert answer.status_code == 200
     assert "permission" not in tokens.identity
+
+
+@pytest.mark.parametrize("count", [10, 300, 2000])
+def test_however_many_roles_there_are_a_service_learns_them_all(client, session, count):
+    _, caller, app, user = scene(client, session)
+    codes = [f"clerk-of-branch-{number:04}" for number in range(count)]
+    add_roles(session, user, codes)
+    ask = {"claims": '{"id_token": {"role": null}}'}
+    tokens = obtain(client, app, "openid orders.read", **ask)
+    for claims in (tokens.claims, tokens.identity):
+        if count == 10:
+            assert claims["role"] == codes
+            assert "role_ref" not in claims
+        else:
+            assert claims["role_ref"] is True
+            assert "role" not in claims
+    for who in (caller, app):
+        content = introspect(client, who, tokens.access)
+        assert content["role"] == codes
+        assert "role_ref" not in content
+    answer = client.get("/connect/userinfo", headers=protocol.bearer(tokens.access))
+    assert answer.status_code == 200
+    # The hint is read as well: nobody is asked.
+    hint = {"id_token_hint": tokens.body["id_token"]}
+    assert client.get("/connect/endsession", query_string=hint).location == "/signed-out"
+
+
+@pytest.mark.parametrize("reference", [0, 1])
+def test_claims_that_administrators_keep_have_a_budget_too(client, session, reference):
+    _, caller, _, user = scene(client, session, user_claims=["office", "note"])
+    notes = [f"{number} {'x' * 200}" for number in range(40)]
+    app = register(
+        session,
+        "sender",
+        scopes=SCOPES,
+        always_send_client_claims=True,
+        access_token_type=reference,
+    )
+    row = session.get_one(Client, app.row_id)
+    row.claims.append(ClientClaim(type="shop", value="7"))
+    session.add(UserClaim(user_id=user.id, type="office", value="Bern"))
+    session.commit()
+
+    def told():
+        token = obtain(client, app, "openid orders.read").access
+        contents = [introspect(client, who, token) for who in (caller, app)]
+        assert contents[0] == contents[1]
+        assert not {"claims_ref", "role_ref", "permission_ref"} & contents[0].keys()
+        return {} if reference else protocol.payload(token), contents[0]
+
+    claims, content = told()
+    for found in (content,) if reference else (claims, content):
+        assert (found["office"], found["client_shop"]) == ("Bern", "7")
+    session.add_all(UserClaim(user_id=user.id, type="note", value=note) for note in notes)
+    session.commit()
+    claims, content = told()
+    assert not {"office", "note", "client_shop"} & claims.keys()
+    assert reference or claims["claims_ref"] is True
+    assert (content["office"], content["client_shop"]) == ("Bern", "7")
+    assert sorted(content["note"]) == sorted(notes)
+
+
+def test_claims_of_a_machine_have_a_budget_too(client, session):
+    add_api(session)
+    app = register_machine(session, scopes=["orders.read"])
+    row = session.get_one(Client, app.row_id)
+    values = [f"{number} {'x' * 200}" for number in range(60)]
+    row.claims.extend(ClientClaim(type="shop", value=value) for value in values)
+    session.commit()
+    token = protocol.machine_token(client, app).get_json()["access_token"]
+    claims = protocol.payload(token)
+    assert claims["claims_ref"] is True
+    assert "client_shop" not in claims
+    content = introspect(client, app, token)
+    assert content["client_shop"] == values
+    assert "claims_ref" not in content
+
+
+def test_whatever_is_issued_can_be_read_here(client, session):
+    """Each kind fits its budget, and all of them together would not fit a token."""
+    scopes = [f"orders.{'s' * 180}{number:03}" for number in range(20)]
+    api = add_api(session, scopes=scopes, user_claims=["note"])
+    caller = App("orders", resources.add_secret(session, api), api.id)
+    app = register(session, scopes=("openid", *scopes))
+    user = add_person(session)
+    protocol.sign_in(client, session, user)
+    codes = [f"orders.part{number:03}" for number in range(200)]
+    add_role(session, user, "clerk", codes, api=api)
+    roles = [f"of-branch-{number:03}" for number in range(200)]
+    add_roles(session, user, roles)
+    session.add_all(
+        UserClaim(user_id=user.id, type="note", value=f"{number} {'x' * 200}")
+        for number in range(15)
+    )
+    session.commit()
+    ask = {"claims": '{"id_token": {"role": null, "permission": null, "note": null}}'}
+    tokens = obtain(client, app, " ".join(("openid", *scopes)), **ask)
+    assert tokens.claims.keys() >= {"permission_ref", "role_ref", "claims_ref"}
+    assert max(len(tokens.access), len(tokens.body["id_token"])) <= MAX_TOKEN_LENGTH
+    content = introspect(client, caller, tokens.access)
+    assert content["permission"] == codes
+    assert content["role"] == ["clerk", *roles]
+    assert len(content["note"]) == 15
+    few = obtain(client, app, f"openid {scopes[0]}").claims
+    assert few["role"] == ["clerk", *roles]
+    assert few["permission"] == codes
+    assert len(few["note"]) == 15
+
+
+@pytest.mark.no_database
+def test_scopes_that_no_token_has_room_for_are_refused(client, session):
+    scopes = [f"orders.{'s' * 180}{number:03}" for number in range(100)]
+    add_api(session, scopes=scopes)
+    app = register_machine(session, scopes=scopes)
+    answer = protocol.machine_token(client, app)
+    assert answer.status_code == 400
+    assert answer.get_json()["error"] == "invalid_scope"
+    answer = protocol.machine_token(client, app, scope=" ".join(scopes[:20]))
+    assert answer.status_code == 200
 
 
 def test_what_an_all_covers_is_folded_when_it_must_be(client, session):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import orjson
@@ -11,7 +12,11 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
+from sqlalchemy import select
 
+from idp.platform import fetch
+from idp.platform.audit.models import AuditEvent
+from idp.platform.audit.tags import Tag
 from tests import protocol
 from tests.attacks.forging import assertion_claims
 from tests.protocol import add_api, add_person, authorize, register, register_machine
@@ -82,6 +87,24 @@ def test_an_assertion_of_a_registered_key_is_taken(client, session, alg):
             assert client.post(path, data=form).status_code == 200
 
 
+def test_a_client_may_name_the_one_algorithm_that_it_signs_with(client, session):
+    add_api(session)
+    key = KEYS["RS256"]()
+    for number, alg in enumerate((None, "PS256")):
+        client_id = f"signing-{number}"
+        register_machine(
+            session,
+            client_id,
+            scopes=["orders.read"],
+            token_endpoint_auth_method="private_key_jwt",
+            token_endpoint_auth_signing_alg=alg,
+            jwks={"keys": [public(key, "one")]},
+        )
+        assert ask(client, signed(key, "PS256", client_id, jti="a")).status_code == 200
+        other = ask(client, signed(key, "RS256", client_id, jti="b"))
+        assert other.status_code == (200 if alg is None else 401)
+
+
 @pytest.fixture
 def key_server():
     """Keys of a client, served over HTTP."""
@@ -113,8 +136,6 @@ def key_server():
 def test_keys_come_from_the_registered_address_and_follow_a_rotation(
     client, session, key_server, monkeypatch
 ):
-    from idp.platform import fetch
-
     add_api(session)
     old, new = KEYS["RS256"](), KEYS["ES256"]()
     register_machine(
@@ -134,6 +155,33 @@ def test_keys_come_from_the_registered_address_and_follow_a_rotation(
     assert answer.status_code == 200
     assert key_server.count == 2
     assert ask(client, signed(old, "RS256", jti="old")).status_code == 401
+
+
+@pytest.mark.settings(fetch_allow=f"127.0.0.1:{PORT}")
+def test_an_assertion_is_neither_taken_nor_refused_while_too_many_wait_for_keys(
+    client, session, key_server, runtime
+):
+    add_api(session)
+    key = KEYS["ES256"]()
+    key_server.keys = [public(key, "one")]
+    register_machine(
+        session,
+        "signing",
+        scopes=["orders.read"],
+        token_endpoint_auth_method="private_key_jwt",
+        jwks_uri=f"http://127.0.0.1:{PORT}/jwks",
+    )
+    with ExitStack() as stack:
+        for _ in range(fetch.JSON_WAITERS):
+            stack.enter_context(runtime.fetcher._json_waiters)
+        answer = ask(client, signed(key, "ES256", jti="first"))
+        assert answer.status_code == 503
+        assert answer.json["error"] == "temporarily_unavailable"
+        assert int(answer.headers["Retry-After"]) > 0
+    assert key_server.count == 0
+    refused = select(AuditEvent).where(AuditEvent.tag == Tag.CLIENT_REFUSED)
+    assert session.scalars(refused).all() == []
+    assert ask(client, signed(key, "ES256", jti="first")).status_code == 200
 
 
 def test_a_web_application_redeems_its_code_by_an_assertion(client, session):

@@ -103,6 +103,28 @@ def test_a_client_may_have_it_signed(client, session):
         assert claims["sub"] == str(user.id)
 
 
+def test_a_token_for_an_api_alone_does_not_open_it(client, session):
+    # RFC 8707 2.2 and RFC 9068 4: what the API gets is not for the issuer.
+    protocol.add_api(session)
+    issuer = "http://127.0.0.1:8000"
+    for kind in (0, 1):
+        scopes = ("openid", "orders.read")
+        app = register(session, f"web-{kind}", scopes=scopes, access_token_type=kind)
+        user = add_person(session, f"ann-{kind}")
+        protocol.sign_in(client, session, user)
+        alone = obtain(client, app, "openid orders.read", resource="orders").access
+        assert protocol.introspect(client, app, alone)["aud"] == "orders"
+        for _ in range(2):
+            answer = client.get("/connect/userinfo", headers=protocol.bearer(alone))
+            assert answer.status_code == 401
+            assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+        for resource in (None, issuer, ["orders", issuer]):
+            token = obtain(client, app, "openid orders.read", resource=resource).access
+            assert userinfo(client, token) == {"sub": str(user.id)}
+        api_only = protocol.authorize(client, app, scope="orders.read", resource=issuer)
+        assert protocol.returned(api_only)["error"] == "invalid_target"
+
+
 def test_claims_may_be_asked_for_by_name(client, session):
     app = register(session)
     user = add_person(session, email="ann@app.example", nick_name="Ann")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 from sqlalchemy import select
 
@@ -9,6 +11,7 @@ from idp.directory.tenants import service as tenants
 from idp.platform.fetch import Fetcher
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.jobs.worker import deliver_due
+from idp.publishing import slots
 from idp.publishing.gateway.models import Publication
 from tests.gateway.azure import IDENTIFIER, KEY, FakeAzure
 from tests.gateway.sites import description
@@ -129,6 +132,31 @@ def test_a_gateway_that_lists_nonsense_breaks_nothing(connected, azure, listed):
     for path in ("Products", "AuthServers"):
         found = connected.caller.data("GET", f"/ApiResource/{path}")
         assert found["count"] == len(found["value"]) <= 1
+
+
+def test_few_requests_wait_for_gateways_and_the_next_is_told_to_come_back(
+    session, connected, azure
+):
+    aid, path = connected.id, f"/ApiResource/{connected.id}"
+    assert connected.publish()["code"] == 200
+    body = {"apiId": str(aid), "swaggerUrl": connected.url}
+    assert connected.caller.data("POST", f"{path}/PublishRevision", body) is True
+    begun = [row.id for row in session.scalars(select(OutboxMessage))]
+    azure.paths()
+    with ExitStack() as stack:
+        for _ in range(slots.AT_ONCE):
+            stack.enter_context(slots.taken())
+        for method, asked in (
+            ("POST", f"{path}/Versions/{aid};rev=2"),
+            ("GET", "/ApiResource/Products"),
+            ("GET", "/ApiResource/AuthServers"),
+        ):
+            answer = connected.caller.send(method, asked)
+            assert answer.status_code == 503, asked
+            assert int(answer.headers["Retry-After"]) > 0
+    # Nothing was begun, neither at the gateway nor for the worker.
+    assert azure.asked == []
+    assert [row.id for row in session.scalars(select(OutboxMessage))] == begun
 
 
 def test_a_tenant_without_a_gateway_is_told_what_is_missing(session, azure, connected):

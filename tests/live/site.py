@@ -34,8 +34,7 @@ FREE_TRIES = 5
 """Wrong passwords for one account from one address that cost no wait."""
 OFFLINE = "openid offline_access"
 FORM_TYPE = {"Content-Type": "application/x-www-form-urlencoded"}
-_FORM_TOKEN = re.compile(r'name="csrf_token"\s+value="([^"]+)"')
-_SPAWNED = re.compile(r"Spawning worker-(\d+) with PID: (\d+)")
+FORM_TOKEN = re.compile(r'name="csrf_token"\s+value="([^"]+)"')
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,11 @@ class Line:
         """Send a request and read the whole answer."""
         body = None if form is None else urlencode(form)
         kind = FORM_TYPE if form is not None else {}
-        self._connection.request(method, path, body, {**kind, **(headers or {})})
+        return self.send(method, path, body, {**kind, **(headers or {})})
+
+    def send(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Answer:
+        """Send a request with a body of any kind."""
+        self._connection.request(method, path, body, headers)
         with self._connection.getresponse() as response:
             content = response.read()
             named = {name.lower(): value for name, value in response.getheaders()}
@@ -79,7 +82,7 @@ class Line:
     def submit(self, path: str, form: Mapping[str, str]) -> Answer:
         """Open a page with a browser that was never here, fill its form in and send it."""
         page = self.ask("GET", path)
-        token = _FORM_TOKEN.search(page.body.decode())
+        token = FORM_TOKEN.search(page.body.decode())
         assert token, page
         cookie = page.headers["set-cookie"].partition(";")[0]
         return self.ask(
@@ -138,9 +141,13 @@ class Site:
 
     def worker_pids(self) -> list[int]:
         """Name the processes that serve requests now."""
-        started = self.server.output().rpartition("(main PID: ")[2]
-        newest = dict(_SPAWNED.findall(started))
-        return [int(pid) for pid in newest.values() if psutil.pid_exists(int(pid))]
+        lines = map(json.loads, filter(_is_start, self.server.output().splitlines()))
+        newest = {
+            line["worker"]: line["pid"]
+            for line in lines
+            if line["server"] == self.server.process.pid
+        }
+        return [pid for pid in newest.values() if psutil.pid_exists(pid)]
 
     def line(self) -> Line:
         """Open a connection."""
@@ -291,6 +298,10 @@ def at_once(number: int, action: Callable[[], T]) -> list[T]:
 
     with ThreadPoolExecutor(number) as pool:
         return list(pool.map(wait_and_act, range(number)))
+
+
+def _is_start(line: str) -> bool:
+    return '"event":"worker_started"' in line and '"server":' in line
 
 
 def _remote_ports(pid: int) -> Collection[int]:

@@ -14,9 +14,10 @@ from statistics import quantiles
 
 import pytest
 
+import idp
 from idp.config import Settings
-from idp.platform.web.bridge import BODY_SECONDS
 from idp.platform.web.requests import MAX_BODY
+from idp.server.connection import BODY_SECONDS
 from tests.conftest import as_environment
 from tests.live.site import Answer, Site
 from tests.protocol import App
@@ -31,6 +32,15 @@ FLOOR_SECONDS = 0.02
 """Less than this is the noise of a machine that does other things as well."""
 MARGIN_SECONDS = 3
 LARGE = 100 * 1024 * 1024
+STATIC = Path(idp.__file__).parent / "static"
+LARGEST = (
+    "/static/"
+    + max(
+        (path for path in STATIC.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
+    )
+    .relative_to(STATIC)
+    .as_posix()
+)
 
 
 @contextmanager
@@ -114,7 +124,7 @@ def test_heads_that_do_not_end_leave_others_alone(site: Site) -> None:
 
 def test_a_head_that_does_not_end_is_given_up(settings: Settings, tmp_path: Path) -> None:
     port = free_port()
-    quicker = "from idp.commands import serve; serve.HEADER_SECONDS = 2"
+    quicker = "from idp.server import connection; connection.HEAD_SECONDS = 2"
     server = LiveServer.start(
         as_environment(settings),
         port=port,
@@ -181,3 +191,30 @@ def test_a_flood_of_form_fields_is_refused(site: Site) -> None:
     fields = {f"field{number}": "1" for number in range(10_000)}
     answer = site.ask("POST", "/connect/token", fields)
     assert (answer.status, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_a_hundred_requests_at_once_are_answered_in_order(site: Site) -> None:
+    # On the loop and on threads in turn.
+    paths = ("/.well-known/openid-configuration/jwks", "/nothing", "/healthz", "/connect/token")
+    statuses = [200, 404, 200, 405] * 25
+    asked = "".join(f"GET {path} HTTP/1.1\nHost: {site.host}\n\n" for path in paths * 25)
+    with opened(site, asked) as connection, connection.makefile("rb") as answers:
+        for status in statuses:
+            assert int(answers.readline().split(b" ")[1]) == status
+            length = 0
+            while (line := answers.readline()) != b"\r\n":
+                name, _, value = line.partition(b": ")
+                if name == b"content-length":
+                    length = int(value)
+            assert len(answers.read(length)) == length
+
+
+def test_visitors_who_do_not_read_leave_others_alone(site: Site) -> None:
+    app = site.machine()
+    asked = f"GET {LARGEST} HTTP/1.1\nHost: {site.host}\n\n" * 50
+    with ExitStack() as stack:
+        for _ in range(SLOW):
+            stack.enter_context(opened(site, asked))
+        for _ in range(20):
+            assert site.machine_token(app).status == 200
+        assert site.ask("GET", "/healthz").status == 200

@@ -14,12 +14,12 @@ import psutil
 import pytest
 from sqlalchemy import update
 
-from idp.commands.serve import KILL_SECONDS
 from idp.directory.authentication import service as authentication
 from idp.oauth.models import RefreshToken
 from idp.platform import clock
 from idp.platform.runtime import RequestContext
 from idp.platform.secrets import digest
+from idp.server.process import KILL_SECONDS
 from tests.live.site import FREE_TRIES, Site
 from tests.protocol import App
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from idp.platform.web import bridge
+from idp.server import bridge
 from tests import protocol, samples
 from tests.live.site import Answer, Site
 from tests.live.test_slow_clients import answer_on, is_closed, opened

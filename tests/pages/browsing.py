@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from html import unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from idp.directory.users import passwords
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
 from tests.protocol import App, authorize
@@ -69,6 +72,15 @@ def goes_on(answer: TestResponse, address: str) -> bool:
 def readable(answer: TestResponse) -> str:
     """Give the text of a page without what differs from one time to the next."""
     return _SHIFTING.sub("", unescape(answer.get_data(as_text=True)))
+
+
+@contextmanager
+def crowd() -> Iterator[None]:
+    """Have as many passwords hashed as may be at a time."""
+    with ExitStack() as stack:
+        for _ in range(passwords.CONCURRENT_HASHES + passwords.QUEUED_HASHES):
+            stack.enter_context(passwords._admitted)
+        yield
 
 
 def events(session: Session, tag: Tag) -> list[AuditEvent]:

@@ -21,7 +21,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.sessions.models import BrowserSession
 from idp.publishing.files.models import StoredFile
-from tests.pages.browsing import asked_page, csrf_token, events, readable, send, submit
+from tests.pages.browsing import asked_page, crowd, csrf_token, events, readable, send, submit
 from tests.protocol import (
     PASSWORD,
     add_person,
@@ -134,6 +134,17 @@ def test_a_change_that_is_refused_changes_nothing(client, session, ann, change, 
     assert told in readable(answer)
     assert session.scalar(select(User.security_stamp).where(User.id == ann.id)) == stamp
     assert client.get("/account").status_code == 200
+
+
+def test_in_a_crowd_the_password_stays_and_no_try_is_counted(client, session, ann):
+    with crowd():
+        for _ in range(20):
+            answer = submit(client, "/account/password", CHANGE)
+            assert answer.status_code == 503
+            assert int(answer.headers["Retry-After"]) > 0
+    assert "Too many people" in readable(answer)
+    assert events(session, Tag.PASSWORD_CHANGE_REFUSED) == []
+    assert submit(client, "/account/password", CHANGE).status_code == 303
 
 
 def test_the_current_password_cannot_be_guessed_with_a_stolen_session(

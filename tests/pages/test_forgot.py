@@ -8,7 +8,7 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from idp.pages.forgot import service
 from idp.platform.audit.models import AuditEvent
@@ -17,7 +17,7 @@ from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.jobs.registry import JOBS
 from idp.platform.onetime.models import OneTimeKey
-from tests.pages.browsing import HTML, events, readable, send, submit
+from tests.pages.browsing import HTML, crowd, events, readable, send, submit
 from tests.protocol import PASSWORD, add_person, add_tenant, is_active, obtain, register, sign_in
 
 NEW = "seven-quiet-otters"
@@ -60,7 +60,7 @@ def link(client, session, work):
     return ask
 
 
-def test_a_link_is_mailed_and_sets_a_new_password(client, session, work):
+def test_a_link_is_mailed_sets_a_new_password_and_signs_in(client, new_client, session, work):
     user = add_person(session, email="ann@example.com")
     answer = submit(client, "/forgot", {"login": "Ann@example.com"})
     assert (answer.status_code, answer.location) == (303, "/forgot/sent")
@@ -70,11 +70,13 @@ def test_a_link_is_mailed_and_sets_a_new_password(client, session, work):
     assert (asked.user_id, asked.target) == (None, f"user:{user.id}")
     path = re.search(r"http://127\.0\.0\.1:8000(/forgot/\S+)", mail["body"])[1]
     done = submit(client, path, {"password": NEW, "repeated": NEW})
-    assert (done.status_code, done.location) == (303, "/login?notice=password-changed")
+    assert (done.status_code, done.location) == (303, "/account/password?notice=changed")
+    assert "Your password is changed" in readable(client.get(done.location))
     (told,) = work()
     assert "was changed" in told["subject"]
-    assert submit(client, "/login", {"login": "ann", "password": PASSWORD}).status_code == 400
-    assert submit(client, "/login", {"login": "ann", "password": NEW}).status_code == 303
+    other = new_client()
+    assert submit(other, "/login", {"login": "ann", "password": PASSWORD}).status_code == 400
+    assert submit(other, "/login", {"login": "ann", "password": NEW}).status_code == 303
     (event,) = events(session, Tag.PASSWORD_RESET_DONE)
     assert event.user_id == user.id
 
@@ -136,7 +138,19 @@ def test_looking_at_the_link_does_not_use_it_up(client, session, link):
     assert submit(client, path, {"password": NEW, "repeated": NEW}).status_code == 303
 
 
-def test_a_link_works_once(client, session, link):
+def test_in_a_crowd_the_link_stays_good(client, session, link):
+    add_person(session, email="ann@example.com")
+    path = link()
+    with crowd():
+        answer = submit(client, path, {"password": NEW, "repeated": NEW})
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "Too many people" in readable(answer)
+    done = send(client, answer, path, {"password": NEW, "repeated": NEW})
+    assert done.location == "/account/password?notice=changed"
+
+
+def test_a_link_works_once(client, new_client, session, link):
     add_person(session, email="ann@example.com")
     path = link()
     page = client.get(path)
@@ -145,7 +159,7 @@ def test_a_link_works_once(client, session, link):
     again = send(client, page, path, {"password": "another-one-9", "repeated": "another-one-9"})
     assert again.status_code == 400
     assert "no longer good" in readable(again)
-    assert submit(client, "/login", {"login": "ann", "password": NEW}).status_code == 303
+    assert submit(new_client(), "/login", {"login": "ann", "password": NEW}).status_code == 303
 
 
 def test_of_several_at_once_one_wins(app, new_client, session, link):
@@ -208,8 +222,45 @@ def test_asking_is_limited_for_known_and_unknown_accounts_alike(client, session)
     add_person(session, email="ann@example.com")
     page = client.get("/forgot")
     for login in ("ann", "nobody"):
-        codes = [send(client, page, "/forgot", {"login": login}).status_code for _ in range(6)]
-        assert codes == [303] * 5 + [429]
+        answers = [send(client, page, "/forgot", {"login": login}) for _ in range(6)]
+        # Who asks again and again is told the same, and has links that are good.
+        assert {answer.location for answer in answers} == {"/forgot/sent"}
+    asked = session.scalar(select(func.count()).select_from(OutboxMessage))
+    assert asked == 2 * service.PER_HOUR
+
+
+def test_a_stranger_does_not_keep_the_owner_from_a_new_password(
+    client, new_client, session, link, work
+):
+    add_person(session, email="ann@example.com")
+    page = client.get("/forgot")
+    for _ in range(service.PER_HOUR + 1):
+        send(client, page, "/forgot", {"login": "ann"})
+    assert len(work()) == service.PER_HOUR
+    owner = new_client()
+    owner.environ_base["REMOTE_ADDR"] = "192.0.2.7"
+    path = link(browser=owner)
+    done = submit(owner, path, {"password": NEW, "repeated": NEW})
+    assert done.location == "/account/password?notice=changed"
+
+
+def test_links_are_mailed_until_enough_are_good_and_each_stays_good(client, session, work, clock):
+    add_person(session, email="ann@example.com")
+
+    def ask(number):
+        browser = client
+        browser.environ_base["REMOTE_ADDR"] = f"192.0.2.{number}"
+        submit(browser, "/forgot", {"login": "ann"})
+        return work()
+
+    sent = [mail for number in range(service.SENT_WHILE_GOOD + 3) for mail in ask(number)]
+    assert len(sent) == service.SENT_WHILE_GOOD
+    clock.shift(service.MINUTES * 60 - 5)
+    for mail in sent:
+        path = re.search(r"http://[^/]+(/forgot/\S+)", mail["body"])[1]
+        assert client.get(path).status_code == 200
+    clock.shift(10)
+    assert len(ask(100)) == 1
 
 
 def test_asking_from_one_address_is_limited(client, session):
@@ -217,6 +268,15 @@ def test_asking_from_one_address_is_limited(client, session):
     answers = [send(client, page, "/forgot", {"login": f"user{i}"}) for i in range(21)]
     assert [answer.status_code for answer in answers] == [303] * 20 + [429]
     assert int(answers[-1].headers["Retry-After"]) >= 1
+
+
+def test_asking_from_many_networks_of_one_visitor_is_limited(client, session):
+    page = client.get("/forgot")
+    statuses = []
+    for number in range(60):
+        client.environ_base["REMOTE_ADDR"] = f"2001:db8:1:{number:x}::1"
+        statuses.append(send(client, page, "/forgot", {"login": f"user{number}"}).status_code)
+    assert statuses == [303] * 40 + [429] * 20
 
 
 def test_the_token_is_neither_in_the_database_nor_in_the_trail(client, session, link):

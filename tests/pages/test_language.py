@@ -98,7 +98,7 @@ def test_the_tenant_is_named_on_every_page(new_client, session):
     ("path", "kind"),
     [
         ("idp.css", "text/css"),
-        ("tabler/tabler.min.css", "text/css"),
+        ("tabler/pages.css", "text/css"),
         ("idp.svg", "image/svg+xml"),
         ("form_post.js", "text/javascript"),
     ],

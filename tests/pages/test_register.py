@@ -7,6 +7,7 @@ import re
 import pytest
 from sqlalchemy import select
 
+from idp.directory.registration.codes import TRIES_OF_ALL
 from idp.directory.registration.models import VerificationCode
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership, Tenant
@@ -16,7 +17,7 @@ from idp.directory.users.service import NewUser
 from idp.platform.errors import Conflict
 from idp.platform.runtime import of as runtime_of
 from tests import protocol
-from tests.pages.browsing import HTML, asked_page, readable, send, submit
+from tests.pages.browsing import HTML, asked_page, crowd, readable, send, submit
 
 WHERE = {"mobile": "13800138000", "email": "ben@app.example"}
 PASSWORD = "tall-birch-window-8"
@@ -64,11 +65,12 @@ def someone(session):
     return session.scalars(select(User).where(User.username == WHERE["email"])).one_or_none()
 
 
-def test_a_visitor_registers_and_signs_in(client, session, sent):
+def test_a_visitor_registers_and_is_signed_in(client, new_client, session, sent):
     answer = submit(client, "/register", WHERE)
     assert (answer.status_code, answer.location) == (303, "/register/account")
     answer = submit(client, "/register/account", account(sent()))
-    assert (answer.status_code, answer.location) == (303, "/login?notice=registered")
+    assert (answer.status_code, answer.location) == (303, "/account")
+    assert "ben@app.example" in client.get("/account").get_data(as_text=True)
     user = someone(session)
     assert (user.mobile, user.mobile_verified, user.email_verified, user.nick_name) == (
         "+8613800138000",
@@ -78,7 +80,7 @@ def test_a_visitor_registers_and_signs_in(client, session, sent):
     )
     joined = session.scalars(select(Membership.tenant_id).where(Membership.user_id == user.id))
     assert list(joined) == [1]
-    answer = submit(client, answer.location, {"login": WHERE["email"], "password": PASSWORD})
+    answer = submit(new_client(), "/login", {"login": WHERE["email"], "password": PASSWORD})
     assert answer.location == "/account"
     # The addresses are forgotten with the account made.
     assert client.get("/register/account").location == "/register"
@@ -91,7 +93,6 @@ def test_the_sign_in_page_leads_there_and_the_application_waits(client, session,
     link = re.search(r'href="(/register\?request=[^"]+)"', page)[1]
     answer = submit(client, link, WHERE)
     answer = submit(client, answer.location, account(sent()))
-    answer = submit(client, answer.location, {"login": WHERE["email"], "password": PASSWORD})
     back = client.get(answer.location)
     assert back.location.startswith(protocol.CALLBACK)
 
@@ -173,8 +174,25 @@ def test_mistakes_cost_no_try(client, session, sent, fields, named):
     answer = submit(client, "/register/account", account(sent(), **fields))
     assert answer.status_code == 400
     assert f'href="#{named}"' in answer.get_data(as_text=True)
-    assert set(session.scalars(select(VerificationCode.tries_left))) == {5}
+    assert set(session.scalars(select(VerificationCode.tries_left))) == {TRIES_OF_ALL}
     assert PASSWORD not in answer.get_data(as_text=True)
+
+
+def test_in_a_crowd_nothing_that_was_typed_and_no_code_is_lost(client, session, sent):
+    submit(client, "/register", WHERE)
+    codes = sent()
+    with crowd():
+        answer = submit(client, "/register/account", account(codes))
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    page = answer.get_data(as_text=True)
+    assert "Too many people" in page
+    assert codes["mobile_code"] in page
+    assert codes["email_code"] in page
+    assert 'value="Ben"' in page
+    assert someone(session) is None
+    answer = send(client, answer, "/register/account", account(codes))
+    assert answer.location == "/account"
 
 
 def test_both_wrong_addresses_are_named_and_nothing_is_sent(client, outbox):
@@ -200,9 +218,9 @@ def test_new_codes_on_request(client, session, sent, clock):
     assert (again.status_code, again.location) == (303, "/register/account?notice=sent")
     second = sent()
     assert "New codes are on their way" in readable(client.get(again.location, headers=HTML))
-    if first["mobile_code"] != second["mobile_code"]:
-        assert submit(client, path, account(first)).status_code == 400
-    assert submit(client, path, account(second)).status_code == 303
+    # What came first is as good as what came last.
+    mixed = {"mobile_code": first["mobile_code"], "email_code": second["email_code"]}
+    assert submit(client, path, account(mixed)).status_code == 303
 
 
 def test_asking_twice_within_the_gap_goes_on_with_the_codes_there_are(client, sent, outbox):
@@ -225,6 +243,39 @@ def test_ten_codes_a_day(client, clock):
     answer = submit(client, "/register", WHERE)
     assert answer.status_code == 429
     assert "tomorrow" in readable(answer)
+
+
+def test_a_stranger_does_not_use_up_the_codes_of_a_number(client, new_client, sent, clock):
+    for _ in range(11):
+        submit(client, "/register", WHERE)
+        clock.shift(61)
+    owner = new_client()
+    owner.environ_base["REMOTE_ADDR"] = "192.0.2.7"
+    assert submit(owner, "/register", WHERE).location == "/register/account"
+    sent()
+    clock.shift(301)
+    again = send(owner, owner.get("/register/account", headers=HTML), "/register/again", {})
+    assert again.location == "/register/account?notice=sent"
+    answer = submit(owner, "/register/account", account(sent()))
+    assert answer.location == "/account"
+
+
+@pytest.mark.settings(sms_per_hour=1)
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "No more text messages can be sent"), ("zh", "短信发送量已达上限")],
+)
+def test_when_the_messages_of_the_hour_are_spent_the_page_says_so(client, outbox, language, said):
+    submit(client, "/register", WHERE)
+    client.set_cookie("lang", language, domain="127.0.0.1")
+    other = {"mobile": "13900139000", "email": "eve@app.example"}
+    answer = submit(client, "/register", other)
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    page = answer.get_data(as_text=True)
+    assert said in page
+    assert 'value="13900139000"' in page
+    assert len(outbox()) == 2
 
 
 def test_one_visitor_cannot_have_codes_sent_to_everybody(client, session):

@@ -6,6 +6,7 @@ from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
+import time_machine
 from sqlalchemy import func, select, update
 
 from idp.app import create_app
@@ -15,9 +16,10 @@ from idp.platform import clock as wall
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
 from idp.platform.sessions.models import BrowserSession
+from idp.platform.throttle import TOGETHER
 from idp.platform.web.views import database
 from tests.conftest import IssuerClient
-from tests.pages.browsing import HTML, asked_page, events, goes_on, readable, send, submit
+from tests.pages.browsing import HTML, asked_page, crowd, events, goes_on, readable, send, submit
 from tests.pages.test_return_path import FOREIGN
 from tests.protocol import PASSWORD, add_person, add_tenant, register
 from tests.protocol import sign_in as sign_in_past_the_page
@@ -201,6 +203,43 @@ def test_guessing_is_slowed_down_before_the_password_is_looked_at(
     assert "Too many tries" in readable(answer)
     assert send(client, page, "/login", RIGHT).status_code == 429
     assert sessions_in(session) == 0
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "Too many people are signing in"), ("zh", "当前登录人数较多")]
+)
+def test_in_a_crowd_a_visitor_is_told_to_come_back_and_keeps_what_was_typed(
+    client, session, language, said
+):
+    app = register(session, client_name="Lantern Shop")
+    add_person(session)
+    address = asked_page(client, app, "/login", ui_locales=language)
+    with crowd():
+        answer = submit(client, address, {**RIGHT, "remember": "y"})
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    page = answer.get_data(as_text=True)
+    assert said in page
+    assert "Lantern Shop" in page
+    assert 'value="ann"' in page
+    assert "checked" in page
+    assert PASSWORD not in page
+    assert goes_on(send(client, answer, address, RIGHT), address)
+
+
+def test_who_comes_in_a_crowd_has_not_failed(client, session):
+    add_person(session)
+    page = client.get("/login")
+    for _ in range(TOGETHER.free):
+        assert send(client, page, "/login", WRONG).status_code == 400
+    # Past the free tries one goes at a time, and each wrong one would wait longer.
+    with time_machine.travel(wall.now() + timedelta(seconds=30), tick=False):
+        refusals = len(events(session, Tag.SIGN_IN_REFUSED))
+        with crowd():
+            statuses = [send(client, page, "/login", WRONG).status_code for _ in range(20)]
+        assert statuses == [503] * 20
+        assert len(events(session, Tag.SIGN_IN_REFUSED)) == refusals
+        assert send(client, page, "/login", RIGHT).status_code == 303
 
 
 def test_a_number_is_one_number_however_it_is_written(client, session, clock, monkeypatch):

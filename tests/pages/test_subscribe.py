@@ -12,6 +12,7 @@ from idp.pages.subscribe import views
 from idp.platform.jobs.models import OutboxMessage
 from idp.publishing.packages import service as packages
 from idp.publishing.packages.service import Content
+from idp.publishing.subscribers import service
 from idp.publishing.subscribers.models import Subscription
 from tests import protocol
 from tests.pages.browsing import submit
@@ -108,6 +109,17 @@ def test_nobody_learns_who_is_subscribed(new_client, session, api):
     assert [answer.status_code for answer in again] == [429, 429]
     texts = [re.sub(r"[\w.-]{40,}|ann|ben", "", answer.get_data(as_text=True)) for answer in again]
     assert texts[0] == texts[1]
+
+
+def test_a_stranger_does_not_use_up_what_is_sent_to_an_address(client, new_client, session, api):
+    assert subscribe(client, api, ANN).status_code == 303
+    assert subscribe(client, api, ANN).status_code == 429
+    browsers = [new_client() for _ in range(service.SENT_WHILE_GOOD + 2)]
+    for number, browser in enumerate(browsers):
+        browser.environ_base["REMOTE_ADDR"] = f"192.0.2.{number}"
+        assert subscribe(browser, api, ANN).status_code == 303
+    # Enough links are good then, and nobody learns that others asked.
+    assert mails(session) == service.SENT_WHILE_GOOD
 
 
 def test_a_stranger_asks_so_many_in_an_hour(client, session, api):

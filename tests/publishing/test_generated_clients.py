@@ -91,7 +91,7 @@ main();
 @pytest.fixture
 def server(live_server) -> LiveServer:
     """Run a server with a worker beside it, which does the jobs."""
-    server: LiveServer = live_server(arguments=())
+    server: LiveServer = live_server(arguments=(), codegen_with_network=True)
     return server
 
 

@@ -6,6 +6,8 @@ import hashlib
 
 import pytest
 
+from idp.platform.errors import Unprocessable
+from idp.publishing.codegen import git
 from tests.api import center
 from tests.publishing.conftest import GIT_TOKEN, OWN
 from tests.publishing.serving import Labels
@@ -100,6 +102,36 @@ def test_code_and_documentation_are_pushed(release, work, git_server, session, c
         str(published_text(repository)),
     ):
         assert GIT_TOKEN not in place
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize("name", ["--x", "--upload-pack=id", "-", "feature/a", "@", "main"])
+def test_the_name_of_a_branch_is_no_option(release, work, git_server, name):
+    repository = git_server.make("acme/sdk")
+    clone = git_server.folder / "clone"
+    git_server.git("clone", "--quiet", str(repository), str(clone))
+    (clone / "mine.txt").write_text("mine")
+    git_server.git("-C", str(clone), "add", "--all")
+    git_server.git("-C", str(clone), "commit", "--quiet", "--message", "Mine")
+    branch = f"refs/heads/{name}"
+    git_server.git("-C", str(clone), "push", "--quiet", "origin", f"HEAD:{branch}")
+    git_server.git("-C", str(repository), "symbolic-ref", "HEAD", branch)
+    release()
+    job = work()
+    assert (job.state, job.error) == ("done", None)
+    assert {"mine.txt", "sdk/angular2/index.ts"} <= set(git_server.files(repository, branch))
+    assert git_server.git("-C", str(repository), "for-each-ref", "--format=%(refname)") == (
+        f"{branch}\n"
+    )
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize(
+    "name", ["refs/heads/a:refs/heads/b", "refs/heads/*", "refs/tags/v1", "--all", "refs/heads/"]
+)
+def test_what_is_no_name_of_a_branch_is_not_fetched(name):
+    with pytest.raises(Unprocessable):
+        git._branch(f"ref: {name} HEAD\n{'0' * 40} HEAD\n")
 
 
 def published_text(repository) -> str:

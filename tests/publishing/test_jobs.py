@@ -261,6 +261,33 @@ def test_the_program_gets_neither_our_settings_nor_the_network(ask, work, instea
     )
 
 
+@pytest.mark.no_database
+def test_a_generator_that_cannot_be_cut_off_from_the_network_does_not_run(
+    ask, work, instead, set_up, monkeypatch, tmp_path
+):
+    # A kernel that refuses, as it does in many containers.
+    launcher = tmp_path / "limits.py"
+    source = process._LAUNCHER.read_text()
+    launcher.write_text(source.replace("def main(", "_leave_network = None\n\n\ndef main("))
+    text = launcher.read_text().replace("def _leave_network()", "def _unused()")
+    launcher.write_text(text.replace("_leave_network = None", "_leave_network = bool"))
+    monkeypatch.setattr(process, "_LAUNCHER", launcher)
+    ran = tmp_path / "ran"
+    instead(f"open({str(ran)!r}, 'w'); os.makedirs(out); open(out + '/x', 'w').write('x')")
+    set_up(codegen_with_network=False)
+    ask()
+    job = work()
+    assert job.state == "failed"
+    assert "IDP_CODEGEN_WITH_NETWORK" in job.error
+    assert not ran.exists()
+    set_up(codegen_with_network=True)
+    ask()
+    job = work()
+    assert job.state == "done"
+    assert "does not let this program be cut off" in job.log
+    assert ran.exists()
+
+
 def test_links_and_other_things_are_not_packed(tmp_path):
     folder = tmp_path / "made"
     folder.mkdir()

@@ -173,7 +173,23 @@ def test_packages_with_a_scope_are_public_too(release, work, monkeypatch, name, 
     monkeypatch.setattr(npm._Npm, "run", lambda self, *said: ran.append(said) or run(self, *said))
     release(name=name)
     assert work().state == "done"
-    assert (ran[0][-2:] == ("--access", "public")) is is_said
+    assert ("--access" in ran[0]) is is_said
+
+
+@pytest.mark.usefixtures("quick_generator")
+def test_without_a_setting_the_registry_is_the_one_of_npm(
+    release, work, set_up, registry, tmp_path, monkeypatch
+):
+    configuration = tmp_path / "npmrc"
+    configuration.write_text(f"an-option-that-npm-warns-of=/usr\nregistry={registry.url}/\n")
+    monkeypatch.setenv("NPM_CONFIG_USERCONFIG", str(configuration))
+    monkeypatch.delenv("NPM_CONFIG_REGISTRY", raising=False)
+    name = release()
+    set_up(npm_registry="")
+    job = work()
+    assert (job.state, job.error) == ("done", None)
+    assert job.link == f"{registry.url}/{name}"
+    assert list(registry.package(name)["versions"]) == ["1.0.1"]
 
 
 @pytest.mark.usefixtures("quick_generator")

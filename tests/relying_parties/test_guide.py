@@ -91,9 +91,15 @@ def test_resource_narrows_the_audience(
     scope = "openid orders.read billing.read"
     both = party.sign_in(browser, person, scope=scope)
     assert protocol.payload(both.access_token)["aud"] == ["billing", API, provider.url]
-    one = party.sign_in(browser, person, scope=scope, resource=API)
-    assert protocol.payload(one.access_token)["aud"] == [API, provider.url]
-    assert protocol.payload(one.access_token)["scope"] == "openid orders.read"
+    some = party.sign_in(browser, person, scope=scope, resource=[API, provider.url])
+    assert protocol.payload(some.access_token)["aud"] == [API, provider.url]
+    assert protocol.payload(some.access_token)["scope"] == "openid orders.read"
+    # The API cannot ask who its caller is with a token that is for itself alone.
+    parameters = party.parameters(scope=scope, resource=API)
+    callback = party.check_callback(party.authorize(browser, parameters), parameters)
+    one = party.check_tokens(party.redeem(callback["code"]))
+    assert protocol.payload(one["access_token"])["aud"] == API
+    assert party.userinfo(one["access_token"]).status_code == 401
 
 
 def test_an_expired_id_token_still_signs_out(

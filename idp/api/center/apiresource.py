@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from marshmallow import fields, post_load, validate
+from marshmallow import ValidationError, fields, post_load, validate
 
 from idp.api.answers import current_language
 from idp.api.center.caller import Caller, current_caller
 from idp.api.center.codes import MICROSERVICE_CODES, CodeShape, listed
 from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
-from idp.api.shapes import Moment, Shape, boolean, int32, int64, text
+from idp.api.shapes import KeptList, MaskedText, Moment, Shape, Stamp, boolean, int32, int64, text
+from idp.claims import registry
 from idp.directory.resources import service as resources
 from idp.directory.resources.content import (
     ApiContent,
@@ -30,11 +31,18 @@ MOST_ROWS = 200
 MOST_SCOPES = 1000
 
 
+def check_spelling(name: str) -> None:
+    """Refuse `Permission` and the like: it would be another claim that reads like the known one."""
+    if registry.is_misspelled(name):
+        message = f"This claim is spelled {name.strip().lower()}."
+        raise ValidationError(message)
+
+
 class ClaimShape(Shape):
     """A user claim, by name."""
 
     id = int32(minimum=0, load_default=0)
-    type = text(200, required=True)
+    type = text(200, required=True, checks=[check_spelling])
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> ClaimRow:
@@ -60,8 +68,8 @@ class SecretShape(Shape):
 
     id = int32(minimum=0, load_default=0)
     description = text(1000, allow_none=True, load_default=None)
-    value = text(2000, allow_none=True, load_default=None, dump_default=MASK)
-    expires_at = Moment(data_key="expiration", allow_none=True, load_default=None)
+    value = MaskedText(2000, MASK)
+    expires_at = Moment(ends=True, data_key="expiration", allow_none=True, load_default=None)
     type = text(
         250,
         allow_none=True,
@@ -87,12 +95,7 @@ class ScopeShape(Shape):
     required = boolean(load_default=False)
     emphasize = boolean(load_default=False)
     show_in_discovery_document = boolean(load_default=True)
-    user_claims = fields.List(
-        fields.Nested(ClaimShape),
-        allow_none=True,
-        load_default=None,
-        validate=validate.Length(max=MOST_ROWS),
-    )
+    user_claims = KeptList(ClaimShape, MOST_ROWS)
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> ScopeRow:
@@ -108,31 +111,11 @@ class ApiResourceShape(Shape):
     name = text(200, required=True)
     display_name = text(200, allow_none=True, load_default=None)
     description = text(1000, allow_none=True, load_default=None)
-    secrets = fields.List(
-        fields.Nested(SecretShape),
-        allow_none=True,
-        load_default=None,
-        validate=validate.Length(max=MOST_ROWS),
-    )
-    scopes = fields.List(
-        fields.Nested(ScopeShape),
-        allow_none=True,
-        load_default=None,
-        validate=validate.Length(max=MOST_SCOPES),
-    )
-    user_claims = fields.List(
-        fields.Nested(ClaimShape),
-        allow_none=True,
-        load_default=None,
-        validate=validate.Length(max=MOST_ROWS),
-    )
-    properties = fields.List(
-        fields.Nested(PropertyShape),
-        allow_none=True,
-        load_default=None,
-        validate=validate.Length(max=MOST_ROWS),
-    )
-    concurrency_stamp = text(64, allow_none=True, load_default=None)
+    secrets = KeptList(SecretShape, MOST_ROWS)
+    scopes = KeptList(ScopeShape, MOST_SCOPES)
+    user_claims = KeptList(ClaimShape, MOST_ROWS)
+    properties = KeptList(PropertyShape, MOST_ROWS)
+    concurrency_stamp = Stamp()
 
     @post_load
     def to_content(self, data: dict[str, Any], **_: Any) -> ApiContent:

@@ -11,7 +11,7 @@ from idp.api.center.caller import Caller, current_caller
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
-from idp.api.shapes import Moment, Shape, boolean, int32, int64, text
+from idp.api.shapes import KeptList, MaskedText, Moment, Shape, Stamp, boolean, int32, int64, text
 from idp.claims import registry
 from idp.directory.clients import fields as settings
 from idp.directory.clients import whole as clients
@@ -95,8 +95,8 @@ class SecretShape(Shape):
 
     id = int32(load_default=0)
     description = text(2000, allow_none=True, load_default=None)
-    value = text(2000, allow_none=True, load_default=None, dump_default=MASK)
-    expires_at = Moment(data_key="expiration", allow_none=True, load_default=None)
+    value = MaskedText(2000, MASK)
+    expires_at = Moment(ends=True, data_key="expiration", allow_none=True, load_default=None)
     type = text(
         250,
         allow_none=True,
@@ -111,16 +111,9 @@ class SecretShape(Shape):
         return SecretRow(data["id"], data["description"], data["value"], data["expires_at"])
 
 
-def rows(shape: type[Shape], name: str, **options: Any) -> fields.List[Any]:
-    """Make a list of child rows; absent or null: it stays as it is."""
-    return fields.List(
-        fields.Nested(shape),
-        data_key=name,
-        allow_none=True,
-        load_default=None,
-        validate=validate.Length(max=MOST_ROWS),
-        **options,
-    )
+def rows(shape: type[Shape], name: str, **options: Any) -> KeptList:
+    """Make a list of child rows."""
+    return KeptList(shape, MOST_ROWS, data_key=name, **options)
 
 
 def only(make: Callable[..., Field], value: Any, **options: Any) -> Field:
@@ -177,7 +170,7 @@ class ClientShape(Shape):
     pair_wise_subject_salt = only(text, None, maximum=200, allow_none=True)
     cors_origins = rows(CorsOriginShape, "allowedCorsOrigins")
     properties = rows(PropertyShape, "properties")
-    concurrency_stamp = text(64, allow_none=True, load_default=None)
+    concurrency_stamp = Stamp()
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Show settings that have no member of their own among the properties."""
@@ -223,7 +216,7 @@ class NewSecretShape(Shape):
     key_type = int32(minimum=0, maximum=1, load_default=1)
     client_secret = text(2000, data_key="plaintext", allow_none=True, load_default=None)
     description = text(2000, allow_none=True, load_default=None)
-    expires_at = Moment(data_key="expiration", allow_none=True, load_default=None)
+    expires_at = Moment(ends=True, data_key="expiration", allow_none=True, load_default=None)
 
 
 class LifetimeShape(Shape):
@@ -390,5 +383,5 @@ def editor(caller: Caller) -> Editor:
         user_id=caller.user_id,
         tenant_id=caller.owns_for,
         lacking=lacking,
-        reserved_claims=registry.PROTOCOL_CLAIMS | registry.CLAIMS.keys(),
+        reserved_claims=registry.RESERVED,
     )

@@ -16,10 +16,11 @@ from idp.api.center.codes import Code
 from idp.api.center.dialect import Refusal, center
 from idp.api.shapes import CleanText, Shape, boolean, text
 from idp.directory.resources.models import ApiResource
-from idp.platform.errors import BadRequest
+from idp.platform.errors import BadRequest, TooManyRequests
 from idp.platform.scopes import Scope
 from idp.platform.secrets import MASK
-from idp.platform.web.views import current_issuer, current_runtime, database
+from idp.platform.throttle import Address
+from idp.platform.web.views import current_issuer, current_runtime, database, remote_address
 from idp.publishing.codegen import descriptions, generators, jobs, npm, options, readthedocs
 from idp.publishing.codegen.descriptions import UnusableError
 from idp.publishing.codegen.generators import Generator, MissingError
@@ -28,13 +29,16 @@ from idp.publishing.codegen.models import GithubOptions, NpmOptions
 from idp.publishing.codegen.options import GithubContent, NpmContent
 from idp.publishing.packages.service import LONGEST_NAME
 
-LISTINGS_PER_HOUR = 12
-"""Times that the generator itself is asked by one caller; its file is read without limit."""
+LISTS_PER_MINUTE = 60
+"""Lists that one address may read: they are long, and open to everybody."""
+REFRESHES_PER_HOUR = 4
+"""Times that the generator itself is asked anew, by all callers together."""
 GENERATIONS_PER_HOUR = 120
 LONGEST_URL = 2000
 PLATFORMS = ("npm", "nuget", "gradle", "spm")
 LANGUAGES = ("angular2", "jQuery")
-_NPM_NAME = r"\A(?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*\Z"
+_NPM_NAME = r"\A(?:@[a-z0-9~][a-z0-9._~-]*/)?[a-z0-9~][a-z0-9._~-]*\Z"
+"""Without a hyphen at the beginning, which npm allows: programs would take it for an option."""
 _PART = r"\A(?!\.{1,2}\Z)[A-Za-z0-9._-]+\Z"
 
 
@@ -75,13 +79,11 @@ class CodeGenGenRequestShape(Shape):
         20,
         load_default=None,
         allow_none=True,
-        metadata={"description": "Microservice that the SDK is entered for."},
     )
     options = fields.Dict(
         keys=CleanText(validate=validate.Length(max=100)),
         values=CleanText(validate=validate.Length(max=200)),
         load_default=dict,
-        metadata={"description": "Options of the generator, as the lists show them."},
     )
 
 
@@ -150,9 +152,6 @@ class ListQuery(Shape):
     "codegen-clients",
     "GET",
     "/CodeGen/Clients",
-    scope=Scope.CODEGEN_CLIENTS,
-    also=(Scope.CODEGEN_GET,),
-    permission=None,
     query=ListQuery(),
     gives=fields.List(fields.Nested(CodeGenItemShape())),
     errors=("CodeGen_GeneratorMissing",),
@@ -166,8 +165,6 @@ def clients(query: Mapping[str, Any]) -> list[Generator]:
     "codegen-servers",
     "GET",
     "/CodeGen/Servers",
-    scope=Scope.CODEGEN_SERVERS,
-    permission=None,
     query=ListQuery(),
     gives=fields.List(fields.Nested(CodeGenItemShape())),
     errors=("CodeGen_GeneratorMissing",),
@@ -343,14 +340,17 @@ def generate(body: Mapping[str, Any]) -> str:
 
 
 def offered(kind: str, *, from_cache: bool) -> list[Generator]:
-    """List the generators of a kind."""
-    if not from_cache:
-        principal = current_asker()
-        current_runtime().throttle.hit(
-            "codegen listing", f"{principal.client_id} {principal.user_id}", LISTINGS_PER_HOUR, 3600
-        )
+    """List the generators of a kind; whoever asks too often for a fresh list gets the kept one."""
+    throttle = current_runtime().throttle
+    throttle.hit("codegen lists", Address.of(remote_address()), LISTS_PER_MINUTE, 60)
+    refresh = not from_cache
+    if refresh:
+        try:
+            throttle.hit("codegen refresh", "everybody", REFRESHES_PER_HOUR, 3600)
+        except TooManyRequests:
+            refresh = False
     with refusals():
-        found = generators.offered(current_runtime().settings, refresh=not from_cache)
+        found = generators.offered(current_runtime().settings, refresh=refresh)
     return [generator for generator in found.values() if generator.kind == kind]
 
 

@@ -6,56 +6,23 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from idp.api.center.codes import Code
+from idp.api.center.texts import DESCRIPTION, MODULES, TEXTS, TITLE
 from idp.api.dialect import Operation
 from idp.api.openapi import Schema, nullable
+from idp.api.texts import OUTCOME, Text
 
-TITLE = "Authorization Center"
 VERSION = "1.0"
 PREFIX = "/api"
-DESCRIPTION = """\
-Manages OAuth clients, microservices and their scopes, roles, tenants and people.
-
-Every business outcome is HTTP 200: `code` tells what happened, 200 is success. With `code` 422
-`message` is a JSON text that maps each wrong field to its messages. HTTP itself refuses who may
-not call (401, 403) and what cannot be read (400, 413), as problem details of RFC 9457.
-
-Every path is served without `/api` as well. Texts are Chinese or English: `culture` in the query,
-a cookie, or `Accept-Language`.
-"""
-MODULES = {
-    "apiresource": "微服务 · Microservices (API resources) and their scopes",
-    "client": "客户端 · OAuth clients",
-    "codegen": "代码生成 · Code generation",
-    "file": "文件 · Files",
-    "identityresource": "身份服务 · Identity resources",
-    "role": "角色 · Roles",
-    "tenant": "租户 · Tenants",
-    "user": "用户 · People and registration",
-}
 
 _HEAD: Schema = {
-    "code": {
-        "type": "integer",
-        "format": "int32",
-        "default": 200,
-        "description": "200 is success; `x-error-codes` lists the others.",
-    },
+    "code": {"type": "integer", "format": "int32", "default": 200},
     "codeName": {"type": "string", "default": "Status200OK"},
-    "message": {
-        "type": ["string", "null"],
-        "description": "A text for people; with code 422 a JSON text: field to messages.",
-    },
+    "message": {"type": ["string", "null"]},
 }
-
-
-def _counted(text: str) -> Schema:
-    return {"type": "integer", "format": "int32", "default": 0, "description": text}
 
 
 _COUNTS: Schema = {
-    "take": _counted("Rows that were asked for."),
-    "skip": _counted("Rows that were skipped."),
-    "total": _counted("Rows that there are."),
+    name: {"type": "integer", "format": "int32", "default": 0} for name in ("take", "skip", "total")
 }
 
 
@@ -66,7 +33,12 @@ class CenterWording:
     description = DESCRIPTION
     version = VERSION
     prefix = PREFIX
-    modules: Mapping[str, str] = MODULES
+    modules: Mapping[str, Text] = MODULES
+    texts = TEXTS
+
+    def name(self, operation: Operation) -> str:
+        """Return the operation's id."""
+        return operation.id
 
     def components(self) -> dict[str, Schema]:
         """Give what every answer begins with."""
@@ -92,6 +64,11 @@ class CenterWording:
         base = {"$ref": f"#/components/schemas/{kind}Base"}
         properties = {"type": "object", "properties": {"data": held}}
         return f"{kind}_{name}", {"allOf": [base, properties]}
+
+    def outcome(self, operation: Operation) -> Text:
+        """Say where the outcome stands."""
+        del operation
+        return OUTCOME
 
     def statuses(self, operation: Operation) -> Collection[str]:
         """List nothing more: the envelope tells the rest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ from idp.directory.resources.models import ApiResource
 from idp.platform.errors import NotFound
 from idp.platform.scopes import Scope
 from idp.platform.web.views import current_runtime, database
+from idp.publishing import slots
 from idp.publishing.gateway import descriptions, drivers, products
 from idp.publishing.gateway import service as gateway
 from idp.publishing.gateway.drivers.azure import Azure
@@ -246,7 +248,8 @@ def authorization_servers() -> dict[str, Any] | None:
     tenant_id = current_caller().tenant_id
     azure = _azure(tenant_id)
     if azure is not None:
-        return _passed_through(azure.authorization_servers())
+        with slots.taken():
+            return _passed_through(azure.authorization_servers())
     rows = products.list_servers(database(), tenant_id)
     return {"value": [_server(row) for row in rows], "count": len(rows), "next_link": None}
 
@@ -263,7 +266,8 @@ def list_products() -> dict[str, Any] | None:
     tenant_id = current_caller().tenant_id
     azure = _azure(tenant_id)
     if azure is not None:
-        return _passed_through(azure.products())
+        with slots.taken():
+            return _passed_through(azure.products())
     rows = products.list_products(database(), tenant_id)
     return {"value": [_product(row) for row in rows], "count": len(rows), "next_link": None}
 
@@ -489,8 +493,11 @@ def _author(caller: Caller, permission: Scope) -> Author:
 
 def _settle(plan: Plan) -> None:
     """Ask the gateway between two commits; see `settling`."""
-    database().commit()
-    problem = gateway.finish(database(), plan, gateway.apply(plan))
+    # Where no more requests may wait for a gateway, nothing is written yet.
+    with slots.taken() if plan.driver.is_remote else nullcontext():
+        database().commit()
+        refused = gateway.apply(plan)
+    problem = gateway.finish(database(), plan, refused)
     database().commit()
     if problem is not None:
         raise problem

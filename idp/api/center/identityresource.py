@@ -1,18 +1,18 @@
-"""Identity resources: scopes that stand for claims about a person; for administrators."""
+"""Identity resources: scopes that stand for claims about a person; rows of the platform."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import fields, post_load, validate
+from marshmallow import post_load
 
 from idp.api.center.apiresource import MOST_ROWS, ClaimShape
-from idp.api.center.caller import current_caller
+from idp.api.center.caller import platform
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
-from idp.api.shapes import Shape, boolean, int32, int64, text
+from idp.api.shapes import KeptList, Shape, Stamp, boolean, int32, int64, text
 from idp.directory.resources import service as resources
 from idp.directory.resources.content import IdentityContent
 from idp.directory.resources.models import IdentityResource
@@ -31,13 +31,8 @@ class IdentityResourceShape(Shape):
     required = boolean(load_default=False)
     emphasize = boolean(load_default=False)
     show_in_discovery_document = boolean(load_default=True)
-    user_claims = fields.List(
-        fields.Nested(ClaimShape),
-        allow_none=True,
-        load_default=None,
-        validate=validate.Length(max=MOST_ROWS),
-    )
-    concurrency_stamp = text(64, allow_none=True, load_default=None)
+    user_claims = KeptList(ClaimShape, MOST_ROWS)
+    concurrency_stamp = Stamp()
 
     @post_load
     def to_content(self, data: dict[str, Any], **_: Any) -> IdentityContent:
@@ -68,13 +63,13 @@ COLUMNS = {
     "GET",
     "/IdentityResource",
     scope=Scope.IDENTITYRESOURCE_GET,
+    tenant=platform,
     query=ListQuery(),
     gives=IdentityResourceShape(),
     form="list",
 )
 def list_(query: Mapping[str, Any]) -> Page:
     """List identity resources."""
-    current_caller().needs_administrator()
     wanted = resources.select_identities(name=query["name"])
     return fetch(database(), wanted, query, COLUMNS, key=IdentityResource.id)
 
@@ -84,13 +79,13 @@ def list_(query: Mapping[str, Any]) -> Page:
     "PUT",
     "/IdentityResource",
     scope=Scope.IDENTITYRESOURCE_PUT,
+    tenant=platform,
     body=IdentityResourceShape(),
     gives=int64(),
     errors=("NotFound",),
 )
 def update(body: IdentityContent) -> int:
     """Update an identity resource."""
-    current_caller().needs_administrator()
     resource = resources.replace_identity(database(), body)
     database().commit()
     return resource.id
@@ -101,12 +96,12 @@ def update(body: IdentityContent) -> int:
     "POST",
     "/IdentityResource",
     scope=Scope.IDENTITYRESOURCE_POST,
+    tenant=platform,
     body=IdentityResourceShape(),
     gives=int64(),
 )
 def create(body: IdentityContent) -> int:
     """Create an identity resource."""
-    current_caller().needs_administrator()
     resource = resources.add_identity(database(), body)
     database().commit()
     return resource.id
@@ -117,12 +112,12 @@ def create(body: IdentityContent) -> int:
     "GET",
     "/IdentityResource/<int:id>",
     scope=Scope.IDENTITYRESOURCE_DETAIL,
+    tenant=platform,
     gives=IdentityResourceShape(),
     errors=("NotFound",),
 )
 def detail(id: int) -> IdentityResource:
     """Read an identity resource."""
-    current_caller().needs_administrator()
     return resources.get_identity(database(), id)
 
 
@@ -131,12 +126,12 @@ def detail(id: int) -> IdentityResource:
     "DELETE",
     "/IdentityResource/<int:id>",
     scope=Scope.IDENTITYRESOURCE_DELETE,
+    tenant=platform,
     gives=int64(),
     errors=("NotFound",),
 )
 def delete(id: int) -> int:
     """Delete an identity resource."""
-    current_caller().needs_administrator()
     resources.delete_identity(database(), id)
     database().commit()
     return id

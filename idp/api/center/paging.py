@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from marshmallow import fields
@@ -24,8 +23,8 @@ class Paging(Shape):
     asc = fields.Boolean(load_default=False)
     skip = number_in_query(minimum=0, maximum=INT32, load_default=0)
     take = number_in_query(minimum=1, maximum=MOST_ROWS, load_default=10)
-    start_time = Moment(load_default=None)
-    end_time = Moment(load_default=None)
+    start_time = Moment(whole_days=True, load_default=None)
+    end_time = Moment(ends=True, whole_days=True, load_default=None)
 
 
 def fetch(
@@ -63,16 +62,10 @@ def _order(asked: Mapping[str, Any], columns: Mapping[str, Any], key: Any) -> li
 
 
 def whole_days(asked: Mapping[str, Any], column: Any) -> list[Any]:
-    """Bound a creation time by whole days, both ends inclusive."""
+    """Bound a creation time by the days of `startTime` and `endTime`, both inclusive."""
     bounds = []
     if asked["start_time"] is not None:
-        bounds.append(column >= _day(asked["start_time"], end=False))
+        bounds.append(column >= asked["start_time"])
     if asked["end_time"] is not None:
-        bounds.append(column <= _day(asked["end_time"], end=True))
+        bounds.append(column < asked["end_time"])
     return bounds
-
-
-def _day(moment: datetime, *, end: bool) -> datetime:
-    if end:
-        return moment.replace(hour=23, minute=59, second=59, microsecond=999_999)
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from marshmallow import fields, post_load, validate
+from marshmallow import post_load
 
 from idp.api.center.caller import current_caller
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
-from idp.api.shapes import Shape, int32, int64, text
+from idp.api.shapes import KeptList, Shape, Stamp, int32, int64, optional_id, text
 from idp.claims import registry
 from idp.directory.bundles import service as bundles
 from idp.directory.roles import whole as roles
@@ -24,7 +24,6 @@ from idp.platform.scopes import Scope
 from idp.platform.web.views import database
 
 MOST_CLAIMS = 5000
-RESERVED = registry.PROTOCOL_CLAIMS | registry.CLAIMS.keys()
 
 
 class RoleClaimShape(Shape):
@@ -47,14 +46,9 @@ class RoleShape(Shape):
     id = int64(minimum=0, load_default=0)
     code = text(LONGEST_ROLE_NAME, data_key="name", required=True)
     name = text(LONGEST_ROLE_NAME, data_key="normalizedName", allow_none=True, load_default=None)
-    concurrency_stamp = text(64, allow_none=True, load_default=None)
-    claims = fields.List(
-        fields.Nested(RoleClaimShape),
-        allow_none=True,
-        load_default=None,
-        validate=validate.Length(max=MOST_CLAIMS),
-    )
-    tenant_id = int64(minimum=1, allow_none=True, load_default=None)
+    concurrency_stamp = Stamp()
+    claims = KeptList(RoleClaimShape, MOST_CLAIMS)
+    tenant_id = optional_id(null_in_answers=True)
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Show privileges among the claims."""
@@ -146,5 +140,5 @@ def current_editor() -> Editor:
         is_administrator=caller.is_administrator,
         at_platform=caller.principal.at_platform,
         bundle=partial(bundles.privilege_codes, database()),
-        reserved_claims=RESERVED,
+        reserved_claims=registry.RESERVED,
     )

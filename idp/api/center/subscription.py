@@ -72,6 +72,7 @@ def list_(id: int) -> Page:
     gives=boolean(),
     errors=("Subscription_VerfifyCodeFailed", "Subscription_PostFailed"),
     page=True,
+    head=False,
 )
 def confirm(id: int, query: Mapping[str, Any]) -> bool | Response:
     """Confirm a subscription.
@@ -126,6 +127,7 @@ def ask(id: int, body: Mapping[str, Any]) -> bool:
     gives=boolean(),
     errors=("Subscription_DelSubscriptionFailed",),
     page=True,
+    head=False,
 )
 def cancel(id: int, query: Mapping[str, Any]) -> bool | Response:
     """Cancel a subscription.

@@ -7,19 +7,19 @@ from typing import Any
 
 import orjson
 from flask import Response, after_this_request
-from marshmallow import fields, post_load, validate
+from marshmallow import fields, post_load
 
 from idp.api.center.caller import current_caller
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
-from idp.api.shapes import Moment, Shape, int32, int64, text
+from idp.api.shapes import KeptList, MaskedText, Moment, Shape, Stamp, int32, int64, text
 from idp.directory.tenants import whole as tenants
 from idp.directory.tenants.models import Tenant, TenantStatus
 from idp.directory.tenants.whole import ClaimRow, Content, Editor, HostRow, PropertyRow
 from idp.platform.scopes import Scope
 from idp.platform.secrets import MASK
-from idp.platform.throttle import network
+from idp.platform.throttle import Address
 from idp.platform.web.views import current_runtime, database, remote_address
 
 MOST_ROWS = 500
@@ -60,22 +60,12 @@ class TenantPropertyShape(Shape):
     id = int64(minimum=0, load_default=0)
     tenant_id = int64(data_key="appTenantId", dump_only=True)
     key = text(200, minimum=1, required=True)
-    value = text(10_000, allow_none=True, load_default=None, dump_default=MASK)
+    value = MaskedText(10_000, MASK)
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> PropertyRow:
         """Give the property as the service takes it."""
         return PropertyRow(**data)
-
-
-def rows(shape: type[Shape]) -> fields.List[Any]:
-    """Make a list of child rows; absent or null: it stays as it is."""
-    return fields.List(
-        fields.Nested(shape),
-        allow_none=True,
-        load_default=None,
-        validate=validate.Length(max=MOST_ROWS),
-    )
 
 
 class TenantShape(Shape):
@@ -88,16 +78,16 @@ class TenantShape(Shape):
         minimum=min(TenantStatus), maximum=max(TenantStatus), load_default=TenantStatus.CREATED
     )
     issuer_host = text(255, data_key="identityServerIssuerUri", allow_none=True, load_default=None)
-    hosts = rows(HostShape)
+    hosts = KeptList(HostShape, MOST_ROWS)
     created_at = Moment(data_key="createDate", dump_only=True)
     updated_at = Moment(data_key="lastUpdateTime", dump_only=True)
-    claims = rows(TenantClaimShape)
+    claims = KeptList(TenantClaimShape, MOST_ROWS)
     cache_seconds = int64(
         data_key="cacheDuration", minimum=0, maximum=LONGEST_CACHE, load_default=60
     )
     owner_user_id = int64(dump_only=True)
-    properties = rows(TenantPropertyShape)
-    concurrency_stamp = text(64, allow_none=True, load_default=None)
+    properties = KeptList(TenantPropertyShape, MOST_ROWS)
+    concurrency_stamp = Stamp()
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Show 0 for an owner that is not there: numbers of the contract are never null."""
@@ -161,7 +151,9 @@ def list_(query: Mapping[str, Any]) -> Page:
 def update(body: tuple[int, Content]) -> int:
     """Update a tenant."""
     row_id, content = body
-    tenant = tenants.change(database(), current_editor(), Scope.TENANT_PUT, row_id, content)
+    editor, code = current_editor(), Scope.TENANT_PUT
+    proven = tenants.prove_hosts(database(), editor, content, code=code, tenant_id=row_id)
+    tenant = tenants.change(database(), editor, code, row_id, content, proven)
     database().commit()
     return tenant.id
 
@@ -172,7 +164,9 @@ def update(body: tuple[int, Content]) -> int:
 def create(body: tuple[int, Content]) -> int:
     """Create a tenant."""
     _, content = body
-    tenant = tenants.create(database(), current_editor(), content)
+    editor = current_editor()
+    proven = tenants.prove_hosts(database(), editor, content)
+    tenant = tenants.create(database(), editor, content, proven)
     database().commit()
     return tenant.id
 
@@ -216,7 +210,7 @@ def delete(id: int) -> int:
 def info(query: Mapping[str, Any]) -> str:
     """Read public tenant data by host."""
     throttle = current_runtime().throttle
-    throttle.hit("tenant info", network(remote_address()), LOOKUPS_PER_MINUTE, 60)
+    throttle.hit("tenant info", Address.of(remote_address()), LOOKUPS_PER_MINUTE, 60)
     tenant = tenants.public(database(), query["host"].strip())
 
     @after_this_request

@@ -17,11 +17,22 @@ from idp.api.center.dialect import (
     written,
 )
 from idp.api.center.paging import Paging, fetch, whole_days
-from idp.api.shapes import INT32, Day, Moment, Shape, boolean, decimal, int32, int64, text
-from idp.claims.registry import CLAIMS, PROTOCOL_CLAIMS
+from idp.api.shapes import (
+    INT32,
+    Day,
+    KeptList,
+    Moment,
+    Shape,
+    Stamp,
+    boolean,
+    decimal,
+    int32,
+    int64,
+    text,
+)
+from idp.claims import registry
 from idp.directory.people import service as people
 from idp.directory.people.lists import ClaimRow, FileRow, PropertyRow, TenantRow
-from idp.directory.people.profile import WITHOUT_MEMBER
 from idp.directory.people.reach import Editor
 from idp.directory.people.service import Description, Filters, Shown
 from idp.directory.registration import codes as verification
@@ -32,12 +43,12 @@ from idp.directory.users.models import User
 from idp.platform import runtime
 from idp.platform.errors import NotFound
 from idp.platform.scopes import Scope
+from idp.platform.throttle import Address, Key, origin
 from idp.platform.web.views import current_issuer, database
 
 MOST_ROWS = 500
 MOST_ROLES_ASKED = 20
 LONGEST_VALUE = 4000
-RESERVED_CLAIMS = (PROTOCOL_CLAIMS | set(CLAIMS)) - {"permission", *WITHOUT_MEMBER}
 HOUR = 3600
 SENDS_PER_HOUR = {"machine": 200, "person": 20}
 REGISTRATIONS_PER_HOUR = {"machine": 1000, "person": 100}
@@ -110,25 +121,19 @@ class PropertyShape(Shape):
         return PropertyRow(**data)
 
 
-def child_rows(shape: type[Shape]) -> fields.List[Any]:
-    """Make a list that stays as it is when absent or null, and that an empty one clears."""
-    return fields.List(
-        fields.Nested(shape()),
-        allow_none=True,
-        load_default=None,
-        validate=validate.Length(max=MOST_ROWS),
-    )
+class NeverAny(fields.List[Any]):
+    """A list that nothing is kept for: it reads as empty, and rows are refused."""
 
+    null_described = "never"
 
-def never_any() -> fields.List[Any]:
-    """Make a list that nothing is kept for: it reads as empty, and rows are refused."""
-    return fields.List(
-        fields.Dict(),
-        allow_none=True,
-        load_default=None,
-        dump_default=[],
-        validate=validate.Length(max=0, error="Nothing of this kind is kept here."),
-    )
+    def __init__(self) -> None:
+        super().__init__(
+            fields.Dict(),
+            allow_none=True,
+            load_default=None,
+            dump_default=[],
+            validate=validate.Length(max=0, error="Nothing of this kind is kept here."),
+        )
 
 
 def never_true() -> fields.Boolean:
@@ -151,11 +156,11 @@ class UserShape(Shape):
     email_verified = boolean(data_key="emailConfirmed", load_default=False)
     password = text(1024, data_key="passwordHash", allow_none=True, load_default=None)
     security_stamp = text(allow_none=True, dump_only=True)
-    concurrency_stamp = text(64, allow_none=True, load_default=None)
+    concurrency_stamp = Stamp()
     mobile = text(40, data_key="phoneNumber", allow_none=True, load_default=None)
     mobile_verified = boolean(data_key="phoneNumberConfirmed", load_default=False)
     two_factor_enabled = never_true()
-    lockout_end = Moment(allow_none=True, load_default=None)
+    lockout_end = Moment(ends=True, allow_none=True, load_default=None)
     lockout_enabled = boolean(load_default=False)
     access_failed_count = int32(minimum=0, load_default=0)
     user_key = fields.String(dump_only=True, metadata={"format": "uuid"})
@@ -164,16 +169,16 @@ class UserShape(Shape):
     lineage_ids = text(data_key="lineageIDs", allow_none=True, dump_only=True)
     avatar = text(2000, allow_none=True, load_default=None)
     is_deleted = never_true()
-    roles = child_rows(RoleLinkShape)
-    claims = child_rows(ClaimShape)
-    logins = never_any()
-    tokens = never_any()
-    tenants = child_rows(TenantLinkShape)
-    files = child_rows(FileShape)
-    clients = never_any()
-    api_resources = never_any()
-    distributors = never_any()
-    properties = child_rows(PropertyShape)
+    roles = KeptList(RoleLinkShape, MOST_ROWS)
+    claims = KeptList(ClaimShape, MOST_ROWS)
+    logins = NeverAny()
+    tokens = NeverAny()
+    tenants = KeptList(TenantLinkShape, MOST_ROWS)
+    files = KeptList(FileShape, MOST_ROWS)
+    clients = NeverAny()
+    api_resources = NeverAny()
+    distributors = NeverAny()
+    properties = KeptList(PropertyShape, MOST_ROWS)
     type_ids = text(1000, data_key="typeIDs", allow_none=True, load_default=None)
     nick_name = text(200, allow_none=True, load_default=None)
     gender = text(20, allow_none=True, load_default=None)
@@ -558,7 +563,7 @@ def current_editor() -> Editor:
         tenant_id=caller.tenant_id,
         is_administrator=caller.is_administrator,
         at_platform=caller.principal.at_platform,
-        reserved_claims=RESERVED_CLAIMS,
+        reserved_claims=registry.RESERVED,
     )
 
 
@@ -570,8 +575,8 @@ def current_tenant_id(caller: Caller) -> int:
 
 def send_code(channel: Channel, address: str) -> Wait | None:
     """Send a code in the name of this issuer."""
-    key, kind = counted_as(current_caller())
-    sender = Sender(key, SENDS_PER_HOUR[kind])
+    (key, per_hour), *through = counted_as(current_caller(), SENDS_PER_HOUR)
+    sender = Sender(key, per_hour, *through)
     letter = Letter(current_issuer().name, current_language())
     return verification.send(database(), channel, address, sender, letter)
 
@@ -585,15 +590,21 @@ def refuse_to_wait(wait: Wait | None, for_the_day: Code, too_soon: Code) -> None
 
 def limit(caller: Caller, name: str, per_hour: Mapping[str, int]) -> None:
     """Count a call; a program registers many people, a person few."""
-    key, kind = counted_as(caller)
-    runtime.of(database()).throttle.hit(name, key, per_hour[kind], HOUR)
+    for key, most in counted_as(caller, per_hour):
+        runtime.of(database()).throttle.hit(name, key, most, HOUR)
 
 
-def counted_as(caller: Caller) -> tuple[str, str]:
-    """Tell by what and how calls are counted: by person, or by client."""
+def counted_as(caller: Caller, per_hour: Mapping[str, int]) -> list[tuple[Key, int]]:
+    """Tell by what calls are counted and how many may come: by person, or by client.
+
+    Where a client hands on where its person is, that person comes first: what they are refused
+    does not count for everybody else.
+    """
     if caller.principal.user_id is not None:
-        return f"person {caller.principal.user_id}", "person"
-    return f"client {caller.principal.client_id}", "machine"
+        return [(f"person {caller.principal.user_id}", per_hour["person"])]
+    place = origin(runtime.context_of(database()))
+    found: list[tuple[Key, int]] = [(f"client {caller.principal.client_id}", per_hour["machine"])]
+    return [(place, per_hour["person"]), *found] if isinstance(place, Address) else found
 
 
 def role_ids(listed_ids: str) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from idp.api.answers import current_language
-from idp.api.shapes import Shape, int64, text
+from idp.api.shapes import Shape, int64, optional_id, text
 from idp.api.userservice import paging
 from idp.api.userservice.applications import ResourceShape
 from idp.api.userservice.caller import Caller, current_caller, in_body, platform
@@ -33,13 +33,15 @@ from idp.oauth import service as oauth
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
+from idp.platform.runtime import context_of
 from idp.platform.scopes import Scope
-from idp.platform.throttle import network
-from idp.platform.web.views import current_issuer, current_runtime, database, remote_address
+from idp.platform.throttle import Address, origin
+from idp.platform.web.views import current_issuer, current_runtime, database
 
 MODULE = "accounts-tenants-bundles"
 CODES_PER_CLIENT = 1000
-CODES_PER_ADDRESS = 200
+CODES_PER_ADDRESS = 20
+"""Of a person whose address the client hands on."""
 HOUR = 3600
 LONGEST_NAME = 256
 
@@ -79,7 +81,7 @@ class NewPasswordShape(Shape):
 
     schema_name = "ChangeAccountPwdDTO"
 
-    account_id = int64(minimum=0, allow_none=True, load_default=None)
+    account_id = optional_id()
     user_name = Words(LONGEST_NAME)
     password = text(LONGEST_PASSWORD, minimum=1, required=True, load_only=True)
 
@@ -91,7 +93,7 @@ class AccountQueryShape(Shape):
 
     username = Words(LONGEST_NAME)
     mobile = Words(32)
-    tenant_id = int64(minimum=0, allow_none=True, load_default=None)
+    tenant_id = optional_id()
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Filters:
@@ -343,18 +345,21 @@ def log_in(body: Credential) -> dict[str, Any]:
     person=False,
     query=PhoneQuery(),
     gives=fields.String(),
+    head=False,
 )
 def send_code(query: dict[str, Any]) -> str:
     """Send a code for `SMS` and give the `smsKey` that belongs to it.
 
     A number without an account gets the same answer, and no message.
     """
-    session, client_id = database(), current_caller().principal.client_id
-    throttle = current_runtime().throttle
+    session = database()
+    place = origin(context_of(session))
     if names.find_mobile(query["phone"], current_runtime().settings.phone_region) is None:
         raise BadRequest.at("phone", "This is not a mobile number.")
-    throttle.hit("sign-in code", f"client {client_id}", CODES_PER_CLIENT, HOUR)
-    sender = Sender(f"sign-in {network(remote_address())}", CODES_PER_ADDRESS)
+    of_client = f"client {current_caller().principal.client_id}", CODES_PER_CLIENT
+    sender = Sender(*of_client)
+    if isinstance(place, Address):
+        sender = Sender(place, CODES_PER_ADDRESS, of_client)
     letter = Letter(current_issuer().name, current_language())
     key = authentication.send_code(session, query["phone"], sender, letter, door())
     session.commit()

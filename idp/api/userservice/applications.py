@@ -8,13 +8,14 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
-from idp.api.shapes import INT64, Shape, int64, text
+from idp.api.shapes import INT64, Shape, optional_id, text
 from idp.api.userservice.caller import current_caller, in_body, own, unverified_body
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.held import LONGEST_PRIVILEGE, PRIVILEGES, check_own, check_own_by_tenant
 from idp.api.userservice.menus import MenuNodeShape
 from idp.api.userservice.paging import Page, PageQuery, fetch
 from idp.api.userservice.privileges import AuthorizationShape
+from idp.api.userservice.shapes import Words
 from idp.directory.applications import resources
 from idp.directory.applications import service as applications
 from idp.directory.applications.models import Application
@@ -36,10 +37,10 @@ class ApplicationShape(Shape):
 
     schema_name = "ApplicationDTO"
 
-    id = int64(minimum=0, allow_none=True, load_default=None)
-    code = text(100, allow_none=True, load_default=None)
-    name = text(200, allow_none=True, load_default=None)
-    tenant_id = int64(minimum=0, allow_none=True, load_default=None)
+    id = optional_id()
+    code = Words(100)
+    name = Words(200)
+    tenant_id = optional_id()
 
     @post_load
     def to_content(self, data: dict[str, Any], **_: Any) -> Content:
@@ -52,17 +53,25 @@ class ApplicationQueryShape(Shape):
 
     schema_name = "ApplicationQueryParams"
 
-    name = text(200, allow_none=True, load_default=None)
+    name = Words(200)
+
+
+class AppResShape(Shape):
+    """What somebody sees of an application, by its kind; the menu is the only one."""
+
+    schema_name = "AppResDTO"
+
+    menu = fields.Nested(MenuNodeShape())
 
 
 class ResourceShape(Shape):
-    """What somebody sees of an application, by its kind: `menu` holds the tree of its menu."""
+    """What somebody sees of an application."""
 
     schema_name = "ResourceDTO"
 
-    application_code = text()
-    application_name = text()
-    app_res = fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(MenuNodeShape())))
+    application_code = text(attribute="application.code")
+    application_name = text(attribute="application.name")
+    app_res = fields.Nested(AppResShape())
 
 
 class PrivilegesQuery(Shape):

@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
-from idp.api.shapes import Shape, int32, int64, text
+from idp.api.shapes import Shape, int32, optional_id, text
 from idp.api.userservice.caller import platform
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.roles import editor_in
@@ -29,7 +29,7 @@ class BundleShape(Shape):
 
     schema_name = "BundleDTO"
 
-    id = int64(minimum=0, allow_none=True, load_default=None)
+    id = optional_id()
     code = text(100, minimum=1, required=True)
     name = text(200, minimum=1, required=True)
     tenant_type_code = text(100, minimum=1, required=True)

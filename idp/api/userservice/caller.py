@@ -58,7 +58,9 @@ def in_body(member: str, *, otherwise: Touched = platform) -> Touched:
 
     def read(arguments: dict[str, Any]) -> int | None:
         found = unverified_body().get(member)
-        return min(max(found, 0), INT64) if type(found) is int else otherwise(arguments)
+        if type(found) is not int or found == 0:  # 0 is no tenant
+            return otherwise(arguments)
+        return min(max(found, 0), INT64)
 
     return read
 

@@ -7,41 +7,28 @@ from typing import Any
 
 from idp.api.dialect import Dialect, Operation
 from idp.api.openapi import Schema, nullable
+from idp.api.texts import OUTCOME, PAGE, Text
 from idp.api.userservice.codes import Code
 from idp.api.userservice.dialect import PREFIX, SECOND, versions
+from idp.api.userservice.texts import DESCRIPTION, MODULES, TEXTS, TITLE
 
-TITLE = "User service"
 VERSION = "1.0"
-DESCRIPTION = """\
-Accounts, tenants, bundles, roles, privileges, applications and menus.
 
-Every operation exists twice. V1 under `/user/` answers with the bare value, and refuses with
-problem details of RFC 9457: 400 for input that is not valid, 409 for what exists already or is in
-use. V2 under `/user/v2/` puts the same value into `R`: `code` 0 is success, business refusals are
-HTTP 200 with another code, and `extra.errors` maps each wrong field to its messages. 401, 403 and
-404 are HTTP statuses in both.
-"""
-MODULES = {
-    "accounts-tenants-bundles": "统一账号-租户、套餐、账号相关 · Accounts, tenants, bundles",
-    "roles-privileges": "统一账号-角色权限 · Roles and privileges",
-    "resources": "统一账号-资源相关 · Applications, menus, resources",
+_PAGE = {
+    "counts": ("integer", "int64"),
+    "first": ("boolean", ""),
+    "itemsSize": ("integer", "int32"),
+    "page": ("integer", "int32"),
+    "pageSize": ("integer", "int32"),
+    "pages": ("integer", "int32"),
 }
-
-_PAGE: dict[str, tuple[str, str, str]] = {
-    "counts": ("integer", "int64", "Rows over all pages."),
-    "first": ("boolean", "", "Whether this is page 1."),
-    "itemsSize": ("integer", "int32", "Rows on this page."),
-    "page": ("integer", "int32", "Number of the page."),
-    "pageSize": ("integer", "int32", "Rows that a page has."),
-    "pages": ("integer", "int32", "Number of pages."),
-}
-_ENVELOPE: dict[str, tuple[str, str, str]] = {
-    "code": ("integer", "int32", "0 is success; `x-error-codes` lists the others."),
-    "isError": ("boolean", "", "Whether the request failed."),
-    "isSuccess": ("boolean", "", "Whether the request succeeded."),
-    "msg": ("string", "", "A text for people."),
-    "path": ("string", "", "The path that was called."),
-    "timestamp": ("integer", "int64", "Milliseconds since 1970."),
+_ENVELOPE = {
+    "code": ("integer", "int32"),
+    "isError": ("boolean", ""),
+    "isSuccess": ("boolean", ""),
+    "msg": ("string", ""),
+    "path": ("string", ""),
+    "timestamp": ("integer", "int64"),
 }
 
 
@@ -52,10 +39,18 @@ class UserServiceWording:
     description = DESCRIPTION
     version = VERSION
     prefix = PREFIX
-    modules: Mapping[str, str] = {
+    modules: Mapping[str, Text] = {
         **MODULES,
-        **{f"{name}-{SECOND.lower()}": f"{text} (V2.0)" for name, text in MODULES.items()},
+        **{
+            f"{name}-{SECOND.lower()}": Text(f"{text.en} (V2.0)", f"{text.zh}V2.0")
+            for name, text in MODULES.items()
+        },
     }
+    texts = TEXTS
+
+    def name(self, operation: Operation) -> str:
+        """Return the id that both versions share."""
+        return operation.id.removesuffix(SECOND)
 
     def components(self) -> dict[str, Schema]:
         """Give what pages and answers of V2 begin with."""
@@ -76,6 +71,10 @@ class UserServiceWording:
             form = "List" if operation.form == "list" else ""
             return f"R{form}{name}", {"allOf": [{"$ref": "#/components/schemas/R"}, held]}
         return (name, data) if operation.form == "page" else None
+
+    def outcome(self, operation: Operation) -> Text:
+        """Say where the outcome stands; a page of V1 has no code."""
+        return OUTCOME if operation.id.endswith(SECOND) else PAGE
 
     def statuses(self, operation: Operation) -> Collection[str]:
         """Say that something may be missing; what V1 refuses by a rule is a 409."""
@@ -109,8 +108,8 @@ def described() -> Dialect:
     return both
 
 
-def _members(declared: Mapping[str, tuple[str, str, str]]) -> dict[str, Schema]:
+def _members(declared: Mapping[str, tuple[str, str]]) -> dict[str, Schema]:
     return {
-        name: {"type": kind, **({"format": form} if form else {}), "description": text}
-        for name, (kind, form, text) in declared.items()
+        name: {"type": kind, **({"format": form} if form else {})}
+        for name, (kind, form) in declared.items()
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import fields
 
-from idp.api.shapes import Shape, int32, int64, text
+from idp.api.shapes import INT32, OptionalNumber, Shape, int32, int64, text
 from idp.api.userservice.caller import current_caller
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.held import LONGEST_PRIVILEGE, PRIVILEGES, check_own
@@ -37,7 +37,7 @@ class MenuShape(Shape):
     url = Words(2000)
     comment = Words(2000)
     sort = int32()
-    status = int32(metadata={"description": "1: enabled, 0: disabled."})
+    status = int32()
     privilege_code = Words(200, attribute="privilege.code", dump_default="")
 
 
@@ -59,9 +59,9 @@ class MenuQueryShape(Shape):
 
     schema_name = "MenuQueryDTO"
 
-    application_code = text(100, allow_none=True, load_default=None)
-    status = int32(allow_none=True, load_default=None)
-    title = text(200, allow_none=True, load_default=None)
+    application_code = Words(100)
+    status = OptionalNumber("int32", INT32)
+    title = Words(200)
 
 
 class PrivilegesQuery(Shape):

@@ -52,12 +52,18 @@ class PrivilegeTreeShape(Shape):
     )
 
 
+class PrivilegesByRole(fields.Dict):
+    """Codes of privileges by the code of a role; null and absent mean none."""
+
+    null_described = "in requests"
+
+
 class AuthorizationShape(Shape):
     """What an account may do in one tenant, role by role."""
 
     schema_name = "AuthorizationInfoDTO"
 
-    role_privilege_map = fields.Dict(
+    role_privilege_map = PrivilegesByRole(
         keys=text(LONGEST_ROLE_NAME),
         values=fields.List(text(LONGEST_CODE), validate=validate.Length(max=MOST_OF_ROLE)),
         allow_none=True,

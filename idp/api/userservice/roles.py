@@ -10,9 +10,10 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from idp.api.dialect import load, load_json
-from idp.api.shapes import Shape, boolean, int64, text
+from idp.api.shapes import Shape, boolean, optional_id, text
 from idp.api.userservice.caller import current_caller, own
 from idp.api.userservice.dialect import userservice
+from idp.api.userservice.shapes import Words
 from idp.directory.bundles import service as bundles
 from idp.directory.clients import service as clients
 from idp.directory.roles import tenant_roles as roles
@@ -48,21 +49,16 @@ class RoleShape(Shape):
 
     schema_name = "RoleDTO"
 
-    id = int64(minimum=0, allow_none=True, load_default=None)
-    code = text(LONGEST_ROLE_NAME, allow_none=True, load_default=None)
+    id = optional_id()
+    code = Words(LONGEST_ROLE_NAME)
     name = text(LONGEST_ROLE_NAME, minimum=1, required=True)
-    tenant_id = int64(minimum=0, allow_none=True, load_default=None)
+    tenant_id = optional_id()
     privilege_codes = fields.List(fields.String(), dump_only=True)
 
     @post_load
     def to_named(self, data: dict[str, Any], **_: Any) -> Named:
-        """Give what is said about the role; 0 is no id."""
-        return Named(
-            id=data["id"] or None,
-            tenant_id=data["tenant_id"] or None,
-            code=data["code"] or None,
-            name=data["name"],
-        )
+        """Give what is said about the role."""
+        return Named(**data)
 
 
 ROLE = RoleShape()

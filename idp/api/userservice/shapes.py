@@ -1,4 +1,8 @@
-"""Fields as the user service writes them: an absent text is an empty one."""
+"""Fields as the user service reads and writes them.
+
+The examples of its contract carry `0` for every id and `""` for every text. So where an id or a
+filter is optional, both mean that it is absent: `Words` and `optional_id` see to it.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,8 @@ LONGEST_PASSWORD = 1024
 
 class Words(CleanText):
     """A text that may be missing: null and empty mean none, and none is written as empty."""
+
+    null_described = "in requests"
 
     def __init__(self, maximum: int, **options: Any) -> None:
         super().__init__(

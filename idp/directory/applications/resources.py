@@ -16,18 +16,50 @@ from idp.directory.tenants.models import Tenant
 
 
 @dataclass(frozen=True, slots=True)
+class Top:
+    """An application as the entry above the first level of its menu; it has no row of its own."""
+
+    application: Application
+    id: int = 0
+    parent_id: None = None
+    icon: None = None
+    url: None = None
+    comment: None = None
+    sort: int = 0
+    status: int = menus.ENABLED
+    privilege: None = None
+
+    @property
+    def code(self) -> str:
+        """The application's code."""
+        return self.application.code
+
+    @property
+    def title(self) -> str:
+        """The application's name."""
+        return self.application.name
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The menu of an application as one tree."""
+
+    menu: Top
+    children: Sequence[Node]
+
+
+@dataclass(frozen=True, slots=True)
 class Resource:
     """What somebody sees of an application."""
 
-    application_code: str
-    application_name: str
+    application: Application
     menus: Sequence[Node]
-    """Trees: what he may see, and what stands above it."""
+    """Trees: what the person may see, and what stands above it."""
 
     @property
-    def app_res(self) -> Mapping[str, Sequence[Node]]:
+    def app_res(self) -> Mapping[str, Root]:
         """Everything by its kind."""
-        return {"menu": self.menus}
+        return {"menu": Root(Top(self.application), self.menus)}
 
 
 def by_tenant(
@@ -55,7 +87,7 @@ def by_tenant(
         nodes = menus.pruned(
             found[row.id], lambda menu: not held.isdisjoint(opening.get(menu.id, ()))
         )
-        return Resource(row.code, row.name, nodes)
+        return Resource(row, nodes)
 
     answer: dict[int, list[Resource]] = {tenant_id: [] for tenant_id in codes}
     for tenant_id in existing:
@@ -70,4 +102,4 @@ def of_application(
 ) -> list[Resource]:
     """Tell what codes open in one application: one resource, or none."""
     nodes = menus.permitted(session, [application], codes)[application.id]
-    return [Resource(application.code, application.name, nodes)] if nodes else []
+    return [Resource(application, nodes)] if nodes else []

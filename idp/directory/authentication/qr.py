@@ -19,7 +19,7 @@ from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.secrets import digest, random_token
-from idp.platform.throttle import network
+from idp.platform.throttle import Address
 
 SECONDS = 120
 MADE_PER_MINUTE = 30
@@ -153,5 +153,5 @@ def _meant(issuer_tenant_id: int, handle: str) -> ColumnElement[bool]:
 
 
 def _count(session: Session, name: str, limit: int) -> None:
-    address = network(runtime.context_of(session).remote_addr)
+    address = Address.of(runtime.context_of(session).remote_addr)
     runtime.of(session).throttle.hit(name, address, limit, MINUTE)

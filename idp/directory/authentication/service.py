@@ -7,6 +7,7 @@ taking turns between them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -23,11 +24,15 @@ from idp.directory.users.models import User
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest, TooManyRequests
+from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.secrets import digest, random_token
+from idp.platform.throttle import Key, origin
 
 THROTTLE = "sign-in"
-HOUR = 3600
+BY_CLIENT = "sign-in by client"
+FAILURES_PER_CLIENT = 600
+"""In a minute, for all people whom a program logs in: a storm, and never a few who mistype."""
+MINUTE = 60
 
 
 class Kind(StrEnum):
@@ -71,17 +76,28 @@ def authenticate(session: Session, attempt: Attempt, door: Door) -> User | None:
     """Give the person who proved who he is; None for whatever reason it fails.
 
     An unknown account, a wrong proof and an account that may not come in here are one answer
-    after one delay. TooManyRequests comes before the proof is looked at. The caller commits in
-    both cases: a refusal leaves its trace too, and spends the tries of a code.
+    after one delay. TooManyRequests comes before the proof is looked at, and so does Busy, which
+    counts as no try. The caller commits in both cases: a refusal leaves its trace too, and spends
+    the tries of a code.
     """
     throttle = runtime.of(session).throttle
     keys = throttle_keys(session, attempt.principal)
     throttle.check_delay(THROTTLE, *keys)
-    user, reason = _CHECKS[attempt.kind](session, attempt, door)
+    client_id = runtime.context_of(session).client_id
+    if client_id is not None:
+        throttle.check(BY_CLIENT, client_id, FAILURES_PER_CLIENT, MINUTE)
+    try:
+        user, reason = _CHECKS[attempt.kind](session, attempt, door)
+    except Busy:
+        throttle.withdraw(THROTTLE, *keys)
+        raise
     if user is not None and reason is None:
         reason = _why_not(user, door)
     if user is None or reason is not None:
         throttle.failed(THROTTLE, *keys)
+        if client_id is not None:
+            with suppress(TooManyRequests):  # of several at once the next one is refused
+                throttle.hit(BY_CLIENT, client_id, FAILURES_PER_CLIENT, MINUTE)
         audit.record(
             session,
             Tag.SIGN_IN_REFUSED,
@@ -97,15 +113,15 @@ def authenticate(session: Session, attempt: Attempt, door: Door) -> User | None:
     return user
 
 
-def throttle_keys(session: Session, login: str) -> tuple[str, str]:
-    """Give what tries are counted by: the account as it was typed, and the address.
+def throttle_keys(session: Session, login: str) -> tuple[str, Key]:
+    """Give what tries are counted by: the account as it was typed, and where it is tried from.
 
     Typed, because counting by the account found would tell which names belong to one person; a
     number is one number however it is written. Hashed, because people type passwords there.
     """
     number = names.find_mobile(login, runtime.of(session).settings.phone_region)
     account = digest(number or names.key(login)).hex()[:32]
-    return account, runtime.context_of(session).remote_addr or "-"
+    return account, origin(runtime.context_of(session))
 
 
 def send_code(session: Session, number: str, sender: Sender, letter: Letter, door: Door) -> str:

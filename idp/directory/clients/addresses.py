@@ -13,11 +13,13 @@ LONGEST = 2000
 LONGEST_ORIGIN = 150
 LONGEST_HOST = 253
 """RFC 1035 2.3.4"""
+LARGEST_PORT = 65_535
 # RFC 3986 characters; no backslash, no quote, no wildcard, no control character, no non-ASCII.
 _CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()+,;=%]+")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
+_PORT = re.compile(r"[1-9][0-9]*")
 _LOOPBACKS = frozenset({"127.0.0.1", "::1"})
 
 
@@ -28,7 +30,7 @@ class Rules:
     native: bool
     """RFC 8252: schemes of its own and the loopback interface are allowed."""
     development: bool
-    """`http://localhost` is allowed."""
+    """`http://localhost` is allowed to every client."""
 
 
 def redirect_uri(uri: str, rules: Rules, field: str = "redirect_uris") -> str:
@@ -85,12 +87,13 @@ def _web(uri: str, parts: SplitResult, field: str, rules: Rules) -> None:
         raise _refused(
             field,
             uri,
-            "must be https (http only for 127.0.0.1, [::1], or localhost in development)",
+            "must be https (http only for 127.0.0.1 and [::1], and for localhost by native clients "
+            "or in development)",
         )
 
 
 def _may_be_plain(host: str, rules: Rules) -> bool:
-    return host in _LOOPBACKS or (host == "localhost" and rules.development)
+    return host in _LOOPBACKS or (host == "localhost" and (rules.native or rules.development))
 
 
 def _split(uri: str, field: str) -> SplitResult:
@@ -106,13 +109,15 @@ def _split(uri: str, field: str) -> SplitResult:
         raise _refused(field, uri, "has characters that an address cannot have, or a wildcard")
     try:
         parts = urlsplit(uri)
-        _ = parts.port  # reading it checks it
     except ValueError:
         raise _refused(field, uri, "is not an absolute address") from None
     if not parts.scheme:
         raise _refused(field, uri, "is not an absolute address")
     if "@" in parts.netloc:
         raise _refused(field, uri, "must have no user name in it")
+    _, colon, port = parts.netloc.rpartition("]")[2].partition(":")
+    if colon and not is_port(port):
+        raise _refused(field, uri, f"must have a port of 1 to {LARGEST_PORT}, in plain digits")
     return parts
 
 
@@ -130,10 +135,15 @@ def _a_label_host(uri: str) -> str | None:
         return None
 
 
+def is_port(text: str) -> bool:
+    """Whether text is the number of a port, written as everybody writes it."""
+    return len(text) <= 5 and bool(_PORT.fullmatch(text)) and int(text) <= LARGEST_PORT  # noqa: PLR2004 - digits
+
+
 def _is_authority(parts: SplitResult) -> bool:
-    """Whether the host is a name or a literal address, and the port is one."""
+    """Whether the host is a name or a literal address."""
     host = parts.hostname
-    if not host or parts.netloc.endswith(":") or parts.port == 0:
+    if not host:
         return False
     if parts.netloc.startswith("["):
         return _is_address(host, 6)

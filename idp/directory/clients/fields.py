@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -149,6 +150,7 @@ def _fields() -> dict[str, Field]:
         Field("application_type", _one_of("web", "native")),
         Field("require_client_secret", _boolean),
         Field("token_endpoint_auth_method", _one_of(*AUTH_METHODS), nullable=True),
+        Field("token_endpoint_auth_signing_alg", algorithm, nullable=True),
         Field("jwks", _jwks, nullable=True),
         Field("jwks_uri", _address, nullable=True),
         Field("strict_assertion_audience", _boolean),
@@ -165,6 +167,7 @@ def _fields() -> dict[str, Field]:
         Field("sliding_refresh_token_lifetime", _integer(1, YEAR)),
         Field("refresh_token_usage", _integer(0, 1)),
         Field("refresh_token_expiration", _integer(0, 1)),
+        Field("refresh_token_reuse_seconds", _integer(0, 86_400)),
         Field("access_token_type", _integer(0, 1)),
         Field("id_token_signed_response_alg", algorithm, nullable=True),
         Field("userinfo_signed_response_alg", algorithm, nullable=True),
@@ -207,8 +210,10 @@ PROPERTIES = (
     "jwks",
     "jwks_uri",
     "policy_uri",
+    "refresh_token_reuse_seconds",
     "strict_assertion_audience",
     "token_endpoint_auth_method",
+    "token_endpoint_auth_signing_alg",
     "tos_uri",
     "userinfo_signed_response_alg",
 )
@@ -231,8 +236,8 @@ _PROMISES = (
     "response_types", "sector_identifier_uri", "subject_type",
     "tls_client_auth_san_dns", "tls_client_auth_san_email", "tls_client_auth_san_ip",
     "tls_client_auth_san_uri", "tls_client_auth_subject_dn",
-    "tls_client_certificate_bound_access_tokens", "token_endpoint_auth_signing_alg",
-    "userinfo_encrypted_response_alg", "userinfo_encrypted_response_enc",
+    "tls_client_certificate_bound_access_tokens", "userinfo_encrypted_response_alg",
+    "userinfo_encrypted_response_enc",
 )
 _MEMBERS = (
     "client_id", "client_secret", "grant_types", "post_logout_redirect_uris", "redirect_uris",
@@ -261,8 +266,10 @@ def apply(client: Client, values: Mapping[str, Any], rules: Rules) -> None:
     )
     if unknown:
         known = ", ".join(sorted(FIELDS))
+        near = difflib.get_close_matches(snake_case(unknown[0]), FIELDS, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
         raise BadRequest(
-            f"There is no setting {', '.join(unknown)}; known are: {known}.",
+            f"There is no setting {', '.join(unknown)}.{hint} Known are: {known}.",
             fields={name: ["unknown"] for name in unknown},
         )
     given = {snake_case(name): value for name, value in values.items()}

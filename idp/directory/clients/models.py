@@ -38,6 +38,8 @@ class Client(Base):
     """False: a public client."""
     token_endpoint_auth_method: Mapped[str | None] = mapped_column(String(50))
     """Unset: client_secret_basic or client_secret_post; set: exactly that."""
+    token_endpoint_auth_signing_alg: Mapped[str | None] = mapped_column(String(20))
+    """Of client assertions; unset: any that is offered."""
     jwks: Mapped[dict[str, Any] | None]
     jwks_uri: Mapped[str | None] = mapped_column(String(2000))
     strict_assertion_audience: Mapped[bool] = mapped_column(default=False)
@@ -59,6 +61,8 @@ class Client(Base):
     """0: reusable, 1: one-time."""
     refresh_token_expiration: Mapped[int] = mapped_column(Integer, default=1)
     """0: sliding, 1: absolute."""
+    refresh_token_reuse_seconds: Mapped[int] = mapped_column(Integer, default=60)
+    """How long after its use a one-time refresh token may come again: its answer was lost."""
     access_token_type: Mapped[int] = mapped_column(Integer, default=0)
     """0: JWT, 1: reference token."""
 

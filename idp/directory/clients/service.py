@@ -41,6 +41,8 @@ LONGEST_SECRET = 200
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 OFFLINE_ACCESS = "offline_access"
 MOST_ROWS = 200
+REUSABLE = 0
+"""`refresh_token_usage` of refresh tokens that stay the same."""
 # RFC 6749 A.1 allows more; these are what shells, URLs and logs carry unharmed.
 _CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/~@+-]{0,199}")
 _SECRET = re.compile(r"[\x21-\x7e]+")  # RFC 6749 A.2
@@ -75,11 +77,9 @@ def create(session: Session, new: NewClient) -> tuple[Client, str | None]:
         raise Unprocessable.at(
             "token_endpoint_auth_method", "A public client authenticates by none."
         )
-    offline = OFFLINE_ACCESS in new.scopes or "refresh_token" in new.grant_types
-    if offline and "allow_offline_access" not in map(fields.snake_case, new.settings):
-        client.allow_offline_access = True
+    _allow_offline_access(client, new.settings, new.grant_types, new.scopes)
     set_grant_types(client, new.grant_types)
-    set_scopes(session, client, [name for name in new.scopes if name != OFFLINE_ACCESS])
+    set_scopes(session, client, new.scopes)
     set_redirect_uris(session, client, new.redirect_uris)
     set_post_logout_redirect_uris(session, client, new.post_logout_redirect_uris)
     set_cors_origins(session, client, new.cors_origins)
@@ -93,7 +93,7 @@ def create(session: Session, new: NewClient) -> tuple[Client, str | None]:
 
 def blank(session: Session, client_id: str, tenant_id: int | None) -> Client:
     """Make a client that nothing was said about yet, under an identifier that is free."""
-    client = Client(client_id=check_client_id(session, client_id), tenant_id=tenant_id)
+    client = Client(client_id=check_client_id(session, client_id, tenant_id), tenant_id=tenant_id)
     # Defaults of columns come with the insert; checks need them before.
     for column in Client.__table__.columns.keys():  # noqa: SIM118 - no dict
         if getattr(client, column) is None:
@@ -107,7 +107,7 @@ def insert(session: Session, client: Client, owner_id: int | None) -> None:
         with session.begin_nested():
             session.add(client)
     except IntegrityError:
-        check_client_id(session, client.client_id)
+        check_client_id(session, client.client_id, client.tenant_id)
         raise NotFound("There is no such tenant.") from None
     if owner_id is not None:
         session.add(ClientOwner(user_id=owner_id, client_id=client.id))
@@ -170,8 +170,12 @@ def follow_offline_access(client: Client) -> None:
 
 
 def set_scopes(session: Session, client: Client, scopes: Iterable[str]) -> None:
-    """Replace the scopes; each must exist on the platform or in the client's own tenant."""
-    _replace(client.scopes, ClientScope, "scope", scopes_of(session, client, scopes))
+    """Replace the scopes; each must exist on the platform or in the client's own tenant.
+
+    `offline_access` is no row of this list but the setting `allow_offline_access`.
+    """
+    names = [name for name in scopes if name != OFFLINE_ACCESS]
+    _replace(client.scopes, ClientScope, "scope", scopes_of(session, client, names))
 
 
 def set_redirect_uris(session: Session, client: Client, uris: Iterable[str]) -> None:
@@ -259,10 +263,23 @@ def check(client: Client) -> None:
         raise Unprocessable.at("grant_types", "refresh_token needs allow_offline_access.")
 
 
-def update(session: Session, client: Client, settings: Mapping[str, Any]) -> None:
-    """Change single values of a client that exists, and check the whole."""
+def update(
+    session: Session,
+    client: Client,
+    settings: Mapping[str, Any],
+    lists: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Change single values and whole lists (see `LISTS`) of a client, and check the result.
+
+    A list that is not named stays as it is.
+    """
+    lists = lists or {}
     set_fields(session, client, settings)
-    follow_offline_access(client)
+    _allow_offline_access(client, settings, lists.get("grant_types", ()), lists.get("scopes", ()))
+    for name, values in lists.items():
+        _SETTERS[name](session, client, values)
+    if "grant_types" not in lists:
+        follow_offline_access(client)
     check(client)
     check_addresses(session, client)
     client.concurrency_stamp = new_stamp()
@@ -272,7 +289,7 @@ def update(session: Session, client: Client, settings: Mapping[str, Any]) -> Non
         Tag.CLIENT_CHANGED,
         tenant_id=client.tenant_id,
         target=f"client:{client.client_id}",
-        details={"fields": sorted(settings)},
+        details={"fields": sorted([*settings, *lists])},
     )
 
 
@@ -387,6 +404,16 @@ def append_secret(
     return secret
 
 
+def _allow_offline_access(
+    client: Client, settings: Mapping[str, Any], grant_types: Sequence[str], scopes: Sequence[str]
+) -> None:
+    """Allow offline access where the grant or the scope asks for it and no setting decides."""
+    if "allow_offline_access" not in map(fields.snake_case, settings) and (
+        OFFLINE_ACCESS in scopes or "refresh_token" in grant_types
+    ):
+        client.allow_offline_access = True
+
+
 def _needs_secret(client: Client) -> bool:
     return client.require_client_secret and client.token_endpoint_auth_method != fields.BY_KEYS
 
@@ -402,12 +429,17 @@ def _check_public(client: Client, grants: set[str], method: str | None) -> None:
     if not client.require_pkce:
         # RFC 9700 2.1.1
         raise Unprocessable.at("require_pkce", "A public client always uses PKCE.")
+    if client.refresh_token_usage == REUSABLE:
+        # RFC 9700 4.14.2
+        raise Unprocessable.at(
+            "refresh_token_usage", "The refresh tokens of a public client must be one-time."
+        )
     if client.secrets:
         raise Unprocessable.at("client_secret", "A public client has no secret.")
 
 
-def check_client_id(session: Session, client_id: str) -> str:
-    """Check that a client id is well-formed and free."""
+def check_client_id(session: Session, client_id: str, tenant_id: int | None) -> str:
+    """Check that a client id is well-formed, free, and one that a client of the tenant may have."""
     if not _CLIENT_ID.fullmatch(client_id):
         raise BadRequest.at(
             "client_id", "A client id has 1 to 200 letters, digits and . _ : / ~ @ + - characters."
@@ -415,6 +447,11 @@ def check_client_id(session: Session, client_id: str) -> str:
     if client_id.isdigit():
         # `sub` of a machine's token is its client id; it must never read as a person's.
         raise BadRequest.at("client_id", "A client id needs something besides digits.")
+    if tenant_id is not None and "://" in client_id:
+        # People take an address for a proof of who asks; no tenant proves that it is its own.
+        raise Unprocessable.at(
+            "client_id", "Only a client of the platform may have a URL as its id."
+        )
     if is_issuer(session, client_id):
         # It is the audience of tokens for the issuer itself.
         raise BadRequest.at("client_id", "The address of an issuer cannot be the id of a client.")
@@ -476,3 +513,14 @@ def _replace(
         if value not in wanted:
             rows.remove(row)
     rows.extend(model(**{column: value}) for value in wanted if value not in have)
+
+
+_SETTERS: Mapping[str, Callable[[Session, Client, Sequence[str]], None]] = {
+    "grant_types": lambda _, client, names: set_grant_types(client, names),
+    "scopes": set_scopes,
+    "redirect_uris": set_redirect_uris,
+    "post_logout_redirect_uris": set_post_logout_redirect_uris,
+    "cors_origins": set_cors_origins,
+}
+LISTS = tuple(_SETTERS)
+"""The lists that `update` replaces, by name."""

@@ -44,6 +44,7 @@ class ClientView:
     application_type: str
     is_public: bool
     token_endpoint_auth_method: str | None
+    token_endpoint_auth_signing_alg: str | None
     jwks: dict[str, Any] | None
     jwks_uri: str | None
     strict_assertion_audience: bool
@@ -65,6 +66,7 @@ class ClientView:
     sliding_refresh_token_lifetime: int
     refresh_token_is_reusable: bool
     refresh_token_slides: bool
+    refresh_token_reuse_seconds: int
     access_token_is_reference: bool
     id_token_signed_response_alg: str | None
     userinfo_signed_response_alg: str | None
@@ -162,6 +164,7 @@ def _view(session: Session, client: Client) -> ClientView | None:
         application_type=client.application_type,
         is_public=not client.require_client_secret,
         token_endpoint_auth_method=client.token_endpoint_auth_method,
+        token_endpoint_auth_signing_alg=client.token_endpoint_auth_signing_alg,
         jwks=client.jwks,
         jwks_uri=client.jwks_uri,
         strict_assertion_audience=client.strict_assertion_audience,
@@ -185,6 +188,7 @@ def _view(session: Session, client: Client) -> ClientView | None:
         sliding_refresh_token_lifetime=client.sliding_refresh_token_lifetime,
         refresh_token_is_reusable=client.refresh_token_usage == 0,
         refresh_token_slides=client.refresh_token_expiration == 0,
+        refresh_token_reuse_seconds=client.refresh_token_reuse_seconds,
         access_token_is_reference=client.access_token_type == 1,
         id_token_signed_response_alg=client.id_token_signed_response_alg,
         userinfo_signed_response_alg=client.userinfo_signed_response_alg,

@@ -224,7 +224,7 @@ def _hold(session: Session, row_id: int, reach: Reach) -> Client:
 def _rename(session: Session, client: Client, client_id: str) -> None:
     if client.client_id == client_id:
         return
-    client.client_id = service.check_client_id(session, client_id)
+    client.client_id = service.check_client_id(session, client_id, client.tenant_id)
     try:
         with session.begin_nested():
             session.flush()

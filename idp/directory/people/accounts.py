@@ -22,7 +22,7 @@ from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
-from idp.platform.throttle import network
+from idp.platform.throttle import Address, origin
 
 CALLER_LOOKUPS_PER_MINUTE = 600
 ADDRESS_LOOKUPS_PER_MINUTE = 300
@@ -30,8 +30,6 @@ PERSON_LOOKUPS_PER_MINUTE = 60
 NOBODY = 0
 """Stands for the person of an editor that is a machine."""
 MINUTE = 60
-NOBODY = 0
-"""Stands for the person of an editor that is a machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +235,14 @@ def _looked_up(session: Session, user: User | None, tenant_id: int | None) -> Us
 def _count_look_up(session: Session) -> None:
     context = runtime.context_of(session)
     throttle = runtime.of(session).throttle
+    place = origin(context)
+    if isinstance(place, Address):
+        # First who asks through a program, so that they alone are refused.
+        most = ADDRESS_LOOKUPS_PER_MINUTE
+        if context.user_id is None:
+            most = PERSON_LOOKUPS_PER_MINUTE
+        throttle.hit("account look-up", place, most, MINUTE)
     caller, most = f"client {context.client_id}", CALLER_LOOKUPS_PER_MINUTE
     if context.user_id is not None:
         caller, most = f"person {context.user_id}", PERSON_LOOKUPS_PER_MINUTE
     throttle.hit("account look-up", caller, most, MINUTE)
-    address = f"address {network(context.remote_addr)}"
-    throttle.hit("account look-up", address, ADDRESS_LOOKUPS_PER_MINUTE, MINUTE)

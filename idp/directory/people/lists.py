@@ -184,10 +184,10 @@ def set_claims(
     for index, entry in enumerate(wanted):
         if entry.type in standard or before.get(entry.id) == (entry.type, entry.value):
             continue
-        if entry.type in editor.reserved_claims or not entry.type.strip():
-            raise BadRequest.at(f"claims[{index}].type", "Claims of this type are not kept here.")
         if entry.type == PERMISSION:
             granted.append((index, entry.value))
+        elif entry.type in editor.reserved_claims or not entry.type.strip():
+            raise BadRequest.at(f"claims[{index}].type", "Claims of this type are not kept here.")
     _may_give_permissions(session, editor, granted)
 
     changes = _set_standard_claims(session, user, wanted, standard)

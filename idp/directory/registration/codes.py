@@ -1,18 +1,20 @@
 """Codes that prove a telephone number or an e-mail address: made, sent, tried, used.
 
-Of each address one code is live, the last one. All that must hold under a crowd of requests is
-decided by a single UPDATE: who may send, who may try, who uses the code up.
+A code stays good beside the newer ones of its address until it expires or one of them is used, so
+that nobody makes worthless what somebody else was sent. How many are sent is counted by the address
+and by who asks, together; who may try and who uses a code up is decided by a single UPDATE.
 """
 
 from __future__ import annotations
 
-import math
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 
-from sqlalchemy import case, literal, or_, select, update
+import structlog
+from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from idp.directory.registration.models import VerificationCode
@@ -20,18 +22,29 @@ from idp.directory.users import names
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.db import UtcDateTime, insert
+from idp.platform.errors import Busy, TooManyRequests
 from idp.platform.notify import service as notify
 from idp.platform.secrets import digest
+from idp.platform.throttle import Key, origin
+
+log = structlog.get_logger("idp.codes")
 
 PURPOSE = "verification code"
 TEMPLATE = "verification_code"
 DIGITS = 6
 TRIES = 5
-GAP = timedelta(seconds=60)
-DAY = timedelta(days=1)
-SENDS_PER_DAY = 10
+"""Of one code, from one place."""
+TRIES_OF_ALL = 15
+"""Of one code, from anywhere."""
+GAP_SECONDS = 60
+DAY = 86_400
 HOUR = 3600
+SENDS_PER_DAY = 10
+SENT_WHILE_GOOD = 5
+"""Codes that are good at one address, whoever asked: enough are there then."""
+OPEN = 2 * SENT_WHILE_GOOD
+"""The newest codes of an address that are tried; a crowd may have a few too many sent."""
+INSTALLATION = "installation"
 
 
 class Channel(StrEnum):
@@ -52,8 +65,10 @@ class Channel(StrEnum):
 class Sender:
     """Who has codes sent, and how many in an hour."""
 
-    key: str
+    key: Key
     per_hour: int
+    through: tuple[Key, int] | None = None
+    """The client that hands on where they are, and how many that may have sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +106,49 @@ def send(
 ) -> Wait | None:
     """Send a code to an address; tells how long to wait where that is refused.
 
-    Whether the address belongs to an account makes no difference. Only what is sent counts:
-    TooManyRequests, past the sender's own limit, must be rolled back by the caller. With `key`
-    the code is good together with it only. `is_silent` does all but send the message.
+    Whether the address belongs to an account makes no difference, nor what others have sent there:
+    while enough codes are good there, no further one is sent and the answer is the same.
+    TooManyRequests past the sender's own limit, Busy past the installation's for short messages;
+    the caller rolls both back. With `key` the code is good together with it only, so what others
+    have sent there is of no use and does not count. `is_silent` does all but send the message.
     """
     bound = normal(session, channel, address)
+    throttle = runtime.of(session).throttle
+    together = (channel.value, bound, sender.key)
+    is_text = channel is not Channel.MAIL
+    if is_text:
+        _check_budget(session)
+    wait = _turn(session, together)
+    if wait is not None:
+        return wait
+    for counted, per_hour in (
+        (sender.key, sender.per_hour),
+        *([sender.through] if sender.through else []),
+    ):
+        throttle.hit("verification code", counted, per_hour, HOUR)
+    throttle.hit("codes of a day", together, SENDS_PER_DAY, DAY)
+    if key is None and _count_good(session, channel, bound) >= SENT_WHILE_GOOD:
+        return None
     code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
-    moment = clock.now()
-    if not _take_turn(session, channel, bound, code, moment, key):
-        return _wait(session, channel, bound, moment)
-    runtime.of(session).throttle.hit("verification code", sender.key, sender.per_hour, HOUR)
+    session.add(
+        VerificationCode(
+            channel=channel.value,
+            address=bound,
+            code_mac=runtime.of(session).keyring.mac(PURPOSE, _bound(channel, bound, code)),
+            key_hash=_hash(key),
+            tries_left=TRIES_OF_ALL,
+            expires_at=clock.now() + timedelta(minutes=channel.minutes),
+        )
+    )
+    session.flush()
     context = {"service": letter.service, "code": code, "minutes": str(channel.minutes)}
     if is_silent:
         return None
-    if channel is Channel.MAIL:
-        notify.mail(session, names.email(address), TEMPLATE, context, letter.locale)
-    else:
+    if is_text:
+        throttle.hit("short messages", INSTALLATION, _budget(session), HOUR)
         notify.sms(session, bound, TEMPLATE, context, letter.locale)
+    else:
+        notify.mail(session, names.email(address), TEMPLATE, context, letter.locale)
     audit.record(session, Tag.VERIFICATION_SENT, details={"channel": channel.value})
     return None
 
@@ -115,112 +156,112 @@ def send(
 def prove(
     session: Session, channel: Channel, address: str, code: str, *, key: str | None = None
 ) -> VerificationCode | None:
-    """Spend one of the tries that a code has; None where it is wrong, old or used.
+    """Try a code, which costs every open one of its address a try; None for a wrong or old one.
 
     The caller commits, whatever comes of it: a try that is rolled back was none. Without the key
-    that a code is tied to nobody can spend its tries.
+    that a code is tied to nobody can spend its tries, and no place spends them all.
     """
-    moment = clock.now()
     bound = normal(session, channel, address)
-    row_id = session.scalar(
-        update(VerificationCode)
-        .where(
-            VerificationCode.channel == channel.value,
-            VerificationCode.address == bound,
-            VerificationCode.key_hash.is_not_distinct_from(_hash(key)),
-            VerificationCode.tries_left > 0,
-            VerificationCode.used_at.is_(None),
-            VerificationCode.expires_at > moment,
-        )
-        .values(tries_left=VerificationCode.tries_left - 1)
-        .returning(VerificationCode.id),
-        execution_options={"synchronize_session": False},
-    )
-    if row_id is not None:
-        row = session.get_one(VerificationCode, row_id, populate_existing=True)
+    for row_id, code_mac in _spend_tries(session, channel, bound, key):
         keyring = runtime.of(session).keyring
-        if keyring.mac_matches(PURPOSE, _bound(channel, bound, code), row.code_mac):
-            return row
+        if keyring.mac_matches(PURPOSE, _bound(channel, bound, code), code_mac):
+            return session.get_one(VerificationCode, row_id, populate_existing=True)
     audit.record(session, Tag.VERIFICATION_REFUSED, details={"channel": channel.value})
     return None
 
 
 def use_up(session: Session, proof: VerificationCode) -> bool:
-    """Use a proven code up; False when somebody was faster."""
-    used = session.scalar(
+    """Use a proven code up, and with it the others of its address; False when it was late."""
+    used = session.scalars(
         update(VerificationCode)
         .where(
-            VerificationCode.id == proof.id,
-            VerificationCode.code_mac == proof.code_mac,
+            VerificationCode.channel == proof.channel,
+            VerificationCode.address == proof.address,
+            VerificationCode.key_hash.is_not_distinct_from(proof.key_hash),
             VerificationCode.used_at.is_(None),
         )
         .values(used_at=clock.now())
         .returning(VerificationCode.id),
         execution_options={"synchronize_session": False},
-    )
-    return used is not None
+    ).all()
+    return proof.id in used
 
 
-def _take_turn(
-    session: Session,
-    channel: Channel,
-    bound: str,
-    code: str,
-    moment: datetime,
-    key: str | None,
-) -> bool:
-    """Put a new code in place of the old one, where the gap and the day's number allow it."""
-    session.execute(
-        insert(session, VerificationCode)
-        .values(
-            channel=channel.value,
-            address=bound,
-            code_mac="",
-            tries_left=0,
-            expires_at=moment,
-            sent_at=moment - DAY,
-            sends=0,
-            counted_since=moment - DAY,
-        )
-        .on_conflict_do_nothing()
+def _turn(session: Session, together: tuple[Key, ...]) -> Wait | None:
+    """Take the sender's turn at an address; else tell how long to wait."""
+    throttle = runtime.of(session).throttle
+    try:
+        throttle.check("codes of a day", together, SENDS_PER_DAY, DAY)
+    except TooManyRequests as refusal:
+        return Wait(refusal.retry_after, is_for_the_day=True)
+    try:
+        throttle.hit("code", together, 1, GAP_SECONDS)
+    except TooManyRequests as refusal:
+        return Wait(refusal.retry_after, is_for_the_day=False)
+    return None
+
+
+def _check_budget(session: Session) -> None:
+    """Refuse while the installation has sent all short messages of this hour."""
+    try:
+        runtime.of(session).throttle.check("short messages", INSTALLATION, _budget(session), HOUR)
+    except TooManyRequests as refusal:
+        log.warning("short_messages_spent", setting="IDP_SMS_PER_HOUR")
+        message = "No more text messages can be sent at the moment. Please try again later."
+        raise Busy(message, refusal.retry_after) from None
+
+
+def _budget(session: Session) -> int:
+    return runtime.of(session).settings.sms_per_hour
+
+
+def _count_good(session: Session, channel: Channel, bound: str) -> int:
+    good = select(func.count()).where(
+        _is_open(channel, bound, None), VerificationCode.tries_left > 0
     )
-    is_new_day = VerificationCode.counted_since <= moment - DAY
-    taken = session.scalar(
+    return session.scalar(good) or 0
+
+
+def _is_open(channel: Channel, bound: str, key: str | None) -> ColumnElement[bool]:
+    return and_(
+        VerificationCode.channel == channel.value,
+        VerificationCode.address == bound,
+        VerificationCode.key_hash.is_not_distinct_from(_hash(key)),
+        VerificationCode.used_at.is_(None),
+        VerificationCode.expires_at > clock.now(),
+    )
+
+
+def _spend_tries(
+    session: Session, channel: Channel, bound: str, key: str | None
+) -> Sequence[tuple[int, str]]:
+    """Take a try from every open code of an address; return those that had one."""
+    newest = session.scalars(
+        select(VerificationCode.id)
+        .where(_is_open(channel, bound, key))
+        .order_by(VerificationCode.id.desc())
+        .limit(OPEN)
+    ).all()
+    if not newest:
+        return ()
+    # A newer code brings new tries, to the place that tries as well.
+    tried = (str(newest[0]), origin(runtime.context_of(session)))
+    try:
+        runtime.of(session).throttle.hit("code tries", tried, TRIES, channel.minutes * 60)
+    except TooManyRequests:
+        return ()
+    rows = session.execute(
         update(VerificationCode)
         .where(
-            VerificationCode.channel == channel.value,
-            VerificationCode.address == bound,
-            VerificationCode.sent_at <= moment - GAP,
-            or_(is_new_day, VerificationCode.sends < SENDS_PER_DAY),
+            VerificationCode.id.in_(newest),
+            VerificationCode.tries_left > 0,
+            VerificationCode.used_at.is_(None),
         )
-        .values(
-            code_mac=runtime.of(session).keyring.mac(PURPOSE, _bound(channel, bound, code)),
-            key_hash=_hash(key),
-            tries_left=TRIES,
-            expires_at=moment + timedelta(minutes=channel.minutes),
-            used_at=None,
-            sent_at=moment,
-            sends=case((is_new_day, 1), else_=VerificationCode.sends + 1),
-            counted_since=case(
-                (is_new_day, literal(moment, UtcDateTime)), else_=VerificationCode.counted_since
-            ),
-        )
-        .returning(VerificationCode.id),
+        .values(tries_left=VerificationCode.tries_left - 1)
+        .returning(VerificationCode.id, VerificationCode.code_mac),
         execution_options={"synchronize_session": False},
     )
-    return taken is not None
-
-
-def _wait(session: Session, channel: Channel, bound: str, moment: datetime) -> Wait:
-    row = session.scalars(
-        select(VerificationCode)
-        .where(VerificationCode.channel == channel.value, VerificationCode.address == bound)
-        .execution_options(populate_existing=True)
-    ).one()
-    tomorrow = row.counted_since + DAY
-    if row.sends >= SENDS_PER_DAY and tomorrow > moment:
-        return Wait(_seconds(tomorrow - moment), is_for_the_day=True)
-    return Wait(_seconds(row.sent_at + GAP - moment), is_for_the_day=False)
+    return [(row_id, code_mac) for row_id, code_mac in rows]
 
 
 def _bound(channel: Channel, bound: str, code: str) -> str:
@@ -229,7 +270,3 @@ def _bound(channel: Channel, bound: str, code: str) -> str:
 
 def _hash(key: str | None) -> bytes | None:
     return digest(key) if key is not None else None
-
-
-def _seconds(wait: timedelta) -> int:
-    return max(1, math.ceil(wait.total_seconds()))

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Integer, LargeBinary, String, UniqueConstraint
+from sqlalchemy import Index, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.platform.db import Base, Id
 
 
 class VerificationCode(Base):
-    """The one live code of an address, and how many were sent there lately."""
+    """A code that was sent to an address; several may be good at a time."""
 
     __tablename__ = "verification_code"
     concerns_tokens = False
-    __table_args__ = (UniqueConstraint("channel", "address"),)
+    __table_args__ = (Index("ix_verification_code_channel_address", "channel", "address"),)
 
     id: Mapped[Id]
     channel: Mapped[str] = mapped_column(String(10))
@@ -26,9 +26,5 @@ class VerificationCode(Base):
     key_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     """SHA-256 of what the code is good together with; empty: good by itself."""
     tries_left: Mapped[int] = mapped_column(Integer)
-    expires_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
-    sent_at: Mapped[datetime] = mapped_column(index=True)
-    sends: Mapped[int] = mapped_column(Integer)
-    """Codes sent since `counted_since`."""
-    counted_since: Mapped[datetime]

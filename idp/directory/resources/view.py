@@ -120,6 +120,16 @@ def load_scopes(
     }
 
 
+def existing_scopes(session: Session, names: Iterable[str]) -> frozenset[str]:
+    """Return which of these are scopes of any API or identity resource, enabled or not."""
+    wanted = list(names)
+    scopes = session.scalars(select(ApiScope.name).where(ApiScope.name.in_(wanted)))
+    identities = session.scalars(
+        select(IdentityResource.name).where(IdentityResource.name.in_(wanted))
+    )
+    return frozenset({*scopes, *identities})
+
+
 def find_api(session: Session, name: str) -> ApiView | None:
     """Give an enabled API by name, from the cache when it is there."""
 

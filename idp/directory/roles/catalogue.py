@@ -8,6 +8,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory.resources.models import ApiResource
 from idp.directory.roles.models import (
     LONGEST_ROLE_NAME,
     Privilege,
@@ -159,6 +160,40 @@ def create_privilege(
 def find_privilege(session: Session, code: str) -> Privilege | None:
     """Find a privilege by its code."""
     return session.scalar(select(Privilege).where(Privilege.code == code))
+
+
+def find_group(session: Session, code: str) -> PrivilegeGroup | None:
+    """Find a node of the privilege tree by its code."""
+    return session.scalar(select(PrivilegeGroup).where(PrivilegeGroup.code == code))
+
+
+def list_privileges(
+    session: Session,
+    *,
+    search: str | None = None,
+    api_resource_id: int | None = None,
+    after: str = "",
+    limit: int = 1000,
+) -> list[tuple[Privilege, str | None, str | None]]:
+    """Return a page of privileges by code, each with the names of its API and its group."""
+    query = (
+        select(Privilege, ApiResource.name, PrivilegeGroup.code)
+        .outerjoin(ApiResource, ApiResource.id == Privilege.api_resource_id)
+        .outerjoin(PrivilegeGroup, PrivilegeGroup.id == Privilege.group_id)
+        .where(Privilege.code > after)
+        .order_by(Privilege.code)
+        .limit(limit)
+    )
+    if search:
+        query = query.where(
+            or_(
+                Privilege.code.contains(search, autoescape=True),
+                Privilege.name.contains(search, autoescape=True),
+            )
+        )
+    if api_resource_id is not None:
+        query = query.where(Privilege.api_resource_id == api_resource_id)
+    return [(privilege, api, group) for privilege, api, group in session.execute(query)]
 
 
 def add_privilege(session: Session, role: Role, privilege: Privilege) -> bool:

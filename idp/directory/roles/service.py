@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    false,
     null,
     or_,
     select,
@@ -118,14 +119,17 @@ def _held(*, platform: bool) -> CompoundSelect[str | None, str | None, int | Non
 def has_permission(
     session: Session, user_id: int, tenant_id: int | None, code: str, *, platform: bool
 ) -> bool:
-    """Whether a person may do one thing in a tenant, or (no tenant) anywhere by platform role.
+    """Return whether a person may do one thing in a tenant, or (no tenant) on the platform itself.
 
-    A right in a tenant also needs the membership. A `P.all` covers codes of its own owner only:
-    whoever registers an API may call its privileges as he likes.
+    On the platform a platform role counts, or a direct grant there. A right in a tenant also needs
+    the membership. A `P.all` covers codes of its own owner only: whoever registers an API may call
+    its privileges as they like.
     """
     conditions: list[Select[str, int | None]] = []
     if platform:
         conditions.append(_through_roles(user_id, Role.tenant_id.is_(None)))
+        if tenant_id is None:
+            conditions.append(_granted(user_id, false()))
     if tenant_id is not None:
         member = (
             select(Membership.id)
@@ -134,17 +138,15 @@ def has_permission(
         )
         conditions.append(_through_roles(user_id, and_(Role.tenant_id == tenant_id, member)))
         conditions.append(_direct(user_id, tenant_id).where(member))
-    if not conditions:
-        return False
-    held = union(*(query.where(_covers(code)) for query in conditions))
-    return session.execute(held.limit(1)).first() is not None
+    return _any_covers(session, code, conditions)
 
 
 def permitting_tenants(
     session: Session, user_id: int, tenant_ids: Collection[int], code: str, *, platform: bool
 ) -> set[int]:
     """Tell in which of several tenants a person may do one thing, as `has_permission` does."""
-    if platform and has_permission(session, user_id, None, code, platform=True):
+    through_platform = _through_roles(user_id, Role.tenant_id.is_(None))
+    if platform and _any_covers(session, code, [through_platform]):
         return set(tenant_ids)
     rows = session.scalars(
         select(Membership.tenant_id).where(
@@ -274,6 +276,14 @@ def _covers(code: str) -> ColumnElement[bool]:
             Privilege.api_resource_id.is_not_distinct_from(owner),
         ),
     )
+
+
+def _any_covers(session: Session, code: str, queries: Sequence[Select[str, int | None]]) -> bool:
+    """Return whether one of the privileges that are selected grants a code."""
+    if not queries:
+        return False
+    held = union(*(query.where(_covers(code)) for query in queries))
+    return session.execute(held.limit(1)).first() is not None
 
 
 def _owner(code: str) -> Select[Any]:

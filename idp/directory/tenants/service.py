@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from idp.directory.clients.models import Client
 from idp.directory.resources.models import ApiResource
+from idp.directory.tenants.hosts import is_local
 from idp.directory.tenants.models import (
     Membership,
     Tenant,
@@ -92,6 +93,12 @@ def get(session: Session, tenant_id: int) -> Tenant:
     return tenant
 
 
+def list_all(session: Session, *, after_id: int = 0, limit: int = 100) -> Sequence[Tenant]:
+    """Return a page of tenants with their hosts, by id."""
+    query = select(Tenant).where(Tenant.id > after_id).order_by(Tenant.id).limit(limit)
+    return session.scalars(query.options(selectinload(Tenant.hosts))).all()
+
+
 def create(session: Session, new: NewTenant) -> Tenant:
     """Create a tenant; with hosts it is an issuer of its own, else it signs in at issuer 1."""
     tenant = Tenant(
@@ -109,6 +116,29 @@ def create(session: Session, new: NewTenant) -> Tenant:
         set_hosts(session, tenant, new.hosts, new.issuer_host)
     audit.record(session, Tag.TENANT_CREATED, tenant_id=tenant.id, target=f"tenant:{tenant.id}")
     return tenant
+
+
+def change(
+    session: Session,
+    tenant: Tenant,
+    *,
+    name: str | None = None,
+    hosts: Sequence[str] | None = None,
+    issuer_host: str | None = None,
+    status: TenantStatus | None = None,
+) -> None:
+    """Change what is given; the rest stays as it is."""
+    if name is not None:
+        tenant.name = check_name(name)
+    if hosts is not None or issuer_host is not None:
+        kept = [row.host for row in tenant.hosts]
+        set_hosts(session, tenant, kept if hosts is None else hosts, issuer_host)
+    if status is not None:
+        check_status(tenant, status)
+        tenant.status = status
+    tenant.concurrency_stamp = new_stamp()
+    session.flush()
+    audit.record(session, Tag.TENANT_CHANGED, tenant_id=tenant.id, target=f"tenant:{tenant.id}")
 
 
 def set_hosts(
@@ -146,14 +176,22 @@ def name_issuer(session: Session, tenant: Tenant, issuer_host: str | None) -> No
     if named is not None and named not in hosts:
         raise BadRequest.at("issuer_host", "The issuer is named after one of the hosts.")
     if tenant.id != PLATFORM:
-        if runtime.of(session).settings.public_host in hosts:
-            raise _taken()
+        _refuse_unservable(session, hosts)
         _refuse_audiences(session, hosts)
         issuer_tenant_id = tenant.id if hosts else PLATFORM
         if issuer_tenant_id != tenant.issuer_tenant_id and not hosts:
             _refuse_guests(session, tenant)
         tenant.issuer_tenant_id = issuer_tenant_id
     tenant.issuer_host = named
+
+
+def _refuse_unservable(session: Session, hosts: Sequence[str]) -> None:
+    """Refuse hosts of the service itself, and in production those that only mean this machine."""
+    settings = runtime.of(session).settings
+    if not {settings.public_host, settings.files_host}.isdisjoint(hosts):
+        raise _taken()
+    if settings.environment == "production" and any(map(is_local, hosts)):
+        raise BadRequest.at("hosts", "A host is a name of the DNS; no address, no localhost.")
 
 
 def _refuse_audiences(session: Session, hosts: Sequence[str]) -> None:
@@ -181,11 +219,7 @@ def _refuse_guests(session: Session, tenant: Tenant) -> None:
 
 def set_status(session: Session, tenant: Tenant, status: TenantStatus) -> None:
     """Enable or disable a tenant; issuer 1 stays enabled."""
-    check_status(tenant, status)
-    tenant.status = status
-    tenant.concurrency_stamp = new_stamp()
-    session.flush()
-    audit.record(session, Tag.TENANT_CHANGED, tenant_id=tenant.id, target=f"tenant:{tenant.id}")
+    change(session, tenant, status=status)
 
 
 def check_status(tenant: Tenant, status: int) -> None:
@@ -367,8 +401,11 @@ def _logo(text: str | None) -> str | None:
 
 
 def check_host(text: str, field: str = "hosts") -> str:
-    """Check `host` or `host:port` as it stands in a Host header; give it in lower case."""
-    host = text.strip().lower()
+    """Check `host` or `host:port` and return it as it stands in a Host header.
+
+    That is in lower case, and an internationalised name in A-labels (RFC 5891 4.4).
+    """
+    host = to_ascii(text.strip().lower())
     name, colon, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
     if not colon:
         name = host
@@ -377,6 +414,19 @@ def check_host(text: str, field: str = "hosts") -> str:
     if not _is_host_name(name):
         raise BadRequest.at(field, f"{text!r} is not a host with an optional port.")
     return host
+
+
+def to_ascii(host: str) -> str:
+    """Return a host with its labels in ASCII; what cannot be written so is returned as it is."""
+    if host.isascii() or len(host) > _LONGEST_HOST:
+        return host
+    import idna  # noqa: PLC0415 - large tables that hardly any process needs
+
+    name, colon, port = host.partition(":")
+    try:
+        return idna.encode(name, uts46=True).decode() + colon + port
+    except idna.IDNAError:
+        return host
 
 
 def _is_host_name(name: str) -> bool:

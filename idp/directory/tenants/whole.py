@@ -6,7 +6,7 @@ hold that permission in it, and by administrators of the platform.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,12 +15,15 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 from sqlalchemy.orm import Session, selectinload
 
 from idp.directory.applications.models import Application
+from idp.directory.bundles import applying
+from idp.directory.bundles import service as bundles
 from idp.directory.children import synchronise
 from idp.directory.clients.models import Client
 from idp.directory.resources.models import ApiResource, IdentityResource
 from idp.directory.roles import service as roles
 from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants import service
+from idp.directory.tenants.hosts import needing_proof, prove, refuse_unproven
 from idp.directory.tenants.models import (
     Membership,
     Tenant,
@@ -113,7 +116,7 @@ def listing(
     """Ask for the tenants in reach of an operation; `host` is exact."""
     query = _reading(editor, code)
     if host is not None:
-        host = host.lower()
+        host = service.to_ascii(host.lower())
         named = Tenant.hosts.any(TenantHost.host == host)
         if host == runtime.of(session).settings.public_host:
             named = or_(named, Tenant.id == service.PLATFORM)
@@ -130,8 +133,29 @@ def get(session: Session, editor: Editor, code: str, tenant_id: int) -> Tenant:
     return tenant
 
 
-def create(session: Session, editor: Editor, said: Content) -> Tenant:
-    """Create a tenant; whoever does becomes its administrator, with the rights he has here."""
+def prove_hosts(
+    session: Session, editor: Editor, said: Content, *, code: str = "", tenant_id: int | None = None
+) -> frozenset[str]:
+    """Return the hosts that the DNS proves to be the editor's, or those of the tenant.
+
+    Call it before `create` or `change`: it waits for name servers and ends the transaction. The
+    platform needs no proof.
+    """
+    if editor.is_administrator or not said.hosts:
+        return frozenset()
+    tenant = None if tenant_id is None else get(session, editor, code, tenant_id)
+    kept = [] if tenant is None else [row.host for row in tenant.hosts]
+    hosts = [service.check_host(row.host, f"hosts[{i}].host") for i, row in enumerate(said.hosts)]
+    asked = needing_proof(hosts, kept)
+    return prove(session, _claimant(editor, tenant_id), editor.user_id, asked)
+
+
+def create(session: Session, editor: Editor, said: Content, proven: Collection[str] = ()) -> Tenant:
+    """Create a tenant; whoever does becomes its administrator, with the rights they have here.
+
+    A tenant that another one makes has the bundle of that one, so that it can do no more. Hosts
+    need a proof (see `prove_hosts`).
+    """
     tenant = Tenant(
         name=service.check_name(said.name),
         status=said.status,
@@ -142,16 +166,28 @@ def create(session: Session, editor: Editor, said: Content) -> Tenant:
     session.add(tenant)
     session.flush()
     before = _state(tenant)
-    _apply(session, tenant, said)
+    _apply(session, editor, tenant, said, _claimant(editor, None), proven)
     service.add_member(session, tenant.id, editor.user_id, is_admin=True)
-    _take_rights_along(session, editor, tenant)
+    if not editor.is_administrator:
+        _inherit_bundle(session, editor, tenant)
+        _take_rights_along(session, editor, tenant)
     changes = [{"field": "name", "value": tenant.name}, *_changes(before, _state(tenant))]
     _record(session, tenant, Tag.TENANT_CREATED, changes)
     return tenant
 
 
-def change(session: Session, editor: Editor, code: str, tenant_id: int, said: Content) -> Tenant:
-    """Replace what is said about a tenant; what says the same again changes nothing."""
+def change(
+    session: Session,
+    editor: Editor,
+    code: str,
+    tenant_id: int,
+    said: Content,
+    proven: Collection[str] = (),
+) -> Tenant:
+    """Replace what is said about a tenant; what says the same again changes nothing.
+
+    New hosts need a proof (see `prove_hosts`).
+    """
     tenant = _hold(session, editor, code, tenant_id, with_key=False)
     stamps.check(tenant.concurrency_stamp, said.concurrency_stamp)
     is_opened = tenant.status == TenantStatus.DISABLED and said.status != tenant.status
@@ -161,7 +197,7 @@ def change(session: Session, editor: Editor, code: str, tenant_id: int, said: Co
             "status", "Only an administrator of the platform opens a disabled tenant again."
         )
     before = _state(tenant)
-    _apply(session, tenant, said)
+    _apply(session, editor, tenant, said, _claimant(editor, tenant.id), proven)
     changes = _changes(before, _state(tenant))
     if changes:
         tenant.concurrency_stamp = stamps.new_stamp()
@@ -189,7 +225,7 @@ def delete(session: Session, editor: Editor, code: str, tenant_id: int) -> None:
 
 def public(session: Session, host: str) -> Public:
     """Tell what anybody may know of the enabled tenant that signs in at a host; cached."""
-    issuer = service.find_issuer(session, host)
+    issuer = service.find_issuer(session, service.to_ascii(host))
     if issuer is None:
         raise NotFound
     cache = runtime.of(session).cache
@@ -250,8 +286,7 @@ def _take_rights_along(session: Session, editor: Editor, tenant: Tenant) -> None
 
     Nobody gains anything: it is a tenant of his own. What he may do everywhere he may do there.
     """
-    if editor.is_administrator:
-        return
+    contained = bundles.privilege_codes(session, tenant.id)
     here, there = (
         {
             permission.code
@@ -261,14 +296,35 @@ def _take_rights_along(session: Session, editor: Editor, tenant: Tenant) -> None
         }
         for tenant_id in (editor.tenant_id, tenant.id)
     )
-    for code in sorted(code for code in here - there if code.startswith(MANAGEMENT)):
+    codes = {code for code in here - there if code.startswith(MANAGEMENT)}
+    for code in sorted(codes if contained is None else codes & contained):
         session.add(
             UserClaim(user_id=editor.user_id, tenant_id=tenant.id, type="permission", value=code)
         )
     session.flush()
 
 
-def _apply(session: Session, tenant: Tenant, said: Content) -> None:
+def _inherit_bundle(session: Session, editor: Editor, tenant: Tenant) -> None:
+    """Limit a new tenant by the bundle of the one that makes it; that may have none."""
+    bundle = bundles.of_tenant(session, editor.tenant_id)
+    if bundle is not None:
+        applying.initialise(session, tenant.id, bundle)
+        applying.give_administrator_roles(session, tenant.id, editor.user_id)
+
+
+def _claimant(editor: Editor, tenant_id: int | None) -> str:
+    """Name who proves a host: the tenant, or the person while there is no tenant yet."""
+    return f"user:{editor.user_id}" if tenant_id is None else f"tenant:{tenant_id}"
+
+
+def _apply(
+    session: Session,
+    editor: Editor,
+    tenant: Tenant,
+    said: Content,
+    claimant: str,
+    proven: Collection[str],
+) -> None:
     service.check_status(tenant, said.status)
     tenant.name = service.check_name(said.name)
     tenant.status = said.status
@@ -276,7 +332,11 @@ def _apply(session: Session, tenant: Tenant, said: Content) -> None:
     tenant.cache_seconds = said.cache_seconds
     with session.no_autoflush:
         if said.hosts is not None:
+            kept = [row.host for row in tenant.hosts]
             _set_hosts(session, tenant, said.hosts)
+            if not editor.is_administrator:
+                asked = needing_proof([row.host for row in tenant.hosts], kept)
+                refuse_unproven(session, claimant, asked, proven)
         service.name_issuer(session, tenant, said.issuer_host)
         if said.claims is not None:
             _set_claims(session, tenant, said.claims)

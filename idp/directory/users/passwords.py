@@ -11,13 +11,15 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from idp.directory.users import names
-from idp.platform.errors import BadRequest, Unavailable
+from idp.platform.errors import BadRequest, Busy
 
 SHORTEST = 8
 SHORTEST_MIXED = 6
 LONGEST = 128
 CONCURRENT_HASHES = 2
-PATIENCE_SECONDS = 15.0
+QUEUED_HASHES = 3
+"""Callers that wait for those; each holds one of the threads that answer requests."""
+RETRY_SECONDS = 2
 
 # Of a random password that nobody knows: an unknown account costs what a known one does.
 _NOBODY = (
@@ -25,8 +27,9 @@ _NOBODY = (
     "$An6/AE2Vh6Ic0MNQJRn9ODIbq5wd1tJBgb1dLmfgc28"
 )
 _hasher = PasswordHasher()
-# A hash takes 64 MiB and all cores for a tenth of a second: a crowd waits instead of thrashing.
+# A hash takes 64 MiB and all cores for a tenth of a second: a few wait, a crowd comes back later.
 _places = threading.BoundedSemaphore(CONCURRENT_HASHES)
+_admitted = threading.BoundedSemaphore(CONCURRENT_HASHES + QUEUED_HASHES)
 
 _COMMONEST = frozenset(
     """
@@ -63,7 +66,10 @@ def check_policy(
 
 
 def make_hash(password: str) -> str:
-    """Hash a password with argon2id; takes long, so hold no database transaction meanwhile."""
+    """Hash a password with argon2id; takes long, so hold no database transaction meanwhile.
+
+    Busy, as in `matches`, when too many passwords are being hashed already.
+    """
     with _place():
         return _hasher.hash(_encoded(password))
 
@@ -85,12 +91,15 @@ def is_outdated(password_hash: str) -> bool:
 
 @contextmanager
 def _place() -> Iterator[None]:
-    if not _places.acquire(timeout=PATIENCE_SECONDS):
-        raise Unavailable("Too many sign-ins at once; please try again in a moment.")
+    """Wait for one of the places; Busy at once when enough others do."""
+    if not _admitted.acquire(blocking=False):
+        message = "Too many people are signing in right now. Please try again in a few seconds."
+        raise Busy(message, RETRY_SECONDS)
     try:
-        yield
+        with _places:
+            yield
     finally:
-        _places.release()
+        _admitted.release()
 
 
 def _composed(password: str) -> str:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, literal, select, update
+from sqlalchemy import ColumnElement, func, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory.tenants.models import Membership
 from idp.directory.users import names, passwords
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest, Conflict, NotFound
+from idp.platform.errors import BadRequest, Busy, Conflict, NotFound
 from idp.platform.secrets import random_token
 
 LONGEST_LINEAGE = 2000
@@ -128,6 +130,37 @@ def find_by_login(session: Session, login: str) -> User | None:
     return _only(session, User.username_key == typed)
 
 
+def list(
+    session: Session,
+    *,
+    search: str | None = None,
+    tenant_id: int | None = None,
+    only_disabled: bool = False,
+    after_id: int = 0,
+    limit: int = 100,
+) -> Sequence[User]:
+    """Return a page of accounts that are not deleted, by id.
+
+    `search` is part of a user name, e-mail address or mobile number.
+    """
+    query = select(User).where(User.deleted_at.is_(None), User.id > after_id).order_by(User.id)
+    if search:
+        typed = names.key(search)
+        query = query.where(
+            or_(
+                User.username_key.contains(typed, autoescape=True),
+                User.email_key.contains(typed, autoescape=True),
+                User.mobile.contains(typed, autoescape=True),
+            )
+        )
+    if tenant_id is not None:
+        members = select(Membership.user_id).where(Membership.tenant_id == tenant_id)
+        query = query.where(User.id.in_(members))
+    if only_disabled:
+        query = query.where(User.is_disabled)
+    return session.scalars(query.limit(limit)).all()
+
+
 def verify_password(session: Session, user: User | None, password: str) -> bool:
     """Compare a password; takes as long for an unknown user or one without a password.
 
@@ -138,12 +171,13 @@ def verify_password(session: Session, user: User | None, password: str) -> bool:
     if not passwords.matches(stored, password):
         return False
     if user is not None and stored is not None and passwords.is_outdated(stored):
-        renewed = passwords.make_hash(password)
-        session.execute(
-            update(User)
-            .where(User.id == user.id, User.password_hash == stored)
-            .values(password_hash=renewed)
-        )
+        with suppress(Busy):  # the password is right; the hash is renewed another time
+            renewed = passwords.make_hash(password)
+            session.execute(
+                update(User)
+                .where(User.id == user.id, User.password_hash == stored)
+                .values(password_hash=renewed)
+            )
     return True
 
 
@@ -256,6 +290,15 @@ def enable(session: Session, user: User) -> None:
         user.is_disabled = False
         session.flush()
         audit.record(session, Tag.USER_ENABLED, target=f"user:{user.id}")
+
+
+def unlock(session: Session, user: User) -> None:
+    """End a lock that was set until a later time, and forget the failures counted with it."""
+    if user.is_locked or user.access_failed_count:
+        user.lockout_end = None
+        user.access_failed_count = 0
+        session.flush()
+        audit.record(session, Tag.USER_UNLOCKED, target=f"user:{user.id}")
 
 
 def delete(session: Session, user: User) -> None:

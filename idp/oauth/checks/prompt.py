@@ -96,7 +96,9 @@ def _claims_sections(text: str) -> dict[str, dict[str, Any]] | None:
         return None
     sections: dict[str, dict[str, Any]] = {}
     for section in ("userinfo", "id_token"):
-        names = document.get(section) or {}
+        names = document.get(section)
+        if names is None:
+            names = {}
         if not isinstance(names, dict) or not all(map(_is_claim_request, names.values())):
             return None
         sections[section] = names

@@ -5,21 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(:\d{1,5})?((?:/[^\s]*)?)", re.ASCII)
+from idp.directory.clients.addresses import is_port
+
+LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\]|localhost)(?::([^/]*))?((?:/[^\s]*)?)")
 
 
 def is_registered(requested: str, registered: Collection[str], *, native: bool) -> bool:
     """Whether an address is one of the registered ones, character by character.
 
-    RFC 9700 2.1: no prefix, pattern or normalisation. Only the port of a native client's literal
-    loopback address may differ (RFC 8252 7.3).
+    RFC 9700 2.1: no prefix, pattern or normalisation. Only the port of a native client's loopback
+    address may differ (RFC 8252 7.3); `localhost` is one, as today's tools have it.
     """
     if requested in registered:
         return True
     if not native:
         return False
     wanted = LOOPBACK.fullmatch(requested)
-    if wanted is None:
+    if wanted is None or (wanted[2] is not None and not is_port(wanted[2])):
         return False
     return any(
         (known := LOOPBACK.fullmatch(uri)) is not None and known.group(1, 3) == wanted.group(1, 3)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.orm import Session
+
 from idp.directory.clients.view import ClientView
+from idp.directory.resources import view as resources
 from idp.directory.resources.view import ApiScopeView, ApiView, IdentityView
 from idp.platform.errors import OAuthError
 
 OFFLINE_ACCESS = "offline_access"
+MOST_UNLISTED = 100
+"""Scopes in one request that the client does not list."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,8 @@ class ValidatedScopes:
     names: tuple[str, ...]
     api_scopes: tuple[ApiScopeView, ...]
     identities: tuple[IdentityView, ...]
+    for_issuer: bool
+    """Whether the issuer is an audience: userinfo is asked with the token."""
 
     @property
     def is_openid(self) -> bool:
@@ -34,6 +41,27 @@ class ValidatedScopes:
 def split(text: str) -> tuple[str, ...]:
     """Split a `scope` value at its spaces, each scope once (RFC 6749 3.3)."""
     return tuple(dict.fromkeys(name for name in text.split(" ") if name))
+
+
+def recognize(session: Session, client: ClientView, names: Iterable[str]) -> tuple[str, ...]:
+    """Leave out what is to be ignored; `invalid_scope` when nothing else was asked for.
+
+    Ignored are unknown scopes (OpenID Connect Core 3.1.2.1), and `offline_access` that the client
+    may not have (11). A scope of somebody's that is not the client's is left to `validate`.
+    """
+    asked = tuple(dict.fromkeys(names))
+    unlisted = [name for name in asked if not _is_listed(client, name)]
+    if not unlisted:
+        return asked
+    if len(unlisted) > MOST_UNLISTED:
+        message = f"More than {MOST_UNLISTED} scopes that the client may not have"
+        raise OAuthError(message, code="invalid_scope")
+    ignored = {*unlisted} - resources.existing_scopes(session, unlisted)
+    kept = tuple(name for name in asked if name not in ignored)
+    if not kept:
+        message = f"There is no scope {unlisted[0][:100]!r} for the client"
+        raise OAuthError(message, code="invalid_scope")
+    return kept
 
 
 def validate(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
@@ -54,19 +82,21 @@ def validate(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
     if not wanted:
         message = "Missing parameter: scope"
         raise OAuthError(message, code="invalid_scope")
-    return ValidatedScopes(wanted, tuple(api_scopes), tuple(identities))
+    return ValidatedScopes(wanted, tuple(api_scopes), tuple(identities), "openid" in wanted)
 
 
 def retain(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
     """Keep the scopes that the client may still have; there may be none left."""
-    kept = [
-        name
-        for name in names
-        if name in client.api_scopes
+    kept = [name for name in names if _is_listed(client, name)]
+    return validate(client, kept) if kept else ValidatedScopes((), (), (), for_issuer=False)
+
+
+def _is_listed(client: ClientView, name: str) -> bool:
+    return (
+        name in client.api_scopes
         or name in client.identity_scopes
         or (name == OFFLINE_ACCESS and may_be_offline(client))
-    ]
-    return validate(client, kept) if kept else ValidatedScopes((), (), ())
+    )
 
 
 def may_be_offline(client: ClientView) -> bool:
@@ -75,9 +105,12 @@ def may_be_offline(client: ClientView) -> bool:
 
 
 def narrow(
-    scopes: ValidatedScopes, resources: Sequence[str], *, within: Sequence[str] = ()
+    scopes: ValidatedScopes, resources: Sequence[str], issuer: str, *, within: Sequence[str] = ()
 ) -> ValidatedScopes:
     """Keep of the API scopes those of the named resources (RFC 8707 2.2).
+
+    The issuer is the resource of `openid`: where others are named and it is not, the token is not
+    for userinfo.
 
     `within` are the resources of the authorization request: none named means all of them, and
     nothing else may be named.
@@ -88,15 +121,18 @@ def narrow(
     resources = resources or within
     if not resources:
         return scopes
-    apis = {scope.api.name for scope in scopes.api_scopes}
+    known = {scope.api.name for scope in scopes.api_scopes}
+    if scopes.is_openid:
+        known.add(issuer)
     for resource in resources:
-        if resource not in apis:
+        if resource not in known:
             message = f"No requested scope belongs to the resource {resource[:100]!r}"
             raise OAuthError(message, code="invalid_target")
     kept = tuple(scope for scope in scopes.api_scopes if scope.api.name in resources)
     dropped = {scope.name for scope in scopes.api_scopes} - {scope.name for scope in kept}
     names = tuple(name for name in scopes.names if name not in dropped)
-    return ValidatedScopes(names, kept, scopes.identities)
+    for_issuer = scopes.is_openid and issuer in resources
+    return ValidatedScopes(names, kept, scopes.identities, for_issuer)
 
 
 def to_consent(client: ClientView, names: Iterable[str], claims: Iterable[str]) -> tuple[str, ...]:

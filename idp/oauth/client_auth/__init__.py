@@ -59,6 +59,11 @@ def read_credentials(request: ProtocolRequest) -> Credentials:
         body_secret=parameters.get("client_secret"),
         assertion=parameters.get("client_assertion"),
     )
+    kind = parameters.get("client_assertion_type")
+    if (kind is None) is not (given.assertion is None):
+        # RFC 7521 4.2
+        message = "client_assertion and client_assertion_type come together"
+        raise OAuthError(message)
     methods = [given.basic, given.body_secret, given.assertion]
     if sum(method is not None for method in methods) > 1:
         # RFC 6749 2.3: the client must not use more than one method in each request.
@@ -71,7 +76,7 @@ def read_credentials(request: ProtocolRequest) -> Credentials:
             raise challenged(request, message)
         return Credentials("client_secret_basic", name, value)
     if given.assertion is not None:
-        if parameters.get("client_assertion_type") != ASSERTION_TYPE:
+        if kind != ASSERTION_TYPE:
             message = f"client_assertion_type must be {ASSERTION_TYPE}"
             raise OAuthError(message)
         name = private_key_jwt.read_unverified_client_id(given.assertion)

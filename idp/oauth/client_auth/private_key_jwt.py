@@ -12,11 +12,13 @@ from idp.directory.clients.view import ClientView
 from idp.oauth.client_auth.credentials import Credentials
 from idp.oauth.request import ProtocolRequest
 from idp.platform import clock, runtime
-from idp.platform.errors import InvalidClient, InvalidToken, Problem
+from idp.platform.errors import Busy, InvalidClient, InvalidToken, Problem
 from idp.platform.onetime import service as onetime
 from idp.platform.secrets import from_b64url
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
+TYPES = frozenset({"jwt", "client-authentication+jwt"})
+"""What the header's `typ` may say; a JWT made for something else proves nothing (RFC 8725 3.11)."""
 MAX_LENGTH = 8192
 MAX_LIFETIME_SECONDS = 3600
 CLOCK_SKEW_SECONDS = 10
@@ -42,8 +44,11 @@ def is_valid(
     session: Session, request: ProtocolRequest, client: ClientView, credentials: Credentials
 ) -> bool:
     """Whether the assertion is signed by the client, meant for us, fresh and not seen before."""
-    claims = _verify(session, client, credentials.unverified_proof)
-    if claims is None:
+    verified = _verify(session, client, credentials.unverified_proof)
+    if verified is None:
+        return False
+    header, claims = verified
+    if str(header.get("typ", "JWT")).lower() not in TYPES:
         return False
     now = clock.timestamp()
     expiry = claims.get("exp")
@@ -78,22 +83,31 @@ def _has_begun(claim: Any, now: int) -> bool:
     return claim is None or (isinstance(claim, int | float) and claim <= now + CLOCK_SKEW_SECONDS)
 
 
-def _verify(session: Session, client: ClientView, unverified_jwt: str) -> dict[str, Any] | None:
-    """Check the signature with the client's registered keys, fetched again for an unknown key."""
+def _verify(
+    session: Session, client: ClientView, unverified_jwt: str
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Check the signature with the client's registered keys, fetched again for an unknown key.
+
+    Busy when they are not here and no more callers may wait for them: that proves nothing.
+    """
     # Reads keys of every kind, by a library that most installations need for nothing else.
     from idp.platform.signing.foreign import UnknownKeyError, verify_foreign  # noqa: PLC0415
 
+    alg = client.token_endpoint_auth_signing_alg
+    algorithms = ALGORITHMS if alg is None else (alg,)
     try:
         if client.jwks is not None:
-            return verify_foreign(unverified_jwt, client.jwks, algorithms=ALGORITHMS)[1]
+            return verify_foreign(unverified_jwt, client.jwks, algorithms=algorithms)
         if client.jwks_uri is None:
             return None
         fetcher = runtime.of(session).fetcher
         keys = fetcher.get_json(client.jwks_uri)
         try:
-            return verify_foreign(unverified_jwt, keys, algorithms=ALGORITHMS)[1]
+            return verify_foreign(unverified_jwt, keys, algorithms=algorithms)
         except UnknownKeyError:
             keys = fetcher.get_json(client.jwks_uri, refresh=True)
-            return verify_foreign(unverified_jwt, keys, algorithms=ALGORITHMS)[1]
+            return verify_foreign(unverified_jwt, keys, algorithms=algorithms)
+    except Busy:
+        raise
     except (InvalidToken, UnknownKeyError, Problem):
         return None

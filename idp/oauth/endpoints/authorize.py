@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 from sqlalchemy import String, bindparam, delete, literal, or_, select
 from sqlalchemy import cast as cast_to
@@ -19,14 +19,14 @@ from sqlalchemy.orm import Session
 from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
 from idp.oauth import pending, service
-from idp.oauth.checks import pkce, prompt, redirect_uri
+from idp.oauth.checks import pkce, prompt, redirect_uri, request_object
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.prompt import ClaimsRequest
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.models import AuthorizationCode, AuthorizationRequest, Consent, Grant
 from idp.oauth.pending import Answers
 from idp.oauth.request import Parameters, ProtocolRequest
-from idp.oauth.response import FormPost, Interaction, ProtocolResponse, redirect
+from idp.oauth.response import FormPost, Interaction, ProtocolResponse, redirect, with_query
 from idp.oauth.tokens import may_request, read_id_token
 from idp.oauth.visitor import SignedIn
 from idp.platform import clock
@@ -67,12 +67,9 @@ class ReturnAddress:
         fields["iss"] = self.issuer.url
         if self.mode == "form_post":
             return FormPost(self.uri, fields)
-        parts = urlsplit(self.uri)
-        encoded = urlencode(fields)
         if self.mode == "fragment":
-            return redirect(urlunsplit(parts._replace(fragment=encoded)))
-        query = f"{parts.query}&{encoded}" if parts.query else encoded
-        return redirect(urlunsplit(parts._replace(query=query)))
+            return redirect(f"{self.uri}#{urlencode(fields)}")
+        return redirect(with_query(self.uri, fields))
 
     def refuse(self, error: OAuthError) -> ProtocolResponse | FormPost:
         """Send a refusal to the client (RFC 6749 4.1.2.1)."""
@@ -196,17 +193,19 @@ def find_return_address(
     """Prove client and redirect address; a Problem for the person to see otherwise."""
     client = clients.find(session, parameters.require("client_id"))
     if client is None or not client.is_served_by(issuer):
-        message = "The application is not known here"
+        message = "The application is not known here. Tell the people who run it."
         raise OAuthError(message, code="invalid_client")
     uri = parameters.require("redirect_uri")
     native = client.application_type == "native"
     if not redirect_uri.is_registered(uri, client.redirect_uris, native=native):
-        message = "The application asked for an address that it has not registered"
+        message = "The application's return address isn't registered. Tell the people who run it."
         raise OAuthError(message, code="invalid_redirect_uri")
-    wanted = parameters.get("response_mode")
+    # A request object is refused, and the refusal goes back as the object asks.
+    unverified = request_object.read_unverified_return(parameters)
+    wanted = unverified.get("response_mode") or parameters.get("response_mode")
     mode = wanted if wanted in RESPONSE_MODES else "query"
-    back = ReturnAddress(uri, cast("ResponseMode", mode), parameters.get("state"), issuer)
-    return client, back
+    state = unverified.get("state") or parameters.get("state")
+    return client, ReturnAddress(uri, cast("ResponseMode", mode), state, issuer)
 
 
 # --- Checks, in this order ------------------------------------------------------------------------
@@ -221,9 +220,10 @@ def validate(
             message = f"{name} is not supported"
             raise OAuthError(message, code=code)
     _check_response(client, parameters)
-    wanted = scopes.validate(client, scopes.split(parameters.get("scope") or ""))
+    names = scopes.split(parameters.get("scope") or "")
+    wanted = scopes.validate(client, scopes.recognize(session, client, names))
     resources = parameters.all("resource")
-    scopes.narrow(wanted, resources)
+    scopes.narrow(wanted, resources, back.issuer.url)
     claims = prompt.read_claims(parameters)
     _check_acr(claims)
     return ValidatedRequest(
@@ -289,6 +289,8 @@ def decide(
     session: Session, asked: ValidatedRequest, visitor: SignedIn | None, answers: Answers | None
 ) -> _Approved:
     """Find out whether everything is settled; _ToPage names the page to show otherwise."""
+    if answers is not None and answers.consented_scopes == ():
+        raise _refused_by_person()
     visitor = _settle_sign_in(asked, visitor, answers)
     tenant_id = _settle_tenant(session, asked, visitor, answers)
     consented = _settle_consent(session, asked, visitor, tenant_id, answers)
@@ -369,8 +371,6 @@ def _settle_consent(
     """Find the scopes that the person ticked just now; None: all are allowed, or need no asking."""
     given = answers.consented_scopes if answers is not None else None
     if given is not None:
-        if not given:
-            raise _refused_by_person()
         if answers is not None and answers.remember_consent and asked.client.allow_remember_consent:
             refused = set(asked.consent_scopes) - set(given)
             service.remember_consent(

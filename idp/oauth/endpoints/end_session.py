@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
@@ -14,7 +14,7 @@ from idp.directory.clients.view import ClientView
 from idp.oauth import pending, service
 from idp.oauth.models import AuthorizationRequest
 from idp.oauth.request import Parameters, ProtocolRequest
-from idp.oauth.response import Interaction, ProtocolResponse, redirect
+from idp.oauth.response import Interaction, ProtocolResponse, redirect, with_query
 from idp.oauth.tokens import read_id_token
 from idp.oauth.visitor import Visitor
 from idp.platform.errors import OAuthError
@@ -119,12 +119,7 @@ def _location(client: ClientView | None, parameters: Parameters) -> str:
         # Without a known client nobody vouches for the address: it is not followed.
         return SIGNED_OUT_PAGE
     if uri not in client.post_logout_redirect_uris:
-        message = "The application asked for an address that it has not registered"
+        message = "The application's return address isn't registered. Tell the people who run it."
         raise OAuthError(message, code="invalid_post_logout_redirect_uri")
     state = parameters.get("state")
-    if state is None:
-        return uri
-    parts = urlsplit(uri)
-    encoded = urlencode({"state": state})
-    query = f"{parts.query}&{encoded}" if parts.query else encoded
-    return urlunsplit(parts._replace(query=query))
+    return uri if state is None else with_query(uri, {"state": state})

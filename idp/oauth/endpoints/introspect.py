@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from idp.claims import access
 from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
 from idp.directory.resources import view as resources
@@ -21,9 +22,11 @@ from idp.oauth.tokens import AccessToken
 from idp.platform import clock
 from idp.platform.errors import InvalidToken
 from idp.platform.signing import signer
+from idp.platform.web import accept
 
 SIGNED_ANSWER = "application/token-introspection+jwt"
 INACTIVE: Mapping[str, Any] = {"active": False}
+_REFERENCES = ("permission_ref", "role_ref", "claims_ref")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ def introspect(request: ProtocolRequest, session: Session) -> ProtocolResponse:
     caller = _authenticate(session, request)
     token = request.body.require("token")
     content = _describe(session, request, caller, token)
-    if SIGNED_ANSWER not in request.headers.get("accept", ""):
+    if not accept.prefers(request.headers.get("accept", ""), SIGNED_ANSWER):
         return json_response(content)
     alg = caller.client.introspection_signed_response_alg if caller.client else None
     signed = signer.sign(
@@ -81,16 +84,29 @@ def _describe(
         return _describe_refresh_token(session, request, caller, unverified_token)
     if not _may_see(caller, token):
         return INACTIVE
-    claims = dict(token.claims)
-    if claims.pop("permission_ref", False) and token.standing is not None:
-        subject = token.standing.subject(session)
-        apis = scopes.apis_of(scopes.retain(token.client, token.scopes))
-        claims |= tokens.permission_claims(subject, apis, budget=None)
+    claims = _complete(session, token)
     # RFC 7662 2.2: `username` is a person's; a claim kept for a client must not look like one.
     claims.pop("username", None)
     if token.standing is not None:
         claims["username"] = token.standing.user.username
     return {**claims, "active": True, "token_type": "Bearer"}
+
+
+def _complete(session: Session, token: AccessToken) -> dict[str, Any]:
+    """Return the claims of a token with those that it had no room for."""
+    claims = dict(token.claims)
+    missing = {name for name in _REFERENCES if claims.pop(name, False)}
+    if not missing:
+        return claims
+    granted = scopes.retain(token.client, token.scopes)
+    subject = None if token.standing is None else token.standing.subject(session)
+    if "claims_ref" in missing:
+        claims = tokens.other_claims(token.client, granted, subject) | claims
+    if subject is not None and "role_ref" in missing:
+        claims["role"] = access.role(subject)
+    if subject is not None and "permission_ref" in missing:
+        claims |= tokens.permission_claims(subject, scopes.apis_of(granted), budget=None)
+    return claims
 
 
 def _may_see(caller: Caller, token: AccessToken) -> bool:

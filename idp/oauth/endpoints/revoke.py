@@ -57,6 +57,7 @@ def _revoke_access_token(
 ) -> None:
     try:
         token = tokens.read_issued(session, request.issuer, unverified_token)
+        is_machine = tokens.grant_id_of(session, token.claims) is None
     except InvalidToken:
         return
     if token.client.row_id != client.row_id:
@@ -65,7 +66,7 @@ def _revoke_access_token(
     audit.record(
         session,
         Tag.TOKEN_REVOKED,
-        user_id=None if tokens.grant_id_of(token.claims) is None else int(token.claims["sub"]),
+        user_id=None if is_machine else int(token.claims["sub"]),
         client_id=client.client_id,
         target=f"jti:{token.claims['jti']}",
     )

@@ -34,6 +34,9 @@ def userinfo(request: ProtocolRequest, session: Session) -> ProtocolResponse:
             "The token was not issued with the scope openid",
             headers={"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="openid"'},
         )
+    if request.issuer.url not in token.audience:
+        # RFC 9068 4: whoever else it is for must not read the person's claims with it.
+        raise InvalidToken(debug="token for another audience")
     claims = runtime.of(session).cache.recently(
         ("userinfo", request.issuer.tenant_id, digest(bearer)), lambda: _claims(session, token)
     )

@@ -17,6 +17,7 @@ from idp.oauth.checks import scope as scopes
 from idp.oauth.grants import GrantRequest, GrantType, person
 from idp.oauth.models import AuthorizationCode, Grant, RefreshToken
 from idp.oauth.people import HeldGrant, StandingGrant
+from idp.oauth.request import Parameters
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
@@ -39,18 +40,16 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
         raise _reused(session, grant, client.client_id)
     if code.expires_at <= clock.now():
         raise InvalidGrant(debug="code expired")
-    if not hmac.compare_digest(
-        parameters.require("redirect_uri").encode(), code.redirect_uri.encode()
-    ):
-        message = "redirect_uri differs from the authorization request"
-        raise InvalidGrant(message)
+    _check_redirect_uri(code, parameters)
     pkce.prove(code.code_challenge, parameters.get("code_verifier"))
     if standing is None:
         raise InvalidGrant(debug="grant ended")
     granted = scopes.retain(client, grant.scopes)
     if not granted.names:
         raise InvalidGrant(debug="no scope left")
-    narrowed = scopes.narrow(granted, parameters.all("resource"), within=grant.resources)
+    narrowed = scopes.narrow(
+        granted, parameters.all("resource"), asked.request.issuer.url, within=grant.resources
+    )
     made = person.make(asked, standing, granted, narrowed, nonce=code.nonce)
     changes: dict[str, Any] = person.trail(asked, standing, Tag.TOKEN_ISSUED)
     changes |= {"row_id": code.id, "now": clock.now()}
@@ -95,6 +94,16 @@ def _find(session: Session, code: str) -> tuple[_Code, HeldGrant, StandingGrant 
     if row is None:
         raise InvalidGrant(debug="unknown code")
     return _Code(*row[: len(_CODE)]), *people.read(row[len(_CODE) :])
+
+
+def _check_redirect_uri(code: _Code, parameters: Parameters) -> None:
+    """Compare with the authorization request; with PKCE it may be left out (OAuth 2.1 10.2)."""
+    if code.code_challenge is not None and parameters.get("redirect_uri") is None:
+        return
+    sent = parameters.require("redirect_uri")
+    if not hmac.compare_digest(sent.encode(), code.redirect_uri.encode()):
+        message = "redirect_uri differs from the authorization request"
+        raise InvalidGrant(message)
 
 
 def _reused(session: Session, grant: HeldGrant, client_id: str) -> InvalidGrant:

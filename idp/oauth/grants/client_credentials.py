@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from idp.oauth import tokens
@@ -18,13 +18,17 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
         message = "A public client cannot use client_credentials"
         raise OAuthError(message, code="unauthorized_client")
     text = asked.parameters.get("scope")
-    granted = scopes.validate(client, client.api_scopes if text is None else scopes.split(text))
-    if granted.identities or granted.is_offline:
-        # There is no person: OpenID Connect scopes and refresh tokens have no meaning here.
-        message = "Identity scopes and offline_access need a person"
+    names: Iterable[str] = client.api_scopes
+    if text is not None:
+        names = scopes.recognize(asked.session, client, scopes.split(text))
+    # There is no person: refresh tokens and OpenID Connect scopes have no meaning here.
+    granted = scopes.validate(client, (name for name in names if name != scopes.OFFLINE_ACCESS))
+    if granted.identities:
+        message = "Identity scopes need a person"
         raise OAuthError(message, code="invalid_scope")
-    granted = scopes.narrow(granted, asked.parameters.all("resource"))
-    token = tokens.issue_access_token(asked.session, asked.request.issuer, client, granted)
+    issuer = asked.request.issuer
+    granted = scopes.narrow(granted, asked.parameters.all("resource"), issuer.url)
+    token = tokens.issue_access_token(asked.session, issuer, client, granted)
     if client.access_token_is_reference:
         asked.session.commit()
     return TokenAnswer(token, client.access_token_lifetime, " ".join(granted.names)).members()

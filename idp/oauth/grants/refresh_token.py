@@ -51,15 +51,19 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
 def _narrow(
     client: ClientView, granted: ValidatedScopes, asked: GrantRequest, grant: HeldGrant
 ) -> ValidatedScopes:
-    """Apply `scope` and `resource` of the request; neither can add anything (RFC 6749 6)."""
+    """Apply `scope` and `resource` of the request; neither can add anything (RFC 6749 6).
+
+    What was granted and was taken from the client since is left out; the answer's `scope` says so.
+    """
     text = asked.parameters.get("scope")
     if text is not None:
-        wanted = scopes.split(text)
-        if not set(wanted) <= set(granted.names):
+        wanted = scopes.recognize(asked.session, client, scopes.split(text))
+        if not set(wanted) <= set(grant.scopes):
             message = "scope exceeds what was granted"
             raise OAuthError(message, code="invalid_scope")
-        granted = scopes.validate(client, wanted)
-    return scopes.narrow(granted, asked.parameters.all("resource"), within=grant.resources)
+        granted = scopes.validate(client, [name for name in wanted if name in granted.names])
+    resources, issuer = asked.parameters.all("resource"), asked.request.issuer.url
+    return scopes.narrow(granted, resources, issuer, within=grant.resources)
 
 
 def _rotate(asked: GrantRequest, presented: str, row: Presented, standing: StandingGrant) -> str:
@@ -77,7 +81,7 @@ def _rotate(asked: GrantRequest, presented: str, row: Presented, standing: Stand
         # Somebody else was faster, a moment ago.
         again = refresh_tokens.find(session, presented)
         row = row if again is None else again[0]
-    if refresh_tokens.may_come_again(row):
+    if refresh_tokens.may_come_again(client, row):
         audit.add(session, event)
         return refresh_tokens.find_successor(session, presented, row)
     session.rollback()

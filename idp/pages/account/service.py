@@ -27,12 +27,13 @@ from idp.pages.signin.service import ACR_PASSWORD, AMR_PASSWORD
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import NotFound, TooManyRequests
+from idp.platform.errors import Busy, NotFound, TooManyRequests
 from idp.platform.issuer import Issuer
 from idp.platform.notify import service as notify
 from idp.platform.onetime import service as onetime
 from idp.platform.sessions import service as sessions
 from idp.platform.sessions.models import BrowserSession
+from idp.platform.throttle import Address
 from idp.publishing.files import kinds
 from idp.publishing.files import service as files
 from idp.publishing.files.service import Infected, Sent
@@ -87,7 +88,8 @@ def change_password(
     """Change the password and give the new cookie of this session; None when the old one is wrong.
 
     Every other session, grant and token of the person ends. BadRequest for a weak password,
-    TooManyRequests after too many wrong ones. The caller commits in all other cases.
+    TooManyRequests after too many wrong ones, Busy in a crowd. The caller commits in all other
+    cases.
     """
     user, browser = visitor.user, visitor.browser
     if not _knows_password(session, visitor, current):
@@ -241,13 +243,18 @@ def list_applications(session: Session, visitor: Visitor) -> list[ApplicationLin
 def _knows_password(session: Session, visitor: Visitor, current: str) -> bool:
     """Compare the password of who is signed in; TooManyRequests after too many wrong ones.
 
-    Nothing is under way in the database meanwhile, nor afterwards.
+    Busy in a crowd, which is no try. Nothing is under way in the database meanwhile, nor
+    afterwards.
     """
     throttle = runtime.of(session).throttle
-    keys = (str(visitor.user.id), runtime.context_of(session).remote_addr or "-")
+    keys = (str(visitor.user.id), Address.of(runtime.context_of(session).remote_addr))
     throttle.check_delay(THROTTLE, *keys)
     session.commit()
-    matches = users.verify_password(session, visitor.user, current)
+    try:
+        matches = users.verify_password(session, visitor.user, current)
+    except Busy:
+        throttle.withdraw(THROTTLE, *keys)
+        raise
     session.commit()
     (throttle.succeeded if matches else throttle.failed)(THROTTLE, *keys)
     return matches

@@ -29,10 +29,10 @@ from idp.pages.account.forms import (
 from idp.pages.account.service import NewAddress
 from idp.pages.language import LANGUAGES
 from idp.pages.language import current as current_language
-from idp.pages.messages import reasons, say, wait_message
+from idp.pages.messages import come_back, reasons, say
 from idp.pages.visitor import ask_to_sign_in, current_visitor, is_recent
 from idp.platform import clock
-from idp.platform.errors import BadRequest, Conflict, TooManyRequests
+from idp.platform.errors import BadRequest, Busy, Conflict, TooManyRequests
 from idp.platform.sessions import cookie as cookies
 from idp.platform.web.views import current_issuer, current_runtime, database
 from idp.publishing.files.limits import PICTURE, UPLOADS
@@ -137,7 +137,7 @@ def change_picture(visitor: Visitor) -> Response:
     except BadRequest:
         form.refuse(_("Choose a JPEG or PNG picture of at most 5 MB."), "file")
     except TooManyRequests as wait:
-        form.refuse(wait_message(wait.retry_after), "file")
+        form.refuse(come_back(wait), "file")
         response = _edit_page(visitor, None, 429, picture=form)
         response.headers["Retry-After"] = str(wait.retry_after)
         return response
@@ -175,10 +175,10 @@ def ask_for_address(visitor: Visitor, kind: str) -> Response:
         is_asked = service.ask_for_address(
             database(), current_issuer(), visitor, new, current_language().code
         )
-    except TooManyRequests as wait:
+    except (TooManyRequests, Busy) as wait:
         database().rollback()
-        form.refuse(wait_message(wait.retry_after))
-        response = _page("address", visitor, 429, kind=kind, form=form)
+        form.refuse(come_back(wait))
+        response = _page("address", visitor, wait.status, kind=kind, form=form)
         response.headers["Retry-After"] = str(wait.retry_after)
         return response
     except BadRequest as problem:
@@ -255,10 +255,13 @@ def change_password(visitor: Visitor) -> Response:
             form.password.data or "",
             current_language().code,
         )
-    except TooManyRequests as wait:
-        form.refuse(wait_message(wait.retry_after), "current")
-        response = _page("password", visitor, 429, form=form)
-        response.headers["Retry-After"] = str(wait.retry_after)
+    except (TooManyRequests, Busy) as refusal:
+        database().rollback()
+        form.refuse(
+            come_back(refusal), "current" if refusal.status == TooManyRequests.status else None
+        )
+        response = _page("password", visitor, refusal.status, form=form)
+        response.headers["Retry-After"] = str(refusal.retry_after)
         return response
     except BadRequest as problem:
         for reason in reasons(problem):

@@ -32,23 +32,39 @@ log = structlog.get_logger("idp.pages")
 
 JOB = "password_reset"
 PURPOSE = "password-reset"
+WAITING = "for"
+"""Query parameter of a link: which of the browser's requests waits."""
 MINUTES = 30
 PER_HOUR = 5
+"""Of one account from one address."""
 PER_HOUR_FROM_ADDRESS = 20
+SENT_WHILE_GOOD = 10
+"""Links to one person, whoever asks, within the time that one is good: enough are there then."""
 HOUR = 3600
 
 
-def ask(session: Session, issuer: Issuer, login: str, locale: str) -> None:
-    """Have a link mailed to whoever this is, if anybody; TooManyRequests past the limits."""
+def ask(
+    session: Session, issuer: Issuer, login: str, locale: str, waiting: str | None = None
+) -> None:
+    """Have a link mailed to whoever this is, if anybody; TooManyRequests past the address's limit.
+
+    An account is counted together with the address, so that nobody asks in the place of others. Who
+    asks again and again is not told more than the first time; the links they were sent are good.
+    `waiting` stands in the link for the request that goes on after it; the browser knows which.
+    """
     throttle = runtime.of(session).throttle
     context = runtime.context_of(session)
     account, address = throttle_keys(session, login)
     throttle.hit("forgot address", address, PER_HOUR_FROM_ADDRESS, HOUR)
-    throttle.hit("forgot account", account, PER_HOUR, HOUR)
+    try:
+        throttle.hit("forgot account", (account, address), PER_HOUR, HOUR)
+    except TooManyRequests:
+        return
     payload = {
         "login": login,
         "host": issuer.host,
         "locale": locale,
+        "waiting": waiting,
         "request_id": context.request_id,
         "remote_addr": context.remote_addr,
     }
@@ -61,20 +77,26 @@ def send_link(process: Runtime, payload: Mapping[str, Any]) -> None:
         session.info["context"] = RequestContext(payload["request_id"], payload["remote_addr"])
         issuer = tenants.find_issuer(session, payload["host"])
         user = users.find_by_login(session, payload["login"])
-        if issuer is None or user is None or not _may_reset(session, issuer, user):
+        if (
+            issuer is None
+            or user is None
+            or not user.email
+            or not _may_reset(session, issuer, user)
+        ):
             log.info("password_reset_not_sent", request_id=payload["request_id"])
             return
-        link = _link(session, issuer, user)
+        link = _link(session, issuer, user, payload.get("waiting"))
         if link is not None:
             context = {"service": issuer.name, "link": link, "minutes": str(MINUTES)}
             notify.mail(session, str(user.email), "password_reset", context, payload["locale"])
             session.commit()
 
 
-def _link(session: Session, issuer: Issuer, user: User) -> str | None:
-    """Make a link; None when this person got several a short while ago."""
+def _link(session: Session, issuer: Issuer, user: User, waiting: str | None) -> str | None:
+    """Make a link; None while enough of this person's are good, whoever asked for them."""
+    throttle = runtime.of(session).throttle
     try:
-        runtime.of(session).throttle.hit("forgot person", str(user.id), PER_HOUR, HOUR)
+        throttle.hit("forgot person", str(user.id), SENT_WHILE_GOOD, MINUTES * 60)
     except TooManyRequests:
         return None
     token = onetime.issue(
@@ -90,35 +112,36 @@ def _link(session: Session, issuer: Issuer, user: User) -> str | None:
         tenant_id=issuer.tenant_id,
         target=f"user:{user.id}",
     )
-    return f"{issuer.url}/forgot/{token}"
+    query = f"?{WAITING}={waiting}" if waiting else ""
+    return f"{issuer.url}/forgot/{token}{query}"
 
 
 def _may_reset(session: Session, issuer: Issuer, user: User) -> bool:
-    if not user.may_sign_in or not user.email:
+    if not user.may_sign_in:
         return False
     return issuer.is_platform or bool(tenants.memberships(session, user.id, issuer))
 
 
-def find_user(session: Session, token: str) -> User | None:
-    """Tell whose link it is, without using it up; None when it is worth nothing any more."""
-    return _owner(session, onetime.peek(session, PURPOSE, token))
+def find_user(session: Session, issuer: Issuer, token: str) -> User | None:
+    """Tell whose link it is, without using it up; None when it is worth nothing any more here."""
+    return _owner(session, issuer, onetime.peek(session, PURPOSE, token))
 
 
-def reset(session: Session, issuer: Issuer, token: str, password: str, locale: str) -> bool:
-    """Set the password that a link entitles to; False when the link is worth nothing any more.
+def reset(session: Session, issuer: Issuer, token: str, password: str, locale: str) -> User | None:
+    """Set the password that a link entitles to; None when the link is worth nothing any more.
 
     The new security stamp ends every session, grant and token of the person. BadRequest for a
-    password that is too weak; the link stays good then. The caller commits, or rolls back on False.
+    password that is too weak; the link stays good then. The caller commits, or rolls back on None.
     """
-    user = find_user(session, token)
+    user = find_user(session, issuer, token)
     session.commit()
     if user is None:
-        return False
+        return None
     stamp = user.security_stamp
     users.set_password(session, user, password)
     key = onetime.use(session, PURPOSE, token)
     if key is None or key.security_stamp != stamp:
-        return False
+        return None
     sessions.end_all(session, user.id)
     audit.record(
         session,
@@ -128,7 +151,7 @@ def reset(session: Session, issuer: Issuer, token: str, password: str, locale: s
         target=f"user:{user.id}",
     )
     tell_of_change(session, issuer, user, locale)
-    return True
+    return user
 
 
 def tell_of_change(session: Session, issuer: Issuer, user: User, locale: str) -> None:
@@ -147,10 +170,10 @@ def where_and_when(session: Session, issuer: Issuer) -> dict[str, str]:
     }
 
 
-def _owner(session: Session, key: OneTimeKey | None) -> User | None:
+def _owner(session: Session, issuer: Issuer, key: OneTimeKey | None) -> User | None:
     if key is None or key.user_id is None:
         return None
     user = users.find(session, key.user_id)
-    if user is None or not user.may_sign_in or user.security_stamp != key.security_stamp:
+    if user is None or user.security_stamp != key.security_stamp:
         return None
-    return user
+    return user if _may_reset(session, issuer, user) else None

@@ -15,12 +15,15 @@ from idp.directory.registration.codes import Channel, Letter, Sender, Wait
 from idp.directory.registration.service import Refused, Registration
 from idp.pages import language
 from idp.pages.form import Form
-from idp.pages.messages import reasons, wait_message
-from idp.pages.pending import find_asking
+from idp.pages.messages import come_back, reasons, wait_message
+from idp.pages.pending import find_waiting, signed_in
 from idp.pages.register.forms import AccountForm, AddressForm
+from idp.pages.signin import service as signin
+from idp.pages.visitor import session_cookie
 from idp.platform import clock
-from idp.platform.errors import BadRequest, Conflict, NotFound, TooManyRequests
-from idp.platform.throttle import network
+from idp.platform.errors import BadRequest, Busy, Conflict, NotFound, TooManyRequests
+from idp.platform.throttle import Address
+from idp.platform.web.csrf import for_anyone
 from idp.platform.web.views import current_issuer, current_runtime, database, remote_address
 
 ADDRESSES = "register"
@@ -40,7 +43,7 @@ def _only_when_open() -> None:
     database().commit()
     if not is_open:
         raise NotFound
-    find_asking()
+    find_waiting()
 
 
 @blueprint.get("/register")
@@ -50,6 +53,7 @@ def show() -> Response:
 
 
 @blueprint.post("/register")
+@for_anyone
 def ask() -> Response:
     """Send both codes; nothing tells whether somebody has the number or the address already."""
     form = AddressForm()
@@ -77,17 +81,19 @@ def show_account() -> Response:
 
 
 @blueprint.post("/register/account")
+@for_anyone
 def create() -> Response:
-    """Make the account; whoever has one signs in with it next."""
+    """Make the account and sign the person in."""
     addresses = _addresses()
     if addresses is None:
         return _go("/register")
+    asking = find_waiting()
     form = AccountForm()
     if not form.validate():
         return _account_page(form, addresses, 400)
     try:
-        key = f"page {network(remote_address())}"
-        current_runtime().throttle.hit("registration", key, TRIES_PER_HOUR, HOUR)
+        address = Address.of(remote_address())
+        current_runtime().throttle.hit("registration", address, TRIES_PER_HOUR, HOUR)
         outcome = registration.register(
             database(),
             Registration(
@@ -102,23 +108,30 @@ def create() -> Response:
             tenant_id=current_issuer().tenant_id,
             referrer_id=None,
         )
-    except TooManyRequests as wait:
-        form.refuse(wait_message(wait.retry_after))
-        return _account_page(form, addresses, 429, wait.retry_after)
+    except (TooManyRequests, Busy) as refusal:
+        database().rollback()  # the codes are as good as before
+        form.refuse(come_back(refusal))
+        return _account_page(form, addresses, refusal.status, refusal.retry_after)
     except (BadRequest, Conflict) as problem:
         database().rollback()
         for reason in reasons(problem):
             form.refuse(reason, "password" if "password" in problem.fields else None)
         return _account_page(form, addresses, 400)
-    database().commit()
     if isinstance(outcome, Refused):
+        database().commit()
         _tell(form, outcome)
         return _account_page(form, addresses, 400)
+    client_id = None if asking is None else asking.client.client_id
+    cookie = signin.start(
+        database(), current_issuer(), outcome, session_cookie(), client_id=client_id
+    )
+    database().commit()
     session.pop(ADDRESSES, None)
-    return _go("/login", notice="registered")
+    return signed_in(asking, "/account", cookie)
 
 
 @blueprint.post("/register/again")
+@for_anyone
 def send_again() -> Response:
     """Send both codes once more."""
     addresses = _addresses()
@@ -146,7 +159,7 @@ def _send(
             form.refuse(reasons(problem)[0], *problem.fields)
     if form.mistakes:
         return 400, None
-    sender = Sender(f"page {network(remote_address())}", SENDS_PER_HOUR)
+    sender = Sender(Address.of(remote_address()), SENDS_PER_HOUR)
     letter = Letter(current_issuer().name, language.current().code)
     waits: list[Wait] = []
     try:
@@ -156,6 +169,10 @@ def _send(
                 waits.append(wait)
     except TooManyRequests as problem:
         waits = [Wait(problem.retry_after, is_for_the_day=False)]
+    except Busy as spent:
+        database().rollback()
+        form.refuse(come_back(spent))
+        return spent.status, spent.retry_after
     if not waits:
         return None
     database().rollback()

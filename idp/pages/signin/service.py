@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from idp.directory.authentication import service as authentication
 from idp.directory.authentication.service import Door, Kind
 from idp.directory.tenants import service as tenants
+from idp.directory.users.models import User
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.issuer import Issuer
@@ -45,6 +46,24 @@ def sign_in(session: Session, issuer: Issuer, attempt: Attempt, cookie: str | No
     user = authentication.authenticate(session, proof, door)
     if user is None:
         return None
+    return start(
+        session, issuer, user, cookie, client_id=attempt.client_id, remember=attempt.remember
+    )
+
+
+def start(
+    session: Session,
+    issuer: Issuer,
+    user: User,
+    cookie: str | None,
+    *,
+    client_id: str | None,
+    remember: bool = False,
+) -> str:
+    """Start a session of a person who has just proved or set a password; return its cookie.
+
+    `cookie` is what the browser sent: it is worth nothing afterwards.
+    """
     own = tenants.memberships(session, user.id, issuer)
     if len(own) == 1:
         # Nobody will be asked for which organisation this sign-in is.
@@ -56,15 +75,15 @@ def sign_in(session: Session, issuer: Issuer, attempt: Attempt, cookie: str | No
         user.security_stamp,
         acr=ACR_PASSWORD,
         amr=AMR_PASSWORD,
-        remember=attempt.remember,
+        remember=remember,
         replaces=sessions.find(session, issuer, cookie),
     )
     audit.record(
         session,
         Tag.SIGN_IN,
         user_id=user.id,
-        client_id=attempt.client_id,
+        client_id=client_id,
         tenant_id=issuer.tenant_id,
-        details={"amr": list(AMR_PASSWORD), "remember": attempt.remember},
+        details={"amr": list(AMR_PASSWORD), "remember": remember},
     )
     return value

@@ -7,14 +7,15 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from idp.directory.registration import service as registration
-from idp.pages import language, return_path
-from idp.pages.messages import wait_message
-from idp.pages.pending import Asking, find_asking, resume
+from idp.pages import return_path
+from idp.pages.messages import come_back
+from idp.pages.pending import Asking, find_asking, handle_of, resume
 from idp.pages.signin import service
 from idp.pages.signin.forms import SignInForm
 from idp.pages.visitor import current_visitor, is_recent, session_cookie
-from idp.platform.errors import BadRequest, TooManyRequests
+from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.sessions import cookie as cookies
+from idp.platform.web.csrf import for_anyone
 from idp.platform.web.views import current_issuer, current_runtime, database
 
 HOME = "/account"
@@ -36,7 +37,9 @@ def show() -> Response:
     if asking is None and visitor is not None and is_recent(visitor):
         return redirect(_goal(), 303)
     form = SignInForm()
-    if asking is not None and asking.login_hint:
+    if form.login.data is not None:
+        pass  # typed into a page that expired
+    elif asking is not None and asking.login_hint:
         form.login.data = asking.login_hint
     elif visitor is not None:
         form.login.data = visitor.user.username
@@ -44,6 +47,7 @@ def show() -> Response:
 
 
 @blueprint.post("/login")
+@for_anyone
 def sign_in() -> Response:
     """Take name and password; a new session cookie every time."""
     asking = find_asking()
@@ -60,9 +64,9 @@ def sign_in() -> Response:
     )
     try:
         value = service.sign_in(database(), issuer, attempt, session_cookie())
-    except TooManyRequests as wait:
-        form.refuse(wait_message(wait.retry_after))
-        return _page(form, asking, status=429, retry_after=wait.retry_after)
+    except (TooManyRequests, Busy) as refusal:
+        form.refuse(come_back(refusal))
+        return _page(form, asking, status=refusal.status, retry_after=refusal.retry_after)
     if value is None:
         database().commit()
         form.refuse(_("That name and password do not match. Please try again."))
@@ -93,14 +97,14 @@ def _page(
     again: bool = False,
     retry_after: int | None = None,
 ) -> Response:
-    register_query = {language.HANDLE: asking.handle} if asking else {}
     response = make_response(
         render_template(
             "pages/signin/login.html",
             form=form,
             may_register=registration.is_open(database(), current_issuer()),
-            register_query=register_query,
+            asked_by=handle_of(asking),
             client=asking.client if asking else None,
+            handle=asking.handle if asking else None,
             again=again,
             notice=request.args.get("notice"),
         ),

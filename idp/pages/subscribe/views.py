@@ -14,7 +14,7 @@ from idp.pages import language
 from idp.pages.messages import reasons, wait_message
 from idp.pages.subscribe.forms import SubscribeForm
 from idp.platform.errors import BadRequest, NotFound, TooManyRequests
-from idp.platform.throttle import network
+from idp.platform.throttle import Address
 from idp.platform.web.views import current_issuer, database, remote_address
 from idp.publishing import apis
 from idp.publishing.packages import service as packages
@@ -41,7 +41,7 @@ def ask(api_id: int) -> AnyResponse:
     form = SubscribeForm()
     if not form.validate():
         return _api_page(form, api_id, 400)
-    sender = Sender(f"address {network(remote_address())}", PER_HOUR, is_stranger=True)
+    sender = Sender(Address.of(remote_address()), PER_HOUR, is_stranger=True)
     reach = apis.open_to_all(current_issuer())
     locale = language.current().code
     try:

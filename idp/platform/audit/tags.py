@@ -90,6 +90,7 @@ class Tag(StrEnum):
     USER_DISABLED = "admin:user:disabled"
     USER_ENABLED = "admin:user:enabled"
     USER_LOOKED_UP = "admin:user:looked-up"
+    USER_UNLOCKED = "admin:user:unlocked"
 
     # The operator, at the command line, and the service itself
     DATABASE_COPIED = "system:database:copied"
@@ -101,6 +102,7 @@ class Tag(StrEnum):
     KEY_REVOKED = "system:key:revoked"
     KEY_REWRAPPED = "system:key:rewrapped"
     KEY_ROTATED = "system:key:rotated"
+    OUTBOX_RETRIED = "system:outbox:retried"
     ROW_ADDED = "system:row:added"
     ROW_CHANGED = "system:row:changed"
     SDK_BUILT = "system:sdk:built"

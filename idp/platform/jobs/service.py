@@ -9,7 +9,7 @@ a repetition by the message's own id (`Message-ID`, `Idempotency-Key`).
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -42,6 +42,20 @@ class Taken:
     payload_encrypted: str
     attempt: int
     worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that is not done, without its payload."""
+
+    id: int
+    lane: str
+    job: str
+    attempts: int
+    created_at: datetime
+    due_at: datetime
+    failed_at: datetime | None
+    last_error: str | None
 
 
 def enqueue(
@@ -134,16 +148,43 @@ def give_up(session: Session, taken: Taken, error: str) -> bool:
     return _report(session, taken, failed_at=clock.now(), claimed_by=None, last_error=error[:500])
 
 
-def retry_failed(session: Session) -> int:
-    """Try everything again that was given up, from the first attempt on."""
+def list_open(session: Session, *, only_failed: bool = False, limit: int = 100) -> list[Waiting]:
+    """Return messages that are not done, the oldest first; never what they say."""
+    query = (
+        select(
+            OutboxMessage.id,
+            OutboxMessage.lane,
+            OutboxMessage.job,
+            OutboxMessage.attempts,
+            OutboxMessage.created_at,
+            OutboxMessage.due_at,
+            OutboxMessage.failed_at,
+            OutboxMessage.last_error,
+        )
+        .where(OutboxMessage.done_at.is_(None))
+        .order_by(OutboxMessage.id)
+        .limit(limit)
+    )
+    if only_failed:
+        query = query.where(OutboxMessage.failed_at.is_not(None))
+    return [Waiting(*row) for row in session.execute(query)]
+
+
+def retry_failed(session: Session, ids: Collection[int] | None = None) -> list[int]:
+    """Try again what was given up, from the first attempt on; return the ids of it.
+
+    Without ids everything that was given up. Messages that wait or are done stay as they are.
+    """
+    failed = update(OutboxMessage).where(
+        OutboxMessage.failed_at.is_not(None), OutboxMessage.done_at.is_(None)
+    )
+    if ids is not None:
+        failed = failed.where(OutboxMessage.id.in_(ids))
     revived = session.scalars(
-        update(OutboxMessage)
-        .where(OutboxMessage.failed_at.is_not(None), OutboxMessage.done_at.is_(None))
-        .values(failed_at=None, attempts=0, due_at=clock.now())
-        .returning(OutboxMessage.id),
+        failed.values(failed_at=None, attempts=0, due_at=clock.now()).returning(OutboxMessage.id),
         execution_options=_UNSYNCHRONIZED,
     ).all()
-    return len(revived)
+    return sorted(revived)
 
 
 def withdraw(session: Session, message_id: int) -> None:

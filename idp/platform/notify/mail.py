@@ -95,12 +95,18 @@ def _domain(settings: Settings) -> str:
     return "localhost"
 
 
-def _hand_over(smtp_url: str, message: EmailMessage) -> None:
+def check(smtp_url: str) -> None:
+    """Connect to the server, encrypt and log in as for a mail, and send none."""
+    _hand_over(smtp_url, None)
+
+
+def _hand_over(smtp_url: str, message: EmailMessage | None) -> None:
     """Speak to the server; what it says is not passed on, for it may quote the mail."""
     try:
         server = _connect(urlsplit(smtp_url))
         try:
-            server.send_message(message)
+            if message is not None:
+                server.send_message(message)
         finally:
             # It is handed over (or not) by now; how the farewell goes changes nothing.
             with contextlib.suppress(OSError, smtplib.SMTPException):

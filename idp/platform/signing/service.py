@@ -18,7 +18,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import bump_configuration, insert
 from idp.platform.errors import Conflict, NotFound, Unprocessable
-from idp.platform.secrets import UnknownKeyError
+from idp.platform.secrets import Keyring, UnknownKeyError
 from idp.platform.signing.algorithms import (
     ALGORITHMS,
     PrivateKey,
@@ -61,6 +61,23 @@ def list_keys(session: Session) -> list[SigningKey]:
     """List all keys, the newest of each algorithm first, those without a private part too."""
     query = select(SigningKey).order_by(SigningKey.alg, SigningKey.id.desc())
     return list(session.scalars(query.execution_options(populate_existing=True)))
+
+
+def unreadable(session: Session, keyring: Keyring) -> list[SigningKey]:
+    """List the keys with a private part that no secret of `IDP_SECRET_KEY` opens."""
+    query = select(SigningKey).where(SigningKey.private_encrypted.is_not(None))
+    return [key for key in session.scalars(query) if not _opens(keyring, key)]
+
+
+def check_readable(session: Session, keyring: Keyring) -> None:
+    """Refuse root secrets that leave an active key closed: nothing could be signed by it."""
+    closed = [key.alg for key in unreadable(session, keyring) if key.status == "active"]
+    if closed:
+        raise Unprocessable(
+            f"IDP_SECRET_KEY does not open the active signing keys ({', '.join(sorted(closed))}):"
+            " set the secret that this database was set up with, after a change as `new,old`. If it"
+            " is lost, `idp keys list` names the keys and `idp keys revoke KID` replaces one."
+        )
 
 
 def rotate(session: Session, alg: str, *, keep_seconds: int = PUBLISH_SECONDS) -> str:
@@ -183,6 +200,14 @@ def rewrap(session: Session) -> int:
         bump_configuration(session)
         audit.record(session, Tag.KEY_REWRAPPED, details={"count": count})
     return count
+
+
+def _opens(keyring: Keyring, key: SigningKey) -> bool:
+    try:
+        keyring.decrypt(PURPOSE, key.private_encrypted or "")
+    except UnknownKeyError:
+        return False
+    return True
 
 
 def _is_known(session: Session, kid: str) -> bool:

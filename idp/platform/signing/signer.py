@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -34,6 +35,8 @@ from idp.platform.signing.models import SigningKey
 from idp.platform.signing.service import PURPOSE
 
 _OUR_HEADERS = frozenset({"alg", "kid", "typ"})
+_MOST_HOURS = 100 * 366 * 24
+"""A century of hints is enough, and dates have an end."""
 _STATUS_ORDER = {"active": 0, "next": 1, "retired": 2}
 
 
@@ -47,6 +50,8 @@ class _Key:
     public_jwk: dict[str, Any]
     private_encrypted: str | None
     public: PublicKey
+    hints_until: datetime | None = None
+    """Until when sessions may live in which a key signed that has left the JWKS."""
     headers: dict[str, bytes] = field(default_factory=dict)
 
     def header(self, typ: str) -> bytes:
@@ -60,9 +65,11 @@ class _Key:
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    """All published keys at one version of the configuration."""
+    """All keys at one version of the configuration that tokens may be signed by or checked by."""
 
     published: dict[str, _Key]
+    former: dict[str, _Key]
+    """Those that have left the JWKS, of use for hints until `hints_until`."""
     active: dict[str, _Key]
     jwks: bytes
     algorithms: tuple[str, ...]
@@ -88,8 +95,12 @@ def sign(session: Session, claims: Mapping[str, object], *, alg: str | None, typ
     return (signing_input + b"." + compact.encode(signature)).decode()
 
 
-def verify(session: Session, unverified_jwt: str, *, typ: str | None) -> dict[str, Any]:
+def verify(
+    session: Session, unverified_jwt: str, *, typ: str | None, as_hint: bool = False
+) -> dict[str, Any]:
     """Give the claims of a JWT that we signed, or raise InvalidToken.
+
+    `as_hint`: it only hints at a session, so its key may have left the JWKS by now.
 
     Times, issuer and audience are the caller's to check. RFC 8725 3.1: the algorithm is a property
     of the key, and the header may only agree with it. RFC 8725 3.11: a token of another type is
@@ -104,8 +115,11 @@ def verify(session: Session, unverified_jwt: str, *, typ: str | None) -> dict[st
     if not header.keys() <= _OUR_HEADERS:
         raise InvalidToken(debug="header with foreign members")
     kid = header.get("kid")
-    key = _keys(session).published.get(kid) if isinstance(kid, str) else None
-    if key is None:
+    keys = _keys(session)
+    key = keys.published.get(kid) if isinstance(kid, str) else None
+    if key is None and as_hint and isinstance(kid, str):
+        key = keys.former.get(kid)
+    if key is None or (key.hints_until is not None and key.hints_until <= clock.now()):
         raise InvalidToken(debug="unknown key")
     if header.get("alg") != key.algorithm.name:
         raise InvalidToken(debug="algorithm differs from the key's")
@@ -131,6 +145,18 @@ def algorithms(session: Session) -> list[str]:
     return list(_keys(session).algorithms)
 
 
+def is_ready(session: Session) -> bool:
+    """Whether there are active keys, and each of them opens."""
+    active = _keys(session).active.values()
+    keyring = runtime.of(session).keyring
+    try:
+        for key in active:
+            keyring.decrypt(PURPOSE, key.private_encrypted or "")
+    except UnknownKeyError:
+        return False
+    return bool(active)
+
+
 def default_algorithm(session: Session) -> str:
     """Tell the algorithm of tokens whose client or API names none."""
     return runtime.of(session).settings.signing_alg
@@ -144,6 +170,14 @@ def _keys(session: Session) -> _Keys:
 
 
 def _load(session: Session) -> _Keys:
+    settings = runtime.of(session).settings
+    now = clock.now()
+    hours = max(settings.remember_days * 24, settings.session_hours)
+    session_life = timedelta(hours=min(hours, _MOST_HOURS))
+    is_published = or_(
+        SigningKey.status.in_(("active", "next")),
+        (SigningKey.status == "retired") & (SigningKey.publish_until > now),
+    )
     rows = session.execute(
         select(
             SigningKey.kid,
@@ -151,19 +185,26 @@ def _load(session: Session) -> _Keys:
             SigningKey.status,
             SigningKey.public_jwk,
             SigningKey.private_encrypted,
+            SigningKey.retired_at,
+            is_published.label("is_published"),
         )
         .where(
             or_(
-                SigningKey.status.in_(("active", "next")),
-                (SigningKey.status == "retired") & (SigningKey.publish_until > clock.now()),
+                is_published,
+                SigningKey.status.in_(("retired", "gone"))
+                & (SigningKey.retired_at > now - session_life),
             )
         )
         .order_by(SigningKey.id.desc())
     ).all()
     default = default_algorithm(session)
     order = [default, *(name for name in ALGORITHMS if name != default)]
-    found = [
-        _Key(
+    found: list[_Key] = []
+    former: dict[str, _Key] = {}
+    for row in rows:
+        if row.alg not in ALGORITHMS:
+            continue
+        key = _Key(
             kid=row.kid,
             algorithm=ALGORITHMS[row.alg],
             status=row.status,
@@ -171,16 +212,20 @@ def _load(session: Session) -> _Keys:
             private_encrypted=row.private_encrypted,
             public=_public(row.kid, row.public_jwk),
         )
-        for row in rows
-        if row.alg in ALGORITHMS
-    ]
+        if row.is_published:
+            found.append(key)
+        else:
+            key.hints_until = row.retired_at + session_life
+            former[key.kid] = key
     # Verifiers that look at the first key only get the one that most tokens are signed by.
     found.sort(key=lambda key: (order.index(key.algorithm.name), _STATUS_ORDER[key.status]))
     published = {key.kid: key for key in found}
-    _forget_all_but(published)
+    _forget(_parsed_private, published)
+    _forget(_parsed_public, published | former)
     active = {key.algorithm.name: key for key in found if key.status == "active"}
     return _Keys(
         published=published,
+        former=former,
         active=active,
         jwks=orjson.dumps({"keys": [_published_jwk(key) for key in found]}),
         algorithms=tuple(name for name in order if name in active),
@@ -198,10 +243,9 @@ def _public(kid: str, jwk: dict[str, Any]) -> PublicKey:
     return found
 
 
-def _forget_all_but(published: Mapping[str, _Key]) -> None:
-    for parsed in (_parsed_private, _parsed_public):
-        for kid in parsed.keys() - published.keys():
-            parsed.pop(kid, None)
+def _forget(parsed: dict[str, Any], kept: Mapping[str, _Key]) -> None:
+    for kid in parsed.keys() - kept.keys():
+        parsed.pop(kid, None)
 
 
 def _open(key: _Key, keyring: Keyring) -> PrivateKey:

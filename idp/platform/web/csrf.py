@@ -1,17 +1,47 @@
-"""The one signed cookie that Flask keeps: what ties a form to the browser that asked for it."""
+"""Whether a form may be taken: sent from here, by the browser and the person it was shown to."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Request, request
+from flask import Blueprint, Flask, Request, Response, current_app, g, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
-from flask_wtf.csrf import CSRFProtect
+from flask_wtf.csrf import generate_csrf, validate_csrf
+from werkzeug.exceptions import HTTPException
+from wtforms import ValidationError
 
+from idp.platform.errors import BadRequest, Conflict
+from idp.platform.web import pages as error_pages
+from idp.platform.web.views import current_runtime, current_visit
 from idp.platform.web.visit import ENVIRON_KEY
 
 if TYPE_CHECKING:
     from idp.platform.web.visit import Visit
+
+EXTENSION = "idp.forms"
+FIELD = "csrf_token"
+UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+OPAQUE = "null"
+"""`Origin` of a page whose origin the browser does not tell (RFC 6454 7.3)."""
+PURPOSE = "form person"
+FOR_ANYONE = "is_for_anyone"
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class _Forms:
+    """What the check knows of this application."""
+
+    person: Callable[[], int | None]
+    """Who is signed in with the browser of this request."""
+    exempt: set[str] = field(default_factory=set)
+    """Names of blueprints."""
 
 
 class FormCookie(SecureCookieSessionInterface):
@@ -31,12 +61,134 @@ class FormCookie(SecureCookieSessionInterface):
         return super().open_session(app, request)
 
 
-def setup(app: Flask) -> None:
-    """Ask every form for its token."""
+def setup(app: Flask, person: Callable[[], int | None]) -> None:
+    """Check every form before its view is called; `person` tells who is signed in."""
     app.session_interface = FormCookie()
-    CSRFProtect(app)
+    app.extensions[EXTENSION] = _Forms(person)
+    app.add_template_global(token, FIELD)
+    app.before_request(_check)
+    app.after_request(_say_why)
 
 
 def exempt(app: Flask, blueprint: Blueprint) -> None:
     """Leave a blueprint out: other sites post there, or bearers of tokens and never cookies."""
-    cast("Any", app.extensions["csrf"]).exempt(blueprint)
+    app.extensions[EXTENSION].exempt.add(blueprint.name)
+
+
+def for_anyone(view: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Take the form of a view whoever it was shown to: it says by itself whom it is about."""
+    vars(view)[FOR_ANYONE] = True
+    return view
+
+
+def token() -> str:
+    """Return what a form on the page under way carries in its field `csrf_token`.
+
+    It names the browser by Flask-WTF's token and the person by a keyed hash, which is another one
+    in every browser: a page says nothing about who it was shown to.
+    """
+    text: str = generate_csrf()
+    person = _marked(_forms().person())
+    return f"{text}~{current_runtime().keyring.mac(PURPOSE, person)}"
+
+
+def _check() -> None:
+    """Refuse a form that was not sent from a page of ours, or was shown to somebody else."""
+    forms = _forms()
+    if request.method not in UNSAFE or not request.endpoint or request.blueprint in forms.exempt:
+        return
+    if not _is_from_here():
+        message = "This form was sent from another site and was not accepted."
+        raise BadRequest(message, code="form_from_elsewhere")
+    text, _, shown_to = request.form.get(FIELD, "").partition("~")
+    try:
+        validate_csrf(text)
+    except ValidationError:
+        problem = _expired()
+        if not _show_again(problem):
+            raise problem from None
+        return
+    g.csrf_valid = True  # read by the forms of flask-wtf, which would check the token again
+    person = forms.person()
+    if person is None or vars(current_app.view_functions[request.endpoint]).get(FOR_ANYONE):
+        return  # views that need a person ask for the sign-in themselves
+    if not current_runtime().keyring.mac_matches(PURPOSE, _marked(person), shown_to):
+        message = "This page was shown to another account. Nothing was sent or changed."
+        raise Conflict(message, code="signed_in_as_someone_else")
+
+
+def _forms() -> _Forms:
+    forms: _Forms = current_app.extensions[EXTENSION]
+    return forms
+
+
+def _marked(person: int | None) -> str:
+    """Name a person, or nobody, in this one browser."""
+    return f"{session[FIELD]}\0{'nobody' if person is None else person}"
+
+
+def _is_from_here() -> bool:
+    """Whether what the browser says of the form's origin is right, as far as it says anything.
+
+    A browser that sends neither header is believed: its form still shows the token, and under
+    https the cookie that the token belongs to has the prefix `__Host-`, so that no other site and
+    nobody on the network can have planted it. `Origin: null` is what a page in a sandbox sends,
+    and a page that hides where it is; with it the `Referer` must be there.
+    """
+    visit = current_visit()
+    here = f"{request.scheme}://{visit.host}"
+    origin, referrer = request.headers.get("Origin"), request.headers.get("Referer")
+    if referrer is not None and _origin_of(referrer) != here:
+        return False
+    if origin == OPAQUE:
+        return referrer is not None
+    return origin is None or origin.lower() == here
+
+
+def _origin_of(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _show_again(problem: BadRequest) -> bool:
+    """Have the page of the form answer in place of what the form was for.
+
+    Its own view makes it, as for a GET, which changes nothing; the forms of flask-wtf find in the
+    request what was typed. Return False for a program, and where there is no such page.
+    """
+    router = current_app.create_url_adapter(request)
+    if router is None or not error_pages.wants_page():
+        return False
+    try:
+        rule, values = router.match(request.path, method="GET", return_rule=True)
+    except HTTPException:
+        return False
+    if rule.endpoint.rpartition(".")[0] != request.blueprint:
+        return False  # other checks stand before it
+    request.url_rule, request.view_args = rule, dict(values)
+    g.form_problem = problem
+    return True
+
+
+def _say_why(response: Response) -> Response:
+    """Answer 400 with the page that says why it is there; where it leads elsewhere, say it here."""
+    if "form_problem" not in g or response.status_code >= HTTPStatus.BAD_REQUEST:
+        return response
+    if response.status_code != HTTPStatus.OK:
+        return cast("Response", error_pages.refuse(g.pop("form_problem")))
+    response.status_code = HTTPStatus.BAD_REQUEST
+    return response
+
+
+def _expired() -> BadRequest:
+    """Make the refusal of a form whose page is too old, or whose cookie did not come along."""
+    if FIELD in session:
+        message = "This page was open for too long. Please send the form again."
+        return BadRequest(message, code="form_expired")
+    message = (
+        "Your browser sent no cookie with this form. Allow cookies for this site and send it again."
+    )
+    return BadRequest(message, code="form_without_cookie")

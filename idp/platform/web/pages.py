@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from flask import Flask, Response, render_template, request
-from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from idp.platform.errors import Problem
-from idp.platform.web import problems
+from idp.platform.web import plain, problems
 from idp.platform.web.views import current_visit
 from idp.platform.web.visit import Answer
 
@@ -34,9 +33,8 @@ def refuse(error: Exception) -> AnyResponse:
 
 def wants_page() -> bool:
     """Whether a person looks at the answer, not a program."""
-    if request.headers.get("Sec-Fetch-Mode") == "navigate":
-        return True
-    return "text/html" in request.headers.get("Accept", "")
+    headers = request.headers
+    return plain.wants_page(headers.get("Accept", ""), headers.get("Sec-Fetch-Mode", ""))
 
 
 def as_response(answer: Answer) -> Response:
@@ -60,7 +58,8 @@ def _page(problem: Problem, request_id: str) -> Response:
         )
     except Exception as error:  # noqa: BLE001 - the renderer of last resort
         problems.log.error("error_page_failed", request_id=request_id, exc_info=error)
-        return as_response(problems.plain_page(problem, request_id))
+        languages = request.headers.get("Accept-Language", "")
+        return as_response(problems.plain_page(problem, request_id, languages))
     response = Response(
         text, problem.status, problem.headers, content_type="text/html; charset=utf-8"
     )
@@ -74,10 +73,7 @@ def _http_error(error: HTTPException) -> AnyResponse:
     status = response.status_code
     if status < 400:  # noqa: PLR2004 - redirects are exceptions to Werkzeug
         return response
-    if isinstance(error, CSRFError):
-        detail = "The form is too old or was not sent from here. Load the page again."
-    else:
-        detail = _DETAILS.get(status, error.name)
+    detail = _DETAILS.get(status, error.name)
     problem = Problem(detail, code=error.name.lower().replace(" ", "_"))
     problem.status = status
     problem.title = error.name
@@ -88,9 +84,9 @@ def _http_error(error: HTTPException) -> AnyResponse:
 
 
 _DETAILS = {
-    400: "The request cannot be understood",
-    404: "There is nothing at this address",
-    405: "This address does not take this method",
-    413: "The request is larger than this address takes",
+    400: "The request cannot be understood.",
+    404: "The address may be wrong, or the page is gone.",
+    405: "This page cannot be opened this way.",
+    413: "More was sent than is accepted here.",
     415: "This address does not take this media type",
 }

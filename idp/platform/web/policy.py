@@ -18,8 +18,8 @@ _OWN = {
     "script-src": ("'self'",),
     "style-src": ("'self'",),
 }
-# `form-action` is absent on purpose: it would also bind the redirects after a POST, and the last
-# of them leads to the client. A page that knows that address names it with `allow`.
+# `form-action` is absent on purpose: Chromium applies it to the redirects after a POST as well. The
+# last of them leads to the client, and the client may send the browser on to another origin.
 
 _SOURCE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://[A-Za-z0-9.:\[\]_-]+)?|'self'|'none'")
 
@@ -39,7 +39,7 @@ def nonce() -> str:
 
 
 def allow(directive: str, *sources: str) -> None:
-    """Allow this page a source beyond our own files, such as `form-action` a client's origin."""
+    """Allow this page a source beyond our own files, such as `img-src` a client's logo."""
     for source in sources:
         if not _SOURCE.fullmatch(source):
             message = f"not a source: {source!r}"

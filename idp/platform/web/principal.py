@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -19,6 +20,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 EXTENSION = "idp.gate"
+
+END_USER_ADDRESS = "End-User-Address"
+"""Header in which a machine hands on where the person is whom it acts for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Principal:
     expires_at: int
     token_scopes: tuple[str, ...] = ()
     """Everything that the token is for, at other APIs too; no gate opens for that."""
+    audience: tuple[str, ...] = ()
 
     @property
     def own_tenant_id(self) -> int | None:
@@ -189,8 +194,21 @@ def _sign_trail(principal: Principal) -> None:
     """Let the audit trail name who calls."""
     session = database()
     session.info["context"] = replace(
-        context_of(session), user_id=principal.user_id, client_id=principal.client_id
+        context_of(session),
+        user_id=principal.user_id,
+        client_id=principal.client_id,
+        end_user_addr=_end_user_address() if principal.is_machine else None,
     )
+
+
+def _end_user_address() -> str | None:
+    text = request.headers.get(END_USER_ADDRESS)
+    if text is None:
+        return None
+    try:
+        return str(ipaddress.ip_address(text.strip().removeprefix("[").removesuffix("]")))
+    except ValueError:
+        raise BadRequest.at(END_USER_ADDRESS, "This is not an IP address.") from None
 
 
 def _touched(tenant: Tenant, arguments: dict[str, Any]) -> int | None:

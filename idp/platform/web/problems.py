@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-
 import orjson
 import structlog
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
@@ -16,6 +14,7 @@ from idp.platform.errors import (
     Unauthenticated,
     Unavailable,
 )
+from idp.platform.web import plain
 from idp.platform.web.visit import Answer
 
 log = structlog.get_logger("idp.problems")
@@ -39,13 +38,6 @@ _OAUTH_CODES = {
 _DESCRIPTION = dict.fromkeys((*range(32), 127), "?") | {ord('"'): "'", ord("\\"): "/"}
 
 _AWAY = ("locked", "connect", "shutting down", "starting up")
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><title>{title}</title></head>
-<body><h1>{title}</h1><p>{detail}</p><p>Request: <code>{request_id}</code></p></body>
-</html>
-"""
 
 
 def oauth_json(problem: Problem) -> Answer:
@@ -80,19 +72,9 @@ def problem_json(problem: Problem, request_id: str) -> Answer:
     )
 
 
-def plain_page(problem: Problem, request_id: str) -> Answer:
-    """Render a page without template, language or style: it must work when nothing else does."""
-    text = _PAGE.format(
-        title=html.escape(problem.title),
-        detail=html.escape(problem.detail),
-        request_id=html.escape(request_id),
-    )
-    headers = (
-        ("Content-Type", "text/html; charset=utf-8"),
-        ("Cache-Control", "no-store"),
-        *problem.headers.items(),
-    )
-    return Answer(problem.status, headers, text.encode())
+def plain_page(problem: Problem, request_id: str, accept_language: str = "") -> Answer:
+    """Render a page without template or tenant: it must work when nothing else does."""
+    return plain.page(problem, request_id, accept_language)
 
 
 def from_exception(error: Exception, request_id: str) -> Problem:

@@ -6,6 +6,7 @@ endpoints and Flask differ only in what happens between the two.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import time
@@ -22,7 +23,7 @@ from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge, TooLong
 from idp.platform.issuer import Issuer
 from idp.platform.metrics import Metrics
 from idp.platform.runtime import RequestContext, Runtime
-from idp.platform.web import forms, problems
+from idp.platform.web import cors, forms, plain, problems
 from idp.platform.web.visit import (
     AT_ONCE_KEY,
     ENVIRON_KEY,
@@ -43,8 +44,10 @@ MAX_QUERY = 32 * 1024
 """Bytes of a query as it was sent. Requests for a sign-in come there, with request objects and ID
 tokens as hints; what is larger could not be kept until the person has answered anyway."""
 
-HOSTLESS = frozenset({"/healthz", "/readyz", "/metrics", "/gateway/verify"})
-"""Asked by machines that know an address and no name."""
+HEALTH = frozenset({"/healthz", "/readyz"})
+
+HOSTLESS = HEALTH | {"/metrics", "/gateway/verify", plain.STYLE}
+"""Asked by machines that know an address and no name, and by the page of an unknown host."""
 
 FILES = "/files/"
 """What the host of `IDP_FILES_PUBLIC_URL` serves, and nothing else."""
@@ -53,13 +56,18 @@ DISCOVERY = frozenset(
     {"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"}
 )
 
-_UNLOGGED = frozenset({"/healthz", "/readyz"})
-
-_NAMES_IN_PATH = re.compile(r"/user/.*<(?!int:)")
-"""Routes of the user service with user names, mobile numbers and the like."""
+_TEXT_IN_PATH = re.compile(r"<(?!int:)")
+"""In routes whose addresses name somebody or something by a text: user names, handles, codes."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
 _HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_NODE = re.compile(
+    r"(?:\[(?P<bracketed>[0-9a-fA-F:.]+)\]|(?P<plain>[^:\[\]]+))(?::(?:[0-9]{0,5}|_[\w.-]+))?",
+    re.ASCII,
+)
+_HIDDEN = re.compile(r"unknown|unix|_[\w.-]+", re.ASCII | re.IGNORECASE)
+_ASCII = ("HTTP_AUTHORIZATION", "CONTENT_TYPE")
+"""Headers that decide what a request is worth or means, and hold nothing but ASCII."""
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
@@ -84,6 +92,7 @@ class Entrance:
         self._default_port = _DEFAULT_PORT[settings.scheme]
         self._scheme = settings.scheme
         self._headers = security_headers(secure=settings.secure)
+        self._page_headers = security_headers(secure=settings.secure, policy=plain.POLICY)
         self.metrics = Metrics()
 
     def close(self) -> None:
@@ -95,24 +104,27 @@ class Entrance:
         """Take a request in; the answer is there already when it goes no further."""
         path = environ.get("PATH_INFO") or "/"
         method = environ["REQUEST_METHOD"]
-        peer = environ.get("REMOTE_ADDR") or None
+        peer = _unmapped(environ.get("REMOTE_ADDR") or None)
         trusted = bool(self._proxies) and peer is not None and self._is_proxy(peer)
         visit = Visit(
             request_id=_request_id(environ, trusted=trusted),
             method=method,
             path=path,
-            remote_addr=self._client(environ, peer) if trusted else peer,
+            remote_addr=peer,
             started=time.perf_counter(),
             session=(self._at_once if AT_ONCE_KEY in environ else self.runtime).sessions(),
         )
-        visit.session.info["context"] = RequestContext(
-            visit.request_id, visit.remote_addr, environ.get("HTTP_USER_AGENT")
-        )
         environ[ENVIRON_KEY] = visit
         try:
+            check_headers(environ)
+            if trusted:
+                visit.remote_addr = self._client(environ, peer)
+            visit.session.info["context"] = RequestContext(
+                visit.request_id, visit.remote_addr, environ.get("HTTP_USER_AGENT")
+            )
             return visit, self._check(environ, visit, trusted=trusted, machine=machine)
         except Exception as error:  # noqa: BLE001 - the renderer of last resort
-            return visit, self.render(environ, visit, error, machine=machine)
+            return visit, self.refuse(environ, visit, error, machine=machine)
 
     def _check(
         self, environ: Environ, visit: Visit, *, trusted: bool, machine: bool
@@ -171,7 +183,7 @@ class Entrance:
             if name == "localhost" and (port or "80") == environ.get("SERVER_PORT", "80"):
                 return _moved(self.runtime.settings.public_url, environ)
             message = "This host is not served here"
-            raise BadRequest(message)
+            raise BadRequest(message, code=plain.UNKNOWN_HOST)
         visit.issuer = issuer
         if not issuer.is_canonical:
             if visit.path in DISCOVERY:
@@ -200,45 +212,75 @@ class Entrance:
         problem = problems.from_exception(error, visit.request_id)
         if machine:
             return problems.oauth_json(problem)
-        if "text/html" in environ.get("HTTP_ACCEPT", ""):
-            return problems.plain_page(problem, visit.request_id)
+        fetch_mode = environ.get("HTTP_SEC_FETCH_MODE", "")
+        if plain.wants_page(environ.get("HTTP_ACCEPT", ""), fetch_mode):
+            languages = environ.get("HTTP_ACCEPT_LANGUAGE", "")
+            return problems.plain_page(problem, visit.request_id, languages)
         return problems.problem_json(problem, visit.request_id)
+
+    def refuse(self, environ: Environ, visit: Visit, error: Exception, *, machine: bool) -> Answer:
+        """Answer with a refusal that nobody's data had a part in: pages of any origin may read it.
+
+        A browser that cannot show a page why it was refused shows it a network error.
+        """
+        answer = self.render(environ, visit, error, machine=machine)
+        is_page = not machine and answer.policy is not None
+        return answer if is_page else cors.for_anybody(answer)
 
     def answer(self, visit: Visit, answer: Answer, start_response: Start) -> Body:
         """Send a complete answer."""
-        headers = [*answer.headers, *self._headers, ("X-Request-Id", visit.request_id)]
+        own = self._headers if answer.policy is None else self._page_headers
+        headers = [*answer.headers, *own, ("X-Request-Id", visit.request_id)]
         headers.append(("Content-Length", str(len(answer.body))))
-        start_response(_STATUS[answer.status], headers)
         self._leave(visit, answer.status)
+        start_response(_STATUS[answer.status], headers)
         return () if visit.method == "HEAD" else (answer.body,)
 
     def pass_on(self, visit: Visit, inner: WSGI, environ: Environ, start_response: Start) -> Body:
-        """Let another WSGI application answer, adding what every answer carries."""
-        status = 500
+        """Let another WSGI application answer, adding what every answer carries.
 
-        def start(line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            nonlocal status
-            status = int(line[:3])
-            present = {name.lower() for name, _ in headers}
-            headers += [pair for pair in self._headers if pair[0].lower() not in present]
-            headers.append(("X-Request-Id", visit.request_id))
-            return start_response(line, headers, exc_info)
+        Its answer is read whole before the first byte is sent: what fails on the way, headers that
+        cannot be written or a body that breaks off, is refused like anything else.
+        """
+        line, headers = _STATUS[500], list[tuple[str, str]]()
+
+        def start(given_line: str, given: list[tuple[str, str]], _exc_info: Any = None) -> Any:
+            nonlocal line, headers
+            line, headers = given_line, given
+            return no_write
 
         try:
-            # Views render whole bodies, so the session is free before the first byte is sent.
-            body = inner(environ, start)
-        except Exception:
-            self._leave(visit, status)
-            raise
-        self._leave(visit, status)
-        return body
+            body = read_whole(inner(environ, start))
+        except Exception as error:  # noqa: BLE001 - the renderer of last resort
+            visit.session.rollback()
+            refusal = self.render(environ, visit, error, machine=False)
+            return self.answer(visit, refusal, start_response)
+        present = {name.lower() for name, _ in headers}
+        headers += [pair for pair in self._headers if pair[0].lower() not in present]
+        headers.append(("X-Request-Id", visit.request_id))
+        self._leave(visit, int(line[:3]))
+        start_response(line, headers)
+        return (body,)
+
+    def last_resort(self, environ: Environ, error: Exception, start_response: Start) -> Body:
+        """Answer what failed outside all that renders refusals."""
+        visit: Visit | None = environ.get(ENVIRON_KEY)
+        request_id = token_hex(8) if visit is None else visit.request_id
+        answer = problems.problem_json(problems.from_exception(error, request_id), request_id)
+        if visit is not None:
+            with contextlib.suppress(Exception):
+                visit.session.close()
+        headers = [*answer.headers, *self._headers, ("X-Request-Id", request_id)]
+        headers.append(("Content-Length", str(len(answer.body))))
+        start_response(_STATUS[answer.status], headers)
+        return () if environ.get("REQUEST_METHOD") == "HEAD" else (answer.body,)
 
     def _leave(self, visit: Visit, status: int) -> None:
         """Give the session back, count and log."""
         db.end(visit.session)
         seconds = time.perf_counter() - visit.started
         self.metrics.count(visit.endpoint, visit.method, status, seconds)
-        if visit.path not in _UNLOGGED:
+        if visit.path not in HEALTH:
             logs.access(
                 request_id=visit.request_id,
                 method=visit.method,
@@ -257,16 +299,86 @@ class Entrance:
         return any(parsed in network for network in self._proxies)
 
     def _client(self, environ: Environ, peer: str | None) -> str | None:
-        """Walk X-Forwarded-For from the near end to the first address that is no proxy of ours."""
+        """Walk X-Forwarded-For from the near end to the first address that is no proxy of ours.
+
+        What is looked at was written by a proxy of ours, so what cannot be read is no visitor's
+        doing: whoever is counted as the proxy would be hidden behind it.
+        """
         client = peer
         for step in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
-            try:
-                client = str(ipaddress.ip_address(step.strip()))
-            except ValueError:
+            node = step.strip()
+            if not node:
+                continue
+            address = node_address(node)
+            if address is None:
                 break
+            client = address
             if not self._is_proxy(client):
                 break
         return client
+
+
+def check_headers(environ: Environ) -> None:
+    """Refuse headers that matter and cannot be read; take out of others what nobody can read.
+
+    WSGI servers hand headers on with a character for each byte, and let no control character in.
+    """
+    for name in _ASCII:
+        if not environ.get(name, "").isascii():
+            message = f"The {name.removeprefix('HTTP_').replace('_', '-').title()} header is broken"
+            raise BadRequest(message)
+    cookies = environ.get("HTTP_COOKIE")
+    if cookies and not cookies.isascii():
+        # Another site of the same domain may set what it likes; ours are ASCII.
+        environ["HTTP_COOKIE"] = ";".join(filter(str.isascii, cookies.split(";")))
+    agent = environ.get("HTTP_USER_AGENT")
+    if agent and not agent.isascii():
+        environ["HTTP_USER_AGENT"] = agent.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def node_address(node: str) -> str | None:
+    """Read an address with or without a port; None for a node that does not say who it is.
+
+    RFC 7239 6: `203.0.113.7:51234`, `[2001:db8::7]:51234`, `unknown`, `_hidden`. Addresses of IPv6
+    come without brackets too, and `unix:` for a proxy that was asked through a socket of the host.
+    """
+    text = node.strip('"')
+    found = _NODE.fullmatch(text)
+    host = (found["bracketed"] or found["plain"]) if found else text
+    if _HIDDEN.fullmatch(host):
+        return None
+    try:
+        return _unmapped(str(ipaddress.ip_address(host)))
+    except ValueError:
+        message = "The X-Forwarded-For header is broken"
+        raise BadRequest(message) from None
+
+
+def _unmapped(address: str | None) -> str | None:
+    """Give an IPv4 address that a socket for both families writes as `::ffff:192.0.2.1`."""
+    if address is None or not address.lower().startswith("::ffff:"):
+        return address
+    try:
+        mapped = ipaddress.IPv6Address(address).ipv4_mapped
+    except ValueError:
+        return address
+    return address if mapped is None else str(mapped)
+
+
+def read_whole(body: Body) -> bytes:
+    """Read what an application answers with, and let it clean up."""
+    try:
+        return b"".join(body)
+    finally:
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
+
+
+def no_write(_data: bytes) -> None:
+    """Refuse what WSGI calls `write`; nothing here uses it."""
+    message = "write() of WSGI is not supported; return the body"
+    raise RuntimeError(message)
 
 
 def networks(text: str) -> tuple[Network, ...]:
@@ -279,10 +391,12 @@ def networks(text: str) -> tuple[Network, ...]:
         raise SettingsError(message) from None
 
 
-def security_headers(*, secure: bool) -> tuple[tuple[str, str], ...]:
+def security_headers(
+    *, secure: bool, policy: str = "default-src 'none'; frame-ancestors 'none'"
+) -> tuple[tuple[str, str], ...]:
     """List the headers of every answer; a page replaces the content policy by its own."""
     headers = [
-        ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("Content-Security-Policy", policy),
         ("X-Frame-Options", "DENY"),
         ("X-Content-Type-Options", "nosniff"),
         ("Referrer-Policy", "same-origin"),
@@ -335,7 +449,7 @@ def check_encoded(text: str) -> None:
 
 def _too_large(limit: int) -> Problem:
     # What is left of the body is not worth reading.
-    return TooLarge(f"The body may have {limit} bytes", headers={"Connection": "close"})
+    return TooLarge(f"The request body exceeds {limit} bytes", headers={"Connection": "close"})
 
 
 def _request_id(environ: Environ, *, trusted: bool) -> str:
@@ -352,7 +466,7 @@ def _moved(origin: str, environ: Environ) -> Answer:
 
 
 def _shown_path(visit: Visit) -> str:
-    """Give the path as logs may have it: where it names somebody, only the route."""
+    """Return the path as logs may have it: of a route with a text in it, the route alone."""
     if visit.endpoint == visit.path:  # nothing in it varies
         return visit.path
-    return visit.endpoint if _NAMES_IN_PATH.match(visit.endpoint) else logs.mask_path(visit.path)
+    return visit.endpoint if _TEXT_IN_PATH.search(visit.endpoint) else logs.mask_path(visit.path)

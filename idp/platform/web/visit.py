@@ -33,6 +33,8 @@ class Answer:
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    policy: str | None = None
+    """The content security policy of a page; None: nothing is to be loaded."""
 
 
 @dataclass(slots=True)

@@ -93,7 +93,12 @@ class _Build:
         if row is not None:
             document = npm.renamed(document, row.sdk_name)
         folder, log = generators.generate(
-            self.job.generator, document, self.job.options, work, self._show
+            self.job.generator,
+            document,
+            self.job.options,
+            work,
+            self._show,
+            may_keep_network=self.runtime.settings.codegen_with_network,
         )
         self.keep(log)
         if row is not None:
@@ -111,7 +116,7 @@ class _Build:
     def _publish(self, work: Path, package: Path) -> None:
         with self.runtime.sessions() as session:
             token = options.token_of(session, self._npm_options(session)) or ""
-        registry = self.runtime.settings.npm_registry.rstrip("/")
+        registry = npm.registry(work, self.runtime.settings.npm_registry).rstrip("/")
         self.keep(npm.publish(package, work, registry, token, self._show))
         with self.runtime.sessions() as session:
             job = session.get_one(SdkJob, self.job.id)

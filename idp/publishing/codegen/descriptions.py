@@ -24,7 +24,7 @@ MAX_YAML_BYTES = 2 * 1024 * 1024
 MAX_DEPTH = 200
 LONGEST_NAME = 2048
 """Characters of a name, a path too."""
-_YAML = plain_yaml.Limits(size=MAX_YAML_BYTES, levels=MAX_DEPTH)
+_YAML = plain_yaml.Limits(size=MAX_YAML_BYTES, levels=MAX_DEPTH, values=outside.MOST_PARTS)
 TIMEOUT_SECONDS = 15.0
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 

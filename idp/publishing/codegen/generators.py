@@ -8,7 +8,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -135,6 +135,8 @@ def generate(
     options: Mapping[str, str],
     work: Path,
     on_progress: Callable[[str], None],
+    *,
+    may_keep_network: bool = False,
 ) -> tuple[Path, str]:
     """Run a generator over a checked description; give the folder that it filled, and its log."""
     found = installation()
@@ -149,11 +151,17 @@ def generate(
             *("-o", target, "-c", configuration),
         ],
         work,
-        GENERATING,
+        replace(GENERATING, may_keep_network=may_keep_network),
         on_progress=on_progress,
     )
     if outcome.stopped == process.DISK_FULL or "No space left on device" in outcome.log:
         raise Unavailable(process.DISK_FULL)
+    if outcome.stopped == process.NOT_CUT_OFF:
+        message = (
+            "The host of the worker cannot cut generators off from the network. "
+            "Its operator may allow that by IDP_CODEGEN_WITH_NETWORK."
+        )
+        raise GenerationError(message, outcome.log)
     if outcome.stopped:
         raise GenerationError(f"The generator did not end well. {outcome.stopped}", outcome.log)
     if not outcome.is_fine or not target.is_dir():

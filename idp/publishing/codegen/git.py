@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ _REFUSED = (
     *("error: 401", "error: 403", "not found", "denied"),
 )
 _BEGINNING = "main"
+_OURS = f"refs/heads/{_BEGINNING}"
+# What git-check-ref-format forbids could make more of a name than a name.
+_BRANCH = re.compile(r"refs/heads/[^\s~^:?*\[\\\x00-\x1f\x7f]+")
 _CONFIGURATION = {
     "user.name": "idp",
     "user.email": "idp@localhost",
@@ -77,19 +81,19 @@ def push(remote: Remote, change: Change, work: Path, on_progress: Callable[[str]
         raise Unprocessable("git is not installed on the host of the worker.")
     clone = work / "repository"
     git = _Git(program, remote, work, on_progress)
-    git.do("init", "--quiet", str(clone))
+    git.do("init", "--quiet", "--", str(clone))
     git.clone = clone
-    ours = f"refs/heads/{_BEGINNING}"
-    branch = _branch(git.ask_remote("ls-remote", "--symref", remote.url, "HEAD", ours))
+    # Names of the server's are whole ones, `refs/heads/…`, and behind `--`: none is an option.
+    branch = _branch(git.ask_remote("ls-remote", "--symref", "--", remote.url, "HEAD", _OURS))
     if branch is not None:
-        git.ask_remote("fetch", "--quiet", "--depth=1", remote.url, branch)
-        git.do("checkout", "--quiet", "-B", branch, "FETCH_HEAD")
+        git.ask_remote("fetch", "--quiet", "--depth=1", "--", remote.url, branch)
+        git.do("checkout", "--quiet", "-B", _BEGINNING, "FETCH_HEAD", "--")
     _write(clone, change)
-    git.do("add", "--all")
+    git.do("add", "--all", "--", ".")
     if git.run("diff", "--cached", "--quiet", "--exit-code").code == 0:
         return git.said
-    git.do("commit", "--quiet", "--message", change.message)
-    git.ask_remote("push", "--quiet", remote.url, f"HEAD:refs/heads/{branch or _BEGINNING}")
+    git.do("commit", "--quiet", f"--message={change.message}")
+    git.ask_remote("push", "--quiet", "--", remote.url, f"HEAD:{branch or _OURS}")
     return git.said
 
 
@@ -157,7 +161,7 @@ class _Git:
 
 
 def _branch(listed: str) -> str | None:
-    """Read the branch to work on: the server's default, else the one that we began.
+    """Return the whole name of the branch to work on: the server's default, else our own.
 
     None: there is nothing yet. Tabs were made blanks in the log, and no branch has blanks.
     """
@@ -165,8 +169,10 @@ def _branch(listed: str) -> str | None:
     heads = {row[1] for row in rows if len(row) == 2}  # noqa: PLR2004 - hash and name
     for row in rows:
         if "HEAD" in heads and row[:1] == ["ref:"] and row[-1] == "HEAD":
-            return row[1].removeprefix("refs/heads/")
-    return _BEGINNING if f"refs/heads/{_BEGINNING}" in heads else None
+            if not _BRANCH.fullmatch(row[1]):
+                raise Unprocessable("The default branch of the repository has no usable name.")
+            return row[1]
+    return _OURS if _OURS in heads else None
 
 
 def _write(clone: Path, change: Change) -> None:

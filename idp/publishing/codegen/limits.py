@@ -1,7 +1,8 @@
 """Take limits upon itself, leave the network, and become another program.
 
 Run by its path with a bare interpreter, so that no code of ours is loaded between a worker's
-threads and the program: `limits.py '{"RLIMIT_CPU": 60}' offline|online PROGRAM ARGUMENT...`.
+threads and the program: `limits.py '{"RLIMIT_CPU": 60}' NETWORK PROGRAM ARGUMENT...`. NETWORK is
+`online`, `offline` where the system allows that, or `never-online`, which else begins nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 _NICER = 10
+_NOT_BEGUN = 97
 
 
 def main() -> None:
@@ -27,9 +29,11 @@ def main() -> None:
     _die_with_parent()
     for name, value in json.loads(limits).items():
         _limit(getattr(resource, name), value)
-    if network == "offline" and not _leave_network():
+    if network != "online" and not _leave_network():
         sys.stderr.write("The system does not let this program be cut off from the network.\n")
         sys.stderr.flush()
+        if network == "never-online":
+            sys.exit(_NOT_BEGUN)
     os.execve(program, [program, *arguments], os.environ)  # noqa: S606 - no shell is wanted
 
 

@@ -23,12 +23,18 @@ GENERATORS = {"angular2": "typescript-angular", "jQuery": "typescript-jquery"}
 NUMBERS = {"0": "angular2", "1": "jQuery"}
 
 PUBLISHING = Limits(seconds=120, output_bytes=128 * 1024**2, network=True)
+ASKING = Limits(seconds=30, output_bytes=1024**2, network=True)
+_NAMES_REGISTRY = frozenset(
+    {"home", "npm_config_registry", "npm_config_userconfig", "npm_config_globalconfig"}
+)
+"""Variables from which npm knows how it is set up; no other of ours is for it."""
 MARKER = "<%SdkCode%>"
 MAX_README_CODE = 256 * 1024
 MAX_README = 1024 * 1024
 """Characters, with the code in every place where the mark stands."""
 
 _CODE = re.compile(r"npm (?:error|ERR!) code (\w+)")
+_ADDRESS = re.compile(r"^https?://\S+$", re.MULTILINE)
 _OVER = "cannot publish over the previously published"
 """What npm says without a code when it has looked itself."""
 _TAKEN = frozenset({"E403", "E409", "EPUBLISHCONFLICT"})
@@ -67,6 +73,22 @@ def renamed(document: dict[str, Any], sdk_name: str) -> dict[str, Any]:
     return {**document, "info": {**(about if isinstance(about, dict) else {}), "title": sdk_name}}
 
 
+def registry(work: Path, given: str) -> str:
+    """Return the registry that is published to: the given one, or the one npm is set up for."""
+    if given:
+        return given
+    program = _program()
+    named = {name: value for name, value in os.environ.items() if name.lower() in _NAMES_REGISTRY}
+    environment = {"PATH": _path(program), **named}
+    found = process.run(
+        [program, "config", "get", "registry"], work, ASKING, environment=environment
+    )
+    address = _ADDRESS.search(found.log)  # among what npm says about other parts of its set-up
+    if not found.is_fine or address is None:
+        raise Unprocessable("npm is set up for no registry: set IDP_NPM_REGISTRY.")
+    return address[0]
+
+
 def publish(
     folder: Path, work: Path, registry: str, token: str, on_progress: Callable[[str], None]
 ) -> str:
@@ -79,7 +101,7 @@ def publish(
     name = orjson.loads((folder / "package.json").read_bytes())["name"]
     # Without a word npm takes a package with a scope for a private one, which costs money.
     access = ("--access", "public") if name.startswith("@") else ()
-    outcome = npm.run("publish", str(folder), "--ignore-scripts", *access)
+    outcome = npm.run("publish", "--ignore-scripts", *access, "--", str(folder))
     if outcome.is_fine:
         return outcome.log
     found = _CODE.search(outcome.log)
@@ -119,12 +141,7 @@ class _Npm:
         self, work: Path, registry: str, token: str, on_progress: Callable[[str], None]
     ) -> None:
         self.work, self.token, self.on_progress = work, token, on_progress
-        # npm lies beside node; a virtual environment may hold both.
-        places = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-        program = shutil.which("npm", path=places)
-        if program is None:
-            raise Unprocessable("npm is not installed on the host of the worker.")
-        self.program = program
+        self.program = _program()
         parts = urlsplit(registry if registry.endswith("/") else f"{registry}/")
         settings = {
             "registry": parts.geturl(),
@@ -146,13 +163,13 @@ class _Npm:
         """Run npm in the folder of work."""
         outcome = process.run(
             [
-                *(self.program, *arguments),
-                *("--userconfig", self.configuration, "--globalconfig", self.work / "no-npmrc"),
+                *(self.program, "--userconfig", str(self.configuration)),
+                *("--globalconfig", str(self.work / "no-npmrc"), *arguments),
             ],
             self.work,
             PUBLISHING,
             environment={
-                "PATH": os.pathsep.join((str(Path(self.program).parent), "/usr/bin", "/bin")),
+                "PATH": _path(self.program),
                 "NODE_OPTIONS": "--max-old-space-size=512",
                 "IDP_PUBLISH_TOKEN": self.token,
             },
@@ -167,10 +184,23 @@ class _Npm:
     def has_the_same(self, folder: Path) -> bool:
         """Whether the registry has this version with just this content."""
         about = orjson.loads((folder / "package.json").read_bytes())
-        ours = self.run("pack", str(folder), "--dry-run", "--json", "--ignore-scripts")
-        theirs = self.run("view", f"{about['name']}@{about['version']}", "dist.shasum")
+        ours = self.run("pack", "--dry-run", "--json", "--ignore-scripts", "--", str(folder))
+        theirs = self.run("view", "--", f"{about['name']}@{about['version']}", "dist.shasum")
         found = re.search(r'"shasum": "([0-9a-f]{40})"', ours.log)
         return ours.is_fine and theirs.is_fine and found is not None and found[1] in theirs.log
+
+
+def _program() -> str:
+    # npm lies beside node; a virtual environment may hold both.
+    places = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    program = shutil.which("npm", path=places)
+    if program is None:
+        raise Unprocessable("npm is not installed on the host of the worker.")
+    return program
+
+
+def _path(program: str) -> str:
+    return os.pathsep.join((str(Path(program).parent), "/usr/bin", "/bin"))
 
 
 def _code(folder: Path) -> str:

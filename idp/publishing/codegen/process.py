@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from idp import private_files
 from idp.platform.errors import Unavailable
 
 POLL_SECONDS = 0.1
@@ -29,9 +30,12 @@ STALE_SECONDS = 3600
 """Age of a folder that nobody can be working in any more."""
 MAX_FILES = 20_000
 DISK_FULL = "The disk is full."
+NOT_CUT_OFF = "This system cannot cut it off from the network."
 
 _LAUNCHER = Path(__file__).with_name("limits.py")
 _PREFIX = "work-"
+_NOT_BEGUN = 97
+"""How `limits.py` ends when it did not begin the program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,15 @@ class Limits:
     memory_bytes: int | None = None
     """Of address space; None for programs that reserve more than they use."""
     network: bool = False
+    may_keep_network: bool = True
+    """Whether it may run without `network` where the system cannot take that away."""
+
+    @property
+    def reach(self) -> str:
+        """What `limits.py` is told of the network."""
+        if self.network:
+            return "online"
+        return "offline" if self.may_keep_network else "never-online"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +78,7 @@ class Outcome:
 @contextmanager
 def folder(parent: Path) -> Iterator[Path]:
     """Give a folder to work in that is gone afterwards, whatever happens."""
-    parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_files.make_folder(parent)
     _remove_stale(parent)
     if shutil.disk_usage(parent).free < LEAST_ROOM:
         raise Unavailable("The disk is too full to begin.")
@@ -103,7 +116,7 @@ def run(
         process = subprocess.Popen(  # noqa: S603 - programs that we name, without a shell
             [
                 *(sys.executable, "-I", "-S", _LAUNCHER, json.dumps(_resources(limits))),
-                *("online" if limits.network else "offline", *command),
+                *(limits.reach, *command),
             ],
             cwd=work,
             env=child,
@@ -116,6 +129,8 @@ def run(
         stopped = _watch(process, work, limits, lambda: on_progress(_tail(log)))
     finally:
         _kill(process)
+    if process.returncode == _NOT_BEGUN and not limits.may_keep_network:
+        stopped = NOT_CUT_OFF
     return Outcome(process.returncode, _tail(log), stopped)
 
 

@@ -55,9 +55,9 @@ def push(
 
 def sync_labels(settings: Settings, to: Repository, document: dict[str, Any]) -> str:
     """Make a label for each operation, where that is wanted; give a line for the log."""
-    if not (to.sync_labels and settings.github_api_url):
+    if not (to.sync_labels and settings.github_api):
         return ""
-    place = labels.Repository(settings.github_api_url, to.owner, to.repo, to.token, to.user_agent)
+    place = labels.Repository(settings.github_api, to.owner, to.repo, to.token, to.user_agent)
     return labels.sync(place, [operation.id for operation in descriptions.operations(document)])
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+from idp import private_files
 from idp.config import Settings, SettingsError
 from idp.platform.errors import NotFound, Unavailable
 
@@ -55,7 +56,7 @@ class Folder:
         path = self._path(name)
         draft = path.with_suffix(".part")
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_files.make_folder(path.parent)
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as to:
                 shutil.copyfileobj(stream, to, PIECE)
                 to.flush()

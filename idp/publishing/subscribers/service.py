@@ -20,12 +20,15 @@ from idp.platform.audit.tags import Tag
 from idp.platform.db import count_hits, insert
 from idp.platform.errors import NotFound, TooManyRequests
 from idp.platform.notify import service as notify
+from idp.platform.throttle import Key
 from idp.publishing import apis
 from idp.publishing.subscribers import codes
 from idp.publishing.subscribers.codes import Sealed, Use
 from idp.publishing.subscribers.models import Subscription
 
 MINUTES = 30
+SENT_WHILE_GOOD = 5
+"""Links to one address, whoever asks, within the time that one is good."""
 GAP_SECONDS = 60
 PER_DAY = 10
 """Mails to one address, whatever they are about."""
@@ -40,14 +43,14 @@ class Asked(Enum):
     SUBSCRIBED = auto()
     """The address is subscribed already."""
     LIMITED = auto()
-    """The address got a mail a moment ago, or many today."""
+    """The address got a mail from this sender a moment ago, or many today."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
     """Who asks, and how often he may in an hour; strangers do not learn who is subscribed."""
 
-    key: str
+    key: Key
     per_hour: int
     is_stranger: bool
 
@@ -73,11 +76,17 @@ def ask(
         return Asked.SUBSCRIBED
     throttle = runtime.of(session).throttle
     throttle.hit("subscription sender", sender.key, sender.per_hour, HOUR)
+    together = (names.key(address), sender.key)
     try:
-        throttle.hit("subscription gap", names.key(address), 1, GAP_SECONDS)
-        throttle.hit("subscription mails", names.key(address), PER_DAY, DAY)
+        throttle.hit("subscription gap", together, 1, GAP_SECONDS)
+        throttle.hit("subscription mails", together, PER_DAY, DAY)
     except TooManyRequests:
         return Asked.LIMITED
+    try:
+        address_key = names.key(address)
+        throttle.hit("subscription links", address_key, SENT_WHILE_GOOD, MINUTES * 60)
+    except TooManyRequests:
+        return Asked.SENT  # by others too: enough links are good
     if not is_subscribed:
         _mail_link(session, api, Sealed(api.id, address, locale))
     return Asked.SENT

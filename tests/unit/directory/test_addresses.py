@@ -28,6 +28,8 @@ DEVELOPMENT = Rules(native=False, development=True)
         (NATIVE, "com.example.app:/cb"),
         (NATIVE, "com.example.app://cb"),
         (NATIVE, "http://127.0.0.1/cb"),
+        (NATIVE, "http://localhost/cb"),
+        (NATIVE, "http://localhost:3000/cb"),
     ],
 )
 def test_good_redirect_addresses_are_kept_as_written(rules: Rules, uri: str) -> None:
@@ -49,6 +51,8 @@ def test_good_redirect_addresses_are_kept_as_written(rules: Rules, uri: str) -> 
         "HTTPS://app.example/",
         "http://app.example/cb",
         "http://127.0.0.1.evil.example/cb",
+        "http://localhost.evil.example/cb",
+        "http://localhost./cb",
         "http://127.1/cb",
         "http://2130706433/cb",
         "http://0x7f000001/cb",
@@ -83,6 +87,10 @@ def test_good_redirect_addresses_are_kept_as_written(rules: Rules, uri: str) -> 
         "https://app.example:0/",
         "https://app.example:/",
         "https://app.example:99999/",
+        "https://app.example:65536/",
+        "https://app.example:00080/",
+        "https://[2001:db8::1]:00080/",
+        "com.example.app://host:00080/cb",
         "https://app.example:x/",
         "https://bücher.example/",
         "https://a..b/",

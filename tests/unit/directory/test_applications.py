@@ -55,7 +55,7 @@ def drawn(nodes) -> dict:
 
 def seen(session: Session, *codes: str, tenant_id: int = 1) -> dict:
     found = resources.by_tenant(session, {tenant_id: codes})[tenant_id]
-    return {row.application_code: drawn(row.app_res["menu"]) for row in found}
+    return {row.application.code: drawn(row.app_res["menu"].children) for row in found}
 
 
 def test_privileges_open_their_menus_and_what_stands_above(session: Session) -> None:
@@ -110,7 +110,7 @@ def test_a_tenant_sees_its_own_applications_and_those_of_the_platform(session: S
     for code, tenant_id in (("common", 1), ("mine", first), ("theirs", second)):
         menu(session, application(session, code, tenant_id), "page", read)
     found = resources.by_tenant(session, {first: ["read.it"], second: [], 999: ["read.it"]})
-    assert [row.application_code for row in found[first]] == ["common", "mine"]
+    assert [row.application.code for row in found[first]] == ["common", "mine"]
     assert (found[second], found[999]) == ([], [])
 
 

@@ -82,6 +82,7 @@ def test_a_client_id_is_taken_once_also_by_the_name_of_an_api(session: Session) 
         {"is_public": True, "grant_types": ["client_credentials"]},
         {"is_public": True, "secret": "a" * 30},
         {"is_public": True, "settings": {"requirePkce": "false"}},
+        {"is_public": True, "settings": {"refreshTokenUsage": "0"}, **CODE},
         {"is_public": True, "settings": {"require_client_secret": "true"}},
         {"is_public": True, "settings": {"token_endpoint_auth_method": "client_secret_basic"}},
         {"settings": {"token_endpoint_auth_method": "none", "requireClientSecret": True}},
@@ -144,6 +145,28 @@ def test_a_public_client_has_no_secret_and_always_pkce(session: Session) -> None
         assert client.require_pkce
         with pytest.raises(Unprocessable):
             clients.add_secret(session, client)
+
+
+def test_refresh_tokens_of_a_public_client_are_used_once(session: Session) -> None:
+    # RFC 9700 4.14.2
+    reusable = {"refresh_token_usage": 0}
+    client = create(session, settings=reusable, **CODE)
+    with pytest.raises(Unprocessable) as refusal:
+        clients.update(session, client, {"token_endpoint_auth_method": "none"})
+    assert list(refusal.value.fields) == ["refresh_token_usage"]
+    spa, _ = clients.create(session, NewClient("spa", is_public=True, **CODE))
+    with pytest.raises(Unprocessable):
+        clients.update(session, spa, reusable)
+
+
+def test_only_a_client_of_the_platform_has_an_address_as_its_id(session: Session) -> None:
+    tenant_id = tenants.create(session, NewTenant(name="Acme")).id
+    for client_id in ("https://app.example/metadata", "HTTPS://app.example", "com.example://a"):
+        with pytest.raises(Unprocessable) as refusal:
+            create(session, client_id, tenant_id=tenant_id)
+        assert list(refusal.value.fields) == ["client_id"]
+        assert create(session, client_id).client_id == client_id
+    assert create(session, "app.example:web", tenant_id=tenant_id)
 
 
 def test_a_confidential_client_may_go_without_pkce(session: Session) -> None:
@@ -324,9 +347,9 @@ def test_the_faster_of_two_gets_the_id(session: Session, monkeypatch: pytest.Mon
     create(session)
     real, asked = clients.check_client_id, []
 
-    def late(session: Session, client_id: str) -> str:
+    def late(session: Session, client_id: str, tenant_id: int | None) -> str:
         asked.append(client_id)
-        return client_id if len(asked) == 1 else real(session, client_id)
+        return client_id if len(asked) == 1 else real(session, client_id, tenant_id)
 
     monkeypatch.setattr(clients, "check_client_id", late)
     with pytest.raises(Conflict):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 from argon2 import PasswordHasher
 
 from idp.directory.users import passwords
-from idp.platform.errors import BadRequest, Unavailable
+from idp.platform.errors import BadRequest, Busy
 
 pytestmark = [pytest.mark.no_database, pytest.mark.usefixtures("real_hashes")]
 
@@ -84,7 +85,8 @@ def test_few_passwords_are_hashed_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
             return True
 
     monkeypatch.setattr(passwords, "_hasher", Counting())
-    threads = [threading.Thread(target=passwords.matches, args=("x", "y")) for _ in range(8)]
+    crowd = passwords.CONCURRENT_HASHES + passwords.QUEUED_HASHES
+    threads = [threading.Thread(target=passwords.matches, args=("x", "y")) for _ in range(crowd)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -92,10 +94,16 @@ def test_few_passwords_are_hashed_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
     assert most == passwords.CONCURRENT_HASHES
 
 
-def test_a_crowd_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    full = threading.BoundedSemaphore(1)
-    full.acquire()
-    monkeypatch.setattr(passwords, "_places", full)
-    monkeypatch.setattr(passwords, "PATIENCE_SECONDS", 0.01)
-    with pytest.raises(Unavailable):
-        passwords.matches(None, "anything")
+def test_a_few_wait_and_the_next_is_told_at_once_to_come_back() -> None:
+    crowd = passwords.CONCURRENT_HASHES + passwords.QUEUED_HASHES
+    with ExitStack() as stack:
+        for _ in range(crowd):
+            stack.enter_context(passwords._admitted)
+        for attempt in (
+            lambda: passwords.matches(None, "anything"),
+            lambda: passwords.make_hash("anything"),
+        ):
+            with pytest.raises(Busy) as refusal:
+                attempt()
+            assert int(refusal.value.headers["Retry-After"]) > 0
+    assert not passwords.matches(None, "anything")

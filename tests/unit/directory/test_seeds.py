@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from idp import seeds
 from idp.app import create_app
-from idp.config import Settings
+from idp.config import Settings, sqlite_url
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client, ClientOwner
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
@@ -197,7 +197,7 @@ def test_two_nodes_may_seed_at_once(
         make: Callable[[], str] = request.getfixturevalue("new_database")
         url = make()
     else:
-        url = f"sqlite:///{tmp_path / 'two.sqlite3'}"
+        url = sqlite_url(tmp_path / "two.sqlite3")
     schema.upgrade(url)
     settings = make_settings(tmp_path, database_url=url, admin_password=SecretStr(""), demo=True)
     runtimes = [create_app(settings).extensions["idp"] for _ in range(2)]

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from idp.config import SettingsError
 from idp.platform import fetch
-from idp.platform.errors import BadRequest, Problem, Unavailable
+from idp.platform.errors import BadRequest, Busy, Unavailable
 from idp.platform.fetch import Fetcher, is_public
 
 pytestmark = pytest.mark.no_database
@@ -800,27 +800,85 @@ def test_an_address_of_a_wrong_form_stays_refused_from_the_cache(guarded: Fetche
             guarded.get_json("http://rp.example/")
 
 
-def test_callers_at_once_share_one_fetch(fetcher: Fetcher, server: Server) -> None:
-    def slow(connection: socket.socket) -> None:
-        time.sleep(0.2)
+@contextlib.contextmanager
+def waiting(fetcher: Fetcher, server: Server, *urls: str) -> Iterator[list[object]]:
+    """Let callers wait for a server that says nothing yet; then it answers, and they get that."""
+    release = threading.Event()
+
+    def hold(connection: socket.socket) -> None:
+        release.wait(10)
         connection.sendall(body(b'{"a": 1}'))
 
-    server.answer = slow
+    server.answer = hold
     got: list[object] = []
-
-    def ask() -> None:
-        try:
-            got.append(fetcher.get_json(server.url))
-        except Problem as problem:
-            got.append(problem)
-
-    threads = [threading.Thread(target=ask) for _ in range(20)]
+    known = len(server.requests)
+    threads = [
+        threading.Thread(target=lambda url=url: got.append(fetcher.get_json(url))) for url in urls
+    ]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
-    assert got == [{"a": 1}] * 20
+    deadline = time.monotonic() + 5
+    while len(server.requests) < known + len(urls) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    try:
+        yield got
+    finally:
+        release.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_one_caller_waits_for_an_address_and_the_next_is_told_to_come_back(
+    fetcher: Fetcher, server: Server
+) -> None:
+    with waiting(fetcher, server, server.url) as got:
+        for _ in range(20):
+            with pytest.raises(Busy) as refusal:
+                fetcher.get_json(server.url)
+            assert int(refusal.value.headers["Retry-After"]) > 0
+        assert got == []
+    assert got == [{"a": 1}]
     assert len(server.requests) == 1
+    assert fetcher.get_json(server.url) == {"a": 1}
+
+
+def test_two_callers_wait_for_documents_and_no_more(fetcher: Fetcher, server: Server) -> None:
+    server.answer = says(body(b'{"a": 1}'))
+    known, other = f"{server.url}/known", f"{server.url}/other"
+    fetcher.get_json(known)
+    age(fetcher, known, 301)
+    with waiting(fetcher, server, f"{server.url}/1", f"{server.url}/2"):
+        for _ in range(3):
+            with pytest.raises(Busy):
+                fetcher.get_json(other)
+        # Whose document is here is served by it, renewed or not.
+        assert fetcher.get_json(known) == {"a": 1}
+        assert len(server.requests) == 3
+    # Who was sent away for the sake of others has not failed.
+    assert fetcher.get_json(other) == {"a": 1}
+
+
+def test_the_pause_after_a_failure_grows_and_ends(fetcher: Fetcher, server: Server) -> None:
+    server.answer = says(b"HTTP/1.1 500 No\r\n\r\n")
+    for number, pause in enumerate((10, 20, 40, 80, 160, 300, 300), start=1):
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                fetcher.get_json(server.url)
+        assert len(server.requests) == number
+        age(fetcher, server.url, pause - 1)
+        with pytest.raises(Unavailable):
+            fetcher.get_json(server.url)
+        assert len(server.requests) == number
+        age(fetcher, server.url, 2)
+    server.answer = says(body(b'{"a": 1}'))
+    assert fetcher.get_json(server.url) == {"a": 1}
+    server.answer = says(b"HTTP/1.1 500 No\r\n\r\n")
+    age(fetcher, server.url, 3601)
+    with pytest.raises(Unavailable):
+        fetcher.get_json(server.url)
+    age(fetcher, server.url, 11)
+    server.answer = says(body(b'{"a": 2}'))
+    assert fetcher.get_json(server.url) == {"a": 2}
 
 
 def test_an_old_document_serves_while_another_caller_renews_it(

@@ -182,7 +182,7 @@ def test_a_job_that_never_works_is_given_up_and_can_be_revived(
     assert message.done_at is None
     assert message.payload_encrypted is not None
     job.error = None
-    assert jobs.retry_failed(session) == 1
+    assert jobs.retry_failed(session) == [message_id]
     session.commit()
     assert worker.deliver_due(runtime) == 1
     assert job.seen[-1] == {"n": 1}

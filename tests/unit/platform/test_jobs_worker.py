@@ -21,7 +21,6 @@ from flask import Flask
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from idp.commands import beside as neighbour
 from idp.commands import worker as command
 from idp.config import Settings
 from idp.platform import clock as time_of
@@ -29,6 +28,7 @@ from idp.platform.jobs import worker
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.notify import service as notify
 from idp.platform.runtime import Runtime
+from idp.server import outbox_worker as neighbour
 from tests.servers import clean_environment, free_port
 
 VALUES = {"service": "Acme", "code": "739145", "minutes": "5"}
@@ -180,11 +180,16 @@ def test_a_worker_beside_that_dies_is_replaced(
     app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(neighbour, "RESTART_SECONDS", 0.1)
-    beside = neighbour.Beside(app.extensions["idp"].settings)
+    beside = neighbour.OutboxWorker(app.extensions["idp"].settings)
+
+    def is_another() -> bool:
+        beside.look()
+        return beside.pid != first
+
     try:
         first = beside.pid
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: beside.pid != first)
+        wait_until(is_another)
         leave(session)
         wait_until(lambda: open_messages(session) == 0)
         last = beside.pid

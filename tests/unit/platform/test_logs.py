@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import secrets
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -90,12 +92,38 @@ def test_libraries_log_as_json_and_never_at_debug(lines):
         ("/forgot/Zm9yZ290LXRva2VuLXdpdGgtMzItYnl0ZXM", "/forgot/***"),
         ("/forgot/~Zm9yZ290LXRva2VuLXdpdGgtMzItYnl0ZXM~/x", "/forgot/***/x"),
         ("/user/name/ann%40example.com", "/user/name/***"),
-        ("/a1234567b/123456/Zm9yZ290LXRva2VuLXdpdGg", "/***/123456/Zm9yZ290LXRva2VuLXdpdGg"),
+        ("/a1234567b/123456/openid-configuration", "/***/123456/openid-configuration"),
+        ("/qr/wR3vQ1m0T2u8yKx5Zb7NcA/more", "/qr/***/more"),
         ("a@b//c", "***//c"),
     ],
 )
 def test_paths_are_logged_without_people_and_one_time_links(path, masked):
     assert logs.mask_path(path) == masked
+
+
+@pytest.mark.no_database
+@pytest.mark.settings(environment="production")
+def test_no_text_of_a_path_is_logged(app, client, capfd):
+    rules = [rule for rule in app.url_map.iter_rules() if re.search(r"<(?!int:)", rule.rule)]
+    assert len(rules) > 40
+    for rule in rules:
+        path = re.sub(r"<int:\w+>", "1", rule.rule)
+        path = re.sub(r"<(?:\w+:)?\w+>", "xq7", path)
+        method = min(rule.methods - {"HEAD", "OPTIONS"} or rule.methods)
+        client.open(path, method=method)
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    served = [line["path"] for line in lines if line["event"] == "request_served"]
+    assert {rule.rule for rule in rules} <= set(served)
+    assert [line for line in lines if "xq7" in json.dumps(line)] == []
+
+
+@pytest.mark.no_database
+@pytest.mark.settings(environment="production")
+def test_a_handle_is_not_logged_when_the_request_is_refused_at_the_entrance(client, capfd):
+    handle = secrets.token_urlsafe(16)
+    assert client.get(f"/account/qr/{handle}/confirm?a=%zz").status_code == 400
+    assert client.get(f"/nothing/{handle}").status_code == 404
+    assert handle not in capfd.readouterr().err
 
 
 @pytest.mark.settings(log_level="DEBUG", environment="production")
@@ -117,13 +145,13 @@ def test_a_whole_sign_in_leaves_no_secret_in_the_log(client, session, capfd):
     client.get("/forgot/" + again["refresh_token"])
     logged = capfd.readouterr().err
     assert '"event":"request_served"' in logged
-    secrets = [
+    hidden = [
         *(code, protocol.VERIFIER, app.secret, "Xq7-wrong", protocol.PASSWORD, token),
         *(tokens[name] for name in ("access_token", "refresh_token", "id_token")),
         *(again[name] for name in ("access_token", "refresh_token")),
         *(cookie.value for cookie in client._cookies.values()),
     ]
-    assert all(len(secret) > 8 for secret in secrets)
-    assert [secret for secret in secrets if secret in logged] == []
+    assert all(len(secret) > 8 for secret in hidden)
+    assert [secret for secret in hidden if secret in logged] == []
     for line in logged.splitlines():
         json.loads(line)

@@ -250,7 +250,7 @@ def test_a_mail_arrives_by_smtp(
     assert worker.deliver_due(runtime) == 1
     (envelope,), (mail,) = inbox.envelopes, inbox.mails
     assert (envelope.mail_from, envelope.rcpt_tos) == ("login@acme.example", ["ann@example.com"])
-    assert mail["Subject"] == "重设您在 Acme 公司 的密码"
+    assert mail["Subject"] == "重置您在 Acme 公司 的密码"
     assert mail["From"] == "Acme 登录 <login@acme.example>"
     assert mail["To"] == "ann@example.com"
     assert mail["Auto-Submitted"] == "auto-generated"

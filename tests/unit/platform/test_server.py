@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import http.client
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -14,7 +14,6 @@ import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 
 import psutil
 import pytest
@@ -22,14 +21,13 @@ from click.testing import CliRunner
 
 from idp.app import create_app, finish
 from idp.cli import main
-from idp.commands import serve as serving
 from idp.front import EXTENSION, Behind, create_front
+from idp.platform import metrics
 from idp.platform.at_once import NeedsThreadError
-from idp.platform.errors import TooSlow
-from idp.platform.web.bridge import Bridge, environment
 from idp.platform.web.visit import AT_ONCE_KEY
-from tests.conftest import as_environment, make_settings
-from tests.servers import free_port
+from idp.server import process as processes
+from tests.conftest import SECRET_KEY, as_environment, make_settings
+from tests.servers import LiveServer, free_port
 
 
 def serve(monkeypatch, *arguments, **variables):
@@ -47,15 +45,15 @@ def serve(monkeypatch, *arguments, **variables):
     [
         ({}, (), "IDP_SECRET_KEY"),
         ({"secret_key": "short"}, (), "IDP_SECRET_KEY"),
-        ({"secret_key": "x" * 32, "public_url": "http://id.example"}, (), "IDP_PUBLIC_URL"),
-        ({"secret_key": "x" * 32}, ("--workers", "2"), "IDP_DATABASE_URL"),
+        ({"secret_key": SECRET_KEY, "public_url": "http://id.example"}, (), "IDP_PUBLIC_URL"),
+        ({"secret_key": SECRET_KEY}, ("--workers", "2"), "IDP_DATABASE_URL"),
         (
-            {"secret_key": "x" * 32, "database_url": "postgresql+psycopg://nowhere/x"},
+            {"secret_key": SECRET_KEY, "database_url": "postgresql+psycopg://nowhere/x"},
             ("--workers", "2"),
             "IDP_REDIS_URL",
         ),
-        ({"secret_key": "x" * 32, "trusted_proxies": "proxy"}, (), "IDP_TRUSTED_PROXIES"),
-        ({"secret_key": "x" * 32, "metrics_listen": "9100"}, (), "IDP_METRICS_LISTEN"),
+        ({"secret_key": SECRET_KEY, "trusted_proxies": "proxy"}, (), "IDP_TRUSTED_PROXIES"),
+        ({"secret_key": SECRET_KEY, "metrics_listen": "9100"}, (), "IDP_METRICS_LISTEN"),
     ],
 )
 def test_what_cannot_be_served_with_is_refused(
@@ -76,155 +74,6 @@ def test_an_address_that_is_none_is_refused(monkeypatch, tmp_path):
     )
     assert result.exit_code == 2
     assert "--listen" in result.output
-
-
-# The bridge.
-
-
-class Headers(dict):
-    pass
-
-
-class Scope:
-    proto, http_version, client, server = "http", "1.1", "192.0.2.1:5000", "127.0.0.1:8000"
-    query_string = "a=b"
-
-    def __init__(self, method="POST", path="/x", **headers):
-        self.method, self.path = method, path
-        self.headers = Headers({name.replace("_", "-"): value for name, value in headers.items()})
-
-
-class Exchange:
-    def __init__(self, *pieces, pause=0.0):
-        self.pieces, self.pause, self.answer = pieces, pause, None
-
-    async def __aiter__(self):
-        for piece in self.pieces:
-            await asyncio.sleep(self.pause)
-            yield piece
-
-    def response_bytes(self, status, headers, body):
-        self.answer = (status, dict(headers), body)
-
-
-def echo(environ, start_response):
-    body = environ["wsgi.input"].read()
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [body]
-
-
-def through(exchange, scope=None, *, application=echo, **options):
-    async def run():
-        bridge = Bridge(application, threads=1, **options)
-        bridge._loop = asyncio.get_running_loop()
-        await bridge.__rsgi__(scope or Scope(), exchange)
-        bridge.__rsgi_del__(bridge._loop)
-
-    # In a thread: a browser of other tests keeps a loop running in this one.
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, run()).result()
-    return exchange.answer
-
-
-@pytest.mark.no_database
-def test_a_body_in_pieces_is_handed_on_whole():
-    assert through(Exchange(b"a", b"b", b"c"))[::2] == (200, b"abc")
-
-
-@pytest.mark.no_database
-def test_a_slow_body_is_given_up():
-    status, headers, _ = through(Exchange(*[b"a"] * 50, pause=0.05), body_seconds=0.2)
-    assert status == 408
-    assert headers["connection"] == "close"
-
-
-@pytest.mark.no_database
-@pytest.mark.parametrize("declared", [{}, {"content_length": "11"}])
-def test_a_large_body_is_given_up(declared):
-    status, headers, _ = through(Exchange(*[b"a"] * 11), Scope(**declared), max_body=10)
-    assert status == 413
-    assert headers["connection"] == "close"
-
-
-UPLOADS = {"uploads": {"/x": 30}, "max_body": 10}
-
-
-@pytest.mark.no_database
-def test_an_upload_may_be_larger_than_other_bodies():
-    assert through(Exchange(*[b"ab"] * 10), **UPLOADS)[::2] == (200, b"ab" * 10)
-    for declared in ({}, {"content_length": "22"}):
-        for scope in (Scope(path="/y", **declared), Scope(method="PUT", **declared)):
-            assert through(Exchange(*[b"ab"] * 11), scope, **UPLOADS)[0] == 413
-
-
-@pytest.mark.no_database
-def test_an_upload_has_a_limit_of_its_own():
-    status, headers, _ = through(Exchange(), Scope(content_length="31"), **UPLOADS)
-    assert (status, headers["connection"]) == (413, "close")
-    # Of unknown length it ends at the limit, and the connection with it.
-    status, headers, body = through(Exchange(*[b"ab"] * 20), **UPLOADS)
-    assert (body, headers["connection"]) == (b"ab" * 15, "close")
-
-
-@pytest.mark.no_database
-def test_a_slow_upload_is_given_up():
-    def patient(environ, start_response):
-        with pytest.raises(TooSlow):
-            environ["wsgi.input"].read()
-        return echo({"wsgi.input": BytesIO(b"slow")}, start_response)
-
-    exchange = Exchange(*[b"a"] * 20, pause=0.05)
-    status, headers, body = through(exchange, application=patient, upload_seconds=0.2, **UPLOADS)
-    assert (status, headers["connection"], body) == (200, "close", b"slow")
-
-
-@pytest.mark.no_database
-def test_what_nobody_reads_is_taken_so_that_the_answer_is_read():
-    def deaf(_environ, start_response):
-        return echo({"wsgi.input": BytesIO(b"no")}, start_response)
-
-    taken = []
-
-    class Counting(Exchange):
-        async def __aiter__(self):
-            for piece in self.pieces:
-                taken.append(piece)
-                yield piece
-
-    status, headers, body = through(Counting(*[b"ab"] * 10), application=deaf, **UPLOADS)
-    assert (status, body, len(taken)) == (200, b"no", 10)
-    assert "connection" not in headers
-
-
-@pytest.mark.no_database
-def test_what_needs_to_wait_moves_from_the_loop_to_a_thread():
-    threads = []
-
-    def application(environ, start_response):
-        threads.append(threading.current_thread().name)
-        if AT_ONCE_KEY in environ and b"slow" in environ["wsgi.input"].getvalue():
-            raise NeedsThreadError
-        return echo(environ, start_response)
-
-    def asked(scope):
-        return scope.path == "/x"
-
-    for body, path in ((b"quick", "/x"), (b"slow", "/x"), (b"quick", "/y")):
-        answer = through(Exchange(body), Scope(path=path), application=application, at_once=asked)
-        assert answer[::2] == (200, body)
-    on_thread = [name.startswith("request") for name in threads]
-    assert on_thread == [False, False, True, True]
-
-
-@pytest.mark.no_database
-def test_headers_with_underscores_cannot_pose_as_others():
-    scope = Scope()
-    scope.headers["x_forwarded_for"] = "203.0.113.1"
-    scope.headers["x-a"] = "1"
-    environ = environment(scope, BytesIO(), 0)
-    assert "HTTP_X_FORWARDED_FOR" not in environ
-    assert environ["HTTP_X_A"] == "1"
-    assert (environ["REMOTE_ADDR"], environ["SERVER_PORT"]) == ("192.0.2.1", "8000")
 
 
 # Over the wire.
@@ -406,13 +255,12 @@ def test_machines_are_answered_before_pages_are_there(settings, session):
 
 @pytest.mark.no_database
 def test_the_loop_does_not_wait_for_what_is_behind():
-    behind = Behind(echo)
+    behind = Behind(lambda _environ, _start: [b"x"])
     with pytest.raises(NeedsThreadError):
         behind({AT_ONCE_KEY: True}, None)
     assert behind.wanted.is_set()
     behind.ready.set()
-    asked = {AT_ONCE_KEY: True, "wsgi.input": BytesIO(b"x")}
-    assert behind(asked, lambda *_: None) == [b"x"]
+    assert behind({AT_ONCE_KEY: True}, None) == [b"x"]
 
 
 @pytest.mark.no_database
@@ -425,7 +273,7 @@ def test_a_worker_that_cannot_make_the_rest_ends(tmp_path, monkeypatch):
     app.extensions[EXTENSION].wanted.set()
     monkeypatch.setattr("idp.app.finish", broken)
     monkeypatch.setattr(os, "_exit", codes.append)
-    serving._finish(app, given)
+    processes._finish(app, given)
     assert codes == [1]
     assert not app.extensions[EXTENSION].ready.is_set()
     app.extensions["idp"].engine.dispose()
@@ -439,6 +287,35 @@ def test_an_empty_database_is_not_ready(tmp_path):
     assert answer.get_json()["checks"]["keys"] == "down"
     assert app.test_client().get("/healthz").status_code == 200
     app.extensions["idp"].engine.dispose()
+
+
+def test_keys_that_do_not_open_are_not_ready(settings):
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    app = create_app(type(settings)(**{**given, "secret_key": secrets.token_urlsafe(32)}))
+    answer = app.test_client().get("/readyz")
+    assert answer.status_code == 503
+    assert answer.get_json()["checks"] == {"database": "up", "keys": "down"}
+    app.extensions["idp"].engine.dispose()
+
+
+def test_a_name_may_be_listened_on(settings, tmp_path):
+    port = free_port()
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    served = type(settings)(**{**given, "public_url": f"http://127.0.0.1:{port}"})
+    arguments = ("--no-worker", "--listen", f"localhost:{port}")
+    server = LiveServer.start(
+        as_environment(served), port=port, log=tmp_path / "log", arguments=arguments
+    )
+    assert server.stop() == 0
+
+
+@pytest.mark.no_database
+def test_names_of_listeners_are_resolved():
+    assert metrics.parse_address("localhost:9100") == ("127.0.0.1", 9100)
+    assert metrics.parse_address("[::1]:9100") == ("::1", 9100)
+    assert metrics.parse_address(":9100") == ("0.0.0.0", 9100)  # noqa: S104
+    with pytest.raises(ValueError, match="no host of that name"):
+        metrics.parse_address("a..b:9100")
 
 
 def test_gunicorn_serves_the_same_application(settings, tmp_path):

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from idp.platform.errors import TooManyRequests
-from idp.platform.throttle import ADDRESS, SUBJECT, TOGETHER, Throttle, network
+from idp.platform.throttle import ADDRESS, SUBJECT, TOGETHER, Address, Throttle
 
-HERE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
+HERE, ELSEWHERE = Address.of("192.0.2.1"), Address.of("198.51.100.7")
 
 
 @pytest.fixture(params=["process", "valkey"])
@@ -76,7 +76,7 @@ def test_a_success_forgets_the_account_but_not_the_address(throttle, clock):
 @pytest.mark.no_database
 def test_an_account_guessed_from_many_addresses_waits_everywhere(throttle):
     for number in range(SUBJECT.free + 3):
-        fail(throttle, 1, "ann", f"203.0.113.{number}")
+        fail(throttle, 1, "ann", Address.of(f"203.0.113.{number}"))
     assert 1 <= wait_of(throttle, "ann", ELSEWHERE) <= SUBJECT.longest
     assert wait_of(throttle, "bob", ELSEWHERE) == 0
 
@@ -84,12 +84,12 @@ def test_an_account_guessed_from_many_addresses_waits_everywhere(throttle):
 @pytest.mark.no_database
 def test_a_stranger_cannot_lock_the_owner_out(throttle, clock):
     for number in range(SUBJECT.free + 10):
-        fail(throttle, 1, "ann", f"203.0.113.{number}")
+        fail(throttle, 1, "ann", Address.of(f"203.0.113.{number}"))
     wait = wait_of(throttle, "ann", ELSEWHERE)
     assert 1 <= wait <= SUBJECT.longest
     # The stranger goes on all the time; the owner comes back when told to and is let in.
     clock.shift(timedelta(seconds=wait - 1))
-    fail(throttle, 5, "ann", "203.0.113.200")
+    fail(throttle, 5, "ann", Address.of("203.0.113.200"))
     clock.shift(timedelta(seconds=1.5))
     assert wait_of(throttle, "ann", ELSEWHERE) == 0
     # The owner's own mistakes still count.
@@ -162,13 +162,82 @@ def test_nothing_that_names_a_person_is_kept(valkey_url):
     with redis.Redis.from_url(valkey_url, decode_responses=True) as store:
         keys = store.keys("*")
     assert keys
-    assert not [key for key in keys if "ann" in key or HERE in key]
+    assert not [key for key in keys if "ann" in key or HERE.text in key]
+
+
+def line(number, *, site=0):
+    """Give an address in one of the /64 networks of a home of IPv6, or of a site with many."""
+    return Address.of(f"2001:db8:{site:x}:{number:x}::1")
 
 
 @pytest.mark.no_database
-def test_one_network_of_ipv6_is_one_address():
-    assert network("2001:db8:1:2:aaaa::1") == network("2001:db8:1:2:bbbb::2")
-    assert network("2001:db8:1:3::1") != network("2001:db8:1:2::1")
-    assert network("::ffff:192.0.2.1") == "192.0.2.1"
-    assert network("192.0.2.1") == "192.0.2.1"
-    assert network(None) == "-"
+def test_an_address_is_counted_by_the_networks_that_its_visitor_can_move_in():
+    networks = Address.of("2001:db8:1:2ff:aaaa::1").networks
+    assert networks == ("2001:db8:1:2ff::/64", "2001:db8:1:200::/56", "2001:db8:1::/48")
+    assert Address.of("::ffff:192.0.2.1").networks == ("192.0.2.1",)
+    assert Address.of("192.0.2.1").networks == ("192.0.2.1",)
+    assert Address.of(None).networks == ("-",)
+    handed = Address.of("192.0.2.1", "shop").networks
+    assert handed != Address.of("192.0.2.1").networks
+    assert handed != Address.of("192.0.2.1", "other").networks
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize(("apart", "free"), [(1, 10), (256, 20)], ids=["one /56", "one /48"])
+def test_who_moves_within_a_network_is_counted_there(throttle, apart, free):
+    for number in range(free):
+        throttle.hit("pending", line(number * apart), 5, 60)
+    with pytest.raises(TooManyRequests):
+        throttle.hit("pending", line(free * apart), 5, 60)
+    throttle.hit("pending", line(0, site=1), 5, 60)
+
+
+@pytest.mark.no_database
+def test_what_one_line_is_refused_does_not_count_for_its_neighbours(throttle):
+    for _ in range(5):
+        throttle.hit("pending", line(0), 5, 60)
+    for _ in range(20):
+        with pytest.raises(TooManyRequests):
+            throttle.hit("pending", line(0), 5, 60)
+    throttle.hit("pending", line(1), 5, 60)
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize("apart", [1, 256], ids=["one /56", "one /48"])
+def test_guesses_from_many_lines_of_one_network_are_slowed_down(throttle, apart):
+    for number in range(150):
+        fail(throttle, 1, f"victim{number}", line(number * apart))
+    assert wait_of(throttle, "another", line(200 * apart)) > 0
+    assert wait_of(throttle, "another", line(0, site=1)) == 0
+
+
+@pytest.mark.no_database
+def test_several_keys_are_counted_together(throttle):
+    throttle.hit("forgot", ("ann", HERE), 1, 60)
+    with pytest.raises(TooManyRequests):
+        throttle.hit("forgot", ("ann", HERE), 1, 60)
+    throttle.hit("forgot", ("ann", ELSEWHERE), 1, 60)
+    throttle.hit("forgot", ("bob", HERE), 1, 60)
+
+
+@pytest.mark.no_database
+def test_what_costs_more_counts_for_more_and_looking_counts_for_nothing(throttle):
+    for _ in range(3):
+        throttle.check("bytes", HERE, 100, 60)
+    throttle.hit("bytes", HERE, 100, 60, cost=60)
+    throttle.check("bytes", HERE, 100, 60)
+    throttle.hit("bytes", HERE, 100, 60, cost=40)
+    with pytest.raises(TooManyRequests):
+        throttle.check("bytes", HERE, 100, 60)
+    with pytest.raises(TooManyRequests):
+        throttle.hit("bytes", HERE, 100, 60, cost=1)
+
+
+@pytest.mark.no_database
+def test_a_try_that_is_withdrawn_keeps_nobody_waiting(throttle, clock):
+    fail(throttle, TOGETHER.free, "ann", HERE)
+    clock.shift(timedelta(seconds=5))
+    assert wait_of(throttle, "ann", HERE) == 0
+    assert wait_of(throttle, "ann", HERE) == 1
+    throttle.withdraw("sign-in", "ann", HERE)
+    assert wait_of(throttle, "ann", HERE) == 0

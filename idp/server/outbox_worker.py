@@ -1,11 +1,11 @@
-"""The worker that runs beside a server, seen from the server."""
+"""The outbox worker that runs beside a server, seen from the server."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import threading
+import time
 
 import structlog
 from pydantic import SecretStr
@@ -18,7 +18,7 @@ RESTART_SECONDS = 5
 STOP_SECONDS = 30
 
 
-class Beside:
+class OutboxWorker:
     """A worker in a process of its own, started again when it dies.
 
     It stops with this process however that ends: it reads a pipe that only we hold open.
@@ -26,48 +26,46 @@ class Beside:
 
     def __init__(self, settings: Settings) -> None:
         self._environment = {**os.environ, **as_environment(settings)}
-        self._stopping = threading.Event()
         self._process = self._start()
-        self._watcher = threading.Thread(target=self._watch, name="worker beside", daemon=True)
-        self._watcher.start()
+        self._died_at: float | None = None
 
     @property
     def pid(self) -> int:
         """Process id of the worker that runs now."""
         return self._process.pid
 
-    def stop(self) -> None:
-        """Ask the worker to finish what it is doing, and wait for it."""
-        self._stopping.set()
-        self._watcher.join(RESTART_SECONDS + STOP_SECONDS)
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "idp.commands.worker", "--beside"]
-        return subprocess.Popen(  # noqa: S603 - our own command
-            command, env=self._environment, stdin=subprocess.PIPE
-        )
-
-    def _watch(self) -> None:
-        while not self._stopping.wait(1):
-            if self._process.poll() is None:
-                continue
-            self._let_go()
+    def look(self) -> None:
+        """Start it again, a while after it died."""
+        if self._process.poll() is None:
+            return
+        if self._died_at is None:
+            self._died_at = time.monotonic()
+            self.let_go()
             if self._process.returncode != 0:
                 log.error("worker_died", exit_code=self._process.returncode)
-            if self._stopping.wait(RESTART_SECONDS):
-                break
+        if time.monotonic() >= self._died_at + RESTART_SECONDS:
+            self._died_at = None
             self._process = self._start()
-        self._let_go()
+
+    def let_go(self) -> None:
+        """Close our end of the pipe, which asks the worker to finish what it is doing."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def stop(self) -> None:
+        """Wait for the worker to end."""
+        self.let_go()
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
-    def _let_go(self) -> None:
-        """Close our end of the pipe, which asks the worker to stop."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "idp.commands.worker", "--beside"]
+        return subprocess.Popen(  # noqa: S603 - our own command
+            command, env=self._environment, stdin=subprocess.PIPE
+        )
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

@@ -1,0 +1,113 @@
+"""What documents about our APIs say in words, in English and in Chinese.
+
+A contract has three tables beside its declarations, each keyed by a name of the wire, so that what
+is said in many places is written once. A narrower key wins: `AccountDTO.id` before `id`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
+
+
+class Text(NamedTuple):
+    """One text in both languages."""
+
+    en: str
+    zh: str
+
+    def of(self, language: Language) -> str:
+        """Return the text in a language."""
+        return self.zh if language == "zh" else self.en
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The texts of a contract."""
+
+    operations: Mapping[str, tuple[Text, ...]]
+    """By operation id: its title, and perhaps a description."""
+    schemas: Mapping[str, Text]
+    """By the name of a schema; what only wraps others may have none."""
+    members: Mapping[str, Text]
+    """Of schemas and of parameters, as `member` or `Schema.member` or `operation.parameter`."""
+
+    def member(self, owner: str, name: str) -> Text | None:
+        """Find what is said about a member of a schema, or a parameter of an operation."""
+        return self.members.get(f"{owner}.{name}") or self.members.get(name)
+
+
+OUTCOME = Text("The outcome; look at `code`.", "处理结果，见 `code`。")
+BARE = Text("The value itself.", "返回值本身。")
+PAGE = Text("One page of rows.", "一页数据。")
+TO_A_PAGE = Text(
+    "Redirect to a page, for callers that do not ask for JSON.",
+    "未请求 JSON 的调用方将被重定向到页面。",
+)
+INVALID_NUMBER = Text("0: the input is not valid.", "0：参数有误。")
+MISSING_NUMBER = Text("0: not found.", "0：不存在。")
+BEARER = Text(
+    "A bearer access token with audience `ids4.ms`.", "受众为 `ids4.ms` 的访问令牌（Bearer）。"
+)
+
+PROBLEMS = {
+    "BadRequest": Text("The request is not valid.", "请求有误。"),
+    "Unauthorized": Text(
+        "The access token is missing, expired or invalid.", "缺少访问令牌，或令牌已过期、无效。"
+    ),
+    "Forbidden": Text(
+        "The token lacks the client scope, or the user lacks the permission.",
+        "令牌缺少客户端权限（scope），或用户没有权限。",
+    ),
+    "NotFound": Text("Not found, or not visible to the caller.", "不存在，或调用方无权查看。"),
+    "Conflict": Text(
+        "Already exists, in use, or refused by a rule.", "已存在、正在使用，或不符合规则。"
+    ),
+    "TooSlow": Text("The request body did not arrive in time.", "请求体未能在限定时间内到达。"),
+    "TooLarge": Text("The request body is too large.", "请求体过大。"),
+    "TooManyRequests": Text(
+        "Too many requests; `Retry-After` gives the number of seconds to wait.",
+        "请求过于频繁，需等待的秒数见 `Retry-After`。",
+    ),
+    "Unavailable": Text(
+        "A required service is not responding; try again later.", "依赖的服务没有响应，请稍后再试。"
+    ),
+}
+
+PROBLEM = Text("Problem details (RFC 9457).", "错误详情（RFC 9457）。")
+PROBLEM_MEMBERS = {
+    "Problem.type": Text("Kind of the problem, as a URI.", "错误类型（URI）。"),
+    "Problem.title": Text("Name of the kind of problem.", "错误名称。"),
+    "Problem.status": Text("HTTP status code.", "HTTP 状态码。"),
+    "Problem.detail": Text("What went wrong in this request.", "本次请求的具体原因。"),
+    "Problem.code": Text("Stable code for programs.", "供程序判断的固定编码。"),
+    "Problem.request_id": Text(
+        "Id of the request. Quote it when you ask for support.", "请求编号，反馈问题时请提供。"
+    ),
+    "Problem.errors": Text("Each invalid field with its messages.", "各字段的错误信息。"),
+}
+
+SCOPES = {
+    "ids4.ms.all": "全部接口",
+    "ids4.ms.apiresource.all": "微服务的全部接口",
+    "ids4.ms.client.all": "客户端的全部接口",
+    "ids4.ms.codegen.all": "代码生成的全部接口",
+    "ids4.ms.file.all": "文件的全部接口",
+    "ids4.ms.identityresource.all": "身份服务的全部接口",
+    "ids4.ms.role.all": "角色的全部接口",
+    "ids4.ms.tenant.all": "租户的全部接口",
+    "ids4.ms.user.all": "用户的全部接口",
+    "ids4.ms.us.all": "用户服务的全部接口",
+    "ids4.ms.us.account.all": "用户服务：账号的全部接口",
+    "ids4.ms.us.app.all": "用户服务：应用的全部接口",
+    "ids4.ms.us.bundle.all": "用户服务：套餐的全部接口",
+    "ids4.ms.us.menu.all": "用户服务：菜单的全部接口",
+    "ids4.ms.us.privilege.all": "用户服务：权限的全部接口",
+    "ids4.ms.us.role.all": "用户服务：租户角色的全部接口",
+    "ids4.ms.us.tenant.all": "用户服务：租户及其套餐的全部接口",
+}
+"""Chinese texts of scopes that open several operations; any other is called as its operation."""

@@ -1,0 +1,126 @@
+"""`idp api`: API resources, whose names are the audience of tokens, and their scopes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from sqlalchemy.orm import Session
+
+from idp import seeds
+from idp.commands import opening, output
+from idp.commands.command import Group
+from idp.commands.options import ID
+from idp.directory.resources import service as resources
+from idp.directory.resources.models import ApiResource
+from idp.directory.resources.service import NewApi, NewScope
+from idp.platform.errors import NotFound
+
+
+@click.group(cls=Group)
+def api() -> None:
+    """Manage API resources and their scopes."""
+
+
+@api.command(
+    example="idp api add orders --name Orders --scope orders.read --scope orders.write \\\n"
+    "    --claim role --claim permission"
+)
+@click.argument("name")
+@click.option("--name", "display_name", help="Name shown to people.")
+@click.option("--description", help="Note for administrators.")
+@click.option("--scope", "scopes", multiple=True, help="Scope that applications may request.")
+@click.option(
+    "--claim",
+    "user_claims",
+    multiple=True,
+    help="Claim about the person in tokens for this API, for example role or permission.",
+)
+@click.option("--tenant", "tenant_id", type=ID, help="Only clients of this tenant may call it.")
+@output.json_option
+def add(*, name: str, scopes: tuple[str, ...], as_json: bool, **fields: Any) -> None:
+    """Add an API; its name is the audience (`aud`) of its tokens."""
+    with opening.open_session() as session:
+        administrator = seeds.find_administrator(session)
+        new = NewApi(
+            name,
+            scopes=[NewScope(scope) for scope in scopes],
+            owner_id=administrator.id if administrator is not None else None,
+            **fields,
+        )
+        made = resources.create_api(session, new)
+        session.commit()
+        value = _described(resources.get_api(session, made.id))
+    output.show(value, as_json=as_json)
+
+
+@api.command("list", example="idp api list")
+@output.json_option
+def list_(*, as_json: bool) -> None:
+    """List the APIs by name."""
+    with opening.open_session() as session:
+        query = resources.select_apis(load=("scopes", "user_claims")).order_by(ApiResource.name)
+        rows = [_described(row) for row in session.scalars(query)]
+    output.show_rows(rows, as_json=as_json)
+
+
+@api.command(example="idp api show orders")
+@click.argument("name")
+@output.json_option
+def show(*, name: str, as_json: bool) -> None:
+    """Show an API with its scopes."""
+    with opening.open_session() as session:
+        value = _described(_get(session, name))
+    output.show(value, as_json=as_json)
+
+
+@api.command(example="idp api scope orders orders.cancel --name 'Cancel your orders'")
+@click.argument("api_name", metavar="API")
+@click.argument("scope_name", metavar="SCOPE")
+@click.option("--name", "display_name", help="What the consent page says.")
+@click.option("--description", help="What the consent page says below.")
+@click.option("--emphasize", is_flag=True, help="The consent page marks it as sensitive.")
+@click.option("--required", is_flag=True, help="A person cannot leave it out.")
+@click.option("--hidden", is_flag=True, help="Discovery does not list it.")
+@click.option("--claim", "user_claims", multiple=True, help="Claim that comes with this scope.")
+@output.json_option
+def scope(*, api_name: str, scope_name: str, hidden: bool, as_json: bool, **fields: Any) -> None:
+    """Add a scope to an API."""
+    with opening.open_session() as session:
+        row = _get(session, api_name)
+        new = NewScope(scope_name, show_in_discovery_document=not hidden, **fields)
+        resources.add_scope(session, row, new)
+        session.commit()
+        value = _described(_get(session, api_name))
+    output.show(value, as_json=as_json)
+
+
+@api.command(example="idp api secret orders --description 'introspection of the web shop'")
+@click.argument("name")
+@click.option("--secret", "value", help="24 characters or more; without one it is generated.")
+@click.option("--description", help="Note that is kept beside the secret.")
+@output.json_option
+def secret(*, name: str, value: str | None, description: str | None, as_json: bool) -> None:
+    """Add a secret for the introspection endpoint, printed this once."""
+    with opening.open_session() as session:
+        clear = resources.add_secret(session, _get(session, name), value, description=description)
+        session.commit()
+    output.show({"api": name, "api_secret": clear}, as_json=as_json)
+
+
+def _get(session: Session, name: str) -> ApiResource:
+    found = resources.find_api(session, name)
+    if found is None:
+        raise NotFound(f"There is no API {name}.")
+    return resources.get_api(session, found.id)
+
+
+def _described(row: ApiResource) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "display_name": row.display_name,
+        "enabled": row.enabled,
+        "scopes": [scope.name for scope in row.scopes],
+        "user_claims": [claim.type for claim in row.user_claims],
+        "tenant": row.tenant_id,
+    }

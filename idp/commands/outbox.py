@@ -1,0 +1,53 @@
+"""`idp outbox`: messages and jobs that wait for the worker, or that it has given up."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import click
+
+from idp.commands import opening, output
+from idp.commands.command import Group
+from idp.commands.options import ID
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest, NotFound
+from idp.platform.jobs import service as jobs
+
+
+@click.group(cls=Group)
+def outbox() -> None:
+    """See and retry messages and jobs."""
+
+
+@outbox.command("list", example="idp outbox list --failed")
+@click.option("--failed", "only_failed", is_flag=True, help="Only what was given up.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Most rows."
+)
+@output.json_option
+def list_(*, only_failed: bool, limit: int, as_json: bool) -> None:
+    """List what is not done, the oldest first; what the messages say is never shown."""
+    with opening.open_session() as session:
+        found = jobs.list_open(session, only_failed=only_failed, limit=limit)
+    output.show_rows([dataclasses.asdict(row) for row in found], as_json=as_json)
+
+
+@outbox.command(example="idp outbox retry 17 18\nidp outbox retry --all")
+@click.argument("ids", nargs=-1, type=ID)
+@click.option("--all", "everything", is_flag=True, help="Everything that was given up.")
+@output.json_option
+def retry(*, ids: tuple[int, ...], everything: bool, as_json: bool) -> None:
+    """Try again what was given up; the worker takes it within a second."""
+    if everything == bool(ids):
+        raise BadRequest("Name the messages by their ids, or all of them by --all.")
+    with opening.open_session() as session:
+        revived = jobs.retry_failed(session, None if everything else ids)
+        missing = sorted(set(ids) - set(revived))
+        if missing:
+            names = ", ".join(map(str, missing))
+            raise NotFound(f"No message of this id was given up: {names}.")
+        if revived:
+            audit.record(session, Tag.OUTBOX_RETRIED, details={"count": len(revived)})
+        session.commit()
+    output.show({"retried": revived}, as_json=as_json)

@@ -1,0 +1,76 @@
+"""Kinds of applications, and what a client of each kind is registered with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from idp.directory.clients.service import NewClient
+from idp.platform.errors import BadRequest
+
+SIGN_IN_SCOPES = ("openid", "profile")
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What a client of a kind has unless something else is said."""
+
+    grant_types: Sequence[str]
+    is_public: bool = False
+    scopes: Sequence[str] = SIGN_IN_SCOPES
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+PRESETS: Mapping[str, Preset] = {
+    "web": Preset(["authorization_code"]),
+    "spa": Preset(["authorization_code"], is_public=True),
+    "native": Preset(
+        ["authorization_code", "refresh_token"],
+        is_public=True,
+        settings={"application_type": "native"},
+    ),
+    "service": Preset(["client_credentials"], scopes=()),
+}
+"""A web application with a server, a single-page application, one on a device of its user, and a
+program without a user."""
+
+
+def fill(new: NewClient, kind: str | None) -> NewClient:
+    """Return the client with what its kind adds; without a kind it must name its grants.
+
+    Raises BadRequest for a client that could do nothing.
+    """
+    if kind is None:
+        if not new.grant_types:
+            raise BadRequest.at(
+                "grant_types",
+                f"A client needs a kind ({', '.join(PRESETS)}) or a grant; it could do nothing.",
+            )
+        return new
+    preset = PRESETS[kind]
+    filled = replace(
+        new,
+        is_public=new.is_public or preset.is_public,
+        grant_types=new.grant_types or preset.grant_types,
+        scopes=new.scopes or preset.scopes,
+        settings={**preset.settings, **new.settings},
+    )
+    if kind == "spa" and not new.cors_origins:
+        # Its scripts call the token endpoint from the pages that codes are sent to.
+        filled = replace(filled, cors_origins=_origins(new.redirect_uris))
+    return filled
+
+
+def _origins(uris: Sequence[str]) -> list[str]:
+    """Return the origins of addresses; what is none is refused with the addresses themselves."""
+    origins = []
+    for uri in uris:
+        try:
+            parts = urlsplit(uri)
+        except ValueError:
+            continue
+        if parts.scheme and parts.netloc:
+            origins.append(f"{parts.scheme}://{parts.netloc}")
+    return origins

@@ -1,0 +1,66 @@
+"""Settings and the data folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from idp import private_files, setting_values
+from idp.config import Settings, unknown_variables
+from idp.doctor.result import Result, failed, ok, warning
+
+LITTLE_ROOM = 1024**3
+NO_ROOM = 64 * 1024**2
+
+
+def names(_settings: Settings) -> Result:
+    """Find variables that look like settings and are none."""
+    unknown = unknown_variables()
+    if not unknown:
+        return ok("every IDP_ variable is a setting")
+    said = [f"{name} (did you mean {near}?)" if near else name for name, near in unknown.items()]
+    return warning(f"not a setting: {', '.join(said)}", "correct the name or remove the variable")
+
+
+def secret(settings: Settings) -> Result:
+    """Judge the root secrets; those that are refused end the look before."""
+    if settings.environment == "development":
+        kept = (
+            "in the environment"
+            if settings.secret_key
+            else f"in {settings.local_secret.absolute()}"
+        )
+        return ok(f"the root secret is {kept}")
+    older = settings.secret_keys[1:]
+    if any(map(setting_values.can_be_guessed, older)):
+        return warning(
+            "an older secret in IDP_SECRET_KEY can be guessed",
+            "run `idp keys rewrap`, give the clients that it names new secrets, then remove it",
+        )
+    return ok(f"the root secret is strong, {len(older)} older ones")
+
+
+def data_folder(settings: Settings) -> Result:
+    """Look whether the data folder is there, ours alone, writable and not full."""
+    folder = settings.data_dir.absolute()
+    if not folder.is_dir():
+        missing = warning if settings.database_url else failed
+        return missing(
+            f"the data folder {folder} does not exist",
+            "run `idp setup`, or set IDP_DATA_DIR to the folder of the installation",
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return failed(
+            f"{folder} cannot be written to",
+            "run as the user of the service, or give the folder to this user",
+        )
+    free = shutil.disk_usage(folder).free
+    seen = f"{folder} has {free / 1024**3:.1f} GiB free"
+    if free < NO_ROOM:
+        return failed(seen, "make room")
+    if private_files.is_open_to_others(folder):
+        return warning(
+            f"other users may look into {folder}",
+            f"chmod 700 '{folder}' if nothing else is kept there, else name another IDP_DATA_DIR",
+        )
+    return warning(seen, "make room") if free < LITTLE_ROOM else ok(seen)

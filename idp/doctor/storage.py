@@ -1,0 +1,152 @@
+"""The database and what must be readable in it."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from idp.config import Settings
+from idp.directory.clients.models import Client
+from idp.doctor.result import Result, failed, keyring, ok, warning
+from idp.platform import clock, revisions
+from idp.platform.db import UtcDateTime
+from idp.platform.errors import Unprocessable
+from idp.platform.jobs import service as jobs
+from idp.platform.revisions import Standing
+from idp.platform.signing import service as signing
+from idp.platform.tables import load_models
+
+DEMO = ("demo-web", "demo-spa", "demo-service")
+LATE_SECONDS = 900
+SKEW_SECONDS = 2.0
+WRONG_SECONDS = 60.0
+
+
+def reach(settings: Settings) -> Result:
+    """Look whether the database answers."""
+    try:
+        # A SQLite file that is not there is not made; whether it is missing is said by `release`.
+        if _is_away(settings):
+            return ok("SQLite in a file")
+        with revisions.looking(settings.database) as connection:
+            version = ".".join(map(str, connection.dialect.server_version_info or ()))
+            return ok(f"{connection.dialect.name} {version} answers")
+    except SQLAlchemyError as error:
+        return failed(
+            f"the database does not answer ({_reason(error)})",
+            "start it, or correct IDP_DATABASE_URL",
+        )
+
+
+def release(settings: Settings) -> Result:
+    """Compare the database with this release."""
+    try:
+        found = revisions.standing(settings.database)
+    except SQLAlchemyError:
+        return _unknown()
+    seen, todo = found.value
+    seen = f"{revisions.name(settings.database)} {seen}"
+    return failed(seen, todo) if todo else ok(seen)
+
+
+def keys(settings: Settings) -> Result:
+    """Open every signing key."""
+    load_models()
+    try:
+        if _is_away(settings):
+            return _unknown()
+        with revisions.looking(settings.database) as connection, Session(connection) as session:
+            ring = keyring(settings)
+            try:
+                signing.check_readable(session, ring)
+            except Unprocessable as problem:
+                seen, _, todo = problem.detail.removesuffix(".").partition(": ")
+                return failed(seen, todo)
+            closed = signing.unreadable(session, ring)
+            if closed:
+                return warning(
+                    f"IDP_SECRET_KEY does not open {len(closed)} signing keys that are not active",
+                    "add the older secret behind the new one, or `idp keys revoke` them",
+                )
+            if not any(key.status == "active" for key in signing.list_keys(session)):
+                return failed("there is no active signing key", "run `idp setup`")
+    except SQLAlchemyError:
+        return _unknown()
+    return ok("IDP_SECRET_KEY opens every signing key")
+
+
+def demo(settings: Settings) -> Result:
+    """Find the demo clients where people sign in for real; their names are known to everybody."""
+    if settings.environment == "development":
+        return ok("demo data may be here, in development")
+    load_models()
+    try:
+        if _is_away(settings):
+            return _unknown()
+        with revisions.looking(settings.database) as connection, Session(connection) as session:
+            query = select(Client.client_id).where(Client.client_id.in_(DEMO), Client.enabled)
+            found = sorted(session.scalars(query))
+    except SQLAlchemyError:
+        return _unknown()
+    if settings.demo or found:
+        named = ", ".join(found) or "IDP_DEMO is set"
+        return warning(
+            f"demo data in production ({named})",
+            "remove IDP_DEMO, and disable these clients and the user `demo`",
+        )
+    return ok("no demo data")
+
+
+def clocks(settings: Settings) -> Result:
+    """Compare the clock of this machine with the one of the database."""
+    if settings.database.startswith("sqlite"):
+        return ok("the database has the clock of this machine")
+    try:
+        with revisions.looking(settings.database) as connection:
+            before = clock.now()
+            theirs = connection.scalar(select(func.clock_timestamp(type_=UtcDateTime())))
+            after = clock.now()
+    except SQLAlchemyError:
+        return _unknown()
+    if theirs is None:
+        return _unknown()
+    skew = abs((theirs - (before + (after - before) / 2)).total_seconds())
+    seen = f"the clocks of this machine and of the database differ by {skew:.1f} s"
+    todo = "let both follow a time server (NTP)"
+    if skew > WRONG_SECONDS:
+        return failed(seen, todo)
+    return warning(seen, todo) if skew > SKEW_SECONDS else ok(seen)
+
+
+def outbox(settings: Settings) -> Result:
+    """Look how long the oldest message waits."""
+    load_models()
+    try:
+        if _is_away(settings):
+            return _unknown()
+        with revisions.looking(settings.database) as connection, Session(connection) as session:
+            seconds = jobs.oldest_seconds(session)
+    except SQLAlchemyError:
+        return _unknown()
+    if seconds > LATE_SECONDS:
+        return warning(
+            f"the oldest message has waited for {seconds / 60:.0f} minutes",
+            "look whether `idp worker` runs, and what its log says about deliveries",
+        )
+    return ok("no message is late")
+
+
+def _is_away(settings: Settings) -> bool:
+    return (
+        settings.database.startswith("sqlite")
+        and revisions.standing(settings.database) is Standing.EMPTY
+    )
+
+
+def _unknown() -> Result:
+    return warning("not known while the database cannot be read", "mend that first")
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]

@@ -1,0 +1,93 @@
+"""What an error page is called, and where it leads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from flask import current_app, request
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+
+from idp.oauth import pending
+from idp.pages import language, messages, return_path
+from idp.pages.visitor import current_visitor
+from idp.platform.errors import Problem
+from idp.platform.web.views import database, find_current_issuer
+
+HOME = "/account"
+
+SOMEONE_ELSE = "signed_in_as_someone_else"
+EXPIRED = "request_expired"
+_OF_A_FORM = frozenset({"form_expired", "form_from_elsewhere", "form_without_cookie"})
+
+_BY_CODE = {
+    SOMEONE_ELSE: lazy_gettext("You are now signed in as someone else"),
+    EXPIRED: lazy_gettext("This page has expired"),
+    "form_expired": lazy_gettext("This page has expired"),
+    "form_without_cookie": lazy_gettext("This page has expired"),
+    "form_from_elsewhere": lazy_gettext("This form was not accepted"),
+}
+_BY_STATUS = {
+    400: lazy_gettext("Something is wrong with this link"),
+    404: lazy_gettext("Page not found"),
+    405: lazy_gettext("Method not allowed"),
+    413: lazy_gettext("The request is too large"),
+    500: lazy_gettext("Something went wrong"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A link that helps."""
+
+    label: str
+    href: str
+
+
+def heading(problem: Problem) -> str:
+    """Return the first line of an error page, in the visitor's language."""
+    known = _BY_CODE.get(problem.code) or _BY_STATUS.get(problem.status)
+    return messages.say(problem.title) if known is None else str(known)
+
+
+def ways_on(problem: Problem) -> list[Way]:
+    """List where to go after a problem, the best first."""
+    account = Way(_("To your account"), HOME)
+    if problem.code == SOMEONE_ELSE:
+        visitor = current_visitor()
+        if visitor is not None:
+            name = visitor.user.nick_name or visitor.user.username
+            return [Way(_("Continue as %(name)s", name=name), _page_of_form())]
+    if problem.code in _OF_A_FORM:
+        return [Way(_("Open the page again"), _page_of_form())]
+    if problem.code == EXPIRED:
+        return [*_back_to_application(), account]
+    return [account] if problem.status in {400, 404, 405, 409} else []
+
+
+def _back_to_application() -> list[Way]:
+    """Lead to the web page of the application whose request is over, if it has told one."""
+    issuer = find_current_issuer()
+    handle = request.args.get(language.HANDLE) or request.args.get(pending.CONTINUE)
+    if issuer is None or not handle:
+        return []
+    client = pending.find_client(database(), issuer, handle)
+    home = None if client is None else web_address(client.client_uri)
+    if client is None or home is None:
+        return []
+    return [Way(_("Back to %(name)s", name=client.name), home)]
+
+
+def web_address(uri: str | None) -> str | None:
+    """Return a foreign address that a link may lead to; never a script."""
+    return uri if uri and uri.lower().startswith(("https://", "http://")) else None
+
+
+def _page_of_form() -> str:
+    """Return the address of the page whose form was sent."""
+    router = current_app.create_url_adapter(request)
+    if router is not None and router.test(request.path, method="GET"):
+        return return_path.parse(request.full_path.rstrip("?")) or HOME
+    sent_from = urlsplit(request.headers.get("Referer", ""))
+    return return_path.parse(f"{sent_from.path}?{sent_from.query}".rstrip("?")) or HOME

@@ -1,0 +1,39 @@
+"""What answers say to browsers about pages of other origins (the CORS protocol of Fetch).
+
+Never that cookies count: whoever calls from another origin shows a token.
+"""
+
+from __future__ import annotations
+
+import re
+
+from idp.platform.web.visit import Answer
+
+EXPOSED = "Retry-After, WWW-Authenticate, X-Request-Id"
+ANYBODY = (("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED))
+"""On what is public, and on refusals that come before anybody knows who asks."""
+
+USUAL = "Authorization, Content-Type, DPoP"
+"""Headers that clients send; what a preflight asks for beyond them is allowed as well."""
+
+_LONGEST = 1000
+_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_NAMES = re.compile(rf"{_NAME}(?:, ?{_NAME})*")
+
+
+def for_anybody(answer: Answer) -> Answer:
+    """Let pages of any origin read an answer."""
+    return Answer(answer.status, answer.headers + ANYBODY, answer.body)
+
+
+def preflight(methods: str, requested: str | None) -> tuple[tuple[str, str], ...]:
+    """Allow methods, and the headers that the page wants to send.
+
+    `*` would not cover `Authorization`, and a list of our own is outdated by the next client.
+    """
+    is_list = requested is not None and len(requested) <= _LONGEST and _NAMES.fullmatch(requested)
+    return (
+        ("Access-Control-Allow-Methods", methods),
+        ("Access-Control-Allow-Headers", requested if requested and is_list else USUAL),
+        ("Access-Control-Max-Age", "600"),
+    )

@@ -1,0 +1,1 @@
+"""How `idp serve` serves: a server process, its workers, their connections."""

@@ -1,0 +1,255 @@
+"""How values of settings are read: addresses in their one form, and the strength of a secret."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Collection
+from email.utils import parseaddr
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+DATABASE_FORM = "postgresql://user:password@host/name or sqlite:///path"
+_LAST_PORT = 65535
+
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_LONGEST_HOST = 253
+_DNS_PORT = 53
+"""RFC 1035 2.3.4, without the dot at the end."""
+_POSTGRESQL = re.compile(r"postgres(ql)?://")
+_DRIVERS = frozenset({"sqlite", "sqlite+pysqlite", "postgresql+psycopg"})
+
+
+# Addresses
+
+
+def shown(text: str) -> str:
+    """Return what may be printed of an address: no user, password, path or query."""
+    scheme, separator, rest = text.rpartition("://")
+    host = re.split(r"[/?#]", rest.rpartition("@")[2])[0]
+    name = re.match(r"\[[^\]]*\]|[^:]*", host)
+    port = re.search(r":\d+$", host)
+    return f"{scheme}{separator}{name[0] if name else ''}{port[0] if port else ''}"
+
+
+def name_server(text: str) -> tuple[str, int]:
+    """Return address and port of a name server, written `192.0.2.53` or `192.0.2.53:53`."""
+    try:
+        parts = urlsplit(f"//{text}")
+        return str(ipaddress.ip_address(parts.hostname or "")), parts.port or _DNS_PORT
+    except ValueError:
+        message = f"must be an address like 192.0.2.53 or 192.0.2.53:53, not {text!r}"
+        raise ValueError(message) from None
+
+
+def host_name(text: str) -> str:
+    """Return a host as it goes over the wire: lower case, A-labels, no dot at the end."""
+    if ":" in text:
+        return str(ipaddress.IPv6Address(text))
+    name = text.lower()
+    if not name.isascii():
+        # Tables of a quarter of a megabyte, which few installations need.
+        import idna  # noqa: PLC0415
+
+        name = idna.encode(name, uts46=True).decode("ascii")
+    name = name.removesuffix(".")
+    if len(name) > _LONGEST_HOST or not _HOST.fullmatch(name):
+        message = f"{text!r} is no host name"
+        raise ValueError(message)
+    if name.rpartition(".")[2].isdigit():
+        return str(ipaddress.IPv4Address(name))
+    return name
+
+
+def address(
+    text: str,
+    schemes: Collection[str],
+    form: str,
+    *,
+    path: bool = False,
+    user: bool = False,
+    query: bool = False,
+) -> str:
+    """Return an address in its one form; ValueError names the form that is wanted.
+
+    Scheme and host are in lower case, the host in A-labels, without the port that the scheme has
+    anyway and without a slash at the end.
+    """
+    wrong = ValueError(f"must be {form}, not {shown(text)!r}")
+    try:
+        parts = urlsplit(text)
+        name, port = host_name(parts.hostname or ""), parts.port
+    except ValueError:
+        raise wrong from None
+    userinfo, at, _ = parts.netloc.rpartition("@")
+    if (
+        parts.scheme not in schemes
+        or port == 0
+        or (at and not user)
+        or (parts.path.strip("/") and not path)
+        or (parts.query and not query)
+        or parts.fragment
+    ):
+        raise wrong
+    netloc = f"[{name}]" if ":" in name else name
+    if port is not None and port != DEFAULT_PORTS.get(parts.scheme):
+        netloc = f"{netloc}:{port}"
+    place = parts.path.rstrip("/")
+    return urlunsplit((parts.scheme, f"{userinfo}{at}{netloc}", place, parts.query, ""))
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """Read HOST:PORT; the host may be missing. ValueError for anything else."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or not 0 < int(port) <= _LAST_PORT:
+        message = f"{text!r} is not HOST:PORT"
+        raise ValueError(message)
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def network(text: str) -> str:
+    """Read an address or a network in its one form."""
+    return str(ipaddress.ip_network(text, strict=False))
+
+
+def reachable(text: str) -> str:
+    """Read a host, a host with its port or a network in its one form."""
+    try:
+        if "/" in text:
+            return str(ipaddress.ip_network(text))
+        if text.count(":") > 1 and not text.startswith("["):
+            return str(ipaddress.IPv6Address(text))
+        return address(f"any://{text}", {"any"}, "HOST").removeprefix("any://")
+    except ValueError:
+        message = f"{text!r} is neither host, host:port nor a network like 10.1.0.0/16"
+        raise ValueError(message) from None
+
+
+def database_url(text: str) -> str:
+    """Return the address of a database in SQLAlchemy's form, with the driver that we use."""
+    text = _POSTGRESQL.sub("postgresql+psycopg://", text, count=1)
+    wrong = ValueError(f"must be {DATABASE_FORM}, not {shown(text)!r}")
+    try:
+        driver = make_url(text).drivername
+    except (ArgumentError, ValueError):
+        raise wrong from None
+    if driver not in _DRIVERS:
+        raise wrong
+    return text
+
+
+def redis_url(text: str) -> str:
+    """Return the address of a Redis or Valkey in its one form."""
+    form = "redis://host:6379/0, rediss:// with TLS or unix:///path"
+    parts = urlsplit(text)
+    if parts.scheme != "unix":
+        schemes = {"redis", "rediss", "valkey", "valkeys"}
+        text = address(text, schemes, form, path=True, user=True, query=True)
+    elif not parts.path.startswith("/") or parts.netloc.rpartition("@")[2]:
+        message = f"must be {form}, not {shown(text)!r}"
+        raise ValueError(message)
+    if parts.query:
+        # Options of the driver, which alone knows them, and takes a quarter of a second to load.
+        from redis.connection import parse_url  # noqa: PLC0415
+
+        parse: Any = parse_url
+        parse(text.replace("valkey", "redis", 1) if text.startswith("valkey") else text)
+    return text
+
+
+def sender(text: str) -> str:
+    """Return the sender of mails, the domain in A-labels."""
+    _, plain = parseaddr(text)
+    local, _, domain = plain.rpartition("@")
+    wrong = ValueError(f"must be name@host or Name <name@host>, not {text!r}")
+    if not local or not text.isprintable():
+        raise wrong
+    try:
+        name = host_name(domain)
+    except ValueError:
+        raise wrong from None
+    before, _, after = text.rpartition(f"@{domain}")
+    return f"{before}@{name}{after}"
+
+
+# Secrets
+
+ENOUGH_BITS = 72
+_REPEATED = 5
+"""So many characters that came before in the same order tell nothing new."""
+_KEYBOARD = "qwertyuiop[]asdfghjkl;'zxcvbnm,./qwertzuiop"
+_CLASSES = ((str.isdigit, 10), (str.isalpha, 26))
+_OTHER_CHARACTERS = 32
+_SEPARATORS = frozenset(" -_.,")
+
+# What people type where random characters are asked for, and what their sentences are made of.
+_WORDS = sorted(
+    """
+    abc about access account admin administrator again all an and any application are as asdf at
+    auth authentication authorization be bytes can change changeme character characters client
+    company correct dev development do docker example for from generate generated have hello
+    here horse identity idp in insecure into is it just key keys letmein local localhost login
+    long master me more must my need never new not now of on only open or our pass passphrase
+    password passwort phrase please prod production provider put qwert qwerty qwertz random
+    replace root safe sample secret secrets secure security server service set sign signing some
+    something sso string strong super system temporary test testing tests that the their there
+    these this to token top unsafe use user very want we which with word words you your zxcv
+    """.split(),  # noqa: SIM905 - a hundred quoted words read worse
+    key=len,
+    reverse=True,
+)
+_WORD = re.compile("|".join(_WORDS))
+_WORD_BITS = math.log2(len(_WORDS))
+
+
+def can_be_guessed(secret: str) -> bool:
+    """Whether a secret is less than random: too few bits by an estimate that is kind to it."""
+    return estimated_bits(secret) < ENOUGH_BITS
+
+
+def estimated_bits(secret: str) -> float:
+    """Estimate what somebody must guess who knows how people make secrets up.
+
+    Nothing is counted for repetitions, for sequences such as 1234 or qwerty, and for what stands
+    between words; a common word counts as one of the list, another character as one of its kind.
+    """
+    text = secret.lower()
+    variety = math.log2(len(set(secret)) or 1)
+    bits, place = 0.0, 0
+    while place < len(text):
+        word = _WORD.match(text, place)
+        if repeated := _repeated(text, place):
+            place += repeated
+        elif word is not None and len(word[0]) > 1:
+            bits += min(_WORD_BITS, variety * len(word[0]))
+            place = word.end()
+        else:
+            bits += min(variety, _bits_of(text, place))
+            place += 1
+    return bits
+
+
+def _repeated(text: str, place: int) -> int:
+    """Count the characters from here on that stood before in the same order."""
+    before, length = f"{_KEYBOARD} {text[:place]}", 0
+    while place + length < len(text) and text[place : place + length + 1] in before:
+        length += 1
+    return length if length >= _REPEATED else 0
+
+
+def _bits_of(text: str, place: int) -> float:
+    """Return what one character tells, given those before it."""
+    char = text[place]
+    if place >= 2:  # noqa: PLR2004 - two before
+        first, second, third = (ord(one) for one in text[place - 2 : place + 1])
+        if third - second == second - first and abs(third - second) <= 1:
+            return 0.0  # as in `aaa`, `123` and `cba`
+    if char in _SEPARATORS:
+        return 0.0
+    return math.log2(next((size for holds, size in _CLASSES if holds(char)), _OTHER_CHARACTERS))

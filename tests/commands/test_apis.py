@@ -1,0 +1,85 @@
+"""`idp api`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import Result
+from sqlalchemy.orm import Session
+
+from idp.directory.resources import service as resources
+from idp.directory.resources.models import ApiResourceOwner
+from idp.platform.runtime import Runtime
+
+Run = Callable[..., Result]
+RunJson = Callable[..., Any]
+
+ORDERS = {
+    "name": "orders",
+    "display_name": "Orders",
+    "enabled": True,
+    "scopes": ["orders.read", "orders.write"],
+    "user_claims": ["role"],
+    "tenant": None,
+}
+
+
+def test_an_api_is_added_shown_and_listed(idp_json: RunJson, session: Session) -> None:
+    made = idp_json(
+        *("api", "add", "orders", "--name", "Orders", "--claim", "role"),
+        *("--scope", "orders.read", "--scope", "orders.write"),
+    )
+    assert made == ORDERS
+    assert idp_json("api", "show", "orders") == ORDERS
+    assert ORDERS in idp_json("api", "list")
+    row = resources.find_api(session, "orders")
+    assert session.get(ApiResourceOwner, (1, row.id)) is not None, "the administrator owns it"
+
+
+def test_a_scope_is_added_with_what_the_consent_page_says(
+    idp_json: RunJson, session: Session
+) -> None:
+    idp_json("api", "add", "orders", "--scope", "orders.read")
+    changed = idp_json(
+        *("api", "scope", "orders", "orders.cancel", "--name", "Cancel your orders"),
+        *("--emphasize", "--hidden", "--claim", "email"),
+    )
+    assert changed["scopes"] == ["orders.read", "orders.cancel"]
+    api = resources.get_api(session, resources.find_api(session, "orders").id)
+    scope = api.scopes[1]
+    assert (scope.display_name, scope.emphasize) == ("Cancel your orders", True)
+    assert scope.show_in_discovery_document is False
+    assert [claim.type for claim in scope.user_claims] == ["email"]
+
+
+def test_a_secret_is_shown_once_and_kept_as_a_hash(
+    idp_json: RunJson, idp: Run, session: Session, runtime: Runtime
+) -> None:
+    idp_json("api", "add", "orders")
+    secret = idp_json("api", "secret", "orders", "--description", "shop")["api_secret"]
+    (row,) = resources.get_api(session, resources.find_api(session, "orders").id).secrets
+    assert secret not in row.value_hash
+    session.commit()
+    assert secret not in idp("api", "show", "orders").output
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("add", "ids4.ms"), "The name ids4.ms is taken."),
+        (("add", "orders", "--scope", "openid"), "The name openid is taken."),
+        (("add", "orders", "--scope", "a b"), "A scope has 1 to 200 characters, no spaces or "),
+        (("add", "orders", "--tenant", "77"), "There is no such tenant."),
+        (("show", "none"), "There is no API none."),
+        (("scope", "none", "a"), "There is no API none."),
+        (("secret", "none"), "There is no API none."),
+    ],
+)
+def test_refusals_are_one_sentence_and_leave_nothing(
+    idp: Run, session: Session, arguments: tuple[str, ...], sentence: str
+) -> None:
+    assert idp("api", *arguments, code=1).stderr.startswith(f"Error: {sentence}")
+    assert resources.find_api(session, "orders") is None

@@ -1,0 +1,299 @@
+"""Settings: how values are read, what is refused and with which words."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click import ClickException
+from pydantic import SecretStr, ValidationError
+
+from idp import setting_values
+from idp.commands import failures
+from idp.config import Settings, SettingsError, sqlite_url, unknown_variables
+
+pytestmark = pytest.mark.no_database
+
+# A value of each setting that is not its default.
+VALUES = {
+    "public_url": "https://id.example",
+    "data_dir": "/srv/idp",
+    "database_url": "postgresql+psycopg://u:p@db.example/idp",
+    "redis_url": "redis://cache.example:6379/0",
+    "keys_dir": "/srv/keys",
+    "secret_key": "0f8c1d7be25a9346d1b09e7a4c63f85b",
+    "environment": "development",
+    "admin_username": "root",
+    "admin_password": "purple-tin-kettle-42",
+    "demo": "true",
+    "demo_password": "purple-tin-kettle-43",
+    "demo_web_secret": "purple-tin-kettle-44-and-more",
+    "demo_service_secret": "purple-tin-kettle-45-and-more",
+    "smtp_url": "smtp://u:p%40ss@mail.example:587",
+    "mail_from": "Acme <no-reply@acme.example>",
+    "sms_url": "https://u:p@sms.example/send?line=2",
+    "sms_per_hour": "20",
+    "registration": "false",
+    "files_url": "s3://bucket/folder?region=eu",
+    "files_public_url": "https://files.example/idp",
+    "files_scanner": "tcp://clamav.example:3310",
+    "phone_region": "DE",
+    "gateway": "caddy+http://127.0.0.1:2019?listen=:443",
+    "fetch_allow": "keys.internal:8080,10.1.0.0/16",
+    "dns_server": "127.0.0.1:5353",
+    "codegen_generators": "python",
+    "codegen_with_network": "true",
+    "npm_registry": "https://npm.example/registry",
+    "git_url": "https://git.example",
+    "github_api_url": "https://git.example/api/v3",
+    "trusted_proxies": "127.0.0.1/32,10.0.0.0/8",
+    "metrics_listen": "127.0.0.1:9100",
+    "log_level": "DEBUG",
+    "signing_alg": "ES256",
+    "key_rotation_days": "30",
+    "session_hours": "4",
+    "remember_days": "5",
+    "audit_days": "90",
+}
+
+
+def text_of(settings: Settings, name: str) -> str:
+    value = getattr(settings, name)
+    return str(value.get_secret_value() if isinstance(value, SecretStr) else value)
+
+
+def from_environment(monkeypatch: pytest.MonkeyPatch, **fields: str) -> Settings:
+    for name, value in fields.items():
+        monkeypatch.setenv(f"IDP_{name.upper()}", value)
+    return Settings()
+
+
+def complaint(**fields: Any) -> str:
+    """Give what a command would say about settings."""
+    with pytest.raises((ValidationError, SettingsError)) as caught:
+        _ = Settings(**fields).secret_keys
+    said = failures.explain(caught.value)
+    assert isinstance(said, ClickException)
+    assert "\n" not in said.message
+    return said.message
+
+
+def test_every_setting_is_in_the_list_above() -> None:
+    assert VALUES.keys() == Settings.model_fields.keys()
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_blanks_around_a_value_are_no_part_of_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = {"environment": "development", name: VALUES[name]}
+    expected = text_of(from_environment(monkeypatch, **plain), name)
+    assert expected != text_of(Settings.model_construct(), name)
+    blank = {**plain, name: f" \t{VALUES[name]} \n"}
+    assert text_of(from_environment(monkeypatch, **blank), name) == expected
+
+
+@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_what_is_set_and_empty_has_its_default(
+    name: str, empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = from_environment(monkeypatch, **{name: empty})
+    assert text_of(settings, name) == text_of(Settings.model_construct(), name)
+    assert name not in settings.model_fields_set
+
+
+@pytest.mark.parametrize("name", ["public_url", "files_public_url", "npm_registry", "sms_url"])
+@pytest.mark.parametrize(
+    ("written", "normal"),
+    [
+        ("https://login.example.com:443", "https://login.example.com"),
+        ("https://Login.EXAMPLE.com/", "https://login.example.com"),
+        ("HTTPS://login.example.com", "https://login.example.com"),
+        ("https://login.example.com.", "https://login.example.com"),
+        ("https://login.example.com.:0443/", "https://login.example.com"),
+        ("https://login.example.com:8443", "https://login.example.com:8443"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("https://BÜCHER。example", "https://xn--bcher-kva.example"),
+        ("https://登录.example", "https://xn--w2t382c.example"),
+        ("https://[2001:DB8:0::1]:443", "https://[2001:db8::1]"),
+        ("https://192.0.2.1:443", "https://192.0.2.1"),
+    ],
+)
+def test_an_address_has_one_form(name: str, written: str, normal: str) -> None:
+    settings = Settings(environment="development", **{name: written})
+    assert getattr(settings, name) == normal
+
+
+def test_hosts_in_lists_and_senders_have_one_form() -> None:
+    settings = Settings(
+        fetch_allow="Bücher.example:8080, KEYS.internal., 10.1.0.0/16,2001:DB8::1",
+        trusted_proxies=" 127.0.0.1 , 10.1.2.3/8",
+        mail_from="Bücher <no-reply@BÜCHER.example>",
+        smtp_url="smtp://us%40er:p%2Fss@Mail.Bücher.example",
+    )
+    hosts = "xn--bcher-kva.example:8080,keys.internal,10.1.0.0/16,2001:db8::1"
+    assert settings.fetch_allow == hosts
+    assert settings.trusted_proxies == "127.0.0.1/32,10.0.0.0/8"
+    assert settings.mail_from == "Bücher <no-reply@xn--bcher-kva.example>"
+    assert settings.smtp_url == "smtp://us%40er:p%2Fss@mail.xn--bcher-kva.example"
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_the_address_of_a_database_may_be_written_as_others_write_it(scheme: str) -> None:
+    settings = Settings(database_url=f"{scheme}://u:p@db.example/idp?sslmode=require")
+    assert settings.database == "postgresql+psycopg://u:p@db.example/idp?sslmode=require"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown", "form"),
+    [
+        ("database_url", "mysql://root:geheim@db/x", "mysql://db", "postgresql://user:password@"),
+        ("database_url", "postgresql+psycopg2://u:geheim@db/x", "psycopg2://db", "postgresql://"),
+        ("database_url", "idp.sqlite3", "idp.sqlite3", "sqlite:///path"),
+        ("redis_url", "foo", "foo", "redis://host:6379/0"),
+        ("redis_url", "http://:geheim@cache:6379", "http://cache:6379", "redis://host"),
+        ("redis_url", "redis://cache?socket_timeout=soon", "socket_timeout", "connection URL"),
+        ("gateway", "caddy+http://c?verify=id.example", "id.example", "in verify="),
+        ("redis_url", "unix://cache", "unix://cache", "unix:///path"),
+        ("smtp_url", "mail.example.com", "mail.example.com", "smtp://user:password@host:587"),
+        ("smtp_url", "smtp://u:geheim/1@mail.example:587", "smtp://mail.example:587", "%XX"),
+        ("sms_url", "sms.example/send?key=geheim", "sms.example", "http(s)://host[:port]/path"),
+        ("public_url", "login.example.com", "login.example.com", "http(s)://host[:port]"),
+        ("public_url", "https://u:geheim@id.example", "https://id.example", "without a path"),
+        ("public_url", "https://id.example/sso", "https://id.example", "without a path"),
+        ("public_url", "https://id.example:99999", "https://id.example:99999", "http(s)://"),
+        ("public_url", "https://1.2.3", "https://1.2.3", "http(s)://host"),
+        ("public_url", "https://a b", "https://a b", "http(s)://host"),
+        ("files_public_url", "files.example", "files.example", "http(s)://host[:port][/path]"),
+        ("files_url", "bucket", "bucket", "s3://bucket/folder"),
+        ("files_scanner", "tcp://clamav:x", "tcp://clamav", "tcp://host:3310"),
+        ("files_scanner", "unix:clamd", "unix:clamd", "unix:/path"),
+        ("gateway", "nginx", "nginx", "caddy+http://host:port"),
+        ("npm_registry", "npm.example", "npm.example", "http(s)://host"),
+        ("git_url", "git@git.example:x", "git.example", "http(s)://host"),
+        ("github_api_url", "ftp://git.example", "ftp://git.example", "http(s)://host"),
+        ("mail_from", "nobody", "nobody", "name@host"),
+        ("fetch_allow", "http://a", "http://a", "host:port"),
+        ("trusted_proxies", "proxy", "proxy", "IPv4 or IPv6"),
+        ("dns_server", "ns.example", "ns.example", "192.0.2.53"),
+        ("metrics_listen", "9100", "9100", "HOST:PORT"),
+        ("phone_region", "China", "China", "two letters"),
+        ("session_hours", "many", "'many'", "a whole number"),
+        ("session_hours", "0", "'0'", "greater than or equal to 1"),
+        ("session_hours", "1" + "0" * 30, "'1000", "less than or equal to"),
+        ("audit_days", "9" * 5000, "'999", "smaller number"),
+        ("demo", "perhaps", "'perhaps'", "true or false"),
+        ("environment", "prod", "'prod'", "'production' or 'development'"),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_the_form_that_is_wanted(
+    name: str, value: str, shown: str, form: str
+) -> None:
+    said = complaint(**{"environment": "development", name: value})
+    assert said.startswith(f"IDP_{name.upper()}: ")
+    assert shown in said
+    assert form in said
+    assert "geheim" not in said
+    assert len(said) < 250
+
+
+def test_each_wrong_setting_is_named() -> None:
+    said = complaint(environment="development", session_hours="many", redis_url="foo")
+    assert "IDP_SESSION_HOURS" in said
+    assert "IDP_REDIS_URL" in said
+
+
+def test_a_name_that_is_nearly_a_setting_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("IDP_PUBLIK_URL", "IDP_WHAT_EVER_THIS_IS", "IDP_DEMO", "idp_log_level"):
+        monkeypatch.setenv(name, "INFO" if name.endswith("level") else "1")
+    # What Kubernetes sets beside a service that is called idp.
+    for name in ("IDP_SERVICE_HOST", "IDP_SERVICE_PORT_HTTP", "IDP_PORT_8000_TCP_ADDR", "IDP_PORT"):
+        monkeypatch.setenv(name, "1")
+    assert unknown_variables() == {
+        "IDP_PUBLIK_URL": "IDP_PUBLIC_URL",
+        "IDP_WHAT_EVER_THIS_IS": "",
+    }
+
+
+@pytest.mark.parametrize("name", ["50%25", "what?a=b", "a#b", "two words", "库", "a%2Fb"])
+def test_the_database_lies_in_the_data_folder_whatever_it_is_called(
+    name: str, tmp_path: Path
+) -> None:
+    from sqlalchemy import create_engine
+
+    from idp.platform import schema
+
+    settings = Settings(data_dir=tmp_path / name)
+    assert settings.database == sqlite_url(tmp_path / name / "idp.sqlite3")
+    engine = create_engine(settings.database)
+    engine.connect().close()
+    engine.dispose()
+    schema.upgrade(settings.database)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert {path.name for path in (tmp_path / name).iterdir()} == {"idp.sqlite3"}
+
+
+# The root secret
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "put-32-or-more-random-characters-here",
+        "x" * 32,
+        "0" * 64,
+        "ab" * 20,
+        "deadbeef" * 8,
+        "changeme" * 5,
+        "1234567890" * 4,
+        "abcdefghijklmnopqrstuvwxyz0123456789",
+        "qwertyuiop[]asdfghjkl;'zxcvbnm./qwerty",
+        "this-is-a-very-secret-key-for-my-production-server",
+        "00000000-0000-0000-0000-000000000001",
+    ],
+)
+def test_a_secret_that_can_be_guessed_is_refused_in_production(secret: str) -> None:
+    said = complaint(secret_key=SecretStr(secret))
+    assert said.startswith("IDP_SECRET_KEY can be guessed: ")
+    assert "openssl rand" in said
+    assert secret not in said
+    assert Settings(environment="development", secret_key=SecretStr(secret)).secret_keys
+    # On its way out it is still needed.
+    new = secrets.token_urlsafe(48)
+    assert Settings(secret_key=SecretStr(f"{new},{secret}")).secret_keys == (new, secret)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: secrets.token_hex(16),
+        lambda: secrets.token_hex(32),
+        lambda: secrets.token_urlsafe(24),
+        lambda: secrets.token_urlsafe(48),
+        lambda: base64.b64encode(secrets.token_bytes(48)).decode(),
+        lambda: base64.b32encode(secrets.token_bytes(20)).decode(),
+    ],
+    ids=["hex 16", "hex 32", "urlsafe 24", "urlsafe 48", "base64 48", "base32 20"],
+)
+def test_random_secrets_are_accepted(make: Any) -> None:
+    assert not [one for one in (make() for _ in range(300)) if setting_values.can_be_guessed(one)]
+
+
+def test_a_short_secret_and_none_are_named(tmp_path: Path) -> None:
+    assert "32 characters" in complaint(secret_key=SecretStr("purple"))
+    missing = complaint(data_dir=tmp_path / "var")
+    assert str(tmp_path / "var") in missing
+    assert "openssl rand" in missing
+    (tmp_path / "secret_key").write_text("of a developer")
+    assert "IDP_ENVIRONMENT=development" in complaint(data_dir=tmp_path)
+
+
+def test_labels_go_to_github_only_with_the_repositories() -> None:
+    assert Settings().github_api == "https://api.github.com"
+    assert not Settings(git_url="https://git.example").github_api
+    own = Settings(git_url="https://git.example", github_api_url="https://git.example/api/v3/")
+    assert own.github_api == "https://git.example/api/v3"
