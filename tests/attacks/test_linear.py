@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from idp.api import shapes
+from idp.api.dialect import flatten
 from idp.directory.clients import addresses
 from idp.directory.clients.addresses import Rules
 from idp.directory.users import names
@@ -116,6 +118,9 @@ READERS: dict[str, Callable[[str], object]] = {
     "PDF": lambda text: kinds.tell(io.BytesIO(samples.PDF + text.encode()), kinds.FILES),
     "name of a file": lambda text: files.clean_name(text, "pdf"),
     "log line": lambda text: logs.hide_secrets(None, "info", {"a": text, text: [text]}),
+    "day": lambda text: shapes.Day().deserialize(f"2026-11-29{text}"),
+    "moment": lambda text: shapes.Moment().deserialize(f"2026-11-29T00:00:00{text}"),
+    "wrong fields": lambda text: flatten({text: {text: {0: [text]}}}),
     "query": lambda text: requests.check_encoded(f"a={text}"),
 }
 
