@@ -59,6 +59,7 @@ _STATUSES = {
     "408": "TooSlow",
     "409": "Conflict",
     "413": "TooLarge",
+    "414": "TooLong",
     "429": "TooManyRequests",
     "503": "Unavailable",
 }
@@ -525,7 +526,7 @@ def _name_of(schema: Schema, operation_id: str) -> str:
 
 def _problems_of(operation: Operation) -> list[str]:
     """List the HTTP statuses by which an operation is refused."""
-    found = ["400", "429", "503"]
+    found = ["400", "414", "429", "503"]
     if operation.scope is not None:
         found += ["401", "403"]
     if "<" in operation.path:

@@ -69,6 +69,7 @@ PROBLEMS = {
     ),
     "TooSlow": Text("The request body did not arrive in time.", "请求体未能在限定时间内到达。"),
     "TooLarge": Text("The request body is too large.", "请求体过大。"),
+    "TooLong": Text("The path or the query is too long.", "路径或查询参数过长。"),
     "TooManyRequests": Text(
         "Too many requests; `Retry-After` gives the number of seconds to wait.",
         "请求过于频繁，需等待的秒数见 `Retry-After`。",

@@ -56,7 +56,6 @@ LEFT_OUT = {
     "platform.schema.upgrade": "opens the database that an operator names",
     "platform.schema.current": "opens the database that an operator names",
     "platform.schema.drift": "opens the database that an operator names",
-    "platform.metrics.listen": "listens where an operator says",
     "publishing.files.scanner._connect": "connects to where an operator says",
 }
 

@@ -164,7 +164,7 @@ def test_a_refresh_adds_nothing(client, session):
         answer = refresh(client, app, tokens.refresh, scope=scope)
         assert answer.status_code == 400
         assert answer.get_json()["error"] == "invalid_scope", scope
-    for resource in ("ids4.ms", "http://127.0.0.1:8000", "web"):
+    for resource in ("ids4.ms", "http://127.0.0.1:8001", "web"):
         answer = refresh(client, app, tokens.refresh, resource=resource)
         assert answer.get_json()["error"] == "invalid_target", resource
     # A refusal spends nothing.

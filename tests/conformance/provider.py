@@ -72,7 +72,13 @@ def running(database_url: str, folder: Path, **fields: Any) -> Iterator[Provider
     settings: Settings = make_settings(
         folder, **{"database_url": database_url, "public_url": f"http://127.0.0.1:{port}", **fields}
     )
-    server = LiveServer.start(as_environment(settings), port=port, log=folder / f"{port}.log")
+    # Two of them may share an embedded database, which servers refuse unless one takes over.
+    server = LiveServer.start(
+        as_environment(settings),
+        port=port,
+        log=folder / f"{port}.log",
+        arguments=("--no-worker", "--overlap"),
+    )
     runtime: Runtime = create_app(settings).extensions["idp"]
     try:
         with httpx.Client(verify=False) as http:  # all of it is plain http on this host

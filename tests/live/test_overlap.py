@@ -54,7 +54,16 @@ def second(settings: Settings, port: int, *arguments: str, **fields: Any) -> tup
 def elsewhere(settings: Settings, folder: Path) -> dict[str, Any]:
     """Name another database, so that only the address is in question."""
     folder.mkdir(exist_ok=True)
-    return {"data_dir": folder, "database_url": f"sqlite:///{folder / 'other.sqlite3'}"}
+    other = {"data_dir": folder, "database_url": f"sqlite:///{folder / 'other.sqlite3'}"}
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    subprocess.run(
+        [sys.executable, "-m", "idp.cli", "setup"],
+        env=clean_environment() | as_environment(Settings(**{**given, **other})),
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    return other
 
 
 def test_an_address_that_another_server_holds_is_not_shared(
@@ -97,8 +106,8 @@ def test_the_address_for_figures_is_not_shared_either(
     live_server(metrics_listen=figures)
     given = elsewhere(settings, tmp_path / "other")
     code, complaint = second(settings, free_port(), metrics_listen=figures, **given)
-    assert code == 1
-    assert complaint == f"Error: {figures} is in use; choose another with IDP_METRICS_LISTEN.\n"
+    assert code == 2
+    assert complaint == f"Error: IDP_METRICS_LISTEN: {figures} is in use; name another.\n"
 
 
 @pytest.mark.sqlite

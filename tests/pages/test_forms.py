@@ -121,7 +121,9 @@ def forms_of(app):
 
 def filled(rule):
     """Write an address of a route."""
-    values = dict.fromkeys(rule.arguments, "1")
+    values = {
+        name: next(iter(getattr(rule._converters[name], "items", ["1"]))) for name in rule.arguments
+    }
     return rule.build(values)[1] if rule.arguments else rule.rule
 
 

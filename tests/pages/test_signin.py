@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 import time_machine
+from flask import request
 from sqlalchemy import func, select, update
 
 from idp.app import create_app
@@ -15,6 +16,7 @@ from idp.directory.users.models import User
 from idp.platform import clock as wall
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest
 from idp.platform.sessions.models import BrowserSession
 from idp.platform.throttle import TOGETHER
 from idp.platform.web.views import database
@@ -382,8 +384,12 @@ def test_names_and_logos_of_clients_are_escaped(client, session):
     assert "https://logo.example" in answer.headers["Content-Security-Policy"]
 
 
-def test_what_an_error_page_repeats_is_escaped(client):
-    answer = client.get("/connect/authorize?client_id=x&%3Cb%3E%25s=1&%3Cb%3E%25s=2", headers=HTML)
+def test_what_an_error_page_repeats_is_escaped(app, client):
+    @app.get("/repeats")
+    def repeats():
+        raise BadRequest(request.args["text"])
+
+    answer = client.get("/repeats?text=%3Cb%3E%25s", headers=HTML)
     page = answer.get_data(as_text=True)
     assert answer.status_code == 400
     assert "<b>%s" not in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from tests import protocol
@@ -121,11 +122,9 @@ def test_a_visitor_who_denies_is_sent_back_with_access_denied(
 def test_the_answer_may_come_as_a_posted_form(
     provider: Provider, service: Service, browser: Browser, person: Person
 ) -> None:
-    web = service.web
-    parameters = web.parameters(response_mode="form_post")
-    page = browser.answer(web.authorize(browser, parameters), person)
-    assert isinstance(page, Page)
-    stop = browser.submit(page)
+    web = replace(service.web, mode="form_post")
+    parameters = web.parameters()
+    stop = browser.answer(web.authorize(browser, parameters), person)
     assert isinstance(stop, Arrival)
     assert stop.method == "POST"
     web.complete(browser, person, stop, parameters)
