@@ -27,8 +27,19 @@ from idp.publishing.gateway.upstreams import choose
 
 RESERVED = frozenset(
     {
-        *("account", "api", "apiresource", "apis", "choose", "client", "codegen", "connect"),
-        *("consent", "console", "device", "docs", "file", "files", "forgot", "gateway", "healthz"),
+        *("account", "admin", "api", "apiresource", "apis", "choose", "client", "codegen"),
+        *(
+            "connect",
+            "consent",
+            "console",
+            "device",
+            "docs",
+            "file",
+            "files",
+            "forgot",
+            "gateway",
+            "healthz",
+        ),
         *("identityresource", "language", "login", "logout", "metrics", "oauth", "openapi"),
         *("readyz", "register", "role", "sdk", "static", "subscriptions", "tenant", "user"),
     }
