@@ -27,21 +27,11 @@ from idp.publishing.gateway.upstreams import choose
 
 RESERVED = frozenset(
     {
-        *("account", "admin", "api", "apiresource", "apis", "choose", "client", "codegen"),
-        *(
-            "connect",
-            "consent",
-            "console",
-            "device",
-            "docs",
-            "file",
-            "files",
-            "forgot",
-            "gateway",
-            "healthz",
-        ),
-        *("identityresource", "language", "login", "logout", "metrics", "oauth", "openapi"),
-        *("readyz", "register", "role", "sdk", "static", "subscriptions", "tenant", "user"),
+        *("account", "admin", "api", "apiresource", "apis", "cancel", "choose", "client"),
+        *("codegen", "connect", "consent", "console", "device", "docs", "file", "files"),
+        *("forgot", "gateway", "healthz", "identityresource", "language", "login", "logout"),
+        *("metrics", "oauth", "openapi", "readyz", "register", "role", "sdk", "static"),
+        *("subscriptions", "tenant", "user"),
     }
 )
 """First steps of our own paths: where both are behind one host, nobody may stand in their place."""
