@@ -105,6 +105,7 @@ def test_the_number_of_statements_does_not_grow_with_the_rows(root, session, run
         ({"name": ""}, "name"),
         ({"name": "a" * 201}, "name"),
         ({"api": "nothing"}, "api"),
+        ({"api": ""}, "api"),
         ({"group": "nothing"}, "group"),
         ({"apiResource": "orders"}, "apiResource"),
         ({"id": 1}, "id"),

@@ -165,7 +165,7 @@ def test_administrators_who_disable_each_other_at_once_leave_one(new_client, ses
         answers = [*pool.map(call, pair, (other, root.user))]
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses[0] == 200
-    assert statuses[1] in {401, 422}  # it came after the other, or at once
+    assert statuses[1] in {401, 403, 422}  # refused at the gate, or by the rule
     session.rollback()
     people = session.scalars(select(User).where(User.id.in_([root.user.id, other.id])))
     assert sorted(person.is_disabled for person in people) == [False, True]

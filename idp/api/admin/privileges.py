@@ -49,8 +49,8 @@ class NewPrivilegeShape(AdminShape):
 
     code = text(LONGEST_CODE, minimum=1, required=True)
     name = text(LONGEST_NAME, minimum=1, required=True)
-    api = text(LONGEST_NAME, allow_none=True, load_default=None)
-    group = text(LONGEST_CODE, allow_none=True, load_default=None)
+    api = text(LONGEST_NAME, minimum=1, allow_none=True, load_default=None)
+    group = text(LONGEST_CODE, minimum=1, allow_none=True, load_default=None)
 
     @post_load
     def to_new(self, data: dict[str, Any], **_: Any) -> New:
@@ -130,7 +130,7 @@ def detail(code: str) -> dict[str, Any]:
 
 def api_id(name: str | None) -> int | None:
     """Return the id of an API that is named; None: none is."""
-    if not name:
+    if name is None:
         return None
     api = resources.find_api(database(), name)
     if api is None:
@@ -140,7 +140,7 @@ def api_id(name: str | None) -> int | None:
 
 def group_id(code: str | None) -> int | None:
     """Return the id of a privilege group that is named; None: none is."""
-    if not code:
+    if code is None:
         return None
     group = catalogue.find_group(database(), code)
     if group is None:
