@@ -1,12 +1,18 @@
-"""What a program manages: two REST contracts on one model."""
+"""What a program manages: two agreed REST contracts and our own, on one model."""
 
 from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.api import center, docs, sdk, userservice
+from idp.api import admin, center, docs, sdk, userservice
 
 
 def blueprints() -> list[Blueprint]:
     """Give the routes of every contract, and of the documents about them."""
-    return [*center.blueprints(), *userservice.blueprints(), sdk.blueprint, docs.blueprint]
+    return [
+        *center.blueprints(),
+        *userservice.blueprints(),
+        *admin.blueprints(),
+        sdk.blueprint,
+        docs.blueprint,
+    ]

@@ -93,6 +93,8 @@ class Operation:
     upload: Upload | None = None
     gives: Any = None
     """Shape or marshmallow field of the answer's data."""
+    location: str | None = None
+    """Path of what it makes, with members of the answer: `/privileges/{code}`. None: makes none."""
     form: Form = "one"
     page: bool = False
     """Whether those who do not ask for JSON are sent to a page."""

@@ -9,6 +9,8 @@ from flask import Blueprint, Response, render_template, request
 from flask_babel import get_locale
 
 from idp.api import openapi
+from idp.api.admin.dialect import admin
+from idp.api.admin.document import AdminWording
 from idp.api.center.dialect import center
 from idp.api.center.document import CenterWording
 from idp.api.dialect import Dialect
@@ -22,6 +24,7 @@ from idp.platform.web.views import current_issuer
 CONTRACTS: Mapping[str, tuple[Callable[[], Dialect], Wording]] = {
     center.name: (lambda: center, CenterWording()),
     userservice.name: (described, UserServiceWording()),
+    admin.name: (lambda: admin, AdminWording()),
 }
 """Name of each document, with what it describes, once every operation is declared."""
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Protocol, cast
 
 import orjson
-from marshmallow import fields, validate
+from marshmallow import RAISE, fields, validate
 
 from idp.api import texts
 from idp.api.dialect import Dialect, Operation, Upload
@@ -60,6 +60,7 @@ _STATUSES = {
     "409": "Conflict",
     "413": "TooLarge",
     "414": "TooLong",
+    "422": "Unprocessable",
     "429": "TooManyRequests",
     "503": "Unavailable",
 }
@@ -126,7 +127,7 @@ class _Document:
         self.wording = wording
         self.language = language
         self.schemas: dict[str, Schema] = {}
-        for name, schema in {**wording.components(), "Problem": _PROBLEM_SCHEMA}.items():
+        for name, schema in {"Problem": PROBLEM_SCHEMA, **wording.components()}.items():
             self.schemas[name] = self._described(name, schema)
         self.classes: dict[str, type[Shape]] = {}
         self.answered = {
@@ -253,8 +254,13 @@ class _Document:
             self.schemas[name] = self._described(name, schema)
             schema = _reference(name)
             text = self.wording.outcome(operation)
-        answer = {"content": {JSON: {"schema": schema}}}
-        responses: dict[str, Any] = {"200": {"description": text.of(self.language), **answer}}
+        answer: Schema = {"content": {JSON: {"schema": schema}}}
+        status = "200"
+        if operation.location is not None:
+            status = "201"
+            described = {"description": texts.LOCATION.of(self.language)}
+            answer["headers"] = {"Location": {**described, "schema": {"type": "string"}}}
+        responses: dict[str, Any] = {status: {"description": text.of(self.language), **answer}}
         if operation.page:
             responses["303"] = {"description": texts.TO_A_PAGE.of(self.language)}
         mark = ""
@@ -312,6 +318,8 @@ class _Document:
         schema["properties"] = {
             name: self._field(field, in_request=in_request) for name, field in _members(shape)
         }
+        if in_request and shape.unknown == RAISE:
+            schema["additionalProperties"] = False
         return self._described(self._name(type(shape)), schema)
 
     def _described(self, name: str, schema: Schema) -> Schema:
@@ -538,7 +546,7 @@ def _problems_of(operation: Operation) -> list[str]:
     return found
 
 
-_PROBLEM_SCHEMA: Schema = {
+PROBLEM_SCHEMA: Schema = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "code", "request_id"],
     "properties": {

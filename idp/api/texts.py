@@ -50,6 +50,7 @@ TO_A_PAGE = Text(
 )
 INVALID_NUMBER = Text("0: the input is not valid.", "0：参数有误。")
 MISSING_NUMBER = Text("0: not found.", "0：不存在。")
+LOCATION = Text("Path of what was created.", "新建内容的路径。")
 BEARER = Text(
     "A bearer access token with audience `ids4.ms`.", "受众为 `ids4.ms` 的访问令牌（Bearer）。"
 )
@@ -66,6 +67,9 @@ PROBLEMS = {
     "NotFound": Text("Not found, or not visible to the caller.", "不存在，或调用方无权查看。"),
     "Conflict": Text(
         "Already exists, in use, or refused by a rule.", "已存在、正在使用，或不符合规则。"
+    ),
+    "Unprocessable": Text(
+        "Understood, and refused by a rule.", "请求内容可以理解，但不符合规则，已拒绝。"
     ),
     "TooSlow": Text("The request body did not arrive in time.", "请求体未能在限定时间内到达。"),
     "TooLarge": Text("The request body is too large.", "请求体过大。"),
@@ -94,6 +98,13 @@ PROBLEM_MEMBERS = {
 
 SCOPES = {
     "ids4.ms.all": "全部接口",
+    "ids4.ms.admin.all": "平台管理的全部接口",
+    "ids4.ms.admin.messages.all": "平台管理：消息的全部接口",
+    "ids4.ms.admin.privileges.all": "平台管理：权限的全部接口",
+    "ids4.ms.admin.privileges.read": "平台管理：查看权限",
+    "ids4.ms.admin.users.all": "平台管理：账号的全部接口",
+    "ids4.ms.admin.users.read": "平台管理：查看账号",
+    "ids4.ms.admin.users.write": "平台管理：停用、启用和解锁账号",
     "ids4.ms.apiresource.all": "微服务的全部接口",
     "ids4.ms.client.all": "客户端的全部接口",
     "ids4.ms.codegen.all": "代码生成的全部接口",

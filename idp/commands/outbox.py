@@ -9,8 +9,6 @@ import click
 from idp.commands import opening, output
 from idp.commands.command import Group
 from idp.commands.options import ID
-from idp.platform.audit import service as audit
-from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, NotFound
 from idp.platform.jobs import service as jobs
 
@@ -29,7 +27,7 @@ def outbox() -> None:
 def list_(*, only_failed: bool, limit: int, as_json: bool) -> None:
     """List what is not done, the oldest first; what the messages say is never shown."""
     with opening.open_session() as session:
-        found = jobs.list_open(session, only_failed=only_failed, limit=limit)
+        found = jobs.list_open(session, failed=only_failed or None, limit=limit)
     output.show_rows([dataclasses.asdict(row) for row in found], as_json=as_json)
 
 
@@ -47,7 +45,5 @@ def retry(*, ids: tuple[int, ...], everything: bool, as_json: bool) -> None:
         if missing:
             names = ", ".join(map(str, missing))
             raise NotFound(f"No message of this id was given up: {names}.")
-        if revived:
-            audit.record(session, Tag.OUTBOX_RETRIED, details={"count": len(revived)})
         session.commit()
     output.show({"retried": revived}, as_json=as_json)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import click
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
 from idp.commands.command import Group
 from idp.commands.options import ID, LAST_ID
 from idp.directory.people import profile
+from idp.directory.people import service as people
 from idp.directory.roles import catalogue
-from idp.directory.roles import service as roles
-from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants import service as tenants
-from idp.directory.tenants.models import Membership
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.directory.users.service import NewUser
@@ -101,10 +97,11 @@ def add(
     "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Most rows."
 )
 @output.json_option
-def list_(*, as_json: bool, **filters: Any) -> None:
+def list_(*, only_disabled: bool, as_json: bool, **filters: Any) -> None:
     """List accounts by id."""
     with opening.open_session() as session:
-        rows = [_listed(person) for person in users.list(session, **filters)]
+        found = users.list(session, is_disabled=only_disabled or None, **filters)
+        rows = [_listed(person) for person in found]
     output.show_rows(rows, as_json=as_json)
 
 
@@ -115,26 +112,13 @@ def show(*, name: str, as_json: bool) -> None:
     """Show an account with its tenants and roles."""
     with opening.open_session() as session:
         person = _find(session, name, None)
+        tenant_ids, roles = people.tenants_and_roles(session, person.id)
         value = _listed(person) | {
             "nickname": person.nick_name,
             "locale": person.locale,
             "created_at": person.created_at,
-            "tenants": list(
-                session.scalars(
-                    select(Membership.tenant_id)
-                    .where(Membership.user_id == person.id)
-                    .order_by(Membership.tenant_id)
-                )
-            ),
-            "roles": [
-                {"role": code, "tenant": tenant_id}
-                for code, tenant_id in session.execute(
-                    select(Role.code, Role.tenant_id)
-                    .join(UserRole, UserRole.role_id == Role.id)
-                    .where(UserRole.user_id == person.id)
-                    .order_by(Role.code, Role.id)
-                )
-            ],
+            "tenants": tenant_ids,
+            "roles": [{"role": code, "tenant": tenant_id} for code, tenant_id in roles],
         }
     output.show(value, as_json=as_json)
 
@@ -203,11 +187,7 @@ def change(*, name: str, claims: tuple[str, ...], as_json: bool) -> None:
 def disable(*, name: str | None, username: str | None, as_json: bool) -> None:
     """Keep a person out; sessions and tokens end."""
     with opening.open_session() as session:
-        person = _find(session, name, username)
-        users.disable(session, person)
-        session.flush()
-        if roles.is_platform_administrator(session, person.id):
-            roles.keep_an_administrator(session)
+        person = people.disable(session, _find(session, name, username).id)
         session.commit()
         value = {"sub": str(person.id), "username": person.username, "disabled": True}
     output.show(value, as_json=as_json)
@@ -219,8 +199,7 @@ def disable(*, name: str | None, username: str | None, as_json: bool) -> None:
 def enable(*, name: str, as_json: bool) -> None:
     """Let a disabled person sign in again."""
     with opening.open_session() as session:
-        person = _find(session, name, None)
-        users.enable(session, person)
+        person = people.enable(session, _find(session, name, None).id)
         session.commit()
         value = {"sub": str(person.id), "username": person.username, "disabled": False}
     output.show(value, as_json=as_json)
@@ -235,15 +214,13 @@ def unlock(*, name: str, as_json: bool) -> None:
     The delay after wrong passwords is no lock: it ends by itself, within fifteen minutes.
     """
     with opening.open_session() as session:
-        person = _find(session, name, None)
-        users.unlock(session, person)
+        person = people.unlock(session, _find(session, name, None).id)
         session.commit()
         value = {"sub": str(person.id), "username": person.username, "locked_until": None}
     output.show(value, as_json=as_json)
 
 
 def _listed(person: User) -> dict[str, Any]:
-    locked_until: datetime | None = person.lockout_end if person.is_locked else None
     return {
         "sub": str(person.id),
         "username": person.username,
@@ -252,7 +229,7 @@ def _listed(person: User) -> dict[str, Any]:
         "phone_number": person.mobile,
         "phone_number_verified": person.mobile_verified,
         "disabled": person.is_disabled,
-        "locked_until": locked_until,
+        "locked_until": person.locked_until,
     }
 
 

@@ -9,7 +9,8 @@ from typing import Self
 class Scope(StrEnum):
     """One code per operation, `.all` per module, and `.all` over modules.
 
-    Both contracts in `tests/contract/` are the source; a test compares.
+    Both contracts in `tests/contract/` are the source; a test compares. Modules below `admin` are
+    our own: their operations share `read` and `write`.
     """
 
     text: str
@@ -28,6 +29,29 @@ class Scope(StrEnum):
         return self.value.rpartition(".")[0]
 
     ALL = "ids4.ms.all", "Everything"
+
+    ADMIN_ALL = "ids4.ms.admin.all", "Administration: everything"
+
+    ADMIN_MESSAGES_ALL = "ids4.ms.admin.messages.all", "Administration: everything about messages"
+    ADMIN_MESSAGES_READ = (
+        "ids4.ms.admin.messages.read",
+        "Administration: list messages and jobs that wait or failed",
+    )
+    ADMIN_MESSAGES_WRITE = "ids4.ms.admin.messages.write", "Administration: retry failed messages"
+
+    ADMIN_PRIVILEGES_ALL = (
+        "ids4.ms.admin.privileges.all",
+        "Administration: everything about privileges",
+    )
+    ADMIN_PRIVILEGES_READ = "ids4.ms.admin.privileges.read", "Administration: list privileges"
+    ADMIN_PRIVILEGES_WRITE = "ids4.ms.admin.privileges.write", "Administration: create privileges"
+
+    ADMIN_USERS_ALL = "ids4.ms.admin.users.all", "Administration: everything about users"
+    ADMIN_USERS_READ = "ids4.ms.admin.users.read", "Administration: list users of all tenants"
+    ADMIN_USERS_WRITE = (
+        "ids4.ms.admin.users.write",
+        "Administration: disable, enable and unlock users",
+    )
 
     APIRESOURCE_ALL = "ids4.ms.apiresource.all", "Everything about microservices"
     APIRESOURCE_AUTHSERVERS = (

@@ -73,11 +73,12 @@ def test_every_contract_is_shown(client):
         ("", "authorization-center"),
         ("?contract=authorization-center", "authorization-center"),
         ("?contract=user-service", "user-service"),
+        ("?contract=admin", "admin"),
         ("?contract=%22%3Enothing", "authorization-center"),
     ):
         text = client.get(f"/docs{query}").get_data(as_text=True)
         assert f'data-document="/openapi/{shown}.json?lang=en"' in text
-        for name in ("authorization-center", "user-service"):
+        for name in ("authorization-center", "user-service", "admin"):
             assert f'href="/docs?contract={name}&amp;lang=en"' in text
         assert f'href="/docs?contract={shown}&amp;lang=zh"' in text
         assert text.count("aria-current") == 1
@@ -139,6 +140,8 @@ def test_the_command_prints_what_is_served(tmp_path, monkeypatch):
     assert printed.exit_code == 0, printed.output
     assert '"https://id.example/connect/token"' in printed.stdout
     assert printed.stdout.count("\n") > 1000
+    own = runner.invoke(main, ["openapi", "admin"])
+    assert '"/admin/v1/users/{id}/enable"' in own.stdout
     chinese = runner.invoke(main, ["openapi", "user-service", "--lang", "zh"])
     assert '"title": "用户服务"' in chinese.stdout
     file = tmp_path / "center.json"

@@ -181,6 +181,12 @@ def test_a_wrong_claim_changes_nothing(
     assert users.find_by_login(session, "ann").nick_name is None
 
 
+def test_the_last_administrator_is_not_disabled(idp: Run, session: Session) -> None:
+    refusal = idp("user", "disable", "admin", code=1).stderr
+    assert "The platform needs an administrator" in refusal
+    assert users.find_by_login(session, "admin").may_sign_in
+
+
 def test_a_disabled_person_is_let_in_again(idp_json: RunJson, session: Session) -> None:
     idp_json("user", "add", "--username", "ann")
     idp_json("user", "disable", "ann")

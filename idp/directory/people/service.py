@@ -18,6 +18,7 @@ from idp.directory.roles import catalogue
 from idp.directory.roles import service as roles
 from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants import service as tenants
+from idp.directory.tenants.models import Membership
 from idp.directory.users import names
 from idp.directory.users import service as users
 from idp.directory.users.models import User
@@ -28,6 +29,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.errors import (
     BadRequest,
     Conflict,
+    Forbidden,
     NotFound,
     Overreach,
     Unprocessable,
@@ -277,12 +279,78 @@ def delete(session: Session, editor: Editor, user_id: int) -> User:
     return user
 
 
+def disable(session: Session, user_id: int, *, by: int | None = None) -> User:
+    """Keep a person out: nobody themselves, and never the last administrator of the platform.
+
+    `by` is the person who does it; None: the operator, on the machine.
+    """
+    if user_id == by:
+        raise Unprocessable(
+            "Nobody can disable their own account.", fields={"id": ["is your own account"]}
+        )
+    user = _locked(session, user_id, by)
+    users.disable(session, user)
+    session.flush()
+    if roles.is_platform_administrator(session, user.id):
+        roles.keep_an_administrator(session)
+    return user
+
+
+def enable(session: Session, user_id: int, *, by: int | None = None) -> User:
+    """Let a disabled person sign in again."""
+    user = _locked(session, user_id, by)
+    users.enable(session, user)
+    return user
+
+
+def unlock(session: Session, user_id: int, *, by: int | None = None) -> User:
+    """End a lock that was set until later."""
+    user = _locked(session, user_id, by)
+    users.unlock(session, user)
+    return user
+
+
+def tenants_and_roles(
+    session: Session, user_id: int
+) -> tuple[list[int], list[tuple[str, int | None]]]:
+    """Return the ids of a person's tenants, and their roles: code and tenant (None: platform)."""
+    memberships = (
+        select(Membership.tenant_id)
+        .where(Membership.user_id == user_id)
+        .order_by(Membership.tenant_id)
+    )
+    held = (
+        select(Role.code, Role.tenant_id)
+        .join(UserRole, UserRole.role_id == Role.id)
+        .where(UserRole.user_id == user_id)
+        .order_by(Role.code, Role.id)
+    )
+    rows = session.execute(held)
+    return list(session.scalars(memberships)), [(code, tenant_id) for code, tenant_id in rows]
+
+
 def set_password(session: Session, user: User, password: str) -> None:
     """Set somebody's password for him, which ends his sessions and tokens."""
     if not password.strip("*"):
         raise BadRequest.at("password", "This is a mask, not a password.")
     users.set_password(session, user, password, chosen_by_person=False)
     audit.record(session, Tag.PASSWORD_SET, target=f"user:{user.id}")
+
+
+def _locked(session: Session, user_id: int, by: int | None) -> User:
+    """Return an account whose state `by` may change.
+
+    Who has rights of the platform is out of reach for those who do not administer it.
+    """
+    user = users.get(session, user_id, lock=True)
+    if (
+        by is not None
+        and reach.is_of_the_platform(session, user.id)
+        and not roles.is_platform_administrator(session, by)
+    ):
+        message = "This person has rights of the platform; only its administrators may do this."
+        raise Forbidden(message)
+    return user
 
 
 def _get(session: Session, editor: Editor, user_id: int, *, lock: bool) -> User:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -162,6 +162,15 @@ def find_privilege(session: Session, code: str) -> Privilege | None:
     return session.scalar(select(Privilege).where(Privilege.code == code))
 
 
+def get_named(session: Session, code: str) -> tuple[Privilege, str | None, str | None]:
+    """Return a privilege with the names of its API and its group."""
+    row = session.execute(_select_named().where(Privilege.code == code)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such privilege.")
+    privilege, api, group = row
+    return privilege, api, group
+
+
 def find_group(session: Session, code: str) -> PrivilegeGroup | None:
     """Find a node of the privilege tree by its code."""
     return session.scalar(select(PrivilegeGroup).where(PrivilegeGroup.code == code))
@@ -176,14 +185,7 @@ def list_privileges(
     limit: int = 1000,
 ) -> list[tuple[Privilege, str | None, str | None]]:
     """Return a page of privileges by code, each with the names of its API and its group."""
-    query = (
-        select(Privilege, ApiResource.name, PrivilegeGroup.code)
-        .outerjoin(ApiResource, ApiResource.id == Privilege.api_resource_id)
-        .outerjoin(PrivilegeGroup, PrivilegeGroup.id == Privilege.group_id)
-        .where(Privilege.code > after)
-        .order_by(Privilege.code)
-        .limit(limit)
-    )
+    query = _select_named().where(Privilege.code > after).order_by(Privilege.code).limit(limit)
     if search:
         query = query.where(
             or_(
@@ -247,6 +249,14 @@ def check_code(code: str, longest: int = LONGEST_CODE) -> None:
         )
     if code.isnumeric():
         raise BadRequest.at("code", "A code needs something besides digits.")
+
+
+def _select_named() -> Select[Privilege, str | None, str | None]:
+    return (
+        select(Privilege, ApiResource.name, PrivilegeGroup.code)
+        .outerjoin(ApiResource, ApiResource.id == Privilege.api_resource_id)
+        .outerjoin(PrivilegeGroup, PrivilegeGroup.id == Privilege.group_id)
+    )
 
 
 def _check_level(session: Session, parent_id: int | None) -> None:

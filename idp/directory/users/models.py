@@ -84,6 +84,11 @@ class User(Base):
         return self.lockout_end is not None and self.lockout_end > clock.now()
 
     @property
+    def locked_until(self) -> datetime | None:
+        """When the lock ends that holds now."""
+        return self.lockout_end if self.is_locked else None
+
+    @property
     def may_sign_in(self) -> bool:
         """Whether the account is neither deleted, disabled nor locked."""
         return self.deleted_at is None and not self.is_disabled and not self.is_locked

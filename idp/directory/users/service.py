@@ -95,8 +95,10 @@ def find(session: Session, user_id: int) -> User | None:
     return user if user is not None and user.deleted_at is None else None
 
 
-def get(session: Session, user_id: int) -> User:
-    """Give an account that is not deleted."""
+def get(session: Session, user_id: int, *, lock: bool = False) -> User:
+    """Return an account that is not deleted; with `lock`, as it is until this transaction ends."""
+    if lock:
+        session.get(User, user_id, with_for_update=True, populate_existing=True)
     user = find(session, user_id)
     if user is None:
         raise NotFound("There is no such user.")
@@ -135,7 +137,7 @@ def list(
     *,
     search: str | None = None,
     tenant_id: int | None = None,
-    only_disabled: bool = False,
+    is_disabled: bool | None = None,
     after_id: int = 0,
     limit: int = 100,
 ) -> Sequence[User]:
@@ -156,8 +158,8 @@ def list(
     if tenant_id is not None:
         members = select(Membership.user_id).where(Membership.tenant_id == tenant_id)
         query = query.where(User.id.in_(members))
-    if only_disabled:
-        query = query.where(User.is_disabled)
+    if is_disabled is not None:
+        query = query.where(User.is_disabled.is_(is_disabled))
     return session.scalars(query.limit(limit)).all()
 
 

@@ -15,10 +15,13 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import orjson
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp.platform import clock, runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import NotFound
 from idp.platform.jobs.models import OutboxMessage
 
 PURPOSE = "outbox"
@@ -148,26 +151,27 @@ def give_up(session: Session, taken: Taken, error: str) -> bool:
     return _report(session, taken, failed_at=clock.now(), claimed_by=None, last_error=error[:500])
 
 
-def list_open(session: Session, *, only_failed: bool = False, limit: int = 100) -> list[Waiting]:
-    """Return messages that are not done, the oldest first; never what they say."""
-    query = (
-        select(
-            OutboxMessage.id,
-            OutboxMessage.lane,
-            OutboxMessage.job,
-            OutboxMessage.attempts,
-            OutboxMessage.created_at,
-            OutboxMessage.due_at,
-            OutboxMessage.failed_at,
-            OutboxMessage.last_error,
-        )
-        .where(OutboxMessage.done_at.is_(None))
-        .order_by(OutboxMessage.id)
-        .limit(limit)
-    )
-    if only_failed:
-        query = query.where(OutboxMessage.failed_at.is_not(None))
+def list_open(
+    session: Session, *, failed: bool | None = None, after_id: int = 0, limit: int = 100
+) -> list[Waiting]:
+    """Return a page of messages that are not done, the oldest first; never what they say.
+
+    `failed`: only those that were given up, or only those that still wait.
+    """
+    query = _select_open().where(OutboxMessage.id > after_id)
+    if failed is not None:
+        given_up = OutboxMessage.failed_at.is_not(None)
+        query = query.where(given_up if failed else ~given_up)
+    query = query.order_by(OutboxMessage.id).limit(limit)
     return [Waiting(*row) for row in session.execute(query)]
+
+
+def get_open(session: Session, message_id: int) -> Waiting:
+    """Return a message that is not done; never what it says."""
+    row = session.execute(_select_open().where(OutboxMessage.id == message_id)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such message, or it is done.")
+    return Waiting(*row)
 
 
 def retry_failed(session: Session, ids: Collection[int] | None = None) -> list[int]:
@@ -184,6 +188,8 @@ def retry_failed(session: Session, ids: Collection[int] | None = None) -> list[i
         failed.values(failed_at=None, attempts=0, due_at=clock.now()).returning(OutboxMessage.id),
         execution_options=_UNSYNCHRONIZED,
     ).all()
+    if revived:
+        audit.record(session, Tag.OUTBOX_RETRIED, details={"count": len(revived)})
     return sorted(revived)
 
 
@@ -233,6 +239,19 @@ def rewrap(session: Session) -> int:
         )
         count += changed is not None
     return count
+
+
+def _select_open() -> Select[int, str, str, int, datetime, datetime, datetime | None, str | None]:
+    return select(
+        OutboxMessage.id,
+        OutboxMessage.lane,
+        OutboxMessage.job,
+        OutboxMessage.attempts,
+        OutboxMessage.created_at,
+        OutboxMessage.due_at,
+        OutboxMessage.failed_at,
+        OutboxMessage.last_error,
+    ).where(OutboxMessage.done_at.is_(None))
 
 
 def _is_open() -> ColumnElement[bool]:

@@ -50,8 +50,8 @@ def oauth_json(problem: Problem) -> Answer:
     return Answer(problem.status, _with_challenge(headers, problem, code), body)
 
 
-def problem_json(problem: Problem, request_id: str) -> Answer:
-    """Render as RFC 9457 problem details."""
+def problem_json(problem: Problem, request_id: str, *, fields_as: str = "errors") -> Answer:
+    """Render as RFC 9457 problem details; `fields_as` names the member for invalid fields."""
     content: dict[str, object] = {
         "type": "about:blank",
         "title": problem.title,
@@ -61,7 +61,7 @@ def problem_json(problem: Problem, request_id: str) -> Answer:
         "request_id": request_id,
     }
     if problem.fields:
-        content["errors"] = problem.fields
+        content[fields_as] = problem.fields
     headers = (
         ("Content-Type", "application/problem+json"),
         ("Cache-Control", "no-store"),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from idp.api import admin as own
+from idp.api.admin.dialect import admin
 from idp.platform.scopes import DEFAULT_PERMISSIONS, Scope
 
 pytestmark = pytest.mark.no_database
@@ -22,16 +24,26 @@ def column(file: str, *names: str) -> set[str]:
 
 
 def expected() -> set[str]:
-    """Make the whole list from the two contracts."""
+    """Make the whole list from the two contracts and the operations of our own."""
     codes = column("authorization-center.operations.csv", "client_scope", "user_permission")
     codes |= column("user-service.operations.csv", "proposed_scope")
+    codes |= {str(operation.scope) for operation in admin.operations}
     codes |= {f"ids4.ms.codegen.{name}" for name in ("clients", "servers", "gen", "get")}
     modules = {code.rpartition(".")[0] for code in codes}
-    return codes | {f"{module}.all" for module in modules} | {"ids4.ms.us.all", "ids4.ms.all"}
+    codes |= {f"{module}.all" for module in modules}
+    return codes | {"ids4.ms.all", "ids4.ms.admin.all", "ids4.ms.us.all"}
 
 
-def test_the_codes_are_those_of_the_contracts() -> None:
+def test_the_codes_are_those_of_the_operations() -> None:
     assert set(Scope) == expected()
+
+
+def test_each_of_our_own_operations_is_called_and_permitted_by_its_modules_code() -> None:
+    modules = {module.__name__.rpartition(".")[2] for module in own.MODULES}
+    assert {operation.module for operation in admin.operations} == modules
+    for operation in admin.operations:
+        act = "read" if operation.method == "GET" else "write"
+        assert operation.scope == operation.permission == f"ids4.ms.admin.{operation.module}.{act}"
 
 
 def test_members_are_named_after_their_code() -> None:

@@ -28,21 +28,10 @@ from idp.publishing.gateway.upstreams import choose
 RESERVED = frozenset(
     {
         *("account", "admin", "api", "apiresource", "apis", "cancel", "choose", "client"),
-        *(
-            "codegen",
-            "connect",
-            "consent",
-            "console",
-            "device",
-            "docs",
-            "file",
-            "files",
-            "forgot",
-            "gateway",
-            "healthz",
-        ),
-        *("identityresource", "language", "login", "logout", "metrics", "oauth", "openapi"),
-        *("readyz", "register", "role", "sdk", "static", "subscriptions", "tenant", "user"),
+        *("codegen", "connect", "consent", "console", "device", "docs", "file", "files"),
+        *("forgot", "gateway", "healthz", "identityresource", "language", "login", "logout"),
+        *("metrics", "oauth", "openapi", "readyz", "register", "role", "sdk", "static"),
+        *("subscriptions", "tenant", "user"),
     }
 )
 """First steps of our own paths: where both are behind one host, nobody may stand in their place."""

@@ -1,0 +1,81 @@
+"""Messages and jobs of the outbox that are not done; what they say is never shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from idp.api.admin.dialect import (
+    AdminShape,
+    Page,
+    Paging,
+    admin,
+    page,
+    platform,
+    row_id,
+    yes_or_no,
+)
+from idp.api.shapes import Moment, int32, int64, text
+from idp.platform.jobs import service as jobs
+from idp.platform.jobs.service import Waiting
+from idp.platform.scopes import Scope
+from idp.platform.web.views import database
+
+
+class MessageShape(AdminShape):
+    """A message that waits or was given up, without its content."""
+
+    schema_name = "Message"
+
+    id = int64()
+    lane = text()
+    job = text()
+    attempts = int32()
+    created_at = Moment()
+    due_at = Moment()
+    failed_at = Moment(allow_none=True)
+    last_error = text(allow_none=True)
+
+
+class ListQuery(Paging):
+    """What the list is narrowed by."""
+
+    failed = yes_or_no()
+    after = row_id(minimum=0, load_default=0)
+
+
+MESSAGE = MessageShape()
+
+
+@admin.operation(
+    "messages-list",
+    "GET",
+    "/messages",
+    scope=Scope.ADMIN_MESSAGES_READ,
+    tenant=platform,
+    query=ListQuery(),
+    gives=MESSAGE,
+    form="page",
+)
+def list_(query: Mapping[str, Any]) -> Page:
+    """List messages that are not done, the oldest first."""
+    found = jobs.list_open(
+        database(), failed=query["failed"], after_id=query["after"], limit=query["limit"] + 1
+    )
+    return page(found, query["limit"], lambda message: message.id)
+
+
+@admin.operation(
+    "messages-retry",
+    "POST",
+    "/messages/<int:id>/retry",
+    scope=Scope.ADMIN_MESSAGES_WRITE,
+    tenant=platform,
+    gives=MESSAGE,
+)
+def retry(id: int) -> Waiting:
+    """Try again what was given up; what still waits stays as it is."""
+    jobs.retry_failed(database(), [id])
+    message = jobs.get_open(database(), id)
+    database().commit()
+    return message

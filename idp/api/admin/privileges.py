@@ -1,0 +1,153 @@
+"""Privileges (permissions): what roles carry and APIs ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import post_load
+
+from idp.api.admin.dialect import AdminShape, Page, Paging, admin, page, platform
+from idp.api.shapes import text
+from idp.directory.resources import service as resources
+from idp.directory.roles import catalogue
+from idp.directory.roles.catalogue import LONGEST_CODE
+from idp.directory.roles.models import Privilege
+from idp.platform.errors import BadRequest
+from idp.platform.scopes import Scope
+from idp.platform.web.views import database
+
+LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """What a privilege starts with."""
+
+    code: str
+    name: str
+    api: str | None
+    group: str | None
+
+
+class PrivilegeShape(AdminShape):
+    """A privilege with the names of its API and of its group."""
+
+    schema_name = "Privilege"
+
+    code = text()
+    name = text()
+    api = text(allow_none=True)
+    group = text(allow_none=True)
+
+
+class NewPrivilegeShape(AdminShape):
+    """A privilege to be made."""
+
+    schema_name = "NewPrivilege"
+
+    code = text(LONGEST_CODE, minimum=1, required=True)
+    name = text(LONGEST_NAME, minimum=1, required=True)
+    api = text(LONGEST_NAME, minimum=1, allow_none=True, load_default=None)
+    group = text(LONGEST_CODE, minimum=1, allow_none=True, load_default=None)
+
+    @post_load
+    def to_new(self, data: dict[str, Any], **_: Any) -> New:
+        """Return what the view takes."""
+        return New(**data)
+
+
+class ListQuery(Paging):
+    """What the list is narrowed by."""
+
+    api = text(LONGEST_NAME, load_default=None)
+    search = text(LONGEST_CODE, load_default=None)
+    after = text(LONGEST_CODE, load_default="")
+
+
+PRIVILEGE = PrivilegeShape()
+
+
+@admin.operation(
+    "privileges-list",
+    "GET",
+    "/privileges",
+    scope=Scope.ADMIN_PRIVILEGES_READ,
+    tenant=platform,
+    query=ListQuery(),
+    gives=PRIVILEGE,
+    form="page",
+)
+def list_(query: Mapping[str, Any]) -> Page:
+    """List privileges by code."""
+    found = catalogue.list_privileges(
+        database(),
+        search=query["search"],
+        api_resource_id=api_id(query["api"]),
+        after=query["after"],
+        limit=query["limit"] + 1,
+    )
+    return page([as_shown(*row) for row in found], query["limit"], lambda row: row["code"])
+
+
+@admin.operation(
+    "privileges-create",
+    "POST",
+    "/privileges",
+    scope=Scope.ADMIN_PRIVILEGES_WRITE,
+    tenant=platform,
+    body=NewPrivilegeShape(),
+    gives=PRIVILEGE,
+    location="/privileges/{code}",
+)
+def create(body: New) -> dict[str, Any]:
+    """Create a privilege; roles carry it when they are given it."""
+    made = catalogue.create_privilege(
+        database(),
+        body.code,
+        body.name,
+        api_resource_id=api_id(body.api),
+        group_id=group_id(body.group),
+    )
+    shown = as_shown(made, body.api, body.group)
+    database().commit()
+    return shown
+
+
+@admin.operation(
+    "privileges-get",
+    "GET",
+    "/privileges/<code>",
+    scope=Scope.ADMIN_PRIVILEGES_READ,
+    tenant=platform,
+    gives=PRIVILEGE,
+)
+def detail(code: str) -> dict[str, Any]:
+    """Read a privilege."""
+    return as_shown(*catalogue.get_named(database(), code))
+
+
+def api_id(name: str | None) -> int | None:
+    """Return the id of an API that is named; None: none is."""
+    if name is None:
+        return None
+    api = resources.find_api(database(), name)
+    if api is None:
+        raise BadRequest.at("api", "There is no such API.")
+    return api.id
+
+
+def group_id(code: str | None) -> int | None:
+    """Return the id of a privilege group that is named; None: none is."""
+    if code is None:
+        return None
+    group = catalogue.find_group(database(), code)
+    if group is None:
+        raise BadRequest.at("group", "There is no such privilege group.")
+    return group.id
+
+
+def as_shown(privilege: Privilege, api: str | None, group: str | None) -> dict[str, Any]:
+    """Show a privilege."""
+    return {"code": privilege.code, "name": privilege.name, "api": api, "group": group}

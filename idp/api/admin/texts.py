@@ -1,0 +1,170 @@
+"""What the document says about operations, schemas and members of our own API."""
+
+from __future__ import annotations
+
+from idp.api.texts import PROBLEM, PROBLEM_MEMBERS, Text, Texts
+
+TITLE = Text("Administration", "平台管理")
+
+DESCRIPTION = Text(
+    """\
+What an administrator of the whole installation needs and the two agreed contracts do not have: keeping people out and
+letting them in again, privileges, failed messages.
+
+Names are snake_case, times RFC 3339 in UTC. Lists have `limit` and `after`; their answer is `items` and `next`: give
+`next` as `after` to get the page that follows, until it is null. Refusals are problem details (RFC 9457) with the
+fitting HTTP status; `fields` maps each invalid field to its messages. A member or parameter that is not described here is
+refused.
+
+A caller is a person with the scope of the operation and the permission of the same name at the platform: by a role of the
+platform, or as a direct grant there. Programs without a person are refused.
+""",
+    """\
+供整个平台的管理员使用，补充两份约定接口所没有的功能：停用和启用账号、管理权限、处理发送失败的消息。
+
+名称一律为 snake_case，时间为 RFC 3339 格式（UTC）。列表用 `limit` 和 `after` 分页，返回 `items` 和 `next`：把 `next` 作为 `after` 传入即可取得下一页，`next` 为 null 表示没有更多数据。请求被拒绝时返回相应的 HTTP 状态码和错误详情（RFC 9457），`fields` 列出各字段的错误信息。未在此说明的字段和参数一律拒绝。
+
+调用方须为用户，令牌须带有接口的 scope，且用户在平台拥有同名权限（通过平台角色或平台上的直接授权）。没有用户的程序不能调用。
+""",
+)
+
+MODULES = {
+    "users": Text("Users of all tenants", "账号"),
+    "privileges": Text("Privileges (permissions)", "权限"),
+    "messages": Text("Messages and jobs that wait or failed", "消息"),
+}
+
+_RIGHTS = Text(
+    "Only an administrator of the platform may do this to somebody who has rights of the platform (403 otherwise).",
+    "对拥有平台权限的账号，只有平台管理员可以操作，否则返回 403。",
+)
+
+OPERATIONS: dict[str, tuple[Text, ...]] = {
+    "users-list": (Text("List users", "查询账号列表"),),
+    "users-get": (Text("Read a user with tenants and roles", "查看账号及其租户和角色"),),
+    "users-disable": (
+        Text("Disable a user", "停用账号"),
+        Text(
+            "Sessions and tokens end at once. Disabling twice is not an error. Refused with 422 for one's own account and "
+            f"for the last administrator of the platform. {_RIGHTS.en}",
+            f"会话和令牌立即失效。重复停用不视为错误。不能停用自己的账号，也不能停用最后一个平台管理员（422）。{_RIGHTS.zh}",
+        ),
+    ),
+    "users-enable": (
+        Text("Enable a user", "启用账号"),
+        Text(
+            f"The person can sign in again. Enabling twice is not an error. {_RIGHTS.en}",
+            f"该用户可重新登录。重复启用不视为错误。{_RIGHTS.zh}",
+        ),
+    ),
+    "users-unlock": (
+        Text("Unlock a user", "解锁账号"),
+        Text(
+            "Ends a lock that an administrator set until later; the delay after wrong passwords ends by itself. "
+            f"Unlocking twice is not an error. {_RIGHTS.en}",
+            f"解除管理员设置的锁定；密码错误后的等待时间会自行结束。重复解锁不视为错误。{_RIGHTS.zh}",
+        ),
+    ),
+    "privileges-list": (Text("List privileges", "查询权限列表"),),
+    "privileges-create": (
+        Text("Create a privilege", "新建权限"),
+        Text(
+            "Nobody holds it until a role carries it. Codes that begin with `ids4.` are reserved.",
+            "角色包含该权限之后才有人拥有它。以 `ids4.` 开头的编码为系统保留。",
+        ),
+    ),
+    "privileges-get": (Text("Read a privilege", "查看权限"),),
+    "messages-list": (
+        Text("List messages that are not sent", "查询未完成的消息列表"),
+        Text("What a message says is never shown.", "不显示消息内容。"),
+    ),
+    "messages-retry": (
+        Text("Retry a failed message", "重新发送失败的消息"),
+        Text(
+            "Starts again with the first attempt. A message that still waits stays as it is.",
+            "从第一次尝试重新开始。仍在等待的消息保持不变。",
+        ),
+    ),
+}
+
+SCHEMAS = {
+    "Problem": PROBLEM,
+    "User": Text("An account.", "账号。"),
+    "UserDetail": Text("An account with its tenants and roles.", "账号及其租户和角色。"),
+    "RoleOfUser": Text("A role that a user has.", "账号拥有的角色。"),
+    "Privilege": Text("A privilege.", "权限。"),
+    "NewPrivilege": Text("A privilege to be created.", "待新建的权限。"),
+    "Message": Text("A message or job that is not done.", "未完成的消息或任务。"),
+    "UserPage": Text("A page of users.", "一页账号。"),
+    "PrivilegePage": Text("A page of privileges.", "一页权限。"),
+    "MessagePage": Text("A page of messages.", "一页消息。"),
+}
+
+MEMBERS = {
+    **{name: text for name, text in PROBLEM_MEMBERS.items() if name != "Problem.errors"},
+    "Problem.fields": PROBLEM_MEMBERS["Problem.errors"],
+    "items": Text("Rows of the page.", "本页数据。"),
+    "next": Text(
+        "Give it as `after` for the page that follows; null: there is none.",
+        "取下一页时作为 `after` 传入；null 表示没有下一页。",
+    ),
+    "limit": Text("Most rows of the page.", "每页最多条数。"),
+    "after": Text("`next` of the page before.", "上一页的 `next`。"),
+    "id": Text("Id.", "编号。"),
+    "created_at": Text("When it was created.", "创建时间。"),
+    # Users
+    "users-list.search": Text(
+        "Part of a user name, e-mail address or phone number.", "用户名、邮箱或手机号的一部分。"
+    ),
+    "users-list.tenant": Text("Only members of this tenant.", "只查询该租户的成员。"),
+    "users-list.disabled": Text(
+        "`true`: only disabled users; `false`: only the others.",
+        "`true`：只查询已停用的账号；`false`：只查询未停用的账号。",
+    ),
+    "username": Text("User name.", "用户名。"),
+    "nickname": Text("Nickname.", "昵称。"),
+    "email": Text("E-mail address.", "邮箱。"),
+    "email_verified": Text("Whether the e-mail address is verified.", "邮箱是否已验证。"),
+    "phone_number": Text("Phone number (E.164).", "手机号（E.164）。"),
+    "phone_number_verified": Text("Whether the phone number is verified.", "手机号是否已验证。"),
+    "locale": Text("Language.", "语言。"),
+    "disabled": Text(
+        "Whether the user is disabled and cannot sign in.", "是否已停用（不能登录）。"
+    ),
+    "locked_until": Text(
+        "When the lock ends; null: not locked.", "锁定结束时间；null 表示未锁定。"
+    ),
+    "tenants": Text("Ids of the tenants of the user.", "账号所属租户的编号。"),
+    "roles": Text("Roles of the user.", "账号拥有的角色。"),
+    "role": Text("Code of the role.", "角色编码。"),
+    "RoleOfUser.tenant": Text(
+        "Tenant of the role; null: a role of the platform.", "角色所属租户；null 表示平台角色。"
+    ),
+    # Privileges
+    "privileges-list.search": Text("Part of the code or the name.", "编码或名称的一部分。"),
+    "privileges-list.api": Text(
+        "Only those of this API (its name).", "只查询该 API（名称）的权限。"
+    ),
+    "code": Text("Code of the privilege.", "权限编码。"),
+    "name": Text("Name shown to administrators.", "显示给管理员的名称。"),
+    "api": Text(
+        "Name of the API that owns it: only tokens for this API carry it; null: tokens for every API that asks.",
+        "所属 API 的名称，只有该 API 的令牌带有此权限；null 表示所有请求权限的 API。",
+    ),
+    "group": Text("Code of its group in the privilege tree.", "权限树中所属分组的编码。"),
+    # Messages
+    "messages-list.failed": Text(
+        "`true`: only those that were given up; `false`: only those that still wait.",
+        "`true`：只查询已放弃的消息；`false`：只查询仍在等待的消息。",
+    ),
+    "lane": Text(
+        "Queue: `notify`, `gateway` or `build`.", "队列：`notify`、`gateway` 或 `build`。"
+    ),
+    "job": Text("What is to be done.", "任务名称。"),
+    "attempts": Text("Attempts so far.", "已尝试次数。"),
+    "due_at": Text("When it is tried next.", "下次尝试时间。"),
+    "failed_at": Text("When it was given up; null: it waits.", "放弃时间；null 表示仍在等待。"),
+    "last_error": Text("Why the last attempt failed.", "上次失败的原因。"),
+}
+
+TEXTS = Texts(OPERATIONS, SCHEMAS, MEMBERS)

@@ -1,0 +1,66 @@
+"""Schemathesis over our own API: no answer outside the document."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from idp.api.admin.dialect import admin as dialect
+from idp.directory.roles import catalogue
+from idp.platform import clock
+from idp.platform.jobs import service as jobs
+from idp.platform.jobs.models import OutboxMessage
+from tests import protocol
+from tests.api import center
+from tests.contract import fuzzing
+
+
+@pytest.fixture
+def rows(session):
+    """Make a row of each kind, for names and ids that lead somewhere."""
+    protocol.add_api(session, "orders")
+    catalogue.create_group(session, "sales", "Sales")
+    catalogue.create_privilege(session, "orders.read", "Read")
+    message_id = jobs.enqueue(session, "mail", {"to": "ann@example.com"})
+    session.get_one(OutboxMessage, message_id).failed_at = clock.now()
+    session.commit()
+    names = {"api": "orders", "group": "sales", "code": "orders.read", "disabled": "false"}
+    return {
+        "users": {**names, "id": protocol.add_person(session).id},
+        "privileges": names,
+        "messages": {"id": message_id},
+    }
+
+
+@pytest.mark.parametrize("module", ["users", "privileges", "messages"])
+def test_no_answer_is_outside_the_document(app, client, session, rows, module):
+    root = center.administrator(client, session)
+    session.close()
+    known = rows[module]
+    seen: Counter[int] = Counter()
+
+    def aim(case: Any, existing: bool) -> bool:
+        for place in (case.path_parameters, case.query, case.body):
+            if existing and isinstance(place, dict):
+                place.update({name: known[name] for name in known.keys() & place.keys()})
+        return True
+
+    def note(answer: Any) -> None:
+        seen[answer.status_code] += 1
+
+    document = fuzzing.document(dialect.name, app, client.base_url)
+    for found in document.include(tag=module).get_all_operations():
+        operation = found.ok()
+        for mode in fuzzing.modes(operation):
+            fuzzing.explore(
+                operation,
+                mode,
+                base_url=client.base_url,
+                headers=protocol.bearer(root.token),
+                aim=aim,
+                note=note,
+            )
+    assert seen[200] >= 2, seen
+    assert seen[400] >= 2, seen
