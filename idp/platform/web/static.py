@@ -36,12 +36,12 @@ def send(filename: str) -> Response:
 
 
 @cache
-def _copies(folder: str) -> frozenset[str]:
+def _copies(folder: Path) -> frozenset[str]:
     ends = tuple(suffix for _, suffix in ENCODINGS)
     return frozenset(
-        str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.suffix in ends
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.suffix in ends
     )
 
 
 def _exists(folder: str, name: str) -> bool:
-    return name in _copies(folder)
+    return name in _copies(Path(folder))
