@@ -24,7 +24,7 @@ def test_every_operation_says_who_may_call_and_how_it_is_refused():
             "ids4.ms.admin.all",
             "ids4.ms.all",
         ]
-        wanted = {"400", "401", "403", "429", "503"}
+        wanted = {"400", "401", "403", "414", "429", "503"}
         wanted |= {"404"} if "{" in path else set()
         wanted |= {"409", "422"} if method != "get" else set()
         wanted |= {"413"} if "requestBody" in operation else set()

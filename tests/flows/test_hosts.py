@@ -288,13 +288,13 @@ def test_refusals_speak_the_language_of_the_caller(client):
 def test_an_unforeseen_error_shows_only_the_request_id(app, client, accept, capfd):
     @app.get("/broken")
     def broken():
-        message = "the inner secret is 42"
+        message = "the inner secret is xyzzy"
         raise RuntimeError(message)
 
     answer = client.get("/broken", headers={"Accept": accept})
     assert answer.status_code == 500
     text = answer.get_data(as_text=True)
-    assert "42" not in text.replace(answer.headers["X-Request-Id"], "")
+    assert "xyzzy" not in text
     assert "RuntimeError" not in text
     assert answer.headers["X-Request-Id"] in text
     logged = capfd.readouterr().err

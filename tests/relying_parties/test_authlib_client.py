@@ -125,12 +125,12 @@ def test_the_flask_application_of_the_guide_signs_a_visitor_in(
         page = browser.answer(browser.open(f"{flask_address}/"), person)
         assert isinstance(page, Page)
         assert page.url == f"{flask_address}/"
-        assert page.text == "Hello Conny"
+        assert page.text == "Hello Conny Q. Formance"
         assert browser.seen == ["/login", "/"]
         # The cookies of the two applications, side by side on one host, leave each other alone.
         again = browser.open(f"{flask_address}/sign-in")
         assert isinstance(again, Page)
-        assert again.text == "Hello Conny"
+        assert again.text == "Hello Conny Q. Formance"
         assert browser.seen == ["/login", "/", "/"]
 
 

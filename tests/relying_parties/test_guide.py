@@ -39,7 +39,7 @@ def test_the_id_token_holds_the_profile_only_for_clients_set_so(
             always_include_user_claims_in_id_token=always,
         )
     result = RelyingParty(provider, app).sign_in(browser, person, scope="openid profile email")
-    assert result.userinfo["name"] == "Conny"
+    assert result.userinfo["name"] == "Conny Q. Formance"
     assert ("name" in result.identity) is always
     assert ("email" in result.identity) is always
     assert {"auth_time", "acr", "amr", "sid", "tenant"} <= result.identity.keys()
