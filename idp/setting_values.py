@@ -20,8 +20,10 @@ _LAST_PORT = 65535
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _LONGEST_HOST = 253
-_DNS_PORT = 53
 """RFC 1035 2.3.4, without the dot at the end."""
+_LONGEST_SENDER = 998
+"""What a line of a mail may have (RFC 5322 2.1.1)."""
+_DNS_PORT = 53
 _POSTGRESQL = re.compile(r"postgres(ql)?://")
 _DRIVERS = frozenset({"sqlite", "sqlite+pysqlite", "postgresql+psycopg"})
 
@@ -165,6 +167,9 @@ def redis_url(text: str) -> str:
 
 def sender(text: str) -> str:
     """Return the sender of mails, the domain in A-labels."""
+    if len(text) > _LONGEST_SENDER:
+        message = f"may have {_LONGEST_SENDER} characters"
+        raise ValueError(message)
     _, plain = parseaddr(text)
     local, _, domain = plain.rpartition("@")
     wrong = ValueError(f"must be name@host or Name <name@host>, not {text!r}")
@@ -181,6 +186,8 @@ def sender(text: str) -> str:
 # Secrets
 
 ENOUGH_BITS = 72
+_LOOKED_AT = 512
+"""Characters of a secret that are looked at; what holds no 72 bits in so many is no secret."""
 _REPEATED = 5
 """So many characters that came before in the same order tell nothing new."""
 _KEYBOARD = "qwertyuiop[]asdfghjkl;'zxcvbnm,./qwertzuiop"
@@ -219,6 +226,7 @@ def estimated_bits(secret: str) -> float:
     Nothing is counted for repetitions, for sequences such as 1234 or qwerty, and for what stands
     between words; a common word counts as one of the list, another character as one of its kind.
     """
+    secret = secret[:_LOOKED_AT]
     text = secret.lower()
     variety = math.log2(len(set(secret)) or 1)
     bits, place = 0.0, 0

@@ -119,7 +119,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
         do_HEAD = do_GET  # noqa: N815 - its parent's name
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Stay silent."""
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificates(folder))

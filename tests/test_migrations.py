@@ -75,7 +75,7 @@ def test_each_migration_can_go_down_and_up(url: str) -> None:
 
 
 def filler(column: Column[Any]) -> Any:
-    """Give a value that a row may have in a column that must have one."""
+    """Return a value that a row may have in a column that must have one."""
     if column.nullable:
         return None
     kind = column.type.python_type

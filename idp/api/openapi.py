@@ -442,7 +442,7 @@ def _members(shape: Shape) -> Iterator[tuple[str, fields.Field[Any]]]:
 
 
 def _held(field: fields.Field[Any]) -> Iterator[Shape]:
-    """Give the shapes in a field."""
+    """Return the shapes in a field."""
     if isinstance(field, fields.Nested):
         yield cast("Shape", field.schema)
     elif isinstance(field, fields.List):
@@ -452,7 +452,7 @@ def _held(field: fields.Field[Any]) -> Iterator[Shape]:
 
 
 def _shapes(declared: Any) -> Iterator[Shape]:
-    """Give a shape and those below it, each class once."""
+    """Return a shape and those below it, each class once."""
     waiting = [declared] if isinstance(declared, Shape) else [*_held(declared)] if declared else []
     seen: set[type[Shape]] = set()
     while waiting:

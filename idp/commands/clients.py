@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -23,12 +23,22 @@ from idp.platform import clock
 from idp.platform.errors import BadRequest
 
 _LISTS = {
-    "--grant": "grant_types",
-    "--scope": "scopes",
-    "--redirect": "redirect_uris",
-    "--post-logout": "post_logout_redirect_uris",
-    "--cors": "cors_origins",
+    "--grant": ("grant_types", "; ".join(clients.GRANT_TYPES) + "."),
+    "--scope": ("scopes", "Scope that it may request."),
+    "--redirect": ("redirect_uris", "Redirect URI."),
+    "--post-logout": (
+        "post_logout_redirect_uris",
+        "Address that people may be sent to after signing out.",
+    ),
+    "--cors": ("cors_origins", "Origin whose scripts may call."),
 }
+"""Options that may be repeated, with the field and the help of each."""
+
+
+def _list_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option, (field, text) in reversed(_LISTS.items()):
+        command = click.option(option, field, multiple=True, help=text)(command)
+    return command
 
 
 @click.group(cls=Group)
@@ -49,16 +59,7 @@ def client() -> None:
 )
 @click.option("--secret", help="24 characters or more; without one it is generated.")
 @click.option("--public", "is_public", is_flag=True, help="It can keep no secret; PKCE is forced.")
-@click.option("--grant", "grant_types", multiple=True, help="; ".join(clients.GRANT_TYPES) + ".")
-@click.option("--scope", "scopes", multiple=True, help="Scope that it may request.")
-@click.option("--redirect", "redirect_uris", multiple=True, help="Redirect URI.")
-@click.option(
-    "--post-logout",
-    "post_logout_redirect_uris",
-    multiple=True,
-    help="Address that people may be sent to after signing out.",
-)
-@click.option("--cors", "cors_origins", multiple=True, help="Origin whose scripts may call.")
+@_list_options
 @click.option("--name", "client_name", help="Name shown to people.")
 @click.option("--tenant", "tenant_id", type=ID, help="Only members of this tenant may use it.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any single field.")
@@ -149,16 +150,7 @@ def show(*, client_id: str, as_json: bool) -> None:
     "    --redirect https://shop.example/silent --set access_token_lifetime=600"
 )
 @click.argument("client_id")
-@click.option("--grant", "grant_types", multiple=True, help="; ".join(clients.GRANT_TYPES) + ".")
-@click.option("--scope", "scopes", multiple=True, help="Scope that it may request.")
-@click.option("--redirect", "redirect_uris", multiple=True, help="Redirect URI.")
-@click.option(
-    "--post-logout",
-    "post_logout_redirect_uris",
-    multiple=True,
-    help="Address that people may be sent to after signing out.",
-)
-@click.option("--cors", "cors_origins", multiple=True, help="Origin whose scripts may call.")
+@_list_options
 @click.option(
     "--clear", multiple=True, type=click.Choice([*_LISTS]), help="Empty the list of this option."
 )
@@ -183,7 +175,7 @@ def change(
     if enabled is not None:
         values["enabled"] = enabled
     given["scopes"] = (*_split(given["scopes"]),)
-    lists = {_LISTS[option]: () for option in clear} | {
+    lists = {_LISTS[option][0]: () for option in clear} | {
         name: wanted for name, wanted in given.items() if wanted
     }
     if not values and not lists:

@@ -197,7 +197,7 @@ def disable(*, name: str | None, username: str | None, as_json: bool) -> None:
 @click.argument("name")
 @output.json_option
 def enable(*, name: str, as_json: bool) -> None:
-    """Let a disabled person sign in again."""
+    """Enable a disabled person again."""
     with opening.open_session() as session:
         person = people.enable(session, _find(session, name, None).id)
         session.commit()

@@ -169,7 +169,7 @@ def parameters_of(session: Session, row: AuthorizationRequest) -> Pairs:
 
 
 def answers_of(row: AuthorizationRequest, handle: str, session_id: int | None) -> Answers:
-    """Give the answers that count in a browser session: those given in that same session.
+    """Return the answers that count in a browser session: those given in that same session.
 
     A refusal counts in every one: it is given without a sign-in as well.
     """

@@ -54,7 +54,7 @@ class ProtocolRequest:
 
     @cached_property
     def body(self) -> Parameters:
-        """Give the form parameters of a POST; a known one in the query is refused.
+        """Return the form parameters of a POST; a known one in the query is refused.
 
         RFC 6749 3.2: parameters sent without a value are treated as omitted, and none may repeat.
         """

@@ -78,7 +78,7 @@ def reasons(problem: Problem) -> list[str]:
 
 
 def come_back(refusal: TooManyRequests | Busy) -> str:
-    """Tell a visitor when to try again, and whether that is for their own tries or for a crowd."""
+    """Return when to try again, and whether their own tries or a crowd are the cause."""
     if isinstance(refusal, Busy):
         return say(refusal.detail)
     return wait_message(refusal.retry_after)

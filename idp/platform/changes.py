@@ -20,10 +20,10 @@ def last_change() -> int:
 
 
 def note_configuration() -> None:
-    """Tell every worker that there is a new version of the configuration."""
+    """Announce to every worker that there is a new version of the configuration."""
     _last[1] = time.monotonic_ns()
 
 
 def last_configuration() -> int:
-    """Give a value that is another one after every change of the configuration."""
+    """Return a value that is another one after every change of the configuration."""
     return _last[1]

@@ -162,7 +162,7 @@ class Bridge:
         self._connections.discard(connection)
 
     def most(self, request: Request) -> int:
-        """Tell how long the body of a request may be."""
+        """Return how long the body of a request may be."""
         if request.method == "POST" and request.path in self._uploads:
             return self._uploads[request.path]
         return self._max_body
@@ -212,7 +212,7 @@ class Bridge:
     def take_upload(
         self, connection: Connection, request: Request, length: int | None
     ) -> Sink | None:
-        """Let a thread of the small pool read the body while it arrives."""
+        """Have a thread of the small pool read the body while it arrives."""
         if request.method != "POST" or request.path not in self._uploads:
             return None
         if self._uploading >= MOST_UPLOADS:
@@ -368,7 +368,7 @@ class Incoming(io.RawIOBase):
     # On a thread.
 
     def readable(self) -> bool:
-        """Tell `BufferedReader` that this can be read."""
+        """Return True: `BufferedReader` asks whether this can be read."""
         return True
 
     def readinto(self, buffer: Any, /) -> int:

@@ -100,7 +100,7 @@ class Site(Protocol):
         """Count a connection out."""
 
     def most(self, request: Request) -> int:
-        """Tell how long the body of a request may be."""
+        """Return how long the body of a request may be."""
 
     def refusal(
         self, status: HTTPStatus, detail: str, request: Request | None
@@ -345,7 +345,7 @@ class Connection(asyncio.Protocol):
 
     @staticmethod
     def _target(head: _Head) -> bytes:
-        """Give path and query that are asked for."""
+        """Return path and query that are asked for."""
         target = head.target
         if target.startswith((b"http://", b"https://")):
             # RFC 9112 3.2.2: what stands in the target counts, not the header.
@@ -385,7 +385,7 @@ class Connection(asyncio.Protocol):
         self._take_body()
 
     def _length_of(self, request: Request) -> int | None:
-        """Tell how long the body is (RFC 9112 6.3); None: its chunks say so."""
+        """Return how long the body is (RFC 9112 6.3); None: its chunks say so."""
         coding = request.headers.pop("HTTP_TRANSFER_ENCODING", None)
         given = request.headers.pop("CONTENT_LENGTH", None)
         if coding is None:
@@ -400,7 +400,7 @@ class Connection(asyncio.Protocol):
         return None
 
     def invite(self) -> None:
-        """Tell somebody who waits for it that the body is wanted."""
+        """Send word to somebody who waits for it that the body is wanted."""
         if self._expects and self.state is not State.END:
             self._expects = False
             self._transport.write(_CONTINUE)
@@ -536,7 +536,7 @@ class Connection(asyncio.Protocol):
         return bool(self._left) if self._parser is None else not self._head.is_complete
 
     def resume(self) -> None:
-        """Let more of an upload come."""
+        """Resume reading an upload."""
         if self.state is State.UPLOAD:
             self._unpause()
 
@@ -574,7 +574,7 @@ class Connection(asyncio.Protocol):
     # Time.
 
     def expire(self) -> None:
-        """Give up what has taken too long."""
+        """Abort what has taken too long."""
         if self._transport.is_closing() and self.state is not State.END:
             self.cut()
         elif self.state is State.HEAD and not self._held:

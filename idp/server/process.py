@@ -179,7 +179,7 @@ class Server:
                 yield place, os.waitstatus_to_exitcode(status)
 
     def _stop(self) -> None:
-        """Let nobody new in, then let the workers finish."""
+        """Close the door, then wait for the workers to finish."""
         for listener in self._sockets:
             listeners.refuse_connections(listener)
         for neighbour in self.neighbours:
@@ -294,7 +294,7 @@ def run(
 
 
 def _announce(takes_over_from: int | None) -> None:
-    """Tell the service manager that this process serves now, and the one before to end."""
+    """Notify the service manager that this process serves now, and the one before to end."""
     log.info("server_ready", pid=os.getpid())
     if address := notify_socket():
         if address.startswith("@"):
@@ -423,7 +423,7 @@ class _Signals:
             return b""
 
     def tell(self) -> None:
-        """Tell, from a worker, that it is ready."""
+        """Report, from a worker, that it is ready."""
         os.write(self._write, bytes([READY]))
 
 

@@ -21,7 +21,6 @@ from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
 from tests import protocol
 from tests.api import center
-from tests.name_server import NameServer
 
 ALL = "ids4.ms.tenant.all"
 SECRET = "the-key-of-the-gateway"
@@ -38,12 +37,6 @@ ACME = {
         {"key": "WebSite", "value": "https://acme.example"},
     ],
 }
-
-
-@pytest.fixture
-def name_server():
-    with NameServer() as server:
-        yield server
 
 
 @pytest.fixture

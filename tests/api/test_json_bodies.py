@@ -22,7 +22,7 @@ BRACKETS = b"[]" * (MAX_JSON_DEPTH + 6)
 
 @pytest.fixture
 def root(client, session):
-    """Give an administrator of the platform who calls both contracts."""
+    """Return an administrator of the platform who calls both contracts."""
     caller = center.administrator(client, session)
     return caller, userservice.Service(client, caller.token, caller.user.id)
 

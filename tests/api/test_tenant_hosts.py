@@ -15,16 +15,9 @@ from idp.platform import dns_records
 from idp.platform.audit.models import AuditEvent
 from tests import protocol
 from tests.api import center
-from tests.name_server import NameServer
 
 ALL = "ids4.ms.tenant.all"
 HOST = "login.acme.example"
-
-
-@pytest.fixture
-def name_server():
-    with NameServer() as server:
-        yield server
 
 
 @pytest.fixture
@@ -44,7 +37,7 @@ def root(client, session):
 
 @pytest.fixture
 def acme(mary):
-    """Give a tenant of mary's, without hosts."""
+    """Return a tenant of mary's, without hosts."""
     return mary.data(
         "GET", f"/Tenant/{mary.data('POST', '/Tenant', {'name': 'Acme', 'status': 1})}"
     )

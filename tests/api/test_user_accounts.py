@@ -502,7 +502,7 @@ def test_a_tenant_does_not_take_the_people_of_another_one(client, session, acme,
 
 @pytest.fixture
 def boss(client, session, acme):
-    """Give the owner of a tenant, who may bind accounts and manage its people."""
+    """Return the owner of a tenant, who may bind accounts and manage its people."""
     rights = ("ids4.ms.us.account.bindtenant", "ids4.ms.user.all")
     caller = center.manager(client, session, *rights, username="boss", tenant_id=acme)
     tenants.add_member(session, acme, caller.user.id, is_admin=True)
@@ -516,7 +516,7 @@ def bind(caller, tenant_id):
 
 
 def resets_password(caller, user):
-    """Tell whether a manager can set somebody's password."""
+    """Return whether a manager can set somebody's password."""
     shown = caller.data("GET", f"/User/{user.id}")
     content = caller.call("PUT", "/User", {**shown, "passwordHash": "quiet-Orchid-71"})
     assert content["code"] in {200, 404}, content

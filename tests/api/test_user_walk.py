@@ -338,7 +338,7 @@ QUOTAS = {"numberOfApp", "numberOfConcurrent", "numberOfInvocation"}
 
 
 def blanks(shape: Any) -> dict[str, Any]:
-    """Give every optional id and filter of a shape the value that the contract's examples have."""
+    """Return the values of the contract's examples for every optional id and filter of a shape."""
     if not isinstance(shape, Shape):
         return {}
     found: dict[str, Any] = {}

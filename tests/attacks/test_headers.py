@@ -165,7 +165,7 @@ HOSTLESS = {"verify", "health"}
 
 
 def expected(place: str, name: str, kind: str, baseline: int, without: int) -> set[int]:
-    """Tell what may be answered."""
+    """Return what may be answered."""
     if place in HOSTLESS and name in {"Host", "X-Forwarded-Host"} and kind != "nul":
         return {baseline, 400}
     unreadable = {

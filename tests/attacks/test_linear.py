@@ -57,9 +57,6 @@ LEFT_OUT = {
     "platform.schema.current": "opens the database that an operator names",
     "platform.schema.drift": "opens the database that an operator names",
     "publishing.files.scanner._connect": "connects to where an operator says",
-    "setting_values.can_be_guessed": "reads a setting that an operator writes",
-    "setting_values.estimated_bits": "reads a setting that an operator writes",
-    "setting_values.sender": "reads a setting that an operator writes",
 }
 
 RULES = Rules(native=True, development=True)

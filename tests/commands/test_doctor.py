@@ -31,7 +31,7 @@ def states(rows: list[dict[str, str]]) -> dict[str, str]:
 
 
 def at_other_release(settings: Settings, revision: str) -> None:
-    """Let the database have been set up by another release."""
+    """Make the database one that another release set up."""
     engine = create_engine(settings.database)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = :at"), {"at": revision})

@@ -61,13 +61,13 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def party(provider: Provider, applications: tuple[App, App], mode: str) -> RelyingParty:
-    """Give the relying party of the first client."""
+    """Return the relying party of the first client."""
     return RelyingParty(provider, applications[0], mode=mode)
 
 
 @pytest.fixture
 def other_party(provider: Provider, applications: tuple[App, App], mode: str) -> RelyingParty:
-    """Give the relying party of the second client."""
+    """Return the relying party of the second client."""
     return RelyingParty(provider, applications[1], mode=mode, redirect_uri=OTHER_CALLBACK)
 
 

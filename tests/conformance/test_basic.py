@@ -103,7 +103,7 @@ def age_code(provider: Provider, code: str, seconds: int) -> None:
 
 
 def age_refresh_token(provider: Provider, token: str, seconds: int) -> None:
-    """Let the first use of a refresh token be longer ago than it is."""
+    """Move the first use of a refresh token into the past."""
     with provider.sessions() as session:
         row = session.scalars(
             select(RefreshToken).where(RefreshToken.token_hash == digest(token))

@@ -53,7 +53,7 @@ def operations(document: Document) -> dict[str, tuple[str, str, Operation]]:
 
 
 def undescribed(document: Document, language: Language) -> Iterator[str]:
-    """Say which operations, parameters, schemas and members have no text in a language."""
+    """Return which operations, parameters, schemas and members have no text in a language."""
 
     def members(where: str, schema: Any) -> Iterator[str]:
         if isinstance(schema, list):
@@ -229,7 +229,7 @@ class Comparison:
             yield f"{operation_id} code {number} {name}: {kind}"
 
     def titles(self) -> Iterator[str]:
-        """Say which Chinese titles are not the agreed ones; punctuation does not count."""
+        """Return which Chinese titles are not the agreed ones; punctuation does not count."""
         ours = operations(serve(self.name, "zh"))
         for name, (_, _, operation) in operations(self.agreed).items():
             agreed = operation.get("x-title-zh")

@@ -26,7 +26,7 @@ from tests.protocol import (
 
 
 def add_roles(session, user, codes):
-    """Give a person many roles of tenant 1 at once."""
+    """Grant a person many roles of tenant 1 at once."""
     made = [Role(code=code, name=code, tenant_id=1) for code in codes]
     session.add_all(made)
     session.flush()

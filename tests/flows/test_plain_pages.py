@@ -22,7 +22,7 @@ def policies(answer):
 
 @pytest.fixture
 def without_database(app, monkeypatch):
-    """Let every look at the database fail."""
+    """Make every look at the database fail."""
 
     def lost(*_args):
         raise OperationalError("SELECT", {}, Exception("connection refused"))

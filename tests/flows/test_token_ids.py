@@ -20,7 +20,7 @@ NEW = "new-" + "n" * 40
 
 @pytest.fixture
 def scene(client, session):
-    """Give a client that somebody is signed in for."""
+    """Return a client that somebody is signed in for."""
     app = register(session)
     protocol.sign_in(client, session, add_person(session))
     return app

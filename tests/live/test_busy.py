@@ -71,7 +71,7 @@ def silent() -> Iterator[Silent]:
 
 @pytest.fixture(scope="module")
 def own_url(run: Run) -> Iterator[str]:
-    """Give a migrated and seeded PostgreSQL database of these tests alone."""
+    """Return a migrated and seeded PostgreSQL database of these tests alone."""
     name = f"busy_{secrets.token_hex(6)}"
     server = run.postgres_server()
     create_database(server, name, run.postgresql_template())

@@ -164,7 +164,7 @@ class Visitor(threading.Thread):
 
 @contextlib.contextmanager
 def visited(server: LiveServer) -> Iterator[Callable[[], None]]:
-    """Let many ask; give a function that waits until each of them was answered again."""
+    """Start many that ask; return a function that waits until each of them was answered again."""
     visitors = [Visitor(server.url.partition("//")[2]) for _ in range(VISITORS)]
     for visitor in visitors:
         visitor.start()

@@ -57,7 +57,7 @@ def test_what_another_process_changes_is_seen_within_two_seconds(site: Site) -> 
 
 
 def administration(site: Site) -> dict[str, str]:
-    """Give the headers by which an administrator calls operations."""
+    """Return the headers by which an administrator calls operations."""
     user = site.person()
     with site.sessions() as session:
         protocol.add_role(session, user, "administrators", tenant_id=None)

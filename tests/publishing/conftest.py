@@ -44,7 +44,7 @@ NODE = Path(executable.ROOT_DIR) / "bin" / "node"
 
 
 def npm_environment() -> dict[str, str]:
-    """Give the environment of npm, which trusts the certificates of the system as pip and uv do."""
+    """Return the environment of npm, which trusts certificates of the system as pip and uv do."""
     path = f"{PROGRAMS}:{os.environ['PATH']}"
     return {**os.environ, "PATH": path, "NODE_USE_SYSTEM_CA": "1"}
 
@@ -192,7 +192,7 @@ def set_up(runtime) -> Callable[..., None]:
 
 @pytest.fixture
 def work(runtime, session, set_up) -> Callable[[], SdkJob]:
-    """Let the worker do what waits, put off or not; give the newest job.
+    """Run the jobs that wait, put off or not; return the newest.
 
     Generators run on any machine here, on one as well that cannot cut them off from the network.
     """

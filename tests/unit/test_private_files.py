@@ -23,7 +23,7 @@ pytestmark = pytest.mark.no_database
 
 @pytest.fixture(params=[0o000, 0o022, 0o277], ids=oct, autouse=True)
 def umask(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let the caller have asked for other rights."""
+    """Pretend that the caller asked for other rights."""
     before = os.umask(request.param)
     yield
     os.umask(before)
@@ -34,7 +34,7 @@ def mode(path: Path) -> int:
 
 
 def modes(folder: Path) -> dict[str, int]:
-    """Give the mode of everything below a folder, and of the folder."""
+    """Return the mode of everything below a folder, and of the folder."""
     found = {path.relative_to(folder).as_posix(): mode(path) for path in folder.rglob("*")}
     return {".": mode(folder), **found}
 

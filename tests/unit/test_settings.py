@@ -72,7 +72,7 @@ def from_environment(monkeypatch: pytest.MonkeyPatch, **fields: str) -> Settings
 
 
 def complaint(**fields: Any) -> str:
-    """Give what a command would say about settings."""
+    """Return what a command would say about settings."""
     with pytest.raises((ValidationError, SettingsError)) as caught:
         _ = Settings(**fields).secret_keys
     said = failures.explain(caught.value)

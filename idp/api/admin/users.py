@@ -143,7 +143,7 @@ def disable(id: int) -> User:
     gives=USER,
 )
 def enable(id: int) -> User:
-    """Let a disabled person sign in again."""
+    """Enable a disabled person again."""
     user = people.enable(database(), id, by=current_principal().user_id)
     database().commit()
     return user

@@ -66,7 +66,7 @@ class CenterWording:
         return f"{kind}_{name}", {"allOf": [base, properties]}
 
     def outcome(self, operation: Operation) -> Text:
-        """Say where the outcome stands."""
+        """Return where the outcome stands."""
         del operation
         return OUTCOME
 

@@ -595,7 +595,7 @@ def limit(caller: Caller, name: str, per_hour: Mapping[str, int]) -> None:
 
 
 def counted_as(caller: Caller, per_hour: Mapping[str, int]) -> list[tuple[Key, int]]:
-    """Tell by what calls are counted and how many may come: by person, or by client.
+    """Return by what calls are counted and how many may come: by person, or by client.
 
     Where a client hands on where its person is, that person comes first: what they are refused
     does not count for everybody else.

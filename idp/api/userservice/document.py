@@ -73,7 +73,7 @@ class UserServiceWording:
         return (name, data) if operation.form == "page" else None
 
     def outcome(self, operation: Operation) -> Text:
-        """Say where the outcome stands; a page of V1 has no code."""
+        """Return where the outcome stands; a page of V1 has no code."""
         return OUTCOME if operation.id.endswith(SECOND) else PAGE
 
     def statuses(self, operation: Operation) -> Collection[str]:

@@ -57,7 +57,7 @@ class RoleShape(Shape):
 
     @post_load
     def to_named(self, data: dict[str, Any], **_: Any) -> Named:
-        """Give what is said about the role."""
+        """Return what is said about the role."""
         return Named(**data)
 
 

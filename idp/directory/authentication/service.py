@@ -114,7 +114,7 @@ def authenticate(session: Session, attempt: Attempt, door: Door) -> User | None:
 
 
 def throttle_keys(session: Session, login: str) -> tuple[str, Key]:
-    """Give what tries are counted by: the account as it was typed, and where it is tried from.
+    """Return what tries are counted by: the account as it was typed, and where it is tried from.
 
     Typed, because counting by the account found would tell which names belong to one person; a
     number is one number however it is written. Hashed, because people type passwords there.

@@ -210,7 +210,7 @@ def set_claims(
 
 
 def _find_standard_claims(wanted: Sequence[ClaimRow]) -> dict[str, int]:
-    """Tell where in a list the claims stand that the account has columns for."""
+    """Return where in a list the claims stand that the account has columns for."""
     found: dict[str, int] = {}
     for index, entry in enumerate(wanted):
         if entry.type in profile.WITHOUT_MEMBER:

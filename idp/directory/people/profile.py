@@ -94,7 +94,7 @@ def named_by_email(user: User) -> bool:
 
 
 def stamp(session: Session, user: User) -> None:
-    """Let whoever looked at the account before see that it was changed."""
+    """Mark the account as changed for whoever looked at it before."""
     user.concurrency_stamp = stamps.new_stamp()
     session.flush()
 

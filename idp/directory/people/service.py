@@ -297,7 +297,7 @@ def disable(session: Session, user_id: int, *, by: int | None = None) -> User:
 
 
 def enable(session: Session, user_id: int, *, by: int | None = None) -> User:
-    """Let a disabled person sign in again."""
+    """Enable a disabled person again."""
     user = _locked(session, user_id, by)
     users.enable(session, user)
     return user

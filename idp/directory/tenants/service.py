@@ -259,7 +259,7 @@ def add_member(
     is_admin: bool = False,
     is_bound: bool = False,
 ) -> Membership:
-    """Let a person belong to a tenant; twice is no error and never takes the flag away.
+    """Make a person a member of a tenant; twice is no error and never takes the flag away.
 
     `is_bound` says that the account was not made here: see `confirm_member`.
     """

@@ -85,7 +85,7 @@ class ProfileForm(Form):
         self.zoneinfo.choices = _with_own(self.zoneinfo.data, [(zone, zone) for zone in _zones()])
 
     def values(self) -> dict[str, str | None]:
-        """Give what was written, by claim."""
+        """Return what was written, by claim."""
         return {field.name: field.data for field in self if field.name != "csrf_token"}
 
 

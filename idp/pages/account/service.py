@@ -170,7 +170,7 @@ def ask_for_address(
 def change_address(
     session: Session, issuer: Issuer, visitor: Visitor, new: NewAddress, locale: str
 ) -> bool:
-    """Give the account the address that a code proves; False when the code is wrong or too old.
+    """Set the address that a code proves; False when the code is wrong or too old.
 
     Whoever had the old address is told there. A user name that was the old address follows.
     Conflict when the address is somebody else's, which is told to nobody but its owner: the

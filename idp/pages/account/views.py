@@ -112,7 +112,7 @@ def edit(visitor: Visitor) -> Response:
 
 @blueprint.url_value_preprocessor
 def _take_pictures(endpoint: str | None, _values: object) -> None:
-    """Let the picture of somebody who is signed in be larger than forms are."""
+    """Allow a larger body than forms have, for the picture of somebody signed in."""
     if endpoint == "account.change_picture" and current_visitor() is not None:
         request.max_content_length = UPLOADS[PICTURE]
 
@@ -325,7 +325,7 @@ def revoke_consent(visitor: Visitor, consent_id: int) -> Response:
 
 
 def _asked_address(visitor: Visitor, kind: str) -> str | None:
-    """Tell where the code of this person went; None when that was too long ago, or never."""
+    """Return where the code of this person went; None when that was too long ago, or never."""
     user_id, address, until = browser_session.get(f"new_{kind}") or (0, "", 0)
     if user_id != visitor.user.id or until < clock.now().timestamp():
         return None

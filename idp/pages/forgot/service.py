@@ -123,7 +123,7 @@ def _may_reset(session: Session, issuer: Issuer, user: User) -> bool:
 
 
 def find_user(session: Session, issuer: Issuer, token: str) -> User | None:
-    """Tell whose link it is, without using it up; None when it is worth nothing any more here."""
+    """Return whose link it is, without using it up; None when it is worth nothing any more here."""
     return _owner(session, issuer, onetime.peek(session, PURPOSE, token))
 
 
@@ -162,7 +162,7 @@ def tell_of_change(session: Session, issuer: Issuer, user: User, locale: str) ->
 
 
 def where_and_when(session: Session, issuer: Issuer) -> dict[str, str]:
-    """Give what a message says of a change."""
+    """Return what a message says of a change."""
     return {
         "service": issuer.name,
         "time": f"{clock.now():%Y-%m-%d %H:%M} UTC",

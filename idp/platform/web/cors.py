@@ -22,7 +22,7 @@ _NAMES = re.compile(rf"{_NAME}(?:, ?{_NAME})*")
 
 
 def for_anybody(answer: Answer) -> Answer:
-    """Let pages of any origin read an answer."""
+    """Allow pages of any origin to read an answer."""
     return Answer(answer.status, answer.headers + ANYBODY, answer.body)
 
 

@@ -237,7 +237,7 @@ class Entrance:
         return () if visit.method == "HEAD" else (answer.body,)
 
     def pass_on(self, visit: Visit, inner: WSGI, environ: Environ, start_response: Start) -> Body:
-        """Let another WSGI application answer, adding what every answer carries.
+        """Answer by another WSGI application, adding what every answer carries.
 
         Its answer is read whole before the first byte is sent: what fails on the way, headers that
         cannot be written or a body that breaks off, is refused like anything else.
@@ -355,7 +355,7 @@ def node_address(node: str) -> str | None:
 
 
 def _unmapped(address: str | None) -> str | None:
-    """Give an IPv4 address that a socket for both families writes as `::ffff:192.0.2.1`."""
+    """Return an IPv4 address that a socket for both families writes as `::ffff:192.0.2.1`."""
     if address is None or not address.lower().startswith("::ffff:"):
         return address
     try:

@@ -22,7 +22,7 @@ def send(filename: str) -> Response:
     folder = str(current_app.static_folder)
     max_age = current_app.get_send_file_max_age(filename)
     for coding, suffix in ENCODINGS:
-        if request.accept_encodings[coding] > 0 and _exists(folder, filename + suffix):
+        if request.accept_encodings[coding] > 0 and filename + suffix in _copies(Path(folder)):
             kind = mimetypes.guess_type(filename)[0]
             response = send_from_directory(
                 folder, filename + suffix, mimetype=kind, max_age=max_age
@@ -41,7 +41,3 @@ def _copies(folder: Path) -> frozenset[str]:
     return frozenset(
         str(path.relative_to(folder)) for path in folder.rglob("*") if path.suffix in ends
     )
-
-
-def _exists(folder: str, name: str) -> bool:
-    return name in _copies(Path(folder))

@@ -802,7 +802,7 @@ def test_an_address_of_a_wrong_form_stays_refused_from_the_cache(guarded: Fetche
 
 @contextlib.contextmanager
 def waiting(fetcher: Fetcher, server: Server, *urls: str) -> Iterator[list[object]]:
-    """Let callers wait for a server that says nothing yet; then it answers, and they get that."""
+    """Make callers wait for a server that says nothing yet; then it answers, and they get that."""
     release = threading.Event()
 
     def hold(connection: socket.socket) -> None:

@@ -166,7 +166,7 @@ def test_nothing_that_names_a_person_is_kept(valkey_url):
 
 
 def line(number, *, site=0):
-    """Give an address in one of the /64 networks of a home of IPv6, or of a site with many."""
+    """Return an address in one of the /64 networks of a home of IPv6, or of a site with many."""
     return Address.of(f"2001:db8:{site:x}:{number:x}::1")
 
 
