@@ -173,8 +173,8 @@ _OF_CLIENTS = (
 )
 _OF_PEOPLE = (
     f"""
-    INSERT INTO membership (user_id, tenant_id, is_admin, created_at)
-    SELECT id, 1 + (id % {TENANTS}), false, now() FROM "user" WHERE username_key LIKE 'user%'
+    INSERT INTO membership (user_id, tenant_id, is_admin, is_bound, created_at)
+    SELECT id, 1 + (id % {TENANTS}), false, false, now() FROM "user" WHERE username_key LIKE 'user%'
     """,
     """
     INSERT INTO "grant" (user_id, client_id, tenant_id, issuer_tenant_id, sid, security_stamp,
