@@ -19,7 +19,7 @@ from idp.directory.clients import view
 from idp.directory.clients.models import Client, ClientGrantType, ClientScope
 from idp.directory.tenants.models import Membership
 from idp.directory.users.models import User
-from idp.oauth import service as oauth
+from idp.oauth import operator_tokens
 from idp.platform import schema
 from idp.platform.runtime import Runtime
 from idp.seeds import seed
@@ -98,7 +98,7 @@ def _administrator_token(session: Session) -> str:
     if client is None:
         message = "the client api-docs is not seeded"
         raise RuntimeError(message)
-    token = oauth.issue_by_command(session, client, user, 1, ["ids4.ms.all"])
+    token = operator_tokens.issue_by_command(session, client, user, 1, ["ids4.ms.all"])
     session.commit()
     return token
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
-from idp.oauth import pending, service
+from idp.oauth import consents, pending
 from idp.oauth.checks import pkce, prompt, redirect_uri, request_object
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.prompt import ClaimsRequest
@@ -373,7 +373,7 @@ def _settle_consent(
     if given is not None:
         if answers is not None and answers.remember_consent and asked.client.allow_remember_consent:
             refused = set(asked.consent_scopes) - set(given)
-            service.remember_consent(
+            consents.remember_consent(
                 session, asked.client, visitor.user_id, tenant_id, given, refused
             )
         return frozenset(given)

@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
-from idp.oauth import pending, service
+from idp.oauth import pending
 from idp.oauth.models import AuthorizationRequest
 from idp.oauth.request import Parameters, ProtocolRequest
 from idp.oauth.response import Interaction, ProtocolResponse, redirect, with_query
+from idp.oauth.sign_out import sign_out
 from idp.oauth.tokens import read_id_token
 from idp.oauth.visitor import Visitor
 from idp.platform.errors import OAuthError
@@ -71,7 +72,7 @@ def end_session(
         session.commit()
         return Interaction("logout", handle)
     if visitor is not None:
-        service.sign_out(session, visitor)
+        sign_out(session, visitor)
     if row is not None:
         session.execute(delete(AuthorizationRequest).where(AuthorizationRequest.id == row.id))
     session.commit()
