@@ -12,7 +12,6 @@ import psycopg
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
-from idp.app import create_app
 from idp.directory.clients.models import Client
 from idp.directory.resources import service as resources
 from idp.directory.tenants import service as tenants
@@ -20,10 +19,10 @@ from idp.directory.tenants.models import Tenant
 from idp.directory.users.models import User
 from idp.platform import schema
 from idp.platform.db import Base
-from idp.platform.runtime import Runtime
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.descriptions import Description
+from idp.runtime import create as create_runtime
 from idp.seeds import seed
 from tests import protocol
 from tests.conftest import as_environment, create_database, make_settings
@@ -71,7 +70,7 @@ def prepare(postgres: Postgres, valkey: Valkey, folder: Path, name: str) -> Site
         secret_key=SecretStr(secrets.token_urlsafe(32)),
     )
     schema.upgrade(settings.database)
-    runtime: Runtime = create_app(settings).extensions["idp"]
+    runtime = create_runtime(settings)
     with runtime.sessions() as session:
         seed(session, settings)
         session.commit()

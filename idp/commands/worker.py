@@ -10,7 +10,8 @@ from functools import partial
 import click
 import structlog
 
-from idp.app import create_app
+from idp import jobs
+from idp import runtime as runtimes
 from idp.commands import starting
 from idp.commands.command import Command
 from idp.config import Settings
@@ -25,6 +26,7 @@ from idp.oauth.models import (
     RefreshToken,
     RevokedToken,
 )
+from idp.platform import logs
 from idp.platform.audit import service as audit
 from idp.platform.jobs import cleanup
 from idp.platform.jobs import worker as loops
@@ -79,7 +81,9 @@ def worker(*, beside: bool) -> None:
     settings = Settings()
     if not beside:
         starting.check(settings)
-    runtime: Runtime = create_app(settings).extensions["idp"]
+    logs.setup(settings.log_level, readable=settings.environment == "development")
+    runtime = runtimes.create(settings)
+    jobs.setup()
     log.info("worker_started")
     loops.run(runtime, stop, chores=chores())
     runtime.engine.dispose()

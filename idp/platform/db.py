@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import sqlalchemy
-from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     CTE,
     JSON,
@@ -311,9 +310,6 @@ class ConfigurationVersion(Base):
 
     id: Mapped[Id]
     version: Mapped[int] = mapped_column(default=1)
-
-
-db = SQLAlchemy(metadata=Base.metadata)
 
 
 def bump_configuration(session: Session) -> None:

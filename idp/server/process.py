@@ -31,14 +31,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
 from idp.config import Settings, SettingsError, notify_socket
-from idp.front import EXTENSION, THREADS, create_front
+from idp.front import EXTENSION, create_front
 from idp.oauth.wsgi import MachineDoor, needs_no_thread
 from idp.platform import logs, metrics
 from idp.platform.jobs import service as jobs
-from idp.platform.runtime import Runtime
 from idp.platform.tables import load_models
 from idp.platform.web import health
 from idp.publishing.files import limits
+from idp.runtime import THREADS
+from idp.runtime import create as create_runtime
 from idp.server import listeners
 from idp.server.bridge import CONNECTIONS, DRAIN_SECONDS, Bridge
 from idp.server.outbox_worker import OutboxWorker
@@ -450,7 +451,7 @@ def _allow_connections() -> None:
 
 def _observe(settings: Settings, listener: socket, folder: Path) -> None:
     """Answer scrapes, in a process of its own."""
-    runtime: Runtime = create_front(settings).extensions["idp"]
+    runtime = create_runtime(settings)
 
     def gauges() -> Mapping[str, float]:
         try:

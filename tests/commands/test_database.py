@@ -25,6 +25,7 @@ from idp.platform import clock, schema
 from idp.platform.db import Base
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import digest
+from idp.runtime import create as create_runtime
 from tests import protocol
 from tests.conftest import IssuerClient
 
@@ -172,7 +173,7 @@ def test_the_database_itself_and_nonsense_are_refused(idp: Run, runtime: Runtime
 def open_other(runtime: Runtime, url: str) -> Runtime:
     """Open the application on another database."""
     given = {name: getattr(runtime.settings, name) for name in runtime.settings.model_fields_set}
-    return create_app(Settings(**{**given, "database_url": url})).extensions["idp"]
+    return create_runtime(Settings(**{**given, "database_url": url}))
 
 
 def counts(runtime: Runtime) -> dict[str, int]:

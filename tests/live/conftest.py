@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from idp.app import create_app
-from idp.platform.runtime import Runtime
+from idp.runtime import create as create_runtime
 from tests.conftest import Run, as_environment, create_database, drop_database, make_settings
 from tests.live.site import Site
 from tests.servers import LiveServer, Valkey, free_port
@@ -56,7 +55,7 @@ def site(postgresql_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         mail_from="no-reply@login.example",
         metrics_listen=f"127.0.0.1:{free_port()}",
     )
-    runtime: Runtime = create_app(settings).extensions["idp"]
+    runtime = create_runtime(settings)
     runtime.cache._poll_seconds = 0
     server = LiveServer.start(
         as_environment(settings), port=port, log=folder / "server.log", workers=2, arguments=()
