@@ -34,19 +34,19 @@ FAR = 1_000
 """Number of the far page."""
 
 
-def lists(_servers: Servers) -> list[Result]:
+def lists(servers: Servers) -> list[Result]:
     """Time page 1 against page 1,000 of clients and of users."""
     server = Postgres()
     server.start()
     try:
         create_database(server, "bench")
         with tempfile.TemporaryDirectory() as folder:
-            return [_measure(server.url("bench"), Path(folder))]
+            return [_measure(server.url("bench"), Path(folder), servers.plan.count(ROUNDS))]
     finally:
         server.stop()
 
 
-def _measure(url: str, folder: Path) -> Result:
+def _measure(url: str, folder: Path, rounds: int) -> Result:
     settings = Settings(
         environment="development",
         data_dir=folder,
@@ -76,7 +76,7 @@ def _measure(url: str, folder: Path) -> Result:
             "users, page 1, ms": lambda: page("/api/User", 1),
             "users, page 1,000, ms": lambda: page("/api/User", FAR),
         },
-        ROUNDS,
+        rounds,
     )
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     figures["memory that the lists added, MiB"] = Figure([grown / 1024])

@@ -52,7 +52,7 @@ class Site:
 
 
 def moved(site: Site) -> Site:
-    """Give the same installation at another port."""
+    """Return the same installation at another port."""
     port = free_port()
     environment = {**site.environment, "IDP_PUBLIC_URL": f"http://127.0.0.1:{port}"}
     return replace(site, port=port, environment=environment)
