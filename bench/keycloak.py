@@ -10,7 +10,6 @@ import hashlib
 import html
 import re
 import shutil
-import tarfile
 import urllib.request
 from pathlib import Path
 from urllib.parse import quote
@@ -102,13 +101,16 @@ def _installed(java: dict[str, str]) -> Path:
             digest, path = line.split()
             file = _fetched(path, digest, target)
             if file.suffix == ".gz":
-                with tarfile.open(file) as archive:
-                    archive.extractall(target, filter="data")
+                shutil.unpack_archive(file, target)
                 (next(target.glob("keycloak-*/bin")).parent).rename(home)
                 file.unlink()
             else:
                 file.rename(home / "providers" / file.name)
-        run([str(home / "bin" / "kc.sh"), "build", "--db=postgres"], home, java)
+        try:
+            run([str(home / "bin" / "kc.sh"), "build", "--db=postgres"], home, java)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1]
+            raise LeftOutError(f"Keycloak, because it could not be built: {reason}") from None
         made(target, lock)
     return home
 

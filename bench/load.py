@@ -58,7 +58,7 @@ class Answer:
         return "; ".join(re.findall(r"(?im)^set-cookie: *([^;\r]*=[^;\r]+)", self.head))
 
     def expect(self, *statuses: int) -> Answer:
-        """Return the answer back when it has one of these statuses."""
+        """Return the answer if it has one of these statuses; raise `LoadError` otherwise."""
         if self.status not in statuses:
             raise LoadError(f"{self.status} {self.head}\n{self.body[:500]!r}")
         return self

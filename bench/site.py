@@ -140,7 +140,9 @@ def fill(postgres: Postgres, site: Site) -> None:
                     "user_key": "md5(n::text)::uuid",
                 },
             ),
-            *_OF_PEOPLE,
+            _MEMBERSHIPS,
+            _GRANTS,
+            _REFRESH_TOKENS,
         ):
             connection.execute(statement)
         connection.execute("ANALYZE")
@@ -171,24 +173,22 @@ _OF_CLIENTS = (
     SELECT id, 'https://app.example/' || id FROM client WHERE client_id LIKE 'client-%'
     """,
 )
-_OF_PEOPLE = (
-    f"""
+_MEMBERSHIPS = f"""
     INSERT INTO membership (user_id, tenant_id, is_admin, is_bound, created_at)
     SELECT id, 1 + (id % {TENANTS}), false, false, now() FROM "user" WHERE username_key LIKE 'user%'
-    """,
     """
+_GRANTS = """
     INSERT INTO "grant" (user_id, client_id, tenant_id, issuer_tenant_id, sid, security_stamp,
         scopes, resources, auth_time, acr, amr, created_at, expires_at)
     SELECT id, (SELECT id FROM client WHERE client_id = 'web-refresh'), 1, 1, md5(id::text),
         security_stamp, '["openid"]', '[]', now(), 'pwd', '["pwd"]', now(),
         now() + interval '30 days'
     FROM "user" WHERE username_key LIKE 'user%'
-    """,
     """
+_REFRESH_TOKENS = """
     INSERT INTO refresh_token (token_hash, grant_id, generation, scopes, created_at, expires_at,
         absolute_expires_at)
     SELECT sha256(id::text::bytea), id, 0, '["openid"]', now(), now() + interval '30 days',
         now() + interval '30 days'
     FROM "grant" WHERE scopes = '["openid"]'
-    """,
-)
+    """
