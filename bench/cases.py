@@ -31,8 +31,8 @@ ROUNDS = 5
 SECONDS = 1.0
 LOGIN_SECONDS = 2.0
 """A password takes a tenth of a second."""
-ATTEMPTS = 3
-"""A round that other work disturbed is taken again, as often as this at most."""
+ATTEMPTS = 2
+"""A round that other work disturbed is taken again, until there are so many."""
 CONNECTIONS_OF_TAILS = 32
 
 Steps = Generator[Request | None, Answer, None]

@@ -37,7 +37,7 @@ HERE = Path(__file__).parent
 CACHE = HERE / ".cache"
 BIN = Path(sys.executable).parent
 WORKERS = 2
-START_SECONDS = 60
+START_SECONDS = 120
 
 Kind = TypeVar("Kind", bound=Server)
 
