@@ -20,7 +20,7 @@ from idp.directory.tenants import service as tenants
 from idp.oauth.endpoints.gateway import GatewayVerify
 from idp.oauth.server import MACHINE_ENDPOINTS
 from idp.oauth.wsgi import Endpoints, MachineDoor
-from idp.platform import logs
+from idp.platform import connections, logs
 from idp.platform.at_once import NeedsThreadError
 from idp.platform.db import db
 from idp.platform.fetch import Fetcher
@@ -146,4 +146,7 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
         # that died is found out by the request that uses it, which answers 503, not by a question
         # before every one.
         options |= {"pool_size": THREADS + 2, "max_overflow": 4, "pool_timeout": 10}
+        options["connect_args"] = connections.arguments(
+            settings.database, prepare=settings.database_prepare
+        )
     return options

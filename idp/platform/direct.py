@@ -162,8 +162,9 @@ class _Prepared:
 class Direct:
     """The connections that one event loop has to PostgreSQL."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, prepare: bool) -> None:
         self._engine = engine
+        self._prepare = prepare
         self._idle: list[_Connection] = []
         self._open = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -206,7 +207,7 @@ class Direct:
         values = prepared.values(given)
         connection = self._take()
         try:
-            found = connection.execute(prepared.text, values, prepare=True).fetchall()
+            found = connection.execute(prepared.text, values, prepare=self._prepare).fetchall()
         finally:
             self._give_back(connection)
         return [prepared.row(row) for row in found]

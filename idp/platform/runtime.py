@@ -52,7 +52,7 @@ class Runtime:
         if self.engine.dialect.name == "postgresql":
             from idp.platform.direct import Direct  # noqa: PLC0415 - nothing that SQLite needs
 
-            direct = Direct(self.engine)
+            direct = Direct(self.engine, prepare=self.settings.database_prepare)
         found = replace(self, throttle=elsewhere, fetcher=elsewhere, direct=direct)
         found.sessions = cast("Any", partial(SessionAtOnce, found, direct))
         return found

@@ -6,10 +6,12 @@ import http.client
 import json
 import re
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import unescape
+from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -18,13 +20,15 @@ import redis
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from idp.app import create_app
 from idp.directory.users.models import User
 from idp.oauth.models import RefreshToken
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import digest
 from tests import protocol
+from tests.conftest import as_environment, make_settings
 from tests.protocol import App
-from tests.servers import LiveServer, Valkey
+from tests.servers import LiveServer, Valkey, free_port
 
 T = TypeVar("T")
 
@@ -271,6 +275,34 @@ class Site:
                 RefreshToken.generation == row.generation + 1,
             )
             return len(session.scalars(younger).all())
+
+
+@contextmanager
+def running(folder: Path, database_url: str, **fields: Any) -> Iterator[Site]:
+    """Run `idp serve` with two workers and a Valkey of its own on a database that is set up."""
+    port, valkey = free_port(), Valkey()
+    valkey.start()
+    settings = make_settings(
+        folder,
+        public_url=f"http://127.0.0.1:{port}",
+        database_url=database_url,
+        redis_url=valkey.url,
+        **fields,
+    )
+    runtime: Runtime = create_app(settings).extensions["idp"]
+    runtime.cache._poll_seconds = 0
+    try:
+        server = LiveServer.start(
+            as_environment(settings), port=port, log=folder / "server.log", workers=2, arguments=()
+        )
+        site = Site(server, runtime, valkey, f"http://{settings.metrics_listen}/metrics")
+        try:
+            yield site
+        finally:
+            site.server.stop()
+    finally:
+        runtime.engine.dispose()
+        valkey.stop()
 
 
 def redemption(code: str) -> dict[str, str]:
