@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
 
-from tests.conftest import Run, create_database, drop_database
-from tests.live.site import Site, running
+from tests.conftest import Run
+from tests.live.site import Site, filled_database, running
 from tests.servers import free_port
 
 
@@ -29,11 +28,8 @@ class Mailbox:
 @pytest.fixture(scope="session")
 def postgresql_url(run: Run) -> Iterator[str]:
     """Give a migrated and seeded PostgreSQL database."""
-    name = f"live_{secrets.token_hex(6)}"
-    server = run.postgres_server()
-    create_database(server, name, run.postgresql_template())
-    yield server.url(name)
-    drop_database(server, name)
+    with filled_database(run, "live") as name:
+        yield run.postgres_server().url(name)
 
 
 @pytest.fixture(scope="session")

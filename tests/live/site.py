@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import secrets
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,7 @@ from idp.oauth.models import RefreshToken
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import digest
 from tests import protocol
-from tests.conftest import as_environment, make_settings
+from tests.conftest import Run, as_environment, create_database, drop_database, make_settings
 from tests.protocol import App
 from tests.servers import LiveServer, Valkey, free_port
 
@@ -275,6 +276,15 @@ class Site:
                 RefreshToken.generation == row.generation + 1,
             )
             return len(session.scalars(younger).all())
+
+
+@contextmanager
+def filled_database(run: Run, prefix: str) -> Iterator[str]:
+    """Make a migrated and seeded PostgreSQL database; yield its name."""
+    name, server = f"{prefix}_{secrets.token_hex(6)}", run.postgres_server()
+    create_database(server, name, run.postgresql_template())
+    yield name
+    drop_database(server, name)
 
 
 @contextmanager

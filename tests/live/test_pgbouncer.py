@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import secrets
 import shutil
 import subprocess
 import sys
@@ -20,8 +19,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from idp.doctor import storage
-from tests.conftest import Run, as_environment, create_database, drop_database, make_settings
-from tests.live.site import Site, running
+from tests.conftest import Run, as_environment, make_settings
+from tests.live.site import Site, filled_database, running
 from tests.servers import Postgres, _stop, clean_environment, dies_with_us, free_port, short_dir
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -103,10 +102,8 @@ def pooled(run: Run) -> Iterator[Callable[[str], str]]:
 @pytest.fixture(scope="module")
 def database(run: Run) -> Iterator[str]:
     """Name a migrated and seeded database."""
-    name, server = f"pooled_{secrets.token_hex(6)}", run.postgres_server()
-    create_database(server, name, run.postgresql_template())
-    yield name
-    drop_database(server, name)
+    with filled_database(run, "pooled") as name:
+        yield name
 
 
 @pytest.fixture(scope="module")

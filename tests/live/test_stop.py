@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import signal
 import threading
@@ -20,6 +21,8 @@ from idp.platform import clock
 from idp.platform.runtime import RequestContext
 from idp.platform.secrets import digest
 from idp.server.process import KILL_SECONDS
+from tests.live import callers
+from tests.live.callers import KINDS
 from tests.live.site import FREE_TRIES, Site
 from tests.protocol import App
 
@@ -146,6 +149,26 @@ def test_stopping_every_process_at_once_loses_nothing_either(site: Site) -> None
     finally:
         site.restart()
     check_nothing_was_lost(callers)
+
+
+def test_stopping_under_mixed_calls_loses_nothing(site: Site) -> None:
+    mixed = callers.crowd(site, CALLERS, callers.seed())
+
+    async def act() -> None:
+        for _ in range(600):
+            if {kind for kind, _ in mixed.counts} == KINDS:
+                break
+            await asyncio.sleep(0.05)
+        await asyncio.to_thread(stop, site, [psutil.Process(site.server.process.pid)])
+
+    try:
+        asyncio.run(mixed.during(act))
+    finally:
+        site.restart()
+    assert {kind for kind, _ in mixed.counts} == KINDS
+    # What was answered counts: codes, refresh tokens and revocations are as they were given.
+    asyncio.run(mixed.once_each())
+    mixed.check_faults()
 
 
 def test_workers_end_with_a_server_that_is_killed(site: Site) -> None:
