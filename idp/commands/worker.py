@@ -20,9 +20,9 @@ from idp.oauth.models import (
     AuthorizationCode,
     AuthorizationRequest,
     Consent,
+    FormerRefreshToken,
     Grant,
     ReferenceToken,
-    RefreshToken,
     RevokedToken,
 )
 from idp.platform.audit import service as audit
@@ -49,7 +49,7 @@ EXPIRIES = (
     # A code that comes back after its time is still known, so that its grant is revoked.
     Expiry(AuthorizationCode.expires_at, 7 * DAY),
     # A used one may come again for as long as a client's `refresh_token_reuse_seconds` may say.
-    Expiry(RefreshToken.expires_at, DAY),
+    Expiry(FormerRefreshToken.expires_at, DAY),
     Expiry(ReferenceToken.expires_at, HOUR),
     # Clocks differ: a verifier may take a token for a moment longer than it lives.
     Expiry(RevokedToken.expires_at, HOUR),
@@ -57,6 +57,7 @@ EXPIRIES = (
     Expiry(VerificationCode.expires_at, HOUR),
     Expiry(QrSignIn.expires_at, HOUR),
     Expiry(Consent.expires_at, 0),
+    # With codes and tokens that hang on it; a family of refresh tokens has no time of its own.
     Expiry(Grant.expires_at, DAY),
     Expiry(BrowserSession.expires_at, 7 * DAY),
     Expiry(BrowserSession.ended_at, 7 * DAY),

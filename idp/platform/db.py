@@ -207,14 +207,15 @@ class Together:
         The change reads its own bind parameters; a new row reads its values as `table__column`
         of what is handed in, where Python's column defaults stand in for what is not.
         """
-        self._first = first.returning(first.table.c.id)
+        (key,) = cast("Table", first.table).primary_key
+        self._first = first.returning(key.label("id"))
         self._tables = [cast("Table", row.__table__) for row in rows]
         self._of_first = of_first
         self._defaults = {
             _named(column): column.default
             for table in self._tables
             for column in table.columns
-            if not column.primary_key and column.name not in of_first
+            if column is not table.autoincrement_column and column.name not in of_first
         }
         changed = self._first.cte("changed")
         added = [self._added(table, changed).cte(f"new_{table.name}") for table in self._tables]
@@ -259,7 +260,7 @@ class Together:
             if column.name in self._of_first
             else bindparam(_named(column), type_=column.type)
             for column in table.columns
-            if not column.primary_key
+            if column is not table.autoincrement_column
         }
 
 

@@ -15,13 +15,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import psutil
 import redis
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.directory.users.models import User
-from idp.oauth.models import RefreshToken
+from idp.oauth import refresh_rules
 from idp.platform.runtime import Runtime
-from idp.platform.secrets import digest
 from tests import protocol
 from tests.protocol import App
 from tests.servers import LiveServer, Valkey
@@ -260,17 +258,12 @@ class Site:
         """Ask whether the server can serve."""
         return str(self.ask("GET", "/readyz").json()["status"])
 
-    def successors(self, token: str) -> int:
-        """Count the tokens of the family of a refresh token that are one generation younger."""
+    def rotations(self, token: str) -> int:
+        """Count how often the family was rotated since a refresh token."""
+        read = refresh_rules.read(self.runtime.keyring, token)
+        assert read is not None
         with self.sessions() as session:
-            row = session.scalars(
-                select(RefreshToken).where(RefreshToken.token_hash == digest(token))
-            ).one()
-            younger = select(RefreshToken.id).where(
-                RefreshToken.grant_id == row.grant_id,
-                RefreshToken.generation == row.generation + 1,
-            )
-            return len(session.scalars(younger).all())
+            return protocol.family_of(session, token).generation - read.generation
 
 
 def redemption(code: str) -> dict[str, str]:

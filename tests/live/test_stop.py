@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 
 import psutil
 import pytest
-from sqlalchemy import update
 
 from idp.directory.authentication import service as authentication
-from idp.oauth.models import RefreshToken
 from idp.platform import clock
 from idp.platform.runtime import RequestContext
-from idp.platform.secrets import digest
 from idp.server.process import KILL_SECONDS
+from tests import protocol
 from tests.live.site import FREE_TRIES, Site
 from tests.protocol import App
 
@@ -118,16 +116,12 @@ def test_stopping_and_starting_again_loses_nothing(site: Site) -> None:
 
     # How long a restart takes here is not what the window is about.
     with site.sessions() as session:
-        session.execute(
-            update(RefreshToken)
-            .where(RefreshToken.token_hash == digest(first))
-            .values(used_at=clock.now())
-        )
+        protocol.family_of(session, first).rotated_at = clock.now()
         session.commit()
     retried = site.refresh(app, first)
     assert retried.status == 200, retried
     assert retried.json()["refresh_token"] == before["refresh_token"]
-    assert site.successors(first) == 1
+    assert site.rotations(first) == 1
     assert site.is_active(app, before["access_token"])
 
     refused = site.sign_in(attacked)

@@ -13,7 +13,7 @@ from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
 from idp.directory.resources import view as resources
 from idp.directory.resources.view import ApiView
-from idp.oauth import client_auth, refresh_tokens, tokens
+from idp.oauth import client_auth, refresh_rules, refresh_tokens, tokens
 from idp.oauth.checks import scope as scopes
 from idp.oauth.client_auth import secret
 from idp.oauth.request import ProtocolRequest
@@ -129,18 +129,18 @@ def _describe_refresh_token(
     refresh, grant, standing = found
     if (
         standing is None
-        or refresh.used_at is not None
-        or refresh.expires_at <= clock.now()
+        or refresh.decide(caller.client) not in refresh_rules.USABLE
         or grant.client_id != caller.client.row_id
         or grant.issuer_tenant_id != request.issuer.tenant_id
     ):
         return INACTIVE
+    family = refresh.family
     return {
         "active": True,
         "iss": request.issuer.url,
         "sub": str(grant.user_id),
         "client_id": caller.client.client_id,
-        "scope": " ".join(refresh.scopes),
-        "iat": int(refresh.created_at.timestamp()),
-        "exp": int(refresh.expires_at.timestamp()),
+        "scope": " ".join(family.scopes),
+        "iat": int((family.rotated_at or family.created_at).timestamp()),
+        "exp": int(family.expires_at.timestamp()),
     }

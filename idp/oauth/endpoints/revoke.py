@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.directory.clients.view import ClientView
-from idp.oauth import client_auth, tokens
-from idp.oauth.models import Grant, RefreshToken
+from idp.oauth import client_auth, refresh_tokens, tokens
+from idp.oauth.refresh_rules import Outcome
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import InvalidToken
-from idp.platform.secrets import digest
 
 
 def revoke(request: ProtocolRequest, session: Session) -> ProtocolResponse:
@@ -30,15 +28,12 @@ def revoke(request: ProtocolRequest, session: Session) -> ProtocolResponse:
 
 
 def _revoke_refresh_token(session: Session, client: ClientView, unverified_token: str) -> bool:
-    grant = session.scalars(
-        select(Grant)
-        .join(RefreshToken, RefreshToken.grant_id == Grant.id)
-        .where(
-            RefreshToken.token_hash == digest(unverified_token),
-            Grant.client_id == client.row_id,
-        )
-    ).one_or_none()
-    if grant is None:
+    found = refresh_tokens.find(session, unverified_token)
+    if found is None:
+        return False
+    refresh, grant, _ = found
+    # Also a spent or expired one ends its grant.
+    if grant.client_id != client.row_id or refresh.decide(client) is Outcome.UNKNOWN:
         return False
     if tokens.revoke_grant(session, grant.id, "revoked by the client"):
         audit.record(

@@ -15,10 +15,10 @@ from idp.oauth import people, refresh_tokens, tokens
 from idp.oauth.checks import pkce
 from idp.oauth.checks import scope as scopes
 from idp.oauth.grants import GrantRequest, GrantType, person
-from idp.oauth.models import AuthorizationCode, Grant, RefreshToken
+from idp.oauth.models import AuthorizationCode, Grant, RefreshFamily
 from idp.oauth.people import HeldGrant, StandingGrant
 from idp.oauth.request import Parameters
-from idp.platform import clock
+from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
@@ -55,7 +55,8 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
     changes |= {"row_id": code.id, "now": clock.now()}
     refresh_token = None
     if granted.is_offline:
-        refresh_token, columns = refresh_tokens.first(client, grant.id, granted)
+        keyring = runtime.of(session).keyring
+        refresh_token, columns = refresh_tokens.first(keyring, client, grant.id, granted)
         changes |= columns
     spend = _SPEND if refresh_token is None else _SPEND_FOR_REFRESH
     if spend.run(session, changes) is None:  # somebody else was faster
@@ -86,7 +87,7 @@ _FIND = (
     .where(AuthorizationCode.code_hash == bindparam("code_hash"))
 )
 _SPEND = Together(use(AuthorizationCode), AuditEvent)
-_SPEND_FOR_REFRESH = Together(use(AuthorizationCode), RefreshToken, AuditEvent)
+_SPEND_FOR_REFRESH = Together(use(AuthorizationCode), RefreshFamily, AuditEvent)
 
 
 def _find(session: Session, code: str) -> tuple[_Code, HeldGrant, StandingGrant | None]:
