@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    JSON,
     CheckConstraint,
     Column,
     Connection,
@@ -78,9 +79,9 @@ def filler(column: Column[Any]) -> Any:
     """Return a value that a row may have in a column that must have one."""
     if column.nullable:
         return None
-    kind = column.type.python_type
-    if kind is dict:  # JSON
+    if isinstance(column.type, JSON):
         return []
+    kind = column.type.python_type
     return datetime(2026, 1, 1) if kind is datetime else kind("x" if kind is str else 1)
 
 
