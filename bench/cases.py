@@ -1,34 +1,58 @@
 """The cases: what is sent to whom, and which ratio must be reached.
 
-Every case names its targets; `measure` takes rounds of them in alternation and judges the ratios of
-medians. Peers answer the same request with the same kind of tokens, as far as they can.
+Every case names its targets; `measure` takes rounds of them in alternation and compares the ratios
+of medians with the bars. Peers answer the same request with the same kind of tokens, as far as they
+can.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import resource
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-from bench import load, site
+import psutil
+
+from bench import hydra, keycloak, load, machine, site
 from bench.load import Answer, Request, Script, Taken
-from bench.measure import Figure, Result, at_least
-from bench.servers import CALLBACK, VERIFIER, WORKERS, Server, Servers
+from bench.measure import Figure, Plan, Result, Row, at_least, at_most
+from bench.servers import WORKERS, Servers
+from bench.targets import Server, cpu_seconds
 from tests import protocol
 
 ROUNDS = 5
 SECONDS = 1.0
 LOGIN_SECONDS = 2.0
 """A password takes a tenth of a second."""
+LOGIN_CONNECTIONS = 8
+"""With more, passwords wait so long for a core that the server refuses some."""
+ATTEMPTS = 2
+"""A round that other work disturbed is taken again, until there are so many."""
+CONNECTIONS_OF_TAILS = 32
 
 Steps = Generator[Request | None, Answer, None]
 Round = Callable[[], Taken]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a case measures, under a name."""
+
+    name: str
+    go: Round
+    rounds: int | None = None
+    """At most so many; None: as many as the case takes."""
+    warm: Callable[[], object] = tuple
+    """Done once before the first round."""
+    memory: Callable[[], float] | None = None
+    """Resident memory of its processes, MiB."""
 
 
 @dataclass(frozen=True)
@@ -40,227 +64,237 @@ class Bar:
     least: float
 
 
-LARGE = Bar("ours, large", "ours", 0.9)
+LARGE = Bar("ours, large", "ours", 0.95)
 """The large data set ÷ the small one."""
 
 
-def measure(
-    case: str,
-    targets: Mapping[str, Round],
-    bars: Sequence[Bar],
-    servers: Mapping[str, Server] | None = None,
-) -> Result:
-    """Take rounds of every target in turn; judge the ratios."""
-    taken: dict[str, list[Taken]] = {name: [] for name in targets}
-    costs: dict[str, list[float]] = {name: [] for name in targets}
-    for _ in range(ROUNDS):
-        for name, go in targets.items():
-            server = (servers or {}).get(name)
-            before = server.cpu_seconds() if server else 0.0
-            found = go()
-            taken[name].append(found)
-            if server:
-                costs[name].append((server.cpu_seconds() - before) / found.units * 1e6)
-    figures: dict[str, Figure] = {}
-    for name, rounds in taken.items():
-        label = f"{case}, {name}"
-        figures[f"{label}, per second"] = Figure([found.rate for found in rounds])
-        if any(found.p99 for found in rounds):
-            figures[f"{label}, p50 ms"] = Figure([found.p50 for found in rounds])
-            figures[f"{label}, p99 ms"] = Figure([found.p99 for found in rounds])
-        if costs[name]:
-            # Requests of the preparations and of warming up are among them: an upper bound.
-            figures[f"{label}, CPU us each"] = Figure(costs[name])
-            server = (servers or {})[name]
-            figures[f"{label}, memory of the tree MiB"] = Figure([server.memory()])
-    judged = []
-    for bar in bars:
-        rates = [Figure([found.rate for found in taken[name]]) for name in (bar.over, bar.under)]
-        ratio = rates[0].median / rates[1].median
-        judged.append(at_least(f"{case}: {bar.over} ÷ {bar.under}", ratio, bar.least))
-    return Result(figures, judged)
+@dataclass(frozen=True)
+class Measured:
+    """One round and how busy the machine was with other work meanwhile."""
+
+    taken: Taken
+    busy: float
 
 
-def _against(
-    case: str,
-    servers: Sequence[Server],
-    make: Callable[[Server], Round],
-    bars: Sequence[Bar],
-    more: Mapping[str, Round] | None = None,
-) -> Result:
-    targets = {server.name: make(server) for server in servers} | dict(more or {})
-    return measure(case, targets, bars, {server.name: server for server in servers})
+def measure(plan: Plan, case: str, targets: Sequence[Target], bars: Sequence[Bar] = ()) -> Result:
+    """Take rounds of every target in turn; compute the ratios."""
+    done: dict[str, list[Measured]] = {target.name: [] for target in targets}
+    for target in targets:
+        target.warm()
+    for round_ in range(plan.count(ROUNDS)):
+        for target in targets:
+            if target.rounds is None or round_ < target.rounds:
+                done[target.name].append(_undisturbed(target.go))
+    rows = {target.name: _row(done[target.name], target.memory) for target in targets}
+    ratios = [
+        at_least(
+            f"{case}: {bar.over} ÷ {bar.under}",
+            rows[bar.over]["per second"].median / rows[bar.under]["per second"].median,
+            bar.least,
+        )
+        for bar in bars
+        if bar.over in rows and bar.under in rows
+    ]
+    return Result(
+        rows={f"{case}, {name}": row for name, row in rows.items()},
+        bars=ratios,
+        busy=max(each.busy for rounds in done.values() for each in rounds),
+    )
 
 
-def _sent(request: Callable[[Server], Request]) -> Callable[[Server], Round]:
-    def make(server: Server) -> Round:
-        asked = request(server)
-        load.once(server.url, asked).expect(200)
-        return lambda: load.send(server.url, asked, SECONDS)
+def _undisturbed(go: Round) -> Measured:
+    """Take a round, again while other work disturbs it; return the least disturbed one."""
+    taken: list[Measured] = []
+    while len(taken) < ATTEMPTS:
+        before = machine.read()
+        found = go()
+        taken.append(Measured(found, machine.share(before, machine.read())))
+        if taken[-1].busy <= machine.LIMIT:
+            break
+    return min(taken, key=lambda each: each.busy)
 
-    return make
+
+def _row(rounds: Sequence[Measured], memory: Callable[[], float] | None) -> Row:
+    found = [each.taken for each in rounds]
+    row = {"per second": Figure([taken.rate for taken in found])}
+    if any(taken.p99 for taken in found):
+        row["p50 ms"] = Figure([taken.p50 for taken in found])
+        row["p99 ms"] = Figure([taken.p99 for taken in found])
+    for number, column in enumerate(("CPU us each", "database CPU us each")):
+        if len(found[0].spent) > number:
+            row[column] = Figure([taken.spent[number] / taken.units * 1e6 for taken in found])
+    if memory:
+        row["MiB"] = Figure([memory()])
+    row["other work, share"] = Figure([each.busy for each in rounds])
+    return row
 
 
-def _driven(script: Callable[[Server], Script]) -> Callable[[Server], Round]:
-    return lambda server: lambda: load.drive(server.url, script(server), SECONDS)
+def _sent(server: Server, request: Request, name: str = "") -> Target:
+    """Make the target that answers one request over and over."""
+    load.once(server.url, request).expect(200)
+
+    def go(seconds: float = SECONDS) -> Taken:
+        return load.send(server.url, request, seconds, meter=server.spent)
+
+    return _target(server, go, name)
 
 
-def _raw(name: str, seconds: float | None = None) -> Round:
+def _driven(server: Server, script: Script, name: str = "") -> Target:
+    """Make the target that answers a script on every connection."""
+
+    def go(seconds: float = SECONDS) -> Taken:
+        return load.drive(server.url, script, seconds, meter=server.spent)
+
+    return _target(server, go, name)
+
+
+def _target(server: Server, go: Callable[..., Taken], name: str) -> Target:
+    def warm() -> None:
+        if server.warm_seconds:
+            go(server.warm_seconds)
+
+    return Target(name or server.name, go, server.rounds, warm, server.memory)
+
+
+def _raw(name: str, label: str, seconds: float = SECONDS) -> Target:
     """Measure raw cryptography of both cores, by a process each."""
-    seconds = seconds or SECONDS
     program = Path(__file__).parent / "yardsticks" / "signatures.py"
 
     def go() -> Taken:
         command = [sys.executable, str(program), name, str(seconds)]
+        before = _ended_children()
         started = [
             subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(WORKERS)
         ]
         rate = sum(float(process.communicate()[0]) for process in started)
-        return Taken(round(rate * seconds), seconds, 0, 0)
+        return Taken(round(rate * seconds), seconds, 0, 0, [_ended_children() - before])
 
-    return go
+    return Target(label, go)
+
+
+def _ended_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _products(servers: Servers) -> tuple[list[Server], list[Bar], list[str]]:
+    """Return what a user would choose between, the bars against it, and what is left out."""
+    found, left_out = servers.products(keycloak.start, hydra.start)
+    return found, [Bar("ours", server.name, 1.0) for server in found], left_out
 
 
 def token(servers: Servers) -> list[Result]:
     """client_credentials, RS256 and ES256."""
     ours, large, node = servers.ours, servers.ours_large, servers.oidc_provider
+    products, bars, left_out = _products(servers)
 
-    def ask(client_id: str, scope: str | None = None) -> Callable[[Server], Request]:
-        def request(server: Server) -> Request:
-            of = "fast.read" if client_id.endswith("es256") and server in {ours, large} else scope
-            return server.by_client(
-                client_id, grant_type="client_credentials", scope=of or "orders.read"
-            )
+    def asked(server: Server, client_id: str, name: str = "orders.read") -> Target:
+        form = {"grant_type": "client_credentials", "scope": server.scope(name)}
+        return _sent(server, server.by_client(client_id, **form))
 
-        return request
-
-    rs256 = _against(
+    rs256 = measure(
+        servers.plan,
         "client_credentials RS256",
-        [ours, large, node, servers.django],
-        _sent(ask("machine-rs256")),
         [
-            Bar("ours", "raw signatures", 0.65),
-            Bar("ours", "oidc-provider", 1.4),
+            *(asked(each, "machine-rs256") for each in (ours, large, node, servers.django)),
+            *(asked(each, "machine-rs256") for each in products),
+            _raw("RS256", "raw signatures"),
+        ],
+        [
+            Bar("ours", "raw signatures", 0.70),
+            Bar("ours", "oidc-provider", 1.5),
             Bar("ours", "django-oauth-toolkit", 15),
             LARGE,
+            *bars,
         ],
-        {"raw signatures": _raw("RS256")},
     )
-    es256 = _against(
+    rs256.left_out = left_out
+    es256 = measure(
+        servers.plan,
         "client_credentials ES256",
-        [ours, large, node],
-        _sent(ask("machine-es256")),
-        [Bar("ours", "oidc-provider", 2.5), LARGE],
-        {"raw signatures": _raw("ES256")},
+        [
+            *(asked(each, "machine-es256", "fast.read") for each in (ours, large)),
+            asked(node, "machine-es256"),
+            _raw("ES256", "raw signatures"),
+        ],
+        [Bar("ours", "oidc-provider", 2.3), LARGE],
     )
     return [rs256, es256]
-
-
-def _signed_in(server: Server, client_id: str, scope: str) -> Generator[Request, Answer, str]:
-    """Sign in where no cookie is known yet; give the cookie."""
-    if server.cookie:
-        return server.cookie
-    # oidc-provider: the session lives in the process that this connection leads to.
-    answer = (yield Request("GET", server.for_code(client_id, scope))).expect(303)
-    cookies = answer.cookies()
-    while not (location := answer.header("location")).startswith(CALLBACK):
-        path = urlsplit(location).path
-        answer = (yield Request("GET", path, {"Cookie": cookies})).expect(303)
-        if path.startswith("/auth/"):
-            cookies = answer.cookies()
-    return cookies
-
-
-def _code(
-    server: Server, client_id: str, scope: str, cookie: str
-) -> Generator[Request, Answer, str]:
-    """Get a code with a live session."""
-    path = server.for_code(client_id, scope)
-    answer = (yield Request("GET", path, {"Cookie": cookie})).expect(302, 303)
-    return parse_qs(urlsplit(answer.header("location")).query)["code"][0]
-
-
-def _redeemed(
-    server: Server, client_id: str, code: str
-) -> Generator[Request, Answer, dict[str, Any]]:
-    """Redeem a code."""
-    request = server.by_client(
-        client_id,
-        grant_type="authorization_code",
-        code=code,
-        redirect_uri=CALLBACK,
-        code_verifier=VERIFIER,
-    )
-    content: dict[str, Any] = json.loads((yield request).expect(200).body)
-    return content
 
 
 def _by_all(
     case: str, servers: Servers, script: Callable[[Server], Script], node: float, django: float
 ) -> list[Result]:
     """Measure what all servers do; `node` and `django` are the bars against the peers."""
-    everybody = [servers.ours, servers.ours_large, servers.oidc_provider, servers.django]
+    products, more, left_out = _products(servers)
+    peers = [servers.oidc_provider, servers.django, *products]
+    everybody = [servers.ours, servers.ours_large, *peers]
     bars = [Bar("ours", "oidc-provider", node), Bar("ours", "django-oauth-toolkit", django), LARGE]
-    return [_against(case, everybody, _driven(script), bars)]
+    targets = [_driven(server, script(server)) for server in everybody]
+    result = measure(servers.plan, case, targets, bars + more)
+    result.left_out = left_out
+    return [result]
 
 
 def flow(servers: Servers) -> list[Result]:
     """Follow a code with PKCE: authorize by a live session, then token."""
-    scope = "openid profile orders.read"
+    return _by_all("code + PKCE", servers, _codes, node=0.8, django=8)
 
-    def script(server: Server) -> Script:
-        def steps() -> Steps:
-            cookie = yield from _signed_in(server, "web", scope)
+
+def _codes(server: Server) -> Script:
+    scope = server.scope("openid", "profile", "orders.read")
+
+    def steps() -> Steps:
+        cookies = yield from server.signed_in("web", scope)
+        yield None
+        while True:
+            code = yield from server.code("web", scope, cookies)
+            yield from server.redeemed("web", code)
             yield None
-            while True:
-                code = yield from _code(server, "web", scope, cookie)
-                yield from _redeemed(server, "web", code)
-                yield None
 
-        return steps
-
-    return _by_all("code + PKCE", servers, script, node=0.7, django=8)
+    return steps
 
 
 def refresh(servers: Servers) -> list[Result]:
     """Refresh with rotation."""
+    return _by_all("refresh with rotation", servers, _refreshes, node=0.8, django=15)
 
-    def script(server: Server) -> Script:
-        # django-oauth-toolkit gives every code flow a refresh token, whatever the scopes.
-        client_id = "web" if server is servers.django else "web-refresh"
-        scope = "openid profile orders.read"
-        if server is not servers.django:
-            scope += " offline_access"
 
-        def steps() -> Steps:
-            cookie = yield from _signed_in(server, client_id, scope)
-            code = yield from _code(server, client_id, scope, cookie)
-            content = yield from _redeemed(server, client_id, code)
+def _refreshes(server: Server) -> Script:
+    client_id = "web-refresh"
+    scope = server.scope("openid", "profile", "orders.read", "offline_access")
+
+    def steps() -> Steps:
+        content = yield from _tokens(server, client_id, scope)
+        yield None
+        while True:
+            request = server.by_client(
+                client_id, grant_type="refresh_token", refresh_token=content["refresh_token"]
+            )
+            content = json.loads((yield request).expect(200).body)
             yield None
-            while True:
-                request = server.by_client(
-                    client_id,
-                    grant_type="refresh_token",
-                    refresh_token=content["refresh_token"],
-                )
-                content = json.loads((yield request).expect(200).body)
-                yield None
 
-        return steps
+    return steps
 
-    return _by_all("refresh with rotation", servers, script, node=0.8, django=15)
+
+def _tokens(
+    server: Server, client_id: str, scope: str
+) -> Generator[Request, Answer, dict[str, Any]]:
+    """Sign in and redeem a code; return the token response."""
+    cookies = yield from server.signed_in(client_id, scope)
+    code = yield from server.code(client_id, scope, cookies)
+    content = yield from server.redeemed(client_id, code)
+    return content
 
 
 def _with_token(
     server: Server, client_id: str, ask: Callable[[str], Request], proof: bytes
 ) -> Script:
     """Get an access token first, then use it over and over."""
-    scope = "openid profile orders.read"
+    scope = server.scope("openid", "profile", "orders.read")
 
     def steps() -> Steps:
-        cookie = yield from _signed_in(server, client_id, scope)
-        code = yield from _code(server, client_id, scope, cookie)
-        content = yield from _redeemed(server, client_id, code)
+        content = yield from _tokens(server, client_id, scope)
         request = ask(content["access_token"])
         yield None
         while True:
@@ -272,75 +306,111 @@ def _with_token(
     return steps
 
 
+def _introspections(server: Server, client_id: str) -> Script:
+    def ask(token: str) -> Request:
+        return server.introspection(client_id, token)
+
+    return _with_token(server, client_id, ask, b'"active":true')
+
+
 def introspect(servers: Servers) -> list[Result]:
     """Introspection by the client that a person's token was issued to."""
+    ours, large, node = servers.ours, servers.ours_large, servers.oidc_provider
+    products, more, left_out = _products(servers)
 
-    def script(server: Server, client_id: str) -> Script:
-        def ask(token: str) -> Request:
-            return Request.form(server.introspect, {"token": token}, **server.auth(client_id))
+    def asked(server: Server, client_id: str, name: str = "") -> Target:
+        return _driven(server, _introspections(server, client_id), name)
 
-        return _with_token(server, client_id, ask, b'"active":true')
-
-    def rounds(server: Server, client_id: str) -> Round:
-        return lambda: load.drive(server.url, script(server, client_id), SECONDS)
-
-    node = servers.oidc_provider
-    targets = {
-        "oidc-provider": rounds(node, "opaque"),  # this peer introspects no JWT
-        "ours": rounds(servers.ours, "web"),
-        "ours, large": rounds(servers.ours_large, "web"),
-        "ours, reference": rounds(servers.ours, "reference"),
-        "ours, reference, large": rounds(servers.ours_large, "reference"),
-    }
-    by_name = {
-        "oidc-provider": node,
-        "ours": servers.ours,
-        "ours, large": servers.ours_large,
-        "ours, reference": servers.ours,
-        "ours, reference, large": servers.ours_large,
-    }
+    targets = [
+        asked(node, "opaque"),  # this peer introspects no JWT
+        asked(ours, "web"),
+        asked(large, "web"),
+        asked(ours, "reference", "ours, reference"),
+        asked(large, "reference", "ours, reference, large"),
+        *(asked(server, "web") for server in products),
+    ]
     bars = [
-        Bar("ours", "oidc-provider", 1.0),
+        Bar("ours", "oidc-provider", 1.5),
         Bar("ours, reference", "oidc-provider", 0.5),
         LARGE,
-        Bar("ours, reference, large", "ours, reference", 0.9),
+        Bar("ours, reference, large", "ours, reference", LARGE.least),
+        *more,
     ]
-    return [measure("introspection", targets, bars, by_name)]
+    result = measure(servers.plan, "introspection", targets, bars)
+    result.left_out = left_out
+    return [result]
+
+
+def _userinfos(server: Server) -> Script:
+    def ask(token: str) -> Request:
+        return Request("GET", server.userinfo, {"Authorization": f"Bearer {token}"})
+
+    return _with_token(server, server.client_of_userinfo, ask, b'"sub":')
 
 
 def userinfo(servers: Servers) -> list[Result]:
     """Userinfo with the scopes openid and profile."""
+    return _by_all("userinfo", servers, _userinfos, node=1.5, django=6)
 
-    def script(server: Server) -> Script:
-        client_id = "opaque" if server is servers.oidc_provider else "web"
 
-        def ask(token: str) -> Request:
-            return Request("GET", server.userinfo, {"Authorization": f"Bearer {token}"})
-
-        return _with_token(server, client_id, ask, b'"sub":')
-
-    return _by_all("userinfo", servers, script, node=0.5, django=6)
+JWKS = "/.well-known/openid-configuration/jwks"
+DISCOVERY = "/.well-known/openid-configuration"
 
 
 def documents(servers: Servers) -> list[Result]:
     """JWKS and discovery against an answer that needs no thought."""
-    paths = {
-        "JWKS": "/.well-known/openid-configuration/jwks",
-        "discovery": "/.well-known/openid-configuration",
-    }
     return [
-        _against(
+        measure(
+            servers.plan,
             case,
-            [servers.ours, servers.ours_large, servers.bare_wsgi, servers.bare_flask],
-            _sent(
-                lambda server, path=path: Request(  # type: ignore[misc]
-                    "GET", path if server in {servers.ours, servers.ours_large} else "/"
-                )
-            ),
+            [
+                *(
+                    _sent(server, Request("GET", path))
+                    for server in (servers.ours, servers.ours_large)
+                ),
+                *(
+                    _sent(server, Request("GET", "/"))
+                    for server in (servers.bare_wsgi, servers.bare_flask)
+                ),
+            ],
             [Bar("ours", "bare wsgi", 0.7), LARGE],
         )
-        for case, path in paths.items()
+        for case, path in (("JWKS", JWKS), ("discovery", DISCOVERY))
     ]
+
+
+def tails(servers: Servers) -> list[Result]:
+    """Measure the slow answers of each machine endpoint under 32 connections."""
+    ours = servers.ours
+    count = CONNECTIONS_OF_TAILS
+    requests = {
+        name: ours.by_client(client_id, grant_type="client_credentials", scope=scope)
+        for name, client_id, scope in (
+            ("client_credentials RS256", "machine-rs256", "orders.read"),
+            ("client_credentials ES256", "machine-es256", "fast.read"),
+        )
+    } | {"JWKS": Request("GET", JWKS), "discovery": Request("GET", DISCOVERY)}
+    scripts = {
+        "code + PKCE": _codes(ours),
+        "refresh with rotation": _refreshes(ours),
+        "introspection": _introspections(ours, "web"),
+        "introspection, reference": _introspections(ours, "reference"),
+        "userinfo": _userinfos(ours),
+    }
+    sent = [
+        Target(name, partial(load.send, ours.url, it, SECONDS, count, ours.spent))
+        for name, it in requests.items()
+    ]
+    driven = [
+        Target(name, partial(load.drive, ours.url, it, SECONDS, count, ours.spent))
+        for name, it in scripts.items()
+    ]
+    result = measure(servers.plan, f"{count} connections", sent + driven)
+    result.bars = [
+        at_most(f"{name}: p99 ÷ p50", row["p99 ms"].median / row["p50 ms"].median, 5)
+        for name, row in result.rows.items()
+    ]
+    return [result]
 
 
 def login(servers: Servers) -> list[Result]:
@@ -366,22 +436,46 @@ def login(servers: Servers) -> list[Result]:
             (yield request).expect(303)
             yield None
 
-    targets = {
-        "ours": lambda: load.drive(ours.url, steps, LOGIN_SECONDS),
-        "raw checks of a password": _raw("argon2id", LOGIN_SECONDS),
-    }
-    return [measure("sign-in page, GET and POST", targets, [], {"ours": ours})]
+    targets = [
+        Target(
+            "ours",
+            partial(load.drive, ours.url, steps, LOGIN_SECONDS, LOGIN_CONNECTIONS, ours.spent),
+        ),
+        _raw("argon2id", "raw checks of a password", LOGIN_SECONDS),
+    ]
+    return [measure(servers.plan, "sign-in page, GET and POST", targets)]
 
 
 def gateway(servers: Servers) -> list[Result]:
-    """Ask /gateway/verify before every request: Caddy with it ÷ Caddy alone."""
+    """Ask /gateway/verify before every request: Caddy with it beside Caddy alone.
+
+    The processor time is that of Caddy and of all behind it.
+    """
     ours = servers.ours
     form = {"grant_type": "client_credentials", "scope": "orders.read"}
     answer = load.once(ours.url, ours.by_client("machine-rs256", **form)).expect(200)
     bearer = {"Authorization": f"Bearer {json.loads(answer.body)['access_token']}"}
     asked = Request("GET", "/", bearer)
-    targets = {
-        name: (lambda url=url: load.send(url, asked, SECONDS))
-        for name, url in servers.caddies.items()
-    }
-    return [measure("gateway", targets, [])]
+    caddy, asking = servers.caddies
+    behind = [caddy.process, servers.bare_wsgi.process]
+    targets = [
+        Target("Caddy alone", _through(caddy.url, asked, behind)),
+        Target(
+            "Caddy and /gateway/verify",
+            _through(asking, asked, [*behind, ours.process], ours.stores),
+        ),
+    ]
+    return [measure(servers.plan, "gateway", targets)]
+
+
+def _through(
+    url: str,
+    request: Request,
+    processes: Sequence[psutil.Process],
+    stores: Sequence[psutil.Process] = (),
+) -> Round:
+    def meter() -> Sequence[float]:
+        groups = (group for group in (processes, stores) if group)
+        return [sum(cpu_seconds(process) for process in group) for group in groups]
+
+    return lambda: load.send(url, request, SECONDS, meter=meter)

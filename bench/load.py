@@ -16,12 +16,15 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode, urlsplit
 
 CONNECTIONS = 16
 WARM_SECONDS = 0.3
+
+Meter = Callable[[], Sequence[float]]
+"""Reads processor times, in seconds, of those whose work a round measures."""
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -44,18 +47,18 @@ class Answer:
         return "connection: close" in self.head.lower()
 
     def header(self, name: str) -> str:
-        """Give a header that must be there."""
+        """Return a header that must be there."""
         found = re.search(rf"(?im)^{re.escape(name)}: *(.*?)\r?$", self.head)
         if found is None:
             raise LoadError(f"no {name} in {self.head}")
         return found[1]
 
     def cookies(self) -> str:
-        """Give the cookies that it sets, as a browser sends them back."""
+        """Return the cookies that it sets, as a browser sends them back."""
         return "; ".join(re.findall(r"(?im)^set-cookie: *([^;\r]*=[^;\r]+)", self.head))
 
     def expect(self, *statuses: int) -> Answer:
-        """Give the answer back when it has one of these statuses."""
+        """Return the answer if it has one of these statuses; raise `LoadError` otherwise."""
         if self.status not in statuses:
             raise LoadError(f"{self.status} {self.head}\n{self.body[:500]!r}")
         return self
@@ -69,6 +72,8 @@ class Request:
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
+    host: str = ""
+    """Host and port, where they are not those that the script is driven against."""
 
     @classmethod
     def form(cls, path: str, values: Mapping[str, str], **headers: str) -> Request:
@@ -100,6 +105,8 @@ class Taken:
     p50: float
     """Milliseconds."""
     p99: float
+    spent: Sequence[float] = ()
+    """Seconds of processor time, as the meter reads them."""
 
     @property
     def rate(self) -> float:
@@ -124,18 +131,29 @@ def generator() -> str:
     return "wrk" if shutil.which("wrk") else "bench/load.py"
 
 
-def send(url: str, request: Request, seconds: float) -> Taken:
+def send(
+    url: str,
+    request: Request,
+    seconds: float,
+    connections: int = CONNECTIONS,
+    meter: Meter = tuple,
+) -> Taken:
     """Send one request over and over."""
-    if shutil.which("wrk"):
-        return _wrk(url, request, seconds)
-    return drive(url, repeat(request), seconds)
+    if not shutil.which("wrk") or request.host:
+        return drive(url, repeat(request), seconds, connections, meter)
+    before = meter()
+    taken = _wrk(url, request, seconds, connections)
+    return replace(taken, spent=_difference(before, meter()))
+
+
+def _difference(before: Sequence[float], after: Sequence[float]) -> Sequence[float]:
+    return [end - start for start, end in zip(before, after, strict=True)]
 
 
 def once(url: str, request: Request) -> Answer:
     """Send one request and give the answer."""
-    host = urlsplit(url).netloc
-    name, _, port = host.partition(":")
-    with socket.create_connection((name, int(port)), timeout=30) as connection:
+    host = request.host or urlsplit(url).netloc
+    with _connect(host) as connection:
         connection.sendall(request.wire(host))
         received = b""
         while True:
@@ -148,7 +166,14 @@ def once(url: str, request: Request) -> Answer:
                 raise LoadError(f"{request.path}: the connection ended")
 
 
-def _wrk(url: str, request: Request, seconds: float) -> Taken:
+def _connect(host: str) -> socket.socket:
+    name, _, port = host.partition(":")
+    connection = socket.create_connection((name, int(port)), timeout=30)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def _wrk(url: str, request: Request, seconds: float, connections: int) -> Taken:
     quoted = "\n".join(f"wrk.headers[{_lua(k)}] = {_lua(v)}" for k, v in request.headers.items())
     script = f"wrk.method = {_lua(request.method)}\n{quoted}\n"
     if request.body:
@@ -162,7 +187,7 @@ def _wrk(url: str, request: Request, seconds: float) -> Taken:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
         file.flush()
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s"]
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
         done = subprocess.run(
             [*command, "-s", file.name, url + request.path],
             capture_output=True,
@@ -180,87 +205,100 @@ def _lua(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def drive(url: str, script: Script, seconds: float, connections: int = CONNECTIONS) -> Taken:
+def drive(
+    url: str,
+    script: Script,
+    seconds: float,
+    connections: int = CONNECTIONS,
+    meter: Meter = tuple,
+) -> Taken:
     """Follow a script on every connection for a while."""
-    return _Driver(urlsplit(url).netloc, script, connections).run(seconds)
+    return _Driver(urlsplit(url).netloc, script, connections).run(seconds, meter)
 
 
 class _Line:
-    """One connection and where its script stands."""
+    """One closed loop: where its script stands, and its connection to each host."""
 
-    def __init__(self, host: str, script: Script) -> None:
-        self.host = host
+    def __init__(self, host: str, script: Script, selector: selectors.BaseSelector) -> None:
         self.steps = script()
-        self.received = b""
         self.asked: Request | None = None
         self.started = 0.0
         self.is_ready = False
-        self.socket = self._connect()
-
-    def _connect(self) -> socket.socket:
-        name, _, port = self.host.partition(":")
-        connection = socket.create_connection((name, int(port)), timeout=30)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
+        self.host = host
+        self._default = host
+        self._selector = selector
+        self._sockets: dict[str, socket.socket] = {}
+        self._received = b""
 
     def send(self, request: Request) -> None:
-        self.asked = request
-        self.socket.sendall(request.wire(self.host))
+        """Send a request on the connection to its host; open that when there is none."""
+        self.asked, self.host = request, request.host or self._default
+        if self.host not in self._sockets:
+            self._sockets[self.host] = _connect(self.host)
+            self._selector.register(
+                self._sockets[self.host], selectors.EVENT_READ, (self, self.host)
+            )
+        self._sockets[self.host].sendall(request.wire(self.host))
 
-    def reopen(self) -> None:
-        """Open a new connection: the server closes or has closed this one."""
-        self.socket.close()
-        self.socket = self._connect()
+    def receive(self, host: str) -> Answer | None:
+        """Read what has arrived; return the answer once it is complete."""
+        piece = self._sockets[host].recv(65536)
+        self._received += piece
+        answer = _read(self._received) if piece else None
+        if not piece or (answer is not None and answer.is_last):
+            self._selector.unregister(self._sockets[host])
+            self._sockets.pop(host).close()
+        if answer is not None:
+            self._received = b""
+        elif not piece and host == self.host and self.asked is not None:
+            self._received = b""  # closed between two requests
+            self.send(self.asked)
+        return answer
+
+    def close(self) -> None:
+        """Close every connection."""
+        for connection in self._sockets.values():
+            connection.close()
 
 
 class _Driver:
     def __init__(self, host: str, script: Script, connections: int) -> None:
-        self._lines = [_Line(host, script) for _ in range(connections)]
         self._selector = selectors.DefaultSelector()
+        self._lines = [_Line(host, script, self._selector) for _ in range(connections)]
         self._latencies: list[float] = []
         self._counting = False
 
-    def run(self, seconds: float) -> Taken:
-        for line in self._lines:
-            self._selector.register(line.socket, selectors.EVENT_READ, line)
-            self._advance(line, None)
+    def run(self, seconds: float, meter: Meter) -> Taken:
+        """Prepare and warm up, then count for this long."""
         try:
+            for line in self._lines:
+                self._advance(line, None)
             self._loop(lambda: all(line.is_ready for line in self._lines), 120)
             self._loop(lambda: False, WARM_SECONDS)
+            before = meter()
             self._counting = True
             started = time.perf_counter()
             self._loop(lambda: False, seconds)
             taken = time.perf_counter() - started
+            spent = _difference(before, meter())
         finally:
             self._selector.close()
             for line in self._lines:
-                line.socket.close()
+                line.close()
         if not self._latencies:
             raise LoadError("nothing was answered")
         cuts = statistics.quantiles(self._latencies, n=100) if len(self._latencies) > 1 else None
         p50, p99 = (cuts[49], cuts[98]) if cuts else (self._latencies[0],) * 2
-        return Taken(len(self._latencies), taken, p50 * 1000, p99 * 1000)
+        return Taken(len(self._latencies), taken, p50 * 1000, p99 * 1000, spent)
 
     def _loop(self, is_over: Callable[[], bool], seconds: float) -> None:
         end = time.perf_counter() + seconds
         while not is_over() and (left := end - time.perf_counter()) > 0:
             for key, _ in self._selector.select(left):
-                self._receive(key.data)
-
-    def _receive(self, line: _Line) -> None:
-        piece = line.socket.recv(65536)
-        line.received += piece
-        answer = _read(line.received) if piece else None
-        if not piece or (answer is not None and answer.is_last):
-            self._selector.unregister(line.socket)
-            line.reopen()
-            self._selector.register(line.socket, selectors.EVENT_READ, line)
-        if answer is not None:
-            line.received = b""
-            self._advance(line, answer)
-        elif not piece and line.asked is not None:  # closed between two requests
-            line.received = b""
-            line.send(line.asked)
+                line, host = key.data
+                answer = line.receive(host)
+                if answer is not None:
+                    self._advance(line, answer)
 
     def _advance(self, line: _Line, answer: Answer | None) -> None:
         step = next(line.steps) if answer is None else line.steps.send(answer)
@@ -275,6 +313,8 @@ class _Driver:
 
 
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+_CHUNKED = re.compile(rb"(?i)\r\ntransfer-encoding: *chunked")
+_NO_CONTENT = 204
 
 
 def _read(received: bytes) -> Answer | None:
@@ -282,10 +322,27 @@ def _read(received: bytes) -> Answer | None:
     end = received.find(b"\r\n\r\n")
     if end < 0:
         return None
-    length = _LENGTH.search(received, 0, end)
-    if length is None:
-        raise LoadError(f"no Content-Length in {received[:end]!r}")
-    body = received[end + 4 :]
-    if len(body) < int(length[1]):
-        return None
-    return Answer(int(received[9:12]), received[: end + 2].decode("latin-1"), body)
+    status, head = int(received[9:12]), received[: end + 2].decode("latin-1")
+    length = _LENGTH.search(received, 0, end + 2)
+    body: bytes | None = received[end + 4 :]
+    if length is not None:
+        body = body if len(body or b"") >= int(length[1]) else None
+    elif _CHUNKED.search(received, 0, end + 2):
+        body = _joined(body or b"")
+    elif status != _NO_CONTENT:
+        raise LoadError(f"no Content-Length in {head!r}")
+    return None if body is None else Answer(status, head, body)
+
+
+def _joined(chunks: bytes) -> bytes | None:
+    """Join the chunks of a body; None while some are missing."""
+    body, start = b"", 0
+    while (end := chunks.find(b"\r\n", start)) >= 0:
+        size = int(chunks[start:end].partition(b";")[0], 16)
+        start = end + 2 + size + 2
+        if len(chunks) < start:
+            return None
+        if not size:
+            return body
+        body += chunks[end + 2 : end + 2 + size]
+    return None

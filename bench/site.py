@@ -12,7 +12,6 @@ import psycopg
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
-from idp.app import create_app
 from idp.directory.clients.models import Client
 from idp.directory.resources import service as resources
 from idp.directory.tenants import service as tenants
@@ -20,10 +19,10 @@ from idp.directory.tenants.models import Tenant
 from idp.directory.users.models import User
 from idp.platform import schema
 from idp.platform.db import Base
-from idp.platform.runtime import Runtime
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.descriptions import Description
+from idp.runtime import create as create_runtime
 from idp.seeds import seed
 from tests import protocol
 from tests.conftest import as_environment, create_database, make_settings
@@ -52,7 +51,7 @@ class Site:
 
 
 def moved(site: Site) -> Site:
-    """Give the same installation at another port."""
+    """Return the same installation at another port."""
     port = free_port()
     environment = {**site.environment, "IDP_PUBLIC_URL": f"http://127.0.0.1:{port}"}
     return replace(site, port=port, environment=environment)
@@ -71,7 +70,7 @@ def prepare(postgres: Postgres, valkey: Valkey, folder: Path, name: str) -> Site
         secret_key=SecretStr(secrets.token_urlsafe(32)),
     )
     schema.upgrade(settings.database)
-    runtime: Runtime = create_app(settings).extensions["idp"]
+    runtime = create_runtime(settings)
     with runtime.sessions() as session:
         seed(session, settings)
         session.commit()
@@ -140,7 +139,9 @@ def fill(postgres: Postgres, site: Site) -> None:
                     "user_key": "md5(n::text)::uuid",
                 },
             ),
-            *_OF_PEOPLE,
+            _MEMBERSHIPS,
+            _GRANTS,
+            _REFRESH_TOKENS,
         ):
             connection.execute(statement)
         connection.execute("ANALYZE")
@@ -171,24 +172,22 @@ _OF_CLIENTS = (
     SELECT id, 'https://app.example/' || id FROM client WHERE client_id LIKE 'client-%'
     """,
 )
-_OF_PEOPLE = (
-    f"""
+_MEMBERSHIPS = f"""
     INSERT INTO membership (user_id, tenant_id, is_admin, is_bound, created_at)
     SELECT id, 1 + (id % {TENANTS}), false, false, now() FROM "user" WHERE username_key LIKE 'user%'
-    """,
     """
+_GRANTS = """
     INSERT INTO "grant" (user_id, client_id, tenant_id, issuer_tenant_id, sid, security_stamp,
         scopes, resources, auth_time, acr, amr, created_at, expires_at)
     SELECT id, (SELECT id FROM client WHERE client_id = 'web-refresh'), 1, 1, md5(id::text),
         security_stamp, '["openid"]', '[]', now(), 'pwd', '["pwd"]', now(),
         now() + interval '30 days'
     FROM "user" WHERE username_key LIKE 'user%'
-    """,
     """
-    INSERT INTO refresh_token (token_hash, grant_id, generation, scopes, created_at, expires_at,
+_REFRESH_TOKENS = """
+    INSERT INTO refresh_family (grant_id, generation, secret_hash, scopes, created_at, expires_at,
         absolute_expires_at)
-    SELECT sha256(id::text::bytea), id, 0, '["openid"]', now(), now() + interval '30 days',
+    SELECT id, 0, sha256(id::text::bytea), '["openid"]', now(), now() + interval '30 days',
         now() + interval '30 days'
     FROM "grant" WHERE scopes = '["openid"]'
-    """,
-)
+    """

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from flask import Flask
 from flask_babel import Babel
 
-from idp import api, pages
-from idp.api import docs
+from idp import api, jobs
 from idp.config import Settings
 from idp.directory.roles import service as roles
-from idp.front import EXTENSION, create_front
-from idp.oauth import blueprint as protocol_pages
-from idp.oauth import tokens
+from idp.early_app import EXTENSION, create_front
+from idp.oauth import browser_door, management_bearer
+from idp.pages import blueprints as pages
 from idp.pages import language, visitor
-from idp.platform.jobs import registry
 from idp.platform.web import csrf, health, policy, principal, static
 from idp.platform.web import pages as error_pages
-from idp.publishing import surface as publishing
-from idp.publishing.codegen import build as sdk_build
-from idp.publishing.codegen import descriptions, repositories
-from idp.publishing.codegen import jobs as sdk_jobs
-from idp.publishing.gateway import announcements
-from idp.publishing.gateway.jobs import JOBS as GATEWAY_JOBS
-from idp.publishing.subscribers import mails
+from idp.publishing import blueprints as publishing
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -42,7 +32,6 @@ def finish(app: Flask, settings: Settings) -> None:
         setup_gate,
         setup_blueprints,
         setup_jobs,
-        setup_publishing,
     ):
         step(app, settings)
     app.extensions[EXTENSION].ready.set()
@@ -61,7 +50,7 @@ def setup_pages(app: Flask, _settings: Settings) -> None:
 def setup_gate(app: Flask, _settings: Settings) -> None:
     """Tell the gate of management operations who reads tokens and who knows permissions."""
     app.extensions[principal.EXTENSION] = principal.Gate(
-        authenticate=tokens.authenticate_bearer,
+        authenticate=management_bearer.authenticate_bearer,
         has_permission=roles.has_permission,
         permitting_tenants=roles.permitting_tenants,
     )
@@ -77,8 +66,8 @@ def setup_blueprints(app: Flask, _settings: Settings) -> None:
         csrf.exempt(app, blueprint)
         app.register_blueprint(blueprint)
     # Other sites post there; the request is stored and asked about on a page of ours.
-    csrf.exempt(app, protocol_pages.blueprint)
-    app.register_blueprint(protocol_pages.blueprint)
+    csrf.exempt(app, browser_door.blueprint)
+    app.register_blueprint(browser_door.blueprint)
     for blueprint in api.blueprints():
         # Who calls there shows a token; a cookie counts for nothing.
         csrf.exempt(app, blueprint)
@@ -86,24 +75,5 @@ def setup_blueprints(app: Flask, _settings: Settings) -> None:
 
 
 def setup_jobs(_app: Flask, _settings: Settings) -> None:
-    """Name the jobs that the wings above leave to the worker."""
-    registry.JOBS.update(pages.JOBS)
-    registry.JOBS.update(publishing.JOBS)
-    registry.JOBS.update(GATEWAY_JOBS)
-
-
-def setup_publishing(_app: Flask, _settings: Settings) -> None:
-    """Hand down what surrounds an API: SDKs, its repository, and our own descriptions."""
-    registry.JOBS[sdk_jobs.JOB] = sdk_build.run
-    registry.JOBS[repositories.DOCS_JOB] = repositories.push_published_docs
-    registry.JOBS[repositories.LABELS_JOB] = repositories.label_published
-    announcements.LISTENERS.update(
-        {
-            mails.JOB: "notify",
-            repositories.DOCS_JOB: sdk_jobs.LANE,
-            repositories.LABELS_JOB: sdk_jobs.LANE,
-        }
-    )
-    descriptions.OWN.update(
-        {f"/openapi/{name}.json": partial(docs.document, name) for name in docs.CONTRACTS}
-    )
+    """Register the jobs, and our own API descriptions, which operations read as well."""
+    jobs.setup()

@@ -63,6 +63,12 @@ class Settings(BaseSettings):
         description="`sqlite:///…` or `postgresql://…`; empty: SQLite in the data folder. "
         "A worker opens up to 22 connections to PostgreSQL.",
     )
+    database_prepare: bool = Field(
+        default=True,
+        description="Whether statements are prepared in PostgreSQL; `false` behind a connection "
+        "pooler in transaction mode that does not support that: PgBouncer before 1.22, or without "
+        "`max_prepared_statements`.",
+    )
     redis_url: str = Field(
         default="",
         repr=False,

@@ -26,7 +26,6 @@ from idp.directory.seeding import service as seeding
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
 from idp.directory.users import service as users
-from idp.directory.users.models import User
 from idp.directory.users.service import NewUser
 from idp.imports import reader
 from idp.imports import service as imports
@@ -130,12 +129,6 @@ def seed(session: Session, settings: Settings) -> Seeded:
         audit.record(session, Tag.SETUP_DONE, details={"count": len(garden.seeded.added)})
     session.flush()
     return garden.seeded
-
-
-def find_administrator(session: Session) -> User | None:
-    """Find the administrator that was seeded, whatever the name is today."""
-    user_id = seeding.planted(session).get("administrator")
-    return users.find(session, user_id) if user_id is not None else None
 
 
 class _Garden:

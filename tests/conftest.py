@@ -47,6 +47,7 @@ from idp.platform import schema
 from idp.platform.jobs.worker import deliver_due
 from idp.platform.runtime import Runtime
 from idp.publishing.codegen import generators
+from idp.runtime import create as create_runtime
 from idp.seeds import seed
 from tests import protocol
 from tests.servers import LiveServer, Postgres, Valkey, free_port, quick_dir, short_dir
@@ -185,7 +186,7 @@ def as_environment(settings: Settings) -> dict[str, str]:
 def _migrate_and_seed(url: str, folder: Path) -> None:
     schema.upgrade(url)
     settings = make_settings(folder, database_url=url)
-    runtime: Runtime = create_app(settings).extensions["idp"]
+    runtime = create_runtime(settings)
     with runtime.sessions() as session:
         seed(session, settings)
         session.commit()

@@ -24,6 +24,9 @@ from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.service import NewTenant
 from idp.directory.users.models import User, UserClaim
+from idp.oauth import refresh_rules
+from idp.oauth.models import RefreshFamily
+from idp.platform import runtime
 from idp.platform.sessions import service as sessions
 
 if TYPE_CHECKING:
@@ -299,6 +302,13 @@ def refresh(browser: IssuerClient, app: App, token: str, /, **parameters: Any) -
     """Use a refresh token."""
     form = {"grant_type": "refresh_token", "refresh_token": token, **app.post, **parameters}
     return browser.post("/connect/token", data=form)
+
+
+def family_of(session: Session, token: str) -> RefreshFamily:
+    """Return the row of the family that a refresh token is of."""
+    read = refresh_rules.read(runtime.of(session).keyring, token)
+    assert read is not None
+    return session.get_one(RefreshFamily, read.family)
 
 
 def machine_token(browser: IssuerClient, app: App, **parameters: Any) -> TestResponse:

@@ -19,6 +19,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,39 +124,43 @@ class Postgres:
             )
             if made.returncode:
                 raise ServerError(f"initdb failed:\n{log.read_text()}")
-            options = {
-                "listen_addresses": "",
-                "unix_socket_directories": self.folder,
-                "unix_socket_permissions": "0777",
-                "max_connections": 200,
-                "jit": "off",
-                "max_wal_size": "4GB",
+        options = {
+            "listen_addresses": "",
+            "unix_socket_directories": self.folder,
+            "unix_socket_permissions": "0777",
+            "max_connections": 200,
+            "jit": "off",
+            "max_wal_size": "4GB",
+        }
+        if self.durable:
+            options["shared_buffers"] = "512MB"
+        else:
+            options |= {
+                "fsync": "off",
+                "synchronous_commit": "off",
+                "full_page_writes": "off",
+                "autovacuum": "off",
+                "wal_level": "minimal",
+                "max_wal_senders": 0,
             }
-            if self.durable:
-                options["shared_buffers"] = "512MB"
-            else:
-                options |= {
-                    "fsync": "off",
-                    "synchronous_commit": "off",
-                    "full_page_writes": "off",
-                    "autovacuum": "off",
-                    "wal_level": "minimal",
-                    "max_wal_senders": 0,
-                }
-            arguments = [
-                part for key, value in options.items() for part in ("-c", f"{key}={value}")
-            ]
-            self.process = subprocess.Popen(
-                [programs / "postgres", "-D", data, *arguments],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd="/",
-                start_new_session=True,  # Ctrl-C is for us; we stop it
-                preexec_fn=dies_with_us(signal.SIGQUIT),  # noqa: PLW1509 - one prctl, no lock
-                **who,
-            )
+        arguments = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+        self._launch = partial(
+            subprocess.Popen,
+            [programs / "postgres", "-D", data, *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,  # Ctrl-C is for us; we stop it
+            preexec_fn=dies_with_us(signal.SIGQUIT),
+            **who,
+        )
+        self.serve()
+
+    def serve(self) -> None:
+        """Start the server on the files that are there; it ends with the thread that calls."""
+        log = self.folder / "postgres.log"
+        with log.open("ab") as output:
+            self.process = self._launch(stdout=output, stderr=output)
         _wait(self._answers, self.process, log)
 
     def stop(self) -> None:

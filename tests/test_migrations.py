@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    JSON,
     CheckConstraint,
     Column,
     Connection,
@@ -78,6 +79,8 @@ def filler(column: Column[Any]) -> Any:
     """Return a value that a row may have in a column that must have one."""
     if column.nullable:
         return None
+    if isinstance(column.type, JSON):
+        return []
     kind = column.type.python_type
     return datetime(2026, 1, 1) if kind is datetime else kind("x" if kind is str else 1)
 
@@ -125,6 +128,26 @@ def test_standard_claims_kept_as_rows_become_the_accounts_own(url: str, engine: 
             ("family_name", "Lee"),
             ("given_name", "Ann"),
         ]
+
+
+def test_refresh_tokens_of_before_stay_where_they_are(url: str, engine: Engine) -> None:
+    schema.upgrade(url)
+    schema.downgrade(url, "0010")
+    with engine.begin() as connection:
+        for name in ("tenant", "user", "client", "grant", "refresh_token"):
+            table = Table(name, MetaData(), autoload_with=connection)
+            connection.execute(table.insert(), {c.name: filler(c) for c in table.c})
+    rows = text("SELECT id, grant_id, token_hash, scopes, used_at FROM refresh_token")
+    with engine.connect() as connection:
+        before = connection.execute(rows).all()
+    assert len(before) == 1
+    schema.upgrade(url)
+    with engine.connect() as connection:
+        assert connection.execute(rows).all() == before
+        assert connection.execute(text("SELECT * FROM refresh_family")).all() == []
+    schema.downgrade(url, "0010")
+    with engine.connect() as connection:
+        assert connection.execute(rows).all() == before
 
 
 def test_constraints_are_those_of_the_models(url: str, engine: Engine) -> None:

@@ -26,12 +26,11 @@ from click.testing import CliRunner
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp.app import create_app
 from idp.cli import main as idp
 from idp.config import Settings, SettingsError
 from idp.directory.clients import service as clients
 from idp.directory.tenants.models import Tenant
-from idp.platform.runtime import Runtime
+from idp.runtime import create as create_runtime
 from tests.conformance.browser import Browser, Page, Person
 from tests.conftest import as_environment
 from tests.servers import LiveServer, clean_environment, free_port
@@ -271,7 +270,7 @@ def clients_of(checkout: Checkout) -> dict[str, str]:
 
 def _sessions(checkout: Checkout) -> Session:
     settings = Settings(environment="development", data_dir=checkout.folder / "var")
-    runtime: Runtime = create_app(settings).extensions["idp"]
+    runtime = create_runtime(settings)
     return runtime.sessions()
 
 

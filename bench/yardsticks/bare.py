@@ -12,6 +12,8 @@ from functools import partial
 from socket import socket
 from typing import Any
 
+from idp.platform.web.requests import read_whole
+from idp.platform.web.visit import Request, Sent
 from idp.server import listeners
 from idp.server.bridge import Bridge
 from idp.server.process import Ready, Server, serve
@@ -23,7 +25,32 @@ BODY = b'{"status":"ok","message":"as little as an application can answer"}'
 def work(kind: str, listener: socket, ready: Ready) -> None:
     """Build the application and serve, in a worker process."""
     application = {"flask": flask, "sqlalchemy": sqlalchemy, "wsgi": lambda: wsgi}[kind]()
-    serve(Bridge(application, threads=THREADS), listener, ready)
+    serve(Bridge(OnThreads(application), threads=THREADS, storage=no_storage), listener, ready)
+
+
+class OnThreads:
+    """A WSGI application as the bridge serves one: every request on a thread."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    def start(self, _request: Request, _storage: Any) -> None:
+        """Return None: nothing is answered on the loop."""
+
+    def answer_on_thread(self, _request: Request, environ: dict[str, Any]) -> Sent:
+        """Answer a request."""
+        answer: list[Any] = []
+
+        def start_response(line: str, headers: Any, _error: Any = None) -> None:
+            answer[:] = [int(line[:3]), headers]
+
+        body = read_whole(self._application(environ, start_response))
+        status, headers = answer
+        return status, headers, body
+
+
+def no_storage(_threads: Any) -> Any:
+    """Give no storage: nothing is answered on the loop."""
 
 
 def wsgi(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

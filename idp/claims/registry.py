@@ -66,6 +66,11 @@ def is_misspelled(name: str) -> bool:
     return name in RESERVED and name not in CLAIMS and name not in PROTOCOL_CLAIMS
 
 
+def has_kept(wanted: Iterable[str]) -> bool:
+    """Return whether some of these claims are among those that administrators keep."""
+    return any(name not in RESERVED for name in wanted)
+
+
 def collect(subject: Subject, wanted: Iterable[str]) -> dict[str, Any]:
     """Give the claims of these names that have a value.
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
-from functools import cache, cached_property
+from functools import cache
 
 from sqlalchemy import BindParameter, CompoundSelect, bindparam, or_, select
-from sqlalchemy.orm import Session
 
 from idp.directory.roles import service as roles
 from idp.directory.roles.models import Role, RoleClaim, UserRole
 from idp.directory.roles.service import Held, Permission
 from idp.directory.users.models import User, UserClaim
-from idp.platform import runtime
-from idp.platform.db import run
+from idp.platform.storage import Storage
 
 COMPUTED = ("permission", "role")
 """Types that rows of `user_claim` never set directly in a token."""
+
+NOTHING_HELD = Held([], [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,53 +51,50 @@ PERSON = tuple(getattr(User, field.name) for field in fields(Person))
 """Columns of a `Person`, in its order: tokens are too many for whole accounts."""
 
 
+@dataclass(frozen=True, slots=True)
 class Subject:
-    """A person in a tenant; what needs a query is read once, when a claim asks for it."""
+    """A person in a tenant, with what was read of the person's rights and kept claims."""
 
-    def __init__(
-        self,
-        session: Session,
-        user: Person,
-        *,
-        tenant_id: int,
-        tenant_name: str,
-        at_platform: bool,
-    ) -> None:
-        self.session = session
-        self.user = user
-        self.tenant_id = tenant_id
-        self.tenant_name = tenant_name
-        self.at_platform = at_platform
-        """Whether tokens come from issuer 1, where platform roles count."""
-
-    @cached_property
-    def _held(self) -> Held:
-        asked = self.user.id, self.tenant_id, self.at_platform
-        return runtime.of(self.session).cache.recently(
-            ("held", *asked),
-            lambda: roles.held(
-                self.session, self.user.id, self.tenant_id, platform=self.at_platform
-            ),
-        )
+    user: Person
+    tenant_id: int
+    tenant_name: str
+    held: Held = NOTHING_HELD
+    custom: Mapping[str, list[str]] = field(default_factory=dict)
+    """Values kept by administrators: claims of the person and of the person's roles."""
 
     @property
     def roles(self) -> list[str]:
         """Role codes, sorted."""
-        return self._held.roles
+        return self.held.roles
 
     @property
     def permissions(self) -> list[Permission]:
         """Effective permissions, sorted."""
-        return self._held.permissions
+        return self.held.permissions
 
-    @cached_property
-    def custom(self) -> dict[str, list[str]]:
-        """Values kept by administrators: claims of the person and of the person's roles."""
-        found: dict[str, list[str]] = {}
-        asked = {"user_id": self.user.id, "tenant_id": self.tenant_id}
-        for name, value in run(self.session, _custom(platform=self.at_platform), asked):
-            found.setdefault(name, []).append(value)
-        return found
+
+async def read_held(storage: Storage, user_id: int, tenant_id: int, *, platform: bool) -> Held:
+    """Return what a person may do in a tenant, as it was within the last second.
+
+    `platform`: tokens come from issuer 1, where platform roles count.
+    """
+
+    async def read() -> Held:
+        asked = {"user_id": user_id, "tenant_id": tenant_id}
+        return roles.held_from(await storage.rows(roles.held_query(platform=platform), asked))
+
+    return await storage.runtime.cache.recently(("held", user_id, tenant_id, platform), read)
+
+
+async def read_custom(
+    storage: Storage, user_id: int, tenant_id: int, *, platform: bool
+) -> dict[str, list[str]]:
+    """Return the claims that administrators keep for a person and the person's roles."""
+    found: dict[str, list[str]] = {}
+    asked = {"user_id": user_id, "tenant_id": tenant_id}
+    for name, value in await storage.rows(_custom(platform=platform), asked):
+        found.setdefault(name, []).append(value)
+    return found
 
 
 @cache

@@ -7,13 +7,13 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from idp import seeds
 from idp.commands import opening, output
 from idp.commands.command import Group
 from idp.commands.options import ID
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource
 from idp.directory.resources.service import NewApi, NewScope
+from idp.directory.seeding import service as seeding
 from idp.platform.errors import NotFound
 
 
@@ -41,7 +41,7 @@ def api() -> None:
 def add(*, name: str, scopes: tuple[str, ...], as_json: bool, **fields: Any) -> None:
     """Add an API; its name is the audience (`aud`) of its tokens."""
     with opening.open_session() as session:
-        administrator = seeds.find_administrator(session)
+        administrator = seeding.find_administrator(session)
         new = NewApi(
             name,
             scopes=[NewScope(scope) for scope in scopes],

@@ -10,7 +10,6 @@ import click
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from idp import seeds
 from idp.commands import opening, output
 from idp.commands.command import Group, confirm, yes_option
 from idp.commands.options import ID
@@ -18,6 +17,7 @@ from idp.directory.clients import presets
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client
 from idp.directory.clients.service import NewClient
+from idp.directory.seeding import service as seeding
 from idp.oauth.models import Grant
 from idp.platform import clock
 from idp.platform.errors import BadRequest
@@ -77,7 +77,7 @@ def add(
     new = presets.fill(new, kind)
     with opening.open_session() as session:
         row, secret = clients.create(session, new)
-        administrator = seeds.find_administrator(session)
+        administrator = seeding.find_administrator(session)
         if administrator is not None:
             clients.link_owner(session, row, administrator.id)
         session.commit()

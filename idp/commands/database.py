@@ -25,7 +25,8 @@ from sqlalchemy.orm import Session
 from idp import setting_values
 from idp.commands import opening, output
 from idp.commands.command import Group
-from idp.platform import revisions, schema
+from idp.config import Settings
+from idp.platform import connections, revisions, schema
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import Base
@@ -56,8 +57,7 @@ def copy(*, target: str, as_json: bool) -> None:
         target = setting_values.database_url(target.strip())
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--to") from None
-    destination = create_engine(target)
-    source = create_engine(settings.database)
+    destination, source = (_engine(settings, url) for url in (target, settings.database))
     if source.url == destination.url:
         raise Conflict("That is the database itself.")
     try:
@@ -67,6 +67,11 @@ def copy(*, target: str, as_json: bool) -> None:
         source.dispose()
         destination.dispose()
     output.show({"tables": len(copied), "rows": sum(copied.values())}, as_json=as_json)
+
+
+def _engine(settings: Settings, url: str) -> Engine:
+    given = connections.arguments(url, prepare=settings.database_prepare)
+    return create_engine(url, connect_args=given)
 
 
 def copy_all(source: Engine, target: Engine) -> dict[str, int]:

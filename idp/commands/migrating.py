@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask_migrate import Migrate
 
 from idp.app import create_app
-from idp.platform.db import db
+from idp.early_app import db
 from idp.platform.files import migrations_dir
 
 app = create_app()

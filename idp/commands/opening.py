@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import click
 from sqlalchemy.orm import Session
 
-from idp.app import create_app
+from idp import runtime as runtimes
 from idp.config import Settings
 from idp.doctor import configuration
-from idp.platform import revisions
+from idp.platform import logs, revisions
 from idp.platform.runtime import RequestContext, Runtime
 from idp.platform.signing import service as signing
 
@@ -40,8 +40,10 @@ def read_settings() -> Settings:
 
 @contextmanager
 def open_runtime(settings: Settings | None = None) -> Iterator[Runtime]:
-    """Build the application, and let go of its connections at the end."""
-    runtime: Runtime = create_app(settings or load_settings()).extensions["idp"]
+    """Create the runtime of a command, and close its connections at the end."""
+    settings = settings or load_settings()
+    logs.setup(settings.log_level, readable=settings.environment == "development")
+    runtime = runtimes.create(settings)
     try:
         yield runtime
     finally:

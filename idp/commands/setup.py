@@ -10,6 +10,7 @@ import click
 from idp import seeds
 from idp.commands import opening, output, starting
 from idp.commands.command import Command
+from idp.directory.seeding import service as seeding
 from idp.platform import schema
 from idp.platform.runtime import RequestContext
 from idp.platform.signing import service as signing
@@ -29,7 +30,7 @@ def setup(*, as_json: bool) -> None:
         signing.check_readable(session, runtime.keyring)
         seeded = seeds.seed(session, settings)
         session.commit()
-        administrator = seeds.find_administrator(session)
+        administrator = seeding.find_administrator(session)
     username = administrator.username if administrator is not None else None
     if as_json:
         print_json(settings.public_url, username, seeded)

@@ -13,7 +13,7 @@ from idp.directory.clients import view as clients
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
 from idp.directory.users import service as users
-from idp.oauth import service as oauth
+from idp.oauth import operator_tokens
 from idp.oauth.checks import scope as scopes_of
 from idp.platform.errors import BadRequest, Forbidden, NotFound
 
@@ -41,7 +41,7 @@ def token(
         value = {
             "access_token": access_token,
             "token_type": "Bearer",
-            "expires_in": oauth.COMMAND_TOKEN_SECONDS,
+            "expires_in": operator_tokens.COMMAND_TOKEN_SECONDS,
             "scope": " ".join(names),
         }
         output.show(value, as_json=True)
@@ -62,7 +62,7 @@ def make(
     if scopes_of.OFFLINE_ACCESS in names:
         raise BadRequest("This command makes no refresh token: leave offline_access out.")
     tenant_id = _tenant_of(session, user.id, tenant_id)
-    return oauth.issue_by_command(session, client, user, tenant_id, names)
+    return operator_tokens.issue_by_command(session, client, user, tenant_id, names)
 
 
 def _tenant_of(session: Session, user_id: int, tenant_id: int | None) -> int:

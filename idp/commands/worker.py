@@ -10,7 +10,8 @@ from functools import partial
 import click
 import structlog
 
-from idp.app import create_app
+from idp import jobs
+from idp import runtime as runtimes
 from idp.commands import starting
 from idp.commands.command import Command
 from idp.config import Settings
@@ -20,11 +21,12 @@ from idp.oauth.models import (
     AuthorizationCode,
     AuthorizationRequest,
     Consent,
+    FormerRefreshToken,
     Grant,
     ReferenceToken,
-    RefreshToken,
     RevokedToken,
 )
+from idp.platform import logs
 from idp.platform.audit import service as audit
 from idp.platform.jobs import cleanup
 from idp.platform.jobs import worker as loops
@@ -49,7 +51,7 @@ EXPIRIES = (
     # A code that comes back after its time is still known, so that its grant is revoked.
     Expiry(AuthorizationCode.expires_at, 7 * DAY),
     # A used one may come again for as long as a client's `refresh_token_reuse_seconds` may say.
-    Expiry(RefreshToken.expires_at, DAY),
+    Expiry(FormerRefreshToken.expires_at, DAY),
     Expiry(ReferenceToken.expires_at, HOUR),
     # Clocks differ: a verifier may take a token for a moment longer than it lives.
     Expiry(RevokedToken.expires_at, HOUR),
@@ -57,6 +59,7 @@ EXPIRIES = (
     Expiry(VerificationCode.expires_at, HOUR),
     Expiry(QrSignIn.expires_at, HOUR),
     Expiry(Consent.expires_at, 0),
+    # With codes and tokens that hang on it; a family of refresh tokens has no time of its own.
     Expiry(Grant.expires_at, DAY),
     Expiry(BrowserSession.expires_at, 7 * DAY),
     Expiry(BrowserSession.ended_at, 7 * DAY),
@@ -79,7 +82,9 @@ def worker(*, beside: bool) -> None:
     settings = Settings()
     if not beside:
         starting.check(settings)
-    runtime: Runtime = create_app(settings).extensions["idp"]
+    logs.setup(settings.log_level, readable=settings.environment == "development")
+    runtime = runtimes.create(settings)
+    jobs.setup()
     log.info("worker_started")
     loops.run(runtime, stop, chores=chores())
     runtime.engine.dispose()

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from idp.config import Settings
 from idp.directory.clients.models import Client
+from idp.doctor import pooler
 from idp.doctor.result import Result, failed, keyring, ok, warning
 from idp.platform import clock, revisions
 from idp.platform.db import UtcDateTime
@@ -31,7 +32,17 @@ def reach(settings: Settings) -> Result:
             return ok("SQLite in a file")
         with revisions.looking(settings.database) as connection:
             version = ".".join(map(str, connection.dialect.server_version_info or ()))
-            return ok(f"{connection.dialect.name} {version} answers")
+            seen = f"{connection.dialect.name} {version} answers"
+            # SQLite has no server, and what is never prepared is never mixed.
+            may_mix = settings.database_prepare and connection.dialect.name == "postgresql"
+            is_pooled = may_mix and pooler.is_pooled(connection)
+        if is_pooled and pooler.mixes_statements(settings.database):
+            return failed(
+                "a connection pooler in transaction mode that does not support prepared statements"
+                " stands in front of PostgreSQL",
+                "set IDP_DATABASE_PREPARE=false",
+            )
+        return ok(seen)
     except SQLAlchemyError as error:
         return failed(
             f"the database does not answer ({_reason(error)})",

@@ -103,8 +103,36 @@ class AuthorizationCode(Base):
     used_at: Mapped[datetime | None]
 
 
-class RefreshToken(Base):
-    """A refresh token, known by its SHA-256; one grant is one family."""
+class RefreshFamily(Base):
+    """What became of the refresh token of a grant: one row, changed at every rotation.
+
+    No index on a column that rotation changes, and room on each page: PostgreSQL then writes the
+    new version of a row beside the old one and touches no index (HOT). The row goes with its
+    grant, which outlives it by minutes.
+    """
+
+    __tablename__ = "refresh_family"
+    __table_args__ = {"postgresql_with": {"fillfactor": 80}}  # noqa: RUF012 - SQLAlchemy's own
+    concerns_tokens = False
+
+    grant_id: Mapped[int] = mapped_column(
+        BigInt, ForeignKey("grant.id", ondelete="CASCADE"), primary_key=True
+    )
+    generation: Mapped[int] = mapped_column(Integer, default=0)
+    """Of the token that may be used now."""
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    rotated_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime]
+    absolute_expires_at: Mapped[datetime]
+
+
+class FormerRefreshToken(Base):
+    """A refresh token from before there were families, known by its SHA-256.
+
+    They are used and spent until they expire, and none are made. Every rotation left a row.
+    """
 
     __tablename__ = "refresh_token"
     concerns_tokens = False

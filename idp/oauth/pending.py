@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -12,9 +13,14 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
+from idp.directory.tenants import service as tenants
+from idp.oauth.checks import prompt
+from idp.oauth.checks import scope as scopes_of
 from idp.oauth.models import AuthorizationRequest
-from idp.oauth.request import Pairs
+from idp.oauth.request import Pairs, Parameters
 from idp.platform import clock, runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import UnknownKeyError, digest, random_token
@@ -60,6 +66,19 @@ class Answers:
     remember_consent: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PendingRequest:
+    """A kept request, as a page shows it."""
+
+    handle: str
+    client: ClientView | None
+    """None: a logout without a known application."""
+    scopes: tuple[str, ...]
+    """Scopes to be consented to, those that cover claims asked for by name included."""
+    login_hint: str | None
+    ui_locales: tuple[str, ...]
+
+
 def store(
     session: Session,
     issuer: Issuer,
@@ -67,7 +86,7 @@ def store(
     parameters: Pairs,
     remote_addr: str | None,
 ) -> str:
-    """Keep a request for later and give its handle; the caller commits.
+    """Keep a request for later and return its handle; the caller commits.
 
     Anybody can have requests kept, so their size and number are limited: TooManyRequests for who
     sends many, Busy when so much is kept that the database takes no more.
@@ -148,9 +167,38 @@ def get(session: Session, issuer: Issuer, endpoint: Endpoint, handle: str) -> Au
 
 
 def gone() -> BadRequest:
-    """Make the refusal of a request that expired or was answered."""
+    """Return the refusal of a request that expired or was answered."""
     message = "Please go back to the application and start again."
     return BadRequest(message, code="request_expired")
+
+
+def read(
+    session: Session, issuer: Issuer, endpoint: Endpoint, handle: str
+) -> PendingRequest | None:
+    """Return a kept request of this issuer as a page shows it."""
+    row = find(session, issuer, endpoint, handle)
+    return None if row is None else _as_shown(session, row, handle)
+
+
+def _as_shown(session: Session, row: AuthorizationRequest, handle: str) -> PendingRequest:
+    parameters = Parameters(parameters_of(session, row))
+    client_id = parameters.get("client_id")
+    client = None if client_id is None else clients.find(session, client_id)
+    return PendingRequest(
+        handle=handle,
+        client=client,
+        scopes=() if client is None else _scopes_to_consent(client, parameters),
+        login_hint=parameters.get("login_hint"),
+        ui_locales=tuple((parameters.get("ui_locales") or "").split()),
+    )
+
+
+def _scopes_to_consent(client: ClientView, parameters: Parameters) -> tuple[str, ...]:
+    return scopes_of.to_consent(
+        client,
+        scopes_of.retain(client, scopes_of.split(parameters.get("scope") or "")).names,
+        prompt.read_claims(parameters).names,
+    )
 
 
 def _sealed(session: Session, name: str, value: str) -> list[str]:
@@ -160,7 +208,7 @@ def _sealed(session: Session, name: str, value: str) -> list[str]:
 
 
 def parameters_of(session: Session, row: AuthorizationRequest) -> Pairs:
-    """Give the parameters as they came."""
+    """Return the parameters as they came."""
     keyring = runtime.of(session).keyring
     return tuple(
         (name, keyring.decrypt(PURPOSE, value).decode() if name == HINT else value)
@@ -188,16 +236,63 @@ def answers_of(row: AuthorizationRequest, handle: str, session_id: int | None) -
     )
 
 
-def refuse(session: Session, row: AuthorizationRequest) -> None:
-    """Note that the person refuses the request."""
+def choose_account(session: Session, issuer: Issuer, handle: str, browser: BrowserSession) -> None:
+    """Note that the person continues with the account that is signed in."""
+    _answer(session, get(session, issuer, "authorize", handle), browser, account_chosen=True)
+
+
+def choose_tenant(
+    session: Session, issuer: Issuer, handle: str, browser: BrowserSession, tenant_id: int
+) -> None:
+    """Note the tenant of this sign-in, and remember it for the rest of the session."""
+    row = get(session, issuer, "authorize", handle)
+    _answer(session, row, browser, tenant_id=tenant_id)
+    session.execute(
+        update(BrowserSession).where(BrowserSession.id == browser.id).values(tenant_id=tenant_id)
+    )
+    tenants.confirm_member(session, tenant_id, browser.user_id)
+    audit.record(session, Tag.TENANT_CHOSEN, user_id=browser.user_id, tenant_id=tenant_id)
+
+
+def decide_consent(
+    session: Session,
+    issuer: Issuer,
+    handle: str,
+    browser: BrowserSession,
+    scopes: Sequence[str],
+    *,
+    remember: bool,
+) -> None:
+    """Note what the person allows; no scope at all is a refusal."""
+    row = get(session, issuer, "authorize", handle)
+    request = _as_shown(session, row, handle)
+    if request.client is None:
+        message = "Nothing to consent to"
+        raise BadRequest(message)
+    allowed = [name for name in request.scopes if name in scopes]
+    _answer(session, row, browser, consented_scopes=allowed, consent_remember=remember)
+    audit.record(
+        session,
+        Tag.CONSENT_GIVEN if allowed else Tag.CONSENT_REFUSED,
+        user_id=browser.user_id,
+        client_id=request.client.client_id,
+        details={"scopes": allowed},
+    )
+
+
+def refuse(session: Session, issuer: Issuer, handle: str) -> None:
+    """Note that the person refuses a request, whether they are signed in or not."""
+    row = get(session, issuer, "authorize", handle)
     session.execute(
         update(AuthorizationRequest)
         .where(AuthorizationRequest.id == row.id)
         .values(consented_scopes=[])
     )
+    client_id = Parameters(parameters_of(session, row)).get("client_id")
+    audit.record(session, Tag.CONSENT_REFUSED, client_id=client_id, details={"scopes": []})
 
 
-def answer(
+def _answer(
     session: Session, row: AuthorizationRequest, browser: BrowserSession, **values: object
 ) -> None:
     """Note what the person answered; answers given in another session are dropped."""

@@ -1,145 +1,216 @@
-"""Refresh tokens: made with a code, rotated at every use, and recomputed for a retry.
-
-A successor is HMAC(server key, presented token, family, generation): the same client that sends
-the same token again a moment later gets the same successor, and nothing readable is stored.
-"""
+"""Refresh tokens in the database: found, rotated, and given again for a retry."""
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Table, bindparam, select, union_all, update
 from sqlalchemy.orm import Session
 
 from idp.directory.clients.view import ClientView
-from idp.oauth import people
+from idp.oauth import grant_state, refresh_rules
 from idp.oauth.checks.scope import ValidatedScopes
-from idp.oauth.models import Grant, RefreshToken
-from idp.oauth.people import HeldGrant, StandingGrant
+from idp.oauth.grant_state import HeldGrant, StandingGrant
+from idp.oauth.models import FormerRefreshToken, Grant, RefreshFamily
+from idp.oauth.refresh_rules import PREFIX, Family, Outcome, Token
 from idp.platform import clock, runtime
 from idp.platform.audit.models import AuditEvent
-from idp.platform.db import Together, run_one, use
-from idp.platform.secrets import b64url, digest, random_token
-
-PREFIX = "rt_"
-PURPOSE = "refresh token"
+from idp.platform.db import AtomicWrite, use, write
+from idp.platform.secrets import Keyring, b64url, digest
+from idp.platform.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """A refresh token that somebody showed; fields are named as the columns."""
+    """A refresh token that was presented, and the family that it is of."""
 
-    id: int
-    grant_id: int
-    generation: int
-    scopes: list[str]
-    created_at: datetime
-    expires_at: datetime
-    absolute_expires_at: datetime
-    used_at: datetime | None
+    token: Token
+    family: Family
+    former_id: int | None = None
+    """Row of a token of the former form."""
+
+    def decide(self, client: ClientView) -> Outcome:
+        """Return what it leads to now."""
+        return refresh_rules.decide(self.token, self.family, client, clock.now())
 
 
-PRESENTED = tuple(getattr(RefreshToken, field.name) for field in fields(Presented))
-
-# Made once: making a statement costs more than asking it.
-_FIND = (
-    people.with_grant(*PRESENTED)
-    .join(RefreshToken, RefreshToken.grant_id == Grant.id)
-    .where(RefreshToken.token_hash == bindparam("token_hash"))
+_FAMILY = tuple(getattr(RefreshFamily, field.name) for field in fields(Family))
+_FORMER = (
+    FormerRefreshToken.id,
+    FormerRefreshToken.grant_id,
+    FormerRefreshToken.generation,
+    FormerRefreshToken.scopes,
+    FormerRefreshToken.created_at,
+    FormerRefreshToken.used_at,
+    FormerRefreshToken.expires_at,
+    FormerRefreshToken.absolute_expires_at,
 )
-_ROTATE = Together(use(RefreshToken), RefreshToken, AuditEvent)
+
+# Made once: making a statement costs more than executing it.
+_FIND = (
+    grant_state.with_grant(*_FAMILY)
+    .join(RefreshFamily, RefreshFamily.grant_id == Grant.id)
+    .where(RefreshFamily.grant_id == bindparam("family"))
+)
+_FIND_FORMER = (
+    grant_state.with_grant(*_FORMER)
+    .join(FormerRefreshToken, FormerRefreshToken.grant_id == Grant.id)
+    .where(FormerRefreshToken.token_hash == bindparam("token_hash"))
+)
+_CURRENT = (
+    RefreshFamily.grant_id == bindparam("row_id"),
+    RefreshFamily.generation == bindparam("at_generation"),
+    RefreshFamily.secret_hash == bindparam("known_hash"),
+    RefreshFamily.expires_at > bindparam("now"),
+)
+_ROTATE = AtomicWrite(
+    update(cast("Table", RefreshFamily.__table__))
+    .where(*_CURRENT)
+    .values(
+        generation=RefreshFamily.generation + 1,
+        secret_hash=bindparam("next_hash"),
+        rotated_at=bindparam("now"),
+        expires_at=bindparam("next_expires_at"),
+    ),
+    AuditEvent,
+)
+_SLIDE = (
+    update(cast("Table", RefreshFamily.__table__))
+    .where(*_CURRENT)
+    .values(expires_at=bindparam("next_expires_at"))
+)
+_SLIDE_FORMER = (
+    update(cast("Table", FormerRefreshToken.__table__))
+    .where(FormerRefreshToken.id == bindparam("row_id"))
+    .values(expires_at=bindparam("next_expires_at"))
+)
+_BEGIN_AFTER_FORMER = AtomicWrite(
+    use(FormerRefreshToken).where(FormerRefreshToken.expires_at > bindparam("now")),
+    RefreshFamily,
+    AuditEvent,
+)
 
 
-def find(
-    session: Session, presented: str
+async def find(
+    storage: Storage, unverified_text: str
 ) -> tuple[Presented, HeldGrant, StandingGrant | None] | None:
     """Find a refresh token with its grant, and that again if it still stands."""
-    row = run_one(session, _FIND, {"token_hash": digest(presented), "now": clock.now()})
+    token = refresh_rules.read(storage.runtime.keyring, unverified_text)
+    if token is None:
+        return await _find_former(storage, unverified_text)
+    row = await storage.one(_FIND, {"family": token.family, "now": clock.now()})
     if row is None:
         return None
-    return Presented(*row[: len(PRESENTED)]), *people.read(row[len(PRESENTED) :])
+    return Presented(token, Family(*row[: len(_FAMILY)])), *grant_state.read(row[len(_FAMILY) :])
 
 
-def first(client: ClientView, grant_id: int, scopes: ValidatedScopes) -> tuple[str, dict[str, Any]]:
-    """Make the first refresh token of a grant, and its columns for `db.Together`."""
-    token = PREFIX + random_token()
-    absolute = clock.now() + timedelta(seconds=client.absolute_refresh_token_lifetime)
-    return token, _columns(client, token, grant_id, 0, list(scopes.names), absolute)
-
-
-def rotate(
-    session: Session,
-    client: ClientView,
-    presented: str,
-    row: Presented,
-    event: Mapping[str, Any],
-) -> str | None:
-    """Spend a token, store the one that follows and the event; None: somebody else was faster."""
-    keyring = runtime.of(session).keyring
-    token = _successor(keyring.key(PURPOSE), presented, row)
-    columns = _columns(
-        client, token, row.grant_id, row.generation + 1, row.scopes, row.absolute_expires_at
+async def _find_former(
+    storage: Storage, text: str
+) -> tuple[Presented, HeldGrant, StandingGrant | None] | None:
+    """Find a token of the former form; a spent one is as the last but one of its family."""
+    if not text.startswith(PREFIX):
+        return None
+    row = await storage.one(_FIND_FORMER, {"token_hash": digest(text), "now": clock.now()})
+    if row is None:
+        return None
+    row_id, grant_id, generation, scopes, created_at, used_at, *ends = row[: len(_FORMER)]
+    token = Token(grant_id, generation, text.encode(), text)
+    family = Family(
+        grant_id,
+        generation if used_at is None else generation + 1,
+        token.secret_hash if used_at is None else b"",
+        scopes,
+        created_at,
+        used_at,
+        *ends,
     )
-    spent = _ROTATE.run(session, {"row_id": row.id, "now": clock.now(), **columns, **event})
-    return None if spent is None else token
+    return Presented(token, family, row_id), *grant_state.read(row[len(_FORMER) :])
 
 
-def _columns(
-    client: ClientView,
-    token: str,
-    grant_id: int,
-    generation: int,
-    scopes: list[str],
-    absolute: datetime,
-) -> dict[str, Any]:
+def first(
+    keyring: Keyring, client: ClientView, grant_id: int, scopes: ValidatedScopes
+) -> tuple[str, dict[str, Any]]:
+    """Make the first refresh token of a grant, and the columns of its family."""
+    token = refresh_rules.begin(keyring, grant_id)
+    absolute = clock.now() + timedelta(seconds=client.absolute_refresh_token_lifetime)
+    return token.text, _columns(client, token, list(scopes.names), absolute)
+
+
+async def rotate(
+    storage: Storage, client: ClientView, presented: Presented, event: Mapping[str, Any]
+) -> str | None:
+    """Put the next token in the place of one, with the event; None: another request was faster."""
+    token = refresh_rules.successor(storage.runtime.keyring, presented.token)
+    family = presented.family
+    if presented.former_id is None:
+        changes = _current(presented) | {
+            "next_hash": token.secret_hash,
+            "next_expires_at": _expiry(client, family.absolute_expires_at),
+        }
+        done = await storage.write(_ROTATE, {**changes, **event})
+    else:
+        columns = _columns(client, token, family.scopes, family.absolute_expires_at)
+        spent = {"row_id": presented.former_id, "now": clock.now()}
+        done = await storage.write(_BEGIN_AFTER_FORMER, {**spent, **columns, **event})
+    return None if done is None else token.text
+
+
+def _current(presented: Presented) -> dict[str, Any]:
+    """Return the values of the conditions that a token is still the current one."""
+    token = presented.token
     return {
-        "refresh_token__token_hash": digest(token),
-        "refresh_token__grant_id": grant_id,
-        "refresh_token__generation": generation,
-        "refresh_token__scopes": scopes,
-        "refresh_token__expires_at": _expiry(client, absolute),
-        "refresh_token__absolute_expires_at": absolute,
+        "row_id": token.family,
+        "at_generation": token.generation,
+        "known_hash": token.secret_hash,
+        "now": clock.now(),
     }
 
 
-def find_successor(session: Session, presented: str, row: Presented) -> str:
+def _columns(
+    client: ClientView, token: Token, scopes: list[str], absolute: datetime
+) -> dict[str, Any]:
+    return {
+        "refresh_family__grant_id": token.family,
+        "refresh_family__generation": token.generation,
+        "refresh_family__secret_hash": token.secret_hash,
+        "refresh_family__scopes": scopes,
+        "refresh_family__expires_at": _expiry(client, absolute),
+        "refresh_family__absolute_expires_at": absolute,
+    }
+
+
+def find_successor(session: Session, presented: Presented) -> str | None:
     """Compute the token again that followed a spent one, also after the root secret changed."""
-    keyring = runtime.of(session).keyring
-    tokens = [_successor(keyring.key(PURPOSE, root), presented, row) for root in keyring.roots()]
-    stored = set(
-        session.scalars(
-            select(RefreshToken.token_hash).where(
-                RefreshToken.token_hash.in_([digest(token) for token in tokens])
-            )
-        )
+    tokens = refresh_rules.successors(runtime.of(session).keyring, presented.token)
+    if presented.former_id is not None:
+        return _find_successor_of_former(session, tokens)
+    kept = presented.family.secret_hash
+    return next((token.text for token in tokens if token.secret_hash == kept), None)
+
+
+def _find_successor_of_former(session: Session, tokens: list[Token]) -> str | None:
+    """Look among tokens of the former form, and for the family that one of them began."""
+    texts = {digest(text): text for text in (PREFIX + b64url(token.secret) for token in tokens)}
+    texts |= {token.secret_hash: token.text for token in tokens}
+    stored = union_all(
+        select(FormerRefreshToken.token_hash).where(FormerRefreshToken.token_hash.in_(texts)),
+        select(RefreshFamily.secret_hash).where(RefreshFamily.grant_id == tokens[0].family),
     )
-    return next((token for token in tokens if digest(token) in stored), tokens[0])
+    return next((texts[kept] for kept in session.scalars(stored) if kept in texts), None)
 
 
-def _successor(key: bytes, presented: str, row: Presented) -> str:
-    text = f"{presented}\n{row.grant_id}\n{row.generation}"
-    return PREFIX + b64url(hmac.digest(key, text.encode(), "sha256"))
-
-
-def slide(session: Session, client: ClientView, row: Presented) -> None:
+def slide(session: Session, client: ClientView, presented: Presented) -> None:
     """Let a reusable token live on from now, within its absolute life."""
-    if client.refresh_token_slides:
-        session.execute(
-            update(RefreshToken)
-            .where(RefreshToken.id == row.id)
-            .values(expires_at=_expiry(client, row.absolute_expires_at))
-            .execution_options(synchronize_session=False)
-        )
-
-
-def may_come_again(client: ClientView, row: Presented) -> bool:
-    """Whether a used token is still inside its client's window for retries."""
-    window = timedelta(seconds=client.refresh_token_reuse_seconds)
-    return row.used_at is not None and clock.now() - row.used_at < window
+    if not client.refresh_token_slides:
+        return
+    end = {"next_expires_at": _expiry(client, presented.family.absolute_expires_at)}
+    if presented.former_id is None:
+        write(session, _SLIDE, _current(presented) | end)
+    else:
+        write(session, _SLIDE_FORMER, {"row_id": presented.former_id} | end)
 
 
 def _expiry(client: ClientView, absolute: datetime) -> datetime:

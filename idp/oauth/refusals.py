@@ -16,12 +16,11 @@ ROWS_PER_MINUTE = 10
 def client_refused(
     session: Session, client_id: str, remote_addr: str | None, reason: str, *, is_known: bool
 ) -> None:
-    """Record that somebody failed to authenticate as a client, and commit the record.
+    """Record that somebody failed to authenticate as a client.
 
     A flood of failures from one address leaves ten rows a minute for each client that exists, and
     as many for all invented names together, not a flood of rows.
     """
-    session.rollback()
     name = client_id[:200] if is_known else ""
     try:
         runtime.of(session).throttle.hit(
@@ -30,4 +29,3 @@ def client_refused(
     except TooManyRequests:
         return
     audit.record(session, Tag.CLIENT_REFUSED, client_id=client_id[:200], details={"reason": reason})
-    session.commit()

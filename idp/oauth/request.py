@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from idp.platform.errors import OAuthError
 from idp.platform.issuer import Issuer
+
+if TYPE_CHECKING:
+    from idp.oauth.declarations import Server
 
 REPEATABLE = frozenset({"resource"})  # RFC 8707 2
 # fmt: off
@@ -27,9 +31,6 @@ KNOWN = frozenset({
 RFC 6749 3.1 and 3.2: unrecognized parameters are ignored.
 """
 
-CALLER = "client"
-"""Key of `session.info`: the client that a request was proven to come from."""
-
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -40,8 +41,14 @@ class ProtocolRequest:
     method: str
     path: str
     issuer: Issuer
-    headers: Mapping[str, str]
-    """Names in lower case."""
+    server: Server
+    """What this server offers: endpoints, grants, proofs."""
+    authorization: str | None = None
+    """Header of that name."""
+    accept: str = ""
+    """Header of that name."""
+    session_cookie: str | None = None
+    """Value of the cookie that a person is signed in with."""
     query: Pairs = ()
     form: Pairs | None = None
     """None: the body is not a form."""

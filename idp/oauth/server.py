@@ -1,33 +1,97 @@
-"""The registry: every endpoint of the protocol, in one list."""
+"""The table of contents of the protocol: endpoints, grants, proofs, response types and modes.
+
+Discovery, the doors and the checks follow from what stands here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-
-from sqlalchemy.orm import Session
-
+from idp.oauth.checks.response import RESPONSE_MODES, RESPONSE_TYPES
+from idp.oauth.client_auth import private_key_jwt, secret
+from idp.oauth.declarations import Endpoint, Proof, Readers, Server
+from idp.oauth.endpoints.authorize import authorize_without_page
 from idp.oauth.endpoints.discovery import discovery
 from idp.oauth.endpoints.introspect import introspect
 from idp.oauth.endpoints.jwks import jwks
 from idp.oauth.endpoints.revoke import revoke
 from idp.oauth.endpoints.token import token
 from idp.oauth.endpoints.userinfo import userinfo
-from idp.oauth.request import ProtocolRequest
-from idp.oauth.response import ProtocolResponse
+from idp.oauth.grants import authorization_code, client_credentials, refresh_token
 
-Endpoint = Callable[[ProtocolRequest, Session], ProtocolResponse]
+ENDPOINTS = (
+    Endpoint(
+        "/.well-known/openid-configuration",
+        ("GET",),
+        discovery,
+        readers=Readers.ANYBODY,
+        is_canonical=True,
+    ),
+    Endpoint(
+        "/.well-known/oauth-authorization-server",
+        ("GET",),
+        discovery,
+        readers=Readers.ANYBODY,
+        is_canonical=True,
+    ),
+    Endpoint(
+        "/.well-known/openid-configuration/jwks",
+        ("GET",),
+        jwks,
+        metadata="jwks_uri",
+        readers=Readers.ANYBODY,
+    ),
+    Endpoint(
+        "/connect/authorize",
+        ("GET", "POST"),
+        authorize_without_page,
+        metadata="authorization_endpoint",
+        has_pages=True,
+    ),
+    Endpoint(
+        "/connect/token",
+        ("POST",),
+        token,
+        metadata="token_endpoint",
+        readers=Readers.CLIENTS,
+    ),
+    Endpoint(
+        "/connect/userinfo",
+        ("GET", "POST"),
+        userinfo,
+        metadata="userinfo_endpoint",
+        readers=Readers.CLIENTS,
+    ),
+    Endpoint("/connect/introspect", ("POST",), introspect, metadata="introspection_endpoint"),
+    Endpoint(
+        "/connect/revocation",
+        ("POST",),
+        revoke,
+        metadata="revocation_endpoint",
+        readers=Readers.CLIENTS,
+    ),
+    Endpoint(
+        "/connect/endsession",
+        ("GET", "POST"),
+        None,
+        metadata="end_session_endpoint",
+        has_pages=True,
+    ),
+)
+GRANTS = (authorization_code.GRANT, client_credentials.GRANT, refresh_token.GRANT)
+PROOFS = (
+    Proof("client_secret_basic", secret.matches),
+    Proof("client_secret_post", secret.matches),
+    Proof("private_key_jwt", private_key_jwt.is_valid),
+    Proof("none", secret.is_public, is_secret=False),
+)
 
-MACHINE_ENDPOINTS: Mapping[str, tuple[Collection[str], Endpoint]] = {
-    "/.well-known/openid-configuration": (("GET",), discovery),
-    "/.well-known/openid-configuration/jwks": (("GET",), jwks),
-    "/.well-known/oauth-authorization-server": (("GET",), discovery),
-    "/connect/token": (("POST",), token),
-    "/connect/userinfo": (("GET", "POST"), userinfo),
-    "/connect/introspect": (("POST",), introspect),
-    "/connect/revocation": (("POST",), revoke),
-}
-"""Answered by `wsgi.MachineDoor`: path → methods and function."""
 
-# A browser sees `authorize` and `end_session`; `blueprint` answers them through Flask.
-# The grant types of the token endpoint are listed in `endpoints.token.GRANTS`, the ways that
-# clients authenticate in `client_auth.PROOFS`.
+def offer(*more: Endpoint) -> Server:
+    """Return everything that is offered, with endpoints of other wings."""
+    return Server(
+        endpoints={endpoint.path: endpoint for endpoint in (*ENDPOINTS, *more)},
+        grants={grant.name: grant for grant in GRANTS},
+        proofs={proof.name: proof for proof in PROOFS},
+        response_types=RESPONSE_TYPES,
+        response_modes=RESPONSE_MODES,
+        assertion_algorithms=private_key_jwt.ALGORITHMS,
+    )

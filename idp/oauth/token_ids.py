@@ -7,15 +7,10 @@ token's signature vouches for the text, so the block needs no seal.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from secrets import token_bytes
 
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import ECB
-
 from idp.platform.errors import InvalidToken
-from idp.platform.secrets import Keyring, UnknownKeyError, b64url, from_b64url
+from idp.platform.secrets import Keyring, UnknownKeyError, b64url, block_cipher, from_b64url
 
 PURPOSE = "access token id"
 _HALF = 8
@@ -26,7 +21,7 @@ _BLOCK_LENGTH = 22
 def make(keyring: Keyring, grant_id: int) -> str:
     """Make the id of a new token of a grant; it names its root secret."""
     block = grant_id.to_bytes(_HALF, "big") + token_bytes(_HALF)
-    sealed = _cipher(keyring.key(PURPOSE)).encryptor().update(block)
+    sealed = block_cipher(keyring.key(PURPOSE)).encryptor().update(block)
     return f"{b64url(sealed)}.{keyring.current}"
 
 
@@ -41,10 +36,5 @@ def grant_id_of(keyring: Keyring, jti: str) -> int | None:
         key = keyring.key(PURPOSE, root)
     except UnknownKeyError:
         raise InvalidToken(debug="issued under a root secret that is gone") from None
-    block = _cipher(key).decryptor().update(from_b64url(head))
+    block = block_cipher(key).decryptor().update(from_b64url(head))
     return int.from_bytes(block[:_HALF], "big")
-
-
-@lru_cache(maxsize=8)
-def _cipher(key: bytes) -> Cipher[ECB]:
-    return Cipher(AES(key), ECB())  # noqa: S305 - a single block, half of it random

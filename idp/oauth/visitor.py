@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users.models import User
 from idp.platform import clock
-from idp.platform.db import run
 from idp.platform.issuer import Issuer
 from idp.platform.sessions import service as sessions
 from idp.platform.sessions.models import BrowserSession
+from idp.platform.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +98,11 @@ _SIGNED_IN = (
 )
 
 
-def find_signed_in(session: Session, issuer: Issuer, cookie: str | None) -> SignedIn | None:
-    """Tell who is signed in with this cookie, by the rules of `find`, in one query."""
+async def find_signed_in(storage: Storage, issuer: Issuer, cookie: str | None) -> SignedIn | None:
+    """Return who is signed in with this cookie, by the rules of `find`, in one query."""
     if not cookie:
         return None
-    rows = run(
-        session,
+    rows = await storage.rows(
         _SIGNED_IN,
         {
             "token_hash": sessions.cookie_hash(cookie),
@@ -116,5 +115,6 @@ def find_signed_in(session: Session, issuer: Issuer, cookie: str | None) -> Sign
     last_seen_at, *found = rows[0]
     found[-1] = tuple(row[-1] for row in rows if row[-1] is not None)
     signed_in = SignedIn(*found)
-    sessions.touch(session, signed_in.session_id, last_seen_at)
+    if sessions.is_touch_due(last_seen_at):
+        await storage.in_session(sessions.touch, signed_in.session_id, last_seen_at)
     return signed_in

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 from werkzeug.wrappers import Response
 
-from idp.oauth import service as oauth
+from idp.oauth import pending
 from idp.pages.pending import current_asking, resume
 from idp.platform.web.csrf import for_anyone
 from idp.platform.web.views import current_issuer, database
@@ -18,6 +18,6 @@ blueprint = Blueprint("cancel", __name__)
 def cancel() -> Response:
     """Refuse the request that waits; nobody has to be signed in for that."""
     asking = current_asking()
-    oauth.refuse(database(), current_issuer(), asking.handle)
+    pending.refuse(database(), current_issuer(), asking.handle)
     database().commit()
     return resume(asking)

@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from idp.directory.tenants import service as tenants
-from idp.oauth import service as oauth
+from idp.oauth import pending
 from idp.pages import language
 from idp.pages.pending import Asking, current_asking, resume
 from idp.pages.visitor import ask_to_sign_in, current_visitor
@@ -34,7 +34,7 @@ def choose_account() -> Response:
     visitor = current_visitor()
     if visitor is None or request.form.get("account") != "current":
         return ask_to_sign_in(**{language.HANDLE: asking.handle})
-    oauth.choose_account(database(), asking.handle, visitor.browser)
+    pending.choose_account(database(), current_issuer(), asking.handle, visitor.browser)
     database().commit()
     return resume(asking)
 
@@ -65,7 +65,7 @@ def choose_tenant() -> Response:
     own = tenants.memberships(database(), visitor.user.id, current_issuer())
     if tenant_id is None or tenant_id not in {tenant.id for tenant in own}:
         raise BadRequest(_("Please choose one of your organisations."))
-    oauth.choose_tenant(database(), asking.handle, visitor.browser, tenant_id)
+    pending.choose_tenant(database(), current_issuer(), asking.handle, visitor.browser, tenant_id)
     database().commit()
     return resume(asking)
 

@@ -10,11 +10,11 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from idp.directory.resources.view import ApiScopeView, IdentityView
-from idp.oauth import service as oauth
+from idp.oauth import pending
 from idp.pages import language
 from idp.pages.pending import Asking, current_asking, resume
 from idp.pages.visitor import ask_to_sign_in, current_visitor
-from idp.platform.web.views import database
+from idp.platform.web.views import current_issuer, database
 
 blueprint = Blueprint("consent", __name__)
 
@@ -61,7 +61,9 @@ def decide() -> Response:
     if request.form.get("answer") == "allow":
         scopes = allowed(_asked(asking), request.form.getlist("scope"))
     remember = asking.client.allow_remember_consent and "remember" in request.form
-    oauth.decide_consent(database(), asking.handle, visitor.browser, scopes, remember)
+    pending.decide_consent(
+        database(), current_issuer(), asking.handle, visitor.browser, scopes, remember=remember
+    )
     database().commit()
     return resume(asking)
 

@@ -11,8 +11,7 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from idp.directory.clients.view import ClientView
-from idp.oauth import service as oauth
-from idp.oauth.pending import CONTINUE
+from idp.oauth import pending
 from idp.pages import language
 from idp.platform.errors import BadRequest
 from idp.platform.sessions import cookie as cookies
@@ -45,12 +44,14 @@ def find_waiting(handle: str | None = None) -> Asking | None:
     None when it is over: a page that is of use by itself goes on without it.
     """
     handle = handle or request.args.get(language.HANDLE)
-    pending = None if handle is None else oauth.pending(database(), handle)
-    database().commit()
-    if pending is None or pending.client is None:
+    if handle is None:
         return None
-    language.prefer(pending.ui_locales)
-    return Asking(pending.handle, pending.client, pending.scopes, pending.login_hint)
+    kept = pending.read(database(), current_issuer(), "authorize", handle)
+    database().commit()
+    if kept is None or kept.client is None:
+        return None
+    language.prefer(kept.ui_locales)
+    return Asking(kept.handle, kept.client, kept.scopes, kept.login_hint)
 
 
 def current_asking() -> Asking:
@@ -86,4 +87,4 @@ def signed_in(asking: Asking | None, home: str, cookie: str) -> Response:
 
 def resume(asking: Asking) -> Response:
     """Go on with the request; 303, so that no form is posted twice."""
-    return redirect(f"/connect/authorize?{urlencode({CONTINUE: asking.handle})}", 303)
+    return redirect(f"/connect/authorize?{urlencode({pending.CONTINUE: asking.handle})}", 303)

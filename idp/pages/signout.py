@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from idp.oauth import service as oauth
-from idp.oauth.pending import CONTINUE
+from idp.oauth import pending
+from idp.oauth import sign_out as signing_out
 from idp.pages import language
 from idp.pages.pending import expired
 from idp.pages.visitor import current_visitor
@@ -40,7 +40,7 @@ def sign_out() -> Response:
         return _after()
     if request.form.get("answer") != "yes":
         return redirect("/account", 303)
-    oauth.sign_out(database(), visitor)
+    signing_out.sign_out(database(), visitor)
     database().commit()
     response = _after()
     cookies.take(response, current_issuer())
@@ -58,7 +58,7 @@ def _asking_client() -> str | None:
     handle = request.args.get(language.HANDLE)
     if handle is None:
         return None
-    asking = oauth.pending(database(), handle)
+    asking = pending.read(database(), current_issuer(), "endsession", handle)
     database().commit()
     if asking is None:
         raise expired()
@@ -71,4 +71,4 @@ def _after() -> Response:
     handle = request.args.get(language.HANDLE)
     if handle is None:
         return redirect("/signed-out", 303)
-    return redirect(f"/connect/endsession?{urlencode({CONTINUE: handle})}", 303)
+    return redirect(f"/connect/endsession?{urlencode({pending.CONTINUE: handle})}", 303)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from typing import Any, TypeVar, cast
+from collections.abc import Awaitable, Callable, Hashable
+from enum import Enum, auto
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.platform.changes import last_change, last_configuration
-from idp.platform.db import ConfigurationVersion
+from idp.platform.db import ConfigurationVersion, Query, has_changed_configuration
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 ABSENT = 1024
@@ -21,6 +23,17 @@ ABSENT = 1024
 RECENT = 2048
 """How many answers of a moment ago are remembered."""
 RECENT_SECONDS = 1.0
+
+
+class Missing(Enum):
+    """The one value that is never cached."""
+
+    MISSING = auto()
+
+
+MISSING = Missing.MISSING
+
+_VERSION = select(ConfigurationVersion.version)
 
 
 class ConfigurationCache:
@@ -44,18 +57,16 @@ class ConfigurationCache:
         self._seen = -1
 
     def is_due(self) -> bool:
-        """Whether the version row should be read now."""
+        """Return whether the version row should be read now."""
         return last_configuration() != self._seen or time.monotonic() >= self._next_poll
 
-    def refresh(self, session: Session) -> None:
-        """Read the version row, when it is time to, and drop what it outdates."""
-        if not self.is_due():
-            return
-        session.connection()  # who may not wait for one leaves the poll to the next request
+    async def refresh(self, read_one: Callable[[Query, dict[str, Any]], Awaitable[Any]]) -> None:
+        """Read the version row, and drop what it outdates; call it when `is_due`."""
         self._next_poll = time.monotonic() + self._poll_seconds
         seen = last_configuration()  # before the row: a change in between is looked for again
-        version = session.scalar(select(ConfigurationVersion.version)) or 0
+        row = await read_one(_VERSION, {})
         self._seen = seen
+        version = 0 if row is None else row[0]
         if version != self._version:
             self.clear()
             self._version = version
@@ -68,46 +79,40 @@ class ConfigurationCache:
             self._absent.clear()
             self._recent.clear()
 
-    def get(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Give the cached value of a key, computing it when absent."""
+    def peek(self, key: Hashable) -> Any:
+        """Return the cached value of a key, None for a name known to be absent, or MISSING."""
         with self._lock:
-            if key in self._entries:
+            found = self._entries.get(key, MISSING)
+            if found is not MISSING:
                 self._entries.move_to_end(key)
-                return cast("T", self._entries[key])
-            generation = self._generation
-        value = compute()
-        with self._lock:
-            # What was read before a change must not be kept after it.
-            if generation == self._generation:
-                self._entries[key] = value
-                while len(self._entries) > self._size:
-                    self._entries.popitem(last=False)
-        return value
+                return found
+            return None if key in self._absent else MISSING
 
-    def find(self, key: Hashable, compute: Callable[[], T | None]) -> T | None:
-        """Give the cached value of a key that a stranger named, None when there is none.
+    def get(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return the cached value of a key, computing it when absent.
 
-        What does not exist is remembered on a small shelf of its own, so that invented names push
-        nothing useful out.
+        None is remembered on a small shelf of its own: names that strangers invent push nothing
+        useful out.
         """
         with self._lock:
-            if key in self._absent:
-                return None
             if key in self._entries:
                 self._entries.move_to_end(key)
                 return cast("T", self._entries[key])
+            if key in self._absent:
+                return cast("T", None)
             generation = self._generation
         value = compute()
         shelf, size = (self._absent, ABSENT) if value is None else (self._entries, self._size)
         with self._lock:
+            # What was read before a change must not be kept after it.
             if generation == self._generation:
                 shelf[key] = value
                 while len(shelf) > size:
                     shelf.popitem(last=False)
         return value
 
-    def recently(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Give a value that was read within the last second, reading it when there is none.
+    async def recently(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        """Return a value that was read within the last second, reading it when there is none.
 
         A change made by any worker of this server, or of configuration, is seen at once; one made
         elsewhere (another server, a command) after a second.
@@ -118,7 +123,7 @@ class ConfigurationCache:
             generation = self._generation
         if found is not None and found[0] == mark and now < found[1]:
             return cast("T", found[2])
-        value = compute()
+        value = await read()
         with self._lock:
             if generation == self._generation:
                 self._recent[key] = (mark, now + RECENT_SECONDS, value)
@@ -126,3 +131,48 @@ class ConfigurationCache:
                 while len(self._recent) > RECENT:
                     self._recent.popitem(last=False)
         return value
+
+
+class Lookup(Generic[P, T]):
+    """A function of configuration whose results the cache of the process keeps.
+
+    Called with a session it returns the cached result or computes it. A coroutine looks into the
+    cache first and has the function called on a thread when it must be (`Storage.look_up`).
+    """
+
+    def __init__(self, kind: str, longest: int, compute: Callable[..., T]) -> None:
+        self._kind = kind
+        self._longest = longest
+        self._compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __call__(self, session: Session, *arguments: Any) -> T:
+        """Return the result, from the cache when it is there."""
+        if not self._may_exist(arguments):
+            return cast("T", None)
+        if has_changed_configuration(session):
+            # A change that is not committed is for this transaction only.
+            return self._compute(session, *arguments)
+        cache: ConfigurationCache = session.info["runtime"].cache
+        return cache.get((self._kind, *arguments), lambda: self._compute(session, *arguments))
+
+    def peek(self, cache: ConfigurationCache, *arguments: Any) -> T | Missing:
+        """Return the cached result, or MISSING."""
+        if not self._may_exist(arguments):
+            return cast("T", None)
+        return cast("T | Missing", cache.peek((self._kind, *arguments)))
+
+    def _may_exist(self, arguments: tuple[Any, ...]) -> bool:
+        """Return whether texts fit the columns that they are compared with."""
+        return not any(
+            isinstance(text, str) and (len(text) > self._longest or "\0" in text)
+            for text in arguments
+        )
+
+
+def looked_up(kind: str, *, longest: int = 300) -> Callable[[Callable[..., T]], Lookup[..., T]]:
+    """Make a `Lookup` of a function that takes a session and hashable arguments.
+
+    For texts with more than `longest` characters, or with NUL, the result is None.
+    """
+    return lambda compute: Lookup(kind, longest, compute)

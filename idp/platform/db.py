@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import sqlalchemy
-from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     CTE,
     JSON,
@@ -56,7 +55,6 @@ from sqlalchemy.orm import (
 )
 
 from idp import private_files
-from idp.platform.at_once import SessionAtOnce
 from idp.platform.changes import note_change, note_configuration
 
 BigInt = BigInteger().with_variant(Integer, "sqlite")
@@ -161,18 +159,14 @@ def new_row(table: type[Base], *columns: str) -> Insert:
     return statement.values({name: bindparam(name, type_=kinds[name].type) for name in columns})
 
 
-def run(session: Session, query: Executable, values: Mapping[str, Any]) -> Sequence[Any]:
-    """Give the rows of a query of a hot path, read past the session's object layer."""
-    if isinstance(session, SessionAtOnce):
-        return session.rows(query, values)
+Query = Executable
+"""A query of a hot path, made once: making a statement costs more than executing it."""
+
+
+def run(session: Session, query: Query, values: Mapping[str, Any]) -> Sequence[Any]:
+    """Return the rows of a query of a hot path, read past the session's object layer."""
     session.flush()
     return session.connection().execute(query, values).all()
-
-
-def run_one(session: Session, query: Executable, values: Mapping[str, Any]) -> Any:
-    """Give the one row that a query of a hot path finds, or None."""
-    rows = run(session, query, values)
-    return rows[0] if rows else None
 
 
 def write(session: Session, statement: Executable, values: Mapping[str, Any]) -> None:
@@ -194,7 +188,7 @@ OfFirst = Callable[[ColumnElement[int]], ColumnElement[Any]]
 """Makes the value of a column out of the id of the row that was changed first."""
 
 
-class Together:
+class AtomicWrite:
     """A change of one row, and new rows that are there only if it hit: all of it or nothing.
 
     PostgreSQL does it in one round trip, by one statement with common table expressions. SQLite
@@ -207,36 +201,41 @@ class Together:
         The change reads its own bind parameters; a new row reads its values as `table__column`
         of what is handed in, where Python's column defaults stand in for what is not.
         """
-        self._first = first.returning(first.table.c.id)
+        (key,) = cast("Table", first.table).primary_key
+        self._first = first.returning(key.label("id"))
         self._tables = [cast("Table", row.__table__) for row in rows]
         self._of_first = of_first
         self._defaults = {
             _named(column): column.default
             for table in self._tables
             for column in table.columns
-            if not column.primary_key and column.name not in of_first
+            if column is not table.autoincrement_column and column.name not in of_first
         }
         changed = self._first.cte("changed")
         added = [self._added(table, changed).cte(f"new_{table.name}") for table in self._tables]
-        self._statement = select(changed.c.id).add_cte(*added)
+        self.statement = select(changed.c.id).add_cte(*added)
+        """The whole change as one statement of PostgreSQL; it returns the id, or no row."""
         first_id: BindParameter[int] = bindparam("first_id", type_=BigInt)
         self._steps = [
             sqlalchemy.insert(table).values(self._values(table, first_id)).inline()
             for table in self._tables
         ]
 
-    def run(self, session: Session, values: Mapping[str, Any]) -> int | None:
-        """Do it and give the id of the row that was changed; None: nothing was done at all."""
+    def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values with Python's column defaults for what is not there."""
         given = dict(values)
         for name, default in self._defaults.items():
             if name not in given:
                 given[name] = _made(default)
-        if isinstance(session, SessionAtOnce):
-            rows = session.write(self._statement, given)
-        elif session.get_bind().dialect.name == "postgresql":
+        return given
+
+    def run(self, session: Session, values: Mapping[str, Any]) -> int | None:
+        """Do it and return the id of the row that was changed; None: nothing was done at all."""
+        given = self.complete(values)
+        if session.get_bind().dialect.name == "postgresql":
             connection = session.connection()
             connection.info[_WROTE] = True  # it looks like a query
-            rows = connection.execute(self._statement, given).all()
+            rows = connection.execute(self.statement, given).all()
         else:
             rows = session.connection().execute(self._first, _own(self._first, given)).all()
             for step in self._steps if rows else ():
@@ -259,7 +258,7 @@ class Together:
             if column.name in self._of_first
             else bindparam(_named(column), type_=column.type)
             for column in table.columns
-            if not column.primary_key
+            if column is not table.autoincrement_column
         }
 
 
@@ -311,9 +310,6 @@ class ConfigurationVersion(Base):
 
     id: Mapped[Id]
     version: Mapped[int] = mapped_column(default=1)
-
-
-db = SQLAlchemy(metadata=Base.metadata)
 
 
 def bump_configuration(session: Session) -> None:

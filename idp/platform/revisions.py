@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, NullPool, create_engine, inspect, make_url, text
 
+from idp.platform import connections
 from idp.platform.errors import Conflict
 from idp.platform.files import migrations_dir
 
@@ -58,10 +59,10 @@ def standing(database_url: str) -> Standing:
 def looking(database_url: str) -> Iterator[Connection]:
     """Open one connection for a look; a host that does not answer is not waited for long."""
     url = make_url(database_url)
-    waits: dict[str, int] = {}
+    given = connections.arguments(database_url, prepare=False)
     if url.get_backend_name() != "sqlite" and "connect_timeout" not in url.query:
-        waits["connect_timeout"] = CONNECT_SECONDS
-    engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=waits)
+        given["connect_timeout"] = CONNECT_SECONDS
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=given)
     try:
         with engine.connect() as connection:
             yield connection

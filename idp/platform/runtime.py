@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
 from sqlalchemy.orm import Session, sessionmaker
 
 from idp.config import Settings
-from idp.platform.at_once import NothingToWaitFor, SessionAtOnce
 from idp.platform.cache import ConfigurationCache
 from idp.platform.secrets import Keyring
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from idp.platform.direct import Direct
     from idp.platform.fetch import Fetcher
     from idp.platform.throttle import Throttle
 
@@ -31,31 +28,12 @@ class Runtime:
     throttle: Throttle
     fetcher: Fetcher
     cache: ConfigurationCache = field(default_factory=ConfigurationCache)
-    direct: Direct | None = None
-    """Connections of the event loop; see `at_once`."""
 
     def __post_init__(self) -> None:
         """Bind the sessions that views, commands and machine endpoints open."""
         self.sessions: sessionmaker[Session] = sessionmaker(
             self.engine, expire_on_commit=False, info={"runtime": self}
         )
-
-    def at_once(self) -> Runtime:
-        """Give the runtime of requests that are answered on the event loop.
-
-        It shares settings, keys and cache. Statements of hot paths are executed where the driver
-        can be waited for without a thread; whoever asks for anything else of the database, the
-        shared counters or a fetch learns by NeedsThreadError that a thread must be taken.
-        """
-        elsewhere: Any = NothingToWaitFor()
-        direct = None
-        if self.engine.dialect.name == "postgresql":
-            from idp.platform.direct import Direct  # noqa: PLC0415 - nothing that SQLite needs
-
-            direct = Direct(self.engine)
-        found = replace(self, throttle=elsewhere, fetcher=elsewhere, direct=direct)
-        found.sessions = cast("Any", partial(SessionAtOnce, found, direct))
-        return found
 
 
 @dataclass(frozen=True, slots=True)

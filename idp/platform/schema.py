@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 
-from idp.platform import revisions
+from idp.platform import connections, revisions
 from idp.platform.db import Base
 from idp.platform.files import migrations_dir
 from idp.platform.revisions import Standing
@@ -81,7 +81,8 @@ def _migrating(database_url: str) -> Iterator[Config]:
 
 @contextmanager
 def _engine(database_url: str) -> Iterator[Engine]:
-    engine = create_engine(database_url, poolclass=NullPool)
+    given = connections.arguments(database_url, prepare=False)
+    engine = create_engine(database_url, poolclass=NullPool, connect_args=given)
     try:
         yield engine
     finally:

@@ -8,9 +8,13 @@ import hmac
 import re
 import secrets
 from collections.abc import Sequence
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -44,6 +48,12 @@ def b64url(value: bytes) -> str:
 def from_b64url(text: str) -> bytes:
     """Read base64url without padding; ValueError for anything else."""
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+@lru_cache(maxsize=16)
+def block_cipher(key: bytes) -> Cipher[ECB]:
+    """Return AES for single blocks, of which no two hold the same."""
+    return Cipher(AES(key), ECB())  # noqa: S305 - see above
 
 
 class UnknownKeyError(Exception):

@@ -1,4 +1,4 @@
-"""Between the connections of one worker process and the WSGI application.
+"""Between the connections of one worker process and the application.
 
 A body is read whole on the loop, under a size and a time limit; only then does the request take a
 thread. So a visitor who sends half a body holds a few kilobytes and nothing that others need.
@@ -15,31 +15,24 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
 from io import BytesIO
 from secrets import token_hex
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import orjson
 import structlog
 from werkzeug.exceptions import ClientDisconnected
 
-from idp.platform import cooperative
-from idp.platform.at_once import NeedsThreadError
 from idp.platform.errors import TooSlow
+from idp.platform.storage import Storage
 from idp.platform.web import cors, plain
-from idp.platform.web.requests import (
-    FILES,
-    HEALTH,
-    MAX_BODY,
-    no_write,
-    read_whole,
-    security_headers,
-)
-from idp.platform.web.visit import AT_ONCE_KEY, WSGI, Environ
-from idp.server.connection import BODY_SECONDS, Connection, Headers, RefusedError, Request, Sink
+from idp.platform.web.requests import HEALTH, MAX_BODY, security_headers
+from idp.platform.web.visit import Environ, Request, Sent
+from idp.server.connection import BODY_SECONDS, Connection, RefusedError, Sink
 from idp.server.listeners import BACKLOG
 
 log = structlog.get_logger("idp.bridge")
@@ -71,7 +64,20 @@ _CODES = {
 }
 """What RFC 6749 4.1.2.1 calls them; anything else is `invalid_request`."""
 
-Answer = tuple[int, Headers, bytes]
+
+class Application(Protocol):
+    """What a worker serves."""
+
+    def start(
+        self, request: Request, storage: Callable[[], Storage]
+    ) -> Coroutine[Any, Any, Sent | None] | None:
+        """Return the coroutine that answers a request on the event loop, where there is one.
+
+        None from the coroutine: a thread must answer, from the start.
+        """
+
+    def answer_on_thread(self, request: Request, environ: Environ) -> Sent:
+        """Answer a request, on a thread."""
 
 
 class Bridge:
@@ -79,10 +85,11 @@ class Bridge:
 
     def __init__(  # noqa: PLR0913 - each by its name
         self,
-        application: WSGI,
+        application: Application,
         *,
         threads: int,
-        at_once: Callable[[Environ], bool] = lambda _environ: False,
+        storage: Callable[[Executor], Storage],
+        files: str = "/files/",
         on_stopping: Callable[[], None] = lambda: None,
         on_stopped: Callable[[], None] = lambda: None,
         body_seconds: float = BODY_SECONDS,
@@ -101,7 +108,8 @@ class Bridge:
         self._uploads = uploads or {}
         self._upload_seconds = upload_seconds
         self._uploading = 0
-        self._at_once = at_once
+        self._files = files
+        self._storage = partial(storage, self._threads)
         self._on_stopping = on_stopping
         self._on_stopped = on_stopped
         self._max_body = max_body
@@ -167,7 +175,7 @@ class Bridge:
             return self._uploads[request.path]
         return self._max_body
 
-    def refusal(self, status: HTTPStatus, detail: str, request: Request | None) -> Answer:
+    def refusal(self, status: HTTPStatus, detail: str, request: Request | None) -> Sent:
         """Write an answer that the application has no part in: a page for a browser, else JSON."""
         request_id = token_hex(8)
         log.info("request_refused", status=status.value, detail=detail, request_id=request_id)
@@ -194,20 +202,22 @@ class Bridge:
     def take(self, connection: Connection, request: Request) -> None:
         """Answer a request whose body is here."""
         self._last = time.monotonic()
-        environ = environment(request, BytesIO(request.body), len(request.body))
-        if self._at_once(environ):
-            # What needs no thread is answered here: to take one costs more than many an answer.
-            environ[AT_ONCE_KEY] = True
-            found = cooperative.start(self._run, environ)
-            if not isinstance(found, cooperative.Done):
-                self._under_way += 1
-                self._keep(self.loop.create_task(self._wait(connection, request, found)))
-                return
-            if not isinstance(found.error, NeedsThreadError):
-                self._answer(connection, found)
-                return
-            environ = environment(request, BytesIO(request.body), len(request.body))
-        self._take_thread(connection, request, environ)
+        coroutine = self._application.start(request, self._storage)
+        if coroutine is None:
+            self._take_thread(connection, request)
+            return
+        try:
+            # Most requests are answered without a wait; only the others are worth a task.
+            waiting = coroutine.send(None)
+        except StopIteration as end:
+            self._answer_or_pass_on(connection, request, end.value)
+        except Exception as error:  # noqa: BLE001 - the application answers for its own errors
+            self._fail(connection, error)
+        else:
+            self._under_way += 1
+            task = self.loop.create_task(self._finish(connection, request, coroutine, waiting))
+            self._tasks.add(task)  # the loop itself would forget it
+            task.add_done_callback(self._tasks.discard)
 
     def take_upload(
         self, connection: Connection, request: Request, length: int | None
@@ -221,7 +231,8 @@ class Bridge:
         incoming = Incoming(connection, self.loop, self._upload_seconds)
         environ = environment(request, io.BufferedReader(incoming, MOST_PIECES), length)
         self._uploading += 1
-        self._submit(connection, self._upload_threads, environ, self._count_upload_out)
+        request.environ = environ
+        self._submit(connection, self._upload_threads, request, environ, self._count_upload_out)
         return incoming
 
     # How requests are answered.
@@ -229,17 +240,43 @@ class Bridge:
     def _count_upload_out(self) -> None:
         self._uploading -= 1
 
-    def _take_thread(self, connection: Connection, request: Request, environ: Environ) -> None:
+    async def _finish(
+        self,
+        connection: Connection,
+        request: Request,
+        coroutine: Coroutine[Any, Any, Sent | None],
+        waiting: Any,
+    ) -> None:
+        """Follow a coroutine that waits, and answer."""
+        try:
+            found = await _Rest(coroutine, waiting)
+        except Exception as error:  # noqa: BLE001 - the application answers for its own errors
+            self._under_way -= 1
+            self._fail(connection, error)
+        else:
+            self._under_way -= 1
+            self._answer_or_pass_on(connection, request, found)
+
+    def _answer_or_pass_on(
+        self, connection: Connection, request: Request, found: Sent | None
+    ) -> None:
+        if found is None:
+            self._take_thread(connection, request)
+        else:
+            self._answer(connection, found)
+
+    def _take_thread(self, connection: Connection, request: Request) -> None:
+        environ = environment(request, BytesIO(request.body), len(request.body))
         if request.path in HEALTH:
             # A server that is busy is not a server that is ill.
-            self._submit(connection, self._health_threads, environ)
-        elif not request.path.startswith(FILES):
-            self._submit(connection, self._threads, environ)
+            self._submit(connection, self._health_threads, request, environ)
+        elif not request.path.startswith(self._files):
+            self._submit(connection, self._threads, request, environ)
         elif self._fetching >= MOST_FILES:
             connection.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many files at once; try again")
         else:
             self._fetching += 1
-            self._submit(connection, self._file_threads, environ, self._count_file_out)
+            self._submit(connection, self._file_threads, request, environ, self._count_file_out)
 
     def _count_file_out(self) -> None:
         self._fetching -= 1
@@ -248,60 +285,35 @@ class Bridge:
         self,
         connection: Connection,
         pool: ThreadPoolExecutor,
+        request: Request,
         environ: Environ,
         on_done: Callable[[], None] = lambda: None,
     ) -> None:
-        def done(future: asyncio.Future[Answer]) -> None:
+        def done(future: asyncio.Future[Sent]) -> None:
             self._under_way -= 1
             on_done()
             error = future.exception()
-            self._answer(connection, cooperative.Done(None if error else future.result(), error))
+            if error is None:
+                self._answer(connection, future.result())
+            else:
+                self._fail(connection, error)
 
         self._under_way += 1
-        self.loop.run_in_executor(pool, self._run, environ).add_done_callback(done)
+        answer = self._application.answer_on_thread
+        self.loop.run_in_executor(pool, answer, request, environ).add_done_callback(done)
 
-    async def _wait(
-        self, connection: Connection, request: Request, waiting: cooperative.Waiting
-    ) -> None:
-        """Follow a request that waits for something on the loop."""
-        found = await cooperative.finish(waiting)
-        self._under_way -= 1
-        if isinstance(found.error, NeedsThreadError):
-            environ = environment(request, BytesIO(request.body), len(request.body))
-            self._take_thread(connection, request, environ)
-        else:
-            self._answer(connection, found)
+    def _answer(self, connection: Connection, answer: Sent) -> None:
+        status, headers, body = answer
+        try:
+            connection.answer(status, [(name.lower(), value) for name, value in headers], body)
+        except ValueError as error:
+            self._fail(connection, error)
 
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        """Hold a task: the loop itself would forget it."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _answer(self, connection: Connection, done: cooperative.Done) -> None:
-        error = done.error
-        if error is None:
-            try:
-                connection.answer(*done.value)
-            except ValueError as refusal:
-                error = refusal
-        if error is not None:
-            # The application answers for its own errors; this is one in how it does that.
-            log.error("request_not_answered", exc_info=error)
-            connection.refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error")
-
-    def _run(self, environ: Environ) -> Answer:
-        """Call the application, on the loop or on a thread."""
-        status = 500
-        headers: Headers = []
-
-        def start_response(line: str, given: Headers, _exc_info: Any = None, /) -> Any:
-            nonlocal status
-            status = int(line[:3])
-            headers[:] = [(name.lower(), value) for name, value in given]
-            return no_write
-
-        body = read_whole(self._application(environ, start_response))
-        return status, headers, body
+    @staticmethod
+    def _fail(connection: Connection, error: BaseException) -> None:
+        """Answer an error in how the application answers for its own."""
+        log.error("request_not_answered", exc_info=error)
+        connection.refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error")
 
     # Time.
 
@@ -331,6 +343,28 @@ class Bridge:
         for connection in list(self._connections):
             connection.cut()
         await asyncio.sleep(0)
+
+
+class _Rest:
+    """What is left of a coroutine that was begun, as something that a task can await."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Sent | None], waiting: Any) -> None:
+        self._coroutine = coroutine
+        self._waiting = waiting
+
+    def __await__(self) -> Generator[Any, Any, Sent | None]:
+        coroutine, waiting = self._coroutine, self._waiting
+        try:
+            while True:
+                try:
+                    value = yield waiting
+                except BaseException as error:  # noqa: BLE001 - it belongs to the coroutine
+                    waiting = coroutine.throw(error)
+                else:
+                    waiting = coroutine.send(value)
+        except StopIteration as end:
+            found: Sent | None = end.value
+            return found
 
 
 class Incoming(io.RawIOBase):

@@ -22,6 +22,8 @@ from urllib.parse import unquote_to_bytes
 import httptools
 import structlog
 
+from idp.platform.web.visit import Headers, Request, Sent
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -49,8 +51,6 @@ LINGER_BYTES = 4 * 1024 * 1024
 MOST_HELD = 64 * 1024
 """Bytes of further requests that are taken while one is being answered."""
 
-Headers = list[tuple[str, str]]
-
 _END = b"\r\n\r\n"
 _ONCE = frozenset({"HTTP_HOST", "HTTP_AUTHORIZATION", "CONTENT_TYPE", "CONTENT_LENGTH"})
 """Headers of which a second one would leave open which of them counts."""
@@ -58,22 +58,6 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _BODILESS = frozenset({204, 304})
 _VERSIONS = frozenset({"1.0", "1.1"})
-
-
-@dataclass(slots=True)
-class Request:
-    """A request as it came."""
-
-    method: str
-    path: str
-    """Decoded, a character for each byte."""
-    query: str
-    version: str
-    headers: dict[str, str]
-    """By the names of their WSGI variables, a character for each byte."""
-    client: str
-    server: tuple[str, str]
-    body: bytes = b""
 
 
 class Sink(Protocol):
@@ -102,9 +86,7 @@ class Site(Protocol):
     def most(self, request: Request) -> int:
         """Return how long the body of a request may be."""
 
-    def refusal(
-        self, status: HTTPStatus, detail: str, request: Request | None
-    ) -> tuple[int, Headers, bytes]:
+    def refusal(self, status: HTTPStatus, detail: str, request: Request | None) -> Sent:
         """Write an answer that the application has no part in; it ends the connection."""
 
     def take(self, connection: Connection, request: Request) -> None:

@@ -31,14 +31,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
 from idp.config import Settings, SettingsError, notify_socket
-from idp.front import EXTENSION, THREADS, create_front
-from idp.oauth.wsgi import MachineDoor, needs_no_thread
+from idp.early_app import EXTENSION, create_front
+from idp.oauth.machine_door import MachineDoor
 from idp.platform import logs, metrics
 from idp.platform.jobs import service as jobs
 from idp.platform.runtime import Runtime
+from idp.platform.storage import LoopStorage
 from idp.platform.tables import load_models
 from idp.platform.web import health
 from idp.publishing.files import limits
+from idp.runtime import THREADS
+from idp.runtime import create as create_runtime
 from idp.server import listeners
 from idp.server.bridge import CONNECTIONS, DRAIN_SECONDS, Bridge
 from idp.server.outbox_worker import OutboxWorker
@@ -325,7 +328,7 @@ def _share_memory(settings: Settings, workers: int) -> None:
     gc.disable()
     names = ["prometheus_client"]
     if not settings.database.startswith("sqlite"):
-        names.append("psycopg")
+        names += ["psycopg", "idp.platform.postgres"]
     if settings.redis_url:
         names.append("redis")
     if workers > 1:
@@ -343,11 +346,18 @@ def work(settings: Settings, listener: socket, ready: Ready) -> None:
     """Build the application and serve, in a worker process."""
     app = create_front(settings)
     threading.Thread(target=_finish, args=(app, settings), name="pages", daemon=True).start()
+    runtime: Runtime = app.extensions["idp"]
+    pool = None
+    if runtime.engine.dialect.name == "postgresql":
+        from idp.platform.postgres import Pool  # noqa: PLC0415 - SQLite has no use for the driver
+
+        pool = Pool(runtime.engine, prepare=settings.database_prepare)
     bridge = Bridge(
-        app.wsgi_app,
+        cast("MachineDoor", app.wsgi_app),
         threads=THREADS,
-        at_once=needs_no_thread,
-        on_stopped=cast("MachineDoor", app.wsgi_app).close,
+        storage=partial(LoopStorage, runtime, pool),
+        files=limits.FILES,
+        on_stopped=(lambda: None) if pool is None else pool.close,
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
         uploads=limits.UPLOADS,
         secure=settings.secure,
@@ -450,7 +460,7 @@ def _allow_connections() -> None:
 
 def _observe(settings: Settings, listener: socket, folder: Path) -> None:
     """Answer scrapes, in a process of its own."""
-    runtime: Runtime = create_front(settings).extensions["idp"]
+    runtime = create_runtime(settings)
 
     def gauges() -> Mapping[str, float]:
         try:

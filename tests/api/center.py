@@ -17,7 +17,7 @@ from idp.directory.clients import service as clients
 from idp.directory.clients import view
 from idp.directory.tenants.models import Tenant
 from idp.directory.users.models import User
-from idp.oauth import service as oauth
+from idp.oauth import operator_tokens
 from idp.platform.db import Base
 from tests import protocol
 
@@ -105,7 +105,7 @@ def token_for(
             session.commit()
     client = view.find(session, TOOL)
     assert client is not None
-    token = oauth.issue_by_command(session, client, user, tenant_id, scopes)
+    token = operator_tokens.issue_by_command(session, client, user, tenant_id, scopes)
     session.commit()
     return token
 

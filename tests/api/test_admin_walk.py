@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from idp.api.admin.dialect import admin as dialect
 from idp.directory.clients import view
 from idp.directory.tenants import service as tenants
-from idp.oauth import service as oauth
+from idp.oauth import operator_tokens
 from idp.platform import clock
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
@@ -76,7 +76,7 @@ def of_a_tenant(client, session, scope, user):
     protocol.register(session, "theirs", scopes=("openid", scope), tenant_id=tenant_id)
     found = view.find(session, "theirs")
     assert found is not None
-    token = oauth.issue_by_command(session, found, user, tenant_id, [scope])
+    token = operator_tokens.issue_by_command(session, found, user, tenant_id, [scope])
     session.commit()
     return Caller(client, user, token)
 

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client, ClientOwner, ClientSecret
 from idp.directory.roles.models import Privilege
-from idp.oauth import tokens
+from idp.oauth import access_tokens
 from idp.platform.audit.models import AuditEvent
 from tests import protocol
 from tests.api import center
@@ -969,8 +969,8 @@ def test_a_fresh_token_dies_with_its_grant(client, session, root):
     token = root.data("POST", "/Client/IssueToken", {})
     fresh = center.Caller(client, root.user, token)
     assert fresh.send("GET", "/Client").status_code == 200
-    grant_id = tokens.grant_id_of(session, protocol.payload(token))
-    tokens.revoke_grant(session, grant_id, "test")
+    grant_id = access_tokens.grant_id_of(session.info["runtime"], protocol.payload(token))
+    access_tokens.revoke_grant(session, grant_id, "test")
     assert fresh.send("GET", "/Client").status_code == 401
 
 

@@ -176,7 +176,7 @@ def test_a_token_of_a_revoked_key_is_refused(client, session):
     signing.revoke(session, kid)
     session.commit()
     assert not protocol.is_active(client, app, tokens.access)
-    assert kid.encode() not in signer.jwks(session)
+    assert kid.encode() not in signer.keys(session).jwks
     published = client.get("/.well-known/openid-configuration/jwks").get_json()["keys"]
     assert kid not in {key["kid"] for key in published}
     assert protocol.is_active(client, app, obtain(client, app).access)

@@ -9,8 +9,8 @@ import pytest
 
 from idp import oauth
 from idp.oauth.endpoints.authorize import UNSUPPORTED
-from idp.oauth.endpoints.token import GRANTS
 from idp.oauth.request import KNOWN
+from idp.oauth.server import GRANTS
 from tests import protocol
 from tests.protocol import CALLBACK, add_api, add_person, authorize, register, register_machine
 
@@ -139,7 +139,7 @@ def test_every_parameter_that_is_read_is_a_known_one():
     read = set(READ.findall(sources))
     assert {"client_id", "token", "tenant", "max_age", "access_token"} <= read <= KNOWN
     assert UNSUPPORTED.keys() <= KNOWN
-    assert all(grant.parameters <= KNOWN for grant in GRANTS.values())
+    assert all(grant.parameters <= KNOWN for grant in GRANTS)
 
 
 @pytest.mark.no_database

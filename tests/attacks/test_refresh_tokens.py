@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import hmac
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from idp.app import create_app
-from idp.oauth.models import Grant, RefreshToken
+from idp.oauth import refresh_rules
+from idp.oauth.models import Grant, RefreshFamily
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
+from idp.platform.runtime import of as runtime_of
 from tests import protocol
 from tests.conftest import SECRET_KEY, IssuerClient
 from tests.protocol import add_person, obtain, refresh, register
 
 PARALLEL = 8
+DAY = 86_400
 
 
 def offline(client, session, **settings):
@@ -75,7 +79,7 @@ def test_inside_the_window_the_same_token_comes_again_also_after_a_restart(
     restarted.extensions["idp"].engine.dispose()
     assert again.get_json()["refresh_token"] == first
     assert first != tokens.refresh
-    assert session.scalar(select(func.count()).select_from(RefreshToken)) == 2
+    assert session.scalars(select(RefreshFamily.generation)).all() == [1]
     # The window belongs to the first use; a retry does not make it longer.
     clock.shift(1)
     assert is_refused(refresh(client, app, tokens.refresh))
@@ -111,7 +115,7 @@ def test_parallel_uses_of_one_token_make_one_successor(client, session, new_clie
     assert [answer.status_code for answer in answers] == [200] * PARALLEL
     successors = {answer.get_json()["refresh_token"] for answer in answers}
     assert len(successors) == 1
-    assert session.scalar(select(func.count()).select_from(RefreshToken)) == 2
+    assert session.scalars(select(RefreshFamily.generation)).all() == [1]
     assert refresh(client, app, successors.pop()).status_code == 200
 
 
@@ -190,3 +194,73 @@ def test_a_client_that_lost_the_right_gets_nothing_more(client, session):
     session.commit()
     refused = refresh(client, app, tokens.refresh)
     assert refused.get_json()["error"] == "unauthorized_client"
+
+
+def test_our_keys_and_the_database_together_make_no_token(client, session, runtime, clock):
+    # The row keeps a hash of the secret, and a successor needs the token before it.
+    app, _, tokens = offline(client, session)
+    newer = refresh(client, app, tokens.refresh).get_json()["refresh_token"]
+    family = protocol.family_of(session, newer)
+    grant_id, generation, kept = family.grant_id, family.generation, family.secret_hash
+    session.rollback()
+    guesses = [kept, bytes(32)]
+    for seed in (kept, kept.hex().encode(), b""):
+        guesses += [
+            hmac.digest(runtime.keyring.key(purpose), seed, "sha256")
+            for purpose in (refresh_rules.CHAIN, refresh_rules.BLOCK, refresh_rules.MAC)
+        ]
+    forged = [
+        refresh_rules.write(runtime.keyring, grant_id, number, secret)
+        for secret in guesses
+        for number in (generation, generation + 1, generation - 1)
+    ]
+    forged += [refresh_rules.successor(runtime.keyring, token) for token in forged]
+    for token in forged:
+        if token.generation < generation - 1:
+            continue
+        assert refresh_rules.read(runtime.keyring, token.text) == token
+        assert is_refused(refresh(client, app, token.text))
+        assert not protocol.is_active(client, app, token.text)
+    assert refresh(client, app, newer).status_code == 200
+
+
+def test_a_token_that_we_did_not_write_says_nothing_about_its_family(client, session, clock):
+    app, _, tokens = offline(client, session)
+    newer = refresh(client, app, tokens.refresh).get_json()["refresh_token"]
+    clock.shift(DAY)
+    # Late, and with a single character changed: no replay, and no way to end a grant of others.
+    for position in range(3, len(tokens.refresh), 7):
+        letter = "A" if tokens.refresh[position] != "A" else "B"
+        changed = tokens.refresh[:position] + letter + tokens.refresh[position + 1 :]
+        assert is_refused(refresh(client, app, changed))
+        revoked = client.post("/connect/revocation", data={"token": changed, **app.post})
+        assert revoked.status_code == 200
+    assert session.scalars(select(Grant.revoked_at)).all() == [None]
+    assert refresh(client, app, newer).status_code == 200
+
+
+def test_a_family_that_the_database_forgot_is_refused_and_not_ended(client, session):
+    # A backup was restored: what was given since is of no use, what was there before is.
+    app, _, tokens = offline(client, session)
+    newer = refresh(client, app, tokens.refresh).get_json()["refresh_token"]
+    newest = refresh(client, app, newer).get_json()["refresh_token"]
+    family = protocol.family_of(session, tokens.refresh)
+    family.generation, family.rotated_at = 0, None
+    read = refresh_rules.read(runtime_of(session).keyring, tokens.refresh)
+    family.secret_hash = read.secret_hash
+    session.commit()
+    for lost in (newer, newest):
+        assert is_refused(refresh(client, app, lost))
+        assert not protocol.is_active(client, app, lost)
+        client.post("/connect/revocation", data={"token": lost, **app.post})
+    assert refresh(client, app, tokens.refresh).get_json()["refresh_token"] == newer
+
+
+def test_an_older_token_ends_the_family_also_inside_the_window(client, session, clock):
+    # The window is for the answer that was lost last, and the family moved on since.
+    app, _, tokens = offline(client, session)
+    newer = refresh(client, app, tokens.refresh).get_json()["refresh_token"]
+    newest = refresh(client, app, newer).get_json()["refresh_token"]
+    assert is_refused(refresh(client, app, tokens.refresh))
+    assert session.scalars(select(Grant.revoked_reason)).all() == ["refresh token reused"]
+    assert is_refused(refresh(client, app, newest))

@@ -55,7 +55,7 @@ FILLED = frozenset(
         "client_secret.value_hash",
         "one_time_key.key_hash",
         "reference_token.token_hash",
-        "refresh_token.token_hash",
+        "refresh_family.secret_hash",
         "signing_key.private_encrypted",
         "tenant_property.value_encrypted",
         "user.password_hash",

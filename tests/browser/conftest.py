@@ -18,11 +18,11 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sqlalchemy.orm import Session
 
-from idp.app import create_app
 from idp.config import sqlite_url
 from idp.directory.clients import service as clients
 from idp.directory.clients.service import NewClient
 from idp.platform.runtime import Runtime
+from idp.runtime import create as create_runtime
 from tests import protocol
 from tests.browser import caddy, relying_party
 from tests.conftest import Run, as_environment, make_settings
@@ -124,7 +124,7 @@ def web(chromium: Browser, run: Run, tmp_path_factory: pytest.TempPathFactory) -
         public_url=f"https://{PROVIDER}:{front.port}",
         trusted_proxies="127.0.0.1",
     )
-    runtime: Runtime = create_app(settings).extensions["idp"]
+    runtime = create_runtime(settings)
     web = Web(front.port, runtime, files)
     (files / "settings.json").write_text(
         json.dumps({"issuer": web.provider, "client_id": "gallery"})

@@ -20,11 +20,12 @@ from idp.directory.tenants.service import NewTenant
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.directory.users.service import NewUser
-from idp.oauth.models import Grant, RefreshToken
+from idp.oauth.models import Grant, RefreshFamily
 from idp.platform import clock, schema
 from idp.platform.db import Base
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import digest
+from idp.runtime import create as create_runtime
 from tests import protocol
 from tests.conftest import IssuerClient
 
@@ -61,8 +62,8 @@ def used(session: Session) -> dict[str, Any]:
     session.add(grant)
     session.flush()
     later = clock.now() + timedelta(days=1)
-    refresh = RefreshToken(
-        token_hash=digest("refresh"),
+    refresh = RefreshFamily(
+        secret_hash=digest("refresh"),
         grant_id=grant.id,
         scopes=["openid"],
         expires_at=later,
@@ -84,8 +85,8 @@ def check(target: Runtime, used: dict[str, Any]) -> None:
         assert tenants.find_issuer(session, "own.example").tenant_id == own.id
         kept = clients.get(session, "app").secrets[0].value_hash
         assert target.keyring.mac_matches("client secret", used["secret"], kept)
-        refresh = session.scalar(select(RefreshToken))
-        assert refresh.token_hash == digest("refresh")
+        refresh = session.scalar(select(RefreshFamily))
+        assert refresh.secret_hash == digest("refresh")
         grant = session.get(Grant, refresh.grant_id)
         assert grant.scopes == ["openid"]
         assert grant.auth_time.tzinfo is not None
@@ -172,7 +173,7 @@ def test_the_database_itself_and_nonsense_are_refused(idp: Run, runtime: Runtime
 def open_other(runtime: Runtime, url: str) -> Runtime:
     """Open the application on another database."""
     given = {name: getattr(runtime.settings, name) for name in runtime.settings.model_fields_set}
-    return create_app(Settings(**{**given, "database_url": url})).extensions["idp"]
+    return create_runtime(Settings(**{**given, "database_url": url}))
 
 
 def counts(runtime: Runtime) -> dict[str, int]:

@@ -66,7 +66,7 @@ def own_database(run: Run, pytestconfig: pytest.Config, folder: Path) -> Iterato
 @contextmanager
 def running(database_url: str, folder: Path, **fields: Any) -> Iterator[Provider]:
     """Run `idp serve` on a free port."""
-    from idp.app import create_app
+    from idp.runtime import create as create_runtime
 
     port = free_port()
     settings: Settings = make_settings(
@@ -79,7 +79,7 @@ def running(database_url: str, folder: Path, **fields: Any) -> Iterator[Provider
         log=folder / f"{port}.log",
         arguments=("--no-worker", "--overlap"),
     )
-    runtime: Runtime = create_app(settings).extensions["idp"]
+    runtime = create_runtime(settings)
     try:
         with httpx.Client(verify=False) as http:  # all of it is plain http on this host
             yield Provider(server.url, server, runtime, http)

@@ -14,7 +14,7 @@ import jwt
 import pytest
 from sqlalchemy import select
 
-from idp.oauth.models import AuthorizationCode, Grant, RefreshToken
+from idp.oauth.models import AuthorizationCode, Grant
 from idp.platform.errors import Unprocessable
 from idp.platform.secrets import digest
 from idp.platform.sessions.models import BrowserSession
@@ -105,11 +105,9 @@ def age_code(provider: Provider, code: str, seconds: int) -> None:
 def age_refresh_token(provider: Provider, token: str, seconds: int) -> None:
     """Move the first use of a refresh token into the past."""
     with provider.sessions() as session:
-        row = session.scalars(
-            select(RefreshToken).where(RefreshToken.token_hash == digest(token))
-        ).one()
-        assert row.used_at is not None
-        row.used_at -= timedelta(seconds=seconds)
+        family = protocol.family_of(session, token)
+        assert family.rotated_at is not None
+        family.rotated_at -= timedelta(seconds=seconds)
         session.commit()
 
 

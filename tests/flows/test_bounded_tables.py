@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from idp.commands.worker import EXPIRIES
 from idp.oauth import pending
-from idp.oauth.models import AuthorizationRequest, Grant, RefreshToken
+from idp.oauth.models import AuthorizationRequest, Grant, RefreshFamily
 from idp.platform.jobs import cleanup
 from idp.platform.jobs.cleanup import Expiry
 from tests import protocol
@@ -21,7 +21,7 @@ DAY = 24 * HOUR
 
 
 def sizes(session):
-    models = {expiry.column.class_ for expiry in EXPIRIES}
+    models = {RefreshFamily, *(expiry.column.class_ for expiry in EXPIRIES)}
     return {
         model.__tablename__: session.scalar(select(func.count()).select_from(model))
         for model in models
@@ -51,7 +51,8 @@ def test_tables_stay_bounded_under_days_of_load(client, session, runtime, clock)
     # What lives longest here is a session: ten hours and the week that it is known afterwards.
     assert seen[-1] == seen[-2] == seen[-3]
     assert 0 < seen[-1]["grant"] <= 9
-    assert 0 < seen[-1]["refresh_token"] <= 18
+    assert seen[-1]["refresh_family"] == seen[-1]["grant"]
+    assert seen[-1]["refresh_token"] == 0
     assert 0 < seen[-1]["browser_session"] <= 48
     assert seen[-1]["reference_token"] == seen[-1]["revoked_token"] == 0
 
@@ -91,7 +92,6 @@ def test_a_token_request_waits_for_no_clean_up(client, session, runtime, clock):
     protocol.sign_in(client, session, add_person(session, "bob"))
     tokens = obtain(client, app, "openid offline_access")
     with runtime.sessions() as cleaner:
-        assert cleanup.remove_batch(cleaner, Expiry(RefreshToken.expires_at, DAY)) == 5
         assert cleanup.remove_batch(cleaner, Expiry(Grant.expires_at, DAY)) == 5
         # Not committed yet: whoever waits for its locks waits for ever.
         with ThreadPoolExecutor(1) as pool:

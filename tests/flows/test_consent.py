@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from idp.oauth import service
+from idp.oauth import consents
 from idp.oauth.models import Consent
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
@@ -128,13 +128,13 @@ def test_a_person_takes_it_back(client, session, scene):
     app, user = scene
     answer = consent(client, app, "email", scope="openid email offline_access")
     tokens = granted(client, app, answer)
-    [given] = service.list_consents(session, user.id)
+    [given] = consents.list_consents(session, user.id)
     assert given.client_name == "Web"
-    service.revoke_consent(session, user.id, given.id)
+    consents.revoke_consent(session, user.id, given.id)
     session.commit()
     assert is_asked(authorize(client, app))
     assert not protocol.is_active(client, app, tokens.access)
-    assert service.list_consents(session, user.id) == []
+    assert consents.list_consents(session, user.id) == []
 
 
 @pytest.mark.no_database

@@ -77,7 +77,7 @@ def test_what_went_wrong_in_the_database_can_be_read(client, monkeypatch):
     def lost(*_):
         raise OperationalError("SELECT", {}, Exception("could not connect"))
 
-    monkeypatch.setattr("idp.oauth.wsgi.MachineDoor._handle", lost)
+    monkeypatch.setattr("idp.oauth.machine_door.MachineDoor._handle", lost)
     answer = client.post("/connect/token", headers={"Origin": SPA})
     assert answer.status_code == 503
     assert answer.headers.getlist(ALLOWED) == ["*"]

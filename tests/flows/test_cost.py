@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from joserfc import jwt
-from joserfc.jwk import ECKey
-from sqlalchemy import event, func, select
+from sqlalchemy import event
 
 from idp.platform import cache
-from idp.platform.at_once import NeedsThreadError
-from idp.platform.audit.models import AuditEvent
 from idp.platform.changes import note_change
-from idp.platform.web.visit import AT_ONCE_KEY
 from tests import protocol
-from tests.attacks.forging import assertion_claims
 from tests.protocol import add_api, add_person, obtain, refresh, register, register_machine
 
 ISSUER = "http://127.0.0.1:8000"
@@ -70,71 +64,7 @@ def test_hot_requests_take_few_statements(client, session, runtime, statements):
     assert statements == []
     # What is written is one statement on PostgreSQL, and one for each row on SQLite.
     is_sqlite = runtime.engine.dialect.name == "sqlite"
-    # Find, what the person may do; mark as used, the successor, the trail.
-    assert count(lambda: refresh(client, app, tokens.refresh)) == (5 if is_sqlite else 3)
+    # Find, what the person may do; rotate, the audit event.
+    assert count(lambda: refresh(client, app, tokens.refresh)) == (4 if is_sqlite else 3)
     # Session with person and memberships; grant, code, the trail.
     assert count(lambda: protocol.authorize(client, app)) == (4 if is_sqlite else 2)
-
-
-def at_once(client, form):
-    return client.post("/connect/token", data=form, environ_overrides={AT_ONCE_KEY: True})
-
-
-def test_a_machine_is_answered_from_memory(client, session, statements):
-    add_api(session)
-    machine = register_machine(session, scopes=["orders.read"])
-    form = {"grant_type": "client_credentials", **machine.post}
-    with pytest.raises(NeedsThreadError):
-        at_once(client, form)
-    assert client.post("/connect/token", data=form).status_code == 200
-    statements.clear()
-    answer = at_once(client, form)
-    assert answer.status_code == 200
-    assert protocol.is_active(client, machine, answer.get_json()["access_token"])
-
-
-def test_a_look_at_the_version_is_left_to_who_may_wait(client, session, runtime):
-    add_api(session)
-    machine = register_machine(session, scopes=["orders.read"])
-    form = {"grant_type": "client_credentials", **machine.post}
-    assert client.post("/connect/token", data=form).status_code == 200
-    # The interval is over at every request here: nobody may answer from what may be stale.
-    for _ in range(2):
-        with pytest.raises(NeedsThreadError):
-            at_once(client, form)
-        assert runtime.cache.is_due()
-
-
-def test_a_refusal_is_counted_and_noted_once(client, session, statements):
-    add_api(session)
-    machine = register_machine(session, scopes=["orders.read"])
-    form = {"grant_type": "client_credentials", **machine.post}
-    assert client.post("/connect/token", data=form).status_code == 200
-    wrong = {**form, "client_secret": "a-wrong-secret-of-the-right-length"}
-    with pytest.raises(NeedsThreadError):
-        at_once(client, wrong)
-    refused = select(func.count()).where(AuditEvent.tag == "client:authentication:refused")
-    assert session.scalar(refused) == 0
-    assert client.post("/connect/token", data=wrong).status_code == 401
-    assert session.scalar(refused) == 1
-
-
-def test_keys_of_a_client_are_not_fetched_where_nothing_may_wait(client, session, statements):
-    add_api(session)
-    key = ECKey.generate_key("P-256")
-    app = register_machine(
-        session,
-        scopes=["orders.read"],
-        token_endpoint_auth_method="private_key_jwt",
-        jwks_uri="https://app.example/jwks",
-    )
-    form = {
-        "grant_type": "client_credentials",
-        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-        "client_assertion": jwt.encode(
-            {"alg": "ES256", "kid": "one"}, assertion_claims(app.client_id, ISSUER), key
-        ),
-    }
-    client.post("/connect/token", data=form)  # fills the cache
-    with pytest.raises(NeedsThreadError):
-        at_once(client, form)

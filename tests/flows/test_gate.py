@@ -8,7 +8,7 @@ import pytest
 from flask import Blueprint, jsonify
 
 from idp.directory.clients import view
-from idp.oauth import service as oauth
+from idp.oauth import operator_tokens
 from idp.platform.scopes import Scope
 from idp.platform.web import csrf
 from idp.platform.web.principal import check_permission, covering, current_principal, require_scope
@@ -69,7 +69,7 @@ def person(session):
 
 def token_for(session, app, user, scopes, tenant_id=1):
     client = view.find(session, app.client_id)
-    token = oauth.issue_by_command(session, client, user, tenant_id, scopes)
+    token = operator_tokens.issue_by_command(session, client, user, tenant_id, scopes)
     session.commit()
     return token
 

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-import psycopg
+import asyncpg
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, make_url, select, text
 
-from idp.oauth.models import Grant, RefreshToken
-from idp.oauth.wsgi import needs_no_thread
-from idp.platform import cache, cooperative, direct
-from idp.platform.at_once import NeedsThreadError
+from idp.oauth.models import Grant, RefreshFamily
+from idp.platform import cache, postgres
 from idp.platform.audit.models import AuditEvent
-from idp.platform.errors import Unavailable
+from idp.platform.errors import BadRequest, Unavailable
+from idp.platform.storage import LoopStorage, SessionStorage, complete
+from idp.platform.web.visit import Request
 from idp.server.bridge import Bridge
-from idp.server.connection import Request
 from tests import protocol
-from tests.protocol import add_api, add_person, obtain, register
+from tests.protocol import add_api, add_person, obtain, register, register_machine
 
 HOST = "127.0.0.1:8000"
 SCOPE = "openid profile orders.read offline_access"
@@ -68,6 +67,7 @@ class Loop:
     """Sends requests through the bridge, several at a time."""
 
     application: object
+    runtime: object
     session: object
     threads: int = 0
 
@@ -75,8 +75,13 @@ class Loop:
         self.session.commit()  # SQLite lets one writer in at a time
 
         async def run():
-            options = {"at_once": needs_no_thread, "on_stopped": self.application.close}
-            bridge = Bridge(self.application, threads=4, **options)
+            pool = make_pool(self.runtime)
+            bridge = Bridge(
+                self.application,
+                threads=4,
+                storage=partial(LoopStorage, self.runtime, pool),
+                on_stopped=(lambda: None) if pool is None else pool.close,
+            )
             bridge.loop = asyncio.get_running_loop()
             for one in requests:
                 bridge.take(one, one.request)
@@ -88,6 +93,17 @@ class Loop:
         return requests
 
 
+def make_pool(runtime):
+    """Connect the loop to PostgreSQL; with SQLite every statement takes a thread."""
+    is_postgresql = runtime.engine.dialect.name == "postgresql"
+    return postgres.Pool(runtime.engine) if is_postgresql else None
+
+
+@pytest.fixture
+def pool(runtime):
+    return make_pool(runtime)
+
+
 @pytest.fixture
 def is_postgresql(runtime):
     return runtime.engine.dialect.name == "postgresql"
@@ -97,8 +113,8 @@ def is_postgresql(runtime):
 def loop(app, runtime, session):
     """Give a loop of its own; what it connected goes with it."""
     runtime.cache._poll_seconds = 3600
-    runtime.cache.refresh(session)
-    return Loop(app.wsgi_app, session)
+    complete(runtime.cache.refresh(SessionStorage(session).one))
+    return Loop(app.wsgi_app, runtime, session)
 
 
 @pytest.fixture
@@ -171,7 +187,7 @@ def test_a_sign_in_and_all_that_follows_needs_no_thread(
     assert userinfo["sub"] == protocol.payload(tokens["access_token"])["sub"]
     # SQLite cannot be waited for: every step but those from memory takes a thread. What userinfo
     # tells was read a moment ago, for introspection.
-    assert used == ([0] * 5 if is_postgresql else [1, 1, 1, 1, 0])
+    assert [bool(threads) for threads in used] == [not is_postgresql] * 4 + [False]
     assert counted(session, "client:token:issued") == issued + 1
     assert counted(session, "client:token:refreshed") == 1
 
@@ -201,7 +217,7 @@ def test_of_many_who_use_a_refresh_token_at_once_one_makes_the_successor(
     assert {answer.status for answer in answers} == {200}
     assert len({json.loads(answer.content)["refresh_token"] for answer in answers}) == 1
     session.rollback()
-    assert session.scalar(select(func.count()).where(RefreshToken.generation == 1)) == 1
+    assert protocol.family_of(session, presented).generation == 1
 
 
 def test_of_many_who_redeem_a_code_at_once_one_gets_tokens_that_end(client, session, scene, loop):
@@ -218,140 +234,180 @@ def test_of_many_who_redeem_a_code_at_once_one_gets_tokens_that_end(client, sess
 
 def test_a_refused_write_leaves_nothing_behind(client, session, scene, loop):
     presented = obtain(client, scene, SCOPE).refresh
-    before = session.scalar(select(func.count()).select_from(RefreshToken))
+    before = session.scalars(select(RefreshFamily.generation)).all()
     assert loop.send(refreshing(scene, presented + "x"))[0].status == 400
     assert (
         loop.send(post("/connect/token", grant_type="refresh_token", **scene.post))[0].status == 400
     )
     session.rollback()
-    assert session.scalar(select(func.count()).select_from(RefreshToken)) == before
+    assert session.scalars(select(RefreshFamily.generation)).all() == before
 
 
 def test_whoever_is_not_signed_in_is_asked_to_on_a_thread(client, scene, loop, session):
     (asked,) = loop.send(authorization(scene, "idp_1=nobody"))
     assert asked.status == 303
     assert asked.answered["location"].startswith("/login?request=")
-    assert loop.threads == 1
+    assert loop.threads > 0
+
+
+def statement(text_of):
+    return select(text(text_of))
 
 
 @pytest.mark.postgresql
-def test_who_is_cancelled_leaves_no_half_used_connection(runtime):
-    found = runtime.at_once().direct
-    nap, one = select(func.pg_sleep(5)), select(text("1"))
+def test_a_cancelled_statement_leaves_no_half_used_connection(pool):
+    nap, one = select(func.pg_sleep(5)), statement("1")
 
     async def run():
         # Alone it gets the one connection, and the next one would get the same again.
-        await cooperative.spawn(found.rows, one, {})
-        napping = asyncio.create_task(cooperative.spawn(found.rows, nap, {}))
+        await pool.rows(one, {})
+        napping = asyncio.create_task(pool.rows(nap, {}))
         await asyncio.sleep(0.2)
         napping.cancel()
         with pytest.raises(asyncio.CancelledError):
             await napping
-        assert found._open == 0
-        assert await cooperative.spawn(found.rows, one, {}) == [(1,)]
-        assert found._open == 1
-        found.close()
+        assert pool._open == 0
+        assert await pool.rows(one, {}) == [[1]]
+        assert pool._open == 1
+        pool.close()
 
     on_a_loop(run())
 
 
 @pytest.mark.postgresql
-def test_more_requests_than_connections_take_turns(runtime):
-    found = runtime.at_once().direct
+def test_more_requests_than_connections_take_turns(pool):
     nap = select(func.pg_sleep(0.01))
 
     async def run():
-        naps = (cooperative.spawn(found.rows, nap, {}) for _ in range(direct.CONNECTIONS * 5))
+        naps = (pool.rows(nap, {}) for _ in range(postgres.CONNECTIONS * 5))
         await asyncio.gather(*naps)
-        assert found._open == direct.CONNECTIONS == len(found._idle)
-        found.close()
-        assert found._open == 0
+        assert pool._open == postgres.CONNECTIONS == len(pool._idle)
+        pool.close()
+        assert pool._open == 0
 
     on_a_loop(run())
 
 
 @pytest.mark.postgresql
-def test_a_mistake_in_a_statement_is_no_reason_to_try_again(runtime):
-    found = runtime.at_once().direct
+def test_who_waits_too_long_for_a_connection_is_told_to_come_back(pool, monkeypatch):
+    monkeypatch.setattr(postgres, "WAIT_SECONDS", 0.2)
+    nap = select(func.pg_sleep(1))
 
     async def run():
-        for do in (found.rows, found.write):
-            with pytest.raises(psycopg.ProgrammingError):
-                await cooperative.spawn(do, select(text("nonsense")), {})
-            with pytest.raises(NeedsThreadError):
-                await cooperative.spawn(do, select(text("1 / 0")), {})
-        found.close()
+        naps = [asyncio.create_task(pool.rows(nap, {})) for _ in range(postgres.CONNECTIONS)]
+        await asyncio.sleep(0.3)
+        with pytest.raises(Unavailable) as refusal:
+            await pool.rows(statement("1"), {})
+        assert refusal.value.headers["Retry-After"] == "1"
+        await asyncio.gather(*naps)
+        assert await pool.rows(statement("1"), {}) == [[1]]
+        pool.close()
 
     on_a_loop(run())
-
-
-def test_after_a_write_a_request_never_starts_again(runtime, session, scene, client):
-    at_once = runtime.at_once().sessions()
-    with pytest.raises(NeedsThreadError):
-        at_once.scalars(select(1))
-    at_once._has_written = True
-    with pytest.raises(RuntimeError, match="cannot start again"):
-        at_once.scalars(select(1))
 
 
 @pytest.mark.postgresql
-def test_a_statement_that_hangs_gives_its_connection_up(runtime, monkeypatch):
-    monkeypatch.setattr(direct, "SECONDS", 0.2)
-    found = runtime.at_once().direct
-    nap = select(func.pg_sleep(5))
+def test_a_mistake_in_a_statement_is_not_taken_for_an_outage(pool):
+    async def run():
+        with pytest.raises(asyncpg.UndefinedColumnError):
+            await pool.rows(statement("nonsense"), {})
+        with pytest.raises(BadRequest):
+            await pool.rows(statement("1 / 0"), {})
+        assert await pool.rows(statement("1"), {}) == [[1]]
+        pool.close()
+
+    on_a_loop(run())
+
+
+@pytest.mark.postgresql
+def test_a_query_that_meets_a_lost_connection_is_tried_on_another(pool, session):
+    cut = text("SELECT pg_terminate_backend(:pid)")
 
     async def run():
-        with pytest.raises(NeedsThreadError):
-            await cooperative.spawn(found.rows, nap, {})
-        with pytest.raises(Unavailable):  # nobody knows what became of it
-            await cooperative.spawn(found.write, nap, {})
-        assert found._open == 0
+        ((pid,),) = await pool.rows(statement("pg_backend_pid()"), {})
+        session.execute(cut, {"pid": pid})
+        ((other,),) = await pool.rows(statement("pg_backend_pid()"), {})
+        assert other != pid
+        pool.close()
+
+    on_a_loop(run())
+
+
+@pytest.mark.postgresql
+def test_a_statement_that_hangs_gives_its_connection_up(pool, monkeypatch):
+    monkeypatch.setattr(postgres, "SECONDS", 0.2)
+
+    async def run():
+        with pytest.raises(Unavailable):
+            await pool.rows(select(func.pg_sleep(5)), {})
+        assert pool._open == 0
 
     on_a_loop(run())
 
 
 @pytest.mark.no_database
-def test_functions_that_wait_keep_context_variables_of_their_own():
-    who = contextvars.ContextVar("who", default="nobody")
-
-    def ask(name):
-        who.set(name)
-        cooperative.wait(asyncio.sleep(0.01))
-        assert who.get() == name
-        if name == "c":
-            raise KeyError(name)
-        return name
-
-    async def run():
-        found = await asyncio.gather(
-            *(cooperative.spawn(ask, name) for name in "abc"), return_exceptions=True
-        )
-        assert found[:2] == ["a", "b"]
-        assert isinstance(found[2], KeyError)
-        assert who.get() == "nobody"
-        with pytest.raises(TimeoutError):
-            await cooperative.spawn(cooperative.wait, asyncio.wait_for(asyncio.sleep(1), 0.01))
-
-    on_a_loop(run())
+def test_parameters_that_libpq_keeps_to_itself_are_not_sent():
+    url = make_url(
+        "postgresql+psycopg://ann:p%40ss@db.example/idp?connect_timeout=3&sslmode=require"
+    )
+    dsn = postgres.connect_arguments(url)["dsn"]
+    assert dsn == "postgresql://ann:p%40ss@db.example/idp?sslmode=require"
 
 
 @pytest.mark.no_database
-def test_waiting_outside_of_the_loop_is_a_mistake():
-    async def nothing():
-        pass
+def test_a_coroutine_that_waits_cannot_be_completed_at_once():
+    with pytest.raises(RuntimeError, match="no event loop"):
+        complete(asyncio.sleep(0))
 
-    waiting = nothing()
-    with pytest.raises(RuntimeError, match="not inside spawn"):
-        cooperative.wait(waiting)
-    waiting.close()
+
+def test_head_makes_no_code(client, session, scene, loop):
+    asking = authorization(scene, cookie_of(client))
+    asking.request.method = "HEAD"
+    before = counted(session, "client:code:issued")
+    (answer,) = loop.send(asking)
+    assert answer.status == 405
+    assert counted(session, "client:code:issued") == before
+
+
+def test_a_form_that_posts_the_answer_is_rendered_by_a_thread(client, session, scene, loop):
+    parameters = protocol.authorization_parameters(scene, scope=SCOPE, response_mode="form_post")
+    before = counted(session, "client:code:issued")
+    (answer,) = loop.send(
+        get("/connect/authorize", urlencode(parameters), cookie=cookie_of(client))
+    )
+    assert answer.status == 200
+    assert loop.threads > 0
+    assert b"<form" in answer.content
+    assert counted(session, "client:code:issued") == before + 1
+
+
+def test_a_machine_is_answered_from_memory(session, scene, client, loop):
+    machine = register_machine(session, scopes=["orders.read"])
+    form = {"grant_type": "client_credentials", **machine.post}
+    assert client.post("/connect/token", data=form).status_code == 200
+    (answer,) = loop.send(post("/connect/token", **form))
+    assert (answer.status, loop.threads) == (200, 0)
+
+
+def test_a_refusal_is_recorded_once_and_on_a_thread(session, scene, client, loop):
+    machine = register_machine(session, scopes=["orders.read"])
+    form = {"grant_type": "client_credentials", **machine.post, "client_secret": "wrong" * 9}
+    (answer,) = loop.send(post("/connect/token", **form))
+    assert answer.status == 401
+    assert loop.threads > 0
+    assert counted(session, "client:authentication:refused") == 1
 
 
 def test_what_was_read_is_remembered_until_anything_changes(session, monkeypatch):
     monkeypatch.setattr(cache, "RECENT_SECONDS", 3600.0)
     remembered, asked = cache.ConfigurationCache(), []
 
-    def read():
-        return remembered.recently("a", lambda: asked.append(1) or len(asked))
+    async def ask():
+        asked.append(1)
+        return len(asked)
+
+    def read(key="a"):
+        return complete(remembered.recently(key, ask))
 
     assert [read(), read()] == [1, 1]
     add_person(session)  # concerns tokens
@@ -364,15 +420,17 @@ def test_what_was_read_is_remembered_until_anything_changes(session, monkeypatch
     assert read() == 3
     remembered.clear()
     assert read() == 4
-    with pytest.raises(KeyError):
-        remembered.recently("b", lambda: {}["b"])
     monkeypatch.setattr(cache, "RECENT_SECONDS", 0.0)
-    assert [remembered.recently("c", lambda: asked.append(1) or len(asked)) for _ in "xx"] == [5, 6]
+    assert [read("c"), read("c")] == [5, 6]
 
 
 def test_what_is_remembered_is_bounded(monkeypatch):
     monkeypatch.setattr(cache, "RECENT", 3)
     remembered = cache.ConfigurationCache()
+
+    async def read():
+        return "value"
+
     for key in range(10):
-        remembered.recently(key, lambda key=key: key)
+        complete(remembered.recently(key, read))
     assert list(remembered._recent) == [7, 8, 9]

@@ -7,7 +7,7 @@ import re
 import pytest
 from sqlalchemy import select
 
-from idp.oauth import token_ids, tokens
+from idp.oauth import access_tokens, token_ids
 from idp.oauth.models import Grant
 from idp.platform.errors import InvalidToken
 from idp.platform.secrets import Keyring
@@ -80,10 +80,10 @@ def test_tokens_with_the_number_of_the_grant_are_read_until_they_expire(client, 
     old = []
     for end in ("a", "b"):
         numbered = {**claims, "jti": f"{number}.{end * 22}"}
-        old.append(signer.sign(session, numbered, alg=None, typ="at+jwt"))
+        old.append(signer.keys(session).sign(numbered, alg=None, typ="at+jwt"))
     assert all(protocol.is_active(client, scene, token) for token in old)
     revoke(client, scene, old[0])
     assert [protocol.is_active(client, scene, token) for token in old] == [False, True]
-    assert tokens.revoke_grant(session, number, "for a test")
+    assert access_tokens.revoke_grant(session, number, "for a test")
     session.commit()
     assert userinfo(client, old[1]) == 401

@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 
 from idp.api.center import gateway
 from idp.directory.resources.models import ApiResource
-from idp.oauth.server import MACHINE_ENDPOINTS
+from idp.oauth.server import offer
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.jobs import registry
@@ -360,7 +360,7 @@ def test_a_description_at_an_inner_address_is_not_fetched(session, orders, url):
 @pytest.mark.no_database
 def test_no_first_step_of_our_own_paths_can_be_a_suffix(app):
     ours = [rule.rule for rule in app.url_map.iter_rules()]
-    ours += [*MACHINE_ENDPOINTS, *HOSTLESS]
+    ours += [*offer().endpoints, "/gateway/verify", *HOSTLESS]
     first = {path.split("/")[1].lower() for path in ours}
     # A suffix has letters and digits only.
     assert {step for step in first if step.isalnum()} <= planning.RESERVED

@@ -16,6 +16,8 @@ from idp.directory.clients import service as clients
 from idp.directory.resources.models import ApiResource
 from idp.directory.users.models import User
 from idp.platform import cache
+from idp.platform.cache import ConfigurationCache, looked_up
+from idp.platform.storage import SessionStorage, complete
 from idp.publishing.gateway import products
 from idp.publishing.gateway.access import Gatekeeper, Quotas
 from tests import protocol
@@ -52,7 +54,7 @@ def gate(client, published):
 @pytest.fixture
 def verify(app):
     """Give the endpoint itself."""
-    return app.wsgi_app._endpoints["/gateway/verify"][1]
+    return app.wsgi_app._endpoints["/gateway/verify"].answer
 
 
 @pytest.fixture
@@ -68,10 +70,10 @@ def person(session, published):
     ann = protocol.add_person(session, "ann")
     protocol.register(session, "shop", scopes=("openid", "orders.read"), tenant_id=1)
     from idp.directory.clients import view
-    from idp.oauth import service as oauth
+    from idp.oauth.operator_tokens import issue_by_command
 
     protocol.grant_directly(session, ann, "clerk.sell")
-    token = oauth.issue_by_command(session, view.find(session, "shop"), ann, 1, ["orders.read"])
+    token = issue_by_command(session, view.find(session, "shop"), ann, 1, ["orders.read"])
     session.commit()
     return token
 
@@ -99,13 +101,13 @@ def test_a_machine_is_told_apart_from_a_person(gate, machine, person):
 
 def test_permissions_of_a_person_are_passed_on(session, gate, new_orders, client):
     from idp.directory.clients import view
-    from idp.oauth import service as oauth
+    from idp.oauth.operator_tokens import issue_by_command
 
     api = session.get_one(ApiResource, int(gate.api))
     ann = protocol.add_person(session, "ann")
     protocol.add_role(session, ann, "clerk", ["orders.sell", "orders.refund"], api=api)
     protocol.register(session, "shop", scopes=("openid", "orders.read"), tenant_id=1)
-    token = oauth.issue_by_command(session, view.find(session, "shop"), ann, 1, ["orders.read"])
+    token = issue_by_command(session, view.find(session, "shop"), ann, 1, ["orders.read"])
     session.commit()
     assert gate.ask(token).headers["X-Permission"] == "orders.refund,orders.sell"
 
@@ -259,8 +261,13 @@ def test_a_product_opens_to_those_who_subscribed(session, gate, published, machi
 # Quotas
 
 
+def quotas(same):
+    """Give the same quotas to every tenant."""
+    return looked_up("quotas of a test")(lambda _session, _tenant_id: same)
+
+
 def test_calls_are_counted_by_tenant_and_second(gate, machine, person, verify):
-    verify.gatekeeper = Gatekeeper(lambda _, tenant_id: Quotas(per_second=3))
+    verify.gatekeeper = Gatekeeper(quotas(Quotas(per_second=3)))
     # Not across the edge of a second, on a busy machine either: four in one of several tries.
     for _ in range(5):
         answers = [gate.ask(token) for token in (machine, person, machine, person)]
@@ -276,6 +283,7 @@ def test_calls_are_counted_by_tenant_and_second(gate, machine, person, verify):
 def test_calls_are_counted_by_tenant_and_month(gate, machine, verify, clock):
     seen = []
 
+    @looked_up("quotas of a test")
     def quotas_of(_session, tenant_id):
         seen.append(tenant_id)
         return Quotas(per_month=2)
@@ -287,7 +295,7 @@ def test_calls_are_counted_by_tenant_and_month(gate, machine, verify, clock):
 
 
 def test_refused_calls_are_not_counted(gate, machine, verify):
-    verify.gatekeeper = Gatekeeper(lambda _, tenant_id: Quotas(per_month=1))
+    verify.gatekeeper = Gatekeeper(quotas(Quotas(per_month=1)))
     for _ in range(3):
         assert gate.ask("x").status_code == 401
         assert gate.ask(machine, api="none").status_code == 404
@@ -312,15 +320,15 @@ def test_workers_count_together_in_valkey(valkey_url):
     from idp.platform.throttle import Throttle
 
     gatekeepers = [
-        (Gatekeeper(lambda _, tenant_id: Quotas(per_month=3)), Throttle(valkey_url))
-        for _ in range(2)
+        (Gatekeeper(quotas(Quotas(per_month=3))), Throttle(valkey_url)) for _ in range(2)
     ]
     passed = 0
     for _ in range(3):
         for gatekeeper, throttle in gatekeepers:
-            session = SimpleNamespace(info={"runtime": SimpleNamespace(throttle=throttle)})
+            runtime = SimpleNamespace(throttle=throttle, cache=ConfigurationCache())
+            storage = SessionStorage(SimpleNamespace(info={"runtime": runtime}))
             with contextlib.suppress(TooManyRequests):
-                gatekeeper._count(session, 1)
+                complete(gatekeeper._count(storage, 1))
                 passed += 1
     assert passed == 3
 
@@ -334,7 +342,7 @@ def test_the_common_case_asks_the_database_nothing(
 ):
     monkeypatch.setattr(cache, "RECENT_SECONDS", 60.0)
     monkeypatch.setattr(runtime.cache, "_poll_seconds", 60.0)
-    verify.gatekeeper = Gatekeeper(lambda _, tenant_id: Quotas(per_second=1000, per_month=10_000))
+    verify.gatekeeper = Gatekeeper(quotas(Quotas(per_second=1000, per_month=10_000)))
     token = request.getfixturevalue(who)
     session.close()
     assert gate.ask(token).status_code == 200

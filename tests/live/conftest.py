@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
 
-from idp.app import create_app
-from idp.platform.runtime import Runtime
-from tests.conftest import Run, as_environment, create_database, drop_database, make_settings
-from tests.live.site import Site
-from tests.servers import LiveServer, Valkey, free_port
+from tests.conftest import Run
+from tests.live.site import Site, filled_database, running
+from tests.servers import free_port
 
 
 class Mailbox:
@@ -31,41 +28,26 @@ class Mailbox:
 @pytest.fixture(scope="session")
 def postgresql_url(run: Run) -> Iterator[str]:
     """Give a migrated and seeded PostgreSQL database."""
-    name = f"live_{secrets.token_hex(6)}"
-    server = run.postgres_server()
-    create_database(server, name, run.postgresql_template())
-    yield server.url(name)
-    drop_database(server, name)
+    with filled_database(run, "live") as name:
+        yield run.postgres_server().url(name)
 
 
 @pytest.fixture(scope="session")
 def site(postgresql_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Run `idp serve` with two workers and everything that belongs to it."""
     folder = tmp_path_factory.mktemp("site")
-    port, mailbox, valkey = free_port(), Mailbox(), Valkey()
-    valkey.start()
+    mailbox = Mailbox()
     smtp = Controller(mailbox, hostname="127.0.0.1", port=free_port())
     smtp.start()
-    settings = make_settings(
-        folder,
-        environment="production",
-        public_url=f"http://127.0.0.1:{port}",
-        database_url=postgresql_url,
-        redis_url=valkey.url,
-        smtp_url=f"smtp://127.0.0.1:{smtp.port}",
-        mail_from="no-reply@login.example",
-        metrics_listen=f"127.0.0.1:{free_port()}",
-    )
-    runtime: Runtime = create_app(settings).extensions["idp"]
-    runtime.cache._poll_seconds = 0
-    server = LiveServer.start(
-        as_environment(settings), port=port, log=folder / "server.log", workers=2, arguments=()
-    )
-    site = Site(server, runtime, valkey, f"http://{settings.metrics_listen}/metrics", mailbox.mails)
+    fields = {
+        "environment": "production",
+        "smtp_url": f"smtp://127.0.0.1:{smtp.port}",
+        "mail_from": "no-reply@login.example",
+        "metrics_listen": f"127.0.0.1:{free_port()}",
+    }
     try:
-        yield site
+        with running(folder, postgresql_url, **fields) as site:
+            site.mails = mailbox.mails
+            yield site
     finally:
-        site.server.stop()
-        runtime.engine.dispose()
         smtp.stop()
-        valkey.stop()

@@ -5,26 +5,29 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import secrets
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import unescape
+from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import psutil
 import redis
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.directory.users.models import User
-from idp.oauth.models import RefreshToken
+from idp.oauth import refresh_rules
 from idp.platform.runtime import Runtime
-from idp.platform.secrets import digest
+from idp.runtime import create as create_runtime
 from tests import protocol
+from tests.conftest import Run, as_environment, create_database, drop_database, make_settings
 from tests.protocol import App
-from tests.servers import LiveServer, Valkey
+from tests.servers import LiveServer, Valkey, free_port
 
 T = TypeVar("T")
 
@@ -260,17 +263,49 @@ class Site:
         """Ask whether the server can serve."""
         return str(self.ask("GET", "/readyz").json()["status"])
 
-    def successors(self, token: str) -> int:
-        """Count the tokens of the family of a refresh token that are one generation younger."""
+    def rotations(self, token: str) -> int:
+        """Count how often the family was rotated since a refresh token."""
+        read = refresh_rules.read(self.runtime.keyring, token)
+        assert read is not None
         with self.sessions() as session:
-            row = session.scalars(
-                select(RefreshToken).where(RefreshToken.token_hash == digest(token))
-            ).one()
-            younger = select(RefreshToken.id).where(
-                RefreshToken.grant_id == row.grant_id,
-                RefreshToken.generation == row.generation + 1,
-            )
-            return len(session.scalars(younger).all())
+            return protocol.family_of(session, token).generation - read.generation
+
+
+@contextmanager
+def filled_database(run: Run, prefix: str) -> Iterator[str]:
+    """Make a migrated and seeded PostgreSQL database; yield its name."""
+    name, server = f"{prefix}_{secrets.token_hex(6)}", run.postgres_server()
+    create_database(server, name, run.postgresql_template())
+    yield name
+    drop_database(server, name)
+
+
+@contextmanager
+def running(folder: Path, database_url: str, **fields: Any) -> Iterator[Site]:
+    """Run `idp serve` with two workers and a Valkey of its own on a database that is set up."""
+    port, valkey = free_port(), Valkey()
+    valkey.start()
+    settings = make_settings(
+        folder,
+        public_url=f"http://127.0.0.1:{port}",
+        database_url=database_url,
+        redis_url=valkey.url,
+        **fields,
+    )
+    runtime = create_runtime(settings)
+    runtime.cache._poll_seconds = 0
+    try:
+        server = LiveServer.start(
+            as_environment(settings), port=port, log=folder / "server.log", workers=2, arguments=()
+        )
+        site = Site(server, runtime, valkey, f"http://{settings.metrics_listen}/metrics")
+        try:
+            yield site
+        finally:
+            site.server.stop()
+    finally:
+        runtime.engine.dispose()
+        valkey.stop()
 
 
 def redemption(code: str) -> dict[str, str]:

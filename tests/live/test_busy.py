@@ -13,10 +13,9 @@ from html import unescape
 
 import pytest
 
-from idp.app import create_app
-from idp.front import THREADS
 from idp.platform import fetch
-from idp.platform.runtime import Runtime
+from idp.runtime import THREADS
+from idp.runtime import create as create_runtime
 from tests import protocol
 from tests.attacks.forging import unsigned
 from tests.conftest import Run, as_environment, create_database, drop_database, make_settings
@@ -92,7 +91,7 @@ def lone(own_url: str, silent: Silent, tmp_path_factory: pytest.TempPathFactory)
         fetch_allow=silent.host,
         trusted_proxies="127.0.0.1",
     )
-    runtime: Runtime = create_app(settings).extensions["idp"]
+    runtime = create_runtime(settings)
     server = LiveServer.start(as_environment(settings), port=port, log=folder / "server.log")
     try:
         yield Site(server, runtime, valkey, metrics="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import threading
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 import psutil
 import pytest
 
+from tests.live import callers
 from tests.live.site import Site
 from tests.protocol import App
 
@@ -17,6 +19,7 @@ pytestmark = pytest.mark.no_database
 
 MACHINES = 4
 PEOPLE = 4
+MIXED = 16
 RECOVERY_SECONDS = 60
 
 
@@ -93,3 +96,26 @@ def test_a_worker_killed_in_a_flood_loses_no_token(site: Site) -> None:
         with line:
             form = {"grant_type": "client_credentials", **machine.post}
             assert line.ask("POST", "/connect/token", form).status == 200
+
+
+def test_a_worker_killed_under_mixed_calls_costs_what_it_held_and_no_more(site: Site) -> None:
+    mixed = callers.crowd(site, MIXED, callers.seed())
+
+    async def act() -> None:
+        await asyncio.sleep(1)
+        victim = site.worker_pids()[1]  # the other test kills the other one
+        psutil.Process(victim).kill()
+        before = sum(mixed.counts.values())
+        await asyncio.to_thread(wait_for_workers, site, 2, without=victim)
+        # The other worker went on meanwhile.
+        assert sum(mixed.counts.values()) > before + MIXED
+        await asyncio.sleep(1)
+
+    async def main() -> None:
+        await mixed.during(act, may_lose=True)
+        await mixed.once_each()
+
+    callers.run(main())
+    mixed.check_faults()
+    # A request on each connection of the worker, and what lay before its socket.
+    assert 0 < mixed.lost <= 2 * MIXED

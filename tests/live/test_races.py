@@ -46,7 +46,7 @@ def test_fifty_parallel_uses_of_a_refresh_token_give_one_and_the_same_successor(
     assert {answer.status for answer in answers} == {200}
     (second,) = {answer.json()["refresh_token"] for answer in answers}
     assert second != first
-    assert site.successors(first) == 1
+    assert site.rotations(first) == 1
     access = {answer.json()["access_token"] for answer in answers}
     assert len(access) == PARALLEL
     assert all(site.is_active(app, token) for token in access)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import signal
 import threading
@@ -12,14 +13,14 @@ from dataclasses import dataclass, field
 
 import psutil
 import pytest
-from sqlalchemy import update
 
 from idp.directory.authentication import service as authentication
-from idp.oauth.models import RefreshToken
 from idp.platform import clock
 from idp.platform.runtime import RequestContext
-from idp.platform.secrets import digest
 from idp.server.process import KILL_SECONDS
+from tests import protocol
+from tests.live import callers
+from tests.live.callers import KINDS
 from tests.live.site import FREE_TRIES, Site
 from tests.protocol import App
 
@@ -118,16 +119,12 @@ def test_stopping_and_starting_again_loses_nothing(site: Site) -> None:
 
     # How long a restart takes here is not what the window is about.
     with site.sessions() as session:
-        session.execute(
-            update(RefreshToken)
-            .where(RefreshToken.token_hash == digest(first))
-            .values(used_at=clock.now())
-        )
+        protocol.family_of(session, first).rotated_at = clock.now()
         session.commit()
     retried = site.refresh(app, first)
     assert retried.status == 200, retried
     assert retried.json()["refresh_token"] == before["refresh_token"]
-    assert site.successors(first) == 1
+    assert site.rotations(first) == 1
     assert site.is_active(app, before["access_token"])
 
     refused = site.sign_in(attacked)
@@ -146,6 +143,26 @@ def test_stopping_every_process_at_once_loses_nothing_either(site: Site) -> None
     finally:
         site.restart()
     check_nothing_was_lost(callers)
+
+
+def test_stopping_under_mixed_calls_loses_nothing(site: Site) -> None:
+    mixed = callers.crowd(site, CALLERS, callers.seed())
+
+    async def act() -> None:
+        for _ in range(600):
+            if {kind for kind, _ in mixed.counts} == KINDS:
+                break
+            await asyncio.sleep(0.05)
+        await asyncio.to_thread(stop, site, [psutil.Process(site.server.process.pid)])
+
+    try:
+        callers.run(mixed.during(act))
+    finally:
+        site.restart()
+    assert {kind for kind, _ in mixed.counts} == KINDS
+    # What was answered counts: codes, refresh tokens and revocations are as they were given.
+    callers.run(mixed.once_each())
+    mixed.check_faults()
 
 
 def test_workers_end_with_a_server_that_is_killed(site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import select
@@ -233,3 +234,34 @@ def test_unknown_applications_and_addresses_are_a_page_that_says_who_can_help(cl
         assert f"{told} Tell the people who run it." in text
         assert buttons(answer) == [("To your account", "/account")]
     assert authorize(client, app).status_code == 303
+
+
+def test_a_request_is_shown_at_its_own_issuer_only(client, session, new_client):
+    tenant_id = add_tenant(session, "Beta", ["b.example:8000"])
+    beta = new_client("http://b.example:8000")
+    app = register(session, require_consent=True)
+    ann = add_person(session, tenant_ids=(1, tenant_id))
+    sign_in(client, session, ann)
+    sign_in(beta, session, ann)
+    address = asked_page(client, app, "/choose", prompt="select_account")
+    query = urlsplit(address).query
+    for path in ("/choose", "/choose-tenant", "/consent", "/login"):
+        assert beta.get(f"{path}?{query}", headers=HTML).status_code == 400, path
+    assert client.get(address, headers=HTML).status_code == 200
+
+
+def test_a_logout_that_waits_opens_no_page_of_a_sign_in(client, session):
+    register(session)
+    sign_in(client, session, add_person(session))
+    asked = client.get("/connect/endsession", query_string={"client_id": "web"}).location
+    query = urlsplit(asked).query
+    for path in ("/choose", "/consent", "/login"):
+        assert client.get(f"{path}?{query}", headers=HTML).status_code == 400, path
+    assert client.get(asked, headers=HTML).status_code == 200
+
+
+def test_a_sign_in_that_waits_opens_no_logout(client, session):
+    sign_in(client, session, add_person(session))
+    address = asked_page(client, register(session), "/choose", prompt="select_account")
+    assert client.get(f"/logout?{urlsplit(address).query}", headers=HTML).status_code == 400
+    assert client.get("/account", headers=HTML).status_code == 200

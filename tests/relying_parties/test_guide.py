@@ -108,7 +108,7 @@ def test_an_expired_id_token_still_signs_out(
     signed_in: SignedIn = service.web.sign_in(browser, person)
     with provider.sessions() as session:
         claims = dict(signed_in.identity) | {"exp": int(time.time()) - 3600}
-        old = signer.sign(session, claims, alg=None, typ="JWT")
+        old = signer.keys(session).sign(claims, alg=None, typ="JWT")
     stop = browser.open(
         provider.metadata["end_session_endpoint"],
         {"id_token_hint": old, "post_logout_redirect_uri": AFTER_LOGOUT},

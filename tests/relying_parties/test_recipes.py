@@ -87,7 +87,7 @@ def resign(provider: Provider, token: str, typ: str = "at+jwt", **changes: Any) 
     """Sign changed claims by the provider's own key, as only the provider could."""
     with provider.sessions() as session:
         claims = protocol.payload(token) | changes
-        return signer.sign(session, claims, alg=None, typ=typ)
+        return signer.keys(session).sign(claims, alg=None, typ=typ)
 
 
 def encoded(part: dict[str, Any]) -> str:

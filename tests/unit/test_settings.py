@@ -22,6 +22,7 @@ VALUES = {
     "public_url": "https://id.example",
     "data_dir": "/srv/idp",
     "database_url": "postgresql+psycopg://u:p@db.example/idp",
+    "database_prepare": "false",
     "redis_url": "redis://cache.example:6379/0",
     "keys_dir": "/srv/keys",
     "secret_key": "0f8c1d7be25a9346d1b09e7a4c63f85b",

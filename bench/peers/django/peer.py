@@ -74,6 +74,7 @@ def prepare() -> None:
     for client_id, kind in (
         ("machine-rs256", Application.GRANT_CLIENT_CREDENTIALS),
         ("web", Application.GRANT_AUTHORIZATION_CODE),
+        ("web-refresh", Application.GRANT_AUTHORIZATION_CODE),
     ):
         Application.objects.create(
             client_id=client_id,

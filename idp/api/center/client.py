@@ -19,7 +19,7 @@ from idp.directory.clients.models import Client, ClientOwner
 from idp.directory.clients.service import MOST_ROWS
 from idp.directory.clients.whole import Description, Editor, Row, SecretRow
 from idp.directory.roles import service as roles
-from idp.oauth import service as oauth
+from idp.oauth import operator_tokens
 from idp.platform.scopes import Scope
 from idp.platform.secrets import MASK
 from idp.platform.web.principal import current_principal
@@ -330,7 +330,9 @@ def codes() -> list[Any]:
 )
 def issue_token(body: Mapping[str, int]) -> str:
     """Issue a fresh token to the caller."""
-    token = oauth.issue_again(database(), current_issuer(), current_principal(), body["lifetime"])
+    token = operator_tokens.issue_again(
+        database(), current_issuer(), current_principal(), body["lifetime"]
+    )
     database().commit()
     return token
 

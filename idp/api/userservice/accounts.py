@@ -29,7 +29,7 @@ from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
 from idp.directory.users import names
 from idp.directory.users.models import User
-from idp.oauth import service as oauth
+from idp.oauth.sign_out import revoke_member_grants
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
@@ -404,7 +404,7 @@ def unbind(username: str, tenantId: int) -> bool:
     """
     left = accounts.unbind(database(), username, tenantId)
     if left is not None:
-        oauth.revoke_member_grants(database(), left, tenantId)
+        revoke_member_grants(database(), left, tenantId)
     database().commit()
     return True
 

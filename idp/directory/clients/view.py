@@ -13,7 +13,7 @@ from idp.directory.clients.models import Client, ClientCorsOrigin
 from idp.directory.resources import view as resources
 from idp.directory.resources.view import ApiScopeView, IdentityView
 from idp.directory.tenants.models import Tenant
-from idp.platform import runtime
+from idp.platform.cache import looked_up
 from idp.platform.issuer import Issuer
 
 LONGEST_ID = 200
@@ -98,23 +98,17 @@ class ClientView:
         return frozenset({"client_secret_basic", "client_secret_post"})
 
 
+@looked_up("client", longest=LONGEST_ID)
 def find(session: Session, client_id: str) -> ClientView | None:
-    """Give an enabled client by its OAuth identifier, from the cache when it is there."""
-    if len(client_id) > LONGEST_ID or "\0" in client_id:
-        return None
-    return runtime.of(session).cache.find(
-        ("client", client_id), lambda: _load(session, Client.client_id == client_id)
-    )
+    """Return an enabled client by its OAuth identifier, from the cache when it is there."""
+    return _load(session, Client.client_id == client_id)
 
 
+@looked_up("cors origins")
 def cors_origins(session: Session) -> frozenset[str]:
-    """Give the origins that any enabled client registered, for preflights."""
-
-    def load() -> frozenset[str]:
-        query = select(ClientCorsOrigin.origin).join(Client).where(Client.enabled).distinct()
-        return frozenset(session.scalars(query))
-
-    return runtime.of(session).cache.get(("cors origins",), load)
+    """Return the origins that any enabled client registered, for preflights."""
+    query = select(ClientCorsOrigin.origin).join(Client).where(Client.enabled).distinct()
+    return frozenset(session.scalars(query))
 
 
 def _load(session: Session, condition: Any) -> ClientView | None:

@@ -11,7 +11,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
-from idp.platform import runtime
+from idp.platform.cache import looked_up
 
 LONGEST_NAME = 200
 
@@ -130,24 +130,19 @@ def existing_scopes(session: Session, names: Iterable[str]) -> frozenset[str]:
     return frozenset({*scopes, *identities})
 
 
+@looked_up("api", longest=LONGEST_NAME)
 def find_api(session: Session, name: str) -> ApiView | None:
-    """Give an enabled API by name, from the cache when it is there."""
-
-    def load() -> ApiView | None:
-        row = session.scalars(
-            select(ApiResource)
-            .where(ApiResource.name == name, ApiResource.enabled)
-            .options(
-                selectinload(ApiResource.user_claims),
-                selectinload(ApiResource.properties),
-                selectinload(ApiResource.secrets),
-            )
-        ).one_or_none()
-        return None if row is None else _api_view(row)
-
-    if len(name) > LONGEST_NAME or "\0" in name:
-        return None
-    return runtime.of(session).cache.find(("api", name), load)
+    """Return an enabled API by name, from the cache when it is there."""
+    row = session.scalars(
+        select(ApiResource)
+        .where(ApiResource.name == name, ApiResource.enabled)
+        .options(
+            selectinload(ApiResource.user_claims),
+            selectinload(ApiResource.properties),
+            selectinload(ApiResource.secrets),
+        )
+    ).one_or_none()
+    return None if row is None else _api_view(row)
 
 
 def published(session: Session, tenant_id: int) -> Published:

@@ -80,11 +80,16 @@ def effective_permissions(
 
 
 def held(session: Session, user_id: int, tenant_id: int, *, platform: bool) -> Held:
-    """Give role codes and effective permissions of a person in a tenant, read in one go."""
+    """Return role codes and effective permissions of a person in a tenant, read in one go."""
+    asked = {"user_id": user_id, "tenant_id": tenant_id}
+    return held_from(run(session, held_query(platform=platform), asked))
+
+
+def held_from(rows: Iterable[Sequence[Any]]) -> Held:
+    """Return what the rows of `held_query` say."""
     codes: set[str] = set()
     permissions: set[Permission] = set()
-    asked = {"user_id": user_id, "tenant_id": tenant_id}
-    for role, code, api_resource_id in run(session, _held(platform=platform), asked):
+    for role, code, api_resource_id in rows:
         if role is not None:
             codes.add(role)
         if code is not None:
@@ -97,8 +102,11 @@ def _by_code(permission: Permission) -> tuple[str, int]:
 
 
 @cache
-def _held(*, platform: bool) -> CompoundSelect[str | None, str | None, int | None]:
-    """Select it; made once, because making the statement costs more than asking it."""
+def held_query(*, platform: bool) -> CompoundSelect[str | None, str | None, int | None]:
+    """Return the query of roles and permissions for `user_id` and `tenant_id`, made once.
+
+    Making the statement costs more than executing it.
+    """
     user_id: BindParameter[int] = bindparam("user_id")
     tenant_id: BindParameter[int] = bindparam("tenant_id")
     through = (

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.directory.seeding.models import SeedMark
+from idp.directory.users.models import User
 
 _LOCK = 0x6964_7002
 
@@ -27,3 +28,12 @@ def planted(session: Session) -> dict[str, int | None]:
 def mark(session: Session, name: str, row_id: int | None = None) -> None:
     """Remember that a seed was planted."""
     session.add(SeedMark(name=name, row_id=row_id))
+
+
+def find_administrator(session: Session) -> User | None:
+    """Return the administrator that was seeded, whatever the name is today; None when deleted."""
+    return session.scalars(
+        select(User)
+        .join(SeedMark, SeedMark.row_id == User.id)
+        .where(SeedMark.name == "administrator", User.deleted_at.is_(None))
+    ).one_or_none()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,13 +26,13 @@ from idp.directory.tenants.models import (
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
+from idp.platform.cache import looked_up
 from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.issuer import Issuer
 from idp.platform.stamps import new_stamp
 
 PLATFORM = 1
 """Id of the tenant that is the platform itself, issuer 1."""
-UNKNOWN_HOSTS = 1024
 PURPOSE = "tenant property"
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LONGEST_HOST = 253
@@ -55,21 +54,15 @@ class NewTenant:
     status: TenantStatus = TenantStatus.ENABLED
 
 
+@looked_up("issuer")
 def find_issuer(session: Session, host: str) -> Issuer | None:
-    """Find the issuer that answers to a Host header; cached, unknown hosts too."""
+    """Return the issuer that answers to a Host header; cached, as unknown hosts are."""
     host = host.lower()
-    cache = runtime.of(session).cache
-    # Invented hosts share one bounded shelf, so that they push nothing useful out of the cache.
-    unknown: OrderedDict[str, None] = cache.get("unknown hosts", OrderedDict)
-    if host in unknown:
-        return None
-    try:
-        return cache.get(("issuer", host), lambda: _load_issuer(session, host))
-    except NotFound:
-        unknown[host] = None
-        while len(unknown) > UNKNOWN_HOSTS:
-            unknown.popitem(last=False)
-        return None
+    if host == runtime.of(session).settings.public_host:
+        tenant = session.get(Tenant, PLATFORM)
+    else:
+        tenant = session.scalar(select(Tenant).join(TenantHost).where(TenantHost.host == host))
+    return None if tenant is None or not tenant.is_enabled else _issuer(session, tenant, host)
 
 
 def issuer_of(session: Session, tenant_id: int) -> Issuer:
@@ -350,16 +343,6 @@ def rewrap(session: Session) -> int:
             changed += 1
     session.flush()
     return changed
-
-
-def _load_issuer(session: Session, host: str) -> Issuer:
-    if host == runtime.of(session).settings.public_host:
-        tenant = session.get(Tenant, PLATFORM)
-    else:
-        tenant = session.scalar(select(Tenant).join(TenantHost).where(TenantHost.host == host))
-    if tenant is None or not tenant.is_enabled:
-        raise NotFound("No issuer has this host.")
-    return _issuer(session, tenant, host)
 
 
 def _issuer(session: Session, tenant: Tenant, host: str | None) -> Issuer:

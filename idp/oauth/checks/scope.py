@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.orm import Session
-
 from idp.directory.clients.view import ClientView
 from idp.directory.resources import view as resources
 from idp.directory.resources.view import ApiScopeView, ApiView, IdentityView
 from idp.platform.errors import OAuthError
+from idp.platform.storage import Storage
 
 OFFLINE_ACCESS = "offline_access"
 MOST_UNLISTED = 100
@@ -43,7 +42,7 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in text.split(" ") if name))
 
 
-def recognize(session: Session, client: ClientView, names: Iterable[str]) -> tuple[str, ...]:
+async def recognize(storage: Storage, client: ClientView, names: Iterable[str]) -> tuple[str, ...]:
     """Leave out what is to be ignored; `invalid_scope` when nothing else was asked for.
 
     Ignored are unknown scopes (OpenID Connect Core 3.1.2.1), and `offline_access` that the client
@@ -56,7 +55,8 @@ def recognize(session: Session, client: ClientView, names: Iterable[str]) -> tup
     if len(unlisted) > MOST_UNLISTED:
         message = f"More than {MOST_UNLISTED} scopes that the client may not have"
         raise OAuthError(message, code="invalid_scope")
-    ignored = {*unlisted} - resources.existing_scopes(session, unlisted)
+    existing = await storage.in_session(resources.existing_scopes, unlisted)
+    ignored = {*unlisted} - existing
     kept = tuple(name for name in asked if name not in ignored)
     if not kept:
         message = f"There is no scope {unlisted[0][:100]!r} for the client"

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
-
-from sqlalchemy.orm import Session
 
 from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
 from idp.oauth import refusals
-from idp.oauth.client_auth import private_key_jwt, secret
+from idp.oauth.client_auth import private_key_jwt
 from idp.oauth.client_auth.credentials import ASSERTION_TYPE, Credentials
-from idp.oauth.request import CALLER, ProtocolRequest
+from idp.oauth.request import ProtocolRequest
 from idp.platform.errors import InvalidClient, OAuthError
-
-PROOFS: Mapping[str, Callable[[Session, ProtocolRequest, ClientView, Credentials], bool]] = {
-    "none": lambda *_: True,
-    "client_secret_basic": secret.matches,
-    "client_secret_post": secret.matches,
-    "private_key_jwt": private_key_jwt.is_valid,
-}
+from idp.platform.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +27,18 @@ class _Given:
     assertion: str | None
 
 
-def authenticate(session: Session, request: ProtocolRequest) -> ClientView:
-    """Tell which client calls; InvalidClient unless it proves so by one registered method."""
+async def authenticate(storage: Storage, request: ProtocolRequest) -> ClientView:
+    """Return the client that calls; InvalidClient unless it proves so by one registered method."""
     credentials = read_credentials(request)
-    client = clients.find(session, credentials.client_id)
+    client = await storage.look_up(clients.find, credentials.client_id)
     if client is None or not client.is_served_by(request.issuer):
-        raise refuse(session, request, credentials, "unknown client")
-    if credentials.method not in client.auth_methods():
-        raise refuse(session, request, credentials, f"{credentials.method} is not registered")
-    if not PROOFS[credentials.method](session, request, client, credentials):
-        raise refuse(session, request, credentials, f"{credentials.method} failed")
-    session.info[CALLER] = client
+        raise await refuse(storage, request, credentials, "unknown client")
+    method = credentials.method
+    if method not in client.auth_methods():
+        raise await refuse(storage, request, credentials, f"{method} is not registered")
+    if not await request.server.proofs[method].is_valid(storage, request, client, credentials):
+        raise await refuse(storage, request, credentials, f"{method} failed")
+    storage.caller = client
     return client
 
 
@@ -54,7 +46,7 @@ def read_credentials(request: ProtocolRequest) -> Credentials:
     """Read the credentials out of a request; two methods at once are refused."""
     parameters = request.body
     given = _Given(
-        basic=read_basic(request.headers.get("authorization")),
+        basic=read_basic(request.authorization),
         body_id=parameters.get("client_id"),
         body_secret=parameters.get("client_secret"),
         assertion=parameters.get("client_assertion"),
@@ -114,16 +106,20 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="idp", charset="UTF-8"'}
 
 def challenged(request: ProtocolRequest, message: str | None = None) -> InvalidClient:
     """Make the refusal; a client that tried Basic is told so again (RFC 6749 5.2)."""
-    tried = "authorization" in request.headers
+    tried = request.authorization is not None
     return InvalidClient(message, headers=CHALLENGE if tried else None)
 
 
-def refuse(
-    session: Session, request: ProtocolRequest, credentials: Credentials, reason: str
+async def refuse(
+    storage: Storage, request: ProtocolRequest, credentials: Credentials, reason: str
 ) -> InvalidClient:
-    """Make the refusal of a failed proof and leave a trace of it."""
-    client = clients.find(session, credentials.client_id)
-    refusals.client_refused(
-        session, credentials.client_id, request.remote_addr, reason, is_known=client is not None
+    """Return the refusal of a failed proof, after it was recorded."""
+    client = await storage.look_up(clients.find, credentials.client_id)
+    await storage.in_session(
+        refusals.client_refused,
+        credentials.client_id,
+        request.remote_addr,
+        reason,
+        is_known=client is not None,
     )
     return challenged(request)

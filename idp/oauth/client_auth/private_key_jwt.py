@@ -15,6 +15,7 @@ from idp.platform import clock, runtime
 from idp.platform.errors import Busy, InvalidClient, InvalidToken, Problem
 from idp.platform.onetime import service as onetime
 from idp.platform.secrets import from_b64url
+from idp.platform.storage import Storage
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 TYPES = frozenset({"jwt", "client-authentication+jwt"})
@@ -40,10 +41,17 @@ def read_unverified_client_id(unverified_jwt: str) -> str:
     return subject
 
 
-def is_valid(
+async def is_valid(
+    storage: Storage, request: ProtocolRequest, client: ClientView, credentials: Credentials
+) -> bool:
+    """Return whether the assertion is the client's, meant for us, fresh and not seen before."""
+    # On a thread: the client's keys may have to be fetched.
+    return await storage.in_session(_is_valid, request, client, credentials)
+
+
+def _is_valid(
     session: Session, request: ProtocolRequest, client: ClientView, credentials: Credentials
 ) -> bool:
-    """Whether the assertion is signed by the client, meant for us, fresh and not seen before."""
     verified = _verify(session, client, credentials.unverified_proof)
     if verified is None:
         return False
@@ -65,11 +73,9 @@ def is_valid(
         or not jti
     ):
         return False
-    # RFC 7523 3: each assertion once. Kept at once, whatever becomes of the request.
+    # RFC 7523 3: each assertion once, whatever becomes of the request.
     expires_at = datetime.fromtimestamp(expiry + CLOCK_SKEW_SECONDS, tz=clock.now().tzinfo)
-    is_first = onetime.claim(session, "client-assertion", f"{client.client_id} {jti}", expires_at)
-    session.commit()
-    return is_first
+    return onetime.claim(session, "client-assertion", f"{client.client_id} {jti}", expires_at)
 
 
 def _is_for_us(audience: Any, request: ProtocolRequest, client: ClientView) -> bool:

@@ -5,27 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy.orm import Session
-
 from idp.directory.clients.view import ClientView
 from idp.oauth.client_auth.credentials import Credentials
 from idp.oauth.request import ProtocolRequest
-from idp.platform import clock, runtime
+from idp.platform import clock
+from idp.platform.secrets import Keyring
+from idp.platform.storage import Storage
 
 PURPOSE = "client secret"
 
 
-def matches(
-    session: Session, _request: ProtocolRequest, client: ClientView, credentials: Credentials
+async def matches(
+    storage: Storage, _request: ProtocolRequest, client: ClientView, credentials: Credentials
 ) -> bool:
-    """Whether the shown secret is one of the client's that have not expired."""
+    """Return whether the shown secret is one of the client's that have not expired."""
     kept = ((row.value_hash, row.expires_at) for row in client.secrets)
-    return is_one_of(session, credentials.unverified_proof, kept)
+    return is_one_of(storage.runtime.keyring, credentials.unverified_proof, kept)
 
 
-def is_one_of(session: Session, secret: str, kept: Iterable[tuple[str, datetime | None]]) -> bool:
+async def is_public(
+    _storage: Storage, _request: ProtocolRequest, _client: ClientView, _credentials: Credentials
+) -> bool:
+    """Return True: a public client proves nothing."""
+    return True
+
+
+def is_one_of(keyring: Keyring, secret: str, kept: Iterable[tuple[str, datetime | None]]) -> bool:
     """Compare a secret with stored (hash, expiry) pairs, each in constant time."""
-    keyring = runtime.of(session).keyring
     now = clock.now()
     return any(
         keyring.mac_matches(PURPOSE, secret, value_hash)

@@ -7,6 +7,7 @@ whether a page must be shown, `_grant` makes the code.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
@@ -18,30 +19,33 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
-from idp.oauth import pending, service
+from idp.oauth import consents, pending
+from idp.oauth import visitor as visitors
 from idp.oauth.checks import pkce, prompt, redirect_uri, request_object
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.prompt import ClaimsRequest
+from idp.oauth.checks.response import RESPONSE_MODES, RESPONSE_TYPES
 from idp.oauth.checks.scope import ValidatedScopes
+from idp.oauth.id_tokens import may_request, read_id_token
 from idp.oauth.models import AuthorizationCode, AuthorizationRequest, Consent, Grant
 from idp.oauth.pending import Answers
-from idp.oauth.request import Parameters, ProtocolRequest
+from idp.oauth.request import Pairs, Parameters, ProtocolRequest
 from idp.oauth.response import FormPost, Interaction, ProtocolResponse, redirect, with_query
-from idp.oauth.tokens import may_request, read_id_token
 from idp.oauth.visitor import SignedIn
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
-from idp.platform.db import Together, count_hits, new_row, run_one
-from idp.platform.errors import OAuthError
+from idp.platform.db import AtomicWrite, count_hits, new_row
+from idp.platform.errors import OAuthError, Problem, Unavailable
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
+from idp.platform.signing import signer
+from idp.platform.storage import Storage
 
 ResponseMode = Literal["query", "fragment", "form_post"]
 Answer = ProtocolResponse | Interaction | FormPost
 
-RESPONSE_MODES = ("query", "fragment", "form_post")
 UNSUPPORTED = {
     "request": "request_not_supported",
     "request_uri": "request_uri_not_supported",
@@ -110,6 +114,8 @@ class _Approved:
     scopes: ValidatedScopes
     consented: frozenset[str] | None
     """Scopes that the person ticked; None: nothing was held back."""
+    is_remembered: bool = False
+    """Whether the person's answer counts for later requests too."""
 
 
 class _ToPage(Exception):  # noqa: N818 - not an error: the person is asked first
@@ -118,59 +124,112 @@ class _ToPage(Exception):  # noqa: N818 - not an error: the person is asked firs
         self.kind = kind
 
 
-def authorize(request: ProtocolRequest, session: Session, visitor: SignedIn | None) -> Answer:
+async def authorize_without_page(
+    request: ProtocolRequest, storage: Storage
+) -> ProtocolResponse | None:
+    """Answer a request for which nothing must be rendered; None: `authorize` behind a page does.
+
+    Nothing was written when it returns None.
+    """
+    pairs = dict(request.query)
+    if request.method != "GET" or pairs.get("response_mode") == "form_post" or "request" in pairs:
+        return None
+    if pending.CONTINUE in pairs:
+        return None
+    try:
+        answer = await authorize(request, storage)
+    except Unavailable:
+        raise
+    except Problem:
+        return None
+    if isinstance(answer, Interaction):
+        return redirect(answer.location)
+    return None if isinstance(answer, FormPost) else answer
+
+
+async def authorize(request: ProtocolRequest, storage: Storage) -> Answer:
     """Answer an authorization request with a code, a refusal, or a page to show first.
 
     A Problem that leaves here is shown to the person: the client is not proven.
     """
     if request.method == "POST":
-        return _keep_posted(request, session)
+        return await _keep_posted(request, storage)
+    visitor = await visitors.find_signed_in(storage, request.issuer, request.session_cookie)
     answers: Answers | None = None
     row: AuthorizationRequest | None = None
     parameters = request.either
     handle = parameters.get(pending.CONTINUE)
     if handle is not None:
-        row = pending.get(session, request.issuer, "authorize", handle)
-        answers = pending.answers_of(row, handle, visitor.session_id if visitor else None)
-        parameters = Parameters(pending.parameters_of(session, row))
-    client, back = find_return_address(session, request.issuer, parameters)
+        kept, pairs = await storage.in_session(_resume, request.issuer, handle)
+        answers = pending.answers_of(kept, handle, visitor.session_id if visitor else None)
+        row, parameters = kept, Parameters(pairs)
+    client, back = await find_return_address(storage, request.issuer, parameters)
     try:
-        asked = validate(session, client, back, parameters)
-        approved = decide(session, asked, visitor, answers)
-        return _grant(session, asked, approved, row)
+        asked = await validate(storage, client, back, parameters)
+        approved = await decide(storage, asked, visitor, answers)
     except _ToPage as page:
         if "none" in prompt.read_prompt(parameters):
             return back.refuse(_unanswerable(page))
         if answers is None:
-            handle = _keep(request, session, parameters)
-        session.commit()
+            handle = await _keep(request, storage, parameters)
         return Interaction(page.kind, cast("str", handle))
     except OAuthError as error:
-        if row is not None:
-            _forget(session, row)
-        session.commit()
+        if row is not None or isinstance(error, _NotAMemberError):
+            await storage.in_session(_refuse, row, error)
         return back.refuse(error)
+    return await _grant(storage, asked, approved, row)
 
 
-def _keep_posted(request: ProtocolRequest, session: Session) -> Answer:
+async def _keep_posted(request: ProtocolRequest, storage: Storage) -> Answer:
     """Turn a POST into a GET, so that the cookie of a cross-site form counts (SameSite=Lax)."""
     parameters = request.body
-    find_return_address(session, request.issuer, parameters)
-    handle = _keep(request, session, parameters)
-    session.commit()
+    await find_return_address(storage, request.issuer, parameters)
+    handle = await _keep(request, storage, parameters)
     return redirect(f"{request.path}?{urlencode({pending.CONTINUE: handle})}")
 
 
-def _keep(request: ProtocolRequest, session: Session, parameters: Parameters) -> str:
-    return pending.store(
-        session, request.issuer, "authorize", parameters.pairs, request.remote_addr
+async def _keep(request: ProtocolRequest, storage: Storage, parameters: Parameters) -> str:
+    return await storage.in_session(
+        pending.store, request.issuer, "authorize", parameters.pairs, request.remote_addr
     )
 
 
+def _resume(session: Session, issuer: Issuer, handle: str) -> tuple[AuthorizationRequest, Pairs]:
+    """Return a kept request and its parameters."""
+    row = pending.get(session, issuer, "authorize", handle)
+    return row, pending.parameters_of(session, row)
+
+
 def _forget(session: Session, row: AuthorizationRequest) -> bool:
-    """Delete a kept request; False when somebody else was faster, and it is answered already."""
+    """Delete a kept request; False when another answer was faster."""
     statement = delete(AuthorizationRequest).where(AuthorizationRequest.id == row.id)
     return count_hits(session, statement) > 0
+
+
+def _refuse(session: Session, row: AuthorizationRequest | None, error: OAuthError) -> None:
+    """Record a refusal, and that its request is answered."""
+    if row is not None:
+        _forget(session, row)
+    if isinstance(error, _NotAMemberError):
+        audit.record(
+            session,
+            Tag.SIGN_IN_REFUSED,
+            user_id=error.user_id,
+            client_id=error.asked.client.client_id,
+            tenant_id=error.asked.back.issuer.tenant_id,
+            details={"reason": "not a member"},
+        )
+
+
+class _NotAMemberError(OAuthError):
+    """The person belongs to no tenant that the application serves."""
+
+    code = "access_denied"
+
+    def __init__(self, asked: ValidatedRequest, user_id: int) -> None:
+        super().__init__("The person does not belong to a tenant that this application serves")
+        self.asked = asked
+        self.user_id = user_id
 
 
 def _unanswerable(page: _ToPage) -> OAuthError:
@@ -187,11 +246,11 @@ def _unanswerable(page: _ToPage) -> OAuthError:
 # --- Who asks, and where the answer goes: until this is proven nothing is redirected -------------
 
 
-def find_return_address(
-    session: Session, issuer: Issuer, parameters: Parameters
+async def find_return_address(
+    storage: Storage, issuer: Issuer, parameters: Parameters
 ) -> tuple[ClientView, ReturnAddress]:
     """Prove client and redirect address; a Problem for the person to see otherwise."""
-    client = clients.find(session, parameters.require("client_id"))
+    client = await storage.look_up(clients.find, parameters.require("client_id"))
     if client is None or not client.is_served_by(issuer):
         message = "The application is not known here. Tell the people who run it."
         raise OAuthError(message, code="invalid_client")
@@ -211,8 +270,8 @@ def find_return_address(
 # --- Checks, in this order ------------------------------------------------------------------------
 
 
-def validate(
-    session: Session, client: ClientView, back: ReturnAddress, parameters: Parameters
+async def validate(
+    storage: Storage, client: ClientView, back: ReturnAddress, parameters: Parameters
 ) -> ValidatedRequest:
     """Check every parameter of a request whose return address is proven."""
     for name, code in UNSUPPORTED.items():
@@ -221,7 +280,7 @@ def validate(
             raise OAuthError(message, code=code)
     _check_response(client, parameters)
     names = scopes.split(parameters.get("scope") or "")
-    wanted = scopes.validate(client, scopes.recognize(session, client, names))
+    wanted = scopes.validate(client, await scopes.recognize(storage, client, names))
     resources = parameters.all("resource")
     scopes.narrow(wanted, resources, back.issuer.url)
     claims = prompt.read_claims(parameters)
@@ -235,7 +294,7 @@ def validate(
         prompt=prompt.read_prompt(parameters),
         max_age=_max_age(client, parameters),
         login_hint=parameters.get("login_hint"),
-        hinted_subject=_hinted_subject(session, back.issuer, client, parameters),
+        hinted_subject=await _hinted_subject(storage, back.issuer, client, parameters),
         claims=claims,
         tenant_id=prompt.read_id(parameters, "tenant"),
         resources=resources,
@@ -243,7 +302,7 @@ def validate(
 
 
 def _check_response(client: ClientView, parameters: Parameters) -> None:
-    if parameters.require("response_type") != "code":
+    if parameters.require("response_type") not in RESPONSE_TYPES:
         message = "response_type must be code"
         raise OAuthError(message, code="unsupported_response_type")
     if "authorization_code" not in client.grant_types:
@@ -268,14 +327,14 @@ def _max_age(client: ClientView, parameters: Parameters) -> int | None:
     return client.default_max_age if asked is None else asked
 
 
-def _hinted_subject(
-    session: Session, issuer: Issuer, client: ClientView, parameters: Parameters
+async def _hinted_subject(
+    storage: Storage, issuer: Issuer, client: ClientView, parameters: Parameters
 ) -> str | None:
     """Read whom `id_token_hint` names; an expired ID token is a good hint."""
     hint = parameters.get("id_token_hint")
     if hint is None:
         return None
-    claims = read_id_token(session, issuer, hint)
+    claims = read_id_token(await storage.look_up(signer.keys), issuer, hint)
     if claims is None or claims["aud"] != client.client_id:
         message = "id_token_hint is not an ID token of this issuer for this client"
         raise OAuthError(message)
@@ -285,21 +344,29 @@ def _hinted_subject(
 # --- Must the person be asked? --------------------------------------------------------------------
 
 
-def decide(
-    session: Session, asked: ValidatedRequest, visitor: SignedIn | None, answers: Answers | None
+async def decide(
+    storage: Storage, asked: ValidatedRequest, visitor: SignedIn | None, answers: Answers | None
 ) -> _Approved:
     """Find out whether everything is settled; _ToPage names the page to show otherwise."""
     if answers is not None and answers.consented_scopes == ():
         raise _refused_by_person()
     visitor = _settle_sign_in(asked, visitor, answers)
-    tenant_id = _settle_tenant(session, asked, visitor, answers)
-    consented = _settle_consent(session, asked, visitor, tenant_id, answers)
+    tenant_id = _settle_tenant(asked, visitor, answers)
+    remembered: set[str] = set()
+    if _depends_on_consent(asked, answers):
+        remembered = await _read_consent(storage, asked, visitor, tenant_id)
+    consented = _settle_consent(asked, answers, remembered)
     if consented is None:
         return _Approved(visitor, tenant_id, asked.scopes, None)
     allowed = [name for name in asked.scopes.names if name in consented]
     if not allowed:
         raise _refused_by_person()
-    return _Approved(visitor, tenant_id, scopes.validate(asked.client, allowed), consented)
+    is_remembered = (
+        answers is not None and answers.remember_consent and asked.client.allow_remember_consent
+    )
+    return _Approved(
+        visitor, tenant_id, scopes.validate(asked.client, allowed), consented, is_remembered
+    )
 
 
 def _settle_sign_in(
@@ -333,9 +400,7 @@ def _is_the_one_asked_for(asked: ValidatedRequest, subject: str) -> bool:
     return not wanted or subject in wanted
 
 
-def _settle_tenant(
-    session: Session, asked: ValidatedRequest, visitor: SignedIn, answers: Answers | None
-) -> int:
+def _settle_tenant(asked: ValidatedRequest, visitor: SignedIn, answers: Answers | None) -> int:
     """Find the tenant that the sign-in is for: one of the person's memberships at this issuer."""
     ids = list(visitor.tenant_ids)
     if asked.client.tenant_id is not None:
@@ -343,16 +408,7 @@ def _settle_tenant(
     if asked.tenant_id is not None:
         ids = [tenant_id for tenant_id in ids if tenant_id == asked.tenant_id]
     if not ids:
-        audit.record(
-            session,
-            Tag.SIGN_IN_REFUSED,
-            user_id=visitor.user_id,
-            client_id=asked.client.client_id,
-            tenant_id=asked.back.issuer.tenant_id,
-            details={"reason": "not a member"},
-        )
-        message = "The person does not belong to a tenant that this application serves"
-        raise OAuthError(message, code="access_denied")
+        raise _NotAMemberError(asked, visitor.user_id)
     if len(ids) == 1:
         return ids[0]
     for remembered in (answers.tenant_id if answers else None, visitor.tenant_id):
@@ -361,27 +417,22 @@ def _settle_tenant(
     raise _ToPage("choose-tenant")
 
 
+def _depends_on_consent(asked: ValidatedRequest, answers: Answers | None) -> bool:
+    """Return whether it matters what the person allowed before."""
+    is_answered = answers is not None and answers.consented_scopes is not None
+    return not is_answered and "consent" not in asked.prompt and asked.client.require_consent
+
+
 def _settle_consent(
-    session: Session,
-    asked: ValidatedRequest,
-    visitor: SignedIn,
-    tenant_id: int,
-    answers: Answers | None,
+    asked: ValidatedRequest, answers: Answers | None, remembered: Collection[str]
 ) -> frozenset[str] | None:
     """Find the scopes that the person ticked just now; None: all are allowed, or need no asking."""
     given = answers.consented_scopes if answers is not None else None
     if given is not None:
-        if answers is not None and answers.remember_consent and asked.client.allow_remember_consent:
-            refused = set(asked.consent_scopes) - set(given)
-            service.remember_consent(
-                session, asked.client, visitor.user_id, tenant_id, given, refused
-            )
         return frozenset(given)
     if "consent" in asked.prompt:
         raise _ToPage("consent")
-    if not asked.client.require_consent:
-        return None
-    if not set(asked.consent_scopes) <= _remembered(session, asked, visitor, tenant_id):
+    if asked.client.require_consent and not set(asked.consent_scopes) <= set(remembered):
         raise _ToPage("consent")
     return None
 
@@ -390,11 +441,10 @@ def _refused_by_person() -> OAuthError:
     return OAuthError("The person refused", code="access_denied")
 
 
-def _remembered(
-    session: Session, asked: ValidatedRequest, visitor: SignedIn, tenant_id: int
+async def _read_consent(
+    storage: Storage, asked: ValidatedRequest, visitor: SignedIn, tenant_id: int
 ) -> set[str]:
-    row = run_one(
-        session,
+    row = await storage.one(
         _CONSENT,
         {
             "user_id": visitor.user_id,
@@ -417,56 +467,83 @@ _CONSENT = select(Consent.scopes).where(
 # --- The code -------------------------------------------------------------------------------------
 
 
-def _grant(
-    session: Session,
+async def _grant(
+    storage: Storage,
     asked: ValidatedRequest,
     approved: _Approved,
     row: AuthorizationRequest | None,
 ) -> ProtocolResponse | FormPost:
     """Make grant and code in one transaction, and send the code to the client."""
-    client, visitor = asked.client, approved.visitor
-    now = clock.now()
-    if row is not None and not _forget(session, row):
-        raise pending.gone()
     code = random_token()
-    _GRANT.run(
-        session,
-        {
-            "user_id": visitor.user_id,
-            "client_id": client.row_id,
-            "tenant_id": approved.tenant_id,
-            "issuer_tenant_id": asked.back.issuer.tenant_id,
-            "session_id": visitor.session_id,
-            "sid": visitor.sid,
-            "security_stamp": visitor.security_stamp,
-            "scopes": list(approved.scopes.names),
-            "resources": list(asked.resources),
-            "claims_request": _kept_claims(asked, approved),
-            "auth_time": visitor.auth_time,
-            "acr": visitor.acr,
-            "amr": visitor.amr,
-            "created_at": now,
-            "expires_at": _end_of_grant(client, approved.scopes, now),
-            "authorization_code__code_hash": digest(code),
-            "authorization_code__redirect_uri": asked.back.uri,
-            "authorization_code__code_challenge": asked.code_challenge,
-            "authorization_code__nonce": asked.nonce,
-            "authorization_code__expires_at": now
-            + timedelta(seconds=client.authorization_code_lifetime),
-            **audit.columns(
-                session,
-                Tag.CODE_ISSUED,
-                user_id=visitor.user_id,
-                client_id=client.client_id,
-                tenant_id=approved.tenant_id,
-            ),
-        },
-    )
-    session.commit()
+    values = _grant_values(storage, asked, approved, code)
+    if row is None:
+        await storage.write(_GRANT, values)
+    elif not await storage.in_session(_grant_kept, asked, approved, row, values):
+        raise pending.gone()
     return asked.back.send({"code": code})
 
 
-_GRANT = Together(
+def _grant_kept(
+    session: Session,
+    asked: ValidatedRequest,
+    approved: _Approved,
+    row: AuthorizationRequest,
+    values: Mapping[str, Any],
+) -> bool:
+    """Answer a kept request and remember what the person allowed; False: it is answered already."""
+    if not _forget(session, row):
+        return False
+    if approved.is_remembered and approved.consented is not None:
+        consents.remember_consent(
+            session,
+            asked.client,
+            approved.visitor.user_id,
+            approved.tenant_id,
+            sorted(approved.consented),
+            set(asked.consent_scopes) - approved.consented,
+        )
+    _GRANT.run(session, values)
+    return True
+
+
+def _grant_values(
+    storage: Storage, asked: ValidatedRequest, approved: _Approved, code: str
+) -> dict[str, Any]:
+    client, visitor = asked.client, approved.visitor
+    now = clock.now()
+    return {
+        "user_id": visitor.user_id,
+        "client_id": client.row_id,
+        "tenant_id": approved.tenant_id,
+        "issuer_tenant_id": asked.back.issuer.tenant_id,
+        "session_id": visitor.session_id,
+        "sid": visitor.sid,
+        "security_stamp": visitor.security_stamp,
+        "scopes": list(approved.scopes.names),
+        "resources": list(asked.resources),
+        "claims_request": _kept_claims(asked, approved),
+        "auth_time": visitor.auth_time,
+        "acr": visitor.acr,
+        "amr": visitor.amr,
+        "created_at": now,
+        "expires_at": _end_of_grant(client, approved.scopes, now),
+        "authorization_code__code_hash": digest(code),
+        "authorization_code__redirect_uri": asked.back.uri,
+        "authorization_code__code_challenge": asked.code_challenge,
+        "authorization_code__nonce": asked.nonce,
+        "authorization_code__expires_at": now
+        + timedelta(seconds=client.authorization_code_lifetime),
+        **audit.columns(
+            storage.context,
+            Tag.CODE_ISSUED,
+            user_id=visitor.user_id,
+            client_id=client.client_id,
+            tenant_id=approved.tenant_id,
+        ),
+    }
+
+
+_GRANT = AtomicWrite(
     new_row(
         Grant,
         *("user_id", "client_id", "tenant_id", "issuer_tenant_id", "session_id", "sid"),

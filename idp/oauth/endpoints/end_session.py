@@ -11,14 +11,16 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
-from idp.oauth import pending, service
+from idp.oauth import pending
+from idp.oauth.id_tokens import read_id_token
 from idp.oauth.models import AuthorizationRequest
 from idp.oauth.request import Parameters, ProtocolRequest
 from idp.oauth.response import Interaction, ProtocolResponse, redirect, with_query
-from idp.oauth.tokens import read_id_token
+from idp.oauth.sign_out import sign_out
 from idp.oauth.visitor import Visitor
 from idp.platform.errors import OAuthError
 from idp.platform.issuer import Issuer
+from idp.platform.signing import signer
 
 SIGNED_OUT_PAGE = "/signed-out"
 
@@ -71,7 +73,7 @@ def end_session(
         session.commit()
         return Interaction("logout", handle)
     if visitor is not None:
-        service.sign_out(session, visitor)
+        sign_out(session, visitor)
     if row is not None:
         session.execute(delete(AuthorizationRequest).where(AuthorizationRequest.id == row.id))
     session.commit()
@@ -104,7 +106,7 @@ def _read_hint(session: Session, issuer: Issuer, parameters: Parameters) -> dict
     text = parameters.get("id_token_hint")
     if text is None:
         return None
-    claims = read_id_token(session, issuer, text)
+    claims = read_id_token(signer.keys(session), issuer, text)
     if claims is None:
         message = "id_token_hint is not an ID token of this issuer"
         raise OAuthError(message)

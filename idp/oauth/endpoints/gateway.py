@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from sqlalchemy.orm import Session
-
-from idp.oauth import tokens
+from idp.oauth import access_tokens
+from idp.oauth.access_tokens import AccessToken
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse
-from idp.platform import clock, runtime
+from idp.platform import clock
 from idp.platform.errors import InvalidToken, Unauthenticated
 from idp.platform.secrets import digest
+from idp.platform.storage import Storage
 
 _READABLE = "".join(map(chr, range(32, 127)))
 
@@ -26,9 +26,9 @@ _READABLE = "".join(map(chr, range(32, 127)))
 class Gatekeeper(Protocol):
     """Knows what is published, and who may call it."""
 
-    def __call__(
+    async def __call__(
         self,
-        session: Session,
+        storage: Storage,
         aid: str,
         *,
         audience: Collection[str],
@@ -62,14 +62,14 @@ class GatewayVerify:
 
     gatekeeper: Gatekeeper
 
-    def __call__(self, request: ProtocolRequest, session: Session) -> ProtocolResponse:
+    async def __call__(self, request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
         """Say who calls, or refuse as RFC 6750 3 asks."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        scheme, _, token = (request.authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="idp"'})
-        bearer = _read(session, token.strip())
-        upstream = self.gatekeeper(
-            session,
+        bearer = await _read(storage, token.strip())
+        upstream = await self.gatekeeper(
+            storage,
             request.either.get("api") or "",
             audience=bearer.audience,
             scopes=bearer.scopes,
@@ -81,17 +81,17 @@ class GatewayVerify:
         return ProtocolResponse(200, {**bearer.headers, "X-Upstream": upstream, **NO_STORE})
 
 
-def _read(session: Session, unverified_token: str) -> Bearer:
-    bearer = runtime.of(session).cache.recently(
-        ("bearer", digest(unverified_token)),
-        lambda: _describe(tokens.read_access_token(session, None, unverified_token)),
-    )
+async def _read(storage: Storage, unverified_token: str) -> Bearer:
+    async def read() -> Bearer:
+        return _describe(await access_tokens.read_access_token(storage, None, unverified_token))
+
+    bearer = await storage.runtime.cache.recently(("bearer", digest(unverified_token)), read)
     if bearer.expires_at <= clock.timestamp():
         raise InvalidToken(debug="expired")
     return bearer
 
 
-def _describe(token: tokens.AccessToken) -> Bearer:
+def _describe(token: AccessToken) -> Bearer:
     # Only what the client may still ask for counts.
     scopes = frozenset(name for name in token.scopes if name in token.client.api_scopes)
     standing = token.standing

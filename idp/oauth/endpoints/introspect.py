@@ -6,22 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from idp.claims import access
 from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
 from idp.directory.resources import view as resources
 from idp.directory.resources.view import ApiView
-from idp.oauth import client_auth, refresh_tokens, tokens
+from idp.oauth import access_tokens, client_auth, refresh_rules, refresh_tokens
+from idp.oauth.access_tokens import AccessToken
 from idp.oauth.checks import scope as scopes
 from idp.oauth.client_auth import secret
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse, json_response
-from idp.oauth.tokens import AccessToken
 from idp.platform import clock
 from idp.platform.errors import InvalidToken
 from idp.platform.signing import signer
+from idp.platform.storage import Storage
 from idp.platform.web import accept
 
 SIGNED_ANSWER = "application/token-introspection+jwt"
@@ -38,16 +37,16 @@ class Caller:
     client: ClientView | None = None
 
 
-def introspect(request: ProtocolRequest, session: Session) -> ProtocolResponse:
-    """Tell an API or client what a token is worth; `active: false` for anything not theirs."""
-    caller = _authenticate(session, request)
+async def introspect(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
+    """Describe a token to an API or a client; `active: false` for anything not theirs."""
+    caller = await _authenticate(storage, request)
     token = request.body.require("token")
-    content = _describe(session, request, caller, token)
-    if not accept.prefers(request.headers.get("accept", ""), SIGNED_ANSWER):
+    content = await _describe(storage, request, caller, token)
+    if not accept.prefers(request.accept, SIGNED_ANSWER):
         return json_response(content)
     alg = caller.client.introspection_signed_response_alg if caller.client else None
-    signed = signer.sign(
-        session,
+    keys = await storage.look_up(signer.keys)
+    signed = keys.sign(
         {
             "iss": request.issuer.url,
             "aud": caller.name,
@@ -60,31 +59,32 @@ def introspect(request: ProtocolRequest, session: Session) -> ProtocolResponse:
     return ProtocolResponse(200, {"Content-Type": SIGNED_ANSWER, **NO_STORE}, signed.encode())
 
 
-def _authenticate(session: Session, request: ProtocolRequest) -> Caller:
-    """Tell which API resource (by its name and secret) or client calls."""
+async def _authenticate(storage: Storage, request: ProtocolRequest) -> Caller:
+    """Return the API resource (by its name and secret) or the client that calls."""
     credentials = client_auth.read_credentials(request)
-    if clients.find(session, credentials.client_id) is None:
-        api = resources.find_api(session, credentials.client_id)
-        if api is not None and secret.is_one_of(session, credentials.unverified_proof, api.secrets):
+    if await storage.look_up(clients.find, credentials.client_id) is None:
+        api = await storage.look_up(resources.find_api, credentials.client_id)
+        proof, keyring = credentials.unverified_proof, storage.runtime.keyring
+        if api is not None and secret.is_one_of(keyring, proof, api.secrets):
             return Caller(api.name, api=api)
-        raise client_auth.refuse(session, request, credentials, "introspection")
-    client = client_auth.authenticate(session, request)
+        raise await client_auth.refuse(storage, request, credentials, "introspection")
+    client = await client_auth.authenticate(storage, request)
     if client.is_public:
         # RFC 7662 2.1: the endpoint must not be open to token scanning.
-        raise client_auth.refuse(session, request, credentials, "public client")
+        raise await client_auth.refuse(storage, request, credentials, "public client")
     return Caller(client.client_id, client=client)
 
 
-def _describe(
-    session: Session, request: ProtocolRequest, caller: Caller, unverified_token: str
+async def _describe(
+    storage: Storage, request: ProtocolRequest, caller: Caller, unverified_token: str
 ) -> Mapping[str, Any]:
     try:
-        token = tokens.recall_access_token(session, request.issuer, unverified_token)
+        token = await access_tokens.recall_access_token(storage, request.issuer, unverified_token)
     except InvalidToken:
-        return _describe_refresh_token(session, request, caller, unverified_token)
+        return await _describe_refresh_token(storage, request, caller, unverified_token)
     if not _may_see(caller, token):
         return INACTIVE
-    claims = _complete(session, token)
+    claims = await _complete(storage, token)
     # RFC 7662 2.2: `username` is a person's; a claim kept for a client must not look like one.
     claims.pop("username", None)
     if token.standing is not None:
@@ -92,20 +92,23 @@ def _describe(
     return {**claims, "active": True, "token_type": "Bearer"}
 
 
-def _complete(session: Session, token: AccessToken) -> dict[str, Any]:
+async def _complete(storage: Storage, token: AccessToken) -> dict[str, Any]:
     """Return the claims of a token with those that it had no room for."""
     claims = dict(token.claims)
     missing = {name for name in _REFERENCES if claims.pop(name, False)}
     if not missing:
         return claims
     granted = scopes.retain(token.client, token.scopes)
-    subject = None if token.standing is None else token.standing.subject(session)
+    subject = None
+    if token.standing is not None:
+        names = access_tokens.claim_names(granted)
+        subject = await token.standing.subject(storage, names, needs_rights=True)
     if "claims_ref" in missing:
-        claims = tokens.other_claims(token.client, granted, subject) | claims
+        claims = access_tokens.other_claims(token.client, granted, subject) | claims
     if subject is not None and "role_ref" in missing:
         claims["role"] = access.role(subject)
     if subject is not None and "permission_ref" in missing:
-        claims |= tokens.permission_claims(subject, scopes.apis_of(granted), budget=None)
+        claims |= access_tokens.permission_claims(subject, scopes.apis_of(granted), budget=None)
     return claims
 
 
@@ -117,30 +120,30 @@ def _may_see(caller: Caller, token: AccessToken) -> bool:
     return caller.client is not None and caller.client.row_id == token.client.row_id
 
 
-def _describe_refresh_token(
-    session: Session, request: ProtocolRequest, caller: Caller, unverified_token: str
+async def _describe_refresh_token(
+    storage: Storage, request: ProtocolRequest, caller: Caller, unverified_token: str
 ) -> Mapping[str, Any]:
     """Describe a refresh token to the client it was issued to, and to nobody else."""
     if caller.client is None:
         return INACTIVE
-    found = refresh_tokens.find(session, unverified_token)
+    found = await refresh_tokens.find(storage, unverified_token)
     if found is None:
         return INACTIVE
     refresh, grant, standing = found
     if (
         standing is None
-        or refresh.used_at is not None
-        or refresh.expires_at <= clock.now()
+        or refresh.decide(caller.client) not in refresh_rules.USABLE
         or grant.client_id != caller.client.row_id
         or grant.issuer_tenant_id != request.issuer.tenant_id
     ):
         return INACTIVE
+    family = refresh.family
     return {
         "active": True,
         "iss": request.issuer.url,
         "sub": str(grant.user_id),
         "client_id": caller.client.client_id,
-        "scope": " ".join(refresh.scopes),
-        "iat": int(refresh.created_at.timestamp()),
-        "exp": int(refresh.expires_at.timestamp()),
+        "scope": " ".join(family.scopes),
+        "iat": int((family.rotated_at or family.created_at).timestamp()),
+        "exp": int(family.expires_at.timestamp()),
     }

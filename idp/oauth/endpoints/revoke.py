@@ -2,45 +2,49 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.directory.clients.view import ClientView
-from idp.oauth import client_auth, tokens
-from idp.oauth.models import Grant, RefreshToken
+from idp.oauth import access_tokens, client_auth, refresh_tokens
+from idp.oauth.access_tokens import AccessToken
+from idp.oauth.grant_state import HeldGrant
+from idp.oauth.refresh_rules import Outcome
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import InvalidToken
-from idp.platform.secrets import digest
+from idp.platform.storage import Storage
 
 
-def revoke(request: ProtocolRequest, session: Session) -> ProtocolResponse:
+async def revoke(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     """End a token of the calling client; unknown and foreign ones change nothing.
 
     RFC 7009 2.1: with a refresh token all access tokens of its grant end.
     """
-    client = client_auth.authenticate(session, request)
+    client = await client_auth.authenticate(storage, request)
     token = request.body.require("token")
-    if not _revoke_refresh_token(session, client, token):
-        _revoke_access_token(session, request, client, token)
-    session.commit()
+    if not await _revoke_refresh_token(storage, client, token):
+        await _revoke_access_token(storage, request, client, token)
     return ProtocolResponse(200, NO_STORE)
 
 
-def _revoke_refresh_token(session: Session, client: ClientView, unverified_token: str) -> bool:
-    grant = session.scalars(
-        select(Grant)
-        .join(RefreshToken, RefreshToken.grant_id == Grant.id)
-        .where(
-            RefreshToken.token_hash == digest(unverified_token),
-            Grant.client_id == client.row_id,
-        )
-    ).one_or_none()
-    if grant is None:
+async def _revoke_refresh_token(
+    storage: Storage, client: ClientView, unverified_token: str
+) -> bool:
+    found = await refresh_tokens.find(storage, unverified_token)
+    if found is None:
         return False
-    if tokens.revoke_grant(session, grant.id, "revoked by the client"):
+    refresh, grant, _ = found
+    # Also a spent or expired one ends its grant.
+    if grant.client_id != client.row_id or refresh.decide(client) is Outcome.UNKNOWN:
+        return False
+    await storage.in_session(_end_grant, client, grant)
+    return True
+
+
+def _end_grant(session: Session, client: ClientView, grant: HeldGrant) -> None:
+    if access_tokens.revoke_grant(session, grant.id, "revoked by the client"):
         audit.record(
             session,
             Tag.GRANT_REVOKED,
@@ -49,24 +53,30 @@ def _revoke_refresh_token(session: Session, client: ClientView, unverified_token
             tenant_id=grant.tenant_id,
             target=f"grant:{grant.id}",
         )
-    return True
 
 
-def _revoke_access_token(
-    session: Session, request: ProtocolRequest, client: ClientView, unverified_token: str
+async def _revoke_access_token(
+    storage: Storage, request: ProtocolRequest, client: ClientView, unverified_token: str
 ) -> None:
     try:
-        token = tokens.read_issued(session, request.issuer, unverified_token)
-        is_machine = tokens.grant_id_of(session, token.claims) is None
+        token = await access_tokens.read_issued(storage, request.issuer, unverified_token)
+        is_machine = access_tokens.grant_id_of(storage.runtime, token.claims) is None
     except InvalidToken:
         return
     if token.client.row_id != client.row_id:
         return
-    tokens.revoke_access_token(session, token)
+    user_id = None if is_machine else int(token.claims["sub"])
+    await storage.in_session(_end_token, client, token, user_id)
+
+
+def _end_token(
+    session: Session, client: ClientView, token: AccessToken, user_id: int | None
+) -> None:
+    access_tokens.revoke_access_token(session, token)
     audit.record(
         session,
         Tag.TOKEN_REVOKED,
-        user_id=None if is_machine else int(token.claims["sub"]),
+        user_id=user_id,
         client_id=client.client_id,
         target=f"jti:{token.claims['jti']}",
     )

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from sqlalchemy.orm import Session
-
 from idp.oauth import client_auth
-from idp.oauth.grants import GrantRequest, GrantType, authorization_code, client_credentials
-from idp.oauth.grants import refresh_token as refresh
+from idp.oauth.grants import GrantRequest
 from idp.oauth.request import Parameters, ProtocolRequest
 from idp.oauth.response import ProtocolResponse, json_response
 from idp.platform.errors import OAuthError
-
-GRANTS: Mapping[str, GrantType] = {
-    grant.name: grant
-    for grant in (authorization_code.GRANT, client_credentials.GRANT, refresh.GRANT)
-}
+from idp.platform.storage import Storage
 
 
-def token(request: ProtocolRequest, session: Session) -> ProtocolResponse:
+async def token(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     """Authenticate the client, then let the grant answer; it sees its own parameters only."""
-    client = client_auth.authenticate(session, request)
+    client = await client_auth.authenticate(storage, request)
     name = request.body.require("grant_type")
-    grant = GRANTS.get(name)
+    grant = request.server.grants.get(name)
     if grant is None:
         message = "This grant type is not supported"
         raise OAuthError(message, code="unsupported_grant_type")
@@ -31,4 +22,4 @@ def token(request: ProtocolRequest, session: Session) -> ProtocolResponse:
         message = f"The client may not use {name}"
         raise OAuthError(message, code="unauthorized_client")
     own = Parameters(pair for pair in request.body.pairs if pair[0] in grant.parameters)
-    return json_response(grant.answer(GrantRequest(request, session, client, own)))
+    return json_response(await grant.answer(GrantRequest(request, storage, client, own)))

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from idp.claims import registry
-from idp.oauth import tokens
+from idp.oauth import access_tokens, id_tokens
+from idp.oauth.access_tokens import AccessToken
 from idp.oauth.checks import scope as scopes
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse, json_response
-from idp.oauth.tokens import AccessToken
-from idp.platform import runtime
 from idp.platform.errors import InvalidToken, OAuthError
 from idp.platform.secrets import digest
 from idp.platform.signing import signer
+from idp.platform.storage import Storage
 
 
 class InsufficientScopeError(OAuthError):
@@ -25,10 +23,10 @@ class InsufficientScopeError(OAuthError):
     status = 403
 
 
-def userinfo(request: ProtocolRequest, session: Session) -> ProtocolResponse:
+async def userinfo(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     """Give the claims about the person that the token's scopes release, as JSON or signed."""
     bearer = read_bearer(request)
-    token = tokens.recall_access_token(session, request.issuer, bearer)
+    token = await access_tokens.recall_access_token(storage, request.issuer, bearer)
     if token.standing is None or "openid" not in token.scopes:
         raise InsufficientScopeError(
             "The token was not issued with the scope openid",
@@ -37,26 +35,27 @@ def userinfo(request: ProtocolRequest, session: Session) -> ProtocolResponse:
     if request.issuer.url not in token.audience:
         # RFC 9068 4: whoever else it is for must not read the person's claims with it.
         raise InvalidToken(debug="token for another audience")
-    claims = runtime.of(session).cache.recently(
-        ("userinfo", request.issuer.tenant_id, digest(bearer)), lambda: _claims(session, token)
+    claims = await storage.runtime.cache.recently(
+        ("userinfo", request.issuer.tenant_id, digest(bearer)), lambda: _claims(storage, token)
     )
     alg = token.client.userinfo_signed_response_alg
     if alg is None:
         return json_response(claims)
     claims = claims | {"iss": request.issuer.url, "aud": token.client.client_id}
-    signed = signer.sign(session, claims, alg=alg, typ="JWT")
+    keys = await storage.look_up(signer.keys)
+    signed = keys.sign(claims, alg=alg, typ="JWT")
     return ProtocolResponse(
         200, {"Content-Type": "application/jwt", **NO_STORE}, signed.encode("ascii")
     )
 
 
-def _claims(session: Session, token: AccessToken) -> dict[str, Any]:
+async def _claims(storage: Storage, token: AccessToken) -> dict[str, Any]:
     standing = token.standing
     if standing is None:  # pragma: no cover - refused above
         raise InvalidToken
-    released = tokens.userinfo_names(scopes.retain(token.client, token.scopes))
-    released |= tokens.requested_claims(token.client, standing.grant, "userinfo")
-    claims = registry.collect(standing.subject(session), released)
+    released = id_tokens.userinfo_names(scopes.retain(token.client, token.scopes))
+    released |= id_tokens.requested_claims(token.client, standing.grant, "userinfo")
+    claims = registry.collect(await standing.subject(storage, released), released)
     claims["sub"] = str(standing.user.id)
     return claims
 
@@ -66,7 +65,7 @@ def read_bearer(request: ProtocolRequest) -> str:
     if any(name == "access_token" for name, _ in request.query):
         message = "The access token must not be in the address"
         raise OAuthError(message)
-    header = request.headers.get("authorization")
+    header = request.authorization
     in_form = None
     if request.method == "POST" and request.form:
         in_form = request.body.get("access_token")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from idp.directory.clients.view import ClientView
 from idp.oauth.request import Parameters, ProtocolRequest
+from idp.platform.storage import Storage
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class GrantRequest:
     """A token request of an authenticated client; only the grant's own parameters."""
 
     request: ProtocolRequest
-    session: Session
+    storage: Storage
     client: ClientView
     parameters: Parameters
 
@@ -28,7 +27,7 @@ class GrantType:
 
     name: str
     parameters: frozenset[str]
-    answer: Callable[[GrantRequest], Mapping[str, Any]]
+    answer: Callable[[GrantRequest], Awaitable[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)

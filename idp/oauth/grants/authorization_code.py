@@ -11,33 +11,34 @@ from typing import Any
 from sqlalchemy import bindparam
 from sqlalchemy.orm import Session
 
-from idp.oauth import people, refresh_tokens, tokens
+from idp.oauth import access_tokens, grant_state, refresh_tokens
 from idp.oauth.checks import pkce
 from idp.oauth.checks import scope as scopes
-from idp.oauth.grants import GrantRequest, GrantType, person
-from idp.oauth.models import AuthorizationCode, Grant, RefreshToken
-from idp.oauth.people import HeldGrant, StandingGrant
+from idp.oauth.grant_state import HeldGrant, StandingGrant
+from idp.oauth.grants import GrantRequest, GrantType, issuing
+from idp.oauth.models import AuthorizationCode, Grant, RefreshFamily
 from idp.oauth.request import Parameters
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
-from idp.platform.db import Together, run_one, use
+from idp.platform.db import AtomicWrite, use
 from idp.platform.errors import InvalidGrant
 from idp.platform.secrets import digest
+from idp.platform.storage import Storage
 
 
-def answer(asked: GrantRequest) -> Mapping[str, Any]:
+async def answer(asked: GrantRequest) -> Mapping[str, Any]:
     """Redeem a code; a second use ends the grant with all its tokens."""
-    session, client, parameters = asked.session, asked.client, asked.parameters
-    code, grant, standing = _find(session, parameters.require("code"))
+    storage, client, parameters = asked.storage, asked.client, asked.parameters
+    code, grant, standing = await _find(storage, parameters.require("code"))
     # Each check stands alone; none of them spends the code of somebody else.
     if grant.client_id != client.row_id:
         raise InvalidGrant(debug="code of another client")
     if grant.issuer_tenant_id != asked.request.issuer.tenant_id:
         raise InvalidGrant(debug="code of another issuer")
     if code.used_at is not None:
-        raise _reused(session, grant, client.client_id)
+        raise await storage.in_session(_reused, grant, client.client_id)
     if code.expires_at <= clock.now():
         raise InvalidGrant(debug="code expired")
     _check_redirect_uri(code, parameters)
@@ -50,19 +51,18 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
     narrowed = scopes.narrow(
         granted, parameters.all("resource"), asked.request.issuer.url, within=grant.resources
     )
-    made = person.make(asked, standing, granted, narrowed, nonce=code.nonce)
-    changes: dict[str, Any] = person.trail(asked, standing, Tag.TOKEN_ISSUED)
+    issued = await issuing.issue(asked, standing, granted, narrowed, nonce=code.nonce)
+    changes: dict[str, Any] = issuing.trail(asked, standing, Tag.TOKEN_ISSUED)
     changes |= {"row_id": code.id, "now": clock.now()}
     refresh_token = None
     if granted.is_offline:
-        refresh_token, columns = refresh_tokens.first(client, grant.id, granted)
+        keyring = storage.runtime.keyring
+        refresh_token, columns = refresh_tokens.first(keyring, client, grant.id, granted)
         changes |= columns
     spend = _SPEND if refresh_token is None else _SPEND_FOR_REFRESH
-    if spend.run(session, changes) is None:  # somebody else was faster
-        session.rollback()
-        raise _reused(session, grant, client.client_id)
-    session.commit()
-    return made.answer(refresh_token)
+    if await storage.write(spend, changes) is None:  # somebody else was faster
+        raise await storage.in_session(_reused, grant, client.client_id)
+    return issued.answer(refresh_token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +81,19 @@ _CODE = tuple(getattr(AuthorizationCode, field.name) for field in fields(_Code))
 
 # Made once: making a statement costs more than asking it.
 _FIND = (
-    people.with_grant(*_CODE)
+    grant_state.with_grant(*_CODE)
     .join(AuthorizationCode, AuthorizationCode.grant_id == Grant.id)
     .where(AuthorizationCode.code_hash == bindparam("code_hash"))
 )
-_SPEND = Together(use(AuthorizationCode), AuditEvent)
-_SPEND_FOR_REFRESH = Together(use(AuthorizationCode), RefreshToken, AuditEvent)
+_SPEND = AtomicWrite(use(AuthorizationCode), AuditEvent)
+_SPEND_FOR_REFRESH = AtomicWrite(use(AuthorizationCode), RefreshFamily, AuditEvent)
 
 
-def _find(session: Session, code: str) -> tuple[_Code, HeldGrant, StandingGrant | None]:
-    row = run_one(session, _FIND, {"code_hash": digest(code), "now": clock.now()})
+async def _find(storage: Storage, code: str) -> tuple[_Code, HeldGrant, StandingGrant | None]:
+    row = await storage.one(_FIND, {"code_hash": digest(code), "now": clock.now()})
     if row is None:
         raise InvalidGrant(debug="unknown code")
-    return _Code(*row[: len(_CODE)]), *people.read(row[len(_CODE) :])
+    return _Code(*row[: len(_CODE)]), *grant_state.read(row[len(_CODE) :])
 
 
 def _check_redirect_uri(code: _Code, parameters: Parameters) -> None:
@@ -108,7 +108,7 @@ def _check_redirect_uri(code: _Code, parameters: Parameters) -> None:
 
 def _reused(session: Session, grant: HeldGrant, client_id: str) -> InvalidGrant:
     """End the grant of a code that came twice (RFC 6749 4.1.2), and keep the trace."""
-    tokens.revoke_grant(session, grant.id, "code reused")
+    access_tokens.revoke_grant(session, grant.id, "code reused")
     audit.record(
         session,
         Tag.CODE_REUSED,
@@ -117,7 +117,6 @@ def _reused(session: Session, grant: HeldGrant, client_id: str) -> InvalidGrant:
         tenant_id=grant.tenant_id,
         target=f"grant:{grant.id}",
     )
-    session.commit()
     return InvalidGrant(debug="code reused")
 
 

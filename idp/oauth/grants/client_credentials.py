@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from idp.oauth import tokens
+from idp.oauth import access_tokens
 from idp.oauth.checks import scope as scopes
 from idp.oauth.grants import GrantRequest, GrantType, TokenAnswer
 from idp.platform.errors import OAuthError
 
 
-def answer(asked: GrantRequest) -> Mapping[str, Any]:
+async def answer(asked: GrantRequest) -> Mapping[str, Any]:
     """Issue an access token for the API scopes asked for, by default all the client may have."""
     client = asked.client
     if client.is_public:
@@ -20,7 +20,7 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
     text = asked.parameters.get("scope")
     names: Iterable[str] = client.api_scopes
     if text is not None:
-        names = scopes.recognize(asked.session, client, scopes.split(text))
+        names = await scopes.recognize(asked.storage, client, scopes.split(text))
     # There is no person: refresh tokens and OpenID Connect scopes have no meaning here.
     granted = scopes.validate(client, (name for name in names if name != scopes.OFFLINE_ACCESS))
     if granted.identities:
@@ -28,9 +28,7 @@ def answer(asked: GrantRequest) -> Mapping[str, Any]:
         raise OAuthError(message, code="invalid_scope")
     issuer = asked.request.issuer
     granted = scopes.narrow(granted, asked.parameters.all("resource"), issuer.url)
-    token = tokens.issue_access_token(asked.session, issuer, client, granted)
-    if client.access_token_is_reference:
-        asked.session.commit()
+    token = await access_tokens.issue_access_token(asked.storage, issuer, client, granted)
     return TokenAnswer(token, client.access_token_lifetime, " ".join(granted.names)).members()
 
 

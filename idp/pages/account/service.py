@@ -17,7 +17,8 @@ from idp.directory.resources import view as resources
 from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
 from idp.directory.users.models import User
-from idp.oauth import service as oauth
+from idp.oauth import consents
+from idp.oauth.sign_out import revoke_session_grants
 from idp.oauth.visitor import Visitor
 from idp.pages.account import agents
 from idp.pages.consent import describe
@@ -236,7 +237,7 @@ def list_applications(session: Session, visitor: Visitor) -> list[ApplicationLin
             allowed_at=consent.created_at,
             scopes=_in_words(session, consent.scopes),
         )
-        for consent in oauth.list_consents(session, visitor.user.id)
+        for consent in consents.list_consents(session, visitor.user.id)
     ]
 
 
@@ -281,7 +282,7 @@ def _in_words(session: Session, names: Sequence[str]) -> list[str]:
 
 def _end(session: Session, issuer: Issuer, visitor: Visitor, row: BrowserSession) -> None:
     if sessions.end(session, row):
-        oauth.revoke_session_grants(session, row.id)
+        revoke_session_grants(session, row.id)
         audit.record(
             session,
             Tag.SESSION_ENDED,

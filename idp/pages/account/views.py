@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from idp.directory.people import profile as rules
 from idp.directory.registration.codes import Channel
 from idp.directory.tenants import service as tenants
-from idp.oauth import service as oauth
+from idp.oauth import consents
 from idp.oauth.visitor import Visitor
 from idp.pages import return_path
 from idp.pages.account import service
@@ -319,7 +319,7 @@ def show_applications(visitor: Visitor) -> Response:
 @for_visitor
 def revoke_consent(visitor: Visitor, consent_id: int) -> Response:
     """Take back what an application was allowed, and end its tokens."""
-    oauth.revoke_consent(database(), visitor.user.id, consent_id)
+    consents.revoke_consent(database(), visitor.user.id, consent_id)
     database().commit()
     return redirect(f"{APPLICATIONS}?notice=revoked", 303)
 

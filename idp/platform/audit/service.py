@@ -14,6 +14,7 @@ from idp.platform import clock, runtime
 from idp.platform.audit.models import AuditEvent, AuditRetention
 from idp.platform.audit.tags import Tag
 from idp.platform.db import new_row, write
+from idp.platform.runtime import RequestContext
 from idp.platform.secrets import MASK
 
 MAX_TEXT = 500
@@ -56,7 +57,7 @@ def record(
     (`user:7`); behind the gate of a management operation its caller acts unless said otherwise.
     Text of strangers may be passed: it is cut to size and cleaned.
     """
-    values = _columns(session, tag, user_id, client_id, tenant_id, target)
+    values = _columns(runtime.context_of(session), tag, user_id, client_id, tenant_id, target)
     values["details"] = _safe(session, details) if details else None
     write(session, _RECORD, values)
 
@@ -67,7 +68,7 @@ def add(session: Session, columns: Mapping[str, Any]) -> None:
 
 
 def columns(
-    session: Session,
+    context: RequestContext,
     tag: Tag,
     *,
     user_id: int,
@@ -75,20 +76,19 @@ def columns(
     tenant_id: int,
     target: str | None = None,
 ) -> dict[str, Any]:
-    """Give an event as values for `db.Together`, which adds it with what it tells of."""
-    values = _columns(session, tag, user_id, client_id, tenant_id, target)
+    """Return an event as values for `db.AtomicWrite`, which adds it with what it tells of."""
+    values = _columns(context, tag, user_id, client_id, tenant_id, target)
     return {PREFIX + name: value for name, value in values.items()}
 
 
 def _columns(
-    session: Session,
+    context: RequestContext,
     tag: Tag,
     user_id: int | None,
     client_id: str | None,
     tenant_id: int | None,
     target: str | None,
 ) -> dict[str, Any]:
-    context = runtime.context_of(session)
     return {
         "tag": tag.value,
         "user_id": context.user_id if user_id is None else user_id,

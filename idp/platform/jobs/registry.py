@@ -20,4 +20,4 @@ JOBS: dict[str, Job] = {
     mail.JOB: mail.send,
     sms.JOB: sms.send,
 }
-"""`app.py` adds the jobs of the packages above this one."""
+"""`idp.jobs` adds the jobs of the packages above this one."""

@@ -130,11 +130,16 @@ def cookie_hash(cookie: str) -> bytes:
     return digest(cookie[:MAX_COOKIE])
 
 
+def is_touch_due(last_seen_at: datetime) -> bool:
+    """Return whether `touch` would note that a session is used now."""
+    return last_seen_at <= clock.now() - SEEN_EVERY
+
+
 def touch(session: Session, session_id: int, last_seen_at: datetime) -> bool:
     """Note that a session was used, once a minute at most; tell whether it was noted."""
-    now = clock.now()
-    if last_seen_at > now - SEEN_EVERY:
+    if not is_touch_due(last_seen_at):
         return False
+    now = clock.now()
     session.execute(
         update(BrowserSession)
         .where(BrowserSession.id == session_id, BrowserSession.last_seen_at <= now - SEEN_EVERY)

@@ -17,7 +17,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from idp.platform import clock, runtime
-from idp.platform.db import has_changed_configuration
+from idp.platform.cache import looked_up
 from idp.platform.errors import InvalidToken, Unavailable
 from idp.platform.secrets import Keyring, UnknownKeyError
 from idp.platform.signing import compact
@@ -63,8 +63,13 @@ class _Key:
         return made
 
 
+# A kid is the hash of its key, so what it names cannot change. Revoked kids are dropped below.
+_parsed_private: dict[str, PrivateKey] = {}
+_parsed_public: dict[str, PublicKey] = {}
+
+
 @dataclass(frozen=True, slots=True)
-class _Keys:
+class Keys:
     """All keys at one version of the configuration that tokens may be signed by or checked by."""
 
     published: dict[str, _Key]
@@ -72,104 +77,83 @@ class _Keys:
     """Those that have left the JWKS, of use for hints until `hints_until`."""
     active: dict[str, _Key]
     jwks: bytes
+    """JSON of the published keys (RFC 7517 5): active, next and retired ones."""
     algorithms: tuple[str, ...]
+    """Algorithms that tokens can be signed by, the service's own first."""
+    default_algorithm: str
+    """Algorithm of tokens whose client or API names none."""
+    keyring: Keyring
 
+    def sign(self, claims: Mapping[str, object], *, alg: str | None, typ: str) -> str:
+        """Sign claims as a JWT by the active key of an algorithm (the service's when None)."""
+        name = alg or self.default_algorithm
+        key = self.active.get(name)
+        if key is None:
+            raise Unavailable(
+                "The service has no signing key; its operator must run `idp setup`.",
+                debug=f"no active key for {name}",
+            )
+        private = _parsed_private.get(key.kid) or _open(key, self.keyring)
+        signing_input = key.header(typ) + compact.encode(orjson.dumps(claims))
+        signature = key.algorithm.sign(private, signing_input)
+        return (signing_input + b"." + compact.encode(signature)).decode()
 
-# A kid is the hash of its key, so what it names cannot change. Revoked kids are dropped below.
-_parsed_private: dict[str, PrivateKey] = {}
-_parsed_public: dict[str, PublicKey] = {}
+    def verify(
+        self, unverified_jwt: str, *, typ: str | None, as_hint: bool = False
+    ) -> dict[str, Any]:
+        """Return the claims of a JWT that we signed, or raise InvalidToken.
 
+        `as_hint`: it only hints at a session, so its key may have left the JWKS by now.
 
-def sign(session: Session, claims: Mapping[str, object], *, alg: str | None, typ: str) -> str:
-    """Sign claims as a JWT by the active key of an algorithm (the service's when None)."""
-    name = alg or default_algorithm(session)
-    key = _keys(session).active.get(name)
-    if key is None:
-        raise Unavailable(
-            "The service has no signing key; its operator must run `idp setup`.",
-            debug=f"no active key for {name}",
-        )
-    private = _parsed_private.get(key.kid) or _open(key, runtime.of(session).keyring)
-    signing_input = key.header(typ) + compact.encode(orjson.dumps(claims))
-    signature = key.algorithm.sign(private, signing_input)
-    return (signing_input + b"." + compact.encode(signature)).decode()
+        Times, issuer and audience are the caller's to check. RFC 8725 3.1: the algorithm is a
+        property of the key, and the header may only agree with it. RFC 8725 3.11: a token of
+        another type is refused when `typ` names one.
+        """
+        try:
+            token = compact.split(unverified_jwt)
+        except compact.MalformedError as problem:
+            raise InvalidToken(debug=str(problem)) from None
+        header = token.header
+        # We write three members and no other. What brings keys, certificates or `crit` is not ours.
+        if not header.keys() <= _OUR_HEADERS:
+            raise InvalidToken(debug="header with foreign members")
+        key = self._key_of(header.get("kid"), as_hint=as_hint)
+        if header.get("alg") != key.algorithm.name:
+            raise InvalidToken(debug="algorithm differs from the key's")
+        found_typ = header.get("typ")
+        if typ is not None and (not isinstance(found_typ, str) or found_typ.lower() != typ.lower()):
+            raise InvalidToken(debug="token of another type")
+        try:
+            key.algorithm.verify(key.public, token.signature, token.signing_input)
+            return compact.json_object(token.payload)
+        except InvalidSignature:
+            raise InvalidToken(debug="wrong signature") from None
+        except compact.MalformedError as problem:
+            raise InvalidToken(debug=str(problem)) from None
 
-
-def verify(
-    session: Session, unverified_jwt: str, *, typ: str | None, as_hint: bool = False
-) -> dict[str, Any]:
-    """Give the claims of a JWT that we signed, or raise InvalidToken.
-
-    `as_hint`: it only hints at a session, so its key may have left the JWKS by now.
-
-    Times, issuer and audience are the caller's to check. RFC 8725 3.1: the algorithm is a property
-    of the key, and the header may only agree with it. RFC 8725 3.11: a token of another type is
-    refused when `typ` names one.
-    """
-    try:
-        token = compact.split(unverified_jwt)
-    except compact.MalformedError as problem:
-        raise InvalidToken(debug=str(problem)) from None
-    header = token.header
-    # We write three members and no other. What brings keys, certificates or `crit` is not ours.
-    if not header.keys() <= _OUR_HEADERS:
-        raise InvalidToken(debug="header with foreign members")
-    kid = header.get("kid")
-    keys = _keys(session)
-    key = keys.published.get(kid) if isinstance(kid, str) else None
-    if key is None and as_hint and isinstance(kid, str):
-        key = keys.former.get(kid)
-    if key is None or (key.hints_until is not None and key.hints_until <= clock.now()):
-        raise InvalidToken(debug="unknown key")
-    if header.get("alg") != key.algorithm.name:
-        raise InvalidToken(debug="algorithm differs from the key's")
-    found_typ = header.get("typ")
-    if typ is not None and (not isinstance(found_typ, str) or found_typ.lower() != typ.lower()):
-        raise InvalidToken(debug="token of another type")
-    try:
-        key.algorithm.verify(key.public, token.signature, token.signing_input)
-        return compact.json_object(token.payload)
-    except InvalidSignature:
-        raise InvalidToken(debug="wrong signature") from None
-    except compact.MalformedError as problem:
-        raise InvalidToken(debug=str(problem)) from None
-
-
-def jwks(session: Session) -> bytes:
-    """Give the JSON of the published keys (RFC 7517 5): active, next and retired ones."""
-    return _keys(session).jwks
-
-
-def algorithms(session: Session) -> list[str]:
-    """List the algorithms that tokens can be signed by, the service's own first."""
-    return list(_keys(session).algorithms)
+    def _key_of(self, kid: object, *, as_hint: bool) -> _Key:
+        key = self.published.get(kid) if isinstance(kid, str) else None
+        if key is None and as_hint and isinstance(kid, str):
+            key = self.former.get(kid)
+        if key is None or (key.hints_until is not None and key.hints_until <= clock.now()):
+            raise InvalidToken(debug="unknown key")
+        return key
 
 
 def is_ready(session: Session) -> bool:
-    """Whether there are active keys, and each of them opens."""
-    active = _keys(session).active.values()
-    keyring = runtime.of(session).keyring
+    """Return whether there are active keys, and each of them opens."""
+    found = keys(session)
     try:
-        for key in active:
-            keyring.decrypt(PURPOSE, key.private_encrypted or "")
+        for key in found.active.values():
+            found.keyring.decrypt(PURPOSE, key.private_encrypted or "")
     except UnknownKeyError:
         return False
-    return bool(active)
+    return bool(found.active)
 
 
-def default_algorithm(session: Session) -> str:
-    """Tell the algorithm of tokens whose client or API names none."""
-    return runtime.of(session).settings.signing_alg
-
-
-def _keys(session: Session) -> _Keys:
-    # A change that is not committed is for this transaction only.
-    if has_changed_configuration(session):
-        return _load(session)
-    return runtime.of(session).cache.get(("signing keys",), lambda: _load(session))
-
-
-def _load(session: Session) -> _Keys:
+@looked_up("signing keys")
+def keys(session: Session) -> Keys:
+    """Return the keys that tokens are signed by and checked with."""
     settings = runtime.of(session).settings
     now = clock.now()
     hours = max(settings.remember_days * 24, settings.session_hours)
@@ -197,7 +181,7 @@ def _load(session: Session) -> _Keys:
         )
         .order_by(SigningKey.id.desc())
     ).all()
-    default = default_algorithm(session)
+    default = settings.signing_alg
     order = [default, *(name for name in ALGORITHMS if name != default)]
     found: list[_Key] = []
     former: dict[str, _Key] = {}
@@ -223,12 +207,14 @@ def _load(session: Session) -> _Keys:
     _forget(_parsed_private, published)
     _forget(_parsed_public, published | former)
     active = {key.algorithm.name: key for key in found if key.status == "active"}
-    return _Keys(
+    return Keys(
         published=published,
         former=former,
         active=active,
         jwks=orjson.dumps({"keys": [_published_jwk(key) for key in found]}),
         algorithms=tuple(name for name in order if name in active),
+        default_algorithm=default,
+        keyring=runtime.of(session).keyring,
     )
 
 

@@ -37,7 +37,7 @@ _OAUTH_CODES = {
 # RFC 6749 5.2: no control characters, no double quote, no backslash.
 _DESCRIPTION = dict.fromkeys((*range(32), 127), "?") | {ord('"'): "'", ord("\\"): "/"}
 
-_AWAY = ("locked", "connect", "shutting down", "starting up")
+_AWAY = ("locked", "connect", "shutting down", "starting up", "canceling statement")
 
 
 def oauth_json(problem: Problem) -> Answer:

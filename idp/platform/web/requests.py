@@ -1,7 +1,7 @@
 """What every request passes, whichever door answers it: id, origin, host, limits, headers.
 
-`Entrance.admit` is called first, and `Entrance.answer` or `Entrance.pass_on` last; the machine
-endpoints and Flask differ only in what happens between the two.
+`Entrance.open` and `Entrance.admit` are called first, and `Entrance.finish` or `Entrance.pass_on`
+last; the machine endpoints and Flask differ only in what happens between the two.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ipaddress
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from io import BytesIO
 from secrets import token_hex
@@ -23,16 +24,17 @@ from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge, TooLong
 from idp.platform.issuer import Issuer
 from idp.platform.metrics import Metrics
 from idp.platform.runtime import RequestContext, Runtime
+from idp.platform.storage import SessionStorage, Storage
 from idp.platform.web import cors, forms, plain, problems
 from idp.platform.web.visit import (
-    AT_ONCE_KEY,
     ENVIRON_KEY,
     WSGI,
     Answer,
     Body,
     Environ,
     FindIssuer,
-    Start,
+    Request,
+    Sent,
     Visit,
 )
 
@@ -46,15 +48,8 @@ tokens as hints; what is larger could not be kept until the person has answered 
 
 HEALTH = frozenset({"/healthz", "/readyz"})
 
-HOSTLESS = HEALTH | {"/metrics", "/gateway/verify", plain.STYLE}
+HOSTLESS = HEALTH | {"/metrics", plain.STYLE}
 """Asked by machines that know an address and no name, and by the page of an unknown host."""
-
-FILES = "/files/"
-"""What the host of `IDP_FILES_PUBLIC_URL` serves, and nothing else."""
-
-DISCOVERY = frozenset(
-    {"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"}
-)
 
 _TEXT_IN_PATH = re.compile(r"<(?!int:)")
 """In routes whose addresses name somebody or something by a text: user names, handles, codes."""
@@ -76,60 +71,64 @@ _PATH_SAFE = "/:@!$&'()*+,;=~"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the entrance must know of the addresses behind it, by path."""
+
+    hostless: frozenset[str] = HOSTLESS
+    """Asked by machines that know an address and no name."""
+    canonical: frozenset[str] = frozenset()
+    """Existing only at the host that an issuer is named after."""
+    uploads: Mapping[str, int] = field(default_factory=dict)
+    """Paths whose bodies are read by their views, and how many bytes those may have."""
+    files: str = "/files/"
+    """The beginning of paths that the host of `IDP_FILES_PUBLIC_URL` serves, and nothing else."""
+
+
 class Entrance:
     """The one way in."""
 
-    def __init__(
-        self, runtime: Runtime, find_issuer: FindIssuer, uploads: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, runtime: Runtime, find_issuer: FindIssuer, traits: Traits) -> None:
         settings = runtime.settings
         self.runtime = runtime
-        self._at_once = runtime.at_once()
         self._find_issuer = find_issuer
-        self._uploads = uploads or {}
+        self._traits = traits
         self._files_host = settings.files_host
         self._proxies = networks(settings.trusted_proxies)
         self._default_port = _DEFAULT_PORT[settings.scheme]
-        self._scheme = settings.scheme
         self._headers = security_headers(secure=settings.secure)
         self._page_headers = security_headers(secure=settings.secure, policy=plain.POLICY)
         self.metrics = Metrics()
 
-    def close(self) -> None:
-        """Close the connections of the event loop, which has ended."""
-        if self._at_once.direct is not None:
-            self._at_once.direct.close()
-
-    def admit(self, environ: Environ, *, machine: bool) -> tuple[Visit, Answer | None]:
-        """Take a request in; the answer is there already when it goes no further."""
-        path = environ.get("PATH_INFO") or "/"
-        method = environ["REQUEST_METHOD"]
-        peer = _unmapped(environ.get("REMOTE_ADDR") or None)
+    def open(self, request: Request, storage: Storage) -> Visit:
+        """Begin to answer a request."""
+        peer = _unmapped(request.client or None)
         trusted = bool(self._proxies) and peer is not None and self._is_proxy(peer)
-        visit = Visit(
-            request_id=_request_id(environ, trusted=trusted),
-            method=method,
-            path=path,
+        return Visit(
+            request,
+            storage,
+            request_id=_request_id(request.headers, trusted=trusted),
+            method=request.method,
+            path=request.path or "/",
             remote_addr=peer,
             started=time.perf_counter(),
-            session=(self._at_once if AT_ONCE_KEY in environ else self.runtime).sessions(),
         )
-        environ[ENVIRON_KEY] = visit
-        try:
-            check_headers(environ)
-            if trusted:
-                visit.remote_addr = self._client(environ, peer)
-            visit.session.info["context"] = RequestContext(
-                visit.request_id, visit.remote_addr, environ.get("HTTP_USER_AGENT")
-            )
-            return visit, self._check(environ, visit, trusted=trusted, machine=machine)
-        except Exception as error:  # noqa: BLE001 - the renderer of last resort
-            return visit, self.refuse(environ, visit, error, machine=machine)
 
-    def _check(
-        self, environ: Environ, visit: Visit, *, trusted: bool, machine: bool
-    ) -> Answer | None:
-        query = environ.get("QUERY_STRING", "")
+    async def admit(self, visit: Visit, *, machine: bool) -> Answer | None:
+        """Take a request in; the answer is returned when it goes no further.
+
+        A Problem says what is wrong with it.
+        """
+        request, headers = visit.request, visit.request.headers
+        check_headers(headers)
+        peer = visit.remote_addr
+        trusted = bool(self._proxies) and peer is not None and self._is_proxy(peer)
+        if trusted:
+            visit.remote_addr = self._client(headers, peer)
+        visit.storage.context = RequestContext(
+            visit.request_id, visit.remote_addr, headers.get("HTTP_USER_AGENT")
+        )
+        query = request.query
         if len(visit.path) > MAX_PATH or len(query) > MAX_QUERY:
             # RFC 9110 15.5.15. Nobody looks at the rest, the log neither.
             visit.path = visit.path[:MAX_PATH]
@@ -141,102 +140,105 @@ class Entrance:
                 raise BadRequest(message)
         if query:
             check_encoded(query)
-        if visit.path in HOSTLESS:
-            environ["wsgi.url_scheme"] = self._scheme
+        if visit.path in self._traits.hostless:
             return None
-        # The scheme is a setting and never a header, so nobody can forge it.
-        environ["wsgi.url_scheme"] = self._scheme
-        self._set_host(environ, visit, trusted=trusted)
-        elsewhere = self._resolve(environ, visit, machine=machine)
+        self._set_host(visit, trusted=trusted)
+        elsewhere = await self._resolve(visit, machine=machine)
         if elsewhere is not None:
             return elsewhere
-        if visit.method == "POST" and visit.path in self._uploads:
+        if visit.method == "POST" and visit.path in self._traits.uploads:
             # Left where it is: the view reads it once it knows who sends it.
-            declared_length(environ, self._uploads[visit.path])
+            check_length(headers, self._traits.uploads[visit.path])
         elif visit.method not in {"GET", "HEAD", "OPTIONS"}:
-            self._read_body(environ, visit)
+            self._read_body(visit)
         return None
 
-    def _set_host(self, environ: Environ, visit: Visit, *, trusted: bool) -> None:
-        host = environ.get("HTTP_HOST", "")
+    def _set_host(self, visit: Visit, *, trusted: bool) -> None:
+        headers = visit.request.headers
+        host = headers.get("HTTP_HOST", "")
         if trusted:
             # The nearest proxy appends; what stands before may come from anybody.
-            host = environ.get("HTTP_X_FORWARDED_HOST", "").rpartition(",")[2].strip() or host
+            host = headers.get("HTTP_X_FORWARDED_HOST", "").rpartition(",")[2].strip() or host
         host = host.lower().removesuffix(self._default_port)
         if len(host) > MAX_HOST or not _HOST.fullmatch(host):
             message = "The Host header is missing or malformed"
             raise BadRequest(message)
-        visit.host = environ["HTTP_HOST"] = host
+        visit.host = headers["HTTP_HOST"] = host
 
-    def _resolve(self, environ: Environ, visit: Visit, *, machine: bool) -> Answer | None:
-        session = visit.session
+    async def _resolve(self, visit: Visit, *, machine: bool) -> Answer | None:
         if visit.host == self._files_host:
             # The origin of what strangers sent: no page, no cookie and no token of ours is there.
-            if not visit.path.startswith(FILES):
+            if not visit.path.startswith(self._traits.files):
                 raise NotFound
             return None
-        self.runtime.cache.refresh(session)
-        issuer = self._find_issuer(session, visit.host)
-        db.end(session)
+        issuer = await self._issuer_at(visit, visit.host)
         if issuer is None:
             name, _, port = visit.host.partition(":")
-            if name == "localhost" and (port or "80") == environ.get("SERVER_PORT", "80"):
-                return _moved(self.runtime.settings.public_url, environ)
+            if name == "localhost" and (port or "80") == (visit.request.server[1] or "80"):
+                return _moved(self.runtime.settings.public_url, visit.request)
             message = "This host is not served here"
             raise BadRequest(message, code=plain.UNKNOWN_HOST)
         visit.issuer = issuer
         if not issuer.is_canonical:
-            if visit.path in DISCOVERY:
+            if visit.path in self._traits.canonical:
                 raise NotFound
             if not machine:
-                return _moved(issuer.url, environ)
+                return _moved(issuer.url, visit.request)
         return None
 
-    def platform_issuer(self, visit: Visit) -> Issuer | None:
-        """Give issuer 1 to what is asked for by machines that know no name; None elsewhere."""
-        if visit.path not in HOSTLESS:
+    async def _issuer_at(self, visit: Visit, host: str) -> Issuer | None:
+        """Look an issuer up in configuration that is as new as it must be."""
+        storage = visit.storage
+        cache = self.runtime.cache
+        if cache.is_due():
+            await cache.refresh(storage.one)
+        return await storage.look_up(self._find_issuer, host)
+
+    async def platform_issuer(self, visit: Visit) -> Issuer | None:
+        """Return issuer 1 for machines that know no name; None elsewhere."""
+        if visit.path not in self._traits.hostless:
             return None
-        self.runtime.cache.refresh(visit.session)
-        return self._find_issuer(visit.session, self.runtime.settings.public_host)
+        return await self._issuer_at(visit, self.runtime.settings.public_host)
 
-    def _read_body(self, environ: Environ, visit: Visit) -> None:
-        visit.body = body = read_body(environ)
-        kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    @staticmethod
+    def _read_body(visit: Visit) -> None:
+        request = visit.request
+        visit.body = request.body if request.environ is None else read_body(request.environ)
+        kind = request.headers.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
         if kind == "application/x-www-form-urlencoded":
-            check_encoded(body.decode("latin-1"))
-        environ["wsgi.input"] = BytesIO(body)
-        environ["CONTENT_LENGTH"] = str(len(body))
+            check_encoded(visit.body.decode("latin-1"))
 
-    def render(self, environ: Environ, visit: Visit, error: Exception, *, machine: bool) -> Answer:
+    def render(self, visit: Visit, error: Exception, *, machine: bool) -> Answer:
         """Answer with a refusal in the form that this surface uses."""
         problem = problems.from_exception(error, visit.request_id)
         if machine:
             return problems.oauth_json(problem)
-        fetch_mode = environ.get("HTTP_SEC_FETCH_MODE", "")
-        if plain.wants_page(environ.get("HTTP_ACCEPT", ""), fetch_mode):
-            languages = environ.get("HTTP_ACCEPT_LANGUAGE", "")
+        headers = visit.request.headers
+        fetch_mode = headers.get("HTTP_SEC_FETCH_MODE", "")
+        if plain.wants_page(headers.get("HTTP_ACCEPT", ""), fetch_mode):
+            languages = headers.get("HTTP_ACCEPT_LANGUAGE", "")
             return problems.plain_page(problem, visit.request_id, languages)
         return problems.problem_json(problem, visit.request_id)
 
-    def refuse(self, environ: Environ, visit: Visit, error: Exception, *, machine: bool) -> Answer:
+    def refuse(self, visit: Visit, error: Exception, *, machine: bool) -> Answer:
         """Answer with a refusal that nobody's data had a part in: pages of any origin may read it.
 
         A browser that cannot show a page why it was refused shows it a network error.
         """
-        answer = self.render(environ, visit, error, machine=machine)
+        answer = self.render(visit, error, machine=machine)
         is_page = not machine and answer.policy is not None
         return answer if is_page else cors.for_anybody(answer)
 
-    def answer(self, visit: Visit, answer: Answer, start_response: Start) -> Body:
-        """Send a complete answer."""
+    def finish(self, visit: Visit, answer: Answer) -> Sent:
+        """Count and log a request, and return its complete answer."""
         own = self._headers if answer.policy is None else self._page_headers
         headers = [*answer.headers, *own, ("X-Request-Id", visit.request_id)]
-        headers.append(("Content-Length", str(len(answer.body))))
+        body = answer.body
+        headers.append(("Content-Length", str(len(body))))
         self._leave(visit, answer.status)
-        start_response(_STATUS[answer.status], headers)
-        return () if visit.method == "HEAD" else (answer.body,)
+        return answer.status, headers, b"" if visit.method == "HEAD" else body
 
-    def pass_on(self, visit: Visit, inner: WSGI, environ: Environ, start_response: Start) -> Body:
+    def pass_on(self, visit: Visit, inner: WSGI, environ: Environ) -> Sent:
         """Answer by another WSGI application, adding what every answer carries.
 
         Its answer is read whole before the first byte is sent: what fails on the way, headers that
@@ -249,35 +251,49 @@ class Entrance:
             line, headers = given_line, given
             return no_write
 
+        environ[ENVIRON_KEY] = visit
+        self._describe(visit, environ)
         try:
             body = read_whole(inner(environ, start))
         except Exception as error:  # noqa: BLE001 - the renderer of last resort
             visit.session.rollback()
-            refusal = self.render(environ, visit, error, machine=False)
-            return self.answer(visit, refusal, start_response)
+            return self.finish(visit, self.render(visit, error, machine=False))
         present = {name.lower() for name, _ in headers}
         headers += [pair for pair in self._headers if pair[0].lower() not in present]
         headers.append(("X-Request-Id", visit.request_id))
-        self._leave(visit, int(line[:3]))
-        start_response(line, headers)
-        return (body,)
+        status = int(line[:3])
+        self._leave(visit, status)
+        return status, headers, body
 
-    def last_resort(self, environ: Environ, error: Exception, start_response: Start) -> Body:
+    def _describe(self, visit: Visit, environ: Environ) -> None:
+        """Hand on what was found out about a request."""
+        # The scheme is a setting and never a header, so nobody can forge it.
+        environ["wsgi.url_scheme"] = self.runtime.settings.scheme
+        headers = visit.request.headers
+        for name in ("HTTP_HOST", "HTTP_COOKIE", "HTTP_USER_AGENT"):
+            if name in headers:
+                environ[name] = headers[name]
+        if visit.method == "POST" and visit.path in self._traits.uploads:
+            return
+        if visit.host and visit.method not in {"GET", "HEAD", "OPTIONS"}:
+            environ["wsgi.input"] = BytesIO(visit.body)
+            environ["CONTENT_LENGTH"] = str(len(visit.body))
+
+    def last_resort(self, visit: Visit | None, error: Exception, *, is_head: bool) -> Sent:
         """Answer what failed outside all that renders refusals."""
-        visit: Visit | None = environ.get(ENVIRON_KEY)
         request_id = token_hex(8) if visit is None else visit.request_id
         answer = problems.problem_json(problems.from_exception(error, request_id), request_id)
-        if visit is not None:
+        if visit is not None and isinstance(visit.storage, SessionStorage):
             with contextlib.suppress(Exception):
                 visit.session.close()
         headers = [*answer.headers, *self._headers, ("X-Request-Id", request_id)]
         headers.append(("Content-Length", str(len(answer.body))))
-        start_response(_STATUS[answer.status], headers)
-        return () if environ.get("REQUEST_METHOD") == "HEAD" else (answer.body,)
+        return answer.status, headers, b"" if is_head else answer.body
 
     def _leave(self, visit: Visit, status: int) -> None:
         """Give the session back, count and log."""
-        db.end(visit.session)
+        if isinstance(visit.storage, SessionStorage):
+            db.end(visit.storage.session)
         seconds = time.perf_counter() - visit.started
         self.metrics.count(visit.endpoint, visit.method, status, seconds)
         if visit.path not in HEALTH:
@@ -298,14 +314,14 @@ class Entrance:
             return False
         return any(parsed in network for network in self._proxies)
 
-    def _client(self, environ: Environ, peer: str | None) -> str | None:
+    def _client(self, headers: Mapping[str, str], peer: str | None) -> str | None:
         """Walk X-Forwarded-For from the near end to the first address that is no proxy of ours.
 
         What is looked at was written by a proxy of ours, so what cannot be read is no visitor's
         doing: whoever is counted as the proxy would be hidden behind it.
         """
         client = peer
-        for step in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        for step in reversed(headers.get("HTTP_X_FORWARDED_FOR", "").split(",")):
             node = step.strip()
             if not node:
                 continue
@@ -318,22 +334,22 @@ class Entrance:
         return client
 
 
-def check_headers(environ: Environ) -> None:
+def check_headers(headers: dict[str, str]) -> None:
     """Refuse headers that matter and cannot be read; take out of others what nobody can read.
 
     WSGI servers hand headers on with a character for each byte, and let no control character in.
     """
     for name in _ASCII:
-        if not environ.get(name, "").isascii():
+        if not headers.get(name, "").isascii():
             message = f"The {name.removeprefix('HTTP_').replace('_', '-').title()} header is broken"
             raise BadRequest(message)
-    cookies = environ.get("HTTP_COOKIE")
+    cookies = headers.get("HTTP_COOKIE")
     if cookies and not cookies.isascii():
         # Another site of the same domain may set what it likes; ours are ASCII.
-        environ["HTTP_COOKIE"] = ";".join(filter(str.isascii, cookies.split(";")))
-    agent = environ.get("HTTP_USER_AGENT")
+        headers["HTTP_COOKIE"] = ";".join(filter(str.isascii, cookies.split(";")))
+    agent = headers.get("HTTP_USER_AGENT")
     if agent and not agent.isascii():
-        environ["HTTP_USER_AGENT"] = agent.encode("latin-1", "replace").decode("utf-8", "replace")
+        headers["HTTP_USER_AGENT"] = agent.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def node_address(node: str) -> str | None:
@@ -410,7 +426,7 @@ def security_headers(
 def read_body(environ: Environ, limit: int = MAX_BODY) -> bytes:
     """Read a whole request body, refusing early what is larger than the limit."""
     stream = environ["wsgi.input"]
-    size = declared_length(environ, limit)
+    size = check_length(environ, limit)
     if size is not None:
         body: bytes = stream.read(size)
         if len(body) != size:
@@ -425,9 +441,9 @@ def read_body(environ: Environ, limit: int = MAX_BODY) -> bytes:
     return body
 
 
-def declared_length(environ: Environ, limit: int) -> int | None:
-    """Tell how long the body says it is; refused when that is larger than the limit."""
-    length = environ.get("CONTENT_LENGTH") or ""
+def check_length(headers: Mapping[str, Any], limit: int) -> int | None:
+    """Return how long the body says it is; refused when that is larger than the limit."""
+    length = headers.get("CONTENT_LENGTH") or ""
     if not length:
         return None
     if not length.isascii() or not length.isdigit():
@@ -452,16 +468,15 @@ def _too_large(limit: int) -> Problem:
     return TooLarge(f"The request body exceeds {limit} bytes", headers={"Connection": "close"})
 
 
-def _request_id(environ: Environ, *, trusted: bool) -> str:
-    given = environ.get("HTTP_X_REQUEST_ID", "") if trusted else ""
+def _request_id(headers: Mapping[str, str], *, trusted: bool) -> str:
+    given = headers.get("HTTP_X_REQUEST_ID", "") if trusted else ""
     return given if given and _REQUEST_ID.fullmatch(given) else token_hex(8)
 
 
-def _moved(origin: str, environ: Environ) -> Answer:
+def _moved(origin: str, request: Request) -> Answer:
     """Send to the same path and query elsewhere; 308 keeps method and body."""
-    path = quote(environ.get("PATH_INFO", "/").encode("latin-1"), safe=_PATH_SAFE)
-    query = environ.get("QUERY_STRING", "")
-    location = origin + path + (f"?{query}" if query else "")
+    path = quote(request.path.encode("latin-1"), safe=_PATH_SAFE)
+    location = origin + path + (f"?{request.query}" if request.query else "")
     return Answer(HTTPStatus.PERMANENT_REDIRECT, (("Location", location),))
 
 

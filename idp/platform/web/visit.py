@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, cast
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from sqlalchemy.orm import Session
 
+from idp.platform.cache import Lookup
 from idp.platform.issuer import Issuer
+from idp.platform.storage import SessionStorage, Storage
 
 WSGI = WSGIApplication
 Environ = WSGIEnvironment
 Start = StartResponse
+Body = Iterable[bytes]
+Headers = list[tuple[str, str]]
+Pairs = tuple[tuple[str, str], ...]
+Sent = tuple[int, Headers, bytes]
+"""Status, headers and body of an answer as it is sent."""
 
 ENVIRON_KEY = "idp.visit"
 
-AT_ONCE_KEY = "idp.at_once"
-"""Set on the event loop, where nothing may be waited for."""
-
-FindIssuer = Callable[[Session, str], Issuer | None]
+FindIssuer = Lookup[..., Issuer | None]
 """Looks an issuer up by the host and port that a browser named."""
 
-Pairs = tuple[tuple[str, str], ...]
+
+@dataclass(slots=True)
+class Request:
+    """A request as it came."""
+
+    method: str
+    path: str
+    """Decoded, a character for each byte."""
+    query: str
+    version: str
+    headers: dict[str, str]
+    """By the names of their WSGI variables, a character for each byte."""
+    client: str
+    server: tuple[str, str]
+    body: bytes = b""
+    environ: Environ | None = None
+    """Where the body is read from, when it is not here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +59,27 @@ class Answer:
 
 @dataclass(slots=True)
 class Visit:
-    """What is known of a request; kept in the WSGI environment under `idp.visit`."""
+    """What is known of a request; Flask finds it in the WSGI environment under `idp.visit`."""
 
+    request: Request
+    storage: Storage
     request_id: str
     method: str
     path: str
     remote_addr: str | None
     started: float
-    session: Session
     host: str = ""
     issuer: Issuer | None = None
     body: bytes = b""
     endpoint: str = "(none)"
     """The route, for metrics: never a path with somebody's data in it."""
-    cleanup: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def session(self) -> Session:
+        """Database session of the thread that answers."""
+        return cast("SessionStorage", self.storage).session
 
 
 def of(environ: dict[str, Any]) -> Visit:
-    """Give the visit that a WSGI environment belongs to."""
+    """Return the visit that a WSGI environment belongs to."""
     return cast("Visit", environ[ENVIRON_KEY])
-
-
-Body = Iterable[bytes]

@@ -31,7 +31,7 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 OWN: dict[str, Callable[[str], bytes]] = {}
 """Paths of our own descriptions with their writers, which take the issuer's address.
 
-`app.py` names them: we do not ask ourselves by HTTP, and need not be allowed to.
+`idp.jobs` names them: we do not ask ourselves by HTTP, and need not be allowed to.
 """
 
 

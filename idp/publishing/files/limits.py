@@ -5,6 +5,8 @@ from __future__ import annotations
 from idp.platform.web.uploads import OVERHEAD
 from idp.publishing.files import kinds
 
+FILES = "/files/"
+"""Beginning of the addresses at which files are served."""
 PICTURE = "/account/picture"
 """Where people set their own picture."""
 UPLOADS = {

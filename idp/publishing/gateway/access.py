@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,7 +13,9 @@ from idp.directory.bundles import service as bundles
 from idp.directory.resources.models import ApiResource
 from idp.directory.tenants.service import PLATFORM
 from idp.platform import clock, runtime
+from idp.platform.cache import Lookup, looked_up
 from idp.platform.errors import Forbidden, InvalidToken, NotFound, TooManyRequests
+from idp.platform.storage import Storage
 from idp.publishing.gateway import tables
 from idp.publishing.gateway.models import (
     AuthorizationServer,
@@ -37,20 +39,13 @@ class Quotas:
     per_month: int | None = None
 
 
-QuotasOf = Callable[[Session, int], Quotas]
-"""Tells the quotas of a tenant; asked for every call, so it answers from a cache."""
-
-
+@looked_up("gateway quotas")
 def quotas_of_bundle(session: Session, tenant_id: int) -> Quotas:
-    """Give the quotas of a tenant's bundle, from the cache; no bundle: no limit."""
-
-    def load() -> Quotas:
-        bundle = bundles.of_tenant(session, tenant_id)
-        if bundle is None:
-            return Quotas()
-        return Quotas(bundle.number_of_concurrent, bundle.number_of_invocation)
-
-    return runtime.of(session).cache.get(("gateway quotas", tenant_id), load)
+    """Return the quotas of a tenant's bundle, from the cache; no bundle: no limit."""
+    bundle = bundles.of_tenant(session, tenant_id)
+    if bundle is None:
+        return Quotas()
+    return Quotas(bundle.number_of_concurrent, bundle.number_of_invocation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +75,11 @@ class Rule:
 class Gatekeeper:
     """Judges calls of published APIs by what their tokens say."""
 
-    quotas_of: QuotasOf = quotas_of_bundle
+    quotas_of: Lookup[..., Quotas] = quotas_of_bundle
 
-    def __call__(
+    async def __call__(
         self,
-        session: Session,
+        storage: Storage,
         aid: str,
         *,
         audience: Collection[str],
@@ -95,7 +90,7 @@ class Gatekeeper:
         is_person: bool,
     ) -> str:
         """Let a call pass, count it and name its upstream, or refuse it."""
-        rule = find(session, aid)
+        rule = await storage.look_up(find, aid) if aid else None
         if rule is None:
             raise NotFound("There is no such API")
         # An audience may also be an issuer's address; the name alone is not proof enough.
@@ -106,36 +101,36 @@ class Gatekeeper:
         if rule.needs_person and not is_person:
             raise Forbidden("This API needs a person who signed in")
         _check_products(rule.products, scopes, client_row_id)
-        self._count(session, tenant_id or PLATFORM)
+        await self._count(storage, tenant_id or PLATFORM)
         return rule.upstream
 
-    def _count(self, session: Session, tenant_id: int) -> None:
+    async def _count(self, storage: Storage, tenant_id: int) -> None:
         """Count the call of a tenant; refused ones count neither here nor there."""
-        quotas = self.quotas_of(session, tenant_id)
-        throttle = runtime.of(session).throttle
-        if quotas.per_second is not None:
-            throttle.hit("gateway-second", str(tenant_id), quotas.per_second, 1)
-        if quotas.per_month is None:
-            return
-        now = clock.now()
-        key = f"{tenant_id} {now:%Y-%m}"
-        try:
-            throttle.hit("gateway-month", key, quotas.per_month, _MONTH_SECONDS)
-        except TooManyRequests:
-            later = now.replace(day=1, hour=0, minute=0, second=0) + timedelta(days=32)
-            wait = int((later.replace(day=1) - now).total_seconds())
-            message = "This month's calls are used up"
-            raise TooManyRequests(wait, message) from None
+        quotas = await storage.look_up(self.quotas_of, tenant_id)
+        if quotas != Quotas():
+            await storage.in_session(_hit, tenant_id, quotas)
 
 
+def _hit(session: Session, tenant_id: int, quotas: Quotas) -> None:
+    throttle = runtime.of(session).throttle
+    if quotas.per_second is not None:
+        throttle.hit("gateway-second", str(tenant_id), quotas.per_second, 1)
+    if quotas.per_month is None:
+        return
+    now = clock.now()
+    key = f"{tenant_id} {now:%Y-%m}"
+    try:
+        throttle.hit("gateway-month", key, quotas.per_month, _MONTH_SECONDS)
+    except TooManyRequests:
+        later = now.replace(day=1, hour=0, minute=0, second=0) + timedelta(days=32)
+        wait = int((later.replace(day=1) - now).total_seconds())
+        message = "This month's calls are used up"
+        raise TooManyRequests(wait, message) from None
+
+
+@looked_up("gateway api", longest=LONGEST_AID)
 def find(session: Session, aid: str) -> Rule | None:
-    """Give the rule of an enabled version whose upstream is allowed, from the cache."""
-    if not aid or len(aid) > LONGEST_AID or "\0" in aid:
-        return None
-    return runtime.of(session).cache.find(("gateway api", aid), lambda: _load(session, aid))
-
-
-def _load(session: Session, aid: str) -> Rule | None:
+    """Return the rule of an enabled version whose upstream is allowed, from the cache."""
     row = session.execute(
         select(
             PublicationVersion.product_ids,

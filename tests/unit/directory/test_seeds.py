@@ -12,7 +12,6 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from idp import seeds
-from idp.app import create_app
 from idp.config import Settings, sqlite_url
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client, ClientOwner
@@ -20,6 +19,7 @@ from idp.directory.resources.models import ApiResource, ApiScope, IdentityResour
 from idp.directory.roles import catalogue
 from idp.directory.roles import service as roles
 from idp.directory.roles.models import Privilege, PrivilegeGroup, Role
+from idp.directory.seeding import service as seeding
 from idp.directory.seeding.models import SeedMark
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
@@ -29,6 +29,7 @@ from idp.directory.users.models import User
 from idp.platform import schema
 from idp.platform.runtime import Runtime
 from idp.platform.scopes import DEFAULT_PERMISSIONS, Scope
+from idp.runtime import create as create_runtime
 from tests.conftest import ADMIN_PASSWORD, make_settings
 
 
@@ -78,7 +79,7 @@ def test_platform_roles_hold_what_they_should(session: Session) -> None:
 
 
 def test_the_administrator_may_do_everything(session: Session) -> None:
-    admin = seeds.find_administrator(session)
+    admin = seeding.find_administrator(session)
     assert admin.username == "admin"
     assert tenants.find_member(session, 1, admin.id).is_admin
     assert roles.has_permission(session, admin.id, None, "ids4.ms.role.delete", platform=True)
@@ -100,14 +101,14 @@ def test_deleted_seeds_stay_deleted_and_missing_ones_come(
 ) -> None:
     session.delete(catalogue.find_role(session, "partners", None))
     session.delete(session.scalar(select(ApiScope).where(ApiScope.name == "ids4.ms.file.post")))
-    users.delete(session, seeds.find_administrator(session))
+    users.delete(session, seeding.find_administrator(session))
     session.commit()
     demo = settings.model_copy(update={"demo": True})
     added = seeds.seed(session, demo).added
     session.commit()
     assert catalogue.find_role(session, "partners", None) is None
     assert session.scalar(select(ApiScope).where(ApiScope.name == "ids4.ms.file.post")) is None
-    assert seeds.find_administrator(session) is None
+    assert seeding.find_administrator(session) is None
     assert "client:demo-web" in added
     clients.delete(session, clients.get(session, "demo-web"))
     session.commit()
@@ -138,7 +139,7 @@ def test_demo_secrets_are_random_told_again_and_work(
     demo = users.find_by_login(session, "demo")
     session.commit()
     assert users.verify_password(session, demo, first.demo_password)
-    admin = seeds.find_administrator(session)
+    admin = seeding.find_administrator(session)
     owned = session.scalars(select(ClientOwner.client_id).where(ClientOwner.user_id == admin.id))
     assert len(owned.all()) == 4  # and the client of /docs
 
@@ -200,7 +201,7 @@ def test_two_nodes_may_seed_at_once(
         url = sqlite_url(tmp_path / "two.sqlite3")
     schema.upgrade(url)
     settings = make_settings(tmp_path, database_url=url, admin_password=SecretStr(""), demo=True)
-    runtimes = [create_app(settings).extensions["idp"] for _ in range(2)]
+    runtimes = [create_runtime(settings) for _ in range(2)]
     results: list[seeds.Seeded] = []
     start = threading.Barrier(2)
 

@@ -92,11 +92,11 @@ def test_known_and_unknown_hosts_are_asked_for_once(
 def test_invented_hosts_push_nothing_out_of_the_cache(
     session: Session, statements: list[str], monkeypatch: pytest.MonkeyPatch, runtime: Runtime
 ) -> None:
-    monkeypatch.setattr(tenants, "UNKNOWN_HOSTS", 10)
+    monkeypatch.setattr("idp.platform.cache.ABSENT", 10)
     tenants.find_issuer(session, "127.0.0.1:8000")
     for number in range(50):
         tenants.find_issuer(session, f"{number}.example")
-    assert len(runtime.cache.get("unknown hosts", dict)) == 10
+    assert len(runtime.cache._absent) == 10
     del statements[:]
     tenants.find_issuer(session, "127.0.0.1:8000")
     assert statements == []

@@ -18,6 +18,7 @@ from idp.platform.db import (
 from idp.platform.runtime import Runtime
 from idp.platform.signing import service, signer
 from idp.platform.signing.models import SigningKey
+from idp.platform.storage import SessionStorage, complete
 
 
 @pytest.fixture
@@ -26,6 +27,11 @@ def other(runtime: Runtime) -> Iterator[Session]:
     with runtime.sessions() as session:
         session.info["runtime"] = None
         yield session
+
+
+def refresh(cache: ConfigurationCache, session: Session) -> None:
+    if cache.is_due():
+        complete(cache.refresh(SessionStorage(session).one))
 
 
 def version(session: Session) -> int:
@@ -56,14 +62,14 @@ def test_the_value_used_longest_ago_goes_first() -> None:
 def test_invented_names_push_nothing_useful_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("idp.platform.cache.ABSENT", 3)
     cache = ConfigurationCache(size=2)
-    assert cache.find("real", lambda: "value") == "value"
+    assert cache.get("real", lambda: "value") == "value"
     for number in range(10):
-        assert cache.find(f"invented {number}", lambda: None) is None
+        assert cache.get(f"invented {number}", lambda: None) is None
     assert len(cache._absent) == 3
-    assert cache.find("real", lambda: pytest.fail("still there")) == "value"
-    assert cache.find("invented 9", lambda: pytest.fail("known to be absent")) is None
+    assert cache.get("real", lambda: pytest.fail("still there")) == "value"
+    assert cache.get("invented 9", lambda: pytest.fail("known to be absent")) is None
     cache.clear()
-    assert cache.find("invented 9", lambda: "made since") == "made since"
+    assert cache.get("invented 9", lambda: "made since") == "made since"
 
 
 @pytest.mark.no_database
@@ -75,8 +81,8 @@ def test_what_was_found_before_a_change_is_not_kept_after_it(value: str | None) 
         cache.clear()  # as another thread does meanwhile
         return value
 
-    assert cache.find("a", compute) == value
-    assert cache.find("a", lambda: "new") == "new"
+    assert cache.get("a", compute) == value
+    assert cache.get("a", lambda: "new") == "new"
 
 
 @pytest.mark.no_database
@@ -112,15 +118,15 @@ def test_a_change_of_another_worker_is_seen_at_the_next_poll(
     runtime: Runtime, session: Session, other: Session
 ) -> None:
     cache = ConfigurationCache(poll_seconds=0)
-    cache.refresh(session)
+    refresh(cache, session)
     cache.get("a", lambda: "old")
     session.commit()
-    cache.refresh(session)
+    refresh(cache, session)
     assert cache.get("a", lambda: "new") == "old"
     session.commit()
     bump_configuration(other)
     other.commit()
-    cache.refresh(session)
+    refresh(cache, session)
     assert cache.get("a", lambda: "new") == "new"
 
 
@@ -128,10 +134,10 @@ def test_a_change_of_another_worker_is_seen_at_the_next_poll(
 def test_the_version_is_read_when_it_is_time_to(session: Session) -> None:
     cache = ConfigurationCache(poll_seconds=60)
     assert cache.is_due()
-    cache.refresh(session)
+    refresh(cache, session)
     assert not cache.is_due()
     session.close()
-    cache.refresh(session)
+    refresh(cache, session)
     assert not session.in_transaction()
 
 
@@ -188,8 +194,8 @@ def test_a_rolled_back_savepoint_does_not_hide_a_later_change(session: Session) 
 def test_keys_of_an_open_transaction_are_not_cached(session: Session) -> None:
     service.ensure(session)
     session.commit()
-    before = signer.jwks(session)
+    before = signer.keys(session).jwks
     service.rotate(session, "ES256")
-    assert signer.jwks(session) != before
+    assert signer.keys(session).jwks != before
     session.rollback()
-    assert signer.jwks(session) == before
+    assert signer.keys(session).jwks == before

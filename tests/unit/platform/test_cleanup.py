@@ -18,9 +18,10 @@ from idp.oauth.models import (
     AuthorizationCode,
     AuthorizationRequest,
     Consent,
+    FormerRefreshToken,
     Grant,
     ReferenceToken,
-    RefreshToken,
+    RefreshFamily,
     RevokedToken,
 )
 from idp.platform import clock as time_of
@@ -93,9 +94,20 @@ class People:
             )
         )
 
-    def refresh_token(self, grant: Grant, expires_at: datetime) -> RefreshToken:
+    def refresh_family(self, grant: Grant, expires_at: datetime) -> RefreshFamily:
         return self._add(
-            RefreshToken(
+            RefreshFamily(
+                secret_hash=digest(random_token()),
+                grant_id=grant.id,
+                scopes=["openid"],
+                expires_at=expires_at,
+                absolute_expires_at=expires_at,
+            )
+        )
+
+    def former_refresh_token(self, grant: Grant, expires_at: datetime) -> FormerRefreshToken:
+        return self._add(
+            FormerRefreshToken(
                 token_hash=digest(random_token()),
                 grant_id=grant.id,
                 scopes=["openid"],
@@ -165,13 +177,15 @@ def test_a_grant_takes_everything_along_that_hangs_on_it(
     revoked = people.grant(time_of.now() + DAY, revoked_at=time_of.now() - 9 * DAY)
     for grant in (over, revoked):
         people.code(grant, time_of.now() - 2 * DAY)
-        people.refresh_token(grant, time_of.now() + DAY)
+        people.refresh_family(grant, time_of.now() - DAY)
+        people.former_refresh_token(grant, time_of.now() + DAY)
     kept = revoked.id
     clean(runtime, session)
     # The revoked one stays known: tokens that hang on it must stay refused.
     assert ids(session, Grant) == [kept]
     assert len(ids(session, AuthorizationCode)) == 1
-    assert len(ids(session, RefreshToken)) == 1
+    assert ids(session, RefreshFamily) == [kept]
+    assert len(ids(session, FormerRefreshToken)) == 1
 
 
 def test_tokens_and_marks_go_when_they_mean_nothing_any_more(
@@ -180,7 +194,7 @@ def test_tokens_and_marks_go_when_they_mean_nothing_any_more(
     grant = people.grant(time_of.now() + 30 * DAY)
     for later in (HOUR, -9 * DAY):
         at = time_of.now() + later
-        people.refresh_token(grant, at)
+        people.former_refresh_token(grant, at)
         session.add(
             ReferenceToken(
                 token_hash=digest(random_token()),
@@ -194,7 +208,7 @@ def test_tokens_and_marks_go_when_they_mean_nothing_any_more(
         session.add(OneTimeKey(purpose="x", key_hash=digest(random_token()), expires_at=at))
     session.flush()
     assert clean(runtime, session) == 4
-    for model in (RefreshToken, ReferenceToken, RevokedToken, OneTimeKey):
+    for model in (FormerRefreshToken, ReferenceToken, RevokedToken, OneTimeKey):
         assert len(ids(session, model)) == 1, model
 
 

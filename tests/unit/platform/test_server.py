@@ -21,10 +21,8 @@ from click.testing import CliRunner
 
 from idp.app import create_app, finish
 from idp.cli import main
-from idp.front import EXTENSION, Behind, create_front
+from idp.early_app import EXTENSION, create_front
 from idp.platform import metrics
-from idp.platform.at_once import NeedsThreadError
-from idp.platform.web.visit import AT_ONCE_KEY
 from idp.server import process as processes
 from tests.conftest import SECRET_KEY, as_environment, make_settings
 from tests.servers import LiveServer, free_port
@@ -251,16 +249,6 @@ def test_machines_are_answered_before_pages_are_there(settings, session):
         finish(app, settings)
         assert [answer.result(10).status_code for answer in asked] == [200, 200]
     app.extensions["idp"].engine.dispose()
-
-
-@pytest.mark.no_database
-def test_the_loop_does_not_wait_for_what_is_behind():
-    behind = Behind(lambda _environ, _start: [b"x"])
-    with pytest.raises(NeedsThreadError):
-        behind({AT_ONCE_KEY: True}, None)
-    assert behind.wanted.is_set()
-    behind.ready.set()
-    assert behind({AT_ONCE_KEY: True}, None) == [b"x"]
 
 
 @pytest.mark.no_database

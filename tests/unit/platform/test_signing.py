@@ -54,11 +54,11 @@ def row_of(session: Session, kid: str) -> SigningKey:
 
 
 def published(session: Session) -> list[str]:
-    return [key["kid"] for key in orjson.loads(signer.jwks(session))["keys"]]
+    return [key["kid"] for key in orjson.loads(signer.keys(session).jwks)["keys"]]
 
 
 def token(session: Session, alg: str = "ES256") -> str:
-    return signer.sign(session, {"sub": "7"}, alg=alg, typ="JWT")
+    return signer.keys(session).sign({"sub": "7"}, alg=alg, typ="JWT")
 
 
 def tags(session: Session) -> list[str]:
@@ -142,8 +142,8 @@ def test_a_key_is_published_before_it_signs_and_after(session: Session) -> None:
     assert kid_of(session, "ES256", "active") == second
     assert kid_of(session, "ES256", "retired") == first
     assert {first, second, kid_of(session, "ES256", "next")} <= set(published(session))
-    assert signer.verify(session, old_token, typ=None) == {"sub": "7"}
-    assert signer.verify(session, token(session), typ=None) == {"sub": "7"}
+    assert signer.keys(session).verify(old_token, typ=None) == {"sub": "7"}
+    assert signer.keys(session).verify(token(session), typ=None) == {"sub": "7"}
     assert tags(session)[-4:].count("system:key:rotated") == 1
 
 
@@ -157,14 +157,14 @@ def test_a_rotated_key_leaves_when_its_last_token_has_expired(
     clock.shift(timedelta(seconds=3600))
     service.rotate_due(session)
     session.commit()
-    assert signer.verify(session, old_token, typ=None)
+    assert signer.keys(session).verify(old_token, typ=None)
 
     clock.shift(timedelta(minutes=6))
     service.rotate_due(session)
     session.commit()
     assert first not in published(session)
     with pytest.raises(InvalidToken):
-        signer.verify(session, old_token, typ=None)
+        signer.keys(session).verify(old_token, typ=None)
     row = row_of(session, first)
     assert (row.status, row.private_encrypted) == ("gone", None)
     assert "system:key:erased" in tags(session)
@@ -253,10 +253,10 @@ def test_a_revoked_key_is_out_of_use_at_once(runtime: Runtime, session: Session)
 
     assert stolen not in published(session)
     with pytest.raises(InvalidToken):
-        signer.verify(session, old_token, typ=None)
-    assert signer.verify(session, other_token, typ=None)
+        signer.keys(session).verify(old_token, typ=None)
+    assert signer.keys(session).verify(other_token, typ=None)
     assert kid_of(session, "ES256", "active") == successor
-    assert signer.verify(session, token(session), typ=None)
+    assert signer.keys(session).verify(token(session), typ=None)
     assert stolen not in signer._parsed_private
     row = row_of(session, stolen)
     assert (row.status, row.private_encrypted) == ("revoked", None)
@@ -290,9 +290,9 @@ def test_a_revocation_that_is_rolled_back_did_not_happen(session: Session) -> No
     good = token(session)
     service.revoke(session, kid)
     with pytest.raises(InvalidToken):
-        signer.verify(session, good, typ=None)
+        signer.keys(session).verify(good, typ=None)
     session.rollback()
-    assert signer.verify(session, good, typ=None)
+    assert signer.keys(session).verify(good, typ=None)
 
 
 @pytest.mark.no_database
@@ -321,7 +321,7 @@ def test_a_pem_key_of_a_new_installation_becomes_the_active_one(
     session.commit()
     assert kid_of(session, alg, "active") == kid
     assert kid_of(session, alg, "next") != kid
-    assert signer.verify(session, token(session, alg), typ=None)
+    assert signer.keys(session).verify(token(session, alg), typ=None)
     assert "system:key:imported" in tags(session)
     assert service.import_pem(session, tmp_path / "pems") == []
 
@@ -426,8 +426,8 @@ def test_private_keys_are_encrypted_and_move_to_a_new_root_secret(
     runtime.keyring = Keyring([new])
     signer._parsed_private.clear()
     runtime.cache.clear()
-    assert signer.verify(session, token(session), typ=None) == signer.verify(
-        session, good, typ=None
+    assert signer.keys(session).verify(token(session), typ=None) == signer.keys(session).verify(
+        good, typ=None
     )
     for key in service.list_keys(session):
         stored = key.private_encrypted or ""

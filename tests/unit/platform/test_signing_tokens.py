@@ -34,12 +34,12 @@ def keys(session: Session) -> None:
 
 
 def key_set(session: Session) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = orjson.loads(signer.jwks(session))["keys"]
+    found: list[dict[str, str]] = orjson.loads(signer.keys(session).jwks)["keys"]
     return found
 
 
 def active(session: Session, alg: str) -> str:
-    header = compact.split(signer.sign(session, {}, alg=alg, typ="JWT")).header
+    header = compact.split(signer.keys(session).sign({}, alg=alg, typ="JWT")).header
     return str(header["kid"])
 
 
@@ -59,7 +59,7 @@ def resigned(session: Session, alg: str, header: dict[str, Any], payload: bytes 
 def refuse(session: Session, text: str, typ: str | None = None) -> str:
     """Expect a refusal that tells the caller nothing; give the reason in the log."""
     with pytest.raises(InvalidToken) as refusal:
-        signer.verify(session, text, typ=typ)
+        signer.keys(session).verify(text, typ=typ)
     assert refusal.value.detail == InvalidToken.title
     return str(refusal.value.debug)
 
@@ -68,8 +68,8 @@ def refuse(session: Session, text: str, typ: str | None = None) -> str:
 def test_a_token_of_each_algorithm_is_accepted_by_us_and_by_another_library(
     session: Session, alg: str
 ) -> None:
-    text = signer.sign(session, CLAIMS, alg=alg, typ="at+jwt")
-    assert signer.verify(session, text, typ="at+jwt") == CLAIMS
+    text = signer.keys(session).sign(CLAIMS, alg=alg, typ="at+jwt")
+    assert signer.keys(session).verify(text, typ="at+jwt") == CLAIMS
     header = jwt.get_unverified_header(text)
     assert header == {"alg": alg, "typ": "at+jwt", "kid": active(session, alg)}
     (public,) = (key for key in key_set(session) if key["kid"] == header["kid"])
@@ -78,8 +78,8 @@ def test_a_token_of_each_algorithm_is_accepted_by_us_and_by_another_library(
 
 @pytest.mark.parametrize("alg", ALL)
 def test_a_changed_token_is_refused(session: Session, alg: str) -> None:
-    head, body, signature = signer.sign(session, CLAIMS, alg=alg, typ="JWT").split(".")
-    other = signer.sign(session, {"sub": "8"}, alg=alg, typ="JWT").split(".")
+    head, body, signature = signer.keys(session).sign(CLAIMS, alg=alg, typ="JWT").split(".")
+    other = signer.keys(session).sign({"sub": "8"}, alg=alg, typ="JWT").split(".")
     flipped = compact.decode(signature.encode())
     flipped = bytes([flipped[0] ^ 1]) + flipped[1:]
     for text in (
@@ -98,16 +98,16 @@ def test_a_changed_token_is_refused(session: Session, alg: str) -> None:
 
 @pytest.mark.settings(signing_alg="ES256")
 def test_the_setting_names_the_algorithm_of_tokens_that_name_none(session: Session) -> None:
-    text = signer.sign(session, {}, alg=None, typ="JWT")
+    text = signer.keys(session).sign({}, alg=None, typ="JWT")
     assert compact.split(text).header["alg"] == "ES256"
-    assert signer.default_algorithm(session) == "ES256"
-    assert signer.algorithms(session) == ["ES256", "RS256", "PS256", "EdDSA"]
+    assert signer.keys(session).default_algorithm == "ES256"
+    assert list(signer.keys(session).algorithms) == ["ES256", "RS256", "PS256", "EdDSA"]
     assert key_set(session)[0]["kid"] == active(session, "ES256")
 
 
 def test_an_algorithm_without_a_key_is_told(session: Session) -> None:
     with pytest.raises(Unavailable, match="idp setup"):
-        signer.sign(session, {}, alg="HS256", typ="JWT")
+        signer.keys(session).sign({}, alg="HS256", typ="JWT")
 
 
 def test_the_key_set_is_public_and_complete(session: Session) -> None:
@@ -120,11 +120,11 @@ def test_the_key_set_is_public_and_complete(session: Session) -> None:
         assert key.keys() == members | {"kty", "use", "alg", "kid"}
         thumbprint = algorithms.thumbprint({name: key[name] for name in members | {"kty"}})
         assert key["kid"] == thumbprint
-    assert signer.jwks(session) is signer.jwks(session)
+    assert signer.keys(session).jwks is signer.keys(session).jwks
 
 
 def test_signing_and_checking_cost_no_query(runtime: Runtime, session: Session) -> None:
-    signer.sign(session, CLAIMS, alg="ES256", typ="JWT")
+    signer.keys(session).sign(CLAIMS, alg="ES256", typ="JWT")
     session.commit()
     statements: list[str] = []
 
@@ -132,32 +132,32 @@ def test_signing_and_checking_cost_no_query(runtime: Runtime, session: Session) 
     def _count(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         statements.append(statement)
 
-    text = signer.sign(session, CLAIMS, alg="ES256", typ="JWT")
-    signer.verify(session, text, typ="JWT")
-    signer.jwks(session)
+    text = signer.keys(session).sign(CLAIMS, alg="ES256", typ="JWT")
+    signer.keys(session).verify(text, typ="JWT")
+    assert signer.keys(session).jwks
     assert statements == []
 
 
 def test_private_keys_are_parsed_once_in_a_process(
     session: Session, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    signer.sign(session, CLAIMS, alg="RS256", typ="JWT")
+    signer.keys(session).sign(CLAIMS, alg="RS256", typ="JWT")
     monkeypatch.setattr(signer, "load_private", None)
     runtime.cache.clear()
-    signer.sign(session, CLAIMS, alg="RS256", typ="JWT")
+    signer.keys(session).sign(CLAIMS, alg="RS256", typ="JWT")
 
 
 def test_the_type_is_compared_without_regard_to_case(session: Session) -> None:
-    text = signer.sign(session, CLAIMS, alg="ES256", typ="at+jwt")
-    assert signer.verify(session, text, typ="AT+JWT") == CLAIMS
+    text = signer.keys(session).sign(CLAIMS, alg="ES256", typ="at+jwt")
+    assert signer.keys(session).verify(text, typ="AT+JWT") == CLAIMS
 
 
 def test_a_token_of_another_type_is_refused(session: Session) -> None:
-    id_token = signer.sign(session, CLAIMS, alg="ES256", typ="JWT")
+    id_token = signer.keys(session).sign(CLAIMS, alg="ES256", typ="JWT")
     assert refuse(session, id_token, typ="at+jwt") == "token of another type"
     untyped = resigned(session, "ES256", {"typ": None})
     assert refuse(session, untyped, typ="at+jwt") == "token of another type"
-    assert signer.verify(session, id_token, typ=None) == CLAIMS
+    assert signer.keys(session).verify(id_token, typ=None) == CLAIMS
 
 
 # Confusion of algorithms (RFC 8725 2.1)
@@ -286,7 +286,7 @@ def test_a_member_that_we_do_not_write_is_refused_even_when_signed(
 
 
 def test_an_oversized_token_is_refused_unread(session: Session) -> None:
-    text = signer.sign(session, {"fill": "x" * compact.MAX_SIZE}, alg="ES256", typ="JWT")
+    text = signer.keys(session).sign({"fill": "x" * compact.MAX_SIZE}, alg="ES256", typ="JWT")
     assert refuse(session, text) == "too large"
     assert refuse(session, "a." * 10_000_000) == "too large"
 

@@ -87,6 +87,9 @@ def test_a_step_of_the_entrance_itself(client, monkeypatch, step, path):
 
     monkeypatch.setattr(Entrance, step, break_)
     answer = client.get(path)
+    if (path, step) == ("/connect/token", "admit"):
+        assert answer.get_json()["error"] == "server_error"  # as the protocol says it
+        return
     if step == "render" and answer.status_code != 500:
         assert (path, answer.status_code) in {("/healthz", 200), ("/nowhere", 404)}
         return

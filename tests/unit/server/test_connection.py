@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -11,12 +12,12 @@ import struct
 import threading
 import time
 from dataclasses import dataclass, field
+from io import BytesIO
 
 import pytest
 
-from idp.platform.at_once import NeedsThreadError
 from idp.platform.errors import TooSlow
-from idp.platform.web.visit import AT_ONCE_KEY
+from idp.platform.web.requests import read_whole
 from idp.server import bridge as bridges
 from idp.server import connection as connections
 from idp.server.bridge import Bridge
@@ -34,6 +35,35 @@ def echo(environ, start_response):
     seen |= {"body": body.decode("latin-1"), "thread": threading.current_thread().name}
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps(seen).encode()]
+
+
+@dataclass
+class Application:
+    """A WSGI application as the bridge serves one, on the loop where `at_once` says so."""
+
+    wsgi: object
+    at_once: object
+
+    def start(self, request, _storage):
+        environ = bridges.environment(request, BytesIO(request.body), len(request.body))
+        return self._on_loop(request, environ) if self.at_once(environ) else None
+
+    async def _on_loop(self, request, environ):
+        if environ["QUERY_STRING"] == "waits":
+            await asyncio.sleep(0.01)
+        if environ["QUERY_STRING"] == "slow":
+            environ["wsgi.input"].read()
+            return None
+        return self.answer_on_thread(request, environ)
+
+    def answer_on_thread(self, _request, environ):
+        answer = []
+
+        def start_response(line, headers, _error=None):
+            answer[:] = [int(line[:3]), headers]
+
+        body = read_whole(self.wsgi(environ, start_response))
+        return (*answer, body)
 
 
 @dataclass
@@ -93,11 +123,13 @@ class Talk:
 class Served:
     """A bridge on a loop in a thread."""
 
-    def __init__(self, application, options):
+    def __init__(self, wsgi, options):
+        at_once = options.pop("at_once", lambda _environ: False)
+        application = Application(wsgi, at_once)
         self.port = free_port()
         (self.listener,) = listen("127.0.0.1", self.port, 1, overlap=False, otherwise="")
         self.loop = new_loop()
-        self.bridge = Bridge(application, **{"threads": 2, **options})
+        self.bridge = Bridge(application, **{"threads": 2, "storage": object, **options})
         self.thread = threading.Thread(
             target=self.loop.run_until_complete, args=(self.bridge.run(self.listener),)
         )
@@ -566,14 +598,13 @@ def test_a_header_that_would_become_two_is_not_sent(serve, value):
 
 
 def test_what_needs_to_wait_moves_from_the_loop_to_a_thread(serve):
-    def application(environ, start_response):
-        if AT_ONCE_KEY in environ and environ["QUERY_STRING"] == "slow":
-            environ["wsgi.input"].read()
-            raise NeedsThreadError
-        return echo(environ, start_response)
-
-    served = serve(application, at_once=lambda environ: environ["PATH_INFO"] == "/x")
-    for target, on_thread in ((b"/x?quick", False), (b"/x?slow", True), (b"/y?quick", True)):
+    served = serve(at_once=lambda environ: environ["PATH_INFO"] == "/x")
+    for target, on_thread in (
+        (b"/x?quick", False),
+        (b"/x?waits", False),
+        (b"/x?slow", True),
+        (b"/y?quick", True),
+    ):
         seen = served.ask(post(b"abc", path=target)).json()
         assert (seen["body"], seen["thread"].startswith("request")) == ("abc", on_thread)
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute
 
+from idp.claims import access, registry
+from idp.claims import subject as subjects
 from idp.claims.subject import PERSON, Person, Subject
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users.models import User
 from idp.oauth.models import Grant, RevokedToken
 from idp.platform import clock
-from idp.platform.db import run_one
+from idp.platform.storage import Storage
+
+_RIGHTS = frozenset(access.LISTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +51,22 @@ class StandingGrant:
     user: Person
     tenant_name: str
 
-    def subject(self, session: Session) -> Subject:
-        """Give the person for the claims of a token."""
-        return Subject(
-            session,
-            self.user,
-            tenant_id=self.grant.tenant_id,
-            tenant_name=self.tenant_name,
-            at_platform=self.grant.issuer_tenant_id == 1,
-        )
+    async def subject(
+        self, storage: Storage, names: Collection[str], *, needs_rights: bool = False
+    ) -> Subject:
+        """Return the person for claims of these names; roles and permissions are read if needed."""
+        asked = self.user.id, self.grant.tenant_id
+        platform = self.grant.issuer_tenant_id == 1
+        subject = Subject(self.user, self.grant.tenant_id, self.tenant_name)
+        if needs_rights or not _RIGHTS.isdisjoint(names):
+            subject = replace(
+                subject, held=await subjects.read_held(storage, *asked, platform=platform)
+            )
+        if registry.has_kept(names):
+            subject = replace(
+                subject, custom=await subjects.read_custom(storage, *asked, platform=platform)
+            )
+        return subject
 
 
 def in_force() -> ColumnElement[bool]:
@@ -103,10 +114,10 @@ _STANDING = with_grant().where(
 )
 
 
-def find_standing(session: Session, grant_id: int, jti: str = "") -> StandingGrant | None:
-    """Read a grant with its person and tenant; None when it does not stand any more.
+async def find_standing(storage: Storage, grant_id: int, jti: str = "") -> StandingGrant | None:
+    """Return a grant with its person and tenant; None when it does not stand any more.
 
     Nor does it for the access token of a `jti` that was revoked by itself.
     """
-    row = run_one(session, _STANDING, {"grant_id": grant_id, "jti": jti, "now": clock.now()})
+    row = await storage.one(_STANDING, {"grant_id": grant_id, "jti": jti, "now": clock.now()})
     return None if row is None else read(row)[1]

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from idp.oauth import tokens
+from idp.oauth import access_tokens, id_tokens
 from idp.oauth.checks.scope import ValidatedScopes
+from idp.oauth.grant_state import StandingGrant
 from idp.oauth.grants import GrantRequest, TokenAnswer
-from idp.oauth.people import StandingGrant
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class IssuedTokens:
     """Tokens that are signed but not handed out: what they hang on is still to be written."""
 
     access_token: str
@@ -30,33 +30,36 @@ class Made:
         ).members()
 
 
-def make(
+async def issue(
     asked: GrantRequest,
     standing: StandingGrant,
     granted: ValidatedScopes,
     narrowed: ValidatedScopes,
     *,
     nonce: str | None,
-) -> Made:
-    """Make access token and ID token.
+) -> IssuedTokens:
+    """Sign an access token and an ID token.
 
     `narrowed` is what of the granted scopes the access token is for.
     """
-    session, client, issuer = asked.session, asked.client, asked.request.issuer
-    access_token = tokens.issue_access_token(session, issuer, client, narrowed, standing=standing)
+    storage, client, issuer = asked.storage, asked.client, asked.request.issuer
+    access_token = await access_tokens.issue_access_token(
+        storage, issuer, client, narrowed, standing=standing
+    )
     id_token = None
     if narrowed.is_openid:
-        id_token = tokens.issue_id_token(
-            session, issuer, client, granted, standing, nonce=nonce, access_token=access_token
+        id_token = await id_tokens.issue_id_token(
+            storage, issuer, client, granted, standing, nonce=nonce, access_token=access_token
         )
-    return Made(access_token, id_token, client.access_token_lifetime, " ".join(narrowed.names))
+    lifetime = client.access_token_lifetime
+    return IssuedTokens(access_token, id_token, lifetime, " ".join(narrowed.names))
 
 
 def trail(asked: GrantRequest, standing: StandingGrant, tag: Tag) -> dict[str, Any]:
     """Give the columns of the event that tells of it, for a statement that writes it."""
     grant = standing.grant
     return audit.columns(
-        asked.session,
+        asked.storage.context,
         tag,
         user_id=grant.user_id,
         client_id=asked.client.client_id,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import flask
-from flask import Blueprint, make_response, redirect, render_template, request
+from flask import Blueprint, current_app, make_response, redirect, render_template, request
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
 
 from idp.oauth import visitor as visitors
+from idp.oauth.declarations import EXTENSION
 from idp.oauth.endpoints.authorize import authorize
 from idp.oauth.endpoints.end_session import SignedOut, end_session
 from idp.oauth.request import ProtocolRequest
@@ -16,6 +17,7 @@ from idp.oauth.response import redirect as to
 from idp.oauth.visitor import Visitor
 from idp.platform.sessions import cookie
 from idp.platform.sessions import service as sessions
+from idp.platform.storage import complete
 from idp.platform.web import forms
 from idp.platform.web.views import current_issuer, current_visit, database
 from idp.platform.web.visit import Environ
@@ -28,8 +30,8 @@ FORM = "application/x-www-form-urlencoded"
 @blueprint.route("/connect/authorize", methods=["GET", "POST"], head=False)
 def authorize_view() -> Response:
     """Answer an authorization request."""
-    signed_in = visitors.find_signed_in(database(), current_issuer(), _cookie())
-    answer = authorize(_request(), database(), signed_in)
+    storage = current_visit().storage
+    answer = complete(authorize(_request(), storage))
     if isinstance(answer, Interaction):
         return _no_store(redirect(answer.location, 303))
     if isinstance(answer, FormPost):
@@ -58,7 +60,8 @@ def _request() -> ProtocolRequest:
         method=request.method,
         path=visit.path,
         issuer=current_issuer(),
-        headers={},
+        server=current_app.extensions[EXTENSION],
+        session_cookie=_cookie(),
         query=forms.parse(query) if query else (),
         form=forms.parse(visit.body.decode("latin-1")) if request.mimetype == FORM else None,
         remote_addr=visit.remote_addr,

@@ -1,0 +1,214 @@
+"""The door of the protocol: requests in, answers out, and no web framework between.
+
+The same coroutine answers on the event loop of a worker (`answer`) and behind any WSGI server
+(`answer_on_thread`). What it does not answer goes on to the application inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Coroutine
+from http import HTTPStatus
+from typing import Any
+
+from idp.directory.clients import view as clients
+from idp.directory.clients.view import ClientView
+from idp.oauth.declarations import Endpoint, Readers, Server
+from idp.oauth.request import ProtocolRequest
+from idp.platform.errors import OAuthError, Problem
+from idp.platform.sessions.service import cookie_name
+from idp.platform.storage import SessionStorage, Storage, complete
+from idp.platform.web import cors, forms
+from idp.platform.web.requests import Entrance
+from idp.platform.web.visit import WSGI, Answer, Body, Environ, Request, Sent, Start, Visit
+
+_FORM = "application/x-www-form-urlencoded"
+_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
+class MachineDoor:
+    """Answers the endpoints of the protocol and hands everything else to the application inside."""
+
+    def __init__(self, inner: WSGI, entrance: Entrance, server: Server) -> None:
+        self._inner = inner
+        self._entrance = entrance
+        self.server = server
+        self._endpoints = {
+            path: endpoint
+            for path, endpoint in server.endpoints.items()
+            if endpoint.answer is not None
+        }
+
+    def start(
+        self, request: Request, storage: Callable[[], Storage]
+    ) -> Coroutine[Any, Any, Sent | None] | None:
+        """Return the coroutine that answers a request for an endpoint; None for anything else."""
+        endpoint = self._endpoints.get(request.path)
+        return None if endpoint is None else self.answer(endpoint, request, storage())
+
+    async def answer(self, endpoint: Endpoint, request: Request, storage: Storage) -> Sent | None:
+        """Answer a request for an endpoint; None: the application inside must, from the start."""
+        visit: Visit | None = None
+        try:
+            visit = self._entrance.open(request, storage)
+            answer = await self._admit_and_answer(endpoint, visit)
+            return None if answer is None else self._entrance.finish(visit, answer)
+        except Exception as error:  # noqa: BLE001 - the renderer of last resort
+            return self._entrance.last_resort(visit, error, is_head=request.method == "HEAD")
+
+    def answer_on_thread(self, request: Request, environ: Environ) -> Sent:
+        """Answer a request by the application inside, or here where it comes by WSGI."""
+        visit: Visit | None = None
+        try:
+            session = self._entrance.runtime.sessions()
+            visit = self._entrance.open(request, SessionStorage(session, commits=True))
+            return self._serve(visit, environ)
+        except Exception as error:  # noqa: BLE001 - the renderer of last resort
+            return self._entrance.last_resort(visit, error, is_head=request.method == "HEAD")
+
+    def __call__(self, environ: Environ, start_response: Start) -> Body:
+        """Answer one request of a WSGI server."""
+        status, headers, body = self.answer_on_thread(_request(environ), environ)
+        start_response(_STATUS[status], headers)
+        return () if environ["REQUEST_METHOD"] == "HEAD" else (body,)
+
+    def _serve(self, visit: Visit, environ: Environ) -> Sent:
+        endpoint = self._endpoints.get(visit.request.path)
+        if endpoint is not None and not endpoint.has_pages:
+            answer = complete(self._admit_and_answer(endpoint, visit))
+            if answer is not None:
+                return self._entrance.finish(visit, answer)
+        try:
+            answer = complete(self._entrance.admit(visit, machine=False))
+        except Exception as error:  # noqa: BLE001 - the renderer of last resort
+            answer = self._entrance.refuse(visit, error, machine=False)
+        if answer is not None:
+            return self._entrance.finish(visit, answer)
+        visit.session.info["context"] = visit.storage.context
+        return self._entrance.pass_on(visit, self._inner, environ)
+
+    async def _admit_and_answer(self, endpoint: Endpoint, visit: Visit) -> Answer | None:
+        is_machine = not endpoint.has_pages
+        try:
+            answer = await self._entrance.admit(visit, machine=is_machine)
+            if answer is not None:
+                return answer
+            visit.endpoint = visit.path
+            return await self._answer(endpoint, visit)
+        except Exception as error:  # noqa: BLE001 - the renderer of last resort
+            return self._entrance.refuse(visit, error, machine=is_machine)
+
+    async def _answer(self, endpoint: Endpoint, visit: Visit) -> Answer | None:
+        """Answer, refusals included; the page that asked may read both, where its origin may."""
+        answer: Answer | None
+        try:
+            answer = await self._handle(endpoint, visit)
+        except Problem as problem:
+            answer = self._entrance.render(visit, problem, machine=not endpoint.has_pages)
+        if answer is None or endpoint.readers is Readers.SAME_ORIGIN:
+            return answer
+        if endpoint.readers is Readers.ANYBODY:
+            # Also where no page asked: caches hand these answers on to those that do.
+            return cors.for_anybody(answer)
+        return await self._for_clients(visit, answer)
+
+    async def _handle(self, endpoint: Endpoint, visit: Visit) -> Answer | None:
+        if endpoint.has_pages and visit.method not in endpoint.methods:
+            return None  # HEAD as well, which must not make a code
+        method = "GET" if visit.method == "HEAD" else visit.method
+        if method not in endpoint.methods:
+            if visit.method == "OPTIONS":
+                return _preflight(visit, endpoint)
+            raise _method_not_allowed(endpoint)
+        request = await self._protocol_request(method, visit)
+        assert endpoint.answer is not None  # noqa: S101 - the others are not among ours
+        response = await endpoint.answer(request, visit.storage)
+        if response is None:
+            return None
+        return Answer(response.status, tuple(response.headers.items()), response.body)
+
+    async def _protocol_request(self, method: str, visit: Visit) -> ProtocolRequest:
+        issuer = visit.issuer or await self._entrance.platform_issuer(visit)
+        if issuer is None:
+            message = "This host is not served here"
+            raise OAuthError(message)
+        headers, query = visit.request.headers, visit.request.query
+        kind = headers.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+        cookies = headers.get("HTTP_COOKIE")
+        return ProtocolRequest(
+            method=method,
+            path=visit.path,
+            issuer=issuer,
+            server=self.server,
+            authorization=headers.get("HTTP_AUTHORIZATION"),
+            accept=headers.get("HTTP_ACCEPT", ""),
+            session_cookie=None if cookies is None else _cookie(cookies, cookie_name(issuer)),
+            query=forms.parse(query) if query else (),
+            form=forms.parse(visit.body.decode("latin-1")) if kind == _FORM else None,
+            remote_addr=visit.remote_addr,
+            request_id=visit.request_id,
+        )
+
+    async def _for_clients(self, visit: Visit, answer: Answer) -> Answer:
+        headers = (*answer.headers, ("Vary", "Origin"))
+        origin = visit.request.headers.get("HTTP_ORIGIN")
+        if origin is not None and origin in await self._origins(visit.storage):
+            headers += (
+                ("Access-Control-Allow-Origin", origin),
+                ("Access-Control-Expose-Headers", cors.EXPOSED),
+            )
+        return Answer(answer.status, headers, answer.body)
+
+    @staticmethod
+    async def _origins(storage: Storage) -> Collection[str]:
+        """List who may read the answer: its client's origins; any client's before it is known."""
+        caller: ClientView | None = storage.caller
+        if caller is not None:
+            return caller.cors_origins
+        return await storage.look_up(clients.cors_origins)
+
+
+def _request(environ: Environ) -> Request:
+    """Return what a WSGI server tells of a request; its body stays where it is."""
+    headers = {name: value for name, value in environ.items() if name.startswith("HTTP_")}
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            headers[name] = environ[name]
+    return Request(
+        environ["REQUEST_METHOD"],
+        environ.get("PATH_INFO", ""),
+        environ.get("QUERY_STRING", ""),
+        environ.get("SERVER_PROTOCOL", "HTTP/1.1").removeprefix("HTTP/"),
+        headers,
+        environ.get("REMOTE_ADDR", ""),
+        (environ.get("SERVER_NAME", ""), environ.get("SERVER_PORT", "")),
+        environ=environ,
+    )
+
+
+def _cookie(header: str, name: str) -> str | None:
+    """Return the first cookie of a name (RFC 6265 5.4)."""
+    for pair in header.split(";"):
+        key, equals, value = pair.strip().partition("=")
+        if equals and key == name:
+            return value.strip('"')
+    return None
+
+
+def _preflight(visit: Visit, endpoint: Endpoint) -> Answer:
+    allow = _allowed(endpoint)
+    headers: tuple[tuple[str, str], ...] = (("Allow", allow),)
+    sent = visit.request.headers
+    if "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in sent:
+        headers += cors.preflight(allow, sent.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS"))
+    return Answer(204, headers)
+
+
+def _method_not_allowed(endpoint: Endpoint) -> OAuthError:
+    headers = {"Allow": _allowed(endpoint)}
+    problem = OAuthError("This method is not allowed here", headers=headers)
+    problem.status = 405
+    return problem
+
+
+def _allowed(endpoint: Endpoint) -> str:
+    return ", ".join(sorted({*endpoint.methods, *(["HEAD"] if "GET" in endpoint.methods else [])}))

@@ -1,0 +1,46 @@
+"""Who calls a management operation: the access token for `ids4.ms` that the caller shows."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from idp.oauth.access_tokens import AccessToken, read_access_token
+from idp.platform.errors import InvalidToken
+from idp.platform.issuer import Issuer
+from idp.platform.storage import SessionStorage, complete
+from idp.platform.web.principal import Principal
+
+MANAGEMENT_AUDIENCE = "ids4.ms"
+
+
+def authenticate_bearer(session: Session, issuer: Issuer, unverified_token: str) -> Principal:
+    """Return who calls a management operation; InvalidToken unless the token is for them."""
+    token = complete(read_access_token(SessionStorage(session), issuer, unverified_token))
+    if MANAGEMENT_AUDIENCE not in token.audience:
+        raise InvalidToken(debug="token for another audience")
+    standing = token.standing
+    return Principal(
+        client_id=token.client.client_id,
+        client_row_id=token.client.row_id,
+        client_tenant_id=token.client.tenant_id,
+        user_id=None if standing is None else standing.user.id,
+        tenant_id=None if standing is None else standing.grant.tenant_id,
+        issuer_tenant_id=issuer.tenant_id,
+        scopes=_management_scopes(token),
+        grant_id=None if standing is None else standing.grant.id,
+        jti=str(token.claims["jti"]),
+        expires_at=int(token.claims["exp"]),
+        token_scopes=tuple(str(token.claims["scope"]).split()),
+        audience=token.audience,
+    )
+
+
+def _management_scopes(token: AccessToken) -> frozenset[str]:
+    """Select the token's scopes that are the management API's own.
+
+    `.all` scopes are matched by prefix, and any other API may have one called `ids4.all`.
+    """
+    own = token.client.api_scopes
+    return frozenset(
+        name for name in token.scopes if name in own and own[name].api.name == MANAGEMENT_AUDIENCE
+    )

@@ -1,0 +1,269 @@
+"""Statements of the event loop: asyncpg, without a thread or a transaction of several steps.
+
+Each statement stands for itself and is committed at once, so a request that writes does it by one
+statement (see `db.AtomicWrite`). Whatever goes wrong outside of us is answered with 503: a query
+that met a lost connection is tried once more on a new one, a change never is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import asyncpg
+import orjson
+from sqlalchemy import URL, Engine
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.sqltypes import JSON
+
+from idp.platform.db import AtomicWrite, Query
+from idp.platform.errors import BadRequest, Unavailable
+
+CONNECTIONS = 8
+"""Statements that one worker has under way at a time."""
+SECONDS = 5.0
+"""How long a statement may take before its connection is given up."""
+WAIT_SECONDS = 5.0
+"""How long a statement waits for a free connection."""
+CONNECT_SECONDS = 3.0
+RETRY_SECONDS = 1
+
+_CLIENT_ONLY = frozenset(
+    {
+        *("connect_timeout", "tcp_user_timeout", "keepalives", "keepalives_idle"),
+        *("keepalives_interval", "keepalives_count", "gssencmode", "channel_binding"),
+        *("fallback_application_name", "client_encoding", "load_balance_hosts"),
+    }
+)
+"""Parameters of an address that libpq keeps to itself; asyncpg would send them to the server."""
+
+_PASSING = (
+    asyncpg.PostgresConnectionError,  # 08
+    asyncpg.OperatorInterventionError,  # 57: cancelled, shut down, starting up
+    asyncpg.InsufficientResourcesError,  # 53
+    asyncpg.TransactionRollbackError,  # 40: deadlock, serialization
+    asyncpg.LockNotAvailableError,  # 55P03
+    asyncpg.ReadOnlySQLTransactionError,  # 25006: a primary that was demoted
+    asyncpg.IntegrityConstraintViolationError,  # 23: what the row refers to was deleted meanwhile
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""Failures that say nothing about the statement."""
+
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+"""Failures after which another connection may do better; TimeoutError is not among them."""
+
+
+class _Prepared:
+    """A statement in the words of PostgreSQL, and how its values and columns are converted."""
+
+    def __init__(self, statement: Query) -> None:
+        dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+        compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        assert isinstance(compiled, SQLCompiler)  # noqa: S101 - only such have binds
+        self.text = str(compiled)
+        self._names: list[str] = list(compiled.positiontup or ())
+        self._constants = {
+            name: value
+            for name, value in compiled.params.items()
+            if not compiled.binds[name].required
+        }
+        self._json = [
+            position
+            for position, name in enumerate(self._names)
+            if isinstance(compiled.binds[name].type, JSON)
+        ]
+        columns: Any = compiled.statement
+        self._json_columns = [
+            position
+            for position, column in enumerate(columns.selected_columns)
+            if isinstance(column.type, JSON)
+        ]
+
+    def values(self, given: Mapping[str, Any]) -> list[Any]:
+        """Return the arguments of the statement, in its order."""
+        constants = self._constants
+        values = [given[name] if name in given else constants[name] for name in self._names]
+        for position in self._json:
+            values[position] = orjson.dumps(values[position]).decode()
+        return values
+
+    def row(self, found: Sequence[Any]) -> Sequence[Any]:
+        """Return a row as Python's values."""
+        row = list(found)
+        for position in self._json_columns:
+            text = row[position]
+            row[position] = None if text is None else orjson.loads(text)
+        return row
+
+
+class Pool:
+    """The connections that one event loop has to PostgreSQL."""
+
+    def __init__(self, engine: Engine, *, prepare: bool = True) -> None:
+        self._arguments = connect_arguments(engine.url)
+        self._prepare = prepare
+        self._idle: list[asyncpg.Connection[asyncpg.Record]] = []
+        self._open = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._prepared: dict[Query, _Prepared] = {}
+
+    async def rows(self, query: Query, given: Mapping[str, Any]) -> list[Sequence[Any]]:
+        """Execute a query; Unavailable when the database does not answer."""
+        prepared = self._prepare_once(query)
+        values = prepared.values(given)
+        try:
+            try:
+                found = await self._execute(prepared, values)
+            except _LOST:
+                found = await self._execute(prepared, values)
+        except _PASSING as error:
+            raise unavailable(error) from error
+        except asyncpg.DataError as error:
+            raise _out_of_range(error) from error
+        return [prepared.row(row) for row in found]
+
+    async def write(self, change: AtomicWrite, given: Mapping[str, Any]) -> int | None:
+        """Execute a change that commits itself, and return the id of its row, None without one.
+
+        Unavailable when it was not done, and also when that is not known.
+        """
+        prepared = self._prepare_once(change.statement)
+        try:
+            found = await self._execute(prepared, prepared.values(change.complete(given)))
+        except _PASSING as error:
+            raise unavailable(error) from error
+        except asyncpg.DataError as error:
+            raise _out_of_range(error) from error
+        return int(found[0][0]) if found else None
+
+    def close(self) -> None:
+        """Close what is open and not in use, at once."""
+        for connection in self._idle:
+            connection.terminate()
+        self._open -= len(self._idle)
+        self._idle.clear()
+
+    def _prepare_once(self, statement: Query) -> _Prepared:
+        prepared = self._prepared.get(statement)
+        if prepared is None:
+            prepared = self._prepared[statement] = _Prepared(statement)
+        return prepared
+
+    async def _execute(self, prepared: _Prepared, values: list[Any]) -> list[asyncpg.Record]:
+        connection = await self._take()
+        try:
+            found: list[asyncpg.Record]
+            if self._prepare:
+                found = await connection.fetch(prepared.text, *values)
+                return found
+            # A pooler may change the server between two messages that belong together, unless
+            # they stand in a transaction.
+            async with connection.transaction():
+                found = await connection.fetch(prepared.text, *values)
+                return found
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if isinstance(error, _LOST):
+                connection.terminate()
+            raise
+        except BaseException:
+            # Timed out, cancelled or cut: nobody can tell what it would answer to the next one.
+            connection.terminate()
+            raise
+        finally:
+            self._give_back(connection)
+
+    async def _take(self) -> asyncpg.Connection[asyncpg.Record]:
+        while True:
+            while self._idle:
+                connection = self._idle.pop()
+                if not connection.is_closed():
+                    return connection
+                self._open -= 1
+            if self._open < CONNECTIONS:
+                return await self._connect()
+            await self._turn()
+
+    async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
+        self._open += 1
+        try:
+            connecting = asyncpg.connect(
+                **self._arguments,
+                timeout=CONNECT_SECONDS,
+                command_timeout=SECONDS,
+                statement_cache_size=100 if self._prepare else 0,
+            )
+            # Its time limit works in a task only, and requests begin outside of one.
+            return await asyncio.get_running_loop().create_task(connecting)
+        except BaseException:
+            self._lost()
+            raise
+
+    async def _turn(self) -> None:
+        """Wait until a connection is free or another one may be opened."""
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
+        timer = loop.call_later(WAIT_SECONDS, _expire, turn)
+        try:
+            await turn
+        finally:
+            timer.cancel()
+
+    def _give_back(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        if connection.is_closed():
+            self.close()  # the others went away with it, most likely
+            self._lost()
+            return
+        self._idle.append(connection)
+        self._next()
+
+    def _lost(self) -> None:
+        self._open -= 1
+        self._next()
+
+    def _next(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+
+def _expire(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_exception(TimeoutError("no connection to the database is free"))
+
+
+def connect_arguments(url: URL) -> dict[str, Any]:
+    """Translate the address of the database for asyncpg."""
+    kept = {name: value for name, value in url.query.items() if name not in _CLIENT_ONLY}
+    dsn = url.set(drivername="postgresql", query=kept)
+    return {"dsn": dsn.render_as_string(hide_password=False)}
+
+
+def unavailable(error: BaseException) -> Unavailable:
+    """Return the refusal of what the database did not do."""
+    return Unavailable(
+        "The database does not answer; try again",
+        debug=f"{type(error).__name__}: {error}",
+        headers={"Retry-After": str(RETRY_SECONDS)},
+    )
+
+
+def _out_of_range(error: Exception) -> BadRequest:
+    return BadRequest("A value is out of range", debug=type(error).__name__)

@@ -1,0 +1,172 @@
+"""The database as a coroutine sees it, the same on the event loop and on a thread.
+
+The machine endpoints are coroutines and exist once. On the event loop their statements are waited
+for (`LoopStorage`); behind any WSGI server, in views and in commands the same coroutines run to
+their end without a pause (`SessionStorage`, `complete`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
+
+from sqlalchemy.orm import Session
+
+from idp.platform.cache import MISSING, Lookup
+from idp.platform.db import AtomicWrite, Query, run
+from idp.platform.runtime import NO_REQUEST, RequestContext, Runtime
+
+if TYPE_CHECKING:
+    from idp.platform.postgres import Pool
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Storage:
+    """What one request reads and writes; every write is committed when its call returns."""
+
+    __slots__ = ("caller", "context", "runtime")
+
+    def __init__(self, runtime: Runtime, context: RequestContext = NO_REQUEST) -> None:
+        self.runtime = runtime
+        self.context = context
+        self.caller: Any = None
+        """Client that the request was proven to come from."""
+
+    async def rows(self, query: Query, values: Mapping[str, Any]) -> Sequence[Any]:
+        """Return the rows that a query finds."""
+        raise NotImplementedError
+
+    async def one(self, query: Query, values: Mapping[str, Any]) -> Any:
+        """Return the one row that a query finds, or None."""
+        rows = await self.rows(query, values)
+        return rows[0] if rows else None
+
+    async def write(self, change: AtomicWrite, values: Mapping[str, Any]) -> int | None:
+        """Carry out a change and return the id of its row; None: it hit no row."""
+        raise NotImplementedError
+
+    async def in_session(
+        self,
+        function: Callable[Concatenate[Session, P], T],
+        *arguments: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """Call a function with a session and return its result; what it wrote is committed.
+
+        When it raises, nothing is.
+        """
+        raise NotImplementedError
+
+    async def look_up(self, lookup: Lookup[..., T], *arguments: Any) -> T:
+        """Return the result of a look-up, from the cache when it is there."""
+        found = lookup.peek(self.runtime.cache, *arguments)
+        if found is not MISSING:
+            return found
+        return await self.in_session(lookup, *arguments)
+
+
+class SessionStorage(Storage):
+    """Works at once, with a session of the thread that it is used on.
+
+    `commits=False`: the caller's own transaction, which the caller commits.
+    """
+
+    __slots__ = ("_commits", "session")
+
+    def __init__(self, session: Session, *, commits: bool = False) -> None:
+        super().__init__(session.info["runtime"], session.info.get("context", NO_REQUEST))
+        self.session = session
+        self._commits = commits
+
+    async def rows(self, query: Query, values: Mapping[str, Any]) -> Sequence[Any]:
+        """Return the rows that a query finds."""
+        return run(self.session, query, values)
+
+    async def look_up(self, lookup: Lookup[..., T], *arguments: Any) -> T:
+        """Return the result of a look-up, as this transaction sees it."""
+        return lookup(self.session, *arguments)
+
+    async def write(self, change: AtomicWrite, values: Mapping[str, Any]) -> int | None:
+        """Carry out a change and return the id of its row; None: it hit no row."""
+        found = change.run(self.session, values)
+        if self._commits:
+            self.session.commit()
+        return found
+
+    async def in_session(
+        self,
+        function: Callable[Concatenate[Session, P], T],
+        *arguments: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """Call a function with the session."""
+        if not self._commits:
+            return function(self.session, *arguments, **named)
+        try:
+            found = function(self.session, *arguments, **named)
+        except BaseException:
+            self.session.rollback()
+            raise
+        self.session.commit()
+        return found
+
+
+class LoopStorage(Storage):
+    """Waits on the event loop: for PostgreSQL directly, for everything else on a thread."""
+
+    __slots__ = ("_pool", "_threads")
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        pool: Pool | None,
+        threads: Executor,
+    ) -> None:
+        super().__init__(runtime)
+        self._threads = threads
+        self._pool = pool
+        """None: the database is SQLite, which has no driver to wait for."""
+
+    async def rows(self, query: Query, values: Mapping[str, Any]) -> Sequence[Any]:
+        """Return the rows that a query finds."""
+        if self._pool is None:
+            return await self.in_session(run, query, values)
+        return await self._pool.rows(query, values)
+
+    async def write(self, change: AtomicWrite, values: Mapping[str, Any]) -> int | None:
+        """Carry out a change and return the id of its row; None: it hit no row."""
+        if self._pool is None:
+            return await self.in_session(change.run, values)
+        return await self._pool.write(change, values)
+
+    async def in_session(
+        self,
+        function: Callable[Concatenate[Session, P], T],
+        *arguments: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """Call a function with a session of its own, on a thread."""
+
+        def work() -> T:
+            with self.runtime.sessions() as session:
+                session.info["context"] = self.context
+                found = function(session, *arguments, **named)
+                session.commit()
+                return found
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def complete(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits, and return its result."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return cast("T", end.value)
+    coroutine.close()
+    message = "a coroutine waited where there is no event loop"
+    raise RuntimeError(message)

@@ -1,0 +1,54 @@
+"""The runtime of a process: what commands, workers and the web application have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, make_url
+
+from idp.config import Settings
+from idp.platform import connections
+from idp.platform.fetch import Fetcher
+from idp.platform.runtime import Runtime
+from idp.platform.secrets import Keyring
+from idp.platform.tables import load_models
+from idp.platform.throttle import Throttle
+
+THREADS = 8
+"""Requests that one worker process answers at a time; the connection pool follows."""
+
+
+def create(settings: Settings) -> Runtime:
+    """Return a new runtime; the engine opens no connection yet."""
+    load_models()
+    return Runtime(
+        settings=settings,
+        engine=_create_engine(settings),
+        keyring=Keyring(settings.secret_keys),
+        throttle=Throttle(settings.redis_url),
+        fetcher=Fetcher(settings.fetch_allow),
+    )
+
+
+def _create_engine(settings: Settings) -> Engine:
+    # Statements with their values would end up in logged traces.
+    options: dict[str, Any] = {"hide_parameters": True}
+    url = _database_url(settings)
+    if url.get_backend_name() != "sqlite":
+        # One connection per thread and a few for those that open a second session. A connection
+        # that died is found out by the request that uses it, which answers 503, not by a question
+        # before every one.
+        options |= {"pool_size": THREADS + 2, "max_overflow": 4, "pool_timeout": 10}
+        options["connect_args"] = connections.arguments(
+            settings.database, prepare=settings.database_prepare
+        )
+    return create_engine(url, **options)
+
+
+def _database_url(settings: Settings) -> URL:
+    """Return the address with a SQLite path made absolute, whatever folder is entered later."""
+    url = make_url(settings.database)
+    if url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}:
+        url = url.set(database=str(Path(str(url.database)).absolute()))
+    return url
