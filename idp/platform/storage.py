@@ -8,6 +8,7 @@ their end without a pause (`SessionStorage`, `complete`).
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
@@ -25,7 +26,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Storage:
+class Storage(ABC):
     """What one request reads and writes; every write is committed when its call returns."""
 
     __slots__ = ("caller", "context", "runtime")
@@ -36,19 +37,20 @@ class Storage:
         self.caller: Any = None
         """Client that the request was proven to come from."""
 
+    @abstractmethod
     async def rows(self, query: Query, values: Mapping[str, Any]) -> Sequence[Any]:
         """Return the rows that a query finds."""
-        raise NotImplementedError
 
     async def one(self, query: Query, values: Mapping[str, Any]) -> Any:
         """Return the one row that a query finds, or None."""
         rows = await self.rows(query, values)
         return rows[0] if rows else None
 
+    @abstractmethod
     async def write(self, change: AtomicWrite, values: Mapping[str, Any]) -> int | None:
         """Carry out a change and return the id of its row; None: it hit no row."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def in_session(
         self,
         function: Callable[Concatenate[Session, P], T],
@@ -59,7 +61,6 @@ class Storage:
 
         When it raises, nothing is.
         """
-        raise NotImplementedError
 
     async def look_up(self, lookup: Lookup[..., T], *arguments: Any) -> T:
         """Return the result of a look-up, from the cache when it is there."""

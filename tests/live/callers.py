@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import json
 import os
 import random
 import secrets
@@ -31,7 +30,7 @@ from idp.platform.secrets import digest
 from idp.publishing.gateway import products
 from idp.publishing.gateway.models import Publication, PublicationRevision, PublicationVersion
 from tests import protocol
-from tests.live.site import OFFLINE, Site, redemption
+from tests.live.site import OFFLINE, Answer, Site, redemption
 from tests.protocol import App
 
 T = TypeVar("T")
@@ -70,20 +69,6 @@ class WrongError(Exception):
     """An answer is not what this caller must be given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self) -> dict[str, Any]:
-        """Read the body."""
-        content: dict[str, Any] = json.loads(self.body)
-        return content
-
-
 class Wire:
     """A connection on the event loop."""
 
@@ -107,7 +92,7 @@ class Wire:
         except OSError as error:
             raise LostError(repr(error)) from None
 
-    async def read(self) -> Reply:
+    async def read(self) -> Answer:
         """Read one whole answer."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -122,7 +107,7 @@ class Wire:
             raise LostError(repr(error)) from None
         if headers.get("connection") == "close":
             self.is_last = True
-        return Reply(int(status.split(" ")[1]), headers, body)
+        return Answer(int(status.split(" ")[1]), headers, body)
 
     def half_close(self) -> None:
         """Say that nothing more will be sent."""
@@ -153,7 +138,7 @@ class Call:
 
     kind: str
     data: bytes
-    check: Callable[[Reply], None]
+    check: Callable[[Answer], None]
     refused: Callable[[], None] = lambda: None
     """Called when the answer is 503: the request may be repeated."""
     lost: Callable[[], None] = lambda: None
@@ -168,13 +153,13 @@ def same(found: Mapping[str, Any], **expected: object) -> None:
             raise WrongError(f"{name} is {found.get(name)!r}, not {value!r}")
 
 
-def accepted(reply: Reply, status: int = 200) -> None:
+def accepted(reply: Answer, status: int = 200) -> None:
     """Raise WrongError unless an answer has a status."""
     if reply.status != status:
         raise WrongError(f"status {reply.status}, not {status}")
 
 
-def put_off(reply: Reply) -> None:
+def put_off(reply: Answer) -> None:
     """Raise WrongError unless an answer says when to come back."""
     if int(reply.headers.get("retry-after", 0)) < 1:
         raise WrongError("503 without Retry-After")
@@ -247,7 +232,7 @@ class Caller:
     # Each kind of request.
 
     def _machine_token(self) -> Call:
-        def check(reply: Reply) -> None:
+        def check(reply: Answer) -> None:
             accepted(reply)
             same(reply.json(), token_type="Bearer", scope=self.scope)
             token = reply.json()["access_token"]
@@ -266,7 +251,7 @@ class Caller:
             self.web, scope=OFFLINE, nonce=nonce, state=state
         )
 
-        def check(reply: Reply) -> None:
+        def check(reply: Answer) -> None:
             accepted(reply, 303)
             where = urlsplit(reply.headers["location"])
             found = {name: values[0] for name, values in parse_qs(where.query).items()}
@@ -278,7 +263,7 @@ class Caller:
         return self._call("authorize", "GET", path, check, f"Cookie: {self.cookie}")
 
     def _redeem(self, code: str, nonce: str) -> Call:
-        def check(reply: Reply) -> None:
+        def check(reply: Answer) -> None:
             self.code = None
             if reply.status == 400 and self.is_doubtful:
                 same(reply.json(), error="invalid_grant")
@@ -298,7 +283,7 @@ class Caller:
         return call
 
     def _refresh(self, token: str) -> Call:
-        def check(reply: Reply) -> None:
+        def check(reply: Answer) -> None:
             self._take_tokens(reply, None)
 
         self.is_refreshing = True
@@ -314,7 +299,7 @@ class Caller:
         call.lost = lost
         return call
 
-    def _take_tokens(self, reply: Reply, nonce: str | None) -> None:
+    def _take_tokens(self, reply: Answer, nonce: str | None) -> None:
         accepted(reply)
         content = reply.json()
         same(content, token_type="Bearer", scope=OFFLINE)
@@ -363,7 +348,7 @@ class Caller:
         assert self.refresh is not None
         token = self.refresh
 
-        def check(reply: Reply) -> None:
+        def check(reply: Answer) -> None:
             accepted(reply)
             if token == self.refresh and not self.is_refreshing:
                 name, sub = self.web.client_id, str(self.user.id)
@@ -376,14 +361,14 @@ class Caller:
         return self._look_up(self.machine, self.revoked, active=False)
 
     def _look_up(self, app: App, token: str, **expected: object) -> Call:
-        def check(reply: Reply) -> None:
+        def check(reply: Answer) -> None:
             accepted(reply)
             same(reply.json(), **expected)
 
         return self._post("introspect", "/connect/introspect", {"token": token}, app, check)
 
     def _userinfo(self) -> Call:
-        def check(reply: Reply) -> None:
+        def check(reply: Answer) -> None:
             accepted(reply)
             same(reply.json(), sub=str(self.user.id))
 
@@ -391,7 +376,7 @@ class Caller:
         return self._call("userinfo", "GET", "/connect/userinfo", check, header)
 
     def _revoke(self, token: str) -> Call:
-        def check(reply: Reply) -> None:
+        def check(reply: Answer) -> None:
             accepted(reply)
             self.revoking, self.revoked = None, token
 
@@ -400,7 +385,7 @@ class Caller:
     def _verify(self) -> Call:
         name = self.machine.client_id
 
-        def check(reply: Reply) -> None:
+        def check(reply: Answer) -> None:
             accepted(reply)
             same(reply.headers, **{"x-subject": name, "x-scope": self.scope})
 
@@ -409,14 +394,14 @@ class Caller:
         return self._call("verify", "GET", path, check, header)
 
     def _discovery(self) -> Call:
-        def check(reply: Reply) -> None:
+        def check(reply: Answer) -> None:
             accepted(reply)
             same(reply.json(), issuer=f"http://{self.host}")
 
         return self._call("discovery", "GET", "/.well-known/openid-configuration", check)
 
     def _keys(self) -> Call:
-        def check(reply: Reply) -> None:
+        def check(reply: Answer) -> None:
             accepted(reply)
             if not reply.json()["keys"]:
                 raise WrongError("no keys")
@@ -431,7 +416,7 @@ class Caller:
         path: str,
         form: Mapping[str, str],
         app: App,
-        check: Callable[[Reply], None],
+        check: Callable[[Answer], None],
     ) -> Call:
         headers = ["Content-Type: application/x-www-form-urlencoded"]
         if self.random.random() < 0.5:
@@ -445,7 +430,7 @@ class Caller:
         kind: str,
         method: str,
         path: str,
-        check: Callable[[Reply], None],
+        check: Callable[[Answer], None],
         *headers: str,
         body: bytes = b"",
     ) -> Call:
@@ -456,7 +441,7 @@ class Caller:
             lines.append(f"Content-Length: {len(body)}")
         data = "\r\n".join((*lines, "", "")).encode() + body
 
-        def check_all(reply: Reply) -> None:
+        def check_all(reply: Answer) -> None:
             given = reply.headers["x-request-id"]
             if self.names_requests and given != name:
                 raise WrongError(f"the answer to request {given}, not to {name}")
@@ -492,7 +477,7 @@ class Crowd:
     may_refuse: bool = False
     """Whether 503 is an answer too."""
 
-    def settle(self, call: Call, reply: Reply) -> None:
+    def settle(self, call: Call, reply: Answer) -> None:
         """Count an answer and compare it with what it must be."""
         self.counts[call.kind, reply.status] += 1
         try:

@@ -14,8 +14,8 @@ from idp.server.connection import BODY_SECONDS, HEAD_SECONDS, MAX_HEAD
 from tests import protocol, samples
 from tests.api.center import token_for
 from tests.live import callers
-from tests.live.callers import Crowd, LostError, Reply, Wire
-from tests.live.site import OFFLINE, Site
+from tests.live.callers import Crowd, LostError, Wire
+from tests.live.site import OFFLINE, Answer, Site
 from tests.live.test_uploads import BEGINNING, END
 
 pytestmark = pytest.mark.no_database
@@ -99,7 +99,7 @@ async def are_served(others: Crowd) -> None:
     others.check_faults()
 
 
-async def answers(wire: Wire) -> list[Reply]:
+async def answers(wire: Wire) -> list[Answer]:
     """Read all answers until the server hangs up; a loss ends the list."""
     found = []
     try:
@@ -112,10 +112,10 @@ async def answers(wire: Wire) -> list[Reply]:
 
 def attack(
     site: Site, others: Crowd, endpoints: list[Endpoint], write: Callable[[Endpoint], bytes]
-) -> dict[str, list[Reply]]:
+) -> dict[str, list[Answer]]:
     """Send something to every endpoint at once; return the answers until it hangs up."""
 
-    async def one(endpoint: Endpoint) -> list[Reply]:
+    async def one(endpoint: Endpoint) -> list[Answer]:
         wire = await Wire.open(site.host)
         # Refused in the middle, the rest need not be taken.
         sending = asyncio.create_task(wire.send(write(endpoint)))
@@ -123,7 +123,7 @@ def attack(
         await asyncio.gather(sending, return_exceptions=True)
         return found
 
-    async def main() -> list[list[Reply]]:
+    async def main() -> list[list[Answer]]:
         tasks = [asyncio.create_task(one(endpoint)) for endpoint in endpoints]
         await are_served(others)
         return await asyncio.gather(*tasks)
@@ -132,7 +132,7 @@ def attack(
     return dict(zip(names, callers.run(main()), strict=True))
 
 
-def check_refused(found: dict[str, list[Reply]], statuses: set[int] = REFUSALS) -> None:
+def check_refused(found: dict[str, list[Answer]], statuses: set[int] = REFUSALS) -> None:
     """See that each endpoint gave one refusal, and hung up."""
     seen = {name: [reply.status for reply in replies] for name, replies in found.items()}
     assert all(len(replies) == 1 and set(replies) <= statuses for replies in seen.values()), seen
@@ -206,14 +206,14 @@ def test_a_hundred_at_once_are_answered_in_order(
 def test_who_sends_no_more_gets_what_was_asked_for(
     site: Site, others: Crowd, endpoints: list[Endpoint], share: float
 ) -> None:
-    async def one(endpoint: Endpoint) -> list[Reply]:
+    async def one(endpoint: Endpoint) -> list[Answer]:
         wire = await Wire.open(site.host)
         data = endpoint.request()
         await wire.send(data[: int(len(data) * share)])
         wire.half_close()
         return await answers(wire)
 
-    async def main() -> list[list[Reply]]:
+    async def main() -> list[list[Answer]]:
         found = await asyncio.gather(*map(one, endpoints))
         await are_served(others)
         return found
@@ -248,7 +248,7 @@ def test_slow_heads_and_bodies_are_given_up_and_leave_others_alone(
 ) -> None:
     longest = max(HEAD_SECONDS, BODY_SECONDS)
 
-    async def one(data: bytes) -> tuple[list[Reply], float]:
+    async def one(data: bytes) -> tuple[list[Answer], float]:
         wire = await Wire.open(site.host)
         started = time.monotonic()
 
@@ -263,7 +263,7 @@ def test_slow_heads_and_bodies_are_given_up_and_leave_others_alone(
         await asyncio.gather(sending, return_exceptions=True)
         return found, time.monotonic() - started
 
-    async def body(endpoint: Endpoint) -> tuple[list[Reply], float]:
+    async def body(endpoint: Endpoint) -> tuple[list[Answer], float]:
         data = endpoint.request()
         head = len(data) - len(endpoint.body)
         wire = await Wire.open(site.host)
@@ -271,7 +271,7 @@ def test_slow_heads_and_bodies_are_given_up_and_leave_others_alone(
         started = time.monotonic()
         return await answers(wire), time.monotonic() - started
 
-    async def main() -> list[tuple[list[Reply], float]]:
+    async def main() -> list[tuple[list[Answer], float]]:
         # An upload may take longer; see test_uploads.
         bodies = [one for one in endpoints if one.body and one.name != "upload"]
         slow = [one(endpoint.request()) for endpoint in endpoints] + list(map(body, bodies))
@@ -289,7 +289,7 @@ def test_slow_heads_and_bodies_are_given_up_and_leave_others_alone(
 def test_who_does_not_read_is_waited_for_and_leaves_others_alone(
     site: Site, others: Crowd, endpoints: list[Endpoint]
 ) -> None:
-    async def one(endpoint: Endpoint) -> list[Reply]:
+    async def one(endpoint: Endpoint) -> list[Answer]:
         wire = await Wire.open(site.host)
         wire.pause()
         await wire.send(endpoint.request() * 19 + endpoint.request("Connection: close"))
@@ -297,7 +297,7 @@ def test_who_does_not_read_is_waited_for_and_leaves_others_alone(
         wire.resume()
         return await answers(wire)
 
-    async def main() -> list[list[Reply]]:
+    async def main() -> list[list[Answer]]:
         tasks = [asyncio.create_task(one(endpoint)) for endpoint in endpoints]
         for _ in range(5):
             await are_served(others)

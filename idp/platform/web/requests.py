@@ -63,7 +63,6 @@ _NODE = re.compile(
 _HIDDEN = re.compile(r"unknown|unix|_[\w.-]+", re.ASCII | re.IGNORECASE)
 _ASCII = ("HTTP_AUTHORIZATION", "CONTENT_TYPE")
 """Headers that decide what a request is worth or means, and hold nothing but ASCII."""
-_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
 _PATH_SAFE = "/:@!$&'()*+,;=~"
@@ -112,6 +111,7 @@ class Entrance:
             path=request.path or "/",
             remote_addr=peer,
             started=time.perf_counter(),
+            is_proxied=trusted,
         )
 
     async def admit(self, visit: Visit, *, machine: bool) -> Answer | None:
@@ -121,10 +121,8 @@ class Entrance:
         """
         request, headers = visit.request, visit.request.headers
         check_headers(headers)
-        peer = visit.remote_addr
-        trusted = bool(self._proxies) and peer is not None and self._is_proxy(peer)
-        if trusted:
-            visit.remote_addr = self._client(headers, peer)
+        if visit.is_proxied:
+            visit.remote_addr = self._client(headers, visit.remote_addr)
         visit.storage.context = RequestContext(
             visit.request_id, visit.remote_addr, headers.get("HTTP_USER_AGENT")
         )
@@ -142,7 +140,7 @@ class Entrance:
             check_encoded(query)
         if visit.path in self._traits.hostless:
             return None
-        self._set_host(visit, trusted=trusted)
+        self._set_host(visit)
         elsewhere = await self._resolve(visit, machine=machine)
         if elsewhere is not None:
             return elsewhere
@@ -153,10 +151,10 @@ class Entrance:
             self._read_body(visit)
         return None
 
-    def _set_host(self, visit: Visit, *, trusted: bool) -> None:
+    def _set_host(self, visit: Visit) -> None:
         headers = visit.request.headers
         host = headers.get("HTTP_HOST", "")
-        if trusted:
+        if visit.is_proxied:
             # The nearest proxy appends; what stands before may come from anybody.
             host = headers.get("HTTP_X_FORWARDED_HOST", "").rpartition(",")[2].strip() or host
         host = host.lower().removesuffix(self._default_port)
@@ -244,7 +242,7 @@ class Entrance:
         Its answer is read whole before the first byte is sent: what fails on the way, headers that
         cannot be written or a body that breaks off, is refused like anything else.
         """
-        line, headers = _STATUS[500], list[tuple[str, str]]()
+        line, headers = "500", list[tuple[str, str]]()
 
         def start(given_line: str, given: list[tuple[str, str]], _exc_info: Any = None) -> Any:
             nonlocal line, headers

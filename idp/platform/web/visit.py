@@ -68,6 +68,8 @@ class Visit:
     path: str
     remote_addr: str | None
     started: float
+    is_proxied: bool = False
+    """Whether a trusted proxy passed it on."""
     host: str = ""
     issuer: Issuer | None = None
     body: bytes = b""
