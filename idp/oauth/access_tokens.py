@@ -19,8 +19,8 @@ from idp.directory.tenants import service as tenants
 from idp.oauth import grant_state, token_ids
 from idp.oauth.checks.scope import ValidatedScopes, apis_of
 from idp.oauth.grant_state import HeldGrant, StandingGrant
-from idp.oauth.id_tokens import MAX_TOKEN_LENGTH, authentication, sign_within
 from idp.oauth.models import Grant, ReferenceToken, RevokedToken
+from idp.oauth.signed_tokens import MAX_TOKEN_LENGTH, authentication, sign_within
 from idp.platform import clock
 from idp.platform.db import AtomicWrite, count_hits, insert, new_row
 from idp.platform.errors import InvalidToken
@@ -34,7 +34,7 @@ ACCESS_TOKEN_TYPE = "at+jwt"
 REFERENCE_PREFIX = "at_"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AccessToken:
     """An access token that was read and is still good."""
 

@@ -22,7 +22,7 @@ from idp.platform.storage import Storage
 _RIGHTS = frozenset(access.LISTS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HeldGrant:
     """Of a grant what tokens tell and depend on; fields are named as the columns."""
 
@@ -41,9 +41,11 @@ class HeldGrant:
 
 
 GRANT = tuple(getattr(Grant, field.name) for field in fields(HeldGrant))
+STANDING = (*GRANT, *PERSON, Tenant.name)
+"""Columns that `read_standing` takes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StandingGrant:
     """A grant with its person and tenant, all still in force."""
 
@@ -89,7 +91,7 @@ def in_force() -> ColumnElement[bool]:
 def with_grant(*columns: InstrumentedAttribute[Any]) -> Select[Any]:
     """Select columns, then grant, person, tenant and whether all of it stands: see `read`."""
     return (
-        select(*columns, *GRANT, *PERSON, Tenant.name, in_force().label("stands"))
+        select(*columns, *STANDING, in_force().label("stands"))
         .select_from(Grant)
         .join(User, User.id == Grant.user_id)
         .join(Tenant, Tenant.id == Grant.tenant_id)
@@ -102,9 +104,25 @@ def with_grant(*columns: InstrumentedAttribute[Any]) -> Select[Any]:
 
 def read(values: Sequence[Any]) -> tuple[HeldGrant, StandingGrant | None]:
     """Take apart what follows the own columns of `with_grant`; None: it does not stand."""
-    grant = HeldGrant(*values[: len(GRANT)])
-    *person, tenant_name, stands = values[len(GRANT) :]
-    return grant, StandingGrant(grant, Person(*person), tenant_name) if stands else None
+    *found, stands = values
+    standing = read_standing(found)
+    return standing.grant, standing if stands else None
+
+
+def of_grant() -> ColumnElement[bool]:
+    """Tie person, tenant and membership to the grant, for a statement that is no SELECT."""
+    return and_(
+        User.id == Grant.user_id,
+        Tenant.id == Grant.tenant_id,
+        Membership.user_id == Grant.user_id,
+        Membership.tenant_id == Grant.tenant_id,
+    )
+
+
+def read_standing(values: Sequence[Any]) -> StandingGrant:
+    """Take apart what was found of a grant that stands."""
+    *person, tenant_name = values[len(GRANT) :]
+    return StandingGrant(HeldGrant(*values[: len(GRANT)]), Person(*person), tenant_name)
 
 
 _STANDING = with_grant().where(

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 from idp.claims import access, registry
 from idp.directory.clients.view import ClientView
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.grant_state import HeldGrant, StandingGrant
+from idp.oauth.signed_tokens import authentication, sign_within
 from idp.platform import clock
-from idp.platform.errors import InvalidToken, OAuthError
+from idp.platform.errors import InvalidToken
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import b64url
 from idp.platform.signing import signer
 from idp.platform.signing.signer import Keys
 from idp.platform.storage import Storage
-
-MAX_TOKEN_LENGTH = 16_384
 
 
 async def issue_id_token(
@@ -56,28 +55,6 @@ async def issue_id_token(
         return access.identity_claims(found, budget=budget) | claims
 
     return sign_within(keys, within, alg=alg, typ="JWT")
-
-
-def sign_within(
-    keys: Keys, within: Callable[[int], dict[str, Any]], *, alg: str | None, typ: str
-) -> str:
-    """Sign claims within the budget, or without all that it is for: what we issue, we can read."""
-    for budget in (access.BUDGET_BYTES, 0):
-        token = keys.sign(within(budget), alg=alg, typ=typ)
-        if len(token) <= MAX_TOKEN_LENGTH:
-            return token
-    message = "The token would be too large; ask for fewer scopes"
-    raise OAuthError(message, code="invalid_scope")
-
-
-def authentication(grant: HeldGrant) -> dict[str, Any]:
-    """Return when and how the person signed in (OpenID Connect Core 2)."""
-    return {
-        "auth_time": int(grant.auth_time.timestamp()),
-        "acr": grant.acr,
-        "amr": grant.amr,
-        "sid": grant.sid,
-    }
 
 
 def read_id_token(keys: Keys, issuer: Issuer, unverified_jwt: str) -> dict[str, Any] | None:

@@ -15,13 +15,13 @@ from idp.directory.clients.view import ClientView
 from idp.oauth.declarations import Endpoint, Readers, Server
 from idp.oauth.request import ProtocolRequest
 from idp.platform.errors import OAuthError, Problem
+from idp.platform.issuer import Issuer
 from idp.platform.sessions.service import cookie_name
 from idp.platform.storage import SessionStorage, Storage, complete
 from idp.platform.web import cors, forms
 from idp.platform.web.requests import Entrance
 from idp.platform.web.visit import WSGI, Answer, Body, Environ, Request, Sent, Start, Visit
 
-_FORM = "application/x-www-form-urlencoded"
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
@@ -31,6 +31,7 @@ class MachineDoor:
     def __init__(self, inner: WSGI, entrance: Entrance, server: Server) -> None:
         self._inner = inner
         self._entrance = entrance
+        self.metrics = entrance.metrics
         self.server = server
         self._endpoints = {
             path: endpoint
@@ -68,6 +69,8 @@ class MachineDoor:
     def __call__(self, environ: Environ, start_response: Start) -> Body:
         """Answer one request of a WSGI server."""
         status, headers, body = self.answer_on_thread(_request(environ), environ)
+        if "content-length" not in {name.lower() for name, _ in headers}:
+            headers = [*headers, ("Content-Length", str(len(body)))]
         start_response(_STATUS[status], headers)
         return () if environ["REQUEST_METHOD"] == "HEAD" else (body,)
 
@@ -93,23 +96,22 @@ class MachineDoor:
             if answer is not None:
                 return answer
             visit.endpoint = visit.path
-            return await self._answer(endpoint, visit)
+            try:
+                answer = await self._handle(endpoint, visit)
+            except Problem as problem:
+                answer = self._entrance.render(visit, problem, machine=is_machine)
+            # The page that asked may read answers and refusals, where its origin may.
+            if answer is None or endpoint.readers is Readers.SAME_ORIGIN:
+                return answer
+            if endpoint.readers is Readers.ANYBODY:
+                # Also where no page asked: caches hand these answers on to those that do.
+                return cors.for_anybody(answer)
+            origin = visit.request.headers.get("HTTP_ORIGIN")
+            if origin is not None and origin not in await self._origins(visit.storage):
+                origin = None
+            return cors.for_origin(answer, origin)
         except Exception as error:  # noqa: BLE001 - the renderer of last resort
             return self._entrance.refuse(visit, error, machine=is_machine)
-
-    async def _answer(self, endpoint: Endpoint, visit: Visit) -> Answer | None:
-        """Answer, refusals included; the page that asked may read both, where its origin may."""
-        answer: Answer | None
-        try:
-            answer = await self._handle(endpoint, visit)
-        except Problem as problem:
-            answer = self._entrance.render(visit, problem, machine=not endpoint.has_pages)
-        if answer is None or endpoint.readers is Readers.SAME_ORIGIN:
-            return answer
-        if endpoint.readers is Readers.ANYBODY:
-            # Also where no page asked: caches hand these answers on to those that do.
-            return cors.for_anybody(answer)
-        return await self._for_clients(visit, answer)
 
     async def _handle(self, endpoint: Endpoint, visit: Visit) -> Answer | None:
         if endpoint.has_pages and visit.method not in endpoint.methods:
@@ -119,20 +121,19 @@ class MachineDoor:
             if visit.method == "OPTIONS":
                 return _preflight(visit, endpoint)
             raise _method_not_allowed(endpoint)
-        request = await self._protocol_request(method, visit)
+        issuer = visit.issuer or await self._entrance.platform_issuer(visit)
+        if issuer is None:
+            message = "This host is not served here"
+            raise OAuthError(message)
+        request = self._protocol_request(method, visit, issuer)
         assert endpoint.answer is not None  # noqa: S101 - the others are not among ours
         response = await endpoint.answer(request, visit.storage)
         if response is None:
             return None
         return Answer(response.status, tuple(response.headers.items()), response.body)
 
-    async def _protocol_request(self, method: str, visit: Visit) -> ProtocolRequest:
-        issuer = visit.issuer or await self._entrance.platform_issuer(visit)
-        if issuer is None:
-            message = "This host is not served here"
-            raise OAuthError(message)
+    def _protocol_request(self, method: str, visit: Visit, issuer: Issuer) -> ProtocolRequest:
         headers, query = visit.request.headers, visit.request.query
-        kind = headers.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
         cookies = headers.get("HTTP_COOKIE")
         return ProtocolRequest(
             method=method,
@@ -143,20 +144,10 @@ class MachineDoor:
             accept=headers.get("HTTP_ACCEPT", ""),
             session_cookie=None if cookies is None else _cookie(cookies, cookie_name(issuer)),
             query=forms.parse(query) if query else (),
-            form=forms.parse(visit.body.decode("latin-1")) if kind == _FORM else None,
+            form=None if visit.form is None else forms.parse(visit.form),
             remote_addr=visit.remote_addr,
             request_id=visit.request_id,
         )
-
-    async def _for_clients(self, visit: Visit, answer: Answer) -> Answer:
-        headers = (*answer.headers, ("Vary", "Origin"))
-        origin = visit.request.headers.get("HTTP_ORIGIN")
-        if origin is not None and origin in await self._origins(visit.storage):
-            headers += (
-                ("Access-Control-Allow-Origin", origin),
-                ("Access-Control-Expose-Headers", cors.EXPOSED),
-            )
-        return Answer(answer.status, headers, answer.body)
 
     @staticmethod
     async def _origins(storage: Storage) -> Collection[str]:

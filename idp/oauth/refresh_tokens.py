@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, select, union_all, update
+from sqlalchemy import String, Table, bindparam, func, literal, select, union_all, update
+from sqlalchemy import cast as cast_to
 from sqlalchemy.orm import Session
 
 from idp.directory.clients.view import ClientView
 from idp.oauth import grant_state, refresh_rules
+from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.grant_state import HeldGrant, StandingGrant
 from idp.oauth.models import FormerRefreshToken, Grant, RefreshFamily
 from idp.oauth.refresh_rules import PREFIX, Family, Outcome, Token
 from idp.platform import clock, runtime
 from idp.platform.audit.models import AuditEvent
-from idp.platform.db import AtomicWrite, use, write
+from idp.platform.db import AtomicWrite, Json, use, write
+from idp.platform.issuer import Issuer
 from idp.platform.secrets import Keyring, b64url, digest
 from idp.platform.storage import Storage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Presented:
     """A refresh token that was presented, and the family that it is of."""
 
@@ -37,6 +40,7 @@ class Presented:
         return refresh_rules.decide(self.token, self.family, client, clock.now())
 
 
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _FAMILY = tuple(getattr(RefreshFamily, field.name) for field in fields(Family))
 _FORMER = (
     FormerRefreshToken.id,
@@ -76,6 +80,31 @@ _ROTATE = AtomicWrite(
         expires_at=bindparam("next_expires_at"),
     ),
     AuditEvent,
+)
+_ROTATE_STANDING = AtomicWrite(
+    update(cast("Table", RefreshFamily.__table__))
+    .where(
+        *_CURRENT,
+        RefreshFamily.scopes != bindparam("no_scopes", [], type_=Json),
+        RefreshFamily.scopes.op("<@")(bindparam("known_scopes", type_=Json)),
+        Grant.id == RefreshFamily.grant_id,
+        Grant.client_id == bindparam("of_client"),
+        Grant.issuer_tenant_id == bindparam("of_issuer"),
+        Grant.resources == bindparam("no_resources", [], type_=Json),
+        grant_state.of_grant(),
+        grant_state.in_force(),
+    )
+    .values(
+        generation=RefreshFamily.generation + 1,
+        secret_hash=bindparam("next_hash"),
+        rotated_at=bindparam("now"),
+        expires_at=func.least(bindparam("sliding_end"), RefreshFamily.absolute_expires_at),
+    ),
+    AuditEvent,
+    found=(RefreshFamily.scopes, *grant_state.STANDING),
+    user_id=lambda family: family.grant_user_id,
+    tenant_id=lambda family: family.grant_tenant_id,
+    target=lambda family: literal("grant:").concat(cast_to(family.id, String)),
 )
 _SLIDE = (
     update(cast("Table", RefreshFamily.__table__))
@@ -146,7 +175,7 @@ async def rotate(
     token = refresh_rules.successor(storage.runtime.keyring, presented.token)
     family = presented.family
     if presented.former_id is None:
-        changes = _current(presented) | {
+        changes = _current(presented.token) | {
             "next_hash": token.secret_hash,
             "next_expires_at": _expiry(client, family.absolute_expires_at),
         }
@@ -158,9 +187,39 @@ async def rotate(
     return None if done is None else token.text
 
 
-def _current(presented: Presented) -> dict[str, Any]:
+async def rotate_standing(
+    storage: Storage, issuer: Issuer, client: ClientView, text: str, event: Mapping[str, Any]
+) -> tuple[str, list[str], StandingGrant] | None:
+    """Rotate a token by one statement, and return the next one, its scopes and the grant.
+
+    That is done only where nothing is to be decided: the current token of the client, whose grant
+    stands and names no resources, and whose scopes the client still has. None: nothing was done.
+    """
+    keyring = storage.runtime.keyring
+    token = refresh_rules.read(keyring, text)
+    if token is None or client.refresh_token_is_reusable:
+        return None
+    following = refresh_rules.successor(keyring, token)
+    found = await storage.write_and_read(
+        _ROTATE_STANDING,
+        {
+            **_current(token),
+            **event,
+            "known_scopes": scopes.listed(client),
+            "of_client": client.row_id,
+            "of_issuer": issuer.tenant_id,
+            "next_hash": following.secret_hash,
+            "sliding_end": _expiry(client, _NEVER),
+        },
+    )
+    if found is None:
+        return None
+    names, *standing = found
+    return following.text, names, grant_state.read_standing(standing)
+
+
+def _current(token: Token) -> dict[str, Any]:
     """Return the values of the conditions that a token is still the current one."""
-    token = presented.token
     return {
         "row_id": token.family,
         "at_generation": token.generation,
@@ -208,7 +267,7 @@ def slide(session: Session, client: ClientView, presented: Presented) -> None:
         return
     end = {"next_expires_at": _expiry(client, presented.family.absolute_expires_at)}
     if presented.former_id is None:
-        write(session, _SLIDE, _current(presented) | end)
+        write(session, _SLIDE, _current(presented.token) | end)
     else:
         write(session, _SLIDE_FORMER, {"row_id": presented.former_id} | end)
 

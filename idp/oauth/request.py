@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from idp.platform.errors import OAuthError
@@ -34,7 +33,7 @@ RFC 6749 3.1 and 3.2: unrecognized parameters are ignored.
 Pairs = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class ProtocolRequest:
     """What an endpoint needs to know of an HTTP request."""
 
@@ -54,28 +53,34 @@ class ProtocolRequest:
     """None: the body is not a form."""
     remote_addr: str | None = None
     request_id: str = "-"
+    _body: Parameters | None = field(default=None, init=False)
 
     def endpoint_url(self, path: str) -> str:
         """Give the absolute address of a path at this issuer."""
         return self.issuer.url + path
 
-    @cached_property
+    @property
     def body(self) -> Parameters:
-        """Return the form parameters of a POST; a known one in the query is refused.
+        """The form parameters of a POST; a known one in the query is refused.
 
         RFC 6749 3.2: parameters sent without a value are treated as omitted, and none may repeat.
         """
+        if self._body is None:
+            self._body = self._read_body()
+        return self._body
+
+    def _read_body(self) -> Parameters:
         if self.form is None:
             message = "The body must be application/x-www-form-urlencoded"
             raise OAuthError(message)
-        if any(name in KNOWN for name, _ in self.query):
+        if self.query and any(name in KNOWN for name, _ in self.query):
             message = "Parameters must be in the body, not in the query"
             raise OAuthError(message)
         return Parameters(self.form)
 
-    @cached_property
+    @property
     def either(self) -> Parameters:
-        """Give the parameters of an endpoint that takes GET and POST, never both mixed."""
+        """The parameters of an endpoint that takes GET and POST, never both mixed."""
         if self.method == "POST":
             return self.body
         return Parameters(self.query)
@@ -89,6 +94,10 @@ class Parameters:
         self._values = dict(self.pairs)
         if len(self._values) < len(self.pairs):
             self._refuse_doubles()
+
+    def only(self, names: Collection[str]) -> Parameters:
+        """Return the parameters of these names."""
+        return Parameters([pair for pair in self.pairs if pair[0] in names])
 
     def _refuse_doubles(self) -> None:
         counts = Counter(name for name, _ in self.pairs if name in KNOWN)

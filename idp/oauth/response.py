@@ -10,9 +10,11 @@ from urllib.parse import urlencode
 import orjson
 
 NO_STORE: Mapping[str, str] = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_JSON = {"Content-Type": "application/json"}
+_JSON_NO_STORE = _JSON | {**NO_STORE}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ProtocolResponse:
     """Status, headers and body of an answer."""
 
@@ -46,9 +48,8 @@ def json_response(
     content: Any, *, status: int = 200, headers: Mapping[str, str] = NO_STORE
 ) -> ProtocolResponse:
     """Answer with JSON that nobody may store."""
-    return ProtocolResponse(
-        status, {"Content-Type": "application/json", **headers}, orjson.dumps(content)
-    )
+    complete = _JSON_NO_STORE if headers is NO_STORE else {**_JSON, **headers}
+    return ProtocolResponse(status, complete, orjson.dumps(content))
 
 
 def with_query(uri: str, fields: Mapping[str, str]) -> str:

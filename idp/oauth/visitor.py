@@ -44,7 +44,7 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> Visitor | None
     return Visitor(browser, user)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SignedIn:
     """Of a live browser session and its person what an authorization request is judged by."""
 

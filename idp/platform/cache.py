@@ -47,6 +47,7 @@ class ConfigurationCache:
     def __init__(self, *, size: int = 4096, poll_seconds: float = 1.0) -> None:
         self._size = size
         self._poll_seconds = poll_seconds
+        # Looked into without the lock.
         self._entries: OrderedDict[Hashable, Any] = OrderedDict()
         self._absent: OrderedDict[Hashable, Any] = OrderedDict()
         self._recent: OrderedDict[Hashable, tuple[int, float, Any]] = OrderedDict()
@@ -81,12 +82,14 @@ class ConfigurationCache:
 
     def peek(self, key: Hashable) -> Any:
         """Return the cached value of a key, None for a name known to be absent, or MISSING."""
-        with self._lock:
-            found = self._entries.get(key, MISSING)
-            if found is not MISSING:
-                self._entries.move_to_end(key)
-                return found
+        found = self._entries.get(key, MISSING)
+        if found is MISSING:
             return None if key in self._absent else MISSING
+        try:  # noqa: SIM105 - `suppress` costs more than all the rest
+            self._entries.move_to_end(key)
+        except KeyError:  # another thread threw it out just now
+            pass
+        return found
 
     def get(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return the cached value of a key, computing it when absent.
@@ -94,12 +97,10 @@ class ConfigurationCache:
         None is remembered on a small shelf of its own: names that strangers invent push nothing
         useful out.
         """
+        found = self.peek(key)
+        if found is not MISSING:
+            return cast("T", found)
         with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-                return cast("T", self._entries[key])
-            if key in self._absent:
-                return cast("T", None)
             generation = self._generation
         value = compute()
         shelf, size = (self._absent, ABSENT) if value is None else (self._entries, self._size)
@@ -158,9 +159,10 @@ class Lookup(Generic[P, T]):
 
     def peek(self, cache: ConfigurationCache, *arguments: Any) -> T | Missing:
         """Return the cached result, or MISSING."""
-        if not self._may_exist(arguments):
-            return cast("T", None)
-        return cast("T | Missing", cache.peek((self._kind, *arguments)))
+        found = cache.peek((self._kind, *arguments))
+        if found is MISSING and not self._may_exist(arguments):
+            found = None
+        return cast("T | Missing", found)
 
     def _may_exist(self, arguments: tuple[Any, ...]) -> bool:
         """Return whether texts fit the columns that they are compared with."""

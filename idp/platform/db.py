@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, cast
 
 import sqlalchemy
@@ -17,7 +18,6 @@ from sqlalchemy import (
     CTE,
     JSON,
     BigInteger,
-    BindParameter,
     Column,
     ColumnElement,
     CursorResult,
@@ -47,6 +47,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import (
     DeclarativeBase,
+    InstrumentedAttribute,
     Mapped,
     Session,
     SessionTransaction,
@@ -184,8 +185,11 @@ def use(table: type[Base]) -> Update:
     )
 
 
-OfFirst = Callable[[ColumnElement[int]], ColumnElement[Any]]
-"""Makes the value of a column out of the id of the row that was changed first."""
+OfFirst = Callable[[Any], ColumnElement[Any]]
+"""Makes the value of a column out of what is known of the row that was changed first.
+
+That is its `id`, and what was `found` with it, named `table_column`.
+"""
 
 
 class AtomicWrite:
@@ -195,14 +199,23 @@ class AtomicWrite:
     knows no such statement; there they follow each other in the session's transaction.
     """
 
-    def __init__(self, first: Insert | Update, *rows: type[Base], **of_first: OfFirst) -> None:
-        """Take the change, the tables that get a row each, and columns that follow from its id.
+    def __init__(
+        self,
+        first: Insert | Update,
+        *rows: type[Base],
+        found: Sequence[InstrumentedAttribute[Any]] = (),
+        **of_first: OfFirst,
+    ) -> None:
+        """Take the change, the tables that get a row each, and columns that follow from the change.
 
         The change reads its own bind parameters; a new row reads its values as `table__column`
         of what is handed in, where Python's column defaults stand in for what is not.
+
+        `found`: columns, of other tables too, that are returned with the id. PostgreSQL only.
         """
         (key,) = cast("Table", first.table).primary_key
-        self._first = first.returning(key.label("id"))
+        met = [column.label(f"{column.class_.__tablename__}_{column.key}") for column in found]
+        self._first = first.returning(key.label("id"), *met)
         self._tables = [cast("Table", row.__table__) for row in rows]
         self._of_first = of_first
         self._defaults = {
@@ -213,13 +226,15 @@ class AtomicWrite:
         }
         changed = self._first.cte("changed")
         added = [self._added(table, changed).cte(f"new_{table.name}") for table in self._tables]
-        self.statement = select(changed.c.id).add_cte(*added)
+        self.statement = select(*changed.c).add_cte(*added)
         """The whole change as one statement of PostgreSQL; it returns the id, or no row."""
-        first_id: BindParameter[int] = bindparam("first_id", type_=BigInt)
-        self._steps = [
-            sqlalchemy.insert(table).values(self._values(table, first_id)).inline()
-            for table in self._tables
-        ]
+        self._steps = []
+        if not found:
+            known = SimpleNamespace(id=bindparam("first_id", type_=BigInt))
+            self._steps = [
+                sqlalchemy.insert(table).values(self._values(table, known)).inline()
+                for table in self._tables
+            ]
 
     def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values with Python's column defaults for what is not there."""
@@ -233,9 +248,7 @@ class AtomicWrite:
         """Do it and return the id of the row that was changed; None: nothing was done at all."""
         given = self.complete(values)
         if session.get_bind().dialect.name == "postgresql":
-            connection = session.connection()
-            connection.info[_WROTE] = True  # it looks like a query
-            rows = connection.execute(self.statement, given).all()
+            rows = self._run_at_once(session, given)
         else:
             rows = session.connection().execute(self._first, _own(self._first, given)).all()
             for step in self._steps if rows else ():
@@ -243,18 +256,30 @@ class AtomicWrite:
                 session.connection().execute(step, _own(step, given))
         return int(rows[0][0]) if rows else None
 
+    def run_and_read(self, session: Session, values: Mapping[str, Any]) -> Sequence[Any] | None:
+        """Do it and return what was found; None: nothing was done, as always with SQLite."""
+        if session.get_bind().dialect.name != "postgresql":
+            return None
+        rows = self._run_at_once(session, self.complete(values))
+        return rows[0][1:] if rows else None
+
+    def _run_at_once(self, session: Session, given: Mapping[str, Any]) -> Sequence[Any]:
+        connection = session.connection()
+        connection.info[_WROTE] = True  # it looks like a query
+        return connection.execute(self.statement, given).all()
+
     def _added(self, table: Table, changed: CTE) -> Insert:
         """Insert a row for the one that was changed, if it was."""
-        values = self._values(table, changed.c.id)
+        values = self._values(table, changed.c)
         # Without the cast PostgreSQL takes a value for text here.
         typed = (sqlalchemy.cast(value, table.c[name].type) for name, value in values.items())
         return sqlalchemy.insert(table).from_select(
             list(values), select(*typed).select_from(changed), include_defaults=False
         )
 
-    def _values(self, table: Table, first_id: ColumnElement[int]) -> dict[str, ColumnElement[Any]]:
+    def _values(self, table: Table, first: Any) -> dict[str, ColumnElement[Any]]:
         return {
-            column.name: self._of_first[column.name](first_id)
+            column.name: self._of_first[column.name](first)
             if column.name in self._of_first
             else bindparam(_named(column), type_=column.type)
             for column in table.columns

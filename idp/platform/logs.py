@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import re
 import sys
+import threading
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import structlog
@@ -41,6 +43,9 @@ class _State:
 
     level = logging.INFO
     readable = False
+    loop: asyncio.AbstractEventLoop | None = None
+    loop_thread = 0
+    lines: ClassVar[list[str]] = []
 
 
 def setup(level: str, *, readable: bool) -> None:
@@ -103,14 +108,36 @@ def access(**fields: Any) -> None:
     """
     if _State.readable:
         structlog.get_logger().info("request_served", **fields)
-    elif _State.level <= logging.INFO:
-        line = {
-            **fields,
-            "event": "request_served",
-            "level": "info",
-            "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-        }
-        _StderrLogger.msg(orjson.dumps(line).decode())
+        return
+    if _State.level > logging.INFO:
+        return
+    fields["event"] = "request_served"
+    fields["level"] = "info"
+    fields["timestamp"] = datetime.now(UTC)
+    line = orjson.dumps(fields, option=orjson.OPT_UTC_Z).decode()
+    if threading.get_ident() != _State.loop_thread or _State.loop is None:
+        _StderrLogger.msg(line)
+        return
+    if not _State.lines:
+        _State.loop.call_soon(_write_lines)
+    _State.lines.append(line)
+
+
+def begin_turns(loop: asyncio.AbstractEventLoop) -> None:
+    """Write the `access` lines of one turn of this thread's event loop together from now on."""
+    _State.loop, _State.loop_thread = loop, threading.get_ident()
+
+
+def end_turns() -> None:
+    """Write what is left, and every line by itself again."""
+    _State.loop, _State.loop_thread = None, 0
+    _write_lines()
+
+
+def _write_lines() -> None:
+    lines, _State.lines = _State.lines, []
+    if lines:
+        _StderrLogger.msg("\n".join(lines))
 
 
 def mask_path(path: str) -> str:

@@ -119,7 +119,8 @@ class Pool:
         self._prepare = prepare
         self._idle: list[asyncpg.Connection[asyncpg.Record]] = []
         self._open = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[asyncpg.Connection[asyncpg.Record] | None]] = deque()
+        """Whoever waits longest is handed the next connection, or None: may open one."""
         self._prepared: dict[Query, _Prepared] = {}
 
     async def rows(self, query: Query, given: Mapping[str, Any]) -> list[Sequence[Any]]:
@@ -137,8 +138,8 @@ class Pool:
             raise _out_of_range(error) from error
         return [prepared.row(row) for row in found]
 
-    async def write(self, change: AtomicWrite, given: Mapping[str, Any]) -> int | None:
-        """Execute a change that commits itself, and return the id of its row, None without one.
+    async def write(self, change: AtomicWrite, given: Mapping[str, Any]) -> Sequence[Any] | None:
+        """Execute a change that commits itself, and return its row: the id and what was found.
 
         Unavailable when it was not done, and also when that is not known.
         """
@@ -149,7 +150,7 @@ class Pool:
             raise unavailable(error) from error
         except asyncpg.DataError as error:
             raise _out_of_range(error) from error
-        return int(found[0][0]) if found else None
+        return prepared.row(found[0]) if found else None
 
     def close(self) -> None:
         """Close what is open and not in use, at once."""
@@ -188,18 +189,21 @@ class Pool:
             self._give_back(connection)
 
     async def _take(self) -> asyncpg.Connection[asyncpg.Record]:
-        while True:
-            while self._idle:
-                connection = self._idle.pop()
-                if not connection.is_closed():
-                    return connection
-                self._open -= 1
-            if self._open < CONNECTIONS:
-                return await self._connect()
-            await self._turn()
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            self._open -= 1
+        if self._open < CONNECTIONS:
+            self._open += 1
+            return await self._connect()
+        handed = await self._turn()
+        if handed is None or handed.is_closed():
+            return await self._connect()
+        return handed
 
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
-        self._open += 1
+        """Open a connection, which is counted already."""
         try:
             connecting = asyncpg.connect(
                 **self._arguments,
@@ -210,41 +214,45 @@ class Pool:
             # Its time limit works in a task only, and requests begin outside of one.
             return await asyncio.get_running_loop().create_task(connecting)
         except BaseException:
-            self._lost()
+            self._hand_on(None)
             raise
 
-    async def _turn(self) -> None:
-        """Wait until a connection is free or another one may be opened."""
+    async def _turn(self) -> asyncpg.Connection[asyncpg.Record] | None:
+        """Wait for a connection that others give back; None: one may be opened."""
         loop = asyncio.get_running_loop()
-        turn: asyncio.Future[None] = loop.create_future()
+        turn: asyncio.Future[asyncpg.Connection[asyncpg.Record] | None] = loop.create_future()
         self._waiting.append(turn)
         timer = loop.call_later(WAIT_SECONDS, _expire, turn)
         try:
-            await turn
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._hand_on(turn.result())
+            raise
         finally:
             timer.cancel()
 
     def _give_back(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         if connection.is_closed():
             self.close()  # the others went away with it, most likely
-            self._lost()
-            return
-        self._idle.append(connection)
-        self._next()
+            self._hand_on(None)
+        else:
+            self._hand_on(connection)
 
-    def _lost(self) -> None:
-        self._open -= 1
-        self._next()
-
-    def _next(self) -> None:
+    def _hand_on(self, connection: asyncpg.Connection[asyncpg.Record] | None) -> None:
+        """Give a connection, or the right to open one, to whoever waits longest."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(None)
+                turn.set_result(connection)
                 return
+        if connection is None:
+            self._open -= 1
+        else:
+            self._idle.append(connection)
 
 
-def _expire(turn: asyncio.Future[None]) -> None:
+def _expire(turn: asyncio.Future[Any]) -> None:
     if not turn.done():
         turn.set_exception(TimeoutError("no connection to the database is free"))
 

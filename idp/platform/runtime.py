@@ -36,7 +36,7 @@ class Runtime:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestContext:
     """Where a change came from, for the audit trail; kept in `session.info`."""
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from sqlalchemy.orm import Session
 
-from idp.platform.cache import MISSING, Lookup
+from idp.platform.cache import MISSING, Lookup, Missing
 from idp.platform.db import AtomicWrite, Query, run
+from idp.platform.db import end as end_session
 from idp.platform.runtime import NO_REQUEST, RequestContext, Runtime
 
 if TYPE_CHECKING:
@@ -51,6 +52,15 @@ class Storage(ABC):
         """Carry out a change and return the id of its row; None: it hit no row."""
 
     @abstractmethod
+    async def write_and_read(
+        self, change: AtomicWrite, values: Mapping[str, Any]
+    ) -> Sequence[Any] | None:
+        """Carry out a change and return what it found.
+
+        None: it hit no row, or this database cannot tell (SQLite) and did nothing.
+        """
+
+    @abstractmethod
     async def in_session(
         self,
         function: Callable[Concatenate[Session, P], T],
@@ -62,12 +72,19 @@ class Storage(ABC):
         When it raises, nothing is.
         """
 
+    def end(self) -> None:  # noqa: B027 - most hold nothing
+        """Let go what is held for the request; what was not committed is undone."""
+
     async def look_up(self, lookup: Lookup[..., T], *arguments: Any) -> T:
         """Return the result of a look-up, from the cache when it is there."""
-        found = lookup.peek(self.runtime.cache, *arguments)
+        found = self.known(lookup, *arguments)
         if found is not MISSING:
             return found
         return await self.in_session(lookup, *arguments)
+
+    def known(self, lookup: Lookup[..., T], *arguments: Any) -> T | Missing:
+        """Return the result of a look-up if it is in the cache, else MISSING."""
+        return lookup.peek(self.runtime.cache, *arguments)
 
 
 class SessionStorage(Storage):
@@ -83,17 +100,30 @@ class SessionStorage(Storage):
         self.session = session
         self._commits = commits
 
+    def end(self) -> None:
+        """Give the session back."""
+        end_session(self.session)
+
     async def rows(self, query: Query, values: Mapping[str, Any]) -> Sequence[Any]:
         """Return the rows that a query finds."""
         return run(self.session, query, values)
 
-    async def look_up(self, lookup: Lookup[..., T], *arguments: Any) -> T:
+    def known(self, lookup: Lookup[..., T], *arguments: Any) -> T | Missing:
         """Return the result of a look-up, as this transaction sees it."""
         return lookup(self.session, *arguments)
 
     async def write(self, change: AtomicWrite, values: Mapping[str, Any]) -> int | None:
         """Carry out a change and return the id of its row; None: it hit no row."""
         found = change.run(self.session, values)
+        if self._commits:
+            self.session.commit()
+        return found
+
+    async def write_and_read(
+        self, change: AtomicWrite, values: Mapping[str, Any]
+    ) -> Sequence[Any] | None:
+        """Carry out a change and return what it found; None: it did nothing."""
+        found = change.run_and_read(self.session, values)
         if self._commits:
             self.session.commit()
         return found
@@ -142,7 +172,15 @@ class LoopStorage(Storage):
         """Carry out a change and return the id of its row; None: it hit no row."""
         if self._pool is None:
             return await self.in_session(change.run, values)
-        return await self._pool.write(change, values)
+        row = await self._pool.write(change, values)
+        return None if row is None else int(row[0])
+
+    async def write_and_read(
+        self, change: AtomicWrite, values: Mapping[str, Any]
+    ) -> Sequence[Any] | None:
+        """Carry out a change and return what it found; None: it did nothing."""
+        row = None if self._pool is None else await self._pool.write(change, values)
+        return None if row is None else row[1:]
 
     async def in_session(
         self,

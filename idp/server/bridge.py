@@ -27,6 +27,7 @@ import orjson
 import structlog
 from werkzeug.exceptions import ClientDisconnected
 
+from idp.platform import logs
 from idp.platform.errors import TooSlow
 from idp.platform.storage import Storage
 from idp.platform.web import cors, plain
@@ -92,6 +93,7 @@ class Bridge:
         files: str = "/files/",
         on_stopping: Callable[[], None] = lambda: None,
         on_stopped: Callable[[], None] = lambda: None,
+        on_look: Callable[[], None] = lambda: None,
         body_seconds: float = BODY_SECONDS,
         max_body: int = MAX_BODY,
         uploads: Mapping[str, int] | None = None,
@@ -112,6 +114,7 @@ class Bridge:
         self._storage = partial(storage, self._threads)
         self._on_stopping = on_stopping
         self._on_stopped = on_stopped
+        self._on_look = on_look
         self._max_body = max_body
         self._connections: set[Connection] = set()
         self._under_way = 0
@@ -127,6 +130,7 @@ class Bridge:
         """Serve until told to stop."""
         self.loop = loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: Connection(self), sock=listener, backlog=BACKLOG)
+        logs.begin_turns(loop)
         looking = loop.create_task(self._look())
         on_ready()
         await self._told.wait()
@@ -135,12 +139,14 @@ class Bridge:
         server.close()
         await self._hang_up()
         self.close()
+        logs.end_turns()
 
     def close(self) -> None:
         """Wait for the threads, and let go what the application holds."""
         pools = (self._threads, self._upload_threads, self._health_threads, self._file_threads)
         for pool in pools:
             pool.shutdown(wait=True)
+        self._on_look()
         self._on_stopped()
 
     def stop(self) -> None:
@@ -294,7 +300,9 @@ class Bridge:
             on_done()
             error = future.exception()
             if error is None:
-                self._answer(connection, future.result())
+                status, headers, body = future.result()
+                named = [(name.lower(), value) for name, value in headers]
+                self._answer(connection, (status, named, body))
             else:
                 self._fail(connection, error)
 
@@ -303,9 +311,8 @@ class Bridge:
         self.loop.run_in_executor(pool, answer, request, environ).add_done_callback(done)
 
     def _answer(self, connection: Connection, answer: Sent) -> None:
-        status, headers, body = answer
         try:
-            connection.answer(status, [(name.lower(), value) for name, value in headers], body)
+            connection.answer(*answer)
         except ValueError as error:
             self._fail(connection, error)
 
@@ -323,6 +330,7 @@ class Bridge:
             now = self.loop.time()
             for connection in [one for one in self._connections if one.deadline <= now]:
                 connection.expire()
+            self._on_look()
 
     async def _drain(self) -> None:
         end = time.monotonic() + DRAIN_SECONDS

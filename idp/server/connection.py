@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from enum import Enum, auto
@@ -56,6 +55,8 @@ _ONCE = frozenset({"HTTP_HOST", "HTTP_AUTHORIZATION", "CONTENT_TYPE", "CONTENT_L
 """Headers of which a second one would leave open which of them counts."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
+_FRAMING = frozenset({"Connection", "connection", "Content-Length", "content-length"})
+"""Headers that are for us to write."""
 _BODILESS = frozenset({204, 304})
 _VERSIONS = frozenset({"1.0", "1.1"})
 
@@ -143,12 +144,11 @@ class _Head:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # What follows a chunked body could pose as a header of the head.
-        if self.is_read:
+        if self.is_read or (key := _variable(name)) is None:
             return
-        key = _variable(name)
-        if key is None:
-            return
-        text = value.decode("latin-1").rstrip(" \t")
+        text = value.decode("latin-1")
+        if text.endswith((" ", "\t")):
+            text = text.rstrip(" \t")
         headers = self.headers
         if key in headers:
             if key in _ONCE:
@@ -223,18 +223,28 @@ class Connection(asyncio.Protocol):
             if self._left < 0:
                 self._transport.abort()
             return
-        held = self._held
-        if not held and state is State.HEAD:
+        try:
+            if state is State.HEAD and not self._held and self._take_first(data):
+                return
+            self._take_more(data)
+        except RefusedError as refusal:
+            self.refuse(refusal.status, str(refusal))
+
+    def _take_more(self, data: bytes) -> None:
+        """Take what cannot be taken at once, or belongs to what is here already."""
+        state, held = self.state, self._held
+        if state is State.HEAD and not held:
             self.deadline = self._site.loop.time() + HEAD_SECONDS
         held += data
         if state is State.BODY:
-            self._guarded(self._take_body)
+            self._take_body()
         elif self._sink is not None:
-            self._guarded(self._take_piece)
+            self._take_piece()
         else:
             if len(held) > MOST_HELD:
                 self._pause()
-            self.advance()
+            if state is State.HEAD:
+                self._take_head()
 
     def eof_received(self) -> bool:
         """Learn that nothing more comes; what was asked for is still answered."""
@@ -262,13 +272,23 @@ class Connection(asyncio.Protocol):
     def advance(self) -> None:
         """Answer the next request, if its head is here."""
         if self.state is State.HEAD:
-            self._guarded(self._take_head)
+            try:
+                self._take_head()
+            except RefusedError as refusal:
+                self.refuse(refusal.status, str(refusal))
 
-    def _guarded(self, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except RefusedError as refusal:
-            self.refuse(refusal.status, str(refusal))
+    def _take_first(self, data: bytes) -> bool:
+        """Take a head that came in one piece, as most do; False: nothing was taken."""
+        end = data.find(_END) + len(_END)
+        if not len(_END) < end <= MAX_HEAD or len(data) > MOST_HELD:
+            return False
+        raw = data[:end]
+        if raw.startswith(b"\r\n") or raw.count(b"\n") > MAX_HEADER_LINES + 2:
+            return False
+        self._held += data[end:]
+        request = self._request = self._read_head(raw)
+        self._frame(request)
+        return True
 
     def _take_head(self) -> None:
         held = self._held
@@ -360,6 +380,12 @@ class Connection(asyncio.Protocol):
         if sink is not None:
             self.state, self.deadline, self._sink = State.UPLOAD, math.inf, sink
             self._take_piece()
+            return
+        held = self._held
+        if length is not None and len(held) >= length:  # most come with their head
+            request.body = bytes(held[:length])
+            del held[:length]
+            self._hand_on(request)
             return
         self.state = State.BODY
         self.deadline = self._site.loop.time() + self._site.body_seconds
@@ -457,7 +483,10 @@ class Connection(asyncio.Protocol):
     # Answers.
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a whole answer and look for the next request."""
+        """Send a whole answer and look for the next request.
+
+        Names are written as in RFC 9110 or in lower case.
+        """
         if self.state is State.END:
             return
         is_unread = self.state is State.UPLOAD and self._is_unread()
@@ -494,10 +523,10 @@ class Connection(asyncio.Protocol):
             self._is_last = True
         lines = [_line(status), _date()]
         for name, value in headers:
-            if name == "connection":
-                self._is_last = self._is_last or value.lower() == "close"
-            elif name != "content-length":
+            if name not in _FRAMING:
                 lines.append(f"{name}: {value}\r\n")
+            elif name.lower() == "connection":
+                self._is_last = self._is_last or value.lower() == "close"
             elif is_head:  # of what is not sent, the application alone knows the length
                 lines.append(f"content-length: {value}\r\n")
         if not has_length:

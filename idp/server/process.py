@@ -352,13 +352,15 @@ def work(settings: Settings, listener: socket, ready: Ready) -> None:
         from idp.platform.postgres import Pool  # noqa: PLC0415 - SQLite has no use for the driver
 
         pool = Pool(runtime.engine, prepare=settings.database_prepare)
+    door = cast("MachineDoor", app.wsgi_app)
     bridge = Bridge(
-        cast("MachineDoor", app.wsgi_app),
+        door,
         threads=THREADS,
         storage=partial(LoopStorage, runtime, pool),
         files=limits.FILES,
         on_stopped=(lambda: None) if pool is None else pool.close,
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
+        on_look=door.metrics.write,
         uploads=limits.UPLOADS,
         secure=settings.secure,
     )

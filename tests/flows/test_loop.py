@@ -35,7 +35,8 @@ class Asked:
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     def answer(self, status, headers, body):
-        self.status, self.answered, self.content = status, dict(headers), body
+        self.status, self.content = status, body
+        self.answered = {name.lower(): value for name, value in headers}
         self.done.set()
 
 

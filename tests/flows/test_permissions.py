@@ -9,7 +9,7 @@ from idp.directory.clients.models import Client, ClientClaim
 from idp.directory.resources import service as resources
 from idp.directory.roles.models import Privilege, Role, UserRole
 from idp.directory.users.models import UserClaim
-from idp.oauth.id_tokens import MAX_TOKEN_LENGTH
+from idp.oauth.signed_tokens import MAX_TOKEN_LENGTH
 from tests import protocol
 from tests.protocol import (
     App,

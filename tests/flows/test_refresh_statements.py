@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select, text
+from sqlalchemy import delete, func, select, text
 
 from idp.directory.clients import view as clients
+from idp.directory.tenants.models import Membership, Tenant, TenantStatus
+from idp.directory.users.models import User
 from idp.oauth import refresh_rules, refresh_tokens
+from idp.oauth.checks import scope as scopes
 from idp.oauth.models import FormerRefreshToken, Grant, RefreshFamily
 from idp.oauth.refresh_rules import Family, Outcome, Token
 from idp.oauth.refresh_tokens import Presented
@@ -20,6 +23,7 @@ from idp.platform import clock as time_of
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
+from idp.platform.issuer import Issuer
 from idp.platform.runtime import NO_REQUEST
 from idp.platform.secrets import digest
 from idp.platform.storage import SessionStorage, complete
@@ -182,6 +186,109 @@ def test_a_former_token_begins_a_family_exactly_when_the_rules_allow_it(
     else:
         assert (successor, after) == (None, None)
     assert events == (1 if outcome is Outcome.ROTATE else 0)
+
+
+def spoil(session, grant, what) -> None:
+    """Take away one thing that a grant needs to stand, or that the statement looks at."""
+    person = session.get_one(User, grant.user_id)
+    tenant = session.get_one(Tenant, grant.tenant_id)
+    kept = session.get_one(Grant, grant.id)
+    if what == "revoked":
+        kept.revoked_at = time_of.now()
+    elif what == "resources":
+        kept.resources = ["orders"]
+    elif what == "issuer":
+        kept.issuer_tenant_id = session.scalar(select(func.max(Tenant.id)))
+    elif what == "deleted":
+        person.deleted_at = time_of.now()
+    elif what == "disabled":
+        person.is_disabled = True
+    elif what == "locked":
+        person.lockout_end = later(1)
+    elif what == "was locked":
+        person.lockout_end = later(-1)
+    elif what == "stamp":
+        person.security_stamp = "another"
+    elif what == "tenant":
+        tenant.status = TenantStatus.DISABLED
+    elif what == "membership":
+        session.execute(delete(Membership).where(Membership.user_id == grant.user_id))
+    session.flush()
+
+
+SPOILING = (
+    *("revoked", "resources", "issuer", "deleted", "disabled", "locked", "was locked", "stamp"),
+    *("tenant", "membership", "scopes", "no scopes", "client"),
+)
+
+
+@pytest.mark.postgresql
+@given(
+    row=st.sampled_from([(1, b"s" * 32)] * 4 + [(2, b"s" * 32), (0, b"s" * 32), (1, b"t" * 32)]),
+    expires=st.sampled_from([1, 100, 100, 0, -1]),
+    kind=CLIENTS,
+    spoiled=st.one_of(st.none(), st.sampled_from(SPOILING)),
+)
+@ROUNDS
+def test_one_statement_rotates_exactly_when_the_rules_leave_nothing_to_decide(
+    session, web, grant, runtime, row, expires, kind, spoiled
+):
+    session.rollback()  # of the round before
+    view = replace(clients.find(session, web.client_id), **kind)
+    if spoiled == "client":
+        view = replace(view, row_id=view.row_id + 1)
+    elif spoiled == "scopes":
+        view = replace(view, allow_offline_access=False)
+    presented = refresh_rules.write(runtime.keyring, grant.id, 1, b"s" * 32)
+    kept = session.get_one(RefreshFamily, grant.id)
+    kept.generation = row[0]
+    kept.secret_hash = Token(grant.id, *row, "").secret_hash
+    kept.expires_at, kept.absolute_expires_at = later(expires), later(max(expires, 3))
+    if spoiled == "no scopes":
+        kept.scopes = []
+    session.flush()
+    spoil(session, grant, spoiled)
+    issuer = Issuer(grant.issuer_tenant_id, "https://login.example", "login.example", "Example")
+    # The long way reads, and decides by the rules.
+    found, held, standing = find(session, presented.text)
+    granted = scopes.retain(view, found.family.scopes)
+    is_settled = (
+        found.decide(view) is Outcome.ROTATE
+        and standing is not None
+        and held.client_id == view.row_id
+        and held.issuer_tenant_id == issuer.tenant_id
+        and held.resources == []
+        and granted.names == tuple(found.family.scopes) != ()
+    )
+    event(f"{spoiled}: {is_settled}")
+    written = select(func.count()).select_from(AuditEvent)
+    before, events = state(session, grant), session.scalar(written)
+
+    columns = audit.columns(NO_REQUEST, Tag.TOKEN_REFRESHED, client_id=view.client_id)
+    rotated = complete(
+        refresh_tokens.rotate_standing(
+            SessionStorage(session), issuer, view, presented.text, columns
+        )
+    )
+
+    assert (rotated is not None) == is_settled
+    if rotated is None:
+        assert (state(session, grant), session.scalar(written)) == (before, events)
+        return
+    following = refresh_rules.successor(runtime.keyring, presented)
+    assert rotated == (following.text, found.family.scopes, standing)
+    assert state(session, grant) == replace(
+        before,
+        generation=row[0] + 1,
+        secret_hash=following.secret_hash,
+        rotated_at=time_of.now(),
+        expires_at=min(later(7), before.absolute_expires_at),
+    )
+    last = session.scalars(select(AuditEvent).order_by(AuditEvent.id.desc()).limit(1)).one()
+    assert session.scalar(written) == events + 1
+    assert (last.tag, last.client_id) == (Tag.TOKEN_REFRESHED.value, view.client_id)
+    told = (last.user_id, last.tenant_id, last.target)
+    assert told == (grant.user_id, grant.tenant_id, f"grant:{grant.id}")
 
 
 @pytest.mark.postgresql

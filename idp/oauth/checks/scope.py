@@ -16,7 +16,7 @@ MOST_UNLISTED = 100
 """Scopes in one request that the client does not list."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class ValidatedScopes:
     """Scopes that a client may have, in the order asked for."""
 
@@ -99,6 +99,12 @@ def _is_listed(client: ClientView, name: str) -> bool:
     )
 
 
+def listed(client: ClientView) -> list[str]:
+    """List every scope that the client may have."""
+    offline = [OFFLINE_ACCESS] if may_be_offline(client) else []
+    return [*client.api_scopes, *client.identity_scopes, *offline]
+
+
 def may_be_offline(client: ClientView) -> bool:
     """Whether the client may have refresh tokens."""
     return client.allow_offline_access and "refresh_token" in client.grant_types
@@ -148,6 +154,8 @@ def to_consent(client: ClientView, names: Iterable[str], claims: Iterable[str]) 
 
 def apis_of(scopes: ValidatedScopes) -> list[ApiView]:
     """List the APIs that the scopes belong to, sorted by name, each once."""
+    if len(scopes.api_scopes) == 1:
+        return [scopes.api_scopes[0].api]
     return sorted(
         {scope.api.name: scope.api for scope in scopes.api_scopes}.values(),
         key=lambda api: api.name,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
-from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 from idp.directory.clients import view as clients
@@ -17,19 +15,11 @@ from idp.platform.errors import InvalidClient, OAuthError
 from idp.platform.storage import Storage
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """Where a request carries credentials."""
-
-    basic: tuple[str, str] | None
-    body_id: str | None
-    body_secret: str | None
-    assertion: str | None
-
-
-async def authenticate(storage: Storage, request: ProtocolRequest) -> ClientView:
+async def authenticate(
+    storage: Storage, request: ProtocolRequest, credentials: Credentials | None = None
+) -> ClientView:
     """Return the client that calls; InvalidClient unless it proves so by one registered method."""
-    credentials = read_credentials(request)
+    credentials = credentials or read_credentials(request)
     client = await storage.look_up(clients.find, credentials.client_id)
     if client is None or not client.is_served_by(request.issuer):
         raise await refuse(storage, request, credentials, "unknown client")
@@ -45,43 +35,40 @@ async def authenticate(storage: Storage, request: ProtocolRequest) -> ClientView
 def read_credentials(request: ProtocolRequest) -> Credentials:
     """Read the credentials out of a request; two methods at once are refused."""
     parameters = request.body
-    given = _Given(
-        basic=read_basic(request.authorization),
-        body_id=parameters.get("client_id"),
-        body_secret=parameters.get("client_secret"),
-        assertion=parameters.get("client_assertion"),
-    )
+    basic = read_basic(request.authorization)
+    body_id = parameters.get("client_id")
+    body_secret = parameters.get("client_secret")
+    assertion = parameters.get("client_assertion")
     kind = parameters.get("client_assertion_type")
-    if (kind is None) is not (given.assertion is None):
+    if (kind is None) is not (assertion is None):
         # RFC 7521 4.2
         message = "client_assertion and client_assertion_type come together"
         raise OAuthError(message)
-    methods = [given.basic, given.body_secret, given.assertion]
-    if sum(method is not None for method in methods) > 1:
+    if [basic, body_secret, assertion].count(None) < 2:  # noqa: PLR2004 - of three
         # RFC 6749 2.3: the client must not use more than one method in each request.
         message = "More than one client authentication method"
         raise challenged(request, message)
-    if given.basic is not None:
-        name, value = given.basic
-        if given.body_id not in {None, name}:
+    if basic is not None:
+        name, value = basic
+        if body_id is not None and body_id != name:
             message = "client_id differs from the Authorization header"
             raise challenged(request, message)
         return Credentials("client_secret_basic", name, value)
-    if given.assertion is not None:
+    if assertion is not None:
         if kind != ASSERTION_TYPE:
             message = f"client_assertion_type must be {ASSERTION_TYPE}"
             raise OAuthError(message)
-        name = private_key_jwt.read_unverified_client_id(given.assertion)
-        if given.body_id not in {None, name}:
+        name = private_key_jwt.read_unverified_client_id(assertion)
+        if body_id is not None and body_id != name:
             message = "client_id differs from the assertion"
             raise InvalidClient(message)
-        return Credentials("private_key_jwt", name, given.assertion)
-    if given.body_id is None:
+        return Credentials("private_key_jwt", name, assertion)
+    if body_id is None:
         message = "No client authentication"
         raise challenged(request, message)
-    if given.body_secret is not None:
-        return Credentials("client_secret_post", given.body_id, given.body_secret)
-    return Credentials("none", given.body_id, "")
+    if body_secret is not None:
+        return Credentials("client_secret_post", body_id, body_secret)
+    return Credentials("none", body_id, "")
 
 
 def read_basic(header: str | None) -> tuple[str, str] | None:
@@ -93,12 +80,16 @@ def read_basic(header: str | None) -> tuple[str, str] | None:
         message = "The Authorization header must use Basic"
         raise InvalidClient(message, headers=CHALLENGE)
     try:
-        text = base64.b64decode(encoded.strip(), validate=True).decode()
+        text = binascii.a2b_base64(encoded.strip(), strict_mode=True).decode()
         name, value = text.split(":", 1)
-        return unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")
+        return _form_decoded(name), _form_decoded(value)
     except (binascii.Error, ValueError):
         message = "The Authorization header is malformed"
         raise InvalidClient(message, headers=CHALLENGE) from None
+
+
+def _form_decoded(text: str) -> str:
+    return unquote_plus(text, errors="strict") if "%" in text or "+" in text else text
 
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="idp", charset="UTF-8"'}

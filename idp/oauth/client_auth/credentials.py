@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Credentials:
     """A claimed client id with its unverified proof."""
 

@@ -32,9 +32,8 @@ async def is_public(
 
 def is_one_of(keyring: Keyring, secret: str, kept: Iterable[tuple[str, datetime | None]]) -> bool:
     """Compare a secret with stored (hash, expiry) pairs, each in constant time."""
-    now = clock.now()
-    return any(
-        keyring.mac_matches(PURPOSE, secret, value_hash)
-        for value_hash, expires_at in kept
-        if expires_at is None or expires_at > now
-    )
+    for value_hash, expires_at in kept:
+        is_valid = expires_at is None or expires_at > clock.now()
+        if is_valid and keyring.mac_matches(PURPOSE, secret, value_hash):
+            return True
+    return False

@@ -55,7 +55,7 @@ UNSUPPORTED = {
 _DISALLOWED = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class ReturnAddress:
     """A proven place to send the answer to, whatever it is."""
 
@@ -82,7 +82,7 @@ class ReturnAddress:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class ValidatedRequest:
     """An authorization request that may be answered."""
 
@@ -105,7 +105,7 @@ class ValidatedRequest:
         return scopes.to_consent(self.client, self.scopes.names, self.claims.names)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Approved:
     """Everything that a grant is made of."""
 
@@ -552,8 +552,8 @@ _GRANT = AtomicWrite(
     ),
     AuthorizationCode,
     AuditEvent,
-    grant_id=lambda grant_id: grant_id,
-    target=lambda grant_id: literal("grant:").concat(cast_to(grant_id, String)),
+    grant_id=lambda grant: grant.id,
+    target=lambda grant: literal("grant:").concat(cast_to(grant.id, String)),
 )
 
 

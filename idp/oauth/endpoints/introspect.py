@@ -68,7 +68,7 @@ async def _authenticate(storage: Storage, request: ProtocolRequest) -> Caller:
         if api is not None and secret.is_one_of(keyring, proof, api.secrets):
             return Caller(api.name, api=api)
         raise await client_auth.refuse(storage, request, credentials, "introspection")
-    client = await client_auth.authenticate(storage, request)
+    client = await client_auth.authenticate(storage, request, credentials)
     if client.is_public:
         # RFC 7662 2.1: the endpoint must not be open to token scanning.
         raise await client_auth.refuse(storage, request, credentials, "public client")

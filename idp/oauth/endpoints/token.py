@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from idp.oauth import client_auth
 from idp.oauth.grants import GrantRequest
-from idp.oauth.request import Parameters, ProtocolRequest
+from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import ProtocolResponse, json_response
 from idp.platform.errors import OAuthError
 from idp.platform.storage import Storage
@@ -21,5 +21,5 @@ async def token(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     if name not in client.grant_types:
         message = f"The client may not use {name}"
         raise OAuthError(message, code="unauthorized_client")
-    own = Parameters(pair for pair in request.body.pairs if pair[0] in grant.parameters)
+    own = request.body.only(grant.parameters)
     return json_response(await grant.answer(GrantRequest(request, storage, client, own)))

@@ -7,7 +7,7 @@ from typing import Any
 
 from idp.oauth import access_tokens
 from idp.oauth.checks import scope as scopes
-from idp.oauth.grants import GrantRequest, GrantType, TokenAnswer
+from idp.oauth.grants import GrantRequest, GrantType, token_answer
 from idp.platform.errors import OAuthError
 
 
@@ -29,7 +29,7 @@ async def answer(asked: GrantRequest) -> Mapping[str, Any]:
     issuer = asked.request.issuer
     granted = scopes.narrow(granted, asked.parameters.all("resource"), issuer.url)
     token = await access_tokens.issue_access_token(asked.storage, issuer, client, granted)
-    return TokenAnswer(token, client.access_token_lifetime, " ".join(granted.names)).members()
+    return token_answer(token, client.access_token_lifetime, " ".join(granted.names))
 
 
 GRANT = GrantType("client_credentials", frozenset({"scope", "resource"}), answer)

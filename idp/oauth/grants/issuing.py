@@ -9,12 +9,12 @@ from typing import Any
 from idp.oauth import access_tokens, id_tokens
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.grant_state import StandingGrant
-from idp.oauth.grants import GrantRequest, TokenAnswer
+from idp.oauth.grants import GrantRequest, token_answer
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class IssuedTokens:
     """Tokens that are signed but not handed out: what they hang on is still to be written."""
 
@@ -25,9 +25,9 @@ class IssuedTokens:
 
     def answer(self, refresh_token: str | None) -> Mapping[str, Any]:
         """Hand the tokens out."""
-        return TokenAnswer(
+        return token_answer(
             self.access_token, self.expires_in, self.scope, refresh_token, self.id_token
-        ).members()
+        )
 
 
 async def issue(
@@ -53,6 +53,11 @@ async def issue(
         )
     lifetime = client.access_token_lifetime
     return IssuedTokens(access_token, id_token, lifetime, " ".join(narrowed.names))
+
+
+def event(asked: GrantRequest, tag: Tag) -> dict[str, Any]:
+    """Give of the event that tells of it what is known before the grant is."""
+    return audit.columns(asked.storage.context, tag, client_id=asked.client.client_id)
 
 
 def trail(asked: GrantRequest, standing: StandingGrant, tag: Tag) -> dict[str, Any]:

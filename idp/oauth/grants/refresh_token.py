@@ -22,6 +22,9 @@ from idp.platform.errors import InvalidGrant, OAuthError
 
 async def answer(asked: GrantRequest) -> Mapping[str, Any]:
     """Give new tokens for a refresh token; a late second use ends the grant."""
+    at_once = await _rotate_at_once(asked)
+    if at_once is not None:
+        return at_once
     storage, client, parameters = asked.storage, asked.client, asked.parameters
     found = await refresh_tokens.find(storage, parameters.require("refresh_token"))
     if found is None:
@@ -43,6 +46,27 @@ async def answer(asked: GrantRequest) -> Mapping[str, Any]:
 
     issued = await issuing.issue(asked, standing, granted, narrowed, nonce=None)
     return issued.answer(await _rotate(asked, token, outcome, standing))
+
+
+async def _rotate_at_once(asked: GrantRequest) -> Mapping[str, Any] | None:
+    """Refresh by one statement where the request narrows nothing; None: nothing was done.
+
+    The token is rotated before tokens are signed. Should that fail, a retry gets its successor.
+    """
+    client, parameters = asked.client, asked.parameters
+    text = parameters.require("refresh_token")
+    if parameters.get("scope") is not None or parameters.all("resource"):
+        return None
+    event = issuing.event(asked, Tag.TOKEN_REFRESHED)
+    rotated = await refresh_tokens.rotate_standing(
+        asked.storage, asked.request.issuer, client, text, event
+    )
+    if rotated is None:
+        return None
+    successor, names, standing = rotated
+    granted = scopes.retain(client, names)
+    issued = await issuing.issue(asked, standing, granted, granted, nonce=None)
+    return issued.answer(successor)
 
 
 async def _narrow(

@@ -71,9 +71,9 @@ def columns(
     context: RequestContext,
     tag: Tag,
     *,
-    user_id: int,
     client_id: str,
-    tenant_id: int,
+    user_id: int | None = None,
+    tenant_id: int | None = None,
     target: str | None = None,
 ) -> dict[str, Any]:
     """Return an event as values for `db.AtomicWrite`, which adds it with what it tells of."""

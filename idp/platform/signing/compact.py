@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ class MalformedError(ValueError):
     """The text is not a JWT that anybody honest would send; the message is for the log."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UnverifiedToken:
     """A JWT taken apart. Nothing in it is proven before the signature is."""
 
@@ -30,7 +29,7 @@ class UnverifiedToken:
 
 def encode(value: bytes) -> bytes:
     """Write bytes in base64url without padding (RFC 7515 2)."""
-    return base64.urlsafe_b64encode(value).rstrip(b"=")
+    return binascii.b2a_base64(value, newline=False).translate(_TO_URL).rstrip(b"=")
 
 
 def decode(segment: bytes) -> bytes:
@@ -48,6 +47,7 @@ def decode(segment: bytes) -> bytes:
     return value
 
 
+_TO_URL = bytes.maketrans(b"+/", b"-_")
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 

@@ -26,6 +26,17 @@ def for_anybody(answer: Answer) -> Answer:
     return Answer(answer.status, answer.headers + ANYBODY, answer.body)
 
 
+def for_origin(answer: Answer, origin: str | None) -> Answer:
+    """Allow pages of one origin to read an answer, or of none; caches keep one for each origin."""
+    headers = (*answer.headers, ("Vary", "Origin"))
+    if origin is not None:
+        headers += (
+            ("Access-Control-Allow-Origin", origin),
+            ("Access-Control-Expose-Headers", EXPOSED),
+        )
+    return Answer(answer.status, headers, answer.body)
+
+
 def preflight(methods: str, requested: str | None) -> tuple[tuple[str, str], ...]:
     """Allow methods, and the headers that the page wants to send.
 

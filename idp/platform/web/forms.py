@@ -23,12 +23,14 @@ def parse(encoded: str) -> Pairs:
         return ()
     if encoded.count("&") >= MAX_FIELDS:
         raise too_many()
-    pairs = []
-    for piece in encoded.split("&"):
-        if piece:
-            name, _, value = piece.partition("=")
-            pairs.append((decode(name), decode(value)))
-    return tuple(pairs)
+    pieces = [piece.partition("=") for piece in encoded.split("&") if piece]
+    if _needs_decoding(encoded):
+        return tuple([(decode(name), decode(value)) for name, _, value in pieces])
+    return tuple([(name, value) for name, _, value in pieces])
+
+
+def _needs_decoding(text: str) -> bool:
+    return "%" in text or "+" in text or "\0" in text or not text.isascii()
 
 
 def decode(text: str) -> str:

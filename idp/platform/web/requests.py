@@ -7,7 +7,9 @@ last; the machine endpoints and Flask differ only in what happens between the tw
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
+import random
 import re
 import time
 from collections.abc import Mapping
@@ -19,12 +21,13 @@ from typing import Any
 from urllib.parse import quote
 
 from idp.config import SettingsError
-from idp.platform import db, logs
+from idp.platform import logs
+from idp.platform.cache import MISSING, Missing
 from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge, TooLong
 from idp.platform.issuer import Issuer
 from idp.platform.metrics import Metrics
 from idp.platform.runtime import RequestContext, Runtime
-from idp.platform.storage import SessionStorage, Storage
+from idp.platform.storage import Storage
 from idp.platform.web import cors, forms, plain, problems
 from idp.platform.web.visit import (
     ENVIRON_KEY,
@@ -55,6 +58,7 @@ _TEXT_IN_PATH = re.compile(r"<(?!int:)")
 """In routes whose addresses name somebody or something by a text: user names, handles, codes."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
+_FORM = "application/x-www-form-urlencoded"
 _HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _NODE = re.compile(
     r"(?:\[(?P<bracketed>[0-9a-fA-F:.]+)\]|(?P<plain>[^:\[\]]+))(?::(?:[0-9]{0,5}|_[\w.-]+))?",
@@ -119,6 +123,29 @@ class Entrance:
 
         A Problem says what is wrong with it.
         """
+        self._check_head(visit)
+        if visit.path in self._traits.hostless:
+            return None
+        if visit.host == self._files_host:
+            # The origin of what strangers sent: no page, no cookie and no token of ours is there.
+            if not visit.path.startswith(self._traits.files):
+                raise NotFound
+        else:
+            issuer = self._known_issuer(visit)
+            if issuer is MISSING:
+                issuer = await self._issuer_at(visit, visit.host)
+            elsewhere = self._settle_issuer(visit, issuer, machine=machine)
+            if elsewhere is not None:
+                return elsewhere
+        if visit.method == "POST" and visit.path in self._traits.uploads:
+            # Left where it is: the view reads it once it knows who sends it.
+            check_length(visit.request.headers, self._traits.uploads[visit.path])
+        elif visit.method not in {"GET", "HEAD", "OPTIONS"}:
+            self._read_body(visit)
+        return None
+
+    def _check_head(self, visit: Visit) -> None:
+        """Refuse a head that cannot be read; note where the request comes from and goes to."""
         request, headers = visit.request, visit.request.headers
         check_headers(headers)
         if visit.is_proxied:
@@ -138,18 +165,8 @@ class Entrance:
                 raise BadRequest(message)
         if query:
             check_encoded(query)
-        if visit.path in self._traits.hostless:
-            return None
-        self._set_host(visit)
-        elsewhere = await self._resolve(visit, machine=machine)
-        if elsewhere is not None:
-            return elsewhere
-        if visit.method == "POST" and visit.path in self._traits.uploads:
-            # Left where it is: the view reads it once it knows who sends it.
-            check_length(headers, self._traits.uploads[visit.path])
-        elif visit.method not in {"GET", "HEAD", "OPTIONS"}:
-            self._read_body(visit)
-        return None
+        if visit.path not in self._traits.hostless:
+            self._set_host(visit)
 
     def _set_host(self, visit: Visit) -> None:
         headers = visit.request.headers
@@ -157,32 +174,31 @@ class Entrance:
         if visit.is_proxied:
             # The nearest proxy appends; what stands before may come from anybody.
             host = headers.get("HTTP_X_FORWARDED_HOST", "").rpartition(",")[2].strip() or host
-        host = host.lower().removesuffix(self._default_port)
-        if len(host) > MAX_HOST or not _HOST.fullmatch(host):
-            message = "The Host header is missing or malformed"
-            raise BadRequest(message)
-        visit.host = headers["HTTP_HOST"] = host
+        visit.host = headers["HTTP_HOST"] = _read_host(host, self._default_port)
 
-    async def _resolve(self, visit: Visit, *, machine: bool) -> Answer | None:
-        if visit.host == self._files_host:
-            # The origin of what strangers sent: no page, no cookie and no token of ours is there.
-            if not visit.path.startswith(self._traits.files):
-                raise NotFound
-            return None
-        issuer = await self._issuer_at(visit, visit.host)
+    def _settle_issuer(
+        self, visit: Visit, issuer: Issuer | None, *, machine: bool
+    ) -> Answer | None:
+        """Note whose host was asked; the answer is returned for requests that go elsewhere."""
+        visit.issuer = issuer
         if issuer is None:
             name, _, port = visit.host.partition(":")
             if name == "localhost" and (port or "80") == (visit.request.server[1] or "80"):
                 return _moved(self.runtime.settings.public_url, visit.request)
             message = "This host is not served here"
             raise BadRequest(message, code=plain.UNKNOWN_HOST)
-        visit.issuer = issuer
         if not issuer.is_canonical:
             if visit.path in self._traits.canonical:
                 raise NotFound
             if not machine:
                 return _moved(issuer.url, visit.request)
         return None
+
+    def _known_issuer(self, visit: Visit) -> Issuer | Missing | None:
+        """Return the issuer of the host, MISSING where the database must be asked."""
+        if self.runtime.cache.is_due():
+            return MISSING
+        return visit.storage.known(self._find_issuer, visit.host)
 
     async def _issuer_at(self, visit: Visit, host: str) -> Issuer | None:
         """Look an issuer up in configuration that is as new as it must be."""
@@ -202,9 +218,10 @@ class Entrance:
     def _read_body(visit: Visit) -> None:
         request = visit.request
         visit.body = request.body if request.environ is None else read_body(request.environ)
-        kind = request.headers.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-        if kind == "application/x-www-form-urlencoded":
-            check_encoded(visit.body.decode("latin-1"))
+        kind = request.headers.get("CONTENT_TYPE", "")
+        if kind == _FORM or kind.partition(";")[0].strip().lower() == _FORM:
+            visit.form = visit.body.decode("latin-1")
+            check_encoded(visit.form)
 
     def render(self, visit: Visit, error: Exception, *, machine: bool) -> Answer:
         """Answer with a refusal in the form that this surface uses."""
@@ -231,10 +248,11 @@ class Entrance:
         """Count and log a request, and return its complete answer."""
         own = self._headers if answer.policy is None else self._page_headers
         headers = [*answer.headers, *own, ("X-Request-Id", visit.request_id)]
-        body = answer.body
-        headers.append(("Content-Length", str(len(body))))
         self._leave(visit, answer.status)
-        return answer.status, headers, b"" if visit.method == "HEAD" else body
+        if visit.method == "HEAD":
+            headers.append(("Content-Length", str(len(answer.body))))
+            return answer.status, headers, b""
+        return answer.status, headers, answer.body
 
     def pass_on(self, visit: Visit, inner: WSGI, environ: Environ) -> Sent:
         """Answer by another WSGI application, adding what every answer carries.
@@ -281,17 +299,18 @@ class Entrance:
         """Answer what failed outside all that renders refusals."""
         request_id = token_hex(8) if visit is None else visit.request_id
         answer = problems.problem_json(problems.from_exception(error, request_id), request_id)
-        if visit is not None and isinstance(visit.storage, SessionStorage):
+        if visit is not None:
             with contextlib.suppress(Exception):
-                visit.session.close()
+                visit.storage.end()
         headers = [*answer.headers, *self._headers, ("X-Request-Id", request_id)]
+        if not is_head:
+            return answer.status, headers, answer.body
         headers.append(("Content-Length", str(len(answer.body))))
-        return answer.status, headers, b"" if is_head else answer.body
+        return answer.status, headers, b""
 
     def _leave(self, visit: Visit, status: int) -> None:
         """Give the session back, count and log."""
-        if isinstance(visit.storage, SessionStorage):
-            db.end(visit.storage.session)
+        visit.storage.end()
         seconds = time.perf_counter() - visit.started
         self.metrics.count(visit.endpoint, visit.method, status, seconds)
         if visit.path not in HEALTH:
@@ -332,6 +351,16 @@ class Entrance:
         return client
 
 
+@functools.lru_cache(maxsize=256)
+def _read_host(text: str, default_port: str) -> str:
+    """Read a host and its port, which is left out where everybody knows it."""
+    host = text.lower().removesuffix(default_port)
+    if len(host) > MAX_HOST or not _HOST.fullmatch(host):
+        message = "The Host header is missing or malformed"
+        raise BadRequest(message)
+    return host
+
+
 def check_headers(headers: dict[str, str]) -> None:
     """Refuse headers that matter and cannot be read; take out of others what nobody can read.
 
@@ -370,7 +399,7 @@ def node_address(node: str) -> str | None:
 
 def _unmapped(address: str | None) -> str | None:
     """Return an IPv4 address that a socket for both families writes as `::ffff:192.0.2.1`."""
-    if address is None or not address.lower().startswith("::ffff:"):
+    if address is None or ":" not in address or not address.lower().startswith("::ffff:"):
         return address
     try:
         mapped = ipaddress.IPv6Address(address).ipv4_mapped
@@ -468,7 +497,9 @@ def _too_large(limit: int) -> Problem:
 
 def _request_id(headers: Mapping[str, str], *, trusted: bool) -> str:
     given = headers.get("HTTP_X_REQUEST_ID", "") if trusted else ""
-    return given if given and _REQUEST_ID.fullmatch(given) else token_hex(8)
+    if given and _REQUEST_ID.fullmatch(given):
+        return given
+    return f"{random.getrandbits(64):016x}"  # names a request; nothing depends on guessing it
 
 
 def _moved(origin: str, request: Request) -> Answer:

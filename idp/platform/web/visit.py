@@ -46,7 +46,7 @@ class Request:
     """Where the body is read from, when it is not here."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """A complete HTTP answer."""
 
@@ -73,6 +73,8 @@ class Visit:
     host: str = ""
     issuer: Issuer | None = None
     body: bytes = b""
+    form: str | None = None
+    """The body, a character for each byte, when it is a form."""
     endpoint: str = "(none)"
     """The route, for metrics: never a path with somebody's data in it."""
 
