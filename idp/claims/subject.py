@@ -21,7 +21,7 @@ COMPUTED = ("permission", "role")
 NOTHING_HELD = Held([], [])
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Person:
     """Of an account what claims tell; fields are named as the columns."""
 
@@ -51,7 +51,7 @@ PERSON = tuple(getattr(User, field.name) for field in fields(Person))
 """Columns of a `Person`, in its order: tokens are too many for whole accounts."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Subject:
     """A person in a tenant, with what was read of the person's rights and kept claims."""
 

@@ -34,7 +34,7 @@ ACCESS_TOKEN_TYPE = "at+jwt"
 REFERENCE_PREFIX = "at_"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class AccessToken:
     """An access token that was read and is still good."""
 

@@ -22,7 +22,7 @@ from idp.platform.storage import Storage
 _RIGHTS = frozenset(access.LISTS)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class HeldGrant:
     """Of a grant what tokens tell and depend on; fields are named as the columns."""
 
@@ -45,7 +45,7 @@ STANDING = (*GRANT, *PERSON, Tenant.name)
 """Columns that `read_standing` takes."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class StandingGrant:
     """A grant with its person and tenant, all still in force."""
 

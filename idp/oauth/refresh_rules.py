@@ -37,7 +37,7 @@ _MAC = 12
 _FORM = re.compile(PREFIX + r"[A-Za-z0-9_-]{80}")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Token:
     """A refresh token that was taken apart; one of the former form is its own secret."""
 
@@ -52,7 +52,7 @@ class Token:
         return hashlib.sha256(self.secret).digest()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Family:
     """The state of a family; fields are named as the columns."""
 

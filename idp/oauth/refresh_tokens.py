@@ -26,7 +26,7 @@ from idp.platform.secrets import Keyring, b64url, digest
 from idp.platform.storage import Storage
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Presented:
     """A refresh token that was presented, and the family that it is of."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.orm import Session
@@ -44,7 +45,7 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> Visitor | None
     return Visitor(browser, user)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SignedIn:
     """Of a live browser session and its person what an authorization request is judged by."""
 
@@ -60,6 +61,18 @@ class SignedIn:
     tenant_ids: tuple[int, ...]
     """Enabled tenants of this issuer that the person belongs to."""
 
+
+LIVE = (
+    BrowserSession.token_hash == bindparam("token_hash"),
+    BrowserSession.issuer_tenant_id == bindparam("issuer_tenant_id"),
+    BrowserSession.ended_at.is_(None),
+    BrowserSession.expires_at > bindparam("now"),
+    BrowserSession.security_stamp == User.security_stamp,
+    User.deleted_at.is_(None),
+    User.is_disabled.is_(False),
+    or_(User.lockout_end.is_(None), User.lockout_end <= bindparam("now")),
+)
+"""Conditions that a session lives and its person may use it: see `live_values`."""
 
 # Made once: making a statement costs more than asking it.
 _SIGNED_IN = (
@@ -85,31 +98,24 @@ _SIGNED_IN = (
             Tenant.status == TenantStatus.ENABLED,
         ),
     )
-    .where(
-        BrowserSession.token_hash == bindparam("token_hash"),
-        BrowserSession.issuer_tenant_id == bindparam("issuer_tenant_id"),
-        BrowserSession.ended_at.is_(None),
-        BrowserSession.expires_at > bindparam("now"),
-        BrowserSession.security_stamp == User.security_stamp,
-        User.deleted_at.is_(None),
-        User.is_disabled.is_(False),
-        or_(User.lockout_end.is_(None), User.lockout_end <= bindparam("now")),
-    )
+    .where(*LIVE)
 )
+
+
+def live_values(issuer: Issuer, cookie: str) -> dict[str, Any]:
+    """Return the values of the conditions `LIVE`."""
+    return {
+        "token_hash": sessions.cookie_hash(cookie),
+        "issuer_tenant_id": issuer.tenant_id,
+        "now": clock.now(),
+    }
 
 
 async def find_signed_in(storage: Storage, issuer: Issuer, cookie: str | None) -> SignedIn | None:
     """Return who is signed in with this cookie, by the rules of `find`, in one query."""
     if not cookie:
         return None
-    rows = await storage.rows(
-        _SIGNED_IN,
-        {
-            "token_hash": sessions.cookie_hash(cookie),
-            "issuer_tenant_id": issuer.tenant_id,
-            "now": clock.now(),
-        },
-    )
+    rows = await storage.rows(_SIGNED_IN, live_values(issuer, cookie))
     if not rows:
         return None
     last_seen_at, *found = rows[0]

@@ -36,7 +36,7 @@ class Runtime:
         )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class RequestContext:
     """Where a change came from, for the audit trail; kept in `session.info`."""
 

@@ -330,7 +330,10 @@ class Bridge:
             now = self.loop.time()
             for connection in [one for one in self._connections if one.deadline <= now]:
                 connection.expire()
-            self._on_look()
+            try:
+                self._on_look()
+            except Exception:
+                log.exception("look_failed")  # whoever takes too long is still looked for
 
     async def _drain(self) -> None:
         end = time.monotonic() + DRAIN_SECONDS

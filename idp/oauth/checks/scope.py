@@ -16,7 +16,7 @@ MOST_UNLISTED = 100
 """Scopes in one request that the client does not list."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ValidatedScopes:
     """Scopes that a client may have, in the order asked for."""
 

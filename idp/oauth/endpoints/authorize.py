@@ -6,44 +6,49 @@ whether a page must be shown, `_grant` makes the code.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal, cast
 from urllib.parse import urlencode
 
-from sqlalchemy import String, bindparam, delete, literal, or_, select
-from sqlalchemy import cast as cast_to
+from sqlalchemy import (
+    bindparam,
+    delete,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from idp.directory.clients import view as clients
 from idp.directory.clients.view import ClientView
-from idp.oauth import consents, pending
+from idp.oauth import code_grants, consents, pending
 from idp.oauth import visitor as visitors
+from idp.oauth.authorization_request import (
+    Approved,
+    ResponseMode,
+    ReturnAddress,
+    ValidatedRequest,
+)
 from idp.oauth.checks import pkce, prompt, redirect_uri, request_object
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.prompt import ClaimsRequest
 from idp.oauth.checks.response import RESPONSE_MODES, RESPONSE_TYPES
-from idp.oauth.checks.scope import ValidatedScopes
-from idp.oauth.id_tokens import may_request, read_id_token
-from idp.oauth.models import AuthorizationCode, AuthorizationRequest, Consent, Grant
+from idp.oauth.id_tokens import read_id_token
+from idp.oauth.models import AuthorizationRequest, Consent
 from idp.oauth.pending import Answers
 from idp.oauth.request import Pairs, Parameters, ProtocolRequest
-from idp.oauth.response import FormPost, Interaction, ProtocolResponse, redirect, with_query
+from idp.oauth.response import FormPost, Interaction, ProtocolResponse, redirect
 from idp.oauth.visitor import SignedIn
 from idp.platform import clock
 from idp.platform.audit import service as audit
-from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
-from idp.platform.db import AtomicWrite, count_hits, new_row
+from idp.platform.db import count_hits
 from idp.platform.errors import OAuthError, Problem, Unavailable
 from idp.platform.issuer import Issuer
-from idp.platform.secrets import digest, random_token
+from idp.platform.secrets import random_token
 from idp.platform.signing import signer
 from idp.platform.storage import Storage
 
-ResponseMode = Literal["query", "fragment", "form_post"]
 Answer = ProtocolResponse | Interaction | FormPost
 
 UNSUPPORTED = {
@@ -51,71 +56,6 @@ UNSUPPORTED = {
     "request_uri": "request_uri_not_supported",
     "registration": "registration_not_supported",
 }
-# RFC 6749 4.1.2.1: the characters that error_description may hold.
-_DISALLOWED = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
-
-
-@dataclass(slots=True)
-class ReturnAddress:
-    """A proven place to send the answer to, whatever it is."""
-
-    uri: str
-    mode: ResponseMode
-    state: str | None
-    issuer: Issuer
-
-    def send(self, fields: dict[str, str]) -> ProtocolResponse | FormPost:
-        """Send fields to the client with `state` and `iss` (RFC 9207)."""
-        if self.state is not None:
-            fields["state"] = self.state
-        fields["iss"] = self.issuer.url
-        if self.mode == "form_post":
-            return FormPost(self.uri, fields)
-        if self.mode == "fragment":
-            return redirect(f"{self.uri}#{urlencode(fields)}")
-        return redirect(with_query(self.uri, fields))
-
-    def refuse(self, error: OAuthError) -> ProtocolResponse | FormPost:
-        """Send a refusal to the client (RFC 6749 4.1.2.1)."""
-        return self.send(
-            {"error": error.code, "error_description": _DISALLOWED.sub("?", error.detail)}
-        )
-
-
-@dataclass(slots=True)
-class ValidatedRequest:
-    """An authorization request that may be answered."""
-
-    client: ClientView
-    back: ReturnAddress
-    scopes: ValidatedScopes
-    code_challenge: str | None
-    nonce: str | None
-    prompt: frozenset[str]
-    max_age: int | None
-    login_hint: str | None
-    hinted_subject: str | None
-    claims: ClaimsRequest
-    tenant_id: int | None
-    resources: tuple[str, ...]
-
-    @property
-    def consent_scopes(self) -> tuple[str, ...]:
-        """Scopes to be consented to, those that cover claims asked for by name included."""
-        return scopes.to_consent(self.client, self.scopes.names, self.claims.names)
-
-
-@dataclass(slots=True)
-class _Approved:
-    """Everything that a grant is made of."""
-
-    visitor: SignedIn
-    tenant_id: int
-    scopes: ValidatedScopes
-    consented: frozenset[str] | None
-    """Scopes that the person ticked; None: nothing was held back."""
-    is_remembered: bool = False
-    """Whether the person's answer counts for later requests too."""
 
 
 class _ToPage(Exception):  # noqa: N818 - not an error: the person is asked first
@@ -154,18 +94,24 @@ async def authorize(request: ProtocolRequest, storage: Storage) -> Answer:
     """
     if request.method == "POST":
         return await _keep_posted(request, storage)
-    visitor = await visitors.find_signed_in(storage, request.issuer, request.session_cookie)
+    visitor: SignedIn | None = None
     answers: Answers | None = None
     row: AuthorizationRequest | None = None
     parameters = request.either
     handle = parameters.get(pending.CONTINUE)
     if handle is not None:
+        visitor = await visitors.find_signed_in(storage, request.issuer, request.session_cookie)
         kept, pairs = await storage.in_session(_resume, request.issuer, handle)
         answers = pending.answers_of(kept, handle, visitor.session_id if visitor else None)
         row, parameters = kept, Parameters(pairs)
     client, back = await find_return_address(storage, request.issuer, parameters)
     try:
         asked = await validate(storage, client, back, parameters)
+        if handle is None:
+            code = await code_grants.grant_at_once(storage, asked, request.session_cookie)
+            if code is not None:
+                return back.send({"code": code})
+            visitor = await visitors.find_signed_in(storage, request.issuer, request.session_cookie)
         approved = await decide(storage, asked, visitor, answers)
     except _ToPage as page:
         if "none" in prompt.read_prompt(parameters):
@@ -346,7 +292,7 @@ async def _hinted_subject(
 
 async def decide(
     storage: Storage, asked: ValidatedRequest, visitor: SignedIn | None, answers: Answers | None
-) -> _Approved:
+) -> Approved:
     """Find out whether everything is settled; _ToPage names the page to show otherwise."""
     if answers is not None and answers.consented_scopes == ():
         raise _refused_by_person()
@@ -357,14 +303,14 @@ async def decide(
         remembered = await _read_consent(storage, asked, visitor, tenant_id)
     consented = _settle_consent(asked, answers, remembered)
     if consented is None:
-        return _Approved(visitor, tenant_id, asked.scopes, None)
+        return Approved(visitor, tenant_id, asked.scopes, None)
     allowed = [name for name in asked.scopes.names if name in consented]
     if not allowed:
         raise _refused_by_person()
     is_remembered = (
         answers is not None and answers.remember_consent and asked.client.allow_remember_consent
     )
-    return _Approved(
+    return Approved(
         visitor, tenant_id, scopes.validate(asked.client, allowed), consented, is_remembered
     )
 
@@ -470,14 +416,14 @@ _CONSENT = select(Consent.scopes).where(
 async def _grant(
     storage: Storage,
     asked: ValidatedRequest,
-    approved: _Approved,
+    approved: Approved,
     row: AuthorizationRequest | None,
 ) -> ProtocolResponse | FormPost:
     """Make grant and code in one transaction, and send the code to the client."""
     code = random_token()
-    values = _grant_values(storage, asked, approved, code)
+    values = code_grants.values(storage, asked, approved, code)
     if row is None:
-        await storage.write(_GRANT, values)
+        await storage.write(code_grants.GRANT, values)
     elif not await storage.in_session(_grant_kept, asked, approved, row, values):
         raise pending.gone()
     return asked.back.send({"code": code})
@@ -486,7 +432,7 @@ async def _grant(
 def _grant_kept(
     session: Session,
     asked: ValidatedRequest,
-    approved: _Approved,
+    approved: Approved,
     row: AuthorizationRequest,
     values: Mapping[str, Any],
 ) -> bool:
@@ -502,78 +448,5 @@ def _grant_kept(
             sorted(approved.consented),
             set(asked.consent_scopes) - approved.consented,
         )
-    _GRANT.run(session, values)
+    code_grants.GRANT.run(session, values)
     return True
-
-
-def _grant_values(
-    storage: Storage, asked: ValidatedRequest, approved: _Approved, code: str
-) -> dict[str, Any]:
-    client, visitor = asked.client, approved.visitor
-    now = clock.now()
-    return {
-        "user_id": visitor.user_id,
-        "client_id": client.row_id,
-        "tenant_id": approved.tenant_id,
-        "issuer_tenant_id": asked.back.issuer.tenant_id,
-        "session_id": visitor.session_id,
-        "sid": visitor.sid,
-        "security_stamp": visitor.security_stamp,
-        "scopes": list(approved.scopes.names),
-        "resources": list(asked.resources),
-        "claims_request": _kept_claims(asked, approved),
-        "auth_time": visitor.auth_time,
-        "acr": visitor.acr,
-        "amr": visitor.amr,
-        "created_at": now,
-        "expires_at": _end_of_grant(client, approved.scopes, now),
-        "authorization_code__code_hash": digest(code),
-        "authorization_code__redirect_uri": asked.back.uri,
-        "authorization_code__code_challenge": asked.code_challenge,
-        "authorization_code__nonce": asked.nonce,
-        "authorization_code__expires_at": now
-        + timedelta(seconds=client.authorization_code_lifetime),
-        **audit.columns(
-            storage.context,
-            Tag.CODE_ISSUED,
-            user_id=visitor.user_id,
-            client_id=client.client_id,
-            tenant_id=approved.tenant_id,
-        ),
-    }
-
-
-_GRANT = AtomicWrite(
-    new_row(
-        Grant,
-        *("user_id", "client_id", "tenant_id", "issuer_tenant_id", "session_id", "sid"),
-        *("security_stamp", "scopes", "resources", "claims_request", "auth_time", "acr", "amr"),
-        *("created_at", "expires_at"),
-    ),
-    AuthorizationCode,
-    AuditEvent,
-    grant_id=lambda grant: grant.id,
-    target=lambda grant: literal("grant:").concat(cast_to(grant.id, String)),
-)
-
-
-def _kept_claims(asked: ValidatedRequest, approved: _Approved) -> dict[str, Any] | None:
-    """Keep of the `claims` parameter the names that client and person agree on.
-
-    The values asked for were compared before; they are a stranger's JSON and are not kept.
-    """
-    kept = {
-        section: {
-            name: None for name in names if may_request(asked.client, name, approved.consented)
-        }
-        for section, names in asked.claims.sections.items()
-    }
-    return kept or None
-
-
-def _end_of_grant(client: ClientView, granted: ValidatedScopes, now: datetime) -> datetime:
-    """Tell when nothing that hangs on a grant can be valid any more."""
-    seconds = client.authorization_code_lifetime + client.access_token_lifetime
-    if granted.is_offline:
-        seconds += client.absolute_refresh_token_lifetime
-    return now + timedelta(seconds=seconds)

@@ -65,7 +65,7 @@ async def answer(asked: GrantRequest) -> Mapping[str, Any]:
     return issued.answer(refresh_token)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Code:
     """A code as it was kept; fields are named as the columns."""
 

@@ -14,7 +14,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class IssuedTokens:
     """Tokens that are signed but not handed out: what they hang on is still to be written."""
 

@@ -17,7 +17,7 @@ class MalformedError(ValueError):
     """The text is not a JWT that anybody honest would send; the message is for the log."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class UnverifiedToken:
     """A JWT taken apart. Nothing in it is proven before the signature is."""
 
