@@ -38,6 +38,8 @@ KNOWN = (
     lazy_gettext("The application is not known here. Tell the people who run it."),
     lazy_gettext("The application's return address isn't registered. Tell the people who run it."),
     lazy_gettext("Too many sign-ins are under way. Please try again later."),
+    lazy_gettext("Missing parameter"),
+    lazy_gettext("Parameter given more than once"),
     lazy_gettext("id_token_hint is not an ID token of this issuer"),
     lazy_gettext("client_id differs from the audience of id_token_hint"),
     # idp.platform.web
@@ -68,6 +70,9 @@ KNOWN = (
 def say(text: str) -> str:
     """Translate a sentence of a service; unlike `_` in a template it is still to be escaped."""
     said: str = gettext(text)
+    sentence, colon, name = text.partition(": ")
+    if said == text and colon:  # "Missing parameter: client_id"
+        said = f"{gettext(sentence)}: {name}"
     return said
 
 

@@ -130,3 +130,13 @@ def test_pages_load_nothing_from_elsewhere(client):
     assert "<style" not in page
     assert "style=" not in page
     assert "<script" not in page
+
+
+def test_what_is_wrong_with_a_parameter_is_said_in_the_visitors_language(client):
+    headers = {**HTML, "Accept-Language": "zh"}
+    doubled = client.get("/connect/authorize?client_id=a&client_id=b", headers=headers)
+    assert "参数重复: client_id" in doubled.text
+    missing = client.get("/connect/authorize", headers=headers)
+    assert "缺少参数: client_id" in missing.text
+    hostile = client.get("/connect/authorize?client_id=a&response_mode=<i>&x=1", headers=headers)
+    assert "<i>" not in hostile.text
