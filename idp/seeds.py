@@ -52,11 +52,11 @@ PLATFORM_ROLES: dict[str, tuple[str, frozenset[Scope]]] = {
 
 # OpenID Connect Core 5.4
 IDENTITY_RESOURCES = (
-    NewScope("openid", "Sign you in", "Your identifier", required=True, user_claims=("sub",)),
+    NewScope("openid", "Sign you in", "Your account ID", required=True, user_claims=("sub",)),
     NewScope(
         "profile",
         "Your profile",
-        "Name, picture, language and the like",
+        "Name, picture, language and similar",
         emphasize=True,
         user_claims=(
             "name",

@@ -82,7 +82,7 @@ def describe(
         lines.append(
             Line(
                 "offline_access",
-                _("Stay connected"),
+                _("Offline access"),
                 _("Keep this access while you are not using the application"),
             )
         )
@@ -127,8 +127,8 @@ def _right_line(view: ApiScopeView) -> Line:
 def _standard() -> dict[str, tuple[str, str]]:
     """Put the scopes of OpenID Connect Core 5.4 into words, in the visitor's language."""
     return {
-        "openid": (_("Sign you in"), _("Your identifier")),
-        "profile": (_("Your profile"), _("Name, picture, language and the like")),
+        "openid": (_("Sign you in"), _("Your account ID")),
+        "profile": (_("Your profile"), _("Name, picture, language and similar")),
         "email": (_("Your e-mail address"), _("The address, and whether it was verified")),
         "phone": (_("Your phone number"), _("The number, and whether it was verified")),
         "address": (_("Your postal address"), ""),

@@ -53,7 +53,7 @@ def heading(problem: Problem) -> str:
 
 def ways_on(problem: Problem) -> list[Way]:
     """List where to go after a problem, the best first."""
-    account = Way(_("To your account"), HOME)
+    account = Way(_("Go to your account"), HOME)
     if problem.code == SOMEONE_ELSE:
         visitor = current_visitor()
         if visitor is not None:

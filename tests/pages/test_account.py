@@ -63,7 +63,7 @@ def test_an_old_sign_in_is_not_enough(client, session, ann, clock, path):
     assert answer.status_code == 303
     page = client.get(answer.location)
     assert page.status_code == 200
-    assert "confirm that it is you" in readable(page)
+    assert "confirm that it's you" in readable(page)
     assert submit(client, answer.location, {"login": "ann", "password": PASSWORD}).location == path
 
 
@@ -106,7 +106,7 @@ def test_a_new_password_signs_everybody_else_out(client, new_client, session, an
     before = client.get_cookie("idp_1", domain="127.0.0.1").value
     answer = submit(client, "/account/password", CHANGE)
     assert (answer.status_code, answer.location) == (303, "/account/password?notice=changed")
-    assert "Your password is changed" in readable(client.get(answer.location))
+    assert "Your password has been changed" in readable(client.get(answer.location))
     assert client.get_cookie("idp_1", domain="127.0.0.1").value != before
     assert other.get("/account").status_code == 303
     assert not is_active(client, app, tokens.access)
@@ -287,7 +287,13 @@ def test_every_detail_reaches_the_applications(client, session, ann):
     answer = submit(client, "/account/profile", DETAILS)
     assert (answer.status_code, answer.location) == (303, "/account?notice=changed")
     page = readable(client.get(answer.location))
-    for shown in ("Your changes are saved.", "Ann B. Lee", "Asia/Shanghai", "中文", "1990-05-06"):
+    for shown in (
+        "Your changes have been saved.",
+        "Ann B. Lee",
+        "Asia/Shanghai",
+        "中文",
+        "1990-05-06",
+    ):
         assert shown in page
     app = register(session, scopes=("openid", "profile", "address"))
     token = obtain(client, app, "openid profile address").access
@@ -506,7 +512,7 @@ def test_only_its_owner_learns_that_an_address_is_taken(client, session, ann, co
     code = code_for(kind, form)  # as for a free one
     assert free.status_code == 303
     answer = submit(client, f"/account/{kind}/code", {"code": wrong(code)})
-    assert "wrong or too old" in readable(answer)
+    assert "wrong or has expired" in readable(answer)
     answer = submit(client, f"/account/{kind}/code", {"code": code})
     assert answer.status_code == 400
     assert "is taken" in readable(answer)

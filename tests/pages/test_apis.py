@@ -122,7 +122,7 @@ def test_a_small_description_makes_no_large_page(client, publish):
     publish(content)
     page = shown(client)
     assert len(page) < 2 * outline.MOST_TEXT
-    assert "its end is left out" in page
+    assert "the rest is not shown" in page
     content["components"]["parameters"]["day"]["description"] = "d"
     content["components"]["responses"] = {"a": {"description": "a"}}
     found = outline.of(content)

@@ -53,7 +53,7 @@ def test_it_tells_who_asks_for_what(client, address):
     assert "Read your orders" in page
     assert "All of them" in page
     assert "Change your &lt;orders&gt;" in page
-    assert "Stay connected" in page
+    assert "Offline access" in page
     assert boxes(page) == {
         "openid": True,
         "profile": False,

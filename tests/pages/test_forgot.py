@@ -71,7 +71,7 @@ def test_a_link_is_mailed_sets_a_new_password_and_signs_in(client, new_client, s
     path = re.search(r"http://127\.0\.0\.1:8000(/forgot/\S+)", mail["body"])[1]
     done = submit(client, path, {"password": NEW, "repeated": NEW})
     assert (done.status_code, done.location) == (303, "/account/password?notice=changed")
-    assert "Your password is changed" in readable(client.get(done.location))
+    assert "Your password has been changed" in readable(client.get(done.location))
     (told,) = work()
     assert "was changed" in told["subject"]
     other = new_client()
@@ -158,7 +158,7 @@ def test_a_link_works_once(client, new_client, session, link):
     assert send(client, page, path, form).status_code == 303
     again = send(client, page, path, {"password": "another-one-9", "repeated": "another-one-9"})
     assert again.status_code == 400
-    assert "no longer good" in readable(again)
+    assert "no longer valid" in readable(again)
     assert submit(new_client(), "/login", {"login": "ann", "password": NEW}).status_code == 303
 
 

@@ -102,7 +102,7 @@ def test_a_code_is_answered_once_and_used_once(client, phone, robot, session):
 def test_whoever_does_not_allow_keeps_the_device_out(client, phone, robot, session, answer):
     code = make(client)
     done = submit(phone, confirm_at(code), {"answer": answer}, follow_redirects=True)
-    assert "stays out" in readable(done)
+    assert "was not signed in" in readable(done)
     assert state(client, code) == "denied"
     assert robot.code("POST", "/login", credential(code)) is Code.bad_credential
     assert len(events(session, Tag.QR_DENIED)) == 1
@@ -132,7 +132,7 @@ def test_a_code_is_good_for_two_minutes(client, phone, robot, session):
         row.expires_at = wall.now()
     answer = send(phone, page, confirm_at(late), {"answer": "allow"})
     assert answer.status_code == 404
-    assert "no longer good" in readable(answer)
+    assert "no longer valid" in readable(answer)
     assert state(client, late) == state(client, confirmed) == "expired"
     assert phone.get(confirm_at(late), headers=HTML).status_code == 404
     assert robot.code("POST", "/login", credential(confirmed)) is Code.bad_credential

@@ -141,7 +141,7 @@ def test_who_proves_the_addresses_hears_of_the_account_there_is(client, session,
     answer = submit(client, "/register", WHERE)
     answer = submit(client, answer.location, account(sent()))
     assert answer.status_code == 400
-    assert "There is an account with this e-mail address already" in readable(answer)
+    assert "An account with this e-mail address already exists" in readable(answer)
 
 
 def test_wrong_codes_are_named_and_five_are_enough(client, session, sent):
@@ -217,7 +217,7 @@ def test_new_codes_on_request(client, session, sent, clock):
     again = send(client, client.get(path, headers=HTML), "/register/again", {})
     assert (again.status_code, again.location) == (303, "/register/account?notice=sent")
     second = sent()
-    assert "New codes are on their way" in readable(client.get(again.location, headers=HTML))
+    assert "New codes have been sent" in readable(client.get(again.location, headers=HTML))
     # What came first is as good as what came last.
     mixed = {"mobile_code": first["mobile_code"], "email_code": second["email_code"]}
     assert submit(client, path, account(mixed)).status_code == 303

@@ -185,7 +185,10 @@ def test_an_expired_request_leads_back_to_the_application(client, session, clock
         answer = client.get(path, headers=HTML)
         assert answer.status_code == 400
         assert "This page has expired" in readable(answer)
-        assert buttons(answer) == [("Back to Lantern Shop", home), ("To your account", "/account")]
+        assert buttons(answer) == [
+            ("Back to Lantern Shop", home),
+            ("Go to your account", "/account"),
+        ]
 
 
 def test_a_request_that_was_answered_leads_back_to_the_application(client, session):
@@ -202,7 +205,7 @@ def test_nobody_is_led_where_no_proven_application_said_so(client, new_client, s
     theirs = register(session, "acme", tenant_id=acme, client_uri="https://acme.example/home")
     app = register(session)
     foreign = asked_page(new_client("http://acme.example"), theirs, "/login")
-    account = [("To your account", "/account")]
+    account = [("Go to your account", "/account")]
     address = asked_page(client, app, "/login")
     clock.shift(61 * 60)
     handle = address.partition("=")[2]
@@ -232,7 +235,7 @@ def test_unknown_applications_and_addresses_are_a_page_that_says_who_can_help(cl
         text = readable(answer)
         assert "Something is wrong with this link" in text
         assert f"{told} Tell the people who run it." in text
-        assert buttons(answer) == [("To your account", "/account")]
+        assert buttons(answer) == [("Go to your account", "/account")]
     assert authorize(client, app).status_code == 303
 
 

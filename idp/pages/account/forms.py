@@ -71,7 +71,7 @@ class ProfileForm(Form):
     locale = SelectField(_("Language"), validate_choice=False)
     zoneinfo = SelectField(_("Time zone"), validate_choice=False)
     website = _words(_("Website"), LONGEST_ADDRESS, "url", type="url")
-    profile = _words(_("Page about you"), LONGEST_ADDRESS, "off", type="url")
+    profile = _words(_("Profile page"), LONGEST_ADDRESS, "off", type="url")
     address = TextAreaField(
         _("Address"),
         [Length(max=1000, message=_("This is too long."))],

@@ -224,7 +224,7 @@ def change_address(visitor: Visitor, kind: str) -> Response:
         return _page("code", visitor, 400, kind=kind, form=form, address=address)
     database().commit()
     if not is_changed:
-        form.refuse(_("This code is wrong or too old."), "code")
+        form.refuse(_("This code is wrong or has expired."), "code")
         return _page("code", visitor, 400, kind=kind, form=form, address=address)
     browser_session.pop(f"new_{kind}", None)
     return redirect(f"{HOME}?notice=changed", 303)
@@ -318,7 +318,7 @@ def show_applications(visitor: Visitor) -> Response:
 @blueprint.post(f"{APPLICATIONS}/<int:consent_id>/revoke")
 @for_visitor
 def revoke_consent(visitor: Visitor, consent_id: int) -> Response:
-    """Take back what an application was allowed, and end its tokens."""
+    """Remove the access of an application, and end its tokens."""
     consents.revoke_consent(database(), visitor.user.id, consent_id)
     database().commit()
     return redirect(f"{APPLICATIONS}?notice=revoked", 303)

@@ -38,17 +38,17 @@ class AccountForm(Form):
     """Both codes, and what the account is to have."""
 
     mobile_code = StringField(
-        _("Code from the short message"),
+        _("Code from the text message"),
         [
-            InputRequired(_("Enter the code from the short message.")),
+            InputRequired(_("Enter the code from the text message.")),
             Regexp(r"\A\s*[0-9]{6}\s*\Z", message=_("A code has six digits.")),
         ],
         render_kw=_CODE,
     )
     email_code = StringField(
-        _("Code from the mail"),
+        _("Code from the e-mail"),
         [
-            InputRequired(_("Enter the code from the mail.")),
+            InputRequired(_("Enter the code from the e-mail.")),
             Regexp(r"\A\s*[0-9]{6}\s*\Z", message=_("A code has six digits.")),
         ],
         render_kw=_CODE,

@@ -178,7 +178,7 @@ def _send(
     database().rollback()
     seconds = max(wait.seconds for wait in waits)
     if any(wait.is_for_the_day for wait in waits):
-        form.refuse(_("No more codes are sent there today. Please come back tomorrow."))
+        form.refuse(_("No more codes can be sent there today. Please try again tomorrow."))
     else:
         form.refuse(wait_message(seconds))
     return 429, seconds
@@ -186,15 +186,15 @@ def _send(
 
 def _tell(form: Form, outcome: Refused) -> None:
     """Say what is wrong; whoever proved an address may know that it has an account."""
-    wrong = _("This code is wrong or too old.")
+    wrong = _("This code is wrong or has expired.")
     if outcome is Refused.PHONE_CODE:
         form.refuse(wrong, "mobile_code")
     elif outcome is Refused.EMAIL_CODE:
         form.refuse(wrong, "email_code")
     elif outcome is Refused.EMAIL_TAKEN:
-        form.refuse(_("There is an account with this e-mail address already. Sign in with it."))
+        form.refuse(_("An account with this e-mail address already exists. Sign in with it."))
     else:
-        form.refuse(_("There is an account with this mobile number already. Sign in with it."))
+        form.refuse(_("An account with this mobile number already exists. Sign in with it."))
 
 
 def _addresses() -> dict[Channel, str] | None:

@@ -69,7 +69,7 @@ def sign_in() -> Response:
         return _page(form, asking, status=refusal.status, retry_after=refusal.retry_after)
     if value is None:
         database().commit()
-        form.refuse(_("That name and password do not match. Please try again."))
+        form.refuse(_("Incorrect user name or password."))
         return _page(form, asking, status=400)
     database().commit()
     response = resume(asking) if asking is not None else redirect(goal, 303)
