@@ -12,6 +12,7 @@ import psycopg
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
+from idp.directory.actor import Actor
 from idp.directory.clients.models import Client
 from idp.directory.resources import service as resources
 from idp.directory.tenants import service as tenants
@@ -105,13 +106,13 @@ def _publish(session: Session, user_id: int) -> int:
     if api is None:
         raise RuntimeError("the API is missing")
     products.allow_upstream(session, tenants.PLATFORM, address)
-    author = publications.Author(user_id, tenants.PLATFORM, "", at_platform=True)
+    actor = Actor(user_id)
     answer = {"get": {"responses": {"200": {"description": "Done"}}}}
     info = {"title": "Orders", "version": "1"}
     document = {"openapi": "3.0.3", "info": info, "paths": {"/": answer}}
     described = Description(f"{address}/openapi.json", "3.0", document)
     request = publications.PublishRequest(str(api.id), suffix="orders")
-    plan = publications.publish(session, api, request, described, author)
+    plan = publications.publish(session, actor, api, request, described)
     refusal = publications.finish(session, plan, publications.apply(plan))
     if refusal is not None:
         raise RuntimeError(f"the API is not published: {refusal}")

@@ -7,7 +7,7 @@ from flask_babel import Babel
 
 from idp import api, jobs
 from idp.config import Settings
-from idp.directory.roles import service as roles
+from idp.directory import permissions
 from idp.early_app import EXTENSION, create_front
 from idp.oauth import browser_door, management_bearer
 from idp.pages import blueprints as pages
@@ -51,8 +51,8 @@ def setup_gate(app: Flask, _settings: Settings) -> None:
     """Tell the gate of management operations who reads tokens and who knows permissions."""
     app.extensions[principal.EXTENSION] = principal.Gate(
         authenticate=management_bearer.authenticate_bearer,
-        has_permission=roles.has_permission,
-        permitting_tenants=roles.permitting_tenants,
+        has_permission=permissions.has_permission,
+        permitting_tenants=permissions.permitting_tenants,
     )
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from idp.api.center.codegen import current_asker, limit_generations
+from idp.api.actor import current_actor
+from idp.api.center.codegen import limit_generations
 from idp.api.shapes import Moment, Shape, int64, text
 from idp.platform.errors import BadRequest, Forbidden
 from idp.platform.scopes import Scope
@@ -54,7 +55,7 @@ def list_() -> Response:
     wanted = request.args.get("apiId", "")
     if wanted and not (wanted.isascii() and wanted.isdigit() and len(wanted) < 19):  # noqa: PLR2004 - digits that 64 bits hold
         raise BadRequest.at("apiId", "Must be a number.")
-    found = jobs.latest(database(), current_asker(), int(wanted) if wanted else None)
+    found = jobs.latest(database(), current_actor(), int(wanted) if wanted else None)
     sizes = jobs.sizes(database(), found)
     return jsonify(jobs=[shown(job, sizes.get(job.id)) for job in found])
 
@@ -63,7 +64,7 @@ def list_() -> Response:
 @_guarded
 def detail(job_id: int) -> Response:
     """Show a job."""
-    job = jobs.get(database(), current_asker(), job_id)
+    job = jobs.get(database(), current_actor(), job_id)
     return jsonify(shown(job, jobs.sizes(database(), [job]).get(job.id)))
 
 
@@ -71,13 +72,13 @@ def detail(job_id: int) -> Response:
 @_guarded
 def retry(job_id: int) -> Response:
     """Try a failed job again; a release needs the scope of releases."""
-    asker = current_asker()
-    job = jobs.get(database(), asker, job_id)
+    actor = current_actor()
+    job = jobs.get(database(), actor, job_id)
     scopes = current_principal().scopes
     if job.language is not None and covering(Scope.CODEGEN_RELEASESDK).isdisjoint(scopes):
         raise Forbidden("The token lacks the scope of releases", code="insufficient_scope")
-    limit_generations(asker)
-    job = jobs.retry(database(), asker, job_id)
+    limit_generations(actor)
+    job = jobs.retry(database(), actor, job_id)
     size = jobs.sizes(database(), [job]).get(job.id)
     database().commit()
     return jsonify(shown(job, size))
@@ -87,7 +88,7 @@ def retry(job_id: int) -> Response:
 @_guarded
 def archive(job_id: int) -> Response:
     """Download what a job made."""
-    content = jobs.archive(database(), current_asker(), job_id)
+    content = jobs.archive(database(), current_actor(), job_id)
     return Response(
         content,
         content_type="application/zip",

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from idp.claims.subject import Subject
+from idp.directory.permissions import ALL, Permission
 from idp.directory.resources.view import ApiView
-from idp.directory.roles.service import ALL, Permission
 
 BUDGET_BYTES = 4096
 """How large `permission`, `role` and all other claims together may each be in a token."""

@@ -9,9 +9,9 @@ from functools import cache
 
 from sqlalchemy import BindParameter, CompoundSelect, bindparam, or_, select
 
-from idp.directory.roles import service as roles
+from idp.directory import permissions
+from idp.directory.permissions import Held, Permission
 from idp.directory.roles.models import Role, RoleClaim, UserRole
-from idp.directory.roles.service import Held, Permission
 from idp.directory.users.models import User, UserClaim
 from idp.platform.storage import Storage
 
@@ -81,7 +81,9 @@ async def read_held(storage: Storage, user_id: int, tenant_id: int, *, platform:
 
     async def read() -> Held:
         asked = {"user_id": user_id, "tenant_id": tenant_id}
-        return roles.held_from(await storage.rows(roles.held_query(platform=platform), asked))
+        return permissions.held_from(
+            await storage.rows(permissions.held_query(platform=platform), asked)
+        )
 
     return await storage.runtime.cache.recently(("held", user_id, tenant_id, platform), read)
 

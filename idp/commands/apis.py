@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from idp.commands import opening, output
 from idp.commands.command import Group
 from idp.commands.options import ID
+from idp.directory.actor import OPERATOR
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource
 from idp.directory.resources.service import NewApi, NewScope
@@ -50,7 +51,7 @@ def add(*, name: str, scopes: tuple[str, ...], as_json: bool, **fields: Any) -> 
         )
         made = resources.create_api(session, new)
         session.commit()
-        value = _described(resources.get_api(session, made.id))
+        value = _described(resources.get_api(session, OPERATOR, made.id))
     output.show(value, as_json=as_json)
 
 
@@ -59,7 +60,8 @@ def add(*, name: str, scopes: tuple[str, ...], as_json: bool, **fields: Any) -> 
 def list_(*, as_json: bool) -> None:
     """List the APIs by name."""
     with opening.open_session() as session:
-        query = resources.select_apis(load=("scopes", "user_claims")).order_by(ApiResource.name)
+        query = resources.select_apis(OPERATOR, load=("scopes", "user_claims"))
+        query = query.order_by(ApiResource.name)
         rows = [_described(row) for row in session.scalars(query)]
     output.show_rows(rows, as_json=as_json)
 
@@ -112,7 +114,7 @@ def _get(session: Session, name: str) -> ApiResource:
     found = resources.find_api(session, name)
     if found is None:
         raise NotFound(f"There is no API {name}.")
-    return resources.get_api(session, found.id)
+    return resources.get_api(session, OPERATOR, found.id)
 
 
 def _described(row: ApiResource) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from idp.commands import opening, output
 from idp.commands.command import Group
 from idp.commands.options import ID, LAST_ID
+from idp.directory.actor import OPERATOR
 from idp.directory.people import profile
 from idp.directory.people import service as people
 from idp.directory.roles import catalogue
@@ -187,7 +188,7 @@ def change(*, name: str, claims: tuple[str, ...], as_json: bool) -> None:
 def disable(*, name: str | None, username: str | None, as_json: bool) -> None:
     """Keep a person out; sessions and tokens end."""
     with opening.open_session() as session:
-        person = people.disable(session, _find(session, name, username).id)
+        person = people.disable(session, OPERATOR, _find(session, name, username).id)
         session.commit()
         value = {"sub": str(person.id), "username": person.username, "disabled": True}
     output.show(value, as_json=as_json)
@@ -199,7 +200,7 @@ def disable(*, name: str | None, username: str | None, as_json: bool) -> None:
 def enable(*, name: str, as_json: bool) -> None:
     """Enable a disabled person again."""
     with opening.open_session() as session:
-        person = people.enable(session, _find(session, name, None).id)
+        person = people.enable(session, OPERATOR, _find(session, name, None).id)
         session.commit()
         value = {"sub": str(person.id), "username": person.username, "disabled": False}
     output.show(value, as_json=as_json)
@@ -214,7 +215,7 @@ def unlock(*, name: str, as_json: bool) -> None:
     The delay after wrong passwords is no lock: it ends by itself, within fifteen minutes.
     """
     with opening.open_session() as session:
-        person = people.unlock(session, _find(session, name, None).id)
+        person = people.unlock(session, OPERATOR, _find(session, name, None).id)
         session.commit()
         value = {"sub": str(person.id), "username": person.username, "locked_until": None}
     output.show(value, as_json=as_json)

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
+from idp.directory.actor import OPERATOR
 from idp.directory.applications import service as applications
 from idp.directory.applications.models import Application, ApplicationClient, Menu
 from idp.directory.bundles import service as bundle_rules
@@ -153,9 +154,9 @@ def bundles(run: Run, entries: Sequence[Entry]) -> None:
                 said["ability"] = json.dumps(_ability(session, entry))
             content = bundle_rules.Content(**{**before, **said})
             if row is None:
-                row = bundle_rules.create(session, content)
+                row = bundle_rules.create(session, OPERATOR, content)
             else:
-                bundle_rules.update(session, row.id, content)
+                bundle_rules.update(session, OPERATOR, row.id, content)
             fields = [
                 {"field": name, "before": value, "after": getattr(row, name)}
                 for name, value in before.items()

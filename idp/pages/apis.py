@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import Blueprint, make_response, render_template, request
 from werkzeug.wrappers import Response
 
-from idp.directory.resources.service import EVERYTHING
 from idp.directory.tenants import service as tenants
 from idp.pages import language
 from idp.platform.errors import NotFound
@@ -41,7 +40,7 @@ def show(suffix: str) -> Response:
             outline=outline.of(document),
             changes=[_change(entry) for entry in version.current.breaking],
             releases=[release for release in reversed(version.releases) if release.notes],
-            packages=packages.listing(session, state.api_id, EVERYTHING),
+            packages=packages.listing(session, state.api_id),
             api=apis.find(session, state.api_id, apis.open_to_all(current_issuer())),
         )
     )

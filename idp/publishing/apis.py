@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, or_, select, true
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, or_, select, true
+from sqlalchemy.orm import Session, raiseload
 
+from idp.directory.actor import Actor
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource, ApiScope
-from idp.directory.resources.service import Reach
 from idp.platform.errors import NotFound
 from idp.platform.issuer import Issuer
 from idp.publishing.gateway.models import Publication
@@ -15,19 +15,31 @@ from idp.publishing.gateway.models import Publication
 _LARGEST_ID = 2**63 - 1
 
 
-def get(session: Session, api_id: int, reach: Reach) -> ApiResource:
-    """Give an API in reach, without its lists."""
-    api = find(session, api_id, reach)
+def get(session: Session, api_id: int, *conditions: ColumnElement[bool]) -> ApiResource:
+    """Return an API without its lists; NotFound unless it fulfils the conditions."""
+    api = find(session, api_id, *conditions)
     if api is None:
         raise NotFound
     return api
 
 
-def find(session: Session, api_id: int, reach: Reach) -> ApiResource | None:
-    """Find an API in reach, without its lists."""
+def find(session: Session, api_id: int, *conditions: ColumnElement[bool]) -> ApiResource | None:
+    """Find an API that fulfils conditions, without its lists."""
     if not 0 < api_id <= _LARGEST_ID:
         return None
-    return session.scalar(resources.select_apis(reach).where(ApiResource.id == api_id))
+    query = select(ApiResource).where(ApiResource.id == api_id, *conditions)
+    return session.scalar(query.options(raiseload("*")))
+
+
+def get_managed(session: Session, actor: Actor, api_id: int) -> ApiResource:
+    """Return an API that the actor manages, without its lists."""
+    return get(session, api_id, resources.in_reach(actor))
+
+
+def get_visible(session: Session, actor: Actor, api_id: int) -> ApiResource:
+    """Return an API that the actor may know of: one of the platform or of their tenant."""
+    own = or_(ApiResource.tenant_id.is_(None), ApiResource.tenant_id == actor.tenant_id)
+    return get(session, api_id, true() if actor.is_platform_admin else own)
 
 
 def title(api: ApiResource) -> str:
@@ -35,8 +47,8 @@ def title(api: ApiResource) -> str:
     return api.display_name or api.name
 
 
-def open_to_all(issuer: Issuer) -> Reach:
-    """Tell whose page strangers may see: what is published here or named by discovery anyway."""
+def open_to_all(issuer: Issuer) -> ColumnElement[bool]:
+    """Return in SQL whose page strangers may see: what is published here or named by discovery."""
     shown = select(ApiScope.id).where(
         ApiScope.api_resource_id == ApiResource.id, ApiScope.show_in_discovery_document
     )

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from idp.api.center.codes import MICROSERVICE_CODES
+from idp.directory.actor import OPERATOR
 from idp.directory.clients import service as clients
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource, ApiResourceOwner, ApiScope, ApiSecret
@@ -767,7 +768,7 @@ def test_the_trail_tells_who_changed_what_without_secrets(session, mary, orders)
 
 
 def test_a_shared_setting_reaches_every_writer(session, mary, orders):
-    api = resources.get_api(session, orders["id"])
+    api = resources.get_api(session, OPERATOR, orders["id"])
     stamp = api.concurrency_stamp
     resources.add_scope(session, api, resources.NewScope("orders.more"))
     assert api.concurrency_stamp != stamp

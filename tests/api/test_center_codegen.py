@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select, update
 
 from idp.api.center import codegen
+from idp.directory.actor import OPERATOR
 from idp.directory.resources import service as resources
 from idp.platform.audit.models import AuditEvent
 from idp.platform.errors import Conflict, Unprocessable
@@ -568,7 +569,7 @@ def failed_release(session, caller, api_id) -> int:
 def test_a_release_is_tried_again_only_with_the_scope_of_releases(client, session, mary, api_id):
     job_id = failed_release(session, mary, api_id)
     able = center.manager(client, session, username="able", scopes=["ids4.ms.codegen.gen"])
-    resources.link_owner(session, resources.get_api(session, api_id), able.user.id)
+    resources.link_owner(session, resources.get_api(session, OPERATOR, api_id), able.user.id)
     session.commit()
     assert able.send("GET", f"/sdk/jobs/{job_id}", prefix="").status_code == 200
     assert able.send("POST", f"/sdk/jobs/{job_id}/retry", prefix="").status_code == 403

@@ -6,9 +6,10 @@ import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import select, true
+from sqlalchemy import select
 
 from idp.directory.resources import service as resources
+from idp.directory.resources.models import ApiResource
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict
@@ -225,18 +226,18 @@ def test_queries_do_not_grow_with_the_rows(runtime, mary, orders):
 
 
 def test_a_new_version_takes_the_place_of_the_old_one(session, mary, orders):
-    api_id = int(orders.split("/")[2])
+    api = session.get_one(ApiResource, int(orders.split("/")[2]))
     content = Content("sdk", "Acme", "https://a.example/1", "https://a.example/i", "npm", "ts", "1")
-    first = packages.add(session, api_id, content, true(), replace=True)
+    first = packages.enter(session, api, content, replace=True)
     again = Content("sdk", "Acme", "https://a.example/2", "https://a.example/i", "npm", "ts", "2")
-    assert packages.add(session, api_id, again, true(), replace=True) == first
+    assert packages.enter(session, api, again, replace=True) == first
     session.commit()
     (row,) = mary.data("GET", orders)
     assert (row["version"], row["link"]) == ("2", "https://a.example/2")
     with pytest.raises(Conflict):
-        packages.add(session, api_id, content, true())
+        packages.enter(session, api, content)
     with pytest.raises(BadRequest):
-        packages.add(session, api_id, Content("..", "a", "b", "c", "d", "e"), true())
+        packages.enter(session, api, Content("..", "a", "b", "c", "d", "e"))
 
 
 def test_a_market_has_an_end(session, mary, orders, monkeypatch):

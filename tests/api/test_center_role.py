@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from idp.directory.roles import service as roles
-from idp.directory.roles.models import Privilege, Role, RoleClaim
+from idp.directory.permissions import BUILT_IN
+from idp.directory.roles.models import Privilege, Role, RoleClaim, UserRole
 from idp.directory.tenants import service as tenants
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
@@ -102,7 +102,7 @@ def test_every_operation_is_served_with_and_without_the_prefix(mary, clerk, pref
 
 def test_a_role_works_in_tokens_as_soon_as_it_is_written(client, session, mary, clerk):
     bob = protocol.add_person(session, "bob")
-    session.add(roles.UserRole(user_id=bob.id, role_id=clerk["id"]))
+    session.add(UserRole(user_id=bob.id, role_id=clerk["id"]))
     caller = center.Caller(client, bob, center.token_for(session, bob))
     claims = protocol.payload(caller.token)
     assert "clerk" in claims["role"]
@@ -116,7 +116,7 @@ def test_a_role_is_deleted_unless_somebody_has_it(session, mary, clerk):
     bob = protocol.add_person(session, "bob")
     protocol.add_role(session, bob, "clerk")
     assert set(mary.refused("DELETE", f"/Role/{clerk['id']}")) == {"id"}
-    session.execute(roles.UserRole.__table__.delete())
+    session.execute(UserRole.__table__.delete())
     assert mary.data("DELETE", f"/Role/{clerk['id']}") == clerk["id"]
     assert mary.misses("GET", f"/Role/{clerk['id']}")
     assert session.scalars(select(RoleClaim)).all() == []
@@ -349,7 +349,7 @@ def test_the_platform_does_not_take_a_code_that_a_tenant_uses(mary, clerk, root)
 
 
 def test_roles_that_the_product_brings_stay(session, root):
-    assert set(PLATFORM_ROLES) == roles.BUILT_IN
+    assert set(PLATFORM_ROLES) == BUILT_IN
     before = center.whole_database(session)
     for row in root.call("GET", "/Role")["data"]:
         assert set(root.refused("DELETE", f"/Role/{row['id']}")) == {"id"}

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select, update
 
 from idp.api.center.tenant import LOOKUPS_PER_MINUTE
+from idp.directory import permissions
 from idp.directory.clients import service as clients
-from idp.directory.roles import service as roles
 from idp.directory.tenants import hosts
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership, Tenant, TenantHost, TenantProperty
@@ -521,7 +521,7 @@ def test_whoever_makes_a_tenant_takes_his_rights_along_and_no_more(client, sessi
     made = mary.data("POST", "/Tenant", {"name": "Mine"})
     granted = session.scalars(select(UserClaim.value).where(UserClaim.tenant_id == made)).all()
     assert sorted(granted) == ["ids4.ms.role.get", ALL]
-    held = roles.effective_permissions(session, mary.user.id, made, platform=True)
+    held = permissions.effective_permissions(session, mary.user.id, made, platform=True)
     assert {row.code for row in held} == {
         ALL,
         "ids4.ms.role.get",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from idp.directory.roles import service as roles
+from idp.directory import permissions
 from idp.directory.users.models import User
 from tests.api import center
 
@@ -40,4 +40,4 @@ def test_the_last_administrator_cannot_be_demoted_or_locked(session, last, chang
 def test_one_of_two_administrators_may_go(client, session, last):
     second = center.administrator(client, session, "second")
     assert last.data("DELETE", f"/User/{second.user.id}") == second.user.id
-    assert roles.is_platform_administrator(session, last.user.id)
+    assert permissions.is_platform_administrator(session, last.user.id)

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from idp.api.userservice.codes import Code
+from idp.directory.actor import OPERATOR
 from idp.directory.bundles import service as bundles
 from idp.directory.bundles.models import Bundle, TenantType
 from idp.directory.bundles.service import Content
@@ -125,7 +126,7 @@ def test_of_two_at_once_one_is_refused(root, runtime):
     def create(_):
         with runtime.sessions() as session:
             try:
-                bundles.create(session, said)
+                bundles.create(session, OPERATOR, said)
                 session.commit()
             except Conflict as problem:
                 return problem.code

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import func, select
 
 from idp.api.userservice.codes import Code
+from idp.directory import permissions
 from idp.directory.bundles import applying
 from idp.directory.bundles import service as bundles
 from idp.directory.roles import catalogue
-from idp.directory.roles import service as roles
 from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants.models import Membership, Tenant
 from idp.directory.users import service as users
@@ -90,7 +90,7 @@ def test_a_tenant_comes_with_its_administrator_and_its_bundle(plans, session, cl
     member = session.scalar(select(Membership).where(Membership.user_id == ann.id))
     assert (member.tenant_id, member.is_admin) == (tenant_id, True)
     assert role_of(session, tenant_id, "boss") == ["orders.read", "orders.write"]
-    assert roles.role_codes(session, ann.id, tenant_id, platform=False) == ["boss"]
+    assert permissions.role_codes(session, ann.id, tenant_id, platform=False) == ["boss"]
     # The same account signs in at the login page, and its token says what the bundle gave.
     protocol.add_api(session, "orders", ["orders"], user_claims=("permission",))
     app = protocol.register(session, "shop", scopes=("openid", "orders"))
@@ -150,7 +150,7 @@ def test_an_account_is_linked_and_keeps_its_password(plans, session):
     for tenant in (first, second):
         member = session.scalar(select(Membership).where(Membership.tenant_id == tenant["id"]))
         assert (member.user_id, member.is_admin, member.is_bound) == (ben.id, True, True)
-        assert roles.role_codes(session, ben.id, tenant["id"], platform=False) == ["boss"]
+        assert permissions.role_codes(session, ben.id, tenant["id"], platform=False) == ["boss"]
 
 
 def test_nobody_to_link_is_not_found(plans, session):
@@ -298,7 +298,7 @@ def test_switching_changes_the_roles_and_the_next_token(plans, session, client):
     assert role_of(session, tenant, "clerk") == [], "somebody has it: it stays, without rights"
     assert role_of(session, tenant, "own") == ["orders.read"]
     assert own.concurrency_stamp != stamp
-    held = roles.effective_permissions(session, ann.id, tenant, platform=False)
+    held = permissions.effective_permissions(session, ann.id, tenant, platform=False)
     assert [permission.code for permission in held] == ["orders.read", "stock.read"]
     # Back again: the role that nobody has is gone, the other one has its rights again.
     assert plans.data("PUT", f"/tenants/{tenant}/bundles/start") is True

@@ -21,6 +21,7 @@ from marshmallow import fields
 from idp.api.shapes import Shape
 from idp.api.userservice.codes import Code
 from idp.api.userservice.dialect import userservice as dialect
+from idp.directory.actor import OPERATOR
 from idp.directory.applications.models import Application, ApplicationClient, Menu
 from idp.directory.bundles import service as bundles
 from idp.directory.bundles.service import Content
@@ -114,7 +115,7 @@ class World:
         """Add a bundle without roles."""
         code = self.fresh("bundle")
         said = Content(code, "Row", "company", '{"roles": []}', **changes)
-        bundles.create(self.session, said)
+        bundles.create(self.session, OPERATOR, said)
         self.session.commit()
         return code
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import time_machine
-from sqlalchemy import true
 
 from idp.api.center.dialect import center as dialect
+from idp.directory.actor import OPERATOR, Actor
 from idp.directory.clients import service as clients
 from idp.directory.resources import service as resources
 from idp.directory.resources.service import NewScope
@@ -169,7 +169,7 @@ def an_api_with_a_package(world: World) -> int:
     row = an_api(world)
     said = {**a_package(world, row), "platform": "npm"}
     del said["packagePlatform"]
-    packages.add(world.session, row, packages.Content(**said), true())
+    packages.add(world.session, OPERATOR, row, packages.Content(**said))
     world.session.commit()
     return row
 
@@ -187,18 +187,18 @@ def a_subscribed_api(world: World) -> int:
 def a_publication(world: World) -> int:
     """Publish an API of the owner's, with a revision that waits and a note."""
     row = an_api(world)
-    api = resources.get_api(world.session, row)
+    api = resources.get_api(world.session, OPERATOR, row)
     products.allow_upstream(world.session, world.home, UPSTREAM)
-    author = publications.Author(world.owner.id, world.home, "", at_platform=True)
+    actor = Actor(world.owner.id, world.home)
 
     def settle(plan: publications.Plan) -> None:
         assert publications.finish(world.session, plan, publications.apply(plan)) is None
 
     described = described_as("First")
     request = publications.PublishRequest(str(row), suffix=f"row{row}")
-    settle(publications.publish(world.session, api, request, described, author))
-    settle(publications.revise(world.session, api, str(row), described_as("Second"), "", author))
-    settle(publications.add_release(world.session, api, str(row), "A note", author))
+    settle(publications.publish(world.session, actor, api, request, described))
+    settle(publications.revise(world.session, actor, api, str(row), described_as("Second"), ""))
+    settle(publications.add_release(world.session, actor, api, str(row), "A note"))
     world.session.commit()
     return row
 

@@ -15,13 +15,14 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page
 
+from idp.directory.actor import Actor
 from idp.directory.resources import service as resources
 from idp.directory.resources.service import NewApi, NewScope
 from idp.platform.onetime import service as onetime
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.descriptions import Description
-from idp.publishing.gateway.service import Author, PublishRequest
+from idp.publishing.gateway.service import PublishRequest
 from tests.conftest import as_environment, create_database, drop_database, make_settings
 from tests.protocol import PASSWORD, add_person, add_tenant, authorization_parameters, register
 from tests.servers import LiveServer, free_port
@@ -83,7 +84,7 @@ def house(live_server, session):
 def publish(session, user_id, api):
     """Publish an API that has revisions and a version, under the name of the shop."""
     products.allow_upstream(session, 1, "https://orders.example")
-    author = Author(user_id, 1, "", at_platform=True)
+    actor = Actor(user_id)
 
     def settle(plan):
         assert publications.finish(session, plan, publications.apply(plan)) is None
@@ -103,8 +104,8 @@ def publish(session, user_id, api):
         request = PublishRequest(
             str(api.id), name="Lantern Shop", description=description, suffix="orders"
         )
-        settle(publications.publish(session, api, request, described, author))
-    settle(publications.add_version(session, api, str(api.id), "v2", author))
+        settle(publications.publish(session, actor, api, request, described))
+    settle(publications.add_version(session, actor, api, str(api.id), "v2"))
 
 
 class Visit:

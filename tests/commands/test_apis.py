@@ -9,6 +9,7 @@ import pytest
 from click.testing import Result
 from sqlalchemy.orm import Session
 
+from idp.directory.actor import OPERATOR
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResourceOwner
 from idp.platform.runtime import Runtime
@@ -47,7 +48,7 @@ def test_a_scope_is_added_with_what_the_consent_page_says(
         *("--emphasize", "--hidden", "--claim", "email"),
     )
     assert changed["scopes"] == ["orders.read", "orders.cancel"]
-    api = resources.get_api(session, resources.find_api(session, "orders").id)
+    api = resources.get_api(session, OPERATOR, resources.find_api(session, "orders").id)
     scope = api.scopes[1]
     assert (scope.display_name, scope.emphasize) == ("Cancel your orders", True)
     assert scope.show_in_discovery_document is False
@@ -59,7 +60,7 @@ def test_a_secret_is_shown_once_and_kept_as_a_hash(
 ) -> None:
     idp_json("api", "add", "orders")
     secret = idp_json("api", "secret", "orders", "--description", "shop")["api_secret"]
-    (row,) = resources.get_api(session, resources.find_api(session, "orders").id).secrets
+    (row,) = resources.get_api(session, OPERATOR, resources.find_api(session, "orders").id).secrets
     assert secret not in row.value_hash
     session.commit()
     assert secret not in idp("api", "show", "orders").output

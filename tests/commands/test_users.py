@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.claims.registry import CLAIMS
-from idp.directory.roles import service as roles
+from idp.directory import permissions
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.service import NewTenant
 from idp.directory.users import service as users
@@ -36,7 +36,7 @@ def test_an_account_is_made_with_a_password_shown_once(idp_json: RunJson, sessio
     assert person.email_verified
     assert person.mobile_verified
     assert tenants.find_member(session, 1, person.id) is not None
-    assert roles.role_codes(session, person.id, 1, platform=True) == ["developer", "users"]
+    assert permissions.role_codes(session, person.id, 1, platform=True) == ["developer", "users"]
     session.commit()
     assert users.verify_password(session, person, made["password"])
 

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from idp.config import Settings
+from idp.directory.actor import OPERATOR
 from idp.directory.clients import service as clients
 from idp.directory.resources import service as resources
 from idp.platform.jobs.models import OutboxMessage
@@ -510,4 +511,4 @@ def test_a_state_survives_the_outbox(session, orders):
     assert orders.publish()["code"] == 200
     state = tables.find(session, orders.id)
     assert type(state).from_json(json.loads(json.dumps(state.to_json(), default=str))) == state
-    assert resources.get_api(session, orders.id).name == "orders"
+    assert resources.get_api(session, OPERATOR, orders.id).name == "orders"

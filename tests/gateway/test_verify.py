@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import update
 
+from idp.directory.actor import OPERATOR
 from idp.directory.bundles import applying
 from idp.directory.bundles import service as bundles
 from idp.directory.clients import service as clients
@@ -305,11 +306,11 @@ def test_refused_calls_are_not_counted(gate, machine, verify):
 
 def test_quotas_are_those_of_the_bundle(session, gate, machine):
     said = bundles.Content("basic", "Basic", "company", '{"roles": []}', number_of_invocation=2)
-    bundle = bundles.create(session, said)
+    bundle = bundles.create(session, OPERATOR, said)
     applying.initialise(session, 1, bundle)
     session.commit()
     assert [gate.ask(machine).status_code for _ in range(3)] == [200, 200, 429]
-    bundles.update(session, bundle.id, replace(said, number_of_invocation=None))
+    bundles.update(session, OPERATOR, bundle.id, replace(said, number_of_invocation=None))
     session.commit()
     assert gate.ask(machine).status_code == 200
 

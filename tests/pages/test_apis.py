@@ -7,12 +7,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from idp.directory.actor import OPERATOR, Actor
 from idp.directory.resources import service as resources
 from idp.pages import apis as pages
 from idp.publishing.gateway import outline, products
 from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.descriptions import Description
-from idp.publishing.gateway.service import Author, PublishRequest
+from idp.publishing.gateway.service import PublishRequest
 from idp.publishing.packages import service as packages
 from tests import protocol
 from tests.api import center
@@ -64,18 +65,18 @@ def publish(session):
         session.commit()
 
     def publish(content, *, tenant_id=1, suffix="orders", version=None, **fields):
-        author = Author(ann.id, tenant_id, "", at_platform=True)
+        actor = Actor(ann.id, tenant_id)
         if suffix not in made:
             api = protocol.add_api(session, suffix, [f"{suffix}.read"], tenant_id=tenant_id)
             products.allow_upstream(session, tenant_id, UPSTREAM)
             made[suffix] = api.id
-        api = resources.get_api(session, made[suffix])
+        api = resources.get_api(session, OPERATOR, made[suffix])
         if version is not None:
-            settle(publications.add_version(session, api, str(api.id), version, author))
+            settle(publications.add_version(session, actor, api, str(api.id), version))
             return api.id
         described = Description(f"{UPSTREAM}/openapi.json", "3.0", content)
         request = PublishRequest(str(api.id), suffix=suffix, **fields)
-        settle(publications.publish(session, api, request, described, author))
+        settle(publications.publish(session, actor, api, request, described))
         return api.id
 
     return publish
@@ -150,7 +151,7 @@ def test_its_sdks_are_shown_and_anybody_may_subscribe(client, session, publish, 
     api = resources.find_api(session, "orders")
     sdk = {"publisher": "Acme", "icon": UPSTREAM, "platform": "npm", "language": "typescript"}
     content = packages.Content(name="@acme/orders", link=f"{UPSTREAM}/sdk", version="1.2.3", **sdk)
-    packages.add(session, api.id, content, resources.EVERYTHING)
+    packages.add(session, OPERATOR, api.id, content)
     page = client.get("/apis/orders", headers={"Accept-Language": "en"})
     assert "@acme/orders 1.2.3" in " ".join(page.get_data(as_text=True).split())
     assert f'href="{UPSTREAM}/sdk"' in page.get_data(as_text=True)
@@ -240,7 +241,7 @@ def test_only_the_host_of_its_tenant_shows_it(session, client, new_client, publi
 def test_what_is_not_published_is_404(session, client, publish):
     api_id = publish(document())
     assert client.get("/apis/none").status_code == 404
-    resources.get_api(session, api_id).enabled = False
+    resources.get_api(session, OPERATOR, api_id).enabled = False
     assert client.get("/apis/orders").status_code == 404
 
 

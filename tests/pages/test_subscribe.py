@@ -6,8 +6,9 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import select, true
+from sqlalchemy import select
 
+from idp.directory.actor import OPERATOR
 from idp.pages.subscribe import views
 from idp.platform.jobs.models import OutboxMessage
 from idp.publishing.packages import service as packages
@@ -35,7 +36,7 @@ SDK = Content(
 def api(session):
     row = protocol.add_api(session, "orders", ["orders.read"], tenant_id=1)
     row.display_name, row.description = "Orders <i>", "Everything about orders"
-    packages.add(session, row.id, SDK, true())
+    packages.add(session, OPERATOR, row.id, SDK)
     session.commit()
     return row.id
 

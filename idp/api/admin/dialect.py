@@ -72,10 +72,6 @@ def yes_or_no() -> fields.Boolean:
     return fields.Boolean(truthy={"true"}, falsy={"false"}, load_default=None)
 
 
-def platform(_arguments: dict[str, Any]) -> None:
-    """Return None: no one tenant is touched, so the permission must be held at the platform."""
-
-
 class Plain:
     """The value itself, or rows with a cursor; a refusal as problem details with `fields`."""
 

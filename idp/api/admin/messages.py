@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from idp.api.actor import platform
 from idp.api.admin.dialect import (
     AdminShape,
     Page,
     Paging,
     admin,
     page,
-    platform,
     row_id,
     yes_or_no,
 )

@@ -8,7 +8,8 @@ from typing import Any
 
 from marshmallow import post_load
 
-from idp.api.admin.dialect import AdminShape, Page, Paging, admin, page, platform
+from idp.api.actor import platform
+from idp.api.admin.dialect import AdminShape, Page, Paging, admin, page
 from idp.api.shapes import text
 from idp.directory.resources import service as resources
 from idp.directory.roles import catalogue

@@ -7,13 +7,13 @@ from typing import Any
 
 from marshmallow import fields
 
+from idp.api.actor import current_actor, platform
 from idp.api.admin.dialect import (
     AdminShape,
     Page,
     Paging,
     admin,
     page,
-    platform,
     row_id,
     yes_or_no,
 )
@@ -22,7 +22,6 @@ from idp.directory.people import service as people
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.platform.scopes import Scope
-from idp.platform.web.principal import current_principal
 from idp.platform.web.views import database
 
 LONGEST_SEARCH = 200
@@ -129,7 +128,7 @@ def detail(id: int) -> dict[str, Any]:
 )
 def disable(id: int) -> User:
     """Keep a person out; sessions and tokens end."""
-    user = people.disable(database(), id, by=current_principal().user_id)
+    user = people.disable(database(), current_actor(), id)
     database().commit()
     return user
 
@@ -144,7 +143,7 @@ def disable(id: int) -> User:
 )
 def enable(id: int) -> User:
     """Enable a disabled person again."""
-    user = people.enable(database(), id, by=current_principal().user_id)
+    user = people.enable(database(), current_actor(), id)
     database().commit()
     return user
 
@@ -159,6 +158,6 @@ def enable(id: int) -> User:
 )
 def unlock(id: int) -> User:
     """End a lock that was set until later."""
-    user = people.unlock(database(), id, by=current_principal().user_id)
+    user = people.unlock(database(), current_actor(), id)
     database().commit()
     return user

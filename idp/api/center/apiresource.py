@@ -7,8 +7,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate
 
+from idp.api.actor import current_actor
 from idp.api.answers import current_language
-from idp.api.center.caller import Caller, current_caller
 from idp.api.center.codes import MICROSERVICE_CODES, CodeShape, listed
 from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
@@ -22,7 +22,7 @@ from idp.directory.resources.content import (
     ScopeRow,
     SecretRow,
 )
-from idp.directory.resources.models import ApiResource, ApiResourceOwner, ApiScope
+from idp.directory.resources.models import ApiResource, ApiScope
 from idp.platform.scopes import Scope
 from idp.platform.secrets import MASK
 from idp.platform.web.views import database
@@ -162,7 +162,7 @@ SCALARS = ("id", "enabled", "name", "display_name", "description", "concurrency_
 def list_(query: Mapping[str, Any]) -> Page:
     """List microservices."""
     expanded = [name for name in ("scopes", "user_claims") if query[name]]
-    wanted = resources.select_apis(in_reach(current_caller()), name=query["name"], load=expanded)
+    wanted = resources.select_apis(current_actor(), name=query["name"], load=expanded)
     return fetch(
         database(),
         wanted,
@@ -184,7 +184,7 @@ def list_(query: Mapping[str, Any]) -> Page:
 )
 def update(body: ApiContent) -> int:
     """Update a microservice."""
-    api = resources.replace_api(database(), body, in_reach(current_caller()))
+    api = resources.replace_api(database(), current_actor(), body)
     database().commit()
     return api.id
 
@@ -199,8 +199,7 @@ def update(body: ApiContent) -> int:
 )
 def create(body: ApiContent) -> int:
     """Create a microservice."""
-    caller = current_caller()
-    api = resources.add_api(database(), body, tenant_id=caller.owns_for, owner_id=caller.user_id)
+    api = resources.add_api(database(), current_actor(), body)
     database().commit()
     return api.id
 
@@ -215,7 +214,7 @@ def create(body: ApiContent) -> int:
 )
 def detail(id: int) -> ApiResource:
     """Read a microservice."""
-    return resources.get_api(database(), id, in_reach(current_caller()))
+    return resources.get_api(database(), current_actor(), id)
 
 
 @center.operation(
@@ -228,7 +227,7 @@ def detail(id: int) -> ApiResource:
 )
 def delete(id: int) -> int:
     """Delete a microservice."""
-    resources.delete_api(database(), id, in_reach(current_caller()))
+    resources.delete_api(database(), current_actor(), id)
     database().commit()
     return id
 
@@ -248,19 +247,7 @@ def codes() -> list[dict[str, Any]]:
 )
 def scopes() -> Mapping[str, Sequence[ApiScope]]:
     """List scope codes grouped by API."""
-    caller = current_caller()
-    tenant_id = None if caller.is_administrator else caller.tenant_id
-    return resources.published_scopes(database(), tenant_id)
-
-
-def in_reach(caller: Caller) -> Any:
-    """Tell which APIs a caller may see and change."""
-    return caller.sees(
-        ApiResource.tenant_id,
-        ApiResourceOwner,
-        ApiResourceOwner.user_id,
-        ApiResourceOwner.api_resource_id == ApiResource.id,
-    )
+    return resources.published_scopes(database(), current_actor().owner_tenant)
 
 
 def only(api: ApiResource, expanded: Sequence[str]) -> dict[str, Any]:

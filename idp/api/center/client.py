@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from marshmallow import fields, post_load, validate
 
-from idp.api.center.caller import Caller, current_caller
+from idp.api.actor import current_actor
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
@@ -15,10 +15,9 @@ from idp.api.shapes import KeptList, MaskedText, Moment, Shape, Stamp, boolean, 
 from idp.claims import registry
 from idp.directory.clients import fields as settings
 from idp.directory.clients import whole as clients
-from idp.directory.clients.models import Client, ClientOwner
+from idp.directory.clients.models import Client
 from idp.directory.clients.service import MOST_ROWS
-from idp.directory.clients.whole import Description, Editor, Row, SecretRow
-from idp.directory.roles import service as roles
+from idp.directory.clients.whole import Description, Row, SecretRow
 from idp.oauth import operator_tokens
 from idp.platform.scopes import Scope
 from idp.platform.secrets import MASK
@@ -246,7 +245,7 @@ SORTABLE = {
 def list_(query: Mapping[str, Any]) -> Page:
     """List OAuth clients."""
     wanted = clients.listing(
-        in_reach(current_caller()),
+        current_actor(),
         client_id=query["client_id"],
         client_name=query["client_name"],
     )
@@ -264,8 +263,7 @@ def list_(query: Mapping[str, Any]) -> Page:
 )
 def update(body: tuple[int, Description]) -> int:
     """Update an OAuth client."""
-    caller, (row_id, description) = current_caller(), body
-    client = clients.replace(database(), row_id, description, editor(caller), in_reach(caller))
+    client = clients.replace(database(), current_actor(), *body, reserved_claims=registry.RESERVED)
     database().commit()
     return client.id
 
@@ -281,7 +279,9 @@ def update(body: tuple[int, Description]) -> int:
 def create(body: tuple[int, Description]) -> int:
     """Create an OAuth client."""
     _, description = body
-    client = clients.create(database(), description, editor(current_caller()))
+    client = clients.create(
+        database(), current_actor(), description, reserved_claims=registry.RESERVED
+    )
     database().commit()
     return client.id
 
@@ -296,7 +296,7 @@ def create(body: tuple[int, Description]) -> int:
 )
 def detail(id: int) -> Client:
     """Read an OAuth client."""
-    return clients.get(database(), id, in_reach(current_caller()))
+    return clients.get(database(), current_actor(), id)
 
 
 @center.operation(
@@ -309,7 +309,7 @@ def detail(id: int) -> Client:
 )
 def delete(id: int) -> int:
     """Delete an OAuth client."""
-    clients.delete(database(), id, in_reach(current_caller()))
+    clients.delete(database(), current_actor(), id)
     database().commit()
     return id
 
@@ -350,40 +350,11 @@ def post_secret_key(id: int, body: Mapping[str, Any]) -> str:
     """Add a secret to an OAuth client."""
     secret = clients.add_secret(
         database(),
+        current_actor(),
         id,
-        in_reach(current_caller()),
         body["client_secret"] or None,
         description=body["description"],
         expires_at=body["expires_at"],
     )
     database().commit()
     return secret
-
-
-def in_reach(caller: Caller) -> Any:
-    """Tell in SQL which clients the caller may know of."""
-    return caller.sees(
-        Client.tenant_id, ClientOwner, ClientOwner.user_id, ClientOwner.client_id == Client.id
-    )
-
-
-def editor(caller: Caller) -> Editor:
-    """Tell the service who writes and what he may give away."""
-
-    def lacking(scopes: Collection[str]) -> list[str]:
-        if caller.is_administrator or not scopes:
-            return []
-        return roles.lacking_codes(
-            database(),
-            caller.user_id,
-            caller.tenant_id,
-            scopes,
-            platform=caller.principal.at_platform,
-        )
-
-    return Editor(
-        user_id=caller.user_id,
-        tenant_id=caller.owns_for,
-        lacking=lacking,
-        reserved_claims=registry.RESERVED,
-    )

@@ -8,14 +8,12 @@ from typing import Any
 
 from flask import Response, after_this_request
 from marshmallow import ValidationError, fields, post_load, validate
-from sqlalchemy import true
 
-from idp.api.center import apiresource
-from idp.api.center.caller import current_caller
+from idp.api.actor import current_actor
 from idp.api.center.codes import Code
 from idp.api.center.dialect import Refusal, center
 from idp.api.shapes import CleanText, Shape, boolean, text
-from idp.directory.resources.models import ApiResource
+from idp.directory.actor import Actor
 from idp.platform.errors import BadRequest, TooManyRequests
 from idp.platform.scopes import Scope
 from idp.platform.secrets import MASK
@@ -24,7 +22,7 @@ from idp.platform.web.views import current_issuer, current_runtime, database, re
 from idp.publishing.codegen import descriptions, generators, jobs, npm, options, readthedocs
 from idp.publishing.codegen.descriptions import UnusableError
 from idp.publishing.codegen.generators import Generator, MissingError
-from idp.publishing.codegen.jobs import Asker, Order
+from idp.publishing.codegen.jobs import Order
 from idp.publishing.codegen.models import GithubOptions, NpmOptions
 from idp.publishing.codegen.options import GithubContent, NpmContent
 from idp.publishing.packages.service import LONGEST_NAME
@@ -197,11 +195,11 @@ def release_sdk(body: Mapping[str, Any]) -> bool:
     if PLATFORMS[body["platform"]] != "npm":
         raise BadRequest.at("platform", "SDKs are published to npm only.")
     language = LANGUAGES[body["language"]]
-    asker = current_asker()
-    limit_generations(asker)
+    actor = current_actor()
+    limit_generations(actor)
     document = fetched(body["swagger_url"])
     session = database()
-    api = options.get_api(session, body["api_id"], asker.reach)
+    api = options.get_api(session, actor, body["api_id"])
     row = options.find_npm(session, api.id, language)
     if row is None:
         raise Refusal(Code.NpmOptions_GetOptionsFialed)
@@ -216,7 +214,7 @@ def release_sdk(body: Mapping[str, Any]) -> bool:
         package=row.name,
         version=options.raise_version(session, row),
     )
-    job = jobs.create(session, asker, order)
+    job = jobs.create(session, actor, order)
     session.commit()
     point_to(job.id)
     return True
@@ -234,7 +232,7 @@ def release_sdk(body: Mapping[str, Any]) -> bool:
 def npm_options(id: str, language: str) -> dict[str, Any]:
     """Read NPM options."""
     session = database()
-    api = options.get_api(session, id, current_asker().reach)
+    api = options.get_api(session, current_actor(), id)
     row = options.find_npm(session, api.id, language_named(language))
     if row is None:
         raise Refusal(Code.NpmOptions_GetOptionsFialed)
@@ -254,7 +252,7 @@ def npm_options(id: str, language: str) -> dict[str, Any]:
 def put_npm_options(id: str, language: str, body: NpmContent) -> bool:
     """Replace NPM options."""
     session = database()
-    api = options.get_api(session, id, current_asker().reach)
+    api = options.get_api(session, current_actor(), id)
     options.write_npm(session, api, language_named(language), body)
     session.commit()
     return True
@@ -272,7 +270,7 @@ def put_npm_options(id: str, language: str, body: NpmContent) -> bool:
 def github_options(id: str) -> dict[str, Any]:
     """Read GitHub options."""
     session = database()
-    api = options.get_api(session, id, current_asker().reach)
+    api = options.get_api(session, current_actor(), id)
     row = options.find_github(session, api.id)
     if row is None:
         raise Refusal(Code.GithubOptions_GetOptionsFialed)
@@ -292,7 +290,7 @@ def github_options(id: str) -> dict[str, Any]:
 def put_github_options(id: str, body: GithubContent) -> bool:
     """Replace GitHub options."""
     session = database()
-    api = options.get_api(session, id, current_asker().reach)
+    api = options.get_api(session, current_actor(), id)
     options.write_github(session, api, body)
     session.commit()
     return True
@@ -314,8 +312,8 @@ def generate(body: Mapping[str, Any]) -> str:
     `readthedocs.gen` gives a page in reStructuredText at once. A generator of the two lists is
     left to the worker: the text is the address at which its job is seen.
     """
-    asker = current_asker()
-    limit_generations(asker)
+    actor = current_actor()
+    limit_generations(actor)
     session = database()
     if body["generator"] == readthedocs.NAME:
         document = fetched(body["swagger_url"])
@@ -325,7 +323,7 @@ def generate(body: Mapping[str, Any]) -> str:
         generator = generators.get(current_runtime().settings, body["generator"])
     generators.check_options(generator, body["options"])
     document = fetched(body["swagger_url"])
-    api = options.get_api(session, body["api_id"], asker.reach) if body["api_id"] else None
+    api = options.get_api(session, actor, body["api_id"]) if body["api_id"] else None
     order = Order(
         generator=generator.name,
         document=document,
@@ -334,7 +332,7 @@ def generate(body: Mapping[str, Any]) -> str:
         api=api,
         version=descriptions.info(document, "version")[:40] or None,
     )
-    job = jobs.create(session, asker, order)
+    job = jobs.create(session, actor, order)
     session.commit()
     return point_to(job.id)
 
@@ -374,24 +372,10 @@ def refusals() -> Iterator[None]:
         raise Refusal(Code.CodeGen_GeneratorMissing) from None
 
 
-def limit_generations(asker: Asker) -> None:
+def limit_generations(actor: Actor) -> None:
     """Refuse who asks for more than a person would."""
-    caller = f"{asker.client_id} {asker.user_id}"
+    caller = f"{actor.client_id} {actor.user_id}"
     current_runtime().throttle.hit("codegen", caller, GENERATIONS_PER_HOUR, 3600)
-
-
-def current_asker() -> Asker:
-    """Tell the services who calls, and which microservices are in reach.
-
-    A machine reaches those of its client's tenant; one of the platform reaches all.
-    """
-    caller = current_caller()
-    principal = caller.principal
-    if not principal.is_machine:
-        return Asker(principal.client_id, principal.user_id, apiresource.in_reach(caller))
-    tenant_id = principal.client_tenant_id
-    reach = true() if tenant_id is None else ApiResource.tenant_id == tenant_id
-    return Asker(principal.client_id, None, reach)
 
 
 def language_named(language: str) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 import orjson
 from marshmallow import fields, post_load, validate
 
+from idp.api.actor import current_actor
 from idp.api.answers import current_language
-from idp.api.center.apiresource import in_reach
-from idp.api.center.caller import Caller, current_caller
 from idp.api.center.codes import Code
 from idp.api.center.dialect import Page, Refusal, center
 from idp.api.shapes import Shape, boolean, int32, text
+from idp.directory.actor import Actor
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource
 from idp.platform.errors import NotFound
@@ -27,7 +27,7 @@ from idp.publishing.gateway import service as gateway
 from idp.publishing.gateway.drivers.azure import Azure
 from idp.publishing.gateway.models import AuthorizationServer, Product
 from idp.publishing.gateway.reasons import NotPublished, Reason
-from idp.publishing.gateway.service import Author, Plan, PublishRequest
+from idp.publishing.gateway.service import Plan, PublishRequest
 from idp.publishing.gateway.state import Published, Release, Revision, Version
 
 MOST_PRODUCTS = 100
@@ -226,11 +226,10 @@ def publish(id: int, body: PublishRequest) -> bool:
     What failed because the gateway does not answer is tried again by the worker.
     """
     with_code = Code.Publish_PublishFailed
-    caller = current_caller()
+    actor = current_actor()
     try:
-        api, description = _prepare(caller, id, body.swagger_url)
-        author = _author(caller, Scope.APIRESOURCE_PUBLISH)
-        _settle(gateway.publish(database(), api, body, description, author))
+        api, description = _prepare(actor, id, body.swagger_url)
+        _settle(gateway.publish(database(), actor, api, body, description))
     except NotPublished as problem:
         raise _refusal(problem, with_code) from None
     return True
@@ -245,7 +244,7 @@ def publish(id: int, body: PublishRequest) -> bool:
 )
 def authorization_servers() -> dict[str, Any] | None:
     """List authorization servers known to the gateway."""
-    tenant_id = current_caller().tenant_id
+    tenant_id = current_actor().tenant_id
     azure = _azure(tenant_id)
     if azure is not None:
         with slots.taken():
@@ -263,7 +262,7 @@ def authorization_servers() -> dict[str, Any] | None:
 )
 def list_products() -> dict[str, Any] | None:
     """List gateway products."""
-    tenant_id = current_caller().tenant_id
+    tenant_id = current_actor().tenant_id
     azure = _azure(tenant_id)
     if azure is not None:
         with slots.taken():
@@ -286,12 +285,11 @@ def publish_revision(id: int, body: Mapping[str, Any]) -> bool:
 
     It goes online when it is made the current one.
     """
-    caller = current_caller()
+    actor = current_actor()
     try:
-        api, description = _prepare(caller, id, body["swagger_url"], aid=body["aid"])
-        author = _author(caller, Scope.APIRESOURCE_PUBLISHREVISION)
+        api, description = _prepare(actor, id, body["swagger_url"], aid=body["aid"])
         note = body["release_note"] or ""
-        _settle(gateway.revise(database(), api, body["aid"], description, note, author))
+        _settle(gateway.revise(database(), actor, api, body["aid"], description, note))
     except NotPublished as problem:
         is_missing = problem.reason is Reason.NO_SUCH_API
         code = "PublishRevision_GetDetailFailed" if is_missing else "PublishRevision_PublishFailed"
@@ -313,12 +311,11 @@ def publish_version(id: int, body: Mapping[str, Any]) -> bool:
 
     It is called with `api-version` and its name; products are those of its source.
     """
-    caller = current_caller()
-    api = _api(caller, id)
-    author = _author(caller, Scope.APIRESOURCE_PUBLISHVERSION)
+    actor = current_actor()
+    api = _api(actor, id)
     source, name = body["revision_id"] or "", body["api_version_name"] or ""
     try:
-        _settle(gateway.add_version(database(), api, source, name, author))
+        _settle(gateway.add_version(database(), actor, api, source, name))
     except NotPublished as problem:
         raise _refusal(problem, Code.Publish_PublishFailed) from None
     return True
@@ -334,7 +331,7 @@ def publish_version(id: int, body: Mapping[str, Any]) -> bool:
 )
 def publish_configuration(id: int) -> Mapping[str, Any] | None:
     """Read the last publish request."""
-    api = _api(current_caller(), id)
+    api = _api(current_actor(), id)
     state = gateway.find(database(), api.id)
     return None if state is None else orjson.loads(state.configuration)
 
@@ -350,7 +347,7 @@ def publish_configuration(id: int) -> Mapping[str, Any] | None:
 )
 def versions(id: int) -> Page:
     """List gateway versions with their revisions."""
-    api = _api(current_caller(), id)
+    api = _api(current_actor(), id)
     state = gateway.find(database(), api.id)
     if state is None:
         raise Refusal(Code.Versions_GetDetailFailed)
@@ -370,11 +367,10 @@ def set_online_version(id: int, revisionId: str) -> bool:  # noqa: N803 - the co
 
     Calls go to it from then on, and a release tells what callers of the one before will miss.
     """
-    caller = current_caller()
-    api = _api(caller, id)
-    author = _author(caller, Scope.APIRESOURCE_SETONLINEVERSION)
+    actor = current_actor()
+    api = _api(actor, id)
     try:
-        _settle(gateway.go_online(database(), api, revisionId, author))
+        _settle(gateway.go_online(database(), actor, api, revisionId))
     except NotPublished as problem:
         raise _refusal(problem, Code.SetOnlineVersion_PostFailed) from None
     return True
@@ -392,7 +388,7 @@ def set_online_version(id: int, revisionId: str) -> bool:  # noqa: N803 - the co
 )
 def releases(id: int, query: Mapping[str, Any]) -> Page:
     """List release notes of a gateway API."""
-    api = _api(current_caller(), id)
+    api = _api(current_actor(), id)
     wanted = (query["api_id"] or "").strip()
     if not wanted:
         raise Refusal(Code.Releases_IdCanNotBeNull)
@@ -417,10 +413,9 @@ def post_release(id: int, body: Mapping[str, Any]) -> bool:
 
     It puts nothing online. False: the gateway did not take it.
     """
-    caller = current_caller()
-    api = _api(caller, id)
-    author = _author(caller, Scope.APIRESOURCE_POSTRELEASE)
-    return _noted(lambda: gateway.add_release(database(), api, body["aid"], body["notes"], author))
+    actor = current_actor()
+    api = _api(actor, id)
+    return _noted(lambda: gateway.add_release(database(), actor, api, body["aid"], body["notes"]))
 
 
 @center.operation(
@@ -437,11 +432,10 @@ def put_release(id: int, releaseId: str, body: Mapping[str, Any]) -> bool:  # no
 
     False: the gateway did not take it.
     """
-    caller = current_caller()
-    api = _api(caller, id)
+    actor = current_actor()
+    api = _api(actor, id)
     name = _release_name(releaseId)
-    author = _author(caller, Scope.APIRESOURCE_PUTRELEASE)
-    return _noted(lambda: gateway.change_release(database(), api, name, body["notes"], author))
+    return _noted(lambda: gateway.change_release(database(), actor, api, name, body["notes"]))
 
 
 @center.operation(
@@ -457,38 +451,32 @@ def delete_release(id: int, releaseId: str) -> bool:  # noqa: N803 - as above
 
     False: the gateway did not take it.
     """
-    caller = current_caller()
-    api = _api(caller, id)
+    actor = current_actor()
+    api = _api(actor, id)
     name = _release_name(releaseId)
-    author = _author(caller, Scope.APIRESOURCE_DELETERELEASE)
-    return _noted(lambda: gateway.remove_release(database(), api, name, author))
+    return _noted(lambda: gateway.remove_release(database(), actor, api, name))
 
 
-def _api(caller: Caller, id: int) -> ApiResource:
-    return resources.get_api(database(), id, in_reach(caller))
+def _api(actor: Actor, id: int) -> ApiResource:
+    return resources.get_api(database(), actor, id)
 
 
 def _prepare(
-    caller: Caller, id: int, url: str | None, *, aid: str | None = None
+    actor: Actor, id: int, url: str | None, *, aid: str | None = None
 ) -> tuple[ApiResource, descriptions.Description]:
     """Look whether the microservice is the caller's, and only then fetch its description.
 
     No transaction is open meanwhile: on SQLite it would keep everybody from writing.
     """
-    api = _api(caller, id)
+    api = _api(actor, id)
     if aid is not None:
         gateway.get_version(database(), api.id, gateway.split(aid)[0])
     if not (url or "").strip():
         raise NotPublished(Reason.MISSING, "swaggerUrl")
-    who = f"{caller.principal.client_id} {caller.user_id}"
+    who = f"{actor.client_id} {actor.person_id}"
     current_runtime().throttle.hit("gateway description", who, FETCHES_PER_HOUR, 3600)
     database().commit()
     return api, descriptions.fetch(current_runtime().fetcher, (url or "").strip())
-
-
-def _author(caller: Caller, permission: Scope) -> Author:
-    principal = caller.principal
-    return Author(caller.user_id, principal.own_tenant_id, permission.value, principal.at_platform)
 
 
 def _settle(plan: Plan) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from marshmallow import post_load
 
+from idp.api.actor import platform
 from idp.api.center.apiresource import MOST_ROWS, ClaimShape
-from idp.api.center.caller import platform
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from marshmallow import post_load
-from sqlalchemy import or_, true
 
-from idp.api.center.apiresource import in_reach
-from idp.api.center.caller import Caller, current_caller
+from idp.api.actor import current_actor
 from idp.api.center.codes import Code
 from idp.api.center.dialect import Page, Refusal, center
 from idp.api.shapes import Moment, Shape, boolean, int32, text
-from idp.directory.resources.models import ApiResource
 from idp.platform.errors import Conflict
 from idp.platform.scopes import Scope
 from idp.platform.web.views import database
@@ -69,7 +66,7 @@ class PackageShape(Shape):
 )
 def list_(id: int) -> Page:
     """List SDK packages of a microservice."""
-    rows = packages.listing(database(), id, in_sight(current_caller()))
+    rows = packages.list_visible(database(), current_actor(), id)
     return Page(rows, take=len(rows), skip=0, total=len(rows))
 
 
@@ -85,7 +82,7 @@ def list_(id: int) -> Page:
 def create(id: int, body: Content) -> bool:
     """Add an SDK package."""
     try:
-        packages.add(database(), id, body, in_reach(current_caller()))
+        packages.add(database(), current_actor(), id, body)
     except Conflict:
         raise Refusal(Code.Packages_PostFailed) from None
     database().commit()
@@ -102,13 +99,6 @@ def create(id: int, body: Content) -> bool:
 )
 def delete(id: int, packageId: str) -> bool:  # noqa: N803 - as the contract calls it
     """Remove an SDK package."""
-    packages.remove(database(), id, packageId, in_reach(current_caller()))
+    packages.remove(database(), current_actor(), id, packageId)
     database().commit()
     return True
-
-
-def in_sight(caller: Caller) -> Any:
-    """Tell whose packages a caller sees: of the platform's APIs and those of the own tenant."""
-    if caller.is_administrator:
-        return true()
-    return or_(ApiResource.tenant_id.is_(None), ApiResource.tenant_id == caller.tenant_id)

@@ -6,20 +6,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from marshmallow import post_load
 
-from idp.api.center.caller import current_caller
+from idp.api.actor import current_actor
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
 from idp.api.shapes import KeptList, Shape, Stamp, int32, int64, optional_id, text
 from idp.claims import registry
-from idp.directory.bundles import service as bundles
 from idp.directory.roles import whole as roles
 from idp.directory.roles.models import LONGEST_ROLE_NAME, Role
-from idp.directory.roles.whole import ClaimRow, Content, Editor
+from idp.directory.roles.whole import ClaimRow, Content
 from idp.platform.scopes import Scope
 from idp.platform.web.views import database
 
@@ -65,7 +63,7 @@ class RoleShape(Shape):
 @center.operation("role-get", "GET", "/Role", scope=Scope.ROLE_GET, gives=RoleShape(), form="list")
 def list_() -> Page:
     """List roles."""
-    rows = roles.list_all(database(), current_editor())
+    rows = roles.list_all(database(), current_actor())
     return Page(rows, take=len(rows), skip=0, total=len(rows))
 
 
@@ -80,8 +78,7 @@ def list_() -> Page:
 )
 def update(body: tuple[int, Content]) -> int:
     """Update a role."""
-    role_id, content = body
-    role = roles.replace(database(), current_editor(), role_id, content)
+    role = roles.replace(database(), current_actor(), *body, reserved_claims=registry.RESERVED)
     database().commit()
     return role.id
 
@@ -92,7 +89,7 @@ def update(body: tuple[int, Content]) -> int:
 def create(body: tuple[int, Content]) -> int:
     """Create a role."""
     _, content = body
-    role = roles.create(database(), current_editor(), content)
+    role = roles.create(database(), current_actor(), content, reserved_claims=registry.RESERVED)
     database().commit()
     return role.id
 
@@ -107,7 +104,7 @@ def create(body: tuple[int, Content]) -> int:
 )
 def detail(id: int) -> Role:
     """Read a role."""
-    return roles.get(database(), current_editor(), id)
+    return roles.get(database(), current_actor(), id)
 
 
 @center.operation(
@@ -120,7 +117,7 @@ def detail(id: int) -> Role:
 )
 def delete(id: int) -> int:
     """Delete a role."""
-    roles.delete(database(), current_editor(), id)
+    roles.delete(database(), current_actor(), id)
     database().commit()
     return id
 
@@ -129,16 +126,3 @@ def delete(id: int) -> int:
 def codes() -> list[Any]:
     """Error codes of the role module."""
     return []
-
-
-def current_editor() -> Editor:
-    """Tell the service who manages roles, and where."""
-    caller = current_caller()
-    return Editor(
-        user_id=caller.user_id,
-        tenant_id=caller.tenant_id,
-        is_administrator=caller.is_administrator,
-        at_platform=caller.principal.at_platform,
-        bundle=partial(bundles.privilege_codes, database()),
-        reserved_claims=registry.RESERVED,
-    )

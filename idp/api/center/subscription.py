@@ -9,16 +9,15 @@ from flask import redirect, request
 from marshmallow import fields, validate
 from werkzeug.wrappers import Response
 
+from idp.api.actor import current_actor
 from idp.api.answers import current_language
-from idp.api.center.apiresource import in_reach
-from idp.api.center.caller import current_caller
 from idp.api.center.codes import Code
 from idp.api.center.dialect import Page, Refusal, center
-from idp.api.center.package import in_sight
 from idp.api.shapes import Moment, Shape, boolean, text
 from idp.platform.errors import NotFound
 from idp.platform.scopes import Scope
 from idp.platform.web.views import database
+from idp.publishing import apis
 from idp.publishing.subscribers import codes
 from idp.publishing.subscribers import service as subscribers
 from idp.publishing.subscribers.codes import InvalidCode
@@ -60,7 +59,7 @@ class CodeQuery(Shape):
 )
 def list_(id: int) -> Page:
     """List subscribers of a microservice."""
-    rows = subscribers.listing(database(), id, in_reach(current_caller()))
+    rows = subscribers.listing(database(), current_actor(), id)
     return Page(rows, take=len(rows), skip=0, total=len(rows))
 
 
@@ -106,11 +105,10 @@ def ask(id: int, body: Mapping[str, Any]) -> bool:
 
     One a minute to an address, ten a day; then code 300010.
     """
-    caller = current_caller()
-    sender = Sender(f"person {caller.user_id}", PER_HOUR, is_stranger=False)
-    asked = subscribers.ask(
-        database(), id, body["email"], current_language(), sender, in_sight(caller)
-    )
+    actor = current_actor()
+    sender = Sender(f"person {actor.person_id}", PER_HOUR, is_stranger=False)
+    api = apis.get_visible(database(), actor, id)
+    asked = subscribers.ask(database(), api, body["email"], current_language(), sender)
     database().commit()
     if asked is Asked.SUBSCRIBED:
         raise Refusal(Code.VerifyEmail_AddEmailFailed)

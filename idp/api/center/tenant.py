@@ -9,14 +9,14 @@ import orjson
 from flask import Response, after_this_request
 from marshmallow import fields, post_load
 
-from idp.api.center.caller import current_caller
+from idp.api.actor import current_actor
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
 from idp.api.shapes import KeptList, MaskedText, Moment, Shape, Stamp, int32, int64, text
 from idp.directory.tenants import whole as tenants
 from idp.directory.tenants.models import Tenant, TenantStatus
-from idp.directory.tenants.whole import ClaimRow, Content, Editor, HostRow, PropertyRow
+from idp.directory.tenants.whole import ClaimRow, Content, HostRow, PropertyRow
 from idp.platform.scopes import Scope
 from idp.platform.secrets import MASK
 from idp.platform.throttle import Address
@@ -135,7 +135,7 @@ SORTABLE = {
 )
 def list_(query: Mapping[str, Any]) -> Page:
     """List tenants."""
-    wanted = tenants.listing(database(), current_editor(), Scope.TENANT_GET, host=query["host"])
+    wanted = tenants.listing(database(), current_actor(), Scope.TENANT_GET, host=query["host"])
     return fetch(database(), wanted, query, SORTABLE, key=Tenant.id)
 
 
@@ -151,9 +151,9 @@ def list_(query: Mapping[str, Any]) -> Page:
 def update(body: tuple[int, Content]) -> int:
     """Update a tenant."""
     row_id, content = body
-    editor, code = current_editor(), Scope.TENANT_PUT
-    proven = tenants.prove_hosts(database(), editor, content, code=code, tenant_id=row_id)
-    tenant = tenants.change(database(), editor, code, row_id, content, proven)
+    actor, code = current_actor(), Scope.TENANT_PUT
+    proven = tenants.prove_hosts(database(), actor, content, code=code, tenant_id=row_id)
+    tenant = tenants.change(database(), actor, code, row_id, content, proven)
     database().commit()
     return tenant.id
 
@@ -164,9 +164,9 @@ def update(body: tuple[int, Content]) -> int:
 def create(body: tuple[int, Content]) -> int:
     """Create a tenant."""
     _, content = body
-    editor = current_editor()
-    proven = tenants.prove_hosts(database(), editor, content)
-    tenant = tenants.create(database(), editor, content, proven)
+    actor = current_actor()
+    proven = tenants.prove_hosts(database(), actor, content)
+    tenant = tenants.create(database(), actor, content, proven)
     database().commit()
     return tenant.id
 
@@ -181,7 +181,7 @@ def create(body: tuple[int, Content]) -> int:
 )
 def detail(id: int) -> Tenant:
     """Read a tenant."""
-    return tenants.get(database(), current_editor(), Scope.TENANT_DETAIL, id)
+    return tenants.get(database(), current_actor(), Scope.TENANT_DETAIL, id)
 
 
 @center.operation(
@@ -194,7 +194,7 @@ def detail(id: int) -> Tenant:
 )
 def delete(id: int) -> int:
     """Delete a tenant."""
-    tenants.delete(database(), current_editor(), Scope.TENANT_DELETE, id)
+    tenants.delete(database(), current_actor(), Scope.TENANT_DELETE, id)
     database().commit()
     return id
 
@@ -226,15 +226,3 @@ def info(query: Mapping[str, Any]) -> str:
 def codes() -> list[Any]:
     """Error codes of the tenant module."""
     return []
-
-
-def current_editor() -> Editor:
-    """Tell the service who manages tenants."""
-    caller = current_caller()
-    return Editor(
-        user_id=caller.user_id,
-        tenant_id=caller.tenant_id,
-        is_administrator=caller.is_administrator,
-        at_platform=caller.principal.at_platform,
-        client_tenant_id=caller.principal.client_tenant_id,
-    )

@@ -7,8 +7,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
+from idp.api.actor import current_actor
 from idp.api.answers import current_language
-from idp.api.center.caller import Caller, current_caller
 from idp.api.center.codes import USER_CODES, Code, CodeShape, listed
 from idp.api.center.dialect import (
     Page,
@@ -31,9 +31,9 @@ from idp.api.shapes import (
     text,
 )
 from idp.claims import registry
+from idp.directory.actor import Actor
 from idp.directory.people import service as people
 from idp.directory.people.lists import ClaimRow, FileRow, PropertyRow, TenantRow
-from idp.directory.people.reach import Editor
 from idp.directory.people.service import Description, Filters, Shown
 from idp.directory.registration import codes as verification
 from idp.directory.registration import service as registration
@@ -44,6 +44,7 @@ from idp.platform import runtime
 from idp.platform.errors import NotFound
 from idp.platform.scopes import Scope
 from idp.platform.throttle import Address, Key, origin
+from idp.platform.web.principal import current_principal
 from idp.platform.web.views import current_issuer, database
 
 MOST_ROWS = 500
@@ -391,9 +392,9 @@ USER = UserShape()
 )
 def list_(query: Mapping[str, Any]) -> Page:
     """List users."""
-    editor = current_editor()
+    actor = current_actor()
     filters = Filters(query["email"], query["name"], query["mobile"], role_ids(query["roles"]))
-    wanted = people.listing(database(), editor, filters)
+    wanted = people.listing(database(), actor, filters)
     return fetch(
         database(),
         wanted.where(*whole_days(query, User.created_at)),
@@ -401,7 +402,7 @@ def list_(query: Mapping[str, Any]) -> Page:
         COLUMNS,
         key=User.id,
         load=lambda rows: [
-            as_item(shown, editor.tenant_id) for shown in people.show(database(), editor, rows)
+            as_item(shown, actor.tenant_id) for shown in people.show(database(), actor, rows)
         ],
     )
 
@@ -417,7 +418,7 @@ def list_(query: Mapping[str, Any]) -> Page:
 )
 def replace(body: tuple[int, Description]) -> int:
     """Update a user."""
-    user = people.replace(database(), current_editor(), *body)
+    user = people.replace(database(), current_actor(), *body, reserved_claims=registry.RESERVED)
     database().commit()
     return user.id
 
@@ -434,7 +435,9 @@ def replace(body: tuple[int, Description]) -> int:
 def create(body: tuple[int, Description]) -> int:
     """Create a user."""
     try:
-        user = people.create(database(), current_editor(), body[1])
+        user = people.create(
+            database(), current_actor(), body[1], reserved_claims=registry.RESERVED
+        )
     except people.Rejected as problem:
         reasons = {USER.wire_name(name): texts for name, texts in problem.fields.items()}
         raise Refusal(Code.Post_CreateUserFail, written(reasons)) from None
@@ -452,8 +455,8 @@ def create(body: tuple[int, Description]) -> int:
 )
 def detail(id: int) -> dict[str, Any]:
     """Read a user."""
-    editor = current_editor()
-    (shown,) = people.show(database(), editor, [people.get(database(), editor, id)])
+    actor = current_actor()
+    (shown,) = people.show(database(), actor, [people.get(database(), actor, id)])
     return as_account(shown)
 
 
@@ -467,7 +470,7 @@ def detail(id: int) -> dict[str, Any]:
 )
 def delete(id: int) -> int:
     """Delete a user."""
-    user = people.delete(database(), current_editor(), id)
+    user = people.delete(database(), current_actor(), id)
     database().commit()
     return user.id
 
@@ -483,7 +486,7 @@ def delete(id: int) -> int:
 )
 def head(query: Mapping[str, Any]) -> int:
     """Tell whether a phone number is registered."""
-    user = people.find_by_mobile(database(), current_editor(), query["phone_number"])
+    user = people.find_by_mobile(database(), current_actor(), query["phone_number"])
     database().commit()
     if user is None:
         raise NotFound
@@ -508,13 +511,13 @@ def codes() -> list[dict[str, Any]]:
 )
 def register(body: Registration) -> None:
     """Register a user with verified phone (and e-mail)."""
-    caller = current_caller()
-    limit(caller, "registration", REGISTRATIONS_PER_HOUR)
+    actor = current_actor()
+    limit(actor, "registration", REGISTRATIONS_PER_HOUR)
     outcome = registration.register(
         database(),
         body,
-        tenant_id=current_tenant_id(caller),
-        referrer_id=caller.principal.user_id,
+        tenant_id=current_tenant_id(),
+        referrer_id=actor.user_id,
     )
     database().commit()
     if isinstance(outcome, Refused):
@@ -555,27 +558,15 @@ def verify_email(body: Mapping[str, Any]) -> None:
     refuse_to_wait(wait, Code.VerifyEmail_CallLimited, Code.VerifyEmail_TooManyRequests)
 
 
-def current_editor() -> Editor:
-    """Tell who manages people, as the service takes it."""
-    caller = current_caller()
-    return Editor(
-        user_id=caller.user_id,
-        tenant_id=caller.tenant_id,
-        is_administrator=caller.is_administrator,
-        at_platform=caller.principal.at_platform,
-        reserved_claims=registry.RESERVED,
-    )
-
-
-def current_tenant_id(caller: Caller) -> int:
-    """Tell the tenant that people register in: the token's, the client's, or the host's."""
-    principal = caller.principal
+def current_tenant_id() -> int:
+    """Return the tenant that people register in: the token's, the client's, or the host's."""
+    principal = current_principal()
     return principal.tenant_id or principal.client_tenant_id or principal.issuer_tenant_id
 
 
 def send_code(channel: Channel, address: str) -> Wait | None:
     """Send a code in the name of this issuer."""
-    (key, per_hour), *through = counted_as(current_caller(), SENDS_PER_HOUR)
+    (key, per_hour), *through = counted_as(current_actor(), SENDS_PER_HOUR)
     sender = Sender(key, per_hour, *through)
     letter = Letter(current_issuer().name, current_language())
     return verification.send(database(), channel, address, sender, letter)
@@ -588,22 +579,22 @@ def refuse_to_wait(wait: Wait | None, for_the_day: Code, too_soon: Code) -> None
         raise Refusal(outcome, seconds=wait.seconds)
 
 
-def limit(caller: Caller, name: str, per_hour: Mapping[str, int]) -> None:
+def limit(actor: Actor, name: str, per_hour: Mapping[str, int]) -> None:
     """Count a call; a program registers many people, a person few."""
-    for key, most in counted_as(caller, per_hour):
+    for key, most in counted_as(actor, per_hour):
         runtime.of(database()).throttle.hit(name, key, most, HOUR)
 
 
-def counted_as(caller: Caller, per_hour: Mapping[str, int]) -> list[tuple[Key, int]]:
+def counted_as(actor: Actor, per_hour: Mapping[str, int]) -> list[tuple[Key, int]]:
     """Return by what calls are counted and how many may come: by person, or by client.
 
     Where a client hands on where its person is, that person comes first: what they are refused
     does not count for everybody else.
     """
-    if caller.principal.user_id is not None:
-        return [(f"person {caller.principal.user_id}", per_hour["person"])]
+    if actor.user_id is not None:
+        return [(f"person {actor.user_id}", per_hour["person"])]
     place = origin(runtime.context_of(database()))
-    found: list[tuple[Key, int]] = [(f"client {caller.principal.client_id}", per_hour["machine"])]
+    found: list[tuple[Key, int]] = [(f"client {actor.client_id}", per_hour["machine"])]
     return [(place, per_hour["person"]), *found] if isinstance(place, Address) else found
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
+from idp.api.actor import current_actor, in_body, platform
 from idp.api.answers import current_language
 from idp.api.shapes import Shape, int64, optional_id, text
 from idp.api.userservice import paging
 from idp.api.userservice.applications import ResourceShape
-from idp.api.userservice.caller import Caller, current_caller, in_body, platform
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.privileges import AuthorizationShape
 from idp.api.userservice.shapes import LONGEST_PASSWORD, Words
@@ -23,7 +23,6 @@ from idp.directory.authentication.logins import Login
 from idp.directory.authentication.service import Attempt, Door, Kind
 from idp.directory.people import accounts
 from idp.directory.people.accounts import Account, Filters, NewAccount
-from idp.directory.people.reach import Editor
 from idp.directory.registration.codes import Letter, Sender
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
@@ -273,7 +272,7 @@ def reset_password(body: dict[str, Any]) -> bool:
     """Reset the password of an account; its sessions and tokens end."""
     accounts.reset_password(
         database(),
-        as_editor(current_caller()),
+        current_actor(),
         user_id=body["account_id"],
         username=body["user_name"],
         password=body["password"],
@@ -332,7 +331,7 @@ def authenticate(body: Credential) -> Account:
 def log_in(body: Credential) -> dict[str, Any]:
     """Log a user in; types are `PASSWORD`, `SMS` and `QRCODE`."""
     user = proven(body)
-    return as_login_info(logins.describe(database(), user, current_caller().tenant_id))
+    return as_login_info(logins.describe(database(), user, current_actor().tenant_in_reach))
 
 
 @userservice.operation(
@@ -356,7 +355,7 @@ def send_code(query: dict[str, Any]) -> str:
     place = origin(context_of(session))
     if names.find_mobile(query["phone"], current_runtime().settings.phone_region) is None:
         raise BadRequest.at("phone", "This is not a mobile number.")
-    of_client = f"client {current_caller().principal.client_id}", CODES_PER_CLIENT
+    of_client = f"client {current_actor().client_id}", CODES_PER_CLIENT
     sender = Sender(*of_client)
     if isinstance(place, Address):
         sender = Sender(place, CODES_PER_ADDRESS, of_client)
@@ -378,7 +377,7 @@ def send_code(query: dict[str, Any]) -> str:
 )
 def bind(username: str, tenantId: int) -> bool:
     """Add an existing account to a tenant; twice is no error."""
-    session, everybody = database(), current_caller().is_administrator
+    session, everybody = database(), current_actor().tenant_in_reach is None
     user = accounts.find_to_bind(session, username, tenantId, everybody=everybody)
     session.commit()
     tenants.add_member(session, tenantId, accounts.found(user).id, is_bound=True)
@@ -507,23 +506,12 @@ def proven(credential: Credential) -> User:
 
 def door() -> Door:
     """Tell whom this client lets in: members of its tenant; everybody for the platform's."""
-    tenant_id = current_caller().tenant_id
+    tenant_id = current_actor().tenant_in_reach
 
     def admits(user: User) -> bool:
         return tenant_id is None or tenants.find_member(database(), tenant_id, user.id) is not None
 
     return Door(admits, current_issuer().tenant_id, tenant_id)
-
-
-def as_editor(caller: Caller) -> Editor:
-    """Tell who changes accounts; a machine of the platform changes any."""
-    principal = caller.principal
-    return Editor(
-        user_id=principal.user_id or accounts.NOBODY,
-        tenant_id=principal.own_tenant_id or 0,
-        is_administrator=caller.is_administrator,
-        at_platform=principal.at_platform,
-    )
 
 
 def as_login_info(login: Login) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
+from idp.api.actor import current_actor, in_body, own, unverified_body
 from idp.api.shapes import INT64, Shape, optional_id, text
-from idp.api.userservice.caller import current_caller, in_body, own, unverified_body
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.held import LONGEST_PRIVILEGE, PRIVILEGES, check_own, check_own_by_tenant
 from idp.api.userservice.menus import MenuNodeShape
@@ -150,7 +150,7 @@ def update(body: Content) -> bool:
 )
 def page(query: Mapping[str, Any], body: Mapping[str, Any]) -> Page:
     """Search applications, paged."""
-    found = applications.listing(current_caller().tenant_id, name=body["name"] or "")
+    found = applications.listing(current_actor().tenant_in_reach, name=body["name"] or "")
     return fetch(database(), found, query, {}, key=Application.id)
 
 
@@ -172,7 +172,7 @@ def of_application(applicationCode: str, query: Mapping[str, Any]) -> Sequence[R
     They are believed, so this renders and authorises nothing; a person sends his own only.
     """
     session = database()
-    application = applications.get(session, applicationCode, current_caller().tenant_id)
+    application = applications.get(session, applicationCode, current_actor().tenant_in_reach)
     check_own(query["codes"], "privileageCodes")
     return resources.of_application(session, application, query["codes"])
 
@@ -188,7 +188,7 @@ def of_application(applicationCode: str, query: Mapping[str, Any]) -> Sequence[R
 )
 def detail(applicationCode: str) -> Application:
     """Find an application by code."""
-    return applications.get(database(), applicationCode, current_caller().tenant_id)
+    return applications.get(database(), applicationCode, current_actor().tenant_in_reach)
 
 
 @userservice.operation(
@@ -222,7 +222,7 @@ def delete(applicationCode: str) -> bool:
 )
 def of_client(clientId: str) -> Application:
     """Get the application of an access client."""
-    return applications.get_of_client(database(), clientId, current_caller().tenant_id)
+    return applications.get_of_client(database(), clientId, current_actor().tenant_in_reach)
 
 
 @userservice.operation(

@@ -7,17 +7,13 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
+from idp.api.actor import current_actor, platform
 from idp.api.shapes import Shape, int32, optional_id, text
-from idp.api.userservice.caller import platform
 from idp.api.userservice.dialect import userservice
-from idp.api.userservice.roles import editor_in
 from idp.api.userservice.shapes import Words
 from idp.directory.bundles import service as bundles
 from idp.directory.bundles.models import Bundle
 from idp.directory.bundles.service import Content
-from idp.directory.roles import whole
-from idp.directory.roles.models import Privilege
-from idp.directory.tenants.service import PLATFORM
 from idp.platform.scopes import Scope
 from idp.platform.web.views import database
 
@@ -61,7 +57,7 @@ class BundleShape(Shape):
 )
 def create(body: tuple[int | None, Content]) -> bool:
     """Create a bundle."""
-    bundles.create(database(), body[1], ungivable)
+    bundles.create(database(), current_actor(), body[1])
     database().commit()
     return True
 
@@ -83,7 +79,7 @@ def create(body: tuple[int | None, Content]) -> bool:
 )
 def update(body: tuple[int | None, Content]) -> bool:
     """Update a bundle, found by its id, else by its code."""
-    bundles.update(database(), *body, ungivable)
+    bundles.update(database(), current_actor(), *body)
     database().commit()
     return True
 
@@ -130,8 +126,3 @@ def list_of_type(tenantType: str) -> Sequence[Bundle]:
 def detail(bundleCode: str) -> Bundle:
     """Get a bundle."""
     return bundles.get(database(), bundleCode)
-
-
-def ungivable(privileges: Sequence[Privilege]) -> Sequence[str]:
-    """List what the caller cannot give to whole tenants: what he cannot give on the platform."""
-    return whole.lacking(database(), editor_in(PLATFORM), None, privileges)

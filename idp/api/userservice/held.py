@@ -7,8 +7,8 @@ from typing import Any
 
 from marshmallow import validate
 
-from idp.api.userservice.caller import current_caller
-from idp.directory.roles import service as roles
+from idp.api.actor import current_actor
+from idp.directory import permissions
 from idp.platform.errors import Overreach
 from idp.platform.web.principal import current_principal
 from idp.platform.web.views import database
@@ -28,12 +28,11 @@ def check_own(codes: Collection[str], field: str) -> None:
 
 def check_own_by_tenant(held: Mapping[int, Collection[str]], field: str) -> None:
     """Refuse privileges that a person does not hold where he says so; machines only render."""
-    caller = current_caller()
-    user_id = caller.principal.user_id
-    if user_id is None or caller.is_administrator:
+    actor = current_actor()
+    if actor.user_id is None or actor.is_platform_admin:
         return
-    lacking = roles.lacking_codes_by_tenant(
-        database(), user_id, held, platform=caller.principal.at_platform
+    lacking = permissions.lacking_codes_by_tenant(
+        database(), actor.user_id, held, platform=actor.at_platform
     )
     if lacking:
         raise Overreach.at(field, "These are not all privileges that you hold there.")

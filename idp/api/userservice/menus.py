@@ -7,8 +7,8 @@ from typing import Any
 
 from marshmallow import fields
 
+from idp.api.actor import current_actor
 from idp.api.shapes import INT32, OptionalNumber, Shape, int32, int64, text
-from idp.api.userservice.caller import current_caller
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.held import LONGEST_PRIVILEGE, PRIVILEGES, check_own
 from idp.api.userservice.paging import Page, PageQuery, fetch
@@ -85,7 +85,7 @@ class PrivilegesQuery(Shape):
 def page(query: Mapping[str, Any], body: Mapping[str, Any]) -> Page:
     """Search menus, paged; disabled ones too."""
     found = menus.listing(
-        current_caller().tenant_id,
+        current_actor().tenant_in_reach,
         application_code=body["application_code"] or "",
         status=body["status"],
         title=body["title"] or "",
@@ -113,7 +113,7 @@ def by_privileges(query: Mapping[str, Any]) -> Sequence[Menu]:
     """
     check_own(query["privileges"], "privileges")
     session = database()
-    found = session.scalars(applications.listing(current_caller().tenant_id)).all()
+    found = session.scalars(applications.listing(current_actor().tenant_in_reach)).all()
     return menus.flat_of(menus.permitted(session, found, query["privileges"]))
 
 
@@ -130,7 +130,7 @@ def by_privileges(query: Mapping[str, Any]) -> Sequence[Menu]:
 def by_application(applicationCode: str) -> Sequence[Menu]:
     """List the menus of an application, in the order of its tree."""
     session = database()
-    application = applications.get(session, applicationCode, current_caller().tenant_id)
+    application = applications.get(session, applicationCode, current_actor().tenant_in_reach)
     return menus.flat_of(menus.trees(session, [application.id]))
 
 
@@ -145,4 +145,4 @@ def by_application(applicationCode: str) -> Sequence[Menu]:
 )
 def detail(id: int) -> Menu:
     """Get a menu by id."""
-    return menus.get(database(), id, current_caller().tenant_id)
+    return menus.get(database(), id, current_actor().tenant_in_reach)

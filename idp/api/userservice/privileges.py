@@ -8,9 +8,9 @@ from typing import Any
 
 from marshmallow import fields, validate
 
+from idp.api.actor import current_actor, own
 from idp.api.dialect import load, query_values
 from idp.api.shapes import INT64, Shape, int32, int64, text
-from idp.api.userservice.caller import current_caller, own
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.roles import MODULE, MOST, RoleCodesShape
 from idp.directory.roles import authorizations, tree
@@ -106,7 +106,7 @@ def first_tenant(arguments: dict[str, Any]) -> int | None:
 )
 def list_by_group(privilegeGroupId: int) -> Sequence[Privilege]:
     """List all privileges of a privilege group."""
-    return tree.of_group(database(), privilegeGroupId, current_caller().tenant_id)
+    return tree.of_group(database(), privilegeGroupId, current_actor().tenant_in_reach)
 
 
 @userservice.operation(
@@ -160,6 +160,6 @@ def of_account(username: str, query: Mapping[str, Any]) -> dict[int, dict[str, A
     """
     tenant_ids = query["tenant_ids"]
     check_permission_in(Scope.US_PRIVILEGE_AUTHORIZATIONS, tenant_ids)
-    everybody = current_caller().tenant_id is None
+    everybody = current_actor().tenant_in_reach is None
     found = authorizations.of_account(database(), username, tenant_ids, everybody=everybody)
     return {tenant_id: {"role_privilege_map": held} for tenant_id, held in found.items()}

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from marshmallow import fields, post_load, validate
 
+from idp.api.actor import current_actor, own
 from idp.api.dialect import load, load_json
 from idp.api.shapes import Shape, boolean, optional_id, text
-from idp.api.userservice.caller import current_caller, own
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.shapes import Words
-from idp.directory.bundles import service as bundles
-from idp.directory.clients import service as clients
 from idp.directory.roles import tenant_roles as roles
 from idp.directory.roles.catalogue import LONGEST_CODE
 from idp.directory.roles.models import LONGEST_ROLE_NAME
 from idp.directory.roles.tenant_roles import Named, Shown
-from idp.directory.roles.whole import Editor
 from idp.platform.errors import BadRequest
 from idp.platform.scopes import Scope
 from idp.platform.web.views import database
@@ -105,7 +101,7 @@ def update(body: Named) -> bool:
 
     It is found by `id`, else by `tenantId` and `code`; both stay what they are.
     """
-    roles.rename(database(), editor_in(roles.get_tenant(database(), body)), body)
+    roles.rename(database(), current_actor().within(roles.get_tenant(database(), body)), body)
     database().commit()
     return True
 
@@ -140,7 +136,7 @@ def list_(tenantId: int) -> Sequence[Shown]:
 )
 def create(tenantId: int, body: Named) -> bool:
     """Create a role in a tenant, without privileges."""
-    roles.create(database(), editor_in(tenantId), body)
+    roles.create(database(), current_actor().within(tenantId), body)
     database().commit()
     return True
 
@@ -158,7 +154,7 @@ def create(tenantId: int, body: Named) -> bool:
 )
 def remove(tenantId: int, roleCode: str) -> bool:
     """Delete a role of a tenant by code; refused while an account is bound to it."""
-    roles.remove(database(), editor_in(tenantId), roleCode)
+    roles.remove(database(), current_actor().within(tenantId), roleCode)
     database().commit()
     return True
 
@@ -180,7 +176,9 @@ def set_privileges(tenantId: int, roleCode: str, query: Mapping[str, Any]) -> bo
 
     An empty value clears. What is new must be the caller's to give, and in the tenant's bundle.
     """
-    roles.set_privileges(database(), editor_in(tenantId), roleCode, query["privilege_codes"])
+    roles.set_privileges(
+        database(), current_actor().within(tenantId), roleCode, query["privilege_codes"]
+    )
     database().commit()
     return True
 
@@ -217,7 +215,7 @@ def bind(tenantId: int, username: str, query: Mapping[str, Any]) -> bool:
 
     What they carry must be the caller's to give, and in the tenant's bundle.
     """
-    roles.bind(database(), editor_in(tenantId), username, query["role_codes"])
+    roles.bind(database(), current_actor().within(tenantId), username, query["role_codes"])
     database().commit()
     return True
 
@@ -239,19 +237,3 @@ def unbind(tenantId: int, username: str, query: Mapping[str, Any]) -> bool:
     roles.unbind(database(), tenantId, username, query["role_codes"])
     database().commit()
     return True
-
-
-def editor_in(tenant_id: int) -> Editor:
-    """Tell the service who manages the roles of a tenant, and what he may give there."""
-    caller, session = current_caller(), database()
-    principal = caller.principal
-    machine = principal.is_machine
-    return Editor(
-        user_id=principal.user_id,
-        tenant_id=tenant_id,
-        # A machine gives what its client lists, whoever it belongs to.
-        is_administrator=caller.is_administrator and not machine,
-        at_platform=principal.at_platform,
-        bundle=partial(bundles.privilege_codes, session),
-        grantable=clients.grantable(session, principal.client_row_id) if machine else (),
-    )

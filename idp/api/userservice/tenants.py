@@ -7,8 +7,8 @@ from typing import Any
 from marshmallow import fields, post_load
 from sqlalchemy import select
 
+from idp.api.actor import platform
 from idp.api.shapes import Shape, int64, text
-from idp.api.userservice.caller import platform
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.paging import Page, SortedPageQuery, fetch
 from idp.api.userservice.shapes import LONGEST_PASSWORD, Words

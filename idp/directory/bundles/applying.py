@@ -8,11 +8,11 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory import permissions
 from idp.directory.bundles import ability
 from idp.directory.bundles.ability import AbilityRole
 from idp.directory.bundles.models import Bundle
 from idp.directory.roles import catalogue
-from idp.directory.roles import service as roles
 from idp.directory.roles.models import Privilege, Role, RolePrivilege
 from idp.directory.tenants.models import Tenant
 from idp.directory.users.models import UserClaim
@@ -153,7 +153,7 @@ def _carry(session: Session, role: Role, codes: Collection[str]) -> None:
 
 def _cut_back(session: Session, tenant_id: int, own: Sequence[Role], bundle: Bundle) -> None:
     """Take away what the bundle does not contain: of the tenant's own roles, of direct grants."""
-    codes = ability.read(bundle.ability).privilege_codes
+    codes = bundle.privilege_codes
     through = (
         select(Privilege)
         .join(RolePrivilege, RolePrivilege.privilege_id == Privilege.id)
@@ -164,7 +164,7 @@ def _cut_back(session: Session, tenant_id: int, own: Sequence[Role], bundle: Bun
         Privilege.code.in_(select(UserClaim.value).where(*granted)),
     )
     held = {*session.scalars(through), *session.scalars(direct)}
-    beyond = roles.outside(session, codes, held)
+    beyond = permissions.outside(session, codes, held)
     if not beyond:
         return
     ids = select(Privilege.id).where(Privilege.code.in_(beyond))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import orjson
 from sqlalchemy import Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -52,3 +53,9 @@ class Bundle(Base):
     number_of_invocation: Mapped[int | None] = mapped_column(Integer)
     """Calls per month."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+    @property
+    def privilege_codes(self) -> frozenset[str]:
+        """Return the codes of all privileges that the bundle contains."""
+        roles = orjson.loads(self.ability)["roles"]
+        return frozenset(code for role in roles for code in role["privilegeCodes"])

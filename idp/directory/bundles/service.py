@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory.actor import PLATFORM_TENANT, Actor
 from idp.directory.bundles import ability
 from idp.directory.bundles.models import Bundle, TenantType
 from idp.directory.roles.models import Privilege
@@ -25,15 +26,6 @@ RESERVED = frozenset({"bundle-list"})
 """Stand in paths where the code of a bundle may stand."""
 
 _CODE = re.compile(r"[^\s,/\\\"']+")
-
-
-Ungivable = Callable[[Sequence[Privilege]], Sequence[str]]
-"""Lists the codes of privileges that are not the writer's to give."""
-
-
-def nothing(_privileges: Sequence[Privilege]) -> Sequence[str]:
-    """Say of a writer that he may give everything."""
-    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +70,6 @@ def of_tenant(session: Session, tenant_id: int) -> Bundle | None:
     )
 
 
-def privilege_codes(session: Session, tenant_id: int) -> frozenset[str] | None:
-    """Give the privileges that a tenant's bundle contains; None: there is no limit."""
-    bundle = of_tenant(session, tenant_id)
-    return None if bundle is None else ability.read(bundle.ability).privilege_codes
-
-
 def list_all(session: Session) -> Sequence[Bundle]:
     """List all bundles, initial ones too."""
     return session.scalars(select(Bundle).order_by(Bundle.id)).all()
@@ -98,13 +84,13 @@ def list_to_switch_to(session: Session, tenant_type_code: str) -> Sequence[Bundl
     ).all()
 
 
-def create(session: Session, said: Content, ungivable: Ungivable = nothing) -> Bundle:
+def create(session: Session, actor: Actor, said: Content) -> Bundle:
     """Create a bundle; a tenant type that is new comes into being with it.
 
-    A bundle gives what is in it to whole tenants, so all of it must be the writer's to give.
+    A bundle grants what is in it to whole tenants, so the actor must be able to grant all of it.
     """
     bundle = Bundle()
-    _check_given(session, frozenset(), said, ungivable)
+    _check_granted(session, actor, frozenset(), said)
     with _unique(session, said, 0):
         changes = _write(session, bundle, said)
         session.add(bundle)
@@ -112,9 +98,7 @@ def create(session: Session, said: Content, ungivable: Ungivable = nothing) -> B
     return bundle
 
 
-def update(
-    session: Session, bundle_id: int | None, said: Content, ungivable: Ungivable = nothing
-) -> Bundle:
+def update(session: Session, actor: Actor, bundle_id: int | None, said: Content) -> Bundle:
     """Replace what is said about a bundle, found by its id, else by its code.
 
     Tenants keep the roles that they got; what the bundle contains limits them from now on.
@@ -128,7 +112,7 @@ def update(
         raise Conflict(
             "Tenants have this bundle: its code and tenant type stay.", code="bundle_in_use"
         )
-    _check_given(session, ability.read(bundle.ability).privilege_codes, said, ungivable)
+    _check_granted(session, actor, bundle.privilege_codes, said)
     with _unique(session, said, bundle.id):
         changes = _write(session, bundle, said)
     if changes:
@@ -159,15 +143,13 @@ def _find(session: Session, query: Select[Bundle], *, lock: bool) -> Bundle | No
     return session.scalar(query.with_for_update(read=True) if lock else query)
 
 
-def _check_given(
-    session: Session, before: frozenset[str], said: Content, ungivable: Ungivable
-) -> None:
-    """Refuse privileges that are new in a bundle and not the writer's to give."""
+def _check_granted(session: Session, actor: Actor, before: frozenset[str], said: Content) -> None:
+    """Refuse privileges that are new in a bundle and that the actor cannot grant everywhere."""
     come = ability.read(ability.check(session, said.ability)).privilege_codes - before
     found = session.scalars(select(Privilege).where(Privilege.code.in_(come))).all()
-    refused = ungivable(found)
+    refused = actor.within(PLATFORM_TENANT).lacking(session, None, found)
     if refused:
-        raise Overreach.at("ability", f"You cannot give {', '.join(sorted(refused)[:10])}.")
+        raise Overreach.at("ability", f"You cannot give {', '.join(refused[:10])}.")
 
 
 def _write(session: Session, bundle: Bundle, said: Content) -> list[dict[str, Any]]:

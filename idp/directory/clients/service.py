@@ -137,12 +137,6 @@ def get(session: Session, client_id: str) -> Client:
     return client
 
 
-def grantable(session: Session, row_id: int) -> frozenset[str]:
-    """Give the codes of privileges that a client may give people by itself."""
-    codes = session.scalar(select(Client.grantable_privileges).where(Client.id == row_id))
-    return frozenset(codes or ())
-
-
 def list(session: Session, *, tenant_id: int | None = None) -> Sequence[Client]:
     """List clients by identifier, of one tenant where one is named."""
     query = select(Client).order_by(Client.client_id)

@@ -1,7 +1,4 @@
-"""A client as a whole: all its settings and lists at once, as the management API reads and writes.
-
-Who is in reach is told by the caller: `reach` is a condition on `Client`.
-"""
+"""A client as a whole: all settings and lists at once, as the management API writes them."""
 
 from __future__ import annotations
 
@@ -15,12 +12,14 @@ from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
+from idp.directory.actor import Actor
 from idp.directory.clients import fields, service
 from idp.directory.clients.models import (
     Client,
     ClientClaim,
     ClientCorsOrigin,
     ClientGrantType,
+    ClientOwner,
     ClientPostLogoutRedirectUri,
     ClientProperty,
     ClientRedirectUri,
@@ -39,8 +38,6 @@ MANAGEMENT = "ids4."
 
 LARGEST_ID = 2**31 - 1
 LONGEST_PROPERTY = 2000
-
-Reach = ColumnElement[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +82,6 @@ class Description:
 
 
 @dataclass(frozen=True, slots=True)
-class Editor:
-    """Who writes."""
-
-    user_id: int
-    tenant_id: int | None
-    """Tenant that new clients belong to."""
-    lacking: Callable[[Collection[str]], list[str]]
-    """Lists the privileges, by code, that he does not hold himself."""
-    reserved_claims: Collection[str]
-    """Names of claims that a client's own claims cannot have: they would never be sent."""
-
-
-@dataclass(frozen=True, slots=True)
 class List:
     """A list of a client: its table, what makes a row unique, and the rule about its values."""
 
@@ -124,10 +108,10 @@ LISTS = {
 
 
 def listing(
-    reach: Reach, *, client_id: str | None = None, client_name: str | None = None
+    actor: Actor, *, client_id: str | None = None, client_name: str | None = None
 ) -> Select[Client]:
-    """Ask for the clients in reach, with their lists; both filters are exact."""
-    query = select(Client).where(reach).options(*_children())
+    """Return the query of the clients in reach, with their lists; both filters are exact."""
+    query = select(Client).where(_in_reach(actor)).options(*_children())
     if client_id is not None:
         query = query.where(Client.client_id == client_id)
     if client_name is not None:
@@ -135,35 +119,47 @@ def listing(
     return query
 
 
-def get(session: Session, row_id: int, reach: Reach) -> Client:
-    """Give a client in reach with its lists, as the database has it now."""
+def get(session: Session, actor: Actor, row_id: int) -> Client:
+    """Return a client in reach with its lists, as the database has it now."""
     client = session.scalars(
-        listing(reach).where(Client.id == _small(row_id)).execution_options(populate_existing=True)
+        listing(actor).where(Client.id == _small(row_id)).execution_options(populate_existing=True)
     ).one_or_none()
     if client is None:
         raise NotFound
     return client
 
 
-def create(session: Session, said: Description, editor: Editor) -> Client:
-    """Create a client; who writes manages it."""
-    client = service.blank(session, said.client_id, editor.tenant_id)
+def create(
+    session: Session, actor: Actor, said: Description, *, reserved_claims: Collection[str]
+) -> Client:
+    """Create a client that the actor manages.
+
+    `reserved_claims` are names that a client's own claims cannot have: they would never be sent.
+    """
+    client = service.blank(session, said.client_id, actor.owner_tenant)
     with session.no_autoflush:
-        _apply(session, client, said, editor)
-    service.insert(session, client, editor.user_id)
+        _apply(session, actor, client, said)
+        _check_claims(client, reserved_claims)
+    service.insert(session, client, actor.person_id)
     return client
 
 
 def replace(
-    session: Session, row_id: int, said: Description, editor: Editor, reach: Reach
+    session: Session,
+    actor: Actor,
+    row_id: int,
+    said: Description,
+    *,
+    reserved_claims: Collection[str],
 ) -> Client:
     """Replace what is said about a client; what says the same again changes nothing."""
-    client = _hold(session, row_id, reach)
+    client = _hold(session, actor, row_id)
     stamps.check(client.concurrency_stamp, said.concurrency_stamp)
     before = _state(client)
     with session.no_autoflush:
         _rename(session, client, said.client_id)
-        _apply(session, client, said, editor)
+        _apply(session, actor, client, said)
+        _check_claims(client, reserved_claims)
     session.flush()
     changes = _changes(before, _state(client))
     if changes:
@@ -173,22 +169,22 @@ def replace(
     return client
 
 
-def delete(session: Session, row_id: int, reach: Reach) -> None:
+def delete(session: Session, actor: Actor, row_id: int) -> None:
     """Delete a client in reach."""
-    service.delete(session, _hold(session, row_id, reach))
+    service.delete(session, _hold(session, actor, row_id))
 
 
 def add_secret(
     session: Session,
+    actor: Actor,
     row_id: int,
-    reach: Reach,
     value: str | None,
     *,
     description: str | None,
     expires_at: datetime | None,
 ) -> str:
-    """Give a client in reach one more secret, made by us unless given."""
-    client = _hold(session, row_id, reach)
+    """Add a secret to a client in reach, generated unless given, and return it."""
+    client = _hold(session, actor, row_id)
     return service.add_secret(
         session, client, value, description=description, expires_at=expires_at
     )
@@ -202,6 +198,11 @@ def properties(client: Client) -> list[Property]:
     ]
 
 
+def _in_reach(actor: Actor) -> ColumnElement[bool]:
+    """Return in SQL which clients the actor manages."""
+    return actor.manages(Client, ClientOwner, ClientOwner.client_id == Client.id)
+
+
 def _children() -> list[Any]:
     return [selectinload(getattr(Client, name)) for name in (*LISTS, "secrets")]
 
@@ -212,13 +213,13 @@ def _small(row_id: int) -> int:
     return row_id
 
 
-def _hold(session: Session, row_id: int, reach: Reach) -> Client:
+def _hold(session: Session, actor: Actor, row_id: int) -> Client:
     """Lock a client until the end of the transaction, then read it: writers take turns."""
     # Without its key, so that people can go on signing in; SQLite has one writer anyway.
-    lock = select(Client.id).where(Client.id == _small(row_id), reach)
+    lock = select(Client.id).where(Client.id == _small(row_id), _in_reach(actor))
     if session.scalar(lock.with_for_update(key_share=True)) is None:
         raise NotFound
-    return get(session, row_id, reach)
+    return get(session, actor, row_id)
 
 
 def _rename(session: Session, client: Client, client_id: str) -> None:
@@ -232,7 +233,7 @@ def _rename(session: Session, client: Client, client_id: str) -> None:
         raise Conflict("This client id is taken.", fields={"client_id": ["taken"]}) from None
 
 
-def _apply(session: Session, client: Client, said: Description, editor: Editor) -> None:
+def _apply(session: Session, actor: Actor, client: Client, said: Description) -> None:
     unasked, grantable = _unasked_scopes(client), {*(client.grantable_privileges or ())}
     free = said.lists["properties"]
     if free is not None:
@@ -249,9 +250,8 @@ def _apply(session: Session, client: Client, said: Description, editor: Editor) 
         _set_secrets(session, client, said.secrets)
     service.check(client)
     service.check_addresses(session, client)
-    _check_claims(client, editor.reserved_claims)
-    _check_gift(_unasked_scopes(client) - unasked, editor)
-    _check_grantable({*(client.grantable_privileges or ())} - grantable, editor)
+    _check_gift(session, actor, _unasked_scopes(client) - unasked)
+    _check_grantable(session, actor, {*(client.grantable_privileges or ())} - grantable)
 
 
 def _checked(session: Session, client: Client, name: str, wanted: Sequence[Row]) -> list[Row]:
@@ -417,9 +417,9 @@ def _unasked_scopes(client: Client) -> set[str]:
     return {row.scope for row in client.scopes if row.scope.startswith(MANAGEMENT)}
 
 
-def _check_gift(scopes: Collection[str], editor: Editor) -> None:
+def _check_gift(session: Session, actor: Actor, scopes: Collection[str]) -> None:
     """Refuse a client that may do, asking nobody, what its maker may not."""
-    missing = editor.lacking(scopes)
+    missing = actor.lacking_codes(session, None, scopes)
     if missing:
         raise Unprocessable.at(
             "scopes",
@@ -428,9 +428,9 @@ def _check_gift(scopes: Collection[str], editor: Editor) -> None:
         )
 
 
-def _check_grantable(codes: Collection[str], editor: Editor) -> None:
-    """Refuse a client that may give people what its maker may not."""
-    missing = editor.lacking(codes)
+def _check_grantable(session: Session, actor: Actor, codes: Collection[str]) -> None:
+    """Refuse a client that may grant people what its maker may not."""
+    missing = actor.lacking_codes(session, None, codes)
     if missing:
         raise Unprocessable.at(
             "properties",

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session
 
+from idp.directory.actor import Actor
 from idp.directory.people import lists, reach
 from idp.directory.people import service as people
-from idp.directory.people.reach import Editor
 from idp.directory.roles import catalogue
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
@@ -27,8 +27,6 @@ from idp.platform.throttle import Address, origin
 CALLER_LOOKUPS_PER_MINUTE = 600
 ADDRESS_LOOKUPS_PER_MINUTE = 300
 PERSON_LOOKUPS_PER_MINUTE = 60
-NOBODY = 0
-"""Stands for the person of an editor that is a machine."""
 MINUTE = 60
 
 
@@ -140,7 +138,7 @@ def enabled_tenants(session: Session, user_id: int, tenant_id: int | None) -> li
 
 
 def reset_password(
-    session: Session, editor: Editor, *, user_id: int | None, username: str | None, password: str
+    session: Session, actor: Actor, *, user_id: int | None, username: str | None, password: str
 ) -> None:
     """Set a password for somebody, which ends his sessions and tokens.
 
@@ -157,9 +155,8 @@ def reset_password(
         raise BadRequest.at(
             "user_name", "Id and name mean different accounts.", code="different_accounts"
         )
-    is_machine = editor.user_id == NOBODY
-    if not reach.may_change_identity(session, editor, user) or (
-        is_machine and reach.is_of_the_platform(session, user.id)
+    if not reach.may_change_identity(session, actor, user) or (
+        actor.user_id is None and reach.is_of_the_platform(session, user.id)
     ):
         raise NotFound("There is no such account.")
     people.set_password(session, user, password)

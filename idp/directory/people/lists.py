@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from idp.directory import permissions
+from idp.directory.actor import Actor
 from idp.directory.people import profile, reach
-from idp.directory.people.reach import Editor
 from idp.directory.roles import catalogue
-from idp.directory.roles import service as roles
 from idp.directory.roles.models import Privilege, Role, UserRole
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
@@ -89,26 +89,26 @@ class Entry(Protocol):
 Wanted = TypeVar("Wanted", bound=Entry)
 
 
-def read(session: Session, editor: Editor, user_ids: Iterable[int]) -> dict[int, Lists]:
-    """Read what the editor sees of these accounts: one question for each kind of list."""
+def read(session: Session, actor: Actor, user_ids: Iterable[int]) -> dict[int, Lists]:
+    """Read what the actor sees of these accounts: one question for each kind of list."""
     ids = list(user_ids)
     found: defaultdict[int, Lists] = defaultdict(Lists)
     for user_id, role in session.execute(
         select(UserRole.user_id, Role)
         .join(Role, Role.id == UserRole.role_id)
-        .where(UserRole.user_id.in_(ids), reach.visible(editor, Role.tenant_id))
+        .where(UserRole.user_id.in_(ids), reach.visible(actor, Role.tenant_id))
         .order_by(Role.id)
     ):
         found[user_id].roles.append(role)
     for claim in session.scalars(
         select(UserClaim)
-        .where(UserClaim.user_id.in_(ids), reach.visible(editor, UserClaim.tenant_id))
+        .where(UserClaim.user_id.in_(ids), reach.visible(actor, UserClaim.tenant_id))
         .order_by(UserClaim.id)
     ):
         found[claim.user_id].claims.append(claim)
     for membership in session.scalars(
         select(Membership)
-        .where(Membership.user_id.in_(ids), reach.visible(editor, Membership.tenant_id))
+        .where(Membership.user_id.in_(ids), reach.visible(actor, Membership.tenant_id))
         .order_by(Membership.id)
     ):
         found[membership.user_id].tenants.append(membership)
@@ -118,29 +118,29 @@ def read(session: Session, editor: Editor, user_ids: Iterable[int]) -> dict[int,
         found[file.user_id].files.append(file)
     for entry in session.scalars(
         select(UserProperty)
-        .where(UserProperty.user_id.in_(ids), reach.visible(editor, UserProperty.tenant_id))
+        .where(UserProperty.user_id.in_(ids), reach.visible(actor, UserProperty.tenant_id))
         .order_by(UserProperty.id)
     ):
         found[entry.user_id].properties.append(entry)
     return found
 
 
-def visible_roles(session: Session, editor: Editor, user: User) -> list[int]:
-    """List the ids of a person's roles that the editor sees."""
-    return [role.id for role in read(session, editor, [user.id])[user.id].roles]
+def visible_roles(session: Session, actor: Actor, user: User) -> list[int]:
+    """List the ids of a person's roles that the actor sees."""
+    return [role.id for role in read(session, actor, [user.id])[user.id].roles]
 
 
 def set_roles(
-    session: Session, editor: Editor, user: User, wanted: Sequence[int] | None
+    session: Session, actor: Actor, user: User, wanted: Sequence[int] | None
 ) -> dict[str, Any]:
-    """Replace the roles that the editor sees; tells what was given and taken."""
+    """Replace the roles that the actor sees; tells what was given and taken."""
     if wanted is None:
         return {}
-    held = {role.id: role for role in read(session, editor, [user.id])[user.id].roles}
+    held = {role.id: role for role in read(session, actor, [user.id])[user.id].roles}
     known = {
         role.id: role
         for role in session.scalars(
-            select(Role).where(Role.id.in_(wanted), reach.visible(editor, Role.tenant_id))
+            select(Role).where(Role.id.in_(wanted), reach.visible(actor, Role.tenant_id))
         )
     }
     for index, role_id in enumerate(wanted):
@@ -148,10 +148,10 @@ def set_roles(
             raise BadRequest.at(f"roles[{index}].role_id", "There is no such role.")
     given = [known[role_id] for role_id in sorted(set(wanted) - set(held))]
     taken = [held[role_id] for role_id in sorted(set(held) - set(wanted))]
-    is_own = user.id == editor.user_id and not editor.is_administrator
-    if given and is_own and not reach.owns_tenant(session, editor):
+    is_own = user.id == actor.user_id and not actor.is_platform_admin
+    if given and is_own and not reach.owns_tenant(session, actor):
         raise Overreach.at("roles", "Nobody gives himself a role.")
-    _may_give_roles(session, editor, given)
+    _may_give_roles(session, actor, given)
     for role in given:
         catalogue.give(session, user.id, role)
     for role in taken:
@@ -169,15 +169,19 @@ def set_roles(
 
 
 def set_claims(
-    session: Session, editor: Editor, user: User, wanted: Sequence[ClaimRow] | None
+    session: Session,
+    actor: Actor,
+    user: User,
+    wanted: Sequence[ClaimRow] | None,
+    reserved: Collection[str],
 ) -> dict[str, Any]:
-    """Replace the claims that the editor sees; permissions only those that he may give.
+    """Replace the claims that the actor sees; permissions only those that he may give.
 
     Those that the account itself has a column for are set there: see `profile.WITHOUT_MEMBER`.
     """
     if wanted is None:
         return {}
-    rows = read(session, editor, [user.id])[user.id].claims
+    rows = read(session, actor, [user.id])[user.id].claims
     before = {row.id: (row.type, row.value) for row in rows}
     granted = []
     standard = _find_standard_claims(wanted)
@@ -186,9 +190,9 @@ def set_claims(
             continue
         if entry.type == PERMISSION:
             granted.append((index, entry.value))
-        elif entry.type in editor.reserved_claims or not entry.type.strip():
+        elif entry.type in reserved or not entry.type.strip():
             raise BadRequest.at(f"claims[{index}].type", "Claims of this type are not kept here.")
-    _may_give_permissions(session, editor, granted)
+    _may_give_permissions(session, actor, granted)
 
     changes = _set_standard_claims(session, user, wanted, standard)
 
@@ -196,7 +200,7 @@ def set_claims(
         if entry.type in standard:
             return None
         return UserClaim(
-            user_id=user.id, tenant_id=editor.rows_of, type=entry.type, value=entry.value
+            user_id=user.id, tenant_id=actor.owner_tenant, type=entry.type, value=entry.value
         )
 
     if not _synchronise(session, rows, wanted, "claims", ("type", "value"), make):
@@ -245,12 +249,12 @@ def standard_claims(user: User) -> list[UserClaim]:
 
 
 def set_tenants(
-    session: Session, editor: Editor, user: User, wanted: Sequence[TenantRow] | None
+    session: Session, actor: Actor, user: User, wanted: Sequence[TenantRow] | None
 ) -> dict[str, Any]:
-    """Replace the memberships that the editor sees; nobody changes his own."""
+    """Replace the memberships that the actor sees; nobody changes his own."""
     if wanted is None:
         return {}
-    rows = {row.tenant_id: row for row in read(session, editor, [user.id])[user.id].tenants}
+    rows = {row.tenant_id: row for row in read(session, actor, [user.id])[user.id].tenants}
     known = {row.id: row.tenant_id for row in rows.values()}
     for index, entry in enumerate(wanted):
         if entry.id and known.get(entry.id) != entry.tenant_id:
@@ -259,21 +263,21 @@ def set_tenants(
     joined, left = sorted(asked - set(rows)), sorted(set(rows) - asked)
     if not joined and not left:
         return {}
-    if user.id == editor.user_id:
+    if user.id == actor.user_id:
         raise Overreach.at("tenants", "Nobody changes his own memberships.")
     for tenant_id in joined:
-        may_join(session, editor, tenant_id)
+        may_join(session, actor, tenant_id)
         tenants.add_member(session, tenant_id, user.id, is_bound=True)
     for tenant_id in left:
         leave(session, tenant_id, user.id)
     return _named("tenants", joined, left)
 
 
-def may_join(session: Session, editor: Editor, tenant_id: int) -> None:
-    """Refuse tenants that the editor cannot let people into."""
-    if tenant_id == editor.tenant_id:
+def may_join(session: Session, actor: Actor, tenant_id: int) -> None:
+    """Refuse tenants that the actor cannot let people into."""
+    if tenant_id == actor.tenant_id:
         return
-    if not editor.is_administrator:
+    if not actor.is_platform_admin:
         raise Overreach.at("tenants", "Only administrators of the platform do this.")
     if tenants.find(session, tenant_id) is None:
         raise BadRequest.at("tenants", "There is no such tenant.")
@@ -314,12 +318,12 @@ def set_files(session: Session, user: User, wanted: Sequence[FileRow] | None) ->
 
 
 def set_properties(
-    session: Session, editor: Editor, user: User, wanted: Sequence[PropertyRow] | None
+    session: Session, actor: Actor, user: User, wanted: Sequence[PropertyRow] | None
 ) -> dict[str, Any]:
-    """Replace the properties that the editor sees; the trail gets no values."""
+    """Replace the properties that the actor sees; the trail gets no values."""
     if wanted is None:
         return {}
-    rows = read(session, editor, [user.id])[user.id].properties
+    rows = read(session, actor, [user.id])[user.id].properties
     before = {row.id: (row.key, row.value) for row in rows}
     seen = set()
     for index, entry in enumerate(wanted):
@@ -330,7 +334,7 @@ def set_properties(
 
     def make(entry: PropertyRow) -> UserProperty:
         return UserProperty(
-            user_id=user.id, tenant_id=editor.rows_of, key=entry.key, value=entry.value
+            user_id=user.id, tenant_id=actor.owner_tenant, key=entry.key, value=entry.value
         )
 
     if not _synchronise(session, rows, wanted, "properties", ("key", "value"), make):
@@ -352,26 +356,26 @@ def _are_addresses(entry: FileRow) -> bool:
     )
 
 
-def _may_give_roles(session: Session, editor: Editor, given: Sequence[Role]) -> None:
-    """Refuse roles that carry what the editor cannot give in the tenant of each."""
+def _may_give_roles(session: Session, actor: Actor, given: Sequence[Role]) -> None:
+    """Refuse roles that carry what the actor cannot give in the tenant of each."""
     by_tenant: defaultdict[int | None, list[int]] = defaultdict(list)
     for role in given:
         by_tenant[role.tenant_id].append(role.id)
     for tenant_id, role_ids in by_tenant.items():
-        carried = roles.carried(session, role_ids)
-        missing = reach.ungivable(session, editor, tenant_id, carried)
+        carried = permissions.carried(session, role_ids)
+        missing = actor.lacking(session, tenant_id, carried)
         if missing:
             text = f"What they carry is not yours to give: {', '.join(missing[:10])}."
             raise Overreach.at("roles", text)
 
 
 def _may_give_permissions(
-    session: Session, editor: Editor, granted: Sequence[tuple[int, str]]
+    session: Session, actor: Actor, granted: Sequence[tuple[int, str]]
 ) -> None:
     codes = [code for _, code in granted]
     privileges = session.scalars(select(Privilege).where(Privilege.code.in_(codes))).all()
     known = {privilege.code for privilege in privileges}
-    missing = set(reach.ungivable(session, editor, editor.rows_of, privileges))
+    missing = set(actor.lacking(session, actor.owner_tenant, privileges))
     for index, code in granted:
         if code not in known:
             raise BadRequest.at(f"claims[{index}].value", "There is no such permission.")

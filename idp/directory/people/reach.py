@@ -1,66 +1,44 @@
-"""Who manages, and whom he may see, change and give something to."""
+"""Whom an actor may see and change."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from idp.directory.bundles import service as bundles
-from idp.directory.roles import service as roles
+from idp.directory import permissions
+from idp.directory.actor import Actor
 from idp.directory.roles.catalogue import DEFAULT_ROLES
-from idp.directory.roles.models import Privilege, Role, UserRole
-from idp.directory.roles.service import Permission
+from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
 from idp.directory.users import service as users
 from idp.directory.users.models import User, UserClaim
 from idp.platform.scopes import DEFAULT_PERMISSIONS
 
-MANAGEMENT = f"{roles.MANAGEMENT_API}."
+MANAGEMENT = f"{permissions.MANAGEMENT_API}."
 
 
-@dataclass(frozen=True, slots=True)
-class Editor:
-    """Who manages people, in which tenant."""
-
-    user_id: int
-    tenant_id: int
-    is_administrator: bool
-    """Administrators of the platform reach everybody."""
-    at_platform: bool = True
-    """Whether platform roles count in what he may give."""
-    reserved_claims: Collection[str] = ()
-    """Names of claims that rows cannot set: they would never be sent."""
-
-    @property
-    def rows_of(self) -> int | None:
-        """Tenant that his rows belong to: none (everywhere) for an administrator."""
-        return None if self.is_administrator else self.tenant_id
-
-
-def in_reach(session: Session, editor: Editor) -> list[ColumnElement[bool]]:
-    """Tell in SQL whom the editor sees; nobody who is deleted.
+def in_reach(session: Session, actor: Actor) -> list[ColumnElement[bool]]:
+    """Tell in SQL whom the actor sees; nobody who is deleted.
 
     Administrators see everybody, the tenant's owner all its members, and others of those only
     themselves and whom they referred.
     """
     conditions: list[ColumnElement[bool]] = [User.deleted_at.is_(None)]
-    if not editor.is_administrator:
-        conditions.append(is_member(editor.tenant_id))
-        if not owns_tenant(session, editor):
-            conditions.append(_below(session, editor))
+    if not actor.is_platform_admin:
+        conditions.append(is_member(actor.tenant_id))
+        if not owns_tenant(session, actor):
+            conditions.append(_below(session, actor))
     return conditions
 
 
-def members_in_reach(session: Session, editor: Editor) -> list[ColumnElement[bool]]:
+def members_in_reach(session: Session, actor: Actor) -> list[ColumnElement[bool]]:
     """As `in_reach`, within the tenant even for administrators."""
-    conditions = in_reach(session, editor)
-    if editor.is_administrator:
-        conditions.append(is_member(editor.tenant_id))
+    conditions = in_reach(session, actor)
+    if actor.is_platform_admin:
+        conditions.append(is_member(actor.tenant_id))
     return conditions
 
 
@@ -73,53 +51,57 @@ def is_member(tenant_id: int) -> ColumnElement[bool]:
     )
 
 
-def owns_tenant(session: Session, editor: Editor) -> bool:
-    """Whether the editor is an owner of the tenant."""
-    member = tenants.find_member(session, editor.tenant_id, editor.user_id)
+def owns_tenant(session: Session, actor: Actor) -> bool:
+    """Whether the actor is an owner of the tenant."""
+    if actor.user_id is None:
+        return False
+    member = tenants.find_member(session, actor.tenant_id, actor.user_id)
     return member is not None and member.is_admin
 
 
-def visible(editor: Editor, tenant_column: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
-    """Tell in SQL which rows about people the editor sees and writes: those of his tenant."""
-    return true() if editor.is_administrator else tenant_column == editor.tenant_id
+def visible(actor: Actor, tenant_column: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
+    """Tell in SQL which rows about people the actor sees and writes: those of his tenant."""
+    return true() if actor.is_platform_admin else tenant_column == actor.tenant_id
 
 
-def may_change_identity(session: Session, editor: Editor, user: User) -> bool:
-    """Whether the editor may change name, password, e-mail, mobile and lockout of a person.
+def may_change_identity(session: Session, actor: Actor, user: User) -> bool:
+    """Whether the actor may change name, password, e-mail, mobile and lockout of a person.
 
     People of several tenants or with a platform role belong to themselves, and so does a person
     whom the tenant has bound and who has not signed in for it. And whoever could take an account
     over must already hold what it may do; the tenant's owner, what it may manage.
     """
-    if editor.is_administrator or editor.user_id == user.id:
+    if actor.tenant_in_reach is None or actor.user_id == user.id:
         return True
-    if belongs_to_themselves(session, user.id, editor.tenant_id):
+    if belongs_to_themselves(session, user.id, actor.tenant_id):
         return False
-    held = roles.effective_permissions(session, user.id, editor.tenant_id, platform=False)
-    if owns_tenant(session, editor):
+    held = permissions.effective_permissions(session, user.id, actor.tenant_id, platform=False)
+    if owns_tenant(session, actor):
         held = [permission for permission in held if permission.code.startswith(MANAGEMENT)]
     else:
-        member = tenants.find_member(session, editor.tenant_id, user.id)
+        member = tenants.find_member(session, actor.tenant_id, user.id)
         if member is not None and member.is_admin:
             return False
-    return lacking(session, editor, held) == []
+    if actor.user_id is None:
+        return not held  # what a machine may grant it does not hold itself
+    return actor.lacking(session, None, held) == []
 
 
-def may_move(session: Session, editor: Editor, user: User) -> bool:
-    """Whether the editor may say who referred a person; nobody chooses his own referrer.
+def may_move(session: Session, actor: Actor, user: User) -> bool:
+    """Whether the actor may say who referred a person; nobody chooses his own referrer.
 
     Lineage holds in all tenants: who brings somebody below himself in one, with all below them,
     sees them in every other. So everybody who moves must be of this tenant alone.
     """
-    if editor.is_administrator:
+    if actor.is_platform_admin:
         return True
-    if user.id == editor.user_id:
+    if user.id == actor.user_id:
         return False
     below = User.lineage.startswith(users.lineage_below(user), autoescape=True)
     strangers = (
         select(Membership.id)
         .join(User, User.id == Membership.user_id)
-        .where(or_(User.id == user.id, below), Membership.tenant_id != editor.tenant_id)
+        .where(or_(User.id == user.id, below), Membership.tenant_id != actor.tenant_id)
     )
     return session.scalar(strangers.limit(1)) is None
 
@@ -167,32 +149,7 @@ def _is_of_the_platform(user_id: int) -> ColumnElement[bool]:
     return or_(important.exists(), granted.exists())
 
 
-def lacking(
-    session: Session, editor: Editor, privileges: Collection[Privilege | Permission]
-) -> list[str]:
-    """List the codes of privileges that the editor may not give: they are not his own.
-
-    Administrators of the platform are where permissions come from; they may give any.
-    """
-    if editor.is_administrator or not privileges:
-        return []
-    return roles.lacking(
-        session, editor.user_id, editor.tenant_id, privileges, platform=editor.at_platform
-    )
-
-
-def ungivable(
-    session: Session, editor: Editor, tenant_id: int | None, privileges: Collection[Privilege]
-) -> list[str]:
-    """As `lacking`, and what the bundle of the tenant (none: the platform) does not contain."""
-    missing = set(lacking(session, editor, privileges))
-    contained = None if tenant_id is None else bundles.privilege_codes(session, tenant_id)
-    if contained is not None:
-        missing.update(roles.outside(session, contained, privileges))
-    return sorted(missing)
-
-
-def _below(session: Session, editor: Editor) -> ColumnElement[bool]:
-    own = users.get(session, editor.user_id)
+def _below(session: Session, actor: Actor) -> ColumnElement[bool]:
+    own = users.get(session, actor.person_id)
     below = User.lineage.startswith(users.lineage_below(own), autoescape=True)
-    return or_(User.id == editor.user_id, below)
+    return or_(User.id == actor.user_id, below)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
+from idp.directory import permissions
+from idp.directory.actor import Actor
 from idp.directory.people import lists, profile, reach
 from idp.directory.people.lists import ClaimRow, FileRow, Lists, PropertyRow, TenantRow
-from idp.directory.people.reach import Editor
 from idp.directory.roles import catalogue
-from idp.directory.roles import service as roles
 from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
@@ -116,14 +116,14 @@ class Shown:
     parent_username: str | None = None
 
 
-def get(session: Session, editor: Editor, user_id: int) -> User:
+def get(session: Session, actor: Actor, user_id: int) -> User:
     """Give an account in reach; what is out of reach does not exist."""
-    return _get(session, editor, user_id, lock=False)
+    return _get(session, actor, user_id, lock=False)
 
 
-def listing(session: Session, editor: Editor, filters: Filters) -> Select[User]:
-    """Ask for the people of the editor's tenant, one row each."""
-    query = select(User).where(*reach.members_in_reach(session, editor))
+def listing(session: Session, actor: Actor, filters: Filters) -> Select[User]:
+    """Ask for the people of the actor's tenant, one row each."""
+    query = select(User).where(*reach.members_in_reach(session, actor))
     if filters.email is not None:
         query = query.where(User.email_key == names.key(filters.email))
     if filters.name is not None:
@@ -138,16 +138,16 @@ def listing(session: Session, editor: Editor, filters: Filters) -> Select[User]:
             .where(
                 UserRole.user_id == User.id,
                 UserRole.role_id == role_id,
-                reach.visible(editor, Role.tenant_id),
+                reach.visible(actor, Role.tenant_id),
             )
         )
         query = query.where(holds.exists())
     return query
 
 
-def show(session: Session, editor: Editor, people: Sequence[User]) -> list[Shown]:
+def show(session: Session, actor: Actor, people: Sequence[User]) -> list[Shown]:
     """Read the lists of accounts, with the same few questions for one as for thousands."""
-    found = lists.read(session, editor, [user.id for user in people])
+    found = lists.read(session, actor, [user.id for user in people])
     for user in people:
         found[user.id].claims.extend(lists.standard_claims(user))
     parents = {user.parent_user_id for user in people} - {None}
@@ -166,29 +166,34 @@ def show(session: Session, editor: Editor, people: Sequence[User]) -> list[Shown
     ]
 
 
-def find_by_mobile(session: Session, editor: Editor, number: str) -> User | None:
+def find_by_mobile(session: Session, actor: Actor, number: str) -> User | None:
     """Find the member of the tenant who has a number; asked too often, refused, and noted."""
     throttle = runtime.of(session).throttle
-    throttle.hit("user look-up", str(editor.user_id), LOOKUPS_PER_MINUTE, 60)
+    throttle.hit("user look-up", str(actor.user_id), LOOKUPS_PER_MINUTE, 60)
     mobile = names.mobile(number, runtime.of(session).settings.phone_region)
     user = session.scalar(
         select(User).where(
-            User.mobile == mobile, User.deleted_at.is_(None), reach.is_member(editor.tenant_id)
+            User.mobile == mobile, User.deleted_at.is_(None), reach.is_member(actor.tenant_id)
         )
     )
     audit.record(
         session,
         Tag.USER_LOOKED_UP,
-        tenant_id=editor.tenant_id,
+        tenant_id=actor.tenant_id,
         target=f"user:{user.id}" if user is not None else None,
     )
     return user
 
 
-def create(session: Session, editor: Editor, wanted: Description) -> User:
-    """Create an account in the editor's tenant, with the roles that everybody gets."""
-    parent = _parent(session, editor, wanted.parent_user_id or _first(session, editor))
-    _check_proofs(editor, None, wanted, email_stays=False, mobile_stays=False)
+def create(
+    session: Session, actor: Actor, wanted: Description, *, reserved_claims: Collection[str]
+) -> User:
+    """Create an account in the actor's tenant, with the roles that everybody gets.
+
+    `reserved_claims` are names that rows cannot have: they would never be sent.
+    """
+    parent = _parent(session, actor, wanted.parent_user_id or _first(session, actor))
+    _check_proofs(actor, None, wanted, email_stays=False, mobile_stays=False)
     with _rejecting():
         user = users.create(
             session,
@@ -202,42 +207,49 @@ def create(session: Session, editor: Editor, wanted: Description) -> User:
                 parent_user_id=parent.id if parent is not None else None,
                 chosen_by_person=False,
             ),
-            tenant_id=editor.tenant_id,
+            tenant_id=actor.tenant_id,
         )
     user.lockout_end, user.lockout_enabled = wanted.lockout_end, wanted.lockout_enabled
     _set_profile(user, wanted)
     session.flush()
-    for tenant in wanted.tenants or [TenantRow(0, editor.tenant_id)]:
-        lists.may_join(session, editor, tenant.tenant_id)
+    for tenant in wanted.tenants or [TenantRow(0, actor.tenant_id)]:
+        lists.may_join(session, actor, tenant.tenant_id)
         tenants.add_member(session, tenant.tenant_id, user.id)
     catalogue.give_default_roles(session, user.id)
     given = (
         None
         if wanted.roles is None
-        else [*wanted.roles, *lists.visible_roles(session, editor, user)]
+        else [*wanted.roles, *lists.visible_roles(session, actor, user)]
     )
-    lists.set_roles(session, editor, user, given)
-    lists.set_claims(session, editor, user, wanted.claims)
+    lists.set_roles(session, actor, user, given)
+    lists.set_claims(session, actor, user, wanted.claims, reserved_claims)
     lists.set_files(session, user, wanted.files)
-    lists.set_properties(session, editor, user, wanted.properties)
+    lists.set_properties(session, actor, user, wanted.properties)
     session.flush()
     return user
 
 
-def replace(session: Session, editor: Editor, user_id: int, wanted: Description) -> User:
+def replace(
+    session: Session,
+    actor: Actor,
+    user_id: int,
+    wanted: Description,
+    *,
+    reserved_claims: Collection[str],
+) -> User:
     """Replace an account; what is as it was leaves no trace."""
-    user = _get(session, editor, user_id, lock=True)
+    user = _get(session, actor, user_id, lock=True)
     seen = user.concurrency_stamp
     stamps.check(seen, wanted.concurrency_stamp or None)
-    is_administrator = roles.is_platform_administrator(session, user.id)
-    changes = _replace_identity(session, editor, user, wanted)
-    changes |= _replace_profile(session, editor, user, wanted)
+    is_administrator = permissions.is_platform_administrator(session, user.id)
+    changes = _replace_identity(session, actor, user, wanted)
+    changes |= _replace_profile(session, actor, user, wanted)
     session.flush()
-    changes |= lists.set_roles(session, editor, user, wanted.roles)
-    changes |= lists.set_claims(session, editor, user, wanted.claims)
-    changes |= lists.set_tenants(session, editor, user, wanted.tenants)
+    changes |= lists.set_roles(session, actor, user, wanted.roles)
+    changes |= lists.set_claims(session, actor, user, wanted.claims, reserved_claims)
+    changes |= lists.set_tenants(session, actor, user, wanted.tenants)
     changes |= lists.set_files(session, user, wanted.files)
-    changes |= lists.set_properties(session, editor, user, wanted.properties)
+    changes |= lists.set_properties(session, actor, user, wanted.properties)
     if not changes:
         return user
     stamped = session.execute(
@@ -249,63 +261,60 @@ def replace(session: Session, editor: Editor, user_id: int, wanted: Description)
     if stamped is None:
         raise stamps.outdated()
     if is_administrator:
-        roles.keep_an_administrator(session)
+        permissions.keep_an_administrator(session)
     audit.record(
         session,
         Tag.USER_CHANGED,
-        tenant_id=editor.tenant_id,
+        tenant_id=actor.tenant_id,
         target=f"user:{user.id}",
         details=changes,
     )
     return user
 
 
-def delete(session: Session, editor: Editor, user_id: int) -> User:
+def delete(session: Session, actor: Actor, user_id: int) -> User:
     """Delete an account, with its sessions and tokens.
 
     A person who belongs to themselves only leaves the tenant.
     """
-    user = _get(session, editor, user_id, lock=True)
-    is_own = reach.belongs_to_themselves(session, user.id, editor.tenant_id)
-    if is_own and not editor.is_administrator:
-        lists.leave(session, editor.tenant_id, user.id)
-    elif reach.may_change_identity(session, editor, user):
+    user = _get(session, actor, user_id, lock=True)
+    is_own = reach.belongs_to_themselves(session, user.id, actor.tenant_id)
+    if is_own and not actor.is_platform_admin:
+        lists.leave(session, actor.tenant_id, user.id)
+    elif reach.may_change_identity(session, actor, user):
         users.delete(session, user)
     else:
         raise NotFound("There is no such user.")
     session.flush()
-    if roles.is_platform_administrator(session, user.id):
-        roles.keep_an_administrator(session)
+    if permissions.is_platform_administrator(session, user.id):
+        permissions.keep_an_administrator(session)
     return user
 
 
-def disable(session: Session, user_id: int, *, by: int | None = None) -> User:
-    """Keep a person out: nobody themselves, and never the last administrator of the platform.
-
-    `by` is the person who does it; None: the operator, on the machine.
-    """
-    if user_id == by:
+def disable(session: Session, actor: Actor, user_id: int) -> User:
+    """Keep a person out: nobody themselves, and never the last administrator of the platform."""
+    if user_id == actor.user_id:
         raise Unprocessable(
             "Nobody can disable their own account.", fields={"id": ["is your own account"]}
         )
-    user = _locked(session, user_id, by)
+    user = _locked(session, actor, user_id)
     users.disable(session, user)
     session.flush()
-    if roles.is_platform_administrator(session, user.id):
-        roles.keep_an_administrator(session)
+    if permissions.is_platform_administrator(session, user.id):
+        permissions.keep_an_administrator(session)
     return user
 
 
-def enable(session: Session, user_id: int, *, by: int | None = None) -> User:
+def enable(session: Session, actor: Actor, user_id: int) -> User:
     """Enable a disabled person again."""
-    user = _locked(session, user_id, by)
+    user = _locked(session, actor, user_id)
     users.enable(session, user)
     return user
 
 
-def unlock(session: Session, user_id: int, *, by: int | None = None) -> User:
+def unlock(session: Session, actor: Actor, user_id: int) -> User:
     """End a lock that was set until later."""
-    user = _locked(session, user_id, by)
+    user = _locked(session, actor, user_id)
     users.unlock(session, user)
     return user
 
@@ -337,26 +346,22 @@ def set_password(session: Session, user: User, password: str) -> None:
     audit.record(session, Tag.PASSWORD_SET, target=f"user:{user.id}")
 
 
-def _locked(session: Session, user_id: int, by: int | None) -> User:
-    """Return an account whose state `by` may change.
+def _locked(session: Session, actor: Actor, user_id: int) -> User:
+    """Return an account whose state the actor may change.
 
-    Who has rights of the platform is out of reach for those who do not administer it.
+    People with rights of the platform are out of reach for those who do not administer it.
     """
     user = users.get(session, user_id, lock=True)
-    if (
-        by is not None
-        and reach.is_of_the_platform(session, user.id)
-        and not roles.is_platform_administrator(session, by)
-    ):
+    if not actor.is_platform_admin and reach.is_of_the_platform(session, user.id):
         message = "This person has rights of the platform; only its administrators may do this."
         raise Forbidden(message)
     return user
 
 
-def _get(session: Session, editor: Editor, user_id: int, *, lock: bool) -> User:
+def _get(session: Session, actor: Actor, user_id: int, *, lock: bool) -> User:
     if not 0 < user_id <= LARGEST_ID:
         raise NotFound("There is no such user.")
-    query = select(User).where(User.id == user_id, *reach.in_reach(session, editor))
+    query = select(User).where(User.id == user_id, *reach.in_reach(session, actor))
     if lock:
         query = query.with_for_update(of=User).execution_options(populate_existing=True)
     user = session.scalar(query)
@@ -366,9 +371,9 @@ def _get(session: Session, editor: Editor, user_id: int, *, lock: bool) -> User:
 
 
 def _replace_identity(
-    session: Session, editor: Editor, user: User, wanted: Description
+    session: Session, actor: Actor, user: User, wanted: Description
 ) -> dict[str, Any]:
-    """Replace names, password and lockout; out of reach where they are not the editor's to change.
+    """Replace names, password and lockout; out of reach where they are not the actor's to change.
 
     The password comes first, for hashing takes long and nothing is written yet.
     """
@@ -390,10 +395,10 @@ def _replace_identity(
         wanted.mobile_verified,
     )
     if not (names_stay and proofs_stay and not wanted.password and not locks) and not (
-        reach.may_change_identity(session, editor, user)
+        reach.may_change_identity(session, actor, user)
     ):
         raise NotFound("There is no such user.")
-    _check_proofs(editor, user, wanted, email_stays=email_stays, mobile_stays=mobile_stays)
+    _check_proofs(actor, user, wanted, email_stays=email_stays, mobile_stays=mobile_stays)
     changes: dict[str, Any] = {}
     if wanted.password:
         set_password(session, user, wanted.password)
@@ -415,16 +420,16 @@ def _replace_identity(
 
 
 def _replace_profile(
-    session: Session, editor: Editor, user: User, wanted: Description
+    session: Session, actor: Actor, user: User, wanted: Description
 ) -> dict[str, Any]:
     before = {name: getattr(user, name) for name in (*_PLAIN, "avatar", "parent_user_id")}
     _set_profile(user, wanted)
     parent_id = wanted.parent_user_id
-    if not parent_id and user.parent_user_id is not None and user.id != editor.user_id:
-        parent_id = _first(session, editor)
+    if not parent_id and user.parent_user_id is not None and user.id != actor.user_id:
+        parent_id = _first(session, actor)
     if parent_id and parent_id not in {user.parent_user_id, user.id}:
-        if reach.may_move(session, editor, user):
-            users.move(session, user, _parent(session, editor, parent_id))
+        if reach.may_move(session, actor, user):
+            users.move(session, user, _parent(session, actor, parent_id))
         elif wanted.parent_user_id:
             message = "You cannot choose who referred this person."
             raise BadRequest(message, fields={"parent_user_id": [message]})
@@ -446,7 +451,7 @@ def _set_profile(user: User, wanted: Description) -> None:
 
 
 def _check_proofs(
-    editor: Editor,
+    actor: Actor,
     user: User | None,
     wanted: Description,
     *,
@@ -454,7 +459,7 @@ def _check_proofs(
     mobile_stays: bool,
 ) -> None:
     """Refuse to call an address proven: only administrators may, and for others."""
-    is_own = user is not None and user.id == editor.user_id
+    is_own = user is not None and user.id == actor.user_id
     for name, address, asked, stays in (
         ("email_verified", wanted.email, wanted.email_verified, email_stays),
         ("mobile_verified", wanted.mobile, wanted.mobile_verified, mobile_stays),
@@ -464,24 +469,24 @@ def _check_proofs(
             continue
         if not address:
             raise BadRequest.at(name, "There is no address to confirm.")
-        if is_own or not editor.is_administrator:
+        if is_own or not actor.is_platform_admin:
             raise Overreach.at(name, "An address is confirmed by its owner with a code.")
 
 
-def _first(session: Session, editor: Editor) -> int:
+def _first(session: Session, actor: Actor) -> int:
     """Tell who referred where nobody is named: who sees only those below him, else user 1."""
-    if not editor.is_administrator and not reach.owns_tenant(session, editor):
-        return editor.user_id
+    if not actor.is_platform_admin and not reach.owns_tenant(session, actor):
+        return actor.person_id
     return FIRST_USER if users.find(session, FIRST_USER) is not None else 0
 
 
-def _parent(session: Session, editor: Editor, user_id: int) -> User | None:
+def _parent(session: Session, actor: Actor, user_id: int) -> User | None:
     if not user_id:
         return None
-    if user_id == _first(session, editor):
+    if user_id == _first(session, actor):
         return users.get(session, user_id)
     try:
-        return get(session, editor, user_id)
+        return get(session, actor, user_id)
     except NotFound:
         raise BadRequest.at("parent_user_id", "There is no such user.") from None
 

@@ -10,9 +10,11 @@ from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from idp.directory.roles import catalogue, service, whole
+from idp.directory import permissions
+from idp.directory.actor import Actor
+from idp.directory.roles import catalogue, whole
 from idp.directory.roles.models import Role, UserRole
-from idp.directory.roles.whole import Content, Editor
+from idp.directory.roles.whole import Content
 from idp.directory.tenants.models import Membership, Tenant
 from idp.directory.users import service as users
 from idp.platform.audit import service as audit
@@ -83,56 +85,57 @@ def get_tenant(session: Session, said: Named) -> int:
     return tenant_id
 
 
-def create(session: Session, editor: Editor, said: Named) -> None:
-    """Create a role without privileges in the editor's tenant."""
-    _refuse_other_tenant(editor, said)
-    if session.get(Tenant, editor.tenant_id) is None:
+def create(session: Session, actor: Actor, said: Named) -> None:
+    """Create a role without privileges in the actor's tenant."""
+    _refuse_other_tenant(actor, said)
+    if session.get(Tenant, actor.tenant_id) is None:
         raise NotFound("There is no such tenant.")
-    content = Content(code=said.code or "", name=said.name, tenant_id=editor.tenant_id)
-    whole.create(session, editor, content)
+    content = Content(code=said.code or "", name=said.name, tenant_id=actor.tenant_id)
+    whole.create(session, actor, content, reserved_claims=())
 
 
-def rename(session: Session, editor: Editor, said: Named) -> None:
-    """Give a role of the editor's tenant, found by id or else by code, another name."""
-    _refuse_other_tenant(editor, said)
+def rename(session: Session, actor: Actor, said: Named) -> None:
+    """Give a role of the actor's tenant, found by id or else by code, another name."""
+    _refuse_other_tenant(actor, said)
     found = session.get(Role, said.id) if said.id else None
-    role = found or get(session, editor.tenant_id, said.code or "")
+    role = found or get(session, actor.tenant_id, said.code or "")
     if said.code not in {None, role.code}:
         raise BadRequest.at("code", "A role keeps its code.")
-    whole.replace(session, editor, role.id, Content(code=role.code, name=said.name))
+    content = Content(code=role.code, name=said.name)
+    whole.replace(session, actor, role.id, content, reserved_claims=())
 
 
-def remove(session: Session, editor: Editor, code: str) -> None:
+def remove(session: Session, actor: Actor, code: str) -> None:
     """Delete a role that nobody has; one that is not there is deleted already."""
-    role = catalogue.find_role(session, code, editor.tenant_id)
+    role = catalogue.find_role(session, code, actor.tenant_id)
     if role is not None:
         # Somebody may have been faster.
         with suppress(NotFound):
-            whole.delete(session, editor, role.id)
+            whole.delete(session, actor, role.id)
 
 
-def set_privileges(session: Session, editor: Editor, code: str, privileges: Sequence[str]) -> None:
+def set_privileges(session: Session, actor: Actor, code: str, privileges: Sequence[str]) -> None:
     """Let a role carry exactly these privileges."""
-    role = get(session, editor.tenant_id, code)
-    whole.set_privileges(session, editor, role.id, privileges, field=PRIVILEGES)
+    role = get(session, actor.tenant_id, code)
+    whole.set_privileges(session, actor, role.id, privileges, field=PRIVILEGES)
 
 
-def bind(session: Session, editor: Editor, username: str, codes: Collection[str]) -> None:
+def bind(session: Session, actor: Actor, username: str, codes: Collection[str]) -> None:
     """Give somebody of the tenant roles; those that he has stay.
 
     Nobody binds what carries more than he may give. And nobody but an administrator of the tenant
     or the platform binds to himself: claims of a role may count elsewhere.
     """
-    member, asked = _hold(session, editor.tenant_id, username, codes)
+    member, asked = _hold(session, actor.tenant_id, username, codes)
     held = _held(session, member.user_id, asked)
     given = [role for role in asked if role.id not in held]
     if not given:
         return
-    is_own = member.user_id == editor.user_id and not editor.is_administrator
+    is_own = member.user_id == actor.user_id and not actor.is_platform_admin
     if is_own and not member.is_admin:
         raise Overreach.at(ROLES, "Nobody gives himself a role.")
-    carried = service.carried(session, [role.id for role in given])
-    missing = whole.lacking(session, editor, editor.tenant_id, carried)
+    carried = permissions.carried(session, [role.id for role in given])
+    missing = actor.lacking(session, actor.tenant_id, carried)
     if missing:
         text = f"What they carry is not yours to give: {', '.join(missing[:10])}."
         raise Overreach.at(ROLES, text)
@@ -154,8 +157,8 @@ def unbind(session: Session, tenant_id: int, username: str, codes: Collection[st
     _record(session, Tag.ROLE_TAKEN, member, [role for role in asked if role.id in held])
 
 
-def _refuse_other_tenant(editor: Editor, said: Named) -> None:
-    if said.tenant_id not in {None, editor.tenant_id}:
+def _refuse_other_tenant(actor: Actor, said: Named) -> None:
+    if said.tenant_id not in {None, actor.tenant_id}:
         raise BadRequest.at("tenant_id", "The role belongs to another tenant.")
 
 

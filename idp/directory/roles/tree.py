@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from idp.directory import permissions
 from idp.directory.resources.models import ApiResource
-from idp.directory.roles import service
 from idp.directory.roles.models import Privilege, PrivilegeGroup, Role
 
 ROOT = "0"
@@ -49,7 +49,7 @@ def of_roles(session: Session, tenant_id: int, codes: Collection[str]) -> Sequen
     role_ids = session.scalars(
         select(Role.id).where(Role.tenant_id == tenant_id, Role.code.in_(codes))
     ).all()
-    return service.carried(session, role_ids)
+    return permissions.carried(session, role_ids)
 
 
 def of_roles_in_groups(session: Session, tenant_id: int, codes: Collection[str]) -> Node:

@@ -6,7 +6,7 @@ its own and so no id: the role has the privilege or not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,9 @@ from sqlalchemy import ColumnElement, Select, func, insert, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, subqueryload
 
-from idp.directory.roles import catalogue, service
+from idp.directory import permissions
+from idp.directory.actor import Actor
+from idp.directory.roles import catalogue
 from idp.directory.roles.models import (
     Privilege,
     Role,
@@ -55,43 +57,19 @@ class Content:
     claims: Sequence[ClaimRow] | None = None
     """None: as they are; empty: none."""
     tenant_id: int | None = None
-    """None: the editor's, or as it is."""
+    """None: the actor's, or as it is."""
     concurrency_stamp: str | None = None
     """State of the role that was looked at; None: whatever it is by now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Editor:
-    """Who manages roles, in which tenant."""
-
-    user_id: int | None
-    """None: a machine."""
-    tenant_id: int
-    is_administrator: bool
-    """Administrators of the platform reach all roles; theirs belong to the platform."""
-    at_platform: bool
-    """Whether platform roles count in what he may give."""
-    bundle: Callable[[int], Collection[str] | None]
-    """Gives the privilege codes that a tenant's bundle contains; None: no limit."""
-    grantable: Collection[str] = ()
-    """Privilege codes that a machine may give."""
-    reserved_claims: Collection[str] = ()
-    """Names of claims that rows cannot set: they would never be sent."""
-
-    @property
-    def in_reach(self) -> ColumnElement[bool]:
-        """Tell in SQL which roles exist for him."""
-        return true() if self.is_administrator else Role.tenant_id == self.tenant_id
-
-
-def list_all(session: Session, editor: Editor) -> Sequence[Role]:
+def list_all(session: Session, actor: Actor) -> Sequence[Role]:
     """List the roles in reach with their claims and privileges."""
-    return session.scalars(_reading(editor).order_by(Role.id)).all()
+    return session.scalars(_reading(actor).order_by(Role.id)).all()
 
 
-def get(session: Session, editor: Editor, role_id: int) -> Role:
+def get(session: Session, actor: Actor, role_id: int) -> Role:
     """Give a role in reach, as the database has it now."""
-    query = _reading(editor).where(Role.id == _bounded(role_id))
+    query = _reading(actor).where(Role.id == _bounded(role_id))
     role = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
     if role is None:
         raise NotFound
@@ -106,20 +84,32 @@ def claims(role: Role) -> list[ClaimRow]:
     ]
 
 
-def create(session: Session, editor: Editor, said: Content) -> Role:
-    """Create a role of the editor's tenant; an administrator's belongs to the platform."""
-    tenant_id = _tenant_of_new(session, editor, said)
+def create(
+    session: Session, actor: Actor, said: Content, *, reserved_claims: Collection[str]
+) -> Role:
+    """Create a role of the actor's tenant; an administrator's belongs to the platform.
+
+    `reserved_claims` are names that rows cannot have: they would never be sent.
+    """
+    tenant_id = _tenant_of_new(session, actor, said)
     role = catalogue.insert_role(session, said.code, _name(said), tenant_id=tenant_id)
     before = _state(role)
-    _set_claims(session, editor, role, said.claims)
+    _set_claims(session, actor, role, said.claims, reserved_claims)
     session.flush()
     _record(session, role, Tag.ROLE_CREATED, [*_names(role), *_changes(before, _state(role))])
     return role
 
 
-def replace(session: Session, editor: Editor, role_id: int, said: Content) -> Role:
+def replace(
+    session: Session,
+    actor: Actor,
+    role_id: int,
+    said: Content,
+    *,
+    reserved_claims: Collection[str],
+) -> Role:
     """Replace what is said about a role; what says the same again changes nothing."""
-    role = _hold(session, editor, role_id)
+    role = _hold(session, actor, role_id)
     stamps.check(role.concurrency_stamp, said.concurrency_stamp)
     if said.tenant_id not in {None, role.tenant_id}:
         raise Unprocessable.at("tenant_id", "A role stays in the tenant that it was made for.")
@@ -128,53 +118,24 @@ def replace(session: Session, editor: Editor, role_id: int, said: Content) -> Ro
         _refuse_built_in(role, "code", "renamed")
         catalogue.rename_role(session, role, said.code)
     role.name = _name(said)
-    _set_claims(session, editor, role, said.claims)
+    _set_claims(session, actor, role, said.claims, reserved_claims)
     _settle(session, role, before)
     return role
 
 
 def set_privileges(
-    session: Session, editor: Editor, role_id: int, codes: Iterable[str], *, field: str
+    session: Session, actor: Actor, role_id: int, codes: Iterable[str], *, field: str
 ) -> None:
     """Let a role carry exactly these privileges; `field` is what a refusal names."""
-    role = _hold(session, editor, role_id)
+    role = _hold(session, actor, role_id)
     before = _state(role)
-    _set_privileges(session, editor, role, dict.fromkeys(codes, field))
+    _set_privileges(session, actor, role, dict.fromkeys(codes, field))
     _settle(session, role, before)
 
 
-def lacking(
-    session: Session, editor: Editor, tenant_id: int | None, privileges: Sequence[Privilege]
-) -> list[str]:
-    """List the codes of privileges that the editor cannot give in a tenant (none: the platform).
-
-    A bundle limits everybody; besides it administrators may give any, a machine what its client
-    lists, and others what they hold there.
-    """
-    if not privileges:
-        return []
-    missing: set[str] = set()
-    contained = None if tenant_id is None else editor.bundle(tenant_id)
-    if contained is not None:
-        missing.update(service.outside(session, contained, privileges))
-    if editor.user_id is None:
-        missing.update(service.outside(session, editor.grantable, privileges))
-    elif not editor.is_administrator:
-        missing.update(
-            service.lacking(
-                session,
-                editor.user_id,
-                editor.tenant_id,
-                privileges,
-                platform=editor.at_platform,
-            )
-        )
-    return sorted(missing)
-
-
-def delete(session: Session, editor: Editor, role_id: int) -> None:
+def delete(session: Session, actor: Actor, role_id: int) -> None:
     """Delete a role that nobody has."""
-    role = _hold(session, editor, role_id)
+    role = _hold(session, actor, role_id)
     _refuse_built_in(role, "id", "deleted")
     holders = session.scalar(select(func.count()).where(UserRole.role_id == role.id))
     if holders:
@@ -187,19 +148,24 @@ def delete(session: Session, editor: Editor, role_id: int) -> None:
     _record(session, role, Tag.ROLE_DELETED, _names(role))
 
 
-def _reading(editor: Editor) -> Select[Role]:
+def _reading(actor: Actor) -> Select[Role]:
     # By subquery: two statements however many roles there are, since the list has no pages.
     children = (subqueryload(Role.claims), subqueryload(Role.privileges))
-    return select(Role).where(editor.in_reach).options(*children)
+    return select(Role).where(_in_reach(actor)).options(*children)
 
 
-def _hold(session: Session, editor: Editor, role_id: int) -> Role:
+def _in_reach(actor: Actor) -> ColumnElement[bool]:
+    """Return in SQL which roles exist for the actor."""
+    return true() if actor.is_platform_admin else Role.tenant_id == actor.tenant_id
+
+
+def _hold(session: Session, actor: Actor, role_id: int) -> Role:
     """Lock a role until the end of the transaction, then read it: writers take turns."""
     # With its key: nobody is given the role while it goes away. SQLite has one writer anyway.
-    lock = select(Role.id).where(Role.id == _bounded(role_id), editor.in_reach)
+    lock = select(Role.id).where(Role.id == _bounded(role_id), _in_reach(actor))
     if session.scalar(lock.with_for_update()) is None:
         raise NotFound
-    return get(session, editor, role_id)
+    return get(session, actor, role_id)
 
 
 def _bounded(role_id: int) -> int:
@@ -218,11 +184,11 @@ def _settle(session: Session, role: Role, before: Mapping[str, Any]) -> None:
         _record(session, role, Tag.ROLE_CHANGED, changes)
 
 
-def _tenant_of_new(session: Session, editor: Editor, said: Content) -> int | None:
-    if not editor.is_administrator:
-        if said.tenant_id not in {None, editor.tenant_id}:
+def _tenant_of_new(session: Session, actor: Actor, said: Content) -> int | None:
+    if not actor.is_platform_admin:
+        if said.tenant_id not in {None, actor.tenant_id}:
             raise Overreach.at("tenant_id", "You can make roles for your own tenant only.")
-        return editor.tenant_id
+        return actor.tenant_id
     if said.tenant_id is not None and session.get(Tenant, said.tenant_id) is None:
         raise BadRequest.at("tenant_id", "There is no such tenant.")
     return said.tenant_id
@@ -236,14 +202,18 @@ def _name(said: Content) -> str:
 
 
 def _refuse_built_in(role: Role, field: str, done: str) -> None:
-    if role.tenant_id is None and role.code in service.BUILT_IN:
+    if role.tenant_id is None and role.code in permissions.BUILT_IN:
         raise Unprocessable.at(
             field, f"The role {role.code} is part of the product and cannot be {done}."
         )
 
 
 def _set_claims(
-    session: Session, editor: Editor, role: Role, wanted: Sequence[ClaimRow] | None
+    session: Session,
+    actor: Actor,
+    role: Role,
+    wanted: Sequence[ClaimRow] | None,
+    reserved: Collection[str],
 ) -> None:
     """Make claims and privileges what is listed; None leaves them."""
     if wanted is None:
@@ -258,11 +228,13 @@ def _set_claims(
             raise BadRequest.at(f"{path}.id", "A permission is no row: leave the id out.")
         else:
             codes |= dict.fromkeys(_codes(said.value, path), f"{path}.value")
-    _set_rows(editor, role, rows)
-    _set_privileges(session, editor, role, codes)
+    _set_rows(role, rows, reserved)
+    _set_privileges(session, actor, role, codes)
 
 
-def _set_rows(editor: Editor, role: Role, wanted: Sequence[tuple[str, ClaimRow]]) -> None:
+def _set_rows(
+    role: Role, wanted: Sequence[tuple[str, ClaimRow]], reserved: Collection[str]
+) -> None:
     left = {row.id: row for row in role.claims}
     seen: set[tuple[str, str]] = set()
     for path, said in wanted:
@@ -274,7 +246,7 @@ def _set_rows(editor: Editor, role: Role, wanted: Sequence[tuple[str, ClaimRow]]
         seen.add((said.type, said.value))
         if (row.type, row.value) == (said.type, said.value):
             continue
-        if said.type in editor.reserved_claims or not said.type.strip():
+        if said.type in reserved or not said.type.strip():
             raise BadRequest.at(f"{path}.type", "A role cannot have claims of this type.")
         row.type, row.value = said.type, said.value
         if not said.id:
@@ -291,15 +263,13 @@ def _codes(text: str, path: str) -> list[str]:
     return codes
 
 
-def _set_privileges(
-    session: Session, editor: Editor, role: Role, wanted: Mapping[str, str]
-) -> None:
+def _set_privileges(session: Session, actor: Actor, role: Role, wanted: Mapping[str, str]) -> None:
     """Let a role carry exactly these; `wanted` tells the field that named each."""
     before = {row.code: row for row in role.privileges}
     gone = [row.id for code, row in before.items() if code not in wanted]
     new = {code: field for code, field in wanted.items() if code not in before}
-    come = _may_be_given(session, editor, role.tenant_id, new)
-    if role.tenant_id is None and role.code == service.ADMINISTRATORS:
+    come = _may_be_given(session, actor, role.tenant_id, new)
+    if role.tenant_id is None and role.code == permissions.ADMINISTRATORS:
         _keep_everything(before, wanted)
     if gone:
         session.execute(
@@ -317,14 +287,14 @@ def _set_privileges(
 
 
 def _may_be_given(
-    session: Session, editor: Editor, tenant_id: int | None, wanted: Mapping[str, str]
+    session: Session, actor: Actor, tenant_id: int | None, wanted: Mapping[str, str]
 ) -> Sequence[Privilege]:
-    """Find privileges, all of which the editor may give in the tenant."""
+    """Find privileges, all of which the actor may give in the tenant."""
     if not wanted:
         return []
     found = session.scalars(select(Privilege).where(Privilege.code.in_(wanted))).all()
     unknown = wanted.keys() - {privilege.code for privilege in found}
-    missing = lacking(session, editor, tenant_id, found)
+    missing = actor.lacking(session, tenant_id, found)
     if unknown or missing:
         # One message for both: what exists is nobody's business who has nothing to do with it.
         refusal = Overreach if missing else BadRequest

@@ -14,13 +14,14 @@ import sqlalchemy
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 from sqlalchemy.orm import Session, selectinload
 
+from idp.directory import permissions
+from idp.directory.actor import Actor
 from idp.directory.applications.models import Application
 from idp.directory.bundles import applying
 from idp.directory.bundles import service as bundles
 from idp.directory.children import synchronise
 from idp.directory.clients.models import Client
 from idp.directory.resources.models import ApiResource, IdentityResource
-from idp.directory.roles import service as roles
 from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants import service
 from idp.directory.tenants.hosts import needing_proof, prove, refuse_unproven
@@ -40,7 +41,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, Forbidden, NotFound, Overreach
 from idp.platform.secrets import MASK, UnknownKeyError
 
-MANAGEMENT = f"{roles.MANAGEMENT_API}."
+MANAGEMENT = f"{permissions.MANAGEMENT_API}."
 LARGEST_ID = 2**63 - 1
 
 
@@ -87,20 +88,6 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class Editor:
-    """Who manages tenants, with a token for which one."""
-
-    user_id: int
-    tenant_id: int
-    is_administrator: bool
-    """Administrators of the platform reach all tenants."""
-    at_platform: bool
-    """Whether platform roles count."""
-    client_tenant_id: int | None = None
-    """The one tenant that his client serves; None: all."""
-
-
-@dataclass(frozen=True, slots=True)
 class Public:
     """What anybody may know of a tenant."""
 
@@ -111,10 +98,10 @@ class Public:
 
 
 def listing(
-    session: Session, editor: Editor, code: str, *, host: str | None = None
+    session: Session, actor: Actor, code: str, *, host: str | None = None
 ) -> Select[Tenant]:
     """Ask for the tenants in reach of an operation; `host` is exact."""
-    query = _reading(editor, code)
+    query = _reading(actor, code)
     if host is not None:
         host = service.to_ascii(host.lower())
         named = Tenant.hosts.any(TenantHost.host == host)
@@ -124,9 +111,9 @@ def listing(
     return query
 
 
-def get(session: Session, editor: Editor, code: str, tenant_id: int) -> Tenant:
+def get(session: Session, actor: Actor, code: str, tenant_id: int) -> Tenant:
     """Give a tenant in reach, as the database has it now."""
-    query = _reading(editor, code).where(Tenant.id == _bounded(tenant_id))
+    query = _reading(actor, code).where(Tenant.id == _bounded(tenant_id))
     tenant = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
     if tenant is None:
         raise NotFound
@@ -134,23 +121,23 @@ def get(session: Session, editor: Editor, code: str, tenant_id: int) -> Tenant:
 
 
 def prove_hosts(
-    session: Session, editor: Editor, said: Content, *, code: str = "", tenant_id: int | None = None
+    session: Session, actor: Actor, said: Content, *, code: str = "", tenant_id: int | None = None
 ) -> frozenset[str]:
-    """Return the hosts that the DNS proves to be the editor's, or those of the tenant.
+    """Return the hosts that the DNS proves to be the actor's, or those of the tenant.
 
     Call it before `create` or `change`: it waits for name servers and ends the transaction. The
     platform needs no proof.
     """
-    if editor.is_administrator or not said.hosts:
+    if actor.is_platform_admin or not said.hosts:
         return frozenset()
-    tenant = None if tenant_id is None else get(session, editor, code, tenant_id)
+    tenant = None if tenant_id is None else get(session, actor, code, tenant_id)
     kept = [] if tenant is None else [row.host for row in tenant.hosts]
     hosts = [service.check_host(row.host, f"hosts[{i}].host") for i, row in enumerate(said.hosts)]
     asked = needing_proof(hosts, kept)
-    return prove(session, _claimant(editor, tenant_id), editor.user_id, asked)
+    return prove(session, _claimant(actor, tenant_id), actor.person_id, asked)
 
 
-def create(session: Session, editor: Editor, said: Content, proven: Collection[str] = ()) -> Tenant:
+def create(session: Session, actor: Actor, said: Content, proven: Collection[str] = ()) -> Tenant:
     """Create a tenant; whoever does becomes its administrator, with the rights they have here.
 
     A tenant that another one makes has the bundle of that one, so that it can do no more. Hosts
@@ -166,11 +153,11 @@ def create(session: Session, editor: Editor, said: Content, proven: Collection[s
     session.add(tenant)
     session.flush()
     before = _state(tenant)
-    _apply(session, editor, tenant, said, _claimant(editor, None), proven)
-    service.add_member(session, tenant.id, editor.user_id, is_admin=True)
-    if not editor.is_administrator:
-        _inherit_bundle(session, editor, tenant)
-        _take_rights_along(session, editor, tenant)
+    _apply(session, actor, tenant, said, _claimant(actor, None), proven)
+    service.add_member(session, tenant.id, actor.person_id, is_admin=True)
+    if not actor.is_platform_admin:
+        _inherit_bundle(session, actor, tenant)
+        _take_rights_along(session, actor, tenant)
     changes = [{"field": "name", "value": tenant.name}, *_changes(before, _state(tenant))]
     _record(session, tenant, Tag.TENANT_CREATED, changes)
     return tenant
@@ -178,7 +165,7 @@ def create(session: Session, editor: Editor, said: Content, proven: Collection[s
 
 def change(
     session: Session,
-    editor: Editor,
+    actor: Actor,
     code: str,
     tenant_id: int,
     said: Content,
@@ -188,16 +175,16 @@ def change(
 
     New hosts need a proof (see `prove_hosts`).
     """
-    tenant = _hold(session, editor, code, tenant_id, with_key=False)
+    tenant = _hold(session, actor, code, tenant_id, with_key=False)
     stamps.check(tenant.concurrency_stamp, said.concurrency_stamp)
     is_opened = tenant.status == TenantStatus.DISABLED and said.status != tenant.status
-    if is_opened and not editor.is_administrator:
+    if is_opened and not actor.is_platform_admin:
         # Otherwise a tenant that the platform shut would be opened again by its own people.
         raise Overreach.at(
             "status", "Only an administrator of the platform opens a disabled tenant again."
         )
     before = _state(tenant)
-    _apply(session, editor, tenant, said, _claimant(editor, tenant.id), proven)
+    _apply(session, actor, tenant, said, _claimant(actor, tenant.id), proven)
     changes = _changes(before, _state(tenant))
     if changes:
         tenant.concurrency_stamp = stamps.new_stamp()
@@ -206,9 +193,9 @@ def change(
     return tenant
 
 
-def delete(session: Session, editor: Editor, code: str, tenant_id: int) -> None:
+def delete(session: Session, actor: Actor, code: str, tenant_id: int) -> None:
     """Delete a tenant that nothing hangs on; its administrators, roles and claims go with it."""
-    tenant = _hold(session, editor, code, tenant_id, with_key=True)
+    tenant = _hold(session, actor, code, tenant_id, with_key=True)
     if tenant.id == service.PLATFORM:
         raise Conflict.at("id", "The platform's own tenant stays.")
     hanging = _hanging(session, tenant)
@@ -238,41 +225,41 @@ def _public(session: Session, tenant_id: int) -> Public:
     return Public(tenant.id, tenant.name, claims, tenant.cache_seconds)
 
 
-def _reading(editor: Editor, code: str) -> Select[Tenant]:
+def _reading(actor: Actor, code: str) -> Select[Tenant]:
     children = (Tenant.hosts, Tenant.claims, Tenant.properties, Tenant.administrators)
     loaded = [selectinload(child) for child in children]
-    return select(Tenant).where(_in_reach(editor, code)).options(*loaded)
+    return select(Tenant).where(_in_reach(actor, code)).options(*loaded)
 
 
-def _in_reach(editor: Editor, code: str) -> ColumnElement[bool]:
-    if editor.is_administrator:
+def _in_reach(actor: Actor, code: str) -> ColumnElement[bool]:
+    if actor.is_platform_admin:
         return true()
     administers = (
         select(Membership.id)
         .where(
             Membership.tenant_id == Tenant.id,
-            Membership.user_id == editor.user_id,
+            Membership.user_id == actor.person_id,
             Membership.is_admin,
         )
         .exists()
     )
-    may = roles.permitted(editor.user_id, Tenant.id, code, platform=editor.at_platform)
-    if editor.client_tenant_id is not None:
-        return and_(Tenant.id == editor.client_tenant_id, administers, may)
+    may = permissions.permitted(actor.person_id, Tenant.id, code, platform=actor.at_platform)
+    if actor.client_tenant_id is not None:
+        return and_(Tenant.id == actor.client_tenant_id, administers, may)
     return and_(administers, may)
 
 
-def _hold(session: Session, editor: Editor, code: str, tenant_id: int, *, with_key: bool) -> Tenant:
+def _hold(session: Session, actor: Actor, code: str, tenant_id: int, *, with_key: bool) -> Tenant:
     """Lock a tenant until the end of the transaction, then read it: writers take turns.
 
     `with_key` nobody can hang anything on it meanwhile. SQLite has one writer anyway.
     """
-    lock = select(Tenant.id).where(Tenant.id == _bounded(tenant_id), _in_reach(editor, code))
+    lock = select(Tenant.id).where(Tenant.id == _bounded(tenant_id), _in_reach(actor, code))
     if session.scalar(lock.with_for_update(key_share=not with_key, of=Tenant)) is None:
         raise NotFound
-    if tenant_id == service.PLATFORM and not editor.is_administrator:
+    if tenant_id == service.PLATFORM and not actor.is_platform_admin:
         raise Forbidden("Only an administrator of the platform may do this")
-    return get(session, editor, code, tenant_id)
+    return get(session, actor, code, tenant_id)
 
 
 def _bounded(tenant_id: int) -> int:
@@ -281,45 +268,45 @@ def _bounded(tenant_id: int) -> int:
     return tenant_id
 
 
-def _take_rights_along(session: Session, editor: Editor, tenant: Tenant) -> None:
+def _take_rights_along(session: Session, actor: Actor, tenant: Tenant) -> None:
     """Let the maker of a tenant do there what he may do with management operations here.
 
     Nobody gains anything: it is a tenant of his own. What he may do everywhere he may do there.
     """
-    contained = bundles.privilege_codes(session, tenant.id)
+    contained = permissions.bundled(session, tenant.id)
     here, there = (
         {
             permission.code
-            for permission in roles.effective_permissions(
-                session, editor.user_id, tenant_id, platform=editor.at_platform
+            for permission in permissions.effective_permissions(
+                session, actor.person_id, tenant_id, platform=actor.at_platform
             )
         }
-        for tenant_id in (editor.tenant_id, tenant.id)
+        for tenant_id in (actor.tenant_id, tenant.id)
     )
     codes = {code for code in here - there if code.startswith(MANAGEMENT)}
     for code in sorted(codes if contained is None else codes & contained):
         session.add(
-            UserClaim(user_id=editor.user_id, tenant_id=tenant.id, type="permission", value=code)
+            UserClaim(user_id=actor.person_id, tenant_id=tenant.id, type="permission", value=code)
         )
     session.flush()
 
 
-def _inherit_bundle(session: Session, editor: Editor, tenant: Tenant) -> None:
+def _inherit_bundle(session: Session, actor: Actor, tenant: Tenant) -> None:
     """Limit a new tenant by the bundle of the one that makes it; that may have none."""
-    bundle = bundles.of_tenant(session, editor.tenant_id)
+    bundle = bundles.of_tenant(session, actor.tenant_id)
     if bundle is not None:
         applying.initialise(session, tenant.id, bundle)
-        applying.give_administrator_roles(session, tenant.id, editor.user_id)
+        applying.give_administrator_roles(session, tenant.id, actor.person_id)
 
 
-def _claimant(editor: Editor, tenant_id: int | None) -> str:
+def _claimant(actor: Actor, tenant_id: int | None) -> str:
     """Name who proves a host: the tenant, or the person while there is no tenant yet."""
-    return f"user:{editor.user_id}" if tenant_id is None else f"tenant:{tenant_id}"
+    return f"user:{actor.person_id}" if tenant_id is None else f"tenant:{tenant_id}"
 
 
 def _apply(
     session: Session,
-    editor: Editor,
+    actor: Actor,
     tenant: Tenant,
     said: Content,
     claimant: str,
@@ -334,7 +321,7 @@ def _apply(
         if said.hosts is not None:
             kept = [row.host for row in tenant.hosts]
             _set_hosts(session, tenant, said.hosts)
-            if not editor.is_administrator:
+            if not actor.is_platform_admin:
                 asked = needing_proof([row.host for row in tenant.hosts], kept)
                 refuse_unproven(session, claimant, asked, proven)
         service.name_issuer(session, tenant, said.issuer_host)

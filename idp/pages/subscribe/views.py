@@ -42,10 +42,10 @@ def ask(api_id: int) -> AnyResponse:
     if not form.validate():
         return _api_page(form, api_id, 400)
     sender = Sender(Address.of(remote_address()), PER_HOUR, is_stranger=True)
-    reach = apis.open_to_all(current_issuer())
     locale = language.current().code
     try:
-        asked = subscribers.ask(database(), api_id, form.email.data or "", locale, sender, reach)
+        api = apis.get(database(), api_id, apis.open_to_all(current_issuer()))
+        asked = subscribers.ask(database(), api, form.email.data or "", locale, sender)
     except BadRequest as problem:
         for reason in reasons(problem):
             form.refuse(reason, "email")
@@ -133,9 +133,8 @@ def _wait_page(form: SubscribeForm, api_id: int, seconds: int) -> AnyResponse:
 
 def _api_page(form: SubscribeForm, api_id: int, status: int = 200) -> AnyResponse:
     session = database()
-    reach = apis.open_to_all(current_issuer())
-    api = apis.get(session, api_id, reach)
-    offered = packages.listing(session, api_id, reach)
+    api = apis.get(session, api_id, apis.open_to_all(current_issuer()))
+    offered = packages.listing(session, api.id)
     return _page("api", status, form=form, api=api, title=apis.title(api), packages=offered)
 
 

@@ -12,6 +12,7 @@ import orjson
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from idp.directory.actor import Actor
 from idp.directory.resources.models import ApiResource
 from idp.platform import clock
 from idp.platform.audit import service as audit
@@ -19,6 +20,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.db import count_hits
 from idp.platform.errors import Conflict, NotFound, TooManyRequests
 from idp.platform.jobs import service as outbox
+from idp.publishing.codegen import options
 from idp.publishing.codegen.models import JobState, SdkFile, SdkJob
 
 JOB = "sdk"
@@ -31,33 +33,6 @@ KEPT_DAYS = 7
 LISTED = 50
 DESCRIPTION = "description"
 ARCHIVE = "archive"
-
-Reach = ColumnElement[bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asks for jobs, and which APIs are in reach."""
-
-    client_id: str
-    user_id: int | None
-    reach: Reach
-
-    @property
-    def own(self) -> Reach:
-        """The asker's own jobs, as a condition."""
-        return and_(
-            SdkJob.client_id == self.client_id,
-            SdkJob.user_id.is_(None) if self.user_id is None else SdkJob.user_id == self.user_id,
-        )
-
-    @property
-    def sees(self) -> Reach:
-        """Jobs of APIs in reach, and own ones that belong to none."""
-        apis = select(ApiResource.id).where(self.reach)
-        return or_(
-            SdkJob.api_resource_id.in_(apis), and_(SdkJob.api_resource_id.is_(None), self.own)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +49,13 @@ class Order:
     version: str | None = None
 
 
-def create(session: Session, asker: Asker, order: Order) -> SdkJob:
+def create(session: Session, actor: Actor, order: Order) -> SdkJob:
     """Leave an SDK to the worker."""
-    _check_room(session, asker.own)
+    _check_room(session, actor.client_id, actor.user_id)
     job = SdkJob(
         api_resource_id=None if order.api is None else order.api.id,
-        user_id=asker.user_id,
-        client_id=asker.client_id,
+        user_id=actor.user_id,
+        client_id=actor.client_id,
         generator=order.generator,
         options=dict(order.options),
         source_url=order.source_url,
@@ -107,29 +82,29 @@ def archive_path(job_id: int) -> str:
     return f"/sdk/jobs/{job_id}/archive"
 
 
-def get(session: Session, asker: Asker, job_id: int) -> SdkJob:
-    """Give a job that the asker may see."""
+def get(session: Session, actor: Actor, job_id: int) -> SdkJob:
+    """Give a job that the actor may see."""
     job = None
     if 0 < job_id < 2**63:
-        job = session.scalar(select(SdkJob).where(SdkJob.id == job_id, asker.sees))
+        job = session.scalar(select(SdkJob).where(SdkJob.id == job_id, _visible(actor)))
     if job is None:
         raise NotFound
     return job
 
 
-def latest(session: Session, asker: Asker, api_id: int | None) -> Sequence[SdkJob]:
-    """List the newest jobs that the asker may see, of one API or of all."""
-    query = select(SdkJob).where(asker.sees).order_by(SdkJob.id.desc()).limit(LISTED)
+def latest(session: Session, actor: Actor, api_id: int | None) -> Sequence[SdkJob]:
+    """List the newest jobs that the actor may see, of one API or of all."""
+    query = select(SdkJob).where(_visible(actor)).order_by(SdkJob.id.desc()).limit(LISTED)
     if api_id is not None:
         query = query.where(SdkJob.api_resource_id == api_id)
     return session.scalars(query).all()
 
 
-def retry(session: Session, asker: Asker, job_id: int) -> SdkJob:
+def retry(session: Session, actor: Actor, job_id: int) -> SdkJob:
     """Try a failed job again from where it stands; with the tokens that are stored by now."""
-    job = get(session, asker, job_id)
+    job = get(session, actor, job_id)
     # It counts as open for whoever asked for it first.
-    _check_room(session, Asker(job.client_id, job.user_id, asker.reach).own)
+    _check_room(session, job.client_id, job.user_id)
     again = update(SdkJob).where(SdkJob.id == job.id, SdkJob.state == JobState.FAILED)
     values = {"state": JobState.WAITING, "attempts": 0, "expires_at": None, "finished_at": None}
     if not count_hits(session, again.values(**values)):
@@ -139,9 +114,9 @@ def retry(session: Session, asker: Asker, job_id: int) -> SdkJob:
     return job
 
 
-def archive(session: Session, asker: Asker, job_id: int) -> bytes:
+def archive(session: Session, actor: Actor, job_id: int) -> bytes:
     """Give what a job made."""
-    job = get(session, asker, job_id)
+    job = get(session, actor, job_id)
     content = read_file(session, job.id, ARCHIVE)
     if content is None:
         raise NotFound
@@ -235,8 +210,22 @@ def read_description(session: Session, job_id: int) -> dict[str, Any]:
     return document
 
 
-def _check_room(session: Session, own: Reach) -> None:
+def _own(client_id: str, user_id: int | None) -> ColumnElement[bool]:
+    """Return in SQL which jobs a person, or a machine, asked for through a client."""
+    asked = SdkJob.user_id.is_(None) if user_id is None else SdkJob.user_id == user_id
+    return and_(SdkJob.client_id == client_id, asked)
+
+
+def _visible(actor: Actor) -> ColumnElement[bool]:
+    """Return in SQL which jobs the actor sees: of APIs in reach, and own ones of no API."""
+    apis = select(ApiResource.id).where(options.in_reach(actor))
+    own = _own(actor.client_id, actor.user_id)
+    return or_(SdkJob.api_resource_id.in_(apis), and_(SdkJob.api_resource_id.is_(None), own))
+
+
+def _check_room(session: Session, client_id: str, user_id: int | None) -> None:
     is_open = SdkJob.state.in_((JobState.WAITING, JobState.RUNNING))
+    own = _own(client_id, user_id)
     waiting = session.scalar(select(func.count()).select_from(SdkJob).where(own, is_open))
     if (waiting or 0) >= MAX_OPEN:
         raise TooManyRequests(60, "So many jobs are under way that no more are taken.")

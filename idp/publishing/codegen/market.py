@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import true
 from sqlalchemy.orm import Session
 
 from idp.directory.resources.models import ApiResource
@@ -46,4 +45,4 @@ def enter(session: Session, finished: Finished) -> None:
         language=finished.language,
         version=finished.version or None,
     )
-    packages.add(session, api.id, content, true(), replace=True)
+    packages.enter(session, api, content, replace=True)

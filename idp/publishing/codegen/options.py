@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory.actor import Actor
+from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource
 from idp.platform import runtime
 from idp.platform.audit import service as audit
@@ -23,7 +25,6 @@ from idp.publishing.packages import service as packages
 PURPOSE = "publish token"
 LARGEST_ID = 2**63 - 1
 
-Reach = ColumnElement[bool]
 Row = TypeVar("Row", NpmOptions, GithubOptions)
 
 
@@ -56,12 +57,23 @@ class GithubContent:
     sync_docs: bool = True
 
 
-def get_api(session: Session, api_id: str, reach: Reach) -> ApiResource:
-    """Give an API in reach by the text that addresses write its id with."""
+def in_reach(actor: Actor) -> ColumnElement[bool]:
+    """Return in SQL of which APIs the actor makes SDKs.
+
+    A machine reaches those of its client's tenant; one of the platform reaches all.
+    """
+    if actor.user_id is not None:
+        return resources.in_reach(actor)
+    tenant_id = actor.client_tenant_id
+    return true() if tenant_id is None else ApiResource.tenant_id == tenant_id
+
+
+def get_api(session: Session, actor: Actor, api_id: str) -> ApiResource:
+    """Return an API in reach by the text that addresses write its id with."""
     number = int(api_id) if api_id.isascii() and api_id.isdigit() and len(api_id) < 20 else 0  # noqa: PLR2004 - digits of the largest id
     api = None
     if 0 < number <= LARGEST_ID:
-        api = session.scalar(select(ApiResource).where(ApiResource.id == number, reach))
+        api = session.scalar(select(ApiResource).where(ApiResource.id == number, in_reach(actor)))
     if api is None:
         raise NotFound
     return api

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from idp.directory.actor import Actor
 from idp.directory.clients import addresses
-from idp.directory.resources.service import Reach
+from idp.directory.resources.models import ApiResource
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
@@ -42,21 +43,27 @@ class Content:
     tags: str | None = None
 
 
-def listing(session: Session, api_id: int, reach: Reach) -> Sequence[SdkPackage]:
-    """List the packages of an API in reach, in the order of the market."""
-    api = apis.get(session, api_id, reach)
+def list_visible(session: Session, actor: Actor, api_id: int) -> Sequence[SdkPackage]:
+    """List the packages of an API that the actor may know of, in the order of the market."""
+    return listing(session, apis.get_visible(session, actor, api_id).id)
+
+
+def listing(session: Session, api_id: int) -> Sequence[SdkPackage]:
+    """List the packages of an API, in the order of the market."""
     return session.scalars(
         select(SdkPackage)
-        .where(SdkPackage.api_resource_id == api.id)
+        .where(SdkPackage.api_resource_id == api_id)
         .order_by(SdkPackage.show_index, SdkPackage.name)
     ).all()
 
 
-def add(
-    session: Session, api_id: int, content: Content, reach: Reach, *, replace: bool = False
-) -> int:
-    """Enter a package and give its id; Conflict where the name is taken, unless it is replaced."""
-    api = apis.get(session, api_id, reach)
+def add(session: Session, actor: Actor, api_id: int, content: Content) -> int:
+    """Enter a package of an API that the actor manages, and return its id."""
+    return enter(session, apis.get_managed(session, actor, api_id), content)
+
+
+def enter(session: Session, api: ApiResource, content: Content, *, replace: bool = False) -> int:
+    """Enter a package and return its id; Conflict if the name is taken, unless it is replaced."""
     check(content)
     count = session.scalar(
         select(func.count()).select_from(SdkPackage).where(SdkPackage.api_resource_id == api.id)
@@ -85,9 +92,9 @@ def add(
     return row_id
 
 
-def remove(session: Session, api_id: int, name: str, reach: Reach) -> None:
+def remove(session: Session, actor: Actor, api_id: int, name: str) -> None:
     """Remove a package from the market; that it was there before is not needed."""
-    api = apis.get(session, api_id, reach)
+    api = apis.get_managed(session, actor, api_id)
     removed = count_hits(
         session,
         delete(SdkPackage).where(SdkPackage.api_resource_id == api.id, SdkPackage.name == name),

@@ -9,7 +9,6 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from idp.directory.resources.models import ApiResource
-from idp.directory.resources.service import EVERYTHING
 from idp.directory.tenants import service as tenants
 from idp.platform.errors import NotFound
 from idp.platform.issuer import Issuer
@@ -43,7 +42,7 @@ def notify_published(session: Session, api_id: int, number: int, *, limit: int =
     `number` counts the publications of the API. Done twice, it tells nobody twice: who is told is
     decided by one UPDATE. Call it until it gives less than `limit`.
     """
-    api = apis.get(session, api_id, EVERYTHING)
+    api = apis.get(session, api_id)
     issuer = tenants.issuer_of(session, api.tenant_id or 1)
     waiting = (
         select(Subscription.id)

@@ -10,8 +10,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory.actor import Actor
 from idp.directory.resources.models import ApiResource
-from idp.directory.resources.service import EVERYTHING, Reach
 from idp.directory.tenants import service as tenants
 from idp.directory.users import names
 from idp.platform import runtime
@@ -55,9 +55,9 @@ class Sender:
     is_stranger: bool
 
 
-def listing(session: Session, api_id: int, reach: Reach) -> Sequence[Subscription]:
-    """List the subscribers of an API in reach."""
-    api = apis.get(session, api_id, reach)
+def listing(session: Session, actor: Actor, api_id: int) -> Sequence[Subscription]:
+    """List the subscribers of an API that the actor manages."""
+    api = apis.get_managed(session, actor, api_id)
     return session.scalars(
         select(Subscription)
         .where(Subscription.api_resource_id == api.id)
@@ -65,11 +65,8 @@ def listing(session: Session, api_id: int, reach: Reach) -> Sequence[Subscriptio
     ).all()
 
 
-def ask(
-    session: Session, api_id: int, address: str, locale: str, sender: Sender, reach: Reach
-) -> Asked:
+def ask(session: Session, api: ApiResource, address: str, locale: str, sender: Sender) -> Asked:
     """Mail a link to an address, by which its owner confirms; TooManyRequests for the sender."""
-    api = apis.get(session, api_id, reach)
     address = names.email(address)
     is_subscribed = _is_subscribed(session, api, address)
     if is_subscribed and not sender.is_stranger:
@@ -95,7 +92,7 @@ def ask(
 def confirm(session: Session, api_id: int, code: str) -> ApiResource:
     """Subscribe the address of a code, once or again; InvalidCode, or NotFound without the API."""
     sealed = codes.unseal(session, Use.CONFIRM, api_id, code)
-    api = apis.get(session, sealed.api_id, EVERYTHING)
+    api = apis.get(session, sealed.api_id)
     try:
         with session.begin_nested():
             made = session.scalar(
@@ -127,14 +124,14 @@ def cancel(session: Session, api_id: int, code: str) -> None:
         ),
     )
     if ended:
-        _note(session, Tag.SUBSCRIPTION_ENDED, apis.get(session, sealed.api_id, EVERYTHING))
+        _note(session, Tag.SUBSCRIPTION_ENDED, apis.get(session, sealed.api_id))
 
 
 def find_api(session: Session, use: Use, api_id: int, code: str) -> ApiResource | None:
     """Tell what a code is about, to show a page; None for one that is worth nothing."""
     try:
         codes.unseal(session, use, api_id, code)
-        return apis.get(session, api_id, EVERYTHING)
+        return apis.get(session, api_id)
     except (codes.InvalidCode, NotFound):
         return None
 

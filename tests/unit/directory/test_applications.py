@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.orm import Session
 
+from idp.directory import permissions
+from idp.directory.actor import Actor
 from idp.directory.applications import resources
 from idp.directory.applications.models import Application, Menu
-from idp.directory.roles import service as roles
 from idp.directory.roles.models import Privilege
 from idp.directory.tenants.models import Tenant
 from tests import protocol
@@ -169,14 +170,13 @@ def test_what_lacks_in_several_tenants_is_told_by_a_constant_number_of_questions
     wanted = {tenant_id: ["read.it", "shop.read", "none"] for tenant_id in ids}
     session.commit()
     with center.statements(session.get_bind()) as sent:
-        lacking = roles.lacking_codes_by_tenant(session, user.id, wanted, platform=False)
+        lacking = permissions.lacking_codes_by_tenant(session, user.id, wanted, platform=False)
     assert len([text for text in sent if text.startswith("SELECT")]) == 3
     assert lacking == {
         ids[0]: ["none"],
         **{tenant_id: ["none", "shop.read"] for tenant_id in ids[1:]},
     }
     for tenant_id in ids:
-        assert lacking[tenant_id] == roles.lacking_codes(
-            session, user.id, tenant_id, wanted[tenant_id], platform=False
-        )
-    assert roles.lacking_codes_by_tenant(session, user.id, {ids[0]: []}, platform=True) == {}
+        actor = Actor(user.id, tenant_id, at_platform=False)
+        assert lacking[tenant_id] == actor.lacking_codes(session, None, wanted[tenant_id])
+    assert permissions.lacking_codes_by_tenant(session, user.id, {ids[0]: []}, platform=True) == {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.orm import Session
 
+from idp.directory import permissions
 from idp.directory.roles import catalogue
-from idp.directory.roles import service as roles
 from idp.platform.errors import BadRequest, Conflict, NotFound
 
 
@@ -39,7 +39,7 @@ def test_a_role_carries_a_privilege_once(session: Session) -> None:
     assert not catalogue.add_privilege(session, role, privilege)
     assert catalogue.give(session, 1, role)
     assert not catalogue.give(session, 1, role)
-    assert roles.has_permission(session, 1, 1, "orders.read", platform=False)
+    assert permissions.has_permission(session, 1, 1, "orders.read", platform=False)
     with pytest.raises(NotFound):
         catalogue.give(session, 999, role)
     with pytest.raises(Conflict):

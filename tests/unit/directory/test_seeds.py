@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 
 from idp import seeds
 from idp.config import Settings, sqlite_url
+from idp.directory import permissions
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client, ClientOwner
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
 from idp.directory.roles import catalogue
-from idp.directory.roles import service as roles
-from idp.directory.roles.models import Privilege, PrivilegeGroup, Role
+from idp.directory.roles.models import Privilege, PrivilegeGroup, Role, UserRole
 from idp.directory.seeding import service as seeding
 from idp.directory.seeding.models import SeedMark
 from idp.directory.tenants import service as tenants
@@ -67,9 +67,9 @@ def test_platform_roles_hold_what_they_should(session: Session) -> None:
     for code in ("administrators", "users", "developer", "partners"):
         role = catalogue.find_role(session, code, None)
         catalogue.give(session, person.id, role)
-        found = roles.effective_permissions(session, person.id, 1, platform=True)
+        found = permissions.effective_permissions(session, person.id, 1, platform=True)
         held[code] = {permission.code for permission in found}
-        session.execute(roles.UserRole.__table__.delete())
+        session.execute(UserRole.__table__.delete())
     assert held == {
         "administrators": {"ids4.ms.all"},
         "users": set(DEFAULT_PERMISSIONS),
@@ -82,7 +82,7 @@ def test_the_administrator_may_do_everything(session: Session) -> None:
     admin = seeding.find_administrator(session)
     assert admin.username == "admin"
     assert tenants.find_member(session, 1, admin.id).is_admin
-    assert roles.has_permission(session, admin.id, None, "ids4.ms.role.delete", platform=True)
+    assert permissions.has_permission(session, admin.id, None, "ids4.ms.role.delete", platform=True)
     session.commit()
     assert users.verify_password(session, admin, ADMIN_PASSWORD)
 

@@ -10,13 +10,12 @@ from idp.directory.resources.service.apis import create_api as create_api
 from idp.directory.resources.service.apis import delete_api as delete_api
 from idp.directory.resources.service.apis import find_api as find_api
 from idp.directory.resources.service.apis import get_api as get_api
+from idp.directory.resources.service.apis import in_reach as in_reach
 from idp.directory.resources.service.apis import link_owner as link_owner
 from idp.directory.resources.service.apis import published_scopes as published_scopes
 from idp.directory.resources.service.apis import replace_api as replace_api
 from idp.directory.resources.service.apis import select_apis as select_apis
 from idp.directory.resources.service.apis import set_properties as set_properties
-from idp.directory.resources.service.changes import EVERYTHING as EVERYTHING
-from idp.directory.resources.service.changes import Reach as Reach
 from idp.directory.resources.service.identities import add_identity as add_identity
 from idp.directory.resources.service.identities import create_identity as create_identity
 from idp.directory.resources.service.identities import delete_identity as delete_identity

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session, raiseload, selectinload
 
+from idp.directory.actor import Actor
 from idp.directory.resources import rules, trail
 from idp.directory.resources.content import ApiContent, PropertyRow, SecretRow
 from idp.directory.resources.models import (
@@ -18,7 +19,6 @@ from idp.directory.resources.models import (
     ApiSecret,
 )
 from idp.directory.resources.service import changes, writing
-from idp.directory.resources.service.changes import EVERYTHING, Reach
 from idp.directory.resources.service.writing import NewScope
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
@@ -58,13 +58,17 @@ def create_api(session: Session, new: NewApi) -> ApiResource:
         user_claims=writing.claim_rows(new.user_claims),
         properties=writing.property_rows(new.properties),
     )
-    return add_api(session, content, tenant_id=new.tenant_id, owner_id=new.owner_id)
+    return _create(session, content, tenant_id=new.tenant_id, owner_id=new.owner_id)
 
 
-def add_api(
+def add_api(session: Session, actor: Actor, content: ApiContent) -> ApiResource:
+    """Create an API that the actor manages, with all its children."""
+    return _create(session, content, tenant_id=actor.owner_tenant, owner_id=actor.person_id)
+
+
+def _create(
     session: Session, content: ApiContent, *, tenant_id: int | None, owner_id: int | None
 ) -> ApiResource:
-    """Create an API with all its children; the owner may manage it from then on."""
     if content.id:
         raise BadRequest.at("id", "A new row gets its id here; leave it out.")
     rules.lock_names(session)
@@ -86,24 +90,30 @@ def find_api(session: Session, name: str) -> ApiResource | None:
     return session.scalar(select(ApiResource).where(ApiResource.name == name))
 
 
-def get_api(session: Session, api_id: int, reach: Reach = EVERYTHING) -> ApiResource:
-    """Give an API in reach with all its children."""
-    return changes.get(session, _WHOLE, ApiResource, api_id, reach)
+def in_reach(actor: Actor) -> ColumnElement[bool]:
+    """Return in SQL which APIs the actor manages."""
+    owned = ApiResourceOwner.api_resource_id == ApiResource.id
+    return actor.manages(ApiResource, ApiResourceOwner, owned)
+
+
+def get_api(session: Session, actor: Actor, api_id: int) -> ApiResource:
+    """Return an API in reach with all its children."""
+    return changes.get(session, _WHOLE, ApiResource, api_id, in_reach(actor))
 
 
 def select_apis(
-    reach: Reach = EVERYTHING, *, name: str | None = None, load: Sequence[str] = ()
+    actor: Actor, *, name: str | None = None, load: Sequence[str] = ()
 ) -> Select[ApiResource]:
     """Select the APIs in reach; of their lists only those named by `load` are read."""
-    query = select(ApiResource).where(reach)
+    query = select(ApiResource).where(in_reach(actor))
     if name is not None:
         query = query.where(ApiResource.name == name)
     return query.options(*(_LISTS[name] for name in load), raiseload("*"))
 
 
-def replace_api(session: Session, content: ApiContent, reach: Reach = EVERYTHING) -> ApiResource:
+def replace_api(session: Session, actor: Actor, content: ApiContent) -> ApiResource:
     """Make an API in reach what the form says; what it leaves out of lists is removed."""
-    api = changes.get(session, _WHOLE, ApiResource, content.id, reach, lock=True)
+    api = changes.get(session, _WHOLE, ApiResource, content.id, in_reach(actor), lock=True)
     changes.check_stamp(api, content.concurrency_stamp)
     rules.lock_names(session)
     if content.name != api.name:
@@ -117,9 +127,10 @@ def replace_api(session: Session, content: ApiContent, reach: Reach = EVERYTHING
     return api
 
 
-def delete_api(session: Session, api_id: int, reach: Reach = EVERYTHING) -> int:
+def delete_api(session: Session, actor: Actor, api_id: int) -> int:
     """Delete an API in reach that no client and no privilege needs any more."""
-    api = changes.get(session, select(ApiResource), ApiResource, api_id, reach, lock=True)
+    query, condition = select(ApiResource), in_reach(actor)
+    api = changes.get(session, query, ApiResource, api_id, condition, lock=True)
     if api.name == rules.BUILT_IN_API:
         raise rules.built_in("id")
     names = session.scalars(select(ApiScope.name).where(ApiScope.api_resource_id == api.id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Select, select, true, update
+from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -15,10 +15,6 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import NotFound
 
-Reach = ColumnElement[bool]
-"""Which rows a caller may see and change, as a condition on their table."""
-
-EVERYTHING: Reach = true()
 _LARGEST_ID = 2**63 - 1
 
 Row = TypeVar("Row", ApiResource, IdentityResource)
@@ -29,16 +25,15 @@ def get(
     query: Select[Row],
     model: type[Row],
     row_id: int,
-    reach: Reach = EVERYTHING,
-    *,
+    *conditions: ColumnElement[bool],
     lock: bool = False,
 ) -> Row:
-    """Give a row in reach; locked, nobody else changes it until this transaction ends."""
+    """Return a row that fulfils the conditions; with `lock` it stays so until the end."""
     if lock:
         query = query.with_for_update(of=model).execution_options(populate_existing=True)
     row = None
     if 0 < row_id <= _LARGEST_ID:
-        row = session.scalar(query.where(model.id == row_id, reach))
+        row = session.scalar(query.where(model.id == row_id, *conditions))
     if row is None:
         raise NotFound
     return row

@@ -13,7 +13,6 @@ from idp.publishing.gateway.service.planning import publish as publish
 from idp.publishing.gateway.service.planning import remove_release as remove_release
 from idp.publishing.gateway.service.planning import revise as revise
 from idp.publishing.gateway.service.planning import split as split
-from idp.publishing.gateway.service.settling import Author as Author
 from idp.publishing.gateway.service.settling import Plan as Plan
 from idp.publishing.gateway.service.settling import apply as apply
 from idp.publishing.gateway.service.settling import finish as finish

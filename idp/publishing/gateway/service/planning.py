@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from idp.directory.actor import Actor
 from idp.directory.resources.models import ApiResource, ApiScope
 from idp.directory.tenants.service import PLATFORM
 from idp.platform import clock
@@ -21,7 +22,7 @@ from idp.publishing.gateway import breaking, drivers, products, tables
 from idp.publishing.gateway.descriptions import Description
 from idp.publishing.gateway.models import PublicationVersion
 from idp.publishing.gateway.reasons import NotPublished, Reason
-from idp.publishing.gateway.service.settling import Author, Plan, make
+from idp.publishing.gateway.service.settling import Plan, make
 from idp.publishing.gateway.state import Published, Release, Revision, Version
 from idp.publishing.gateway.upstreams import choose
 
@@ -71,10 +72,10 @@ def split(text: str) -> tuple[str, int | None]:
 
 def publish(
     session: Session,
+    actor: Actor,
     api: ApiResource,
     request: PublishRequest,
     description: Description,
-    author: Author,
 ) -> Plan:
     """Publish a microservice, or publish it anew: settings, and the description if it changed."""
     before = tables.find(session, api.id)
@@ -100,26 +101,26 @@ def publish(
         number=before.number + 1 if before else 1,
         versions=before.versions if before else (),
     ).replacing(replace(version, products=tuple(pids)))
-    return make(session, "publish", author, before, after)
+    return make(session, actor, "publish", before, after)
 
 
 def revise(
     session: Session,
+    actor: Actor,
     api: ApiResource,
     aid_text: str,
     description: Description,
     note: str,
-    author: Author,
 ) -> Plan:
     """Add a revision to a version; it goes online when somebody says so."""
     before, version = get_version(session, api.id, split(aid_text)[0])
     revision = _revision(session, before.tenant_id, version, description, note)
     changed = replace(version, revisions=(*version.revisions, revision))
-    return make(session, "revise", author, before, before.replacing(changed))
+    return make(session, actor, "revise", before, before.replacing(changed))
 
 
 def add_version(
-    session: Session, api: ApiResource, revision_id: str, name: str, author: Author
+    session: Session, actor: Actor, api: ApiResource, revision_id: str, name: str
 ) -> Plan:
     """Make a version out of a revision; it is called with `api-version`."""
     aid, number = split(revision_id)
@@ -135,10 +136,10 @@ def add_version(
     first = replace(revision, number=1, is_current=True, packed=packed, breaking=(), note="")
     # Never only digits: those are the ids of microservices.
     new = Version(f"a{secrets.token_hex(16)[1:]}", name, source.products, (first,))
-    return make(session, "add-version", author, before, before.replacing(new))
+    return make(session, actor, "add-version", before, before.replacing(new))
 
 
-def go_online(session: Session, api: ApiResource, revision_id: str, author: Author) -> Plan:
+def go_online(session: Session, actor: Actor, api: ApiResource, revision_id: str) -> Plan:
     """Put a revision online; the release note tells what clients of the one before will miss."""
     aid, number = split(revision_id)
     before, version = get_version(session, api.id, aid)
@@ -148,36 +149,34 @@ def go_online(session: Session, api: ApiResource, revision_id: str, author: Auth
         lost = ()
     notes = breaking.as_note("", lost)
     changed = _released(version.with_online(revision.number), revision.number, notes)
-    return make(session, "go-online", author, before, before.replacing(changed))
+    return make(session, actor, "go-online", before, before.replacing(changed))
 
 
 def add_release(
-    session: Session, api: ApiResource, aid_text: str, notes: str, author: Author
+    session: Session, actor: Actor, api: ApiResource, aid_text: str, notes: str
 ) -> Plan:
     """Add a note about a revision, by default the one that is online; it puts nothing online."""
     aid, number = split(aid_text)
     before, version = get_version(session, api.id, aid)
     revision = _get_revision(version, number)
     changed = _released(version, revision.number, notes)
-    return make(session, "add-release", author, before, before.replacing(changed))
+    return make(session, actor, "add-release", before, before.replacing(changed))
 
 
-def change_release(
-    session: Session, api: ApiResource, name: str, notes: str, author: Author
-) -> Plan:
+def change_release(session: Session, actor: Actor, api: ApiResource, name: str, notes: str) -> Plan:
     """Change the text of a release."""
     before, version, release = _get_release(session, api.id, name)
     rows = tuple(replace(row, notes=notes) if row is release else row for row in version.releases)
     after = before.replacing(replace(version, releases=rows))
-    return make(session, "change-release", author, before, after)
+    return make(session, actor, "change-release", before, after)
 
 
-def remove_release(session: Session, api: ApiResource, name: str, author: Author) -> Plan:
+def remove_release(session: Session, actor: Actor, api: ApiResource, name: str) -> Plan:
     """Remove a release; the revision that it was about stays as it is."""
     before, version, release = _get_release(session, api.id, name)
     rows = tuple(row for row in version.releases if row is not release)
     after = before.replacing(replace(version, releases=rows))
-    return make(session, "remove-release", author, before, after)
+    return make(session, actor, "remove-release", before, after)
 
 
 def get_version(session: Session, api_id: int, aid: str) -> tuple[Published, Version]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -18,13 +18,15 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory import permissions
+from idp.directory.actor import Actor
 from idp.directory.resources.models import ApiResource, ApiResourceOwner
-from idp.directory.roles import service as roles
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import Unavailable, Unprocessable
 from idp.platform.jobs import service as jobs
 from idp.platform.runtime import Runtime
+from idp.platform.scopes import Scope
 from idp.publishing.gateway import announcements, drivers, tables
 from idp.publishing.gateway.drivers import Driver
 from idp.publishing.gateway.models import Publication
@@ -42,14 +44,16 @@ RETRY_SECONDS = 90
 """When the job looks after a plan whose process says nothing any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who wants a change, so that it can be asked again later whether he may."""
-
-    user_id: int
-    tenant_id: int | None
-    permission: str
-    at_platform: bool
+PERMISSIONS: Mapping[str, Scope] = {
+    "publish": Scope.APIRESOURCE_PUBLISH,
+    "revise": Scope.APIRESOURCE_PUBLISHREVISION,
+    "add-version": Scope.APIRESOURCE_PUBLISHVERSION,
+    "go-online": Scope.APIRESOURCE_SETONLINEVERSION,
+    "add-release": Scope.APIRESOURCE_POSTRELEASE,
+    "change-release": Scope.APIRESOURCE_PUTRELEASE,
+    "remove-release": Scope.APIRESOURCE_DELETERELEASE,
+}
+"""What each action needs; a job that does one later checks it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Plan:
     """A change of one publication: where it starts, and where it shall lead."""
 
     action: str
-    author: Author
+    actor: Actor
     before: Published | None
     after: Published
     shown: Published
@@ -68,7 +72,7 @@ class Plan:
 
 
 def make(
-    session: Session, action: str, author: Author, before: Published | None, after: Published
+    session: Session, actor: Actor, action: str, before: Published | None, after: Published
 ) -> Plan:
     """Check where a change leads, and leave it in the outbox; commit before `apply`."""
     check(session, before, after)
@@ -77,7 +81,12 @@ def make(
     if driver.is_remote:
         payload = {
             "action": action,
-            "author": asdict(author),
+            "author": {
+                "user_id": actor.user_id,
+                "tenant_id": actor.tenant_id,
+                "permission": PERMISSIONS[action].value,
+                "at_platform": actor.at_platform,
+            },
             "stamp": before.stamp if before else "",
             "after": after.to_json(),
         }
@@ -85,7 +94,7 @@ def make(
             session, RETRY_JOB, payload, lane=LANE, delay_seconds=RETRY_SECONDS
         )
     (shown,) = live(session, [after])
-    return Plan(action, author, before, after, shown, driver, message_id)
+    return Plan(action, actor, before, after, shown, driver, message_id)
 
 
 def check(session: Session, before: Published | None, after: Published) -> None:
@@ -159,14 +168,15 @@ def finish(session: Session, plan: Plan, problem: NotPublished | None) -> NotPub
 
 def retry_job(runtime: Runtime, payload: Mapping[str, Any]) -> None:
     """Do what a request could not bring to its end, or put the gateway back to the rows."""
-    author = Author(**payload["author"])
+    author = payload["author"]
     after = Published.from_json(payload["after"])
     with runtime.sessions() as session:
         before = tables.find(session, after.api_id)
         try:
             if (before.stamp if before else "") != payload["stamp"]:
                 raise NotPublished(Reason.CHANGED_MEANWHILE)  # noqa: TRY301 - or done by now
-            _check_author(session, author, after.api_id)
+            actor = _actor_of(session, author)
+            _check_permitted(session, actor, author["permission"], after.api_id)
             check(session, before, after)
             driver = drivers.of(session, after.tenant_id)
             (shown,) = live(session, [after])
@@ -176,7 +186,7 @@ def retry_job(runtime: Runtime, payload: Mapping[str, Any]) -> None:
             repair(runtime, after.api_id, after)
             return
         session.rollback()
-        plan = Plan(payload["action"], author, before, after, shown, driver)
+        plan = Plan(payload["action"], actor, before, after, shown, driver)
         refused = apply(plan) or _write(session, plan)
         session.commit()
     if refused is None:
@@ -233,7 +243,7 @@ def _write(session: Session, plan: Plan) -> NotPublished | None:
     audit.record(
         session,
         Tag.PUBLICATION_CHANGED,
-        user_id=plan.author.user_id,
+        user_id=plan.actor.user_id,
         tenant_id=plan.after.tenant_id,
         target=f"publication:{plan.after.suffix}",
         details={"action": plan.action, "number": plan.after.number},
@@ -243,19 +253,19 @@ def _write(session: Session, plan: Plan) -> NotPublished | None:
     return None
 
 
-def _check_author(session: Session, author: Author, api_id: int) -> None:
-    """Refuse a change whose author has lost the right, or the microservice, meanwhile."""
+def _actor_of(session: Session, author: Mapping[str, Any]) -> Actor:
+    """Return the actor of a job, with what they are by now."""
+    user_id, at_platform = author["user_id"], author["at_platform"]
+    is_admin = at_platform and permissions.is_platform_administrator(session, user_id)
+    return Actor(user_id, author["tenant_id"], is_admin, at_platform)
+
+
+def _check_permitted(session: Session, actor: Actor, permission: str, api_id: int) -> None:
+    """Refuse a change if the actor has lost the permission, or the microservice, meanwhile."""
     exists = session.scalar(select(ApiResource.id).where(ApiResource.id == api_id))
-    is_administrator = author.at_platform and roles.is_platform_administrator(
-        session, author.user_id
+    is_linked = session.get(ApiResourceOwner, (actor.person_id, api_id)) is not None
+    may = permissions.has_permission(
+        session, actor.person_id, actor.tenant_id, permission, platform=actor.at_platform
     )
-    is_linked = session.get(ApiResourceOwner, (author.user_id, api_id)) is not None
-    may = roles.has_permission(
-        session,
-        author.user_id,
-        author.tenant_id,
-        author.permission,
-        platform=author.at_platform,
-    )
-    if exists is None or not may or not (is_linked or is_administrator):
+    if exists is None or not may or not (is_linked or actor.is_platform_admin):
         raise NotPublished(Reason.CHANGED_MEANWHILE)

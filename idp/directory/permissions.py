@@ -24,9 +24,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from idp.directory.bundles.models import Bundle
 from idp.directory.resources.models import ApiResource
 from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
-from idp.directory.tenants.models import Membership
+from idp.directory.tenants.models import Membership, Tenant
 from idp.directory.users.models import User, UserClaim
 from idp.platform import clock
 from idp.platform.db import run
@@ -219,15 +220,6 @@ def uncovered(
     )
 
 
-def lacking_codes(
-    session: Session, user_id: int, tenant_id: int, codes: Collection[str], *, platform: bool
-) -> list[str]:
-    """As `lacking`, of codes; what is no privilege at all nobody holds."""
-    found = session.scalars(select(Privilege).where(Privilege.code.in_(codes))).all()
-    unknown = set(codes) - {privilege.code for privilege in found}
-    return sorted(unknown.union(lacking(session, user_id, tenant_id, found, platform=platform)))
-
-
 def carried(session: Session, role_ids: Collection[int]) -> Sequence[Privilege]:
     """List the privileges that any of these roles carries."""
     by_roles = select(RolePrivilege.privilege_id).where(RolePrivilege.role_id.in_(role_ids))
@@ -236,10 +228,21 @@ def carried(session: Session, role_ids: Collection[int]) -> Sequence[Privilege]:
     ).all()
 
 
+def bundled(session: Session, tenant_id: int) -> frozenset[str] | None:
+    """Return the codes that the bundle of a tenant contains; None: it has no bundle."""
+    bundle = session.scalar(
+        select(Bundle).join(Tenant, Tenant.bundle_code == Bundle.code).where(Tenant.id == tenant_id)
+    )
+    return None if bundle is None else bundle.privilege_codes
+
+
 def lacking_codes_by_tenant(
     session: Session, user_id: int, wanted: Mapping[int, Collection[str]], *, platform: bool
 ) -> dict[int, list[str]]:
-    """As `lacking_codes`, of codes in several tenants; tenants where none lacks are left out."""
+    """As `lacking`, of codes in several tenants; tenants where none lacks are left out.
+
+    A code that is no privilege is held by nobody.
+    """
     held = effective_by_tenant(session, user_id, wanted, platform=platform)
     # Most codes are held as they are: only the others need to be looked up.
     others = {

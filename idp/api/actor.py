@@ -1,0 +1,67 @@
+"""Who calls an operation, and which tenant it touches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from idp.api.shapes import INT64
+from idp.directory import permissions
+from idp.directory.actor import PLATFORM_TENANT, Actor
+from idp.platform.web.principal import current_principal
+from idp.platform.web.views import current_visit, database
+
+Touched = Callable[[dict[str, Any]], int | None]
+"""Returns, from the values of a path, which tenant an operation touches; None: no one tenant."""
+
+
+def current_actor() -> Actor:
+    """Return who calls this operation."""
+    principal = current_principal()
+    is_platform_admin = (
+        principal.user_id is not None
+        and principal.at_platform
+        and principal.client_tenant_id is None
+        and permissions.is_platform_administrator(database(), principal.user_id)
+    )
+    return Actor(
+        user_id=principal.user_id,
+        tenant_id=principal.own_tenant_id or PLATFORM_TENANT,
+        is_platform_admin=is_platform_admin,
+        at_platform=principal.at_platform,
+        client_id=principal.client_id,
+        client_row_id=principal.client_row_id,
+        client_tenant_id=principal.client_tenant_id,
+    )
+
+
+def platform(_arguments: dict[str, Any]) -> None:
+    """Return None: no one tenant is touched, so the permission must be held at the platform."""
+
+
+def own(_arguments: dict[str, Any]) -> int | None:
+    """Return the tenant that the token is for."""
+    return current_principal().own_tenant_id
+
+
+def in_body(member: str, *, otherwise: Touched = platform) -> Touched:
+    """Return a rule that takes the tenant from the body; where it names none, another rule."""
+
+    def read(arguments: dict[str, Any]) -> int | None:
+        found = unverified_body().get(member)
+        if type(found) is not int or found == 0:  # 0 is no tenant
+            return otherwise(arguments)
+        return min(max(found, 0), INT64)
+
+    return read
+
+
+def unverified_body() -> dict[str, Any]:
+    """Return the body before it is checked: who may call depends on what it names."""
+    try:
+        content = orjson.loads(current_visit().body)
+    except orjson.JSONDecodeError:
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,206 @@
+"""What clients may be: their names, lists, addresses and secrets, and what contradicts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from idp.directory.clients import addresses, fields
+from idp.directory.clients.addresses import Rules
+from idp.directory.clients.models import Client
+from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
+from idp.directory.tenants.models import TenantHost
+from idp.platform import runtime
+from idp.platform.errors import BadRequest, Conflict, Unprocessable
+
+PURPOSE = "client secret"
+SHORTEST_SECRET = 24
+LONGEST_SECRET = 200
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+OFFLINE_ACCESS = "offline_access"
+MOST_ROWS = 200
+REUSABLE = 0
+"""`refresh_token_usage` of refresh tokens that stay the same."""
+# RFC 6749 A.1 allows more; these are what shells, URLs and logs carry unharmed.
+_CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/~@+-]{0,199}")
+_SECRET = re.compile(r"[\x21-\x7e]+")  # RFC 6749 A.2
+
+
+def grants_of(client: Client, grant_types: Iterable[str]) -> Sequence[str]:
+    """Check grant types; refresh_token comes last, and with offline access by itself."""
+    wanted = _distinct("grant_types", grant_types)
+    for name in wanted:
+        if name not in GRANT_TYPES:
+            raise Unprocessable.at(
+                "grant_types", f"{name!r} is not offered; known are {', '.join(GRANT_TYPES)}."
+            )
+    if client.allow_offline_access and "authorization_code" in wanted:
+        wanted = (*(name for name in wanted if name != "refresh_token"), "refresh_token")
+    return wanted
+
+
+def scopes_of(session: Session, client: Client, scopes: Iterable[str]) -> Sequence[str]:
+    """Check that scopes exist on the platform or in the client's own tenant."""
+    wanted = _distinct("scopes", scopes)
+    unknown = sorted(set(wanted) - _existing_scopes(session, wanted, client.tenant_id))
+    if unknown:
+        raise BadRequest.at("scopes", f"There is no scope {', '.join(unknown)}.")
+    return wanted
+
+
+def redirects_of(session: Session, client: Client, uris: Iterable[str]) -> Sequence[str]:
+    """Check addresses that codes may be sent to."""
+    rules = address_rules(session, client)
+    return [addresses.redirect_uri(uri, rules) for uri in _distinct("redirect_uris", uris)]
+
+
+def post_logout_redirects_of(
+    session: Session, client: Client, uris: Iterable[str]
+) -> Sequence[str]:
+    """Check addresses that people may be sent to after signing out."""
+    name = "post_logout_redirect_uris"
+    rules = address_rules(session, client)
+    return [addresses.redirect_uri(uri, rules, name) for uri in _distinct(name, uris)]
+
+
+def origins_of(session: Session, client: Client, origins: Iterable[str]) -> Sequence[str]:
+    """Check web origins."""
+    rules = address_rules(session, client)
+    return [addresses.origin(text, rules) for text in _distinct("cors_origins", origins)]
+
+
+def check(client: Client) -> None:
+    """Refuse settings that contradict each other; call it after every change."""
+    grants = {row.grant_type for row in client.grant_types}
+    method = client.token_endpoint_auth_method
+    if client.require_client_secret:
+        if method == fields.BY_NOTHING:
+            raise Unprocessable.at(
+                "token_endpoint_auth_method", "Only a public client authenticates by none."
+            )
+    else:
+        _check_public(client, grants, method)
+    if client.jwks is not None and client.jwks_uri is not None:
+        # RFC 7591 2
+        raise BadRequest.at("jwks", "Either jwks or jwks_uri, not both.")
+    if method == fields.BY_KEYS and client.jwks is None and client.jwks_uri is None:
+        raise BadRequest.at("jwks", "private_key_jwt needs jwks or jwks_uri.")
+    if "authorization_code" in grants and not client.redirect_uris:
+        raise BadRequest.at("redirect_uris", "authorization_code needs a redirect address.")
+    if "refresh_token" in grants and "authorization_code" not in grants:
+        raise Unprocessable.at("grant_types", "refresh_token comes with authorization_code.")
+    if "refresh_token" in grants and not client.allow_offline_access:
+        raise Unprocessable.at("grant_types", "refresh_token needs allow_offline_access.")
+
+
+def _check_public(client: Client, grants: set[str], method: str | None) -> None:
+    if method not in {None, fields.BY_NOTHING}:
+        raise Unprocessable.at(
+            "token_endpoint_auth_method", "A public client authenticates by none."
+        )
+    if "client_credentials" in grants:
+        # RFC 6749 4.4
+        raise Unprocessable.at("grant_types", "client_credentials needs a confidential client.")
+    if not client.require_pkce:
+        # RFC 9700 2.1.1
+        raise Unprocessable.at("require_pkce", "A public client always uses PKCE.")
+    if client.refresh_token_usage == REUSABLE:
+        # RFC 9700 4.14.2
+        raise Unprocessable.at(
+            "refresh_token_usage", "The refresh tokens of a public client must be one-time."
+        )
+    if client.secrets:
+        raise Unprocessable.at("client_secret", "A public client has no secret.")
+
+
+def check_addresses(session: Session, client: Client) -> None:
+    """Look at every address again: what suits a native client may not suit a web client."""
+    redirects_of(session, client, [row.redirect_uri for row in client.redirect_uris])
+    post_logout_redirects_of(
+        session, client, [row.post_logout_redirect_uri for row in client.post_logout_redirect_uris]
+    )
+
+
+def check_client_id(session: Session, client_id: str, tenant_id: int | None) -> str:
+    """Check that a client id is well-formed, free, and one that a client of the tenant may have."""
+    if not _CLIENT_ID.fullmatch(client_id):
+        raise BadRequest.at(
+            "client_id", "A client id has 1 to 200 letters, digits and . _ : / ~ @ + - characters."
+        )
+    if client_id.isdigit():
+        # `sub` of a machine's token is its client id; it must never read as a person's.
+        raise BadRequest.at("client_id", "A client id needs something besides digits.")
+    if tenant_id is not None and "://" in client_id:
+        # People take an address for a proof of who asks; no tenant proves that it is its own.
+        raise Unprocessable.at(
+            "client_id", "Only a client of the platform may have a URL as its id."
+        )
+    if is_issuer(session, client_id):
+        # It is the audience of tokens for the issuer itself.
+        raise BadRequest.at("client_id", "The address of an issuer cannot be the id of a client.")
+    if session.scalar(select(Client.id).where(Client.client_id == client_id)) is not None:
+        raise Conflict("This client id is taken.", fields={"client_id": ["taken"]})
+    if session.scalar(select(ApiResource.id).where(ApiResource.name == client_id)):
+        # Both call the introspection endpoint by name; both are audiences.
+        raise Conflict("An API has this name.", fields={"client_id": ["taken"]})
+    return client_id
+
+
+def is_issuer(session: Session, name: str) -> bool:
+    """Whether a name is the address of an issuer, which is the audience of its own tokens."""
+    address = name.rstrip("/").lower()
+    if address == runtime.of(session).settings.public_url:
+        return True
+    try:
+        host = urlsplit(address).netloc
+    except ValueError:
+        return False
+    if not host or address.partition("://")[2] != host:
+        return False
+    return session.scalar(select(TenantHost.id).where(TenantHost.host == host)) is not None
+
+
+def hash_secret(session: Session, value: str) -> str:
+    """Check and hash a secret that a caller chose."""
+    if len(value) < SHORTEST_SECRET:
+        raise BadRequest.at("client_secret", f"A secret has {SHORTEST_SECRET} characters or more.")
+    if len(value) > LONGEST_SECRET or not _SECRET.fullmatch(value):
+        raise BadRequest.at("client_secret", "A secret has 200 printable ASCII characters at most.")
+    return runtime.of(session).keyring.mac(PURPOSE, value)
+
+
+def address_rules(session: Session, client: Client) -> Rules:
+    """Tell what kind of addresses a client may register here."""
+    settings = runtime.of(session).settings
+    return Rules(
+        native=client.application_type == "native",
+        development=settings.environment == "development",
+    )
+
+
+def _existing_scopes(session: Session, names: Sequence[str], tenant_id: int | None) -> set[str]:
+    apis = (
+        select(ApiScope.name)
+        .join(ApiResource)
+        .where(
+            ApiScope.name.in_(names),
+            or_(ApiResource.tenant_id.is_(None), ApiResource.tenant_id == tenant_id),
+        )
+    )
+    identities = select(IdentityResource.name).where(
+        IdentityResource.name.in_(names),
+        or_(IdentityResource.tenant_id.is_(None), IdentityResource.tenant_id == tenant_id),
+    )
+    with session.no_autoflush:
+        return {*session.scalars(apis), *session.scalars(identities)}
+
+
+def _distinct(name: str, values: Iterable[str]) -> tuple[str, ...]:
+    wanted = tuple(dict.fromkeys(values))
+    if len(wanted) > MOST_ROWS:
+        raise BadRequest.at(name, f"At most {MOST_ROWS} values.")
+    return wanted
