@@ -164,10 +164,13 @@ def change(*, name: str, claims: tuple[str, ...], as_json: bool) -> None:
     values = dict(_pair(text) for text in claims)
     with opening.open_session() as session:
         person = _find(session, name, None)
-        changes = profile.change_all(session, person, values)
-        if changes:
+        before = profile.state_of(person)
+        profile.change_all(session, person, values)
+        after = profile.state_of(person)
+        if before != after:
             profile.stamp(session, person)
-            audit.record(session, Tag.USER_CHANGED, target=f"user:{person.id}", details=changes)
+            target = f"user:{person.id}"
+            audit.record_change(session, Tag.USER_CHANGED, target, before, after)
         session.commit()
         value = {
             "sub": str(person.id),

@@ -79,7 +79,11 @@ def _checked(document: Any) -> dict[str, Any]:
 def _record(run: Run) -> None:
     for tag, changes in ((Tag.ROW_ADDED, run.added), (Tag.ROW_CHANGED, run.changed)):
         for change in changes:
-            audit.record(run.session, tag, target=_target(change), details=_told(change))
+            before, after = (
+                {field["field"]: field[side] for field in change.fields}
+                for side in ("before", "after")
+            )
+            audit.record_change(run.session, tag, _target(change), before, after)
     if run.added or run.changed:
         counts = {"added_count": len(run.added), "changed_count": len(run.changed)}
         audit.record(run.session, Tag.IMPORT_DONE, details=counts)
@@ -87,7 +91,3 @@ def _record(run: Run) -> None:
 
 def _target(change: Change) -> str:
     return f"{change.section}:{change.key}"
-
-
-def _told(change: Change) -> dict[str, Any] | None:
-    return {"changes": [dict(field) for field in change.fields]} if change.fields else None

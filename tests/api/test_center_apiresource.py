@@ -757,11 +757,11 @@ def test_the_trail_tells_who_changed_what_without_secrets(session, mary, orders)
     ]
     assert {event.target for event in events} == {"api:orders"}
     assert {event.tenant_id for event in events} == {1}
-    details = events[2].details
-    assert details["before"]["display_name"] == "Orders"
-    assert details["after"]["display_name"] == "Sales"
-    assert [row["display_name"] for row in details["after"]["scopes"]] == ["Look"]
-    assert details["after"]["secret_ids"][0]["id"] == orders["secrets"][0]["id"]
+    changes = {change.pop("field"): change for change in events[2].details["changes"]}
+    assert changes["display_name"] == {"before": "Orders", "after": "Sales"}
+    assert [text.rpartition("=")[2] for text in changes["scopes.display_name"]["added"]] == ["Look"]
+    (number,) = changes["secrets"]["added"]
+    assert number == str(orders["secrets"][0]["id"])
     written = repr([event.details for event in events])
     stored = [*session.scalars(select(ApiSecret.value_hash)), SECRET, new]
     assert [text for text in stored if text in written] == []

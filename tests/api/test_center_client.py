@@ -1018,7 +1018,7 @@ def test_every_change_is_in_the_audit_trail(client, session, root):
     assert changes["client_name"] == {"field": "client_name", "before": "Web", "after": "Shop"}
     assert changes["redirect_uris"]["removed"] == ["https://shop.example/b"]
     assert changes["require_pkce"]["after"] is False
-    assert changes["properties"]["keys"] == ["team"]
+    assert changes["properties"]["removed"] == changes["properties"]["added"] == ["team"]
     assert set(changes) == {
         *("client_name", "refresh_token_usage", "require_pkce", "redirect_uris", "properties"),
         *("secrets", "default_max_age", "id_token_signed_response_alg"),

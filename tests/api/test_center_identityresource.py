@@ -310,10 +310,10 @@ def test_the_trail_tells_who_changed_what(session, root, team):
     ]
     assert {event.target for event in events} == {"identity-resource:team"}
     assert {event.client_id for event in events} == {center.TOOL}
-    assert events[1].details == {
-        "before": {"emphasize": True, "user_claims": [{"type": "locale"}]},
-        "after": {"emphasize": False, "user_claims": []},
-    }
+    assert events[1].details["changes"] == [
+        {"field": "emphasize", "before": True, "after": False},
+        {"field": "user_claims", "removed": ["locale"], "added": []},
+    ]
 
 
 def test_no_deleted_id_is_given_away_again(session, root, team):

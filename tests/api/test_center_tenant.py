@@ -643,7 +643,11 @@ def test_the_trail_tells_who_changed_what_without_secrets(session, mary, acme):
     assert events[1].details["changes"] == [
         {"field": "name", "before": "Acme", "after": "Acme AG"},
         {"field": "hosts", "removed": ["acme.example:8443"], "added": []},
-        {"field": "properties", "keys": ["Azure:ApiManagement:ApiKey"]},
+        {
+            "field": "properties",
+            "removed": ["Azure:ApiManagement:ApiKey"],
+            "added": ["Azure:ApiManagement:ApiKey"],
+        },
     ]
     written = repr(session.scalars(select(AuditEvent.details)).all())
     assert SECRET not in written

@@ -301,7 +301,7 @@ def test_every_detail_reaches_the_applications(client, session, ann):
     expected = {**DETAILS, "address": {"formatted": DETAILS["address"]}}
     assert {name: told[name] for name in DETAILS} == expected
     (event,) = events(session, Tag.PROFILE_CHANGED)
-    assert (event.user_id, "website" in event.details["changed"]) == (ann.id, True)
+    assert (event.user_id, {"field": "website"} in event.details["changes"]) == (ann.id, True)
     session.expire_all()
     # Whoever manages the account and looked at it before is told.
     assert ann.concurrency_stamp != stamp

@@ -15,6 +15,7 @@ from idp.directory.resources.models import ApiResource
 from idp.directory.roles import catalogue
 from idp.directory.tenants.models import Tenant
 from idp.platform.audit import service as audit
+from idp.platform.audit.difference import Rows, State
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
 
@@ -109,7 +110,7 @@ def create(session: Session, said: Content, *, api: ApiResource | None = None) -
             session.add(application)
     except IntegrityError:
         raise Conflict.at("code", f"The code {code} is taken.", code="application_taken") from None
-    _record(session, Tag.APPLICATION_CREATED, application, name=name)
+    _record(session, Tag.APPLICATION_CREATED, application, {}, {"name": name})
     return application
 
 
@@ -119,10 +120,10 @@ def change(session: Session, application: Application, said: Content) -> None:
         raise BadRequest.at("tenant_id", "An application stays with its tenant.")
     name = _check_name(said.name)
     if name != application.name:
-        before = application.name
+        before = {"name": application.name}
         application.name = name
         session.flush()
-        _record(session, Tag.APPLICATION_CHANGED, application, before=before, name=name)
+        _record(session, Tag.APPLICATION_CHANGED, application, before, {"name": name})
 
 
 def delete(session: Session, application: Application) -> None:
@@ -140,7 +141,7 @@ def delete(session: Session, application: Application) -> None:
             session.delete(application)
     except IntegrityError:
         raise _in_use() from None
-    _record(session, Tag.APPLICATION_DELETED, application, name=application.name)
+    _record(session, Tag.APPLICATION_DELETED, application, {"name": application.name}, {})
 
 
 def link_client(session: Session, application: Application, client: Client) -> None:
@@ -153,7 +154,8 @@ def link_client(session: Session, application: Application, client: Client) -> N
     else:
         link.application_id = application.id
     session.flush()
-    _record(session, Tag.APPLICATION_CHANGED, application, client=client.client_id)
+    after = {"clients": Rows({client.id: client.client_id})}
+    _record(session, Tag.APPLICATION_CHANGED, application, {}, after)
 
 
 def _take_place(session: Session, tenant_id: int) -> None:
@@ -193,11 +195,8 @@ def _in_use() -> Conflict:
     return Conflict("Menus or clients refer to this application.", code="application_in_use")
 
 
-def _record(session: Session, tag: Tag, application: Application, **details: str) -> None:
-    audit.record(
-        session,
-        tag,
-        tenant_id=application.tenant_id,
-        target=f"application:{application.code}",
-        details=dict(details),
-    )
+def _record(
+    session: Session, tag: Tag, application: Application, before: State, after: State
+) -> None:
+    target = f"application:{application.code}"
+    audit.record_change(session, tag, target, before, after, tenant_id=application.tenant_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import delete, insert, select, update
@@ -18,6 +19,7 @@ from idp.directory.tenants.models import Tenant
 from idp.directory.users.models import UserClaim
 from idp.platform import stamps
 from idp.platform.audit import service as audit
+from idp.platform.audit.difference import Rows, State
 from idp.platform.audit.tags import Tag
 from idp.platform.db import bump_configuration, count_hits
 from idp.platform.errors import Conflict, NotFound
@@ -100,12 +102,13 @@ def _change(session: Session, tenant: Tenant, bundle: Bundle) -> None:
         raise Conflict("The tenant got a bundle just now.", code="bundle_initialised")
     session.refresh(tenant)
     bump_configuration(session)
-    audit.record(
+    audit.record_change(
         session,
         Tag.TENANT_BUNDLE_SET,
+        f"tenant:{tenant.id}",
+        {"bundle": before},
+        {"bundle": bundle.code},
         tenant_id=tenant.id,
-        target=f"tenant:{tenant.id}",
-        details={"before": before, "after": bundle.code},
     )
 
 
@@ -116,28 +119,25 @@ def _make(session: Session, tenant_id: int, bundle: Bundle, said: AbilityRole) -
 
 
 def _renew(session: Session, role: Role, bundle: Bundle, said: AbilityRole) -> None:
+    before = catalogue.state_of(role)
     role.name, role.bundle_code = said.name, bundle.code
     _carry(session, role, said.privilege_codes)
-    _record_change(session, role)
+    _record_change(session, role, before, catalogue.state_of(role))
 
 
 def _retire(session: Session, role: Role) -> None:
     """Delete a role that nobody has; one that somebody has stays, and lets him do nothing."""
+    before = catalogue.state_of(role)
     try:
         with session.begin_nested():
             session.execute(delete(Role).where(Role.id == role.id))
     except IntegrityError:
         _carry(session, role, ())
-        _record_change(session, role)
+        _record_change(session, role, before, catalogue.state_of(role))
         return
     session.expunge(role)
-    audit.record(
-        session,
-        Tag.ROLE_DELETED,
-        tenant_id=role.tenant_id,
-        target=f"role:{role.id}",
-        details={"role": role.code},
-    )
+    target = f"role:{role.id}"
+    audit.record_change(session, Tag.ROLE_DELETED, target, before, {}, tenant_id=role.tenant_id)
 
 
 def _carry(session: Session, role: Role, codes: Collection[str]) -> None:
@@ -167,29 +167,26 @@ def _cut_back(session: Session, tenant_id: int, own: Sequence[Role], bundle: Bun
     beyond = permissions.outside(session, codes, held)
     if not beyond:
         return
-    ids = select(Privilege.id).where(Privilege.code.in_(beyond))
-    changed = session.scalars(
+    codes_by_id = {row.id: row.code for row in held if row.code in set(beyond)}
+    removed = defaultdict[int, Rows](Rows)
+    for role_id, privilege_id in session.execute(
         delete(RolePrivilege)
         .where(
             RolePrivilege.role_id.in_([role.id for role in own]),
-            RolePrivilege.privilege_id.in_(ids),
+            RolePrivilege.privilege_id.in_(codes_by_id),
         )
-        .returning(RolePrivilege.role_id)
-    ).all()
+        .returning(RolePrivilege.role_id, RolePrivilege.privilege_id)
+    ):
+        removed[role_id][privilege_id] = codes_by_id[privilege_id]
     session.execute(delete(UserClaim).where(*granted, UserClaim.value.in_(beyond)))
     for role in own:
-        if role.id in changed:
+        if role.id in removed:
             session.expire(role, ["privileges"])
-            _record_change(session, role)
+            _record_change(session, role, {"privileges": removed[role.id]}, {})
 
 
-def _record_change(session: Session, role: Role) -> None:
+def _record_change(session: Session, role: Role, before: State, after: State) -> None:
     role.concurrency_stamp = stamps.new_stamp()
     session.flush()
-    audit.record(
-        session,
-        Tag.ROLE_CHANGED,
-        tenant_id=role.tenant_id,
-        target=f"role:{role.id}",
-        details={"bundle": role.bundle_code},
-    )
+    target = f"role:{role.id}"
+    audit.record_change(session, Tag.ROLE_CHANGED, target, before, after, tenant_id=role.tenant_id)

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import Any
 
 from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
@@ -18,6 +17,7 @@ from idp.directory.bundles.models import Bundle, TenantType
 from idp.directory.roles.models import Privilege
 from idp.directory.tenants.models import Tenant
 from idp.platform.audit import service as audit
+from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
 from idp.platform.db import insert
 from idp.platform.errors import BadRequest, Conflict, NotFound, Overreach
@@ -92,9 +92,9 @@ def create(session: Session, actor: Actor, said: Content) -> Bundle:
     bundle = Bundle()
     _check_granted(session, actor, frozenset(), said)
     with _unique(session, said, 0):
-        changes = _write(session, bundle, said)
+        _write(session, bundle, said)
         session.add(bundle)
-    _record(session, bundle, Tag.BUNDLE_CREATED, changes)
+    _record(session, bundle, Tag.BUNDLE_CREATED, {})
     return bundle
 
 
@@ -113,10 +113,11 @@ def update(session: Session, actor: Actor, bundle_id: int | None, said: Content)
             "Tenants have this bundle: its code and tenant type stay.", code="bundle_in_use"
         )
     _check_granted(session, actor, bundle.privilege_codes, said)
+    before = _state(bundle)
     with _unique(session, said, bundle.id):
-        changes = _write(session, bundle, said)
-    if changes:
-        _record(session, bundle, Tag.BUNDLE_CHANGED, changes)
+        _write(session, bundle, said)
+    if before != _state(bundle):
+        _record(session, bundle, Tag.BUNDLE_CHANGED, before)
     return bundle
 
 
@@ -152,20 +153,16 @@ def _check_granted(session: Session, actor: Actor, before: frozenset[str], said:
         raise Overreach.at("ability", f"You cannot give {', '.join(refused[:10])}.")
 
 
-def _write(session: Session, bundle: Bundle, said: Content) -> list[dict[str, Any]]:
-    """Write what is said; give what changed of it."""
+def _write(session: Session, bundle: Bundle, said: Content) -> None:
     check_code(said.code)
     if not said.name.strip() or not said.name.isprintable():
         raise BadRequest.at("name", "A name has printable characters.")
     checked = ability.check(session, said.ability)
     ensure_type(session, said.tenant_type_code, said.tenant_type_code)
-    changes = []
     for field in fields(said):
         value = checked if field.name == "ability" else getattr(said, field.name)
         if getattr(bundle, field.name) != value:
-            changes.append({"field": field.name, "after": value})
             setattr(bundle, field.name, value)
-    return changes
 
 
 @contextmanager
@@ -189,5 +186,10 @@ def _is_used(session: Session, bundle: Bundle) -> bool:
     return session.scalar(used) is not None
 
 
-def _record(session: Session, bundle: Bundle, tag: Tag, changes: list[dict[str, Any]]) -> None:
-    audit.record(session, tag, target=f"bundle:{bundle.id}", details={"changes": changes})
+def _state(bundle: Bundle) -> State:
+    """Return what the audit log compares of a bundle."""
+    return {field.name: getattr(bundle, field.name) for field in fields(Content)}
+
+
+def _record(session: Session, bundle: Bundle, tag: Tag, before: State) -> None:
+    audit.record_change(session, tag, f"bundle:{bundle.id}", before, _state(bundle))

@@ -13,7 +13,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from idp.directory.clients import addresses, fields
+from idp.directory.clients import addresses, audited, fields
 from idp.directory.clients.addresses import Rules
 from idp.directory.clients.models import (
     Client,
@@ -112,16 +112,7 @@ def insert(session: Session, client: Client, owner_id: int | None) -> None:
     if owner_id is not None:
         session.add(ClientOwner(user_id=owner_id, client_id=client.id))
         session.flush()
-    audit.record(
-        session,
-        Tag.CLIENT_CREATED,
-        tenant_id=client.tenant_id,
-        target=f"client:{client.client_id}",
-        details={
-            "grant_types": [row.grant_type for row in client.grant_types],
-            "public": not client.require_client_secret,
-        },
-    )
+    audited.record(session, client, Tag.CLIENT_CREATED, audited.blank(), audited.state_of(client))
 
 
 def find(session: Session, client_id: str) -> Client | None:
@@ -268,6 +259,7 @@ def update(
     A list that is not named stays as it is.
     """
     lists = lists or {}
+    before = audited.state_of(client)
     set_fields(session, client, settings)
     _allow_offline_access(client, settings, lists.get("grant_types", ()), lists.get("scopes", ()))
     for name, values in lists.items():
@@ -278,13 +270,7 @@ def update(
     check_addresses(session, client)
     client.concurrency_stamp = new_stamp()
     session.flush()
-    audit.record(
-        session,
-        Tag.CLIENT_CHANGED,
-        tenant_id=client.tenant_id,
-        target=f"client:{client.client_id}",
-        details={"fields": sorted([*settings, *lists])},
-    )
+    audited.record(session, client, Tag.CLIENT_CHANGED, before, audited.state_of(client))
 
 
 def check_addresses(session: Session, client: Client) -> None:
@@ -339,15 +325,11 @@ def remove_secret(session: Session, client: Client, secret_id: int) -> None:
 
 
 def delete(session: Session, client: Client) -> None:
-    """Delete a client with everything that hangs on it."""
+    """Delete a client with everything that belongs to it."""
+    before = audited.state_of(client)
     session.delete(client)
     session.flush()
-    audit.record(
-        session,
-        Tag.CLIENT_DELETED,
-        tenant_id=client.tenant_id,
-        target=f"client:{client.client_id}",
-    )
+    audited.record(session, client, Tag.CLIENT_DELETED, before, audited.blank())
 
 
 def link_owner(session: Session, client: Client, user_id: int) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
 from idp.directory.actor import Actor
-from idp.directory.clients import fields, service
+from idp.directory.clients import audited, fields, service
 from idp.directory.clients.models import (
     Client,
     ClientClaim,
@@ -27,8 +27,8 @@ from idp.directory.clients.models import (
     ClientSecret,
 )
 from idp.platform import runtime, stamps
-from idp.platform.audit import difference
 from idp.platform.audit import service as audit
+from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
 from idp.platform.secrets import MASK, looks_like_digest
@@ -155,17 +155,17 @@ def replace(
     """Replace what is said about a client; what says the same again changes nothing."""
     client = _hold(session, actor, row_id)
     stamps.check(client.concurrency_stamp, said.concurrency_stamp)
-    before = _state(client)
+    before = audited.state_of(client)
     with session.no_autoflush:
         _rename(session, client, said.client_id)
         _apply(session, actor, client, said)
         _check_claims(client, reserved_claims)
     session.flush()
-    changes = _changes(before, _state(client))
-    if changes:
+    after = audited.state_of(client)
+    if before != after:
         client.concurrency_stamp = stamps.new_stamp()
         session.flush()
-        _record(session, client, changes)
+        _record(session, client, before, after)
     return client
 
 
@@ -438,59 +438,21 @@ def _check_grantable(session: Session, actor: Actor, codes: Collection[str]) -> 
         )
 
 
-def _state(client: Client) -> dict[str, Any]:
-    """Describe a client for the comparison of before and after."""
-    state: dict[str, Any] = {name: getattr(client, name) for name in ("client_id", *fields.FIELDS)}
-    for name, rule in LISTS.items():
-        columns = ("key", "value") if rule.model is ClientProperty else rule.key
-        state[name] = {
-            row.id: tuple(getattr(row, column) for column in columns)
-            for row in getattr(client, name)
-        }
-    state["secrets"] = {
-        row.id: (row.description, row.expires_at, row.value_hash) for row in client.secrets
-    }
-    return state
-
-
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List what differs, for the audit trail: no secret, no value of a property."""
-    told = {name: value for name, value in before.items() if name != "secrets"}
-    changes = difference.between(told, after, lists=LISTS, private=("properties",))
-    if before["secrets"] != after["secrets"]:
-        changes.append({"field": "secrets", **_different_ids(before["secrets"], after["secrets"])})
-    return changes
-
-
-def _different_ids(old: Mapping[int, Any], new: Mapping[int, Any]) -> dict[str, list[int]]:
-    return {
-        "removed": sorted(old.keys() - new.keys()),
-        "added": sorted(new.keys() - old.keys()),
-        "changed": sorted(key for key in old.keys() & new.keys() if old[key] != new[key]),
-    }
-
-
-def _record(session: Session, client: Client, changes: Sequence[Mapping[str, Any]]) -> None:
-    target = f"client:{client.client_id}"
-    details: dict[str, Any] = {"changes": changes}
-    audit.record(
-        session, Tag.CLIENT_CHANGED, tenant_id=client.tenant_id, target=target, details=details
-    )
-    for change in changes:
-        if change["field"] != "secrets":
-            continue
-        for tag, ids in (
-            (Tag.CLIENT_SECRET_ADDED, change["added"]),
-            (Tag.CLIENT_SECRET_REMOVED, change["removed"]),
-        ):
-            for row_id in ids:
-                audit.record(
-                    session,
-                    tag,
-                    tenant_id=client.tenant_id,
-                    target=target,
-                    details={"secret_id": row_id},
-                )
+def _record(session: Session, client: Client, before: State, after: State) -> None:
+    audited.record(session, client, Tag.CLIENT_CHANGED, before, after)
+    old, new = before["secrets"], after["secrets"]
+    for tag, ids in (
+        (Tag.CLIENT_SECRET_ADDED, new.keys() - old.keys()),
+        (Tag.CLIENT_SECRET_REMOVED, old.keys() - new.keys()),
+    ):
+        for row_id in sorted(ids):
+            audit.record(
+                session,
+                tag,
+                tenant_id=client.tenant_id,
+                target=f"client:{client.client_id}",
+                details={"secret_id": row_id},
+            )
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
 from idp.directory.users.models import User, UserClaim, UserFile, UserProperty
 from idp.platform.audit import service as audit
+from idp.platform.audit.difference import Rows
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Overreach
 
@@ -76,6 +77,16 @@ class Lists:
     tenants: list[Membership] = field(default_factory=list)
     files: list[UserFile] = field(default_factory=list)
     properties: list[UserProperty] = field(default_factory=list)
+
+    def state(self) -> dict[str, Any]:
+        """Return what the audit log compares of the lists."""
+        return {
+            "roles": Rows({row.id: row.code for row in self.roles}),
+            "claims": Rows({row.id: (row.type, row.value) for row in self.claims}),
+            "tenants": Rows({row.id: str(row.tenant_id) for row in self.tenants}),
+            "files": Rows({row.id: (row.file_type, row.files) for row in self.files}),
+            "properties": Rows({row.id: (row.key, row.value) for row in self.properties}),
+        }
 
 
 class Entry(Protocol):
@@ -130,12 +141,10 @@ def visible_roles(session: Session, actor: Actor, user: User) -> list[int]:
     return [role.id for role in read(session, actor, [user.id])[user.id].roles]
 
 
-def set_roles(
-    session: Session, actor: Actor, user: User, wanted: Sequence[int] | None
-) -> dict[str, Any]:
-    """Replace the roles that the actor sees; tells what was given and taken."""
+def set_roles(session: Session, actor: Actor, user: User, wanted: Sequence[int] | None) -> None:
+    """Replace the roles that the actor sees."""
     if wanted is None:
-        return {}
+        return
     held = {role.id: role for role in read(session, actor, [user.id])[user.id].roles}
     known = {
         role.id: role
@@ -165,7 +174,6 @@ def set_roles(
             target=f"user:{user.id}",
             details={"role": role.code},
         )
-    return _named("roles", [role.code for role in given], [role.code for role in taken])
 
 
 def set_claims(
@@ -174,13 +182,13 @@ def set_claims(
     user: User,
     wanted: Sequence[ClaimRow] | None,
     reserved: Collection[str],
-) -> dict[str, Any]:
+) -> None:
     """Replace the claims that the actor sees; permissions only those that he may give.
 
     Those that the account itself has a column for are set there: see `profile.WITHOUT_MEMBER`.
     """
     if wanted is None:
-        return {}
+        return
     rows = read(session, actor, [user.id])[user.id].claims
     before = {row.id: (row.type, row.value) for row in rows}
     granted = []
@@ -194,7 +202,7 @@ def set_claims(
             raise BadRequest.at(f"claims[{index}].type", "Claims of this type are not kept here.")
     _may_give_permissions(session, actor, granted)
 
-    changes = _set_standard_claims(session, user, wanted, standard)
+    _set_standard_claims(session, user, wanted, standard)
 
     def make(entry: ClaimRow) -> UserClaim | None:
         if entry.type in standard:
@@ -203,14 +211,7 @@ def set_claims(
             user_id=user.id, tenant_id=actor.owner_tenant, type=entry.type, value=entry.value
         )
 
-    if not _synchronise(session, rows, wanted, "claims", ("type", "value"), make):
-        return changes
-    after = [(entry.type, entry.value) for entry in wanted if entry.type not in standard]
-    return changes | _named(
-        "claims",
-        [f"{name}={value}" for name, value in after if (name, value) not in before.values()],
-        [f"{name}={value}" for name, value in before.values() if (name, value) not in after],
-    )
+    _synchronise(session, rows, wanted, "claims", ("type", "value"), make)
 
 
 def _find_standard_claims(wanted: Sequence[ClaimRow]) -> dict[str, int]:
@@ -226,13 +227,13 @@ def _find_standard_claims(wanted: Sequence[ClaimRow]) -> dict[str, int]:
 
 def _set_standard_claims(
     session: Session, user: User, wanted: Sequence[ClaimRow], found: Mapping[str, int]
-) -> dict[str, Any]:
+) -> None:
     values = {
         name: wanted[found[name]].value if name in found else None
         for name in profile.WITHOUT_MEMBER
     }
     try:
-        return profile.change(session, user, values)
+        profile.change(session, user, values)
     except BadRequest as problem:
         fields = {f"claims[{found[name]}].value": texts for name, texts in problem.fields.items()}
         raise BadRequest(problem.detail, fields=fields) from None
@@ -250,10 +251,10 @@ def standard_claims(user: User) -> list[UserClaim]:
 
 def set_tenants(
     session: Session, actor: Actor, user: User, wanted: Sequence[TenantRow] | None
-) -> dict[str, Any]:
+) -> None:
     """Replace the memberships that the actor sees; nobody changes his own."""
     if wanted is None:
-        return {}
+        return
     rows = {row.tenant_id: row for row in read(session, actor, [user.id])[user.id].tenants}
     known = {row.id: row.tenant_id for row in rows.values()}
     for index, entry in enumerate(wanted):
@@ -262,7 +263,7 @@ def set_tenants(
     asked = {entry.tenant_id for entry in wanted}
     joined, left = sorted(asked - set(rows)), sorted(set(rows) - asked)
     if not joined and not left:
-        return {}
+        return
     if user.id == actor.user_id:
         raise Overreach.at("tenants", "Nobody changes his own memberships.")
     for tenant_id in joined:
@@ -270,7 +271,6 @@ def set_tenants(
         tenants.add_member(session, tenant_id, user.id, is_bound=True)
     for tenant_id in left:
         leave(session, tenant_id, user.id)
-    return _named("tenants", joined, left)
 
 
 def may_join(session: Session, actor: Actor, tenant_id: int) -> None:
@@ -297,10 +297,10 @@ def leave(session: Session, tenant_id: int, user_id: int) -> None:
         session.execute(statement)
 
 
-def set_files(session: Session, user: User, wanted: Sequence[FileRow] | None) -> dict[str, Any]:
+def set_files(session: Session, user: User, wanted: Sequence[FileRow] | None) -> None:
     """Replace the files of a profile: addresses on the web."""
     if wanted is None:
-        return {}
+        return
     rows = list(
         session.scalars(select(UserFile).where(UserFile.user_id == user.id).order_by(UserFile.id))
     )
@@ -312,17 +312,15 @@ def set_files(session: Session, user: User, wanted: Sequence[FileRow] | None) ->
     def make(entry: FileRow) -> UserFile:
         return UserFile(user_id=user.id, file_type=entry.file_type, files=entry.files)
 
-    if not _synchronise(session, rows, wanted, "files", ("file_type", "files"), make):
-        return {}
-    return {"files": [len(before), len(wanted)]}
+    _synchronise(session, rows, wanted, "files", ("file_type", "files"), make)
 
 
 def set_properties(
     session: Session, actor: Actor, user: User, wanted: Sequence[PropertyRow] | None
-) -> dict[str, Any]:
-    """Replace the properties that the actor sees; the trail gets no values."""
+) -> None:
+    """Replace the properties that the actor sees."""
     if wanted is None:
-        return {}
+        return
     rows = read(session, actor, [user.id])[user.id].properties
     before = {row.id: (row.key, row.value) for row in rows}
     seen = set()
@@ -337,10 +335,7 @@ def set_properties(
             user_id=user.id, tenant_id=actor.owner_tenant, key=entry.key, value=entry.value
         )
 
-    if not _synchronise(session, rows, wanted, "properties", ("key", "value"), make):
-        return {}
-    changed = {key for key, _ in {*before.values()} ^ {(row.key, row.value) for row in wanted}}
-    return {"properties": sorted(changed)}
+    _synchronise(session, rows, wanted, "properties", ("key", "value"), make)
 
 
 def _are_addresses(entry: FileRow) -> bool:
@@ -415,9 +410,3 @@ def _synchronise(
         changed = True
     session.flush()
     return changed
-
-
-def _named(name: str, more: Sequence[Any], less: Sequence[Any]) -> dict[str, Any]:
-    if not more and not less:
-        return {}
-    return {name: {"added": list(more), "removed": list(less)}}

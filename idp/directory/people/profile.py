@@ -35,8 +35,8 @@ class StandardClaim:
     read: Callable[[str], Any]
 
 
-def change(session: Session, user: User, values: Mapping[str, str | None]) -> dict[str, Any]:
-    """Set claims by their names, empty ones to nothing; return what changed, by column.
+def change(session: Session, user: User, values: Mapping[str, str | None]) -> None:
+    """Set claims by their names, empty ones to nothing.
 
     BadRequest names every claim whose value is wrong, and leaves the account as it was.
     """
@@ -53,17 +53,18 @@ def change(session: Session, user: User, values: Mapping[str, str | None]) -> di
     if wrong:
         message = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in wrong.items())
         raise BadRequest(message, fields=wrong)
-    changes = {}
     for column, value in read.items():
-        before = getattr(user, column)
-        if before != value:
-            changes[column] = [before, value]
+        if getattr(user, column) != value:
             setattr(user, column, value)
     session.flush()
-    return changes
 
 
-def change_all(session: Session, user: User, values: Mapping[str, str | None]) -> dict[str, Any]:
+def state_of(user: User) -> dict[str, Any]:
+    """Return what the audit log compares of a person: everything that can be set here."""
+    return {column: getattr(user, column) for column in COLUMNS}
+
+
+def change_all(session: Session, user: User, values: Mapping[str, str | None]) -> None:
     """As `change`, for an operator: also what the account is called, reached by, and proven of."""
     named = {name: text or None for name, text in values.items() if name in NAMES}
     proven = {name: values[name] for name in PROOFS if name in values}
@@ -71,21 +72,16 @@ def change_all(session: Session, user: User, values: Mapping[str, str | None]) -
     if unknown:
         message = f"There is no claim {unknown[0]} to set; known are {', '.join(SETTABLE)}."
         raise BadRequest.at(unknown[0], message)
-    changes = change(session, user, {name: values[name] for name in CLAIMS if name in values})
+    change(session, user, {name: values[name] for name in CLAIMS if name in values})
     if named:
-        before = {column: getattr(user, column) for column in NAMES.values()}
         email = named.get("email", user.email)
         default = email if named_by_email(user) else user.username
         username = named.get("preferred_username", default)
         mobile = named.get("phone_number", user.mobile)
-        for column in users.rename(
-            session, user, username=username or "", email=email, mobile=mobile
-        ):
-            changes[column] = [before[column], getattr(user, column)]
+        users.rename(session, user, username=username or "", email=email, mobile=mobile)
     for name, text in proven.items():
-        changes |= _set_proof(user, name, text)
+        _set_proof(user, name, text)
     session.flush()
-    return changes
 
 
 def named_by_email(user: User) -> bool:
@@ -127,15 +123,13 @@ def time_zones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
 
 
-def _set_proof(user: User, name: str, text: str | None) -> dict[str, Any]:
+def _set_proof(user: User, name: str, text: str | None) -> None:
     address, column = PROOFS[name]
     if text not in {"true", "false"}:
         raise BadRequest.at(name, f"{name} is true or false.")
     if text == "true" and getattr(user, address) is None:
         raise BadRequest.at(name, f"{name}: there is no address to confirm.")
-    before, after = getattr(user, column), text == "true"
-    setattr(user, column, after)
-    return {} if before == after else {column: [before, after]}
+    setattr(user, column, text == "true")
 
 
 def _text(text: str, longest: int) -> str:
@@ -200,6 +194,12 @@ PROOFS = {
     "email_verified": ("email", "email_verified"),
     "phone_number_verified": ("mobile", "mobile_verified"),
 }
+COLUMNS = (
+    *(claim.column for claim in CLAIMS.values()),
+    *NAMES.values(),
+    *(column for _, column in PROOFS.values()),
+)
+"""Columns of an account that hold standard claims."""
 SETTABLE = tuple(sorted({*CLAIMS, *NAMES, *PROOFS}))
 WITHOUT_MEMBER = (
     *("name", "given_name", "middle_name", "family_name"),

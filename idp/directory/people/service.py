@@ -53,6 +53,9 @@ _PLAIN = (
     "weight",
 )
 """Values that are stored as they come."""
+_LOCKOUT = ("lockout_end", "lockout_enabled")
+_AUDITED = tuple(dict.fromkeys((*profile.COLUMNS, *_PLAIN, *_LOCKOUT, "parent_user_id")))
+_PRIVATE = ("password", "files", "properties")
 
 
 class Rejected(Unprocessable):
@@ -242,15 +245,18 @@ def replace(
     seen = user.concurrency_stamp
     stamps.check(seen, wanted.concurrency_stamp or None)
     is_administrator = permissions.is_platform_administrator(session, user.id)
-    changes = _replace_identity(session, actor, user, wanted)
-    changes |= _replace_profile(session, actor, user, wanted)
+    before = _state(session, actor, user)
+    _replace_identity(session, actor, user, wanted)
+    _replace_profile(session, actor, user, wanted)
     session.flush()
-    changes |= lists.set_roles(session, actor, user, wanted.roles)
-    changes |= lists.set_claims(session, actor, user, wanted.claims, reserved_claims)
-    changes |= lists.set_tenants(session, actor, user, wanted.tenants)
-    changes |= lists.set_files(session, user, wanted.files)
-    changes |= lists.set_properties(session, actor, user, wanted.properties)
-    if not changes:
+    lists.set_roles(session, actor, user, wanted.roles)
+    lists.set_claims(session, actor, user, wanted.claims, reserved_claims)
+    lists.set_tenants(session, actor, user, wanted.tenants)
+    lists.set_files(session, user, wanted.files)
+    lists.set_properties(session, actor, user, wanted.properties)
+    session.flush()
+    after = _state(session, actor, user)
+    if before == after:
         return user
     stamped = session.execute(
         update(User)
@@ -262,12 +268,14 @@ def replace(
         raise stamps.outdated()
     if is_administrator:
         permissions.keep_an_administrator(session)
-    audit.record(
+    audit.record_change(
         session,
         Tag.USER_CHANGED,
+        f"user:{user.id}",
+        before,
+        after,
+        private=_PRIVATE,
         tenant_id=actor.tenant_id,
-        target=f"user:{user.id}",
-        details=changes,
     )
     return user
 
@@ -370,9 +378,16 @@ def _get(session: Session, actor: Actor, user_id: int, *, lock: bool) -> User:
     return user
 
 
-def _replace_identity(
-    session: Session, actor: Actor, user: User, wanted: Description
-) -> dict[str, Any]:
+def _state(session: Session, actor: Actor, user: User) -> dict[str, Any]:
+    """Return what the audit log compares of an account, as the actor sees it."""
+    return {
+        **{name: getattr(user, name) for name in _AUDITED},
+        "password": user.password_hash,
+        **lists.read(session, actor, [user.id])[user.id].state(),
+    }
+
+
+def _replace_identity(session: Session, actor: Actor, user: User, wanted: Description) -> None:
     """Replace names, password and lockout; out of reach where they are not the actor's to change.
 
     The password comes first, for hashing takes long and nothing is written yet.
@@ -383,46 +398,28 @@ def _replace_identity(
     mobile_stays = (wanted.mobile or None) == users.mobile_on_the_wire(session, user) or (
         bool(wanted.mobile) and names.find_mobile(wanted.mobile or "", region) == user.mobile
     )
-    lockout = ("lockout_end", "lockout_enabled")
-    locks = {
-        name: [getattr(user, name), getattr(wanted, name)]
-        for name in lockout
-        if getattr(user, name) != getattr(wanted, name)
-    }
+    locks_stay = all(getattr(user, name) == getattr(wanted, name) for name in _LOCKOUT)
     names_stay = username == user.username and email_stays and mobile_stays
     proofs_stay = (user.email_verified, user.mobile_verified) == (
         wanted.email_verified,
         wanted.mobile_verified,
     )
-    if not (names_stay and proofs_stay and not wanted.password and not locks) and not (
+    if not (names_stay and proofs_stay and not wanted.password and locks_stay) and not (
         reach.may_change_identity(session, actor, user)
     ):
         raise NotFound("There is no such user.")
     _check_proofs(actor, user, wanted, email_stays=email_stays, mobile_stays=mobile_stays)
-    changes: dict[str, Any] = {}
     if wanted.password:
         set_password(session, user, wanted.password)
-        changes["password_changed"] = True
-    before = {name: getattr(user, name) for name in ("username", "email", "mobile")}
     if not names_stay:
         mobile = users.mobile_on_the_wire(session, user) if mobile_stays else wanted.mobile
-        for name in users.rename(
-            session, user, username=username, email=email, mobile=mobile or None
-        ):
-            changes[name] = [before[name], getattr(user, name)]
-    for name in ("email_verified", "mobile_verified"):
+        users.rename(session, user, username=username, email=email, mobile=mobile or None)
+    for name in ("email_verified", "mobile_verified", *_LOCKOUT):
         if getattr(user, name) != getattr(wanted, name):
-            changes[name] = [getattr(user, name), getattr(wanted, name)]
             setattr(user, name, getattr(wanted, name))
-    for name, (_, value) in locks.items():
-        setattr(user, name, value)
-    return changes | locks
 
 
-def _replace_profile(
-    session: Session, actor: Actor, user: User, wanted: Description
-) -> dict[str, Any]:
-    before = {name: getattr(user, name) for name in (*_PLAIN, "avatar", "parent_user_id")}
+def _replace_profile(session: Session, actor: Actor, user: User, wanted: Description) -> None:
     _set_profile(user, wanted)
     parent_id = wanted.parent_user_id
     if not parent_id and user.parent_user_id is not None and user.id != actor.user_id:
@@ -433,11 +430,6 @@ def _replace_profile(
         elif wanted.parent_user_id:
             message = "You cannot choose who referred this person."
             raise BadRequest(message, fields={"parent_user_id": [message]})
-    return {
-        name: [value, getattr(user, name)]
-        for name, value in before.items()
-        if value != getattr(user, name)
-    }
 
 
 def _set_profile(user: User, wanted: Description) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
@@ -19,6 +20,7 @@ from idp.directory.roles.models import (
 )
 from idp.directory.tenants.models import Tenant
 from idp.platform.audit import service as audit
+from idp.platform.audit.difference import Rows
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.stamps import new_stamp
@@ -54,14 +56,22 @@ def find_role(session: Session, code: str, tenant_id: int | None) -> Role | None
 def create_role(session: Session, code: str, name: str, *, tenant_id: int | None = None) -> Role:
     """Create a role without privileges; codes of platform roles are reserved everywhere."""
     role = insert_role(session, code, name, tenant_id=tenant_id)
-    audit.record(
-        session,
-        Tag.ROLE_CREATED,
-        tenant_id=tenant_id,
-        target=f"role:{role.id}",
-        details={"role": code, "name": name},
+    state = state_of(role)
+    audit.record_change(
+        session, Tag.ROLE_CREATED, f"role:{role.id}", {}, state, tenant_id=tenant_id
     )
     return role
+
+
+def state_of(role: Role) -> dict[str, Any]:
+    """Return what the audit log compares of a role."""
+    return {
+        "role": role.code,
+        "name": role.name,
+        "bundle": role.bundle_code,
+        "claims": Rows({row.id: (row.type, row.value) for row in role.claims}),
+        "privileges": Rows({row.id: row.code for row in role.privileges}),
+    }
 
 
 def insert_role(session: Session, code: str, name: str, *, tenant_id: int | None) -> Role:
@@ -209,12 +219,13 @@ def add_privilege(session: Session, role: Role, privilege: Privilege) -> bool:
             role.concurrency_stamp = new_stamp()
     except IntegrityError:
         return False
-    audit.record(
+    audit.record_change(
         session,
         Tag.ROLE_CHANGED,
+        f"role:{role.id}",
+        {},
+        {"privileges": Rows({privilege.id: privilege.code})},
         tenant_id=role.tenant_id,
-        target=f"role:{role.id}",
-        details={"privilege": privilege.code},
     )
     return True
 

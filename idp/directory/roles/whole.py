@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, Select, func, insert, select, true
@@ -27,8 +26,8 @@ from idp.directory.roles.models import (
 )
 from idp.directory.tenants.models import Tenant
 from idp.platform import stamps
-from idp.platform.audit import difference
 from idp.platform.audit import service as audit
+from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound, Overreach, Unprocessable
 
@@ -93,10 +92,9 @@ def create(
     """
     tenant_id = _tenant_of_new(session, actor, said)
     role = catalogue.insert_role(session, said.code, _name(said), tenant_id=tenant_id)
-    before = _state(role)
     _set_claims(session, actor, role, said.claims, reserved_claims)
     session.flush()
-    _record(session, role, Tag.ROLE_CREATED, [*_names(role), *_changes(before, _state(role))])
+    _record(session, role, Tag.ROLE_CREATED, {}, catalogue.state_of(role))
     return role
 
 
@@ -113,7 +111,7 @@ def replace(
     stamps.check(role.concurrency_stamp, said.concurrency_stamp)
     if said.tenant_id not in {None, role.tenant_id}:
         raise Unprocessable.at("tenant_id", "A role stays in the tenant that it was made for.")
-    before = _state(role)
+    before = catalogue.state_of(role)
     if said.code != role.code:
         _refuse_built_in(role, "code", "renamed")
         catalogue.rename_role(session, role, said.code)
@@ -128,7 +126,7 @@ def set_privileges(
 ) -> None:
     """Let a role carry exactly these privileges; `field` is what a refusal names."""
     role = _hold(session, actor, role_id)
-    before = _state(role)
+    before = catalogue.state_of(role)
     _set_privileges(session, actor, role, dict.fromkeys(codes, field))
     _settle(session, role, before)
 
@@ -140,12 +138,13 @@ def delete(session: Session, actor: Actor, role_id: int) -> None:
     holders = session.scalar(select(func.count()).where(UserRole.role_id == role.id))
     if holders:
         raise _in_use(f"{holders} people have this role: take it from them first.")
+    before = catalogue.state_of(role)
     try:
         with session.begin_nested():
             session.delete(role)
     except IntegrityError:
         raise _in_use("Somebody has this role: take it from them first.") from None
-    _record(session, role, Tag.ROLE_DELETED, _names(role))
+    _record(session, role, Tag.ROLE_DELETED, before, {})
 
 
 def _reading(actor: Actor) -> Select[Role]:
@@ -174,14 +173,14 @@ def _bounded(role_id: int) -> int:
     return role_id
 
 
-def _settle(session: Session, role: Role, before: Mapping[str, Any]) -> None:
+def _settle(session: Session, role: Role, before: State) -> None:
     """Stamp and record a role that is not what it was."""
     session.flush()
-    changes = _changes(before, _state(role))
-    if changes:
+    after = catalogue.state_of(role)
+    if before != after:
         role.concurrency_stamp = stamps.new_stamp()
         session.flush()
-        _record(session, role, Tag.ROLE_CHANGED, changes)
+        _record(session, role, Tag.ROLE_CHANGED, before, after)
 
 
 def _tenant_of_new(session: Session, actor: Actor, said: Content) -> int | None:
@@ -314,32 +313,9 @@ def _keep_everything(before: Collection[str], wanted: Collection[str]) -> None:
         raise BadRequest.at("claims", f"Administrators keep {EVERYTHING}.")
 
 
-def _state(role: Role) -> dict[str, Any]:
-    """Describe a role for the comparison of before and after."""
-    return {
-        "role": role.code,
-        "name": role.name,
-        "claims": {row.id: (row.type, row.value) for row in role.claims},
-        "privileges": {row.id: row.code for row in role.privileges},
-    }
-
-
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return difference.between(before, after, lists=("claims", "privileges"))
-
-
-def _names(role: Role) -> list[dict[str, Any]]:
-    return [{"field": "role", "value": role.code}, {"field": "name", "value": role.name}]
-
-
-def _record(session: Session, role: Role, tag: Tag, changes: Sequence[Mapping[str, Any]]) -> None:
-    audit.record(
-        session,
-        tag,
-        tenant_id=role.tenant_id,
-        target=f"role:{role.id}",
-        details={"changes": changes},
-    )
+def _record(session: Session, role: Role, tag: Tag, before: State, after: State) -> None:
+    target = f"role:{role.id}"
+    audit.record_change(session, tag, target, before, after, tenant_id=role.tenant_id)
 
 
 def _in_use(message: str) -> Conflict:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import delete, select, update
@@ -25,6 +26,7 @@ from idp.directory.tenants.models import (
 )
 from idp.platform import runtime
 from idp.platform.audit import service as audit
+from idp.platform.audit.difference import Rows, State
 from idp.platform.audit.tags import Tag
 from idp.platform.cache import looked_up
 from idp.platform.errors import BadRequest, Conflict, NotFound
@@ -107,7 +109,7 @@ def create(session: Session, new: NewTenant) -> Tenant:
     session.flush()
     if new.hosts or new.issuer_host:
         set_hosts(session, tenant, new.hosts, new.issuer_host)
-    audit.record(session, Tag.TENANT_CREATED, tenant_id=tenant.id, target=f"tenant:{tenant.id}")
+    record(session, tenant, Tag.TENANT_CREATED, {}, state_of(tenant))
     return tenant
 
 
@@ -121,6 +123,7 @@ def change(
     status: TenantStatus | None = None,
 ) -> None:
     """Change what is given; the rest stays as it is."""
+    before = state_of(tenant)
     if name is not None:
         tenant.name = check_name(name)
     if hosts is not None or issuer_host is not None:
@@ -131,7 +134,28 @@ def change(
         tenant.status = status
     tenant.concurrency_stamp = new_stamp()
     session.flush()
-    audit.record(session, Tag.TENANT_CHANGED, tenant_id=tenant.id, target=f"tenant:{tenant.id}")
+    record(session, tenant, Tag.TENANT_CHANGED, before, state_of(tenant))
+
+
+def state_of(tenant: Tenant) -> dict[str, Any]:
+    """Return what the audit log compares of a tenant."""
+    return {
+        "name": tenant.name,
+        "status": tenant.status,
+        "theme": tenant.theme,
+        "issuer_host": tenant.issuer_host,
+        "cache_seconds": tenant.cache_seconds,
+        "hosts": Rows({row.id: row.host for row in tenant.hosts}),
+        "claims": Rows({row.id: (row.type, row.value) for row in tenant.claims}),
+        "properties": Rows({row.id: (row.key, row.value_encrypted) for row in tenant.properties}),
+    }
+
+
+def record(session: Session, tenant: Tenant, tag: Tag, before: State, after: State) -> None:
+    """Record a change of a tenant, without the values of its properties."""
+    target = f"tenant:{tenant.id}"
+    private = ("properties",)
+    audit.record_change(session, tag, target, before, after, private=private, tenant_id=tenant.id)
 
 
 def set_hosts(

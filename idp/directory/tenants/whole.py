@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
@@ -35,8 +34,6 @@ from idp.directory.tenants.models import (
 )
 from idp.directory.users.models import UserClaim
 from idp.platform import runtime, stamps
-from idp.platform.audit import difference
-from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, Forbidden, NotFound, Overreach
 from idp.platform.secrets import MASK, UnknownKeyError
@@ -152,14 +149,12 @@ def create(session: Session, actor: Actor, said: Content, proven: Collection[str
     )
     session.add(tenant)
     session.flush()
-    before = _state(tenant)
     _apply(session, actor, tenant, said, _claimant(actor, None), proven)
     service.add_member(session, tenant.id, actor.person_id, is_admin=True)
     if not actor.is_platform_admin:
         _inherit_bundle(session, actor, tenant)
         _take_rights_along(session, actor, tenant)
-    changes = [{"field": "name", "value": tenant.name}, *_changes(before, _state(tenant))]
-    _record(session, tenant, Tag.TENANT_CREATED, changes)
+    service.record(session, tenant, Tag.TENANT_CREATED, {}, service.state_of(tenant))
     return tenant
 
 
@@ -183,13 +178,13 @@ def change(
         raise Overreach.at(
             "status", "Only an administrator of the platform opens a disabled tenant again."
         )
-    before = _state(tenant)
+    before = service.state_of(tenant)
     _apply(session, actor, tenant, said, _claimant(actor, tenant.id), proven)
-    changes = _changes(before, _state(tenant))
-    if changes:
+    after = service.state_of(tenant)
+    if before != after:
         tenant.concurrency_stamp = stamps.new_stamp()
         session.flush()
-        _record(session, tenant, Tag.TENANT_CHANGED, changes)
+        service.record(session, tenant, Tag.TENANT_CHANGED, before, after)
     return tenant
 
 
@@ -201,7 +196,7 @@ def delete(session: Session, actor: Actor, code: str, tenant_id: int) -> None:
     hanging = _hanging(session, tenant)
     if hanging:
         raise Conflict("Something still hangs on this tenant.", fields=hanging)
-    _record(session, tenant, Tag.TENANT_DELETED, [{"field": "name", "value": tenant.name}])
+    service.record(session, tenant, Tag.TENANT_DELETED, service.state_of(tenant), {})
     own_roles = select(Role.id).where(Role.tenant_id == tenant.id)
     session.execute(sqlalchemy.delete(UserRole).where(UserRole.role_id.in_(own_roles)))
     tenant.issuer_tenant_id = service.PLATFORM  # a row that points at itself cannot go
@@ -425,34 +420,3 @@ def _hanging(session: Session, tenant: Tenant) -> dict[str, list[str]]:
         for name, count in zip(things, counts, strict=True)
         if count
     }
-
-
-def _state(tenant: Tenant) -> dict[str, Any]:
-    """Describe a tenant for the comparison of before and after."""
-    return {
-        "name": tenant.name,
-        "status": tenant.status,
-        "theme": tenant.theme,
-        "issuer_host": tenant.issuer_host,
-        "cache_seconds": tenant.cache_seconds,
-        "hosts": {row.id: row.host for row in tenant.hosts},
-        "claims": {row.id: (row.type, row.value) for row in tenant.claims},
-        "properties": {row.id: (row.key, row.value_encrypted) for row in tenant.properties},
-    }
-
-
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
-    lists = ("hosts", "claims", "properties")
-    return difference.between(before, after, lists=lists, private=("properties",))
-
-
-def _record(
-    session: Session, tenant: Tenant, tag: Tag, changes: Sequence[Mapping[str, Any]]
-) -> None:
-    audit.record(
-        session,
-        tag,
-        tenant_id=tenant.id,
-        target=f"tenant:{tenant.id}",
-        details={"changes": changes},
-    )

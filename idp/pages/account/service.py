@@ -118,10 +118,22 @@ def change_profile(
     session: Session, issuer: Issuer, visitor: Visitor, values: Mapping[str, str | None]
 ) -> None:
     """Change what the person says of themselves; BadRequest names the fields that are wrong."""
-    changes = profile.change(session, visitor.user, values)
-    if changes:
-        profile.stamp(session, visitor.user)
-        _record(session, Tag.PROFILE_CHANGED, issuer, visitor.user, {"changed": sorted(changes)})
+    user = visitor.user
+    before = profile.state_of(user)
+    profile.change(session, user, values)
+    after = profile.state_of(user)
+    if before != after:
+        profile.stamp(session, user)
+        audit.record_change(
+            session,
+            Tag.PROFILE_CHANGED,
+            f"user:{user.id}",
+            before,
+            after,
+            private=profile.COLUMNS,
+            tenant_id=issuer.tenant_id,
+            user_id=user.id,
+        )
 
 
 @contextmanager

@@ -1,37 +1,53 @@
-"""What the trail tells of a change: values before and after, rows that left and came."""
+"""What the audit log says of a change: values before and after, rows removed and added."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+State = Mapping[str, Any]
+"""What is compared: values and `Rows` by the names of fields."""
 
-def between(
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
-    *,
-    lists: Collection[str],
-    private: Collection[str] = (),
-) -> list[dict[str, Any]]:
-    """List what differs; `lists` are rows by their ids, of `private` ones only names are told.
 
-    A row is one text, or a name and a value.
-    """
+class Rows(dict[Any, "str | tuple[Any, ...]"]):
+    """Rows of a list by their ids: a text, or a tuple of a name and what else there is to say."""
+
+
+MOST_ROWS = 5000
+"""Rows that one event names at most, removed or added in one field."""
+
+
+def between(before: State, after: State, private: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Return the fields that differ; of private ones no values, and of their rows only names."""
     changes: list[dict[str, Any]] = []
-    for field, old in before.items():
-        new = after[field]
-        if old == new:
-            continue
-        if field not in lists:
-            changes.append({"field": field, "before": old, "after": new})
-            continue
-        gone, come = {*old.values()} - {*new.values()}, {*new.values()} - {*old.values()}
-        if field in private:
-            changes.append({"field": field, "keys": sorted({name for name, _ in gone | come})})
-        else:
-            changes.append({"field": field, "removed": _texts(gone), "added": _texts(come)})
+    for field in dict.fromkeys((*before, *after)):
+        old, new = before.get(field), after.get(field)
+        if isinstance(old, Rows) or isinstance(new, Rows):
+            old, new = old or Rows(), new or Rows()
+            if old != new:
+                rows = _rows(old, new, is_private=field in private)
+                changes.append({"field": field, **rows})
+        elif old != new:
+            values = {} if field in private else {"before": old, "after": new}
+            changes.append({"field": field, **values})
     return changes
 
 
-def _texts(rows: Iterable[str | tuple[str, ...]]) -> list[str]:
-    return sorted(row if isinstance(row, str) else "=".join(row) for row in rows)
+def _rows(old: Rows, new: Rows, *, is_private: bool) -> dict[str, list[str]]:
+    gone, come = {*old.values()} - {*new.values()}, {*new.values()} - {*old.values()}
+    show = _name if is_private else _text
+    return {"removed": _listed(map(show, gone)), "added": _listed(map(show, come))}
+
+
+def _listed(texts: Iterable[str]) -> list[str]:
+    found = sorted(set(texts))
+    more = len(found) - MOST_ROWS
+    return [*found[:MOST_ROWS], f"and {more} more"] if more > 0 else found
+
+
+def _name(row: str | tuple[Any, ...]) -> str:
+    return row if isinstance(row, str) else str(row[0])
+
+
+def _text(row: str | tuple[Any, ...]) -> str:
+    return row if isinstance(row, str) else "=".join(map(str, row))

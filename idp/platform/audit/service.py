@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,8 @@ from sqlalchemy import and_, delete, insert, or_, select
 from sqlalchemy.orm import Session
 
 from idp.platform import clock, runtime
+from idp.platform.audit import difference
+from idp.platform.audit.difference import State
 from idp.platform.audit.models import AuditEvent, AuditRetention
 from idp.platform.audit.tags import Tag
 from idp.platform.db import new_row, write
@@ -60,6 +62,25 @@ def record(
     values = _columns(runtime.context_of(session), tag, user_id, client_id, tenant_id, target)
     values["details"] = _safe(session, details) if details else None
     write(session, _RECORD, values)
+
+
+def record_change(
+    session: Session,
+    tag: Tag,
+    target: str,
+    before: State,
+    after: State,
+    *,
+    private: Collection[str] = (),
+    tenant_id: int | None = None,
+    user_id: int | None = None,
+) -> None:
+    """Add an event of a change: `before` is empty for what is new, `after` for what is deleted.
+
+    Its details are a list `changes`; see `difference.between`, also for `private`.
+    """
+    details = {"changes": difference.between(before, after, private)}
+    record(session, tag, user_id=user_id, tenant_id=tenant_id, target=target, details=details)
 
 
 def add(session: Session, columns: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource
 from idp.platform import runtime
 from idp.platform.audit import service as audit
+from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
 from idp.platform.db import count_hits
 from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
@@ -101,30 +102,32 @@ def write_npm(session: Session, api: ApiResource, language: str, content: NpmCon
     """Make the options of npm what the form says."""
     # What is published under a name is entered among the packages of the API under it.
     packages.check_name(content.name)
-    row = find_npm(session, api.id, language)
+    row, what = find_npm(session, api.id, language), f"npm.{language}"
+    before = _state(row, what)
     is_new = row is None
     if row is None:
         row = NpmOptions(api_resource_id=api.id, language=language)
     values = _values(content)
     values["keywords"] = list(content.keywords)
-    changed = _write(session, row, values, content.token)
+    _write(session, row, values, content.token)
     if row.token_encrypted is None:
         raise BadRequest.at("token", "Needed: the registry takes nothing without.")
     _save(session, row, is_new=is_new)
-    _note(session, api, f"npm:{language}", changed)
+    _record(session, api, before, _state(row, what))
 
 
 def write_github(session: Session, api: ApiResource, content: GithubContent) -> None:
     """Make the repository of an API what the form says."""
     row = find_github(session, api.id)
+    before = _state(row, "github")
     is_new = row is None
     if row is None:
         row = GithubOptions(api_resource_id=api.id)
     if bool(content.owner) != bool(content.repo):
         raise BadRequest.at("repo", "A repository has an owner and a name, or neither.")
-    changed = _write(session, row, _values(content), content.token)
+    _write(session, row, _values(content), content.token)
     _save(session, row, is_new=is_new)
-    _note(session, api, "github", changed)
+    _record(session, api, before, _state(row, "github"))
 
 
 def raise_version(session: Session, row: NpmOptions) -> str:
@@ -168,15 +171,12 @@ def _values(content: NpmContent | GithubContent) -> dict[str, Any]:
 
 def _write(
     session: Session, row: NpmOptions | GithubOptions, values: dict[str, Any], token: str | None
-) -> list[str]:
-    """Set what differs and tell which fields that were; a masked token is none."""
-    changed = [name for name, value in values.items() if getattr(row, name) != value]
-    for name in changed:
-        setattr(row, name, values[name])
+) -> None:
+    """Set the values; a masked token is none."""
+    for name, value in values.items():
+        setattr(row, name, value)
     if token is not None and token != MASK:
         row.token_encrypted = runtime.of(session).keyring.encrypt(PURPOSE, token.encode())
-        changed.append("token")
-    return changed
 
 
 def _save(session: Session, row: Row, *, is_new: bool) -> None:
@@ -189,12 +189,25 @@ def _save(session: Session, row: Row, *, is_new: bool) -> None:
         raise Conflict("Somebody else wrote these options at the same moment.") from None
 
 
-def _note(session: Session, api: ApiResource, what: str, changed: Sequence[str]) -> None:
-    if changed:
-        audit.record(
+def _state(row: NpmOptions | GithubOptions | None, what: str) -> State:
+    """Return what the audit log compares of options; they are of one API, so `what` names them."""
+    if row is None:
+        return {}
+    shape = NpmContent if isinstance(row, NpmOptions) else GithubContent
+    names = [name for name in shape.__slots__ if name != "token"]
+    state = {f"{what}.{name}": getattr(row, name) for name in names}
+    return state | {f"{what}.token": row.token_encrypted}
+
+
+def _record(session: Session, api: ApiResource, before: State, after: State) -> None:
+    if before != after:
+        target, private = f"api:{api.name}", [name for name in after if name.endswith(".token")]
+        audit.record_change(
             session,
             Tag.SDK_OPTIONS_CHANGED,
+            target,
+            before,
+            after,
+            private=private,
             tenant_id=api.tenant_id,
-            target=f"api:{api.name}",
-            details={"options": what, "fields": list(changed)},
         )

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session, raiseload, selectinload
 
 from idp.directory.actor import Actor
-from idp.directory.resources import rules, trail
+from idp.directory.resources import audited, rules
 from idp.directory.resources.content import ApiContent, PropertyRow, SecretRow
 from idp.directory.resources.models import (
     ApiResource,
@@ -20,7 +20,6 @@ from idp.directory.resources.models import (
 )
 from idp.directory.resources.service import changes, writing
 from idp.directory.resources.service.writing import NewScope
-from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
 from idp.platform.secrets import random_token
@@ -79,9 +78,7 @@ def _create(
     if owner_id is not None:
         session.add(ApiResourceOwner(user_id=owner_id, api_resource_id=api.id))
         session.flush()
-    audit.record(
-        session, Tag.API_RESOURCE_CREATED, tenant_id=api.tenant_id, target=f"api:{api.name}"
-    )
+    changes.record(session, api, Tag.API_RESOURCE_CREATED, {}, audited.of_api(api))
     return api
 
 
@@ -120,10 +117,10 @@ def replace_api(session: Session, actor: Actor, content: ApiContent) -> ApiResou
         _check_rename(session, api, content.name)
     if api.name == rules.BUILT_IN_API and not content.enabled:
         raise rules.built_in("enabled")
-    before = trail.of_api(api)
+    before = audited.of_api(api)
     writing.write_api(session, api, content)
     session.flush()
-    changes.note(session, api, Tag.API_RESOURCE_CHANGED, before, trail.of_api(api))
+    changes.note(session, api, Tag.API_RESOURCE_CHANGED, before, audited.of_api(api))
     return api
 
 
@@ -136,11 +133,10 @@ def delete_api(session: Session, actor: Actor, api_id: int) -> int:
     names = session.scalars(select(ApiScope.name).where(ApiScope.api_resource_id == api.id))
     rules.refuse_in_use(session, "id", names, verb="deleted")
     rules.refuse_owning(session, api)
+    before = audited.of_api(api)
     session.delete(api)
     session.flush()
-    audit.record(
-        session, Tag.API_RESOURCE_DELETED, tenant_id=api.tenant_id, target=f"api:{api.name}"
-    )
+    changes.record(session, api, Tag.API_RESOURCE_DELETED, before, {})
     return api.id
 
 
@@ -170,12 +166,12 @@ def add_scope(session: Session, api: ApiResource, new: NewScope) -> ApiScope:
     """Add a scope to an API."""
     rules.lock_names(session)
     rules.check_scope_names(session, {"name": new.name}, api.tenant_id)
-    before = trail.of_api(api)
+    before = audited.of_api(api)
     scope = ApiScope()
     writing.write_scope(session, scope, writing.scope_row(new), "scope")
     api.scopes.append(scope)
     session.flush()
-    changes.note(session, api, Tag.API_RESOURCE_CHANGED, before, trail.of_api(api))
+    changes.note(session, api, Tag.API_RESOURCE_CHANGED, before, audited.of_api(api))
     return scope
 
 
@@ -188,24 +184,24 @@ def add_secret(
     expires_at: datetime | None = None,
 ) -> str:
     """Give an API a secret for the introspection endpoint, made by us unless given."""
-    before = trail.of_api(api)
+    before = audited.of_api(api)
     secret = random_token() if value is None else value
     row = ApiSecret()
     writing.write_secret(session, row, SecretRow(secret, description, expires_at), "secret")
     api.secrets.append(row)
     session.flush()
-    changes.note(session, api, Tag.API_RESOURCE_CHANGED, before, trail.of_api(api))
+    changes.note(session, api, Tag.API_RESOURCE_CHANGED, before, audited.of_api(api))
     return secret
 
 
 def set_properties(session: Session, api: ApiResource, values: Mapping[str, str]) -> None:
     """Replace the settings of an API."""
-    before = trail.of_api(api)
+    before = audited.of_api(api)
     ids = {row.key: row.id for row in api.properties}
     wanted = [PropertyRow(key, value, ids.get(key, 0)) for key, value in values.items()]
     writing.write_properties(session, api, wanted)
     session.flush()
-    changes.note(session, api, Tag.API_RESOURCE_CHANGED, before, trail.of_api(api))
+    changes.note(session, api, Tag.API_RESOURCE_CHANGED, before, audited.of_api(api))
 
 
 def link_owner(session: Session, api: ApiResource, user_id: int) -> None:

@@ -8,10 +8,11 @@ from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from idp.directory.resources import rules, trail
+from idp.directory.resources import audited, rules
 from idp.directory.resources.models import ApiResource, IdentityResource
 from idp.platform import stamps
 from idp.platform.audit import service as audit
+from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import NotFound
 
@@ -48,8 +49,8 @@ def note(
     session: Session,
     row: ApiResource | IdentityResource,
     tag: Tag,
-    before: trail.Snapshot,
-    after: trail.Snapshot,
+    before: State,
+    after: State,
 ) -> None:
     """Note a change and give the row another stamp; the one update decides between two."""
     if before == after:
@@ -63,13 +64,21 @@ def note(
     ).all()
     if not done:
         raise stamps.outdated()
+    record(session, row, tag, before, after)
+
+
+def record(
+    session: Session,
+    row: ApiResource | IdentityResource,
+    tag: Tag,
+    before: State,
+    after: State,
+) -> None:
+    """Record a change of a resource."""
     kind = "api" if isinstance(row, ApiResource) else "identity-resource"
-    audit.record(
-        session,
-        tag,
-        tenant_id=row.tenant_id,
-        target=f"{kind}:{row.name}",
-        details=trail.difference(before, after),
+    target = f"{kind}:{row.name}"
+    audit.record_change(
+        session, tag, target, before, after, private=audited.PRIVATE, tenant_id=row.tenant_id
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
-from idp.directory.resources import rules, trail
+from idp.directory.resources import audited, rules
 from idp.directory.resources.content import IdentityContent
 from idp.directory.resources.models import IdentityResource
 from idp.directory.resources.service import changes, writing
@@ -76,10 +76,10 @@ def replace_identity(session: Session, content: IdentityContent) -> IdentityReso
         rules.check_scope_names(session, {"name": content.name}, resource.tenant_id)
     if is_built_in and not content.enabled:
         raise rules.built_in("enabled")
-    before = trail.of_identity(resource)
+    before = audited.of_identity(resource)
     writing.write_identity(session, resource, content)
     session.flush()
-    after = trail.of_identity(resource)
+    after = audited.of_identity(resource)
     changes.note(session, resource, Tag.IDENTITY_RESOURCE_CHANGED, before, after)
     return resource
 
