@@ -190,7 +190,7 @@ def test_a_client_that_lost_the_right_gets_nothing_more(client, session):
     narrowed = refresh(client, app, tokens.refresh)
     assert narrowed.get_json()["scope"] == "offline_access"
     row.allow_offline_access = False
-    clients.set_grant_types(row, ["authorization_code"])
+    clients.set_grant_types(session, row, ["authorization_code"])
     session.commit()
     refused = refresh(client, app, tokens.refresh)
     assert refused.get_json()["error"] == "unauthorized_client"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,8 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory import child_rows
+from idp.directory.child_rows import Wanted
 from idp.directory.clients import addresses, audited, fields
 from idp.directory.clients.addresses import Rules
 from idp.directory.clients.models import (
@@ -78,7 +80,7 @@ def create(session: Session, new: NewClient) -> tuple[Client, str | None]:
             "token_endpoint_auth_method", "A public client authenticates by none."
         )
     _allow_offline_access(client, new.settings, new.grant_types, new.scopes)
-    set_grant_types(client, new.grant_types)
+    set_grant_types(session, client, new.grant_types)
     set_scopes(session, client, new.scopes)
     set_redirect_uris(session, client, new.redirect_uris)
     set_post_logout_redirect_uris(session, client, new.post_logout_redirect_uris)
@@ -141,17 +143,19 @@ def set_fields(session: Session, client: Client, values: Mapping[str, Any]) -> N
     fields.apply(client, values, rules_of(session, client))
 
 
-def set_grant_types(client: Client, grant_types: Iterable[str]) -> None:
+def set_grant_types(session: Session, client: Client, grant_types: Iterable[str]) -> None:
     """Replace the grant types; what is not built is refused."""
-    _replace(client.grant_types, ClientGrantType, "grant_type", grants_of(client, grant_types))
+    _replace(
+        session, client.grant_types, ClientGrantType, "grant_type", grants_of(client, grant_types)
+    )
 
 
-def follow_offline_access(client: Client) -> None:
+def follow_offline_access(session: Session, client: Client) -> None:
     """Let refresh_token come and go with offline access."""
     names = [row.grant_type for row in client.grant_types]
     if not client.allow_offline_access:
         names = [name for name in names if name != "refresh_token"]
-    set_grant_types(client, names)
+    set_grant_types(session, client, names)
 
 
 def set_scopes(session: Session, client: Client, scopes: Iterable[str]) -> None:
@@ -160,25 +164,33 @@ def set_scopes(session: Session, client: Client, scopes: Iterable[str]) -> None:
     `offline_access` is no row of this list but the setting `allow_offline_access`.
     """
     names = [name for name in scopes if name != OFFLINE_ACCESS]
-    _replace(client.scopes, ClientScope, "scope", scopes_of(session, client, names))
+    _replace(session, client.scopes, ClientScope, "scope", scopes_of(session, client, names))
 
 
 def set_redirect_uris(session: Session, client: Client, uris: Iterable[str]) -> None:
     """Replace the addresses that codes may be sent to."""
     name = "redirect_uri"
-    _replace(client.redirect_uris, ClientRedirectUri, name, redirects_of(session, client, uris))
+    _replace(
+        session, client.redirect_uris, ClientRedirectUri, name, redirects_of(session, client, uris)
+    )
 
 
 def set_post_logout_redirect_uris(session: Session, client: Client, uris: Iterable[str]) -> None:
     """Replace the addresses that people may be sent to after signing out."""
     name = "post_logout_redirect_uri"
     wanted = post_logout_redirects_of(session, client, uris)
-    _replace(client.post_logout_redirect_uris, ClientPostLogoutRedirectUri, name, wanted)
+    _replace(session, client.post_logout_redirect_uris, ClientPostLogoutRedirectUri, name, wanted)
 
 
 def set_cors_origins(session: Session, client: Client, origins: Iterable[str]) -> None:
     """Replace the origins whose scripts may call the token endpoint."""
-    _replace(client.cors_origins, ClientCorsOrigin, "origin", origins_of(session, client, origins))
+    _replace(
+        session,
+        client.cors_origins,
+        ClientCorsOrigin,
+        "origin",
+        origins_of(session, client, origins),
+    )
 
 
 def grants_of(client: Client, grant_types: Iterable[str]) -> Sequence[str]:
@@ -265,7 +277,7 @@ def update(
     for name, values in lists.items():
         _SETTERS[name](session, client, values)
     if "grant_types" not in lists:
-        follow_offline_access(client)
+        follow_offline_access(session, client)
     check(client)
     check_addresses(session, client)
     client.concurrency_stamp = new_stamp()
@@ -478,21 +490,25 @@ def _distinct(name: str, values: Iterable[str]) -> tuple[str, ...]:
 
 
 def _replace(
-    rows: Any,
-    model: Callable[..., Base],
+    session: Session,
+    rows: MutableSequence[Any],
+    model: Callable[[], Base],
     column: str,
-    wanted: Sequence[str],
+    values: Sequence[str],
 ) -> None:
-    """Keep the rows that stay, so that their ids do; drop the others, add the new ones."""
-    have = {getattr(row, column): row for row in rows}
-    for value, row in have.items():
-        if value not in wanted:
-            rows.remove(row)
-    rows.extend(model(**{column: value}) for value in wanted if value not in have)
+    """Make a list of values what is wanted; rows that stay keep their ids."""
+
+    def write(row: Any, value: str, _path: str) -> None:
+        setattr(row, column, value)
+
+    wanted = [Wanted(column, 0, (value,), value) for value in values]
+    child_rows.replace(
+        session, rows, wanted, columns=(column,), match_by="value", make=model, write=write
+    )
 
 
 _SETTERS: Mapping[str, Callable[[Session, Client, Sequence[str]], None]] = {
-    "grant_types": lambda _, client, names: set_grant_types(client, names),
+    "grant_types": set_grant_types,
     "scopes": set_scopes,
     "redirect_uris": set_redirect_uris,
     "post_logout_redirect_uris": set_post_logout_redirect_uris,

@@ -12,7 +12,9 @@ from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
+from idp.directory import child_rows
 from idp.directory.actor import Actor
+from idp.directory.child_rows import Wanted
 from idp.directory.clients import audited, fields, service
 from idp.directory.clients.models import (
     Client,
@@ -243,9 +245,9 @@ def _apply(session: Session, actor: Actor, client: Client, said: Description) ->
     for name, wanted in said.lists.items():
         if wanted is not None and name != "properties":
             rows = _checked(session, client, name, wanted)
-            _synchronise(session, client, name, [*enumerate(rows)])
+            _set_rows(session, client, name, [*enumerate(rows)])
     if said.lists["grant_types"] is None:
-        service.follow_offline_access(client)
+        service.follow_offline_access(session, client)
     if said.secrets is not None:
         _set_secrets(session, client, said.secrets)
     service.check(client)
@@ -267,69 +269,29 @@ def _checked(session: Session, client: Client, name: str, wanted: Sequence[Row])
     return [*wanted, *(Row(0, {column: value}) for value in added)]
 
 
-def _synchronise(
+def _set_rows(
     session: Session, client: Client, name: str, wanted: Sequence[tuple[int, Row]]
 ) -> None:
-    """Make a list what is wanted: by id, or by its value where a row has no id yet.
+    """Make a list what is wanted; `wanted` says at which index of the form each row stands."""
+    rule = LISTS[name]
 
-    Rows leave, change and come in this order, because no two may be equal at any time.
-    """
-    model, key = LISTS[name].model, LISTS[name].key
-    rows = getattr(client, name)
-    pairs = [(row, said.values) for row, said in _matched(rows, name, wanted)]
-    staying = [row for row, _ in pairs if row is not None]
-    for row in [row for row in rows if row not in staying]:
-        rows.remove(row)
-    session.flush()
-    if len(key) == 1:
-        _make_way(staying, pairs, key[0])
-        session.flush()
-    for row, values in pairs:
-        for column, value in values.items() if row is not None else ():
+    def write(row: Any, said: Row, _path: str) -> None:
+        for column, value in said.values.items():
             setattr(row, column, value)
-    session.flush()
-    rows.extend(model(**values) for row, values in pairs if row is None)
 
-
-def _make_way(
-    rows: Sequence[Any], pairs: Sequence[tuple[Any, Mapping[str, str]]], key: str
-) -> None:
-    """Take their values from rows that exchange them."""
-    held = {getattr(row, key) for row in rows}
-    for row, values in pairs:
-        if row is not None and getattr(row, key) != values[key] and values[key] in held:
-            setattr(row, key, f"~{row.id}")
-
-
-def _matched(
-    rows: Sequence[Any], name: str, wanted: Sequence[tuple[int, Row]]
-) -> list[tuple[Any, Row]]:
-    """Find the row that each wanted one means; None: a new one."""
-    key = LISTS[name].key
-    by_id = {row.id: row for row in rows}
-    seen: set[Any] = set()
-    for index, said in wanted:
-        if said.id != 0 and (said.id not in by_id or said.id in seen):
-            raise BadRequest.at(
-                f"{name}[{index}].id", "Is no row of this client, or is listed twice."
-            )
-        seen.add(said.id)
-        value = tuple(said.values[column] for column in key)
-        if value in seen:
-            raise BadRequest.at(f"{name}[{index}].{key[-1]}", "Is listed twice.")
-        seen.add(value)
-    by_value = {
-        tuple(getattr(row, column) for column in key): row for row in rows if row.id not in seen
-    }
-    return [
-        (
-            by_id[said.id]
-            if said.id
-            else by_value.get(tuple(said.values[column] for column in key)),
-            said,
-        )
-        for _, said in wanted
+    rows = [
+        Wanted(f"{name}[{index}]", said.id, tuple(said.values[key] for key in rule.key), said)
+        for index, said in wanted
     ]
+    child_rows.replace(
+        session,
+        getattr(client, name),
+        rows,
+        columns=rule.key,
+        match_by="value",
+        make=rule.model,
+        write=write,
+    )
 
 
 def _set_properties(session: Session, client: Client, wanted: Sequence[Row]) -> None:
@@ -348,14 +310,14 @@ def _set_properties(session: Session, client: Client, wanted: Sequence[Row]) -> 
                 raise BadRequest.at(f"properties[{index}].value", message)
             free.append((index, row))
         elif key in said:
-            raise BadRequest.at(f"properties[{index}].key", "Is listed twice.")
+            raise BadRequest.at(f"properties[{index}].key", child_rows.DUPLICATE)
         else:
             said.add(key)
             with _at(f"properties[{index}].value"):
                 service.set_fields(session, client, {key: value})
     for name in settings.keys() - said:
         setattr(client, name, settings[name])
-    _synchronise(session, client, "properties", free)
+    _set_rows(session, client, "properties", free)
 
 
 def _set_secrets(session: Session, client: Client, wanted: Sequence[SecretRow]) -> None:
@@ -366,8 +328,7 @@ def _set_secrets(session: Session, client: Client, wanted: Sequence[SecretRow]) 
     known = set(by_id)
     for index, said in enumerate(wanted):
         if said.id != 0 and said.id not in known:
-            message = "Is no secret of this client, or is listed twice."
-            raise BadRequest.at(f"secrets[{index}].id", message)
+            raise BadRequest.at(f"secrets[{index}].id", child_rows.UNKNOWN_ID)
         known.discard(said.id)
         value = None if said.value in {None, MASK} else said.value
         if value is not None and looks_like_digest(value):

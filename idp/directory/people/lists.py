@@ -10,13 +10,15 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from idp.directory import permissions
+from idp.directory import child_rows, permissions
 from idp.directory.actor import Actor
+from idp.directory.child_rows import Wanted
 from idp.directory.people import profile, reach
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import Privilege, Role, UserRole
@@ -89,15 +91,7 @@ class Lists:
         }
 
 
-class Entry(Protocol):
-    """What is wanted of a row."""
-
-    @property
-    def id(self) -> int:
-        """Row that is meant; 0: a new one."""
-
-
-Wanted = TypeVar("Wanted", bound=Entry)
+T = TypeVar("T")
 
 
 def read(session: Session, actor: Actor, user_ids: Iterable[int]) -> dict[int, Lists]:
@@ -204,14 +198,9 @@ def set_claims(
 
     _set_standard_claims(session, user, wanted, standard)
 
-    def make(entry: ClaimRow) -> UserClaim | None:
-        if entry.type in standard:
-            return None
-        return UserClaim(
-            user_id=user.id, tenant_id=actor.owner_tenant, type=entry.type, value=entry.value
-        )
-
-    _synchronise(session, rows, wanted, "claims", ("type", "value"), make)
+    kept = [row for row in child_rows.listed(wanted, "claims") if row.entry.type not in standard]
+    make = partial(UserClaim, user_id=user.id, tenant_id=actor.owner_tenant)
+    _replace(session, rows, kept, ("type", "value"), make)
 
 
 def _find_standard_claims(wanted: Sequence[ClaimRow]) -> dict[str, int]:
@@ -259,7 +248,7 @@ def set_tenants(
     known = {row.id: row.tenant_id for row in rows.values()}
     for index, entry in enumerate(wanted):
         if entry.id and known.get(entry.id) != entry.tenant_id:
-            raise BadRequest.at(f"tenants[{index}].id", "There is no such row here.")
+            raise BadRequest.at(f"tenants[{index}].id", child_rows.UNKNOWN_ID)
     asked = {entry.tenant_id for entry in wanted}
     joined, left = sorted(asked - set(rows)), sorted(set(rows) - asked)
     if not joined and not left:
@@ -309,10 +298,8 @@ def set_files(session: Session, user: User, wanted: Sequence[FileRow] | None) ->
         if before.get(entry.id) != entry.files and not _are_addresses(entry):
             raise BadRequest.at(f"files[{index}].files", "Files have http(s) addresses.")
 
-    def make(entry: FileRow) -> UserFile:
-        return UserFile(user_id=user.id, file_type=entry.file_type, files=entry.files)
-
-    _synchronise(session, rows, wanted, "files", ("file_type", "files"), make)
+    listed = child_rows.listed(wanted, "files")
+    _replace(session, rows, listed, ("file_type", "files"), partial(UserFile, user_id=user.id))
 
 
 def set_properties(
@@ -327,15 +314,12 @@ def set_properties(
     for index, entry in enumerate(wanted):
         # Tenants may use the same key each for itself; then only its own row can be meant.
         if entry.key in seen and before.get(entry.id, ("",))[0] != entry.key:
-            raise BadRequest.at(f"properties[{index}].key", "Given twice.")
+            raise BadRequest.at(f"properties[{index}].key", child_rows.DUPLICATE)
         seen.add(entry.key)
 
-    def make(entry: PropertyRow) -> UserProperty:
-        return UserProperty(
-            user_id=user.id, tenant_id=actor.owner_tenant, key=entry.key, value=entry.value
-        )
-
-    _synchronise(session, rows, wanted, "properties", ("key", "value"), make)
+    make = partial(UserProperty, user_id=user.id, tenant_id=actor.owner_tenant)
+    listed = child_rows.listed(wanted, "properties")
+    _replace(session, rows, listed, ("key", "value"), make)
 
 
 def _are_addresses(entry: FileRow) -> bool:
@@ -378,35 +362,24 @@ def _may_give_permissions(
             raise Overreach.at(f"claims[{index}].value", "This permission is not yours to give.")
 
 
-def _synchronise(
+def _replace(
     session: Session,
     rows: Sequence[Any],
-    wanted: Sequence[Wanted],
-    path: str,
+    wanted: Sequence[Wanted[T]],
     columns: Sequence[str],
-    make: Callable[[Wanted], Any],
-) -> bool:
-    """Make, change and remove rows until they are what is wanted; a stranger's id is refused."""
-    left = {row.id: row for row in rows}
-    changed = False
-    for index, entry in enumerate(wanted):
-        row = left.pop(entry.id, None)
-        if row is None and entry.id:
-            raise BadRequest.at(
-                f"{path}[{index}].id", "There is no such row here, or it came before."
-            )
-        if row is None:
-            new = make(entry)
-            if new is not None:
-                session.add(new)
-                changed = True
-            continue
+    make: Callable[[], Any],
+) -> None:
+    """Replace rows that no relation holds: each reader sees others of them."""
+
+    def write(row: Any, entry: T, _path: str) -> None:
         for column in columns:
-            if getattr(row, column) != getattr(entry, column):
-                setattr(row, column, getattr(entry, column))
-                changed = True
-    for row in left.values():
-        session.delete(row)
-        changed = True
+            setattr(row, column, getattr(entry, column))
+
+    left = [*rows]
+    child_rows.replace(session, left, wanted, make=make, write=write)
+    kept = {id(row) for row in left}
+    for row in rows:
+        if id(row) not in kept:
+            session.delete(row)
+    session.add_all(left)
     session.flush()
-    return changed

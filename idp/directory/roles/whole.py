@@ -14,8 +14,9 @@ from sqlalchemy import ColumnElement, Select, func, insert, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, subqueryload
 
-from idp.directory import permissions
+from idp.directory import child_rows, permissions
 from idp.directory.actor import Actor
+from idp.directory.child_rows import Wanted
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import (
     Privilege,
@@ -218,40 +219,32 @@ def _set_claims(
     if wanted is None:
         return
     codes: dict[str, str] = {}
-    rows: list[tuple[str, ClaimRow]] = []
+    rows: list[Wanted[ClaimRow]] = []
     for index, said in enumerate(wanted):
         path = f"claims[{index}]"
         if said.type != PERMISSION:
-            rows.append((path, said))
+            rows.append(Wanted(path, said.id, (said.type, said.value), said))
         elif said.id:
             raise BadRequest.at(f"{path}.id", "A permission is no row: leave the id out.")
         else:
             codes |= dict.fromkeys(_codes(said.value, path), f"{path}.value")
-    _set_rows(role, rows, reserved)
+    _set_rows(session, role, rows, reserved)
     _set_privileges(session, actor, role, codes)
 
 
 def _set_rows(
-    role: Role, wanted: Sequence[tuple[str, ClaimRow]], reserved: Collection[str]
+    session: Session, role: Role, wanted: Sequence[Wanted[ClaimRow]], reserved: Collection[str]
 ) -> None:
-    left = {row.id: row for row in role.claims}
-    seen: set[tuple[str, str]] = set()
-    for path, said in wanted:
-        row = left.pop(said.id, None) if said.id else RoleClaim()
-        if row is None:
-            raise BadRequest.at(f"{path}.id", "Is no claim of this role, or is listed twice.")
-        if (said.type, said.value) in seen:
-            raise BadRequest.at(f"{path}.value", "Is listed twice.")
-        seen.add((said.type, said.value))
+    def write(row: RoleClaim, said: ClaimRow, path: str) -> None:
         if (row.type, row.value) == (said.type, said.value):
-            continue
+            return
         if said.type in reserved or not said.type.strip():
             raise BadRequest.at(f"{path}.type", "A role cannot have claims of this type.")
         row.type, row.value = said.type, said.value
-        if not said.id:
-            role.claims.append(row)
-    for row in left.values():
-        role.claims.remove(row)
+
+    child_rows.replace(
+        session, role.claims, wanted, columns=("type", "value"), make=RoleClaim, write=write
+    )
 
 
 def _codes(text: str, path: str) -> list[str]:

@@ -13,12 +13,11 @@ import sqlalchemy
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 from sqlalchemy.orm import Session, selectinload
 
-from idp.directory import permissions
+from idp.directory import child_rows, permissions
 from idp.directory.actor import Actor
 from idp.directory.applications.models import Application
 from idp.directory.bundles import applying
 from idp.directory.bundles import service as bundles
-from idp.directory.children import synchronise
 from idp.directory.clients.models import Client
 from idp.directory.resources.models import ApiResource, IdentityResource
 from idp.directory.roles.models import Role, UserRole
@@ -343,8 +342,9 @@ def _set_hosts(session: Session, tenant: Tenant, wanted: Sequence[HostRow]) -> N
         row.host = said.host
 
     with service.unique_hosts(session):
-        synchronise(
-            session, tenant.hosts, checked, path="hosts", key="host", make=TenantHost, write=write
+        wanted_rows = child_rows.listed(checked, "hosts", "host")
+        child_rows.replace(
+            session, tenant.hosts, wanted_rows, columns=("host",), make=TenantHost, write=write
         )
 
 
@@ -354,8 +354,9 @@ def _set_claims(session: Session, tenant: Tenant, wanted: Sequence[ClaimRow]) ->
             raise BadRequest.at(f"{path}.type", "A claim has a name.")
         row.type, row.value = said.type, said.value
 
-    synchronise(
-        session, tenant.claims, wanted, path="claims", key="type", make=TenantClaim, write=write
+    rows = child_rows.listed(wanted, "claims", "type")
+    child_rows.replace(
+        session, tenant.claims, rows, columns=("type",), make=TenantClaim, write=write
     )
 
 
@@ -374,14 +375,9 @@ def _set_properties(session: Session, tenant: Tenant, wanted: Sequence[PropertyR
         elif is_new or _clear(session, row) != value:
             row.value_encrypted = keyring.encrypt(service.PURPOSE, value.encode())
 
-    synchronise(
-        session,
-        tenant.properties,
-        wanted,
-        path="properties",
-        key="key",
-        make=TenantProperty,
-        write=write,
+    rows = child_rows.listed(wanted, "properties", "key")
+    child_rows.replace(
+        session, tenant.properties, rows, columns=("key",), make=TenantProperty, write=write
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from idp.directory.children import synchronise
+from idp.directory import child_rows
 from idp.directory.resources import rules
 from idp.directory.resources.content import (
     ApiContent,
@@ -79,22 +79,19 @@ def write_api(session: Session, api: ApiResource, content: ApiContent) -> None:
     api.display_name = content.display_name
     api.description = content.description
     if content.scopes is not None:
-        synchronise(
+        child_rows.replace(
             session,
             api.scopes,
-            content.scopes,
-            path="scopes",
-            key="name",
+            child_rows.listed(content.scopes, "scopes", "name"),
+            columns=("name",),
             make=ApiScope,
             write=lambda row, entry, path: write_scope(session, row, entry, path),
         )
     if content.secrets is not None:
-        synchronise(
+        child_rows.replace(
             session,
             api.secrets,
-            content.secrets,
-            path="secrets",
-            key=None,
+            child_rows.listed(content.secrets, "secrets"),
             make=ApiSecret,
             write=lambda row, entry, path: write_secret(session, row, entry, path),
         )
@@ -152,7 +149,8 @@ def _write_claims(
         row.type = entry.type
 
     rows: list[Any] = parent.user_claims
-    synchronise(session, rows, wanted, path=path, key="type", make=model, write=write)
+    listed = child_rows.listed(wanted, path, "type")
+    child_rows.replace(session, rows, listed, columns=("type",), make=model, write=write)
 
 
 def write_properties(session: Session, api: ApiResource, wanted: Sequence[PropertyRow]) -> None:
@@ -163,12 +161,11 @@ def write_properties(session: Session, api: ApiResource, wanted: Sequence[Proper
         row.key = entry.key
         row.value = entry.value
 
-    synchronise(
+    child_rows.replace(
         session,
         api.properties,
-        wanted,
-        path="properties",
-        key="key",
+        child_rows.listed(wanted, "properties", "key"),
+        columns=("key",),
         make=ApiResourceProperty,
         write=write,
     )

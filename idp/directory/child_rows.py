@@ -1,0 +1,119 @@
+"""Child rows: make what is stored what a form lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableSequence, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from sqlalchemy.orm import Session
+
+from idp.platform.errors import BadRequest
+
+UNKNOWN_ID = "Unknown or duplicate id."
+DUPLICATE = "Duplicate value."
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted(Generic[T]):
+    """A row as a form lists it."""
+
+    path: str
+    """Where it stands in the form, in the caller's words."""
+    id: int
+    """The row that is meant; 0: a new one."""
+    key: tuple[Any, ...]
+    """Values of the columns that are unique in the parent; empty: nothing is."""
+    entry: T
+
+
+def listed(entries: Sequence[T], path: str, *columns: str) -> list[Wanted[T]]:
+    """Return the rows of a list whose entries have an `id`, and members named as the columns."""
+    return [
+        Wanted(
+            f"{path}[{index}]",
+            getattr(entry, "id"),  # noqa: B009 - of any dataclass
+            tuple(getattr(entry, column) for column in columns),
+            entry,
+        )
+        for index, entry in enumerate(entries)
+    ]
+
+
+def replace(
+    session: Session,
+    rows: MutableSequence[Any],
+    wanted: Sequence[Wanted[T]],
+    *,
+    columns: Sequence[str] = (),
+    match_by: Literal["id", "value"] = "id",
+    make: Callable[[], Any],
+    write: Callable[[Any, T, str], None],
+) -> None:
+    """Make, change and remove rows until they are what is wanted.
+
+    Rows are found by `id` within this very parent; with "value", those without an id by the
+    `columns` that are unique. `write` gets the row, the entry and its path.
+    """
+    pairs = _pair(rows, wanted, columns, match_by)
+    kept = [row for row, _ in pairs if row is not None]
+    gone = _without(rows, kept)
+    for row in gone:
+        rows.remove(row)
+    if columns:
+        _make_way(session, pairs, gone, columns)
+    for known, item in pairs:
+        row = make() if known is None else known
+        write(row, item.entry, item.path)
+        if known is None:
+            rows.append(row)
+
+
+def _pair(
+    rows: Sequence[Any], wanted: Sequence[Wanted[T]], columns: Sequence[str], match_by: str
+) -> list[tuple[Any, Wanted[T]]]:
+    """Find the row that each wanted one means; None: a new one."""
+    by_id = {row.id: row for row in rows}
+    ids: set[int] = set()
+    keys: set[tuple[Any, ...]] = set()
+    for item in wanted:
+        if item.id and (item.id not in by_id or item.id in ids):
+            raise BadRequest.at(f"{item.path}.id", UNKNOWN_ID)
+        ids.add(item.id)
+        if columns and item.key in keys:
+            raise BadRequest.at(f"{item.path}.{columns[-1]}", DUPLICATE)
+        keys.add(item.key)
+    by_key = {}
+    if match_by == "value":
+        by_key = {_key(row, columns): row for row in rows if row.id not in ids}
+    return [(by_id[item.id] if item.id else by_key.get(item.key), item) for item in wanted]
+
+
+def _make_way(
+    session: Session,
+    pairs: Sequence[tuple[Any, Wanted[T]]],
+    gone: Sequence[Any],
+    columns: Sequence[str],
+) -> None:
+    """Take values away that another row is about to get.
+
+    The database must not meet the old and the new row together.
+    """
+    renamed = [row for row, item in pairs if row is not None and _key(row, columns) != item.key]
+    held = {_key(row, columns) for row in (*gone, *renamed)}
+    if held.isdisjoint(item.key for _, item in pairs):
+        return
+    for row in renamed:
+        setattr(row, columns[0], f"\x01{row.id}")  # no value may hold a control character
+    session.flush()
+
+
+def _without(rows: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
+    known = {id(row) for row in kept}
+    return [row for row in rows if id(row) not in known]
+
+
+def _key(row: Any, columns: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(getattr(row, column) for column in columns)
