@@ -15,7 +15,7 @@ from bench.measure import Figure, Result, alternate, at_most
 from bench.servers import Servers
 from idp.app import create_app
 from idp.config import Settings
-from idp.directory.clients import view
+from idp.directory.clients import snapshot
 from idp.directory.clients.models import Client, ClientGrantType, ClientScope
 from idp.directory.tenants.models import Membership
 from idp.directory.users.models import User
@@ -94,7 +94,7 @@ def _measure(url: str, folder: Path, rounds: int) -> Result:
 
 def _administrator_token(session: Session) -> str:
     user = session.scalars(select(User).where(User.username == "admin")).one()
-    client = view.find(session, "api-docs")
+    client = snapshot.find(session, "api-docs")
     if client is None:
         message = "the client api-docs is not seeded"
         raise RuntimeError(message)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from idp.api import docs
 from idp.config import Settings
 from idp.directory.applications import service as applications
+from idp.directory.clients import rules
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client, ClientScope
 from idp.directory.clients.service import NewClient
@@ -351,7 +352,7 @@ class _Garden:
                 candidate
                 for candidate in (secret, *self._candidates(new.client_id))
                 for row in client.secrets
-                if candidate and keyring.mac_matches(clients.PURPOSE, candidate, row.value_hash)
+                if candidate and keyring.mac_matches(rules.PURPOSE, candidate, row.value_hash)
             ),
             None,
         )

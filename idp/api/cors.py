@@ -8,7 +8,7 @@ from flask import Blueprint, Response, g, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from idp.api.dialect import Dialect
-from idp.directory.clients import view as clients
+from idp.directory.clients import snapshot as clients
 from idp.platform.web import cors
 from idp.platform.web.principal import Principal
 from idp.platform.web.views import database

@@ -9,7 +9,7 @@ import orjson
 
 from idp.claims.subject import Subject
 from idp.directory.permissions import ALL, Permission
-from idp.directory.resources.view import ApiView
+from idp.directory.resources.snapshot import ApiView
 
 BUDGET_BYTES = 4096
 """How large `permission`, `role` and all other claims together may each be in a token."""

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from idp.commands import opening, output
 from idp.commands.command import Group, confirm, yes_option
 from idp.commands.options import ID
-from idp.directory.clients import presets
+from idp.directory.clients import presets, rules
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client
 from idp.directory.clients.service import NewClient
@@ -23,7 +23,7 @@ from idp.platform import clock
 from idp.platform.errors import BadRequest
 
 _LISTS = {
-    "--grant": ("grant_types", "; ".join(clients.GRANT_TYPES) + "."),
+    "--grant": ("grant_types", "; ".join(rules.GRANT_TYPES) + "."),
     "--scope": ("scopes", "Scope that it may request."),
     "--redirect": ("redirect_uris", "Redirect URI."),
     "--post-logout": (
@@ -222,7 +222,7 @@ def describe(row: Client) -> dict[str, Any]:
         "response_types": ["code"] if "authorization_code" in grant_types else [],
         "scope": " ".join(
             [scope.scope for scope in row.scopes]
-            + ([clients.OFFLINE_ACCESS] if row.allow_offline_access else [])
+            + ([rules.OFFLINE_ACCESS] if row.allow_offline_access else [])
         ),
         "redirect_uris": [uri.redirect_uri for uri in row.redirect_uris],
         "post_logout_redirect_uris": [

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from idp.commands import opening, output
 from idp.commands.command import Command
 from idp.commands.options import ID
-from idp.directory.clients import view as clients
+from idp.directory.clients import snapshot as clients
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
 from idp.directory.users import service as users

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from idp.claims import access, registry
 from idp.claims.subject import Subject
-from idp.directory.clients import view as clients
-from idp.directory.clients.view import ClientView
-from idp.directory.resources.view import ApiView
+from idp.directory.clients import snapshot as clients
+from idp.directory.clients.snapshot import ClientView
+from idp.directory.resources.snapshot import ApiView
 from idp.directory.tenants import service as tenants
 from idp.oauth import grant_state, token_ids
 from idp.oauth.checks.scope import ValidatedScopes, apis_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlencode
 
-from idp.directory.clients.view import ClientView
+from idp.directory.clients.snapshot import ClientView
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.prompt import ClaimsRequest
 from idp.oauth.checks.scope import ValidatedScopes

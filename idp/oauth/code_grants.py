@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as cast_to
 from sqlalchemy.orm import aliased
 
-from idp.directory.clients.view import ClientView
+from idp.directory.clients.snapshot import ClientView
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users.models import User
 from idp.oauth import visitor as visitors

@@ -10,7 +10,7 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from idp.directory.clients.models import Client
-from idp.directory.clients.view import ClientView
+from idp.directory.clients.snapshot import ClientView
 from idp.directory.tenants.models import Tenant
 from idp.oauth.models import Consent
 from idp.oauth.sign_out import revoke_grants

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from idp.directory.clients.view import ClientView
+from idp.directory.clients.snapshot import ClientView
 from idp.oauth.client_auth.credentials import Credentials
 from idp.oauth.grants import GrantType
 from idp.oauth.request import ProtocolRequest

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from idp.claims import access, registry
-from idp.directory.clients.view import ClientView
+from idp.directory.clients.snapshot import ClientView
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.grant_state import HeldGrant, StandingGrant
 from idp.oauth.signed_tokens import authentication, sign_within

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Coroutine
 from http import HTTPStatus
 from typing import Any
 
-from idp.directory.clients import view as clients
-from idp.directory.clients.view import ClientView
+from idp.directory.clients import snapshot as clients
+from idp.directory.clients.snapshot import ClientView
 from idp.oauth.declarations import Endpoint, Readers, Server
 from idp.oauth.request import ProtocolRequest
 from idp.platform.errors import OAuthError, Problem

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from idp.directory.clients import view as clients
-from idp.directory.clients.view import ClientView
+from idp.directory.clients import snapshot as clients
+from idp.directory.clients.snapshot import ClientView
 from idp.directory.tenants import service as tenants
 from idp.directory.users.models import User
 from idp.oauth import access_tokens, grant_state

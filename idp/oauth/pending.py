@@ -11,8 +11,8 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from idp.directory.clients import view as clients
-from idp.directory.clients.view import ClientView
+from idp.directory.clients import snapshot as clients
+from idp.directory.clients.snapshot import ClientView
 from idp.directory.tenants import service as tenants
 from idp.oauth.checks import prompt
 from idp.oauth.checks import scope as scopes_of

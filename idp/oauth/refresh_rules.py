@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from secrets import token_bytes
 
-from idp.directory.clients.view import ClientView
+from idp.directory.clients.snapshot import ClientView
 from idp.platform.secrets import Keyring, b64url, block_cipher, from_b64url
 
 PREFIX = "rt_"

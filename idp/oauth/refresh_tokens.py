@@ -11,7 +11,7 @@ from sqlalchemy import String, Table, bindparam, func, literal, select, union_al
 from sqlalchemy import cast as cast_to
 from sqlalchemy.orm import Session
 
-from idp.directory.clients.view import ClientView
+from idp.directory.clients.snapshot import ClientView
 from idp.oauth import grant_state, refresh_rules
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.scope import ValidatedScopes

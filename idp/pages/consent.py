@@ -9,7 +9,7 @@ from flask import Blueprint, make_response, render_template, request
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from idp.directory.resources.view import ApiScopeView, IdentityView
+from idp.directory.resources.snapshot import ApiScopeView, IdentityView
 from idp.oauth import pending
 from idp.pages import language
 from idp.pages.pending import Asking, current_asking, resume

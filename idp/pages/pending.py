@@ -10,7 +10,7 @@ from flask import redirect, request
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from idp.directory.clients.view import ClientView
+from idp.directory.clients.snapshot import ClientView
 from idp.oauth import pending
 from idp.pages import language
 from idp.platform.errors import BadRequest

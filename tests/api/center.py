@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory.bundles.models import Bundle
 from idp.directory.clients import service as clients
-from idp.directory.clients import view
+from idp.directory.clients import snapshot
 from idp.directory.tenants.models import Tenant
 from idp.directory.users.models import User
 from idp.oauth import operator_tokens
@@ -103,7 +103,7 @@ def token_for(
         if not set(scopes) <= set(held):
             clients.set_scopes(session, tool, [*held, *scopes])
             session.commit()
-    client = view.find(session, TOOL)
+    client = snapshot.find(session, TOOL)
     assert client is not None
     token = operator_tokens.issue_by_command(session, client, user, tenant_id, scopes)
     session.commit()

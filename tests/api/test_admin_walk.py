@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from idp.api.admin.dialect import admin as dialect
-from idp.directory.clients import view
+from idp.directory.clients import snapshot
 from idp.directory.tenants import service as tenants
 from idp.oauth import operator_tokens
 from idp.platform import clock
@@ -74,7 +74,7 @@ def of_a_tenant(client, session, scope, user):
     tenant_id = protocol.add_tenant(session, "Theirs")
     tenants.add_member(session, tenant_id, user.id)
     protocol.register(session, "theirs", scopes=("openid", scope), tenant_id=tenant_id)
-    found = view.find(session, "theirs")
+    found = snapshot.find(session, "theirs")
     assert found is not None
     token = operator_tokens.issue_by_command(session, found, user, tenant_id, [scope])
     session.commit()

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from idp.directory.clients import whole
+from idp.directory.clients import management
 from tests.api import center
 
 SECRET = "host=db password=hunter2"
@@ -23,7 +23,7 @@ def test_an_unexpected_failure_tells_nothing(root, monkeypatch):
     def fail(*_args, **_kwargs):
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr(whole, "listing", fail)
+    monkeypatch.setattr(management, "list_query", fail)
     for path in ("/Client", "/Client/1"):
         answer = root.send("GET", path)
         content = answer.get_json()

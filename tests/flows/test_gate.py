@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from flask import Blueprint, jsonify
 
-from idp.directory.clients import view
+from idp.directory.clients import snapshot
 from idp.oauth import operator_tokens
 from idp.platform.scopes import Scope
 from idp.platform.web import csrf
@@ -68,7 +68,7 @@ def person(session):
 
 
 def token_for(session, app, user, scopes, tenant_id=1):
-    client = view.find(session, app.client_id)
+    client = snapshot.find(session, app.client_id)
     token = operator_tokens.issue_by_command(session, client, user, tenant_id, scopes)
     session.commit()
     return token

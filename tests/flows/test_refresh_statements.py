@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select, text
 
-from idp.directory.clients import view as clients
+from idp.directory.clients import snapshot as clients
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users.models import User
 from idp.oauth import refresh_rules, refresh_tokens

@@ -70,11 +70,11 @@ def person(session, published):
     """Give the token of a person of tenant 1, for orders."""
     ann = protocol.add_person(session, "ann")
     protocol.register(session, "shop", scopes=("openid", "orders.read"), tenant_id=1)
-    from idp.directory.clients import view
+    from idp.directory.clients import snapshot
     from idp.oauth.operator_tokens import issue_by_command
 
     protocol.grant_directly(session, ann, "clerk.sell")
-    token = issue_by_command(session, view.find(session, "shop"), ann, 1, ["orders.read"])
+    token = issue_by_command(session, snapshot.find(session, "shop"), ann, 1, ["orders.read"])
     session.commit()
     return token
 
@@ -101,14 +101,14 @@ def test_a_machine_is_told_apart_from_a_person(gate, machine, person):
 
 
 def test_permissions_of_a_person_are_passed_on(session, gate, new_orders, client):
-    from idp.directory.clients import view
+    from idp.directory.clients import snapshot
     from idp.oauth.operator_tokens import issue_by_command
 
     api = session.get_one(ApiResource, int(gate.api))
     ann = protocol.add_person(session, "ann")
     protocol.add_role(session, ann, "clerk", ["orders.sell", "orders.refund"], api=api)
     protocol.register(session, "shop", scopes=("openid", "orders.read"), tenant_id=1)
-    token = issue_by_command(session, view.find(session, "shop"), ann, 1, ["orders.read"])
+    token = issue_by_command(session, snapshot.find(session, "shop"), ann, 1, ["orders.read"])
     session.commit()
     assert gate.ask(token).headers["X-Permission"] == "orders.refund,orders.sell"
 

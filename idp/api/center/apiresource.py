@@ -16,7 +16,7 @@ from idp.api.shapes import KeptList, MaskedText, Moment, Shape, Stamp, boolean, 
 from idp.claims import registry
 from idp.directory.resources import service as resources
 from idp.directory.resources.content import (
-    ApiContent,
+    ApiSpec,
     ClaimRow,
     PropertyRow,
     ScopeRow,
@@ -118,9 +118,9 @@ class ApiResourceShape(Shape):
     concurrency_stamp = Stamp()
 
     @post_load
-    def to_content(self, data: dict[str, Any], **_: Any) -> ApiContent:
+    def to_content(self, data: dict[str, Any], **_: Any) -> ApiSpec:
         """Give the API as the service takes it."""
-        return ApiContent(**data)
+        return ApiSpec(**data)
 
 
 class ListQuery(Paging):
@@ -182,7 +182,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     gives=int64(),
     errors=("NotFound",),
 )
-def update(body: ApiContent) -> int:
+def update(body: ApiSpec) -> int:
     """Update a microservice."""
     api = resources.replace_api(database(), current_actor(), body)
     database().commit()
@@ -197,7 +197,7 @@ def update(body: ApiContent) -> int:
     body=ApiResourceShape(),
     gives=int64(),
 )
-def create(body: ApiContent) -> int:
+def create(body: ApiSpec) -> int:
     """Create a microservice."""
     api = resources.add_api(database(), current_actor(), body)
     database().commit()

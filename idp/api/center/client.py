@@ -14,10 +14,10 @@ from idp.api.center.paging import Paging, fetch
 from idp.api.shapes import KeptList, MaskedText, Moment, Shape, Stamp, boolean, int32, int64, text
 from idp.claims import registry
 from idp.directory.clients import fields as settings
-from idp.directory.clients import whole as clients
+from idp.directory.clients import management as clients
+from idp.directory.clients.management import ClientSpec, Row, SecretRow
 from idp.directory.clients.models import Client
-from idp.directory.clients.service import MOST_ROWS
-from idp.directory.clients.whole import Description, Row, SecretRow
+from idp.directory.clients.rules import MOST_ROWS
 from idp.oauth import operator_tokens
 from idp.platform.scopes import Scope
 from idp.platform.secrets import MASK
@@ -184,10 +184,10 @@ class ClientShape(Shape):
         return super().wire_name("secrets" if path == "client_secret" else path)
 
     @post_load
-    def to_description(self, data: dict[str, Any], **_: Any) -> tuple[int, Description]:
+    def to_spec(self, data: dict[str, Any], **_: Any) -> tuple[int, ClientSpec]:
         """Give the id, and what is said about the client as the service takes it."""
         row_id = data.pop("id")
-        description = Description(
+        spec = ClientSpec(
             client_id=data.pop("client_id"),
             secrets=data.pop("secrets"),
             concurrency_stamp=data.pop("concurrency_stamp"),
@@ -199,7 +199,7 @@ class ClientShape(Shape):
                 "identity_provider_restrictions": data["identity_provider_restrictions"] or None,
             },
         )
-        return row_id, description
+        return row_id, spec
 
 
 class ListQuery(Paging):
@@ -244,7 +244,7 @@ SORTABLE = {
 )
 def list_(query: Mapping[str, Any]) -> Page:
     """List OAuth clients."""
-    wanted = clients.listing(
+    wanted = clients.list_query(
         current_actor(),
         client_id=query["client_id"],
         client_name=query["client_name"],
@@ -261,7 +261,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     gives=int64(),
     errors=("NotFound",),
 )
-def update(body: tuple[int, Description]) -> int:
+def update(body: tuple[int, ClientSpec]) -> int:
     """Update an OAuth client."""
     client = clients.replace(database(), current_actor(), *body, reserved_claims=registry.RESERVED)
     database().commit()
@@ -276,12 +276,10 @@ def update(body: tuple[int, Description]) -> int:
     body=ClientShape(),
     gives=int64(),
 )
-def create(body: tuple[int, Description]) -> int:
+def create(body: tuple[int, ClientSpec]) -> int:
     """Create an OAuth client."""
-    _, description = body
-    client = clients.create(
-        database(), current_actor(), description, reserved_claims=registry.RESERVED
-    )
+    _, spec = body
+    client = clients.create(database(), current_actor(), spec, reserved_claims=registry.RESERVED)
     database().commit()
     return client.id
 

@@ -14,7 +14,7 @@ from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
 from idp.api.shapes import KeptList, Shape, Stamp, boolean, int32, int64, text
 from idp.directory.resources import service as resources
-from idp.directory.resources.content import IdentityContent
+from idp.directory.resources.content import IdentitySpec
 from idp.directory.resources.models import IdentityResource
 from idp.platform.scopes import Scope
 from idp.platform.web.views import database
@@ -35,9 +35,9 @@ class IdentityResourceShape(Shape):
     concurrency_stamp = Stamp()
 
     @post_load
-    def to_content(self, data: dict[str, Any], **_: Any) -> IdentityContent:
+    def to_content(self, data: dict[str, Any], **_: Any) -> IdentitySpec:
         """Give the identity resource as the service takes it."""
-        return IdentityContent(**data)
+        return IdentitySpec(**data)
 
 
 class ListQuery(Paging):
@@ -84,7 +84,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     gives=int64(),
     errors=("NotFound",),
 )
-def update(body: IdentityContent) -> int:
+def update(body: IdentitySpec) -> int:
     """Update an identity resource."""
     resource = resources.replace_identity(database(), body)
     database().commit()
@@ -100,7 +100,7 @@ def update(body: IdentityContent) -> int:
     body=IdentityResourceShape(),
     gives=int64(),
 )
-def create(body: IdentityContent) -> int:
+def create(body: IdentitySpec) -> int:
     """Create an identity resource."""
     resource = resources.add_identity(database(), body)
     database().commit()

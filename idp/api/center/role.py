@@ -15,9 +15,9 @@ from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
 from idp.api.shapes import KeptList, Shape, Stamp, int32, int64, optional_id, text
 from idp.claims import registry
-from idp.directory.roles import whole as roles
+from idp.directory.roles import management as roles
+from idp.directory.roles.management import ClaimRow, RoleSpec
 from idp.directory.roles.models import LONGEST_ROLE_NAME, Role
-from idp.directory.roles.whole import ClaimRow, Content
 from idp.platform.scopes import Scope
 from idp.platform.web.views import database
 
@@ -55,15 +55,15 @@ class RoleShape(Shape):
         return super().get_attribute(obj, attr, default)
 
     @post_load
-    def to_content(self, data: dict[str, Any], **_: Any) -> tuple[int, Content]:
+    def to_spec(self, data: dict[str, Any], **_: Any) -> tuple[int, RoleSpec]:
         """Give the id, and what is said about the role as the service takes it."""
-        return data.pop("id"), Content(**data)
+        return data.pop("id"), RoleSpec(**data)
 
 
 @center.operation("role-get", "GET", "/Role", scope=Scope.ROLE_GET, gives=RoleShape(), form="list")
 def list_() -> Page:
     """List roles."""
-    rows = roles.list_all(database(), current_actor())
+    rows = database().scalars(roles.list_query(current_actor())).all()
     return Page(rows, take=len(rows), skip=0, total=len(rows))
 
 
@@ -76,7 +76,7 @@ def list_() -> Page:
     gives=int64(),
     errors=("NotFound",),
 )
-def update(body: tuple[int, Content]) -> int:
+def update(body: tuple[int, RoleSpec]) -> int:
     """Update a role."""
     role = roles.replace(database(), current_actor(), *body, reserved_claims=registry.RESERVED)
     database().commit()
@@ -86,10 +86,10 @@ def update(body: tuple[int, Content]) -> int:
 @center.operation(
     "role-post", "POST", "/Role", scope=Scope.ROLE_POST, body=RoleShape(), gives=int64()
 )
-def create(body: tuple[int, Content]) -> int:
+def create(body: tuple[int, RoleSpec]) -> int:
     """Create a role."""
-    _, content = body
-    role = roles.create(database(), current_actor(), content, reserved_claims=registry.RESERVED)
+    _, spec = body
+    role = roles.create(database(), current_actor(), spec, reserved_claims=registry.RESERVED)
     database().commit()
     return role.id
 

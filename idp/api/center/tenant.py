@@ -14,9 +14,9 @@ from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
 from idp.api.shapes import KeptList, MaskedText, Moment, Shape, Stamp, int32, int64, text
-from idp.directory.tenants import whole as tenants
+from idp.directory.tenants import management as tenants
+from idp.directory.tenants.management import ClaimRow, HostRow, PropertyRow, TenantSpec
 from idp.directory.tenants.models import Tenant, TenantStatus
-from idp.directory.tenants.whole import ClaimRow, Content, HostRow, PropertyRow
 from idp.platform.scopes import Scope
 from idp.platform.secrets import MASK
 from idp.platform.throttle import Address
@@ -95,9 +95,9 @@ class TenantShape(Shape):
         return value or 0 if attr == "owner_user_id" else value
 
     @post_load
-    def to_content(self, data: dict[str, Any], **_: Any) -> tuple[int, Content]:
+    def to_spec(self, data: dict[str, Any], **_: Any) -> tuple[int, TenantSpec]:
         """Give the id, and what is said about the tenant as the service takes it."""
-        return data.pop("id"), Content(**data)
+        return data.pop("id"), TenantSpec(**data)
 
 
 class ListQuery(Paging):
@@ -135,7 +135,7 @@ SORTABLE = {
 )
 def list_(query: Mapping[str, Any]) -> Page:
     """List tenants."""
-    wanted = tenants.listing(database(), current_actor(), Scope.TENANT_GET, host=query["host"])
+    wanted = tenants.list_query(database(), current_actor(), Scope.TENANT_GET, host=query["host"])
     return fetch(database(), wanted, query, SORTABLE, key=Tenant.id)
 
 
@@ -148,12 +148,12 @@ def list_(query: Mapping[str, Any]) -> Page:
     gives=int64(),
     errors=("NotFound",),
 )
-def update(body: tuple[int, Content]) -> int:
+def update(body: tuple[int, TenantSpec]) -> int:
     """Update a tenant."""
-    row_id, content = body
+    row_id, spec = body
     actor, code = current_actor(), Scope.TENANT_PUT
-    proven = tenants.prove_hosts(database(), actor, content, code=code, tenant_id=row_id)
-    tenant = tenants.change(database(), actor, code, row_id, content, proven)
+    proven = tenants.prove_hosts(database(), actor, spec, code=code, tenant_id=row_id)
+    tenant = tenants.replace(database(), actor, code, row_id, spec, proven)
     database().commit()
     return tenant.id
 
@@ -161,12 +161,12 @@ def update(body: tuple[int, Content]) -> int:
 @center.operation(
     "tenant-post", "POST", "/Tenant", scope=Scope.TENANT_POST, body=TenantShape(), gives=int64()
 )
-def create(body: tuple[int, Content]) -> int:
+def create(body: tuple[int, TenantSpec]) -> int:
     """Create a tenant."""
-    _, content = body
+    _, spec = body
     actor = current_actor()
-    proven = tenants.prove_hosts(database(), actor, content)
-    tenant = tenants.create(database(), actor, content, proven)
+    proven = tenants.prove_hosts(database(), actor, spec)
+    tenant = tenants.create(database(), actor, spec, proven)
     database().commit()
     return tenant.id
 

@@ -34,7 +34,7 @@ from idp.claims import registry
 from idp.directory.actor import Actor
 from idp.directory.people import service as people
 from idp.directory.people.lists import ClaimRow, FileRow, PropertyRow, TenantRow
-from idp.directory.people.service import Description, Filters, Shown
+from idp.directory.people.service import Filters, Shown, UserSpec
 from idp.directory.registration import codes as verification
 from idp.directory.registration import service as registration
 from idp.directory.registration.codes import Channel, Letter, Sender, Wait
@@ -193,11 +193,11 @@ class UserShape(Shape):
     updated_at = Moment(data_key="lastUpdateTime", dump_only=True)
 
     @post_load
-    def to_description(self, data: dict[str, Any], **_: Any) -> tuple[int, Description]:
+    def to_spec(self, data: dict[str, Any], **_: Any) -> tuple[int, UserSpec]:
         """Give id and account as the service takes them."""
         for name in _NOT_KEPT:
             del data[name]
-        return data.pop("id"), Description(**data)
+        return data.pop("id"), UserSpec(**data)
 
 
 _NOT_KEPT = (
@@ -394,7 +394,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     """List users."""
     actor = current_actor()
     filters = Filters(query["email"], query["name"], query["mobile"], role_ids(query["roles"]))
-    wanted = people.listing(database(), actor, filters)
+    wanted = people.list_query(database(), actor, filters)
     return fetch(
         database(),
         wanted.where(*whole_days(query, User.created_at)),
@@ -416,7 +416,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     gives=int64(),
     errors=("NotFound",),
 )
-def replace(body: tuple[int, Description]) -> int:
+def replace(body: tuple[int, UserSpec]) -> int:
     """Update a user."""
     user = people.replace(database(), current_actor(), *body, reserved_claims=registry.RESERVED)
     database().commit()
@@ -432,7 +432,7 @@ def replace(body: tuple[int, Description]) -> int:
     gives=int64(),
     errors=("Post_CreateUserFail",),
 )
-def create(body: tuple[int, Description]) -> int:
+def create(body: tuple[int, UserSpec]) -> int:
     """Create a user."""
     try:
         user = people.create(

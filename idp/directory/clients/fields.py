@@ -259,7 +259,7 @@ def snake_case(name: str) -> str:
 def apply(client: Client, values: Mapping[str, Any], rules: Rules) -> None:
     """Set fields by the names of RFC 7591 or of the management API, as text or JSON.
 
-    What the fields say together is checked by `service.check`.
+    What the fields say together is checked by `rules.check`.
     """
     unknown = sorted(
         name for name in values if snake_case(name) not in FIELDS.keys() | FIXED.keys()

@@ -1,22 +1,19 @@
-"""The rules about clients: what they may register, and their secrets."""
+"""Clients as commands, files and seeds keep them: create, find, change, delete."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from idp.directory import child_rows
 from idp.directory.child_rows import Wanted
-from idp.directory.clients import addresses, audited, fields
-from idp.directory.clients.addresses import Rules
+from idp.directory.clients import audited, fields, rules
 from idp.directory.clients.models import (
     Client,
     ClientCorsOrigin,
@@ -27,27 +24,13 @@ from idp.directory.clients.models import (
     ClientScope,
     ClientSecret,
 )
-from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
-from idp.directory.tenants.models import TenantHost
-from idp.platform import clock, runtime
+from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import Base
-from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
+from idp.platform.errors import BadRequest, NotFound, Unprocessable
 from idp.platform.secrets import random_token
 from idp.platform.stamps import new_stamp
-
-PURPOSE = "client secret"
-SHORTEST_SECRET = 24
-LONGEST_SECRET = 200
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
-OFFLINE_ACCESS = "offline_access"
-MOST_ROWS = 200
-REUSABLE = 0
-"""`refresh_token_usage` of refresh tokens that stay the same."""
-# RFC 6749 A.1 allows more; these are what shells, URLs and logs carry unharmed.
-_CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/~@+-]{0,199}")
-_SECRET = re.compile(r"[\x21-\x7e]+")  # RFC 6749 A.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +68,7 @@ def create(session: Session, new: NewClient) -> tuple[Client, str | None]:
     set_redirect_uris(session, client, new.redirect_uris)
     set_post_logout_redirect_uris(session, client, new.post_logout_redirect_uris)
     set_cors_origins(session, client, new.cors_origins)
-    check(client)
+    rules.check(client)
     secret = None
     if new.secret is not None or _needs_secret(client):
         secret = append_secret(session, client, new.secret)
@@ -95,7 +78,9 @@ def create(session: Session, new: NewClient) -> tuple[Client, str | None]:
 
 def blank(session: Session, client_id: str, tenant_id: int | None) -> Client:
     """Make a client that nothing was said about yet, under an identifier that is free."""
-    client = Client(client_id=check_client_id(session, client_id, tenant_id), tenant_id=tenant_id)
+    client = Client(
+        client_id=rules.check_client_id(session, client_id, tenant_id), tenant_id=tenant_id
+    )
     # Defaults of columns come with the insert; checks need them before.
     for column in Client.__table__.columns.keys():  # noqa: SIM118 - no dict
         if getattr(client, column) is None:
@@ -109,7 +94,7 @@ def insert(session: Session, client: Client, owner_id: int | None) -> None:
         with session.begin_nested():
             session.add(client)
     except IntegrityError:
-        check_client_id(session, client.client_id, client.tenant_id)
+        rules.check_client_id(session, client.client_id, client.tenant_id)
         raise NotFound("There is no such tenant.") from None
     if owner_id is not None:
         session.add(ClientOwner(user_id=owner_id, client_id=client.id))
@@ -140,13 +125,17 @@ def list(session: Session, *, tenant_id: int | None = None) -> Sequence[Client]:
 
 def set_fields(session: Session, client: Client, values: Mapping[str, Any]) -> None:
     """Set single values by name (see `fields`); call `check` when all is set."""
-    fields.apply(client, values, rules_of(session, client))
+    fields.apply(client, values, rules.address_rules(session, client))
 
 
 def set_grant_types(session: Session, client: Client, grant_types: Iterable[str]) -> None:
     """Replace the grant types; what is not built is refused."""
     _replace(
-        session, client.grant_types, ClientGrantType, "grant_type", grants_of(client, grant_types)
+        session,
+        client.grant_types,
+        ClientGrantType,
+        "grant_type",
+        rules.grants_of(client, grant_types),
     )
 
 
@@ -163,22 +152,26 @@ def set_scopes(session: Session, client: Client, scopes: Iterable[str]) -> None:
 
     `offline_access` is no row of this list but the setting `allow_offline_access`.
     """
-    names = [name for name in scopes if name != OFFLINE_ACCESS]
-    _replace(session, client.scopes, ClientScope, "scope", scopes_of(session, client, names))
+    names = [name for name in scopes if name != rules.OFFLINE_ACCESS]
+    _replace(session, client.scopes, ClientScope, "scope", rules.scopes_of(session, client, names))
 
 
 def set_redirect_uris(session: Session, client: Client, uris: Iterable[str]) -> None:
     """Replace the addresses that codes may be sent to."""
     name = "redirect_uri"
     _replace(
-        session, client.redirect_uris, ClientRedirectUri, name, redirects_of(session, client, uris)
+        session,
+        client.redirect_uris,
+        ClientRedirectUri,
+        name,
+        rules.redirects_of(session, client, uris),
     )
 
 
 def set_post_logout_redirect_uris(session: Session, client: Client, uris: Iterable[str]) -> None:
     """Replace the addresses that people may be sent to after signing out."""
     name = "post_logout_redirect_uri"
-    wanted = post_logout_redirects_of(session, client, uris)
+    wanted = rules.post_logout_redirects_of(session, client, uris)
     _replace(session, client.post_logout_redirect_uris, ClientPostLogoutRedirectUri, name, wanted)
 
 
@@ -189,75 +182,8 @@ def set_cors_origins(session: Session, client: Client, origins: Iterable[str]) -
         client.cors_origins,
         ClientCorsOrigin,
         "origin",
-        origins_of(session, client, origins),
+        rules.origins_of(session, client, origins),
     )
-
-
-def grants_of(client: Client, grant_types: Iterable[str]) -> Sequence[str]:
-    """Check grant types; refresh_token comes last, and with offline access by itself."""
-    wanted = _distinct("grant_types", grant_types)
-    for name in wanted:
-        if name not in GRANT_TYPES:
-            raise Unprocessable.at(
-                "grant_types", f"{name!r} is not offered; known are {', '.join(GRANT_TYPES)}."
-            )
-    if client.allow_offline_access and "authorization_code" in wanted:
-        wanted = (*(name for name in wanted if name != "refresh_token"), "refresh_token")
-    return wanted
-
-
-def scopes_of(session: Session, client: Client, scopes: Iterable[str]) -> Sequence[str]:
-    """Check that scopes exist on the platform or in the client's own tenant."""
-    wanted = _distinct("scopes", scopes)
-    unknown = sorted(set(wanted) - _existing_scopes(session, wanted, client.tenant_id))
-    if unknown:
-        raise BadRequest.at("scopes", f"There is no scope {', '.join(unknown)}.")
-    return wanted
-
-
-def redirects_of(session: Session, client: Client, uris: Iterable[str]) -> Sequence[str]:
-    """Check addresses that codes may be sent to."""
-    rules = rules_of(session, client)
-    return [addresses.redirect_uri(uri, rules) for uri in _distinct("redirect_uris", uris)]
-
-
-def post_logout_redirects_of(
-    session: Session, client: Client, uris: Iterable[str]
-) -> Sequence[str]:
-    """Check addresses that people may be sent to after signing out."""
-    name = "post_logout_redirect_uris"
-    rules = rules_of(session, client)
-    return [addresses.redirect_uri(uri, rules, name) for uri in _distinct(name, uris)]
-
-
-def origins_of(session: Session, client: Client, origins: Iterable[str]) -> Sequence[str]:
-    """Check web origins."""
-    rules = rules_of(session, client)
-    return [addresses.origin(text, rules) for text in _distinct("cors_origins", origins)]
-
-
-def check(client: Client) -> None:
-    """Refuse settings that contradict each other; call it after every change."""
-    grants = {row.grant_type for row in client.grant_types}
-    method = client.token_endpoint_auth_method
-    if client.require_client_secret:
-        if method == fields.BY_NOTHING:
-            raise Unprocessable.at(
-                "token_endpoint_auth_method", "Only a public client authenticates by none."
-            )
-    else:
-        _check_public(client, grants, method)
-    if client.jwks is not None and client.jwks_uri is not None:
-        # RFC 7591 2
-        raise BadRequest.at("jwks", "Either jwks or jwks_uri, not both.")
-    if method == fields.BY_KEYS and client.jwks is None and client.jwks_uri is None:
-        raise BadRequest.at("jwks", "private_key_jwt needs jwks or jwks_uri.")
-    if "authorization_code" in grants and not client.redirect_uris:
-        raise BadRequest.at("redirect_uris", "authorization_code needs a redirect address.")
-    if "refresh_token" in grants and "authorization_code" not in grants:
-        raise Unprocessable.at("grant_types", "refresh_token comes with authorization_code.")
-    if "refresh_token" in grants and not client.allow_offline_access:
-        raise Unprocessable.at("grant_types", "refresh_token needs allow_offline_access.")
 
 
 def update(
@@ -278,19 +204,11 @@ def update(
         _SETTERS[name](session, client, values)
     if "grant_types" not in lists:
         follow_offline_access(session, client)
-    check(client)
-    check_addresses(session, client)
+    rules.check(client)
+    rules.check_addresses(session, client)
     client.concurrency_stamp = new_stamp()
     session.flush()
     audited.record(session, client, Tag.CLIENT_CHANGED, before, audited.state_of(client))
-
-
-def check_addresses(session: Session, client: Client) -> None:
-    """Look at every address again: what suits a native client may not suit a web client."""
-    redirects_of(session, client, [row.redirect_uri for row in client.redirect_uris])
-    post_logout_redirects_of(
-        session, client, [row.post_logout_redirect_uri for row in client.post_logout_redirect_uris]
-    )
 
 
 def add_secret(
@@ -351,24 +269,6 @@ def link_owner(session: Session, client: Client, user_id: int) -> None:
         session.flush()
 
 
-def hash_secret(session: Session, value: str) -> str:
-    """Check and hash a secret that a caller chose."""
-    if len(value) < SHORTEST_SECRET:
-        raise BadRequest.at("client_secret", f"A secret has {SHORTEST_SECRET} characters or more.")
-    if len(value) > LONGEST_SECRET or not _SECRET.fullmatch(value):
-        raise BadRequest.at("client_secret", "A secret has 200 printable ASCII characters at most.")
-    return runtime.of(session).keyring.mac(PURPOSE, value)
-
-
-def rules_of(session: Session, client: Client) -> Rules:
-    """Tell what kind of addresses a client may register here."""
-    settings = runtime.of(session).settings
-    return Rules(
-        native=client.application_type == "native",
-        development=settings.environment == "development",
-    )
-
-
 def append_secret(
     session: Session,
     client: Client,
@@ -385,7 +285,7 @@ def append_secret(
     client.secrets.append(
         ClientSecret(
             description=description,
-            value_hash=hash_secret(session, secret),
+            value_hash=rules.hash_secret(session, secret),
             expires_at=expires_at,
         )
     )
@@ -397,96 +297,13 @@ def _allow_offline_access(
 ) -> None:
     """Allow offline access where the grant or the scope asks for it and no setting decides."""
     if "allow_offline_access" not in map(fields.snake_case, settings) and (
-        OFFLINE_ACCESS in scopes or "refresh_token" in grant_types
+        rules.OFFLINE_ACCESS in scopes or "refresh_token" in grant_types
     ):
         client.allow_offline_access = True
 
 
 def _needs_secret(client: Client) -> bool:
     return client.require_client_secret and client.token_endpoint_auth_method != fields.BY_KEYS
-
-
-def _check_public(client: Client, grants: set[str], method: str | None) -> None:
-    if method not in {None, fields.BY_NOTHING}:
-        raise Unprocessable.at(
-            "token_endpoint_auth_method", "A public client authenticates by none."
-        )
-    if "client_credentials" in grants:
-        # RFC 6749 4.4
-        raise Unprocessable.at("grant_types", "client_credentials needs a confidential client.")
-    if not client.require_pkce:
-        # RFC 9700 2.1.1
-        raise Unprocessable.at("require_pkce", "A public client always uses PKCE.")
-    if client.refresh_token_usage == REUSABLE:
-        # RFC 9700 4.14.2
-        raise Unprocessable.at(
-            "refresh_token_usage", "The refresh tokens of a public client must be one-time."
-        )
-    if client.secrets:
-        raise Unprocessable.at("client_secret", "A public client has no secret.")
-
-
-def check_client_id(session: Session, client_id: str, tenant_id: int | None) -> str:
-    """Check that a client id is well-formed, free, and one that a client of the tenant may have."""
-    if not _CLIENT_ID.fullmatch(client_id):
-        raise BadRequest.at(
-            "client_id", "A client id has 1 to 200 letters, digits and . _ : / ~ @ + - characters."
-        )
-    if client_id.isdigit():
-        # `sub` of a machine's token is its client id; it must never read as a person's.
-        raise BadRequest.at("client_id", "A client id needs something besides digits.")
-    if tenant_id is not None and "://" in client_id:
-        # People take an address for a proof of who asks; no tenant proves that it is its own.
-        raise Unprocessable.at(
-            "client_id", "Only a client of the platform may have a URL as its id."
-        )
-    if is_issuer(session, client_id):
-        # It is the audience of tokens for the issuer itself.
-        raise BadRequest.at("client_id", "The address of an issuer cannot be the id of a client.")
-    if find(session, client_id) is not None:
-        raise Conflict("This client id is taken.", fields={"client_id": ["taken"]})
-    if session.scalar(select(ApiResource.id).where(ApiResource.name == client_id)):
-        # Both call the introspection endpoint by name; both are audiences.
-        raise Conflict("An API has this name.", fields={"client_id": ["taken"]})
-    return client_id
-
-
-def is_issuer(session: Session, name: str) -> bool:
-    """Whether a name is the address of an issuer, which is the audience of its own tokens."""
-    address = name.rstrip("/").lower()
-    if address == runtime.of(session).settings.public_url:
-        return True
-    try:
-        host = urlsplit(address).netloc
-    except ValueError:
-        return False
-    if not host or address.partition("://")[2] != host:
-        return False
-    return session.scalar(select(TenantHost.id).where(TenantHost.host == host)) is not None
-
-
-def _existing_scopes(session: Session, names: Sequence[str], tenant_id: int | None) -> set[str]:
-    apis = (
-        select(ApiScope.name)
-        .join(ApiResource)
-        .where(
-            ApiScope.name.in_(names),
-            or_(ApiResource.tenant_id.is_(None), ApiResource.tenant_id == tenant_id),
-        )
-    )
-    identities = select(IdentityResource.name).where(
-        IdentityResource.name.in_(names),
-        or_(IdentityResource.tenant_id.is_(None), IdentityResource.tenant_id == tenant_id),
-    )
-    with session.no_autoflush:
-        return {*session.scalars(apis), *session.scalars(identities)}
-
-
-def _distinct(name: str, values: Iterable[str]) -> tuple[str, ...]:
-    wanted = tuple(dict.fromkeys(values))
-    if len(wanted) > MOST_ROWS:
-        raise BadRequest.at(name, f"At most {MOST_ROWS} values.")
-    return wanted
 
 
 def _replace(

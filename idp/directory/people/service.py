@@ -65,7 +65,7 @@ class Rejected(Unprocessable):
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class UserSpec:
     """All that is said about an account; a list that is None stays as it is."""
 
     username: str | None
@@ -124,7 +124,7 @@ def get(session: Session, actor: Actor, user_id: int) -> User:
     return _get(session, actor, user_id, lock=False)
 
 
-def listing(session: Session, actor: Actor, filters: Filters) -> Select[User]:
+def list_query(session: Session, actor: Actor, filters: Filters) -> Select[User]:
     """Ask for the people of the actor's tenant, one row each."""
     query = select(User).where(*reach.members_in_reach(session, actor))
     if filters.email is not None:
@@ -189,45 +189,43 @@ def find_by_mobile(session: Session, actor: Actor, number: str) -> User | None:
 
 
 def create(
-    session: Session, actor: Actor, wanted: Description, *, reserved_claims: Collection[str]
+    session: Session, actor: Actor, spec: UserSpec, *, reserved_claims: Collection[str]
 ) -> User:
     """Create an account in the actor's tenant, with the roles that everybody gets.
 
     `reserved_claims` are names that rows cannot have: they would never be sent.
     """
-    parent = _parent(session, actor, wanted.parent_user_id or _first(session, actor))
-    _check_proofs(actor, None, wanted, email_stays=False, mobile_stays=False)
+    parent = _parent(session, actor, spec.parent_user_id or _first(session, actor))
+    _check_proofs(actor, None, spec, email_stays=False, mobile_stays=False)
     with _rejecting():
         user = users.create(
             session,
             NewUser(
-                username=wanted.username or wanted.email or "",
-                email=wanted.email or None,
-                mobile=wanted.mobile or None,
-                password=wanted.password or None,
-                email_verified=wanted.email_verified,
-                mobile_verified=wanted.mobile_verified,
+                username=spec.username or spec.email or "",
+                email=spec.email or None,
+                mobile=spec.mobile or None,
+                password=spec.password or None,
+                email_verified=spec.email_verified,
+                mobile_verified=spec.mobile_verified,
                 parent_user_id=parent.id if parent is not None else None,
                 chosen_by_person=False,
             ),
             tenant_id=actor.tenant_id,
         )
-    user.lockout_end, user.lockout_enabled = wanted.lockout_end, wanted.lockout_enabled
-    _set_profile(user, wanted)
+    user.lockout_end, user.lockout_enabled = spec.lockout_end, spec.lockout_enabled
+    _set_profile(user, spec)
     session.flush()
-    for tenant in wanted.tenants or [TenantRow(0, actor.tenant_id)]:
+    for tenant in spec.tenants or [TenantRow(0, actor.tenant_id)]:
         lists.may_join(session, actor, tenant.tenant_id)
         tenants.add_member(session, tenant.tenant_id, user.id)
     catalogue.give_default_roles(session, user.id)
     given = (
-        None
-        if wanted.roles is None
-        else [*wanted.roles, *lists.visible_roles(session, actor, user)]
+        None if spec.roles is None else [*spec.roles, *lists.visible_roles(session, actor, user)]
     )
     lists.set_roles(session, actor, user, given)
-    lists.set_claims(session, actor, user, wanted.claims, reserved_claims)
-    lists.set_files(session, user, wanted.files)
-    lists.set_properties(session, actor, user, wanted.properties)
+    lists.set_claims(session, actor, user, spec.claims, reserved_claims)
+    lists.set_files(session, user, spec.files)
+    lists.set_properties(session, actor, user, spec.properties)
     session.flush()
     return user
 
@@ -236,24 +234,24 @@ def replace(
     session: Session,
     actor: Actor,
     user_id: int,
-    wanted: Description,
+    spec: UserSpec,
     *,
     reserved_claims: Collection[str],
 ) -> User:
     """Replace an account; what is as it was leaves no trace."""
     user = _get(session, actor, user_id, lock=True)
     seen = user.concurrency_stamp
-    stamps.check(seen, wanted.concurrency_stamp or None)
+    stamps.check(seen, spec.concurrency_stamp or None)
     is_administrator = permissions.is_platform_administrator(session, user.id)
     before = _state(session, actor, user)
-    _replace_identity(session, actor, user, wanted)
-    _replace_profile(session, actor, user, wanted)
+    _replace_identity(session, actor, user, spec)
+    _replace_profile(session, actor, user, spec)
     session.flush()
-    lists.set_roles(session, actor, user, wanted.roles)
-    lists.set_claims(session, actor, user, wanted.claims, reserved_claims)
-    lists.set_tenants(session, actor, user, wanted.tenants)
-    lists.set_files(session, user, wanted.files)
-    lists.set_properties(session, actor, user, wanted.properties)
+    lists.set_roles(session, actor, user, spec.roles)
+    lists.set_claims(session, actor, user, spec.claims, reserved_claims)
+    lists.set_tenants(session, actor, user, spec.tenants)
+    lists.set_files(session, user, spec.files)
+    lists.set_properties(session, actor, user, spec.properties)
     session.flush()
     after = _state(session, actor, user)
     if before == after:
@@ -387,65 +385,65 @@ def _state(session: Session, actor: Actor, user: User) -> dict[str, Any]:
     }
 
 
-def _replace_identity(session: Session, actor: Actor, user: User, wanted: Description) -> None:
+def _replace_identity(session: Session, actor: Actor, user: User, spec: UserSpec) -> None:
     """Replace names, password and lockout; out of reach where they are not the actor's to change.
 
     The password comes first, for hashing takes long and nothing is written yet.
     """
     region = runtime.of(session).settings.phone_region
-    username, email = wanted.username or wanted.email or "", wanted.email or None
+    username, email = spec.username or spec.email or "", spec.email or None
     email_stays = email == user.email
-    mobile_stays = (wanted.mobile or None) == users.mobile_on_the_wire(session, user) or (
-        bool(wanted.mobile) and names.find_mobile(wanted.mobile or "", region) == user.mobile
+    mobile_stays = (spec.mobile or None) == users.mobile_on_the_wire(session, user) or (
+        bool(spec.mobile) and names.find_mobile(spec.mobile or "", region) == user.mobile
     )
-    locks_stay = all(getattr(user, name) == getattr(wanted, name) for name in _LOCKOUT)
+    locks_stay = all(getattr(user, name) == getattr(spec, name) for name in _LOCKOUT)
     names_stay = username == user.username and email_stays and mobile_stays
     proofs_stay = (user.email_verified, user.mobile_verified) == (
-        wanted.email_verified,
-        wanted.mobile_verified,
+        spec.email_verified,
+        spec.mobile_verified,
     )
-    if not (names_stay and proofs_stay and not wanted.password and locks_stay) and not (
+    if not (names_stay and proofs_stay and not spec.password and locks_stay) and not (
         reach.may_change_identity(session, actor, user)
     ):
         raise NotFound("There is no such user.")
-    _check_proofs(actor, user, wanted, email_stays=email_stays, mobile_stays=mobile_stays)
-    if wanted.password:
-        set_password(session, user, wanted.password)
+    _check_proofs(actor, user, spec, email_stays=email_stays, mobile_stays=mobile_stays)
+    if spec.password:
+        set_password(session, user, spec.password)
     if not names_stay:
-        mobile = users.mobile_on_the_wire(session, user) if mobile_stays else wanted.mobile
+        mobile = users.mobile_on_the_wire(session, user) if mobile_stays else spec.mobile
         users.rename(session, user, username=username, email=email, mobile=mobile or None)
     for name in ("email_verified", "mobile_verified", *_LOCKOUT):
-        if getattr(user, name) != getattr(wanted, name):
-            setattr(user, name, getattr(wanted, name))
+        if getattr(user, name) != getattr(spec, name):
+            setattr(user, name, getattr(spec, name))
 
 
-def _replace_profile(session: Session, actor: Actor, user: User, wanted: Description) -> None:
-    _set_profile(user, wanted)
-    parent_id = wanted.parent_user_id
+def _replace_profile(session: Session, actor: Actor, user: User, spec: UserSpec) -> None:
+    _set_profile(user, spec)
+    parent_id = spec.parent_user_id
     if not parent_id and user.parent_user_id is not None and user.id != actor.user_id:
         parent_id = _first(session, actor)
     if parent_id and parent_id not in {user.parent_user_id, user.id}:
         if reach.may_move(session, actor, user):
             users.move(session, user, _parent(session, actor, parent_id))
-        elif wanted.parent_user_id:
+        elif spec.parent_user_id:
             message = "You cannot choose who referred this person."
             raise BadRequest(message, fields={"parent_user_id": [message]})
 
 
-def _set_profile(user: User, wanted: Description) -> None:
+def _set_profile(user: User, spec: UserSpec) -> None:
     for name in _PLAIN:
-        if getattr(user, name) != getattr(wanted, name):
-            setattr(user, name, getattr(wanted, name))
-    if wanted.avatar != user.avatar:
-        if wanted.avatar and not profile.is_web_address(wanted.avatar):
+        if getattr(user, name) != getattr(spec, name):
+            setattr(user, name, getattr(spec, name))
+    if spec.avatar != user.avatar:
+        if spec.avatar and not profile.is_web_address(spec.avatar):
             raise BadRequest.at("avatar", "A picture has an http(s) address.")
-        user.avatar = wanted.avatar or None
+        user.avatar = spec.avatar or None
 
 
 def _check_proofs(
     actor: Actor,
     user: User | None,
-    wanted: Description,
+    spec: UserSpec,
     *,
     email_stays: bool,
     mobile_stays: bool,
@@ -453,8 +451,8 @@ def _check_proofs(
     """Refuse to call an address proven: only administrators may, and for others."""
     is_own = user is not None and user.id == actor.user_id
     for name, address, asked, stays in (
-        ("email_verified", wanted.email, wanted.email_verified, email_stays),
-        ("mobile_verified", wanted.mobile, wanted.mobile_verified, mobile_stays),
+        ("email_verified", spec.email, spec.email_verified, email_stays),
+        ("mobile_verified", spec.mobile, spec.mobile_verified, mobile_stays),
     ):
         had = user is not None and stays and getattr(user, name)
         if not asked or had:

@@ -49,7 +49,7 @@ class ScopeRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ApiContent:
+class ApiSpec:
     """An API resource; a list that is None stays as it is, an empty one clears."""
 
     name: str
@@ -66,7 +66,7 @@ class ApiContent:
 
 
 @dataclass(frozen=True, slots=True)
-class IdentityContent:
+class IdentitySpec:
     """An identity resource; without a list of claims the stored ones stay."""
 
     name: str

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from idp.directory.applications.models import Application
-from idp.directory.clients import service as clients
+from idp.directory.clients import rules as clients
 from idp.directory.clients.fields import ALGORITHMS
 from idp.directory.clients.models import Client, ClientScope
 from idp.directory.resources.content import PropertyRow

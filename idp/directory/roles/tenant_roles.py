@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from idp.directory import permissions
 from idp.directory.actor import Actor
-from idp.directory.roles import catalogue, whole
+from idp.directory.roles import catalogue, management
+from idp.directory.roles.management import RoleSpec
 from idp.directory.roles.models import Role, UserRole
-from idp.directory.roles.whole import Content
 from idp.directory.tenants.models import Membership, Tenant
 from idp.directory.users import service as users
 from idp.platform.audit import service as audit
@@ -90,8 +90,8 @@ def create(session: Session, actor: Actor, said: Named) -> None:
     _refuse_other_tenant(actor, said)
     if session.get(Tenant, actor.tenant_id) is None:
         raise NotFound("There is no such tenant.")
-    content = Content(code=said.code or "", name=said.name, tenant_id=actor.tenant_id)
-    whole.create(session, actor, content, reserved_claims=())
+    content = RoleSpec(code=said.code or "", name=said.name, tenant_id=actor.tenant_id)
+    management.create(session, actor, content, reserved_claims=())
 
 
 def rename(session: Session, actor: Actor, said: Named) -> None:
@@ -101,8 +101,8 @@ def rename(session: Session, actor: Actor, said: Named) -> None:
     role = found or get(session, actor.tenant_id, said.code or "")
     if said.code not in {None, role.code}:
         raise BadRequest.at("code", "A role keeps its code.")
-    content = Content(code=role.code, name=said.name)
-    whole.replace(session, actor, role.id, content, reserved_claims=())
+    content = RoleSpec(code=role.code, name=said.name)
+    management.replace(session, actor, role.id, content, reserved_claims=())
 
 
 def remove(session: Session, actor: Actor, code: str) -> None:
@@ -111,13 +111,13 @@ def remove(session: Session, actor: Actor, code: str) -> None:
     if role is not None:
         # Somebody may have been faster.
         with suppress(NotFound):
-            whole.delete(session, actor, role.id)
+            management.delete(session, actor, role.id)
 
 
 def set_privileges(session: Session, actor: Actor, code: str, privileges: Sequence[str]) -> None:
     """Let a role carry exactly these privileges."""
     role = get(session, actor.tenant_id, code)
-    whole.set_privileges(session, actor, role.id, privileges, field=PRIVILEGES)
+    management.set_privileges(session, actor, role.id, privileges, field=PRIVILEGES)
 
 
 def bind(session: Session, actor: Actor, username: str, codes: Collection[str]) -> None:

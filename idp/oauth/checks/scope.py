@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from idp.directory.clients.view import ClientView
-from idp.directory.resources import view as resources
-from idp.directory.resources.view import ApiScopeView, ApiView, IdentityView
+from idp.directory.clients.snapshot import ClientView
+from idp.directory.resources import snapshot as resources
+from idp.directory.resources.snapshot import ApiScopeView, ApiView, IdentityView
 from idp.platform.errors import OAuthError
 from idp.platform.storage import Storage
 

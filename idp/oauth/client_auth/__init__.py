@@ -5,8 +5,8 @@ from __future__ import annotations
 import binascii
 from urllib.parse import unquote_plus
 
-from idp.directory.clients import view as clients
-from idp.directory.clients.view import ClientView
+from idp.directory.clients import snapshot as clients
+from idp.directory.clients.snapshot import ClientView
 from idp.oauth import refusals
 from idp.oauth.client_auth import private_key_jwt
 from idp.oauth.client_auth.credentials import ASSERTION_TYPE, Credentials

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy.orm import Session
 
-from idp.directory.clients.view import ClientView
+from idp.directory.clients.snapshot import ClientView
 from idp.oauth.client_auth.credentials import Credentials
 from idp.oauth.request import ProtocolRequest
 from idp.platform import clock, runtime

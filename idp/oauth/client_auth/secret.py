@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from idp.directory.clients.view import ClientView
+from idp.directory.clients.snapshot import ClientView
 from idp.oauth.client_auth.credentials import Credentials
 from idp.oauth.request import ProtocolRequest
 from idp.platform import clock

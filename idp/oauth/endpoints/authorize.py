@@ -19,8 +19,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from idp.directory.clients import view as clients
-from idp.directory.clients.view import ClientView
+from idp.directory.clients import snapshot as clients
+from idp.directory.clients.snapshot import ClientView
 from idp.oauth import code_grants, consents, pending
 from idp.oauth import visitor as visitors
 from idp.oauth.authorization_request import (

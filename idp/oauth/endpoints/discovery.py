@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy.orm import Session
 
-from idp.directory.resources import view as resources
+from idp.directory.resources import snapshot as resources
 from idp.oauth import authlib_adapter
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import ProtocolResponse

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from idp.directory.clients import view as clients
-from idp.directory.clients.view import ClientView
+from idp.directory.clients import snapshot as clients
+from idp.directory.clients.snapshot import ClientView
 from idp.oauth import pending
 from idp.oauth.id_tokens import read_id_token
 from idp.oauth.models import AuthorizationRequest

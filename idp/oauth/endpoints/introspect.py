@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from idp.claims import access
-from idp.directory.clients import view as clients
-from idp.directory.clients.view import ClientView
-from idp.directory.resources import view as resources
-from idp.directory.resources.view import ApiView
+from idp.directory.clients import snapshot as clients
+from idp.directory.clients.snapshot import ClientView
+from idp.directory.resources import snapshot as resources
+from idp.directory.resources.snapshot import ApiView
 from idp.oauth import access_tokens, client_auth, refresh_rules, refresh_tokens
 from idp.oauth.access_tokens import AccessToken
 from idp.oauth.checks import scope as scopes

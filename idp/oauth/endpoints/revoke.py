@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from idp.directory.clients.view import ClientView
+from idp.directory.clients.snapshot import ClientView
 from idp.oauth import access_tokens, client_auth, refresh_tokens
 from idp.oauth.access_tokens import AccessToken
 from idp.oauth.grant_state import HeldGrant

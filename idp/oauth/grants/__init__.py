@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from idp.directory.clients.view import ClientView
+from idp.directory.clients.snapshot import ClientView
 from idp.oauth.request import Parameters, ProtocolRequest
 from idp.platform.storage import Storage
 

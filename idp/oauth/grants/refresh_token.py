@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from idp.directory.clients.view import ClientView
+from idp.directory.clients.snapshot import ClientView
 from idp.oauth import access_tokens, refresh_tokens
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.scope import ValidatedScopes

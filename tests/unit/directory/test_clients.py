@@ -11,7 +11,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp.directory.clients import fields, view
+from idp.directory.clients import fields, rules, snapshot
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client, ClientOwner
 from idp.directory.clients.service import NewClient
@@ -317,16 +317,16 @@ def test_an_update_checks_the_whole_and_is_seen_by_the_protocol(session: Session
         redirect_uris=["com.example.app:/cb"],
     )
     session.commit()
-    assert view.find(session, "app").access_token_lifetime == 3600
+    assert snapshot.find(session, "app").access_token_lifetime == 3600
     with pytest.raises(BadRequest):
         clients.update(session, client, {"application_type": "web"})
     session.rollback()
     clients.update(session, client, {"access_token_lifetime": "120"})
     session.commit()
-    assert view.find(session, "app").access_token_lifetime == 120
+    assert snapshot.find(session, "app").access_token_lifetime == 120
     clients.update(session, client, {"enabled": False})
     session.commit()
-    assert view.find(session, "app") is None
+    assert snapshot.find(session, "app") is None
 
 
 def test_replacing_lists_keeps_the_rows_that_stay(session: Session) -> None:
@@ -345,13 +345,13 @@ def test_replacing_lists_keeps_the_rows_that_stay(session: Session) -> None:
 
 def test_the_faster_of_two_gets_the_id(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     create(session)
-    real, asked = clients.check_client_id, []
+    real, asked = rules.check_client_id, []
 
     def late(session: Session, client_id: str, tenant_id: int | None) -> str:
         asked.append(client_id)
         return client_id if len(asked) == 1 else real(session, client_id, tenant_id)
 
-    monkeypatch.setattr(clients, "check_client_id", late)
+    monkeypatch.setattr(rules, "check_client_id", late)
     with pytest.raises(Conflict):
         create(session)
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients import service as clients
 from idp.directory.clients.service import NewClient
-from idp.directory.resources import rules, view
+from idp.directory.resources import rules, snapshot
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResourceOwner
 from idp.directory.resources.service import NewApi, NewScope
@@ -30,7 +30,7 @@ def test_an_api_is_made_with_scopes_claims_and_settings(session: Session) -> Non
     )
     api = resources.create_api(session, new)
     session.commit()
-    seen = view.find_api(session, "orders")
+    seen = snapshot.find_api(session, "orders")
     assert seen.permission_as_text
     assert seen.signing_alg == "ES256"
     assert seen.user_claims == {"role", "permission"}
@@ -38,7 +38,7 @@ def test_an_api_is_made_with_scopes_claims_and_settings(session: Session) -> Non
     resources.link_owner(session, api, 1)
     resources.set_properties(session, api, {"permission_format": "array"})
     session.commit()
-    seen = view.find_api(session, "orders")
+    seen = snapshot.find_api(session, "orders")
     assert not seen.permission_as_text
     assert seen.signing_alg is None
 
@@ -119,7 +119,7 @@ def test_a_new_scope_and_identity_resource_are_published(session: Session) -> No
     resources.add_scope(session, api, NewScope("orders.read"))
     resources.create_identity(session, NewScope("team", user_claims=["team"]))
     session.commit()
-    published = view.published(session, 1)
+    published = snapshot.published(session, 1)
     assert {"orders.read", "team", "openid"} <= set(published.scopes)
     assert "team" in published.claims
     found = session.scalars(

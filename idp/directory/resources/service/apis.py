@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, raiseload, selectinload
 
 from idp.directory.actor import Actor
 from idp.directory.resources import audited, rules
-from idp.directory.resources.content import ApiContent, PropertyRow, SecretRow
+from idp.directory.resources.content import ApiSpec, PropertyRow, SecretRow
 from idp.directory.resources.models import (
     ApiResource,
     ApiResourceOwner,
@@ -49,7 +49,7 @@ class NewApi:
 
 def create_api(session: Session, new: NewApi) -> ApiResource:
     """Create an API with its scopes."""
-    content = ApiContent(
+    content = ApiSpec(
         name=new.name,
         display_name=new.display_name,
         description=new.description,
@@ -60,13 +60,13 @@ def create_api(session: Session, new: NewApi) -> ApiResource:
     return _create(session, content, tenant_id=new.tenant_id, owner_id=new.owner_id)
 
 
-def add_api(session: Session, actor: Actor, content: ApiContent) -> ApiResource:
+def add_api(session: Session, actor: Actor, content: ApiSpec) -> ApiResource:
     """Create an API that the actor manages, with all its children."""
     return _create(session, content, tenant_id=actor.owner_tenant, owner_id=actor.person_id)
 
 
 def _create(
-    session: Session, content: ApiContent, *, tenant_id: int | None, owner_id: int | None
+    session: Session, content: ApiSpec, *, tenant_id: int | None, owner_id: int | None
 ) -> ApiResource:
     if content.id:
         raise BadRequest.at("id", "A new row gets its id here; leave it out.")
@@ -108,7 +108,7 @@ def select_apis(
     return query.options(*(_LISTS[name] for name in load), raiseload("*"))
 
 
-def replace_api(session: Session, actor: Actor, content: ApiContent) -> ApiResource:
+def replace_api(session: Session, actor: Actor, content: ApiSpec) -> ApiResource:
     """Make an API in reach what the form says; what it leaves out of lists is removed."""
     api = changes.get(session, _WHOLE, ApiResource, content.id, in_reach(actor), lock=True)
     changes.check_stamp(api, content.concurrency_stamp)

@@ -6,7 +6,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
 from idp.directory.resources import audited, rules
-from idp.directory.resources.content import IdentityContent
+from idp.directory.resources.content import IdentitySpec
 from idp.directory.resources.models import IdentityResource
 from idp.directory.resources.service import changes, writing
 from idp.directory.resources.service.writing import NewScope
@@ -21,7 +21,7 @@ def create_identity(
     session: Session, new: NewScope, *, tenant_id: int | None = None
 ) -> IdentityResource:
     """Create an identity resource: a scope that stands for claims about the person."""
-    content = IdentityContent(
+    content = IdentitySpec(
         name=new.name,
         display_name=new.display_name,
         description=new.description,
@@ -34,7 +34,7 @@ def create_identity(
 
 
 def add_identity(
-    session: Session, content: IdentityContent, *, tenant_id: int | None = None
+    session: Session, content: IdentitySpec, *, tenant_id: int | None = None
 ) -> IdentityResource:
     """Create an identity resource with its claims."""
     if content.id:
@@ -63,7 +63,7 @@ def select_identities(*, name: str | None = None) -> Select[IdentityResource]:
     return _WHOLE if name is None else _WHOLE.where(IdentityResource.name == name)
 
 
-def replace_identity(session: Session, content: IdentityContent) -> IdentityResource:
+def replace_identity(session: Session, content: IdentitySpec) -> IdentityResource:
     """Make an identity resource what the form says."""
     resource = changes.get(session, _WHOLE, IdentityResource, content.id, lock=True)
     changes.check_stamp(resource, content.concurrency_stamp)

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from idp.directory import child_rows
 from idp.directory.resources import rules
 from idp.directory.resources.content import (
-    ApiContent,
+    ApiSpec,
     ClaimRow,
-    IdentityContent,
+    IdentitySpec,
     PropertyRow,
     ScopeRow,
     SecretRow,
@@ -70,7 +70,7 @@ def property_rows(values: Mapping[str, str]) -> list[PropertyRow]:
     return [PropertyRow(key, value) for key, value in values.items()]
 
 
-def write_api(session: Session, api: ApiResource, content: ApiContent) -> None:
+def write_api(session: Session, api: ApiResource, content: ApiSpec) -> None:
     """Bring an API and its children in line; the name is checked before."""
     if content.scopes is not None:
         _check_scopes(session, api, content.scopes)
@@ -101,7 +101,7 @@ def write_api(session: Session, api: ApiResource, content: ApiContent) -> None:
         write_properties(session, api, content.properties)
 
 
-def write_identity(session: Session, resource: IdentityResource, content: IdentityContent) -> None:
+def write_identity(session: Session, resource: IdentityResource, content: IdentitySpec) -> None:
     """Bring an identity resource in line; the name is checked before."""
     resource.enabled = content.enabled
     _write_texts(resource, content)
@@ -116,7 +116,7 @@ def write_scope(session: Session, scope: ApiScope, row: ScopeRow, path: str) -> 
         _write_claims(session, scope, row.user_claims, ApiScopeClaim, f"{path}.user_claims")
 
 
-def _write_texts(row: ApiScope | IdentityResource, content: ScopeRow | IdentityContent) -> None:
+def _write_texts(row: ApiScope | IdentityResource, content: ScopeRow | IdentitySpec) -> None:
     row.name = content.name
     row.display_name = content.display_name
     row.description = content.description

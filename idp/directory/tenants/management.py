@@ -1,4 +1,4 @@
-"""A tenant as a whole: hosts, claims and properties at once, as managers read and write it.
+"""What managers do with tenants: hosts, claims and properties at once, within their reach.
 
 Who is in reach is told by the code of the operation: a tenant is managed by its administrators who
 hold that permission in it, and by administrators of the platform.
@@ -6,8 +6,9 @@ hold that permission in it, and by administrators of the platform.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
@@ -68,7 +69,7 @@ class PropertyRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class TenantSpec:
     """All that is said about a tenant; a list that is None stays as it is, an empty one clears."""
 
     name: str
@@ -93,7 +94,7 @@ class Public:
     cache_seconds: int
 
 
-def listing(
+def list_query(
     session: Session, actor: Actor, code: str, *, host: str | None = None
 ) -> Select[Tenant]:
     """Ask for the tenants in reach of an operation; `host` is exact."""
@@ -117,38 +118,45 @@ def get(session: Session, actor: Actor, code: str, tenant_id: int) -> Tenant:
 
 
 def prove_hosts(
-    session: Session, actor: Actor, said: Content, *, code: str = "", tenant_id: int | None = None
+    session: Session,
+    actor: Actor,
+    spec: TenantSpec,
+    *,
+    code: str = "",
+    tenant_id: int | None = None,
 ) -> frozenset[str]:
     """Return the hosts that the DNS proves to be the actor's, or those of the tenant.
 
-    Call it before `create` or `change`: it waits for name servers and ends the transaction. The
+    Call it before `create` or `replace`: it waits for name servers and ends the transaction. The
     platform needs no proof.
     """
-    if actor.is_platform_admin or not said.hosts:
+    if actor.is_platform_admin or not spec.hosts:
         return frozenset()
     tenant = None if tenant_id is None else get(session, actor, code, tenant_id)
     kept = [] if tenant is None else [row.host for row in tenant.hosts]
-    hosts = [service.check_host(row.host, f"hosts[{i}].host") for i, row in enumerate(said.hosts)]
+    hosts = [service.check_host(row.host, f"hosts[{i}].host") for i, row in enumerate(spec.hosts)]
     asked = needing_proof(hosts, kept)
     return prove(session, _claimant(actor, tenant_id), actor.person_id, asked)
 
 
-def create(session: Session, actor: Actor, said: Content, proven: Collection[str] = ()) -> Tenant:
+def create(
+    session: Session, actor: Actor, spec: TenantSpec, proven: Collection[str] = ()
+) -> Tenant:
     """Create a tenant; whoever does becomes its administrator, with the rights they have here.
 
     A tenant that another one makes has the bundle of that one, so that it can do no more. Hosts
     need a proof (see `prove_hosts`).
     """
     tenant = Tenant(
-        name=service.check_name(said.name),
-        status=said.status,
-        theme=_theme(said.theme),
-        cache_seconds=said.cache_seconds,
+        name=service.check_name(spec.name),
+        status=spec.status,
+        theme=_theme(spec.theme),
+        cache_seconds=spec.cache_seconds,
         issuer_tenant_id=service.PLATFORM,
     )
     session.add(tenant)
     session.flush()
-    _apply(session, actor, tenant, said, _claimant(actor, None), proven)
+    _apply(session, actor, tenant, spec, _claimant(actor, None), proven)
     service.add_member(session, tenant.id, actor.person_id, is_admin=True)
     if not actor.is_platform_admin:
         _inherit_bundle(session, actor, tenant)
@@ -157,28 +165,28 @@ def create(session: Session, actor: Actor, said: Content, proven: Collection[str
     return tenant
 
 
-def change(
+def replace(
     session: Session,
     actor: Actor,
     code: str,
     tenant_id: int,
-    said: Content,
+    spec: TenantSpec,
     proven: Collection[str] = (),
 ) -> Tenant:
-    """Replace what is said about a tenant; what says the same again changes nothing.
+    """Replace a tenant; what is as it was changes nothing, not even the stamp.
 
     New hosts need a proof (see `prove_hosts`).
     """
     tenant = _hold(session, actor, code, tenant_id, with_key=False)
-    stamps.check(tenant.concurrency_stamp, said.concurrency_stamp)
-    is_opened = tenant.status == TenantStatus.DISABLED and said.status != tenant.status
+    stamps.check(tenant.concurrency_stamp, spec.concurrency_stamp)
+    is_opened = tenant.status == TenantStatus.DISABLED and spec.status != tenant.status
     if is_opened and not actor.is_platform_admin:
         # Otherwise a tenant that the platform shut would be opened again by its own people.
         raise Overreach.at(
             "status", "Only an administrator of the platform opens a disabled tenant again."
         )
     before = service.state_of(tenant)
-    _apply(session, actor, tenant, said, _claimant(actor, tenant.id), proven)
+    _apply(session, actor, tenant, spec, _claimant(actor, tenant.id), proven)
     after = service.state_of(tenant)
     if before != after:
         tenant.concurrency_stamp = stamps.new_stamp()
@@ -302,27 +310,27 @@ def _apply(
     session: Session,
     actor: Actor,
     tenant: Tenant,
-    said: Content,
+    spec: TenantSpec,
     claimant: str,
     proven: Collection[str],
 ) -> None:
-    service.check_status(tenant, said.status)
-    tenant.name = service.check_name(said.name)
-    tenant.status = said.status
-    tenant.theme = _theme(said.theme)
-    tenant.cache_seconds = said.cache_seconds
+    service.check_status(tenant, spec.status)
+    tenant.name = service.check_name(spec.name)
+    tenant.status = spec.status
+    tenant.theme = _theme(spec.theme)
+    tenant.cache_seconds = spec.cache_seconds
     with session.no_autoflush:
-        if said.hosts is not None:
+        if spec.hosts is not None:
             kept = [row.host for row in tenant.hosts]
-            _set_hosts(session, tenant, said.hosts)
+            _set_hosts(session, tenant, spec.hosts)
             if not actor.is_platform_admin:
                 asked = needing_proof([row.host for row in tenant.hosts], kept)
                 refuse_unproven(session, claimant, asked, proven)
-        service.name_issuer(session, tenant, said.issuer_host)
-        if said.claims is not None:
-            _set_claims(session, tenant, said.claims)
-        if said.properties is not None:
-            _set_properties(session, tenant, said.properties)
+        service.name_issuer(session, tenant, spec.issuer_host)
+        if spec.claims is not None:
+            _set_claims(session, tenant, spec.claims)
+        if spec.properties is not None:
+            _set_properties(session, tenant, spec.properties)
     session.flush()
 
 
@@ -334,7 +342,7 @@ def _theme(text: str | None) -> str | None:
 
 def _set_hosts(session: Session, tenant: Tenant, wanted: Sequence[HostRow]) -> None:
     checked = [
-        replace(row, host=service.check_host(row.host, f"hosts[{index}].host"))
+        dataclasses.replace(row, host=service.check_host(row.host, f"hosts[{index}].host"))
         for index, row in enumerate(wanted)
     ]
 

@@ -10,8 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from idp.directory.clients.models import Client, ClientCorsOrigin
-from idp.directory.resources import view as resources
-from idp.directory.resources.view import ApiScopeView, IdentityView
+from idp.directory.resources import snapshot as resources
+from idp.directory.resources.snapshot import ApiScopeView, IdentityView
 from idp.directory.tenants.models import Tenant
 from idp.platform.cache import looked_up
 from idp.platform.issuer import Issuer

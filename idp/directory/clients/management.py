@@ -1,4 +1,4 @@
-"""A client as a whole: all settings and lists at once, as the management API writes them."""
+"""What managers do with clients: all settings and lists at once, within their reach."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, selectinload
 from idp.directory import child_rows
 from idp.directory.actor import Actor
 from idp.directory.child_rows import Wanted
-from idp.directory.clients import audited, fields, service
+from idp.directory.clients import audited, fields, rules, service
 from idp.directory.clients.models import (
     Client,
     ClientClaim,
@@ -70,7 +70,7 @@ class Property:
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class ClientSpec:
     """All that is said about a client; a list that is None stays as it is."""
 
     client_id: str
@@ -94,22 +94,22 @@ class List:
 
 LISTS = {
     "grant_types": List(
-        ClientGrantType, ("grant_type",), lambda _, client, names: service.grants_of(client, names)
+        ClientGrantType, ("grant_type",), lambda _, client, names: rules.grants_of(client, names)
     ),
-    "scopes": List(ClientScope, ("scope",), service.scopes_of),
-    "redirect_uris": List(ClientRedirectUri, ("redirect_uri",), service.redirects_of),
+    "scopes": List(ClientScope, ("scope",), rules.scopes_of),
+    "redirect_uris": List(ClientRedirectUri, ("redirect_uri",), rules.redirects_of),
     "post_logout_redirect_uris": List(
         ClientPostLogoutRedirectUri,
         ("post_logout_redirect_uri",),
-        service.post_logout_redirects_of,
+        rules.post_logout_redirects_of,
     ),
-    "cors_origins": List(ClientCorsOrigin, ("origin",), service.origins_of),
+    "cors_origins": List(ClientCorsOrigin, ("origin",), rules.origins_of),
     "claims": List(ClientClaim, ("type", "value")),
     "properties": List(ClientProperty, ("key",)),
 }
 
 
-def listing(
+def list_query(
     actor: Actor, *, client_id: str | None = None, client_name: str | None = None
 ) -> Select[Client]:
     """Return the query of the clients in reach, with their lists; both filters are exact."""
@@ -124,7 +124,9 @@ def listing(
 def get(session: Session, actor: Actor, row_id: int) -> Client:
     """Return a client in reach with its lists, as the database has it now."""
     client = session.scalars(
-        listing(actor).where(Client.id == _small(row_id)).execution_options(populate_existing=True)
+        list_query(actor)
+        .where(Client.id == _small(row_id))
+        .execution_options(populate_existing=True)
     ).one_or_none()
     if client is None:
         raise NotFound
@@ -132,15 +134,15 @@ def get(session: Session, actor: Actor, row_id: int) -> Client:
 
 
 def create(
-    session: Session, actor: Actor, said: Description, *, reserved_claims: Collection[str]
+    session: Session, actor: Actor, spec: ClientSpec, *, reserved_claims: Collection[str]
 ) -> Client:
     """Create a client that the actor manages.
 
     `reserved_claims` are names that a client's own claims cannot have: they would never be sent.
     """
-    client = service.blank(session, said.client_id, actor.owner_tenant)
+    client = service.blank(session, spec.client_id, actor.owner_tenant)
     with session.no_autoflush:
-        _apply(session, actor, client, said)
+        _apply(session, actor, client, spec)
         _check_claims(client, reserved_claims)
     service.insert(session, client, actor.person_id)
     return client
@@ -150,17 +152,17 @@ def replace(
     session: Session,
     actor: Actor,
     row_id: int,
-    said: Description,
+    spec: ClientSpec,
     *,
     reserved_claims: Collection[str],
 ) -> Client:
-    """Replace what is said about a client; what says the same again changes nothing."""
+    """Replace a client; what is as it was changes nothing, not even the stamp."""
     client = _hold(session, actor, row_id)
-    stamps.check(client.concurrency_stamp, said.concurrency_stamp)
+    stamps.check(client.concurrency_stamp, spec.concurrency_stamp)
     before = audited.state_of(client)
     with session.no_autoflush:
-        _rename(session, client, said.client_id)
-        _apply(session, actor, client, said)
+        _rename(session, client, spec.client_id)
+        _apply(session, actor, client, spec)
         _check_claims(client, reserved_claims)
     session.flush()
     after = audited.state_of(client)
@@ -227,7 +229,7 @@ def _hold(session: Session, actor: Actor, row_id: int) -> Client:
 def _rename(session: Session, client: Client, client_id: str) -> None:
     if client.client_id == client_id:
         return
-    client.client_id = service.check_client_id(session, client_id, client.tenant_id)
+    client.client_id = rules.check_client_id(session, client_id, client.tenant_id)
     try:
         with session.begin_nested():
             session.flush()
@@ -235,23 +237,23 @@ def _rename(session: Session, client: Client, client_id: str) -> None:
         raise Conflict("This client id is taken.", fields={"client_id": ["taken"]}) from None
 
 
-def _apply(session: Session, actor: Actor, client: Client, said: Description) -> None:
+def _apply(session: Session, actor: Actor, client: Client, spec: ClientSpec) -> None:
     unasked, grantable = _unasked_scopes(client), {*(client.grantable_privileges or ())}
-    free = said.lists["properties"]
+    free = spec.lists["properties"]
     if free is not None:
         # First of all: what kind of client it is decides about addresses.
         _set_properties(session, client, free)
-    service.set_fields(session, client, said.settings)
-    for name, wanted in said.lists.items():
+    service.set_fields(session, client, spec.settings)
+    for name, wanted in spec.lists.items():
         if wanted is not None and name != "properties":
             rows = _checked(session, client, name, wanted)
             _set_rows(session, client, name, [*enumerate(rows)])
-    if said.lists["grant_types"] is None:
+    if spec.lists["grant_types"] is None:
         service.follow_offline_access(session, client)
-    if said.secrets is not None:
-        _set_secrets(session, client, said.secrets)
-    service.check(client)
-    service.check_addresses(session, client)
+    if spec.secrets is not None:
+        _set_secrets(session, client, spec.secrets)
+    rules.check(client)
+    rules.check_addresses(session, client)
     _check_gift(session, actor, _unasked_scopes(client) - unasked)
     _check_grantable(session, actor, {*(client.grantable_privileges or ())} - grantable)
 
@@ -260,8 +262,8 @@ def _checked(session: Session, client: Client, name: str, wanted: Sequence[Row])
     """Check the values of a list by its rule, which may add some."""
     rule = LISTS[name]
     if rule.check is None:
-        if len(wanted) > service.MOST_ROWS:
-            raise BadRequest.at(name, f"At most {service.MOST_ROWS} values.")
+        if len(wanted) > rules.MOST_ROWS:
+            raise BadRequest.at(name, f"At most {rules.MOST_ROWS} values.")
         return [*wanted]
     (column,) = rule.key
     given = [row.values[column] for row in wanted]
@@ -296,8 +298,8 @@ def _set_rows(
 
 def _set_properties(session: Session, client: Client, wanted: Sequence[Row]) -> None:
     """Set the settings among the properties, and keep the others as they are."""
-    if len(wanted) > service.MOST_ROWS:
-        raise BadRequest.at("properties", f"At most {service.MOST_ROWS} values.")
+    if len(wanted) > rules.MOST_ROWS:
+        raise BadRequest.at("properties", f"At most {rules.MOST_ROWS} values.")
     settings: dict[str, Any] = {name: fields.default_of(name) for name in fields.PROPERTIES}
     said, free = set(), []
     for index, row in enumerate(wanted):
@@ -322,8 +324,8 @@ def _set_properties(session: Session, client: Client, wanted: Sequence[Row]) -> 
 
 def _set_secrets(session: Session, client: Client, wanted: Sequence[SecretRow]) -> None:
     """Describe, end, add and drop secrets; none is ever read back."""
-    if len(wanted) > service.MOST_ROWS:
-        raise BadRequest.at("secrets", f"At most {service.MOST_ROWS} secrets.")
+    if len(wanted) > rules.MOST_ROWS:
+        raise BadRequest.at("secrets", f"At most {rules.MOST_ROWS} secrets.")
     by_id = {row.id: row for row in client.secrets}
     known = set(by_id)
     for index, said in enumerate(wanted):
@@ -357,8 +359,8 @@ def _change_secret(session: Session, row: ClientSecret, said: SecretRow, value: 
     row.description = said.description
     row.expires_at = said.expires_at
     keyring = runtime.of(session).keyring
-    if value is not None and not keyring.mac_matches(service.PURPOSE, value, row.value_hash):
-        row.value_hash = service.hash_secret(session, value)
+    if value is not None and not keyring.mac_matches(rules.PURPOSE, value, row.value_hash):
+        row.value_hash = rules.hash_secret(session, value)
 
 
 def _check_claims(client: Client, reserved: Collection[str]) -> None:

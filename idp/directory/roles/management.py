@@ -1,4 +1,4 @@
-"""A role as a whole: names, claims and privileges at once, as managers read and write it.
+"""What managers do with roles: names, claims and privileges at once, within their reach.
 
 A claim of type `permission` is how managers see a privilege that the role carries. It has no row of
 its own and so no id: the role has the privilege or not.
@@ -48,7 +48,7 @@ class ClaimRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class RoleSpec:
     """All that is said about a role."""
 
     code: str
@@ -62,14 +62,16 @@ class Content:
     """State of the role that was looked at; None: whatever it is by now."""
 
 
-def list_all(session: Session, actor: Actor) -> Sequence[Role]:
-    """List the roles in reach with their claims and privileges."""
-    return session.scalars(_reading(actor).order_by(Role.id)).all()
+def list_query(actor: Actor) -> Select[Role]:
+    """Return the query of the roles in reach, with their claims and privileges."""
+    # By subquery: two statements however many roles there are, since the list has no pages.
+    children = (subqueryload(Role.claims), subqueryload(Role.privileges))
+    return select(Role).where(_in_reach(actor)).order_by(Role.id).options(*children)
 
 
 def get(session: Session, actor: Actor, role_id: int) -> Role:
     """Give a role in reach, as the database has it now."""
-    query = _reading(actor).where(Role.id == _bounded(role_id))
+    query = list_query(actor).where(Role.id == _bounded(role_id))
     role = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
     if role is None:
         raise NotFound
@@ -85,15 +87,15 @@ def claims(role: Role) -> list[ClaimRow]:
 
 
 def create(
-    session: Session, actor: Actor, said: Content, *, reserved_claims: Collection[str]
+    session: Session, actor: Actor, spec: RoleSpec, *, reserved_claims: Collection[str]
 ) -> Role:
     """Create a role of the actor's tenant; an administrator's belongs to the platform.
 
     `reserved_claims` are names that rows cannot have: they would never be sent.
     """
-    tenant_id = _tenant_of_new(session, actor, said)
-    role = catalogue.insert_role(session, said.code, _name(said), tenant_id=tenant_id)
-    _set_claims(session, actor, role, said.claims, reserved_claims)
+    tenant_id = _tenant_of_new(session, actor, spec)
+    role = catalogue.insert_role(session, spec.code, _name(spec), tenant_id=tenant_id)
+    _set_claims(session, actor, role, spec.claims, reserved_claims)
     session.flush()
     _record(session, role, Tag.ROLE_CREATED, {}, catalogue.state_of(role))
     return role
@@ -103,21 +105,21 @@ def replace(
     session: Session,
     actor: Actor,
     role_id: int,
-    said: Content,
+    spec: RoleSpec,
     *,
     reserved_claims: Collection[str],
 ) -> Role:
-    """Replace what is said about a role; what says the same again changes nothing."""
+    """Replace a role; what is as it was changes nothing, not even the stamp."""
     role = _hold(session, actor, role_id)
-    stamps.check(role.concurrency_stamp, said.concurrency_stamp)
-    if said.tenant_id not in {None, role.tenant_id}:
+    stamps.check(role.concurrency_stamp, spec.concurrency_stamp)
+    if spec.tenant_id not in {None, role.tenant_id}:
         raise Unprocessable.at("tenant_id", "A role stays in the tenant that it was made for.")
     before = catalogue.state_of(role)
-    if said.code != role.code:
+    if spec.code != role.code:
         _refuse_built_in(role, "code", "renamed")
-        catalogue.rename_role(session, role, said.code)
-    role.name = _name(said)
-    _set_claims(session, actor, role, said.claims, reserved_claims)
+        catalogue.rename_role(session, role, spec.code)
+    role.name = _name(spec)
+    _set_claims(session, actor, role, spec.claims, reserved_claims)
     _settle(session, role, before)
     return role
 
@@ -146,12 +148,6 @@ def delete(session: Session, actor: Actor, role_id: int) -> None:
     except IntegrityError:
         raise _in_use("Somebody has this role: take it from them first.") from None
     _record(session, role, Tag.ROLE_DELETED, before, {})
-
-
-def _reading(actor: Actor) -> Select[Role]:
-    # By subquery: two statements however many roles there are, since the list has no pages.
-    children = (subqueryload(Role.claims), subqueryload(Role.privileges))
-    return select(Role).where(_in_reach(actor)).options(*children)
 
 
 def _in_reach(actor: Actor) -> ColumnElement[bool]:
@@ -184,18 +180,18 @@ def _settle(session: Session, role: Role, before: State) -> None:
         _record(session, role, Tag.ROLE_CHANGED, before, after)
 
 
-def _tenant_of_new(session: Session, actor: Actor, said: Content) -> int | None:
+def _tenant_of_new(session: Session, actor: Actor, spec: RoleSpec) -> int | None:
     if not actor.is_platform_admin:
-        if said.tenant_id not in {None, actor.tenant_id}:
+        if spec.tenant_id not in {None, actor.tenant_id}:
             raise Overreach.at("tenant_id", "You can make roles for your own tenant only.")
         return actor.tenant_id
-    if said.tenant_id is not None and session.get(Tenant, said.tenant_id) is None:
+    if spec.tenant_id is not None and session.get(Tenant, spec.tenant_id) is None:
         raise BadRequest.at("tenant_id", "There is no such tenant.")
-    return said.tenant_id
+    return spec.tenant_id
 
 
-def _name(said: Content) -> str:
-    name = (said.name or "").strip() or said.code
+def _name(spec: RoleSpec) -> str:
+    name = (spec.name or "").strip() or spec.code
     if not name.isprintable():
         raise BadRequest.at("name", "A name has printable characters only.")
     return name
