@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Select, func, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory.actor import PLATFORM_TENANT
 from idp.directory.applications.models import Application, ApplicationClient, Menu
 from idp.directory.bundles import service as bundles
 from idp.directory.clients.models import Client
@@ -19,7 +20,6 @@ from idp.platform.audit.difference import Rows, State
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
 
-PLATFORM = catalogue.PLATFORM_TENANT
 LONGEST_CODE = 100
 RESERVED = frozenset({"page", "privileges"})
 """Codes that would be read as another address."""
@@ -39,7 +39,7 @@ class Content:
 
 def visible(tenant_id: int | None) -> ColumnElement[bool]:
     """Tell in SQL which applications a tenant sees: its own and the platform's; None: all."""
-    return true() if tenant_id is None else Application.tenant_id.in_({tenant_id, PLATFORM})
+    return true() if tenant_id is None else Application.tenant_id.in_({tenant_id, PLATFORM_TENANT})
 
 
 def listing(tenant_id: int | None, *, name: str = "") -> Select[Application]:

@@ -174,7 +174,7 @@ def hash_secret(session: Session, value: str) -> str:
 
 
 def address_rules(session: Session, client: Client) -> Rules:
-    """Tell what kind of addresses a client may register here."""
+    """Return what kind of addresses a client may register here."""
     settings = runtime.of(session).settings
     return Rules(
         native=client.application_type == "native",

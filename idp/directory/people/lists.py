@@ -1,7 +1,7 @@
 """The lists of an account: roles, claims, memberships, files, properties.
 
-Each reader has a view of his own of them: administrators see every row, others those of their
-tenant. What somebody does not see he neither changes nor removes.
+Each actor sees rows of their own: administrators of the platform every row, others those of their
+tenant. What somebody does not see they neither change nor remove.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def set_claims(
     wanted: Sequence[ClaimRow] | None,
     reserved: Collection[str],
 ) -> None:
-    """Replace the claims that the actor sees; permissions only those that he may give.
+    """Replace the claims that the actor sees; permissions only those that they may grant.
 
     Those that the account itself has a column for are set there: see `profile.WITHOUT_MEMBER`.
     """
@@ -241,7 +241,7 @@ def standard_claims(user: User) -> list[UserClaim]:
 def set_tenants(
     session: Session, actor: Actor, user: User, wanted: Sequence[TenantRow] | None
 ) -> None:
-    """Replace the memberships that the actor sees; nobody changes his own."""
+    """Replace the memberships that the actor sees; nobody changes their own."""
     if wanted is None:
         return
     rows = {row.tenant_id: row for row in read(session, actor, [user.id])[user.id].tenants}

@@ -21,7 +21,7 @@ MANAGEMENT = f"{permissions.MANAGEMENT_API}."
 
 
 def in_reach(session: Session, actor: Actor) -> list[ColumnElement[bool]]:
-    """Tell in SQL whom the actor sees; nobody who is deleted.
+    """Return in SQL whom the actor sees; nobody who is deleted.
 
     Administrators see everybody, the tenant's owner all its members, and others of those only
     themselves and whom they referred.
@@ -43,7 +43,7 @@ def members_in_reach(session: Session, actor: Actor) -> list[ColumnElement[bool]
 
 
 def is_member(tenant_id: int) -> ColumnElement[bool]:
-    """Tell in SQL who belongs to a tenant."""
+    """Return in SQL who belongs to a tenant."""
     return (
         select(Membership.id)
         .where(Membership.user_id == User.id, Membership.tenant_id == tenant_id)
@@ -52,7 +52,7 @@ def is_member(tenant_id: int) -> ColumnElement[bool]:
 
 
 def owns_tenant(session: Session, actor: Actor) -> bool:
-    """Whether the actor is an owner of the tenant."""
+    """Return whether the actor is an owner of the tenant."""
     if actor.user_id is None:
         return False
     member = tenants.find_member(session, actor.tenant_id, actor.user_id)
@@ -60,12 +60,12 @@ def owns_tenant(session: Session, actor: Actor) -> bool:
 
 
 def visible(actor: Actor, tenant_column: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
-    """Tell in SQL which rows about people the actor sees and writes: those of his tenant."""
+    """Return in SQL which rows about people the actor sees and writes: those of their tenant."""
     return true() if actor.is_platform_admin else tenant_column == actor.tenant_id
 
 
 def may_change_identity(session: Session, actor: Actor, user: User) -> bool:
-    """Whether the actor may change name, password, e-mail, mobile and lockout of a person.
+    """Return whether the actor may change name, password, e-mail, mobile and lockout of a person.
 
     People of several tenants or with a platform role belong to themselves, and so does a person
     whom the tenant has bound and who has not signed in for it. And whoever could take an account
@@ -88,7 +88,7 @@ def may_change_identity(session: Session, actor: Actor, user: User) -> bool:
 
 
 def may_move(session: Session, actor: Actor, user: User) -> bool:
-    """Whether the actor may say who referred a person; nobody chooses his own referrer.
+    """Return whether the actor may say who referred a person; nobody chooses their own referrer.
 
     Lineage holds in all tenants: who brings somebody below himself in one, with all below them,
     sees them in every other. So everybody who moves must be of this tenant alone.

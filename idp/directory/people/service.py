@@ -1,4 +1,4 @@
-"""Accounts as a whole, as managers read and write them: names, profile, and all lists."""
+"""What managers do with accounts: names, profile and all lists at once, within their reach."""
 
 from __future__ import annotations
 
@@ -120,12 +120,12 @@ class Shown:
 
 
 def get(session: Session, actor: Actor, user_id: int) -> User:
-    """Give an account in reach; what is out of reach does not exist."""
+    """Return an account in reach; what is out of reach does not exist."""
     return _get(session, actor, user_id, lock=False)
 
 
 def list_query(session: Session, actor: Actor, filters: Filters) -> Select[User]:
-    """Ask for the people of the actor's tenant, one row each."""
+    """Return the query of the people of the actor's tenant, one row each."""
     query = select(User).where(*reach.members_in_reach(session, actor))
     if filters.email is not None:
         query = query.where(User.email_key == names.key(filters.email))

@@ -9,6 +9,7 @@ from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory.actor import PLATFORM_TENANT
 from idp.directory.resources.models import ApiResource
 from idp.directory.roles.models import (
     LONGEST_ROLE_NAME,
@@ -34,7 +35,6 @@ _PRODUCT = "ids4."
 """How the codes of the product's own privileges begin; only its seeds make them."""
 MOST_LEVELS = 30
 """Groups below each other, so that the tree fits into one answer."""
-PLATFORM_TENANT = 1
 DEFAULT_ROLES = ("users", "developer")
 """Platform roles that every account made here gets; they make nobody important."""
 

@@ -70,7 +70,7 @@ def list_query(actor: Actor) -> Select[Role]:
 
 
 def get(session: Session, actor: Actor, role_id: int) -> Role:
-    """Give a role in reach, as the database has it now."""
+    """Return a role in reach, as the database has it now."""
     query = list_query(actor).where(Role.id == _bounded(role_id))
     role = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
     if role is None:

@@ -95,7 +95,7 @@ def create(session: Session, actor: Actor, said: Named) -> None:
 
 
 def rename(session: Session, actor: Actor, said: Named) -> None:
-    """Give a role of the actor's tenant, found by id or else by code, another name."""
+    """Rename a role of the actor's tenant, found by id or else by code."""
     _refuse_other_tenant(actor, said)
     found = session.get(Role, said.id) if said.id else None
     role = found or get(session, actor.tenant_id, said.code or "")
@@ -121,10 +121,10 @@ def set_privileges(session: Session, actor: Actor, code: str, privileges: Sequen
 
 
 def bind(session: Session, actor: Actor, username: str, codes: Collection[str]) -> None:
-    """Give somebody of the tenant roles; those that he has stay.
+    """Give somebody of the tenant roles; those that they have stay.
 
-    Nobody binds what carries more than he may give. And nobody but an administrator of the tenant
-    or the platform binds to himself: claims of a role may count elsewhere.
+    Nobody binds what carries more than they may grant. And nobody but an administrator of the
+    tenant or the platform binds to themselves: claims of a role may count elsewhere.
     """
     member, asked = _hold(session, actor.tenant_id, username, codes)
     held = _held(session, member.user_id, asked)

@@ -97,7 +97,7 @@ class Public:
 def list_query(
     session: Session, actor: Actor, code: str, *, host: str | None = None
 ) -> Select[Tenant]:
-    """Ask for the tenants in reach of an operation; `host` is exact."""
+    """Return the query of the tenants in reach of an operation; `host` is exact."""
     query = _reading(actor, code)
     if host is not None:
         host = service.to_ascii(host.lower())
@@ -109,7 +109,7 @@ def list_query(
 
 
 def get(session: Session, actor: Actor, code: str, tenant_id: int) -> Tenant:
-    """Give a tenant in reach, as the database has it now."""
+    """Return a tenant in reach, as the database has it now."""
     query = _reading(actor, code).where(Tenant.id == _bounded(tenant_id))
     tenant = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
     if tenant is None:
@@ -271,9 +271,10 @@ def _bounded(tenant_id: int) -> int:
 
 
 def _take_rights_along(session: Session, actor: Actor, tenant: Tenant) -> None:
-    """Let the maker of a tenant do there what he may do with management operations here.
+    """Let the maker of a tenant do there what they may do with management operations here.
 
-    Nobody gains anything: it is a tenant of his own. What he may do everywhere he may do there.
+    Nobody gains anything: it is a tenant of their own. What they may do everywhere they may do
+    there.
     """
     contained = permissions.bundled(session, tenant.id)
     here, there = (

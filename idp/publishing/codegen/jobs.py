@@ -83,7 +83,7 @@ def archive_path(job_id: int) -> str:
 
 
 def get(session: Session, actor: Actor, job_id: int) -> SdkJob:
-    """Give a job that the actor may see."""
+    """Return a job that the actor may see."""
     job = None
     if 0 < job_id < 2**63:
         job = session.scalar(select(SdkJob).where(SdkJob.id == job_id, _visible(actor)))
@@ -115,7 +115,7 @@ def retry(session: Session, actor: Actor, job_id: int) -> SdkJob:
 
 
 def archive(session: Session, actor: Actor, job_id: int) -> bytes:
-    """Give what a job made."""
+    """Return what a job made."""
     job = get(session, actor, job_id)
     content = read_file(session, job.id, ARCHIVE)
     if content is None:
