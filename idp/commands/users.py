@@ -11,10 +11,10 @@ from idp.commands import opening, output
 from idp.commands.command import Group
 from idp.commands.options import ID, LAST_ID
 from idp.directory.actor import OPERATOR
-from idp.directory.people import profile
-from idp.directory.people import service as people
 from idp.directory.roles import catalogue
 from idp.directory.tenants import service as tenants
+from idp.directory.users import management as people
+from idp.directory.users import profile
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.directory.users.service import NewUser

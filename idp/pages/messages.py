@@ -26,7 +26,7 @@ KNOWN = (
     lazy_gettext("This is not an e-mail address."),
     lazy_gettext("This mobile number is taken."),
     lazy_gettext("This user name is taken."),
-    # idp.directory.people.profile
+    # idp.directory.users.profile
     lazy_gettext("This is not an http(s) address."),
     lazy_gettext("A day is written like 1990-05-06."),
     lazy_gettext("This day is not possible."),

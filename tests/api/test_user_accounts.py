@@ -198,7 +198,7 @@ def test_existence_is_told_to_machines_and_for_a_tenant_also_to_people(root, rob
 
 
 def test_who_looks_up_too_often_waits(robot, monkeypatch):
-    monkeypatch.setattr("idp.directory.people.accounts.CALLER_LOOKUPS_PER_MINUTE", 2)
+    monkeypatch.setattr("idp.directory.users.accounts.CALLER_LOOKUPS_PER_MINUTE", 2)
     statuses = [robot.send("GET", f"/exist/accounts/name/user{i}").status_code for i in range(3)]
     assert statuses == [200, 200, 429]
     answer = robot.send("GET", "/v2/account-information/name/ann")
@@ -207,8 +207,8 @@ def test_who_looks_up_too_often_waits(robot, monkeypatch):
 
 
 def test_look_ups_of_one_person_through_a_program_stop_nobody_else(robot, monkeypatch):
-    monkeypatch.setattr("idp.directory.people.accounts.PERSON_LOOKUPS_PER_MINUTE", 2)
-    monkeypatch.setattr("idp.directory.people.accounts.ADDRESS_LOOKUPS_PER_MINUTE", 1)
+    monkeypatch.setattr("idp.directory.users.accounts.PERSON_LOOKUPS_PER_MINUTE", 2)
+    monkeypatch.setattr("idp.directory.users.accounts.ADDRESS_LOOKUPS_PER_MINUTE", 1)
     path = "/exist/accounts/name/user"
     stranger = robot.acting_for("192.0.2.1")
     statuses = [stranger.send("GET", path).status_code for _ in range(3)]

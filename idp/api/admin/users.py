@@ -18,7 +18,7 @@ from idp.api.admin.dialect import (
     yes_or_no,
 )
 from idp.api.shapes import Moment, int64, text
-from idp.directory.people import service as people
+from idp.directory.users import management as people
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.platform.scopes import Scope

@@ -32,13 +32,13 @@ from idp.api.shapes import (
 )
 from idp.claims import registry
 from idp.directory.actor import Actor
-from idp.directory.people import service as people
-from idp.directory.people.lists import ClaimRow, FileRow, PropertyRow, TenantRow
-from idp.directory.people.service import Filters, Shown, UserSpec
 from idp.directory.registration import codes as verification
 from idp.directory.registration import service as registration
 from idp.directory.registration.codes import Channel, Letter, Sender, Wait
 from idp.directory.registration.service import Refused, Registration
+from idp.directory.users import management as people
+from idp.directory.users.lists import ClaimRow, FileRow, PropertyRow, TenantRow
+from idp.directory.users.management import Filters, Shown, UserSpec
 from idp.directory.users.models import User
 from idp.platform import runtime
 from idp.platform.errors import NotFound

@@ -21,12 +21,11 @@ from idp.directory.authentication import logins
 from idp.directory.authentication import service as authentication
 from idp.directory.authentication.logins import Login
 from idp.directory.authentication.service import Attempt, Door, Kind
-from idp.directory.people import accounts
-from idp.directory.people.accounts import Account, Filters, NewAccount
 from idp.directory.registration.codes import Letter, Sender
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
-from idp.directory.users import names
+from idp.directory.users import accounts, names
+from idp.directory.users.accounts import Account, Filters, NewAccount
 from idp.directory.users.models import User
 from idp.oauth.sign_out import revoke_member_grants
 from idp.platform.audit import service as audit

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from idp.directory.applications import resources
 from idp.directory.applications.resources import Resource
-from idp.directory.people import accounts
-from idp.directory.people.accounts import Account
 from idp.directory.roles.authorizations import authorizations
 from idp.directory.tenants.models import Tenant
+from idp.directory.users import accounts
+from idp.directory.users.accounts import Account
 from idp.directory.users.models import User
 
 

@@ -11,7 +11,6 @@ from enum import Enum, auto
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
-from idp.directory.people.profile import is_web_address
 from idp.directory.registration import codes
 from idp.directory.registration.codes import Channel
 from idp.directory.registration.models import VerificationCode
@@ -20,6 +19,7 @@ from idp.directory.tenants import service as tenants
 from idp.directory.users import names
 from idp.directory.users import service as users
 from idp.directory.users.models import User, UserFile
+from idp.directory.users.profile import is_web_address
 from idp.directory.users.service import NewUser
 from idp.platform import runtime
 from idp.platform.audit import service as audit

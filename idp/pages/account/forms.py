@@ -10,8 +10,8 @@ from flask_babel import lazy_gettext as _
 from wtforms import FileField, PasswordField, SelectField, StringField, TextAreaField
 from wtforms.validators import EqualTo, InputRequired, Length, Regexp
 
-from idp.directory.people.profile import LONGEST_ADDRESS
 from idp.directory.users.names import EMAIL_LENGTH, USERNAME_LENGTH
+from idp.directory.users.profile import LONGEST_ADDRESS
 from idp.pages.form import Form
 from idp.pages.language import LANGUAGES
 from idp.pages.signin.forms import LONGEST_PASSWORD

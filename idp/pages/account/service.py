@@ -10,11 +10,11 @@ from typing import IO, Any
 
 from sqlalchemy.orm import Session
 
-from idp.directory.people import profile
 from idp.directory.registration import codes
 from idp.directory.registration.codes import Channel, Letter, Sender
 from idp.directory.resources import snapshot as resources
 from idp.directory.tenants import service as tenants
+from idp.directory.users import profile
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.oauth import consents

@@ -11,9 +11,9 @@ from flask import session as browser_session
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from idp.directory.people import profile as rules
 from idp.directory.registration.codes import Channel
 from idp.directory.tenants import service as tenants
+from idp.directory.users import profile as rules
 from idp.oauth import consents
 from idp.oauth.visitor import Visitor
 from idp.pages import return_path

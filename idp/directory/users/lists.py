@@ -19,11 +19,11 @@ from sqlalchemy.orm import Session
 from idp.directory import child_rows, permissions
 from idp.directory.actor import Actor
 from idp.directory.child_rows import Wanted
-from idp.directory.people import profile, reach
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import Privilege, Role, UserRole
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
+from idp.directory.users import profile, visibility
 from idp.directory.users.models import User, UserClaim, UserFile, UserProperty
 from idp.platform.audit import service as audit
 from idp.platform.audit.difference import Rows
@@ -101,19 +101,19 @@ def read(session: Session, actor: Actor, user_ids: Iterable[int]) -> dict[int, L
     for user_id, role in session.execute(
         select(UserRole.user_id, Role)
         .join(Role, Role.id == UserRole.role_id)
-        .where(UserRole.user_id.in_(ids), reach.visible(actor, Role.tenant_id))
+        .where(UserRole.user_id.in_(ids), visibility.visible(actor, Role.tenant_id))
         .order_by(Role.id)
     ):
         found[user_id].roles.append(role)
     for claim in session.scalars(
         select(UserClaim)
-        .where(UserClaim.user_id.in_(ids), reach.visible(actor, UserClaim.tenant_id))
+        .where(UserClaim.user_id.in_(ids), visibility.visible(actor, UserClaim.tenant_id))
         .order_by(UserClaim.id)
     ):
         found[claim.user_id].claims.append(claim)
     for membership in session.scalars(
         select(Membership)
-        .where(Membership.user_id.in_(ids), reach.visible(actor, Membership.tenant_id))
+        .where(Membership.user_id.in_(ids), visibility.visible(actor, Membership.tenant_id))
         .order_by(Membership.id)
     ):
         found[membership.user_id].tenants.append(membership)
@@ -123,7 +123,7 @@ def read(session: Session, actor: Actor, user_ids: Iterable[int]) -> dict[int, L
         found[file.user_id].files.append(file)
     for entry in session.scalars(
         select(UserProperty)
-        .where(UserProperty.user_id.in_(ids), reach.visible(actor, UserProperty.tenant_id))
+        .where(UserProperty.user_id.in_(ids), visibility.visible(actor, UserProperty.tenant_id))
         .order_by(UserProperty.id)
     ):
         found[entry.user_id].properties.append(entry)
@@ -143,7 +143,7 @@ def set_roles(session: Session, actor: Actor, user: User, wanted: Sequence[int] 
     known = {
         role.id: role
         for role in session.scalars(
-            select(Role).where(Role.id.in_(wanted), reach.visible(actor, Role.tenant_id))
+            select(Role).where(Role.id.in_(wanted), visibility.visible(actor, Role.tenant_id))
         )
     }
     for index, role_id in enumerate(wanted):
@@ -152,7 +152,7 @@ def set_roles(session: Session, actor: Actor, user: User, wanted: Sequence[int] 
     given = [known[role_id] for role_id in sorted(set(wanted) - set(held))]
     taken = [held[role_id] for role_id in sorted(set(held) - set(wanted))]
     is_own = user.id == actor.user_id and not actor.is_platform_admin
-    if given and is_own and not reach.owns_tenant(session, actor):
+    if given and is_own and not visibility.owns_tenant(session, actor):
         raise Overreach.at("roles", "Nobody gives himself a role.")
     _may_give_roles(session, actor, given)
     for role in given:

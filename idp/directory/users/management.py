@@ -13,14 +13,13 @@ from sqlalchemy.orm import Session
 
 from idp.directory import permissions
 from idp.directory.actor import Actor
-from idp.directory.people import lists, profile, reach
-from idp.directory.people.lists import ClaimRow, FileRow, Lists, PropertyRow, TenantRow
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
-from idp.directory.users import names
+from idp.directory.users import lists, names, profile, visibility
 from idp.directory.users import service as users
+from idp.directory.users.lists import ClaimRow, FileRow, Lists, PropertyRow, TenantRow
 from idp.directory.users.models import User
 from idp.directory.users.service import NewUser
 from idp.platform import runtime, stamps
@@ -126,7 +125,7 @@ def get(session: Session, actor: Actor, user_id: int) -> User:
 
 def list_query(session: Session, actor: Actor, filters: Filters) -> Select[User]:
     """Return the query of the people of the actor's tenant, one row each."""
-    query = select(User).where(*reach.members_in_reach(session, actor))
+    query = select(User).where(*visibility.members_in_reach(session, actor))
     if filters.email is not None:
         query = query.where(User.email_key == names.key(filters.email))
     if filters.name is not None:
@@ -141,7 +140,7 @@ def list_query(session: Session, actor: Actor, filters: Filters) -> Select[User]
             .where(
                 UserRole.user_id == User.id,
                 UserRole.role_id == role_id,
-                reach.visible(actor, Role.tenant_id),
+                visibility.visible(actor, Role.tenant_id),
             )
         )
         query = query.where(holds.exists())
@@ -176,7 +175,7 @@ def find_by_mobile(session: Session, actor: Actor, number: str) -> User | None:
     mobile = names.mobile(number, runtime.of(session).settings.phone_region)
     user = session.scalar(
         select(User).where(
-            User.mobile == mobile, User.deleted_at.is_(None), reach.is_member(actor.tenant_id)
+            User.mobile == mobile, User.deleted_at.is_(None), visibility.is_member(actor.tenant_id)
         )
     )
     audit.record(
@@ -284,10 +283,10 @@ def delete(session: Session, actor: Actor, user_id: int) -> User:
     A person who belongs to themselves only leaves the tenant.
     """
     user = _get(session, actor, user_id, lock=True)
-    is_own = reach.belongs_to_themselves(session, user.id, actor.tenant_id)
+    is_own = visibility.belongs_to_themselves(session, user.id, actor.tenant_id)
     if is_own and not actor.is_platform_admin:
         lists.leave(session, actor.tenant_id, user.id)
-    elif reach.may_change_identity(session, actor, user):
+    elif visibility.may_change_identity(session, actor, user):
         users.delete(session, user)
     else:
         raise NotFound("There is no such user.")
@@ -358,7 +357,7 @@ def _locked(session: Session, actor: Actor, user_id: int) -> User:
     People with rights of the platform are out of reach for those who do not administer it.
     """
     user = users.get(session, user_id, lock=True)
-    if not actor.is_platform_admin and reach.is_of_the_platform(session, user.id):
+    if not actor.is_platform_admin and visibility.is_of_the_platform(session, user.id):
         message = "This person has rights of the platform; only its administrators may do this."
         raise Forbidden(message)
     return user
@@ -367,7 +366,7 @@ def _locked(session: Session, actor: Actor, user_id: int) -> User:
 def _get(session: Session, actor: Actor, user_id: int, *, lock: bool) -> User:
     if not 0 < user_id <= LARGEST_ID:
         raise NotFound("There is no such user.")
-    query = select(User).where(User.id == user_id, *reach.in_reach(session, actor))
+    query = select(User).where(User.id == user_id, *visibility.in_reach(session, actor))
     if lock:
         query = query.with_for_update(of=User).execution_options(populate_existing=True)
     user = session.scalar(query)
@@ -403,7 +402,7 @@ def _replace_identity(session: Session, actor: Actor, user: User, spec: UserSpec
         spec.mobile_verified,
     )
     if not (names_stay and proofs_stay and not spec.password and locks_stay) and not (
-        reach.may_change_identity(session, actor, user)
+        visibility.may_change_identity(session, actor, user)
     ):
         raise NotFound("There is no such user.")
     _check_proofs(actor, user, spec, email_stays=email_stays, mobile_stays=mobile_stays)
@@ -423,7 +422,7 @@ def _replace_profile(session: Session, actor: Actor, user: User, spec: UserSpec)
     if not parent_id and user.parent_user_id is not None and user.id != actor.user_id:
         parent_id = _first(session, actor)
     if parent_id and parent_id not in {user.parent_user_id, user.id}:
-        if reach.may_move(session, actor, user):
+        if visibility.may_move(session, actor, user):
             users.move(session, user, _parent(session, actor, parent_id))
         elif spec.parent_user_id:
             message = "You cannot choose who referred this person."
@@ -465,7 +464,7 @@ def _check_proofs(
 
 def _first(session: Session, actor: Actor) -> int:
     """Tell who referred where nobody is named: who sees only those below him, else user 1."""
-    if not actor.is_platform_admin and not reach.owns_tenant(session, actor):
+    if not actor.is_platform_admin and not visibility.owns_tenant(session, actor):
         return actor.person_id
     return FIRST_USER if users.find(session, FIRST_USER) is not None else 0
 

@@ -9,12 +9,11 @@ from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session
 
 from idp.directory.actor import Actor
-from idp.directory.people import lists, reach
-from idp.directory.people import service as people
 from idp.directory.roles import catalogue
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
-from idp.directory.users import names
+from idp.directory.users import lists, names, visibility
+from idp.directory.users import management as people
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.directory.users.service import NewUser
@@ -114,7 +113,7 @@ def listing(session: Session, filters: Filters) -> Select[User]:
     if filters.mobile:
         query = query.where(_has_mobile(session, filters.mobile))
     if filters.tenant_id is not None:
-        query = query.where(reach.is_member(filters.tenant_id))
+        query = query.where(visibility.is_member(filters.tenant_id))
     return query
 
 
@@ -142,9 +141,9 @@ def reset_password(
 ) -> None:
     """Set a password for somebody, which ends his sessions and tokens.
 
-    Who is meant is told by id, by name, or by both when they agree. Out of reach, as everywhere
-    in the product, is who belongs to himself (see `reach.may_change_identity`); and for machines
-    whoever has a right of the platform's, which they could take over with the account.
+    The account is named by id, by user name, or by both when they agree. Out of reach is everyone
+    who belongs to themselves (see `visibility.may_change_identity`); and for machines everyone with
+    a right of the platform, which they could take over with the account.
     """
     if user_id is None and not username:
         raise BadRequest.at("account_id", "Tell by id or name whose password it is.")
@@ -155,8 +154,8 @@ def reset_password(
         raise BadRequest.at(
             "user_name", "Id and name mean different accounts.", code="different_accounts"
         )
-    if not reach.may_change_identity(session, actor, user) or (
-        actor.user_id is None and reach.is_of_the_platform(session, user.id)
+    if not visibility.may_change_identity(session, actor, user) or (
+        actor.user_id is None and visibility.is_of_the_platform(session, user.id)
     ):
         raise NotFound("There is no such account.")
     people.set_password(session, user, password)
@@ -172,7 +171,11 @@ def find_to_bind(
     """
     tenants.get(session, tenant_id)
     user = users.find_by_username(session, username)
-    if user is not None and not everybody and reach.belongs_elsewhere(session, user.id, tenant_id):
+    if (
+        user is not None
+        and not everybody
+        and visibility.belongs_elsewhere(session, user.id, tenant_id)
+    ):
         user = None
     return _looked_up(session, user, None)
 

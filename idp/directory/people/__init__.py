@@ -1,1 +1,0 @@
-"""What managers do with people: accounts as a whole, within their reach."""
