@@ -27,7 +27,7 @@ from idp.imports.run import Entry, Row, Run, at
 from idp.platform.errors import BadRequest
 
 DEEPEST_MENU = 10
-BUNDLE = frozenset(field.name for field in dataclasses.fields(bundle_rules.Content))
+BUNDLE = frozenset(field.name for field in dataclasses.fields(bundle_rules.BundleSpec))
 """Of a bundle, what a file may say; the rest stays."""
 _MENUS = select(Menu).options(joinedload(Menu.privilege))
 
@@ -66,7 +66,7 @@ def applications_(run: Run, entries: Sequence[Entry]) -> None:
     known = by(session, Application, Application.code, [entry["code"] for entry in entries])
     for index, entry in each("applications", entries):
         with at(f"applications[{index}]"):
-            said = applications.Content(
+            said = applications.ApplicationSpec(
                 entry["name"], entry["code"], tenant_id=tenant_id(run, entry) or tenants.PLATFORM
             )
             row = known.get(entry["code"])
@@ -152,7 +152,7 @@ def bundles(run: Run, entries: Sequence[Entry]) -> None:
             said |= {"code": entry["code"], "tenant_type_code": entry["tenant_type"]}
             if row is None or {"roles", "admin_roles"} & entry.keys():
                 said["ability"] = json.dumps(_ability(session, entry))
-            content = bundle_rules.Content(**{**before, **said})
+            content = bundle_rules.BundleSpec(**{**before, **said})
             if row is None:
                 row = bundle_rules.create(session, OPERATOR, content)
             else:

@@ -223,7 +223,7 @@ def test_of_two_who_take_the_last_place_one_wins(runtime, session, tenant):
     session.commit()
 
     def create(code):
-        said = applications.Content("App", code, tenant_id=tenant)
+        said = applications.ApplicationSpec("App", code, tenant_id=tenant)
         return lambda own: applications.create(own, said)
 
     assert at_once(runtime, *map(create, ("one", "two", "three"))) == [
@@ -236,7 +236,7 @@ def test_of_two_who_take_the_last_place_one_wins(runtime, session, tenant):
 
 def test_of_two_who_take_a_code_one_wins(runtime, session, tenant, other):
     def create(tenant_id):
-        said = applications.Content("App", "same", tenant_id=tenant_id)
+        said = applications.ApplicationSpec("App", "same", tenant_id=tenant_id)
         return lambda own: applications.create(own, said)
 
     assert at_once(runtime, *map(create, (tenant, other))) == ["application_taken", "done"]

@@ -12,7 +12,7 @@ from idp.api.userservice.codes import Code
 from idp.directory.actor import OPERATOR
 from idp.directory.bundles import service as bundles
 from idp.directory.bundles.models import Bundle, TenantType
-from idp.directory.bundles.service import Content
+from idp.directory.bundles.service import BundleSpec
 from idp.directory.clients import service as clients
 from idp.directory.roles import catalogue
 from idp.platform.audit.models import AuditEvent
@@ -121,7 +121,7 @@ def test_codes_and_initial_bundles_are_unique(root):
 
 
 def test_of_two_at_once_one_is_refused(root, runtime):
-    said = Content("same", "Same", "company", ability())
+    said = BundleSpec("same", "Same", "company", ability())
 
     def create(_):
         with runtime.sessions() as session:

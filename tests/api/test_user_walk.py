@@ -24,7 +24,7 @@ from idp.api.userservice.dialect import userservice as dialect
 from idp.directory.actor import OPERATOR
 from idp.directory.applications.models import Application, ApplicationClient, Menu
 from idp.directory.bundles import service as bundles
-from idp.directory.bundles.service import Content
+from idp.directory.bundles.service import BundleSpec
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import Role, UserRole
 from tests import protocol
@@ -114,7 +114,7 @@ class World:
     def bundle(self, **changes: Any) -> str:
         """Add a bundle without roles."""
         code = self.fresh("bundle")
-        said = Content(code, "Row", "company", '{"roles": []}', **changes)
+        said = BundleSpec(code, "Row", "company", '{"roles": []}', **changes)
         bundles.create(self.session, OPERATOR, said)
         self.session.commit()
         return code

@@ -11,7 +11,7 @@ from idp.api.userservice.dialect import userservice as dialect
 from idp.directory.actor import OPERATOR
 from idp.directory.applications.models import Application, Menu
 from idp.directory.bundles import service as bundles
-from idp.directory.bundles.service import Content
+from idp.directory.bundles.service import BundleSpec
 from idp.directory.roles import catalogue
 from tests import protocol
 from tests.api import userservice
@@ -29,7 +29,7 @@ def rows(session):
     catalogue.create_role(session, "clerk", "Clerk", tenant_id=home)
     group = catalogue.create_group(session, "things", "Things")
     catalogue.create_privilege(session, "things.read", "Read", group_id=group.id)
-    bundles.create(session, OPERATOR, Content("basic", "Basic", "company", '{"roles": []}'))
+    bundles.create(session, OPERATOR, BundleSpec("basic", "Basic", "company", '{"roles": []}'))
     application = Application(tenant_id=home, code="desk", name="Desk")
     session.add(application)
     session.flush()

@@ -305,7 +305,7 @@ def test_refused_calls_are_not_counted(gate, machine, verify):
 
 
 def test_quotas_are_those_of_the_bundle(session, gate, machine):
-    said = bundles.Content("basic", "Basic", "company", '{"roles": []}', number_of_invocation=2)
+    said = bundles.BundleSpec("basic", "Basic", "company", '{"roles": []}', number_of_invocation=2)
     bundle = bundles.create(session, OPERATOR, said)
     applying.initialise(session, 1, bundle)
     session.commit()

@@ -20,7 +20,7 @@ from idp.directory.applications import resources
 from idp.directory.applications import service as applications
 from idp.directory.applications.models import Application
 from idp.directory.applications.resources import Resource
-from idp.directory.applications.service import Content
+from idp.directory.applications.service import ApplicationSpec
 from idp.platform.errors import BadRequest
 from idp.platform.scopes import Scope
 from idp.platform.web.principal import check_permission_in
@@ -43,9 +43,9 @@ class ApplicationShape(Shape):
     tenant_id = optional_id()
 
     @post_load
-    def to_content(self, data: dict[str, Any], **_: Any) -> Content:
+    def to_spec(self, data: dict[str, Any], **_: Any) -> ApplicationSpec:
         """Give what is said as the service takes it."""
-        return Content(**{**data, "name": data["name"] or ""})
+        return ApplicationSpec(**{**data, "name": data["name"] or ""})
 
 
 class ApplicationQueryShape(Shape):
@@ -108,7 +108,7 @@ def first_of_map(arguments: dict[str, Any]) -> int | None:
     gives=fields.Boolean(),
     errors=("application_taken", "quota_reached"),
 )
-def create(body: Content) -> bool:
+def create(body: ApplicationSpec) -> bool:
     """Create an application."""
     applications.create(database(), body)
     database().commit()
@@ -126,7 +126,7 @@ def create(body: Content) -> bool:
     body=ApplicationShape(),
     gives=fields.Boolean(),
 )
-def update(body: Content) -> bool:
+def update(body: ApplicationSpec) -> bool:
     """Update an application.
 
     It is found by id, else by code; code and tenant stay.

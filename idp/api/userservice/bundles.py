@@ -13,7 +13,7 @@ from idp.api.userservice.dialect import userservice
 from idp.api.userservice.shapes import Words
 from idp.directory.bundles import service as bundles
 from idp.directory.bundles.models import Bundle
-from idp.directory.bundles.service import Content
+from idp.directory.bundles.service import BundleSpec
 from idp.platform.scopes import Scope
 from idp.platform.web.views import database
 
@@ -38,9 +38,9 @@ class BundleShape(Shape):
     number_of_invocation = int32(minimum=0, allow_none=True, load_default=None)
 
     @post_load
-    def to_content(self, data: dict[str, Any], **_: Any) -> tuple[int | None, Content]:
+    def to_spec(self, data: dict[str, Any], **_: Any) -> tuple[int | None, BundleSpec]:
         """Give the id, and what is said about the bundle as the service takes it."""
-        return data.pop("id"), Content(**data)
+        return data.pop("id"), BundleSpec(**data)
 
 
 @userservice.operation(
@@ -55,7 +55,7 @@ class BundleShape(Shape):
     gives=fields.Boolean(),
     errors=("bundle_taken", "initial_bundle_taken", "invalid_ability", "overreach"),
 )
-def create(body: tuple[int | None, Content]) -> bool:
+def create(body: tuple[int | None, BundleSpec]) -> bool:
     """Create a bundle."""
     bundles.create(database(), current_actor(), body[1])
     database().commit()
@@ -77,7 +77,7 @@ def create(body: tuple[int | None, Content]) -> bool:
         "bundle_in_use",
     ),
 )
-def update(body: tuple[int | None, Content]) -> bool:
+def update(body: tuple[int | None, BundleSpec]) -> bool:
     """Update a bundle, found by its id, else by its code."""
     bundles.update(database(), current_actor(), *body)
     database().commit()

@@ -28,7 +28,7 @@ _LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class ApplicationSpec:
     """What is said about an application."""
 
     name: str
@@ -80,27 +80,29 @@ def find_by_id(session: Session, application_id: int) -> Application | None:
     return session.get(Application, application_id) if application_id <= _LARGEST_ID else None
 
 
-def get_named(session: Session, said: Content) -> Application:
+def get_named(session: Session, spec: ApplicationSpec) -> Application:
     """Give the application that is meant: by id, else by code; both must mean the same."""
-    if not said.id:
-        return get(session, said.code or "")
-    found = find_by_id(session, said.id)
+    if not spec.id:
+        return get(session, spec.code or "")
+    found = find_by_id(session, spec.id)
     if found is None:
         raise NotFound("There is no such application.")
-    if said.code and said.code != found.code:
+    if spec.code and spec.code != found.code:
         raise BadRequest.at("code", "The code of an application stays as it is.")
     return found
 
 
-def create(session: Session, said: Content, *, api: ApiResource | None = None) -> Application:
+def create(
+    session: Session, spec: ApplicationSpec, *, api: ApiResource | None = None
+) -> Application:
     """Create an application of a tenant, as many as its bundle allows."""
-    if said.tenant_id is None:
+    if spec.tenant_id is None:
         raise BadRequest.at("tenant_id", "An application belongs to a tenant.")
-    code = _check_code(said.code or "")
-    name = _check_name(said.name)
-    _take_place(session, said.tenant_id)
+    code = _check_code(spec.code or "")
+    name = _check_name(spec.name)
+    _take_place(session, spec.tenant_id)
     application = Application(
-        tenant_id=said.tenant_id,
+        tenant_id=spec.tenant_id,
         code=code,
         name=name,
         api_resource_id=api.id if api is not None else None,
@@ -114,11 +116,11 @@ def create(session: Session, said: Content, *, api: ApiResource | None = None) -
     return application
 
 
-def change(session: Session, application: Application, said: Content) -> None:
+def change(session: Session, application: Application, spec: ApplicationSpec) -> None:
     """Give an application another name; its code and its tenant stay."""
-    if said.tenant_id not in {None, application.tenant_id}:
+    if spec.tenant_id not in {None, application.tenant_id}:
         raise BadRequest.at("tenant_id", "An application stays with its tenant.")
-    name = _check_name(said.name)
+    name = _check_name(spec.name)
     if name != application.name:
         before = {"name": application.name}
         application.name = name

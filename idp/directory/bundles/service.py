@@ -29,7 +29,7 @@ _CODE = re.compile(r"[^\s,/\\\"']+")
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class BundleSpec:
     """All that is said about a bundle."""
 
     code: str
@@ -84,38 +84,38 @@ def list_to_switch_to(session: Session, tenant_type_code: str) -> Sequence[Bundl
     ).all()
 
 
-def create(session: Session, actor: Actor, said: Content) -> Bundle:
+def create(session: Session, actor: Actor, spec: BundleSpec) -> Bundle:
     """Create a bundle; a tenant type that is new comes into being with it.
 
     A bundle grants what is in it to whole tenants, so the actor must be able to grant all of it.
     """
     bundle = Bundle()
-    _check_granted(session, actor, frozenset(), said)
-    with _unique(session, said, 0):
-        _write(session, bundle, said)
+    _check_granted(session, actor, frozenset(), spec)
+    with _unique(session, spec, 0):
+        _write(session, bundle, spec)
         session.add(bundle)
     _record(session, bundle, Tag.BUNDLE_CREATED, {})
     return bundle
 
 
-def update(session: Session, actor: Actor, bundle_id: int | None, said: Content) -> Bundle:
-    """Replace what is said about a bundle, found by its id, else by its code.
+def update(session: Session, actor: Actor, bundle_id: int | None, spec: BundleSpec) -> Bundle:
+    """Replace a bundle, found by its id, else by its code.
 
     Tenants keep the roles that they got; what the bundle contains limits them from now on.
     """
-    query = select(Bundle).where(Bundle.id == bundle_id if bundle_id else Bundle.code == said.code)
+    query = select(Bundle).where(Bundle.id == bundle_id if bundle_id else Bundle.code == spec.code)
     bundle = session.scalar(query.with_for_update())
     if bundle is None:
         raise NotFound("There is no such bundle.")
-    identity = (said.code, said.tenant_type_code) != (bundle.code, bundle.tenant_type_code)
+    identity = (spec.code, spec.tenant_type_code) != (bundle.code, bundle.tenant_type_code)
     if identity and _is_used(session, bundle):
         raise Conflict(
             "Tenants have this bundle: its code and tenant type stay.", code="bundle_in_use"
         )
-    _check_granted(session, actor, bundle.privilege_codes, said)
+    _check_granted(session, actor, bundle.privilege_codes, spec)
     before = _state(bundle)
-    with _unique(session, said, bundle.id):
-        _write(session, bundle, said)
+    with _unique(session, spec, bundle.id):
+        _write(session, bundle, spec)
     if before != _state(bundle):
         _record(session, bundle, Tag.BUNDLE_CHANGED, before)
     return bundle
@@ -144,37 +144,39 @@ def _find(session: Session, query: Select[Bundle], *, lock: bool) -> Bundle | No
     return session.scalar(query.with_for_update(read=True) if lock else query)
 
 
-def _check_granted(session: Session, actor: Actor, before: frozenset[str], said: Content) -> None:
+def _check_granted(
+    session: Session, actor: Actor, before: frozenset[str], spec: BundleSpec
+) -> None:
     """Refuse privileges that are new in a bundle and that the actor cannot grant everywhere."""
-    come = ability.read(ability.check(session, said.ability)).privilege_codes - before
+    come = ability.read(ability.check(session, spec.ability)).privilege_codes - before
     found = session.scalars(select(Privilege).where(Privilege.code.in_(come))).all()
     refused = actor.within(PLATFORM_TENANT).lacking(session, None, found)
     if refused:
         raise Overreach.at("ability", f"You cannot give {', '.join(refused[:10])}.")
 
 
-def _write(session: Session, bundle: Bundle, said: Content) -> None:
-    check_code(said.code)
-    if not said.name.strip() or not said.name.isprintable():
+def _write(session: Session, bundle: Bundle, spec: BundleSpec) -> None:
+    check_code(spec.code)
+    if not spec.name.strip() or not spec.name.isprintable():
         raise BadRequest.at("name", "A name has printable characters.")
-    checked = ability.check(session, said.ability)
-    ensure_type(session, said.tenant_type_code, said.tenant_type_code)
-    for field in fields(said):
-        value = checked if field.name == "ability" else getattr(said, field.name)
+    checked = ability.check(session, spec.ability)
+    ensure_type(session, spec.tenant_type_code, spec.tenant_type_code)
+    for field in fields(spec):
+        value = checked if field.name == "ability" else getattr(spec, field.name)
         if getattr(bundle, field.name) != value:
             setattr(bundle, field.name, value)
 
 
 @contextmanager
-def _unique(session: Session, said: Content, bundle_id: int) -> Iterator[None]:
+def _unique(session: Session, spec: BundleSpec, bundle_id: int) -> Iterator[None]:
     """Write a bundle, and name what another one has already."""
     try:
         with session.begin_nested():
             yield
     except IntegrityError:
-        same = select(Bundle.id).where(Bundle.code == said.code, Bundle.id != bundle_id)
+        same = select(Bundle.id).where(Bundle.code == spec.code, Bundle.id != bundle_id)
         if session.scalar(same) is not None:
-            message = f"The code {said.code} is taken."
+            message = f"The code {spec.code} is taken."
             raise Conflict.at("code", message, code="bundle_taken") from None
         raise Conflict.at(
             "initialize", "The tenant type has an initial bundle.", code="initial_bundle_taken"
@@ -188,7 +190,7 @@ def _is_used(session: Session, bundle: Bundle) -> bool:
 
 def _state(bundle: Bundle) -> State:
     """Return what the audit log compares of a bundle."""
-    return {field.name: getattr(bundle, field.name) for field in fields(Content)}
+    return {field.name: getattr(bundle, field.name) for field in fields(BundleSpec)}
 
 
 def _record(session: Session, bundle: Bundle, tag: Tag, before: State) -> None:

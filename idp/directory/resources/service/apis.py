@@ -126,8 +126,7 @@ def replace_api(session: Session, actor: Actor, content: ApiSpec) -> ApiResource
 
 def delete_api(session: Session, actor: Actor, api_id: int) -> int:
     """Delete an API in reach that no client and no privilege needs any more."""
-    query, condition = select(ApiResource), in_reach(actor)
-    api = changes.get(session, query, ApiResource, api_id, condition, lock=True)
+    api = changes.get(session, _WHOLE, ApiResource, api_id, in_reach(actor), lock=True)
     if api.name == rules.BUILT_IN_API:
         raise rules.built_in("id")
     names = session.scalars(select(ApiScope.name).where(ApiScope.api_resource_id == api.id))
