@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from idp.platform import clock as time_of
 from idp.platform.audit import service as audit
+from idp.platform.audit.difference import Rows
 from idp.platform.audit.models import AuditEvent, AuditRetention
 from idp.platform.audit.tags import Tag
 from idp.platform.runtime import RequestContext, Runtime
@@ -42,6 +43,45 @@ def test_an_event_says_who_did_what_to_whom_from_where(runtime: Runtime, session
     assert (event.user_id, event.client_id, event.tenant_id) == (7, "web", 3)
     assert (event.target, event.remote_addr, event.request_id) == ("client:web", "192.0.2.7", "r-1")
     assert event.details == {"scopes": ["openid", "email"], "remember": True}
+
+
+def test_a_change_has_one_shape_and_no_private_value(session: Session) -> None:
+    before = {
+        "name": "Shop",
+        "password": "hash1",
+        "rows": Rows({1: "a", 2: "b"}),
+        "kept": Rows({1: ("k", "v")}),
+    }
+    after = {**before, "name": "Store", "password": "hash2", "rows": Rows({2: "b", 3: ("c", 4)})}
+    after["kept"] = Rows({1: ("k", "w"), 2: ("l", "x")})
+    private = ("password", "kept")
+    audit.record_change(session, Tag.USER_CHANGED, "user:7", before, after, private=private)
+    assert (newest(session).target, newest(session).details) == (
+        "user:7",
+        {
+            "changes": [
+                {"field": "name", "before": "Shop", "after": "Store"},
+                {"field": "password"},
+                {"field": "rows", "removed": ["a"], "added": ["c=4"]},
+                {"field": "kept", "removed": ["k"], "added": ["k", "l"]},
+            ]
+        },
+    )
+
+
+def test_what_is_new_has_no_before_and_what_is_deleted_no_after(session: Session) -> None:
+    state = {"name": "Shop", "rows": Rows({1: "a"}), "none": Rows()}
+    audit.record_change(session, Tag.TENANT_CREATED, "tenant:7", {}, state)
+    assert newest(session).details == {
+        "changes": [
+            {"field": "name", "before": None, "after": "Shop"},
+            {"field": "rows", "removed": [], "added": ["a"]},
+        ]
+    }
+    audit.record_change(session, Tag.TENANT_DELETED, "tenant:7", state, {})
+    (name, rows) = (newest(session).details or {})["changes"]
+    assert name == {"field": "name", "before": "Shop", "after": None}
+    assert rows == {"field": "rows", "removed": ["a"], "added": []}
 
 
 def test_an_event_goes_with_the_transaction_that_caused_it(session: Session) -> None:
