@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from idp.commands import opening, output
 from idp.commands.command import Group, confirm, yes_option
 from idp.commands.options import ID
+from idp.directory import product
 from idp.directory.clients import presets
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client
@@ -23,7 +24,7 @@ from idp.platform import clock
 from idp.platform.errors import BadRequest
 
 _LISTS = {
-    "--grant": ("grant_types", "; ".join(clients.GRANT_TYPES) + "."),
+    "--grant": ("grant_types", "; ".join(product.GRANT_TYPES) + "."),
     "--scope": ("scopes", "Scope that it may request."),
     "--redirect": ("redirect_uris", "Redirect URI."),
     "--post-logout": (
