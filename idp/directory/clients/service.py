@@ -270,7 +270,7 @@ def update(
     settings: Mapping[str, Any],
     lists: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Change single values and whole lists (see `LISTS`) of a client, and check the result.
+    """Change single values and whole lists (see `_SETTERS`) of a client, and check the result.
 
     A list that is not named stays as it is.
     """
@@ -526,5 +526,3 @@ _SETTERS: Mapping[str, Callable[[Session, Client, Sequence[str]], None]] = {
     "post_logout_redirect_uris": set_post_logout_redirect_uris,
     "cors_origins": set_cors_origins,
 }
-LISTS = tuple(_SETTERS)
-"""The lists that `update` replaces, by name."""

@@ -291,11 +291,6 @@ def _owner(code: str) -> Select[Any]:
     return select(Privilege.api_resource_id).where(Privilege.code == code)
 
 
-def role_codes(session: Session, user_id: int, tenant_id: int, *, platform: bool) -> list[str]:
-    """Give the codes of a person's roles in a tenant, sorted; with `platform` also those roles."""
-    return held(session, user_id, tenant_id, platform=platform).roles
-
-
 def _role_counts(tenant_id: TenantId, *, platform: bool) -> ColumnElement[bool]:
     in_tenant = Role.tenant_id == tenant_id
     return or_(in_tenant, Role.tenant_id.is_(None)) if platform else in_tenant

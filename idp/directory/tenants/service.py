@@ -208,11 +208,6 @@ def _refuse_guests(session: Session, tenant: Tenant) -> None:
         )
 
 
-def set_status(session: Session, tenant: Tenant, status: TenantStatus) -> None:
-    """Enable or disable a tenant; issuer 1 stays enabled."""
-    change(session, tenant, status=status)
-
-
 def check_status(tenant: Tenant, status: int) -> None:
     """Refuse to switch issuer 1 off."""
     if tenant.id == PLATFORM_TENANT_ID and status != TenantStatus.ENABLED:
