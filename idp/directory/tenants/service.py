@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import idna
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
@@ -396,8 +397,6 @@ def to_ascii(host: str) -> str:
     """Return a host with its labels in ASCII; what cannot be written so is returned as it is."""
     if host.isascii() or len(host) > _LONGEST_HOST:
         return host
-    import idna  # noqa: PLC0415 - large tables that hardly any process needs
-
     name, colon, port = host.partition(":")
     try:
         return idna.encode(name, uts46=True).decode() + colon + port
