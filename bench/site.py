@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients.models import Client
 from idp.directory.resources import service as resources
-from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
 from idp.directory.users.models import User
 from idp.platform import schema
 from idp.platform.db import Base
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.descriptions import Description
@@ -104,8 +104,8 @@ def _publish(session: Session, user_id: int) -> int:
     api = resources.find_api(session, "orders")
     if api is None:
         raise RuntimeError("the API is missing")
-    products.allow_upstream(session, tenants.PLATFORM, address)
-    author = publications.Author(user_id, tenants.PLATFORM, "", at_platform=True)
+    products.allow_upstream(session, PLATFORM_TENANT_ID, address)
+    author = publications.Author(user_id, PLATFORM_TENANT_ID, "", at_platform=True)
     answer = {"get": {"responses": {"200": {"description": "Done"}}}}
     info = {"title": "Orders", "version": "1"}
     document = {"openapi": "3.0.3", "info": info, "paths": {"/": answer}}

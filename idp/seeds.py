@@ -17,6 +17,7 @@ from idp.directory.applications import service as applications
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client, ClientScope
 from idp.directory.clients.service import NewClient
+from idp.directory.product import MANAGEMENT_API
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource, ApiScope
 from idp.directory.resources.service import NewApi, NewScope
@@ -32,13 +33,14 @@ from idp.imports import service as imports
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
+from idp.platform.issuer import PLATFORM_TENANT_ID
+from idp.platform.permission_codes import ALL_SUFFIX
 from idp.platform.scopes import DEFAULT_PERMISSIONS, Scope
 from idp.platform.secrets import b64url, random_token
 from idp.platform.signing import service as signing
 
 Row = TypeVar("Row", ApiResource, Client, Role)
 
-MANAGEMENT_API = "ids4.ms"
 ADMINISTRATORS = "administrators"
 DEMO_USER = "demo"
 DEMO_SCOPES = ("demo.read", "demo.write")
@@ -141,8 +143,8 @@ class _Garden:
         self._planted = seeding.planted(session)
 
     def tenant(self) -> None:
-        if self._is_new("tenant") and self.session.get(Tenant, tenants.PLATFORM) is None:
-            row = Tenant(id=tenants.PLATFORM, name="idp", issuer_tenant_id=tenants.PLATFORM)
+        if self._is_new("tenant") and self.session.get(Tenant, PLATFORM_TENANT_ID) is None:
+            row = Tenant(id=PLATFORM_TENANT_ID, name="idp", issuer_tenant_id=PLATFORM_TENANT_ID)
             self.session.add(row)
             self.session.flush()
             _restart_tenant_ids(self.session)
@@ -168,7 +170,7 @@ class _Garden:
                     api_resource_id=api.id,
                     name=scope.value,
                     display_name=scope.text,
-                    emphasize=scope.endswith(".all"),
+                    emphasize=scope.endswith(ALL_SUFFIX),
                 )
                 self.session.add(row)
                 self.session.flush()
@@ -225,7 +227,7 @@ class _Garden:
         role = self._get(Role, f"role:{ADMINISTRATORS}")
         if role is not None:
             catalogue.give(self.session, user.id, role)
-        tenants.add_member(self.session, tenants.PLATFORM, user.id, is_admin=True)
+        tenants.add_member(self.session, PLATFORM_TENANT_ID, user.id, is_admin=True)
         self._mark("administrator", user.id)
         self.seeded.admin_username = user.username
         self.seeded.admin_password = None if given else password
@@ -321,7 +323,7 @@ class _Garden:
                     chosen_by_person=False,
                 ),
             )
-            tenants.add_member(self.session, tenants.PLATFORM, user.id)
+            tenants.add_member(self.session, PLATFORM_TENANT_ID, user.id)
             role = catalogue.find_role(self.session, "users", None)
             if role is not None:
                 catalogue.give(self.session, user.id, role)

@@ -14,11 +14,12 @@ import orjson
 from flask import Blueprint, Response, g, request
 from marshmallow import ValidationError, fields
 
-from idp.api.shapes import INT64, Shape
+from idp.api.shapes import Shape
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Overreach, Problem, TooManyRequests
+from idp.platform.integers import INT64_MAX
 from idp.platform.web import forms, problems, uploads
 from idp.platform.web import principal as gate
 from idp.platform.web.pages import as_response
@@ -255,7 +256,8 @@ def leave_trace(operation: Operation, problem: Problem) -> None:
 def within_64_bits(path: dict[str, Any]) -> dict[str, Any]:
     """Keep numbers of a path to what databases can compare; no row has the largest one."""
     return {
-        name: min(value, INT64) if isinstance(value, int) else value for name, value in path.items()
+        name: min(value, INT64_MAX) if isinstance(value, int) else value
+        for name, value in path.items()
     }
 
 

@@ -9,8 +9,9 @@ from flask import Blueprint, Response, jsonify, request
 from idp.api.center.codegen import current_asker, limit_generations
 from idp.api.shapes import Moment, Shape, int64, text
 from idp.platform.errors import BadRequest, Forbidden
+from idp.platform.permission_codes import covering
 from idp.platform.scopes import Scope
-from idp.platform.web.principal import covering, current_principal, require_scope
+from idp.platform.web.principal import current_principal, require_scope
 from idp.platform.web.views import current_issuer, database
 from idp.publishing.codegen import jobs
 from idp.publishing.codegen.models import SdkJob

@@ -11,9 +11,7 @@ from typing import Any, ClassVar
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from idp.platform import periods
-
-INT32 = 2**31 - 1
-INT64 = 2**63 - 1
+from idp.platform.integers import INT32_MAX, INT64_MAX
 
 
 class Shape(Schema):
@@ -74,12 +72,16 @@ def camel_case(name: str) -> str:
     return head + "".join(part[:1].upper() + part[1:] for part in tail)
 
 
-def int32(*, minimum: int = -INT32 - 1, maximum: int = INT32, **options: Any) -> fields.Integer:
+def int32(
+    *, minimum: int = -INT32_MAX - 1, maximum: int = INT32_MAX, **options: Any
+) -> fields.Integer:
     """Make a whole number of 32 bits."""
     return _integer(minimum, maximum, "int32", options)
 
 
-def int64(*, minimum: int = -INT64 - 1, maximum: int = INT64, **options: Any) -> fields.Integer:
+def int64(
+    *, minimum: int = -INT64_MAX - 1, maximum: int = INT64_MAX, **options: Any
+) -> fields.Integer:
     """Make a whole number of 64 bits."""
     return _integer(minimum, maximum, "int64", options)
 
@@ -121,7 +123,7 @@ class OptionalNumber(fields.Integer):
 
 def optional_id(**options: Any) -> OptionalNumber:
     """Make an id of 64 bits that may be missing."""
-    return OptionalNumber("int64", INT64, **options)
+    return OptionalNumber("int64", INT64_MAX, **options)
 
 
 def number_in_query(*, minimum: int, maximum: int, **options: Any) -> fields.Integer:

@@ -9,10 +9,9 @@ from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource, ApiScope
 from idp.directory.resources.service import Reach
 from idp.platform.errors import NotFound
+from idp.platform.integers import INT64_MAX
 from idp.platform.issuer import Issuer
 from idp.publishing.gateway.models import Publication
-
-_LARGEST_ID = 2**63 - 1
 
 
 def get(session: Session, api_id: int, reach: Reach) -> ApiResource:
@@ -25,7 +24,7 @@ def get(session: Session, api_id: int, reach: Reach) -> ApiResource:
 
 def find(session: Session, api_id: int, reach: Reach) -> ApiResource | None:
     """Find an API in reach, without its lists."""
-    if not 0 < api_id <= _LARGEST_ID:
+    if not 0 < api_id <= INT64_MAX:
         return None
     return session.scalar(resources.select_apis(reach).where(ApiResource.id == api_id))
 

@@ -44,9 +44,8 @@ REQUEST_SECONDS = 0.03
 """Less than this is what any request may cost here."""
 
 SHORT = {
-    "directory.roles.service.covering": 200,
     "directory.roles.service._covers": 200,
-    "platform.web.principal.covering": 200,
+    "platform.permission_codes.covering": 200,
     "platform.web.principal.require_scope": 200,
     "publishing.files.service.disposition": files.LONGEST_NAME,
 }

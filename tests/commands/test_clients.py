@@ -226,3 +226,14 @@ def test_secrets_are_shown_without_their_values(idp: Run, idp_json: RunJson) -> 
     assert [row["description"] for row in shown["client_secrets"]] == [None, "next"]
     assert shown["client_secrets"][0]["expires_at"] == 0
     assert first not in idp("client", "show", "app").output
+
+
+def test_a_secret_is_removed_and_the_others_stay(idp: Run, idp_json: RunJson) -> None:
+    idp_json(*ADD, "--kind", "service")
+    idp_json("client", "secret", "app", "--description", "next")
+    old, new = idp_json("client", "show", "app")["client_secrets"]
+    remove = ("client", "change", "app", "--remove-secret", str(old["id"]))
+    left = idp_json(*remove)
+    assert left["client_secrets"] == [new]
+    refused = idp(*remove, code=1)
+    assert "The client has no such secret." in refused.stderr

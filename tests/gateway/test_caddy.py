@@ -19,13 +19,13 @@ from idp.config import Settings
 from idp.directory.clients import service as clients
 from idp.directory.resources import service as resources
 from idp.platform.jobs.models import OutboxMessage
-from idp.platform.jobs.worker import deliver_due
 from idp.publishing.gateway import products, tables
 from idp.publishing.gateway import service as gateway
 from idp.publishing.gateway.drivers import Caddy
 from idp.publishing.gateway.models import Publication
 from idp.publishing.gateway.reasons import NotPublished, Reason
 from tests import protocol
+from tests.delivery import deliver_due
 from tests.gateway import caddy as servers
 from tests.gateway.sites import description
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from functools import partial
 
 import pytest
 from sqlalchemy import select, text
@@ -13,10 +14,9 @@ from idp.directory.resources.models import ApiResource
 from idp.oauth.server import offer
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.jobs import registry
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
-from idp.platform.jobs.worker import deliver_due
+from idp.platform.jobs.worker import Job
 from idp.platform.web.requests import HOSTLESS
 from idp.publishing import slots
 from idp.publishing.gateway import announcements, descriptions, products, tables
@@ -24,6 +24,7 @@ from idp.publishing.gateway.models import Publication, PublicationVersion
 from idp.publishing.gateway.service import planning
 from tests import protocol
 from tests.api import center
+from tests.delivery import JOBS, deliver_due
 from tests.gateway.sites import description
 
 
@@ -84,11 +85,11 @@ def test_publishing_is_announced_to_every_listener(session, orders, runtime, mon
     orders.publish()
     assert waiting(session, announcements.JOB) == [{"api_id": orders.id, "version": 1}]
     heard = []
-    monkeypatch.setattr(announcements, "LISTENERS", dict.fromkeys(("first", "second"), "notify"))
-    for name in announcements.LISTENERS:
-        monkeypatch.setitem(
-            registry.JOBS, name, lambda _, payload, name=name: heard.append((name, dict(payload)))
-        )
+    lanes = dict.fromkeys(("first", "second"), "notify")
+    monkeypatch.setitem(JOBS, announcements.JOB, Job(partial(announcements.spread, lanes)))
+    for name in lanes:
+        job = Job(lambda _, payload, name=name: heard.append((name, dict(payload))))
+        monkeypatch.setitem(JOBS, name, job)
     session.commit()
     deliver_due(runtime)
     assert heard == [(name, {"api_id": orders.id, "version": 1}) for name in ("first", "second")]

@@ -10,12 +10,12 @@ from html import unescape
 import pytest
 from sqlalchemy import func, select
 
+from idp.jobs import JOBS
 from idp.pages.forgot import service
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
-from idp.platform.jobs.registry import JOBS
 from idp.platform.onetime.models import OneTimeKey
 from tests.pages.browsing import HTML, crowd, events, readable, send, submit
 from tests.protocol import PASSWORD, add_person, add_tenant, is_active, obtain, register, sign_in
@@ -38,7 +38,7 @@ def work(runtime, session):
                 return mails
             payload = jobs.open_payload(runtime, taken)
             if taken.job == service.JOB:
-                JOBS[taken.job](runtime, payload)
+                JOBS[taken.job].work(runtime, payload)
             else:
                 mails.append(payload)
             with runtime.sessions() as own:

@@ -9,6 +9,7 @@ from sqlalchemy import and_, select
 
 from idp.directory.roles import service as roles
 from idp.platform.errors import Forbidden
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.web.principal import Principal, current_principal
 from idp.platform.web.views import database
 
@@ -32,7 +33,7 @@ class Caller:
     def tenant_id(self) -> int:
         """Tenant of the token; a machine's: its client's."""
         tenant_id = self.principal.tenant_id or self.principal.client_tenant_id
-        return tenant_id or 1
+        return tenant_id or PLATFORM_TENANT_ID
 
     @property
     def owns_for(self) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from flask import Response, after_this_request
+from flask import Response, after_this_request, current_app
 from marshmallow import ValidationError, fields, post_load, validate
 from sqlalchemy import true
 
@@ -360,7 +360,8 @@ def fetched(url: str) -> dict[str, Any]:
     # needed of the database is read afterwards.
     database().commit()
     with refusals():
-        return descriptions.fetch(current_runtime().fetcher, url, current_issuer().url)
+        own = current_app.extensions[descriptions.EXTENSION]
+        return descriptions.fetch(current_runtime().fetcher, url, current_issuer().url, own)
 
 
 @contextmanager

@@ -18,7 +18,6 @@ from idp.api.center.dialect import (
 )
 from idp.api.center.paging import Paging, fetch, whole_days
 from idp.api.shapes import (
-    INT32,
     Day,
     KeptList,
     Moment,
@@ -42,6 +41,7 @@ from idp.directory.registration.service import Refused, Registration
 from idp.directory.users.models import User
 from idp.platform import runtime
 from idp.platform.errors import NotFound
+from idp.platform.integers import INT32_MAX
 from idp.platform.scopes import Scope
 from idp.platform.throttle import Address, Key, origin
 from idp.platform.web.views import current_issuer, database
@@ -609,7 +609,7 @@ def counted_as(caller: Caller, per_hour: Mapping[str, int]) -> list[tuple[Key, i
 
 def role_ids(listed_ids: str) -> list[int]:
     """Read role ids; one that no row can have finds nobody."""
-    return [min(int(part[:12]), INT32) for part in listed_ids.split(",") if part]
+    return [min(int(part[:12]), INT32_MAX) for part in listed_ids.split(",") if part]
 
 
 def as_account(shown: Shown) -> dict[str, Any]:

@@ -42,7 +42,6 @@ MODULE = "accounts-tenants-bundles"
 CODES_PER_CLIENT = 1000
 CODES_PER_ADDRESS = 20
 """Of a person whose address the client hands on."""
-HOUR = 3600
 LONGEST_NAME = 256
 
 SORTED_BY = {"id": User.id, "username": User.username_key, "mobile": User.mobile}

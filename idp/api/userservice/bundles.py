@@ -17,7 +17,7 @@ from idp.directory.bundles.models import Bundle
 from idp.directory.bundles.service import Content
 from idp.directory.roles import whole
 from idp.directory.roles.models import Privilege
-from idp.directory.tenants.service import PLATFORM
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.scopes import Scope
 from idp.platform.web.views import database
 
@@ -134,4 +134,4 @@ def detail(bundleCode: str) -> Bundle:
 
 def ungivable(privileges: Sequence[Privilege]) -> Sequence[str]:
     """List what the caller cannot give to whole tenants: what he cannot give on the platform."""
-    return whole.lacking(database(), editor_in(PLATFORM), None, privileges)
+    return whole.lacking(database(), editor_in(PLATFORM_TENANT_ID), None, privileges)

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from idp.api.shapes import INT64
 from idp.directory.roles import service as roles
+from idp.platform.integers import INT64_MAX
 from idp.platform.web.principal import Principal, current_principal
 from idp.platform.web.views import current_visit, database
 
@@ -60,7 +60,7 @@ def in_body(member: str, *, otherwise: Touched = platform) -> Touched:
         found = unverified_body().get(member)
         if type(found) is not int or found == 0:  # 0 is no tenant
             return otherwise(arguments)
-        return min(max(found, 0), INT64)
+        return min(max(found, 0), INT64_MAX)
 
     return read
 

@@ -9,7 +9,7 @@ from typing import Any
 from marshmallow import fields, validate
 
 from idp.api.dialect import load, query_values
-from idp.api.shapes import INT64, Shape, int32, int64, text
+from idp.api.shapes import Shape, int32, int64, text
 from idp.api.userservice.caller import current_caller, own
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.roles import MODULE, MOST, RoleCodesShape
@@ -18,6 +18,7 @@ from idp.directory.roles.catalogue import LONGEST_CODE
 from idp.directory.roles.models import LONGEST_ROLE_NAME, Privilege
 from idp.directory.roles.tree import Node
 from idp.platform.errors import BadRequest
+from idp.platform.integers import INT64_MAX
 from idp.platform.scopes import Scope
 from idp.platform.web.principal import check_permission_in
 from idp.platform.web.views import database
@@ -76,7 +77,7 @@ class TenantIdsShape(Shape):
     """Ids of tenants."""
 
     tenant_ids = fields.List(
-        fields.Integer(validate=validate.Range(1, INT64), metadata={"format": "int64"}),
+        fields.Integer(validate=validate.Range(1, INT64_MAX), metadata={"format": "int64"}),
         required=True,
         validate=validate.Length(max=MOST),
     )

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from idp.directory.applications import service as applications
 from idp.directory.applications.models import Application, Menu
-from idp.directory.roles import service as roles
 from idp.directory.roles.models import Privilege
+from idp.platform import permission_codes
 from idp.platform.errors import NotFound
 
 ENABLED = 1
@@ -102,7 +102,9 @@ def granting(session: Session, menus: Iterable[Menu], held: Collection[str]) -> 
         for menu in menus
         if menu.privilege is not None and menu.privilege.status == ENABLED
     }
-    covering = {row.code: roles.covering(row.code).intersection(held) for row in wanted.values()}
+    covering = {
+        row.code: permission_codes.covering(row.code).intersection(held) for row in wanted.values()
+    }
     wide = set[str]().union(*(codes - {code} for code, codes in covering.items()))
     owners: dict[str, int | None] = {}
     if wide:

@@ -17,12 +17,12 @@ from idp.directory.tenants.models import Tenant
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
+from idp.platform.integers import INT64_MAX
+from idp.platform.issuer import PLATFORM_TENANT_ID
 
-PLATFORM = catalogue.PLATFORM_TENANT
 LONGEST_CODE = 100
 RESERVED = frozenset({"page", "privileges"})
 """Codes that would be read as another address."""
-_LARGEST_ID = 2**63 - 1
 _LONGEST_NAME = 200
 
 
@@ -38,7 +38,9 @@ class Content:
 
 def visible(tenant_id: int | None) -> ColumnElement[bool]:
     """Tell in SQL which applications a tenant sees: its own and the platform's; None: all."""
-    return true() if tenant_id is None else Application.tenant_id.in_({tenant_id, PLATFORM})
+    return (
+        true() if tenant_id is None else Application.tenant_id.in_({tenant_id, PLATFORM_TENANT_ID})
+    )
 
 
 def listing(tenant_id: int | None, *, name: str = "") -> Select[Application]:
@@ -76,7 +78,7 @@ def get_of_client(session: Session, client_id: str, tenant_id: int | None) -> Ap
 
 def find_by_id(session: Session, application_id: int) -> Application | None:
     """Find an application by its id."""
-    return session.get(Application, application_id) if application_id <= _LARGEST_ID else None
+    return session.get(Application, application_id) if application_id <= INT64_MAX else None
 
 
 def get_named(session: Session, said: Content) -> Application:
@@ -158,7 +160,7 @@ def link_client(session: Session, application: Application, client: Client) -> N
 
 def _take_place(session: Session, tenant_id: int) -> None:
     """Refuse one application too many; who creates at the same time waits here."""
-    turn = select(Tenant.id).where(Tenant.id == min(tenant_id, _LARGEST_ID))
+    turn = select(Tenant.id).where(Tenant.id == min(tenant_id, INT64_MAX))
     if session.scalar(turn.with_for_update(key_share=True)) is None:
         raise NotFound("There is no such tenant.")
     bundle = bundles.of_tenant(session, tenant_id)

@@ -13,6 +13,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory import product
 from idp.directory.clients import addresses, fields
 from idp.directory.clients.addresses import Rules
 from idp.directory.clients.models import (
@@ -38,7 +39,6 @@ from idp.platform.stamps import new_stamp
 PURPOSE = "client secret"
 SHORTEST_SECRET = 24
 LONGEST_SECRET = 200
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 OFFLINE_ACCESS = "offline_access"
 MOST_ROWS = 200
 REUSABLE = 0
@@ -200,9 +200,10 @@ def grants_of(client: Client, grant_types: Iterable[str]) -> Sequence[str]:
     """Check grant types; refresh_token comes last, and with offline access by itself."""
     wanted = _distinct("grant_types", grant_types)
     for name in wanted:
-        if name not in GRANT_TYPES:
+        if name not in product.GRANT_TYPES:
             raise Unprocessable.at(
-                "grant_types", f"{name!r} is not offered; known are {', '.join(GRANT_TYPES)}."
+                "grant_types",
+                f"{name!r} is not offered; known are {', '.join(product.GRANT_TYPES)}.",
             )
     if client.allow_offline_access and "authorization_code" in wanted:
         wanted = (*(name for name in wanted if name != "refresh_token"), "refresh_token")
@@ -244,7 +245,7 @@ def check(client: Client) -> None:
     grants = {row.grant_type for row in client.grant_types}
     method = client.token_endpoint_auth_method
     if client.require_client_secret:
-        if method == fields.BY_NOTHING:
+        if method == product.NO_AUTHENTICATION:
             raise Unprocessable.at(
                 "token_endpoint_auth_method", "Only a public client authenticates by none."
             )
@@ -253,7 +254,7 @@ def check(client: Client) -> None:
     if client.jwks is not None and client.jwks_uri is not None:
         # RFC 7591 2
         raise BadRequest.at("jwks", "Either jwks or jwks_uri, not both.")
-    if method == fields.BY_KEYS and client.jwks is None and client.jwks_uri is None:
+    if method == product.PRIVATE_KEY_JWT and client.jwks is None and client.jwks_uri is None:
         raise BadRequest.at("jwks", "private_key_jwt needs jwks or jwks_uri.")
     if "authorization_code" in grants and not client.redirect_uris:
         raise BadRequest.at("redirect_uris", "authorization_code needs a redirect address.")
@@ -269,7 +270,7 @@ def update(
     settings: Mapping[str, Any],
     lists: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Change single values and whole lists (see `LISTS`) of a client, and check the result.
+    """Change single values and whole lists (see `_SETTERS`) of a client, and check the result.
 
     A list that is not named stays as it is.
     """
@@ -312,7 +313,7 @@ def add_secret(
     """Give a client one more secret, made by us unless given; older ones stay valid."""
     if not client.require_client_secret:
         raise Unprocessable.at("client_secret", "A public client has no secret.")
-    if client.token_endpoint_auth_method == fields.BY_KEYS:
+    if client.token_endpoint_auth_method == product.PRIVATE_KEY_JWT:
         raise Unprocessable.at("client_secret", "This client authenticates by its own keys.")
     secret = append_secret(session, client, value, description, expires_at)
     client.concurrency_stamp = new_stamp()
@@ -415,11 +416,14 @@ def _allow_offline_access(
 
 
 def _needs_secret(client: Client) -> bool:
-    return client.require_client_secret and client.token_endpoint_auth_method != fields.BY_KEYS
+    return (
+        client.require_client_secret
+        and client.token_endpoint_auth_method != product.PRIVATE_KEY_JWT
+    )
 
 
 def _check_public(client: Client, grants: set[str], method: str | None) -> None:
-    if method not in {None, fields.BY_NOTHING}:
+    if method not in {None, product.NO_AUTHENTICATION}:
         raise Unprocessable.at(
             "token_endpoint_auth_method", "A public client authenticates by none."
         )
@@ -522,5 +526,3 @@ _SETTERS: Mapping[str, Callable[[Session, Client, Sequence[str]], None]] = {
     "post_logout_redirect_uris": set_post_logout_redirect_uris,
     "cors_origins": set_cors_origins,
 }
-LISTS = tuple(_SETTERS)
-"""The lists that `update` replaces, by name."""

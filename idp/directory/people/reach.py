@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.directory.bundles import service as bundles
+from idp.directory.product import MANAGEMENT_PREFIX
 from idp.directory.roles import service as roles
 from idp.directory.roles.catalogue import DEFAULT_ROLES
 from idp.directory.roles.models import Privilege, Role, UserRole
@@ -19,8 +20,6 @@ from idp.directory.tenants.models import Membership
 from idp.directory.users import service as users
 from idp.directory.users.models import User, UserClaim
 from idp.platform.scopes import DEFAULT_PERMISSIONS
-
-MANAGEMENT = f"{roles.MANAGEMENT_API}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ def may_change_identity(session: Session, editor: Editor, user: User) -> bool:
         return False
     held = roles.effective_permissions(session, user.id, editor.tenant_id, platform=False)
     if owns_tenant(session, editor):
-        held = [permission for permission in held if permission.code.startswith(MANAGEMENT)]
+        held = [permission for permission in held if permission.code.startswith(MANAGEMENT_PREFIX)]
     else:
         member = tenants.find_member(session, editor.tenant_id, user.id)
         if member is not None and member.is_admin:

@@ -34,8 +34,8 @@ from idp.platform.errors import (
     Overreach,
     Unprocessable,
 )
+from idp.platform.integers import INT64_MAX
 
-LARGEST_ID = 2**63 - 1
 FIRST_USER = 1
 """Who counts as referrer where nobody is named."""
 LOOKUPS_PER_MINUTE = 60
@@ -354,7 +354,7 @@ def _locked(session: Session, user_id: int, by: int | None) -> User:
 
 
 def _get(session: Session, editor: Editor, user_id: int, *, lock: bool) -> User:
-    if not 0 < user_id <= LARGEST_ID:
+    if not 0 < user_id <= INT64_MAX:
         raise NotFound("There is no such user.")
     query = select(User).where(User.id == user_id, *reach.in_reach(session, editor))
     if lock:

@@ -29,10 +29,10 @@ from idp.platform.audit import difference
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound, Overreach, Unprocessable
+from idp.platform.integers import INT64_MAX
+from idp.platform.scopes import Scope
 
 PERMISSION = "permission"
-EVERYTHING = "ids4.ms.all"
-LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ def _hold(session: Session, editor: Editor, role_id: int) -> Role:
 
 
 def _bounded(role_id: int) -> int:
-    if role_id > LARGEST_ID:
+    if role_id > INT64_MAX:
         raise NotFound
     return role_id
 
@@ -340,8 +340,8 @@ def _may_be_given(
 
 
 def _keep_everything(before: Collection[str], wanted: Collection[str]) -> None:
-    if EVERYTHING in before and EVERYTHING not in wanted:
-        raise BadRequest.at("claims", f"Administrators keep {EVERYTHING}.")
+    if Scope.ALL in before and Scope.ALL not in wanted:
+        raise BadRequest.at("claims", f"Administrators keep {Scope.ALL}.")
 
 
 def _state(role: Role) -> dict[str, Any]:

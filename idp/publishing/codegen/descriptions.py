@@ -6,7 +6,7 @@ file or an address on the word of a description.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,10 +28,13 @@ _YAML = plain_yaml.Limits(size=MAX_YAML_BYTES, levels=MAX_DEPTH, values=outside.
 TIMEOUT_SECONDS = 15.0
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
-OWN: dict[str, Callable[[str], bytes]] = {}
+EXTENSION = "idp.descriptions"
+"""Where the application keeps its `OwnDescriptions`."""
+
+OwnDescriptions = Mapping[str, Callable[[str], bytes]]
 """Paths of our own descriptions with their writers, which take the issuer's address.
 
-`idp.jobs` names them: we do not ask ourselves by HTTP, and need not be allowed to.
+We do not ask ourselves by HTTP, and need not be allowed to.
 """
 
 
@@ -53,11 +56,11 @@ class Operation:
     permission: str
 
 
-def fetch(fetcher: Fetcher, url: str, issuer_url: str) -> dict[str, Any]:
-    """Give the description at an address; BadRequest when it must not be asked for."""
-    own = OWN.get(url.removeprefix(issuer_url)) if url.startswith(issuer_url) else None
-    if own is not None:
-        return read(own(issuer_url))
+def fetch(fetcher: Fetcher, url: str, issuer_url: str, own: OwnDescriptions) -> dict[str, Any]:
+    """Return the description at an address; BadRequest when it must not be asked for."""
+    write = own.get(url.removeprefix(issuer_url)) if url.startswith(issuer_url) else None
+    if write is not None:
+        return read(write(issuer_url))
     with slots.taken():
         try:
             return read(fetcher.get(url, max_bytes=MAX_BYTES, timeout=TIMEOUT_SECONDS))

@@ -18,6 +18,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import count_hits
 from idp.platform.errors import Conflict, NotFound, TooManyRequests
+from idp.platform.integers import INT64_MAX
 from idp.platform.jobs import service as outbox
 from idp.publishing.codegen.models import JobState, SdkFile, SdkJob
 
@@ -110,7 +111,7 @@ def archive_path(job_id: int) -> str:
 def get(session: Session, asker: Asker, job_id: int) -> SdkJob:
     """Give a job that the asker may see."""
     job = None
-    if 0 < job_id < 2**63:
+    if 0 < job_id <= INT64_MAX:
         job = session.scalar(select(SdkJob).where(SdkJob.id == job_id, asker.sees))
     if job is None:
         raise NotFound

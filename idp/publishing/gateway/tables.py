@@ -9,10 +9,10 @@ from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from idp.directory.resources.models import ApiResource
-from idp.directory.tenants.service import PLATFORM
 from idp.platform import clock, runtime
 from idp.platform.db import bump_configuration, count_hits
 from idp.platform.errors import NotFound
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.stamps import new_stamp
 from idp.publishing.gateway.models import (
     Publication,
@@ -141,7 +141,7 @@ def _read(session: Session, query: Select[Publication, int | None]) -> list[Publ
     return [
         Published(
             api_id=row.api_resource_id,
-            tenant_id=tenant_id or PLATFORM,
+            tenant_id=tenant_id or PLATFORM_TENANT_ID,
             stamp=row.stamp,
             suffix=row.suffix,
             name=row.name,

@@ -35,6 +35,7 @@ paths:
       responses: {200: {description: Done}}
 """
 ISSUER = "https://id.example"
+OWN = {"/openapi/authorization-center.json": lambda _issuer_url: orjson.dumps(SMALL)}
 
 
 def with_part(part: Any) -> bytes:
@@ -215,19 +216,19 @@ def test_five_thousand_operations_are_listed():
 )
 def test_inner_and_odd_addresses_are_not_asked(url):
     with pytest.raises(BadRequest) as refused:
-        descriptions.fetch(Fetcher(""), url, ISSUER)
+        descriptions.fetch(Fetcher(""), url, ISSUER, OWN)
     assert list(refused.value.fields) == ["swagger_url"]
 
 
 def test_a_description_is_fetched_and_a_huge_one_is_not(site):
     fetcher = Fetcher(site.host)
     site.put("/small.json", orjson.dumps(SMALL))
-    assert descriptions.fetch(fetcher, f"{site.url}/small.json", ISSUER) == SMALL
+    assert descriptions.fetch(fetcher, f"{site.url}/small.json", ISSUER, OWN) == SMALL
     # A hundred megabytes are announced; nobody waits for them.
     site.put("/huge.json", b"[" + b" " * descriptions.MAX_BYTES + b"]")
     for path in ("/huge.json", "/missing.json"):
         with pytest.raises(UnusableError, match="did not give a usable answer"):
-            descriptions.fetch(fetcher, f"{site.url}{path}", ISSUER)
+            descriptions.fetch(fetcher, f"{site.url}{path}", ISSUER, OWN)
     fetcher.close()
 
 
@@ -243,7 +244,7 @@ def test_slow_hosts_hold_a_few_slots_and_the_next_one_is_refused_at_once():
 
     def fetch() -> None:
         with suppress(UnusableError):
-            descriptions.fetch(Slow(), url, ISSUER)
+            descriptions.fetch(Slow(), url, ISSUER, OWN)
 
     threads = [threading.Thread(target=fetch) for _ in range(slots.AT_ONCE)]
     for thread in threads:
@@ -252,7 +253,7 @@ def test_slow_hosts_hold_a_few_slots_and_the_next_one_is_refused_at_once():
         assert held.acquire(timeout=10)
     begun = time.monotonic()
     for refused in (
-        lambda: descriptions.fetch(Slow(), url, ISSUER),
+        lambda: descriptions.fetch(Slow(), url, ISSUER, OWN),
         lambda: gateway_descriptions.fetch(Slow(), url),
     ):
         with pytest.raises(Unavailable) as caught:

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session, raiseload, selectinload
 
+from idp.directory.product import MANAGEMENT_API
 from idp.directory.resources import rules, trail
 from idp.directory.resources.content import ApiContent, PropertyRow, SecretRow
 from idp.directory.resources.models import (
@@ -108,7 +109,7 @@ def replace_api(session: Session, content: ApiContent, reach: Reach = EVERYTHING
     rules.lock_names(session)
     if content.name != api.name:
         _check_rename(session, api, content.name)
-    if api.name == rules.BUILT_IN_API and not content.enabled:
+    if api.name == MANAGEMENT_API and not content.enabled:
         raise rules.built_in("enabled")
     before = trail.of_api(api)
     writing.write_api(session, api, content)
@@ -120,7 +121,7 @@ def replace_api(session: Session, content: ApiContent, reach: Reach = EVERYTHING
 def delete_api(session: Session, api_id: int, reach: Reach = EVERYTHING) -> int:
     """Delete an API in reach that no client and no privilege needs any more."""
     api = changes.get(session, select(ApiResource), ApiResource, api_id, reach, lock=True)
-    if api.name == rules.BUILT_IN_API:
+    if api.name == MANAGEMENT_API:
         raise rules.built_in("id")
     names = session.scalars(select(ApiScope.name).where(ApiScope.api_resource_id == api.id))
     rules.refuse_in_use(session, "id", names, verb="deleted")
@@ -205,7 +206,7 @@ def link_owner(session: Session, api: ApiResource, user_id: int) -> None:
 
 
 def _check_rename(session: Session, api: ApiResource, name: str) -> None:
-    if api.name == rules.BUILT_IN_API:
+    if api.name == MANAGEMENT_API:
         raise rules.built_in("name")
     rules.refuse_in_use(session, "name", [scope.name for scope in api.scopes], verb="renamed")
     rules.check_api_name(session, name, api.tenant_id)

@@ -14,12 +14,12 @@ from idp.platform import stamps
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import NotFound
+from idp.platform.integers import INT64_MAX
 
 Reach = ColumnElement[bool]
 """Which rows a caller may see and change, as a condition on their table."""
 
 EVERYTHING: Reach = true()
-_LARGEST_ID = 2**63 - 1
 
 Row = TypeVar("Row", ApiResource, IdentityResource)
 
@@ -37,7 +37,7 @@ def get(
     if lock:
         query = query.with_for_update(of=model).execution_options(populate_existing=True)
     row = None
-    if 0 < row_id <= _LARGEST_ID:
+    if 0 < row_id <= INT64_MAX:
         row = session.scalar(query.where(model.id == row_id, reach))
     if row is None:
         raise NotFound
