@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from idp.pages.forgot import service as forgot
+from idp.account import password_reset
 from idp.platform.jobs import registry
 from idp.publishing.codegen import build as sdk_build
 from idp.publishing.codegen import descriptions, repositories
@@ -22,7 +22,7 @@ def setup() -> None:
     registry.JOBS.update(GATEWAY_JOBS)
     registry.JOBS.update(
         {
-            forgot.JOB: forgot.send_link,
+            password_reset.JOB: password_reset.send_link,
             mails.JOB: mails.tell,
             sdk_jobs.JOB: sdk_build.run,
             repositories.DOCS_JOB: repositories.push_published_docs,

@@ -11,10 +11,10 @@ import pytest
 from flask import Flask
 
 from idp import commands, jobs
+from idp.account import password_reset
 from idp.api import docs
 from idp.config import sqlite_url
 from idp.early_app import db
-from idp.pages.forgot import service as forgot
 from idp.platform.notify import mail, sms
 from idp.platform.runtime import Runtime
 from idp.publishing.codegen import jobs as sdk_jobs
@@ -57,7 +57,7 @@ print(json.dumps({"early": early, "jobs": sorted(registry.JOBS), "own": own}))
 """
     found = json.loads(run(script))
     assert not found["early"]
-    assert {mail.JOB, sms.JOB, forgot.JOB, mails.JOB, sdk_jobs.JOB} <= set(found["jobs"])
+    assert {mail.JOB, sms.JOB, password_reset.JOB, mails.JOB, sdk_jobs.JOB} <= set(found["jobs"])
     browser = app.test_client()
     for name in docs.CONTRACTS:
         path = f"/openapi/{name}.json"

@@ -1,0 +1,59 @@
+"""Browser sessions of a person: listed and ended, by themselves or by an administrator."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from idp.directory.users.models import User
+from idp.oauth.sign_out import revoke_session_grants
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import NotFound
+from idp.platform.sessions import service as sessions
+from idp.platform.sessions.models import BrowserSession
+
+
+def list_live(
+    session: Session, user: User, *, after_id: int = 0, limit: int | None = None
+) -> list[BrowserSession]:
+    """List the sessions in which a person is signed in, by id."""
+    return sessions.list_for(session, user.id, user.security_stamp, after_id=after_id, limit=limit)
+
+
+def end(
+    session: Session, user: User, session_id: int, *, tenant_id: int, by: int
+) -> BrowserSession:
+    """End one of a person's sessions with the grants made in it; NotFound when there is none.
+
+    `by` is the user who ends it, and `tenant_id` says where.
+    """
+    for row in list_live(session, user):
+        if row.id == session_id:
+            _end(session, row, tenant_id, by)
+            return row
+    raise NotFound
+
+
+def end_all(
+    session: Session, user: User, *, tenant_id: int, by: int, but: int | None = None
+) -> int:
+    """End every session of a person, as `end` does, but the one named; return their number."""
+    ended = [row for row in list_live(session, user) if row.id != but]
+    for row in ended:
+        _end(session, row, tenant_id, by)
+    return len(ended)
+
+
+def _end(session: Session, row: BrowserSession, tenant_id: int, by: int) -> None:
+    if not sessions.end(session, row):
+        return
+    revoke_session_grants(session, row.id)
+    is_own = by == row.user_id
+    audit.record(
+        session,
+        Tag.SESSION_ENDED if is_own else Tag.SESSION_REVOKED,
+        user_id=by,
+        tenant_id=tenant_id,
+        target=f"session:{row.id}",
+        details=None if is_own else {"user_id": row.user_id},
+    )
