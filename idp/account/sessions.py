@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
+from idp.directory.people import reach
+from idp.directory.people import service as people
+from idp.directory.people.reach import Editor
+from idp.directory.tenants import service as tenants
+from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.oauth.sign_out import revoke_session_grants
 from idp.platform.audit import service as audit
@@ -11,6 +16,22 @@ from idp.platform.audit.tags import Tag
 from idp.platform.errors import NotFound
 from idp.platform.sessions import service as sessions
 from idp.platform.sessions.models import BrowserSession
+
+
+def get_person(session: Session, editor: Editor, user_id: int, *, everywhere: bool) -> User:
+    """Return a person of the editor's tenant whose sessions the editor may see and end.
+
+    A session is good in every tenant of its person, and ending it keeps them out. So whoever
+    holds the right in the tenant alone reaches those whom they may lock out there. At the platform
+    (`everywhere`) all members are reached, and in tenant 1 everybody; people with rights of the
+    platform by its administrators alone. Raise NotFound for anybody out of reach.
+    """
+    user = users.find(session, user_id)
+    if user is None or not _is_in_reach(session, editor, user, everywhere=everywhere):
+        raise NotFound("There is no such user.")
+    if everywhere:
+        people.check_rights(session, user, by=editor.user_id)
+    return user
 
 
 def list_live(
@@ -42,6 +63,14 @@ def end_all(
     for row in ended:
         _end(session, row, tenant_id, by)
     return len(ended)
+
+
+def _is_in_reach(session: Session, editor: Editor, user: User, *, everywhere: bool) -> bool:
+    if everywhere and editor.tenant_id == tenants.PLATFORM:
+        return True
+    if tenants.find_member(session, editor.tenant_id, user.id) is None:
+        return False
+    return everywhere or reach.may_change_identity(session, editor, user)
 
 
 def _end(session: Session, row: BrowserSession, tenant_id: int, by: int) -> None:
