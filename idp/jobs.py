@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
+from idp.account import password_reset
 from idp.directory.authentication.models import QrSignIn
 from idp.directory.registration.models import VerificationCode
 from idp.oauth.models import (
@@ -18,7 +19,6 @@ from idp.oauth.models import (
     ReferenceToken,
     RevokedToken,
 )
-from idp.pages.forgot import service as forgot
 from idp.platform.jobs import cleanup
 from idp.platform.jobs.cleanup import Expiry
 from idp.platform.jobs.models import OutboxMessage
@@ -55,7 +55,7 @@ JOBS: Mapping[str, Job] = MappingProxyType(
     {
         mail.JOB: Job(mail.send),
         sms.JOB: Job(sms.send),
-        forgot.JOB: Job(forgot.send_link),
+        password_reset.JOB: Job(password_reset.send_link),
         announcements.JOB: Job(
             partial(
                 announcements.spread, {name: job.lane for name, job in AFTER_PUBLICATION.items()}

@@ -11,10 +11,10 @@ import pytest
 from flask import Flask
 
 from idp import commands
+from idp.account import password_reset
 from idp.api import docs
 from idp.config import sqlite_url
 from idp.early_app import db
-from idp.pages.forgot import service as forgot
 from idp.platform.notify import mail, sms
 from idp.platform.runtime import Runtime
 from idp.publishing.codegen import descriptions
@@ -53,7 +53,7 @@ print(json.dumps({"operations": "idp.api" in sys.modules, "jobs": list(jobs.JOBS
 """
     found = json.loads(run(script))
     assert not found["operations"]
-    assert {mail.JOB, sms.JOB, forgot.JOB, mails.JOB, sdk_jobs.JOB} <= set(found["jobs"])
+    assert {mail.JOB, sms.JOB, password_reset.JOB, mails.JOB, sdk_jobs.JOB} <= set(found["jobs"])
 
 
 @pytest.mark.no_database

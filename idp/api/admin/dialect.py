@@ -20,6 +20,7 @@ from idp.platform.errors import Problem
 from idp.platform.integers import INT64_MAX
 from idp.platform.web import problems
 from idp.platform.web.pages import as_response
+from idp.platform.web.principal import current_principal, holds
 from idp.platform.web.views import current_visit
 
 PREFIX = "/admin/v1"
@@ -75,6 +76,20 @@ def yes_or_no() -> fields.Boolean:
 
 def platform(_arguments: dict[str, Any]) -> None:
     """Return None: no one tenant is touched, so the permission must be held at the platform."""
+
+
+def acts_for_platform(permission: str) -> bool:
+    """Return whether the caller holds a permission at the platform and so acts in every tenant."""
+    return current_principal().client_tenant_id is None and holds(permission, None)
+
+
+def tenant_or_platform(permission: str) -> Callable[[dict[str, Any]], int | None]:
+    """Let the permission be held in the tenant that the path names, or at the platform."""
+
+    def touched(arguments: dict[str, Any]) -> int | None:
+        return None if acts_for_platform(permission) else int(arguments["tenant"])
+
+    return touched
 
 
 class Plain:

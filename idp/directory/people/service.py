@@ -338,11 +338,14 @@ def set_password(session: Session, user: User, password: str) -> None:
 
 
 def _locked(session: Session, user_id: int, by: int | None) -> User:
-    """Return an account whose state `by` may change.
-
-    Who has rights of the platform is out of reach for those who do not administer it.
-    """
+    """Return an account whose state `by` may change."""
     user = users.get(session, user_id, lock=True)
+    check_rights(session, user, by=by)
+    return user
+
+
+def check_rights(session: Session, user: User, *, by: int | None) -> None:
+    """Refuse `by` a person with rights of the platform, unless they administer it."""
     if (
         by is not None
         and reach.is_of_the_platform(session, user.id)
@@ -350,7 +353,6 @@ def _locked(session: Session, user_id: int, by: int | None) -> User:
     ):
         message = "This person has rights of the platform; only its administrators may do this."
         raise Forbidden(message)
-    return user
 
 
 def _get(session: Session, editor: Editor, user_id: int, *, lock: bool) -> User:

@@ -148,13 +148,19 @@ def check_permission(permission: str, tenant_id: int | None) -> None:
     """Refuse a caller whose user lacks a permission in a tenant; None: outside all tenants."""
     principal = current_principal()
     _check_reach(principal, tenant_id)
-    if principal.user_id is None:
+    if principal.is_machine:
         raise _insufficient(permission, "This operation needs a person's permission")
-    gate: Gate = current_app.extensions[EXTENSION]
-    if not gate.has_permission(
-        database(), principal.user_id, tenant_id, permission, platform=principal.at_platform
-    ):
+    if not holds(permission, tenant_id):
         raise Forbidden("The permission for this operation is missing")
+
+
+def holds(permission: str, tenant_id: int | None) -> bool:
+    """Return whether the caller's user holds a permission in a tenant; None: at the platform."""
+    principal = current_principal()
+    gate: Gate = current_app.extensions[EXTENSION]
+    return principal.user_id is not None and gate.has_permission(
+        database(), principal.user_id, tenant_id, permission, platform=principal.at_platform
+    )
 
 
 def check_permission_in(permission: str, tenant_ids: Collection[int]) -> None:
