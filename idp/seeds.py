@@ -11,18 +11,18 @@ from pydantic import SecretStr
 from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
-from idp.api import docs
 from idp.config import Settings
 from idp.directory.applications import service as applications
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client, ClientScope
 from idp.directory.clients.service import NewClient
-from idp.directory.product import MANAGEMENT_API
+from idp.directory.product import DOCS_CLIENT_ID, DOCS_REDIRECT_PATH, MANAGEMENT_API
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource, ApiScope
 from idp.directory.resources.service import NewApi, NewScope
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import Privilege, PrivilegeGroup, Role
+from idp.directory.scopes import DEFAULT_PERMISSIONS, Scope
 from idp.directory.seeding import service as seeding
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
@@ -35,7 +35,6 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.permission_codes import ALL_SUFFIX
-from idp.platform.scopes import DEFAULT_PERMISSIONS, Scope
 from idp.platform.secrets import b64url, random_token
 from idp.platform.signing import service as signing
 
@@ -234,10 +233,13 @@ class _Garden:
 
     def api_docs(self) -> None:
         """Plant the client of /docs, and keep it at the address and the scopes of today."""
-        mark, address = f"client:{docs.CLIENT_ID}", self.settings.public_url + docs.REDIRECT_PATH
-        if self._is_new(mark) and clients.find(self.session, docs.CLIENT_ID) is None:
+        mark, address = (
+            f"client:{DOCS_CLIENT_ID}",
+            self.settings.public_url + DOCS_REDIRECT_PATH,
+        )
+        if self._is_new(mark) and clients.find(self.session, DOCS_CLIENT_ID) is None:
             new = NewClient(
-                client_id=docs.CLIENT_ID,
+                client_id=DOCS_CLIENT_ID,
                 client_name="API documentation",
                 is_public=True,
                 grant_types=("authorization_code",),
@@ -283,7 +285,7 @@ class _Garden:
                 resources.link_owner(self.session, api, administrator)
                 self._mark(f"owner:{name}")
         demo = [new.client_id for new, _ in _demo_clients(self.settings)]
-        for name in (docs.CLIENT_ID, *demo):
+        for name in (DOCS_CLIENT_ID, *demo):
             client = self._get(Client, f"client:{name}")
             if client is not None and self._is_new(f"owner:client:{name}"):
                 clients.link_owner(self.session, client, administrator)

@@ -11,9 +11,9 @@ import pytest
 
 from idp.config import SigningAlgorithm
 from idp.directory import product
+from idp.directory.scopes import Scope
 from idp.oauth import server
 from idp.platform.permission_codes import covering, covers
-from idp.platform.scopes import Scope
 from idp.platform.signing.algorithms import ALGORITHMS
 
 pytestmark = pytest.mark.no_database

@@ -11,11 +11,11 @@ from marshmallow import RAISE, fields, validate
 
 from idp.api import texts
 from idp.api.dialect import Dialect, Operation, Upload
-from idp.api.shapes import Day, Shape, describes_null
 from idp.api.texts import Language, Text, Texts
+from idp.directory.scopes import Scope
 from idp.platform.integers import INT32_MAX, INT64_MAX
 from idp.platform.permission_codes import ALL_SUFFIX, covering
-from idp.platform.scopes import Scope
+from idp.platform.wire.shapes import Day, Shape, describes_null
 
 Schema = dict[str, Any]
 

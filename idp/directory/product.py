@@ -16,3 +16,7 @@ SHARED_SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 PRIVATE_KEY_JWT = "private_key_jwt"
 AUTH_METHODS = (NO_AUTHENTICATION, *SHARED_SECRET_METHODS, PRIVATE_KEY_JWT)
 """Client authentication methods (RFC 7591 2)."""
+
+DOCS_CLIENT_ID = "api-docs"
+"""The public client that the page `/docs` signs people in with; seeded."""
+DOCS_REDIRECT_PATH = "/docs/oauth2-redirect"

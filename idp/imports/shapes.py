@@ -6,9 +6,9 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
-from idp.api.shapes import boolean, int32, int64, text
 from idp.directory.product import RESERVED_PREFIX
 from idp.platform.integers import INT32_MAX
+from idp.platform.wire.shapes import boolean, int32, int64, text
 
 
 class Entry(Schema):

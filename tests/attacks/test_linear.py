@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-from idp.api import shapes
-from idp.api.dialect import flatten
 from idp.directory.clients import addresses
 from idp.directory.clients.addresses import Rules
 from idp.directory.users import names
@@ -23,6 +21,8 @@ from idp.oauth.checks import pkce, redirect_uri
 from idp.platform import logs, plain_yaml
 from idp.platform.fetch import Fetcher
 from idp.platform.web import requests
+from idp.platform.wire import shapes
+from idp.platform.wire.messages import flatten
 from idp.publishing import outside
 from idp.publishing.codegen import readthedocs
 from idp.publishing.files import kinds

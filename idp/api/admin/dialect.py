@@ -15,13 +15,13 @@ from marshmallow import RAISE, fields, validate
 
 from idp.api.answers import as_json, dump
 from idp.api.dialect import Dialect, Operation
-from idp.api.shapes import Shape, number_in_query
 from idp.platform.errors import Problem
 from idp.platform.integers import INT64_MAX
 from idp.platform.web import problems
 from idp.platform.web.pages import as_response
 from idp.platform.web.principal import current_principal, holds
 from idp.platform.web.views import current_visit
+from idp.platform.wire.shapes import Shape, number_in_query
 
 PREFIX = "/admin/v1"
 MOST_ROWS = 200

@@ -18,13 +18,13 @@ from idp.api.admin.dialect import (
     row_id,
     tenant_or_platform,
 )
-from idp.api.shapes import Moment, int32, int64, text
 from idp.directory.people.reach import Editor
+from idp.directory.scopes import Scope
 from idp.platform.errors import Forbidden
-from idp.platform.scopes import Scope
 from idp.platform.sessions.models import BrowserSession
 from idp.platform.web.principal import current_principal
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import Moment, int32, int64, text
 
 PATH = "/tenants/<int:tenant>/users/<int:user>/sessions"
 

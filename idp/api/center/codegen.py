@@ -14,13 +14,13 @@ from idp.api.center import apiresource
 from idp.api.center.caller import current_caller
 from idp.api.center.codes import Code
 from idp.api.center.dialect import Refusal, center
-from idp.api.shapes import CleanText, Shape, boolean, text
 from idp.directory.resources.models import ApiResource
+from idp.directory.scopes import Scope
 from idp.platform.errors import BadRequest, TooManyRequests
-from idp.platform.scopes import Scope
 from idp.platform.secrets import MASK
 from idp.platform.throttle import Address
 from idp.platform.web.views import current_issuer, current_runtime, database, remote_address
+from idp.platform.wire.shapes import CleanText, Shape, boolean, text
 from idp.publishing.codegen import descriptions, generators, jobs, npm, options, readthedocs
 from idp.publishing.codegen.descriptions import UnusableError
 from idp.publishing.codegen.generators import Generator, MissingError

@@ -15,12 +15,12 @@ from idp.api.center.apiresource import in_reach
 from idp.api.center.caller import Caller, current_caller
 from idp.api.center.codes import Code
 from idp.api.center.dialect import Page, Refusal, center
-from idp.api.shapes import Shape, boolean, int32, text
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource
+from idp.directory.scopes import Scope
 from idp.platform.errors import NotFound
-from idp.platform.scopes import Scope
 from idp.platform.web.views import current_runtime, database
+from idp.platform.wire.shapes import Shape, boolean, int32, text
 from idp.publishing import slots
 from idp.publishing.gateway import descriptions, drivers, products
 from idp.publishing.gateway import service as gateway

@@ -11,11 +11,11 @@ from idp.api.center.apiresource import in_reach
 from idp.api.center.caller import Caller, current_caller
 from idp.api.center.codes import Code
 from idp.api.center.dialect import Page, Refusal, center
-from idp.api.shapes import Moment, Shape, boolean, int32, text
 from idp.directory.resources.models import ApiResource
+from idp.directory.scopes import Scope
 from idp.platform.errors import Conflict
-from idp.platform.scopes import Scope
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import Moment, Shape, boolean, int32, text
 from idp.publishing.packages import service as packages
 from idp.publishing.packages.service import Content
 

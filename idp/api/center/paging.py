@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from idp.api.center.dialect import Page
 from idp.api.dialect import Malformed
-from idp.api.shapes import Moment, Shape, number_in_query
 from idp.platform.integers import INT32_MAX
+from idp.platform.wire.shapes import Moment, Shape, number_in_query
 
 MOST_ROWS = 2000
 

@@ -14,14 +14,14 @@ from marshmallow import post_load
 from idp.api.center.caller import current_caller
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
-from idp.api.shapes import KeptList, Shape, Stamp, int32, int64, optional_id, text
 from idp.claims import registry
 from idp.directory.bundles import service as bundles
 from idp.directory.roles import whole as roles
 from idp.directory.roles.models import LONGEST_ROLE_NAME, Role
 from idp.directory.roles.whole import ClaimRow, Content, Editor
-from idp.platform.scopes import Scope
+from idp.directory.scopes import Scope
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import KeptList, Shape, Stamp, int32, int64, optional_id, text
 
 MOST_CLAIMS = 5000
 

@@ -17,7 +17,23 @@ from idp.api.center.dialect import (
     written,
 )
 from idp.api.center.paging import Paging, fetch, whole_days
-from idp.api.shapes import (
+from idp.claims import registry
+from idp.directory.people import service as people
+from idp.directory.people.lists import ClaimRow, FileRow, PropertyRow, TenantRow
+from idp.directory.people.reach import Editor
+from idp.directory.people.service import Description, Filters, Shown
+from idp.directory.registration import codes as verification
+from idp.directory.registration import service as registration
+from idp.directory.registration.codes import Channel, Letter, Sender, Wait
+from idp.directory.registration.service import Refused, Registration
+from idp.directory.scopes import Scope
+from idp.directory.users.models import User
+from idp.platform import runtime
+from idp.platform.errors import NotFound
+from idp.platform.integers import INT32_MAX
+from idp.platform.throttle import Address, Key, origin
+from idp.platform.web.views import current_issuer, database
+from idp.platform.wire.shapes import (
     Day,
     KeptList,
     Moment,
@@ -29,22 +45,6 @@ from idp.api.shapes import (
     int64,
     text,
 )
-from idp.claims import registry
-from idp.directory.people import service as people
-from idp.directory.people.lists import ClaimRow, FileRow, PropertyRow, TenantRow
-from idp.directory.people.reach import Editor
-from idp.directory.people.service import Description, Filters, Shown
-from idp.directory.registration import codes as verification
-from idp.directory.registration import service as registration
-from idp.directory.registration.codes import Channel, Letter, Sender, Wait
-from idp.directory.registration.service import Refused, Registration
-from idp.directory.users.models import User
-from idp.platform import runtime
-from idp.platform.errors import NotFound
-from idp.platform.integers import INT32_MAX
-from idp.platform.scopes import Scope
-from idp.platform.throttle import Address, Key, origin
-from idp.platform.web.views import current_issuer, database
 
 MOST_ROWS = 500
 MOST_ROLES_ASKED = 20

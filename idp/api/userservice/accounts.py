@@ -9,7 +9,6 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from idp.api.answers import current_language
-from idp.api.shapes import Shape, int64, optional_id, text
 from idp.api.userservice import paging
 from idp.api.userservice.applications import ResourceShape
 from idp.api.userservice.caller import Caller, current_caller, in_body, platform
@@ -25,6 +24,7 @@ from idp.directory.people import accounts
 from idp.directory.people.accounts import Account, Filters, NewAccount
 from idp.directory.people.reach import Editor
 from idp.directory.registration.codes import Letter, Sender
+from idp.directory.scopes import Scope
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
 from idp.directory.users import names
@@ -34,9 +34,9 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
 from idp.platform.runtime import context_of
-from idp.platform.scopes import Scope
 from idp.platform.throttle import Address, origin
 from idp.platform.web.views import current_issuer, current_runtime, database
+from idp.platform.wire.shapes import Shape, int64, optional_id, text
 
 MODULE = "accounts-tenants-bundles"
 CODES_PER_CLIENT = 1000

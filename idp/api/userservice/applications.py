@@ -8,7 +8,6 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
-from idp.api.shapes import Shape, optional_id, text
 from idp.api.userservice.caller import current_caller, in_body, own, unverified_body
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.held import LONGEST_PRIVILEGE, PRIVILEGES, check_own, check_own_by_tenant
@@ -21,11 +20,12 @@ from idp.directory.applications import service as applications
 from idp.directory.applications.models import Application
 from idp.directory.applications.resources import Resource
 from idp.directory.applications.service import Content
+from idp.directory.scopes import Scope
 from idp.platform.errors import BadRequest
 from idp.platform.integers import INT64_MAX
-from idp.platform.scopes import Scope
 from idp.platform.web.principal import check_permission_in
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import Shape, optional_id, text
 
 MODULE = "resources"
 MOST = 500

@@ -7,7 +7,6 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
-from idp.api.shapes import Shape, int32, optional_id, text
 from idp.api.userservice.caller import platform
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.roles import editor_in
@@ -17,9 +16,10 @@ from idp.directory.bundles.models import Bundle
 from idp.directory.bundles.service import Content
 from idp.directory.roles import whole
 from idp.directory.roles.models import Privilege
+from idp.directory.scopes import Scope
 from idp.platform.issuer import PLATFORM_TENANT_ID
-from idp.platform.scopes import Scope
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import Shape, int32, optional_id, text
 
 MODULE = "accounts-tenants-bundles"
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from marshmallow import fields
 
-from idp.api.shapes import OptionalNumber, Shape, int32, int64, text
 from idp.api.userservice.caller import current_caller
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.held import LONGEST_PRIVILEGE, PRIVILEGES, check_own
@@ -16,9 +15,10 @@ from idp.api.userservice.shapes import Words
 from idp.directory.applications import menus
 from idp.directory.applications import service as applications
 from idp.directory.applications.models import Menu
+from idp.directory.scopes import Scope
 from idp.platform.integers import INT32_MAX
-from idp.platform.scopes import Scope
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import OptionalNumber, Shape, int32, int64, text
 
 MODULE = "resources"
 

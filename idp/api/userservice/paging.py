@@ -11,8 +11,8 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from idp.api.dialect import Malformed
-from idp.api.shapes import Shape, number_in_query
 from idp.platform.integers import INT32_MAX
+from idp.platform.wire.shapes import Shape, number_in_query
 
 MOST_ROWS = 200
 

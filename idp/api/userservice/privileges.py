@@ -9,7 +9,6 @@ from typing import Any
 from marshmallow import fields, validate
 
 from idp.api.dialect import load, query_values
-from idp.api.shapes import Shape, int32, int64, text
 from idp.api.userservice.caller import current_caller, own
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.roles import MODULE, MOST, RoleCodesShape
@@ -17,11 +16,12 @@ from idp.directory.roles import authorizations, tree
 from idp.directory.roles.catalogue import LONGEST_CODE
 from idp.directory.roles.models import LONGEST_ROLE_NAME, Privilege
 from idp.directory.roles.tree import Node
+from idp.directory.scopes import Scope
 from idp.platform.errors import BadRequest
 from idp.platform.integers import INT64_MAX
-from idp.platform.scopes import Scope
 from idp.platform.web.principal import check_permission_in
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import Shape, int32, int64, text
 
 MOST_OF_ROLE = 5000
 

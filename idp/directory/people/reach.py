@@ -15,11 +15,11 @@ from idp.directory.roles import service as roles
 from idp.directory.roles.catalogue import DEFAULT_ROLES
 from idp.directory.roles.models import Privilege, Role, UserRole
 from idp.directory.roles.service import Permission
+from idp.directory.scopes import DEFAULT_PERMISSIONS
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
 from idp.directory.users import service as users
 from idp.directory.users.models import User, UserClaim
-from idp.platform.scopes import DEFAULT_PERMISSIONS
 
 
 @dataclass(frozen=True, slots=True)

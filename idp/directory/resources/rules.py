@@ -15,8 +15,8 @@ from idp.directory.product import RESERVED_PREFIX
 from idp.directory.resources.content import PropertyRow
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
 from idp.directory.roles.models import Privilege
+from idp.directory.scopes import Scope
 from idp.platform.errors import BadRequest, Conflict, Unprocessable
-from idp.platform.scopes import Scope
 from idp.platform.secrets import looks_like_digest
 from idp.platform.signing.algorithms import ALGORITHMS
 

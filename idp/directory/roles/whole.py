@@ -23,6 +23,7 @@ from idp.directory.roles.models import (
     RolePrivilege,
     UserRole,
 )
+from idp.directory.scopes import Scope
 from idp.directory.tenants.models import Tenant
 from idp.platform import stamps
 from idp.platform.audit import difference
@@ -30,7 +31,6 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound, Overreach, Unprocessable
 from idp.platform.integers import INT64_MAX
-from idp.platform.scopes import Scope
 
 PERMISSION = "permission"
 
