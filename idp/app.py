@@ -18,7 +18,7 @@ from idp.pages import language, visitor
 from idp.platform.web import csrf, health, policy, principal, static
 from idp.platform.web import pages as error_pages
 from idp.publishing import blueprints as publishing
-from idp.publishing.codegen import descriptions
+from idp.publishing.descriptions import fetching
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -80,6 +80,6 @@ def setup_blueprints(app: Flask, _settings: Settings) -> None:
 
 def setup_descriptions(app: Flask, _settings: Settings) -> None:
     """Let code generation read the descriptions of our own APIs without asking by HTTP."""
-    app.extensions[descriptions.EXTENSION] = {
+    app.extensions[fetching.EXTENSION] = {
         f"/openapi/{name}.json": partial(docs.document, name) for name in docs.CONTRACTS
     }

@@ -25,7 +25,7 @@ from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
-from idp.publishing.gateway.descriptions import Description
+from idp.publishing.gateway.validation import Description
 from idp.publishing.packages import service as packages
 from idp.publishing.subscribers.models import Subscription
 from idp.seeds import PLATFORM_ROLES

@@ -23,11 +23,11 @@ from idp.platform.fetch import Fetcher
 from idp.platform.web import requests
 from idp.platform.wire import shapes
 from idp.platform.wire.messages import flatten
-from idp.publishing import outside
 from idp.publishing.codegen import readthedocs
+from idp.publishing.descriptions import references
 from idp.publishing.files import kinds
 from idp.publishing.files import service as files
-from idp.publishing.gateway import breaking, descriptions, outline, upstreams
+from idp.publishing.gateway import breaking, outline, upstreams, validation
 from tests import protocol, samples
 from tests.api import center
 from tests.attacks import finding
@@ -84,10 +84,11 @@ def found_in(text: str) -> dict[str, Any]:
 def described(text: str) -> None:
     """Read a description that is full of a text, as publishing and code generation do."""
     document = found_in(text)
-    list(descriptions._servers(document, "https://a.example/"))
-    descriptions.resolve(document, {"$ref": f"#/{text}"})
+    list(validation._servers(document, "https://a.example/"))
+    references.resolve(document, {"$ref": f"#/{text}"})
     outline.of(document)
-    outside.leading({"$ref": text, "$schema": text, "id": text, "items": {}})
+    for part in ({"$schema": text}, {"id": text, "items": {}}, {"mapping": {"a": text}}):
+        references.leading_outside({**part, "discriminator": part})
     readthedocs.render(document, "https://a.example/")
     changed = found_in(text + "x")
     breaking.as_note(text, breaking.between(document, changed))
@@ -232,7 +233,7 @@ def test_every_reader_of_one_text_is_linear():
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_reader_is_linear(name):
-    attacks = of_modules(addresses.origin, names.email, breaking.between, descriptions.read)
+    attacks = of_modules(addresses.origin, names.email, breaking.between, references.find)
     assert worst(quietly(READERS[name]), attacks, LADDER) is None
 
 

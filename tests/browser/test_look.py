@@ -20,8 +20,8 @@ from idp.directory.resources.service import NewApi, NewScope
 from idp.platform.onetime import service as onetime
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
-from idp.publishing.gateway.descriptions import Description
 from idp.publishing.gateway.service import Author, PublishRequest
+from idp.publishing.gateway.validation import Description
 from tests.conftest import as_environment, create_database, drop_database, make_settings
 from tests.protocol import PASSWORD, add_person, add_tenant, authorization_parameters, register
 from tests.servers import LiveServer, free_port

@@ -17,8 +17,8 @@ from idp.config import sqlite_url
 from idp.early_app import db
 from idp.platform.notify import mail, sms
 from idp.platform.runtime import Runtime
-from idp.publishing.codegen import descriptions
 from idp.publishing.codegen import jobs as sdk_jobs
+from idp.publishing.descriptions import fetching
 from idp.publishing.subscribers import mails
 from idp.runtime import create
 from tests.conftest import make_settings
@@ -58,7 +58,7 @@ print(json.dumps({"operations": "idp.api" in sys.modules, "jobs": list(jobs.JOBS
 
 @pytest.mark.no_database
 def test_code_generation_reads_our_own_descriptions_as_they_are_served(app: Flask) -> None:
-    own = app.extensions[descriptions.EXTENSION]
+    own = app.extensions[fetching.EXTENSION]
     browser = app.test_client()
     assert own.keys() == {f"/openapi/{name}.json" for name in docs.CONTRACTS}
     for path, write in own.items():

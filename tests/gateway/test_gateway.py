@@ -19,7 +19,8 @@ from idp.platform.jobs.models import OutboxMessage
 from idp.platform.jobs.worker import Job
 from idp.platform.web.requests import HOSTLESS
 from idp.publishing import slots
-from idp.publishing.gateway import announcements, descriptions, products, tables
+from idp.publishing.descriptions import parsing
+from idp.publishing.gateway import announcements, products, tables
 from idp.publishing.gateway.models import Publication, PublicationVersion
 from idp.publishing.gateway.service import planning
 from tests import protocol
@@ -465,7 +466,7 @@ def test_two_who_publish_at_once_do_not_both_win(session, orders, site, monkeypa
     assert orders.versions()[0]["name"] == "Somebody else's"
 
 
-@pytest.mark.parametrize("size", [descriptions.MAX_BYTES + 1, 100 * 1024 * 1024])
+@pytest.mark.parametrize("size", [parsing.MAX_BYTES + 1, 100 * 1024 * 1024])
 def test_a_huge_description_is_not_read_to_its_end(session, orders, site, size):
     site.files["/orders.json"] = b"{" + b" " * size + b"}"
     found = orders.publish()

@@ -11,8 +11,8 @@ from idp.directory.resources import service as resources
 from idp.pages import apis as pages
 from idp.publishing.gateway import outline, products
 from idp.publishing.gateway import service as publications
-from idp.publishing.gateway.descriptions import Description
 from idp.publishing.gateway.service import Author, PublishRequest
+from idp.publishing.gateway.validation import Description
 from idp.publishing.packages import service as packages
 from tests import protocol
 from tests.api import center

@@ -21,12 +21,13 @@ from idp.platform.secrets import MASK
 from idp.platform.throttle import Address
 from idp.platform.web.views import current_issuer, current_runtime, database, remote_address
 from idp.platform.wire.shapes import CleanText, Shape, boolean, text
-from idp.publishing.codegen import descriptions, generators, jobs, npm, options, readthedocs
-from idp.publishing.codegen.descriptions import UnusableError
+from idp.publishing.codegen import generators, jobs, npm, options, readthedocs, source
 from idp.publishing.codegen.generators import Generator, MissingError
 from idp.publishing.codegen.jobs import Asker, Order
 from idp.publishing.codegen.models import GithubOptions, NpmOptions
 from idp.publishing.codegen.options import GithubContent, NpmContent
+from idp.publishing.descriptions import fetching, operations
+from idp.publishing.descriptions.flaws import UnusableError
 from idp.publishing.packages.service import LONGEST_NAME
 
 LISTS_PER_MINUTE = 60
@@ -332,7 +333,7 @@ def generate(body: Mapping[str, Any]) -> str:
         source_url=body["swagger_url"],
         options=body["options"],
         api=api,
-        version=descriptions.info(document, "version")[:40] or None,
+        version=operations.info(document, "version")[:40] or None,
     )
     job = jobs.create(session, asker, order)
     session.commit()
@@ -355,13 +356,10 @@ def offered(kind: str, *, from_cache: bool) -> list[Generator]:
 
 
 def fetched(url: str) -> dict[str, Any]:
-    """Give the description at an address that the caller named."""
-    # This request has only read so far. Nothing is held while others answer slowly, and what is
-    # needed of the database is read afterwards.
-    database().commit()
+    """Return the description at an address that the caller named."""
     with refusals():
-        own = current_app.extensions[descriptions.EXTENSION]
-        return descriptions.fetch(current_runtime().fetcher, url, current_issuer().url, own)
+        own = current_app.extensions[fetching.EXTENSION]
+        return source.fetch(database(), url, current_issuer().url, own)
 
 
 @contextmanager

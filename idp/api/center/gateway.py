@@ -22,7 +22,9 @@ from idp.platform.errors import NotFound
 from idp.platform.web.views import current_runtime, database
 from idp.platform.wire.shapes import Shape, boolean, int32, text
 from idp.publishing import slots
-from idp.publishing.gateway import descriptions, drivers, products
+from idp.publishing.descriptions import fetching
+from idp.publishing.descriptions.flaws import UnusableError
+from idp.publishing.gateway import drivers, products, validation
 from idp.publishing.gateway import service as gateway
 from idp.publishing.gateway.drivers.azure import Azure
 from idp.publishing.gateway.models import AuthorizationServer, Product
@@ -470,7 +472,7 @@ def _api(caller: Caller, id: int) -> ApiResource:
 
 def _prepare(
     caller: Caller, id: int, url: str | None, *, aid: str | None = None
-) -> tuple[ApiResource, descriptions.Description]:
+) -> tuple[ApiResource, validation.Description]:
     """Look whether the microservice is the caller's, and only then fetch its description.
 
     No transaction is open meanwhile: on SQLite it would keep everybody from writing.
@@ -483,7 +485,12 @@ def _prepare(
     who = f"{caller.principal.client_id} {caller.user_id}"
     current_runtime().throttle.hit("gateway description", who, FETCHES_PER_HOUR, 3600)
     database().commit()
-    return api, descriptions.fetch(current_runtime().fetcher, (url or "").strip())
+    address = (url or "").strip()
+    try:
+        document = fetching.download(current_runtime().fetcher, address)
+    except UnusableError as problem:
+        raise NotPublished.unusable(problem) from None
+    return api, validation.check(document, address)
 
 
 def _author(caller: Caller, permission: Scope) -> Author:

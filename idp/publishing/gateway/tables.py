@@ -22,7 +22,7 @@ from idp.publishing.gateway.models import (
     Upstream,
 )
 from idp.publishing.gateway.reasons import NotPublished, Reason
-from idp.publishing.gateway.state import Published, Release, Revision, Version
+from idp.publishing.gateway.state import Published, Release, Revision, Version, unpack
 
 PURPOSE = "publish request"
 
@@ -57,10 +57,7 @@ def everything(session: Session) -> list[Published]:
 
 def document(session: Session, aid: str, number: int) -> dict[str, Any]:
     """Give the description that a revision was made of."""
-    # Reads YAML and checks schemas, which nobody needs who judges calls.
-    from idp.publishing.gateway import descriptions  # noqa: PLC0415
-
-    return descriptions.unpack(packed(session, aid, number))
+    return unpack(packed(session, aid, number))
 
 
 def packed(session: Session, aid: str, number: int) -> bytes:

@@ -18,12 +18,12 @@ from idp.platform import clock
 from idp.platform.errors import BadRequest, NotFound
 from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.publishing.gateway import breaking, drivers, products, tables
-from idp.publishing.gateway.descriptions import Description
 from idp.publishing.gateway.models import PublicationVersion
 from idp.publishing.gateway.reasons import NotPublished, Reason
 from idp.publishing.gateway.service.settling import Author, Plan, make
 from idp.publishing.gateway.state import Published, Release, Revision, Version
 from idp.publishing.gateway.upstreams import choose
+from idp.publishing.gateway.validation import Description
 
 RESERVED = frozenset(
     {
