@@ -308,7 +308,8 @@ class _Document:
         if shape.schema_name is not None:
             return shape.schema_name
         name = shape.__name__.removesuffix("Shape")
-        home = self.homes.get(shape.__module__, "")
+        # The shapes of a module may have one of their own: `gateway_shapes` of `gateway`.
+        home = self.homes.get(shape.__module__.removesuffix("_shapes"), "")
         return name if name.startswith(home) else home + name
 
     def _object(self, shape: Shape, *, in_request: bool) -> Schema:

@@ -25,6 +25,7 @@ from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
+from idp.publishing.gateway.service import planning
 from idp.publishing.gateway.validation import Description
 from idp.publishing.packages import service as packages
 from idp.publishing.subscribers.models import Subscription
@@ -192,14 +193,13 @@ def a_publication(world: World) -> int:
     author = publications.Author(world.owner.id, world.home, "", at_platform=True)
 
     def settle(plan: publications.Plan) -> None:
-        assert publications.finish(world.session, plan, publications.apply(plan)) is None
+        publications.carry_out(world.session, plan)
 
     described = described_as("First")
     request = publications.PublishRequest(str(row), suffix=f"row{row}")
-    settle(publications.publish(world.session, api, request, described, author))
-    settle(publications.revise(world.session, api, str(row), described_as("Second"), "", author))
+    settle(planning.publish(world.session, api, request, described, author))
+    settle(planning.revise(world.session, api, str(row), described_as("Second"), "", author))
     settle(publications.add_release(world.session, api, str(row), "A note", author))
-    world.session.commit()
     return row
 
 

@@ -20,7 +20,7 @@ from idp.directory.resources.service import NewApi, NewScope
 from idp.platform.onetime import service as onetime
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
-from idp.publishing.gateway.service import Author, PublishRequest
+from idp.publishing.gateway.service import Author, PublishRequest, planning
 from idp.publishing.gateway.validation import Description
 from tests.conftest import as_environment, create_database, drop_database, make_settings
 from tests.protocol import PASSWORD, add_person, add_tenant, authorization_parameters, register
@@ -85,10 +85,6 @@ def publish(session, user_id, api):
     products.allow_upstream(session, 1, "https://orders.example")
     author = Author(user_id, 1, "", at_platform=True)
 
-    def settle(plan):
-        assert publications.finish(session, plan, publications.apply(plan)) is None
-        session.commit()
-
     day = {"name": "day", "in": "query", "required": True, "schema": {"type": "string"}}
     answer = {"responses": {"200": {"description": "The orders, the newest first"}}}
     read = {"summary": "List orders", "tags": ["Orders"], "parameters": [day], **answer}
@@ -103,8 +99,10 @@ def publish(session, user_id, api):
         request = PublishRequest(
             str(api.id), name="Lantern Shop", description=description, suffix="orders"
         )
-        settle(publications.publish(session, api, request, described, author))
-    settle(publications.add_version(session, api, str(api.id), "v2", author))
+        publications.carry_out(session, planning.publish(session, api, request, described, author))
+    publications.carry_out(
+        session, publications.add_version(session, api, str(api.id), "v2", author)
+    )
 
 
 class Visit:

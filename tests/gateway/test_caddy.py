@@ -429,10 +429,10 @@ def test_a_process_that_dies_between_gateway_and_rows_leaves_nothing_half_done(
     def die(*_):
         raise Died
 
-    from idp.publishing.gateway import service
+    from idp.publishing.gateway.service import settling
 
     with monkeypatch.context() as patch:
-        patch.setattr(service, "finish", die)
+        patch.setattr(settling, "_finish", die)
         with pytest.raises(Died):
             orders.publish()
     session.rollback()

@@ -451,16 +451,16 @@ def test_reading_costs_the_same_for_one_revision_and_for_many(runtime, orders, s
 def test_two_who_publish_at_once_do_not_both_win(session, orders, site, monkeypatch):
     """The rows are written only if they are as the plan has seen them."""
     orders.publish()
-    from idp.publishing.gateway import service
+    from idp.publishing.gateway.service import settling
 
-    real = service.apply
+    real = settling._apply
 
     def meanwhile(plan):
-        monkeypatch.setattr(service, "apply", real)
+        monkeypatch.setattr(settling, "_apply", real)
         orders.publish(name="Somebody else's")
         return real(plan)
 
-    monkeypatch.setattr(service, "apply", meanwhile)
+    monkeypatch.setattr(settling, "_apply", meanwhile)
     found = orders.publish(name="Mine")
     assert (found["code"], found["codeName"]) == (300011, "Publish_PublishFailed")
     assert orders.versions()[0]["name"] == "Somebody else's"

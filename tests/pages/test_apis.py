@@ -11,7 +11,7 @@ from idp.directory.resources import service as resources
 from idp.pages import apis as pages
 from idp.publishing.gateway import outline, products
 from idp.publishing.gateway import service as publications
-from idp.publishing.gateway.service import Author, PublishRequest
+from idp.publishing.gateway.service import Author, PublishRequest, planning
 from idp.publishing.gateway.validation import Description
 from idp.publishing.packages import service as packages
 from tests import protocol
@@ -59,10 +59,6 @@ def publish(session):
     ann = protocol.add_person(session, "owner")
     made = {}
 
-    def settle(plan):
-        assert publications.finish(session, plan, publications.apply(plan)) is None
-        session.commit()
-
     def publish(content, *, tenant_id=1, suffix="orders", version=None, **fields):
         author = Author(ann.id, tenant_id, "", at_platform=True)
         if suffix not in made:
@@ -71,11 +67,13 @@ def publish(session):
             made[suffix] = api.id
         api = resources.get_api(session, made[suffix])
         if version is not None:
-            settle(publications.add_version(session, api, str(api.id), version, author))
+            plan = publications.add_version(session, api, str(api.id), version, author)
+            publications.carry_out(session, plan)
             return api.id
         described = Description(f"{UPSTREAM}/openapi.json", "3.0", content)
         request = PublishRequest(str(api.id), suffix=suffix, **fields)
-        settle(publications.publish(session, api, request, described, author))
+        plan = planning.publish(session, api, request, described, author)
+        publications.carry_out(session, plan)
         return api.id
 
     return publish

@@ -1,0 +1,50 @@
+"""Plans that need a description, which is fetched from where a caller says it is."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from idp.directory.resources.models import ApiResource
+from idp.platform import runtime
+from idp.publishing.descriptions import fetching
+from idp.publishing.descriptions.flaws import UnusableError
+from idp.publishing.gateway import validation
+from idp.publishing.gateway.reasons import NotPublished, Reason
+from idp.publishing.gateway.service import planning
+from idp.publishing.gateway.service.planning import PublishRequest
+from idp.publishing.gateway.service.settling import Author, Plan
+from idp.publishing.gateway.validation import Description
+
+
+def publish(session: Session, api: ApiResource, request: PublishRequest, author: Author) -> Plan:
+    """Plan a publication by the description at the address in the request."""
+    description = _fetch(session, request.swagger_url)
+    return planning.publish(session, api, request, description, author)
+
+
+def revise(
+    session: Session,
+    api: ApiResource,
+    aid: str,
+    author: Author,
+    *,
+    url: str | None,
+    note: str,
+) -> Plan:
+    """Plan a revision of a version by the description at an address."""
+    planning.get_version(session, api.id, planning.split(aid)[0])
+    description = _fetch(session, url)
+    return planning.revise(session, api, aid, description, note, author)
+
+
+def _fetch(session: Session, url: str | None) -> Description:
+    """Return a valid description; commits, so that no transaction is open meanwhile."""
+    address = (url or "").strip()
+    if not address:
+        raise NotPublished(Reason.MISSING, "swaggerUrl")
+    session.commit()
+    try:
+        document = fetching.download(runtime.of(session).fetcher, address)
+    except UnusableError as problem:
+        raise NotPublished.unusable(problem) from None
+    return validation.check(document, address)
