@@ -145,7 +145,7 @@ def count() -> dict[str, int]:
 def add_operation(copy: Copy) -> None:
     copy.append("idp/directory/roles/service.py", RULE)
     module, texts = "idp/api/admin/privileges.py", "idp/api/admin/texts.py"
-    copy.insert(module, "from idp.api.shapes import ", "int32, ")
+    copy.insert(module, "from idp.platform.wire.shapes import ", "int32, ")
     imported = "from idp.directory.roles import service as role_rules\n"
     copy.insert(module, "from idp.directory.roles import catalogue\n", imported)
     copy.append(module, OPERATION)

@@ -41,7 +41,7 @@ def test_names_of_the_product_are_spelt_in_two_modules() -> None:
             and node.value.startswith("ids4")
         )
     )
-    assert found - TEXTS == {"idp/directory/product.py", "idp/platform/scopes.py"}
+    assert found - TEXTS == {"idp/directory/product.py", "idp/directory/scopes.py"}
     assert all(scope.startswith(product.MANAGEMENT_PREFIX) for scope in Scope)
 
 
