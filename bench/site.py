@@ -15,14 +15,15 @@ from sqlalchemy.orm import Session
 from idp.directory.actor import Actor
 from idp.directory.clients.models import Client
 from idp.directory.resources import service as resources
-from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
 from idp.directory.users.models import User
 from idp.platform import schema
 from idp.platform.db import Base
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
-from idp.publishing.gateway.descriptions import Description
+from idp.publishing.gateway.service import planning
+from idp.publishing.gateway.validation import Description
 from idp.runtime import create as create_runtime
 from idp.seeds import seed
 from tests import protocol
@@ -105,17 +106,15 @@ def _publish(session: Session, user_id: int) -> int:
     api = resources.find_api(session, "orders")
     if api is None:
         raise RuntimeError("the API is missing")
-    products.allow_upstream(session, tenants.PLATFORM, address)
+    products.allow_upstream(session, PLATFORM_TENANT_ID, address)
     actor = Actor(user_id)
     answer = {"get": {"responses": {"200": {"description": "Done"}}}}
     info = {"title": "Orders", "version": "1"}
     document = {"openapi": "3.0.3", "info": info, "paths": {"/": answer}}
     described = Description(f"{address}/openapi.json", "3.0", document)
     request = publications.PublishRequest(str(api.id), suffix="orders")
-    plan = publications.publish(session, actor, api, request, described)
-    refusal = publications.finish(session, plan, publications.apply(plan))
-    if refusal is not None:
-        raise RuntimeError(f"the API is not published: {refusal}")
+    plan = planning.publish(session, actor, api, request, described)
+    publications.carry_out(session, plan)
     return api.id
 
 

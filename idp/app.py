@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Flask
 from flask_babel import Babel
 
-from idp import api, jobs
+from idp import api
+from idp.api import docs
 from idp.config import Settings
 from idp.directory import permissions
 from idp.early_app import EXTENSION, create_front
@@ -15,6 +18,7 @@ from idp.pages import language, visitor
 from idp.platform.web import csrf, health, policy, principal, static
 from idp.platform.web import pages as error_pages
 from idp.publishing import blueprints as publishing
+from idp.publishing.descriptions import fetching
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -26,12 +30,12 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def finish(app: Flask, settings: Settings) -> None:
-    """Put pages, operations and jobs behind the front, which may be answering already."""
+    """Put pages and operations behind the front, which may be answering already."""
     for step in (
         setup_pages,
         setup_gate,
         setup_blueprints,
-        setup_jobs,
+        setup_descriptions,
     ):
         step(app, settings)
     app.extensions[EXTENSION].ready.set()
@@ -74,6 +78,8 @@ def setup_blueprints(app: Flask, _settings: Settings) -> None:
         app.register_blueprint(blueprint)
 
 
-def setup_jobs(_app: Flask, _settings: Settings) -> None:
-    """Register the jobs, and our own API descriptions, which operations read as well."""
-    jobs.setup()
+def setup_descriptions(app: Flask, _settings: Settings) -> None:
+    """Let code generation read the descriptions of our own APIs without asking by HTTP."""
+    app.extensions[fetching.EXTENSION] = {
+        f"/openapi/{name}.json": partial(docs.document, name) for name in docs.CONTRACTS
+    }

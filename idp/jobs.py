@@ -1,48 +1,108 @@
-"""The jobs of every wing, handed to the outbox worker."""
+"""What the worker does: the jobs of the outbox, the chores, and which rows go when."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
-from idp.pages.forgot import service as forgot
-from idp.platform.jobs import registry
+from idp.account import password_reset
+from idp.directory.authentication.models import QrSignIn
+from idp.directory.registration.models import VerificationCode
+from idp.oauth.models import (
+    AuthorizationCode,
+    AuthorizationRequest,
+    Consent,
+    FormerRefreshToken,
+    Grant,
+    ReferenceToken,
+    RevokedToken,
+)
+from idp.platform.jobs import cleanup
+from idp.platform.jobs.cleanup import Expiry
+from idp.platform.jobs.models import OutboxMessage
+from idp.platform.jobs.worker import Chore, Job
+from idp.platform.notify import mail, sms
+from idp.platform.onetime.models import OneTimeKey
+from idp.platform.runtime import Runtime
+from idp.platform.sessions.models import BrowserSession
+from idp.platform.signing import service as signing
 from idp.publishing.codegen import build as sdk_build
-from idp.publishing.codegen import descriptions, repositories
 from idp.publishing.codegen import jobs as sdk_jobs
+from idp.publishing.codegen import repositories
+from idp.publishing.codegen.models import SdkJob
 from idp.publishing.gateway import announcements
-from idp.publishing.gateway.jobs import JOBS as GATEWAY_JOBS
+from idp.publishing.gateway import service as gateway
+from idp.publishing.gateway.service import settling
 from idp.publishing.subscribers import mails
 
-DOCUMENTS = ("authorization-center", "user-service", "admin")
-"""Names of the documents about our own APIs, as `idp.api.docs` has them."""
+HOUR = 3600
+DAY = 24 * HOUR
+CHORE_SECONDS = 60
+GATEWAY_SECONDS = 5
+
+AFTER_PUBLICATION: Mapping[str, Job] = MappingProxyType(
+    {
+        mails.JOB: Job(mails.tell),
+        repositories.DOCS_JOB: Job(repositories.push_published_docs, sdk_jobs.LANE),
+        repositories.LABELS_JOB: Job(repositories.label_published, sdk_jobs.LANE),
+    }
+)
+"""Each of them is done for every publication."""
+
+JOBS: Mapping[str, Job] = MappingProxyType(
+    {
+        mail.JOB: Job(mail.send),
+        sms.JOB: Job(sms.send),
+        password_reset.JOB: Job(password_reset.send_link),
+        announcements.JOB: Job(
+            partial(
+                announcements.spread, {name: job.lane for name, job in AFTER_PUBLICATION.items()}
+            )
+        ),
+        **AFTER_PUBLICATION,
+        settling.RETRY_JOB: Job(settling.retry_job, settling.LANE),
+        settling.REPAIR_JOB: Job(settling.repair_job, settling.LANE),
+        sdk_jobs.JOB: Job(sdk_build.run, sdk_jobs.LANE),
+    }
+)
+
+EXPIRIES: Sequence[Expiry] = (
+    Expiry(AuthorizationRequest.expires_at, HOUR),
+    # A code that comes back after its time is still known, so that its grant is revoked.
+    Expiry(AuthorizationCode.expires_at, 7 * DAY),
+    # A used one may come again for as long as a client's `refresh_token_reuse_seconds` may say.
+    Expiry(FormerRefreshToken.expires_at, DAY),
+    Expiry(ReferenceToken.expires_at, HOUR),
+    # Clocks differ: a verifier may take a token for a moment longer than it lives.
+    Expiry(RevokedToken.expires_at, HOUR),
+    Expiry(OneTimeKey.expires_at, HOUR),
+    Expiry(VerificationCode.expires_at, HOUR),
+    Expiry(QrSignIn.expires_at, HOUR),
+    Expiry(Consent.expires_at, 0),
+    # With codes and tokens that hang on it; a family of refresh tokens has no time of its own.
+    Expiry(Grant.expires_at, DAY),
+    Expiry(BrowserSession.expires_at, 7 * DAY),
+    Expiry(BrowserSession.ended_at, 7 * DAY),
+    Expiry(SdkJob.expires_at, 0),
+    Expiry(OutboxMessage.done_at, 7 * DAY),
+    Expiry(OutboxMessage.failed_at, 30 * DAY),
+)
+"""What goes when; the clean-up itself knows no tables."""
 
 
-def setup() -> None:
-    """Register every job, who hears of a publication, and our own API descriptions."""
-    registry.JOBS.update(GATEWAY_JOBS)
-    registry.JOBS.update(
-        {
-            forgot.JOB: forgot.send_link,
-            mails.JOB: mails.tell,
-            sdk_jobs.JOB: sdk_build.run,
-            repositories.DOCS_JOB: repositories.push_published_docs,
-            repositories.LABELS_JOB: repositories.label_published,
-        }
-    )
-    announcements.LISTENERS.update(
-        {
-            mails.JOB: "notify",
-            repositories.DOCS_JOB: sdk_jobs.LANE,
-            repositories.LABELS_JOB: sdk_jobs.LANE,
-        }
-    )
-    descriptions.OWN.update(
-        {f"/openapi/{name}.json": partial(_describe, name) for name in DOCUMENTS}
-    )
+def rotate_keys(runtime: Runtime, _stop: threading.Event) -> None:
+    """Replace signing keys that are older than `IDP_KEY_ROTATION_DAYS`."""
+    with runtime.sessions() as session:
+        signing.rotate_due(session)
+        session.commit()
 
 
-def _describe(name: str, issuer_url: str) -> bytes:
-    # Every operation is imported for it: a worker does that for the job that needs it.
-    from idp.api import docs  # noqa: PLC0415
-
-    return docs.document(name, issuer_url)
+CHORES: Sequence[Chore] = (
+    Chore("cleanup", CHORE_SECONDS, partial(cleanup.run, expiries=EXPIRIES)),
+    Chore("audit-retention", CHORE_SECONDS, cleanup.forget_audit),
+    Chore("key-rotation", CHORE_SECONDS, rotate_keys),
+    Chore("gateway", GATEWAY_SECONDS, gateway.watch),
+)
+"""What every worker does again and again besides the outbox."""

@@ -11,18 +11,19 @@ from pydantic import SecretStr
 from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
-from idp.api import docs
 from idp.config import Settings
 from idp.directory.applications import service as applications
 from idp.directory.clients import rules
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client, ClientScope
 from idp.directory.clients.service import NewClient
+from idp.directory.product import DOCS_CLIENT_ID, DOCS_REDIRECT_PATH, MANAGEMENT_API
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource, ApiScope
 from idp.directory.resources.service import NewApi, NewScope
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import Privilege, PrivilegeGroup, Role
+from idp.directory.scopes import DEFAULT_PERMISSIONS, Scope
 from idp.directory.seeding import service as seeding
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
@@ -33,13 +34,13 @@ from idp.imports import service as imports
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.scopes import DEFAULT_PERMISSIONS, Scope
+from idp.platform.issuer import PLATFORM_TENANT_ID
+from idp.platform.permission_codes import ALL_SUFFIX
 from idp.platform.secrets import b64url, random_token
 from idp.platform.signing import service as signing
 
 Row = TypeVar("Row", ApiResource, Client, Role)
 
-MANAGEMENT_API = "ids4.ms"
 ADMINISTRATORS = "administrators"
 DEMO_USER = "demo"
 DEMO_SCOPES = ("demo.read", "demo.write")
@@ -142,8 +143,8 @@ class _Garden:
         self._planted = seeding.planted(session)
 
     def tenant(self) -> None:
-        if self._is_new("tenant") and self.session.get(Tenant, tenants.PLATFORM) is None:
-            row = Tenant(id=tenants.PLATFORM, name="idp", issuer_tenant_id=tenants.PLATFORM)
+        if self._is_new("tenant") and self.session.get(Tenant, PLATFORM_TENANT_ID) is None:
+            row = Tenant(id=PLATFORM_TENANT_ID, name="idp", issuer_tenant_id=PLATFORM_TENANT_ID)
             self.session.add(row)
             self.session.flush()
             _restart_tenant_ids(self.session)
@@ -169,7 +170,7 @@ class _Garden:
                     api_resource_id=api.id,
                     name=scope.value,
                     display_name=scope.text,
-                    emphasize=scope.endswith(".all"),
+                    emphasize=scope.endswith(ALL_SUFFIX),
                 )
                 self.session.add(row)
                 self.session.flush()
@@ -226,17 +227,20 @@ class _Garden:
         role = self._get(Role, f"role:{ADMINISTRATORS}")
         if role is not None:
             catalogue.give(self.session, user.id, role)
-        tenants.add_member(self.session, tenants.PLATFORM, user.id, is_admin=True)
+        tenants.add_member(self.session, PLATFORM_TENANT_ID, user.id, is_admin=True)
         self._mark("administrator", user.id)
         self.seeded.admin_username = user.username
         self.seeded.admin_password = None if given else password
 
     def api_docs(self) -> None:
         """Plant the client of /docs, and keep it at the address and the scopes of today."""
-        mark, address = f"client:{docs.CLIENT_ID}", self.settings.public_url + docs.REDIRECT_PATH
-        if self._is_new(mark) and clients.find(self.session, docs.CLIENT_ID) is None:
+        mark, address = (
+            f"client:{DOCS_CLIENT_ID}",
+            self.settings.public_url + DOCS_REDIRECT_PATH,
+        )
+        if self._is_new(mark) and clients.find(self.session, DOCS_CLIENT_ID) is None:
             new = NewClient(
-                client_id=docs.CLIENT_ID,
+                client_id=DOCS_CLIENT_ID,
                 client_name="API documentation",
                 is_public=True,
                 grant_types=("authorization_code",),
@@ -282,7 +286,7 @@ class _Garden:
                 resources.link_owner(self.session, api, administrator)
                 self._mark(f"owner:{name}")
         demo = [new.client_id for new, _ in _demo_clients(self.settings)]
-        for name in (docs.CLIENT_ID, *demo):
+        for name in (DOCS_CLIENT_ID, *demo):
             client = self._get(Client, f"client:{name}")
             if client is not None and self._is_new(f"owner:client:{name}"):
                 clients.link_owner(self.session, client, administrator)
@@ -322,7 +326,7 @@ class _Garden:
                     chosen_by_person=False,
                 ),
             )
-            tenants.add_member(self.session, tenants.PLATFORM, user.id)
+            tenants.add_member(self.session, PLATFORM_TENANT_ID, user.id)
             role = catalogue.find_role(self.session, "users", None)
             if role is not None:
                 catalogue.give(self.session, user.id, role)

@@ -10,6 +10,7 @@ from email.utils import parseaddr
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import idna
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -56,9 +57,6 @@ def host_name(text: str) -> str:
         return str(ipaddress.IPv6Address(text))
     name = text.lower()
     if not name.isascii():
-        # Tables of a quarter of a megabyte, which few installations need.
-        import idna  # noqa: PLC0415
-
         name = idna.encode(name, uts46=True).decode("ascii")
     name = name.removesuffix(".")
     if len(name) > _LONGEST_HOST or not _HOST.fullmatch(name):

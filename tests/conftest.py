@@ -44,12 +44,12 @@ from idp.app import create_app
 from idp.config import Settings, sqlite_url
 from idp.directory.users import passwords
 from idp.platform import schema
-from idp.platform.jobs.worker import deliver_due
 from idp.platform.runtime import Runtime
 from idp.publishing.codegen import generators
 from idp.runtime import create as create_runtime
 from idp.seeds import seed
 from tests import protocol
+from tests.delivery import deliver_due
 from tests.servers import LiveServer, Postgres, Valkey, free_port, quick_dir, short_dir
 
 SECRET_KEY = "bqOnlyTheTestsKnowThis7vJ2xWmZk4RtYc0Hs"

@@ -1,4 +1,4 @@
-"""`.ci/environment`: packages behind a proxy that signs with an authority of its own."""
+"""`.ci/environment`: with pip, with uv and without both, behind a proxy of one's own."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import io
 import ipaddress
 import json
 import os
+import platform
 import ssl
 import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,6 +34,9 @@ ROOT = Path(__file__).parent.parent
 # What would tell the tools about other indexes, certificates and proxies.
 TOLD = ("PIP_", "UV_", "SSL_", "NODE_", "NPM_", "REQUESTS_", "CURL_", "HTTP", "ALL_PROXY")
 
+BASE_PYTHON = str(Path(sys.base_prefix) / "bin" / "python3")
+"""The Python that this environment was made with."""
+
 pytestmark = pytest.mark.no_database
 
 
@@ -44,6 +48,11 @@ def program() -> Any:
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
     return module
+
+
+def has_pip() -> bool:
+    """Return whether the Python that environments are made with has a pip."""
+    return subprocess.run([sys.executable, "-m", "pip", "--version"]).returncode == 0
 
 
 @pytest.fixture
@@ -69,31 +78,47 @@ class Index:
         return f"https://127.0.0.1:{self.port}"
 
 
-def wheel() -> bytes:
-    """Make a package without content."""
+def wheel(name: str = "nothing", **files: str) -> bytes:
+    """Make a package without content, or with programs."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        about = "Metadata-Version: 2.1\nName: nothing\nVersion: 1.0\n"
+        about = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
         tags = "Wheel-Version: 1.0\nGenerator: us\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        archive.writestr("nothing-1.0.dist-info/METADATA", about)
-        archive.writestr("nothing-1.0.dist-info/WHEEL", tags)
-        archive.writestr("nothing-1.0.dist-info/RECORD", "")
+        archive.writestr(f"{name}-1.0.dist-info/METADATA", about)
+        archive.writestr(f"{name}-1.0.dist-info/WHEEL", tags)
+        archive.writestr(f"{name}-1.0.dist-info/RECORD", "")
+        for program, text in files.items():
+            archive.writestr(f"{name}-1.0.data/scripts/{program}", text)
     return content.getvalue()
+
+
+PACKAGE = wheel()
+UV = wheel("uv", uv='#!/bin/sh\nprintf "%s\\n" "$*" >> "$CALLS"\n')
+"""Stands for uv: a program that writes down how it is called."""
+
+
+def locked(name: str, content: bytes) -> str:
+    """Write a line of a lock file."""
+    return f"{name}==1.0 \\\n    --hash=sha256:{hashlib.sha256(content).hexdigest()}\n"
 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
     """Serve one Python package and one of npm by https, under an authority of our own."""
     folder = tmp_path_factory.mktemp("index")
-    package = wheel()
     name = "nothing-1.0-py3-none-any.whl"
-    digest = hashlib.sha256(package).hexdigest()
+    digest = hashlib.sha256(PACKAGE).hexdigest()
+    system = "manylinux_2_17" if platform.system() == "Linux" else "macosx_11_0"
+    uv = [f"uv-1.0-py3-none-{system}_{machine}.whl" for machine in ("other", platform.machine())]
     answers: dict[str, tuple[str, bytes]] = {
         "/simple/nothing/": (
             "text/html",
             f'<a href="/{name}#sha256={digest}">{name}</a>'.encode(),
         ),
-        f"/{name}": ("application/zip", package),
+        f"/{name}": ("application/zip", PACKAGE),
+        "/simple/uv/": ("text/html", "".join(f'<a href="/{file}"></a>' for file in uv).encode()),
+        f"/{uv[0]}": ("application/zip", PACKAGE),
+        f"/{uv[1]}": ("application/zip", UV),
         "/nothing": (
             "application/json",
             json.dumps(
@@ -186,9 +211,8 @@ def test_the_certificates_of_the_system_are_trusted(
     tool: str, index: Index, nothing_told: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = program()
-    # The Python that this environment was made with, whose pip makes it.
-    monkeypatch.setattr(sys, "executable", str(Path(sys.base_prefix) / "bin" / "python3"))
-    if tool == "pip" and not environment._has_pip():
+    monkeypatch.setattr(sys, "executable", BASE_PYTHON)
+    if tool == "pip" and not has_pip():
         pytest.skip("this Python has no pip")
     command = commands(index, nothing_told)[tool]
     # Linux lets a user name the file that is the system's for OpenSSL and its like.
@@ -240,3 +264,82 @@ def test_the_index_is_the_one_that_pip_is_set_up_for_and_no_other(
     if not has_pip:
         monkeypatch.setattr(environment.sys, "executable", "/bin/false")
     assert environment._environment()["UV_DEFAULT_INDEX"] == "https://index.example/simple"
+
+
+@pytest.fixture
+def checkout(
+    index: Index, nothing_told: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
+    """Return the program for an empty checkout, on a machine with these tools and no others."""
+
+    def make(*modules: str, uv: bytes = UV) -> Any:
+        environment = program()
+        folder = nothing_told / "checkout"
+        monkeypatch.setattr(environment, "VENV", folder / ".venv")
+        monkeypatch.setattr(environment, "PYTHON", folder / ".venv/bin/python")
+        monkeypatch.setattr(environment, "LOCKS", {"test": folder / "test.lock"})
+        monkeypatch.setattr(environment, "CERTIFICATES", (index.authority,))
+        monkeypatch.setattr(environment, "_has", lambda module: module in modules)
+        environment.VENV.mkdir(parents=True)
+        lock = environment.LOCKS["test"]
+        lock.write_text(locked("nothing", PACKAGE) + locked("uv", uv))
+        return environment
+
+    monkeypatch.setattr(sys, "executable", BASE_PYTHON)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # no uv
+    monkeypatch.setenv("PIP_INDEX_URL", f"{index.url}/simple")
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    # `urllib` reads it when it connects, as OpenSSL does.
+    monkeypatch.setenv("SSL_CERT_FILE", str(index.authority))
+    monkeypatch.setenv("CALLS", str(nothing_told / "calls"))
+    return make
+
+
+@pytest.mark.parametrize("module", ["ensurepip", "pip"])
+def test_without_uv_python_alone_makes_the_environment(
+    module: str, checkout: Callable[..., Any]
+) -> None:
+    if module == "pip" and not has_pip():
+        pytest.skip("this Python has no pip")
+    environment = checkout(module)
+    lock = environment.LOCKS["test"]
+    lock.write_text(locked("nothing", PACKAGE))
+    environment._install(lock)
+    ask = "import importlib.metadata as m; print(m.version('nothing'))"
+    told = subprocess.run([environment.PYTHON, "-c", ask], capture_output=True, text=True)
+    assert told.stdout == "1.0\n"
+
+
+@pytest.mark.parametrize("module", ["ensurepip", "pip"])
+def test_a_package_with_another_hash_is_not_installed(
+    module: str, checkout: Callable[..., Any]
+) -> None:
+    if module == "pip" and not has_pip():
+        pytest.skip("this Python has no pip")
+    environment = checkout(module)
+    lock = environment.LOCKS["test"]
+    lock.write_text(locked("nothing", b"another package"))
+    with pytest.raises(SystemExit, match=r"could not install test\.lock"):
+        environment._install(lock)
+
+
+def test_a_python_without_pip_fetches_the_locked_uv(
+    checkout: Callable[..., Any], nothing_told: Path
+) -> None:
+    environment = checkout()
+    environment._install(environment.LOCKS["test"])
+    made, synced = (nothing_told / "calls").read_text().splitlines()
+    assert made == (f"venv --quiet --allow-existing --python {BASE_PYTHON} {environment.VENV}")
+    assert synced == (
+        f"pip sync --quiet --require-hashes --python {environment.PYTHON}"
+        f" {environment.LOCKS['test']}"
+    )
+
+
+def test_a_uv_with_another_hash_is_never_started(
+    checkout: Callable[..., Any], nothing_told: Path
+) -> None:
+    environment = checkout(uv=b"another uv")
+    with pytest.raises(SystemExit, match=r"offers no uv 1\.0 for this machine\n.*python3-venv"):
+        environment._install(environment.LOCKS["test"])
+    assert not (nothing_told / "calls").exists()

@@ -7,10 +7,11 @@ from typing import Any
 
 import orjson
 
-from idp.api.shapes import INT64
 from idp.directory import permissions
-from idp.directory.actor import PLATFORM_TENANT, Actor
-from idp.platform.web.principal import current_principal
+from idp.directory.actor import Actor
+from idp.platform.integers import INT64_MAX
+from idp.platform.issuer import PLATFORM_TENANT_ID
+from idp.platform.web.principal import current_principal, holds
 from idp.platform.web.views import current_visit, database
 
 Touched = Callable[[dict[str, Any]], int | None]
@@ -28,7 +29,7 @@ def current_actor() -> Actor:
     )
     return Actor(
         user_id=principal.user_id,
-        tenant_id=principal.own_tenant_id or PLATFORM_TENANT,
+        tenant_id=principal.own_tenant_id or PLATFORM_TENANT_ID,
         is_platform_admin=is_platform_admin,
         at_platform=principal.at_platform,
         client_id=principal.client_id,
@@ -46,6 +47,20 @@ def own(_arguments: dict[str, Any]) -> int | None:
     return current_principal().own_tenant_id
 
 
+def acts_for_platform(permission: str) -> bool:
+    """Return whether the caller holds a permission at the platform and so acts in every tenant."""
+    return current_principal().client_tenant_id is None and holds(permission, None)
+
+
+def tenant_or_platform(permission: str) -> Touched:
+    """Let the permission be held in the tenant that the path names, or at the platform."""
+
+    def touched(arguments: dict[str, Any]) -> int | None:
+        return None if acts_for_platform(permission) else int(arguments["tenant"])
+
+    return touched
+
+
 def in_body(member: str, *, otherwise: Touched = platform) -> Touched:
     """Return a rule that takes the tenant from the body; where it names none, another rule."""
 
@@ -53,7 +68,7 @@ def in_body(member: str, *, otherwise: Touched = platform) -> Touched:
         found = unverified_body().get(member)
         if type(found) is not int or found == 0:  # 0 is no tenant
             return otherwise(arguments)
-        return min(max(found, 0), INT64)
+        return min(max(found, 0), INT64_MAX)
 
     return read
 

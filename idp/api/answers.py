@@ -10,7 +10,7 @@ from flask import Response, request
 from marshmallow import fields
 
 from idp.api.dialect import LANGUAGE, Operation
-from idp.api.shapes import Shape
+from idp.platform.wire.shapes import Shape
 
 LANGUAGE_COOKIES = ("culture", ".AspNetCore.Culture")
 

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from http import HTTPStatus
-from itertools import islice
 from typing import Any, Literal, Protocol, Self
 
 import orjson
 from flask import Blueprint, Response, g, request
 from marshmallow import ValidationError, fields
 
-from idp.api.shapes import INT64, Shape
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Overreach, Problem, TooManyRequests
+from idp.platform.integers import INT64_MAX
 from idp.platform.web import forms, problems, uploads
 from idp.platform.web import principal as gate
 from idp.platform.web.pages import as_response
 from idp.platform.web.views import current_visit, database
+from idp.platform.wire.messages import LONGEST_SHOWN, flatten
+from idp.platform.wire.shapes import Shape
 
 TRACES_PER_MINUTE = 10
-MOST_MESSAGES = 100
-"""Wrong members that a refusal names."""
-LONGEST_SHOWN = 100
-"""Characters of a name that a refusal repeats."""
 LANGUAGE = "culture"
 """Query parameter of every operation."""
 MOST_NAMED = 10
@@ -255,7 +252,8 @@ def leave_trace(operation: Operation, problem: Problem) -> None:
 def within_64_bits(path: dict[str, Any]) -> dict[str, Any]:
     """Keep numbers of a path to what databases can compare; no row has the largest one."""
     return {
-        name: min(value, INT64) if isinstance(value, int) else value for name, value in path.items()
+        name: min(value, INT64_MAX) if isinstance(value, int) else value
+        for name, value in path.items()
     }
 
 
@@ -328,24 +326,3 @@ def load(shape: Shape | fields.Field[Any], value: Any) -> Any:
     except ValidationError as error:
         messages: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
         raise Malformed(fields=flatten(messages)) from None
-
-
-def flatten(messages: Mapping[Any, Any]) -> dict[str, Sequence[str]]:
-    """Write nested messages flat: `clientSecrets[0].value` → its messages; the first hundred."""
-    return dict(islice(_flat(messages, ""), MOST_MESSAGES))
-
-
-def _flat(messages: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Sequence[str]]]:
-    for name, value in messages.items():
-        if isinstance(name, int):
-            path = f"{prefix}[{name}]"
-        elif name == "_schema":
-            path = prefix or "body"
-        else:
-            # Names of a map are the caller's, and each stands before all that is wrong below it.
-            shown = str(name)[:LONGEST_SHOWN]
-            path = f"{prefix}.{shown}" if prefix else shown
-        if isinstance(value, Mapping):
-            yield from _flat(value, path)
-        else:
-            yield path, [str(text) for text in value]

@@ -18,6 +18,7 @@ from idp.api.openapi import Wording
 from idp.api.texts import LANGUAGES, Language
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.document import UserServiceWording, described
+from idp.directory.product import DOCS_CLIENT_ID, DOCS_REDIRECT_PATH
 from idp.platform.errors import BadRequest, NotFound
 from idp.platform.web.views import current_issuer
 
@@ -29,11 +30,6 @@ CONTRACTS: Mapping[str, tuple[Callable[[], Dialect], Wording]] = {
 """Name of each document, with what it describes, once every operation is declared."""
 
 LANGUAGE_NAMES: Mapping[Language, str] = {"en": "English", "zh": "中文"}
-
-CLIENT_ID = "api-docs"
-"""Public client that the page signs people in with; seeded."""
-
-REDIRECT_PATH = "/docs/oauth2-redirect"
 
 blueprint = Blueprint("docs", __name__)
 
@@ -82,7 +78,7 @@ def page() -> str:
         chosen=chosen,
         language=language,
         languages=LANGUAGE_NAMES,
-        client_id=CLIENT_ID,
+        client_id=DOCS_CLIENT_ID,
     )
 
 
@@ -103,7 +99,7 @@ def visitors_language() -> Language:
     return "zh" if locale is not None and locale.language == "zh" else "en"
 
 
-@blueprint.get(REDIRECT_PATH)
+@blueprint.get(DOCS_REDIRECT_PATH)
 def redirect_back() -> str:
     """Hand the code over to the page that asked for it."""
     return render_template("api/redirect.html")

@@ -11,10 +11,11 @@ from marshmallow import RAISE, fields, validate
 
 from idp.api import texts
 from idp.api.dialect import Dialect, Operation, Upload
-from idp.api.shapes import INT32, INT64, Day, Shape, describes_null
 from idp.api.texts import Language, Text, Texts
-from idp.platform.scopes import Scope
-from idp.platform.web.principal import covering
+from idp.directory.scopes import Scope
+from idp.platform.integers import INT32_MAX, INT64_MAX
+from idp.platform.permission_codes import ALL_SUFFIX, covering
+from idp.platform.wire.shapes import Day, Shape, describes_null
 
 Schema = dict[str, Any]
 
@@ -32,8 +33,8 @@ _ARGUMENT = re.compile(r"<(?:(?P<converter>\w+):)?(?P<name>\w+)>")
 _BOTH = ("minimum", "maximum")
 _FEW = 4
 _BOUNDS = {
-    "int32": {"minimum": -INT32 - 1, "maximum": INT32},
-    "int64": {"minimum": -INT64 - 1, "maximum": INT64},
+    "int32": {"minimum": -INT32_MAX - 1, "maximum": INT32_MAX},
+    "int64": {"minimum": -INT64_MAX - 1, "maximum": INT64_MAX},
 }
 _TYPES: tuple[tuple[type[fields.Field[Any]], Schema], ...] = (
     (fields.Boolean, {"type": "boolean"}),
@@ -307,7 +308,8 @@ class _Document:
         if shape.schema_name is not None:
             return shape.schema_name
         name = shape.__name__.removesuffix("Shape")
-        home = self.homes.get(shape.__module__, "")
+        # The shapes of a module may have one of their own: `gateway_shapes` of `gateway`.
+        home = self.homes.get(shape.__module__.removesuffix("_shapes"), "")
         return name if name.startswith(home) else home + name
 
     def _object(self, shape: Shape, *, in_request: bool) -> Schema:
@@ -433,7 +435,7 @@ def nullable(schema: Schema) -> Schema:
 
 
 def _width(scope: str) -> tuple[bool, int]:
-    return scope.endswith(".all"), -len(scope)
+    return scope.endswith(ALL_SUFFIX), -len(scope)
 
 
 def _members(shape: Shape) -> Iterator[tuple[str, fields.Field[Any]]]:

@@ -8,11 +8,12 @@ from flask import Blueprint, Response, jsonify, request
 
 from idp.api.actor import current_actor
 from idp.api.center.codegen import limit_generations
-from idp.api.shapes import Moment, Shape, int64, text
+from idp.directory.scopes import Scope
 from idp.platform.errors import BadRequest, Forbidden
-from idp.platform.scopes import Scope
-from idp.platform.web.principal import covering, current_principal, require_scope
+from idp.platform.permission_codes import covering
+from idp.platform.web.principal import current_principal, require_scope
 from idp.platform.web.views import current_issuer, database
+from idp.platform.wire.shapes import Moment, Shape, int64, text
 from idp.publishing.codegen import jobs
 from idp.publishing.codegen.models import SdkJob
 

@@ -102,6 +102,8 @@ SCOPES = {
     "ids4.ms.admin.messages.all": "平台管理：消息的全部接口",
     "ids4.ms.admin.privileges.all": "平台管理：权限的全部接口",
     "ids4.ms.admin.privileges.read": "平台管理：查看权限",
+    "ids4.ms.admin.sessions.all": "平台管理：登录会话的全部接口",
+    "ids4.ms.admin.sessions.write": "平台管理：结束用户的登录会话",
     "ids4.ms.admin.users.all": "平台管理：账号的全部接口",
     "ids4.ms.admin.users.read": "平台管理：查看账号",
     "ids4.ms.admin.users.write": "平台管理：停用、启用和解锁账号",

@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 
 from idp.claims.subject import Subject
-from idp.directory.permissions import ALL, Permission
+from idp.directory.permissions import Permission
 from idp.directory.resources.snapshot import ApiView
+from idp.platform.permission_codes import ALL_SUFFIX
 
 BUDGET_BYTES = 4096
 """How large `permission`, `role` and all other claims together may each be in a token."""
@@ -88,10 +89,10 @@ def identity_claims(found: dict[str, Any], *, budget: int) -> dict[str, Any]:
 def fold(codes: Iterable[str]) -> list[str]:
     """Leave out what a held `P.all` covers: every other code that starts with `P.`."""
     codes = sorted(set(codes))
-    prefixes = {code.removesuffix("all") for code in codes if code.endswith(ALL)}
+    prefixes = {code.removesuffix("all") for code in codes if code.endswith(ALL_SUFFIX)}
 
     def is_covered(code: str) -> bool:
-        own = code.removesuffix("all") if code.endswith(ALL) else None
+        own = code.removesuffix("all") if code.endswith(ALL_SUFFIX) else None
         parts = code.split(".")
         starts = {".".join(parts[:count]) + "." for count in range(1, len(parts))}
         return bool((starts - {own}) & prefixes)

@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
 from idp.commands.command import Group
-from idp.commands.options import ID
+from idp.commands.options import ID, pairs
 from idp.directory.actor import OPERATOR
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource
 from idp.directory.resources.service import NewApi, NewScope
 from idp.directory.seeding import service as seeding
-from idp.platform.errors import NotFound
+from idp.platform.errors import BadRequest, NotFound
 
 
 @click.group(cls=Group)
@@ -108,6 +108,24 @@ def secret(*, name: str, value: str | None, description: str | None, as_json: bo
         clear = resources.add_secret(session, _get(session, name), value, description=description)
         session.commit()
     output.show({"api": name, "api_secret": clear}, as_json=as_json)
+
+
+@api.command(example="idp api change orders --set permission_format=text")
+@click.argument("name")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Setting to store.")
+@click.option("--unset", multiple=True, metavar="NAME", help="Setting to remove.")
+@output.json_option
+def change(*, name: str, settings: tuple[str, ...], unset: tuple[str, ...], as_json: bool) -> None:
+    """Change settings of an API: `permission_format`, `signing_alg` or notes of your own."""
+    if not settings and not unset:
+        raise BadRequest("Name what to change.")
+    with opening.open_session() as session:
+        row = _get(session, name)
+        kept = {found.key: found.value for found in row.properties if found.key not in unset}
+        resources.set_properties(session, row, kept | pairs(settings))
+        session.commit()
+        value = _described(_get(session, name))
+    output.show(value, as_json=as_json)
 
 
 def _get(session: Session, name: str) -> ApiResource:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
 from idp.commands.command import Group, confirm, yes_option
-from idp.commands.options import ID
+from idp.commands.options import ID, pairs
+from idp.directory import product
 from idp.directory.clients import presets, rules
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client
@@ -23,7 +24,7 @@ from idp.platform import clock
 from idp.platform.errors import BadRequest
 
 _LISTS = {
-    "--grant": ("grant_types", "; ".join(rules.GRANT_TYPES) + "."),
+    "--grant": ("grant_types", "; ".join(product.GRANT_TYPES) + "."),
     "--scope": ("scopes", "Scope that it may request."),
     "--redirect": ("redirect_uris", "Redirect URI."),
     "--post-logout": (
@@ -73,7 +74,7 @@ def add(
     **fields: Any,
 ) -> None:
     """Register a client; its secret is printed this once."""
-    new = NewClient(**fields, scopes=_split(scopes), settings=_pairs(settings))
+    new = NewClient(**fields, scopes=_split(scopes), settings=pairs(settings))
     new = presets.fill(new, kind)
     with opening.open_session() as session:
         row, secret = clients.create(session, new)
@@ -157,6 +158,14 @@ def show(*, client_id: str, as_json: bool) -> None:
 @click.option("--name", "client_name", help="Name shown to people.")
 @click.option("--enable/--disable", "enabled", default=None, help="Let it in, or keep it out.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any single field.")
+@click.option(
+    "--remove-secret",
+    "secret_ids",
+    multiple=True,
+    type=ID,
+    metavar="ID",
+    help="Delete the secret with this id, as `show` lists it.",
+)
 @output.json_option
 def change(
     *,
@@ -165,11 +174,12 @@ def change(
     enabled: bool | None,
     settings: tuple[str, ...],
     clear: tuple[str, ...],
+    secret_ids: tuple[int, ...],
     as_json: bool,
     **given: tuple[str, ...],
 ) -> None:
     """Change a client; a list that is given replaces the stored one, the others stay."""
-    values: dict[str, Any] = {**_pairs(settings)}
+    values: dict[str, Any] = {**pairs(settings)}
     if client_name is not None:
         values["client_name"] = client_name
     if enabled is not None:
@@ -178,11 +188,14 @@ def change(
     lists = {_LISTS[option][0]: () for option in clear} | {
         name: wanted for name, wanted in given.items() if wanted
     }
-    if not values and not lists:
+    if not (values or lists or secret_ids):
         raise BadRequest("Name what to change.")
     with opening.open_session() as session:
         row = clients.get(session, client_id)
-        clients.update(session, row, values, lists)
+        if values or lists:
+            clients.update(session, row, values, lists)
+        for secret_id in secret_ids:
+            clients.remove_secret(session, row, secret_id)
         session.commit()
         value = _shown(row)
     output.show(value, as_json=as_json)
@@ -264,13 +277,3 @@ def _grants_in_force(session: Session, row: Client) -> int:
 
 def _split(scopes: tuple[str, ...]) -> list[str]:
     return [name for scope in scopes for name in scope.split()]
-
-
-def _pairs(settings: tuple[str, ...]) -> Mapping[str, str]:
-    pairs = {}
-    for text in settings:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise BadRequest(f"--set takes NAME=VALUE, not {text!r}.")
-        pairs[name] = value
-    return pairs

@@ -9,6 +9,7 @@ import click
 from idp.commands import opening, output
 from idp.commands.command import Group
 from idp.commands.options import COUNT, ID
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.models import AuthorizationServer, Product
@@ -51,7 +52,9 @@ def upstream() -> None:
     "add", example="idp gateway upstream add https://orders.internal.example/v1 --tenant 2"
 )
 @click.argument("url")
-@click.option("--tenant", "tenant_id", type=ID, default=1, show_default=True, help="Tenant.")
+@click.option(
+    "--tenant", "tenant_id", type=ID, default=PLATFORM_TENANT_ID, show_default=True, help="Tenant."
+)
 @output.json_option
 def add_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
     """Allow http(s)://host[:port][/path] and what is below."""
@@ -76,7 +79,9 @@ def list_upstreams(*, tenant_id: int | None, as_json: bool) -> None:
     "remove", example="idp gateway upstream remove https://orders.internal.example/v1 --tenant 2"
 )
 @click.argument("url")
-@click.option("--tenant", "tenant_id", type=ID, default=1, show_default=True, help="Tenant.")
+@click.option(
+    "--tenant", "tenant_id", type=ID, default=PLATFORM_TENANT_ID, show_default=True, help="Tenant."
+)
 @output.json_option
 def remove_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
     """Forbid an address; what is published there is closed at once."""

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
 from idp.commands.command import Group
-from idp.commands.options import ID, LAST_ID
+from idp.commands.options import ID, LAST_ID, pairs
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.tenants.service import NewTenant
@@ -74,6 +74,10 @@ def show(*, tenant_id: int, as_json: bool) -> None:
 @click.option("--no-hosts", is_flag=True, help="Take all hosts away: people sign in at issuer 1.")
 @click.option("--issuer-host", help="Host that `iss` is made of; without it the first.")
 @click.option("--enable/--disable", "enabled", default=None, help="Serve it, or keep it out.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Private setting, never shown."
+)
+@click.option("--unset", multiple=True, metavar="NAME", help="Remove a private setting.")
 @output.json_option
 def change(
     *,
@@ -84,8 +88,9 @@ def change(
     issuer_host: str | None,
     enabled: bool | None,
     as_json: bool,
+    **private: tuple[str, ...],
 ) -> None:
-    """Change the name, the hosts or the state of a tenant."""
+    """Change the name, the hosts, the state or private settings of a tenant."""
     if hosts and no_hosts:
         raise BadRequest("Either --host or --no-hosts, not both.")
     status = None
@@ -101,6 +106,9 @@ def change(
             issuer_host=issuer_host,
             status=status,
         )
+        properties = dict.fromkeys(private["unset"]) | pairs(private["settings"])
+        if properties:
+            tenants.set_properties(session, row, properties)
         session.commit()
         value = _described(session, row)
     output.show(value, as_json=as_json)

@@ -16,6 +16,7 @@ from idp.directory.users import service as users
 from idp.oauth import operator_tokens
 from idp.oauth.checks import scope as scopes_of
 from idp.platform.errors import BadRequest, Forbidden, NotFound
+from idp.platform.issuer import PLATFORM_TENANT_ID
 
 
 @click.command(cls=Command, example="idp token --user ann --client shop --scope orders.read")
@@ -71,8 +72,8 @@ def _tenant_of(session: Session, user_id: int, tenant_id: int | None) -> int:
     own = session.scalars(select(Membership.tenant_id).where(Membership.user_id == user_id)).all()
     if len(own) == 1:
         return own[0]
-    if tenants.PLATFORM in own:
-        return tenants.PLATFORM
+    if PLATFORM_TENANT_ID in own:
+        return PLATFORM_TENANT_ID
     if not own:
         raise Forbidden("The person belongs to no tenant.")
     raise BadRequest("The person belongs to several tenants: name one by --tenant.")

@@ -21,6 +21,7 @@ from idp.directory.users.service import NewUser
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, NotFound
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.secrets import random_token
 
 
@@ -36,7 +37,14 @@ def user() -> None:
 @click.option("--verified", is_flag=True, help="E-mail and mobile are proven to be theirs.")
 @click.option("--password", help="Without one it is generated and printed once.")
 @click.option("--role", "roles", multiple=True, help="Code of a role of the tenant or platform.")
-@click.option("--tenant", "tenant_id", type=ID, default=1, show_default=True, help="First tenant.")
+@click.option(
+    "--tenant",
+    "tenant_id",
+    type=ID,
+    default=PLATFORM_TENANT_ID,
+    show_default=True,
+    help="First tenant.",
+)
 @output.json_option
 def add(
     *,

@@ -14,8 +14,7 @@ from idp.directory.clients.models import Client
 from idp.directory.permissions import Permission
 from idp.directory.roles.models import Privilege
 from idp.platform.errors import Forbidden
-
-PLATFORM_TENANT = 1
+from idp.platform.issuer import PLATFORM_TENANT_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ class Actor:
     """A person, or a machine where `user_id` is None, acting in a tenant."""
 
     user_id: int | None
-    tenant_id: int = PLATFORM_TENANT
+    tenant_id: int = PLATFORM_TENANT_ID
     is_platform_admin: bool = False
     """Whether they have the platform role `administrators`, with a token of issuer 1."""
     at_platform: bool = True

@@ -25,16 +25,17 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.directory.bundles.models import Bundle
+from idp.directory.product import MANAGEMENT_API, MANAGEMENT_PREFIX
 from idp.directory.resources.models import ApiResource
 from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
 from idp.directory.tenants.models import Membership, Tenant
 from idp.directory.users.models import User, UserClaim
+from idp.directory.users.standing import is_active
 from idp.platform import clock
 from idp.platform.db import run
 from idp.platform.errors import Unprocessable
+from idp.platform.permission_codes import covering, covers
 
-ALL = ".all"
-MANAGEMENT_API = "ids4.ms"
 ADMINISTRATORS = "administrators"
 BUILT_IN = frozenset({ADMINISTRATORS, "users", "developer", "partners"})
 """Platform roles that every installation has; others rely on their codes."""
@@ -56,17 +57,6 @@ class Held:
 
     roles: list[str]
     permissions: list[Permission]
-
-
-def covers(held: Iterable[str], code: str) -> bool:
-    """Whether one of the held codes is this code, or a `P.all` that it starts with."""
-    return not covering(code).isdisjoint(held)
-
-
-def covering(code: str) -> frozenset[str]:
-    """List the codes that grant a code: itself and the `.all` of every prefix."""
-    parts = code.split(".")
-    return frozenset({code, *(".".join(parts[:count]) + ALL for count in range(1, len(parts)))})
 
 
 def effective_permissions(
@@ -299,14 +289,9 @@ def _any_covers(session: Session, code: str, queries: Sequence[Select[str, int |
 
 def _owner(code: str) -> Select[Any]:
     """Select the API that a code belongs to; the management API's own need no row to be known."""
-    if code.startswith(f"{MANAGEMENT_API}."):
+    if code.startswith(MANAGEMENT_PREFIX):
         return select(ApiResource.id).where(ApiResource.name == MANAGEMENT_API)
     return select(Privilege.api_resource_id).where(Privilege.code == code)
-
-
-def role_codes(session: Session, user_id: int, tenant_id: int, *, platform: bool) -> list[str]:
-    """Give the codes of a person's roles in a tenant, sorted; with `platform` also those roles."""
-    return held(session, user_id, tenant_id, platform=platform).roles
 
 
 def _role_counts(tenant_id: TenantId, *, platform: bool) -> ColumnElement[bool]:
@@ -363,12 +348,7 @@ def keep_an_administrator(session: Session) -> None:
     left = session.scalar(
         select(UserRole.user_id)
         .join(User, User.id == UserRole.user_id)
-        .where(
-            UserRole.role_id.in_(role),
-            User.deleted_at.is_(None),
-            User.is_disabled.is_(False),
-            or_(User.lockout_end.is_(None), User.lockout_end <= clock.now()),
-        )
+        .where(UserRole.role_id.in_(role), is_active(clock.now()))
         .limit(1)
     )
     if left is None:

@@ -13,6 +13,7 @@ CHECKS: dict[str, Check] = {
     "database": storage.reach,
     "release": storage.release,
     "signing keys": storage.keys,
+    "clients": storage.clients,
     "shared counters": services.counters,
     "clock": storage.clocks,
     "mail": services.mail,

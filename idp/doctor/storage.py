@@ -87,6 +87,30 @@ def keys(settings: Settings) -> Result:
     return ok("IDP_SECRET_KEY opens every signing key")
 
 
+def clients(settings: Settings) -> Result:
+    """Compare the clients with what is offered (RFC 8414, RFC 7591)."""
+    from idp.doctor import registration  # noqa: PLC0415 - a start does not look at clients
+
+    load_models()
+    try:
+        if _is_away(settings):
+            return _unknown()
+        with revisions.looking(settings.database) as connection, Session(connection) as session:
+            document = registration.metadata(session, settings)
+            unfit = [*registration.unfit_clients(session, document)]
+    except SQLAlchemyError:
+        return _unknown()
+    except ValueError as error:
+        return failed(f"the metadata is not valid ({error})", "look at `idp keys list`")
+    if unfit:
+        named = ", ".join(unfit[: registration.MOST_NAMED])
+        return warning(
+            f"{len(unfit)} clients are registered with what is not offered: {named}",
+            "correct them with `idp client change`",
+        )
+    return ok("every client is registered with what is offered")
+
+
 def demo(settings: Settings) -> Result:
     """Find the demo clients where people sign in for real; their names are known to everybody."""
     if settings.environment == "development":

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from idp.directory.tenants import service as tenants
 from idp.imports.entries import TWICE, by, each, only, tenant_id
 from idp.imports.run import Entry, Run, at
 from idp.platform.errors import BadRequest
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.publishing.gateway import products
 from idp.publishing.gateway.models import AuthorizationServer, Product
 from idp.publishing.gateway.products import NewProduct, NewServer
@@ -20,7 +20,7 @@ def upstreams(run: Run, entries: Sequence[Entry]) -> None:
     seen: set[tuple[int, str]] = set()
     for index, entry in enumerate(entries):
         with at(f"upstreams[{index}]"):
-            owner = tenant_id(run, entry) or tenants.PLATFORM
+            owner = tenant_id(run, entry) or PLATFORM_TENANT_ID
             key = (owner, products.check_upstream(entry["url"]))
             if key in seen:
                 raise BadRequest.at("url", TWICE)

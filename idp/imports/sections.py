@@ -25,6 +25,7 @@ from idp.directory.tenants.models import Tenant
 from idp.imports.entries import TWICE, by, each, named, only, tenant_id
 from idp.imports.run import Entry, Row, Run, at
 from idp.platform.errors import BadRequest
+from idp.platform.issuer import PLATFORM_TENANT_ID
 
 DEEPEST_MENU = 10
 BUNDLE = frozenset(field.name for field in dataclasses.fields(bundle_rules.BundleSpec))
@@ -67,7 +68,7 @@ def applications_(run: Run, entries: Sequence[Entry]) -> None:
     for index, entry in each("applications", entries):
         with at(f"applications[{index}]"):
             said = applications.ApplicationSpec(
-                entry["name"], entry["code"], tenant_id=tenant_id(run, entry) or tenants.PLATFORM
+                entry["name"], entry["code"], tenant_id=tenant_id(run, entry) or PLATFORM_TENANT_ID
             )
             row = known.get(entry["code"])
             is_new = row is None

@@ -9,7 +9,6 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields
 from sqlalchemy.orm import Session
 
-from idp.api.dialect import flatten
 from idp.directory.seeding import service as seeding
 from idp.imports import gateway, sections, shapes
 from idp.imports.run import Change, Entry, Run, wrong
@@ -18,6 +17,7 @@ from idp.platform import files
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
+from idp.platform.wire.messages import flatten
 
 DEMO = files.package_dir() / "imports" / "demo.yaml"
 """What the demo is made of."""

@@ -6,9 +6,9 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
-from idp.api.shapes import INT32, boolean, int32, int64, text
-
-RESERVED = "ids4."
+from idp.directory.product import RESERVED_PREFIX
+from idp.platform.integers import INT32_MAX
+from idp.platform.wire.shapes import boolean, int32, int64, text
 
 
 class Entry(Schema):
@@ -24,8 +24,8 @@ def code(longest: int = 100, **options: Any) -> fields.String:
     """Make a code of the installation's own: those of the product are not for files."""
 
     def check(value: str) -> None:
-        if value.casefold().startswith(RESERVED):
-            message = f"Codes that begin with {RESERVED} belong to the product."
+        if value.casefold().startswith(RESERVED_PREFIX):
+            message = f"Codes that begin with {RESERVED_PREFIX} belong to the product."
             raise ValidationError(message)
 
     return text(longest, minimum=1, checks=[check], **options)
@@ -124,9 +124,9 @@ class BundleEntry(Entry):
     tenant_type = text(100, minimum=1, required=True)
     initialize = boolean()
     comment = text(2000, allow_none=True)
-    number_of_app = int32(minimum=0, maximum=INT32, allow_none=True)
-    number_of_concurrent = int32(minimum=0, maximum=INT32, allow_none=True)
-    number_of_invocation = int32(minimum=0, maximum=INT32, allow_none=True)
+    number_of_app = int32(minimum=0, maximum=INT32_MAX, allow_none=True)
+    number_of_concurrent = int32(minimum=0, maximum=INT32_MAX, allow_none=True)
+    number_of_invocation = int32(minimum=0, maximum=INT32_MAX, allow_none=True)
     roles = fields.List(fields.Nested(BundleRoleEntry))
     admin_roles = fields.List(text(256, minimum=1))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from idp.claims import access, registry
@@ -15,8 +15,10 @@ from idp.claims import subject as subjects
 from idp.claims.subject import PERSON, Person, Subject
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users.models import User
+from idp.directory.users.standing import is_active
 from idp.oauth.models import Grant, RevokedToken
 from idp.platform import clock
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.storage import Storage
 
 _RIGHTS = frozenset(access.LISTS)
@@ -58,7 +60,7 @@ class StandingGrant:
     ) -> Subject:
         """Return the person for claims of these names; roles and permissions are read if needed."""
         asked = self.user.id, self.grant.tenant_id
-        platform = self.grant.issuer_tenant_id == 1
+        platform = self.grant.issuer_tenant_id == PLATFORM_TENANT_ID
         subject = Subject(self.user, self.grant.tenant_id, self.tenant_name)
         if needs_rights or not _RIGHTS.isdisjoint(names):
             subject = replace(
@@ -79,9 +81,7 @@ def in_force() -> ColumnElement[bool]:
     """
     return and_(
         Grant.revoked_at.is_(None),
-        User.deleted_at.is_(None),
-        User.is_disabled.is_(False),
-        or_(User.lockout_end.is_(None), User.lockout_end <= bindparam("now")),
+        is_active(bindparam("now")),
         User.security_stamp == Grant.security_stamp,
         Tenant.status == TenantStatus.ENABLED,
         Membership.id.is_not(None),

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
+from idp.directory.product import MANAGEMENT_API
 from idp.oauth.access_tokens import AccessToken, read_access_token
 from idp.platform.errors import InvalidToken
 from idp.platform.issuer import Issuer
 from idp.platform.storage import SessionStorage, complete
 from idp.platform.web.principal import Principal
 
-MANAGEMENT_AUDIENCE = "ids4.ms"
-
 
 def authenticate_bearer(session: Session, issuer: Issuer, unverified_token: str) -> Principal:
     """Return who calls a management operation; InvalidToken unless the token is for them."""
     token = complete(read_access_token(SessionStorage(session), issuer, unverified_token))
-    if MANAGEMENT_AUDIENCE not in token.audience:
+    if MANAGEMENT_API not in token.audience:
         raise InvalidToken(debug="token for another audience")
     standing = token.standing
     return Principal(
@@ -42,5 +41,5 @@ def _management_scopes(token: AccessToken) -> frozenset[str]:
     """
     own = token.client.api_scopes
     return frozenset(
-        name for name in token.scopes if name in own and own[name].api.name == MANAGEMENT_AUDIENCE
+        name for name in token.scopes if name in own and own[name].api.name == MANAGEMENT_API
     )

@@ -16,6 +16,7 @@ from idp.oauth.endpoints.revoke import revoke
 from idp.oauth.endpoints.token import token
 from idp.oauth.endpoints.userinfo import userinfo
 from idp.oauth.grants import authorization_code, client_credentials, refresh_token
+from idp.platform.signing.algorithms import ALGORITHMS
 
 ENDPOINTS = (
     Endpoint(
@@ -93,5 +94,5 @@ def offer(*more: Endpoint) -> Server:
         proofs={proof.name: proof for proof in PROOFS},
         response_types=RESPONSE_TYPES,
         response_modes=RESPONSE_MODES,
-        assertion_algorithms=private_key_jwt.ALGORITHMS,
+        assertion_algorithms=tuple(ALGORITHMS),
     )

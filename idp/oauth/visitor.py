@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users.models import User
+from idp.directory.users.standing import is_active
 from idp.platform import clock
 from idp.platform.issuer import Issuer
 from idp.platform.sessions import service as sessions
@@ -68,9 +69,7 @@ LIVE = (
     BrowserSession.ended_at.is_(None),
     BrowserSession.expires_at > bindparam("now"),
     BrowserSession.security_stamp == User.security_stamp,
-    User.deleted_at.is_(None),
-    User.is_disabled.is_(False),
-    or_(User.lockout_end.is_(None), User.lockout_end <= bindparam("now")),
+    is_active(bindparam("now")),
 )
 """Conditions that a session lives and its person may use it: see `live_values`."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from urllib.parse import urlencode
 
 from flask import g, redirect, request
@@ -10,12 +9,8 @@ from werkzeug.wrappers import Response
 
 from idp.oauth import visitor as visitors
 from idp.oauth.visitor import Visitor
-from idp.platform import clock
 from idp.platform.sessions import service as sessions
 from idp.platform.web.views import current_issuer, database
-
-RECENT = timedelta(minutes=30)
-"""How long a sign-in is good for looking at the account and changing it."""
 
 
 def session_cookie() -> str | None:
@@ -37,11 +32,6 @@ def current_user_id() -> int | None:
     """Return whose forms this browser may send; None when nobody is signed in."""
     visitor = current_visitor()
     return None if visitor is None else visitor.user.id
-
-
-def is_recent(visitor: Visitor) -> bool:
-    """Whether the visitor proved who he is a short while ago."""
-    return visitor.browser.auth_time > clock.now() - RECENT
 
 
 def ask_to_sign_in(**query: str) -> Response:

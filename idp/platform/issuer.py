@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PLATFORM_TENANT_ID = 1
+"""The tenant that is the platform itself: issuer 1, where platform roles count."""
+
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
@@ -21,7 +24,7 @@ class Issuer:
     @property
     def is_platform(self) -> bool:
         """Whether this is issuer 1, where platform roles count."""
-        return self.tenant_id == 1
+        return self.tenant_id == PLATFORM_TENANT_ID
 
     @property
     def is_secure(self) -> bool:

@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from idp.platform.integers import INT64_MAX
+
 _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **{
@@ -204,7 +206,7 @@ def _plain(text: str) -> str | int | float | bool | None:
         raise YamlError("a number is too long")
     if _INTEGER.fullmatch(text):
         number = int(text)
-        if abs(number) >= 2**63:
+        if abs(number) > INT64_MAX:
             raise YamlError("a number has more than 64 bits")
         return number
     if text.isdigit():

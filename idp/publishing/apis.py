@@ -9,10 +9,9 @@ from idp.directory.actor import Actor
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource, ApiScope
 from idp.platform.errors import NotFound
+from idp.platform.integers import INT64_MAX
 from idp.platform.issuer import Issuer
 from idp.publishing.gateway.models import Publication
-
-_LARGEST_ID = 2**63 - 1
 
 
 def get(session: Session, api_id: int, *conditions: ColumnElement[bool]) -> ApiResource:
@@ -25,7 +24,7 @@ def get(session: Session, api_id: int, *conditions: ColumnElement[bool]) -> ApiR
 
 def find(session: Session, api_id: int, *conditions: ColumnElement[bool]) -> ApiResource | None:
     """Find an API that fulfils conditions, without its lists."""
-    if not 0 < api_id <= _LARGEST_ID:
+    if not 0 < api_id <= INT64_MAX:
         return None
     query = select(ApiResource).where(ApiResource.id == api_id, *conditions)
     return session.scalar(query.options(raiseload("*")))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.api.admin.dialect import admin as dialect
@@ -19,6 +20,7 @@ from idp.oauth import operator_tokens
 from idp.platform import clock
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
+from idp.platform.sessions.models import BrowserSession
 from tests import protocol
 from tests.api import admin, center, userservice
 from tests.api.center import Caller
@@ -40,6 +42,18 @@ def a_user(session: Session) -> str:
     return str(protocol.add_person(session, "row", is_disabled=True).id)
 
 
+def some_sessions(session: Session) -> str:
+    tenant_id = protocol.add_tenant(session, "Rows")
+    user = protocol.add_person(session, "row", tenant_ids=[tenant_id])
+    protocol.start_session(session, "127.0.0.1:8000", user)
+    return f"/tenants/{tenant_id}/users/{user.id}/sessions"
+
+
+def a_session(session: Session) -> str:
+    path = some_sessions(session)
+    return f"{path}/{session.scalars(select(BrowserSession.id)).one()}"
+
+
 def a_message(session: Session) -> str:
     row_id = jobs.enqueue(session, "mail", {"to": "ann@example.com"})
     session.get_one(OutboxMessage, row_id).failed_at = clock.now()
@@ -53,6 +67,9 @@ CASES = {
     "users-disable": Case(lambda session: f"/users/{a_user(session)}/disable"),
     "users-enable": Case(lambda session: f"/users/{a_user(session)}/enable"),
     "users-unlock": Case(lambda session: f"/users/{a_user(session)}/unlock"),
+    "sessions-list": Case(some_sessions),
+    "sessions-end": Case(lambda session: f"{a_session(session)}/end"),
+    "sessions-end-all": Case(lambda session: f"{some_sessions(session)}/end"),
     "privileges-list": Case(lambda _: "/privileges"),
     "privileges-create": Case(lambda _: "/privileges", {"code": "a.b", "name": "B"}, 201),
     "privileges-get": Case(lambda _: "/privileges/ids4.ms.all"),

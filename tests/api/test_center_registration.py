@@ -22,9 +22,9 @@ from idp.directory.tenants.models import Membership
 from idp.directory.users import service as users
 from idp.directory.users.models import User, UserClaim, UserFile
 from idp.platform.audit.models import AuditEvent
-from idp.platform.jobs.worker import deliver_due
 from tests import protocol
 from tests.api import center
+from tests.delivery import deliver_due
 from tests.servers import free_port
 
 SCOPES = ("ids4.ms.user.register", "ids4.ms.user.verifyphone", "ids4.ms.user.verifyemail")

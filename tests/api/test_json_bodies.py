@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from idp.api.dialect import MOST_MESSAGES
 from idp.platform.web.forms import MAX_JSON_DEPTH
 from idp.platform.web.requests import MAX_BODY
+from idp.platform.wire.messages import MOST_MESSAGES
 from tests.api import center, userservice
 
 pytestmark = pytest.mark.no_database

@@ -18,7 +18,6 @@ import pytest
 import time_machine
 from marshmallow import fields
 
-from idp.api.shapes import Shape
 from idp.api.userservice.codes import Code
 from idp.api.userservice.dialect import userservice as dialect
 from idp.directory.actor import OPERATOR
@@ -27,6 +26,7 @@ from idp.directory.bundles import service as bundles
 from idp.directory.bundles.service import BundleSpec
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import Role, UserRole
+from idp.platform.wire.shapes import Shape
 from tests import protocol
 from tests.api import center, userservice
 from tests.api.userservice import Service

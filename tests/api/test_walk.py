@@ -25,7 +25,8 @@ from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
-from idp.publishing.gateway.descriptions import Description
+from idp.publishing.gateway.service import planning
+from idp.publishing.gateway.validation import Description
 from idp.publishing.packages import service as packages
 from idp.publishing.subscribers.models import Subscription
 from idp.seeds import PLATFORM_ROLES
@@ -192,14 +193,13 @@ def a_publication(world: World) -> int:
     actor = Actor(world.owner.id, world.home)
 
     def settle(plan: publications.Plan) -> None:
-        assert publications.finish(world.session, plan, publications.apply(plan)) is None
+        publications.carry_out(world.session, plan)
 
     described = described_as("First")
     request = publications.PublishRequest(str(row), suffix=f"row{row}")
-    settle(publications.publish(world.session, actor, api, request, described))
-    settle(publications.revise(world.session, actor, api, str(row), described_as("Second"), ""))
+    settle(planning.publish(world.session, actor, api, request, described))
+    settle(planning.revise(world.session, actor, api, str(row), described_as("Second"), ""))
     settle(publications.add_release(world.session, actor, api, str(row), "A note"))
-    world.session.commit()
     return row
 
 

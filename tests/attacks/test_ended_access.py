@@ -118,7 +118,7 @@ def test_a_disabled_tenant_ends_what_was_made_in_it(client, session):
     protocol.sign_in(client, session, add_person(session, tenant_ids=(acme,)))
     tokens = obtain(client, app, "openid offline_access")
     assert protocol.machine_token(client, machine).status_code == 200
-    tenants.set_status(session, tenants.get(session, acme), TenantStatus.DISABLED)
+    tenants.change(session, tenants.get(session, acme), status=TenantStatus.DISABLED)
     session.commit()
     assert refresh(client, app, tokens.refresh).status_code == 401
     assert (

@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-from idp.api import shapes
-from idp.api.dialect import flatten
 from idp.directory.clients import addresses
 from idp.directory.clients.addresses import Rules
 from idp.directory.users import names
@@ -23,11 +21,13 @@ from idp.oauth.checks import pkce, redirect_uri
 from idp.platform import logs, plain_yaml
 from idp.platform.fetch import Fetcher
 from idp.platform.web import requests
-from idp.publishing import outside
+from idp.platform.wire import shapes
+from idp.platform.wire.messages import flatten
 from idp.publishing.codegen import readthedocs
+from idp.publishing.descriptions import references
 from idp.publishing.files import kinds
 from idp.publishing.files import service as files
-from idp.publishing.gateway import breaking, descriptions, outline, upstreams
+from idp.publishing.gateway import breaking, outline, upstreams, validation
 from tests import protocol, samples
 from tests.api import center
 from tests.attacks import finding
@@ -44,9 +44,8 @@ REQUEST_SECONDS = 0.03
 """Less than this is what any request may cost here."""
 
 SHORT = {
-    "directory.permissions.covering": 200,
     "directory.permissions._covers": 200,
-    "platform.web.principal.covering": 200,
+    "platform.permission_codes.covering": 200,
     "platform.web.principal.require_scope": 200,
     "publishing.files.service.disposition": files.LONGEST_NAME,
 }
@@ -85,10 +84,11 @@ def found_in(text: str) -> dict[str, Any]:
 def described(text: str) -> None:
     """Read a description that is full of a text, as publishing and code generation do."""
     document = found_in(text)
-    list(descriptions._servers(document, "https://a.example/"))
-    descriptions.resolve(document, {"$ref": f"#/{text}"})
+    list(validation._servers(document, "https://a.example/"))
+    references.resolve(document, {"$ref": f"#/{text}"})
     outline.of(document)
-    outside.leading({"$ref": text, "$schema": text, "id": text, "items": {}})
+    for part in ({"$schema": text}, {"id": text, "items": {}}, {"mapping": {"a": text}}):
+        references.leading_outside({**part, "discriminator": part})
     readthedocs.render(document, "https://a.example/")
     changed = found_in(text + "x")
     breaking.as_note(text, breaking.between(document, changed))
@@ -233,7 +233,7 @@ def test_every_reader_of_one_text_is_linear():
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_reader_is_linear(name):
-    attacks = of_modules(addresses.origin, names.email, breaking.between, descriptions.read)
+    attacks = of_modules(addresses.origin, names.email, breaking.between, references.find)
     assert worst(quietly(READERS[name]), attacks, LADDER) is None
 
 

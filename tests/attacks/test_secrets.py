@@ -25,13 +25,13 @@ from idp.directory.users.models import User
 from idp.directory.users.service import NewUser
 from idp.oauth.models import AuthorizationRequest
 from idp.platform.audit.models import AuditEvent
-from idp.platform.jobs import worker
 from idp.platform.signing.algorithms import load_private
 from idp.platform.signing.models import SigningKey
 from idp.platform.signing.service import PURPOSE
 from tests import protocol
 from tests.attacks import forging, forms
 from tests.conftest import ADMIN_PASSWORD, SECRET_KEY, IssuerClient
+from tests.delivery import deliver_due
 from tests.protocol import App, add_api, authorize, redeem, refresh, register, register_machine
 
 MAIL = "ann@app.example"
@@ -276,7 +276,7 @@ def reset_password(world, user, runtime):
         loot.search(where, content)
         assert MAIL.encode() not in content or where.startswith("user."), where
     world.session.commit()
-    while worker.deliver_due(runtime):
+    while deliver_due(runtime):
         pass
     link = mailed_link(world.settings)
     loot.add("link", link)

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from idp.directory.users.models import User
-from idp.platform.jobs.worker import deliver_due
 from tests.browser.conftest import LOGIN, Person, Web, fill_in
+from tests.delivery import deliver_due
 
 pytestmark = [pytest.mark.browser, pytest.mark.no_database]
 

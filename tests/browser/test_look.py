@@ -21,8 +21,8 @@ from idp.directory.resources.service import NewApi, NewScope
 from idp.platform.onetime import service as onetime
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
-from idp.publishing.gateway.descriptions import Description
-from idp.publishing.gateway.service import PublishRequest
+from idp.publishing.gateway.service import PublishRequest, planning
+from idp.publishing.gateway.validation import Description
 from tests.conftest import as_environment, create_database, drop_database, make_settings
 from tests.protocol import PASSWORD, add_person, add_tenant, authorization_parameters, register
 from tests.servers import LiveServer, free_port
@@ -86,10 +86,6 @@ def publish(session, user_id, api):
     products.allow_upstream(session, 1, "https://orders.example")
     actor = Actor(user_id)
 
-    def settle(plan):
-        assert publications.finish(session, plan, publications.apply(plan)) is None
-        session.commit()
-
     day = {"name": "day", "in": "query", "required": True, "schema": {"type": "string"}}
     answer = {"responses": {"200": {"description": "The orders, the newest first"}}}
     read = {"summary": "List orders", "tags": ["Orders"], "parameters": [day], **answer}
@@ -104,8 +100,10 @@ def publish(session, user_id, api):
         request = PublishRequest(
             str(api.id), name="Lantern Shop", description=description, suffix="orders"
         )
-        settle(publications.publish(session, actor, api, request, described))
-    settle(publications.add_version(session, actor, api, str(api.id), "v2"))
+        publications.carry_out(session, planning.publish(session, actor, api, request, described))
+    publications.carry_out(
+        session, publications.add_version(session, actor, api, str(api.id), "v2")
+    )
 
 
 class Visit:

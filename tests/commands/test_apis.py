@@ -84,3 +84,19 @@ def test_refusals_are_one_sentence_and_leave_nothing(
 ) -> None:
     assert idp("api", *arguments, code=1).stderr.startswith(f"Error: {sentence}")
     assert resources.find_api(session, "orders") is None
+
+
+def test_settings_are_changed_each_by_itself(idp: Run, idp_json: RunJson, session: Session) -> None:
+    idp_json("api", "add", "orders")
+    change = ("api", "change", "orders")
+    idp_json(*change, "--set", "permission_format=text", "--set", "team=b")
+    idp_json(*change, "--unset", "team", "--set", "signing_alg=ES256")
+    api = resources.get_api(session, resources.find_api(session, "orders").id)
+    assert {row.key: row.value for row in api.properties} == {
+        "permission_format": "text",
+        "signing_alg": "ES256",
+    }
+    session.commit()
+    refused = idp(*change, "--set", "permission_format=xml", code=1).stderr
+    assert "must be one of array, text" in refused
+    assert "Name what to change." in idp(*change, code=1).stderr

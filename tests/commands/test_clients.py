@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import ClientOwner
+from idp.oauth import authlib_adapter
 from idp.platform.runtime import Runtime
+from tests import protocol
 
 Run = Callable[..., Result]
 RunJson = Callable[..., Any]
@@ -46,6 +49,21 @@ def test_a_client_speaks_rfc_7591(idp_json: RunJson, session: Session, runtime: 
     stored = row.secrets[0].value_hash
     assert runtime.keyring.mac_matches("client secret", made["client_secret"], stored)
     assert session.get(ClientOwner, (1, row.id)) is not None, "the administrator owns it"
+
+
+@pytest.mark.parametrize("kind", ["web", "spa", "native", "service"])
+def test_authlib_reads_what_is_registered(
+    kind: str, idp_json: RunJson, session: Session, client: FlaskClient
+) -> None:
+    protocol.add_api(session)
+    redirect = () if kind == "service" else ("--redirect", "http://127.0.0.1/callback")
+    scope = "orders.read" if kind == "service" else "openid email"
+    made = idp_json(*ADD, "--kind", kind, "--scope", scope, *redirect)
+    metadata = client.get("/.well-known/oauth-authorization-server").get_json()
+    authlib_adapter.check_client(made, metadata)
+    for wrong in ({"grant_types": ["password"]}, {"scope": "unheard"}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            authlib_adapter.check_client(made | wrong, metadata)
 
 
 def test_a_public_client_has_no_secret(idp_json: RunJson) -> None:
@@ -226,3 +244,14 @@ def test_secrets_are_shown_without_their_values(idp: Run, idp_json: RunJson) -> 
     assert [row["description"] for row in shown["client_secrets"]] == [None, "next"]
     assert shown["client_secrets"][0]["expires_at"] == 0
     assert first not in idp("client", "show", "app").output
+
+
+def test_a_secret_is_removed_and_the_others_stay(idp: Run, idp_json: RunJson) -> None:
+    idp_json(*ADD, "--kind", "service")
+    idp_json("client", "secret", "app", "--description", "next")
+    old, new = idp_json("client", "show", "app")["client_secrets"]
+    remove = ("client", "change", "app", "--remove-secret", str(old["id"]))
+    left = idp_json(*remove)
+    assert left["client_secrets"] == [new]
+    refused = idp(*remove, code=1)
+    assert "The client has no such secret." in refused.stderr

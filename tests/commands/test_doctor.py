@@ -17,10 +17,12 @@ from sqlalchemy.orm import Session
 
 from idp.commands import starting
 from idp.config import Settings
+from idp.directory.clients.models import Client, ClientGrantType
 from idp.doctor import configuration, services, storage
 from idp.doctor.checks import BEFORE_START, CHECKS, IN_DATABASE
 from idp.platform import clock
 from idp.platform.jobs import service as jobs
+from tests import protocol
 from tests.commands.test_setup import execute
 from tests.conftest import as_environment, make_settings
 from tests.servers import Valkey, free_port
@@ -73,6 +75,36 @@ def test_another_secret_opens_no_key(idp: Callable[..., Result]) -> None:
     (line,) = [line for line in said.splitlines() if line.startswith("failed")]
     assert line.startswith("failed   signing keys     IDP_SECRET_KEY does not open")
     assert "idp keys revoke KID" in line
+
+
+def test_clients_with_what_is_not_offered_are_named(
+    idp_json: Callable[..., Any], session: Session
+) -> None:
+    protocol.register(session, "well", id_token_signed_response_alg="ES256")
+    for client_id in ("old", "older"):
+        app = protocol.register(session, client_id)
+        session.add(ClientGrantType(client_id=app.row_id, grant_type="password"))
+    app = protocol.register(session, "off", enabled=False)
+    session.add(ClientGrantType(client_id=app.row_id, grant_type="password"))
+    session.get_one(Client, app.row_id).id_token_signed_response_alg = "HS256"
+    session.commit()
+    row = idp_json("doctor")[list(CHECKS).index("clients")]
+    assert row["state"] == "warning"
+    assert row["seen"].endswith("what is not offered: old (grant_types), older (grant_types)")
+
+
+def test_an_algorithm_without_a_key_is_not_offered(
+    idp_json: Callable[..., Any], idp: Callable[..., Result], session: Session
+) -> None:
+    protocol.register(session, "curves", id_token_signed_response_alg="ES256")
+    session.execute(text("UPDATE signing_key SET status = 'retired' WHERE alg = 'ES256'"))
+    session.commit()
+    row = idp_json("doctor")[list(CHECKS).index("clients")]
+    assert row["seen"].endswith(": curves (id_token_signed_response_alg)")
+    session.execute(text("UPDATE signing_key SET status = 'retired' WHERE alg = 'RS256'"))
+    session.commit()
+    # OpenID Connect Discovery 3
+    assert '"RS256" MUST be included' in idp("doctor", code=1).stdout
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from idp import commands, jobs
+from idp import commands
+from idp.account import password_reset
 from idp.api import docs
 from idp.config import sqlite_url
 from idp.early_app import db
-from idp.pages.forgot import service as forgot
 from idp.platform.notify import mail, sms
 from idp.platform.runtime import Runtime
 from idp.publishing.codegen import jobs as sdk_jobs
+from idp.publishing.descriptions import fetching
 from idp.publishing.subscribers import mails
 from idp.runtime import create
 from tests.conftest import make_settings
@@ -44,25 +45,25 @@ def test_commands_load_no_web_application() -> None:
 
 
 @pytest.mark.no_database
-def test_the_worker_has_every_job_and_reads_our_own_descriptions(app: Flask) -> None:
+def test_the_worker_has_every_job_and_loads_no_operation() -> None:
     script = """
 import json, sys
 from idp import jobs
-from idp.platform.jobs import registry
-from idp.publishing.codegen import descriptions
-jobs.setup()
-early = "idp.api" in sys.modules
-own = {path: json.loads(write("http://127.0.0.1:8000")) for path, write in descriptions.OWN.items()}
-print(json.dumps({"early": early, "jobs": sorted(registry.JOBS), "own": own}))
+print(json.dumps({"operations": "idp.api" in sys.modules, "jobs": list(jobs.JOBS)}))
 """
     found = json.loads(run(script))
-    assert not found["early"]
-    assert {mail.JOB, sms.JOB, forgot.JOB, mails.JOB, sdk_jobs.JOB} <= set(found["jobs"])
+    assert not found["operations"]
+    assert {mail.JOB, sms.JOB, password_reset.JOB, mails.JOB, sdk_jobs.JOB} <= set(found["jobs"])
+
+
+@pytest.mark.no_database
+def test_code_generation_reads_our_own_descriptions_as_they_are_served(app: Flask) -> None:
+    own = app.extensions[fetching.EXTENSION]
     browser = app.test_client()
-    for name in docs.CONTRACTS:
-        path = f"/openapi/{name}.json"
-        assert found["own"][path] == browser.get(path, base_url="http://127.0.0.1:8000").json
-    assert tuple(docs.CONTRACTS) == jobs.DOCUMENTS
+    assert own.keys() == {f"/openapi/{name}.json" for name in docs.CONTRACTS}
+    for path, write in own.items():
+        answer = browser.get(path, base_url="http://127.0.0.1:8000")
+        assert write("http://127.0.0.1:8000") == answer.data
 
 
 def test_flask_sqlalchemy_uses_the_engine_of_the_runtime(app: Flask, runtime: Runtime) -> None:

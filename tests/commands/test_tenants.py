@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
 
 Run = Callable[..., Result]
@@ -83,3 +84,21 @@ def test_refusals_are_one_sentence_and_leave_nothing(
 ) -> None:
     assert idp("tenant", *arguments, code=1).stderr == f"Error: {sentence}\n"
     assert session.scalar(select(func.count()).select_from(Tenant)) == 1
+
+
+def test_private_settings_are_stored_encrypted_and_never_shown(
+    idp: Run, idp_json: RunJson, session: Session
+) -> None:
+    tenant = idp_json("tenant", "add", "Globex")["id"]
+    change = ("tenant", "change", str(tenant))
+    shown = idp(*change, "--set", "ApiKey=very secret", "--set", "Registration=open").output
+    assert "very secret" not in shown
+    assert tenants.properties(session, tenant) == {
+        "ApiKey": "very secret",
+        "Registration": "open",
+    }
+    session.commit()
+    idp(*change, "--unset", "ApiKey", "--set", "Registration=closed")
+    assert tenants.properties(session, tenant) == {"Registration": "closed"}
+    session.commit()
+    assert "--set takes NAME=VALUE" in idp(*change, "--set", "ApiKey", code=1).stderr

@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from idp.oauth import authlib_adapter
+
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 3.3
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")  # RFC 5646 2.1.1
 PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
 def check_metadata(metadata: Mapping[str, Any], issuer: str) -> None:
-    """Check a metadata document (OpenID Connect Discovery 3 and 4.3)."""
+    """Check a metadata document (OpenID Connect Discovery 3 and 4.3, RFC 8414 2)."""
+    authlib_adapter.check_metadata(metadata, secure=issuer.startswith("https://"))
     assert metadata["issuer"] == issuer
     assert urlsplit(issuer).query == urlsplit(issuer).fragment == ""
     assert "code" in metadata["response_types_supported"]

@@ -1,9 +1,10 @@
-"""The relying party that certification plays, with the checks it makes in every module."""
+"""The relying party that certification plays, with the checks it makes in every module.
+
+Authlib authenticates the client and validates ID tokens; PyJWT verifies their signatures.
+"""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 import secrets
 import time
@@ -11,9 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import jwt
+from authlib.oauth2 import ClientAuth
+from authlib.oidc.core import CodeIDToken
 
 from tests.conformance.browser import Arrival, Browser, Person, Stop
 from tests.conformance.provider import Provider
@@ -144,11 +148,12 @@ class RelyingParty:
 
     def token_request(self, **form: str) -> httpx.Response:
         """Call the token endpoint as this client."""
-        headers = self.app.basic if self.method == "client_secret_basic" else {}
-        if not headers:
-            form |= self.app.post
         endpoint = self.provider.metadata["token_endpoint"]
-        return self.provider.http.post(endpoint, data=form, headers=headers)
+        plain = {"Content-Type": "application/x-www-form-urlencoded"}
+        address, headers, body = ClientAuth(
+            self.app.client_id, self.app.secret, self.method
+        ).prepare("POST", endpoint, plain, urlencode(form))
+        return self.provider.http.post(address, content=body, headers=headers)
 
     def redeem(self, code: str, **form: str) -> httpx.Response:
         """Redeem a code."""
@@ -203,6 +208,15 @@ class RelyingParty:
         """Check an ID token (OpenID Connect Core 3.1.3.7)."""
         claims = self.verify(tokens["id_token"])
         now = time.time()
+        CodeIDToken(
+            claims,
+            jwt.get_unverified_header(tokens["id_token"]),
+            params={
+                "nonce": parameters.get("nonce"),
+                "client_id": self.app.client_id,
+                "access_token": tokens["access_token"],
+            },
+        ).validate()
         assert claims["aud"] == self.app.client_id
         assert abs(claims["iat"] - now) < 60
         assert now < claims["exp"] < now + 86_400
@@ -212,8 +226,7 @@ class RelyingParty:
         assert isinstance(claims["auth_time"], int)
         assert claims["auth_time"] <= claims["iat"]
         assert isinstance(claims["acr"], str)
-        half = hashlib.sha256(tokens["access_token"].encode()).digest()[:16]
-        assert claims["at_hash"] == base64.urlsafe_b64encode(half).rstrip(b"=").decode()
+        assert "at_hash" in claims  # Authlib has compared it
         return claims
 
     def userinfo(self, access_token: str) -> httpx.Response:

@@ -6,12 +6,14 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from idp.api.admin.dialect import admin as dialect
 from idp.directory.roles import catalogue
 from idp.platform import clock
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
+from idp.platform.sessions.models import BrowserSession
 from tests import protocol
 from tests.api import center
 from tests.contract import fuzzing
@@ -27,14 +29,18 @@ def rows(session):
     session.get_one(OutboxMessage, message_id).failed_at = clock.now()
     session.commit()
     names = {"api": "orders", "group": "sales", "code": "orders.read", "disabled": "false"}
+    ann = protocol.add_person(session)
+    protocol.start_session(session, "127.0.0.1:8000", ann)
+    session_id = session.scalars(select(BrowserSession.id)).one()
     return {
-        "users": {**names, "id": protocol.add_person(session).id},
+        "users": {**names, "id": ann.id},
+        "sessions": {"tenant": 1, "user": ann.id, "id": session_id},
         "privileges": names,
         "messages": {"id": message_id},
     }
 
 
-@pytest.mark.parametrize("module", ["users", "privileges", "messages"])
+@pytest.mark.parametrize("module", ["users", "sessions", "privileges", "messages"])
 def test_no_answer_is_outside_the_document(app, client, session, rows, module):
     root = center.administrator(client, session)
     session.close()

@@ -11,7 +11,7 @@ import pytest
 
 from idp.api import docs
 from idp.api.texts import LANGUAGES, SCOPES
-from idp.platform.scopes import Scope
+from idp.directory.scopes import Scope
 from tests.contract.comparison import is_in, operations, serve, undescribed
 
 pytestmark = pytest.mark.no_database

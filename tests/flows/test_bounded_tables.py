@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, select
 
-from idp.commands.worker import EXPIRIES
+from idp.jobs import EXPIRIES
 from idp.oauth import pending
 from idp.oauth.models import AuthorizationRequest, Grant, RefreshFamily
 from idp.platform.jobs import cleanup

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import select
 
-from idp.commands import worker
+from idp import jobs
 from idp.directory.clients.models import ClientPostLogoutRedirectUri
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
@@ -116,7 +116,7 @@ def test_the_hint_is_good_as_long_as_a_session_may_live(client, session, clock, 
         signing.revoke(session, kid)
         session.commit()
     clock.shift(399 * DAY)
-    worker.rotate_keys(runtime, threading.Event())
+    jobs.rotate_keys(runtime, threading.Event())
     listed = client.get("/.well-known/openid-configuration/jwks").get_json()["keys"]
     assert kid not in {key["kid"] for key in listed}
     assert not protocol.is_active(client, app, tokens.access)

@@ -8,8 +8,8 @@ import pytest
 from flask import Blueprint, jsonify
 
 from idp.directory.clients import snapshot
+from idp.directory.scopes import Scope
 from idp.oauth import operator_tokens
-from idp.platform.scopes import Scope
 from idp.platform.web import csrf
 from idp.platform.web.principal import check_permission, covering, current_principal, require_scope
 from tests import protocol

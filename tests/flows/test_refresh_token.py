@@ -7,7 +7,7 @@ import threading
 import pytest
 from sqlalchemy import func, select
 
-from idp.commands import worker
+from idp import jobs
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client
 from idp.oauth.models import Grant, RefreshFamily
@@ -103,7 +103,7 @@ def test_the_window_for_retries_is_a_setting_of_the_client(
     assert error_of(refresh(client, never, once.refresh)) == "invalid_grant"
     # What is remembered of the used token outlives its own ten minutes.
     clock.shift(DAY - 1)
-    cleanup.run(runtime, threading.Event(), worker.EXPIRIES)
+    cleanup.run(runtime, threading.Event(), jobs.EXPIRIES)
     assert renewed(client, app, first.refresh).refresh == second.refresh
     clock.shift(1)
     assert error_of(refresh(client, app, first.refresh)) == "invalid_grant"

@@ -168,12 +168,12 @@ def test_a_disabled_tenant_is_gone(client, session, second):
     tokens = obtain(beta, app, "openid offline_access")
     assert protocol.is_active(beta, app, tokens.access)
     row = tenants.get(session, tenant_id)
-    tenants.set_status(session, row, TenantStatus.DISABLED)
+    tenants.change(session, row, status=TenantStatus.DISABLED)
     session.commit()
     for path in ("/.well-known/openid-configuration", "/login", f"/connect/authorize?a={CALLBACK}"):
         assert beta.get(path).status_code == 400
     assert protocol.refresh(beta, app, tokens.refresh).status_code == 400
-    tenants.set_status(session, row, TenantStatus.ENABLED)
+    tenants.change(session, row, status=TenantStatus.ENABLED)
     session.commit()
     assert protocol.is_active(beta, app, tokens.access)
 
@@ -183,10 +183,10 @@ def test_a_membership_is_chosen_for_the_session(client, session):
     off = add_tenant(session, "Off")
     app = register(session)
     user = add_person(session, tenant_ids=(acme, off))
-    tenants.set_status(session, tenants.get(session, off), TenantStatus.DISABLED)
+    tenants.change(session, tenants.get(session, off), status=TenantStatus.DISABLED)
     protocol.sign_in(client, session, user)
     # A tenant that is switched off is no choice: the other one is taken without asking.
     assert obtain(client, app).claims["tenant"]["id"] == acme
-    tenants.set_status(session, tenants.get(session, off), TenantStatus.ENABLED)
+    tenants.change(session, tenants.get(session, off), status=TenantStatus.ENABLED)
     session.commit()
     assert authorize(client, app).location.startswith("/choose-tenant?")

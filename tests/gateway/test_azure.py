@@ -10,9 +10,9 @@ from sqlalchemy import select
 from idp.directory.tenants import service as tenants
 from idp.platform.fetch import Fetcher
 from idp.platform.jobs.models import OutboxMessage
-from idp.platform.jobs.worker import deliver_due
 from idp.publishing import slots
 from idp.publishing.gateway.models import Publication
+from tests.delivery import deliver_due
 from tests.gateway.azure import IDENTIFIER, KEY, FakeAzure
 from tests.gateway.sites import description
 

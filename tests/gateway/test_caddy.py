@@ -20,13 +20,13 @@ from idp.directory.actor import OPERATOR
 from idp.directory.clients import service as clients
 from idp.directory.resources import service as resources
 from idp.platform.jobs.models import OutboxMessage
-from idp.platform.jobs.worker import deliver_due
 from idp.publishing.gateway import products, tables
 from idp.publishing.gateway import service as gateway
 from idp.publishing.gateway.drivers import Caddy
 from idp.publishing.gateway.models import Publication
 from idp.publishing.gateway.reasons import NotPublished, Reason
 from tests import protocol
+from tests.delivery import deliver_due
 from tests.gateway import caddy as servers
 from tests.gateway.sites import description
 
@@ -430,10 +430,10 @@ def test_a_process_that_dies_between_gateway_and_rows_leaves_nothing_half_done(
     def die(*_):
         raise Died
 
-    from idp.publishing.gateway import service
+    from idp.publishing.gateway.service import settling
 
     with monkeypatch.context() as patch:
-        patch.setattr(service, "finish", die)
+        patch.setattr(settling, "_finish", die)
         with pytest.raises(Died):
             orders.publish()
     session.rollback()

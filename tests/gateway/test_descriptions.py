@@ -11,8 +11,11 @@ import yaml
 
 from idp.api import docs
 from idp.api.center.dialect import center as center_dialect
-from idp.publishing.gateway import breaking, descriptions, upstreams
+from idp.publishing.descriptions import parsing
+from idp.publishing.descriptions.flaws import UnusableError
+from idp.publishing.gateway import breaking, upstreams, validation
 from idp.publishing.gateway.reasons import NotPublished, Reason
+from idp.publishing.gateway.state import unpack
 from tests.gateway.sites import description
 
 URL = "https://orders.example/v1/openapi.json"
@@ -22,7 +25,11 @@ pytestmark = pytest.mark.no_database
 
 def read(content, url=URL):
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return descriptions.read(raw, url)
+    try:
+        document = parsing.read(raw)
+    except UnusableError as problem:
+        raise NotPublished.unusable(problem) from None
+    return validation.check(document, url)
 
 
 def refused(content):
@@ -48,7 +55,7 @@ def swagger(**more):
 def test_openapi_3_is_read(version):
     found = read({**description("https://orders.example"), "openapi": version})
     assert found.kind == version[:3]
-    assert descriptions.unpack(found.packed()) == found.document
+    assert unpack(found.packed()) == found.document
 
 
 def test_yaml_says_the_same_as_json():
@@ -156,7 +163,7 @@ def test_names_without_end_are_refused():
 
 def test_much_yaml_is_refused_early():
     started = time.monotonic()
-    assert refused(b"a: [" + b"1," * descriptions.MAX_YAML_BYTES + b"]")[0] is Reason.BROKEN
+    assert refused(b"a: [" + b"1," * parsing.MAX_YAML_BYTES + b"]")[0] is Reason.BROKEN
     assert time.monotonic() - started < 2
 
 
@@ -167,7 +174,7 @@ def test_five_thousand_operations_are_refused():
     started = time.monotonic()
     assert refused(content) == (Reason.TOO_MANY_OPERATIONS, "2000")
     assert time.monotonic() - started < 5
-    kept = list(content["paths"])[: descriptions.MAX_OPERATIONS]
+    kept = list(content["paths"])[: validation.MAX_OPERATIONS]
     read({**content, "paths": {path: content["paths"][path] for path in kept}})
     assert time.monotonic() - started < 10
 
@@ -429,5 +436,5 @@ def test_long_names_below_long_names_make_no_endless_change():
 
 def test_many_small_values_are_refused_before_they_are_read():
     parts = b"[],"
-    raw = b'{"a": [' + parts * (descriptions.MAX_BYTES // len(parts) - 10) + b"1]}"
+    raw = b'{"a": [' + parts * (parsing.MAX_BYTES // len(parts) - 10) + b"1]}"
     assert refused(raw) == (Reason.BROKEN, "it has more than 1000000 values")

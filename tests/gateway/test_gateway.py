@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from functools import partial
 
 import pytest
 from sqlalchemy import select, text
@@ -13,17 +14,18 @@ from idp.directory.resources.models import ApiResource
 from idp.oauth.server import offer
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.jobs import registry
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
-from idp.platform.jobs.worker import deliver_due
+from idp.platform.jobs.worker import Job
 from idp.platform.web.requests import HOSTLESS
 from idp.publishing import slots
-from idp.publishing.gateway import announcements, descriptions, products, tables
+from idp.publishing.descriptions import parsing
+from idp.publishing.gateway import announcements, products, tables
 from idp.publishing.gateway.models import Publication, PublicationVersion
 from idp.publishing.gateway.service import planning
 from tests import protocol
 from tests.api import center
+from tests.delivery import JOBS, deliver_due
 from tests.gateway.sites import description
 
 
@@ -84,11 +86,11 @@ def test_publishing_is_announced_to_every_listener(session, orders, runtime, mon
     orders.publish()
     assert waiting(session, announcements.JOB) == [{"api_id": orders.id, "version": 1}]
     heard = []
-    monkeypatch.setattr(announcements, "LISTENERS", dict.fromkeys(("first", "second"), "notify"))
-    for name in announcements.LISTENERS:
-        monkeypatch.setitem(
-            registry.JOBS, name, lambda _, payload, name=name: heard.append((name, dict(payload)))
-        )
+    lanes = dict.fromkeys(("first", "second"), "notify")
+    monkeypatch.setitem(JOBS, announcements.JOB, Job(partial(announcements.spread, lanes)))
+    for name in lanes:
+        job = Job(lambda _, payload, name=name: heard.append((name, dict(payload))))
+        monkeypatch.setitem(JOBS, name, job)
     session.commit()
     deliver_due(runtime)
     assert heard == [(name, {"api_id": orders.id, "version": 1}) for name in ("first", "second")]
@@ -449,22 +451,22 @@ def test_reading_costs_the_same_for_one_revision_and_for_many(runtime, orders, s
 def test_two_who_publish_at_once_do_not_both_win(session, orders, site, monkeypatch):
     """The rows are written only if they are as the plan has seen them."""
     orders.publish()
-    from idp.publishing.gateway import service
+    from idp.publishing.gateway.service import settling
 
-    real = service.apply
+    real = settling._apply
 
     def meanwhile(plan):
-        monkeypatch.setattr(service, "apply", real)
+        monkeypatch.setattr(settling, "_apply", real)
         orders.publish(name="Somebody else's")
         return real(plan)
 
-    monkeypatch.setattr(service, "apply", meanwhile)
+    monkeypatch.setattr(settling, "_apply", meanwhile)
     found = orders.publish(name="Mine")
     assert (found["code"], found["codeName"]) == (300011, "Publish_PublishFailed")
     assert orders.versions()[0]["name"] == "Somebody else's"
 
 
-@pytest.mark.parametrize("size", [descriptions.MAX_BYTES + 1, 100 * 1024 * 1024])
+@pytest.mark.parametrize("size", [parsing.MAX_BYTES + 1, 100 * 1024 * 1024])
 def test_a_huge_description_is_not_read_to_its_end(session, orders, site, size):
     site.files["/orders.json"] = b"{" + b" " * size + b"}"
     found = orders.publish()

@@ -13,10 +13,10 @@ from sqlalchemy import func, select, update
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
+from idp.account import profile
 from idp.directory.users import passwords
 from idp.directory.users.models import User
 from idp.oauth.models import Consent
-from idp.pages.account import service
 from idp.platform.audit.tags import Tag
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.sessions.models import BrowserSession
@@ -424,7 +424,7 @@ def test_a_picture_that_the_scanner_refuses_is_not_kept_and_noted(client, sessio
 
 
 def test_pictures_are_limited(client, ann, monkeypatch):
-    monkeypatch.setattr(service, "PICTURES_PER_HOUR", 1)
+    monkeypatch.setattr(profile, "PICTURES_PER_HOUR", 1)
     assert upload(client, picture()).status_code == 303
     answer = upload(client, picture())
     assert (answer.status_code, int(answer.headers["Retry-After"]) > 0) == (429, True)

@@ -12,8 +12,8 @@ from idp.directory.resources import service as resources
 from idp.pages import apis as pages
 from idp.publishing.gateway import outline, products
 from idp.publishing.gateway import service as publications
-from idp.publishing.gateway.descriptions import Description
-from idp.publishing.gateway.service import PublishRequest
+from idp.publishing.gateway.service import PublishRequest, planning
+from idp.publishing.gateway.validation import Description
 from idp.publishing.packages import service as packages
 from tests import protocol
 from tests.api import center
@@ -60,10 +60,6 @@ def publish(session):
     ann = protocol.add_person(session, "owner")
     made = {}
 
-    def settle(plan):
-        assert publications.finish(session, plan, publications.apply(plan)) is None
-        session.commit()
-
     def publish(content, *, tenant_id=1, suffix="orders", version=None, **fields):
         actor = Actor(ann.id, tenant_id)
         if suffix not in made:
@@ -72,11 +68,13 @@ def publish(session):
             made[suffix] = api.id
         api = resources.get_api(session, OPERATOR, made[suffix])
         if version is not None:
-            settle(publications.add_version(session, actor, api, str(api.id), version))
+            plan = publications.add_version(session, actor, api, str(api.id), version)
+            publications.carry_out(session, plan)
             return api.id
         described = Description(f"{UPSTREAM}/openapi.json", "3.0", content)
         request = PublishRequest(str(api.id), suffix=suffix, **fields)
-        settle(publications.publish(session, actor, api, request, described))
+        plan = planning.publish(session, actor, api, request, described)
+        publications.carry_out(session, plan)
         return api.id
 
     return publish

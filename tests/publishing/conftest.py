@@ -27,11 +27,11 @@ from idp.directory.resources import service as resources
 from idp.platform import clock
 from idp.platform.fetch import Fetcher
 from idp.platform.jobs.models import OutboxMessage
-from idp.platform.jobs.worker import deliver_due
 from idp.publishing.codegen import generators
 from idp.publishing.codegen.models import SdkJob
 from tests import protocol
 from tests.api import center
+from tests.delivery import deliver_due
 from tests.publishing.serving import GitServer, Site
 from tests.servers import dies_with_us, free_port
 

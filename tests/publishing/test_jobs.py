@@ -17,15 +17,15 @@ import orjson
 import pytest
 from sqlalchemy import select, update
 
-from idp.commands.worker import EXPIRIES
+from idp.jobs import EXPIRIES
 from idp.platform.errors import Unprocessable
 from idp.platform.jobs import cleanup
 from idp.platform.jobs.models import OutboxMessage
-from idp.platform.jobs.worker import deliver_due
 from idp.publishing.codegen import archives, generators, jobs, process
 from idp.publishing.codegen.generators import Installation
 from idp.publishing.codegen.models import SdkFile, SdkJob
 from idp.publishing.packages.models import SdkPackage
+from tests.delivery import deliver_due
 from tests.publishing.conftest import OWN
 
 pytestmark = pytest.mark.usefixtures("listed_generators")

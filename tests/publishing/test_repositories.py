@@ -10,11 +10,11 @@ from sqlalchemy import select, update
 
 from idp.platform import clock
 from idp.platform.jobs.models import OutboxMessage
-from idp.platform.jobs.worker import deliver_due
 from idp.publishing.codegen import readthedocs, repositories
 from idp.publishing.gateway import products
 from tests import protocol
 from tests.api import center
+from tests.delivery import deliver_due
 from tests.gateway.sites import description
 from tests.publishing.conftest import GIT_TOKEN
 from tests.publishing.serving import Labels

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from joserfc.jwk import ECKey
 
+from idp.oauth import authlib_adapter
 from tests import protocol
 from tests.conformance.browser import Arrival, Browser, Page, Person
 from tests.conformance.provider import DISCOVERY, Provider
@@ -72,6 +75,39 @@ def test_the_session_gets_a_token_of_its_own(provider: Provider, service: Servic
             scope="orders.write",
         )
     assert protocol.payload(token["access_token"])["scope"] == "orders.write"
+
+
+def test_the_session_signs_instead_of_showing_a_secret(
+    provider: Provider, service: Service
+) -> None:
+    endpoint = provider.metadata["token_endpoint"]
+    key = ECKey.generate_key("P-256", {"kid": "one"})
+    with provider.sessions() as session:
+        protocol.register_machine(
+            session,
+            "signer",
+            ["orders.read"],
+            token_endpoint_auth_method="private_key_jwt",
+            jwks={"keys": [key.as_dict(private=False)]},
+        )
+    with OAuth2Session("signer", key, token_endpoint_auth_method="private_key_jwt") as client:
+        client.register_client_auth_method(PrivateKeyJWT(endpoint, alg="ES256"))
+        for _ in range(2):
+            token = client.fetch_token(endpoint, grant_type="client_credentials")
+            assert token["scope"] == "orders.read"
+
+
+@pytest.mark.parametrize("document", ["openid-configuration", "oauth-authorization-server"])
+def test_authlib_reads_the_metadata_of_every_issuer(
+    document: str, provider: Provider, second_issuer: str
+) -> None:
+    for issuer in (provider.url, second_issuer):
+        metadata = provider.http.get(f"{issuer}/.well-known/{document}").json()
+        assert metadata["issuer"] == issuer
+        authlib_adapter.check_metadata(metadata, secure=False)
+        for wrong in ({"jwks_uri": "keys"}, {"response_types_supported": "code"}):
+            with pytest.raises(ValueError, match=next(iter(wrong))):
+                authlib_adapter.check_metadata(metadata | wrong, secure=False)
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ from marshmallow import RAISE, fields, validate
 
 from idp.api.answers import as_json, dump
 from idp.api.dialect import Dialect, Operation
-from idp.api.shapes import INT64, Shape, number_in_query
 from idp.platform.errors import Problem
+from idp.platform.integers import INT64_MAX
 from idp.platform.web import problems
 from idp.platform.web.pages import as_response
 from idp.platform.web.views import current_visit
+from idp.platform.wire.shapes import Shape, number_in_query
 
 PREFIX = "/admin/v1"
 MOST_ROWS = 200
@@ -63,7 +64,7 @@ def page(rows: Sequence[Row], limit: int, cursor: Callable[[Row], object]) -> Pa
 def row_id(*, minimum: int = 1, **options: Any) -> fields.Integer:
     """Make the id of a row in a query; as a cursor, 0 is before the first."""
     return fields.Integer(
-        validate=validate.Range(minimum, INT64), metadata={"format": "int64"}, **options
+        validate=validate.Range(minimum, INT64_MAX), metadata={"format": "int64"}, **options
     )
 
 

@@ -15,11 +15,11 @@ from idp.api.admin.dialect import (
     row_id,
     yes_or_no,
 )
-from idp.api.shapes import Moment, int32, int64, text
+from idp.directory.scopes import Scope
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.service import Waiting
-from idp.platform.scopes import Scope
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import Moment, int32, int64, text
 
 
 class MessageShape(AdminShape):

@@ -10,14 +10,14 @@ from marshmallow import post_load
 
 from idp.api.actor import platform
 from idp.api.admin.dialect import AdminShape, Page, Paging, admin, page
-from idp.api.shapes import text
 from idp.directory.resources import service as resources
 from idp.directory.roles import catalogue
 from idp.directory.roles.catalogue import LONGEST_CODE
 from idp.directory.roles.models import Privilege
+from idp.directory.scopes import Scope
 from idp.platform.errors import BadRequest
-from idp.platform.scopes import Scope
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import text
 
 LONGEST_NAME = 200
 

@@ -9,7 +9,7 @@ TITLE = Text("Administration", "平台管理")
 DESCRIPTION = Text(
     """\
 What an administrator of the whole installation needs and the two agreed contracts do not have: keeping people out and
-letting them in again, privileges, failed messages.
+letting them in again, their browser sessions, privileges, failed messages.
 
 Names are snake_case, times RFC 3339 in UTC. Lists have `limit` and `after`; their answer is `items` and `next`: give
 `next` as `after` to get the page that follows, until it is null. Refusals are problem details (RFC 9457) with the
@@ -17,19 +17,21 @@ fitting HTTP status; `fields` maps each invalid field to its messages. A member 
 refused.
 
 A caller is a person with the scope of the operation and the permission of the same name at the platform: by a role of the
-platform, or as a direct grant there. Programs without a person are refused.
+platform, or as a direct grant there. For sessions the permission may also be held in the tenant that the path names.
+Programs without a person are refused.
 """,
     """\
-供整个平台的管理员使用，补充两份约定接口所没有的功能：停用和启用账号、管理权限、处理发送失败的消息。
+供整个平台的管理员使用，补充两份约定接口所没有的功能：停用和启用账号、管理登录会话和权限、处理发送失败的消息。
 
 名称一律为 snake_case，时间为 RFC 3339 格式（UTC）。列表用 `limit` 和 `after` 分页，返回 `items` 和 `next`：把 `next` 作为 `after` 传入即可取得下一页，`next` 为 null 表示没有更多数据。请求被拒绝时返回相应的 HTTP 状态码和错误详情（RFC 9457），`fields` 列出各字段的错误信息。未在此说明的字段和参数一律拒绝。
 
-调用方须为用户，令牌须带有接口的 scope，且用户在平台拥有同名权限（通过平台角色或平台上的直接授权）。没有用户的程序不能调用。
+调用方须为用户，令牌须带有接口的 scope，且用户在平台拥有同名权限（通过平台角色或平台上的直接授权）。登录会话的接口也接受在路径所指租户内拥有的权限。没有用户的程序不能调用。
 """,
 )
 
 MODULES = {
     "users": Text("Users of all tenants", "账号"),
+    "sessions": Text("Browser sessions of users", "登录会话"),
     "privileges": Text("Privileges (permissions)", "权限"),
     "messages": Text("Messages and jobs that wait or failed", "消息"),
 }
@@ -37,6 +39,14 @@ MODULES = {
 _RIGHTS = Text(
     "Only an administrator of the platform may do this to somebody who has rights of the platform (403 otherwise).",
     "对拥有平台权限的账号，只有平台管理员可以操作，否则返回 403。",
+)
+
+_REACH = Text(
+    "With the permission in the tenant, users who belong to no other tenant and hold no rights that the caller lacks (404 "
+    "otherwise). With the permission at the platform, all users of the tenant, and in tenant 1 everybody; "
+    "users with rights of the platform by its administrators alone (403 otherwise).",
+    "在租户内拥有权限时，只能操作仅属于该租户、且权限不超过调用方的用户，否则返回 404。在平台拥有权限时，可操作该租户的所有用户，"
+    "在租户 1 可操作所有用户；拥有平台权限的用户只有平台管理员可以操作，否则返回 403。",
 )
 
 OPERATIONS: dict[str, tuple[Text, ...]] = {
@@ -63,6 +73,27 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "Ends a lock that an administrator set until later; the delay after wrong passwords ends by itself. "
             f"Unlocking twice is not an error. {_RIGHTS.en}",
             f"解除管理员设置的锁定；密码错误后的等待时间会自行结束。重复解锁不视为错误。{_RIGHTS.zh}",
+        ),
+    ),
+    "sessions-list": (
+        Text("List the sessions of a user", "查询用户的登录会话列表"),
+        Text(
+            f"Where the user is signed in now, in any tenant, the oldest first. {_REACH.en}",
+            f"用户当前在所有租户的登录会话，最早的在前。{_REACH.zh}",
+        ),
+    ),
+    "sessions-end": (
+        Text("End a session", "结束登录会话"),
+        Text(
+            "Tokens that were issued in the session end too. 404 when the session has ended already.",
+            "在该会话中签发的令牌同时失效。会话已结束时返回 404。",
+        ),
+    ),
+    "sessions-end-all": (
+        Text("End all sessions of a user", "结束用户的所有登录会话"),
+        Text(
+            "Tokens that were issued in the sessions end too. Without a session it is not an error.",
+            "在这些会话中签发的令牌同时失效。没有会话时不视为错误。",
         ),
     ),
     "privileges-list": (Text("List privileges", "查询权限列表"),),
@@ -92,10 +123,13 @@ SCHEMAS = {
     "User": Text("An account.", "账号。"),
     "UserDetail": Text("An account with its tenants and roles.", "账号及其租户和角色。"),
     "RoleOfUser": Text("A role that a user has.", "账号拥有的角色。"),
+    "Session": Text("A browser session.", "浏览器中的登录会话。"),
+    "EndedSessions": Text("How many sessions were ended.", "已结束的会话数。"),
     "Privilege": Text("A privilege.", "权限。"),
     "NewPrivilege": Text("A privilege to be created.", "待新建的权限。"),
     "Message": Text("A message or job that is not done.", "未完成的消息或任务。"),
     "UserPage": Text("A page of users.", "一页账号。"),
+    "SessionPage": Text("A page of sessions.", "一页登录会话。"),
     "PrivilegePage": Text("A page of privileges.", "一页权限。"),
     "MessagePage": Text("A page of messages.", "一页消息。"),
 }
@@ -140,6 +174,25 @@ MEMBERS = {
     "RoleOfUser.tenant": Text(
         "Tenant of the role; null: a role of the platform.", "角色所属租户；null 表示平台角色。"
     ),
+    # Sessions
+    "tenant": Text("Id of the tenant.", "租户编号。"),
+    "user": Text("Id of the user.", "账号编号。"),
+    "Session.issuer": Text(
+        "Tenant at whose address the user signed in; 1: the platform's.",
+        "用户登录时所用地址所属的租户；1 表示平台。",
+    ),
+    "Session.tenant": Text(
+        "Tenant that the user chose in this session; null: none was chosen.",
+        "用户在此会话中选择的租户；null 表示未选择。",
+    ),
+    "amr": Text("How the user signed in (RFC 8176).", "登录方式（RFC 8176）。"),
+    "remember": Text("Whether the user asked to stay signed in.", "用户是否选择保持登录。"),
+    "remote_addr": Text("Address that the user signed in from.", "登录时的 IP 地址。"),
+    "user_agent": Text("What the browser said of itself.", "浏览器标识（User-Agent）。"),
+    "signed_in_at": Text("When the user last signed in.", "最近一次登录时间。"),
+    "last_seen_at": Text("When the session was last used.", "最近一次使用时间。"),
+    "expires_at": Text("When the session ends by itself.", "到期时间。"),
+    "ended": Text("Number of sessions.", "会话数。"),
     # Privileges
     "privileges-list.search": Text("Part of the code or the name.", "编码或名称的一部分。"),
     "privileges-list.api": Text(

@@ -17,12 +17,12 @@ from idp.api.admin.dialect import (
     row_id,
     yes_or_no,
 )
-from idp.api.shapes import Moment, int64, text
+from idp.directory.scopes import Scope
 from idp.directory.users import management as people
 from idp.directory.users import service as users
 from idp.directory.users.models import User
-from idp.platform.scopes import Scope
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import Moment, int64, text
 
 LONGEST_SEARCH = 200
 

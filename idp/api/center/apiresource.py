@@ -12,7 +12,6 @@ from idp.api.answers import current_language
 from idp.api.center.codes import MICROSERVICE_CODES, CodeShape, listed
 from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
-from idp.api.shapes import KeptList, MaskedText, Moment, Shape, Stamp, boolean, int32, int64, text
 from idp.claims import registry
 from idp.directory.resources import service as resources
 from idp.directory.resources.content import (
@@ -23,9 +22,20 @@ from idp.directory.resources.content import (
     SecretRow,
 )
 from idp.directory.resources.models import ApiResource, ApiScope
-from idp.platform.scopes import Scope
+from idp.directory.scopes import Scope
 from idp.platform.secrets import MASK
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import (
+    KeptList,
+    MaskedText,
+    Moment,
+    Shape,
+    Stamp,
+    boolean,
+    int32,
+    int64,
+    text,
+)
 
 MOST_ROWS = 200
 MOST_SCOPES = 1000

@@ -11,18 +11,28 @@ from idp.api.actor import current_actor
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
-from idp.api.shapes import KeptList, MaskedText, Moment, Shape, Stamp, boolean, int32, int64, text
 from idp.claims import registry
 from idp.directory.clients import fields as settings
 from idp.directory.clients import management as clients
 from idp.directory.clients.management import ClientSpec, Row, SecretRow
 from idp.directory.clients.models import Client
 from idp.directory.clients.rules import MOST_ROWS
+from idp.directory.scopes import Scope
 from idp.oauth import operator_tokens
-from idp.platform.scopes import Scope
 from idp.platform.secrets import MASK
 from idp.platform.web.principal import current_principal
 from idp.platform.web.views import current_issuer, database
+from idp.platform.wire.shapes import (
+    KeptList,
+    MaskedText,
+    Moment,
+    Shape,
+    Stamp,
+    boolean,
+    int32,
+    int64,
+    text,
+)
 
 LISTS = tuple(clients.LISTS)
 Field = fields.Field[Any]

@@ -6,25 +6,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from flask import Response, after_this_request
+from flask import Response, after_this_request, current_app
 from marshmallow import ValidationError, fields, post_load, validate
 
 from idp.api.actor import current_actor
 from idp.api.center.codes import Code
 from idp.api.center.dialect import Refusal, center
-from idp.api.shapes import CleanText, Shape, boolean, text
 from idp.directory.actor import Actor
+from idp.directory.scopes import Scope
 from idp.platform.errors import BadRequest, TooManyRequests
-from idp.platform.scopes import Scope
 from idp.platform.secrets import MASK
 from idp.platform.throttle import Address
 from idp.platform.web.views import current_issuer, current_runtime, database, remote_address
-from idp.publishing.codegen import descriptions, generators, jobs, npm, options, readthedocs
-from idp.publishing.codegen.descriptions import UnusableError
+from idp.platform.wire.shapes import CleanText, Shape, boolean, text
+from idp.publishing.codegen import generators, jobs, npm, options, readthedocs, source
 from idp.publishing.codegen.generators import Generator, MissingError
 from idp.publishing.codegen.jobs import Order
 from idp.publishing.codegen.models import GithubOptions, NpmOptions
 from idp.publishing.codegen.options import GithubContent, NpmContent
+from idp.publishing.descriptions import fetching, operations
+from idp.publishing.descriptions.flaws import UnusableError
 from idp.publishing.packages.service import LONGEST_NAME
 
 LISTS_PER_MINUTE = 60
@@ -330,7 +331,7 @@ def generate(body: Mapping[str, Any]) -> str:
         source_url=body["swagger_url"],
         options=body["options"],
         api=api,
-        version=descriptions.info(document, "version")[:40] or None,
+        version=operations.info(document, "version")[:40] or None,
     )
     job = jobs.create(session, actor, order)
     session.commit()
@@ -353,12 +354,10 @@ def offered(kind: str, *, from_cache: bool) -> list[Generator]:
 
 
 def fetched(url: str) -> dict[str, Any]:
-    """Give the description at an address that the caller named."""
-    # This request has only read so far. Nothing is held while others answer slowly, and what is
-    # needed of the database is read afterwards.
-    database().commit()
+    """Return the description at an address that the caller named."""
     with refusals():
-        return descriptions.fetch(current_runtime().fetcher, url, current_issuer().url)
+        own = current_app.extensions[fetching.EXTENSION]
+        return source.fetch(database(), url, current_issuer().url, own)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Any, NamedTuple
 
-from idp.api.shapes import Shape, int64, text
+from idp.platform.wire.shapes import Shape, int64, text
 
 
 class Entry(NamedTuple):

@@ -8,11 +8,11 @@ from typing import Any
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import center
 from idp.api.dialect import Upload
-from idp.api.shapes import text
-from idp.platform.scopes import Scope
+from idp.directory.scopes import Scope
 from idp.platform.web.principal import current_principal
 from idp.platform.web.uploads import Received
 from idp.platform.web.views import current_issuer, database
+from idp.platform.wire.shapes import text
 from idp.publishing.files import kinds
 from idp.publishing.files import service as files
 from idp.publishing.files.kinds import Kind

@@ -12,12 +12,12 @@ from idp.api.center.apiresource import MOST_ROWS, ClaimShape
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
-from idp.api.shapes import KeptList, Shape, Stamp, boolean, int32, int64, text
 from idp.directory.resources import service as resources
 from idp.directory.resources.content import IdentitySpec
 from idp.directory.resources.models import IdentityResource
-from idp.platform.scopes import Scope
+from idp.directory.scopes import Scope
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import KeptList, Shape, Stamp, boolean, int32, int64, text
 
 
 class IdentityResourceShape(Shape):

@@ -9,10 +9,10 @@ from marshmallow import post_load
 from idp.api.actor import current_actor
 from idp.api.center.codes import Code
 from idp.api.center.dialect import Page, Refusal, center
-from idp.api.shapes import Moment, Shape, boolean, int32, text
+from idp.directory.scopes import Scope
 from idp.platform.errors import Conflict
-from idp.platform.scopes import Scope
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import Moment, Shape, boolean, int32, text
 from idp.publishing.packages import service as packages
 from idp.publishing.packages.service import Content
 

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from idp.api.center.dialect import Page
 from idp.api.dialect import Malformed
-from idp.api.shapes import INT32, Moment, Shape, number_in_query
+from idp.platform.integers import INT32_MAX
+from idp.platform.wire.shapes import Moment, Shape, number_in_query
 
 MOST_ROWS = 2000
 
@@ -21,7 +22,7 @@ class Paging(Shape):
 
     orderby = fields.String(load_default="")
     asc = fields.Boolean(load_default=False)
-    skip = number_in_query(minimum=0, maximum=INT32, load_default=0)
+    skip = number_in_query(minimum=0, maximum=INT32_MAX, load_default=0)
     take = number_in_query(minimum=1, maximum=MOST_ROWS, load_default=10)
     start_time = Moment(whole_days=True, load_default=None)
     end_time = Moment(ends=True, whole_days=True, load_default=None)

@@ -13,13 +13,13 @@ from marshmallow import post_load
 from idp.api.actor import current_actor
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
-from idp.api.shapes import KeptList, Shape, Stamp, int32, int64, optional_id, text
 from idp.claims import registry
 from idp.directory.roles import management as roles
 from idp.directory.roles.management import ClaimRow, RoleSpec
 from idp.directory.roles.models import LONGEST_ROLE_NAME, Role
-from idp.platform.scopes import Scope
+from idp.directory.scopes import Scope
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import KeptList, Shape, Stamp, int32, int64, optional_id, text
 
 MOST_CLAIMS = 5000
 

@@ -13,10 +13,10 @@ from idp.api.actor import current_actor
 from idp.api.answers import current_language
 from idp.api.center.codes import Code
 from idp.api.center.dialect import Page, Refusal, center
-from idp.api.shapes import Moment, Shape, boolean, text
+from idp.directory.scopes import Scope
 from idp.platform.errors import NotFound
-from idp.platform.scopes import Scope
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import Moment, Shape, boolean, text
 from idp.publishing import apis
 from idp.publishing.subscribers import codes
 from idp.publishing.subscribers import service as subscribers

@@ -13,14 +13,14 @@ from idp.api.actor import current_actor
 from idp.api.center.codes import CodeShape
 from idp.api.center.dialect import Page, center
 from idp.api.center.paging import Paging, fetch
-from idp.api.shapes import KeptList, MaskedText, Moment, Shape, Stamp, int32, int64, text
+from idp.directory.scopes import Scope
 from idp.directory.tenants import management as tenants
 from idp.directory.tenants.management import ClaimRow, HostRow, PropertyRow, TenantSpec
 from idp.directory.tenants.models import Tenant, TenantStatus
-from idp.platform.scopes import Scope
 from idp.platform.secrets import MASK
 from idp.platform.throttle import Address
 from idp.platform.web.views import current_runtime, database, remote_address
+from idp.platform.wire.shapes import KeptList, MaskedText, Moment, Shape, Stamp, int32, int64, text
 
 MOST_ROWS = 500
 LONGEST_CACHE = 86_400

@@ -17,8 +17,24 @@ from idp.api.center.dialect import (
     written,
 )
 from idp.api.center.paging import Paging, fetch, whole_days
-from idp.api.shapes import (
-    INT32,
+from idp.claims import registry
+from idp.directory.actor import Actor
+from idp.directory.registration import codes as verification
+from idp.directory.registration import service as registration
+from idp.directory.registration.codes import Channel, Letter, Sender, Wait
+from idp.directory.registration.service import Refused, Registration
+from idp.directory.scopes import Scope
+from idp.directory.users import management as people
+from idp.directory.users.lists import ClaimRow, FileRow, PropertyRow, TenantRow
+from idp.directory.users.management import Filters, Shown, UserSpec
+from idp.directory.users.models import User
+from idp.platform import runtime
+from idp.platform.errors import NotFound
+from idp.platform.integers import INT32_MAX
+from idp.platform.throttle import Address, Key, origin
+from idp.platform.web.principal import current_principal
+from idp.platform.web.views import current_issuer, database
+from idp.platform.wire.shapes import (
     Day,
     KeptList,
     Moment,
@@ -30,22 +46,6 @@ from idp.api.shapes import (
     int64,
     text,
 )
-from idp.claims import registry
-from idp.directory.actor import Actor
-from idp.directory.registration import codes as verification
-from idp.directory.registration import service as registration
-from idp.directory.registration.codes import Channel, Letter, Sender, Wait
-from idp.directory.registration.service import Refused, Registration
-from idp.directory.users import management as people
-from idp.directory.users.lists import ClaimRow, FileRow, PropertyRow, TenantRow
-from idp.directory.users.management import Filters, Shown, UserSpec
-from idp.directory.users.models import User
-from idp.platform import runtime
-from idp.platform.errors import NotFound
-from idp.platform.scopes import Scope
-from idp.platform.throttle import Address, Key, origin
-from idp.platform.web.principal import current_principal
-from idp.platform.web.views import current_issuer, database
 
 MOST_ROWS = 500
 MOST_ROLES_ASKED = 20
@@ -600,7 +600,7 @@ def counted_as(actor: Actor, per_hour: Mapping[str, int]) -> list[tuple[Key, int
 
 def role_ids(listed_ids: str) -> list[int]:
     """Read role ids; one that no row can have finds nobody."""
-    return [min(int(part[:12]), INT32) for part in listed_ids.split(",") if part]
+    return [min(int(part[:12]), INT32_MAX) for part in listed_ids.split(",") if part]
 
 
 def as_account(shown: Shown) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from marshmallow import fields, post_load, validate
 
 from idp.api.actor import current_actor, in_body, platform
 from idp.api.answers import current_language
-from idp.api.shapes import Shape, int64, optional_id, text
 from idp.api.userservice import paging
 from idp.api.userservice.applications import ResourceShape
 from idp.api.userservice.dialect import userservice
@@ -22,6 +21,7 @@ from idp.directory.authentication import service as authentication
 from idp.directory.authentication.logins import Login
 from idp.directory.authentication.service import Attempt, Door, Kind
 from idp.directory.registration.codes import Letter, Sender
+from idp.directory.scopes import Scope
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
 from idp.directory.users import accounts, names
@@ -32,15 +32,14 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
 from idp.platform.runtime import context_of
-from idp.platform.scopes import Scope
 from idp.platform.throttle import Address, origin
 from idp.platform.web.views import current_issuer, current_runtime, database
+from idp.platform.wire.shapes import Shape, int64, optional_id, text
 
 MODULE = "accounts-tenants-bundles"
 CODES_PER_CLIENT = 1000
 CODES_PER_ADDRESS = 20
 """Of a person whose address the client hands on."""
-HOUR = 3600
 LONGEST_NAME = 256
 
 SORTED_BY = {"id": User.id, "username": User.username_key, "mobile": User.mobile}

@@ -9,7 +9,6 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from idp.api.actor import current_actor, in_body, own, unverified_body
-from idp.api.shapes import INT64, Shape, optional_id, text
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.held import LONGEST_PRIVILEGE, PRIVILEGES, check_own, check_own_by_tenant
 from idp.api.userservice.menus import MenuNodeShape
@@ -21,10 +20,12 @@ from idp.directory.applications import service as applications
 from idp.directory.applications.models import Application
 from idp.directory.applications.resources import Resource
 from idp.directory.applications.service import ApplicationSpec
+from idp.directory.scopes import Scope
 from idp.platform.errors import BadRequest
-from idp.platform.scopes import Scope
+from idp.platform.integers import INT64_MAX
 from idp.platform.web.principal import check_permission_in
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import Shape, optional_id, text
 
 MODULE = "resources"
 MOST = 500
@@ -93,7 +94,7 @@ def of_named(arguments: dict[str, Any]) -> int | None:
 def first_of_map(arguments: dict[str, Any]) -> int | None:
     """Tell which tenant a map begins with; the view asks for all of them."""
     first = next(iter(unverified_body()), "")
-    return min(int(first), INT64) if re.fullmatch(TENANT_ID, first) else own(arguments)
+    return min(int(first), INT64_MAX) if re.fullmatch(TENANT_ID, first) else own(arguments)
 
 
 @userservice.operation(
@@ -247,7 +248,7 @@ def of_tenants(body: Mapping[str, Any]) -> Mapping[str, Sequence[Resource]]:
     They are believed, so this renders and authorises nothing; a person sends his own only.
     """
     held = {
-        min(int(tenant_id), INT64): {
+        min(int(tenant_id), INT64_MAX): {
             code for codes in (authorization["role_privilege_map"] or {}).values() for code in codes
         }
         for tenant_id, authorization in body.items()

@@ -8,14 +8,14 @@ from typing import Any
 from marshmallow import fields, post_load
 
 from idp.api.actor import current_actor, platform
-from idp.api.shapes import Shape, int32, optional_id, text
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.shapes import Words
 from idp.directory.bundles import service as bundles
 from idp.directory.bundles.models import Bundle
 from idp.directory.bundles.service import BundleSpec
-from idp.platform.scopes import Scope
+from idp.directory.scopes import Scope
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import Shape, int32, optional_id, text
 
 MODULE = "accounts-tenants-bundles"
 

@@ -8,7 +8,6 @@ from typing import Any
 from marshmallow import fields
 
 from idp.api.actor import current_actor
-from idp.api.shapes import INT32, OptionalNumber, Shape, int32, int64, text
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.held import LONGEST_PRIVILEGE, PRIVILEGES, check_own
 from idp.api.userservice.paging import Page, PageQuery, fetch
@@ -16,8 +15,10 @@ from idp.api.userservice.shapes import Words
 from idp.directory.applications import menus
 from idp.directory.applications import service as applications
 from idp.directory.applications.models import Menu
-from idp.platform.scopes import Scope
+from idp.directory.scopes import Scope
+from idp.platform.integers import INT32_MAX
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import OptionalNumber, Shape, int32, int64, text
 
 MODULE = "resources"
 
@@ -60,7 +61,7 @@ class MenuQueryShape(Shape):
     schema_name = "MenuQueryDTO"
 
     application_code = Words(100)
-    status = OptionalNumber("int32", INT32)
+    status = OptionalNumber("int32", INT32_MAX)
     title = Words(200)
 
 

@@ -11,7 +11,8 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from idp.api.dialect import Malformed
-from idp.api.shapes import INT32, Shape, number_in_query
+from idp.platform.integers import INT32_MAX
+from idp.platform.wire.shapes import Shape, number_in_query
 
 MOST_ROWS = 200
 
@@ -19,7 +20,7 @@ MOST_ROWS = 200
 class PageQuery(Shape):
     """Which page, and how many rows it has."""
 
-    page_no = number_in_query(minimum=1, maximum=INT32, required=True)
+    page_no = number_in_query(minimum=1, maximum=INT32_MAX, required=True)
     page_size = number_in_query(minimum=1, maximum=MOST_ROWS, required=True)
 
 

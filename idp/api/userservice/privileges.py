@@ -10,17 +10,18 @@ from marshmallow import fields, validate
 
 from idp.api.actor import current_actor, own
 from idp.api.dialect import load, query_values
-from idp.api.shapes import INT64, Shape, int32, int64, text
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.roles import MODULE, MOST, RoleCodesShape
 from idp.directory.roles import authorizations, tree
 from idp.directory.roles.catalogue import LONGEST_CODE
 from idp.directory.roles.models import LONGEST_ROLE_NAME, Privilege
 from idp.directory.roles.tree import Node
+from idp.directory.scopes import Scope
 from idp.platform.errors import BadRequest
-from idp.platform.scopes import Scope
+from idp.platform.integers import INT64_MAX
 from idp.platform.web.principal import check_permission_in
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import Shape, int32, int64, text
 
 MOST_OF_ROLE = 5000
 
@@ -76,7 +77,7 @@ class TenantIdsShape(Shape):
     """Ids of tenants."""
 
     tenant_ids = fields.List(
-        fields.Integer(validate=validate.Range(1, INT64), metadata={"format": "int64"}),
+        fields.Integer(validate=validate.Range(1, INT64_MAX), metadata={"format": "int64"}),
         required=True,
         validate=validate.Length(max=MOST),
     )

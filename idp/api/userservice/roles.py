@@ -10,16 +10,16 @@ from marshmallow import fields, post_load, validate
 
 from idp.api.actor import current_actor, own
 from idp.api.dialect import load, load_json
-from idp.api.shapes import Shape, boolean, optional_id, text
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.shapes import Words
 from idp.directory.roles import tenant_roles as roles
 from idp.directory.roles.catalogue import LONGEST_CODE
 from idp.directory.roles.models import LONGEST_ROLE_NAME
 from idp.directory.roles.tenant_roles import Named, Shown
+from idp.directory.scopes import Scope
 from idp.platform.errors import BadRequest
-from idp.platform.scopes import Scope
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import Shape, boolean, optional_id, text
 
 MODULE = "roles-privileges"
 MOST = 500

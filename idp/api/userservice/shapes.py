@@ -11,7 +11,7 @@ from typing import Any
 
 from marshmallow import validate
 
-from idp.api.shapes import CleanText
+from idp.platform.wire.shapes import CleanText
 
 LONGEST_PASSWORD = 1024
 """Longer ones are no passwords; the policy says what is."""

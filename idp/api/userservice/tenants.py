@@ -8,18 +8,18 @@ from marshmallow import fields, post_load
 from sqlalchemy import select
 
 from idp.api.actor import platform
-from idp.api.shapes import Shape, int64, text
 from idp.api.userservice.dialect import userservice
 from idp.api.userservice.paging import Page, SortedPageQuery, fetch
 from idp.api.userservice.shapes import LONGEST_PASSWORD, Words
 from idp.directory.bundles import applying
 from idp.directory.bundles import service as bundles
+from idp.directory.scopes import Scope
 from idp.directory.tenants import founding
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.founding import Founding
 from idp.directory.tenants.models import Tenant
-from idp.platform.scopes import Scope
 from idp.platform.web.views import database
+from idp.platform.wire.shapes import Shape, int64, text
 
 MODULE = "accounts-tenants-bundles"
 

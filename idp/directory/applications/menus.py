@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
-from idp.directory import permissions
 from idp.directory.applications import service as applications
 from idp.directory.applications.models import Application, Menu
 from idp.directory.roles.models import Privilege
+from idp.platform import permission_codes
 from idp.platform.errors import NotFound
 
 ENABLED = 1
@@ -103,7 +103,7 @@ def granting(session: Session, menus: Iterable[Menu], held: Collection[str]) -> 
         if menu.privilege is not None and menu.privilege.status == ENABLED
     }
     covering = {
-        row.code: permissions.covering(row.code).intersection(held) for row in wanted.values()
+        row.code: permission_codes.covering(row.code).intersection(held) for row in wanted.values()
     }
     wide = set[str]().union(*(codes - {code} for code, codes in covering.items()))
     owners: dict[str, int | None] = {}

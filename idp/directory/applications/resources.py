@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp.directory.actor import PLATFORM_TENANT
 from idp.directory.applications import menus
 from idp.directory.applications.menus import Node
 from idp.directory.applications.models import Application
 from idp.directory.tenants.models import Tenant
+from idp.platform.issuer import PLATFORM_TENANT_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def by_tenant(
     existing = set(session.scalars(select(Tenant.id).where(Tenant.id.in_(codes))))
     rows = session.scalars(
         select(Application)
-        .where(Application.tenant_id.in_({*existing, PLATFORM_TENANT}))
+        .where(Application.tenant_id.in_({*existing, PLATFORM_TENANT_ID}))
         .order_by(Application.id)
     ).all()
     found = menus.trees(session, [row.id for row in rows])
@@ -91,7 +91,7 @@ def by_tenant(
 
     answer: dict[int, list[Resource]] = {tenant_id: [] for tenant_id in codes}
     for tenant_id in existing:
-        seen = (row for row in rows if row.tenant_id in {tenant_id, PLATFORM_TENANT})
+        seen = (row for row in rows if row.tenant_id in {tenant_id, PLATFORM_TENANT_ID})
         shown = (opened(row, codes[tenant_id]) for row in seen)
         answer[tenant_id] = [resource for resource in shown if resource.menus]
     return answer

@@ -8,7 +8,6 @@ from sqlalchemy import ColumnElement, Select, func, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from idp.directory.actor import PLATFORM_TENANT
 from idp.directory.applications.models import Application, ApplicationClient, Menu
 from idp.directory.bundles import service as bundles
 from idp.directory.clients.models import Client
@@ -19,11 +18,12 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.difference import Rows, State
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
+from idp.platform.integers import INT64_MAX
+from idp.platform.issuer import PLATFORM_TENANT_ID
 
 LONGEST_CODE = 100
 RESERVED = frozenset({"page", "privileges"})
 """Codes that would be read as another address."""
-_LARGEST_ID = 2**63 - 1
 _LONGEST_NAME = 200
 
 
@@ -39,7 +39,9 @@ class ApplicationSpec:
 
 def visible(tenant_id: int | None) -> ColumnElement[bool]:
     """Tell in SQL which applications a tenant sees: its own and the platform's; None: all."""
-    return true() if tenant_id is None else Application.tenant_id.in_({tenant_id, PLATFORM_TENANT})
+    return (
+        true() if tenant_id is None else Application.tenant_id.in_({tenant_id, PLATFORM_TENANT_ID})
+    )
 
 
 def listing(tenant_id: int | None, *, name: str = "") -> Select[Application]:
@@ -77,7 +79,7 @@ def get_of_client(session: Session, client_id: str, tenant_id: int | None) -> Ap
 
 def find_by_id(session: Session, application_id: int) -> Application | None:
     """Find an application by its id."""
-    return session.get(Application, application_id) if application_id <= _LARGEST_ID else None
+    return session.get(Application, application_id) if application_id <= INT64_MAX else None
 
 
 def get_named(session: Session, spec: ApplicationSpec) -> Application:
@@ -162,7 +164,7 @@ def link_client(session: Session, application: Application, client: Client) -> N
 
 def _take_place(session: Session, tenant_id: int) -> None:
     """Refuse one application too many; who creates at the same time waits here."""
-    turn = select(Tenant.id).where(Tenant.id == min(tenant_id, _LARGEST_ID))
+    turn = select(Tenant.id).where(Tenant.id == min(tenant_id, INT64_MAX))
     if session.scalar(turn.with_for_update(key_share=True)) is None:
         raise NotFound("There is no such tenant.")
     bundle = bundles.of_tenant(session, tenant_id)

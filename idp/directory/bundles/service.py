@@ -11,7 +11,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from idp.directory.actor import PLATFORM_TENANT, Actor
+from idp.directory.actor import Actor
 from idp.directory.bundles import ability
 from idp.directory.bundles.models import Bundle, TenantType
 from idp.directory.roles.models import Privilege
@@ -21,6 +21,7 @@ from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
 from idp.platform.db import insert
 from idp.platform.errors import BadRequest, Conflict, NotFound, Overreach
+from idp.platform.issuer import PLATFORM_TENANT_ID
 
 RESERVED = frozenset({"bundle-list"})
 """Stand in paths where the code of a bundle may stand."""
@@ -150,7 +151,7 @@ def _check_granted(
     """Refuse privileges that are new in a bundle and that the actor cannot grant everywhere."""
     come = ability.read(ability.check(session, spec.ability)).privilege_codes - before
     found = session.scalars(select(Privilege).where(Privilege.code.in_(come))).all()
-    refused = actor.within(PLATFORM_TENANT).lacking(session, None, found)
+    refused = actor.within(PLATFORM_TENANT_ID).lacking(session, None, found)
     if refused:
         raise Overreach.at("ability", f"You cannot give {', '.join(refused[:10])}.")
 

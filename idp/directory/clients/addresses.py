@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
+import idna
+
 from idp.platform.errors import BadRequest
 
 LONGEST = 2000
@@ -125,8 +127,6 @@ def _a_label_host(uri: str) -> str | None:
     """Return what a host in letters beyond ASCII is called in addresses (RFC 5890 2.3.2.1)."""
     if uri.isascii():
         return None
-    import idna  # noqa: PLC0415 - large tables that hardly any process needs
-
     try:
         host = urlsplit(uri).hostname or ""
         is_name = not host.isascii() and len(host) <= LONGEST_HOST

@@ -15,12 +15,10 @@ from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 from idp.directory.clients import addresses
 from idp.directory.clients.addresses import Rules
 from idp.directory.clients.models import Client
+from idp.directory.product import AUTH_METHODS, NO_AUTHENTICATION
 from idp.platform.errors import BadRequest, Unprocessable
+from idp.platform.signing.algorithms import ALGORITHMS
 
-ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
-BY_NOTHING = "none"
-BY_KEYS = "private_key_jwt"
-AUTH_METHODS = (BY_NOTHING, "client_secret_basic", "client_secret_post", BY_KEYS)
 YEAR = 366 * 86_400
 SMALLEST_RSA = 2048
 MOST_KEYS = 20
@@ -280,7 +278,7 @@ def apply(client: Client, values: Mapping[str, Any], rules: Rules) -> None:
             setattr(client, name, _read(FIELDS[name], value, rules))
     # RFC 7591 knows public clients by their method, the management API by a flag of its own.
     if "token_endpoint_auth_method" in given and "require_client_secret" not in given:
-        client.require_client_secret = client.token_endpoint_auth_method != BY_NOTHING
+        client.require_client_secret = client.token_endpoint_auth_method != NO_AUTHENTICATION
 
 
 def own_properties(client: Client) -> dict[str, str]:

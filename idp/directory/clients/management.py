@@ -28,17 +28,15 @@ from idp.directory.clients.models import (
     ClientScope,
     ClientSecret,
 )
+from idp.directory.product import RESERVED_PREFIX
 from idp.platform import runtime, stamps
 from idp.platform.audit import service as audit
 from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
+from idp.platform.integers import INT32_MAX
 from idp.platform.secrets import MASK, looks_like_digest
 
-MANAGEMENT = "ids4."
-"""How the scopes of the management APIs begin."""
-
-LARGEST_ID = 2**31 - 1
 LONGEST_PROPERTY = 2000
 
 
@@ -212,7 +210,7 @@ def _children() -> list[Any]:
 
 
 def _small(row_id: int) -> int:
-    if row_id > LARGEST_ID:
+    if row_id > INT32_MAX:
         raise NotFound
     return row_id
 
@@ -377,7 +375,7 @@ def _unasked_scopes(client: Client) -> set[str]:
     machine = any(row.grant_type == "client_credentials" for row in client.grant_types)
     if client.require_consent and not machine:
         return set()
-    return {row.scope for row in client.scopes if row.scope.startswith(MANAGEMENT)}
+    return {row.scope for row in client.scopes if row.scope.startswith(RESERVED_PREFIX)}
 
 
 def _check_gift(session: Session, actor: Actor, scopes: Collection[str]) -> None:

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from idp.directory.clients import addresses, fields
+from idp.directory import product
+from idp.directory.clients import addresses
 from idp.directory.clients.addresses import Rules
 from idp.directory.clients.models import Client
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
@@ -20,7 +21,6 @@ from idp.platform.errors import BadRequest, Conflict, Unprocessable
 PURPOSE = "client secret"
 SHORTEST_SECRET = 24
 LONGEST_SECRET = 200
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 OFFLINE_ACCESS = "offline_access"
 MOST_ROWS = 200
 REUSABLE = 0
@@ -34,9 +34,10 @@ def grants_of(client: Client, grant_types: Iterable[str]) -> Sequence[str]:
     """Check grant types; refresh_token comes last, and with offline access by itself."""
     wanted = _distinct("grant_types", grant_types)
     for name in wanted:
-        if name not in GRANT_TYPES:
+        if name not in product.GRANT_TYPES:
             raise Unprocessable.at(
-                "grant_types", f"{name!r} is not offered; known are {', '.join(GRANT_TYPES)}."
+                "grant_types",
+                f"{name!r} is not offered; known are {', '.join(product.GRANT_TYPES)}.",
             )
     if client.allow_offline_access and "authorization_code" in wanted:
         wanted = (*(name for name in wanted if name != "refresh_token"), "refresh_token")
@@ -78,7 +79,7 @@ def check(client: Client) -> None:
     grants = {row.grant_type for row in client.grant_types}
     method = client.token_endpoint_auth_method
     if client.require_client_secret:
-        if method == fields.BY_NOTHING:
+        if method == product.NO_AUTHENTICATION:
             raise Unprocessable.at(
                 "token_endpoint_auth_method", "Only a public client authenticates by none."
             )
@@ -87,7 +88,7 @@ def check(client: Client) -> None:
     if client.jwks is not None and client.jwks_uri is not None:
         # RFC 7591 2
         raise BadRequest.at("jwks", "Either jwks or jwks_uri, not both.")
-    if method == fields.BY_KEYS and client.jwks is None and client.jwks_uri is None:
+    if method == product.PRIVATE_KEY_JWT and client.jwks is None and client.jwks_uri is None:
         raise BadRequest.at("jwks", "private_key_jwt needs jwks or jwks_uri.")
     if "authorization_code" in grants and not client.redirect_uris:
         raise BadRequest.at("redirect_uris", "authorization_code needs a redirect address.")
@@ -98,7 +99,7 @@ def check(client: Client) -> None:
 
 
 def _check_public(client: Client, grants: set[str], method: str | None) -> None:
-    if method not in {None, fields.BY_NOTHING}:
+    if method not in {None, product.NO_AUTHENTICATION}:
         raise Unprocessable.at(
             "token_endpoint_auth_method", "A public client authenticates by none."
         )

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from idp.directory import child_rows
+from idp.directory import child_rows, product
 from idp.directory.child_rows import Wanted
 from idp.directory.clients import audited, fields, rules
 from idp.directory.clients.models import (
@@ -192,7 +192,7 @@ def update(
     settings: Mapping[str, Any],
     lists: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Change single values and whole lists (see `LISTS`) of a client, and check the result.
+    """Change single values and whole lists (see `_SETTERS`) of a client, and check the result.
 
     A list that is not named stays as it is.
     """
@@ -222,7 +222,7 @@ def add_secret(
     """Give a client one more secret, made by us unless given; older ones stay valid."""
     if not client.require_client_secret:
         raise Unprocessable.at("client_secret", "A public client has no secret.")
-    if client.token_endpoint_auth_method == fields.BY_KEYS:
+    if client.token_endpoint_auth_method == product.PRIVATE_KEY_JWT:
         raise Unprocessable.at("client_secret", "This client authenticates by its own keys.")
     secret = append_secret(session, client, value, description, expires_at)
     client.concurrency_stamp = new_stamp()
@@ -303,7 +303,10 @@ def _allow_offline_access(
 
 
 def _needs_secret(client: Client) -> bool:
-    return client.require_client_secret and client.token_endpoint_auth_method != fields.BY_KEYS
+    return (
+        client.require_client_secret
+        and client.token_endpoint_auth_method != product.PRIVATE_KEY_JWT
+    )
 
 
 def _replace(
@@ -331,5 +334,3 @@ _SETTERS: Mapping[str, Callable[[Session, Client, Sequence[str]], None]] = {
     "post_logout_redirect_uris": set_post_logout_redirect_uris,
     "cors_origins": set_cors_origins,
 }
-LISTS = tuple(_SETTERS)
-"""The lists that `update` replaces, by name."""

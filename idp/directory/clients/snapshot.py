@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from idp.directory.clients.models import Client, ClientCorsOrigin
+from idp.directory.product import NO_AUTHENTICATION, SHARED_SECRET_METHODS
 from idp.directory.resources import snapshot as resources
 from idp.directory.resources.snapshot import ApiScopeView, IdentityView
 from idp.directory.tenants.models import Tenant
@@ -94,8 +95,8 @@ class ClientView:
         if self.token_endpoint_auth_method:
             return frozenset({self.token_endpoint_auth_method})
         if self.is_public:
-            return frozenset({"none"})
-        return frozenset({"client_secret_basic", "client_secret_post"})
+            return frozenset({NO_AUTHENTICATION})
+        return frozenset(SHARED_SECRET_METHODS)
 
 
 @looked_up("client", longest=LONGEST_ID)

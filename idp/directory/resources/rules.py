@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from idp.directory.applications.models import Application
 from idp.directory.clients import rules as clients
-from idp.directory.clients.fields import ALGORITHMS
 from idp.directory.clients.models import Client, ClientScope
+from idp.directory.product import RESERVED_PREFIX
 from idp.directory.resources.content import PropertyRow
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
 from idp.directory.roles.models import Privilege
+from idp.directory.scopes import Scope
 from idp.platform.errors import BadRequest, Conflict, Unprocessable
-from idp.platform.scopes import Scope
 from idp.platform.secrets import looks_like_digest
+from idp.platform.signing.algorithms import ALGORITHMS
 
-BUILT_IN_API = "ids4.ms"
 BUILT_IN_SCOPES: frozenset[str] = frozenset(Scope)
 BUILT_IN_IDENTITY = "openid"
 RESERVED = frozenset({"offline_access"})
-PLATFORM_PREFIX = "ids4."
 PERMISSION_FORMATS = ("array", "text")
 _NAME = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}")  # RFC 6749 3.3
 _CLAIM = re.compile(r"[A-Za-z0-9_.:/#-]{1,200}")
@@ -83,7 +82,7 @@ def check_claim(path: str, name: str) -> None:
 
 def check_property(path: str, row: PropertyRow) -> None:
     """Refuse settings that are unknown to what reads them."""
-    known: dict[str, Sequence[str]] = {
+    known: dict[str, Collection[str]] = {
         "permission_format": PERMISSION_FORMATS,
         "signing_alg": ALGORITHMS,
     }
@@ -150,5 +149,5 @@ def taken(path: str, name: str) -> Conflict:
 
 def _refuse_platform_name(path: str, name: str, tenant_id: int | None) -> None:
     # A scope such as `ids4.all` would open the gates of the management APIs.
-    if tenant_id is not None and name.casefold().startswith(PLATFORM_PREFIX):
-        raise BadRequest.at(path, f"Names that begin with {PLATFORM_PREFIX} are the platform's.")
+    if tenant_id is not None and name.casefold().startswith(RESERVED_PREFIX):
+        raise BadRequest.at(path, f"Names that begin with {RESERVED_PREFIX} are the platform's.")

@@ -9,7 +9,7 @@ from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from idp.directory.actor import PLATFORM_TENANT
+from idp.directory.product import RESERVED_PREFIX
 from idp.directory.resources.models import ApiResource
 from idp.directory.roles.models import (
     LONGEST_ROLE_NAME,
@@ -24,6 +24,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.difference import Rows
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.stamps import new_stamp
 
 # Commas part codes in the text form of the `permission` claim; spaces part scopes.
@@ -31,8 +32,6 @@ _CODE = re.compile(r"[^\s,/\\\"']+")
 LONGEST_CODE = 200
 # Addresses of the user service stand where a role's code would.
 _RESERVED_ROLES = frozenset({"privilege-list", "role-privilege-list"})
-_PRODUCT = "ids4."
-"""How the codes of the product's own privileges begin; only its seeds make them."""
 MOST_LEVELS = 30
 """Groups below each other, so that the tree fits into one answer."""
 DEFAULT_ROLES = ("users", "developer")
@@ -103,7 +102,7 @@ def check_role_code(session: Session, code: str, tenant_id: int | None, *, but_i
         raise BadRequest.at("code", "This code is reserved.")
     # Roles of tenants are named one beside the other, roles of the platform one by one: otherwise
     # both could take the same code at the same time.
-    turn = select(Tenant.id).where(Tenant.id == PLATFORM_TENANT)
+    turn = select(Tenant.id).where(Tenant.id == PLATFORM_TENANT_ID)
     session.execute(turn.with_for_update(read=tenant_id is not None, key_share=tenant_id is None))
     # Some services compare codes without regard to case.
     alike = func.lower(Role.code) == code.lower()
@@ -153,8 +152,10 @@ def create_privilege(
 ) -> Privilege:
     """Create a privilege; without an API it counts in the tokens of every API that asks."""
     check_code(code)
-    if code.lower().startswith(_PRODUCT):
-        raise BadRequest.at("code", f"Codes that begin with {_PRODUCT} are the product's own.")
+    if code.lower().startswith(RESERVED_PREFIX):
+        raise BadRequest.at(
+            "code", f"Codes that begin with {RESERVED_PREFIX} are the product's own."
+        )
     privilege = Privilege(
         code=code, name=name, group_id=group_id, api_resource_id=api_resource_id, sort=sort
     )

@@ -25,16 +25,16 @@ from idp.directory.roles.models import (
     RolePrivilege,
     UserRole,
 )
+from idp.directory.scopes import Scope
 from idp.directory.tenants.models import Tenant
 from idp.platform import stamps
 from idp.platform.audit import service as audit
 from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound, Overreach, Unprocessable
+from idp.platform.integers import INT64_MAX
 
 PERMISSION = "permission"
-EVERYTHING = "ids4.ms.all"
-LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def _hold(session: Session, actor: Actor, role_id: int) -> Role:
 
 
 def _bounded(role_id: int) -> int:
-    if role_id > LARGEST_ID:
+    if role_id > INT64_MAX:
         raise NotFound
     return role_id
 
@@ -298,8 +298,8 @@ def _may_be_given(
 
 
 def _keep_everything(before: Collection[str], wanted: Collection[str]) -> None:
-    if EVERYTHING in before and EVERYTHING not in wanted:
-        raise BadRequest.at("claims", f"Administrators keep {EVERYTHING}.")
+    if Scope.ALL in before and Scope.ALL not in wanted:
+        raise BadRequest.at("claims", f"Administrators keep {Scope.ALL}.")
 
 
 def _record(session: Session, role: Role, tag: Tag, before: State, after: State) -> None:

@@ -20,6 +20,7 @@ from idp.directory.applications.models import Application
 from idp.directory.bundles import applying
 from idp.directory.bundles import service as bundles
 from idp.directory.clients.models import Client
+from idp.directory.product import MANAGEMENT_PREFIX
 from idp.directory.resources.models import ApiResource, IdentityResource
 from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants import service
@@ -36,10 +37,9 @@ from idp.directory.users.models import UserClaim
 from idp.platform import runtime, stamps
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, Forbidden, NotFound, Overreach
+from idp.platform.integers import INT64_MAX
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.secrets import MASK, UnknownKeyError
-
-MANAGEMENT = f"{permissions.MANAGEMENT_API}."
-LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def list_query(
         host = service.to_ascii(host.lower())
         named = Tenant.hosts.any(TenantHost.host == host)
         if host == runtime.of(session).settings.public_host:
-            named = or_(named, Tenant.id == service.PLATFORM)
+            named = or_(named, Tenant.id == PLATFORM_TENANT_ID)
         query = query.where(named)
     return query
 
@@ -152,7 +152,7 @@ def create(
         status=spec.status,
         theme=_theme(spec.theme),
         cache_seconds=spec.cache_seconds,
-        issuer_tenant_id=service.PLATFORM,
+        issuer_tenant_id=PLATFORM_TENANT_ID,
     )
     session.add(tenant)
     session.flush()
@@ -198,7 +198,7 @@ def replace(
 def delete(session: Session, actor: Actor, code: str, tenant_id: int) -> None:
     """Delete a tenant that nothing hangs on; its administrators, roles and claims go with it."""
     tenant = _hold(session, actor, code, tenant_id, with_key=True)
-    if tenant.id == service.PLATFORM:
+    if tenant.id == PLATFORM_TENANT_ID:
         raise Conflict.at("id", "The platform's own tenant stays.")
     hanging = _hanging(session, tenant)
     if hanging:
@@ -206,7 +206,7 @@ def delete(session: Session, actor: Actor, code: str, tenant_id: int) -> None:
     service.record(session, tenant, Tag.TENANT_DELETED, service.state_of(tenant), {})
     own_roles = select(Role.id).where(Role.tenant_id == tenant.id)
     session.execute(sqlalchemy.delete(UserRole).where(UserRole.role_id.in_(own_roles)))
-    tenant.issuer_tenant_id = service.PLATFORM  # a row that points at itself cannot go
+    tenant.issuer_tenant_id = PLATFORM_TENANT_ID  # a row that points at itself cannot go
     session.flush()
     session.delete(tenant)
     session.flush()
@@ -259,13 +259,13 @@ def _hold(session: Session, actor: Actor, code: str, tenant_id: int, *, with_key
     lock = select(Tenant.id).where(Tenant.id == _bounded(tenant_id), _in_reach(actor, code))
     if session.scalar(lock.with_for_update(key_share=not with_key, of=Tenant)) is None:
         raise NotFound
-    if tenant_id == service.PLATFORM and not actor.is_platform_admin:
+    if tenant_id == PLATFORM_TENANT_ID and not actor.is_platform_admin:
         raise Forbidden("Only an administrator of the platform may do this")
     return get(session, actor, code, tenant_id)
 
 
 def _bounded(tenant_id: int) -> int:
-    if tenant_id > LARGEST_ID:
+    if tenant_id > INT64_MAX:
         raise NotFound
     return tenant_id
 
@@ -286,7 +286,7 @@ def _take_rights_along(session: Session, actor: Actor, tenant: Tenant) -> None:
         }
         for tenant_id in (actor.tenant_id, tenant.id)
     )
-    codes = {code for code in here - there if code.startswith(MANAGEMENT)}
+    codes = {code for code in here - there if code.startswith(MANAGEMENT_PREFIX)}
     for code in sorted(codes if contained is None else codes & contained):
         session.add(
             UserClaim(user_id=actor.person_id, tenant_id=tenant.id, type="permission", value=code)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.platform import clock
 from idp.platform.db import Base, BigInt, Id, Name, reference
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.stamps import Stamp
 
 
@@ -33,7 +34,7 @@ class Tenant(Base):
     theme: Mapped[str | None] = mapped_column(String(100))
     logo_uri: Mapped[str | None] = mapped_column(String(2000))
     issuer_tenant_id: Mapped[int] = mapped_column(
-        BigInt, ForeignKey("tenant.id", ondelete="RESTRICT"), index=True, default=1
+        BigInt, ForeignKey("tenant.id", ondelete="RESTRICT"), index=True, default=PLATFORM_TENANT_ID
     )
     """Tenant at whose host the members sign in: itself when it has hosts, else 1."""
     issuer_host: Mapped[str | None] = mapped_column(String(255))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import idna
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
@@ -30,11 +31,9 @@ from idp.platform.audit.difference import Rows, State
 from idp.platform.audit.tags import Tag
 from idp.platform.cache import looked_up
 from idp.platform.errors import BadRequest, Conflict, NotFound
-from idp.platform.issuer import Issuer
+from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
 from idp.platform.stamps import new_stamp
 
-PLATFORM = 1
-"""Id of the tenant that is the platform itself, issuer 1."""
 PURPOSE = "tenant property"
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LONGEST_HOST = 253
@@ -61,7 +60,7 @@ def find_issuer(session: Session, host: str) -> Issuer | None:
     """Return the issuer that answers to a Host header; cached, as unknown hosts are."""
     host = host.lower()
     if host == runtime.of(session).settings.public_host:
-        tenant = session.get(Tenant, PLATFORM)
+        tenant = session.get(Tenant, PLATFORM_TENANT_ID)
     else:
         tenant = session.scalar(select(Tenant).join(TenantHost).where(TenantHost.host == host))
     return None if tenant is None or not tenant.is_enabled else _issuer(session, tenant, host)
@@ -103,7 +102,7 @@ def create(session: Session, new: NewTenant) -> Tenant:
         logo_uri=_logo(new.logo_uri),
         type_code=new.type_code,
         bundle_code=new.bundle_code,
-        issuer_tenant_id=PLATFORM,
+        issuer_tenant_id=PLATFORM_TENANT_ID,
     )
     session.add(tenant)
     session.flush()
@@ -192,10 +191,10 @@ def name_issuer(session: Session, tenant: Tenant, issuer_host: str | None) -> No
     named = check_host(issuer_host, "issuer_host") if issuer_host else None
     if named is not None and named not in hosts:
         raise BadRequest.at("issuer_host", "The issuer is named after one of the hosts.")
-    if tenant.id != PLATFORM:
+    if tenant.id != PLATFORM_TENANT_ID:
         _refuse_unservable(session, hosts)
         _refuse_audiences(session, hosts)
-        issuer_tenant_id = tenant.id if hosts else PLATFORM
+        issuer_tenant_id = tenant.id if hosts else PLATFORM_TENANT_ID
         if issuer_tenant_id != tenant.issuer_tenant_id and not hosts:
             _refuse_guests(session, tenant)
         tenant.issuer_tenant_id = issuer_tenant_id
@@ -234,14 +233,9 @@ def _refuse_guests(session: Session, tenant: Tenant) -> None:
         )
 
 
-def set_status(session: Session, tenant: Tenant, status: TenantStatus) -> None:
-    """Enable or disable a tenant; issuer 1 stays enabled."""
-    change(session, tenant, status=status)
-
-
 def check_status(tenant: Tenant, status: int) -> None:
     """Refuse to switch issuer 1 off."""
-    if tenant.id == PLATFORM and status != TenantStatus.ENABLED:
+    if tenant.id == PLATFORM_TENANT_ID and status != TenantStatus.ENABLED:
         raise Conflict.at("status", "The platform's own tenant stays enabled.")
 
 
@@ -371,7 +365,7 @@ def rewrap(session: Session) -> int:
 
 def _issuer(session: Session, tenant: Tenant, host: str | None) -> Issuer:
     settings = runtime.of(session).settings
-    if tenant.id == PLATFORM:
+    if tenant.id == PLATFORM_TENANT_ID:
         # Whatever the rows say: PUBLIC_URL may have changed since they were written.
         own = settings.public_host
     else:
@@ -427,8 +421,6 @@ def to_ascii(host: str) -> str:
     """Return a host with its labels in ASCII; what cannot be written so is returned as it is."""
     if host.isascii() or len(host) > _LONGEST_HOST:
         return host
-    import idna  # noqa: PLC0415 - large tables that hardly any process needs
-
     name, colon, port = host.partition(":")
     try:
         return idna.encode(name, uts46=True).decode() + colon + port

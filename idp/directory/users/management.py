@@ -33,8 +33,8 @@ from idp.platform.errors import (
     Overreach,
     Unprocessable,
 )
+from idp.platform.integers import INT64_MAX
 
-LARGEST_ID = 2**63 - 1
 FIRST_USER = 1
 """Who counts as referrer where nobody is named."""
 LOOKUPS_PER_MINUTE = 60
@@ -352,19 +352,21 @@ def set_password(session: Session, user: User, password: str) -> None:
 
 
 def _locked(session: Session, actor: Actor, user_id: int) -> User:
-    """Return an account whose state the actor may change.
-
-    People with rights of the platform are out of reach for those who do not administer it.
-    """
+    """Return an account whose state the actor may change."""
     user = users.get(session, user_id, lock=True)
-    if not actor.is_platform_admin and visibility.is_of_the_platform(session, user.id):
-        message = "This person has rights of the platform; only its administrators may do this."
-        raise Forbidden(message)
+    check_rights(session, actor, user)
     return user
 
 
+def check_rights(session: Session, actor: Actor, user: User) -> None:
+    """Refuse a person with rights of the platform, unless the actor administers it."""
+    if not actor.is_platform_admin and visibility.is_of_the_platform(session, user.id):
+        message = "This person has rights of the platform; only its administrators may do this."
+        raise Forbidden(message)
+
+
 def _get(session: Session, actor: Actor, user_id: int, *, lock: bool) -> User:
-    if not 0 < user_id <= LARGEST_ID:
+    if not 0 < user_id <= INT64_MAX:
         raise NotFound("There is no such user.")
     query = select(User).where(User.id == user_id, *visibility.in_reach(session, actor))
     if lock:

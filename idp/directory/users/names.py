@@ -7,6 +7,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Protocol
 
+import idna
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
@@ -94,8 +95,6 @@ def on_the_wire(number: str, region: str) -> str:
 
 def _in_u_labels(address: str) -> str:
     """Return an address with its domain in U-labels; unchanged where that cannot be read."""
-    import idna  # noqa: PLC0415 - large tables that hardly any process needs
-
     local, _, domain = address.rpartition("@")
     try:
         # Folded like the stored one, whose key this must equal.

@@ -9,15 +9,14 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.directory import permissions
 from idp.directory.actor import Actor
+from idp.directory.product import MANAGEMENT_PREFIX
 from idp.directory.roles.catalogue import DEFAULT_ROLES
 from idp.directory.roles.models import Role, UserRole
+from idp.directory.scopes import DEFAULT_PERMISSIONS
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
 from idp.directory.users import service as users
 from idp.directory.users.models import User, UserClaim
-from idp.platform.scopes import DEFAULT_PERMISSIONS
-
-MANAGEMENT = f"{permissions.MANAGEMENT_API}."
 
 
 def in_reach(session: Session, actor: Actor) -> list[ColumnElement[bool]]:
@@ -77,7 +76,7 @@ def may_change_identity(session: Session, actor: Actor, user: User) -> bool:
         return False
     held = permissions.effective_permissions(session, user.id, actor.tenant_id, platform=False)
     if owns_tenant(session, actor):
-        held = [permission for permission in held if permission.code.startswith(MANAGEMENT)]
+        held = [permission for permission in held if permission.code.startswith(MANAGEMENT_PREFIX)]
     else:
         member = tenants.find_member(session, actor.tenant_id, user.id)
         if member is not None and member.is_admin:

@@ -15,9 +15,9 @@ from idp.platform import clock, runtime
 from idp.platform.errors import Busy, InvalidClient, InvalidToken, Problem
 from idp.platform.onetime import service as onetime
 from idp.platform.secrets import from_b64url
+from idp.platform.signing.algorithms import ALGORITHMS
 from idp.platform.storage import Storage
 
-ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 TYPES = frozenset({"jwt", "client-authentication+jwt"})
 """What the header's `typ` may say; a JWT made for something else proves nothing (RFC 8725 3.11)."""
 MAX_LENGTH = 8192

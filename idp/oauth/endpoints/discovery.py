@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy.orm import Session
 
 from idp.directory.resources import snapshot as resources
-from idp.oauth import authlib_adapter
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import ProtocolResponse
 from idp.platform.cache import looked_up
@@ -30,15 +30,15 @@ async def discovery(request: ProtocolRequest, storage: Storage) -> ProtocolRespo
 
 @looked_up("discovery")
 def _document(session: Session, issuer: Issuer, server: Server) -> bytes:
-    document = metadata(session, issuer, server)
-    authlib_adapter.check_metadata(document, secure=issuer.is_secure)
-    return orjson.dumps(document)
+    return orjson.dumps(metadata(session, issuer, server, signer.keys(session).algorithms))
 
 
-def metadata(session: Session, issuer: Issuer, server: Server) -> dict[str, Any]:
-    """Describe an issuer."""
+def metadata(
+    session: Session, issuer: Issuer, server: Server, active: Iterable[str]
+) -> dict[str, Any]:
+    """Return the metadata of an issuer that signs with these algorithms."""
     published = resources.published(session, issuer.tenant_id)
-    algorithms = list(signer.keys(session).algorithms)
+    algorithms = list(active)
     proofs = [proof.name for proof in server.proofs.values()]
     secrets = [proof.name for proof in server.proofs.values() if proof.is_secret]
     assertions = list(server.assertion_algorithms)

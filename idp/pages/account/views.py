@@ -11,13 +11,17 @@ from flask import session as browser_session
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from idp.account import addresses, password_change, sign_in
+from idp.account import profile as profiles
+from idp.account import sessions as browser_sessions
+from idp.account.addresses import NewAddress
 from idp.directory.registration.codes import Channel
 from idp.directory.tenants import service as tenants
 from idp.directory.users import profile as rules
 from idp.oauth import consents
 from idp.oauth.visitor import Visitor
 from idp.pages import return_path
-from idp.pages.account import service
+from idp.pages.account import lines
 from idp.pages.account.forms import (
     ChangePasswordForm,
     CodeForm,
@@ -26,11 +30,10 @@ from idp.pages.account.forms import (
     PictureForm,
     ProfileForm,
 )
-from idp.pages.account.service import NewAddress
 from idp.pages.language import LANGUAGES
 from idp.pages.language import current as current_language
 from idp.pages.messages import come_back, reasons, say
-from idp.pages.visitor import ask_to_sign_in, current_visitor, is_recent
+from idp.pages.visitor import ask_to_sign_in, current_visitor
 from idp.platform import clock
 from idp.platform.errors import BadRequest, Busy, Conflict, TooManyRequests
 from idp.platform.sessions import cookie as cookies
@@ -66,7 +69,7 @@ def for_visitor(
     @wraps(view)
     def guarded(*args: Given.args, **kwargs: Given.kwargs) -> Response:
         visitor = current_visitor()
-        if visitor is None or not is_recent(visitor):
+        if visitor is None or not sign_in.is_recent(visitor):
             back = return_path.parse(request.path) if request.method == "GET" else None
             return ask_to_sign_in(return_to=back or HOME)
         return view(visitor, *args, **kwargs)
@@ -99,7 +102,7 @@ def edit(visitor: Visitor) -> Response:
     if not form.validate():
         return _edit_page(visitor, form, 400)
     try:
-        service.change_profile(database(), current_issuer(), visitor, form.values())
+        profiles.change(database(), current_issuer(), visitor.user, form.values())
     except BadRequest as problem:
         database().rollback()
         for field, texts in problem.fields.items():
@@ -128,8 +131,8 @@ def change_picture(visitor: Visitor) -> Response:
             form.refuse(_("Choose a picture."), "file")
         return _edit_page(visitor, None, 400, picture=form)
     try:
-        with service.new_picture(
-            database(), current_issuer(), visitor, sent.stream, sent.filename or ""
+        with profiles.new_picture(
+            database(), current_issuer(), visitor.user, sent.stream, sent.filename or ""
         ):
             database().commit()
     except Infected as problem:
@@ -151,7 +154,7 @@ def change_picture(visitor: Visitor) -> Response:
 @for_visitor
 def remove_picture(visitor: Visitor) -> Response:
     """Have no picture any more."""
-    service.change_profile(database(), current_issuer(), visitor, {"picture": None})
+    profiles.change(database(), current_issuer(), visitor.user, {"picture": None})
     database().commit()
     return redirect(f"{HOME}?notice=changed", 303)
 
@@ -172,8 +175,8 @@ def ask_for_address(visitor: Visitor, kind: str) -> Response:
         return _page("address", visitor, 400, kind=kind, form=form)
     new = NewAddress(CHANNELS[kind], form.address.data or "", password=form.current.data or "")
     try:
-        is_asked = service.ask_for_address(
-            database(), current_issuer(), visitor, new, current_language().code
+        is_asked = addresses.send_code(
+            database(), current_issuer(), visitor.user, new, current_language().code
         )
     except (TooManyRequests, Busy) as wait:
         database().rollback()
@@ -215,8 +218,8 @@ def change_address(visitor: Visitor, kind: str) -> Response:
         return _page("code", visitor, 400, kind=kind, form=form, address=address)
     new = NewAddress(CHANNELS[kind], address, code=(form.code.data or "").strip())
     try:
-        is_changed = service.change_address(
-            database(), current_issuer(), visitor, new, current_language().code
+        is_changed = addresses.change(
+            database(), current_issuer(), visitor.user, new, current_language().code
         )
     except Conflict as problem:
         database().rollback()
@@ -247,7 +250,7 @@ def change_password(visitor: Visitor) -> Response:
     issuer = current_issuer()
     remember = visitor.browser.remember
     try:
-        value = service.change_password(
+        value = password_change.change(
             database(),
             issuer,
             visitor,
@@ -280,8 +283,9 @@ def change_password(visitor: Visitor) -> Response:
 @for_visitor
 def show_sessions(visitor: Visitor) -> Response:
     """List where the person is signed in."""
-    lines = service.list_sessions(database(), current_issuer(), visitor)
-    return _page("sessions", visitor, lines=lines)
+    rows = browser_sessions.list_live(database(), visitor.user)
+    shown = lines.of_sessions(database(), current_issuer(), visitor, rows)
+    return _page("sessions", visitor, lines=shown)
 
 
 @blueprint.post(f"{SESSIONS}/<int:session_id>/end")
@@ -289,9 +293,11 @@ def show_sessions(visitor: Visitor) -> Response:
 def end_session(visitor: Visitor, session_id: int) -> Response:
     """End one session; ending this one is signing out."""
     issuer = current_issuer()
-    was_this = service.end_session(database(), issuer, visitor, session_id)
+    browser_sessions.end(
+        database(), visitor.user, session_id, tenant_id=issuer.tenant_id, by=visitor.user.id
+    )
     database().commit()
-    if not was_this:
+    if session_id != visitor.browser.id:
         return redirect(f"{SESSIONS}?notice=ended", 303)
     response = redirect("/signed-out", 303)
     cookies.take(response, issuer)
@@ -302,7 +308,13 @@ def end_session(visitor: Visitor, session_id: int) -> Response:
 @for_visitor
 def end_other_sessions(visitor: Visitor) -> Response:
     """End all sessions but this one."""
-    service.end_other_sessions(database(), current_issuer(), visitor)
+    browser_sessions.end_all(
+        database(),
+        visitor.user,
+        tenant_id=current_issuer().tenant_id,
+        by=visitor.user.id,
+        but=visitor.browser.id,
+    )
     database().commit()
     return redirect(f"{SESSIONS}?notice=ended", 303)
 
@@ -311,8 +323,8 @@ def end_other_sessions(visitor: Visitor) -> Response:
 @for_visitor
 def show_applications(visitor: Visitor) -> Response:
     """List the applications that were allowed something, or have a way in."""
-    lines = service.list_applications(database(), visitor)
-    return _page("applications", visitor, lines=lines)
+    given = consents.list_consents(database(), visitor.user.id)
+    return _page("applications", visitor, lines=lines.of_consents(database(), given))
 
 
 @blueprint.post(f"{APPLICATIONS}/<int:consent_id>/revoke")

@@ -7,13 +7,12 @@ from hashlib import sha256
 from flask import Blueprint, make_response, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
+from idp.account import password_reset, sign_in
 from idp.directory.users.models import User
 from idp.pages import language
-from idp.pages.forgot import service
 from idp.pages.forgot.forms import AskForm, NewPasswordForm
 from idp.pages.messages import come_back, reasons
 from idp.pages.pending import Asking, find_waiting, handle_of, signed_in
-from idp.pages.signin import service as signin
 from idp.pages.visitor import session_cookie
 from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.web.csrf import for_anyone
@@ -43,7 +42,7 @@ def ask() -> Response:
     login = form.login.data or ""
     waiting = None if asking is None else _keep(asking)
     try:
-        service.ask(database(), current_issuer(), login, language.current().code, waiting)
+        password_reset.ask(database(), current_issuer(), login, language.current().code, waiting)
     except TooManyRequests as wait:
         form.refuse(come_back(wait))
         response = _page("pages/forgot/ask.html", asking, 429, form=form)
@@ -56,13 +55,13 @@ def ask() -> Response:
 @blueprint.get("/forgot/sent")
 def sent() -> Response:
     """Say what happens next."""
-    return _page("pages/forgot/sent.html", find_waiting(), minutes=service.MINUTES)
+    return _page("pages/forgot/sent.html", find_waiting(), minutes=password_reset.MINUTES)
 
 
 @blueprint.get("/forgot/<token>")
 def show_new(token: str) -> Response:
     """Ask for the new password; looking at the link does not use it up."""
-    user = service.find_user(database(), current_issuer(), token)
+    user = password_reset.find_user(database(), current_issuer(), token)
     asking = _kept()
     if user is None:
         return _stale(asking)
@@ -74,7 +73,7 @@ def show_new(token: str) -> Response:
 def set_new(token: str) -> Response:
     """Set the new password, once, and sign the person in."""
     issuer = current_issuer()
-    user = service.find_user(database(), issuer, token)
+    user = password_reset.find_user(database(), issuer, token)
     asking = _kept()
     if user is None:
         return _stale(asking)
@@ -82,7 +81,7 @@ def set_new(token: str) -> Response:
     if not form.validate():
         return _new_page(form, user, asking, 400)
     try:
-        owner = service.reset(
+        owner = password_reset.reset(
             database(), issuer, token, form.password.data or "", language.current().code
         )
     except BadRequest as problem:
@@ -99,7 +98,7 @@ def set_new(token: str) -> Response:
         database().rollback()
         return _stale(asking)
     client_id = None if asking is None else asking.client.client_id
-    cookie = signin.start(database(), issuer, owner, session_cookie(), client_id=client_id)
+    cookie = sign_in.start(database(), issuer, owner, session_cookie(), client_id=client_id)
     database().commit()
     return signed_in(asking, f"{url_for('account.show_password')}?notice=changed", cookie)
 
@@ -118,7 +117,7 @@ def _keep(asking: Asking) -> str:
 
 def _kept() -> Asking | None:
     """Return the request that the link was asked for, where it was asked for and still waits."""
-    mark = request.args.get(service.WAITING, "")
+    mark = request.args.get(password_reset.WAITING, "")
     handle = session.get(KEPT, {}).get(mark)
     asking = None if handle is None else find_waiting(handle)
     database().commit()

@@ -9,29 +9,25 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from idp.directory.registration import codes
+from idp.account import registration as registering
+from idp.account import sign_in
 from idp.directory.registration import service as registration
-from idp.directory.registration.codes import Channel, Letter, Sender, Wait
+from idp.directory.registration.codes import Channel
 from idp.directory.registration.service import Refused, Registration
 from idp.pages import language
 from idp.pages.form import Form
-from idp.pages.messages import come_back, reasons, wait_message
+from idp.pages.messages import come_back, reasons, say, wait_message
 from idp.pages.pending import find_waiting, signed_in
 from idp.pages.register.forms import AccountForm, AddressForm
-from idp.pages.signin import service as signin
 from idp.pages.visitor import session_cookie
 from idp.platform import clock
 from idp.platform.errors import BadRequest, Busy, Conflict, NotFound, TooManyRequests
-from idp.platform.throttle import Address
 from idp.platform.web.csrf import for_anyone
-from idp.platform.web.views import current_issuer, current_runtime, database, remote_address
+from idp.platform.web.views import current_issuer, database
 
 ADDRESSES = "register"
 """Where the form cookie keeps the visitor's own addresses between the two pages."""
 MINUTES = 30
-HOUR = 3600
-SENDS_PER_HOUR = 20
-TRIES_PER_HOUR = 60
 
 blueprint = Blueprint("register", __name__)
 
@@ -92,10 +88,9 @@ def create() -> Response:
     if not form.validate():
         return _account_page(form, addresses, 400)
     try:
-        address = Address.of(remote_address())
-        current_runtime().throttle.hit("registration", address, TRIES_PER_HOUR, HOUR)
-        outcome = registration.register(
+        outcome = registering.register(
             database(),
+            current_issuer(),
             Registration(
                 mobile=addresses[Channel.SMS],
                 mobile_code=(form.mobile_code.data or "").strip(),
@@ -105,8 +100,6 @@ def create() -> Response:
                 nick_name=form.nick_name.data,
                 locale=language.current().tag,
             ),
-            tenant_id=current_issuer().tenant_id,
-            referrer_id=None,
         )
     except (TooManyRequests, Busy) as refusal:
         database().rollback()  # the codes are as good as before
@@ -122,7 +115,7 @@ def create() -> Response:
         _tell(form, outcome)
         return _account_page(form, addresses, 400)
     client_id = None if asking is None else asking.client.client_id
-    cookie = signin.start(
+    cookie = sign_in.start(
         database(), current_issuer(), outcome, session_cookie(), client_id=client_id
     )
     database().commit()
@@ -148,40 +141,27 @@ def send_again() -> Response:
 def _send(
     form: Form, addresses: dict[Channel, str], *, again: bool = False
 ) -> tuple[int, int | None] | None:
-    """Send the codes; where that is refused tell the form why, and give status and seconds.
-
-    A code that was sent a moment ago is as good as a new one, unless a new one is what is wanted.
-    """
-    for channel, address in addresses.items():
-        try:
-            codes.normal(database(), channel, address)
-        except BadRequest as problem:
-            form.refuse(reasons(problem)[0], *problem.fields)
-    if form.mistakes:
-        return 400, None
-    sender = Sender(Address.of(remote_address()), SENDS_PER_HOUR)
-    letter = Letter(current_issuer().name, language.current().code)
-    waits: list[Wait] = []
+    """Send the codes; put a refusal into the form, and return its status and seconds to wait."""
     try:
-        for channel, address in addresses.items():
-            wait = codes.send(database(), channel, address, sender, letter)
-            if wait is not None and (again or wait.is_for_the_day):
-                waits.append(wait)
-    except TooManyRequests as problem:
-        waits = [Wait(problem.retry_after, is_for_the_day=False)]
+        wait = registering.send_codes(
+            database(), current_issuer(), addresses, language.current().code, again=again
+        )
+    except BadRequest as problem:
+        for field, texts in problem.fields.items():
+            form.refuse(say(texts[0]), field)
+        return 400, None
     except Busy as spent:
         database().rollback()
         form.refuse(come_back(spent))
         return spent.status, spent.retry_after
-    if not waits:
+    if wait is None:
         return None
     database().rollback()
-    seconds = max(wait.seconds for wait in waits)
-    if any(wait.is_for_the_day for wait in waits):
+    if wait.is_for_the_day:
         form.refuse(_("No more codes can be sent there today. Please try again tomorrow."))
     else:
-        form.refuse(wait_message(seconds))
-    return 429, seconds
+        form.refuse(wait_message(wait.seconds))
+    return 429, wait.seconds
 
 
 def _tell(form: Form, outcome: Refused) -> None:

@@ -6,13 +6,13 @@ from flask import Blueprint, make_response, redirect, render_template, request
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from idp.account import sign_in as signing_in
 from idp.directory.registration import service as registration
 from idp.pages import return_path
 from idp.pages.messages import come_back
 from idp.pages.pending import Asking, find_asking, handle_of, resume
-from idp.pages.signin import service
 from idp.pages.signin.forms import SignInForm
-from idp.pages.visitor import current_visitor, is_recent, session_cookie
+from idp.pages.visitor import current_visitor, session_cookie
 from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.sessions import cookie as cookies
 from idp.platform.web.csrf import for_anyone
@@ -34,7 +34,7 @@ def show() -> Response:
     """Show the sign-in form."""
     asking = find_asking()
     visitor = current_visitor()
-    if asking is None and visitor is not None and is_recent(visitor):
+    if asking is None and visitor is not None and signing_in.is_recent(visitor):
         return redirect(_goal(), 303)
     form = SignInForm()
     if form.login.data is not None:
@@ -56,14 +56,14 @@ def sign_in() -> Response:
     if not form.validate():
         return _page(form, asking, status=400)
     issuer = current_issuer()
-    attempt = service.Attempt(
+    attempt = signing_in.Attempt(
         login=form.login.data or "",
         password=form.password.data or "",
         remember=bool(form.remember.data),
         client_id=asking.client.client_id if asking else None,
     )
     try:
-        value = service.sign_in(database(), issuer, attempt, session_cookie())
+        value = signing_in.with_password(database(), issuer, attempt, session_cookie())
     except (TooManyRequests, Busy) as refusal:
         form.refuse(come_back(refusal))
         return _page(form, asking, status=refusal.status, retry_after=refusal.retry_after)

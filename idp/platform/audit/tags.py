@@ -80,6 +80,7 @@ class Tag(StrEnum):
     ROLE_TAKEN = "admin:user-role:taken"
     SDK_ASKED = "admin:sdk:asked"
     SDK_OPTIONS_CHANGED = "admin:sdk-options:changed"
+    SESSION_REVOKED = "admin:session:revoked"
     TENANT_BUNDLE_SET = "admin:tenant-bundle:set"
     TENANT_CHANGED = "admin:tenant:changed"
     TENANT_CREATED = "admin:tenant:created"

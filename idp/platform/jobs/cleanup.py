@@ -11,6 +11,7 @@ from sqlalchemy import delete, inspect, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.platform import clock
+from idp.platform.audit import service as audit
 from idp.platform.runtime import Runtime
 
 BATCH = 500
@@ -59,3 +60,14 @@ def remove_batch(session: Session, expiry: Expiry, *, limit: int = BATCH) -> int
         execution_options={"synchronize_session": False},
     ).all()
     return len(removed)
+
+
+def forget_audit(runtime: Runtime, stop: threading.Event) -> None:
+    """Remove audit events older than `IDP_AUDIT_DAYS`, batch by batch."""
+    removed = BATCH
+    while removed == BATCH and not stop.is_set():
+        with runtime.sessions() as session:
+            removed = audit.remove_older_than(session, runtime.settings.audit_days, limit=BATCH)
+            session.commit()
+        if removed == BATCH:
+            stop.wait(PAUSE_SECONDS)

@@ -7,13 +7,14 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from idp.platform.errors import Problem, Unprocessable
-from idp.platform.jobs import registry, service
+from idp.platform.jobs import service
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import UnknownKeyError, random_token
 
@@ -23,6 +24,26 @@ LANES = ("notify", "gateway", "build")
 POLL_SECONDS = 1.0
 TROUBLE_SECONDS = 5.0
 """Pause after an error of the loop itself, for example while the database is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that messages of the outbox name.
+
+    It works outside of any transaction and opens its own when it needs one. It returns when the
+    work is done, raises `Unprocessable` when it never can be done, and anything else to be tried
+    again; what a `Problem` says is kept for the operator, so it names no secret. A job may be done
+    twice.
+    """
+
+    work: Callable[[Runtime, Mapping[str, Any]], None]
+    """Takes the payload of the message."""
+    lane: str = "notify"
+    """Lane that its messages are left in."""
+
+
+Jobs = Mapping[str, Job]
+"""Jobs by the names that the outbox keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +58,14 @@ class Chore:
 def run(
     runtime: Runtime,
     stop: threading.Event,
+    jobs: Jobs,
     *,
     lanes: Sequence[str] = LANES,
     chores: Sequence[Chore] = (),
 ) -> None:
     """Work until `stop` is set; what is under way then is finished first."""
     threads = [
-        threading.Thread(target=_run_lane, args=(runtime, stop, lane), name=f"lane {lane}")
+        threading.Thread(target=_run_lane, args=(runtime, stop, jobs, lane), name=f"lane {lane}")
         for lane in lanes
     ]
     threads.append(threading.Thread(target=_run_chores, args=(runtime, stop, chores)))
@@ -53,20 +75,41 @@ def run(
         thread.join()
 
 
-def deliver_due(runtime: Runtime, lane: str = "notify") -> int:
-    """Try everything that is due now and tell how many messages were done."""
-    worker = _name()
-    done = 0
-    while (outcome := _deliver_one(runtime, lane, worker)) is not None:
-        done += outcome
-    return done
+def deliver_one(runtime: Runtime, jobs: Jobs, lane: str, worker: str) -> bool | None:
+    """Take a message and work on it; return whether it is done, None when none is due."""
+    with runtime.sessions() as session:
+        taken = service.take(session, lane, worker)
+        session.commit()
+    if taken is None:
+        return None
+    # Whoever died while working on it did not report, so the count is looked at first.
+    if taken.attempt > service.MAX_ATTEMPTS:
+        error, is_final = "The worker stopped each time while doing this job.", True
+    else:
+        error, is_final = _work(runtime, jobs.get(taken.job), taken)
+    with runtime.sessions() as session:
+        if not error:
+            is_ours = service.finish(session, taken)
+        elif is_final:
+            is_ours = service.give_up(session, taken, error)
+        else:
+            is_ours = service.put_off(session, taken, error)
+        session.commit()
+    event = "job_failed" if error and is_final else "job_put_off" if error else "job_done"
+    write = log.error if error and is_final else log.warning if error else log.info
+    about = {"job": taken.job, "message_id": taken.id, "attempt": taken.attempt}
+    if error:
+        about["reason"] = error
+    write(event if is_ours else "job_lease_lost", **about)
+    return not error
 
 
-def _run_lane(runtime: Runtime, stop: threading.Event, lane: str) -> None:
+def _run_lane(runtime: Runtime, stop: threading.Event, jobs: Jobs, lane: str) -> None:
     worker = _name()
     while not stop.is_set():
         try:
-            pause = POLL_SECONDS if _deliver_one(runtime, lane, worker) is None else 0.0
+            outcome = deliver_one(runtime, jobs, lane, worker)
+            pause = POLL_SECONDS if outcome is None else 0.0
         except Exception as error:  # noqa: BLE001 - a loop of last resort: the lane must go on
             _log_trouble("lane_interrupted", error, lane=lane)
             pause = TROUBLE_SECONDS
@@ -87,43 +130,13 @@ def _run_chores(runtime: Runtime, stop: threading.Event, chores: Sequence[Chore]
         stop.wait(POLL_SECONDS)
 
 
-def _deliver_one(runtime: Runtime, lane: str, worker: str) -> bool | None:
-    """Take, commit, work, commit: whether the message is done; None when none is due."""
-    with runtime.sessions() as session:
-        taken = service.take(session, lane, worker)
-        session.commit()
-    if taken is None:
-        return None
-    # Whoever died while working on it did not report, so the count is looked at first.
-    if taken.attempt > service.MAX_ATTEMPTS:
-        error, is_final = "The worker stopped each time while doing this job.", True
-    else:
-        error, is_final = _work(runtime, taken)
-    with runtime.sessions() as session:
-        if not error:
-            is_ours = service.finish(session, taken)
-        elif is_final:
-            is_ours = service.give_up(session, taken, error)
-        else:
-            is_ours = service.put_off(session, taken, error)
-        session.commit()
-    event = "job_failed" if error and is_final else "job_put_off" if error else "job_done"
-    write = log.error if error and is_final else log.warning if error else log.info
-    about = {"job": taken.job, "message_id": taken.id, "attempt": taken.attempt}
-    if error:
-        about["reason"] = error
-    write(event if is_ours else "job_lease_lost", **about)
-    return not error
-
-
-def _work(runtime: Runtime, taken: service.Taken) -> tuple[str, bool]:
+def _work(runtime: Runtime, job: Job | None, taken: service.Taken) -> tuple[str, bool]:
     """Do the job: an empty text, or why not, and whether trying again is useless."""
     is_last = taken.attempt >= service.MAX_ATTEMPTS
-    job = registry.JOBS.get(taken.job)
     if job is None:
         return f"This version knows no job {taken.job}.", is_last
     try:
-        job(runtime, service.open_payload(runtime, taken))
+        job.work(runtime, service.open_payload(runtime, taken))
     except Unprocessable as problem:
         return problem.detail, True
     except Problem as problem:

@@ -13,6 +13,8 @@ from email.utils import format_datetime, formataddr, parseaddr
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+import idna
+
 from idp.config import Settings
 from idp.platform import clock
 from idp.platform.errors import Unavailable, Unprocessable
@@ -78,8 +80,6 @@ def _on_the_wire(written: str) -> str:
     local, _, domain = address.rpartition("@")
     if domain.isascii() or not local.isascii():
         return written
-    import idna  # noqa: PLC0415 - large tables that hardly any mail needs
-
     try:
         return formataddr((name, f"{local}@{idna.encode(domain, uts46=True).decode()}"))
     except idna.IDNAError:

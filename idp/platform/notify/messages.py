@@ -11,7 +11,6 @@ from jinja2 import Environment, StrictUndefined
 
 from idp.platform.files import templates_dir
 
-LANGUAGES = ("zh", "en")
 SUBJECT = "Subject:"
 
 

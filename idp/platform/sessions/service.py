@@ -159,19 +159,23 @@ def end(session: Session, row: BrowserSession) -> bool:
     return bool(done)
 
 
-def list_for(session: Session, user_id: int) -> list[BrowserSession]:
-    """List the live sessions of a person, the one used last first."""
-    return list(
-        session.scalars(
-            select(BrowserSession)
-            .where(
-                BrowserSession.user_id == user_id,
-                BrowserSession.ended_at.is_(None),
-                BrowserSession.expires_at > clock.now(),
-            )
-            .order_by(BrowserSession.last_seen_at.desc(), BrowserSession.id.desc())
-        )
+def list_for(
+    session: Session,
+    user_id: int,
+    security_stamp: str,
+    *,
+    after_id: int = 0,
+    limit: int | None = None,
+) -> list[BrowserSession]:
+    """List the live sessions of a person by id; one with an earlier stamp is signed out already."""
+    query = select(BrowserSession).where(
+        BrowserSession.user_id == user_id,
+        BrowserSession.security_stamp == security_stamp,
+        BrowserSession.ended_at.is_(None),
+        BrowserSession.expires_at > clock.now(),
+        BrowserSession.id > after_id,
     )
+    return list(session.scalars(query.order_by(BrowserSession.id).limit(limit)))
 
 
 def end_all(session: Session, user_id: int, *, but: int | None = None) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from joserfc.errors import JoseError
@@ -11,9 +11,7 @@ from joserfc.jws import JWSRegistry
 
 from idp.platform.errors import InvalidToken
 from idp.platform.signing import compact
-
-ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
-"""What clients may sign with (RFC 8725 3.1: a list of ours, never the header's word)."""
+from idp.platform.signing.algorithms import ALGORITHMS
 
 MAX_KEYS = 50
 MIN_RSA_BITS = 2048
@@ -40,7 +38,7 @@ class UnknownKeyError(InvalidToken):
 
 
 def verify_foreign(
-    unverified_jwt: str, jwks: Mapping[str, Any], *, algorithms: tuple[str, ...] = ALGORITHMS
+    unverified_jwt: str, jwks: Mapping[str, Any], *, algorithms: Collection[str] = ALGORITHMS
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Give header and claims of a JWT that a key of the set signed, or raise InvalidToken.
 

@@ -12,7 +12,8 @@ from flask import current_app, g, request
 from sqlalchemy.orm import Session
 
 from idp.platform.errors import BadRequest, Forbidden, InvalidToken, Unauthenticated
-from idp.platform.issuer import Issuer
+from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
+from idp.platform.permission_codes import covering
 from idp.platform.runtime import context_of
 from idp.platform.web.views import current_issuer, database
 
@@ -58,7 +59,7 @@ class Principal:
     @property
     def at_platform(self) -> bool:
         """Whether platform roles count: only in tokens of issuer 1."""
-        return self.issuer_tenant_id == 1
+        return self.issuer_tenant_id == PLATFORM_TENANT_ID
 
 
 class HasPermission(Protocol):
@@ -147,13 +148,19 @@ def check_permission(permission: str, tenant_id: int | None) -> None:
     """Refuse a caller whose user lacks a permission in a tenant; None: outside all tenants."""
     principal = current_principal()
     _check_reach(principal, tenant_id)
-    if principal.user_id is None:
+    if principal.is_machine:
         raise _insufficient(permission, "This operation needs a person's permission")
-    gate: Gate = current_app.extensions[EXTENSION]
-    if not gate.has_permission(
-        database(), principal.user_id, tenant_id, permission, platform=principal.at_platform
-    ):
+    if not holds(permission, tenant_id):
         raise Forbidden("The permission for this operation is missing")
+
+
+def holds(permission: str, tenant_id: int | None) -> bool:
+    """Return whether the caller's user holds a permission in a tenant; None: at the platform."""
+    principal = current_principal()
+    gate: Gate = current_app.extensions[EXTENSION]
+    return principal.user_id is not None and gate.has_permission(
+        database(), principal.user_id, tenant_id, permission, platform=principal.at_platform
+    )
 
 
 def check_permission_in(permission: str, tenant_ids: Collection[int]) -> None:
@@ -169,12 +176,6 @@ def check_permission_in(permission: str, tenant_ids: Collection[int]) -> None:
     )
     if not permitted.issuperset(tenant_ids):
         raise Forbidden("The permission for this operation is missing in one of the tenants")
-
-
-def covering(code: str) -> frozenset[str]:
-    """List the scopes that let a code through: itself and the `.all` of every part before it."""
-    parts = code.split(".")
-    return frozenset({code, *(".".join(parts[:count]) + ".all" for count in range(1, len(parts)))})
 
 
 def _authenticate() -> Principal:

@@ -21,11 +21,10 @@ from typing import Any
 from urllib.parse import quote
 
 from idp.config import SettingsError
-from idp.platform import logs
+from idp.platform import logs, metrics
 from idp.platform.cache import MISSING, Missing
 from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge, TooLong
 from idp.platform.issuer import Issuer
-from idp.platform.metrics import Metrics
 from idp.platform.runtime import RequestContext, Runtime
 from idp.platform.storage import Storage
 from idp.platform.web import cors, forms, plain, problems
@@ -101,7 +100,7 @@ class Entrance:
         self._default_port = _DEFAULT_PORT[settings.scheme]
         self._headers = security_headers(secure=settings.secure)
         self._page_headers = security_headers(secure=settings.secure, policy=plain.POLICY)
-        self.metrics = Metrics()
+        self.metrics = metrics.create()
 
     def open(self, request: Request, storage: Storage) -> Visit:
         """Begin to answer a request."""

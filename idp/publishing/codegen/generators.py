@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import orjson
 import structlog
@@ -28,8 +28,6 @@ LISTING = Limits(seconds=60, output_bytes=32 * 1024**2, memory_bytes=3 * 1024**3
 GENERATING = Limits(seconds=180, output_bytes=64 * 1024**2, memory_bytes=3 * 1024**3)
 MAX_OPTIONS = 50
 RETRY_SECONDS = 10
-
-Kind = Literal["client", "server"]
 
 _HEAP = "-Xmx768m"
 # Without them a JVM reserves more address space than it is allowed.

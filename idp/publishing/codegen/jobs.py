@@ -19,6 +19,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import count_hits
 from idp.platform.errors import Conflict, NotFound, TooManyRequests
+from idp.platform.integers import INT64_MAX
 from idp.platform.jobs import service as outbox
 from idp.publishing.codegen import options
 from idp.publishing.codegen.models import JobState, SdkFile, SdkJob
@@ -85,7 +86,7 @@ def archive_path(job_id: int) -> str:
 def get(session: Session, actor: Actor, job_id: int) -> SdkJob:
     """Return a job that the actor may see."""
     job = None
-    if 0 < job_id < 2**63:
+    if 0 < job_id <= INT64_MAX:
         job = session.scalar(select(SdkJob).where(SdkJob.id == job_id, _visible(actor)))
     if job is None:
         raise NotFound

@@ -19,12 +19,12 @@ from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
 from idp.platform.db import count_hits
 from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
+from idp.platform.integers import INT64_MAX
 from idp.platform.secrets import MASK, UnknownKeyError
 from idp.publishing.codegen.models import GithubOptions, NpmOptions
 from idp.publishing.packages import service as packages
 
 PURPOSE = "publish token"
-LARGEST_ID = 2**63 - 1
 
 Row = TypeVar("Row", NpmOptions, GithubOptions)
 
@@ -73,7 +73,7 @@ def get_api(session: Session, actor: Actor, api_id: str) -> ApiResource:
     """Return an API in reach by the text that addresses write its id with."""
     number = int(api_id) if api_id.isascii() and api_id.isdigit() and len(api_id) < 20 else 0  # noqa: PLR2004 - digits of the largest id
     api = None
-    if 0 < number <= LARGEST_ID:
+    if 0 < number <= INT64_MAX:
         api = session.scalar(select(ApiResource).where(ApiResource.id == number, in_reach(actor)))
     if api is None:
         raise NotFound

@@ -7,10 +7,11 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from idp.publishing.codegen import descriptions
-from idp.publishing.codegen.descriptions import Operation, UnusableError
+from idp.publishing.descriptions import operations
+from idp.publishing.descriptions.flaws import Flaw, UnusableError
+from idp.publishing.descriptions.operations import Operation
 
 NAME = "readthedocs.gen"
 
@@ -36,24 +37,23 @@ def render(document: dict[str, Any], source_url: str) -> str:
     for line in _lines(document, source_url):
         left -= len(line) + 1
         if left < 0:
-            message = f"The page of this description would have more than {MAX_PAGE} characters."
-            raise UnusableError(message)
+            raise UnusableError(Flaw.LONG_PAGE, str(MAX_PAGE))
         page.append(line)
     return "\n".join(page)
 
 
 def _lines(document: dict[str, Any], source_url: str) -> Iterator[str]:
-    title = descriptions.info(document, "title").strip() or "API"
-    note = descriptions.info(document, "description").strip() or title
+    title = operations.info(document, "title").strip() or "API"
+    note = operations.info(document, "description").strip() or title
     yield from (*_title(title, "="), ".. Note::", "")
     yield from (f"\t{_plain(line)}".rstrip() for line in note.splitlines())
     yield ""
-    root = descriptions.root_of(source_url)
+    root = _folder(source_url)
     texts = _texts_of_tags(document)
-    for section, operations in _grouped(document, texts):
+    for section, entries in _grouped(document, texts):
         yield from (*_title(section, "-"), "")
         opened = ""
-        for below, name, operation in operations:
+        for below, name, operation in entries:
             if below and below != opened:
                 yield from (*_title(below, "~"), "")
             opened = below
@@ -66,7 +66,7 @@ def _grouped(
 ) -> Iterator[tuple[str, list[tuple[str, str, Operation]]]]:
     """Sort operations into sections, both in the order in which they come."""
     sections: dict[str, list[tuple[str, str, Operation]]] = {}
-    for operation in descriptions.operations(document):
+    for operation in operations.of(document):
         parts = [part.strip() for part in operation.summary.split(_BELOW, 2) if part.strip()]
         parts = parts or [operation.id]
         if len(parts) == 1:
@@ -122,6 +122,12 @@ def _plain(text: str) -> str:
     if line.endswith("::"):
         line = line[:-1] + "\\:"
     return "\\" + line if line and not line[0].isalnum() and line[0] != "\\" else line
+
+
+def _folder(url: str) -> str:
+    """Return the folder that a description lies in, without query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rpartition('/')[0]}/"
 
 
 def _title(text: str, mark: str) -> list[str]:

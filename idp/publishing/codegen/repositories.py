@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from idp.config import Settings
 from idp.platform.runtime import Runtime
-from idp.publishing.codegen import descriptions, git, labels, options, process, readthedocs
+from idp.publishing.codegen import git, labels, options, process, readthedocs
+from idp.publishing.descriptions import operations
 from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.state import Published, Version
 
@@ -58,7 +59,7 @@ def sync_labels(settings: Settings, to: Repository, document: dict[str, Any]) ->
     if not (to.sync_labels and settings.github_api):
         return ""
     place = labels.Repository(settings.github_api, to.owner, to.repo, to.token, to.user_agent)
-    return labels.sync(place, [operation.id for operation in descriptions.operations(document)])
+    return labels.sync(place, [operation.id for operation in operations.of(document)])
 
 
 def push_published_docs(runtime: Runtime, payload: Mapping[str, Any]) -> None:

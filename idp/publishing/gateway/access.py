@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session, selectinload
 
 from idp.directory.bundles import service as bundles
 from idp.directory.resources.models import ApiResource
-from idp.directory.tenants.service import PLATFORM
 from idp.platform import clock, runtime
 from idp.platform.cache import Lookup, looked_up
 from idp.platform.errors import Forbidden, InvalidToken, NotFound, TooManyRequests
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.storage import Storage
 from idp.publishing.gateway import tables
 from idp.publishing.gateway.models import (
@@ -101,7 +101,7 @@ class Gatekeeper:
         if rule.needs_person and not is_person:
             raise Forbidden("This API needs a person who signed in")
         _check_products(rule.products, scopes, client_row_id)
-        await self._count(storage, tenant_id or PLATFORM)
+        await self._count(storage, tenant_id or PLATFORM_TENANT_ID)
         return rule.upstream
 
     async def _count(self, storage: Storage, tenant_id: int) -> None:
@@ -148,7 +148,7 @@ def find(session: Session, aid: str) -> Rule | None:
     ).one_or_none()
     if row is None:
         return None
-    tenant_id = row.tenant_id or PLATFORM
+    tenant_id = row.tenant_id or PLATFORM_TENANT_ID
     upstream = choose([row.upstream], tables.upstreams(session).get(tenant_id, []))
     if upstream is None:
         return None

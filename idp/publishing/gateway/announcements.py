@@ -12,18 +12,15 @@ from idp.platform.runtime import Runtime
 
 JOB = "api-published"
 
-LISTENERS: dict[str, str] = {}
-"""Jobs that `app.py` hangs on a publication, with their lanes; each gets the payload of `JOB`."""
-
 
 def announce(session: Session, api_id: int, number: int) -> None:
     """Leave word, in the caller's transaction, that a microservice was published."""
     jobs.enqueue(session, JOB, {"api_id": api_id, "version": number})
 
 
-def spread(runtime: Runtime, payload: Mapping[str, Any]) -> None:
-    """Leave one job for each listener, so that each is tried again for itself."""
+def spread(lanes: Mapping[str, str], runtime: Runtime, payload: Mapping[str, Any]) -> None:
+    """Leave several jobs with the same payload, each in its lane; each is tried by itself."""
     with runtime.sessions() as session:
-        for job, lane in LISTENERS.items():
+        for job, lane in lanes.items():
             jobs.enqueue(session, job, payload, lane=lane)
         session.commit()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from idp.publishing.gateway import descriptions
+from idp.publishing.descriptions import operations, references
 
 MOST = 200
 LONGEST = 500
@@ -65,18 +65,19 @@ def as_note(note: str, changes: Sequence[str]) -> str:
 
 def _changes(old: Document, new: Document, steps: Steps) -> Iterator[str]:
     later = {
-        (method, _shape(path)): (path, operation)
-        for method, path, operation in descriptions.operations(new)
+        (operation.method, _shape(operation.path)): (operation.path, operation.content)
+        for operation in operations.of(new)
     }
-    for method, path, operation in descriptions.operations(old):
-        name = f"{method.upper()} {path}"
-        found = later.get((method, _shape(path)))
+    for operation in operations.of(old):
+        path, content = operation.path, operation.content
+        name = f"{operation.method.upper()} {path}"
+        found = later.get((operation.method, _shape(path)))
         if found is None:
             yield f"operation-removed {name}"
             continue
         new_path, changed = found
-        yield from _parameters(name, _inputs(old, path, operation), _inputs(new, new_path, changed))
-        pair = (_Side(old, operation), _Side(new, changed))
+        yield from _parameters(name, _inputs(old, path, content), _inputs(new, new_path, changed))
+        pair = (_Side(old, content), _Side(new, changed))
         yield from _bodies(name, *pair, steps)
         yield from _answers(name, *pair, steps)
 
@@ -90,7 +91,7 @@ class _Side:
 
     def of(self, content: Any) -> _Side:
         """Give another part of the same document, references followed."""
-        return _Side(self.document, descriptions.resolve(self.document, content))
+        return _Side(self.document, references.resolve(self.document, content))
 
 
 def _shape(path: str) -> str:
@@ -103,7 +104,7 @@ def _inputs(document: Document, path: str, operation: Document) -> dict[tuple[st
     shared = document["paths"][path].get("parameters") or []
     found = {}
     for given in (*shared, *(operation.get("parameters") or [])):
-        parameter = descriptions.resolve(document, given)
+        parameter = references.resolve(document, given)
         if isinstance(parameter, dict) and parameter.get("in") not in {"body", "path"}:
             found[str(parameter.get("in")), str(parameter.get("name"))] = parameter
     return found

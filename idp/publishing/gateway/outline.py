@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
-from idp.publishing.gateway import descriptions
+from idp.publishing.descriptions import operations, references
 
 T = TypeVar("T")
 
@@ -16,7 +16,6 @@ MOST_TEXT = 2_000_000
 """Letters of a whole outline: references repeat a text at no cost to whoever writes them."""
 MOST_PARTS = 20_000
 """Parameters, answers, scopes and kinds of content of a whole outline."""
-_NO_TAG = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +79,16 @@ def of(document: dict[str, Any]) -> Outline:
     title, version = reader.text(info.get("title")), reader.text(info.get("version"))
     description = reader.text(info.get("description"))
     sections: dict[str, list[Operation]] = {}
-    for method, path, operation in descriptions.operations(document):
+    for found in operations.of(document):
         if reader.is_over:
             break
-        tags = operation.get("tags")
-        tag = reader.text(tags[0]) if isinstance(tags, list) and tags else _NO_TAG
-        sections.setdefault(tag, []).append(reader.operation(method, path, operation))
+        section = sections.setdefault(reader.text(found.tag), [])
+        section.append(reader.operation(found.method, found.path, found.content))
     return Outline(
         title,
         version,
         description,
-        [Section(name, operations) for name, operations in sections.items()],
+        [Section(name, section) for name, section in sections.items()],
         is_shortened=reader.is_over,
     )
 
@@ -170,7 +168,7 @@ class _Reader:
             yield part
 
     def _resolved(self, value: Any) -> Any:
-        return descriptions.resolve(self._document, value)
+        return references.resolve(self._document, value)
 
 
 def _object(value: Any) -> dict[str, Any]:

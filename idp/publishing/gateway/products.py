@@ -16,6 +16,7 @@ from idp.directory.tenants.models import Tenant
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.publishing.gateway.models import (
     AuthorizationServer,
     Product,
@@ -153,7 +154,7 @@ def add_server(session: Session, new: NewServer) -> AuthorizationServer:
     _check_id("sid", new.sid)
     check_endpoints({name: getattr(new, name) for name in ENDPOINTS})
     tenant_id = _check_tenant(session, new.tenant_id)
-    issuer = tenants.issuer_of(session, tenant_id or tenants.PLATFORM).url
+    issuer = tenants.issuer_of(session, tenant_id or PLATFORM_TENANT_ID).url
     row = AuthorizationServer(
         sid=new.sid,
         name=check_name(new.name),

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Self
 
 from idp.platform.errors import Problem
+from idp.publishing.descriptions.flaws import Flaw, UnusableError
 
 
 class Reason(Enum):
     """Every reason, with its English text; values are filled in by name."""
 
-    BROKEN = "The description cannot be read: {what}"
+    BROKEN = Flaw.BROKEN.value
     CHANGED_MEANWHILE = "Somebody else changed this publication meanwhile"
-    EXTERNAL_REFERENCE = "The description refers to something outside of itself: {what}"
+    EXTERNAL_REFERENCE = Flaw.EXTERNAL_REFERENCE.value
     GATEWAY_REFUSED = "The gateway refused: {what}"
     GATEWAY_SILENT = "The gateway does not answer; it will be tried again"
     GATEWAY_UNSET = "The gateway of this tenant is not set up: {what}"
-    INVALID = "The description is no valid OpenAPI document: {what}"
+    INVALID = Flaw.INVALID.value
     MISSING = "Not given: {what}"
     NO_SUCH_API = "The gateway has no such API"
-    NOT_FETCHED = "The address of the description gave no usable answer"
+    NOT_FETCHED = Flaw.NOT_FETCHED.value
     SUFFIX_TAKEN = "Another microservice is published under this suffix"
     TOO_MANY_OPERATIONS = "The description has more than {what} operations"
     UPSTREAM_REFUSED = (
@@ -38,6 +40,11 @@ class NotPublished(Problem):
         super().__init__(reason.value.format(what=what[:200]), debug=debug)
         self.reason = reason
         self.what = what[:200]
+
+    @classmethod
+    def unusable(cls, problem: UnusableError) -> Self:
+        """Refuse what its description makes impossible."""
+        return cls(Reason[problem.flaw.name], problem.what, debug=problem.debug)
 
     @property
     def may_pass(self) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import zlib
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Self
+
+import orjson
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,17 @@ class Published:
             for version in value["versions"]
         )
         return cls(**{**value, "versions": versions})
+
+
+def pack(document: dict[str, Any]) -> bytes:
+    """Return a description as it is stored: JSON, compressed."""
+    return zlib.compress(orjson.dumps(document, option=orjson.OPT_SORT_KEYS), 6)
+
+
+def unpack(packed: bytes) -> dict[str, Any]:
+    """Return a description that was stored."""
+    document: dict[str, Any] = orjson.loads(zlib.decompress(packed))
+    return document
 
 
 def _revision(value: dict[str, Any]) -> Revision:

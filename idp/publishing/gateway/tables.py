@@ -9,10 +9,10 @@ from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from idp.directory.resources.models import ApiResource
-from idp.directory.tenants.service import PLATFORM
 from idp.platform import clock, runtime
 from idp.platform.db import bump_configuration, count_hits
 from idp.platform.errors import NotFound
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.stamps import new_stamp
 from idp.publishing.gateway.models import (
     Publication,
@@ -22,7 +22,7 @@ from idp.publishing.gateway.models import (
     Upstream,
 )
 from idp.publishing.gateway.reasons import NotPublished, Reason
-from idp.publishing.gateway.state import Published, Release, Revision, Version
+from idp.publishing.gateway.state import Published, Release, Revision, Version, unpack
 
 PURPOSE = "publish request"
 
@@ -57,10 +57,7 @@ def everything(session: Session) -> list[Published]:
 
 def document(session: Session, aid: str, number: int) -> dict[str, Any]:
     """Give the description that a revision was made of."""
-    # Reads YAML and checks schemas, which nobody needs who judges calls.
-    from idp.publishing.gateway import descriptions  # noqa: PLC0415
-
-    return descriptions.unpack(packed(session, aid, number))
+    return unpack(packed(session, aid, number))
 
 
 def packed(session: Session, aid: str, number: int) -> bytes:
@@ -141,7 +138,7 @@ def _read(session: Session, query: Select[Publication, int | None]) -> list[Publ
     return [
         Published(
             api_id=row.api_resource_id,
-            tenant_id=tenant_id or PLATFORM,
+            tenant_id=tenant_id or PLATFORM_TENANT_ID,
             stamp=row.stamp,
             suffix=row.suffix,
             name=row.name,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from idp.directory.resources.models import ApiResource
 from idp.directory.tenants import service as tenants
 from idp.platform.errors import NotFound
-from idp.platform.issuer import Issuer
+from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
 from idp.platform.notify import service as notify
 from idp.platform.runtime import Runtime
 from idp.publishing import apis
@@ -43,7 +43,7 @@ def notify_published(session: Session, api_id: int, number: int, *, limit: int =
     decided by one UPDATE. Call it until it gives less than `limit`.
     """
     api = apis.get(session, api_id)
-    issuer = tenants.issuer_of(session, api.tenant_id or 1)
+    issuer = tenants.issuer_of(session, api.tenant_id or PLATFORM_TENANT_ID)
     waiting = (
         select(Subscription.id)
         .where(Subscription.api_resource_id == api.id, Subscription.told_of < number)

@@ -19,6 +19,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import count_hits, insert
 from idp.platform.errors import NotFound, TooManyRequests
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.notify import service as notify
 from idp.platform.throttle import Key
 from idp.publishing import apis
@@ -144,7 +145,7 @@ def _is_subscribed(session: Session, api: ApiResource, address: str) -> bool:
 
 
 def _mail_link(session: Session, api: ApiResource, sealed: Sealed) -> None:
-    issuer = tenants.issuer_of(session, api.tenant_id or 1)
+    issuer = tenants.issuer_of(session, api.tenant_id or PLATFORM_TENANT_ID)
     proof = codes.seal(session, Use.CONFIRM, sealed, MINUTES * 60)
     stop = codes.seal(session, Use.CANCEL, sealed)
     context = {

@@ -9,7 +9,7 @@ import pytest
 
 from idp.api import admin as own
 from idp.api.admin.dialect import admin
-from idp.platform.scopes import DEFAULT_PERMISSIONS, Scope
+from idp.directory.scopes import DEFAULT_PERMISSIONS, Scope
 
 pytestmark = pytest.mark.no_database
 

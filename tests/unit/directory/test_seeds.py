@@ -19,6 +19,7 @@ from idp.directory.clients.models import Client, ClientOwner
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import Privilege, PrivilegeGroup, Role, UserRole
+from idp.directory.scopes import DEFAULT_PERMISSIONS, Scope
 from idp.directory.seeding import service as seeding
 from idp.directory.seeding.models import SeedMark
 from idp.directory.tenants import service as tenants
@@ -28,7 +29,6 @@ from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.platform import schema
 from idp.platform.runtime import Runtime
-from idp.platform.scopes import DEFAULT_PERMISSIONS, Scope
 from idp.runtime import create as create_runtime
 from tests.conftest import ADMIN_PASSWORD, make_settings
 

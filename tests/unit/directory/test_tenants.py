@@ -69,11 +69,11 @@ def test_a_disabled_tenant_does_not_resolve(session: Session) -> None:
     tenant = tenants.create(session, NewTenant("two", hosts=["a.example"]))
     session.commit()
     assert tenants.find_issuer(session, "a.example") is not None
-    tenants.set_status(session, tenant, TenantStatus.DISABLED)
+    tenants.change(session, tenant, status=TenantStatus.DISABLED)
     session.commit()
     assert tenants.find_issuer(session, "a.example") is None
     with pytest.raises(Conflict):
-        tenants.set_status(session, tenants.get(session, 1), TenantStatus.DISABLED)
+        tenants.change(session, tenants.get(session, 1), status=TenantStatus.DISABLED)
 
 
 def test_known_and_unknown_hosts_are_asked_for_once(

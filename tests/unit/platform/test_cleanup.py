@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from idp.commands import worker as command
+from idp import jobs
 from idp.directory.clients.models import Client
 from idp.directory.tenants.models import Tenant
 from idp.directory.users.models import User
@@ -129,7 +129,7 @@ def people(session: Session) -> People:
 
 def clean(runtime: Runtime, session: Session) -> int:
     session.commit()
-    return cleanup.run(runtime, threading.Event(), command.EXPIRIES)
+    return cleanup.run(runtime, threading.Event(), jobs.EXPIRIES)
 
 
 def ids(session: Session, model: type[Base]) -> list[Any]:
@@ -301,7 +301,7 @@ def test_it_stops_when_it_is_told_to(runtime: Runtime, session: Session) -> None
     session.commit()
     stop = threading.Event()
     stop.set()
-    assert cleanup.run(runtime, stop, command.EXPIRIES) == 0
+    assert cleanup.run(runtime, stop, jobs.EXPIRIES) == 0
     assert ids(session, RevokedToken) == ["x"]
 
 
@@ -317,8 +317,8 @@ def test_two_workers_at_once_do_no_harm(runtime: Runtime, session: Session) -> N
     def one() -> None:
         start.wait()
         try:
-            removed.append(cleanup.run(runtime, threading.Event(), command.EXPIRIES))
-            command.forget_audit(runtime, threading.Event())
+            removed.append(cleanup.run(runtime, threading.Event(), jobs.EXPIRIES))
+            cleanup.forget_audit(runtime, threading.Event())
         except BaseException as error:  # noqa: BLE001 - told to the test's thread
             errors.append(error)
 
@@ -336,7 +336,7 @@ def test_two_workers_at_once_do_no_harm(runtime: Runtime, session: Session) -> N
 @pytest.mark.no_database
 def test_every_expiry_is_found_by_an_index() -> None:
     missing = set()
-    for expiry in command.EXPIRIES:
+    for expiry in jobs.EXPIRIES:
         table = expiry.column.class_.__table__
         first = {next(iter(index.columns)).name for index in table.indexes}
         if expiry.column.key not in first:
@@ -352,11 +352,11 @@ def test_old_signing_keys_are_replaced(runtime: Runtime, session: Session, clock
     session.commit()
     before = {key.kid for key in signing.list_keys(session) if key.status == "active"}
     session.commit()
-    command.rotate_keys(runtime, threading.Event())
+    jobs.rotate_keys(runtime, threading.Event())
     assert {key.kid for key in signing.list_keys(session) if key.status == "active"} == before
     session.commit()
     clock.shift(runtime.settings.key_rotation_days * DAY + DAY)
-    command.rotate_keys(runtime, threading.Event())
+    jobs.rotate_keys(runtime, threading.Event())
     session.expire_all()
     after = {key.kid for key in signing.list_keys(session) if key.status == "active"}
     assert after

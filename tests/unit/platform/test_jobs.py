@@ -15,11 +15,12 @@ from structlog.testing import capture_logs
 
 from idp.platform import clock as time_of
 from idp.platform.errors import Unavailable, Unprocessable
-from idp.platform.jobs import registry, worker
 from idp.platform.jobs import service as jobs
+from idp.platform.jobs import worker
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import Keyring
+from tests.delivery import JOBS, deliver_due
 
 SECRET = "correct-horse-battery"
 
@@ -42,7 +43,7 @@ class Recorder:
 @pytest.fixture
 def job(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     recorder = Recorder()
-    monkeypatch.setitem(registry.JOBS, "test.job", recorder)
+    monkeypatch.setitem(JOBS, "test.job", worker.Job(recorder))
     return recorder
 
 
@@ -71,13 +72,13 @@ def test_a_job_is_done_and_its_payload_erased(
     runtime: Runtime, session: Session, job: Recorder
 ) -> None:
     message_id = leave(session, to="a@example.com", n=1)
-    assert worker.deliver_due(runtime) == 1
+    assert deliver_due(runtime) == 1
     assert job.seen == [{"to": "a@example.com", "n": 1}]
     message = row(session, message_id)
     assert message.done_at is not None
     assert message.payload_encrypted is None
     assert message.claimed_by is None
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     assert len(job.seen) == 1
 
 
@@ -86,7 +87,7 @@ def test_a_job_goes_with_the_transaction_that_caused_it(
 ) -> None:
     jobs.enqueue(session, "test.job", {})
     session.rollback()
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     assert job.seen == []
 
 
@@ -104,10 +105,10 @@ def test_no_transaction_is_open_while_a_job_runs(
             jobs.enqueue(other, "test.other", {})
             other.commit()
 
-    monkeypatch.setitem(registry.JOBS, "test.job", job)
-    monkeypatch.setitem(registry.JOBS, "test.other", lambda *_: None)
+    monkeypatch.setitem(JOBS, "test.job", worker.Job(job))
+    monkeypatch.setitem(JOBS, "test.other", worker.Job(lambda *_: None))
     leave(session)
-    assert worker.deliver_due(runtime) == 2
+    assert deliver_due(runtime) == 2
 
 
 def test_lanes_do_not_take_each_others_jobs(
@@ -115,8 +116,8 @@ def test_lanes_do_not_take_each_others_jobs(
 ) -> None:
     jobs.enqueue(session, "test.job", {}, lane="build")
     session.commit()
-    assert worker.deliver_due(runtime, "notify") == 0
-    assert worker.deliver_due(runtime, "build") == 1
+    assert deliver_due(runtime, "notify") == 0
+    assert deliver_due(runtime, "build") == 1
     with pytest.raises(ValueError, match="unknown lane"):
         jobs.enqueue(session, "test.job", {}, lane="express")
 
@@ -126,9 +127,9 @@ def test_a_delayed_job_waits(
 ) -> None:
     jobs.enqueue(session, "test.job", {}, delay_seconds=60)
     session.commit()
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     clock.shift(60)
-    assert worker.deliver_due(runtime) == 1
+    assert deliver_due(runtime) == 1
 
 
 def test_what_failed_is_tried_again_with_growing_pauses(
@@ -138,7 +139,7 @@ def test_what_failed_is_tried_again_with_growing_pauses(
     message_id = leave(session, n=1)
     pauses = []
     for attempt in range(1, 5):
-        assert worker.deliver_due(runtime) == 0
+        assert deliver_due(runtime) == 0
         assert len(job.seen) == attempt
         message = row(session, message_id)
         assert message.attempts == attempt
@@ -148,7 +149,7 @@ def test_what_failed_is_tried_again_with_growing_pauses(
     for pause, planned in zip(pauses, (10, 20, 40, 80), strict=True):
         assert 0.75 * planned <= pause <= 1.25 * planned
     job.error = None
-    assert worker.deliver_due(runtime) == 1
+    assert deliver_due(runtime) == 1
     assert row(session, message_id).last_error is None
 
 
@@ -174,7 +175,7 @@ def test_a_job_that_never_works_is_given_up_and_can_be_revived(
     job.error = Unavailable("The other side sleeps.")
     message_id = leave(session, n=1)
     for _ in range(jobs.MAX_ATTEMPTS + 3):
-        worker.deliver_due(runtime)
+        deliver_due(runtime)
         clock.shift(2 * jobs.LONGEST_PAUSE_SECONDS)
     assert len(job.seen) == jobs.MAX_ATTEMPTS
     message = row(session, message_id)
@@ -184,7 +185,7 @@ def test_a_job_that_never_works_is_given_up_and_can_be_revived(
     job.error = None
     assert jobs.retry_failed(session) == [message_id]
     session.commit()
-    assert worker.deliver_due(runtime) == 1
+    assert deliver_due(runtime) == 1
     assert job.seen[-1] == {"n": 1}
 
 
@@ -193,7 +194,7 @@ def test_a_refusal_for_good_is_not_repeated(
 ) -> None:
     job.error = Unprocessable("There is no such address.")
     message_id = leave(session)
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     message = row(session, message_id)
     assert message.failed_at is not None
     assert message.last_error == "There is no such address."
@@ -204,7 +205,7 @@ def test_a_crash_is_logged_without_what_it_says(
 ) -> None:
     job.error = KeyError(SECRET)
     message_id = leave(session, password=SECRET)
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     message = row(session, message_id)
     assert message.last_error == "The job crashed (KeyError)."
     assert message.failed_at is None
@@ -218,7 +219,7 @@ def test_an_unknown_job_waits_for_a_version_that_knows_it(
 ) -> None:
     message_id = jobs.enqueue(session, "job.of.tomorrow", {})
     session.commit()
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     message = row(session, message_id)
     assert message.last_error == "This version knows no job job.of.tomorrow."
     assert message.failed_at is None
@@ -229,7 +230,7 @@ def test_a_lost_root_secret_is_said_in_a_sentence(
 ) -> None:
     message_id = leave(session)
     runtime.keyring = Keyring(["another root secret of 32 characters"])
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     assert "IDP_SECRET_KEY" in (row(session, message_id).last_error or "")
     assert job.seen == []
 
@@ -242,9 +243,9 @@ def test_a_dead_workers_job_is_taken_when_its_lease_is_over(
     session.commit()
     assert dead is not None
     clock.shift(jobs.LEASE_SECONDS["notify"] - 1)
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     clock.shift(1)
-    assert worker.deliver_due(runtime) == 1
+    assert deliver_due(runtime) == 1
     # It was only slow: what it reports now must not count.
     assert not jobs.put_off(session, dead, "too late")
     assert not jobs.finish(session, dead)
@@ -277,7 +278,7 @@ def test_a_job_that_kills_its_worker_ends_too(
         assert jobs.take(session, "notify", "dies") is not None
         session.commit()
         clock.shift(jobs.LEASE_SECONDS["notify"])
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     assert job.seen == []
     assert row(session, message_id).failed_at is not None
 
@@ -289,7 +290,7 @@ def test_several_workers_do_each_job_once(
         jobs.enqueue(session, "test.job", {"n": n})
     session.commit()
     with ThreadPoolExecutor(4) as pool:
-        done = list(pool.map(lambda _: worker.deliver_due(runtime), range(4)))
+        done = list(pool.map(lambda _: deliver_due(runtime), range(4)))
     assert sum(done) == 30
     assert sorted(payload["n"] for payload in job.seen) == list(range(30))
 
@@ -306,7 +307,7 @@ def test_the_worker_works_until_it_is_told_to_stop(
             raise RuntimeError("the first time it fails")
 
     def work() -> None:
-        worker.run(runtime, stop, chores=[worker.Chore("test", 0.01, do)])
+        worker.run(runtime, stop, JOBS, chores=[worker.Chore("test", 0.01, do)])
         done.set()
 
     thread = threading.Thread(target=work)
@@ -338,7 +339,7 @@ def test_a_lane_survives_trouble_of_its_own(
     monkeypatch.setattr(jobs, "take", failing)
     leave(session, n=1)
     stop = threading.Event()
-    thread = threading.Thread(target=lambda: worker.run(runtime, stop, lanes=["notify"]))
+    thread = threading.Thread(target=lambda: worker.run(runtime, stop, JOBS, lanes=["notify"]))
     thread.start()
     wait_until(lambda: len(job.seen) == 1)
     stop.set()
@@ -362,12 +363,12 @@ def test_the_gauge_tells_how_long_the_oldest_is_overdue(
     clock.shift(5)
     assert oldest() == pytest.approx(5)
     job.error = Unavailable("The other side sleeps.")
-    worker.deliver_due(runtime)
+    deliver_due(runtime)
     # Put off, it is still waited for, since it was made.
     assert oldest() == pytest.approx(65)
     job.error = None
     clock.shift(60)
-    assert worker.deliver_due(runtime) == 1
+    assert deliver_due(runtime) == 1
     assert oldest() == 0
 
 
@@ -385,7 +386,7 @@ def test_payloads_move_to_the_new_root_secret(
     assert jobs.rewrap(session) == 0
     session.commit()
     runtime.keyring = Keyring([new])
-    assert worker.deliver_due(runtime) == 4
+    assert deliver_due(runtime) == 4
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float = 10) -> None:

@@ -24,11 +24,11 @@ from sqlalchemy.orm import Session
 from idp.commands import worker as command
 from idp.config import Settings
 from idp.platform import clock as time_of
-from idp.platform.jobs import worker
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.notify import service as notify
 from idp.platform.runtime import Runtime
 from idp.server import outbox_worker as neighbour
+from tests.delivery import deliver_due
 from tests.servers import clean_environment, free_port
 
 VALUES = {"service": "Acme", "code": "739145", "minutes": "5"}
@@ -130,10 +130,10 @@ def test_a_killed_workers_mail_is_sent_by_the_next_one_under_the_same_id(
     assert len(inbox.ids) == 1
     assert open_messages(session) == 1
     runtime.settings = runtime.settings.model_copy(update={"smtp_url": smtp_url})
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     session.execute(update(OutboxMessage).values(due_at=time_of.now()))  # the lease is over
     session.commit()
-    assert worker.deliver_due(runtime) == 1
+    assert deliver_due(runtime) == 1
     assert open_messages(session) == 0
     assert len(inbox.ids) == 2
     assert len(set(inbox.ids)) == 1

@@ -32,11 +32,11 @@ from structlog.testing import capture_logs
 from idp.platform.errors import BadRequest
 from idp.platform.files import templates_dir
 from idp.platform.jobs import service as jobs
-from idp.platform.jobs import worker
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.notify import messages
 from idp.platform.notify import service as notify
 from idp.platform.runtime import Runtime
+from tests.delivery import deliver_due
 from tests.servers import free_port
 
 # What the outbox does is tested on every database in test_jobs.py; this is about sending.
@@ -228,7 +228,7 @@ def test_a_header_that_would_break_out_is_refused_by_the_sender_too(
     payload = {"to": "a@b.example", "body": "x", "message_id": "1"}
     jobs.enqueue(session, "notify.mail", {**payload, "subject": "x\r\nBcc: c@d.example"})
     session.commit()
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     assert error_of(session) == "The mail has a header that cannot be written."
     assert has_failed(session)
 
@@ -247,7 +247,7 @@ def test_a_mail_arrives_by_smtp(
     values = {"service": "Acme 公司", "link": LONG_LINK, "minutes": "30"}
     notify.mail(session, "ann@example.com", "password_reset", values, "zh")
     session.commit()
-    assert worker.deliver_due(runtime) == 1
+    assert deliver_due(runtime) == 1
     (envelope,), (mail,) = inbox.envelopes, inbox.mails
     assert (envelope.mail_from, envelope.rcpt_tos) == ("login@acme.example", ["ann@example.com"])
     assert mail["Subject"] == "重置您在 Acme 公司 的密码"
@@ -272,7 +272,7 @@ def test_a_server_without_smtputf8_gets_mail_for_an_internationalised_domain(
     # A local part beyond ASCII needs a server that offers it.
     notify.mail(session, "änn@例子.example", "password_reset", values, "en")
     session.commit()
-    assert worker.deliver_due(runtime) == 1
+    assert deliver_due(runtime) == 1
     (envelope,), (mail,) = inbox.envelopes, inbox.mails
     wire = ("login@xn--bcher-kva.example", ["ann@xn--fsqu00a.example"])
     assert (envelope.mail_from, envelope.rcpt_tos) == wire
@@ -288,7 +288,7 @@ def test_the_sender_is_of_the_public_host_when_none_is_set(
 ) -> None:
     configure(runtime, smtp_url=f"smtp://127.0.0.1:{mail_server()}")
     leave_code(session)
-    assert worker.deliver_due(runtime) == 1
+    assert deliver_due(runtime) == 1
     assert inbox.mails[0]["From"] == "no-reply@login.acme.example"
 
 
@@ -302,11 +302,11 @@ def test_a_refused_mail_is_tried_again_under_the_same_id(
     configure(runtime, smtp_url=f"smtp://127.0.0.1:{mail_server()}")
     inbox.answers = [f"451 try later, not now with {CODE}"]
     leave_code(session)
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     # What the server says may quote the mail.
     assert error_of(session) == "The mail server refuses the mail with code 451."
     clock.shift(60)
-    assert worker.deliver_due(runtime) == 1
+    assert deliver_due(runtime) == 1
     assert len(inbox.mails) == 1
 
 
@@ -329,7 +329,7 @@ def test_a_mail_refused_for_good_is_given_up(
     configure(runtime, smtp_url=f"smtp://127.0.0.1:{mail_server()}")
     inbox.answers = answers
     leave_code(session, to)
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     assert error_of(session) == sentence
     assert has_failed(session)
 
@@ -343,11 +343,11 @@ def test_a_mail_server_that_is_away_is_waited_for(
 ) -> None:
     configure(runtime, smtp_url=f"smtp://127.0.0.1:{free_port()}")
     leave_code(session)
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     assert error_of(session) == "The mail server did not answer (ConnectionRefusedError)."
     configure(runtime, smtp_url=f"smtp://127.0.0.1:{mail_server()}")
     clock.shift(60)
-    assert worker.deliver_due(runtime) == 1
+    assert deliver_due(runtime) == 1
     assert len(inbox.mails) == 1
 
 
@@ -371,13 +371,13 @@ def test_mail_and_password_are_encrypted_and_the_certificate_is_checked(
         )
     configure(runtime, smtp_url=f"{scheme}://us%40er:p%40ss%2Fword@127.0.0.1:{port}")
     leave_code(session)
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     assert error_of(session) == "The mail server's certificate is not trusted."
     assert inbox.logins == []
 
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     clock.shift(60)
-    assert worker.deliver_due(runtime) == 1
+    assert deliver_due(runtime) == 1
     assert inbox.logins == [("us@er", "p@ss/word")]
     assert len(inbox.mails) == 1
 
@@ -389,7 +389,7 @@ def test_a_refused_password_is_told_without_telling_it(
     configure(runtime, smtp_url=f"smtp://user:wrong-one@127.0.0.1:{port}")
     leave_code(session)
     with capture_logs() as logs:
-        assert worker.deliver_due(runtime) == 0
+        assert deliver_due(runtime) == 0
     assert error_of(session) == "The mail server refuses the user or password of IDP_SMTP_URL."
     assert "wrong-one" not in repr(logs)
 
@@ -407,7 +407,7 @@ def test_a_password_is_not_sent_in_clear_to_another_host(
     port = mail_server(authenticator=inbox.login, auth_require_tls=False)
     configure(runtime, smtp_url=f"smtp://user:p%40ss%2Fword@127.0.0.1:{port}")
     leave_code(session)
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     assert "not sent in clear" in error_of(session)
     assert inbox.logins == []
 
@@ -418,7 +418,7 @@ def test_a_mail_address_that_is_none_says_what_to_set(
 ) -> None:
     configure(runtime, smtp_url=url)
     leave_code(session)
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     assert "IDP_SMTP_URL must be" in error_of(session)
 
 
@@ -470,7 +470,7 @@ def test_a_short_message_is_posted_to_the_gateway(
 ) -> None:
     configure(runtime, sms_url=f"http://acme:s%3Acret@{gateway}/send?line=2")
     leave_sms(session)
-    assert worker.deliver_due(runtime) == 1
+    assert deliver_due(runtime) == 1
     (seen,) = Gateway.seen
     assert seen["path"] == "/send?line=2"
     assert seen["body"] == {
@@ -489,10 +489,10 @@ def test_a_gateway_in_trouble_is_asked_again_with_the_same_key(
     Gateway.answers[:] = [503, 429, 401]
     leave_sms(session)
     for status in (503, 429, 401):
-        assert worker.deliver_due(runtime) == 0
+        assert deliver_due(runtime) == 0
         assert error_of(session) == f"The gateway answers with status {status}."
         clock.shift(600)
-    assert worker.deliver_due(runtime) == 1
+    assert deliver_due(runtime) == 1
     assert len(Gateway.seen) == 4
     assert len({seen["headers"]["Idempotency-Key"] for seen in Gateway.seen}) == 1
 
@@ -503,7 +503,7 @@ def test_a_message_the_gateway_cannot_use_is_given_up(
     configure(runtime, sms_url=f"http://{gateway}")
     Gateway.answers[:] = [422]
     leave_sms(session)
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     assert has_failed(session)
 
 
@@ -513,7 +513,7 @@ def test_a_redirect_of_the_gateway_is_not_followed(
     configure(runtime, sms_url=f"http://{gateway}")
     Gateway.answers[:] = [307]
     leave_sms(session)
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     assert len(Gateway.seen) == 1
     assert error_of(session) == "The gateway answers with status 307."
 
@@ -524,7 +524,7 @@ def test_a_gateway_address_that_is_none_says_what_to_set(
 ) -> None:
     configure(runtime, sms_url=url)
     leave_sms(session)
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     assert "IDP_SMS_URL must be" in error_of(session)
 
 
@@ -538,7 +538,7 @@ def test_in_development_messages_become_files_that_only_we_read(
     notify.mail(session, "ann@example.com", "password_reset", values, "zh")
     leave_sms(session)
     with capture_logs() as logs:
-        assert worker.deliver_due(runtime) == 2
+        assert deliver_due(runtime) == 2
     folder = runtime.settings.outbox_dir
     first, second = sorted(folder.iterdir())
     assert (first.suffix, second.suffix) == (".eml", ".txt")
@@ -567,7 +567,7 @@ def test_in_production_nothing_is_written_and_the_job_says_what_to_set(
 ) -> None:
     configure(runtime, environment="production")
     leave(session)
-    assert worker.deliver_due(runtime) == 0
+    assert deliver_due(runtime) == 0
     assert f"set {name}" in error_of(session)
     assert not has_failed(session)  # it is sent once the operator has set it
     assert not runtime.settings.outbox_dir.exists()

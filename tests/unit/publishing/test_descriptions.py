@@ -13,9 +13,9 @@ import pytest
 from idp.platform.errors import BadRequest, Unavailable
 from idp.platform.fetch import Fetcher
 from idp.publishing import slots
-from idp.publishing.codegen import descriptions
-from idp.publishing.codegen.descriptions import UnusableError
-from idp.publishing.gateway import descriptions as gateway_descriptions
+from idp.publishing.codegen import source
+from idp.publishing.descriptions import fetching, operations, parsing
+from idp.publishing.descriptions.flaws import UnusableError
 from tests.publishing.serving import Site
 
 pytestmark = pytest.mark.no_database
@@ -35,6 +35,7 @@ paths:
       responses: {200: {description: Done}}
 """
 ISSUER = "https://id.example"
+OWN = {"/openapi/authorization-center.json": lambda _issuer_url: orjson.dumps(SMALL)}
 
 
 def with_part(part: Any) -> bytes:
@@ -48,10 +49,10 @@ def site():
 
 
 def test_json_and_yaml_are_read_alike():
-    assert descriptions.read(orjson.dumps(SMALL)) == SMALL
-    document = descriptions.read(YAML.encode())
+    assert parsing.read(orjson.dumps(SMALL)) == SMALL
+    document = parsing.read(YAML.encode())
     assert document["paths"]["/orders"]["get"]["responses"] == {"200": {"description": "Done"}}
-    assert [operation.id for operation in descriptions.operations(document)] == ["list"]
+    assert [operation.id for operation in operations.of(document)] == ["list"]
 
 
 @pytest.mark.parametrize(
@@ -66,8 +67,6 @@ def test_json_and_yaml_are_read_alike():
         b"\0",
         orjson.dumps({**SMALL, "openapi": 3}),
         orjson.dumps({**SMALL, "openapi": "1.2"}),
-        orjson.dumps({**SMALL, "paths": {}}),
-        orjson.dumps({**SMALL, "paths": []}),
         b"{" * 10_000,
         b"[" * 100_000 + b"]" * 100_000,
         YAML.replace("'1'", "!!python/object/apply:os.system ['true']").encode(),
@@ -76,13 +75,19 @@ def test_json_and_yaml_are_read_alike():
         YAML.replace("'1'", "9" * 5000).encode(),
         YAML.replace("'1'", "123456789012345678901234567890").encode(),
         YAML.encode() + b"\n? [a, b]\n: 1\n",
-        b"# a comment that makes it YAML\n" + b"a" * descriptions.MAX_YAML_BYTES,
+        b"# a comment that makes it YAML\n" + b"a" * parsing.MAX_YAML_BYTES,
     ],
     ids=lambda content: repr(content[:24]),
 )
 def test_what_is_no_description_is_refused(content):
     with pytest.raises(UnusableError):
-        descriptions.read(content)
+        parsing.read(content)
+
+
+@pytest.mark.parametrize("paths", [{}, [], None])
+def test_nothing_is_made_from_a_description_without_operations(paths):
+    with pytest.raises(UnusableError, match="no operations"):
+        source.check(parsing.read(orjson.dumps({**SMALL, "paths": paths})))
 
 
 def test_a_bomb_of_aliases_does_not_go_off():
@@ -90,37 +95,37 @@ def test_a_bomb_of_aliases_does_not_go_off():
     for number, name in enumerate("bcdefghij"):
         lines.append(f"{name}: &{name} [{', '.join(['*' + 'abcdefghij'[number]] * 9)}]")
     begun = time.monotonic()
-    with pytest.raises(UnusableError, match="aliases"):
-        descriptions.read("\n".join(lines).encode())
+    with pytest.raises(UnusableError, match="values"):
+        parsing.read("\n".join(lines).encode())
     assert time.monotonic() - begun < 1
 
 
 def test_numbers_to_the_base_of_sixty_are_text():
     long = "1" + ":59" * 100_000
-    document = descriptions.read(YAML.replace("2026-01-02", long).encode())
+    document = parsing.read(YAML.replace("2026-01-02", long).encode())
     assert document["info"]["x-day"] == long
 
 
 def test_names_without_end_are_refused():
-    descriptions.read(with_part({"x" * descriptions.LONGEST_NAME: 1}))
+    parsing.read(with_part({"x" * parsing.LONGEST_NAME: 1}))
     with pytest.raises(UnusableError, match="name"):
-        descriptions.read(with_part({"x" * (descriptions.LONGEST_NAME + 1): 1}))
+        parsing.read(with_part({"x" * (parsing.LONGEST_NAME + 1): 1}))
 
 
 def test_many_small_values_are_refused_before_they_are_read():
-    with pytest.raises(UnusableError, match="parts"):
-        descriptions.read(b'{"a": [' + b"[]," * 3_000_000 + b"1]}")
+    with pytest.raises(UnusableError, match="values"):
+        parsing.read(b'{"a": [' + b"[]," * 3_000_000 + b"1]}")
 
 
 def test_deep_nesting_is_refused():
     part: Any = {}
-    for _ in range(descriptions.MAX_DEPTH):
+    for _ in range(parsing.MAX_LEVELS):
         part = {"properties": part}
     with pytest.raises(UnusableError, match="deep"):
-        descriptions.read(with_part(part))
+        parsing.read(with_part(part))
     nested = "a: " + "[" * 5000 + "]" * 5000
     with pytest.raises(UnusableError):
-        descriptions.read(f"{YAML}{nested}\n".encode())
+        parsing.read(f"{YAML}{nested}\n".encode())
 
 
 @pytest.mark.parametrize(
@@ -138,7 +143,7 @@ def test_deep_nesting_is_refused():
 )
 def test_references_to_the_outside_are_refused(part):
     with pytest.raises(UnusableError, match="outside"):
-        descriptions.read(with_part(part))
+        parsing.read(with_part(part))
 
 
 @pytest.mark.parametrize("document", [SMALL, {**SMALL, "openapi": "3.1.0"}])
@@ -164,7 +169,7 @@ def test_no_word_of_a_description_reads_a_file(tmp_path, document, part):
     for address in (canary.as_uri(), str(canary), f"//localhost{canary}", "../canary.json"):
         said = orjson.dumps({**document, "components": {"schemas": {"A": part}}})
         with pytest.raises(UnusableError, match="outside"):
-            descriptions.read(said.replace(b"CANARY", address.encode()))
+            parsing.read(said.replace(b"CANARY", address.encode()))
 
 
 def test_identifiers_that_are_values_are_fine():
@@ -174,7 +179,7 @@ def test_identifiers_that_are_values_are_fine():
         "properties": {"$id": {"type": "string"}, "id": {"type": "string"}},
         "example": {"id": "https://orders.example/1", "items": [{"id": "a/b"}]},
     }
-    assert descriptions.read(with_part(part))
+    assert parsing.read(with_part(part))
 
 
 def test_references_inside_are_fine():
@@ -186,7 +191,7 @@ def test_references_inside_are_fine():
             "mapping": {"a": "#/components/schemas/A", "b": "A"},
         },
     }
-    assert descriptions.read(with_part(part))
+    assert parsing.read(with_part(part))
 
 
 def test_five_thousand_operations_are_listed():
@@ -195,8 +200,8 @@ def test_five_thousand_operations_are_listed():
         "paths": {f"/p{n}": {"get": {"operationId": f"o{n}"}} for n in range(5000)},
     }
     begun = time.monotonic()
-    read = descriptions.read(orjson.dumps(document))
-    assert sum(1 for _ in descriptions.operations(read)) == 5000
+    read = parsing.read(orjson.dumps(document))
+    assert sum(1 for _ in operations.of(read)) == 5000
     assert time.monotonic() - begun < 2
 
 
@@ -215,19 +220,19 @@ def test_five_thousand_operations_are_listed():
 )
 def test_inner_and_odd_addresses_are_not_asked(url):
     with pytest.raises(BadRequest) as refused:
-        descriptions.fetch(Fetcher(""), url, ISSUER)
+        fetching.fetch(Fetcher(""), url, ISSUER, OWN)
     assert list(refused.value.fields) == ["swagger_url"]
 
 
 def test_a_description_is_fetched_and_a_huge_one_is_not(site):
     fetcher = Fetcher(site.host)
     site.put("/small.json", orjson.dumps(SMALL))
-    assert descriptions.fetch(fetcher, f"{site.url}/small.json", ISSUER) == SMALL
+    assert fetching.fetch(fetcher, f"{site.url}/small.json", ISSUER, OWN) == SMALL
     # A hundred megabytes are announced; nobody waits for them.
-    site.put("/huge.json", b"[" + b" " * descriptions.MAX_BYTES + b"]")
+    site.put("/huge.json", b"[" + b" " * parsing.MAX_BYTES + b"]")
     for path in ("/huge.json", "/missing.json"):
-        with pytest.raises(UnusableError, match="did not give a usable answer"):
-            descriptions.fetch(fetcher, f"{site.url}{path}", ISSUER)
+        with pytest.raises(UnusableError, match="gave no usable answer"):
+            fetching.fetch(fetcher, f"{site.url}{path}", ISSUER, OWN)
     fetcher.close()
 
 
@@ -243,7 +248,7 @@ def test_slow_hosts_hold_a_few_slots_and_the_next_one_is_refused_at_once():
 
     def fetch() -> None:
         with suppress(UnusableError):
-            descriptions.fetch(Slow(), url, ISSUER)
+            fetching.fetch(Slow(), url, ISSUER, OWN)
 
     threads = [threading.Thread(target=fetch) for _ in range(slots.AT_ONCE)]
     for thread in threads:
@@ -251,13 +256,9 @@ def test_slow_hosts_hold_a_few_slots_and_the_next_one_is_refused_at_once():
     for _ in threads:
         assert held.acquire(timeout=10)
     begun = time.monotonic()
-    for refused in (
-        lambda: descriptions.fetch(Slow(), url, ISSUER),
-        lambda: gateway_descriptions.fetch(Slow(), url),
-    ):
-        with pytest.raises(Unavailable) as caught:
-            refused()
-        assert caught.value.headers["Retry-After"]
+    with pytest.raises(Unavailable) as caught:
+        fetching.fetch(Slow(), url, ISSUER, OWN)
+    assert caught.value.headers["Retry-After"]
     assert time.monotonic() - begun < 1
     release.set()
     for thread in threads:

@@ -13,8 +13,9 @@ import pytest
 
 from idp.api import docs
 from idp.api.center.dialect import center
-from idp.publishing.codegen import descriptions, readthedocs
-from idp.publishing.codegen.descriptions import UnusableError
+from idp.publishing.codegen import readthedocs
+from idp.publishing.descriptions import parsing
+from idp.publishing.descriptions.flaws import UnusableError
 
 pytestmark = pytest.mark.no_database
 
@@ -65,7 +66,7 @@ def test_the_old_page_comes_out_letter_by_letter():
 
 def test_our_own_description_has_the_same_sections_and_scope_and_permission_lines():
     """What the page of the old system says about an operation, ours says too."""
-    document = descriptions.read(docs.document(center.name, "https://id.example", "zh"))
+    document = parsing.read(docs.document(center.name, "https://id.example", "zh"))
     page = readthedocs.render(document, "https://id.example/openapi/authorization-center.json")
     blocks = {
         re.search(r"operations/([\w-]+)", block)[1]: block for block in page.split("|\n")[:-1]

@@ -17,8 +17,9 @@ from sqlalchemy import select
 from idp.config import SettingsError
 from idp.platform.errors import NotFound, Unavailable
 from idp.publishing.files import storage
+from idp.publishing.files.bucket import Bucket
 from idp.publishing.files.models import StoredFile
-from idp.publishing.files.storage import Bucket, Folder
+from idp.publishing.files.storage import Folder
 from tests import protocol, samples
 from tests.api import center
 from tests.conftest import make_settings

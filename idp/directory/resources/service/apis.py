@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session, raiseload, selectinload
 
 from idp.directory.actor import Actor
+from idp.directory.product import MANAGEMENT_API
 from idp.directory.resources import audited, rules
 from idp.directory.resources.content import ApiSpec, PropertyRow, SecretRow
 from idp.directory.resources.models import (
@@ -115,7 +116,7 @@ def replace_api(session: Session, actor: Actor, content: ApiSpec) -> ApiResource
     rules.lock_names(session)
     if content.name != api.name:
         _check_rename(session, api, content.name)
-    if api.name == rules.BUILT_IN_API and not content.enabled:
+    if api.name == MANAGEMENT_API and not content.enabled:
         raise rules.built_in("enabled")
     before = audited.of_api(api)
     writing.write_api(session, api, content)
@@ -127,7 +128,7 @@ def replace_api(session: Session, actor: Actor, content: ApiSpec) -> ApiResource
 def delete_api(session: Session, actor: Actor, api_id: int) -> int:
     """Delete an API in reach that no client and no privilege needs any more."""
     api = changes.get(session, _WHOLE, ApiResource, api_id, in_reach(actor), lock=True)
-    if api.name == rules.BUILT_IN_API:
+    if api.name == MANAGEMENT_API:
         raise rules.built_in("id")
     names = session.scalars(select(ApiScope.name).where(ApiScope.api_resource_id == api.id))
     rules.refuse_in_use(session, "id", names, verb="deleted")
@@ -211,7 +212,7 @@ def link_owner(session: Session, api: ApiResource, user_id: int) -> None:
 
 
 def _check_rename(session: Session, api: ApiResource, name: str) -> None:
-    if api.name == rules.BUILT_IN_API:
+    if api.name == MANAGEMENT_API:
         raise rules.built_in("name")
     rules.refuse_in_use(session, "name", [scope.name for scope in api.scopes], verb="renamed")
     rules.check_api_name(session, name, api.tenant_id)

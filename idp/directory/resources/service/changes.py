@@ -15,8 +15,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import NotFound
-
-_LARGEST_ID = 2**63 - 1
+from idp.platform.integers import INT64_MAX
 
 Row = TypeVar("Row", ApiResource, IdentityResource)
 
@@ -33,7 +32,7 @@ def get(
     if lock:
         query = query.with_for_update(of=model).execution_options(populate_existing=True)
     row = None
-    if 0 < row_id <= _LARGEST_ID:
+    if 0 < row_id <= INT64_MAX:
         row = session.scalar(query.where(model.id == row_id, *conditions))
     if row is None:
         raise NotFound

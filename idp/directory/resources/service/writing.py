@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from idp.directory import child_rows
+from idp.directory.product import MANAGEMENT_API
 from idp.directory.resources import rules
 from idp.directory.resources.content import (
     ApiSpec,
@@ -181,7 +182,7 @@ def _check_scopes(session: Session, api: ApiResource, wanted: Sequence[ScopeRow]
     }
     rules.check_scope_names(session, new, api.tenant_id)
     gone = have - {row.name for row in wanted}
-    if api.name == rules.BUILT_IN_API and gone & rules.BUILT_IN_SCOPES:
+    if api.name == MANAGEMENT_API and gone & rules.BUILT_IN_SCOPES:
         raise rules.built_in("scopes")
     rules.refuse_in_use(session, "scopes", gone, verb="taken away")
 

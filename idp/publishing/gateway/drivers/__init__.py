@@ -10,6 +10,7 @@ from idp.directory.tenants import service as tenants
 from idp.platform import runtime
 from idp.publishing.gateway.drivers.azure import Azure, Connection
 from idp.publishing.gateway.drivers.caddy import Caddy as Caddy
+from idp.publishing.gateway.reasons import NotPublished
 from idp.publishing.gateway.state import Published
 
 
@@ -59,3 +60,12 @@ def find_caddy(session: Session) -> Caddy | None:
     if not process.settings.gateway.startswith("caddy+"):
         return None
     return Caddy.from_settings(process.settings)
+
+
+def find_azure(session: Session, tenant_id: int) -> Azure | None:
+    """Return the driver of a tenant's own Azure gateway, where there is one that is set up."""
+    try:
+        driver = of(session, tenant_id)
+    except NotPublished:
+        return None
+    return driver if isinstance(driver, Azure) else None

@@ -20,9 +20,8 @@ import orjson
 from idp.platform import clock
 from idp.platform.errors import BadRequest, Unavailable
 from idp.platform.fetch import Fetcher
-from idp.publishing.gateway import descriptions
 from idp.publishing.gateway.reasons import NotPublished, Reason
-from idp.publishing.gateway.state import Published, Revision, Version
+from idp.publishing.gateway.state import Published, Revision, Version, unpack
 
 API_VERSION = "2018-01-01"
 SIGNATURE_DAYS = 10
@@ -144,7 +143,7 @@ class Azure:
             self._import(state, name, revision)
 
     def _import(self, state: Published, name: str, revision: Revision) -> None:
-        document = descriptions.unpack(revision.packed or b"")
+        document = unpack(revision.packed or b"")
         self._send(
             "PUT",
             f"/apis/{name}",

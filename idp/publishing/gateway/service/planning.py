@@ -15,16 +15,16 @@ from sqlalchemy.orm import Session
 
 from idp.directory.actor import Actor
 from idp.directory.resources.models import ApiResource, ApiScope
-from idp.directory.tenants.service import PLATFORM
 from idp.platform import clock
 from idp.platform.errors import BadRequest, NotFound
+from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.publishing.gateway import breaking, drivers, products, tables
-from idp.publishing.gateway.descriptions import Description
 from idp.publishing.gateway.models import PublicationVersion
 from idp.publishing.gateway.reasons import NotPublished, Reason
 from idp.publishing.gateway.service.settling import Plan, make
 from idp.publishing.gateway.state import Published, Release, Revision, Version
 from idp.publishing.gateway.upstreams import choose
+from idp.publishing.gateway.validation import Description
 
 RESERVED = frozenset(
     {
@@ -81,7 +81,7 @@ def publish(
     before = tables.find(session, api.id)
     aid = _check_aid(session, api, before, request.aid)
     suffix = _check_suffix(request.suffix or "")
-    tenant_id = api.tenant_id or PLATFORM
+    tenant_id = api.tenant_id or PLATFORM_TENANT_ID
     pids = _check_names(session, api, request, tenant_id)
     version = before.find(aid) if before else None
     version = version or Version(aid, "", (), ())

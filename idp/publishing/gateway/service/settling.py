@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,12 +22,13 @@ from sqlalchemy.orm import Session
 from idp.directory import permissions
 from idp.directory.actor import Actor
 from idp.directory.resources.models import ApiResource, ApiResourceOwner
+from idp.directory.scopes import Scope
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import Unavailable, Unprocessable
 from idp.platform.jobs import service as jobs
 from idp.platform.runtime import Runtime
-from idp.platform.scopes import Scope
+from idp.publishing import slots
 from idp.publishing.gateway import announcements, drivers, tables
 from idp.publishing.gateway.drivers import Driver
 from idp.publishing.gateway.models import Publication
@@ -74,7 +76,7 @@ class Plan:
 def make(
     session: Session, actor: Actor, action: str, before: Published | None, after: Published
 ) -> Plan:
-    """Check where a change leads, and leave it in the outbox; commit before `apply`."""
+    """Return a plan that was checked and left in the outbox, for `carry_out`."""
     check(session, before, after)
     driver = drivers.of(session, after.tenant_id)
     message_id = None
@@ -131,8 +133,23 @@ def live(session: Session, states: Iterable[Published]) -> list[Published]:
     ]
 
 
-def apply(plan: Plan) -> NotPublished | None:
-    """Ask the gateway, outside of any transaction; give what it refused with."""
+def carry_out(session: Session, plan: Plan) -> None:
+    """Bring a plan to its end; commits before the gateway is asked and after it has answered.
+
+    A refusal is raised after the second commit: what is left for the worker then stays.
+    """
+    # Where no more requests may wait for a gateway, nothing is written yet.
+    with slots.taken() if plan.driver.is_remote else nullcontext():
+        session.commit()
+        refused = _apply(plan)
+    problem = _finish(session, plan, refused)
+    session.commit()
+    if problem is not None:
+        raise problem
+
+
+def _apply(plan: Plan) -> NotPublished | None:
+    """Ask the gateway, outside of any transaction; return its refusal."""
     try:
         plan.driver.apply(plan.before, plan.shown)
     except NotPublished as problem:
@@ -147,10 +164,10 @@ def apply(plan: Plan) -> NotPublished | None:
     return None
 
 
-def finish(session: Session, plan: Plan, problem: NotPublished | None) -> NotPublished | None:
+def _finish(session: Session, plan: Plan, problem: NotPublished | None) -> NotPublished | None:
     """Write the rows when the gateway agreed, else see to it that it is asked again.
 
-    The caller commits in either case, and then raises what this gives.
+    Return the refusal that is left, by the gateway or by the rows.
     """
     if problem is None:
         problem = _write(session, plan)
@@ -187,7 +204,7 @@ def retry_job(runtime: Runtime, payload: Mapping[str, Any]) -> None:
             return
         session.rollback()
         plan = Plan(payload["action"], actor, before, after, shown, driver)
-        refused = apply(plan) or _write(session, plan)
+        refused = _apply(plan) or _write(session, plan)
         session.commit()
     if refused is None:
         return

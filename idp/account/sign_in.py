@@ -1,8 +1,9 @@
-"""Signing in at the page: the password is checked, a session starts."""
+"""Signing in with a password: it is checked, a session starts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
@@ -10,6 +11,8 @@ from idp.directory.authentication import service as authentication
 from idp.directory.authentication.service import Door, Kind
 from idp.directory.tenants import service as tenants
 from idp.directory.users.models import User
+from idp.oauth.visitor import Visitor
+from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.issuer import Issuer
@@ -17,11 +20,13 @@ from idp.platform.sessions import service as sessions
 
 ACR_PASSWORD = "pwd"  # noqa: S105 - names a way to sign in
 AMR_PASSWORD = ("pwd",)  # RFC 8176 2
+RECENT = timedelta(minutes=30)
+"""How long a sign-in is good for looking at the account and changing it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What a visitor typed, and the application that he is on his way to."""
+    """What a visitor typed, and the application that they are on their way to."""
 
     login: str
     password: str
@@ -29,8 +34,10 @@ class Attempt:
     client_id: str | None = None
 
 
-def sign_in(session: Session, issuer: Issuer, attempt: Attempt, cookie: str | None) -> str | None:
-    """Check the password, start a session and give its cookie; None when refused.
+def with_password(
+    session: Session, issuer: Issuer, attempt: Attempt, cookie: str | None
+) -> str | None:
+    """Check the password, start a session and return its cookie; None when refused.
 
     As `authentication.authenticate`, the caller commits in both cases.
     """
@@ -87,3 +94,8 @@ def start(
         details={"amr": list(AMR_PASSWORD), "remember": remember},
     )
     return value
+
+
+def is_recent(visitor: Visitor) -> bool:
+    """Return whether the visitor proved a short while ago who they are."""
+    return visitor.browser.auth_time > clock.now() - RECENT

@@ -1,4 +1,4 @@
-"""The base of all wire shapes: camelCase names, strict types, numbers in their bounds."""
+"""The base of all shapes and their fields: camelCase names, strict types, bounded numbers."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ from typing import Any, ClassVar
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from idp.platform import periods
-
-INT32 = 2**31 - 1
-INT64 = 2**63 - 1
+from idp.platform.integers import INT32_MAX, INT64_MAX
 
 
 class Shape(Schema):
-    """A JSON object of a contract; members it does not name are ignored.
+    """A JSON object of a contract; members that it does not name are ignored.
 
     A field `client_name` is `clientName` on the wire unless it says `data_key` itself.
     """
 
     class Meta:
-        """Members that are not named are none of our business."""
+        """Members that are not named are ignored."""
 
         unknown = EXCLUDE
 
@@ -31,7 +29,7 @@ class Shape(Schema):
     """What OpenAPI calls it, where that is not made from the name of the class."""
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        """Name the field on the wire."""
+        """Set the name of the field on the wire."""
         if field_obj.data_key is None:
             field_obj.data_key = camel_case(field_name)
 
@@ -41,9 +39,9 @@ class Shape(Schema):
             yield field_obj.data_key or name, field_obj
 
     def wire_name(self, path: str) -> str:
-        """Tell how the wire spells a field that a service names: `secrets[0].value` and the like.
+        """Return the name on the wire of a field that a service names, such as `secrets[0].value`.
 
-        What is no field stays as it is; it may be a name of the wire already.
+        What is not a field stays as it is; it may be a name of the wire already.
         """
         name, index, rest = _STEP.fullmatch(path).groups()  # type: ignore[union-attr]
         field_obj = self.load_fields.get(name)
@@ -69,18 +67,22 @@ def describes_null(field_obj: fields.Field[Any], *, in_request: bool) -> bool:
 
 
 def camel_case(name: str) -> str:
-    """Write a snake_case name in camelCase."""
+    """Return a snake_case name in camelCase."""
     head, *tail = name.split("_")
     return head + "".join(part[:1].upper() + part[1:] for part in tail)
 
 
-def int32(*, minimum: int = -INT32 - 1, maximum: int = INT32, **options: Any) -> fields.Integer:
-    """Make a whole number of 32 bits."""
+def int32(
+    *, minimum: int = -INT32_MAX - 1, maximum: int = INT32_MAX, **options: Any
+) -> fields.Integer:
+    """Return a field for a whole number of 32 bits."""
     return _integer(minimum, maximum, "int32", options)
 
 
-def int64(*, minimum: int = -INT64 - 1, maximum: int = INT64, **options: Any) -> fields.Integer:
-    """Make a whole number of 64 bits."""
+def int64(
+    *, minimum: int = -INT64_MAX - 1, maximum: int = INT64_MAX, **options: Any
+) -> fields.Integer:
+    """Return a field for a whole number of 64 bits."""
     return _integer(minimum, maximum, "int64", options)
 
 
@@ -120,19 +122,19 @@ class OptionalNumber(fields.Integer):
 
 
 def optional_id(**options: Any) -> OptionalNumber:
-    """Make an id of 64 bits that may be missing."""
-    return OptionalNumber("int64", INT64, **options)
+    """Return a field for an id of 64 bits that may be missing."""
+    return OptionalNumber("int64", INT64_MAX, **options)
 
 
 def number_in_query(*, minimum: int, maximum: int, **options: Any) -> fields.Integer:
-    """Make a whole number that comes as text in the query."""
+    """Return a field for a whole number that comes as text in the query."""
     return fields.Integer(
         validate=validate.Range(minimum, maximum), metadata={"format": "int32"}, **options
     )
 
 
 def boolean(**options: Any) -> fields.Boolean:
-    """Make a truth value: JSON's own true and false, and nothing that only looks like them."""
+    """Return a field for JSON's true and false, and nothing that only looks like them."""
     # 1 == True in Python, so the sets alone would let 0 and 1 through.
     return _Boolean(truthy={True}, falsy={False}, **options)
 
@@ -153,7 +155,7 @@ class _Boolean(fields.Boolean):
 
 
 def text(maximum: int | None = None, *, minimum: int = 0, **options: Any) -> fields.String:
-    """Make a text of bounded length."""
+    """Return a field for a text of bounded length."""
     checks = [*options.pop("checks", ())]
     if maximum is not None or minimum:
         checks.append(validate.Length(min=minimum or None, max=maximum))
@@ -161,7 +163,7 @@ def text(maximum: int | None = None, *, minimum: int = 0, **options: Any) -> fie
 
 
 def decimal(*, minimum: float, maximum: float, **options: Any) -> fields.Float:
-    """Make a number in bounds; no text that only reads like one."""
+    """Return a field for a number in bounds; a text that reads like a number is refused."""
     return _Number(
         validate=validate.Range(minimum, maximum),
         metadata={"format": "decimal", **options.pop("metadata", {})},
@@ -250,7 +252,7 @@ class Moment(fields.DateTime):
 
 
 class Day(fields.Field[date]):
-    """A day, written as the midnight it begins with; hour and zone of what comes do not count."""
+    """A day, written as its first midnight; hour and zone of the input are ignored."""
 
     default_error_messages = {"invalid": "Not a valid date."}  # noqa: RUF012 - marshmallow's own
 

@@ -46,6 +46,10 @@ class Scope(StrEnum):
     ADMIN_PRIVILEGES_READ = "ids4.ms.admin.privileges.read", "Administration: list privileges"
     ADMIN_PRIVILEGES_WRITE = "ids4.ms.admin.privileges.write", "Administration: create privileges"
 
+    ADMIN_SESSIONS_ALL = "ids4.ms.admin.sessions.all", "Administration: everything about sessions"
+    ADMIN_SESSIONS_READ = "ids4.ms.admin.sessions.read", "Administration: list sessions of users"
+    ADMIN_SESSIONS_WRITE = "ids4.ms.admin.sessions.write", "Administration: end sessions of users"
+
     ADMIN_USERS_ALL = "ids4.ms.admin.users.all", "Administration: everything about users"
     ADMIN_USERS_READ = "ids4.ms.admin.users.read", "Administration: list users of all tenants"
     ADMIN_USERS_WRITE = (

@@ -12,11 +12,12 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
+from idp.account import events, notices
 from idp.directory.authentication.service import throttle_keys
 from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
 from idp.directory.users.models import User
-from idp.platform import clock, runtime
+from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import TooManyRequests
@@ -28,7 +29,7 @@ from idp.platform.onetime.models import OneTimeKey
 from idp.platform.runtime import RequestContext, Runtime
 from idp.platform.sessions import service as sessions
 
-log = structlog.get_logger("idp.pages")
+log = structlog.get_logger("idp.account")
 
 JOB = "password_reset"
 PURPOSE = "password-reset"
@@ -48,8 +49,9 @@ def ask(
 ) -> None:
     """Have a link mailed to whoever this is, if anybody; TooManyRequests past the address's limit.
 
-    An account is counted together with the address, so that nobody asks in the place of others. Who
-    asks again and again is not told more than the first time; the links they were sent are good.
+    An account is counted together with the address, so that nobody asks in the place of others. A
+    visitor who asks again and again learns no more than the first time; the links that were sent
+    stay good.
     `waiting` stands in the link for the request that goes on after it; the browser knows which.
     """
     throttle = runtime.of(session).throttle
@@ -143,31 +145,9 @@ def reset(session: Session, issuer: Issuer, token: str, password: str, locale: s
     if key is None or key.security_stamp != stamp:
         return None
     sessions.end_all(session, user.id)
-    audit.record(
-        session,
-        Tag.PASSWORD_RESET_DONE,
-        user_id=user.id,
-        tenant_id=issuer.tenant_id,
-        target=f"user:{user.id}",
-    )
-    tell_of_change(session, issuer, user, locale)
+    events.record(session, Tag.PASSWORD_RESET_DONE, issuer, user)
+    notices.password_changed(session, issuer, user, locale)
     return user
-
-
-def tell_of_change(session: Session, issuer: Issuer, user: User, locale: str) -> None:
-    """Tell a person by mail that the password was changed, in case it was somebody else."""
-    if user.email:
-        context = where_and_when(session, issuer)
-        notify.mail(session, user.email, "password_changed", context, locale)
-
-
-def where_and_when(session: Session, issuer: Issuer) -> dict[str, str]:
-    """Return what a message says of a change."""
-    return {
-        "service": issuer.name,
-        "time": f"{clock.now():%Y-%m-%d %H:%M} UTC",
-        "address": runtime.context_of(session).remote_addr or "-",
-    }
 
 
 def _owner(session: Session, issuer: Issuer, key: OneTimeKey | None) -> User | None:

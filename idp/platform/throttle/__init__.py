@@ -9,34 +9,30 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import math
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
 from idp.platform import clock
 from idp.platform.errors import TooManyRequests
+from idp.platform.throttle.local import LocalStore
+from idp.platform.throttle.store import PREFIX, Delay, Store
 
 if TYPE_CHECKING:
-    from limits.strategies import FixedWindowRateLimiter
-
     from idp.platform.runtime import RequestContext
+    from idp.platform.throttle.shared import SharedStore
 
 log = structlog.get_logger("idp.throttle")
 
 T = TypeVar("T")
 
-PREFIX = "idp"
 SLOT_SECONDS = 5
 TICKET_SECONDS = 3600
 RETRY_SECONDS = 1.0
-MAX_RECORDS = 100_000
-MAX_DOUBLINGS = 20
 IPV6_NETWORKS = (64, 56, 48)
 """What one visitor may have of IPv6, narrowest first: a line, a home, a site."""
 
@@ -91,21 +87,6 @@ def origin(context: RequestContext) -> Key:
     return f"client {context.client_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class Delay:
-    """How the wait grows: nothing for the first failures, then 1, 2, 4 … seconds."""
-
-    free: int
-    longest: int
-    forget: int = 3600
-
-    def after(self, failures: int) -> int:
-        """Tell the seconds to wait after so many failures."""
-        if failures < self.free:
-            return 0
-        return int(min(self.longest, 2 ** min(failures - self.free, MAX_DOUBLINGS)))
-
-
 TOGETHER = Delay(free=5, longest=900)
 """One account from one address."""
 SUBJECT = Delay(free=20, longest=60)
@@ -114,39 +95,12 @@ ADDRESS = Delay(free=30, longest=300)
 """Any account from one address; a wider network of IPv6 has more free failures (`_widened`)."""
 
 
-class Record(NamedTuple):
-    """Failures so far, and until when (seconds since the epoch) to wait."""
-
-    failures: int
-    until: float
-
-
-class Store(Protocol):
-    """Where tries and failures are counted."""
-
-    @property
-    def limiter(self) -> FixedWindowRateLimiter:
-        """Counts tries within a time."""
-
-    def read(self, key: str) -> Record:
-        """Give the record of a key."""
-
-    def fail(self, key: str, delay: Delay, now: float) -> None:
-        """Count a failure and set the wait it earns."""
-
-    def forget(self, *keys: str) -> None:
-        """Drop records."""
-
-    def claim(self, key: str, value: float, seconds: int) -> float | None:
-        """Store a value where there is none; give the value that was there before."""
-
-
 class Throttle:
     """Limits and growing delays, by name and key; keys are stored as hashes."""
 
     def __init__(self, redis_url: str = "") -> None:
         self._local = LocalStore()
-        self._shared = SharedStore(redis_url) if redis_url else None
+        self._shared = _open_shared(redis_url) if redis_url else None
         self._down_until = 0.0
 
     def is_reachable(self) -> bool:
@@ -221,141 +175,15 @@ class Throttle:
             return action(self._local)
 
 
-class LocalStore:
-    """Delays of this process, bounded in number."""
+def _open_shared(url: str) -> SharedStore:
+    # A quarter of a second that most installations never need.
+    from idp.platform.throttle.shared import SharedStore  # noqa: PLC0415
 
-    def __init__(self) -> None:
-        self._records: OrderedDict[str, tuple[Record, float]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    @cached_property
-    def limiter(self) -> FixedWindowRateLimiter:
-        """Counts tries within a time, in this process."""
-        from limits.storage import MemoryStorage  # noqa: PLC0415 - as in `Throttle.hit`
-        from limits.strategies import FixedWindowRateLimiter  # noqa: PLC0415
-
-        return FixedWindowRateLimiter(MemoryStorage())
-
-    def read(self, key: str) -> Record:
-        """Give the record of a key."""
-        with self._lock:
-            return self._find(key) or Record(0, 0.0)
-
-    def fail(self, key: str, delay: Delay, now: float) -> None:
-        """Count a failure and set the wait it earns."""
-        with self._lock:
-            failures = (self._find(key) or Record(0, 0.0)).failures + 1
-            wait = delay.after(failures)
-            self._put(key, Record(failures, now + wait), delay.forget + wait)
-
-    def forget(self, *keys: str) -> None:
-        """Drop records."""
-        with self._lock:
-            for key in keys:
-                self._records.pop(key, None)
-
-    def claim(self, key: str, value: float, seconds: int) -> float | None:
-        """Store a value where there is none; give the value that was there before."""
-        with self._lock:
-            found = self._find(key)
-            if found is not None:
-                return found.until
-            self._put(key, Record(0, value), seconds)
-            return None
-
-    def _find(self, key: str) -> Record | None:
-        found = self._records.get(key)
-        if found is None or found[1] <= clock.now().timestamp():
-            return None
-        return found[0]
-
-    def _put(self, key: str, record: Record, seconds: int) -> None:
-        self._records[key] = (record, clock.now().timestamp() + seconds)
-        self._records.move_to_end(key)
-        while len(self._records) > MAX_RECORDS:
-            self._records.popitem(last=False)
-
-
-class SharedStore:
-    """Delays and limits in Redis or Valkey."""
-
-    # Counts, then sets the wait in the same step: two failures at once both count.
-    _FAIL = """
-    local failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
-    local free, longest, forget, now = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
-    local wait = 0
-    if failures >= free then wait = math.min(longest, 2 ^ math.min(failures - free, 20)) end
-    redis.call('HSET', KEYS[1], 'until', string.format('%.6f', tonumber(now) + wait))
-    redis.call('EXPIRE', KEYS[1], tonumber(forget) + wait)
-    return failures
-    """
-
-    def __init__(self, url: str) -> None:
-        import redis  # noqa: PLC0415 - a quarter of a second that most installations never need
-        from limits.errors import StorageError  # noqa: PLC0415
-        from limits.storage import RedisStorage  # noqa: PLC0415
-        from limits.strategies import FixedWindowRateLimiter  # noqa: PLC0415
-        from redis.backoff import NoBackoff  # noqa: PLC0415
-        from redis.retry import Retry  # noqa: PLC0415
-
-        pool: Any = redis.ConnectionPool.from_url(
-            url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,
-            socket_timeout=0.5,
-            socket_connect_timeout=0.5,
-            retry=Retry(NoBackoff(), 1),
-            max_connections=64,
-            decode_responses=True,
-        )
-        self.errors: tuple[type[Exception], ...] = (StorageError, redis.RedisError, OSError)
-        self._client: Any = redis.Redis(connection_pool=pool)
-        self._fail: Any = self._client.register_script(self._FAIL)
-        self.limiter = FixedWindowRateLimiter(
-            RedisStorage(
-                "redis://",
-                connection_pool=pool,
-                key_prefix=f"{PREFIX}:limit",
-                wrap_exceptions=True,
-            )
-        )
-
-    def ping(self) -> bool:
-        """Ask whether it answers."""
-        try:
-            return bool(self._client.ping())
-        except self.errors:
-            return False
-
-    def read(self, key: str) -> Record:
-        """Give the record of a key."""
-        failures, until = self._client.hmget(key, "failures", "until")
-        return Record(int(failures or 0), float(until or 0))
-
-    def fail(self, key: str, delay: Delay, now: float) -> None:
-        """Count a failure and set the wait it earns."""
-        self._fail(keys=[key], args=[delay.free, delay.longest, delay.forget, f"{now:.6f}"])
-
-    def forget(self, *keys: str) -> None:
-        """Drop records."""
-        self._client.delete(*keys)
-
-    def claim(self, key: str, value: float, seconds: int) -> float | None:
-        """Store a value where there is none; give the value that was there before."""
-        kept = self._client.set(key, f"{value:.6f}", nx=True, get=True, ex=seconds)
-        return None if kept is None else float(kept)
+    return SharedStore(url)
 
 
 def _hit(name: str, text: str, limit: int, seconds: int, cost: int, store: Store) -> float:
-    """Count a try, or with no cost look at the count; return the seconds to wait, 0 for none."""
-    from limits import RateLimitItemPerSecond  # noqa: PLC0415 - not before somebody counts
-
-    item = RateLimitItemPerSecond(limit, seconds)
-    parts = (name, _hashed(text))
-    passes = (
-        store.limiter.hit(item, *parts, cost=cost) if cost else store.limiter.test(item, *parts)
-    )
-    if passes:
-        return 0.0
-    return max(1.0, store.limiter.get_window_stats(item, *parts).reset_time - time.time())
+    return store.hit((name, _hashed(text)), limit, seconds, cost)
 
 
 def _check(store: Store, name: str, keys: tuple[Key, ...]) -> None:

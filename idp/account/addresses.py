@@ -1,0 +1,90 @@
+"""A new e-mail address or mobile number, which a code proves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from idp.account import current_password, events, notices
+from idp.account.password_reset import PURPOSE as RESET_LINKS
+from idp.directory.registration import codes
+from idp.directory.registration.codes import Channel, Letter, Sender
+from idp.directory.users import profile
+from idp.directory.users import service as users
+from idp.directory.users.models import User
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import TooManyRequests
+from idp.platform.issuer import Issuer
+from idp.platform.onetime import service as onetime
+
+CODES_PER_HOUR = 10
+
+
+@dataclass(frozen=True, slots=True)
+class NewAddress:
+    """An e-mail address or mobile number that a person wants, and what proves that they may."""
+
+    channel: Channel
+    address: str
+    password: str = ""
+    code: str = ""
+
+
+def send_code(session: Session, issuer: Issuer, user: User, new: NewAddress, locale: str) -> bool:
+    """Have a code sent to a new address; return False when the current password is wrong.
+
+    Whether somebody has the address already makes no difference. Raise BadRequest for what is no
+    address, TooManyRequests past the limits. The caller commits in all other cases.
+    """
+    codes.normal(session, new.channel, new.address)
+    if not current_password.matches(session, user, new.password):
+        events.record(session, Tag.ADDRESS_CHANGE_REFUSED, issuer, user, {"why": "password"})
+        return False
+    sender = Sender(f"account {user.id}", CODES_PER_HOUR)
+    wait = codes.send(session, new.channel, new.address, sender, Letter(issuer.name, locale))
+    if wait is not None and wait.is_for_the_day:
+        raise TooManyRequests(wait.seconds)
+    # One that was sent a moment ago is as good as a new one.
+    return True
+
+
+def change(session: Session, issuer: Issuer, user: User, new: NewAddress, locale: str) -> bool:
+    """Set the address that a code proves; return False when the code is wrong or too old.
+
+    Whoever had the old address is told there. A user name that was the old address follows. Raise
+    Conflict when the address is somebody else's, which nobody but its owner learns: the caller
+    rolls back then, and commits in all other cases.
+    """
+    proof = codes.prove(session, new.channel, new.address, new.code)
+    if proof is None or not codes.use_up(session, proof):
+        events.record(session, Tag.ADDRESS_CHANGE_REFUSED, issuer, user, {"why": "code"})
+        return False
+    old = _address(user, new.channel)
+    _set(session, user, new)
+    profile.stamp(session, user)
+    events.record(session, Tag.ADDRESS_CHANGED, issuer, user, {"channel": new.channel.value})
+    if old and old != _address(user, new.channel):
+        notices.address_changed(session, issuer, new.channel, old, locale)
+    return True
+
+
+def _address(user: User, channel: Channel) -> str | None:
+    return user.email if channel is Channel.MAIL else user.mobile
+
+
+def _set(session: Session, user: User, new: NewAddress) -> None:
+    is_mail = new.channel is Channel.MAIL
+    follows = is_mail and profile.named_by_email(user)
+    users.rename(
+        session,
+        user,
+        username=new.address if follows else user.username,
+        email=new.address if is_mail else user.email,
+        mobile=user.mobile if is_mail else new.address,
+    )
+    if is_mail:
+        user.email_verified = True
+        onetime.withdraw(session, RESET_LINKS, user.id)  # they went to the old address
+    else:
+        user.mobile_verified = True

@@ -1,0 +1,37 @@
+"""Messages that tell people of changes to their accounts, in case it was not them."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from idp.directory.registration.codes import Channel
+from idp.directory.users.models import User
+from idp.platform import clock, runtime
+from idp.platform.issuer import Issuer
+from idp.platform.notify import service as notify
+
+
+def password_changed(session: Session, issuer: Issuer, user: User, locale: str) -> None:
+    """Send word of a new password by mail, where the person has an address."""
+    if user.email:
+        context = _where_and_when(session, issuer)
+        notify.mail(session, user.email, "password_changed", context, locale)
+
+
+def address_changed(
+    session: Session, issuer: Issuer, channel: Channel, old: str, locale: str
+) -> None:
+    """Send word of a new e-mail address or mobile number to the old one."""
+    context = _where_and_when(session, issuer)
+    if channel is Channel.MAIL:
+        notify.mail(session, old, "email_changed", context, locale)
+    else:
+        notify.sms(session, old, "mobile_changed", context, locale)
+
+
+def _where_and_when(session: Session, issuer: Issuer) -> dict[str, str]:
+    return {
+        "service": issuer.name,
+        "time": f"{clock.now():%Y-%m-%d %H:%M} UTC",
+        "address": runtime.context_of(session).remote_addr or "-",
+    }

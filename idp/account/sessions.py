@@ -1,0 +1,89 @@
+"""Browser sessions of a person: listed and ended, by themselves or by an administrator."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from idp.directory.actor import Actor
+from idp.directory.tenants import service as tenants
+from idp.directory.users import management as people
+from idp.directory.users import service as users
+from idp.directory.users import visibility
+from idp.directory.users.models import User
+from idp.oauth.sign_out import revoke_session_grants
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import NotFound
+from idp.platform.issuer import PLATFORM_TENANT_ID
+from idp.platform.sessions import service as sessions
+from idp.platform.sessions.models import BrowserSession
+
+
+def get_person(session: Session, actor: Actor, user_id: int, *, everywhere: bool) -> User:
+    """Return a person of the actor's tenant whose sessions the actor may see and end.
+
+    A session is good in every tenant of its person, and ending it keeps them out. So whoever
+    holds the right in the tenant alone reaches those whom they may lock out there. At the platform
+    (`everywhere`) all members are reached, and in tenant 1 everybody; people with rights of the
+    platform by its administrators alone. Raise NotFound for anybody out of reach.
+    """
+    user = users.find(session, user_id)
+    if user is None or not _is_in_reach(session, actor, user, everywhere=everywhere):
+        raise NotFound("There is no such user.")
+    if everywhere:
+        people.check_rights(session, actor, user)
+    return user
+
+
+def list_live(
+    session: Session, user: User, *, after_id: int = 0, limit: int | None = None
+) -> list[BrowserSession]:
+    """List the sessions in which a person is signed in, by id."""
+    return sessions.list_for(session, user.id, user.security_stamp, after_id=after_id, limit=limit)
+
+
+def end(
+    session: Session, user: User, session_id: int, *, tenant_id: int, by: int
+) -> BrowserSession:
+    """End one of a person's sessions with the grants made in it; NotFound when there is none.
+
+    `by` is the user who ends it, and `tenant_id` says where.
+    """
+    for row in list_live(session, user):
+        if row.id == session_id:
+            _end(session, row, tenant_id, by)
+            return row
+    raise NotFound
+
+
+def end_all(
+    session: Session, user: User, *, tenant_id: int, by: int, but: int | None = None
+) -> int:
+    """End every session of a person, as `end` does, but the one named; return their number."""
+    ended = [row for row in list_live(session, user) if row.id != but]
+    for row in ended:
+        _end(session, row, tenant_id, by)
+    return len(ended)
+
+
+def _is_in_reach(session: Session, actor: Actor, user: User, *, everywhere: bool) -> bool:
+    if everywhere and actor.tenant_id == PLATFORM_TENANT_ID:
+        return True
+    if tenants.find_member(session, actor.tenant_id, user.id) is None:
+        return False
+    return everywhere or visibility.may_change_identity(session, actor, user)
+
+
+def _end(session: Session, row: BrowserSession, tenant_id: int, by: int) -> None:
+    if not sessions.end(session, row):
+        return
+    revoke_session_grants(session, row.id)
+    is_own = by == row.user_id
+    audit.record(
+        session,
+        Tag.SESSION_ENDED if is_own else Tag.SESSION_REVOKED,
+        user_id=by,
+        tenant_id=tenant_id,
+        target=f"session:{row.id}",
+        details=None if is_own else {"user_id": row.user_id},
+    )

@@ -1,0 +1,22 @@
+"""Names that belong to the product: its management API, and what its clients may use."""
+
+from __future__ import annotations
+
+RESERVED_PREFIX = "ids4."
+"""Scopes, privileges and APIs whose names begin with it are the product's own."""
+MANAGEMENT_API = f"{RESERVED_PREFIX}ms"
+"""API resource of the management operations; the audience of their access tokens."""
+MANAGEMENT_PREFIX = f"{MANAGEMENT_API}."
+"""Prefix of the scopes and privileges of that API."""
+
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+
+NO_AUTHENTICATION = "none"
+SHARED_SECRET_METHODS = ("client_secret_basic", "client_secret_post")
+PRIVATE_KEY_JWT = "private_key_jwt"
+AUTH_METHODS = (NO_AUTHENTICATION, *SHARED_SECRET_METHODS, PRIVATE_KEY_JWT)
+"""Client authentication methods (RFC 7591 2)."""
+
+DOCS_CLIENT_ID = "api-docs"
+"""The public client that the page `/docs` signs people in with; seeded."""
+DOCS_REDIRECT_PATH = "/docs/oauth2-redirect"

@@ -1,0 +1,93 @@
+"""Sessions and applications as the account pages show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from idp.directory.resources import snapshot as resources
+from idp.directory.tenants import service as tenants
+from idp.oauth.consents import GivenConsent
+from idp.oauth.visitor import Visitor
+from idp.pages.account import agents
+from idp.pages.consent import describe
+from idp.platform.issuer import Issuer
+from idp.platform.sessions.models import BrowserSession
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLine:
+    """A live session as its person sees it."""
+
+    id: int
+    browser: str | None
+    system: str | None
+    remote_addr: str | None
+    issuer_name: str | None
+    """Where it was started, when that was not here."""
+    started_at: datetime
+    last_seen_at: datetime
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationLine:
+    """An application with a remembered consent, as its person sees it."""
+
+    id: int
+    client_name: str
+    tenant_name: str
+    allowed_at: datetime
+    scopes: list[str]
+
+
+def of_sessions(
+    session: Session, issuer: Issuer, visitor: Visitor, rows: Iterable[BrowserSession]
+) -> list[SessionLine]:
+    """Show sessions: this browser first, then the one used last."""
+    lines = [_of_session(session, issuer, visitor, row) for row in rows]
+    return sorted(
+        lines, key=lambda line: (line.is_current, line.last_seen_at, line.id), reverse=True
+    )
+
+
+def of_consents(session: Session, given: Iterable[GivenConsent]) -> list[ApplicationLine]:
+    """Show remembered consents, their scopes in words."""
+    return [
+        ApplicationLine(
+            id=consent.id,
+            client_name=consent.client_name,
+            tenant_name=consent.tenant_name,
+            allowed_at=consent.created_at,
+            scopes=_in_words(session, consent.scopes),
+        )
+        for consent in given
+    ]
+
+
+def _of_session(
+    session: Session, issuer: Issuer, visitor: Visitor, row: BrowserSession
+) -> SessionLine:
+    browser, system = agents.describe(row.user_agent)
+    name = None
+    if row.issuer_tenant_id != issuer.tenant_id:
+        name = tenants.get(session, row.issuer_tenant_id).name
+    return SessionLine(
+        id=row.id,
+        browser=browser,
+        system=system,
+        remote_addr=row.remote_addr,
+        issuer_name=name,
+        started_at=row.auth_time,
+        last_seen_at=row.last_seen_at,
+        is_current=row.id == visitor.browser.id,
+    )
+
+
+def _in_words(session: Session, names: Sequence[str]) -> list[str]:
+    rights, identity = resources.load_scopes(session, names, None)
+    lines = {line.name: line.title for line in describe(names, identity, rights)}
+    return [lines.get(name, name) for name in names]

@@ -1,0 +1,50 @@
+"""Figures for Prometheus, added up over the workers of one server.
+
+The two functions below import what counts and what answers when they are called: prometheus-client
+reads `FOLDER_VARIABLE` when it is imported, and commands need none of it.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from idp.setting_values import host_and_port
+
+if TYPE_CHECKING:
+    from idp.platform.metrics.counting import Metrics
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Read by prometheus-client when it is imported: workers count into files of this folder."""
+
+Gauges = Callable[[], Mapping[str, float]]
+"""Name → value of figures that are asked for when somebody looks."""
+
+
+def create() -> Metrics:
+    """Return new counters of this process."""
+    from idp.platform.metrics.counting import Metrics  # noqa: PLC0415
+
+    return Metrics()
+
+
+def serve(listener: socket.socket, folder: Path, gauges: Gauges) -> None:
+    """Answer scrapes with what all workers counted, until the process ends."""
+    from idp.platform.metrics import scraping  # noqa: PLC0415
+
+    scraping.serve(listener, folder, gauges)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Read HOST:PORT, a name as the address that it has here; ValueError for anything else."""
+    host, port = host_and_port(text)
+    try:
+        found = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)  # noqa: S104 - the operator wrote no host
+    except (OSError, UnicodeError):
+        message = f"{text!r}: there is no host of that name"
+        raise ValueError(message) from None
+    # `localhost` has two; browsers and proxies try the older one at the latest.
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    return str(found[0][4][0]), port

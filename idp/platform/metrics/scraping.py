@@ -1,0 +1,64 @@
+"""The listener that Prometheus asks."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from idp.platform.metrics import Gauges
+
+
+def serve(listener: socket.socket, folder: Path, gauges: Gauges) -> None:
+    """Answer scrapes with what all workers counted, until the process ends."""
+    server = make_server(
+        "127.0.0.1",
+        0,
+        make_wsgi_app(combined(folder, gauges)),
+        server_class=_Server,
+        handler_class=_Quiet,
+    )
+    server.socket.close()
+    server.socket = listener
+    server.serve_forever()
+
+
+def combined(folder: Path, gauges: Gauges) -> CollectorRegistry:
+    """Make a registry of what the workers wrote into a folder, and of the gauges."""
+
+    class Asked:
+        """Collects the gauges."""
+
+        @staticmethod
+        def collect() -> Iterable[GaugeMetricFamily]:
+            """Ask for each value now."""
+            for name, value in gauges().items():
+                yield GaugeMetricFamily(name, name.replace("_", " "), value=value)
+
+        @staticmethod
+        def describe() -> Iterable[GaugeMetricFamily]:
+            """Promise nothing: registering must not ask the database."""
+            return ()
+
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
+    registry.register(Asked())
+    return registry
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    timeout = 10
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its parent's name
+        """Log no scrapes."""

@@ -1,0 +1,74 @@
+"""Tries and failures counted in the process."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from idp.platform import clock
+from idp.platform.throttle.store import Delay, Record
+
+if TYPE_CHECKING:
+    from idp.platform.throttle.windows import Windows
+
+MAX_RECORDS = 100_000
+
+
+class LocalStore:
+    """Limits and delays of this process; delays are bounded in number."""
+
+    def __init__(self) -> None:
+        self._records: OrderedDict[str, tuple[Record, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _windows(self) -> Windows:
+        # Not before something is counted: most commands never do.
+        from idp.platform.throttle import windows  # noqa: PLC0415
+
+        return windows.in_process()
+
+    def hit(self, parts: tuple[str, ...], limit: int, seconds: int, cost: int) -> float:
+        """Count a try, or with no cost look at the count; return the seconds to wait."""
+        return self._windows.hit(parts, limit, seconds, cost)
+
+    def read(self, key: str) -> Record:
+        """Give the record of a key."""
+        with self._lock:
+            return self._find(key) or Record(0, 0.0)
+
+    def fail(self, key: str, delay: Delay, now: float) -> None:
+        """Count a failure and set the wait it earns."""
+        with self._lock:
+            failures = (self._find(key) or Record(0, 0.0)).failures + 1
+            wait = delay.after(failures)
+            self._put(key, Record(failures, now + wait), delay.forget + wait)
+
+    def forget(self, *keys: str) -> None:
+        """Drop records."""
+        with self._lock:
+            for key in keys:
+                self._records.pop(key, None)
+
+    def claim(self, key: str, value: float, seconds: int) -> float | None:
+        """Store a value where there is none; give the value that was there before."""
+        with self._lock:
+            found = self._find(key)
+            if found is not None:
+                return found.until
+            self._put(key, Record(0, value), seconds)
+            return None
+
+    def _find(self, key: str) -> Record | None:
+        found = self._records.get(key)
+        if found is None or found[1] <= clock.now().timestamp():
+            return None
+        return found[0]
+
+    def _put(self, key: str, record: Record, seconds: int) -> None:
+        self._records[key] = (record, clock.now().timestamp() + seconds)
+        self._records.move_to_end(key)
+        while len(self._records) > MAX_RECORDS:
+            self._records.popitem(last=False)

@@ -1,0 +1,29 @@
+"""Why a description cannot be used."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from idp.platform.errors import Unprocessable
+
+
+class Flaw(Enum):
+    """What makes a description unusable, with its English text; `what` is filled in."""
+
+    BROKEN = "The description cannot be read: {what}"
+    EXTERNAL_REFERENCE = "The description refers to something outside of itself: {what}"
+    INVALID = "The description is no valid OpenAPI document: {what}"
+    LONG_PAGE = "The page of this description would have more than {what} characters"
+    NOT_FETCHED = "The address of the description gave no usable answer"
+    NO_OPERATIONS = "The description has no operations"
+
+
+class UnusableError(Unprocessable):
+    """The description cannot be used."""
+
+    code = "description_unusable"
+
+    def __init__(self, flaw: Flaw, what: str = "", *, debug: str | None = None) -> None:
+        self.flaw = flaw
+        self.what = what[:200]
+        super().__init__(flaw.value.format(what=self.what), debug=debug)
