@@ -91,7 +91,7 @@ def test_settings_are_changed_each_by_itself(idp: Run, idp_json: RunJson, sessio
     change = ("api", "change", "orders")
     idp_json(*change, "--set", "permission_format=text", "--set", "team=b")
     idp_json(*change, "--unset", "team", "--set", "signing_alg=ES256")
-    api = resources.get_api(session, resources.find_api(session, "orders").id)
+    api = resources.get_api(session, OPERATOR, resources.find_api(session, "orders").id)
     assert {row.key: row.value for row in api.properties} == {
         "permission_format": "text",
         "signing_alg": "ES256",
