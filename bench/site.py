@@ -21,7 +21,8 @@ from idp.platform.db import Base
 from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.publishing.gateway import products
 from idp.publishing.gateway import service as publications
-from idp.publishing.gateway.descriptions import Description
+from idp.publishing.gateway.service import planning
+from idp.publishing.gateway.validation import Description
 from idp.runtime import create as create_runtime
 from idp.seeds import seed
 from tests import protocol
@@ -111,10 +112,8 @@ def _publish(session: Session, user_id: int) -> int:
     document = {"openapi": "3.0.3", "info": info, "paths": {"/": answer}}
     described = Description(f"{address}/openapi.json", "3.0", document)
     request = publications.PublishRequest(str(api.id), suffix="orders")
-    plan = publications.publish(session, api, request, described, author)
-    refusal = publications.finish(session, plan, publications.apply(plan))
-    if refusal is not None:
-        raise RuntimeError(f"the API is not published: {refusal}")
+    plan = planning.publish(session, api, request, described, author)
+    publications.carry_out(session, plan)
     return api.id
 
 
