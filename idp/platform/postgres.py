@@ -240,7 +240,7 @@ class Pool:
             self._hand_on(connection)
 
     def _hand_on(self, connection: asyncpg.Connection[asyncpg.Record] | None) -> None:
-        """Give a connection, or the right to open one, to whoever waits longest."""
+        """Hand a connection, or the right to open one, to whoever waits longest."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():

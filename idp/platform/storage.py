@@ -73,7 +73,7 @@ class Storage(ABC):
         """
 
     def end(self) -> None:  # noqa: B027 - most hold nothing
-        """Let go what is held for the request; what was not committed is undone."""
+        """Release what is held for the request; what was not committed is undone."""
 
     async def look_up(self, lookup: Lookup[..., T], *arguments: Any) -> T:
         """Return the result of a look-up, from the cache when it is there."""
@@ -101,7 +101,7 @@ class SessionStorage(Storage):
         self._commits = commits
 
     def end(self) -> None:
-        """Give the session back."""
+        """Return the session to its pool."""
         end_session(self.session)
 
     async def rows(self, query: Query, values: Mapping[str, Any]) -> Sequence[Any]:

@@ -56,7 +56,7 @@ async def issue(
 
 
 def event(asked: GrantRequest, tag: Tag) -> dict[str, Any]:
-    """Give of the event that tells of it what is known before the grant is."""
+    """Return the part of the event that is known before the grant is."""
     return audit.columns(asked.storage.context, tag, client_id=asked.client.client_id)
 
 

@@ -35,7 +35,7 @@ class LocalStore:
         return self._windows.hit(parts, limit, seconds, cost)
 
     def read(self, key: str) -> Record:
-        """Give the record of a key."""
+        """Return the record of a key."""
         with self._lock:
             return self._find(key) or Record(0, 0.0)
 

@@ -61,7 +61,7 @@ class SharedStore:
         return self._windows.hit(parts, limit, seconds, cost)
 
     def read(self, key: str) -> Record:
-        """Give the record of a key."""
+        """Return the record of a key."""
         failures, until = self._client.hmget(key, "failures", "until")
         return Record(int(failures or 0), float(until or 0))
 

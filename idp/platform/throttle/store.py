@@ -18,7 +18,7 @@ class Delay:
     forget: int = 3600
 
     def after(self, failures: int) -> int:
-        """Tell the seconds to wait after so many failures."""
+        """Return the seconds to wait after so many failures."""
         if failures < self.free:
             return 0
         return int(min(self.longest, 2 ** min(failures - self.free, MAX_DOUBLINGS)))
@@ -38,7 +38,7 @@ class Store(Protocol):
         """Count a try, or with no cost look at the count; return the seconds to wait."""
 
     def read(self, key: str) -> Record:
-        """Give the record of a key."""
+        """Return the record of a key."""
 
     def fail(self, key: str, delay: Delay, now: float) -> None:
         """Count a failure and set the wait it earns."""
