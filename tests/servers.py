@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib.util
+import itertools
 import os
 import pwd
 import shutil
@@ -53,12 +54,22 @@ def quick_dir() -> Path | None:
     return memory if room.f_bavail * room.f_frsize > _ROOM and os.access(memory, os.W_OK) else None
 
 
+_PORTS = itertools.cycle(range(300))
+
+
 def free_port() -> int:
-    """Find a port of this host that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of this host that nobody listens on, another one each time.
+
+    Each process takes them in turn from a range of its own, below those that systems choose from
+    for connections: what is free now must still be free when a server starts.
+    """
+    first = 20_000 + os.getpid() % 40 * 300
+    for _ in range(300):
+        port = first + next(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ServerError("no port is free")
 
 
 def dies_with_us(number: int) -> Callable[[], None] | None:
