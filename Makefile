@@ -6,7 +6,7 @@ DEVELOPMENT := IDP_ENVIRONMENT=development IDP_DEMO=1
 # Without compiled modules each start of a server or a command takes a second longer.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run dev test check static bench fmt migration lock env env-run
+.PHONY: help run dev test check static translations bench fmt migration lock env env-run
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,14 @@ check: env ## format, lint, types, import rules, templates, dependencies, migrat
 
 static: env ## write the style rules that pages use, and compressed copies of what browsers load
 	$(BIN)/python .ci/static
+
+translations: env ## collect the texts of pages, update the catalogues and compile them
+	@mkdir -p var
+	$(BIN)/pybabel --quiet extract -F idp/translations/babel.cfg --no-location --sort-output -o var/messages.pot .
+	$(BIN)/pybabel --quiet update -i var/messages.pot -d idp/translations \
+		--no-fuzzy-matching --ignore-obsolete --no-wrap --ignore-pot-creation-date
+	$(BIN)/pybabel --quiet compile -d idp/translations
+	@rm var/messages.pot
 
 bench: env ## measure; T=lists measures a part
 	$(BIN)/python -m bench $(T)

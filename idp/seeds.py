@@ -38,6 +38,7 @@ from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.permission_codes import ALL_SUFFIX
 from idp.platform.secrets import b64url, random_token
 from idp.platform.signing import service as signing
+from idp.platform.translation import N_
 
 Row = TypeVar("Row", ApiResource, Client, Role)
 
@@ -54,11 +55,13 @@ PLATFORM_ROLES: dict[str, tuple[str, frozenset[Scope]]] = {
 
 # OpenID Connect Core 5.4
 IDENTITY_RESOURCES = (
-    NewScope("openid", "Sign you in", "Your account ID", required=True, user_claims=("sub",)),
+    NewScope(
+        "openid", N_("Sign you in"), N_("Your account ID"), required=True, user_claims=("sub",)
+    ),
     NewScope(
         "profile",
-        "Your profile",
-        "Name, picture, language and similar",
+        N_("Your profile"),
+        N_("Name, picture, language and similar"),
         emphasize=True,
         user_claims=(
             "name",
@@ -78,15 +81,15 @@ IDENTITY_RESOURCES = (
         ),
     ),
     NewScope(
-        "email", "Your e-mail address", emphasize=True, user_claims=("email", "email_verified")
+        "email", N_("Your e-mail address"), emphasize=True, user_claims=("email", "email_verified")
     ),
     NewScope(
         "phone",
-        "Your phone number",
+        N_("Your phone number"),
         emphasize=True,
         user_claims=("phone_number", "phone_number_verified"),
     ),
-    NewScope("address", "Your postal address", emphasize=True, user_claims=("address",)),
+    NewScope("address", N_("Your postal address"), emphasize=True, user_claims=("address",)),
 )
 
 

@@ -1,4 +1,4 @@
-"""A new e-mail address or mobile number, which a code proves."""
+"""Changing the e-mail address or mobile number, with a code as proof."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CODES_PER_HOUR = 10
 
 @dataclass(frozen=True, slots=True)
 class NewAddress:
-    """An e-mail address or mobile number that a person wants, and what proves that they may."""
+    """A new e-mail address or mobile number, with the password or code that authorizes it."""
 
     channel: Channel
     address: str
@@ -32,10 +32,10 @@ class NewAddress:
 
 
 def send_code(session: Session, issuer: Issuer, user: User, new: NewAddress, locale: str) -> bool:
-    """Have a code sent to a new address; return False when the current password is wrong.
+    """Send a code to a new address; return False when the current password is wrong.
 
-    Whether somebody has the address already makes no difference. Raise BadRequest for what is no
-    address, TooManyRequests past the limits. The caller commits in all other cases.
+    An address that is taken makes no difference. Raise BadRequest for an invalid address, and
+    TooManyRequests beyond the limits. The caller commits in all other cases.
     """
     codes.normal(session, new.channel, new.address)
     if not current_password.matches(session, user, new.password):
@@ -45,16 +45,16 @@ def send_code(session: Session, issuer: Issuer, user: User, new: NewAddress, loc
     wait = codes.send(session, new.channel, new.address, sender, Letter(issuer.name, locale))
     if wait is not None and wait.is_for_the_day:
         raise TooManyRequests(wait.seconds)
-    # One that was sent a moment ago is as good as a new one.
+    # A code that was sent a moment ago is still valid.
     return True
 
 
 def change(session: Session, issuer: Issuer, user: User, new: NewAddress, locale: str) -> bool:
-    """Set the address that a code proves; return False when the code is wrong or too old.
+    """Set the address that a code proves; return False when the code is wrong or has expired.
 
-    Whoever had the old address is told there. A user name that was the old address follows. Raise
-    Conflict when the address is somebody else's, which nobody but its owner learns: the caller
-    rolls back then, and commits in all other cases.
+    The old address is notified. A user name equal to the old e-mail address changes with it. Raise
+    Conflict when another account has the address, which only its owner can learn: the caller rolls
+    back then, and commits in all other cases.
     """
     proof = codes.prove(session, new.channel, new.address, new.code)
     if proof is None or not codes.use_up(session, proof):
@@ -85,6 +85,6 @@ def _set(session: Session, user: User, new: NewAddress) -> None:
     )
     if is_mail:
         user.email_verified = True
-        onetime.withdraw(session, RESET_LINKS, user.id)  # they went to the old address
+        onetime.withdraw(session, RESET_LINKS, user.id)  # they were sent to the old address
     else:
         user.mobile_verified = True

@@ -1,4 +1,4 @@
-"""The current password, which a signed-in person gives again before an important change."""
+"""Checking the current password before an important change."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ THROTTLE = "change-password"
 def matches(session: Session, user: User, password: str) -> bool:
     """Return whether this is the person's password.
 
-    Raise TooManyRequests after too many wrong ones, and Busy in a crowd, which does not count as
-    a try. No transaction is open while the password is hashed, nor afterwards.
+    Raise TooManyRequests after too many wrong ones, and Busy under load, which does not count as an
+    attempt. No transaction is open while the password is hashed, nor afterwards.
     """
     throttle = runtime.of(session).throttle
     keys = (str(user.id), Address.of(runtime.context_of(session).remote_addr))

@@ -1,4 +1,4 @@
-"""Audit events of what people do to their own accounts."""
+"""Audit events of changes that people make to their own accounts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def record(
     user: User,
     details: dict[str, Any] | None = None,
 ) -> None:
-    """Record what a person did to their own account."""
+    """Record a change that a person made to their own account."""
     audit.record(
         session,
         tag,

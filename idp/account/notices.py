@@ -1,4 +1,4 @@
-"""Messages that tell people of changes to their accounts, in case it was not them."""
+"""Messages that notify people of changes to their accounts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from idp.platform.notify import service as notify
 
 
 def password_changed(session: Session, issuer: Issuer, user: User, locale: str) -> None:
-    """Send word of a new password by mail, where the person has an address."""
+    """Notify a person of a new password, if they have an e-mail address."""
     if user.email:
         context = _where_and_when(session, issuer)
         notify.mail(session, user.email, "password_changed", context, locale)
@@ -21,7 +21,7 @@ def password_changed(session: Session, issuer: Issuer, user: User, locale: str) 
 def address_changed(
     session: Session, issuer: Issuer, channel: Channel, old: str, locale: str
 ) -> None:
-    """Send word of a new e-mail address or mobile number to the old one."""
+    """Notify the old e-mail address or mobile number of the change."""
     context = _where_and_when(session, issuer)
     if channel is Channel.MAIL:
         notify.mail(session, old, "email_changed", context, locale)

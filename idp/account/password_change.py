@@ -1,4 +1,4 @@
-"""A new password in place of the current one."""
+"""Changing the password."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def change(
     """Change the password; return the new cookie of this session, None when the old one is wrong.
 
     Every other session, grant and token of the person ends. Raise BadRequest for a weak password,
-    TooManyRequests after too many wrong ones, Busy in a crowd. The caller commits in all other
-    cases.
+    TooManyRequests after too many wrong ones, Busy under load. The caller commits in all
+    other cases.
     """
     user, browser = visitor.user, visitor.browser
     if not current_password.matches(session, user, current):

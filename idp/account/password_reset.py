@@ -1,7 +1,7 @@
-"""The rules of a forgotten password.
+"""Resetting a forgotten password.
 
-What the visitor is told, and how long it takes, is the same for known and unknown accounts: the
-request only leaves a job in the outbox, and the worker finds out whether there is an account.
+The answer and its timing are the same for known and unknown accounts: the request only adds a job
+to the outbox, and the worker looks up the account.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ log = structlog.get_logger("idp.account")
 JOB = "password_reset"
 PURPOSE = "password-reset"
 WAITING = "for"
-"""Query parameter of a link: which of the browser's requests waits."""
+"""Query parameter of a link: which of the browser's requests it continues."""
 MINUTES = 30
 PER_HOUR = 5
-"""Of one account from one address."""
+"""For one account from one address."""
 PER_HOUR_FROM_ADDRESS = 20
 SENT_WHILE_GOOD = 10
-"""Links to one person, whoever asks, within the time that one is good: enough are there then."""
+"""Links sent to one person within the lifetime of a link, whoever requests them."""
 HOUR = 3600
 
 
 def ask(
     session: Session, issuer: Issuer, login: str, locale: str, waiting: str | None = None
 ) -> None:
-    """Have a link mailed to whoever this is, if anybody; TooManyRequests past the address's limit.
+    """Request a link for an account, which may not exist.
 
-    An account is counted together with the address, so that nobody asks in the place of others. A
-    visitor who asks again and again learns no more than the first time; the links that were sent
-    stay good.
-    `waiting` stands in the link for the request that goes on after it; the browser knows which.
+    Raise TooManyRequests beyond the limit of the remote address. An account is counted together
+    with that address, so that nobody can use up the requests of others. Repeated requests reveal
+    nothing more; links that were sent stay valid. `waiting` is the mark, kept by the browser, of
+    the authorization request that the link continues.
     """
     throttle = runtime.of(session).throttle
     context = runtime.context_of(session)
@@ -74,7 +74,7 @@ def ask(
 
 
 def send_link(process: Runtime, payload: Mapping[str, Any]) -> None:
-    """Mail the link, when there is an account with an address that may sign in there."""
+    """Mail the link, if the account exists, has an address and may sign in there."""
     with process.sessions() as session:
         session.info["context"] = RequestContext(payload["request_id"], payload["remote_addr"])
         issuer = tenants.find_issuer(session, payload["host"])
@@ -95,7 +95,7 @@ def send_link(process: Runtime, payload: Mapping[str, Any]) -> None:
 
 
 def _link(session: Session, issuer: Issuer, user: User, waiting: str | None) -> str | None:
-    """Make a link; None while enough of this person's are good, whoever asked for them."""
+    """Return a new link; None when this person has enough valid ones."""
     throttle = runtime.of(session).throttle
     try:
         throttle.hit("forgot person", str(user.id), SENT_WHILE_GOOD, MINUTES * 60)
@@ -125,15 +125,15 @@ def _may_reset(session: Session, issuer: Issuer, user: User) -> bool:
 
 
 def find_user(session: Session, issuer: Issuer, token: str) -> User | None:
-    """Return whose link it is, without using it up; None when it is worth nothing any more here."""
+    """Return the user of a link without using it up; None when the link is not valid here."""
     return _owner(session, issuer, onetime.peek(session, PURPOSE, token))
 
 
 def reset(session: Session, issuer: Issuer, token: str, password: str, locale: str) -> User | None:
-    """Set the password that a link entitles to; None when the link is worth nothing any more.
+    """Set the password by a link and return the user; None when the link is not valid.
 
-    The new security stamp ends every session, grant and token of the person. BadRequest for a
-    password that is too weak; the link stays good then. The caller commits, or rolls back on None.
+    The new security stamp ends every session, grant and token of the person. Raise BadRequest for a
+    weak password; the link stays valid then. The caller commits, or rolls back on None.
     """
     user = find_user(session, issuer, token)
     session.commit()

@@ -1,4 +1,4 @@
-"""What people say about themselves: profile and picture."""
+"""Changing one's own profile and picture."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from idp.publishing.files import service as files
 from idp.publishing.files.service import Infected, Sent
 
 PAGES = "account"
-"""Stands for a client where people send files themselves."""
+"""Takes the place of a client id for files that people upload themselves."""
 PICTURES_PER_HOUR = 30
 HOUR = 3600
 
 
 def change(session: Session, issuer: Issuer, user: User, values: Mapping[str, str | None]) -> None:
-    """Change the profile; raise BadRequest, which names the fields that are wrong."""
+    """Change the profile; raise BadRequest with the fields that are wrong."""
     before = profile.state_of(user)
     profile.change(session, user, values)
     after = profile.state_of(user)
@@ -48,13 +48,13 @@ def change(session: Session, issuer: Issuer, user: User, values: Mapping[str, st
 def new_picture(
     session: Session, issuer: Issuer, user: User, stream: IO[bytes], unverified_name: str
 ) -> Iterator[None]:
-    """Keep a picture and make it the person's; the block commits.
+    """Store a picture and set it in the profile; the block commits.
 
-    The file is examined and drawn anew as every file that is sent: see `files.keep`.
+    The file is scanned and redrawn like every upload: see `files.keep`.
     """
     user_id = user.id
     runtime.of(session).throttle.hit("picture", str(user_id), PICTURES_PER_HOUR, HOUR)
-    session.rollback()  # no transaction waits for the examination
+    session.rollback()  # no transaction stays open during the scan
     sent = Sent(stream, unverified_name, PAGES, user_id, issuer.tenant_id)
     try:
         with files.keep(session, sent, kinds.IMAGES) as stored:

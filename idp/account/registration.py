@@ -1,4 +1,4 @@
-"""Registering at the page: how often codes are sent and accounts are tried."""
+"""Self-registration at the page: limits for codes and attempts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from idp.platform.throttle import Address
 
 HOUR = 3600
 SENDS_PER_HOUR = 20
-TRIES_PER_HOUR = 60
+ATTEMPTS_PER_HOUR = 60
 
 
 def send_codes(
@@ -31,8 +31,8 @@ def send_codes(
 ) -> Wait | None:
     """Send a code to each address; return how long to wait where one is refused.
 
-    A code that was sent a moment ago is as good as a new one, unless the person asks for it
-    `again`. Raise BadRequest for what is no address, Busy past the limit of the installation. The
+    A code that was sent a moment ago counts as sent; with `again` the wait is returned instead.
+    Raise BadRequest for an invalid address, and Busy beyond the limit of the installation. The
     caller commits when None is returned, and rolls back in all other cases.
     """
     _check(session, addresses)
@@ -50,8 +50,8 @@ def send_codes(
 
 
 def register(session: Session, issuer: Issuer, new: Registration) -> User | Refused:
-    """Make an account as `registration.register` does; TooManyRequests after too many tries."""
-    runtime.of(session).throttle.hit("registration", _origin(session), TRIES_PER_HOUR, HOUR)
+    """Call `registration.register`; raise TooManyRequests after too many attempts."""
+    runtime.of(session).throttle.hit("registration", _origin(session), ATTEMPTS_PER_HOUR, HOUR)
     return registration.register(session, new, tenant_id=issuer.tenant_id, referrer_id=None)
 
 

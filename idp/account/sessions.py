@@ -1,4 +1,4 @@
-"""Browser sessions of a person: listed and ended, by themselves or by an administrator."""
+"""Listing and ending browser sessions of a person, by themselves or by an administrator."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from idp.platform.sessions.models import BrowserSession
 def get_person(session: Session, actor: Actor, user_id: int, *, everywhere: bool) -> User:
     """Return a person of the actor's tenant whose sessions the actor may see and end.
 
-    A session is good in every tenant of its person, and ending it keeps them out. So whoever
-    holds the right in the tenant alone reaches those whom they may lock out there. At the platform
-    (`everywhere`) all members are reached, and in tenant 1 everybody; people with rights of the
-    platform by its administrators alone. Raise NotFound for anybody out of reach.
+    A session is valid in every tenant of its person, so ending it locks them out of all. An actor
+    with the right in one tenant therefore reaches only people whose identity they may change there.
+    An actor with the right at the platform (`everywhere`) reaches all members of the tenant, and
+    from tenant 1 everyone; people with rights at the platform only as a platform administrator.
+    Raise NotFound for anyone out of reach.
     """
     user = users.find(session, user_id)
     if user is None or not _is_in_reach(session, actor, user, everywhere=everywhere):
@@ -45,9 +46,9 @@ def list_live(
 def end(
     session: Session, user: User, session_id: int, *, tenant_id: int, by: int
 ) -> BrowserSession:
-    """End one of a person's sessions with the grants made in it; NotFound when there is none.
+    """End a session of a person and revoke its grants; raise NotFound when there is none.
 
-    `by` is the user who ends it, and `tenant_id` says where.
+    `by` is the user who ends it, and `tenant_id` the tenant of the audit event.
     """
     for row in list_live(session, user):
         if row.id == session_id:
@@ -59,7 +60,7 @@ def end(
 def end_all(
     session: Session, user: User, *, tenant_id: int, by: int, but: int | None = None
 ) -> int:
-    """End every session of a person, as `end` does, but the one named; return their number."""
+    """End all sessions of a person except one, as `end` does; return their number."""
     ended = [row for row in list_live(session, user) if row.id != but]
     for row in ended:
         _end(session, row, tenant_id, by)

@@ -1,4 +1,4 @@
-"""Signing in with a password: it is checked, a session starts."""
+"""Signing in with a password."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from idp.platform.sessions import service as sessions
 ACR_PASSWORD = "pwd"  # noqa: S105 - names a way to sign in
 AMR_PASSWORD = ("pwd",)  # RFC 8176 2
 RECENT = timedelta(minutes=30)
-"""How long a sign-in is good for looking at the account and changing it."""
+"""How long after a sign-in the account pages can be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What a visitor typed, and the application that they are on their way to."""
+    """The form that a visitor sent, and the application that requests the sign-in."""
 
     login: str
     password: str
@@ -39,7 +39,7 @@ def with_password(
 ) -> str | None:
     """Check the password, start a session and return its cookie; None when refused.
 
-    As `authentication.authenticate`, the caller commits in both cases.
+    The caller commits in both cases, as for `authentication.authenticate`.
     """
     door = Door(
         admits=lambda user: (
@@ -69,11 +69,11 @@ def start(
 ) -> str:
     """Start a session of a person who has just proved or set a password; return its cookie.
 
-    `cookie` is what the browser sent: it is worth nothing afterwards.
+    `cookie` is the session cookie that the browser sent; its session is replaced.
     """
     own = tenants.memberships(session, user.id, issuer)
     if len(own) == 1:
-        # Nobody will be asked for which organisation this sign-in is.
+        # The person will not be asked to choose an organisation.
         tenants.confirm_member(session, own[0].id, user.id)
     value = sessions.start(
         session,
@@ -97,5 +97,5 @@ def start(
 
 
 def is_recent(visitor: Visitor) -> bool:
-    """Return whether the visitor proved a short while ago who they are."""
+    """Return whether the visitor signed in recently."""
     return visitor.browser.auth_time > clock.now() - RECENT

@@ -26,6 +26,7 @@ from idp.platform.issuer import Issuer
 from idp.platform.secrets import UnknownKeyError, digest, random_token
 from idp.platform.sessions.models import BrowserSession
 from idp.platform.throttle import Address
+from idp.platform.translation import N_
 
 LIFETIME = timedelta(hours=1)
 LARGEST = 32_768
@@ -120,7 +121,7 @@ def _take_room(session: Session, address: Address, parameters: Pairs) -> None:
         throttle.hit("pending bytes", EVERYBODY, BYTES_OF_ALL, seconds, cost=size)
     except TooManyRequests as refusal:
         log.warning("pending_requests_fill_the_database")
-        message = "Too many sign-ins are under way. Please try again later."
+        message = N_("Too many sign-ins are under way. Please try again later.")
         raise Busy(message, refusal.retry_after) from None
 
 

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 
 from idp.platform.errors import OAuthError
 from idp.platform.issuer import Issuer
+from idp.platform.translation import N_
 
 if TYPE_CHECKING:
     from idp.oauth.declarations import Server
 
 REPEATABLE = frozenset({"resource"})  # RFC 8707 2
+MISSING = N_("Missing parameter")
+DOUBLED = N_("Parameter given more than once")
+
 # fmt: off
 KNOWN = frozenset({
     "access_token", "acr_values", "api", "claims", "claims_locales", "client_assertion",
@@ -104,7 +108,7 @@ class Parameters:
         doubled = [name for name, count in counts.items() if count > 1 and name not in REPEATABLE]
         if doubled:
             # RFC 6749 3.1: request parameters must not be included more than once.
-            message = f"Parameter given more than once: {doubled[0][:50]}"
+            message = f"{DOUBLED}: {doubled[0][:50]}"
             raise OAuthError(message)
 
     def get(self, name: str) -> str | None:
@@ -115,7 +119,7 @@ class Parameters:
         """Give a parameter, or refuse the request."""
         value = self._values.get(name)
         if value is None:
-            message = f"Missing parameter: {name}"
+            message = f"{MISSING}: {name}"
             raise OAuthError(message)
         return value
 

@@ -1,1 +1,1 @@
-"""What a person sees."""
+"""The pages that people use."""

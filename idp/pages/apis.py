@@ -17,20 +17,20 @@ from idp.publishing.gateway.state import Published, Version
 from idp.publishing.packages import service as packages
 
 PER_MINUTE = 120
-"""Pages for one network: each is read out of a description as large as its owner likes."""
+"""Pages for one network: each reads a description, which may be large."""
 
 blueprint = Blueprint("apis", __name__)
 
 
 @blueprint.get("/apis/<suffix>")
 def show(suffix: str) -> Response:
-    """Show what is published under a suffix to whoever asks at the host of its tenant."""
+    """Show what is published under a suffix, at the host of its tenant."""
     session = database()
     current_runtime().throttle.hit("api page", Address.of(remote_address()), PER_MINUTE, 60)
     state = publications.find_by_suffix(session, suffix)
     if state is None or not _is_shown_here(state):
         raise NotFound
-    version = _chosen(state)
+    version = _requested_version(state)
     document = publications.document(session, version.aid, version.current.number)
     response = make_response(
         render_template(
@@ -54,17 +54,17 @@ def _is_shown_here(state: Published) -> bool:
     return tenant.is_enabled and tenant.issuer_tenant_id == current_issuer().tenant_id
 
 
-def _chosen(state: Published) -> Version:
-    """Give the version that `api-version` names, as at the gateway; the original without it."""
-    wanted = request.args.get("api-version", "")
-    found = next((version for version in state.versions if version.name == wanted), None)
+def _requested_version(state: Published) -> Version:
+    """Return the version that `api-version` names, as the gateway does; without it the original."""
+    name = request.args.get("api-version", "")
+    found = next((version for version in state.versions if version.name == name), None)
     if found is None:
         raise NotFound
     return found
 
 
 def _change(entry: str) -> tuple[str, str]:
-    """Say in the visitor's language what is no longer as it was, and where."""
+    """Return what has changed, in the visitor's language, and where."""
     kind, _, where = entry.partition(" ")
     chinese, english = breaking.KINDS[kind]
     return (english if language.current().code == "en" else chinese), where

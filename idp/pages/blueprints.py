@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.pages import apis, cancel, choose, consent, frame, qr, signout
+from idp.pages import apis, cancel, choose, consent, layout, qr, signout
 from idp.pages.account import views as account
 from idp.pages.forgot import views as forgot
 from idp.pages.register import views as register
@@ -13,9 +13,9 @@ from idp.pages.subscribe import views as subscribe
 
 
 def blueprints() -> list[Blueprint]:
-    """List everything that answers pages."""
+    """List the blueprints of the pages."""
     return [
-        frame.blueprint,
+        layout.blueprint,
         signin.blueprint,
         choose.blueprint,
         consent.blueprint,
@@ -31,5 +31,5 @@ def blueprints() -> list[Blueprint]:
 
 
 def exempt() -> list[Blueprint]:
-    """List what takes posts without the token of a form: from devices, and from links in mails."""
+    """List the blueprints exempt from form tokens: for devices, and for links in mails."""
     return [qr.devices, subscribe.links]

@@ -1,4 +1,4 @@
-"""Going back to the application without answering what it asks for."""
+"""Returning to the application without answering its request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from flask import Blueprint
 from werkzeug.wrappers import Response
 
 from idp.oauth import pending
-from idp.pages.pending import current_asking, resume
+from idp.pages.pending import current_authorization, resume
 from idp.platform.web.csrf import for_anyone
 from idp.platform.web.views import current_issuer, database
 
@@ -16,8 +16,8 @@ blueprint = Blueprint("cancel", __name__)
 @blueprint.post("/cancel")
 @for_anyone
 def cancel() -> Response:
-    """Refuse the request that waits; nobody has to be signed in for that."""
-    asking = current_asking()
-    pending.refuse(database(), current_issuer(), asking.handle)
+    """Refuse the pending request; this needs no sign-in."""
+    authorization = current_authorization()
+    pending.refuse(database(), current_issuer(), authorization.handle)
     database().commit()
-    return resume(asking)
+    return resume(authorization)

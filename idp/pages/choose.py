@@ -1,4 +1,4 @@
-"""Choosing: which account to go on with, and for which tenant."""
+"""Choosing an account and a tenant for a request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 from idp.directory.tenants import service as tenants
 from idp.oauth import pending
 from idp.pages import language
-from idp.pages.pending import Asking, current_asking, resume
+from idp.pages.pending import Authorization, current_authorization, resume
 from idp.pages.visitor import ask_to_sign_in, current_visitor
 from idp.platform.errors import BadRequest
 from idp.platform.web.views import current_issuer, database
@@ -19,36 +19,36 @@ blueprint = Blueprint("choose", __name__)
 
 @blueprint.get("/choose")
 def show_accounts() -> Response:
-    """Ask whether to go on as the person who is signed in, or as somebody else."""
-    asking = current_asking()
+    """Ask whether to continue as the person who is signed in, or as someone else."""
+    authorization = current_authorization()
     visitor = current_visitor()
     if visitor is None:
-        return ask_to_sign_in(**{language.HANDLE: asking.handle})
-    return _page("pages/choose/account.html", asking, user=visitor.user)
+        return ask_to_sign_in(**{language.HANDLE: authorization.handle})
+    return _page("pages/choose/account.html", authorization, user=visitor.user)
 
 
 @blueprint.post("/choose")
 def choose_account() -> Response:
-    """Go on as the person who is signed in, or to the sign-in page for somebody else."""
-    asking = current_asking()
+    """Continue as the person who is signed in, or redirect to the sign-in page."""
+    authorization = current_authorization()
     visitor = current_visitor()
     if visitor is None or request.form.get("account") != "current":
-        return ask_to_sign_in(**{language.HANDLE: asking.handle})
-    pending.choose_account(database(), current_issuer(), asking.handle, visitor.browser)
+        return ask_to_sign_in(**{language.HANDLE: authorization.handle})
+    pending.choose_account(database(), current_issuer(), authorization.handle, visitor.browser)
     database().commit()
-    return resume(asking)
+    return resume(authorization)
 
 
 @blueprint.get("/choose-tenant")
 def show_tenants() -> Response:
-    """Ask which of the organisations that the person belongs to this sign-in is for."""
-    asking = current_asking()
+    """Ask for which of the person's organisations this sign-in is."""
+    authorization = current_authorization()
     visitor = current_visitor()
     if visitor is None:
-        return ask_to_sign_in(**{language.HANDLE: asking.handle})
+        return ask_to_sign_in(**{language.HANDLE: authorization.handle})
     return _page(
         "pages/choose/tenant.html",
-        asking,
+        authorization,
         user=visitor.user,
         tenants=tenants.memberships(database(), visitor.user.id, current_issuer()),
     )
@@ -56,22 +56,26 @@ def show_tenants() -> Response:
 
 @blueprint.post("/choose-tenant")
 def choose_tenant() -> Response:
-    """Take the organisation; one that the person does not belong to is refused."""
-    asking = current_asking()
+    """Set the organisation; refuse one that the person does not belong to."""
+    authorization = current_authorization()
     visitor = current_visitor()
     if visitor is None:
-        return ask_to_sign_in(**{language.HANDLE: asking.handle})
+        return ask_to_sign_in(**{language.HANDLE: authorization.handle})
     tenant_id = request.form.get("tenant", type=int)
     own = tenants.memberships(database(), visitor.user.id, current_issuer())
     if tenant_id is None or tenant_id not in {tenant.id for tenant in own}:
         raise BadRequest(_("Please choose one of your organisations."))
-    pending.choose_tenant(database(), current_issuer(), asking.handle, visitor.browser, tenant_id)
+    pending.choose_tenant(
+        database(), current_issuer(), authorization.handle, visitor.browser, tenant_id
+    )
     database().commit()
-    return resume(asking)
+    return resume(authorization)
 
 
-def _page(template: str, asking: Asking, **context: object) -> Response:
-    page = render_template(template, client=asking.client, handle=asking.handle, **context)
+def _page(template: str, authorization: Authorization, **context: object) -> Response:
+    page = render_template(
+        template, client=authorization.client, handle=authorization.handle, **context
+    )
     response = make_response(page)
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -1,4 +1,4 @@
-"""Consent: what an application may know and do, in words."""
+"""Consent: what an application may read and do, in words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from idp.directory.resources.snapshot import ApiScopeView, IdentityView
 from idp.oauth import pending
 from idp.pages import language
-from idp.pages.pending import Asking, current_asking, resume
+from idp.pages.pending import Authorization, current_authorization, resume
 from idp.pages.visitor import ask_to_sign_in, current_visitor
 from idp.platform.web.views import current_issuer, database
 
@@ -27,23 +27,23 @@ class Line:
     title: str
     description: str
     is_fixed: bool = False
-    """Nothing works without it: allowed or refused with all the rest."""
+    """Required: it is allowed or refused together with all others."""
     is_emphasized: bool = False
 
 
 @blueprint.get("/consent")
 def show() -> Response:
-    """Show what the application asks for."""
-    asking = current_asking()
+    """Show the requested scopes."""
+    authorization = current_authorization()
     visitor = current_visitor()
     if visitor is None:
-        return ask_to_sign_in(**{language.HANDLE: asking.handle})
+        return ask_to_sign_in(**{language.HANDLE: authorization.handle})
     response = make_response(
         render_template(
             "pages/consent/consent.html",
-            client=asking.client,
+            client=authorization.client,
             user=visitor.user,
-            lines=_asked(asking),
+            lines=_requested_lines(authorization),
         )
     )
     response.headers["Cache-Control"] = "no-store"
@@ -52,20 +52,25 @@ def show() -> Response:
 
 @blueprint.post("/consent")
 def decide() -> Response:
-    """Take the answer; allowing nothing is refusing."""
-    asking = current_asking()
+    """Record the decision; allowing no scope is a refusal."""
+    authorization = current_authorization()
     visitor = current_visitor()
     if visitor is None:
-        return ask_to_sign_in(**{language.HANDLE: asking.handle})
+        return ask_to_sign_in(**{language.HANDLE: authorization.handle})
     scopes: list[str] = []
     if request.form.get("answer") == "allow":
-        scopes = allowed(_asked(asking), request.form.getlist("scope"))
-    remember = asking.client.allow_remember_consent and "remember" in request.form
+        scopes = allowed(_requested_lines(authorization), request.form.getlist("scope"))
+    remember = authorization.client.allow_remember_consent and "remember" in request.form
     pending.decide_consent(
-        database(), current_issuer(), asking.handle, visitor.browser, scopes, remember=remember
+        database(),
+        current_issuer(),
+        authorization.handle,
+        visitor.browser,
+        scopes,
+        remember=remember,
     )
     database().commit()
-    return resume(asking)
+    return resume(authorization)
 
 
 def describe(
@@ -73,12 +78,14 @@ def describe(
     identity_scopes: Mapping[str, IdentityView],
     api_scopes: Mapping[str, ApiScopeView],
 ) -> list[Line]:
-    """Put scopes into words: about the person first, then the rights at APIs."""
-    wanted = list(dict.fromkeys(scopes))
-    identity = [_identity_line(identity_scopes[name]) for name in wanted if name in identity_scopes]
-    rights = [_right_line(api_scopes[name]) for name in wanted if name in api_scopes]
+    """Describe scopes in words: claims about the person first, then rights at APIs."""
+    requested = list(dict.fromkeys(scopes))
+    identity = [
+        _identity_line(identity_scopes[name]) for name in requested if name in identity_scopes
+    ]
+    rights = [_right_line(api_scopes[name]) for name in requested if name in api_scopes]
     lines = identity + rights
-    if "offline_access" in wanted:
+    if "offline_access" in requested:
         lines.append(
             Line(
                 "offline_access",
@@ -89,13 +96,13 @@ def describe(
     return lines
 
 
-def _asked(asking: Asking) -> list[Line]:
-    client = asking.client
-    return describe(asking.scopes, client.identity_scopes, client.api_scopes)
+def _requested_lines(authorization: Authorization) -> list[Line]:
+    client = authorization.client
+    return describe(authorization.scopes, client.identity_scopes, client.api_scopes)
 
 
 def allowed(lines: Iterable[Line], ticked: Iterable[str]) -> list[str]:
-    """Keep what was ticked and what is fixed; what was not asked for is nobody's to allow."""
+    """Return the requested scopes that were ticked or are required; ignore all others."""
     chosen = set(ticked)
     return [line.name for line in lines if line.is_fixed or line.name in chosen]
 
@@ -103,7 +110,7 @@ def allowed(lines: Iterable[Line], ticked: Iterable[str]) -> list[str]:
 def _identity_line(view: IdentityView) -> Line:
     title, description = _standard().get(view.name, (view.name, ""))
     if view.display_name != view.name:
-        # The operator's words, in the visitor's language where they are the seeded ones.
+        # An operator's text; seeded ones are in the catalogue.
         title = _(view.display_name)
     return Line(
         view.name,
@@ -125,7 +132,7 @@ def _right_line(view: ApiScopeView) -> Line:
 
 
 def _standard() -> dict[str, tuple[str, str]]:
-    """Put the scopes of OpenID Connect Core 5.4 into words, in the visitor's language."""
+    """Return titles and descriptions of the scopes of OpenID Connect Core 5.4."""
     return {
         "openid": (_("Sign you in"), _("Your account ID")),
         "profile": (_("Your profile"), _("Name, picture, language and similar")),

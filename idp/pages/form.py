@@ -18,7 +18,7 @@ class Form(_Base):
     """A form that a page shows and takes back; flask-wtf adds and checks the CSRF token."""
 
     def refuse(self, message: str, field: str | None = None) -> None:
-        """Put what a service said next to the field that it speaks of, or above all."""
+        """Show a message of a service next to its field, or above the form."""
         if field is None:
             self.form_errors = [*self.form_errors, message]
         else:

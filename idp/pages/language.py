@@ -1,4 +1,4 @@
-"""Which language a visitor reads: Chinese or English."""
+"""The language of a page: Chinese or English."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from werkzeug.wrappers import Response
 COOKIE = "lang"
 YEAR = 365 * 86_400
 HANDLE = "request"
-"""Name of the query parameter that tells which authorization request a page belongs to."""
+"""Name of the query parameter that holds the handle of a page's authorization request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language that every page is written in."""
+    """A language in which every page is available."""
 
     code: str
     tag: str
@@ -36,8 +36,8 @@ DEFAULT = "en"
 def select() -> str:
     """Choose the language of a request.
 
-    `ui_locales` of the authorization request, then the visitor's earlier choice, then what the
-    browser asks for. A choice made while that very request is under way comes before all.
+    The order is `ui_locales` of the authorization request, the visitor's earlier choice, the
+    languages of the browser. A choice made during this request precedes all of them.
     """
     if not has_request_context():
         return DEFAULT
@@ -46,24 +46,24 @@ def select() -> str:
         chosen = ""
     if chosen and during and during == _mark(request.args.get(HANDLE, "")):
         return chosen
-    asked: str | None = g.get("ui_locale")
-    return asked or chosen or _of_browser() or DEFAULT
+    requested: str | None = g.get("ui_locale")
+    return requested or chosen or _of_browser() or DEFAULT
 
 
 def prefer(ui_locales: Iterable[str]) -> None:
-    """Take the first language of `ui_locales` that the pages have (OpenID Connect Core 3.1.2.1)."""
+    """Use the first language of `ui_locales` that pages have (OpenID Connect Core 3.1.2.1)."""
     g.ui_locale = next((code for tag in ui_locales if (code := _known(tag))), None)
     flask_babel.refresh()
 
 
 def current() -> Language:
-    """Give the language of the request under way."""
+    """Return the language of the current request."""
     locale = flask_babel.get_locale()
     return LANGUAGES.get(locale.language if locale else DEFAULT, LANGUAGES[DEFAULT])
 
 
 def remember(response: Response, code: str, *, handle: str, secure: bool) -> None:
-    """Keep a choice in the browser, with the request that it was made in."""
+    """Store a choice in the browser, with the request during which it was made."""
     mark = _mark(handle)
     response.set_cookie(
         COOKIE,
@@ -77,7 +77,7 @@ def remember(response: Response, code: str, *, handle: str, secure: bool) -> Non
 
 
 def _mark(handle: str) -> str:
-    """Tell requests apart without keeping their handles in a cookie that lives for a year."""
+    """Return a short hash of a handle, which is too sensitive for a cookie of a year."""
     return hashlib.sha256(handle.encode()).hexdigest()[:12] if handle else ""
 
 

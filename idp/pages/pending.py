@@ -1,4 +1,4 @@
-"""The authorization request that a page is asked on behalf of."""
+"""The pending authorization request that a page belongs to."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from idp.platform.web.views import current_issuer, current_runtime, database
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """An application that waits for the person, and what it asks for."""
+class Authorization:
+    """A pending authorization request: its application and what it requests."""
 
     handle: str
     client: ClientView
@@ -28,20 +28,20 @@ class Asking:
     login_hint: str | None
 
 
-def find_asking() -> Asking | None:
-    """Give the request that the address names; None when it names none."""
+def find_authorization() -> Authorization | None:
+    """Return the request named in the address, or None; raise BadRequest when it has expired."""
     if request.args.get(language.HANDLE) is None:
         return None
-    asking = find_waiting()
-    if asking is None:
+    authorization = find_live_authorization()
+    if authorization is None:
         raise expired()
-    return asking
+    return authorization
 
 
-def find_waiting(handle: str | None = None) -> Asking | None:
-    """Return the request that the address names, or a handle stands for, while it waits.
+def find_live_authorization(handle: str | None = None) -> Authorization | None:
+    """Return the pending request with a handle, by default the handle in the address.
 
-    None when it is over: a page that is of use by itself goes on without it.
+    Return None when it has expired: some pages are also useful without a request.
     """
     handle = handle or request.args.get(language.HANDLE)
     if handle is None:
@@ -51,40 +51,42 @@ def find_waiting(handle: str | None = None) -> Asking | None:
     if kept is None or kept.client is None:
         return None
     language.prefer(kept.ui_locales)
-    return Asking(kept.handle, kept.client, kept.scopes, kept.login_hint)
+    return Authorization(kept.handle, kept.client, kept.scopes, kept.login_hint)
 
 
-def current_asking() -> Asking:
-    """Give the request that the address names; a page without one cannot be shown."""
-    asking = find_asking()
-    if asking is None:
+def current_authorization() -> Authorization:
+    """Return the request named in the address; raise BadRequest when there is none."""
+    authorization = find_authorization()
+    if authorization is None:
         raise BadRequest(
-            _("This page belongs to a sign-in. Go back to the application and start there."),
+            _("This page is part of a sign-in. Go back to the application and start again there."),
             code="request_missing",
         )
-    return asking
+    return authorization
 
 
-def handle_of(asking: Asking | None) -> dict[str, Any]:
-    """Return the query that makes a page belong to a request."""
-    return {} if asking is None else {language.HANDLE: asking.handle}
+def request_query_of(authorization: Authorization | None) -> dict[str, Any]:
+    """Return the query parameters that link a page to a request."""
+    return {} if authorization is None else {language.HANDLE: authorization.handle}
 
 
 def expired() -> BadRequest:
-    """Refuse a page whose request is over."""
+    """Return the refusal of a page whose request has expired."""
     return BadRequest(
         _("Please go back to the application and start again."), code="request_expired"
     )
 
 
-def signed_in(asking: Asking | None, home: str, cookie: str) -> Response:
-    """Hand a person who has just signed in the session; go on with the request, or to a page."""
-    response = redirect(home, 303) if asking is None else resume(asking)
+def signed_in(authorization: Authorization | None, home: str, cookie: str) -> Response:
+    """Set the session cookie after a sign-in; continue the request, or redirect to a page."""
+    response = redirect(home, 303) if authorization is None else resume(authorization)
     settings = current_runtime().settings
     cookies.give(response, current_issuer(), cookie, settings, remember=False)
     return response
 
 
-def resume(asking: Asking) -> Response:
-    """Go on with the request; 303, so that no form is posted twice."""
-    return redirect(f"/connect/authorize?{urlencode({pending.CONTINUE: asking.handle})}", 303)
+def resume(authorization: Authorization) -> Response:
+    """Redirect to the request; by 303, so that no form is posted twice."""
+    return redirect(
+        f"/connect/authorize?{urlencode({pending.CONTINUE: authorization.handle})}", 303
+    )

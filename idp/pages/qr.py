@@ -1,8 +1,8 @@
-"""Signing another device in: it shows a QR code, a signed-in person looks at it and answers.
+"""Signing in another device: it shows a QR code, which a signed-in person scans and answers.
 
-`POST /account/qr` makes a code, for the device that wants in: `id`, `secret`, `number`,
-`expires_in` (seconds), `address` (what the code says) and `svg` (the code as a picture).
-`GET /account/qr/<id>` tells `{"state": …}` and nothing else: `waiting`, `confirmed`, `denied`,
+`POST /account/qr` makes a code, for the device to be signed in: `id`, `secret`, `number`,
+`expires_in` (seconds), `address` (the content of the code) and `svg` (its picture).
+`GET /account/qr/<id>` returns only `{"state": …}`: `waiting`, `confirmed`, `denied`,
 `used` or `expired`. `address` is the page where the person answers.
 """
 
@@ -31,7 +31,7 @@ blueprint = Blueprint("qr", __name__)
 
 @devices.post(HOME)
 def make() -> Response:
-    """Make a code for a device."""
+    """Create a code for a device."""
     issuer = current_issuer()
     made = qr.make(database(), issuer.tenant_id)
     database().commit()
@@ -51,7 +51,7 @@ def make() -> Response:
 
 @devices.get(f"{HOME}/<handle>")
 def state(handle: str) -> Response:
-    """Tell what has become of a code."""
+    """Return the state of a code."""
     row = qr.find(database(), current_issuer().tenant_id, handle)
     if row is None:
         raise NotFound
@@ -60,7 +60,7 @@ def state(handle: str) -> Response:
 
 @blueprint.get(f"{HOME}/<handle>/confirm")
 def show(handle: str) -> Response:
-    """Show which device asks, or what the answer was."""
+    """Show the requesting device, or the answer."""
     visitor = current_visitor()
     if visitor is None:
         return _sign_in_first()
@@ -73,7 +73,7 @@ def show(handle: str) -> Response:
 
 @blueprint.post(f"{HOME}/<handle>/confirm")
 def answer(handle: str) -> Response:
-    """Let the device in, or turn it away; the first answer counts."""
+    """Sign the device in, or refuse it; the first answer counts."""
     visitor = current_visitor()
     if visitor is None:
         return _sign_in_first()

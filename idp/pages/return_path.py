@@ -1,4 +1,4 @@
-"""Where a page may send the visitor next: addresses of our own, and nothing that looks like one."""
+"""Addresses that a page may redirect to: local paths only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOCAL = re.compile(rf"{_PATH}(?:\?{_QUERY})?", re.ASCII)
 
 
 def parse(text: str | None) -> str | None:
-    """Give a local path (with query) back unchanged, or None for anything else."""
+    """Return a local path (with query) unchanged, and None for anything else."""
     if not text or len(text) > MAX_LENGTH or not _LOCAL.fullmatch(text):
         return None
     return text

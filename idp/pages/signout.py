@@ -20,8 +20,8 @@ blueprint = Blueprint("signout", __name__)
 
 @blueprint.get("/logout")
 def ask() -> Response:
-    """Ask whether to sign out: an address alone signs nobody out."""
-    client = _asking_client()
+    """Ask for confirmation: opening an address does not sign anyone out."""
+    client = _requesting_client()
     visitor = current_visitor()
     if visitor is None:
         return _after()
@@ -33,8 +33,8 @@ def ask() -> Response:
 
 @blueprint.post("/logout")
 def sign_out() -> Response:
-    """End the session, and go on with the application's request when there is one."""
-    _asking_client()
+    """End the session and continue the application's request, if there is one."""
+    _requesting_client()
     visitor = current_visitor()
     if visitor is None:
         return _after()
@@ -49,25 +49,25 @@ def sign_out() -> Response:
 
 @blueprint.get("/signed-out")
 def signed_out() -> str:
-    """Say that it is done."""
+    """Confirm the sign-out."""
     return render_template("pages/signout/done.html")
 
 
-def _asking_client() -> str | None:
-    """Name the application that asks for the sign-out; None when the person himself does."""
+def _requesting_client() -> str | None:
+    """Return the application that requests the sign-out; None when there is none."""
     handle = request.args.get(language.HANDLE)
     if handle is None:
         return None
-    asking = pending.read(database(), current_issuer(), "endsession", handle)
+    logout = pending.read(database(), current_issuer(), "endsession", handle)
     database().commit()
-    if asking is None:
+    if logout is None:
         raise expired()
-    language.prefer(asking.ui_locales)
-    return asking.client.name if asking.client else None
+    language.prefer(logout.ui_locales)
+    return logout.client.name if logout.client else None
 
 
 def _after() -> Response:
-    """Go on with the application's request, else say that it is done."""
+    """Continue the application's request, or confirm the sign-out."""
     handle = request.args.get(language.HANDLE)
     if handle is None:
         return redirect("/signed-out", 303)

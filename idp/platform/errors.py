@@ -22,13 +22,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+from idp.platform.translation import N_
+
 
 class Problem(Exception):
     """A refusal with a stable code; `detail` is for the caller, `debug` only for the log."""
 
     code = "internal_error"
     status = 500
-    title = "Internal error"
+    title = N_("Internal error")
 
     def __init__(
         self,
@@ -58,7 +60,7 @@ class BadRequest(Problem):
 
     code = "bad_request"
     status = 400
-    title = "Bad request"
+    title = N_("Bad request")
 
 
 class Overreach(BadRequest):
@@ -80,7 +82,7 @@ class Forbidden(Problem):
 
     code = "forbidden"
     status = 403
-    title = "Forbidden"
+    title = N_("Forbidden")
 
 
 class NotFound(Problem):
@@ -88,7 +90,7 @@ class NotFound(Problem):
 
     code = "not_found"
     status = 404
-    title = "Not found"
+    title = N_("Not found")
 
 
 class Conflict(Problem):
@@ -136,7 +138,7 @@ class TooManyRequests(Problem):
 
     code = "too_many_requests"
     status = 429
-    title = "Too many requests"
+    title = N_("Too many requests")
 
     def __init__(self, retry_after: int, detail: str | None = None) -> None:
         super().__init__(detail, headers={"Retry-After": str(max(1, retry_after))})
@@ -148,7 +150,7 @@ class Unavailable(Problem):
 
     code = "unavailable"
     status = 503
-    title = "Temporarily unavailable"
+    title = N_("Temporarily unavailable")
 
 
 class Busy(Unavailable):
@@ -172,7 +174,7 @@ class InvalidClient(OAuthError):
 
     code = "invalid_client"
     status = 401
-    title = "Client authentication failed"
+    title = N_("Client authentication failed")
 
 
 class InvalidGrant(OAuthError):

@@ -21,6 +21,7 @@ from sqlalchemy.sql.sqltypes import JSON
 
 from idp.platform.db import AtomicWrite, Query
 from idp.platform.errors import BadRequest, Unavailable
+from idp.platform.translation import N_
 
 CONNECTIONS = 8
 """Statements that one worker has under way at a time."""
@@ -267,11 +268,11 @@ def connect_arguments(url: URL) -> dict[str, Any]:
 def unavailable(error: BaseException) -> Unavailable:
     """Return the refusal of what the database did not do."""
     return Unavailable(
-        "The database does not answer; try again",
+        N_("The database does not answer; try again"),
         debug=f"{type(error).__name__}: {error}",
         headers={"Retry-After": str(RETRY_SECONDS)},
     )
 
 
 def _out_of_range(error: Exception) -> BadRequest:
-    return BadRequest("A value is out of range", debug=type(error).__name__)
+    return BadRequest(N_("A value is out of range"), debug=type(error).__name__)

@@ -111,7 +111,7 @@ def test_an_address_is_asked_confirms_and_ends_it(mary, api, ask, links, outbox,
     assert ask()["data"] is True
     (mail,) = outbox()
     assert mail.to == "Ann@mail.example"
-    assert mail.subject == "Confirm that you want to hear of Orders"
+    assert mail.subject == "Confirm your subscription to Orders"
     assert addresses(mary, api) == []
     confirm, cancel = links()
     assert f"/ApiResource/{api}/AddSubscription?" in confirm

@@ -103,7 +103,7 @@ def test_a_forgotten_password_leads_back_to_the_application(
     page.goto(f"{web.shop}/login")
     page.get_by_role("link", name="Forgot your password?").click()
     page.get_by_label(LOGIN).fill(person.username)
-    page.get_by_role("button", name="Send the link").click()
+    page.get_by_role("button", name="Send link").click()
     expect(page.get_by_role("heading", name="Check your e-mail")).to_be_visible()
     # The mail is read on another site, as most mail is.
     page.goto(web.stranger)
@@ -113,10 +113,10 @@ def test_a_forgotten_password_leads_back_to_the_application(
         link_mailed(web, person),
     )
     page.get_by_role("link", name="Mail").click()
-    expect(page.get_by_text("Afterwards you continue to Shop.")).to_be_visible()
+    expect(page.get_by_text("You will then continue to Shop.")).to_be_visible()
     page.get_by_label("New password", exact=True).fill("seven-quiet-otters")
     page.get_by_label("New password again").fill("seven-quiet-otters")
-    page.get_by_role("button", name="Set the password").click()
+    page.get_by_role("button", name="Set password").click()
     allow(page)
     expect(page).to_have_url(f"{web.shop}/")
     expect(page.locator("#person")).to_have_text(f"{person.sub} {person.username}")

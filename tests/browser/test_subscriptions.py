@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select, true
+from sqlalchemy import select
 
 from idp.publishing.packages import service as packages
 from idp.publishing.packages.service import Content
@@ -34,7 +34,7 @@ def test_every_page_is_readable_for_everybody(chromium, live_server, session, la
                        ("lantern-orders", "python")):  # fmt: skip
         address = f"https://registry.example/{kind}"
         content = Content(name, "Lantern", address, address, "npm", kind, "1.4.0", "Calls the API.")
-        packages.add(session, api.id, content, true())
+        packages.enter(session, api, content)
     about = Sealed(api.id, ANN, language)
     confirm = codes.page("confirm", api.id, codes.seal(session, Use.CONFIRM, about, 600))
     cancel = codes.page("cancel", api.id, codes.seal(session, Use.CANCEL, about))

@@ -202,7 +202,7 @@ def test_guessing_is_slowed_down_before_the_password_is_looked_at(
             break
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) >= 1
-    assert "Too many tries" in readable(answer)
+    assert "Too many attempts" in readable(answer)
     assert send(client, page, "/login", RIGHT).status_code == 429
     assert sessions_in(session) == 0
 

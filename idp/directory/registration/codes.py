@@ -26,6 +26,7 @@ from idp.platform.errors import Busy, TooManyRequests
 from idp.platform.notify import service as notify
 from idp.platform.secrets import digest
 from idp.platform.throttle import Key, origin
+from idp.platform.translation import N_
 
 log = structlog.get_logger("idp.codes")
 
@@ -207,7 +208,7 @@ def _check_budget(session: Session) -> None:
         runtime.of(session).throttle.check("short messages", INSTALLATION, _budget(session), HOUR)
     except TooManyRequests as refusal:
         log.warning("short_messages_spent", setting="IDP_SMS_PER_HOUR")
-        message = "No more text messages can be sent at the moment. Please try again later."
+        message = N_("No more text messages can be sent at the moment. Please try again later.")
         raise Busy(message, refusal.retry_after) from None
 
 

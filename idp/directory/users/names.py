@@ -12,6 +12,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from idp.platform.errors import BadRequest
+from idp.platform.translation import N_
 
 USERNAME_LENGTH = 100
 EMAIL_LENGTH = 254
@@ -64,7 +65,7 @@ def email(text: str) -> str:
         # Reserved names (`.test`) are left to trials; nothing is delivered there anyway.
         checked = validate_email(address, check_deliverability=False, test_environment=True)
     except EmailNotValidError:
-        raise BadRequest.at("email", "This is not an e-mail address.") from None
+        raise BadRequest.at("email", N_("This is not an e-mail address.")) from None
     return checked.normalized
 
 
@@ -73,7 +74,7 @@ def mobile(text: str, region: str) -> str:
     try:
         return _e164(plain(text, "mobile", 32), region)
     except phonenumbers.NumberParseException:
-        raise BadRequest.at("mobile", "This is not a mobile number.") from None
+        raise BadRequest.at("mobile", N_("This is not a mobile number.")) from None
 
 
 def find_mobile(text: str, region: str) -> str | None:
@@ -169,5 +170,5 @@ def plain(text: str, field: str, longest: int) -> str:
         raise BadRequest.at(field, f"At most {longest} characters.")
     # Control, format (zero width, direction), surrogate, private and unassigned; line breaks.
     if any(unicodedata.category(char)[0] == "C" or char in "\u2028\u2029" for char in name):
-        raise BadRequest.at(field, "Control characters are not allowed.")
+        raise BadRequest.at(field, N_("Control characters are not allowed."))
     return name

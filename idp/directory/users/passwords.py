@@ -12,6 +12,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from idp.directory.users import names
 from idp.platform.errors import BadRequest, Busy
+from idp.platform.translation import N_
 
 SHORTEST = 8
 SHORTEST_MIXED = 6
@@ -20,6 +21,12 @@ CONCURRENT_HASHES = 2
 QUEUED_HASHES = 3
 """Callers that wait for those; each holds one of the threads that answer requests."""
 RETRY_SECONDS = 2
+
+_TOO_SHORT = {
+    SHORTEST: N_("The password needs 8 characters or more."),
+    SHORTEST_MIXED: "The password needs 6 characters or more.",
+}
+_TOO_LONG = N_("The password has 128 characters at most.")
 
 # Of a random password that nobody knows: an unknown account costs what a known one does.
 _NOBODY = (
@@ -93,7 +100,7 @@ def is_outdated(password_hash: str) -> bool:
 def _place() -> Iterator[None]:
     """Wait for one of the places; Busy at once when enough others do."""
     if not _admitted.acquire(blocking=False):
-        message = "Too many people are signing in right now. Please try again in a few seconds."
+        message = N_("Too many people are signing in right now. Please try again in a few seconds.")
         raise Busy(message, RETRY_SECONDS)
     try:
         with _places:
@@ -122,16 +129,16 @@ def _reasons(
     if not chosen_by_person and _is_mixed(password):
         shortest = SHORTEST_MIXED
     if len(password) < shortest:
-        yield f"The password needs {shortest} characters or more."
+        yield _TOO_SHORT[shortest]
     if len(password) > LONGEST:
-        yield f"The password has {LONGEST} characters at most."
+        yield _TOO_LONG
     if any(unicodedata.category(char) in {"Cc", "Cs"} for char in password):
-        yield "The password has no control characters."
+        yield N_("The password has no control characters.")
     folded = names.key(password)
     if folded in _COMMONEST:
-        yield "This password is among the commonest ones."
+        yield N_("This password is among the commonest ones.")
     if any(folded == names.key(name) for name in names_of_user if name):
-        yield "The password is not the user's own name."
+        yield N_("The password is not the user's own name.")
 
 
 def _is_mixed(password: str) -> bool:

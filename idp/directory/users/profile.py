@@ -21,6 +21,7 @@ from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.platform import clock, stamps
 from idp.platform.errors import BadRequest
+from idp.platform.translation import N_
 
 LONGEST_ADDRESS = 2000
 FIRST_YEAR = 1900
@@ -147,7 +148,7 @@ def _lines(text: str, longest: int) -> str:
 
 def _web_address(text: str) -> str:
     if not is_web_address(text.strip()):
-        raise BadRequest.at("value", "This is not an http(s) address.")
+        raise BadRequest.at("value", N_("This is not an http(s) address."))
     return text.strip()
 
 
@@ -155,22 +156,24 @@ def _day(text: str) -> date:
     try:
         day = date.fromisoformat(text.strip())
     except ValueError:
-        raise BadRequest.at("value", "A day is written like 1990-05-06.") from None
+        raise BadRequest.at(
+            "value", N_("Enter the date as YYYY-MM-DD, for example 1990-05-06.")
+        ) from None
     if day.year < FIRST_YEAR or day > clock.now().date():
-        raise BadRequest.at("value", "This day is not possible.")
+        raise BadRequest.at("value", N_("This day is not possible."))
     return day
 
 
 def _time_zone(text: str) -> str:
     if text.strip() not in time_zones():
-        raise BadRequest.at("value", "This is not a time zone such as Asia/Shanghai.")
+        raise BadRequest.at("value", N_("This is not a time zone such as Asia/Shanghai."))
     return text.strip()
 
 
 def _language(text: str) -> str:
     """Read a language tag (RFC 5646): language, script, region."""
     if not _LANGUAGE.fullmatch(text.strip()):
-        raise BadRequest.at("value", "This is not a language such as zh-CN.")
+        raise BadRequest.at("value", N_("This is not a language such as zh-CN."))
     return text.strip()
 
 

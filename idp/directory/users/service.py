@@ -18,13 +18,14 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Busy, Conflict, NotFound
 from idp.platform.secrets import random_token
+from idp.platform.translation import N_
 
 LONGEST_LINEAGE = 2000
 
 _TAKEN = {
-    "username": "This user name is taken.",
-    "email": "This e-mail address is taken.",
-    "mobile": "This mobile number is taken.",
+    "username": N_("This user name is taken."),
+    "email": N_("This e-mail address is taken."),
+    "mobile": N_("This mobile number is taken."),
 }
 
 

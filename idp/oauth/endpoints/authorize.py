@@ -48,6 +48,7 @@ from idp.platform.issuer import Issuer
 from idp.platform.secrets import random_token
 from idp.platform.signing import signer
 from idp.platform.storage import Storage
+from idp.platform.translation import N_
 
 Answer = ProtocolResponse | Interaction | FormPost
 
@@ -198,12 +199,14 @@ async def find_return_address(
     """Prove client and redirect address; a Problem for the person to see otherwise."""
     client = await storage.look_up(clients.find, parameters.require("client_id"))
     if client is None or not client.is_served_by(issuer):
-        message = "The application is not known here. Tell the people who run it."
+        message = N_("The application is not known here. Tell the people who run it.")
         raise OAuthError(message, code="invalid_client")
     uri = parameters.require("redirect_uri")
     native = client.application_type == "native"
     if not redirect_uri.is_registered(uri, client.redirect_uris, native=native):
-        message = "The application's return address isn't registered. Tell the people who run it."
+        message = N_(
+            "The application's return address isn't registered. Tell the people who run it."
+        )
         raise OAuthError(message, code="invalid_redirect_uri")
     # A request object is refused, and the refusal goes back as the object asks.
     unverified = request_object.read_unverified_return(parameters)

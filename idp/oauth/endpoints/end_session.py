@@ -21,6 +21,7 @@ from idp.oauth.visitor import Visitor
 from idp.platform.errors import OAuthError
 from idp.platform.issuer import Issuer
 from idp.platform.signing import signer
+from idp.platform.translation import N_
 
 SIGNED_OUT_PAGE = "/signed-out"
 
@@ -92,7 +93,7 @@ def validate(session: Session, issuer: Issuer, parameters: Parameters) -> Logout
     client_id = parameters.get("client_id")
     if hint is not None:
         if client_id not in {None, hint["aud"]}:
-            message = "client_id differs from the audience of id_token_hint"
+            message = N_("client_id differs from the audience of id_token_hint")
             raise OAuthError(message)
         client_id = str(hint["aud"])
     client = None if client_id is None else clients.find(session, client_id)
@@ -108,7 +109,7 @@ def _read_hint(session: Session, issuer: Issuer, parameters: Parameters) -> dict
         return None
     claims = read_id_token(signer.keys(session), issuer, text)
     if claims is None:
-        message = "id_token_hint is not an ID token of this issuer"
+        message = N_("id_token_hint is not an ID token of this issuer")
         raise OAuthError(message)
     return claims
 
@@ -121,7 +122,9 @@ def _location(client: ClientView | None, parameters: Parameters) -> str:
         # Without a known client nobody vouches for the address: it is not followed.
         return SIGNED_OUT_PAGE
     if uri not in client.post_logout_redirect_uris:
-        message = "The application's return address isn't registered. Tell the people who run it."
+        message = N_(
+            "The application's return address isn't registered. Tell the people who run it."
+        )
         raise OAuthError(message, code="invalid_post_logout_redirect_uri")
     state = parameters.get("state")
     return uri if state is None else with_query(uri, {"state": state})

@@ -1,4 +1,4 @@
-"""Browsers and systems in words, read from what the browser says of itself."""
+"""Names of browsers and systems, read from the `User-Agent` header."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SYSTEMS = (
 
 
 def describe(user_agent: str | None) -> tuple[str | None, str | None]:
-    """Name browser and system; None for what is not known."""
+    """Return the names of browser and system; None for an unknown one."""
     text = user_agent or ""
     browser = next((name for mark, name in _BROWSERS if mark in text), None)
     system = next((name for mark, name in _SYSTEMS if mark in text), None)

@@ -29,7 +29,7 @@ def _current_password() -> PasswordField:
 
 
 class ChangePasswordForm(Form):
-    """The old password, and the new one twice."""
+    """The current password, and the new one twice."""
 
     current = _current_password()
     password = PasswordField(
@@ -42,13 +42,13 @@ class ChangePasswordForm(Form):
     )
     repeated = PasswordField(
         _("New password again"),
-        [EqualTo("password", _("The two new passwords differ."))],
+        [EqualTo("password", _("The passwords do not match."))],
         render_kw={"autocomplete": "new-password"},
     )
 
 
-def _words(label: Any, longest: int, autocomplete: str, **options: Any) -> StringField:
-    """Make a field for a short text that may stay empty."""
+def _short_text(label: Any, longest: int, autocomplete: str, **options: Any) -> StringField:
+    """Return a field for an optional short text."""
     return StringField(
         label,
         [Length(max=longest, message=_("This is too long."))],
@@ -57,35 +57,37 @@ def _words(label: Any, longest: int, autocomplete: str, **options: Any) -> Strin
 
 
 class ProfileForm(Form):
-    """What a person says of themselves; the fields are named as the claims."""
+    """The details of a person; the fields are named as the claims."""
 
-    name = _words(_("Name"), 200, "name")
-    given_name = _words(_("Given name"), 100, "given-name")
-    middle_name = _words(_("Middle name"), 100, "additional-name")
-    family_name = _words(_("Family name"), 100, "family-name")
-    nickname = _words(_("Nickname"), 200, "nickname")
-    gender = _words(_("Gender"), 20, "sex")
+    name = _short_text(_("Name"), 200, "name")
+    given_name = _short_text(_("Given name"), 100, "given-name")
+    middle_name = _short_text(_("Middle name"), 100, "additional-name")
+    family_name = _short_text(_("Family name"), 100, "family-name")
+    nickname = _short_text(_("Nickname"), 200, "nickname")
+    gender = _short_text(_("Gender"), 20, "sex")
     birthdate = StringField(
         _("Birthday"), render_kw={"type": "date", "autocomplete": "bday", "min": "1900-01-01"}
     )
     locale = SelectField(_("Language"), validate_choice=False)
     zoneinfo = SelectField(_("Time zone"), validate_choice=False)
-    website = _words(_("Website"), LONGEST_ADDRESS, "url", type="url")
-    profile = _words(_("Profile page"), LONGEST_ADDRESS, "off", type="url")
+    website = _short_text(_("Website"), LONGEST_ADDRESS, "url", type="url")
+    profile = _short_text(_("Profile page"), LONGEST_ADDRESS, "off", type="url")
     address = TextAreaField(
         _("Address"),
         [Length(max=1000, message=_("This is too long."))],
         render_kw={"autocomplete": "street-address", "rows": 3},
     )
 
-    def offer(self) -> None:
-        """List what can be chosen; what is set already can be kept."""
+    def set_choices(self) -> None:
+        """Set the choices of the lists; the current value is always one."""
         languages = [(language.tag, language.name) for language in LANGUAGES.values()]
-        self.locale.choices = _with_own(self.locale.data, languages)
-        self.zoneinfo.choices = _with_own(self.zoneinfo.data, [(zone, zone) for zone in _zones()])
+        self.locale.choices = _with_current(self.locale.data, languages)
+        self.zoneinfo.choices = _with_current(
+            self.zoneinfo.data, [(zone, zone) for zone in _zones()]
+        )
 
     def values(self) -> dict[str, str | None]:
-        """Return what was written, by claim."""
+        """Return the values by claim."""
         return {field.name: field.data for field in self if field.name != "csrf_token"}
 
 
@@ -128,28 +130,28 @@ class NewMobileForm(Form):
 
 
 class CodeForm(Form):
-    """The code that went to a new address."""
+    """The code sent to a new address."""
 
     code = StringField(
         _("Code"),
         [
             InputRequired(_("Enter the code.")),
-            Regexp(r"\A\s*[0-9]{6}\s*\Z", message=_("A code has six digits.")),
+            Regexp(r"\A\s*[0-9]{6}\s*\Z", message=_("Enter the six-digit code.")),
         ],
         render_kw={"autocomplete": "one-time-code", "inputmode": "numeric", "spellcheck": "false"},
     )
 
 
-def _with_own(own: str | None, choices: list[tuple[str, str]]) -> list[tuple[str, Any]]:
+def _with_current(current: str | None, choices: list[tuple[str, str]]) -> list[tuple[str, Any]]:
     offered: list[tuple[str, Any]] = [("", _("Not set")), *choices]
-    if own and own not in dict(choices):
-        offered.append((own, own))
+    if current and current not in dict(choices):
+        offered.append((current, current))
     return offered
 
 
 @cache
 def _zones() -> list[str]:
-    """List the time zones that are named after places, and UTC."""
+    """List UTC and the time zones that are named after places."""
     found = zoneinfo.available_timezones()
     places = [zone for zone in found if "/" in zone and not zone.startswith(("Etc/", "SystemV/"))]
     return ["UTC", *sorted(places)]

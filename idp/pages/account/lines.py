@@ -1,4 +1,4 @@
-"""Sessions and applications as the account pages show them."""
+"""Sessions and applications as the account pages list them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from idp.platform.sessions.models import BrowserSession
 
 @dataclass(frozen=True, slots=True)
 class SessionLine:
-    """A live session as its person sees it."""
+    """A live session in the list."""
 
     id: int
     browser: str | None
     system: str | None
     remote_addr: str | None
     issuer_name: str | None
-    """Where it was started, when that was not here."""
+    """The issuer where it was started, when it is another one."""
     started_at: datetime
     last_seen_at: datetime
     is_current: bool
@@ -35,7 +35,7 @@ class SessionLine:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationLine:
-    """An application with a remembered consent, as its person sees it."""
+    """An application with a remembered consent in the list."""
 
     id: int
     client_name: str
@@ -47,15 +47,15 @@ class ApplicationLine:
 def of_sessions(
     session: Session, issuer: Issuer, visitor: Visitor, rows: Iterable[BrowserSession]
 ) -> list[SessionLine]:
-    """Show sessions: this browser first, then the one used last."""
+    """List sessions: this browser first, then by last use."""
     lines = [_of_session(session, issuer, visitor, row) for row in rows]
     return sorted(
         lines, key=lambda line: (line.is_current, line.last_seen_at, line.id), reverse=True
     )
 
 
-def of_consents(session: Session, given: Iterable[GivenConsent]) -> list[ApplicationLine]:
-    """Show remembered consents, their scopes in words."""
+def of_consents(session: Session, rows: Iterable[GivenConsent]) -> list[ApplicationLine]:
+    """List remembered consents, with their scopes in words."""
     return [
         ApplicationLine(
             id=consent.id,
@@ -64,7 +64,7 @@ def of_consents(session: Session, given: Iterable[GivenConsent]) -> list[Applica
             allowed_at=consent.created_at,
             scopes=_in_words(session, consent.scopes),
         )
-        for consent in given
+        for consent in rows
     ]
 
 

@@ -32,7 +32,7 @@ from idp.pages.account.forms import (
 )
 from idp.pages.language import LANGUAGES
 from idp.pages.language import current as current_language
-from idp.pages.messages import come_back, reasons, say
+from idp.pages.messages import reasons, retry_message, translate
 from idp.pages.visitor import ask_to_sign_in, current_visitor
 from idp.platform import clock
 from idp.platform.errors import BadRequest, Busy, Conflict, TooManyRequests
@@ -54,20 +54,20 @@ ADDRESS_FORMS: dict[str, type[NewEmailForm | NewMobileForm]] = {
     "mobile": NewMobileForm,
 }
 SECTIONS = dict.fromkeys(("edit", "address", "code"), "profile")
-"""Where pages stand that are no section of their own."""
+"""The sections of pages that have none of their own."""
 
-Given = ParamSpec("Given")
+Parameters = ParamSpec("Parameters")
 
 blueprint = Blueprint("account", __name__)
 
 
 def for_visitor(
-    view: Callable[Concatenate[Visitor, Given], Response],
-) -> Callable[Given, Response]:
-    """Hand the view who is signed in; ask for the password when that was long ago."""
+    view: Callable[Concatenate[Visitor, Parameters], Response],
+) -> Callable[Parameters, Response]:
+    """Pass the signed-in person to the view; require a recent sign-in."""
 
     @wraps(view)
-    def guarded(*args: Given.args, **kwargs: Given.kwargs) -> Response:
+    def guarded(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Response:
         visitor = current_visitor()
         if visitor is None or not sign_in.is_recent(visitor):
             back = return_path.parse(request.path) if request.method == "GET" else None
@@ -80,7 +80,7 @@ def for_visitor(
 @blueprint.get(HOME)
 @for_visitor
 def profile(visitor: Visitor) -> Response:
-    """Show what is known of the person."""
+    """Show the details of the person."""
     own = tenants.memberships(database(), visitor.user.id, current_issuer())
     names = {language.tag: language.name for language in LANGUAGES.values()}
     return _page("profile", visitor, tenants=own, language_names=names)
@@ -89,7 +89,7 @@ def profile(visitor: Visitor) -> Response:
 @blueprint.get(EDIT)
 @for_visitor
 def show_edit(visitor: Visitor) -> Response:
-    """Ask what the person says of themselves."""
+    """Show the form for the details of the person."""
     form = ProfileForm(formdata=None, data=rules.shown(visitor.user))
     return _edit_page(visitor, form)
 
@@ -97,7 +97,7 @@ def show_edit(visitor: Visitor) -> Response:
 @blueprint.post(EDIT)
 @for_visitor
 def edit(visitor: Visitor) -> Response:
-    """Change what the person says of themselves."""
+    """Change the details of the person."""
     form = ProfileForm()
     if not form.validate():
         return _edit_page(visitor, form, 400)
@@ -107,15 +107,15 @@ def edit(visitor: Visitor) -> Response:
         database().rollback()
         for field, texts in problem.fields.items():
             for text in texts:
-                form.refuse(say(text), field)
+                form.refuse(translate(text), field)
         return _edit_page(visitor, form, 400)
     database().commit()
     return redirect(f"{HOME}?notice=changed", 303)
 
 
 @blueprint.url_value_preprocessor
-def _take_pictures(endpoint: str | None, _values: object) -> None:
-    """Allow a larger body than forms have, for the picture of somebody signed in."""
+def _allow_larger_body(endpoint: str | None, _values: object) -> None:
+    """Allow a larger body for the picture of a person who is signed in."""
     if endpoint == "account.change_picture" and current_visitor() is not None:
         request.max_content_length = UPLOADS[PICTURE]
 
@@ -123,7 +123,7 @@ def _take_pictures(endpoint: str | None, _values: object) -> None:
 @blueprint.post(PICTURE)
 @for_visitor
 def change_picture(visitor: Visitor) -> Response:
-    """Keep a new picture."""
+    """Store a new picture."""
     form = PictureForm()
     sent = request.files.get(form.file.name)
     if not form.validate() or sent is None:
@@ -140,7 +140,7 @@ def change_picture(visitor: Visitor) -> Response:
     except BadRequest:
         form.refuse(_("Choose a JPEG or PNG picture of at most 5 MB."), "file")
     except TooManyRequests as wait:
-        form.refuse(come_back(wait), "file")
+        form.refuse(retry_message(wait), "file")
         response = _edit_page(visitor, None, 429, picture=form)
         response.headers["Retry-After"] = str(wait.retry_after)
         return response
@@ -153,7 +153,7 @@ def change_picture(visitor: Visitor) -> Response:
 @blueprint.post(f"{PICTURE}/remove")
 @for_visitor
 def remove_picture(visitor: Visitor) -> Response:
-    """Have no picture any more."""
+    """Remove the picture."""
     profiles.change(database(), current_issuer(), visitor.user, {"picture": None})
     database().commit()
     return redirect(f"{HOME}?notice=changed", 303)
@@ -162,33 +162,33 @@ def remove_picture(visitor: Visitor) -> Response:
 @blueprint.get(ADDRESS)
 @for_visitor
 def show_address(visitor: Visitor, kind: str) -> Response:
-    """Ask for a new e-mail address or mobile number."""
+    """Show the form for a new e-mail address or mobile number."""
     return _page("address", visitor, kind=kind, form=ADDRESS_FORMS[kind]())
 
 
 @blueprint.post(ADDRESS)
 @for_visitor
 def ask_for_address(visitor: Visitor, kind: str) -> Response:
-    """Send a code to the new address; nothing tells whether somebody has it already."""
+    """Send a code to the new address; the answer does not reveal whether it is taken."""
     form = ADDRESS_FORMS[kind]()
     if not form.validate():
         return _page("address", visitor, 400, kind=kind, form=form)
     new = NewAddress(CHANNELS[kind], form.address.data or "", password=form.current.data or "")
     try:
-        is_asked = addresses.send_code(
+        is_allowed = addresses.send_code(
             database(), current_issuer(), visitor.user, new, current_language().code
         )
-    except (TooManyRequests, Busy) as wait:
+    except (TooManyRequests, Busy) as refusal:
         database().rollback()
-        form.refuse(come_back(wait))
-        response = _page("address", visitor, wait.status, kind=kind, form=form)
-        response.headers["Retry-After"] = str(wait.retry_after)
+        form.refuse(retry_message(refusal))
+        response = _page("address", visitor, refusal.status, kind=kind, form=form)
+        response.headers["Retry-After"] = str(refusal.retry_after)
         return response
     except BadRequest as problem:
         form.refuse(reasons(problem)[0], "address")
         return _page("address", visitor, 400, kind=kind, form=form)
     database().commit()
-    if not is_asked:
+    if not is_allowed:
         form.refuse(_("This is not your current password."), "current")
         return _page("address", visitor, 400, kind=kind, form=form)
     until = int(clock.now().timestamp()) + CODE_MINUTES * 60
@@ -199,8 +199,8 @@ def ask_for_address(visitor: Visitor, kind: str) -> Response:
 @blueprint.get(f"{ADDRESS}/code")
 @for_visitor
 def show_code(visitor: Visitor, kind: str) -> Response:
-    """Ask for the code that went to the new address."""
-    address = _asked_address(visitor, kind)
+    """Show the form for the code sent to the new address."""
+    address = _pending_address(visitor, kind)
     if address is None:
         return redirect(f"/account/{kind}", 303)
     return _page("code", visitor, kind=kind, form=CodeForm(), address=address)
@@ -209,8 +209,8 @@ def show_code(visitor: Visitor, kind: str) -> Response:
 @blueprint.post(f"{ADDRESS}/code")
 @for_visitor
 def change_address(visitor: Visitor, kind: str) -> Response:
-    """Change the address, when the code proves that it is the person's."""
-    address = _asked_address(visitor, kind)
+    """Change the address when the code is right."""
+    address = _pending_address(visitor, kind)
     if address is None:
         return redirect(f"/account/{kind}", 303)
     form = CodeForm()
@@ -236,14 +236,14 @@ def change_address(visitor: Visitor, kind: str) -> Response:
 @blueprint.get(PASSWORD)
 @for_visitor
 def show_password(visitor: Visitor) -> Response:
-    """Ask for the old and the new password."""
+    """Show the form for a new password."""
     return _page("password", visitor, form=ChangePasswordForm())
 
 
 @blueprint.post(PASSWORD)
 @for_visitor
 def change_password(visitor: Visitor) -> Response:
-    """Change the password and sign everybody else out."""
+    """Change the password and end all other sessions."""
     form = ChangePasswordForm()
     if not form.validate():
         return _page("password", visitor, 400, form=form)
@@ -261,7 +261,7 @@ def change_password(visitor: Visitor) -> Response:
     except (TooManyRequests, Busy) as refusal:
         database().rollback()
         form.refuse(
-            come_back(refusal), "current" if refusal.status == TooManyRequests.status else None
+            retry_message(refusal), "current" if refusal.status == TooManyRequests.status else None
         )
         response = _page("password", visitor, refusal.status, form=form)
         response.headers["Retry-After"] = str(refusal.retry_after)
@@ -291,7 +291,7 @@ def show_sessions(visitor: Visitor) -> Response:
 @blueprint.post(f"{SESSIONS}/<int:session_id>/end")
 @for_visitor
 def end_session(visitor: Visitor, session_id: int) -> Response:
-    """End one session; ending this one is signing out."""
+    """End one session; ending the current one signs the person out."""
     issuer = current_issuer()
     browser_sessions.end(
         database(), visitor.user, session_id, tenant_id=issuer.tenant_id, by=visitor.user.id
@@ -307,7 +307,7 @@ def end_session(visitor: Visitor, session_id: int) -> Response:
 @blueprint.post(f"{SESSIONS}/end-others")
 @for_visitor
 def end_other_sessions(visitor: Visitor) -> Response:
-    """End all sessions but this one."""
+    """End all sessions except this one."""
     browser_sessions.end_all(
         database(),
         visitor.user,
@@ -322,22 +322,22 @@ def end_other_sessions(visitor: Visitor) -> Response:
 @blueprint.get(APPLICATIONS)
 @for_visitor
 def show_applications(visitor: Visitor) -> Response:
-    """List the applications that were allowed something, or have a way in."""
-    given = consents.list_consents(database(), visitor.user.id)
-    return _page("applications", visitor, lines=lines.of_consents(database(), given))
+    """List the applications with access to the account."""
+    rows = consents.list_consents(database(), visitor.user.id)
+    return _page("applications", visitor, lines=lines.of_consents(database(), rows))
 
 
 @blueprint.post(f"{APPLICATIONS}/<int:consent_id>/revoke")
 @for_visitor
 def revoke_consent(visitor: Visitor, consent_id: int) -> Response:
-    """Remove the access of an application, and end its tokens."""
+    """Remove the access of an application and revoke its tokens."""
     consents.revoke_consent(database(), visitor.user.id, consent_id)
     database().commit()
     return redirect(f"{APPLICATIONS}?notice=revoked", 303)
 
 
-def _asked_address(visitor: Visitor, kind: str) -> str | None:
-    """Return where the code of this person went; None when that was too long ago, or never."""
+def _pending_address(visitor: Visitor, kind: str) -> str | None:
+    """Return the address to which a code was sent; None when it has expired or there is none."""
     user_id, address, until = browser_session.get(f"new_{kind}") or (0, "", 0)
     if user_id != visitor.user.id or until < clock.now().timestamp():
         return None
@@ -353,7 +353,7 @@ def _edit_page(
 ) -> Response:
     if form is None:
         form = ProfileForm(formdata=None, data=rules.shown(visitor.user))
-    form.offer()
+    form.set_choices()
     shown = picture or PictureForm(formdata=None)
     return _page("edit", visitor, status, form=form, picture_form=shown)
 

@@ -1,1 +1,1 @@
-"""A forgotten password: a link by mail, and a new password."""
+"""Resetting a forgotten password by a link in a mail."""

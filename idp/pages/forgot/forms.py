@@ -1,4 +1,4 @@
-"""The forms of a forgotten password."""
+"""The forms for a forgotten password."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from idp.pages.signin.forms import LONGEST_LOGIN, LONGEST_PASSWORD
 
 
 class AskForm(Form):
-    """Whose password it is."""
+    """The account whose password was forgotten."""
 
     login = StringField(
         _("User name, e-mail or mobile number"),
@@ -24,7 +24,7 @@ class AskForm(Form):
 
 
 class NewPasswordForm(Form):
-    """A new password, twice, because nobody sees what he types."""
+    """A new password, twice, because it is not shown."""
 
     password = PasswordField(
         _("New password"),
@@ -36,6 +36,6 @@ class NewPasswordForm(Form):
     )
     repeated = PasswordField(
         _("New password again"),
-        [EqualTo("password", _("The two new passwords differ."))],
+        [EqualTo("password", _("The passwords do not match."))],
         render_kw={"autocomplete": "new-password"},
     )

@@ -1,4 +1,4 @@
-"""The pages of a forgotten password."""
+"""The pages for a forgotten password."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from idp.account import password_reset, sign_in
 from idp.directory.users.models import User
 from idp.pages import language
 from idp.pages.forgot.forms import AskForm, NewPasswordForm
-from idp.pages.messages import come_back, reasons
-from idp.pages.pending import Asking, find_waiting, handle_of, signed_in
+from idp.pages.messages import reasons, retry_message
+from idp.pages.pending import Authorization, find_live_authorization, request_query_of, signed_in
 from idp.pages.visitor import session_cookie
 from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.web.csrf import for_anyone
 from idp.platform.web.views import current_issuer, database
 
 KEPT = "waiting"
-"""Where the form cookie keeps the requests that links in mails go on with."""
+"""Key in the form cookie of the requests that links in mails continue."""
 MOST_KEPT = 3
 
 blueprint = Blueprint("forgot", __name__)
@@ -27,45 +27,47 @@ blueprint = Blueprint("forgot", __name__)
 
 @blueprint.get("/forgot")
 def show() -> Response:
-    """Ask whose password it is."""
-    return _page("pages/forgot/ask.html", find_waiting(), form=AskForm())
+    """Show the form for the account."""
+    return _page("pages/forgot/ask.html", find_live_authorization(), form=AskForm())
 
 
 @blueprint.post("/forgot")
 @for_anyone
 def ask() -> Response:
-    """Leave the mail to the worker; one answer whether there is such an account or not."""
-    asking = find_waiting()
+    """Have the worker send a link; the answer does not reveal whether the account exists."""
+    authorization = find_live_authorization()
     form = AskForm()
     if not form.validate():
-        return _page("pages/forgot/ask.html", asking, 400, form=form)
+        return _page("pages/forgot/ask.html", authorization, 400, form=form)
     login = form.login.data or ""
-    waiting = None if asking is None else _keep(asking)
+    waiting = None if authorization is None else _keep(authorization)
     try:
         password_reset.ask(database(), current_issuer(), login, language.current().code, waiting)
-    except TooManyRequests as wait:
-        form.refuse(come_back(wait))
-        response = _page("pages/forgot/ask.html", asking, 429, form=form)
-        response.headers["Retry-After"] = str(wait.retry_after)
+    except TooManyRequests as refusal:
+        form.refuse(retry_message(refusal))
+        response = _page("pages/forgot/ask.html", authorization, 429, form=form)
+        response.headers["Retry-After"] = str(refusal.retry_after)
         return response
     database().commit()
-    return redirect(url_for("forgot.sent", **handle_of(asking)), 303)
+    return redirect(url_for("forgot.sent", **request_query_of(authorization)), 303)
 
 
 @blueprint.get("/forgot/sent")
 def sent() -> Response:
-    """Say what happens next."""
-    return _page("pages/forgot/sent.html", find_waiting(), minutes=password_reset.MINUTES)
+    """Show what happens next."""
+    return _page(
+        "pages/forgot/sent.html", find_live_authorization(), minutes=password_reset.MINUTES
+    )
 
 
 @blueprint.get("/forgot/<token>")
 def show_new(token: str) -> Response:
-    """Ask for the new password; looking at the link does not use it up."""
+    """Show the form for the new password; opening the link does not use it up."""
     user = password_reset.find_user(database(), current_issuer(), token)
-    asking = _kept()
+    authorization = _kept()
     if user is None:
-        return _stale(asking)
-    return _new_page(NewPasswordForm(), user, asking)
+        return _stale(authorization)
+    return _new_page(NewPasswordForm(), user, authorization)
 
 
 @blueprint.post("/forgot/<token>")
@@ -74,12 +76,12 @@ def set_new(token: str) -> Response:
     """Set the new password, once, and sign the person in."""
     issuer = current_issuer()
     user = password_reset.find_user(database(), issuer, token)
-    asking = _kept()
+    authorization = _kept()
     if user is None:
-        return _stale(asking)
+        return _stale(authorization)
     form = NewPasswordForm()
     if not form.validate():
-        return _new_page(form, user, asking, 400)
+        return _new_page(form, user, authorization, 400)
     try:
         owner = password_reset.reset(
             database(), issuer, token, form.password.data or "", language.current().code
@@ -87,58 +89,60 @@ def set_new(token: str) -> Response:
     except BadRequest as problem:
         for reason in reasons(problem):
             form.refuse(reason, "password")
-        return _new_page(form, user, asking, 400)
-    except Busy as crowd:
+        return _new_page(form, user, authorization, 400)
+    except Busy as refusal:
         database().rollback()
-        form.refuse(come_back(crowd))
-        response = _new_page(form, user, asking, 503)
-        response.headers["Retry-After"] = str(crowd.retry_after)
+        form.refuse(retry_message(refusal))
+        response = _new_page(form, user, authorization, 503)
+        response.headers["Retry-After"] = str(refusal.retry_after)
         return response
     if owner is None:
         database().rollback()
-        return _stale(asking)
-    client_id = None if asking is None else asking.client.client_id
+        return _stale(authorization)
+    client_id = None if authorization is None else authorization.client.client_id
     cookie = sign_in.start(database(), issuer, owner, session_cookie(), client_id=client_id)
     database().commit()
-    return signed_in(asking, f"{url_for('account.show_password')}?notice=changed", cookie)
+    return signed_in(authorization, f"{url_for('account.show_password')}?notice=changed", cookie)
 
 
-def _keep(asking: Asking) -> str:
-    """Remember in this browser which request waits; return what stands for it in the link.
+def _keep(authorization: Authorization) -> str:
+    """Store the pending request in this browser; return its mark for the link.
 
-    A mail is read by whoever opens it: in another browser the link sets the password and goes no
-    further, so that nobody can have somebody else signed in to a request of their own.
+    In another browser the link sets the password and does not continue a request, so that
+    nobody can have another person signed in to a request of their own.
     """
-    mark = sha256(asking.handle.encode()).hexdigest()[:16]
+    mark = sha256(authorization.handle.encode()).hexdigest()[:16]
     others = {name: handle for name, handle in session.get(KEPT, {}).items() if name != mark}
-    session[KEPT] = dict([*others.items(), (mark, asking.handle)][-MOST_KEPT:])
+    session[KEPT] = dict([*others.items(), (mark, authorization.handle)][-MOST_KEPT:])
     return mark
 
 
-def _kept() -> Asking | None:
-    """Return the request that the link was asked for, where it was asked for and still waits."""
+def _kept() -> Authorization | None:
+    """Return the request that the link continues, if it is pending and of this browser."""
     mark = request.args.get(password_reset.WAITING, "")
     handle = session.get(KEPT, {}).get(mark)
-    asking = None if handle is None else find_waiting(handle)
+    authorization = None if handle is None else find_live_authorization(handle)
     database().commit()
-    return asking
+    return authorization
 
 
-def _stale(asking: Asking | None) -> Response:
-    return _page("pages/forgot/stale.html", asking, 400)
+def _stale(authorization: Authorization | None) -> Response:
+    return _page("pages/forgot/stale.html", authorization, 400)
 
 
 def _new_page(
-    form: NewPasswordForm, user: User, asking: Asking | None, status: int = 200
+    form: NewPasswordForm, user: User, authorization: Authorization | None, status: int = 200
 ) -> Response:
-    return _page("pages/forgot/new.html", asking, status, form=form, username=user.username)
+    return _page("pages/forgot/new.html", authorization, status, form=form, username=user.username)
 
 
-def _page(template: str, asking: Asking | None, status: int = 200, **context: object) -> Response:
+def _page(
+    template: str, authorization: Authorization | None, status: int = 200, **context: object
+) -> Response:
     page = render_template(
         template,
-        asked_by=handle_of(asking),
-        client=None if asking is None else asking.client,
+        request_query=request_query_of(authorization),
+        client=None if authorization is None else authorization.client,
         **context,
     )
     response = make_response(page, status)

@@ -1,1 +1,1 @@
-"""Making an account for oneself."""
+"""Self-registration."""

@@ -14,7 +14,7 @@ _CODE = {"autocomplete": "one-time-code", "inputmode": "numeric", "spellcheck": 
 
 
 class AddressForm(Form):
-    """Where the codes go."""
+    """The number and address to which codes are sent."""
 
     mobile = StringField(
         _("Mobile number"),
@@ -35,13 +35,13 @@ class AddressForm(Form):
 
 
 class AccountForm(Form):
-    """Both codes, and what the account is to have."""
+    """Both codes, and the details of the account."""
 
     mobile_code = StringField(
         _("Code from the text message"),
         [
             InputRequired(_("Enter the code from the text message.")),
-            Regexp(r"\A\s*[0-9]{6}\s*\Z", message=_("A code has six digits.")),
+            Regexp(r"\A\s*[0-9]{6}\s*\Z", message=_("Enter the six-digit code.")),
         ],
         render_kw=_CODE,
     )
@@ -49,7 +49,7 @@ class AccountForm(Form):
         _("Code from the e-mail"),
         [
             InputRequired(_("Enter the code from the e-mail.")),
-            Regexp(r"\A\s*[0-9]{6}\s*\Z", message=_("A code has six digits.")),
+            Regexp(r"\A\s*[0-9]{6}\s*\Z", message=_("Enter the six-digit code.")),
         ],
         render_kw=_CODE,
     )
@@ -71,6 +71,6 @@ class AccountForm(Form):
     )
     repeated = PasswordField(
         _("Password again"),
-        [EqualTo("password", _("The two passwords differ."))],
+        [EqualTo("password", _("The passwords do not match."))],
         render_kw={"autocomplete": "new-password"},
     )

@@ -1,4 +1,4 @@
-"""The pages of registration: where codes go, then the codes and the account."""
+"""The pages of registration: number and address, then the codes and the account."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from idp.directory.registration.codes import Channel
 from idp.directory.registration.service import Refused, Registration
 from idp.pages import language
 from idp.pages.form import Form
-from idp.pages.messages import come_back, reasons, say, wait_message
-from idp.pages.pending import find_waiting, signed_in
+from idp.pages.messages import reasons, retry_message, translate, wait_message
+from idp.pages.pending import find_live_authorization, signed_in
 from idp.pages.register.forms import AccountForm, AddressForm
 from idp.pages.visitor import session_cookie
 from idp.platform import clock
@@ -26,7 +26,7 @@ from idp.platform.web.csrf import for_anyone
 from idp.platform.web.views import current_issuer, database
 
 ADDRESSES = "register"
-"""Where the form cookie keeps the visitor's own addresses between the two pages."""
+"""Key in the form cookie of the visitor's number and address."""
 MINUTES = 30
 
 blueprint = Blueprint("register", __name__)
@@ -34,24 +34,24 @@ blueprint = Blueprint("register", __name__)
 
 @blueprint.before_request
 def _only_when_open() -> None:
-    """Hide the pages where strangers are not let in, and follow the application's language."""
+    """Hide the pages where registration is closed; use the language of the request."""
     is_open = registration.is_open(database(), current_issuer())
     database().commit()
     if not is_open:
         raise NotFound
-    find_waiting()
+    find_live_authorization()
 
 
 @blueprint.get("/register")
 def show() -> Response:
-    """Ask for number and address."""
+    """Show the form for number and address."""
     return _page("ask", AddressForm())
 
 
 @blueprint.post("/register")
 @for_anyone
 def ask() -> Response:
-    """Send both codes; nothing tells whether somebody has the number or the address already."""
+    """Send both codes; the answer does not reveal whether number or address is taken."""
     form = AddressForm()
     if not form.validate():
         return _page("ask", form, 400)
@@ -64,26 +64,26 @@ def ask() -> Response:
         **{channel.value: address for channel, address in addresses.items()},
         "until": int(clock.now().timestamp()) + MINUTES * 60,
     }
-    return _go("/register/account")
+    return _redirect("/register/account")
 
 
 @blueprint.get("/register/account")
 def show_account() -> Response:
-    """Ask for the codes, a name and a password."""
+    """Show the form for the codes, a name and a password."""
     addresses = _addresses()
     if addresses is None:
-        return _go("/register")
+        return _redirect("/register")
     return _account_page(AccountForm(), addresses)
 
 
 @blueprint.post("/register/account")
 @for_anyone
 def create() -> Response:
-    """Make the account and sign the person in."""
+    """Create the account and sign the person in."""
     addresses = _addresses()
     if addresses is None:
-        return _go("/register")
-    asking = find_waiting()
+        return _redirect("/register")
+    authorization = find_live_authorization()
     form = AccountForm()
     if not form.validate():
         return _account_page(form, addresses, 400)
@@ -102,8 +102,8 @@ def create() -> Response:
             ),
         )
     except (TooManyRequests, Busy) as refusal:
-        database().rollback()  # the codes are as good as before
-        form.refuse(come_back(refusal))
+        database().rollback()  # the codes stay valid
+        form.refuse(retry_message(refusal))
         return _account_page(form, addresses, refusal.status, refusal.retry_after)
     except (BadRequest, Conflict) as problem:
         database().rollback()
@@ -112,60 +112,60 @@ def create() -> Response:
         return _account_page(form, addresses, 400)
     if isinstance(outcome, Refused):
         database().commit()
-        _tell(form, outcome)
+        _show_refusal(form, outcome)
         return _account_page(form, addresses, 400)
-    client_id = None if asking is None else asking.client.client_id
+    client_id = None if authorization is None else authorization.client.client_id
     cookie = sign_in.start(
         database(), current_issuer(), outcome, session_cookie(), client_id=client_id
     )
     database().commit()
     session.pop(ADDRESSES, None)
-    return signed_in(asking, "/account", cookie)
+    return signed_in(authorization, "/account", cookie)
 
 
 @blueprint.post("/register/again")
 @for_anyone
 def send_again() -> Response:
-    """Send both codes once more."""
+    """Send both codes again."""
     addresses = _addresses()
     if addresses is None:
-        return _go("/register")
+        return _redirect("/register")
     form = AccountForm(formdata=None)
     refused = _send(form, addresses, again=True)
     if refused is not None:
         return _account_page(form, addresses, *refused)
     database().commit()
-    return _go("/register/account", notice="sent")
+    return _redirect("/register/account", notice="sent")
 
 
 def _send(
     form: Form, addresses: dict[Channel, str], *, again: bool = False
 ) -> tuple[int, int | None] | None:
-    """Send the codes; put a refusal into the form, and return its status and seconds to wait."""
+    """Send the codes; show a refusal in the form and return its status and seconds to wait."""
     try:
         wait = registering.send_codes(
             database(), current_issuer(), addresses, language.current().code, again=again
         )
     except BadRequest as problem:
         for field, texts in problem.fields.items():
-            form.refuse(say(texts[0]), field)
+            form.refuse(translate(texts[0]), field)
         return 400, None
-    except Busy as spent:
+    except Busy as refusal:
         database().rollback()
-        form.refuse(come_back(spent))
-        return spent.status, spent.retry_after
+        form.refuse(retry_message(refusal))
+        return refusal.status, refusal.retry_after
     if wait is None:
         return None
     database().rollback()
     if wait.is_for_the_day:
-        form.refuse(_("No more codes can be sent there today. Please try again tomorrow."))
+        form.refuse(_("No more codes can be sent to you today. Please try again tomorrow."))
     else:
         form.refuse(wait_message(wait.seconds))
     return 429, wait.seconds
 
 
-def _tell(form: Form, outcome: Refused) -> None:
-    """Say what is wrong; whoever proved an address may know that it has an account."""
+def _show_refusal(form: Form, outcome: Refused) -> None:
+    """Show what is wrong; a person who proved an address may learn that it has an account."""
     wrong = _("This code is wrong or has expired.")
     if outcome is Refused.PHONE_CODE:
         form.refuse(wrong, "mobile_code")
@@ -178,7 +178,7 @@ def _tell(form: Form, outcome: Refused) -> None:
 
 
 def _addresses() -> dict[Channel, str] | None:
-    """Read where the codes went; None when that was too long ago, or never."""
+    """Return number and address to which codes were sent; None when they expired."""
     kept: dict[str, Any] = session.get(ADDRESSES) or {}
     if kept.get("until", 0) < clock.now().timestamp():
         session.pop(ADDRESSES, None)
@@ -186,8 +186,8 @@ def _addresses() -> dict[Channel, str] | None:
     return {channel: kept[channel.value] for channel in (Channel.SMS, Channel.MAIL)}
 
 
-def _go(path: str, **query: str) -> Response:
-    """Go to a page; the application that waits comes along."""
+def _redirect(path: str, **query: str) -> Response:
+    """Redirect to a page, with the pending request."""
     handle = request.args.get(language.HANDLE)
     if handle:
         query[language.HANDLE] = handle
@@ -220,7 +220,9 @@ def _page(
 ) -> Response:
     handle = request.args.get(language.HANDLE)
     query = {language.HANDLE: handle} if handle else {}
-    page = render_template(f"pages/register/{template}.html", form=form, asked_by=query, **context)
+    page = render_template(
+        f"pages/register/{template}.html", form=form, request_query=query, **context
+    )
     response = make_response(page, status)
     response.headers["Cache-Control"] = "no-store"
     if retry_after is not None:

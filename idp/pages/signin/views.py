@@ -9,8 +9,8 @@ from werkzeug.wrappers import Response
 from idp.account import sign_in as signing_in
 from idp.directory.registration import service as registration
 from idp.pages import return_path
-from idp.pages.messages import come_back
-from idp.pages.pending import Asking, find_asking, handle_of, resume
+from idp.pages.messages import retry_message
+from idp.pages.pending import Authorization, find_authorization, request_query_of, resume
 from idp.pages.signin.forms import SignInForm
 from idp.pages.visitor import current_visitor, session_cookie
 from idp.platform.errors import BadRequest, Busy, TooManyRequests
@@ -25,73 +25,73 @@ blueprint = Blueprint("signin", __name__)
 
 @blueprint.get("/")
 def home() -> Response:
-    """Send a visitor without a destination to the account."""
+    """Redirect the root to the account."""
     return redirect(HOME, 303)
 
 
 @blueprint.get("/login")
 def show() -> Response:
     """Show the sign-in form."""
-    asking = find_asking()
+    authorization = find_authorization()
     visitor = current_visitor()
-    if asking is None and visitor is not None and signing_in.is_recent(visitor):
-        return redirect(_goal(), 303)
+    if authorization is None and visitor is not None and signing_in.is_recent(visitor):
+        return redirect(_destination(), 303)
     form = SignInForm()
     if form.login.data is not None:
-        pass  # typed into a page that expired
-    elif asking is not None and asking.login_hint:
-        form.login.data = asking.login_hint
+        pass  # sent from an expired page
+    elif authorization is not None and authorization.login_hint:
+        form.login.data = authorization.login_hint
     elif visitor is not None:
         form.login.data = visitor.user.username
-    return _page(form, asking, again=visitor is not None)
+    return _page(form, authorization, again=visitor is not None)
 
 
 @blueprint.post("/login")
 @for_anyone
 def sign_in() -> Response:
-    """Take name and password; a new session cookie every time."""
-    asking = find_asking()
-    goal = _goal()
+    """Check name and password; each sign-in sets a new session cookie."""
+    authorization = find_authorization()
+    destination = _destination()
     form = SignInForm()
     if not form.validate():
-        return _page(form, asking, status=400)
+        return _page(form, authorization, status=400)
     issuer = current_issuer()
     attempt = signing_in.Attempt(
         login=form.login.data or "",
         password=form.password.data or "",
         remember=bool(form.remember.data),
-        client_id=asking.client.client_id if asking else None,
+        client_id=authorization.client.client_id if authorization else None,
     )
     try:
         value = signing_in.with_password(database(), issuer, attempt, session_cookie())
     except (TooManyRequests, Busy) as refusal:
-        form.refuse(come_back(refusal))
-        return _page(form, asking, status=refusal.status, retry_after=refusal.retry_after)
+        form.refuse(retry_message(refusal))
+        return _page(form, authorization, status=refusal.status, retry_after=refusal.retry_after)
     if value is None:
         database().commit()
         form.refuse(_("Incorrect user name or password."))
-        return _page(form, asking, status=400)
+        return _page(form, authorization, status=400)
     database().commit()
-    response = resume(asking) if asking is not None else redirect(goal, 303)
+    response = resume(authorization) if authorization is not None else redirect(destination, 303)
     settings = current_runtime().settings
     cookies.give(response, issuer, value, settings, remember=attempt.remember)
     return response
 
 
-def _goal() -> str:
-    """Give the page that asked for the sign-in; foreign addresses are refused."""
-    asked = request.args.get("return_to")
-    if asked is None:
+def _destination() -> str:
+    """Return the page that requires the sign-in; refuse external addresses."""
+    return_to = request.args.get("return_to")
+    if return_to is None:
         return HOME
-    goal = return_path.parse(asked)
-    if goal is None:
-        raise BadRequest(_("The address to return to is not one of ours."))
-    return goal
+    destination = return_path.parse(return_to)
+    if destination is None:
+        raise BadRequest(_("The return address does not belong to this site."))
+    return destination
 
 
 def _page(
     form: SignInForm,
-    asking: Asking | None,
+    authorization: Authorization | None,
     *,
     status: int = 200,
     again: bool = False,
@@ -102,9 +102,9 @@ def _page(
             "pages/signin/login.html",
             form=form,
             may_register=registration.is_open(database(), current_issuer()),
-            asked_by=handle_of(asking),
-            client=asking.client if asking else None,
-            handle=asking.handle if asking else None,
+            request_query=request_query_of(authorization),
+            client=authorization.client if authorization else None,
+            handle=authorization.handle if authorization else None,
             again=again,
             notice=request.args.get("notice"),
         ),

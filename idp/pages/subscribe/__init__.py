@@ -1,1 +1,1 @@
-"""Subscriptions to an API: its page for strangers, and where the links in mails lead."""
+"""Subscriptions to an API: its public page, and the pages of links in mails."""

@@ -12,7 +12,7 @@ LONGEST_EMAIL = 254
 
 
 class SubscribeForm(Form):
-    """Where mails go."""
+    """The address of the subscription."""
 
     email = EmailField(
         _("E-mail"),

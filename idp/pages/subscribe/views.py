@@ -1,8 +1,8 @@
 """The pages of subscriptions.
 
-Looking at a link changes nothing: programs that read mail before people do open every one. What a
-button posts is proven by the code in the address, so these posts need no token of a form, and mail
-programs may send them too (RFC 8058).
+Opening a link changes nothing, because mail scanners open every one. The code in the address
+authorizes what a button posts, so these posts need no form token, and mail programs may send them
+too (RFC 8058).
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ PER_HOUR = 20
 
 blueprint = Blueprint("subscribe", __name__)
 links = Blueprint("subscription_links", __name__)
-"""Exempt from form tokens: the code in the address is the proof."""
+"""Exempt from form tokens: the code in the address authorizes the post."""
 
 
 @blueprint.get("/subscriptions/<int:api_id>")
 def show(api_id: int) -> AnyResponse:
-    """Show what strangers may know of an API: its SDKs, and how to hear of new versions."""
+    """Show the public information on an API: its SDKs, and how to subscribe."""
     return _api_page(SubscribeForm(), api_id)
 
 
 @blueprint.post("/subscriptions/<int:api_id>")
 def ask(api_id: int) -> AnyResponse:
-    """Have a link mailed; one answer whether the address is subscribed or not."""
+    """Mail a link; the answer does not reveal whether the address is subscribed."""
     form = SubscribeForm()
     if not form.validate():
         return _api_page(form, api_id, 400)
@@ -45,14 +45,14 @@ def ask(api_id: int) -> AnyResponse:
     locale = language.current().code
     try:
         api = apis.get(database(), api_id, apis.open_to_all(current_issuer()))
-        asked = subscribers.ask(database(), api, form.email.data or "", locale, sender)
+        outcome = subscribers.ask(database(), api, form.email.data or "", locale, sender)
     except BadRequest as problem:
         for reason in reasons(problem):
             form.refuse(reason, "email")
         return _api_page(form, api_id, 400)
-    except TooManyRequests as wait:
-        return _wait_page(form, api_id, wait.retry_after)
-    if asked is Asked.LIMITED:
+    except TooManyRequests as refusal:
+        return _wait_page(form, api_id, refusal.retry_after)
+    if outcome is Asked.LIMITED:
         return _wait_page(form, api_id, GAP_SECONDS)
     database().commit()
     return redirect(f"/subscriptions/{api_id}/sent", 303)
@@ -60,7 +60,7 @@ def ask(api_id: int) -> AnyResponse:
 
 @blueprint.get("/subscriptions/<int:api_id>/sent")
 def sent(api_id: int) -> AnyResponse:
-    """Say what happens next."""
+    """Show what happens next."""
     return _page("sent", api_id=api_id, minutes=MINUTES)
 
 
@@ -83,7 +83,7 @@ def confirm(api_id: int) -> AnyResponse:
 
 @links.get("/subscriptions/<int:api_id>/confirmed")
 def confirmed(api_id: int) -> AnyResponse:
-    """Say that it is done."""
+    """Confirm that it is done."""
     return _page("confirmed", api_id=api_id)
 
 
@@ -95,21 +95,21 @@ def ask_to_cancel(api_id: int) -> AnyResponse:
 
 @links.post("/subscriptions/<int:api_id>/cancel")
 def cancel(api_id: int) -> AnyResponse:
-    """End a subscription, for a person or for the mail program of one."""
+    """End a subscription, for a person or their mail program."""
     try:
         subscribers.cancel(database(), api_id, _code())
     except InvalidCode:
         return _page("stale", 400)
     database().commit()
     if request.form.get("List-Unsubscribe") == "One-Click":
-        # RFC 8058 3.2: nothing reads the answer, and a redirect would be followed by nothing.
+        # RFC 8058 3.2: the mail program ignores the answer and follows no redirect.
         return Response("Unsubscribed.\n", mimetype="text/plain")
     return redirect(f"/subscriptions/{api_id}/cancelled", 303)
 
 
 @links.get("/subscriptions/<int:api_id>/cancelled")
 def cancelled(api_id: int) -> AnyResponse:
-    """Say that it is done."""
+    """Confirm that it is done."""
     return _page("cancelled", api_id=api_id)
 
 

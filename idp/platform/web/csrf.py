@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 from wtforms import ValidationError
 
 from idp.platform.errors import BadRequest, Conflict
+from idp.platform.translation import N_
 from idp.platform.web import pages as error_pages
 from idp.platform.web.views import current_runtime, current_visit
 from idp.platform.web.visit import ENVIRON_KEY
@@ -98,7 +99,7 @@ def _check() -> None:
     if request.method not in UNSAFE or not request.endpoint or request.blueprint in forms.exempt:
         return
     if not _is_from_here():
-        message = "This form was sent from another site and was not accepted."
+        message = N_("This form was sent from another site and was not accepted.")
         raise BadRequest(message, code="form_from_elsewhere")
     text, _, shown_to = request.form.get(FIELD, "").partition("~")
     try:
@@ -113,7 +114,7 @@ def _check() -> None:
     if person is None or vars(current_app.view_functions[request.endpoint]).get(FOR_ANYONE):
         return  # views that need a person ask for the sign-in themselves
     if not current_runtime().keyring.mac_matches(PURPOSE, _marked(person), shown_to):
-        message = "This page was shown to another account. Nothing was sent or changed."
+        message = N_("This page was shown to another account. Nothing was sent or changed.")
         raise Conflict(message, code="signed_in_as_someone_else")
 
 
@@ -186,9 +187,9 @@ def _say_why(response: Response) -> Response:
 def _expired() -> BadRequest:
     """Make the refusal of a form whose page is too old, or whose cookie did not come along."""
     if FIELD in session:
-        message = "This page was open for too long. Please send the form again."
+        message = N_("This page was open for too long. Please send the form again.")
         return BadRequest(message, code="form_expired")
-    message = (
+    message = N_(
         "Your browser sent no cookie with this form. Allow cookies for this site and send it again."
     )
     return BadRequest(message, code="form_without_cookie")

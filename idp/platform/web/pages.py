@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from idp.platform.errors import Problem
+from idp.platform.translation import N_
 from idp.platform.web import plain, problems
 from idp.platform.web.views import current_visit
 from idp.platform.web.visit import Answer
@@ -84,9 +85,9 @@ def _http_error(error: HTTPException) -> AnyResponse:
 
 
 _DETAILS = {
-    400: "The request cannot be understood.",
-    404: "The address may be wrong, or the page is gone.",
-    405: "This page cannot be opened this way.",
-    413: "More was sent than is accepted here.",
+    400: N_("The request cannot be understood."),
+    404: N_("Check the address; the page may have been removed."),
+    405: N_("This page cannot be opened this way."),
+    413: N_("The request is too large."),
     415: "This address does not take this media type",
 }

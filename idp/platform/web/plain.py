@@ -62,8 +62,8 @@ _TEXTS: dict[int | str, dict[str, _Text]] = {
         "zh": _Text("链接有误", "无法识别该请求。"),
     },
     404: {
-        "en": _Text("Page not found", "The address may be wrong, or the page is gone."),
-        "zh": _Text("您访问的页面不存在", "地址可能有误，或页面已被移除。"),
+        "en": _Text("Page not found", "Check the address; the page may have been removed."),
+        "zh": _Text("您访问的页面不存在", "请检查地址是否正确，该页面可能已被移除。"),
     },
     405: {
         "en": _Text("Method not allowed", "This page cannot be opened this way."),
@@ -74,8 +74,8 @@ _TEXTS: dict[int | str, dict[str, _Text]] = {
         "zh": _Text("请求超时", "请检查网络连接后重试。"),
     },
     413: {
-        "en": _Text("The request is too large", "More was sent than is accepted here."),
-        "zh": _Text("请求过大", "提交的内容超出允许的大小。"),
+        "en": _Text("Too much data", "The request is too large."),
+        "zh": _Text("提交的内容过大", "请求超出大小限制。"),
     },
     414: {
         "en": _Text("The address is too long", "Go back to where the link was and try again."),

@@ -14,6 +14,7 @@ from idp.platform.errors import (
     Unauthenticated,
     Unavailable,
 )
+from idp.platform.translation import N_
 from idp.platform.web import plain
 from idp.platform.web.visit import Answer
 
@@ -87,13 +88,15 @@ def from_exception(error: Exception, request_id: str) -> Problem:
         return error
     if isinstance(error, PoolTimeoutError) or (isinstance(error, DBAPIError) and _is_away(error)):
         log.error("database_unreachable", request_id=request_id, error=type(error).__name__)
-        return Unavailable("The database does not answer; try again", headers={"Retry-After": "1"})
+        return Unavailable(
+            N_("The database does not answer; try again"), headers={"Retry-After": "1"}
+        )
     if isinstance(error, (DataError, OverflowError)):
         # A number or text that no column of ours can hold: nothing that the caller could mean.
         log.warning("value_out_of_range", request_id=request_id, error=type(error).__name__)
-        return BadRequest("A value is out of range")
+        return BadRequest(N_("A value is out of range"))
     log.error("request_failed", request_id=request_id, exc_info=error)
-    return Problem("Something went wrong here; the request id helps to find out what")
+    return Problem(N_("Something went wrong here; the request id helps to find out what"))
 
 
 def _is_away(error: DBAPIError) -> bool:

@@ -20,6 +20,7 @@ from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
+from idp.platform.translation import N_
 from idp.publishing.files import images, kinds, scanner, storage
 from idp.publishing.files.kinds import Kind
 from idp.publishing.files.models import StoredFile
@@ -66,7 +67,7 @@ def keep(session: Session, sent: Sent, accepted: Sequence[Kind]) -> Iterator[Sto
     if size > kind.largest:
         raise BadRequest.at(FIELD, f"A file of this kind may have {kind.largest} bytes.")
     if not scanner.is_clean(process.settings.files_scanner, sent.stream):
-        raise Infected.at(FIELD, "The virus scanner refuses this file.")
+        raise Infected.at(FIELD, N_("The virus scanner refuses this file."))
     stream = sent.stream
     if accepted is kinds.IMAGES:
         stream = images.redraw(stream, kind.media_type, FIELD)

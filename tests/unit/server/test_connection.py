@@ -660,7 +660,7 @@ def test_a_browser_reads_a_page_when_its_body_is_given_up(serve):
     assert (answer.status, answer.headers["connection"]) == (413, "close")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "style-src 'self'" in answer.headers["content-security-policy"]
-    assert "<h1>请求过大</h1>" in answer.body.decode()
+    assert "<h1>提交的内容过大</h1>" in answer.body.decode()
     refused = served.ask(LARGE % b"")
     assert refused.json()["error_description"] == "The request body exceeds 10 bytes"
     # The page that sent it may read why.

@@ -1,4 +1,4 @@
-"""What an error page is called, and where it leads."""
+"""The heading of an error page, and its links."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from flask import current_app, request
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
 
 from idp.oauth import pending
 from idp.pages import language, messages, return_path
 from idp.pages.visitor import current_visitor
 from idp.platform.errors import Problem
+from idp.platform.translation import N_
 from idp.platform.web.views import database, find_current_issuer
 
 HOME = "/account"
@@ -22,24 +22,24 @@ EXPIRED = "request_expired"
 _OF_A_FORM = frozenset({"form_expired", "form_from_elsewhere", "form_without_cookie"})
 
 _BY_CODE = {
-    SOMEONE_ELSE: lazy_gettext("You are now signed in as someone else"),
-    EXPIRED: lazy_gettext("This page has expired"),
-    "form_expired": lazy_gettext("This page has expired"),
-    "form_without_cookie": lazy_gettext("This page has expired"),
-    "form_from_elsewhere": lazy_gettext("This form was not accepted"),
+    SOMEONE_ELSE: N_("You are now signed in as someone else"),
+    EXPIRED: N_("This page has expired"),
+    "form_expired": N_("This page has expired"),
+    "form_without_cookie": N_("This page has expired"),
+    "form_from_elsewhere": N_("This form was not accepted"),
 }
 _BY_STATUS = {
-    400: lazy_gettext("Something is wrong with this link"),
-    404: lazy_gettext("Page not found"),
-    405: lazy_gettext("Method not allowed"),
-    413: lazy_gettext("The request is too large"),
-    500: lazy_gettext("Something went wrong"),
+    400: N_("Something is wrong with this link"),
+    404: N_("Page not found"),
+    405: N_("Method not allowed"),
+    413: N_("Too much data"),
+    500: N_("Something went wrong"),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A link that helps."""
+class Link:
+    """A link on an error page."""
 
     label: str
     href: str
@@ -48,26 +48,26 @@ class Way:
 def heading(problem: Problem) -> str:
     """Return the first line of an error page, in the visitor's language."""
     known = _BY_CODE.get(problem.code) or _BY_STATUS.get(problem.status)
-    return messages.say(problem.title) if known is None else str(known)
+    return messages.translate(known or problem.title)
 
 
-def ways_on(problem: Problem) -> list[Way]:
-    """List where to go after a problem, the best first."""
-    account = Way(_("Go to your account"), HOME)
+def next_links(problem: Problem) -> list[Link]:
+    """List links that help after a problem, the best first."""
+    account = Link(_("Go to your account"), HOME)
     if problem.code == SOMEONE_ELSE:
         visitor = current_visitor()
         if visitor is not None:
             name = visitor.user.nick_name or visitor.user.username
-            return [Way(_("Continue as %(name)s", name=name), _page_of_form())]
+            return [Link(_("Continue as %(name)s", name=name), _page_of_form())]
     if problem.code in _OF_A_FORM:
-        return [Way(_("Open the page again"), _page_of_form())]
+        return [Link(_("Open the page again"), _page_of_form())]
     if problem.code == EXPIRED:
         return [*_back_to_application(), account]
     return [account] if problem.status in {400, 404, 405, 409} else []
 
 
-def _back_to_application() -> list[Way]:
-    """Lead to the web page of the application whose request is over, if it has told one."""
+def _back_to_application() -> list[Link]:
+    """Return a link to the web page of the application whose request has expired, if it has one."""
     issuer = find_current_issuer()
     handle = request.args.get(language.HANDLE) or request.args.get(pending.CONTINUE)
     if issuer is None or not handle:
@@ -76,11 +76,11 @@ def _back_to_application() -> list[Way]:
     home = None if client is None else web_address(client.client_uri)
     if client is None or home is None:
         return []
-    return [Way(_("Back to %(name)s", name=client.name), home)]
+    return [Link(_("Back to %(name)s", name=client.name), home)]
 
 
 def web_address(uri: str | None) -> str | None:
-    """Return a foreign address that a link may lead to; never a script."""
+    """Return an external address for a link; None unless it is http or https."""
     return uri if uri and uri.lower().startswith(("https://", "http://")) else None
 
 

@@ -1,4 +1,4 @@
-"""What stands around every page: brand, languages, addresses of style sheets."""
+"""The layout of every page: brand, languages, addresses of style sheets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flask import Response as FlaskResponse
 from flask_babel import format_datetime
 from werkzeug.wrappers import Response
 
-from idp.pages import language, messages, return_path, way_on
+from idp.pages import error_pages, language, messages, return_path
 from idp.platform.errors import NotFound
 from idp.platform.web import policy
 from idp.platform.web.views import current_issuer, database, find_current_issuer
@@ -24,29 +24,29 @@ from idp.platform.web.views import current_issuer, database, find_current_issuer
 PRODUCT = "idp"
 YEAR = 365 * 86_400
 
-blueprint = Blueprint("frame", __name__)
+blueprint = Blueprint("layout", __name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """Whose sign-in page it is."""
+    """The name and logo that a page shows."""
 
     name: str
     logo_uri: str | None = None
 
     @property
     def letter(self) -> str:
-        """Give what stands in place of a missing logo."""
+        """Return the letter shown when there is no logo."""
         return first_letter(self.name)
 
 
 def first_letter(name: str) -> str:
-    """Give the letter that stands for a name."""
+    """Return the letter shown in place of a picture."""
     return name.strip()[:1].upper() or "?"
 
 
 def static_url(name: str) -> str:
-    """Give the address of a file of ours; it changes with the content."""
+    """Return the address of a static file; it changes with the content."""
     return url_for("static", filename=name, v=_content_hash(str(current_app.static_folder), name))
 
 
@@ -56,7 +56,7 @@ def _content_hash(folder: str, name: str) -> str:
 
 
 def picture(uri: str | None) -> str | None:
-    """Give the address of a foreign logo after allowing this page to load it; None: none."""
+    """Allow this page to load an external picture and return its address; None if there is none."""
     parts = urlsplit(uri or "")
     if uri is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         return None
@@ -68,25 +68,25 @@ def picture(uri: str | None) -> str | None:
 
 
 def moment(at: datetime) -> str:
-    """Write a point in time in the visitor's language."""
+    """Format a point in time in the visitor's language."""
     return f"{format_datetime(at, 'medium')} UTC"
 
 
 @blueprint.app_context_processor
-def _frame() -> dict[str, Any]:
+def _layout() -> dict[str, Any]:
     issuer = find_current_issuer()
     here = request.full_path.rstrip("?")
     back = return_path.parse(here) or "/account"
     return {
         "brand": Brand(issuer.name, issuer.logo_uri) if issuer else Brand(PRODUCT),
         "first_letter": first_letter,
-        "heading": way_on.heading,
-        "link": way_on.web_address,
+        "heading": error_pages.heading,
+        "link": error_pages.web_address,
         "moment": moment,
         "picture": picture,
-        "say": messages.say,
+        "translate": messages.translate,
         "static_url": static_url,
-        "ways_on": way_on.ways_on,
+        "next_links": error_pages.next_links,
         "language": language.current(),
         "languages": [
             {"choice": choice, "href": f"/language/{choice.code}?{urlencode({'return_to': back})}"}
@@ -97,7 +97,7 @@ def _frame() -> dict[str, Any]:
 
 @blueprint.after_app_request
 def _end_transaction(response: FlaskResponse) -> FlaskResponse:
-    """Hold no transaction while a page travels: on SQLite it would keep everybody from writing."""
+    """End the transaction before the page is sent: on SQLite it would block all writers."""
     session = database()
     if session.in_transaction():
         session.rollback()
@@ -106,7 +106,7 @@ def _end_transaction(response: FlaskResponse) -> FlaskResponse:
 
 @blueprint.after_app_request
 def _keep_files(response: FlaskResponse) -> FlaskResponse:
-    """Let caches keep a file whose address names its content."""
+    """Allow caches to keep a file whose address contains its hash."""
     if request.endpoint == "static" and response.status_code == HTTPStatus.OK:
         name = str((request.view_args or {}).get("filename"))
         if request.args.get("v") == _content_hash(str(current_app.static_folder), name):
@@ -116,7 +116,7 @@ def _keep_files(response: FlaskResponse) -> FlaskResponse:
 
 @blueprint.get("/language/<code>")
 def choose_language(code: str) -> Response:
-    """Remember the visitor's language and go back to the page."""
+    """Remember the visitor's language and redirect to the page."""
     if code not in language.LANGUAGES:
         raise NotFound
     back = return_path.parse(request.args.get("return_to")) or "/account"
