@@ -64,7 +64,7 @@ def test_privileges_are_searched_by_text_and_api(root, session):
     assert found(api="orders", search="stock") == []
     assert admin.refused(root, "GET", "/privileges", api="nothing") == (
         400,
-        {"api": ["There is no such API."]},
+        {"api": ["API not found."]},
     )
 
 

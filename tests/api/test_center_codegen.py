@@ -11,7 +11,6 @@ import orjson
 import pytest
 from sqlalchemy import select, update
 
-from idp.api.center import codegen
 from idp.directory.actor import OPERATOR
 from idp.directory.resources import service as resources
 from idp.platform.audit.models import AuditEvent
@@ -19,7 +18,7 @@ from idp.platform.errors import Conflict, Unprocessable
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.secrets import MASK
 from idp.publishing import slots
-from idp.publishing.codegen import generators, jobs, options
+from idp.publishing.codegen import generators, jobs, options, service
 from idp.publishing.codegen.models import GithubOptions, NpmOptions, SdkFile, SdkJob
 from tests import protocol
 from tests.api import center
@@ -143,15 +142,15 @@ def test_nobody_makes_the_generator_start_again_and_again(mary, monkeypatch):
     mary.data("GET", "/CodeGen/Clients")
     started = []
     monkeypatch.setattr(generators, "_ask", lambda found, kept: started.append(kept))
-    for _ in range(codegen.REFRESHES_PER_HOUR + 2):
+    for _ in range(service.REFRESHES_PER_HOUR + 2):
         assert mary.data("GET", "/CodeGen/Clients", fromCache="false")
-    assert len(started) == codegen.REFRESHES_PER_HOUR
+    assert len(started) == service.REFRESHES_PER_HOUR
 
 
 @pytest.mark.parametrize("path", ["/CodeGen/Clients", "/CodeGen/Servers"])
 def test_the_lists_are_open_to_everybody_and_limited_by_address(client, new_client, path):
     stranger = center.Caller(client, None, None)
-    for _ in range(codegen.LISTS_PER_MINUTE):
+    for _ in range(service.LISTS_PER_MINUTE):
         assert stranger.data("GET", path)
     answer = stranger.send("GET", path)
     assert answer.status_code == 429
@@ -534,7 +533,7 @@ def test_no_version_is_given_out_twice(mary, api_id, session):
 
 
 def test_nobody_generates_without_end(mary, monkeypatch):
-    monkeypatch.setattr(codegen, "GENERATIONS_PER_HOUR", 2)
+    monkeypatch.setattr(service, "GENERATIONS_PER_HOUR", 2)
     body = {"genName": "readthedocs.gen", "swaggerUrl": OWN}
     for _ in range(2):
         mary.data("POST", "/CodeGen/Gen", body)
@@ -574,7 +573,7 @@ def test_a_release_is_tried_again_only_with_the_scope_of_releases(client, sessio
 
 
 def test_nobody_tries_again_without_end(session, mary, api_id, monkeypatch):
-    monkeypatch.setattr(codegen, "GENERATIONS_PER_HOUR", 2)
+    monkeypatch.setattr(service, "GENERATIONS_PER_HOUR", 2)
     job_id = failed_release(session, mary, api_id)
     with monkeypatch.context() as patch:
         patch.setattr(jobs, "MAX_OPEN", 0)

@@ -11,7 +11,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from sqlalchemy import select
 
-from idp.api.center import subscription as operations
 from idp.directory.resources import service as resources
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
@@ -300,7 +299,7 @@ def test_an_address_gets_one_mail_a_minute_and_ten_a_day(
 
 
 def test_a_person_asks_so_many_in_an_hour(mary, api, ask):
-    for number in range(operations.PER_HOUR):
+    for number in range(subscribers.PER_HOUR):
         assert ask(f"a{number}@mail.example")["code"] == 200
     path = f"/ApiResource/{api}/Subscriptions/VerifyEmail"
     answer = mary.send("POST", path, {"email": "b@mail.example"})

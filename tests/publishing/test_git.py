@@ -175,7 +175,7 @@ def test_a_server_that_does_not_answer_is_tried_again(release, work, git_server,
     release()
     set_up(git_url="http://127.0.0.1:9")
     job = work()
-    assert (job.state, job.error) == ("waiting", "The Git server could not be used.")
+    assert (job.state, job.error) == ("waiting", "The Git server could not be reached.")
     set_up(git_url=git_server.url)
     assert work().state == "done"
 

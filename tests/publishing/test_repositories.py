@@ -164,7 +164,7 @@ def test_a_refusal_is_told_and_an_outage_is_tried_again(
     publish()
     # Each is tried for itself: labels do not wait for the Git server.
     assert deliver() == {
-        repositories.DOCS_JOB: "The Git server could not be used.",
+        repositories.DOCS_JOB: "The Git server could not be reached.",
         repositories.LABELS_JOB: "done",
     }
     set_up(git_url=git_server.url)

@@ -1,4 +1,4 @@
-"""Menus: read, search, and what privileges let a person see."""
+"""Menus: read, search, and list by privileges."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class MenuNodeShape(MenuShape):
 
     schema_name = "MenuTreeDTO"
 
-    # The class is not there yet.
+    # The class is not defined yet.
     children = fields.List(fields.Nested(lambda: MenuNodeShape()))  # noqa: PLW0108
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
@@ -56,7 +56,7 @@ class MenuNodeShape(MenuShape):
 
 
 class MenuQueryShape(Shape):
-    """What to search menus by."""
+    """Search conditions for menus."""
 
     schema_name = "MenuQueryDTO"
 
@@ -66,7 +66,7 @@ class MenuQueryShape(Shape):
 
 
 class PrivilegesQuery(Shape):
-    """Privileges that are held; without one they are given empty."""
+    """Privileges; the parameter may be empty, but not absent."""
 
     privileges = fields.List(text(LONGEST_PRIVILEGE), **PRIVILEGES)
 
@@ -109,8 +109,9 @@ def page(query: Mapping[str, Any], body: Mapping[str, Any]) -> Page:
 def by_privileges(query: Mapping[str, Any]) -> Sequence[Menu]:
     """List menus by privilege codes.
 
-    Those that the privileges open, and those that stand above them, in the order of the trees. The
-    privileges are believed, so this renders and authorises nothing; a person sends his own only.
+    Menus that the privileges open, with the menus above them, in the order of the trees. The
+    privileges are taken as given: this renders menus and authorises nothing. A user may send only
+    privileges of their own.
     """
     check_own(query["privileges"], "privileges")
     session = database()

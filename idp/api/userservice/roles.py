@@ -41,7 +41,7 @@ class PrivilegeCodesShape(Shape):
 
 
 class RoleShape(Shape):
-    """A role; only one operation fills its privileges, and none reads them."""
+    """A role; one operation returns its privileges, and none accepts them."""
 
     schema_name = "RoleDTO"
 
@@ -53,7 +53,7 @@ class RoleShape(Shape):
 
     @post_load
     def to_named(self, data: dict[str, Any], **_: Any) -> Named:
-        """Return what is said about the role."""
+        """Return the role as the service takes it."""
         return Named(**data)
 
 
@@ -61,7 +61,7 @@ ROLE = RoleShape()
 
 
 def tenant_of_body(arguments: dict[str, Any]) -> int | None:
-    """Tell the tenant of the role that the body names; of none, the caller's own."""
+    """Return the tenant of the role in the body; without one, the caller's own."""
     tenant_id = None
     with suppress(BadRequest):
         tenant_id = roles.find_tenant(database(), load(ROLE, load_json()))
@@ -97,9 +97,9 @@ def list_by_codes(tenantId: int, query: Mapping[str, Any]) -> Sequence[Shown]:
     gives=boolean(),
 )
 def update(body: Named) -> bool:
-    """Update a role of a tenant, privileges left untouched.
+    """Update a role of a tenant, without its privileges.
 
-    It is found by `id`, else by `tenantId` and `code`; both stay what they are.
+    It is found by `id`, else by `tenantId` and `code`; both cannot be changed.
     """
     roles.rename(database(), current_actor().within(roles.get_tenant(database(), body)), body)
     database().commit()
@@ -174,7 +174,8 @@ def remove(tenantId: int, roleCode: str) -> bool:
 def set_privileges(tenantId: int, roleCode: str, query: Mapping[str, Any]) -> bool:
     """Set the privileges of a role: clear, then set.
 
-    An empty value clears. What is new must be the caller's to give, and in the tenant's bundle.
+    An empty value clears. The caller must be able to grant new privileges, and the tenant's
+    bundle must have them.
     """
     roles.set_privileges(
         database(), current_actor().within(tenantId), roleCode, query["privilege_codes"]
@@ -213,7 +214,7 @@ def detail(tenantId: int, roleCode: str) -> Shown:
 def bind(tenantId: int, username: str, query: Mapping[str, Any]) -> bool:
     """Bind roles to an account in a tenant.
 
-    What they carry must be the caller's to give, and in the tenant's bundle.
+    The caller must be able to grant their privileges, and the tenant's bundle must have them.
     """
     roles.bind(database(), current_actor().within(tenantId), username, query["role_codes"])
     database().commit()

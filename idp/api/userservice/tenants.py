@@ -36,7 +36,7 @@ class TenantShape(Shape):
 
 
 class CreateTenantShape(Shape):
-    """A tenant to be, and its administrator: a new account, or (linking) one that exists."""
+    """A tenant to create, and its administrator: a new account, or (linking) an existing one."""
 
     schema_name = "CreateTenantRequestDTO"
 
@@ -49,21 +49,21 @@ class CreateTenantShape(Shape):
 
     @post_load
     def to_founding(self, data: dict[str, Any], **_: Any) -> Founding:
-        """Give what the service takes."""
+        """Return what the service takes."""
         return Founding(**data)
 
 
 class LinkTenantShape(CreateTenantShape):
-    """A tenant to be, for an account found by its user name, else by its number."""
+    """A tenant to create, for an account found by its user name, else by its number."""
 
     schema_name = "LinkTenantRequestDTO"
 
     username = Words(100)
-    password = Words(LONGEST_PASSWORD, load_only=True)  # never touched: the account has its own
+    password = Words(LONGEST_PASSWORD, load_only=True)  # ignored: the account has its own
 
 
 class TenantQueryShape(Shape):
-    """What tenants are searched by; null or empty: no filter."""
+    """Search conditions for tenants; null or empty: no filter."""
 
     schema_name = "TenantQueryDTO"
 

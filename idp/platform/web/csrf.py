@@ -72,7 +72,7 @@ def setup(app: Flask, person: Callable[[], int | None]) -> None:
 
 
 def exempt(app: Flask, blueprint: Blueprint) -> None:
-    """Leave a blueprint out: other sites post there, or bearers of tokens and never cookies."""
+    """Exempt a blueprint and those nested in it: other sites post there, or bearers of tokens."""
     app.extensions[EXTENSION].exempt.add(blueprint.name)
 
 
@@ -96,7 +96,8 @@ def token() -> str:
 def _check() -> None:
     """Refuse a form that was not sent from a page of ours, or was shown to somebody else."""
     forms = _forms()
-    if request.method not in UNSAFE or not request.endpoint or request.blueprint in forms.exempt:
+    is_exempt = not forms.exempt.isdisjoint(request.blueprints)
+    if request.method not in UNSAFE or not request.endpoint or is_exempt:
         return
     if not _is_from_here():
         message = N_("This form was sent from another site and was not accepted.")

@@ -142,7 +142,7 @@ def test_deep_nesting_is_refused():
     ],
 )
 def test_references_to_the_outside_are_refused(part):
-    with pytest.raises(UnusableError, match="outside"):
+    with pytest.raises(UnusableError, match="external"):
         parsing.read(with_part(part))
 
 
@@ -168,7 +168,7 @@ def test_no_word_of_a_description_reads_a_file(tmp_path, document, part):
     canary.write_text('{"properties": {"secret": {"type": "string", "default": "canary"}}}')
     for address in (canary.as_uri(), str(canary), f"//localhost{canary}", "../canary.json"):
         said = orjson.dumps({**document, "components": {"schemas": {"A": part}}})
-        with pytest.raises(UnusableError, match="outside"):
+        with pytest.raises(UnusableError, match="external"):
             parsing.read(said.replace(b"CANARY", address.encode()))
 
 
@@ -231,7 +231,7 @@ def test_a_description_is_fetched_and_a_huge_one_is_not(site):
     # A hundred megabytes are announced; nobody waits for them.
     site.put("/huge.json", b"[" + b" " * parsing.MAX_BYTES + b"]")
     for path in ("/huge.json", "/missing.json"):
-        with pytest.raises(UnusableError, match="gave no usable answer"):
+        with pytest.raises(UnusableError, match="No usable response"):
             fetching.fetch(fetcher, f"{site.url}{path}", ISSUER, OWN)
     fetcher.close()
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.no_database
 
 
 def tell(content, accepted=kinds.FILES):
-    found = kinds.tell(BytesIO(content), accepted)
+    found = kinds.detect(BytesIO(content), accepted)
     return found and found.extension
 
 
