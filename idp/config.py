@@ -115,17 +115,17 @@ class Settings(BaseSettings):
         default="", description="Sender of mails; empty: `no-reply@` the public host."
     )
     sms_url: str = Field(
-        default="", repr=False, description="HTTP gateway that short messages are posted to."
+        default="", repr=False, description="HTTP gateway that text messages are posted to."
     )
     sms_per_hour: int = Field(
         default=500,
         ge=1,
-        description="Short messages that the installation sends in an hour at most; codes beyond "
-        "are refused.",
+        description="Maximum number of text messages that the installation sends in an hour; "
+        "further codes are refused.",
     )
     registration: bool = Field(
         default=True,
-        description="Whether strangers may make themselves accounts at the page `/register`.",
+        description="Whether anyone may create an account on the page `/register`.",
     )
     files_url: str = Field(
         default="",
@@ -139,7 +139,7 @@ class Settings(BaseSettings):
     )
     files_scanner: str = Field(
         default="",
-        description="Looks for viruses in uploads: `unix:/run/clamav/clamd.ctl`, "
+        description="Virus scanner for uploads: `unix:/run/clamav/clamd.ctl`, "
         "`tcp://host:3310`, or a command that reads standard input and ends with 0 (clean) or 1.",
     )
     phone_region: str = Field(
@@ -148,17 +148,17 @@ class Settings(BaseSettings):
     gateway: str = Field(
         default="",
         description=(
-            "Gateway that APIs are published to: empty for none but our tables,"
+            "Gateway that APIs are published to: empty for none but our own tables,"
             " `caddy+http://HOST:PORT` for Caddy's admin API, `azure` for the tenants' own."
         ),
     )
     fetch_allow: str = Field(
         default="",
-        description="Inner hosts or networks that may be fetched from, separated by commas.",
+        description="Internal hosts or networks that may be fetched from, separated by commas.",
     )
     dns_server: str = Field(
         default="",
-        description="Name server that is asked whether a host is a tenant's, as `192.0.2.53` or "
+        description="Name server that proves whose a tenant's host is, as `192.0.2.53` or "
         "`192.0.2.53:53`; empty: those of the system.",
     )
     codegen_generators: str = Field(
@@ -168,7 +168,8 @@ class Settings(BaseSettings):
     codegen_with_network: bool = Field(
         default=False,
         description="Whether generators may run where the system cannot cut them off from the "
-        "network. They read what strangers describe; dead proxies then are all that holds them.",
+        "network. They read untrusted descriptions; an unusable proxy setting is then the only "
+        "barrier.",
     )
     npm_registry: str = Field(
         default="",
@@ -184,13 +185,13 @@ class Settings(BaseSettings):
         "there, else no labels.",
     )
     trusted_proxies: str = Field(
-        default="", description="Addresses or networks whose X-Forwarded-* headers are believed."
+        default="", description="Addresses or networks whose X-Forwarded-* headers are trusted."
     )
     metrics_listen: str = Field(
         default="", description="HOST:PORT of the Prometheus listener; empty: no listener."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Least weight of what is logged; secrets are logged at none."
+        default="INFO", description="Least severe level that is logged; secrets are logged at none."
     )
     signing_alg: SigningAlgorithm = Field(
         default="RS256", description="Algorithm of tokens whose client or API names none."
@@ -202,10 +203,13 @@ class Settings(BaseSettings):
         description="Age in days at which the active signing key is replaced.",
     )
     session_hours: int = Field(
-        default=10, ge=1, le=_LONGEST_HOURS, description="Life of a sign-in without `remember me`."
+        default=10,
+        ge=1,
+        le=_LONGEST_HOURS,
+        description="Lifetime of a session without `remember me`.",
     )
     remember_days: int = Field(
-        default=30, ge=1, le=_LONGEST_DAYS, description="Life of a sign-in with `remember me`."
+        default=30, ge=1, le=_LONGEST_DAYS, description="Lifetime of a session with `remember me`."
     )
     audit_days: int = Field(
         default=400, ge=1, le=_LONGEST_DAYS, description="Days that audit events are kept."

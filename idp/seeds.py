@@ -106,7 +106,7 @@ class Seeded:
     admin_username: str | None = None
     """Set when the administrator was made just now."""
     admin_password: str | None = None
-    """Set when it was made up; it is shown this once."""
+    """Set when it was made up; it is shown only once."""
     demo_password: str | None = None
     demo_clients: list[DemoClient] = field(default_factory=list)
 

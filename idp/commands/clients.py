@@ -29,9 +29,9 @@ _LISTS = {
     "--redirect": ("redirect_uris", "Redirect URI."),
     "--post-logout": (
         "post_logout_redirect_uris",
-        "Address that people may be sent to after signing out.",
+        "Address that users may be sent to after signing out.",
     ),
-    "--cors": ("cors_origins", "Origin whose scripts may call."),
+    "--cors": ("cors_origins", "Origin whose scripts may call the token endpoint."),
 }
 """Options that may be repeated, with the field and the help of each."""
 
@@ -51,19 +51,23 @@ def client() -> None:
     example="idp client add --id shop --kind web --name 'The shop' \\\n"
     "    --redirect https://shop.example/callback"
 )
-@click.option("--id", "client_id", required=True, help="Identifier; not only digits.")
+@click.option(
+    "--id", "client_id", required=True, help="Client id; must not consist of digits only."
+)
 @click.option(
     "--kind",
     type=click.Choice([*presets.PRESETS]),
     help="web: an application with a server. spa: scripts in a page. native: on a device of its "
-    "user. service: a program without a user. Sets grants, scopes and what else they need.",
+    "user. service: a program without a user. Sets grant types and related settings.",
 )
-@click.option("--secret", help="24 characters or more; without one it is generated.")
-@click.option("--public", "is_public", is_flag=True, help="It can keep no secret; PKCE is forced.")
+@click.option("--secret", help="At least 24 characters; generated if omitted.")
+@click.option("--public", "is_public", is_flag=True, help="It has no secret; PKCE is required.")
 @_list_options
 @click.option("--name", "client_name", help="Name shown to people.")
-@click.option("--tenant", "tenant_id", type=ID, help="Only members of this tenant may use it.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any single field.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only members of this tenant can use it.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any field that is not a list."
+)
 @output.json_option
 def add(
     *,
@@ -73,7 +77,7 @@ def add(
     scopes: tuple[str, ...],
     **fields: Any,
 ) -> None:
-    """Register a client; its secret is printed this once."""
+    """Register a client; its secret is printed only once."""
     new = NewClient(**fields, scopes=_split(scopes), settings=pairs(settings))
     new = presets.fill(new, kind)
     with opening.open_session() as session:
@@ -90,9 +94,9 @@ def add(
 
 @client.command(example="idp client secret shop --description 'second data centre' --days 365")
 @click.argument("client_id", required=False)
-@click.option("--id", "named", help="The same as the argument.")
-@click.option("--secret", "value", help="24 characters or more; without one it is generated.")
-@click.option("--description", help="Note that `show` prints beside the secret.")
+@click.option("--id", "named", help="Same as the argument.")
+@click.option("--secret", "value", help="At least 24 characters; generated if omitted.")
+@click.option("--description", help="Note shown with the secret.")
 @click.option("--days", type=click.IntRange(1, 36_500), help="Days until it expires.")
 @output.json_option
 def secret(
@@ -104,7 +108,7 @@ def secret(
     days: int | None,
     as_json: bool,
 ) -> None:
-    """Add a secret, printed this once; older ones stay valid."""
+    """Add a secret, printed only once; older ones stay valid."""
     name = named or client_id
     if name is None:
         raise BadRequest("Name the client.")
@@ -156,8 +160,10 @@ def show(*, client_id: str, as_json: bool) -> None:
     "--clear", multiple=True, type=click.Choice([*_LISTS]), help="Empty the list of this option."
 )
 @click.option("--name", "client_name", help="Name shown to people.")
-@click.option("--enable/--disable", "enabled", default=None, help="Let it in, or keep it out.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any single field.")
+@click.option("--enable/--disable", "enabled", default=None, help="Enable or disable the client.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any field that is not a list."
+)
 @click.option(
     "--remove-secret",
     "secret_ids",
@@ -189,7 +195,7 @@ def change(
         name: wanted for name, wanted in given.items() if wanted
     }
     if not (values or lists or secret_ids):
-        raise BadRequest("Name what to change.")
+        raise BadRequest("Name at least one change.")
     with opening.open_session() as session:
         row = clients.get(session, client_id)
         if values or lists:

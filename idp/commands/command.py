@@ -44,7 +44,7 @@ def confirm(question: str, *, yes: bool, as_json: bool) -> None:
     if yes:
         return
     if as_json:
-        raise click.UsageError("--json cannot ask; confirm with --yes.")
+        raise click.UsageError("With --json there is no prompt; confirm with --yes.")
     click.confirm(question, abort=True, err=True)
 
 

@@ -59,7 +59,7 @@ def copy(*, target: str, as_json: bool) -> None:
         raise click.BadParameter(str(error), param_hint="--to") from None
     destination, source = (_engine(settings, url) for url in (target, settings.database))
     if source.url == destination.url:
-        raise Conflict("That is the database itself.")
+        raise Conflict("The target is the database itself.")
     try:
         schema.upgrade(target)
         copied = copy_all(source, destination)

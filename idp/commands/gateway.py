@@ -18,7 +18,7 @@ from idp.publishing.gateway.products import NewProduct, NewServer
 
 @click.group(cls=Group)
 def gateway() -> None:
-    """Manage what APIs need at the gateway."""
+    """Manage gateway products, subscriptions and upstreams."""
 
 
 @gateway.command("list", example="idp gateway list")
@@ -98,14 +98,16 @@ def product() -> None:
 
 @product.command("add", example="idp gateway product add gold --name Gold --scope orders.read")
 @click.argument("pid")
-@click.option("--name", help="What people read; without one, the id.")
+@click.option("--name", help="Name shown to people; default: the id.")
 @click.option("--description", help="Text for developers.")
 @click.option("--terms", help="Terms of use.")
-@click.option("--scope", help="Scope that tokens need to pass by this product.")
-@click.option("--tenant", "tenant_id", type=ID, help="Only APIs of this tenant may be in it.")
-@click.option("--limit", "subscriptions_limit", type=COUNT, help="Most subscriptions.")
-@click.option("--open", "is_open", is_flag=True, help="Nobody needs to subscribe.")
-@click.option("--hidden", "is_hidden", is_flag=True, help="It is not published and opens nothing.")
+@click.option("--scope", help="Scope that tokens need for this product.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only APIs of this tenant can be in it.")
+@click.option("--limit", "subscriptions_limit", type=COUNT, help="Maximum number of subscriptions.")
+@click.option("--open", "is_open", is_flag=True, help="No subscription is needed.")
+@click.option(
+    "--hidden", "is_hidden", is_flag=True, help="It is not published and gives no access."
+)
 @output.json_option
 def add_product(
     *,
@@ -158,13 +160,13 @@ def server() -> None:
 
 @server.command("add", example="idp gateway server add main --scope orders.read")
 @click.argument("sid")
-@click.option("--name", help="What people read; without one, the id.")
+@click.option("--name", help="Name shown to people; default: the id.")
 @click.option("--description", help="Text for developers.")
-@click.option("--authorize", "authorization_endpoint", help="Else that of the tenant's issuer.")
-@click.option("--token", "token_endpoint", help="Else that of the tenant's issuer.")
+@click.option("--authorize", "authorization_endpoint", help="Default: that of the tenant's issuer.")
+@click.option("--token", "token_endpoint", help="Default: that of the tenant's issuer.")
 @click.option("--registration", "client_registration_endpoint", help="Where clients register.")
-@click.option("--scope", "default_scope", help="Scope that calls need where none is named.")
-@click.option("--client", "client_id", help="Client of whoever tries the API out.")
+@click.option("--scope", "default_scope", help="Scope that calls need where no other is named.")
+@click.option("--client", "client_id", help="Client for trying out the API.")
 @click.option("--tenant", "tenant_id", type=ID, help="Only for APIs of this tenant.")
 @output.json_option
 def add_server(*, sid: str, name: str | None, as_json: bool, **fields: Any) -> None:

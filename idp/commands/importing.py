@@ -60,11 +60,11 @@ def _print(run: Run, *, dry_run: bool) -> None:
             print(f"    {field['field']}: {before} -> {after}")
     done = "would be" if dry_run else "were"
     if not (run.added or run.changed):
-        print("Nothing to change: everything is as the file says.")
+        print("Nothing to change: everything already matches the file.")
         return
     print(
         f"{len(run.added)} {done} added, {len(run.changed)} {done} changed, "
-        f"{run.unchanged} are as the file says."
+        f"{run.unchanged} already match the file."
     )
 
 

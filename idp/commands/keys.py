@@ -48,7 +48,7 @@ def list_(*, as_json: bool) -> None:
 
 
 @keys.command(example="idp keys rotate --alg ES256")
-@click.option("--alg", type=click.Choice(ALGORITHMS), help="One algorithm instead of all.")
+@click.option("--alg", type=click.Choice(ALGORITHMS), help="Rotate the key of this algorithm only.")
 @output.json_option
 def rotate(*, alg: str | None, as_json: bool) -> None:
     """Sign with the next key from now on; the old one is published until it is not needed."""

@@ -88,7 +88,7 @@ def curl(issuer: str, client_id: str, secret: str) -> str:
 
 def _password_note(seeded: Seeded) -> str:
     if seeded.admin_password is not None:
-        return f"password {seeded.admin_password}  (shown this once)"
+        return f"password {seeded.admin_password}  (shown only once)"
     if seeded.admin_username is not None:
         return "with the password of IDP_ADMIN_PASSWORD"
     return ""

@@ -30,7 +30,7 @@ def make_data_dir(settings: Settings) -> None:
     try:
         if not settings.make_data_dir():
             folder = settings.data_dir.absolute()
-            click.echo(f"Warning: other users may look into {folder}: see `idp doctor`.", err=True)
+            click.echo(f"Warning: other users can read {folder}: see `idp doctor`.", err=True)
     except SettingsError as problem:
         if not settings.database_url:
             raise

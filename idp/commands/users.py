@@ -31,11 +31,11 @@ def user() -> None:
 
 
 @user.command(example="idp user add --username ann --email ann@acme.example --verified --tenant 2")
-@click.option("--username", required=True, help="User name; not only digits.")
+@click.option("--username", required=True, help="User name; must not consist of digits only.")
 @click.option("--email", help="E-mail address; needed when the user name has an @.")
 @click.option("--mobile", help="Mobile number, in national form or with +.")
-@click.option("--verified", is_flag=True, help="E-mail and mobile are proven to be theirs.")
-@click.option("--password", help="Without one it is generated and printed once.")
+@click.option("--verified", is_flag=True, help="Mark e-mail address and mobile number as verified.")
+@click.option("--password", help="Generated and printed once if omitted.")
 @click.option("--role", "roles", multiple=True, help="Code of a role of the tenant or platform.")
 @click.option(
     "--tenant",
@@ -100,10 +100,14 @@ def add(
     "after_id",
     type=LAST_ID,
     default=0,
-    help="`sub` of the last account of the page before.",
+    help="`sub` of the last account of the previous page.",
 )
 @click.option(
-    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Most rows."
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=100,
+    show_default=True,
+    help="Maximum number of rows.",
 )
 @output.json_option
 def list_(*, only_disabled: bool, as_json: bool, **filters: Any) -> None:
@@ -134,8 +138,8 @@ def show(*, name: str, as_json: bool) -> None:
 
 @user.command(example="idp user password ann")
 @click.argument("name", required=False)
-@click.option("--username", help="The same as the argument.")
-@click.option("--password", help="Without one it is generated and printed once.")
+@click.option("--username", help="Same as the argument.")
+@click.option("--password", help="Generated and printed once if omitted.")
 @output.json_option
 def password(
     *, name: str | None, username: str | None, password: str | None, as_json: bool
@@ -164,7 +168,7 @@ def password(
     multiple=True,
     required=True,
     metavar="NAME=VALUE",
-    help=f"A standard claim: {', '.join(profile.SETTABLE)}. An empty value takes it away.",
+    help=f"A standard claim: {', '.join(profile.SETTABLE)}. An empty value removes it.",
 )
 @output.json_option
 def change(*, name: str, claims: tuple[str, ...], as_json: bool) -> None:
@@ -194,7 +198,7 @@ def change(*, name: str, claims: tuple[str, ...], as_json: bool) -> None:
 
 @user.command(example="idp user disable ann")
 @click.argument("name", required=False)
-@click.option("--username", help="The same as the argument.")
+@click.option("--username", help="Same as the argument.")
 @output.json_option
 def disable(*, name: str | None, username: str | None, as_json: bool) -> None:
     """Keep a person out; sessions and tokens end."""

@@ -36,7 +36,7 @@ class Actor:
     def person_id(self) -> int:
         """The person; Forbidden for a machine."""
         if self.user_id is None:
-            raise Forbidden("This operation needs a person")
+            raise Forbidden("This operation requires a user")
         return self.user_id
 
     @property

@@ -353,6 +353,6 @@ def keep_an_administrator(session: Session) -> None:
     )
     if left is None:
         raise Unprocessable(
-            "The platform needs an administrator: make somebody else one first.",
+            "The platform must have an administrator. Appoint another one first.",
             fields={"id": ["is the last administrator of the platform"]},
         )

@@ -35,7 +35,7 @@ def secret(settings: Settings) -> Result:
     if any(map(setting_values.can_be_guessed, older)):
         return warning(
             "an older secret in IDP_SECRET_KEY can be guessed",
-            "run `idp keys rewrap`, give the clients that it names new secrets, then remove it",
+            "run `idp keys rewrap`, give the clients that it lists new secrets, then remove it",
         )
     return ok(f"the root secret is strong, {len(older)} older ones")
 
@@ -52,15 +52,15 @@ def data_folder(settings: Settings) -> Result:
     if not os.access(folder, os.W_OK | os.X_OK):
         return failed(
             f"{folder} cannot be written to",
-            "run as the user of the service, or give the folder to this user",
+            "run as the user of the service, or make this user the owner of the folder",
         )
     free = shutil.disk_usage(folder).free
     seen = f"{folder} has {free / 1024**3:.1f} GiB free"
     if free < NO_ROOM:
-        return failed(seen, "make room")
+        return failed(seen, "free some disk space")
     if private_files.is_open_to_others(folder):
         return warning(
-            f"other users may look into {folder}",
+            f"other users can read {folder}",
             f"chmod 700 '{folder}' if nothing else is kept there, else name another IDP_DATA_DIR",
         )
-    return warning(seen, "make room") if free < LITTLE_ROOM else ok(seen)
+    return warning(seen, "free some disk space") if free < LITTLE_ROOM else ok(seen)

@@ -101,14 +101,14 @@ def clients(settings: Settings) -> Result:
     except SQLAlchemyError:
         return _unknown()
     except ValueError as error:
-        return failed(f"the metadata is not valid ({error})", "look at `idp keys list`")
+        return failed(f"the metadata is not valid ({error})", "see `idp keys list`")
     if unfit:
         named = ", ".join(unfit[: registration.MOST_NAMED])
         return warning(
-            f"{len(unfit)} clients are registered with what is not offered: {named}",
+            f"{len(unfit)} clients are registered with unsupported settings: {named}",
             "correct them with `idp client change`",
         )
-    return ok("every client is registered with what is offered")
+    return ok("every client is registered with supported settings")
 
 
 def demo(settings: Settings) -> Result:
@@ -136,7 +136,7 @@ def demo(settings: Settings) -> Result:
 def clocks(settings: Settings) -> Result:
     """Compare the clock of this machine with the one of the database."""
     if settings.database.startswith("sqlite"):
-        return ok("the database has the clock of this machine")
+        return ok("the database uses the clock of this machine")
     try:
         with revisions.looking(settings.database) as connection:
             before = clock.now()
@@ -148,7 +148,7 @@ def clocks(settings: Settings) -> Result:
         return _unknown()
     skew = abs((theirs - (before + (after - before) / 2)).total_seconds())
     seen = f"the clocks of this machine and of the database differ by {skew:.1f} s"
-    todo = "let both follow a time server (NTP)"
+    todo = "synchronise both with a time server (NTP)"
     if skew > WRONG_SECONDS:
         return failed(seen, todo)
     return warning(seen, todo) if skew > SKEW_SECONDS else ok(seen)
@@ -167,7 +167,7 @@ def outbox(settings: Settings) -> Result:
     if seconds > LATE_SECONDS:
         return warning(
             f"the oldest message has waited for {seconds / 60:.0f} minutes",
-            "look whether `idp worker` runs, and what its log says about deliveries",
+            "check that `idp worker` runs, and what its log says about deliveries",
         )
     return ok("no message is late")
 
@@ -180,7 +180,7 @@ def _is_away(settings: Settings) -> bool:
 
 
 def _unknown() -> Result:
-    return warning("not known while the database cannot be read", "mend that first")
+    return warning("unknown while the database cannot be read", "correct that first")
 
 
 def _reason(error: SQLAlchemyError) -> str:

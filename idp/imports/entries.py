@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from idp.imports.run import Entry, Row, Run, wrong
 from idp.platform.errors import BadRequest
 
-TWICE = "This stands there twice."
+TWICE = "Duplicate entry."
 
 
 def by(

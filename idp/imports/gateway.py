@@ -41,7 +41,7 @@ def products_(run: Run, entries: Sequence[Entry]) -> None:
             is_new = row is None
             if row is None:
                 row = products.add_product(run.session, NewProduct(entry["pid"], **wanted))
-            _refuse_move(row, wanted, "A product stays with its tenant.")
+            _refuse_move(row, wanted, "The tenant of a product cannot be changed.")
             run.keep("products", row.pid, row, wanted, is_new=is_new)
 
 
@@ -57,7 +57,7 @@ def authorization_servers(run: Run, entries: Sequence[Entry]) -> None:
             is_new = row is None
             if row is None:
                 row = products.add_server(run.session, NewServer(entry["sid"], **wanted))
-            _refuse_move(row, wanted, "An authorization server stays with its tenant.")
+            _refuse_move(row, wanted, "The tenant of an authorization server cannot be changed.")
             run.keep("authorization_servers", row.sid, row, wanted, is_new=is_new)
 
 

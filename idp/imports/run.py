@@ -81,7 +81,7 @@ def at(path: str) -> Iterator[None]:
         named = problem.fields or {"": [problem.detail]}
         raise wrong({_joined(path, name): texts for name, texts in named.items()}) from None
     except IntegrityError:
-        raise wrong({path: ["Something in the database contradicts this."]}) from None
+        raise wrong({path: ["This conflicts with existing data."]}) from None
 
 
 def wrong(fields: Mapping[str, Sequence[str]]) -> BadRequest:

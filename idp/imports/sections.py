@@ -76,7 +76,7 @@ def applications_(run: Run, entries: Sequence[Entry]) -> None:
             if row is None:
                 row = applications.create(session, said)
             elif "tenant" in entry and row.tenant_id != said.tenant_id:
-                raise BadRequest.at("tenant", "An application stays with its tenant.")
+                raise BadRequest.at("tenant", "The tenant of an application cannot be changed.")
             elif row.name != said.name:
                 fields.append({"field": "name", "before": row.name, "after": said.name})
                 applications.change(session, row, replace(said, tenant_id=None))
@@ -193,7 +193,9 @@ def menus(run: Run, entries: Sequence[Entry]) -> None:
     ) -> None:
         with at(path):
             if depth > DEEPEST_MENU:
-                raise BadRequest.at("children", f"A menu is {DEEPEST_MENU} levels deep at most.")
+                raise BadRequest.at(
+                    "children", f"Menus can be nested at most {DEEPEST_MENU} levels deep."
+                )
             key = (application.id, entry["code"])
             if key in seen:
                 raise BadRequest.at("code", TWICE)
@@ -243,7 +245,7 @@ def _find_tenant(session: Session, entry: Entry) -> Tenant | None:
         .limit(2)
     ).all()
     if len(rows) > 1:
-        raise BadRequest.at("name", "Several tenants are called so: give the id of one.")
+        raise BadRequest.at("name", "Several tenants have this name; name one by its id.")
     return rows[0] if rows else None
 
 
@@ -280,7 +282,7 @@ def _refuse_circle(parents: Mapping[int, int | None], start: int) -> None:
     while above is not None:
         steps += 1
         if above == start or steps > len(parents):
-            raise BadRequest.at("parent", "This group is below itself.")
+            raise BadRequest.at("parent", "A group cannot be below itself.")
         above = parents[above]
 
 

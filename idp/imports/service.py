@@ -64,7 +64,7 @@ def bring_in(session: Session, document: Any) -> Run:
 
 def _checked(document: Any) -> dict[str, Any]:
     if not isinstance(document, dict):
-        raise BadRequest("The file holds no sections.")
+        raise BadRequest("The file contains no sections.")
     schema = Schema.from_dict(
         {section.name: fields.List(fields.Nested(section.shape)) for section in SECTIONS}
     )

@@ -25,7 +25,7 @@ def code(longest: int = 100, **options: Any) -> fields.String:
 
     def check(value: str) -> None:
         if value.casefold().startswith(RESERVED_PREFIX):
-            message = f"Codes that begin with {RESERVED_PREFIX} belong to the product."
+            message = f"Codes that begin with {RESERVED_PREFIX} are reserved for the product."
             raise ValidationError(message)
 
     return text(longest, minimum=1, checks=[check], **options)
@@ -61,10 +61,10 @@ class TenantEntry(Entry):
     def check_key(self, data: dict[str, Any], **_: Any) -> None:
         """Refuse a tenant that is named in no way, or in both."""
         if ("id" in data) == ("name" in data):
-            message = "Give the id, or the name and the type."
+            message = "Name the tenant by its id, or by its name and type."
             raise ValidationError(message, "name")
         if "id" in data and "type" in data:
-            message = "A tenant that is named by its id keeps its type."
+            message = "The type of a tenant that is named by its id cannot be changed."
             raise ValidationError(message, "type")
 
 

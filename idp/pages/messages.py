@@ -12,11 +12,11 @@ from idp.platform.errors import Busy, Problem, TooManyRequests
 
 KNOWN = (
     # idp.directory.users.passwords
-    lazy_gettext("The password needs 8 characters or more."),
-    lazy_gettext("The password has 128 characters at most."),
-    lazy_gettext("The password has no control characters."),
-    lazy_gettext("This password is among the commonest ones."),
-    lazy_gettext("The password is not the user's own name."),
+    lazy_gettext("The password must have at least 8 characters."),
+    lazy_gettext("The password can have at most 128 characters."),
+    lazy_gettext("The password must not contain control characters."),
+    lazy_gettext("This password is too common."),
+    lazy_gettext("The password must not be the user's own name."),
     lazy_gettext("Too many people are signing in right now. Please try again in a few seconds."),
     # idp.directory.registration, when somebody registers
     lazy_gettext("No more text messages can be sent at the moment. Please try again later."),
@@ -28,8 +28,8 @@ KNOWN = (
     lazy_gettext("This user name is taken."),
     # idp.directory.users.profile
     lazy_gettext("This is not an http(s) address."),
-    lazy_gettext("A day is written like 1990-05-06."),
-    lazy_gettext("This day is not possible."),
+    lazy_gettext("Write the date like 1990-05-06."),
+    lazy_gettext("This date is not possible."),
     lazy_gettext("This is not a time zone such as Asia/Shanghai."),
     lazy_gettext("This is not a language such as zh-CN."),
     # idp.publishing.files

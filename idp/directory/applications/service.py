@@ -73,7 +73,7 @@ def get_of_client(session: Session, client_id: str, tenant_id: int | None) -> Ap
     )
     found = session.scalar(query)
     if found is None:
-        raise NotFound("There is no application of such a client.")
+        raise NotFound("No application has this client.")
     return found
 
 
@@ -90,7 +90,7 @@ def get_named(session: Session, spec: ApplicationSpec) -> Application:
     if found is None:
         raise NotFound("There is no such application.")
     if spec.code and spec.code != found.code:
-        raise BadRequest.at("code", "The code of an application stays as it is.")
+        raise BadRequest.at("code", "The code of an application cannot be changed.")
     return found
 
 
@@ -99,7 +99,7 @@ def create(
 ) -> Application:
     """Create an application of a tenant, as many as its bundle allows."""
     if spec.tenant_id is None:
-        raise BadRequest.at("tenant_id", "An application belongs to a tenant.")
+        raise BadRequest.at("tenant_id", "An application must belong to a tenant.")
     code = _check_code(spec.code or "")
     name = _check_name(spec.name)
     _take_place(session, spec.tenant_id)
@@ -121,7 +121,7 @@ def create(
 def change(session: Session, application: Application, spec: ApplicationSpec) -> None:
     """Give an application another name; its code and its tenant stay."""
     if spec.tenant_id not in {None, application.tenant_id}:
-        raise BadRequest.at("tenant_id", "An application stays with its tenant.")
+        raise BadRequest.at("tenant_id", "The tenant of an application cannot be changed.")
     name = _check_name(spec.name)
     if name != application.name:
         before = {"name": application.name}
@@ -151,7 +151,7 @@ def delete(session: Session, application: Application) -> None:
 def link_client(session: Session, application: Application, client: Client) -> None:
     """Let a client sign people in for an application, and for no other any more."""
     if client.tenant_id not in {None, application.tenant_id}:
-        raise BadRequest.at("client_id", "This client serves another tenant.")
+        raise BadRequest.at("client_id", "This client belongs to another tenant.")
     link = session.get(ApplicationClient, client.id)
     if link is None:
         session.add(ApplicationClient(client_id=client.id, application_id=application.id))
@@ -176,7 +176,7 @@ def _take_place(session: Session, tenant_id: int) -> None:
     if (count or 0) >= bundle.number_of_app:
         raise Conflict.at(
             "tenant_id",
-            f"The bundle of the tenant allows {bundle.number_of_app} applications.",
+            f"The tenant's bundle allows at most {bundle.number_of_app} applications.",
             code="quota_reached",
         )
 
@@ -184,19 +184,21 @@ def _take_place(session: Session, tenant_id: int) -> None:
 def _check_code(code: str) -> str:
     catalogue.check_code(code, LONGEST_CODE)
     if code in RESERVED:
-        raise BadRequest.at("code", f"{code} has a meaning of its own.")
+        raise BadRequest.at("code", f"{code} is reserved.")
     return code
 
 
 def _check_name(text: str) -> str:
     name = text.strip()
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise BadRequest.at("name", "A name has 1 to 200 printable characters.")
+        raise BadRequest.at("name", "A name must have 1 to 200 printable characters.")
     return name
 
 
 def _in_use() -> Conflict:
-    return Conflict("Menus or clients refer to this application.", code="application_in_use")
+    return Conflict(
+        "This application is still used by menus or clients.", code="application_in_use"
+    )
 
 
 def _record(

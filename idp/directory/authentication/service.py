@@ -151,7 +151,7 @@ def _by_password(session: Session, attempt: Attempt, _door: Door) -> Finding:
 
 def _by_sms(session: Session, attempt: Attempt, _door: Door) -> Finding:
     if not attempt.sms_key:
-        raise BadRequest.at("sms_key", "The key that came with the code is required.")
+        raise BadRequest.at("sms_key", "The key returned with the code is required.")
     number = names.find_mobile(attempt.principal, runtime.of(session).settings.phone_region)
     if number is None:
         return Finding(None, "no mobile number")

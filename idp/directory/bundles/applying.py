@@ -29,7 +29,7 @@ def initialise(session: Session, tenant_id: int, bundle: Bundle) -> None:
     """Give a tenant its first bundle, with the roles in it."""
     tenant = _tenant(session, tenant_id)
     if tenant.bundle_code is not None:
-        raise Conflict("The tenant has a bundle already.", code="bundle_initialised")
+        raise Conflict("The tenant already has a bundle.", code="bundle_initialised")
     _change(session, tenant, bundle)
     for said in ability.read(bundle.ability).roles:
         _make(session, tenant_id, bundle, said)
@@ -46,7 +46,7 @@ def switch(session: Session, tenant_id: int, bundle: Bundle) -> None:
     if tenant.bundle_code is None:
         raise Conflict("The tenant has no bundle yet.", code="bundle_not_initialised")
     if tenant.bundle_code == bundle.code:
-        raise Conflict("The tenant has this bundle already.", code="same_bundle")
+        raise Conflict("The tenant already has this bundle.", code="same_bundle")
     _change(session, tenant, bundle)
     wanted = {role.code: role for role in ability.read(bundle.ability).roles}
     held = session.scalars(select(Role).where(Role.tenant_id == tenant_id).with_for_update()).all()
@@ -85,7 +85,7 @@ def _change(session: Session, tenant: Tenant, bundle: Bundle) -> None:
     """Note the bundle; a tenant of no type becomes one of the bundle's."""
     before = tenant.bundle_code
     if tenant.type_code not in {None, bundle.tenant_type_code}:
-        raise Conflict("Bundle and tenant are of different types.", code="other_tenant_type")
+        raise Conflict("The bundle is for another type of tenant.", code="other_tenant_type")
     # Two at once: the second one finds another bundle than it has read.
     changed = count_hits(
         session,
@@ -99,7 +99,10 @@ def _change(session: Session, tenant: Tenant, bundle: Bundle) -> None:
         .execution_options(synchronize_session=False),
     )
     if not changed:
-        raise Conflict("The tenant got a bundle just now.", code="bundle_initialised")
+        raise Conflict(
+            "The bundle of this tenant was changed by someone else. Try again.",
+            code="bundle_initialised",
+        )
     session.refresh(tenant)
     bump_configuration(session)
     audit.record_change(

@@ -111,7 +111,7 @@ def update(session: Session, actor: Actor, bundle_id: int | None, spec: BundleSp
     identity = (spec.code, spec.tenant_type_code) != (bundle.code, bundle.tenant_type_code)
     if identity and _is_used(session, bundle):
         raise Conflict(
-            "Tenants have this bundle: its code and tenant type stay.", code="bundle_in_use"
+            "The code and tenant type of a bundle in use cannot be changed.", code="bundle_in_use"
         )
     _check_granted(session, actor, bundle.privilege_codes, spec)
     before = _state(bundle)
@@ -136,7 +136,9 @@ def ensure_type(session: Session, code: str, name: str) -> bool:
 def check_code(code: str, field: str = "code") -> str:
     """Refuse a code that cannot stand in a path."""
     if not _CODE.fullmatch(code) or not code.isprintable() or code.isnumeric() or code in RESERVED:
-        message = "A code has no spaces, commas, slashes or quotes, and not only digits."
+        message = (
+            "A code must not contain spaces, commas, slashes or quotes, or consist of digits only."
+        )
         raise BadRequest.at(field, message)
     return code
 
@@ -153,13 +155,13 @@ def _check_granted(
     found = session.scalars(select(Privilege).where(Privilege.code.in_(come))).all()
     refused = actor.within(PLATFORM_TENANT_ID).lacking(session, None, found)
     if refused:
-        raise Overreach.at("ability", f"You cannot give {', '.join(refused[:10])}.")
+        raise Overreach.at("ability", f"You cannot grant {', '.join(refused[:10])}.")
 
 
 def _write(session: Session, bundle: Bundle, spec: BundleSpec) -> None:
     check_code(spec.code)
     if not spec.name.strip() or not spec.name.isprintable():
-        raise BadRequest.at("name", "A name has printable characters.")
+        raise BadRequest.at("name", "A name must have printable characters only.")
     checked = ability.check(session, spec.ability)
     ensure_type(session, spec.tenant_type_code, spec.tenant_type_code)
     for field in fields(spec):
@@ -180,7 +182,9 @@ def _unique(session: Session, spec: BundleSpec, bundle_id: int) -> Iterator[None
             message = f"The code {spec.code} is taken."
             raise Conflict.at("code", message, code="bundle_taken") from None
         raise Conflict.at(
-            "initialize", "The tenant type has an initial bundle.", code="initial_bundle_taken"
+            "initialize",
+            "The tenant type already has an initial bundle.",
+            code="initial_bundle_taken",
         ) from None
 
 

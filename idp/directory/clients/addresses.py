@@ -84,7 +84,7 @@ def _web(uri: str, parts: SplitResult, field: str, rules: Rules) -> None:
     if parts.scheme not in {"http", "https"} or not _is_authority(parts):
         raise _refused(field, uri, "must be an https address with a host")
     if not uri.startswith(f"{parts.scheme}://"):
-        raise _refused(field, uri, "must write its scheme in lower case")
+        raise _refused(field, uri, "must have its scheme in lower case")
     if parts.scheme == "http" and not _may_be_plain(parts.hostname or "", rules):
         raise _refused(
             field,
@@ -106,7 +106,7 @@ def _split(uri: str, field: str) -> SplitResult:
         raise _refused(field, uri, "must have no fragment")
     host = _a_label_host(uri)
     if host is not None:
-        raise _refused(field, uri, f"must write its host as browsers send it: {host}")
+        raise _refused(field, uri, f"must have its host as browsers send it: {host}")
     if not _CHARACTERS.fullmatch(uri) or _ESCAPE.search(uri):
         raise _refused(field, uri, "has characters that an address cannot have, or a wildcard")
     try:

@@ -100,13 +100,13 @@ def _jwks(name: str, value: Any, _rules: Rules) -> dict[str, Any]:
     if len(json.dumps(keys)) > LONGEST_KEYS:
         raise _refused(name, f"must have at most {LONGEST_KEYS} characters")
     if any(not _SECRET_MEMBERS.isdisjoint(key) for key in keys):
-        raise _refused(name, "must hold public keys only")
+        raise _refused(name, "must contain public keys only")
     try:
         found = KeySet.import_key_set({"keys": [dict(key) for key in keys]}).keys
     except (JoseError, ValueError, TypeError, KeyError):
-        raise _refused(name, "holds a key that cannot be read") from None
+        raise _refused(name, "contains a key that cannot be read") from None
     if not all(_is_usable(key) for key in found):
-        raise _refused(name, "must hold RSA keys of 2048 bits or more, P-256 or Ed25519 keys")
+        raise _refused(name, "must contain RSA keys of 2048 bits or more, P-256 or Ed25519 keys")
     return {"keys": keys}
 
 
@@ -121,7 +121,7 @@ def _codes(name: str, value: Any, _rules: Rules) -> list[str]:
         raise _refused(name, "must be a list of codes")
     codes = sorted({code.strip() for code in value})
     if not all(_CODE.fullmatch(code) for code in codes):
-        raise _refused(name, "holds what cannot be a code")
+        raise _refused(name, "contains an invalid code")
     if len(json.dumps(codes)) > LONGEST_KEYS:
         raise _refused(name, f"must have at most {LONGEST_KEYS} characters")
     return codes
@@ -181,20 +181,20 @@ def _fields() -> dict[str, Field]:
 FIELDS = _fields()
 
 FIXED: Mapping[str, tuple[Any, str]] = {
-    "protocol_type": ("oidc", "only oidc is spoken"),
+    "protocol_type": ("oidc", "only oidc is supported"),
     "allow_plain_text_pkce": (False, "only S256 is accepted (RFC 9700 2.1.1)"),
     "allow_access_tokens_via_browser": (
         False,
-        "tokens leave by the token endpoint only (RFC 9700 2.1.2)",
+        "tokens are issued by the token endpoint only (RFC 9700 2.1.2)",
     ),
-    "enable_local_login": (True, "there is no other way to sign in"),
-    "identity_provider_restrictions": (None, "there is no other way to sign in"),
+    "enable_local_login": (True, "no other way to sign in is supported"),
+    "identity_provider_restrictions": (None, "no other way to sign in is supported"),
     "include_jwt_id": (True, "every access token has a jti (RFC 9068 2.2)"),
     "update_access_token_claims_on_refresh": (True, "claims are computed at every refresh"),
-    "front_channel_logout_uri": (None, "front-channel logout is not offered"),
-    "front_channel_logout_session_required": (True, "front-channel logout is not offered"),
-    "back_channel_logout_uri": (None, "back-channel logout is not offered"),
-    "back_channel_logout_session_required": (True, "back-channel logout is not offered"),
+    "front_channel_logout_uri": (None, "front-channel logout is not supported"),
+    "front_channel_logout_session_required": (True, "front-channel logout is not supported"),
+    "back_channel_logout_uri": (None, "back-channel logout is not supported"),
+    "back_channel_logout_session_required": (True, "back-channel logout is not supported"),
     "pair_wise_subject_salt": (None, "subjects are the same for all clients"),
 }
 """Settings with one behaviour here: the value that agrees with it, and why others are refused."""
@@ -243,8 +243,8 @@ _MEMBERS = (
 )
 # fmt: on
 RESERVED: Mapping[str, str] = {
-    **dict.fromkeys(_PROMISES, "Is not offered."),
-    **dict.fromkeys(_MEMBERS, "Has a member of its own."),
+    **dict.fromkeys(_PROMISES, "Not supported."),
+    **dict.fromkeys(_MEMBERS, "This setting has a field of its own; it cannot be a property."),
 }
 """Names that no free property may have: who reads them would take them for settings."""
 
@@ -267,7 +267,7 @@ def apply(client: Client, values: Mapping[str, Any], rules: Rules) -> None:
         near = difflib.get_close_matches(snake_case(unknown[0]), FIELDS, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise BadRequest(
-            f"There is no setting {', '.join(unknown)}.{hint} Known are: {known}.",
+            f"There is no setting {', '.join(unknown)}.{hint} Known settings: {known}.",
             fields={name: ["unknown"] for name in unknown},
         )
     given = {snake_case(name): value for name, value in values.items()}

@@ -334,7 +334,7 @@ def _set_secrets(session: Session, client: Client, wanted: Sequence[SecretRow]) 
         if value is not None and looks_like_digest(value):
             raise Unprocessable.at(
                 f"secrets[{index}].value",
-                "This looks like a digest. Send the secret in clear text: it is hashed here.",
+                "This looks like a digest. Send the secret in clear text; the server hashes it.",
             )
         with _at(f"secrets[{index}].value", expires_at=f"secrets[{index}].expires_at"):
             if said.id == 0:
@@ -348,7 +348,7 @@ def _set_secrets(session: Session, client: Client, wanted: Sequence[SecretRow]) 
 def _new_secret(session: Session, client: Client, said: SecretRow, value: str | None) -> None:
     if value is None:
         raise BadRequest.at(
-            "client_secret", "A new secret needs its value; client-postsecretkey makes one."
+            "client_secret", "A new secret needs a value; client-postsecretkey generates one."
         )
     service.append_secret(session, client, value, said.description, said.expires_at)
 
@@ -366,7 +366,7 @@ def _check_claims(client: Client, reserved: Collection[str]) -> None:
         name = client.client_claims_prefix + row.type
         if name in reserved:
             raise Unprocessable.at(
-                f"claims[{index}].type", f"{name} is no claim that a client can have of its own."
+                f"claims[{index}].type", f"{name} cannot be a claim of a client."
             )
 
 
@@ -384,7 +384,7 @@ def _check_gift(session: Session, actor: Actor, scopes: Collection[str]) -> None
     if missing:
         raise Unprocessable.at(
             "scopes",
-            "With client_credentials, or without consent, you can give only what you may do: "
+            "A client that works without consent can have only scopes that you hold; missing: "
             f"{', '.join(missing)}.",
         )
 
@@ -395,7 +395,7 @@ def _check_grantable(session: Session, actor: Actor, codes: Collection[str]) -> 
     if missing:
         raise Unprocessable.at(
             "properties",
-            f"A client can give only what you hold: {', '.join(missing[:10])}.",
+            f"A client cannot grant permissions that you do not hold: {', '.join(missing[:10])}.",
         )
 
 

@@ -46,7 +46,7 @@ def fill(new: NewClient, kind: str | None) -> NewClient:
         if not new.grant_types:
             raise BadRequest.at(
                 "grant_types",
-                f"A client needs a kind ({', '.join(PRESETS)}) or a grant; it could do nothing.",
+                f"A client needs a kind ({', '.join(PRESETS)}) or a grant type.",
             )
         return new
     preset = PRESETS[kind]

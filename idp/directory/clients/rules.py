@@ -37,7 +37,7 @@ def grants_of(client: Client, grant_types: Iterable[str]) -> Sequence[str]:
         if name not in product.GRANT_TYPES:
             raise Unprocessable.at(
                 "grant_types",
-                f"{name!r} is not offered; known are {', '.join(product.GRANT_TYPES)}.",
+                f"{name!r} is not supported. Supported: {', '.join(product.GRANT_TYPES)}.",
             )
     if client.allow_offline_access and "authorization_code" in wanted:
         wanted = (*(name for name in wanted if name != "refresh_token"), "refresh_token")
@@ -81,41 +81,43 @@ def check(client: Client) -> None:
     if client.require_client_secret:
         if method == product.NO_AUTHENTICATION:
             raise Unprocessable.at(
-                "token_endpoint_auth_method", "Only a public client authenticates by none."
+                "token_endpoint_auth_method",
+                "Only a public client can have the authentication method none.",
             )
     else:
         _check_public(client, grants, method)
     if client.jwks is not None and client.jwks_uri is not None:
         # RFC 7591 2
-        raise BadRequest.at("jwks", "Either jwks or jwks_uri, not both.")
+        raise BadRequest.at("jwks", "Set either jwks or jwks_uri, not both.")
     if method == product.PRIVATE_KEY_JWT and client.jwks is None and client.jwks_uri is None:
-        raise BadRequest.at("jwks", "private_key_jwt needs jwks or jwks_uri.")
+        raise BadRequest.at("jwks", "private_key_jwt requires jwks or jwks_uri.")
     if "authorization_code" in grants and not client.redirect_uris:
-        raise BadRequest.at("redirect_uris", "authorization_code needs a redirect address.")
+        raise BadRequest.at("redirect_uris", "authorization_code requires a redirect URI.")
     if "refresh_token" in grants and "authorization_code" not in grants:
-        raise Unprocessable.at("grant_types", "refresh_token comes with authorization_code.")
+        raise Unprocessable.at("grant_types", "refresh_token requires authorization_code.")
     if "refresh_token" in grants and not client.allow_offline_access:
-        raise Unprocessable.at("grant_types", "refresh_token needs allow_offline_access.")
+        raise Unprocessable.at("grant_types", "refresh_token requires allow_offline_access.")
 
 
 def _check_public(client: Client, grants: set[str], method: str | None) -> None:
     if method not in {None, product.NO_AUTHENTICATION}:
         raise Unprocessable.at(
-            "token_endpoint_auth_method", "A public client authenticates by none."
+            "token_endpoint_auth_method",
+            "The authentication method of a public client must be none.",
         )
     if "client_credentials" in grants:
         # RFC 6749 4.4
-        raise Unprocessable.at("grant_types", "client_credentials needs a confidential client.")
+        raise Unprocessable.at("grant_types", "client_credentials requires a confidential client.")
     if not client.require_pkce:
         # RFC 9700 2.1.1
-        raise Unprocessable.at("require_pkce", "A public client always uses PKCE.")
+        raise Unprocessable.at("require_pkce", "A public client must use PKCE.")
     if client.refresh_token_usage == REUSABLE:
         # RFC 9700 4.14.2
         raise Unprocessable.at(
             "refresh_token_usage", "The refresh tokens of a public client must be one-time."
         )
     if client.secrets:
-        raise Unprocessable.at("client_secret", "A public client has no secret.")
+        raise Unprocessable.at("client_secret", "A public client cannot have a secret.")
 
 
 def check_addresses(session: Session, client: Client) -> None:
@@ -130,11 +132,12 @@ def check_client_id(session: Session, client_id: str, tenant_id: int | None) -> 
     """Check that a client id is well-formed, free, and one that a client of the tenant may have."""
     if not _CLIENT_ID.fullmatch(client_id):
         raise BadRequest.at(
-            "client_id", "A client id has 1 to 200 letters, digits and . _ : / ~ @ + - characters."
+            "client_id",
+            "A client id must have 1 to 200 characters: letters, digits and . _ : / ~ @ + -",
         )
     if client_id.isdigit():
         # `sub` of a machine's token is its client id; it must never read as a person's.
-        raise BadRequest.at("client_id", "A client id needs something besides digits.")
+        raise BadRequest.at("client_id", "A client id must not consist of digits only.")
     if tenant_id is not None and "://" in client_id:
         # People take an address for a proof of who asks; no tenant proves that it is its own.
         raise Unprocessable.at(
@@ -147,7 +150,7 @@ def check_client_id(session: Session, client_id: str, tenant_id: int | None) -> 
         raise Conflict("This client id is taken.", fields={"client_id": ["taken"]})
     if session.scalar(select(ApiResource.id).where(ApiResource.name == client_id)):
         # Both call the introspection endpoint by name; both are audiences.
-        raise Conflict("An API has this name.", fields={"client_id": ["taken"]})
+        raise Conflict("This name is already used by an API.", fields={"client_id": ["taken"]})
     return client_id
 
 
@@ -168,9 +171,13 @@ def is_issuer(session: Session, name: str) -> bool:
 def hash_secret(session: Session, value: str) -> str:
     """Check and hash a secret that a caller chose."""
     if len(value) < SHORTEST_SECRET:
-        raise BadRequest.at("client_secret", f"A secret has {SHORTEST_SECRET} characters or more.")
+        raise BadRequest.at(
+            "client_secret", f"A secret must have at least {SHORTEST_SECRET} characters."
+        )
     if len(value) > LONGEST_SECRET or not _SECRET.fullmatch(value):
-        raise BadRequest.at("client_secret", "A secret has 200 printable ASCII characters at most.")
+        raise BadRequest.at(
+            "client_secret", "A secret can have at most 200 printable ASCII characters."
+        )
     return runtime.of(session).keyring.mac(PURPOSE, value)
 
 

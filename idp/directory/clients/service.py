@@ -60,7 +60,8 @@ def create(session: Session, new: NewClient) -> tuple[Client, str | None]:
     set_fields(session, client, new.settings)
     if new.is_public and client.require_client_secret:
         raise Unprocessable.at(
-            "token_endpoint_auth_method", "A public client authenticates by none."
+            "token_endpoint_auth_method",
+            "The authentication method of a public client must be none.",
         )
     _allow_offline_access(client, new.settings, new.grant_types, new.scopes)
     set_grant_types(session, client, new.grant_types)
@@ -221,9 +222,11 @@ def add_secret(
 ) -> str:
     """Give a client one more secret, made by us unless given; older ones stay valid."""
     if not client.require_client_secret:
-        raise Unprocessable.at("client_secret", "A public client has no secret.")
+        raise Unprocessable.at("client_secret", "A public client cannot have a secret.")
     if client.token_endpoint_auth_method == product.PRIVATE_KEY_JWT:
-        raise Unprocessable.at("client_secret", "This client authenticates by its own keys.")
+        raise Unprocessable.at(
+            "client_secret", "This client authenticates with its own keys and cannot have a secret."
+        )
     secret = append_secret(session, client, value, description, expires_at)
     client.concurrency_stamp = new_stamp()
     session.flush()
@@ -278,9 +281,9 @@ def append_secret(
 ) -> str:
     """Put one more secret to a client that is checked and written afterwards."""
     if not client.require_client_secret:
-        raise Unprocessable.at("client_secret", "A public client has no secret.")
+        raise Unprocessable.at("client_secret", "A public client cannot have a secret.")
     if expires_at is not None and expires_at <= clock.now():
-        raise BadRequest.at("expires_at", "The expiry lies in the past.")
+        raise BadRequest.at("expires_at", "The expiry is in the past.")
     secret = random_token() if value is None else value
     client.secrets.append(
         ClientSecret(

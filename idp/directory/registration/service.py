@@ -172,7 +172,7 @@ def _check(session: Session, new: Registration) -> None:
         ("document", [new.document] if new.document else []),
     ):
         if not all(is_web_address(address) for address in addresses):
-            raise BadRequest.at(name, "Files have http(s) addresses.")
+            raise BadRequest.at(name, "A file must have an http(s) address.")
 
 
 def _is_there(session: Session, condition: ColumnElement[bool]) -> bool:

@@ -123,7 +123,7 @@ def check_tenant_role_code(session: Session, code: str) -> None:
     check_code(code, LONGEST_ROLE_NAME)
     alike = select(Role.id).where(Role.tenant_id.is_(None), func.lower(Role.code) == code.lower())
     if session.scalar(alike.limit(1)) is not None:
-        raise BadRequest.at("code", f"The code {code} is one of the platform's.")
+        raise BadRequest.at("code", f"The code {code} is reserved for the platform.")
 
 
 def create_group(
@@ -154,7 +154,7 @@ def create_privilege(
     check_code(code)
     if code.lower().startswith(RESERVED_PREFIX):
         raise BadRequest.at(
-            "code", f"Codes that begin with {RESERVED_PREFIX} are the product's own."
+            "code", f"Codes that begin with {RESERVED_PREFIX} are reserved for the product."
         )
     privilege = Privilege(
         code=code, name=name, group_id=group_id, api_resource_id=api_resource_id, sort=sort
@@ -257,10 +257,10 @@ def check_code(code: str, longest: int = LONGEST_CODE) -> None:
     if not _CODE.fullmatch(code) or not code.isprintable() or len(code) > longest:
         raise BadRequest.at(
             "code",
-            f"A code has 1 to {longest} characters without spaces, commas, slashes or quotes.",
+            f"A code must have 1 to {longest} characters, no spaces, commas, slashes or quotes.",
         )
     if code.isnumeric():
-        raise BadRequest.at("code", "A code needs something besides digits.")
+        raise BadRequest.at("code", "A code must not consist of digits only.")
 
 
 def _select_named() -> Select[Privilege, str | None, str | None]:
@@ -277,7 +277,7 @@ def _check_level(session: Session, parent_id: int | None) -> None:
         if parent is None:
             return
         parent_id = parent.parent_id
-    raise BadRequest.at("parent_id", f"Groups are at most {MOST_LEVELS} levels deep.")
+    raise BadRequest.at("parent_id", f"Groups can be nested at most {MOST_LEVELS} levels deep.")
 
 
 def _role_taken(code: str) -> Conflict:

@@ -113,7 +113,7 @@ def replace(
     role = _hold(session, actor, role_id)
     stamps.check(role.concurrency_stamp, spec.concurrency_stamp)
     if spec.tenant_id not in {None, role.tenant_id}:
-        raise Unprocessable.at("tenant_id", "A role stays in the tenant that it was made for.")
+        raise Unprocessable.at("tenant_id", "The tenant of a role cannot be changed.")
     before = catalogue.state_of(role)
     if spec.code != role.code:
         _refuse_built_in(role, "code", "renamed")
@@ -140,13 +140,13 @@ def delete(session: Session, actor: Actor, role_id: int) -> None:
     _refuse_built_in(role, "id", "deleted")
     holders = session.scalar(select(func.count()).where(UserRole.role_id == role.id))
     if holders:
-        raise _in_use(f"{holders} people have this role: take it from them first.")
+        raise _in_use(f"Still assigned to {holders} users. Remove it from them first.")
     before = catalogue.state_of(role)
     try:
         with session.begin_nested():
             session.delete(role)
     except IntegrityError:
-        raise _in_use("Somebody has this role: take it from them first.") from None
+        raise _in_use("Still assigned to users. Remove it from them first.") from None
     _record(session, role, Tag.ROLE_DELETED, before, {})
 
 
@@ -183,7 +183,7 @@ def _settle(session: Session, role: Role, before: State) -> None:
 def _tenant_of_new(session: Session, actor: Actor, spec: RoleSpec) -> int | None:
     if not actor.is_platform_admin:
         if spec.tenant_id not in {None, actor.tenant_id}:
-            raise Overreach.at("tenant_id", "You can make roles for your own tenant only.")
+            raise Overreach.at("tenant_id", "You can create roles in your own tenant only.")
         return actor.tenant_id
     if spec.tenant_id is not None and session.get(Tenant, spec.tenant_id) is None:
         raise BadRequest.at("tenant_id", "There is no such tenant.")
@@ -193,15 +193,13 @@ def _tenant_of_new(session: Session, actor: Actor, spec: RoleSpec) -> int | None
 def _name(spec: RoleSpec) -> str:
     name = (spec.name or "").strip() or spec.code
     if not name.isprintable():
-        raise BadRequest.at("name", "A name has printable characters only.")
+        raise BadRequest.at("name", "A name must have printable characters only.")
     return name
 
 
 def _refuse_built_in(role: Role, field: str, done: str) -> None:
     if role.tenant_id is None and role.code in permissions.BUILT_IN:
-        raise Unprocessable.at(
-            field, f"The role {role.code} is part of the product and cannot be {done}."
-        )
+        raise Unprocessable.at(field, f"The role {role.code} is built in and cannot be {done}.")
 
 
 def _set_claims(
@@ -221,7 +219,7 @@ def _set_claims(
         if said.type != PERMISSION:
             rows.append(Wanted(path, said.id, (said.type, said.value), said))
         elif said.id:
-            raise BadRequest.at(f"{path}.id", "A permission is no row: leave the id out.")
+            raise BadRequest.at(f"{path}.id", "A permission has no id; leave it out.")
         else:
             codes |= dict.fromkeys(_codes(said.value, path), f"{path}.value")
     _set_rows(session, role, rows, reserved)
@@ -247,7 +245,7 @@ def _codes(text: str, path: str) -> list[str]:
     """Read the codes of a claim: one, or several with commas as old tools write them."""
     codes = [code for code in map(str.strip, text.split(",")) if code]
     if not codes:
-        raise BadRequest.at(f"{path}.value", "Names no permission.")
+        raise BadRequest.at(f"{path}.value", "No permission named.")
     return codes
 
 
@@ -287,10 +285,10 @@ def _may_be_given(
         # One message for both: what exists is nobody's business who has nothing to do with it.
         refusal = Overreach if missing else BadRequest
         raise refusal(
-            "Not all of these permissions can be given.",
+            "You cannot grant all of these permissions.",
             code="unknown_privilege",
             fields={
-                wanted[code]: ["There is no such permission, or it is not yours to give here."]
+                wanted[code]: ["There is no such permission, or you cannot grant it here."]
                 for code in sorted(unknown.union(missing))
             },
         )
@@ -299,7 +297,7 @@ def _may_be_given(
 
 def _keep_everything(before: Collection[str], wanted: Collection[str]) -> None:
     if Scope.ALL in before and Scope.ALL not in wanted:
-        raise BadRequest.at("claims", f"Administrators keep {Scope.ALL}.")
+        raise BadRequest.at("claims", f"Administrators cannot lose {Scope.ALL}.")
 
 
 def _record(session: Session, role: Role, tag: Tag, before: State, after: State) -> None:

@@ -100,7 +100,7 @@ def rename(session: Session, actor: Actor, said: Named) -> None:
     found = session.get(Role, said.id) if said.id else None
     role = found or get(session, actor.tenant_id, said.code or "")
     if said.code not in {None, role.code}:
-        raise BadRequest.at("code", "A role keeps its code.")
+        raise BadRequest.at("code", "The code of a role cannot be changed.")
     content = RoleSpec(code=role.code, name=said.name)
     management.replace(session, actor, role.id, content, reserved_claims=())
 
@@ -133,17 +133,19 @@ def bind(session: Session, actor: Actor, username: str, codes: Collection[str]) 
         return
     is_own = member.user_id == actor.user_id and not actor.is_platform_admin
     if is_own and not member.is_admin:
-        raise Overreach.at(ROLES, "Nobody gives himself a role.")
+        raise Overreach.at(ROLES, "You cannot assign a role to yourself.")
     carried = permissions.carried(session, [role.id for role in given])
     missing = actor.lacking(session, actor.tenant_id, carried)
     if missing:
-        text = f"What they carry is not yours to give: {', '.join(missing[:10])}."
+        text = f"You cannot grant permissions that you do not hold: {', '.join(missing[:10])}."
         raise Overreach.at(ROLES, text)
     try:
         with session.begin_nested():
             session.add_all(UserRole(user_id=member.user_id, role_id=role.id) for role in given)
     except IntegrityError:
-        raise Conflict("The roles of the account were changed at the same time.") from None
+        raise Conflict(
+            "The roles of this account were changed by someone else. Try again."
+        ) from None
     _record(session, Tag.ROLE_GIVEN, member, given)
 
 

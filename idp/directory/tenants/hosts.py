@@ -57,7 +57,7 @@ def prove(session: Session, claimant: str, user_id: int, hosts: Sequence[str]) -
     """
     process = runtime.of(session)
     if len(hosts) > MOST_AT_ONCE:
-        raise BadRequest.at("hosts", f"At most {MOST_AT_ONCE} new hosts at once.")
+        raise BadRequest.at("hosts", f"At most {MOST_AT_ONCE} new hosts can be added at once.")
     session.commit()
     proven = set()
     for host in hosts:
@@ -82,7 +82,7 @@ def refuse_unproven(
     if missing:
         records = "; ".join(f'{record.name} TXT "{record.text}"' for record in missing)
         raise Overreach.at(
-            "hosts", f"Prove that the hosts are yours: publish {records}, then send this again."
+            "hosts", f"Prove that you control the hosts: publish {records}, then try again."
         )
 
 

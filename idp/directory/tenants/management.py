@@ -182,9 +182,7 @@ def replace(
     is_opened = tenant.status == TenantStatus.DISABLED and spec.status != tenant.status
     if is_opened and not actor.is_platform_admin:
         # Otherwise a tenant that the platform shut would be opened again by its own people.
-        raise Overreach.at(
-            "status", "Only an administrator of the platform opens a disabled tenant again."
-        )
+        raise Overreach.at("status", "Only a platform administrator can enable a disabled tenant.")
     before = service.state_of(tenant)
     _apply(session, actor, tenant, spec, _claimant(actor, tenant.id), proven)
     after = service.state_of(tenant)
@@ -199,10 +197,10 @@ def delete(session: Session, actor: Actor, code: str, tenant_id: int) -> None:
     """Delete a tenant that nothing hangs on; its administrators, roles and claims go with it."""
     tenant = _hold(session, actor, code, tenant_id, with_key=True)
     if tenant.id == PLATFORM_TENANT_ID:
-        raise Conflict.at("id", "The platform's own tenant stays.")
+        raise Conflict.at("id", "The platform's own tenant cannot be deleted.")
     hanging = _hanging(session, tenant)
     if hanging:
-        raise Conflict("Something still hangs on this tenant.", fields=hanging)
+        raise Conflict("This tenant is still in use.", fields=hanging)
     service.record(session, tenant, Tag.TENANT_DELETED, service.state_of(tenant), {})
     own_roles = select(Role.id).where(Role.tenant_id == tenant.id)
     session.execute(sqlalchemy.delete(UserRole).where(UserRole.role_id.in_(own_roles)))
@@ -260,7 +258,7 @@ def _hold(session: Session, actor: Actor, code: str, tenant_id: int, *, with_key
     if session.scalar(lock.with_for_update(key_share=not with_key, of=Tenant)) is None:
         raise NotFound
     if tenant_id == PLATFORM_TENANT_ID and not actor.is_platform_admin:
-        raise Forbidden("Only an administrator of the platform may do this")
+        raise Forbidden("Only platform administrators can do this")
     return get(session, actor, code, tenant_id)
 
 
@@ -337,7 +335,7 @@ def _apply(
 
 def _theme(text: str | None) -> str | None:
     if text and not text.isprintable():
-        raise BadRequest.at("theme", "A theme has printable characters only.")
+        raise BadRequest.at("theme", "A theme must have printable characters only.")
     return text or None
 
 
@@ -360,7 +358,7 @@ def _set_hosts(session: Session, tenant: Tenant, wanted: Sequence[HostRow]) -> N
 def _set_claims(session: Session, tenant: Tenant, wanted: Sequence[ClaimRow]) -> None:
     def write(row: TenantClaim, said: ClaimRow, path: str) -> None:
         if not said.type.strip():
-            raise BadRequest.at(f"{path}.type", "A claim has a name.")
+            raise BadRequest.at(f"{path}.type", "A claim must have a name.")
         row.type, row.value = said.type, said.value
 
     rows = child_rows.listed(wanted, "claims", "type")
@@ -374,13 +372,13 @@ def _set_properties(session: Session, tenant: Tenant, wanted: Sequence[PropertyR
 
     def write(row: TenantProperty, said: PropertyRow, path: str) -> None:
         if not said.key.strip():
-            raise BadRequest.at(f"{path}.key", "A property has a name.")
+            raise BadRequest.at(f"{path}.key", "A property must have a name.")
         row.key = said.key
         value = None if said.value == MASK else said.value
         is_new = sqlalchemy.inspect(row).transient
         if value is None:
             if is_new:
-                raise BadRequest.at(f"{path}.value", "A new property needs its value.")
+                raise BadRequest.at(f"{path}.value", "A new property needs a value.")
         elif is_new or _clear(session, row) != value:
             row.value_encrypted = keyring.encrypt(service.PURPOSE, value.encode())
 
@@ -421,7 +419,7 @@ def _hanging(session: Session, tenant: Tenant) -> dict[str, list[str]]:
     }
     counts = session.execute(select(*(query.scalar_subquery() for query in things.values()))).one()
     return {
-        name: [f"{count} still hang on this tenant."]
+        name: [f"{count} still belong to this tenant."]
         for name, count in zip(things, counts, strict=True)
         if count
     }

@@ -190,7 +190,7 @@ def name_issuer(session: Session, tenant: Tenant, issuer_host: str | None) -> No
     hosts = [row.host for row in tenant.hosts]
     named = check_host(issuer_host, "issuer_host") if issuer_host else None
     if named is not None and named not in hosts:
-        raise BadRequest.at("issuer_host", "The issuer is named after one of the hosts.")
+        raise BadRequest.at("issuer_host", "The issuer host must be one of the hosts.")
     if tenant.id != PLATFORM_TENANT_ID:
         _refuse_unservable(session, hosts)
         _refuse_audiences(session, hosts)
@@ -207,7 +207,7 @@ def _refuse_unservable(session: Session, hosts: Sequence[str]) -> None:
     if not {settings.public_host, settings.files_host}.isdisjoint(hosts):
         raise _taken()
     if settings.environment == "production" and any(map(is_local, hosts)):
-        raise BadRequest.at("hosts", "A host is a name of the DNS; no address, no localhost.")
+        raise BadRequest.at("hosts", "A host must be a DNS name, not an IP address or localhost.")
 
 
 def _refuse_audiences(session: Session, hosts: Sequence[str]) -> None:
@@ -221,7 +221,7 @@ def _refuse_audiences(session: Session, hosts: Sequence[str]) -> None:
     client = select(Client.id).where(Client.client_id.in_(addresses))
     with session.no_autoflush:
         if session.scalar(api.union(client).limit(1)) is not None:
-            raise Conflict.at("hosts", "An API or a client is named after this host.")
+            raise Conflict.at("hosts", "This host is already the name of an API or a client.")
 
 
 def _refuse_guests(session: Session, tenant: Tenant) -> None:
@@ -229,14 +229,15 @@ def _refuse_guests(session: Session, tenant: Tenant) -> None:
     guests = select(Tenant.id).where(Tenant.issuer_tenant_id == tenant.id, Tenant.id != tenant.id)
     if session.scalar(guests.limit(1)) is not None:
         raise Conflict(
-            "Other tenants sign in at these hosts.", fields={"hosts": ["others sign in there"]}
+            "Members of other tenants sign in at these hosts.",
+            fields={"hosts": ["others sign in there"]},
         )
 
 
 def check_status(tenant: Tenant, status: int) -> None:
     """Refuse to switch issuer 1 off."""
     if tenant.id == PLATFORM_TENANT_ID and status != TenantStatus.ENABLED:
-        raise Conflict.at("status", "The platform's own tenant stays enabled.")
+        raise Conflict.at("status", "The platform's own tenant cannot be disabled.")
 
 
 def memberships(session: Session, user_id: int, issuer: Issuer) -> list[Tenant]:
@@ -336,7 +337,9 @@ def set_properties(session: Session, tenant: Tenant, values: Mapping[str, str | 
     rows = {row.key: row for row in tenant.properties}
     for key, value in values.items():
         if not key or len(key) > _LONGEST_NAME:
-            raise BadRequest.at("properties", "The name of a property has 1 to 200 characters.")
+            raise BadRequest.at(
+                "properties", "The name of a property must have 1 to 200 characters."
+            )
         row = rows.get(key)
         if value is None:
             if row is not None:
@@ -384,7 +387,7 @@ def check_name(text: str) -> str:
     """Check what a tenant is called; give it without spaces around."""
     name = text.strip()
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise BadRequest.at("name", "A name has 1 to 200 printable characters.")
+        raise BadRequest.at("name", "A name must have 1 to 200 printable characters.")
     return name
 
 
@@ -397,7 +400,7 @@ def _logo(text: str | None) -> str | None:
     except ValueError:
         parts = urlsplit("")
     if parts.scheme != "https" or not parts.hostname or parts.username or not text.isprintable():
-        raise BadRequest.at("logo_uri", "A logo has an https address.")
+        raise BadRequest.at("logo_uri", "A logo must have an https address.")
     return text
 
 
@@ -438,4 +441,4 @@ def _is_host_name(name: str) -> bool:
 
 
 def _taken() -> Conflict:
-    return Conflict.at("hosts", "Another tenant has this host.")
+    return Conflict.at("hosts", "This host belongs to another tenant.")

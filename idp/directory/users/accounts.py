@@ -146,13 +146,15 @@ def reset_password(
     a right of the platform, which they could take over with the account.
     """
     if user_id is None and not username:
-        raise BadRequest.at("account_id", "Tell by id or name whose password it is.")
+        raise BadRequest.at("account_id", "Name the account by id or user name.")
     _count_look_up(session)
     named = found(users.find_by_username(session, username)) if username else None
     user = found(users.find(session, user_id)) if user_id is not None else found(named)
     if named is not None and named.id != user.id:
         raise BadRequest.at(
-            "user_name", "Id and name mean different accounts.", code="different_accounts"
+            "user_name",
+            "The id and the user name belong to different accounts.",
+            code="different_accounts",
         )
     if not visibility.may_change_identity(session, actor, user) or (
         actor.user_id is None and visibility.is_of_the_platform(session, user.id)
@@ -197,7 +199,7 @@ def unbind(session: Session, username: str, tenant_id: int) -> int | None:
     if member is None:
         return None
     if member.is_admin:
-        raise Conflict("The tenant's administrator stays.", code="administrator_stays")
+        raise Conflict("The tenant's administrator cannot be removed.", code="administrator_stays")
     lists.leave(session, tenant_id, user.id)
     return user.id
 

@@ -153,7 +153,7 @@ def set_roles(session: Session, actor: Actor, user: User, wanted: Sequence[int] 
     taken = [held[role_id] for role_id in sorted(set(held) - set(wanted))]
     is_own = user.id == actor.user_id and not actor.is_platform_admin
     if given and is_own and not visibility.owns_tenant(session, actor):
-        raise Overreach.at("roles", "Nobody gives himself a role.")
+        raise Overreach.at("roles", "You cannot assign a role to yourself.")
     _may_give_roles(session, actor, given)
     for role in given:
         catalogue.give(session, user.id, role)
@@ -193,7 +193,7 @@ def set_claims(
         if entry.type == PERMISSION:
             granted.append((index, entry.value))
         elif entry.type in reserved or not entry.type.strip():
-            raise BadRequest.at(f"claims[{index}].type", "Claims of this type are not kept here.")
+            raise BadRequest.at(f"claims[{index}].type", "Claims of this type cannot be set here.")
     _may_give_permissions(session, actor, granted)
 
     _set_standard_claims(session, user, wanted, standard)
@@ -209,7 +209,9 @@ def _find_standard_claims(wanted: Sequence[ClaimRow]) -> dict[str, int]:
     for index, entry in enumerate(wanted):
         if entry.type in profile.WITHOUT_MEMBER:
             if entry.id or entry.type in found:
-                raise BadRequest.at(f"claims[{index}].type", "The account has one such claim.")
+                raise BadRequest.at(
+                    f"claims[{index}].type", "An account can have only one such claim."
+                )
             found[entry.type] = index
     return found
 
@@ -254,7 +256,7 @@ def set_tenants(
     if not joined and not left:
         return
     if user.id == actor.user_id:
-        raise Overreach.at("tenants", "Nobody changes his own memberships.")
+        raise Overreach.at("tenants", "You cannot change your own memberships.")
     for tenant_id in joined:
         may_join(session, actor, tenant_id)
         tenants.add_member(session, tenant_id, user.id, is_bound=True)
@@ -267,7 +269,7 @@ def may_join(session: Session, actor: Actor, tenant_id: int) -> None:
     if tenant_id == actor.tenant_id:
         return
     if not actor.is_platform_admin:
-        raise Overreach.at("tenants", "Only administrators of the platform do this.")
+        raise Overreach.at("tenants", "Only platform administrators can do this.")
     if tenants.find(session, tenant_id) is None:
         raise BadRequest.at("tenants", "There is no such tenant.")
 
@@ -296,7 +298,7 @@ def set_files(session: Session, user: User, wanted: Sequence[FileRow] | None) ->
     before = {row.id: row.files for row in rows}
     for index, entry in enumerate(wanted):
         if before.get(entry.id) != entry.files and not _are_addresses(entry):
-            raise BadRequest.at(f"files[{index}].files", "Files have http(s) addresses.")
+            raise BadRequest.at(f"files[{index}].files", "A file must have an http(s) address.")
 
     listed = child_rows.listed(wanted, "files")
     _replace(session, rows, listed, ("file_type", "files"), partial(UserFile, user_id=user.id))
@@ -344,7 +346,7 @@ def _may_give_roles(session: Session, actor: Actor, given: Sequence[Role]) -> No
         carried = permissions.carried(session, role_ids)
         missing = actor.lacking(session, tenant_id, carried)
         if missing:
-            text = f"What they carry is not yours to give: {', '.join(missing[:10])}."
+            text = f"You cannot grant permissions that you do not hold: {', '.join(missing[:10])}."
             raise Overreach.at("roles", text)
 
 
@@ -359,7 +361,9 @@ def _may_give_permissions(
         if code not in known:
             raise BadRequest.at(f"claims[{index}].value", "There is no such permission.")
         if code in missing:
-            raise Overreach.at(f"claims[{index}].value", "This permission is not yours to give.")
+            raise Overreach.at(
+                f"claims[{index}].value", "You cannot grant a permission that you do not hold."
+            )
 
 
 def _replace(

@@ -300,7 +300,7 @@ def disable(session: Session, actor: Actor, user_id: int) -> User:
     """Keep a person out: nobody themselves, and never the last administrator of the platform."""
     if user_id == actor.user_id:
         raise Unprocessable(
-            "Nobody can disable their own account.", fields={"id": ["is your own account"]}
+            "You cannot disable your own account.", fields={"id": ["is your own account"]}
         )
     user = _locked(session, actor, user_id)
     users.disable(session, user)
@@ -346,7 +346,7 @@ def tenants_and_roles(
 def set_password(session: Session, user: User, password: str) -> None:
     """Set somebody's password for him, which ends his sessions and tokens."""
     if not password.strip("*"):
-        raise BadRequest.at("password", "This is a mask, not a password.")
+        raise BadRequest.at("password", "This is the mask, not a password.")
     users.set_password(session, user, password, chosen_by_person=False)
     audit.record(session, Tag.PASSWORD_SET, target=f"user:{user.id}")
 
@@ -361,7 +361,7 @@ def _locked(session: Session, actor: Actor, user_id: int) -> User:
 def check_rights(session: Session, actor: Actor, user: User) -> None:
     """Refuse a person with rights of the platform, unless the actor administers it."""
     if not actor.is_platform_admin and visibility.is_of_the_platform(session, user.id):
-        message = "This person has rights of the platform; only its administrators may do this."
+        message = "This user has platform permissions; only platform administrators can do this."
         raise Forbidden(message)
 
 
@@ -427,7 +427,7 @@ def _replace_profile(session: Session, actor: Actor, user: User, spec: UserSpec)
         if visibility.may_move(session, actor, user):
             users.move(session, user, _parent(session, actor, parent_id))
         elif spec.parent_user_id:
-            message = "You cannot choose who referred this person."
+            message = "You cannot change the referrer of this user."
             raise BadRequest(message, fields={"parent_user_id": [message]})
 
 
@@ -437,7 +437,7 @@ def _set_profile(user: User, spec: UserSpec) -> None:
             setattr(user, name, getattr(spec, name))
     if spec.avatar != user.avatar:
         if spec.avatar and not profile.is_web_address(spec.avatar):
-            raise BadRequest.at("avatar", "A picture has an http(s) address.")
+            raise BadRequest.at("avatar", "A picture must have an http(s) address.")
         user.avatar = spec.avatar or None
 
 
@@ -461,7 +461,7 @@ def _check_proofs(
         if not address:
             raise BadRequest.at(name, "There is no address to confirm.")
         if is_own or not actor.is_platform_admin:
-            raise Overreach.at(name, "An address is confirmed by its owner with a code.")
+            raise Overreach.at(name, "An address must be verified by its owner with a code.")
 
 
 def _first(session: Session, actor: Actor) -> int:

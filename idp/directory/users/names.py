@@ -45,13 +45,15 @@ def username(text: str, email: str | None) -> str:
     compared = key(name)
     if "@" in compared:
         if email is None or compared != key(email):
-            raise BadRequest.at("username", "A user name with @ must be the account's own e-mail.")
+            raise BadRequest.at(
+                "username", "A user name with @ must be the account's own e-mail address."
+            )
         if "xn--" in name.casefold():
             return email  # in letters, as it is shown
     elif "/" in compared or "\\" in compared:
-        raise BadRequest.at("username", "A user name has no slash.")
+        raise BadRequest.at("username", "A user name must not contain a slash.")
     elif looks_dialled(compared) or compared.replace(" ", "").isnumeric():
-        raise BadRequest.at("username", "A user name needs something besides digits.")
+        raise BadRequest.at("username", "A user name must not consist of digits only.")
     elif compared in _RESERVED:
         raise BadRequest.at("username", "This user name is reserved.")
     return name

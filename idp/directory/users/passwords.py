@@ -122,16 +122,16 @@ def _reasons(
     if not chosen_by_person and _is_mixed(password):
         shortest = SHORTEST_MIXED
     if len(password) < shortest:
-        yield f"The password needs {shortest} characters or more."
+        yield f"The password must have at least {shortest} characters."
     if len(password) > LONGEST:
-        yield f"The password has {LONGEST} characters at most."
+        yield f"The password can have at most {LONGEST} characters."
     if any(unicodedata.category(char) in {"Cc", "Cs"} for char in password):
-        yield "The password has no control characters."
+        yield "The password must not contain control characters."
     folded = names.key(password)
     if folded in _COMMONEST:
-        yield "This password is among the commonest ones."
+        yield "This password is too common."
     if any(folded == names.key(name) for name in names_of_user if name):
-        yield "The password is not the user's own name."
+        yield "The password must not be the user's own name."
 
 
 def _is_mixed(password: str) -> bool:

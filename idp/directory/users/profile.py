@@ -46,7 +46,7 @@ def change(session: Session, user: User, values: Mapping[str, str | None]) -> No
         claim = CLAIMS.get(name)
         try:
             if claim is None:
-                raise BadRequest.at(name, f"Known are {', '.join(sorted(CLAIMS))}.")
+                raise BadRequest.at(name, f"Known claims: {', '.join(sorted(CLAIMS))}.")
             read[claim.column] = claim.read(text) if text and text.strip() else None
         except BadRequest as problem:
             wrong[name] = [message for texts in problem.fields.values() for message in texts]
@@ -70,7 +70,7 @@ def change_all(session: Session, user: User, values: Mapping[str, str | None]) -
     proven = {name: values[name] for name in PROOFS if name in values}
     unknown = sorted(values.keys() - {*SETTABLE})
     if unknown:
-        message = f"There is no claim {unknown[0]} to set; known are {', '.join(SETTABLE)}."
+        message = f"There is no claim {unknown[0]} to set. Known claims: {', '.join(SETTABLE)}."
         raise BadRequest.at(unknown[0], message)
     change(session, user, {name: values[name] for name in CLAIMS if name in values})
     if named:
@@ -126,7 +126,7 @@ def time_zones() -> frozenset[str]:
 def _set_proof(user: User, name: str, text: str | None) -> None:
     address, column = PROOFS[name]
     if text not in {"true", "false"}:
-        raise BadRequest.at(name, f"{name} is true or false.")
+        raise BadRequest.at(name, f"{name} must be true or false.")
     if text == "true" and getattr(user, address) is None:
         raise BadRequest.at(name, f"{name}: there is no address to confirm.")
     setattr(user, column, text == "true")
@@ -155,9 +155,9 @@ def _day(text: str) -> date:
     try:
         day = date.fromisoformat(text.strip())
     except ValueError:
-        raise BadRequest.at("value", "A day is written like 1990-05-06.") from None
+        raise BadRequest.at("value", "Write the date like 1990-05-06.") from None
     if day.year < FIRST_YEAR or day > clock.now().date():
-        raise BadRequest.at("value", "This day is not possible.")
+        raise BadRequest.at("value", "This date is not possible.")
     return day
 
 

@@ -239,7 +239,7 @@ def rename(
             session.flush()
         except IntegrityError:
             # Somebody was faster between the question above and this update.
-            message = "One of these names was taken just now."
+            message = "One of these names has just been taken."
             raise Conflict(message, fields={name: [message] for name in changed}) from None
     return changed
 
@@ -252,7 +252,7 @@ def is_under(user: User, ancestor: User) -> bool:
 def move(session: Session, user: User, parent: User | None) -> None:
     """Give a person, and all below, another referrer."""
     if parent is not None and is_under(parent, user):
-        raise BadRequest.at("parent_user_id", "Nobody is below himself.")
+        raise BadRequest.at("parent_user_id", "A user cannot be their own referrer.")
     before = lineage_below(user)
     user.lineage = _lineage(session, parent.id) if parent is not None else None
     user.parent_user_id = parent.id if parent is not None else None
@@ -264,7 +264,7 @@ def move(session: Session, user: User, parent: User | None) -> None:
         )
     )
     if longest is not None and longest + len(after) - len(before) > LONGEST_LINEAGE:
-        raise BadRequest.at("parent_user_id", "There are too many referrers above.")
+        raise BadRequest.at("parent_user_id", "The chain of referrers is too long.")
     session.execute(
         update(User)
         .where(User.lineage.startswith(before, autoescape=True))
@@ -322,7 +322,7 @@ def _lineage(session: Session, parent_user_id: int | None) -> str | None:
         return None
     lineage = lineage_below(get(session, parent_user_id))
     if len(lineage) > LONGEST_LINEAGE:
-        raise BadRequest.at("parent_user_id", "There are too many referrers above.")
+        raise BadRequest.at("parent_user_id", "The chain of referrers is too long.")
     return lineage
 
 

@@ -70,7 +70,7 @@ def _create(
     session: Session, content: ApiSpec, *, tenant_id: int | None, owner_id: int | None
 ) -> ApiResource:
     if content.id:
-        raise BadRequest.at("id", "A new row gets its id here; leave it out.")
+        raise BadRequest.at("id", "The server assigns the id of a new row; leave it out.")
     rules.lock_names(session)
     rules.check_api_name(session, content.name, tenant_id)
     api = ApiResource(tenant_id=tenant_id)
@@ -131,7 +131,7 @@ def delete_api(session: Session, actor: Actor, api_id: int) -> int:
     if api.name == MANAGEMENT_API:
         raise rules.built_in("id")
     names = session.scalars(select(ApiScope.name).where(ApiScope.api_resource_id == api.id))
-    rules.refuse_in_use(session, "id", names, verb="deleted")
+    rules.refuse_in_use(session, "id", names)
     rules.refuse_owning(session, api)
     before = audited.of_api(api)
     session.delete(api)
@@ -214,5 +214,5 @@ def link_owner(session: Session, api: ApiResource, user_id: int) -> None:
 def _check_rename(session: Session, api: ApiResource, name: str) -> None:
     if api.name == MANAGEMENT_API:
         raise rules.built_in("name")
-    rules.refuse_in_use(session, "name", [scope.name for scope in api.scopes], verb="renamed")
+    rules.refuse_in_use(session, "name", [scope.name for scope in api.scopes])
     rules.check_api_name(session, name, api.tenant_id)

@@ -38,7 +38,7 @@ def add_identity(
 ) -> IdentityResource:
     """Create an identity resource with its claims."""
     if content.id:
-        raise BadRequest.at("id", "A new row gets its id here; leave it out.")
+        raise BadRequest.at("id", "The server assigns the id of a new row; leave it out.")
     rules.lock_names(session)
     rules.check_scope_names(session, {"name": content.name}, tenant_id)
     resource = IdentityResource(tenant_id=tenant_id)
@@ -72,7 +72,7 @@ def replace_identity(session: Session, content: IdentitySpec) -> IdentityResourc
     if content.name != resource.name:
         if is_built_in:
             raise rules.built_in("name")
-        rules.refuse_in_use(session, "name", [resource.name], verb="renamed")
+        rules.refuse_in_use(session, "name", [resource.name])
         rules.check_scope_names(session, {"name": content.name}, resource.tenant_id)
     if is_built_in and not content.enabled:
         raise rules.built_in("enabled")
@@ -90,7 +90,7 @@ def delete_identity(session: Session, resource_id: int) -> int:
     resource = changes.get(session, query, IdentityResource, resource_id, lock=True)
     if resource.name == rules.BUILT_IN_IDENTITY:
         raise rules.built_in("id")
-    rules.refuse_in_use(session, "id", [resource.name], verb="deleted")
+    rules.refuse_in_use(session, "id", [resource.name])
     session.delete(resource)
     session.flush()
     audit.record(

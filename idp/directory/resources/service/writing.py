@@ -129,7 +129,7 @@ def _write_texts(row: ApiScope | IdentityResource, content: ScopeRow | IdentityS
 def write_secret(session: Session, secret: ApiSecret, row: SecretRow, path: str) -> None:
     """Bring a secret in line; it comes in clear text and is hashed."""
     if row.expires_at != secret.expires_at and _is_past(row.expires_at):
-        raise BadRequest.at(f"{path}.expires_at", "The expiry lies in the past.")
+        raise BadRequest.at(f"{path}.expires_at", "The expiry is in the past.")
     if row.value not in {None, MASK}:
         secret.value_hash = rules.hash_secret(session, f"{path}.value", row.value)
     elif not secret.value_hash:
@@ -184,7 +184,7 @@ def _check_scopes(session: Session, api: ApiResource, wanted: Sequence[ScopeRow]
     gone = have - {row.name for row in wanted}
     if api.name == MANAGEMENT_API and gone & rules.BUILT_IN_SCOPES:
         raise rules.built_in("scopes")
-    rules.refuse_in_use(session, "scopes", gone, verb="taken away")
+    rules.refuse_in_use(session, "scopes", gone)
 
 
 def _is_past(moment: datetime | None) -> bool:
