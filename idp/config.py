@@ -22,7 +22,7 @@ SigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
 
 
 def notify_socket() -> str:
-    """Return the socket on which systemd wants to hear that a service is ready (sd_notify)."""
+    """Return the socket on which systemd expects the notice of readiness (sd_notify)."""
     return os.environ.get("NOTIFY_SOCKET", "")
 
 
@@ -32,7 +32,7 @@ _WEB = frozenset({"http", "https"})
 _REGION_LETTERS = 2
 _GITHUB = "https://github.com"
 _OURS = ("idp.sqlite3", "secret_key", "outbox", "files", "codegen", "lost+found")
-"""How names begin of what is in a data folder."""
+"""Prefixes of the files in a data folder."""
 # Kubernetes sets these in every container beside a service that is called `idp`.
 _OF_KUBERNETES = re.compile(r"IDP_(SERVICE_(HOST|PORT)|PORT)(_\w+)?")
 _LONGEST_DAYS = 36_500
@@ -40,7 +40,7 @@ _LONGEST_HOURS = 87_600
 
 
 class SettingsError(Exception):
-    """Settings that cannot be served with; the message says what to set."""
+    """Settings that cannot be used; the message says what to set."""
 
 
 class Settings(BaseSettings):
@@ -218,7 +218,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _without_blanks(cls, values: Any) -> Any:
-        """Strip blanks around values; what is set and empty has its default."""
+        """Strip spaces around values; an empty value means the default."""
         stripped = {
             name: value.strip() if isinstance(value, str) else value
             for name, value in values.items()
@@ -323,7 +323,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _files_elsewhere(self) -> Settings:
-        # What strangers sent must not share cookies and storage with the pages of sign-in.
+        # Uploaded files must not share cookies and storage with the sign-in pages.
         if self.files_host == self.public_host:
             message = "IDP_FILES_PUBLIC_URL must name another host than IDP_PUBLIC_URL"
             raise ValueError(message)
@@ -358,12 +358,12 @@ class Settings(BaseSettings):
 
     @cached_property
     def files_host(self) -> str | None:
-        """Host and port that uploaded files have for themselves, if any."""
+        """Host and port that serve uploaded files only, if any."""
         return urlsplit(self.files_public_url).netloc.lower() or None
 
     @cached_property
     def scheme(self) -> str:
-        """Scheme that every issuer is reached by."""
+        """Scheme of every issuer."""
         return urlsplit(self.public_url).scheme
 
     @cached_property
@@ -388,7 +388,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def files_dir(self) -> Path:
-        """Folder of uploaded files when they are kept here."""
+        """Folder of uploaded files when they are stored locally."""
         return self.data_dir / "files"
 
     @cached_property
@@ -402,7 +402,7 @@ class Settings(BaseSettings):
         return self.data_dir / "secret_key"
 
     def make_data_dir(self) -> bool:
-        """Make the data folder, closed to others; tell whether an existing one is closed too."""
+        """Create the data folder, closed to others; return whether an existing one is closed."""
         try:
             private_files.make_folder(self.data_dir)
             for folder in (self.outbox_dir, self.files_dir, self.data_dir / "codegen"):
@@ -420,7 +420,7 @@ class Settings(BaseSettings):
     def secret_keys(self) -> tuple[str, ...]:
         """Root secrets, the current one first.
 
-        Outside production a missing one is made and kept in the data folder.
+        Outside production a missing one is generated and stored in the data folder.
         """
         self.check_secret()
         if self._given_secrets:
@@ -429,7 +429,7 @@ class Settings(BaseSettings):
         return (private_files.write_once(self.local_secret, secrets.token_urlsafe(48)),)
 
     def check_secret(self) -> None:
-        """Refuse root secrets that are missing or weak; makes none."""
+        """Refuse root secrets that are missing or weak; generate none."""
         given = self._given_secrets
         if any(len(key) < SECRET_LENGTH for key in given):
             message = f"IDP_SECRET_KEY must have {SECRET_LENGTH} characters or more"
@@ -438,7 +438,7 @@ class Settings(BaseSettings):
             return
         folder = self.data_dir.absolute()
         if given and setting_values.can_be_guessed(given[0]):
-            # Only the first: older ones behind it are on their way out.
+            # Only the first: older ones after it are about to be removed.
             message = (
                 "IDP_SECRET_KEY can be guessed: set it to what `openssl rand -base64 48` prints,"
                 " or where it is in use already, put that in front of it (`new,old`) and then run"
@@ -465,12 +465,12 @@ class Settings(BaseSettings):
 
 
 def sqlite_url(path: Path) -> str:
-    """Return the address of a SQLite file, whatever characters are in its path."""
+    """Return the address of a SQLite file with any characters in its path."""
     return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
 def unknown_variables() -> dict[str, str]:
-    """Find variables that look like settings and are none, each with the nearest one or nothing."""
+    """Return variables that look like settings but are not, each with the nearest one, if any."""
     known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
     found = sorted(
         name

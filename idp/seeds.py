@@ -1,4 +1,4 @@
-"""What a new installation starts with; run again, it adds what a newer release brings."""
+"""The seeds of a new installation; repeated, it adds those of a newer release."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ IDENTITY_RESOURCES = (
 
 @dataclass(frozen=True, slots=True)
 class DemoClient:
-    """A demo client; the secret is known while it is the one that was seeded."""
+    """A demo client; the secret is known unless it was changed since."""
 
     client_id: str
     secret: str | None
@@ -100,19 +100,19 @@ class DemoClient:
 
 @dataclass(slots=True)
 class Seeded:
-    """What `seed` made just now, and what the operator should be told."""
+    """What `seed` has added, and what is shown to the operator."""
 
     added: list[str] = field(default_factory=list)
     admin_username: str | None = None
-    """Set when the administrator was made just now."""
+    """Set when the administrator was added."""
     admin_password: str | None = None
-    """Set when it was made up; it is shown only once."""
+    """Set when it was generated; it is shown only once."""
     demo_password: str | None = None
     demo_clients: list[DemoClient] = field(default_factory=list)
 
 
 def seed(session: Session, settings: Settings) -> Seeded:
-    """Plant what is missing; several nodes may do so at once. The caller commits."""
+    """Add what is missing; several nodes may do so at once. The caller commits."""
     seeding.lock(session)
     garden = _Garden(session, settings)
     garden.tenant()
@@ -134,7 +134,7 @@ def seed(session: Session, settings: Settings) -> Seeded:
 
 
 class _Garden:
-    """One run: what was planted before, and what is new."""
+    """One run: what was seeded before, and what is new."""
 
     def __init__(self, session: Session, settings: Settings) -> None:
         self.session = session
@@ -162,7 +162,7 @@ class _Garden:
             self._mark("api", resources.create_api(self.session, new).id)
         api = self._get(ApiResource, "api")
         if api is None:
-            return  # deleted since: its scopes have no home
+            return  # deleted since, so its scopes cannot be added
         have = set(self.session.scalars(select(ApiScope.name)))
         for scope in Scope:
             if self._is_new(f"scope:{scope}") and scope not in have:
@@ -233,7 +233,7 @@ class _Garden:
         self.seeded.admin_password = None if given else password
 
     def api_docs(self) -> None:
-        """Plant the client of /docs, and keep it at the address and the scopes of today."""
+        """Add the client of /docs, and keep its address and scopes up to date."""
         mark, address = (
             f"client:{DOCS_CLIENT_ID}",
             self.settings.public_url + DOCS_REDIRECT_PATH,
@@ -293,12 +293,12 @@ class _Garden:
                 self._mark(f"owner:client:{name}")
 
     def _get(self, model: type[Row], name: str) -> Row | None:
-        """Give the row that was planted under a name, unless it is gone since."""
+        """Return the row that was seeded under a name, unless it was deleted since."""
         row_id = self._planted.get(name)
         return self.session.get(model, row_id) if row_id is not None else None
 
     def _group(self, code: str, groups: dict[str, int]) -> int | None:
-        """Give the id of the group of a module, planting it and those above it."""
+        """Return the id of the group of a module, adding it and those above it."""
         mark = f"privilege-group:{code}"
         if code not in groups and self._is_new(mark):
             above = code.rpartition(".")[0]
@@ -363,7 +363,7 @@ class _Garden:
         self.seeded.demo_clients.append(DemoClient(new.client_id, known))
 
     def _demo_application(self) -> None:
-        """Plant the application of the demo client, unless what it stands on is gone."""
+        """Add the application of the demo client, unless the client or its API was deleted."""
         stands = (
             resources.find_api(self.session, "demo-api"),
             clients.find(self.session, "demo-web"),
@@ -374,7 +374,7 @@ class _Garden:
             self._mark("demo-app")
 
     def _existing(self, scopes: Sequence[str]) -> tuple[str, ...]:
-        """Leave out demo scopes whose API was deleted."""
+        """Return the demo scopes without those whose API was deleted."""
         api = resources.find_api(self.session, "demo-api")
         have = {scope.name for scope in api.scopes} if api is not None else set()
         return tuple(name for name in scopes if name in have or name not in DEMO_SCOPES)
@@ -400,7 +400,7 @@ class _Garden:
 
 
 def _demo_clients(settings: Settings) -> Iterator[tuple[NewClient, SecretStr | None]]:
-    """Describe the demo clients, each with the secret that was given (None: has no secret)."""
+    """Yield the demo clients, each with the configured secret (None: it has no secret)."""
     ports = (3000, 5000, 8080)
     bases = [f"http://127.0.0.1:{port}" for port in ports]
     if settings.environment == "development":
@@ -450,7 +450,7 @@ def _management_scopes() -> Select[str]:
 
 
 def _restart_tenant_ids(session: Session) -> None:
-    """Let ids made by PostgreSQL start after the one that was given."""
+    """Make ids of PostgreSQL start after the one that was set here."""
     if session.connection().dialect.name == "postgresql":
         session.execute(
             text("SELECT setval(pg_get_serial_sequence('tenant', 'id'), max(id)) FROM tenant")

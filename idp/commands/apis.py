@@ -103,7 +103,7 @@ def scope(*, api_name: str, scope_name: str, hidden: bool, as_json: bool, **fiel
 @click.option("--description", help="Note stored with the secret.")
 @output.json_option
 def secret(*, name: str, value: str | None, description: str | None, as_json: bool) -> None:
-    """Add a secret for the introspection endpoint, printed only once."""
+    """Add a secret for the introspection endpoint; it is printed only once."""
     with opening.open_session() as session:
         clear = resources.add_secret(session, _get(session, name), value, description=description)
         session.commit()

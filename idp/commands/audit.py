@@ -1,4 +1,4 @@
-"""`idp audit`: the trail."""
+"""`idp audit`: the audit log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Moment(click.ParamType[datetime]):
     def convert(
         self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """Read the text."""
+        """Parse the text."""
         if isinstance(value, datetime):
             return value
         try:

@@ -108,7 +108,7 @@ def secret(
     days: int | None,
     as_json: bool,
 ) -> None:
-    """Add a secret, printed only once; older ones stay valid."""
+    """Add a secret, which is printed only once; older ones stay valid."""
     name = named or client_id
     if name is None:
         raise BadRequest("Name the client.")
@@ -184,7 +184,7 @@ def change(
     as_json: bool,
     **given: tuple[str, ...],
 ) -> None:
-    """Change a client; a list that is given replaces the stored one, the others stay."""
+    """Change a client; a list that is named replaces the stored one, the others stay."""
     values: dict[str, Any] = {**pairs(settings)}
     if client_name is not None:
         values["client_name"] = client_name
@@ -216,7 +216,7 @@ def remove(*, client_id: str, yes: bool, as_json: bool) -> None:
     with opening.open_session() as session:
         row = clients.get(session, client_id)
         grants = _grants_in_force(session, row)
-        session.commit()  # nothing is held while somebody thinks
+        session.commit()  # no transaction is open during the prompt
         sign_ins = "1 sign-in ends" if grants == 1 else f"{grants} sign-ins end"
         confirm(f"Delete {client_id}? {sign_ins} with it.", yes=yes, as_json=as_json)
         clients.delete(session, clients.get(session, client_id))

@@ -24,7 +24,7 @@ def gateway() -> None:
 @gateway.command("list", example="idp gateway list")
 @output.json_option
 def list_(*, as_json: bool) -> None:
-    """List what is published."""
+    """List the published APIs."""
     with opening.open_session() as session:
         rows = [
             {
@@ -57,7 +57,7 @@ def upstream() -> None:
 )
 @output.json_option
 def add_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
-    """Allow http(s)://host[:port][/path] and what is below."""
+    """Allow http(s)://host[:port][/path] and everything below it."""
     with opening.open_session() as session:
         written = products.allow_upstream(session, tenant_id, url)
         session.commit()
@@ -84,7 +84,7 @@ def list_upstreams(*, tenant_id: int | None, as_json: bool) -> None:
 )
 @output.json_option
 def remove_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
-    """Forbid an address; what is published there is closed at once."""
+    """Remove an address; APIs published with it are closed at once."""
     with opening.open_session() as session:
         products.forbid_upstream(session, tenant_id, url)
         session.commit()
@@ -93,7 +93,7 @@ def remove_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
 
 @gateway.group()
 def product() -> None:
-    """Manage products, which open APIs to the clients that subscribed."""
+    """Manage products, which open APIs to subscribed clients."""
 
 
 @product.command("add", example="idp gateway product add gold --name Gold --scope orders.read")
@@ -146,7 +146,7 @@ def list_products(*, tenant_id: int | None, as_json: bool) -> None:
 @click.argument("pid")
 @output.json_option
 def remove_product(*, pid: str, as_json: bool) -> None:
-    """Remove a product that nothing is published with."""
+    """Remove a product that no API is published with."""
     with opening.open_session() as session:
         products.remove_product(session, pid)
         session.commit()
@@ -208,7 +208,7 @@ def subscription() -> None:
 @click.option("--client", "client_id", required=True, help="Id of the client.")
 @output.json_option
 def add_subscription(*, pid: str, client_id: str, as_json: bool) -> None:
-    """Let a client use a product."""
+    """Subscribe a client to a product."""
     with opening.open_session() as session:
         products.subscribe(session, pid, client_id)
         session.commit()
@@ -233,7 +233,7 @@ def list_subscriptions(*, pid: str | None, as_json: bool) -> None:
 @click.option("--client", "client_id", required=True, help="Id of the client.")
 @output.json_option
 def remove_subscription(*, pid: str, client_id: str, as_json: bool) -> None:
-    """Take a product from a client."""
+    """End a client's subscription to a product."""
     with opening.open_session() as session:
         products.unsubscribe(session, pid, client_id)
         session.commit()

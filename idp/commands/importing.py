@@ -1,4 +1,4 @@
-"""`idp import`: what operators write down in a file."""
+"""`idp import`: importing a file that an operator has written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from idp.platform.errors import Problem
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @output.json_option
 def import_(*, file: Path, dry_run: bool, as_json: bool) -> None:
-    """Bring in what a file of YAML or JSON names: all of it, or nothing when a part is wrong."""
+    """Import a file of YAML or JSON: all of it, or nothing when a part is wrong."""
     with opening.open_session() as session:
         try:
             run = service.bring_in(session, reader.read(file))

@@ -1,4 +1,4 @@
-"""`idp outbox`: messages and jobs that wait for the worker, or that it has given up."""
+"""`idp outbox`: messages and jobs that wait for the worker, or that failed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def outbox() -> None:
 )
 @output.json_option
 def list_(*, only_failed: bool, limit: int, as_json: bool) -> None:
-    """List what is not done, the oldest first; what the messages say is never shown."""
+    """List what is not done, the oldest first; the content of messages is never shown."""
     with opening.open_session() as session:
         found = jobs.list_open(session, failed=only_failed or None, limit=limit)
     output.show_rows([dataclasses.asdict(row) for row in found], as_json=as_json)
@@ -40,7 +40,7 @@ def list_(*, only_failed: bool, limit: int, as_json: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="Everything that failed.")
 @output.json_option
 def retry(*, ids: tuple[int, ...], everything: bool, as_json: bool) -> None:
-    """Try again what was given up; the worker takes it within a second."""
+    """Retry what failed; the worker picks it up within a second."""
     if everything == bool(ids):
         raise BadRequest("Name messages by their ids, or use --all.")
     with opening.open_session() as session:

@@ -1,4 +1,4 @@
-"""`idp serve`: the production server, the outbox worker beside it, and the metrics listener."""
+"""`idp serve`: the production server, the outbox worker, and the metrics listener."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from idp.server.listeners import InUseError
 def serve(
     listen: str, workers: int, takes_over_from: int | None, *, no_worker: bool, overlap: bool
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+    """Run the server until SIGTERM or Ctrl-C."""
     settings = Settings()
     check(settings, workers)
     host, port = _address(listen, "--listen")
@@ -54,7 +54,7 @@ def serve(
 
 
 def check(settings: Settings, workers: int) -> None:
-    """Refuse what cannot be served with; the message says what to set."""
+    """Refuse settings that do not allow serving; the message says what to set."""
     settings.check_secret()
     if workers > 1 and settings.database.startswith("sqlite"):
         message = (

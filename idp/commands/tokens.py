@@ -33,7 +33,7 @@ def token(
     tenant_id: int | None,
     as_json: bool,
 ) -> None:
-    """Make an access token that is valid for 15 minutes; noted in the audit trail."""
+    """Issue an access token that is valid for 15 minutes; recorded in the audit log."""
     names = [name for scope in scopes for name in scope.split()]
     with opening.open_session() as session:
         access_token = make(session, login, client_id, names, tenant_id)
@@ -53,7 +53,7 @@ def token(
 def make(
     session: Session, login: str, client_id: str, names: list[str], tenant_id: int | None
 ) -> str:
-    """Make a grant as a sign-in would, and a token on it."""
+    """Create a grant as a sign-in would, and issue a token for it."""
     user = users.find_by_login(session, login)
     if user is None or not user.may_sign_in:
         raise NotFound(f"There is no user {login} who may sign in.")

@@ -57,7 +57,7 @@ def add(
     tenant_id: int,
     as_json: bool,
 ) -> None:
-    """Create an account that belongs to a tenant."""
+    """Create an account in a tenant."""
     given = random_token(15) if password is None else password
     new = NewUser(
         username=username,
@@ -144,7 +144,7 @@ def show(*, name: str, as_json: bool) -> None:
 def password(
     *, name: str | None, username: str | None, password: str | None, as_json: bool
 ) -> None:
-    """Set a password; sessions and tokens of the person end."""
+    """Set a password; sessions and tokens of the user end."""
     given = random_token(15) if password is None else password
     with opening.open_session() as session:
         person = _find(session, name, username)
@@ -172,7 +172,7 @@ def password(
 )
 @output.json_option
 def change(*, name: str, claims: tuple[str, ...], as_json: bool) -> None:
-    """Change what is known of a person: names, addresses, language, time zone."""
+    """Change the profile of a user: names, addresses, language, time zone."""
     values = dict(_pair(text) for text in claims)
     with opening.open_session() as session:
         person = _find(session, name, None)
@@ -201,7 +201,7 @@ def change(*, name: str, claims: tuple[str, ...], as_json: bool) -> None:
 @click.option("--username", help="Same as the argument.")
 @output.json_option
 def disable(*, name: str | None, username: str | None, as_json: bool) -> None:
-    """Keep a person out; sessions and tokens end."""
+    """Disable a user; sessions and tokens end."""
     with opening.open_session() as session:
         person = people.disable(session, OPERATOR, _find(session, name, username).id)
         session.commit()
@@ -213,7 +213,7 @@ def disable(*, name: str | None, username: str | None, as_json: bool) -> None:
 @click.argument("name")
 @output.json_option
 def enable(*, name: str, as_json: bool) -> None:
-    """Enable a disabled person again."""
+    """Enable a disabled user."""
     with opening.open_session() as session:
         person = people.enable(session, OPERATOR, _find(session, name, None).id)
         session.commit()
@@ -225,9 +225,9 @@ def enable(*, name: str, as_json: bool) -> None:
 @click.argument("name")
 @output.json_option
 def unlock(*, name: str, as_json: bool) -> None:
-    """End a lock that an administrator set until later.
+    """End a temporary lock that an administrator has set.
 
-    The delay after wrong passwords is no lock: it ends by itself, within fifteen minutes.
+    The delay after wrong passwords is not a lock: it ends by itself, within fifteen minutes.
     """
     with opening.open_session() as session:
         person = people.unlock(session, OPERATOR, _find(session, name, None).id)
@@ -257,7 +257,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _find(session: Session, name: str | None, username: str | None) -> User:
-    """Find a person by user name, e-mail or mobile number."""
+    """Return a user by user name, e-mail or mobile number."""
     login = username or name
     if login is None:
         raise BadRequest("Name the user.")

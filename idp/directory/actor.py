@@ -34,7 +34,7 @@ class Actor:
 
     @property
     def person_id(self) -> int:
-        """The person; Forbidden for a machine."""
+        """The id of the person; Forbidden for a machine."""
         if self.user_id is None:
             raise Forbidden("This operation requires a user")
         return self.user_id
@@ -109,4 +109,4 @@ class Actor:
 
 
 OPERATOR = Actor(None, is_platform_admin=True)
-"""Whoever runs commands on the machine."""
+"""The operator who runs commands on the machine."""

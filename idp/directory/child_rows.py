@@ -1,4 +1,4 @@
-"""Child rows: make what is stored what a form lists."""
+"""Child rows: bring stored rows in line with the list in a form."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Wanted(Generic[T]):
     """A row as a form lists it."""
 
     path: str
-    """Where it stands in the form, in the caller's words."""
+    """Its path in the form, in the caller's names."""
     id: int
-    """The row that is meant; 0: a new one."""
+    """Id of the stored row; 0: a new one."""
     key: tuple[Any, ...]
-    """Values of the columns that are unique in the parent; empty: nothing is."""
+    """Values of the columns that are unique in the parent; empty: none are."""
     entry: T
 
 
@@ -52,7 +52,7 @@ def replace(
     make: Callable[[], Any],
     write: Callable[[Any, T, str], None],
 ) -> None:
-    """Make, change and remove rows until they are what is wanted.
+    """Create, change and remove rows until they match the desired ones.
 
     Rows are found by `id` within this very parent; with "value", those without an id by the
     `columns` that are unique. `write` gets the row, the entry and its path.
@@ -74,7 +74,7 @@ def replace(
 def _pair(
     rows: Sequence[Any], wanted: Sequence[Wanted[T]], columns: Sequence[str], match_by: str
 ) -> list[tuple[Any, Wanted[T]]]:
-    """Find the row that each wanted one means; None: a new one."""
+    """Pair each desired row with its stored row; None: a new one."""
     by_id = {row.id: row for row in rows}
     ids: set[int] = set()
     keys: set[tuple[Any, ...]] = set()
@@ -97,9 +97,9 @@ def _make_way(
     gone: Sequence[Any],
     columns: Sequence[str],
 ) -> None:
-    """Take values away that another row is about to get.
+    """Clear values that another row is about to get.
 
-    The database must not meet the old and the new row together.
+    The database must not see the old and the new row at the same time.
     """
     renamed = [row for row, item in pairs if row is not None and _key(row, columns) != item.key]
     held = {_key(row, columns) for row in (*gone, *renamed)}

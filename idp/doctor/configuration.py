@@ -14,7 +14,7 @@ NO_ROOM = 64 * 1024**2
 
 
 def names(_settings: Settings) -> Result:
-    """Find variables that look like settings and are none."""
+    """Find variables that look like settings but are not."""
     unknown = unknown_variables()
     if not unknown:
         return ok("every IDP_ variable is a setting")
@@ -23,7 +23,7 @@ def names(_settings: Settings) -> Result:
 
 
 def secret(settings: Settings) -> Result:
-    """Judge the root secrets; those that are refused end the look before."""
+    """Check the root secrets; refused ones have ended the checks before."""
     if settings.environment == "development":
         kept = (
             "in the environment"
@@ -41,7 +41,7 @@ def secret(settings: Settings) -> Result:
 
 
 def data_folder(settings: Settings) -> Result:
-    """Look whether the data folder is there, ours alone, writable and not full."""
+    """Check that the data folder exists, is private, writable and not full."""
     folder = settings.data_dir.absolute()
     if not folder.is_dir():
         missing = warning if settings.database_url else failed

@@ -1,4 +1,4 @@
-"""What an installation talks to besides its database."""
+"""Checks of the services that an installation uses besides its database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from idp.platform.throttle import Throttle
 
 
 def counters(settings: Settings) -> Result:
-    """Ask Redis or Valkey."""
+    """Check that Redis or Valkey responds."""
     if not settings.redis_url:
         return ok("attempts are counted per process (no IDP_REDIS_URL)")
     if Throttle(settings.redis_url).is_reachable():
@@ -22,7 +22,7 @@ def counters(settings: Settings) -> Result:
 
 
 def mail(settings: Settings) -> Result:
-    """Connect, encrypt and log in at the mail server, without sending anything."""
+    """Check connection, encryption and login at the mail server, without sending anything."""
     if not settings.smtp_url:
         if settings.environment == "development":
             return ok(f"mail is written to files in {settings.outbox_dir.absolute()}")

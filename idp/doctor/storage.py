@@ -1,4 +1,4 @@
-"""The database and what must be readable in it."""
+"""Checks of the database and its contents."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ WRONG_SECONDS = 60.0
 
 
 def reach(settings: Settings) -> Result:
-    """Look whether the database answers."""
+    """Check that the database responds."""
     try:
-        # A SQLite file that is not there is not made; whether it is missing is said by `release`.
+        # A missing SQLite file is not created here; `release` reports that it is missing.
         if _is_away(settings):
             return ok("SQLite in a file")
         with revisions.looking(settings.database) as connection:
@@ -88,7 +88,7 @@ def keys(settings: Settings) -> Result:
 
 
 def clients(settings: Settings) -> Result:
-    """Compare the clients with what is offered (RFC 8414, RFC 7591)."""
+    """Compare the clients with what is supported (RFC 8414, RFC 7591)."""
     from idp.doctor import registration  # noqa: PLC0415 - a start does not look at clients
 
     load_models()
@@ -112,7 +112,7 @@ def clients(settings: Settings) -> Result:
 
 
 def demo(settings: Settings) -> Result:
-    """Find the demo clients where people sign in for real; their names are known to everybody."""
+    """Find demo clients in production; their names are public."""
     if settings.environment == "development":
         return ok("demo data may be here, in development")
     load_models()
@@ -155,7 +155,7 @@ def clocks(settings: Settings) -> Result:
 
 
 def outbox(settings: Settings) -> Result:
-    """Look how long the oldest message waits."""
+    """Check how long the oldest message has waited."""
     load_models()
     try:
         if _is_away(settings):

@@ -1,4 +1,4 @@
-"""What the sections about the gateway mean: upstreams, products, servers, subscriptions."""
+"""The sections about the gateway: upstreams, products, servers, subscriptions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from idp.publishing.gateway.products import NewProduct, NewServer
 
 
 def upstreams(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep addresses that APIs may be behind, found by tenant and address."""
+    """Import upstream addresses, found by tenant and address."""
     known = {(row.tenant_id, row.url) for row in products.list_upstreams(run.session)}
     seen: set[tuple[int, str]] = set()
     for index, entry in enumerate(entries):
@@ -32,7 +32,7 @@ def upstreams(run: Run, entries: Sequence[Entry]) -> None:
 
 
 def products_(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep products, found by id."""
+    """Import products, found by id."""
     known = by(run.session, Product, Product.pid, [entry["pid"] for entry in entries])
     for index, entry in each("products", entries, "pid"):
         with at(f"products[{index}]"):
@@ -46,7 +46,7 @@ def products_(run: Run, entries: Sequence[Entry]) -> None:
 
 
 def authorization_servers(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep authorization servers, found by id."""
+    """Import authorization servers, found by id."""
     ids = [entry["sid"] for entry in entries]
     known = by(run.session, AuthorizationServer, AuthorizationServer.sid, ids)
     for index, entry in each("authorization_servers", entries, "sid"):
@@ -62,7 +62,7 @@ def authorization_servers(run: Run, entries: Sequence[Entry]) -> None:
 
 
 def product_subscriptions(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep which clients use which products, found by both."""
+    """Import subscriptions of clients to products, found by both."""
     pids = {entry["product"] for entry in entries}
     known = {*products.list_subscriptions(run.session, pids)}
     for index, entry in each("product_subscriptions", entries, "product", "client"):
@@ -74,7 +74,7 @@ def product_subscriptions(run: Run, entries: Sequence[Entry]) -> None:
 
 
 def _wanted(run: Run, entry: Entry) -> dict[str, Any]:
-    """Take what the file says of a product or a server, as the columns keep it."""
+    """Return the values that the file sets for a product or a server, by column."""
     wanted = only(entry, *(name for name in entry if name not in {"pid", "sid", "tenant"}))
     wanted["name"] = products.check_name(entry["name"])
     if "tenant" in entry:

@@ -14,7 +14,7 @@ from idp.platform.web import forms
 LARGEST_FILE = 4 * 1024 * 1024
 DEEPEST = 40
 
-# As many values as fit: the file is an operator's own.
+# As many values as fit: the file comes from the operator.
 _YAML = plain_yaml.Limits(size=LARGEST_FILE, levels=DEEPEST, values=LARGEST_FILE, repeats=False)
 
 
@@ -37,7 +37,7 @@ def parse_json(content: bytes) -> Any:
 
 
 def parse_yaml(content: bytes) -> Any:
-    """Read YAML: plain values only, nothing that stands for something else, no name twice."""
+    """Read YAML: plain values only, no aliases, no duplicate names."""
     try:
         return plain_yaml.load(content, _YAML)
     except plain_yaml.YamlError as problem:

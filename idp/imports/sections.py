@@ -1,4 +1,4 @@
-"""What each section of a file means: how its things are found, made and compared."""
+"""The sections of a file: how their entries are found, created and compared."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from idp.platform.issuer import PLATFORM_TENANT_ID
 
 DEEPEST_MENU = 10
 BUNDLE = frozenset(field.name for field in dataclasses.fields(bundle_rules.BundleSpec))
-"""Of a bundle, what a file may say; the rest stays."""
+"""Columns of a bundle that a file may set; the others stay."""
 _MENUS = select(Menu).options(joinedload(Menu.privilege))
 
 
 def tenant_types(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep kinds of tenants, found by code."""
+    """Import tenant types, found by code."""
     known = by(run.session, TenantType, TenantType.code, [entry["code"] for entry in entries])
     for index, entry in each("tenant_types", entries):
         with at(f"tenant_types[{index}]"):
@@ -47,7 +47,7 @@ def tenant_types(run: Run, entries: Sequence[Entry]) -> None:
 
 
 def tenants_(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep tenants, found by id, or by name and type together."""
+    """Import tenants, found by id, or by name and type together."""
     types = by(run.session, TenantType, TenantType.code, [entry.get("type") for entry in entries])
     for index, entry in each("tenants", entries, "ref"):
         with at(f"tenants[{index}]"):
@@ -62,7 +62,7 @@ def tenants_(run: Run, entries: Sequence[Entry]) -> None:
 
 
 def applications_(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep applications, found by code; their clients are linked, and none is let go."""
+    """Import applications, found by code; their clients are linked, and none is unlinked."""
     session = run.session
     known = by(session, Application, Application.code, [entry["code"] for entry in entries])
     for index, entry in each("applications", entries):
@@ -89,11 +89,11 @@ def applications_(run: Run, entries: Sequence[Entry]) -> None:
 
 
 def privilege_groups(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep nodes of the privilege tree, found by code."""
+    """Import groups of the privilege tree, found by code."""
     session = run.session
     every = {row.code: row for row in session.scalars(select(PrivilegeGroup))}
     is_new = {entry["code"] for entry in entries if entry["code"] not in every}
-    # All at first without what is above them: a file may name them in any order.
+    # All at first without their parents: a file may name them in any order.
     for index, entry in each("privilege_groups", entries):
         with at(f"privilege_groups[{index}]"):
             if entry["code"] in is_new:
@@ -120,7 +120,7 @@ def privilege_groups(run: Run, entries: Sequence[Entry]) -> None:
 
 
 def privileges(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep privileges, found by code."""
+    """Import privileges, found by code."""
     session = run.session
     known = by(session, Privilege, Privilege.code, [entry["code"] for entry in entries])
     groups = by(session, PrivilegeGroup, PrivilegeGroup.code, [e.get("group") for e in entries])
@@ -140,7 +140,7 @@ def privileges(run: Run, entries: Sequence[Entry]) -> None:
 
 
 def bundles(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep bundles, found by code; roles and roles of administrators are one whole."""
+    """Import bundles, found by code; roles and administrator roles are replaced together."""
     session = run.session
     known = by(session, Bundle, Bundle.code, [entry["code"] for entry in entries])
     types = by(session, TenantType, TenantType.code, [entry["tenant_type"] for entry in entries])
@@ -167,7 +167,7 @@ def bundles(run: Run, entries: Sequence[Entry]) -> None:
 
 
 def menus(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep menus, found by application and code, at the place where the file has them."""
+    """Import menus, found by application and code, at their place in the file."""
     session = run.session
     every = [entry["application"] for entry in entries]
     owners = by(session, Application, Application.code, every)

@@ -1,4 +1,4 @@
-"""The rules about applications: whose they are, what they are called, how many there may be."""
+"""The rules about applications: owner, name and number."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from idp.platform.issuer import PLATFORM_TENANT_ID
 
 LONGEST_CODE = 100
 RESERVED = frozenset({"page", "privileges"})
-"""Codes that would be read as another address."""
+"""Codes that would be read as another path."""
 _LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
 class ApplicationSpec:
-    """What is said about an application."""
+    """The values of an application."""
 
     name: str
     code: str | None = None
@@ -38,20 +38,20 @@ class ApplicationSpec:
 
 
 def visible(tenant_id: int | None) -> ColumnElement[bool]:
-    """Tell in SQL which applications a tenant sees: its own and the platform's; None: all."""
+    """Return in SQL which applications a tenant sees: its own and the platform's; None: all."""
     return (
         true() if tenant_id is None else Application.tenant_id.in_({tenant_id, PLATFORM_TENANT_ID})
     )
 
 
 def listing(tenant_id: int | None, *, name: str = "") -> Select[Application]:
-    """Ask for the applications that a tenant sees; `name` is a part of theirs."""
+    """Return the query of the applications that a tenant sees; `name` is a part of theirs."""
     query = select(Application).where(visible(tenant_id))
     return query.where(Application.name.icontains(name, autoescape=True)) if name else query
 
 
 def get(session: Session, code: str, tenant_id: int | None = None) -> Application:
-    """Give an application that a tenant sees; None: any."""
+    """Return an application that a tenant sees; None: any."""
     found = find(session, code, tenant_id)
     if found is None:
         raise NotFound("There is no such application.")
@@ -64,7 +64,7 @@ def find(session: Session, code: str, tenant_id: int | None = None) -> Applicati
 
 
 def get_of_client(session: Session, client_id: str, tenant_id: int | None) -> Application:
-    """Give the application that an OAuth client signs people in for."""
+    """Return the application that an OAuth client signs people in for."""
     query = (
         listing(tenant_id)
         .join(ApplicationClient, ApplicationClient.application_id == Application.id)
@@ -83,7 +83,7 @@ def find_by_id(session: Session, application_id: int) -> Application | None:
 
 
 def get_named(session: Session, spec: ApplicationSpec) -> Application:
-    """Give the application that is meant: by id, else by code; both must mean the same."""
+    """Return the application named by id, else by code; both must name the same one."""
     if not spec.id:
         return get(session, spec.code or "")
     found = find_by_id(session, spec.id)
@@ -119,7 +119,7 @@ def create(
 
 
 def change(session: Session, application: Application, spec: ApplicationSpec) -> None:
-    """Give an application another name; its code and its tenant stay."""
+    """Rename an application; its code and its tenant cannot change."""
     if spec.tenant_id not in {None, application.tenant_id}:
         raise BadRequest.at("tenant_id", "The tenant of an application cannot be changed.")
     name = _check_name(spec.name)
@@ -149,7 +149,7 @@ def delete(session: Session, application: Application) -> None:
 
 
 def link_client(session: Session, application: Application, client: Client) -> None:
-    """Let a client sign people in for an application, and for no other any more."""
+    """Make a client sign people in for this application only."""
     if client.tenant_id not in {None, application.tenant_id}:
         raise BadRequest.at("client_id", "This client belongs to another tenant.")
     link = session.get(ApplicationClient, client.id)
@@ -163,7 +163,7 @@ def link_client(session: Session, application: Application, client: Client) -> N
 
 
 def _take_place(session: Session, tenant_id: int) -> None:
-    """Refuse one application too many; who creates at the same time waits here."""
+    """Refuse an application beyond the limit; concurrent creations wait here."""
     turn = select(Tenant.id).where(Tenant.id == min(tenant_id, INT64_MAX))
     if session.scalar(turn.with_for_update(key_share=True)) is None:
         raise NotFound("There is no such tenant.")

@@ -1,4 +1,4 @@
-"""QR codes: a device without a sign-in shows one, a signed-in person allows it, once.
+"""QR codes: a device without a sign-in shows one, a signed-in person approves it, once.
 
 Everything that must happen once is a single UPDATE: the answer of the person, and the use.
 """
@@ -30,7 +30,7 @@ MAX_USER_AGENT = 300
 
 
 class State(StrEnum):
-    """What has become of a code."""
+    """The state of a code."""
 
     WAITING = "waiting"
     CONFIRMED = "confirmed"
@@ -48,14 +48,14 @@ class Made(NamedTuple):
 
 
 class Confirmed(NamedTuple):
-    """Who allowed a sign-in, and the stamp that he had then."""
+    """The person who approved a sign-in, and their security stamp at that time."""
 
     user_id: int
     security_stamp: str
 
 
 def make(session: Session, issuer_tenant_id: int) -> Made:
-    """Make a code for the device that asks."""
+    """Create a code for a device."""
     _count(session, "qr made", MADE_PER_MINUTE)
     context = runtime.context_of(session)
     made = Made(random_token(16), random_token(), f"{secrets.randbelow(100):02}")
@@ -75,13 +75,13 @@ def make(session: Session, issuer_tenant_id: int) -> Made:
 
 
 def find(session: Session, issuer_tenant_id: int, handle: str) -> QrSignIn | None:
-    """Find a code, whatever has become of it; asked too often, refused."""
+    """Find a code in any state; TooManyRequests when it is polled too often."""
     _count(session, "qr asked", ASKED_PER_MINUTE)
     return session.scalar(select(QrSignIn).where(_meant(issuer_tenant_id, handle)))
 
 
 def state_of(row: QrSignIn) -> State:
-    """Tell what has become of a code."""
+    """Return the state of a code."""
     if row.used_at is not None:
         return State.USED
     if row.denied_at is not None:
@@ -94,7 +94,7 @@ def state_of(row: QrSignIn) -> State:
 def answer(
     session: Session, issuer_tenant_id: int, handle: str, user: User, *, allow: bool
 ) -> bool:
-    """Allow or deny what a code asks; False when that cannot be answered any more."""
+    """Approve or deny a code; return False when it can no longer be answered."""
     throttle = runtime.of(session).throttle
     throttle.hit("qr answered", str(user.id), ANSWERED_PER_MINUTE, MINUTE)
     moment = clock.now()
@@ -128,7 +128,7 @@ def answer(
 
 
 def use(session: Session, issuer_tenant_id: int, handle: str, secret: str) -> Confirmed | None:
-    """Use a confirmed code up; None without the secret of its device, or the second time."""
+    """Use up a confirmed code; return None for a wrong device secret or a used code."""
     moment = clock.now()
     row = session.execute(
         update(QrSignIn)

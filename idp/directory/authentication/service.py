@@ -1,7 +1,7 @@
-"""Checking a password, a code by short message or a confirmed QR code: one count of wrong tries.
+"""Checking a password, a code by text message or a QR code, with one count of failed attempts.
 
-The sign-in page and every version of the APIs come here, so that nobody gets more tries by
-taking turns between them.
+The sign-in page and every version of the APIs call this module, so that nobody gets more attempts
+by alternating between them.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from idp.platform.throttle import Key, origin
 THROTTLE = "sign-in"
 BY_CLIENT = "sign-in by client"
 FAILURES_PER_CLIENT = 600
-"""In a minute, for all people whom a program logs in: a storm, and never a few who mistype."""
+"""Per minute, over all people whom a program logs in: far above occasional mistyping."""
 MINUTE = 60
 
 
 class Kind(StrEnum):
-    """How somebody proves who he is."""
+    """The way in which a person authenticates."""
 
     PASSWORD = "PASSWORD"  # noqa: S105 - names a way to sign in
     SMS = "SMS"
@@ -45,11 +45,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Who somebody says he is, and what shall prove it."""
+    """A claimed identity, and the proof of it."""
 
     kind: Kind
     principal: str
-    """What is typed as name, a mobile number, or the id of a QR code."""
+    """A name as typed, a mobile number, or the id of a QR code."""
     certificate: str = field(repr=False)
     """Password, code, or the secret of the device that showed the QR code."""
     sms_key: str | None = field(default=None, repr=False)
@@ -57,7 +57,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where somebody comes in: whom it admits, and what the trail says of it."""
+    """Where a sign-in takes place: whom it admits, and what the audit log records of it."""
 
     admits: Callable[[User], bool]
     issuer_tenant_id: int
@@ -66,19 +66,19 @@ class Door:
 
 
 class Finding(NamedTuple):
-    """Who is meant, as far as that is known, and why it is not proven."""
+    """The person found, if any, and why the proof failed, if it did."""
 
     user: User | None
     reason: str | None = None
 
 
 def authenticate(session: Session, attempt: Attempt, door: Door) -> User | None:
-    """Give the person who proved who he is; None for whatever reason it fails.
+    """Return the authenticated person; None for whatever reason the attempt fails.
 
-    An unknown account, a wrong proof and an account that may not come in here are one answer
-    after one delay. TooManyRequests comes before the proof is looked at, and so does Busy, which
-    counts as no try. The caller commits in both cases: a refusal leaves its trace too, and spends
-    the tries of a code.
+    An unknown account, a wrong proof and an account that is not admitted here get one answer
+    after one delay. TooManyRequests is raised before the proof is checked, and so is Busy, which
+    does not count as an attempt. The caller commits in both cases: a refusal is recorded too, and
+    spends the attempts of a code.
     """
     throttle = runtime.of(session).throttle
     keys = throttle_keys(session, attempt.principal)
@@ -114,7 +114,7 @@ def authenticate(session: Session, attempt: Attempt, door: Door) -> User | None:
 
 
 def throttle_keys(session: Session, login: str) -> tuple[str, Key]:
-    """Return what tries are counted by: the account as it was typed, and where it is tried from.
+    """Return the keys by which attempts are counted: the account as typed, and the address.
 
     Typed, because counting by the account found would tell which names belong to one person; a
     number is one number however it is written. Hashed, because people type passwords there.
@@ -125,9 +125,9 @@ def throttle_keys(session: Session, login: str) -> tuple[str, Key]:
 
 
 def send_code(session: Session, number: str, sender: Sender, letter: Letter, door: Door) -> str:
-    """Send a sign-in code and give the key that belongs to it.
+    """Send a sign-in code and return the key that belongs to it.
 
-    A number without an account that may come in gets the same answer and no message.
+    A number without an account that is admitted gets the same answer and no message.
     """
     user = users.find_by_mobile(session, number)
     is_silent = user is None or _why_not(user, door) is not None
@@ -142,7 +142,7 @@ def send_code(session: Session, number: str, sender: Sender, letter: Letter, doo
 
 def _by_password(session: Session, attempt: Attempt, _door: Door) -> Finding:
     user = users.find_by_login(session, attempt.principal)
-    # Hashing takes a tenth of a second; nobody shall wait for this transaction meanwhile.
+    # Hashing takes a tenth of a second; no other request should wait for this transaction.
     session.commit()
     if users.verify_password(session, user, attempt.certificate):
         return Finding(user)
@@ -156,7 +156,7 @@ def _by_sms(session: Session, attempt: Attempt, _door: Door) -> Finding:
     if number is None:
         return Finding(None, "no mobile number")
     user = users.find_by_mobile(session, number)
-    # Codes of unknown numbers are tried as well: what takes as long tells nothing.
+    # Codes of unknown numbers are checked as well, so that the time taken reveals nothing.
     proof = codes.prove(session, Channel.SIGN_IN, number, attempt.certificate, key=attempt.sms_key)
     if proof is None or not codes.use_up(session, proof):
         return Finding(user, "wrong code")
@@ -174,7 +174,7 @@ def _by_qr_code(session: Session, attempt: Attempt, door: Door) -> Finding:
 
 
 def _why_not(user: User, door: Door) -> str | None:
-    """Tell the trail, and nobody else, why a known person does not come in."""
+    """Return why a known person is not admitted, for the audit log only."""
     if not user.may_sign_in:
         return "account disabled or locked"
     return None if door.admits(user) else "not a member"

@@ -29,7 +29,7 @@ class AbilityRole:
 
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """What a bundle gives."""
+    """What a bundle contains."""
 
     roles: tuple[AbilityRole, ...]
     admin_role_codes: tuple[str, ...]
@@ -54,7 +54,7 @@ def read(text: str) -> Ability:
 
 
 def check(session: Session, text: str) -> str:
-    """Check an ability and give it as it is stored: every member there, nothing else."""
+    """Check an ability and return it as stored: every member present, nothing else."""
     try:
         content = orjson.loads(text)
     except orjson.JSONDecodeError:

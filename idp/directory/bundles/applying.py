@@ -1,4 +1,4 @@
-"""Giving a tenant its bundle: the roles that come with it, and what must go."""
+"""Applying a bundle to a tenant: the roles that it adds, and what it removes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from idp.platform.errors import Conflict, NotFound
 
 
 def initialise(session: Session, tenant_id: int, bundle: Bundle) -> None:
-    """Give a tenant its first bundle, with the roles in it."""
+    """Set the first bundle of a tenant, and create its roles."""
     tenant = _tenant(session, tenant_id)
     if tenant.bundle_code is not None:
         raise Conflict("The tenant already has a bundle.", code="bundle_initialised")
@@ -36,11 +36,11 @@ def initialise(session: Session, tenant_id: int, bundle: Bundle) -> None:
 
 
 def switch(session: Session, tenant_id: int, bundle: Bundle) -> None:
-    """Give a tenant another bundle.
+    """Replace the bundle of a tenant.
 
     Roles of the old one get the privileges of the new one; those that it does not have are deleted,
-    or stay without privileges while people have them. What the tenant made itself, roles and
-    direct grants, keeps only what the new bundle contains.
+    or stay without privileges while people have them. The tenant's own roles and
+    direct grants keep only what the new bundle contains.
     """
     tenant = _tenant(session, tenant_id)
     if tenant.bundle_code is None:
@@ -62,7 +62,7 @@ def switch(session: Session, tenant_id: int, bundle: Bundle) -> None:
 
 
 def give_administrator_roles(session: Session, tenant_id: int, user_id: int) -> None:
-    """Give a person the roles that the bundle of his tenant has for administrators."""
+    """Assign to a person the roles that the tenant's bundle has for administrators."""
     codes = session.scalar(
         select(Bundle.ability)
         .join(Tenant, Tenant.bundle_code == Bundle.code)
@@ -82,11 +82,11 @@ def _tenant(session: Session, tenant_id: int) -> Tenant:
 
 
 def _change(session: Session, tenant: Tenant, bundle: Bundle) -> None:
-    """Note the bundle; a tenant of no type becomes one of the bundle's."""
+    """Set the bundle; a tenant without a type gets the bundle's."""
     before = tenant.bundle_code
     if tenant.type_code not in {None, bundle.tenant_type_code}:
         raise Conflict("The bundle is for another type of tenant.", code="other_tenant_type")
-    # Two at once: the second one finds another bundle than it has read.
+    # Of two at the same time, the second one finds another bundle than it has read.
     changed = count_hits(
         session,
         update(Tenant)
@@ -129,7 +129,7 @@ def _renew(session: Session, role: Role, bundle: Bundle, said: AbilityRole) -> N
 
 
 def _retire(session: Session, role: Role) -> None:
-    """Delete a role that nobody has; one that somebody has stays, and lets him do nothing."""
+    """Delete a role that nobody has; a role in use stays, without privileges."""
     before = catalogue.state_of(role)
     try:
         with session.begin_nested():
@@ -144,7 +144,7 @@ def _retire(session: Session, role: Role) -> None:
 
 
 def _carry(session: Session, role: Role, codes: Collection[str]) -> None:
-    """Let a role carry exactly these privileges; one that is gone since is left out."""
+    """Set the privileges of a role; those deleted meanwhile are left out."""
     session.flush()
     session.execute(delete(RolePrivilege).where(RolePrivilege.role_id == role.id))
     found = select(Privilege.id).where(Privilege.code.in_(codes))
@@ -155,7 +155,7 @@ def _carry(session: Session, role: Role, codes: Collection[str]) -> None:
 
 
 def _cut_back(session: Session, tenant_id: int, own: Sequence[Role], bundle: Bundle) -> None:
-    """Take away what the bundle does not contain: of the tenant's own roles, of direct grants."""
+    """Remove what the bundle does not contain from the tenant's own roles and direct grants."""
     codes = bundle.privilege_codes
     through = (
         select(Privilege)

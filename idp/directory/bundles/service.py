@@ -24,14 +24,14 @@ from idp.platform.errors import BadRequest, Conflict, NotFound, Overreach
 from idp.platform.issuer import PLATFORM_TENANT_ID
 
 RESERVED = frozenset({"bundle-list"})
-"""Stand in paths where the code of a bundle may stand."""
+"""Used in paths in the place of a bundle's code."""
 
 _CODE = re.compile(r"[^\s,/\\\"']+")
 
 
 @dataclass(frozen=True, slots=True)
 class BundleSpec:
-    """All that is said about a bundle."""
+    """All values of a bundle."""
 
     code: str
     name: str
@@ -46,7 +46,7 @@ class BundleSpec:
 
 
 def get(session: Session, code: str, *, lock: bool = False) -> Bundle:
-    """Give a bundle by its code; locked, its code stays until the transaction ends."""
+    """Return a bundle by its code; with `lock` the code stays until the transaction ends."""
     bundle = find(session, code, lock=lock)
     if bundle is None:
         raise NotFound("There is no such bundle.")
@@ -86,9 +86,9 @@ def list_to_switch_to(session: Session, tenant_type_code: str) -> Sequence[Bundl
 
 
 def create(session: Session, actor: Actor, spec: BundleSpec) -> Bundle:
-    """Create a bundle; a tenant type that is new comes into being with it.
+    """Create a bundle, and its tenant type where that is new.
 
-    A bundle grants what is in it to whole tenants, so the actor must be able to grant all of it.
+    A bundle grants its contents to entire tenants, so the actor must be able to grant all of it.
     """
     bundle = Bundle()
     _check_granted(session, actor, frozenset(), spec)
@@ -123,7 +123,7 @@ def update(session: Session, actor: Actor, bundle_id: int | None, spec: BundleSp
 
 
 def ensure_type(session: Session, code: str, name: str) -> bool:
-    """Make a tenant type where there is none; tells whether it is new."""
+    """Create a tenant type where there is none; return whether it is new."""
     made = session.scalar(
         insert(session, TenantType)
         .values(code=check_code(code, "tenant_type_code"), name=name)
@@ -172,7 +172,7 @@ def _write(session: Session, bundle: Bundle, spec: BundleSpec) -> None:
 
 @contextmanager
 def _unique(session: Session, spec: BundleSpec, bundle_id: int) -> Iterator[None]:
-    """Write a bundle, and name what another one has already."""
+    """Write a bundle, and name the value that another bundle already has."""
     try:
         with session.begin_nested():
             yield

@@ -1,4 +1,4 @@
-"""The settings of a client that are one value: their names on the outside, and their rules."""
+"""The single-valued settings of a client: their public names, and their rules."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ FIXED: Mapping[str, tuple[Any, str]] = {
     "back_channel_logout_session_required": (True, "back-channel logout is not supported"),
     "pair_wise_subject_salt": (None, "subjects are the same for all clients"),
 }
-"""Settings with one behaviour here: the value that agrees with it, and why others are refused."""
+"""Settings with one supported value: that value, and why others are refused."""
 
 PROPERTIES = (
     "application_type",
@@ -246,7 +246,7 @@ RESERVED: Mapping[str, str] = {
     **dict.fromkeys(_PROMISES, "Not supported."),
     **dict.fromkeys(_MEMBERS, "This setting has a field of its own; it cannot be a property."),
 }
-"""Names that no free property may have: who reads them would take them for settings."""
+"""Names that no free property may have: readers would take them for settings."""
 
 
 def snake_case(name: str) -> str:
@@ -257,7 +257,7 @@ def snake_case(name: str) -> str:
 def apply(client: Client, values: Mapping[str, Any], rules: Rules) -> None:
     """Set fields by the names of RFC 7591 or of the management API, as text or JSON.
 
-    What the fields say together is checked by `rules.check`.
+    Contradictions between fields are found by `rules.check`.
     """
     unknown = sorted(
         name for name in values if snake_case(name) not in FIELDS.keys() | FIXED.keys()
@@ -292,7 +292,7 @@ def own_properties(client: Client) -> dict[str, str]:
 
 
 def default_of(column: str) -> Any:
-    """Give what a column holds when nothing was said about it; None for what is made anew."""
+    """Return the default of a column; None for generated values."""
     default = Client.__table__.columns[column].default
     return default.arg if default is not None and default.is_scalar else None
 

@@ -1,4 +1,4 @@
-"""What managers do with clients: all settings and lists at once, within their reach."""
+"""Managing clients: all settings and lists at once, within the reach of the actor."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class SecretRow:
-    """A secret as it is shown and written; without a value (or with the mask) it stays."""
+    """A secret as shown and written; without a value (or with the mask) the stored one stays."""
 
     id: int
     description: str | None
@@ -69,7 +69,7 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class ClientSpec:
-    """All that is said about a client; a list that is None stays as it is."""
+    """All values of a client; a list that is None stays as it is."""
 
     client_id: str
     settings: Mapping[str, Any]
@@ -78,7 +78,7 @@ class ClientSpec:
     """By the names in `LISTS`."""
     secrets: Sequence[SecretRow] | None = None
     concurrency_stamp: str | None = None
-    """State of the client that was looked at; None: whatever it is by now."""
+    """Stamp of the state that was read; None: not compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def replace(
     *,
     reserved_claims: Collection[str],
 ) -> Client:
-    """Replace a client; what is as it was changes nothing, not even the stamp."""
+    """Replace a client; without a difference nothing changes, not even the stamp."""
     client = _hold(session, actor, row_id)
     stamps.check(client.concurrency_stamp, spec.concurrency_stamp)
     before = audited.state_of(client)
@@ -193,7 +193,7 @@ def add_secret(
 
 
 def properties(client: Client) -> list[Property]:
-    """List the properties: free ones, then settings that have no member of their own."""
+    """Return the properties: free ones, then settings without a member of their own."""
     return [
         *(Property(row.id, row.key, row.value) for row in client.properties),
         *(Property(0, key, value) for key, value in fields.own_properties(client).items()),
@@ -216,7 +216,7 @@ def _small(row_id: int) -> int:
 
 
 def _hold(session: Session, actor: Actor, row_id: int) -> Client:
-    """Lock a client until the end of the transaction, then read it: writers take turns."""
+    """Lock a client until the end of the transaction, then read it."""
     # Without its key, so that people can go on signing in; SQLite has one writer anyway.
     lock = select(Client.id).where(Client.id == _small(row_id), _in_reach(actor))
     if session.scalar(lock.with_for_update(key_share=True)) is None:
@@ -239,7 +239,7 @@ def _apply(session: Session, actor: Actor, client: Client, spec: ClientSpec) -> 
     unasked, grantable = _unasked_scopes(client), {*(client.grantable_privileges or ())}
     free = spec.lists["properties"]
     if free is not None:
-        # First of all: what kind of client it is decides about addresses.
+        # First, because the kind of client decides which addresses are allowed.
         _set_properties(session, client, free)
     service.set_fields(session, client, spec.settings)
     for name, wanted in spec.lists.items():
@@ -272,7 +272,7 @@ def _checked(session: Session, client: Client, name: str, wanted: Sequence[Row])
 def _set_rows(
     session: Session, client: Client, name: str, wanted: Sequence[tuple[int, Row]]
 ) -> None:
-    """Make a list what is wanted; `wanted` says at which index of the form each row stands."""
+    """Replace a list; each row comes with its index in the form."""
     rule = LISTS[name]
 
     def write(row: Any, said: Row, _path: str) -> None:
@@ -295,7 +295,7 @@ def _set_rows(
 
 
 def _set_properties(session: Session, client: Client, wanted: Sequence[Row]) -> None:
-    """Set the settings among the properties, and keep the others as they are."""
+    """Apply the properties that are settings, and store the others."""
     if len(wanted) > rules.MOST_ROWS:
         raise BadRequest.at("properties", f"At most {rules.MOST_ROWS} values.")
     settings: dict[str, Any] = {name: fields.default_of(name) for name in fields.PROPERTIES}
@@ -321,7 +321,7 @@ def _set_properties(session: Session, client: Client, wanted: Sequence[Row]) -> 
 
 
 def _set_secrets(session: Session, client: Client, wanted: Sequence[SecretRow]) -> None:
-    """Describe, end, add and drop secrets; none is ever read back."""
+    """Change, add and remove secrets; their values are never read back."""
     if len(wanted) > rules.MOST_ROWS:
         raise BadRequest.at("secrets", f"At most {rules.MOST_ROWS} secrets.")
     by_id = {row.id: row for row in client.secrets}
@@ -371,7 +371,7 @@ def _check_claims(client: Client, reserved: Collection[str]) -> None:
 
 
 def _unasked_scopes(client: Client) -> set[str]:
-    """List the management scopes that the client may use without asking a person."""
+    """Return the management scopes that the client may use without consent."""
     machine = any(row.grant_type == "client_credentials" for row in client.grant_types)
     if client.require_consent and not machine:
         return set()
@@ -379,7 +379,7 @@ def _unasked_scopes(client: Client) -> set[str]:
 
 
 def _check_gift(session: Session, actor: Actor, scopes: Collection[str]) -> None:
-    """Refuse a client that may do, asking nobody, what its maker may not."""
+    """Refuse a client that may do without consent what the actor may not."""
     missing = actor.lacking_codes(session, None, scopes)
     if missing:
         raise Unprocessable.at(
@@ -390,7 +390,7 @@ def _check_gift(session: Session, actor: Actor, scopes: Collection[str]) -> None
 
 
 def _check_grantable(session: Session, actor: Actor, codes: Collection[str]) -> None:
-    """Refuse a client that may grant people what its maker may not."""
+    """Refuse a client that may grant people what the actor may not."""
     missing = actor.lacking_codes(session, None, codes)
     if missing:
         raise Unprocessable.at(
@@ -418,7 +418,7 @@ def _record(session: Session, client: Client, before: State, after: State) -> No
 
 @contextmanager
 def _at(path: str, **others: str) -> Iterator[None]:
-    """Say where in the lists a refused value stands."""
+    """Prefix the fields of a problem with their place in the lists."""
     try:
         yield
     except (BadRequest, Unprocessable) as problem:

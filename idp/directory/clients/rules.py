@@ -1,4 +1,4 @@
-"""What clients may be: their names, lists, addresses and secrets, and what contradicts."""
+"""Checks of clients: names, lists, addresses, secrets, and contradictions."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ LONGEST_SECRET = 200
 OFFLINE_ACCESS = "offline_access"
 MOST_ROWS = 200
 REUSABLE = 0
-"""`refresh_token_usage` of refresh tokens that stay the same."""
-# RFC 6749 A.1 allows more; these are what shells, URLs and logs carry unharmed.
+"""`refresh_token_usage` of refresh tokens that are not rotated."""
+# RFC 6749 A.1 allows more; these pass through shells, URLs and logs unchanged.
 _CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/~@+-]{0,199}")
 _SECRET = re.compile(r"[\x21-\x7e]+")  # RFC 6749 A.2
 
 
 def grants_of(client: Client, grant_types: Iterable[str]) -> Sequence[str]:
-    """Check grant types; refresh_token comes last, and with offline access by itself."""
+    """Check grant types; refresh_token comes last, and is added for offline access."""
     wanted = _distinct("grant_types", grant_types)
     for name in wanted:
         if name not in product.GRANT_TYPES:
@@ -121,7 +121,7 @@ def _check_public(client: Client, grants: set[str], method: str | None) -> None:
 
 
 def check_addresses(session: Session, client: Client) -> None:
-    """Look at every address again: what suits a native client may not suit a web client."""
+    """Check every address again: those of a native client may not be allowed to a web client."""
     redirects_of(session, client, [row.redirect_uri for row in client.redirect_uris])
     post_logout_redirects_of(
         session, client, [row.post_logout_redirect_uri for row in client.post_logout_redirect_uris]
@@ -139,7 +139,7 @@ def check_client_id(session: Session, client_id: str, tenant_id: int | None) -> 
         # `sub` of a machine's token is its client id; it must never read as a person's.
         raise BadRequest.at("client_id", "A client id must not consist of digits only.")
     if tenant_id is not None and "://" in client_id:
-        # People take an address for a proof of who asks; no tenant proves that it is its own.
+        # A URL as id looks like a proof of identity; no tenant proves that it owns the URL.
         raise Unprocessable.at(
             "client_id", "Only a client of the platform may have a URL as its id."
         )
@@ -149,13 +149,13 @@ def check_client_id(session: Session, client_id: str, tenant_id: int | None) -> 
     if session.scalar(select(Client.id).where(Client.client_id == client_id)) is not None:
         raise Conflict("This client id is taken.", fields={"client_id": ["taken"]})
     if session.scalar(select(ApiResource.id).where(ApiResource.name == client_id)):
-        # Both call the introspection endpoint by name; both are audiences.
+        # Clients and APIs call the introspection endpoint by name, and both are audiences.
         raise Conflict("This name is already used by an API.", fields={"client_id": ["taken"]})
     return client_id
 
 
 def is_issuer(session: Session, name: str) -> bool:
-    """Whether a name is the address of an issuer, which is the audience of its own tokens."""
+    """Return whether a name is the address of an issuer, the audience of its own tokens."""
     address = name.rstrip("/").lower()
     if address == runtime.of(session).settings.public_url:
         return True

@@ -26,7 +26,7 @@ class PropertyRow:
 
 @dataclass(frozen=True, slots=True)
 class SecretRow:
-    """A secret of an API; no value keeps the one that is stored."""
+    """A secret of an API; without a value the stored one stays."""
 
     value: str | None = None
     description: str | None = None
@@ -36,7 +36,7 @@ class SecretRow:
 
 @dataclass(frozen=True, slots=True)
 class ScopeRow:
-    """A scope of an API; no list of claims leaves the stored ones alone."""
+    """A scope of an API; without a list of claims the stored ones stay."""
 
     name: str
     display_name: str | None = None

@@ -1,4 +1,4 @@
-"""What a client asks for: scopes of APIs, and identity resources."""
+"""What a client requests: scopes of APIs, and identity resources."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class IdentityResourceClaim(Base):
 
 
 class ApiResourceOwner(Base):
-    """A person manages an API resource."""
+    """A person who manages an API resource."""
 
     __tablename__ = "api_resource_owner"
 

@@ -1,4 +1,4 @@
-"""What resources may be called, and what may be said of them."""
+"""Checks of resources: names, claims, settings, and references to them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NAMES_LOCK = 0x6964_7001
 
 
 def lock_names(session: Session) -> None:
-    """Let nobody else give a name away until this transaction ends."""
+    """Lock the assignment of names until this transaction ends."""
     connection = session.connection()
     if connection.dialect.name == "postgresql":
         # Two tables share the names of scopes; SQLite's writers are alone anyway.
@@ -61,9 +61,9 @@ def check_api_name(session: Session, name: str, tenant_id: int | None) -> None:
 
 
 def check_scope_names(session: Session, names: Mapping[str, str], tenant_id: int | None) -> None:
-    """Keep scope names unique over all APIs and identity resources; call `lock_names` before.
+    """Refuse scope names that an API or identity resource has; call `lock_names` before.
 
-    `names` says by which field each name was given.
+    `names` maps the field of each name to the name.
     """
     for path, name in names.items():
         if not _NAME.fullmatch(name):
@@ -87,7 +87,7 @@ def check_claim(path: str, name: str) -> None:
 
 
 def check_property(path: str, row: PropertyRow) -> None:
-    """Refuse settings that are unknown to what reads them."""
+    """Refuse settings that their readers do not know."""
     known: dict[str, Collection[str]] = {
         "permission_format": PERMISSION_FORMATS,
         "signing_alg": ALGORITHMS,
@@ -107,7 +107,7 @@ def check_property(path: str, row: PropertyRow) -> None:
 
 
 def hash_secret(session: Session, path: str, value: str) -> str:
-    """Check and hash a secret that a caller chose; what was masked or hashed before is none."""
+    """Check and hash a secret that a caller chose; masks and digests are refused."""
     if looks_like_digest(value):
         raise BadRequest.at(
             path, "Send the secret in clear text, not its digest; the server hashes it."
@@ -123,7 +123,7 @@ def hash_secret(session: Session, path: str, value: str) -> str:
 
 
 def refuse_in_use(session: Session, path: str, names: Iterable[str]) -> None:
-    """Refuse to take away scopes that clients list; they would stop working unseen."""
+    """Refuse to remove scopes that clients use."""
     listed = select(ClientScope).where(ClientScope.scope.in_(list(names))).subquery()
     count = session.scalar(select(func.count(listed.c.client_id.distinct())))
     if count:
@@ -134,9 +134,9 @@ def refuse_in_use(session: Session, path: str, names: Iterable[str]) -> None:
 
 
 def refuse_owning(session: Session, api: ApiResource) -> None:
-    """Refuse to take away an API that privileges or applications use.
+    """Refuse to delete an API that privileges or applications use.
 
-    People would lose rights unseen, and the menus that these open could not go on.
+    People would lose rights unnoticed, and menus would lose the privileges that open them.
     """
     count = session.scalar(
         select(func.count()).select_from(Privilege).where(Privilege.api_resource_id == api.id)
@@ -149,12 +149,12 @@ def refuse_owning(session: Session, api: ApiResource) -> None:
 
 
 def built_in(path: str) -> Unprocessable:
-    """Refuse to take away what the product itself stands on."""
+    """Return the refusal to remove what the product itself needs."""
     return Unprocessable.at(path, "This is built in: it cannot be renamed, disabled or deleted.")
 
 
 def taken(path: str, name: str) -> Conflict:
-    """Refuse a name that somebody else has."""
+    """Return the refusal of a name that is taken."""
     return Conflict.at(path, f"The name {name} is taken.")
 
 

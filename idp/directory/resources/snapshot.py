@@ -121,7 +121,7 @@ def load_scopes(
 
 
 def existing_scopes(session: Session, names: Iterable[str]) -> frozenset[str]:
-    """Return which of these are scopes of any API or identity resource, enabled or not."""
+    """Return which of these names are scopes of any API or identity resource, enabled or not."""
     wanted = list(names)
     scopes = session.scalars(select(ApiScope.name).where(ApiScope.name.in_(wanted)))
     identities = session.scalars(
@@ -132,7 +132,7 @@ def existing_scopes(session: Session, names: Iterable[str]) -> frozenset[str]:
 
 @looked_up("api", longest=LONGEST_NAME)
 def find_api(session: Session, name: str) -> ApiView | None:
-    """Return an enabled API by name, from the cache when it is there."""
+    """Return an enabled API by name, from the cache if possible."""
     row = session.scalars(
         select(ApiResource)
         .where(ApiResource.name == name, ApiResource.enabled)

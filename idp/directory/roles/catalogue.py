@@ -1,4 +1,4 @@
-"""Keeping roles, privileges and privilege groups, and giving them out."""
+"""Roles, privileges and privilege groups: creating, finding and assigning them."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.stamps import new_stamp
 
-# Commas part codes in the text form of the `permission` claim; spaces part scopes.
+# Commas separate codes in the text form of the `permission` claim; spaces separate scopes.
 _CODE = re.compile(r"[^\s,/\\\"']+")
 LONGEST_CODE = 200
-# Addresses of the user service stand where a role's code would.
+# Paths of the user service that have the place of a role's code.
 _RESERVED_ROLES = frozenset({"privilege-list", "role-privilege-list"})
 MOST_LEVELS = 30
-"""Groups below each other, so that the tree fits into one answer."""
+"""Levels of groups, so that the tree fits into one response."""
 DEFAULT_ROLES = ("users", "developer")
-"""Platform roles that every account made here gets; they make nobody important."""
+"""Platform roles that every new account gets; they give nobody special rights."""
 
 
 def give_default_roles(session: Session, user_id: int) -> None:
-    """Give a person the roles that everybody has."""
+    """Assign to a person the roles that everybody has."""
     for code in DEFAULT_ROLES:
         role = find_role(session, code, None)
         if role is not None:
@@ -74,7 +74,7 @@ def state_of(role: Role) -> dict[str, Any]:
 
 
 def insert_role(session: Session, code: str, name: str, *, tenant_id: int | None) -> Role:
-    """Insert a role and tell nobody."""
+    """Insert a role without recording it."""
     check_role_code(session, code, tenant_id)
     role = Role(code=code, name=name, tenant_id=tenant_id)
     try:
@@ -86,7 +86,7 @@ def insert_role(session: Session, code: str, name: str, *, tenant_id: int | None
 
 
 def rename_role(session: Session, role: Role, code: str) -> None:
-    """Give a role another code."""
+    """Change the code of a role."""
     check_role_code(session, code, role.tenant_id, but_id=role.id)
     try:
         with session.begin_nested():
@@ -96,11 +96,11 @@ def rename_role(session: Session, role: Role, code: str) -> None:
 
 
 def check_role_code(session: Session, code: str, tenant_id: int | None, *, but_id: int = 0) -> None:
-    """Refuse a code that cannot be one, or that stands for another role."""
+    """Refuse a code that is malformed, or that another role has."""
     check_code(code, LONGEST_ROLE_NAME)
     if code in _RESERVED_ROLES:
         raise BadRequest.at("code", "This code is reserved.")
-    # Roles of tenants are named one beside the other, roles of the platform one by one: otherwise
+    # Roles of tenants may be named concurrently, roles of the platform one by one: otherwise
     # both could take the same code at the same time.
     turn = select(Tenant.id).where(Tenant.id == PLATFORM_TENANT_ID)
     session.execute(turn.with_for_update(read=tenant_id is not None, key_share=tenant_id is None))
@@ -119,7 +119,7 @@ def check_role_code(session: Session, code: str, tenant_id: int | None, *, but_i
 
 
 def check_tenant_role_code(session: Session, code: str) -> None:
-    """Refuse what cannot be the code of a role in any tenant: badly formed, or the platform's."""
+    """Refuse what cannot be the code of a role in any tenant: malformed, or the platform's."""
     check_code(code, LONGEST_ROLE_NAME)
     alike = select(Role.id).where(Role.tenant_id.is_(None), func.lower(Role.code) == code.lower())
     if session.scalar(alike.limit(1)) is not None:
@@ -150,7 +150,7 @@ def create_privilege(
     api_resource_id: int | None = None,
     sort: int = 0,
 ) -> Privilege:
-    """Create a privilege; without an API it counts in the tokens of every API that asks."""
+    """Create a privilege; without an API it counts in the tokens of every API that requests it."""
     check_code(code)
     if code.lower().startswith(RESERVED_PREFIX):
         raise BadRequest.at(
@@ -210,7 +210,7 @@ def list_privileges(
 
 
 def add_privilege(session: Session, role: Role, privilege: Privilege) -> bool:
-    """Let a role carry a privilege; tells whether it is new there."""
+    """Add a privilege to a role; return whether it is new there."""
     key = (role.id, privilege.id)
     if session.get(RolePrivilege, key) is not None:
         return False
@@ -232,7 +232,7 @@ def add_privilege(session: Session, role: Role, privilege: Privilege) -> bool:
 
 
 def give(session: Session, user_id: int, role: Role) -> bool:
-    """Give a person a role; tells whether it is new."""
+    """Assign a role to a person; return whether it is new."""
     if session.get(UserRole, (user_id, role.id)) is not None:
         return False
     try:

@@ -1,4 +1,4 @@
-"""What managers do with roles: names, claims and privileges at once, within their reach.
+"""Managing roles: names, claims and privileges at once, within the reach of the actor.
 
 A claim of type `permission` is how managers see a privilege that the role carries. It has no row of
 its own and so no id: the role has the privilege or not.
@@ -49,17 +49,17 @@ class ClaimRow:
 
 @dataclass(frozen=True, slots=True)
 class RoleSpec:
-    """All that is said about a role."""
+    """All values of a role."""
 
     code: str
     name: str | None = None
-    """What people read; none: the code."""
+    """Name shown to people; None: the code."""
     claims: Sequence[ClaimRow] | None = None
     """None: as they are; empty: none."""
     tenant_id: int | None = None
     """None: the actor's, or as it is."""
     concurrency_stamp: str | None = None
-    """State of the role that was looked at; None: whatever it is by now."""
+    """Stamp of the state that was read; None: not compared."""
 
 
 def list_query(actor: Actor) -> Select[Role]:
@@ -79,7 +79,7 @@ def get(session: Session, actor: Actor, role_id: int) -> Role:
 
 
 def claims(role: Role) -> list[ClaimRow]:
-    """List the claims of a role, its privileges last."""
+    """Return the claims of a role, its privileges last."""
     return [
         *(ClaimRow(row.type, row.value, row.id, role.id) for row in role.claims),
         *(ClaimRow(PERMISSION, row.code, 0, role.id) for row in role.privileges),
@@ -109,7 +109,7 @@ def replace(
     *,
     reserved_claims: Collection[str],
 ) -> Role:
-    """Replace a role; what is as it was changes nothing, not even the stamp."""
+    """Replace a role; without a difference nothing changes, not even the stamp."""
     role = _hold(session, actor, role_id)
     stamps.check(role.concurrency_stamp, spec.concurrency_stamp)
     if spec.tenant_id not in {None, role.tenant_id}:
@@ -127,7 +127,7 @@ def replace(
 def set_privileges(
     session: Session, actor: Actor, role_id: int, codes: Iterable[str], *, field: str
 ) -> None:
-    """Let a role carry exactly these privileges; `field` is what a refusal names."""
+    """Replace the privileges of a role; `field` is named in refusals."""
     role = _hold(session, actor, role_id)
     before = catalogue.state_of(role)
     _set_privileges(session, actor, role, dict.fromkeys(codes, field))
@@ -156,8 +156,8 @@ def _in_reach(actor: Actor) -> ColumnElement[bool]:
 
 
 def _hold(session: Session, actor: Actor, role_id: int) -> Role:
-    """Lock a role until the end of the transaction, then read it: writers take turns."""
-    # With its key: nobody is given the role while it goes away. SQLite has one writer anyway.
+    """Lock a role until the end of the transaction, then read it."""
+    # With its key: nobody gets the role while it is deleted. SQLite has one writer anyway.
     lock = select(Role.id).where(Role.id == _bounded(role_id), _in_reach(actor))
     if session.scalar(lock.with_for_update()) is None:
         raise NotFound
@@ -171,7 +171,7 @@ def _bounded(role_id: int) -> int:
 
 
 def _settle(session: Session, role: Role, before: State) -> None:
-    """Stamp and record a role that is not what it was."""
+    """Renew the stamp of a changed role, and record the change."""
     session.flush()
     after = catalogue.state_of(role)
     if before != after:
@@ -209,7 +209,7 @@ def _set_claims(
     wanted: Sequence[ClaimRow] | None,
     reserved: Collection[str],
 ) -> None:
-    """Make claims and privileges what is listed; None leaves them."""
+    """Replace claims and privileges; None leaves them as they are."""
     if wanted is None:
         return
     codes: dict[str, str] = {}
@@ -250,7 +250,7 @@ def _codes(text: str, path: str) -> list[str]:
 
 
 def _set_privileges(session: Session, actor: Actor, role: Role, wanted: Mapping[str, str]) -> None:
-    """Let a role carry exactly these; `wanted` tells the field that named each."""
+    """Replace the privileges of a role; the mapping has the field that named each code."""
     before = {row.code: row for row in role.privileges}
     gone = [row.id for code, row in before.items() if code not in wanted]
     new = {code: field for code, field in wanted.items() if code not in before}
@@ -275,14 +275,14 @@ def _set_privileges(session: Session, actor: Actor, role: Role, wanted: Mapping[
 def _may_be_given(
     session: Session, actor: Actor, tenant_id: int | None, wanted: Mapping[str, str]
 ) -> Sequence[Privilege]:
-    """Find privileges, all of which the actor may give in the tenant."""
+    """Return privileges; refuse them unless the actor may grant all in the tenant."""
     if not wanted:
         return []
     found = session.scalars(select(Privilege).where(Privilege.code.in_(wanted))).all()
     unknown = wanted.keys() - {privilege.code for privilege in found}
     missing = actor.lacking(session, tenant_id, found)
     if unknown or missing:
-        # One message for both: what exists is nobody's business who has nothing to do with it.
+        # One message for both, so that it does not reveal which permissions exist.
         refusal = Overreach if missing else BadRequest
         raise refusal(
             "You cannot grant all of these permissions.",

@@ -1,4 +1,4 @@
-"""Roles of one tenant, named by their codes: keep them, and bind them to the tenant's people."""
+"""Roles of one tenant, named by code: managing them, and binding them to its members."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PRIVILEGES = "privilegeCodes"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A role as readers see it; lists are without privileges."""
+    """A role as callers see it; lists are without privileges."""
 
     id: int
     code: str
@@ -38,7 +38,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What is said about a role; None: nothing."""
+    """The values of a role in a request; None: not given."""
 
     id: int | None
     tenant_id: int | None
@@ -57,13 +57,13 @@ def list_by_codes(session: Session, tenant_id: int, codes: Collection[str]) -> S
 
 
 def show(session: Session, tenant_id: int, code: str) -> Shown:
-    """Give a role of a tenant with its privileges."""
+    """Return a role of a tenant with its privileges."""
     role = get(session, tenant_id, code)
     return _shown(role, [row.code for row in role.privileges])
 
 
 def get(session: Session, tenant_id: int, code: str) -> Role:
-    """Give a role of a tenant."""
+    """Return a role of a tenant."""
     role = catalogue.find_role(session, code, tenant_id)
     if role is None:
         raise NotFound("There is no such role in the tenant.")
@@ -71,14 +71,14 @@ def get(session: Session, tenant_id: int, code: str) -> Role:
 
 
 def find_tenant(session: Session, said: Named) -> int | None:
-    """Tell the tenant of the role that is meant, as far as one is named."""
+    """Return the tenant of the role that is named, if any."""
     if said.id is None:
         return said.tenant_id
     return session.scalar(select(Role.tenant_id).where(Role.id == said.id))
 
 
 def get_tenant(session: Session, said: Named) -> int:
-    """Tell the tenant of the role that is meant."""
+    """Return the tenant of the role that is named."""
     tenant_id = find_tenant(session, said)
     if tenant_id is None:
         raise NotFound("There is no such role.")
@@ -106,25 +106,25 @@ def rename(session: Session, actor: Actor, said: Named) -> None:
 
 
 def remove(session: Session, actor: Actor, code: str) -> None:
-    """Delete a role that nobody has; one that is not there is deleted already."""
+    """Delete a role that nobody has; a missing role is no error."""
     role = catalogue.find_role(session, code, actor.tenant_id)
     if role is not None:
-        # Somebody may have been faster.
+        # Another request may have been faster.
         with suppress(NotFound):
             management.delete(session, actor, role.id)
 
 
 def set_privileges(session: Session, actor: Actor, code: str, privileges: Sequence[str]) -> None:
-    """Let a role carry exactly these privileges."""
+    """Replace the privileges of a role."""
     role = get(session, actor.tenant_id, code)
     management.set_privileges(session, actor, role.id, privileges, field=PRIVILEGES)
 
 
 def bind(session: Session, actor: Actor, username: str, codes: Collection[str]) -> None:
-    """Give somebody of the tenant roles; those that they have stay.
+    """Bind roles to a member of the tenant; roles that they have already stay.
 
-    Nobody binds what carries more than they may grant. And nobody but an administrator of the
-    tenant or the platform binds to themselves: claims of a role may count elsewhere.
+    Nobody can bind roles with more privileges than they may grant. And only an administrator of the
+    tenant or the platform can bind roles to themselves: claims of a role may count elsewhere.
     """
     member, asked = _hold(session, actor.tenant_id, username, codes)
     held = _held(session, member.user_id, asked)
@@ -150,7 +150,7 @@ def bind(session: Session, actor: Actor, username: str, codes: Collection[str]) 
 
 
 def unbind(session: Session, tenant_id: int, username: str, codes: Collection[str]) -> None:
-    """Take roles from somebody of the tenant; those that he has not are no error."""
+    """Unbind roles from a member of the tenant; roles that they do not have are no error."""
     member, asked = _hold(session, tenant_id, username, codes)
     held = _held(session, member.user_id, asked)
     session.execute(
@@ -176,13 +176,13 @@ def _shown(role: Role, privilege_codes: Sequence[str] = ()) -> Shown:
 def _hold(
     session: Session, tenant_id: int, username: str, codes: Collection[str]
 ) -> tuple[Membership, Sequence[Role]]:
-    """Lock a membership and roles: who changes or ends them takes turns with us."""
+    """Lock a membership and roles against concurrent changes."""
     user = users.find_by_username(session, username)
     member = select(Membership).where(Membership.tenant_id == tenant_id)
     member = member.where(Membership.user_id == (user.id if user else None))
     found = session.scalar(member.with_for_update())
     if found is None:
-        # One answer for both: who is somewhere else is nobody's business here.
+        # One answer for both, so that it does not reveal members of other tenants.
         raise NotFound("There is no such account in the tenant.")
     asked = session.scalars(
         select(Role)

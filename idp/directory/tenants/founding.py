@@ -1,4 +1,4 @@
-"""Founding a tenant: the organisation, its administrator and its bundle at once."""
+"""Creating a tenant together with its administrator and its bundle."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from idp.platform.errors import BadRequest, NotFound
 
 @dataclass(frozen=True, slots=True)
 class Founding:
-    """What a tenant starts with; the administrator is a new account, or an existing one."""
+    """The values of a new tenant; its administrator is a new account, or an existing one."""
 
     name: str
     tenant_type_code: str
@@ -34,21 +34,21 @@ class Founding:
 
 
 def found(session: Session, said: Founding) -> Tenant:
-    """Found a tenant with a new account as its administrator."""
+    """Create a tenant with a new account as its administrator."""
     new = NewUser(
         username=said.username or "",
         mobile=said.mobile,
         password=said.password,
         chosen_by_person=False,
     )
-    # Hashing comes first: nothing is held meanwhile.
+    # Hashing comes first, before any row is locked.
     user = users.create(session, new)
     catalogue.give_default_roles(session, user.id)
     return _found(session, said, _bundle(session, said), user)
 
 
 def found_for(session: Session, said: Founding) -> Tenant:
-    """Found a tenant for an account that exists, found by its user name, else by its number."""
+    """Create a tenant for an existing account, found by its user name, else by its number."""
     bundle = _bundle(session, said)
     user = None
     if said.username:

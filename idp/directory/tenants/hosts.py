@@ -1,7 +1,7 @@
-"""Whose a host is: given by the platform, below a host that the tenant has, or proven in the DNS.
+"""Ownership of hosts: set by the platform, below a host of the tenant, or proven in the DNS.
 
-A host makes an issuer, so whoever could take a foreign one would sign its people in. A tenant
-therefore shows that it controls the name: it publishes a value that we tell it as a TXT record.
+A host makes an issuer, so whoever could claim a foreign one could sign its people in. A tenant
+therefore proves that it controls the name: it publishes a given value as a TXT record.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PURPOSE = "host proof"
 MOST_AT_ONCE = 10
 """Hosts that one request may prove."""
 QUESTIONS_PER_HOUR = 60
-"""Hosts that one person may ask about."""
+"""Proofs that one person may request."""
 
 
 class Challenge(NamedTuple):
@@ -50,10 +50,10 @@ def needing_proof(hosts: Iterable[str], kept: Iterable[str]) -> list[str]:
 
 
 def prove(session: Session, claimant: str, user_id: int, hosts: Sequence[str]) -> frozenset[str]:
-    """Ask the DNS about hosts and return the proven ones.
+    """Look up the records of hosts in the DNS and return the proven hosts.
 
     Waits for name servers, so it ends the transaction first. Raises Unavailable when they do not
-    answer, TooManyRequests for a person who asks all the time.
+    respond, TooManyRequests for a person who tries too often.
     """
     process = runtime.of(session)
     if len(hosts) > MOST_AT_ONCE:

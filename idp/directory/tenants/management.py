@@ -1,6 +1,6 @@
-"""What managers do with tenants: hosts, claims and properties at once, within their reach.
+"""Managing tenants: hosts, claims and properties at once, within the reach of the actor.
 
-Who is in reach is told by the code of the operation: a tenant is managed by its administrators who
+Reach depends on the permission of the operation: a tenant is managed by its administrators who
 hold that permission in it, and by administrators of the platform.
 """
 
@@ -70,7 +70,7 @@ class PropertyRow:
 
 @dataclass(frozen=True, slots=True)
 class TenantSpec:
-    """All that is said about a tenant; a list that is None stays as it is, an empty one clears."""
+    """All values of a tenant; a list that is None stays as it is, an empty one clears."""
 
     name: str
     status: int
@@ -81,12 +81,12 @@ class TenantSpec:
     claims: Sequence[ClaimRow] | None = None
     properties: Sequence[PropertyRow] | None = None
     concurrency_stamp: str | None = None
-    """State of the tenant that was looked at; None: whatever it is by now."""
+    """Stamp of the state that was read; None: not compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Public:
-    """What anybody may know of a tenant."""
+    """The public data of a tenant."""
 
     id: int
     name: str
@@ -142,9 +142,9 @@ def prove_hosts(
 def create(
     session: Session, actor: Actor, spec: TenantSpec, proven: Collection[str] = ()
 ) -> Tenant:
-    """Create a tenant; whoever does becomes its administrator, with the rights they have here.
+    """Create a tenant; the actor becomes its administrator, with the rights they have here.
 
-    A tenant that another one makes has the bundle of that one, so that it can do no more. Hosts
+    It inherits the bundle of the tenant that creates it, so that it can do no more. Hosts
     need a proof (see `prove_hosts`).
     """
     tenant = Tenant(
@@ -173,7 +173,7 @@ def replace(
     spec: TenantSpec,
     proven: Collection[str] = (),
 ) -> Tenant:
-    """Replace a tenant; what is as it was changes nothing, not even the stamp.
+    """Replace a tenant; without a difference nothing changes, not even the stamp.
 
     New hosts need a proof (see `prove_hosts`).
     """
@@ -181,7 +181,7 @@ def replace(
     stamps.check(tenant.concurrency_stamp, spec.concurrency_stamp)
     is_opened = tenant.status == TenantStatus.DISABLED and spec.status != tenant.status
     if is_opened and not actor.is_platform_admin:
-        # Otherwise a tenant that the platform shut would be opened again by its own people.
+        # Otherwise its own members could enable a tenant that the platform has disabled.
         raise Overreach.at("status", "Only a platform administrator can enable a disabled tenant.")
     before = service.state_of(tenant)
     _apply(session, actor, tenant, spec, _claimant(actor, tenant.id), proven)
@@ -194,7 +194,7 @@ def replace(
 
 
 def delete(session: Session, actor: Actor, code: str, tenant_id: int) -> None:
-    """Delete a tenant that nothing hangs on; its administrators, roles and claims go with it."""
+    """Delete an unused tenant, with its administrators, roles and claims."""
     tenant = _hold(session, actor, code, tenant_id, with_key=True)
     if tenant.id == PLATFORM_TENANT_ID:
         raise Conflict.at("id", "The platform's own tenant cannot be deleted.")
@@ -204,14 +204,14 @@ def delete(session: Session, actor: Actor, code: str, tenant_id: int) -> None:
     service.record(session, tenant, Tag.TENANT_DELETED, service.state_of(tenant), {})
     own_roles = select(Role.id).where(Role.tenant_id == tenant.id)
     session.execute(sqlalchemy.delete(UserRole).where(UserRole.role_id.in_(own_roles)))
-    tenant.issuer_tenant_id = PLATFORM_TENANT_ID  # a row that points at itself cannot go
+    tenant.issuer_tenant_id = PLATFORM_TENANT_ID  # a row that refers to itself cannot be deleted
     session.flush()
     session.delete(tenant)
     session.flush()
 
 
 def public(session: Session, host: str) -> Public:
-    """Tell what anybody may know of the enabled tenant that signs in at a host; cached."""
+    """Return the public data of the enabled tenant that signs in at a host; cached."""
     issuer = service.find_issuer(session, service.to_ascii(host))
     if issuer is None:
         raise NotFound
@@ -250,9 +250,9 @@ def _in_reach(actor: Actor, code: str) -> ColumnElement[bool]:
 
 
 def _hold(session: Session, actor: Actor, code: str, tenant_id: int, *, with_key: bool) -> Tenant:
-    """Lock a tenant until the end of the transaction, then read it: writers take turns.
+    """Lock a tenant until the end of the transaction, then read it.
 
-    `with_key` nobody can hang anything on it meanwhile. SQLite has one writer anyway.
+    `with_key`: no row can refer to it anew meanwhile. SQLite has one writer anyway.
     """
     lock = select(Tenant.id).where(Tenant.id == _bounded(tenant_id), _in_reach(actor, code))
     if session.scalar(lock.with_for_update(key_share=not with_key, of=Tenant)) is None:
@@ -269,7 +269,7 @@ def _bounded(tenant_id: int) -> int:
 
 
 def _take_rights_along(session: Session, actor: Actor, tenant: Tenant) -> None:
-    """Let the maker of a tenant do there what they may do with management operations here.
+    """Grant the creator of a tenant the management permissions there that they have here.
 
     Nobody gains anything: it is a tenant of their own. What they may do everywhere they may do
     there.
@@ -293,7 +293,7 @@ def _take_rights_along(session: Session, actor: Actor, tenant: Tenant) -> None:
 
 
 def _inherit_bundle(session: Session, actor: Actor, tenant: Tenant) -> None:
-    """Limit a new tenant by the bundle of the one that makes it; that may have none."""
+    """Limit a new tenant by the bundle of the tenant that creates it, if it has one."""
     bundle = bundles.of_tenant(session, actor.tenant_id)
     if bundle is not None:
         applying.initialise(session, tenant.id, bundle)
@@ -301,7 +301,7 @@ def _inherit_bundle(session: Session, actor: Actor, tenant: Tenant) -> None:
 
 
 def _claimant(actor: Actor, tenant_id: int | None) -> str:
-    """Name who proves a host: the tenant, or the person while there is no tenant yet."""
+    """Return who proves a host: the tenant, or the person while there is no tenant yet."""
     return f"user:{actor.person_id}" if tenant_id is None else f"tenant:{tenant_id}"
 
 
@@ -389,7 +389,7 @@ def _set_properties(session: Session, tenant: Tenant, wanted: Sequence[PropertyR
 
 
 def _clear(session: Session, row: TenantProperty) -> str | None:
-    """Read a stored value; None when its root secret is gone."""
+    """Return a stored value in clear text; None when its root secret is missing."""
     keyring = runtime.of(session).keyring
     try:
         return keyring.decrypt(service.PURPOSE, row.value_encrypted).decode()
@@ -398,7 +398,7 @@ def _clear(session: Session, row: TenantProperty) -> str | None:
 
 
 def _hanging(session: Session, tenant: Tenant) -> dict[str, list[str]]:
-    """Name what would go down with a tenant, or could not go on without it."""
+    """Return what uses a tenant, as messages by field."""
     things = {
         "members": select(func.count(Membership.id)).where(
             Membership.tenant_id == tenant.id, ~Membership.is_admin

@@ -1,7 +1,7 @@
 """The lists of an account: roles, claims, memberships, files, properties.
 
 Each actor sees rows of their own: administrators of the platform every row, others those of their
-tenant. What somebody does not see they neither change nor remove.
+tenant. Rows that an actor does not see are neither changed nor removed.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class TenantRow:
 
 @dataclass(slots=True)
 class Lists:
-    """Rows of one account that its reader sees."""
+    """The rows of one account that the actor sees."""
 
     roles: list[Role] = field(default_factory=list)
     claims: list[UserClaim] = field(default_factory=list)
@@ -95,7 +95,7 @@ T = TypeVar("T")
 
 
 def read(session: Session, actor: Actor, user_ids: Iterable[int]) -> dict[int, Lists]:
-    """Read what the actor sees of these accounts: one question for each kind of list."""
+    """Return what the actor sees of these accounts, by one query for each kind of list."""
     ids = list(user_ids)
     found: defaultdict[int, Lists] = defaultdict(Lists)
     for user_id, role in session.execute(
@@ -131,7 +131,7 @@ def read(session: Session, actor: Actor, user_ids: Iterable[int]) -> dict[int, L
 
 
 def visible_roles(session: Session, actor: Actor, user: User) -> list[int]:
-    """List the ids of a person's roles that the actor sees."""
+    """Return the ids of a person's roles that the actor sees."""
     return [role.id for role in read(session, actor, [user.id])[user.id].roles]
 
 
@@ -179,7 +179,7 @@ def set_claims(
 ) -> None:
     """Replace the claims that the actor sees; permissions only those that they may grant.
 
-    Those that the account itself has a column for are set there: see `profile.WITHOUT_MEMBER`.
+    Claims that the account has a column for are set there: see `profile.WITHOUT_MEMBER`.
     """
     if wanted is None:
         return
@@ -204,7 +204,7 @@ def set_claims(
 
 
 def _find_standard_claims(wanted: Sequence[ClaimRow]) -> dict[str, int]:
-    """Return where in a list the claims stand that the account has columns for."""
+    """Return the indexes in a list of the claims that the account has columns for."""
     found: dict[str, int] = {}
     for index, entry in enumerate(wanted):
         if entry.type in profile.WITHOUT_MEMBER:
@@ -243,7 +243,7 @@ def standard_claims(user: User) -> list[UserClaim]:
 def set_tenants(
     session: Session, actor: Actor, user: User, wanted: Sequence[TenantRow] | None
 ) -> None:
-    """Replace the memberships that the actor sees; nobody changes their own."""
+    """Replace the memberships that the actor sees; nobody can change their own."""
     if wanted is None:
         return
     rows = {row.tenant_id: row for row in read(session, actor, [user.id])[user.id].tenants}
@@ -265,7 +265,7 @@ def set_tenants(
 
 
 def may_join(session: Session, actor: Actor, tenant_id: int) -> None:
-    """Refuse tenants that the actor cannot let people into."""
+    """Refuse tenants to which the actor cannot add people."""
     if tenant_id == actor.tenant_id:
         return
     if not actor.is_platform_admin:
@@ -314,7 +314,7 @@ def set_properties(
     before = {row.id: (row.key, row.value) for row in rows}
     seen = set()
     for index, entry in enumerate(wanted):
-        # Tenants may use the same key each for itself; then only its own row can be meant.
+        # Several tenants may use the same key; then only the actor's own row matches.
         if entry.key in seen and before.get(entry.id, ("",))[0] != entry.key:
             raise BadRequest.at(f"properties[{index}].key", child_rows.DUPLICATE)
         seen.add(entry.key)
@@ -338,7 +338,7 @@ def _are_addresses(entry: FileRow) -> bool:
 
 
 def _may_give_roles(session: Session, actor: Actor, given: Sequence[Role]) -> None:
-    """Refuse roles that carry what the actor cannot give in the tenant of each."""
+    """Refuse roles with privileges that the actor cannot grant in the tenant of the role."""
     by_tenant: defaultdict[int | None, list[int]] = defaultdict(list)
     for role in given:
         by_tenant[role.tenant_id].append(role.id)
@@ -373,7 +373,7 @@ def _replace(
     columns: Sequence[str],
     make: Callable[[], Any],
 ) -> None:
-    """Replace rows that no relation holds: each reader sees others of them."""
+    """Replace rows outside of a relationship, because each actor sees different ones."""
 
     def write(row: Any, entry: T, _path: str) -> None:
         for column in columns:

@@ -110,7 +110,7 @@ def select_apis(
 
 
 def replace_api(session: Session, actor: Actor, content: ApiSpec) -> ApiResource:
-    """Make an API in reach what the form says; what it leaves out of lists is removed."""
+    """Replace an API in reach; rows that the lists leave out are removed."""
     api = changes.get(session, _WHOLE, ApiResource, content.id, in_reach(actor), lock=True)
     changes.check_stamp(api, content.concurrency_stamp)
     rules.lock_names(session)
@@ -126,7 +126,7 @@ def replace_api(session: Session, actor: Actor, content: ApiSpec) -> ApiResource
 
 
 def delete_api(session: Session, actor: Actor, api_id: int) -> int:
-    """Delete an API in reach that no client and no privilege needs any more."""
+    """Delete an API in reach that no client and no privilege uses."""
     api = changes.get(session, _WHOLE, ApiResource, api_id, in_reach(actor), lock=True)
     if api.name == MANAGEMENT_API:
         raise rules.built_in("id")
@@ -141,7 +141,7 @@ def delete_api(session: Session, actor: Actor, api_id: int) -> int:
 
 
 def published_scopes(session: Session, tenant_id: int | None) -> dict[str, list[ApiScope]]:
-    """Give the scopes that discovery shows, by the name of their API; both sorted.
+    """Return the scopes that discovery shows, by the name of their API; both sorted.
 
     Those of the platform and of a tenant; without a tenant those of all.
     """
@@ -183,7 +183,7 @@ def add_secret(
     description: str | None = None,
     expires_at: datetime | None = None,
 ) -> str:
-    """Give an API a secret for the introspection endpoint, made by us unless given."""
+    """Add a secret for the introspection endpoint to an API, generated unless given."""
     before = audited.of_api(api)
     secret = random_token() if value is None else value
     row = ApiSecret()
@@ -205,7 +205,7 @@ def set_properties(session: Session, api: ApiResource, values: Mapping[str, str]
 
 
 def link_owner(session: Session, api: ApiResource, user_id: int) -> None:
-    """Let a person manage an API."""
+    """Make a person a manager of an API."""
     if session.get(ApiResourceOwner, (user_id, api.id)) is None:
         session.add(ApiResourceOwner(user_id=user_id, api_resource_id=api.id))
         session.flush()

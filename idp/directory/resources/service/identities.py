@@ -54,7 +54,7 @@ def add_identity(
 
 
 def get_identity(session: Session, resource_id: int) -> IdentityResource:
-    """Give an identity resource with its claims."""
+    """Return an identity resource with its claims."""
     return changes.get(session, _WHOLE, IdentityResource, resource_id)
 
 
@@ -64,7 +64,7 @@ def select_identities(*, name: str | None = None) -> Select[IdentityResource]:
 
 
 def replace_identity(session: Session, content: IdentitySpec) -> IdentityResource:
-    """Make an identity resource what the form says."""
+    """Replace an identity resource."""
     resource = changes.get(session, _WHOLE, IdentityResource, content.id, lock=True)
     changes.check_stamp(resource, content.concurrency_stamp)
     rules.lock_names(session)
@@ -85,7 +85,7 @@ def replace_identity(session: Session, content: IdentitySpec) -> IdentityResourc
 
 
 def delete_identity(session: Session, resource_id: int) -> int:
-    """Delete an identity resource that no client lists any more."""
+    """Delete an identity resource that no client uses."""
     query = select(IdentityResource)
     resource = changes.get(session, query, IdentityResource, resource_id, lock=True)
     if resource.name == rules.BUILT_IN_IDENTITY:

@@ -1,4 +1,4 @@
-"""Bring rows in line with what a form says, checked field by field."""
+"""Bring rows in line with a form, checked field by field."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class NewScope:
 
 
 def scope_row(new: NewScope) -> ScopeRow:
-    """Write a new scope as a form would."""
+    """Return a new scope as a row of a form."""
     return ScopeRow(
         name=new.name,
         display_name=new.display_name,
@@ -62,12 +62,12 @@ def scope_row(new: NewScope) -> ScopeRow:
 
 
 def claim_rows(names: Iterable[str]) -> list[ClaimRow]:
-    """Write names of claims as new rows, each once."""
+    """Return names of claims as new rows, each once."""
     return [ClaimRow(name) for name in dict.fromkeys(names)]
 
 
 def property_rows(values: Mapping[str, str]) -> list[PropertyRow]:
-    """Write settings as new rows."""
+    """Return settings as new rows."""
     return [PropertyRow(key, value) for key, value in values.items()]
 
 
@@ -173,7 +173,7 @@ def write_properties(session: Session, api: ApiResource, wanted: Sequence[Proper
 
 
 def _check_scopes(session: Session, api: ApiResource, wanted: Sequence[ScopeRow]) -> None:
-    """Refuse new names that are taken, and to take names away that are needed."""
+    """Refuse new names that are taken, and the removal of names in use."""
     have = {scope.name for scope in api.scopes}
     new = {
         f"scopes[{index}].name": row.name
