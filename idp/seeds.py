@@ -114,33 +114,33 @@ class Seeded:
 def seed(session: Session, settings: Settings) -> Seeded:
     """Add what is missing; several nodes may do so at once. The caller commits."""
     seeding.lock(session)
-    garden = _Garden(session, settings)
-    garden.tenant()
-    garden.identity_resources()
-    garden.management_api()
-    garden.privileges()
-    garden.roles()
-    garden.administrator()
-    garden.api_docs()
+    seeder = _Seeder(session, settings)
+    seeder.tenant()
+    seeder.identity_resources()
+    seeder.management_api()
+    seeder.privileges()
+    seeder.roles()
+    seeder.administrator()
+    seeder.api_docs()
     if settings.demo:
-        garden.demo()
-    garden.own()
+        seeder.demo()
+    seeder.own()
     signing.import_pem(session, settings.keys_dir)
     signing.ensure(session)
-    if garden.seeded.added:
-        audit.record(session, Tag.SETUP_DONE, details={"count": len(garden.seeded.added)})
+    if seeder.seeded.added:
+        audit.record(session, Tag.SETUP_DONE, details={"count": len(seeder.seeded.added)})
     session.flush()
-    return garden.seeded
+    return seeder.seeded
 
 
-class _Garden:
+class _Seeder:
     """One run: what was seeded before, and what is new."""
 
     def __init__(self, session: Session, settings: Settings) -> None:
         self.session = session
         self.settings = settings
         self.seeded = Seeded()
-        self._planted = seeding.planted(session)
+        self._earlier = seeding.recorded(session)
 
     def tenant(self) -> None:
         if self._is_new("tenant") and self.session.get(Tenant, PLATFORM_TENANT_ID) is None:
@@ -258,8 +258,8 @@ class _Garden:
             clients.set_redirect_uris(self.session, found, {*known, address})
             self._mark(f"docs-address:{address}")
         added = self.seeded.added
-        planted = {name.partition(":")[2] for name in added if name.startswith("scope:")}
-        for scope in sorted(planted - {row.scope for row in found.scopes}):
+        new_scopes = {name.partition(":")[2] for name in added if name.startswith("scope:")}
+        for scope in sorted(new_scopes - {row.scope for row in found.scopes}):
             found.scopes.append(ClientScope(scope=scope))
 
     def demo(self) -> None:
@@ -277,7 +277,7 @@ class _Garden:
 
     def own(self) -> None:
         """Link what was seeded to the administrator."""
-        administrator = self._planted.get("administrator")
+        administrator = self._earlier.get("administrator")
         if administrator is None or users.find(self.session, administrator) is None:
             return
         for name in ("api", "demo-api"):
@@ -294,7 +294,7 @@ class _Garden:
 
     def _get(self, model: type[Row], name: str) -> Row | None:
         """Return the row that was seeded under a name, unless it was deleted since."""
-        row_id = self._planted.get(name)
+        row_id = self._earlier.get(name)
         return self.session.get(model, row_id) if row_id is not None else None
 
     def _group(self, code: str, groups: dict[str, int]) -> int | None:
@@ -311,7 +311,7 @@ class _Garden:
 
     def _demo_user(self) -> None:
         given = self.settings.demo_password.get_secret_value()
-        made_up = [candidate[:16] for candidate in self._candidates(DEMO_USER)]
+        generated = [candidate[:16] for candidate in self._candidates(DEMO_USER)]
         if self._is_new("demo-user"):
             if users.find_by_username(self.session, DEMO_USER) is not None:
                 return
@@ -322,7 +322,7 @@ class _Garden:
                     email="demo@example.com",
                     email_verified=True,
                     nick_name="Demo",
-                    password=given or made_up[0],
+                    password=given or generated[0],
                     chosen_by_person=False,
                 ),
             )
@@ -331,9 +331,9 @@ class _Garden:
             if role is not None:
                 catalogue.give(self.session, user.id, role)
             self._mark("demo-user", user.id)
-        user_id = self._planted.get("demo-user")
+        user_id = self._earlier.get("demo-user")
         found = users.find(self.session, user_id) if user_id is not None else None
-        for password in (given, *made_up):
+        for password in (given, *generated):
             if password and users.verify_password(self.session, found, password):
                 self.seeded.demo_password = password
                 break
@@ -342,13 +342,13 @@ class _Garden:
         mark = f"client:{new.client_id}"
         secret = None
         if given is not None:
-            secret = given.get_secret_value() or self._made_up(new.client_id)
+            secret = given.get_secret_value() or self._generated(new.client_id)
         client = clients.find(self.session, new.client_id)
         if self._is_new(mark) and client is None:
             scopes = self._existing(new.scopes)
             client, _ = clients.create(self.session, replace(new, secret=secret, scopes=scopes))
             self._mark(mark, client.id)
-        if client is None or mark not in self._planted:
+        if client is None or mark not in self._earlier:
             return
         keyring = runtime.of(self.session).keyring
         known = next(
@@ -379,7 +379,7 @@ class _Garden:
         have = {scope.name for scope in api.scopes} if api is not None else set()
         return tuple(name for name in scopes if name in have or name not in DEMO_SCOPES)
 
-    def _made_up(self, name: str) -> str:
+    def _generated(self, name: str) -> str:
         return self._candidates(name)[0]
 
     def _candidates(self, name: str) -> list[str]:
@@ -391,11 +391,11 @@ class _Garden:
         ]
 
     def _is_new(self, name: str) -> bool:
-        return name not in self._planted
+        return name not in self._earlier
 
     def _mark(self, name: str, row_id: int | None = None) -> None:
         seeding.mark(self.session, name, row_id)
-        self._planted[name] = row_id
+        self._earlier[name] = row_id
         self.seeded.added.append(name)
 
 

@@ -66,12 +66,12 @@ def is_misspelled(name: str) -> bool:
     return name in RESERVED and name not in CLAIMS and name not in PROTOCOL_CLAIMS
 
 
-def has_kept(wanted: Iterable[str]) -> bool:
+def has_kept(requested: Iterable[str]) -> bool:
     """Return whether any of these claims may be a custom claim of administrators."""
-    return any(name not in RESERVED for name in wanted)
+    return any(name not in RESERVED for name in requested)
 
 
-def collect(subject: Subject, wanted: Iterable[str]) -> dict[str, Any]:
+def collect(subject: Subject, requested: Iterable[str]) -> dict[str, Any]:
     """Return the claims of these names that have a value.
 
     A name without a function is looked up among the claims that administrators keep for the
@@ -79,7 +79,7 @@ def collect(subject: Subject, wanted: Iterable[str]) -> dict[str, Any]:
     never is: a row cannot set a person's e-mail address, let alone a verified one.
     """
     found: dict[str, Any] = {}
-    for name in sorted(set(wanted) - PROTOCOL_CLAIMS):
+    for name in sorted(set(requested) - PROTOCOL_CLAIMS):
         answer = CLAIMS.get(name)
         if answer is not None:
             value = answer(subject)

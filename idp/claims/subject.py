@@ -10,7 +10,7 @@ from functools import cache
 from sqlalchemy import BindParameter, CompoundSelect, bindparam, or_, select
 
 from idp.directory import permissions
-from idp.directory.permissions import Held, Permission
+from idp.directory.permissions import HeldRights, Permission
 from idp.directory.roles.models import Role, RoleClaim, UserRole
 from idp.directory.users.models import User, UserClaim
 from idp.platform.storage import Storage
@@ -18,7 +18,7 @@ from idp.platform.storage import Storage
 COMPUTED = ("permission", "role")
 """Types that rows of `user_claim` never set directly in a token."""
 
-NOTHING_HELD = Held([], [])
+NO_RIGHTS = HeldRights([], [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Subject:
     user: Person
     tenant_id: int
     tenant_name: str
-    held: Held = NOTHING_HELD
+    held: HeldRights = NO_RIGHTS
     custom: Mapping[str, list[str]] = field(default_factory=dict)
     """Values set by administrators: claims of the person and of their roles."""
 
@@ -73,16 +73,18 @@ class Subject:
         return self.held.permissions
 
 
-async def read_held(storage: Storage, user_id: int, tenant_id: int, *, platform: bool) -> Held:
+async def read_held(
+    storage: Storage, user_id: int, tenant_id: int, *, platform: bool
+) -> HeldRights:
     """Return the rights of a person in a tenant, at most a second old.
 
     `platform`: tokens come from issuer 1, where platform roles count.
     """
 
-    async def read() -> Held:
-        asked = {"user_id": user_id, "tenant_id": tenant_id}
-        return permissions.held_from(
-            await storage.rows(permissions.held_query(platform=platform), asked)
+    async def read() -> HeldRights:
+        parameters = {"user_id": user_id, "tenant_id": tenant_id}
+        return permissions.rights_from(
+            await storage.rows(permissions.held_query(platform=platform), parameters)
         )
 
     return await storage.runtime.cache.recently(("held", user_id, tenant_id, platform), read)
@@ -93,8 +95,8 @@ async def read_custom(
 ) -> dict[str, list[str]]:
     """Return the claims that administrators have set for a person and their roles."""
     found: dict[str, list[str]] = {}
-    asked = {"user_id": user_id, "tenant_id": tenant_id}
-    for name, value in await storage.rows(_custom(platform=platform), asked):
+    parameters = {"user_id": user_id, "tenant_id": tenant_id}
+    for name, value in await storage.rows(_custom(platform=platform), parameters):
         found.setdefault(name, []).append(value)
     return found
 

@@ -192,7 +192,7 @@ def change(
         values["enabled"] = enabled
     given["scopes"] = (*_split(given["scopes"]),)
     lists = {_LISTS[option][0]: () for option in clear} | {
-        name: wanted for name, wanted in given.items() if wanted
+        name: values for name, values in given.items() if values
     }
     if not (values or lists or secret_ids):
         raise BadRequest("Name at least one change.")

@@ -52,7 +52,7 @@ class Permission(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldRights:
     """The rights of a person in a tenant as tokens carry them, sorted."""
 
     roles: list[str]
@@ -67,16 +67,16 @@ def effective_permissions(
     Direct grants of the platform or the tenant, privileges of the person's roles in the tenant,
     and with `platform` those of platform roles too (tokens of issuer 1).
     """
-    return held(session, user_id, tenant_id, platform=platform).permissions
+    return held_rights(session, user_id, tenant_id, platform=platform).permissions
 
 
-def held(session: Session, user_id: int, tenant_id: int, *, platform: bool) -> Held:
+def held_rights(session: Session, user_id: int, tenant_id: int, *, platform: bool) -> HeldRights:
     """Return role codes and effective permissions of a person in a tenant, by one query."""
-    asked = {"user_id": user_id, "tenant_id": tenant_id}
-    return held_from(run(session, held_query(platform=platform), asked))
+    parameters = {"user_id": user_id, "tenant_id": tenant_id}
+    return rights_from(run(session, held_query(platform=platform), parameters))
 
 
-def held_from(rows: Iterable[Sequence[Any]]) -> Held:
+def rights_from(rows: Iterable[Sequence[Any]]) -> HeldRights:
     """Return the rights in the rows of `held_query`."""
     codes: set[str] = set()
     permissions: set[Permission] = set()
@@ -85,7 +85,7 @@ def held_from(rows: Iterable[Sequence[Any]]) -> Held:
             codes.add(role)
         if code is not None:
             permissions.add(Permission(code, api_resource_id))
-    return Held(sorted(codes), sorted(permissions, key=_by_code))
+    return HeldRights(sorted(codes), sorted(permissions, key=_by_code))
 
 
 def _by_code(permission: Permission) -> tuple[str, int]:
@@ -227,22 +227,22 @@ def bundled(session: Session, tenant_id: int) -> frozenset[str] | None:
 
 
 def lacking_codes_by_tenant(
-    session: Session, user_id: int, wanted: Mapping[int, Collection[str]], *, platform: bool
+    session: Session, user_id: int, codes_of: Mapping[int, Collection[str]], *, platform: bool
 ) -> dict[int, list[str]]:
     """As `lacking`, of codes in several tenants; tenants where none lacks are left out.
 
     Nobody holds a code that is not a privilege.
     """
-    held = effective_by_tenant(session, user_id, wanted, platform=platform)
+    held = effective_by_tenant(session, user_id, codes_of, platform=platform)
     # Most codes are held as they are: only the others need to be looked up.
     others = {
         tenant_id: set(codes) - {permission.code for permission in held[tenant_id]}
-        for tenant_id, codes in wanted.items()
+        for tenant_id, codes in codes_of.items()
     }
-    asked = set[str]().union(*others.values())
+    unclear = set[str]().union(*others.values())
     known: dict[str, Privilege] = {}
-    if asked:
-        rows = session.scalars(select(Privilege).where(Privilege.code.in_(asked)))
+    if unclear:
+        rows = session.scalars(select(Privilege).where(Privilege.code.in_(unclear)))
         known = {privilege.code: privilege for privilege in rows}
     lacked = {}
     for tenant_id, codes in others.items():

@@ -18,19 +18,21 @@ def names(_settings: Settings) -> Result:
     unknown = unknown_variables()
     if not unknown:
         return ok("every IDP_ variable is a setting")
-    said = [f"{name} (did you mean {near}?)" if near else name for name, near in unknown.items()]
-    return warning(f"not a setting: {', '.join(said)}", "correct the name or remove the variable")
+    guesses = [f"{name} (did you mean {near}?)" if near else name for name, near in unknown.items()]
+    return warning(
+        f"not a setting: {', '.join(guesses)}", "correct the name or remove the variable"
+    )
 
 
 def secret(settings: Settings) -> Result:
     """Check the root secrets; refused ones have ended the checks before."""
     if settings.environment == "development":
-        kept = (
+        place = (
             "in the environment"
             if settings.secret_key
             else f"in {settings.local_secret.absolute()}"
         )
-        return ok(f"the root secret is {kept}")
+        return ok(f"the root secret is {place}")
     older = settings.secret_keys[1:]
     if any(map(setting_values.can_be_guessed, older)):
         return warning(

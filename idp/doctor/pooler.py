@@ -15,8 +15,8 @@ TRIES = 5
 
 def is_pooled(connection: Connection) -> bool:
     """Return whether a pooler responds: the process id that it announces is not the real one."""
-    told = _driver(connection).info.backend_pid
-    return bool(told != connection.scalar(text("SELECT pg_backend_pid()")))
+    announced = _driver(connection).info.backend_pid
+    return bool(announced != connection.scalar(text("SELECT pg_backend_pid()")))
 
 
 def mixes_statements(database_url: str) -> bool:

@@ -11,15 +11,15 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from idp.imports.run import Entry, Row, Run, wrong
 from idp.platform.errors import BadRequest
 
-TWICE = "Duplicate entry."
+DUPLICATE = "Duplicate entry."
 
 
 def by(
     session: Session, model: type[Row], column: InstrumentedAttribute[str], keys: Collection[Any]
 ) -> dict[str, Row]:
     """Return the rows of these codes, by code."""
-    wanted = {key for key in keys if key is not None}
-    rows = session.scalars(select(model).where(column.in_(wanted))) if wanted else ()
+    codes = {key for key in keys if key is not None}
+    rows = session.scalars(select(model).where(column.in_(codes))) if codes else ()
     return {getattr(row, column.key): row for row in rows}
 
 
@@ -30,7 +30,7 @@ def each(section: str, entries: Sequence[Entry], *keys: str) -> Sequence[tuple[i
     for index, entry in enumerate(entries):
         key = tuple(entry[name] for name in keys)
         if key in seen:
-            raise wrong({f"{section}[{index}].{keys[-1]}": [TWICE]})
+            raise wrong({f"{section}[{index}].{keys[-1]}": [DUPLICATE]})
         seen.add(key)
     return [*enumerate(entries)]
 

@@ -44,19 +44,19 @@ class Run:
         section: str,
         key: str,
         row: Base,
-        wanted: Mapping[str, Any],
+        values: Mapping[str, Any],
         *,
         is_new: bool,
-        told: Callable[[str, Any], Any] = lambda _, value: value,
+        show: Callable[[str, Any], Any] = lambda _, value: value,
     ) -> None:
         """Bring a row in line with the file; `show` returns how a value is reported."""
         fields = []
-        for name, value in wanted.items():
+        for name, value in values.items():
             before = getattr(row, name)
             if before != value:
                 setattr(row, name, value)
-                shown = {"before": told(name, before), "after": told(name, value)}
-                fields.append({"field": name, **shown})
+                sides = {"before": show(name, before), "after": show(name, value)}
+                fields.append({"field": name, **sides})
         self.session.flush()
         self.note(section, key, fields, is_new=is_new)
 

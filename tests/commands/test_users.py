@@ -36,7 +36,10 @@ def test_an_account_is_made_with_a_password_shown_once(idp_json: RunJson, sessio
     assert person.email_verified
     assert person.mobile_verified
     assert tenants.find_member(session, 1, person.id) is not None
-    assert permissions.held(session, person.id, 1, platform=True).roles == ["developer", "users"]
+    assert permissions.held_rights(session, person.id, 1, platform=True).roles == [
+        "developer",
+        "users",
+    ]
     session.commit()
     assert users.verify_password(session, person, made["password"])
 

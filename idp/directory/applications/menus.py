@@ -26,7 +26,7 @@ class Node:
     children: list[Node] = field(default_factory=list)
 
 
-def listing(
+def list_query(
     tenant_id: int | None,
     *,
     application_code: str = "",
@@ -46,7 +46,7 @@ def listing(
 
 def get(session: Session, menu_id: int, tenant_id: int | None) -> Menu:
     """Return a menu of an application that a tenant sees."""
-    found = session.scalar(listing(tenant_id).where(Menu.id == menu_id))
+    found = session.scalar(list_query(tenant_id).where(Menu.id == menu_id))
     if found is None:
         raise NotFound("There is no such menu.")
     return found
@@ -97,13 +97,14 @@ def pruned(nodes: Iterable[Node], may_see: Callable[[Menu], bool]) -> list[Node]
 
 def granting(session: Session, menus: Iterable[Menu], held: Collection[str]) -> dict[int, set[str]]:
     """Return which held codes open each menu, by menu id; a `P.all` opens its owner's only."""
-    wanted = {
+    privileges = {
         menu.id: menu.privilege
         for menu in menus
         if menu.privilege is not None and menu.privilege.status == ENABLED
     }
     covering = {
-        row.code: permission_codes.covering(row.code).intersection(held) for row in wanted.values()
+        row.code: permission_codes.covering(row.code).intersection(held)
+        for row in privileges.values()
     }
     wide = set[str]().union(*(codes - {code} for code, codes in covering.items()))
     owners: dict[str, int | None] = {}
@@ -120,7 +121,7 @@ def granting(session: Session, menus: Iterable[Menu], held: Collection[str]) -> 
             for code in covering[row.code]
             if code == row.code or (code in owners and owners[code] == row.api_resource_id)
         }
-        for menu_id, row in wanted.items()
+        for menu_id, row in privileges.items()
     }
 
 

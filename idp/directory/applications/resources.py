@@ -92,8 +92,8 @@ def by_tenant(
     answer: dict[int, list[Resource]] = {tenant_id: [] for tenant_id in codes}
     for tenant_id in existing:
         seen = (row for row in rows if row.tenant_id in {tenant_id, PLATFORM_TENANT_ID})
-        shown = (opened(row, codes[tenant_id]) for row in seen)
-        answer[tenant_id] = [resource for resource in shown if resource.menus]
+        candidates = (opened(row, codes[tenant_id]) for row in seen)
+        answer[tenant_id] = [resource for resource in candidates if resource.menus]
     return answer
 
 

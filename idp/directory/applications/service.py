@@ -44,7 +44,7 @@ def visible(tenant_id: int | None) -> ColumnElement[bool]:
     )
 
 
-def listing(tenant_id: int | None, *, name: str = "") -> Select[Application]:
+def list_query(tenant_id: int | None, *, name: str = "") -> Select[Application]:
     """Return the query of the applications that a tenant sees; `name` is a part of theirs."""
     query = select(Application).where(visible(tenant_id))
     return query.where(Application.name.icontains(name, autoescape=True)) if name else query
@@ -60,13 +60,13 @@ def get(session: Session, code: str, tenant_id: int | None = None) -> Applicatio
 
 def find(session: Session, code: str, tenant_id: int | None = None) -> Application | None:
     """Find an application that a tenant sees; None: any."""
-    return session.scalar(listing(tenant_id).where(Application.code == code))
+    return session.scalar(list_query(tenant_id).where(Application.code == code))
 
 
 def get_of_client(session: Session, client_id: str, tenant_id: int | None) -> Application:
     """Return the application that an OAuth client signs people in for."""
     query = (
-        listing(tenant_id)
+        list_query(tenant_id)
         .join(ApplicationClient, ApplicationClient.application_id == Application.id)
         .join(Client, Client.id == ApplicationClient.client_id)
         .where(Client.client_id == client_id)
@@ -102,7 +102,7 @@ def create(
         raise BadRequest.at("tenant_id", "An application must belong to a tenant.")
     code = _check_code(spec.code or "")
     name = _check_name(spec.name)
-    _take_place(session, spec.tenant_id)
+    _check_limit(session, spec.tenant_id)
     application = Application(
         tenant_id=spec.tenant_id,
         code=code,
@@ -162,7 +162,7 @@ def link_client(session: Session, application: Application, client: Client) -> N
     _record(session, Tag.APPLICATION_CHANGED, application, {}, after)
 
 
-def _take_place(session: Session, tenant_id: int) -> None:
+def _check_limit(session: Session, tenant_id: int) -> None:
     """Refuse an application beyond the limit; concurrent creations wait here."""
     turn = select(Tenant.id).where(Tenant.id == min(tenant_id, INT64_MAX))
     if session.scalar(turn.with_for_update(key_share=True)) is None:

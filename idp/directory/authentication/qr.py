@@ -23,7 +23,7 @@ from idp.platform.throttle import Address
 
 SECONDS = 120
 MADE_PER_MINUTE = 30
-ASKED_PER_MINUTE = 300
+POLLS_PER_MINUTE = 300
 ANSWERED_PER_MINUTE = 30
 MINUTE = 60
 MAX_USER_AGENT = 300
@@ -39,7 +39,7 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
-class Made(NamedTuple):
+class NewCode(NamedTuple):
     """A new code: what it shows, what only its device knows, and the number to compare."""
 
     handle: str
@@ -54,16 +54,16 @@ class Confirmed(NamedTuple):
     security_stamp: str
 
 
-def make(session: Session, issuer_tenant_id: int) -> Made:
+def make(session: Session, issuer_tenant_id: int) -> NewCode:
     """Create a code for a device."""
     _count(session, "qr made", MADE_PER_MINUTE)
     context = runtime.context_of(session)
-    made = Made(random_token(16), random_token(), f"{secrets.randbelow(100):02}")
+    new = NewCode(random_token(16), random_token(), f"{secrets.randbelow(100):02}")
     session.add(
         QrSignIn(
-            handle_hash=digest(made.handle),
-            secret_hash=digest(made.secret),
-            number=made.number,
+            handle_hash=digest(new.handle),
+            secret_hash=digest(new.secret),
+            number=new.number,
             issuer_tenant_id=issuer_tenant_id,
             remote_addr=context.remote_addr,
             user_agent=(context.user_agent or "")[:MAX_USER_AGENT] or None,
@@ -71,13 +71,13 @@ def make(session: Session, issuer_tenant_id: int) -> Made:
         )
     )
     session.flush()
-    return made
+    return new
 
 
 def find(session: Session, issuer_tenant_id: int, handle: str) -> QrSignIn | None:
     """Find a code in any state; TooManyRequests when it is polled too often."""
-    _count(session, "qr asked", ASKED_PER_MINUTE)
-    return session.scalar(select(QrSignIn).where(_meant(issuer_tenant_id, handle)))
+    _count(session, "qr asked", POLLS_PER_MINUTE)
+    return session.scalar(select(QrSignIn).where(_matches(issuer_tenant_id, handle)))
 
 
 def state_of(row: QrSignIn) -> State:
@@ -106,7 +106,7 @@ def answer(
     answered = session.scalar(
         update(QrSignIn)
         .where(
-            _meant(issuer_tenant_id, handle),
+            _matches(issuer_tenant_id, handle),
             QrSignIn.user_id.is_(None),
             QrSignIn.denied_at.is_(None),
             QrSignIn.expires_at > moment,
@@ -133,7 +133,7 @@ def use(session: Session, issuer_tenant_id: int, handle: str, secret: str) -> Co
     row = session.execute(
         update(QrSignIn)
         .where(
-            _meant(issuer_tenant_id, handle),
+            _matches(issuer_tenant_id, handle),
             QrSignIn.secret_hash == digest(secret),
             QrSignIn.user_id.is_not(None),
             QrSignIn.used_at.is_(None),
@@ -146,7 +146,7 @@ def use(session: Session, issuer_tenant_id: int, handle: str, secret: str) -> Co
     return None if row is None else Confirmed(row.user_id, row.security_stamp or "")
 
 
-def _meant(issuer_tenant_id: int, handle: str) -> ColumnElement[bool]:
+def _matches(issuer_tenant_id: int, handle: str) -> ColumnElement[bool]:
     return and_(
         QrSignIn.handle_hash == digest(handle), QrSignIn.issuer_tenant_id == issuer_tenant_id
     )

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory.authentication import qr
 from idp.directory.registration import codes
-from idp.directory.registration.codes import Channel, Letter, Sender
+from idp.directory.registration.codes import Channel, MessageContext, Sender
 from idp.directory.tenants import service as tenants
 from idp.directory.users import names
 from idp.directory.users import service as users
@@ -56,7 +56,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class SignInPolicy:
     """Where a sign-in takes place: whom it admits, and what the audit log records of it."""
 
     admits: Callable[[User], bool]
@@ -72,7 +72,7 @@ class Finding(NamedTuple):
     reason: str | None = None
 
 
-def authenticate(session: Session, attempt: Attempt, door: Door) -> User | None:
+def authenticate(session: Session, attempt: Attempt, policy: SignInPolicy) -> User | None:
     """Return the authenticated person; None for whatever reason the attempt fails.
 
     An unknown account, a wrong proof and an account that is not admitted here get one answer
@@ -87,12 +87,12 @@ def authenticate(session: Session, attempt: Attempt, door: Door) -> User | None:
     if client_id is not None:
         throttle.check(BY_CLIENT, client_id, FAILURES_PER_CLIENT, MINUTE)
     try:
-        user, reason = _CHECKS[attempt.kind](session, attempt, door)
+        user, reason = _CHECKS[attempt.kind](session, attempt, policy)
     except Busy:
         throttle.withdraw(THROTTLE, *keys)
         raise
     if user is not None and reason is None:
-        reason = _why_not(user, door)
+        reason = _refusal_reason(user, policy)
     if user is None or reason is not None:
         throttle.failed(THROTTLE, *keys)
         if client_id is not None:
@@ -101,15 +101,15 @@ def authenticate(session: Session, attempt: Attempt, door: Door) -> User | None:
         audit.record(
             session,
             Tag.SIGN_IN_REFUSED,
-            client_id=door.client_id,
-            tenant_id=door.tenant_id,
+            client_id=policy.client_id,
+            tenant_id=policy.tenant_id,
             target=f"user:{user.id}" if user is not None else None,
             details={"reason": reason},
         )
         return None
     throttle.succeeded(THROTTLE, *keys)
-    if door.tenant_id is not None:
-        tenants.confirm_member(session, door.tenant_id, user.id)
+    if policy.tenant_id is not None:
+        tenants.confirm_member(session, policy.tenant_id, user.id)
     return user
 
 
@@ -124,23 +124,25 @@ def throttle_keys(session: Session, login: str) -> tuple[str, Key]:
     return account, origin(runtime.context_of(session))
 
 
-def send_code(session: Session, number: str, sender: Sender, letter: Letter, door: Door) -> str:
+def send_code(
+    session: Session, number: str, sender: Sender, message: MessageContext, policy: SignInPolicy
+) -> str:
     """Send a sign-in code and return the key that belongs to it.
 
     A number without an account that is admitted gets the same answer and no message.
     """
     user = users.find_by_mobile(session, number)
-    is_silent = user is None or _why_not(user, door) is not None
+    is_silent = user is None or _refusal_reason(user, policy) is not None
     key = random_token()
     wait = codes.send(
-        session, Channel.SIGN_IN, number, sender, letter, key=key, is_silent=is_silent
+        session, Channel.SIGN_IN, number, sender, message, key=key, is_silent=is_silent
     )
     if wait is not None:
         raise TooManyRequests(wait.seconds)
     return key
 
 
-def _by_password(session: Session, attempt: Attempt, _door: Door) -> Finding:
+def _by_password(session: Session, attempt: Attempt, _policy: SignInPolicy) -> Finding:
     user = users.find_by_login(session, attempt.principal)
     # Hashing takes a tenth of a second; no other request should wait for this transaction.
     session.commit()
@@ -149,7 +151,7 @@ def _by_password(session: Session, attempt: Attempt, _door: Door) -> Finding:
     return Finding(user, "unknown account" if user is None else "wrong password")
 
 
-def _by_sms(session: Session, attempt: Attempt, _door: Door) -> Finding:
+def _by_sms(session: Session, attempt: Attempt, _policy: SignInPolicy) -> Finding:
     if not attempt.sms_key:
         raise BadRequest.at("sms_key", "The key returned with the code is required.")
     number = names.find_mobile(attempt.principal, runtime.of(session).settings.phone_region)
@@ -163,8 +165,8 @@ def _by_sms(session: Session, attempt: Attempt, _door: Door) -> Finding:
     return Finding(user, "unknown account" if user is None else None)
 
 
-def _by_qr_code(session: Session, attempt: Attempt, door: Door) -> Finding:
-    confirmed = qr.use(session, door.issuer_tenant_id, attempt.principal, attempt.certificate)
+def _by_qr_code(session: Session, attempt: Attempt, policy: SignInPolicy) -> Finding:
+    confirmed = qr.use(session, policy.issuer_tenant_id, attempt.principal, attempt.certificate)
     if confirmed is None:
         return Finding(None, "unknown, unconfirmed or used QR code")
     user = users.find(session, confirmed.user_id)
@@ -173,14 +175,14 @@ def _by_qr_code(session: Session, attempt: Attempt, door: Door) -> Finding:
     return Finding(user)
 
 
-def _why_not(user: User, door: Door) -> str | None:
+def _refusal_reason(user: User, policy: SignInPolicy) -> str | None:
     """Return why a known person is not admitted, for the audit log only."""
     if not user.may_sign_in:
         return "account disabled or locked"
-    return None if door.admits(user) else "not a member"
+    return None if policy.admits(user) else "not a member"
 
 
-_CHECKS: dict[Kind, Callable[[Session, Attempt, Door], Finding]] = {
+_CHECKS: dict[Kind, Callable[[Session, Attempt, SignInPolicy], Finding]] = {
     Kind.PASSWORD: _by_password,
     Kind.SMS: _by_sms,
     Kind.QRCODE: _by_qr_code,

@@ -31,8 +31,8 @@ def initialise(session: Session, tenant_id: int, bundle: Bundle) -> None:
     if tenant.bundle_code is not None:
         raise Conflict("The tenant already has a bundle.", code="bundle_initialised")
     _change(session, tenant, bundle)
-    for said in ability.read(bundle.ability).roles:
-        _make(session, tenant_id, bundle, said)
+    for spec in ability.read(bundle.ability).roles:
+        _create(session, tenant_id, bundle, spec)
 
 
 def switch(session: Session, tenant_id: int, bundle: Bundle) -> None:
@@ -48,17 +48,19 @@ def switch(session: Session, tenant_id: int, bundle: Bundle) -> None:
     if tenant.bundle_code == bundle.code:
         raise Conflict("The tenant already has this bundle.", code="same_bundle")
     _change(session, tenant, bundle)
-    wanted = {role.code: role for role in ability.read(bundle.ability).roles}
-    held = session.scalars(select(Role).where(Role.tenant_id == tenant_id).with_for_update()).all()
-    own = [role for role in held if role.bundle_code is None]
-    for role in held:
-        if role.bundle_code is not None and role.code not in wanted:
-            _retire(session, role)
+    desired = {role.code: role for role in ability.read(bundle.ability).roles}
+    existing = session.scalars(
+        select(Role).where(Role.tenant_id == tenant_id).with_for_update()
+    ).all()
+    own = [role for role in existing if role.bundle_code is None]
+    for role in existing:
+        if role.bundle_code is not None and role.code not in desired:
+            _drop(session, role)
         elif role.bundle_code is not None:
-            _renew(session, role, bundle, wanted.pop(role.code))
-    for said in wanted.values():
-        _make(session, tenant_id, bundle, said)
-    _cut_back(session, tenant_id, own, bundle)
+            _update(session, role, bundle, desired.pop(role.code))
+    for spec in desired.values():
+        _create(session, tenant_id, bundle, spec)
+    _remove_excess(session, tenant_id, own, bundle)
 
 
 def give_administrator_roles(session: Session, tenant_id: int, user_id: int) -> None:
@@ -115,27 +117,27 @@ def _change(session: Session, tenant: Tenant, bundle: Bundle) -> None:
     )
 
 
-def _make(session: Session, tenant_id: int, bundle: Bundle, said: AbilityRole) -> None:
-    role = catalogue.create_role(session, said.code, said.name, tenant_id=tenant_id)
+def _create(session: Session, tenant_id: int, bundle: Bundle, spec: AbilityRole) -> None:
+    role = catalogue.create_role(session, spec.code, spec.name, tenant_id=tenant_id)
     role.bundle_code = bundle.code
-    _carry(session, role, said.privilege_codes)
+    _set_privileges(session, role, spec.privilege_codes)
 
 
-def _renew(session: Session, role: Role, bundle: Bundle, said: AbilityRole) -> None:
+def _update(session: Session, role: Role, bundle: Bundle, spec: AbilityRole) -> None:
     before = catalogue.state_of(role)
-    role.name, role.bundle_code = said.name, bundle.code
-    _carry(session, role, said.privilege_codes)
+    role.name, role.bundle_code = spec.name, bundle.code
+    _set_privileges(session, role, spec.privilege_codes)
     _record_change(session, role, before, catalogue.state_of(role))
 
 
-def _retire(session: Session, role: Role) -> None:
+def _drop(session: Session, role: Role) -> None:
     """Delete a role that nobody has; a role in use stays, without privileges."""
     before = catalogue.state_of(role)
     try:
         with session.begin_nested():
             session.execute(delete(Role).where(Role.id == role.id))
     except IntegrityError:
-        _carry(session, role, ())
+        _set_privileges(session, role, ())
         _record_change(session, role, before, catalogue.state_of(role))
         return
     session.expunge(role)
@@ -143,7 +145,7 @@ def _retire(session: Session, role: Role) -> None:
     audit.record_change(session, Tag.ROLE_DELETED, target, before, {}, tenant_id=role.tenant_id)
 
 
-def _carry(session: Session, role: Role, codes: Collection[str]) -> None:
+def _set_privileges(session: Session, role: Role, codes: Collection[str]) -> None:
     """Set the privileges of a role; those deleted meanwhile are left out."""
     session.flush()
     session.execute(delete(RolePrivilege).where(RolePrivilege.role_id == role.id))
@@ -154,7 +156,7 @@ def _carry(session: Session, role: Role, codes: Collection[str]) -> None:
     session.expire(role, ["privileges"])
 
 
-def _cut_back(session: Session, tenant_id: int, own: Sequence[Role], bundle: Bundle) -> None:
+def _remove_excess(session: Session, tenant_id: int, own: Sequence[Role], bundle: Bundle) -> None:
     """Remove what the bundle does not contain from the tenant's own roles and direct grants."""
     codes = bundle.privilege_codes
     through = (
@@ -166,11 +168,11 @@ def _cut_back(session: Session, tenant_id: int, own: Sequence[Role], bundle: Bun
     direct = select(Privilege).where(
         Privilege.code.in_(select(UserClaim.value).where(*granted)),
     )
-    held = {*session.scalars(through), *session.scalars(direct)}
-    beyond = permissions.outside(session, codes, held)
+    present = {*session.scalars(through), *session.scalars(direct)}
+    beyond = permissions.outside(session, codes, present)
     if not beyond:
         return
-    codes_by_id = {row.id: row.code for row in held if row.code in set(beyond)}
+    codes_by_id = {row.id: row.code for row in present if row.code in set(beyond)}
     removed = defaultdict[int, Rows](Rows)
     for role_id, privilege_id in session.execute(
         delete(RolePrivilege)

@@ -151,8 +151,8 @@ def _check_granted(
     session: Session, actor: Actor, before: frozenset[str], spec: BundleSpec
 ) -> None:
     """Refuse privileges that are new in a bundle and that the actor cannot grant everywhere."""
-    come = ability.read(ability.check(session, spec.ability)).privilege_codes - before
-    found = session.scalars(select(Privilege).where(Privilege.code.in_(come))).all()
+    added = ability.read(ability.check(session, spec.ability)).privilege_codes - before
+    found = session.scalars(select(Privilege).where(Privilege.code.in_(added))).all()
     refused = actor.within(PLATFORM_TENANT_ID).lacking(session, None, found)
     if refused:
         raise Overreach.at("ability", f"You cannot grant {', '.join(refused[:10])}.")

@@ -219,7 +219,7 @@ PROPERTIES = (
 
 
 # fmt: off
-_PROMISES = (
+_UNSUPPORTED = (
     "authorization_details_types", "authorization_encrypted_response_alg",
     "authorization_encrypted_response_enc", "authorization_signed_response_alg",
     "backchannel_authentication_request_signing_alg", "backchannel_client_notification_endpoint",
@@ -243,7 +243,7 @@ _MEMBERS = (
 )
 # fmt: on
 RESERVED: Mapping[str, str] = {
-    **dict.fromkeys(_PROMISES, "Not supported."),
+    **dict.fromkeys(_UNSUPPORTED, "Not supported."),
     **dict.fromkeys(_MEMBERS, "This setting has a field of its own; it cannot be a property."),
 }
 """Names that no free property may have: readers would take them for settings."""

@@ -32,25 +32,25 @@ _SECRET = re.compile(r"[\x21-\x7e]+")  # RFC 6749 A.2
 
 def grants_of(client: Client, grant_types: Iterable[str]) -> Sequence[str]:
     """Check grant types; refresh_token comes last, and is added for offline access."""
-    wanted = _distinct("grant_types", grant_types)
-    for name in wanted:
+    distinct = _distinct("grant_types", grant_types)
+    for name in distinct:
         if name not in product.GRANT_TYPES:
             raise Unprocessable.at(
                 "grant_types",
                 f"{name!r} is not supported. Supported: {', '.join(product.GRANT_TYPES)}.",
             )
-    if client.allow_offline_access and "authorization_code" in wanted:
-        wanted = (*(name for name in wanted if name != "refresh_token"), "refresh_token")
-    return wanted
+    if client.allow_offline_access and "authorization_code" in distinct:
+        distinct = (*(name for name in distinct if name != "refresh_token"), "refresh_token")
+    return distinct
 
 
 def scopes_of(session: Session, client: Client, scopes: Iterable[str]) -> Sequence[str]:
     """Check that scopes exist on the platform or in the client's own tenant."""
-    wanted = _distinct("scopes", scopes)
-    unknown = sorted(set(wanted) - _existing_scopes(session, wanted, client.tenant_id))
+    distinct = _distinct("scopes", scopes)
+    unknown = sorted(set(distinct) - _existing_scopes(session, distinct, client.tenant_id))
     if unknown:
         raise BadRequest.at("scopes", f"There is no scope {', '.join(unknown)}.")
-    return wanted
+    return distinct
 
 
 def redirects_of(session: Session, client: Client, uris: Iterable[str]) -> Sequence[str]:
@@ -208,7 +208,7 @@ def _existing_scopes(session: Session, names: Sequence[str], tenant_id: int | No
 
 
 def _distinct(name: str, values: Iterable[str]) -> tuple[str, ...]:
-    wanted = tuple(dict.fromkeys(values))
-    if len(wanted) > MOST_ROWS:
+    distinct = tuple(dict.fromkeys(values))
+    if len(distinct) > MOST_ROWS:
         raise BadRequest.at(name, f"At most {MOST_ROWS} values.")
-    return wanted
+    return distinct

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from idp.directory import child_rows, product
-from idp.directory.child_rows import Wanted
+from idp.directory.child_rows import DesiredRow
 from idp.directory.clients import audited, fields, rules
 from idp.directory.clients.models import (
     Client,
@@ -172,8 +172,8 @@ def set_redirect_uris(session: Session, client: Client, uris: Iterable[str]) -> 
 def set_post_logout_redirect_uris(session: Session, client: Client, uris: Iterable[str]) -> None:
     """Replace the addresses that people may be sent to after signing out."""
     name = "post_logout_redirect_uri"
-    wanted = rules.post_logout_redirects_of(session, client, uris)
-    _replace(session, client.post_logout_redirect_uris, ClientPostLogoutRedirectUri, name, wanted)
+    desired = rules.post_logout_redirects_of(session, client, uris)
+    _replace(session, client.post_logout_redirect_uris, ClientPostLogoutRedirectUri, name, desired)
 
 
 def set_cors_origins(session: Session, client: Client, origins: Iterable[str]) -> None:
@@ -324,9 +324,9 @@ def _replace(
     def write(row: Any, value: str, _path: str) -> None:
         setattr(row, column, value)
 
-    wanted = [Wanted(column, 0, (value,), value) for value in values]
+    desired = [DesiredRow(column, 0, (value,), value) for value in values]
     child_rows.replace(
-        session, rows, wanted, columns=(column,), match_by="value", make=model, write=write
+        session, rows, desired, columns=(column,), match_by="value", make=model, write=write
     )
 
 

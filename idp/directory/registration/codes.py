@@ -72,7 +72,7 @@ class Sender:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class MessageContext:
     """The context of a message: the name of the service, and the reader's language."""
 
     service: str
@@ -99,7 +99,7 @@ def send(
     channel: Channel,
     address: str,
     sender: Sender,
-    letter: Letter,
+    message: MessageContext,
     *,
     key: str | None = None,
     is_silent: bool = False,
@@ -141,14 +141,14 @@ def send(
         )
     )
     session.flush()
-    context = {"service": letter.service, "code": code, "minutes": str(channel.minutes)}
+    context = {"service": message.service, "code": code, "minutes": str(channel.minutes)}
     if is_silent:
         return None
     if is_text:
         throttle.hit("short messages", INSTALLATION, _budget(session), HOUR)
-        notify.sms(session, bound, TEMPLATE, context, letter.locale)
+        notify.sms(session, bound, TEMPLATE, context, message.locale)
     else:
-        notify.mail(session, names.email(address), TEMPLATE, context, letter.locale)
+        notify.mail(session, names.email(address), TEMPLATE, context, message.locale)
     audit.record(session, Tag.VERIFICATION_SENT, details={"channel": channel.value})
     return None
 

@@ -91,7 +91,7 @@ def register(
     mail = None
     if phone is not None:
         mail = codes.prove(session, Channel.MAIL, new.email, new.email_code)
-    reason = _why_not(session, new, phone, mail)
+    reason = _refusal_reason(session, new, phone, mail)
     if reason is not None:
         audit.record(
             session,
@@ -113,7 +113,7 @@ def register(
     return user
 
 
-def _why_not(
+def _refusal_reason(
     session: Session,
     new: Registration,
     phone: VerificationCode | None,

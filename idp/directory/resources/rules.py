@@ -73,11 +73,11 @@ def check_scope_names(session: Session, names: Mapping[str, str], tenant_id: int
         if name in RESERVED:
             raise BadRequest.at(path, f"{name} is reserved.")
         _refuse_platform_name(path, name, tenant_id)
-    wanted = {name: path for path, name in names.items()}
+    field_of = {name: path for path, name in names.items()}
     for column in (ApiScope.name, IdentityResource.name):
-        found = session.scalar(select(column).where(column.in_(wanted)).limit(1))
+        found = session.scalar(select(column).where(column.in_(field_of)).limit(1))
         if found is not None:
-            raise taken(wanted[found], found)
+            raise taken(field_of[found], found)
 
 
 def check_claim(path: str, name: str) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, subqueryload
 
 from idp.directory import child_rows, permissions
 from idp.directory.actor import Actor
-from idp.directory.child_rows import Wanted
+from idp.directory.child_rows import DesiredRow
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import (
     Privilege,
@@ -110,7 +110,7 @@ def replace(
     reserved_claims: Collection[str],
 ) -> Role:
     """Replace a role; without a difference nothing changes, not even the stamp."""
-    role = _hold(session, actor, role_id)
+    role = _lock(session, actor, role_id)
     stamps.check(role.concurrency_stamp, spec.concurrency_stamp)
     if spec.tenant_id not in {None, role.tenant_id}:
         raise Unprocessable.at("tenant_id", "The tenant of a role cannot be changed.")
@@ -120,7 +120,7 @@ def replace(
         catalogue.rename_role(session, role, spec.code)
     role.name = _name(spec)
     _set_claims(session, actor, role, spec.claims, reserved_claims)
-    _settle(session, role, before)
+    _record_if_changed(session, role, before)
     return role
 
 
@@ -128,15 +128,15 @@ def set_privileges(
     session: Session, actor: Actor, role_id: int, codes: Iterable[str], *, field: str
 ) -> None:
     """Replace the privileges of a role; `field` is named in refusals."""
-    role = _hold(session, actor, role_id)
+    role = _lock(session, actor, role_id)
     before = catalogue.state_of(role)
     _set_privileges(session, actor, role, dict.fromkeys(codes, field))
-    _settle(session, role, before)
+    _record_if_changed(session, role, before)
 
 
 def delete(session: Session, actor: Actor, role_id: int) -> None:
     """Delete a role that nobody has."""
-    role = _hold(session, actor, role_id)
+    role = _lock(session, actor, role_id)
     _refuse_built_in(role, "id", "deleted")
     holders = session.scalar(select(func.count()).where(UserRole.role_id == role.id))
     if holders:
@@ -155,7 +155,7 @@ def _in_reach(actor: Actor) -> ColumnElement[bool]:
     return true() if actor.is_platform_admin else Role.tenant_id == actor.tenant_id
 
 
-def _hold(session: Session, actor: Actor, role_id: int) -> Role:
+def _lock(session: Session, actor: Actor, role_id: int) -> Role:
     """Lock a role until the end of the transaction, then read it."""
     # With its key: nobody gets the role while it is deleted. SQLite has one writer anyway.
     lock = select(Role.id).where(Role.id == _bounded(role_id), _in_reach(actor))
@@ -170,7 +170,7 @@ def _bounded(role_id: int) -> int:
     return role_id
 
 
-def _settle(session: Session, role: Role, before: State) -> None:
+def _record_if_changed(session: Session, role: Role, before: State) -> None:
     """Renew the stamp of a changed role, and record the change."""
     session.flush()
     after = catalogue.state_of(role)
@@ -206,38 +206,38 @@ def _set_claims(
     session: Session,
     actor: Actor,
     role: Role,
-    wanted: Sequence[ClaimRow] | None,
+    desired: Sequence[ClaimRow] | None,
     reserved: Collection[str],
 ) -> None:
     """Replace claims and privileges; None leaves them as they are."""
-    if wanted is None:
+    if desired is None:
         return
     codes: dict[str, str] = {}
-    rows: list[Wanted[ClaimRow]] = []
-    for index, said in enumerate(wanted):
+    rows: list[DesiredRow[ClaimRow]] = []
+    for index, entry in enumerate(desired):
         path = f"claims[{index}]"
-        if said.type != PERMISSION:
-            rows.append(Wanted(path, said.id, (said.type, said.value), said))
-        elif said.id:
+        if entry.type != PERMISSION:
+            rows.append(DesiredRow(path, entry.id, (entry.type, entry.value), entry))
+        elif entry.id:
             raise BadRequest.at(f"{path}.id", "A permission has no id; leave it out.")
         else:
-            codes |= dict.fromkeys(_codes(said.value, path), f"{path}.value")
+            codes |= dict.fromkeys(_codes(entry.value, path), f"{path}.value")
     _set_rows(session, role, rows, reserved)
     _set_privileges(session, actor, role, codes)
 
 
 def _set_rows(
-    session: Session, role: Role, wanted: Sequence[Wanted[ClaimRow]], reserved: Collection[str]
+    session: Session, role: Role, desired: Sequence[DesiredRow[ClaimRow]], reserved: Collection[str]
 ) -> None:
-    def write(row: RoleClaim, said: ClaimRow, path: str) -> None:
-        if (row.type, row.value) == (said.type, said.value):
+    def write(row: RoleClaim, entry: ClaimRow, path: str) -> None:
+        if (row.type, row.value) == (entry.type, entry.value):
             return
-        if said.type in reserved or not said.type.strip():
+        if entry.type in reserved or not entry.type.strip():
             raise BadRequest.at(f"{path}.type", "A role cannot have claims of this type.")
-        row.type, row.value = said.type, said.value
+        row.type, row.value = entry.type, entry.value
 
     child_rows.replace(
-        session, role.claims, wanted, columns=("type", "value"), make=RoleClaim, write=write
+        session, role.claims, desired, columns=("type", "value"), make=RoleClaim, write=write
     )
 
 
@@ -249,37 +249,37 @@ def _codes(text: str, path: str) -> list[str]:
     return codes
 
 
-def _set_privileges(session: Session, actor: Actor, role: Role, wanted: Mapping[str, str]) -> None:
+def _set_privileges(session: Session, actor: Actor, role: Role, desired: Mapping[str, str]) -> None:
     """Replace the privileges of a role; the mapping has the field that named each code."""
     before = {row.code: row for row in role.privileges}
-    gone = [row.id for code, row in before.items() if code not in wanted]
-    new = {code: field for code, field in wanted.items() if code not in before}
-    come = _may_be_given(session, actor, role.tenant_id, new)
+    removed = [row.id for code, row in before.items() if code not in desired]
+    new = {code: field for code, field in desired.items() if code not in before}
+    added = _grantable(session, actor, role.tenant_id, new)
     if role.tenant_id is None and role.code == permissions.ADMINISTRATORS:
-        _keep_everything(before, wanted)
-    if gone:
+        _check_administrators(before, desired)
+    if removed:
         session.execute(
             sqlalchemy.delete(RolePrivilege).where(
-                RolePrivilege.role_id == role.id, RolePrivilege.privilege_id.in_(gone)
+                RolePrivilege.role_id == role.id, RolePrivilege.privilege_id.in_(removed)
             )
         )
-    if come:
+    if added:
         session.execute(
             insert(RolePrivilege),
-            [{"role_id": role.id, "privilege_id": row.id} for row in come],
+            [{"role_id": role.id, "privilege_id": row.id} for row in added],
         )
-    if gone or come:
+    if removed or added:
         session.expire(role, ["privileges"])
 
 
-def _may_be_given(
-    session: Session, actor: Actor, tenant_id: int | None, wanted: Mapping[str, str]
+def _grantable(
+    session: Session, actor: Actor, tenant_id: int | None, desired: Mapping[str, str]
 ) -> Sequence[Privilege]:
     """Return privileges; refuse them unless the actor may grant all in the tenant."""
-    if not wanted:
+    if not desired:
         return []
-    found = session.scalars(select(Privilege).where(Privilege.code.in_(wanted))).all()
-    unknown = wanted.keys() - {privilege.code for privilege in found}
+    found = session.scalars(select(Privilege).where(Privilege.code.in_(desired))).all()
+    unknown = desired.keys() - {privilege.code for privilege in found}
     missing = actor.lacking(session, tenant_id, found)
     if unknown or missing:
         # One message for both, so that it does not reveal which permissions exist.
@@ -288,15 +288,15 @@ def _may_be_given(
             "You cannot grant all of these permissions.",
             code="unknown_privilege",
             fields={
-                wanted[code]: ["There is no such permission, or you cannot grant it here."]
+                desired[code]: ["There is no such permission, or you cannot grant it here."]
                 for code in sorted(unknown.union(missing))
             },
         )
     return found
 
 
-def _keep_everything(before: Collection[str], wanted: Collection[str]) -> None:
-    if Scope.ALL in before and Scope.ALL not in wanted:
+def _check_administrators(before: Collection[str], desired: Collection[str]) -> None:
+    if Scope.ALL in before and Scope.ALL not in desired:
         raise BadRequest.at("claims", f"Administrators cannot lose {Scope.ALL}.")
 
 

@@ -19,7 +19,7 @@ def lock(session: Session) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
 
 
-def planted(session: Session) -> dict[str, int | None]:
+def recorded(session: Session) -> dict[str, int | None]:
     """Return the seeds added so far, with the ids of their rows."""
     rows = session.execute(select(SeedMark.name, SeedMark.row_id))
     return {name: row_id for name, row_id in rows}  # noqa: C416 - rows are no pairs to dict()

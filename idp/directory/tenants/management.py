@@ -135,8 +135,8 @@ def prove_hosts(
     tenant = None if tenant_id is None else get(session, actor, code, tenant_id)
     kept = [] if tenant is None else [row.host for row in tenant.hosts]
     hosts = [service.check_host(row.host, f"hosts[{i}].host") for i, row in enumerate(spec.hosts)]
-    asked = needing_proof(hosts, kept)
-    return prove(session, _claimant(actor, tenant_id), actor.person_id, asked)
+    unproven = needing_proof(hosts, kept)
+    return prove(session, _claimant(actor, tenant_id), actor.person_id, unproven)
 
 
 def create(
@@ -160,7 +160,7 @@ def create(
     service.add_member(session, tenant.id, actor.person_id, is_admin=True)
     if not actor.is_platform_admin:
         _inherit_bundle(session, actor, tenant)
-        _take_rights_along(session, actor, tenant)
+        _copy_rights(session, actor, tenant)
     service.record(session, tenant, Tag.TENANT_CREATED, {}, service.state_of(tenant))
     return tenant
 
@@ -177,7 +177,7 @@ def replace(
 
     New hosts need a proof (see `prove_hosts`).
     """
-    tenant = _hold(session, actor, code, tenant_id, with_key=False)
+    tenant = _lock(session, actor, code, tenant_id, with_key=False)
     stamps.check(tenant.concurrency_stamp, spec.concurrency_stamp)
     is_opened = tenant.status == TenantStatus.DISABLED and spec.status != tenant.status
     if is_opened and not actor.is_platform_admin:
@@ -195,12 +195,12 @@ def replace(
 
 def delete(session: Session, actor: Actor, code: str, tenant_id: int) -> None:
     """Delete an unused tenant, with its administrators, roles and claims."""
-    tenant = _hold(session, actor, code, tenant_id, with_key=True)
+    tenant = _lock(session, actor, code, tenant_id, with_key=True)
     if tenant.id == PLATFORM_TENANT_ID:
         raise Conflict.at("id", "The platform's own tenant cannot be deleted.")
-    hanging = _hanging(session, tenant)
-    if hanging:
-        raise Conflict("This tenant is still in use.", fields=hanging)
+    uses = _uses(session, tenant)
+    if uses:
+        raise Conflict("This tenant is still in use.", fields=uses)
     service.record(session, tenant, Tag.TENANT_DELETED, service.state_of(tenant), {})
     own_roles = select(Role.id).where(Role.tenant_id == tenant.id)
     session.execute(sqlalchemy.delete(UserRole).where(UserRole.role_id.in_(own_roles)))
@@ -249,7 +249,7 @@ def _in_reach(actor: Actor, code: str) -> ColumnElement[bool]:
     return and_(administers, may)
 
 
-def _hold(session: Session, actor: Actor, code: str, tenant_id: int, *, with_key: bool) -> Tenant:
+def _lock(session: Session, actor: Actor, code: str, tenant_id: int, *, with_key: bool) -> Tenant:
     """Lock a tenant until the end of the transaction, then read it.
 
     `with_key`: no row can refer to it anew meanwhile. SQLite has one writer anyway.
@@ -268,7 +268,7 @@ def _bounded(tenant_id: int) -> int:
     return tenant_id
 
 
-def _take_rights_along(session: Session, actor: Actor, tenant: Tenant) -> None:
+def _copy_rights(session: Session, actor: Actor, tenant: Tenant) -> None:
     """Grant the creator of a tenant the management permissions there that they have here.
 
     Nobody gains anything: it is a tenant of their own. What they may do everywhere they may do
@@ -323,8 +323,8 @@ def _apply(
             kept = [row.host for row in tenant.hosts]
             _set_hosts(session, tenant, spec.hosts)
             if not actor.is_platform_admin:
-                asked = needing_proof([row.host for row in tenant.hosts], kept)
-                refuse_unproven(session, claimant, asked, proven)
+                unproven = needing_proof([row.host for row in tenant.hosts], kept)
+                refuse_unproven(session, claimant, unproven, proven)
         service.name_issuer(session, tenant, spec.issuer_host)
         if spec.claims is not None:
             _set_claims(session, tenant, spec.claims)
@@ -339,14 +339,14 @@ def _theme(text: str | None) -> str | None:
     return text or None
 
 
-def _set_hosts(session: Session, tenant: Tenant, wanted: Sequence[HostRow]) -> None:
+def _set_hosts(session: Session, tenant: Tenant, desired: Sequence[HostRow]) -> None:
     checked = [
         dataclasses.replace(row, host=service.check_host(row.host, f"hosts[{index}].host"))
-        for index, row in enumerate(wanted)
+        for index, row in enumerate(desired)
     ]
 
-    def write(row: TenantHost, said: HostRow, _path: str) -> None:
-        row.host = said.host
+    def write(row: TenantHost, entry: HostRow, _path: str) -> None:
+        row.host = entry.host
 
     with service.unique_hosts(session):
         wanted_rows = child_rows.listed(checked, "hosts", "host")
@@ -355,26 +355,26 @@ def _set_hosts(session: Session, tenant: Tenant, wanted: Sequence[HostRow]) -> N
         )
 
 
-def _set_claims(session: Session, tenant: Tenant, wanted: Sequence[ClaimRow]) -> None:
-    def write(row: TenantClaim, said: ClaimRow, path: str) -> None:
-        if not said.type.strip():
+def _set_claims(session: Session, tenant: Tenant, desired: Sequence[ClaimRow]) -> None:
+    def write(row: TenantClaim, entry: ClaimRow, path: str) -> None:
+        if not entry.type.strip():
             raise BadRequest.at(f"{path}.type", "A claim must have a name.")
-        row.type, row.value = said.type, said.value
+        row.type, row.value = entry.type, entry.value
 
-    rows = child_rows.listed(wanted, "claims", "type")
+    rows = child_rows.listed(desired, "claims", "type")
     child_rows.replace(
         session, tenant.claims, rows, columns=("type",), make=TenantClaim, write=write
     )
 
 
-def _set_properties(session: Session, tenant: Tenant, wanted: Sequence[PropertyRow]) -> None:
+def _set_properties(session: Session, tenant: Tenant, desired: Sequence[PropertyRow]) -> None:
     keyring = runtime.of(session).keyring
 
-    def write(row: TenantProperty, said: PropertyRow, path: str) -> None:
-        if not said.key.strip():
+    def write(row: TenantProperty, entry: PropertyRow, path: str) -> None:
+        if not entry.key.strip():
             raise BadRequest.at(f"{path}.key", "A property must have a name.")
-        row.key = said.key
-        value = None if said.value == MASK else said.value
+        row.key = entry.key
+        value = None if entry.value == MASK else entry.value
         is_new = sqlalchemy.inspect(row).transient
         if value is None:
             if is_new:
@@ -382,7 +382,7 @@ def _set_properties(session: Session, tenant: Tenant, wanted: Sequence[PropertyR
         elif is_new or _clear(session, row) != value:
             row.value_encrypted = keyring.encrypt(service.PURPOSE, value.encode())
 
-    rows = child_rows.listed(wanted, "properties", "key")
+    rows = child_rows.listed(desired, "properties", "key")
     child_rows.replace(
         session, tenant.properties, rows, columns=("key",), make=TenantProperty, write=write
     )
@@ -397,9 +397,9 @@ def _clear(session: Session, row: TenantProperty) -> str | None:
         return None
 
 
-def _hanging(session: Session, tenant: Tenant) -> dict[str, list[str]]:
+def _uses(session: Session, tenant: Tenant) -> dict[str, list[str]]:
     """Return what uses a tenant, as messages by field."""
-    things = {
+    queries = {
         "members": select(func.count(Membership.id)).where(
             Membership.tenant_id == tenant.id, ~Membership.is_admin
         ),
@@ -417,9 +417,9 @@ def _hanging(session: Session, tenant: Tenant) -> dict[str, list[str]]:
             Tenant.issuer_tenant_id == tenant.id, Tenant.id != tenant.id
         ),
     }
-    counts = session.execute(select(*(query.scalar_subquery() for query in things.values()))).one()
+    counts = session.execute(select(*(query.scalar_subquery() for query in queries.values()))).one()
     return {
         name: [f"{count} still belong to this tenant."]
-        for name, count in zip(things, counts, strict=True)
+        for name, count in zip(queries, counts, strict=True)
         if count
     }

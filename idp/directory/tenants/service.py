@@ -164,12 +164,12 @@ def set_hosts(
 
     Hosts are unique over all tenants; the one of `PUBLIC_URL` belongs to issuer 1 only.
     """
-    wanted = list(dict.fromkeys(check_host(host) for host in hosts))
-    kept = {row.host: row for row in tenant.hosts if row.host in wanted}
+    desired = list(dict.fromkeys(check_host(host) for host in hosts))
+    kept = {row.host: row for row in tenant.hosts if row.host in desired}
     with unique_hosts(session):
         tenant.hosts = [row for row in tenant.hosts if row.host in kept]
         session.flush()
-        tenant.hosts.extend(TenantHost(host=host) for host in wanted if host not in kept)
+        tenant.hosts.extend(TenantHost(host=host) for host in desired if host not in kept)
     name_issuer(session, tenant, issuer_host)
     tenant.concurrency_stamp = new_stamp()
     session.flush()
@@ -196,7 +196,7 @@ def name_issuer(session: Session, tenant: Tenant, issuer_host: str | None) -> No
         _refuse_audiences(session, hosts)
         issuer_tenant_id = tenant.id if hosts else PLATFORM_TENANT_ID
         if issuer_tenant_id != tenant.issuer_tenant_id and not hosts:
-            _refuse_guests(session, tenant)
+            _refuse_shared_hosts(session, tenant)
         tenant.issuer_tenant_id = issuer_tenant_id
     tenant.issuer_host = named
 
@@ -224,7 +224,7 @@ def _refuse_audiences(session: Session, hosts: Sequence[str]) -> None:
             raise Conflict.at("hosts", "This host is already the name of an API or a client.")
 
 
-def _refuse_guests(session: Session, tenant: Tenant) -> None:
+def _refuse_shared_hosts(session: Session, tenant: Tenant) -> None:
     """Refuse to remove the hosts at which other tenants sign in too."""
     guests = select(Tenant.id).where(Tenant.issuer_tenant_id == tenant.id, Tenant.id != tenant.id)
     if session.scalar(guests.limit(1)) is not None:
@@ -313,12 +313,12 @@ def confirm_member(session: Session, tenant_id: int, user_id: int) -> None:
 
 def remove_member(session: Session, tenant_id: int, user_id: int) -> bool:
     """End a membership; return whether there was one."""
-    gone = session.scalar(
+    removed = session.scalar(
         delete(Membership)
         .where(Membership.tenant_id == tenant_id, Membership.user_id == user_id)
         .returning(Membership.id)
     )
-    if gone is None:
+    if removed is None:
         return False
     audit.record(session, Tag.MEMBER_REMOVED, tenant_id=tenant_id, target=f"user:{user_id}")
     return True

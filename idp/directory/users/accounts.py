@@ -103,7 +103,7 @@ def found(user: User | None) -> User:
     return user
 
 
-def listing(session: Session, filters: Filters) -> Select[User]:
+def list_query(session: Session, filters: Filters) -> Select[User]:
     """Return the query of accounts that are not deleted."""
     query = select(User).where(User.deleted_at.is_(None))
     if filters.username:
@@ -215,8 +215,8 @@ def _tenants_of(user_id: int) -> Select[Tenant]:
 
 def _has_mobile(session: Session, text: str) -> ColumnElement[bool]:
     """Return in SQL whose number contains a text; a complete number may have any form."""
-    whole = names.find_mobile(text, runtime.of(session).settings.phone_region)
-    return or_(User.mobile.contains(text, autoescape=True), User.mobile == (whole or ""))
+    complete = names.find_mobile(text, runtime.of(session).settings.phone_region)
+    return or_(User.mobile.contains(text, autoescape=True), User.mobile == (complete or ""))
 
 
 def _looked_up(session: Session, user: User | None, tenant_id: int | None) -> User | None:

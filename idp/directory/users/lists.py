@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory import child_rows, permissions
 from idp.directory.actor import Actor
-from idp.directory.child_rows import Wanted
+from idp.directory.child_rows import DesiredRow
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import Privilege, Role, UserRole
 from idp.directory.tenants import service as tenants
@@ -135,22 +135,22 @@ def visible_roles(session: Session, actor: Actor, user: User) -> list[int]:
     return [role.id for role in read(session, actor, [user.id])[user.id].roles]
 
 
-def set_roles(session: Session, actor: Actor, user: User, wanted: Sequence[int] | None) -> None:
+def set_roles(session: Session, actor: Actor, user: User, desired: Sequence[int] | None) -> None:
     """Replace the roles that the actor sees."""
-    if wanted is None:
+    if desired is None:
         return
     held = {role.id: role for role in read(session, actor, [user.id])[user.id].roles}
     known = {
         role.id: role
         for role in session.scalars(
-            select(Role).where(Role.id.in_(wanted), visibility.visible(actor, Role.tenant_id))
+            select(Role).where(Role.id.in_(desired), visibility.visible(actor, Role.tenant_id))
         )
     }
-    for index, role_id in enumerate(wanted):
+    for index, role_id in enumerate(desired):
         if role_id not in known:
             raise BadRequest.at(f"roles[{index}].role_id", "There is no such role.")
-    given = [known[role_id] for role_id in sorted(set(wanted) - set(held))]
-    taken = [held[role_id] for role_id in sorted(set(held) - set(wanted))]
+    given = [known[role_id] for role_id in sorted(set(desired) - set(held))]
+    taken = [held[role_id] for role_id in sorted(set(held) - set(desired))]
     is_own = user.id == actor.user_id and not actor.is_platform_admin
     if given and is_own and not visibility.owns_tenant(session, actor):
         raise Overreach.at("roles", "You cannot assign a role to yourself.")
@@ -174,20 +174,20 @@ def set_claims(
     session: Session,
     actor: Actor,
     user: User,
-    wanted: Sequence[ClaimRow] | None,
+    desired: Sequence[ClaimRow] | None,
     reserved: Collection[str],
 ) -> None:
     """Replace the claims that the actor sees; permissions only those that they may grant.
 
     Claims that the account has a column for are set there: see `profile.WITHOUT_MEMBER`.
     """
-    if wanted is None:
+    if desired is None:
         return
     rows = read(session, actor, [user.id])[user.id].claims
     before = {row.id: (row.type, row.value) for row in rows}
     granted = []
-    standard = _find_standard_claims(wanted)
-    for index, entry in enumerate(wanted):
+    standard = _find_standard_claims(desired)
+    for index, entry in enumerate(desired):
         if entry.type in standard or before.get(entry.id) == (entry.type, entry.value):
             continue
         if entry.type == PERMISSION:
@@ -196,17 +196,17 @@ def set_claims(
             raise BadRequest.at(f"claims[{index}].type", "Claims of this type cannot be set here.")
     _may_give_permissions(session, actor, granted)
 
-    _set_standard_claims(session, user, wanted, standard)
+    _set_standard_claims(session, user, desired, standard)
 
-    kept = [row for row in child_rows.listed(wanted, "claims") if row.entry.type not in standard]
+    kept = [row for row in child_rows.listed(desired, "claims") if row.entry.type not in standard]
     make = partial(UserClaim, user_id=user.id, tenant_id=actor.owner_tenant)
     _replace(session, rows, kept, ("type", "value"), make)
 
 
-def _find_standard_claims(wanted: Sequence[ClaimRow]) -> dict[str, int]:
+def _find_standard_claims(desired: Sequence[ClaimRow]) -> dict[str, int]:
     """Return the indexes in a list of the claims that the account has columns for."""
     found: dict[str, int] = {}
-    for index, entry in enumerate(wanted):
+    for index, entry in enumerate(desired):
         if entry.type in profile.WITHOUT_MEMBER:
             if entry.id or entry.type in found:
                 raise BadRequest.at(
@@ -217,10 +217,10 @@ def _find_standard_claims(wanted: Sequence[ClaimRow]) -> dict[str, int]:
 
 
 def _set_standard_claims(
-    session: Session, user: User, wanted: Sequence[ClaimRow], found: Mapping[str, int]
+    session: Session, user: User, desired: Sequence[ClaimRow], found: Mapping[str, int]
 ) -> None:
     values = {
-        name: wanted[found[name]].value if name in found else None
+        name: desired[found[name]].value if name in found else None
         for name in profile.WITHOUT_MEMBER
     }
     try:
@@ -241,18 +241,18 @@ def standard_claims(user: User) -> list[UserClaim]:
 
 
 def set_tenants(
-    session: Session, actor: Actor, user: User, wanted: Sequence[TenantRow] | None
+    session: Session, actor: Actor, user: User, desired: Sequence[TenantRow] | None
 ) -> None:
     """Replace the memberships that the actor sees; nobody can change their own."""
-    if wanted is None:
+    if desired is None:
         return
     rows = {row.tenant_id: row for row in read(session, actor, [user.id])[user.id].tenants}
     known = {row.id: row.tenant_id for row in rows.values()}
-    for index, entry in enumerate(wanted):
+    for index, entry in enumerate(desired):
         if entry.id and known.get(entry.id) != entry.tenant_id:
             raise BadRequest.at(f"tenants[{index}].id", child_rows.UNKNOWN_ID)
-    asked = {entry.tenant_id for entry in wanted}
-    joined, left = sorted(asked - set(rows)), sorted(set(rows) - asked)
+    tenant_ids = {entry.tenant_id for entry in desired}
+    joined, left = sorted(tenant_ids - set(rows)), sorted(set(rows) - tenant_ids)
     if not joined and not left:
         return
     if user.id == actor.user_id:
@@ -288,39 +288,39 @@ def leave(session: Session, tenant_id: int, user_id: int) -> None:
         session.execute(statement)
 
 
-def set_files(session: Session, user: User, wanted: Sequence[FileRow] | None) -> None:
+def set_files(session: Session, user: User, desired: Sequence[FileRow] | None) -> None:
     """Replace the files of a profile: addresses on the web."""
-    if wanted is None:
+    if desired is None:
         return
     rows = list(
         session.scalars(select(UserFile).where(UserFile.user_id == user.id).order_by(UserFile.id))
     )
     before = {row.id: row.files for row in rows}
-    for index, entry in enumerate(wanted):
+    for index, entry in enumerate(desired):
         if before.get(entry.id) != entry.files and not _are_addresses(entry):
             raise BadRequest.at(f"files[{index}].files", "A file must have an http(s) address.")
 
-    listed = child_rows.listed(wanted, "files")
+    listed = child_rows.listed(desired, "files")
     _replace(session, rows, listed, ("file_type", "files"), partial(UserFile, user_id=user.id))
 
 
 def set_properties(
-    session: Session, actor: Actor, user: User, wanted: Sequence[PropertyRow] | None
+    session: Session, actor: Actor, user: User, desired: Sequence[PropertyRow] | None
 ) -> None:
     """Replace the properties that the actor sees."""
-    if wanted is None:
+    if desired is None:
         return
     rows = read(session, actor, [user.id])[user.id].properties
     before = {row.id: (row.key, row.value) for row in rows}
     seen = set()
-    for index, entry in enumerate(wanted):
+    for index, entry in enumerate(desired):
         # Several tenants may use the same key; then only the actor's own row matches.
         if entry.key in seen and before.get(entry.id, ("",))[0] != entry.key:
             raise BadRequest.at(f"properties[{index}].key", child_rows.DUPLICATE)
         seen.add(entry.key)
 
     make = partial(UserProperty, user_id=user.id, tenant_id=actor.owner_tenant)
-    listed = child_rows.listed(wanted, "properties")
+    listed = child_rows.listed(desired, "properties")
     _replace(session, rows, listed, ("key", "value"), make)
 
 
@@ -369,7 +369,7 @@ def _may_give_permissions(
 def _replace(
     session: Session,
     rows: Sequence[Any],
-    wanted: Sequence[Wanted[T]],
+    desired: Sequence[DesiredRow[T]],
     columns: Sequence[str],
     make: Callable[[], Any],
 ) -> None:
@@ -380,7 +380,7 @@ def _replace(
             setattr(row, column, getattr(entry, column))
 
     left = [*rows]
-    child_rows.replace(session, left, wanted, make=make, write=write)
+    child_rows.replace(session, left, desired, make=make, write=write)
     kept = {id(row) for row in left}
     for row in rows:
         if id(row) not in kept:

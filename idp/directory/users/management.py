@@ -109,7 +109,7 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class UserView:
     """An account with the lists that the actor sees."""
 
     user: User
@@ -147,7 +147,7 @@ def list_query(session: Session, actor: Actor, filters: Filters) -> Select[User]
     return query
 
 
-def show(session: Session, actor: Actor, people: Sequence[User]) -> list[Shown]:
+def show(session: Session, actor: Actor, people: Sequence[User]) -> list[UserView]:
     """Return accounts with their lists, by the same few queries for one as for thousands."""
     found = lists.read(session, actor, [user.id for user in people])
     for user in people:
@@ -158,7 +158,7 @@ def show(session: Session, actor: Actor, people: Sequence[User]) -> list[Shown]:
         rows = session.execute(select(User.id, User.username).where(User.id.in_(parents)))
         called = {row.id: row.username for row in rows}
     return [
-        Shown(
+        UserView(
             user,
             users.mobile_on_the_wire(session, user),
             found[user.id],
@@ -333,13 +333,13 @@ def tenants_and_roles(
         .where(Membership.user_id == user_id)
         .order_by(Membership.tenant_id)
     )
-    held = (
+    query = (
         select(Role.code, Role.tenant_id)
         .join(UserRole, UserRole.role_id == Role.id)
         .where(UserRole.user_id == user_id)
         .order_by(Role.code, Role.id)
     )
-    rows = session.execute(held)
+    rows = session.execute(query)
     return list(session.scalars(memberships)), [(code, tenant_id) for code, tenant_id in rows]
 
 
@@ -451,12 +451,12 @@ def _check_proofs(
 ) -> None:
     """Refuse to mark an address as verified, unless an administrator does so for another person."""
     is_own = user is not None and user.id == actor.user_id
-    for name, address, asked, stays in (
+    for name, address, is_marked, stays in (
         ("email_verified", spec.email, spec.email_verified, email_stays),
         ("mobile_verified", spec.mobile, spec.mobile_verified, mobile_stays),
     ):
         had = user is not None and stays and getattr(user, name)
-        if not asked or had:
+        if not is_marked or had:
             continue
         if not address:
             raise BadRequest.at(name, "There is no address to confirm.")

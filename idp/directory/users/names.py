@@ -106,7 +106,7 @@ def _in_u_labels(address: str) -> str:
     return f"{local}@{folded}"
 
 
-class Named(Protocol):
+class PersonNames(Protocol):
     """The names of a person."""
 
     @property
@@ -123,12 +123,12 @@ class Named(Protocol):
     def nick_name(self) -> str | None: ...  # noqa: D102
 
 
-def displayed(person: Named) -> str:
+def displayed(person: PersonNames) -> str:
     """Return the display name of a person: as set, composed of its parts, or a fallback."""
     return person.display_name or _composed(person) or person.nick_name or person.username
 
 
-def _composed(person: Named) -> str | None:
+def _composed(person: PersonNames) -> str | None:
     given, family = person.given_name, person.family_name
     if not given or not family:
         return None

@@ -332,13 +332,13 @@ def _only(session: Session, condition: ColumnElement[bool]) -> User | None:
 
 def _refuse_taken(session: Session, user: User) -> None:
     """Raise Conflict for the first name that an account, deleted or not, has already."""
-    wanted = (
+    unique = (
         ("username", User.username_key, user.username_key),
         ("email", User.email_key, user.email_key),
         ("mobile", User.mobile, user.mobile),
     )
     with session.no_autoflush:
-        for field, column, value in wanted:
+        for field, column, value in unique:
             others = select(User.id).where(column == value, User.id != (user.id or 0))
             if value is not None and session.scalar(others):
                 raise Conflict.at(field, _TAKEN[field], code=f"{field}_taken")

@@ -198,8 +198,8 @@ def set_properties(session: Session, api: ApiResource, values: Mapping[str, str]
     """Replace the settings of an API."""
     before = audited.of_api(api)
     ids = {row.key: row.id for row in api.properties}
-    wanted = [PropertyRow(key, value, ids.get(key, 0)) for key, value in values.items()]
-    writing.write_properties(session, api, wanted)
+    desired = [PropertyRow(key, value, ids.get(key, 0)) for key, value in values.items()]
+    writing.write_properties(session, api, desired)
     session.flush()
     changes.note(session, api, Tag.API_RESOURCE_CHANGED, before, audited.of_api(api))
 

@@ -141,7 +141,7 @@ def write_secret(session: Session, secret: ApiSecret, row: SecretRow, path: str)
 def _write_claims(
     session: Session,
     parent: ApiResource | ApiScope | IdentityResource,
-    wanted: Sequence[ClaimRow],
+    desired: Sequence[ClaimRow],
     model: type[ApiResourceClaim | ApiScopeClaim | IdentityResourceClaim],
     path: str,
 ) -> None:
@@ -150,11 +150,11 @@ def _write_claims(
         row.type = entry.type
 
     rows: list[Any] = parent.user_claims
-    listed = child_rows.listed(wanted, path, "type")
+    listed = child_rows.listed(desired, path, "type")
     child_rows.replace(session, rows, listed, columns=("type",), make=model, write=write)
 
 
-def write_properties(session: Session, api: ApiResource, wanted: Sequence[PropertyRow]) -> None:
+def write_properties(session: Session, api: ApiResource, desired: Sequence[PropertyRow]) -> None:
     """Bring the settings of an API in line."""
 
     def write(row: ApiResourceProperty, entry: PropertyRow, path: str) -> None:
@@ -165,26 +165,26 @@ def write_properties(session: Session, api: ApiResource, wanted: Sequence[Proper
     child_rows.replace(
         session,
         api.properties,
-        child_rows.listed(wanted, "properties", "key"),
+        child_rows.listed(desired, "properties", "key"),
         columns=("key",),
         make=ApiResourceProperty,
         write=write,
     )
 
 
-def _check_scopes(session: Session, api: ApiResource, wanted: Sequence[ScopeRow]) -> None:
+def _check_scopes(session: Session, api: ApiResource, desired: Sequence[ScopeRow]) -> None:
     """Refuse new names that are taken, and the removal of names in use."""
     have = {scope.name for scope in api.scopes}
     new = {
         f"scopes[{index}].name": row.name
-        for index, row in enumerate(wanted)
+        for index, row in enumerate(desired)
         if row.name not in have
     }
     rules.check_scope_names(session, new, api.tenant_id)
-    gone = have - {row.name for row in wanted}
-    if api.name == MANAGEMENT_API and gone & rules.BUILT_IN_SCOPES:
+    removed = have - {row.name for row in desired}
+    if api.name == MANAGEMENT_API and removed & rules.BUILT_IN_SCOPES:
         raise rules.built_in("scopes")
-    rules.refuse_in_use(session, "scopes", gone)
+    rules.refuse_in_use(session, "scopes", removed)
 
 
 def _is_past(moment: datetime | None) -> bool:
