@@ -124,7 +124,7 @@ def seed(session: Session, settings: Settings) -> Seeded:
     seeder.api_docs()
     if settings.demo:
         seeder.demo()
-    seeder.own()
+    seeder.link_owners()
     signing.import_pem(session, settings.keys_dir)
     signing.ensure(session)
     if seeder.seeded.added:
@@ -140,7 +140,7 @@ class _Seeder:
         self.session = session
         self.settings = settings
         self.seeded = Seeded()
-        self._earlier = seeding.recorded(session)
+        self._recorded = seeding.recorded(session)
 
     def tenant(self) -> None:
         if self._is_new("tenant") and self.session.get(Tenant, PLATFORM_TENANT_ID) is None:
@@ -226,7 +226,7 @@ class _Seeder:
         )
         role = self._get(Role, f"role:{ADMINISTRATORS}")
         if role is not None:
-            catalogue.give(self.session, user.id, role)
+            catalogue.assign(self.session, user.id, role)
         tenants.add_member(self.session, PLATFORM_TENANT_ID, user.id, is_admin=True)
         self._mark("administrator", user.id)
         self.seeded.admin_username = user.username
@@ -275,9 +275,9 @@ class _Seeder:
             self._demo_client(new_client, given)
         self._demo_application()
 
-    def own(self) -> None:
+    def link_owners(self) -> None:
         """Link what was seeded to the administrator."""
-        administrator = self._earlier.get("administrator")
+        administrator = self._recorded.get("administrator")
         if administrator is None or users.find(self.session, administrator) is None:
             return
         for name in ("api", "demo-api"):
@@ -294,7 +294,7 @@ class _Seeder:
 
     def _get(self, model: type[Row], name: str) -> Row | None:
         """Return the row that was seeded under a name, unless it was deleted since."""
-        row_id = self._earlier.get(name)
+        row_id = self._recorded.get(name)
         return self.session.get(model, row_id) if row_id is not None else None
 
     def _group(self, code: str, groups: dict[str, int]) -> int | None:
@@ -329,9 +329,9 @@ class _Seeder:
             tenants.add_member(self.session, PLATFORM_TENANT_ID, user.id)
             role = catalogue.find_role(self.session, "users", None)
             if role is not None:
-                catalogue.give(self.session, user.id, role)
+                catalogue.assign(self.session, user.id, role)
             self._mark("demo-user", user.id)
-        user_id = self._earlier.get("demo-user")
+        user_id = self._recorded.get("demo-user")
         found = users.find(self.session, user_id) if user_id is not None else None
         for password in (given, *generated):
             if password and users.verify_password(self.session, found, password):
@@ -342,13 +342,13 @@ class _Seeder:
         mark = f"client:{new.client_id}"
         secret = None
         if given is not None:
-            secret = given.get_secret_value() or self._generated(new.client_id)
+            secret = given.get_secret_value() or self._generate(new.client_id)
         client = clients.find(self.session, new.client_id)
         if self._is_new(mark) and client is None:
             scopes = self._existing(new.scopes)
             client, _ = clients.create(self.session, replace(new, secret=secret, scopes=scopes))
             self._mark(mark, client.id)
-        if client is None or mark not in self._earlier:
+        if client is None or mark not in self._recorded:
             return
         keyring = runtime.of(self.session).keyring
         known = next(
@@ -370,7 +370,7 @@ class _Seeder:
         )
         if self._is_new("demo-app") and None not in stands:
             if applications.find(self.session, "demo-app") is None:
-                imports.bring_in(self.session, reader.read(imports.DEMO))
+                imports.import_document(self.session, reader.read(imports.DEMO))
             self._mark("demo-app")
 
     def _existing(self, scopes: Sequence[str]) -> tuple[str, ...]:
@@ -379,7 +379,7 @@ class _Seeder:
         have = {scope.name for scope in api.scopes} if api is not None else set()
         return tuple(name for name in scopes if name in have or name not in DEMO_SCOPES)
 
-    def _generated(self, name: str) -> str:
+    def _generate(self, name: str) -> str:
         return self._candidates(name)[0]
 
     def _candidates(self, name: str) -> list[str]:
@@ -391,11 +391,11 @@ class _Seeder:
         ]
 
     def _is_new(self, name: str) -> bool:
-        return name not in self._earlier
+        return name not in self._recorded
 
     def _mark(self, name: str, row_id: int | None = None) -> None:
         seeding.mark(self.session, name, row_id)
-        self._earlier[name] = row_id
+        self._recorded[name] = row_id
         self.seeded.added.append(name)
 
 

@@ -22,7 +22,7 @@ def import_(*, file: Path, dry_run: bool, as_json: bool) -> None:
     """Import a file of YAML or JSON: all of it, or nothing when a part is wrong."""
     with opening.open_session() as session:
         try:
-            run = service.bring_in(session, reader.read(file))
+            run = service.import_document(session, reader.read(file))
         except Problem as problem:
             raise click.ClickException(_sentence(problem)) from None
         if not dry_run:

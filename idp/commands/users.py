@@ -77,7 +77,7 @@ def add(
             role = role or catalogue.find_role(session, code, None)
             if role is None:
                 raise NotFound(f"There is no role {code}.")
-            catalogue.give(session, person.id, role)
+            catalogue.assign(session, person.id, role)
         session.commit()
         value = {
             "sub": str(person.id),

@@ -338,7 +338,7 @@ def is_platform_administrator(session: Session, user_id: int) -> bool:
     return session.scalar(query) is not None
 
 
-def keep_an_administrator(session: Session) -> None:
+def require_administrator(session: Session) -> None:
     """Refuse a change that leaves the platform without an administrator.
 
     Call it after the change: two concurrent removals wait for each other here.

@@ -42,7 +42,7 @@ def products_(run: Run, entries: Sequence[Entry]) -> None:
             if row is None:
                 row = products.add_product(run.session, NewProduct(entry["pid"], **values))
             _refuse_other_tenant(row, values, "The tenant of a product cannot be changed.")
-            run.keep("products", row.pid, row, values, is_new=is_new)
+            run.update("products", row.pid, row, values, is_new=is_new)
 
 
 def authorization_servers(run: Run, entries: Sequence[Entry]) -> None:
@@ -60,7 +60,7 @@ def authorization_servers(run: Run, entries: Sequence[Entry]) -> None:
             _refuse_other_tenant(
                 row, values, "The tenant of an authorization server cannot be changed."
             )
-            run.keep("authorization_servers", row.sid, row, values, is_new=is_new)
+            run.update("authorization_servers", row.sid, row, values, is_new=is_new)
 
 
 def product_subscriptions(run: Run, entries: Sequence[Entry]) -> None:

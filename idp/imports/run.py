@@ -39,7 +39,7 @@ class Run:
     changed: list[Change] = field(default_factory=list)
     unchanged: int = 0
 
-    def keep(
+    def update(
         self,
         section: str,
         key: str,

@@ -43,7 +43,7 @@ def tenant_types(run: Run, entries: Sequence[Entry]) -> None:
             is_new = row is None
             if row is None:
                 row = _add(run, TenantType(**entry))
-            run.keep("tenant_types", row.code, row, entry, is_new=is_new)
+            run.update("tenant_types", row.code, row, entry, is_new=is_new)
 
 
 def tenants_(run: Run, entries: Sequence[Entry]) -> None:
@@ -105,7 +105,7 @@ def privilege_groups(run: Run, entries: Sequence[Entry]) -> None:
             if "parent" in entry:
                 above = named(every, entry["parent"], "parent")
                 values["parent_id"] = None if above is None else above.id
-            run.keep(
+            run.update(
                 "privilege_groups",
                 entry["code"],
                 every[entry["code"]],
@@ -136,7 +136,7 @@ def privileges(run: Run, entries: Sequence[Entry]) -> None:
             is_new = row is None
             if row is None:
                 row = catalogue.create_privilege(session, entry["code"], entry["name"])
-            run.keep("privileges", row.code, row, values, is_new=is_new)
+            run.update("privileges", row.code, row, values, is_new=is_new)
 
 
 def bundles(run: Run, entries: Sequence[Entry]) -> None:
@@ -149,11 +149,11 @@ def bundles(run: Run, entries: Sequence[Entry]) -> None:
             named(types, entry["tenant_type"], "tenant_type")
             row = known.get(entry["code"])
             before = {} if row is None else {name: getattr(row, name) for name in BUNDLE}
-            spec = {name: entry[name] for name in BUNDLE & entry.keys()}
-            spec |= {"code": entry["code"], "tenant_type_code": entry["tenant_type"]}
+            given = {name: entry[name] for name in BUNDLE & entry.keys()}
+            given |= {"code": entry["code"], "tenant_type_code": entry["tenant_type"]}
             if row is None or {"roles", "admin_roles"} & entry.keys():
-                spec["ability"] = json.dumps(_ability(session, entry))
-            content = bundle_rules.BundleSpec(**{**before, **spec})
+                given["ability"] = json.dumps(_ability(session, entry))
+            content = bundle_rules.BundleSpec(**{**before, **given})
             if row is None:
                 row = bundle_rules.create(session, OPERATOR, content)
             else:
@@ -188,7 +188,7 @@ def menus(run: Run, entries: Sequence[Entry]) -> None:
     def show(name: str, value: Any) -> Any:
         return names.get(name, {}).get(value, value)
 
-    def keep(
+    def import_menu(
         application: Application, entry: Entry, parent: Menu | None, path: str, depth: int
     ) -> None:
         with at(path):
@@ -212,16 +212,16 @@ def menus(run: Run, entries: Sequence[Entry]) -> None:
                 row = _add(run, new)
                 names["parent_id"][row.id] = row.code
             name = f"{application.code}/{row.code}"
-            run.keep("menus", name, row, values, is_new=is_new, show=show)
+            run.update("menus", name, row, values, is_new=is_new, show=show)
         for place, child in enumerate(entry.get("children", ())):
-            keep(application, child, row, f"{path}.children[{place}]", depth + 1)
+            import_menu(application, child, row, f"{path}.children[{place}]", depth + 1)
 
     for index, entry in enumerate(entries):
         path = f"menus[{index}]"
         with at(path):
             application = named(owners, entry["application"], "application")
         if application is not None:
-            keep(application, entry, None, path, 1)
+            import_menu(application, entry, None, path, 1)
 
 
 def _add(run: Run, row: Row) -> Row:
@@ -255,11 +255,11 @@ def _set_api(session: Session, row: Application, name: str | None) -> list[dict[
         raise BadRequest.at("api_resource", f"There is no {name!r}.")
     if api is not None and api.tenant_id not in {None, row.tenant_id}:
         raise BadRequest.at("api_resource", "This API belongs to another tenant.")
-    values = None if api is None else api.id
-    if row.api_resource_id == values:
+    api_id = None if api is None else api.id
+    if row.api_resource_id == api_id:
         return []
-    before, row.api_resource_id = row.api_resource_id, values
-    return [{"field": "api_resource_id", "before": before, "after": values}]
+    before, row.api_resource_id = row.api_resource_id, api_id
+    return [{"field": "api_resource_id", "before": before, "after": api_id}]
 
 
 def _link(session: Session, row: Application, client_id: str, place: str) -> list[dict[str, Any]]:

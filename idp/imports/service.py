@@ -29,7 +29,7 @@ class Section:
 
     name: str
     shape: type[EntryShape]
-    bring_in: Callable[[Run, Sequence[Entry]], None]
+    import_entries: Callable[[Run, Sequence[Entry]], None]
 
 
 SECTIONS = (
@@ -50,14 +50,14 @@ SECTIONS = (
 """In the order of the import: what is referred to comes before what refers to it."""
 
 
-def bring_in(session: Session, document: Any) -> Run:
+def import_document(session: Session, document: Any) -> Run:
     """Add what is missing, change what differs, and delete nothing."""
     content = _checked(document)
     seeding.lock(session)
     run = Run(session)
     for section in SECTIONS:
         if section.name in content:
-            section.bring_in(run, content[section.name])
+            section.import_entries(run, content[section.name])
     _record(run)
     return run
 

@@ -290,7 +290,7 @@ def test_switching_changes_the_roles_and_the_next_token(plans, session, client):
     for code in ("orders.read", "orders.write"):
         catalogue.add_privilege(session, own, catalogue.find_privilege(session, code))
     protocol.grant_directly(session, ann, "orders.write", tenant_id=tenant)
-    catalogue.give(session, ann.id, clerk)
+    catalogue.assign(session, ann.id, clerk)
     session.commit()
     stamp = own.concurrency_stamp
     assert plans.data("PUT", f"/tenants/{tenant}/bundles/plus", b"") is True

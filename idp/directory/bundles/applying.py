@@ -63,7 +63,7 @@ def switch(session: Session, tenant_id: int, bundle: Bundle) -> None:
     _remove_excess(session, tenant_id, own, bundle)
 
 
-def give_administrator_roles(session: Session, tenant_id: int, user_id: int) -> None:
+def assign_administrator_roles(session: Session, tenant_id: int, user_id: int) -> None:
     """Assign to a person the roles that the tenant's bundle has for administrators."""
     codes = session.scalar(
         select(Bundle.ability)
@@ -73,7 +73,7 @@ def give_administrator_roles(session: Session, tenant_id: int, user_id: int) -> 
     for code in ability.read(codes).admin_role_codes if codes else ():
         role = catalogue.find_role(session, code, tenant_id)
         if role is not None:
-            catalogue.give(session, user_id, role)
+            catalogue.assign(session, user_id, role)
 
 
 def _tenant(session: Session, tenant_id: int) -> Tenant:

@@ -102,7 +102,7 @@ def register(
         return reason
     user = _create(session, new, referrer_id)
     tenants.add_member(session, tenant_id, user.id)
-    catalogue.give_default_roles(session, user.id)
+    catalogue.assign_default_roles(session, user.id)
     audit.record(
         session,
         Tag.USER_REGISTERED,

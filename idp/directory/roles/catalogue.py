@@ -38,12 +38,12 @@ DEFAULT_ROLES = ("users", "developer")
 """Platform roles that every new account gets; they give nobody special rights."""
 
 
-def give_default_roles(session: Session, user_id: int) -> None:
+def assign_default_roles(session: Session, user_id: int) -> None:
     """Assign to a person the roles that everybody has."""
     for code in DEFAULT_ROLES:
         role = find_role(session, code, None)
         if role is not None:
-            give(session, user_id, role)
+            assign(session, user_id, role)
 
 
 def find_role(session: Session, code: str, tenant_id: int | None) -> Role | None:
@@ -231,7 +231,7 @@ def add_privilege(session: Session, role: Role, privilege: Privilege) -> bool:
     return True
 
 
-def give(session: Session, user_id: int, role: Role) -> bool:
+def assign(session: Session, user_id: int, role: Role) -> bool:
     """Assign a role to a person; return whether it is new."""
     if session.get(UserRole, (user_id, role.id)) is not None:
         return False

@@ -43,7 +43,7 @@ def create(session: Session, spec: Founding) -> Tenant:
     )
     # Hashing comes first, before any row is locked.
     user = users.create(session, new)
-    catalogue.give_default_roles(session, user.id)
+    catalogue.assign_default_roles(session, user.id)
     return _create(session, spec, _bundle(session, spec), user)
 
 
@@ -93,5 +93,5 @@ def _create(
     tenant = service.create(session, NewTenant(spec.name, type_code=spec.tenant_type_code))
     service.add_member(session, tenant.id, administrator.id, is_admin=True, is_bound=is_bound)
     applying.initialise(session, tenant.id, bundle)
-    applying.give_administrator_roles(session, tenant.id, administrator.id)
+    applying.assign_administrator_roles(session, tenant.id, administrator.id)
     return tenant

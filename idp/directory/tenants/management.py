@@ -297,7 +297,7 @@ def _inherit_bundle(session: Session, actor: Actor, tenant: Tenant) -> None:
     bundle = bundles.of_tenant(session, actor.tenant_id)
     if bundle is not None:
         applying.initialise(session, tenant.id, bundle)
-        applying.give_administrator_roles(session, tenant.id, actor.person_id)
+        applying.assign_administrator_roles(session, tenant.id, actor.person_id)
 
 
 def _claimant(actor: Actor, tenant_id: int | None) -> str:

@@ -80,7 +80,7 @@ def create(session: Session, new: NewAccount, *, tenant_id: int | None = None) -
         ),
         tenant_id=tenant_id,
     )
-    catalogue.give_default_roles(session, user.id)
+    catalogue.assign_default_roles(session, user.id)
     if tenant_id is not None:
         tenants.add_member(session, tenant_id, user.id)
     return user

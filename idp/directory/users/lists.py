@@ -154,9 +154,9 @@ def set_roles(session: Session, actor: Actor, user: User, desired: Sequence[int]
     is_own = user.id == actor.user_id and not actor.is_platform_admin
     if given and is_own and not visibility.owns_tenant(session, actor):
         raise Overreach.at("roles", "You cannot assign a role to yourself.")
-    _may_give_roles(session, actor, given)
+    _check_roles(session, actor, given)
     for role in given:
-        catalogue.give(session, user.id, role)
+        catalogue.assign(session, user.id, role)
     for role in taken:
         session.execute(
             delete(UserRole).where(UserRole.user_id == user.id, UserRole.role_id == role.id)
@@ -194,7 +194,7 @@ def set_claims(
             granted.append((index, entry.value))
         elif entry.type in reserved or not entry.type.strip():
             raise BadRequest.at(f"claims[{index}].type", "Claims of this type cannot be set here.")
-    _may_give_permissions(session, actor, granted)
+    _check_permissions(session, actor, granted)
 
     _set_standard_claims(session, user, desired, standard)
 
@@ -258,13 +258,13 @@ def set_tenants(
     if user.id == actor.user_id:
         raise Overreach.at("tenants", "You cannot change your own memberships.")
     for tenant_id in joined:
-        may_join(session, actor, tenant_id)
+        check_may_join(session, actor, tenant_id)
         tenants.add_member(session, tenant_id, user.id, is_bound=True)
     for tenant_id in left:
         leave(session, tenant_id, user.id)
 
 
-def may_join(session: Session, actor: Actor, tenant_id: int) -> None:
+def check_may_join(session: Session, actor: Actor, tenant_id: int) -> None:
     """Refuse tenants to which the actor cannot add people."""
     if tenant_id == actor.tenant_id:
         return
@@ -337,7 +337,7 @@ def _are_addresses(entry: FileRow) -> bool:
     )
 
 
-def _may_give_roles(session: Session, actor: Actor, given: Sequence[Role]) -> None:
+def _check_roles(session: Session, actor: Actor, given: Sequence[Role]) -> None:
     """Refuse roles with privileges that the actor cannot grant in the tenant of the role."""
     by_tenant: defaultdict[int | None, list[int]] = defaultdict(list)
     for role in given:
@@ -350,9 +350,7 @@ def _may_give_roles(session: Session, actor: Actor, given: Sequence[Role]) -> No
             raise Overreach.at("roles", text)
 
 
-def _may_give_permissions(
-    session: Session, actor: Actor, granted: Sequence[tuple[int, str]]
-) -> None:
+def _check_permissions(session: Session, actor: Actor, granted: Sequence[tuple[int, str]]) -> None:
     codes = [code for _, code in granted]
     privileges = session.scalars(select(Privilege).where(Privilege.code.in_(codes))).all()
     known = {privilege.code for privilege in privileges}

@@ -215,9 +215,9 @@ def create(
     _set_profile(user, spec)
     session.flush()
     for tenant in spec.tenants or [TenantRow(0, actor.tenant_id)]:
-        lists.may_join(session, actor, tenant.tenant_id)
+        lists.check_may_join(session, actor, tenant.tenant_id)
         tenants.add_member(session, tenant.tenant_id, user.id)
-    catalogue.give_default_roles(session, user.id)
+    catalogue.assign_default_roles(session, user.id)
     given = (
         None if spec.roles is None else [*spec.roles, *lists.visible_roles(session, actor, user)]
     )
@@ -264,7 +264,7 @@ def replace(
     if stamped is None:
         raise stamps.outdated()
     if is_administrator:
-        permissions.keep_an_administrator(session)
+        permissions.require_administrator(session)
     audit.record_change(
         session,
         Tag.USER_CHANGED,
@@ -292,7 +292,7 @@ def delete(session: Session, actor: Actor, user_id: int) -> User:
         raise NotFound("There is no such user.")
     session.flush()
     if permissions.is_platform_administrator(session, user.id):
-        permissions.keep_an_administrator(session)
+        permissions.require_administrator(session)
     return user
 
 
@@ -306,7 +306,7 @@ def disable(session: Session, actor: Actor, user_id: int) -> User:
     users.disable(session, user)
     session.flush()
     if permissions.is_platform_administrator(session, user.id):
-        permissions.keep_an_administrator(session)
+        permissions.require_administrator(session)
     return user
 
 

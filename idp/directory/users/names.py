@@ -52,7 +52,7 @@ def username(text: str, email: str | None) -> str:
             return email  # in letters, as it is shown
     elif "/" in compared or "\\" in compared:
         raise BadRequest.at("username", "A user name must not contain a slash.")
-    elif looks_dialled(compared) or compared.replace(" ", "").isnumeric():
+    elif looks_like_phone_number(compared) or compared.replace(" ", "").isnumeric():
         raise BadRequest.at("username", "A user name must not consist of digits only.")
     elif compared in _RESERVED:
         raise BadRequest.at("username", "This user name is reserved.")
@@ -136,7 +136,7 @@ def _composed(person: PersonNames) -> str | None:
     return "".join(reversed(parts)) if _HAN.match(family) else " ".join(parts)
 
 
-def looks_dialled(text: str) -> bool:
+def looks_like_phone_number(text: str) -> bool:
     """Return whether a text looks like a phone number."""
     return _DIALLED.fullmatch(text) is not None
 
@@ -146,7 +146,7 @@ def _e164(text: str, region: str) -> str:
     if len(text) > LONGEST_COMPARED:
         raise _not_a_number()
     folded = unicodedata.normalize("NFKC", text).strip()
-    if not looks_dialled(folded):
+    if not looks_like_phone_number(folded):
         raise _not_a_number()
     parsed = phonenumbers.parse(folded, region)
     valid = phonenumbers.is_valid_number(parsed)

@@ -127,7 +127,7 @@ def find_by_login(session: Session, login: str) -> User | None:
     if "@" in typed:
         # A user name with @ is the account's own e-mail, so this is never two people.
         return _only(session, User.email_key == typed)
-    if names.looks_dialled(typed):
+    if names.looks_like_phone_number(typed):
         return find_by_mobile(session, typed)
     return _only(session, User.username_key == typed)
 
