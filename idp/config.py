@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         default="",
         repr=False,
-        description="Redis or Valkey for shared counters; empty: counters live in the process.",
+        description="Redis or Valkey for shared counters; empty: counters are kept in the process.",
     )
     keys_dir: Path = Field(
         default=Path("keys"),
@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     )
     registration: bool = Field(
         default=True,
-        description="Whether anyone may create an account on the page `/register`.",
+        description="Whether anyone can create an account on the page `/register`.",
     )
     files_url: str = Field(
         default="",
@@ -158,7 +158,7 @@ class Settings(BaseSettings):
     )
     dns_server: str = Field(
         default="",
-        description="Name server that proves whose a tenant's host is, as `192.0.2.53` or "
+        description="Name server that is used to verify the hosts of tenants, as `192.0.2.53` or "
         "`192.0.2.53:53`; empty: those of the system.",
     )
     codegen_generators: str = Field(
@@ -173,7 +173,7 @@ class Settings(BaseSettings):
     )
     npm_registry: str = Field(
         default="",
-        description="Registry that SDKs are published to with npm; empty: npm's own configuration.",
+        description="Registry that SDKs are published to with npm; empty: as npm is configured.",
     )
     git_url: str = Field(
         default=_GITHUB,

@@ -24,8 +24,8 @@ from idp.platform import clock
 from idp.platform.errors import BadRequest
 
 _LISTS = {
-    "--grant": ("grant_types", "; ".join(product.GRANT_TYPES) + "."),
-    "--scope": ("scopes", "Scope that it may request."),
+    "--grant": ("grant_types", f"Grant type: {', '.join(product.GRANT_TYPES)}."),
+    "--scope": ("scopes", "Scope that the client may request."),
     "--redirect": ("redirect_uris", "Redirect URI."),
     "--post-logout": (
         "post_logout_redirect_uris",
@@ -61,10 +61,14 @@ def client() -> None:
     "user. service: a program without a user. Sets grant types and related settings.",
 )
 @click.option("--secret", help="At least 24 characters; generated if omitted.")
-@click.option("--public", "is_public", is_flag=True, help="It has no secret; PKCE is required.")
+@click.option(
+    "--public", "is_public", is_flag=True, help="The client has no secret; PKCE is required."
+)
 @_list_options
 @click.option("--name", "client_name", help="Name shown to people.")
-@click.option("--tenant", "tenant_id", type=ID, help="Only members of this tenant can use it.")
+@click.option(
+    "--tenant", "tenant_id", type=ID, help="Only members of this tenant can use the client."
+)
 @click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any field that is not a list."
 )

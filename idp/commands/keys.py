@@ -51,7 +51,7 @@ def list_(*, as_json: bool) -> None:
 @click.option("--alg", type=click.Choice(ALGORITHMS), help="Rotate the key of this algorithm only.")
 @output.json_option
 def rotate(*, alg: str | None, as_json: bool) -> None:
-    """Start signing with the next key; the old one stays published until it is not needed."""
+    """Start signing with the next key; the old one stays published while it is needed."""
     with opening.open_session() as session:
         rows = [
             {"alg": name, "kid": signing.rotate(session, name)}
@@ -78,7 +78,7 @@ def revoke(*, kid: str, as_json: bool) -> None:
 @keys.command(example="idp keys rewrap")
 @output.json_option
 def rewrap(*, as_json: bool) -> None:
-    """Re-encrypt everything under the first secret of IDP_SECRET_KEY; list what needs others."""
+    """Re-encrypt under the first secret of IDP_SECRET_KEY; list what still needs the others."""
     with opening.open_session(with_keys=False) as session:
         value: dict[str, Any] = {
             "signing_keys": signing.rewrap(session),

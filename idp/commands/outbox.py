@@ -29,7 +29,7 @@ def outbox() -> None:
 )
 @output.json_option
 def list_(*, only_failed: bool, limit: int, as_json: bool) -> None:
-    """List what is not done, the oldest first; the content of messages is never shown."""
+    """List what is pending or failed, the oldest first, without the content of messages."""
     with opening.open_session() as session:
         found = jobs.list_open(session, failed=only_failed or None, limit=limit)
     output.show_rows([dataclasses.asdict(row) for row in found], as_json=as_json)

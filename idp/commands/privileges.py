@@ -42,7 +42,7 @@ def add(
     tenant_id: int | None,
     as_json: bool,
 ) -> None:
-    """Add a privilege, and add it to roles."""
+    """Create a privilege, and add it to roles."""
     with opening.open_session() as session:
         owner = _find_api(session, api) if api is not None else None
         made = catalogue.create_privilege(
