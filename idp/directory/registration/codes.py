@@ -206,7 +206,7 @@ def _check_budget(session: Session) -> None:
     try:
         runtime.of(session).throttle.check("short messages", INSTALLATION, _budget(session), HOUR)
     except TooManyRequests as refusal:
-        log.warning("short_messages_spent", setting="IDP_SMS_PER_HOUR")
+        log.warning("sms_limit_reached", setting="IDP_SMS_PER_HOUR")
         message = "No more text messages can be sent at the moment. Please try again later."
         raise Busy(message, refusal.retry_after) from None
 

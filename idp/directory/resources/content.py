@@ -62,7 +62,7 @@ class ApiSpec:
     properties: Sequence[PropertyRow] | None = None
     id: int = 0
     concurrency_stamp: str | None = None
-    """As it was read; given and outdated, nothing is changed."""
+    """Stamp of the state that was read; None: not compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +79,4 @@ class IdentitySpec:
     user_claims: Sequence[ClaimRow] | None = None
     id: int = 0
     concurrency_stamp: str | None = None
-    """As it was read; given and outdated, nothing is changed."""
+    """Stamp of the state that was read; None: not compared."""
