@@ -32,7 +32,7 @@ def reach(settings: Settings) -> Result:
             return ok("SQLite in a file")
         with revisions.looking(settings.database) as connection:
             version = ".".join(map(str, connection.dialect.server_version_info or ()))
-            seen = f"{connection.dialect.name} {version} answers"
+            seen = f"{connection.dialect.name} {version} responds"
             # SQLite has no server, and what is never prepared is never mixed.
             may_mix = settings.database_prepare and connection.dialect.name == "postgresql"
             is_pooled = may_mix and pooler.is_pooled(connection)
@@ -45,7 +45,7 @@ def reach(settings: Settings) -> Result:
         return ok(seen)
     except SQLAlchemyError as error:
         return failed(
-            f"the database does not answer ({_reason(error)})",
+            f"the database does not respond ({_reason(error)})",
             "start it, or correct IDP_DATABASE_URL",
         )
 

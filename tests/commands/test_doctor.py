@@ -313,7 +313,7 @@ def test_a_database_that_is_away_is_warned_of_and_waited_for(
     settings = make_settings(tmp_path, database_url="postgresql://u:geheim@127.0.0.1:1/x")
     starting.check(settings)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("Warning: the database does not answer (")
+    assert line.startswith("Warning: the database does not respond (")
     assert line.endswith("start it, or correct IDP_DATABASE_URL.")
 
 
