@@ -42,7 +42,7 @@ def _sentence(problem: Exception) -> str | None:
     if isinstance(problem, OSError) and problem.filename is not None:
         return f"{problem.filename}: {problem.strerror}."
     if isinstance(problem, UnknownKeyError):
-        return "A stored value was made under a root secret that IDP_SECRET_KEY does not contain."
+        return "A stored value was made under a root secret that IDP_SECRET_KEY does not hold."
     if isinstance(problem, DBAPIError):
         return f"The database reported an error: {_first_line(problem.orig)}"
     if isinstance(problem, SQLAlchemyError):

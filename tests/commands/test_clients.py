@@ -185,7 +185,7 @@ def test_a_kind_sets_what_a_client_of_it_needs(
 def test_a_client_that_could_do_nothing_is_refused(idp: Run, session: Session) -> None:
     refused = idp(*ADD, code=1).stderr
     assert refused.startswith("Error: A client needs a kind (web, spa, native, service)")
-    assert "redirect address" in idp(*ADD, "--kind", "web", code=1).stderr
+    assert "redirect URI" in idp(*ADD, "--kind", "web", code=1).stderr
     assert clients.find(session, "app") is None
 
 

@@ -74,7 +74,7 @@ def test_rewrap_moves_on_and_says_what_cannot(
     assert "Hashes cannot be moved" in again.stdout
     assert idp_json("keys", "rotate", IDP_SECRET_KEY=NEW_KEY)
     lost = idp("keys", "rewrap", code=1)
-    assert "IDP_SECRET_KEY does not contain" in lost.stderr
+    assert "IDP_SECRET_KEY does not hold" in lost.stderr
 
 
 def test_a_kid_may_begin_with_a_hyphen(idp_json: RunJson, session: Session) -> None:
