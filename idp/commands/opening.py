@@ -26,7 +26,7 @@ def load_settings() -> Settings:
 
 
 def read_settings() -> Settings:
-    """Read the settings; beside a development secret the environment need not be named.
+    """Read the settings; with a development secret the environment need not be set.
 
     A data folder contains a secret only where the installation was set up for `development`: a
     command run there later means the same installation. Serving still needs the setting.

@@ -74,7 +74,7 @@ class Actor:
         """Return the codes that the actor may not grant in a tenant (None: outside of tenants).
 
         The bundle of the tenant limits everyone. Within it administrators of the platform grant
-        any, a machine what its client lists, and others what they hold themselves.
+        any, a machine those that its client lists, and others what they hold themselves.
         """
         if not privileges:
             return []

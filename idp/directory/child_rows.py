@@ -54,7 +54,7 @@ def replace(
 ) -> None:
     """Create, change and remove rows until they match the desired ones.
 
-    Rows are found by `id` within this very parent; with "value", those without an id by the
+    Rows are found by `id` within this parent; with "value", those without an id by the
     `columns` that are unique. `write` gets the row, the entry and its path.
     """
     pairs = _pair(rows, desired, columns, match_by)

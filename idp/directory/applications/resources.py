@@ -68,7 +68,7 @@ def by_tenant(
     """Return what the codes held in each tenant open there, by application.
 
     A tenant sees its own applications and the platform's; one that opens nothing is left out. The
-    number of questions is the same for any number of tenants, applications and codes.
+    number of queries is the same for any number of tenants, applications and codes.
     """
     codes = {tenant_id: frozenset(held) for tenant_id, held in privileges.items()}
     if not any(codes.values()):

@@ -116,7 +116,7 @@ def authenticate(session: Session, attempt: Attempt, policy: SignInPolicy) -> Us
 def throttle_keys(session: Session, login: str) -> tuple[str, Key]:
     """Return the keys by which attempts are counted: the account as typed, and the address.
 
-    Typed, because counting by the account found would tell which names belong to one person; a
+    Typed, because counting by the account found would reveal which names belong to one person; a
     number is one number however it is written. Hashed, because people type passwords there.
     """
     number = names.find_mobile(login, runtime.of(session).settings.phone_region)

@@ -144,7 +144,7 @@ def create(
 ) -> Tenant:
     """Create a tenant; the actor becomes its administrator, with the rights they have here.
 
-    It inherits the bundle of the tenant that creates it, so that it can do no more. Hosts
+    It inherits the bundle of the creating tenant, so that it can do no more. Hosts
     need a proof (see `prove_hosts`).
     """
     tenant = Tenant(
