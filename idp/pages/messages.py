@@ -28,7 +28,7 @@ KNOWN = (
     lazy_gettext("This user name is taken."),
     # idp.directory.users.profile
     lazy_gettext("This is not an http(s) address."),
-    lazy_gettext("Write the date like 1990-05-06."),
+    lazy_gettext("Enter the date as YYYY-MM-DD, for example 1990-05-06."),
     lazy_gettext("This date is not possible."),
     lazy_gettext("This is not a time zone such as Asia/Shanghai."),
     lazy_gettext("This is not a language such as zh-CN."),

@@ -167,7 +167,7 @@ def test_a_user_name_that_is_the_address_follows_it(idp_json: RunJson) -> None:
     [
         ("zoneinfo=Mars/Base", "not a time zone"),
         ("locale=no language", "not a language"),
-        ("birthdate=06.05.1990", "like 1990-05-06"),
+        ("birthdate=06.05.1990", "YYYY-MM-DD, for example 1990-05-06"),
         ("birthdate=2999-01-01", "not possible"),
         ("website=javascript:alert(1)", "not an http(s) address"),
         ("name=a\u202eb", "Control characters"),

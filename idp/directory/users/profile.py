@@ -155,7 +155,9 @@ def _day(text: str) -> date:
     try:
         day = date.fromisoformat(text.strip())
     except ValueError:
-        raise BadRequest.at("value", "Write the date like 1990-05-06.") from None
+        raise BadRequest.at(
+            "value", "Enter the date as YYYY-MM-DD, for example 1990-05-06."
+        ) from None
     if day.year < FIRST_YEAR or day > clock.now().date():
         raise BadRequest.at("value", "This date is not possible.")
     return day
