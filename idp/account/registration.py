@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory.registration import codes
 from idp.directory.registration import service as registration
-from idp.directory.registration.codes import Channel, Letter, Sender, Wait
+from idp.directory.registration.codes import Channel, MessageContext, Sender, Wait
 from idp.directory.registration.service import Refused, Registration
 from idp.directory.users.models import User
 from idp.platform import runtime
@@ -37,11 +37,11 @@ def send_codes(
     """
     _check(session, addresses)
     sender = Sender(_origin(session), SENDS_PER_HOUR)
-    letter = Letter(issuer.name, locale)
+    message = MessageContext(issuer.name, locale)
     waits: list[Wait] = []
     try:
         for channel, address in addresses.items():
-            wait = codes.send(session, channel, address, sender, letter)
+            wait = codes.send(session, channel, address, sender, message)
             if wait is not None and (again or wait.is_for_the_day):
                 waits.append(wait)
     except TooManyRequests as problem:

@@ -536,11 +536,11 @@ def test_what_a_client_lists_is_not_taken_away(session, mary, orders):
         {**orders, "scopes": [{**read, "name": "orders.look"}, write]},
     ):
         messages = mary.refused("PUT", "/ApiResource", content)
-        assert "2 clients list orders.read" in messages["scopes"][0]
+        assert "orders.read: still used by 2 clients" in messages["scopes"][0]
     messages = mary.refused("PUT", "/ApiResource", {**orders, "name": "purchases"})
-    assert "2 clients list orders.read" in messages["name"][0]
+    assert "orders.read: still used by 2 clients" in messages["name"][0]
     messages = mary.refused("DELETE", f"/ApiResource/{orders['id']}")
-    assert "2 clients list orders.read" in messages["id"][0]
+    assert "orders.read: still used by 2 clients" in messages["id"][0]
     assert center.whole_database(session) == before
     mary.data("PUT", "/ApiResource", {**orders, "scopes": [read], "enabled": False})
     for client_id in ("one", "two"):
@@ -553,7 +553,7 @@ def test_what_a_client_lists_is_not_taken_away(session, mary, orders):
 def test_privileges_are_not_deleted_along(session, mary, orders):
     session.add(Privilege(code="orders.refund", name="Refund", api_resource_id=orders["id"]))
     session.commit()
-    assert "1 privilege belongs" in mary.refused("DELETE", f"/ApiResource/{orders['id']}")["id"][0]
+    assert "used by 1 privilege" in mary.refused("DELETE", f"/ApiResource/{orders['id']}")["id"][0]
 
 
 def test_a_deleted_api_is_gone_with_all_its_rows(session, mary):
@@ -572,9 +572,9 @@ def test_the_management_api_stays(session, root):
     before = center.whole_database(session)
     for wrong in ({"name": "other"}, {"enabled": False}, {"scopes": []}):
         (messages,) = root.refused("PUT", "/ApiResource", {**whole, **wrong}).values()
-        assert "belongs to the product" in messages[0]
+        assert "is built in" in messages[0]
     refused = root.refused("DELETE", f"/ApiResource/{api.id}")
-    assert "belongs to the product" in refused["id"][0]
+    assert "is built in" in refused["id"][0]
     assert center.whole_database(session) == before
     root.data("PUT", "/ApiResource", {**whole, "scopes": [*whole["scopes"], {"name": "own.one"}]})
 

@@ -214,9 +214,9 @@ def test_what_a_client_lists_is_not_taken_away(session, root, team):
     protocol.register(session, "one", scopes=["openid", "team"])
     before = center.whole_database(session)
     messages = root.refused("PUT", "/IdentityResource", {**team, "name": "crew"})
-    assert "1 client lists team" in messages["name"][0]
+    assert "team: still used by 1 client" in messages["name"][0]
     messages = root.refused("DELETE", f"/IdentityResource/{team['id']}")
-    assert "1 client lists team" in messages["id"][0]
+    assert "team: still used by 1 client" in messages["id"][0]
     assert center.whole_database(session) == before
     clients.delete(session, clients.get(session, "one"))
     session.commit()

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from idp.api.center import user as center_user
 from idp.directory.registration import codes
-from idp.directory.registration.codes import Channel, Letter, Sender
+from idp.directory.registration.codes import Channel, MessageContext, Sender
 from idp.directory.registration.models import VerificationCode
 from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants.models import Membership
@@ -317,17 +317,17 @@ def test_gap_and_daily_number(shop, session, client, clock, path, body, soon, da
 
 
 def test_a_caller_has_a_limit_and_what_is_over_it_counts_for_nobody(session, runtime):
-    sender, letter = Sender("client x", 2), Letter("Acme", "en")
-    assert codes.send(session, Channel.MAIL, "a@app.example", sender, letter) is None
-    assert codes.send(session, Channel.MAIL, "b@app.example", sender, letter) is None
+    sender, message = Sender("client x", 2), MessageContext("Acme", "en")
+    assert codes.send(session, Channel.MAIL, "a@app.example", sender, message) is None
+    assert codes.send(session, Channel.MAIL, "b@app.example", sender, message) is None
     session.commit()
     with pytest.raises(Exception, match="Too many") as caught:
-        codes.send(session, Channel.MAIL, "c@app.example", sender, letter)
+        codes.send(session, Channel.MAIL, "c@app.example", sender, message)
     session.rollback()
     assert caught.value.status == 429
     addresses = session.scalars(select(VerificationCode.address)).all()
     assert sorted(addresses) == ["a@app.example", "b@app.example"]
-    assert codes.send(session, Channel.MAIL, "c@app.example", Sender("y", 2), letter) is None
+    assert codes.send(session, Channel.MAIL, "c@app.example", Sender("y", 2), message) is None
 
 
 def test_a_stranger_at_an_applications_form_uses_up_no_codes_of_its_people(

@@ -650,14 +650,14 @@ def test_a_tenant_or_an_api_that_applications_use_is_not_deleted(client, session
     assert "applications" in gone["message"]
     gone = admin.call("DELETE", f"/ApiResource/{api.id}")
     assert gone["code"] != 200
-    assert "Applications use it" in gone["message"]
+    assert "Still used by applications" in gone["message"]
     session.add(Privilege(code="shop.read", name="Read", api_resource_id=api.id))
     shop.api_resource_id = None
     session.commit()
     add_menu(session, shop, "page", "shop.read")
     gone = admin.call("DELETE", f"/ApiResource/{api.id}")
     assert gone["code"] != 200
-    assert "privilege belongs" in gone["message"]
+    assert "used by 1 privilege" in gone["message"]
     assert admin.call("DELETE", f"/Tenant/{tenant}")["code"] != 200
     for menu in session.scalars(select(Menu)):
         session.delete(menu)

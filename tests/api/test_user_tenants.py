@@ -90,7 +90,7 @@ def test_a_tenant_comes_with_its_administrator_and_its_bundle(plans, session, cl
     member = session.scalar(select(Membership).where(Membership.user_id == ann.id))
     assert (member.tenant_id, member.is_admin) == (tenant_id, True)
     assert role_of(session, tenant_id, "boss") == ["orders.read", "orders.write"]
-    assert permissions.held(session, ann.id, tenant_id, platform=False).roles == ["boss"]
+    assert permissions.held_rights(session, ann.id, tenant_id, platform=False).roles == ["boss"]
     # The same account signs in at the login page, and its token says what the bundle gave.
     protocol.add_api(session, "orders", ["orders"], user_claims=("permission",))
     app = protocol.register(session, "shop", scopes=("openid", "orders"))
@@ -150,7 +150,9 @@ def test_an_account_is_linked_and_keeps_its_password(plans, session):
     for tenant in (first, second):
         member = session.scalar(select(Membership).where(Membership.tenant_id == tenant["id"]))
         assert (member.user_id, member.is_admin, member.is_bound) == (ben.id, True, True)
-        assert permissions.held(session, ben.id, tenant["id"], platform=False).roles == ["boss"]
+        assert permissions.held_rights(session, ben.id, tenant["id"], platform=False).roles == [
+            "boss"
+        ]
 
 
 def test_nobody_to_link_is_not_found(plans, session):
@@ -288,7 +290,7 @@ def test_switching_changes_the_roles_and_the_next_token(plans, session, client):
     for code in ("orders.read", "orders.write"):
         catalogue.add_privilege(session, own, catalogue.find_privilege(session, code))
     protocol.grant_directly(session, ann, "orders.write", tenant_id=tenant)
-    catalogue.give(session, ann.id, clerk)
+    catalogue.assign(session, ann.id, clerk)
     session.commit()
     stamp = own.concurrency_stamp
     assert plans.data("PUT", f"/tenants/{tenant}/bundles/plus", b"") is True

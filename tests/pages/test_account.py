@@ -122,8 +122,8 @@ def test_a_new_password_signs_everybody_else_out(client, new_client, session, an
         ({"current": "wrong"}, "not your current password"),
         ({"current": ""}, "Enter your current password"),
         ({"repeated": "other"}, "do not match"),
-        ({"password": "short", "repeated": "short"}, "8 characters or more"),
-        ({"password": "password123", "repeated": "password123"}, "commonest"),
+        ({"password": "short", "repeated": "short"}, "at least 8 characters"),
+        ({"password": "password123", "repeated": "password123"}, "too common"),
         ({"password": "ann@example.com", "repeated": "ann@example.com"}, "own name"),
     ],
 )

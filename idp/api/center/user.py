@@ -21,12 +21,12 @@ from idp.claims import registry
 from idp.directory.actor import Actor
 from idp.directory.registration import codes as verification
 from idp.directory.registration import service as registration
-from idp.directory.registration.codes import Channel, Letter, Sender, Wait
+from idp.directory.registration.codes import Channel, MessageContext, Sender, Wait
 from idp.directory.registration.service import Refused, Registration
 from idp.directory.scopes import Scope
 from idp.directory.users import management as people
 from idp.directory.users.lists import ClaimRow, FileRow, PropertyRow, TenantRow
-from idp.directory.users.management import Filters, Shown, UserSpec
+from idp.directory.users.management import Filters, UserSpec, UserView
 from idp.directory.users.models import User
 from idp.platform import runtime
 from idp.platform.errors import NotFound
@@ -568,8 +568,8 @@ def send_code(channel: Channel, address: str) -> Wait | None:
     """Send a code on behalf of this issuer."""
     (key, per_hour), *through = counted_as(current_actor(), SENDS_PER_HOUR)
     sender = Sender(key, per_hour, *through)
-    letter = Letter(current_issuer().name, current_language())
-    return verification.send(database(), channel, address, sender, letter)
+    message = MessageContext(current_issuer().name, current_language())
+    return verification.send(database(), channel, address, sender, message)
 
 
 def refuse_to_wait(wait: Wait | None, for_the_day: Code, too_soon: Code) -> None:
@@ -603,7 +603,7 @@ def role_ids(listed_ids: str) -> list[int]:
     return [min(int(part[:12]), INT32_MAX) for part in listed_ids.split(",") if part]
 
 
-def as_account(shown: Shown) -> dict[str, Any]:
+def as_account(shown: UserView) -> dict[str, Any]:
     """Return an account without secrets."""
     user = shown.user
     return {
@@ -630,7 +630,7 @@ def as_account(shown: Shown) -> dict[str, Any]:
     }
 
 
-def as_item(shown: Shown, tenant_id: int) -> dict[str, Any]:
+def as_item(shown: UserView, tenant_id: int) -> dict[str, Any]:
     """Return a row of the list."""
     user = shown.user
     return {

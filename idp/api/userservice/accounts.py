@@ -19,8 +19,8 @@ from idp.api.userservice.tenants import TenantShape
 from idp.directory.authentication import logins
 from idp.directory.authentication import service as authentication
 from idp.directory.authentication.logins import Login
-from idp.directory.authentication.service import Attempt, Door, Kind
-from idp.directory.registration.codes import Letter, Sender
+from idp.directory.authentication.service import Attempt, Kind, SignInPolicy
+from idp.directory.registration.codes import MessageContext, Sender
 from idp.directory.scopes import Scope
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
@@ -246,7 +246,7 @@ def page(query: dict[str, Any], body: Filters) -> paging.Page:
     session = database()
     return paging.fetch(
         session,
-        accounts.listing(session, body),
+        accounts.list_query(session, body),
         query,
         SORTED_BY,
         key=User.id,
@@ -351,8 +351,8 @@ def send_code(query: dict[str, Any]) -> str:
     """
     if names.find_mobile(query["phone"], current_runtime().settings.phone_region) is None:
         raise BadRequest.at("phone", "Not a valid mobile number.")
-    letter = Letter(current_issuer().name, current_language())
-    key = authentication.send_code(database(), query["phone"], sender(), letter, door())
+    message = MessageContext(current_issuer().name, current_language())
+    key = authentication.send_code(database(), query["phone"], sender(), message, door())
     database().commit()
     return key
 
@@ -506,14 +506,14 @@ def sender() -> Sender:
     return Sender(*of_client)
 
 
-def door() -> Door:
+def door() -> SignInPolicy:
     """Return who may log in by this client: members of its tenant; all users for the platform's."""
     tenant_id = current_actor().tenant_in_reach
 
     def admits(user: User) -> bool:
         return tenant_id is None or tenants.find_member(database(), tenant_id, user.id) is not None
 
-    return Door(admits, current_issuer().tenant_id, tenant_id)
+    return SignInPolicy(admits, current_issuer().tenant_id, tenant_id)
 
 
 def as_login_info(login: Login) -> dict[str, Any]:

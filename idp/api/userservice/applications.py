@@ -151,7 +151,7 @@ def update(body: ApplicationSpec) -> bool:
 )
 def page(query: Mapping[str, Any], body: Mapping[str, Any]) -> Page:
     """Search applications, paged."""
-    found = applications.listing(current_actor().tenant_in_reach, name=body["name"] or "")
+    found = applications.list_query(current_actor().tenant_in_reach, name=body["name"] or "")
     return fetch(database(), found, query, {}, key=Application.id)
 
 

@@ -85,7 +85,7 @@ class PrivilegesQuery(Shape):
 )
 def page(query: Mapping[str, Any], body: Mapping[str, Any]) -> Page:
     """Search menus, paged; disabled ones too."""
-    found = menus.listing(
+    found = menus.list_query(
         current_actor().tenant_in_reach,
         application_code=body["application_code"] or "",
         status=body["status"],
@@ -115,7 +115,7 @@ def by_privileges(query: Mapping[str, Any]) -> Sequence[Menu]:
     """
     check_own(query["privileges"], "privileges")
     session = database()
-    found = session.scalars(applications.listing(current_actor().tenant_in_reach)).all()
+    found = session.scalars(applications.list_query(current_actor().tenant_in_reach)).all()
     return menus.flat_of(menus.permitted(session, found, query["privileges"]))
 
 

@@ -15,7 +15,7 @@ from idp.api.userservice.shapes import Words
 from idp.directory.roles import tenant_roles as roles
 from idp.directory.roles.catalogue import LONGEST_CODE
 from idp.directory.roles.models import LONGEST_ROLE_NAME
-from idp.directory.roles.tenant_roles import Named, Shown
+from idp.directory.roles.tenant_roles import RoleView, TenantRoleSpec
 from idp.directory.scopes import Scope
 from idp.platform.errors import BadRequest
 from idp.platform.web.views import database
@@ -52,9 +52,9 @@ class RoleShape(Shape):
     privilege_codes = fields.List(fields.String(), dump_only=True)
 
     @post_load
-    def to_named(self, data: dict[str, Any], **_: Any) -> Named:
+    def to_spec(self, data: dict[str, Any], **_: Any) -> TenantRoleSpec:
         """Return the role as the service takes it."""
-        return Named(**data)
+        return TenantRoleSpec(**data)
 
 
 ROLE = RoleShape()
@@ -80,7 +80,7 @@ def tenant_of_body(arguments: dict[str, Any]) -> int | None:
     gives=ROLE,
     form="list",
 )
-def list_by_codes(tenantId: int, query: Mapping[str, Any]) -> Sequence[Shown]:
+def list_by_codes(tenantId: int, query: Mapping[str, Any]) -> Sequence[RoleView]:
     """Get roles of a tenant by role code, without privileges."""
     return roles.list_by_codes(database(), tenantId, query["role_codes"])
 
@@ -96,7 +96,7 @@ def list_by_codes(tenantId: int, query: Mapping[str, Any]) -> Sequence[Shown]:
     body=ROLE,
     gives=boolean(),
 )
-def update(body: Named) -> bool:
+def update(body: TenantRoleSpec) -> bool:
     """Update a role of a tenant, without its privileges.
 
     It is found by `id`, else by `tenantId` and `code`; both cannot be changed.
@@ -117,7 +117,7 @@ def update(body: Named) -> bool:
     gives=ROLE,
     form="list",
 )
-def list_(tenantId: int) -> Sequence[Shown]:
+def list_(tenantId: int) -> Sequence[RoleView]:
     """List the roles of a tenant, not paged, without privileges."""
     return roles.list_all(database(), tenantId)
 
@@ -134,7 +134,7 @@ def list_(tenantId: int) -> Sequence[Shown]:
     gives=boolean(),
     errors=("role_taken",),
 )
-def create(tenantId: int, body: Named) -> bool:
+def create(tenantId: int, body: TenantRoleSpec) -> bool:
     """Create a role in a tenant, without privileges."""
     roles.create(database(), current_actor().within(tenantId), body)
     database().commit()
@@ -194,7 +194,7 @@ def set_privileges(tenantId: int, roleCode: str, query: Mapping[str, Any]) -> bo
     tenant="tenantId",
     gives=ROLE,
 )
-def detail(tenantId: int, roleCode: str) -> Shown:
+def detail(tenantId: int, roleCode: str) -> RoleView:
     """Get a role of a tenant with its privileges."""
     return roles.show(database(), tenantId, roleCode)
 

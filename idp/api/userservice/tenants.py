@@ -96,7 +96,7 @@ FOUNDING_ERRORS = ("unknown_bundle", "no_initial_bundle", *BUNDLE_ERRORS)
 )
 def create_linked(body: Founding) -> Tenant:
     """Create a tenant and link an account to it as its administrator."""
-    tenant = founding.found_for(database(), body)
+    tenant = founding.create_for_account(database(), body)
     database().commit()
     return tenant
 
@@ -115,7 +115,7 @@ def create_linked(body: Founding) -> Tenant:
 )
 def create(body: Founding) -> Tenant:
     """Create a tenant with a new account as its administrator."""
-    tenant = founding.found(database(), body)
+    tenant = founding.create(database(), body)
     database().commit()
     return tenant
 

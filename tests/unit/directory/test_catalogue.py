@@ -37,11 +37,11 @@ def test_a_role_carries_a_privilege_once(session: Session) -> None:
     privilege = catalogue.create_privilege(session, "orders.read", "Read orders")
     assert catalogue.add_privilege(session, role, privilege)
     assert not catalogue.add_privilege(session, role, privilege)
-    assert catalogue.give(session, 1, role)
-    assert not catalogue.give(session, 1, role)
+    assert catalogue.assign(session, 1, role)
+    assert not catalogue.assign(session, 1, role)
     assert permissions.has_permission(session, 1, 1, "orders.read", platform=False)
     with pytest.raises(NotFound):
-        catalogue.give(session, 999, role)
+        catalogue.assign(session, 999, role)
     with pytest.raises(Conflict):
         catalogue.create_privilege(session, "orders.read", "again")
     with pytest.raises(Conflict):

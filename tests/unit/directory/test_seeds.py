@@ -66,7 +66,7 @@ def test_platform_roles_hold_what_they_should(session: Session) -> None:
     held = {}
     for code in ("administrators", "users", "developer", "partners"):
         role = catalogue.find_role(session, code, None)
-        catalogue.give(session, person.id, role)
+        catalogue.assign(session, person.id, role)
         found = permissions.effective_permissions(session, person.id, 1, platform=True)
         held[code] = {permission.code for permission in found}
         session.execute(UserRole.__table__.delete())
