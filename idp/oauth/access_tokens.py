@@ -94,11 +94,11 @@ async def issue_access_token(
         claims |= authentication(standing.grant)
 
     def within(budget: int) -> dict[str, Any]:
-        told = access.other_claims(other_claims(client, scopes, subject), budget=budget)
+        released = access.other_claims(other_claims(client, scopes, subject), budget=budget)
         if apis and subject is not None:
-            told |= access.role_claims(access.role(subject), budget=budget)
-            told |= permission_claims(subject, apis, budget=budget)
-        return told | claims
+            released |= access.role_claims(access.role(subject), budget=budget)
+            released |= permission_claims(subject, apis, budget=budget)
+        return released | claims
 
     if client.access_token_is_reference:
         return await _keep(storage, client, within(access.BUDGET_BYTES), standing)

@@ -59,16 +59,16 @@ class StandingGrant:
         self, storage: Storage, names: Collection[str], *, needs_rights: bool = False
     ) -> Subject:
         """Return the person for claims of these names; roles and permissions are read if needed."""
-        asked = self.user.id, self.grant.tenant_id
+        membership = self.user.id, self.grant.tenant_id
         platform = self.grant.issuer_tenant_id == PLATFORM_TENANT_ID
         subject = Subject(self.user, self.grant.tenant_id, self.tenant_name)
         if needs_rights or not _RIGHTS.isdisjoint(names):
             subject = replace(
-                subject, held=await subjects.read_held(storage, *asked, platform=platform)
+                subject, held=await subjects.read_held(storage, *membership, platform=platform)
             )
         if registry.has_kept(names):
             subject = replace(
-                subject, custom=await subjects.read_custom(storage, *asked, platform=platform)
+                subject, custom=await subjects.read_custom(storage, *membership, platform=platform)
             )
         return subject
 

@@ -162,11 +162,11 @@ def get(session: Session, issuer: Issuer, endpoint: Endpoint, handle: str) -> Au
     """Find a kept request of this issuer; BadRequest when it is gone."""
     row = find(session, issuer, endpoint, handle)
     if row is None:
-        raise gone()
+        raise no_longer_kept()
     return row
 
 
-def gone() -> BadRequest:
+def no_longer_kept() -> BadRequest:
     """Return the refusal of a request that expired or was answered."""
     message = "Please go back to the application and start again."
     return BadRequest(message, code="request_expired")

@@ -427,7 +427,7 @@ def _note_writing(
 
 
 @event.listens_for(Pool, "checkin")
-def _tell_of_change(_connection: Any, record: Any) -> None:
+def _announce_change(_connection: Any, record: Any) -> None:
     # The transaction is over by now: whoever reads anew reads what it left.
     if record.info.pop(_CHANGED, False):
         note_change()

@@ -302,7 +302,7 @@ class Fetcher:
 
         def fetch(target: _Target, deadline: float) -> bytes:
             headers = {"Accept": "application/json, */*"}
-            with self._asked("GET", target, headers, None, max_bytes, deadline) as response:
+            with self._response("GET", target, headers, None, max_bytes, deadline) as response:
                 return _read(response, max_bytes)
 
         return self._in_pool(self._parse(url), fetch, timeout)
@@ -323,7 +323,7 @@ class Fetcher:
         """
 
         def ask(target: _Target, deadline: float) -> tuple[int, bytes]:
-            with self._asked(method, target, headers, body, max_bytes, deadline) as response:
+            with self._response(method, target, headers, body, max_bytes, deadline) as response:
                 return response.status, _read_body(response, max_bytes)
 
         return self._in_pool(self._parse(url), ask, timeout)
@@ -467,7 +467,7 @@ class Fetcher:
         raise failure
 
     @contextmanager
-    def _asked(
+    def _response(
         self,
         method: str,
         target: _Target,

@@ -186,7 +186,7 @@ class Pool:
             connection.terminate()
             raise
         finally:
-            self._give_back(connection)
+            self._put_back(connection)
 
     async def _take(self) -> asyncpg.Connection[asyncpg.Record]:
         while self._idle:
@@ -232,7 +232,7 @@ class Pool:
         finally:
             timer.cancel()
 
-    def _give_back(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    def _put_back(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         if connection.is_closed():
             self.close()  # the others went away with it, most likely
             self._hand_on(None)

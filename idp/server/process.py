@@ -169,7 +169,7 @@ class Server:
 
     def _start(self, place: int) -> None:
         self._started[place] = time.monotonic()
-        job = partial(self._work, self._sockets[place], self._signals.tell)
+        job = partial(self._work, self._sockets[place], self._signals.report_ready)
         self._pids[place] = pid = fork(job)
         log.info("worker_started", worker=place + 1, pid=pid, server=os.getpid())
 
@@ -389,7 +389,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
 def _finish(app: Flask, settings: Settings) -> None:
     """Put everything else behind the front, beside requests; without it the worker ends."""
     # Machines first; whoever asks for a page ends the pause.
-    app.extensions[EXTENSION].wanted.wait(PAUSE_SECONDS)
+    app.extensions[EXTENSION].needed.wait(PAUSE_SECONDS)
     gc.disable()
     try:
         # Not before the first answer, and with several workers before they are forked.
@@ -434,7 +434,7 @@ class _Signals:
         except BlockingIOError:
             return b""
 
-    def tell(self) -> None:
+    def report_ready(self) -> None:
         """Report, from a worker, that it is ready."""
         os.write(self._write, bytes([READY]))
 
@@ -454,9 +454,9 @@ def _stop_with(server: int) -> None:
 def _allow_connections() -> None:
     """Raise the limit of open files, which counts connections too, as far as we may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS * 2
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    needed = CONNECTIONS * 2
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 

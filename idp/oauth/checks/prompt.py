@@ -61,15 +61,15 @@ class ClaimsRequest:
 
     def values(self, section: str, name: str) -> tuple[Any, ...]:
         """Give the values that a claim is asked with."""
-        wanted = self.sections.get(section, {}).get(name) or {}
-        if "value" in wanted:
-            return (wanted["value"],)
-        return tuple(wanted.get("values", ()))
+        claim_request = self.sections.get(section, {}).get(name) or {}
+        if "value" in claim_request:
+            return (claim_request["value"],)
+        return tuple(claim_request.get("values", ()))
 
     def is_essential(self, section: str, name: str) -> bool:
         """Whether the client cannot go on without a claim."""
-        wanted = self.sections.get(section, {}).get(name) or {}
-        return wanted.get("essential") is True
+        claim_request = self.sections.get(section, {}).get(name) or {}
+        return claim_request.get("essential") is True
 
 
 def read_claims(parameters: Parameters) -> ClaimsRequest:
@@ -105,7 +105,7 @@ def _claims_sections(text: str) -> dict[str, dict[str, Any]] | None:
     return sections
 
 
-def _is_claim_request(wanted: Any) -> bool:
-    return wanted is None or (
-        isinstance(wanted, dict) and isinstance(wanted.get("values", []), list)
+def _is_claim_request(claim_request: Any) -> bool:
+    return claim_request is None or (
+        isinstance(claim_request, dict) and isinstance(claim_request.get("values", []), list)
     )

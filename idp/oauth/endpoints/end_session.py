@@ -67,8 +67,8 @@ def end_session(
     if handle_given is not None:
         row = pending.get(session, request.issuer, "endsession", handle_given)
         parameters = Parameters(pending.parameters_of(session, row))
-    asked = validate(session, request.issuer, parameters)
-    if visitor is not None and not asked.is_about(visitor):
+    validated = validate(session, request.issuer, parameters)
+    if visitor is not None and not validated.is_about(visitor):
         handle = handle_given or _keep(request, session, parameters)
         session.commit()
         return Interaction("logout", handle)
@@ -77,7 +77,7 @@ def end_session(
     if row is not None:
         session.execute(delete(AuthorizationRequest).where(AuthorizationRequest.id == row.id))
     session.commit()
-    return SignedOut(asked.location)
+    return SignedOut(validated.location)
 
 
 def _keep(request: ProtocolRequest, session: Session, parameters: Parameters) -> str:

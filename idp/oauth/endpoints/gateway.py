@@ -96,7 +96,7 @@ def _describe(token: AccessToken) -> Bearer:
     scopes = frozenset(name for name in token.scopes if name in token.client.api_scopes)
     standing = token.standing
     tenant_id = token.client.tenant_id if standing is None else standing.grant.tenant_id
-    said: dict[str, Any] = {
+    values: dict[str, Any] = {
         "X-Subject": token.claims["sub"],
         "X-Tenant": tenant_id,
         "X-Scope": " ".join(name for name in str(token.claims["scope"]).split() if name in scopes),
@@ -115,7 +115,7 @@ def _describe(token: AccessToken) -> Bearer:
         # Names may be in any script; headers are ASCII.
         headers={
             name: quote(str(value), safe=_READABLE)
-            for name, value in said.items()
+            for name, value in values.items()
             if value not in {None, ""}
         },
     )

@@ -34,9 +34,9 @@ def between(before: State, after: State, private: Collection[str] = ()) -> list[
 
 
 def _rows(old: Rows, new: Rows, *, is_private: bool) -> dict[str, list[str]]:
-    gone, come = {*old.values()} - {*new.values()}, {*new.values()} - {*old.values()}
+    removed, added = {*old.values()} - {*new.values()}, {*new.values()} - {*old.values()}
     show = _name if is_private else _text
-    return {"removed": _listed(map(show, gone)), "added": _listed(map(show, come))}
+    return {"removed": _listed(map(show, removed)), "added": _listed(map(show, added))}
 
 
 def _listed(texts: Iterable[str]) -> list[str]:

@@ -138,14 +138,14 @@ def search(  # noqa: PLR0913 - one argument for each thing to search by
 ) -> list[AuditEvent]:
     """List events, the newest first; `before_id` is the last one of the page before."""
     query = select(AuditEvent).order_by(AuditEvent.at.desc(), AuditEvent.id.desc())
-    for column, wanted in (
+    for column, sought in (
         (AuditEvent.tag, tag),
         (AuditEvent.user_id, user_id),
         (AuditEvent.client_id, client_id),
         (AuditEvent.tenant_id, tenant_id),
     ):
-        if wanted is not None:
-            query = query.where(column == wanted)
+        if sought is not None:
+            query = query.where(column == sought)
     if since is not None:
         query = query.where(AuditEvent.at >= since)
     if until is not None:

@@ -67,7 +67,7 @@ def setup(app: Flask, person: Callable[[], int | None]) -> None:
     app.extensions[EXTENSION] = _Forms(person)
     app.add_template_global(token, FIELD)
     app.before_request(_check)
-    app.after_request(_say_why)
+    app.after_request(_show_refusal)
 
 
 def exempt(app: Flask, blueprint: Blueprint) -> None:
@@ -173,7 +173,7 @@ def _show_again(problem: BadRequest) -> bool:
     return True
 
 
-def _say_why(response: Response) -> Response:
+def _show_refusal(response: Response) -> Response:
     """Answer 400 with the page that says why it is there; where it leads elsewhere, say it here."""
     if "form_problem" not in g or response.status_code >= HTTPStatus.BAD_REQUEST:
         return response
