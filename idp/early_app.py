@@ -54,7 +54,7 @@ db = _Database(metadata=Base.metadata)
 
 
 class RestOfApp:
-    """What lies behind the front; whoever asks for it waits until it is there."""
+    """What lies behind the front; requests for it wait until it is there."""
 
     def __init__(self, inner: WSGI) -> None:
         self._inner = inner

@@ -17,7 +17,7 @@ PASSWORD = secrets.token_urlsafe(12)  # a program sets it, so the person should 
 
 
 def machine() -> requests.Session:
-    """Give a session that calls the user service as the client `back-office`."""
+    """Return a session that calls the user service as the client `back-office`."""
     answer = requests.post(
         f"{IDP}/connect/token",
         auth=("back-office", os.environ["BACK_OFFICE_SECRET"]),

@@ -122,7 +122,7 @@ def claim_names(scopes: ValidatedScopes) -> set[str]:
 def other_claims(
     client: ClientView, scopes: ValidatedScopes, subject: Subject | None
 ) -> dict[str, Any]:
-    """Return what an access token says besides roles and permissions, however much it is.
+    """Return what an access token states besides roles and permissions, however much it is.
 
     No subject: a machine's token.
     """
@@ -259,7 +259,7 @@ def grant_id_of(runtime: Runtime, claims: Mapping[str, Any]) -> int | None:
 
 
 async def _check_not_revoked(storage: Storage, token: AccessToken) -> None:
-    """Refuse a JWT that was revoked by itself; a reference token says so in its own row."""
+    """Refuse a JWT that was revoked by itself; a reference token is marked in its own row."""
     if token.reference_id is not None:
         return
     if await storage.one(_REVOKED, {"jti": token.claims["jti"]}) is not None:

@@ -26,7 +26,7 @@ _RIGHTS = frozenset(access.LISTS)
 
 @dataclass(frozen=True, slots=True)
 class HeldGrant:
-    """Of a grant what tokens tell and depend on; fields are named as the columns."""
+    """What tokens state of a grant and depend on; fields are named as the columns."""
 
     id: int
     user_id: int
@@ -74,7 +74,7 @@ class StandingGrant:
 
 
 def in_force() -> ColumnElement[bool]:
-    """Tell in SQL that a grant is not revoked and its person may still use it, at the time `now`.
+    """Return the SQL conditions for a grant that stands, and whose person may use it, at `now`.
 
     The person exists, is neither disabled nor locked, has the security stamp of the sign-in, and
     still belongs to the tenant.

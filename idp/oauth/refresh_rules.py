@@ -1,4 +1,4 @@
-"""What a refresh token says and what may be done with it; nothing here reads a database.
+"""The content of a refresh token and what may be done with it; nothing here reads a database.
 
 A token is `rt_` and 60 bytes in base64url: a block with family and generation (16), the secret
 (32) and the start of an HMAC over both under our key (12). A family is what became of one grant's

@@ -83,7 +83,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         value: datetime | None,
         dialect: Dialect,  # noqa: ARG002 - SQLAlchemy hands it in
     ) -> datetime | None:
-        """Give aware UTC back."""
+        """Return aware UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -302,19 +302,19 @@ def _named(column: Column[Any]) -> str:
 
 
 def _made(default: Any) -> Any:
-    """Give the value of a column default of Python's."""
+    """Return the value of a Python column default."""
     if default is None:
         return None
     return default.arg(None) if default.is_callable else default.arg
 
 
 def count_hits(session: Session, statement: Update | Delete) -> int:
-    """Execute a conditional change and count its rows; none: somebody else was faster."""
+    """Execute a conditional change and count its rows; none: another was faster."""
     return cast("CursorResult[Any]", session.execute(statement)).rowcount
 
 
 def end(session: Session) -> None:
-    """End a transaction that nobody committed: one that only read by COMMIT, others by ROLLBACK.
+    """End a transaction that was not committed: one that only read by COMMIT, others by ROLLBACK.
 
     The driver throws its prepared statements away at every ROLLBACK, and planning a statement
     anew costs more than executing it.
@@ -338,7 +338,7 @@ class ConfigurationVersion(Base):
 
 
 def bump_configuration(session: Session) -> None:
-    """Tell every worker that cached configuration changed, when this transaction commits."""
+    """Announce to every worker, when this transaction commits, that cached configuration changed."""
     connection = session.connection()  # begins the transaction that is asked for below
     if session.info.get("bumped") is not session.get_transaction():
         connection.execute(
@@ -428,7 +428,7 @@ def _note_writing(
 
 @event.listens_for(Pool, "checkin")
 def _announce_change(_connection: Any, record: Any) -> None:
-    # The transaction is over by now: whoever reads anew reads what it left.
+    # The transaction is over by now: what is read from here on is what it left.
     if record.info.pop(_CHANGED, False):
         note_change()
     if record.info.pop(_CONFIGURED, False):

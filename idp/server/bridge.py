@@ -42,7 +42,7 @@ UPLOAD_SECONDS = 60.0
 """Time that an upload may take to arrive; a thread of the small pool waits for it."""
 UPLOAD_THREADS = 4
 MOST_UPLOADS = 64
-"""Uploads that wait for a thread or hold one; whoever comes then is asked to come back."""
+"""Uploads that wait for a thread or hold one; further ones are answered 503."""
 MOST_PIECES = 256 * 1024
 """Bytes of an upload that wait to be read."""
 FILE_THREADS = 3
@@ -127,7 +127,7 @@ class Bridge:
     async def run(
         self, listener: socket.socket, on_ready: Callable[[], None] = lambda: None
     ) -> None:
-        """Serve until told to stop."""
+        """Serve until `stop` is called."""
         self.loop = loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: Connection(self), sock=listener, backlog=BACKLOG)
         logs.begin_turns(loop)
@@ -335,7 +335,7 @@ class Bridge:
             try:
                 self._on_look()
             except Exception:
-                log.exception("look_failed")  # whoever takes too long is still looked for
+                log.exception("look_failed")  # slow requests are still looked for
 
     async def _drain(self) -> None:
         end = time.monotonic() + DRAIN_SECONDS

@@ -30,7 +30,7 @@ _NO_NEW_CONNECTIONS = (
 
 
 class InUseError(Exception):
-    """An address or a database belongs to somebody else; the message says what to do."""
+    """An address or a database is in use by another process; the message says what to do."""
 
 
 def listen(

@@ -50,17 +50,17 @@ def read_id(parameters: Parameters, name: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class ClaimsRequest:
-    """The `claims` parameter (OpenID Connect Core 5.5): section → name → what is wanted."""
+    """The `claims` parameter (OpenID Connect Core 5.5): section → name → claim request."""
 
     sections: dict[str, dict[str, Any]]
 
     @property
     def names(self) -> frozenset[str]:
-        """Every claim asked for."""
+        """Every requested claim."""
         return frozenset(name for section in self.sections.values() for name in section)
 
     def values(self, section: str, name: str) -> tuple[Any, ...]:
-        """Give the values that a claim is asked with."""
+        """Return the values that a claim is requested with."""
         claim_request = self.sections.get(section, {}).get(name) or {}
         if "value" in claim_request:
             return (claim_request["value"],)

@@ -179,7 +179,7 @@ class _NotAMemberError(OAuthError):
 
 
 def _unanswerable(page: _ToPage) -> OAuthError:
-    """Say why prompt=none cannot be answered (OpenID Connect Core 3.1.2.6)."""
+    """Return the error for a prompt=none that cannot be answered (OpenID Connect Core 3.1.2.6)."""
     code = {
         "login": "login_required",
         "choose": "account_selection_required",
@@ -189,7 +189,7 @@ def _unanswerable(page: _ToPage) -> OAuthError:
     return OAuthError("The person would have to be asked", code=code)
 
 
-# --- Who asks, and where the answer goes: until this is proven nothing is redirected -------------
+# --- Client and return address: until they are proven nothing is redirected ----------------------
 
 
 async def find_return_address(
@@ -329,7 +329,7 @@ def _settle_sign_in(
             raise _ToPage("login")
     if not _is_requested_subject(validated, str(visitor.user_id)):
         if is_fresh:
-            message = "Somebody else signed in"
+            message = "Someone else signed in"
             raise OAuthError(message, code="login_required")
         raise _ToPage("login")
     has_chosen = is_fresh or (answers is not None and answers.account_chosen)

@@ -38,12 +38,12 @@ class Gatekeeper(Protocol):
         tenant_id: int | None,
         is_person: bool,
     ) -> str:
-        """Let a call pass, count it and name its upstream, or refuse it."""
+        """Admit a call, count it and name its upstream, or refuse it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """What a good token says about its bearer."""
+    """What a valid token states about its bearer."""
 
     audience: tuple[str, ...]
     scopes: frozenset[str]
@@ -53,7 +53,7 @@ class Bearer:
     is_person: bool
     expires_at: int
     headers: Mapping[str, str]
-    """What the service behind the gateway is told."""
+    """The headers that the service behind the gateway receives."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ class GatewayVerify:
     gatekeeper: Gatekeeper
 
     async def __call__(self, request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
-        """Say who calls, or refuse as RFC 6750 3 asks."""
+        """Return the bearer of the token, or refuse as RFC 6750 3 requires."""
         scheme, _, token = (request.authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="idp"'})

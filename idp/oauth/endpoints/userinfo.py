@@ -24,7 +24,7 @@ class InsufficientScopeError(OAuthError):
 
 
 async def userinfo(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
-    """Give the claims about the person that the token's scopes release, as JSON or signed."""
+    """Return the claims about the person that the token's scopes release, as JSON or signed."""
     bearer = read_bearer(request)
     token = await access_tokens.recall_access_token(storage, request.issuer, bearer)
     if token.standing is None or "openid" not in token.scopes:

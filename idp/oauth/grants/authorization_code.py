@@ -36,7 +36,7 @@ async def answer(token_request: GrantRequest) -> Mapping[str, Any]:
         token_request.parameters,
     )
     code, grant, standing = await _find(storage, parameters.require("code"))
-    # Each check stands alone; none of them spends the code of somebody else.
+    # Each check stands alone; none of them spends the code of another client.
     if grant.client_id != client.row_id:
         raise InvalidGrant(debug="code of another client")
     if grant.issuer_tenant_id != token_request.request.issuer.tenant_id:
@@ -67,7 +67,7 @@ async def answer(token_request: GrantRequest) -> Mapping[str, Any]:
         refresh_token, columns = refresh_tokens.first(keyring, client, grant.id, granted)
         changes |= columns
     spend = _SPEND if refresh_token is None else _SPEND_FOR_REFRESH
-    if await storage.write(spend, changes) is None:  # somebody else was faster
+    if await storage.write(spend, changes) is None:  # another request was faster
         raise await storage.in_session(_reused, grant, client.client_id)
     return issued.answer(refresh_token)
 

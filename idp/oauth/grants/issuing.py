@@ -1,4 +1,4 @@
-"""What the grants of a person have in common: the tokens, and their trail."""
+"""What the grants of a person have in common: the tokens, and their audit events."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def event(token_request: GrantRequest, tag: Tag) -> dict[str, Any]:
 
 
 def trail(token_request: GrantRequest, standing: StandingGrant, tag: Tag) -> dict[str, Any]:
-    """Give the columns of the event that tells of it, for a statement that writes it."""
+    """Return the columns of the audit event, for the statement that writes it."""
     grant = standing.grant
     return audit.columns(
         token_request.storage.context,

@@ -21,7 +21,7 @@ from idp.platform.errors import InvalidGrant, OAuthError
 
 
 async def answer(token_request: GrantRequest) -> Mapping[str, Any]:
-    """Give new tokens for a refresh token; a late second use ends the grant."""
+    """Exchange a refresh token for new tokens; a late second use ends the grant."""
     at_once = await _rotate_at_once(token_request)
     if at_once is not None:
         return at_once

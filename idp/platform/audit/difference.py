@@ -1,4 +1,4 @@
-"""What the audit log says of a change: values before and after, rows removed and added."""
+"""The details of a change for the audit log: values before and after, rows removed and added."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ State = Mapping[str, Any]
 
 
 class Rows(dict[Any, "str | tuple[Any, ...]"]):
-    """Rows of a list by their ids: a text, or a tuple of a name and what else there is to say."""
+    """Rows of a list by their ids: a text, or a tuple of a name and further details."""
 
 
 MOST_ROWS = 5000

@@ -101,7 +101,7 @@ def check(smtp_url: str) -> None:
 
 
 def _hand_over(smtp_url: str, message: EmailMessage | None) -> None:
-    """Speak to the server; what it says is not passed on, for it may quote the mail."""
+    """Talk to the server; its answers are not passed on, for they may quote the mail."""
     try:
         server = _connect(urlsplit(smtp_url))
         try:

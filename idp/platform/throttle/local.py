@@ -53,7 +53,7 @@ class LocalStore:
                 self._records.pop(key, None)
 
     def claim(self, key: str, value: float, seconds: int) -> float | None:
-        """Store a value where there is none; give the value that was there before."""
+        """Store a value where there is none; return the value that was there before."""
         with self._lock:
             found = self._find(key)
             if found is not None:

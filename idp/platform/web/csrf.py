@@ -36,7 +36,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class _Forms:
-    """What the check knows of this application."""
+    """What the check needs of this application."""
 
     person: Callable[[], int | None]
     """Who is signed in with the browser of this request."""
@@ -62,7 +62,7 @@ class FormCookie(SecureCookieSessionInterface):
 
 
 def setup(app: Flask, person: Callable[[], int | None]) -> None:
-    """Check every form before its view is called; `person` tells who is signed in."""
+    """Check every form before its view is called; `person` returns who is signed in."""
     app.session_interface = FormCookie()
     app.extensions[EXTENSION] = _Forms(person)
     app.add_template_global(token, FIELD)
@@ -76,7 +76,7 @@ def exempt(app: Flask, blueprint: Blueprint) -> None:
 
 
 def for_anyone(view: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Take the form of a view whoever it was shown to: it says by itself whom it is about."""
+    """Accept the form of a view whomever it was shown to: it names the person that it is about."""
     vars(view)[FOR_ANYONE] = True
     return view
 
@@ -93,7 +93,7 @@ def token() -> str:
 
 
 def _check() -> None:
-    """Refuse a form that was not sent from a page of ours, or was shown to somebody else."""
+    """Refuse a form that was not sent from a page of ours, or was shown to someone else."""
     forms = _forms()
     if request.method not in UNSAFE or not request.endpoint or request.blueprint in forms.exempt:
         return
@@ -123,7 +123,7 @@ def _forms() -> _Forms:
 
 
 def _marked(person: int | None) -> str:
-    """Name a person, or nobody, in this one browser."""
+    """Name a person, or none, in this one browser."""
     return f"{session[FIELD]}\0{'nobody' if person is None else person}"
 
 
@@ -174,7 +174,7 @@ def _show_again(problem: BadRequest) -> bool:
 
 
 def _show_refusal(response: Response) -> Response:
-    """Answer 400 with the page that says why it is there; where it leads elsewhere, say it here."""
+    """Answer 400 with the page that explains the refusal, or one made here in place of a redirect."""
     if "form_problem" not in g or response.status_code >= HTTPStatus.BAD_REQUEST:
         return response
     if response.status_code != HTTPStatus.OK:

@@ -51,10 +51,10 @@ tokens as hints; what is larger could not be kept until the person has answered 
 HEALTH = frozenset({"/healthz", "/readyz"})
 
 HOSTLESS = HEALTH | {"/metrics", plain.STYLE}
-"""Asked by machines that know an address and no name, and by the page of an unknown host."""
+"""Requested by machines that have an address and no name, and by the page of an unknown host."""
 
 _TEXT_IN_PATH = re.compile(r"<(?!int:)")
-"""In routes whose addresses name somebody or something by a text: user names, handles, codes."""
+"""In routes whose addresses name a person or a thing by a text: user names, handles, codes."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
 _FORM = "application/x-www-form-urlencoded"
@@ -75,10 +75,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What the entrance must know of the addresses behind it, by path."""
+    """The traits of the addresses behind the entrance, by path."""
 
     hostless: frozenset[str] = HOSTLESS
-    """Asked by machines that know an address and no name."""
+    """Requested by machines that have an address and no name."""
     canonical: frozenset[str] = frozenset()
     """Existing only at the host that an issuer is named after."""
     uploads: Mapping[str, int] = field(default_factory=dict)
@@ -120,7 +120,7 @@ class Entrance:
     async def admit(self, visit: Visit, *, machine: bool) -> Answer | None:
         """Take a request in; the answer is returned when it goes no further.
 
-        A Problem says what is wrong with it.
+        Raise a Problem that names the fault.
         """
         self._check_head(visit)
         if visit.path in self._traits.hostless:
@@ -208,7 +208,7 @@ class Entrance:
         return await storage.look_up(self._find_issuer, host)
 
     async def platform_issuer(self, visit: Visit) -> Issuer | None:
-        """Return issuer 1 for machines that know no name; None elsewhere."""
+        """Return issuer 1 for machines that use an address; None elsewhere."""
         if visit.path not in self._traits.hostless:
             return None
         return await self._issuer_at(visit, self.runtime.settings.public_host)
@@ -235,7 +235,7 @@ class Entrance:
         return problems.problem_json(problem, visit.request_id)
 
     def refuse(self, visit: Visit, error: Exception, *, machine: bool) -> Answer:
-        """Answer with a refusal that nobody's data had a part in: pages of any origin may read it.
+        """Answer with a refusal without personal data: pages of any origin may read it.
 
         A browser that cannot show a page why it was refused shows it a network error.
         """
@@ -308,7 +308,7 @@ class Entrance:
         return answer.status, headers, b""
 
     def _leave(self, visit: Visit, status: int) -> None:
-        """Give the session back, count and log."""
+        """Return the session to the pool, count and log."""
         visit.storage.end()
         seconds = time.perf_counter() - visit.started
         self.metrics.count(visit.endpoint, visit.method, status, seconds)
