@@ -185,7 +185,7 @@ def add_role(
     tenant_id: int | None = 1,
     api: ApiResource | None = None,
 ) -> Role:
-    """Give a person a role with privileges, made when missing; no tenant: a platform role."""
+    """Add a person to a role with privileges, made when missing; no tenant: a platform role."""
     role = session.scalars(
         select(Role).where(Role.code == code, Role.tenant_id.is_not_distinct_from(tenant_id))
     ).one_or_none()
@@ -215,7 +215,7 @@ def add_role(
 def grant_directly(
     session: Session, user: User, code: str, *, tenant_id: int | None = None
 ) -> None:
-    """Give a person a permission without a role."""
+    """Grant a person a permission without a role."""
     session.add(UserClaim(user_id=user.id, tenant_id=tenant_id, type="permission", value=code))
     session.commit()
 
@@ -246,7 +246,7 @@ def sign_in(browser: IssuerClient, session: Session, user: User) -> None:
 
 
 def authorization_parameters(app: App, **parameters: Any) -> dict[str, Any]:
-    """Give the parameters of a complete request; None leaves one out."""
+    """Return the parameters of a complete request; None leaves one out."""
     complete = {
         "client_id": app.client_id,
         "redirect_uri": CALLBACK,
@@ -365,7 +365,7 @@ def introspect(browser: IssuerClient, app: App, token: str) -> dict[str, Any]:
 
 
 def is_active(browser: IssuerClient, app: App, token: str) -> bool:
-    """Tell whether a token is still good."""
+    """Return whether a token is still good."""
     return bool(introspect(browser, app, token)["active"])
 
 

@@ -280,7 +280,7 @@ class LiveServer:
         return server
 
     def output(self) -> str:
-        """Give what the server wrote so far."""
+        """Return what the server wrote so far."""
         return self.log.read_text(errors="replace")
 
     def stop(self) -> int:
@@ -299,7 +299,7 @@ class LiveServer:
 
 
 def clean_environment() -> dict[str, str]:
-    """Give this process's environment without settings of ours or of PostgreSQL."""
+    """Return this process's environment without settings of ours or of PostgreSQL."""
     return {k: v for k, v in os.environ.items() if not k.startswith(("IDP_", "PG"))}
 
 

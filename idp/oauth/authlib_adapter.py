@@ -15,7 +15,7 @@ from joserfc.errors import ClaimError
 def check_metadata(document: Mapping[str, Any], *, secure: bool) -> None:
     """Check a metadata document by OpenID Connect Discovery 3 and RFC 8414 2.
 
-    Raise ValueError that names the fault. Authlib insists on https addresses, so a development server on
+    ValueError names the fault. Authlib insists on https addresses, so a development server on
     plain http is checked as if it were https.
     """
     if not secure:

@@ -1,4 +1,4 @@
-"""The `jti` of a person's access token: it leads back to the grant, and only this server can read it.
+"""The `jti` of a person's access token: it leads back to the grant, for this server alone.
 
 One AES block holds the number of the grant and eight random bytes. Whoever reads tokens sees random
 text, and cannot count sign-ins; the grant is found without an index or a column of its own. The

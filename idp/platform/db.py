@@ -338,7 +338,7 @@ class ConfigurationVersion(Base):
 
 
 def bump_configuration(session: Session) -> None:
-    """Announce to every worker, when this transaction commits, that cached configuration changed."""
+    """Announce to every worker, at the commit, that cached configuration changed."""
     connection = session.connection()  # begins the transaction that is asked for below
     if session.info.get("bumped") is not session.get_transaction():
         connection.execute(

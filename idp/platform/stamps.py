@@ -27,4 +27,6 @@ def check(held: str, given: str | None) -> None:
 
 def outdated() -> Conflict:
     """Refuse a change of what has been changed meanwhile."""
-    return Conflict.at("concurrency_stamp", "Somebody else changed this meanwhile: read it again.")
+    return Conflict.at(
+        "concurrency_stamp", "This was changed by someone else. Reload and try again."
+    )

@@ -85,7 +85,7 @@ class Caller:
         return fields
 
     def misses(self, method: str, path: str, body: Any = None) -> bool:
-        """Tell whether an operation says that there is no such thing."""
+        """Return whether an operation answers that there is no such thing."""
         content = self.call(method, path, body)
         return (content["code"], content["codeName"], content["data"]) == (404, "NotFound", None)
 
@@ -139,7 +139,7 @@ def manager(
 
 
 def limit(session: Session, tenant_id: int, *codes: str) -> None:
-    """Give a tenant a bundle that contains these privileges and no others."""
+    """Set the bundle of a tenant to these privileges and no others."""
     role = {"code": "any", "name": "Any", "privilegeCodes": codes}
     ability = json.dumps({"roles": [role], "adminRoleCodes": []})
     session.add(Bundle(code="small", name="Small", tenant_type_code="shop", ability=ability))

@@ -37,7 +37,7 @@ SCANNER = f"{sys.executable} -c {shlex.quote(SCANS)}"
 
 @pytest.fixture
 def ann(client, session):
-    """Give somebody who may send files and has no permission at all."""
+    """Return a person who may send files and has no permission at all."""
     return center.manager(client, session, username="ann", scopes=["ids4.ms.file.all"])
 
 

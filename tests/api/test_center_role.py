@@ -45,7 +45,7 @@ def clerk(mary):
 
 @pytest.fixture
 def abroad(client, session):
-    """Give somebody who may do everything about roles in another tenant."""
+    """Return a person who may do everything about roles in another tenant."""
     other = protocol.add_tenant(session, "Other")
     return center.manager(client, session, ALL, username="abroad", tenant_id=other)
 

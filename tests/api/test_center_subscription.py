@@ -57,7 +57,7 @@ def ask(mary, api):
 
 @pytest.fixture
 def links(outbox):
-    """Give the two links of the last mail: what it asks for, and the end of the subscription."""
+    """Return the two links of the last mail: what it asks for, and the end of the subscription."""
 
     def links():
         first, last = LINK.findall(outbox()[-1].text)

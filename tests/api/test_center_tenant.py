@@ -74,7 +74,7 @@ def acme(mary):
 
 @pytest.fixture
 def abroad(client, session):
-    """Give the administrator of another tenant, who may do everything about tenants there."""
+    """Return the administrator of another tenant, who may do everything about tenants there."""
     other = protocol.add_tenant(session, "Other")
     caller = center.manager(client, session, ALL, username="abroad", tenant_id=other)
     tenants.add_member(session, other, caller.user.id, is_admin=True)

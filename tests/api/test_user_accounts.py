@@ -790,7 +790,7 @@ def test_a_login_takes_as_many_statements_for_fifty_tenants_as_for_one(
 
 
 def many_rights(session, user):
-    """Give somebody 50 tenants, 200 roles and 2,000 privileges."""
+    """Add a person with 50 tenants, 200 roles and 2,000 privileges."""
     privileges = [Privilege(code=f"p.{i}", name="p") for i in range(2000)]
     companies = [Tenant(name=f"Company {i}") for i in range(50)]
     session.add_all([*privileges, *companies])

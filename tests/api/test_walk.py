@@ -90,7 +90,7 @@ class World:
         return protocol.add_person(self.session, name, tenant_ids=tenant_ids, **columns)
 
     def permit(self, user: User, tenant_id: int) -> None:
-        """Give a person the permission of the operation in a tenant, where it asks for one."""
+        """Grant a person the permission of the operation in a tenant, where it requires one."""
         if self.operation.permission is None:
             return
         protocol.grant_directly(self.session, user, self.operation.permission, tenant_id=tenant_id)
@@ -573,7 +573,7 @@ def path_of(operation: Operation, row: int, **more: str) -> str:
 
 
 def outcome(answer: TestResponse) -> str:
-    """Tell what happened: the HTTP status, or the code of the envelope."""
+    """Return the outcome: the HTTP status, or the code of the envelope."""
     if answer.status_code != 200:
         return str(answer.status_code)
     content = answer.get_json()

@@ -322,7 +322,7 @@ class KeyServer(BaseHTTPRequestHandler):
         server.behaviour(self)
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Log nothing."""
 
 
 PORT = free_port()

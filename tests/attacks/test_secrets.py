@@ -107,7 +107,7 @@ class Loot:
 
 
 def dumped(session):
-    """Give every column of every table as the bytes that a dump would have."""
+    """Return every column of every table as the bytes that a dump would have."""
     connection = session.connection()
     metadata = MetaData()
     metadata.reflect(connection)
@@ -127,7 +127,7 @@ def dumped(session):
 
 
 def private_parts(session, runtime):
-    """Give the numbers of our private keys as text."""
+    """Return the numbers of our private keys as text."""
     for row in session.scalars(select(SigningKey)):
         pem = runtime.keyring.decrypt(PURPOSE, row.private_encrypted)
         key = load_private(pem)

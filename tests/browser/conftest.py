@@ -148,7 +148,7 @@ def web(chromium: Browser, run: Run, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def context(chromium: Browser, web: Web) -> Iterator[BrowserContext]:
-    """Give a browser that was never here before."""
+    """Return a new browser without cookies."""
     # The browser's own trust store is left alone; that the certificates are good, Caddy's start
     # and the shop's requests have checked.
     context = chromium.new_context(ignore_https_errors=True, locale="en-US")
@@ -214,7 +214,7 @@ def _register(web: Web) -> str:
 
 
 def _lead_home(patch: pytest.MonkeyPatch) -> None:
-    """Let this process find the sites as the browser does."""
+    """Resolve the names of the sites in this process as the browser does."""
     look_up = socket.getaddrinfo
 
     def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:

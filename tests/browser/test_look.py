@@ -153,7 +153,7 @@ class Visit:
         self.seen.append(name)
 
     def examine(self, name: str) -> None:
-        """Let axe look at the page that is open."""
+        """Run axe on the page that is open."""
         found = self.axe.run(self.page).response
         assert found["passes"], name
         serious = [

@@ -51,7 +51,7 @@ class Provider:
 
 @contextmanager
 def own_database(run: Run, pytestconfig: pytest.Config, folder: Path) -> Iterator[str]:
-    """Give a migrated and seeded database of the kind that this run tests with."""
+    """Return a migrated and seeded database of the kind that this run tests with."""
     if pytestconfig.getoption("database") == "sqlite":
         path = folder / "idp.sqlite3"
         shutil.copyfile(run.sqlite_template(), path)

@@ -68,7 +68,7 @@ class RelyingParty:
     redirect_uri: str = CALLBACK
 
     def parameters(self, **changes: Any) -> dict[str, str]:
-        """Give the parameters of a request with fresh state and nonce; None leaves one out."""
+        """Return the parameters of a request with fresh state and nonce; None leaves one out."""
         complete = {
             "client_id": self.app.client_id,
             "redirect_uri": self.redirect_uri,

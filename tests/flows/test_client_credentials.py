@@ -30,7 +30,7 @@ class Statements:
         self.texts.append(statement)
 
     def since(self):
-        """Give the statements since the last call."""
+        """Return the statements since the last call."""
         texts, self.texts = self.texts, []
         return [text for text in texts if not text.startswith("BEGIN")]
 

@@ -112,7 +112,7 @@ def is_postgresql(runtime):
 
 @pytest.fixture
 def loop(app, runtime, session):
-    """Give a loop of its own; what it connected goes with it."""
+    """Return an event loop of this test alone; its connections close with it."""
     runtime.cache._poll_seconds = 3600
     complete(runtime.cache.refresh(SessionStorage(session).one))
     return Loop(app.wsgi_app, runtime, session)
@@ -120,7 +120,7 @@ def loop(app, runtime, session):
 
 @pytest.fixture
 def scene(client, session, app):
-    """Give a client and a signed-in person who has the right to orders."""
+    """Return a client and a signed-in person who has the right to orders."""
     api = add_api(session)
     web = register(session, scopes=("openid", "profile", "orders.read"))
     user = add_person(session)

@@ -28,7 +28,7 @@ def azure():
 
 @pytest.fixture
 def connected(session, runtime, azure, orders):
-    """Give the microservice of a tenant whose gateway is the recorded one."""
+    """Return the microservice of a tenant whose gateway is the recorded one."""
     properties = {
         "Azure:ApiManagement:Host": f"http://127.0.0.1:{azure.port}",
         "Azure:ApiManagement:ApiId": IDENTIFIER,

@@ -66,7 +66,7 @@ class Caller:
 
 @contextmanager
 def hammered(site: Site) -> Iterator[list[Caller]]:
-    """Let many call while something happens, and one connection do nothing at all."""
+    """Keep many callers busy while something happens, and one connection idle."""
     app = site.machine()
     callers = [Caller(site, app) for _ in range(CALLERS)]
     threads = [threading.Thread(target=caller.run) for caller in callers]

@@ -80,12 +80,12 @@ class Registry:
     token: str
 
     def package(self, name: str) -> dict[str, Any]:
-        """Give what the registry tells about a package."""
+        """Return what the registry reports about a package."""
         with urllib.request.urlopen(f"{self.url}/{name.replace('/', '%2f')}") as answer:
             return json.load(answer)
 
     def download(self, name: str, version: str) -> bytes:
-        """Give the package itself."""
+        """Return the package itself."""
         with urllib.request.urlopen(
             self.package(name)["versions"][version]["dist"]["tarball"]
         ) as it:

@@ -91,6 +91,6 @@ def second_issuer(provider: Provider) -> str:
 
 @pytest.fixture
 def browser(provider: Provider) -> Iterator[Browser]:
-    """Give a browser that was never here before."""
+    """Return a new browser without cookies."""
     with Browser(provider.url) as browser:
         yield browser

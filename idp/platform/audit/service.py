@@ -97,7 +97,7 @@ def columns(
     tenant_id: int | None = None,
     target: str | None = None,
 ) -> dict[str, Any]:
-    """Return an event as values for `db.AtomicWrite`, which adds it with the change that it records."""
+    """Return an event as values for `db.AtomicWrite`, which adds it with its change."""
     values = _columns(context, tag, user_id, client_id, tenant_id, target)
     return {PREFIX + name: value for name, value in values.items()}
 

@@ -147,7 +147,7 @@ def put_off(session: Session, taken: Taken, error: str) -> bool:
 
 
 def give_up(session: Session, taken: Taken, error: str) -> bool:
-    """Record why no attempt can succeed; the message is kept for the operator until the clean-up."""
+    """Record why no attempt can succeed; the operator sees the message until the clean-up."""
     return _report(session, taken, failed_at=clock.now(), claimed_by=None, last_error=error[:500])
 
 

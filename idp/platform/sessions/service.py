@@ -191,7 +191,7 @@ def end_all(session: Session, user_id: int, *, but: int | None = None) -> list[i
 
 
 def restamp(session: Session, row: BrowserSession, security_stamp: str) -> None:
-    """Keep a session valid after its own person changed the stamp, by a new password for example."""
+    """Keep a session valid after its person changed the stamp, by a new password for example."""
     session.execute(
         update(BrowserSession)
         .where(BrowserSession.id == row.id, BrowserSession.ended_at.is_(None))

@@ -101,12 +101,12 @@ def rotate(session: Session, alg: str, *, keep_seconds: int = PUBLISH_SECONDS) -
     ensure(session)
     active = _find(session, alg, "active")
     if active is None:
-        raise Conflict("The signing keys are being changed by somebody else; try again.")
+        raise Conflict("The signing keys are being changed by another process; try again.")
     return active.kid
 
 
 def rotate_due(session: Session, *, keep_seconds: int = PUBLISH_SECONDS) -> list[str]:
-    """Replace keys that are too old, erase retired ones that no token needs; return the new kids."""
+    """Replace old keys, erase retired ones that no token needs; return the new kids."""
     now = clock.now()
     _erase_expired(session, now)
     ensure(session)
@@ -262,7 +262,7 @@ def _import(session: Session, alg: str, kid: str, key: PrivateKey) -> None:
         if displaced is not None:  # published, but nothing was ever signed with it
             _erase(session, displaced.kid, "next")
         if not _add(session, alg, "next", key):
-            raise Conflict("The signing keys are being changed by somebody else; try again.")
+            raise Conflict("The signing keys are being changed by another process; try again.")
     audit.record(session, Tag.KEY_IMPORTED, target=f"key:{kid}", details={"alg": alg})
 
 

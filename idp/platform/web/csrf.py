@@ -174,7 +174,7 @@ def _show_again(problem: BadRequest) -> bool:
 
 
 def _show_refusal(response: Response) -> Response:
-    """Answer 400 with the page that explains the refusal, or one made here in place of a redirect."""
+    """Answer 400 with the page that explains the refusal; it is made here instead of a redirect."""
     if "form_problem" not in g or response.status_code >= HTTPStatus.BAD_REQUEST:
         return response
     if response.status_code != HTTPStatus.OK:

@@ -115,7 +115,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def fetcher(server: Server) -> Iterator[Fetcher]:
-    """Give a fetcher that may talk to the server."""
+    """Return a fetcher that may talk to the server."""
     fetcher = Fetcher(server.host)
     yield fetcher
     fetcher.close()
@@ -123,7 +123,7 @@ def fetcher(server: Server) -> Iterator[Fetcher]:
 
 @pytest.fixture
 def guarded() -> Iterator[Fetcher]:
-    """Give a fetcher without exceptions."""
+    """Return a fetcher without exceptions."""
     fetcher = Fetcher("")
     yield fetcher
     fetcher.close()
