@@ -315,7 +315,7 @@ def run(pytestconfig: pytest.Config) -> Run:
 
 @pytest.fixture
 def new_database(run: Run) -> Iterator[Callable[[], str]]:
-    """Make empty PostgreSQL databases, whatever the tests otherwise use; give their addresses."""
+    """Make empty PostgreSQL databases, whatever the tests otherwise use; return their addresses."""
     server, made = run.postgres_server(), []
 
     def make() -> str:
@@ -514,7 +514,7 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 @pytest.fixture
 def outbox(runtime: Runtime, session: Session) -> Callable[[], list[Message]]:
-    """Do what the worker would do now; give the messages that lie in the folder, oldest first."""
+    """Do what the worker would do now; return the messages that lie in the folder, oldest first."""
 
     def read() -> list[Message]:
         session.commit()

@@ -229,7 +229,7 @@ def scope_names(session: Session, api: str) -> list[str]:
 def start_session(
     session: Session, host: str, user: User, *, remember: bool = False
 ) -> tuple[str, str]:
-    """Sign somebody in at a host past the sign-in page; give name and value of the cookie."""
+    """Sign a person in at a host past the sign-in page; return name and value of the cookie."""
     issuer = tenants.find_issuer(session, host)
     assert issuer is not None
     value = sessions.start(
@@ -240,7 +240,7 @@ def start_session(
 
 
 def sign_in(browser: IssuerClient, session: Session, user: User) -> None:
-    """Sign somebody in with a browser, past the sign-in page."""
+    """Sign a person in with a browser, past the sign-in page."""
     address = urlsplit(browser.base_url)
     browser.set_cookie(*start_session(session, address.netloc, user), domain=address.hostname)
 

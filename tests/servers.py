@@ -284,7 +284,7 @@ class LiveServer:
         return self.log.read_text(errors="replace")
 
     def stop(self) -> int:
-        """Ask it to stop as an operator would; give the exit code."""
+        """Ask it to stop as an operator would; return the exit code."""
         return _stop(self.process, signal.SIGTERM, group=True)
 
     def _ready(self) -> bool:

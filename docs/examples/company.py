@@ -39,7 +39,7 @@ def call(service: requests.Session, method: str, path: str, body: dict | None = 
 
 
 def sign_in(username: str, tenant_id: int) -> dict:
-    """Do what browser and application do together; give the claims of the access token."""
+    """Do what browser and application do together; return the claims of the access token."""
     browser, verifier = requests.Session(), secrets.token_urlsafe(48)
     digest = hashlib.sha256(verifier.encode()).digest()
     question = {

@@ -78,7 +78,7 @@ class Caller:
         return content["data"]
 
     def refused(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
-        """Call an operation that refuses the input; give the refused fields with their messages."""
+        """Call an operation that refuses the input; return its refused fields with messages."""
         content = self.call(method, path, body, **query)
         assert (content["code"], content["codeName"]) == (422, "UnprocessableEntity"), content
         fields: dict[str, Any] = json.loads(content["message"])

@@ -68,7 +68,7 @@ def links(outbox):
 
 @pytest.fixture
 def follow(client):
-    """Open a link without signing in; give code and data of the envelope."""
+    """Open a link without signing in; return code and data of the envelope."""
 
     def follow(link, **headers):
         parts = urlsplit(link)

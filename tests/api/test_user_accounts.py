@@ -815,7 +815,7 @@ def many_rights(session, user):
 
 
 def ask_for_code(robot, outbox):
-    """Ask for a code; give the key and the code that the person got."""
+    """Ask for a code; return the key and the code that the person got."""
     answer = robot.send("GET", "/getMessage", phone=NUMBER)
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-store"

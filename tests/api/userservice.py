@@ -55,7 +55,7 @@ class Service:
     def refused(
         self, method: str, path: str, body: Any = None, **query: Any
     ) -> tuple[int, str, list[str]]:
-        """Call an operation of V1 that refuses; give status, code and the wrong fields."""
+        """Call an operation of V1 that refuses; return status, code and the wrong fields."""
         answer = self.send(method, path, body, **query)
         content = answer.get_json()
         assert answer.content_type == "application/problem+json", content

@@ -192,7 +192,7 @@ def register_all(world):
 
 
 def sign_in_with_mistakes(world, user):
-    """Go through the pages; give a code."""
+    """Go through the pages; return a code."""
     client, web = world.client, world.apps["web"]
     asked = authorize(client, web, scope="openid profile orders.read offline_access")
     world.loot.add("handle", asked.location.partition("request=")[2])
@@ -210,7 +210,7 @@ def sign_in_with_mistakes(world, user):
 
 
 def get_tokens(world, code):
-    """Get tokens of every kind, with refusals between; give those to go on with."""
+    """Get tokens of every kind, with refusals between; return those to go on with."""
     client, loot, apps = world.client, world.loot, world.apps
     web, opaque = apps["web"], apps["opaque"]
     redeem(client, web, code, code_verifier="w" * 43)

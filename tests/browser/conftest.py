@@ -181,7 +181,7 @@ def fill_in(page: Page, person: Person) -> None:
 
 
 def _register(web: Web) -> str:
-    """Register the shop and the gallery; give the secret of the shop."""
+    """Register the shop and the gallery; return the secret of the shop."""
     with web.sessions() as session:
         _, secret = clients.create(
             session,

@@ -371,8 +371,8 @@ def test_oidcc_unsigned_request_object_supported_correctly_or_rejected_as_unsupp
 
 
 def test_oidcc_claims_essential(party: RelyingParty, browser: Browser, person: Person) -> None:
-    wanted: dict[str, Any] = {"userinfo": {"name": {"essential": True}}}
-    result = party.sign_in(browser, person, claims=json.dumps(wanted))
+    requested: dict[str, Any] = {"userinfo": {"name": {"essential": True}}}
+    result = party.sign_in(browser, person, claims=json.dumps(requested))
     assert result.userinfo.keys() == {"sub", "name"}
 
 

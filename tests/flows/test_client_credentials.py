@@ -20,7 +20,7 @@ from tests.protocol import (
 
 
 class Statements:
-    """Counts what the database is asked."""
+    """Counts the statements that the database receives."""
 
     def __init__(self, engine):
         self.texts = []

@@ -83,7 +83,7 @@ class World:
     session: Any = None
 
     def call(self, path, method="GET", body=None, headers=(), *, token=None):
-        """Call through the gateway; give status and what the service says of the call."""
+        """Call through the gateway; return status and what the service says of the call."""
         if self.session is None or threading.current_thread() is not threading.main_thread():
             return self._call(path, method, body, headers, token)
         self.session.commit()  # on SQLite an open transaction would hold the gate up

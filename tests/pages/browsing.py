@@ -51,8 +51,8 @@ def send(
     return browser.post(address, data=data, headers=HTML, **options)
 
 
-def asked_page(browser: IssuerClient, app: App, path: str, **parameters: Any) -> str:
-    """Start a flow; give the address of the page that it stops at, which must be this one."""
+def page_of_flow(browser: IssuerClient, app: App, path: str, **parameters: Any) -> str:
+    """Start a flow; return the address of the page that it stops at, which must be this one."""
     answer = authorize(browser, app, **parameters)
     assert answer.status_code == 303, answer.get_data(as_text=True)
     assert urlsplit(answer.location).path == path, answer.location

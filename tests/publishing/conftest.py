@@ -51,7 +51,7 @@ def npm_environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def npm_tools() -> Path:
-    """Install what comes from npm, once for this environment; give the folder of programs."""
+    """Install what comes from npm, once for this environment; return the folder of programs."""
     wanted = (Path(__file__).parent / "npm" / "package.json").read_bytes()
     folder = PROGRAMS.parent / "npm-tools" / hashlib.sha256(wanted).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ def repository(git_server):
 
 @pytest.fixture
 def publish(mary, api_id, site, session):
-    """Publish the API, described anew; give the address of the description."""
+    """Publish the API, described anew; return the address of the description."""
     protocol.grant_directly(session, mary.user, "ids4.ms.apiresource.all", tenant_id=1)
     products.allow_upstream(session, 1, site.url)
     session.commit()

@@ -25,6 +25,7 @@ from idp.platform.throttle.store import PREFIX, Delay, Store
 if TYPE_CHECKING:
     from idp.platform.runtime import RequestContext
     from idp.platform.throttle.shared import SharedStore
+    from idp.platform.throttle.windows import Windows
 
 log = structlog.get_logger("idp.throttle")
 
@@ -99,7 +100,7 @@ class Throttle:
     """Limits and growing delays, by name and key; keys are stored as hashes."""
 
     def __init__(self, redis_url: str = "") -> None:
-        self._local = LocalStore()
+        self._local = LocalStore(_open_windows)
         self._shared = _open_shared(redis_url) if redis_url else None
         self._down_until = 0.0
 
@@ -176,10 +177,16 @@ class Throttle:
 
 
 def _open_shared(url: str) -> SharedStore:
-    # A quarter of a second that most installations never need.
+    # Both below are imported by need: a quarter of a second, and a tenth that commands never need.
     from idp.platform.throttle.shared import SharedStore  # noqa: PLC0415
 
     return SharedStore(url)
+
+
+def _open_windows() -> Windows:
+    from idp.platform.throttle import windows  # noqa: PLC0415
+
+    return windows.in_process()
 
 
 def _hit(name: str, text: str, limit: int, seconds: int, cost: int, store: Store) -> float:

@@ -88,7 +88,7 @@ def inbox() -> Inbox:
 
 @pytest.fixture
 def mail_server(inbox: Inbox) -> Iterator[Callable[..., int]]:
-    """Start mail servers; give the port."""
+    """Start mail servers; return the port."""
     started = []
 
     def start(**options: Any) -> int:
