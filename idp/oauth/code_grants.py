@@ -199,7 +199,7 @@ def _kept_claims(
 ) -> dict[str, Any] | None:
     """Keep of the `claims` parameter the names that client and person agree on.
 
-    The values asked for were compared before; they are a stranger's JSON and are not kept.
+    The values asked for were compared before; they are unverified JSON and are not kept.
     """
     kept = {
         section: {name: None for name in names if may_request(validated.client, name, consented)}

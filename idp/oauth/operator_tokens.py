@@ -52,7 +52,7 @@ def issue_by_command(
         scopes=list(granted.names),
         resources=[],
         auth_time=now,
-        acr="0",  # OpenID Connect Core 2: nobody was asked for anything
+        acr="0",  # OpenID Connect Core 2: no person was authenticated
         amr=[],
         expires_at=now + timedelta(seconds=COMMAND_TOKEN_SECONDS),
     )

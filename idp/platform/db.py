@@ -102,8 +102,8 @@ class Base(DeclarativeBase):
     """Base of every table.
 
     `configuration = True` marks tables that workers cache. `concerns_tokens = False` marks those
-    whose rows say nothing about what a token is worth or tells, so that writing there makes nobody
-    forget what he has read of tokens.
+    whose rows have no part in the validity or the content of tokens, so that writing there makes no
+    worker forget what it has read of tokens.
     """
 
     metadata = MetaData(
@@ -150,8 +150,8 @@ def insert(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.In
 def new_row(table: type[Base], *columns: str) -> Insert:
     """Make the INSERT of one row for hot paths: no object, its values are handed in at execution.
 
-    Column defaults of Python are applied, unless columns are named: inside a WITH there is nobody
-    to apply them. The new id is not asked for.
+    Column defaults of Python are applied, unless columns are named: inside a WITH nothing would
+    apply them. The new id is not returned.
     """
     statement = sqlalchemy.insert(cast("Table", table.__table__)).inline()
     if not columns:

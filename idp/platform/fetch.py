@@ -358,8 +358,8 @@ class Fetcher:
 
         `refresh` asks for a newer one, as when a key is unknown, and gets it every 30 seconds at
         most. While the server fails, an answer of the last hour serves, and the pause until it is
-        asked again grows. One caller waits for an address, and two for all of them; whoever comes
-        then gets the answer of the last hour, or Busy at once.
+        asked again grows. One caller waits for an address, and two for all of them; further ones
+        get the answer of the last hour, or Busy at once.
         """
         entry = self._entry(url)
         max_age = min(max_age, REFRESH_SECONDS) if refresh else max_age
@@ -388,7 +388,7 @@ class Fetcher:
 
     def _renew(self, entry: _Entry, url: str, max_age: float) -> None:
         """Fetch, when one of the callers that may wait can do so."""
-        if entry.serves(time.monotonic(), max_age):  # somebody was a moment faster
+        if entry.serves(time.monotonic(), max_age):  # another caller was a moment faster
             return
         if not self._json_waiters.acquire(blocking=False):
             return

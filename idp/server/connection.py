@@ -34,8 +34,8 @@ MAX_HEADER_LINES = 256
 IDLE_SECONDS = 75.0
 """Time that a connection may stay without a request.
 
-Longer than proxies keep idle connections (60 seconds, most of them): whoever sends the next request
-should be the one that closes, else a request meets a connection that is just being closed.
+Longer than proxies keep idle connections (60 seconds, most of them): the side that sends the next
+request should be the one that closes, else a request meets a connection that is just being closed.
 """
 HEAD_SECONDS = 15.0
 """Time that a whole head may take to arrive."""
@@ -447,7 +447,7 @@ class Connection(asyncio.Protocol):
             self._left += len(piece)
             is_over = self._head.is_complete
             if self._left > self._most:
-                # Whoever reads finds the end here.
+                # The reader finds the end here.
                 piece, is_over, self._is_last = b"", True, True
         if piece and not sink.feed(piece):
             self._pause()

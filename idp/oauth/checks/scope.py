@@ -46,7 +46,7 @@ async def recognize(storage: Storage, client: ClientView, names: Iterable[str]) 
     """Leave out what is to be ignored; `invalid_scope` when nothing else was asked for.
 
     Ignored are unknown scopes (OpenID Connect Core 3.1.2.1), and `offline_access` that the client
-    may not have (11). A scope of somebody's that is not the client's is left to `validate`.
+    may not have (11). A known scope that the client may not have is left to `validate`.
     """
     requested = tuple(dict.fromkeys(names))
     unlisted = [name for name in requested if not _is_listed(client, name)]

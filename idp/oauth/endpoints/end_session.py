@@ -118,7 +118,7 @@ def _location(client: ClientView | None, parameters: Parameters) -> str:
     if uri is None:
         return SIGNED_OUT_PAGE
     if client is None:
-        # Without a known client nobody vouches for the address: it is not followed.
+        # Without a known client nothing vouches for the address: it is not followed.
         return SIGNED_OUT_PAGE
     if uri not in client.post_logout_redirect_uris:
         message = "The application's return address isn't registered. Tell the people who run it."

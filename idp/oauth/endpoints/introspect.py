@@ -123,7 +123,7 @@ def _may_see(requester: Requester, token: AccessToken) -> bool:
 async def _describe_refresh_token(
     storage: Storage, request: ProtocolRequest, requester: Requester, unverified_token: str
 ) -> Mapping[str, Any]:
-    """Describe a refresh token to the client it was issued to, and to nobody else."""
+    """Describe a refresh token to the client it was issued to, and to no other."""
     if requester.client is None:
         return INACTIVE
     found = await refresh_tokens.find(storage, unverified_token)

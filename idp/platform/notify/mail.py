@@ -61,7 +61,7 @@ def _compose(
     message.set_content(payload["body"], cte=cte)
     unsubscribe = payload.get("unsubscribe")
     if unsubscribe:
-        # RFC 8058 3.1: both, and nothing else is asked for when somebody posts there.
+        # RFC 8058 3.1: both, and the post there requires nothing else.
         message["List-Unsubscribe"] = f"<{unsubscribe}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         # An address that does not fit on a line would be written as an encoded word, which is none.

@@ -38,8 +38,9 @@ def start(
     """Sign a person in and return the value of the new cookie.
 
     The value is new every time, and what the browser sent before is worth nothing afterwards:
-    nobody can plant a session and wait for somebody else to sign in to it. The same person signing
-    in again keeps the row and so the `sid` that clients know; anyone else gets a row of their own.
+    an attacker cannot plant a session and wait for a person to sign in to it. The same person
+    signing in again keeps the row and so the `sid` that clients know; anyone else gets a row of
+    their own.
     """
     settings = runtime.of(session).settings
     context = runtime.context_of(session)

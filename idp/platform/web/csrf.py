@@ -128,12 +128,12 @@ def _marked(person: int | None) -> str:
 
 
 def _is_from_here() -> bool:
-    """Whether what the browser says of the form's origin is right, as far as it says anything.
+    """Return whether the origin of the form is right, as far as the browser reports it.
 
     A browser that sends neither header is believed: its form still shows the token, and under
-    https the cookie that the token belongs to has the prefix `__Host-`, so that no other site and
-    nobody on the network can have planted it. `Origin: null` is what a page in a sandbox sends,
-    and a page that hides where it is; with it the `Referer` must be there.
+    https the cookie that the token belongs to has the prefix `__Host-`, so that neither another
+    site nor an attacker on the network can have planted it. `Origin: null` is what a page in a
+    sandbox sends, and a page that hides where it is; with it the `Referer` must be there.
     """
     visit = current_visit()
     here = f"{request.scheme}://{visit.host}"

@@ -222,7 +222,7 @@ def _touched(tenant: Tenant, arguments: dict[str, Any]) -> int | None:
 
 
 def _check_reach(principal: Principal, tenant_id: int | None) -> None:
-    """Refuse a tenant's client outside its tenant, whoever uses it."""
+    """Refuse a tenant's client outside its tenant, whichever person uses it."""
     if principal.client_tenant_id not in {None, tenant_id}:
         raise Forbidden("This client serves another tenant")
 

@@ -126,7 +126,7 @@ class Entrance:
         if visit.path in self._traits.hostless:
             return None
         if visit.host == self._files_host:
-            # The origin of what strangers sent: no page, no cookie and no token of ours is there.
+            # The origin of uploaded files: no page, no cookie and no token of ours is there.
             if not visit.path.startswith(self._traits.files):
                 raise NotFound
         else:
@@ -137,7 +137,7 @@ class Entrance:
             if elsewhere is not None:
                 return elsewhere
         if visit.method == "POST" and visit.path in self._traits.uploads:
-            # Left where it is: the view reads it once it knows who sends it.
+            # Left where it is: the view reads it once the sender is authenticated.
             check_length(visit.request.headers, self._traits.uploads[visit.path])
         elif visit.method not in {"GET", "HEAD", "OPTIONS"}:
             self._read_body(visit)
@@ -154,7 +154,7 @@ class Entrance:
         )
         query = request.query
         if len(visit.path) > MAX_PATH or len(query) > MAX_QUERY:
-            # RFC 9110 15.5.15. Nobody looks at the rest, the log neither.
+            # RFC 9110 15.5.15. The rest is not read, nor logged.
             visit.path = visit.path[:MAX_PATH]
             raise TooLong
         if not visit.path.isascii() or "\0" in visit.path:
@@ -171,7 +171,7 @@ class Entrance:
         headers = visit.request.headers
         host = headers.get("HTTP_HOST", "")
         if visit.is_proxied:
-            # The nearest proxy appends; what stands before may come from anybody.
+            # The nearest proxy appends; what stands before is not trustworthy.
             host = headers.get("HTTP_X_FORWARDED_HOST", "").rpartition(",")[2].strip() or host
         visit.host = headers["HTTP_HOST"] = _read_host(host, self._default_port)
 
@@ -282,7 +282,7 @@ class Entrance:
 
     def _describe(self, visit: Visit, environ: Environ) -> None:
         """Hand on what was found out about a request."""
-        # The scheme is a setting and never a header, so nobody can forge it.
+        # The scheme is a setting and never a header, so it cannot be forged.
         environ["wsgi.url_scheme"] = self.runtime.settings.scheme
         headers = visit.request.headers
         for name in ("HTTP_HOST", "HTTP_COOKIE", "HTTP_USER_AGENT"):
@@ -361,7 +361,7 @@ def _read_host(text: str, default_port: str) -> str:
 
 
 def check_headers(headers: dict[str, str]) -> None:
-    """Refuse headers that matter and cannot be read; take out of others what nobody can read.
+    """Refuse headers that matter and cannot be read; take out of others what cannot be read.
 
     WSGI servers hand headers on with a character for each byte, and let no control character in.
     """
