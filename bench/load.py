@@ -151,7 +151,7 @@ def _difference(before: Sequence[float], after: Sequence[float]) -> Sequence[flo
 
 
 def once(url: str, request: Request) -> Answer:
-    """Send one request and give the answer."""
+    """Send one request and return the answer."""
     host = request.host or urlsplit(url).netloc
     with _connect(host) as connection:
         connection.sendall(request.wire(host))

@@ -45,7 +45,7 @@ class Site:
     port: int
     environment: Mapping[str, str]
     cookie: str
-    """Of somebody who is signed in."""
+    """Of a person who is signed in."""
     secrets: Mapping[str, str]
     """Client id → secret."""
     published: int = 0

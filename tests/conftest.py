@@ -468,7 +468,7 @@ def client(new_client: Callable[..., IssuerClient]) -> IssuerClient:
 
 @dataclass(frozen=True)
 class Message:
-    """A mail or short message that somebody would have got."""
+    """A mail or text message that a person would have received."""
 
     path: Path
     to: str
@@ -488,7 +488,7 @@ class Message:
 
 @pytest.fixture
 def valkey_url(run: Run) -> str:
-    """Return an empty Valkey, shared with nobody while the test runs."""
+    """Return an empty Valkey, for this test alone while it runs."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
     url = f"{run.valkey_server().url}?db={worker}"
     with redis.Redis.from_url(url) as connection:

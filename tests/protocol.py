@@ -1,4 +1,4 @@
-"""What tests of the protocol say often: register a client, sign somebody in, get tokens."""
+"""What tests of the protocol do often: register a client, sign a person in, get tokens."""
 
 from __future__ import annotations
 
@@ -345,7 +345,7 @@ class Tokens:
 
 
 def obtain(browser: IssuerClient, app: App, scope: str = "openid", **parameters: Any) -> Tokens:
-    """Go through the code flow with whoever is signed in."""
+    """Go through the code flow with the person who is signed in."""
     answer = redeem(browser, app, code_of(authorize(browser, app, scope=scope, **parameters)))
     assert answer.status_code == 200, answer.get_data(as_text=True)
     return Tokens(answer.get_json())

@@ -54,7 +54,7 @@ def quick_dir() -> Path | None:
 
 
 def free_port() -> int:
-    """Find a port of this host that nobody listens on."""
+    """Find a free port of this host."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

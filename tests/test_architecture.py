@@ -83,7 +83,7 @@ from idp.oauth.grants import GrantRequest, GrantType, token_answer
 
 
 async def answer(token_request: GrantRequest):
-    """Issue a token for whoever names a toy."""
+    """Issue a token for a client that names a toy."""
     granted = scopes.validate(token_request.client, ["toys.play"])
     token = await access_tokens.issue_access_token(
         token_request.storage, token_request.request.issuer, token_request.client, granted

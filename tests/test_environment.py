@@ -57,7 +57,7 @@ def has_pip() -> bool:
 
 @pytest.fixture
 def no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a home of somebody who has set up nothing."""
+    """Make the home of a person who has set up nothing."""
     for name in [name for name in os.environ if name.upper().startswith(CONFIGURING)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))

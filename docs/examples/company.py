@@ -31,7 +31,7 @@ def machine() -> requests.Session:
 
 
 def call(service: requests.Session, method: str, path: str, body: dict | None = None, **query: str):
-    """Call an operation of V1 and give its value."""
+    """Call an operation of V1 and return its value."""
     url = f"{IDP}/user{path}"
     answer = service.request(method, url, json=body, params=query, timeout=10)
     answer.raise_for_status()

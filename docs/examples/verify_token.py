@@ -1,6 +1,6 @@
 """Check access tokens of idp in a Python service; needs `pip install "pyjwt[crypto]"`.
 
-As a program it reads tokens from standard input, one a line, and tells what each is worth:
+As a program it reads tokens from standard input, one a line, and prints whether each is good:
 
     python verify_token.py --issuer https://id.example.com --audience orders \
         --scope orders.read --permission orders.refund

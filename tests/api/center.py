@@ -42,7 +42,7 @@ class File:
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who calls with a token (or without one)."""
+    """A caller with a token (or without one)."""
 
     browser: IssuerClient
     user: User

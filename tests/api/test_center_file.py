@@ -1,4 +1,4 @@
-"""Files: what may be sent, where it lies, how it is given out, and what nobody gets in."""
+"""Files: what may be sent, where it lies, how it is served, and what is refused."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def root(client, session):
 
 @pytest.fixture
 def ann(client, session):
-    """Somebody who is signed in."""
+    """A person who is signed in."""
     user = protocol.add_person(session, email="ann@app.example", nick_name="Ann")
     protocol.sign_in(client, session, user)
     return user

@@ -516,7 +516,7 @@ def bind(caller, tenant_id):
 
 
 def resets_password(caller, user):
-    """Return whether a manager can set somebody's password."""
+    """Return whether a manager can set a person's password."""
     shown = caller.data("GET", f"/User/{user.id}")
     content = caller.call("PUT", "/User", {**shown, "passwordHash": "quiet-Orchid-71"})
     assert content["code"] in {200, 404}, content

@@ -50,7 +50,7 @@ OF_ANYBODY = "what is the same for everybody who may ask"
 
 
 class World:
-    """Two tenants, who may call the operation in one of them, and rows that are hers."""
+    """Two tenants, a person who may call the operation in one of them, and their rows."""
 
     def __init__(self, browser: IssuerClient, session: Session, operation: Operation) -> None:
         self.browser = browser
@@ -72,7 +72,7 @@ class World:
         return f"{name}-{self.count}"
 
     def number(self) -> str:
-        """Make a mobile number that nobody has yet."""
+        """Make a mobile number that is not taken yet."""
         self.count += 1
         return f"1380013{self.count:04}"
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Service:
-    """The user service, as somebody with a token (or without one) calls it."""
+    """The user service, as a caller with a token (or without one) uses it."""
 
     browser: IssuerClient
     token: str | None

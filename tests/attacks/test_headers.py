@@ -1,4 +1,4 @@
-"""Every header that the product reads, as nobody should send it, through the real server.
+"""Every header that the product reads, as it should not be sent, through the real server.
 
 None is lost in silence: what concerns us and cannot be read is 400, the rest changes nothing.
 """
@@ -93,7 +93,7 @@ class RawRequests:
 
 @pytest.fixture
 def scene(session, live_server):
-    """Serve a client, an API's machine and somebody who is signed in; a proxy is in front."""
+    """Serve a client, an API's machine and a person who is signed in; a proxy is in front."""
     add_api(session)
     web, machine = register(session), register_machine(session, scopes=["orders.read"])
     user = add_person(session)

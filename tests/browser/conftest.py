@@ -87,7 +87,7 @@ class Web:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with an account."""
+    """A person with an account."""
 
     sub: str
     username: str
@@ -165,7 +165,7 @@ def page(context: BrowserContext) -> Page:
 
 @pytest.fixture
 def person(web: Web) -> Person:
-    """Add somebody with an account, known to no other test."""
+    """Add a person with an account, known to no other test."""
     name = f"ann-{secrets.token_hex(4)}"
     with web.sessions() as session:
         user = protocol.add_person(session, name)

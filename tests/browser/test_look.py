@@ -34,7 +34,7 @@ PNG = _DRAWN.getvalue()
 """A picture that is larger than what forms may be."""
 WIDTHS = {390: 844, 1280: 800}
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
-"""Folder to leave pictures in, for somebody to look at."""
+"""Folder for pictures to look at."""
 
 pytestmark = [pytest.mark.browser, pytest.mark.no_database]
 

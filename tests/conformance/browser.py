@@ -18,7 +18,7 @@ POSTS_ITSELF = 'id="form-post"'
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with an account."""
+    """A person with an account."""
 
     id: int
     username: str

@@ -34,7 +34,7 @@ def provider(
 
 @pytest.fixture(scope="session")
 def person(provider: Provider) -> Person:
-    """Add somebody with a complete profile."""
+    """Add a person with a complete profile."""
     return add_full_person(provider)
 
 

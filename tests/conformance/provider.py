@@ -89,7 +89,7 @@ def running(database_url: str, folder: Path, **fields: Any) -> Iterator[Provider
 
 
 def add_full_person(provider: Provider, username: str = "conny") -> Person:
-    """Add somebody who has a value for every claim of OpenID Connect Core 5.1."""
+    """Add a person who has a value for every claim of OpenID Connect Core 5.1."""
     with provider.sessions() as session:
         user = protocol.add_person(
             session,

@@ -18,7 +18,7 @@ SCOPES = ("openid", "profile", "email", "orders.read", "orders.write")
 
 @pytest.fixture
 def scene(client, session):
-    """A client that must ask, and somebody signed in."""
+    """A client that must ask, and a person signed in."""
     add_api(session)
     app = register(session, scopes=SCOPES, require_consent=True)
     user = add_person(session, email="ann@app.example")

@@ -1,4 +1,4 @@
-"""Hot requests on the event loop: with PostgreSQL no thread is taken, and nobody is mixed up."""
+"""Hot requests on the event loop: with PostgreSQL no thread is taken, and no answer mixed up."""
 
 from __future__ import annotations
 

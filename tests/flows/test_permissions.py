@@ -38,7 +38,7 @@ SCOPES = ("openid", "orders.read", "stock.read")
 
 
 def scene(client, session, **settings):
-    """An API that can ask, a client, and somebody signed in."""
+    """An API that can ask, a client, and a person signed in."""
     api = add_api(session, **settings)
     caller = App("orders", resources.add_secret(session, api), api.id)
     add_api(session, "stock", ["stock.read"])

@@ -178,7 +178,7 @@ class Site:
     # People and clients
 
     def name(self, prefix: str) -> str:
-        """Make up a name that nobody has."""
+        """Make up a name that is not taken."""
         self._numbers += 1
         return f"{prefix}-{self._numbers}"
 
@@ -196,7 +196,7 @@ class Site:
             return protocol.register(session, self.name("web"), **settings)
 
     def person(self, **columns: Any) -> User:
-        """Add somebody."""
+        """Add a person."""
         with self.sessions() as session:
             return protocol.add_person(session, self.name("person"), **columns)
 

@@ -1,4 +1,4 @@
-"""Hostile senders on every kind of endpoint: whoever comes next gets the answer that is due."""
+"""Hostile senders on every kind of endpoint: the next one gets the answer that is due."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Visitors who send slowly, or too much, cost nobody else anything."""
+"""Visitors who send slowly, or too much, cost others nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stopping loses no request and nothing that was counted, and waits for nobody who is idle."""
+"""Stopping loses no request and nothing that was counted, and waits for no idle client."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Caller:
     faults: list[object] = field(default_factory=list)
 
     def run(self) -> None:
-        """Ask until nobody listens any more."""
+        """Ask until the port is closed."""
         form = {"grant_type": "client_credentials", **self.app.post}
         while True:
             try:

@@ -104,7 +104,7 @@ FOR_ANYONE = {
     "/register/account",
     "/register/again",
 }
-"""Forms that say by themselves whom they are about, whoever is signed in."""
+"""Forms that name the person they are about, whichever person is signed in."""
 
 
 def forms_of(app):

@@ -74,7 +74,7 @@ def npm_tools() -> Path:
 
 @dataclass(frozen=True)
 class Registry:
-    """A Verdaccio, with the token of somebody who may publish."""
+    """A Verdaccio, with the token of a person who may publish."""
 
     url: str
     token: str

@@ -60,7 +60,7 @@ class Site:
 
 
 class GitServer:
-    """Bare repositories behind the real `git http-backend`, for whoever shows the token."""
+    """Bare repositories behind the real `git http-backend`, for callers with the token."""
 
     def __init__(self, folder: Path, token: str) -> None:
         self.folder = folder

@@ -60,18 +60,18 @@ def service(provider: Provider) -> Service:
 
 @pytest.fixture(scope="session")
 def person(provider: Provider, service: Service) -> Person:
-    """Add somebody with a few permissions."""
+    """Add a person with a few permissions."""
     return add_person(provider, "clerk", PERMISSIONS)
 
 
 @pytest.fixture(scope="session")
 def foreman(provider: Provider, service: Service) -> Person:
-    """Add somebody with more permissions than a token holds."""
+    """Add a person with more permissions than a token holds."""
     return add_person(provider, "foreman", MANY)
 
 
 def add_person(provider: Provider, name: str, permissions: tuple[str, ...]) -> Person:
-    """Add somebody with permissions that the API owns."""
+    """Add a person with permissions that the API owns."""
     person = add_full_person(provider, name)
     with provider.sessions() as session:
         api = resources.find_api(session, API)

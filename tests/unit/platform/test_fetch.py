@@ -1,4 +1,4 @@
-"""Fetching what strangers name: nothing inner, nothing endless, nothing unasked."""
+"""Fetching addresses that others name: nothing inner, nothing endless, nothing unrequested."""
 
 from __future__ import annotations
 
