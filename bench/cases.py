@@ -455,14 +455,14 @@ def gateway(servers: Servers) -> list[Result]:
     form = {"grant_type": "client_credentials", "scope": "orders.read"}
     answer = load.once(ours.url, ours.by_client("machine-rs256", **form)).expect(200)
     bearer = {"Authorization": f"Bearer {json.loads(answer.body)['access_token']}"}
-    target_of = Request("GET", "/", bearer)
+    call = Request("GET", "/", bearer)
     caddy, asking = servers.caddies
     behind = [caddy.process, servers.bare_wsgi.process]
     targets = [
-        Target("Caddy alone", _through(caddy.url, target_of, behind)),
+        Target("Caddy alone", _through(caddy.url, call, behind)),
         Target(
             "Caddy and /gateway/verify",
-            _through(asking, target_of, [*behind, ours.process], ours.stores),
+            _through(asking, call, [*behind, ours.process], ours.stores),
         ),
     ]
     return [measure(servers.plan, "gateway", targets)]
