@@ -15,15 +15,15 @@ from tests import samples
 pytestmark = pytest.mark.no_database
 
 
-def extension_of(content, accepted=kinds.FILES):
-    found = kinds.extension_of(BytesIO(content), accepted)
+def tell(content, accepted=kinds.FILES):
+    found = kinds.tell(BytesIO(content), accepted)
     return found and found.extension
 
 
 @pytest.mark.parametrize("extension", samples.FILES)
 def test_every_kind_is_known_by_its_content(extension):
-    assert extension_of(samples.FILES[extension]) == extension
-    assert extension_of(samples.FILES[extension], kinds.IMAGES) is None
+    assert tell(samples.FILES[extension]) == extension
+    assert tell(samples.FILES[extension], kinds.IMAGES) is None
 
 
 def test_every_kind_has_a_sample():
@@ -31,30 +31,30 @@ def test_every_kind_has_a_sample():
 
 
 def test_pictures_are_known_by_their_content():
-    assert extension_of(samples.png(), kinds.IMAGES) == "png"
-    assert extension_of(samples.jpeg(), kinds.IMAGES) == "jpg"
-    assert extension_of(samples.OLD_MOV) == "mov"
+    assert tell(samples.png(), kinds.IMAGES) == "png"
+    assert tell(samples.jpeg(), kinds.IMAGES) == "jpg"
+    assert tell(samples.OLD_MOV) == "mov"
 
 
 @pytest.mark.parametrize("name", samples.REFUSED)
 def test_what_is_something_else_is_refused(name):
-    assert extension_of(samples.REFUSED[name]) is None
+    assert tell(samples.REFUSED[name]) is None
 
 
 @pytest.mark.parametrize("appended", [samples.archive("a"), b""], ids=["archive", "nothing"])
 @pytest.mark.parametrize("picture", [samples.png(), samples.jpeg()], ids=["png", "jpeg"])
 def test_a_picture_that_is_an_archive_is_none(picture, appended):
-    assert (extension_of(picture + appended, kinds.IMAGES) is None) is bool(appended)
+    assert (tell(picture + appended, kinds.IMAGES) is None) is bool(appended)
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_examination(content):
     for beginning in (b"", b"PK\x03\x04", b"PK\x05\x06", b"FWS", b"\x1a\x45\xdf\xa3", b"FLV\x01"):
-        extension_of(beginning + content)
-        extension_of(beginning + content, kinds.IMAGES)
+        tell(beginning + content)
+        tell(beginning + content, kinds.IMAGES)
 
 
 def test_what_is_compressed_is_not_mistaken_for_markup():
     source = random.Random(7)
     for _ in range(200):
-        assert extension_of(samples.MP4 + source.randbytes(8192)) == "mp4"
+        assert tell(samples.MP4 + source.randbytes(8192)) == "mp4"
