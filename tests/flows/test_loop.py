@@ -140,9 +140,9 @@ def authorization(app, cookie):
     return get("/connect/authorize", query, cookie=cookie)
 
 
-def code_of(loop_request):
-    assert loop_request.status == 303, loop_request.content
-    return parse_qs(urlsplit(loop_request.answered["location"]).query)["code"][0]
+def code_of(answer):
+    assert answer.status == 303, answer.content
+    return parse_qs(urlsplit(answer.answered["location"]).query)["code"][0]
 
 
 def redemption(app, code):
@@ -170,8 +170,8 @@ def test_a_sign_in_and_all_that_follows_needs_no_thread(
 ):
     used = []
 
-    def send(loop_request):
-        (answer,) = loop.send(loop_request)
+    def send(request):
+        (answer,) = loop.send(request)
         assert answer.status in {200, 303}, answer.content
         used.append(loop.threads)
         return answer
@@ -181,8 +181,8 @@ def test_a_sign_in_and_all_that_follows_needs_no_thread(
     tokens = json.loads(send(redemption(scene, code)).content)
     assert protocol.payload(tokens["access_token"])["permission"] == ["orders.approve"]
     tokens = json.loads(send(refreshing(scene, tokens["refresh_token"])).content)
-    loop_request = post("/connect/introspect", token=tokens["access_token"], **scene.post)
-    assert json.loads(send(loop_request).content)["active"]
+    call = post("/connect/introspect", token=tokens["access_token"], **scene.post)
+    assert json.loads(send(call).content)["active"]
     bearer = protocol.bearer(tokens["access_token"])["Authorization"]
     userinfo = json.loads(send(get("/connect/userinfo", authorization=bearer)).content)
     assert userinfo["sub"] == protocol.payload(tokens["access_token"])["sub"]
@@ -201,8 +201,8 @@ def test_people_who_come_at_the_same_time_are_not_mixed_up(
         browser, user = new_client(), add_person(session, f"person-{number}")
         protocol.sign_in(browser, session, user)
         people[str(user.id)] = cookie_of(browser)
-    loop_request = loop.send(*(authorization(scene, cookie) for cookie in people.values()))
-    codes = [code_of(answer) for answer in loop_request]
+    answers = loop.send(*(authorization(scene, cookie) for cookie in people.values()))
+    codes = [code_of(answer) for answer in answers]
     answers = loop.send(*(redemption(scene, code) for code in codes))
     subjects = [
         protocol.payload(json.loads(answer.content)["access_token"])["sub"] for answer in answers
@@ -222,8 +222,8 @@ def test_of_many_who_use_a_refresh_token_at_once_one_makes_the_successor(
 
 
 def test_of_many_who_redeem_a_code_at_once_one_gets_tokens_that_end(client, session, scene, loop):
-    (loop_request,) = loop.send(authorization(scene, cookie_of(client)))
-    answers = loop.send(*(redemption(scene, code_of(loop_request)) for _ in range(10)))
+    (answer,) = loop.send(authorization(scene, cookie_of(client)))
+    answers = loop.send(*(redemption(scene, code_of(answer)) for _ in range(10)))
     statuses = sorted(answer.status for answer in answers)
     assert statuses == [200] + [400] * 9
     session.rollback()
@@ -245,9 +245,9 @@ def test_a_refused_write_leaves_nothing_behind(client, session, scene, loop):
 
 
 def test_whoever_is_not_signed_in_is_asked_to_on_a_thread(client, scene, loop, session):
-    (loop_request,) = loop.send(authorization(scene, "idp_1=nobody"))
-    assert loop_request.status == 303
-    assert loop_request.answered["location"].startswith("/login?request=")
+    (answer,) = loop.send(authorization(scene, "idp_1=nobody"))
+    assert answer.status == 303
+    assert answer.answered["location"].startswith("/login?request=")
     assert loop.threads > 0
 
 
@@ -401,11 +401,11 @@ def test_a_refusal_is_recorded_once_and_on_a_thread(session, scene, client, loop
 
 def test_what_was_read_is_remembered_until_anything_changes(session, monkeypatch):
     monkeypatch.setattr(cache, "RECENT_SECONDS", 3600.0)
-    remembered, loop_request = cache.ConfigurationCache(), []
+    remembered, calls = cache.ConfigurationCache(), []
 
     async def ask():
-        loop_request.append(1)
-        return len(loop_request)
+        calls.append(1)
+        return len(calls)
 
     def read(key="a"):
         return complete(remembered.recently(key, ask))

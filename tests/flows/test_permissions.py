@@ -223,8 +223,8 @@ def test_services_of_the_old_system_read_text(client, session):
     add_role(session, user, "boss", codes, api=api)
     tokens = obtain(client, app, "openid orders.read")
     assert tokens.claims["permission_ref"] is True
-    claims_of_token = introspect(client, caller, tokens.access)["permission"]
-    assert claims_of_token == ",".join(sorted(["orders.a", "orders.b", *codes]))
+    permission = introspect(client, caller, tokens.access)["permission"]
+    assert permission == ",".join(sorted(["orders.a", "orders.b", *codes]))
 
 
 def test_a_token_holds_what_its_audience_reads(client, session):

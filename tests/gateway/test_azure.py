@@ -223,6 +223,6 @@ def test_the_key_is_neither_logged_nor_kept_in_the_trail(session, azure, connect
     connected.publish()
     azure.fail[f"/apis/{connected.id}"] = 400
     connected.publish(name="Other")
-    sent = "".join(capsys.readouterr())
-    assert KEY not in sent
-    assert "SharedAccessSignature" not in sent
+    output = "".join(capsys.readouterr())
+    assert KEY not in output
+    assert "SharedAccessSignature" not in output
