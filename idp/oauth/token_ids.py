@@ -1,6 +1,6 @@
-"""The `jti` of a person's access token: it leads back to the grant and tells nobody else anything.
+"""The `jti` of a person's access token: it leads back to the grant, for this server alone.
 
-One AES block holds the number of the grant and eight random bytes. Whoever reads tokens sees random
+One AES block holds the number of the grant and eight random bytes. Readers of tokens see random
 text, and cannot count sign-ins; the grant is found without an index or a column of its own. The
 token's signature vouches for the text, so the block needs no seal.
 """

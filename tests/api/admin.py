@@ -32,7 +32,7 @@ def data(caller: Caller, method: str, path: str, body: Any = None, **query: Any)
 def refused(
     caller: Caller, method: str, path: str, body: Any = None, **query: Any
 ) -> tuple[int, dict[str, list[str]]]:
-    """Call an operation that refuses; give the status, and the invalid fields with messages."""
+    """Call an operation that refuses; return the status, and the invalid fields with messages."""
     answer = send(caller, method, path, body, **query)
     content = answer.get_json()
     assert answer.content_type == "application/problem+json", content

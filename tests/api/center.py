@@ -42,7 +42,7 @@ class File:
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who calls with a token (or without one)."""
+    """A caller with a token (or without one)."""
 
     browser: IssuerClient
     user: User
@@ -78,14 +78,14 @@ class Caller:
         return content["data"]
 
     def refused(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
-        """Call an operation that refuses the input; give the refused fields with their messages."""
+        """Call an operation that refuses the input; return its refused fields with messages."""
         content = self.call(method, path, body, **query)
         assert (content["code"], content["codeName"]) == (422, "UnprocessableEntity"), content
         fields: dict[str, Any] = json.loads(content["message"])
         return fields
 
     def misses(self, method: str, path: str, body: Any = None) -> bool:
-        """Tell whether an operation says that there is no such thing."""
+        """Return whether an operation answers that there is no such thing."""
         content = self.call(method, path, body)
         return (content["code"], content["codeName"], content["data"]) == (404, "NotFound", None)
 
@@ -139,7 +139,7 @@ def manager(
 
 
 def limit(session: Session, tenant_id: int, *codes: str) -> None:
-    """Give a tenant a bundle that contains these privileges and no others."""
+    """Set the bundle of a tenant to these privileges and no others."""
     role = {"code": "any", "name": "Any", "privilegeCodes": codes}
     ability = json.dumps({"roles": [role], "adminRoleCodes": []})
     session.add(Bundle(code="small", name="Small", tenant_type_code="shop", ability=ability))

@@ -1,4 +1,4 @@
-"""Sessions by our own API: listed, ended one by one or all at once, by whoever may."""
+"""Sessions by our own API: listed, ended one by one or all at once, by those who may."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from tests import protocol
 from tests.api import center
-from tests.pages.browsing import asked_page
+from tests.pages.browsing import page_of_flow
 from tests.protocol import App
 
 SECRET = "a-secret-of-more-than-24-characters"
@@ -478,7 +478,7 @@ def test_of_two_who_read_the_same_the_second_is_told(session, mary, orders, root
 
 
 def together(new_client, mary, calls):
-    """Send calls at the same time; give their codes, sorted."""
+    """Send calls at the same time; return their codes, sorted."""
     barrier = threading.Barrier(len(calls))
     outcomes: list[int] = []
 
@@ -604,7 +604,7 @@ def test_what_is_made_is_in_discovery_consent_tokens_and_lists_at_once(client, s
     ann = protocol.add_person(session, email="ann@example.com")
     protocol.add_role(session, ann, "clerk", ["orders.refund"])
     protocol.sign_in(client, session, ann)
-    page = client.get(asked_page(client, app, "/consent", scope="openid orders.read"))
+    page = client.get(page_of_flow(client, app, "/consent", scope="openid orders.read"))
     assert "Read orders" in page.get_data(as_text=True)
 
     silent = protocol.register(session, "silent", scopes=["openid", "orders.read"], tenant_id=1)
@@ -629,7 +629,7 @@ def test_what_is_made_is_in_discovery_consent_tokens_and_lists_at_once(client, s
         },
     )
     assert "orders.write" in client.get(discovery).get_json()["scopes_supported"]
-    page = client.get(asked_page(client, app, "/consent", scope="openid orders.read"))
+    page = client.get(page_of_flow(client, app, "/consent", scope="openid orders.read"))
     assert "See orders" in page.get_data(as_text=True)
     tokens = protocol.obtain(client, silent, "openid orders.read")
     assert protocol.header(tokens.access)["alg"] == "ES256"

@@ -405,7 +405,7 @@ def test_a_code_of_no_api_makes_no_machine_of_the_platform(client, session):
 
 
 def test_who_asks_nobody_for_consent_has_what_his_maker_has(client, session):
-    """Otherwise a link, clicked by somebody who may more, would give his rights away."""
+    """Otherwise a link, clicked by a person who may more, would give their rights away."""
     mary = center.manager(client, session, *EVERYTHING)
     scopes = [{"scope": "openid"}, {"scope": "ids4.ms.user.get"}]
     silent = web(allowedScopes=scopes, requireConsent=False)

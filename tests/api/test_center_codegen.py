@@ -649,7 +649,7 @@ def test_looking_at_jobs_costs_the_same_however_many_there_are(mary, runtime, se
 
 
 def allow(app, site: Site) -> None:
-    """Let the application fetch from a site on this host."""
+    """Configure the application to fetch from a site on this host."""
     from idp.platform.fetch import Fetcher
 
     app.extensions["idp"].fetcher = Fetcher(site.host)

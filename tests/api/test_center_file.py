@@ -1,4 +1,4 @@
-"""Files: what may be sent, where it lies, how it is given out, and what nobody gets in."""
+"""Files: what may be sent, where it lies, how it is served, and what is refused."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SCANNER = f"{sys.executable} -c {shlex.quote(SCANS)}"
 
 @pytest.fixture
 def ann(client, session):
-    """Give somebody who may send files and has no permission at all."""
+    """Return a person who may send files and has no permission at all."""
     return center.manager(client, session, username="ann", scopes=["ids4.ms.file.all"])
 
 
@@ -54,7 +54,7 @@ def send(caller, content, name="video.mp4", *, path="/File", **options):
 
 
 def kept(caller, content, name="video.mp4", **options):
-    """Send a file that is taken; give its address."""
+    """Send a file that is taken; return its address."""
     answer = send(caller, content, name, **options)
     envelope = answer.get_json()
     assert (answer.status_code, envelope["code"]) == (200, 200), envelope
@@ -62,7 +62,7 @@ def kept(caller, content, name="video.mp4", **options):
 
 
 def refused(caller, content, name="video.mp4", **options):
-    """Send a file that is refused; give the reason."""
+    """Send a file that is refused; return the reason."""
     envelope = send(caller, content, name, **options).get_json()
     assert (envelope["code"], envelope["data"]) == (422, None), envelope
     return envelope["message"]
@@ -322,7 +322,7 @@ class Endless:
 
 
 def pour(caller, path, *, length=None):
-    """Send what does not end; give the answer and how much of it was read."""
+    """Send what does not end; return the answer and how much of it was read."""
     stream = Endless(HEAD + samples.MP4)
     declared = {"CONTENT_LENGTH": str(length)} if length else {"wsgi.input_terminated": True}
     answer = caller.browser.open(

@@ -13,7 +13,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from tests import protocol
 from tests.api import center
-from tests.pages.browsing import asked_page
+from tests.pages.browsing import page_of_flow
 
 ALL = "ids4.ms.identityresource.all"
 TEAM = {
@@ -244,7 +244,7 @@ def test_what_is_made_is_in_discovery_consent_and_tokens_at_once(client, session
     app = protocol.register(session, scopes=["openid", "team"], require_consent=True)
     silent = protocol.register(session, "silent", scopes=["openid", "team"])
     protocol.sign_in(client, session, protocol.add_person(session, nick_name="Annie"))
-    page = client.get(asked_page(client, app, "/consent", scope="openid team"))
+    page = client.get(page_of_flow(client, app, "/consent", scope="openid team"))
     assert "Your team" in page.get_data(as_text=True)
     tokens = protocol.obtain(client, silent, "openid team")
     headers = protocol.bearer(tokens.access)

@@ -52,7 +52,7 @@ def machine(client, session, client_id="shop", **options):
 
 @pytest.fixture
 def shop(client, session):
-    """Give a program that may register people."""
+    """Return a program that may register people."""
     return machine(client, session)
 
 

@@ -1,4 +1,4 @@
-"""Roles: what they are made of, who may make them, and what nobody may give away."""
+"""Roles: what they are made of, who may make them, and what must not be granted."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def clerk(mary):
 
 @pytest.fixture
 def abroad(client, session):
-    """Give somebody who may do everything about roles in another tenant."""
+    """Return a person who may do everything about roles in another tenant."""
     other = protocol.add_tenant(session, "Other")
     return center.manager(client, session, ALL, username="abroad", tenant_id=other)
 
@@ -365,7 +365,7 @@ def test_a_role_that_the_product_brings_can_be_called_otherwise(root):
     assert root.data("GET", f"/Role/{row['id']}")["normalizedName"] == "合作伙伴"
 
 
-# Nobody gives what he does not hold
+# A permission that a person does not hold cannot be granted by them
 
 
 @pytest.mark.parametrize("code", ["ids4.ms.all", "ids4.ms.client.get", "orders.refund"])

@@ -56,7 +56,7 @@ def ask(mary, api):
 
 @pytest.fixture
 def links(outbox):
-    """Give the two links of the last mail: what it asks for, and the end of the subscription."""
+    """Return the two links of the last mail: what it asks for, and the end of the subscription."""
 
     def links():
         first, last = LINK.findall(outbox()[-1].text)
@@ -67,7 +67,7 @@ def links(outbox):
 
 @pytest.fixture
 def follow(client):
-    """Open a link without signing in; give code and data of the envelope."""
+    """Open a link without signing in; return code and data of the envelope."""
 
     def follow(link, **headers):
         parts = urlsplit(link)

@@ -74,7 +74,7 @@ def acme(mary):
 
 @pytest.fixture
 def abroad(client, session):
-    """Give the administrator of another tenant, who may do everything about tenants there."""
+    """Return the administrator of another tenant, who may do everything about tenants there."""
     other = protocol.add_tenant(session, "Other")
     caller = center.manager(client, session, ALL, username="abroad", tenant_id=other)
     tenants.add_member(session, other, caller.user.id, is_admin=True)
@@ -463,7 +463,7 @@ def test_a_tenant_of_somebody_else_does_not_exist(session, mary, acme, abroad):
 
 def test_a_member_who_is_no_administrator_does_not_manage(client, session, acme):
     bob = center.manager(client, session, ALL, username="bob", tenant_id=acme["id"])
-    # His tokens come from the tenant's own host.
+    # Their tokens come from the tenant's own host.
     issuer = bob.browser.__class__(client.application, "http://login.acme.example", session)
     bob = center.Caller(issuer, bob.user, bob.token)
     assert bob.call("GET", "/Tenant")["data"] == []
@@ -475,7 +475,7 @@ def test_a_member_who_is_no_administrator_does_not_manage(client, session, acme)
 
 
 def test_the_permission_must_be_effective_in_the_tenant_that_is_touched(session, mary, acme):
-    """What somebody may do elsewhere is nothing here, though it is a tenant of his."""
+    """What a person may do elsewhere does not count here, though they belong to this tenant."""
     session.execute(
         update(UserClaim)
         .where(UserClaim.user_id == mary.user.id, UserClaim.tenant_id == acme["id"])
@@ -503,7 +503,7 @@ def test_the_platform_is_changed_by_its_administrators_only(session, mary, root)
 
 
 def test_nobody_becomes_owner_by_saying_so(session, mary, acme, root):
-    """The owner is whoever made the tenant; what is sent about it is not read."""
+    """The owner is the person who made the tenant; what is sent about it is not read."""
     bob = protocol.add_person(session, "bob", tenant_ids=[acme["id"]])
     mary.data("PUT", "/Tenant", {**acme, "ownerUserId": bob.id, "name": "A"})
     root.data("PUT", "/Tenant", {**acme, "concurrencyStamp": None, "name": "B"})

@@ -29,7 +29,7 @@ def root(client, session):
 
 
 def add(session, username, *, below=None, tenant_ids=(1,), **columns):
-    """Add somebody whom another person referred."""
+    """Add a person whom another person referred."""
     if below is not None:
         columns |= {"parent_user_id": below.id, "lineage": users.lineage_below(below)}
     return protocol.add_person(session, username, tenant_ids=tenant_ids, **columns)
@@ -309,7 +309,7 @@ def test_two_administrators_at_once_lose_nothing_silently(root, session, client,
     fields = refused_fields(second.call("PUT", "/User", late))
     assert list(fields) == ["concurrencyStamp"]
     assert center.whole_database(session) == before
-    # Who names no state says that he knows what he does.
+    # A change that names no state overwrites on purpose.
     second.data("PUT", "/User", {**late, "concurrencyStamp": None})
     values = [row["claimValue"] for row in root.data("GET", f"/User/{full['id']}")["claims"]]
     assert values == ["ids4.ms.client.get", "blue", "b"]
@@ -595,7 +595,7 @@ def test_a_standard_claim_that_is_wrong_is_named_and_changes_nothing(root, sessi
     assert center.whole_database(session) == before
 
 
-# Nobody promotes himself
+# Promoting oneself is refused
 
 
 @pytest.mark.parametrize("target", ["self", "other", "new"])
@@ -669,7 +669,7 @@ def grant(code):
 
 
 def test_a_code_of_no_api_covers_nothing_of_the_platform(mary, session):
-    """Whoever invents `ids4.all` for an API of his own cannot give `ids4.ms.all` by it."""
+    """A person who invents `ids4.all` for their own API cannot grant `ids4.ms.all` by it."""
     session.add(Privilege(code="ids4.all", name="x"))
     protocol.grant_directly(session, mary.user, "ids4.all", tenant_id=1)
     shown = mary.data("GET", f"/User/{mary.user.id}")

@@ -84,7 +84,7 @@ def change(root, app, **changes):
     root.data("PUT", "/Client", {**shown, **changes})
 
 
-def is_asked(answer):
+def asks_for_consent(answer):
     return answer.status_code == 303 and answer.location.startswith("/consent?request=")
 
 
@@ -95,7 +95,7 @@ def root(client, session):
 
 @pytest.fixture
 def ann(client, session):
-    """Somebody who is signed in."""
+    """A person who is signed in."""
     user = protocol.add_person(session, email="ann@app.example", nick_name="Ann")
     protocol.sign_in(client, session, user)
     return user
@@ -195,7 +195,7 @@ def test_people_see_who_asks(client, root, ann):
         ],
     )
     asked = authorize(client, app)
-    assert is_asked(asked)
+    assert asks_for_consent(asked)
     page = client.get(asked.location, headers={"Accept": "text/html"}).get_data(as_text=True)
     for text in ("The Shop", "/home", "/logo.png", "/privacy", "/terms"):
         assert text in page, text
@@ -212,11 +212,11 @@ def test_consent_is_remembered_as_the_client_allows(client, root, ann, clock):
     for each in (app, other):
         answer = forms.allow(client, authorize(client, each).location, remember=True)
         assert protocol.code_of(client.get(answer.location))
-    assert is_asked(authorize(client, other))
+    assert asks_for_consent(authorize(client, other))
     clock.shift(599)
     assert protocol.code_of(authorize(client, app))
     clock.shift(1)
-    assert is_asked(authorize(client, app))
+    assert asks_for_consent(authorize(client, app))
 
 
 def test_the_id_token_carries_claims_when_asked_to(client, root, ann):

@@ -516,7 +516,7 @@ def bind(caller, tenant_id):
 
 
 def resets_password(caller, user):
-    """Return whether a manager can set somebody's password."""
+    """Return whether a manager can set a person's password."""
     shown = caller.data("GET", f"/User/{user.id}")
     content = caller.call("PUT", "/User", {**shown, "passwordHash": "quiet-Orchid-71"})
     assert content["code"] in {200, 404}, content
@@ -790,7 +790,7 @@ def test_a_login_takes_as_many_statements_for_fifty_tenants_as_for_one(
 
 
 def many_rights(session, user):
-    """Give somebody 50 tenants, 200 roles and 2,000 privileges."""
+    """Add a person with 50 tenants, 200 roles and 2,000 privileges."""
     privileges = [Privilege(code=f"p.{i}", name="p") for i in range(2000)]
     companies = [Tenant(name=f"Company {i}") for i in range(50)]
     session.add_all([*privileges, *companies])
@@ -815,7 +815,7 @@ def many_rights(session, user):
 
 
 def ask_for_code(robot, outbox):
-    """Ask for a code; give the key and the code that the person got."""
+    """Ask for a code; return the key and the code that the person got."""
     answer = robot.send("GET", "/getMessage", phone=NUMBER)
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-store"

@@ -193,7 +193,7 @@ def test_the_bundle_limits_applications(root, session, tenant):
 
 
 def at_once(runtime, *tasks):
-    """Let each task run in a session of its own, all from the same moment on."""
+    """Run each task in a session of its own, all from the same moment on."""
     barrier, outcomes = threading.Barrier(len(tasks)), []
 
     def run(task):

@@ -33,7 +33,7 @@ def acme(session):
 
 @pytest.fixture
 def ann(session, acme):
-    """Somebody of the tenant."""
+    """A person of the tenant."""
     return protocol.add_person(session, "ann", tenant_ids=[acme])
 
 
@@ -396,7 +396,7 @@ def test_the_permission_counts_in_the_tenant_that_is_touched(client, session, ac
     tenants.add_member(session, acme, user.id)
     protocol.grant_directly(session, user, "ids4.ms.us.role.update", tenant_id=acme)
     assert mary.data("PUT", "/tenants/roles", body) is True
-    # Her own tenant is another.
+    # Their own tenant is another.
     mine = make(session, 1)
     assert mary.refused("PUT", "/tenants/roles", {**body, "id": mine.id})[0] == 403
 

@@ -50,7 +50,7 @@ OF_ANYBODY = "what is the same for everybody who may ask"
 
 
 class World:
-    """Two tenants, who may call the operation in one of them, and rows that are hers."""
+    """Two tenants, a person who may call the operation in one of them, and their rows."""
 
     def __init__(self, browser: IssuerClient, session: Session, operation: Operation) -> None:
         self.browser = browser
@@ -72,7 +72,7 @@ class World:
         return f"{name}-{self.count}"
 
     def number(self) -> str:
-        """Make a mobile number that nobody has yet."""
+        """Make a mobile number that is not taken yet."""
         self.count += 1
         return f"1380013{self.count:04}"
 
@@ -81,7 +81,7 @@ class World:
         return protocol.add_person(self.session, name, tenant_ids=tenant_ids, **columns)
 
     def permit(self, user: User, tenant_id: int) -> None:
-        """Give a person the permission of the operation in a tenant."""
+        """Grant a person the permission of the operation in a tenant."""
         permission = self.operation.permission
         assert permission is not None
         protocol.grant_directly(self.session, user, permission, tenant_id=tenant_id)
@@ -510,7 +510,7 @@ def send(
 
 
 def outcome(case: Case, answer: TestResponse) -> str:
-    """Tell what happened: the HTTP status, or the name of the code."""
+    """Return the outcome: the HTTP status, or the name of the code."""
     content = answer.get_json()
     is_second = answer.request.path.startswith("/user/v2/")
     if is_second:

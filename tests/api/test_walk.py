@@ -59,7 +59,7 @@ UPSTREAM = "https://orders.example"
 
 
 class World:
-    """Two tenants, who may call the operation in one of them, and rows that are hers."""
+    """Two tenants, a person who may call the operation in one of them, and their rows."""
 
     def __init__(self, browser: IssuerClient, session: Session, operation: Operation) -> None:
         self.browser = browser
@@ -77,7 +77,7 @@ class World:
 
     @cached_property
     def root(self) -> Caller:
-        """Somebody who may do everything, to look and to prepare."""
+        """A person who may do everything, to look and to prepare."""
         return center.administrator(self.browser, self.session)
 
     def fresh(self, name: str = "row") -> str:
@@ -90,7 +90,7 @@ class World:
         return protocol.add_person(self.session, name, tenant_ids=tenant_ids, **columns)
 
     def permit(self, user: User, tenant_id: int) -> None:
-        """Give a person the permission of the operation in a tenant, where it asks for one."""
+        """Grant a person the permission of the operation in a tenant, where it requires one."""
         if self.operation.permission is None:
             return
         protocol.grant_directly(self.session, user, self.operation.permission, tenant_id=tenant_id)
@@ -115,7 +115,7 @@ class Case:
     body: Write = lambda world, row: None
     query: Callable[[World], dict[str, str]] = lambda world: {}
     abroad: str = DONE
-    """For somebody who may do it in another tenant."""
+    """For a person who may do it in another tenant."""
     neighbour: str = DONE
     """For another member of the tenant, who may do it as well."""
     neighbour_sees_rows: bool = False
@@ -214,7 +214,7 @@ def described_as(title: str) -> Description:
 
 
 def publishing(world: World, row: int) -> Any:
-    """Ask to publish without an address: whoever may is told that it is missing."""
+    """Publish without an address: those who may publish are told that it is missing."""
     return {"apiId": str(row), "suffix": f"row{row}"}
 
 
@@ -573,7 +573,7 @@ def path_of(operation: Operation, row: int, **more: str) -> str:
 
 
 def outcome(answer: TestResponse) -> str:
-    """Tell what happened: the HTTP status, or the code of the envelope."""
+    """Return the outcome: the HTTP status, or the code of the envelope."""
     if answer.status_code != 200:
         return str(answer.status_code)
     content = answer.get_json()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Service:
-    """The user service, as somebody with a token (or without one) calls it."""
+    """The user service, as a caller with a token (or without one) uses it."""
 
     browser: IssuerClient
     token: str | None
@@ -55,7 +55,7 @@ class Service:
     def refused(
         self, method: str, path: str, body: Any = None, **query: Any
     ) -> tuple[int, str, list[str]]:
-        """Call an operation of V1 that refuses; give status, code and the wrong fields."""
+        """Call an operation of V1 that refuses; return status, code and the wrong fields."""
         answer = self.send(method, path, body, **query)
         content = answer.get_json()
         assert answer.content_type == "application/problem+json", content

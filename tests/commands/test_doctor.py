@@ -249,7 +249,7 @@ def test_clocks_that_differ_are_named(settings: Settings, monkeypatch: pytest.Mo
 
 
 def start(settings: Settings, folder: Path, *command: str, **variables: str) -> tuple[int, str]:
-    """Start something that refuses; give its exit code and what it said."""
+    """Start something that refuses; return its exit code and what it said."""
     listen = ("--listen", f"127.0.0.1:{free_port()}") if command[0] == "serve" else ()
     done = execute(folder, *command, *listen, **{**as_environment(settings), **variables})
     assert "Traceback" not in done.stderr

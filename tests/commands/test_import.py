@@ -63,7 +63,7 @@ def everything(session: Session) -> dict[str, list[Any]]:
 
 
 def refused(session: Session, document: Any) -> dict[str, list[str]]:
-    """Bring in what must be refused; give the wrong places."""
+    """Bring in what must be refused; return the wrong places."""
     with pytest.raises(BadRequest) as caught:
         service.import_document(session, document)
     session.rollback()

@@ -21,7 +21,7 @@ RunJson = Callable[..., Any]
 
 @pytest.fixture
 def failed(session: Session) -> list[int]:
-    """Leave one message that waits and two that were given up; give the ids of these."""
+    """Leave one message that waits and two that were given up; return the ids of these."""
     jobs.enqueue(session, "mail", {"to": "waiting@example.com"})
     ids = [jobs.enqueue(session, "mail", {"to": "ann@example.com"}) for _ in range(2)]
     for row_id in ids:

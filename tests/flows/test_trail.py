@@ -13,7 +13,7 @@ from tests.protocol import add_api, add_person, register
 
 
 def trail(session):
-    """Give tag, person, client and target of every event, the oldest first."""
+    """Return tag, person, client and target of every event, the oldest first."""
     events = session.scalars(
         select(AuditEvent).order_by(AuditEvent.id).execution_options(populate_existing=True)
     )

@@ -21,7 +21,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.sessions.models import BrowserSession
 from idp.publishing.files.models import StoredFile
-from tests.pages.browsing import asked_page, crowd, csrf_token, events, readable, send, submit
+from tests.pages.browsing import crowd, csrf_token, events, page_of_flow, readable, send, submit
 from tests.protocol import (
     PASSWORD,
     add_person,
@@ -215,7 +215,7 @@ def test_sessions_of_others_are_neither_seen_nor_ended(client, new_client, sessi
 
 def test_a_consent_is_taken_back_with_its_tokens(client, session, ann):
     app = register(session, require_consent=True, client_name="Lantern Shop")
-    address = asked_page(client, app, "/consent", scope="openid profile")
+    address = page_of_flow(client, app, "/consent", scope="openid profile")
     answer = submit(client, address, {"answer": "allow", "scope": ["profile"], "remember": "y"})
     client.get(answer.location)
     tokens = obtain(client, app, "openid profile")

@@ -6,7 +6,7 @@ from sqlalchemy import select, update
 
 from idp.directory.tenants.models import Membership
 from idp.platform.audit.tags import Tag
-from tests.pages.browsing import asked_page, events, goes_on, send, submit
+from tests.pages.browsing import events, goes_on, page_of_flow, send, submit
 from tests.protocol import (
     PASSWORD,
     add_person,
@@ -22,7 +22,7 @@ from tests.protocol import (
 def test_a_person_goes_on_as_who_is_signed_in(client, session):
     app = register(session)
     sign_in(client, session, add_person(session, nick_name="Ann Lee"))
-    address = asked_page(client, app, "/choose", prompt="select_account")
+    address = page_of_flow(client, app, "/choose", prompt="select_account")
     assert "Ann Lee" in client.get(address).get_data(as_text=True)
     answer = submit(client, address, {"account": "current"})
     assert goes_on(answer, address)
@@ -33,7 +33,7 @@ def test_a_person_signs_in_as_somebody_else(client, session):
     app = register(session)
     ann, bob = add_person(session), add_person(session, "bob")
     sign_in(client, session, ann)
-    address = asked_page(client, app, "/choose", prompt="select_account")
+    address = page_of_flow(client, app, "/choose", prompt="select_account")
     answer = submit(client, address, {"account": "other"})
     assert (answer.status_code, answer.location.partition("?")[0]) == (303, "/login")
     done = submit(client, answer.location, {"login": "bob", "password": PASSWORD})
@@ -48,14 +48,14 @@ def test_a_person_signs_in_as_somebody_else(client, session):
 def test_an_answer_without_the_forms_token_is_refused(client, session):
     app = register(session)
     sign_in(client, session, add_person(session))
-    address = asked_page(client, app, "/choose", prompt="select_account")
+    address = page_of_flow(client, app, "/choose", prompt="select_account")
     assert client.post(address, data={"account": "current"}).status_code == 400
 
 
 def test_who_is_not_signed_in_signs_in_first(client, new_client, session):
     app = register(session)
     sign_in(client, session, add_person(session))
-    address = asked_page(client, app, "/choose", prompt="select_account")
+    address = page_of_flow(client, app, "/choose", prompt="select_account")
     other = new_client()
     for path in ("/choose", "/choose-tenant", "/consent"):
         query = address.partition("?")[2]
@@ -73,7 +73,7 @@ def test_the_organisation_is_asked_for_once_and_named_in_the_token(client, sessi
     session.execute(update(Membership).values(is_bound=True))
     session.commit()
     sign_in(client, session, user)
-    address = asked_page(client, app, "/choose-tenant")
+    address = page_of_flow(client, app, "/choose-tenant")
     page = client.get(address).get_data(as_text=True)
     assert "Acme" in page
     answer = submit(client, address, {"tenant": str(acme)})
@@ -93,7 +93,7 @@ def test_an_organisation_of_others_is_refused(client, session):
     acme, foreign = add_tenant(session, "Acme"), add_tenant(session, "Foreign")
     elsewhere = add_tenant(session, "Elsewhere", hosts=["elsewhere.example"])
     sign_in(client, session, add_person(session, tenant_ids=(1, acme, elsewhere)))
-    address = asked_page(client, app, "/choose-tenant")
+    address = page_of_flow(client, app, "/choose-tenant")
     shown = client.get(address).get_data(as_text=True)
     assert "Foreign" not in shown
     assert "Elsewhere" not in shown

@@ -11,7 +11,7 @@ from idp.directory.resources import service as resources
 from idp.directory.resources.service import NewApi, NewScope
 from idp.oauth.models import Consent
 from idp.platform.audit.tags import Tag
-from tests.pages.browsing import asked_page, events, goes_on, submit
+from tests.pages.browsing import events, goes_on, page_of_flow, submit
 from tests.protocol import add_person, authorize, code_of, redeem, register, returned, sign_in
 
 SCOPES = ("openid", "profile", "email", "orders.read", "orders.write")
@@ -35,7 +35,7 @@ def shop(session):
 @pytest.fixture
 def address(client, session, shop):
     sign_in(client, session, add_person(session))
-    return asked_page(client, shop, "/consent", scope=" ".join((*SCOPES, "offline_access")))
+    return page_of_flow(client, shop, "/consent", scope=" ".join((*SCOPES, "offline_access")))
 
 
 def boxes(page):
@@ -73,7 +73,7 @@ def test_what_is_ticked_and_what_is_required_is_allowed(client, shop, address):
 
 def test_a_scope_that_was_not_asked_for_cannot_be_smuggled_in(client, session, shop):
     sign_in(client, session, add_person(session))
-    address = asked_page(client, shop, "/consent", scope="openid orders.read")
+    address = page_of_flow(client, shop, "/consent", scope="openid orders.read")
     answer = submit(
         client, address, {"answer": "allow", "scope": ["orders.write", "ids4.ms.all", "email"]}
     )
@@ -98,7 +98,7 @@ def test_a_remembered_consent_is_not_asked_for_again(client, session, shop, addr
 def test_one_that_is_not_remembered_is_asked_for_again(client, shop, address):
     answer = submit(client, address, {"answer": "allow", "scope": list(SCOPES)})
     assert code_of(client.get(answer.location))
-    asked_page(client, shop, "/consent", scope="openid email")
+    page_of_flow(client, shop, "/consent", scope="openid email")
 
 
 def test_a_client_may_have_no_consent_remembered(client, session, shop):
@@ -106,11 +106,11 @@ def test_a_client_may_have_no_consent_remembered(client, session, shop):
         session, "other", scopes=SCOPES, require_consent=True, allow_remember_consent=False
     )
     sign_in(client, session, add_person(session))
-    address = asked_page(client, other, "/consent")
+    address = page_of_flow(client, other, "/consent")
     assert 'name="remember"' not in client.get(address).get_data(as_text=True)
     answer = submit(client, address, {"answer": "allow", "remember": "y"})
     client.get(answer.location)
-    asked_page(client, other, "/consent")
+    page_of_flow(client, other, "/consent")
 
 
 def test_an_answer_without_the_forms_token_is_refused(client, session, address):

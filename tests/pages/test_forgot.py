@@ -25,7 +25,7 @@ NEW = "seven-quiet-otters"
 
 @pytest.fixture
 def work(runtime, session):
-    """Do what the outbox holds but sending; give the mails that were to be sent."""
+    """Do what the outbox holds but sending; return the mails that were to be sent."""
 
     def do():
         mails = []
@@ -50,7 +50,7 @@ def work(runtime, session):
 
 @pytest.fixture
 def link(client, session, work):
-    """Ask for a link; give its path."""
+    """Ask for a link; return its path."""
 
     def ask(login="ann", browser=client):
         submit(browser, "/forgot", {"login": login})

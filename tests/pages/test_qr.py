@@ -29,7 +29,7 @@ def ann(session):
 
 @pytest.fixture
 def phone(new_client, session, ann):
-    """Give a browser that Ann is signed in with."""
+    """Return a browser that Ann is signed in with."""
     browser = new_client()
     protocol.sign_in(browser, session, ann)
     return browser

@@ -17,7 +17,7 @@ from idp.directory.users.service import NewUser
 from idp.platform.errors import Conflict
 from idp.platform.runtime import of as runtime_of
 from tests import protocol
-from tests.pages.browsing import HTML, asked_page, crowd, readable, send, submit
+from tests.pages.browsing import HTML, crowd, page_of_flow, readable, send, submit
 
 WHERE = {"mobile": "13800138000", "email": "ben@app.example"}
 PASSWORD = "tall-birch-window-8"
@@ -88,7 +88,7 @@ def test_a_visitor_registers_and_is_signed_in(client, new_client, session, sent)
 
 def test_the_sign_in_page_leads_there_and_the_application_waits(client, session, sent):
     app = protocol.register(session)
-    address = asked_page(client, app, "/login")
+    address = page_of_flow(client, app, "/login")
     page = client.get(address, headers=HTML).get_data(as_text=True)
     link = re.search(r'href="(/register\?request=[^"]+)"', page)[1]
     answer = submit(client, link, WHERE)

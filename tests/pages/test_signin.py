@@ -21,7 +21,7 @@ from idp.platform.sessions.models import BrowserSession
 from idp.platform.throttle import TOGETHER
 from idp.platform.web.views import database
 from tests.conftest import IssuerClient
-from tests.pages.browsing import HTML, asked_page, crowd, events, goes_on, readable, send, submit
+from tests.pages.browsing import HTML, crowd, events, goes_on, page_of_flow, readable, send, submit
 from tests.pages.test_return_path import FOREIGN
 from tests.protocol import PASSWORD, add_person, add_tenant, register
 from tests.protocol import sign_in as sign_in_past_the_page
@@ -37,7 +37,7 @@ def sessions_in(session):
 def test_a_person_signs_in_on_the_way_to_an_application(client, session):
     app = register(session, client_name="Lantern Shop")
     add_person(session)
-    address = asked_page(client, app, "/login")
+    address = page_of_flow(client, app, "/login")
     assert "Lantern Shop" in client.get(address).get_data(as_text=True)
     answer = submit(client, address, RIGHT)
     assert goes_on(answer, address)
@@ -70,7 +70,7 @@ def test_the_cookie_ends_with_the_browser_unless_it_shall_be_remembered(client, 
 
 
 def test_the_login_hint_is_filled_in(client, session):
-    address = asked_page(client, register(session), "/login", login_hint='ann"><script>')
+    address = page_of_flow(client, register(session), "/login", login_hint='ann"><script>')
     page = client.get(address).get_data(as_text=True)
     assert 'value="ann&#34;&gt;&lt;script&gt;"' in page
 
@@ -215,7 +215,7 @@ def test_in_a_crowd_a_visitor_is_told_to_come_back_and_keeps_what_was_typed(
 ):
     app = register(session, client_name="Lantern Shop")
     add_person(session)
-    address = asked_page(client, app, "/login", ui_locales=language)
+    address = page_of_flow(client, app, "/login", ui_locales=language)
     with crowd():
         answer = submit(client, address, {**RIGHT, "remember": "y"})
     assert answer.status_code == 503
@@ -306,7 +306,7 @@ def test_a_stranger_locks_nobody_out(client, new_client, session, monkeypatch):
 def test_sign_ins_and_refusals_leave_a_trace_without_what_was_typed(client, session):
     app = register(session)
     user = add_person(session)
-    address = asked_page(client, app, "/login")
+    address = page_of_flow(client, app, "/login")
     submit(client, address, {"login": "my-secret-by-mistake", "password": "guess-4711"})
     submit(client, address, WRONG)
     submit(client, address, RIGHT)
@@ -377,7 +377,7 @@ def test_names_and_logos_of_clients_are_escaped(client, session):
         client_name="<script>alert(1)</script>",
         logo_uri="https://logo.example/a.png?x=%22onload",
     )
-    answer = client.get(asked_page(client, app, "/login"))
+    answer = client.get(page_of_flow(client, app, "/login"))
     page = answer.get_data(as_text=True)
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page

@@ -1,4 +1,4 @@
-"""The page of an API for strangers, and the pages that links in mails lead to."""
+"""The page of an API for visitors, and the pages that links in mails lead to."""
 
 from __future__ import annotations
 

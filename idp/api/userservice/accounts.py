@@ -352,7 +352,7 @@ def send_code(query: dict[str, Any]) -> str:
     if names.find_mobile(query["phone"], current_runtime().settings.phone_region) is None:
         raise BadRequest.at("phone", "Not a valid mobile number.")
     message = MessageContext(current_issuer().name, current_language())
-    key = authentication.send_code(database(), query["phone"], sender(), message, door())
+    key = authentication.send_code(database(), query["phone"], sender(), message, sign_in_policy())
     database().commit()
     return key
 
@@ -481,13 +481,13 @@ def proven(credential: Credential) -> User:
         )
     kind = Kind(credential.authentication_type)
     attempt = Attempt(kind, credential.principal, credential.certificate, credential.sms_key)
-    entered = door()
-    user = authentication.authenticate(database(), attempt, entered)
+    policy = sign_in_policy()
+    user = authentication.authenticate(database(), attempt, policy)
     if user is not None:
         audit.record(
             database(),
             Tag.ACCOUNT_AUTHENTICATED,
-            tenant_id=entered.tenant_id,
+            tenant_id=policy.tenant_id,
             target=f"user:{user.id}",
             details={"type": kind.value},
         )
@@ -506,7 +506,7 @@ def sender() -> Sender:
     return Sender(*of_client)
 
 
-def door() -> SignInPolicy:
+def sign_in_policy() -> SignInPolicy:
     """Return who may log in by this client: members of its tenant; all users for the platform's."""
     tenant_id = current_actor().tenant_in_reach
 

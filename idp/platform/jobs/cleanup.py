@@ -1,4 +1,4 @@
-"""Remove rows whose time is over, in small batches that hold nobody up."""
+"""Remove rows whose time is over, in batches small enough to delay no one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Expiry:
 
 
 def run(runtime: Runtime, stop: threading.Event, expiries: Sequence[Expiry]) -> int:
-    """Remove everything that is over now, batch by batch, and tell how many rows went."""
+    """Remove everything that is over now, batch by batch, and return the number of rows."""
     total = 0
     for expiry in expiries:
         removed = BATCH

@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class _Forms:
-    """What the check knows of this application."""
+    """What the check needs of this application."""
 
     person: Callable[[], int | None]
     """Who is signed in with the browser of this request."""
@@ -63,12 +63,12 @@ class FormCookie(SecureCookieSessionInterface):
 
 
 def setup(app: Flask, person: Callable[[], int | None]) -> None:
-    """Check every form before its view is called; `person` tells who is signed in."""
+    """Check every form before its view is called; `person` returns who is signed in."""
     app.session_interface = FormCookie()
     app.extensions[EXTENSION] = _Forms(person)
     app.add_template_global(token, FIELD)
     app.before_request(_check)
-    app.after_request(_say_why)
+    app.after_request(_show_refusal)
 
 
 def exempt(app: Flask, blueprint: Blueprint) -> None:
@@ -77,7 +77,7 @@ def exempt(app: Flask, blueprint: Blueprint) -> None:
 
 
 def for_anyone(view: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Take the form of a view whoever it was shown to: it says by itself whom it is about."""
+    """Accept the form of a view whomever it was shown to: it names the person that it is about."""
     vars(view)[FOR_ANYONE] = True
     return view
 
@@ -94,7 +94,7 @@ def token() -> str:
 
 
 def _check() -> None:
-    """Refuse a form that was not sent from a page of ours, or was shown to somebody else."""
+    """Refuse a form that was not sent from a page of ours, or was shown to someone else."""
     forms = _forms()
     is_exempt = not forms.exempt.isdisjoint(request.blueprints)
     if request.method not in UNSAFE or not request.endpoint or is_exempt:
@@ -125,17 +125,17 @@ def _forms() -> _Forms:
 
 
 def _marked(person: int | None) -> str:
-    """Name a person, or nobody, in this one browser."""
+    """Name a person, or none, in this one browser."""
     return f"{session[FIELD]}\0{'nobody' if person is None else person}"
 
 
 def _is_from_here() -> bool:
-    """Whether what the browser says of the form's origin is right, as far as it says anything.
+    """Return whether the origin of the form is right, as far as the browser reports it.
 
     A browser that sends neither header is believed: its form still shows the token, and under
-    https the cookie that the token belongs to has the prefix `__Host-`, so that no other site and
-    nobody on the network can have planted it. `Origin: null` is what a page in a sandbox sends,
-    and a page that hides where it is; with it the `Referer` must be there.
+    https the cookie that the token belongs to has the prefix `__Host-`, so that neither another
+    site nor an attacker on the network can have planted it. `Origin: null` is what a page in a
+    sandbox sends, and a page that hides where it is; with it the `Referer` must be there.
     """
     visit = current_visit()
     here = f"{request.scheme}://{visit.host}"
@@ -175,8 +175,8 @@ def _show_again(problem: BadRequest) -> bool:
     return True
 
 
-def _say_why(response: Response) -> Response:
-    """Answer 400 with the page that says why it is there; where it leads elsewhere, say it here."""
+def _show_refusal(response: Response) -> Response:
+    """Answer 400 with the page that explains the refusal; it is made here instead of a redirect."""
     if "form_problem" not in g or response.status_code >= HTTPStatus.BAD_REQUEST:
         return response
     if response.status_code != HTTPStatus.OK:

@@ -55,7 +55,7 @@ def test_share_is_of_all_cores():
 
 
 def test_share_is_never_negative():
-    """A process that nobody waited for takes its time with it."""
+    """A process that was not waited for takes its time with it."""
     assert machine.share(Reading(10.0, 4.0, 0.0), Reading(12.0, 3.0, 0.0)) == 0
 
 

@@ -60,7 +60,7 @@ def test_fewer_rounds_are_never_more():
 
 @pytest.fixture
 def quiet(monkeypatch):
-    """Let nothing else happen on the machine."""
+    """Report that nothing else happens on the machine."""
     monkeypatch.setattr(machine, "share", lambda _before, _after: 0.0)
 
 

@@ -82,7 +82,7 @@ def test_an_unknown_case_is_refused(capsys):
 
 
 def test_the_result_file_holds_rows_bars_and_other_work(monkeypatch, tmp_path):
-    """For whoever compares ratios later."""
+    """For those who compare ratios later."""
     monkeypatch.setattr(program, "RESULTS", tmp_path)
     path = program._write({"other_work": 0.01}, [Result(bars=[{"case": "a"}])])
     written = json.loads(path.read_text())

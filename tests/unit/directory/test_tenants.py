@@ -20,14 +20,14 @@ from idp.platform.secrets import Keyring
 
 @pytest.fixture
 def statements(runtime: Runtime) -> Iterator[list[str]]:
-    """Record what is asked of the database."""
-    asked: list[str] = []
+    """Record the statements that the database receives."""
+    recorded: list[str] = []
 
     def note(_conn, _cursor, statement, *_rest) -> None:
-        asked.append(statement)
+        recorded.append(statement)
 
     event.listen(runtime.engine, "before_cursor_execute", note)
-    yield asked
+    yield recorded
     event.remove(runtime.engine, "before_cursor_execute", note)
 
 

@@ -23,7 +23,7 @@ from idp.platform.storage import SessionStorage, complete
 
 @pytest.fixture
 def other(runtime: Runtime) -> Iterator[Session]:
-    """Give the session of another worker, whose changes this one hears of by polling only."""
+    """Return the session of another worker, whose changes this one hears of by polling only."""
     with runtime.sessions() as session:
         session.info["runtime"] = None
         yield session

@@ -1,4 +1,4 @@
-"""How a transaction ends that nobody committed."""
+"""How a transaction ends that was not committed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the audit trail tells of a change."""
+"""The details of a change in the audit log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetching what strangers name: nothing inner, nothing endless, nothing unasked."""
+"""Fetching addresses that others name: nothing inner, nothing endless, nothing unrequested."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 Answer = Callable[[socket.socket], None]
 
 
-def says(raw: bytes) -> Answer:
+def sends(raw: bytes) -> Answer:
     return lambda connection: connection.sendall(raw)
 
 
@@ -47,7 +47,7 @@ class Server:
     """A server on loopback that answers with raw bytes, and remembers what it was asked."""
 
     port: int
-    answer: Answer = says(body(b"{}"))  # noqa: RUF009 - a function
+    answer: Answer = sends(body(b"{}"))  # noqa: RUF009 - a function
     requests: list[bytes] = field(default_factory=list)
     server_names: list[str | None] = field(default_factory=list)
 
@@ -115,7 +115,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def fetcher(server: Server) -> Iterator[Fetcher]:
-    """Give a fetcher that may talk to the server."""
+    """Return a fetcher that may talk to the server."""
     fetcher = Fetcher(server.host)
     yield fetcher
     fetcher.close()
@@ -123,7 +123,7 @@ def fetcher(server: Server) -> Iterator[Fetcher]:
 
 @pytest.fixture
 def guarded() -> Iterator[Fetcher]:
-    """Give a fetcher without exceptions."""
+    """Return a fetcher without exceptions."""
     fetcher = Fetcher("")
     yield fetcher
     fetcher.close()
@@ -144,11 +144,11 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
     """Answer each question for addresses with the next list, the last one for ever."""
-    asked: list[str] = []
+    hosts: list[str] = []
     left = list(answers)
 
     def getaddrinfo(host: str, port: int, **_options: object) -> list[tuple[object, ...]]:
-        asked.append(host)
+        hosts.append(host)
         now = left.pop(0) if len(left) > 1 else left[0]
         return [
             (
@@ -162,11 +162,11 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str
         ]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    return asked
+    return hosts
 
 
 def test_a_plain_answer_is_given_as_it_is(fetcher: Fetcher, server: Server) -> None:
-    server.answer = says(body(b'{"keys": []}'))
+    server.answer = sends(body(b'{"keys": []}'))
     assert fetcher.get(server.url + "?a=b;c") == b'{"keys": []}'
     (request,) = server.requests
     lines = request.decode().split("\r\n")
@@ -177,9 +177,9 @@ def test_a_plain_answer_is_given_as_it_is(fetcher: Fetcher, server: Server) -> N
 
 
 def test_a_chunked_answer_and_one_without_length_are_read(fetcher: Fetcher, server: Server) -> None:
-    server.answer = says(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+    server.answer = sends(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
     assert fetcher.get(server.url) == b"{}"
-    server.answer = says(HEAD + b"\r\n{}")
+    server.answer = sends(HEAD + b"\r\n{}")
     assert fetcher.get(server.url) == b"{}"
 
 
@@ -353,10 +353,10 @@ def test_one_inner_address_among_public_ones_refuses_the_name(
 def test_a_name_that_changes_its_mind_gains_nothing(
     guarded: Fetcher, connected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = resolve_to(monkeypatch, [PUBLIC], ["127.0.0.1"])
+    hosts = resolve_to(monkeypatch, [PUBLIC], ["127.0.0.1"])
     with pytest.raises(Unavailable):
         guarded.get("https://rp.example/keys")
-    assert asked == ["rp.example"]
+    assert hosts == ["rp.example"]
     assert connected == [PUBLIC]
     with pytest.raises(Unavailable) as refusal:
         guarded.get("https://rp.example/keys")
@@ -415,7 +415,7 @@ def test_a_slow_name_server_does_not_hold_the_caller(
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(fetcher: Fetcher, server: Server, status: int) -> None:
-    server.answer = says(
+    server.answer = sends(
         b"HTTP/1.1 %d Moved\r\nLocation: http://127.0.0.1:%d/inner\r\nContent-Length: 2\r\n\r\n{}"
         % (status, server.port)
     )
@@ -427,7 +427,7 @@ def test_a_redirect_is_not_followed(fetcher: Fetcher, server: Server, status: in
 
 @pytest.mark.parametrize("status", [201, 204, 206, 304, 400, 404, 500, 503])
 def test_only_a_plain_success_is_taken(fetcher: Fetcher, server: Server, status: int) -> None:
-    server.answer = says(b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\n{}" % status)
+    server.answer = sends(b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\n{}" % status)
     with pytest.raises(Unavailable):
         fetcher.get(server.url)
 
@@ -508,11 +508,11 @@ def test_the_first_of_two_lengths_is_believed(fetcher: Fetcher, server: Server) 
 
 
 def test_the_size_cap_is_exact(fetcher: Fetcher, server: Server) -> None:
-    server.answer = says(body(b"x" * 1000))
+    server.answer = sends(body(b"x" * 1000))
     assert len(fetcher.get(server.url, max_bytes=1000)) == 1000
     with pytest.raises(Unavailable):
         fetcher.get(server.url, max_bytes=999)
-    server.answer = says(HEAD + b"\r\n" + b"x" * 1000)
+    server.answer = sends(HEAD + b"\r\n" + b"x" * 1000)
     assert len(fetcher.get(server.url, max_bytes=1000)) == 1000
     with pytest.raises(Unavailable):
         fetcher.get(server.url, max_bytes=999)
@@ -526,7 +526,7 @@ def test_an_answer_that_is_cut_off_is_not_taken(fetcher: Fetcher, server: Server
         b"HTTP/1.1 20",
         b"",
     ):
-        server.answer = says(raw)
+        server.answer = sends(raw)
         with pytest.raises(Unavailable):
             fetcher.get(server.url)
 
@@ -535,7 +535,7 @@ def test_a_gzip_bomb_is_not_opened(fetcher: Fetcher, server: Server) -> None:
     bomb = gzip.compress(b" " * 20_000_000)
     assert len(bomb) < 64 * 1024
     for coding in (b"gzip", b"x-gzip", b"deflate", b"br", b"identity, gzip"):
-        server.answer = says(
+        server.answer = sends(
             HEAD
             + b"Content-Encoding: %s\r\nContent-Length: %d\r\n\r\n" % (coding, len(bomb))
             + bomb
@@ -556,7 +556,7 @@ def test_a_gzip_bomb_is_not_opened(fetcher: Fetcher, server: Server) -> None:
     ],
 )
 def test_what_is_not_http_is_not_shown(fetcher: Fetcher, server: Server, raw: bytes) -> None:
-    server.answer = says(raw)
+    server.answer = sends(raw)
     with pytest.raises(Unavailable) as refusal:
         fetcher.get(server.url)
     told = f"{refusal.value.detail} {refusal.value.debug}"
@@ -647,12 +647,12 @@ def secure_server(authority: Authority) -> Iterator[Server]:
 def test_https_is_checked_against_the_name_and_connected_to_the_address(
     secure_server: Server, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = resolve_to(monkeypatch, ["127.0.0.1"])
+    hosts = resolve_to(monkeypatch, ["127.0.0.1"])
     monkeypatch.setattr(fetch, "_HTTPS_PORT", secure_server.port)
     fetcher = Fetcher("127.0.0.0/8", context=authority.client)
     url = f"https://rp.example:{secure_server.port}/keys"
     assert fetcher.get(url) == b"{}"
-    assert asked == ["rp.example"]
+    assert hosts == ["rp.example"]
     assert secure_server.server_names == ["rp.example"]
 
     with pytest.raises(Unavailable) as refusal:
@@ -735,14 +735,14 @@ def age(fetcher: Fetcher, url: str, seconds: float) -> None:
 
 
 def test_a_document_is_fetched_once_while_it_is_young(fetcher: Fetcher, server: Server) -> None:
-    server.answer = says(body(b'{"a": 1}'))
+    server.answer = sends(body(b'{"a": 1}'))
     for _ in range(3):
         assert fetcher.get_json(server.url) == {"a": 1}
     age(fetcher, server.url, 299)
     fetcher.get_json(server.url)
     assert len(server.requests) == 1
     age(fetcher, server.url, 2)
-    server.answer = says(body(b'{"a": 2}'))
+    server.answer = sends(body(b'{"a": 2}'))
     assert fetcher.get_json(server.url) == {"a": 2}
     assert len(server.requests) == 2
 
@@ -760,22 +760,22 @@ def test_a_forced_refresh_happens_every_thirty_seconds_at_most(
 
 
 def test_a_failing_server_is_not_hammered(fetcher: Fetcher, server: Server) -> None:
-    server.answer = says(b"HTTP/1.1 500 No\r\n\r\n")
+    server.answer = sends(b"HTTP/1.1 500 No\r\n\r\n")
     for _ in range(5):
         with pytest.raises(Unavailable):
             fetcher.get_json(server.url, refresh=True)
     assert len(server.requests) == 1
     age(fetcher, server.url, 11)
-    server.answer = says(body(b'{"a": 1}'))
+    server.answer = sends(body(b'{"a": 1}'))
     assert fetcher.get_json(server.url) == {"a": 1}
 
 
 def test_an_old_document_serves_for_an_hour_while_its_server_fails(
     fetcher: Fetcher, server: Server
 ) -> None:
-    server.answer = says(body(b'{"a": 1}'))
+    server.answer = sends(body(b'{"a": 1}'))
     fetcher.get_json(server.url)
-    server.answer = says(b"HTTP/1.1 500 No\r\n\r\n")
+    server.answer = sends(b"HTTP/1.1 500 No\r\n\r\n")
     age(fetcher, server.url, 301)
     assert fetcher.get_json(server.url) == {"a": 1}
     assert fetcher.get_json(server.url, refresh=True) == {"a": 1}
@@ -789,7 +789,7 @@ def test_an_old_document_serves_for_an_hour_while_its_server_fails(
 def test_what_is_not_a_json_object_is_refused(
     fetcher: Fetcher, server: Server, content: bytes
 ) -> None:
-    server.answer = says(body(content))
+    server.answer = sends(body(content))
     with pytest.raises(Unavailable, match="JSON object"):
         fetcher.get_json(server.url)
 
@@ -843,7 +843,7 @@ def test_one_caller_waits_for_an_address_and_the_next_is_told_to_come_back(
 
 
 def test_two_callers_wait_for_documents_and_no_more(fetcher: Fetcher, server: Server) -> None:
-    server.answer = says(body(b'{"a": 1}'))
+    server.answer = sends(body(b'{"a": 1}'))
     known, other = f"{server.url}/known", f"{server.url}/other"
     fetcher.get_json(known)
     age(fetcher, known, 301)
@@ -859,7 +859,7 @@ def test_two_callers_wait_for_documents_and_no_more(fetcher: Fetcher, server: Se
 
 
 def test_the_pause_after_a_failure_grows_and_ends(fetcher: Fetcher, server: Server) -> None:
-    server.answer = says(b"HTTP/1.1 500 No\r\n\r\n")
+    server.answer = sends(b"HTTP/1.1 500 No\r\n\r\n")
     for number, pause in enumerate((10, 20, 40, 80, 160, 300, 300), start=1):
         for _ in range(2):
             with pytest.raises(Unavailable):
@@ -870,21 +870,21 @@ def test_the_pause_after_a_failure_grows_and_ends(fetcher: Fetcher, server: Serv
             fetcher.get_json(server.url)
         assert len(server.requests) == number
         age(fetcher, server.url, 2)
-    server.answer = says(body(b'{"a": 1}'))
+    server.answer = sends(body(b'{"a": 1}'))
     assert fetcher.get_json(server.url) == {"a": 1}
-    server.answer = says(b"HTTP/1.1 500 No\r\n\r\n")
+    server.answer = sends(b"HTTP/1.1 500 No\r\n\r\n")
     age(fetcher, server.url, 3601)
     with pytest.raises(Unavailable):
         fetcher.get_json(server.url)
     age(fetcher, server.url, 11)
-    server.answer = says(body(b'{"a": 2}'))
+    server.answer = sends(body(b'{"a": 2}'))
     assert fetcher.get_json(server.url) == {"a": 2}
 
 
 def test_an_old_document_serves_while_another_caller_renews_it(
     fetcher: Fetcher, server: Server
 ) -> None:
-    server.answer = says(body(b'{"a": 1}'))
+    server.answer = sends(body(b'{"a": 1}'))
     fetcher.get_json(server.url)
     age(fetcher, server.url, 301)
     with fetcher._entries[server.url].lock:

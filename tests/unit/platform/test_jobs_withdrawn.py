@@ -1,4 +1,4 @@
-"""Jobs that somebody takes back, or wants at once."""
+"""Jobs that are cancelled, or due at once."""
 
 from __future__ import annotations
 

@@ -38,14 +38,14 @@ class SlowInbox:
     """A mail server that keeps its answer to the first mails back until it is let go."""
 
     def __init__(self) -> None:
-        self.asked = threading.Event()
+        self.requested = threading.Event()
         self.let_go = threading.Event()
         self.ids: list[str] = []
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
         lines = envelope.content.decode().splitlines()
         self.ids += [line for line in lines if line.startswith("Message-ID:")]
-        self.asked.set()
+        self.requested.set()
         while not self.let_go.is_set():  # noqa: ASYNC110 - set by another thread
             await asyncio.sleep(0.02)
         return "250 OK"
@@ -122,7 +122,7 @@ def test_a_killed_workers_mail_is_sent_by_the_next_one_under_the_same_id(
 ) -> None:
     leave(session)
     process = start(smtp_url=smtp_url)
-    assert inbox.asked.wait(30)
+    assert inbox.requested.wait(30)
     process.send_signal(signal.SIGKILL)
     process.wait()
     inbox.let_go.set()
@@ -149,7 +149,7 @@ def test_a_worker_finishes_what_it_is_doing_when_it_is_asked_to_stop(
     leave(session)
     leave(session)
     process = start(smtp_url=smtp_url)
-    assert inbox.asked.wait(30)
+    assert inbox.requested.wait(30)
     process.send_signal(signal.SIGTERM)
     time.sleep(0.3)
     assert process.poll() is None

@@ -19,7 +19,7 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 
 @pytest.fixture
 def lines(capfd):
-    """Give the lines logged so far, as JSON."""
+    """Return the lines logged so far, as JSON."""
     logs.setup("DEBUG", readable=False)
 
     def read():

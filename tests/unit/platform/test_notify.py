@@ -88,7 +88,7 @@ def inbox() -> Inbox:
 
 @pytest.fixture
 def mail_server(inbox: Inbox) -> Iterator[Callable[..., int]]:
-    """Start mail servers; give the port."""
+    """Start mail servers; return the port."""
     started = []
 
     def start(**options: Any) -> int:
@@ -105,7 +105,7 @@ def mail_server(inbox: Inbox) -> Iterator[Callable[..., int]]:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """Make a certificate for 127.0.0.1 that nobody trusts yet."""
+    """Make a certificate for 127.0.0.1 that is not trusted yet."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail")])
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))

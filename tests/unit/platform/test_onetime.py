@@ -36,7 +36,7 @@ def issue(session: Session, user: User, purpose: str = "password-reset") -> str:
 
 
 def at_once(runtime: Runtime, use: Callable[[Session], bool], times: int = 20) -> int:
-    """Let threads with sessions of their own start together and count who succeeded."""
+    """Start threads with sessions of their own together and count the successes."""
     start = threading.Barrier(times)
 
     def one(_: int) -> bool:

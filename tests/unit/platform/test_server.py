@@ -244,9 +244,9 @@ def test_machines_are_answered_before_pages_are_there(settings, session):
 
     with ThreadPoolExecutor(2) as visitors:
         assert ask("/.well-known/openid-configuration/jwks").status_code == 200
-        assert not behind.wanted.is_set()
+        assert not behind.needed.is_set()
         asked = [visitors.submit(ask, path) for path in ("/login", "/readyz")]
-        assert behind.wanted.wait(10)
+        assert behind.needed.wait(10)
         assert ask("/.well-known/openid-configuration").get_json()["issuer"] == settings.public_url
         assert not any(answer.done() for answer in asked)
         finish(app, settings)
@@ -261,7 +261,7 @@ def test_a_worker_that_cannot_make_the_rest_ends(tmp_path, monkeypatch):
 
     given = make_settings(tmp_path)
     app, codes = create_front(given), []
-    app.extensions[EXTENSION].wanted.set()
+    app.extensions[EXTENSION].needed.set()
     monkeypatch.setattr("idp.app.finish", broken)
     monkeypatch.setattr(os, "_exit", codes.append)
     processes._finish(app, given)

@@ -32,7 +32,7 @@ TRADITIONAL = serialization.PrivateFormat.TraditionalOpenSSL
 
 @pytest.fixture(autouse=True)
 def keys(session: Session) -> None:
-    """Give fresh keys of the algorithms whose keys are made fast; the tests change these."""
+    """Return fresh keys of the algorithms whose keys are made fast; the tests change these."""
     session.execute(delete(SigningKey).where(SigningKey.alg.in_(("ES256", "EdDSA"))))
     service.ensure(session)
     session.commit()

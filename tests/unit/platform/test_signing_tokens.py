@@ -57,7 +57,7 @@ def resigned(session: Session, alg: str, header: dict[str, Any], payload: bytes 
 
 
 def refuse(session: Session, text: str, typ: str | None = None) -> str:
-    """Expect a refusal that tells the caller nothing; give the reason in the log."""
+    """Expect a refusal without details for the caller; return the reason in the log."""
     with pytest.raises(InvalidToken) as refusal:
         signer.keys(session).verify(text, typ=typ)
     assert refusal.value.detail == InvalidToken.title

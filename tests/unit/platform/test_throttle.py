@@ -63,7 +63,7 @@ def test_a_success_forgets_the_account_but_not_the_address(throttle, clock):
     fail(throttle, TOGETHER.free + 3, "ann", HERE)
     throttle.succeeded("sign-in", "ann", HERE)
     assert wait_of(throttle, "ann", HERE) == 0
-    # Somebody with an account of his own tries others in between.
+    # A person with an account of their own tries others in between.
     for number in range(ADDRESS.free):
         fail(throttle, 1, f"victim{number}", HERE)
         throttle.succeeded("sign-in", "own", HERE)

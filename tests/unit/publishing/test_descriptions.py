@@ -1,4 +1,4 @@
-"""Descriptions of strangers: what is read, and everything that must not be."""
+"""Unverified descriptions: what is read, and everything that must not be."""
 
 from __future__ import annotations
 

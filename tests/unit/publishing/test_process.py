@@ -24,7 +24,7 @@ LIMITS = Limits(seconds=10, output_bytes=4 * 1024**2, memory_bytes=512 * 1024**2
 
 
 class Usage(NamedTuple):
-    """What `shutil.disk_usage` tells."""
+    """What `shutil.disk_usage` returns."""
 
     total: int
     used: int

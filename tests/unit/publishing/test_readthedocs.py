@@ -169,7 +169,7 @@ class Tags(HTMLParser):
 
 
 def titles(page: str) -> dict[str, Any]:
-    """Give the titles of a page as docutils reads them, one in the other."""
+    """Return the titles of a page as docutils reads them, nested."""
     tree = docutils.core.publish_doctree(page, settings_overrides={"doctitle_xform": False})
 
     def below(node: Any) -> dict[str, Any]:

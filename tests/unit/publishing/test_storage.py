@@ -146,7 +146,7 @@ def files_below(folder):
 
 @contextlib.contextmanager
 def room_for(size):
-    """Let the kernel refuse what makes a file larger."""
+    """Limit the size of files by the kernel."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:

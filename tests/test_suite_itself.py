@@ -1,4 +1,4 @@
-"""What the test suite itself promises: own databases, no leaks, no strangers."""
+"""What the test suite itself promises: own databases, no leaks, no outside hosts."""
 
 from __future__ import annotations
 
