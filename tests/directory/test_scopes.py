@@ -13,7 +13,7 @@ from idp.directory.scopes import DEFAULT_PERMISSIONS, Scope
 
 pytestmark = pytest.mark.no_database
 
-CONTRACT = Path(__file__).parents[2] / "contract"
+CONTRACT = Path(__file__).parents[1] / "contract"
 
 
 def column(file: str, *names: str) -> set[str]:

@@ -15,7 +15,7 @@ from tests.api import center
 from tests.attacks import forms
 from tests.protocol import CALLBACK, App, authorize, obtain, redeem, refresh
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CONTRACT = ROOT / "tests" / "contract" / "authorization-center.openapi.yaml"
 DOCUMENT = ROOT / "docs" / "client-fields.md"
 DAY = 86_400
