@@ -56,6 +56,13 @@ KNOWN = (
     lazy_gettext("This page cannot be opened this way."),
     lazy_gettext("More was sent than is accepted here."),
     lazy_gettext("A value is out of range"),
+    # idp.pages.console
+    lazy_gettext("Given more than once"),
+    lazy_gettext("The list cannot be sorted by this"),
+    lazy_gettext("The search text is too long."),
+    lazy_gettext("This page of the list is not known; start at the first one."),
+    lazy_gettext("Unknown value of a filter"),
+    lazy_gettext("You lack a permission here"),
     # idp.platform.errors
     lazy_gettext("Bad request"),
     lazy_gettext("Client authentication failed"),

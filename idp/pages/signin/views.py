@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from idp.account import sign_in as signing_in
 from idp.directory.registration import service as registration
+from idp.oauth.visitor import Visitor
 from idp.pages import return_path
 from idp.pages.messages import come_back
 from idp.pages.pending import Asking, find_asking, handle_of, resume
@@ -34,7 +35,7 @@ def show() -> Response:
     """Show the sign-in form."""
     asking = find_asking()
     visitor = current_visitor()
-    if asking is None and visitor is not None and signing_in.is_recent(visitor):
+    if asking is None and visitor is not None and not _must_sign_in(visitor):
         return redirect(_goal(), 303)
     form = SignInForm()
     if form.login.data is not None:
@@ -76,6 +77,11 @@ def sign_in() -> Response:
     settings = current_runtime().settings
     cookies.give(response, issuer, value, settings, remember=attempt.remember)
     return response
+
+
+def _must_sign_in(visitor: Visitor) -> bool:
+    """Return whether a page wants another sign-in: always, or because the last one is old."""
+    return request.args.get("prompt") == "login" or not signing_in.is_recent(visitor)
 
 
 def _goal() -> str:
