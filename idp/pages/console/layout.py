@@ -72,7 +72,8 @@ def page(
         colours=colours.CHOICES,
         colour=colours.current(),
         here=return_path.parse(request.full_path.rstrip("?")) or "/console",
-        time=times.time,
+        ago=times.ago,
+        exact=times.exact,
         **context,
     )
     return make_response(text, status)

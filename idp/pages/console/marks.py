@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from markupsafe import Markup, escape
+
+class Piece(NamedTuple):
+    """A part of a text."""
+
+    text: str
+    is_marked: bool = False
 
 
-def mark(text: str, wanted: Sequence[str]) -> Markup:
-    """Return a text with the places marked that hold one of several others, in either case."""
+def mark(text: str, wanted: Sequence[str]) -> list[Piece]:
+    """Return a text in pieces, marked where it holds one of several others in either case."""
     lowered, wanted = text.lower(), [one.lower() for one in wanted if one]
     if len(lowered) != len(text):
-        return escape(text)  # rare letters become two: no place would be right
+        return [Piece(text)]  # rare letters become two: no place would be right
     return _marked(text, _places(lowered, wanted))
 
 
-def mark_words(text: str, wanted: Sequence[str]) -> Markup:
-    """Return a text with the places marked that hold one of several others as a whole word."""
+def mark_words(text: str, wanted: Sequence[str]) -> list[Piece]:
+    """Return a text in pieces, marked where it holds one of several others as a whole word."""
     places = _places(text, [one for one in wanted if one])
     return _marked(text, (place for place in places if _is_whole(text, *place)))
 
@@ -40,9 +46,9 @@ def _is_whole(text: str, begin: int, end: int) -> bool:
     return not any(letter.isalnum() or letter in "_-" for letter in around)
 
 
-def _marked(text: str, places: Iterator[tuple[int, int]]) -> Markup:
-    parts, at = [], 0
+def _marked(text: str, places: Iterator[tuple[int, int]]) -> list[Piece]:
+    pieces, at = [], 0
     for begin, end in places:
-        parts += [escape(text[at:begin]), Markup("<mark>{}</mark>").format(text[begin:end])]
+        pieces += [Piece(text[at:begin]), Piece(text[begin:end], is_marked=True)]
         at = end
-    return Markup("").join([*parts, escape(text[at:])])
+    return [piece for piece in (*pieces, Piece(text[at:])) if piece.text]

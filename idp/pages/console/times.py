@@ -5,18 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from flask_babel import format_datetime, format_timedelta
-from markupsafe import Markup
 
 from idp.platform import clock
 
 
-def time(at: datetime | None, never: str = "—") -> Markup:
-    """Write a point in time as an element that a script keeps up to date and puts in local time."""
-    if at is None:
-        return Markup('<span class="quiet">{}</span>').format(never)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        at.isoformat(timespec="seconds"), f"{format_datetime(at, 'medium')} UTC", ago(at)
-    )
+def exact(at: datetime) -> str:
+    """Write a point in time to the second."""
+    return f"{format_datetime(at, 'medium')} UTC"
 
 
 def ago(at: datetime) -> str:
