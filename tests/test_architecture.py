@@ -174,13 +174,55 @@ TEMPLATE = """{% extends "base.html" %}
 """
 
 
+SCREEN = '''
+"""A screen with toys."""
+
+from idp.pages.console import layout, screens
+from idp.pages.console.gate import Pages
+
+pages = Pages(screens.TOYS)
+
+
+@pages.get()
+def index(workspace):
+    """Show it."""
+    return layout.page(workspace, "toybox/index.html", screen=screens.TOYS)
+'''
+SCREEN_TEMPLATE = """{% extends "pages/console/layout.html" %}
+{% block title %}{{ _("Toys") }}{% endblock title %}
+{% block main %}<h1>{{ _("Toys") }}</h1>{% endblock main %}
+"""
+
+
+def add_screen(copy: Copy) -> None:
+    screens, package = "idp/pages/console/screens.py", "idp/pages/console/toybox"
+    toys = 'TOYS = Screen("toybox", Group.APIS, _("Toys"), "api", Scope.CLIENT_GET)\n\n'
+    copy.insert(screens, "Scope.CLIENT_GET)\n\n", toys)
+    copy.insert(screens, "SCREENS = (", "TOYS, ")
+    copy.write(f"{package}/__init__.py", '"""Toys."""\n')
+    copy.write(f"{package}/views.py", SCREEN)
+    blueprint = "idp/pages/console/blueprint.py"
+    copy.insert(blueprint, "from idp.pages.console.gate import for_workspace\n", TOYBOX)
+    copy.insert(blueprint, "PAGES = (", "toybox.pages, ")
+    copy.write("templates/pages/console/toybox/index.html", SCREEN_TEMPLATE)
+    translate(copy, "Toys", "玩具")
+
+
+TOYBOX = "from idp.pages.console.toybox import views as toybox\n"
+
+
 def add_page(copy: Copy) -> None:
     copy.write("idp/pages/toy.py", VIEW)
     copy.insert("idp/pages/blueprints.py", "from idp.pages import ", "toy, ")
     copy.insert("idp/pages/blueprints.py", "    return [\n", "        toy.blueprint,\n")
     copy.write("templates/pages/toy/show.html", TEMPLATE)
+    translate(copy, "A toy", "玩具")
+
+
+def translate(copy: Copy, english: str, chinese: str) -> None:
+    """Add a text to the catalogue."""
     catalogue = "idp/translations/zh/LC_MESSAGES/messages"
-    copy.append(f"{catalogue}.po", '\nmsgid "A toy"\nmsgstr "玩具"\n')
+    copy.append(f"{catalogue}.po", f'\nmsgid "{english}"\nmsgstr "{chinese}"\n')
     with (copy.folder / f"{catalogue}.po").open("rb") as texts:
         parsed = read_po(texts, locale="zh")
     with (copy.folder / f"{catalogue}.mo").open("wb") as compiled:
@@ -201,6 +243,7 @@ THINGS = {
     "a claim": Thing(add_claim, {"subject": "profile"}),
     "an operation": Thing(add_operation, {"package": "roles", "module": "privileges"}),
     "a page": Thing(add_page, {"page": "toy", "name": "show"}),
+    "a screen of the console": Thing(add_screen, {"screen": "toybox"}),
 }
 
 
@@ -279,6 +322,16 @@ def use(copy: Copy, settings: Settings, folder: Path) -> None:
             for language, title in (("en", "A toy"), ("zh", "玩具")):
                 page = http.get("/toy", headers={"Accept-Language": language})
                 assert f"<h1>{title}</h1>" in page.text
+
+            login = http.get("/login")
+            token = re.findall(r'name="csrf_token"\s+value="([^"]+)"', login.text)[0]
+            password = settings.admin_password
+            assert password is not None
+            form = {"csrf_token": token, "login": "admin", "password": password.get_secret_value()}
+            http.post("/login", data=form)
+            page = http.get("/console/platform/toybox", headers={"Accept-Language": "zh"})
+            assert "<h1>玩具</h1>" in page.text
+            assert page.text.count("/console/platform/toybox") >= 1
     finally:
         server.stop()
 

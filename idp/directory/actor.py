@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, and_, select, true
 from sqlalchemy.orm import Session
@@ -31,6 +31,8 @@ class Actor:
     client_row_id: int | None = None
     client_tenant_id: int | None = None
     """The one tenant that the client serves; None: all."""
+    is_confined: bool = False
+    """Whether an administrator of the platform acts in `tenant_id` alone, as its own would."""
 
     @property
     def person_id(self) -> int:
@@ -42,13 +44,13 @@ class Actor:
     @property
     def owner_tenant(self) -> int | None:
         """Tenant that new rows belong to; None (the platform) for its administrators."""
-        return None if self.is_platform_admin else self.tenant_id
+        return None if self._reaches_all else self.tenant_id
 
     @property
     def tenant_in_reach(self) -> int | None:
         """The one tenant in reach; None: all, for administrators and machines of the platform."""
         is_platform_machine = self.user_id is None and self.client_tenant_id is None
-        return None if self.is_platform_admin or is_platform_machine else self.tenant_id
+        return None if self._reaches_all or is_platform_machine else self.tenant_id
 
     def within(self, tenant_id: int) -> Actor:
         """Return the same actor, acting in another tenant."""
@@ -57,13 +59,19 @@ class Actor:
     def manages(self, model: Any, owners: Any, owned: ColumnElement[bool]) -> ColumnElement[bool]:
         """Return in SQL which rows the actor manages: those of the tenant that they are linked to.
 
-        Administrators of the platform manage all. `owners` is the table of the links, `owned` joins
-        it to the row.
+        Administrators of the platform manage all, and when confined all of the tenant. `owners` is
+        the table of the links, `owned` joins it to the row.
         """
-        if self.is_platform_admin:
+        if self._reaches_all:
             return true()
+        if self.is_platform_admin:
+            return cast("ColumnElement[bool]", model.tenant_id == self.tenant_id)
         linked = select(owners).where(owners.user_id == self.person_id, owned).exists()
         return and_(model.tenant_id == self.tenant_id, linked)
+
+    @property
+    def _reaches_all(self) -> bool:
+        return self.is_platform_admin and not self.is_confined
 
     def lacking(
         self,

@@ -124,20 +124,64 @@ def has_permission(
     the membership. A `P.all` covers codes of its own owner only: whoever registers an API may call
     its privileges as they like.
     """
-    conditions: list[Select[str, int | None]] = []
-    if platform:
-        conditions.append(_through_roles(user_id, Role.tenant_id.is_(None)))
-        if tenant_id is None:
-            conditions.append(_granted(user_id, false()))
-    if tenant_id is not None:
-        member = (
-            select(Membership.id)
-            .where(Membership.user_id == user_id, Membership.tenant_id == tenant_id)
-            .exists()
-        )
-        conditions.append(_through_roles(user_id, and_(Role.tenant_id == tenant_id, member)))
-        conditions.append(_direct(user_id, tenant_id).where(member))
-    return _any_covers(session, code, conditions)
+    granting = _granting(user_id, tenant_id, platform=platform)
+    return _any_covers(session, code, granting)
+
+
+def management_codes(
+    session: Session,
+    user_id: int,
+    tenant_id: int | None,
+    codes: Collection[str],
+    *,
+    platform: bool,
+) -> frozenset[str]:
+    """Return which codes of the management API a person holds, each judged as `has_permission`."""
+    granting = _granting(user_id, tenant_id, platform=platform)
+    if not granting:
+        return frozenset()
+    held = [Permission(*row) for row in session.execute(union(*granting))]
+    return _management_codes(session, held, codes)
+
+
+def holds_everywhere(session: Session, user_id: int, codes: Collection[str]) -> bool:
+    """Return whether roles of the platform hold any of several codes of the management API."""
+    rows = session.execute(_through_roles(user_id, Role.tenant_id.is_(None)))
+    return bool(_management_codes(session, [Permission(*row) for row in rows], codes))
+
+
+def tenants_with_any(
+    session: Session,
+    user_id: int,
+    tenant_ids: Collection[int],
+    codes: Collection[str],
+    *,
+    platform: bool,
+) -> set[int]:
+    """Return in which of their tenants a person holds any of several codes of the management API.
+
+    As `effective_by_tenant` it does not look at memberships.
+    """
+    held = effective_by_tenant(session, user_id, tenant_ids, platform=platform)
+    owner = _management_api(session)
+    asked = [Permission(code, owner) for code in codes]
+    return {
+        tenant_id
+        for tenant_id, permissions in held.items()
+        if len(uncovered(permissions, asked)) < len(asked)
+    }
+
+
+def _management_codes(
+    session: Session, held: Collection[Permission], codes: Collection[str]
+) -> frozenset[str]:
+    """Return which codes of the management API held permissions are or, as `P.all`, cover."""
+    owner = _management_api(session)
+    return frozenset(codes).difference(uncovered(held, [Permission(code, owner) for code in codes]))
+
+
+def _management_api(session: Session) -> int | None:
+    return session.scalar(select(ApiResource.id).where(ApiResource.name == MANAGEMENT_API))
 
 
 def permitting_tenants(
@@ -277,6 +321,26 @@ def _covers(code: str) -> ColumnElement[bool]:
             Privilege.api_resource_id.is_not_distinct_from(owner),
         ),
     )
+
+
+def _granting(
+    user_id: int, tenant_id: int | None, *, platform: bool
+) -> list[Select[str, int | None]]:
+    """Select what grants a person rights in a tenant, or (no tenant) on the platform itself."""
+    granting: list[Select[str, int | None]] = []
+    if platform:
+        granting.append(_through_roles(user_id, Role.tenant_id.is_(None)))
+        if tenant_id is None:
+            granting.append(_granted(user_id, false()))
+    if tenant_id is not None:
+        member = (
+            select(Membership.id)
+            .where(Membership.user_id == user_id, Membership.tenant_id == tenant_id)
+            .exists()
+        )
+        granting.append(_through_roles(user_id, and_(Role.tenant_id == tenant_id, member)))
+        granting.append(_direct(user_id, tenant_id).where(member))
+    return granting
 
 
 def _any_covers(session: Session, code: str, queries: Sequence[Select[str, int | None]]) -> bool:

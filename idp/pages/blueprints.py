@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from idp.pages import apis, cancel, choose, consent, layout, qr, signout
 from idp.pages.account import views as account
+from idp.pages.console import blueprint as console
 from idp.pages.forgot import views as forgot
 from idp.pages.register import views as register
 from idp.pages.signin import views as signin
@@ -27,6 +28,7 @@ def blueprints() -> list[Blueprint]:
         apis.blueprint,
         qr.blueprint,
         subscribe.blueprint,
+        console.blueprint(),
     ]
 
 

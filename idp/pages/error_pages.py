@@ -58,12 +58,12 @@ def next_links(problem: Problem) -> list[Link]:
         visitor = current_visitor()
         if visitor is not None:
             name = visitor.user.nick_name or visitor.user.username
-            return [Link(_("Continue as %(name)s", name=name), _page_of_form())]
+            return [Link(_("Continue as %(name)s", name=name), page_of_form())]
     if problem.code in _OF_A_FORM:
-        return [Link(_("Open the page again"), _page_of_form())]
+        return [Link(_("Open the page again"), page_of_form())]
     if problem.code == EXPIRED:
         return [*_back_to_application(), account]
-    return [account] if problem.status in {400, 404, 405, 409} else []
+    return [account] if problem.status in {400, 403, 404, 405, 409} else []
 
 
 def _back_to_application() -> list[Link]:
@@ -84,7 +84,7 @@ def web_address(uri: str | None) -> str | None:
     return uri if uri and uri.lower().startswith(("https://", "http://")) else None
 
 
-def _page_of_form() -> str:
+def page_of_form() -> str:
     """Return the address of the page whose form was sent."""
     router = current_app.create_url_adapter(request)
     if router is not None and router.test(request.path, method="GET"):

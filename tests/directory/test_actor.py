@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from idp.directory.actor import OPERATOR, Actor
 from idp.directory.bundles import service as bundles
 from idp.directory.bundles.service import BundleSpec
+from idp.directory.clients import management
 from idp.directory.clients import service as clients
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import Privilege
@@ -52,3 +53,18 @@ def test_the_bundle_of_a_tenant_limits_everyone(session: Session) -> None:
     assert OPERATOR.lacking(session, tenant_id, privileges) == ["do.it"]
     assert OPERATOR.lacking(session, None, privileges) == []
     assert OPERATOR.lacking_codes(session, None, ["unknown"]) == []
+
+
+def test_an_administrator_of_the_platform_may_keep_to_one_tenant(session: Session) -> None:
+    acme = protocol.add_tenant(session)
+    for name, tenant_id in (("ours", acme), ("of-all", None)):
+        protocol.register(session, name, tenant_id=tenant_id)
+    free = Actor(1, is_platform_admin=True)
+    confined = Actor(1, acme, is_platform_admin=True, is_confined=True)
+    assert (free.owner_tenant, free.tenant_in_reach) == (None, None)
+    assert (confined.owner_tenant, confined.tenant_in_reach) == (acme, acme)
+    seen = session.scalars(management.list_query(confined)).all()
+    assert [client.client_id for client in seen] == ["ours"]
+    assert {"ours", "of-all"} <= {
+        client.client_id for client in session.scalars(management.list_query(free))
+    }

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from idp.account import sign_in as signing_in
 from idp.directory.registration import service as registration
+from idp.oauth.visitor import Visitor
 from idp.pages import return_path
 from idp.pages.messages import retry_message
 from idp.pages.pending import Authorization, find_authorization, request_query_of, resume
@@ -34,7 +35,7 @@ def show() -> Response:
     """Show the sign-in form."""
     authorization = find_authorization()
     visitor = current_visitor()
-    if authorization is None and visitor is not None and signing_in.is_recent(visitor):
+    if authorization is None and visitor is not None and not _must_sign_in(visitor):
         return redirect(_destination(), 303)
     form = SignInForm()
     if form.login.data is not None:
@@ -76,6 +77,11 @@ def sign_in() -> Response:
     settings = current_runtime().settings
     cookies.give(response, issuer, value, settings, remember=attempt.remember)
     return response
+
+
+def _must_sign_in(visitor: Visitor) -> bool:
+    """Return whether a page wants another sign-in: always, or because the last one is old."""
+    return request.args.get("prompt") == "login" or not signing_in.is_recent(visitor)
 
 
 def _destination() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, insert, or_, select
+from sqlalchemy import and_, delete, func, insert, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from idp.platform import clock, runtime
@@ -128,24 +128,33 @@ def search(  # noqa: PLR0913 - one argument for each thing to search by
     session: Session,
     *,
     tag: str | None = None,
+    tags: Collection[str] | None = None,
     user_id: int | None = None,
     client_id: str | None = None,
     tenant_id: int | None = None,
+    target: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     limit: int = 100,
     before_id: int | None = None,
 ) -> list[AuditEvent]:
-    """List events, the newest first; `before_id` is the last one of the page before."""
+    """List events, the newest first; `before_id` is the last one of the page before.
+
+    A target is looked for among some tags: it has no index of its own, which every event of the
+    protocol would have to keep.
+    """
     query = select(AuditEvent).order_by(AuditEvent.at.desc(), AuditEvent.id.desc())
     for column, sought in (
         (AuditEvent.tag, tag),
         (AuditEvent.user_id, user_id),
         (AuditEvent.client_id, client_id),
         (AuditEvent.tenant_id, tenant_id),
+        (AuditEvent.target, target),
     ):
         if sought is not None:
             query = query.where(column == sought)
+    if tags is not None:
+        query = query.where(AuditEvent.tag.in_(tags))
     if since is not None:
         query = query.where(AuditEvent.at >= since)
     if until is not None:
@@ -158,6 +167,25 @@ def search(  # noqa: PLR0913 - one argument for each thing to search by
         same_time = and_(AuditEvent.at == last.at, AuditEvent.id < last.id)
         query = query.where(or_(AuditEvent.at < last.at, same_time))
     return list(session.scalars(query.limit(max(1, min(limit, MAX_PAGE)))))
+
+
+def last_of_clients(
+    session: Session, client_ids: Collection[str], tags: Collection[str]
+) -> dict[str, datetime]:
+    """Return when the last event with one of several tags was, for clients that have one.
+
+    Each client is looked up by itself in the index, however many events it has.
+    """
+    if not client_ids:
+        return {}
+    queries = [
+        select(literal(client_id), func.max(AuditEvent.at)).where(
+            AuditEvent.client_id == client_id, AuditEvent.tag.in_(tags)
+        )
+        for client_id in client_ids
+    ]
+    latest: dict[str, datetime | None] = dict(session.execute(union_all(*queries)).all())
+    return {client_id: at for client_id, at in latest.items() if at is not None}
 
 
 def remove_older_than(session: Session, days: int, *, limit: int = 500) -> int:

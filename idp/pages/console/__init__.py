@@ -1,0 +1,1 @@
+"""The administrators' console: a package for each screen, and the frame around them."""

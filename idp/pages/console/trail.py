@@ -1,0 +1,42 @@
+"""Audit events of a thing, in words: what happened, who did it, when."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from idp.directory.users import service as users
+from idp.pages.console import event_names
+from idp.platform.audit import service as audit
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event as pages show it."""
+
+    at: datetime
+    title: str
+    who: str | None
+    """None: nobody who is known, such as the machine itself."""
+    changes: Sequence[Any]
+    request_id: str | None
+
+
+def of(session: Session, target: str, tags: Collection[str], *, limit: int = 5) -> list[Event]:
+    """List the events of a thing with some tags, the newest first: two queries."""
+    rows = audit.search(session, target=target, tags=tags, limit=limit)
+    names = users.names_of(session, {row.user_id for row in rows if row.user_id is not None})
+    return [
+        Event(
+            row.at,
+            event_names.in_words(row.tag),
+            names.get(row.user_id) if row.user_id is not None else None,
+            (row.details or {}).get("changes", ()),
+            row.request_id,
+        )
+        for row in rows
+    ]

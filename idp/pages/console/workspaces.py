@@ -1,0 +1,146 @@
+"""Workspaces: the platform or a tenant, as a person manages it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import url_for
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp.directory import permissions
+from idp.directory.actor import Actor
+from idp.directory.scopes import Scope
+from idp.directory.tenants import service as tenants
+from idp.directory.tenants.models import Tenant
+from idp.oauth.visitor import Visitor
+from idp.pages.console.screens import SCREENS, Screen
+from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
+
+CODES = frozenset(Scope)
+MOST_LISTED = 8
+"""Organisations in the tenant switch; more of them have a page with a search."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The tenant, or the platform, that a page shows, and what its visitor may do there."""
+
+    visitor: Visitor
+    issuer: Issuer
+    tenant: Tenant | None
+    """None: the platform itself."""
+    actor: Actor
+    held: frozenset[str]
+    """Codes of the management API that the person holds here."""
+
+    @property
+    def tenant_id(self) -> int | None:
+        """The tenant of the address; None: the platform."""
+        return None if self.tenant is None else self.tenant.id
+
+    @property
+    def name(self) -> str:
+        """What the workspace is called."""
+        return self.issuer.name if self.tenant is None else self.tenant.name
+
+    def may(self, permission: str) -> bool:
+        """Return whether the person holds a permission here."""
+        return permission in self.held
+
+    def url(self, endpoint: str, **values: Any) -> str:
+        """Return the address of a page of the console in this workspace."""
+        return url_for(f"console.{endpoint}", tenant_id=self.tenant_id, **values)
+
+    def screens(self) -> Iterator[Screen]:
+        """List the screens that the person may see here."""
+        for screen in SCREENS:
+            if screen.is_shown_in(platform=self.tenant is None) and self.may(screen.permission):
+                yield screen
+
+
+def find(
+    session: Session, issuer: Issuer, visitor: Visitor, tenant_id: int | None
+) -> Workspace | None:
+    """Return a workspace; None where there is none that the person may see a screen of.
+
+    Members manage enabled tenants that sign in at this issuer. What a role of the platform holds,
+    it holds in every tenant, at issuer 1.
+    """
+    tenant = None if tenant_id is None else tenants.find(session, tenant_id)
+    if tenant is None and (tenant_id is not None or not issuer.is_platform):
+        return None
+    if tenant is not None and not _is_in_reach(session, issuer, visitor.user.id, tenant):
+        return None
+    workspace = _open(session, issuer, visitor, tenant)
+    return workspace if any(workspace.screens()) else None
+
+
+def _is_in_reach(session: Session, issuer: Issuer, user_id: int, tenant: Tenant) -> bool:
+    if tenant.id == PLATFORM_TENANT_ID:
+        return False  # has the workspace of the platform
+    if tenant.is_enabled and tenant.issuer_tenant_id == issuer.tenant_id:
+        return True
+    return acts_everywhere(session, issuer, user_id)
+
+
+def _open(session: Session, issuer: Issuer, visitor: Visitor, tenant: Tenant | None) -> Workspace:
+    user_id, at_platform = visitor.user.id, issuer.is_platform
+    tenant_id = None if tenant is None else tenant.id
+    actor = Actor(
+        user_id,
+        tenant_id or PLATFORM_TENANT_ID,
+        is_platform_admin=(at_platform and permissions.is_platform_administrator(session, user_id)),
+        at_platform=at_platform,
+        is_confined=tenant is not None,
+    )
+    held = permissions.management_codes(session, user_id, tenant_id, CODES, platform=at_platform)
+    return Workspace(visitor, issuer, tenant, actor, held)
+
+
+def memberships(session: Session, issuer: Issuer, user_id: int) -> list[Tenant]:
+    """List the tenants that a person belongs to and manages, by name."""
+    own = [
+        tenant
+        for tenant in tenants.memberships(session, user_id, issuer)
+        if tenant.id != PLATFORM_TENANT_ID
+    ]
+    managed = permissions.tenants_with_any(
+        session,
+        user_id,
+        [tenant.id for tenant in own],
+        _codes(platform=False),
+        platform=issuer.is_platform,
+    )
+    return [tenant for tenant in own if tenant.id in managed]
+
+
+def acts_everywhere(session: Session, issuer: Issuer, user_id: int) -> bool:
+    """Return whether a person manages every tenant, by a role of the platform."""
+    return issuer.is_platform and permissions.holds_everywhere(
+        session, user_id, _codes(platform=False)
+    )
+
+
+def manages_platform(session: Session, issuer: Issuer, user_id: int) -> bool:
+    """Return whether a person may see a screen of the platform."""
+    codes = _codes(platform=True)
+    return issuer.is_platform and bool(
+        permissions.management_codes(session, user_id, None, codes, platform=True)
+    )
+
+
+def search(session: Session, text: str, *, limit: int) -> Sequence[Tenant]:
+    """List tenants whose name holds a text, by name; only for those who manage all."""
+    query = select(Tenant).where(Tenant.id != PLATFORM_TENANT_ID)
+    if text:
+        query = query.where(Tenant.name.icontains(text, autoescape=True))
+    return session.scalars(query.order_by(Tenant.name, Tenant.id).limit(limit)).all()
+
+
+def _codes(*, platform: bool) -> frozenset[str]:
+    return frozenset(
+        screen.permission for screen in SCREENS if screen.is_shown_in(platform=platform)
+    )
