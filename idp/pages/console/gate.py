@@ -77,7 +77,7 @@ class Pages:
         return self._declare("POST", path, Gate(permission, recent))
 
     def search(self, finder: Finder) -> Finder:
-        """Let the search of the console find things of this screen."""
+        """Register a function that finds things of this screen for the search of the console."""
         self.find = finder
         return finder
 
@@ -171,6 +171,6 @@ def _here() -> str:
 
 
 def _sign_trail(visitor: Visitor) -> None:
-    """Let the audit log name who acts."""
+    """Name the actor in audit events of this request."""
     session = database()
     session.info["context"] = replace(context_of(session), user_id=visitor.user.id)

@@ -46,7 +46,7 @@ def ann(client, session):
 
 
 def own(session, user, app):
-    """Let somebody manage a client."""
+    """Make somebody an owner of a client."""
     session.add(ClientOwner(user_id=user.id, client_id=app.row_id))
     session.commit()
 
