@@ -26,7 +26,7 @@ def check(held: str, given: str | None) -> None:
 
 
 def outdated() -> Conflict:
-    """Refuse a change of what has been changed meanwhile."""
+    """Refuse a change of what has been changed in the meantime."""
     return Conflict.at(
         "concurrency_stamp", "This was changed by someone else. Reload and try again."
     )
