@@ -7,7 +7,7 @@ from typing import Annotated
 from sqlalchemy import String
 from sqlalchemy.orm import mapped_column
 
-from idp.platform.errors import Conflict
+from idp.platform.errors import Outdated
 from idp.platform.secrets import random_token
 
 
@@ -25,6 +25,6 @@ def check(held: str, given: str | None) -> None:
         raise outdated()
 
 
-def outdated() -> Conflict:
+def outdated() -> Outdated:
     """Refuse a change of what somebody else has changed."""
-    return Conflict.at("concurrency_stamp", "Somebody else changed this meanwhile: read it again.")
+    return Outdated.at("concurrency_stamp", "Somebody else changed this meanwhile: read it again.")
