@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import wraps
@@ -32,10 +32,11 @@ MOST_NAMED = 10
 """Unknown query parameters that a refusal names."""
 
 View = Callable[..., Any]
-Form = Literal["one", "list", "page", "bare", "number"]
+Form = Literal["one", "list", "page", "bare", "number", "empty", "file"]
 """How an answer is wrapped: one value, a list or a page in the envelope, or nothing around it.
 
 `number`: nothing around it, and the HTTP status tells the outcome; 0 where there is no number.
+`empty`: no content. `file`: the view makes the response, in one of the operation's media types.
 """
 
 
@@ -93,12 +94,22 @@ class Operation:
     location: str | None = None
     """Path of what it makes, with members of the answer: `/privileges/{code}`. None: makes none."""
     form: Form = "one"
+    media: tuple[str, ...] = ()
+    """Media types of a file."""
     page: bool = False
     """Whether those who do not ask for JSON are sent to a page."""
     head: bool = True
     """Whether HEAD is answered where GET is; False: GET changes something."""
     errors: tuple[str, ...] = ()
     """Names of the business codes that it answers with, besides those of all operations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header that a contract reads from requests, or adds to answers."""
+
+    name: str
+    required: bool = False
 
 
 class Renderer(Protocol):
@@ -154,6 +165,21 @@ class Dialect:
 
         return declare
 
+    def request_headers(self, operation: Operation) -> Sequence[Header]:
+        """Return the headers that an operation reads besides those of every request."""
+        del operation
+        return ()
+
+    def answer_headers(self, operation: Operation) -> Sequence[str]:
+        """Return the names of the headers that an operation adds to its answer."""
+        del operation
+        return ()
+
+    def surround(self, operation: Operation, view: View) -> View:
+        """Return the view with what the contract does between the checks of a request and it."""
+        del operation
+        return view
+
     def version(self, renderer: Renderer, mark: str, prefix: str) -> Self:
         """Give the same operations with other answers: ids with a mark, paths with a prefix."""
         other = type(self)(self.name, renderer)
@@ -184,7 +210,7 @@ class Dialect:
 
     def _answering(self, operation: Operation) -> View:
         """Put gate, parsing and rendering around a view."""
-        view = operation.view
+        view = self.surround(operation, operation.view)
 
         def load_and_call(**path: Any) -> Any:
             if not operation.page:  # links in mails come back with what others append to them
@@ -208,7 +234,7 @@ class Dialect:
                 tenant=operation.tenant,
             )(load_and_call)
 
-        @wraps(view)
+        @wraps(operation.view)
         def answer(**path: Any) -> Response:
             try:
                 return self.renderer.answer(operation, guarded(**within_64_bits(path)))

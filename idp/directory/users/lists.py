@@ -151,12 +151,7 @@ def set_roles(session: Session, actor: Actor, user: User, wanted: Sequence[int] 
             raise BadRequest.at(f"roles[{index}].role_id", "There is no such role.")
     given = [known[role_id] for role_id in sorted(set(wanted) - set(held))]
     taken = [held[role_id] for role_id in sorted(set(held) - set(wanted))]
-    is_own = user.id == actor.user_id and not actor.is_platform_admin
-    if given and is_own and not visibility.owns_tenant(session, actor):
-        raise Overreach.at("roles", "Nobody gives himself a role.")
-    _may_give_roles(session, actor, given)
-    for role in given:
-        catalogue.give(session, user.id, role)
+    give_roles(session, actor, user, given)
     for role in taken:
         session.execute(
             delete(UserRole).where(UserRole.user_id == user.id, UserRole.role_id == role.id)
@@ -168,6 +163,16 @@ def set_roles(session: Session, actor: Actor, user: User, wanted: Sequence[int] 
             target=f"user:{user.id}",
             details={"role": role.code},
         )
+
+
+def give_roles(session: Session, actor: Actor, user: User, given: Sequence[Role]) -> None:
+    """Give a person roles that the actor may give."""
+    is_own = user.id == actor.user_id and not actor.is_platform_admin
+    if given and is_own and not visibility.owns_tenant(session, actor):
+        raise Overreach.at("roles", "Nobody gives himself a role.")
+    _may_give_roles(session, actor, given)
+    for role in given:
+        catalogue.give(session, user.id, role)
 
 
 def set_claims(
