@@ -168,6 +168,7 @@ CASES = {
     "tenanttypes-change": Case(a_type, {"name": "Other"}),
     "tenanttypes-delete": Case(a_type, status=204),
     "messages-list": Case(lambda _: "/messages"),
+    "messages-drop": Case(lambda session: f"/messages/{a_message(session)}/drop", status=204),
     "messages-retry": Case(lambda session: f"/messages/{a_message(session)}/retry"),
 }
 

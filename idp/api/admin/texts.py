@@ -325,6 +325,13 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "从第一次尝试重新开始。仍在等待的消息保持不变。",
         ),
     ),
+    "messages-drop": (
+        Text("Drop a message", "丢弃消息"),
+        Text(
+            "It is erased and not sent. 409 while a worker holds it, 422 for jobs of other queues than `notify`.",
+            "消息被清除，不再发送。正在处理时返回 409，`notify` 以外队列的任务返回 422。",
+        ),
+    ),
 }
 
 SCHEMAS = {

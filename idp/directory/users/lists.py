@@ -166,7 +166,7 @@ def set_roles(session: Session, actor: Actor, user: User, wanted: Sequence[int] 
 
 
 def give_roles(session: Session, actor: Actor, user: User, given: Sequence[Role]) -> None:
-    """Give a person roles that the actor may give."""
+    """Assign roles to a person; Overreach for those that the actor may not assign."""
     is_own = user.id == actor.user_id and not actor.is_platform_admin
     if given and is_own and not visibility.owns_tenant(session, actor):
         raise Overreach.at("roles", "Nobody gives himself a role.")

@@ -119,7 +119,7 @@ def list_page(
 
 
 def cancel(session: Session, actor: Actor, job_id: int) -> SdkJob:
-    """Give up a job that still waits; one that runs is left to the worker."""
+    """Cancel a job that still waits; one that runs is left to the worker."""
     job = get(session, actor, job_id)
     moment = clock.now()
     given_up = (
