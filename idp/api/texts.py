@@ -99,6 +99,8 @@ PROBLEM_MEMBERS = {
 SCOPES = {
     "ids4.ms.all": "全部接口",
     "ids4.ms.admin.all": "平台管理的全部接口",
+    "ids4.ms.admin.explain.all": "平台管理：令牌解释的全部接口",
+    "ids4.ms.admin.explain.read": "平台管理：解释令牌和被拒绝的请求",
     "ids4.ms.admin.messages.all": "平台管理：消息的全部接口",
     "ids4.ms.admin.privileges.all": "平台管理：权限的全部接口",
     "ids4.ms.admin.privileges.read": "平台管理：查看权限",

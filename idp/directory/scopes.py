@@ -32,6 +32,12 @@ class Scope(StrEnum):
 
     ADMIN_ALL = "ids4.ms.admin.all", "Administration: everything"
 
+    ADMIN_EXPLAIN_ALL = "ids4.ms.admin.explain.all", "Administration: everything about explanations"
+    ADMIN_EXPLAIN_READ = (
+        "ids4.ms.admin.explain.read",
+        "Administration: explain tokens and refused requests",
+    )
+
     ADMIN_MESSAGES_ALL = "ids4.ms.admin.messages.all", "Administration: everything about messages"
     ADMIN_MESSAGES_READ = (
         "ids4.ms.admin.messages.read",

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from idp.api.admin.dialect import admin as dialect
 from idp.directory.clients import snapshot
 from idp.directory.tenants import service as tenants
 from idp.oauth import operator_tokens
+from idp.oauth.models import Refusal
 from idp.platform import clock
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
@@ -36,6 +37,7 @@ class Case:
     path: Callable[[Session], str]
     body: Any = None
     status: int = 200
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 def a_user(session: Session) -> str:
@@ -61,6 +63,32 @@ def a_message(session: Session) -> str:
     return str(row_id)
 
 
+def a_client(session: Session) -> str:
+    tenant_id = protocol.add_tenant(session, "Rows")
+    protocol.register_machine(session, "row", scopes=["ids4.ms.user.get"], tenant_id=tenant_id)
+    return f"/tenants/{tenant_id}/explain"
+
+
+def a_tenant(session: Session) -> str:
+    return f"/tenants/{protocol.add_tenant(session, 'Rows')}/explain"
+
+
+def a_refusal(session: Session) -> str:
+    tenant_id = protocol.add_tenant(session, "Rows")
+    session.add(
+        Refusal(
+            request_id="abc",
+            path="/connect/token",
+            error="invalid_scope",
+            description="No",
+            client_tenant_id=tenant_id,
+            issuer_tenant_id=1,
+        )
+    )
+    session.commit()
+    return f"/tenants/{tenant_id}/explain/request"
+
+
 CASES = {
     "users-list": Case(lambda _: "/users"),
     "users-get": Case(lambda session: f"/users/{a_user(session)}"),
@@ -74,6 +102,9 @@ CASES = {
     "privileges-create": Case(lambda _: "/privileges", {"code": "a.b", "name": "B"}, 201),
     "privileges-get": Case(lambda _: "/privileges/ids4.ms.all"),
     "messages-list": Case(lambda _: "/messages"),
+    "explain-token": Case(a_client, query={"client": "row"}),
+    "explain-presented": Case(a_tenant, {"token": "a.b.c"}),
+    "explain-request": Case(a_refusal, query={"request": "abc"}),
     "messages-retry": Case(lambda session: f"/messages/{a_message(session)}/retry"),
 }
 
@@ -127,7 +158,10 @@ def test_who_may_not_call_changes_nothing(client, session, operation_id):
     path = case.path(session)
     before = center.whole_database(session) | {"audit_event": []}
     for who, (caller, status) in refused.items():
-        assert admin.refused(caller, operation.method, path, case.body) == (status, {}), who
+        assert admin.refused(caller, operation.method, path, case.body, **case.query) == (
+            status,
+            {},
+        ), who
     assert center.whole_database(session) | {"audit_event": []} == before
 
 
@@ -143,7 +177,7 @@ def test_who_may_call_is_answered(client, session, operation_id, how):
         code = f"ids4.ms.admin.{operation.module}.all"
         name, codes = ("helpers", [code]) if how == "role of the platform" else (how, [])
         protocol.add_role(session, caller.user, name, codes, tenant_id=None)
-    answer = admin.send(caller, operation.method, case.path(session), case.body)
+    answer = admin.send(caller, operation.method, case.path(session), case.body, **case.query)
     assert answer.status_code == case.status, answer.get_data(as_text=True)
     assert answer.headers["Cache-Control"] == "no-store"
 
@@ -154,7 +188,9 @@ def test_unknown_query_parameters_are_refused(client, session, operation_id):
     operation, case = OPERATIONS[operation_id], CASES[operation_id]
     path = case.path(session)
     root = admin.root(client, session)
-    status, fields = admin.refused(root, operation.method, path, case.body, nonsense="1")
+    status, fields = admin.refused(
+        root, operation.method, path, case.body, **case.query, nonsense="1"
+    )
     assert (status, list(fields)) == (400, ["nonsense"])
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Blueprint
 
 from idp.api import cors
-from idp.api.admin import messages, privileges, sessions, users
+from idp.api.admin import explain, messages, privileges, sessions, users
 from idp.api.admin.dialect import PREFIX, admin
 
-MODULES = (users, sessions, privileges, messages)
+MODULES = (users, sessions, privileges, messages, explain)
 """Importing a module declares its operations; the order is that of the document."""
 
 
