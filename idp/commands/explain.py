@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import click
 from sqlalchemy.orm import Session
 
+from idp.api.admin.dialect import AdminShape
+from idp.api.admin.explain import ExplanationShape, PresentedShape, RefusedRequestShape
 from idp.commands import opening, output
 from idp.commands.command import Command
 from idp.commands.options import ID
@@ -29,6 +31,14 @@ idp explain --request 6b1f0c52a9d3e870
 idp explain --token -"""
 
 Result = Explanation | PresentedToken | RefusedRequest
+_SHAPES: Mapping[type, AdminShape] = MappingProxyType(
+    {
+        Explanation: ExplanationShape(),
+        PresentedToken: PresentedShape(),
+        RefusedRequest: RefusedRequestShape(),
+    }
+)
+"""JSON has the names of the operations."""
 
 
 @click.command(cls=Command, example=EXAMPLE)
@@ -80,7 +90,7 @@ def explain(  # noqa: PLR0913 - one argument for each option
             )
             result = service.explain(session, question, within=None)
     if as_json:
-        output.show(asdict(result), as_json=True)
+        output.show(_SHAPES[type(result)].dump(result), as_json=True)
         return
     for line in _written(result):
         print(line)

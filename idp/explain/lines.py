@@ -38,8 +38,7 @@ def _scope_line(
     is_granted = preview is not None and name in preview.narrowed.names
     refusal = _absence_of_scope(wish, name, known)
     if refusal is None and preview is not None and not is_granted:
-        dropped = name in preview.granted.names and api is not None
-        refusal = reason("other_resource", api) if dropped else reason("not_consented")
+        refusal = reason("other_resource", api)
     reasons = [refusal] if refusal is not None else _what_scope_does(wish, name)
     return ScopeLine(name, is_granted, api, reasons)
 

@@ -21,7 +21,6 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "other_tenant": "The scope belongs to a tenant that the client does not belong to.",
         "needs_person": "The scope needs a person.",
         "other_resource": "The API {} is not among the resources asked for.",
-        "not_consented": "The person did not consent to it.",
         # Claims
         "protocol": "Set by the protocol in every token of this kind.",
         "each_token": "Another value in every token.",

@@ -232,6 +232,25 @@ def test_a_client_by_itself_is_explained(root, session):
     )
 
 
+@pytest.mark.parametrize("is_person", [True, False])
+def test_scopes_of_other_resources_are_left_out_with_the_reason(root, session, is_person):
+    add_api(session)
+    add_api(session, "stock", ["stock.read"])
+    scopes = ("orders.read", "stock.read")
+    register(session, scopes=scopes, grants=("authorization_code", "client_credentials"))
+    query = {"user": add_person(session).id} if is_person else {}
+    found = ask(root, "web", scope=" ".join(scopes), resource="orders", **query)
+    assert found["access_token"]["audience"] == ["orders"]
+    orders, stock = found["scopes"]
+    assert (orders["granted"], stock["granted"]) == (True, False)
+    (why,) = stock["reasons"]
+    assert why == {
+        "code": "other_resource",
+        "subject": "stock",
+        "text": "The API stock is not among the resources asked for.",
+    }
+
+
 # Who may ask about whom
 
 

@@ -32,7 +32,7 @@ def test_a_token_is_explained(idp_json: Callable[..., Any], scene: int) -> None:
     found = idp_json("explain", "--user", "ann", "--client", "web", "--scope", "openid orders.read")
     assert found["access_token"]["claims"]["sub"] == str(scene)
     (line,) = [line for line in found["permissions"] if line["code"] == "orders.read"]
-    assert line["is_present"] is True
+    assert line["present"] is True
     assert line["reasons"] == [
         {"code": "role", "subject": "clerk", "text": "The role clerk has it."}
     ]

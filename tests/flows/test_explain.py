@@ -18,9 +18,13 @@ from idp.directory.tenants.models import Tenant
 from idp.directory.users.models import User, UserClaim
 from idp.explain import service
 from idp.explain.presented import EACH_TOKEN
+from idp.explain.recording import Recorder
 from idp.explain.service import Question
 from idp.oauth.models import Grant, ReferenceToken
+from idp.platform.errors import InvalidToken
 from idp.platform.secrets import digest
+from idp.platform.signing import signer
+from idp.platform.storage import complete
 from tests import protocol
 from tests.protocol import App, add_api, add_person, add_tenant, register
 
@@ -309,3 +313,15 @@ def test_an_explanation_leaves_nothing_behind(session, client):
     assert not session.dirty
     for table in (Grant, ReferenceToken):
         assert session.scalars(select(table)).all() == []
+
+
+def test_what_leaves_the_recorder_verifies_nowhere(session):
+    recorder = Recorder(session)
+    keys = complete(recorder.look_up(signer.keys))
+    claims = {"iss": "http://127.0.0.1:8000", "sub": "1"}
+    text = keys.sign(claims, alg=None, typ="at+jwt")
+    assert recorder.recorded["at+jwt"].claims == claims
+    real = signer.keys(session)
+    with pytest.raises(InvalidToken):
+        real.verify(text, typ=None)
+    assert len(text) == len(real.sign(claims, alg=None, typ="at+jwt"))
