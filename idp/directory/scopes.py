@@ -50,6 +50,12 @@ class Scope(StrEnum):
     ADMIN_KEYS_READ = "ids4.ms.admin.keys.read", "Administration: list signing keys"
     ADMIN_KEYS_WRITE = "ids4.ms.admin.keys.write", "Administration: rotate and revoke signing keys"
 
+    ADMIN_EXPLAIN_ALL = "ids4.ms.admin.explain.all", "Administration: everything about explanations"
+    ADMIN_EXPLAIN_READ = (
+        "ids4.ms.admin.explain.read",
+        "Administration: explain tokens and refused requests",
+    )
+
     ADMIN_MESSAGES_ALL = "ids4.ms.admin.messages.all", "Administration: everything about messages"
     ADMIN_MESSAGES_READ = (
         "ids4.ms.admin.messages.read",
