@@ -57,6 +57,7 @@ KNOWN = (
     lazy_gettext("More was sent than is accepted here."),
     lazy_gettext("A value is out of range"),
     # idp.pages.console
+    lazy_gettext("Disable the client first."),
     lazy_gettext("Given more than once"),
     lazy_gettext("The list cannot be sorted by this"),
     lazy_gettext("The search text is too long."),

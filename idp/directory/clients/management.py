@@ -28,6 +28,7 @@ from idp.directory.clients.models import (
     ClientScope,
     ClientSecret,
 )
+from idp.directory.clients.service import NewClient
 from idp.directory.product import RESERVED_PREFIX
 from idp.platform import runtime, stamps
 from idp.platform.audit import service as audit
@@ -190,6 +191,66 @@ def add_secret(
     return service.add_secret(
         session, client, value, description=description, expires_at=expires_at
     )
+
+
+def remove_secret(session: Session, actor: Actor, row_id: int, secret_id: int) -> None:
+    """Remove a secret of a client in reach."""
+    service.remove_secret(session, _hold(session, actor, row_id), secret_id)
+
+
+def expire_secret(
+    session: Session, actor: Actor, row_id: int, secret_id: int, expires_at: datetime | None
+) -> None:
+    """Set when a secret of a client in reach ends; None: never."""
+    client = _hold(session, actor, row_id)
+    before = audited.state_of(client)
+    service.get_secret(client, secret_id).expires_at = expires_at
+    after = audited.state_of(client)
+    if before != after:
+        client.concurrency_stamp = stamps.new_stamp()
+        session.flush()
+        _record(session, client, before, after)
+
+
+def set_enabled(session: Session, actor: Actor, row_id: int, *, enabled: bool) -> None:
+    """Enable or disable a client in reach."""
+    client = _hold(session, actor, row_id)
+    if client.enabled is not enabled:
+        service.update(session, client, {"enabled": enabled})
+
+
+def spec_of(new: NewClient) -> ClientSpec:
+    """Return what is said about a new client, as `create` takes it."""
+    settings = {
+        "client_name": new.client_name,
+        "require_client_secret": not new.is_public,
+        "allow_offline_access": "refresh_token" in new.grant_types,
+        **new.settings,
+    }
+    lists = {
+        name: [Row(0, {LISTS[name].key[0]: value}) for value in getattr(new, name, ())]
+        for name in LISTS
+    }
+    secrets = None if new.secret is None else [SecretRow(0, None, new.secret, None)]
+    return ClientSpec(new.client_id, settings, lists, secrets)
+
+
+def copy_of(
+    client: Client, client_id: str, client_name: str | None, secret: str | None
+) -> ClientSpec:
+    """Return the settings and lists of a client as those of a new one, with another secret."""
+    settings = {name: getattr(client, name) for name in fields.FIELDS}
+    columns = {name: [*rule.key] for name, rule in LISTS.items()}
+    columns["properties"].append("value")
+    lists = {
+        name: [
+            Row(0, {column: getattr(row, column) for column in columns[name]})
+            for row in getattr(client, name)
+        ]
+        for name in LISTS
+    }
+    secrets = None if secret is None else [SecretRow(0, None, secret, None)]
+    return ClientSpec(client_id, {**settings, "client_name": client_name}, lists, secrets)
 
 
 def properties(client: Client) -> list[Property]:

@@ -18,8 +18,10 @@ from idp.pages.console import workspaces
 from idp.pages.console.screens import Screen, Where
 from idp.pages.console.workspaces import Workspace
 from idp.pages.visitor import ask_to_sign_in, current_visitor
-from idp.platform import clock
-from idp.platform.errors import Forbidden, NotFound
+from idp.platform import clock, runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import Forbidden, NotFound, TooManyRequests
 from idp.platform.integers import INT64_MAX
 from idp.platform.runtime import context_of
 from idp.platform.web.views import current_issuer, database
@@ -27,6 +29,9 @@ from idp.platform.web.views import current_issuer, database
 RECENT = timedelta(minutes=5)
 """How long after a sign-in sensitive acts need no other one."""
 HOME = "/console"
+TRACES_PER_MINUTE = 10
+MOST_HITS = 5
+"""Things of one screen that a search shows."""
 
 View = Callable[..., Response]
 
@@ -142,6 +147,7 @@ def for_workspace(view: View, gate: Gate | None = None) -> View:
 def check(workspace: Workspace, permission: Scope) -> None:
     """Refuse a person who lacks a permission in a workspace, with its name."""
     if not workspace.may(permission):
+        _leave_trace(workspace, permission)
         raise Forbidden(f"You lack a permission here: {permission}")
 
 
@@ -158,6 +164,23 @@ def redirect_to_sign_in() -> Response:
 def go(workspace: Workspace, endpoint: str, **values: Any) -> Response:
     """Answer a form that was accepted: go to a page of the workspace."""
     return redirect(workspace.url(endpoint, **values), 303)
+
+
+def _leave_trace(workspace: Workspace, permission: Scope) -> None:
+    """Record that a person lacked a right: ten rows a minute for each."""
+    session, user_id = database(), workspace.visitor.user.id
+    try:
+        runtime.of(session).throttle.hit("console-refused", str(user_id), TRACES_PER_MINUTE, 60)
+    except TooManyRequests:
+        return
+    audit.record(
+        session,
+        Tag.OPERATION_REFUSED,
+        tenant_id=workspace.actor.tenant_id,
+        target=f"page:{request.endpoint}",
+        details={"reason": f"lacks {permission}"},
+    )
+    session.commit()
 
 
 def _here() -> str:

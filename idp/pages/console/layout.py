@@ -101,7 +101,7 @@ def _crumbs(workspace: Workspace, screen: Screen | None, below: Sequence[Crumb])
 
 def _switch(workspace: Workspace) -> Switch:
     session, issuer, user = database(), workspace.issuer, workspace.visitor.user
-    own = workspaces.memberships(session, issuer, user.id)
+    own, may_be_more = workspaces.memberships(session, issuer, user.id)
     shown = own[: workspaces.MOST_LISTED]
     if workspace.tenant is not None and workspace.tenant not in shown:
         shown = [workspace.tenant, *shown]
@@ -111,8 +111,8 @@ def _switch(workspace: Workspace) -> Switch:
     ]
     if workspaces.manages_platform(session, issuer, user.id):
         choices.insert(0, Choice(None, _address(None), is_current=workspace.tenant is None))
-    has_more = len(own) > len(shown) or workspaces.acts_everywhere(session, issuer, user.id)
-    return Switch(choices, has_more)
+    has_more = may_be_more or len(own) > len(shown)
+    return Switch(choices, has_more or workspaces.acts_everywhere(session, issuer, user.id))
 
 
 def _address(tenant_id: int | None) -> str:
