@@ -177,10 +177,14 @@ def test_scripts_say_what_is_not_saved_and_answer_while_one_types(chromium, hous
     enter(page, server.url)
     console = f"{server.url}/console/t/{acme}"
 
-    page.goto(f"{console}/clients")
+    page.goto(f"{console}/clients?sort=-created")
     page.get_by_placeholder("Name or client id").press_sequentially("orders")
     expect(page.locator("tbody tr")).to_have_count(1)
-    page.wait_for_url("**/clients?q=orders")
+    page.wait_for_url("**/clients?q=orders&sort=-created")
+    page.locator("#chips summary").first.click()
+    page.locator("#chips a", has_text="Service").click()
+    page.wait_for_url("**/clients?q=orders&sort=-created&kind=service")
+    expect(page.get_by_text("Nothing matches")).to_be_visible()
     page.keyboard.press("Escape")
     page.locator("h1").click()
     page.keyboard.press("/")
