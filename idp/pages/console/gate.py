@@ -81,7 +81,7 @@ class Pages:
         return self._declare("POST", path, Gate(permission, recent))
 
     def search(self, finder: Finder) -> Finder:
-        """Let the search of the console find things of this screen."""
+        """Have the search of the console find things of this screen."""
         self.find = finder
         return finder
 
@@ -193,6 +193,6 @@ def _here() -> str:
 
 
 def _sign_trail(visitor: Visitor) -> None:
-    """Let the audit log name who acts."""
+    """Name the person who acts in the audit log."""
     session = database()
     session.info["context"] = replace(context_of(session), user_id=visitor.user.id)

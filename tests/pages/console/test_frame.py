@@ -47,7 +47,7 @@ def ann(client, session):
 
 
 def own(session, user, app):
-    """Let somebody manage a client."""
+    """Link somebody to a client, which they then manage."""
     session.add(ClientOwner(user_id=user.id, client_id=app.row_id))
     session.commit()
 

@@ -83,7 +83,7 @@ pages = Pages(screens.CLIENTS)
 
 @dataclass(frozen=True, slots=True)
 class ScopeGroup:
-    """The scopes of an API, or (without a name) what tells about people."""
+    """The scopes of an API, or (without a name) identity resources."""
 
     api: str
     scopes: Sequence[tuple[str, str | None]]
@@ -288,7 +288,7 @@ def remove_secret(workspace: Workspace, row_id: int, secret_id: int) -> Response
 
 @pages.get("/<int:row_id>/activity", permission=Scope.CLIENT_DETAIL)
 def show_activity(workspace: Workspace, row_id: int) -> Response:
-    """Show what was changed about a client, and what it was used for."""
+    """Show what was changed about a client, and how it was used."""
     client = get(workspace, row_id)
     return _page(
         workspace,
@@ -315,7 +315,7 @@ def show_quick_start(workspace: Workspace, row_id: int) -> Response:
 
 @pages.get("/<int:row_id>/delete", permission=Scope.CLIENT_DELETE, recent=True)
 def ask_deletion(workspace: Workspace, row_id: int) -> Response:
-    """Say what ends with a client, and ask for its id."""
+    """Show what ends with a client, and ask for its id."""
     client = get(workspace, row_id)
     return _deletion(workspace, client, DeleteForm(formdata=None))
 
