@@ -114,7 +114,7 @@ def for_visitor(view: Callable[..., Response]) -> Callable[..., Response]:
     def guarded(**path: Any) -> Response:
         visitor = current_visitor()
         if visitor is None:
-            return ask_to_sign_in(return_to=_here())
+            return ask_to_sign_in(return_to=here())
         _sign_trail(visitor)
         return view(visitor, **path)
 
@@ -158,7 +158,7 @@ def is_recent(visitor: Visitor) -> bool:
 
 def redirect_to_sign_in() -> Response:
     """Ask for the password of the person who is signed in, and come back to the page."""
-    return ask_to_sign_in(prompt="login", return_to=_here())
+    return ask_to_sign_in(prompt="login", return_to=here())
 
 
 def go(workspace: Workspace, endpoint: str, **values: Any) -> Response:
@@ -183,7 +183,7 @@ def _leave_trace(workspace: Workspace, permission: Scope) -> None:
     session.commit()
 
 
-def _here() -> str:
+def here() -> str:
     """Return the page under way, or the one whose form was sent."""
     if request.method != "GET":
         return way_on.page_of_form()

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import make_response, render_template, request
+from flask import make_response, render_template
 from werkzeug.wrappers import Response
 
-from idp.pages import return_path
-from idp.pages.console import colours, times, workspaces
+from idp.pages.console import colours, gate, times, workspaces
 from idp.pages.console.screens import Group, Screen
 from idp.pages.console.workspaces import Workspace
 from idp.platform.web.views import database
@@ -71,7 +70,7 @@ def page(
         crumbs=_crumbs(workspace, screen, crumbs),
         colours=colours.CHOICES,
         colour=colours.current(),
-        here=return_path.parse(request.full_path.rstrip("?")) or "/console",
+        here=gate.here(),
         ago=times.ago,
         exact=times.exact,
         **context,

@@ -134,6 +134,11 @@ def test_several_clients_are_disabled_at_once(client, session, admin):
         answer = send(client, page, f"{LIST}/bulk", {"id": hostile, "act": "enable"})
         assert answer.status_code in {303, 404}, hostile
     assert not row(session, "app-0").enabled  # all of them or none
+    for address in (f"{LIST}/bulk", f"{LIST}/{apps[1].row_id}/state"):
+        for act in ("", "delete"):
+            answer = send(client, page, address, {"id": [apps[1].row_id], "act": act})
+            assert answer.status_code == 400, address
+    assert row(session, "app-1").enabled
 
 
 def test_a_person_sees_the_clients_that_they_are_linked_to(client, session):

@@ -246,6 +246,17 @@ def test_colours_are_remembered(client, admin):
     assert answer.location == "/console"
 
 
+def test_language_and_colours_lead_back_to_the_page_whatever_was_searched_for(client, admin):
+    path = "/console/platform/clients"
+    for query, back in (("q=demo", f"{path}?q=demo"), ("q=a%20b%22", path)):
+        page = readable(client.get(f"{path}?{query}"))
+        encoded = back.replace("/", "%2F").replace("?", "%3F").replace("=", "%3D")
+        assert f"/language/zh?return_to={encoded}" in page
+        assert f"/console/colours/dark?return_to={back}" in (
+            page.replace("%2F", "/").replace("%3F", "?").replace("%3D", "=")
+        )
+
+
 def test_the_content_policy_stays_strict(client, admin):
     answer = client.get("/console/platform/clients")
     policy = answer.headers["Content-Security-Policy"]

@@ -132,7 +132,7 @@ def find(workspace: Workspace, text: str) -> Sequence[Hit]:
 def change_many(workspace: Workspace) -> Response:
     """Enable or disable the clients that are picked."""
     row_ids = {*request.form.getlist("id", type=int)[:MOST_PICKED]}
-    enabled = request.form.get("act") == "enable"
+    enabled = _is_enabling()
     for row_id in sorted(row_ids):
         clients.set_enabled(database(), workspace.actor, row_id, enabled=enabled)
     database().commit()
@@ -211,7 +211,7 @@ def _conflict(workspace: Workspace, row_id: int, tab: str, form: EditForm) -> Re
 @pages.post("/<int:row_id>/state", permission=Scope.CLIENT_PUT)
 def set_state(workspace: Workspace, row_id: int) -> Response:
     """Enable or disable a client."""
-    enabled = request.form.get("act") == "enable"
+    enabled = _is_enabling()
     clients.set_enabled(database(), workspace.actor, row_id, enabled=enabled)
     database().commit()
     notice = "enabled" if enabled else "disabled"
@@ -468,6 +468,14 @@ def _address(workspace: Workspace, client: Client) -> str:
 
 def _target(client: Client) -> str:
     return f"client:{client.client_id}"
+
+
+def _is_enabling() -> bool:
+    """Return which of the two buttons was pressed."""
+    act = request.form.get("act")
+    if act not in {"enable", "disable"}:
+        raise BadRequest.at("act", "The request cannot be understood.")
+    return act == "enable"
 
 
 def _notice() -> str | None:
