@@ -88,18 +88,16 @@ def in_force() -> ColumnElement[bool]:
     )
 
 
-def count_of_client(session: Session, client_row_id: int) -> int:
-    """Return how many grants of a client are neither revoked nor expired."""
-    query = (
-        select(func.count())
-        .select_from(Grant)
-        .where(
-            Grant.client_id == client_row_id,
-            Grant.revoked_at.is_(None),
-            Grant.expires_at > clock.now(),
-        )
+def count_live(session: Session, client_row_id: int) -> tuple[int, int]:
+    """Return how many grants of a client have not ended, and of how many people."""
+    people = func.count(Grant.user_id.distinct())
+    query = select(func.count(), people).where(
+        Grant.client_id == client_row_id,
+        Grant.revoked_at.is_(None),
+        Grant.expires_at > clock.now(),
     )
-    return session.scalar(query) or 0
+    found = session.execute(query).one()
+    return found[0], found[1]
 
 
 def with_grant(*columns: InstrumentedAttribute[Any]) -> Select[Any]:

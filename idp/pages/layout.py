@@ -76,7 +76,7 @@ def moment(at: datetime) -> str:
 def _layout() -> dict[str, Any]:
     issuer = find_current_issuer()
     here = request.full_path.rstrip("?")
-    back = return_path.parse(here) or "/account"
+    back = return_path.parse(here) or return_path.parse(request.path) or "/account"
     return {
         "brand": Brand(issuer.name, issuer.logo_uri) if issuer else Brand(PRODUCT),
         "first_letter": first_letter,

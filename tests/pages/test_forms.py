@@ -128,7 +128,8 @@ def blueprints_of(rule):
 def filled(rule):
     """Write an address of a route."""
     values = {
-        name: next(iter(getattr(rule._converters[name], "items", ["1"]))) for name in rule.arguments
+        name: next(iter(getattr(converter, "items", ["1"])))
+        for name, converter in rule._converters.items()
     }
     return rule.build(values)[1] if rule.arguments else rule.rule
 

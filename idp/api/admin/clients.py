@@ -25,7 +25,7 @@ from idp.directory.clients import management as clients
 from idp.directory.clients.fields import FIELDS
 from idp.directory.clients.management import Filters
 from idp.directory.clients.models import Client
-from idp.directory.clients.service import NewClient
+from idp.directory.clients.service import NewClient, get_secret
 from idp.directory.scopes import Scope
 from idp.oauth import grant_state
 from idp.platform.errors import BadRequest
@@ -373,7 +373,7 @@ def add_secret(tenant: int, client: int, body: Mapping[str, Any]) -> Tagged:
 def read_secret(tenant: int, client: int, id: int) -> Tagged:
     """Read what is known of a secret; never its value."""
     owner = clients.get(database(), acting(READ, tenant), client)
-    return Tagged(clients.find_secret(owner, id), owner.concurrency_stamp)
+    return Tagged(get_secret(owner, id), owner.concurrency_stamp)
 
 
 @admin.operation(
@@ -448,7 +448,7 @@ def shown(client: Client) -> dict[str, Any]:
             row.post_logout_redirect_uri for row in client.post_logout_redirect_uris
         ],
         "cors_origins": [row.origin for row in client.cors_origins],
-        "live_grants": grant_state.count_of_client(database(), client.id),
+        "live_grants": grant_state.count_live(database(), client.id)[0],
     }
 
 

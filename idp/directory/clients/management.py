@@ -38,6 +38,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, Forbidden, NotFound, Unprocessable
 from idp.platform.integers import INT32_MAX
 from idp.platform.secrets import MASK, looks_like_digest
+from idp.platform.translation import N_
 
 LONGEST_PROPERTY = 2000
 
@@ -198,7 +199,7 @@ def delete(
     _check_power(session, actor, client)
     stamps.check(client.concurrency_stamp, stamp)
     if only_disabled and client.enabled:
-        raise Conflict("Disable the client first.", code="client_enabled")
+        raise Conflict(N_("Disable the client first."), code="client_enabled")
     service.delete(session, client)
 
 
@@ -296,14 +297,6 @@ def issue_secret(
     return client, client.secrets[-1], value
 
 
-def find_secret(client: Client, secret_id: int) -> ClientSecret:
-    """Return a secret of a client; never its value."""
-    row = next((row for row in client.secrets if row.id == secret_id), None)
-    if row is None:
-        raise NotFound("The client has no such secret.")
-    return row
-
-
 def change_secret(
     session: Session,
     actor: Actor,
@@ -317,7 +310,7 @@ def change_secret(
     client = _lock(session, actor, row_id)
     _check_power(session, actor, client)
     stamps.check(client.concurrency_stamp, stamp)
-    row = find_secret(client, secret_id)
+    row = service.get_secret(client, secret_id)
     before = audited.state_of(client)
     for name in ("description", "expires_at"):
         if name in changes:
@@ -332,7 +325,12 @@ def change_secret(
 
 
 def remove_secret(
-    session: Session, actor: Actor, row_id: int, secret_id: int, *, stamp: str | None
+    session: Session,
+    actor: Actor,
+    row_id: int,
+    secret_id: int,
+    *,
+    stamp: str | None = None,
 ) -> None:
     """Take a secret away from a client in reach."""
     client = _lock(session, actor, row_id)
@@ -355,6 +353,61 @@ def add_secret(
     return service.add_secret(
         session, client, value, description=description, expires_at=expires_at
     )
+
+
+def expire_secret(
+    session: Session, actor: Actor, row_id: int, secret_id: int, expires_at: datetime | None
+) -> None:
+    """Set when a secret of a client in reach ends; None: never."""
+    client = _lock(session, actor, row_id)
+    before = audited.state_of(client)
+    service.get_secret(client, secret_id).expires_at = expires_at
+    after = audited.state_of(client)
+    if before != after:
+        client.concurrency_stamp = stamps.new_stamp()
+        session.flush()
+        _record(session, client, before, after)
+
+
+def set_enabled(session: Session, actor: Actor, row_id: int, *, enabled: bool) -> None:
+    """Enable or disable a client in reach."""
+    client = _lock(session, actor, row_id)
+    if client.enabled is not enabled:
+        service.update(session, client, {"enabled": enabled})
+
+
+def spec_of(new: NewClient) -> ClientSpec:
+    """Return what is said about a new client, as `create` takes it."""
+    settings = {
+        "client_name": new.client_name,
+        "require_client_secret": not new.is_public,
+        "allow_offline_access": "refresh_token" in new.grant_types,
+        **new.settings,
+    }
+    lists = {
+        name: [Row(0, {LISTS[name].key[0]: value}) for value in getattr(new, name, ())]
+        for name in LISTS
+    }
+    secrets = None if new.secret is None else [SecretRow(0, None, new.secret, None)]
+    return ClientSpec(new.client_id, settings, lists, secrets)
+
+
+def copy_of(
+    client: Client, client_id: str, client_name: str | None, secret: str | None
+) -> ClientSpec:
+    """Return the settings and lists of a client as those of a new one, with another secret."""
+    settings = {name: getattr(client, name) for name in fields.FIELDS}
+    columns = {name: [*rule.key] for name, rule in LISTS.items()}
+    columns["properties"].append("value")
+    lists = {
+        name: [
+            Row(0, {column: getattr(row, column) for column in columns[name]})
+            for row in getattr(client, name)
+        ]
+        for name in LISTS
+    }
+    secrets = None if secret is None else [SecretRow(0, None, secret, None)]
+    return ClientSpec(client_id, {**settings, "client_name": client_name}, lists, secrets)
 
 
 def properties(client: Client) -> list[Property]:

@@ -246,20 +246,27 @@ def check_status(tenant: Tenant, status: int) -> None:
         raise Conflict.at("status", "The platform's own tenant cannot be disabled.")
 
 
-def memberships(session: Session, user_id: int, issuer: Issuer) -> list[Tenant]:
-    """Return the enabled tenants of a person that sign in at an issuer."""
-    return list(
-        session.scalars(
-            select(Tenant)
-            .join(Membership, Membership.tenant_id == Tenant.id)
-            .where(
-                Membership.user_id == user_id,
-                Tenant.issuer_tenant_id == issuer.tenant_id,
-                Tenant.status == TenantStatus.ENABLED,
-            )
-            .order_by(Tenant.name, Tenant.id)
+def memberships(
+    session: Session, user_id: int, issuer: Issuer, *, text: str = "", limit: int | None = None
+) -> list[Tenant]:
+    """List the enabled tenants of a person that sign in at an issuer, by name.
+
+    Those whose name holds a text, and no more than a limit.
+    """
+    query = (
+        select(Tenant)
+        .join(Membership, Membership.tenant_id == Tenant.id)
+        .where(
+            Membership.user_id == user_id,
+            Tenant.issuer_tenant_id == issuer.tenant_id,
+            Tenant.status == TenantStatus.ENABLED,
         )
+        .order_by(Tenant.name, Tenant.id)
+        .limit(limit)
     )
+    if text:
+        query = query.where(Tenant.name.icontains(text, autoescape=True))
+    return list(session.scalars(query))
 
 
 def find_member(session: Session, tenant_id: int, user_id: int) -> Membership | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from idp.pages.console import home
-from idp.pages.console.clients import views as clients
+from idp.pages.console.clients import new as clients  # with what it adds to the views
 from idp.pages.console.gate import for_workspace
 
 PAGES = (clients.pages,)

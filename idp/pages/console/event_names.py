@@ -7,11 +7,25 @@ from flask_babel import lazy_gettext as _
 from idp.platform.audit.tags import Tag
 
 NAMES = {
+    Tag.ACCOUNT_AUTHENTICATED: _("A person authenticated"),
     Tag.CLIENT_CHANGED: _("Client changed"),
     Tag.CLIENT_CREATED: _("Client created"),
     Tag.CLIENT_DELETED: _("Client deleted"),
+    Tag.CLIENT_REFUSED: _("The client's authentication was refused"),
     Tag.CLIENT_SECRET_ADDED: _("Client secret added"),
     Tag.CLIENT_SECRET_REMOVED: _("Client secret removed"),
+    Tag.CODE_ISSUED: _("Code issued"),
+    Tag.CODE_REUSED: _("A code was used twice: its tokens ended"),
+    Tag.CONSENT_GIVEN: _("A person gave their consent"),
+    Tag.CONSENT_REFUSED: _("A person refused their consent"),
+    Tag.CONSENT_REVOKED: _("A person revoked their consent"),
+    Tag.GRANT_REVOKED: _("Access ended"),
+    Tag.REFRESH_REUSED: _("A refresh token was used twice: its tokens ended"),
+    Tag.SIGN_IN: _("A person signed in"),
+    Tag.SIGN_IN_REFUSED: _("A sign-in was refused"),
+    Tag.TOKEN_ISSUED: _("Tokens issued"),
+    Tag.TOKEN_REFRESHED: _("Tokens refreshed"),
+    Tag.TOKEN_REVOKED: _("A token was revoked"),
 }
 
 

@@ -73,14 +73,29 @@ class Listing:
         """Return the address with other values; None leaves one out, and the list starts anew."""
         values: dict[str, str | None] = {
             "q": self.text or None,
-            "sort": f"-{self.sort}" if self.descending else self.sort,
+            "sort": self.order,
             **self.chosen,
             **changes,
         }
-        if values["sort"] == next(iter(self.sorts)):
+        if values["sort"] == self._usual:
             del values["sort"]
         query = urlencode({name: value for name, value in values.items() if value is not None})
         return f"{self.path}?{query}" if query else self.path
+
+    @property
+    def order(self) -> str:
+        """The sort as the address has it."""
+        return f"-{self.sort}" if self.descending else self.sort
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """What a new search keeps of the address."""
+        sort = {} if self.order == self._usual else {"sort": self.order}
+        return {**sort, **self.chosen}
+
+    @property
+    def _usual(self) -> str:
+        return next(iter(self.sorts))
 
     def sorted_by(self, name: str) -> str:
         """Return the address sorted by a column, the other way round where it is already."""

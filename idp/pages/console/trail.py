@@ -12,7 +12,10 @@ from sqlalchemy.orm import Session
 from idp.directory.users import service as users
 from idp.pages.console import event_names
 from idp.platform.audit import service as audit
+from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.service import Filters
+
+MOST = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,16 @@ class Event:
 def of(session: Session, target: str, tags: Collection[str], *, limit: int = 5) -> list[Event]:
     """List the events of a thing with some tags, the newest first: two queries."""
     rows = audit.search(session, Filters(target=target, tags=tags), limit=limit)
+    return _events(session, rows)
+
+
+def of_client(session: Session, client_id: str) -> list[Event]:
+    """List the last events of the protocol at a client. They do not say who signed in."""
+    rows = audit.search(session, Filters(client_id=client_id), limit=MOST)
+    return [Event(row.at, event_names.in_words(row.tag), None, (), row.request_id) for row in rows]
+
+
+def _events(session: Session, rows: Sequence[AuditEvent]) -> list[Event]:
     names = users.names_of(session, {row.user_id for row in rows if row.user_id is not None})
     return [
         Event(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
 CODES = frozenset(Scope)
 MOST_LISTED = 8
 """Organisations in the tenant switch; more of them have a page with a search."""
+MOST_READ = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +101,15 @@ def _open(session: Session, issuer: Issuer, visitor: Visitor, tenant: Tenant | N
     return Workspace(visitor, issuer, tenant, actor, held)
 
 
-def memberships(session: Session, issuer: Issuer, user_id: int) -> list[Tenant]:
-    """List the tenants that a person belongs to and manages, by name."""
-    own = [
-        tenant
-        for tenant in tenants.memberships(session, user_id, issuer)
-        if tenant.id != PLATFORM_TENANT_ID
-    ]
+def memberships(
+    session: Session, issuer: Issuer, user_id: int, text: str = ""
+) -> tuple[list[Tenant], bool]:
+    """Return the first tenants that a person belongs to and manages, and whether there may be more.
+
+    By name, and of those whose name holds a text.
+    """
+    found = tenants.memberships(session, user_id, issuer, text=text, limit=MOST_READ)
+    own = [tenant for tenant in found if tenant.id != PLATFORM_TENANT_ID]
     managed = permissions.tenants_with_any(
         session,
         user_id,
@@ -114,7 +117,7 @@ def memberships(session: Session, issuer: Issuer, user_id: int) -> list[Tenant]:
         _codes(platform=False),
         platform=issuer.is_platform,
     )
-    return [tenant for tenant in own if tenant.id in managed]
+    return [tenant for tenant in own if tenant.id in managed], len(found) == MOST_READ
 
 
 def acts_everywhere(session: Session, issuer: Issuer, user_id: int) -> bool:
@@ -132,12 +135,12 @@ def manages_platform(session: Session, issuer: Issuer, user_id: int) -> bool:
     )
 
 
-def search(session: Session, text: str, *, limit: int) -> Sequence[Tenant]:
+def search(session: Session, text: str, *, limit: int) -> list[Tenant]:
     """List tenants whose name holds a text, by name; only for those who manage all."""
     query = select(Tenant).where(Tenant.id != PLATFORM_TENANT_ID)
     if text:
         query = query.where(Tenant.name.icontains(text, autoescape=True))
-    return session.scalars(query.order_by(Tenant.name, Tenant.id).limit(limit)).all()
+    return [*session.scalars(query.order_by(Tenant.name, Tenant.id).limit(limit))]
 
 
 def _codes(*, platform: bool) -> frozenset[str]:
