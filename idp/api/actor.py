@@ -38,6 +38,15 @@ def current_actor() -> Actor:
     )
 
 
+def acting(permission: str, tenant_id: int) -> Actor:
+    """Return the caller of an operation on the rows of a tenant, by where a permission is held.
+
+    See `Actor.permitted`.
+    """
+    everywhere = acts_for_platform(permission)
+    return current_actor().within(tenant_id).permitted_at("platform" if everywhere else "tenant")
+
+
 def platform(_arguments: dict[str, Any]) -> None:
     """Return None: no single tenant is concerned, so the permission is needed at the platform."""
 

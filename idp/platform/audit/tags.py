@@ -59,9 +59,11 @@ class Tag(StrEnum):
     CLIENT_DELETED = "admin:client:deleted"
     CLIENT_SECRET_ADDED = "admin:client-secret:added"
     CLIENT_SECRET_REMOVED = "admin:client-secret:removed"
+    CONSENT_ENDED = "admin:consent:ended"
     FILE_REFUSED = "admin:file:refused"
     FILE_STORED = "admin:file:stored"
     GATEWAY_CHANGED = "admin:gateway:changed"
+    GRANT_ENDED = "admin:grant:ended"
     IDENTITY_RESOURCE_CHANGED = "admin:identity-resource:changed"
     IDENTITY_RESOURCE_CREATED = "admin:identity-resource:created"
     IDENTITY_RESOURCE_DELETED = "admin:identity-resource:deleted"
@@ -90,7 +92,9 @@ class Tag(StrEnum):
     USER_DELETED = "admin:user:deleted"
     USER_DISABLED = "admin:user:disabled"
     USER_ENABLED = "admin:user:enabled"
+    USER_EXPORTED = "admin:user:exported"
     USER_LOOKED_UP = "admin:user:looked-up"
+    USER_SIGNED_OUT = "admin:user:signed-out"
     USER_UNLOCKED = "admin:user:unlocked"
 
     # The operator, at the command line, and the service itself
