@@ -36,6 +36,7 @@ from idp.platform import clock
 from idp.platform.db import run
 from idp.platform.errors import Unprocessable
 from idp.platform.permission_codes import covering, covers
+from idp.platform.translation import N_
 
 ADMINISTRATORS = "administrators"
 BUILT_IN = frozenset({ADMINISTRATORS, "users", "developer", "partners"})
@@ -464,6 +465,6 @@ def require_administrator(session: Session) -> None:
     )
     if left is None:
         raise Unprocessable(
-            "The platform must have an administrator. Appoint another one first.",
+            N_("The platform must have an administrator. Appoint another one first."),
             fields={"id": ["is the last administrator of the platform"]},
         )

@@ -357,8 +357,8 @@ def _check_roles(session: Session, actor: Actor, given: Sequence[Role]) -> None:
         carried = permissions.carried(session, role_ids)
         missing = actor.lacking(session, tenant_id, carried)
         if missing:
-            text = f"You cannot grant permissions that you do not hold: {', '.join(missing[:10])}."
-            raise Overreach.at("roles", text)
+            text = N_("You cannot grant permissions that you do not hold")
+            raise Overreach.at("roles", f"{text}: {', '.join(missing[:10])}.")
 
 
 def _check_permissions(session: Session, actor: Actor, granted: Sequence[tuple[int, str]]) -> None:

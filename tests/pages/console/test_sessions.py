@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from idp.oauth.models import Grant
 from idp.platform import clock
@@ -247,7 +247,6 @@ def test_a_reader_ends_nothing(client, session, acme, kind):
     assert "/end" not in page
     assert client.get(f"{base}/end").status_code == 403
     assert post(client, f"{base}/end").status_code == 403
-    assert session.scalar(select(func.count()).select_from(AuditEvent)) >= 0
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a\u202etxt", "x" * 10_000])

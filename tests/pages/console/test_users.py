@@ -151,7 +151,8 @@ def test_sign_ins_elsewhere_are_not_shown_to_a_tenant(client, session, boss, ann
     session.add(AuditEvent(tag="user:session:started", user_id=ann.id, tenant_id=shop))
     session.commit()
     assert names(client.get(f"/console/t/{acme}/users?sign_in=recent")) == []
-    assert "ago" not in readable(client.get(f"/console/t/{acme}/users?q=ann")).split("never")[0]
+    page = readable(client.get(f"/console/t/{acme}/users?q=ann"))
+    assert re.search(r'data-label="Last sign-in">\s*<span class="quiet">never', page)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +282,6 @@ def test_other_ids_of_another_tenant_do_not_exist_either(client, session, boss, 
     assert post(client, f"{base}/assign", id=[ann.id], role=role.id).status_code == 404
     assert post(client, f"{base}/assign", id=[eve.id], role=role.id).status_code == 404
     assert not fresh(session, ann).is_disabled
-    assert fresh(session, row.user_id and eve).id == eve.id
     assert session.get_one(BrowserSession, row.id).ended_at is None
 
 
@@ -374,6 +374,9 @@ def test_nobody_disables_themselves(client, session, admin):
 
 
 def test_the_last_administrator_keeps_the_role(client, session, admin):
+    for other in session.scalars(select(User).where(User.username == "admin")):
+        other.is_disabled = True
+    session.commit()
     held = session.scalars(select(UserRole.role_id).where(UserRole.user_id == admin.id)).all()
     path = f"/console/platform/users/{admin.id}/roles"
     answer = post(client, path, shown=held)
@@ -428,7 +431,7 @@ def test_roles_are_assigned_and_removed(client, session, boss, ann, acme):
     assert held == [new.id]
     assert tags(session, ann)[-2:] == ["admin:user-role:given", "admin:user-role:taken"]
     post(client, path, shown=[old.id], role=[new.id])  # sent twice
-    assert len(tags(session, ann)) == 4
+    assert len(tags(session, ann)) == 3
 
 
 def test_a_role_that_someone_else_assigned_meanwhile_stays(client, session, boss, ann, acme):

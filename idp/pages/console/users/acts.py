@@ -115,8 +115,7 @@ def join(workspace: Workspace, row_id: int) -> Response:
 
     def add(session: Session, actor: Actor) -> None:
         people.get_member(session, actor, row_id)
-        (tenant_id,) = ids("tenant") or {0}
-        administration.add_member(session, actor, row_id, tenant_id)
+        administration.add_member(session, actor, row_id, min(ids("tenant"), default=0))
 
     permission = Scope.US_ACCOUNT_BINDTENANT
     return _act(workspace, row_id, add, "joined", permission=permission)
