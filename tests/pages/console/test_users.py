@@ -184,10 +184,12 @@ def test_the_number_of_statements_does_not_grow_with_the_rows(
     paths += [f"/console/t/{acme}/sessions/grants", f"/console/t/{acme}/users/{boss.id}"]
 
     def count(path: str) -> int:
-        browser.get(path)
-        with statements(runtime.engine) as sent:
-            assert browser.get(path).status_code == 200
-        return len(sent)
+        counts = []
+        for _ in range(3):  # now and then it is looked up whether configuration has changed
+            with statements(runtime.engine) as sent:
+                assert browser.get(path).status_code == 200
+            counts.append(len(sent))
+        return min(counts)
 
     before = [count(path) for path in paths]
     for number in range(20):
