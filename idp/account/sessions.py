@@ -37,11 +37,11 @@ def list_live(
 
 
 def end(
-    session: Session, user: User, session_id: int, *, tenant_id: int, by: int
+    session: Session, user: User, session_id: int, *, tenant_id: int, by: int | None
 ) -> BrowserSession:
     """End a session of a person and revoke its grants; raise NotFound when there is none.
 
-    `by` is the user who ends it, and `tenant_id` the tenant of the audit event.
+    `by` is the user who ends it (None: a machine), and `tenant_id` says where.
     """
     for row in list_live(session, user):
         if row.id == session_id:
@@ -51,7 +51,7 @@ def end(
 
 
 def end_all(
-    session: Session, user: User, *, tenant_id: int, by: int, but: int | None = None
+    session: Session, user: User, *, tenant_id: int, by: int | None, but: int | None = None
 ) -> int:
     """End all sessions of a person except one, as `end` does; return their number."""
     ended = [row for row in list_live(session, user) if row.id != but]
@@ -60,7 +60,7 @@ def end_all(
     return len(ended)
 
 
-def end_row(session: Session, row: BrowserSession, *, tenant_id: int, by: int) -> bool:
+def end_row(session: Session, row: BrowserSession, *, tenant_id: int, by: int | None) -> bool:
     """End a session and revoke its grants; return whether this call ended it."""
     if not sessions.end(session, row):
         return False

@@ -71,8 +71,9 @@ class Actor:
     def manages(self, model: Any, owners: Any, owned: ColumnElement[bool]) -> ColumnElement[bool]:
         """Return in SQL which rows the actor manages: those of the tenant that they are linked to.
 
-        Administrators of the platform manage all, and when confined all of the tenant. `owners` is
-        the table of the links, `owned` joins it to the row.
+        Administrators of the platform manage all, and when confined all of the tenant; see
+        `permitted` for others. `owners` is the table
+        of the links, `owned` joins it to the row.
         """
         if self.reaches_all:
             return true()

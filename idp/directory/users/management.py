@@ -446,22 +446,26 @@ def unlock(session: Session, actor: Actor, user_id: int) -> User:
 
 
 def tenants_and_roles(
-    session: Session, user_id: int
+    session: Session, user_id: int, *, tenant_id: int | None = None
 ) -> tuple[list[int], list[tuple[str, int | None]]]:
-    """Return the ids of a person's tenants, and their roles: code and tenant (None: platform)."""
-    memberships = (
-        select(Membership.tenant_id)
-        .where(Membership.user_id == user_id)
-        .order_by(Membership.tenant_id)
-    )
-    query = (
+    """Return the ids of a person's tenants, and their roles: code and tenant (None: platform).
+
+    With `tenant_id` only what belongs to that tenant.
+    """
+    memberships = select(Membership.tenant_id).where(Membership.user_id == user_id)
+    held = (
         select(Role.code, Role.tenant_id)
         .join(UserRole, UserRole.role_id == Role.id)
         .where(UserRole.user_id == user_id)
-        .order_by(Role.code, Role.id)
     )
-    rows = session.execute(query)
-    return list(session.scalars(memberships)), [(code, tenant_id) for code, tenant_id in rows]
+    if tenant_id is not None:
+        memberships = memberships.where(Membership.tenant_id == tenant_id)
+        held = held.where(Role.tenant_id == tenant_id)
+    rows = session.execute(held.order_by(Role.code, Role.id))
+    return (
+        list(session.scalars(memberships.order_by(Membership.tenant_id))),
+        [(code, tenant) for code, tenant in rows],
+    )
 
 
 @dataclass(frozen=True, slots=True)

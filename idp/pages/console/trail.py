@@ -13,26 +13,7 @@ from idp.directory.users import service as users
 from idp.pages.console import event_names
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
-from idp.platform.audit.tags import Tag
-
-OF_PEOPLE = (
-    Tag.CONSENT_ENDED,
-    Tag.GRANT_ENDED,
-    Tag.MEMBER_ADDED,
-    Tag.MEMBER_REMOVED,
-    Tag.PASSWORD_RESET_ASKED,
-    Tag.PASSWORD_SET,
-    Tag.ROLE_GIVEN,
-    Tag.ROLE_TAKEN,
-    Tag.USER_CHANGED,
-    Tag.USER_CREATED,
-    Tag.USER_DELETED,
-    Tag.USER_DISABLED,
-    Tag.USER_ENABLED,
-    Tag.USER_SIGNED_OUT,
-    Tag.USER_UNLOCKED,
-)
-"""Events whose target is a person."""
+from idp.platform.audit.service import Filters
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +30,13 @@ class Event:
 
 def of(session: Session, target: str, tags: Collection[str], *, limit: int = 5) -> list[Event]:
     """List the events of a thing with some tags, the newest first: two queries."""
-    return _shown(session, audit.search(session, target=target, tags=tags, limit=limit))
+    return _shown(session, audit.search(session, Filters(target=target, tags=tags), limit=limit))
 
 
 def of_person(session: Session, user_id: int, tenant_id: int | None, *, limit: int) -> list[Event]:
     """List what a person did and what was done to them, in one tenant or in all: three queries."""
-    by_them = audit.search(session, user_id=user_id, tenant_id=tenant_id, limit=limit)
-    to_them = audit.search(
-        session, target=f"user:{user_id}", tags=OF_PEOPLE, tenant_id=tenant_id, limit=limit
-    )
-    rows = {row.id: row for row in (*by_them, *to_them)}.values()
-    newest = sorted(rows, key=lambda row: (row.at, row.id), reverse=True)
-    return _shown(session, newest[:limit])
+    rows = audit.about_person(session, user_id, tenant_id=tenant_id, limit=limit)
+    return _shown(session, rows)
 
 
 def _shown(session: Session, rows: Sequence[AuditEvent]) -> list[Event]:

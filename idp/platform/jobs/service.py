@@ -21,7 +21,8 @@ from sqlalchemy.orm import Session
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import NotFound
+from idp.platform.db import count_hits
+from idp.platform.errors import Conflict, NotFound, Unprocessable
 from idp.platform.jobs.models import OutboxMessage
 
 PURPOSE = "outbox"
@@ -174,6 +175,17 @@ def get_open(session: Session, message_id: int) -> Waiting:
     return Waiting(*row)
 
 
+def count_open(session: Session) -> tuple[int, int]:
+    """Return how many messages wait, and how many were given up."""
+    waiting = session.scalar(select(func.count()).select_from(OutboxMessage).where(_is_open()))
+    failed = session.scalar(
+        select(func.count())
+        .select_from(OutboxMessage)
+        .where(OutboxMessage.failed_at.is_not(None), OutboxMessage.done_at.is_(None))
+    )
+    return waiting or 0, failed or 0
+
+
 def retry_failed(session: Session, ids: Collection[int] | None = None) -> list[int]:
     """Try again what was given up, from the first attempt on; return the ids of it.
 
@@ -191,6 +203,27 @@ def retry_failed(session: Session, ids: Collection[int] | None = None) -> list[i
     if revived:
         audit.record(session, Tag.OUTBOX_RETRIED, details={"count": len(revived)})
     return sorted(revived)
+
+
+def drop(session: Session, message_id: int) -> None:
+    """Erase a message to people, so that it is not sent.
+
+    Conflict while a worker holds it. Other jobs belong to rows that wait for them.
+    """
+    if get_open(session, message_id).lane != "notify":
+        raise Unprocessable("Only messages to people can be dropped.")
+    dropped = (
+        update(OutboxMessage)
+        .where(
+            OutboxMessage.id == message_id,
+            OutboxMessage.claimed_by.is_(None),
+            OutboxMessage.done_at.is_(None),
+        )
+        .values(done_at=clock.now(), payload_encrypted=None)
+    )
+    if not count_hits(session, dropped.execution_options(**_UNSYNCHRONIZED)):
+        raise Conflict("A worker holds this message now; try again.")
+    audit.record(session, Tag.OUTBOX_DROPPED, target=f"message:{message_id}")
 
 
 def withdraw(session: Session, message_id: int) -> None:
