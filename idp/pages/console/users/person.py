@@ -222,7 +222,8 @@ def _overview(session: Session, workspace: Workspace, person: Person) -> dict[st
 
 def _as_code(workspace: Workspace, user: User) -> list[Tab]:
     """Write the same things as a command and as a request."""
-    address = f"{workspace.issuer.url}/admin/v1/users/{user.id}"
+    tenant_id = workspace.actor.tenant_id
+    address = f"{workspace.issuer.url}/admin/v1/tenants/{tenant_id}/users/{user.id}"
     request_text = f"curl {address} \\\n  -H 'Authorization: Bearer TOKEN'"
     return [
         Tab("command", "idp", f"idp user show --json -- {shlex.quote(user.username)}"),
