@@ -28,6 +28,7 @@ from idp.platform.onetime import service as onetime
 from idp.platform.onetime.models import OneTimeKey
 from idp.platform.runtime import RequestContext, Runtime
 from idp.platform.sessions import service as sessions
+from idp.platform.translation import N_
 
 log = structlog.get_logger("idp.account")
 
@@ -43,7 +44,7 @@ SENT_WHILE_GOOD = 10
 """Links sent to one person within the lifetime of a link, whoever requests them."""
 HOUR = 3600
 FIRST_HOURS = 24
-"""Of the link to a new account, whose owner does not wait for it."""
+"""Lifetime of the link to a new account, whose owner does not wait for it."""
 
 
 def ask(
@@ -99,24 +100,24 @@ def send_link(process: Runtime, payload: Mapping[str, Any]) -> None:
 
 
 def send_link_to(session: Session, issuer: Issuer, user: User, locale: str) -> None:
-    """Have a link mailed to a person, for an administrator who may know the account.
+    """Send a link to a person, for an administrator who may know the account.
 
     Raise Unprocessable where the person has no address or cannot sign in there, and TooManyRequests
-    while enough links are good.
+    while they have enough valid links.
     """
     if not user.email:
-        raise Unprocessable.at("email", "This person has no e-mail address.")
+        raise Unprocessable.at("email", N_("This person has no e-mail address."))
     if not _may_reset(session, issuer, user):
-        raise Unprocessable("This person cannot sign in here.")
+        raise Unprocessable(N_("This person cannot sign in here."))
     link = _link(session, issuer, user)
     context = {"service": issuer.name, "link": link, "minutes": str(MINUTES)}
     notify.mail(session, user.email, "password_reset", context, locale)
 
 
 def send_first_link(session: Session, issuer: Issuer, user: User, locale: str) -> None:
-    """Have a link mailed by which a person with a new account chooses a password."""
+    """Send a link by which a person with a new account chooses a password."""
     if not user.email:
-        raise BadRequest.at("email", "A link needs an e-mail address.")
+        raise BadRequest.at("email", N_("A link can only be sent to an e-mail address."))
     link = _link(session, issuer, user, seconds=FIRST_HOURS * HOUR)
     context = {"service": issuer.name, "link": link, "hours": str(FIRST_HOURS)}
     notify.mail(session, user.email, "account_created", context, locale)
@@ -130,7 +131,7 @@ def _link(
     *,
     seconds: int = MINUTES * 60,
 ) -> str:
-    """Make a link; TooManyRequests while enough of this person's are good, whoever asked."""
+    """Return a new link; TooManyRequests when this person has enough valid ones."""
     throttle = runtime.of(session).throttle
     throttle.hit("forgot person", str(user.id), SENT_WHILE_GOOD, MINUTES * 60)
     token = onetime.issue(

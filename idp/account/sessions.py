@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sqlalchemy.orm import Session
 
-from idp.directory.actor import Actor, Permitted
+from idp.directory.actor import Actor
 from idp.directory.users import management as people
 from idp.directory.users.models import User
 from idp.oauth.sign_out import revoke_session_grants
@@ -26,8 +24,9 @@ def get_person(session: Session, actor: Actor, user_id: int, *, everywhere: bool
     from tenant 1 everyone; people with rights at the platform only as a platform administrator.
     Raise NotFound for anyone out of reach.
     """
-    permitted: Permitted = "platform" if everywhere else "tenant"
-    return people.get_managed(session, replace(actor, permitted=permitted), user_id)
+    return people.get_managed(
+        session, actor.permitted_at("platform" if everywhere else "tenant"), user_id
+    )
 
 
 def list_live(
@@ -46,7 +45,7 @@ def end(
     """
     for row in list_live(session, user):
         if row.id == session_id:
-            _end(session, row, tenant_id, by)
+            end_row(session, row, tenant_id=tenant_id, by=by)
             return row
     raise NotFound
 
@@ -57,13 +56,14 @@ def end_all(
     """End all sessions of a person except one, as `end` does; return their number."""
     ended = [row for row in list_live(session, user) if row.id != but]
     for row in ended:
-        _end(session, row, tenant_id, by)
+        end_row(session, row, tenant_id=tenant_id, by=by)
     return len(ended)
 
 
-def _end(session: Session, row: BrowserSession, tenant_id: int, by: int | None) -> None:
+def end_row(session: Session, row: BrowserSession, *, tenant_id: int, by: int | None) -> bool:
+    """End a session and revoke its grants; return whether this call ended it."""
     if not sessions.end(session, row):
-        return
+        return False
     revoke_session_grants(session, row.id)
     is_own = by == row.user_id
     audit.record(
@@ -74,3 +74,4 @@ def _end(session: Session, row: BrowserSession, tenant_id: int, by: int | None) 
         target=f"session:{row.id}",
         details=None if is_own else {"user_id": row.user_id},
     )
+    return True

@@ -51,21 +51,18 @@ class Actor:
 
     @property
     def owner_tenant(self) -> int | None:
-        """Tenant that new rows belong to; None: the platform."""
+        """Tenant that new rows belong to; None (the platform) for its administrators."""
         return None if self.reaches_all else self.tenant_id
-
-    @property
-    def reaches_all(self) -> bool:
-        """Whether the rows of all tenants are in reach."""
-        if self.permitted == "links":
-            return self.is_platform_admin and not self.is_confined
-        return self.permitted == "platform" and self.tenant_id == PLATFORM_TENANT_ID
 
     @property
     def tenant_in_reach(self) -> int | None:
         """The one tenant in reach; None: all, for administrators and machines of the platform."""
         is_platform_machine = self.user_id is None and self.client_tenant_id is None
         return None if self.reaches_all or is_platform_machine else self.tenant_id
+
+    def permitted_at(self, place: Permitted) -> Actor:
+        """Return the same actor, by a permission that is held at a place (see `permitted`)."""
+        return replace(self, permitted=place)
 
     def within(self, tenant_id: int) -> Actor:
         """Return the same actor, acting in another tenant."""
@@ -80,10 +77,17 @@ class Actor:
         """
         if self.reaches_all:
             return true()
-        if self.permitted != "links" or self.is_platform_admin:
+        if self.is_platform_admin or self.permitted != "links":
             return cast("ColumnElement[bool]", model.tenant_id == self.tenant_id)
         linked = select(owners).where(owners.user_id == self.person_id, owned).exists()
         return and_(model.tenant_id == self.tenant_id, linked)
+
+    @property
+    def reaches_all(self) -> bool:
+        """Whether the rows of all tenants are in reach."""
+        if self.permitted == "links":
+            return self.is_platform_admin and not self.is_confined
+        return self.permitted == "platform" and self.tenant_id == PLATFORM_TENANT_ID
 
     def lacking(
         self,

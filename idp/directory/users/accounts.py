@@ -22,6 +22,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.throttle import Address, origin
+from idp.platform.translation import N_
 
 CALLER_LOOKUPS_PER_MINUTE = 600
 ADDRESS_LOOKUPS_PER_MINUTE = 300
@@ -199,7 +200,9 @@ def unbind(session: Session, username: str, tenant_id: int) -> int | None:
     if member is None:
         return None
     if member.is_admin:
-        raise Conflict("The tenant's administrator cannot be removed.", code="administrator_stays")
+        raise Conflict(
+            N_("The tenant's administrator cannot be removed."), code="administrator_stays"
+        )
     lists.leave(session, tenant_id, user.id)
     return user.id
 
@@ -220,7 +223,7 @@ def _has_mobile(session: Session, text: str) -> ColumnElement[bool]:
 
 
 def _looked_up(session: Session, user: User | None, tenant_id: int | None) -> User | None:
-    """Count and note a look-up: who asks often enough learns who has an account."""
+    """Count and record a look-up: unlimited look-ups would reveal who has an account."""
     count_look_up(session)
     if user is not None and tenant_id is not None:
         member = tenants.find_member(session, tenant_id, user.id)
@@ -235,7 +238,7 @@ def _looked_up(session: Session, user: User | None, tenant_id: int | None) -> Us
 
 
 def count_look_up(session: Session) -> None:
-    """Count a question whose answer tells whether there is an account; too many are refused."""
+    """Count a request whose answer reveals whether there is an account; refuse too many."""
     context = runtime.context_of(session)
     throttle = runtime.of(session).throttle
     place = origin(context)

@@ -7,8 +7,10 @@ from flask import Blueprint
 from idp.pages.console import home
 from idp.pages.console.clients import new as clients  # with what it adds to the views
 from idp.pages.console.gate import for_workspace
+from idp.pages.console.sessions import views as sessions
+from idp.pages.console.users import views as users
 
-PAGES = (clients.pages,)
+PAGES = (users.pages, sessions.pages, clients.pages)
 """The pages of every screen of the table."""
 
 

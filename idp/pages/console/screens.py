@@ -50,7 +50,11 @@ class Screen:
         return self.where in {Where.EVERYWHERE, Where.PLATFORM if platform else Where.TENANTS}
 
 
+USERS = Screen("users", Group.PEOPLE, _("Users"), "users", Scope.ADMIN_USERS_READ)
+SESSIONS = Screen(
+    "sessions", Group.PEOPLE, _("Sessions and grants"), "session", Scope.ADMIN_SESSIONS_READ
+)
 CLIENTS = Screen("clients", Group.APPLICATIONS, _("Clients"), "client", Scope.CLIENT_GET)
 
-SCREENS = (CLIENTS,)
+SCREENS = (USERS, SESSIONS, CLIENTS)
 """In the order of the navigation."""

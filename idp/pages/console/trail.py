@@ -42,6 +42,12 @@ def of_client(session: Session, client_id: str) -> list[Event]:
     return [Event(row.at, event_names.in_words(row.tag), None, (), row.request_id) for row in rows]
 
 
+def of_person(session: Session, user_id: int, tenant_id: int | None, *, limit: int) -> list[Event]:
+    """List what a person did and what was done to them, in one tenant or in all: three queries."""
+    rows = audit.about_person(session, user_id, tenant_id=tenant_id, limit=limit)
+    return _events(session, rows)
+
+
 def _events(session: Session, rows: Sequence[AuditEvent]) -> list[Event]:
     names = users.names_of(session, {row.user_id for row in rows if row.user_id is not None})
     return [

@@ -101,6 +101,15 @@ def _open(session: Session, issuer: Issuer, visitor: Visitor, tenant: Tenant | N
     return Workspace(visitor, issuer, tenant, actor, held)
 
 
+def acting(session: Session, workspace: Workspace, permission: str) -> Actor:
+    """Return the person as an actor by where they hold a permission (see `Actor.permitted`)."""
+    actor = workspace.actor
+    is_everywhere = workspace.tenant is None or permissions.has_permission(
+        session, actor.person_id, None, permission, platform=actor.at_platform
+    )
+    return actor.permitted_at("platform" if is_everywhere else "tenant")
+
+
 def memberships(
     session: Session, issuer: Issuer, user_id: int, text: str = ""
 ) -> tuple[list[Tenant], bool]:

@@ -8,15 +8,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, delete, func, insert, literal, or_, select, text, union_all
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    union_all,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.platform import clock, runtime
 from idp.platform.audit import difference
 from idp.platform.audit.difference import State
 from idp.platform.audit.models import NOT_OF_CLIENTS, AuditEvent, AuditRetention
 from idp.platform.audit.tags import Tag
-from idp.platform.db import new_row, write
+from idp.platform.db import BigInt, new_row, write
 from idp.platform.runtime import RequestContext
 from idp.platform.secrets import MASK
 
@@ -243,6 +255,41 @@ def _query(filters: Filters, before: Position | None) -> Select[AuditEvent]:
         # The first condition is what an index can begin at.
         query = query.where(AuditEvent.at <= before.at, or_(AuditEvent.at < before.at, same_time))
     return query
+
+
+def last_sign_ins(
+    session: Session, user_ids: Collection[int], *, tenant_id: int | None = None
+) -> dict[int, datetime]:
+    """Return when people last signed in, at one issuer or at any; nobody who never did.
+
+    Each person is looked up by themselves in the index, as in `last_of_clients`.
+    """
+    if not user_ids:
+        return {}
+    queries = [
+        select(literal(user_id, BigInt), func.max(AuditEvent.at)).where(
+            AuditEvent.user_id == user_id, *_is_sign_in(tenant_id)
+        )
+        for user_id in user_ids
+    ]
+    latest: dict[int, datetime | None] = dict(session.execute(union_all(*queries)).all())
+    return {user_id: at for user_id, at in latest.items() if at is not None}
+
+
+def has_signed_in(
+    user_id: InstrumentedAttribute[int],
+    since: datetime | None = None,
+    *,
+    tenant_id: int | None = None,
+) -> ColumnElement[bool]:
+    """Return in SQL who has signed in, at one issuer or at any, perhaps since a moment."""
+    query = select(AuditEvent.id).where(AuditEvent.user_id == user_id, *_is_sign_in(tenant_id))
+    return (query if since is None else query.where(AuditEvent.at >= since)).exists()
+
+
+def _is_sign_in(tenant_id: int | None) -> list[ColumnElement[bool]]:
+    at_issuer = [] if tenant_id is None else [AuditEvent.tenant_id == tenant_id]
+    return [AuditEvent.tag == Tag.SIGN_IN, *at_issuer]
 
 
 def last_of_clients(
