@@ -147,7 +147,7 @@ def add_operation(copy: Copy) -> None:
     module, texts = "idp/api/admin/privileges.py", "idp/api/admin/texts.py"
     copy.insert(module, "from idp.platform.wire.shapes import ", "int32, ")
     imported = "from idp.directory.roles import management as role_rules\n"
-    copy.insert(module, "from idp.directory.roles import catalogue\n", imported)
+    copy.insert(module, "from idp.directory.roles import catalogue, groups\n", imported)
     copy.append(module, OPERATION)
     title = '\n    "privileges-count": (Text("Count the privileges", "权限数量"),),'
     copy.insert(texts, "OPERATIONS: dict[str, tuple[Text, ...]] = {", title)

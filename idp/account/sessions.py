@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy.orm import Session
 
-from idp.directory.actor import Actor
-from idp.directory.tenants import service as tenants
+from idp.directory.actor import Actor, Permitted
 from idp.directory.users import management as people
-from idp.directory.users import service as users
-from idp.directory.users import visibility
 from idp.directory.users.models import User
 from idp.oauth.sign_out import revoke_session_grants
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import NotFound
-from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.sessions import service as sessions
 from idp.platform.sessions.models import BrowserSession
 
@@ -28,12 +26,8 @@ def get_person(session: Session, actor: Actor, user_id: int, *, everywhere: bool
     from tenant 1 everyone; people with rights at the platform only as a platform administrator.
     Raise NotFound for anyone out of reach.
     """
-    user = users.find(session, user_id)
-    if user is None or not _is_in_reach(session, actor, user, everywhere=everywhere):
-        raise NotFound("There is no such user.")
-    if everywhere:
-        people.check_rights(session, actor, user)
-    return user
+    permitted: Permitted = "platform" if everywhere else "tenant"
+    return people.get_managed(session, replace(actor, permitted=permitted), user_id)
 
 
 def list_live(
@@ -44,11 +38,11 @@ def list_live(
 
 
 def end(
-    session: Session, user: User, session_id: int, *, tenant_id: int, by: int
+    session: Session, user: User, session_id: int, *, tenant_id: int, by: int | None
 ) -> BrowserSession:
     """End a session of a person and revoke its grants; raise NotFound when there is none.
 
-    `by` is the user who ends it, and `tenant_id` the tenant of the audit event.
+    `by` is the user who ends it (None: a machine), and `tenant_id` the tenant of the audit event.
     """
     for row in list_live(session, user):
         if row.id == session_id:
@@ -58,7 +52,7 @@ def end(
 
 
 def end_all(
-    session: Session, user: User, *, tenant_id: int, by: int, but: int | None = None
+    session: Session, user: User, *, tenant_id: int, by: int | None, but: int | None = None
 ) -> int:
     """End all sessions of a person except one, as `end` does; return their number."""
     ended = [row for row in list_live(session, user) if row.id != but]
@@ -67,15 +61,7 @@ def end_all(
     return len(ended)
 
 
-def _is_in_reach(session: Session, actor: Actor, user: User, *, everywhere: bool) -> bool:
-    if everywhere and actor.tenant_id == PLATFORM_TENANT_ID:
-        return True
-    if tenants.find_member(session, actor.tenant_id, user.id) is None:
-        return False
-    return everywhere or visibility.may_change_identity(session, actor, user)
-
-
-def _end(session: Session, row: BrowserSession, tenant_id: int, by: int) -> None:
+def _end(session: Session, row: BrowserSession, tenant_id: int, by: int | None) -> None:
     if not sessions.end(session, row):
         return
     revoke_session_grants(session, row.id)

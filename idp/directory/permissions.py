@@ -16,6 +16,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     false,
+    func,
     null,
     or_,
     select,
@@ -400,6 +401,18 @@ def is_platform_administrator(session: Session, user_id: int) -> bool:
         .where(UserRole.user_id == user_id, Role.tenant_id.is_(None), Role.code == ADMINISTRATORS)
     )
     return session.scalar(query) is not None
+
+
+def count_administrators(session: Session) -> int:
+    """Return how many people administer the platform and may sign in."""
+    query = (
+        select(func.count(UserRole.user_id.distinct()))
+        .select_from(UserRole)
+        .join(Role, Role.id == UserRole.role_id)
+        .join(User, User.id == UserRole.user_id)
+        .where(Role.tenant_id.is_(None), Role.code == ADMINISTRATORS, is_active(clock.now()))
+    )
+    return session.scalar(query) or 0
 
 
 def require_administrator(session: Session) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.claims import access, registry
 from idp.claims import subject as subjects
@@ -86,6 +86,20 @@ def in_force() -> ColumnElement[bool]:
         Tenant.status == TenantStatus.ENABLED,
         Membership.id.is_not(None),
     )
+
+
+def count_of_client(session: Session, client_row_id: int) -> int:
+    """Return how many grants of a client are neither revoked nor expired."""
+    query = (
+        select(func.count())
+        .select_from(Grant)
+        .where(
+            Grant.client_id == client_row_id,
+            Grant.revoked_at.is_(None),
+            Grant.expires_at > clock.now(),
+        )
+    )
+    return session.scalar(query) or 0
 
 
 def with_grant(*columns: InstrumentedAttribute[Any]) -> Select[Any]:

@@ -4,11 +4,35 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.api.admin import messages, privileges, sessions, users
+from idp.api.admin import (
+    audit,
+    clients,
+    jobs,
+    keys,
+    messages,
+    overview,
+    privileges,
+    sessions,
+    settings,
+    tenanttypes,
+    users,
+)
 from idp.api.admin.dialect import PREFIX, admin
 from idp.api.blueprints import nested
 
-MODULES = (users, sessions, privileges, messages)
+MODULES = (
+    overview,
+    clients,
+    users,
+    sessions,
+    audit,
+    privileges,
+    tenanttypes,
+    messages,
+    jobs,
+    keys,
+    settings,
+)
 """Importing a module declares its operations; the order is that of the document."""
 
 

@@ -207,9 +207,12 @@ def update(
         follow_offline_access(session, client)
     rules.check(client)
     rules.check_addresses(session, client)
-    client.concurrency_stamp = new_stamp()
     session.flush()
-    audited.record(session, client, Tag.CLIENT_CHANGED, before, audited.state_of(client))
+    after = audited.state_of(client)
+    if before != after:
+        client.concurrency_stamp = new_stamp()
+        session.flush()
+        audited.record(session, client, Tag.CLIENT_CHANGED, before, after)
 
 
 def add_secret(

@@ -67,7 +67,7 @@ def create(session: Session, new: NewAccount, *, tenant_id: int | None = None) -
 
     Counted as a look-up, because a refusal reveals that a name or number is taken.
     """
-    _count_look_up(session)
+    count_look_up(session)
     if tenant_id is not None:
         tenants.get(session, tenant_id)
     user = users.create(
@@ -147,7 +147,7 @@ def reset_password(
     """
     if user_id is None and not username:
         raise BadRequest.at("account_id", "Name the account by id or user name.")
-    _count_look_up(session)
+    count_look_up(session)
     named = found(users.find_by_username(session, username)) if username else None
     user = found(users.find(session, user_id)) if user_id is not None else found(named)
     if named is not None and named.id != user.id:
@@ -221,7 +221,7 @@ def _has_mobile(session: Session, text: str) -> ColumnElement[bool]:
 
 def _looked_up(session: Session, user: User | None, tenant_id: int | None) -> User | None:
     """Count and record a look-up: unlimited look-ups would reveal who has an account."""
-    _count_look_up(session)
+    count_look_up(session)
     if user is not None and tenant_id is not None:
         member = tenants.find_member(session, tenant_id, user.id)
         user = user if member is not None else None
@@ -234,7 +234,8 @@ def _looked_up(session: Session, user: User | None, tenant_id: int | None) -> Us
     return user
 
 
-def _count_look_up(session: Session) -> None:
+def count_look_up(session: Session) -> None:
+    """Count a question whose answer tells whether there is an account; too many are refused."""
     context = runtime.context_of(session)
     throttle = runtime.of(session).throttle
     place = origin(context)

@@ -151,12 +151,7 @@ def set_roles(session: Session, actor: Actor, user: User, desired: Sequence[int]
             raise BadRequest.at(f"roles[{index}].role_id", "There is no such role.")
     given = [known[role_id] for role_id in sorted(set(desired) - set(held))]
     taken = [held[role_id] for role_id in sorted(set(held) - set(desired))]
-    is_own = user.id == actor.user_id and not actor.is_platform_admin
-    if given and is_own and not visibility.owns_tenant(session, actor):
-        raise Overreach.at("roles", "You cannot assign a role to yourself.")
-    _check_roles(session, actor, given)
-    for role in given:
-        catalogue.assign(session, user.id, role)
+    assign_roles(session, actor, user, given)
     for role in taken:
         session.execute(
             delete(UserRole).where(UserRole.user_id == user.id, UserRole.role_id == role.id)
@@ -168,6 +163,16 @@ def set_roles(session: Session, actor: Actor, user: User, desired: Sequence[int]
             target=f"user:{user.id}",
             details={"role": role.code},
         )
+
+
+def assign_roles(session: Session, actor: Actor, user: User, given: Sequence[Role]) -> None:
+    """Assign roles to a person that the actor may grant."""
+    is_own = user.id == actor.user_id and not actor.is_platform_admin
+    if given and is_own and not visibility.owns_tenant(session, actor):
+        raise Overreach.at("roles", "You cannot assign a role to yourself.")
+    _check_roles(session, actor, given)
+    for role in given:
+        catalogue.assign(session, user.id, role)
 
 
 def set_claims(

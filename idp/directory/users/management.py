@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -296,13 +296,95 @@ def delete(session: Session, actor: Actor, user_id: int) -> User:
     return user
 
 
+@dataclass(frozen=True, slots=True)
+class NewPerson:
+    """What an account starts with that somebody else makes."""
+
+    username: str
+    email: str | None = None
+    mobile: str | None = None
+    nick_name: str | None = None
+    locale: str | None = None
+    password: str | None = field(default=None, repr=False)
+    """In clear text; None: the person chooses one by a link."""
+    roles: Sequence[str] = ()
+    """Codes of roles of the tenant, or at the platform of its roles."""
+
+
+def add(session: Session, actor: Actor, new: NewPerson) -> User:
+    """Create an account in the actor's tenant, with the roles of everybody and those named."""
+    user = users.create(
+        session,
+        NewUser(
+            username=new.username,
+            email=new.email,
+            mobile=new.mobile,
+            password=new.password,
+            nick_name=new.nick_name,
+            locale=new.locale,
+            chosen_by_person=False,
+        ),
+        tenant_id=actor.tenant_id,
+    )
+    tenants.add_member(session, actor.tenant_id, user.id)
+    catalogue.assign_default_roles(session, user.id)
+    if new.roles:
+        lists.assign_roles(session, actor, user, _roles(session, actor, new.roles))
+    session.flush()
+    return user
+
+
+def _roles(session: Session, actor: Actor, codes: Sequence[str]) -> list[Role]:
+    """Return roles by their codes; BadRequest names the first that is not there."""
+    tenant_id = None if actor.reaches_all else actor.tenant_id
+    found = {
+        role.code: role
+        for role in session.scalars(
+            select(Role).where(Role.code.in_(codes), Role.tenant_id.is_not_distinct_from(tenant_id))
+        )
+    }
+    for index, code in enumerate(codes):
+        if code not in found:
+            raise BadRequest.at(f"roles[{index}]", "There is no such role.")
+    return [found[code] for code in dict.fromkeys(codes)]
+
+
+def get_member(session: Session, actor: Actor, user_id: int) -> User:
+    """Return a person of the actor's tenant, and at the platform anybody, to be shown."""
+    user = users.find(session, user_id)
+    if user is None or not (actor.reaches_all or _is_member(session, actor, user)):
+        raise NotFound("There is no such user.")
+    return user
+
+
+def get_managed(session: Session, actor: Actor, user_id: int, *, lock: bool = False) -> User:
+    """Return a person whose account the actor may lock and whose sessions they may end.
+
+    With the permission in the tenant alone, those whose identity they may change there. At the
+    platform all members, and in tenant 1 everybody; people with rights of the platform by its
+    administrators alone. Raise NotFound for anybody out of reach.
+    """
+    if lock:
+        session.get(User, user_id, with_for_update=True, populate_existing=True)
+    user = get_member(session, actor, user_id)
+    if actor.reaches_all or actor.permitted == "platform":
+        check_rights(session, actor, user)
+    elif not visibility.may_change_identity(session, actor, user):
+        raise NotFound("There is no such user.")
+    return user
+
+
+def _is_member(session: Session, actor: Actor, user: User) -> bool:
+    return tenants.find_member(session, actor.tenant_id, user.id) is not None
+
+
 def disable(session: Session, actor: Actor, user_id: int) -> User:
     """Disable a person, but neither oneself nor the last administrator of the platform."""
     if user_id == actor.user_id:
         raise Unprocessable(
             "You cannot disable your own account.", fields={"id": ["is your own account"]}
         )
-    user = _locked(session, actor, user_id)
+    user = get_managed(session, actor, user_id, lock=True)
     users.disable(session, user)
     session.flush()
     if permissions.is_platform_administrator(session, user.id):
@@ -312,35 +394,39 @@ def disable(session: Session, actor: Actor, user_id: int) -> User:
 
 def enable(session: Session, actor: Actor, user_id: int) -> User:
     """Enable a disabled person again."""
-    user = _locked(session, actor, user_id)
+    user = get_managed(session, actor, user_id, lock=True)
     users.enable(session, user)
     return user
 
 
 def unlock(session: Session, actor: Actor, user_id: int) -> User:
     """End a temporary lock."""
-    user = _locked(session, actor, user_id)
+    user = get_managed(session, actor, user_id, lock=True)
     users.unlock(session, user)
     return user
 
 
 def tenants_and_roles(
-    session: Session, user_id: int
+    session: Session, user_id: int, *, tenant_id: int | None = None
 ) -> tuple[list[int], list[tuple[str, int | None]]]:
-    """Return the ids of a person's tenants, and their roles: code and tenant (None: platform)."""
-    memberships = (
-        select(Membership.tenant_id)
-        .where(Membership.user_id == user_id)
-        .order_by(Membership.tenant_id)
-    )
-    query = (
+    """Return the ids of a person's tenants, and their roles: code and tenant (None: platform).
+
+    With `tenant_id` only what belongs to that tenant.
+    """
+    memberships = select(Membership.tenant_id).where(Membership.user_id == user_id)
+    held = (
         select(Role.code, Role.tenant_id)
         .join(UserRole, UserRole.role_id == Role.id)
         .where(UserRole.user_id == user_id)
-        .order_by(Role.code, Role.id)
     )
-    rows = session.execute(query)
-    return list(session.scalars(memberships)), [(code, tenant_id) for code, tenant_id in rows]
+    if tenant_id is not None:
+        memberships = memberships.where(Membership.tenant_id == tenant_id)
+        held = held.where(Role.tenant_id == tenant_id)
+    rows = session.execute(held.order_by(Role.code, Role.id))
+    return (
+        list(session.scalars(memberships.order_by(Membership.tenant_id))),
+        [(code, tenant) for code, tenant in rows],
+    )
 
 
 def set_password(session: Session, user: User, password: str) -> None:
@@ -349,13 +435,6 @@ def set_password(session: Session, user: User, password: str) -> None:
         raise BadRequest.at("password", "This is the mask, not a password.")
     users.set_password(session, user, password, chosen_by_person=False)
     audit.record(session, Tag.PASSWORD_SET, target=f"user:{user.id}")
-
-
-def _locked(session: Session, actor: Actor, user_id: int) -> User:
-    """Return an account whose state the actor may change."""
-    user = users.get(session, user_id, lock=True)
-    check_rights(session, actor, user)
-    return user
 
 
 def check_rights(session: Session, actor: Actor, user: User) -> None:

@@ -174,6 +174,17 @@ def get_open(session: Session, message_id: int) -> Waiting:
     return Waiting(*row)
 
 
+def count_open(session: Session) -> tuple[int, int]:
+    """Return how many messages wait, and how many were given up."""
+    waiting = session.scalar(select(func.count()).select_from(OutboxMessage).where(_is_open()))
+    failed = session.scalar(
+        select(func.count())
+        .select_from(OutboxMessage)
+        .where(OutboxMessage.failed_at.is_not(None), OutboxMessage.done_at.is_(None))
+    )
+    return waiting or 0, failed or 0
+
+
 def retry_failed(session: Session, ids: Collection[int] | None = None) -> list[int]:
     """Try again what was given up, from the first attempt on; return the ids of it.
 

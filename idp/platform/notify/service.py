@@ -4,6 +4,7 @@ Rendering happens in the caller's transaction, so that a template or value that 
 where it can be mended. The templates and the values they take:
 
 - mail `password_reset`: `service`, `link`, `minutes`
+- mail `account_created`: `service`, `link`, `hours`
 - mail `password_changed`: `service`, `time`, `address` (where it was done from)
 - mail `email_changed` and short message `mobile_changed`: as `password_changed`
 - mail and short message `verification_code`: `service`, `code`, `minutes`

@@ -63,6 +63,27 @@ def list_keys(session: Session) -> list[SigningKey]:
     return list(session.scalars(query.execution_options(populate_existing=True)))
 
 
+def list_page(
+    session: Session, *, status: str | None = None, before_id: int | None = None, limit: int = 100
+) -> list[SigningKey]:
+    """Return a page of keys, the newest first; those that are gone or revoked too."""
+    query = select(SigningKey).order_by(SigningKey.id.desc()).limit(limit)
+    if status is not None:
+        query = query.where(SigningKey.status == status)
+    if before_id is not None:
+        query = query.where(SigningKey.id < before_id)
+    return list(session.scalars(query.execution_options(populate_existing=True)))
+
+
+def get(session: Session, kid: str) -> SigningKey:
+    """Return a key by its id."""
+    query = select(SigningKey).where(SigningKey.kid == kid)
+    key = session.scalar(query.execution_options(populate_existing=True))
+    if key is None:
+        raise NotFound(f"There is no signing key {kid}.")
+    return key
+
+
 def unreadable(session: Session, keyring: Keyring) -> list[SigningKey]:
     """List the keys with a private part that no secret of `IDP_SECRET_KEY` opens."""
     query = select(SigningKey).where(SigningKey.private_encrypted.is_not(None))
@@ -125,9 +146,7 @@ def rotate_due(session: Session, *, keep_seconds: int = PUBLISH_SECONDS) -> list
 def revoke(session: Session, kid: str) -> None:
     """Take a stolen key out of use at once; a successor takes over. Revoking twice is harmless."""
     bump_configuration(session)
-    alg = session.scalar(select(SigningKey.alg).where(SigningKey.kid == kid))
-    if alg is None:
-        raise NotFound(f"There is no signing key {kid}.")
+    alg = get(session, kid).alg
     revoked = _changed(
         session,
         update(SigningKey)

@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, true, update
+from sqlalchemy.orm import Session, defer
 
 from idp.directory.actor import Actor
 from idp.directory.resources.models import ApiResource
@@ -99,6 +99,44 @@ def latest(session: Session, actor: Actor, api_id: int | None) -> Sequence[SdkJo
     if api_id is not None:
         query = query.where(SdkJob.api_resource_id == api_id)
     return session.scalars(query).all()
+
+
+def list_page(
+    session: Session,
+    actor: Actor,
+    *,
+    state: str | None = None,
+    before_id: int | None = None,
+    limit: int = LISTED,
+) -> Sequence[SdkJob]:
+    """Return a page of the jobs that the actor may see, the newest first."""
+    query = select(SdkJob).where(_visible(actor)).order_by(SdkJob.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(SdkJob.state == state)
+    if before_id is not None:
+        query = query.where(SdkJob.id < before_id)
+    return session.scalars(query.options(defer(SdkJob.log))).all()
+
+
+def cancel(session: Session, actor: Actor, job_id: int) -> SdkJob:
+    """Give up a job that still waits; one that runs is left to the worker."""
+    job = get(session, actor, job_id)
+    moment = clock.now()
+    given_up = (
+        update(SdkJob)
+        .where(SdkJob.id == job.id, SdkJob.state == JobState.WAITING)
+        .values(
+            state=JobState.FAILED,
+            error="Cancelled.",
+            finished_at=moment,
+            expires_at=moment + timedelta(days=KEPT_DAYS),
+        )
+    )
+    if not count_hits(session, given_up):
+        raise Conflict("Only a job that waits can be cancelled.")
+    audit.record(session, Tag.SDK_CANCELLED, target=f"sdk-job:{job.id}")
+    session.refresh(job)
+    return job
 
 
 def retry(session: Session, actor: Actor, job_id: int) -> SdkJob:
@@ -218,7 +256,12 @@ def _own(client_id: str, user_id: int | None) -> ColumnElement[bool]:
 
 
 def _visible(actor: Actor) -> ColumnElement[bool]:
-    """Return in SQL which jobs the actor may see: of their APIs, and their own without an API."""
+    """Return in SQL which jobs the actor may see: of their APIs, and their own without an API.
+
+    With the permission for jobs at the platform, all of them.
+    """
+    if actor.permitted == "platform" and actor.reaches_all:
+        return true()
     apis = select(ApiResource.id).where(options.in_reach(actor))
     own = _own(actor.client_id, actor.user_id)
     return or_(SdkJob.api_resource_id.in_(apis), and_(SdkJob.api_resource_id.is_(None), own))
