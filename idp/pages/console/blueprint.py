@@ -7,8 +7,22 @@ from flask import Blueprint
 from idp.pages.console import home
 from idp.pages.console.clients import views as clients
 from idp.pages.console.gate import for_workspace
+from idp.pages.console.health import views as health
+from idp.pages.console.jobs import views as jobs
+from idp.pages.console.keys import views as keys
+from idp.pages.console.messages import views as messages
+from idp.pages.console.overview import views as overview
+from idp.pages.console.settings import views as settings
 
-PAGES = (clients.pages,)
+PAGES = (
+    overview.pages,
+    clients.pages,
+    messages.pages,
+    jobs.pages,
+    health.pages,
+    keys.pages,
+    settings.pages,
+)
 """The pages of every screen of the table."""
 
 

@@ -12,6 +12,10 @@ NAMES = {
     Tag.CLIENT_DELETED: _("Client deleted"),
     Tag.CLIENT_SECRET_ADDED: _("Client secret added"),
     Tag.CLIENT_SECRET_REMOVED: _("Client secret removed"),
+    Tag.KEY_IMPORTED: _("Signing key imported"),
+    Tag.KEY_REVOKED: _("Signing key revoked"),
+    Tag.KEY_REWRAPPED: _("Signing keys moved to the new root secret"),
+    Tag.KEY_ROTATED: _("Signing key rotated"),
 }
 
 

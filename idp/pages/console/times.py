@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
-from flask_babel import format_datetime, format_timedelta
+from babel import dates
+from flask_babel import format_datetime, format_timedelta, get_locale
 
 from idp.platform import clock
 
@@ -17,6 +18,19 @@ def exact(at: datetime) -> str:
 def ago(at: datetime) -> str:
     """Write how long ago, or how far ahead, a point in time is."""
     text: str = format_timedelta(at - clock.now(), granularity="second", add_direction=True)
+    return text
+
+
+def short_day(day: date) -> str:
+    """Write the day of a month and the month."""
+    text: str = dates.format_skeleton("MMMd", day, locale=get_locale())
+    return text
+
+
+def month(day: date) -> str:
+    """Write a month, in January with its year."""
+    skeleton = "yMMM" if day.month == 1 else "MMM"
+    text: str = dates.format_skeleton(skeleton, day, locale=get_locale())
     return text
 
 

@@ -29,7 +29,16 @@ class Event:
 
 def of(session: Session, target: str, tags: Collection[str], *, limit: int = 5) -> list[Event]:
     """List the events of a thing with some tags, the newest first: two queries."""
-    rows = audit.search(session, Filters(target=target, tags=tags), limit=limit)
+    return _events(session, Filters(target=target, tags=tags), limit)
+
+
+def latest(session: Session, tags: Collection[str], *, limit: int = 5) -> list[Event]:
+    """List the last events with some tags, whatever they were about: two queries."""
+    return _events(session, Filters(tags=tags), limit)
+
+
+def _events(session: Session, filters: Filters, limit: int) -> list[Event]:
+    rows = audit.search(session, filters, limit=limit)
     names = users.names_of(session, {row.user_id for row in rows if row.user_id is not None})
     return [
         Event(

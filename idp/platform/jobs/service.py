@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import orjson
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
@@ -164,6 +164,20 @@ def list_open(
         query = query.where(given_up if failed else ~given_up)
     query = query.order_by(OutboxMessage.id).limit(limit)
     return [Waiting(*row) for row in session.execute(query)]
+
+
+def open_query(state: str | None = None, lane: str | None = None) -> Select[OutboxMessage]:
+    """Return the query of messages that are not done, without their content.
+
+    `state` is `waiting` or `failed`.
+    """
+    query = select(OutboxMessage).where(OutboxMessage.done_at.is_(None))
+    if state is not None:
+        failed = OutboxMessage.failed_at.is_not(None)
+        query = query.where(failed if state == "failed" else ~failed)
+    if lane is not None:
+        query = query.where(OutboxMessage.lane == lane)
+    return query.options(defer(OutboxMessage.payload_encrypted, raiseload=True))
 
 
 def get_open(session: Session, message_id: int) -> Waiting:

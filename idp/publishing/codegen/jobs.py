@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, true, update
 from sqlalchemy.orm import Session, defer
 
 from idp.directory.actor import Actor
@@ -110,12 +110,16 @@ def list_page(
     limit: int = LISTED,
 ) -> Sequence[SdkJob]:
     """Return a page of the jobs that the actor may see, the newest first."""
-    query = select(SdkJob).where(_visible(actor)).order_by(SdkJob.id.desc()).limit(limit)
-    if state is not None:
-        query = query.where(SdkJob.state == state)
+    query = list_query(actor, state=state).order_by(SdkJob.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(SdkJob.id < before_id)
-    return session.scalars(query.options(defer(SdkJob.log))).all()
+    return session.scalars(query).all()
+
+
+def list_query(actor: Actor, *, state: str | None = None) -> Select[SdkJob]:
+    """Return the query of the jobs that the actor may see, without their logs."""
+    query = select(SdkJob).where(_visible(actor)).options(defer(SdkJob.log))
+    return query if state is None else query.where(SdkJob.state == state)
 
 
 def cancel(session: Session, actor: Actor, job_id: int) -> SdkJob:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -58,7 +59,7 @@ class Address:
         adapter = self.rule.rule
         for name in self.rule.arguments:
             value = str(tenant_id) if name == "tenant_id" else values[name]
-            adapter = adapter.replace(f"<int:{name}>", value)
+            adapter = re.sub(rf"<(\w+:)?{name}>", value, adapter)
         return adapter
 
 
@@ -109,7 +110,7 @@ def expected(address: Address, name: str) -> set[int]:
     if name == READER and not covers({Scope.CLIENT_GET}, address.gate.permission):
         return {403}
     # The row is not there, a form lacks something, or there is nothing else to say against it.
-    return {404} if "row_id" in address.rule.arguments else {200, 303, 400}
+    return {404} if {"row_id", "kid"} & address.rule.arguments else {200, 303, 400, 422}
 
 
 def test_the_screens_of_the_table_and_their_pages_are_the_same():
