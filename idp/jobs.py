@@ -17,6 +17,7 @@ from idp.oauth.models import (
     FormerRefreshToken,
     Grant,
     ReferenceToken,
+    Refusal,
     RevokedToken,
 )
 from idp.platform.audit import figures
@@ -85,6 +86,7 @@ EXPIRIES: Sequence[Expiry] = (
     Expiry(QrSignIn.expires_at, HOUR),
     Expiry(IdempotencyKey.expires_at, 0),
     Expiry(Consent.expires_at, 0),
+    Expiry(Refusal.at, 3 * DAY),
     # With codes and tokens that hang on it; a family of refresh tokens has no time of its own.
     Expiry(Grant.expires_at, DAY),
     Expiry(BrowserSession.expires_at, 7 * DAY),

@@ -121,6 +121,8 @@ SCOPES = {
     "ids4.ms.admin.clients.all": "平台管理：客户端的全部接口",
     "ids4.ms.admin.clients.read": "平台管理：查看客户端",
     "ids4.ms.admin.clients.write": "平台管理：新建、修改和删除客户端及其密钥",
+    "ids4.ms.admin.explain.all": "平台管理：令牌解释的全部接口",
+    "ids4.ms.admin.explain.read": "平台管理：解释令牌和被拒绝的请求",
     "ids4.ms.admin.jobs.all": "平台管理：SDK 任务的全部接口",
     "ids4.ms.admin.jobs.read": "平台管理：查看所有人的 SDK 任务",
     "ids4.ms.admin.jobs.write": "平台管理：重试和取消 SDK 任务",

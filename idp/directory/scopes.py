@@ -42,6 +42,12 @@ class Scope(StrEnum):
         "Administration: create, change and delete OAuth clients and their secrets",
     )
 
+    ADMIN_EXPLAIN_ALL = "ids4.ms.admin.explain.all", "Administration: everything about explanations"
+    ADMIN_EXPLAIN_READ = (
+        "ids4.ms.admin.explain.read",
+        "Administration: explain tokens and refused requests",
+    )
+
     ADMIN_JOBS_ALL = "ids4.ms.admin.jobs.all", "Administration: everything about SDK jobs"
     ADMIN_JOBS_READ = "ids4.ms.admin.jobs.read", "Administration: read SDK jobs of everybody"
     ADMIN_JOBS_WRITE = "ids4.ms.admin.jobs.write", "Administration: retry and cancel SDK jobs"

@@ -7,6 +7,7 @@ from flask import Blueprint
 from idp.api.admin import (
     audit,
     clients,
+    explain,
     jobs,
     keys,
     messages,
@@ -32,6 +33,7 @@ MODULES = (
     jobs,
     keys,
     settings,
+    explain,
 )
 """Importing a module declares its operations; the order is that of the document."""
 

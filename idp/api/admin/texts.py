@@ -9,7 +9,7 @@ TITLE = Text("Administration", "平台管理")
 DESCRIPTION = Text(
     """\
 What administrators of the installation, and of one tenant, do by program: clients, users, sessions, audit log, keys,
-privileges, messages.
+privileges, messages, and why a token says what it says.
 
 Names are snake_case, times RFC 3339 in UTC. Lists have `limit` and `after`; their answer is `items` and `next`: pass
 `next` as `after` to get the page that follows, until it is null. Refusals are problem details (RFC 9457) with the
@@ -28,7 +28,7 @@ person needs the scope alone; a client of a tenant reaches that tenant and no ot
 stands for the platform: whoever holds the permission there sees the rows of all tenants.
 """,
     """\
-供整个平台和单个租户的管理员以程序方式使用：客户端、账号、登录会话、审计日志、密钥、权限和消息。
+供整个平台和单个租户的管理员以程序方式使用：客户端、账号、登录会话、审计日志、密钥、权限和消息，以及令牌解释。
 
 名称一律为 snake_case，时间为 RFC 3339 格式（UTC）。列表用 `limit` 和 `after` 分页，返回 `items` 和 `next`：把 `next` 作为 `after` 传入即可取得下一页，`next` 为 null 表示没有更多数据。请求被拒绝时返回相应的 HTTP 状态码和错误详情（RFC 9457），`fields` 列出各字段的错误信息。未在此说明的字段和参数一律拒绝。密钥只在创建时返回一次，此后不再返回。
 
@@ -50,6 +50,7 @@ MODULES = {
     "jobs": Text("Jobs that make SDKs", "SDK 任务"),
     "keys": Text("Signing keys", "签名密钥"),
     "settings": Text("Settings of the installation", "设置"),
+    "explain": Text("Why tokens say what they say", "令牌解释"),
 }
 
 _REACH = Text(
@@ -68,6 +69,12 @@ _CLIENTS = Text(
 _GIFT = Text(
     "A client may have only management scopes that the caller holds (422); one that has more is not the caller's to change (403).",
     "客户端只能拥有调用方自己拥有的管理权限（scope），否则返回 422；权限更多的客户端，调用方不能修改（403）。",
+)
+
+_EXPLAINED = Text(
+    "With the permission in the tenant alone, clients of the tenant, and its members without rights of the platform (404 "
+    "otherwise).",
+    "仅在租户内拥有权限时，只能解释该租户的客户端和没有平台权限的成员，否则返回 404。",
 )
 
 OPERATIONS: dict[str, tuple[Text, ...]] = {
@@ -325,6 +332,34 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "从第一次尝试重新开始。仍在等待的消息保持不变。",
         ),
     ),
+    "explain-token": (
+        Text("Explain the token that would be issued", "解释将会签发的令牌"),
+        Text(
+            "What a client would get now, for a user or (without `user`) for itself: the content of the tokens, where each "
+            "scope, claim, role and permission comes from, and why others are missing. Nothing is issued. A refusal of the "
+            f"protocol is part of the answer: `refused`. {_EXPLAINED.en}",
+            "客户端此刻会为用户（或不带 `user` 时为自身）取得的令牌：内容、每个 scope、claim、角色和权限的来源，以及其他项缺失的原因。"
+            f"不会真正签发令牌。协议的拒绝也包含在结果中（`refused`）。{_EXPLAINED.zh}",
+        ),
+    ),
+    "explain-presented": (
+        Text("Explain a token", "解释已有的令牌"),
+        Text(
+            "Takes a token apart, verifies it (signature, issuer, expiry, revocation) and compares it with what would be issued "
+            "now. The token is neither kept nor logged. Of a token whose client is out of reach the answer has only what anyone "
+            f"who holds the token can find out. {_EXPLAINED.en}",
+            "解析令牌，验证签名、签发者、有效期和撤销状态，并与此刻会签发的内容比较。令牌不会保存，也不会写入日志。"
+            f"如果令牌的客户端不在可见范围内，只返回任何持有者都能得知的内容。{_EXPLAINED.zh}",
+        ),
+    ),
+    "explain-request": (
+        Text("Explain a refused request", "解释被拒绝的请求"),
+        Text(
+            "Which check of the protocol refused a request, and by which rule. Refusals are kept for three days, at most ten a "
+            f"minute for each client and error. {_EXPLAINED.en}",
+            f"协议的哪一项检查拒绝了请求，以及所依据的规范。拒绝记录保留三天，每个客户端和错误每分钟最多十条。{_EXPLAINED.zh}",
+        ),
+    ),
 }
 
 SCHEMAS = {
@@ -377,6 +412,24 @@ SCHEMAS = {
     "SessionPage": Text("A page of sessions.", "一页登录会话。"),
     "AuditEventPage": Text("A page of events.", "一页审计事件。"),
     "PrivilegePage": Text("A page of privileges.", "一页权限。"),
+    "Reason": Text("Where something comes from, or why it is missing.", "来源，或缺失的原因。"),
+    "ExplainedScope": Text("A scope that was asked for.", "所请求的 scope。"),
+    "ExplainedClaim": Text(
+        "A claim of a token, or one that it could have.", "令牌中的或可能出现的 claim。"
+    ),
+    "ExplainedRole": Text("A role of the user.", "用户的角色。"),
+    "ExplainedPermission": Text(
+        "A permission that the access token has, or could have.", "访问令牌中的或可能出现的权限。"
+    ),
+    "Refusal": Text("The check that refuses, and its rule.", "拒绝请求的检查及其依据。"),
+    "TokenContent": Text("What a token would say.", "令牌内容。"),
+    "Explanation": Text(
+        "The tokens that a client would get now, and why.", "客户端此刻会取得的令牌及其来源。"
+    ),
+    "TokenCheck": Text("One thing that a token must satisfy.", "令牌的一项检查。"),
+    "PresentedToken": Text("A token, taken apart and verified.", "已解析和验证的令牌。"),
+    "RefusedRequest": Text("A request that the protocol refused.", "被协议拒绝的请求。"),
+    "TokenToExplain": Text("A token to be explained.", "待解释的令牌。"),
     "MessagePage": Text("A page of messages.", "一页消息。"),
 }
 
@@ -736,6 +789,106 @@ MEMBERS = {
     "tenanttypes-get.code": Text("Code of the type.", "租户类型编码。"),
     "tenanttypes-change.code": Text("Code of the type.", "租户类型编码。"),
     "tenanttypes-delete.code": Text("Code of the type.", "租户类型编码。"),
+    # Explanations
+    "explain-token.client": Text("`client_id` of the client.", "客户端的 `client_id`。"),
+    "explain-token.user": Text(
+        "Id of the user; without it the client asks for itself.", "账号编号；不带时为客户端自身。"
+    ),
+    "explain-token.scope": Text("Scopes, separated by spaces.", "scope，以空格分隔。"),
+    "explain-token.resource": Text(
+        "Resources (RFC 8707), separated by spaces.", "resource（RFC 8707），以空格分隔。"
+    ),
+    "explain-token.permission": Text(
+        "Permissions that are explained in any case, separated by spaces.",
+        "无论如何都要解释的权限，以空格分隔。",
+    ),
+    "explain-request.request": Text(
+        "Id of the request, from an error page, a header or the log.",
+        "请求编号，见错误页面、响应头或日志。",
+    ),
+    "TokenToExplain.token": Text("A JWT or reference token.", "JWT 或引用令牌。"),
+    "Reason.code": Text("Stable code of the reason.", "原因的固定编码。"),
+    "Reason.subject": Text(
+        "What the reason names: a role, a scope, an API, a bundle, a permission.",
+        "原因所涉及的角色、scope、API、套餐或权限。",
+    ),
+    "text": Text("The same as a sentence.", "文字说明。"),
+    "ExplainedScope.name": Text("Name of the scope.", "scope 名称。"),
+    "ExplainedScope.api": Text(
+        "Name of the API that it belongs to; null: none.", "所属 API 的名称；null 表示没有。"
+    ),
+    "granted": Text("Whether the access token is for it.", "访问令牌是否包含它。"),
+    "reasons": Text("Where it comes from, or why it is missing.", "来源，或缺失的原因。"),
+    "ExplainedClaim.token": Text("`access_token` or `id_token`.", "`access_token` 或 `id_token`。"),
+    "ExplainedClaim.name": Text("Name of the claim.", "claim 名称。"),
+    "present": Text("Whether the token has it.", "令牌是否包含它。"),
+    "ExplainedRole.code": Text("Code of the role.", "角色编码。"),
+    "ExplainedRole.platform": Text("Whether it is a role of the platform.", "是否为平台角色。"),
+    "Refusal.error": Text("Error code of the protocol.", "协议的错误代码。"),
+    "Refusal.description": Text("What the caller is told.", "返回给调用方的说明。"),
+    "check": Text("What was checked.", "所做的检查。"),
+    "rule": Text("Section of the specification; null: none is known.", "规范条款；null 表示未知。"),
+    "TokenContent.format": Text("`jwt` or `reference`.", "`jwt` 或 `reference`。"),
+    "algorithm": Text(
+        "Algorithm of the signature; null: a reference token.", "签名算法；null 表示引用令牌。"
+    ),
+    "audience": Text("Whom the token is for.", "令牌的受众。"),
+    "expires_in": Text("Lifetime in seconds.", "有效秒数。"),
+    "TokenContent.claims": Text("Claims as the token would have them.", "令牌中的 claim。"),
+    "Explanation.issuer": Text("Address of the issuer.", "签发者地址。"),
+    "Explanation.client": Text("`client_id` of the client.", "客户端的 `client_id`。"),
+    "RefusedRequest.client": Text(
+        "Client that the request named, proven or not; null: none.",
+        "请求所指的客户端（不一定通过验证）；null 表示没有。",
+    ),
+    "Explanation.user": Text(
+        "Id of the user; null: the client itself.", "账号编号；null 表示客户端自身。"
+    ),
+    "grant_type": Text(
+        "`authorization_code` or `client_credentials`.",
+        "`authorization_code` 或 `client_credentials`。",
+    ),
+    "consent": Text(
+        "`not_needed`, `given`, or `needed`: the user is asked first.",
+        "`not_needed`（无需）、`given`（已同意）或 `needed`（需先征得用户同意）。",
+    ),
+    "refused": Text(
+        "Why there is no token; null: there is one.", "拒绝的原因；null 表示未被拒绝。"
+    ),
+    "RefusedRequest.refused": Text("What was refused, and why.", "拒绝的内容和原因。"),
+    "access_token": Text("Access token; null: refused.", "访问令牌；null 表示被拒绝。"),
+    "id_token": Text("ID token; null: there is none.", "ID 令牌；null 表示没有。"),
+    "Explanation.refresh_token": Text("Whether there is a refresh token.", "是否有刷新令牌。"),
+    "Explanation.scopes": Text("Scopes that were asked for.", "所请求的 scope。"),
+    "Explanation.claims": Text("Claims of the tokens.", "令牌中的 claim。"),
+    "Explanation.roles": Text("Roles of the user.", "用户的角色。"),
+    "permissions": Text("Permissions of the access token.", "访问令牌中的权限。"),
+    "more_permissions": Text(
+        "Whether further permissions are missing that are not listed.", "是否还有未列出的缺失权限。"
+    ),
+    "TokenCheck.name": Text(
+        "`form`, `signature`, `issuer`, `expiry` or `revocation`.",
+        "`form`、`signature`、`issuer`、`expiry` 或 `revocation`。",
+    ),
+    "state": Text("`passed`, `failed` or `skipped`.", "`passed`、`failed` 或 `skipped`。"),
+    "PresentedToken.kind": Text(
+        "`access_token`, `id_token`, `reference_token` or `unknown`.",
+        "`access_token`、`id_token`、`reference_token` 或 `unknown`。",
+    ),
+    "active": Text("Whether the token is in force.", "令牌是否有效。"),
+    "checks": Text("What was checked.", "所做的检查。"),
+    "header": Text("Header of the JWT.", "JWT 头。"),
+    "PresentedToken.claims": Text(
+        "Claims; unverified where the signature did not pass.", "claim；签名未通过时未经验证。"
+    ),
+    "differences": Text("Claims that would be other ones now.", "与此刻会签发的内容不同的 claim。"),
+    "now": Text("What would be issued now; null: not told.", "此刻会签发的内容；null 表示不提供。"),
+    "request": Text("Id of the request.", "请求编号。"),
+    "RefusedRequest.at": Text("When it was refused.", "拒绝时间。"),
+    "path": Text("Address of the endpoint.", "接口地址。"),
+    "reason": Text(
+        "What the caller was not told; null: nothing.", "未告知调用方的原因；null 表示没有。"
+    ),
     # Messages
     "messages-list.failed": Text(
         "`true`: only those that were given up; `false`: only those that still wait.",

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from idp.directory.clients.models import ClientSecret
 from idp.directory.roles import catalogue
 from idp.directory.tenants import service as tenants
 from idp.oauth import operator_tokens
+from idp.oauth.models import Refusal
 from idp.platform import clock
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
@@ -42,6 +43,7 @@ class Case:
     path: Callable[[Session], str]
     body: Any = None
     status: int = 200
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 def a_job(session: Session, state: JobState = JobState.WAITING) -> int:
@@ -117,6 +119,33 @@ def a_message(session: Session) -> str:
 
 SERVICE = {"kind": "service", "client_id": "new"}
 
+
+def an_explained_client(session: Session) -> str:
+    tenant_id = protocol.add_tenant(session, "Rows")
+    protocol.register_machine(session, "row", scopes=["ids4.ms.user.get"], tenant_id=tenant_id)
+    return f"/tenants/{tenant_id}/explain"
+
+
+def an_explained_tenant(session: Session) -> str:
+    return f"/tenants/{protocol.add_tenant(session, 'Rows')}/explain"
+
+
+def a_refusal(session: Session) -> str:
+    tenant_id = protocol.add_tenant(session, "Rows")
+    session.add(
+        Refusal(
+            request_id="abc",
+            path="/connect/token",
+            error="invalid_scope",
+            description="No",
+            client_tenant_id=tenant_id,
+            issuer_tenant_id=1,
+        )
+    )
+    session.commit()
+    return f"/tenants/{tenant_id}/explain/request"
+
+
 CASES = {
     "overview-get": Case(lambda session: f"/tenants/{protocol.add_tenant(session)}/overview"),
     "clients-list": Case(some_clients),
@@ -167,6 +196,9 @@ CASES = {
     "tenanttypes-get": Case(a_type),
     "tenanttypes-change": Case(a_type, {"name": "Other"}),
     "tenanttypes-delete": Case(a_type, status=204),
+    "explain-token": Case(an_explained_client, query={"client": "row"}),
+    "explain-presented": Case(an_explained_tenant, {"token": "a.b.c"}),
+    "explain-request": Case(a_refusal, query={"request": "abc"}),
     "messages-list": Case(lambda _: "/messages"),
     "messages-retry": Case(lambda session: f"/messages/{a_message(session)}/retry"),
 }
@@ -184,7 +216,9 @@ def send(caller, operation, session):
     """Call an operation in the way that its case says."""
     case = CASES[operation.id]
     headers = {"If-Match": "*"} if operation.method in CHANGES else {}
-    return admin.send(caller, operation.method, case.path(session), case.body, headers=headers)
+    return admin.send(
+        caller, operation.method, case.path(session), case.body, headers=headers, **case.query
+    )
 
 
 def of_a_tenant(client, session, scope, user):
@@ -231,7 +265,10 @@ def test_who_may_not_call_changes_nothing(client, session, operation_id):
     path = case.path(session)
     before = center.whole_database(session) | {"audit_event": []}
     for who, (caller, status) in refused.items():
-        assert admin.refused(caller, operation.method, path, case.body) == (status, {}), who
+        assert admin.refused(caller, operation.method, path, case.body, **case.query) == (
+            status,
+            {},
+        ), who
     assert center.whole_database(session) | {"audit_event": []} == before
 
 
@@ -271,7 +308,7 @@ def test_a_change_needs_the_state_that_it_is_meant_for(client, session, operatio
         ({"If-Match": 'W/"former"'}, 412),
         ({"If-Match": "former"}, 400),
     ):
-        answer = admin.send(root, operation.method, path, case.body, headers=headers)
+        answer = admin.send(root, operation.method, path, case.body, headers=headers, **case.query)
         assert answer.status_code == status, (headers, answer.get_data(as_text=True))
 
 
@@ -281,7 +318,9 @@ def test_unknown_query_parameters_are_refused(client, session, operation_id):
     operation, case = OPERATIONS[operation_id], CASES[operation_id]
     path = case.path(session)
     root = admin.root(client, session)
-    status, fields = admin.refused(root, operation.method, path, case.body, nonsense="1")
+    status, fields = admin.refused(
+        root, operation.method, path, case.body, **case.query, nonsense="1"
+    )
     assert (status, list(fields)) == (400, ["nonsense"])
 
 
