@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from idp.pages.console import home
 from idp.pages.console.clients import views as clients
+from idp.pages.console.explain import views as explain
 from idp.pages.console.gate import for_workspace
 from idp.pages.console.health import views as health
 from idp.pages.console.jobs import views as jobs
@@ -17,6 +18,7 @@ from idp.pages.console.settings import views as settings
 PAGES = (
     overview.pages,
     clients.pages,
+    explain.pages,
     messages.pages,
     jobs.pages,
     health.pages,

@@ -51,6 +51,7 @@ class Screen:
 
 
 OVERVIEW = Screen("overview", Group.TOP, _("Overview"), "home", Scope.ADMIN_OVERVIEW_READ)
+EXPLAIN = Screen("explain", Group.MONITOR, _("Explain"), "branch", Scope.ADMIN_EXPLAIN_READ)
 MESSAGES = Screen(
     "messages",
     Group.MONITOR,
@@ -74,5 +75,5 @@ SETTINGS = Screen(
 )
 CLIENTS = Screen("clients", Group.APPLICATIONS, _("Clients"), "client", Scope.CLIENT_GET)
 
-SCREENS = (OVERVIEW, CLIENTS, MESSAGES, JOBS, HEALTH, KEYS, SETTINGS)
+SCREENS = (OVERVIEW, CLIENTS, EXPLAIN, MESSAGES, JOBS, HEALTH, KEYS, SETTINGS)
 """In the order of the navigation."""
