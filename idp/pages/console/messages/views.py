@@ -13,6 +13,7 @@ from idp.pages.console.lists import Filter, Sort
 from idp.pages.console.workspaces import Workspace
 from idp.pages.language import current as current_language
 from idp.platform.errors import Unprocessable
+from idp.platform.integers import INT64_MAX
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.notify import service as notify
@@ -74,7 +75,7 @@ def index(workspace: Workspace) -> Response:
 @pages.post("/<int:row_id>/retry", permission=Scope.ADMIN_MESSAGES_WRITE)
 def retry(workspace: Workspace, row_id: int) -> Response:
     """Retry a failed message; one that waits again by now stays as it is."""
-    jobs.get_open(database(), row_id)
+    jobs.get_open(database(), min(row_id, INT64_MAX))
     jobs.retry_failed(database(), [row_id])
     database().commit()
     return go(workspace, "messages.index")

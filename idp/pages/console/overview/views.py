@@ -56,7 +56,7 @@ def _events(workspace: Workspace, since: date, tag: Tag) -> str | None:
 
 
 def _period() -> int:
-    asked = request.args.get("days", str(PERIODS[0]))
-    if asked not in {str(days) for days in PERIODS}:
+    asked = request.args.getlist("days") or [str(PERIODS[0])]
+    if len(asked) > 1 or asked[0] not in {str(days) for days in PERIODS}:
         raise BadRequest.at("days", N_("Unknown value of a filter") + ": days")
-    return int(asked)
+    return int(asked[0])
