@@ -117,7 +117,7 @@ def retry(id: int) -> SdkJob:
     gives=JOB,
 )
 def cancel(id: int) -> SdkJob:
-    """Give up a job that still waits."""
+    """Cancel a job that still waits."""
     job = jobs.cancel(database(), _everywhere(Scope.ADMIN_JOBS_WRITE), id)
     database().commit()
     return job

@@ -115,7 +115,7 @@ def keep(session: Session, claim_id: int, answer: Answer) -> None:
 
 
 def release(session: Session, claim_id: int) -> None:
-    """Give a claim up: the request was refused, and may be sent again under the same key."""
+    """Release a claim: the request was refused, and may be sent again under the same key."""
     session.execute(
         delete(IdempotencyKey).where(IdempotencyKey.id == claim_id),
         execution_options=_UNSYNCHRONIZED,

@@ -123,7 +123,7 @@ def list_query(actor: Actor, *, state: str | None = None) -> Select[SdkJob]:
 
 
 def cancel(session: Session, actor: Actor, job_id: int) -> SdkJob:
-    """Give up a job that still waits; one that runs is left to the worker."""
+    """Cancel a job that still waits; one that runs is left to the worker."""
     job = get(session, actor, job_id)
     moment = clock.now()
     given_up = (

@@ -46,7 +46,7 @@ def test_keys_are_shown_by_state_without_what_signs(client, session, root):
 
 
 def test_the_navigation_leads_a_tenant_to_no_keys(client, session, boss):
-    assert "/keys" not in readable(client.get(f"/console/t/{boss}/overview"))
+    assert '/keys"' not in readable(client.get(f"/console/t/{boss}/overview"))
     for path in (PATH, f"/console/t/{boss}/keys", f"{PATH}/rotate"):
         assert client.get(path).status_code == 404
 

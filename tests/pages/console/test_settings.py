@@ -32,12 +32,14 @@ def test_settings_are_found_by_name_and_meaning(client, root):
     assert f"{PATH}#IDP_SMTP_URL" in found
 
 
+@pytest.mark.settings(mail_from="here@example.com")
 def test_settings_are_narrowed_by_their_source(client, root):
     given, usual = (
         readable(client.get(f"{PATH}?source={source}")) for source in ("environment", "default")
     )
-    assert "IDP_PUBLIC_URL" in given
-    assert "IDP_PUBLIC_URL" not in usual
+    assert 'id="IDP_MAIL_FROM"' in given
+    assert 'id="IDP_MAIL_FROM"' not in usual
+    assert 'id="IDP_SMTP_URL"' in usual
     for query in ("source=x", "sort=value", "sort=-value"):
         assert client.get(f"{PATH}?{query}", headers=HTML).status_code == 400, query
 

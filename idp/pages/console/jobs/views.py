@@ -81,7 +81,7 @@ def retry(workspace: Workspace, row_id: int) -> Response:
 
 @pages.post("/<int:row_id>/cancel", permission=Scope.ADMIN_JOBS_WRITE)
 def cancel(workspace: Workspace, row_id: int) -> Response:
-    """Give up a job that still waits."""
+    """Cancel a job that still waits."""
     jobs.cancel(database(), workspace.acting, row_id)
     database().commit()
     return go(workspace, "jobs.show", row_id=row_id)
