@@ -21,6 +21,7 @@ from idp.oauth.models import (
     RevokedToken,
 )
 from idp.platform.audit import figures
+from idp.platform.audit.models import DailyFigure
 from idp.platform.idempotency.models import IdempotencyKey
 from idp.platform.jobs import cleanup
 from idp.platform.jobs.cleanup import Expiry
@@ -85,6 +86,7 @@ EXPIRIES: Sequence[Expiry] = (
     Expiry(VerificationCode.expires_at, HOUR),
     Expiry(QrSignIn.expires_at, HOUR),
     Expiry(IdempotencyKey.expires_at, 0),
+    Expiry(DailyFigure.counted_at, 800 * DAY),
     Expiry(Consent.expires_at, 0),
     Expiry(Refusal.at, 3 * DAY),
     # With codes and tokens that hang on it; a family of refresh tokens has no time of its own.

@@ -1,4 +1,4 @@
-"""What administrators do with people's accounts that pages of the account do for their owners."""
+"""What administrators do with people's accounts: create them, send links, sign people out."""
 
 from __future__ import annotations
 

@@ -130,6 +130,7 @@ SCOPES = {
     "ids4.ms.admin.keys.read": "平台管理：查看签名密钥",
     "ids4.ms.admin.keys.write": "平台管理：轮换和吊销签名密钥",
     "ids4.ms.admin.messages.all": "平台管理：消息的全部接口",
+    "ids4.ms.admin.messages.write": "平台管理：重新发送或丢弃消息",
     "ids4.ms.admin.overview.all": "平台管理：统计数据的全部接口",
     "ids4.ms.admin.privileges.all": "平台管理：权限的全部接口",
     "ids4.ms.admin.privileges.read": "平台管理：查看权限",

@@ -61,7 +61,7 @@ class Scope(StrEnum):
         "ids4.ms.admin.messages.read",
         "Administration: list messages and jobs that wait or failed",
     )
-    ADMIN_MESSAGES_WRITE = "ids4.ms.admin.messages.write", "Administration: retry failed messages"
+    ADMIN_MESSAGES_WRITE = "ids4.ms.admin.messages.write", "Administration: retry and drop messages"
 
     ADMIN_OVERVIEW_ALL = "ids4.ms.admin.overview.all", "Administration: everything about figures"
     ADMIN_OVERVIEW_READ = "ids4.ms.admin.overview.read", "Administration: read figures by day"

@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant_id", "day", "tag", name="uq_daily_figure_tenant_id_day_tag"),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_daily_figure_counted_at", "daily_figure", ["counted_at"])
 
 
 def downgrade() -> None:

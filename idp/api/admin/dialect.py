@@ -161,7 +161,7 @@ class AdminDialect(Dialect):
         return ("ETag",) if has_etag(operation) else ()
 
     def surround(self, operation: Operation, view: View) -> View:
-        """Hand `If-Match` to a change; let anything else be done once under its key."""
+        """Pass `If-Match` to a change; carry a POST out once under its key."""
         if operation.method in CHANGES:
             return conditional(view)
         return self._once(operation, view) if operation.method == "POST" else view
@@ -183,7 +183,7 @@ class AdminDialect(Dialect):
     def _carry_out(
         self, operation: Operation, view: View, arguments: dict[str, Any], claim_id: int
     ) -> Response:
-        """Answer a request that was claimed; a refusal gives the claim up."""
+        """Answer a request that was claimed; a refusal releases the claim."""
         idempotency.mark_done(database(), claim_id)
         try:
             response: Response = self.renderer.answer(operation, view(**arguments))
@@ -223,7 +223,7 @@ def matching(shape: Shape, stamp: str | None) -> Callable[[Any], None]:
 
 
 def conditional(view: View) -> View:
-    """Hand the state that a change is meant for to a view, as `stamp`; None: any state."""
+    """Pass the state that a change is meant for to a view, as `stamp`; None: any state."""
 
     @wraps(view)
     def changing(**arguments: Any) -> Any:

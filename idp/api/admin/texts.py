@@ -360,6 +360,13 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             f"协议的哪一项检查拒绝了请求，以及所依据的规范。拒绝记录保留三天，每个客户端和错误每分钟最多十条。{_EXPLAINED.zh}",
         ),
     ),
+    "messages-drop": (
+        Text("Drop a message", "丢弃消息"),
+        Text(
+            "It is erased and not sent. 409 while a worker holds it, 422 for jobs of other queues than `notify`.",
+            "消息被清除，不再发送。正在处理时返回 409，`notify` 以外队列的任务返回 422。",
+        ),
+    ),
 }
 
 SCHEMAS = {

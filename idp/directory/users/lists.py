@@ -166,7 +166,7 @@ def set_roles(session: Session, actor: Actor, user: User, desired: Sequence[int]
 
 
 def assign_roles(session: Session, actor: Actor, user: User, given: Sequence[Role]) -> None:
-    """Assign roles to a person that the actor may grant."""
+    """Assign roles to a person; Overreach for those that the actor may not assign."""
     is_own = user.id == actor.user_id and not actor.is_platform_admin
     if given and is_own and not visibility.owns_tenant(session, actor):
         raise Overreach.at("roles", "You cannot assign a role to yourself.")

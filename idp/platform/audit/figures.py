@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from idp.platform import clock
@@ -75,6 +75,8 @@ def count_day(session: Session, day: date) -> None:
                 "count": statement.excluded.count,
                 "counted_at": statement.excluded.counted_at,
             },
+            # What is as it was is not written again, but for the row that says when.
+            where=or_(DailyFigure.count != statement.excluded.count, DailyFigure.tag == ""),
         ),
         rows,
     )

@@ -72,4 +72,5 @@ class DailyFigure(Base):
     tag: Mapped[str] = mapped_column(String(100))
     """Empty: the day was counted; each counted day has such a row."""
     count: Mapped[int]
-    counted_at: Mapped[datetime]
+    counted_at: Mapped[datetime] = mapped_column(index=True)
+    """When the figure changed last; of the row without a tag, when the day was counted last."""

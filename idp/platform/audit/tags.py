@@ -113,6 +113,7 @@ class Tag(StrEnum):
     KEY_REWRAPPED = "system:key:rewrapped"
     KEY_ROTATED = "system:key:rotated"
     MAIL_TESTED = "system:mail:tested"
+    OUTBOX_DROPPED = "system:outbox:dropped"
     OUTBOX_RETRIED = "system:outbox:retried"
     ROW_ADDED = "system:row:added"
     ROW_CHANGED = "system:row:changed"

@@ -21,8 +21,10 @@ from sqlalchemy.orm import Session, defer
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import NotFound
+from idp.platform.db import count_hits
+from idp.platform.errors import Conflict, NotFound, Unprocessable
 from idp.platform.jobs.models import OutboxMessage
+from idp.platform.translation import N_
 
 PURPOSE = "outbox"
 MAX_ATTEMPTS = 12
@@ -184,7 +186,7 @@ def get_open(session: Session, message_id: int) -> Waiting:
     """Return a message that is not done, without its content."""
     row = session.execute(_select_open().where(OutboxMessage.id == message_id)).one_or_none()
     if row is None:
-        raise NotFound("There is no such message, or it is done.")
+        raise NotFound(N_("There is no such message, or it is done."))
     return Waiting(*row)
 
 
@@ -216,6 +218,27 @@ def retry_failed(session: Session, ids: Collection[int] | None = None) -> list[i
     if revived:
         audit.record(session, Tag.OUTBOX_RETRIED, details={"count": len(revived)})
     return sorted(revived)
+
+
+def drop(session: Session, message_id: int) -> None:
+    """Erase a message to people, so that it is not sent.
+
+    Conflict while a worker holds it. Other jobs belong to rows that wait for them.
+    """
+    if get_open(session, message_id).lane != "notify":
+        raise Unprocessable(N_("Only messages to people can be dropped."))
+    dropped = (
+        update(OutboxMessage)
+        .where(
+            OutboxMessage.id == message_id,
+            OutboxMessage.claimed_by.is_(None),
+            OutboxMessage.done_at.is_(None),
+        )
+        .values(done_at=clock.now(), payload_encrypted=None)
+    )
+    if not count_hits(session, dropped.execution_options(**_UNSYNCHRONIZED)):
+        raise Conflict(N_("A worker holds this message now; try again."))
+    audit.record(session, Tag.OUTBOX_DROPPED, target=f"message:{message_id}")
 
 
 def withdraw(session: Session, message_id: int) -> None:

@@ -21,6 +21,7 @@ from idp.platform.db import count_hits
 from idp.platform.errors import Conflict, NotFound, TooManyRequests
 from idp.platform.integers import INT64_MAX
 from idp.platform.jobs import service as outbox
+from idp.platform.translation import N_
 from idp.publishing.codegen import options
 from idp.publishing.codegen.models import JobState, SdkFile, SdkJob
 
@@ -137,7 +138,7 @@ def cancel(session: Session, actor: Actor, job_id: int) -> SdkJob:
         )
     )
     if not count_hits(session, given_up):
-        raise Conflict("Only a job that waits can be cancelled.")
+        raise Conflict(N_("Only a job that waits can be cancelled."))
     audit.record(session, Tag.SDK_CANCELLED, target=f"sdk-job:{job.id}")
     session.refresh(job)
     return job
@@ -151,7 +152,7 @@ def retry(session: Session, actor: Actor, job_id: int) -> SdkJob:
     again = update(SdkJob).where(SdkJob.id == job.id, SdkJob.state == JobState.FAILED)
     values = {"state": JobState.WAITING, "attempts": 0, "expires_at": None, "finished_at": None}
     if not count_hits(session, again.values(**values)):
-        raise Conflict("Only a failed job can be retried.")
+        raise Conflict(N_("Only a failed job can be retried."))
     outbox.enqueue(session, JOB, {"job_id": job.id}, lane=LANE)
     session.refresh(job)
     return job

@@ -200,6 +200,7 @@ CASES = {
     "explain-presented": Case(an_explained_tenant, {"token": "a.b.c"}),
     "explain-request": Case(a_refusal, query={"request": "abc"}),
     "messages-list": Case(lambda _: "/messages"),
+    "messages-drop": Case(lambda session: f"/messages/{a_message(session)}/drop", status=204),
     "messages-retry": Case(lambda session: f"/messages/{a_message(session)}/retry"),
 }
 

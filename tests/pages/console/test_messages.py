@@ -70,6 +70,21 @@ def test_a_message_that_is_gone_meanwhile_is_not_found(client, session, root):
     assert post(client, "999999999999999999999/retry").status_code == 404
 
 
+def test_a_failed_message_is_dropped_and_erased(client, session, root):
+    failed, job = leave(session, failed=True), jobs.enqueue(session, "sdk", {}, lane="build")
+    session.get_one(OutboxMessage, job).failed_at = clock.now()
+    session.commit()
+    page = readable(client.get(PATH))
+    assert f"{failed}/drop" in page
+    assert f"{job}/drop" not in page
+    assert post(client, f"{failed}/drop").location == PATH
+    assert post(client, f"{failed}/drop").status_code == 404
+    assert post(client, f"{job}/drop").status_code == 422
+    session.rollback()
+    assert session.get_one(OutboxMessage, failed).payload_encrypted is None
+    assert jobs.count_open(session) == (0, 1)
+
+
 def test_everything_that_failed_is_tried_again_at_once(client, session, root):
     for _ in range(3):
         leave(session, failed=True)
@@ -110,7 +125,8 @@ def test_readers_change_nothing(client, session, reader):
     page = readable(client.get(PATH))
     assert "ids4.ms.admin.messages.write" in page
     assert "/retry" not in page
-    for path in (f"{row_id}/retry", "retry", "test"):
+    assert "/drop" not in page
+    for path in (f"{row_id}/retry", f"{row_id}/drop", "retry", "test"):
         assert post(client, path).status_code == 403
     assert jobs.count_open(session) == (0, 1)
 

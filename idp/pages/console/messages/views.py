@@ -81,6 +81,14 @@ def retry(workspace: Workspace, row_id: int) -> Response:
     return go(workspace, "messages.index")
 
 
+@pages.post("/<int:row_id>/drop", permission=Scope.ADMIN_MESSAGES_WRITE)
+def drop(workspace: Workspace, row_id: int) -> Response:
+    """Erase a message to people that is not sent yet."""
+    jobs.drop(database(), min(row_id, INT64_MAX))
+    database().commit()
+    return go(workspace, "messages.index")
+
+
 @pages.post("/retry", permission=Scope.ADMIN_MESSAGES_WRITE)
 def retry_all(workspace: Workspace) -> Response:
     """Retry everything that failed."""

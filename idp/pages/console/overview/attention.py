@@ -81,7 +81,7 @@ def items(
                 "%(num)s messages could not be delivered",
                 installation.messages_failed,
             ),
-            _("Retry them, or find out why."),
+            _("Retry them, or drop them."),
             workspace.link("messages", state="failed"),
         )
     yield from _keys(session, workspace, installation)
