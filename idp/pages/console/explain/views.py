@@ -97,10 +97,12 @@ def ask_token(workspace: Workspace) -> Response:
 def explain_token(workspace: Workspace) -> Response:
     """Take a token apart and verify it. It is in no address, and the page does not repeat it."""
     form = TokenForm()
-    if not form.validate():
+    is_valid, unverified_token = form.validate(), form.token.data or ""
+    form.token.data = ""
+    if not is_valid:
         return _token_page(workspace, form, status=400)
-    found = presented.explain(database(), form.token.data or "", within=workspace.tenant_id)
-    return _token_page(workspace, TokenForm(formdata=None), found=found)
+    found = presented.explain(database(), unverified_token, within=workspace.tenant_id)
+    return _token_page(workspace, form, found=found)
 
 
 def _token_page(
