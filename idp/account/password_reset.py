@@ -130,7 +130,7 @@ def _link(
     *,
     seconds: int = MINUTES * 60,
 ) -> str:
-    """Return a new link; raise TooManyRequests while this person has enough valid ones."""
+    """Make a link; TooManyRequests while enough of this person's are good, whoever asked."""
     throttle = runtime.of(session).throttle
     throttle.hit("forgot person", str(user.id), SENT_WHILE_GOOD, MINUTES * 60)
     token = onetime.issue(

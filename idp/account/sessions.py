@@ -42,7 +42,7 @@ def end(
 ) -> BrowserSession:
     """End a session of a person and revoke its grants; raise NotFound when there is none.
 
-    `by` is the user who ends it (None: a machine), and `tenant_id` the tenant of the audit event.
+    `by` is the user who ends it (None: a machine), and `tenant_id` says where.
     """
     for row in list_live(session, user):
         if row.id == session_id:

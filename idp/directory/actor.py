@@ -65,7 +65,7 @@ class Actor:
     def tenant_in_reach(self) -> int | None:
         """The one tenant in reach; None: all, for administrators and machines of the platform."""
         is_platform_machine = self.user_id is None and self.client_tenant_id is None
-        return None if self._reaches_all or is_platform_machine else self.tenant_id
+        return None if self.reaches_all or is_platform_machine else self.tenant_id
 
     def within(self, tenant_id: int) -> Actor:
         """Return the same actor, acting in another tenant."""
@@ -79,14 +79,10 @@ class Actor:
         """
         if self.reaches_all:
             return true()
-        if self.is_platform_admin or self.permitted != "links":
+        if self.permitted != "links" or self.is_platform_admin:
             return cast("ColumnElement[bool]", model.tenant_id == self.tenant_id)
         linked = select(owners).where(owners.user_id == self.person_id, owned).exists()
         return and_(model.tenant_id == self.tenant_id, linked)
-
-    @property
-    def _reaches_all(self) -> bool:
-        return self.is_platform_admin and not self.is_confined
 
     def lacking(
         self,

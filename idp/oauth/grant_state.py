@@ -1,4 +1,4 @@
-"""Whether a grant still stands: read in one query, checked at every use of what hangs on it."""
+"""Whether a grant still stands: read in one query, checked at every use of what depends on it."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class BadRequest(Problem):
 
 
 class Overreach(BadRequest):
-    """The value asks for more than the caller holds; refused as input, and noted in the trail."""
+    """The value asks for more than the caller holds: a wrong input, noted in the audit log."""
 
     code = "overreach"
 

@@ -26,7 +26,7 @@ def check(held: str, given: str | None) -> None:
 
 
 def outdated() -> Outdated:
-    """Refuse a change of what has been changed meanwhile."""
+    """Refuse a change of what somebody else has changed."""
     return Outdated.at(
         "concurrency_stamp", "This was changed by someone else. Reload and try again."
     )

@@ -1,4 +1,4 @@
-"""The form of our own API: snake_case, problem details, pages by cursor, ETags, idempotency keys.
+"""How our own API speaks: snake_case, problem details, pages by cursor, ETags, idempotency keys.
 
 Its operations are those that the two agreed contracts lack.
 """

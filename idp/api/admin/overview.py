@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import fields
 
-import idp
+from idp import __version__
 from idp.api.actor import acting, tenant_or_platform
 from idp.api.admin.dialect import AdminShape, admin
 from idp.directory import overview
@@ -120,7 +120,7 @@ def _day(day: Day) -> dict[str, Any]:
 
 def _installation(found: Installation) -> dict[str, Any]:
     return {
-        "version": idp.__version__,
+        "version": __version__,
         "messages": {"waiting": found.messages_waiting, "failed": found.messages_failed},
         "active_keys": found.active_keys,
         "to_do": found.to_do,

@@ -1,4 +1,4 @@
-"""Privileges (permissions), which roles carry and APIs require, and their groups."""
+"""Privileges (permissions) and their groups: what roles carry and APIs ask for."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ fitting HTTP status; `fields` maps each invalid field to its messages. A member 
 refused. A secret is answered once, when it is created, and never again.
 
 Reading one thing answers its `ETag`. A change (`PUT`, `PATCH`, `DELETE`) names it in `If-Match`: 428 without it, 412 when
-somebody else has changed the thing meanwhile; `*` changes it in whatever state it is. A `POST` may have an
+someone else has changed the thing in the meantime; `*` changes it in whatever state it is. A `POST` may have an
 `Idempotency-Key`: sent again within 24 hours by the same caller, it is not carried out again and has the same answer
 (`Idempotent-Replayed: true`). Another request under the same key is refused with 422, and a repetition with 409 while
 the first request is under way.

@@ -1,4 +1,4 @@
-"""Users of a tenant, or at the platform of all: list, read, create, disable, enable, unlock."""
+"""Users of a tenant, or at the platform of all: found, made, kept out or let in again."""
 
 from __future__ import annotations
 

@@ -446,7 +446,9 @@ def _check_power(session: Session, actor: Actor, client: Client) -> None:
     powers = _management_scopes(client) | {*(client.grantable_privileges or ())}
     missing = actor.lacking_codes(session, None, powers)
     if missing:
-        raise Forbidden(f"This client may do what you may not: {', '.join(missing[:10])}.")
+        raise Forbidden(
+            f"This client has permissions that you do not hold: {', '.join(missing[:10])}."
+        )
 
 
 def _check_gifts(
@@ -617,7 +619,7 @@ def _check_unasked_scopes(session: Session, actor: Actor, scopes: Collection[str
 def _check_grantable(
     session: Session, actor: Actor, codes: Collection[str], field: str = "properties"
 ) -> None:
-    """Refuse a client that may grant people what the actor may not."""
+    """Refuse a client that may grant people what its maker may not."""
     missing = actor.lacking_codes(session, None, codes)
     if missing:
         raise Unprocessable.at(

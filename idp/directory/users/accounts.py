@@ -220,7 +220,7 @@ def _has_mobile(session: Session, text: str) -> ColumnElement[bool]:
 
 
 def _looked_up(session: Session, user: User | None, tenant_id: int | None) -> User | None:
-    """Count and record a look-up: unlimited look-ups would reveal who has an account."""
+    """Count and note a look-up: who asks often enough learns who has an account."""
     count_look_up(session)
     if user is not None and tenant_id is not None:
         member = tenants.find_member(session, tenant_id, user.id)

@@ -151,7 +151,7 @@ def set_roles(session: Session, actor: Actor, user: User, desired: Sequence[int]
             raise BadRequest.at(f"roles[{index}].role_id", "There is no such role.")
     given = [known[role_id] for role_id in sorted(set(desired) - set(held))]
     taken = [held[role_id] for role_id in sorted(set(held) - set(desired))]
-    assign_roles(session, actor, user, given)
+    give_roles(session, actor, user, given)
     for role in taken:
         session.execute(
             delete(UserRole).where(UserRole.user_id == user.id, UserRole.role_id == role.id)
@@ -165,7 +165,7 @@ def set_roles(session: Session, actor: Actor, user: User, desired: Sequence[int]
         )
 
 
-def assign_roles(session: Session, actor: Actor, user: User, given: Sequence[Role]) -> None:
+def give_roles(session: Session, actor: Actor, user: User, given: Sequence[Role]) -> None:
     """Assign roles to a person; Overreach for those that the actor may not assign."""
     is_own = user.id == actor.user_id and not actor.is_platform_admin
     if given and is_own and not visibility.owns_tenant(session, actor):

@@ -298,7 +298,7 @@ def delete(session: Session, actor: Actor, user_id: int) -> User:
 
 @dataclass(frozen=True, slots=True)
 class NewPerson:
-    """What an account starts with that somebody else makes."""
+    """A new account, made by someone other than its owner."""
 
     username: str
     email: str | None = None
@@ -329,7 +329,7 @@ def add(session: Session, actor: Actor, new: NewPerson) -> User:
     tenants.add_member(session, actor.tenant_id, user.id)
     catalogue.assign_default_roles(session, user.id)
     if new.roles:
-        lists.assign_roles(session, actor, user, _roles(session, actor, new.roles))
+        lists.give_roles(session, actor, user, _roles(session, actor, new.roles))
     session.flush()
     return user
 
@@ -400,7 +400,7 @@ def enable(session: Session, actor: Actor, user_id: int) -> User:
 
 
 def unlock(session: Session, actor: Actor, user_id: int) -> User:
-    """End a temporary lock."""
+    """End a lock that was set until later."""
     user = get_managed(session, actor, user_id, lock=True)
     users.unlock(session, user)
     return user

@@ -46,7 +46,7 @@ class _Forms:
 
 
 class FormCookie(SecureCookieSessionInterface):
-    """Flask's signed cookie, under a name of its own at each issuer; no sign-in hangs on it."""
+    """Flask's signed cookie, under a name of its own at each issuer; no sign-in depends on it."""
 
     def get_cookie_name(self, app: Flask) -> str:
         """Name the cookie after the issuer, because cookies ignore ports."""

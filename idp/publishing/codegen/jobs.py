@@ -261,7 +261,7 @@ def _own(client_id: str, user_id: int | None) -> ColumnElement[bool]:
 
 
 def _visible(actor: Actor) -> ColumnElement[bool]:
-    """Return in SQL which jobs the actor may see: of their APIs, and their own without an API.
+    """Return in SQL which jobs the actor sees: of APIs in reach, and own ones of no API.
 
     With the permission for jobs at the platform, all of them.
     """
