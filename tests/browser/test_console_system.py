@@ -123,5 +123,5 @@ def test_what_needs_somebody_is_found_and_mended_without_scripts(chromium, house
     page.get_by_label("Person").fill("root")
     page.get_by_label("Scopes").fill("openid orders.read")
     page.get_by_role("button", name="Explain").click()
-    expect(page.get_by_text("Would be issued")).to_be_visible()
+    expect(page.get_by_text("Would be issued", exact=True)).to_be_visible()
     context.close()
