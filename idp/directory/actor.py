@@ -72,8 +72,7 @@ class Actor:
         """Return in SQL which rows the actor manages: those of the tenant that they are linked to.
 
         Administrators of the platform manage all, and when confined all of the tenant; see
-        `permitted` for others. `owners` is the table
-        of the links, `owned` joins it to the row.
+        `permitted` for others. `owners` is the table of the links, `owned` joins it to the row.
         """
         if self.reaches_all:
             return true()

@@ -18,6 +18,8 @@ from idp.platform.signing import service as signing
 from idp.platform.signing.models import SigningKey
 
 ENOUGH_ADMINISTRATORS = 2
+TO_DO = ("mail", "https", "second_administrator")
+"""What every installation needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Installation:
     messages_failed: int
     active_keys: Sequence[SigningKey]
     to_do: Sequence[str]
-    """`mail`, `https`, `second_administrator`: what a new installation still lacks."""
+    """What a new installation still lacks, of `TO_DO`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +93,4 @@ def _to_do(session: Session) -> list[str]:
         "https": not settings.secure,
         "second_administrator": (permissions.count_administrators(session) < ENOUGH_ADMINISTRATORS),
     }
-    return [name for name, is_missing in missing.items() if is_missing]
+    return [name for name in TO_DO if missing[name]]

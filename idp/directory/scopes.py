@@ -42,6 +42,12 @@ class Scope(StrEnum):
         "Administration: create, change and delete OAuth clients and their secrets",
     )
 
+    ADMIN_EXPLAIN_ALL = "ids4.ms.admin.explain.all", "Administration: everything about explanations"
+    ADMIN_EXPLAIN_READ = (
+        "ids4.ms.admin.explain.read",
+        "Administration: explain tokens and refused requests",
+    )
+
     ADMIN_JOBS_ALL = "ids4.ms.admin.jobs.all", "Administration: everything about SDK jobs"
     ADMIN_JOBS_READ = "ids4.ms.admin.jobs.read", "Administration: read SDK jobs of everybody"
     ADMIN_JOBS_WRITE = "ids4.ms.admin.jobs.write", "Administration: retry and cancel SDK jobs"
@@ -49,12 +55,6 @@ class Scope(StrEnum):
     ADMIN_KEYS_ALL = "ids4.ms.admin.keys.all", "Administration: everything about signing keys"
     ADMIN_KEYS_READ = "ids4.ms.admin.keys.read", "Administration: list signing keys"
     ADMIN_KEYS_WRITE = "ids4.ms.admin.keys.write", "Administration: rotate and revoke signing keys"
-
-    ADMIN_EXPLAIN_ALL = "ids4.ms.admin.explain.all", "Administration: everything about explanations"
-    ADMIN_EXPLAIN_READ = (
-        "ids4.ms.admin.explain.read",
-        "Administration: explain tokens and refused requests",
-    )
 
     ADMIN_MESSAGES_ALL = "ids4.ms.admin.messages.all", "Administration: everything about messages"
     ADMIN_MESSAGES_READ = (

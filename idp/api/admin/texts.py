@@ -9,7 +9,7 @@ TITLE = Text("Administration", "平台管理")
 DESCRIPTION = Text(
     """\
 What administrators of the installation, and of one tenant, do by program: clients, users, sessions, audit log, keys,
-privileges, messages.
+privileges, messages, and why a token says what it says.
 
 Names are snake_case, times RFC 3339 in UTC. Lists have `limit` and `after`; their answer is `items` and `next`: pass
 `next` as `after` to get the page that follows, until it is null. Refusals are problem details (RFC 9457) with the
@@ -28,14 +28,13 @@ person needs the scope alone; a client of a tenant reaches that tenant and no ot
 stands for the platform: whoever holds the permission there sees the rows of all tenants.
 """,
     """\
-供整个平台和单个租户的管理员以程序方式使用：客户端、账号、登录会话、审计日志、密钥、权限和消息。
+供整个平台和单个租户的管理员以程序方式使用：客户端、账号、登录会话、审计日志、密钥、权限和消息，以及令牌解释。
 
 名称一律为 snake_case，时间为 RFC 3339 格式（UTC）。列表用 `limit` 和 `after` 分页，返回 `items` 和 `next`：把 `next` 作为 `after` 传入即可取得下一页，`next` 为 null 表示没有更多数据。请求被拒绝时返回相应的 HTTP 状态码和错误详情（RFC 9457），`fields` 列出各字段的错误信息。未在此说明的字段和参数一律拒绝。密钥只在创建时返回一次，此后不再返回。
 
 读取单个对象时返回 `ETag`。修改（`PUT`、`PATCH`、`DELETE`）须在 `If-Match` 中传入该值：缺少时返回 428，对象已被他人修改时返回 412；`*` 表示不检查状态。`POST` 可带 `Idempotency-Key`：同一调用方在 24 小时内重复发送时不会再次执行，返回相同的结果（`Idempotent-Replayed: true`）。同一个键用于其他请求时返回 422，前一请求仍在处理时返回 409。
 
 调用方为用户时，令牌须带有接口的 scope，且用户拥有同名权限：通过平台角色或平台上的直接授权；路径中有租户时，也可以是在该租户内拥有的权限。没有用户的程序只需 scope，租户的客户端只能访问本租户。路径中的租户 1 表示平台：在平台拥有权限的调用方可以看到所有租户的数据。
-调用方须为用户，令牌须带有接口的 scope，且用户在平台拥有同名权限（通过平台角色或平台上的直接授权）。登录会话和令牌解释的接口也接受在路径所指租户内拥有的权限。没有用户的程序不能调用。
 """,
 )
 
@@ -333,13 +332,6 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "从第一次尝试重新开始。仍在等待的消息保持不变。",
         ),
     ),
-    "messages-drop": (
-        Text("Drop a message", "丢弃消息"),
-        Text(
-            "It is erased and not sent. 409 while a worker holds it, 422 for jobs of other queues than `notify`.",
-            "消息被清除，不再发送。正在处理时返回 409，`notify` 以外队列的任务返回 422。",
-        ),
-    ),
     "explain-token": (
         Text("Explain the token that would be issued", "解释将会签发的令牌"),
         Text(
@@ -366,6 +358,13 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "Which check of the protocol refused a request, and by which rule. Refusals are kept for three days, at most ten a "
             f"minute for each client and error. {_EXPLAINED.en}",
             f"协议的哪一项检查拒绝了请求，以及所依据的规范。拒绝记录保留三天，每个客户端和错误每分钟最多十条。{_EXPLAINED.zh}",
+        ),
+    ),
+    "messages-drop": (
+        Text("Drop a message", "丢弃消息"),
+        Text(
+            "It is erased and not sent. 409 while a worker holds it, 422 for jobs of other queues than `notify`.",
+            "消息被清除，不再发送。正在处理时返回 409，`notify` 以外队列的任务返回 422。",
         ),
     ),
 }

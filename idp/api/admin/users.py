@@ -225,7 +225,7 @@ def activity(tenant: int, id: int, query: Mapping[str, Any]) -> Page:
     gives=USER,
 )
 def disable(tenant: int, id: int) -> User:
-    """Keep a person out; sessions and tokens end."""
+    """Disable a user; their sessions and tokens end."""
     user = people.disable(database(), acting(WRITE, tenant), id)
     database().commit()
     return user
@@ -240,7 +240,7 @@ def disable(tenant: int, id: int) -> User:
     gives=USER,
 )
 def enable(tenant: int, id: int) -> User:
-    """Enable a disabled person again."""
+    """Enable a disabled user again."""
     user = people.enable(database(), acting(WRITE, tenant), id)
     database().commit()
     return user
@@ -255,7 +255,7 @@ def enable(tenant: int, id: int) -> User:
     gives=USER,
 )
 def unlock(tenant: int, id: int) -> User:
-    """End a lock that was set until later."""
+    """End the lock of a user before its time."""
     user = people.unlock(database(), acting(WRITE, tenant), id)
     database().commit()
     return user

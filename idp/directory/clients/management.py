@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
@@ -31,7 +31,7 @@ from idp.directory.clients.models import (
 )
 from idp.directory.clients.service import NewClient
 from idp.directory.product import RESERVED_PREFIX
-from idp.platform import runtime, stamps
+from idp.platform import clock, runtime, stamps
 from idp.platform.audit import service as audit
 from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
@@ -132,6 +132,20 @@ def list_query(
     if client_name is not None:
         query = query.where(Client.client_name == client_name)
     return query
+
+
+def names_with_ending_secrets(
+    session: Session, actor: Actor, until: datetime, *, limit: int = 100
+) -> Sequence[str]:
+    """Return the names of enabled clients in reach with a secret that expires before a time."""
+    ending = exists().where(
+        ClientSecret.client_id == Client.id,
+        ClientSecret.expires_at > clock.now(),
+        ClientSecret.expires_at <= until,
+    )
+    name = func.coalesce(Client.client_name, Client.client_id)
+    query = select(name).where(_in_reach(actor), Client.enabled.is_(True), ending)
+    return session.scalars(query.order_by(name, Client.id).limit(limit)).all()
 
 
 def get(session: Session, actor: Actor, row_id: int) -> Client:

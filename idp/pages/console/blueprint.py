@@ -6,11 +6,29 @@ from flask import Blueprint
 
 from idp.pages.console import home
 from idp.pages.console.clients import new as clients  # with what it adds to the views
+from idp.pages.console.explain import views as explain
 from idp.pages.console.gate import for_workspace
+from idp.pages.console.health import views as health
+from idp.pages.console.jobs import views as jobs
+from idp.pages.console.keys import views as keys
+from idp.pages.console.messages import views as messages
+from idp.pages.console.overview import views as overview
 from idp.pages.console.sessions import views as sessions
+from idp.pages.console.settings import views as settings
 from idp.pages.console.users import views as users
 
-PAGES = (users.pages, sessions.pages, clients.pages)
+PAGES = (
+    overview.pages,
+    users.pages,
+    sessions.pages,
+    clients.pages,
+    explain.pages,
+    messages.pages,
+    jobs.pages,
+    health.pages,
+    keys.pages,
+    settings.pages,
+)
 """The pages of every screen of the table."""
 
 

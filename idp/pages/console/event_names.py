@@ -49,6 +49,10 @@ NAMES = {
     Tag.USER_REGISTERED: _("Registered"),
     Tag.USER_SIGNED_OUT: _("Signed out everywhere"),
     Tag.USER_UNLOCKED: _("Account unlocked"),
+    Tag.KEY_IMPORTED: _("Signing key imported"),
+    Tag.KEY_REVOKED: _("Signing key revoked"),
+    Tag.KEY_REWRAPPED: _("Signing keys moved to the new root secret"),
+    Tag.KEY_ROTATED: _("Signing key rotated"),
 }
 
 

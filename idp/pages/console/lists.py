@@ -68,6 +68,8 @@ class Listing:
     after: str | None
     before: str | None
     path: str
+    usual: str
+    """What the list is sorted by where the address does not say it."""
 
     def address(self, **changes: str | None) -> str:
         """Return the address with other values; None leaves one out, and the list starts anew."""
@@ -77,7 +79,7 @@ class Listing:
             **self.chosen,
             **changes,
         }
-        if values["sort"] == self._usual:
+        if values["sort"] == self.usual:
             del values["sort"]
         query = urlencode({name: value for name, value in values.items() if value is not None})
         return f"{self.path}?{query}" if query else self.path
@@ -90,12 +92,8 @@ class Listing:
     @property
     def kept(self) -> dict[str, str]:
         """What a new search keeps of the address."""
-        sort = {} if self.order == self._usual else {"sort": self.order}
+        sort = {} if self.order == self.usual else {"sort": self.order}
         return {**sort, **self.chosen}
-
-    @property
-    def _usual(self) -> str:
-        return next(iter(self.sorts))
 
     def sorted_by(self, name: str) -> str:
         """Return the address sorted by a column, the other way round where it is already."""
@@ -125,12 +123,20 @@ class Page:
     next: str | None
 
 
-def read(sorts: Mapping[str, Sort], filters: Mapping[str, Filter] | None = None) -> Listing:
-    """Read what the address asks; the first of `sorts` is the usual one."""
+def read(
+    sorts: Mapping[str, Sort],
+    filters: Mapping[str, Filter] | None = None,
+    usual: str | None = None,
+) -> Listing:
+    """Read what the address asks; the first of `sorts` is the usual one, unless another is named.
+
+    `usual` may begin with `-`: descending.
+    """
     filters = filters or {}
-    wanted = _one("sort") or next(iter(sorts))
+    usual = usual or next(iter(sorts))
+    wanted = _one("sort") or usual
     name = wanted.removeprefix("-")
-    if name not in sorts:
+    if name not in {*sorts, usual.removeprefix("-")}:
         raise BadRequest.at("sort", N_("The list cannot be sorted by this") + f": {name[:50]}")
     text = (_one("q") or "").strip()
     if len(text) > LONGEST_SEARCH:
@@ -145,6 +151,7 @@ def read(sorts: Mapping[str, Sort], filters: Mapping[str, Filter] | None = None)
         after=_one("after"),
         before=_one("before"),
         path=request.path,
+        usual=usual,
     )
 
 

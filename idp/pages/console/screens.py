@@ -50,11 +50,34 @@ class Screen:
         return self.where in {Where.EVERYWHERE, Where.PLATFORM if platform else Where.TENANTS}
 
 
+OVERVIEW = Screen("overview", Group.TOP, _("Overview"), "home", Scope.ADMIN_OVERVIEW_READ)
 USERS = Screen("users", Group.PEOPLE, _("Users"), "users", Scope.ADMIN_USERS_READ)
 SESSIONS = Screen(
     "sessions", Group.PEOPLE, _("Sessions and grants"), "session", Scope.ADMIN_SESSIONS_READ
 )
+EXPLAIN = Screen("explain", Group.MONITOR, _("Explain"), "branch", Scope.ADMIN_EXPLAIN_READ)
+MESSAGES = Screen(
+    "messages",
+    Group.MONITOR,
+    _("Messages"),
+    "mail",
+    Scope.ADMIN_MESSAGES_READ,
+    Where.PLATFORM,
+)
+JOBS = Screen("jobs", Group.MONITOR, _("Jobs"), "job", Scope.ADMIN_JOBS_READ, Where.PLATFORM)
+HEALTH = Screen(
+    "health", Group.MONITOR, _("Health"), "health", Scope.ADMIN_OVERVIEW_READ, Where.PLATFORM
+)
+KEYS = Screen("keys", Group.SYSTEM, _("Keys"), "keys", Scope.ADMIN_KEYS_READ, Where.PLATFORM)
+SETTINGS = Screen(
+    "settings",
+    Group.SYSTEM,
+    _("Settings"),
+    "settings",
+    Scope.ADMIN_SETTINGS_READ,
+    Where.PLATFORM,
+)
 CLIENTS = Screen("clients", Group.APPLICATIONS, _("Clients"), "client", Scope.CLIENT_GET)
 
-SCREENS = (USERS, SESSIONS, CLIENTS)
+SCREENS = (OVERVIEW, USERS, SESSIONS, CLIENTS, EXPLAIN, MESSAGES, JOBS, HEALTH, KEYS, SETTINGS)
 """In the order of the navigation."""

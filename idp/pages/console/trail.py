@@ -48,6 +48,11 @@ def of_person(session: Session, user_id: int, tenant_id: int | None, *, limit: i
     return _events(session, rows)
 
 
+def latest(session: Session, tags: Collection[str], *, limit: int = 5) -> list[Event]:
+    """List the last events with some tags, whatever they were about: two queries."""
+    return _events(session, audit.search(session, Filters(tags=tags), limit=limit))
+
+
 def _events(session: Session, rows: Sequence[AuditEvent]) -> list[Event]:
     names = users.names_of(session, {row.user_id for row in rows if row.user_id is not None})
     return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import url_for
@@ -51,9 +51,19 @@ class Workspace:
         """Return whether the person holds a permission here."""
         return permission in self.held
 
+    @property
+    def acting(self) -> Actor:
+        """Who acts here by a permission of our own API: it opens all rows of the workspace."""
+        return replace(self.actor, permitted="platform" if self.tenant is None else "tenant")
+
     def url(self, endpoint: str, **values: Any) -> str:
         """Return the address of a page of the console in this workspace."""
         return url_for(f"console.{endpoint}", tenant_id=self.tenant_id, **values)
+
+    def link(self, name: str, **values: Any) -> str | None:
+        """Return the address of a screen by its name; None where the person does not see it."""
+        is_seen = any(screen.name == name for screen in self.screens())
+        return self.url(f"{name}.index", **values) if is_seen else None
 
     def screens(self) -> Iterator[Screen]:
         """List the screens that the person may see here."""

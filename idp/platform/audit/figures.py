@@ -100,6 +100,12 @@ def read(session: Session, first: date, last: date, *, tenant_id: int | None = N
     return Figures(found, counted_at)
 
 
+def last_counted_at(session: Session) -> datetime | None:
+    """Return when figures were last counted, which a worker does every few minutes."""
+    query = select(DailyFigure.counted_at).where(_marks()).order_by(DailyFigure.day.desc())
+    return session.scalar(query.limit(1))
+
+
 def _due(process: Runtime) -> list[date]:
     today = clock.now().date()
     with process.sessions() as session:

@@ -115,6 +115,7 @@ class Tag(StrEnum):
     KEY_REVOKED = "system:key:revoked"
     KEY_REWRAPPED = "system:key:rewrapped"
     KEY_ROTATED = "system:key:rotated"
+    MAIL_TESTED = "system:mail:tested"
     OUTBOX_DROPPED = "system:outbox:dropped"
     OUTBOX_RETRIED = "system:outbox:retried"
     ROW_ADDED = "system:row:added"

@@ -10,6 +10,7 @@ where it can be mended. The templates and the values they take:
 - mail and text message `verification_code`: `service`, `code`, `minutes`
 - mail `subscription`: `service`, `api`, `link`, `stop`, `minutes`
 - mail `published`: `service`, `api`, `number`, `link`, `stop`
+- mail `test`: `service`
 """
 
 from __future__ import annotations
@@ -19,12 +20,17 @@ from email.utils import parseaddr
 
 from sqlalchemy.orm import Session
 
+from idp.platform import runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
 from idp.platform.jobs import service as jobs
 from idp.platform.notify import mail as mail_job
 from idp.platform.notify import messages
 from idp.platform.notify import sms as sms_job
 from idp.platform.secrets import random_token
+
+TESTS_PER_HOUR = 10
 
 
 def mail(
@@ -52,6 +58,13 @@ def mail(
         "unsubscribe": unsubscribe,
     }
     jobs.enqueue(session, mail_job.JOB, payload)
+
+
+def send_test(session: Session, user_id: int, to: str, service: str, locale: str) -> None:
+    """Leave a mail that shows a person that mail arrives, a few times an hour at most."""
+    runtime.of(session).throttle.hit("test mail", str(user_id), TESTS_PER_HOUR, 3600)
+    mail(session, to, "test", {"service": service}, locale)
+    audit.record(session, Tag.MAIL_TESTED, target=f"user:{user_id}")
 
 
 def sms(

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, true, update
 from sqlalchemy.orm import Session, defer
 
 from idp.directory.actor import Actor
@@ -21,6 +21,7 @@ from idp.platform.db import count_hits
 from idp.platform.errors import Conflict, NotFound, TooManyRequests
 from idp.platform.integers import INT64_MAX
 from idp.platform.jobs import service as outbox
+from idp.platform.translation import N_
 from idp.publishing.codegen import options
 from idp.publishing.codegen.models import JobState, SdkFile, SdkJob
 
@@ -110,12 +111,16 @@ def list_page(
     limit: int = LISTED,
 ) -> Sequence[SdkJob]:
     """Return a page of the jobs that the actor may see, the newest first."""
-    query = select(SdkJob).where(_visible(actor)).order_by(SdkJob.id.desc()).limit(limit)
-    if state is not None:
-        query = query.where(SdkJob.state == state)
+    query = list_query(actor, state=state).order_by(SdkJob.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(SdkJob.id < before_id)
-    return session.scalars(query.options(defer(SdkJob.log))).all()
+    return session.scalars(query).all()
+
+
+def list_query(actor: Actor, *, state: str | None = None) -> Select[SdkJob]:
+    """Return the query of the jobs that the actor may see, without their logs."""
+    query = select(SdkJob).where(_visible(actor)).options(defer(SdkJob.log))
+    return query if state is None else query.where(SdkJob.state == state)
 
 
 def cancel(session: Session, actor: Actor, job_id: int) -> SdkJob:
@@ -133,7 +138,7 @@ def cancel(session: Session, actor: Actor, job_id: int) -> SdkJob:
         )
     )
     if not count_hits(session, given_up):
-        raise Conflict("Only a job that waits can be cancelled.")
+        raise Conflict(N_("Only a job that waits can be cancelled."))
     audit.record(session, Tag.SDK_CANCELLED, target=f"sdk-job:{job.id}")
     session.refresh(job)
     return job
@@ -147,7 +152,7 @@ def retry(session: Session, actor: Actor, job_id: int) -> SdkJob:
     again = update(SdkJob).where(SdkJob.id == job.id, SdkJob.state == JobState.FAILED)
     values = {"state": JobState.WAITING, "attempts": 0, "expires_at": None, "finished_at": None}
     if not count_hits(session, again.values(**values)):
-        raise Conflict("Only a failed job can be retried.")
+        raise Conflict(N_("Only a failed job can be retried."))
     outbox.enqueue(session, JOB, {"job_id": job.id}, lane=LANE)
     session.refresh(job)
     return job

@@ -126,7 +126,7 @@ def an_explained_client(session: Session) -> str:
     return f"/tenants/{tenant_id}/explain"
 
 
-def a_tenant(session: Session) -> str:
+def an_explained_tenant(session: Session) -> str:
     return f"/tenants/{protocol.add_tenant(session, 'Rows')}/explain"
 
 
@@ -196,10 +196,10 @@ CASES = {
     "tenanttypes-get": Case(a_type),
     "tenanttypes-change": Case(a_type, {"name": "Other"}),
     "tenanttypes-delete": Case(a_type, status=204),
-    "messages-list": Case(lambda _: "/messages"),
     "explain-token": Case(an_explained_client, query={"client": "row"}),
-    "explain-presented": Case(a_tenant, {"token": "a.b.c"}),
+    "explain-presented": Case(an_explained_tenant, {"token": "a.b.c"}),
     "explain-request": Case(a_refusal, query={"request": "abc"}),
+    "messages-list": Case(lambda _: "/messages"),
     "messages-drop": Case(lambda session: f"/messages/{a_message(session)}/drop", status=204),
     "messages-retry": Case(lambda session: f"/messages/{a_message(session)}/retry"),
 }
@@ -309,7 +309,7 @@ def test_a_change_needs_the_state_that_it_is_meant_for(client, session, operatio
         ({"If-Match": 'W/"former"'}, 412),
         ({"If-Match": "former"}, 400),
     ):
-        answer = admin.send(root, operation.method, path, case.body, headers=headers)
+        answer = admin.send(root, operation.method, path, case.body, headers=headers, **case.query)
         assert answer.status_code == status, (headers, answer.get_data(as_text=True))
 
 

@@ -89,7 +89,7 @@ def test_the_console_opens_the_organisation_of_the_sign_in(client, session, ann)
 
 def test_the_console_opens_the_platform_for_its_administrators(client, admin):
     assert client.get("/console").location == "/console/platform"
-    assert client.get("/console/platform").location == "/console/platform/users"
+    assert client.get("/console/platform").location == "/console/platform/overview"
 
 
 def test_the_platform_is_no_organisation(client, admin):
