@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from idp.directory.users import service as users
 from idp.pages.console import event_names
 from idp.platform.audit import service as audit
+from idp.platform.audit.service import Filters
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Event:
 
 def of(session: Session, target: str, tags: Collection[str], *, limit: int = 5) -> list[Event]:
     """List the events of a thing with some tags, the newest first: two queries."""
-    rows = audit.search(session, target=target, tags=tags, limit=limit)
+    rows = audit.search(session, Filters(target=target, tags=tags), limit=limit)
     names = users.names_of(session, {row.user_id for row in rows if row.user_id is not None})
     return [
         Event(

@@ -11,6 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from idp.platform import clock
 from idp.platform.db import Base, BigInt, Id
 
+NOT_OF_CLIENTS = "tag NOT LIKE 'client:%'"
+"""Leaves out what clients do at the protocol: most events, each of which would pay for an index."""
+
 
 class AuditEvent(Base):
     """Something that happened. Rows are never changed; triggers refuse UPDATE and DELETE."""
