@@ -99,6 +99,8 @@ PROBLEM_MEMBERS = {
 SCOPES = {
     "ids4.ms.all": "全部接口",
     "ids4.ms.admin.all": "平台管理的全部接口",
+    "ids4.ms.admin.audit.all": "平台管理：审计日志的全部接口",
+    "ids4.ms.admin.audit.read": "平台管理：查看和导出审计日志",
     "ids4.ms.admin.messages.all": "平台管理：消息的全部接口",
     "ids4.ms.admin.privileges.all": "平台管理：权限的全部接口",
     "ids4.ms.admin.privileges.read": "平台管理：查看权限",

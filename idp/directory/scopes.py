@@ -32,6 +32,9 @@ class Scope(StrEnum):
 
     ADMIN_ALL = "ids4.ms.admin.all", "Administration: everything"
 
+    ADMIN_AUDIT_ALL = "ids4.ms.admin.audit.all", "Administration: everything about the audit log"
+    ADMIN_AUDIT_READ = "ids4.ms.admin.audit.read", "Administration: read and export the audit log"
+
     ADMIN_MESSAGES_ALL = "ids4.ms.admin.messages.all", "Administration: everything about messages"
     ADMIN_MESSAGES_READ = (
         "ids4.ms.admin.messages.read",

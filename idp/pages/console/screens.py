@@ -51,6 +51,7 @@ class Screen:
 
 
 CLIENTS = Screen("clients", Group.APPLICATIONS, _("Clients"), "client", Scope.CLIENT_GET)
+AUDIT = Screen("audit", Group.MONITOR, _("Audit log"), "audit", Scope.ADMIN_AUDIT_READ)
 
-SCREENS = (CLIENTS,)
+SCREENS = (CLIENTS, AUDIT)
 """In the order of the navigation."""

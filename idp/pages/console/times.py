@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from zoneinfo import ZoneInfo, available_timezones
 
-from flask_babel import format_datetime, format_timedelta
+from flask_babel import format_date, format_datetime, format_timedelta
 
 from idp.platform import clock
 
@@ -23,3 +24,24 @@ def ago(at: datetime) -> str:
 def days(at: datetime) -> int:
     """Return how many whole days have passed since a point in time."""
     return (clock.now() - at).days
+
+
+def zone(name: str | None) -> ZoneInfo:
+    """Return the zone that a person chose in their profile, else UTC."""
+    return ZoneInfo(name if name in available_timezones() else "UTC")
+
+
+def day(at: datetime, zone: ZoneInfo) -> str:
+    """Write the day of a point in time."""
+    text: str = format_date(at.astimezone(zone).date(), "full")
+    return text
+
+
+def of_day(at: datetime, zone: ZoneInfo) -> str:
+    """Write the time of day, to the second."""
+    return f"{at.astimezone(zone):%H:%M:%S}"
+
+
+def full(at: datetime, zone: ZoneInfo) -> str:
+    """Write day, time and offset of a point in time."""
+    return f"{day(at, zone)} {at.astimezone(zone):%H:%M:%S %z}"
