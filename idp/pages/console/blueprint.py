@@ -8,8 +8,9 @@ from idp.pages.console import home
 from idp.pages.console.audit import views as audit
 from idp.pages.console.clients import views as clients
 from idp.pages.console.gate import for_workspace
+from idp.pages.console.roles import views as roles
 
-PAGES = (clients.pages, audit.pages)
+PAGES = (roles.pages, clients.pages, audit.pages)
 """The pages of every screen of the table."""
 
 

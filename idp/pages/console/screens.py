@@ -51,7 +51,8 @@ class Screen:
 
 
 CLIENTS = Screen("clients", Group.APPLICATIONS, _("Clients"), "client", Scope.CLIENT_GET)
+ROLES = Screen("roles", Group.PEOPLE, _("Roles & permissions"), "role", Scope.ROLE_GET)
 AUDIT = Screen("audit", Group.MONITOR, _("Audit log"), "audit", Scope.ADMIN_AUDIT_READ)
 
-SCREENS = (CLIENTS, AUDIT)
+SCREENS = (ROLES, CLIENTS, AUDIT)
 """In the order of the navigation."""
