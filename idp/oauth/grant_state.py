@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.claims import access, registry
 from idp.claims import subject as subjects
@@ -71,6 +71,14 @@ class StandingGrant:
                 subject, custom=await subjects.read_custom(storage, *membership, platform=platform)
             )
         return subject
+
+
+def count_of_tenant(session: Session, tenant_id: int) -> int:
+    """Return how many grants of a tenant are neither revoked nor over."""
+    query = select(func.count(Grant.id)).where(
+        Grant.tenant_id == tenant_id, Grant.revoked_at.is_(None), Grant.expires_at > clock.now()
+    )
+    return session.scalar(query) or 0
 
 
 def in_force() -> ColumnElement[bool]:

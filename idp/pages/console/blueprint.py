@@ -9,8 +9,9 @@ from idp.pages.console.audit import views as audit
 from idp.pages.console.clients import views as clients
 from idp.pages.console.gate import for_workspace
 from idp.pages.console.roles import views as roles
+from idp.pages.console.tenants import views as tenants
 
-PAGES = (roles.pages, clients.pages, audit.pages)
+PAGES = (roles.pages, clients.pages, tenants.pages, audit.pages)
 """The pages of every screen of the table."""
 
 

@@ -52,7 +52,15 @@ class Screen:
 
 CLIENTS = Screen("clients", Group.APPLICATIONS, _("Clients"), "client", Scope.CLIENT_GET)
 ROLES = Screen("roles", Group.PEOPLE, _("Roles & permissions"), "role", Scope.ROLE_GET)
+TENANTS = Screen(
+    "tenants",
+    Group.ORGANISATIONS,
+    _("All organisations"),
+    "tenant",
+    Scope.TENANT_GET,
+    Where.PLATFORM,
+)
 AUDIT = Screen("audit", Group.MONITOR, _("Audit log"), "audit", Scope.ADMIN_AUDIT_READ)
 
-SCREENS = (ROLES, CLIENTS, AUDIT)
+SCREENS = (ROLES, CLIENTS, TENANTS, AUDIT)
 """In the order of the navigation."""
