@@ -5,13 +5,14 @@ from __future__ import annotations
 from flask import Blueprint
 
 from idp.pages.console import home
+from idp.pages.console.apis import views as apis
 from idp.pages.console.audit import views as audit
 from idp.pages.console.clients import views as clients
 from idp.pages.console.gate import for_workspace
 from idp.pages.console.roles import views as roles
 from idp.pages.console.tenants import views as tenants
 
-PAGES = (roles.pages, clients.pages, tenants.pages, audit.pages)
+PAGES = (roles.pages, clients.pages, apis.pages, tenants.pages, audit.pages)
 """The pages of every screen of the table."""
 
 

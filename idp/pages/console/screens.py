@@ -52,6 +52,7 @@ class Screen:
 
 CLIENTS = Screen("clients", Group.APPLICATIONS, _("Clients"), "client", Scope.CLIENT_GET)
 ROLES = Screen("roles", Group.PEOPLE, _("Roles & permissions"), "role", Scope.ROLE_GET)
+APIS = Screen("apis", Group.APIS, _("API resources"), "api", Scope.APIRESOURCE_GET)
 TENANTS = Screen(
     "tenants",
     Group.ORGANISATIONS,
@@ -62,5 +63,5 @@ TENANTS = Screen(
 )
 AUDIT = Screen("audit", Group.MONITOR, _("Audit log"), "audit", Scope.ADMIN_AUDIT_READ)
 
-SCREENS = (ROLES, CLIENTS, TENANTS, AUDIT)
+SCREENS = (ROLES, CLIENTS, APIS, TENANTS, AUDIT)
 """In the order of the navigation."""
