@@ -73,6 +73,14 @@ class StandingGrant:
         return subject
 
 
+def count_of_tenant(session: Session, tenant_id: int) -> int:
+    """Return how many grants of a tenant are neither revoked nor over."""
+    query = select(func.count(Grant.id)).where(
+        Grant.tenant_id == tenant_id, Grant.revoked_at.is_(None), Grant.expires_at > clock.now()
+    )
+    return session.scalar(query) or 0
+
+
 def in_force() -> ColumnElement[bool]:
     """Return the SQL conditions for a grant that stands, and whose person may use it, at `now`.
 

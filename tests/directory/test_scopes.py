@@ -10,6 +10,7 @@ import pytest
 from idp.api import admin as own
 from idp.api.admin.dialect import admin
 from idp.directory.scopes import DEFAULT_PERMISSIONS, Scope
+from idp.pages.console.blueprint import PAGES
 
 pytestmark = pytest.mark.no_database
 
@@ -24,10 +25,11 @@ def column(file: str, *names: str) -> set[str]:
 
 
 def expected() -> set[str]:
-    """Make the whole list from the two contracts and the operations of our own."""
+    """Make the whole list from the contracts, our own operations and the screens."""
     codes = column("authorization-center.operations.csv", "client_scope", "user_permission")
     codes |= column("user-service.operations.csv", "proposed_scope")
     codes |= {str(operation.scope) for operation in admin.operations}
+    codes |= {str(gate.permission) for pages in PAGES for gate in pages.gates.values()}
     codes |= {f"ids4.ms.codegen.{name}" for name in ("clients", "servers", "gen", "get")}
     modules = {code.rpartition(".")[0] for code in codes}
     codes |= {f"{module}.all" for module in modules}

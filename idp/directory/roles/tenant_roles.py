@@ -184,7 +184,7 @@ def _lock(
     found = session.scalar(member.with_for_update())
     if found is None:
         # One answer for both, so that it does not reveal members of other tenants.
-        raise NotFound("There is no such account in the tenant.")
+        raise NotFound(N_("There is no such account in the tenant."))
     named = session.scalars(
         select(Role)
         .where(Role.tenant_id == tenant_id, Role.code.in_(codes))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from idp.pages.form import Form
 from idp.pages.messages import translate
 from idp.platform.errors import Problem
@@ -21,3 +23,11 @@ def refuse(form: Form, problem: Problem) -> None:
                 form.refuse(translate(text), name)
             else:
                 form.refuse(translate(problem.detail if len(texts) == 1 else text))
+
+
+def add(form: Form, problem: Problem, fields: Mapping[str, str]) -> None:
+    """Add a refusal to a form; `fields` has the form's names of the fields of the service."""
+    for path, texts in (problem.fields or {"": [problem.detail]}).items():
+        name = fields.get(path.partition("[")[0])
+        for text in texts:
+            form.refuse(translate(text), name if name is not None and name in form else None)

@@ -78,6 +78,32 @@ SETTINGS = Screen(
     Where.PLATFORM,
 )
 CLIENTS = Screen("clients", Group.APPLICATIONS, _("Clients"), "client", Scope.CLIENT_GET)
+ROLES = Screen("roles", Group.PEOPLE, _("Roles & permissions"), "role", Scope.ROLE_GET)
+APIS = Screen("apis", Group.APIS, _("API resources"), "api", Scope.APIRESOURCE_GET)
+TENANTS = Screen(
+    "tenants",
+    Group.ORGANISATIONS,
+    _("All organisations"),
+    "tenant",
+    Scope.TENANT_GET,
+    Where.PLATFORM,
+)
+AUDIT = Screen("audit", Group.MONITOR, _("Audit log"), "audit", Scope.ADMIN_AUDIT_READ)
 
-SCREENS = (OVERVIEW, USERS, SESSIONS, CLIENTS, EXPLAIN, MESSAGES, JOBS, HEALTH, KEYS, SETTINGS)
+SCREENS = (
+    OVERVIEW,
+    USERS,
+    SESSIONS,
+    ROLES,
+    CLIENTS,
+    APIS,
+    TENANTS,
+    AUDIT,
+    EXPLAIN,
+    MESSAGES,
+    JOBS,
+    HEALTH,
+    KEYS,
+    SETTINGS,
+)
 """In the order of the navigation."""

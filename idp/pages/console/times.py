@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from zoneinfo import ZoneInfo, available_timezones
 
 from flask_babel import format_date, format_datetime, format_timedelta, get_locale
 
@@ -39,3 +40,24 @@ def _by_skeleton(day: date, skeleton: str) -> str:
     """Write parts of a date in the order of the visitor's language."""
     text: str = format_date(day, get_locale().datetime_skeletons[skeleton].pattern)
     return text
+
+
+def zone(name: str | None) -> ZoneInfo:
+    """Return the zone that a person chose in their profile, else UTC."""
+    return ZoneInfo(name if name in available_timezones() else "UTC")
+
+
+def day(at: datetime, zone: ZoneInfo) -> str:
+    """Write the day of a point in time."""
+    text: str = format_date(at.astimezone(zone).date(), "full")
+    return text
+
+
+def of_day(at: datetime, zone: ZoneInfo) -> str:
+    """Write the time of day, to the second."""
+    return f"{at.astimezone(zone):%H:%M:%S}"
+
+
+def full(at: datetime, zone: ZoneInfo) -> str:
+    """Write day, time and offset of a point in time."""
+    return f"{day(at, zone)} {at.astimezone(zone):%H:%M:%S %z}"

@@ -292,6 +292,14 @@ def _is_sign_in(tenant_id: int | None) -> list[ColumnElement[bool]]:
     return [AuditEvent.tag == Tag.SIGN_IN, *at_issuer]
 
 
+def find(session: Session, event_id: int, *, tenant_id: int | None = None) -> AuditEvent | None:
+    """Return an event, with a tenant only one of that tenant."""
+    query = select(AuditEvent).where(AuditEvent.id == event_id)
+    if tenant_id is not None:
+        query = query.where(AuditEvent.tenant_id == tenant_id)
+    return session.scalars(query).one_or_none()
+
+
 def last_of_clients(
     session: Session, client_ids: Collection[str], tags: Collection[str]
 ) -> dict[str, datetime]:

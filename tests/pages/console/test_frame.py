@@ -10,6 +10,7 @@ from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant, TenantStatus
 from idp.directory.users.models import User
 from idp.pages.console import gate, workspaces
+from idp.pages.console.screens import SCREENS
 from idp.platform.audit.tags import Tag
 from idp.platform.sessions.models import BrowserSession
 from tests.api.center import statements
@@ -89,7 +90,8 @@ def test_the_console_opens_the_organisation_of_the_sign_in(client, session, ann)
 
 def test_the_console_opens_the_platform_for_its_administrators(client, admin):
     assert client.get("/console").location == "/console/platform"
-    assert client.get("/console/platform").location == "/console/platform/overview"
+    first = next(screen for screen in SCREENS if screen.is_shown_in(platform=True))
+    assert client.get("/console/platform").location == f"/console/platform/{first.name}"
 
 
 def test_the_platform_is_no_organisation(client, admin):
