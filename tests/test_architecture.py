@@ -196,8 +196,8 @@ SCREEN_TEMPLATE = """{% extends "pages/console/layout.html" %}
 
 def add_screen(copy: Copy) -> None:
     screens, package = "idp/pages/console/screens.py", "idp/pages/console/toybox"
-    toys = 'TOYS = Screen("toybox", Group.APIS, _("Toys"), "api", Scope.CLIENT_GET)\n\n'
-    copy.insert(screens, "Scope.CLIENT_GET)\n\n", toys)
+    toys = 'TOYS = Screen("toybox", Group.APIS, _("Toys"), "api", Scope.CLIENT_GET)\n'
+    copy.insert(screens, "Scope.CLIENT_GET)\n", toys)
     copy.insert(screens, "SCREENS = (", "TOYS, ")
     copy.write(f"{package}/__init__.py", '"""Toys."""\n')
     copy.write(f"{package}/views.py", SCREEN)

@@ -112,7 +112,7 @@ def expected(address: Address, name: str) -> set[int]:
         return {403}
     # What there is to say against it has nothing to do with who asks.
     is_there = "row_id" not in address.rule.arguments
-    return {200, 303, 400, 404} if is_there else {400, 404}
+    return {200, 303, 400, 404, 422} if is_there else {400, 404}
 
 
 def test_the_screens_of_the_table_and_their_pages_are_the_same():

@@ -170,8 +170,9 @@ def test_a_secret_is_shown_once(client, session, root, send):
     assert secret not in row.value_hash
     other = add_api(session, "other", ["other.read"])
     assert send(f"{PATH}/{other.id}/secrets/{row.id}/remove").status_code == 404
-    assert send(f"{PATH}/{api.id}/secrets/{row.id}/remove").status_code == 303
-    assert send(f"{PATH}/{api.id}/secrets/{row.id}/remove").status_code == 404
+    removal = f"{PATH}/{api.id}/secrets/{row.id}/remove"
+    assert send(removal).status_code == 303
+    assert send(removal).status_code == 404
     assert session.scalars(select(ApiSecret)).all() == []
 
 
@@ -197,9 +198,10 @@ def test_an_api_is_deleted_when_nothing_uses_it(client, session, root, send):
     for row in session.scalars(select(ClientScope).where(ClientScope.scope == "orders.read")).all():
         session.delete(row)
     session.commit()
-    assert send(f"{PATH}/{api.id}/delete", typed="Orders").status_code == 400
-    assert send(f"{PATH}/{api.id}/delete", typed="orders").location == PATH
-    assert send(f"{PATH}/{api.id}/delete", typed="orders").status_code == 404
+    address = f"{PATH}/{api.id}/delete"
+    assert send(address, typed="Orders").status_code == 400
+    assert send(address, typed="orders").location == PATH
+    assert send(address, typed="orders").status_code == 404
     built_in = resources.find_api(session, "ids4.ms")
     assert send(f"{PATH}/{built_in.id}/delete", typed="ids4.ms").status_code == 422
 

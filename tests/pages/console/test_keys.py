@@ -152,12 +152,13 @@ def test_the_number_of_statements_does_not_grow_with_the_keys(client, session, r
     assert len(many) == len(few) < 40
 
 
-def test_the_time_line_shows_who_signs_when(session):
+def test_the_time_line_shows_who_signs_when(app, session):
     for row in session.scalars(select(SigningKey)):
         row.created_at = time_of.now() - timedelta(days=40)
         row.activated_at = None if row.status == "next" else time_of.now() - timedelta(days=40)
     session.commit()
-    drawn = time_line.of(session.scalars(select(SigningKey)).all(), timedelta(days=90))
+    with app.test_request_context():
+        drawn = time_line.of(session.scalars(select(SigningKey)).all(), timedelta(days=90))
     assert len(drawn.rows) == 4
     for row in drawn.rows:
         signs, following = row.bars
@@ -168,11 +169,12 @@ def test_the_time_line_shows_who_signs_when(session):
 
 
 @pytest.mark.parametrize("age", [0, 91, 400])
-def test_the_time_line_holds_keys_of_any_age(session, age):
+def test_the_time_line_holds_keys_of_any_age(app, session, age):
     for row in session.scalars(select(SigningKey)):
         row.activated_at = None if row.status == "next" else time_of.now() - timedelta(days=age)
     session.commit()
-    drawn = time_line.of(session.scalars(select(SigningKey)).all(), timedelta(days=90))
+    with app.test_request_context():
+        drawn = time_line.of(session.scalars(select(SigningKey)).all(), timedelta(days=90))
     for bar in (bar for row in drawn.rows for bar in row.bars):
         assert time_line.LEFT <= bar.x <= bar.x + bar.width <= time_line.WIDTH
         assert bar.width >= 1

@@ -360,9 +360,10 @@ def test_a_role_is_created_renamed_and_deleted(client, session, ann):
     assert "changed by someone else" in unescape(answer.get_data(as_text=True))
     page = unescape(client.get(f"{path}/{role.id}/delete").get_data(as_text=True))
     assert "Delete the role Shop?" in page
-    assert send(f"/{role.id}/delete", typed="shop").status_code == 400
-    assert send(f"/{role.id}/delete", typed="Shop").location == path
-    assert send(f"/{role.id}/delete", typed="Shop").status_code == 404
+    deletion = f"/{role.id}/delete"
+    assert send(deletion, typed="shop").status_code == 400
+    assert send(deletion, typed="Shop").location == path
+    assert send(deletion, typed="Shop").status_code == 404
     assert [event.user_id for event in events(session, Tag.ROLE_DELETED)] == [user.id]
 
 

@@ -75,6 +75,11 @@ class Search:
         )
 
     @property
+    def kept(self) -> dict[str, str]:
+        """What a new search keeps of the address."""
+        return dict(self.chosen)
+
+    @property
     def is_narrowed(self) -> bool:
         """Whether events may be missing because of a search or a filter."""
         return bool(self.text or set(self.chosen) - {FOLLOW})

@@ -11,6 +11,7 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined] # newer than its types
 from wtforms.validators import InputRequired, Length
 
 from idp.directory.users.management import NewPerson
@@ -48,14 +49,17 @@ class NewUserForm(Form):
     )
     locale = SelectField(
         _("Language"),
-        choices=[("", _("Not set")), *((one.tag, one.name) for one in LANGUAGES.values())],
+        choices=[
+            SelectChoice("", _("Not set")),
+            *(SelectChoice(one.tag, one.name) for one in LANGUAGES.values()),
+        ],
         default="",
     )
     way = RadioField(
         _("How they get in"),
         choices=[
-            ("link", _("Send a link by e-mail; they choose a password themselves")),
-            ("password", _("Generate a password, which is shown once")),
+            SelectChoice("link", _("Send a link by e-mail; they choose a password themselves")),
+            SelectChoice("password", _("Generate a password, which is shown once")),
         ],
         default="link",
     )
