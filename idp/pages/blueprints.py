@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.pages import apis, cancel, choose, consent, layout, qr, signout
+from idp.pages import apis, cancel, choose, consent, layout, qr, signout, wellknown
 from idp.pages.account import views as account
 from idp.pages.forgot import views as forgot
 from idp.pages.register import views as register
@@ -27,6 +27,7 @@ def blueprints() -> list[Blueprint]:
         apis.blueprint,
         qr.blueprint,
         subscribe.blueprint,
+        wellknown.blueprint,
     ]
 
 
