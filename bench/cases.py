@@ -188,7 +188,7 @@ def token(servers: Servers) -> list[Result]:
     ours, large, node = servers.ours, servers.ours_large, servers.oidc_provider
     products, bars, left_out = _products(servers)
 
-    def asked(server: Server, client_id: str, name: str = "orders.read") -> Target:
+    def target_of(server: Server, client_id: str, name: str = "orders.read") -> Target:
         form = {"grant_type": "client_credentials", "scope": server.scope(name)}
         return _sent(server, server.by_client(client_id, **form))
 
@@ -196,8 +196,8 @@ def token(servers: Servers) -> list[Result]:
         servers.plan,
         "client_credentials RS256",
         [
-            *(asked(each, "machine-rs256") for each in (ours, large, node, servers.django)),
-            *(asked(each, "machine-rs256") for each in products),
+            *(target_of(each, "machine-rs256") for each in (ours, large, node, servers.django)),
+            *(target_of(each, "machine-rs256") for each in products),
             _raw("RS256", "raw signatures"),
         ],
         [
@@ -213,8 +213,8 @@ def token(servers: Servers) -> list[Result]:
         servers.plan,
         "client_credentials ES256",
         [
-            *(asked(each, "machine-es256", "fast.read") for each in (ours, large)),
-            asked(node, "machine-es256"),
+            *(target_of(each, "machine-es256", "fast.read") for each in (ours, large)),
+            target_of(node, "machine-es256"),
             _raw("ES256", "raw signatures"),
         ],
         [Bar("ours", "oidc-provider", 2.3), LARGE],
@@ -318,16 +318,16 @@ def introspect(servers: Servers) -> list[Result]:
     ours, large, node = servers.ours, servers.ours_large, servers.oidc_provider
     products, more, left_out = _products(servers)
 
-    def asked(server: Server, client_id: str, name: str = "") -> Target:
+    def target_of(server: Server, client_id: str, name: str = "") -> Target:
         return _driven(server, _introspections(server, client_id), name)
 
     targets = [
-        asked(node, "opaque"),  # this peer introspects no JWT
-        asked(ours, "web"),
-        asked(large, "web"),
-        asked(ours, "reference", "ours, reference"),
-        asked(large, "reference", "ours, reference, large"),
-        *(asked(server, "web") for server in products),
+        target_of(node, "opaque"),  # this peer introspects no JWT
+        target_of(ours, "web"),
+        target_of(large, "web"),
+        target_of(ours, "reference", "ours, reference"),
+        target_of(large, "reference", "ours, reference, large"),
+        *(target_of(server, "web") for server in products),
     ]
     bars = [
         Bar("ours", "oidc-provider", 1.5),
@@ -455,14 +455,14 @@ def gateway(servers: Servers) -> list[Result]:
     form = {"grant_type": "client_credentials", "scope": "orders.read"}
     answer = load.once(ours.url, ours.by_client("machine-rs256", **form)).expect(200)
     bearer = {"Authorization": f"Bearer {json.loads(answer.body)['access_token']}"}
-    asked = Request("GET", "/", bearer)
+    call = Request("GET", "/", bearer)
     caddy, asking = servers.caddies
     behind = [caddy.process, servers.bare_wsgi.process]
     targets = [
-        Target("Caddy alone", _through(caddy.url, asked, behind)),
+        Target("Caddy alone", _through(caddy.url, call, behind)),
         Target(
             "Caddy and /gateway/verify",
-            _through(asking, asked, [*behind, ours.process], ours.stores),
+            _through(asking, call, [*behind, ours.process], ours.stores),
         ),
     ]
     return [measure(servers.plan, "gateway", targets)]

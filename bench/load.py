@@ -151,7 +151,7 @@ def _difference(before: Sequence[float], after: Sequence[float]) -> Sequence[flo
 
 
 def once(url: str, request: Request) -> Answer:
-    """Send one request and give the answer."""
+    """Send one request and return the answer."""
     host = request.host or urlsplit(url).netloc
     with _connect(host) as connection:
         connection.sendall(request.wire(host))
@@ -221,7 +221,7 @@ class _Line:
 
     def __init__(self, host: str, script: Script, selector: selectors.BaseSelector) -> None:
         self.steps = script()
-        self.asked: Request | None = None
+        self.sent: Request | None = None
         self.started = 0.0
         self.is_ready = False
         self.host = host
@@ -232,7 +232,7 @@ class _Line:
 
     def send(self, request: Request) -> None:
         """Send a request on the connection to its host; open that when there is none."""
-        self.asked, self.host = request, request.host or self._default
+        self.sent, self.host = request, request.host or self._default
         if self.host not in self._sockets:
             self._sockets[self.host] = _connect(self.host)
             self._selector.register(
@@ -250,9 +250,9 @@ class _Line:
             self._sockets.pop(host).close()
         if answer is not None:
             self._received = b""
-        elif not piece and host == self.host and self.asked is not None:
+        elif not piece and host == self.host and self.sent is not None:
             self._received = b""  # closed between two requests
-            self.send(self.asked)
+            self.send(self.sent)
         return answer
 
     def close(self) -> None:

@@ -59,7 +59,7 @@ class Plan:
     """How much is measured."""
 
     rounds: int | None = None
-    """At most so many rounds of everything; None: as many as each case wants."""
+    """At most so many rounds of everything; None: as many as each case needs."""
 
     def count(self, usual: int) -> int:
         """Return the number of rounds of something that usually takes this many."""

@@ -45,7 +45,7 @@ class Site:
     port: int
     environment: Mapping[str, str]
     cookie: str
-    """Of somebody who is signed in."""
+    """Of a person who is signed in."""
     secrets: Mapping[str, str]
     """Client id → secret."""
     published: int = 0
@@ -101,7 +101,7 @@ def prepare(postgres: Postgres, valkey: Valkey, folder: Path, name: str) -> Site
 
 
 def _publish(session: Session, user_id: int) -> int:
-    """Publish the API `orders`, so that its calls can be verified; give its id at the gateway."""
+    """Publish the API `orders`, so that its calls can be verified; return its id at the gateway."""
     address = "https://orders.example"
     api = resources.find_api(session, "orders")
     if api is None:

@@ -38,7 +38,7 @@ def documents() -> list[Path]:
 
 
 def filled(text: str) -> str:
-    """Give a document with its parts made anew."""
+    """Return a document with its parts generated again."""
     return PART.sub(lambda part: f"{part[1]}\n{_make(part[2])}\n{part[3]}", text)
 
 

@@ -52,7 +52,7 @@ def setup_pages(app: Flask, _settings: Settings) -> None:
 
 
 def setup_gate(app: Flask, _settings: Settings) -> None:
-    """Tell the gate of management operations who reads tokens and who knows permissions."""
+    """Set how the gate of management operations reads tokens and looks up permissions."""
     app.extensions[principal.EXTENSION] = principal.Gate(
         authenticate=management_bearer.authenticate_bearer,
         has_permission=permissions.has_permission,
@@ -66,20 +66,20 @@ def setup_blueprints(app: Flask, _settings: Settings) -> None:
     for blueprint in (*pages.blueprints(), *publishing.blueprints()):
         app.register_blueprint(blueprint)
     for blueprint in pages.exempt():
-        # Who asks there is nobody yet, or shows a proof of its own; a cookie counts for nothing.
+        # Requests there come before sign-in, or carry a proof of their own; cookies are ignored.
         csrf.exempt(app, blueprint)
         app.register_blueprint(blueprint)
     # Other sites post there; the request is stored and asked about on a page of ours.
     csrf.exempt(app, browser_door.blueprint)
     app.register_blueprint(browser_door.blueprint)
     for blueprint in api.blueprints():
-        # Who calls there shows a token; a cookie counts for nothing.
+        # Requests there carry an access token; cookies are ignored.
         csrf.exempt(app, blueprint)
         app.register_blueprint(blueprint)
 
 
 def setup_descriptions(app: Flask, _settings: Settings) -> None:
-    """Let code generation read the descriptions of our own APIs without asking by HTTP."""
+    """Make the descriptions of our own APIs available to code generation without HTTP."""
     app.extensions[fetching.EXTENSION] = {
         f"/openapi/{name}.json": partial(docs.document, name) for name in docs.CONTRACTS
     }

@@ -1,4 +1,4 @@
-"""The command `idp`: subcommands are found by name and loaded when they are used."""
+"""The command `idp`: subcommands are found by name and loaded on use."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ COMMANDS = {
     "client": ("idp.commands.clients", "Manage OAuth clients."),
     "completion": ("idp.commands.completion", "Print the completion script of a shell."),
     "db": ("idp.commands.database", "Move the installation to another database."),
-    "doctor": ("idp.commands.doctor", "Check the installation and say what to do."),
-    "gateway": ("idp.commands.gateway", "Manage what APIs need at the gateway."),
+    "doctor": ("idp.commands.doctor", "Check the installation and report what to do."),
+    "gateway": ("idp.commands.gateway", "Manage gateway products, subscriptions and upstreams."),
     "import": ("idp.commands.importing", "Import applications, menus, privileges and products."),
     "keys": ("idp.commands.keys", "Manage signing keys and the root secret."),
     "openapi": ("idp.commands.openapi", "Print the OpenAPI documents."),
-    "outbox": ("idp.commands.outbox", "See and retry messages and jobs."),
+    "outbox": ("idp.commands.outbox", "List and retry messages and jobs."),
     "privilege": ("idp.commands.privileges", "Manage privileges (permissions)."),
-    "serve": ("idp.commands.serve", "Serve, with the outbox worker beside."),
+    "serve": ("idp.commands.serve", "Run the server and the outbox worker."),
     "setup": ("idp.commands.setup", "Create or update tables, keys and seeds."),
     "tenant": ("idp.commands.tenants", "Manage tenants and their hosts."),
     "token": ("idp.commands.tokens", "Issue an access token for a person."),
@@ -35,10 +35,10 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """Loads a command when it is named, and says in one sentence what went wrong."""
+    """A group that loads commands on use, and reports failures in one sentence."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """List the names of all commands."""
+        """Return the names of all commands."""
         del ctx
         return sorted(COMMANDS)
 
@@ -48,20 +48,20 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _ = COMMANDS[cmd_name]
-        # A name that Python keeps for itself has an underscore behind.
+        # The module of a command that is a reserved word has a trailing underscore.
         attribute = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
         gc.disable()  # imports make a million objects and no garbage
         try:
             command: click.Command = getattr(importlib.import_module(module), attribute)
         finally:
-            gc.freeze()  # what was imported stays; no collection needs to look at it again
+            gc.freeze()  # imported objects stay; the collector need not visit them again
             gc.enable()
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command; where there is none, name those with similar names."""
+        """Return a command; for an unknown name suggest similar ones."""
         try:
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as error:
@@ -80,7 +80,7 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as problem:
-            # Imported late: whoever succeeds pays nothing for it.
+            # Imported late: a successful command does not need it.
             from idp.commands import failures  # noqa: PLC0415
 
             refusal = failures.explain(problem)
@@ -93,7 +93,7 @@ class Commands(click.Group):
 @click.version_option(__version__, package_name="idp", prog_name="idp")
 def main() -> None:
     """OAuth 2.0 and OpenID Connect identity provider."""
-    # It tells of every look at the database; a command answers in its own words.
+    # Its lines about every database access are not for the output of commands.
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 

@@ -22,7 +22,7 @@ SigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
 
 
 def notify_socket() -> str:
-    """Return the socket on which systemd wants to hear that a service is ready (sd_notify)."""
+    """Return the socket on which systemd expects the notice of readiness (sd_notify)."""
     return os.environ.get("NOTIFY_SOCKET", "")
 
 
@@ -32,7 +32,7 @@ _WEB = frozenset({"http", "https"})
 _REGION_LETTERS = 2
 _GITHUB = "https://github.com"
 _OURS = ("idp.sqlite3", "secret_key", "outbox", "files", "codegen", "lost+found")
-"""How names begin of what is in a data folder."""
+"""Prefixes of the files in a data folder."""
 # Kubernetes sets these in every container beside a service that is called `idp`.
 _OF_KUBERNETES = re.compile(r"IDP_(SERVICE_(HOST|PORT)|PORT)(_\w+)?")
 _LONGEST_DAYS = 36_500
@@ -40,7 +40,7 @@ _LONGEST_HOURS = 87_600
 
 
 class SettingsError(Exception):
-    """Settings that cannot be served with; the message says what to set."""
+    """Settings that cannot be used; the message says what to set."""
 
 
 class Settings(BaseSettings):
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         default="",
         repr=False,
-        description="Redis or Valkey for shared counters; empty: counters live in the process.",
+        description="Redis or Valkey for shared counters; empty: counters are kept in the process.",
     )
     keys_dir: Path = Field(
         default=Path("keys"),
@@ -115,17 +115,17 @@ class Settings(BaseSettings):
         default="", description="Sender of mails; empty: `no-reply@` the public host."
     )
     sms_url: str = Field(
-        default="", repr=False, description="HTTP gateway that short messages are posted to."
+        default="", repr=False, description="HTTP gateway that text messages are posted to."
     )
     sms_per_hour: int = Field(
         default=500,
         ge=1,
-        description="Short messages that the installation sends in an hour at most; codes beyond "
-        "are refused.",
+        description="Maximum number of text messages that the installation sends in an hour; "
+        "further codes are refused.",
     )
     registration: bool = Field(
         default=True,
-        description="Whether strangers may make themselves accounts at the page `/register`.",
+        description="Whether anyone can create an account on the page `/register`.",
     )
     security_contact: str = Field(
         default="",
@@ -144,7 +144,7 @@ class Settings(BaseSettings):
     )
     files_scanner: str = Field(
         default="",
-        description="Looks for viruses in uploads: `unix:/run/clamav/clamd.ctl`, "
+        description="Virus scanner for uploads: `unix:/run/clamav/clamd.ctl`, "
         "`tcp://host:3310`, or a command that reads standard input and ends with 0 (clean) or 1.",
     )
     phone_region: str = Field(
@@ -153,17 +153,17 @@ class Settings(BaseSettings):
     gateway: str = Field(
         default="",
         description=(
-            "Gateway that APIs are published to: empty for none but our tables,"
+            "Gateway that APIs are published to: empty for none but our own tables,"
             " `caddy+http://HOST:PORT` for Caddy's admin API, `azure` for the tenants' own."
         ),
     )
     fetch_allow: str = Field(
         default="",
-        description="Inner hosts or networks that may be fetched from, separated by commas.",
+        description="Internal hosts or networks that may be fetched from, separated by commas.",
     )
     dns_server: str = Field(
         default="",
-        description="Name server that is asked whether a host is a tenant's, as `192.0.2.53` or "
+        description="Name server that is used to verify the hosts of tenants, as `192.0.2.53` or "
         "`192.0.2.53:53`; empty: those of the system.",
     )
     codegen_generators: str = Field(
@@ -173,11 +173,12 @@ class Settings(BaseSettings):
     codegen_with_network: bool = Field(
         default=False,
         description="Whether generators may run where the system cannot cut them off from the "
-        "network. They read what strangers describe; dead proxies then are all that holds them.",
+        "network. They read untrusted descriptions; an unusable proxy setting is then the only "
+        "barrier.",
     )
     npm_registry: str = Field(
         default="",
-        description="Registry that SDKs are published to with npm; empty: npm's own configuration.",
+        description="Registry that SDKs are published to with npm; empty: as npm is configured.",
     )
     git_url: str = Field(
         default=_GITHUB,
@@ -189,13 +190,13 @@ class Settings(BaseSettings):
         "there, else no labels.",
     )
     trusted_proxies: str = Field(
-        default="", description="Addresses or networks whose X-Forwarded-* headers are believed."
+        default="", description="Addresses or networks whose X-Forwarded-* headers are trusted."
     )
     metrics_listen: str = Field(
         default="", description="HOST:PORT of the Prometheus listener; empty: no listener."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Least weight of what is logged; secrets are logged at none."
+        default="INFO", description="Least severe level that is logged; secrets are logged at none."
     )
     signing_alg: SigningAlgorithm = Field(
         default="RS256", description="Algorithm of tokens whose client or API names none."
@@ -207,10 +208,13 @@ class Settings(BaseSettings):
         description="Age in days at which the active signing key is replaced.",
     )
     session_hours: int = Field(
-        default=10, ge=1, le=_LONGEST_HOURS, description="Life of a sign-in without `remember me`."
+        default=10,
+        ge=1,
+        le=_LONGEST_HOURS,
+        description="Lifetime of a session without `remember me`.",
     )
     remember_days: int = Field(
-        default=30, ge=1, le=_LONGEST_DAYS, description="Life of a sign-in with `remember me`."
+        default=30, ge=1, le=_LONGEST_DAYS, description="Lifetime of a session with `remember me`."
     )
     audit_days: int = Field(
         default=400, ge=1, le=_LONGEST_DAYS, description="Days that audit events are kept."
@@ -219,7 +223,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _without_blanks(cls, values: Any) -> Any:
-        """Strip blanks around values; what is set and empty has its default."""
+        """Strip spaces around values; an empty value means the default."""
         stripped = {
             name: value.strip() if isinstance(value, str) else value
             for name, value in values.items()
@@ -329,7 +333,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _files_elsewhere(self) -> Settings:
-        # What strangers sent must not share cookies and storage with the pages of sign-in.
+        # Uploaded files must not share cookies and storage with the sign-in pages.
         if self.files_host == self.public_host:
             message = "IDP_FILES_PUBLIC_URL must name another host than IDP_PUBLIC_URL"
             raise ValueError(message)
@@ -364,12 +368,12 @@ class Settings(BaseSettings):
 
     @cached_property
     def files_host(self) -> str | None:
-        """Host and port that uploaded files have for themselves, if any."""
+        """Host and port that serve uploaded files only, if any."""
         return urlsplit(self.files_public_url).netloc.lower() or None
 
     @cached_property
     def scheme(self) -> str:
-        """Scheme that every issuer is reached by."""
+        """Scheme of every issuer."""
         return urlsplit(self.public_url).scheme
 
     @cached_property
@@ -394,7 +398,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def files_dir(self) -> Path:
-        """Folder of uploaded files when they are kept here."""
+        """Folder of uploaded files when they are stored locally."""
         return self.data_dir / "files"
 
     @cached_property
@@ -408,7 +412,7 @@ class Settings(BaseSettings):
         return self.data_dir / "secret_key"
 
     def make_data_dir(self) -> bool:
-        """Make the data folder, closed to others; tell whether an existing one is closed too."""
+        """Create the data folder, closed to others; return whether an existing one is closed."""
         try:
             private_files.make_folder(self.data_dir)
             for folder in (self.outbox_dir, self.files_dir, self.data_dir / "codegen"):
@@ -426,7 +430,7 @@ class Settings(BaseSettings):
     def secret_keys(self) -> tuple[str, ...]:
         """Root secrets, the current one first.
 
-        Outside production a missing one is made and kept in the data folder.
+        Outside production a missing one is generated and stored in the data folder.
         """
         self.check_secret()
         if self._given_secrets:
@@ -435,7 +439,7 @@ class Settings(BaseSettings):
         return (private_files.write_once(self.local_secret, secrets.token_urlsafe(48)),)
 
     def check_secret(self) -> None:
-        """Refuse root secrets that are missing or weak; makes none."""
+        """Refuse root secrets that are missing or weak; generate none."""
         given = self._given_secrets
         if any(len(key) < SECRET_LENGTH for key in given):
             message = f"IDP_SECRET_KEY must have {SECRET_LENGTH} characters or more"
@@ -444,7 +448,7 @@ class Settings(BaseSettings):
             return
         folder = self.data_dir.absolute()
         if given and setting_values.can_be_guessed(given[0]):
-            # Only the first: older ones behind it are on their way out.
+            # Only the first: older ones after it are about to be removed.
             message = (
                 "IDP_SECRET_KEY can be guessed: set it to what `openssl rand -base64 48` prints,"
                 " or where it is in use already, put that in front of it (`new,old`) and then run"
@@ -471,12 +475,12 @@ class Settings(BaseSettings):
 
 
 def sqlite_url(path: Path) -> str:
-    """Return the address of a SQLite file, whatever characters are in its path."""
+    """Return the address of a SQLite file with any characters in its path."""
     return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
 def unknown_variables() -> dict[str, str]:
-    """Find variables that look like settings and are none, each with the nearest one or nothing."""
+    """Return variables that look like settings but are not, each with the nearest one, if any."""
     known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
     found = sorted(
         name

@@ -54,17 +54,17 @@ db = _Database(metadata=Base.metadata)
 
 
 class RestOfApp:
-    """What lies behind the front; whoever asks for it waits until it is there."""
+    """What lies behind the front; requests for it wait until it is there."""
 
     def __init__(self, inner: WSGI) -> None:
         self._inner = inner
-        self.wanted = threading.Event()
+        self.needed = threading.Event()
         self.ready = threading.Event()
 
     def __call__(self, environ: Environ, start_response: Start) -> Body:
         """Answer one request."""
         if not self.ready.is_set():
-            self.wanted.set()
+            self.needed.set()
             self.ready.wait()
         return self._inner(environ, start_response)
 

@@ -44,7 +44,7 @@ GATEWAY_SECONDS = 5
 
 AFTER_PUBLICATION: Mapping[str, Job] = MappingProxyType(
     {
-        mails.JOB: Job(mails.tell),
+        mails.JOB: Job(mails.announce),
         repositories.DOCS_JOB: Job(repositories.push_published_docs, sdk_jobs.LANE),
         repositories.LABELS_JOB: Job(repositories.label_published, sdk_jobs.LANE),
     }

@@ -28,9 +28,9 @@ def make_folder(folder: Path) -> None:
 
 
 def close_folder(folder: Path, ours: tuple[str, ...] = ("",)) -> bool:
-    """Close a folder to others when all in it begins with names of ours; tell whether it is closed.
+    """Close a folder to others when all in it has names of ours; return whether it is closed.
 
-    A folder that somebody else owns or uses too, such as /var/lib or /tmp, is not touched.
+    A folder that another user owns or uses too, such as /var/lib or /tmp, is not touched.
     """
     if not folder.is_dir():
         return True
@@ -68,7 +68,7 @@ def close_file(path: Path) -> None:
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Whether somebody else may read, write or enter."""
+    """Whether another user may read, write or enter."""
     return bool(path.stat().st_mode & _OTHERS)
 
 

@@ -1,4 +1,4 @@
-"""What a new installation starts with; run again, it adds what a newer release brings."""
+"""The seeds of a new installation; repeated, it adds those of a newer release."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ IDENTITY_RESOURCES = (
 
 @dataclass(frozen=True, slots=True)
 class DemoClient:
-    """A demo client; the secret is known while it is the one that was seeded."""
+    """A demo client; the secret is known unless it was changed since."""
 
     client_id: str
     secret: str | None
@@ -100,47 +100,47 @@ class DemoClient:
 
 @dataclass(slots=True)
 class Seeded:
-    """What `seed` made just now, and what the operator should be told."""
+    """What `seed` has added, and what is shown to the operator."""
 
     added: list[str] = field(default_factory=list)
     admin_username: str | None = None
-    """Set when the administrator was made just now."""
+    """Set when the administrator was added."""
     admin_password: str | None = None
-    """Set when it was made up; it is shown this once."""
+    """Set when it was generated; it is shown only once."""
     demo_password: str | None = None
     demo_clients: list[DemoClient] = field(default_factory=list)
 
 
 def seed(session: Session, settings: Settings) -> Seeded:
-    """Plant what is missing; several nodes may do so at once. The caller commits."""
+    """Add what is missing; several nodes may do so at once. The caller commits."""
     seeding.lock(session)
-    garden = _Garden(session, settings)
-    garden.tenant()
-    garden.identity_resources()
-    garden.management_api()
-    garden.privileges()
-    garden.roles()
-    garden.administrator()
-    garden.api_docs()
+    seeder = _Seeder(session, settings)
+    seeder.tenant()
+    seeder.identity_resources()
+    seeder.management_api()
+    seeder.privileges()
+    seeder.roles()
+    seeder.administrator()
+    seeder.api_docs()
     if settings.demo:
-        garden.demo()
-    garden.own()
+        seeder.demo()
+    seeder.link_owners()
     signing.import_pem(session, settings.keys_dir)
     signing.ensure(session)
-    if garden.seeded.added:
-        audit.record(session, Tag.SETUP_DONE, details={"count": len(garden.seeded.added)})
+    if seeder.seeded.added:
+        audit.record(session, Tag.SETUP_DONE, details={"count": len(seeder.seeded.added)})
     session.flush()
-    return garden.seeded
+    return seeder.seeded
 
 
-class _Garden:
-    """One run: what was planted before, and what is new."""
+class _Seeder:
+    """One run: what was seeded before, and what is new."""
 
     def __init__(self, session: Session, settings: Settings) -> None:
         self.session = session
         self.settings = settings
         self.seeded = Seeded()
-        self._planted = seeding.planted(session)
+        self._recorded = seeding.recorded(session)
 
     def tenant(self) -> None:
         if self._is_new("tenant") and self.session.get(Tenant, PLATFORM_TENANT_ID) is None:
@@ -162,7 +162,7 @@ class _Garden:
             self._mark("api", resources.create_api(self.session, new).id)
         api = self._get(ApiResource, "api")
         if api is None:
-            return  # deleted since: its scopes have no home
+            return  # deleted since, so its scopes cannot be added
         have = set(self.session.scalars(select(ApiScope.name)))
         for scope in Scope:
             if self._is_new(f"scope:{scope}") and scope not in have:
@@ -226,14 +226,14 @@ class _Garden:
         )
         role = self._get(Role, f"role:{ADMINISTRATORS}")
         if role is not None:
-            catalogue.give(self.session, user.id, role)
+            catalogue.assign(self.session, user.id, role)
         tenants.add_member(self.session, PLATFORM_TENANT_ID, user.id, is_admin=True)
         self._mark("administrator", user.id)
         self.seeded.admin_username = user.username
         self.seeded.admin_password = None if given else password
 
     def api_docs(self) -> None:
-        """Plant the client of /docs, and keep it at the address and the scopes of today."""
+        """Add the client of /docs, and keep its address and scopes up to date."""
         mark, address = (
             f"client:{DOCS_CLIENT_ID}",
             self.settings.public_url + DOCS_REDIRECT_PATH,
@@ -258,8 +258,8 @@ class _Garden:
             clients.set_redirect_uris(self.session, found, {*known, address})
             self._mark(f"docs-address:{address}")
         added = self.seeded.added
-        planted = {name.partition(":")[2] for name in added if name.startswith("scope:")}
-        for scope in sorted(planted - {row.scope for row in found.scopes}):
+        new_scopes = {name.partition(":")[2] for name in added if name.startswith("scope:")}
+        for scope in sorted(new_scopes - {row.scope for row in found.scopes}):
             found.scopes.append(ClientScope(scope=scope))
 
     def demo(self) -> None:
@@ -275,9 +275,9 @@ class _Garden:
             self._demo_client(new_client, given)
         self._demo_application()
 
-    def own(self) -> None:
+    def link_owners(self) -> None:
         """Link what was seeded to the administrator."""
-        administrator = self._planted.get("administrator")
+        administrator = self._recorded.get("administrator")
         if administrator is None or users.find(self.session, administrator) is None:
             return
         for name in ("api", "demo-api"):
@@ -293,12 +293,12 @@ class _Garden:
                 self._mark(f"owner:client:{name}")
 
     def _get(self, model: type[Row], name: str) -> Row | None:
-        """Give the row that was planted under a name, unless it is gone since."""
-        row_id = self._planted.get(name)
+        """Return the row that was seeded under a name, unless it was deleted since."""
+        row_id = self._recorded.get(name)
         return self.session.get(model, row_id) if row_id is not None else None
 
     def _group(self, code: str, groups: dict[str, int]) -> int | None:
-        """Give the id of the group of a module, planting it and those above it."""
+        """Return the id of the group of a module, adding it and those above it."""
         mark = f"privilege-group:{code}"
         if code not in groups and self._is_new(mark):
             above = code.rpartition(".")[0]
@@ -311,7 +311,7 @@ class _Garden:
 
     def _demo_user(self) -> None:
         given = self.settings.demo_password.get_secret_value()
-        made_up = [candidate[:16] for candidate in self._candidates(DEMO_USER)]
+        generated = [candidate[:16] for candidate in self._candidates(DEMO_USER)]
         if self._is_new("demo-user"):
             if users.find_by_username(self.session, DEMO_USER) is not None:
                 return
@@ -322,18 +322,18 @@ class _Garden:
                     email="demo@example.com",
                     email_verified=True,
                     nick_name="Demo",
-                    password=given or made_up[0],
+                    password=given or generated[0],
                     chosen_by_person=False,
                 ),
             )
             tenants.add_member(self.session, PLATFORM_TENANT_ID, user.id)
             role = catalogue.find_role(self.session, "users", None)
             if role is not None:
-                catalogue.give(self.session, user.id, role)
+                catalogue.assign(self.session, user.id, role)
             self._mark("demo-user", user.id)
-        user_id = self._planted.get("demo-user")
+        user_id = self._recorded.get("demo-user")
         found = users.find(self.session, user_id) if user_id is not None else None
-        for password in (given, *made_up):
+        for password in (given, *generated):
             if password and users.verify_password(self.session, found, password):
                 self.seeded.demo_password = password
                 break
@@ -342,13 +342,13 @@ class _Garden:
         mark = f"client:{new.client_id}"
         secret = None
         if given is not None:
-            secret = given.get_secret_value() or self._made_up(new.client_id)
+            secret = given.get_secret_value() or self._generate(new.client_id)
         client = clients.find(self.session, new.client_id)
         if self._is_new(mark) and client is None:
             scopes = self._existing(new.scopes)
             client, _ = clients.create(self.session, replace(new, secret=secret, scopes=scopes))
             self._mark(mark, client.id)
-        if client is None or mark not in self._planted:
+        if client is None or mark not in self._recorded:
             return
         keyring = runtime.of(self.session).keyring
         known = next(
@@ -363,23 +363,23 @@ class _Garden:
         self.seeded.demo_clients.append(DemoClient(new.client_id, known))
 
     def _demo_application(self) -> None:
-        """Plant the application of the demo client, unless what it stands on is gone."""
+        """Add the application of the demo client, unless the client or its API was deleted."""
         stands = (
             resources.find_api(self.session, "demo-api"),
             clients.find(self.session, "demo-web"),
         )
         if self._is_new("demo-app") and None not in stands:
             if applications.find(self.session, "demo-app") is None:
-                imports.bring_in(self.session, reader.read(imports.DEMO))
+                imports.import_document(self.session, reader.read(imports.DEMO))
             self._mark("demo-app")
 
     def _existing(self, scopes: Sequence[str]) -> tuple[str, ...]:
-        """Leave out demo scopes whose API was deleted."""
+        """Return the demo scopes without those whose API was deleted."""
         api = resources.find_api(self.session, "demo-api")
         have = {scope.name for scope in api.scopes} if api is not None else set()
         return tuple(name for name in scopes if name in have or name not in DEMO_SCOPES)
 
-    def _made_up(self, name: str) -> str:
+    def _generate(self, name: str) -> str:
         return self._candidates(name)[0]
 
     def _candidates(self, name: str) -> list[str]:
@@ -391,16 +391,16 @@ class _Garden:
         ]
 
     def _is_new(self, name: str) -> bool:
-        return name not in self._planted
+        return name not in self._recorded
 
     def _mark(self, name: str, row_id: int | None = None) -> None:
         seeding.mark(self.session, name, row_id)
-        self._planted[name] = row_id
+        self._recorded[name] = row_id
         self.seeded.added.append(name)
 
 
 def _demo_clients(settings: Settings) -> Iterator[tuple[NewClient, SecretStr | None]]:
-    """Describe the demo clients, each with the secret that was given (None: has no secret)."""
+    """Yield the demo clients, each with the configured secret (None: it has no secret)."""
     ports = (3000, 5000, 8080)
     bases = [f"http://127.0.0.1:{port}" for port in ports]
     if settings.environment == "development":
@@ -450,7 +450,7 @@ def _management_scopes() -> Select[str]:
 
 
 def _restart_tenant_ids(session: Session) -> None:
-    """Let ids made by PostgreSQL start after the one that was given."""
+    """Make ids of PostgreSQL start after the one that was set here."""
     if session.connection().dialect.name == "postgresql":
         session.execute(
             text("SELECT setval(pg_get_serial_sequence('tenant', 'id'), max(id)) FROM tenant")

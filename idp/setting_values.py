@@ -1,4 +1,4 @@
-"""How values of settings are read: addresses in their one form, and the strength of a secret."""
+"""Parsing values of settings: addresses in their normal form, and the strength of a secret."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DRIVERS = frozenset({"sqlite", "sqlite+pysqlite", "postgresql+psycopg"})
 
 
 def shown(text: str) -> str:
-    """Return what may be printed of an address: no user, password, path or query."""
+    """Return the printable part of an address: no user, password, path or query."""
     scheme, separator, rest = text.rpartition("://")
     host = re.split(r"[/?#]", rest.rpartition("@")[2])[0]
     name = re.match(r"\[[^\]]*\]|[^:]*", host)
@@ -53,7 +53,7 @@ def name_server(text: str) -> tuple[str, int]:
 
 
 def host_name(text: str) -> str:
-    """Return a host as it goes over the wire: lower case, A-labels, no dot at the end."""
+    """Return a host as sent in requests: lower case, A-labels, no dot at the end."""
     if ":" in text:
         return str(ipaddress.IPv6Address(text))
     name = text.lower()
@@ -77,7 +77,7 @@ def address(
     user: bool = False,
     query: bool = False,
 ) -> str:
-    """Return an address in its one form; ValueError names the form that is wanted.
+    """Return an address in its normal form; ValueError names the right form.
 
     Scheme and host are in lower case, the host in A-labels, without the port that the scheme has
     anyway and without a slash at the end.
@@ -106,7 +106,7 @@ def address(
 
 
 def host_and_port(text: str) -> tuple[str, int]:
-    """Read HOST:PORT; the host may be missing. ValueError for anything else."""
+    """Parse HOST:PORT; the host may be missing. ValueError for anything else."""
     host, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or not 0 < int(port) <= _LAST_PORT:
         message = f"{text!r} is not HOST:PORT"
@@ -115,12 +115,12 @@ def host_and_port(text: str) -> tuple[str, int]:
 
 
 def network(text: str) -> str:
-    """Read an address or a network in its one form."""
+    """Return an address or a network in its normal form."""
     return str(ipaddress.ip_network(text, strict=False))
 
 
 def reachable(text: str) -> str:
-    """Read a host, a host with its port or a network in its one form."""
+    """Return a host, a host with its port or a network in its normal form."""
     try:
         if "/" in text:
             return str(ipaddress.ip_network(text))
@@ -133,7 +133,7 @@ def reachable(text: str) -> str:
 
 
 def database_url(text: str) -> str:
-    """Return the address of a database in SQLAlchemy's form, with the driver that we use."""
+    """Return the address of a database in SQLAlchemy's form, with the supported driver."""
     text = _POSTGRESQL.sub("postgresql+psycopg://", text, count=1)
     wrong = ValueError(f"must be {DATABASE_FORM}, not {shown(text)!r}")
     try:
@@ -146,7 +146,7 @@ def database_url(text: str) -> str:
 
 
 def redis_url(text: str) -> str:
-    """Return the address of a Redis or Valkey in its one form."""
+    """Return the address of a Redis or Valkey in its normal form."""
     form = "redis://host:6379/0, rediss:// with TLS or unix:///path"
     parts = urlsplit(text)
     if parts.scheme != "unix":
@@ -194,15 +194,15 @@ def sender(text: str) -> str:
 
 ENOUGH_BITS = 72
 _LOOKED_AT = 512
-"""Characters of a secret that are looked at; what holds no 72 bits in so many is no secret."""
+"""Characters of a secret that are examined; without 72 bits in these it is too weak."""
 _REPEATED = 5
-"""So many characters that came before in the same order tell nothing new."""
+"""This many characters repeated in the same order count as nothing new."""
 _KEYBOARD = "qwertyuiop[]asdfghjkl;'zxcvbnm,./qwertzuiop"
 _CLASSES = ((str.isdigit, 10), (str.isalpha, 26))
 _OTHER_CHARACTERS = 32
 _SEPARATORS = frozenset(" -_.,")
 
-# What people type where random characters are asked for, and what their sentences are made of.
+# What people type where random characters are required, and common words of sentences.
 _WORDS = sorted(
     """
     abc about access account admin administrator again all an and any application are as asdf at
@@ -223,14 +223,14 @@ _WORD_BITS = math.log2(len(_WORDS))
 
 
 def can_be_guessed(secret: str) -> bool:
-    """Whether a secret is less than random: too few bits by an estimate that is kind to it."""
+    """Return whether a secret has too few bits, by an estimate in its favour."""
     return estimated_bits(secret) < ENOUGH_BITS
 
 
 def estimated_bits(secret: str) -> float:
-    """Estimate what somebody must guess who knows how people make secrets up.
+    """Estimate how many bits must be guessed by someone who knows how people invent secrets.
 
-    Nothing is counted for repetitions, for sequences such as 1234 or qwerty, and for what stands
+    Nothing is counted for repetitions, for sequences such as 1234 or qwerty, and for characters
     between words; a common word counts as one of the list, another character as one of its kind.
     """
     secret = secret[:_LOOKED_AT]
@@ -251,7 +251,7 @@ def estimated_bits(secret: str) -> float:
 
 
 def _repeated(text: str, place: int) -> int:
-    """Count the characters from here on that stood before in the same order."""
+    """Count the characters from here on that occurred before in the same order."""
     before, length = f"{_KEYBOARD} {text[:place]}", 0
     while place + length < len(text) and text[place : place + length + 1] in before:
         length += 1
@@ -259,7 +259,7 @@ def _repeated(text: str, place: int) -> int:
 
 
 def _bits_of(text: str, place: int) -> float:
-    """Return what one character tells, given those before it."""
+    """Return the bits of one character, given those before it."""
     char = text[place]
     if place >= 2:  # noqa: PLR2004 - two before
         first, second, third = (ord(one) for one in text[place - 2 : place + 1])

@@ -83,14 +83,14 @@ class Run:
         self.valkey_server()
 
     def postgres_server(self) -> Postgres:
-        """Give the cluster, starting it at first use."""
+        """Return the cluster, starting it at first use."""
         if self.postgres is None:
             self.postgres = Postgres()
             self.postgres.start()
         return self.postgres
 
     def valkey_server(self) -> Valkey:
-        """Give the shared Valkey, starting it at first use."""
+        """Return the shared Valkey, starting it at first use."""
         if self.valkey is None:
             self.valkey = Valkey()
             self.valkey.start()
@@ -120,7 +120,7 @@ class Run:
             done.touch()
 
     def sqlite_template(self) -> Path:
-        """Give a migrated and seeded SQLite file."""
+        """Return a migrated and seeded SQLite file."""
         path = self.folder / "template.sqlite3"
         self.once("sqlite", lambda: _migrate_and_seed(sqlite_url(path), self.folder))
         return path
@@ -309,13 +309,13 @@ def real_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def run(pytestconfig: pytest.Config) -> Run:
-    """Give what the whole run shares."""
+    """Return what the whole run shares."""
     return pytestconfig.stash[_RUN]
 
 
 @pytest.fixture
 def new_database(run: Run) -> Iterator[Callable[[], str]]:
-    """Make empty PostgreSQL databases, whatever the tests otherwise use; give their addresses."""
+    """Make empty PostgreSQL databases, whatever the tests otherwise use; return their addresses."""
     server, made = run.postgres_server(), []
 
     def make() -> str:
@@ -332,7 +332,7 @@ def new_database(run: Run) -> Iterator[Callable[[], str]]:
 def database_url(
     request: pytest.FixtureRequest, run: Run, tmp_path: Path, pytestconfig: pytest.Config
 ) -> Iterator[str]:
-    """Give a migrated and seeded database of this test alone."""
+    """Return a migrated and seeded database of this test alone."""
     if pytestconfig.getoption("database") == "sqlite":
         path = tmp_path / "data" / "idp.sqlite3"
         path.parent.mkdir()
@@ -348,7 +348,7 @@ def database_url(
 
 @pytest.fixture
 def settings(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) -> Settings:
-    """Give the settings of this test; `@pytest.mark.settings(demo=True)` changes fields."""
+    """Return the settings of this test; `@pytest.mark.settings(demo=True)` changes fields."""
     fields: dict[str, Any] = {}
     for marker in reversed(list(request.node.iter_markers("settings"))):
         fields |= marker.kwargs
@@ -385,7 +385,7 @@ _STATEMENTS = 5000
 
 
 def _share_statements(engine: Engine) -> None:
-    """Let the engines of this process compile each statement once, not once in every test."""
+    """Share compiled statements between the engines of this process, over all tests."""
     name = engine.dialect.name
     if name not in _DIALECTS:
         engine.connect().close()  # the dialect asks the server what it can do
@@ -398,7 +398,7 @@ def _share_statements(engine: Engine) -> None:
 
 @pytest.fixture
 def app(settings: Settings, run: Run) -> Iterator[Flask]:
-    """Give the application, as a server would run it."""
+    """Return the application, as a server would run it."""
     app = create_app(settings)
     # Each application would compile its templates anew.
     app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(run.folder))
@@ -411,14 +411,14 @@ def app(settings: Settings, run: Run) -> Iterator[Flask]:
 
 @pytest.fixture
 def runtime(app: Flask) -> Runtime:
-    """Give what the application holds for its whole life."""
+    """Return what the application holds for its whole life."""
     runtime: Runtime = app.extensions["idp"]
     return runtime
 
 
 @pytest.fixture
 def session(runtime: Runtime) -> Iterator[Session]:
-    """Give a database session. Commit before something else shall see what it wrote."""
+    """Return a database session. Commit before something else shall see what it wrote."""
     with runtime.sessions() as session:
         yield session
 
@@ -459,7 +459,7 @@ def new_client(app: Flask, session: Session, settings: Settings) -> Callable[...
 
 @pytest.fixture
 def client(new_client: Callable[..., IssuerClient]) -> IssuerClient:
-    """Give a browser at issuer 1."""
+    """Return a browser at issuer 1."""
     return new_client()
 
 
@@ -468,7 +468,7 @@ def client(new_client: Callable[..., IssuerClient]) -> IssuerClient:
 
 @dataclass(frozen=True)
 class Message:
-    """A mail or short message that somebody would have got."""
+    """A mail or text message that a person would have received."""
 
     path: Path
     to: str
@@ -488,7 +488,7 @@ class Message:
 
 @pytest.fixture
 def valkey_url(run: Run) -> str:
-    """Give an empty Valkey, shared with nobody while the test runs."""
+    """Return an empty Valkey, for this test alone while it runs."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
     url = f"{run.valkey_server().url}?db={worker}"
     with redis.Redis.from_url(url) as connection:
@@ -498,7 +498,7 @@ def valkey_url(run: Run) -> str:
 
 @pytest.fixture
 def own_valkey() -> Iterator[Valkey]:
-    """Give a Valkey that the test may kill and start again."""
+    """Return a Valkey that the test may kill and start again."""
     server = Valkey()
     server.start()
     yield server
@@ -514,7 +514,7 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 @pytest.fixture
 def outbox(runtime: Runtime, session: Session) -> Callable[[], list[Message]]:
-    """Do what the worker would do now; give the messages that lie in the folder, oldest first."""
+    """Do what the worker would do now; return the messages that lie in the folder, oldest first."""
 
     def read() -> list[Message]:
         session.commit()

@@ -20,7 +20,7 @@ class NameServer:
     def __init__(self) -> None:
         self.records: defaultdict[str, list[str]] = defaultdict(list)
         self.find: Callable[[str], list[str]] = lambda _name: []
-        self.asked: list[str] = []
+        self.queries: list[str] = []
         self.before: Callable[[], None] = lambda: None
         """Done before each answer."""
         self.is_silent = False
@@ -50,7 +50,7 @@ class NameServer:
             query = dns.message.from_wire(wire)
             (question,) = query.question
             name = question.name.to_text().removesuffix(".")
-            self.asked.append(name)
+            self.queries.append(name)
             self.before()
             if self.is_silent:
                 continue

@@ -1,4 +1,4 @@
-"""What tests of the protocol say often: register a client, sign somebody in, get tokens."""
+"""What tests of the protocol do often: register a client, sign a person in, get tokens."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def add_role(
     tenant_id: int | None = 1,
     api: ApiResource | None = None,
 ) -> Role:
-    """Give a person a role with privileges, made when missing; no tenant: a platform role."""
+    """Add a person to a role with privileges, made when missing; no tenant: a platform role."""
     role = session.scalars(
         select(Role).where(Role.code == code, Role.tenant_id.is_not_distinct_from(tenant_id))
     ).one_or_none()
@@ -215,7 +215,7 @@ def add_role(
 def grant_directly(
     session: Session, user: User, code: str, *, tenant_id: int | None = None
 ) -> None:
-    """Give a person a permission without a role."""
+    """Grant a person a permission without a role."""
     session.add(UserClaim(user_id=user.id, tenant_id=tenant_id, type="permission", value=code))
     session.commit()
 
@@ -229,7 +229,7 @@ def scope_names(session: Session, api: str) -> list[str]:
 def start_session(
     session: Session, host: str, user: User, *, remember: bool = False
 ) -> tuple[str, str]:
-    """Sign somebody in at a host past the sign-in page; give name and value of the cookie."""
+    """Sign a person in at a host past the sign-in page; return name and value of the cookie."""
     issuer = tenants.find_issuer(session, host)
     assert issuer is not None
     value = sessions.start(
@@ -240,13 +240,13 @@ def start_session(
 
 
 def sign_in(browser: IssuerClient, session: Session, user: User) -> None:
-    """Sign somebody in with a browser, past the sign-in page."""
+    """Sign a person in with a browser, past the sign-in page."""
     address = urlsplit(browser.base_url)
     browser.set_cookie(*start_session(session, address.netloc, user), domain=address.hostname)
 
 
 def authorization_parameters(app: App, **parameters: Any) -> dict[str, Any]:
-    """Give the parameters of a complete request; None leaves one out."""
+    """Return the parameters of a complete request; None leaves one out."""
     complete = {
         "client_id": app.client_id,
         "redirect_uri": CALLBACK,
@@ -345,7 +345,7 @@ class Tokens:
 
 
 def obtain(browser: IssuerClient, app: App, scope: str = "openid", **parameters: Any) -> Tokens:
-    """Go through the code flow with whoever is signed in."""
+    """Go through the code flow with the person who is signed in."""
     answer = redeem(browser, app, code_of(authorize(browser, app, scope=scope, **parameters)))
     assert answer.status_code == 200, answer.get_data(as_text=True)
     return Tokens(answer.get_json())
@@ -365,7 +365,7 @@ def introspect(browser: IssuerClient, app: App, token: str) -> dict[str, Any]:
 
 
 def is_active(browser: IssuerClient, app: App, token: str) -> bool:
-    """Tell whether a token is still good."""
+    """Return whether a token is still good."""
     return bool(introspect(browser, app, token)["active"])
 
 

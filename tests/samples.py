@@ -13,14 +13,14 @@ SECRET = "Shot at 52.3702 N, 4.8952 E"
 
 
 def png(size: tuple[int, int] = (4, 3), mode: str = "RGB") -> bytes:
-    """Draw a PNG that tells more than its pixels."""
+    """Draw a PNG with metadata."""
     told = PngInfo()
     told.add_text("Comment", SECRET)
     return _drawn(size, mode, "PNG", pnginfo=told, exif=_exif())
 
 
 def jpeg(size: tuple[int, int] = (4, 3), mode: str = "RGB") -> bytes:
-    """Draw a JPEG that tells more than its pixels; it lies on its side."""
+    """Draw a JPEG with metadata; it lies on its side."""
     return _drawn(size, mode, "JPEG", comment=SECRET.encode(), exif=_exif())
 
 

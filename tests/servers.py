@@ -291,11 +291,11 @@ class LiveServer:
         return server
 
     def output(self) -> str:
-        """Give what the server wrote so far."""
+        """Return what the server wrote so far."""
         return self.log.read_text(errors="replace")
 
     def stop(self) -> int:
-        """Ask it to stop as an operator would; give the exit code."""
+        """Ask it to stop as an operator would; return the exit code."""
         return _stop(self.process, signal.SIGTERM, group=True)
 
     def _ready(self) -> bool:
@@ -310,7 +310,7 @@ class LiveServer:
 
 
 def clean_environment() -> dict[str, str]:
-    """Give this process's environment without settings of ours or of PostgreSQL."""
+    """Return this process's environment without settings of ours or of PostgreSQL."""
     return {k: v for k, v in os.environ.items() if not k.startswith(("IDP_", "PG"))}
 
 

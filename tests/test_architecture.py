@@ -82,13 +82,13 @@ from idp.oauth.checks import scope as scopes
 from idp.oauth.grants import GrantRequest, GrantType, token_answer
 
 
-async def answer(asked: GrantRequest):
-    """Issue a token for whoever names a toy."""
-    granted = scopes.validate(asked.client, ["toys.play"])
+async def answer(token_request: GrantRequest):
+    """Issue a token for a client that names a toy."""
+    granted = scopes.validate(token_request.client, ["toys.play"])
     token = await access_tokens.issue_access_token(
-        asked.storage, asked.request.issuer, asked.client, granted
+        token_request.storage, token_request.request.issuer, token_request.client, granted
     )
-    return token_answer(token, 60, "toys.play") | {"toy": asked.parameters.require("toy")}
+    return token_answer(token, 60, "toys.play") | {"toy": token_request.parameters.require("toy")}
 
 
 GRANT = GrantType("urn:example:toy", frozenset({"toy"}), answer)

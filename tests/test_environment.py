@@ -32,7 +32,7 @@ from tests.publishing.conftest import PROGRAMS, npm_environment
 
 ROOT = Path(__file__).parent.parent
 # What would tell the tools about other indexes, certificates and proxies.
-TOLD = ("PIP_", "UV_", "SSL_", "NODE_", "NPM_", "REQUESTS_", "CURL_", "HTTP", "ALL_PROXY")
+CONFIGURING = ("PIP_", "UV_", "SSL_", "NODE_", "NPM_", "REQUESTS_", "CURL_", "HTTP", "ALL_PROXY")
 
 BASE_PYTHON = str(Path(sys.base_prefix) / "bin" / "python3")
 """The Python that this environment was made with."""
@@ -56,9 +56,9 @@ def has_pip() -> bool:
 
 
 @pytest.fixture
-def nothing_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a home of somebody who has set up nothing."""
-    for name in [name for name in os.environ if name.upper().startswith(TOLD)]:
+def no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make the home of a person who has set up nothing."""
+    for name in [name for name in os.environ if name.upper().startswith(CONFIGURING)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
@@ -157,7 +157,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
 
 
 def certificates(folder: Path) -> tuple[Path, Path]:
-    """Make an authority and a certificate of this host; give the chain and its key."""
+    """Make an authority and a certificate of this host; return the chain and its key."""
     now = datetime.now(UTC)
     keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("authority", "host")}
     names = {name: x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]) for name in keys}
@@ -208,13 +208,13 @@ def commands(index: Index, folder: Path) -> dict[str, list[str | Path]]:
 
 @pytest.mark.parametrize("tool", ["uv", "pip", "npm"])
 def test_the_certificates_of_the_system_are_trusted(
-    tool: str, index: Index, nothing_told: Path, monkeypatch: pytest.MonkeyPatch
+    tool: str, index: Index, no_configuration: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = program()
     monkeypatch.setattr(sys, "executable", BASE_PYTHON)
     if tool == "pip" and not has_pip():
         pytest.skip("this Python has no pip")
-    command = commands(index, nothing_told)[tool]
+    command = commands(index, no_configuration)[tool]
     # Linux lets a user name the file that is the system's for OpenSSL and its like.
     monkeypatch.setattr(environment, "CERTIFICATES", (index.authority,))
     plain = subprocess.run(command, capture_output=True, text=True)
@@ -227,7 +227,7 @@ def test_the_certificates_of_the_system_are_trusted(
     assert done.returncode == 0, done.stderr
 
 
-def test_uv_is_told_to_look_at_the_system(nothing_told: Path) -> None:
+def test_uv_is_told_to_look_at_the_system(no_configuration: Path) -> None:
     made = program()._environment()
     help_text = subprocess.run(
         [PROGRAMS / "uv", "pip", "sync", "--help"], capture_output=True, text=True
@@ -237,7 +237,7 @@ def test_uv_is_told_to_look_at_the_system(nothing_told: Path) -> None:
 
 
 def test_what_the_operator_named_is_left_alone(
-    nothing_told: Path, monkeypatch: pytest.MonkeyPatch
+    no_configuration: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_SYSTEM_CERTS", "false")
     monkeypatch.setenv("SSL_CERT_FILE", "/own/uv.pem")
@@ -253,11 +253,11 @@ def test_what_the_operator_named_is_left_alone(
 
 @pytest.mark.parametrize("has_pip", [True, False])
 def test_the_index_is_the_one_that_pip_is_set_up_for_and_no_other(
-    has_pip: bool, nothing_told: Path, monkeypatch: pytest.MonkeyPatch
+    has_pip: bool, no_configuration: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = program()
     assert "UV_DEFAULT_INDEX" not in environment._environment()
-    configuration = nothing_told / "pip.conf"
+    configuration = no_configuration / "pip.conf"
     configuration.write_text("[global]\nindex-url = https://index.example/simple\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
     environment = program()
@@ -268,13 +268,13 @@ def test_the_index_is_the_one_that_pip_is_set_up_for_and_no_other(
 
 @pytest.fixture
 def checkout(
-    index: Index, nothing_told: Path, monkeypatch: pytest.MonkeyPatch
+    index: Index, no_configuration: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
     """Return the program for an empty checkout, on a machine with these tools and no others."""
 
     def make(*modules: str, uv: bytes = UV) -> Any:
         environment = program()
-        folder = nothing_told / "checkout"
+        folder = no_configuration / "checkout"
         monkeypatch.setattr(environment, "VENV", folder / ".venv")
         monkeypatch.setattr(environment, "PYTHON", folder / ".venv/bin/python")
         monkeypatch.setattr(environment, "LOCKS", {"test": folder / "test.lock"})
@@ -291,7 +291,7 @@ def checkout(
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
     # `urllib` reads it when it connects, as OpenSSL does.
     monkeypatch.setenv("SSL_CERT_FILE", str(index.authority))
-    monkeypatch.setenv("CALLS", str(nothing_told / "calls"))
+    monkeypatch.setenv("CALLS", str(no_configuration / "calls"))
     return make
 
 
@@ -324,11 +324,11 @@ def test_a_package_with_another_hash_is_not_installed(
 
 
 def test_a_python_without_pip_fetches_the_locked_uv(
-    checkout: Callable[..., Any], nothing_told: Path
+    checkout: Callable[..., Any], no_configuration: Path
 ) -> None:
     environment = checkout()
     environment._install(environment.LOCKS["test"])
-    made, synced = (nothing_told / "calls").read_text().splitlines()
+    made, synced = (no_configuration / "calls").read_text().splitlines()
     assert made == (f"venv --quiet --allow-existing --python {BASE_PYTHON} {environment.VENV}")
     assert synced == (
         f"pip sync --quiet --require-hashes --python {environment.PYTHON}"
@@ -337,9 +337,9 @@ def test_a_python_without_pip_fetches_the_locked_uv(
 
 
 def test_a_uv_with_another_hash_is_never_started(
-    checkout: Callable[..., Any], nothing_told: Path
+    checkout: Callable[..., Any], no_configuration: Path
 ) -> None:
     environment = checkout(uv=b"another uv")
     with pytest.raises(SystemExit, match=r"offers no uv 1\.0 for this machine\n.*python3-venv"):
         environment._install(environment.LOCKS["test"])
-    assert not (nothing_told / "calls").exists()
+    assert not (no_configuration / "calls").exists()

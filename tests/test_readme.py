@@ -44,12 +44,12 @@ pytestmark = pytest.mark.no_database
 
 
 def blocks(document: Path, language: str) -> list[str]:
-    """Give the code blocks of a language."""
+    """Return the code blocks of a language."""
     return re.findall(rf"```{language}\n(.*?)```", document.read_text(), re.DOTALL)
 
 
 def block(document: Path, language: str, mark: str) -> str:
-    """Give the one code block in which something stands."""
+    """Return the one code block in which something stands."""
     (found,) = [text for text in blocks(document, language) if mark in text]
     return found
 
@@ -68,7 +68,7 @@ class Checkout:
         return self.server.url.rpartition(":")[2]
 
     def environment(self) -> dict[str, str]:
-        """Give the environment of a terminal."""
+        """Return the environment of a terminal."""
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         return {**clean_environment(), "PATH": path, "no_proxy": "*"}
 

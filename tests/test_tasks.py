@@ -26,7 +26,7 @@ pytestmark = [
 
 @pytest.fixture
 def run_page(live_server: Callable[..., LiveServer], tmp_path: Path) -> Callable[[str], str]:
-    """Run all shell blocks of a page, one after the other in one shell; give what they print."""
+    """Run all shell blocks of a page, one after the other in one shell; return what they print."""
     server = live_server()
     command = tmp_path / "bin/idp"
     command.parent.mkdir()

@@ -50,7 +50,7 @@ class OnThreads:
 
 
 def no_storage(_threads: Any) -> Any:
-    """Give no storage: nothing is answered on the loop."""
+    """Return no storage: nothing is answered on the loop."""
 
 
 def wsgi(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

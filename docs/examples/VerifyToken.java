@@ -1,7 +1,7 @@
 // Check access tokens of idp in a Java service; needs com.nimbusds:nimbus-jose-jwt 10
 // (and com.google.crypto.tink:tink when tokens are signed by EdDSA).
 //
-// As a program it reads tokens from standard input, one a line, and tells what each is worth:
+// As a program it reads tokens from standard input, one a line, and prints whether each is good:
 //
 //     java -cp nimbus-jose-jwt.jar VerifyToken.java orders orders.read orders.refund \
 //         https://id.example.com
@@ -49,7 +49,7 @@ public final class VerifyToken {
         }
     }
 
-    /** Give the claims of a good access token; answer 401 when this throws. */
+    /** Return the claims of a good access token; answer 401 when this throws. */
     public JWTClaimsSet verify(String token)
             throws ParseException, BadJOSEException, JOSEException {
         // All issuers of one installation share their keys: a good signature does not tell them

@@ -17,7 +17,7 @@ PASSWORD = secrets.token_urlsafe(12)  # a program sets it, so the person should 
 
 
 def machine() -> requests.Session:
-    """Give a session that calls the user service as the client `back-office`."""
+    """Return a session that calls the user service as the client `back-office`."""
     answer = requests.post(
         f"{IDP}/connect/token",
         auth=("back-office", os.environ["BACK_OFFICE_SECRET"]),
@@ -31,7 +31,7 @@ def machine() -> requests.Session:
 
 
 def call(service: requests.Session, method: str, path: str, body: dict | None = None, **query: str):
-    """Call an operation of V1 and give its value."""
+    """Call an operation of V1 and return its value."""
     url = f"{IDP}/user{path}"
     answer = service.request(method, url, json=body, params=query, timeout=10)
     answer.raise_for_status()
@@ -39,7 +39,7 @@ def call(service: requests.Session, method: str, path: str, body: dict | None = 
 
 
 def sign_in(username: str, tenant_id: int) -> dict:
-    """Do what browser and application do together; give the claims of the access token."""
+    """Do what browser and application do together; return the claims of the access token."""
     browser, verifier = requests.Session(), secrets.token_urlsafe(48)
     digest = hashlib.sha256(verifier.encode()).digest()
     question = {

@@ -1,6 +1,6 @@
 // Check access tokens of idp in a Node service (Node 18 or newer, no packages).
 //
-// As a program it reads tokens from standard input, one a line, and tells what each is worth:
+// As a program it reads tokens from standard input, one a line, and prints whether each is good:
 //
 //     node verify_token.mjs --issuer https://id.example.com --audience orders \
 //         --scope orders.read --permission orders.refund
@@ -77,7 +77,7 @@ export class Verifier {
     this.#apiSecret = apiSecret;
   }
 
-  // Give the claims of a good access token; Refused says what is wrong with another.
+  // Return the claims of a good access token; throw Refused for any other.
   async verify(token, { scope, permission } = {}) {
     const [header, claims, signature, signed] = split(token);
     // All issuers of one installation share their keys: a good signature does not tell them
@@ -140,7 +140,7 @@ export class Verifier {
   }
 }
 
-// Tell whether permissions hold a code, or a `….all` above it.
+// Return whether permissions hold a code, or a `….all` above it.
 export function covers(held, code) {
   return held.some(
     (one) => one === code || (one.endsWith(".all") && code.startsWith(one.slice(0, -3))),
@@ -174,7 +174,7 @@ async function getJson(url, options = {}) {
   return answer.json();
 }
 
-// Tell what the tokens on standard input are worth.
+// Print whether each token on standard input is good.
 async function main() {
   const { values } = parseArgs({
     options: {

@@ -1,6 +1,6 @@
 """Check access tokens of idp in a Python service; needs `pip install "pyjwt[crypto]"`.
 
-As a program it reads tokens from standard input, one a line, and tells what each is worth:
+As a program it reads tokens from standard input, one a line, and prints whether each is good:
 
     python verify_token.py --issuer https://id.example.com --audience orders \
         --scope orders.read --permission orders.refund
@@ -75,7 +75,7 @@ class Verifier:
     def verify(
         self, token: str, *, scope: str | None = None, permission: str | None = None
     ) -> dict[str, Any]:
-        """Give the claims of a good access token; RefusedError says what is wrong with another."""
+        """Return the claims of a good access token; raise RefusedError for any other."""
         try:
             header = jwt.get_unverified_header(token)
             unverified = jwt.decode(token, options={"verify_signature": False})
@@ -131,7 +131,7 @@ class Verifier:
 
 
 def covers(held: Iterable[str], code: str) -> bool:
-    """Tell whether permissions hold a code, or a `….all` above it."""
+    """Return whether permissions hold a code, or a `….all` above it."""
     return any(
         code == one or (one.endswith(".all") and code.startswith(one.removesuffix("all")))
         for one in held
@@ -147,7 +147,7 @@ def _get(url: str, *, form: dict[str, str] | None = None, authorization: str = "
 
 
 def main() -> None:
-    """Tell what the tokens on standard input are worth."""
+    """Print whether each token on standard input is good."""
     parser = argparse.ArgumentParser(description="Check access tokens.")
     parser.add_argument("--issuer", action="append", required=True, help="trusted; may repeat")
     parser.add_argument("--audience", required=True, help="name of the API")

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from idp.account import current_password, events, notices
 from idp.account.password_reset import PURPOSE as RESET_LINKS
 from idp.directory.registration import codes
-from idp.directory.registration.codes import Channel, Letter, Sender
+from idp.directory.registration.codes import Channel, MessageContext, Sender
 from idp.directory.users import profile
 from idp.directory.users import service as users
 from idp.directory.users.models import User
@@ -42,7 +42,9 @@ def send_code(session: Session, issuer: Issuer, user: User, new: NewAddress, loc
         events.record(session, Tag.ADDRESS_CHANGE_REFUSED, issuer, user, {"why": "password"})
         return False
     sender = Sender(f"account {user.id}", CODES_PER_HOUR)
-    wait = codes.send(session, new.channel, new.address, sender, Letter(issuer.name, locale))
+    wait = codes.send(
+        session, new.channel, new.address, sender, MessageContext(issuer.name, locale)
+    )
     if wait is not None and wait.is_for_the_day:
         raise TooManyRequests(wait.seconds)
     # A code that was sent a moment ago is still valid.

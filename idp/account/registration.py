@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory.registration import codes
 from idp.directory.registration import service as registration
-from idp.directory.registration.codes import Channel, Letter, Sender, Wait
+from idp.directory.registration.codes import Channel, MessageContext, Sender, Wait
 from idp.directory.registration.service import Refused, Registration
 from idp.directory.users.models import User
 from idp.platform import runtime
@@ -41,7 +41,7 @@ def send_code(
     """
     sender = Sender(_origin(session), SENDS_PER_HOUR)
     try:
-        wait = codes.send(session, channel, address, sender, Letter(issuer.name, locale))
+        wait = codes.send(session, channel, address, sender, MessageContext(issuer.name, locale))
     except TooManyRequests as problem:
         return Wait(problem.retry_after, is_for_the_day=False)
     return wait if wait is not None and (again or wait.is_for_the_day) else None

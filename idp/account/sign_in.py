@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from idp.directory.authentication import service as authentication
-from idp.directory.authentication.service import Door, Kind
+from idp.directory.authentication.service import Kind, SignInPolicy
 from idp.directory.tenants import service as tenants
 from idp.directory.users.models import User
 from idp.oauth.visitor import Visitor
@@ -41,7 +41,7 @@ def with_password(
 
     The caller commits in both cases, as for `authentication.authenticate`.
     """
-    door = Door(
+    policy = SignInPolicy(
         admits=lambda user: (
             issuer.is_platform or bool(tenants.memberships(session, user.id, issuer))
         ),
@@ -50,7 +50,7 @@ def with_password(
         client_id=attempt.client_id,
     )
     proof = authentication.Attempt(Kind.PASSWORD, attempt.login, attempt.password)
-    user = authentication.authenticate(session, proof, door)
+    user = authentication.authenticate(session, proof, policy)
     if user is None:
         return None
     return start(

@@ -1,4 +1,4 @@
-"""What a program manages: two agreed REST contracts and our own, on one model."""
+"""Management APIs for programs: two agreed REST contracts and our own, on one model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from idp.api import admin, center, docs, sdk, userservice
 
 
 def blueprints() -> list[Blueprint]:
-    """Give the routes of every contract, and of the documents about them."""
+    """Return the routes of every contract, and of the documents about them."""
     return [
         *center.blueprints(),
         *userservice.blueprints(),

@@ -1,4 +1,4 @@
-"""Who calls an operation, and which tenant it touches."""
+"""The caller of an operation, and the tenant that it concerns."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from idp.platform.web.principal import current_principal, holds
 from idp.platform.web.views import current_visit, database
 
 Touched = Callable[[dict[str, Any]], int | None]
-"""Returns, from the values of a path, which tenant an operation touches; None: no one tenant."""
+"""Returns, from the values of a path, the tenant that an operation concerns; None: no one."""
 
 
 def current_actor() -> Actor:
-    """Return who calls this operation."""
+    """Return the caller of this operation."""
     principal = current_principal()
     is_platform_admin = (
         principal.user_id is not None
@@ -39,7 +39,7 @@ def current_actor() -> Actor:
 
 
 def platform(_arguments: dict[str, Any]) -> None:
-    """Return None: no one tenant is touched, so the permission must be held at the platform."""
+    """Return None: no single tenant is concerned, so the permission is needed at the platform."""
 
 
 def own(_arguments: dict[str, Any]) -> int | None:
@@ -53,7 +53,7 @@ def acts_for_platform(permission: str) -> bool:
 
 
 def tenant_or_platform(permission: str) -> Touched:
-    """Let the permission be held in the tenant that the path names, or at the platform."""
+    """Return a rule: the permission is needed in the tenant of the path, or at the platform."""
 
     def touched(arguments: dict[str, Any]) -> int | None:
         return None if acts_for_platform(permission) else int(arguments["tenant"])
@@ -62,7 +62,7 @@ def tenant_or_platform(permission: str) -> Touched:
 
 
 def in_body(member: str, *, otherwise: Touched = platform) -> Touched:
-    """Return a rule that takes the tenant from the body; where it names none, another rule."""
+    """Return a rule that reads the tenant from the body; without one, another rule applies."""
 
     def read(arguments: dict[str, Any]) -> int | None:
         found = unverified_body().get(member)
@@ -74,7 +74,7 @@ def in_body(member: str, *, otherwise: Touched = platform) -> Touched:
 
 
 def unverified_body() -> dict[str, Any]:
-    """Return the body before it is checked: who may call depends on what it names."""
+    """Return the body before it is checked: access depends on the tenant that it names."""
     try:
         content = orjson.loads(current_visit().body)
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""What every contract writes alike: JSON by shapes, names of the wire, the caller's language."""
+"""Functions for the responses of every contract: JSON by shapes, wire names, language."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LANGUAGE_COOKIES = ("culture", ".AspNetCore.Culture")
 def wire_names(
     operation: Operation, messages: Mapping[str, Sequence[str]]
 ) -> dict[str, Sequence[str]]:
-    """Spell the fields that a service names as the caller knows them."""
+    """Translate the field names of a service into those of the request."""
     shape = operation.body
     if not isinstance(shape, Shape):
         return dict(messages)
@@ -26,7 +26,7 @@ def wire_names(
 
 
 def dump(shape: Any, value: Any) -> Any:
-    """Write a value by its shape; the number of a field needs none."""
+    """Serialise a value by its shape; a value without a shape is returned as it is."""
     if value is None or shape is None:
         return value
     if isinstance(shape, Shape):
@@ -37,18 +37,18 @@ def dump(shape: Any, value: Any) -> Any:
 
 
 def as_json(content: Any, status: int = 200) -> Response:
-    """Answer with JSON that nobody may store."""
+    """Return a JSON response that must not be cached."""
     response = Response(orjson.dumps(content), status, content_type="application/json")
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
 def current_language() -> str:
-    """Tell the caller's language: `culture` in the query, its cookie, Accept-Language, Chinese."""
-    wanted = request.args.get(LANGUAGE) or ""
+    """Return the language: `culture` in the query, its cookie, Accept-Language, else Chinese."""
+    requested = request.args.get(LANGUAGE) or ""
     for name in LANGUAGE_COOKIES:
         # The old cookie reads `c=en-US|uic=en-US`.
-        wanted = wanted or request.cookies.get(name, "").partition("|")[0].removeprefix("c=")
-    if wanted:
-        return "en" if wanted.lower().startswith("en") else "zh"
+        requested = requested or request.cookies.get(name, "").partition("|")[0].removeprefix("c=")
+    if requested:
+        return "en" if requested.lower().startswith("en") else "zh"
     return request.accept_languages.best_match(["zh", "zh-CN", "en", "en-US"], "zh")[:2]

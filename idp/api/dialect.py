@@ -1,4 +1,4 @@
-"""Operations of a REST contract: one declaration gives route, gate, shapes and OpenAPI."""
+"""Operations of a REST contract: one declaration for route, gate, shapes and OpenAPI."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, Literal, Protocol, Self
 
 import orjson
-from flask import Blueprint, Response, g, request
+from flask import Response, g, request
 from marshmallow import ValidationError, fields
 
 from idp.platform import runtime
@@ -46,20 +46,20 @@ class Malformed(BadRequest):
 
 
 class NotJson(BadRequest):
-    """The body is no JSON at all."""
+    """The body is not JSON."""
 
     code = "not_json"
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """The file that an operation takes in a multipart form."""
+    """The file that an operation accepts in a multipart form."""
 
     field: str
     largest: int
     """Bytes."""
     per_minute: int
-    """How many a caller may send."""
+    """Files that a caller may send."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,17 @@ class Operation:
     """As the contract writes it, with Flask's converters: `/Client/<int:id>`."""
     view: View = field(repr=False)
     scope: str | None = None
-    """Client scope; None: anybody may call."""
+    """Client scope; None: the operation is public."""
     permission: str | None = None
-    """Permission that the person needs; None: the scope suffices."""
+    """Permission that the user needs; None: the scope suffices."""
     machine: bool = False
     """Whether a machine's token may call although a permission is named."""
     person: bool = True
     """Whether a person's token may call; False: only a client by itself."""
     tenant: gate.Tenant | None = None
-    """Which tenant it touches (see `require_scope`); None: the token's own."""
+    """The tenant that it concerns (see `require_scope`); None: the token's own."""
     body: Shape | fields.Field[Any] | None = None
-    """What the body is: an object by its shape, or something bare such as a map."""
+    """The body: an object by its shape, or a single field such as a map."""
     body_required: bool = True
     """False: without a body the shape gets an empty object."""
     query: Shape | None = None
@@ -91,14 +91,19 @@ class Operation:
     gives: Any = None
     """Shape or marshmallow field of the answer's data."""
     location: str | None = None
-    """Path of what it makes, with members of the answer: `/privileges/{code}`. None: makes none."""
+    """Path of what it creates, with members of the answer: `/privileges/{code}`. None: nothing."""
     form: Form = "one"
     page: bool = False
-    """Whether those who do not ask for JSON are sent to a page."""
+    """Whether callers that do not accept JSON are redirected to a page."""
     head: bool = True
     """Whether HEAD is answered where GET is; False: GET changes something."""
     errors: tuple[str, ...] = ()
-    """Names of the business codes that it answers with, besides those of all operations."""
+    """Names of its business codes, besides those of all operations."""
+
+    @property
+    def home(self) -> str:
+        """The Python module of the view, by its last name: `apiresource`."""
+        return self.view.__module__.rpartition(".")[2]
 
 
 class Renderer(Protocol):
@@ -108,7 +113,7 @@ class Renderer(Protocol):
         """Write the outcome of a view."""
 
     def refuse(self, operation: Operation, problem: Problem) -> Response | None:
-        """Write a refusal; None: it is an HTTP problem and no business outcome."""
+        """Write a refusal; None: it is an HTTP problem and not a business outcome."""
 
 
 class Dialect:
@@ -129,11 +134,11 @@ class Dialect:
         permission: str | Literal[True] | None = True,
         **options: Any,
     ) -> Callable[[View], View]:
-        """Declare an operation; the permission is the scope's name unless said otherwise.
+        """Declare an operation; by default the permission has the name of the scope.
 
         The view gets `body` and `query` as loaded by their shapes, `file` as it was sent, and the
-        path's values by name. It gives the data of the answer, commits last, and raises a Problem
-        to refuse. The module is the part of the id before the hyphen unless said otherwise.
+        path's values by name. It returns the data of the answer, commits last, and raises a
+        Problem to refuse. By default the module is the part of the id before the hyphen.
         """
         module: str = options.pop("module", operation_id.partition("-")[0])
 
@@ -155,7 +160,7 @@ class Dialect:
         return declare
 
     def version(self, renderer: Renderer, mark: str, prefix: str) -> Self:
-        """Give the same operations with other answers: ids with a mark, paths with a prefix."""
+        """Return the same operations in another form: ids with a mark, paths with a prefix."""
         other = type(self)(self.name, renderer)
         other.operations = [
             replace(
@@ -168,26 +173,12 @@ class Dialect:
         ]
         return other
 
-    def blueprint(self, name: str, prefix: str = "") -> Blueprint:
-        """Make the routes of every operation below a prefix."""
-        blueprint = Blueprint(name, __name__, url_prefix=prefix or None)
-        for operation in self.operations:
-            blueprint.add_url_rule(
-                operation.path,
-                endpoint=operation.id.replace("-", "_"),
-                view_func=self._answering(operation),
-                methods=[operation.method],
-                provide_automatic_options=False,
-                head=operation.head,
-            )
-        return blueprint
-
-    def _answering(self, operation: Operation) -> View:
+    def answering(self, operation: Operation) -> View:
         """Put gate, parsing and rendering around a view."""
         view = operation.view
 
         def load_and_call(**path: Any) -> Any:
-            if not operation.page:  # links in mails come back with what others append to them
+            if not operation.page:  # mail programs and trackers append parameters to links
                 refuse_unknown(operation.query)
             if operation.query is not None:
                 path["query"] = load(operation.query, query_values(operation.query))
@@ -226,7 +217,7 @@ class Dialect:
 
 
 def leave_trace(operation: Operation, problem: Problem) -> None:
-    """Record that a caller lacked a right: ten rows a minute for each caller and operation."""
+    """Record that a caller lacked a right, in ten rows a minute for each caller and operation."""
     principal: gate.Principal | None = g.get("principal")
     lacked = problem.status == HTTPStatus.FORBIDDEN or isinstance(problem, Overreach)
     if principal is None or not lacked:
@@ -250,7 +241,7 @@ def leave_trace(operation: Operation, problem: Problem) -> None:
 
 
 def within_64_bits(path: dict[str, Any]) -> dict[str, Any]:
-    """Keep numbers of a path to what databases can compare; no row has the largest one."""
+    """Limit numbers of a path to what databases can compare; no row has the largest id."""
     return {
         name: min(value, INT64_MAX) if isinstance(value, int) else value
         for name, value in path.items()
@@ -258,7 +249,7 @@ def within_64_bits(path: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_json(operation: Operation) -> Any:
-    """Read the body as JSON; an empty body is none, and refused where one is required."""
+    """Read the body as JSON; an empty body is refused where one is required."""
     if not current_visit().body and not operation.body_required:
         return {}
     return load_json()
@@ -279,12 +270,12 @@ def load_json() -> Any:
 
 @contextmanager
 def receive(operation_id: str, upload: Upload) -> Iterator[uploads.Received]:
-    """Read the file that a caller with a right to send it sends."""
+    """Read the uploaded file, after the caller's rights were checked."""
     session = database()
     principal = gate.current_principal()
     caller = f"{principal.client_id} {principal.user_id}"
     runtime.of(session).throttle.hit(operation_id, caller, upload.per_minute, 60)
-    # It may take a minute to arrive; on SQLite an open transaction would keep everybody waiting.
+    # It may take a minute to arrive; on SQLite an open transaction would block all others.
     session.rollback()
     with uploads.receive(request.environ, upload.field, upload.largest) as received:
         yield received
@@ -301,9 +292,9 @@ def refuse_unknown(shape: Shape | None) -> None:
 
 
 def query_values(shape: Shape) -> dict[str, Any]:
-    """Take the query parameters that a shape names; a repeated one is refused.
+    """Return the query parameters that a shape names; a repeated one is refused.
 
-    A list is repeated, or one value with commas; given without a value it is empty.
+    A list is a repeated parameter, or one value with commas; without a value it is empty.
     """
     values: dict[str, Any] = {}
     for name, declared in shape.query_fields():
@@ -313,7 +304,7 @@ def query_values(shape: Shape) -> dict[str, Any]:
                 values[name] = [part for text in given for part in text.split(",") if part]
             continue
         if len(given) > 1:
-            raise Malformed(fields={name: ["Given more than once."]})
+            raise Malformed(fields={name: ["Must not be repeated."]})
         if given and given[0] != "":
             values[name] = given[0]
     return values

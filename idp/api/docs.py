@@ -1,4 +1,4 @@
-"""The documents about our APIs, and the page that shows them and lets people try."""
+"""The documents about our APIs, and the page on which people read and try them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONTRACTS: Mapping[str, tuple[Callable[[], Dialect], Wording]] = {
     userservice.name: (described, UserServiceWording()),
     admin.name: (lambda: admin, AdminWording()),
 }
-"""Name of each document, with what it describes, once every operation is declared."""
+"""Name of each document, with its operations and texts."""
 
 LANGUAGE_NAMES: Mapping[Language, str] = {"en": "English", "zh": "中文"}
 
@@ -49,11 +49,11 @@ def _encoded(name: str, language: Language, *, indented: bool) -> bytes:
 
 @blueprint.get("/openapi/<name>.json")
 def serve(name: str) -> Response:
-    """Serve a document in English, or in the language of `lang`; it changes with a release only."""
+    """Serve a document in English, or in the language of `lang`; only a release changes it."""
     if name not in CONTRACTS:
         raise NotFound
     response = Response(
-        document(name, current_issuer().url, asked_language() or "en"),
+        document(name, current_issuer().url, requested_language() or "en"),
         content_type="application/json",
         headers={"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"},
     )
@@ -64,14 +64,14 @@ def serve(name: str) -> Response:
 
 @blueprint.get("/docs")
 def page() -> str:
-    """Show a document, to read and to try.
+    """Show a document, for reading and trying.
 
-    `contract` in the query names which, `lang` the language; without it the visitor's counts.
+    `contract` in the query selects it, `lang` the language, by default the visitor's.
     """
     chosen = request.args.get("contract", "")
     if chosen not in CONTRACTS:
         chosen = next(iter(CONTRACTS))
-    language = asked_language() or visitors_language()
+    language = requested_language() or visitors_language()
     return render_template(
         "api/docs.html",
         titles={name: wording.title.of(language) for name, (_, wording) in CONTRACTS.items()},
@@ -82,7 +82,7 @@ def page() -> str:
     )
 
 
-def asked_language() -> Language | None:
+def requested_language() -> Language | None:
     """Return the language that the query names; None: it names none."""
     code = request.args.get("lang")
     if code is None:
@@ -101,5 +101,5 @@ def visitors_language() -> Language:
 
 @blueprint.get(DOCS_REDIRECT_PATH)
 def redirect_back() -> str:
-    """Hand the code over to the page that asked for it."""
+    """Pass the code on to the page that requested it."""
     return render_template("api/redirect.html")

@@ -20,7 +20,7 @@ from idp.platform.wire.shapes import Day, Shape, describes_null
 Schema = dict[str, Any]
 
 ISSUER = "{issuer}"
-"""Stands for the issuer's address until somebody asks."""
+"""Placeholder of the issuer's address until a document is served."""
 
 JSON = "application/json"
 FORM = "multipart/form-data"
@@ -50,7 +50,7 @@ _TYPES: tuple[tuple[type[fields.Field[Any]], Schema], ...] = (
     (fields.Mapping, {"type": "object"}),
     (fields.List, {"type": "array"}),
 )
-"""First match wins, so what is narrower stands first."""
+"""The first match wins, so narrower types come first."""
 
 _STATUSES = {
     "400": "BadRequest",
@@ -68,7 +68,7 @@ _STATUSES = {
 
 
 class Wording(Protocol):
-    """What a contract adds to its operations: its name, and what stands around an answer."""
+    """What a contract adds to its operations: texts, and the envelope of answers."""
 
     title: Text
     description: Text
@@ -81,28 +81,28 @@ class Wording(Protocol):
     """About operations, schemas and members."""
 
     def name(self, operation: Operation) -> str:
-        """Return the id under which texts speak of an operation."""
+        """Return the id under which texts describe an operation."""
 
     def components(self) -> dict[str, Schema]:
-        """Give the schemas that every answer is made of."""
+        """Return the schemas that all answers share."""
 
     def envelope(self, operation: Operation, data: Schema, name: str) -> tuple[str, Schema] | None:
-        """Name and give the schema of an answer around its data; None: nothing is around."""
+        """Return name and schema of the envelope around the data; None: no envelope."""
 
     def codes(self, operation: Operation) -> list[dict[str, Any]]:
         """List the business codes that an operation answers with."""
 
     def outcome(self, operation: Operation) -> Text:
-        """Describe an answer with something around its data."""
+        """Describe an answer in an envelope."""
 
     def statuses(self, operation: Operation) -> Collection[str]:
         """List HTTP statuses of refusals besides those that every contract has."""
 
     def enveloped_refusals(self) -> tuple[str, Schema] | None:
-        """Give a mark for refusals by HTTP status that have an envelope, and its schema."""
+        """Return a prefix for refusals by HTTP status that have an envelope, and its schema."""
 
     def has_enveloped_refusals(self, operation: Operation) -> bool:
-        """Whether an operation is refused in the envelope, by HTTP status too."""
+        """Return whether refusals by HTTP status have an envelope too."""
 
 
 def build(dialect: Dialect, wording: Wording, language: Language) -> dict[str, Any]:
@@ -111,17 +111,17 @@ def build(dialect: Dialect, wording: Wording, language: Language) -> dict[str, A
 
 
 def encode(document: Mapping[str, Any], *, indented: bool = False) -> bytes:
-    """Write a description, once for all issuers."""
+    """Encode a description, once for all issuers."""
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 if indented else None)
 
 
 def fill_in(encoded: bytes, issuer_url: str) -> bytes:
-    """Put the address of an issuer in its place."""
+    """Replace the placeholder with the address of an issuer."""
     return encoded.replace(ISSUER.encode(), issuer_url.encode())
 
 
 class _Document:
-    """A description under way: the paths, and the schemas that they share."""
+    """A document in the making: the paths, and the schemas that they share."""
 
     def __init__(self, dialect: Dialect, wording: Wording, language: Language) -> None:
         self.operations = dialect.operations
@@ -171,7 +171,7 @@ class _Document:
         }
 
     def _refusals(self) -> Iterator[tuple[str, Schema]]:
-        """Describe what HTTP refuses with, and once more where an envelope stands around."""
+        """Describe refusals by HTTP status, without and with an envelope."""
         problem: Schema = {PROBLEM: {"schema": _reference("Problem")}}
         reasons = {name: text.of(self.language) for name, text in texts.PROBLEMS.items()}
         for name, text in reasons.items():
@@ -232,7 +232,7 @@ class _Document:
             return
         for name, field in _members(operation.query):
             schema = self._field(field, in_request=True)
-            # A parameter is absent or it has a value: the query cannot say null.
+            # A parameter is absent or has a value: a query has no null.
             _drop_null(schema)
             parameter = {"name": name, "in": "query", "required": field.required}
             yield self._parameter(operation, parameter, schema)
@@ -280,27 +280,27 @@ class _Document:
         return dict(sorted(responses.items()))
 
     def _schema(self, declared: Any, *, in_request: bool) -> Schema:
-        """Describe what is asked for in a request, or given in an answer."""
+        """Return the schema of a value in a request or an answer."""
         if isinstance(declared, Shape):
             return self._shape(declared, in_request=in_request)
         return self._field(declared, in_request=in_request)
 
     def _shape(self, shape: Shape, *, in_request: bool) -> Schema:
-        """Refer to the schema of a shape; one that shows only a part of itself is written out.
+        """Return a reference to the schema of a shape; a partial shape is written out.
 
-        A shape that takes null where it never answers with it has two schemas.
+        A shape that accepts null where its answers never have it has two schemas.
         """
         if shape.only is not None or shape.exclude:
             return self._object(shape, in_request=in_request)
         name = self._name(type(shape))
         known = self.classes.setdefault(name, type(shape))
         if known is not type(shape):
-            message = f"two shapes would be called {name}"
+            message = f"two shapes would have the name {name}"
             raise ValueError(message)
         if in_request and type(shape) in self.answered and _takes_more_nulls(shape):
             name = f"{name}Input"
         if name not in self.schemas:
-            self.schemas[name] = {}  # a shape may hold itself
+            self.schemas[name] = {}  # a shape may contain itself
             self.schemas[name] = self._object(shape, in_request=in_request)
         return _reference(name)
 
@@ -353,7 +353,7 @@ class _Document:
         if few := _few_values(schema):
             schema = {name: schema[name] for name in schema if name not in _BOTH} | {"enum": few}
         for name, bound in _BOUNDS.get(schema.get("format", ""), {}).items():
-            if schema.get(name) == bound:  # the format says so
+            if schema.get(name) == bound:  # the format implies it
                 del schema[name]
         if isinstance(field.load_default, bool | int | float | str) and field.load_default != "":
             schema["default"] = field.load_default
@@ -423,7 +423,7 @@ def accepted_scopes(operation: Operation) -> list[str]:
 
 
 def nullable(schema: Schema) -> Schema:
-    """Let null stand in place of a value."""
+    """Allow null in place of a value."""
     if isinstance(schema.get("type"), str):
         schema = {**schema, "type": [schema["type"], "null"]}
         if "enum" in schema:
@@ -466,7 +466,7 @@ def _shapes(declared: Any) -> Iterator[Shape]:
 
 
 def _takes_more_nulls(shape: Shape) -> bool:
-    """Return whether a request may have null where an answer never has it, below the shape too."""
+    """Return whether a request may have null where an answer never has it, at any depth."""
     return any(
         describes_null(field, in_request=True) and not describes_null(field, in_request=False)
         for found in _shapes(shape)
@@ -475,7 +475,7 @@ def _takes_more_nulls(shape: Shape) -> bool:
 
 
 def _few_values(schema: Schema) -> list[int]:
-    """List the values of a number that names one of a few things; else nothing."""
+    """List the values of a number with few values; else nothing."""
     low, high = (schema.get(name) for name in _BOTH)
     if schema.get("type") != "integer" or low is None or high is None or high - low >= _FEW:
         return []
@@ -494,7 +494,7 @@ def _drop_null(schema: Schema) -> None:
 
 
 def _rule(validator: Any, of: str | None) -> Schema:
-    """Write a check as JSON Schema, where that can say it."""
+    """Return a check as JSON Schema, where there is an equivalent."""
     rule: Schema = {}
     if isinstance(validator, validate.Range):
         rule = {
@@ -523,7 +523,7 @@ def _format_of_id(shape: Shape) -> str | None:
 
 
 def _name_of(schema: Schema, operation_id: str) -> str:
-    """Name what an envelope holds."""
+    """Return a name for the content of an envelope."""
     if schema.get("type") == "array":
         schema = schema["items"]
     if "$ref" in schema:
@@ -535,7 +535,7 @@ def _name_of(schema: Schema, operation_id: str) -> str:
 
 
 def _problems_of(operation: Operation) -> list[str]:
-    """List the HTTP statuses by which an operation is refused."""
+    """List the HTTP statuses of an operation's refusals."""
     found = ["400", "414", "429", "503"]
     if operation.scope is not None:
         found += ["401", "403"]

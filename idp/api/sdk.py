@@ -1,4 +1,4 @@
-"""Jobs that make SDKs, to look at, to try again, and to download what they made."""
+"""Jobs that make SDKs: read, retried, and their archives downloaded."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from idp.api.actor import current_actor
-from idp.api.center.codegen import limit_generations
 from idp.directory.scopes import Scope
-from idp.platform.errors import BadRequest, Forbidden
+from idp.platform.errors import BadRequest
 from idp.platform.permission_codes import covering
 from idp.platform.web.principal import current_principal, require_scope
 from idp.platform.web.views import current_issuer, database
 from idp.platform.wire.shapes import Moment, Shape, int64, text
 from idp.publishing.codegen import jobs
+from idp.publishing.codegen import service as codegen
 from idp.publishing.codegen.models import SdkJob
 
 blueprint = Blueprint("sdk", __name__, url_prefix="/sdk")
@@ -23,7 +23,7 @@ _guarded = require_scope(Scope.CODEGEN_RELEASESDK, also=(Scope.CODEGEN_GEN,))
 
 
 class JobShape(Shape):
-    """A job and how far it is."""
+    """A job and its progress."""
 
     id = int64()
     api_resource_id = int64(data_key="apiId")
@@ -53,42 +53,38 @@ def list_() -> Response:
     unknown = sorted(request.args.keys() - {"apiId"})
     if unknown:
         raise BadRequest.at(unknown[0][:100], "Unknown parameter. Known parameters: apiId.")
-    wanted = request.args.get("apiId", "")
-    if wanted and not (wanted.isascii() and wanted.isdigit() and len(wanted) < 19):  # noqa: PLR2004 - digits that 64 bits hold
+    api_id = request.args.get("apiId", "")
+    if api_id and not (api_id.isascii() and api_id.isdigit() and len(api_id) < 19):  # noqa: PLR2004 - digits that 64 bits hold
         raise BadRequest.at("apiId", "Must be a number.")
-    found = jobs.latest(database(), current_actor(), int(wanted) if wanted else None)
+    found = jobs.latest(database(), current_actor(), int(api_id) if api_id else None)
     sizes = jobs.sizes(database(), found)
-    return jsonify(jobs=[shown(job, sizes.get(job.id)) for job in found])
+    return jsonify(jobs=[described(job, sizes.get(job.id)) for job in found])
 
 
 @blueprint.get("/jobs/<int:job_id>")
 @_guarded
 def detail(job_id: int) -> Response:
-    """Show a job."""
+    """Read a job."""
     job = jobs.get(database(), current_actor(), job_id)
-    return jsonify(shown(job, jobs.sizes(database(), [job]).get(job.id)))
+    return jsonify(described(job, jobs.sizes(database(), [job]).get(job.id)))
 
 
 @blueprint.post("/jobs/<int:job_id>/retry")
 @_guarded
 def retry(job_id: int) -> Response:
-    """Try a failed job again; a release needs the scope of releases."""
-    actor = current_actor()
-    job = jobs.get(database(), actor, job_id)
+    """Retry a failed job; a release needs the scope of releases."""
     scopes = current_principal().scopes
-    if job.language is not None and covering(Scope.CODEGEN_RELEASESDK).isdisjoint(scopes):
-        raise Forbidden("The token lacks the scope of releases", code="insufficient_scope")
-    limit_generations(actor)
-    job = jobs.retry(database(), actor, job_id)
+    may_release = not covering(Scope.CODEGEN_RELEASESDK).isdisjoint(scopes)
+    job = codegen.retry(database(), current_actor(), job_id, may_release=may_release)
     size = jobs.sizes(database(), [job]).get(job.id)
     database().commit()
-    return jsonify(shown(job, size))
+    return jsonify(described(job, size))
 
 
 @blueprint.get("/jobs/<int:job_id>/archive")
 @_guarded
 def archive(job_id: int) -> Response:
-    """Download what a job made."""
+    """Download the archive of a job."""
     content = jobs.archive(database(), current_actor(), job_id)
     return Response(
         content,
@@ -102,14 +98,14 @@ def archive(job_id: int) -> Response:
 
 @blueprint.after_request
 def keep_private(response: Response) -> Response:
-    """Let nobody store what belongs to the caller."""
+    """Forbid caches: the response is for the caller alone."""
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def shown(job: SdkJob, size: int | None) -> dict[str, Any]:
+def described(job: SdkJob, size: int | None) -> dict[str, Any]:
     """Describe a job, with the address of its archive as soon as there is one."""
-    described: dict[str, Any] = JobShape().dump(job)
+    members: dict[str, Any] = JobShape().dump(job)
     path = jobs.archive_path(job.id)
     archive = None if size is None else {"url": f"{current_issuer().url}{path}", "size": size}
-    return described | {"archive": archive}
+    return members | {"archive": archive}

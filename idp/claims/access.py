@@ -1,4 +1,4 @@
-"""Claims that services decide by: tenant, role and permission."""
+"""Claims for access decisions: tenant, role and permission."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from idp.directory.resources.snapshot import ApiView
 from idp.platform.permission_codes import ALL_SUFFIX
 
 BUDGET_BYTES = 4096
-"""How large `permission`, `role` and all other claims together may each be in a token."""
+"""Maximum size of `permission`, of `role` and of all other claims together in a token."""
 
 LISTS = ("role", "permission")
 """Claims with a budget of their own."""
 
 
 def tenant(subject: Subject) -> dict[str, Any]:
-    """Tenant that the sign-in is for."""
+    """Tenant of the sign-in."""
     return {"id": subject.tenant_id, "name": subject.tenant_name}
 
 
@@ -30,12 +30,12 @@ def role(subject: Subject) -> list[str]:
 
 
 def permission(subject: Subject) -> list[str]:
-    """Every effective permission, whoever owns it."""
+    """Every effective permission, of any owner."""
     return sorted({held.code for held in subject.permissions})
 
 
 def permissions_for(held: Iterable[Permission], apis: Iterable[ApiView]) -> list[str]:
-    """Select the codes that an audience reads, sorted.
+    """Return the codes for an audience, sorted.
 
     Those owned by its APIs, and ownerless ones when one of them lists `permission` as user claim.
     """
@@ -47,7 +47,7 @@ def permissions_for(held: Iterable[Permission], apis: Iterable[ApiView]) -> list
 
 
 def permission_claims(codes: list[str], *, as_text: bool, budget: int | None) -> dict[str, Any]:
-    """Write the codes as a claim within the budget.
+    """Return the codes as a claim within the budget.
 
     Too large: codes that a held `.all` covers are folded into it. Still too large:
     `permission_ref` says that introspection delivers them.
@@ -61,12 +61,12 @@ def permission_claims(codes: list[str], *, as_text: bool, budget: int | None) ->
 
 
 def role_claims(codes: list[str], *, budget: int) -> dict[str, Any]:
-    """Write role codes as a claim within the budget; `role_ref`: introspection delivers them."""
+    """Return role codes as a claim within the budget; `role_ref`: introspection delivers them."""
     return {"role": codes} if _fits(codes, budget) else {"role_ref": True}
 
 
 def other_claims(claims: dict[str, Any], *, budget: int) -> dict[str, Any]:
-    """Keep claims other than roles and permissions if all of them fit the budget.
+    """Return claims other than roles and permissions if all of them fit the budget.
 
     `claims_ref` stands for those of an access token at introspection, and for those of an ID token
     at userinfo.
@@ -75,7 +75,7 @@ def other_claims(claims: dict[str, Any], *, budget: int) -> dict[str, Any]:
 
 
 def identity_claims(found: dict[str, Any], *, budget: int) -> dict[str, Any]:
-    """Write the claims of an ID token, each kind within its budget."""
+    """Return the claims of an ID token, each kind within its budget."""
     claims = other_claims(
         {name: value for name, value in found.items() if name not in LISTS}, budget=budget
     )
@@ -87,7 +87,7 @@ def identity_claims(found: dict[str, Any], *, budget: int) -> dict[str, Any]:
 
 
 def fold(codes: Iterable[str]) -> list[str]:
-    """Leave out what a held `P.all` covers: every other code that starts with `P.`."""
+    """Return the codes without those that a `P.all` covers: all others starting with `P.`."""
     codes = sorted(set(codes))
     prefixes = {code.removesuffix("all") for code in codes if code.endswith(ALL_SUFFIX)}
 

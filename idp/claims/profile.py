@@ -52,7 +52,7 @@ def picture(subject: Subject) -> str | None:
 
 
 def gender(subject: Subject) -> str | None:
-    """Gender as the person gave it."""
+    """Gender as entered by the person."""
     return subject.user.gender
 
 
@@ -77,12 +77,12 @@ def updated_at(subject: Subject) -> int:
 
 
 def email(subject: Subject) -> str | None:
-    """Mail address."""
+    """E-mail address."""
     return subject.user.email
 
 
 def email_verified(subject: Subject) -> bool | None:
-    """Whether the address was proven."""
+    """Whether the address was verified."""
     return subject.user.email_verified if subject.user.email else None
 
 
@@ -92,7 +92,7 @@ def phone_number(subject: Subject) -> str | None:
 
 
 def phone_number_verified(subject: Subject) -> bool | None:
-    """Whether the number was proven."""
+    """Whether the number was verified."""
     return subject.user.mobile_verified if subject.user.mobile else None
 
 

@@ -1,4 +1,4 @@
-"""Which function answers for which claim. A new claim is a function and one line here."""
+"""The function for each claim. A new claim is a function and one line here."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ PROTOCOL_CLAIMS = frozenset(
 
 
 class Names(frozenset[str]):
-    """Names that are found however they are spelled: verifiers may compare without case."""
+    """Names that are found in any spelling: verifiers may compare without case."""
 
     __slots__ = ()
 
     def __contains__(self, name: object) -> bool:
-        """Return whether a name is one of these, but for case, width and spaces around."""
+        """Return whether a name is one of these, apart from case, width and surrounding spaces."""
         return isinstance(name, str) and super().__contains__(names.key(name))
 
 
@@ -62,24 +62,24 @@ RESERVED = Names(PROTOCOL_CLAIMS | CLAIMS.keys())
 
 
 def is_misspelled(name: str) -> bool:
-    """Return whether a name reads like a claim that has a meaning, but is spelled otherwise."""
+    """Return whether a name is another spelling of a claim that has a meaning."""
     return name in RESERVED and name not in CLAIMS and name not in PROTOCOL_CLAIMS
 
 
-def has_kept(wanted: Iterable[str]) -> bool:
-    """Return whether some of these claims are among those that administrators keep."""
-    return any(name not in RESERVED for name in wanted)
+def has_kept(requested: Iterable[str]) -> bool:
+    """Return whether any of these claims may be a custom claim of administrators."""
+    return any(name not in RESERVED for name in requested)
 
 
-def collect(subject: Subject, wanted: Iterable[str]) -> dict[str, Any]:
-    """Give the claims of these names that have a value.
+def collect(subject: Subject, requested: Iterable[str]) -> dict[str, Any]:
+    """Return the claims of these names that have a value.
 
     A name without a function is looked up among the claims that administrators keep for the
     person and the person's roles: one value as text, several as an array. A name with a function
-    never is: nobody gets an e-mail address, let alone a verified one, by a row kept for him.
+    never is: a row cannot set a person's e-mail address, let alone a verified one.
     """
     found: dict[str, Any] = {}
-    for name in sorted(set(wanted) - PROTOCOL_CLAIMS):
+    for name in sorted(set(requested) - PROTOCOL_CLAIMS):
         answer = CLAIMS.get(name)
         if answer is not None:
             value = answer(subject)

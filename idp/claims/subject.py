@@ -1,4 +1,4 @@
-"""The person that claims are about, in one tenant at one issuer."""
+"""The person whom claims describe, in one tenant at one issuer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cache
 from sqlalchemy import BindParameter, CompoundSelect, bindparam, or_, select
 
 from idp.directory import permissions
-from idp.directory.permissions import Held, Permission
+from idp.directory.permissions import HeldRights, Permission
 from idp.directory.roles.models import Role, RoleClaim, UserRole
 from idp.directory.users.models import User, UserClaim
 from idp.platform.storage import Storage
@@ -18,12 +18,12 @@ from idp.platform.storage import Storage
 COMPUTED = ("permission", "role")
 """Types that rows of `user_claim` never set directly in a token."""
 
-NOTHING_HELD = Held([], [])
+NO_RIGHTS = HeldRights([], [])
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Of an account what claims tell; fields are named as the columns."""
+    """The values of an account that claims use; fields are named as the columns."""
 
     id: int
     username: str
@@ -48,19 +48,19 @@ class Person:
 
 
 PERSON = tuple(getattr(User, field.name) for field in fields(Person))
-"""Columns of a `Person`, in its order: tokens are too many for whole accounts."""
+"""Columns of a `Person`, in its order: reading entire accounts would be too slow for tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A person in a tenant, with what was read of the person's rights and kept claims."""
+    """A person in a tenant, with their rights and custom claims."""
 
     user: Person
     tenant_id: int
     tenant_name: str
-    held: Held = NOTHING_HELD
+    held: HeldRights = NO_RIGHTS
     custom: Mapping[str, list[str]] = field(default_factory=dict)
-    """Values kept by administrators: claims of the person and of the person's roles."""
+    """Values set by administrators: claims of the person and of their roles."""
 
     @property
     def roles(self) -> list[str]:
@@ -73,16 +73,18 @@ class Subject:
         return self.held.permissions
 
 
-async def read_held(storage: Storage, user_id: int, tenant_id: int, *, platform: bool) -> Held:
-    """Return what a person may do in a tenant, as it was within the last second.
+async def read_held(
+    storage: Storage, user_id: int, tenant_id: int, *, platform: bool
+) -> HeldRights:
+    """Return the rights of a person in a tenant, at most a second old.
 
     `platform`: tokens come from issuer 1, where platform roles count.
     """
 
-    async def read() -> Held:
-        asked = {"user_id": user_id, "tenant_id": tenant_id}
-        return permissions.held_from(
-            await storage.rows(permissions.held_query(platform=platform), asked)
+    async def read() -> HeldRights:
+        parameters = {"user_id": user_id, "tenant_id": tenant_id}
+        return permissions.rights_from(
+            await storage.rows(permissions.held_query(platform=platform), parameters)
         )
 
     return await storage.runtime.cache.recently(("held", user_id, tenant_id, platform), read)
@@ -91,17 +93,17 @@ async def read_held(storage: Storage, user_id: int, tenant_id: int, *, platform:
 async def read_custom(
     storage: Storage, user_id: int, tenant_id: int, *, platform: bool
 ) -> dict[str, list[str]]:
-    """Return the claims that administrators keep for a person and the person's roles."""
+    """Return the claims that administrators have set for a person and their roles."""
     found: dict[str, list[str]] = {}
-    asked = {"user_id": user_id, "tenant_id": tenant_id}
-    for name, value in await storage.rows(_custom(platform=platform), asked):
+    parameters = {"user_id": user_id, "tenant_id": tenant_id}
+    for name, value in await storage.rows(_custom(platform=platform), parameters):
         found.setdefault(name, []).append(value)
     return found
 
 
 @cache
 def _custom(*, platform: bool) -> CompoundSelect[str, str]:
-    """Select what administrators keep; made once, because making it costs more than asking."""
+    """Return the query of custom claims, built once: building it costs more than executing it."""
     user_id: BindParameter[int] = bindparam("user_id")
     tenant_id: BindParameter[int] = bindparam("tenant_id")
     own = select(UserClaim.type, UserClaim.value).where(

@@ -79,12 +79,12 @@ def show(*, name: str, as_json: bool) -> None:
 @api.command(example="idp api scope orders orders.cancel --name 'Cancel your orders'")
 @click.argument("api_name", metavar="API")
 @click.argument("scope_name", metavar="SCOPE")
-@click.option("--name", "display_name", help="What the consent page says.")
-@click.option("--description", help="What the consent page says below.")
-@click.option("--emphasize", is_flag=True, help="The consent page marks it as sensitive.")
-@click.option("--required", is_flag=True, help="A person cannot leave it out.")
-@click.option("--hidden", is_flag=True, help="Discovery does not list it.")
-@click.option("--claim", "user_claims", multiple=True, help="Claim that comes with this scope.")
+@click.option("--name", "display_name", help="Name shown on the consent page.")
+@click.option("--description", help="Description shown on the consent page.")
+@click.option("--emphasize", is_flag=True, help="Mark it as sensitive on the consent page.")
+@click.option("--required", is_flag=True, help="Users cannot deselect it.")
+@click.option("--hidden", is_flag=True, help="Leave it out of discovery.")
+@click.option("--claim", "user_claims", multiple=True, help="Claim released with this scope.")
 @output.json_option
 def scope(*, api_name: str, scope_name: str, hidden: bool, as_json: bool, **fields: Any) -> None:
     """Add a scope to an API."""
@@ -99,11 +99,11 @@ def scope(*, api_name: str, scope_name: str, hidden: bool, as_json: bool, **fiel
 
 @api.command(example="idp api secret orders --description 'introspection of the web shop'")
 @click.argument("name")
-@click.option("--secret", "value", help="24 characters or more; without one it is generated.")
-@click.option("--description", help="Note that is kept beside the secret.")
+@click.option("--secret", "value", help="At least 24 characters; generated if omitted.")
+@click.option("--description", help="Note stored with the secret.")
 @output.json_option
 def secret(*, name: str, value: str | None, description: str | None, as_json: bool) -> None:
-    """Add a secret for the introspection endpoint, printed this once."""
+    """Add a secret for the introspection endpoint; it is printed only once."""
     with opening.open_session() as session:
         clear = resources.add_secret(session, _get(session, name), value, description=description)
         session.commit()
@@ -118,7 +118,7 @@ def secret(*, name: str, value: str | None, description: str | None, as_json: bo
 def change(*, name: str, settings: tuple[str, ...], unset: tuple[str, ...], as_json: bool) -> None:
     """Change settings of an API: `permission_format`, `signing_alg` or notes of your own."""
     if not settings and not unset:
-        raise BadRequest("Name what to change.")
+        raise BadRequest("Name at least one change.")
     with opening.open_session() as session:
         row = _get(session, name)
         kept = {found.key: found.value for found in row.properties if found.key not in unset}

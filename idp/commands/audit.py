@@ -1,4 +1,4 @@
-"""`idp audit`: the trail."""
+"""`idp audit`: the audit log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Moment(click.ParamType[datetime]):
     def convert(
         self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """Read the text."""
+        """Parse the text."""
         if isinstance(value, datetime):
             return value
         try:
@@ -41,16 +41,20 @@ def audit() -> None:
 
 @audit.command("list", example="idp audit list --user 17 --since 2030-01-01")
 @click.option("--tag", help="For example user:session:started.")
-@click.option("--user", "user_id", type=ID, help="Id of who did it.")
-@click.option("--client", "client_id", help="Client that did it, or that it was done with.")
-@click.option("--tenant", "tenant_id", type=ID, help="Tenant that it happened in.")
+@click.option("--user", "user_id", type=ID, help="Id of the user who did it.")
+@click.option("--client", "client_id", help="Client that did it or was used.")
+@click.option("--tenant", "tenant_id", type=ID, help="Tenant in which it happened.")
 @click.option(
     "--since", type=Moment(periods.start), help="A day, or a time like 2030-01-31T12:00+08:00."
 )
 @click.option("--until", type=Moment(periods.end), help="A day, which is included, or a time.")
-@click.option("--before", "before_id", type=ID, help="Id of the last event of the page before.")
+@click.option("--before", "before_id", type=ID, help="Id of the last event of the previous page.")
 @click.option(
-    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Most rows."
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=100,
+    show_default=True,
+    help="Maximum number of rows.",
 )
 @output.json_option
 def list_(  # noqa: PLR0913 - one argument for each option

@@ -24,14 +24,14 @@ from idp.platform import clock
 from idp.platform.errors import BadRequest
 
 _LISTS = {
-    "--grant": ("grant_types", "; ".join(product.GRANT_TYPES) + "."),
-    "--scope": ("scopes", "Scope that it may request."),
+    "--grant": ("grant_types", f"Grant type: {', '.join(product.GRANT_TYPES)}."),
+    "--scope": ("scopes", "Scope that the client may request."),
     "--redirect": ("redirect_uris", "Redirect URI."),
     "--post-logout": (
         "post_logout_redirect_uris",
-        "Address that people may be sent to after signing out.",
+        "Address that users may be sent to after signing out.",
     ),
-    "--cors": ("cors_origins", "Origin whose scripts may call."),
+    "--cors": ("cors_origins", "Origin whose scripts may call the token endpoint."),
 }
 """Options that may be repeated, with the field and the help of each."""
 
@@ -51,19 +51,27 @@ def client() -> None:
     example="idp client add --id shop --kind web --name 'The shop' \\\n"
     "    --redirect https://shop.example/callback"
 )
-@click.option("--id", "client_id", required=True, help="Identifier; not only digits.")
+@click.option(
+    "--id", "client_id", required=True, help="Client id; must not consist of digits only."
+)
 @click.option(
     "--kind",
     type=click.Choice([*presets.PRESETS]),
     help="web: an application with a server. spa: scripts in a page. native: on a device of its "
-    "user. service: a program without a user. Sets grants, scopes and what else they need.",
+    "user. service: a program without a user. Sets grant types and related settings.",
 )
-@click.option("--secret", help="24 characters or more; without one it is generated.")
-@click.option("--public", "is_public", is_flag=True, help="It can keep no secret; PKCE is forced.")
+@click.option("--secret", help="At least 24 characters; generated if omitted.")
+@click.option(
+    "--public", "is_public", is_flag=True, help="The client has no secret; PKCE is required."
+)
 @_list_options
 @click.option("--name", "client_name", help="Name shown to people.")
-@click.option("--tenant", "tenant_id", type=ID, help="Only members of this tenant may use it.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any single field.")
+@click.option(
+    "--tenant", "tenant_id", type=ID, help="Only members of this tenant can use the client."
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any field that is not a list."
+)
 @output.json_option
 def add(
     *,
@@ -73,7 +81,7 @@ def add(
     scopes: tuple[str, ...],
     **fields: Any,
 ) -> None:
-    """Register a client; its secret is printed this once."""
+    """Register a client; its secret is printed only once."""
     new = NewClient(**fields, scopes=_split(scopes), settings=pairs(settings))
     new = presets.fill(new, kind)
     with opening.open_session() as session:
@@ -90,9 +98,9 @@ def add(
 
 @client.command(example="idp client secret shop --description 'second data centre' --days 365")
 @click.argument("client_id", required=False)
-@click.option("--id", "named", help="The same as the argument.")
-@click.option("--secret", "value", help="24 characters or more; without one it is generated.")
-@click.option("--description", help="Note that `show` prints beside the secret.")
+@click.option("--id", "named", help="Same as the argument.")
+@click.option("--secret", "value", help="At least 24 characters; generated if omitted.")
+@click.option("--description", help="Note shown with the secret.")
 @click.option("--days", type=click.IntRange(1, 36_500), help="Days until it expires.")
 @output.json_option
 def secret(
@@ -104,7 +112,7 @@ def secret(
     days: int | None,
     as_json: bool,
 ) -> None:
-    """Add a secret, printed this once; older ones stay valid."""
+    """Add a secret, which is printed only once; older ones stay valid."""
     name = named or client_id
     if name is None:
         raise BadRequest("Name the client.")
@@ -156,8 +164,10 @@ def show(*, client_id: str, as_json: bool) -> None:
     "--clear", multiple=True, type=click.Choice([*_LISTS]), help="Empty the list of this option."
 )
 @click.option("--name", "client_name", help="Name shown to people.")
-@click.option("--enable/--disable", "enabled", default=None, help="Let it in, or keep it out.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any single field.")
+@click.option("--enable/--disable", "enabled", default=None, help="Enable or disable the client.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any field that is not a list."
+)
 @click.option(
     "--remove-secret",
     "secret_ids",
@@ -178,7 +188,7 @@ def change(
     as_json: bool,
     **given: tuple[str, ...],
 ) -> None:
-    """Change a client; a list that is given replaces the stored one, the others stay."""
+    """Change a client; a list that is named replaces the stored one, the others stay."""
     values: dict[str, Any] = {**pairs(settings)}
     if client_name is not None:
         values["client_name"] = client_name
@@ -186,10 +196,10 @@ def change(
         values["enabled"] = enabled
     given["scopes"] = (*_split(given["scopes"]),)
     lists = {_LISTS[option][0]: () for option in clear} | {
-        name: wanted for name, wanted in given.items() if wanted
+        name: values for name, values in given.items() if values
     }
     if not (values or lists or secret_ids):
-        raise BadRequest("Name what to change.")
+        raise BadRequest("Name at least one change.")
     with opening.open_session() as session:
         row = clients.get(session, client_id)
         if values or lists:
@@ -210,7 +220,7 @@ def remove(*, client_id: str, yes: bool, as_json: bool) -> None:
     with opening.open_session() as session:
         row = clients.get(session, client_id)
         grants = _grants_in_force(session, row)
-        session.commit()  # nothing is held while somebody thinks
+        session.commit()  # no transaction is open during the prompt
         sign_ins = "1 sign-in ends" if grants == 1 else f"{grants} sign-ins end"
         confirm(f"Delete {client_id}? {sign_ins} with it.", yes=yes, as_json=as_json)
         clients.delete(session, clients.get(session, client_id))

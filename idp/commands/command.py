@@ -1,4 +1,4 @@
-"""How commands present themselves: an example for each, and which options may be repeated."""
+"""The help of commands: an example for each, and which options may be repeated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Command(click.Command):
                 option.help = f"{option.help or ''} May be repeated.".lstrip()
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Print the example as it can be typed; it is never wrapped."""
+        """Print the example as it is typed, without wrapping."""
         super().format_epilog(ctx, formatter)
         if self.example:
             with formatter.section("Example"):
@@ -37,14 +37,14 @@ class Group(click.Group):
 
 
 def confirm(question: str, *, yes: bool, as_json: bool) -> None:
-    """Ask before something is lost; Abort unless the answer is yes.
+    """Ask before something is deleted; Abort unless the answer is yes.
 
-    Programs cannot answer: with `--json` the option `--yes` is required.
+    Programs cannot answer, so with `--json` the option `--yes` is required.
     """
     if yes:
         return
     if as_json:
-        raise click.UsageError("--json cannot ask; confirm with --yes.")
+        raise click.UsageError("With --json there is no prompt; confirm with --yes.")
     click.confirm(question, abort=True, err=True)
 
 

@@ -1,4 +1,4 @@
-"""`idp completion`: what a shell needs to complete commands and options."""
+"""`idp completion`: scripts by which shells complete commands and options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from click.shell_completion import get_completion_class
 from idp.commands.command import Command
 
 VARIABLE = "_IDP_COMPLETE"
-"""What Click reads when a shell asks it; named after the command."""
+"""The variable that Click reads during completion; named after the command."""
 
 
 @click.command(

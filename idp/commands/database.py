@@ -59,7 +59,7 @@ def copy(*, target: str, as_json: bool) -> None:
         raise click.BadParameter(str(error), param_hint="--to") from None
     destination, source = (_engine(settings, url) for url in (target, settings.database))
     if source.url == destination.url:
-        raise Conflict("That is the database itself.")
+        raise Conflict("The target is the database itself.")
     try:
         schema.upgrade(target)
         copied = copy_all(source, destination)
@@ -75,7 +75,7 @@ def _engine(settings: Settings, url: str) -> Engine:
 
 
 def copy_all(source: Engine, target: Engine) -> dict[str, int]:
-    """Copy the rows of every table in one transaction; tell how many of each."""
+    """Copy the rows of every table in one transaction; return the number of each."""
     load_models()
     tables = Base.metadata.sorted_tables
     with source.begin() as reading, target.begin() as writing:
@@ -95,7 +95,7 @@ def copy_all(source: Engine, target: Engine) -> dict[str, int]:
 
 
 def _isolate(reading: Connection) -> None:
-    """See one state of the source throughout; SQLite's BEGIN IMMEDIATE has that already."""
+    """Read one snapshot of the source; SQLite's BEGIN IMMEDIATE does so already."""
     if reading.dialect.name == "postgresql":
         reading.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
@@ -109,7 +109,7 @@ def _refuse_filled(writing: Connection, tables: list[Table]) -> None:
 
 
 def _copy(reading: Connection, writing: Connection, table: Table) -> int:
-    # A row may point at a later one of its own table: such columns are filled at the end.
+    # A row may refer to a later one of its own table: such columns are filled at the end.
     circular = [
         column
         for column in table.columns
@@ -140,7 +140,7 @@ def _copy(reading: Connection, writing: Connection, table: Table) -> int:
             update(table)
             .where(table.c.id == bindparam("row"))
             .values(
-                # Naming them keeps the times of change from being set anew.
+                # Naming them keeps the times of change as they are.
                 {column.name: column for column in table.columns if column.onupdate is not None}
                 | {column.name: bindparam(f"v_{column.name}") for column in circular}
             ),
@@ -150,14 +150,14 @@ def _copy(reading: Connection, writing: Connection, table: Table) -> int:
 
 
 def _type(kind: Any) -> Any:
-    """Write an absent JSON value as NULL, not as the JSON word null."""
+    """Return a type that writes an absent JSON value as NULL, not as the JSON word null."""
     if isinstance(kind, JSON):
         return JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
     return kind
 
 
 def _restart_ids(reading: Connection, writing: Connection, table: Table) -> None:
-    """Let new ids start above every id that was ever given away, of deleted rows too."""
+    """Make new ids start above every id ever assigned, of deleted rows too."""
     column = table.autoincrement_column
     if column is None or len(table.primary_key.columns) != 1:
         return

@@ -1,4 +1,4 @@
-"""`idp doctor`: what is wrong with an installation, and what to do."""
+"""`idp doctor`: problems of an installation, and what to do about them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from idp.doctor.result import Result, failed
 @click.command(cls=Command, example="idp doctor --json")
 @output.json_option
 def doctor(*, as_json: bool) -> None:
-    """Look for what is wrong with the installation; exit code 1 when something failed."""
+    """Check the installation and report what to do; exit code 1 when a check failed."""
     results = examine()
     if as_json:
         rows = [
@@ -32,7 +32,7 @@ def doctor(*, as_json: bool) -> None:
 
 
 def examine() -> dict[str, Result]:
-    """Do every check; settings that cannot be read end the look."""
+    """Run every check; stop when the settings cannot be read."""
     try:
         settings = opening.read_settings()
         settings.check_secret()

@@ -1,4 +1,4 @@
-"""What a command says when it could not do what it was asked for."""
+"""The messages of commands that failed."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _FORMS = {
     "int_parsing_size": "must be a smaller number",
     "bool_parsing": "must be true or false",
 }
-"""What pydantic says about programs rather than to people, by the type of its error."""
+"""Replacements for messages of pydantic that address programmers, by type of error."""
 _LONGEST = 60
 
 
 class UnusableSettings(click.ClickException):
-    """The settings must be changed before anything can be done."""
+    """The settings cannot be used."""
 
     exit_code = 2
 
 
 def explain(problem: Exception) -> click.ClickException | None:
-    """Put an expected failure into a sentence; None: it is not expected."""
+    """Return an expected failure as a sentence; None: it is not expected."""
     if isinstance(problem, SettingsError | ValidationError):
         return UnusableSettings(settings_sentence(problem))
     sentence = _sentence(problem)
@@ -44,7 +44,7 @@ def _sentence(problem: Exception) -> str | None:
     if isinstance(problem, UnknownKeyError):
         return "A stored value was made under a root secret that IDP_SECRET_KEY does not hold."
     if isinstance(problem, DBAPIError):
-        return f"The database refused: {_first_line(problem.orig)}"
+        return f"The database reported an error: {_first_line(problem.orig)}"
     if isinstance(problem, SQLAlchemyError):
         return f"The database cannot be used: {_first_line(problem)}"
     return None
@@ -55,7 +55,7 @@ def _first_line(problem: object) -> str:
 
 
 def settings_sentence(problem: SettingsError | ValidationError) -> str:
-    """Name each setting that cannot be used, its value and the form that is wanted."""
+    """Return a sentence with each setting that cannot be used, its value and the right form."""
     if isinstance(problem, SettingsError):
         return f"{problem}."
     return "; ".join(map(_complaint, problem.errors(include_url=False))) + "."
@@ -66,7 +66,7 @@ def _complaint(error: Mapping[str, Any]) -> str:
     if not error["loc"]:
         return message
     field = str(error["loc"][0])
-    if error["type"] != "value_error":  # ours name the value as far as it may be shown
+    if error["type"] != "value_error":  # our own messages name the value as far as it may be shown
         message = _FORMS.get(error["type"], message.replace("Input should be", "must be"))
         described = Settings.model_fields[field]
         if described.repr and described.annotation is not SecretStr:

@@ -18,13 +18,13 @@ from idp.publishing.gateway.products import NewProduct, NewServer
 
 @click.group(cls=Group)
 def gateway() -> None:
-    """Manage what APIs need at the gateway."""
+    """Manage gateway products, subscriptions and upstreams."""
 
 
 @gateway.command("list", example="idp gateway list")
 @output.json_option
 def list_(*, as_json: bool) -> None:
-    """List what is published."""
+    """List the published APIs."""
     with opening.open_session() as session:
         rows = [
             {
@@ -57,7 +57,7 @@ def upstream() -> None:
 )
 @output.json_option
 def add_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
-    """Allow http(s)://host[:port][/path] and what is below."""
+    """Allow http(s)://host[:port][/path] and everything below it."""
     with opening.open_session() as session:
         written = products.allow_upstream(session, tenant_id, url)
         session.commit()
@@ -84,7 +84,7 @@ def list_upstreams(*, tenant_id: int | None, as_json: bool) -> None:
 )
 @output.json_option
 def remove_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
-    """Forbid an address; what is published there is closed at once."""
+    """Remove an address; APIs published with it are closed at once."""
     with opening.open_session() as session:
         products.forbid_upstream(session, tenant_id, url)
         session.commit()
@@ -93,19 +93,21 @@ def remove_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
 
 @gateway.group()
 def product() -> None:
-    """Manage products, which open APIs to the clients that subscribed."""
+    """Manage products, which open APIs to subscribed clients."""
 
 
 @product.command("add", example="idp gateway product add gold --name Gold --scope orders.read")
 @click.argument("pid")
-@click.option("--name", help="What people read; without one, the id.")
+@click.option("--name", help="Name shown to people; default: the id.")
 @click.option("--description", help="Text for developers.")
 @click.option("--terms", help="Terms of use.")
-@click.option("--scope", help="Scope that tokens need to pass by this product.")
-@click.option("--tenant", "tenant_id", type=ID, help="Only APIs of this tenant may be in it.")
-@click.option("--limit", "subscriptions_limit", type=COUNT, help="Most subscriptions.")
-@click.option("--open", "is_open", is_flag=True, help="Nobody needs to subscribe.")
-@click.option("--hidden", "is_hidden", is_flag=True, help="It is not published and opens nothing.")
+@click.option("--scope", help="Scope that tokens need for this product.")
+@click.option("--tenant", "tenant_id", type=ID, help="Only APIs of this tenant can be in it.")
+@click.option("--limit", "subscriptions_limit", type=COUNT, help="Maximum number of subscriptions.")
+@click.option("--open", "is_open", is_flag=True, help="No subscription is needed.")
+@click.option(
+    "--hidden", "is_hidden", is_flag=True, help="It is not published and gives no access."
+)
 @output.json_option
 def add_product(
     *,
@@ -144,7 +146,7 @@ def list_products(*, tenant_id: int | None, as_json: bool) -> None:
 @click.argument("pid")
 @output.json_option
 def remove_product(*, pid: str, as_json: bool) -> None:
-    """Remove a product that nothing is published with."""
+    """Remove a product that no API is published with."""
     with opening.open_session() as session:
         products.remove_product(session, pid)
         session.commit()
@@ -158,13 +160,13 @@ def server() -> None:
 
 @server.command("add", example="idp gateway server add main --scope orders.read")
 @click.argument("sid")
-@click.option("--name", help="What people read; without one, the id.")
+@click.option("--name", help="Name shown to people; default: the id.")
 @click.option("--description", help="Text for developers.")
-@click.option("--authorize", "authorization_endpoint", help="Else that of the tenant's issuer.")
-@click.option("--token", "token_endpoint", help="Else that of the tenant's issuer.")
+@click.option("--authorize", "authorization_endpoint", help="Default: that of the tenant's issuer.")
+@click.option("--token", "token_endpoint", help="Default: that of the tenant's issuer.")
 @click.option("--registration", "client_registration_endpoint", help="Where clients register.")
-@click.option("--scope", "default_scope", help="Scope that calls need where none is named.")
-@click.option("--client", "client_id", help="Client of whoever tries the API out.")
+@click.option("--scope", "default_scope", help="Scope that calls need where no other is named.")
+@click.option("--client", "client_id", help="Client for trying out the API.")
 @click.option("--tenant", "tenant_id", type=ID, help="Only for APIs of this tenant.")
 @output.json_option
 def add_server(*, sid: str, name: str | None, as_json: bool, **fields: Any) -> None:
@@ -206,7 +208,7 @@ def subscription() -> None:
 @click.option("--client", "client_id", required=True, help="Id of the client.")
 @output.json_option
 def add_subscription(*, pid: str, client_id: str, as_json: bool) -> None:
-    """Let a client use a product."""
+    """Subscribe a client to a product."""
     with opening.open_session() as session:
         products.subscribe(session, pid, client_id)
         session.commit()
@@ -231,7 +233,7 @@ def list_subscriptions(*, pid: str | None, as_json: bool) -> None:
 @click.option("--client", "client_id", required=True, help="Id of the client.")
 @output.json_option
 def remove_subscription(*, pid: str, client_id: str, as_json: bool) -> None:
-    """Take a product from a client."""
+    """End a client's subscription to a product."""
     with opening.open_session() as session:
         products.unsubscribe(session, pid, client_id)
         session.commit()

@@ -1,4 +1,4 @@
-"""`idp import`: what operators write down in a file."""
+"""`idp import`: importing a file that an operator has written."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from idp.platform.errors import Problem
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @output.json_option
 def import_(*, file: Path, dry_run: bool, as_json: bool) -> None:
-    """Bring in what a file of YAML or JSON names: all of it, or nothing when a part is wrong."""
+    """Import a file of YAML or JSON: all of it, or nothing when a part is wrong."""
     with opening.open_session() as session:
         try:
-            run = service.bring_in(session, reader.read(file))
+            run = service.import_document(session, reader.read(file))
         except Problem as problem:
             raise click.ClickException(_sentence(problem)) from None
         if not dry_run:
@@ -60,11 +60,11 @@ def _print(run: Run, *, dry_run: bool) -> None:
             print(f"    {field['field']}: {before} -> {after}")
     done = "would be" if dry_run else "were"
     if not (run.added or run.changed):
-        print("Nothing to change: everything is as the file says.")
+        print("Nothing to change: everything already matches the file.")
         return
     print(
         f"{len(run.added)} {done} added, {len(run.changed)} {done} changed, "
-        f"{run.unchanged} are as the file says."
+        f"{run.unchanged} already match the file."
     )
 
 

@@ -1,4 +1,4 @@
-"""`idp keys`: signing keys, and moving on to a new root secret."""
+"""`idp keys`: signing keys, and the change to a new root secret."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def list_(*, as_json: bool) -> None:
 
 
 @keys.command(example="idp keys rotate --alg ES256")
-@click.option("--alg", type=click.Choice(ALGORITHMS), help="One algorithm instead of all.")
+@click.option("--alg", type=click.Choice(ALGORITHMS), help="Rotate the key of this algorithm only.")
 @output.json_option
 def rotate(*, alg: str | None, as_json: bool) -> None:
-    """Sign with the next key from now on; the old one is published until it is not needed."""
+    """Start signing with the next key; the old one stays published while it is needed."""
     with opening.open_session() as session:
         rows = [
             {"alg": name, "kid": signing.rotate(session, name)}
@@ -78,7 +78,7 @@ def revoke(*, kid: str, as_json: bool) -> None:
 @keys.command(example="idp keys rewrap")
 @output.json_option
 def rewrap(*, as_json: bool) -> None:
-    """Encrypt everything under the first secret of IDP_SECRET_KEY; say what needs the others."""
+    """Re-encrypt under the first secret of IDP_SECRET_KEY; list what still needs the others."""
     with opening.open_session(with_keys=False) as session:
         value: dict[str, Any] = {
             "signing_keys": signing.rewrap(session),
@@ -95,7 +95,7 @@ def rewrap(*, as_json: bool) -> None:
 
 
 def on_older_roots(session: Session) -> dict[str, list[str]]:
-    """Name the clients and APIs whose secrets were hashed under an older root secret."""
+    """Return the clients and APIs whose secrets were hashed under an older root secret."""
     keyring = runtime.of(session).keyring
     client_secrets = session.execute(
         select(Client.client_id, ClientSecret.value_hash).join(

@@ -1,4 +1,4 @@
-"""How a command reaches the installation: its settings, and a database session."""
+"""The settings and the database session of a command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from idp.platform.signing import service as signing
 
 
 def load_settings() -> Settings:
-    """Read the settings, and warn of variables that look like some and are none."""
+    """Read the settings, and warn of variables that look like settings but are not."""
     settings = read_settings()
     names = configuration.names(settings)
     if names.state != "ok":
@@ -26,10 +26,10 @@ def load_settings() -> Settings:
 
 
 def read_settings() -> Settings:
-    """Read the settings; beside a development secret the environment need not be named.
+    """Read the settings; with a development secret the environment need not be set.
 
-    A data folder holds a secret of its own only where somebody asked for `development`: a command
-    typed there later means the same installation. Serving still needs to be told.
+    A data folder contains a secret only where the installation was set up for `development`: a
+    command run there later means the same installation. Serving still needs the setting.
     """
     settings = Settings()
     is_told = "environment" in settings.model_fields_set or bool(settings.secret_key)
@@ -52,12 +52,12 @@ def open_runtime(settings: Settings | None = None) -> Iterator[Runtime]:
 
 @contextmanager
 def open_session(*, with_keys: bool = True) -> Iterator[Session]:
-    """Open a session on a database that is set up; what is not committed is rolled back.
+    """Open a session on a database that is set up; uncommitted changes are rolled back.
 
     `with_keys` refuses root secrets that belong to another database.
     """
     settings = load_settings()
-    settings.check_secret()  # an unusable secret is better met before any file is made
+    settings.check_secret()  # an unusable secret is refused before any file is created
     revisions.check(settings.database)
     with open_runtime(settings) as runtime, runtime.sessions() as session:
         session.info["context"] = RequestContext(request_id="command")

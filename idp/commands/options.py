@@ -1,4 +1,4 @@
-"""Kinds of options that several commands take."""
+"""Types of options that several commands have."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from idp.platform.errors import BadRequest
 from idp.platform.integers import INT32_MAX, INT64_MAX
 
 ID = click.IntRange(1, INT64_MAX)
-"""The number of a row, as far as databases count."""
+"""The id of a row, up to the largest of the databases."""
 COUNT = click.IntRange(0, INT32_MAX)
-"""How many there may be, as far as the contracts count."""
+"""A maximum number, up to the largest of the contracts."""
 LAST_ID = click.IntRange(0, INT64_MAX)
-"""The number of the last row of the page before; 0 is before the first."""
+"""The id of the last row of the previous page; 0 is before the first."""
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:
-    """Return what several `--set NAME=VALUE` name."""
+    """Return the pairs of several `--set NAME=VALUE`."""
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")

@@ -1,4 +1,4 @@
-"""`idp outbox`: messages and jobs that wait for the worker, or that it has given up."""
+"""`idp outbox`: messages and jobs that wait for the worker, or that failed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from idp.platform.jobs import service as jobs
 
 @click.group(cls=Group)
 def outbox() -> None:
-    """See and retry messages and jobs."""
+    """List and retry messages and jobs."""
 
 
 @outbox.command("list", example="idp outbox list --failed")
-@click.option("--failed", "only_failed", is_flag=True, help="Only what was given up.")
+@click.option("--failed", "only_failed", is_flag=True, help="Only those that failed.")
 @click.option(
-    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Most rows."
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=100,
+    show_default=True,
+    help="Maximum number of rows.",
 )
 @output.json_option
 def list_(*, only_failed: bool, limit: int, as_json: bool) -> None:
-    """List what is not done, the oldest first; what the messages say is never shown."""
+    """List what is pending or failed, the oldest first, without the content of messages."""
     with opening.open_session() as session:
         found = jobs.list_open(session, failed=only_failed or None, limit=limit)
     output.show_rows([dataclasses.asdict(row) for row in found], as_json=as_json)
@@ -33,17 +37,17 @@ def list_(*, only_failed: bool, limit: int, as_json: bool) -> None:
 
 @outbox.command(example="idp outbox retry 17 18\nidp outbox retry --all")
 @click.argument("ids", nargs=-1, type=ID)
-@click.option("--all", "everything", is_flag=True, help="Everything that was given up.")
+@click.option("--all", "everything", is_flag=True, help="Everything that failed.")
 @output.json_option
 def retry(*, ids: tuple[int, ...], everything: bool, as_json: bool) -> None:
-    """Try again what was given up; the worker takes it within a second."""
+    """Retry what failed; the worker picks it up within a second."""
     if everything == bool(ids):
-        raise BadRequest("Name the messages by their ids, or all of them by --all.")
+        raise BadRequest("Name messages by their ids, or use --all.")
     with opening.open_session() as session:
         revived = jobs.retry_failed(session, None if everything else ids)
         missing = sorted(set(ids) - set(revived))
         if missing:
             names = ", ".join(map(str, missing))
-            raise NotFound(f"No message of this id was given up: {names}.")
+            raise NotFound(f"No failed message has this id: {names}.")
         session.commit()
     output.show({"retried": revived}, as_json=as_json)

@@ -1,4 +1,4 @@
-"""How commands print: text for people, JSON for programs."""
+"""The output of commands: text for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def json_option(command: Command) -> Command:
 
 
 def show(value: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print one thing: a line for each field, or a JSON object."""
+    """Print one object: a line for each field, or JSON."""
     if as_json:
         print(_dumped(value))
         return
@@ -42,7 +42,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
 
 
 def seconds(moment: datetime | None) -> int:
-    """Write a point in time as RFC 7591 does: seconds since the epoch, 0 for never."""
+    """Return a point in time as in RFC 7591: seconds since the epoch, 0 for never."""
     return 0 if moment is None else int(moment.timestamp())
 
 
@@ -57,7 +57,7 @@ def _plain(value: object) -> str:
 
 
 def text(field: Any) -> str:
-    """Write a value so that it does nothing to the terminal."""
+    """Return a value as text that is safe to print to a terminal."""
     if field is None:
         return "-"
     if isinstance(field, datetime):
@@ -68,7 +68,7 @@ def text(field: Any) -> str:
         return json.dumps(field, ensure_ascii=False, default=_plain)
     if isinstance(field, bool):
         return "true" if field else "false"
-    # What strangers wrote must not steer the terminal.
+    # Untrusted text must not control the terminal.
     return "".join(
         char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(field)
     )

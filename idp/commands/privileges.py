@@ -1,4 +1,4 @@
-"""`idp privilege`: the permissions that roles carry and APIs ask for."""
+"""`idp privilege`: the permissions that roles carry and APIs require."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def privilege() -> None:
     example="idp privilege add orders.refund --name 'Refund orders' --api orders --role clerk"
 )
 @click.argument("code")
-@click.option("--name", help="Name shown to administrators; without one, the code.")
-@click.option("--api", help="API that owns it: only tokens for this API carry it.")
-@click.option("--group", help="Code of the node of the privilege tree that it belongs to.")
-@click.option("--role", "roles", multiple=True, help="Code of a role that carries it from now on.")
-@click.option("--tenant", "tenant_id", type=ID, help="Tenant of the roles; else the platform's.")
+@click.option("--name", help="Name shown to administrators; default: the code.")
+@click.option("--api", help="API that owns it: only tokens for this API contain it.")
+@click.option("--group", help="Code of its group in the privilege tree.")
+@click.option("--role", "roles", multiple=True, help="Code of a role to add it to.")
+@click.option("--tenant", "tenant_id", type=ID, help="Tenant of the roles; default: the platform.")
 @output.json_option
 def add(
     *,
@@ -42,7 +42,7 @@ def add(
     tenant_id: int | None,
     as_json: bool,
 ) -> None:
-    """Add a privilege, and let roles carry it."""
+    """Create a privilege, and add it to roles."""
     with opening.open_session() as session:
         owner = _find_api(session, api) if api is not None else None
         made = catalogue.create_privilege(
@@ -68,9 +68,13 @@ def add(
 @privilege.command("list", example="idp privilege list --api orders")
 @click.option("--api", help="Only those of this API.")
 @click.option("--search", help="Only those with this text in code or name.")
-@click.option("--after", default="", help="Code of the last privilege of the page before.")
+@click.option("--after", default="", help="Code of the last privilege of the previous page.")
 @click.option(
-    "--limit", type=click.IntRange(1, 1000), default=1000, show_default=True, help="Most rows."
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=1000,
+    show_default=True,
+    help="Maximum number of rows.",
 )
 @output.json_option
 def list_(*, api: str | None, as_json: bool, **filters: Any) -> None:

@@ -1,4 +1,4 @@
-"""`idp serve`: the production server, the outbox worker beside it, and the metrics listener."""
+"""`idp serve`: the production server, the outbox worker, and the metrics listener."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ from idp.server.listeners import InUseError
 @click.command("serve", cls=Command, example="idp serve --listen 127.0.0.1:8000 --workers 4")
 @click.option("--listen", default="127.0.0.1:8000", show_default=True, help="HOST:PORT.")
 @click.option(
-    "--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes."
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 256),
+    help="Number of worker processes.",
 )
-@click.option("--no-worker", is_flag=True, help="Run no outbox worker beside.")
+@click.option("--no-worker", is_flag=True, help="Do not run an outbox worker.")
 @click.option(
     "--overlap",
     is_flag=True,
@@ -29,7 +33,7 @@ from idp.server.listeners import InUseError
 def serve(
     listen: str, workers: int, takes_over_from: int | None, *, no_worker: bool, overlap: bool
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+    """Run the server until SIGTERM or Ctrl-C."""
     settings = Settings()
     check(settings, workers)
     host, port = _address(listen, "--listen")
@@ -50,17 +54,17 @@ def serve(
 
 
 def check(settings: Settings, workers: int) -> None:
-    """Refuse what cannot be served with; the message says what to set."""
+    """Refuse settings that do not allow serving; the message says what to set."""
     settings.check_secret()
     if workers > 1 and settings.database.startswith("sqlite"):
         message = (
-            "SQLite serves one worker: set IDP_DATABASE_URL to postgresql+psycopg://… "
+            "SQLite supports only one worker: set IDP_DATABASE_URL to postgresql+psycopg://… "
             "or leave --workers at 1"
         )
         raise SettingsError(message)
     if workers > 1 and not settings.redis_url:
         message = (
-            "several workers count tries together: set IDP_REDIS_URL to a Redis or Valkey, "
+            "several workers need shared counters: set IDP_REDIS_URL to a Redis or Valkey, "
             "or leave --workers at 1"
         )
         raise SettingsError(message)

@@ -1,4 +1,4 @@
-"""`idp setup`: tables, keys and seeds, as often as one likes."""
+"""`idp setup`: tables, keys and seeds; it can be repeated."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from idp.seeds import DEMO_SCOPES, Seeded
 @click.command(cls=Command, example="idp setup")
 @output.json_option
 def setup(*, as_json: bool) -> None:
-    """Make or update tables, keys and seeds; safe to repeat, on several nodes too."""
+    """Create or update tables, keys and seeds; safe to repeat, on several nodes too."""
     settings = opening.load_settings()
-    settings.check_secret()  # an unusable secret is better met before the first table
+    settings.check_secret()  # an unusable secret is refused before the first table
     starting.make_data_dir(settings)
     schema.upgrade(settings.database)
     with opening.open_runtime(settings) as runtime, runtime.sessions() as session:
@@ -39,7 +39,7 @@ def setup(*, as_json: bool) -> None:
 
 
 def print_json(issuer: str, administrator: str | None, seeded: Seeded) -> None:
-    """Print what was set up for programs."""
+    """Print what was set up, as JSON."""
     value = {
         "issuer": issuer,
         "admin_username": administrator,
@@ -54,7 +54,7 @@ def print_json(issuer: str, administrator: str | None, seeded: Seeded) -> None:
 
 
 def print_text(issuer: str, administrator: str | None, seeded: Seeded) -> None:
-    """Print what was set up for the person at the terminal."""
+    """Print what was set up, as text."""
     print(f"Address        {issuer}")
     if administrator is not None:
         print(f"Administrator  {administrator}  {_password_note(seeded)}")
@@ -74,8 +74,8 @@ def print_text(issuer: str, administrator: str | None, seeded: Seeded) -> None:
 
 
 def curl(issuer: str, client_id: str, secret: str) -> str:
-    """Write a command line that gets a token for a machine."""
-    # RFC 6749 2.3.1: both are form-encoded before they go into the header.
+    """Return a command line that gets a token for a machine."""
+    # RFC 6749 2.3.1: both are form-encoded in the header.
     credentials = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"
     return shlex.join(
         [
@@ -88,7 +88,7 @@ def curl(issuer: str, client_id: str, secret: str) -> str:
 
 def _password_note(seeded: Seeded) -> str:
     if seeded.admin_password is not None:
-        return f"password {seeded.admin_password}  (shown this once)"
+        return f"password {seeded.admin_password}  (shown only once)"
     if seeded.admin_username is not None:
         return "with the password of IDP_ADMIN_PASSWORD"
     return ""

@@ -1,4 +1,4 @@
-"""What server and worker look at before they start."""
+"""What server and worker check before they start."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from idp.doctor.result import Result
 
 
 def check(settings: Settings) -> None:
-    """Refuse in one sentence what makes no sense to start with; warn of the rest."""
+    """Refuse to start where a check fails, in one sentence; warn of the rest."""
     settings.check_secret()
     before = {name: CHECKS[name](settings) for name in BEFORE_START}
     _warn(before.values())
-    if before["database"].state != "failed":  # else it may come later; now it cannot be asked
+    if before["database"].state != "failed":  # it may become available later
         found = [CHECKS[name](settings) for name in IN_DATABASE]
         for result in found:
             if result.state == "failed":
                 raise click.ClickException(result.sentence)
         _warn(found)
-    make_data_dir(settings)  # not before: the folder may be the wrong one
+    make_data_dir(settings)  # not earlier: the folder may be the wrong one
 
 
 def make_data_dir(settings: Settings) -> None:
-    """Make the data folder; only a database that lies in it makes it necessary."""
+    """Create the data folder; failing to is an error only if the database is in it."""
     try:
         if not settings.make_data_dir():
             folder = settings.data_dir.absolute()
-            click.echo(f"Warning: other users may look into {folder}: see `idp doctor`.", err=True)
+            click.echo(f"Warning: other users can read {folder}: see `idp doctor`.", err=True)
     except SettingsError as problem:
         if not settings.database_url:
             raise

@@ -24,8 +24,10 @@ def tenant() -> None:
 
 @tenant.command(example="idp tenant add Acme\nidp tenant add Globex --host login.globex.example")
 @click.argument("name")
-@click.option("--host", "hosts", multiple=True, help="Host at which it is an issuer of its own.")
-@click.option("--issuer-host", help="Host that `iss` is made of; without it the first.")
+@click.option(
+    "--host", "hosts", multiple=True, help="Host at which the tenant is an issuer of its own."
+)
+@click.option("--issuer-host", help="Host in `iss`; default: the first.")
 @click.option("--type", "type_code", help="Code of its tenant type.")
 @output.json_option
 def add(*, name: str, as_json: bool, **fields: Any) -> None:
@@ -43,10 +45,14 @@ def add(*, name: str, as_json: bool, **fields: Any) -> None:
     "after_id",
     type=LAST_ID,
     default=0,
-    help="Last id of the page before.",
+    help="Last id of the previous page.",
 )
 @click.option(
-    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Most rows."
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=100,
+    show_default=True,
+    help="Maximum number of rows.",
 )
 @output.json_option
 def list_(*, after_id: int, limit: int, as_json: bool) -> None:
@@ -71,11 +77,15 @@ def show(*, tenant_id: int, as_json: bool) -> None:
 @click.argument("tenant_id", type=ID)
 @click.option("--name", help="Name shown to people.")
 @click.option("--host", "hosts", multiple=True, help="Host; those named replace the stored ones.")
-@click.option("--no-hosts", is_flag=True, help="Take all hosts away: people sign in at issuer 1.")
-@click.option("--issuer-host", help="Host that `iss` is made of; without it the first.")
-@click.option("--enable/--disable", "enabled", default=None, help="Serve it, or keep it out.")
+@click.option("--no-hosts", is_flag=True, help="Remove all hosts: users sign in at issuer 1.")
+@click.option("--issuer-host", help="Host in `iss`; default: the first.")
+@click.option("--enable/--disable", "enabled", default=None, help="Enable or disable the tenant.")
 @click.option(
-    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Private setting, never shown."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Private setting; it is never shown.",
 )
 @click.option("--unset", multiple=True, metavar="NAME", help="Remove a private setting.")
 @output.json_option

@@ -23,7 +23,7 @@ from idp.platform.issuer import PLATFORM_TENANT_ID
 @click.option("--user", "login", required=True, help="User name, e-mail or mobile number.")
 @click.option("--client", "client_id", required=True, help="Client that it is issued to.")
 @click.option("--scope", "scopes", multiple=True, required=True, help="Scope.")
-@click.option("--tenant", "tenant_id", type=ID, help="Needed when the person has several.")
+@click.option("--tenant", "tenant_id", type=ID, help="Required if the user belongs to several.")
 @output.json_option
 def token(
     *,
@@ -33,7 +33,7 @@ def token(
     tenant_id: int | None,
     as_json: bool,
 ) -> None:
-    """Make an access token that is valid for 15 minutes; noted in the audit trail."""
+    """Issue an access token that is valid for 15 minutes; recorded in the audit log."""
     names = [name for scope in scopes for name in scope.split()]
     with opening.open_session() as session:
         access_token = make(session, login, client_id, names, tenant_id)
@@ -53,7 +53,7 @@ def token(
 def make(
     session: Session, login: str, client_id: str, names: list[str], tenant_id: int | None
 ) -> str:
-    """Make a grant as a sign-in would, and a token on it."""
+    """Create a grant as a sign-in would, and issue a token for it."""
     user = users.find_by_login(session, login)
     if user is None or not user.may_sign_in:
         raise NotFound(f"There is no user {login} who may sign in.")
@@ -61,7 +61,7 @@ def make(
     if client is None:
         raise NotFound(f"There is no enabled client {client_id}.")
     if scopes_of.OFFLINE_ACCESS in names:
-        raise BadRequest("This command makes no refresh token: leave offline_access out.")
+        raise BadRequest("This command issues no refresh token: leave offline_access out.")
     tenant_id = _tenant_of(session, user.id, tenant_id)
     return operator_tokens.issue_by_command(session, client, user, tenant_id, names)
 
@@ -75,5 +75,5 @@ def _tenant_of(session: Session, user_id: int, tenant_id: int | None) -> int:
     if PLATFORM_TENANT_ID in own:
         return PLATFORM_TENANT_ID
     if not own:
-        raise Forbidden("The person belongs to no tenant.")
-    raise BadRequest("The person belongs to several tenants: name one by --tenant.")
+        raise Forbidden("The user belongs to no tenant.")
+    raise BadRequest("The user belongs to several tenants: name one with --tenant.")

@@ -31,11 +31,11 @@ def user() -> None:
 
 
 @user.command(example="idp user add --username ann --email ann@acme.example --verified --tenant 2")
-@click.option("--username", required=True, help="User name; not only digits.")
+@click.option("--username", required=True, help="User name; must not consist of digits only.")
 @click.option("--email", help="E-mail address; needed when the user name has an @.")
 @click.option("--mobile", help="Mobile number, in national form or with +.")
-@click.option("--verified", is_flag=True, help="E-mail and mobile are proven to be theirs.")
-@click.option("--password", help="Without one it is generated and printed once.")
+@click.option("--verified", is_flag=True, help="Mark e-mail address and mobile number as verified.")
+@click.option("--password", help="Generated and printed once if omitted.")
 @click.option("--role", "roles", multiple=True, help="Code of a role of the tenant or platform.")
 @click.option(
     "--tenant",
@@ -57,7 +57,7 @@ def add(
     tenant_id: int,
     as_json: bool,
 ) -> None:
-    """Create an account that belongs to a tenant."""
+    """Create an account in a tenant."""
     given = random_token(15) if password is None else password
     new = NewUser(
         username=username,
@@ -77,7 +77,7 @@ def add(
             role = role or catalogue.find_role(session, code, None)
             if role is None:
                 raise NotFound(f"There is no role {code}.")
-            catalogue.give(session, person.id, role)
+            catalogue.assign(session, person.id, role)
         session.commit()
         value = {
             "sub": str(person.id),
@@ -100,10 +100,14 @@ def add(
     "after_id",
     type=LAST_ID,
     default=0,
-    help="`sub` of the last account of the page before.",
+    help="`sub` of the last account of the previous page.",
 )
 @click.option(
-    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Most rows."
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=100,
+    show_default=True,
+    help="Maximum number of rows.",
 )
 @output.json_option
 def list_(*, only_disabled: bool, as_json: bool, **filters: Any) -> None:
@@ -134,13 +138,13 @@ def show(*, name: str, as_json: bool) -> None:
 
 @user.command(example="idp user password ann")
 @click.argument("name", required=False)
-@click.option("--username", help="The same as the argument.")
-@click.option("--password", help="Without one it is generated and printed once.")
+@click.option("--username", help="Same as the argument.")
+@click.option("--password", help="Generated and printed once if omitted.")
 @output.json_option
 def password(
     *, name: str | None, username: str | None, password: str | None, as_json: bool
 ) -> None:
-    """Set a password; sessions and tokens of the person end."""
+    """Set a password; sessions and tokens of the user end."""
     given = random_token(15) if password is None else password
     with opening.open_session() as session:
         person = _find(session, name, username)
@@ -164,11 +168,11 @@ def password(
     multiple=True,
     required=True,
     metavar="NAME=VALUE",
-    help=f"A standard claim: {', '.join(profile.SETTABLE)}. An empty value takes it away.",
+    help=f"A standard claim: {', '.join(profile.SETTABLE)}. An empty value removes it.",
 )
 @output.json_option
 def change(*, name: str, claims: tuple[str, ...], as_json: bool) -> None:
-    """Change what is known of a person: names, addresses, language, time zone."""
+    """Change the profile of a user: names, addresses, language, time zone."""
     values = dict(_pair(text) for text in claims)
     with opening.open_session() as session:
         person = _find(session, name, None)
@@ -194,10 +198,10 @@ def change(*, name: str, claims: tuple[str, ...], as_json: bool) -> None:
 
 @user.command(example="idp user disable ann")
 @click.argument("name", required=False)
-@click.option("--username", help="The same as the argument.")
+@click.option("--username", help="Same as the argument.")
 @output.json_option
 def disable(*, name: str | None, username: str | None, as_json: bool) -> None:
-    """Keep a person out; sessions and tokens end."""
+    """Disable a user; sessions and tokens end."""
     with opening.open_session() as session:
         person = people.disable(session, OPERATOR, _find(session, name, username).id)
         session.commit()
@@ -209,7 +213,7 @@ def disable(*, name: str | None, username: str | None, as_json: bool) -> None:
 @click.argument("name")
 @output.json_option
 def enable(*, name: str, as_json: bool) -> None:
-    """Enable a disabled person again."""
+    """Enable a disabled user."""
     with opening.open_session() as session:
         person = people.enable(session, OPERATOR, _find(session, name, None).id)
         session.commit()
@@ -221,9 +225,9 @@ def enable(*, name: str, as_json: bool) -> None:
 @click.argument("name")
 @output.json_option
 def unlock(*, name: str, as_json: bool) -> None:
-    """End a lock that an administrator set until later.
+    """End a temporary lock that an administrator has set.
 
-    The delay after wrong passwords is no lock: it ends by itself, within fifteen minutes.
+    The delay after wrong passwords is not a lock: it ends by itself, within fifteen minutes.
     """
     with opening.open_session() as session:
         person = people.unlock(session, OPERATOR, _find(session, name, None).id)
@@ -253,7 +257,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _find(session: Session, name: str | None, username: str | None) -> User:
-    """Find a person by user name, e-mail or mobile number."""
+    """Return a user by user name, e-mail or mobile number."""
     login = username or name
     if login is None:
         raise BadRequest("Name the user.")

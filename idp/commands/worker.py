@@ -23,7 +23,7 @@ log = structlog.get_logger()
 @click.command("worker", cls=Command, example="idp worker")
 @click.option("--beside", is_flag=True, hidden=True, help="Stop when standard input ends.")
 def worker(*, beside: bool) -> None:
-    """Send what the outbox holds, clean up, rotate keys; until SIGTERM or Ctrl-C."""
+    """Deliver messages, clean up and rotate keys until SIGTERM or Ctrl-C."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

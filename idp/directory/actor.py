@@ -34,9 +34,9 @@ class Actor:
 
     @property
     def person_id(self) -> int:
-        """The person; Forbidden for a machine."""
+        """The id of the person; Forbidden for a machine."""
         if self.user_id is None:
-            raise Forbidden("This operation needs a person")
+            raise Forbidden("This operation requires a user")
         return self.user_id
 
     @property
@@ -74,7 +74,7 @@ class Actor:
         """Return the codes that the actor may not grant in a tenant (None: outside of tenants).
 
         The bundle of the tenant limits everyone. Within it administrators of the platform grant
-        any, a machine what its client lists, and others what they hold themselves.
+        any, a machine those that its client lists, and others what they hold themselves.
         """
         if not privileges:
             return []
@@ -109,4 +109,4 @@ class Actor:
 
 
 OPERATOR = Actor(None, is_platform_admin=True)
-"""Whoever runs commands on the machine."""
+"""The operator who runs commands on the machine."""

@@ -1,4 +1,4 @@
-"""Child rows: make what is stored what a form lists."""
+"""Child rows: bring stored rows in line with the list in a form."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted(Generic[T]):
+class DesiredRow(Generic[T]):
     """A row as a form lists it."""
 
     path: str
-    """Where it stands in the form, in the caller's words."""
+    """Its path in the form, in the caller's names."""
     id: int
-    """The row that is meant; 0: a new one."""
+    """Id of the stored row; 0: a new one."""
     key: tuple[Any, ...]
-    """Values of the columns that are unique in the parent; empty: nothing is."""
+    """Values of the columns that are unique in the parent; empty: none are."""
     entry: T
 
 
-def listed(entries: Sequence[T], path: str, *columns: str) -> list[Wanted[T]]:
+def listed(entries: Sequence[T], path: str, *columns: str) -> list[DesiredRow[T]]:
     """Return the rows of a list whose entries have an `id`, and members named as the columns."""
     return [
-        Wanted(
+        DesiredRow(
             f"{path}[{index}]",
             getattr(entry, "id"),  # noqa: B009 - of any dataclass
             tuple(getattr(entry, column) for column in columns),
@@ -45,25 +45,25 @@ def listed(entries: Sequence[T], path: str, *columns: str) -> list[Wanted[T]]:
 def replace(
     session: Session,
     rows: MutableSequence[Any],
-    wanted: Sequence[Wanted[T]],
+    desired: Sequence[DesiredRow[T]],
     *,
     columns: Sequence[str] = (),
     match_by: Literal["id", "value"] = "id",
     make: Callable[[], Any],
     write: Callable[[Any, T, str], None],
 ) -> None:
-    """Make, change and remove rows until they are what is wanted.
+    """Create, change and remove rows until they match the desired ones.
 
-    Rows are found by `id` within this very parent; with "value", those without an id by the
+    Rows are found by `id` within this parent; with "value", those without an id by the
     `columns` that are unique. `write` gets the row, the entry and its path.
     """
-    pairs = _pair(rows, wanted, columns, match_by)
+    pairs = _pair(rows, desired, columns, match_by)
     kept = [row for row, _ in pairs if row is not None]
-    gone = _without(rows, kept)
-    for row in gone:
+    removed = _without(rows, kept)
+    for row in removed:
         rows.remove(row)
     if columns:
-        _make_way(session, pairs, gone, columns)
+        _clear_values(session, pairs, removed, columns)
     for known, item in pairs:
         row = make() if known is None else known
         write(row, item.entry, item.path)
@@ -72,13 +72,13 @@ def replace(
 
 
 def _pair(
-    rows: Sequence[Any], wanted: Sequence[Wanted[T]], columns: Sequence[str], match_by: str
-) -> list[tuple[Any, Wanted[T]]]:
-    """Find the row that each wanted one means; None: a new one."""
+    rows: Sequence[Any], desired: Sequence[DesiredRow[T]], columns: Sequence[str], match_by: str
+) -> list[tuple[Any, DesiredRow[T]]]:
+    """Pair each desired row with its stored row; None: a new one."""
     by_id = {row.id: row for row in rows}
     ids: set[int] = set()
     keys: set[tuple[Any, ...]] = set()
-    for item in wanted:
+    for item in desired:
         if item.id and (item.id not in by_id or item.id in ids):
             raise BadRequest.at(f"{item.path}.id", UNKNOWN_ID)
         ids.add(item.id)
@@ -88,22 +88,22 @@ def _pair(
     by_key = {}
     if match_by == "value":
         by_key = {_key(row, columns): row for row in rows if row.id not in ids}
-    return [(by_id[item.id] if item.id else by_key.get(item.key), item) for item in wanted]
+    return [(by_id[item.id] if item.id else by_key.get(item.key), item) for item in desired]
 
 
-def _make_way(
+def _clear_values(
     session: Session,
-    pairs: Sequence[tuple[Any, Wanted[T]]],
-    gone: Sequence[Any],
+    pairs: Sequence[tuple[Any, DesiredRow[T]]],
+    removed: Sequence[Any],
     columns: Sequence[str],
 ) -> None:
-    """Take values away that another row is about to get.
+    """Clear values that another row is about to get.
 
-    The database must not meet the old and the new row together.
+    The database must not see the old and the new row at the same time.
     """
     renamed = [row for row, item in pairs if row is not None and _key(row, columns) != item.key]
-    held = {_key(row, columns) for row in (*gone, *renamed)}
-    if held.isdisjoint(item.key for _, item in pairs):
+    taken = {_key(row, columns) for row in (*removed, *renamed)}
+    if taken.isdisjoint(item.key for _, item in pairs):
         return
     for row in renamed:
         setattr(row, columns[0], f"\x01{row.id}")  # no value may hold a control character

@@ -1,4 +1,4 @@
-"""Who may do what: the effective permissions of a person in a tenant."""
+"""The effective permissions of a person in a tenant."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ from idp.platform.permission_codes import covering, covers
 
 ADMINISTRATORS = "administrators"
 BUILT_IN = frozenset({ADMINISTRATORS, "users", "developer", "partners"})
-"""Platform roles that every installation has; others rely on their codes."""
+"""Platform roles that every installation has; code relies on their codes."""
 
 TenantId = int | InstrumentedAttribute[int] | BindParameter[int]
-"""Id of a tenant, or the column that holds it, or the place it is put in."""
+"""Id of a tenant, a column of such ids, or a bound parameter."""
 
 
 class Permission(NamedTuple):
-    """A privilege that somebody holds; owned by an API resource or by nobody."""
+    """A privilege that a person holds; owned by an API resource or by nobody."""
 
     code: str
     api_resource_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What tokens tell of a person in a tenant, all of it sorted."""
+class HeldRights:
+    """The rights of a person in a tenant as tokens carry them, sorted."""
 
     roles: list[str]
     permissions: list[Permission]
@@ -62,22 +62,22 @@ class Held:
 def effective_permissions(
     session: Session, user_id: int, tenant_id: int, *, platform: bool
 ) -> list[Permission]:
-    """Give what a person may do in a tenant, sorted by code.
+    """Return the effective permissions of a person in a tenant, sorted by code.
 
     Direct grants of the platform or the tenant, privileges of the person's roles in the tenant,
     and with `platform` those of platform roles too (tokens of issuer 1).
     """
-    return held(session, user_id, tenant_id, platform=platform).permissions
+    return held_rights(session, user_id, tenant_id, platform=platform).permissions
 
 
-def held(session: Session, user_id: int, tenant_id: int, *, platform: bool) -> Held:
-    """Return role codes and effective permissions of a person in a tenant, read in one go."""
-    asked = {"user_id": user_id, "tenant_id": tenant_id}
-    return held_from(run(session, held_query(platform=platform), asked))
+def held_rights(session: Session, user_id: int, tenant_id: int, *, platform: bool) -> HeldRights:
+    """Return role codes and effective permissions of a person in a tenant, by one query."""
+    parameters = {"user_id": user_id, "tenant_id": tenant_id}
+    return rights_from(run(session, held_query(platform=platform), parameters))
 
 
-def held_from(rows: Iterable[Sequence[Any]]) -> Held:
-    """Return what the rows of `held_query` say."""
+def rights_from(rows: Iterable[Sequence[Any]]) -> HeldRights:
+    """Return the rights in the rows of `held_query`."""
     codes: set[str] = set()
     permissions: set[Permission] = set()
     for role, code, api_resource_id in rows:
@@ -85,7 +85,7 @@ def held_from(rows: Iterable[Sequence[Any]]) -> Held:
             codes.add(role)
         if code is not None:
             permissions.add(Permission(code, api_resource_id))
-    return Held(sorted(codes), sorted(permissions, key=_by_code))
+    return HeldRights(sorted(codes), sorted(permissions, key=_by_code))
 
 
 def _by_code(permission: Permission) -> tuple[str, int]:
@@ -94,9 +94,9 @@ def _by_code(permission: Permission) -> tuple[str, int]:
 
 @cache
 def held_query(*, platform: bool) -> CompoundSelect[str | None, str | None, int | None]:
-    """Return the query of roles and permissions for `user_id` and `tenant_id`, made once.
+    """Return the query of roles and permissions for `user_id` and `tenant_id`, built once.
 
-    Making the statement costs more than executing it.
+    Building the statement costs more than executing it.
     """
     user_id: BindParameter[int] = bindparam("user_id")
     tenant_id: BindParameter[int] = bindparam("tenant_id")
@@ -143,7 +143,7 @@ def has_permission(
 def permitting_tenants(
     session: Session, user_id: int, tenant_ids: Collection[int], code: str, *, platform: bool
 ) -> set[int]:
-    """Tell in which of several tenants a person may do one thing, as `has_permission` does."""
+    """Return in which of several tenants a person may do one thing (see `has_permission`)."""
     through_platform = _through_roles(user_id, Role.tenant_id.is_(None))
     if platform and _any_covers(session, code, [through_platform]):
         return set(tenant_ids)
@@ -160,7 +160,7 @@ def permitting_tenants(
 def permitted(
     user_id: int, tenant_id: InstrumentedAttribute[int], code: str, *, platform: bool
 ) -> ColumnElement[bool]:
-    """Tell in SQL in which tenants of a query a member may do one thing."""
+    """Return in SQL in which tenants of a query a member may do one thing."""
     through = _through_roles(user_id, _role_counts(tenant_id, platform=platform))
     direct = _direct(user_id, tenant_id)
     return or_(*(query.where(_covers(code)).exists() for query in (through, direct)))
@@ -174,7 +174,7 @@ def lacking(
     *,
     platform: bool,
 ) -> list[str]:
-    """List the codes of privileges that are not effective for a person in a tenant."""
+    """Return the codes of privileges that are not effective for a person in a tenant."""
     return uncovered(
         effective_permissions(session, user_id, tenant_id, platform=platform), privileges
     )
@@ -183,7 +183,7 @@ def lacking(
 def outside(
     session: Session, codes: Collection[str], privileges: Iterable[Privilege | Permission]
 ) -> list[str]:
-    """List the codes of privileges that a list of codes does not contain, as `lacking` covers."""
+    """Return the codes of privileges that a list of codes does not cover (see `lacking`)."""
     rows = session.execute(
         select(Privilege.code, Privilege.api_resource_id).where(Privilege.code.in_(codes))
     )
@@ -193,7 +193,7 @@ def outside(
 def uncovered(
     held: Iterable[Privilege | Permission], privileges: Iterable[Privilege | Permission]
 ) -> list[str]:
-    """List the codes of privileges that none of the held ones is or, as `P.all`, covers.
+    """Return the codes of privileges that none of the held ones equals or, as `P.all`, covers.
 
     A `P.all` covers codes of its own owner only.
     """
@@ -211,7 +211,7 @@ def uncovered(
 
 
 def carried(session: Session, role_ids: Collection[int]) -> Sequence[Privilege]:
-    """List the privileges that any of these roles carries."""
+    """Return the privileges that any of these roles carries."""
     by_roles = select(RolePrivilege.privilege_id).where(RolePrivilege.role_id.in_(role_ids))
     return session.scalars(
         select(Privilege).where(Privilege.id.in_(by_roles)).order_by(Privilege.sort, Privilege.id)
@@ -227,22 +227,22 @@ def bundled(session: Session, tenant_id: int) -> frozenset[str] | None:
 
 
 def lacking_codes_by_tenant(
-    session: Session, user_id: int, wanted: Mapping[int, Collection[str]], *, platform: bool
+    session: Session, user_id: int, codes_of: Mapping[int, Collection[str]], *, platform: bool
 ) -> dict[int, list[str]]:
     """As `lacking`, of codes in several tenants; tenants where none lacks are left out.
 
-    A code that is no privilege is held by nobody.
+    Nobody holds a code that is not a privilege.
     """
-    held = effective_by_tenant(session, user_id, wanted, platform=platform)
+    held = effective_by_tenant(session, user_id, codes_of, platform=platform)
     # Most codes are held as they are: only the others need to be looked up.
     others = {
         tenant_id: set(codes) - {permission.code for permission in held[tenant_id]}
-        for tenant_id, codes in wanted.items()
+        for tenant_id, codes in codes_of.items()
     }
-    asked = set[str]().union(*others.values())
+    unclear = set[str]().union(*others.values())
     known: dict[str, Privilege] = {}
-    if asked:
-        rows = session.scalars(select(Privilege).where(Privilege.code.in_(asked)))
+    if unclear:
+        rows = session.scalars(select(Privilege).where(Privilege.code.in_(unclear)))
         known = {privilege.code: privilege for privilege in rows}
     lacked = {}
     for tenant_id, codes in others.items():
@@ -254,7 +254,7 @@ def lacking_codes_by_tenant(
 def effective_by_tenant(
     session: Session, user_id: int, tenant_ids: Collection[int], *, platform: bool
 ) -> dict[int, list[Permission]]:
-    """As `effective_permissions`, of several tenants by two questions."""
+    """As `effective_permissions`, of several tenants by two queries."""
     in_tenants = Role.tenant_id.in_(tenant_ids)
     counts = or_(in_tenants, Role.tenant_id.is_(None)) if platform else in_tenants
     through = _through_roles(user_id, counts).add_columns(Role.tenant_id)
@@ -268,7 +268,7 @@ def effective_by_tenant(
 
 
 def _covers(code: str) -> ColumnElement[bool]:
-    """Tell in SQL which privileges grant a code."""
+    """Return in SQL which privileges grant a code."""
     owner = _owner(code).scalar_subquery()
     return or_(
         Privilege.code == code,
@@ -280,7 +280,7 @@ def _covers(code: str) -> ColumnElement[bool]:
 
 
 def _any_covers(session: Session, code: str, queries: Sequence[Select[str, int | None]]) -> bool:
-    """Return whether one of the privileges that are selected grants a code."""
+    """Return whether one of the selected privileges grants a code."""
     if not queries:
         return False
     held = union(*(query.where(_covers(code)) for query in queries))
@@ -288,7 +288,7 @@ def _any_covers(session: Session, code: str, queries: Sequence[Select[str, int |
 
 
 def _owner(code: str) -> Select[Any]:
-    """Select the API that a code belongs to; the management API's own need no row to be known."""
+    """Select the API that a code belongs to; codes of the management API need no row."""
     if code.startswith(MANAGEMENT_PREFIX):
         return select(ApiResource.id).where(ApiResource.name == MANAGEMENT_API)
     return select(Privilege.api_resource_id).where(Privilege.code == code)
@@ -329,7 +329,7 @@ def _granted(
 
 
 def is_platform_administrator(session: Session, user_id: int) -> bool:
-    """Whether a person has the platform role `administrators`."""
+    """Return whether a person has the platform role `administrators`."""
     query = (
         select(UserRole.user_id)
         .join(Role, Role.id == UserRole.role_id)
@@ -338,10 +338,10 @@ def is_platform_administrator(session: Session, user_id: int) -> bool:
     return session.scalar(query) is not None
 
 
-def keep_an_administrator(session: Session) -> None:
-    """Refuse a change after which nobody could administer the platform any more.
+def require_administrator(session: Session) -> None:
+    """Refuse a change that leaves the platform without an administrator.
 
-    Call it after the change: two that take each other's role at once wait for each other here.
+    Call it after the change: two concurrent removals wait for each other here.
     """
     role = select(Role.id).where(Role.tenant_id.is_(None), Role.code == ADMINISTRATORS)
     session.execute(role.with_for_update())
@@ -353,6 +353,6 @@ def keep_an_administrator(session: Session) -> None:
     )
     if left is None:
         raise Unprocessable(
-            "The platform needs an administrator: make somebody else one first.",
+            "The platform must have an administrator. Appoint another one first.",
             fields={"id": ["is the last administrator of the platform"]},
         )

@@ -1,4 +1,4 @@
-"""Names that belong to the product: its management API, and what its clients may use."""
+"""Names of the product: its management API, and what its clients may use."""
 
 from __future__ import annotations
 

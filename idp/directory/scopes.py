@@ -17,7 +17,7 @@ class Scope(StrEnum):
     """What holders may do, for consent pages and administrators."""
 
     def __new__(cls, code: str, text: str = "") -> Self:
-        """Keep the text beside the code."""
+        """Create a member with its text."""
         member = str.__new__(cls, code)
         member._value_ = code
         member.text = text
@@ -309,4 +309,4 @@ DEFAULT_PERMISSIONS = frozenset(
         Scope.CLIENT_ISSUETOKEN,
     }
 )
-"""What everybody who registers may do."""
+"""What everyone who registers may do."""

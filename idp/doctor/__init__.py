@@ -1,1 +1,1 @@
-"""What may be wrong with an installation: small checks, each with what to do about it."""
+"""Checks of an installation, each with advice on what to do."""

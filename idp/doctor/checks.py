@@ -1,4 +1,4 @@
-"""The list of checks: what `idp doctor` does, and the part of it that every start does."""
+"""The list of checks: those of `idp doctor`, and the part that runs at every start."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ CHECKS: dict[str, Check] = {
 }
 
 BEFORE_START = ("setting names", "database")
-"""What a start warns of: a database may answer later."""
+"""Checks of which a start only warns: a database may become available later."""
 IN_DATABASE = ("release", "signing keys", "demo data")
-"""What a start looks at when the database answers; it makes no sense where one of them failed."""
+"""Checks of a start once the database responds; where one fails, starting is refused."""

@@ -14,34 +14,36 @@ NO_ROOM = 64 * 1024**2
 
 
 def names(_settings: Settings) -> Result:
-    """Find variables that look like settings and are none."""
+    """Find variables that look like settings but are not."""
     unknown = unknown_variables()
     if not unknown:
         return ok("every IDP_ variable is a setting")
-    said = [f"{name} (did you mean {near}?)" if near else name for name, near in unknown.items()]
-    return warning(f"not a setting: {', '.join(said)}", "correct the name or remove the variable")
+    guesses = [f"{name} (did you mean {near}?)" if near else name for name, near in unknown.items()]
+    return warning(
+        f"not a setting: {', '.join(guesses)}", "correct the name or remove the variable"
+    )
 
 
 def secret(settings: Settings) -> Result:
-    """Judge the root secrets; those that are refused end the look before."""
+    """Check the root secrets; refused ones have ended the checks before."""
     if settings.environment == "development":
-        kept = (
+        place = (
             "in the environment"
             if settings.secret_key
             else f"in {settings.local_secret.absolute()}"
         )
-        return ok(f"the root secret is {kept}")
+        return ok(f"the root secret is {place}")
     older = settings.secret_keys[1:]
     if any(map(setting_values.can_be_guessed, older)):
         return warning(
             "an older secret in IDP_SECRET_KEY can be guessed",
-            "run `idp keys rewrap`, give the clients that it names new secrets, then remove it",
+            "run `idp keys rewrap`, give the clients that it lists new secrets, then remove it",
         )
     return ok(f"the root secret is strong, {len(older)} older ones")
 
 
 def data_folder(settings: Settings) -> Result:
-    """Look whether the data folder is there, ours alone, writable and not full."""
+    """Check that the data folder exists, is private, writable and not full."""
     folder = settings.data_dir.absolute()
     if not folder.is_dir():
         missing = warning if settings.database_url else failed
@@ -52,15 +54,15 @@ def data_folder(settings: Settings) -> Result:
     if not os.access(folder, os.W_OK | os.X_OK):
         return failed(
             f"{folder} cannot be written to",
-            "run as the user of the service, or give the folder to this user",
+            "run as the user of the service, or make this user the owner of the folder",
         )
     free = shutil.disk_usage(folder).free
     seen = f"{folder} has {free / 1024**3:.1f} GiB free"
     if free < NO_ROOM:
-        return failed(seen, "make room")
+        return failed(seen, "free some disk space")
     if private_files.is_open_to_others(folder):
         return warning(
-            f"other users may look into {folder}",
+            f"other users can read {folder}",
             f"chmod 700 '{folder}' if nothing else is kept there, else name another IDP_DATA_DIR",
         )
-    return warning(seen, "make room") if free < LITTLE_ROOM else ok(seen)
+    return warning(seen, "free some disk space") if free < LITTLE_ROOM else ok(seen)

@@ -1,4 +1,4 @@
-"""Whether a connection pooler that does not know prepared statements answers for PostgreSQL."""
+"""Detection of connection poolers that do not support prepared statements."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from sqlalchemy import Connection, text
 from idp.platform import revisions
 
 TRIES = 5
-"""The second connection meets the server process of the first one unless others are quicker."""
+"""The second connection gets the server process of the first one unless others are quicker."""
 
 
 def is_pooled(connection: Connection) -> bool:
-    """Return whether a pooler answers: the process id that it tells at the start is made up."""
-    told = _driver(connection).info.backend_pid
-    return bool(told != connection.scalar(text("SELECT pg_backend_pid()")))
+    """Return whether a pooler responds: the process id that it announces is not the real one."""
+    announced = _driver(connection).info.backend_pid
+    return bool(announced != connection.scalar(text("SELECT pg_backend_pid()")))
 
 
 def mixes_statements(database_url: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the installation publishes about itself, and what its clients are registered with."""
+"""The metadata of the installation, and the registration of its clients."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ not among them: Authlib does not know those of native applications (RFC 8252 7.1
 
 
 def metadata(session: Session, settings: Settings) -> dict[str, Any]:
-    """Return the metadata of issuer 1; ValueError tells what is wrong with it."""
+    """Return the metadata of issuer 1; ValueError says what is wrong with it."""
     issuer = Issuer(PLATFORM_TENANT_ID, settings.public_url, settings.public_host, "")
     active = [key.alg for key in signing.list_keys(session) if key.status == "active"]
     document = discovery.metadata(session, issuer, offer(), active)
@@ -45,7 +45,7 @@ def metadata(session: Session, settings: Settings) -> dict[str, Any]:
 
 
 def unfit_clients(session: Session, document: Mapping[str, Any]) -> Iterator[str]:
-    """Name the enabled clients that are registered with what is not offered, and why."""
+    """Yield the enabled clients that are registered with unsupported settings, and why."""
     query = select(Client).where(Client.enabled).options(selectinload(Client.grant_types))
     for client in session.scalars(query.order_by(Client.client_id)):
         try:

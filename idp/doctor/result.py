@@ -1,4 +1,4 @@
-"""What a check looks at, and what it answers."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Result:
 
     @property
     def sentence(self) -> str:
-        """What was seen and what to do, in one sentence for the terminal."""
+        """What was found and what to do, in one sentence for the terminal."""
         return f"{self.seen}: {self.todo}." if self.todo else f"{self.seen}."
 
 
@@ -30,17 +30,17 @@ Check = Callable[[Settings], Result]
 
 
 def ok(seen: str) -> Result:
-    """Report that there is nothing to do."""
+    """Return the result that there is nothing to do."""
     return Result("ok", seen)
 
 
 def warning(seen: str, todo: str) -> Result:
-    """Report what works, but should be looked at."""
+    """Return the result that something works, but needs attention."""
     return Result("warning", seen, todo)
 
 
 def failed(seen: str, todo: str) -> Result:
-    """Report what does not work."""
+    """Return the result that something does not work."""
     return Result("failed", seen, todo)
 
 

@@ -1,4 +1,4 @@
-"""The database and what must be readable in it."""
+"""Checks of the database and its contents."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ WRONG_SECONDS = 60.0
 
 
 def reach(settings: Settings) -> Result:
-    """Look whether the database answers."""
+    """Check that the database responds."""
     try:
-        # A SQLite file that is not there is not made; whether it is missing is said by `release`.
+        # A missing SQLite file is not created here; `release` reports that it is missing.
         if _is_away(settings):
             return ok("SQLite in a file")
         with revisions.looking(settings.database) as connection:
             version = ".".join(map(str, connection.dialect.server_version_info or ()))
-            seen = f"{connection.dialect.name} {version} answers"
+            seen = f"{connection.dialect.name} {version} responds"
             # SQLite has no server, and what is never prepared is never mixed.
             may_mix = settings.database_prepare and connection.dialect.name == "postgresql"
             is_pooled = may_mix and pooler.is_pooled(connection)
@@ -45,7 +45,7 @@ def reach(settings: Settings) -> Result:
         return ok(seen)
     except SQLAlchemyError as error:
         return failed(
-            f"the database does not answer ({_reason(error)})",
+            f"the database does not respond ({_reason(error)})",
             "start it, or correct IDP_DATABASE_URL",
         )
 
@@ -88,7 +88,7 @@ def keys(settings: Settings) -> Result:
 
 
 def clients(settings: Settings) -> Result:
-    """Compare the clients with what is offered (RFC 8414, RFC 7591)."""
+    """Compare the clients with what is supported (RFC 8414, RFC 7591)."""
     from idp.doctor import registration  # noqa: PLC0415 - a start does not look at clients
 
     load_models()
@@ -101,18 +101,18 @@ def clients(settings: Settings) -> Result:
     except SQLAlchemyError:
         return _unknown()
     except ValueError as error:
-        return failed(f"the metadata is not valid ({error})", "look at `idp keys list`")
+        return failed(f"the metadata is not valid ({error})", "see `idp keys list`")
     if unfit:
         named = ", ".join(unfit[: registration.MOST_NAMED])
         return warning(
-            f"{len(unfit)} clients are registered with what is not offered: {named}",
+            f"{len(unfit)} clients are registered with unsupported settings: {named}",
             "correct them with `idp client change`",
         )
-    return ok("every client is registered with what is offered")
+    return ok("every client is registered with supported settings")
 
 
 def demo(settings: Settings) -> Result:
-    """Find the demo clients where people sign in for real; their names are known to everybody."""
+    """Find demo clients in production; their names are public."""
     if settings.environment == "development":
         return ok("demo data may be here, in development")
     load_models()
@@ -136,7 +136,7 @@ def demo(settings: Settings) -> Result:
 def clocks(settings: Settings) -> Result:
     """Compare the clock of this machine with the one of the database."""
     if settings.database.startswith("sqlite"):
-        return ok("the database has the clock of this machine")
+        return ok("the database uses the clock of this machine")
     try:
         with revisions.looking(settings.database) as connection:
             before = clock.now()
@@ -148,14 +148,14 @@ def clocks(settings: Settings) -> Result:
         return _unknown()
     skew = abs((theirs - (before + (after - before) / 2)).total_seconds())
     seen = f"the clocks of this machine and of the database differ by {skew:.1f} s"
-    todo = "let both follow a time server (NTP)"
+    todo = "synchronise both with a time server (NTP)"
     if skew > WRONG_SECONDS:
         return failed(seen, todo)
     return warning(seen, todo) if skew > SKEW_SECONDS else ok(seen)
 
 
 def outbox(settings: Settings) -> Result:
-    """Look how long the oldest message waits."""
+    """Check how long the oldest message has waited."""
     load_models()
     try:
         if _is_away(settings):
@@ -167,7 +167,7 @@ def outbox(settings: Settings) -> Result:
     if seconds > LATE_SECONDS:
         return warning(
             f"the oldest message has waited for {seconds / 60:.0f} minutes",
-            "look whether `idp worker` runs, and what its log says about deliveries",
+            "check that `idp worker` runs, and what its log says about deliveries",
         )
     return ok("no message is late")
 
@@ -180,7 +180,7 @@ def _is_away(settings: Settings) -> bool:
 
 
 def _unknown() -> Result:
-    return warning("not known while the database cannot be read", "mend that first")
+    return warning("unknown while the database cannot be read", "correct that first")
 
 
 def _reason(error: SQLAlchemyError) -> str:

@@ -1,1 +1,1 @@
-"""Bringing in what operators write down in a file: checked, compared, added or changed."""
+"""Importing a file that an operator has written: checked, compared, added or changed."""

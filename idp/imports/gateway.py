@@ -1,11 +1,11 @@
-"""What the sections about the gateway mean: upstreams, products, servers, subscriptions."""
+"""The sections about the gateway: upstreams, products, servers, subscriptions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from idp.imports.entries import TWICE, by, each, only, tenant_id
+from idp.imports.entries import DUPLICATE, by, each, only, tenant_id
 from idp.imports.run import Entry, Run, at
 from idp.platform.errors import BadRequest
 from idp.platform.issuer import PLATFORM_TENANT_ID
@@ -15,7 +15,7 @@ from idp.publishing.gateway.products import NewProduct, NewServer
 
 
 def upstreams(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep addresses that APIs may be behind, found by tenant and address."""
+    """Import upstream addresses, found by tenant and address."""
     known = {(row.tenant_id, row.url) for row in products.list_upstreams(run.session)}
     seen: set[tuple[int, str]] = set()
     for index, entry in enumerate(entries):
@@ -23,7 +23,7 @@ def upstreams(run: Run, entries: Sequence[Entry]) -> None:
             owner = tenant_id(run, entry) or PLATFORM_TENANT_ID
             key = (owner, products.check_upstream(entry["url"]))
             if key in seen:
-                raise BadRequest.at("url", TWICE)
+                raise BadRequest.at("url", DUPLICATE)
             seen.add(key)
             if key not in known:
                 products.allow_upstream(run.session, *key)
@@ -32,37 +32,39 @@ def upstreams(run: Run, entries: Sequence[Entry]) -> None:
 
 
 def products_(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep products, found by id."""
+    """Import products, found by id."""
     known = by(run.session, Product, Product.pid, [entry["pid"] for entry in entries])
     for index, entry in each("products", entries, "pid"):
         with at(f"products[{index}]"):
-            wanted = _wanted(run, entry)
+            values = _values(run, entry)
             row = known.get(entry["pid"])
             is_new = row is None
             if row is None:
-                row = products.add_product(run.session, NewProduct(entry["pid"], **wanted))
-            _refuse_move(row, wanted, "A product stays with its tenant.")
-            run.keep("products", row.pid, row, wanted, is_new=is_new)
+                row = products.add_product(run.session, NewProduct(entry["pid"], **values))
+            _refuse_other_tenant(row, values, "The tenant of a product cannot be changed.")
+            run.update("products", row.pid, row, values, is_new=is_new)
 
 
 def authorization_servers(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep authorization servers, found by id."""
+    """Import authorization servers, found by id."""
     ids = [entry["sid"] for entry in entries]
     known = by(run.session, AuthorizationServer, AuthorizationServer.sid, ids)
     for index, entry in each("authorization_servers", entries, "sid"):
         with at(f"authorization_servers[{index}]"):
-            wanted = _wanted(run, entry)
+            values = _values(run, entry)
             products.check_endpoints(only(entry, *products.ENDPOINTS))
             row = known.get(entry["sid"])
             is_new = row is None
             if row is None:
-                row = products.add_server(run.session, NewServer(entry["sid"], **wanted))
-            _refuse_move(row, wanted, "An authorization server stays with its tenant.")
-            run.keep("authorization_servers", row.sid, row, wanted, is_new=is_new)
+                row = products.add_server(run.session, NewServer(entry["sid"], **values))
+            _refuse_other_tenant(
+                row, values, "The tenant of an authorization server cannot be changed."
+            )
+            run.update("authorization_servers", row.sid, row, values, is_new=is_new)
 
 
 def product_subscriptions(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep which clients use which products, found by both."""
+    """Import subscriptions of clients to products, found by both."""
     pids = {entry["product"] for entry in entries}
     known = {*products.list_subscriptions(run.session, pids)}
     for index, entry in each("product_subscriptions", entries, "product", "client"):
@@ -73,17 +75,17 @@ def product_subscriptions(run: Run, entries: Sequence[Entry]) -> None:
             run.note("product_subscriptions", "/".join(key), [], is_new=key not in known)
 
 
-def _wanted(run: Run, entry: Entry) -> dict[str, Any]:
-    """Take what the file says of a product or a server, as the columns keep it."""
-    wanted = only(entry, *(name for name in entry if name not in {"pid", "sid", "tenant"}))
-    wanted["name"] = products.check_name(entry["name"])
+def _values(run: Run, entry: Entry) -> dict[str, Any]:
+    """Return the values that the file sets for a product or a server, by column."""
+    values = only(entry, *(name for name in entry if name not in {"pid", "sid", "tenant"}))
+    values["name"] = products.check_name(entry["name"])
     if "tenant" in entry:
-        wanted["tenant_id"] = tenant_id(run, entry)
-    return wanted
+        values["tenant_id"] = tenant_id(run, entry)
+    return values
 
 
-def _refuse_move(
-    row: Product | AuthorizationServer, wanted: Mapping[str, Any], message: str
+def _refuse_other_tenant(
+    row: Product | AuthorizationServer, values: Mapping[str, Any], message: str
 ) -> None:
-    if wanted.get("tenant_id", row.tenant_id) != row.tenant_id:
+    if values.get("tenant_id", row.tenant_id) != row.tenant_id:
         raise BadRequest.at("tenant", message)

@@ -14,7 +14,7 @@ from idp.platform.web import forms
 LARGEST_FILE = 4 * 1024 * 1024
 DEEPEST = 40
 
-# As many values as fit: the file is an operator's own.
+# As many values as fit: the file comes from the operator.
 _YAML = plain_yaml.Limits(size=LARGEST_FILE, levels=DEEPEST, values=LARGEST_FILE, repeats=False)
 
 
@@ -23,7 +23,7 @@ def read(path: Path) -> Any:
     with path.open("rb") as file:
         content = file.read(LARGEST_FILE + 1)
     if len(content) > LARGEST_FILE:
-        raise BadRequest(f"A file has {LARGEST_FILE} bytes at most.")
+        raise BadRequest(f"A file can have at most {LARGEST_FILE} bytes.")
     return parse_json(content) if path.suffix == ".json" else parse_yaml(content)
 
 
@@ -33,12 +33,12 @@ def parse_json(content: bytes) -> Any:
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as problem:
-        raise BadRequest(f"The file is not JSON: {problem}.") from None
+        raise BadRequest(f"The file is not valid JSON: {problem}.") from None
 
 
 def parse_yaml(content: bytes) -> Any:
-    """Read YAML: plain values only, nothing that stands for something else, no name twice."""
+    """Read YAML: plain values only, no aliases, no duplicate names."""
     try:
         return plain_yaml.load(content, _YAML)
     except plain_yaml.YamlError as problem:
-        raise BadRequest(f"The file is not YAML: {problem}.") from None
+        raise BadRequest(f"The file is not valid YAML: {problem}.") from None

@@ -1,4 +1,4 @@
-"""One import under way: what it added and changed so far, and where in the file it is."""
+"""The state of an import: what it has added and changed, and the place in the file."""
 
 from __future__ import annotations
 
@@ -15,55 +15,55 @@ from idp.platform.errors import BadRequest, Problem
 
 Row = TypeVar("Row", bound=Base)
 Entry = Mapping[str, Any]
-"""What the file says about one thing; what it leaves out is not in there."""
+"""One entry of the file; members that it leaves out are missing here too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A thing that is new, or of which something is different now."""
+    """An entry that was added or changed."""
 
     section: str
     key: str
     fields: tuple[Mapping[str, Any], ...] = ()
-    """Each with `field`, `before` and `after`; empty: the thing is new."""
+    """Each with `field`, `before` and `after`; empty: the entry is new."""
 
 
 @dataclass(slots=True)
 class Run:
-    """An import under way."""
+    """The state of an import."""
 
     session: Session
     tenants: dict[str, int] = field(default_factory=dict)
-    """Tenants by the name that the file gives them."""
+    """Tenants by their name in the file."""
     added: list[Change] = field(default_factory=list)
     changed: list[Change] = field(default_factory=list)
     unchanged: int = 0
 
-    def keep(
+    def update(
         self,
         section: str,
         key: str,
         row: Base,
-        wanted: Mapping[str, Any],
+        values: Mapping[str, Any],
         *,
         is_new: bool,
-        told: Callable[[str, Any], Any] = lambda _, value: value,
+        show: Callable[[str, Any], Any] = lambda _, value: value,
     ) -> None:
-        """Make a row what the file says; `told` says how a value is shown."""
+        """Bring a row in line with the file; `show` returns how a value is reported."""
         fields = []
-        for name, value in wanted.items():
+        for name, value in values.items():
             before = getattr(row, name)
             if before != value:
                 setattr(row, name, value)
-                shown = {"before": told(name, before), "after": told(name, value)}
-                fields.append({"field": name, **shown})
+                sides = {"before": show(name, before), "after": show(name, value)}
+                fields.append({"field": name, **sides})
         self.session.flush()
         self.note(section, key, fields, is_new=is_new)
 
     def note(
         self, section: str, key: str, fields: list[dict[str, Any]], *, is_new: bool = False
     ) -> None:
-        """Remember what became of a thing."""
+        """Record the result of an entry."""
         if is_new:
             self.added.append(Change(section, key))
         elif fields:
@@ -74,21 +74,21 @@ class Run:
 
 @contextmanager
 def at(path: str) -> Iterator[None]:
-    """Say of a refusal in which place of the file its reason is."""
+    """Prefix the fields of a problem with their place in the file."""
     try:
         yield
     except Problem as problem:
         named = problem.fields or {"": [problem.detail]}
         raise wrong({_joined(path, name): texts for name, texts in named.items()}) from None
     except IntegrityError:
-        raise wrong({path: ["Something in the database contradicts this."]}) from None
+        raise wrong({path: ["This conflicts with existing data."]}) from None
 
 
 def wrong(fields: Mapping[str, Sequence[str]]) -> BadRequest:
-    """Refuse a file for what stands in these places."""
+    """Return the refusal of a file, with messages by place."""
     return BadRequest("The file cannot be imported.", fields=fields)
 
 
 def _joined(path: str, name: str) -> str:
-    # A file names things where columns hold their ids.
+    # A file has names where columns have ids.
     return f"{path}.{name.removesuffix('_id')}" if name else path

@@ -1,4 +1,4 @@
-"""What each section of a file means: how its things are found, made and compared."""
+"""The sections of a file: how their entries are found, created and compared."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from idp.directory.roles import catalogue
 from idp.directory.roles.models import Privilege, PrivilegeGroup
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
-from idp.imports.entries import TWICE, by, each, named, only, tenant_id
+from idp.imports.entries import DUPLICATE, by, each, named, only, tenant_id
 from idp.imports.run import Entry, Row, Run, at
 from idp.platform.errors import BadRequest
 from idp.platform.issuer import PLATFORM_TENANT_ID
 
 DEEPEST_MENU = 10
 BUNDLE = frozenset(field.name for field in dataclasses.fields(bundle_rules.BundleSpec))
-"""Of a bundle, what a file may say; the rest stays."""
+"""Columns of a bundle that a file may set; the others stay."""
 _MENUS = select(Menu).options(joinedload(Menu.privilege))
 
 
 def tenant_types(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep kinds of tenants, found by code."""
+    """Import tenant types, found by code."""
     known = by(run.session, TenantType, TenantType.code, [entry["code"] for entry in entries])
     for index, entry in each("tenant_types", entries):
         with at(f"tenant_types[{index}]"):
@@ -43,11 +43,11 @@ def tenant_types(run: Run, entries: Sequence[Entry]) -> None:
             is_new = row is None
             if row is None:
                 row = _add(run, TenantType(**entry))
-            run.keep("tenant_types", row.code, row, entry, is_new=is_new)
+            run.update("tenant_types", row.code, row, entry, is_new=is_new)
 
 
 def tenants_(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep tenants, found by id, or by name and type together."""
+    """Import tenants, found by id, or by name and type together."""
     types = by(run.session, TenantType, TenantType.code, [entry.get("type") for entry in entries])
     for index, entry in each("tenants", entries, "ref"):
         with at(f"tenants[{index}]"):
@@ -62,24 +62,24 @@ def tenants_(run: Run, entries: Sequence[Entry]) -> None:
 
 
 def applications_(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep applications, found by code; their clients are linked, and none is let go."""
+    """Import applications, found by code; their clients are linked, and none is unlinked."""
     session = run.session
     known = by(session, Application, Application.code, [entry["code"] for entry in entries])
     for index, entry in each("applications", entries):
         with at(f"applications[{index}]"):
-            said = applications.ApplicationSpec(
+            spec = applications.ApplicationSpec(
                 entry["name"], entry["code"], tenant_id=tenant_id(run, entry) or PLATFORM_TENANT_ID
             )
             row = known.get(entry["code"])
             is_new = row is None
             fields: list[dict[str, Any]] = []
             if row is None:
-                row = applications.create(session, said)
-            elif "tenant" in entry and row.tenant_id != said.tenant_id:
-                raise BadRequest.at("tenant", "An application stays with its tenant.")
-            elif row.name != said.name:
-                fields.append({"field": "name", "before": row.name, "after": said.name})
-                applications.change(session, row, replace(said, tenant_id=None))
+                row = applications.create(session, spec)
+            elif "tenant" in entry and row.tenant_id != spec.tenant_id:
+                raise BadRequest.at("tenant", "The tenant of an application cannot be changed.")
+            elif row.name != spec.name:
+                fields.append({"field": "name", "before": row.name, "after": spec.name})
+                applications.change(session, row, replace(spec, tenant_id=None))
             if "api_resource" in entry:
                 fields += _set_api(session, row, entry["api_resource"])
             for place, client_id in enumerate(entry.get("clients", ())):
@@ -89,11 +89,11 @@ def applications_(run: Run, entries: Sequence[Entry]) -> None:
 
 
 def privilege_groups(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep nodes of the privilege tree, found by code."""
+    """Import groups of the privilege tree, found by code."""
     session = run.session
     every = {row.code: row for row in session.scalars(select(PrivilegeGroup))}
     is_new = {entry["code"] for entry in entries if entry["code"] not in every}
-    # All at first without what is above them: a file may name them in any order.
+    # All at first without their parents: a file may name them in any order.
     for index, entry in each("privilege_groups", entries):
         with at(f"privilege_groups[{index}]"):
             if entry["code"] in is_new:
@@ -101,17 +101,17 @@ def privilege_groups(run: Run, entries: Sequence[Entry]) -> None:
     codes = {row.id: code for code, row in every.items()}
     for index, entry in enumerate(entries):
         with at(f"privilege_groups[{index}]"):
-            wanted = only(entry, "name", "sort", "status")
+            values = only(entry, "name", "sort", "status")
             if "parent" in entry:
                 above = named(every, entry["parent"], "parent")
-                wanted["parent_id"] = None if above is None else above.id
-            run.keep(
+                values["parent_id"] = None if above is None else above.id
+            run.update(
                 "privilege_groups",
                 entry["code"],
                 every[entry["code"]],
-                wanted,
+                values,
                 is_new=entry["code"] in is_new,
-                told=lambda name, value: codes.get(value) if name == "parent_id" else value,
+                show=lambda name, value: codes.get(value) if name == "parent_id" else value,
             )
     parents = {row.id: row.parent_id for row in every.values()}
     for index, entry in enumerate(entries):
@@ -120,27 +120,27 @@ def privilege_groups(run: Run, entries: Sequence[Entry]) -> None:
 
 
 def privileges(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep privileges, found by code."""
+    """Import privileges, found by code."""
     session = run.session
     known = by(session, Privilege, Privilege.code, [entry["code"] for entry in entries])
     groups = by(session, PrivilegeGroup, PrivilegeGroup.code, [e.get("group") for e in entries])
     for index, entry in each("privileges", entries):
         with at(f"privileges[{index}]"):
-            wanted = only(entry, "name", "description", "sort", "status")
+            values = only(entry, "name", "description", "sort", "status")
             if "group" in entry:
                 group = named(groups, entry["group"], "group")
-                wanted["group_id"] = None if group is None else group.id
+                values["group_id"] = None if group is None else group.id
             if "api_resource" in entry or "application" in entry:
-                wanted["api_resource_id"] = _owner(session, entry)
+                values["api_resource_id"] = _owner(session, entry)
             row = known.get(entry["code"])
             is_new = row is None
             if row is None:
                 row = catalogue.create_privilege(session, entry["code"], entry["name"])
-            run.keep("privileges", row.code, row, wanted, is_new=is_new)
+            run.update("privileges", row.code, row, values, is_new=is_new)
 
 
 def bundles(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep bundles, found by code; roles and roles of administrators are one whole."""
+    """Import bundles, found by code; roles and administrator roles are replaced together."""
     session = run.session
     known = by(session, Bundle, Bundle.code, [entry["code"] for entry in entries])
     types = by(session, TenantType, TenantType.code, [entry["tenant_type"] for entry in entries])
@@ -149,11 +149,11 @@ def bundles(run: Run, entries: Sequence[Entry]) -> None:
             named(types, entry["tenant_type"], "tenant_type")
             row = known.get(entry["code"])
             before = {} if row is None else {name: getattr(row, name) for name in BUNDLE}
-            said = {name: entry[name] for name in BUNDLE & entry.keys()}
-            said |= {"code": entry["code"], "tenant_type_code": entry["tenant_type"]}
+            given = {name: entry[name] for name in BUNDLE & entry.keys()}
+            given |= {"code": entry["code"], "tenant_type_code": entry["tenant_type"]}
             if row is None or {"roles", "admin_roles"} & entry.keys():
-                said["ability"] = json.dumps(_ability(session, entry))
-            content = bundle_rules.BundleSpec(**{**before, **said})
+                given["ability"] = json.dumps(_ability(session, entry))
+            content = bundle_rules.BundleSpec(**{**before, **given})
             if row is None:
                 row = bundle_rules.create(session, OPERATOR, content)
             else:
@@ -167,7 +167,7 @@ def bundles(run: Run, entries: Sequence[Entry]) -> None:
 
 
 def menus(run: Run, entries: Sequence[Entry]) -> None:
-    """Keep menus, found by application and code, at the place where the file has them."""
+    """Import menus, found by application and code, at their place in the file."""
     session = run.session
     every = [entry["application"] for entry in entries]
     owners = by(session, Application, Application.code, every)
@@ -179,47 +179,49 @@ def menus(run: Run, entries: Sequence[Entry]) -> None:
     codes = _privilege_codes(entries)
     opening = by(session, Privilege, Privilege.code, codes)
     opened = (row.privilege for row in known.values() if row.privilege is not None)
-    shown = {
+    names = {
         "privilege_id": {row.id: row.code for row in [*opening.values(), *opened]},
         "parent_id": {row.id: row.code for row in known.values()},
     }
     seen: set[tuple[int, str]] = set()
 
-    def told(name: str, value: Any) -> Any:
-        return shown.get(name, {}).get(value, value)
+    def show(name: str, value: Any) -> Any:
+        return names.get(name, {}).get(value, value)
 
-    def keep(
+    def import_menu(
         application: Application, entry: Entry, parent: Menu | None, path: str, depth: int
     ) -> None:
         with at(path):
             if depth > DEEPEST_MENU:
-                raise BadRequest.at("children", f"A menu is {DEEPEST_MENU} levels deep at most.")
+                raise BadRequest.at(
+                    "children", f"Menus can be nested at most {DEEPEST_MENU} levels deep."
+                )
             key = (application.id, entry["code"])
             if key in seen:
-                raise BadRequest.at("code", TWICE)
+                raise BadRequest.at("code", DUPLICATE)
             seen.add(key)
-            wanted = only(entry, "title", "icon", "url", "comment", "sort", "status")
-            wanted["parent_id"] = None if parent is None else parent.id
+            values = only(entry, "title", "icon", "url", "comment", "sort", "status")
+            values["parent_id"] = None if parent is None else parent.id
             if "privilege" in entry:
                 opened_by = named(opening, entry["privilege"], "privilege")
-                wanted["privilege_id"] = None if opened_by is None else opened_by.id
+                values["privilege_id"] = None if opened_by is None else opened_by.id
             row = known.get(key)
             is_new = row is None
             if row is None:
-                new = Menu(application_id=application.id, code=entry["code"], **wanted)
+                new = Menu(application_id=application.id, code=entry["code"], **values)
                 row = _add(run, new)
-                shown["parent_id"][row.id] = row.code
+                names["parent_id"][row.id] = row.code
             name = f"{application.code}/{row.code}"
-            run.keep("menus", name, row, wanted, is_new=is_new, told=told)
+            run.update("menus", name, row, values, is_new=is_new, show=show)
         for place, child in enumerate(entry.get("children", ())):
-            keep(application, child, row, f"{path}.children[{place}]", depth + 1)
+            import_menu(application, child, row, f"{path}.children[{place}]", depth + 1)
 
     for index, entry in enumerate(entries):
         path = f"menus[{index}]"
         with at(path):
             application = named(owners, entry["application"], "application")
         if application is not None:
-            keep(application, entry, None, path, 1)
+            import_menu(application, entry, None, path, 1)
 
 
 def _add(run: Run, row: Row) -> Row:
@@ -243,7 +245,7 @@ def _find_tenant(session: Session, entry: Entry) -> Tenant | None:
         .limit(2)
     ).all()
     if len(rows) > 1:
-        raise BadRequest.at("name", "Several tenants are called so: give the id of one.")
+        raise BadRequest.at("name", "Several tenants have this name; name one by its id.")
     return rows[0] if rows else None
 
 
@@ -253,11 +255,11 @@ def _set_api(session: Session, row: Application, name: str | None) -> list[dict[
         raise BadRequest.at("api_resource", f"There is no {name!r}.")
     if api is not None and api.tenant_id not in {None, row.tenant_id}:
         raise BadRequest.at("api_resource", "This API belongs to another tenant.")
-    wanted = None if api is None else api.id
-    if row.api_resource_id == wanted:
+    api_id = None if api is None else api.id
+    if row.api_resource_id == api_id:
         return []
-    before, row.api_resource_id = row.api_resource_id, wanted
-    return [{"field": "api_resource_id", "before": before, "after": wanted}]
+    before, row.api_resource_id = row.api_resource_id, api_id
+    return [{"field": "api_resource_id", "before": before, "after": api_id}]
 
 
 def _link(session: Session, row: Application, client_id: str, place: str) -> list[dict[str, Any]]:
@@ -280,7 +282,7 @@ def _refuse_circle(parents: Mapping[int, int | None], start: int) -> None:
     while above is not None:
         steps += 1
         if above == start or steps > len(parents):
-            raise BadRequest.at("parent", "This group is below itself.")
+            raise BadRequest.at("parent", "A group cannot be below itself.")
         above = parents[above]
 
 
@@ -310,7 +312,7 @@ def _ability(session: Session, entry: Entry) -> dict[str, Any]:
         except BadRequest as problem:
             raise BadRequest.at(f"roles[{index}].code", problem.detail) from None
         if role["code"] in own:
-            raise BadRequest.at(f"roles[{index}].code", TWICE)
+            raise BadRequest.at(f"roles[{index}].code", DUPLICATE)
         own.add(role["code"])
         for place, code in enumerate(role["privileges"]):
             named(known, code, f"roles[{index}].privileges[{place}]")

@@ -1,4 +1,4 @@
-"""Importing a document as a whole: all of it or nothing, and told afterwards."""
+"""Importing a document: all of it or nothing, with a report of the changes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from idp.platform.errors import BadRequest
 from idp.platform.wire.messages import flatten
 
 DEMO = files.package_dir() / "imports" / "demo.yaml"
-"""What the demo is made of."""
+"""The names of the demo data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a file: what its things look like, and what they become."""
+    """A section of a file: the schema of its entries, and the function that imports them."""
 
     name: str
     shape: type[EntryShape]
-    bring_in: Callable[[Run, Sequence[Entry]], None]
+    import_entries: Callable[[Run, Sequence[Entry]], None]
 
 
 SECTIONS = (
@@ -47,24 +47,24 @@ SECTIONS = (
     ),
     Section("product_subscriptions", shapes.SubscriptionEntry, gateway.product_subscriptions),
 )
-"""In the order in which they are brought in: what is named comes before what names it."""
+"""In the order of the import: what is referred to comes before what refers to it."""
 
 
-def bring_in(session: Session, document: Any) -> Run:
-    """Add what a document names and is missing, change what differs, and delete nothing."""
+def import_document(session: Session, document: Any) -> Run:
+    """Add what is missing, change what differs, and delete nothing."""
     content = _checked(document)
     seeding.lock(session)
     run = Run(session)
     for section in SECTIONS:
         if section.name in content:
-            section.bring_in(run, content[section.name])
+            section.import_entries(run, content[section.name])
     _record(run)
     return run
 
 
 def _checked(document: Any) -> dict[str, Any]:
     if not isinstance(document, dict):
-        raise BadRequest("The file holds no sections.")
+        raise BadRequest("The file contains no sections.")
     schema = Schema.from_dict(
         {section.name: fields.List(fields.Nested(section.shape)) for section in SECTIONS}
     )

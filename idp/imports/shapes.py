@@ -1,4 +1,4 @@
-"""The shapes of what a file says; names are those of the columns, and no others are taken."""
+"""The schemas of a file; names are those of the columns, and others are refused."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from idp.platform.wire.shapes import boolean, int32, int64, text
 
 
 class Entry(Schema):
-    """A thing in the file; a member that is not known is refused."""
+    """An entry of the file; unknown members are refused."""
 
     class Meta:
-        """What nobody reads must not look as if somebody did."""
+        """Unknown members are refused, never ignored."""
 
         unknown = RAISE
 
 
 def code(longest: int = 100, **options: Any) -> fields.String:
-    """Make a code of the installation's own: those of the product are not for files."""
+    """Return the field of a code; codes of the product are refused."""
 
     def check(value: str) -> None:
         if value.casefold().startswith(RESERVED_PREFIX):
-            message = f"Codes that begin with {RESERVED_PREFIX} belong to the product."
+            message = f"Codes that begin with {RESERVED_PREFIX} are reserved for the product."
             raise ValidationError(message)
 
     return text(longest, minimum=1, checks=[check], **options)
 
 
 def name(**options: Any) -> fields.String:
-    """Make what people read."""
+    """Return the field of a name shown to people."""
     return text(200, minimum=1, checks=[_is_printable], **options)
 
 
@@ -59,12 +59,12 @@ class TenantEntry(Entry):
 
     @validates_schema
     def check_key(self, data: dict[str, Any], **_: Any) -> None:
-        """Refuse a tenant that is named in no way, or in both."""
+        """Refuse a tenant that is named in neither way, or in both."""
         if ("id" in data) == ("name" in data):
-            message = "Give the id, or the name and the type."
+            message = "Name the tenant by its id, or by its name and type."
             raise ValidationError(message, "name")
         if "id" in data and "type" in data:
-            message = "A tenant that is named by its id keeps its type."
+            message = "The type of a tenant that is named by its id cannot be changed."
             raise ValidationError(message, "type")
 
 
@@ -89,7 +89,7 @@ class GroupEntry(Entry):
 
 
 class PrivilegeEntry(Entry):
-    """A privilege: of an API, of an application (then of its API), or of nobody."""
+    """A privilege of an API, of an application (then of its API), or without an owner."""
 
     code = code(200, required=True)
     name = name(required=True)
@@ -142,7 +142,7 @@ class MenuEntry(Entry):
     sort = int32()
     status = int32(minimum=0, maximum=1)
     privilege = text(200, minimum=1, allow_none=True)
-    # The class is not there yet.
+    # The class is not defined yet.
     children = fields.List(fields.Nested(lambda: MenuEntry()))  # noqa: PLW0108
 
 
@@ -153,14 +153,14 @@ class RootMenuEntry(MenuEntry):
 
 
 class UpstreamEntry(Entry):
-    """An address that APIs of a tenant may be behind; without a tenant, those of the platform."""
+    """An upstream address for APIs of a tenant; without a tenant, for those of the platform."""
 
     tenant = text(100, minimum=1)
     url = text(500, minimum=1, required=True)
 
 
 class ProductEntry(Entry):
-    """A product that clients subscribe to; without a tenant, APIs of all may be in it."""
+    """A product that clients subscribe to; without a tenant, it may contain APIs of all."""
 
     pid = text(80, minimum=1, required=True)
     name = name(required=True)
@@ -189,7 +189,7 @@ class AuthorizationServerEntry(Entry):
 
 
 class SubscriptionEntry(Entry):
-    """A client that may use a product."""
+    """The subscription of a client to a product."""
 
     product = text(80, minimum=1, required=True)
     client = text(200, minimum=1, required=True)

@@ -94,11 +94,11 @@ async def issue_access_token(
         claims |= authentication(standing.grant)
 
     def within(budget: int) -> dict[str, Any]:
-        told = access.other_claims(other_claims(client, scopes, subject), budget=budget)
+        released = access.other_claims(other_claims(client, scopes, subject), budget=budget)
         if apis and subject is not None:
-            told |= access.role_claims(access.role(subject), budget=budget)
-            told |= permission_claims(subject, apis, budget=budget)
-        return told | claims
+            released |= access.role_claims(access.role(subject), budget=budget)
+            released |= permission_claims(subject, apis, budget=budget)
+        return released | claims
 
     if client.access_token_is_reference:
         return await _keep(storage, client, within(access.BUDGET_BYTES), standing)
@@ -108,7 +108,7 @@ async def issue_access_token(
 
 
 def new_token_id(runtime: Runtime, grant: HeldGrant) -> str:
-    """Make the `jti` of an access token; it leads back to the grant that the token hangs on."""
+    """Make the `jti` of an access token; it leads back to the grant that the token belongs to."""
     return token_ids.make(runtime.keyring, grant.id)
 
 
@@ -122,7 +122,7 @@ def claim_names(scopes: ValidatedScopes) -> set[str]:
 def other_claims(
     client: ClientView, scopes: ValidatedScopes, subject: Subject | None
 ) -> dict[str, Any]:
-    """Return what an access token says besides roles and permissions, however much it is.
+    """Return what an access token states besides roles and permissions, however much it is.
 
     No subject: a machine's token.
     """
@@ -254,12 +254,12 @@ async def _read(storage: Storage, issuer: Issuer | None, unverified_token: str) 
 
 
 def grant_id_of(runtime: Runtime, claims: Mapping[str, Any]) -> int | None:
-    """Read the grant that a token hangs on out of its `jti`; None: a machine's token."""
+    """Read the grant that a token belongs to out of its `jti`; None: a machine's token."""
     return token_ids.grant_id_of(runtime.keyring, str(claims["jti"]))
 
 
 async def _check_not_revoked(storage: Storage, token: AccessToken) -> None:
-    """Refuse a JWT that was revoked by itself; a reference token says so in its own row."""
+    """Refuse a JWT that was revoked by itself; a reference token is marked in its own row."""
     if token.reference_id is not None:
         return
     if await storage.one(_REVOKED, {"jti": token.claims["jti"]}) is not None:

@@ -1,4 +1,4 @@
-"""The one place that names Authlib, behind types: what it knows of metadata and registration."""
+"""The one place that names Authlib, behind types: its checks of metadata and registration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from joserfc.errors import ClaimError
 def check_metadata(document: Mapping[str, Any], *, secure: bool) -> None:
     """Check a metadata document by OpenID Connect Discovery 3 and RFC 8414 2.
 
-    ValueError tells what is wrong. Authlib insists on https addresses, so a development server on
+    ValueError names the fault. Authlib insists on https addresses, so a development server on
     plain http is checked as if it were https.
     """
     if not secure:

@@ -1,4 +1,4 @@
-"""The two endpoints that a browser sees; the only file of the protocol that knows Flask."""
+"""The two endpoints that a browser sees; the only file of the protocol that imports Flask."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _plain(answer: ProtocolResponse) -> Response:
 
 
 def _form_post(answer: FormPost) -> Response:
-    """Let the browser post the answer (OAuth 2.0 Form Post Response Mode)."""
+    """Return a page that posts the answer (OAuth 2.0 Form Post Response Mode)."""
     response = make_response(
         render_template("oauth/form_post.html", action=answer.action, fields=answer.fields)
     )

@@ -40,16 +40,16 @@ from idp.platform.storage import Storage
 
 
 def values(
-    storage: Storage, asked: ValidatedRequest, approved: Approved, code: str
+    storage: Storage, validated: ValidatedRequest, approved: Approved, code: str
 ) -> dict[str, Any]:
     """Return the values of `GRANT`."""
-    client, visitor = asked.client, approved.visitor
+    client, visitor = validated.client, approved.visitor
     return {
-        **_values_of_request(asked, approved.scopes, approved.consented, code),
+        **_values_of_request(validated, approved.scopes, approved.consented, code),
         "user_id": visitor.user_id,
         "client_id": client.row_id,
         "tenant_id": approved.tenant_id,
-        "issuer_tenant_id": asked.back.issuer.tenant_id,
+        "issuer_tenant_id": validated.back.issuer.tenant_id,
         "session_id": visitor.session_id,
         "sid": visitor.sid,
         "security_stamp": visitor.security_stamp,
@@ -67,7 +67,7 @@ def values(
 
 
 def _values_of_request(
-    asked: ValidatedRequest,
+    validated: ValidatedRequest,
     granted: ValidatedScopes,
     consented: frozenset[str] | None,
     code: str,
@@ -76,16 +76,16 @@ def _values_of_request(
     now = clock.now()
     return {
         "scopes": list(granted.names),
-        "resources": list(asked.resources),
-        "claims_request": _kept_claims(asked, consented),
+        "resources": list(validated.resources),
+        "claims_request": _kept_claims(validated, consented),
         "created_at": now,
-        "expires_at": _end_of_grant(asked.client, granted, now),
+        "expires_at": _end_of_grant(validated.client, granted, now),
         "authorization_code__code_hash": digest(code),
-        "authorization_code__redirect_uri": asked.back.uri,
-        "authorization_code__code_challenge": asked.code_challenge,
-        "authorization_code__nonce": asked.nonce,
+        "authorization_code__redirect_uri": validated.back.uri,
+        "authorization_code__code_challenge": validated.code_challenge,
+        "authorization_code__nonce": validated.nonce,
         "authorization_code__expires_at": now
-        + timedelta(seconds=asked.client.authorization_code_lifetime),
+        + timedelta(seconds=validated.client.authorization_code_lifetime),
     }
 
 
@@ -110,7 +110,7 @@ GRANT = AtomicWrite(
 
 
 async def grant_at_once(
-    storage: Storage, asked: ValidatedRequest, cookie: str | None
+    storage: Storage, validated: ValidatedRequest, cookie: str | None
 ) -> str | None:
     """Find the person and make grant and code by one statement, and return the code.
 
@@ -118,17 +118,17 @@ async def grant_at_once(
     sign-in, a client that needs no consent, and exactly one tenant that fits. None: nothing was
     done.
     """
-    client = asked.client
-    if not cookie or not _is_settled(asked):
+    client = validated.client
+    if not cookie or not _is_settled(validated):
         return None
     code, now = random_token(), clock.now()
-    max_age = asked.max_age
+    max_age = validated.max_age
     given = {
-        **_values_of_request(asked, asked.scopes, None, code),
-        **visitors.live_values(asked.back.issuer, cookie),
+        **_values_of_request(validated, validated.scopes, None, code),
+        **visitors.live_values(validated.back.issuer, cookie),
         **audit.columns(storage.context, Tag.CODE_ISSUED, client_id=client.client_id),
         "client_id": client.row_id,
-        "only_tenant": asked.tenant_id if client.tenant_id is None else client.tenant_id,
+        "only_tenant": validated.tenant_id if client.tenant_id is None else client.tenant_id,
         "seen_after": now - sessions.SEEN_EVERY,
         "signed_in_at": _ALWAYS if max_age is None else now - timedelta(seconds=max_age),
     }
@@ -136,14 +136,14 @@ async def grant_at_once(
     return None if found is None else code
 
 
-def _is_settled(asked: ValidatedRequest) -> bool:
+def _is_settled(validated: ValidatedRequest) -> bool:
     """Return whether only the person and the tenant are left to be found."""
-    tenants = {asked.client.tenant_id, asked.tenant_id} - {None}
+    tenants = {validated.client.tenant_id, validated.tenant_id} - {None}
     return (
-        asked.prompt <= {"none"}
-        and not asked.client.require_consent
-        and asked.hinted_subject is None
-        and not asked.claims.values("id_token", "sub")
+        validated.prompt <= {"none"}
+        and not validated.client.require_consent
+        and validated.hinted_subject is None
+        and not validated.claims.values("id_token", "sub")
         and len(tenants) <= 1
     )
 
@@ -195,21 +195,21 @@ _AT_ONCE = AtomicWrite(
 
 
 def _kept_claims(
-    asked: ValidatedRequest, consented: frozenset[str] | None
+    validated: ValidatedRequest, consented: frozenset[str] | None
 ) -> dict[str, Any] | None:
     """Keep of the `claims` parameter the names that client and person agree on.
 
-    The values asked for were compared before; they are a stranger's JSON and are not kept.
+    The values asked for were compared before; they are unverified JSON and are not kept.
     """
     kept = {
-        section: {name: None for name in names if may_request(asked.client, name, consented)}
-        for section, names in asked.claims.sections.items()
+        section: {name: None for name in names if may_request(validated.client, name, consented)}
+        for section, names in validated.claims.sections.items()
     }
     return kept or None
 
 
 def _end_of_grant(client: ClientView, granted: ValidatedScopes, now: datetime) -> datetime:
-    """Return when nothing that hangs on a grant can be valid any more."""
+    """Return when nothing that depends on a grant can be valid any more."""
     seconds = client.authorization_code_lifetime + client.access_token_lifetime
     if granted.is_offline:
         seconds += client.absolute_refresh_token_lifetime

@@ -1,4 +1,4 @@
-"""Whether a grant still stands: read in one query, checked at every use of what hangs on it."""
+"""Whether a grant still stands: read in one query, checked at every use of what depends on it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RIGHTS = frozenset(access.LISTS)
 
 @dataclass(frozen=True, slots=True)
 class HeldGrant:
-    """Of a grant what tokens tell and depend on; fields are named as the columns."""
+    """What tokens state of a grant and depend on; fields are named as the columns."""
 
     id: int
     user_id: int
@@ -59,22 +59,22 @@ class StandingGrant:
         self, storage: Storage, names: Collection[str], *, needs_rights: bool = False
     ) -> Subject:
         """Return the person for claims of these names; roles and permissions are read if needed."""
-        asked = self.user.id, self.grant.tenant_id
+        membership = self.user.id, self.grant.tenant_id
         platform = self.grant.issuer_tenant_id == PLATFORM_TENANT_ID
         subject = Subject(self.user, self.grant.tenant_id, self.tenant_name)
         if needs_rights or not _RIGHTS.isdisjoint(names):
             subject = replace(
-                subject, held=await subjects.read_held(storage, *asked, platform=platform)
+                subject, held=await subjects.read_held(storage, *membership, platform=platform)
             )
         if registry.has_kept(names):
             subject = replace(
-                subject, custom=await subjects.read_custom(storage, *asked, platform=platform)
+                subject, custom=await subjects.read_custom(storage, *membership, platform=platform)
             )
         return subject
 
 
 def in_force() -> ColumnElement[bool]:
-    """Tell in SQL that a grant is not revoked and its person may still use it, at the time `now`.
+    """Return the SQL conditions for a grant that stands, and whose person may use it, at `now`.
 
     The person exists, is neither disabled nor locked, has the security stamp of the sign-in, and
     still belongs to the tenant.

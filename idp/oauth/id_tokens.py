@@ -91,8 +91,8 @@ def userinfo_names(scopes: ValidatedScopes) -> set[str]:
 
 def requested_claims(client: ClientView, grant: HeldGrant, section: str) -> set[str]:
     """List what the `claims` parameter of the grant asks for and the client may have."""
-    wanted = (grant.claims_request or {}).get(section) or {}
-    return {name for name in wanted if may_request(client, name)}
+    members = (grant.claims_request or {}).get(section) or {}
+    return {name for name in members if may_request(client, name)}
 
 
 def may_request(client: ClientView, name: str, allowed: Collection[str] | None = None) -> bool:

@@ -159,7 +159,7 @@ class MachineDoor:
 
 
 def _request(environ: Environ) -> Request:
-    """Return what a WSGI server tells of a request; its body stays where it is."""
+    """Return the request that a WSGI server hands over; its body is not read."""
     headers = {name: value for name, value in environ.items() if name.startswith("HTTP_")}
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):

@@ -1,4 +1,4 @@
-"""Who calls a management operation: the access token for `ids4.ms` that the caller shows."""
+"""The caller of a management operation, read from an access token for `ids4.ms`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from idp.platform.web.principal import Principal
 
 
 def authenticate_bearer(session: Session, issuer: Issuer, unverified_token: str) -> Principal:
-    """Return who calls a management operation; InvalidToken unless the token is for them."""
+    """Return the caller of a management operation; InvalidToken unless the token is for it."""
     token = complete(read_access_token(SessionStorage(session), issuer, unverified_token))
     if MANAGEMENT_API not in token.audience:
         raise InvalidToken(debug="token for another audience")

@@ -82,7 +82,7 @@ class Grant(Base):
     amr: Mapped[list[str]]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     expires_at: Mapped[datetime] = mapped_column(index=True)
-    """When nothing that hangs on it can be valid any more."""
+    """When nothing that depends on it can be valid any more."""
     revoked_at: Mapped[datetime | None]
     revoked_reason: Mapped[str | None] = mapped_column(String(50))
 

@@ -1,4 +1,4 @@
-"""Access tokens that nobody signed in for: by a command, or on the grant of another token."""
+"""Access tokens without a sign-in: by a command, or on the grant of another token."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def issue_by_command(
     """Make an access token for a person without a sign-in, as an operator may; audited.
 
     The person must belong to the tenant; the token is issued by the tenant's issuer and lives for
-    fifteen minutes. Forbidden or an OAuthError says what is wrong.
+    fifteen minutes. Raise Forbidden or an OAuthError that names the reason.
     """
     issuer = tenants.issuer_of(session, tenant_id)
     if not client.is_served_by(issuer) or client.tenant_id not in {None, tenant_id}:
@@ -52,7 +52,7 @@ def issue_by_command(
         scopes=list(granted.names),
         resources=[],
         auth_time=now,
-        acr="0",  # OpenID Connect Core 2: nobody was asked for anything
+        acr="0",  # OpenID Connect Core 2: no person was authenticated
         amr=[],
         expires_at=now + timedelta(seconds=COMMAND_TOKEN_SECONDS),
     )

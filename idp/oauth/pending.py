@@ -94,8 +94,8 @@ def store(
 ) -> str:
     """Keep a request for later and return its handle; the caller commits.
 
-    Anybody can have requests kept, so their size and number are limited: TooManyRequests for who
-    sends many, Busy when so much is kept that the database takes no more.
+    Requests are kept without a sign-in, so their size and number are limited: TooManyRequests for
+    one that sends many, Busy when so much is kept that the database takes no more.
     """
     if sum(len(name) + len(value) for name, value in parameters) > LARGEST:
         message = "The request is too large"
@@ -116,7 +116,7 @@ def store(
 
 
 def _take_room(session: Session, address: Address, parameters: Pairs) -> None:
-    """Count a request and its bytes, for whoever sends it and for the database."""
+    """Count a request and its bytes, for its sender and for the database."""
     throttle = runtime.of(session).throttle
     throttle.hit("pending", address, KEPT_PER_MINUTE, 60)
     size = ROW_BYTES + sum(len(name.encode()) + len(value.encode()) for name, value in parameters)
@@ -173,11 +173,11 @@ def get(session: Session, issuer: Issuer, endpoint: Endpoint, handle: str) -> Au
     """Find a kept request of this issuer; BadRequest when it is gone."""
     row = find(session, issuer, endpoint, handle)
     if row is None:
-        raise gone()
+        raise no_longer_kept()
     return row
 
 
-def gone() -> BadRequest:
+def no_longer_kept() -> BadRequest:
     """Return the refusal of a request that expired or was answered."""
     message = "Please go back to the application and start again."
     return BadRequest(message, code="request_expired")

@@ -1,8 +1,8 @@
-"""What a refresh token says and what may be done with it; nothing here reads a database.
+"""The content of a refresh token and what may be done with it; nothing here reads a database.
 
 A token is `rt_` and 60 bytes in base64url: a block with family and generation (16), the secret
 (32) and the start of an HMAC over both under our key (12). A family is what became of one grant's
-first refresh token, so its number is the grant's. Numbers that count up would tell strangers how
+first refresh token, so its number is the grant's. Numbers that count up would reveal how
 many sign-ins there are, so the block is encrypted with AES. It holds nothing random, because a
 retry must get the same text again; no block comes twice, because no family has a generation twice.
 

@@ -262,7 +262,7 @@ def _find_successor_of_former(session: Session, tokens: list[Token]) -> str | No
 
 
 def slide(session: Session, client: ClientView, presented: Presented) -> None:
-    """Let a reusable token live on from now, within its absolute life."""
+    """Extend the life of a reusable token from now, within its absolute life."""
     if not client.refresh_token_slides:
         return
     end = {"next_expires_at": _expiry(client, presented.family.absolute_expires_at)}

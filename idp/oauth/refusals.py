@@ -1,4 +1,4 @@
-"""Traces of refusals, as many as the trail can bear."""
+"""Traces of refusals, as many as the audit log can bear."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROWS_PER_MINUTE = 10
 def client_refused(
     session: Session, client_id: str, remote_addr: str | None, reason: str, *, is_known: bool
 ) -> None:
-    """Record that somebody failed to authenticate as a client.
+    """Record a failed client authentication.
 
     A flood of failures from one address leaves ten rows a minute for each client that exists, and
     as many for all invented names together, not a flood of rows.

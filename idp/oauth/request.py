@@ -60,7 +60,7 @@ class ProtocolRequest:
     _body: Parameters | None = field(default=None, init=False)
 
     def endpoint_url(self, path: str) -> str:
-        """Give the absolute address of a path at this issuer."""
+        """Return the absolute address of a path at this issuer."""
         return self.issuer.url + path
 
     @property
@@ -112,11 +112,11 @@ class Parameters:
             raise OAuthError(message)
 
     def get(self, name: str) -> str | None:
-        """Give a parameter, None when absent or empty."""
+        """Return a parameter, None when absent or empty."""
         return self._values.get(name)
 
     def require(self, name: str) -> str:
-        """Give a parameter, or refuse the request."""
+        """Return a parameter, or refuse the request."""
         value = self._values.get(name)
         if value is None:
             message = f"{MISSING}: {name}"
@@ -124,5 +124,5 @@ class Parameters:
         return value
 
     def all(self, name: str) -> tuple[str, ...]:
-        """Give every value of a repeatable parameter."""
+        """Return every value of a repeatable parameter."""
         return tuple(value for key, value in self.pairs if key == name)

@@ -47,7 +47,7 @@ class FormPost:
 def json_response(
     content: Any, *, status: int = 200, headers: Mapping[str, str] = NO_STORE
 ) -> ProtocolResponse:
-    """Answer with JSON that nobody may store."""
+    """Return JSON that must not be stored."""
     complete = _JSON_NO_STORE if headers is NO_STORE else {**_JSON, **headers}
     return ProtocolResponse(status, complete, orjson.dumps(content))
 

@@ -1,6 +1,6 @@
-"""The `jti` of a person's access token: it leads back to the grant and tells nobody else anything.
+"""The `jti` of a person's access token: it leads back to the grant, for this server alone.
 
-One AES block holds the number of the grant and eight random bytes. Whoever reads tokens sees random
+One AES block holds the number of the grant and eight random bytes. Readers of tokens see random
 text, and cannot count sign-ins; the grant is found without an index or a column of its own. The
 token's signature vouches for the text, so the block needs no seal.
 """
@@ -26,7 +26,7 @@ def make(keyring: Keyring, grant_id: int) -> str:
 
 
 def grant_id_of(keyring: Keyring, jti: str) -> int | None:
-    """Read the grant that a token hangs on; None: a machine's token."""
+    """Read the grant that a token belongs to; None: a machine's token."""
     head, dot, root = jti.partition(".")
     if not dot:
         return None

@@ -1,4 +1,4 @@
-"""The person in front of the browser: as pages see her, and as the authorization endpoint does."""
+"""The person in front of the browser, for pages and for the authorization endpoint."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Visitor:
 
 
 def find(session: Session, issuer: Issuer, cookie: str | None) -> Visitor | None:
-    """Tell who is signed in with this cookie.
+    """Return the person who is signed in with this cookie.
 
-    Nobody, when the session has ended, belongs to another issuer, or the person was deleted,
+    None when the session has ended, belongs to another issuer, or the person was deleted,
     disabled, locked or got a new security stamp since.
     """
     if not cookie:

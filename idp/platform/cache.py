@@ -94,8 +94,7 @@ class ConfigurationCache:
     def get(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return the cached value of a key, computing it when absent.
 
-        None is remembered on a small shelf of its own: names that strangers invent push nothing
-        useful out.
+        None is remembered in a small cache of its own: invented names push nothing useful out.
         """
         found = self.peek(key)
         if found is not MISSING:

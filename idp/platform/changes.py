@@ -1,4 +1,4 @@
-"""When somebody last changed what workers remember, known to every worker of a server at once."""
+"""The last change of what workers remember, visible to every worker of a server at once."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _last = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("Q")
 
 
 def note_change() -> None:
-    """Tell every worker that tokens, people, tenants or rights have been changed."""
+    """Announce to every worker that tokens, people, tenants or rights have changed."""
     _last[0] = time.monotonic_ns()
 
 
 def last_change() -> int:
-    """Give a value that is another one after every change."""
+    """Return a value that differs after every change."""
     return _last[0]
 
 

@@ -1,4 +1,4 @@
-"""The one place that tells the time."""
+"""The one place that reads the time."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """Tell the current time as an aware datetime in UTC."""
+    """Return the current time as an aware datetime in UTC."""
     return datetime.now(UTC)
 
 
 def timestamp() -> int:
-    """Tell the current time in whole seconds since the epoch (RFC 7519 NumericDate)."""
+    """Return the current time in whole seconds since the epoch (RFC 7519 NumericDate)."""
     return int(now().timestamp())

@@ -83,7 +83,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         value: datetime | None,
         dialect: Dialect,  # noqa: ARG002 - SQLAlchemy hands it in
     ) -> datetime | None:
-        """Give aware UTC back."""
+        """Return aware UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -102,8 +102,8 @@ class Base(DeclarativeBase):
     """Base of every table.
 
     `configuration = True` marks tables that workers cache. `concerns_tokens = False` marks those
-    whose rows say nothing about what a token is worth or tells, so that writing there makes nobody
-    forget what he has read of tokens.
+    whose rows have no part in the validity or the content of tokens, so that writing there makes no
+    worker forget what it has read of tokens.
     """
 
     metadata = MetaData(
@@ -150,8 +150,8 @@ def insert(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.In
 def new_row(table: type[Base], *columns: str) -> Insert:
     """Make the INSERT of one row for hot paths: no object, its values are handed in at execution.
 
-    Column defaults of Python are applied, unless columns are named: inside a WITH there is nobody
-    to apply them. The new id is not asked for.
+    Column defaults of Python are applied, unless columns are named: inside a WITH nothing would
+    apply them. The new id is not returned.
     """
     statement = sqlalchemy.insert(cast("Table", table.__table__)).inline()
     if not columns:
@@ -302,19 +302,19 @@ def _named(column: Column[Any]) -> str:
 
 
 def _made(default: Any) -> Any:
-    """Give the value of a column default of Python's."""
+    """Return the value of a Python column default."""
     if default is None:
         return None
     return default.arg(None) if default.is_callable else default.arg
 
 
 def count_hits(session: Session, statement: Update | Delete) -> int:
-    """Execute a conditional change and count its rows; none: somebody else was faster."""
+    """Execute a conditional change and count its rows; none: another was faster."""
     return cast("CursorResult[Any]", session.execute(statement)).rowcount
 
 
 def end(session: Session) -> None:
-    """End a transaction that nobody committed: one that only read by COMMIT, others by ROLLBACK.
+    """End a transaction that was not committed: one that only read by COMMIT, others by ROLLBACK.
 
     The driver throws its prepared statements away at every ROLLBACK, and planning a statement
     anew costs more than executing it.
@@ -338,7 +338,7 @@ class ConfigurationVersion(Base):
 
 
 def bump_configuration(session: Session) -> None:
-    """Tell every worker that cached configuration changed, when this transaction commits."""
+    """Announce to every worker, at the commit, that cached configuration changed."""
     connection = session.connection()  # begins the transaction that is asked for below
     if session.info.get("bumped") is not session.get_transaction():
         connection.execute(
@@ -427,8 +427,8 @@ def _note_writing(
 
 
 @event.listens_for(Pool, "checkin")
-def _tell_of_change(_connection: Any, record: Any) -> None:
-    # The transaction is over by now: whoever reads anew reads what it left.
+def _announce_change(_connection: Any, record: Any) -> None:
+    # The transaction is over by now: what is read from here on is what it left.
     if record.info.pop(_CHANGED, False):
         note_change()
     if record.info.pop(_CONFIGURED, False):

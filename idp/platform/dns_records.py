@@ -1,7 +1,7 @@
-"""Asking the DNS: what a name says in its TXT records.
+"""Queries to the DNS for the TXT records of a name.
 
-Few questions are asked at a time and each of them ends after seconds, so a name server that says
-nothing holds up those who asked for it, and nobody else.
+Few queries run at a time and each of them ends after seconds, so a silent name server delays only
+those who depend on it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def txt(name: str, server: str = "") -> frozenset[str]:
 
     if not _slots.acquire(blocking=False):
         raise Unavailable(
-            "Too many questions to the DNS at once; try again.",
+            "Too many DNS queries at once; try again.",
             headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
         )
     try:

@@ -2,7 +2,7 @@
 
 Problem
 ├── BadRequest            400  shape or rule of the input; `fields` names the culprits
-│   └── Overreach              somebody gives or proves what is not his to give or prove
+│   └── Overreach              someone grants or proves what is not theirs to grant or prove
 ├── Unauthenticated       401  no valid credential
 ├── Forbidden             403  valid credential, right missing
 ├── NotFound              404
@@ -64,7 +64,7 @@ class BadRequest(Problem):
 
 
 class Overreach(BadRequest):
-    """The value asks for more than the caller holds; refused as input, and noted in the trail."""
+    """The value asks for more than the caller holds: a wrong input, noted in the audit log."""
 
     code = "overreach"
 
@@ -86,7 +86,7 @@ class Forbidden(Problem):
 
 
 class NotFound(Problem):
-    """There is no such thing, or none that the caller may know of."""
+    """There is no such thing, or none that the caller may see."""
 
     code = "not_found"
     status = 404
@@ -134,7 +134,7 @@ class Unprocessable(Problem):
 
 
 class TooManyRequests(Problem):
-    """Too many tries; `Retry-After` tells the seconds to wait."""
+    """Too many tries; `Retry-After` holds the seconds to wait."""
 
     code = "too_many_requests"
     status = 429
@@ -154,7 +154,7 @@ class Unavailable(Problem):
 
 
 class Busy(Unavailable):
-    """As many wait for this as may; said at once, and `Retry-After` tells when to come back."""
+    """As many wait for this as may; refused at once, with `Retry-After`."""
 
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})

@@ -1,4 +1,4 @@
-"""Fetching what strangers name, without becoming their arm into the inner network.
+"""Fetching addresses that others name, without opening the inner network to them.
 
 A client may register the address of its keys, so the address is hostile until proven: https only,
 port 443 only, every resolved address public, the connection made to exactly the checked address,
@@ -99,7 +99,7 @@ def is_public(address: Address) -> bool:
 
 
 def _unwrap(address: ipaddress.IPv6Address) -> tuple[ipaddress.IPv4Address, ...] | None:
-    """Give the IPv4 addresses that an IPv6 address stands for."""
+    """Return the IPv4 addresses that an IPv6 address stands for."""
     if address.ipv4_mapped is not None:
         return (address.ipv4_mapped,)
     if address.sixtofour is not None:
@@ -168,7 +168,7 @@ def _read_host(entry: str) -> tuple[str, int | None]:
 
 
 def _host(name: str) -> str:
-    """Give a host name or a literal address in its one form; ValueError for anything else."""
+    """Return a host name or a literal address in its one form; ValueError for anything else."""
     if ":" in name:
         if "%" in name:
             raise ValueError
@@ -191,7 +191,7 @@ class _Wire(io.RawIOBase):
         self._left = max_bytes
 
     def readable(self) -> bool:
-        """Tell `BufferedReader` that this can be read."""
+        """Return that this can be read, as `BufferedReader` requires."""
         return True
 
     def readinto(self, buffer: Any, /) -> int:
@@ -294,7 +294,7 @@ class Fetcher:
     def get(
         self, url: str, *, max_bytes: int = MAX_BYTES, timeout: float = TIMEOUT_SECONDS
     ) -> bytes:
-        """Fetch an address that a stranger named.
+        """Fetch an address that someone unverified named.
 
         BadRequest when it must not be fetched, Unavailable when it does not answer as it should.
         Neither tells what was found behind it, since that may be an inner address.
@@ -302,7 +302,7 @@ class Fetcher:
 
         def fetch(target: _Target, deadline: float) -> bytes:
             headers = {"Accept": "application/json, */*"}
-            with self._asked("GET", target, headers, None, max_bytes, deadline) as response:
+            with self._response("GET", target, headers, None, max_bytes, deadline) as response:
                 return _read(response, max_bytes)
 
         return self._in_pool(self._parse(url), fetch, timeout)
@@ -317,13 +317,13 @@ class Fetcher:
         max_bytes: int = MAX_BYTES,
         timeout: float = TIMEOUT_SECONDS,
     ) -> tuple[int, bytes]:
-        """Send a request to an address that a tenant named; give status and body of the answer.
+        """Send a request to an address that a tenant named; return status and body of the answer.
 
         The same is refused as in `get`; a status of any kind is the caller's to judge.
         """
 
         def ask(target: _Target, deadline: float) -> tuple[int, bytes]:
-            with self._asked(method, target, headers, body, max_bytes, deadline) as response:
+            with self._response(method, target, headers, body, max_bytes, deadline) as response:
                 return response.status, _read_body(response, max_bytes)
 
         return self._in_pool(self._parse(url), ask, timeout)
@@ -358,8 +358,8 @@ class Fetcher:
 
         `refresh` asks for a newer one, as when a key is unknown, and gets it every 30 seconds at
         most. While the server fails, an answer of the last hour serves, and the pause until it is
-        asked again grows. One caller waits for an address, and two for all of them; whoever comes
-        then gets the answer of the last hour, or Busy at once.
+        asked again grows. One caller waits for an address, and two for all of them; further ones
+        get the answer of the last hour, or Busy at once.
         """
         entry = self._entry(url)
         max_age = min(max_age, REFRESH_SECONDS) if refresh else max_age
@@ -388,7 +388,7 @@ class Fetcher:
 
     def _renew(self, entry: _Entry, url: str, max_age: float) -> None:
         """Fetch, when one of the callers that may wait can do so."""
-        if entry.serves(time.monotonic(), max_age):  # somebody was a moment faster
+        if entry.serves(time.monotonic(), max_age):  # another caller was a moment faster
             return
         if not self._json_waiters.acquire(blocking=False):
             return
@@ -467,7 +467,7 @@ class Fetcher:
         raise failure
 
     @contextmanager
-    def _asked(
+    def _response(
         self,
         method: str,
         target: _Target,
@@ -476,7 +476,7 @@ class Fetcher:
         max_bytes: int,
         deadline: float,
     ) -> Iterator[http.client.HTTPResponse]:
-        """Connect, ask, and give the answer, whose body is not read yet."""
+        """Connect, send the request, and yield the answer, whose body is not read yet."""
         with self._connect(target, deadline) as connection:
             client = http.client.HTTPConnection(target.host, target.port)
             client.sock = _Channel(connection, deadline, max_bytes + _HEADER_ALLOWANCE)

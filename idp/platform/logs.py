@@ -87,7 +87,7 @@ def setup(level: str, *, readable: bool) -> None:
 def hide_secrets(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Hide values whose name or look says that they are secret."""
+    """Hide values whose name or form shows that they are secret."""
     for key, value in event.items():
         event[key] = HIDDEN if is_secret_name(key) else _hidden(value)
     return event

@@ -1,4 +1,4 @@
-"""YAML that says what JSON can say, read in one pass and within limits; nothing else reads YAML.
+"""The one reader of YAML: what JSON can express, in one pass and within limits.
 
 PyYAML's own loaders read numbers to the base of 60, dates and merge keys, and let a few aliases
 stand for a huge document. Here only its parser is used: values are made from its events, so that

@@ -48,7 +48,7 @@ _PASSING = (
     asyncpg.TransactionRollbackError,  # 40: deadlock, serialization
     asyncpg.LockNotAvailableError,  # 55P03
     asyncpg.ReadOnlySQLTransactionError,  # 25006: a primary that was demoted
-    asyncpg.IntegrityConstraintViolationError,  # 23: what the row refers to was deleted meanwhile
+    asyncpg.IntegrityConstraintViolationError,  # 23: a row that is referred to was deleted
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     OSError,
@@ -121,7 +121,7 @@ class Pool:
         self._idle: list[asyncpg.Connection[asyncpg.Record]] = []
         self._open = 0
         self._waiting: deque[asyncio.Future[asyncpg.Connection[asyncpg.Record] | None]] = deque()
-        """Whoever waits longest is handed the next connection, or None: may open one."""
+        """The one that waits longest is handed the next connection, or None: may open one."""
         self._prepared: dict[Query, _Prepared] = {}
 
     async def rows(self, query: Query, given: Mapping[str, Any]) -> list[Sequence[Any]]:
@@ -183,11 +183,11 @@ class Pool:
                 connection.terminate()
             raise
         except BaseException:
-            # Timed out, cancelled or cut: nobody can tell what it would answer to the next one.
+            # Timed out, cancelled or cut: what it would answer to the next one is unknown.
             connection.terminate()
             raise
         finally:
-            self._give_back(connection)
+            self._put_back(connection)
 
     async def _take(self) -> asyncpg.Connection[asyncpg.Record]:
         while self._idle:
@@ -219,7 +219,7 @@ class Pool:
             raise
 
     async def _turn(self) -> asyncpg.Connection[asyncpg.Record] | None:
-        """Wait for a connection that others give back; None: one may be opened."""
+        """Wait for a connection that others return; None: one may be opened."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[asyncpg.Connection[asyncpg.Record] | None] = loop.create_future()
         self._waiting.append(turn)
@@ -233,7 +233,7 @@ class Pool:
         finally:
             timer.cancel()
 
-    def _give_back(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    def _put_back(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         if connection.is_closed():
             self.close()  # the others went away with it, most likely
             self._hand_on(None)
@@ -241,7 +241,7 @@ class Pool:
             self._hand_on(connection)
 
     def _hand_on(self, connection: asyncpg.Connection[asyncpg.Record] | None) -> None:
-        """Hand a connection, or the right to open one, to whoever waits longest."""
+        """Hand a connection, or the right to open one, to the one that waits longest."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():

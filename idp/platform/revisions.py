@@ -85,7 +85,7 @@ def standing_of(connection: Connection) -> Standing:
 
 @cache
 def _revisions() -> tuple[frozenset[str], str]:
-    """Read the revisions that this release knows, and the newest of them."""
+    """Read the revisions that this release has, and the newest of them."""
     found: dict[str, set[str]] = {"revision": set(), "down_revision": set()}
     for path in (migrations_dir() / "versions").glob("*.py"):
         for name, value in _LINE.findall(path.read_text(encoding="utf-8")):

@@ -44,7 +44,7 @@ class RequestContext:
     remote_addr: str | None = None
     user_agent: str | None = None
     user_id: int | None = None
-    """Who calls a management operation, once the token is read; and by which client."""
+    """The person who calls a management operation, once the token is read, and their client."""
     client_id: str | None = None
     end_user_addr: str | None = None
     """Where the person is whom a machine acts for, as far as it tells."""
@@ -54,10 +54,10 @@ NO_REQUEST = RequestContext(request_id="-")
 
 
 def of(session: Session) -> Runtime:
-    """Give the runtime that a session was opened by."""
+    """Return the runtime that a session was opened by."""
     return cast("Runtime", session.info["runtime"])
 
 
 def context_of(session: Session) -> RequestContext:
-    """Tell which request a session serves."""
+    """Return the context of the request that a session serves."""
     return cast("RequestContext", session.info.get("context", NO_REQUEST))

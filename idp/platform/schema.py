@@ -43,7 +43,7 @@ def current(database_url: str) -> str | None:
 
 
 def head() -> str | None:
-    """Name the newest revision that this release knows."""
+    """Return the newest revision that this release has."""
     return ScriptDirectory.from_config(configuration()).get_current_head()
 
 

@@ -108,7 +108,7 @@ class Keyring:
         return f"{self.current}.{b64url(nonce + sealed)}"
 
     def decrypt(self, purpose: str, stored: str) -> bytes:
-        """Give back what `encrypt` took; UnknownKeyError when the value cannot be opened."""
+        """Decrypt what `encrypt` returned; UnknownKeyError when the value cannot be opened."""
         root, _, text = stored.partition(".")
         raw = from_b64url(text)
         try:

@@ -1,4 +1,4 @@
-"""Concurrency stamps: whoever writes says which state of a row he has read."""
+"""Concurrency stamps: a write names the state of the row that it is based on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from idp.platform.secrets import random_token
 
 
 def new_stamp() -> str:
-    """Make a value that tells one state of a row from every other."""
+    """Make a value that distinguishes one state of a row from every other."""
     return random_token(16)
 
 
@@ -20,11 +20,13 @@ Stamp = Annotated[str, mapped_column(String(64), default=new_stamp)]
 
 
 def check(held: str, given: str | None) -> None:
-    """Refuse a form that was read before somebody else's change; None: whatever it is by now."""
+    """Refuse a form that was read before another change; None: accept any state."""
     if given is not None and given != held:
         raise outdated()
 
 
 def outdated() -> Conflict:
-    """Refuse a change of what somebody else has changed."""
-    return Conflict.at("concurrency_stamp", "Somebody else changed this meanwhile: read it again.")
+    """Refuse a change of what has been changed in the meantime."""
+    return Conflict.at(
+        "concurrency_stamp", "This was changed by someone else. Reload and try again."
+    )

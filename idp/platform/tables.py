@@ -10,7 +10,7 @@ from idp.platform.files import package_dir
 
 @cache
 def load_models() -> None:
-    """Import every `models` module, so that the metadata knows every table.
+    """Import every `models` module, so that the metadata holds every table.
 
     They are found by their files: looking through the packages would import all of these.
     """

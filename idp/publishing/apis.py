@@ -36,18 +36,18 @@ def get_managed(session: Session, actor: Actor, api_id: int) -> ApiResource:
 
 
 def get_visible(session: Session, actor: Actor, api_id: int) -> ApiResource:
-    """Return an API that the actor may know of: one of the platform or of their tenant."""
+    """Return an API that the actor may see: one of the platform or of their tenant."""
     own = or_(ApiResource.tenant_id.is_(None), ApiResource.tenant_id == actor.tenant_id)
     return get(session, api_id, true() if actor.is_platform_admin else own)
 
 
 def title(api: ApiResource) -> str:
-    """Give the name that people know an API by."""
+    """Return the name that people know an API by."""
     return api.display_name or api.name
 
 
 def open_to_all(issuer: Issuer) -> ColumnElement[bool]:
-    """Return in SQL whose page strangers may see: what is published here or named by discovery."""
+    """Return in SQL which APIs have a public page: those published here or named by discovery."""
     shown = select(ApiScope.id).where(
         ApiScope.api_resource_id == ApiResource.id, ApiScope.show_in_discovery_document
     )

@@ -1,4 +1,4 @@
-"""Few requests wait for other servers at a time: slow ones must not hold every thread."""
+"""Slots for requests that wait for other servers: slow servers must not hold every thread."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _free = threading.BoundedSemaphore(AT_ONCE)
 
 @contextmanager
 def taken() -> Iterator[None]:
-    """Hold one of the slots; Busy when there is none, without waiting."""
+    """Hold one of the slots; raise Busy at once when all are in use."""
     if not _free.acquire(blocking=False):
-        raise Busy("Too much is being asked of other servers; try again.", RETRY_SECONDS)
+        raise Busy("Too many requests are waiting for other servers; try again.", RETRY_SECONDS)
     try:
         yield
     finally:

@@ -42,7 +42,7 @@ UPLOAD_SECONDS = 60.0
 """Time that an upload may take to arrive; a thread of the small pool waits for it."""
 UPLOAD_THREADS = 4
 MOST_UPLOADS = 64
-"""Uploads that wait for a thread or hold one; whoever comes then is asked to come back."""
+"""Uploads that wait for a thread or hold one; further ones are answered 503."""
 MOST_PIECES = 256 * 1024
 """Bytes of an upload that wait to be read."""
 FILE_THREADS = 3
@@ -120,20 +120,20 @@ class Bridge:
         self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._last = 0.0
-        self._told = asyncio.Event()
+        self._stop_requested = asyncio.Event()
         self.body_seconds = body_seconds
         self.stopping = False
 
     async def run(
         self, listener: socket.socket, on_ready: Callable[[], None] = lambda: None
     ) -> None:
-        """Serve until told to stop."""
+        """Serve until `stop` is called."""
         self.loop = loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: Connection(self), sock=listener, backlog=BACKLOG)
         logs.begin_turns(loop)
         looking = loop.create_task(self._look())
         on_ready()
-        await self._told.wait()
+        await self._stop_requested.wait()
         await self._drain()
         looking.cancel()
         server.close()
@@ -156,7 +156,7 @@ class Bridge:
         self.stopping = True
         self._on_stopping()
         self._last = time.monotonic()
-        self._told.set()
+        self._stop_requested.set()
 
     # What connections call.
 
@@ -188,9 +188,11 @@ class Bridge:
         headers = [*self._headers, ("connection", "close"), ("x-request-id", request_id)]
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             headers.append(("retry-after", str(RETRY_SECONDS)))
-        asked = {} if request is None else request.headers
-        if plain.wants_page(asked.get("HTTP_ACCEPT", ""), asked.get("HTTP_SEC_FETCH_MODE", "")):
-            languages = asked.get("HTTP_ACCEPT_LANGUAGE", "")
+        accepted = {} if request is None else request.headers
+        if plain.wants_page(
+            accepted.get("HTTP_ACCEPT", ""), accepted.get("HTTP_SEC_FETCH_MODE", "")
+        ):
+            languages = accepted.get("HTTP_ACCEPT_LANGUAGE", "")
             page = plain.page_for(status.value, detail, request_id, languages)
             headers = [pair for pair in headers if pair[0] != "content-security-policy"]
             headers += [(name.lower(), value) for name, value in page.headers]
@@ -333,7 +335,7 @@ class Bridge:
             try:
                 self._on_look()
             except Exception:
-                log.exception("look_failed")  # whoever takes too long is still looked for
+                log.exception("look_failed")  # slow requests are still looked for
 
     async def _drain(self) -> None:
         end = time.monotonic() + DRAIN_SECONDS
@@ -392,7 +394,7 @@ class Incoming(io.RawIOBase):
         self._pieces = bytearray()
         self._is_over = False
         self._is_broken = False
-        self._is_wanted = False
+        self._is_invited = False
 
     # On the loop.
 
@@ -419,8 +421,8 @@ class Incoming(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         """Wait for the next piece; TooSlow past the deadline."""
         with self._condition:
-            if not self._is_wanted:
-                self._is_wanted = True
+            if not self._is_invited:
+                self._is_invited = True
                 self._loop.call_soon_threadsafe(self._connection.invite)
             while not self._pieces and not self._is_over:
                 left = self._deadline - time.monotonic()

@@ -34,8 +34,8 @@ MAX_HEADER_LINES = 256
 IDLE_SECONDS = 75.0
 """Time that a connection may stay without a request.
 
-Longer than proxies keep idle connections (60 seconds, most of them): whoever sends the next request
-should be the one that closes, else a request meets a connection that is just being closed.
+Longer than proxies keep idle connections (60 seconds, most of them): the side that sends the next
+request should be the one that closes, else a request meets a connection that is just being closed.
 """
 HEAD_SECONDS = 15.0
 """Time that a whole head may take to arrive."""
@@ -105,7 +105,7 @@ class State(Enum):
     HEAD = auto()
     BODY = auto()
     UPLOAD = auto()
-    """Bytes of a body that somebody reads, and the answer."""
+    """Bytes of a body that is being read, and the answer."""
     ANSWER = auto()
     READER = auto()
     """The visitor, who has yet to take the last answer."""
@@ -123,7 +123,7 @@ class RefusedError(Exception):
 
 @dataclass(slots=True)
 class _Head:
-    """What httptools tells about the head of a request, and about chunks."""
+    """What httptools reports about the head of a request, and about chunks."""
 
     target: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol):
         self._site.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's own
-        """End; what is being answered goes on, and nobody hears of it."""
+        """End; what is being answered goes on, and its answer is dropped."""
         self.state = State.END
         if self._sink is not None:
             self._sink.end(complete=False)
@@ -393,7 +393,7 @@ class Connection(asyncio.Protocol):
         self._take_body()
 
     def _length_of(self, request: Request) -> int | None:
-        """Return how long the body is (RFC 9112 6.3); None: its chunks say so."""
+        """Return how long the body is (RFC 9112 6.3); None: it comes in chunks."""
         coding = request.headers.pop("HTTP_TRANSFER_ENCODING", None)
         given = request.headers.pop("CONTENT_LENGTH", None)
         if coding is None:
@@ -408,7 +408,7 @@ class Connection(asyncio.Protocol):
         return None
 
     def invite(self) -> None:
-        """Send word to somebody who waits for it that the body is wanted."""
+        """Send `100 Continue` to a client that waits for it."""
         if self._expects and self.state is not State.END:
             self._expects = False
             self._transport.write(_CONTINUE)
@@ -447,7 +447,7 @@ class Connection(asyncio.Protocol):
             self._left += len(piece)
             is_over = self._head.is_complete
             if self._left > self._most:
-                # Whoever reads finds the end here.
+                # The reader finds the end here.
                 piece, is_over, self._is_last = b"", True, True
         if piece and not sink.feed(piece):
             self._pause()

@@ -30,7 +30,7 @@ _NO_NEW_CONNECTIONS = (
 
 
 class InUseError(Exception):
-    """An address or a database belongs to somebody else; the message says what to do."""
+    """An address or a database is in use by another process; the message says what to do."""
 
 
 def listen(
@@ -38,11 +38,12 @@ def listen(
 ) -> list[socket.socket]:
     """Open so many sockets on one address, between which the kernel spreads connections.
 
-    Without `overlap` nobody else may listen there; `otherwise` says how to choose another address.
+    Without `overlap` no other server may listen there; `otherwise` says how to choose
+    another address.
     """
     try:
         if not overlap:
-            # Sockets that share a port let anybody of the same user join: ask without sharing.
+            # Sockets that share a port let any process of the same user join: ask without sharing.
             with _bound(host, port, shared=False) as probe:
                 probe.listen()
         listeners = [_bound(host, port, shared=True) for _ in range(count)]

@@ -49,12 +49,12 @@ from idp.server.outbox_worker import OutboxWorker
 log = structlog.get_logger()
 
 _LATE = ("idp.app", "idp.platform.signing.foreign", "limits.storage", "limits.strategies")
-"""What is imported by somebody who needs it, and shared when there are several workers."""
+"""What is imported when it is needed, and shared when there are several workers."""
 
 KILL_SECONDS = int(DRAIN_SECONDS) + 5
 """How long a worker may take to end before it is killed."""
 PAUSE_SECONDS = 0.5
-"""How long a new worker answers machines alone, unless somebody asks for more."""
+"""How long a new worker answers machines alone, unless a page is requested."""
 RESPAWN_SECONDS = 0.5
 """How long after the end of a worker the next one starts."""
 HOPELESS_SECONDS = 5.0
@@ -67,7 +67,7 @@ TAKES_OVER_FROM = "--takes-over-from"
 
 Ready = Callable[[], None]
 Work = Callable[[socket, Ready], None]
-"""What a worker does with its listening socket until it is told to stop."""
+"""What a worker does with its listening socket until it has to stop."""
 
 
 class Neighbour(Protocol):
@@ -103,7 +103,7 @@ class Server:
         self.neighbours: list[Neighbour] = []
 
     def run(self) -> int:
-        """Serve until SIGTERM or Ctrl-C; give the exit code."""
+        """Serve until SIGTERM or Ctrl-C; return the exit code."""
         with _Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD) as signals:
             self._signals = signals
             for place in range(len(self._sockets)):
@@ -133,7 +133,7 @@ class Server:
                 neighbour.look()
 
     def _replace_dead(self) -> bool:
-        """Start workers again that ended; tell whether there is any hope."""
+        """Start workers again that ended; return whether there is any hope."""
         for place, code in self._ended():
             log.error("worker_died", worker=place + 1, exit_code=code)
             age = time.monotonic() - self._started[place]
@@ -169,7 +169,7 @@ class Server:
 
     def _start(self, place: int) -> None:
         self._started[place] = time.monotonic()
-        job = partial(self._work, self._sockets[place], self._signals.tell)
+        job = partial(self._work, self._sockets[place], self._signals.report_ready)
         self._pids[place] = pid = fork(job)
         log.info("worker_started", worker=place + 1, pid=pid, server=os.getpid())
 
@@ -204,7 +204,7 @@ class Server:
 
 
 class Forked:
-    """A process that runs a function until it is told to stop."""
+    """A process that runs a function until it has to stop."""
 
     def __init__(self, function: Callable[[], None]) -> None:
         self._pid = fork(function)
@@ -213,7 +213,7 @@ class Forked:
         """Leave it alone."""
 
     def let_go(self) -> None:
-        """Leave it alone: it tells what the workers do until the end."""
+        """Leave it alone: it reports on the workers until the end."""
 
     def stop(self) -> None:
         """End it."""
@@ -223,7 +223,7 @@ class Forked:
 
 
 def fork(function: Callable[[], None]) -> int:
-    """Run a function in a new process, which shares the memory of this one; give its id."""
+    """Run a function in a new process, which shares the memory of this one; return its id."""
     server = os.getpid()
     numbers = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
     # The server's handlers come along: what is sent to the child must not go to them.
@@ -265,7 +265,7 @@ def run(
     overlap: bool = False,
     takes_over_from: int | None = None,
 ) -> int:
-    """Run the server and what belongs to it; give the exit code.
+    """Run the server and what belongs to it; return the exit code.
 
     It ends the process that it takes over from once all its workers answer.
     """
@@ -322,7 +322,7 @@ def _listen_for_scrapes(settings: Settings, *, overlap: bool) -> socket | None:
 def _share_memory(settings: Settings, workers: int) -> None:
     """Import what every worker needs before there is one: forked, they share it.
 
-    A single worker has nobody to share with. It imports what machines do not ask for while it
+    A single worker has none to share with. It imports what machines do not ask for while it
     already answers them; see `_finish`.
     """
     gc.disable()
@@ -388,8 +388,8 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 def _finish(app: Flask, settings: Settings) -> None:
     """Put everything else behind the front, beside requests; without it the worker ends."""
-    # Machines first; whoever asks for a page ends the pause.
-    app.extensions[EXTENSION].wanted.wait(PAUSE_SECONDS)
+    # Machines first; the first request for a page ends the pause.
+    app.extensions[EXTENSION].needed.wait(PAUSE_SECONDS)
     gc.disable()
     try:
         # Not before the first answer, and with several workers before they are forked.
@@ -405,7 +405,7 @@ def _finish(app: Flask, settings: Settings) -> None:
 
 
 class _Signals:
-    """Signals that are waited for, and workers that tell that they are ready."""
+    """Signals that are waited for, and workers that report ready."""
 
     def __init__(self, *numbers: signal.Signals) -> None:
         self._numbers = numbers
@@ -427,20 +427,20 @@ class _Signals:
         os.close(self._write)
 
     def wait(self, seconds: float) -> bytes:
-        """Wait for some seconds at most; give the numbers of what was heard."""
+        """Wait for some seconds at most; return the numbers of what arrived."""
         select.select([self._read], [], [], seconds)
         try:
             return os.read(self._read, 1024)
         except BlockingIOError:
             return b""
 
-    def tell(self) -> None:
+    def report_ready(self) -> None:
         """Report, from a worker, that it is ready."""
         os.write(self._write, bytes([READY]))
 
 
 def _stop_with(server: int) -> None:
-    """Stop when the server was killed: a process that nobody leads would go on for ever."""
+    """Stop when the server was killed: a process without a parent would go on for ever."""
 
     def watch() -> None:
         pause = threading.Event()
@@ -454,9 +454,9 @@ def _stop_with(server: int) -> None:
 def _allow_connections() -> None:
     """Raise the limit of open files, which counts connections too, as far as we may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS * 2
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    needed = CONNECTIONS * 2
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 

@@ -18,7 +18,7 @@ def root(client, session):
 
 
 def test_an_unexpected_failure_tells_nothing(root, monkeypatch):
-    """The old system gave the text of the exception to whoever called."""
+    """The old system sent the text of the exception to the caller."""
 
     def fail(*_args, **_kwargs):
         raise RuntimeError(SECRET)

@@ -69,7 +69,7 @@ def test_an_unproven_host_is_refused_with_the_record_that_would_prove_it(
     (message,) = json.loads(answer["message"])["hosts"]
     name, text = re.search(r'publish (\S+) TXT "([^"]+)"', message).groups()
     assert name == f"_idp-challenge.{HOST}"
-    assert name_server.asked == [name]
+    assert name_server.queries == [name]
     assert saved_hosts(session) == []
 
     name_server.records[name] = ["v=spf1 -all", text]
@@ -108,7 +108,7 @@ def test_the_platform_needs_no_proof_and_gives_a_host_to_its_tenant(
 ):
     root.data("PUT", "/Tenant", with_hosts(acme, HOST))
     assert saved_hosts(session) == [HOST]
-    assert name_server.asked == []
+    assert name_server.queries == []
 
 
 def test_hosts_below_one_that_the_tenant_has_need_no_proof(session, name_server, root, mary, acme):
@@ -116,7 +116,7 @@ def test_hosts_below_one_that_the_tenant_has_need_no_proof(session, name_server,
     given = mary.data("GET", f"/Tenant/{acme['id']}")
     below = ("acme.example", "login.acme.example", "acme.example:8443")
     assert mary.call("PUT", "/Tenant", with_hosts(given, *below))["code"] == 200
-    assert name_server.asked == []
+    assert name_server.queries == []
     for wrong in ("notacme.example", "example", "acme.example.evil.example"):
         given = mary.data("GET", f"/Tenant/{acme['id']}")
         assert mary.call("PUT", "/Tenant", with_hosts(given, *below, wrong))["code"] == 422
@@ -127,10 +127,10 @@ def test_what_is_kept_is_not_asked_about_again(session, name_server, mary, acme)
     record = publish(session, name_server, f"tenant:{acme['id']}", HOST)
     mary.data("PUT", "/Tenant", with_hosts(acme, HOST))
     del name_server.records[record.name]
-    name_server.asked.clear()
+    name_server.queries.clear()
     kept = mary.data("GET", f"/Tenant/{acme['id']}")
     mary.data("PUT", "/Tenant", kept | {"name": "Acme Ltd"})
-    assert name_server.asked == []
+    assert name_server.queries == []
     mary.data("PUT", "/Tenant", with_hosts(kept | {"name": "Acme Ltd"}))
     gone = mary.data("GET", f"/Tenant/{acme['id']}")
     assert mary.call("PUT", "/Tenant", with_hosts(gone, HOST))["code"] == 422
@@ -173,7 +173,7 @@ def test_more_questions_than_places_are_refused_at_once(name_server, mary, acme)
         for _ in range(dns_records.CONCURRENT):
             dns_records._slots.release()
     assert answer.status_code == 503
-    assert name_server.asked == []
+    assert name_server.queries == []
 
 
 def test_many_hosts_and_many_tries_are_refused(name_server, mary, acme):
@@ -183,13 +183,13 @@ def test_many_hosts_and_many_tries_are_refused(name_server, mary, acme):
         mary.call("PUT", "/Tenant", with_hosts(acme, f"h{number}.example"))
     answer = mary.send("PUT", "/Tenant", with_hosts(acme, HOST))
     assert answer.status_code == 429
-    assert len(name_server.asked) == hosts.QUESTIONS_PER_HOUR
+    assert len(name_server.queries) == hosts.QUESTIONS_PER_HOUR
 
 
 def test_who_does_not_reach_a_tenant_learns_and_asks_nothing(client, session, name_server, acme):
     stranger = center.manager(client, session, ALL, username="stranger")
     assert stranger.call("PUT", "/Tenant", with_hosts(acme, HOST))["code"] == 404
-    assert name_server.asked == []
+    assert name_server.queries == []
 
 
 @pytest.mark.settings(environment="production", secret_key="kR8vZq2LwXyN5tBhJ3mPc7Gd9fUaE1sTiOoQ")

@@ -72,7 +72,7 @@ def with_claims(token: str, **claims: Any) -> str:
 
 
 def assertion_claims(client_id: str, audience: Any, **claims: Any) -> dict[str, Any]:
-    """Give the claims of a good client assertion; None leaves one out."""
+    """Return the claims of a good client assertion; None leaves one out."""
     now = int(time.time())
     complete = {
         "iss": client_id,

@@ -1,4 +1,4 @@
-"""Attacks by claims that somebody keeps for a client or a person."""
+"""Attacks by claims that are kept for a client or a person."""
 
 from __future__ import annotations
 

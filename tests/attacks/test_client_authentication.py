@@ -314,7 +314,7 @@ def test_a_forged_assertion_is_refused(client, session, by_keys, signer):
 
 
 class KeyServer(BaseHTTPRequestHandler):
-    """Serves what a test tells it to, and counts."""
+    """Serves what a test sets, and counts."""
 
     def do_GET(self):
         server = self.server
@@ -322,7 +322,7 @@ class KeyServer(BaseHTTPRequestHandler):
         server.behaviour(self)
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Log nothing."""
 
 
 PORT = free_port()

@@ -1,4 +1,4 @@
-"""Every header that the product reads, as nobody should send it, through the real server.
+"""Every header that the product reads, as it should not be sent, through the real server.
 
 None is lost in silence: what concerns us and cannot be read is 400, the rest changes nothing.
 """
@@ -62,7 +62,7 @@ def test_no_header_is_read_that_is_not_tried_here():
     assert "Cookie" in read
 
 
-class Asked:
+class RawRequests:
     """Requests as bytes, each on a connection of its own."""
 
     def __init__(self, server: LiveServer) -> None:
@@ -93,12 +93,12 @@ class Asked:
 
 @pytest.fixture
 def scene(session, live_server):
-    """Serve a client, an API's machine and somebody who is signed in; a proxy is in front."""
+    """Serve a client, an API's machine and a person who is signed in; a proxy is in front."""
     add_api(session)
     web, machine = register(session), register_machine(session, scopes=["orders.read"])
     user = add_person(session)
     server = live_server(trusted_proxies="127.0.0.1")
-    asked = Asked(server)
+    asked = RawRequests(server)
     cookie = "=".join(protocol.start_session(session, "127.0.0.1:8000", user)).encode()
     return Scene(asked, web, machine, user, cookie)
 
@@ -238,7 +238,7 @@ def test_a_foreign_cookie_hides_none_of_ours(scene, value):
     assert scene.ask(line, b"Cookie: " + value)[0] == 303
 
 
-def signs_in(ask: Asked, user, *, joined: bool) -> None:
+def signs_in(ask: RawRequests, user, *, joined: bool) -> None:
     """Sign in on the page with a browser that holds a cookie of another site."""
 
     def cookies(*ours: bytes) -> list[bytes]:
@@ -276,7 +276,7 @@ def test_somebody_with_a_cookie_of_another_site_signs_in(scene, joined):
 
 def test_a_hidden_visitor_is_not_counted_as_the_proxy(live_server, session):
     server = live_server(trusted_proxies="127.0.0.1")
-    ask = Asked(server)
+    ask = RawRequests(server)
     forwarded = b"X-Forwarded-For: caf\xc3\xa9, 203.0.113.7:51234"
     assert ask("GET /nothing", forwarded)[0] == 404
     assert "203.0.113.7" in server.output()
@@ -308,7 +308,7 @@ def test_gunicorn_follows_the_same_rules(settings, session, tmp_path):
             assert process.poll() is None, server.output()
             assert time.monotonic() < end, server.output()
             time.sleep(0.1)
-        ask = Asked(server)
+        ask = RawRequests(server)
         signs_in(ask, user, joined=True)
         for header, status in (
             (b"Authorization: Bearer caf\xc3\xa9", 400),

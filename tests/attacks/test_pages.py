@@ -26,7 +26,7 @@ def policy_of(answer):
 
 
 def is_harmless(answer):
-    """Whether no text of a stranger became markup, and inline scripts would not run."""
+    """Whether no unverified text became markup, and inline scripts would not run."""
     page = answer.get_data(as_text=True)
     reader = Reader()
     reader.feed(page)
@@ -128,7 +128,7 @@ def test_an_answer_counts_only_for_the_session_that_gave_it(client, session, new
     handle = consent.partition("=")[2]
     allowed = forms.allow(client, consent, "openid")
     assert allowed.status_code == 303
-    # Bob opens the address that Ann's consent leads to: he is asked himself.
+    # Bob opens the address that Ann's consent leads to, and is asked in turn.
     asked = other.get("/connect/authorize", query_string={"continue": handle})
     assert asked.location.startswith("/consent?")
     code = protocol.code_of(client.get(allowed.location))
@@ -235,7 +235,7 @@ def test_the_page_that_posts_an_answer_posts_to_the_proven_address_only(client, 
 
 
 def test_a_planted_session_is_worth_nothing_after_signing_in(client, session, new_client):
-    # Row 16: the attacker's cookie in the victim's browser, before she signs in.
+    # Row 16: the attacker's cookie in the victim's browser, before they sign in.
     app = register(session)
     mallory, ann = add_person(session, "mallory"), add_person(session, "ann")
     attacker = new_client()

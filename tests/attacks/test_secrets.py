@@ -107,7 +107,7 @@ class Loot:
 
 
 def dumped(session):
-    """Give every column of every table as the bytes that a dump would have."""
+    """Return every column of every table as the bytes that a dump would have."""
     connection = session.connection()
     metadata = MetaData()
     metadata.reflect(connection)
@@ -127,7 +127,7 @@ def dumped(session):
 
 
 def private_parts(session, runtime):
-    """Give the numbers of our private keys as text."""
+    """Return the numbers of our private keys as text."""
     for row in session.scalars(select(SigningKey)):
         pem = runtime.keyring.decrypt(PURPOSE, row.private_encrypted)
         key = load_private(pem)
@@ -192,7 +192,7 @@ def register_all(world):
 
 
 def sign_in_with_mistakes(world, user):
-    """Go through the pages; give a code."""
+    """Go through the pages; return a code."""
     client, web = world.client, world.apps["web"]
     asked = authorize(client, web, scope="openid profile orders.read offline_access")
     world.loot.add("handle", asked.location.partition("request=")[2])
@@ -210,7 +210,7 @@ def sign_in_with_mistakes(world, user):
 
 
 def get_tokens(world, code):
-    """Get tokens of every kind, with refusals between; give those to go on with."""
+    """Get tokens of every kind, with refusals between; return those to go on with."""
     client, loot, apps = world.client, world.loot, world.apps
     web, opaque = apps["web"], apps["opaque"]
     redeem(client, web, code, code_verifier="w" * 43)

@@ -87,7 +87,7 @@ class Web:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with an account."""
+    """A person with an account."""
 
     sub: str
     username: str
@@ -148,7 +148,7 @@ def web(chromium: Browser, run: Run, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def context(chromium: Browser, web: Web) -> Iterator[BrowserContext]:
-    """Give a browser that was never here before."""
+    """Return a new browser without cookies."""
     # The browser's own trust store is left alone; that the certificates are good, Caddy's start
     # and the shop's requests have checked.
     context = chromium.new_context(ignore_https_errors=True, locale="en-US")
@@ -165,7 +165,7 @@ def page(context: BrowserContext) -> Page:
 
 @pytest.fixture
 def person(web: Web) -> Person:
-    """Add somebody with an account, known to no other test."""
+    """Add a person with an account, known to no other test."""
     name = f"ann-{secrets.token_hex(4)}"
     with web.sessions() as session:
         user = protocol.add_person(session, name)
@@ -181,7 +181,7 @@ def fill_in(page: Page, person: Person) -> None:
 
 
 def _register(web: Web) -> str:
-    """Register the shop and the gallery; give the secret of the shop."""
+    """Register the shop and the gallery; return the secret of the shop."""
     with web.sessions() as session:
         _, secret = clients.create(
             session,
@@ -214,7 +214,7 @@ def _register(web: Web) -> str:
 
 
 def _lead_home(patch: pytest.MonkeyPatch) -> None:
-    """Let this process find the sites as the browser does."""
+    """Resolve the names of the sites in this process as the browser does."""
     look_up = socket.getaddrinfo
 
     def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:

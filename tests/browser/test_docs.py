@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.no_database]
 
 @pytest.fixture
 def administrator(web: Web, person: Person) -> Person:
-    """Let the person administer the platform, and the page sign people in at this address."""
+    """Return the person as a platform administrator; the page signs people in at this address."""
     with web.sessions() as session:
         user = session.get(User, int(person.sub))
         assert user is not None

@@ -36,7 +36,7 @@ PNG = _DRAWN.getvalue()
 """A picture that is larger than what forms may be."""
 WIDTHS = {390: 844, 1280: 800}
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
-"""Folder to leave pictures in, for somebody to look at."""
+"""Folder for pictures to look at."""
 
 pytestmark = [pytest.mark.browser, pytest.mark.no_database]
 
@@ -166,7 +166,7 @@ class Visit:
         self.seen.append(name)
 
     def examine(self, name: str) -> None:
-        """Let axe look at the page that is open."""
+        """Run axe on the page that is open."""
         found = self.axe.run(self.page).response
         assert found["passes"], name
         serious = [

@@ -72,7 +72,10 @@ def test_a_secret_is_shown_once_and_kept_as_a_hash(
     [
         (("add", "ids4.ms"), "The name ids4.ms is taken."),
         (("add", "orders", "--scope", "openid"), "The name openid is taken."),
-        (("add", "orders", "--scope", "a b"), "A scope has 1 to 200 characters, no spaces or "),
+        (
+            ("add", "orders", "--scope", "a b"),
+            "A scope must have 1 to 200 characters without spaces ",
+        ),
         (("add", "orders", "--tenant", "77"), "There is no such tenant."),
         (("show", "none"), "There is no API none."),
         (("scope", "none", "a"), "There is no API none."),
@@ -99,4 +102,4 @@ def test_settings_are_changed_each_by_itself(idp: Run, idp_json: RunJson, sessio
     session.commit()
     refused = idp(*change, "--set", "permission_format=xml", code=1).stderr
     assert "must be one of array, text" in refused
-    assert "Name what to change." in idp(*change, code=1).stderr
+    assert "Name at least one change." in idp(*change, code=1).stderr

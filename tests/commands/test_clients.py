@@ -77,7 +77,7 @@ def test_a_chosen_secret(idp_json: RunJson, idp: Run) -> None:
     chosen = "chosen-by-the-caller-1234"
     assert idp_json(*ADD, *MACHINE, "--secret", chosen)["client_secret"] == chosen
     refused = idp("client", "add", "--id", "b", *MACHINE, "--secret", "geheim", code=1)
-    assert refused.stderr == "Error: A secret has 24 characters or more.\n"
+    assert refused.stderr == "Error: A secret must have at least 24 characters.\n"
 
 
 @pytest.mark.no_database
@@ -86,11 +86,11 @@ def test_a_chosen_secret(idp_json: RunJson, idp: Run) -> None:
     [
         ((*MACHINE, "--set", "nonsense=1"), "There is no setting nonsense"),
         ((*MACHINE, "--set", "requirePkce"), "--set takes NAME=VALUE"),
-        (("--grant", "password"), "'password' is not offered"),
+        (("--grant", "password"), "'password' is not supported"),
         ((*MACHINE, "--scope", "none.such"), "There is no scope none.such."),
         ((*MACHINE, "--redirect", "https://*.example/"), "wildcard"),
         ((*MACHINE, "--tenant", "77"), "There is no such tenant."),
-        ((*CODE, "--public", "--set", "requirePkce=false"), "always uses PKCE"),
+        ((*CODE, "--public", "--set", "requirePkce=false"), "must use PKCE"),
         ((*CODE, "--public", "--set", "refresh_token_usage=0"), "public client must be one-time"),
         (
             (*MACHINE, "--id", "https://app.example", "--tenant", "1"),
@@ -185,7 +185,7 @@ def test_a_kind_sets_what_a_client_of_it_needs(
 def test_a_client_that_could_do_nothing_is_refused(idp: Run, session: Session) -> None:
     refused = idp(*ADD, code=1).stderr
     assert refused.startswith("Error: A client needs a kind (web, spa, native, service)")
-    assert "redirect address" in idp(*ADD, "--kind", "web", code=1).stderr
+    assert "redirect URI" in idp(*ADD, "--kind", "web", code=1).stderr
     assert clients.find(session, "app") is None
 
 
@@ -210,8 +210,8 @@ def test_a_client_is_changed_list_by_list(idp_json: RunJson, session: Session) -
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        ((), "Name what to change."),
-        (("--clear", "--redirect"), "needs a redirect address"),
+        ((), "Name at least one change."),
+        (("--clear", "--redirect"), "requires a redirect URI"),
         (("--scope", "none.such"), "There is no scope none.such."),
         (("--set", "nonsense=1"), "There is no setting nonsense"),
     ],

@@ -162,7 +162,7 @@ def test_a_target_with_rows_keeps_them(
 
 def test_the_database_itself_and_nonsense_are_refused(idp: Run, runtime: Runtime) -> None:
     own = idp("db", "copy", "--to", runtime.settings.database, code=1)
-    assert "That is the database itself." in own.stderr
+    assert "The target is the database itself." in own.stderr
     for nonsense in ("nonsense", "mysql+nothing://x/y"):
         refused = idp("db", "copy", "--to", nonsense, code=2).stderr
         assert "must be postgresql://user:password@host/name" in refused

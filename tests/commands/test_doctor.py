@@ -90,7 +90,7 @@ def test_clients_with_what_is_not_offered_are_named(
     session.commit()
     row = idp_json("doctor")[list(CHECKS).index("clients")]
     assert row["state"] == "warning"
-    assert row["seen"].endswith("what is not offered: old (grant_types), older (grant_types)")
+    assert row["seen"].endswith("unsupported settings: old (grant_types), older (grant_types)")
 
 
 def test_an_algorithm_without_a_key_is_not_offered(
@@ -139,7 +139,7 @@ def test_a_database_that_is_away_is_said_once_and_waited_for_briefly(tmp_path: P
         found = check(settings)
         assert (found.state, found.seen) == (
             "warning",
-            "not known while the database cannot be read",
+            "unknown while the database cannot be read",
         )
     done = execute(tmp_path, "doctor", **as_environment(settings))
     assert done.returncode == 1
@@ -249,7 +249,7 @@ def test_clocks_that_differ_are_named(settings: Settings, monkeypatch: pytest.Mo
 
 
 def start(settings: Settings, folder: Path, *command: str, **variables: str) -> tuple[int, str]:
-    """Start something that refuses; give its exit code and what it said."""
+    """Start something that refuses; return its exit code and what it said."""
     listen = ("--listen", f"127.0.0.1:{free_port()}") if command[0] == "serve" else ()
     done = execute(folder, *command, *listen, **{**as_environment(settings), **variables})
     assert "Traceback" not in done.stderr
@@ -313,7 +313,7 @@ def test_a_database_that_is_away_is_warned_of_and_waited_for(
     settings = make_settings(tmp_path, database_url="postgresql://u:geheim@127.0.0.1:1/x")
     starting.check(settings)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("Warning: the database does not answer (")
+    assert line.startswith("Warning: the database does not respond (")
     assert line.endswith("start it, or correct IDP_DATABASE_URL.")
 
 

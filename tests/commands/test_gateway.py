@@ -28,7 +28,7 @@ def test_upstreams_are_listed_by_tenant(idp: Run, idp_json: RunJson, session: Se
     idp("gateway", "upstream", "remove", "https://orders.internal/v1")
     refused = idp("gateway", "upstream", "remove", "https://orders.internal/v1", code=1)
     assert "not on the list" in refused.stderr
-    assert "no such tenant" in idp(
+    assert "Tenant not found" in idp(
         "gateway", "upstream", "add", "http://a.example", "--tenant", "99", code=1
     ).stderr  # fmt: skip
     events = audit.search(session, tag=Tag.GATEWAY_CHANGED)
@@ -50,7 +50,7 @@ def test_upstreams_are_listed_by_tenant(idp: Run, idp_json: RunJson, session: Se
     ],
 )
 def test_an_upstream_that_could_mean_two_things_is_refused(idp: Run, url: str) -> None:
-    assert "An upstream is" in idp("gateway", "upstream", "add", url, code=1).stderr
+    assert "An upstream must be" in idp("gateway", "upstream", "add", url, code=1).stderr
 
 
 def test_products_and_who_subscribed(idp: Run, idp_json: RunJson, session: Session) -> None:
@@ -67,20 +67,20 @@ def test_products_and_who_subscribed(idp: Run, idp_json: RunJson, session: Sessi
         "tenant": None,
     }
     assert idp_json("gateway", "product", "list") == [made]
-    assert "There is a product" in idp("gateway", "product", "add", "gold", code=1).stderr
-    assert "An id has" in idp("gateway", "product", "add", "../gold", code=1).stderr
+    assert "A product with this id" in idp("gateway", "product", "add", "gold", code=1).stderr
+    assert "The id must have" in idp("gateway", "product", "add", "../gold", code=1).stderr
     add = ("gateway", "subscription", "add", "--product", "gold", "--client")
     row = {"product": "gold", "client_id": "robot"}
     assert idp_json(*add, "robot") == row
     assert idp_json(*add, "robot") == row, "twice is no error"
-    assert "all the subscriptions" in idp(*add, "other", code=1).stderr
-    assert "no such client" in idp(*add, "nobody", code=1).stderr
+    assert "limit of subscriptions" in idp(*add, "other", code=1).stderr
+    assert "Client not found" in idp(*add, "nobody", code=1).stderr
     assert idp_json("gateway", "subscription", "list", "--product", "gold") == [row]
     gone = ("gateway", "subscription", "remove", "--product", "gold", "--client", "robot")
     idp(*gone)
-    assert "has not subscribed" in idp(*gone, code=1).stderr
+    assert "is not subscribed" in idp(*gone, code=1).stderr
     idp("gateway", "product", "remove", "gold")
-    assert "no such product" in idp("gateway", "product", "remove", "gold", code=1).stderr
+    assert "Product not found" in idp("gateway", "product", "remove", "gold", code=1).stderr
 
 
 def test_a_product_of_one_tenant_is_not_for_clients_of_another(
@@ -90,7 +90,7 @@ def test_a_product_of_one_tenant_is_not_for_clients_of_another(
     protocol.register_machine(session, "robot", ["ids4.ms.file.post"], tenant_id=1)
     idp_json("gateway", "product", "add", "gold", "--tenant", str(acme))
     add = ("gateway", "subscription", "add", "--product", "gold", "--client", "robot")
-    assert "another tenant" in idp(*add, code=1).stderr
+    assert "different tenants" in idp(*add, code=1).stderr
 
 
 def test_authorization_servers_are_the_issuer_unless_said(idp: Run, idp_json: RunJson) -> None:
@@ -104,5 +104,7 @@ def test_authorization_servers_are_the_issuer_unless_said(idp: Run, idp_json: Ru
         "https://a.example/token",
     ]
     idp("gateway", "server", "remove", "own")
-    assert "no such authorization" in idp("gateway", "server", "remove", "own", code=1).stderr
+    assert (
+        "Authorization server not found" in idp("gateway", "server", "remove", "own", code=1).stderr
+    )
     assert idp_json("gateway", "list") == []

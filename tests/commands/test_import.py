@@ -63,9 +63,9 @@ def everything(session: Session) -> dict[str, list[Any]]:
 
 
 def refused(session: Session, document: Any) -> dict[str, list[str]]:
-    """Bring in what must be refused; give the wrong places."""
+    """Bring in what must be refused; return the wrong places."""
     with pytest.raises(BadRequest) as caught:
-        service.bring_in(session, document)
+        service.import_document(session, document)
     session.rollback()
     return dict(caught.value.fields)
 
@@ -149,7 +149,7 @@ def test_what_differs_is_changed_and_told(
 
 def test_what_the_gateway_needs_is_brought_in(ready: Session, runtime: Runtime) -> None:
     example = yaml.safe_load(EXAMPLE.read_text())
-    service.bring_in(ready, example)
+    service.import_document(ready, example)
     ready.commit()
     acme = ready.scalar(select(Tenant.id).where(Tenant.name == "Acme"))
     gold = products.get_product(ready, "gold")
@@ -174,7 +174,7 @@ def test_what_the_gateway_needs_is_brought_in(ready: Session, runtime: Runtime) 
         "products": [product],
         "authorization_servers": [another],
     }
-    run = service.bring_in(ready, changes)
+    run = service.import_document(ready, changes)
     assert [(row.section, row.key) for row in run.added] == [
         ("upstreams", "https://orders.internal/v1")
     ]
@@ -184,7 +184,7 @@ def test_what_the_gateway_needs_is_brought_in(ready: Session, runtime: Runtime) 
         "main": ["name", "token_endpoint"],
     }
     ready.commit()
-    assert service.bring_in(ready, changes).unchanged == 3
+    assert service.import_document(ready, changes).unchanged == 3
     # Who subscribed before the limit sank stays.
     assert products.list_subscriptions(ready, ["gold"]) == [("gold", "shop-web")]
     assert (gold.tenant_id, gold.scope) == (acme, "shop.scope")
@@ -196,12 +196,12 @@ def test_what_the_gateway_needs_is_brought_in(ready: Session, runtime: Runtime) 
         "products": [{"pid": "open", "name": "Open"}],
         "product_subscriptions": subscriptions,
     }
-    service.bring_in(ready, document)
+    service.import_document(ready, document)
     ready.commit()
     counts = []
     for size in (1, 3):
         with center.statements(runtime.engine) as sent:
-            service.bring_in(ready, {"product_subscriptions": subscriptions[:size]})
+            service.import_document(ready, {"product_subscriptions": subscriptions[:size]})
         ready.commit()
         counts.append(len(sent))
     assert counts[0] == counts[1]
@@ -209,7 +209,7 @@ def test_what_the_gateway_needs_is_brought_in(ready: Session, runtime: Runtime) 
 
 def test_rules_of_the_gateway_hold_for_files_too(ready: Session) -> None:
     example = yaml.safe_load(EXAMPLE.read_text())
-    service.bring_in(ready, example)
+    service.import_document(ready, example)
     foreign = protocol.add_tenant(ready, "Foreign")
     protocol.register(ready, "foreign", tenant_id=foreign)
     named = {"tenants": [{"ref": "foreign", "id": foreign}]}
@@ -251,14 +251,14 @@ def test_rules_of_the_gateway_hold_for_files_too(ready: Session) -> None:
 
 
 def test_nothing_is_deleted_and_what_is_left_out_stays(session: Session) -> None:
-    service.bring_in(
+    service.import_document(
         session,
         {
             "applications": [{"code": "a", "name": "A"}],
             "menus": [{"application": "a", "code": "m", "title": "M", "url": "/m", "sort": 4}],
         },
     )
-    run = service.bring_in(
+    run = service.import_document(
         session,
         {
             "applications": [{"code": "a", "name": "A"}],
@@ -266,10 +266,12 @@ def test_nothing_is_deleted_and_what_is_left_out_stays(session: Session) -> None
         },
     )
     assert [change.key for change in run.added] == ["a/n"]
-    run = service.bring_in(session, {"menus": [{"application": "a", "code": "m", "title": "M"}]})
+    run = service.import_document(
+        session, {"menus": [{"application": "a", "code": "m", "title": "M"}]}
+    )
     assert (run.added, run.changed, run.unchanged) == ([], [], 1)
     assert session.scalar(select(Menu.url).where(Menu.code == "m")) == "/m"
-    assert service.bring_in(session, {}).unchanged == 0
+    assert service.import_document(session, {}).unchanged == 0
 
 
 def test_tenants_are_found_by_name_and_type_or_by_id(session: Session) -> None:
@@ -277,14 +279,14 @@ def test_tenants_are_found_by_name_and_type_or_by_id(session: Session) -> None:
     first = {"ref": "x", "name": "Acme", "type": "company"}
     plain = {"ref": "y", "name": "Acme"}
     document = {"tenant_types": types, "tenants": [first, plain]}
-    assert len(service.bring_in(session, document).added) == 3
-    assert service.bring_in(session, document).unchanged == 3
+    assert len(service.import_document(session, document).added) == 3
+    assert service.import_document(session, document).unchanged == 3
     ids = session.scalars(select(Tenant.id).where(Tenant.name == "Acme")).all()
     assert len(ids) == 2
     protocol.add_tenant(session, "Acme")
     assert list(refused(session, {"tenants": [plain]})) == ["tenants[0].name"]
     by_id = {"tenants": [{"ref": "y", "id": ids[1]}]}
-    assert service.bring_in(session, by_id).unchanged == 1
+    assert service.import_document(session, by_id).unchanged == 1
     for wrong, path in (
         ({"ref": "y"}, "tenants[0].name"),
         ({"ref": "y", "id": 1, "name": "Acme"}, "tenants[0].name"),
@@ -406,9 +408,9 @@ def test_a_bundle_keeps_what_a_file_leaves_out(session: Session) -> None:
     types = {"tenant_types": [{"code": "t", "name": "T"}]}
     role = {"code": "clerk", "name": "Clerk", "privileges": []}
     first = {"code": "b", "name": "B", "tenant_type": "t", "roles": [role], "number_of_app": 2}
-    service.bring_in(session, {**types, "bundles": [first]})
+    service.import_document(session, {**types, "bundles": [first]})
     del first["roles"], first["number_of_app"]
-    service.bring_in(session, {"bundles": [{**first, "name": "Bundle"}]})
+    service.import_document(session, {"bundles": [{**first, "name": "Bundle"}]})
     bundle = session.scalar(select(Bundle).where(Bundle.code == "b"))
     assert (bundle.name, bundle.number_of_app) == ("Bundle", 2)
     assert [row["code"] for row in json.loads(bundle.ability)["roles"]] == ["clerk"]
@@ -431,7 +433,7 @@ def test_a_limit_of_the_bundle_and_foreign_rows_hold_for_files_too(session: Sess
     assert list(refused(session, {**named, "applications": [foreign]})) == [
         "applications[0].api_resource"
     ]
-    service.bring_in(session, {**named, "applications": [app]})
+    service.import_document(session, {**named, "applications": [app]})
     session.commit()
     other = {"tenants": [{"ref": "small", "id": 1}], "applications": [app]}
     assert list(refused(session, other)) == ["applications[0].tenant"]
@@ -491,7 +493,7 @@ def test_json_and_sizes_are_limited(tmp_path: Path) -> None:
 def test_a_document_without_sections_is_refused(session: Session) -> None:
     for document in (None, [], "x", 7):
         with pytest.raises(BadRequest):
-            service.bring_in(session, document)
+            service.import_document(session, document)
 
 
 @pytest.mark.settings(demo=True)

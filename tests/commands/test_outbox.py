@@ -21,7 +21,7 @@ RunJson = Callable[..., Any]
 
 @pytest.fixture
 def failed(session: Session) -> list[int]:
-    """Leave one message that waits and two that were given up; give the ids of these."""
+    """Leave one message that waits and two that were given up; return the ids of these."""
     jobs.enqueue(session, "mail", {"to": "waiting@example.com"})
     ids = [jobs.enqueue(session, "mail", {"to": "ann@example.com"}) for _ in range(2)]
     for row_id in ids:
@@ -63,8 +63,8 @@ def test_only_what_failed_can_be_retried_and_all_of_it_or_nothing(
     idp: Run, session: Session, failed: list[int]
 ) -> None:
     refused = idp("outbox", "retry", str(failed[0]), "999", code=1)
-    assert refused.stderr == "Error: No message of this id was given up: 999.\n"
+    assert refused.stderr == "Error: No failed message has this id: 999.\n"
     session.expire_all()
     assert session.get_one(OutboxMessage, failed[0]).failed_at is not None
     for arguments in ((), ("--all", str(failed[0]))):
-        assert "Name the messages" in idp("outbox", "retry", *arguments, code=1).stderr
+        assert "Name messages" in idp("outbox", "retry", *arguments, code=1).stderr

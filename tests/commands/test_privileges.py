@@ -59,9 +59,9 @@ def test_privileges_are_listed_by_api_text_and_page(idp: Run, idp_json: RunJson)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("ids4.ms.mine",), "Codes that begin with ids4. are the product's own."),
-        (("123",), "A code needs something besides digits."),
-        (("a b",), "A code has 1 to 200 characters without spaces, commas, slashes or quotes."),
+        (("ids4.ms.mine",), "Codes that begin with ids4. are reserved for the product."),
+        (("123",), "A code must not consist of digits only."),
+        (("a b",), "A code must have 1 to 200 characters, no spaces, commas, slashes or quotes."),
         (("a", "--api", "none"), "There is no API none."),
         (("a", "--group", "none"), "There is no privilege group none."),
         (("a", "--role", "none"), "There is no role none of the platform."),

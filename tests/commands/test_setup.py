@@ -162,7 +162,7 @@ def test_a_database_that_is_not_there_or_not_set_up_is_a_sentence(tmp_path: Path
     away = {**variables, "IDP_DATABASE_URL": "postgresql+psycopg://u:geheim@127.0.0.1:1/x"}
     refused = execute(tmp_path, "client", "list", **away)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("Error: The database refused: ")
+    assert refused.stderr.startswith("Error: The database reported an error: ")
     assert "Traceback" not in refused.stderr
     assert "geheim" not in refused.stderr
     assert list(tmp_path.iterdir()) == []

@@ -71,11 +71,11 @@ def test_tenants_are_listed_page_by_page(idp_json: RunJson) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("add", " "), "A name has 1 to 200 printable characters."),
+        (("add", " "), "A name must have 1 to 200 printable characters."),
         (("add", "A", "--host", "no host"), "'no host' is not a host with an optional port."),
-        (("add", "A", "--issuer-host", "a.example"), "The issuer is named after one of the hosts."),
+        (("add", "A", "--issuer-host", "a.example"), "The issuer host must be one of the hosts."),
         (("show", "77"), "There is no such tenant."),
-        (("change", "1", "--disable"), "The platform's own tenant stays enabled."),
+        (("change", "1", "--disable"), "The platform's own tenant cannot be disabled."),
         (("change", "1", "--host", "a", "--no-hosts"), "Either --host or --no-hosts, not both."),
     ],
 )

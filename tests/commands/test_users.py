@@ -36,7 +36,10 @@ def test_an_account_is_made_with_a_password_shown_once(idp_json: RunJson, sessio
     assert person.email_verified
     assert person.mobile_verified
     assert tenants.find_member(session, 1, person.id) is not None
-    assert permissions.held(session, person.id, 1, platform=True).roles == ["developer", "users"]
+    assert permissions.held_rights(session, person.id, 1, platform=True).roles == [
+        "developer",
+        "users",
+    ]
     session.commit()
     assert users.verify_password(session, person, made["password"])
 
@@ -60,10 +63,13 @@ def test_a_member_of_another_tenant(idp_json: RunJson, session: Session) -> None
     ("arguments", "sentence"),
     [
         (("--username", "ADMIN"), "This user name is taken."),
-        (("--username", "123"), "A user name needs something besides digits."),
+        (("--username", "123"), "A user name must not consist of digits only."),
         (("--username", "ann", "--role", "boss"), "There is no role boss."),
         (("--username", "ann", "--tenant", "9"), "There is no such tenant."),
-        (("--username", "ann", "--password", "abc"), "The password needs 8 characters or more."),
+        (
+            ("--username", "ann", "--password", "abc"),
+            "The password must have at least 8 characters.",
+        ),
     ],
 )
 def test_refusals_are_one_sentence_and_leave_nothing(
@@ -184,7 +190,7 @@ def test_a_wrong_claim_changes_nothing(
 
 def test_the_last_administrator_is_not_disabled(idp: Run, session: Session) -> None:
     refusal = idp("user", "disable", "admin", code=1).stderr
-    assert "The platform needs an administrator" in refusal
+    assert "The platform must have an administrator" in refusal
     assert users.find_by_login(session, "admin").may_sign_in
 
 

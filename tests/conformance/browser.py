@@ -18,7 +18,7 @@ POSTS_ITSELF = 'id="form-post"'
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with an account."""
+    """A person with an account."""
 
     id: int
     username: str
@@ -35,11 +35,11 @@ class Form:
     buttons: list[tuple[str, str]] = field(default_factory=list)
 
     def value(self, name: str) -> str | None:
-        """Give what a field holds."""
+        """Return what a field holds."""
         return dict(self.fields).get(name)
 
     def filled(self, values: Mapping[str, str], press: str | None) -> list[tuple[str, str]]:
-        """Give what is sent when fields are changed and a button is pressed, by its value."""
+        """Return what is sent when fields are changed and a button is pressed, by its value."""
         unknown = values.keys() - dict(self.fields).keys()
         assert not unknown, f"the form has no field {unknown}"
         pairs = [(name, values.get(name, value)) for name, value in self.fields]

@@ -18,7 +18,7 @@ from tests.protocol import App
 def provider_database(
     run: Run, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """Give the database of the session's server."""
+    """Return the database of the session's server."""
     with own_database(run, pytestconfig, tmp_path_factory.mktemp("database")) as url:
         yield url
 
@@ -34,7 +34,7 @@ def provider(
 
 @pytest.fixture(scope="session")
 def person(provider: Provider) -> Person:
-    """Add somebody with a complete profile."""
+    """Add a person with a complete profile."""
     return add_full_person(provider)
 
 
@@ -73,6 +73,6 @@ def other_party(provider: Provider, applications: tuple[App, App], mode: str) ->
 
 @pytest.fixture
 def browser(provider: Provider) -> Iterator[Browser]:
-    """Give a browser that was never here before."""
+    """Return a new browser without cookies."""
     with Browser(provider.url) as browser:
         yield browser

@@ -51,7 +51,7 @@ class Provider:
 
 @contextmanager
 def own_database(run: Run, pytestconfig: pytest.Config, folder: Path) -> Iterator[str]:
-    """Give a migrated and seeded database of the kind that this run tests with."""
+    """Return a migrated and seeded database of the kind that this run tests with."""
     if pytestconfig.getoption("database") == "sqlite":
         path = folder / "idp.sqlite3"
         shutil.copyfile(run.sqlite_template(), path)
@@ -89,7 +89,7 @@ def running(database_url: str, folder: Path, **fields: Any) -> Iterator[Provider
 
 
 def add_full_person(provider: Provider, username: str = "conny") -> Person:
-    """Add somebody who has a value for every claim of OpenID Connect Core 5.1."""
+    """Add a person who has a value for every claim of OpenID Connect Core 5.1."""
     with provider.sessions() as session:
         user = protocol.add_person(
             session,

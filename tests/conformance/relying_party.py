@@ -68,7 +68,7 @@ class RelyingParty:
     redirect_uri: str = CALLBACK
 
     def parameters(self, **changes: Any) -> dict[str, str]:
-        """Give the parameters of a request with fresh state and nonce; None leaves one out."""
+        """Return the parameters of a request with fresh state and nonce; None leaves one out."""
         complete = {
             "client_id": self.app.client_id,
             "redirect_uri": self.redirect_uri,
@@ -124,7 +124,7 @@ class RelyingParty:
         return fields
 
     def check_arrival(self, stop: Stop) -> dict[str, str]:
-        """Check where an answer came and how; give what is not the address's own query."""
+        """Check where an answer came and how; return what is not the address's own query."""
         assert isinstance(stop, Arrival), stop
         assert self.mode in self.provider.metadata["response_modes_supported"]
         assert stop.mode == self.mode
@@ -138,7 +138,7 @@ class RelyingParty:
         return {name: value for name, value in stop.fields.items() if name not in own}
 
     def check_refusal(self, stop: Stop, parameters: Mapping[str, str]) -> str:
-        """Check an error sent to the redirect address; give its code."""
+        """Check an error sent to the redirect address; return its code."""
         fields = self.check_arrival(stop)
         assert fields.keys() <= {"error", "error_description", "error_uri", "state", "iss"}, fields
         assert fields.get("state") == parameters.get("state")
@@ -177,7 +177,7 @@ class RelyingParty:
         return body
 
     def check_refused(self, answer: httpx.Response) -> str:
-        """Check an error of the token endpoint (RFC 6749 5.2); give its code."""
+        """Check an error of the token endpoint (RFC 6749 5.2); return its code."""
         assert answer.status_code == 400, answer.text
         check_date(answer)
         assert answer.headers["Content-Type"] == "application/json"

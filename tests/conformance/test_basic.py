@@ -76,7 +76,7 @@ def check_scopes(result: SignedIn, *scopes: str) -> None:
 
 
 def age_sign_in(provider: Provider, person: Person, seconds: int) -> None:
-    """Let a person's sign-ins be older than they are."""
+    """Make a person's sign-ins older."""
     with provider.sessions() as session:
         for row in session.scalars(
             select(BrowserSession).where(BrowserSession.user_id == person.id)
@@ -87,7 +87,7 @@ def age_sign_in(provider: Provider, person: Person, seconds: int) -> None:
 
 
 def age_code(provider: Provider, code: str, seconds: int) -> None:
-    """Let a code and its grant be older than they are."""
+    """Make a code and its grant older."""
     past = timedelta(seconds=seconds)
     with provider.sessions() as session:
         row = session.scalars(
@@ -371,8 +371,8 @@ def test_oidcc_unsigned_request_object_supported_correctly_or_rejected_as_unsupp
 
 
 def test_oidcc_claims_essential(party: RelyingParty, browser: Browser, person: Person) -> None:
-    wanted: dict[str, Any] = {"userinfo": {"name": {"essential": True}}}
-    result = party.sign_in(browser, person, claims=json.dumps(wanted))
+    requested: dict[str, Any] = {"userinfo": {"name": {"essential": True}}}
+    result = party.sign_in(browser, person, claims=json.dumps(requested))
     assert result.userinfo.keys() == {"sub", "name"}
 
 

@@ -111,7 +111,7 @@ def test_oidcc_rp_initiated_logout_modified_id_token_hint(
 def test_oidcc_rp_initiated_logout_bad_id_token_hint(
     party: RelyingParty, browser: Browser, signed_in: SignedIn
 ) -> None:
-    """The hint says the right things and is signed by somebody else."""
+    """The hint is right and is signed with a foreign key."""
     now = int(time.time())
     claims = dict(signed_in.identity) | {"iat": now, "exp": now + 300}
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -125,7 +125,7 @@ def test_oidcc_rp_initiated_logout_bad_id_token_hint(
 def test_oidcc_rp_initiated_logout_no_id_token_hint(
     party: RelyingParty, browser: Browser, signed_in: SignedIn, person: Person
 ) -> None:
-    """Nobody vouches for the address: the person is asked, and not sent back."""
+    """Nothing vouches for the address: the person is asked, and not sent back."""
     stop, _ = log_out(party, browser, signed_in, id_token_hint=None)
     assert isinstance(stop, Page)
     assert stop.path == "/logout"

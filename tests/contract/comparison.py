@@ -151,7 +151,7 @@ class Comparison:
         ours: dict[str, Any] | None,
         above: tuple[str, ...] = (),
     ) -> Iterator[str]:
-        """Say what differs; members below members as `clientSecrets.value`."""
+        """Describe what differs; members below members as `clientSecrets.value`."""
         self.places.add(where)
         if agreed is None or ours is None:
             if agreed is not ours:
@@ -181,7 +181,7 @@ class Comparison:
             yield from self.schemas(f"{where}.{name}", theirs.get(name), own.get(name), above)
 
     def operation(self, operation_id: str) -> Iterator[str]:
-        """Say how the served operation differs from the agreed one."""
+        """Describe how the served operation differs from the agreed one."""
         method, path, agreed = operations(self.agreed)[operation_id]
         our_method, our_path, ours = operations(self.served)[operation_id]
         if (our_method, our_path) != (method, f"{self.prefix}{path}"):

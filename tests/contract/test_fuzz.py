@@ -49,7 +49,7 @@ def rows(session, root):
 
 @pytest.fixture
 def protected(session, root):
-    """Name the rows without which nobody could call any more."""
+    """Name the rows without which no caller could go on."""
     api = session.scalar(select(ApiResource.id).where(ApiResource.name == "ids4.ms"))
     administrators = select(Role.id).where(Role.code == "administrators")
     return {

@@ -20,7 +20,7 @@ from tests.protocol import (
 
 
 class Statements:
-    """Counts what the database is asked."""
+    """Counts the statements that the database receives."""
 
     def __init__(self, engine):
         self.texts = []
@@ -30,7 +30,7 @@ class Statements:
         self.texts.append(statement)
 
     def since(self):
-        """Give the statements since the last call."""
+        """Return the statements since the last call."""
         texts, self.texts = self.texts, []
         return [text for text in texts if not text.startswith("BEGIN")]
 

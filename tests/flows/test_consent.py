@@ -18,7 +18,7 @@ SCOPES = ("openid", "profile", "email", "orders.read", "orders.write")
 
 @pytest.fixture
 def scene(client, session):
-    """A client that must ask, and somebody signed in."""
+    """A client that must ask, and a person signed in."""
     add_api(session)
     app = register(session, scopes=SCOPES, require_consent=True)
     user = add_person(session, email="ann@app.example")
@@ -26,15 +26,15 @@ def scene(client, session):
     return app, user
 
 
-def is_asked(answer):
+def asks_for_consent(answer):
     assert answer.status_code == 303, answer.get_data(as_text=True)
     return answer.location.startswith("/consent?request=")
 
 
 def consent(client, app, *scopes, remember=True, **parameters):
-    """Ask, allow, and give the answer that goes to the client."""
+    """Start a flow, allow, and return the answer that goes to the client."""
     asked = authorize(client, app, **parameters)
-    assert is_asked(asked), asked.location
+    assert asks_for_consent(asked), asked.location
     allowed = forms.allow(client, asked.location, *scopes, remember=remember)
     return client.get(allowed.location)
 
@@ -50,8 +50,8 @@ def test_it_is_asked_once_and_remembered(client, session, scene):
     assert obtain(client, app, "openid email orders.read")
     # Less is covered; more is not.
     assert obtain(client, app, "openid email")
-    assert is_asked(authorize(client, app, scope="openid email profile"))
-    assert is_asked(authorize(client, app, scope="openid orders.write"))
+    assert asks_for_consent(authorize(client, app, scope="openid email profile"))
+    assert asks_for_consent(authorize(client, app, scope="openid orders.write"))
     quiet = protocol.returned(authorize(client, app, scope="openid profile", prompt="none"))
     assert quiet["error"] == "consent_required"
     row = session.scalars(select(Consent)).one()
@@ -63,11 +63,11 @@ def test_it_is_asked_once_and_remembered(client, session, scene):
 def test_without_remembering_it_is_asked_again(client, session, scene):
     app, _ = scene
     assert protocol.code_of(consent(client, app, remember=False))
-    assert is_asked(authorize(client, app))
+    assert asks_for_consent(authorize(client, app))
     assert session.scalar(select(Consent)) is None
     never = register(session, "never", require_consent=True, allow_remember_consent=False)
     assert protocol.code_of(consent(client, never))
-    assert is_asked(authorize(client, never))
+    assert asks_for_consent(authorize(client, never))
 
 
 def test_a_refusal_goes_back_to_the_client(client, session, scene):
@@ -78,7 +78,7 @@ def test_a_refusal_goes_back_to_the_client(client, session, scene):
     assert fields["error"] == "access_denied"
     assert fields["state"] == "the-state"
     assert fields["iss"] == "http://127.0.0.1:8000"
-    assert is_asked(authorize(client, app))
+    assert asks_for_consent(authorize(client, app))
     events = session.scalars(select(AuditEvent).where(AuditEvent.tag == Tag.CONSENT_REFUSED))
     assert len(events.all()) == 1
 
@@ -93,7 +93,7 @@ def test_only_what_was_ticked_is_granted(client, session, scene):
     assert tokens.claims["scope"] == "openid email orders.read"
     userinfo = client.get("/connect/userinfo", headers=protocol.bearer(tokens.access)).get_json()
     assert userinfo.keys() == {"sub", "email", "email_verified"}
-    assert is_asked(authorize(client, app, scope=scope))
+    assert asks_for_consent(authorize(client, app, scope=scope))
 
 
 def test_a_box_that_is_no_longer_ticked_is_forgotten(client, session, scene):
@@ -102,7 +102,7 @@ def test_a_box_that_is_no_longer_ticked_is_forgotten(client, session, scene):
     again = {"scope": "openid email", "prompt": "consent"}
     answer = consent(client, app, **again)
     assert granted(client, app, answer).body["scope"] == "openid"
-    assert is_asked(authorize(client, app, scope="openid email"))
+    assert asks_for_consent(authorize(client, app, scope="openid email"))
     # What this page did not show stays as it was.
     assert obtain(client, app, "openid orders.read")
 
@@ -118,7 +118,7 @@ def test_it_lives_as_long_as_the_client_says(client, session, clock):
     assert obtain(client, app, "openid email profile")
     clock.shift(1)
     # Consenting to something else did not make the older consent live longer.
-    assert is_asked(authorize(client, app, scope="openid email"))
+    assert asks_for_consent(authorize(client, app, scope="openid email"))
     consent(client, app, "email", scope="openid email")
     clock.shift(3599)
     assert obtain(client, app, "openid email")
@@ -132,7 +132,7 @@ def test_a_person_takes_it_back(client, session, scene):
     assert given.client_name == "Web"
     consents.revoke_consent(session, user.id, given.id)
     session.commit()
-    assert is_asked(authorize(client, app))
+    assert asks_for_consent(authorize(client, app))
     assert not protocol.is_active(client, app, tokens.access)
     assert consents.list_consents(session, user.id) == []
 
@@ -143,7 +143,7 @@ def test_prompt_consent_asks_even_where_nothing_must_be_asked(client, session):
     protocol.sign_in(client, session, add_person(session))
     assert obtain(client, app)
     assert protocol.code_of(consent(client, app, prompt="consent"))
-    assert is_asked(authorize(client, app, prompt="consent"))
+    assert asks_for_consent(authorize(client, app, prompt="consent"))
     assert obtain(client, app)
 
 
@@ -153,7 +153,7 @@ def test_claims_asked_for_by_name_are_consented_to_as_well(client, scene):
     wanted = '{"userinfo":{"email":null}}'
     assert protocol.code_of(consent(client, app))
     asked = authorize(client, app, claims=wanted)
-    assert is_asked(asked)
+    assert asks_for_consent(asked)
     assert 'value="email"' in client.get(asked.location).get_data(as_text=True)
     tokens = granted(client, app, consent(client, app, "email", claims=wanted))
     userinfo = client.get("/connect/userinfo", headers=protocol.bearer(tokens.access)).get_json()
@@ -168,5 +168,5 @@ def test_consents_of_two_tenants_are_two(client, session):
     user = add_person(session, tenant_ids=(1, acme))
     protocol.sign_in(client, session, user)
     assert protocol.code_of(consent(client, app, tenant="1"))
-    assert is_asked(authorize(client, app, tenant=str(acme)))
+    assert asks_for_consent(authorize(client, app, tenant=str(acme)))
     assert protocol.code_of(authorize(client, app, tenant="1"))

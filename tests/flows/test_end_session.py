@@ -24,7 +24,7 @@ DAY = 86_400
 
 @pytest.fixture
 def scene(client, session):
-    """A client and somebody signed in to it."""
+    """A client and a person signed in to it."""
     app = register(session)
     user = add_person(session)
     protocol.sign_in(client, session, user)

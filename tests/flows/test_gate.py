@@ -20,7 +20,7 @@ CODE = Scope.ROLE_GET
 
 @pytest.fixture
 def app(app):
-    """Give the application two operations of the kind that the contracts describe."""
+    """Register two operations of the kind that the contracts describe."""
     blueprint = Blueprint("sample", __name__)
 
     @blueprint.get("/api/sample")

@@ -124,7 +124,7 @@ def test_a_trusted_proxy_tells_host_visitor_and_request_id(client, app):
     answer, visit = get("10.0.0.7", **via, **{"X-Forwarded-For": "192.0.2.1"})
     assert answer.headers["X-Request-Id"] == "abc-1"
     assert (visit.host, visit.remote_addr) == ("127.0.0.1:8000", "192.0.2.1")
-    # What the visitor wrote himself stands left of what our proxies add.
+    # What visitors write themselves stands left of what our proxies add.
     _, visit = get("10.0.0.7", **via, **{"X-Forwarded-For": "1.1.1.1, 192.0.2.1, 10.0.0.8"})
     assert visit.remote_addr == "192.0.2.1"
     _, visit = get("2001:db8::1", **via, **{"X-Forwarded-For": "192.0.2.1, unknown"})

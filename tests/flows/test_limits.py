@@ -187,7 +187,7 @@ def test_head_has_the_headers_of_get_and_no_body(client):
 
 
 def test_head_changes_nothing(client, session):
-    """Programs that look behind links send HEAD: no code is made, and nobody is signed out."""
+    """Programs that look behind links send HEAD: no code is made, and no person is signed out."""
     app = protocol.register(session)
     protocol.sign_in(client, session, protocol.add_person(session))
     tokens = protocol.obtain(client, app)

@@ -1,4 +1,4 @@
-"""Hot requests on the event loop: with PostgreSQL no thread is taken, and nobody is mixed up."""
+"""Hot requests on the event loop: with PostgreSQL no thread is taken, and no answer mixed up."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SCOPE = "openid profile orders.read offline_access"
 
 
 @dataclass
-class Asked:
+class LoopRequest:
     """A request as a connection hands it on, and its answer."""
 
     request: Request
@@ -40,21 +40,21 @@ class Asked:
         self.done.set()
 
 
-def asked(method, path, query="", body=b"", **headers):
+def loop_request(method, path, query="", body=b"", **headers):
     named = {f"HTTP_{name.upper()}": value for name, value in headers.items()}
     if body:
         named["CONTENT_TYPE"] = "application/x-www-form-urlencoded"
     host, _, port = HOST.partition(":")
     named["HTTP_HOST"] = HOST
-    return Asked(Request(method, path, query, "1.1", named, "192.0.2.1", (host, port), body))
+    return LoopRequest(Request(method, path, query, "1.1", named, "192.0.2.1", (host, port), body))
 
 
 def get(path, query="", **headers):
-    return asked("GET", path, query, **headers)
+    return loop_request("GET", path, query, **headers)
 
 
 def post(path, **form):
-    return asked("POST", path, body=urlencode(form).encode())
+    return loop_request("POST", path, body=urlencode(form).encode())
 
 
 def on_a_loop(work):
@@ -112,7 +112,7 @@ def is_postgresql(runtime):
 
 @pytest.fixture
 def loop(app, runtime, session):
-    """Give a loop of its own; what it connected goes with it."""
+    """Return an event loop of this test alone; its connections close with it."""
     runtime.cache._poll_seconds = 3600
     complete(runtime.cache.refresh(SessionStorage(session).one))
     return Loop(app.wsgi_app, runtime, session)
@@ -120,7 +120,7 @@ def loop(app, runtime, session):
 
 @pytest.fixture
 def scene(client, session, app):
-    """Give a client and a signed-in person who has the right to orders."""
+    """Return a client and a signed-in person who has the right to orders."""
     api = add_api(session)
     web = register(session, scopes=("openid", "profile", "orders.read"))
     user = add_person(session)
@@ -140,9 +140,9 @@ def authorization(app, cookie):
     return get("/connect/authorize", query, cookie=cookie)
 
 
-def code_of(asked):
-    assert asked.status == 303, asked.content
-    return parse_qs(urlsplit(asked.answered["location"]).query)["code"][0]
+def code_of(answer):
+    assert answer.status == 303, answer.content
+    return parse_qs(urlsplit(answer.answered["location"]).query)["code"][0]
 
 
 def redemption(app, code):
@@ -170,8 +170,8 @@ def test_a_sign_in_and_all_that_follows_needs_no_thread(
 ):
     used = []
 
-    def send(asked):
-        (answer,) = loop.send(asked)
+    def send(request):
+        (answer,) = loop.send(request)
         assert answer.status in {200, 303}, answer.content
         used.append(loop.threads)
         return answer
@@ -181,8 +181,8 @@ def test_a_sign_in_and_all_that_follows_needs_no_thread(
     tokens = json.loads(send(redemption(scene, code)).content)
     assert protocol.payload(tokens["access_token"])["permission"] == ["orders.approve"]
     tokens = json.loads(send(refreshing(scene, tokens["refresh_token"])).content)
-    asked = post("/connect/introspect", token=tokens["access_token"], **scene.post)
-    assert json.loads(send(asked).content)["active"]
+    call = post("/connect/introspect", token=tokens["access_token"], **scene.post)
+    assert json.loads(send(call).content)["active"]
     bearer = protocol.bearer(tokens["access_token"])["Authorization"]
     userinfo = json.loads(send(get("/connect/userinfo", authorization=bearer)).content)
     assert userinfo["sub"] == protocol.payload(tokens["access_token"])["sub"]
@@ -201,8 +201,8 @@ def test_people_who_come_at_the_same_time_are_not_mixed_up(
         browser, user = new_client(), add_person(session, f"person-{number}")
         protocol.sign_in(browser, session, user)
         people[str(user.id)] = cookie_of(browser)
-    asked = loop.send(*(authorization(scene, cookie) for cookie in people.values()))
-    codes = [code_of(answer) for answer in asked]
+    answers = loop.send(*(authorization(scene, cookie) for cookie in people.values()))
+    codes = [code_of(answer) for answer in answers]
     answers = loop.send(*(redemption(scene, code) for code in codes))
     subjects = [
         protocol.payload(json.loads(answer.content)["access_token"])["sub"] for answer in answers
@@ -222,8 +222,8 @@ def test_of_many_who_use_a_refresh_token_at_once_one_makes_the_successor(
 
 
 def test_of_many_who_redeem_a_code_at_once_one_gets_tokens_that_end(client, session, scene, loop):
-    (asked,) = loop.send(authorization(scene, cookie_of(client)))
-    answers = loop.send(*(redemption(scene, code_of(asked)) for _ in range(10)))
+    (answer,) = loop.send(authorization(scene, cookie_of(client)))
+    answers = loop.send(*(redemption(scene, code_of(answer)) for _ in range(10)))
     statuses = sorted(answer.status for answer in answers)
     assert statuses == [200] + [400] * 9
     session.rollback()
@@ -245,9 +245,9 @@ def test_a_refused_write_leaves_nothing_behind(client, session, scene, loop):
 
 
 def test_whoever_is_not_signed_in_is_asked_to_on_a_thread(client, scene, loop, session):
-    (asked,) = loop.send(authorization(scene, "idp_1=nobody"))
-    assert asked.status == 303
-    assert asked.answered["location"].startswith("/login?request=")
+    (answer,) = loop.send(authorization(scene, "idp_1=nobody"))
+    assert answer.status == 303
+    assert answer.answered["location"].startswith("/login?request=")
     assert loop.threads > 0
 
 
@@ -401,11 +401,11 @@ def test_a_refusal_is_recorded_once_and_on_a_thread(session, scene, client, loop
 
 def test_what_was_read_is_remembered_until_anything_changes(session, monkeypatch):
     monkeypatch.setattr(cache, "RECENT_SECONDS", 3600.0)
-    remembered, asked = cache.ConfigurationCache(), []
+    remembered, calls = cache.ConfigurationCache(), []
 
     async def ask():
-        asked.append(1)
-        return len(asked)
+        calls.append(1)
+        return len(calls)
 
     def read(key="a"):
         return complete(remembered.recently(key, ask))

@@ -38,7 +38,7 @@ SCOPES = ("openid", "orders.read", "stock.read")
 
 
 def scene(client, session, **settings):
-    """An API that can ask, a client, and somebody signed in."""
+    """An API that can ask, a client, and a person signed in."""
     api = add_api(session, **settings)
     caller = App("orders", resources.add_secret(session, api), api.id)
     add_api(session, "stock", ["stock.read"])
@@ -113,19 +113,19 @@ def test_claims_that_administrators_keep_have_a_budget_too(client, session, refe
     session.add(UserClaim(user_id=user.id, type="office", value="Bern"))
     session.commit()
 
-    def told():
+    def claims_of_token():
         token = obtain(client, app, "openid orders.read").access
         contents = [introspect(client, who, token) for who in (caller, app)]
         assert contents[0] == contents[1]
         assert not {"claims_ref", "role_ref", "permission_ref"} & contents[0].keys()
         return {} if reference else protocol.payload(token), contents[0]
 
-    claims, content = told()
+    claims, content = claims_of_token()
     for found in (content,) if reference else (claims, content):
         assert (found["office"], found["client_shop"]) == ("Bern", "7")
     session.add_all(UserClaim(user_id=user.id, type="note", value=note) for note in notes)
     session.commit()
-    claims, content = told()
+    claims, content = claims_of_token()
     assert not {"office", "note", "client_shop"} & claims.keys()
     assert reference or claims["claims_ref"] is True
     assert (content["office"], content["client_shop"]) == ("Bern", "7")
@@ -223,8 +223,8 @@ def test_services_of_the_old_system_read_text(client, session):
     add_role(session, user, "boss", codes, api=api)
     tokens = obtain(client, app, "openid orders.read")
     assert tokens.claims["permission_ref"] is True
-    told = introspect(client, caller, tokens.access)["permission"]
-    assert told == ",".join(sorted(["orders.a", "orders.b", *codes]))
+    permission = introspect(client, caller, tokens.access)["permission"]
+    assert permission == ",".join(sorted(["orders.a", "orders.b", *codes]))
 
 
 def test_a_token_holds_what_its_audience_reads(client, session):

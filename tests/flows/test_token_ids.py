@@ -1,4 +1,4 @@
-"""The `jti` of access tokens: it leads back to the grant and tells nobody else anything."""
+"""The `jti` of access tokens: it leads back to the grant, for this server alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEW = "new-" + "n" * 40
 
 @pytest.fixture
 def scene(client, session):
-    """Return a client that somebody is signed in for."""
+    """Return a client that a person is signed in for."""
     app = register(session)
     protocol.sign_in(client, session, add_person(session))
     return app

@@ -21,7 +21,7 @@ class FakeAzure:
     """Answers on loopback; `fail` makes it refuse what comes at a path."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str, dict[str, str], Any]] = []
+        self.requests: list[tuple[str, str, dict[str, str], Any]] = []
         self.fail: dict[str, int] = {}
         self.collections: dict[str, Any] = {}
         fake = self
@@ -39,8 +39,8 @@ class FakeAzure:
                     status, content = 400, {"error": "api-version"}
                 else:
                     kind = self.headers.get("Content-Type", "")
-                    said = json.loads(body) if body and "json" in kind else body.decode()
-                    fake.asked.append((self.command, parts.path, query | {"type": kind}, said))
+                    sent = json.loads(body) if body and "json" in kind else body.decode()
+                    fake.requests.append((self.command, parts.path, query | {"type": kind}, sent))
                     status = fake.fail.get(parts.path, 200)
                 text = json.dumps(content).encode()
                 self.send_response(status)
@@ -72,9 +72,9 @@ class FakeAzure:
 
     def paths(self) -> list[str]:
         """List what was asked for, and forget it."""
-        asked = [f"{method} {path}" for method, path, _, _ in self.asked]
-        self.asked.clear()
-        return asked
+        requests = [f"{method} {path}" for method, path, _, _ in self.requests]
+        self.requests.clear()
+        return requests
 
     def close(self) -> None:
         """Stop answering."""

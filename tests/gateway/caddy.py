@@ -19,7 +19,7 @@ from tests.servers import ServerError, clean_environment, dies_with_us
 
 @dataclass
 class AdminCaddy:
-    """Nothing but an admin endpoint; what it serves is somebody else's to say."""
+    """Nothing but an admin endpoint; what it serves is configured from outside."""
 
     folder: Path
     admin_port: int
@@ -28,7 +28,7 @@ class AdminCaddy:
 
     @property
     def setting(self) -> str:
-        """`IDP_GATEWAY` of whoever shall drive it."""
+        """`IDP_GATEWAY` of the application that drives it."""
         return f"caddy+http://127.0.0.1:{self.admin_port}?listen=127.0.0.1:{self.port}"
 
     def start(self) -> None:
@@ -89,7 +89,7 @@ def make(folder: Path) -> AdminCaddy:
 
 
 def lasting_port() -> int:
-    """Find a free port that no outgoing connection takes while nobody listens on it."""
+    """Find a free port that no outgoing connection takes while it is unused."""
     while True:
         port = random.randrange(20_000, 30_000)
         with contextlib.suppress(OSError), socket.socket() as probe:

@@ -20,14 +20,14 @@ MODULE = "ids4.ms.apiresource.all"
 
 @pytest.fixture(scope="session")
 def backends() -> Iterator[tuple[Site, Site]]:
-    """Give two services that may stand behind a gateway."""
+    """Return two services that may stand behind a gateway."""
     with open_site("one") as one, open_site("two") as two:
         yield one, two
 
 
 @pytest.fixture
 def site(backends: tuple[Site, Site]) -> Site:
-    """Give the first service, with nothing described yet."""
+    """Return the first service, with nothing described yet."""
     for backend in backends:
         backend.files.clear()
         backend.fetched.clear()
@@ -36,14 +36,14 @@ def site(backends: tuple[Site, Site]) -> Site:
 
 @pytest.fixture
 def fetching(runtime: Any, backends: tuple[Site, Site]) -> None:
-    """Let both services be fetched from."""
+    """Allow both services to be fetched from."""
     runtime.fetcher.close()
     runtime.fetcher = Fetcher(",".join(f"127.0.0.1:{backend.port}" for backend in backends))
 
 
 @pytest.fixture
 def mary(client: Any, session: Any) -> center.Caller:
-    """Give somebody who may do everything with her microservices."""
+    """Return a person who may do everything with their microservices."""
     return center.manager(client, session, MODULE)
 
 
@@ -94,5 +94,5 @@ def new_orders(
 
 @pytest.fixture
 def orders(new_orders: Callable[..., Orders]) -> Orders:
-    """Give a microservice that may be published."""
+    """Return a microservice that may be published."""
     return new_orders()

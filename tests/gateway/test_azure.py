@@ -28,7 +28,7 @@ def azure():
 
 @pytest.fixture
 def connected(session, runtime, azure, orders):
-    """Give the microservice of a tenant whose gateway is the recorded one."""
+    """Return the microservice of a tenant whose gateway is the recorded one."""
     properties = {
         "Azure:ApiManagement:Host": f"http://127.0.0.1:{azure.port}",
         "Azure:ApiManagement:ApiId": IDENTIFIER,
@@ -52,7 +52,7 @@ def test_publishing_imports_and_sets_what_was_asked_for(connected, azure, site):
     )
     assert found["code"] == 200
     aid = connected.id
-    first, second, third, fourth, fifth = azure.asked
+    first, second, third, fourth, fifth = azure.requests
     assert first[:2] == ("PUT", f"/apis/{aid}")
     assert (first[2]["import"], first[2]["path"]) == ("true", "orders")
     assert first[2]["type"] == "application/vnd.oai.openapi+json"
@@ -78,7 +78,7 @@ def test_revisions_versions_and_releases_follow(connected, azure, site):
     site.describe("/orders.json", description(site.origin, title="Second"))
     body = {"apiId": str(aid), "swaggerUrl": connected.url, "releaseNote": "Note"}
     assert connected.caller.data("POST", f"{path}/PublishRevision", body) is True
-    clone = azure.asked[0]
+    clone = azure.requests[0]
     assert clone[:2] == ("PUT", f"/apis/{aid};rev=2")
     assert clone[3] == {"sourceApiId": f"/apis/{aid};rev=1", "apiRevisionDescription": "Note"}
     assert azure.paths() == [
@@ -87,9 +87,9 @@ def test_revisions_versions_and_releases_follow(connected, azure, site):
         f"PATCH /apis/{aid};rev=2",
     ]
     assert connected.caller.data("POST", f"{path}/Versions/{aid};rev=2") is True
-    ((_, online, _, said),) = azure.asked
+    ((_, online, _, sent),) = azure.requests
     assert online.startswith(f"/apis/{aid}/releases/6")
-    assert said == {"apiId": f"/apis/{aid};rev=2", "notes": ""}
+    assert sent == {"apiId": f"/apis/{aid};rev=2", "notes": ""}
     azure.paths()
     release = online.rpartition("/")[2]
     assert connected.caller.data("PUT", f"{path}/Releases/{release}", {"notes": "N"}) is True
@@ -97,7 +97,7 @@ def test_revisions_versions_and_releases_follow(connected, azure, site):
     assert azure.paths() == [f"PATCH {online}", f"DELETE {online}"]
     body = {"revisionId": f"{aid};rev=2", "apiVersionName": "v2"}
     assert connected.caller.data("POST", f"{path}/PublishVersion", body) is True
-    new = azure.asked[0]
+    new = azure.requests[0]
     assert new[3]["sourceApiId"] == f"/apis/{aid}"
     assert new[3]["apiVersion"] == "v2"
     assert new[3]["apiVersionSet"]["versionQueryName"] == "api-version"
@@ -146,16 +146,16 @@ def test_few_requests_wait_for_gateways_and_the_next_is_told_to_come_back(
     with ExitStack() as stack:
         for _ in range(slots.AT_ONCE):
             stack.enter_context(slots.taken())
-        for method, asked in (
+        for method, address in (
             ("POST", f"{path}/Versions/{aid};rev=2"),
             ("GET", "/ApiResource/Products"),
             ("GET", "/ApiResource/AuthServers"),
         ):
-            answer = connected.caller.send(method, asked)
-            assert answer.status_code == 503, asked
+            answer = connected.caller.send(method, address)
+            assert answer.status_code == 503, address
             assert int(answer.headers["Retry-After"]) > 0
     # Nothing was begun, neither at the gateway nor for the worker.
-    assert azure.asked == []
+    assert azure.requests == []
     assert [row.id for row in session.scalars(select(OutboxMessage))] == begun
 
 
@@ -165,7 +165,7 @@ def test_a_tenant_without_a_gateway_is_told_what_is_missing(session, azure, conn
     found = connected.publish()
     assert found["code"] == 300011
     assert "Azure:ApiManagement:ApiKey" in found["message"]
-    assert azure.asked == []
+    assert azure.requests == []
 
 
 @pytest.mark.parametrize(
@@ -223,6 +223,6 @@ def test_the_key_is_neither_logged_nor_kept_in_the_trail(session, azure, connect
     connected.publish()
     azure.fail[f"/apis/{connected.id}"] = 400
     connected.publish(name="Other")
-    said = "".join(capsys.readouterr())
-    assert KEY not in said
-    assert "SharedAccessSignature" not in said
+    output = "".join(capsys.readouterr())
+    assert KEY not in output
+    assert "SharedAccessSignature" not in output

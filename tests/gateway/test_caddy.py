@@ -61,7 +61,7 @@ def settings(settings, caddy, request):
 
 @pytest.fixture(autouse=True)
 def _served(app, caddy, request):
-    """Let Caddy begin empty, and reach `/gateway/verify`."""
+    """Start Caddy empty, with access to `/gateway/verify`."""
     if caddy.process is None:
         caddy.start()
     caddy.clear()
@@ -83,7 +83,7 @@ class World:
     session: Any = None
 
     def call(self, path, method="GET", body=None, headers=(), *, token=None):
-        """Call through the gateway; give status and what the service says of the call."""
+        """Call through the gateway; return status and what the service says of the call."""
         if self.session is None or threading.current_thread() is not threading.main_thread():
             return self._call(path, method, body, headers, token)
         self.session.commit()  # on SQLite an open transaction would hold the gate up
@@ -117,7 +117,7 @@ class World:
 
 @pytest.fixture
 def world(session, client, caddy, orders):
-    """Give a caller with a token of a machine that may read orders."""
+    """Return a caller with a token of a machine that may read orders."""
     app = protocol.register_machine(session, "robot", ["orders.read"], tenant_id=1)
     token = protocol.machine_token(client, app).get_json()["access_token"]
     return World(caddy.port, token, session)
@@ -388,7 +388,7 @@ def test_without_an_answer_nothing_is_published_until_the_worker_succeeds(
 
 
 def make_due(session):
-    """Let what waits in the outbox be tried now."""
+    """Make what waits in the outbox due now."""
     from idp.platform import clock
 
     for row in session.scalars(select(OutboxMessage).where(OutboxMessage.done_at.is_(None))):

@@ -9,7 +9,6 @@ from functools import partial
 import pytest
 from sqlalchemy import select, text
 
-from idp.api.center import gateway
 from idp.directory.resources.models import ApiResource
 from idp.oauth.server import offer
 from idp.platform.audit import service as audit
@@ -22,7 +21,7 @@ from idp.publishing import slots
 from idp.publishing.descriptions import parsing
 from idp.publishing.gateway import announcements, products, tables
 from idp.publishing.gateway.models import Publication, PublicationVersion
-from idp.publishing.gateway.service import planning
+from idp.publishing.gateway.service import describing, planning
 from tests import protocol
 from tests.api import center
 from tests.delivery import JOBS, deliver_due
@@ -139,7 +138,7 @@ def test_a_revision_waits_until_it_is_put_online(session, orders, site):
     assert [row["isCurrent"] for row in version["revisions"]] == [True, False]
     (release,) = orders.caller.data("GET", f"{path}/Releases", apiId=str(orders.id))
     assert release["id"].startswith(f"/apis/{orders.id}/releases/")
-    assert "parameter is required now: GET /orders query day" in release["notes"]
+    assert "parameter is now required: GET /orders query day" in release["notes"]
     orders.caller.data("POST", f"{path}/Versions/{orders.id};rev=1")
     assert [row["isCurrent"] for row in orders.versions()[0]["revisions"]] == [False, True]
     state = tables.find(session, orders.id)
@@ -382,7 +381,7 @@ def test_descriptions_are_fetched_a_few_at_a_time_and_not_without_end(session, o
                 answer = orders.caller.send(method, path, said)
                 assert answer.status_code == 503
                 assert answer.headers["Retry-After"]
-    monkeypatch.setattr(gateway, "FETCHES_PER_HOUR", 1)
+    monkeypatch.setattr(describing, "FETCHES_PER_HOUR", 1)
     assert orders.publish()["code"] == 200
     for method, path, said in asked:
         answer = orders.caller.send(method, path, said)

@@ -42,7 +42,7 @@ class Gate:
 
 @pytest.fixture
 def published(orders):
-    """Give the microservice `orders`, published without any product."""
+    """Return the microservice `orders`, published without any product."""
     assert orders.publish()["code"] == 200
     return orders
 
@@ -54,20 +54,20 @@ def gate(client, published):
 
 @pytest.fixture
 def verify(app):
-    """Give the endpoint itself."""
+    """Return the endpoint itself."""
     return app.wsgi_app._endpoints["/gateway/verify"].answer
 
 
 @pytest.fixture
 def machine(session, client, published):
-    """Give the token of a machine of tenant 1, for orders."""
+    """Return the token of a machine of tenant 1, for orders."""
     app = protocol.register_machine(session, "robot", ["orders.read"], tenant_id=1)
     return protocol.machine_token(client, app).get_json()["access_token"]
 
 
 @pytest.fixture
 def person(session, published):
-    """Give the token of a person of tenant 1, for orders."""
+    """Return the token of a person of tenant 1, for orders."""
     ann = protocol.add_person(session, "ann")
     protocol.register(session, "shop", scopes=("openid", "orders.read"), tenant_id=1)
     from idp.directory.clients import snapshot
@@ -263,7 +263,7 @@ def test_a_product_opens_to_those_who_subscribed(session, gate, published, machi
 
 
 def quotas(same):
-    """Give the same quotas to every tenant."""
+    """Set the same quotas for every tenant."""
     return looked_up("quotas of a test")(lambda _session, _tenant_id: same)
 
 

@@ -110,7 +110,7 @@ class Wire:
         return Answer(int(status.split(" ")[1]), headers, body)
 
     def half_close(self) -> None:
-        """Say that nothing more will be sent."""
+        """Announce that nothing more will be sent."""
         self._writer.write_eof()
 
     def pause(self) -> None:
@@ -554,7 +554,7 @@ class Crowd:
             await asyncio.gather(*tasks)
 
     async def once_each(self) -> None:
-        """Let every caller finish what it began, and use what it holds: all must be good."""
+        """Run every caller to the end of its work, and use what it holds: all must be good."""
         for caller in self.callers:
             wire = await Wire.open(self.site.host)
             calls = []

@@ -27,7 +27,7 @@ class Mailbox:
 
 @pytest.fixture(scope="session")
 def postgresql_url(run: Run) -> Iterator[str]:
-    """Give a migrated and seeded PostgreSQL database."""
+    """Return a migrated and seeded PostgreSQL database."""
     with filled_database(run, "live") as name:
         yield run.postgres_server().url(name)
 

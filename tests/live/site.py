@@ -129,7 +129,7 @@ class Site:
         return self.runtime.sessions()
 
     def restart(self) -> int:
-        """Stop the server as an operator would and start it again; give the exit code."""
+        """Stop the server as an operator would and start it again; return the exit code."""
         code = self.server.stop()
         self.start()
         return code
@@ -178,7 +178,7 @@ class Site:
     # People and clients
 
     def name(self, prefix: str) -> str:
-        """Make up a name that nobody has."""
+        """Make up a name that is not taken."""
         self._numbers += 1
         return f"{prefix}-{self._numbers}"
 
@@ -196,12 +196,12 @@ class Site:
             return protocol.register(session, self.name("web"), **settings)
 
     def person(self, **columns: Any) -> User:
-        """Add somebody."""
+        """Add a person."""
         with self.sessions() as session:
             return protocol.add_person(session, self.name("person"), **columns)
 
     def code(self, app: App, user: User) -> str:
-        """Sign somebody in past the sign-in page, and get a code for a client."""
+        """Sign a person in past the sign-in page, and get a code for a client."""
         query = urlencode(protocol.authorization_parameters(app, scope=OFFLINE))
         answer = self.ask("GET", f"/connect/authorize?{query}", headers=self.cookie(user))
         assert answer.status == 303, answer
@@ -210,7 +210,7 @@ class Site:
         return fields["code"][0]
 
     def cookie(self, user: User) -> dict[str, str]:
-        """Sign somebody in past the sign-in page; give the header that the browser sends then."""
+        """Sign a person in past the sign-in page; return the header that the browser sends then."""
         with self.sessions() as session:
             return {"Cookie": "=".join(protocol.start_session(session, self.host, user))}
 

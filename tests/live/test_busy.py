@@ -1,4 +1,4 @@
-"""A crowd, or strangers who make us wait for them, in front of a server of one worker process."""
+"""A crowd, or hosts that keep us waiting, in front of a server of one worker process."""
 
 from __future__ import annotations
 

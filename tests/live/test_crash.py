@@ -25,7 +25,7 @@ RECOVERY_SECONDS = 60
 
 @dataclass
 class Visitor:
-    """Somebody who asks for one token after the other, and asks again when no answer came."""
+    """A client that requests one token after the other, and again when no answer came."""
 
     site: Site
     app: App

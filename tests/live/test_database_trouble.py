@@ -36,7 +36,7 @@ Act = Callable[[], Awaitable[None]]
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Postgres]:
-    """Run a PostgreSQL that nobody else needs."""
+    """Run a PostgreSQL for one test alone."""
     server = Postgres(durable=True)
     server.start()
     yield server

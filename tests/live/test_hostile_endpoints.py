@@ -1,4 +1,4 @@
-"""Hostile senders on every kind of endpoint: whoever comes next gets the answer that is due."""
+"""Hostile senders on every kind of endpoint: the next one gets the answer that is due."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def others(site: Site) -> Crowd:
 
 
 async def are_served(others: Crowd) -> None:
-    """Let the others do everything once, and compare what they get."""
+    """Run everything once for the others, and compare what they get."""
     for caller in others.callers:
         wire = await Wire.open(others.site.host)
         for call in (caller.write(), caller._machine_token(), caller.read()):

@@ -37,7 +37,7 @@ def port_of(server: LiveServer) -> int:
 
 
 def second(settings: Settings, port: int, *arguments: str, **fields: Any) -> tuple[int, str]:
-    """Start another server that is to give up by itself; tell exit code and complaint."""
+    """Start another server that is to give up by itself; return exit code and complaint."""
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
     environment = as_environment(Settings(**{**given, **fields}))
     done = subprocess.run(

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.no_database
 
 
 def revoke(line: Line, form: dict[str, str], token: str) -> None:
-    """Give a token up."""
+    """Revoke a token."""
     assert line.ask("POST", "/connect/revocation", {"token": token, **form}).status == 200
 
 

@@ -1,4 +1,4 @@
-"""Visitors who send slowly, or too much, cost nobody else anything."""
+"""Visitors who send slowly, or too much, cost others nothing."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def answer_on(connection: socket.socket) -> Answer:
 
 
 def is_closed(connection: socket.socket) -> bool:
-    """Read what is left; tell whether the other side hung up."""
+    """Read what is left; return whether the other side hung up."""
     with contextlib.suppress(ConnectionResetError):
         while connection.recv(65536):
             pass
@@ -81,7 +81,7 @@ def is_closed(connection: socket.socket) -> bool:
 
 
 def p99(site: Site, app: App) -> float:
-    """Ask for tokens one after the other; give the time that 99 of 100 are faster than."""
+    """Ask for tokens one after the other; return the time that 99 of 100 are faster than."""
     seconds = []
     with site.line() as line:
         for _ in range(REQUESTS):

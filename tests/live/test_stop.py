@@ -1,4 +1,4 @@
-"""Stopping loses no request and nothing that was counted, and waits for nobody who is idle."""
+"""Stopping loses no request and nothing that was counted, and waits for no idle client."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Caller:
     faults: list[object] = field(default_factory=list)
 
     def run(self) -> None:
-        """Ask until nobody listens any more."""
+        """Ask until the port is closed."""
         form = {"grant_type": "client_credentials", **self.app.post}
         while True:
             try:
@@ -66,7 +66,7 @@ class Caller:
 
 @contextmanager
 def hammered(site: Site) -> Iterator[list[Caller]]:
-    """Let many call while something happens, and one connection do nothing at all."""
+    """Keep many callers busy while something happens, and one connection idle."""
     app = site.machine()
     callers = [Caller(site, app) for _ in range(CALLERS)]
     threads = [threading.Thread(target=caller.run) for caller in callers]

@@ -1,4 +1,4 @@
-"""Uploads over real connections: read as they come, by threads that nobody else needs."""
+"""Uploads over real connections: read as they come, by threads of their own."""
 
 from __future__ import annotations
 

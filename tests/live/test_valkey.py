@@ -53,7 +53,7 @@ def valkey_frozen(site: Site) -> Iterator[None]:
 
 
 def tries_until_refused(line: Line, user: User) -> int:
-    """Try wrong passwords on one worker; give how many were looked at."""
+    """Try wrong passwords on one worker; return how many were looked at."""
     for number in range(FREE_TRIES + SLIPS + 1):
         answer = line.submit("/login", sign_in_form(user, WRONG))
         if answer.status == 429:

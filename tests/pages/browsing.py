@@ -51,8 +51,8 @@ def send(
     return browser.post(address, data=data, headers=HTML, **options)
 
 
-def asked_page(browser: IssuerClient, app: App, path: str, **parameters: Any) -> str:
-    """Start a flow; give the address of the page that it stops at, which must be this one."""
+def page_of_flow(browser: IssuerClient, app: App, path: str, **parameters: Any) -> str:
+    """Start a flow; return the address of the page that it stops at, which must be this one."""
     answer = authorize(browser, app, **parameters)
     assert answer.status_code == 303, answer.get_data(as_text=True)
     assert urlsplit(answer.location).path == path, answer.location
@@ -60,7 +60,7 @@ def asked_page(browser: IssuerClient, app: App, path: str, **parameters: Any) ->
 
 
 def goes_on(answer: TestResponse, address: str) -> bool:
-    """Tell whether an answer leads back to the flow that a page's address belongs to."""
+    """Return whether an answer leads back to the flow that a page's address belongs to."""
     here = parse_qs(urlsplit(address).query)["request"]
     there = urlsplit(answer.location)
     return answer.status_code == 303 and (there.path, parse_qs(there.query)) == (
@@ -70,7 +70,7 @@ def goes_on(answer: TestResponse, address: str) -> bool:
 
 
 def readable(answer: TestResponse) -> str:
-    """Give the text of a page without what differs from one time to the next."""
+    """Return the text of a page without what differs from one time to the next."""
     return _SHIFTING.sub("", unescape(answer.get_data(as_text=True)))
 
 

@@ -23,7 +23,7 @@ from idp.platform.clock import now
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.sessions.models import BrowserSession
 from idp.publishing.files.models import StoredFile
-from tests.pages.browsing import asked_page, crowd, csrf_token, events, readable, send, submit
+from tests.pages.browsing import crowd, csrf_token, events, page_of_flow, readable, send, submit
 from tests.protocol import (
     PASSWORD,
     add_person,
@@ -124,8 +124,8 @@ def test_a_new_password_signs_everybody_else_out(client, new_client, session, an
         ({"current": "wrong"}, "not your current password"),
         ({"current": ""}, "Enter your current password"),
         ({"repeated": "other"}, "do not match"),
-        ({"password": "short", "repeated": "short"}, "8 characters or more"),
-        ({"password": "password123", "repeated": "password123"}, "commonest"),
+        ({"password": "short", "repeated": "short"}, "at least 8 characters"),
+        ({"password": "password123", "repeated": "password123"}, "too common"),
         ({"password": "ann@example.com", "repeated": "ann@example.com"}, "own name"),
     ],
 )
@@ -290,7 +290,7 @@ def test_sessions_of_others_are_neither_seen_nor_ended(client, new_client, sessi
 
 def test_a_consent_is_taken_back_with_its_tokens(client, session, ann):
     app = register(session, require_consent=True, client_name="Lantern Shop")
-    address = asked_page(client, app, "/consent", scope="openid profile")
+    address = page_of_flow(client, app, "/consent", scope="openid profile")
     answer = submit(client, address, {"answer": "allow", "scope": ["profile"], "remember": "y"})
     client.get(answer.location)
     tokens = obtain(client, app, "openid profile")

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from idp.directory.clients.models import ClientRedirectUri
 from idp.platform.audit.tags import Tag
-from tests.pages.browsing import HTML, asked_page, events, goes_on, send
+from tests.pages.browsing import HTML, events, goes_on, page_of_flow, send
 from tests.protocol import CALLBACK, add_person, add_tenant, authorize, register, returned, sign_in
 
 REFUSED = {
@@ -32,7 +32,7 @@ def cancel(browser, address):
 @pytest.mark.parametrize("mode", ["query", "fragment"])
 def test_a_person_refuses_at_the_sign_in(client, session, mode):
     app = register(session, require_consent=False)
-    address = asked_page(client, app, "/login", response_mode=mode)
+    address = page_of_flow(client, app, "/login", response_mode=mode)
     answer = cancel(client, address)
     assert goes_on(answer, address)
     back = client.get(answer.location)
@@ -48,7 +48,7 @@ def test_a_person_refuses_at_the_sign_in(client, session, mode):
 
 def test_the_refusal_is_posted_where_the_request_says_so(client, session):
     app = register(session)
-    address = asked_page(client, app, "/login", response_mode="form_post")
+    address = page_of_flow(client, app, "/login", response_mode="form_post")
     page = client.get(cancel(client, address).location)
     assert page.status_code == 200
     text = unescape(page.get_data(as_text=True))
@@ -65,13 +65,13 @@ def test_a_person_who_is_signed_in_refuses_at_every_page(client, session):
         ("/choose-tenant", {}),
         ("/login", {"prompt": "login"}),
     ):
-        answer = cancel(client, asked_page(client, app, path, **parameters))
+        answer = cancel(client, page_of_flow(client, app, path, **parameters))
         assert returned(client.get(answer.location)) == REFUSED, path
     assert client.get("/account").status_code == 200
 
 
 def test_cancel_takes_the_token_of_a_form(client, session):
-    address = asked_page(client, register(session), "/login")
+    address = page_of_flow(client, register(session), "/login")
     refused = client.post(f"/cancel?{urlsplit(address).query}", headers=HTML)
     assert refused.status_code == 400
     assert client.get(address, headers=HTML).status_code == 200
@@ -96,7 +96,7 @@ def test_a_logout_that_waits_cannot_be_cancelled_as_a_sign_in(client, session):
 
 def test_an_address_that_is_no_longer_registered_gets_no_refusal(client, session, runtime):
     app = register(session)
-    address = asked_page(client, app, "/login")
+    address = page_of_flow(client, app, "/login")
     answer = cancel(client, address)
     session.execute(
         update(ClientRedirectUri)
@@ -112,6 +112,6 @@ def test_an_address_that_is_no_longer_registered_gets_no_refusal(client, session
 def test_what_was_refused_is_asked_again_by_a_new_request(client, session):
     app = register(session)
     sign_in(client, session, add_person(session))
-    answer = cancel(client, asked_page(client, app, "/choose", prompt="select_account"))
+    answer = cancel(client, page_of_flow(client, app, "/choose", prompt="select_account"))
     assert returned(client.get(answer.location)) == REFUSED
     assert "code" in returned(authorize(client, app))

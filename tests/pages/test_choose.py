@@ -12,7 +12,7 @@ from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
 from idp.directory.users.models import UserClaim
 from idp.platform.audit.tags import Tag
-from tests.pages.browsing import HTML, asked_page, events, goes_on, send, submit
+from tests.pages.browsing import HTML, events, goes_on, page_of_flow, send, submit
 from tests.protocol import (
     PASSWORD,
     add_person,
@@ -29,7 +29,7 @@ from tests.protocol import (
 def test_a_person_goes_on_as_who_is_signed_in(client, session):
     app = register(session)
     sign_in(client, session, add_person(session, nick_name="Ann Lee"))
-    address = asked_page(client, app, "/choose", prompt="select_account")
+    address = page_of_flow(client, app, "/choose", prompt="select_account")
     assert "Ann Lee" in client.get(address).get_data(as_text=True)
     answer = submit(client, address, {"account": "current"})
     assert goes_on(answer, address)
@@ -40,7 +40,7 @@ def test_a_person_signs_in_as_somebody_else(client, session):
     app = register(session)
     ann, bob = add_person(session), add_person(session, "bob")
     sign_in(client, session, ann)
-    address = asked_page(client, app, "/choose", prompt="select_account")
+    address = page_of_flow(client, app, "/choose", prompt="select_account")
     answer = submit(client, address, {"account": "other"})
     assert (answer.status_code, answer.location.partition("?")[0]) == (303, "/login")
     done = submit(client, answer.location, {"login": "bob", "password": PASSWORD})
@@ -55,14 +55,14 @@ def test_a_person_signs_in_as_somebody_else(client, session):
 def test_an_answer_without_the_forms_token_is_refused(client, session):
     app = register(session)
     sign_in(client, session, add_person(session))
-    address = asked_page(client, app, "/choose", prompt="select_account")
+    address = page_of_flow(client, app, "/choose", prompt="select_account")
     assert client.post(address, data={"account": "current"}).status_code == 400
 
 
 def test_who_is_not_signed_in_signs_in_first(client, new_client, session):
     app = register(session)
     sign_in(client, session, add_person(session))
-    address = asked_page(client, app, "/choose", prompt="select_account")
+    address = page_of_flow(client, app, "/choose", prompt="select_account")
     other = new_client()
     for path in ("/choose", "/choose-tenant", "/consent"):
         query = address.partition("?")[2]
@@ -80,7 +80,7 @@ def test_the_organisation_is_asked_for_once_and_named_in_the_token(client, sessi
     session.execute(update(Membership).values(is_bound=True))
     session.commit()
     sign_in(client, session, user)
-    address = asked_page(client, app, "/choose-tenant")
+    address = page_of_flow(client, app, "/choose-tenant")
     page = client.get(address).get_data(as_text=True)
     assert "Acme" in page
     answer = submit(client, address, {"tenant": str(acme)})
@@ -101,7 +101,7 @@ def test_an_organisation_of_others_is_refused(client, session):
     elsewhere = add_tenant(session, "Elsewhere", hosts=["elsewhere.example"])
     beta = add_tenant(session, "Beta")
     sign_in(client, session, add_person(session, tenant_ids=(1, acme, beta, elsewhere)))
-    address = asked_page(client, app, "/choose-tenant")
+    address = page_of_flow(client, app, "/choose-tenant")
     shown = client.get(address).get_data(as_text=True)
     assert "Foreign" not in shown
     assert "Elsewhere" not in shown
@@ -112,7 +112,7 @@ def test_an_organisation_of_others_is_refused(client, session):
 
 def offered(client, app):
     """Ask for a sign-in; return the names that are offered, or None where nothing is asked."""
-    page = client.get(asked_page(client, app, "/choose-tenant"), headers=HTML)
+    page = client.get(page_of_flow(client, app, "/choose-tenant"), headers=HTML)
     if page.status_code == 303:
         return None
     return re.findall(r"<strong>([^<]+)</strong>", page.get_data(as_text=True))
@@ -122,11 +122,11 @@ def test_the_platform_is_not_offered_to_members_without_rights_there(client, ses
     app = register(session)
     acme, beta = add_tenant(session, "Acme"), add_tenant(session, "Beta")
     ann = add_person(session, tenant_ids=(1, acme, beta))
-    catalogue.give_default_roles(session, ann.id)
+    catalogue.assign_default_roles(session, ann.id)
     session.commit()
     sign_in(client, session, ann)
     assert offered(client, app) == ["Acme", "Beta"]
-    address = asked_page(client, app, "/choose-tenant")
+    address = page_of_flow(client, app, "/choose-tenant")
     assert submit(client, address, {"tenant": "1"}).status_code == 400
 
 
@@ -149,7 +149,7 @@ def test_where_only_one_is_offered_nothing_is_asked(client, session):
     app = register(session)
     acme = add_tenant(session, "Acme")
     sign_in(client, session, add_person(session, tenant_ids=(1, acme)))
-    address = asked_page(client, app, "/choose-tenant")
+    address = page_of_flow(client, app, "/choose-tenant")
     answer = client.get(address, headers=HTML)
     assert goes_on(answer, address)
     client.get(answer.location)

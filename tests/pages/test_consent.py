@@ -12,7 +12,7 @@ from idp.directory.resources import service as resources
 from idp.directory.resources.service import NewApi, NewScope
 from idp.oauth.models import Consent
 from idp.platform.audit.tags import Tag
-from tests.pages.browsing import asked_page, events, goes_on, submit
+from tests.pages.browsing import events, goes_on, page_of_flow, submit
 from tests.protocol import (
     PASSWORD,
     add_person,
@@ -46,7 +46,7 @@ def shop(session):
 @pytest.fixture
 def address(client, session, shop):
     sign_in(client, session, add_person(session))
-    return asked_page(client, shop, "/consent", scope=" ".join((*SCOPES, "offline_access")))
+    return page_of_flow(client, shop, "/consent", scope=" ".join((*SCOPES, "offline_access")))
 
 
 def boxes(page):
@@ -82,7 +82,7 @@ def test_it_says_who_gives_data_for_whom_and_where_they_go(client, session, shop
     acme, beta = add_tenant(session, "Acme <b>"), add_tenant(session, "Beta")
     ann = add_person(session, nick_name="Ann Lee", tenant_ids=(acme, beta))
     sign_in(client, session, ann)
-    choice = asked_page(client, shop, "/choose-tenant")
+    choice = page_of_flow(client, shop, "/choose-tenant")
     address = client.get(submit(client, choice, {"tenant": str(acme)}).location).location
     page = re.sub(r"\s+", " ", client.get(address).get_data(as_text=True))
     for label, value in (
@@ -93,7 +93,7 @@ def test_it_says_who_gives_data_for_whom_and_where_they_go(client, session, shop
         assert f"<dt>{label}</dt> <dd> {value}" in page
     assert "Beta" not in page
     # The organisation of the request counts, not the one that was chosen before.
-    other = asked_page(client, shop, "/consent", tenant=str(beta))
+    other = page_of_flow(client, shop, "/consent", tenant=str(beta))
     assert "<dt>Organisation</dt> <dd> Beta" in re.sub(
         r"\s+", " ", client.get(other).get_data(as_text=True)
     )
@@ -119,7 +119,7 @@ def test_what_is_ticked_and_what_is_required_is_allowed(client, shop, address):
 
 def test_a_scope_that_was_not_asked_for_cannot_be_smuggled_in(client, session, shop):
     sign_in(client, session, add_person(session))
-    address = asked_page(client, shop, "/consent", scope="openid orders.read")
+    address = page_of_flow(client, shop, "/consent", scope="openid orders.read")
     answer = submit(
         client, address, {"answer": "allow", "scope": ["orders.write", "ids4.ms.all", "email"]}
     )
@@ -144,7 +144,7 @@ def test_a_remembered_consent_is_not_asked_for_again(client, session, shop, addr
 def test_one_that_is_not_remembered_is_asked_for_again(client, shop, address):
     answer = submit(client, address, {"answer": "allow", "scope": list(SCOPES)})
     assert code_of(client.get(answer.location))
-    asked_page(client, shop, "/consent", scope="openid email")
+    page_of_flow(client, shop, "/consent", scope="openid email")
 
 
 def test_a_client_may_have_no_consent_remembered(client, session, shop):
@@ -152,11 +152,11 @@ def test_a_client_may_have_no_consent_remembered(client, session, shop):
         session, "other", scopes=SCOPES, require_consent=True, allow_remember_consent=False
     )
     sign_in(client, session, add_person(session))
-    address = asked_page(client, other, "/consent")
+    address = page_of_flow(client, other, "/consent")
     assert 'name="remember"' not in client.get(address).get_data(as_text=True)
     answer = submit(client, address, {"answer": "allow", "remember": "y"})
     client.get(answer.location)
-    asked_page(client, other, "/consent")
+    page_of_flow(client, other, "/consent")
 
 
 def test_an_answer_without_the_forms_token_is_refused(client, session, address):

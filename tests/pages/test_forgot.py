@@ -25,7 +25,7 @@ NEW = "seven-quiet-otters"
 
 @pytest.fixture
 def work(runtime, session):
-    """Do what the outbox holds but sending; give the mails that were to be sent."""
+    """Do what the outbox holds but sending; return the mails that were to be sent."""
 
     def do():
         mails = []
@@ -50,7 +50,7 @@ def work(runtime, session):
 
 @pytest.fixture
 def link(client, session, work):
-    """Ask for a link; give its path."""
+    """Ask for a link; return its path."""
 
     def ask(login="ann", browser=client):
         submit(browser, "/forgot", {"login": login})
@@ -132,7 +132,7 @@ def test_looking_at_the_link_does_not_use_it_up(client, session, link):
         assert page.headers["Cache-Control"] == "no-store"
     weak = submit(client, path, {"password": "short", "repeated": "short"})
     assert weak.status_code == 400
-    assert "8 characters or more" in readable(weak)
+    assert "at least 8 characters" in readable(weak)
     differing = submit(client, path, {"password": NEW, "repeated": NEW + "x"})
     assert "do not match" in readable(differing)
     assert submit(client, path, {"password": NEW, "repeated": NEW}).status_code == 303

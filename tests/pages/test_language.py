@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.pages.browsing import HTML, asked_page, readable
+from tests.pages.browsing import HTML, page_of_flow, readable
 from tests.protocol import register
 
 pytestmark = pytest.mark.no_database
@@ -38,7 +38,7 @@ def test_the_browser_is_asked_for_the_language(client, asked, chinese):
 
 def test_the_application_may_ask_for_a_language(client, session):
     app = register(session)
-    address = asked_page(client, app, "/login", ui_locales="fr zh-CN en")
+    address = page_of_flow(client, app, "/login", ui_locales="fr zh-CN en")
     assert is_chinese(client.get(address))
     assert not is_chinese(client.get("/login"))
 
@@ -52,16 +52,16 @@ def test_the_visitor_chooses_and_it_is_remembered(client):
 
 def test_a_choice_during_a_sign_in_beats_the_application_there_and_only_there(client, session):
     app = register(session)
-    first = asked_page(client, app, "/login", ui_locales="zh")
+    first = page_of_flow(client, app, "/login", ui_locales="zh")
     back = client.get(f"/language/en?return_to=/login?{first.partition('?')[2]}")
     assert back.location == first
     assert not is_chinese(client.get(first))
-    second = asked_page(client, app, "/login", ui_locales="zh")
+    second = page_of_flow(client, app, "/login", ui_locales="zh")
     assert is_chinese(client.get(second))
 
 
 def test_a_handle_is_not_kept_in_the_cookie(client, session):
-    address = asked_page(client, register(session), "/login")
+    address = page_of_flow(client, register(session), "/login")
     answer = client.get(f"/language/zh?return_to={address}")
     assert address.partition("request=")[2] not in answer.headers["Set-Cookie"]
 

@@ -30,7 +30,7 @@ def ann(session):
 
 @pytest.fixture
 def phone(new_client, session, ann):
-    """Give a browser that Ann is signed in with."""
+    """Return a browser that Ann is signed in with."""
     browser = new_client()
     protocol.sign_in(browser, session, ann)
     return browser
@@ -202,7 +202,7 @@ def test_a_machine_of_a_tenant_lets_only_its_members_in(client, phone, session):
 
 def test_codes_are_limited_by_address(client, monkeypatch):
     monkeypatch.setattr("idp.directory.authentication.qr.MADE_PER_MINUTE", 2)
-    monkeypatch.setattr("idp.directory.authentication.qr.ASKED_PER_MINUTE", 2)
+    monkeypatch.setattr("idp.directory.authentication.qr.POLLS_PER_MINUTE", 2)
     code = make(client)
     make(client)
     refused = client.post("/account/qr")

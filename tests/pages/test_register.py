@@ -18,7 +18,7 @@ from idp.directory.users.service import NewUser
 from idp.platform.errors import Conflict
 from idp.platform.runtime import of as runtime_of
 from tests import protocol
-from tests.pages.browsing import HTML, asked_page, crowd, csrf_token, readable, send, submit
+from tests.pages.browsing import HTML, crowd, csrf_token, page_of_flow, readable, send, submit
 
 MOBILE, EMAIL = "13800138000", "ben@app.example"
 PASSWORD = "tall-birch-window-8"
@@ -118,7 +118,7 @@ def test_a_domain_in_a_labels_is_registered_once(client, session, prove):
 
 def test_the_sign_in_page_leads_there_and_the_application_waits(client, session, prove):
     app = protocol.register(session)
-    address = asked_page(client, app, "/login")
+    address = page_of_flow(client, app, "/login")
     page = client.get(address, headers=HTML).get_data(as_text=True)
     link = re.search(r'href="(/register\?request=[^"]+)"', page)[1]
     query = "?" + link.partition("?")[2]

@@ -22,7 +22,7 @@ from idp.platform.sessions.models import BrowserSession
 from idp.platform.throttle import TOGETHER
 from idp.platform.web.views import database
 from tests.conftest import IssuerClient
-from tests.pages.browsing import HTML, asked_page, crowd, events, goes_on, readable, send, submit
+from tests.pages.browsing import HTML, crowd, events, goes_on, page_of_flow, readable, send, submit
 from tests.pages.test_return_path import FOREIGN
 from tests.protocol import PASSWORD, add_person, add_tenant, register
 from tests.protocol import sign_in as sign_in_past_the_page
@@ -38,7 +38,7 @@ def sessions_in(session):
 def test_a_person_signs_in_on_the_way_to_an_application(client, session):
     app = register(session, client_name="Lantern Shop")
     add_person(session)
-    address = asked_page(client, app, "/login")
+    address = page_of_flow(client, app, "/login")
     assert "Lantern Shop" in client.get(address).get_data(as_text=True)
     answer = submit(client, address, RIGHT)
     assert goes_on(answer, address)
@@ -71,7 +71,7 @@ def test_the_cookie_ends_with_the_browser_unless_it_shall_be_remembered(client, 
 
 
 def test_the_login_hint_is_filled_in(client, session):
-    address = asked_page(client, register(session), "/login", login_hint='ann"><script>')
+    address = page_of_flow(client, register(session), "/login", login_hint='ann"><script>')
     page = client.get(address).get_data(as_text=True)
     assert 'value="ann&#34;&gt;&lt;script&gt;"' in page
 
@@ -216,7 +216,7 @@ def test_in_a_crowd_a_visitor_is_told_to_come_back_and_keeps_what_was_typed(
 ):
     app = register(session, client_name="Lantern Shop")
     add_person(session)
-    address = asked_page(client, app, "/login", ui_locales=language)
+    address = page_of_flow(client, app, "/login", ui_locales=language)
     with crowd():
         answer = submit(client, address, {**RIGHT, "remember": "y"})
     assert answer.status_code == 503
@@ -307,7 +307,7 @@ def test_a_stranger_locks_nobody_out(client, new_client, session, monkeypatch):
 def test_sign_ins_and_refusals_leave_a_trace_without_what_was_typed(client, session):
     app = register(session)
     user = add_person(session)
-    address = asked_page(client, app, "/login")
+    address = page_of_flow(client, app, "/login")
     submit(client, address, {"login": "my-secret-by-mistake", "password": "guess-4711"})
     submit(client, address, WRONG)
     submit(client, address, RIGHT)
@@ -349,7 +349,7 @@ def test_after_a_failed_sign_in_the_cursor_is_in_the_password_and_the_reason_und
 
 def test_the_page_names_the_site_that_the_answer_goes_to(client, session):
     app = register(session, redirect_uris=("https://app.example/callback",))
-    page = readable(client.get(asked_page(client, app, "/login")))
+    page = readable(client.get(page_of_flow(client, app, "/login")))
     assert '<span class="site">app.example</span>' in page
     native = register(
         session,
@@ -358,14 +358,14 @@ def test_the_page_names_the_site_that_the_answer_goes_to(client, session):
         redirect_uris=("http://127.0.0.1/callback",),
         application_type="native",
     )
-    address = asked_page(client, native, "/login", redirect_uri="http://127.0.0.1/callback")
+    address = page_of_flow(client, native, "/login", redirect_uri="http://127.0.0.1/callback")
     assert 'class="site"' not in readable(client.get(address))
 
 
 def test_somebody_else_is_not_asked_to_confirm_that_it_is_them(client, session):
     app = register(session)
     sign_in_past_the_page(client, session, add_person(session))
-    address = asked_page(client, app, "/login", prompt="login")
+    address = page_of_flow(client, app, "/login", prompt="login")
     assert "confirm that it's you" in readable(client.get(address))
     page = readable(client.get(f"{address}&account=other"))
     assert "confirm that it's you" not in page
@@ -419,7 +419,7 @@ def test_names_and_logos_of_clients_are_escaped(client, session):
         client_name="<script>alert(1)</script>",
         logo_uri="https://logo.example/a.png?x=%22onload",
     )
-    answer = client.get(asked_page(client, app, "/login"))
+    answer = client.get(page_of_flow(client, app, "/login"))
     page = answer.get_data(as_text=True)
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page

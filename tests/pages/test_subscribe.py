@@ -1,4 +1,4 @@
-"""The page of an API for strangers, and the pages that links in mails lead to."""
+"""The page of an API for visitors, and the pages that links in mails lead to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import select
 
 from idp.directory.actor import OPERATOR
-from idp.pages.subscribe import views
 from idp.platform.jobs.models import OutboxMessage
 from idp.publishing.packages import service as packages
 from idp.publishing.packages.service import Content
@@ -124,12 +123,12 @@ def test_a_stranger_does_not_use_up_what_is_sent_to_an_address(client, new_clien
 
 
 def test_a_stranger_asks_so_many_in_an_hour(client, session, api):
-    for number in range(views.PER_HOUR):
+    for number in range(service.PER_HOUR_FROM_ADDRESS):
         assert subscribe(client, api, f"a{number}@mail.example").status_code == 303
     answer = subscribe(client, api, "b@mail.example")
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) > 0
-    assert mails(session) == views.PER_HOUR
+    assert mails(session) == service.PER_HOUR_FROM_ADDRESS
 
 
 @pytest.mark.parametrize(

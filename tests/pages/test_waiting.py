@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from idp.platform.audit.tags import Tag
 from idp.platform.sessions.models import BrowserSession
-from tests.pages.browsing import HTML, asked_page, events, goes_on, readable, submit
+from tests.pages.browsing import HTML, events, goes_on, page_of_flow, readable, submit
 from tests.protocol import (
     CALLBACK,
     PASSWORD,
@@ -43,7 +43,7 @@ def buttons(answer):
 
 @pytest.fixture
 def mailed(outbox):
-    """Ask for a new password on the way to an application; give the path of the mailed link."""
+    """Ask for a new password on the way to an application; return the path of the mailed link."""
 
     def ask(browser, address, login="ann"):
         forgot = link_on(browser, address, "/forgot")
@@ -58,7 +58,7 @@ def mailed(outbox):
 def test_a_forgotten_password_leads_back_to_the_application(client, session, mailed):
     app = register(session, client_name="Lantern Shop")
     ann = add_person(session, email="ann@example.com")
-    address = asked_page(client, app, "/login")
+    address = page_of_flow(client, app, "/login")
     link = mailed(client, address)
     # The mail names the request to this browser alone.
     assert address.partition("=")[2] not in link
@@ -79,7 +79,7 @@ def test_the_link_signs_nobody_in_to_the_request_of_another_browser(
     app = register(session)
     add_person(session, email="ann@example.com")
     mallory = new_client()
-    address = asked_page(mallory, app, "/login")
+    address = page_of_flow(mallory, app, "/login")
     link = mailed(mallory, address)
     assert "continue to" not in readable(client.get(link, headers=HTML))
     done = submit(client, link, NEW)
@@ -93,7 +93,7 @@ def test_a_person_who_opens_the_mail_elsewhere_goes_on_in_the_first_browser(
 ):
     app = register(session)
     add_person(session, email="ann@example.com")
-    address = asked_page(client, app, "/login")
+    address = page_of_flow(client, app, "/login")
     forgot = link_on(client, address, "/forgot")
     submit(new_client(), mailed(client, address), NEW)
     back = link_on(client, forgot.replace("/forgot?", "/forgot/sent?"), "/login")
@@ -103,7 +103,7 @@ def test_a_person_who_opens_the_mail_elsewhere_goes_on_in_the_first_browser(
 def test_each_link_leads_to_the_request_that_it_was_asked_for(client, session, mailed):
     shop, gallery = register(session, "shop"), register(session, "gallery")
     add_person(session, email="ann@example.com")
-    addresses = [asked_page(client, app, "/login") for app in (shop, gallery)]
+    addresses = [page_of_flow(client, app, "/login") for app in (shop, gallery)]
     links = [mailed(client, address) for address in addresses]
     assert goes_on(submit(client, links[0], NEW), addresses[0])
 
@@ -112,7 +112,7 @@ def test_a_request_that_is_over_meanwhile_costs_nobody_the_new_password(
     client, session, mailed, clock
 ):
     add_person(session, email="ann@example.com")
-    address = asked_page(client, register(session), "/login")
+    address = page_of_flow(client, register(session), "/login")
     clock.shift(45 * 60)
     link = mailed(client, address)
     clock.shift(20 * 60)
@@ -123,7 +123,7 @@ def test_a_request_that_is_over_meanwhile_costs_nobody_the_new_password(
 def test_the_session_is_new_and_that_of_somebody_else_ends(client, session, mailed):
     add_person(session, email="ann@example.com")
     bob = add_person(session, "bob")
-    link = mailed(client, asked_page(client, register(session), "/login"))
+    link = mailed(client, page_of_flow(client, register(session), "/login"))
     sign_in(client, session, bob)
     before = client.get_cookie("idp_1", domain="127.0.0.1").value
     submit(client, link, NEW)
@@ -138,7 +138,7 @@ def test_a_link_opened_at_an_issuer_that_does_not_serve_its_person_is_worth_noth
 ):
     add_tenant(session, hosts=["acme.example"])
     add_person(session, email="ann@example.com")
-    link = mailed(client, asked_page(client, register(session), "/login"))
+    link = mailed(client, page_of_flow(client, register(session), "/login"))
     elsewhere = new_client("http://acme.example")
     assert elsewhere.get(link, headers=HTML).status_code == 400
     assert submit(client, link, NEW).status_code == 303
@@ -146,7 +146,7 @@ def test_a_link_opened_at_an_issuer_that_does_not_serve_its_person_is_worth_noth
 
 def test_a_link_that_is_over_leads_to_a_new_one_of_the_same_request(client, session, mailed, clock):
     add_person(session, email="ann@example.com")
-    address = asked_page(client, register(session), "/login")
+    address = page_of_flow(client, register(session), "/login")
     link = mailed(client, address)
     clock.shift(31 * 60)
     page = client.get(link, headers=HTML)
@@ -155,7 +155,7 @@ def test_a_link_that_is_over_leads_to_a_new_one_of_the_same_request(client, sess
 
 
 def test_registration_goes_on_when_the_request_is_over(client, session, outbox, clock):
-    address = asked_page(client, register(session), "/login")
+    address = page_of_flow(client, register(session), "/login")
     place = client.get(link_on(client, address, "/register")).location
     clock.shift(59 * 60)
     for asked in ("13800138000", "ben@app.example"):
@@ -175,7 +175,7 @@ def test_registration_goes_on_when_the_request_is_over(client, session, outbox, 
 def test_an_expired_request_leads_back_to_the_application(client, session, clock):
     home = "https://app.example/start?from=idp"
     app = register(session, client_name="Lantern Shop", client_uri=home)
-    address = asked_page(client, app, "/login")
+    address = page_of_flow(client, app, "/login")
     query = address.partition("?")[2]
     clock.shift(61 * 60)
     onward = query.replace("request=", "continue=")
@@ -192,7 +192,7 @@ def test_an_expired_request_leads_back_to_the_application(client, session, clock
 def test_a_request_that_was_answered_leads_back_to_the_application(client, session):
     app = register(session, client_uri="https://app.example/")
     add_person(session)
-    address = asked_page(client, app, "/login")
+    address = page_of_flow(client, app, "/login")
     done = submit(client, address, {"login": "ann", "password": PASSWORD})
     assert code_of(client.get(done.location))
     assert buttons(client.get(address, headers=HTML))[0][1] == "https://app.example/"
@@ -202,9 +202,9 @@ def test_nobody_is_led_where_no_proven_application_said_so(client, new_client, s
     acme = add_tenant(session, hosts=["acme.example"])
     theirs = register(session, "acme", tenant_id=acme, client_uri="https://acme.example/home")
     app = register(session)
-    foreign = asked_page(new_client("http://acme.example"), theirs, "/login")
+    foreign = page_of_flow(new_client("http://acme.example"), theirs, "/login")
     account = [("Go to your account", "/account")]
-    address = asked_page(client, app, "/login")
+    address = page_of_flow(client, app, "/login")
     clock.shift(61 * 60)
     handle = address.partition("=")[2]
     for request in (
@@ -268,7 +268,7 @@ def test_a_request_is_shown_at_its_own_issuer_only(client, session, new_client):
     ann = add_person(session, tenant_ids=(1, tenant_id))
     sign_in(client, session, ann)
     sign_in(beta, session, ann)
-    address = asked_page(client, app, "/choose", prompt="select_account")
+    address = page_of_flow(client, app, "/choose", prompt="select_account")
     query = urlsplit(address).query
     for path in ("/choose", "/choose-tenant", "/consent", "/login"):
         assert beta.get(f"{path}?{query}", headers=HTML).status_code == 400, path
@@ -287,6 +287,6 @@ def test_a_logout_that_waits_opens_no_page_of_a_sign_in(client, session):
 
 def test_a_sign_in_that_waits_opens_no_logout(client, session):
     sign_in(client, session, add_person(session))
-    address = asked_page(client, register(session), "/choose", prompt="select_account")
+    address = page_of_flow(client, register(session), "/choose", prompt="select_account")
     assert client.get(f"/logout?{urlsplit(address).query}", headers=HTML).status_code == 400
     assert client.get("/account", headers=HTML).status_code == 200

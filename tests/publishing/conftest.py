@@ -51,7 +51,7 @@ def npm_environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def npm_tools() -> Path:
-    """Install what comes from npm, once for this environment; give the folder of programs."""
+    """Install what comes from npm, once for this environment; return the folder of programs."""
     wanted = (Path(__file__).parent / "npm" / "package.json").read_bytes()
     folder = PROGRAMS.parent / "npm-tools" / hashlib.sha256(wanted).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,18 +74,18 @@ def npm_tools() -> Path:
 
 @dataclass(frozen=True)
 class Registry:
-    """A Verdaccio, with the token of somebody who may publish."""
+    """A Verdaccio, with the token of a person who may publish."""
 
     url: str
     token: str
 
     def package(self, name: str) -> dict[str, Any]:
-        """Give what the registry tells about a package."""
+        """Return what the registry reports about a package."""
         with urllib.request.urlopen(f"{self.url}/{name.replace('/', '%2f')}") as answer:
             return json.load(answer)
 
     def download(self, name: str, version: str) -> bytes:
-        """Give the package itself."""
+        """Return the package itself."""
         with urllib.request.urlopen(
             self.package(name)["versions"][version]["dist"]["tarball"]
         ) as it:

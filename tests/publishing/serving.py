@@ -20,12 +20,12 @@ class Site:
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
-        self.asked: list[str] = []
+        self.paths: list[str] = []
         site = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                site.asked.append(self.path)
+                site.paths.append(self.path)
                 content = site.files.get(self.path.partition("?")[0])
                 self.send_response(404 if content is None else 200)
                 self.send_header("Content-Length", str(len(content or b"")))
@@ -60,7 +60,7 @@ class Site:
 
 
 class GitServer:
-    """Bare repositories behind the real `git http-backend`, for whoever shows the token."""
+    """Bare repositories behind the real `git http-backend`, for callers with the token."""
 
     def __init__(self, folder: Path, token: str) -> None:
         self.folder = folder
@@ -166,11 +166,11 @@ class Labels:
                 self.answer(path, 200, rows)
 
             def do_POST(self) -> None:
-                wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                is_new = wanted["name"].lower() not in [name.lower() for name in github.names]
+                requested = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                is_new = requested["name"].lower() not in [name.lower() for name in github.names]
                 if is_new:
-                    github.names.append(wanted["name"])
-                self.answer(self.path, 201 if is_new else 422, wanted)
+                    github.names.append(requested["name"])
+                self.answer(self.path, 201 if is_new else 422, requested)
 
             def answer(self, path: str, status: int, content: object) -> None:
                 github.agents.add(self.headers["User-Agent"])

@@ -97,7 +97,7 @@ def server(live_server) -> LiveServer:
 
 @pytest.fixture
 def token(server) -> str:
-    """Give an administrator's token, as an operator would make it."""
+    """Return an administrator's token, as an operator would make it."""
     command = [
         "token",
         "--user",

@@ -175,7 +175,7 @@ def test_a_server_that_does_not_answer_is_tried_again(release, work, git_server,
     release()
     set_up(git_url="http://127.0.0.1:9")
     job = work()
-    assert (job.state, job.error) == ("waiting", "The Git server could not be used.")
+    assert (job.state, job.error) == ("waiting", "The Git server could not be reached.")
     set_up(git_url=git_server.url)
     assert work().state == "done"
 
@@ -192,7 +192,7 @@ def test_without_a_token_nothing_is_pushed(release, work, git_server, published)
 @pytest.mark.no_database
 @pytest.mark.parametrize("name", ["sdk", "docs", "sdk/angular2", "docs/index.rst"])
 def test_links_in_a_repository_lead_nowhere(release, work, git_server, tmp_path, name):
-    """Whoever may write to the repository does not get to write to this host."""
+    """A person who may write to the repository cannot write to this host."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "kept").write_text("kept")

@@ -30,7 +30,7 @@ from tests.publishing.conftest import OWN
 
 pytestmark = pytest.mark.usefixtures("listed_generators")
 
-TOO_MUCH = "The generator did not end well. It wrote more than 64 MiB"
+TOO_MUCH = "The generator failed. It wrote more than 64 MiB"
 GEN = {"genName": "python", "swaggerUrl": OWN}
 SMALL: dict[str, Any] = {
     "openapi": "3.0.0",
@@ -127,7 +127,7 @@ def test_a_generator_that_hangs_is_killed_and_told(mary, ask, work, instead, mon
     assert time.monotonic() - begun < 15
     seen = see(mary, job.id)
     assert seen["state"] == "failed"
-    assert seen["error"] == "The generator did not end well. It was stopped after 1 seconds."
+    assert seen["error"] == "The generator failed. It was stopped after 1 seconds."
     assert seen["log"] == "beginning\n"
     assert seen["archive"] is None
     assert session.scalars(select(OutboxMessage)).one().failed_at is not None
@@ -191,7 +191,7 @@ def test_a_full_disk_is_told_and_tried_again_a_few_times(ask, work, monkeypatch,
     for attempt in range(2, jobs.MAX_ATTEMPTS):
         job = work()
         assert (job.state, job.attempts) == ("waiting", attempt)
-        assert job.error == "The disk is too full to begin."
+        assert job.error == "The disk is too full to start."
     job = work()
     assert (job.state, job.attempts) == ("failed", jobs.MAX_ATTEMPTS)
     assert session.scalars(select(OutboxMessage)).one().failed_at is not None
@@ -224,7 +224,7 @@ def test_a_job_of_a_worker_that_died_is_done_by_another(ask, work, session):
     )
     job = work()
     assert (job.state, job.error) == (
-        *("failed", "The worker stopped each time while doing this job."),
+        *("failed", "The worker stopped at every attempt of this job."),
     )
 
 
@@ -256,9 +256,7 @@ def test_the_program_gets_neither_our_settings_nor_the_network(ask, work, instea
     assert "IDP_" not in log
     assert "True" in log
     refused, unreachable = 111, 101
-    assert log.rstrip().endswith(
-        str(refused if "does not let this program" in log else unreachable)
-    )
+    assert log.rstrip().endswith(str(refused if "does not allow isolating" in log else unreachable))
 
 
 @pytest.mark.no_database
@@ -284,7 +282,7 @@ def test_a_generator_that_cannot_be_cut_off_from_the_network_does_not_run(
     ask()
     job = work()
     assert job.state == "done"
-    assert "does not let this program be cut off" in job.log
+    assert "does not allow isolating this program" in job.log
     assert ran.exists()
 
 

@@ -162,7 +162,7 @@ def test_what_cannot_be_entered_is_published_once_all_the_same(
     assert (job.state, job.attempts) == ("done", 1)
     assert job.link == f"{registry.url}/{name}"
     assert job.published_at is not None
-    assert job.log.endswith("It is not entered among the packages: The market is full.\n")
+    assert job.log.endswith("It could not be added to the package market: The market is full.\n")
 
 
 @pytest.mark.usefixtures("quick_generator")
@@ -211,7 +211,7 @@ def test_a_readme_that_the_code_would_blow_up_is_refused(release, work, monkeypa
     release(readme=npm.MARKER * 900)
     job = work()
     assert (job.state, job.built_at) == ("failed", None)
-    assert job.error.startswith("The README would have more than 1048576 characters")
+    assert job.error.startswith("The README would exceed 1048576 characters")
 
 
 @pytest.mark.usefixtures("quick_generator")

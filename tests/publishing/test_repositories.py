@@ -24,7 +24,7 @@ JOBS = (repositories.DOCS_JOB, repositories.LABELS_JOB)
 
 @pytest.fixture
 def github(git_server, set_up):
-    """Give the labels of a repository that is there; the application pushes to it."""
+    """Return the labels of a repository that exists; the application pushes to it."""
     with Labels("acme/sdk", GIT_TOKEN) as github:
         set_up(git_url=git_server.url, github_api_url=f"{github.url}/api/v3")
         yield github
@@ -37,7 +37,7 @@ def repository(git_server):
 
 @pytest.fixture
 def publish(mary, api_id, site, session):
-    """Publish the API, described anew; give the address of the description."""
+    """Publish the API, described anew; return the address of the description."""
     protocol.grant_directly(session, mary.user, "ids4.ms.apiresource.all", tenant_id=1)
     products.allow_upstream(session, 1, site.url)
     session.commit()
@@ -65,7 +65,7 @@ def store(mary, api_id):
 
 @pytest.fixture
 def deliver(runtime, session):
-    """Let the worker do what waits, put off or not; give what became of it, by job."""
+    """Run the worker over what waits, put off or not; return the outcome by job."""
 
     def do():
         for lane in ("notify", "build"):
@@ -164,7 +164,7 @@ def test_a_refusal_is_told_and_an_outage_is_tried_again(
     publish()
     # Each is tried for itself: labels do not wait for the Git server.
     assert deliver() == {
-        repositories.DOCS_JOB: "The Git server could not be used.",
+        repositories.DOCS_JOB: "The Git server could not be reached.",
         repositories.LABELS_JOB: "done",
     }
     set_up(git_url=git_server.url)

@@ -60,18 +60,18 @@ def service(provider: Provider) -> Service:
 
 @pytest.fixture(scope="session")
 def person(provider: Provider, service: Service) -> Person:
-    """Add somebody with a few permissions."""
+    """Add a person with a few permissions."""
     return add_person(provider, "clerk", PERMISSIONS)
 
 
 @pytest.fixture(scope="session")
 def foreman(provider: Provider, service: Service) -> Person:
-    """Add somebody with more permissions than a token holds."""
+    """Add a person with more permissions than a token holds."""
     return add_person(provider, "foreman", MANY)
 
 
 def add_person(provider: Provider, name: str, permissions: tuple[str, ...]) -> Person:
-    """Add somebody with permissions that the API owns."""
+    """Add a person with permissions that the API owns."""
     person = add_full_person(provider, name)
     with provider.sessions() as session:
         api = resources.find_api(session, API)
@@ -91,6 +91,6 @@ def second_issuer(provider: Provider) -> str:
 
 @pytest.fixture
 def browser(provider: Provider) -> Iterator[Browser]:
-    """Give a browser that was never here before."""
+    """Return a new browser without cookies."""
     with Browser(provider.url) as browser:
         yield browser

@@ -41,7 +41,7 @@ Recipe = Callable[..., list[dict[str, Any]]]
 
 @pytest.fixture(params=PROGRAMS)
 def recipe(request: pytest.FixtureRequest) -> Recipe:
-    """Give a program: what it says about tokens, under its options."""
+    """Return a function that runs the program on tokens and returns its output."""
 
     def run(*tokens: str, **options: str | list[str]) -> list[dict[str, Any]]:
         arguments = [

@@ -21,14 +21,14 @@ ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 
 @pytest.fixture(scope="module")
 def keys(provider: Provider) -> jwt.PyJWKClient:
-    """Give PyJWT's own client of the published keys."""
+    """Return PyJWT's own client of the published keys."""
     return jwt.PyJWKClient(provider.metadata["jwks_uri"])
 
 
 def verify(
     keys: jwt.PyJWKClient, token: str, alg: str, audience: str, issuer: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give header and claims of a token that must be signed by one algorithm."""
+    """Return header and claims of a token that must be signed by one algorithm."""
     key = keys.get_signing_key_from_jwt(token)
     content = jwt.decode_complete(token, key, algorithms=[alg], audience=audience, issuer=issuer)
     assert content["header"]["alg"] == alg

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.api import cors
 from idp.api.admin import messages, privileges, sessions, users
 from idp.api.admin.dialect import PREFIX, admin
+from idp.api.blueprints import nested
 
 MODULES = (users, sessions, privileges, messages)
 """Importing a module declares its operations; the order is that of the document."""
@@ -14,4 +14,4 @@ MODULES = (users, sessions, privileges, messages)
 
 def blueprints() -> list[Blueprint]:
     """Return the routes."""
-    return [cors.allowing(admin.blueprint("admin", PREFIX), admin)]
+    return [nested(admin, "admin", PREFIX)]

@@ -1,6 +1,6 @@
-"""How our own API speaks: snake_case, problem details, pages by cursor.
+"""The form of our own API: snake_case, problem details, pages by cursor.
 
-What the two agreed contracts have no operation for has it here.
+Its operations are those that the two agreed contracts lack.
 """
 
 from __future__ import annotations
@@ -32,44 +32,44 @@ class AdminShape(Shape):
     """A JSON object with the names of its fields; members it does not name are refused."""
 
     class Meta:
-        """A misspelled member would do nothing without a word."""
+        """A misspelled member would otherwise be ignored silently."""
 
         unknown = RAISE
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        """Leave the field its name."""
+        """Keep the name of the field."""
 
 
 class Paging(AdminShape):
-    """How many rows; `after`, which each module declares, says where to go on."""
+    """How many rows; `after`, which each module declares, is where the page starts."""
 
     limit = number_in_query(minimum=1, maximum=MOST_ROWS, load_default=50)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of a page, and the cursor of the one after it; None: there is no more."""
+    """Rows of a page, and the cursor of the next one; None: this is the last page."""
 
     rows: Sequence[Any]
     next: str | None
 
 
 def page(rows: Sequence[Row], limit: int, cursor: Callable[[Row], object]) -> Page:
-    """Make a page of rows of which one more than `limit` was asked for."""
+    """Make a page of rows that were read with one more than `limit`."""
     more = len(rows) > limit
     rows = rows[:limit]
     return Page(rows, str(cursor(rows[-1])) if more else None)
 
 
 def row_id(*, minimum: int = 1, **options: Any) -> fields.Integer:
-    """Make the id of a row in a query; as a cursor, 0 is before the first."""
+    """Return a field for the id of a row in a query; as a cursor, 0 is before the first."""
     return fields.Integer(
         validate=validate.Range(minimum, INT64_MAX), metadata={"format": "int64"}, **options
     )
 
 
 def yes_or_no() -> fields.Boolean:
-    """Make a filter that is `true`, `false` or absent."""
+    """Return a field for a filter that is `true`, `false` or absent."""
     return fields.Boolean(truthy={"true"}, falsy={"false"}, load_default=None)
 
 

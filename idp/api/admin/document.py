@@ -46,12 +46,12 @@ class AdminWording:
         }
 
     def outcome(self, operation: Operation) -> Text:
-        """Return what is said of a page."""
+        """Return the description of a page."""
         del operation
         return PAGE
 
     def statuses(self, operation: Operation) -> Collection[str]:
-        """Return the statuses of rules, where something is changed."""
+        """Return the statuses of rules, for operations that change something."""
         return () if operation.method == "GET" else ("409", "422")
 
     def enveloped_refusals(self) -> None:

@@ -1,4 +1,4 @@
-"""Messages and jobs of the outbox that are not done; what they say is never shown."""
+"""Messages and jobs of the outbox that are not done; their content is never shown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from idp.platform.wire.shapes import Moment, int32, int64, text
 
 
 class MessageShape(AdminShape):
-    """A message that waits or was given up, without its content."""
+    """A message that waits or failed, without its content."""
 
     schema_name = "Message"
 
@@ -38,7 +38,7 @@ class MessageShape(AdminShape):
 
 
 class ListQuery(Paging):
-    """What the list is narrowed by."""
+    """Filters of the list."""
 
     failed = yes_or_no()
     after = row_id(minimum=0, load_default=0)
@@ -74,7 +74,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     gives=MESSAGE,
 )
 def retry(id: int) -> Waiting:
-    """Try again what was given up; what still waits stays as it is."""
+    """Retry a failed message; one that still waits stays as it is."""
     jobs.retry_failed(database(), [id])
     message = jobs.get_open(database(), id)
     database().commit()

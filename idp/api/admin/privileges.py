@@ -1,4 +1,4 @@
-"""Privileges (permissions): what roles carry and APIs ask for."""
+"""Privileges (permissions), which roles carry and APIs require."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class PrivilegeShape(AdminShape):
 
 
 class NewPrivilegeShape(AdminShape):
-    """A privilege to be made."""
+    """A privilege to be created."""
 
     schema_name = "NewPrivilege"
 
@@ -60,7 +60,7 @@ class NewPrivilegeShape(AdminShape):
 
 
 class ListQuery(Paging):
-    """What the list is narrowed by."""
+    """Filters of the list."""
 
     api = text(LONGEST_NAME, load_default=None)
     search = text(LONGEST_CODE, load_default=None)
@@ -103,7 +103,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     location="/privileges/{code}",
 )
 def create(body: New) -> dict[str, Any]:
-    """Create a privilege; roles carry it when they are given it."""
+    """Create a privilege; no role carries it yet."""
     made = catalogue.create_privilege(
         database(),
         body.code,
@@ -130,25 +130,25 @@ def detail(code: str) -> dict[str, Any]:
 
 
 def api_id(name: str | None) -> int | None:
-    """Return the id of an API that is named; None: none is."""
+    """Return the id of a named API; None: no API is named."""
     if name is None:
         return None
     api = resources.find_api(database(), name)
     if api is None:
-        raise BadRequest.at("api", "There is no such API.")
+        raise BadRequest.at("api", "API not found.")
     return api.id
 
 
 def group_id(code: str | None) -> int | None:
-    """Return the id of a privilege group that is named; None: none is."""
+    """Return the id of a named privilege group; None: no group is named."""
     if code is None:
         return None
     group = catalogue.find_group(database(), code)
     if group is None:
-        raise BadRequest.at("group", "There is no such privilege group.")
+        raise BadRequest.at("group", "Privilege group not found.")
     return group.id
 
 
 def as_shown(privilege: Privilege, api: str | None, group: str | None) -> dict[str, Any]:
-    """Show a privilege."""
+    """Return a privilege as the answer shows it."""
     return {"code": privilege.code, "name": privilege.name, "api": api, "group": group}

@@ -26,7 +26,7 @@ PATH = "/tenants/<int:tenant>/users/<int:user>/sessions"
 
 
 class SessionShape(AdminShape):
-    """A live session, without what proves it."""
+    """A live session, without its secret."""
 
     schema_name = "Session"
 
@@ -43,7 +43,7 @@ class SessionShape(AdminShape):
 
 
 class EndedShape(AdminShape):
-    """What ending all sessions answers."""
+    """The answer of ending all sessions."""
 
     schema_name = "EndedSessions"
 
@@ -51,7 +51,7 @@ class EndedShape(AdminShape):
 
 
 class ListQuery(Paging):
-    """Where the list goes on."""
+    """Where the page starts."""
 
     after = row_id(minimum=0, load_default=0)
 

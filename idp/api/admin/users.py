@@ -1,4 +1,4 @@
-"""Users of the whole installation: found, and kept out or let in again."""
+"""Users of the whole installation: list, read, disable, enable, unlock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LONGEST_SEARCH = 200
 
 
 class UserShape(AdminShape):
-    """An account, without what is secret."""
+    """An account, without secrets."""
 
     schema_name = "User"
 
@@ -46,7 +46,7 @@ class UserShape(AdminShape):
 
 
 class RoleOfUserShape(AdminShape):
-    """A role that somebody has: of a tenant, or of the platform."""
+    """A role of a user: of a tenant, or of the platform."""
 
     schema_name = "RoleOfUser"
 
@@ -64,7 +64,7 @@ class UserDetailShape(UserShape):
 
 
 class ListQuery(Paging):
-    """What the list is narrowed by."""
+    """Filters of the list."""
 
     search = text(LONGEST_SEARCH, load_default=None)
     tenant = row_id(load_default=None)
@@ -127,7 +127,7 @@ def detail(id: int) -> dict[str, Any]:
     gives=USER,
 )
 def disable(id: int) -> User:
-    """Keep a person out; sessions and tokens end."""
+    """Disable a user; their sessions and tokens end."""
     user = people.disable(database(), current_actor(), id)
     database().commit()
     return user
@@ -142,7 +142,7 @@ def disable(id: int) -> User:
     gives=USER,
 )
 def enable(id: int) -> User:
-    """Enable a disabled person again."""
+    """Enable a disabled user again."""
     user = people.enable(database(), current_actor(), id)
     database().commit()
     return user
@@ -157,7 +157,7 @@ def enable(id: int) -> User:
     gives=USER,
 )
 def unlock(id: int) -> User:
-    """End a lock that was set until later."""
+    """End the lock of a user before its time."""
     user = people.unlock(database(), current_actor(), id)
     database().commit()
     return user

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.api import cors
+from idp.api.blueprints import nested
 from idp.api.center import (
     apiresource,
     client,
@@ -37,8 +37,5 @@ MODULES = (
 
 
 def blueprints() -> list[Blueprint]:
-    """Give the routes: canonical below /api, and without the prefix."""
-    return [
-        cors.allowing(center.blueprint("center", "/api"), center),
-        cors.allowing(center.blueprint("center_bare"), center),
-    ]
+    """Return the routes: canonical below /api, and without the prefix."""
+    return [nested(center, "center", "/api"), nested(center, "center_bare")]

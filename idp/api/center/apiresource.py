@@ -42,7 +42,7 @@ MOST_SCOPES = 1000
 
 
 def check_spelling(name: str) -> None:
-    """Refuse `Permission` and the like: it would be another claim that reads like the known one."""
+    """Refuse `Permission` and the like: it would be a second claim beside the known one."""
     if registry.is_misspelled(name):
         message = f"This claim is spelled {name.strip().lower()}."
         raise ValidationError(message)
@@ -56,7 +56,7 @@ class ClaimShape(Shape):
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> ClaimRow:
-        """Give the claim as the service takes it."""
+        """Return the claim as the service takes it."""
         return ClaimRow(**data)
 
 
@@ -69,12 +69,12 @@ class PropertyShape(Shape):
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> PropertyRow:
-        """Give the setting as the service takes it."""
+        """Return the setting as the service takes it."""
         return PropertyRow(**data)
 
 
 class SecretShape(Shape):
-    """A secret for introspection; its value is taken in clear text and never given back."""
+    """A secret for introspection; its value is accepted in clear text and never returned."""
 
     id = int32(minimum=0, load_default=0)
     description = text(1000, allow_none=True, load_default=None)
@@ -90,7 +90,7 @@ class SecretShape(Shape):
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> SecretRow:
-        """Give the secret as the service takes it."""
+        """Return the secret as the service takes it."""
         del data["type"]
         return SecretRow(**data)
 
@@ -109,12 +109,12 @@ class ScopeShape(Shape):
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> ScopeRow:
-        """Give the scope as the service takes it."""
+        """Return the scope as the service takes it."""
         return ScopeRow(**data)
 
 
 class ApiResourceShape(Shape):
-    """An API; a list that is absent or null stays as it is, an empty one clears."""
+    """An API; a list that is absent or null is not changed, an empty one clears."""
 
     id = int32(minimum=0, load_default=0)
     enabled = boolean(load_default=True)
@@ -129,7 +129,7 @@ class ApiResourceShape(Shape):
 
     @post_load
     def to_content(self, data: dict[str, Any], **_: Any) -> ApiSpec:
-        """Give the API as the service takes it."""
+        """Return the API as the service takes it."""
         return ApiSpec(**data)
 
 
@@ -172,10 +172,10 @@ SCALARS = ("id", "enabled", "name", "display_name", "description", "concurrency_
 def list_(query: Mapping[str, Any]) -> Page:
     """List microservices."""
     expanded = [name for name in ("scopes", "user_claims") if query[name]]
-    wanted = resources.select_apis(current_actor(), name=query["name"], load=expanded)
+    statement = resources.select_apis(current_actor(), name=query["name"], load=expanded)
     return fetch(
         database(),
-        wanted,
+        statement,
         query,
         COLUMNS,
         key=ApiResource.id,
@@ -261,5 +261,5 @@ def scopes() -> Mapping[str, Sequence[ApiScope]]:
 
 
 def only(api: ApiResource, expanded: Sequence[str]) -> dict[str, Any]:
-    """Show a row of the list: a list that was not asked for is absent, so that PUT keeps it."""
+    """Return a row of the list: a list that was not requested is absent, so that PUT keeps it."""
     return {name: getattr(api, name) for name in (*SCALARS, *expanded)}

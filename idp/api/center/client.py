@@ -1,4 +1,4 @@
-"""OAuth clients and their secrets; a fresh token for who calls."""
+"""OAuth clients and their secrets; a fresh token for the caller."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RowShape(Shape):
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> Row:
-        """Give the row as the service takes it."""
+        """Return the row as the service takes it."""
         return Row(data.pop("id"), data)
 
 
@@ -62,13 +62,13 @@ class ScopeShape(RowShape):
 
 
 class RedirectUriShape(RowShape):
-    """An address that codes may be sent to."""
+    """An address to which codes may be sent."""
 
     redirect_uri = text(2000, required=True)
 
 
 class PostLogoutRedirectUriShape(RowShape):
-    """An address that people may be sent to after signing out."""
+    """An address to which users may return after signing out."""
 
     post_logout_redirect_uri = text(2000, required=True)
 
@@ -94,13 +94,13 @@ class PropertyShape(RowShape):
 
 
 class RestrictionShape(RowShape):
-    """A foreign identity provider."""
+    """An external identity provider."""
 
     provider = text(200, required=True)
 
 
 class SecretShape(Shape):
-    """A secret; its value is taken in clear text and never given back."""
+    """A secret; its value is accepted in clear text and never returned."""
 
     id = int32(load_default=0)
     description = text(2000, allow_none=True, load_default=None)
@@ -116,22 +116,22 @@ class SecretShape(Shape):
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> SecretRow:
-        """Give the secret as the service takes it."""
+        """Return the secret as the service takes it."""
         return SecretRow(data["id"], data["description"], data["value"], data["expires_at"])
 
 
 def rows(shape: type[Shape], name: str, **options: Any) -> KeptList:
-    """Make a list of child rows."""
+    """Return a field for a list of child rows."""
     return KeptList(shape, MOST_ROWS, data_key=name, **options)
 
 
 def only(make: Callable[..., Field], value: Any, **options: Any) -> Field:
-    """Make a field with one value here; the service refuses others."""
+    """Return a field with one allowed value; the service refuses others."""
     return make(load_default=value, dump_default=value, **options)
 
 
 class ClientShape(Shape):
-    """An OAuth client; what is absent has the value that the contract names."""
+    """An OAuth client; an absent member has the default of the contract."""
 
     id = int32(load_default=0)
     enabled = boolean(load_default=True)
@@ -182,20 +182,20 @@ class ClientShape(Shape):
     concurrency_stamp = Stamp()
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
-        """Show settings that have no member of their own among the properties."""
+        """Add settings without a member of their own to the properties."""
         if attr == "properties":
             return clients.properties(obj)
         return super().get_attribute(obj, attr, default)
 
     def wire_name(self, path: str) -> str:
-        """Spell settings that are properties, and secrets, which the service names otherwise."""
+        """Translate names of settings that are properties, and of secrets."""
         if path in settings.PROPERTIES:
             return "properties"
         return super().wire_name("secrets" if path == "client_secret" else path)
 
     @post_load
     def to_spec(self, data: dict[str, Any], **_: Any) -> tuple[int, ClientSpec]:
-        """Give the id, and what is said about the client as the service takes it."""
+        """Return the id and the client as the service takes it."""
         row_id = data.pop("id")
         spec = ClientSpec(
             client_id=data.pop("client_id"),
@@ -220,7 +220,7 @@ class ListQuery(Paging):
 
 
 class NewSecretShape(Shape):
-    """What a new secret shall be."""
+    """The value of a new secret."""
 
     key_type = int32(minimum=0, maximum=1, load_default=1)
     client_secret = text(2000, data_key="plaintext", allow_none=True, load_default=None)
@@ -229,7 +229,7 @@ class NewSecretShape(Shape):
 
 
 class LifetimeShape(Shape):
-    """How long the fresh token shall live, in seconds."""
+    """The lifetime of the fresh token in seconds."""
 
     lifetime = int32(load_default=3600)
 
@@ -254,12 +254,12 @@ SORTABLE = {
 )
 def list_(query: Mapping[str, Any]) -> Page:
     """List OAuth clients."""
-    wanted = clients.list_query(
+    statement = clients.list_query(
         current_actor(),
         client_id=query["client_id"],
         client_name=query["client_name"],
     )
-    return fetch(database(), wanted, query, SORTABLE, key=Client.id)
+    return fetch(database(), statement, query, SORTABLE, key=Client.id)
 
 
 @center.operation(

@@ -12,37 +12,37 @@ from marshmallow import ValidationError, fields, post_load, validate
 from idp.api.actor import current_actor
 from idp.api.center.codes import Code
 from idp.api.center.dialect import Refusal, center
-from idp.directory.actor import Actor
 from idp.directory.scopes import Scope
-from idp.platform.errors import BadRequest, TooManyRequests
+from idp.platform.errors import BadRequest
 from idp.platform.secrets import MASK
 from idp.platform.throttle import Address
-from idp.platform.web.views import current_issuer, current_runtime, database, remote_address
+from idp.platform.web.views import current_issuer, database, remote_address
 from idp.platform.wire.shapes import CleanText, Shape, boolean, text
-from idp.publishing.codegen import generators, jobs, npm, options, readthedocs, source
+from idp.publishing.codegen import npm, options, source
+from idp.publishing.codegen import service as codegen
 from idp.publishing.codegen.generators import Generator, MissingError
-from idp.publishing.codegen.jobs import Order
-from idp.publishing.codegen.models import GithubOptions, NpmOptions
-from idp.publishing.codegen.options import GithubContent, NpmContent
-from idp.publishing.descriptions import fetching, operations
+from idp.publishing.codegen.models import GithubOptions, NpmOptions, SdkJob
+from idp.publishing.codegen.options import (
+    GithubContent,
+    NoGithubOptions,
+    NoNpmOptions,
+    NpmContent,
+)
+from idp.publishing.codegen.service import GenerationSpec, ReleaseSpec
+from idp.publishing.descriptions import fetching
 from idp.publishing.descriptions.flaws import UnusableError
 from idp.publishing.packages.service import LONGEST_NAME
 
-LISTS_PER_MINUTE = 60
-"""Lists that one address may read: they are long, and open to everybody."""
-REFRESHES_PER_HOUR = 4
-"""Times that the generator itself is asked anew, by all callers together."""
-GENERATIONS_PER_HOUR = 120
 LONGEST_URL = 2000
 PLATFORMS = ("npm", "nuget", "gradle", "spm")
 LANGUAGES = ("angular2", "jQuery")
 _NPM_NAME = r"\A(?:@[a-z0-9~][a-z0-9._~-]*/)?[a-z0-9~][a-z0-9._~-]*\Z"
-"""Without a hyphen at the beginning, which npm allows: programs would take it for an option."""
+"""Without a hyphen at the beginning, which npm allows: programs would read it as an option."""
 _PART = r"\A(?!\.{1,2}\Z)[A-Za-z0-9._-]+\Z"
 
 
 class Choice(fields.Integer):
-    """One of a few names, or its number in their order; the number comes out."""
+    """One of a few names, or its number in their order; the value is the number."""
 
     default_error_messages = {"invalid": "Not one of the choices."}  # noqa: RUF012 - marshmallow's own
 
@@ -70,33 +70,41 @@ class CodeGenItemShape(Shape):
 
 
 class CodeGenGenRequestShape(Shape):
-    """A generator by name, and the description that it shall read."""
+    """A generator by name, and the description that it reads."""
 
     generator = text(100, minimum=1, data_key="genName", required=True)
     swagger_url = text(LONGEST_URL, minimum=1, required=True)
-    api_id = text(
-        20,
-        load_default=None,
-        allow_none=True,
-    )
+    api_id = text(20, load_default=None, allow_none=True)
     options = fields.Dict(
         keys=CleanText(validate=validate.Length(max=100)),
         values=CleanText(validate=validate.Length(max=200)),
         load_default=dict,
     )
 
+    @post_load
+    def to_spec(self, data: dict[str, Any], **_: Any) -> GenerationSpec:
+        """Return what the service takes."""
+        return GenerationSpec(url=data.pop("swagger_url"), **data)
+
 
 class ReleaseSdkRequestShape(Shape):
-    """Which SDK to release; the options of the microservice say as what and where."""
+    """Which SDK to release; the options of the microservice define the package."""
 
     platform = Choice(PLATFORMS, required=True)
     language = Choice(LANGUAGES, required=True)
     api_id = text(20, minimum=1, required=True)
     swagger_url = text(LONGEST_URL, minimum=1, required=True)
 
+    @post_load
+    def to_spec(self, data: dict[str, Any], **_: Any) -> ReleaseSpec:
+        """Return what the service takes."""
+        if PLATFORMS[data["platform"]] != "npm":
+            raise ValidationError({"platform": ["SDKs are published to npm only."]})
+        return ReleaseSpec(LANGUAGES[data["language"]], data["api_id"], data["swagger_url"])
+
 
 class NpmOptionsShape(Shape):
-    """How an SDK is published to npm; the token is never given back, and the mask keeps it."""
+    """How an SDK is published to npm; the token is never returned, and its mask keeps it."""
 
     name = text(LONGEST_NAME, required=True, checks=[validate.Regexp(_NPM_NAME)])
     sdk_name = text(100, required=True, checks=[validate.Regexp(r"\A[A-Za-z][A-Za-z0-9 ._-]*\Z")])
@@ -114,14 +122,14 @@ class NpmOptionsShape(Shape):
 
     @post_load
     def to_content(self, data: dict[str, Any], **_: Any) -> NpmContent:
-        """Give the options as the service takes them."""
+        """Return the options as the service takes them."""
         if data["token"] is not None and not _is_one_word(data["token"]):
             raise ValidationError({"token": ["Must be one word of ASCII letters."]})
         return NpmContent(**data)
 
 
 class GithubOptionsShape(Shape):
-    """The repository of a microservice; the token is never given back, and the mask keeps it."""
+    """The repository of a microservice; the token is never returned, and its mask keeps it."""
 
     user_agent = text(
         100, load_default="Awesome-Game5.0-App", checks=[validate.Regexp(r"\A[ -~]+\Z")]
@@ -135,14 +143,14 @@ class GithubOptionsShape(Shape):
 
     @post_load
     def to_content(self, data: dict[str, Any], **_: Any) -> GithubContent:
-        """Give the options as the service takes them."""
+        """Return the options as the service takes them."""
         if data["token"] is not None and not _is_one_word(data["token"]):
             raise ValidationError({"token": ["Must be one word of ASCII letters."]})
         return GithubContent(**data)
 
 
 class ListQuery(Shape):
-    """Whether the list that is kept is good enough."""
+    """Whether the stored list is sufficient."""
 
     from_cache = fields.Boolean(load_default=True)
 
@@ -157,7 +165,7 @@ class ListQuery(Shape):
 )
 def clients(query: Mapping[str, Any]) -> list[Generator]:
     """List supported client generators."""
-    return offered("client", from_cache=query["from_cache"])
+    return list_generators("client", query)
 
 
 @center.operation(
@@ -170,7 +178,7 @@ def clients(query: Mapping[str, Any]) -> list[Generator]:
 )
 def servers(query: Mapping[str, Any]) -> list[Generator]:
     """List supported server generators."""
-    return offered("server", from_cache=query["from_cache"])
+    return list_generators("server", query)
 
 
 @center.operation(
@@ -188,36 +196,15 @@ def servers(query: Mapping[str, Any]) -> list[Generator]:
         "CodeGen_GeneratorMissing",
     ),
 )
-def release_sdk(body: Mapping[str, Any]) -> bool:
+def release_sdk(body: ReleaseSpec) -> bool:
     """Generate an SDK and queue its publication.
 
-    Only npm is published to. The answer comes at once; its `Location` is where the job is seen.
+    It is published to npm only. The response comes at once; its `Location` is the job's address.
     """
-    if PLATFORMS[body["platform"]] != "npm":
-        raise BadRequest.at("platform", "SDKs are published to npm only.")
-    language = LANGUAGES[body["language"]]
-    actor = current_actor()
-    limit_generations(actor)
-    document = fetched(body["swagger_url"])
-    session = database()
-    api = options.get_api(session, actor, body["api_id"])
-    row = options.find_npm(session, api.id, language)
-    if row is None:
-        raise Refusal(Code.NpmOptions_GetOptionsFialed)
     with refusals():
-        generators.get(current_runtime().settings, npm.GENERATORS[language])
-    order = Order(
-        generator=npm.GENERATORS[language],
-        document=document,
-        source_url=body["swagger_url"],
-        api=api,
-        language=language,
-        package=row.name,
-        version=options.raise_version(session, row),
-    )
-    job = jobs.create(session, actor, order)
-    session.commit()
-    point_to(job.id)
+        job = codegen.release(database(), current_actor(), body, fetched)
+    database().commit()
+    point_to(job)
     return True
 
 
@@ -232,12 +219,9 @@ def release_sdk(body: Mapping[str, Any]) -> bool:
 )
 def npm_options(id: str, language: str) -> dict[str, Any]:
     """Read NPM options."""
-    session = database()
-    api = options.get_api(session, current_actor(), id)
-    row = options.find_npm(session, api.id, language_named(language))
-    if row is None:
-        raise Refusal(Code.NpmOptions_GetOptionsFialed)
-    return masked(row, NpmOptionsShape)
+    api = options.get_api(database(), current_actor(), id)
+    with refusals():
+        return masked(options.get_npm(database(), api, language_named(language)), NpmOptionsShape)
 
 
 @center.operation(
@@ -270,12 +254,9 @@ def put_npm_options(id: str, language: str, body: NpmContent) -> bool:
 )
 def github_options(id: str) -> dict[str, Any]:
     """Read GitHub options."""
-    session = database()
-    api = options.get_api(session, current_actor(), id)
-    row = options.find_github(session, api.id)
-    if row is None:
-        raise Refusal(Code.GithubOptions_GetOptionsFialed)
-    return masked(row, GithubOptionsShape)
+    api = options.get_api(database(), current_actor(), id)
+    with refusals():
+        return masked(options.get_github(database(), api), GithubOptionsShape)
 
 
 @center.operation(
@@ -307,90 +288,60 @@ def put_github_options(id: str, body: GithubContent) -> bool:
     gives=fields.String(),
     errors=("NotFound", "GenerateClient_GetSwaggerFialed", "CodeGen_GeneratorMissing"),
 )
-def generate(body: Mapping[str, Any]) -> str:
+def generate(body: GenerationSpec) -> str:
     """Run a named generator over an API description.
 
-    `readthedocs.gen` gives a page in reStructuredText at once. A generator of the two lists is
-    left to the worker: the text is the address at which its job is seen.
+    `readthedocs.gen` returns a page in reStructuredText at once. A generator of the two lists is
+    run by the worker: the text is the address of its job.
     """
-    actor = current_actor()
-    limit_generations(actor)
-    session = database()
-    if body["generator"] == readthedocs.NAME:
-        document = fetched(body["swagger_url"])
-        with refusals():
-            return readthedocs.render(document, body["swagger_url"])
     with refusals():
-        generator = generators.get(current_runtime().settings, body["generator"])
-    generators.check_options(generator, body["options"])
-    document = fetched(body["swagger_url"])
-    api = options.get_api(session, actor, body["api_id"]) if body["api_id"] else None
-    order = Order(
-        generator=generator.name,
-        document=document,
-        source_url=body["swagger_url"],
-        options=body["options"],
-        api=api,
-        version=operations.info(document, "version")[:40] or None,
-    )
-    job = jobs.create(session, actor, order)
-    session.commit()
-    return point_to(job.id)
+        result = codegen.generate(database(), current_actor(), body, fetched)
+    database().commit()
+    return point_to(result) if isinstance(result, SdkJob) else result
 
 
-def offered(kind: str, *, from_cache: bool) -> list[Generator]:
-    """List the generators of a kind; whoever asks too often for a fresh list gets the kept one."""
-    throttle = current_runtime().throttle
-    throttle.hit("codegen lists", Address.of(remote_address()), LISTS_PER_MINUTE, 60)
-    refresh = not from_cache
-    if refresh:
-        try:
-            throttle.hit("codegen refresh", "everybody", REFRESHES_PER_HOUR, 3600)
-        except TooManyRequests:
-            refresh = False
+def list_generators(kind: str, query: Mapping[str, Any]) -> list[Generator]:
+    """List the generators of a kind, limited by the caller's address."""
+    sender = Address.of(remote_address())
     with refusals():
-        found = generators.offered(current_runtime().settings, refresh=refresh)
-    return [generator for generator in found.values() if generator.kind == kind]
+        return codegen.list_generators(database(), kind, sender, refresh=not query["from_cache"])
 
 
 def fetched(url: str) -> dict[str, Any]:
     """Return the description at an address that the caller named."""
-    with refusals():
-        own = current_app.extensions[fetching.EXTENSION]
-        return source.fetch(database(), url, current_issuer().url, own)
+    own = current_app.extensions[fetching.EXTENSION]
+    return source.fetch(database(), url, current_issuer().url, own)
 
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Answer with the contract's codes what the services refuse."""
+    """Translate the problems of the services into codes of the contract."""
     try:
         yield
     except UnusableError as problem:
         raise Refusal(Code.GenerateClient_GetSwaggerFialed, why=problem.detail) from problem
     except MissingError:
         raise Refusal(Code.CodeGen_GeneratorMissing) from None
-
-
-def limit_generations(actor: Actor) -> None:
-    """Refuse who asks for more than a person would."""
-    caller = f"{actor.client_id} {actor.user_id}"
-    current_runtime().throttle.hit("codegen", caller, GENERATIONS_PER_HOUR, 3600)
+    except NoNpmOptions:
+        raise Refusal(Code.NpmOptions_GetOptionsFialed) from None
+    except NoGithubOptions:
+        raise Refusal(Code.GithubOptions_GetOptionsFialed) from None
 
 
 def language_named(language: str) -> str:
-    """Give the language that an address names, by name or number."""
+    """Return the language that a path names, by name or number."""
     named = npm.NUMBERS.get(language, language)
     if named not in LANGUAGES:
         raise BadRequest.at("language", f"Must be one of: {', '.join(LANGUAGES)}.")
     return named
 
 
-def point_to(job_id: int) -> str:
-    """Name the address of a job in the answer's head, and give it."""
-    address = f"{current_issuer().url}/sdk/jobs/{job_id}"
+def point_to(job: SdkJob) -> str:
+    """Add the address of a job to the response as `Location`, and return it."""
+    address = f"{current_issuer().url}/sdk/jobs/{job.id}"
 
     @after_this_request
-    def name_it(response: Response) -> Response:
+    def add_location(response: Response) -> Response:
         response.headers["Location"] = address
         return response
 
@@ -398,9 +349,9 @@ def point_to(job_id: int) -> str:
 
 
 def masked(row: NpmOptions | GithubOptions, shape: type[Shape]) -> dict[str, Any]:
-    """Show options without the token."""
-    shown = {name: getattr(row, name) for name in shape().fields if name != "token"}
-    return shown | {"token": MASK if row.token_encrypted is not None else None}
+    """Return options without the token."""
+    values = {name: getattr(row, name) for name in shape().fields if name != "token"}
+    return values | {"token": MASK if row.token_encrypted is not None else None}
 
 
 def _is_one_word(token: str) -> bool:

@@ -15,12 +15,12 @@ from idp.api.dialect import Dialect, Malformed, NotJson, Operation
 from idp.platform.errors import BadRequest, Conflict, NotFound, Problem, Unprocessable
 
 STATUS_OF = {Code.NotFound: 404, Code.UnprocessableEntity: 400}
-"""HTTP statuses of the one form that tells outcomes by them."""
+"""HTTP statuses of the one form whose outcomes are statuses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of a list with what was asked for and how many there are."""
+    """Rows of a list with the requested range and the total."""
 
     rows: Sequence[Any]
     take: int
@@ -77,10 +77,10 @@ class Envelope:
             return Code.NotFound, Code.NotFound.message(language)
         if isinstance(problem, BadRequest | Conflict | Unprocessable):
             named = problem.fields or {"body": [problem.detail]}
-            if not isinstance(problem, Malformed):  # a shape names what it refuses as the wire does
+            if not isinstance(problem, Malformed):  # names of a shape are wire names
                 named = wire_names(operation, named)
             return Code.UnprocessableEntity, written(named)
-        if problem.status == 500:  # noqa: PLR2004 - what nobody expected, logged by now
+        if problem.status == 500:  # noqa: PLR2004 - unexpected, already logged
             return Code.ExpectationFailed, Code.ExpectationFailed.message(language)
         return None, None
 

@@ -41,7 +41,7 @@ class CenterWording:
         return operation.id
 
     def components(self) -> dict[str, Schema]:
-        """Give what every answer begins with."""
+        """Return the schemas of the envelopes."""
         return {
             "ApiResultBase": {
                 "type": "object",
@@ -60,31 +60,31 @@ class CenterWording:
         if operation.form in {"bare", "number"}:
             return None
         kind = "PagingResult" if operation.form == "list" else "ApiResult"
-        held = {**data, "default": []} if operation.form == "list" else nullable(data)
+        content = {**data, "default": []} if operation.form == "list" else nullable(data)
         base = {"$ref": f"#/components/schemas/{kind}Base"}
-        properties = {"type": "object", "properties": {"data": held}}
+        properties = {"type": "object", "properties": {"data": content}}
         return f"{kind}_{name}", {"allOf": [base, properties]}
 
     def outcome(self, operation: Operation) -> Text:
-        """Return where the outcome stands."""
+        """Return the text about the outcome of an answer."""
         del operation
         return OUTCOME
 
     def statuses(self, operation: Operation) -> Collection[str]:
-        """List nothing more: the envelope tells the rest."""
+        """Return none: other refusals are in the envelope."""
         del operation
         return ()
 
     def enveloped_refusals(self) -> None:
-        """Say that what HTTP refuses has no envelope."""
+        """Return None: a refusal by HTTP status has no envelope."""
 
     def has_enveloped_refusals(self, operation: Operation) -> bool:
-        """Say that what HTTP refuses has no envelope."""
+        """Return False: a refusal by HTTP status has no envelope."""
         del operation
         return False
 
     def codes(self, operation: Operation) -> list[dict[str, Any]]:
-        """List success, what every operation answers with, and the operation's own."""
+        """List success, the codes of every operation, and the operation's own."""
         if operation.form in {"bare", "number"}:
             return []
         names = ["Status200OK"]

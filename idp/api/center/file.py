@@ -1,4 +1,4 @@
-"""Files: videos, documents and pictures that everybody may fetch."""
+"""Files: public videos, documents and images."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ PER_MINUTE = 60
 def post(file: Received) -> str:
     """Upload a video or document.
 
-    A video may have 20,000,000 bytes, a document (pdf, doc, docx) 10,000,000. `data` is the address
-    where everybody may fetch it.
+    Up to 20,000,000 bytes for a video, 10,000,000 for a document (pdf, doc, docx). `data` is its
+    public address.
     """
     return keep(file, kinds.FILES)
 
@@ -51,8 +51,8 @@ def post(file: Received) -> str:
 def image(file: Received) -> str:
     """Upload an image.
 
-    JPEG or PNG, 5,242,880 bytes at most; it is drawn anew, without metadata. `data` is the address
-    where everybody may fetch it.
+    JPEG or PNG, up to 5,242,880 bytes. It is encoded again without metadata. `data` is its public
+    address.
     """
     return keep(file, kinds.IMAGES)
 
@@ -64,7 +64,7 @@ def codes() -> list[Any]:
 
 
 def keep(file: Received, accepted: Sequence[Kind]) -> str:
-    """Keep a file in the caller's name and give its address."""
+    """Store a file of the caller and return its address."""
     principal = current_principal()
     session = database()
     sent = Sent(

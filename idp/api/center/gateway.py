@@ -19,13 +19,10 @@ from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource
 from idp.directory.scopes import Scope
 from idp.platform.errors import NotFound
-from idp.platform.web.views import current_runtime, database
+from idp.platform.web.views import database
 from idp.publishing.gateway import service as gateway
 from idp.publishing.gateway.reasons import NotPublished, Reason
 from idp.publishing.gateway.service import Plan, PublishRequest
-
-FETCHES_PER_HOUR = 120
-"""Descriptions that this server fetches for one caller."""
 
 CHINESE = {
     Reason.BROKEN: "接口描述无法解析: {what}",
@@ -56,14 +53,12 @@ CHINESE = {
 def publish(id: int, body: PublishRequest) -> bool:
     """Publish a microservice to the gateway or update it.
 
-    What failed because the gateway does not answer is tried again by the worker.
+    If the gateway does not respond, the worker tries again.
     """
     session, actor = database(), current_actor()
     api = _api(actor, id)
-    _limit_fetches(actor)
     with _refusals(Code.Publish_PublishFailed):
-        plan = gateway.publish(session, actor, api, body)
-        gateway.carry_out(session, plan)
+        gateway.carry_out(session, gateway.publish(session, actor, api, body))
     return True
 
 
@@ -109,7 +104,6 @@ def publish_revision(id: int, body: Mapping[str, Any]) -> bool:
     """
     session, actor = database(), current_actor()
     api = _api(actor, id)
-    _limit_fetches(actor)
     with _refusals(
         Code.PublishRevision_PublishFailed, missing=Code.PublishRevision_GetDetailFailed
     ):
@@ -189,7 +183,7 @@ def versions(id: int) -> Page:
 def set_online_version(id: int, revisionId: str) -> bool:  # noqa: N803 - the contract's name
     """Make a revision current.
 
-    Calls go to it from then on, and a release tells what callers of the one before will miss.
+    Calls go to it from then on, and a release note lists what breaks for existing callers.
     """
     session, actor = database(), current_actor()
     api = _api(actor, id)
@@ -211,11 +205,11 @@ def set_online_version(id: int, revisionId: str) -> bool:  # noqa: N803 - the co
 def releases(id: int, query: Mapping[str, Any]) -> Page:
     """List release notes of a gateway API."""
     api = _api(current_actor(), id)
-    wanted = (query["api_id"] or "").strip()
-    if not wanted:
+    aid = (query["api_id"] or "").strip()
+    if not aid:
         raise Refusal(Code.Releases_IdCanNotBeNull)
     state = gateway.find(database(), api.id)
-    version = state and state.find(gateway.split(wanted)[0])
+    version = state and state.find(gateway.split(aid)[0])
     if not version:
         raise Refusal(Code.Releases_GetVersionListFailed)
     return _all([shapes.release(version, release) for release in version.releases])
@@ -233,7 +227,7 @@ def releases(id: int, query: Mapping[str, Any]) -> Page:
 def post_release(id: int, body: Mapping[str, Any]) -> bool:
     """Create a release note.
 
-    It puts nothing online. False: the gateway did not take it.
+    It puts nothing online. False: the gateway did not accept it.
     """
     session, actor = database(), current_actor()
     api = _api(actor, id)
@@ -252,7 +246,7 @@ def post_release(id: int, body: Mapping[str, Any]) -> bool:
 def put_release(id: int, releaseId: str, body: Mapping[str, Any]) -> bool:  # noqa: N803 - as above
     """Update a release note.
 
-    False: the gateway did not take it.
+    False: the gateway did not accept it.
     """
     session, actor = database(), current_actor()
     api = _api(actor, id)
@@ -271,7 +265,7 @@ def put_release(id: int, releaseId: str, body: Mapping[str, Any]) -> bool:  # no
 def delete_release(id: int, releaseId: str) -> bool:  # noqa: N803 - as above
     """Delete a release note.
 
-    False: the gateway did not take it.
+    False: the gateway did not accept it.
     """
     session, actor = database(), current_actor()
     api = _api(actor, id)
@@ -283,15 +277,9 @@ def _api(actor: Actor, id: int) -> ApiResource:
     return resources.get_api(database(), actor, id)
 
 
-def _limit_fetches(actor: Actor) -> None:
-    """Refuse more descriptions in an hour than a person would publish."""
-    name = f"{actor.client_id} {actor.person_id}"
-    current_runtime().throttle.hit("gateway description", name, FETCHES_PER_HOUR, 3600)
-
-
 @contextmanager
 def _refusals(code: Code, *, missing: Code | None = None) -> Iterator[None]:
-    """Answer what the service refuses with a code; what is missing at the gateway with another."""
+    """Answer refusals of the service with a code, an API unknown to the gateway with another."""
     try:
         yield
     except NotPublished as problem:
@@ -306,7 +294,7 @@ def _refusals(code: Code, *, missing: Code | None = None) -> Iterator[None]:
 
 
 def _noted(make_plan: Callable[[], Plan]) -> bool:
-    """Return whether the gateway took a change of release notes."""
+    """Return whether the gateway accepted a change of release notes."""
     try:
         gateway.carry_out(database(), make_plan())
     except NotPublished as problem:

@@ -1,4 +1,4 @@
-"""What microservices at the gateway look like in requests and answers."""
+"""Shapes of microservices at the gateway, in requests and answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SECRETS = frozenset({"clientSecret", "resourceOwnerUsername", "resourceOwnerPas
 
 
 class PublishRequestShape(Shape):
-    """What is published: where the description is, and what the gateway makes of it."""
+    """A publish request: the address of the description, and settings of the gateway."""
 
     name = text(200, allow_none=True, load_default=None)
     description = text(MOST_TEXT, allow_none=True, load_default=None)
@@ -62,7 +62,7 @@ class PublishRevisionRequestShape(Shape):
 
 
 class PublishVersionRequestShape(Shape):
-    """The revision that a version is made of, and its name."""
+    """The revision from which a version is made, and its name."""
 
     revision_id = text(100, allow_none=True, load_default=None)
     api_version_name = text(100, allow_none=True, load_default=None)
@@ -174,24 +174,24 @@ class GatewayAuthorizationServerCollectionShape(Shape):
 
 
 class ReleasesQuery(Shape):
-    """Which gateway API is meant."""
+    """The gateway API."""
 
     api_id = text(100, load_default=None)
 
 
 def collection(
-    found: Sequence[Row] | Mapping[str, Any] | None, shown: Callable[[Row], dict[str, Any]]
+    found: Sequence[Row] | Mapping[str, Any] | None, written: Callable[[Row], dict[str, Any]]
 ) -> dict[str, Any] | None:
-    """Return rows, or what a gateway listed, as a collection; null when it does not answer."""
+    """Return rows, or the list of a gateway, as a collection; null if it is not responding."""
     if found is None:
         return None
     if isinstance(found, Mapping):
         return _passed_through(found)
-    return {"value": [shown(row) for row in found], "count": len(found), "next_link": None}
+    return {"value": [written(row) for row in found], "count": len(found), "next_link": None}
 
 
 def _passed_through(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a gateway listed, without the secrets in it."""
+    """Return the list of a gateway without its secrets."""
     listed = found.get("value")
     rows = [row for row in listed if isinstance(row, Mapping)] if isinstance(listed, list) else []
     values = [{_snake(name): _plain(name, item) for name, item in row.items()} for row in rows]
@@ -244,7 +244,7 @@ def product(row: Product) -> dict[str, Any]:
         "description": row.description,
         "terms": row.terms,
         "subscription_required": "true" if row.subscription_required else "false",
-        # Who subscribes is the operator's decision, each time.
+        # The operator decides about each subscription.
         "approval_required": "true" if row.subscription_required else "false",
         "subscriptions_limit": None if limit is None else str(limit),
         "state": "published" if row.is_published else "notPublished",

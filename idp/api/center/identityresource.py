@@ -1,4 +1,4 @@
-"""Identity resources: scopes that stand for claims about a person; rows of the platform."""
+"""Identity resources: scopes that stand for claims about a user; rows of the platform."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from idp.platform.wire.shapes import KeptList, Shape, Stamp, boolean, int32, int
 
 
 class IdentityResourceShape(Shape):
-    """An identity resource; claims that are absent or null stay, an empty list clears."""
+    """An identity resource; claims that are absent or null are kept, an empty list clears."""
 
     id = int32(minimum=0, load_default=0)
     enabled = boolean(load_default=True)
@@ -36,7 +36,7 @@ class IdentityResourceShape(Shape):
 
     @post_load
     def to_content(self, data: dict[str, Any], **_: Any) -> IdentitySpec:
-        """Give the identity resource as the service takes it."""
+        """Return the identity resource as the service takes it."""
         return IdentitySpec(**data)
 
 
@@ -70,8 +70,8 @@ COLUMNS = {
 )
 def list_(query: Mapping[str, Any]) -> Page:
     """List identity resources."""
-    wanted = resources.select_identities(name=query["name"])
-    return fetch(database(), wanted, query, COLUMNS, key=IdentityResource.id)
+    statement = resources.select_identities(name=query["name"])
+    return fetch(database(), statement, query, COLUMNS, key=IdentityResource.id)
 
 
 @center.operation(

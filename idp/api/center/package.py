@@ -1,4 +1,4 @@
-"""SDK packages of a microservice: the market, and what its owner enters there."""
+"""SDK packages of a microservice: the market, and the packages that its owner adds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from idp.publishing.packages.service import Content
 
 
 class PackageRequestShape(Shape):
-    """A package as its owner enters it."""
+    """A package as its owner adds it."""
 
     name = text(200, minimum=1, required=True)
     version = text(100, allow_none=True, load_default=None)
@@ -33,7 +33,7 @@ class PackageRequestShape(Shape):
 
     @post_load
     def to_content(self, data: dict[str, Any], **_: Any) -> Content:
-        """Give the package as the service takes it."""
+        """Return the package as the service takes it."""
         return Content(**data)
 
 

@@ -31,7 +31,7 @@ class Paging(Shape):
 def fetch(
     session: Session,
     query: Select[Any],
-    asked: Mapping[str, Any],
+    paging: Mapping[str, Any],
     columns: Mapping[str, Any],
     *,
     key: Any,
@@ -44,29 +44,29 @@ def fetch(
     """
     total = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
     rows = session.scalars(
-        query.order_by(*_order(asked, columns, key)).offset(asked["skip"]).limit(asked["take"])
+        query.order_by(*_order(paging, columns, key)).offset(paging["skip"]).limit(paging["take"])
     ).all()
-    return Page(load(rows), asked["take"], asked["skip"], total)
+    return Page(load(rows), paging["take"], paging["skip"], total)
 
 
-def _order(asked: Mapping[str, Any], columns: Mapping[str, Any], key: Any) -> list[Any]:
-    """Translate `orderby`; descending unless `asc`, by the key when nothing is asked."""
-    wanted = asked["orderby"].strip()
-    if not wanted:
+def _order(paging: Mapping[str, Any], columns: Mapping[str, Any], key: Any) -> list[Any]:
+    """Translate `orderby`; descending unless `asc`, by default by the key."""
+    name = paging["orderby"].strip()
+    if not name:
         return [key.asc()]
     # The first letter is case-insensitive, as the contract says.
-    column = columns.get(wanted[:1].lower() + wanted[1:])
+    column = columns.get(name[:1].lower() + name[1:])
     if column is None:
         message = f"Must be one of: {', '.join(sorted(columns))}."
         raise Malformed(fields={"orderby": [message]})
-    return [column.asc(), key.asc()] if asked["asc"] else [column.desc(), key.desc()]
+    return [column.asc(), key.asc()] if paging["asc"] else [column.desc(), key.desc()]
 
 
-def whole_days(asked: Mapping[str, Any], column: Any) -> list[Any]:
-    """Bound a creation time by the days of `startTime` and `endTime`, both inclusive."""
+def within_days(period: Mapping[str, Any], column: Any) -> list[Any]:
+    """Limit a creation time to the days from `startTime` to `endTime`, both inclusive."""
     bounds = []
-    if asked["start_time"] is not None:
-        bounds.append(column >= asked["start_time"])
-    if asked["end_time"] is not None:
-        bounds.append(column < asked["end_time"])
+    if period["start_time"] is not None:
+        bounds.append(column >= period["start_time"])
+    if period["end_time"] is not None:
+        bounds.append(column < period["end_time"])
     return bounds

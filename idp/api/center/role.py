@@ -1,7 +1,7 @@
 """Roles: list, create, update, read, delete.
 
-`name` is the code that programs compare, `normalizedName` what people read. A claim of type
-`permission` lets everybody in the role do what its value names.
+`name` is the code that programs compare, `normalizedName` the name that people read. A claim of
+type `permission` grants the permission that its value names to everyone in the role.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST_CLAIMS = 5000
 
 
 class RoleClaimShape(Shape):
-    """A claim of everybody in the role; a permission has no id of its own."""
+    """A claim of everyone in the role; a permission has no id of its own."""
 
     id = int32(minimum=0, load_default=0)
     role_id = int64(dump_only=True)
@@ -34,12 +34,12 @@ class RoleClaimShape(Shape):
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> ClaimRow:
-        """Give the claim as the service takes it."""
+        """Return the claim as the service takes it."""
         return ClaimRow(**data)
 
 
 class RoleShape(Shape):
-    """A role; claims that are absent or null stay, an empty list clears."""
+    """A role; claims that are absent or null are kept, an empty list clears."""
 
     id = int64(minimum=0, load_default=0)
     code = text(LONGEST_ROLE_NAME, data_key="name", required=True)
@@ -49,14 +49,14 @@ class RoleShape(Shape):
     tenant_id = optional_id(null_in_answers=True)
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
-        """Show privileges among the claims."""
+        """Add privileges to the claims."""
         if attr == "claims":
             return roles.claims(obj)
         return super().get_attribute(obj, attr, default)
 
     @post_load
     def to_spec(self, data: dict[str, Any], **_: Any) -> tuple[int, RoleSpec]:
-        """Give the id, and what is said about the role as the service takes it."""
+        """Return the id and the role as the service takes it."""
         return data.pop("id"), RoleSpec(**data)
 
 

@@ -1,4 +1,4 @@
-"""Subscribers of a microservice: asked for by mail, confirmed and cancelled by the links in it."""
+"""Subscribers of a microservice: requested by mail, confirmed and cancelled by its links."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from idp.directory.scopes import Scope
 from idp.platform.errors import NotFound
 from idp.platform.web.views import database
 from idp.platform.wire.shapes import Moment, Shape, boolean, text
-from idp.publishing import apis
 from idp.publishing.subscribers import codes
 from idp.publishing.subscribers import service as subscribers
 from idp.publishing.subscribers.codes import InvalidCode
-from idp.publishing.subscribers.service import Asked, Sender
+from idp.publishing.subscribers.service import Asked
 
 JSON = "application/json"
-PER_HOUR = 60
+REFUSED = {
+    Asked.SUBSCRIBED: Code.VerifyEmail_AddEmailFailed,
+    Asked.LIMITED: Code.Subscription_VerifyEmailFailed,
+}
 
 
 class SubscriptionShape(Shape):
@@ -37,13 +39,13 @@ class SubscriptionShape(Shape):
 
 
 class SubscriptionVerifyEmailRequestShape(Shape):
-    """Who shall be asked."""
+    """The address to which the mail is sent."""
 
     email = fields.Email(required=True, validate=validate.Length(max=254))
 
 
 class CodeQuery(Shape):
-    """What the link in the mail carries."""
+    """The code in the link of a mail."""
 
     code = text(codes.LONGEST, minimum=1, required=True)
 
@@ -76,8 +78,8 @@ def list_(id: int) -> Page:
 def confirm(id: int, query: Mapping[str, Any]) -> bool | Response:
     """Confirm a subscription.
 
-    The link in a mail. Who asks for JSON subscribes; browsers, and programs that open every link,
-    are sent to a page with a button.
+    The link in a mail. A caller that accepts JSON subscribes; browsers, and programs that open
+    every link, are redirected to a page with a button.
     """
     if not asks_for_json():
         return redirect(codes.page("confirm", id, query["code"]), 303)
@@ -105,15 +107,11 @@ def ask(id: int, body: Mapping[str, Any]) -> bool:
 
     One a minute to an address, ten a day; then code 300010.
     """
-    actor = current_actor()
-    sender = Sender(f"person {actor.person_id}", PER_HOUR, is_stranger=False)
-    api = apis.get_visible(database(), actor, id)
-    asked = subscribers.ask(database(), api, body["email"], current_language(), sender)
+    language = current_language()
+    outcome = subscribers.ask(database(), current_actor(), id, body["email"], language)
     database().commit()
-    if asked is Asked.SUBSCRIBED:
-        raise Refusal(Code.VerifyEmail_AddEmailFailed)
-    if asked is Asked.LIMITED:
-        raise Refusal(Code.Subscription_VerifyEmailFailed)
+    if outcome in REFUSED:
+        raise Refusal(REFUSED[outcome])
     return True
 
 
@@ -130,8 +128,8 @@ def ask(id: int, body: Mapping[str, Any]) -> bool:
 def cancel(id: int, query: Mapping[str, Any]) -> bool | Response:
     """Cancel a subscription.
 
-    The link in a mail; succeeds also when nothing was subscribed. Who asks for JSON cancels;
-    browsers, and programs that open every link, are sent to a page with a button.
+    The link in a mail; succeeds also without a subscription. A caller that accepts JSON cancels;
+    browsers, and programs that open every link, are redirected to a page with a button.
     """
     if not asks_for_json():
         return redirect(codes.page("cancel", id, query["code"]), 303)
@@ -144,5 +142,5 @@ def cancel(id: int, query: Mapping[str, Any]) -> bool | Response:
 
 
 def asks_for_json() -> bool:
-    """Whether the caller names JSON; `*/*` is what programs say that look behind every link."""
+    """Return whether the caller names JSON; programs that open every link accept `*/*`."""
     return any(kind.lower() == JSON and quality > 0 for kind, quality in request.accept_mimetypes)

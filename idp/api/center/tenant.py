@@ -1,4 +1,4 @@
-"""Tenants: list, create, update, read, delete; and what anybody may know of one."""
+"""Tenants: list, create, update, read, delete; and their public data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOOKUPS_PER_MINUTE = 120
 
 
 class HostShape(Shape):
-    """A host, with its port where it is not the usual one."""
+    """A host, with its port if it is not the default one."""
 
     id = int64(minimum=0, load_default=0)
     tenant_id = int64(data_key="appTenantId", dump_only=True)
@@ -36,7 +36,7 @@ class HostShape(Shape):
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> HostRow:
-        """Give the host as the service takes it."""
+        """Return the host as the service takes it."""
         return HostRow(**data)
 
 
@@ -50,12 +50,12 @@ class TenantClaimShape(Shape):
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> ClaimRow:
-        """Give the claim as the service takes it."""
+        """Return the claim as the service takes it."""
         return ClaimRow(**data)
 
 
 class TenantPropertyShape(Shape):
-    """A private setting; its value is never given back, and the mask keeps it."""
+    """A private setting; its value is never returned, and its mask keeps it."""
 
     id = int64(minimum=0, load_default=0)
     tenant_id = int64(data_key="appTenantId", dump_only=True)
@@ -64,12 +64,12 @@ class TenantPropertyShape(Shape):
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> PropertyRow:
-        """Give the property as the service takes it."""
+        """Return the property as the service takes it."""
         return PropertyRow(**data)
 
 
 class TenantShape(Shape):
-    """A tenant; an absent value is the contract's, an absent list stays, an empty one clears."""
+    """A tenant; an absent value has the default, an absent list is kept, an empty one clears."""
 
     id = int64(minimum=0, load_default=0)
     name = text(200, required=True)
@@ -90,13 +90,13 @@ class TenantShape(Shape):
     concurrency_stamp = Stamp()
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
-        """Show 0 for an owner that is not there: numbers of the contract are never null."""
+        """Write 0 for a missing owner: numbers of the contract are never null."""
         value = super().get_attribute(obj, attr, default)
         return value or 0 if attr == "owner_user_id" else value
 
     @post_load
     def to_spec(self, data: dict[str, Any], **_: Any) -> tuple[int, TenantSpec]:
-        """Give the id, and what is said about the tenant as the service takes it."""
+        """Return the id and the tenant as the service takes it."""
         return data.pop("id"), TenantSpec(**data)
 
 
@@ -107,7 +107,7 @@ class ListQuery(Paging):
 
 
 class InfoQuery(Shape):
-    """Whose public data: the tenant that has this host."""
+    """The tenant whose public data is read, by its host."""
 
     host = text(255, load_default="")
 
@@ -135,8 +135,9 @@ SORTABLE = {
 )
 def list_(query: Mapping[str, Any]) -> Page:
     """List tenants."""
-    wanted = tenants.list_query(database(), current_actor(), Scope.TENANT_GET, host=query["host"])
-    return fetch(database(), wanted, query, SORTABLE, key=Tenant.id)
+    actor = current_actor()
+    statement = tenants.list_query(database(), actor, Scope.TENANT_GET, host=query["host"])
+    return fetch(database(), statement, query, SORTABLE, key=Tenant.id)
 
 
 @center.operation(
@@ -214,7 +215,7 @@ def info(query: Mapping[str, Any]) -> str:
     tenant = tenants.public(database(), query["host"].strip())
 
     @after_this_request
-    def let_callers_keep_it(response: Response) -> Response:
+    def allow_caching(response: Response) -> Response:
         response.headers["Cache-Control"] = f"public, max-age={tenant.cache_seconds}"
         response.vary.add("Origin")
         return response

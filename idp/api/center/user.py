@@ -1,4 +1,4 @@
-"""People: their accounts, and the accounts that they make themselves."""
+"""Users: their accounts, and registration."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from idp.api.center.dialect import (
     center,
     written,
 )
-from idp.api.center.paging import Paging, fetch, whole_days
+from idp.api.center.paging import Paging, fetch, within_days
 from idp.claims import registry
 from idp.directory.actor import Actor
 from idp.directory.registration import codes as verification
 from idp.directory.registration import service as registration
-from idp.directory.registration.codes import Channel, Letter, Sender, Wait
+from idp.directory.registration.codes import Channel, MessageContext, Sender, Wait
 from idp.directory.registration.service import Refused, Registration
 from idp.directory.scopes import Scope
 from idp.directory.users import management as people
 from idp.directory.users.lists import ClaimRow, FileRow, PropertyRow, TenantRow
-from idp.directory.users.management import Filters, Shown, UserSpec
+from idp.directory.users.management import Filters, UserSpec, UserView
 from idp.directory.users.models import User
 from idp.platform import runtime
 from idp.platform.errors import NotFound
@@ -48,7 +48,7 @@ from idp.platform.wire.shapes import (
 )
 
 MOST_ROWS = 500
-MOST_ROLES_ASKED = 20
+MOST_ROLES = 20
 LONGEST_VALUE = 4000
 HOUR = 3600
 SENDS_PER_HOUR = {"machine": 200, "person": 20}
@@ -56,14 +56,14 @@ REGISTRATIONS_PER_HOUR = {"machine": 1000, "person": 100}
 
 
 class RoleLinkShape(Shape):
-    """A role of the person."""
+    """A role of the user."""
 
     user_id = int64(dump_only=True)
     role_id = int64(required=True)
 
     @post_load
     def to_id(self, data: dict[str, Any], **_: Any) -> int:
-        """Give the role as the service takes it."""
+        """Return the role as the service takes it."""
         return int(data["role_id"])
 
 
@@ -77,7 +77,7 @@ class ClaimShape(Shape):
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> ClaimRow:
-        """Give the claim as the service takes it."""
+        """Return the claim as the service takes it."""
         return ClaimRow(**data)
 
 
@@ -90,12 +90,12 @@ class TenantLinkShape(Shape):
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> TenantRow:
-        """Give the membership as the service takes it."""
+        """Return the membership as the service takes it."""
         return TenantRow(**data)
 
 
 class FileShape(Shape):
-    """Files: 0 pictures (one address, or a JSON array of them as text), 1 film, 2 document."""
+    """Files: 0 images (one address, or a JSON array of them as text), 1 video, 2 document."""
 
     id = int64(minimum=0, load_default=0)
     user_id = int64(dump_only=True)
@@ -104,12 +104,12 @@ class FileShape(Shape):
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> FileRow:
-        """Give the files as the service takes them."""
+        """Return the files as the service takes them."""
         return FileRow(**data)
 
 
 class PropertyShape(Shape):
-    """What is noted about the person; in no token."""
+    """A note on the user; it is in no token."""
 
     id = int64(minimum=0, load_default=0)
     user_id = int64(dump_only=True)
@@ -118,12 +118,12 @@ class PropertyShape(Shape):
 
     @post_load
     def to_row(self, data: dict[str, Any], **_: Any) -> PropertyRow:
-        """Give the property as the service takes it."""
+        """Return the property as the service takes it."""
         return PropertyRow(**data)
 
 
 class NeverAny(fields.List[Any]):
-    """A list that nothing is kept for: it reads as empty, and rows are refused."""
+    """A list that is not stored: it reads as empty, and rows are refused."""
 
     null_described = "never"
 
@@ -133,21 +133,21 @@ class NeverAny(fields.List[Any]):
             allow_none=True,
             load_default=None,
             dump_default=[],
-            validate=validate.Length(max=0, error="Nothing of this kind is kept here."),
+            validate=validate.Length(max=0, error="Not supported: must be empty."),
         )
 
 
 def never_true() -> fields.Boolean:
-    """Make a flag that nothing here raises."""
+    """Return a field for a flag that is always false."""
     return boolean(
         load_default=False,
         dump_default=False,
-        validate=validate.Equal(False, error="This cannot be set here."),  # noqa: FBT003
+        validate=validate.Equal(False, error="Not supported: must be false."),  # noqa: FBT003
     )
 
 
 class UserShape(Shape):
-    """An account; `passwordHash` takes a password in clear text and gives nothing back."""
+    """An account; `passwordHash` accepts a password in clear text and is never returned."""
 
     id = int64(minimum=0, load_default=0)
     username = text(256, data_key="userName", allow_none=True, load_default=None)
@@ -194,7 +194,7 @@ class UserShape(Shape):
 
     @post_load
     def to_spec(self, data: dict[str, Any], **_: Any) -> tuple[int, UserSpec]:
-        """Give id and account as the service takes them."""
+        """Return the id and the account as the service takes them."""
         for name in _NOT_KEPT:
             del data[name]
         return data.pop("id"), UserSpec(**data)
@@ -247,7 +247,7 @@ class RoleNameShape(Shape):
 
 
 class UserItemShape(Shape):
-    """A row of the list; nothing is counted of referrals, so their numbers are 0."""
+    """A row of the list; referrals are not counted, so their numbers are 0."""
 
     tenant_id = int64()
     user_id = int64()
@@ -284,7 +284,7 @@ class UserItemShape(Shape):
 
 
 class ListQuery(Paging):
-    """E-mail and number exactly, a part of the user name, and roles that are all held."""
+    """Filters: e-mail address and number match exactly, the user name in part, all roles."""
 
     email = text(256, data_key="q.email", load_default=None, metadata={"format": "email"})
     name = text(256, data_key="q.name", load_default=None)
@@ -298,20 +298,20 @@ class ListQuery(Paging):
 
     @validates_schema
     def check_roles(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Refuse more roles than one question should ask for."""
-        if len(role_ids(data["roles"])) > MOST_ROLES_ASKED:
-            message = f"{MOST_ROLES_ASKED} roles at most."
+        """Refuse more roles than one query may name."""
+        if len(role_ids(data["roles"])) > MOST_ROLES:
+            message = f"At most {MOST_ROLES} roles."
             raise ValidationError(message, "q.roles")
 
 
 class HeadQuery(Shape):
-    """The number that is asked for."""
+    """The number to look up."""
 
     phone_number = fields.String(data_key="PhoneNumber", load_default="")
 
 
 class RegisterShape(Shape):
-    """What a person says who makes an account."""
+    """The data of a registration."""
 
     nick_name = text(50, minimum=2, required=True)
     email = text(100, required=True, metadata={"format": "email"})
@@ -334,7 +334,7 @@ class RegisterShape(Shape):
         load_default="",
         metadata={
             "pattern": "^[0-9]{6}$",
-            "description": "Needed: without it, as with a wrong one, the answer is 100004.",
+            "description": "Required: without it, as with an incorrect one, the answer is 100004.",
         },
     )
     images = fields.List(
@@ -346,7 +346,7 @@ class RegisterShape(Shape):
 
     @post_load
     def to_registration(self, data: dict[str, Any], **_: Any) -> Registration:
-        """Give it as the service takes it."""
+        """Return the registration as the service takes it."""
         data["email_code"] = data["email_code"] or ""
         return Registration(**data, locale=current_language())
 
@@ -394,10 +394,10 @@ def list_(query: Mapping[str, Any]) -> Page:
     """List users."""
     actor = current_actor()
     filters = Filters(query["email"], query["name"], query["mobile"], role_ids(query["roles"]))
-    wanted = people.list_query(database(), actor, filters)
+    statement = people.list_query(database(), actor, filters)
     return fetch(
         database(),
-        wanted.where(*whole_days(query, User.created_at)),
+        statement.where(*within_days(query, User.created_at)),
         query,
         COLUMNS,
         key=User.id,
@@ -485,7 +485,7 @@ def delete(id: int) -> int:
     form="number",
 )
 def head(query: Mapping[str, Any]) -> int:
-    """Tell whether a phone number is registered."""
+    """Check whether a phone number is registered."""
     user = people.find_by_mobile(database(), current_actor(), query["phone_number"])
     database().commit()
     if user is None:
@@ -565,31 +565,31 @@ def current_tenant_id() -> int:
 
 
 def send_code(channel: Channel, address: str) -> Wait | None:
-    """Send a code in the name of this issuer."""
+    """Send a code on behalf of this issuer."""
     (key, per_hour), *through = counted_as(current_actor(), SENDS_PER_HOUR)
     sender = Sender(key, per_hour, *through)
-    letter = Letter(current_issuer().name, current_language())
-    return verification.send(database(), channel, address, sender, letter)
+    message = MessageContext(current_issuer().name, current_language())
+    return verification.send(database(), channel, address, sender, message)
 
 
 def refuse_to_wait(wait: Wait | None, for_the_day: Code, too_soon: Code) -> None:
-    """Tell the caller when to ask again."""
+    """Refuse the call with the time of the next attempt."""
     if wait is not None:
         outcome = for_the_day if wait.is_for_the_day else too_soon
         raise Refusal(outcome, seconds=wait.seconds)
 
 
 def limit(actor: Actor, name: str, per_hour: Mapping[str, int]) -> None:
-    """Count a call; a program registers many people, a person few."""
+    """Count a call; a program may register many people, a person few."""
     for key, most in counted_as(actor, per_hour):
         runtime.of(database()).throttle.hit(name, key, most, HOUR)
 
 
 def counted_as(actor: Actor, per_hour: Mapping[str, int]) -> list[tuple[Key, int]]:
-    """Return by what calls are counted and how many may come: by person, or by client.
+    """Return the keys by which calls are counted, with their limits: by person, or by client.
 
-    Where a client hands on where its person is, that person comes first: what they are refused
-    does not count for everybody else.
+    If a client passes on the address of its user, that address comes first: a call that is
+    refused to one user does not count for all others.
     """
     if actor.user_id is not None:
         return [(f"person {actor.user_id}", per_hour["person"])]
@@ -599,12 +599,12 @@ def counted_as(actor: Actor, per_hour: Mapping[str, int]) -> list[tuple[Key, int
 
 
 def role_ids(listed_ids: str) -> list[int]:
-    """Read role ids; one that no row can have finds nobody."""
+    """Read role ids; an id that no row can have matches no user."""
     return [min(int(part[:12]), INT32_MAX) for part in listed_ids.split(",") if part]
 
 
-def as_account(shown: Shown) -> dict[str, Any]:
-    """Show an account, without what is secret."""
+def as_account(shown: UserView) -> dict[str, Any]:
+    """Return an account without secrets."""
     user = shown.user
     return {
         **{name: getattr(user, name) for name in _AS_STORED},
@@ -630,8 +630,8 @@ def as_account(shown: Shown) -> dict[str, Any]:
     }
 
 
-def as_item(shown: Shown, tenant_id: int) -> dict[str, Any]:
-    """Show a row of the list."""
+def as_item(shown: UserView, tenant_id: int) -> dict[str, Any]:
+    """Return a row of the list."""
     user = shown.user
     return {
         "tenant_id": tenant_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from idp.api import cors
+from idp.api.blueprints import nested
 from idp.api.userservice import (
     accounts,
     applications,
@@ -24,15 +24,15 @@ MODULES = (accounts, tenants, bundles, roles, privileges, applications, menus)
 
 
 def blueprints() -> list[Blueprint]:
-    """Give the routes of both versions."""
+    """Return the routes of both versions."""
     first, second = versions()
-    v1 = cors.allowing(first.blueprint("user_v1", PREFIX), first)
-    v2 = cors.allowing(second.blueprint("user_v2", PREFIX), second)
-    v2.add_url_rule(f"{SECOND_PATH}/<path:rest>", "nowhere", nowhere, methods=METHODS)
+    v1 = nested(first, "userservice", PREFIX)
+    v2 = nested(second, "userservice_v2", PREFIX)
+    v2.add_url_rule(f"{SECOND_PATH}/<path:rest>", "not_found", not_found, methods=METHODS)
     return [v1, v2]
 
 
-def nowhere(rest: str) -> Response:
-    """Say in the envelope that there is nothing at an address of V2."""
+def not_found(rest: str) -> Response:
+    """Refuse an unknown address of V2 in the envelope."""
     del rest
-    return Enveloped().refuse(None, NotFound("There is nothing at this address"))
+    return Enveloped().refuse(None, NotFound("Page not found"))

@@ -19,8 +19,8 @@ from idp.api.userservice.tenants import TenantShape
 from idp.directory.authentication import logins
 from idp.directory.authentication import service as authentication
 from idp.directory.authentication.logins import Login
-from idp.directory.authentication.service import Attempt, Door, Kind
-from idp.directory.registration.codes import Letter, Sender
+from idp.directory.authentication.service import Attempt, Kind, SignInPolicy
+from idp.directory.registration.codes import MessageContext, Sender
 from idp.directory.scopes import Scope
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
@@ -39,7 +39,7 @@ from idp.platform.wire.shapes import Shape, int64, optional_id, text
 MODULE = "accounts-tenants-bundles"
 CODES_PER_CLIENT = 1000
 CODES_PER_ADDRESS = 20
-"""Of a person whose address the client hands on."""
+"""For a person whose address the client passes on."""
 LONGEST_NAME = 256
 
 SORTED_BY = {"id": User.id, "username": User.username_key, "mobile": User.mobile}
@@ -53,7 +53,7 @@ class AccountShape(Shape):
     id = int64()
     username = text()
     mobile = Words(32)
-    # No account that is shown has such an attribute, so there is nothing else to send.
+    # No account in an answer has this attribute, so the default is written.
     password = text(dump_default="", checks=[validate.Length(equal=0)])
     salt = text(dump_default="", checks=[validate.Length(equal=0)])
 
@@ -69,12 +69,12 @@ class NewAccountShape(Shape):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> NewAccount:
-        """Give what the service takes."""
+        """Return what the service takes."""
         return NewAccount(**data)
 
 
 class NewPasswordShape(Shape):
-    """A password to set; whose it is say the id, the name, or both."""
+    """A password to set, for the account with the id, the name, or both."""
 
     schema_name = "ChangeAccountPwdDTO"
 
@@ -84,7 +84,7 @@ class NewPasswordShape(Shape):
 
 
 class AccountQueryShape(Shape):
-    """What accounts are searched by; empty: by nothing."""
+    """Search conditions for accounts; empty: no filter."""
 
     schema_name = "AccountQueryDTO"
 
@@ -94,13 +94,13 @@ class AccountQueryShape(Shape):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Filters:
-        """Give what the service takes."""
+        """Return what the service takes."""
         return Filters(**data)
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A credential as it came, of a type that may be unknown."""
+    """A credential as it was sent, of a type that may be unknown."""
 
     authentication_type: str
     principal: str
@@ -109,7 +109,7 @@ class Credential:
 
 
 class CredentialShape(Shape):
-    """Who somebody says he is, and what shall prove it."""
+    """A claimed identity, and its proof."""
 
     schema_name = "AuthenticationInfo"
 
@@ -120,18 +120,18 @@ class CredentialShape(Shape):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Credential:
-        """Give the credential."""
+        """Return the credential."""
         return Credential(**data)
 
 
 class LoginShape(CredentialShape):
-    """Who logs in, and what shall prove it."""
+    """The identity of a login, and its proof."""
 
     schema_name = "LoginRequestDTO"
 
 
 class LoginInfoShape(Shape):
-    """Who logged in, and what that opens in each tenant; the keys of both maps are tenant ids."""
+    """The user who logged in, and their rights by tenant; the keys of both maps are tenant ids."""
 
     schema_name = "LoginInfoDTO"
 
@@ -146,7 +146,7 @@ class LoginInfoShape(Shape):
 
 
 class PhoneQuery(Shape):
-    """Where a code is sent."""
+    """The number to which a code is sent."""
 
     phone = text(32, minimum=1, required=True)
 
@@ -240,13 +240,13 @@ def create_in_tenant(tenantId: int, body: NewAccount) -> bool:
 def page(query: dict[str, Any], body: Filters) -> paging.Page:
     """Search accounts, paged.
 
-    Name and number are found by a part of them; `sortBy` is `id`, `username` or `mobile`. Only
-    the platform searches without a tenant.
+    Name and number match in part; `sortBy` is `id`, `username` or `mobile`. Searching without a
+    tenant needs the permission at the platform.
     """
     session = database()
     return paging.fetch(
         session,
-        accounts.listing(session, body),
+        accounts.list_query(session, body),
         query,
         SORTED_BY,
         key=User.id,
@@ -345,21 +345,15 @@ def log_in(body: Credential) -> dict[str, Any]:
     head=False,
 )
 def send_code(query: dict[str, Any]) -> str:
-    """Send a code for `SMS` and give the `smsKey` that belongs to it.
+    """Send a code for `SMS` and return the `smsKey` that belongs to it.
 
     A number without an account gets the same answer, and no message.
     """
-    session = database()
-    place = origin(context_of(session))
     if names.find_mobile(query["phone"], current_runtime().settings.phone_region) is None:
-        raise BadRequest.at("phone", "This is not a mobile number.")
-    of_client = f"client {current_actor().client_id}", CODES_PER_CLIENT
-    sender = Sender(*of_client)
-    if isinstance(place, Address):
-        sender = Sender(place, CODES_PER_ADDRESS, of_client)
-    letter = Letter(current_issuer().name, current_language())
-    key = authentication.send_code(session, query["phone"], sender, letter, door())
-    session.commit()
+        raise BadRequest.at("phone", "Not a valid mobile number.")
+    message = MessageContext(current_issuer().name, current_language())
+    key = authentication.send_code(database(), query["phone"], sender(), message, sign_in_policy())
+    database().commit()
     return key
 
 
@@ -374,7 +368,7 @@ def send_code(query: dict[str, Any]) -> str:
     gives=fields.Boolean(),
 )
 def bind(username: str, tenantId: int) -> bool:
-    """Add an existing account to a tenant; twice is no error."""
+    """Add an existing account to a tenant; repeating it is not an error."""
     session, everybody = database(), current_actor().tenant_in_reach is None
     user = accounts.find_to_bind(session, username, tenantId, everybody=everybody)
     session.commit()
@@ -395,9 +389,10 @@ def bind(username: str, tenantId: int) -> bool:
     errors=("administrator_stays",),
 )
 def unbind(username: str, tenantId: int) -> bool:
-    """Remove an account from a tenant; its administrator stays.
+    """Remove an account from a tenant; its administrator cannot be removed.
 
-    Its roles and tokens there go too; the account stays. Who was not there is no error.
+    Its roles and tokens there are removed too; the account itself stays. Removing an account that
+    is not a member is not an error.
     """
     left = accounts.unbind(database(), username, tenantId)
     if left is not None:
@@ -418,7 +413,7 @@ def unbind(username: str, tenantId: int) -> bool:
     gives=fields.Boolean(),
 )
 def exists_by_mobile(mobile: str) -> bool:
-    """Tell whether an account with a mobile number exists."""
+    """Check whether an account with a mobile number exists."""
     found = accounts.find_by_mobile(database(), mobile)
     database().commit()
     return found is not None
@@ -436,7 +431,7 @@ def exists_by_mobile(mobile: str) -> bool:
     gives=fields.Boolean(),
 )
 def exists_by_username(username: str) -> bool:
-    """Tell whether an account with a user name exists."""
+    """Check whether an account with a user name exists."""
     found = accounts.find_by_username(database(), username)
     database().commit()
     return found is not None
@@ -453,7 +448,7 @@ def exists_by_username(username: str) -> bool:
     gives=fields.Boolean(),
 )
 def exists_in_tenant_by_mobile(tenantId: int, mobile: str) -> bool:
-    """Tell by mobile number whether an account is in a tenant."""
+    """Check by mobile number whether an account is in a tenant."""
     found = accounts.find_by_mobile(database(), mobile, tenantId)
     database().commit()
     return found is not None
@@ -470,14 +465,14 @@ def exists_in_tenant_by_mobile(tenantId: int, mobile: str) -> bool:
     gives=fields.Boolean(),
 )
 def exists_in_tenant_by_username(username: str, tenantId: int) -> bool:
-    """Tell by user name whether an account is in a tenant."""
+    """Check by user name whether an account is in a tenant."""
     found = accounts.find_by_username(database(), username, tenantId)
     database().commit()
     return found is not None
 
 
 def proven(credential: Credential) -> User:
-    """Give the person that a credential proves; whatever comes of it is committed."""
+    """Return the user whom a credential proves; the outcome is committed in any case."""
     if credential.authentication_type not in list(Kind):
         raise BadRequest.at(
             "authentication_type",
@@ -486,34 +481,43 @@ def proven(credential: Credential) -> User:
         )
     kind = Kind(credential.authentication_type)
     attempt = Attempt(kind, credential.principal, credential.certificate, credential.sms_key)
-    entered = door()
-    user = authentication.authenticate(database(), attempt, entered)
+    policy = sign_in_policy()
+    user = authentication.authenticate(database(), attempt, policy)
     if user is not None:
         audit.record(
             database(),
             Tag.ACCOUNT_AUTHENTICATED,
-            tenant_id=entered.tenant_id,
+            tenant_id=policy.tenant_id,
             target=f"user:{user.id}",
             details={"type": kind.value},
         )
     database().commit()
     if user is None:
-        raise BadRequest("Account or credential is wrong.", code="bad_credential")
+        raise BadRequest("Incorrect account or credential.", code="bad_credential")
     return user
 
 
-def door() -> Door:
-    """Tell whom this client lets in: members of its tenant; everybody for the platform's."""
+def sender() -> Sender:
+    """Return the keys by which codes are counted: the user's address, if known, and the client."""
+    of_client = f"client {current_actor().client_id}", CODES_PER_CLIENT
+    place = origin(context_of(database()))
+    if isinstance(place, Address):
+        return Sender(place, CODES_PER_ADDRESS, of_client)
+    return Sender(*of_client)
+
+
+def sign_in_policy() -> SignInPolicy:
+    """Return who may log in by this client: members of its tenant; all users for the platform's."""
     tenant_id = current_actor().tenant_in_reach
 
     def admits(user: User) -> bool:
         return tenant_id is None or tenants.find_member(database(), tenant_id, user.id) is not None
 
-    return Door(admits, current_issuer().tenant_id, tenant_id)
+    return SignInPolicy(admits, current_issuer().tenant_id, tenant_id)
 
 
 def as_login_info(login: Login) -> dict[str, Any]:
-    """Give a login as its shape reads it."""
+    """Return a login as its shape reads it."""
     return {
         "account": login.account,
         "tenants": login.tenants,

@@ -45,12 +45,12 @@ class ApplicationShape(Shape):
 
     @post_load
     def to_spec(self, data: dict[str, Any], **_: Any) -> ApplicationSpec:
-        """Give what is said as the service takes it."""
+        """Return the application as the service takes it."""
         return ApplicationSpec(**{**data, "name": data["name"] or ""})
 
 
 class ApplicationQueryShape(Shape):
-    """What to search applications by."""
+    """Search conditions for applications."""
 
     schema_name = "ApplicationQueryParams"
 
@@ -58,7 +58,7 @@ class ApplicationQueryShape(Shape):
 
 
 class AppResShape(Shape):
-    """What somebody sees of an application, by its kind; the menu is the only one."""
+    """The visible resources of an application by kind; the menu is the only kind."""
 
     schema_name = "AppResDTO"
 
@@ -66,7 +66,7 @@ class AppResShape(Shape):
 
 
 class ResourceShape(Shape):
-    """What somebody sees of an application."""
+    """The visible resources of an application."""
 
     schema_name = "ResourceDTO"
 
@@ -76,13 +76,13 @@ class ResourceShape(Shape):
 
 
 class PrivilegesQuery(Shape):
-    """Privileges that are held; without one they are given empty."""
+    """Privileges; the parameter may be empty, but not absent."""
 
     codes = fields.List(text(LONGEST_PRIVILEGE), data_key="privileageCodes", **PRIVILEGES)
 
 
 def of_named(arguments: dict[str, Any]) -> int | None:
-    """Tell whose application the path or the body names; of none, the token's own tenant."""
+    """Return the tenant of the application in the path or body; else the token's tenant."""
     session, body = database(), unverified_body()
     code, row_id = arguments.get("applicationCode", body.get("code")), body.get("id")
     found = applications.find(session, code) if isinstance(code, str) else None
@@ -92,7 +92,7 @@ def of_named(arguments: dict[str, Any]) -> int | None:
 
 
 def first_of_map(arguments: dict[str, Any]) -> int | None:
-    """Tell which tenant a map begins with; the view asks for all of them."""
+    """Return the first tenant of a map; the view checks all of them."""
     first = next(iter(unverified_body()), "")
     return min(int(first), INT64_MAX) if re.fullmatch(TENANT_ID, first) else own(arguments)
 
@@ -130,7 +130,7 @@ def create(body: ApplicationSpec) -> bool:
 def update(body: ApplicationSpec) -> bool:
     """Update an application.
 
-    It is found by id, else by code; code and tenant stay.
+    It is found by id, else by code; code and tenant cannot be changed.
     """
     applications.change(database(), applications.get_named(database(), body), body)
     database().commit()
@@ -151,7 +151,7 @@ def update(body: ApplicationSpec) -> bool:
 )
 def page(query: Mapping[str, Any], body: Mapping[str, Any]) -> Page:
     """Search applications, paged."""
-    found = applications.listing(current_actor().tenant_in_reach, name=body["name"] or "")
+    found = applications.list_query(current_actor().tenant_in_reach, name=body["name"] or "")
     return fetch(database(), found, query, {}, key=Application.id)
 
 
@@ -170,7 +170,8 @@ def page(query: Mapping[str, Any], body: Mapping[str, Any]) -> Page:
 def of_application(applicationCode: str, query: Mapping[str, Any]) -> Sequence[Resource]:
     """Load the resources of an application by privileges.
 
-    They are believed, so this renders and authorises nothing; a person sends his own only.
+    They are taken as given: this renders menus and authorises nothing. A user may send only
+    privileges of their own.
     """
     session = database()
     application = applications.get(session, applicationCode, current_actor().tenant_in_reach)
@@ -204,7 +205,7 @@ def detail(applicationCode: str) -> Application:
     errors=("application_in_use",),
 )
 def delete(applicationCode: str) -> bool:
-    """Delete an application; one that is not there is no error."""
+    """Delete an application; a missing one is not an error."""
     application = applications.find(database(), applicationCode)
     if application is not None:
         applications.delete(database(), application)
@@ -245,17 +246,18 @@ def of_client(clientId: str) -> Application:
 def of_tenants(body: Mapping[str, Any]) -> Mapping[str, Sequence[Resource]]:
     """Get the resources that privileges in several tenants stand for, split by application.
 
-    They are believed, so this renders and authorises nothing; a person sends his own only.
+    They are taken as given: this renders menus and authorises nothing. A user may send only
+    privileges of their own.
     """
-    held = {
+    privileges = {
         min(int(tenant_id), INT64_MAX): {
             code for codes in (authorization["role_privilege_map"] or {}).values() for code in codes
         }
         for tenant_id, authorization in body.items()
     }
-    if sum(map(len, held.values())) > MOST_CODES:
-        raise BadRequest(f"There are more than {MOST_CODES} privileges.")
-    check_permission_in(Scope.US_APP_TENANTRESOURCES, held)
-    check_own_by_tenant(held, "rolePrivilegeMap")
-    found = resources.by_tenant(database(), held)
+    if sum(map(len, privileges.values())) > MOST_CODES:
+        raise BadRequest(f"At most {MOST_CODES} privileges.")
+    check_permission_in(Scope.US_APP_TENANTRESOURCES, privileges)
+    check_own_by_tenant(privileges, "rolePrivilegeMap")
+    found = resources.by_tenant(database(), privileges)
     return {str(tenant_id): rows for tenant_id, rows in found.items()}

@@ -30,7 +30,7 @@ class BundleShape(Shape):
     name = text(200, minimum=1, required=True)
     tenant_type_code = text(100, minimum=1, required=True)
     ability = text(1_000_000, minimum=1, required=True)
-    # The contract's text says 1 and 0, its type says boolean.
+    # The contract has 1 and 0 in its text, and boolean as the type.
     initialize = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
     comment = Words(2000)
     number_of_app = int32(minimum=0, allow_none=True, load_default=None)
@@ -39,7 +39,7 @@ class BundleShape(Shape):
 
     @post_load
     def to_spec(self, data: dict[str, Any], **_: Any) -> tuple[int | None, BundleSpec]:
-        """Give the id, and what is said about the bundle as the service takes it."""
+        """Return the id and the bundle as the service takes it."""
         return data.pop("id"), BundleSpec(**data)
 
 
@@ -110,7 +110,7 @@ def list_() -> Sequence[Bundle]:
     form="list",
 )
 def list_of_type(tenantType: str) -> Sequence[Bundle]:
-    """List the bundles of a tenant type, initial bundles left out."""
+    """List the bundles of a tenant type without initial ones."""
     return bundles.list_to_switch_to(database(), tenantType)
 
 

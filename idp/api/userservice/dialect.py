@@ -46,7 +46,7 @@ class Enveloped:
         return self._write(Code.success, written(operation, value))
 
     def refuse(self, operation: Operation | None, problem: Problem) -> Response:
-        """Write a refusal; who may not call, and what is not there, are HTTP statuses as well."""
+        """Write a refusal; without a right, or with an unknown path, it has an HTTP status too."""
         code = Code.of(problem)
         extra: dict[str, Any] = {"requestId": current_visit().request_id}
         if code.is_business:
@@ -83,8 +83,8 @@ def written(operation: Operation, value: Any) -> Any:
 
 
 def spelled(operation: Operation | None, problem: Problem) -> dict[str, Any]:
-    """Give the refused fields as the wire spells them."""
-    # A shape names what it refuses as the wire does.
+    """Return the refused fields under their wire names."""
+    # Names of a shape are wire names.
     if operation is None or isinstance(problem, Malformed):
         return problem.fields
     return {name: list(texts) for name, texts in wire_names(operation, problem.fields).items()}
@@ -95,5 +95,5 @@ userservice = Dialect("user-service", Bare())
 
 
 def versions() -> tuple[Dialect, Dialect]:
-    """Give both versions, when every operation is declared."""
+    """Return both versions, after every operation is declared."""
     return userservice, userservice.version(Enveloped(), SECOND, SECOND_PATH)

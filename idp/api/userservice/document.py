@@ -53,7 +53,7 @@ class UserServiceWording:
         return operation.id.removesuffix(SECOND)
 
     def components(self) -> dict[str, Schema]:
-        """Give what pages and answers of V2 begin with."""
+        """Return the schemas of pages and of the envelope of V2."""
         extra: Schema = {"type": "object", "additionalProperties": True}
         return {
             "PageVO": {"type": "object", "properties": _members(_PAGE)},
@@ -73,24 +73,24 @@ class UserServiceWording:
         return (name, data) if operation.form == "page" else None
 
     def outcome(self, operation: Operation) -> Text:
-        """Return where the outcome stands; a page of V1 has no code."""
+        """Return the text about the outcome of an answer; a page of V1 has no code."""
         return OUTCOME if operation.id.endswith(SECOND) else PAGE
 
     def statuses(self, operation: Operation) -> Collection[str]:
-        """Say that something may be missing; what V1 refuses by a rule is a 409."""
+        """Return 404, and 409 for what V1 refuses by a rule."""
         changes = operation.method != "GET" and not operation.id.endswith(SECOND)
         return ("404", "409") if changes else ("404",)
 
     def enveloped_refusals(self) -> tuple[str, Schema]:
-        """Give the envelope of V2, which refusals have as well."""
+        """Return the envelope of V2, which refusals have as well."""
         return "R", {"$ref": "#/components/schemas/R"}
 
     def has_enveloped_refusals(self, operation: Operation) -> bool:
-        """Whether an operation is one of V2."""
+        """Return whether an operation is one of V2."""
         return operation.id.endswith(SECOND)
 
     def codes(self, operation: Operation) -> list[dict[str, Any]]:
-        """List success, what every operation with input answers with, and the operation's own."""
+        """List success, the codes of every operation with input, and the operation's own."""
         names = ["success"]
         if operation.body is not None:
             names.append("not_json")
@@ -101,7 +101,7 @@ class UserServiceWording:
 
 
 def described() -> Dialect:
-    """Give the operations of both versions as one list."""
+    """Return the operations of both versions as one dialect."""
     first, second = versions()
     both = Dialect(first.name, first.renderer)
     both.operations = [*first.operations, *second.operations]

@@ -1,4 +1,4 @@
-"""Privileges that callers send to see what they open: a person's are his own."""
+"""Privileges that callers send to read menus; people may send only their own."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PRIVILEGES: dict[str, Any] = {"required": True, "validate": validate.Length(max=
 
 
 def check_own(codes: Collection[str], field: str) -> None:
-    """Refuse privileges that a person does not hold in the tenant of the token."""
+    """Refuse privileges that a user does not hold in the tenant of the token."""
     tenant_id = current_principal().tenant_id
     if tenant_id is not None:
         check_own_by_tenant({tenant_id: codes}, field)
 
 
 def check_own_by_tenant(held: Mapping[int, Collection[str]], field: str) -> None:
-    """Refuse privileges that a person does not hold where he says so; machines only render."""
+    """Refuse privileges that a user does not hold in the named tenants; machines only render."""
     actor = current_actor()
     if actor.user_id is None or actor.is_platform_admin:
         return
@@ -35,4 +35,4 @@ def check_own_by_tenant(held: Mapping[int, Collection[str]], field: str) -> None
         database(), actor.user_id, held, platform=actor.at_platform
     )
     if lacking:
-        raise Overreach.at(field, "These are not all privileges that you hold there.")
+        raise Overreach.at(field, "Not all of these are privileges that you hold there.")

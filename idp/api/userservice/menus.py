@@ -1,4 +1,4 @@
-"""Menus: read, search, and what privileges let a person see."""
+"""Menus: read, search, and list by privileges."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class MenuNodeShape(MenuShape):
 
     schema_name = "MenuTreeDTO"
 
-    # The class is not there yet.
+    # The class is not defined yet.
     children = fields.List(fields.Nested(lambda: MenuNodeShape()))  # noqa: PLW0108
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
@@ -56,7 +56,7 @@ class MenuNodeShape(MenuShape):
 
 
 class MenuQueryShape(Shape):
-    """What to search menus by."""
+    """Search conditions for menus."""
 
     schema_name = "MenuQueryDTO"
 
@@ -66,7 +66,7 @@ class MenuQueryShape(Shape):
 
 
 class PrivilegesQuery(Shape):
-    """Privileges that are held; without one they are given empty."""
+    """Privileges; the parameter may be empty, but not absent."""
 
     privileges = fields.List(text(LONGEST_PRIVILEGE), **PRIVILEGES)
 
@@ -85,7 +85,7 @@ class PrivilegesQuery(Shape):
 )
 def page(query: Mapping[str, Any], body: Mapping[str, Any]) -> Page:
     """Search menus, paged; disabled ones too."""
-    found = menus.listing(
+    found = menus.list_query(
         current_actor().tenant_in_reach,
         application_code=body["application_code"] or "",
         status=body["status"],
@@ -109,12 +109,13 @@ def page(query: Mapping[str, Any], body: Mapping[str, Any]) -> Page:
 def by_privileges(query: Mapping[str, Any]) -> Sequence[Menu]:
     """List menus by privilege codes.
 
-    Those that the privileges open, and those that stand above them, in the order of the trees. The
-    privileges are believed, so this renders and authorises nothing; a person sends his own only.
+    Menus that the privileges open, with the menus above them, in the order of the trees. The
+    privileges are taken as given: this renders menus and authorises nothing. A user may send only
+    privileges of their own.
     """
     check_own(query["privileges"], "privileges")
     session = database()
-    found = session.scalars(applications.listing(current_actor().tenant_in_reach)).all()
+    found = session.scalars(applications.list_query(current_actor().tenant_in_reach)).all()
     return menus.flat_of(menus.permitted(session, found, query["privileges"]))
 
 

@@ -58,7 +58,7 @@ class Page:
 def fetch(
     session: Session,
     query: Select[Any],
-    asked: Mapping[str, Any],
+    paging: Mapping[str, Any],
     columns: Mapping[str, Any],
     *,
     key: Any,
@@ -67,24 +67,24 @@ def fetch(
     """Read one page of a query: one statement for the rows, one for their number.
 
     `columns` names what may be sorted by (as the wire writes it); `key` is the unique column that
-    makes every order total, and the order where none is asked for. `load` may read more for all
+    makes every order total, and the default order. `load` may read more for all
     rows at once.
     """
-    page, size = asked["page_no"], asked["page_size"]
+    page, size = paging["page_no"], paging["page_size"]
     count = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
     rows = session.scalars(
-        query.order_by(*_order(asked, columns, key)).offset((page - 1) * size).limit(size)
+        query.order_by(*_order(paging, columns, key)).offset((page - 1) * size).limit(size)
     ).all()
     return Page(load(rows), page, size, count)
 
 
-def _order(asked: Mapping[str, Any], columns: Mapping[str, Any], key: Any) -> list[Any]:
-    if "sort_by" not in asked:
+def _order(paging: Mapping[str, Any], columns: Mapping[str, Any], key: Any) -> list[Any]:
+    if "sort_by" not in paging:
         return [key.asc()]
-    column = columns.get(asked["sort_by"])
+    column = columns.get(paging["sort_by"])
     if column is None:
         message = f"Must be one of: {', '.join(sorted(columns))}."
         raise Malformed(fields={"sortBy": [message]})
-    if asked["order"].lower() == "desc":
+    if paging["order"].lower() == "desc":
         return [column.desc(), key.desc()]
     return [column.asc(), key.asc()]

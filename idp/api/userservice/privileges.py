@@ -87,7 +87,7 @@ TENANT_IDS = TenantIdsShape()
 
 
 def first_tenant(arguments: dict[str, Any]) -> int | None:
-    """Tell one tenant that is asked about; of none, the caller's own."""
+    """Return the only tenant of the query; without one, the caller's own."""
     with suppress(BadRequest):
         tenant_ids: list[int] = load(TENANT_IDS, query_values(TENANT_IDS))["tenant_ids"]
         if tenant_ids:
@@ -157,7 +157,7 @@ def tree_of_roles(tenantId: int, query: Mapping[str, Any]) -> Node:
 def of_account(username: str, query: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
     """Get what an account may do in several tenants.
 
-    Tenants that it is not in are left out.
+    Tenants of which it is not a member are left out.
     """
     tenant_ids = query["tenant_ids"]
     check_permission_in(Scope.US_PRIVILEGE_AUTHORIZATIONS, tenant_ids)

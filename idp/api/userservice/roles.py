@@ -15,7 +15,7 @@ from idp.api.userservice.shapes import Words
 from idp.directory.roles import tenant_roles as roles
 from idp.directory.roles.catalogue import LONGEST_CODE
 from idp.directory.roles.models import LONGEST_ROLE_NAME
-from idp.directory.roles.tenant_roles import Named, Shown
+from idp.directory.roles.tenant_roles import RoleView, TenantRoleSpec
 from idp.directory.scopes import Scope
 from idp.platform.errors import BadRequest
 from idp.platform.web.views import database
@@ -41,7 +41,7 @@ class PrivilegeCodesShape(Shape):
 
 
 class RoleShape(Shape):
-    """A role; only one operation fills its privileges, and none reads them."""
+    """A role; one operation returns its privileges, and none accepts them."""
 
     schema_name = "RoleDTO"
 
@@ -52,16 +52,16 @@ class RoleShape(Shape):
     privilege_codes = fields.List(fields.String(), dump_only=True)
 
     @post_load
-    def to_named(self, data: dict[str, Any], **_: Any) -> Named:
-        """Return what is said about the role."""
-        return Named(**data)
+    def to_spec(self, data: dict[str, Any], **_: Any) -> TenantRoleSpec:
+        """Return the role as the service takes it."""
+        return TenantRoleSpec(**data)
 
 
 ROLE = RoleShape()
 
 
 def tenant_of_body(arguments: dict[str, Any]) -> int | None:
-    """Tell the tenant of the role that the body names; of none, the caller's own."""
+    """Return the tenant of the role in the body; without one, the caller's own."""
     tenant_id = None
     with suppress(BadRequest):
         tenant_id = roles.find_tenant(database(), load(ROLE, load_json()))
@@ -80,7 +80,7 @@ def tenant_of_body(arguments: dict[str, Any]) -> int | None:
     gives=ROLE,
     form="list",
 )
-def list_by_codes(tenantId: int, query: Mapping[str, Any]) -> Sequence[Shown]:
+def list_by_codes(tenantId: int, query: Mapping[str, Any]) -> Sequence[RoleView]:
     """Get roles of a tenant by role code, without privileges."""
     return roles.list_by_codes(database(), tenantId, query["role_codes"])
 
@@ -96,10 +96,10 @@ def list_by_codes(tenantId: int, query: Mapping[str, Any]) -> Sequence[Shown]:
     body=ROLE,
     gives=boolean(),
 )
-def update(body: Named) -> bool:
-    """Update a role of a tenant, privileges left untouched.
+def update(body: TenantRoleSpec) -> bool:
+    """Update a role of a tenant, without its privileges.
 
-    It is found by `id`, else by `tenantId` and `code`; both stay what they are.
+    It is found by `id`, else by `tenantId` and `code`; both cannot be changed.
     """
     roles.rename(database(), current_actor().within(roles.get_tenant(database(), body)), body)
     database().commit()
@@ -117,7 +117,7 @@ def update(body: Named) -> bool:
     gives=ROLE,
     form="list",
 )
-def list_(tenantId: int) -> Sequence[Shown]:
+def list_(tenantId: int) -> Sequence[RoleView]:
     """List the roles of a tenant, not paged, without privileges."""
     return roles.list_all(database(), tenantId)
 
@@ -134,7 +134,7 @@ def list_(tenantId: int) -> Sequence[Shown]:
     gives=boolean(),
     errors=("role_taken",),
 )
-def create(tenantId: int, body: Named) -> bool:
+def create(tenantId: int, body: TenantRoleSpec) -> bool:
     """Create a role in a tenant, without privileges."""
     roles.create(database(), current_actor().within(tenantId), body)
     database().commit()
@@ -174,7 +174,8 @@ def remove(tenantId: int, roleCode: str) -> bool:
 def set_privileges(tenantId: int, roleCode: str, query: Mapping[str, Any]) -> bool:
     """Set the privileges of a role: clear, then set.
 
-    An empty value clears. What is new must be the caller's to give, and in the tenant's bundle.
+    An empty value clears. The caller must be able to grant new privileges, and the tenant's
+    bundle must have them.
     """
     roles.set_privileges(
         database(), current_actor().within(tenantId), roleCode, query["privilege_codes"]
@@ -193,7 +194,7 @@ def set_privileges(tenantId: int, roleCode: str, query: Mapping[str, Any]) -> bo
     tenant="tenantId",
     gives=ROLE,
 )
-def detail(tenantId: int, roleCode: str) -> Shown:
+def detail(tenantId: int, roleCode: str) -> RoleView:
     """Get a role of a tenant with its privileges."""
     return roles.show(database(), tenantId, roleCode)
 
@@ -213,7 +214,7 @@ def detail(tenantId: int, roleCode: str) -> Shown:
 def bind(tenantId: int, username: str, query: Mapping[str, Any]) -> bool:
     """Bind roles to an account in a tenant.
 
-    What they carry must be the caller's to give, and in the tenant's bundle.
+    The caller must be able to grant their privileges, and the tenant's bundle must have them.
     """
     roles.bind(database(), current_actor().within(tenantId), username, query["role_codes"])
     database().commit()

@@ -1,7 +1,7 @@
 """Fields as the user service reads and writes them.
 
 The examples of its contract carry `0` for every id and `""` for every text. So where an id or a
-filter is optional, both mean that it is absent: `Words` and `optional_id` see to it.
+filter is optional, both mean that it is absent: `Words` and `optional_id` treat them so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from marshmallow import validate
 from idp.platform.wire.shapes import CleanText
 
 LONGEST_PASSWORD = 1024
-"""Longer ones are no passwords; the policy says what is."""
+"""Longer values are never passwords; the policy has further rules."""
 
 
 class Words(CleanText):

@@ -36,7 +36,7 @@ class TenantShape(Shape):
 
 
 class CreateTenantShape(Shape):
-    """A tenant to be, and its administrator: a new account, or (linking) one that exists."""
+    """A tenant to create, and its administrator: a new account, or (linking) an existing one."""
 
     schema_name = "CreateTenantRequestDTO"
 
@@ -49,21 +49,21 @@ class CreateTenantShape(Shape):
 
     @post_load
     def to_founding(self, data: dict[str, Any], **_: Any) -> Founding:
-        """Give what the service takes."""
+        """Return what the service takes."""
         return Founding(**data)
 
 
 class LinkTenantShape(CreateTenantShape):
-    """A tenant to be, for an account found by its user name, else by its number."""
+    """A tenant to create, for an account found by its user name, else by its number."""
 
     schema_name = "LinkTenantRequestDTO"
 
     username = Words(100)
-    password = Words(LONGEST_PASSWORD, load_only=True)  # never touched: the account has its own
+    password = Words(LONGEST_PASSWORD, load_only=True)  # ignored: the account has its own
 
 
 class TenantQueryShape(Shape):
-    """What tenants are searched by; null or empty: no filter."""
+    """Search conditions for tenants; null or empty: no filter."""
 
     schema_name = "TenantQueryDTO"
 
@@ -96,7 +96,7 @@ FOUNDING_ERRORS = ("unknown_bundle", "no_initial_bundle", *BUNDLE_ERRORS)
 )
 def create_linked(body: Founding) -> Tenant:
     """Create a tenant and link an account to it as its administrator."""
-    tenant = founding.found_for(database(), body)
+    tenant = founding.create_for_account(database(), body)
     database().commit()
     return tenant
 
@@ -115,7 +115,7 @@ def create_linked(body: Founding) -> Tenant:
 )
 def create(body: Founding) -> Tenant:
     """Create a tenant with a new account as its administrator."""
-    tenant = founding.found(database(), body)
+    tenant = founding.create(database(), body)
     database().commit()
     return tenant
 

@@ -165,14 +165,14 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
     "createBundle": (
         Text("Create a bundle", "新增套餐"),
         Text(
-            "Privileges in its ability must be the caller's to grant.",
+            "The caller must be able to grant the privileges in its ability.",
             "套餐能力中的权限须在调用方可授予的范围内。",
         ),
     ),
     "updateBundle": (
         Text("Update a bundle", "更新套餐"),
         Text(
-            "Found by `id`, otherwise by `code`. New privileges must be the caller's to grant.",
+            "Found by `id`, otherwise by `code`. The caller must be able to grant new privileges.",
             "按 `id` 查找，没有时按 `code`。新增的权限须在调用方可授予的范围内。",
         ),
     ),
@@ -217,7 +217,7 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
     "setRolePrivileges": (
         Text("Set the privileges of a role: clear, then set", "角色设置权限(清除+设置)"),
         Text(
-            "An empty value clears them. New privileges must be the caller's to grant and part of the "
+            "An empty value clears them. The caller must be able to grant new privileges, and they must be part of the "
             "tenant's bundle.",
             "空值表示清除。新增的权限须在调用方可授予的范围内，且包含在租户套餐中。",
         ),
@@ -231,7 +231,7 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
     "bindAccountRoles": (
         Text("Bind roles to an account in a tenant", "绑定角色"),
         Text(
-            "Privileges of the roles must be the caller's to grant and part of the tenant's bundle.",
+            "The caller must be able to grant the privileges, and they must be part of the tenant's bundle.",
             "角色中的权限须在调用方可授予的范围内，且包含在租户套餐中。",
         ),
     ),

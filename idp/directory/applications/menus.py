@@ -1,4 +1,4 @@
-"""The menus of applications, as rows and as trees, and what privileges let somebody see."""
+"""The menus of applications, as rows and as trees, and which of them privileges open."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Node:
     children: list[Node] = field(default_factory=list)
 
 
-def listing(
+def list_query(
     tenant_id: int | None,
     *,
     application_code: str = "",
     status: int | None = None,
     title: str = "",
 ) -> Select[Menu]:
-    """Ask for the menus of the applications that a tenant sees; `title` is a part of theirs."""
+    """Return the query of the menus in the applications a tenant sees; `title` is a part."""
     query = _reading().where(applications.visible(tenant_id))
     if application_code:
         query = query.where(Application.code == application_code)
@@ -45,8 +45,8 @@ def listing(
 
 
 def get(session: Session, menu_id: int, tenant_id: int | None) -> Menu:
-    """Give a menu of an application that a tenant sees."""
-    found = session.scalar(listing(tenant_id).where(Menu.id == menu_id))
+    """Return a menu of an application that a tenant sees."""
+    found = session.scalar(list_query(tenant_id).where(Menu.id == menu_id))
     if found is None:
         raise NotFound("There is no such menu.")
     return found
@@ -74,19 +74,19 @@ def trees(session: Session, application_ids: Collection[int]) -> dict[int, list[
 
 
 def flat(nodes: Iterable[Node]) -> Iterator[Menu]:
-    """Give the menus of trees one after the other, each before what is below it."""
+    """Yield the menus of trees one by one, each before those below it."""
     for node in nodes:
         yield node.menu
         yield from flat(node.children)
 
 
 def flat_of(found: Mapping[int, Iterable[Node]]) -> list[Menu]:
-    """List the menus of several applications."""
+    """Return the menus of several applications."""
     return [menu for nodes in found.values() for menu in flat(nodes)]
 
 
 def pruned(nodes: Iterable[Node], may_see: Callable[[Menu], bool]) -> list[Node]:
-    """Keep what somebody may see, and what stands above it."""
+    """Return the menus that a person may see, and those above them."""
     kept = []
     for node in nodes:
         children = pruned(node.children, may_see)
@@ -96,14 +96,15 @@ def pruned(nodes: Iterable[Node], may_see: Callable[[Menu], bool]) -> list[Node]
 
 
 def granting(session: Session, menus: Iterable[Menu], held: Collection[str]) -> dict[int, set[str]]:
-    """Tell which of the held codes open each menu, by its id; a `P.all` opens its owner's only."""
-    wanted = {
+    """Return which held codes open each menu, by menu id; a `P.all` opens its owner's only."""
+    privileges = {
         menu.id: menu.privilege
         for menu in menus
         if menu.privilege is not None and menu.privilege.status == ENABLED
     }
     covering = {
-        row.code: permission_codes.covering(row.code).intersection(held) for row in wanted.values()
+        row.code: permission_codes.covering(row.code).intersection(held)
+        for row in privileges.values()
     }
     wide = set[str]().union(*(codes - {code} for code, codes in covering.items()))
     owners: dict[str, int | None] = {}
@@ -120,7 +121,7 @@ def granting(session: Session, menus: Iterable[Menu], held: Collection[str]) -> 
             for code in covering[row.code]
             if code == row.code or (code in owners and owners[code] == row.api_resource_id)
         }
-        for menu_id, row in wanted.items()
+        for menu_id, row in privileges.items()
     }
 
 

@@ -27,7 +27,7 @@ class Application(Base):
 
 
 class ApplicationClient(Base):
-    """An OAuth client signs people in for an application."""
+    """An OAuth client that signs people in for an application."""
 
     __tablename__ = "application_client"
 
@@ -38,7 +38,7 @@ class ApplicationClient(Base):
 
 
 class Menu(Base):
-    """An entry of an application's menu, shown to who holds its privilege."""
+    """An entry of an application's menu, shown to holders of its privilege."""
 
     __tablename__ = "menu"
     __table_args__ = (UniqueConstraint("application_id", "code"),)
@@ -47,7 +47,7 @@ class Menu(Base):
     application_id: Mapped[int] = reference("application.id", ondelete="RESTRICT")
     parent_id: Mapped[int | None] = reference("menu.id", ondelete="RESTRICT")
     code: Mapped[str] = mapped_column(String(100))
-    """Names the page."""
+    """Identifies the page."""
     title: Mapped[Name]
     icon: Mapped[str | None] = mapped_column(String(200))
     url: Mapped[str | None] = mapped_column(String(2000))
@@ -56,7 +56,7 @@ class Menu(Base):
     status: Mapped[int] = mapped_column(Integer, default=1)
     """1: enabled, 0: disabled."""
     privilege_id: Mapped[int | None] = reference("privilege.id", ondelete="RESTRICT")
-    """Empty: shown to whoever sees something below it."""
+    """Empty: shown to everyone who sees an entry below it."""
 
     application: Mapped[Application] = relationship()
     privilege: Mapped[Privilege | None] = relationship()

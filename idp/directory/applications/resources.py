@@ -1,4 +1,4 @@
-"""What privileges let somebody see: for each application the part of its menu that they open."""
+"""What privileges open: for each application, the part of its menu."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What somebody sees of an application."""
+    """What a person sees of an application."""
 
     application: Application
     menus: Sequence[Node]
-    """Trees: what the person may see, and what stands above it."""
+    """Trees: the menus that the person may see, and those above them."""
 
     @property
     def app_res(self) -> Mapping[str, Root]:
@@ -65,10 +65,10 @@ class Resource:
 def by_tenant(
     session: Session, privileges: Mapping[int, Collection[str]]
 ) -> dict[int, list[Resource]]:
-    """Tell what the codes held in each tenant open there, by application.
+    """Return what the codes held in each tenant open there, by application.
 
     A tenant sees its own applications and the platform's; one that opens nothing is left out. The
-    number of questions is the same for any number of tenants, applications and codes.
+    number of queries is the same for any number of tenants, applications and codes.
     """
     codes = {tenant_id: frozenset(held) for tenant_id, held in privileges.items()}
     if not any(codes.values()):
@@ -92,14 +92,14 @@ def by_tenant(
     answer: dict[int, list[Resource]] = {tenant_id: [] for tenant_id in codes}
     for tenant_id in existing:
         seen = (row for row in rows if row.tenant_id in {tenant_id, PLATFORM_TENANT_ID})
-        shown = (opened(row, codes[tenant_id]) for row in seen)
-        answer[tenant_id] = [resource for resource in shown if resource.menus]
+        candidates = (opened(row, codes[tenant_id]) for row in seen)
+        answer[tenant_id] = [resource for resource in candidates if resource.menus]
     return answer
 
 
 def of_application(
     session: Session, application: Application, codes: Collection[str]
 ) -> list[Resource]:
-    """Tell what codes open in one application: one resource, or none."""
+    """Return what codes open in one application: one resource, or none."""
     nodes = menus.permitted(session, [application], codes)[application.id]
     return [Resource(application, nodes)] if nodes else []

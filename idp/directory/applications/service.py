@@ -1,4 +1,4 @@
-"""The rules about applications: whose they are, what they are called, how many there may be."""
+"""The rules about applications: owner, name and number."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from idp.platform.issuer import PLATFORM_TENANT_ID
 
 LONGEST_CODE = 100
 RESERVED = frozenset({"page", "privileges"})
-"""Codes that would be read as another address."""
+"""Codes that would be read as another path."""
 _LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
 class ApplicationSpec:
-    """What is said about an application."""
+    """The values of an application."""
 
     name: str
     code: str | None = None
@@ -38,20 +38,20 @@ class ApplicationSpec:
 
 
 def visible(tenant_id: int | None) -> ColumnElement[bool]:
-    """Tell in SQL which applications a tenant sees: its own and the platform's; None: all."""
+    """Return in SQL which applications a tenant sees: its own and the platform's; None: all."""
     return (
         true() if tenant_id is None else Application.tenant_id.in_({tenant_id, PLATFORM_TENANT_ID})
     )
 
 
-def listing(tenant_id: int | None, *, name: str = "") -> Select[Application]:
-    """Ask for the applications that a tenant sees; `name` is a part of theirs."""
+def list_query(tenant_id: int | None, *, name: str = "") -> Select[Application]:
+    """Return the query of the applications that a tenant sees; `name` is a part of theirs."""
     query = select(Application).where(visible(tenant_id))
     return query.where(Application.name.icontains(name, autoescape=True)) if name else query
 
 
 def get(session: Session, code: str, tenant_id: int | None = None) -> Application:
-    """Give an application that a tenant sees; None: any."""
+    """Return an application that a tenant sees; None: any."""
     found = find(session, code, tenant_id)
     if found is None:
         raise NotFound("There is no such application.")
@@ -60,20 +60,20 @@ def get(session: Session, code: str, tenant_id: int | None = None) -> Applicatio
 
 def find(session: Session, code: str, tenant_id: int | None = None) -> Application | None:
     """Find an application that a tenant sees; None: any."""
-    return session.scalar(listing(tenant_id).where(Application.code == code))
+    return session.scalar(list_query(tenant_id).where(Application.code == code))
 
 
 def get_of_client(session: Session, client_id: str, tenant_id: int | None) -> Application:
-    """Give the application that an OAuth client signs people in for."""
+    """Return the application that an OAuth client signs people in for."""
     query = (
-        listing(tenant_id)
+        list_query(tenant_id)
         .join(ApplicationClient, ApplicationClient.application_id == Application.id)
         .join(Client, Client.id == ApplicationClient.client_id)
         .where(Client.client_id == client_id)
     )
     found = session.scalar(query)
     if found is None:
-        raise NotFound("There is no application of such a client.")
+        raise NotFound("No application has this client.")
     return found
 
 
@@ -83,14 +83,14 @@ def find_by_id(session: Session, application_id: int) -> Application | None:
 
 
 def get_named(session: Session, spec: ApplicationSpec) -> Application:
-    """Give the application that is meant: by id, else by code; both must mean the same."""
+    """Return the application named by id, else by code; both must name the same one."""
     if not spec.id:
         return get(session, spec.code or "")
     found = find_by_id(session, spec.id)
     if found is None:
         raise NotFound("There is no such application.")
     if spec.code and spec.code != found.code:
-        raise BadRequest.at("code", "The code of an application stays as it is.")
+        raise BadRequest.at("code", "The code of an application cannot be changed.")
     return found
 
 
@@ -99,10 +99,10 @@ def create(
 ) -> Application:
     """Create an application of a tenant, as many as its bundle allows."""
     if spec.tenant_id is None:
-        raise BadRequest.at("tenant_id", "An application belongs to a tenant.")
+        raise BadRequest.at("tenant_id", "An application must belong to a tenant.")
     code = _check_code(spec.code or "")
     name = _check_name(spec.name)
-    _take_place(session, spec.tenant_id)
+    _check_limit(session, spec.tenant_id)
     application = Application(
         tenant_id=spec.tenant_id,
         code=code,
@@ -119,9 +119,9 @@ def create(
 
 
 def change(session: Session, application: Application, spec: ApplicationSpec) -> None:
-    """Give an application another name; its code and its tenant stay."""
+    """Rename an application; its code and its tenant cannot change."""
     if spec.tenant_id not in {None, application.tenant_id}:
-        raise BadRequest.at("tenant_id", "An application stays with its tenant.")
+        raise BadRequest.at("tenant_id", "The tenant of an application cannot be changed.")
     name = _check_name(spec.name)
     if name != application.name:
         before = {"name": application.name}
@@ -149,9 +149,9 @@ def delete(session: Session, application: Application) -> None:
 
 
 def link_client(session: Session, application: Application, client: Client) -> None:
-    """Let a client sign people in for an application, and for no other any more."""
+    """Make a client sign people in for this application only."""
     if client.tenant_id not in {None, application.tenant_id}:
-        raise BadRequest.at("client_id", "This client serves another tenant.")
+        raise BadRequest.at("client_id", "This client belongs to another tenant.")
     link = session.get(ApplicationClient, client.id)
     if link is None:
         session.add(ApplicationClient(client_id=client.id, application_id=application.id))
@@ -162,8 +162,8 @@ def link_client(session: Session, application: Application, client: Client) -> N
     _record(session, Tag.APPLICATION_CHANGED, application, {}, after)
 
 
-def _take_place(session: Session, tenant_id: int) -> None:
-    """Refuse one application too many; who creates at the same time waits here."""
+def _check_limit(session: Session, tenant_id: int) -> None:
+    """Refuse an application beyond the limit; concurrent creations wait here."""
     turn = select(Tenant.id).where(Tenant.id == min(tenant_id, INT64_MAX))
     if session.scalar(turn.with_for_update(key_share=True)) is None:
         raise NotFound("There is no such tenant.")
@@ -176,7 +176,7 @@ def _take_place(session: Session, tenant_id: int) -> None:
     if (count or 0) >= bundle.number_of_app:
         raise Conflict.at(
             "tenant_id",
-            f"The bundle of the tenant allows {bundle.number_of_app} applications.",
+            f"The tenant's bundle allows at most {bundle.number_of_app} applications.",
             code="quota_reached",
         )
 
@@ -184,19 +184,21 @@ def _take_place(session: Session, tenant_id: int) -> None:
 def _check_code(code: str) -> str:
     catalogue.check_code(code, LONGEST_CODE)
     if code in RESERVED:
-        raise BadRequest.at("code", f"{code} has a meaning of its own.")
+        raise BadRequest.at("code", f"{code} is reserved.")
     return code
 
 
 def _check_name(text: str) -> str:
     name = text.strip()
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise BadRequest.at("name", "A name has 1 to 200 printable characters.")
+        raise BadRequest.at("name", "A name must have 1 to 200 printable characters.")
     return name
 
 
 def _in_use() -> Conflict:
-    return Conflict("Menus or clients refer to this application.", code="application_in_use")
+    return Conflict(
+        "This application is still used by menus or clients.", code="application_in_use"
+    )
 
 
 def _record(

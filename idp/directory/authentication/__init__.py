@@ -1,1 +1,1 @@
-"""Proving who one is, at the sign-in page and through programs."""
+"""Authentication of people, at the sign-in page and through programs."""

@@ -1,4 +1,4 @@
-"""What an application is told when somebody logs in: tenants, rights and resources."""
+"""What an application receives when a person logs in: tenants, rights and resources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from idp.directory.users.models import User
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who logged in, and what that opens, tenant by tenant."""
+    """The person who logged in, and their rights in each tenant."""
 
     account: Account
     tenants: Sequence[Tenant]

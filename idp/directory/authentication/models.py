@@ -1,4 +1,4 @@
-"""Sign-ins that one device asks for and another one allows."""
+"""Sign-ins that one device requests and another one approves."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from idp.platform.db import Base, Digest, Id, reference
 
 
 class QrSignIn(Base):
-    """A device wants in and shows a code; a signed-in person looks at it and says yes or no."""
+    """A sign-in that a device requests by a QR code and a signed-in person approves or denies."""
 
     __tablename__ = "qr_sign_in"
     concerns_tokens = False
 
     id: Mapped[Id]
     handle_hash: Mapped[Digest] = mapped_column(unique=True)
-    """SHA-256 of what the code shows: whoever sees it may answer, and only that."""
+    """SHA-256 of what the code shows; it allows answering, and nothing else."""
     secret_hash: Mapped[Digest]
-    """SHA-256 of what the device keeps to itself."""
+    """SHA-256 of the secret that only the device knows."""
     number: Mapped[str] = mapped_column(String(10))
-    """Shown at both ends to be compared."""
+    """Number shown on both devices, to be compared."""
     issuer_tenant_id: Mapped[int] = reference("tenant.id")
     remote_addr: Mapped[str | None] = mapped_column(String(45))
     user_agent: Mapped[str | None] = mapped_column(String(300))
     user_id: Mapped[int | None] = reference("user.id")
-    """Who said yes; empty: nobody yet."""
+    """The person who approved; empty: nobody yet."""
     security_stamp: Mapped[str | None] = mapped_column(String(64))
     denied_at: Mapped[datetime | None]
     used_at: Mapped[datetime | None]

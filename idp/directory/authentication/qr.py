@@ -1,4 +1,4 @@
-"""QR codes: a device without a sign-in shows one, a signed-in person allows it, once.
+"""QR codes: a device without a sign-in shows one, a signed-in person approves it, once.
 
 Everything that must happen once is a single UPDATE: the answer of the person, and the use.
 """
@@ -23,14 +23,14 @@ from idp.platform.throttle import Address
 
 SECONDS = 120
 MADE_PER_MINUTE = 30
-ASKED_PER_MINUTE = 300
+POLLS_PER_MINUTE = 300
 ANSWERED_PER_MINUTE = 30
 MINUTE = 60
 MAX_USER_AGENT = 300
 
 
 class State(StrEnum):
-    """What has become of a code."""
+    """The state of a code."""
 
     WAITING = "waiting"
     CONFIRMED = "confirmed"
@@ -39,7 +39,7 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
-class Made(NamedTuple):
+class NewCode(NamedTuple):
     """A new code: what it shows, what only its device knows, and the number to compare."""
 
     handle: str
@@ -48,22 +48,22 @@ class Made(NamedTuple):
 
 
 class Confirmed(NamedTuple):
-    """Who allowed a sign-in, and the stamp that he had then."""
+    """The person who approved a sign-in, and their security stamp at that time."""
 
     user_id: int
     security_stamp: str
 
 
-def make(session: Session, issuer_tenant_id: int) -> Made:
-    """Make a code for the device that asks."""
+def make(session: Session, issuer_tenant_id: int) -> NewCode:
+    """Create a code for a device."""
     _count(session, "qr made", MADE_PER_MINUTE)
     context = runtime.context_of(session)
-    made = Made(random_token(16), random_token(), f"{secrets.randbelow(100):02}")
+    new = NewCode(random_token(16), random_token(), f"{secrets.randbelow(100):02}")
     session.add(
         QrSignIn(
-            handle_hash=digest(made.handle),
-            secret_hash=digest(made.secret),
-            number=made.number,
+            handle_hash=digest(new.handle),
+            secret_hash=digest(new.secret),
+            number=new.number,
             issuer_tenant_id=issuer_tenant_id,
             remote_addr=context.remote_addr,
             user_agent=(context.user_agent or "")[:MAX_USER_AGENT] or None,
@@ -71,17 +71,17 @@ def make(session: Session, issuer_tenant_id: int) -> Made:
         )
     )
     session.flush()
-    return made
+    return new
 
 
 def find(session: Session, issuer_tenant_id: int, handle: str) -> QrSignIn | None:
-    """Find a code, whatever has become of it; asked too often, refused."""
-    _count(session, "qr asked", ASKED_PER_MINUTE)
-    return session.scalar(select(QrSignIn).where(_meant(issuer_tenant_id, handle)))
+    """Find a code in any state; TooManyRequests when it is polled too often."""
+    _count(session, "qr asked", POLLS_PER_MINUTE)
+    return session.scalar(select(QrSignIn).where(_matches(issuer_tenant_id, handle)))
 
 
 def state_of(row: QrSignIn) -> State:
-    """Tell what has become of a code."""
+    """Return the state of a code."""
     if row.used_at is not None:
         return State.USED
     if row.denied_at is not None:
@@ -94,7 +94,7 @@ def state_of(row: QrSignIn) -> State:
 def answer(
     session: Session, issuer_tenant_id: int, handle: str, user: User, *, allow: bool
 ) -> bool:
-    """Allow or deny what a code asks; False when that cannot be answered any more."""
+    """Approve or deny a code; return False when it can no longer be answered."""
     throttle = runtime.of(session).throttle
     throttle.hit("qr answered", str(user.id), ANSWERED_PER_MINUTE, MINUTE)
     moment = clock.now()
@@ -106,7 +106,7 @@ def answer(
     answered = session.scalar(
         update(QrSignIn)
         .where(
-            _meant(issuer_tenant_id, handle),
+            _matches(issuer_tenant_id, handle),
             QrSignIn.user_id.is_(None),
             QrSignIn.denied_at.is_(None),
             QrSignIn.expires_at > moment,
@@ -128,12 +128,12 @@ def answer(
 
 
 def use(session: Session, issuer_tenant_id: int, handle: str, secret: str) -> Confirmed | None:
-    """Use a confirmed code up; None without the secret of its device, or the second time."""
+    """Use up a confirmed code; return None for a wrong device secret or a used code."""
     moment = clock.now()
     row = session.execute(
         update(QrSignIn)
         .where(
-            _meant(issuer_tenant_id, handle),
+            _matches(issuer_tenant_id, handle),
             QrSignIn.secret_hash == digest(secret),
             QrSignIn.user_id.is_not(None),
             QrSignIn.used_at.is_(None),
@@ -146,7 +146,7 @@ def use(session: Session, issuer_tenant_id: int, handle: str, secret: str) -> Co
     return None if row is None else Confirmed(row.user_id, row.security_stamp or "")
 
 
-def _meant(issuer_tenant_id: int, handle: str) -> ColumnElement[bool]:
+def _matches(issuer_tenant_id: int, handle: str) -> ColumnElement[bool]:
     return and_(
         QrSignIn.handle_hash == digest(handle), QrSignIn.issuer_tenant_id == issuer_tenant_id
     )

@@ -1,7 +1,7 @@
-"""Checking a password, a code by short message or a confirmed QR code: one count of wrong tries.
+"""Checking a password, a code by text message or a QR code, with one count of failed attempts.
 
-The sign-in page and every version of the APIs come here, so that nobody gets more tries by
-taking turns between them.
+The sign-in page and every version of the APIs call this module, so that nobody gets more attempts
+by alternating between them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory.authentication import qr
 from idp.directory.registration import codes
-from idp.directory.registration.codes import Channel, Letter, Sender
+from idp.directory.registration.codes import Channel, MessageContext, Sender
 from idp.directory.tenants import service as tenants
 from idp.directory.users import names
 from idp.directory.users import service as users
@@ -31,12 +31,12 @@ from idp.platform.throttle import Key, origin
 THROTTLE = "sign-in"
 BY_CLIENT = "sign-in by client"
 FAILURES_PER_CLIENT = 600
-"""In a minute, for all people whom a program logs in: a storm, and never a few who mistype."""
+"""Per minute, over all people whom a program logs in: far above occasional mistyping."""
 MINUTE = 60
 
 
 class Kind(StrEnum):
-    """How somebody proves who he is."""
+    """The way in which a person authenticates."""
 
     PASSWORD = "PASSWORD"  # noqa: S105 - names a way to sign in
     SMS = "SMS"
@@ -45,19 +45,19 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Who somebody says he is, and what shall prove it."""
+    """A claimed identity, and the proof of it."""
 
     kind: Kind
     principal: str
-    """What is typed as name, a mobile number, or the id of a QR code."""
+    """A name as typed, a mobile number, or the id of a QR code."""
     certificate: str = field(repr=False)
     """Password, code, or the secret of the device that showed the QR code."""
     sms_key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """Where somebody comes in: whom it admits, and what the trail says of it."""
+class SignInPolicy:
+    """Where a sign-in takes place: whom it admits, and what the audit log records of it."""
 
     admits: Callable[[User], bool]
     issuer_tenant_id: int
@@ -66,19 +66,19 @@ class Door:
 
 
 class Finding(NamedTuple):
-    """Who is meant, as far as that is known, and why it is not proven."""
+    """The person found, if any, and why the proof failed, if it did."""
 
     user: User | None
     reason: str | None = None
 
 
-def authenticate(session: Session, attempt: Attempt, door: Door) -> User | None:
-    """Give the person who proved who he is; None for whatever reason it fails.
+def authenticate(session: Session, attempt: Attempt, policy: SignInPolicy) -> User | None:
+    """Return the authenticated person; None for whatever reason the attempt fails.
 
-    An unknown account, a wrong proof and an account that may not come in here are one answer
-    after one delay. TooManyRequests comes before the proof is looked at, and so does Busy, which
-    counts as no try. The caller commits in both cases: a refusal leaves its trace too, and spends
-    the tries of a code.
+    An unknown account, a wrong proof and an account that is not admitted here get one answer
+    after one delay. TooManyRequests is raised before the proof is checked, and so is Busy, which
+    does not count as an attempt. The caller commits in both cases: a refusal is recorded too, and
+    spends the attempts of a code.
     """
     throttle = runtime.of(session).throttle
     keys = throttle_keys(session, attempt.principal)
@@ -87,12 +87,12 @@ def authenticate(session: Session, attempt: Attempt, door: Door) -> User | None:
     if client_id is not None:
         throttle.check(BY_CLIENT, client_id, FAILURES_PER_CLIENT, MINUTE)
     try:
-        user, reason = _CHECKS[attempt.kind](session, attempt, door)
+        user, reason = _CHECKS[attempt.kind](session, attempt, policy)
     except Busy:
         throttle.withdraw(THROTTLE, *keys)
         raise
     if user is not None and reason is None:
-        reason = _why_not(user, door)
+        reason = _refusal_reason(user, policy)
     if user is None or reason is not None:
         throttle.failed(THROTTLE, *keys)
         if client_id is not None:
@@ -101,22 +101,22 @@ def authenticate(session: Session, attempt: Attempt, door: Door) -> User | None:
         audit.record(
             session,
             Tag.SIGN_IN_REFUSED,
-            client_id=door.client_id,
-            tenant_id=door.tenant_id,
+            client_id=policy.client_id,
+            tenant_id=policy.tenant_id,
             target=f"user:{user.id}" if user is not None else None,
             details={"reason": reason},
         )
         return None
     throttle.succeeded(THROTTLE, *keys)
-    if door.tenant_id is not None:
-        tenants.confirm_member(session, door.tenant_id, user.id)
+    if policy.tenant_id is not None:
+        tenants.confirm_member(session, policy.tenant_id, user.id)
     return user
 
 
 def throttle_keys(session: Session, login: str) -> tuple[str, Key]:
-    """Return what tries are counted by: the account as it was typed, and where it is tried from.
+    """Return the keys by which attempts are counted: the account as typed, and the address.
 
-    Typed, because counting by the account found would tell which names belong to one person; a
+    Typed, because counting by the account found would reveal which names belong to one person; a
     number is one number however it is written. Hashed, because people type passwords there.
     """
     number = names.find_mobile(login, runtime.of(session).settings.phone_region)
@@ -124,47 +124,49 @@ def throttle_keys(session: Session, login: str) -> tuple[str, Key]:
     return account, origin(runtime.context_of(session))
 
 
-def send_code(session: Session, number: str, sender: Sender, letter: Letter, door: Door) -> str:
-    """Send a sign-in code and give the key that belongs to it.
+def send_code(
+    session: Session, number: str, sender: Sender, message: MessageContext, policy: SignInPolicy
+) -> str:
+    """Send a sign-in code and return the key that belongs to it.
 
-    A number without an account that may come in gets the same answer and no message.
+    A number without an account that is admitted gets the same answer and no message.
     """
     user = users.find_by_mobile(session, number)
-    is_silent = user is None or _why_not(user, door) is not None
+    is_silent = user is None or _refusal_reason(user, policy) is not None
     key = random_token()
     wait = codes.send(
-        session, Channel.SIGN_IN, number, sender, letter, key=key, is_silent=is_silent
+        session, Channel.SIGN_IN, number, sender, message, key=key, is_silent=is_silent
     )
     if wait is not None:
         raise TooManyRequests(wait.seconds)
     return key
 
 
-def _by_password(session: Session, attempt: Attempt, _door: Door) -> Finding:
+def _by_password(session: Session, attempt: Attempt, _policy: SignInPolicy) -> Finding:
     user = users.find_by_login(session, attempt.principal)
-    # Hashing takes a tenth of a second; nobody shall wait for this transaction meanwhile.
+    # Hashing takes a tenth of a second; no other request should wait for this transaction.
     session.commit()
     if users.verify_password(session, user, attempt.certificate):
         return Finding(user)
     return Finding(user, "unknown account" if user is None else "wrong password")
 
 
-def _by_sms(session: Session, attempt: Attempt, _door: Door) -> Finding:
+def _by_sms(session: Session, attempt: Attempt, _policy: SignInPolicy) -> Finding:
     if not attempt.sms_key:
-        raise BadRequest.at("sms_key", "The key that came with the code is required.")
+        raise BadRequest.at("sms_key", "The key returned with the code is required.")
     number = names.find_mobile(attempt.principal, runtime.of(session).settings.phone_region)
     if number is None:
         return Finding(None, "no mobile number")
     user = users.find_by_mobile(session, number)
-    # Codes of unknown numbers are tried as well: what takes as long tells nothing.
+    # Codes of unknown numbers are checked as well, so that the time taken reveals nothing.
     proof = codes.prove(session, Channel.SIGN_IN, number, attempt.certificate, key=attempt.sms_key)
     if proof is None or not codes.use_up(session, proof):
         return Finding(user, "wrong code")
     return Finding(user, "unknown account" if user is None else None)
 
 
-def _by_qr_code(session: Session, attempt: Attempt, door: Door) -> Finding:
-    confirmed = qr.use(session, door.issuer_tenant_id, attempt.principal, attempt.certificate)
+def _by_qr_code(session: Session, attempt: Attempt, policy: SignInPolicy) -> Finding:
+    confirmed = qr.use(session, policy.issuer_tenant_id, attempt.principal, attempt.certificate)
     if confirmed is None:
         return Finding(None, "unknown, unconfirmed or used QR code")
     user = users.find(session, confirmed.user_id)
@@ -173,14 +175,14 @@ def _by_qr_code(session: Session, attempt: Attempt, door: Door) -> Finding:
     return Finding(user)
 
 
-def _why_not(user: User, door: Door) -> str | None:
-    """Tell the trail, and nobody else, why a known person does not come in."""
+def _refusal_reason(user: User, policy: SignInPolicy) -> str | None:
+    """Return why a known person is not admitted, for the audit log only."""
     if not user.may_sign_in:
         return "account disabled or locked"
-    return None if door.admits(user) else "not a member"
+    return None if policy.admits(user) else "not a member"
 
 
-_CHECKS: dict[Kind, Callable[[Session, Attempt, Door], Finding]] = {
+_CHECKS: dict[Kind, Callable[[Session, Attempt, SignInPolicy], Finding]] = {
     Kind.PASSWORD: _by_password,
     Kind.SMS: _by_sms,
     Kind.QRCODE: _by_qr_code,

@@ -29,7 +29,7 @@ class AbilityRole:
 
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """What a bundle gives."""
+    """What a bundle contains."""
 
     roles: tuple[AbilityRole, ...]
     admin_role_codes: tuple[str, ...]
@@ -54,24 +54,24 @@ def read(text: str) -> Ability:
 
 
 def check(session: Session, text: str) -> str:
-    """Check an ability and give it as it is stored: every member there, nothing else."""
+    """Check an ability and return it as stored: every member present, nothing else."""
     try:
         content = orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise _invalid("The ability is not JSON.") from None
+        raise _invalid("The ability is not valid JSON.") from None
     if not isinstance(content, dict) or content.keys() - {"roles", "adminRoleCodes"}:
-        raise _invalid(f"The ability looks like this: {_SHAPE}")
+        raise _invalid(f"The ability must have this form: {_SHAPE}")
     rows = _list(content, "roles")
     if len(rows) > MOST_ROLES:
-        raise _invalid(f"An ability has {MOST_ROLES} roles at most.")
+        raise _invalid(f"An ability can have at most {MOST_ROLES} roles.")
     roles = [_role(session, row, index) for index, row in enumerate(rows)]
     codes = [role["code"] for role in roles]
     if len({code.lower() for code in codes}) < len(codes):
-        raise _invalid("Each role has a code of its own.")
+        raise _invalid("Role codes must be unique.")
     admin_codes = _texts(content, "adminRoleCodes", "adminRoleCodes")
     for code in admin_codes:
         if code not in codes:
-            raise _invalid(f"adminRoleCodes: {code} is none of the roles.")
+            raise _invalid(f"adminRoleCodes: there is no role {code}.")
     _known(session, {code for role in roles for code in role["privilegeCodes"]})
     return orjson.dumps({"roles": roles, "adminRoleCodes": admin_codes}).decode()
 
@@ -79,7 +79,7 @@ def check(session: Session, text: str) -> str:
 def _role(session: Session, row: Any, index: int) -> dict[str, Any]:
     where = f"roles[{index}]"
     if not isinstance(row, dict) or row.keys() - {"code", "name", "privilegeCodes"}:
-        raise _invalid(f"{where} looks like this: {_SHAPE}")
+        raise _invalid(f"{where} must have this form: {_SHAPE}")
     code = row.get("code")
     if not isinstance(code, str):
         raise _invalid(f"{where}.code is missing.")
@@ -89,14 +89,14 @@ def _role(session: Session, row: Any, index: int) -> dict[str, Any]:
         raise _invalid(f"{where}.code: {problem.detail}") from None
     name = row.get("name") or code
     if not isinstance(name, str) or len(name) > LONGEST_ROLE_NAME or not name.isprintable():
-        raise _invalid(f"{where}.name has 1 to {LONGEST_ROLE_NAME} printable characters.")
+        raise _invalid(f"{where}.name must have 1 to {LONGEST_ROLE_NAME} printable characters.")
     codes = _texts(row, "privilegeCodes", f"{where}.privilegeCodes")
     return {"code": code, "name": name, "privilegeCodes": codes}
 
 
 def _known(session: Session, codes: set[str]) -> None:
     if len(codes) > MOST_PRIVILEGES:
-        raise _invalid(f"An ability has {MOST_PRIVILEGES} privileges at most.")
+        raise _invalid(f"An ability can have at most {MOST_PRIVILEGES} privileges.")
     found = session.scalars(select(Privilege.code).where(Privilege.code.in_(codes)))
     unknown = sorted(codes.difference(found))
     if unknown:
@@ -106,14 +106,14 @@ def _known(session: Session, codes: set[str]) -> None:
 def _list(content: dict[str, Any], name: str) -> list[Any]:
     value = content.get(name) or []
     if not isinstance(value, list):
-        raise _invalid(f"{name} is a list.")
+        raise _invalid(f"{name} must be a list.")
     return value
 
 
 def _texts(content: dict[str, Any], name: str, where: str) -> list[str]:
     values = _list(content, name)
     if not all(isinstance(value, str) and value for value in values):
-        raise _invalid(f"{where} is a list of codes.")
+        raise _invalid(f"{where} must be a list of codes.")
     return list(dict.fromkeys(values))
 
 

@@ -1,4 +1,4 @@
-"""Giving a tenant its bundle: the roles that come with it, and what must go."""
+"""Applying a bundle to a tenant: the roles that it adds, and what it removes."""
 
 from __future__ import annotations
 
@@ -26,43 +26,45 @@ from idp.platform.errors import Conflict, NotFound
 
 
 def initialise(session: Session, tenant_id: int, bundle: Bundle) -> None:
-    """Give a tenant its first bundle, with the roles in it."""
+    """Set the first bundle of a tenant, and create its roles."""
     tenant = _tenant(session, tenant_id)
     if tenant.bundle_code is not None:
-        raise Conflict("The tenant has a bundle already.", code="bundle_initialised")
+        raise Conflict("The tenant already has a bundle.", code="bundle_initialised")
     _change(session, tenant, bundle)
-    for said in ability.read(bundle.ability).roles:
-        _make(session, tenant_id, bundle, said)
+    for spec in ability.read(bundle.ability).roles:
+        _create(session, tenant_id, bundle, spec)
 
 
 def switch(session: Session, tenant_id: int, bundle: Bundle) -> None:
-    """Give a tenant another bundle.
+    """Replace the bundle of a tenant.
 
     Roles of the old one get the privileges of the new one; those that it does not have are deleted,
-    or stay without privileges while people have them. What the tenant made itself, roles and
-    direct grants, keeps only what the new bundle contains.
+    or stay without privileges while people have them. The tenant's own roles and
+    direct grants keep only what the new bundle contains.
     """
     tenant = _tenant(session, tenant_id)
     if tenant.bundle_code is None:
         raise Conflict("The tenant has no bundle yet.", code="bundle_not_initialised")
     if tenant.bundle_code == bundle.code:
-        raise Conflict("The tenant has this bundle already.", code="same_bundle")
+        raise Conflict("The tenant already has this bundle.", code="same_bundle")
     _change(session, tenant, bundle)
-    wanted = {role.code: role for role in ability.read(bundle.ability).roles}
-    held = session.scalars(select(Role).where(Role.tenant_id == tenant_id).with_for_update()).all()
-    own = [role for role in held if role.bundle_code is None]
-    for role in held:
-        if role.bundle_code is not None and role.code not in wanted:
-            _retire(session, role)
+    desired = {role.code: role for role in ability.read(bundle.ability).roles}
+    existing = session.scalars(
+        select(Role).where(Role.tenant_id == tenant_id).with_for_update()
+    ).all()
+    own = [role for role in existing if role.bundle_code is None]
+    for role in existing:
+        if role.bundle_code is not None and role.code not in desired:
+            _drop(session, role)
         elif role.bundle_code is not None:
-            _renew(session, role, bundle, wanted.pop(role.code))
-    for said in wanted.values():
-        _make(session, tenant_id, bundle, said)
-    _cut_back(session, tenant_id, own, bundle)
+            _update(session, role, bundle, desired.pop(role.code))
+    for spec in desired.values():
+        _create(session, tenant_id, bundle, spec)
+    _remove_excess(session, tenant_id, own, bundle)
 
 
-def give_administrator_roles(session: Session, tenant_id: int, user_id: int) -> None:
-    """Give a person the roles that the bundle of his tenant has for administrators."""
+def assign_administrator_roles(session: Session, tenant_id: int, user_id: int) -> None:
+    """Assign to a person the roles that the tenant's bundle has for administrators."""
     codes = session.scalar(
         select(Bundle.ability)
         .join(Tenant, Tenant.bundle_code == Bundle.code)
@@ -71,7 +73,7 @@ def give_administrator_roles(session: Session, tenant_id: int, user_id: int) -> 
     for code in ability.read(codes).admin_role_codes if codes else ():
         role = catalogue.find_role(session, code, tenant_id)
         if role is not None:
-            catalogue.give(session, user_id, role)
+            catalogue.assign(session, user_id, role)
 
 
 def _tenant(session: Session, tenant_id: int) -> Tenant:
@@ -82,11 +84,11 @@ def _tenant(session: Session, tenant_id: int) -> Tenant:
 
 
 def _change(session: Session, tenant: Tenant, bundle: Bundle) -> None:
-    """Note the bundle; a tenant of no type becomes one of the bundle's."""
+    """Set the bundle; a tenant without a type gets the bundle's."""
     before = tenant.bundle_code
     if tenant.type_code not in {None, bundle.tenant_type_code}:
-        raise Conflict("Bundle and tenant are of different types.", code="other_tenant_type")
-    # Two at once: the second one finds another bundle than it has read.
+        raise Conflict("The bundle is for another type of tenant.", code="other_tenant_type")
+    # Of two at the same time, the second one finds another bundle than it has read.
     changed = count_hits(
         session,
         update(Tenant)
@@ -99,7 +101,10 @@ def _change(session: Session, tenant: Tenant, bundle: Bundle) -> None:
         .execution_options(synchronize_session=False),
     )
     if not changed:
-        raise Conflict("The tenant got a bundle just now.", code="bundle_initialised")
+        raise Conflict(
+            "The bundle of this tenant was changed by someone else. Try again.",
+            code="bundle_initialised",
+        )
     session.refresh(tenant)
     bump_configuration(session)
     audit.record_change(
@@ -112,27 +117,27 @@ def _change(session: Session, tenant: Tenant, bundle: Bundle) -> None:
     )
 
 
-def _make(session: Session, tenant_id: int, bundle: Bundle, said: AbilityRole) -> None:
-    role = catalogue.create_role(session, said.code, said.name, tenant_id=tenant_id)
+def _create(session: Session, tenant_id: int, bundle: Bundle, spec: AbilityRole) -> None:
+    role = catalogue.create_role(session, spec.code, spec.name, tenant_id=tenant_id)
     role.bundle_code = bundle.code
-    _carry(session, role, said.privilege_codes)
+    _set_privileges(session, role, spec.privilege_codes)
 
 
-def _renew(session: Session, role: Role, bundle: Bundle, said: AbilityRole) -> None:
+def _update(session: Session, role: Role, bundle: Bundle, spec: AbilityRole) -> None:
     before = catalogue.state_of(role)
-    role.name, role.bundle_code = said.name, bundle.code
-    _carry(session, role, said.privilege_codes)
+    role.name, role.bundle_code = spec.name, bundle.code
+    _set_privileges(session, role, spec.privilege_codes)
     _record_change(session, role, before, catalogue.state_of(role))
 
 
-def _retire(session: Session, role: Role) -> None:
-    """Delete a role that nobody has; one that somebody has stays, and lets him do nothing."""
+def _drop(session: Session, role: Role) -> None:
+    """Delete a role that nobody has; a role in use stays, without privileges."""
     before = catalogue.state_of(role)
     try:
         with session.begin_nested():
             session.execute(delete(Role).where(Role.id == role.id))
     except IntegrityError:
-        _carry(session, role, ())
+        _set_privileges(session, role, ())
         _record_change(session, role, before, catalogue.state_of(role))
         return
     session.expunge(role)
@@ -140,8 +145,8 @@ def _retire(session: Session, role: Role) -> None:
     audit.record_change(session, Tag.ROLE_DELETED, target, before, {}, tenant_id=role.tenant_id)
 
 
-def _carry(session: Session, role: Role, codes: Collection[str]) -> None:
-    """Let a role carry exactly these privileges; one that is gone since is left out."""
+def _set_privileges(session: Session, role: Role, codes: Collection[str]) -> None:
+    """Set the privileges of a role; those deleted in the meantime are left out."""
     session.flush()
     session.execute(delete(RolePrivilege).where(RolePrivilege.role_id == role.id))
     found = select(Privilege.id).where(Privilege.code.in_(codes))
@@ -151,8 +156,8 @@ def _carry(session: Session, role: Role, codes: Collection[str]) -> None:
     session.expire(role, ["privileges"])
 
 
-def _cut_back(session: Session, tenant_id: int, own: Sequence[Role], bundle: Bundle) -> None:
-    """Take away what the bundle does not contain: of the tenant's own roles, of direct grants."""
+def _remove_excess(session: Session, tenant_id: int, own: Sequence[Role], bundle: Bundle) -> None:
+    """Remove what the bundle does not contain from the tenant's own roles and direct grants."""
     codes = bundle.privilege_codes
     through = (
         select(Privilege)
@@ -163,11 +168,11 @@ def _cut_back(session: Session, tenant_id: int, own: Sequence[Role], bundle: Bun
     direct = select(Privilege).where(
         Privilege.code.in_(select(UserClaim.value).where(*granted)),
     )
-    held = {*session.scalars(through), *session.scalars(direct)}
-    beyond = permissions.outside(session, codes, held)
+    present = {*session.scalars(through), *session.scalars(direct)}
+    beyond = permissions.outside(session, codes, present)
     if not beyond:
         return
-    codes_by_id = {row.id: row.code for row in held if row.code in set(beyond)}
+    codes_by_id = {row.id: row.code for row in present if row.code in set(beyond)}
     removed = defaultdict[int, Rows](Rows)
     for role_id, privilege_id in session.execute(
         delete(RolePrivilege)

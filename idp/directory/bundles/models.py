@@ -44,7 +44,7 @@ class Bundle(Base):
     ability: Mapped[str]
     """JSON text: `{"roles": [{"code", "name", "privilegeCodes"}], "adminRoleCodes": []}`."""
     initialize: Mapped[bool] = mapped_column(default=False)
-    """Whether tenants of the type start with it; one per type does."""
+    """Whether tenants of the type start with it; one bundle per type has this."""
     comment: Mapped[str | None] = mapped_column(String(2000))
     number_of_app: Mapped[int | None] = mapped_column(Integer)
     """Applications that a tenant may have; empty: no limit, as below."""

@@ -24,14 +24,14 @@ from idp.platform.errors import BadRequest, Conflict, NotFound, Overreach
 from idp.platform.issuer import PLATFORM_TENANT_ID
 
 RESERVED = frozenset({"bundle-list"})
-"""Stand in paths where the code of a bundle may stand."""
+"""Used in paths in the place of a bundle's code."""
 
 _CODE = re.compile(r"[^\s,/\\\"']+")
 
 
 @dataclass(frozen=True, slots=True)
 class BundleSpec:
-    """All that is said about a bundle."""
+    """All values of a bundle."""
 
     code: str
     name: str
@@ -46,7 +46,7 @@ class BundleSpec:
 
 
 def get(session: Session, code: str, *, lock: bool = False) -> Bundle:
-    """Give a bundle by its code; locked, its code stays until the transaction ends."""
+    """Return a bundle by its code; with `lock` the code stays until the transaction ends."""
     bundle = find(session, code, lock=lock)
     if bundle is None:
         raise NotFound("There is no such bundle.")
@@ -86,9 +86,9 @@ def list_to_switch_to(session: Session, tenant_type_code: str) -> Sequence[Bundl
 
 
 def create(session: Session, actor: Actor, spec: BundleSpec) -> Bundle:
-    """Create a bundle; a tenant type that is new comes into being with it.
+    """Create a bundle, and its tenant type where that is new.
 
-    A bundle grants what is in it to whole tenants, so the actor must be able to grant all of it.
+    A bundle grants its contents to entire tenants, so the actor must be able to grant all of it.
     """
     bundle = Bundle()
     _check_granted(session, actor, frozenset(), spec)
@@ -111,7 +111,7 @@ def update(session: Session, actor: Actor, bundle_id: int | None, spec: BundleSp
     identity = (spec.code, spec.tenant_type_code) != (bundle.code, bundle.tenant_type_code)
     if identity and _is_used(session, bundle):
         raise Conflict(
-            "Tenants have this bundle: its code and tenant type stay.", code="bundle_in_use"
+            "The code and tenant type of a bundle in use cannot be changed.", code="bundle_in_use"
         )
     _check_granted(session, actor, bundle.privilege_codes, spec)
     before = _state(bundle)
@@ -123,7 +123,7 @@ def update(session: Session, actor: Actor, bundle_id: int | None, spec: BundleSp
 
 
 def ensure_type(session: Session, code: str, name: str) -> bool:
-    """Make a tenant type where there is none; tells whether it is new."""
+    """Create a tenant type where there is none; return whether it is new."""
     made = session.scalar(
         insert(session, TenantType)
         .values(code=check_code(code, "tenant_type_code"), name=name)
@@ -136,7 +136,9 @@ def ensure_type(session: Session, code: str, name: str) -> bool:
 def check_code(code: str, field: str = "code") -> str:
     """Refuse a code that cannot stand in a path."""
     if not _CODE.fullmatch(code) or not code.isprintable() or code.isnumeric() or code in RESERVED:
-        message = "A code has no spaces, commas, slashes or quotes, and not only digits."
+        message = (
+            "A code must not contain spaces, commas, slashes or quotes, or consist of digits only."
+        )
         raise BadRequest.at(field, message)
     return code
 
@@ -149,17 +151,17 @@ def _check_granted(
     session: Session, actor: Actor, before: frozenset[str], spec: BundleSpec
 ) -> None:
     """Refuse privileges that are new in a bundle and that the actor cannot grant everywhere."""
-    come = ability.read(ability.check(session, spec.ability)).privilege_codes - before
-    found = session.scalars(select(Privilege).where(Privilege.code.in_(come))).all()
+    added = ability.read(ability.check(session, spec.ability)).privilege_codes - before
+    found = session.scalars(select(Privilege).where(Privilege.code.in_(added))).all()
     refused = actor.within(PLATFORM_TENANT_ID).lacking(session, None, found)
     if refused:
-        raise Overreach.at("ability", f"You cannot give {', '.join(refused[:10])}.")
+        raise Overreach.at("ability", f"You cannot grant {', '.join(refused[:10])}.")
 
 
 def _write(session: Session, bundle: Bundle, spec: BundleSpec) -> None:
     check_code(spec.code)
     if not spec.name.strip() or not spec.name.isprintable():
-        raise BadRequest.at("name", "A name has printable characters.")
+        raise BadRequest.at("name", "A name must have printable characters only.")
     checked = ability.check(session, spec.ability)
     ensure_type(session, spec.tenant_type_code, spec.tenant_type_code)
     for field in fields(spec):
@@ -170,7 +172,7 @@ def _write(session: Session, bundle: Bundle, spec: BundleSpec) -> None:
 
 @contextmanager
 def _unique(session: Session, spec: BundleSpec, bundle_id: int) -> Iterator[None]:
-    """Write a bundle, and name what another one has already."""
+    """Write a bundle, and name the value that another bundle already has."""
     try:
         with session.begin_nested():
             yield
@@ -180,7 +182,9 @@ def _unique(session: Session, spec: BundleSpec, bundle_id: int) -> Iterator[None
             message = f"The code {spec.code} is taken."
             raise Conflict.at("code", message, code="bundle_taken") from None
         raise Conflict.at(
-            "initialize", "The tenant type has an initial bundle.", code="initial_bundle_taken"
+            "initialize",
+            "The tenant type already has an initial bundle.",
+            code="initial_bundle_taken",
         ) from None
 
 

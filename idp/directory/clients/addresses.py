@@ -27,10 +27,10 @@ _LOOPBACKS = frozenset({"127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What kind of client registers the address, and where it runs."""
+    """The kind of client that registers the address, and where it runs."""
 
     native: bool
-    """RFC 8252: schemes of its own and the loopback interface are allowed."""
+    """RFC 8252: private-use schemes and the loopback interface are allowed."""
     development: bool
     """`http://localhost` is allowed to every client."""
 
@@ -39,7 +39,7 @@ def redirect_uri(uri: str, rules: Rules, field: str = "redirect_uris") -> str:
     """Check an address that people are sent to with a code, or after signing out."""
     parts = _split(uri, field)
     if parts.scheme not in {"http", "https"}:
-        # RFC 8252 7.1: a scheme of one's own is a reversed domain name.
+        # RFC 8252 7.1: a private-use scheme is a reversed domain name.
         if not rules.native or not _PRIVATE_SCHEME.fullmatch(parts.scheme):
             raise _refused(
                 field,
@@ -84,7 +84,7 @@ def _web(uri: str, parts: SplitResult, field: str, rules: Rules) -> None:
     if parts.scheme not in {"http", "https"} or not _is_authority(parts):
         raise _refused(field, uri, "must be an https address with a host")
     if not uri.startswith(f"{parts.scheme}://"):
-        raise _refused(field, uri, "must write its scheme in lower case")
+        raise _refused(field, uri, "must have its scheme in lower case")
     if parts.scheme == "http" and not _may_be_plain(parts.hostname or "", rules):
         raise _refused(
             field,
@@ -106,7 +106,7 @@ def _split(uri: str, field: str) -> SplitResult:
         raise _refused(field, uri, "must have no fragment")
     host = _a_label_host(uri)
     if host is not None:
-        raise _refused(field, uri, f"must write its host as browsers send it: {host}")
+        raise _refused(field, uri, f"must have its host as browsers send it: {host}")
     if not _CHARACTERS.fullmatch(uri) or _ESCAPE.search(uri):
         raise _refused(field, uri, "has characters that an address cannot have, or a wildcard")
     try:
@@ -124,7 +124,7 @@ def _split(uri: str, field: str) -> SplitResult:
 
 
 def _a_label_host(uri: str) -> str | None:
-    """Return what a host in letters beyond ASCII is called in addresses (RFC 5890 2.3.2.1)."""
+    """Return a host beyond ASCII as it is written in addresses (RFC 5890 2.3.2.1)."""
     if uri.isascii():
         return None
     try:
@@ -136,12 +136,12 @@ def _a_label_host(uri: str) -> str | None:
 
 
 def is_port(text: str) -> bool:
-    """Whether text is the number of a port, written as everybody writes it."""
+    """Return whether a text is a port number in plain digits."""
     return len(text) <= 5 and bool(_PORT.fullmatch(text)) and int(text) <= LARGEST_PORT  # noqa: PLR2004 - digits
 
 
 def _is_authority(parts: SplitResult) -> bool:
-    """Whether the host is a name or a literal address."""
+    """Return whether the host is a name or a literal address."""
     host = parts.hostname
     if not host:
         return False
@@ -161,7 +161,7 @@ def _is_address(text: str, version: int) -> bool:
 
 
 def _has_path_trick(path: str) -> bool:
-    """Whether servers could read the path as another one than it looks like."""
+    """Return whether servers could read the path as another one than it looks like."""
     decoded = unquote(unquote(path))
     if any(character < " " or character in "\\\x7f" for character in decoded):
         return True

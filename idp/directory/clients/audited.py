@@ -1,4 +1,4 @@
-"""What the audit log compares of a client; of secrets and properties it has no values."""
+"""What the audit log compares of a client; no values of secrets and properties."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def state_of(client: Client) -> dict[str, Any]:
 
 
 def blank() -> dict[str, Any]:
-    """Return the state of a client of which nothing is said."""
+    """Return the state of a client without any values."""
     return {name: fields.default_of(name) for name in fields.FIELDS}
 
 

@@ -1,4 +1,4 @@
-"""The settings of a client that are one value: their names on the outside, and their rules."""
+"""The single-valued settings of a client: their public names, and their rules."""
 
 from __future__ import annotations
 
@@ -100,13 +100,13 @@ def _jwks(name: str, value: Any, _rules: Rules) -> dict[str, Any]:
     if len(json.dumps(keys)) > LONGEST_KEYS:
         raise _refused(name, f"must have at most {LONGEST_KEYS} characters")
     if any(not _SECRET_MEMBERS.isdisjoint(key) for key in keys):
-        raise _refused(name, "must hold public keys only")
+        raise _refused(name, "must contain public keys only")
     try:
         found = KeySet.import_key_set({"keys": [dict(key) for key in keys]}).keys
     except (JoseError, ValueError, TypeError, KeyError):
-        raise _refused(name, "holds a key that cannot be read") from None
+        raise _refused(name, "contains a key that cannot be read") from None
     if not all(_is_usable(key) for key in found):
-        raise _refused(name, "must hold RSA keys of 2048 bits or more, P-256 or Ed25519 keys")
+        raise _refused(name, "must contain RSA keys of 2048 bits or more, P-256 or Ed25519 keys")
     return {"keys": keys}
 
 
@@ -121,7 +121,7 @@ def _codes(name: str, value: Any, _rules: Rules) -> list[str]:
         raise _refused(name, "must be a list of codes")
     codes = sorted({code.strip() for code in value})
     if not all(_CODE.fullmatch(code) for code in codes):
-        raise _refused(name, "holds what cannot be a code")
+        raise _refused(name, "contains an invalid code")
     if len(json.dumps(codes)) > LONGEST_KEYS:
         raise _refused(name, f"must have at most {LONGEST_KEYS} characters")
     return codes
@@ -181,23 +181,23 @@ def _fields() -> dict[str, Field]:
 FIELDS = _fields()
 
 FIXED: Mapping[str, tuple[Any, str]] = {
-    "protocol_type": ("oidc", "only oidc is spoken"),
+    "protocol_type": ("oidc", "only oidc is supported"),
     "allow_plain_text_pkce": (False, "only S256 is accepted (RFC 9700 2.1.1)"),
     "allow_access_tokens_via_browser": (
         False,
-        "tokens leave by the token endpoint only (RFC 9700 2.1.2)",
+        "tokens are issued by the token endpoint only (RFC 9700 2.1.2)",
     ),
-    "enable_local_login": (True, "there is no other way to sign in"),
-    "identity_provider_restrictions": (None, "there is no other way to sign in"),
+    "enable_local_login": (True, "no other way to sign in is supported"),
+    "identity_provider_restrictions": (None, "no other way to sign in is supported"),
     "include_jwt_id": (True, "every access token has a jti (RFC 9068 2.2)"),
     "update_access_token_claims_on_refresh": (True, "claims are computed at every refresh"),
-    "front_channel_logout_uri": (None, "front-channel logout is not offered"),
-    "front_channel_logout_session_required": (True, "front-channel logout is not offered"),
-    "back_channel_logout_uri": (None, "back-channel logout is not offered"),
-    "back_channel_logout_session_required": (True, "back-channel logout is not offered"),
+    "front_channel_logout_uri": (None, "front-channel logout is not supported"),
+    "front_channel_logout_session_required": (True, "front-channel logout is not supported"),
+    "back_channel_logout_uri": (None, "back-channel logout is not supported"),
+    "back_channel_logout_session_required": (True, "back-channel logout is not supported"),
     "pair_wise_subject_salt": (None, "subjects are the same for all clients"),
 }
-"""Settings with one behaviour here: the value that agrees with it, and why others are refused."""
+"""Settings with one supported value: that value, and why others are refused."""
 
 PROPERTIES = (
     "application_type",
@@ -219,7 +219,7 @@ PROPERTIES = (
 
 
 # fmt: off
-_PROMISES = (
+_UNSUPPORTED = (
     "authorization_details_types", "authorization_encrypted_response_alg",
     "authorization_encrypted_response_enc", "authorization_signed_response_alg",
     "backchannel_authentication_request_signing_alg", "backchannel_client_notification_endpoint",
@@ -243,10 +243,10 @@ _MEMBERS = (
 )
 # fmt: on
 RESERVED: Mapping[str, str] = {
-    **dict.fromkeys(_PROMISES, "Is not offered."),
-    **dict.fromkeys(_MEMBERS, "Has a member of its own."),
+    **dict.fromkeys(_UNSUPPORTED, "Not supported."),
+    **dict.fromkeys(_MEMBERS, "This setting has a field of its own; it cannot be a property."),
 }
-"""Names that no free property may have: who reads them would take them for settings."""
+"""Names that no free property may have: readers would take them for settings."""
 
 
 def snake_case(name: str) -> str:
@@ -257,7 +257,7 @@ def snake_case(name: str) -> str:
 def apply(client: Client, values: Mapping[str, Any], rules: Rules) -> None:
     """Set fields by the names of RFC 7591 or of the management API, as text or JSON.
 
-    What the fields say together is checked by `rules.check`.
+    Contradictions between fields are found by `rules.check`.
     """
     unknown = sorted(
         name for name in values if snake_case(name) not in FIELDS.keys() | FIXED.keys()
@@ -267,7 +267,7 @@ def apply(client: Client, values: Mapping[str, Any], rules: Rules) -> None:
         near = difflib.get_close_matches(snake_case(unknown[0]), FIELDS, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise BadRequest(
-            f"There is no setting {', '.join(unknown)}.{hint} Known are: {known}.",
+            f"There is no setting {', '.join(unknown)}.{hint} Known settings: {known}.",
             fields={name: ["unknown"] for name in unknown},
         )
     given = {snake_case(name): value for name, value in values.items()}
@@ -292,7 +292,7 @@ def own_properties(client: Client) -> dict[str, str]:
 
 
 def default_of(column: str) -> Any:
-    """Give what a column holds when nothing was said about it; None for what is made anew."""
+    """Return the default of a column; None for generated values."""
     default = Client.__table__.columns[column].default
     return default.arg if default is not None and default.is_scalar else None
 

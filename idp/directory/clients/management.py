@@ -1,4 +1,4 @@
-"""What managers do with clients: all settings and lists at once, within their reach."""
+"""Managing clients: all settings and lists at once, within the reach of the actor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from idp.directory import child_rows
 from idp.directory.actor import Actor
-from idp.directory.child_rows import Wanted
+from idp.directory.child_rows import DesiredRow
 from idp.directory.clients import audited, fields, rules, service
 from idp.directory.clients.models import (
     Client,
@@ -50,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class SecretRow:
-    """A secret as it is shown and written; without a value (or with the mask) it stays."""
+    """A secret as shown and written; without a value (or with the mask) the stored one stays."""
 
     id: int
     description: str | None
@@ -69,7 +69,7 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class ClientSpec:
-    """All that is said about a client; a list that is None stays as it is."""
+    """All values of a client; a list that is None stays as it is."""
 
     client_id: str
     settings: Mapping[str, Any]
@@ -78,7 +78,7 @@ class ClientSpec:
     """By the names in `LISTS`."""
     secrets: Sequence[SecretRow] | None = None
     concurrency_stamp: str | None = None
-    """State of the client that was looked at; None: whatever it is by now."""
+    """Stamp of the state that was read; None: not compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +154,8 @@ def replace(
     *,
     reserved_claims: Collection[str],
 ) -> Client:
-    """Replace a client; what is as it was changes nothing, not even the stamp."""
-    client = _hold(session, actor, row_id)
+    """Replace a client; without a difference nothing changes, not even the stamp."""
+    client = _lock(session, actor, row_id)
     stamps.check(client.concurrency_stamp, spec.concurrency_stamp)
     before = audited.state_of(client)
     with session.no_autoflush:
@@ -173,7 +173,7 @@ def replace(
 
 def delete(session: Session, actor: Actor, row_id: int) -> None:
     """Delete a client in reach."""
-    service.delete(session, _hold(session, actor, row_id))
+    service.delete(session, _lock(session, actor, row_id))
 
 
 def add_secret(
@@ -186,14 +186,14 @@ def add_secret(
     expires_at: datetime | None,
 ) -> str:
     """Add a secret to a client in reach, generated unless given, and return it."""
-    client = _hold(session, actor, row_id)
+    client = _lock(session, actor, row_id)
     return service.add_secret(
         session, client, value, description=description, expires_at=expires_at
     )
 
 
 def properties(client: Client) -> list[Property]:
-    """List the properties: free ones, then settings that have no member of their own."""
+    """Return the properties: free ones, then settings without a member of their own."""
     return [
         *(Property(row.id, row.key, row.value) for row in client.properties),
         *(Property(0, key, value) for key, value in fields.own_properties(client).items()),
@@ -215,8 +215,8 @@ def _small(row_id: int) -> int:
     return row_id
 
 
-def _hold(session: Session, actor: Actor, row_id: int) -> Client:
-    """Lock a client until the end of the transaction, then read it: writers take turns."""
+def _lock(session: Session, actor: Actor, row_id: int) -> Client:
+    """Lock a client until the end of the transaction, then read it."""
     # Without its key, so that people can go on signing in; SQLite has one writer anyway.
     lock = select(Client.id).where(Client.id == _small(row_id), _in_reach(actor))
     if session.scalar(lock.with_for_update(key_share=True)) is None:
@@ -239,12 +239,12 @@ def _apply(session: Session, actor: Actor, client: Client, spec: ClientSpec) -> 
     unasked, grantable = _unasked_scopes(client), {*(client.grantable_privileges or ())}
     free = spec.lists["properties"]
     if free is not None:
-        # First of all: what kind of client it is decides about addresses.
+        # First, because the kind of client decides which addresses are allowed.
         _set_properties(session, client, free)
     service.set_fields(session, client, spec.settings)
-    for name, wanted in spec.lists.items():
-        if wanted is not None and name != "properties":
-            rows = _checked(session, client, name, wanted)
+    for name, desired in spec.lists.items():
+        if desired is not None and name != "properties":
+            rows = _checked(session, client, name, desired)
             _set_rows(session, client, name, [*enumerate(rows)])
     if spec.lists["grant_types"] is None:
         service.follow_offline_access(session, client)
@@ -252,36 +252,38 @@ def _apply(session: Session, actor: Actor, client: Client, spec: ClientSpec) -> 
         _set_secrets(session, client, spec.secrets)
     rules.check(client)
     rules.check_addresses(session, client)
-    _check_gift(session, actor, _unasked_scopes(client) - unasked)
+    _check_unasked_scopes(session, actor, _unasked_scopes(client) - unasked)
     _check_grantable(session, actor, {*(client.grantable_privileges or ())} - grantable)
 
 
-def _checked(session: Session, client: Client, name: str, wanted: Sequence[Row]) -> list[Row]:
+def _checked(session: Session, client: Client, name: str, desired: Sequence[Row]) -> list[Row]:
     """Check the values of a list by its rule, which may add some."""
     rule = LISTS[name]
     if rule.check is None:
-        if len(wanted) > rules.MOST_ROWS:
+        if len(desired) > rules.MOST_ROWS:
             raise BadRequest.at(name, f"At most {rules.MOST_ROWS} values.")
-        return [*wanted]
+        return [*desired]
     (column,) = rule.key
-    given = [row.values[column] for row in wanted]
+    given = [row.values[column] for row in desired]
     added = [value for value in rule.check(session, client, given) if value not in given]
-    return [*wanted, *(Row(0, {column: value}) for value in added)]
+    return [*desired, *(Row(0, {column: value}) for value in added)]
 
 
 def _set_rows(
-    session: Session, client: Client, name: str, wanted: Sequence[tuple[int, Row]]
+    session: Session, client: Client, name: str, desired: Sequence[tuple[int, Row]]
 ) -> None:
-    """Make a list what is wanted; `wanted` says at which index of the form each row stands."""
+    """Replace a list; each row comes with its index in the form."""
     rule = LISTS[name]
 
-    def write(row: Any, said: Row, _path: str) -> None:
-        for column, value in said.values.items():
+    def write(row: Any, entry: Row, _path: str) -> None:
+        for column, value in entry.values.items():
             setattr(row, column, value)
 
     rows = [
-        Wanted(f"{name}[{index}]", said.id, tuple(said.values[key] for key in rule.key), said)
-        for index, said in wanted
+        DesiredRow(
+            f"{name}[{index}]", entry.id, tuple(entry.values[key] for key in rule.key), entry
+        )
+        for index, entry in desired
     ]
     child_rows.replace(
         session,
@@ -294,13 +296,13 @@ def _set_rows(
     )
 
 
-def _set_properties(session: Session, client: Client, wanted: Sequence[Row]) -> None:
-    """Set the settings among the properties, and keep the others as they are."""
-    if len(wanted) > rules.MOST_ROWS:
+def _set_properties(session: Session, client: Client, desired: Sequence[Row]) -> None:
+    """Apply the properties that are settings, and store the others."""
+    if len(desired) > rules.MOST_ROWS:
         raise BadRequest.at("properties", f"At most {rules.MOST_ROWS} values.")
     settings: dict[str, Any] = {name: fields.default_of(name) for name in fields.PROPERTIES}
-    said, free = set(), []
-    for index, row in enumerate(wanted):
+    seen, free = set(), []
+    for index, row in enumerate(desired):
         key, value = row.values["key"], row.values["value"]
         if key in fields.RESERVED:
             raise Unprocessable.at(f"properties[{index}].key", fields.RESERVED[key])
@@ -309,53 +311,55 @@ def _set_properties(session: Session, client: Client, wanted: Sequence[Row]) -> 
                 message = f"At most {LONGEST_PROPERTY} characters."
                 raise BadRequest.at(f"properties[{index}].value", message)
             free.append((index, row))
-        elif key in said:
+        elif key in seen:
             raise BadRequest.at(f"properties[{index}].key", child_rows.DUPLICATE)
         else:
-            said.add(key)
+            seen.add(key)
             with _at(f"properties[{index}].value"):
                 service.set_fields(session, client, {key: value})
-    for name in settings.keys() - said:
+    for name in settings.keys() - seen:
         setattr(client, name, settings[name])
     _set_rows(session, client, "properties", free)
 
 
-def _set_secrets(session: Session, client: Client, wanted: Sequence[SecretRow]) -> None:
-    """Describe, end, add and drop secrets; none is ever read back."""
-    if len(wanted) > rules.MOST_ROWS:
+def _set_secrets(session: Session, client: Client, desired: Sequence[SecretRow]) -> None:
+    """Change, add and remove secrets; their values are never read back."""
+    if len(desired) > rules.MOST_ROWS:
         raise BadRequest.at("secrets", f"At most {rules.MOST_ROWS} secrets.")
     by_id = {row.id: row for row in client.secrets}
     known = set(by_id)
-    for index, said in enumerate(wanted):
-        if said.id != 0 and said.id not in known:
+    for index, entry in enumerate(desired):
+        if entry.id != 0 and entry.id not in known:
             raise BadRequest.at(f"secrets[{index}].id", child_rows.UNKNOWN_ID)
-        known.discard(said.id)
-        value = None if said.value in {None, MASK} else said.value
+        known.discard(entry.id)
+        value = None if entry.value in {None, MASK} else entry.value
         if value is not None and looks_like_digest(value):
             raise Unprocessable.at(
                 f"secrets[{index}].value",
-                "This looks like a digest. Send the secret in clear text: it is hashed here.",
+                "This looks like a digest. Send the secret in clear text; the server hashes it.",
             )
         with _at(f"secrets[{index}].value", expires_at=f"secrets[{index}].expires_at"):
-            if said.id == 0:
-                _new_secret(session, client, said, value)
+            if entry.id == 0:
+                _new_secret(session, client, entry, value)
             else:
-                _change_secret(session, by_id[said.id], said, value)
+                _change_secret(session, by_id[entry.id], entry, value)
     for row_id in known:
         client.secrets.remove(by_id[row_id])
 
 
-def _new_secret(session: Session, client: Client, said: SecretRow, value: str | None) -> None:
+def _new_secret(session: Session, client: Client, entry: SecretRow, value: str | None) -> None:
     if value is None:
         raise BadRequest.at(
-            "client_secret", "A new secret needs its value; client-postsecretkey makes one."
+            "client_secret", "A new secret needs a value; client-postsecretkey generates one."
         )
-    service.append_secret(session, client, value, said.description, said.expires_at)
+    service.append_secret(session, client, value, entry.description, entry.expires_at)
 
 
-def _change_secret(session: Session, row: ClientSecret, said: SecretRow, value: str | None) -> None:
-    row.description = said.description
-    row.expires_at = said.expires_at
+def _change_secret(
+    session: Session, row: ClientSecret, entry: SecretRow, value: str | None
+) -> None:
+    row.description = entry.description
+    row.expires_at = entry.expires_at
     keyring = runtime.of(session).keyring
     if value is not None and not keyring.mac_matches(rules.PURPOSE, value, row.value_hash):
         row.value_hash = rules.hash_secret(session, value)
@@ -366,36 +370,36 @@ def _check_claims(client: Client, reserved: Collection[str]) -> None:
         name = client.client_claims_prefix + row.type
         if name in reserved:
             raise Unprocessable.at(
-                f"claims[{index}].type", f"{name} is no claim that a client can have of its own."
+                f"claims[{index}].type", f"{name} cannot be a claim of a client."
             )
 
 
 def _unasked_scopes(client: Client) -> set[str]:
-    """List the management scopes that the client may use without asking a person."""
+    """Return the management scopes that the client may use without consent."""
     machine = any(row.grant_type == "client_credentials" for row in client.grant_types)
     if client.require_consent and not machine:
         return set()
     return {row.scope for row in client.scopes if row.scope.startswith(RESERVED_PREFIX)}
 
 
-def _check_gift(session: Session, actor: Actor, scopes: Collection[str]) -> None:
-    """Refuse a client that may do, asking nobody, what its maker may not."""
+def _check_unasked_scopes(session: Session, actor: Actor, scopes: Collection[str]) -> None:
+    """Refuse a client that may do without consent what the actor may not."""
     missing = actor.lacking_codes(session, None, scopes)
     if missing:
         raise Unprocessable.at(
             "scopes",
-            "With client_credentials, or without consent, you can give only what you may do: "
+            "A client that works without consent can have only scopes that you hold; missing: "
             f"{', '.join(missing)}.",
         )
 
 
 def _check_grantable(session: Session, actor: Actor, codes: Collection[str]) -> None:
-    """Refuse a client that may grant people what its maker may not."""
+    """Refuse a client that may grant people what the actor may not."""
     missing = actor.lacking_codes(session, None, codes)
     if missing:
         raise Unprocessable.at(
             "properties",
-            f"A client can give only what you hold: {', '.join(missing[:10])}.",
+            f"A client cannot grant permissions that you do not hold: {', '.join(missing[:10])}.",
         )
 
 
@@ -418,7 +422,7 @@ def _record(session: Session, client: Client, before: State, after: State) -> No
 
 @contextmanager
 def _at(path: str, **others: str) -> Iterator[None]:
-    """Say where in the lists a refused value stands."""
+    """Prefix the fields of a problem with their place in the lists."""
     try:
         yield
     except (BadRequest, Unprocessable) as problem:

@@ -73,11 +73,11 @@ class Client(Base):
     always_send_client_claims: Mapped[bool] = mapped_column(default=False)
     client_claims_prefix: Mapped[str] = mapped_column(String(200), default="client_")
     grantable_privileges: Mapped[list[str] | None]
-    """Codes that the client may give people by itself; empty: none."""
+    """Codes that the client itself may grant to people; empty: none."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
     concurrency_stamp: Mapped[Stamp]
-    """Another one after every change, of its lists too."""
+    """Replaced at every change, of the lists too."""
 
     secrets: Mapped[list[ClientSecret]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True, order_by="ClientSecret.id"
@@ -207,7 +207,7 @@ class ClientProperty(Base):
 
 
 class ClientOwner(Base):
-    """A person manages a client."""
+    """A person who manages a client."""
 
     __tablename__ = "client_owner"
 

@@ -15,7 +15,7 @@ SIGN_IN_SCOPES = ("openid", "profile")
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """What a client of a kind has unless something else is said."""
+    """The defaults of a kind of client."""
 
     grant_types: Sequence[str]
     is_public: bool = False
@@ -46,7 +46,7 @@ def fill(new: NewClient, kind: str | None) -> NewClient:
         if not new.grant_types:
             raise BadRequest.at(
                 "grant_types",
-                f"A client needs a kind ({', '.join(PRESETS)}) or a grant; it could do nothing.",
+                f"A client needs a kind ({', '.join(PRESETS)}) or a grant type.",
             )
         return new
     preset = PRESETS[kind]
@@ -64,7 +64,7 @@ def fill(new: NewClient, kind: str | None) -> NewClient:
 
 
 def _origins(uris: Sequence[str]) -> list[str]:
-    """Return the origins of addresses; what is none is refused with the addresses themselves."""
+    """Return the origins of addresses; invalid ones are refused with the addresses themselves."""
     origins = []
     for uri in uris:
         try:

@@ -1,4 +1,4 @@
-"""What clients may be: their names, lists, addresses and secrets, and what contradicts."""
+"""Checks of clients: names, lists, addresses, secrets, and contradictions."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ LONGEST_SECRET = 200
 OFFLINE_ACCESS = "offline_access"
 MOST_ROWS = 200
 REUSABLE = 0
-"""`refresh_token_usage` of refresh tokens that stay the same."""
-# RFC 6749 A.1 allows more; these are what shells, URLs and logs carry unharmed.
+"""`refresh_token_usage` of refresh tokens that are not rotated."""
+# RFC 6749 A.1 allows more; these pass through shells, URLs and logs unchanged.
 _CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/~@+-]{0,199}")
 _SECRET = re.compile(r"[\x21-\x7e]+")  # RFC 6749 A.2
 
 
 def grants_of(client: Client, grant_types: Iterable[str]) -> Sequence[str]:
-    """Check grant types; refresh_token comes last, and with offline access by itself."""
-    wanted = _distinct("grant_types", grant_types)
-    for name in wanted:
+    """Check grant types; refresh_token comes last, and is added for offline access."""
+    distinct = _distinct("grant_types", grant_types)
+    for name in distinct:
         if name not in product.GRANT_TYPES:
             raise Unprocessable.at(
                 "grant_types",
-                f"{name!r} is not offered; known are {', '.join(product.GRANT_TYPES)}.",
+                f"{name!r} is not supported. Supported: {', '.join(product.GRANT_TYPES)}.",
             )
-    if client.allow_offline_access and "authorization_code" in wanted:
-        wanted = (*(name for name in wanted if name != "refresh_token"), "refresh_token")
-    return wanted
+    if client.allow_offline_access and "authorization_code" in distinct:
+        distinct = (*(name for name in distinct if name != "refresh_token"), "refresh_token")
+    return distinct
 
 
 def scopes_of(session: Session, client: Client, scopes: Iterable[str]) -> Sequence[str]:
     """Check that scopes exist on the platform or in the client's own tenant."""
-    wanted = _distinct("scopes", scopes)
-    unknown = sorted(set(wanted) - _existing_scopes(session, wanted, client.tenant_id))
+    distinct = _distinct("scopes", scopes)
+    unknown = sorted(set(distinct) - _existing_scopes(session, distinct, client.tenant_id))
     if unknown:
         raise BadRequest.at("scopes", f"There is no scope {', '.join(unknown)}.")
-    return wanted
+    return distinct
 
 
 def redirects_of(session: Session, client: Client, uris: Iterable[str]) -> Sequence[str]:
@@ -81,45 +81,47 @@ def check(client: Client) -> None:
     if client.require_client_secret:
         if method == product.NO_AUTHENTICATION:
             raise Unprocessable.at(
-                "token_endpoint_auth_method", "Only a public client authenticates by none."
+                "token_endpoint_auth_method",
+                "Only a public client can have the authentication method none.",
             )
     else:
         _check_public(client, grants, method)
     if client.jwks is not None and client.jwks_uri is not None:
         # RFC 7591 2
-        raise BadRequest.at("jwks", "Either jwks or jwks_uri, not both.")
+        raise BadRequest.at("jwks", "Set either jwks or jwks_uri, not both.")
     if method == product.PRIVATE_KEY_JWT and client.jwks is None and client.jwks_uri is None:
-        raise BadRequest.at("jwks", "private_key_jwt needs jwks or jwks_uri.")
+        raise BadRequest.at("jwks", "private_key_jwt requires jwks or jwks_uri.")
     if "authorization_code" in grants and not client.redirect_uris:
-        raise BadRequest.at("redirect_uris", "authorization_code needs a redirect address.")
+        raise BadRequest.at("redirect_uris", "authorization_code requires a redirect URI.")
     if "refresh_token" in grants and "authorization_code" not in grants:
-        raise Unprocessable.at("grant_types", "refresh_token comes with authorization_code.")
+        raise Unprocessable.at("grant_types", "refresh_token requires authorization_code.")
     if "refresh_token" in grants and not client.allow_offline_access:
-        raise Unprocessable.at("grant_types", "refresh_token needs allow_offline_access.")
+        raise Unprocessable.at("grant_types", "refresh_token requires allow_offline_access.")
 
 
 def _check_public(client: Client, grants: set[str], method: str | None) -> None:
     if method not in {None, product.NO_AUTHENTICATION}:
         raise Unprocessable.at(
-            "token_endpoint_auth_method", "A public client authenticates by none."
+            "token_endpoint_auth_method",
+            "The authentication method of a public client must be none.",
         )
     if "client_credentials" in grants:
         # RFC 6749 4.4
-        raise Unprocessable.at("grant_types", "client_credentials needs a confidential client.")
+        raise Unprocessable.at("grant_types", "client_credentials requires a confidential client.")
     if not client.require_pkce:
         # RFC 9700 2.1.1
-        raise Unprocessable.at("require_pkce", "A public client always uses PKCE.")
+        raise Unprocessable.at("require_pkce", "A public client must use PKCE.")
     if client.refresh_token_usage == REUSABLE:
         # RFC 9700 4.14.2
         raise Unprocessable.at(
             "refresh_token_usage", "The refresh tokens of a public client must be one-time."
         )
     if client.secrets:
-        raise Unprocessable.at("client_secret", "A public client has no secret.")
+        raise Unprocessable.at("client_secret", "A public client cannot have a secret.")
 
 
 def check_addresses(session: Session, client: Client) -> None:
-    """Look at every address again: what suits a native client may not suit a web client."""
+    """Check every address again: those of a native client may not be allowed to a web client."""
     redirects_of(session, client, [row.redirect_uri for row in client.redirect_uris])
     post_logout_redirects_of(
         session, client, [row.post_logout_redirect_uri for row in client.post_logout_redirect_uris]
@@ -130,13 +132,14 @@ def check_client_id(session: Session, client_id: str, tenant_id: int | None) -> 
     """Check that a client id is well-formed, free, and one that a client of the tenant may have."""
     if not _CLIENT_ID.fullmatch(client_id):
         raise BadRequest.at(
-            "client_id", "A client id has 1 to 200 letters, digits and . _ : / ~ @ + - characters."
+            "client_id",
+            "A client id must have 1 to 200 characters: letters, digits and . _ : / ~ @ + -",
         )
     if client_id.isdigit():
         # `sub` of a machine's token is its client id; it must never read as a person's.
-        raise BadRequest.at("client_id", "A client id needs something besides digits.")
+        raise BadRequest.at("client_id", "A client id must not consist of digits only.")
     if tenant_id is not None and "://" in client_id:
-        # People take an address for a proof of who asks; no tenant proves that it is its own.
+        # A URL as id looks like a proof of identity; no tenant proves that it owns the URL.
         raise Unprocessable.at(
             "client_id", "Only a client of the platform may have a URL as its id."
         )
@@ -146,13 +149,13 @@ def check_client_id(session: Session, client_id: str, tenant_id: int | None) -> 
     if session.scalar(select(Client.id).where(Client.client_id == client_id)) is not None:
         raise Conflict("This client id is taken.", fields={"client_id": ["taken"]})
     if session.scalar(select(ApiResource.id).where(ApiResource.name == client_id)):
-        # Both call the introspection endpoint by name; both are audiences.
-        raise Conflict("An API has this name.", fields={"client_id": ["taken"]})
+        # Clients and APIs call the introspection endpoint by name, and both are audiences.
+        raise Conflict("This name is already used by an API.", fields={"client_id": ["taken"]})
     return client_id
 
 
 def is_issuer(session: Session, name: str) -> bool:
-    """Whether a name is the address of an issuer, which is the audience of its own tokens."""
+    """Return whether a name is the address of an issuer, the audience of its own tokens."""
     address = name.rstrip("/").lower()
     if address == runtime.of(session).settings.public_url:
         return True
@@ -168,9 +171,13 @@ def is_issuer(session: Session, name: str) -> bool:
 def hash_secret(session: Session, value: str) -> str:
     """Check and hash a secret that a caller chose."""
     if len(value) < SHORTEST_SECRET:
-        raise BadRequest.at("client_secret", f"A secret has {SHORTEST_SECRET} characters or more.")
+        raise BadRequest.at(
+            "client_secret", f"A secret must have at least {SHORTEST_SECRET} characters."
+        )
     if len(value) > LONGEST_SECRET or not _SECRET.fullmatch(value):
-        raise BadRequest.at("client_secret", "A secret has 200 printable ASCII characters at most.")
+        raise BadRequest.at(
+            "client_secret", "A secret can have at most 200 printable ASCII characters."
+        )
     return runtime.of(session).keyring.mac(PURPOSE, value)
 
 
@@ -201,7 +208,7 @@ def _existing_scopes(session: Session, names: Sequence[str], tenant_id: int | No
 
 
 def _distinct(name: str, values: Iterable[str]) -> tuple[str, ...]:
-    wanted = tuple(dict.fromkeys(values))
-    if len(wanted) > MOST_ROWS:
+    distinct = tuple(dict.fromkeys(values))
+    if len(distinct) > MOST_ROWS:
         raise BadRequest.at(name, f"At most {MOST_ROWS} values.")
-    return wanted
+    return distinct

@@ -1,4 +1,4 @@
-"""Clients as commands, files and seeds keep them: create, find, change, delete."""
+"""Clients for commands, imports and seeds: create, find, change, delete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from idp.directory import child_rows, product
-from idp.directory.child_rows import Wanted
+from idp.directory.child_rows import DesiredRow
 from idp.directory.clients import audited, fields, rules
 from idp.directory.clients.models import (
     Client,
@@ -41,7 +41,7 @@ class NewClient:
     client_name: str | None = None
     is_public: bool = False
     secret: str | None = None
-    """Chosen by the caller; empty: made by us, where the client authenticates by one."""
+    """Chosen by the caller; empty: generated, where the client authenticates with one."""
     grant_types: Sequence[str] = ()
     scopes: Sequence[str] = ()
     redirect_uris: Sequence[str] = ()
@@ -53,14 +53,15 @@ class NewClient:
 
 
 def create(session: Session, new: NewClient) -> tuple[Client, str | None]:
-    """Create a client; gives its secret in clear text too, for the one time it is shown."""
+    """Create a client; return its secret in clear text too, to be shown once."""
     client = blank(session, new.client_id, new.tenant_id)
     client.client_name = new.client_name or None
     client.require_client_secret = not new.is_public
     set_fields(session, client, new.settings)
     if new.is_public and client.require_client_secret:
         raise Unprocessable.at(
-            "token_endpoint_auth_method", "A public client authenticates by none."
+            "token_endpoint_auth_method",
+            "The authentication method of a public client must be none.",
         )
     _allow_offline_access(client, new.settings, new.grant_types, new.scopes)
     set_grant_types(session, client, new.grant_types)
@@ -77,7 +78,7 @@ def create(session: Session, new: NewClient) -> tuple[Client, str | None]:
 
 
 def blank(session: Session, client_id: str, tenant_id: int | None) -> Client:
-    """Make a client that nothing was said about yet, under an identifier that is free."""
+    """Return a new client with defaults only, under an identifier that is free."""
     client = Client(
         client_id=rules.check_client_id(session, client_id, tenant_id), tenant_id=tenant_id
     )
@@ -89,7 +90,7 @@ def blank(session: Session, client_id: str, tenant_id: int | None) -> Client:
 
 
 def insert(session: Session, client: Client, owner_id: int | None) -> None:
-    """Put a new client that was checked into the database, with who manages it."""
+    """Insert a new client that was checked, and the person who manages it."""
     try:
         with session.begin_nested():
             session.add(client)
@@ -108,7 +109,7 @@ def find(session: Session, client_id: str) -> Client | None:
 
 
 def get(session: Session, client_id: str) -> Client:
-    """Give a client, enabled or not, by its OAuth identifier."""
+    """Return a client, enabled or not, by its OAuth identifier."""
     client = find(session, client_id)
     if client is None:
         raise NotFound("There is no such client.")
@@ -124,12 +125,12 @@ def list(session: Session, *, tenant_id: int | None = None) -> Sequence[Client]:
 
 
 def set_fields(session: Session, client: Client, values: Mapping[str, Any]) -> None:
-    """Set single values by name (see `fields`); call `check` when all is set."""
+    """Set single values by name (see `fields`); call `check` when all are set."""
     fields.apply(client, values, rules.address_rules(session, client))
 
 
 def set_grant_types(session: Session, client: Client, grant_types: Iterable[str]) -> None:
-    """Replace the grant types; what is not built is refused."""
+    """Replace the grant types; unsupported ones are refused."""
     _replace(
         session,
         client.grant_types,
@@ -140,7 +141,7 @@ def set_grant_types(session: Session, client: Client, grant_types: Iterable[str]
 
 
 def follow_offline_access(session: Session, client: Client) -> None:
-    """Let refresh_token come and go with offline access."""
+    """Add or remove refresh_token to match offline access."""
     names = [row.grant_type for row in client.grant_types]
     if not client.allow_offline_access:
         names = [name for name in names if name != "refresh_token"]
@@ -171,8 +172,8 @@ def set_redirect_uris(session: Session, client: Client, uris: Iterable[str]) -> 
 def set_post_logout_redirect_uris(session: Session, client: Client, uris: Iterable[str]) -> None:
     """Replace the addresses that people may be sent to after signing out."""
     name = "post_logout_redirect_uri"
-    wanted = rules.post_logout_redirects_of(session, client, uris)
-    _replace(session, client.post_logout_redirect_uris, ClientPostLogoutRedirectUri, name, wanted)
+    desired = rules.post_logout_redirects_of(session, client, uris)
+    _replace(session, client.post_logout_redirect_uris, ClientPostLogoutRedirectUri, name, desired)
 
 
 def set_cors_origins(session: Session, client: Client, origins: Iterable[str]) -> None:
@@ -219,11 +220,13 @@ def add_secret(
     description: str | None = None,
     expires_at: datetime | None = None,
 ) -> str:
-    """Give a client one more secret, made by us unless given; older ones stay valid."""
+    """Add a secret to a client, generated unless given; older ones stay valid."""
     if not client.require_client_secret:
-        raise Unprocessable.at("client_secret", "A public client has no secret.")
+        raise Unprocessable.at("client_secret", "A public client cannot have a secret.")
     if client.token_endpoint_auth_method == product.PRIVATE_KEY_JWT:
-        raise Unprocessable.at("client_secret", "This client authenticates by its own keys.")
+        raise Unprocessable.at(
+            "client_secret", "This client authenticates with its own keys and cannot have a secret."
+        )
     secret = append_secret(session, client, value, description, expires_at)
     client.concurrency_stamp = new_stamp()
     session.flush()
@@ -238,7 +241,7 @@ def add_secret(
 
 
 def remove_secret(session: Session, client: Client, secret_id: int) -> None:
-    """Take a secret away from a client."""
+    """Remove a secret of a client."""
     row = next((row for row in client.secrets if row.id == secret_id), None)
     if row is None:
         raise NotFound("The client has no such secret.")
@@ -263,7 +266,7 @@ def delete(session: Session, client: Client) -> None:
 
 
 def link_owner(session: Session, client: Client, user_id: int) -> None:
-    """Let a person manage a client."""
+    """Make a person a manager of a client."""
     if session.get(ClientOwner, (user_id, client.id)) is None:
         session.add(ClientOwner(user_id=user_id, client_id=client.id))
         session.flush()
@@ -276,11 +279,11 @@ def append_secret(
     description: str | None = None,
     expires_at: datetime | None = None,
 ) -> str:
-    """Put one more secret to a client that is checked and written afterwards."""
+    """Append a secret to a client that is checked and written afterwards."""
     if not client.require_client_secret:
-        raise Unprocessable.at("client_secret", "A public client has no secret.")
+        raise Unprocessable.at("client_secret", "A public client cannot have a secret.")
     if expires_at is not None and expires_at <= clock.now():
-        raise BadRequest.at("expires_at", "The expiry lies in the past.")
+        raise BadRequest.at("expires_at", "The expiry is in the past.")
     secret = random_token() if value is None else value
     client.secrets.append(
         ClientSecret(
@@ -316,14 +319,14 @@ def _replace(
     column: str,
     values: Sequence[str],
 ) -> None:
-    """Make a list of values what is wanted; rows that stay keep their ids."""
+    """Replace a list of values; rows that stay keep their ids."""
 
     def write(row: Any, value: str, _path: str) -> None:
         setattr(row, column, value)
 
-    wanted = [Wanted(column, 0, (value,), value) for value in values]
+    desired = [DesiredRow(column, 0, (value,), value) for value in values]
     child_rows.replace(
-        session, rows, wanted, columns=(column,), match_by="value", make=model, write=write
+        session, rows, desired, columns=(column,), match_by="value", make=model, write=write
     )
 
 

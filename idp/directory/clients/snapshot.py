@@ -30,7 +30,7 @@ class SecretView:
 
 @dataclass(frozen=True)
 class ClientView:
-    """Everything that an answer to a client depends on; no SQL stands behind it."""
+    """Everything that a response to a client depends on; reading it runs no SQL."""
 
     row_id: int
     client_id: str
@@ -83,15 +83,15 @@ class ClientView:
 
     @property
     def name(self) -> str:
-        """What people read."""
+        """The name shown to people."""
         return self.client_name or self.client_id
 
     def is_served_by(self, issuer: Issuer) -> bool:
-        """Whether the client may be used at an issuer."""
+        """Return whether the client may be used at an issuer."""
         return self.issuer_tenant_id is None or self.issuer_tenant_id == issuer.tenant_id
 
     def auth_methods(self) -> frozenset[str]:
-        """Tell by which methods the client may authenticate (RFC 7591 2)."""
+        """Return the methods by which the client may authenticate (RFC 7591 2)."""
         if self.token_endpoint_auth_method:
             return frozenset({self.token_endpoint_auth_method})
         if self.is_public:
@@ -101,7 +101,7 @@ class ClientView:
 
 @looked_up("client", longest=LONGEST_ID)
 def find(session: Session, client_id: str) -> ClientView | None:
-    """Return an enabled client by its OAuth identifier, from the cache when it is there."""
+    """Return an enabled client by its OAuth identifier, from the cache if possible."""
     return _load(session, Client.client_id == client_id)
 
 

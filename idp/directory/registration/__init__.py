@@ -1,1 +1,1 @@
-"""Registration: proven numbers and addresses, and the accounts made with them."""
+"""Registration: verified numbers and addresses, and the accounts created with them."""

@@ -1,8 +1,8 @@
-"""Codes that prove a telephone number or an e-mail address: made, sent, tried, used.
+"""Codes that verify a phone number or an e-mail address: created, sent, checked, used.
 
-A code stays good beside the newer ones of its address until it expires or one of them is used, so
-that nobody makes worthless what somebody else was sent. How many are sent is counted by the address
-and by who asks, together; who may try and who uses a code up is decided by a single UPDATE.
+A code stays valid beside newer ones of its address until it expires or one of them is used, so
+that nobody can invalidate a code that another person was sent. How many are sent is counted by
+address and sender together; attempts and use of a code are each decided by a single UPDATE.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ DAY = 86_400
 HOUR = 3600
 SENDS_PER_DAY = 10
 SENT_WHILE_GOOD = 5
-"""Codes that are good at one address, whoever asked: enough are there then."""
+"""Valid codes of one address, whoever requested them; no further one is sent then."""
 OPEN = 2 * SENT_WHILE_GOOD
-"""The newest codes of an address that are tried; a crowd may have a few too many sent."""
+"""The newest codes of an address that are checked; concurrent requests may send a few more."""
 INSTALLATION = "installation"
 
 
@@ -54,27 +54,27 @@ class Channel(StrEnum):
     SMS = "sms"
     MAIL = "mail"
     SIGN_IN = "sign-in"
-    """By short message too, for an account that is there; tied to the key of who asked."""
+    """By text message too, for an existing account; tied to the key of the requester."""
 
     @property
     def minutes(self) -> int:
-        """How long a code is good for."""
+        """How long a code is valid."""
         return 30 if self is Channel.MAIL else 5
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who has codes sent, and how many in an hour."""
+    """Who has codes sent, and how many per hour."""
 
     key: Key
     per_hour: int
     through: tuple[Key, int] | None = None
-    """The client that hands on where they are, and how many that may have sent."""
+    """The client that passes on the sender's address, and its own limit."""
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """What surrounds a code: whose name it is sent in, and the reader's language."""
+class MessageContext:
+    """The context of a message: the name of the service, and the reader's language."""
 
     service: str
     locale: str
@@ -82,14 +82,14 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Why no code was sent: too soon after the last one, or too many in a day."""
+    """Why no code was sent: too soon after the last one, or too many today."""
 
     seconds: int
     is_for_the_day: bool
 
 
 def normal(session: Session, channel: Channel, address: str) -> str:
-    """Give the form of an address that codes are bound to; BadRequest for what is none."""
+    """Return the normal form of an address, which codes are bound to; BadRequest if invalid."""
     if channel is Channel.MAIL:
         return names.key(names.email(address))
     return names.mobile(address, runtime.of(session).settings.phone_region)
@@ -100,18 +100,18 @@ def send(
     channel: Channel,
     address: str,
     sender: Sender,
-    letter: Letter,
+    message: MessageContext,
     *,
     key: str | None = None,
     is_silent: bool = False,
 ) -> Wait | None:
-    """Send a code to an address; tells how long to wait where that is refused.
+    """Send a code to an address; return how long to wait where that is refused.
 
     Whether the address belongs to an account makes no difference, nor what others have sent there:
-    while enough codes are good there, no further one is sent and the answer is the same.
-    TooManyRequests past the sender's own limit, Busy past the installation's for short messages;
-    the caller rolls both back. With `key` the code is good together with it only, so what others
-    have sent there is of no use and does not count. `is_silent` does all but send the message.
+    while enough codes are valid there, no further one is sent and the answer is the same.
+    TooManyRequests past the sender's own limit, Busy past the installation's for text messages;
+    the caller rolls both back. With `key` the code is valid only together with it, so what others
+    have sent there cannot be used and does not count. `is_silent` does all but send the message.
     """
     bound = normal(session, channel, address)
     throttle = runtime.of(session).throttle
@@ -142,14 +142,14 @@ def send(
         )
     )
     session.flush()
-    context = {"service": letter.service, "code": code, "minutes": str(channel.minutes)}
+    context = {"service": message.service, "code": code, "minutes": str(channel.minutes)}
     if is_silent:
         return None
     if is_text:
         throttle.hit("short messages", INSTALLATION, _budget(session), HOUR)
-        notify.sms(session, bound, TEMPLATE, context, letter.locale)
+        notify.sms(session, bound, TEMPLATE, context, message.locale)
     else:
-        notify.mail(session, names.email(address), TEMPLATE, context, letter.locale)
+        notify.mail(session, names.email(address), TEMPLATE, context, message.locale)
     audit.record(session, Tag.VERIFICATION_SENT, details={"channel": channel.value})
     return None
 
@@ -157,10 +157,10 @@ def send(
 def prove(
     session: Session, channel: Channel, address: str, code: str, *, key: str | None = None
 ) -> VerificationCode | None:
-    """Try a code, which costs every open one of its address a try; None for a wrong or old one.
+    """Check a code, which costs every open one of its address an attempt; None if wrong or old.
 
-    The caller commits, whatever comes of it: a try that is rolled back was none. Without the key
-    that a code is tied to nobody can spend its tries, and no place spends them all.
+    The caller commits in any case: an attempt that is rolled back does not count. Without the key
+    that a code is tied to nobody can spend its attempts, and no single address spends them all.
     """
     bound = normal(session, channel, address)
     for row_id, code_mac in _spend_tries(session, channel, bound, key):
@@ -172,7 +172,7 @@ def prove(
 
 
 def use_up(session: Session, proof: VerificationCode) -> bool:
-    """Use a proven code up, and with it the others of its address; False when it was late."""
+    """Use up a verified code and the others of its address; return False if it was too late."""
     used = session.scalars(
         update(VerificationCode)
         .where(
@@ -218,7 +218,7 @@ def find_kept(
 
 
 def _turn(session: Session, together: tuple[Key, ...]) -> Wait | None:
-    """Take the sender's turn at an address; else tell how long to wait."""
+    """Count a message to an address; return how long to wait if it is refused."""
     throttle = runtime.of(session).throttle
     try:
         throttle.check("codes of a day", together, SENDS_PER_DAY, DAY)
@@ -232,11 +232,11 @@ def _turn(session: Session, together: tuple[Key, ...]) -> Wait | None:
 
 
 def _check_budget(session: Session) -> None:
-    """Refuse while the installation has sent all short messages of this hour."""
+    """Refuse while the installation has sent all text messages of this hour."""
     try:
         runtime.of(session).throttle.check("short messages", INSTALLATION, _budget(session), HOUR)
     except TooManyRequests as refusal:
-        log.warning("short_messages_spent", setting="IDP_SMS_PER_HOUR")
+        log.warning("sms_limit_reached", setting="IDP_SMS_PER_HOUR")
         message = N_("No more text messages can be sent at the moment. Please try again later.")
         raise Busy(message, refusal.retry_after) from None
 
@@ -265,7 +265,7 @@ def _is_open(channel: Channel, bound: str, key: str | None) -> ColumnElement[boo
 def _spend_tries(
     session: Session, channel: Channel, bound: str, key: str | None
 ) -> Sequence[tuple[int, str]]:
-    """Take a try from every open code of an address; return those that had one."""
+    """Take an attempt from every open code of an address; return those that had one left."""
     newest = session.scalars(
         select(VerificationCode.id)
         .where(_is_open(channel, bound, key))
@@ -274,7 +274,7 @@ def _spend_tries(
     ).all()
     if not newest:
         return ()
-    # A newer code brings new tries, to the place that tries as well.
+    # A newer code brings new attempts, also for the address that makes them.
     tried = (str(newest[0]), origin(runtime.context_of(session)))
     try:
         runtime.of(session).throttle.hit("code tries", tried, TRIES, channel.minutes * 60)

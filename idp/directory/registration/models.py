@@ -1,4 +1,4 @@
-"""Codes that prove a telephone number or an e-mail address."""
+"""Codes that verify a phone number or an e-mail address."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from idp.platform.db import Base, Id
 
 
 class VerificationCode(Base):
-    """A code that was sent to an address; several may be good at a time."""
+    """A code that was sent to an address; several may be valid at a time."""
 
     __tablename__ = "verification_code"
     concerns_tokens = False
@@ -21,10 +21,10 @@ class VerificationCode(Base):
     channel: Mapped[str] = mapped_column(String(10))
     """`sms`, `mail` or `sign-in`"""
     address: Mapped[str] = mapped_column(String(256))
-    """E.164, or the form that e-mail addresses are compared by."""
+    """E.164, or the normal form of an e-mail address."""
     code_mac: Mapped[str] = mapped_column(String(100))
     key_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
-    """SHA-256 of what the code is good together with; empty: good by itself."""
+    """SHA-256 of the key that must come with the code; empty: none is needed."""
     tries_left: Mapped[int] = mapped_column(Integer)
     expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]

@@ -1,4 +1,4 @@
-"""Making an account for oneself, with a proven telephone number."""
+"""Self-registration with a verified phone number."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from idp.platform.issuer import Issuer
 
 PROPERTY = "Registration"
 OPEN = "open"
-"""Value of that property of a tenant whose pages let strangers in."""
+"""Value of that property of a tenant that allows self-registration."""
 
 
 class Refused(Enum):
-    """Why there is no account; the tries that were spent stay spent."""
+    """Why there is no account; attempts that were spent stay spent."""
 
     PHONE_CODE = auto()
     EMAIL_CODE = auto()
@@ -43,7 +43,7 @@ class Refused(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a person says of themselves, with the codes that prove number and address."""
+    """The data of a new account, with the codes that verify number and address."""
 
     mobile: str
     email: str
@@ -64,10 +64,10 @@ class Registration:
 
 
 def is_open(session: Session, issuer: Issuer) -> bool:
-    """Whether strangers may make themselves accounts at the pages of an issuer.
+    """Return whether people may register themselves at the pages of an issuer.
 
-    The operator says so for the platform, each other tenant for itself. Without a way to send
-    short messages nobody can prove a number.
+    The operator decides for the platform, each other tenant for itself. Without a way to send
+    text messages nobody can verify a number.
     """
     settings = runtime.of(session).settings
     if not settings.sms_url and settings.environment != "development":
@@ -80,11 +80,11 @@ def is_open(session: Session, issuer: Issuer) -> bool:
 def register(
     session: Session, new: Registration, *, tenant_id: int, referrer_id: int | None
 ) -> User | Refused:
-    """Make an account for whoever proved the number and the e-mail address, which is its name.
+    """Create an account for the verified number and e-mail address, which is its name.
 
-    An address is nobody's name before it is proven: its owner could not register any more. Both
-    proofs come before the questions whether somebody has the number or the address already:
-    a stranger learns nothing about people from here. The caller commits in every case.
+    An unverified address never becomes a name, or its owner could no longer register. Both
+    are verified before checking whether an account has the number or the address already:
+    nobody learns from here who has an account. The caller commits in every case.
     """
     _check(session, new)
     phone = codes.prove(session, Channel.SMS, new.mobile, new.mobile_code)
@@ -121,7 +121,7 @@ def _finish(
     tenant_id: int,
     referrer_id: int | None,
 ) -> User | Refused:
-    reason = _why_not(session, new, phone, mail)
+    reason = _refusal_reason(session, new, phone, mail)
     if reason is not None:
         audit.record(
             session,
@@ -132,7 +132,7 @@ def _finish(
         return reason
     user = _create(session, new, referrer_id)
     tenants.add_member(session, tenant_id, user.id)
-    catalogue.give_default_roles(session, user.id)
+    catalogue.assign_default_roles(session, user.id)
     audit.record(
         session,
         Tag.USER_REGISTERED,
@@ -143,13 +143,13 @@ def _finish(
     return user
 
 
-def _why_not(
+def _refusal_reason(
     session: Session,
     new: Registration,
     phone: VerificationCode | None,
     mail: VerificationCode | None,
 ) -> Refused | None:
-    """Tell what stands against an account; None when nothing does, and the codes are used up."""
+    """Return why no account can be created; None if one can, with the codes used up."""
     if phone is None:
         return Refused.PHONE_CODE
     if mail is None:
@@ -190,7 +190,7 @@ def _create(session: Session, new: Registration, referrer_id: int | None) -> Use
 
 
 def _check(session: Session, new: Registration) -> None:
-    """Refuse what could not be stored, before a try is spent on it."""
+    """Refuse what could not be stored, before an attempt is spent."""
     email = names.email(new.email)
     names.username(new.email, email)
     mobile = names.mobile(new.mobile, runtime.of(session).settings.phone_region)
@@ -201,7 +201,7 @@ def _check(session: Session, new: Registration) -> None:
         ("document", [new.document] if new.document else []),
     ):
         if not all(is_web_address(address) for address in addresses):
-            raise BadRequest.at(name, "Files have http(s) addresses.")
+            raise BadRequest.at(name, "A file must have an http(s) address.")
 
 
 def _is_there(session: Session, condition: ColumnElement[bool]) -> bool:

@@ -1,4 +1,4 @@
-"""What the audit log compares of a resource; of secrets and settings it has no values."""
+"""What the audit log compares of a resource; no values of secrets and settings."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class PropertyRow:
 
 @dataclass(frozen=True, slots=True)
 class SecretRow:
-    """A secret of an API; no value keeps the one that is stored."""
+    """A secret of an API; without a value the stored one stays."""
 
     value: str | None = None
     description: str | None = None
@@ -36,7 +36,7 @@ class SecretRow:
 
 @dataclass(frozen=True, slots=True)
 class ScopeRow:
-    """A scope of an API; no list of claims leaves the stored ones alone."""
+    """A scope of an API; without a list of claims the stored ones stay."""
 
     name: str
     display_name: str | None = None
@@ -62,7 +62,7 @@ class ApiSpec:
     properties: Sequence[PropertyRow] | None = None
     id: int = 0
     concurrency_stamp: str | None = None
-    """As it was read; given and outdated, nothing is changed."""
+    """Stamp of the state that was read; None: not compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +79,4 @@ class IdentitySpec:
     user_claims: Sequence[ClaimRow] | None = None
     id: int = 0
     concurrency_stamp: str | None = None
-    """As it was read; given and outdated, nothing is changed."""
+    """Stamp of the state that was read; None: not compared."""

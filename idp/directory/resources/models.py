@@ -1,4 +1,4 @@
-"""What a client asks for: scopes of APIs, and identity resources."""
+"""What a client requests: scopes of APIs, and identity resources."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ApiResource(Base):
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
     concurrency_stamp: Mapped[Stamp]
-    """Another one after every change, of the children too."""
+    """Replaced at every change, of the children too."""
 
     scopes: Mapped[list[ApiScope]] = relationship(
         back_populates="api_resource",
@@ -134,7 +134,7 @@ class IdentityResource(Base):
     emphasize: Mapped[bool] = mapped_column(default=False)
     show_in_discovery_document: Mapped[bool] = mapped_column(default=True)
     concurrency_stamp: Mapped[Stamp]
-    """Another one after every change, of the children too."""
+    """Replaced at every change, of the children too."""
 
     user_claims: Mapped[list[IdentityResourceClaim]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True, order_by="IdentityResourceClaim.id"
@@ -154,7 +154,7 @@ class IdentityResourceClaim(Base):
 
 
 class ApiResourceOwner(Base):
-    """A person manages an API resource."""
+    """A person who manages an API resource."""
 
     __tablename__ = "api_resource_owner"
 

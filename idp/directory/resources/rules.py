@@ -1,4 +1,4 @@
-"""What resources may be called, and what may be said of them."""
+"""Checks of resources: names, claims, settings, and references to them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NAMES_LOCK = 0x6964_7001
 
 
 def lock_names(session: Session) -> None:
-    """Let nobody else give a name away until this transaction ends."""
+    """Lock the assignment of names until this transaction ends."""
     connection = session.connection()
     if connection.dialect.name == "postgresql":
         # Two tables share the names of scopes; SQLite's writers are alone anyway.
@@ -43,7 +43,8 @@ def check_api_name(session: Session, name: str, tenant_id: int | None) -> None:
     """Refuse a name that another audience has; call `lock_names` before."""
     if not _NAME.fullmatch(name) or name.isdigit():
         raise BadRequest.at(
-            "name", "A name has 1 to 200 characters without spaces or quotes, not only digits."
+            "name",
+            "A name must have 1 to 200 characters without spaces or quotes, and not only digits.",
         )
     _refuse_platform_name("name", name, tenant_id)
     if clients.is_issuer(session, name):
@@ -53,43 +54,52 @@ def check_api_name(session: Session, name: str, tenant_id: int | None) -> None:
         raise taken("name", name)
     if session.scalar(select(Client.id).where(Client.client_id == name)):
         # Both call the introspection endpoint by name; both are audiences.
-        raise Conflict("A client has this name.", fields={"name": ["A client has this name."]})
+        raise Conflict(
+            "This name is already used by a client.",
+            fields={"name": ["This name is already used by a client."]},
+        )
 
 
 def check_scope_names(session: Session, names: Mapping[str, str], tenant_id: int | None) -> None:
-    """Keep scope names unique over all APIs and identity resources; call `lock_names` before.
+    """Refuse scope names that an API or identity resource has; call `lock_names` before.
 
-    `names` says by which field each name was given.
+    `names` maps the field of each name to the name.
     """
     for path, name in names.items():
         if not _NAME.fullmatch(name):
-            raise BadRequest.at(path, "A scope has 1 to 200 characters, no spaces or quotes.")
+            raise BadRequest.at(
+                path, "A scope must have 1 to 200 characters without spaces or quotes."
+            )
         if name in RESERVED:
-            raise BadRequest.at(path, f"{name} has a meaning of its own.")
+            raise BadRequest.at(path, f"{name} is reserved.")
         _refuse_platform_name(path, name, tenant_id)
-    wanted = {name: path for path, name in names.items()}
+    field_of = {name: path for path, name in names.items()}
     for column in (ApiScope.name, IdentityResource.name):
-        found = session.scalar(select(column).where(column.in_(wanted)).limit(1))
+        found = session.scalar(select(column).where(column.in_(field_of)).limit(1))
         if found is not None:
-            raise taken(wanted[found], found)
+            raise taken(field_of[found], found)
 
 
 def check_claim(path: str, name: str) -> None:
     """Refuse what cannot be the name of a claim."""
     if not _CLAIM.fullmatch(name):
-        raise BadRequest.at(path, f"{name[:200]!r} is not the name of a claim.")
+        raise BadRequest.at(path, f"{name[:200]!r} is not a valid claim name.")
 
 
 def check_property(path: str, row: PropertyRow) -> None:
-    """Refuse settings that are unknown to what reads them."""
+    """Refuse settings that their readers do not know."""
     known: dict[str, Collection[str]] = {
         "permission_format": PERMISSION_FORMATS,
         "signing_alg": ALGORITHMS,
     }
     if not 0 < len(row.key) <= _LONGEST_KEY or not row.key.isprintable():
-        raise BadRequest.at(f"{path}.key", f"A key has 1 to {_LONGEST_KEY} printable characters.")
+        raise BadRequest.at(
+            f"{path}.key", f"A key must have 1 to {_LONGEST_KEY} printable characters."
+        )
     if len(row.value) > _LONGEST_VALUE:
-        raise BadRequest.at(f"{path}.value", f"A value has {_LONGEST_VALUE} characters at most.")
+        raise BadRequest.at(
+            f"{path}.value", f"A value can have at most {_LONGEST_VALUE} characters."
+        )
     if row.key in known and row.value not in known[row.key]:
         raise BadRequest.at(
             f"{path}.value", f"{row.key} must be one of {', '.join(known[row.key])}."
@@ -97,12 +107,14 @@ def check_property(path: str, row: PropertyRow) -> None:
 
 
 def hash_secret(session: Session, path: str, value: str) -> str:
-    """Check and hash a secret that a caller chose; what was masked or hashed before is none."""
+    """Check and hash a secret that a caller chose; masks and digests are refused."""
     if looks_like_digest(value):
-        raise BadRequest.at(path, "Give the secret itself, not its digest; it is hashed here.")
+        raise BadRequest.at(
+            path, "Send the secret in clear text, not its digest; the server hashes it."
+        )
     if not value.strip("*•"):
         raise BadRequest.at(
-            path, "A mask is no secret; leave the value out to keep the stored one."
+            path, "This is the mask, not a secret. Leave the value out to keep the stored one."
         )
     try:
         return clients.hash_secret(session, value)
@@ -110,44 +122,45 @@ def hash_secret(session: Session, path: str, value: str) -> str:
         raise BadRequest.at(path, problem.detail) from None
 
 
-def refuse_in_use(session: Session, path: str, names: Iterable[str], *, verb: str) -> None:
-    """Refuse to take away scopes that clients list; they would stop working unseen."""
+def refuse_in_use(session: Session, path: str, names: Iterable[str]) -> None:
+    """Refuse to remove scopes that clients use."""
     listed = select(ClientScope).where(ClientScope.scope.in_(list(names))).subquery()
     count = session.scalar(select(func.count(listed.c.client_id.distinct())))
     if count:
         used = session.scalars(select(listed.c.scope).distinct().order_by(listed.c.scope).limit(3))
-        who = "1 client lists" if count == 1 else f"{count} clients list"
-        raise Conflict.at(path, f"{who} {', '.join(used)}; it cannot be {verb} until they do not.")
+        users = "1 client" if count == 1 else f"{count} clients"
+        message = f"{', '.join(used)}: still used by {users}. Remove it there first."
+        raise Conflict.at(path, message)
 
 
 def refuse_owning(session: Session, api: ApiResource) -> None:
-    """Refuse to take away an API that privileges or applications use.
+    """Refuse to delete an API that privileges or applications use.
 
-    People would lose rights unseen, and the menus that these open could not go on.
+    People would lose rights unnoticed, and menus would lose the privileges that open them.
     """
     count = session.scalar(
         select(func.count()).select_from(Privilege).where(Privilege.api_resource_id == api.id)
     )
     if count:
-        who = "1 privilege belongs" if count == 1 else f"{count} privileges belong"
-        raise Conflict.at("id", f"{who} to it; it cannot be deleted until they do not.")
+        owned = "1 privilege" if count == 1 else f"{count} privileges"
+        raise Conflict.at("id", f"Still used by {owned}. Remove it there first.")
     if session.scalar(select(Application.id).where(Application.api_resource_id == api.id).limit(1)):
-        raise Conflict.at("id", "Applications use it; it cannot be deleted until they do not.")
+        raise Conflict.at("id", "Still used by applications. Remove it there first.")
 
 
 def built_in(path: str) -> Unprocessable:
-    """Refuse to take away what the product itself stands on."""
-    return Unprocessable.at(
-        path, "This belongs to the product: it cannot be renamed, disabled or deleted."
-    )
+    """Return the refusal to remove what the product itself needs."""
+    return Unprocessable.at(path, "This is built in: it cannot be renamed, disabled or deleted.")
 
 
 def taken(path: str, name: str) -> Conflict:
-    """Refuse a name that somebody else has."""
+    """Return the refusal of a name that is taken."""
     return Conflict.at(path, f"The name {name} is taken.")
 
 
 def _refuse_platform_name(path: str, name: str, tenant_id: int | None) -> None:
     # A scope such as `ids4.all` would open the gates of the management APIs.
     if tenant_id is not None and name.casefold().startswith(RESERVED_PREFIX):
-        raise BadRequest.at(path, f"Names that begin with {RESERVED_PREFIX} are the platform's.")
+        raise BadRequest.at(
+            path, f"Names that begin with {RESERVED_PREFIX} are reserved for the platform."
+        )

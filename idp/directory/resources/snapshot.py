@@ -67,14 +67,14 @@ def load_scopes(
     session: Session, names: Iterable[str], tenant_id: int | None
 ) -> tuple[dict[str, ApiScopeView], dict[str, IdentityView]]:
     """Read the enabled scopes of these names that belong to the platform or the tenant."""
-    wanted = list(names)
+    requested = list(names)
     apis: dict[int, ApiView] = {}
     scopes: dict[str, ApiScopeView] = {}
     rows = session.scalars(
         select(ApiScope)
         .join(ApiResource)
         .where(
-            ApiScope.name.in_(wanted),
+            ApiScope.name.in_(requested),
             ApiResource.enabled,
             _in_reach(ApiResource.tenant_id, tenant_id),
         )
@@ -100,7 +100,7 @@ def load_scopes(
     identities = session.scalars(
         select(IdentityResource)
         .where(
-            IdentityResource.name.in_(wanted),
+            IdentityResource.name.in_(requested),
             IdentityResource.enabled,
             _in_reach(IdentityResource.tenant_id, tenant_id),
         )
@@ -121,18 +121,18 @@ def load_scopes(
 
 
 def existing_scopes(session: Session, names: Iterable[str]) -> frozenset[str]:
-    """Return which of these are scopes of any API or identity resource, enabled or not."""
-    wanted = list(names)
-    scopes = session.scalars(select(ApiScope.name).where(ApiScope.name.in_(wanted)))
+    """Return which of these names are scopes of any API or identity resource, enabled or not."""
+    requested = list(names)
+    scopes = session.scalars(select(ApiScope.name).where(ApiScope.name.in_(requested)))
     identities = session.scalars(
-        select(IdentityResource.name).where(IdentityResource.name.in_(wanted))
+        select(IdentityResource.name).where(IdentityResource.name.in_(requested))
     )
     return frozenset({*scopes, *identities})
 
 
 @looked_up("api", longest=LONGEST_NAME)
 def find_api(session: Session, name: str) -> ApiView | None:
-    """Return an enabled API by name, from the cache when it is there."""
+    """Return an enabled API by name, from the cache if possible."""
     row = session.scalars(
         select(ApiResource)
         .where(ApiResource.name == name, ApiResource.enabled)

@@ -16,7 +16,7 @@ from idp.platform.errors import NotFound
 def authorizations(
     session: Session, user_id: int, tenant_ids: Collection[int]
 ) -> dict[int, dict[str, list[str]]]:
-    """Give for each tenant that the account is in: role code → sorted codes of its privileges.
+    """Return for each tenant of the account: role code → sorted codes of its privileges.
 
     Two statements, however many tenants, roles and privileges there are.
     """
@@ -50,7 +50,7 @@ def authorizations(
 def of_account(
     session: Session, username: str, tenant_ids: Collection[int], *, everybody: bool
 ) -> dict[int, dict[str, list[str]]]:
-    """Give the same by user name; unless `everybody` is in reach, only of who is in a tenant."""
+    """Return the same by user name; unless `everybody` is in reach, only for people in a tenant."""
     user = users.find_by_username(session, username)
     found = authorizations(session, user.id, tenant_ids) if user is not None else {}
     if user is None or not (found or everybody):

@@ -1,4 +1,4 @@
-"""Keeping roles, privileges and privilege groups, and giving them out."""
+"""Roles, privileges and privilege groups: creating, finding and assigning them."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.stamps import new_stamp
 
-# Commas part codes in the text form of the `permission` claim; spaces part scopes.
+# Commas separate codes in the text form of the `permission` claim; spaces separate scopes.
 _CODE = re.compile(r"[^\s,/\\\"']+")
 LONGEST_CODE = 200
-# Addresses of the user service stand where a role's code would.
+# Paths of the user service that have the place of a role's code.
 _RESERVED_ROLES = frozenset({"privilege-list", "role-privilege-list"})
 MOST_LEVELS = 30
-"""Groups below each other, so that the tree fits into one answer."""
+"""Levels of groups, so that the tree fits into one response."""
 DEFAULT_ROLES = ("users", "developer")
-"""Platform roles that every account made here gets; they make nobody important."""
+"""Platform roles that every new account gets; they give nobody special rights."""
 
 
-def give_default_roles(session: Session, user_id: int) -> None:
-    """Give a person the roles that everybody has."""
+def assign_default_roles(session: Session, user_id: int) -> None:
+    """Assign to a person the roles that everybody has."""
     for code in DEFAULT_ROLES:
         role = find_role(session, code, None)
         if role is not None:
-            give(session, user_id, role)
+            assign(session, user_id, role)
 
 
 def find_role(session: Session, code: str, tenant_id: int | None) -> Role | None:
@@ -74,7 +74,7 @@ def state_of(role: Role) -> dict[str, Any]:
 
 
 def insert_role(session: Session, code: str, name: str, *, tenant_id: int | None) -> Role:
-    """Insert a role and tell nobody."""
+    """Insert a role without recording it."""
     check_role_code(session, code, tenant_id)
     role = Role(code=code, name=name, tenant_id=tenant_id)
     try:
@@ -86,7 +86,7 @@ def insert_role(session: Session, code: str, name: str, *, tenant_id: int | None
 
 
 def rename_role(session: Session, role: Role, code: str) -> None:
-    """Give a role another code."""
+    """Change the code of a role."""
     check_role_code(session, code, role.tenant_id, but_id=role.id)
     try:
         with session.begin_nested():
@@ -96,11 +96,11 @@ def rename_role(session: Session, role: Role, code: str) -> None:
 
 
 def check_role_code(session: Session, code: str, tenant_id: int | None, *, but_id: int = 0) -> None:
-    """Refuse a code that cannot be one, or that stands for another role."""
+    """Refuse a code that is malformed, or that another role has."""
     check_code(code, LONGEST_ROLE_NAME)
     if code in _RESERVED_ROLES:
         raise BadRequest.at("code", "This code is reserved.")
-    # Roles of tenants are named one beside the other, roles of the platform one by one: otherwise
+    # Roles of tenants may be named concurrently, roles of the platform one by one: otherwise
     # both could take the same code at the same time.
     turn = select(Tenant.id).where(Tenant.id == PLATFORM_TENANT_ID)
     session.execute(turn.with_for_update(read=tenant_id is not None, key_share=tenant_id is None))
@@ -119,11 +119,11 @@ def check_role_code(session: Session, code: str, tenant_id: int | None, *, but_i
 
 
 def check_tenant_role_code(session: Session, code: str) -> None:
-    """Refuse what cannot be the code of a role in any tenant: badly formed, or the platform's."""
+    """Refuse what cannot be the code of a role in any tenant: malformed, or the platform's."""
     check_code(code, LONGEST_ROLE_NAME)
     alike = select(Role.id).where(Role.tenant_id.is_(None), func.lower(Role.code) == code.lower())
     if session.scalar(alike.limit(1)) is not None:
-        raise BadRequest.at("code", f"The code {code} is one of the platform's.")
+        raise BadRequest.at("code", f"The code {code} is reserved for the platform.")
 
 
 def create_group(
@@ -150,11 +150,11 @@ def create_privilege(
     api_resource_id: int | None = None,
     sort: int = 0,
 ) -> Privilege:
-    """Create a privilege; without an API it counts in the tokens of every API that asks."""
+    """Create a privilege; without an API it counts in the tokens of every API that requests it."""
     check_code(code)
     if code.lower().startswith(RESERVED_PREFIX):
         raise BadRequest.at(
-            "code", f"Codes that begin with {RESERVED_PREFIX} are the product's own."
+            "code", f"Codes that begin with {RESERVED_PREFIX} are reserved for the product."
         )
     privilege = Privilege(
         code=code, name=name, group_id=group_id, api_resource_id=api_resource_id, sort=sort
@@ -210,7 +210,7 @@ def list_privileges(
 
 
 def add_privilege(session: Session, role: Role, privilege: Privilege) -> bool:
-    """Let a role carry a privilege; tells whether it is new there."""
+    """Add a privilege to a role; return whether it is new there."""
     key = (role.id, privilege.id)
     if session.get(RolePrivilege, key) is not None:
         return False
@@ -231,8 +231,8 @@ def add_privilege(session: Session, role: Role, privilege: Privilege) -> bool:
     return True
 
 
-def give(session: Session, user_id: int, role: Role) -> bool:
-    """Give a person a role; tells whether it is new."""
+def assign(session: Session, user_id: int, role: Role) -> bool:
+    """Assign a role to a person; return whether it is new."""
     if session.get(UserRole, (user_id, role.id)) is not None:
         return False
     try:
@@ -257,10 +257,10 @@ def check_code(code: str, longest: int = LONGEST_CODE) -> None:
     if not _CODE.fullmatch(code) or not code.isprintable() or len(code) > longest:
         raise BadRequest.at(
             "code",
-            f"A code has 1 to {longest} characters without spaces, commas, slashes or quotes.",
+            f"A code must have 1 to {longest} characters, no spaces, commas, slashes or quotes.",
         )
     if code.isnumeric():
-        raise BadRequest.at("code", "A code needs something besides digits.")
+        raise BadRequest.at("code", "A code must not consist of digits only.")
 
 
 def _select_named() -> Select[Privilege, str | None, str | None]:
@@ -277,7 +277,7 @@ def _check_level(session: Session, parent_id: int | None) -> None:
         if parent is None:
             return
         parent_id = parent.parent_id
-    raise BadRequest.at("parent_id", f"Groups are at most {MOST_LEVELS} levels deep.")
+    raise BadRequest.at("parent_id", f"Groups can be nested at most {MOST_LEVELS} levels deep.")
 
 
 def _role_taken(code: str) -> Conflict:

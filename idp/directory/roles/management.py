@@ -1,4 +1,4 @@
-"""What managers do with roles: names, claims and privileges at once, within their reach.
+"""Managing roles: names, claims and privileges at once, within the reach of the actor.
 
 A claim of type `permission` is how managers see a privilege that the role carries. It has no row of
 its own and so no id: the role has the privilege or not.
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, subqueryload
 
 from idp.directory import child_rows, permissions
 from idp.directory.actor import Actor
-from idp.directory.child_rows import Wanted
+from idp.directory.child_rows import DesiredRow
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import (
     Privilege,
@@ -49,17 +49,17 @@ class ClaimRow:
 
 @dataclass(frozen=True, slots=True)
 class RoleSpec:
-    """All that is said about a role."""
+    """All values of a role."""
 
     code: str
     name: str | None = None
-    """What people read; none: the code."""
+    """Name shown to people; None: the code."""
     claims: Sequence[ClaimRow] | None = None
     """None: as they are; empty: none."""
     tenant_id: int | None = None
     """None: the actor's, or as it is."""
     concurrency_stamp: str | None = None
-    """State of the role that was looked at; None: whatever it is by now."""
+    """Stamp of the state that was read; None: not compared."""
 
 
 def list_query(actor: Actor) -> Select[Role]:
@@ -79,7 +79,7 @@ def get(session: Session, actor: Actor, role_id: int) -> Role:
 
 
 def claims(role: Role) -> list[ClaimRow]:
-    """List the claims of a role, its privileges last."""
+    """Return the claims of a role, its privileges last."""
     return [
         *(ClaimRow(row.type, row.value, row.id, role.id) for row in role.claims),
         *(ClaimRow(PERMISSION, row.code, 0, role.id) for row in role.privileges),
@@ -109,44 +109,44 @@ def replace(
     *,
     reserved_claims: Collection[str],
 ) -> Role:
-    """Replace a role; what is as it was changes nothing, not even the stamp."""
-    role = _hold(session, actor, role_id)
+    """Replace a role; without a difference nothing changes, not even the stamp."""
+    role = _lock(session, actor, role_id)
     stamps.check(role.concurrency_stamp, spec.concurrency_stamp)
     if spec.tenant_id not in {None, role.tenant_id}:
-        raise Unprocessable.at("tenant_id", "A role stays in the tenant that it was made for.")
+        raise Unprocessable.at("tenant_id", "The tenant of a role cannot be changed.")
     before = catalogue.state_of(role)
     if spec.code != role.code:
         _refuse_built_in(role, "code", "renamed")
         catalogue.rename_role(session, role, spec.code)
     role.name = _name(spec)
     _set_claims(session, actor, role, spec.claims, reserved_claims)
-    _settle(session, role, before)
+    _record_if_changed(session, role, before)
     return role
 
 
 def set_privileges(
     session: Session, actor: Actor, role_id: int, codes: Iterable[str], *, field: str
 ) -> None:
-    """Let a role carry exactly these privileges; `field` is what a refusal names."""
-    role = _hold(session, actor, role_id)
+    """Replace the privileges of a role; `field` is named in refusals."""
+    role = _lock(session, actor, role_id)
     before = catalogue.state_of(role)
     _set_privileges(session, actor, role, dict.fromkeys(codes, field))
-    _settle(session, role, before)
+    _record_if_changed(session, role, before)
 
 
 def delete(session: Session, actor: Actor, role_id: int) -> None:
     """Delete a role that nobody has."""
-    role = _hold(session, actor, role_id)
+    role = _lock(session, actor, role_id)
     _refuse_built_in(role, "id", "deleted")
     holders = session.scalar(select(func.count()).where(UserRole.role_id == role.id))
     if holders:
-        raise _in_use(f"{holders} people have this role: take it from them first.")
+        raise _in_use(f"Still assigned to {holders} users. Remove it from them first.")
     before = catalogue.state_of(role)
     try:
         with session.begin_nested():
             session.delete(role)
     except IntegrityError:
-        raise _in_use("Somebody has this role: take it from them first.") from None
+        raise _in_use("Still assigned to users. Remove it from them first.") from None
     _record(session, role, Tag.ROLE_DELETED, before, {})
 
 
@@ -155,9 +155,9 @@ def _in_reach(actor: Actor) -> ColumnElement[bool]:
     return true() if actor.is_platform_admin else Role.tenant_id == actor.tenant_id
 
 
-def _hold(session: Session, actor: Actor, role_id: int) -> Role:
-    """Lock a role until the end of the transaction, then read it: writers take turns."""
-    # With its key: nobody is given the role while it goes away. SQLite has one writer anyway.
+def _lock(session: Session, actor: Actor, role_id: int) -> Role:
+    """Lock a role until the end of the transaction, then read it."""
+    # With its key: nobody gets the role while it is deleted. SQLite has one writer anyway.
     lock = select(Role.id).where(Role.id == _bounded(role_id), _in_reach(actor))
     if session.scalar(lock.with_for_update()) is None:
         raise NotFound
@@ -170,8 +170,8 @@ def _bounded(role_id: int) -> int:
     return role_id
 
 
-def _settle(session: Session, role: Role, before: State) -> None:
-    """Stamp and record a role that is not what it was."""
+def _record_if_changed(session: Session, role: Role, before: State) -> None:
+    """Renew the stamp of a changed role, and record the change."""
     session.flush()
     after = catalogue.state_of(role)
     if before != after:
@@ -183,7 +183,7 @@ def _settle(session: Session, role: Role, before: State) -> None:
 def _tenant_of_new(session: Session, actor: Actor, spec: RoleSpec) -> int | None:
     if not actor.is_platform_admin:
         if spec.tenant_id not in {None, actor.tenant_id}:
-            raise Overreach.at("tenant_id", "You can make roles for your own tenant only.")
+            raise Overreach.at("tenant_id", "You can create roles in your own tenant only.")
         return actor.tenant_id
     if spec.tenant_id is not None and session.get(Tenant, spec.tenant_id) is None:
         raise BadRequest.at("tenant_id", "There is no such tenant.")
@@ -193,53 +193,51 @@ def _tenant_of_new(session: Session, actor: Actor, spec: RoleSpec) -> int | None
 def _name(spec: RoleSpec) -> str:
     name = (spec.name or "").strip() or spec.code
     if not name.isprintable():
-        raise BadRequest.at("name", "A name has printable characters only.")
+        raise BadRequest.at("name", "A name must have printable characters only.")
     return name
 
 
 def _refuse_built_in(role: Role, field: str, done: str) -> None:
     if role.tenant_id is None and role.code in permissions.BUILT_IN:
-        raise Unprocessable.at(
-            field, f"The role {role.code} is part of the product and cannot be {done}."
-        )
+        raise Unprocessable.at(field, f"The role {role.code} is built in and cannot be {done}.")
 
 
 def _set_claims(
     session: Session,
     actor: Actor,
     role: Role,
-    wanted: Sequence[ClaimRow] | None,
+    desired: Sequence[ClaimRow] | None,
     reserved: Collection[str],
 ) -> None:
-    """Make claims and privileges what is listed; None leaves them."""
-    if wanted is None:
+    """Replace claims and privileges; None leaves them as they are."""
+    if desired is None:
         return
     codes: dict[str, str] = {}
-    rows: list[Wanted[ClaimRow]] = []
-    for index, said in enumerate(wanted):
+    rows: list[DesiredRow[ClaimRow]] = []
+    for index, entry in enumerate(desired):
         path = f"claims[{index}]"
-        if said.type != PERMISSION:
-            rows.append(Wanted(path, said.id, (said.type, said.value), said))
-        elif said.id:
-            raise BadRequest.at(f"{path}.id", "A permission is no row: leave the id out.")
+        if entry.type != PERMISSION:
+            rows.append(DesiredRow(path, entry.id, (entry.type, entry.value), entry))
+        elif entry.id:
+            raise BadRequest.at(f"{path}.id", "A permission has no id; leave it out.")
         else:
-            codes |= dict.fromkeys(_codes(said.value, path), f"{path}.value")
+            codes |= dict.fromkeys(_codes(entry.value, path), f"{path}.value")
     _set_rows(session, role, rows, reserved)
     _set_privileges(session, actor, role, codes)
 
 
 def _set_rows(
-    session: Session, role: Role, wanted: Sequence[Wanted[ClaimRow]], reserved: Collection[str]
+    session: Session, role: Role, desired: Sequence[DesiredRow[ClaimRow]], reserved: Collection[str]
 ) -> None:
-    def write(row: RoleClaim, said: ClaimRow, path: str) -> None:
-        if (row.type, row.value) == (said.type, said.value):
+    def write(row: RoleClaim, entry: ClaimRow, path: str) -> None:
+        if (row.type, row.value) == (entry.type, entry.value):
             return
-        if said.type in reserved or not said.type.strip():
+        if entry.type in reserved or not entry.type.strip():
             raise BadRequest.at(f"{path}.type", "A role cannot have claims of this type.")
-        row.type, row.value = said.type, said.value
+        row.type, row.value = entry.type, entry.value
 
     child_rows.replace(
-        session, role.claims, wanted, columns=("type", "value"), make=RoleClaim, write=write
+        session, role.claims, desired, columns=("type", "value"), make=RoleClaim, write=write
     )
 
 
@@ -247,59 +245,59 @@ def _codes(text: str, path: str) -> list[str]:
     """Read the codes of a claim: one, or several with commas as old tools write them."""
     codes = [code for code in map(str.strip, text.split(",")) if code]
     if not codes:
-        raise BadRequest.at(f"{path}.value", "Names no permission.")
+        raise BadRequest.at(f"{path}.value", "No permission named.")
     return codes
 
 
-def _set_privileges(session: Session, actor: Actor, role: Role, wanted: Mapping[str, str]) -> None:
-    """Let a role carry exactly these; `wanted` tells the field that named each."""
+def _set_privileges(session: Session, actor: Actor, role: Role, desired: Mapping[str, str]) -> None:
+    """Replace the privileges of a role; the mapping has the field that named each code."""
     before = {row.code: row for row in role.privileges}
-    gone = [row.id for code, row in before.items() if code not in wanted]
-    new = {code: field for code, field in wanted.items() if code not in before}
-    come = _may_be_given(session, actor, role.tenant_id, new)
+    removed = [row.id for code, row in before.items() if code not in desired]
+    new = {code: field for code, field in desired.items() if code not in before}
+    added = _grantable(session, actor, role.tenant_id, new)
     if role.tenant_id is None and role.code == permissions.ADMINISTRATORS:
-        _keep_everything(before, wanted)
-    if gone:
+        _check_administrators(before, desired)
+    if removed:
         session.execute(
             sqlalchemy.delete(RolePrivilege).where(
-                RolePrivilege.role_id == role.id, RolePrivilege.privilege_id.in_(gone)
+                RolePrivilege.role_id == role.id, RolePrivilege.privilege_id.in_(removed)
             )
         )
-    if come:
+    if added:
         session.execute(
             insert(RolePrivilege),
-            [{"role_id": role.id, "privilege_id": row.id} for row in come],
+            [{"role_id": role.id, "privilege_id": row.id} for row in added],
         )
-    if gone or come:
+    if removed or added:
         session.expire(role, ["privileges"])
 
 
-def _may_be_given(
-    session: Session, actor: Actor, tenant_id: int | None, wanted: Mapping[str, str]
+def _grantable(
+    session: Session, actor: Actor, tenant_id: int | None, desired: Mapping[str, str]
 ) -> Sequence[Privilege]:
-    """Find privileges, all of which the actor may give in the tenant."""
-    if not wanted:
+    """Return privileges; refuse them unless the actor may grant all in the tenant."""
+    if not desired:
         return []
-    found = session.scalars(select(Privilege).where(Privilege.code.in_(wanted))).all()
-    unknown = wanted.keys() - {privilege.code for privilege in found}
+    found = session.scalars(select(Privilege).where(Privilege.code.in_(desired))).all()
+    unknown = desired.keys() - {privilege.code for privilege in found}
     missing = actor.lacking(session, tenant_id, found)
     if unknown or missing:
-        # One message for both: what exists is nobody's business who has nothing to do with it.
+        # One message for both, so that it does not reveal which permissions exist.
         refusal = Overreach if missing else BadRequest
         raise refusal(
-            "Not all of these permissions can be given.",
+            "You cannot grant all of these permissions.",
             code="unknown_privilege",
             fields={
-                wanted[code]: ["There is no such permission, or it is not yours to give here."]
+                desired[code]: ["There is no such permission, or you cannot grant it here."]
                 for code in sorted(unknown.union(missing))
             },
         )
     return found
 
 
-def _keep_everything(before: Collection[str], wanted: Collection[str]) -> None:
-    if Scope.ALL in before and Scope.ALL not in wanted:
-        raise BadRequest.at("claims", f"Administrators keep {Scope.ALL}.")
+def _check_administrators(before: Collection[str], desired: Collection[str]) -> None:
+    if Scope.ALL in before and Scope.ALL not in desired:
+        raise BadRequest.at("claims", f"Administrators cannot lose {Scope.ALL}.")
 
 
 def _record(session: Session, role: Role, tag: Tag, before: State, after: State) -> None:

@@ -62,11 +62,11 @@ class Role(Base):
     tenant_id: Mapped[int | None] = reference("tenant.id")
     code: Mapped[str] = mapped_column(String(LONGEST_ROLE_NAME))
     name: Mapped[str] = mapped_column(String(LONGEST_ROLE_NAME))
-    """What people read; the code is what programs compare."""
+    """Name shown to people; programs compare the code."""
     concurrency_stamp: Mapped[Stamp]
-    """Another one after every change, of claims and privileges too."""
+    """Replaced at every change, of claims and privileges too."""
     bundle_code: Mapped[str | None] = mapped_column(String(100))
-    """Bundle that made this role; empty: made by hand."""
+    """Bundle that created this role; empty: created manually."""
 
     claims: Mapped[list[RoleClaim]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True, order_by="RoleClaim.id"
@@ -88,7 +88,7 @@ class RoleClaim(Base):
 
 
 class RolePrivilege(Base):
-    """A role carries a privilege."""
+    """A privilege that a role carries."""
 
     __tablename__ = "role_privilege"
 
@@ -101,7 +101,7 @@ class RolePrivilege(Base):
 
 
 class UserRole(Base):
-    """A person has a role; a role that somebody has cannot be deleted."""
+    """A role that a person has; it cannot be deleted meanwhile."""
 
     __tablename__ = "user_role"
 

@@ -1,4 +1,4 @@
-"""Roles of one tenant, named by their codes: keep them, and bind them to the tenant's people."""
+"""Roles of one tenant, named by code: managing them, and binding them to its members."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ PRIVILEGES = "privilegeCodes"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A role as readers see it; lists are without privileges."""
+class RoleView:
+    """A role as callers see it; lists are without privileges."""
 
     id: int
     code: str
@@ -37,8 +37,8 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """What is said about a role; None: nothing."""
+class TenantRoleSpec:
+    """The values of a role in a request; None: not given."""
 
     id: int | None
     tenant_id: int | None
@@ -46,156 +46,158 @@ class Named:
     name: str
 
 
-def list_all(session: Session, tenant_id: int) -> Sequence[Shown]:
+def list_all(session: Session, tenant_id: int) -> Sequence[RoleView]:
     """List the roles of a tenant."""
     return _listed(session, Role.tenant_id == tenant_id)
 
 
-def list_by_codes(session: Session, tenant_id: int, codes: Collection[str]) -> Sequence[Shown]:
+def list_by_codes(session: Session, tenant_id: int, codes: Collection[str]) -> Sequence[RoleView]:
     """List the roles of a tenant that have these codes; others are left out."""
     return _listed(session, Role.tenant_id == tenant_id, Role.code.in_(codes))
 
 
-def show(session: Session, tenant_id: int, code: str) -> Shown:
-    """Give a role of a tenant with its privileges."""
+def show(session: Session, tenant_id: int, code: str) -> RoleView:
+    """Return a role of a tenant with its privileges."""
     role = get(session, tenant_id, code)
-    return _shown(role, [row.code for row in role.privileges])
+    return _view(role, [row.code for row in role.privileges])
 
 
 def get(session: Session, tenant_id: int, code: str) -> Role:
-    """Give a role of a tenant."""
+    """Return a role of a tenant."""
     role = catalogue.find_role(session, code, tenant_id)
     if role is None:
         raise NotFound("There is no such role in the tenant.")
     return role
 
 
-def find_tenant(session: Session, said: Named) -> int | None:
-    """Tell the tenant of the role that is meant, as far as one is named."""
-    if said.id is None:
-        return said.tenant_id
-    return session.scalar(select(Role.tenant_id).where(Role.id == said.id))
+def find_tenant(session: Session, spec: TenantRoleSpec) -> int | None:
+    """Return the tenant of the role that is named, if any."""
+    if spec.id is None:
+        return spec.tenant_id
+    return session.scalar(select(Role.tenant_id).where(Role.id == spec.id))
 
 
-def get_tenant(session: Session, said: Named) -> int:
-    """Tell the tenant of the role that is meant."""
-    tenant_id = find_tenant(session, said)
+def get_tenant(session: Session, spec: TenantRoleSpec) -> int:
+    """Return the tenant of the role that is named."""
+    tenant_id = find_tenant(session, spec)
     if tenant_id is None:
         raise NotFound("There is no such role.")
     return tenant_id
 
 
-def create(session: Session, actor: Actor, said: Named) -> None:
+def create(session: Session, actor: Actor, spec: TenantRoleSpec) -> None:
     """Create a role without privileges in the actor's tenant."""
-    _refuse_other_tenant(actor, said)
+    _refuse_other_tenant(actor, spec)
     if session.get(Tenant, actor.tenant_id) is None:
         raise NotFound("There is no such tenant.")
-    content = RoleSpec(code=said.code or "", name=said.name, tenant_id=actor.tenant_id)
+    content = RoleSpec(code=spec.code or "", name=spec.name, tenant_id=actor.tenant_id)
     management.create(session, actor, content, reserved_claims=())
 
 
-def rename(session: Session, actor: Actor, said: Named) -> None:
+def rename(session: Session, actor: Actor, spec: TenantRoleSpec) -> None:
     """Rename a role of the actor's tenant, found by id or else by code."""
-    _refuse_other_tenant(actor, said)
-    found = session.get(Role, said.id) if said.id else None
-    role = found or get(session, actor.tenant_id, said.code or "")
-    if said.code not in {None, role.code}:
-        raise BadRequest.at("code", "A role keeps its code.")
-    content = RoleSpec(code=role.code, name=said.name)
+    _refuse_other_tenant(actor, spec)
+    found = session.get(Role, spec.id) if spec.id else None
+    role = found or get(session, actor.tenant_id, spec.code or "")
+    if spec.code not in {None, role.code}:
+        raise BadRequest.at("code", "The code of a role cannot be changed.")
+    content = RoleSpec(code=role.code, name=spec.name)
     management.replace(session, actor, role.id, content, reserved_claims=())
 
 
 def remove(session: Session, actor: Actor, code: str) -> None:
-    """Delete a role that nobody has; one that is not there is deleted already."""
+    """Delete a role that nobody has; a missing role is no error."""
     role = catalogue.find_role(session, code, actor.tenant_id)
     if role is not None:
-        # Somebody may have been faster.
+        # Another request may have been faster.
         with suppress(NotFound):
             management.delete(session, actor, role.id)
 
 
 def set_privileges(session: Session, actor: Actor, code: str, privileges: Sequence[str]) -> None:
-    """Let a role carry exactly these privileges."""
+    """Replace the privileges of a role."""
     role = get(session, actor.tenant_id, code)
     management.set_privileges(session, actor, role.id, privileges, field=PRIVILEGES)
 
 
 def bind(session: Session, actor: Actor, username: str, codes: Collection[str]) -> None:
-    """Give somebody of the tenant roles; those that they have stay.
+    """Bind roles to a member of the tenant; roles that they have already stay.
 
-    Nobody binds what carries more than they may grant. And nobody but an administrator of the
-    tenant or the platform binds to themselves: claims of a role may count elsewhere.
+    Nobody can bind roles with more privileges than they may grant. And only an administrator of the
+    tenant or the platform can bind roles to themselves: claims of a role may count elsewhere.
     """
-    member, asked = _hold(session, actor.tenant_id, username, codes)
-    held = _held(session, member.user_id, asked)
-    given = [role for role in asked if role.id not in held]
+    member, named = _lock(session, actor.tenant_id, username, codes)
+    bound = _bound_ids(session, member.user_id, named)
+    given = [role for role in named if role.id not in bound]
     if not given:
         return
     is_own = member.user_id == actor.user_id and not actor.is_platform_admin
     if is_own and not member.is_admin:
-        raise Overreach.at(ROLES, "Nobody gives himself a role.")
+        raise Overreach.at(ROLES, "You cannot assign a role to yourself.")
     carried = permissions.carried(session, [role.id for role in given])
     missing = actor.lacking(session, actor.tenant_id, carried)
     if missing:
-        text = f"What they carry is not yours to give: {', '.join(missing[:10])}."
+        text = f"You cannot grant permissions that you do not hold: {', '.join(missing[:10])}."
         raise Overreach.at(ROLES, text)
     try:
         with session.begin_nested():
             session.add_all(UserRole(user_id=member.user_id, role_id=role.id) for role in given)
     except IntegrityError:
-        raise Conflict("The roles of the account were changed at the same time.") from None
+        raise Conflict(
+            "The roles of this account were changed by someone else. Try again."
+        ) from None
     _record(session, Tag.ROLE_GIVEN, member, given)
 
 
 def unbind(session: Session, tenant_id: int, username: str, codes: Collection[str]) -> None:
-    """Take roles from somebody of the tenant; those that he has not are no error."""
-    member, asked = _hold(session, tenant_id, username, codes)
-    held = _held(session, member.user_id, asked)
+    """Unbind roles from a member of the tenant; roles that they do not have are no error."""
+    member, named = _lock(session, tenant_id, username, codes)
+    bound = _bound_ids(session, member.user_id, named)
     session.execute(
-        delete(UserRole).where(UserRole.user_id == member.user_id, UserRole.role_id.in_(held))
+        delete(UserRole).where(UserRole.user_id == member.user_id, UserRole.role_id.in_(bound))
     )
-    _record(session, Tag.ROLE_TAKEN, member, [role for role in asked if role.id in held])
+    _record(session, Tag.ROLE_TAKEN, member, [role for role in named if role.id in bound])
 
 
-def _refuse_other_tenant(actor: Actor, said: Named) -> None:
-    if said.tenant_id not in {None, actor.tenant_id}:
+def _refuse_other_tenant(actor: Actor, spec: TenantRoleSpec) -> None:
+    if spec.tenant_id not in {None, actor.tenant_id}:
         raise BadRequest.at("tenant_id", "The role belongs to another tenant.")
 
 
-def _listed(session: Session, *conditions: ColumnElement[bool]) -> Sequence[Shown]:
+def _listed(session: Session, *conditions: ColumnElement[bool]) -> Sequence[RoleView]:
     roles = session.scalars(select(Role).where(*conditions).order_by(Role.id))
-    return [_shown(role) for role in roles]
+    return [_view(role) for role in roles]
 
 
-def _shown(role: Role, privilege_codes: Sequence[str] = ()) -> Shown:
-    return Shown(role.id, role.code, role.name, role.tenant_id, privilege_codes)
+def _view(role: Role, privilege_codes: Sequence[str] = ()) -> RoleView:
+    return RoleView(role.id, role.code, role.name, role.tenant_id, privilege_codes)
 
 
-def _hold(
+def _lock(
     session: Session, tenant_id: int, username: str, codes: Collection[str]
 ) -> tuple[Membership, Sequence[Role]]:
-    """Lock a membership and roles: who changes or ends them takes turns with us."""
+    """Lock a membership and roles against concurrent changes."""
     user = users.find_by_username(session, username)
     member = select(Membership).where(Membership.tenant_id == tenant_id)
     member = member.where(Membership.user_id == (user.id if user else None))
     found = session.scalar(member.with_for_update())
     if found is None:
-        # One answer for both: who is somewhere else is nobody's business here.
+        # One answer for both, so that it does not reveal members of other tenants.
         raise NotFound("There is no such account in the tenant.")
-    asked = session.scalars(
+    named = session.scalars(
         select(Role)
         .where(Role.tenant_id == tenant_id, Role.code.in_(codes))
         .order_by(Role.id)
         .with_for_update(read=True)
     ).all()
-    unknown = sorted(set(codes) - {role.code for role in asked})
+    unknown = sorted(set(codes) - {role.code for role in named})
     if unknown:
         text = f"There is no such role in the tenant: {', '.join(unknown[:10])}."
         raise BadRequest.at(ROLES, text, code="unknown_role")
-    return found, asked
+    return found, named
 
 
-def _held(session: Session, user_id: int, among: Sequence[Role]) -> set[int]:
+def _bound_ids(session: Session, user_id: int, among: Sequence[Role]) -> set[int]:
     ids = [role.id for role in among]
     query = select(UserRole.role_id).where(UserRole.user_id == user_id, UserRole.role_id.in_(ids))
     return set(session.scalars(query))

@@ -1,4 +1,4 @@
-"""Privileges as readers of the catalogue see them: by group, by role, and as a tree of groups."""
+"""Privileges by group, by role, and as a tree of groups."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Node:
 
 
 def of_group(session: Session, group_id: int, tenant_id: int | None) -> Sequence[Privilege]:
-    """List the privileges of a group; with a tenant none of other tenants' APIs."""
+    """Return the privileges of a group; with a tenant, none of other tenants' APIs."""
     query = (
         select(Privilege)
         .outerjoin(ApiResource, ApiResource.id == Privilege.api_resource_id)
@@ -45,7 +45,7 @@ def of_group(session: Session, group_id: int, tenant_id: int | None) -> Sequence
 
 
 def of_roles(session: Session, tenant_id: int, codes: Collection[str]) -> Sequence[Privilege]:
-    """List the privileges that roles of a tenant carry, each once."""
+    """Return the privileges that roles of a tenant carry, each once."""
     role_ids = session.scalars(
         select(Role.id).where(Role.tenant_id == tenant_id, Role.code.in_(codes))
     ).all()
@@ -53,9 +53,9 @@ def of_roles(session: Session, tenant_id: int, codes: Collection[str]) -> Sequen
 
 
 def of_roles_in_groups(session: Session, tenant_id: int, codes: Collection[str]) -> Node:
-    """Give the same below their groups; groups without any of them are left out."""
+    """Return the same below their groups; groups without any of them are left out."""
     privileges = of_roles(session, tenant_id, codes)
-    # All groups at once: they are few, and how deep they are is not known.
+    # All groups at once: they are few, and their depth is not known.
     groups = {row.id: row for row in session.scalars(select(PrivilegeGroup))}
     nodes: dict[int, Node] = {}
     for privilege in privileges:

@@ -1,1 +1,1 @@
-"""Which seeds an installation was given."""
+"""The seeds that an installation has received."""

@@ -1,4 +1,4 @@
-"""The memory of what was seeded."""
+"""The record of what was seeded."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from idp.platform.db import Base
 
 
 class SeedMark(Base):
-    """A seed that was planted once; its row may be gone since, and then stays gone."""
+    """A seed that was added once; its row may have been deleted since, and is not added again."""
 
     __tablename__ = "seed_mark"
 
     name: Mapped[str] = mapped_column(String(300), primary_key=True)
     row_id: Mapped[int | None]
-    """Id of the row that was made."""
+    """Id of the row that was created."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)

@@ -1,4 +1,4 @@
-"""Founding a tenant: the organisation, its administrator and its bundle at once."""
+"""Creating a tenant together with its administrator and its bundle."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from idp.platform.errors import BadRequest, NotFound
 
 @dataclass(frozen=True, slots=True)
 class Founding:
-    """What a tenant starts with; the administrator is a new account, or an existing one."""
+    """The values of a new tenant; its administrator is a new account, or an existing one."""
 
     name: str
     tenant_type_code: str
@@ -33,46 +33,46 @@ class Founding:
     """Of the new account, in clear text."""
 
 
-def found(session: Session, said: Founding) -> Tenant:
-    """Found a tenant with a new account as its administrator."""
+def create(session: Session, spec: Founding) -> Tenant:
+    """Create a tenant with a new account as its administrator."""
     new = NewUser(
-        username=said.username or "",
-        mobile=said.mobile,
-        password=said.password,
+        username=spec.username or "",
+        mobile=spec.mobile,
+        password=spec.password,
         chosen_by_person=False,
     )
-    # Hashing comes first: nothing is held meanwhile.
+    # Hashing comes first, before any row is locked.
     user = users.create(session, new)
-    catalogue.give_default_roles(session, user.id)
-    return _found(session, said, _bundle(session, said), user)
+    catalogue.assign_default_roles(session, user.id)
+    return _create(session, spec, _bundle(session, spec), user)
 
 
-def found_for(session: Session, said: Founding) -> Tenant:
-    """Found a tenant for an account that exists, found by its user name, else by its number."""
-    bundle = _bundle(session, said)
+def create_for_account(session: Session, spec: Founding) -> Tenant:
+    """Create a tenant for an existing account, found by its user name, else by its number."""
+    bundle = _bundle(session, spec)
     user = None
-    if said.username:
-        user = users.find_by_username(session, said.username)
-    elif said.mobile:
-        user = users.find_by_mobile(session, said.mobile)
+    if spec.username:
+        user = users.find_by_username(session, spec.username)
+    elif spec.mobile:
+        user = users.find_by_mobile(session, spec.mobile)
     if user is None:
         raise NotFound("There is no such account.")
-    return _found(session, said, bundle, user, is_bound=True)
+    return _create(session, spec, bundle, user, is_bound=True)
 
 
-def _bundle(session: Session, said: Founding) -> Bundle:
-    if said.bundle_code:
-        bundle = bundles.find(session, said.bundle_code, lock=True)
+def _bundle(session: Session, spec: Founding) -> Bundle:
+    if spec.bundle_code:
+        bundle = bundles.find(session, spec.bundle_code, lock=True)
         if bundle is None:
             raise BadRequest.at("bundle_code", "There is no such bundle.", code="unknown_bundle")
-        if bundle.tenant_type_code != said.tenant_type_code:
+        if bundle.tenant_type_code != spec.tenant_type_code:
             raise BadRequest.at(
                 "bundle_code",
                 "The bundle is for another type of tenant.",
                 code="other_tenant_type",
             )
         return bundle
-    bundle = bundles.find_initial(session, said.tenant_type_code, lock=True)
+    bundle = bundles.find_initial(session, spec.tenant_type_code, lock=True)
     if bundle is None:
         raise BadRequest.at(
             "tenant_type_code",
@@ -82,16 +82,16 @@ def _bundle(session: Session, said: Founding) -> Bundle:
     return bundle
 
 
-def _found(
+def _create(
     session: Session,
-    said: Founding,
+    spec: Founding,
     bundle: Bundle,
     administrator: User,
     *,
     is_bound: bool = False,
 ) -> Tenant:
-    tenant = service.create(session, NewTenant(said.name, type_code=said.tenant_type_code))
+    tenant = service.create(session, NewTenant(spec.name, type_code=spec.tenant_type_code))
     service.add_member(session, tenant.id, administrator.id, is_admin=True, is_bound=is_bound)
     applying.initialise(session, tenant.id, bundle)
-    applying.give_administrator_roles(session, tenant.id, administrator.id)
+    applying.assign_administrator_roles(session, tenant.id, administrator.id)
     return tenant

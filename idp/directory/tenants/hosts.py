@@ -1,7 +1,7 @@
-"""Whose a host is: given by the platform, below a host that the tenant has, or proven in the DNS.
+"""Ownership of hosts: set by the platform, below a host of the tenant, or proven in the DNS.
 
-A host makes an issuer, so whoever could take a foreign one would sign its people in. A tenant
-therefore shows that it controls the name: it publishes a value that we tell it as a TXT record.
+A host makes an issuer, so whoever could claim a foreign one could sign its people in. A tenant
+therefore proves that it controls the name: it publishes a given value as a TXT record.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PURPOSE = "host proof"
 MOST_AT_ONCE = 10
 """Hosts that one request may prove."""
 QUESTIONS_PER_HOUR = 60
-"""Hosts that one person may ask about."""
+"""Proofs that one person may request."""
 
 
 class Challenge(NamedTuple):
@@ -50,14 +50,14 @@ def needing_proof(hosts: Iterable[str], kept: Iterable[str]) -> list[str]:
 
 
 def prove(session: Session, claimant: str, user_id: int, hosts: Sequence[str]) -> frozenset[str]:
-    """Ask the DNS about hosts and return the proven ones.
+    """Look up the records of hosts in the DNS and return the proven hosts.
 
     Waits for name servers, so it ends the transaction first. Raises Unavailable when they do not
-    answer, TooManyRequests for a person who asks all the time.
+    respond, TooManyRequests for a person who tries too often.
     """
     process = runtime.of(session)
     if len(hosts) > MOST_AT_ONCE:
-        raise BadRequest.at("hosts", f"At most {MOST_AT_ONCE} new hosts at once.")
+        raise BadRequest.at("hosts", f"At most {MOST_AT_ONCE} new hosts can be added at once.")
     session.commit()
     proven = set()
     for host in hosts:
@@ -82,7 +82,7 @@ def refuse_unproven(
     if missing:
         records = "; ".join(f'{record.name} TXT "{record.text}"' for record in missing)
         raise Overreach.at(
-            "hosts", f"Prove that the hosts are yours: publish {records}, then send this again."
+            "hosts", f"Prove that you control the hosts: publish {records}, then try again."
         )
 
 

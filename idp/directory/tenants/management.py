@@ -1,6 +1,6 @@
-"""What managers do with tenants: hosts, claims and properties at once, within their reach.
+"""Managing tenants: hosts, claims and properties at once, within the reach of the actor.
 
-Who is in reach is told by the code of the operation: a tenant is managed by its administrators who
+Reach depends on the permission of the operation: a tenant is managed by its administrators who
 hold that permission in it, and by administrators of the platform.
 """
 
@@ -70,7 +70,7 @@ class PropertyRow:
 
 @dataclass(frozen=True, slots=True)
 class TenantSpec:
-    """All that is said about a tenant; a list that is None stays as it is, an empty one clears."""
+    """All values of a tenant; a list that is None stays as it is, an empty one clears."""
 
     name: str
     status: int
@@ -81,12 +81,12 @@ class TenantSpec:
     claims: Sequence[ClaimRow] | None = None
     properties: Sequence[PropertyRow] | None = None
     concurrency_stamp: str | None = None
-    """State of the tenant that was looked at; None: whatever it is by now."""
+    """Stamp of the state that was read; None: not compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Public:
-    """What anybody may know of a tenant."""
+    """The public data of a tenant."""
 
     id: int
     name: str
@@ -135,16 +135,16 @@ def prove_hosts(
     tenant = None if tenant_id is None else get(session, actor, code, tenant_id)
     kept = [] if tenant is None else [row.host for row in tenant.hosts]
     hosts = [service.check_host(row.host, f"hosts[{i}].host") for i, row in enumerate(spec.hosts)]
-    asked = needing_proof(hosts, kept)
-    return prove(session, _claimant(actor, tenant_id), actor.person_id, asked)
+    unproven = needing_proof(hosts, kept)
+    return prove(session, _claimant(actor, tenant_id), actor.person_id, unproven)
 
 
 def create(
     session: Session, actor: Actor, spec: TenantSpec, proven: Collection[str] = ()
 ) -> Tenant:
-    """Create a tenant; whoever does becomes its administrator, with the rights they have here.
+    """Create a tenant; the actor becomes its administrator, with the rights they have here.
 
-    A tenant that another one makes has the bundle of that one, so that it can do no more. Hosts
+    It inherits the bundle of the creating tenant, so that it can do no more. Hosts
     need a proof (see `prove_hosts`).
     """
     tenant = Tenant(
@@ -160,7 +160,7 @@ def create(
     service.add_member(session, tenant.id, actor.person_id, is_admin=True)
     if not actor.is_platform_admin:
         _inherit_bundle(session, actor, tenant)
-        _take_rights_along(session, actor, tenant)
+        _copy_rights(session, actor, tenant)
     service.record(session, tenant, Tag.TENANT_CREATED, {}, service.state_of(tenant))
     return tenant
 
@@ -173,18 +173,16 @@ def replace(
     spec: TenantSpec,
     proven: Collection[str] = (),
 ) -> Tenant:
-    """Replace a tenant; what is as it was changes nothing, not even the stamp.
+    """Replace a tenant; without a difference nothing changes, not even the stamp.
 
     New hosts need a proof (see `prove_hosts`).
     """
-    tenant = _hold(session, actor, code, tenant_id, with_key=False)
+    tenant = _lock(session, actor, code, tenant_id, with_key=False)
     stamps.check(tenant.concurrency_stamp, spec.concurrency_stamp)
     is_opened = tenant.status == TenantStatus.DISABLED and spec.status != tenant.status
     if is_opened and not actor.is_platform_admin:
-        # Otherwise a tenant that the platform shut would be opened again by its own people.
-        raise Overreach.at(
-            "status", "Only an administrator of the platform opens a disabled tenant again."
-        )
+        # Otherwise its own members could enable a tenant that the platform has disabled.
+        raise Overreach.at("status", "Only a platform administrator can enable a disabled tenant.")
     before = service.state_of(tenant)
     _apply(session, actor, tenant, spec, _claimant(actor, tenant.id), proven)
     after = service.state_of(tenant)
@@ -196,24 +194,24 @@ def replace(
 
 
 def delete(session: Session, actor: Actor, code: str, tenant_id: int) -> None:
-    """Delete a tenant that nothing hangs on; its administrators, roles and claims go with it."""
-    tenant = _hold(session, actor, code, tenant_id, with_key=True)
+    """Delete an unused tenant, with its administrators, roles and claims."""
+    tenant = _lock(session, actor, code, tenant_id, with_key=True)
     if tenant.id == PLATFORM_TENANT_ID:
-        raise Conflict.at("id", "The platform's own tenant stays.")
-    hanging = _hanging(session, tenant)
-    if hanging:
-        raise Conflict("Something still hangs on this tenant.", fields=hanging)
+        raise Conflict.at("id", "The platform's own tenant cannot be deleted.")
+    uses = _uses(session, tenant)
+    if uses:
+        raise Conflict("This tenant is still in use.", fields=uses)
     service.record(session, tenant, Tag.TENANT_DELETED, service.state_of(tenant), {})
     own_roles = select(Role.id).where(Role.tenant_id == tenant.id)
     session.execute(sqlalchemy.delete(UserRole).where(UserRole.role_id.in_(own_roles)))
-    tenant.issuer_tenant_id = PLATFORM_TENANT_ID  # a row that points at itself cannot go
+    tenant.issuer_tenant_id = PLATFORM_TENANT_ID  # a row that refers to itself cannot be deleted
     session.flush()
     session.delete(tenant)
     session.flush()
 
 
 def public(session: Session, host: str) -> Public:
-    """Tell what anybody may know of the enabled tenant that signs in at a host; cached."""
+    """Return the public data of the enabled tenant that signs in at a host; cached."""
     issuer = service.find_issuer(session, service.to_ascii(host))
     if issuer is None:
         raise NotFound
@@ -251,16 +249,16 @@ def _in_reach(actor: Actor, code: str) -> ColumnElement[bool]:
     return and_(administers, may)
 
 
-def _hold(session: Session, actor: Actor, code: str, tenant_id: int, *, with_key: bool) -> Tenant:
-    """Lock a tenant until the end of the transaction, then read it: writers take turns.
+def _lock(session: Session, actor: Actor, code: str, tenant_id: int, *, with_key: bool) -> Tenant:
+    """Lock a tenant until the end of the transaction, then read it.
 
-    `with_key` nobody can hang anything on it meanwhile. SQLite has one writer anyway.
+    `with_key`: no row can refer to it anew meanwhile. SQLite has one writer anyway.
     """
     lock = select(Tenant.id).where(Tenant.id == _bounded(tenant_id), _in_reach(actor, code))
     if session.scalar(lock.with_for_update(key_share=not with_key, of=Tenant)) is None:
         raise NotFound
     if tenant_id == PLATFORM_TENANT_ID and not actor.is_platform_admin:
-        raise Forbidden("Only an administrator of the platform may do this")
+        raise Forbidden("Only platform administrators can do this")
     return get(session, actor, code, tenant_id)
 
 
@@ -270,8 +268,8 @@ def _bounded(tenant_id: int) -> int:
     return tenant_id
 
 
-def _take_rights_along(session: Session, actor: Actor, tenant: Tenant) -> None:
-    """Let the maker of a tenant do there what they may do with management operations here.
+def _copy_rights(session: Session, actor: Actor, tenant: Tenant) -> None:
+    """Grant the creator of a tenant the management permissions there that they have here.
 
     Nobody gains anything: it is a tenant of their own. What they may do everywhere they may do
     there.
@@ -295,15 +293,15 @@ def _take_rights_along(session: Session, actor: Actor, tenant: Tenant) -> None:
 
 
 def _inherit_bundle(session: Session, actor: Actor, tenant: Tenant) -> None:
-    """Limit a new tenant by the bundle of the one that makes it; that may have none."""
+    """Limit a new tenant by the bundle of the tenant that creates it, if it has one."""
     bundle = bundles.of_tenant(session, actor.tenant_id)
     if bundle is not None:
         applying.initialise(session, tenant.id, bundle)
-        applying.give_administrator_roles(session, tenant.id, actor.person_id)
+        applying.assign_administrator_roles(session, tenant.id, actor.person_id)
 
 
 def _claimant(actor: Actor, tenant_id: int | None) -> str:
-    """Name who proves a host: the tenant, or the person while there is no tenant yet."""
+    """Return who proves a host: the tenant, or the person while there is no tenant yet."""
     return f"user:{actor.person_id}" if tenant_id is None else f"tenant:{tenant_id}"
 
 
@@ -325,8 +323,8 @@ def _apply(
             kept = [row.host for row in tenant.hosts]
             _set_hosts(session, tenant, spec.hosts)
             if not actor.is_platform_admin:
-                asked = needing_proof([row.host for row in tenant.hosts], kept)
-                refuse_unproven(session, claimant, asked, proven)
+                unproven = needing_proof([row.host for row in tenant.hosts], kept)
+                refuse_unproven(session, claimant, unproven, proven)
         service.name_issuer(session, tenant, spec.issuer_host)
         if spec.claims is not None:
             _set_claims(session, tenant, spec.claims)
@@ -337,18 +335,18 @@ def _apply(
 
 def _theme(text: str | None) -> str | None:
     if text and not text.isprintable():
-        raise BadRequest.at("theme", "A theme has printable characters only.")
+        raise BadRequest.at("theme", "A theme must have printable characters only.")
     return text or None
 
 
-def _set_hosts(session: Session, tenant: Tenant, wanted: Sequence[HostRow]) -> None:
+def _set_hosts(session: Session, tenant: Tenant, desired: Sequence[HostRow]) -> None:
     checked = [
         dataclasses.replace(row, host=service.check_host(row.host, f"hosts[{index}].host"))
-        for index, row in enumerate(wanted)
+        for index, row in enumerate(desired)
     ]
 
-    def write(row: TenantHost, said: HostRow, _path: str) -> None:
-        row.host = said.host
+    def write(row: TenantHost, entry: HostRow, _path: str) -> None:
+        row.host = entry.host
 
     with service.unique_hosts(session):
         wanted_rows = child_rows.listed(checked, "hosts", "host")
@@ -357,41 +355,41 @@ def _set_hosts(session: Session, tenant: Tenant, wanted: Sequence[HostRow]) -> N
         )
 
 
-def _set_claims(session: Session, tenant: Tenant, wanted: Sequence[ClaimRow]) -> None:
-    def write(row: TenantClaim, said: ClaimRow, path: str) -> None:
-        if not said.type.strip():
-            raise BadRequest.at(f"{path}.type", "A claim has a name.")
-        row.type, row.value = said.type, said.value
+def _set_claims(session: Session, tenant: Tenant, desired: Sequence[ClaimRow]) -> None:
+    def write(row: TenantClaim, entry: ClaimRow, path: str) -> None:
+        if not entry.type.strip():
+            raise BadRequest.at(f"{path}.type", "A claim must have a name.")
+        row.type, row.value = entry.type, entry.value
 
-    rows = child_rows.listed(wanted, "claims", "type")
+    rows = child_rows.listed(desired, "claims", "type")
     child_rows.replace(
         session, tenant.claims, rows, columns=("type",), make=TenantClaim, write=write
     )
 
 
-def _set_properties(session: Session, tenant: Tenant, wanted: Sequence[PropertyRow]) -> None:
+def _set_properties(session: Session, tenant: Tenant, desired: Sequence[PropertyRow]) -> None:
     keyring = runtime.of(session).keyring
 
-    def write(row: TenantProperty, said: PropertyRow, path: str) -> None:
-        if not said.key.strip():
-            raise BadRequest.at(f"{path}.key", "A property has a name.")
-        row.key = said.key
-        value = None if said.value == MASK else said.value
+    def write(row: TenantProperty, entry: PropertyRow, path: str) -> None:
+        if not entry.key.strip():
+            raise BadRequest.at(f"{path}.key", "A property must have a name.")
+        row.key = entry.key
+        value = None if entry.value == MASK else entry.value
         is_new = sqlalchemy.inspect(row).transient
         if value is None:
             if is_new:
-                raise BadRequest.at(f"{path}.value", "A new property needs its value.")
+                raise BadRequest.at(f"{path}.value", "A new property needs a value.")
         elif is_new or _clear(session, row) != value:
             row.value_encrypted = keyring.encrypt(service.PURPOSE, value.encode())
 
-    rows = child_rows.listed(wanted, "properties", "key")
+    rows = child_rows.listed(desired, "properties", "key")
     child_rows.replace(
         session, tenant.properties, rows, columns=("key",), make=TenantProperty, write=write
     )
 
 
 def _clear(session: Session, row: TenantProperty) -> str | None:
-    """Read a stored value; None when its root secret is gone."""
+    """Return a stored value in clear text; None when its root secret is missing."""
     keyring = runtime.of(session).keyring
     try:
         return keyring.decrypt(service.PURPOSE, row.value_encrypted).decode()
@@ -399,9 +397,9 @@ def _clear(session: Session, row: TenantProperty) -> str | None:
         return None
 
 
-def _hanging(session: Session, tenant: Tenant) -> dict[str, list[str]]:
-    """Name what would go down with a tenant, or could not go on without it."""
-    things = {
+def _uses(session: Session, tenant: Tenant) -> dict[str, list[str]]:
+    """Return what uses a tenant, as messages by field."""
+    queries = {
         "members": select(func.count(Membership.id)).where(
             Membership.tenant_id == tenant.id, ~Membership.is_admin
         ),
@@ -419,9 +417,9 @@ def _hanging(session: Session, tenant: Tenant) -> dict[str, list[str]]:
             Tenant.issuer_tenant_id == tenant.id, Tenant.id != tenant.id
         ),
     }
-    counts = session.execute(select(*(query.scalar_subquery() for query in things.values()))).one()
+    counts = session.execute(select(*(query.scalar_subquery() for query in queries.values()))).one()
     return {
-        name: [f"{count} still hang on this tenant."]
-        for name, count in zip(things, counts, strict=True)
+        name: [f"{count} still belong to this tenant."]
+        for name, count in zip(queries, counts, strict=True)
         if count
     }

@@ -1,4 +1,4 @@
-"""Tenants: organisations, the hosts that make some of them issuers, and who belongs to them."""
+"""Tenants: organisations, the hosts that make some of them issuers, and their members."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Tenant(Base):
     bundle_code: Mapped[str | None] = mapped_column(String(100), index=True)
     cache_seconds: Mapped[int] = mapped_column(Integer, default=60)
     concurrency_stamp: Mapped[Stamp]
-    """Another one after every change, of hosts, claims and properties too."""
+    """Replaced at every change, of hosts, claims and properties too."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
 
@@ -64,7 +64,7 @@ class Tenant(Base):
 
     @property
     def owner_user_id(self) -> int | None:
-        """Whoever has been administrator for longest."""
+        """The person who has been administrator for longest."""
         return next((member.user_id for member in self.administrators), None)
 
     @property
@@ -74,7 +74,7 @@ class Tenant(Base):
 
 
 class TenantHost(Base):
-    """A Host header value (host and port) that this tenant answers to."""
+    """A Host header value (host and port) that this tenant serves."""
 
     __tablename__ = "tenant_host"
     configuration = True
@@ -111,7 +111,7 @@ class TenantProperty(Base):
 
 
 class Membership(Base):
-    """A person belongs to a tenant; the administrator flag also marks its owner."""
+    """The membership of a person in a tenant; the administrator flag also marks its owner."""
 
     __tablename__ = "membership"
     __table_args__ = (UniqueConstraint("user_id", "tenant_id"),)
@@ -121,5 +121,5 @@ class Membership(Base):
     tenant_id: Mapped[int] = reference("tenant.id")
     is_admin: Mapped[bool] = mapped_column(default=False)
     is_bound: Mapped[bool] = mapped_column(default=False)
-    """The account came from elsewhere and its person has not signed in for this tenant yet."""
+    """The account was not created here and has not signed in for this tenant yet."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)

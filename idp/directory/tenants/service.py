@@ -43,7 +43,7 @@ _LONGEST_LOGO = 2000
 
 @dataclass(frozen=True, slots=True)
 class NewTenant:
-    """What a tenant starts with."""
+    """The values of a new tenant."""
 
     name: str
     hosts: Sequence[str] = ()
@@ -57,7 +57,7 @@ class NewTenant:
 
 @looked_up("issuer")
 def find_issuer(session: Session, host: str) -> Issuer | None:
-    """Return the issuer that answers to a Host header; cached, as unknown hosts are."""
+    """Return the issuer of a Host header; cached, as unknown hosts are."""
     host = host.lower()
     if host == runtime.of(session).settings.public_host:
         tenant = session.get(Tenant, PLATFORM_TENANT_ID)
@@ -67,7 +67,7 @@ def find_issuer(session: Session, host: str) -> Issuer | None:
 
 
 def issuer_of(session: Session, tenant_id: int) -> Issuer:
-    """Give the issuer at which the members of a tenant sign in."""
+    """Return the issuer at which the members of a tenant sign in."""
     tenant = get(session, tenant_id)
     if tenant.issuer_tenant_id != tenant.id:
         tenant = get(session, tenant.issuer_tenant_id)
@@ -80,7 +80,7 @@ def find(session: Session, tenant_id: int) -> Tenant | None:
 
 
 def get(session: Session, tenant_id: int) -> Tenant:
-    """Give a tenant by id."""
+    """Return a tenant by id."""
     tenant = find(session, tenant_id)
     if tenant is None:
         raise NotFound("There is no such tenant.")
@@ -100,7 +100,7 @@ def list_all(session: Session, *, after_id: int = 0, limit: int = 100) -> Sequen
 
 
 def create(session: Session, new: NewTenant) -> Tenant:
-    """Create a tenant; with hosts it is an issuer of its own, else it signs in at issuer 1."""
+    """Create a tenant; with hosts it is an issuer, else its members sign in at issuer 1."""
     tenant = Tenant(
         name=check_name(new.name),
         status=new.status,
@@ -127,7 +127,7 @@ def change(
     issuer_host: str | None = None,
     status: TenantStatus | None = None,
 ) -> None:
-    """Change what is given; the rest stays as it is."""
+    """Change the values that are given; the rest stays as it is."""
     before = state_of(tenant)
     if name is not None:
         tenant.name = check_name(name)
@@ -168,14 +168,14 @@ def set_hosts(
 ) -> None:
     """Replace the hosts of a tenant; the issuer is named after `issuer_host`, else the first.
 
-    Hosts are unique over all tenants; the one of `PUBLIC_URL` is issuer 1's and nobody else's.
+    Hosts are unique over all tenants; the one of `PUBLIC_URL` belongs to issuer 1 only.
     """
-    wanted = list(dict.fromkeys(check_host(host) for host in hosts))
-    kept = {row.host: row for row in tenant.hosts if row.host in wanted}
+    desired = list(dict.fromkeys(check_host(host) for host in hosts))
+    kept = {row.host: row for row in tenant.hosts if row.host in desired}
     with unique_hosts(session):
         tenant.hosts = [row for row in tenant.hosts if row.host in kept]
         session.flush()
-        tenant.hosts.extend(TenantHost(host=host) for host in wanted if host not in kept)
+        tenant.hosts.extend(TenantHost(host=host) for host in desired if host not in kept)
     name_issuer(session, tenant, issuer_host)
     tenant.concurrency_stamp = new_stamp()
     session.flush()
@@ -192,17 +192,17 @@ def unique_hosts(session: Session) -> Iterator[None]:
 
 
 def name_issuer(session: Session, tenant: Tenant, issuer_host: str | None) -> None:
-    """Let the tenant sign in at its hosts, when it has any, under the name of one of them."""
+    """Set the issuer of a tenant: its own, named after one of its hosts, or issuer 1."""
     hosts = [row.host for row in tenant.hosts]
     named = check_host(issuer_host, "issuer_host") if issuer_host else None
     if named is not None and named not in hosts:
-        raise BadRequest.at("issuer_host", "The issuer is named after one of the hosts.")
+        raise BadRequest.at("issuer_host", "The issuer host must be one of the hosts.")
     if tenant.id != PLATFORM_TENANT_ID:
         _refuse_unservable(session, hosts)
         _refuse_audiences(session, hosts)
         issuer_tenant_id = tenant.id if hosts else PLATFORM_TENANT_ID
         if issuer_tenant_id != tenant.issuer_tenant_id and not hosts:
-            _refuse_guests(session, tenant)
+            _refuse_shared_hosts(session, tenant)
         tenant.issuer_tenant_id = issuer_tenant_id
     tenant.issuer_host = named
 
@@ -213,13 +213,13 @@ def _refuse_unservable(session: Session, hosts: Sequence[str]) -> None:
     if not {settings.public_host, settings.files_host}.isdisjoint(hosts):
         raise _taken()
     if settings.environment == "production" and any(map(is_local, hosts)):
-        raise BadRequest.at("hosts", "A host is a name of the DNS; no address, no localhost.")
+        raise BadRequest.at("hosts", "A host must be a DNS name, not an IP address or localhost.")
 
 
 def _refuse_audiences(session: Session, hosts: Sequence[str]) -> None:
     """Refuse hosts whose issuer would have the name of an API or client.
 
-    An issuer is the audience of its own tokens: whoever has that name could introspect them.
+    An issuer is the audience of its own tokens: whoever has its name could introspect them.
     """
     scheme = runtime.of(session).settings.scheme
     addresses = [f"{scheme}://{host}" for host in hosts]
@@ -227,26 +227,27 @@ def _refuse_audiences(session: Session, hosts: Sequence[str]) -> None:
     client = select(Client.id).where(Client.client_id.in_(addresses))
     with session.no_autoflush:
         if session.scalar(api.union(client).limit(1)) is not None:
-            raise Conflict.at("hosts", "An API or a client is named after this host.")
+            raise Conflict.at("hosts", "This host is already the name of an API or a client.")
 
 
-def _refuse_guests(session: Session, tenant: Tenant) -> None:
-    """Refuse to take the hosts away at which other tenants sign in too."""
+def _refuse_shared_hosts(session: Session, tenant: Tenant) -> None:
+    """Refuse to remove the hosts at which other tenants sign in too."""
     guests = select(Tenant.id).where(Tenant.issuer_tenant_id == tenant.id, Tenant.id != tenant.id)
     if session.scalar(guests.limit(1)) is not None:
         raise Conflict(
-            "Other tenants sign in at these hosts.", fields={"hosts": ["others sign in there"]}
+            "Members of other tenants sign in at these hosts.",
+            fields={"hosts": ["others sign in there"]},
         )
 
 
 def check_status(tenant: Tenant, status: int) -> None:
-    """Refuse to switch issuer 1 off."""
+    """Refuse to disable issuer 1."""
     if tenant.id == PLATFORM_TENANT_ID and status != TenantStatus.ENABLED:
-        raise Conflict.at("status", "The platform's own tenant stays enabled.")
+        raise Conflict.at("status", "The platform's own tenant cannot be disabled.")
 
 
 def memberships(session: Session, user_id: int, issuer: Issuer) -> list[Tenant]:
-    """List the enabled tenants of a person that sign in at an issuer."""
+    """Return the enabled tenants of a person that sign in at an issuer."""
     return list(
         session.scalars(
             select(Tenant)
@@ -276,9 +277,9 @@ def add_member(
     is_admin: bool = False,
     is_bound: bool = False,
 ) -> Membership:
-    """Make a person a member of a tenant; twice is no error and never takes the flag away.
+    """Make a person a member of a tenant; repeating it is no error and never removes the flag.
 
-    `is_bound` says that the account was not made here: see `confirm_member`.
+    `is_bound`: the account was not created here, see `confirm_member`.
     """
     found = find_member(session, tenant_id, user_id)
     if found is None:
@@ -301,7 +302,7 @@ def add_member(
 
 
 def confirm_member(session: Session, tenant_id: int, user_id: int) -> None:
-    """Note that a person signed in for a tenant that had bound their account.
+    """Record that a person signed in for a tenant that had bound their account.
 
     Until then the identity is the person's own: the tenant changes neither name nor password.
     """
@@ -317,20 +318,20 @@ def confirm_member(session: Session, tenant_id: int, user_id: int) -> None:
 
 
 def remove_member(session: Session, tenant_id: int, user_id: int) -> bool:
-    """End a membership; tells whether there was one."""
-    gone = session.scalar(
+    """End a membership; return whether there was one."""
+    removed = session.scalar(
         delete(Membership)
         .where(Membership.tenant_id == tenant_id, Membership.user_id == user_id)
         .returning(Membership.id)
     )
-    if gone is None:
+    if removed is None:
         return False
     audit.record(session, Tag.MEMBER_REMOVED, tenant_id=tenant_id, target=f"user:{user_id}")
     return True
 
 
 def properties(session: Session, tenant_id: int) -> dict[str, str]:
-    """Give the private settings of a tenant in clear text; never to be shown."""
+    """Return the private settings of a tenant in clear text; never to be shown."""
     keyring = runtime.of(session).keyring
     rows = session.scalars(select(TenantProperty).where(TenantProperty.tenant_id == tenant_id))
     return {row.key: keyring.decrypt(PURPOSE, row.value_encrypted).decode() for row in rows}
@@ -342,7 +343,9 @@ def set_properties(session: Session, tenant: Tenant, values: Mapping[str, str | 
     rows = {row.key: row for row in tenant.properties}
     for key, value in values.items():
         if not key or len(key) > _LONGEST_NAME:
-            raise BadRequest.at("properties", "The name of a property has 1 to 200 characters.")
+            raise BadRequest.at(
+                "properties", "The name of a property must have 1 to 200 characters."
+            )
         row = rows.get(key)
         if value is None:
             if row is not None:
@@ -357,7 +360,7 @@ def set_properties(session: Session, tenant: Tenant, values: Mapping[str, str | 
 
 
 def rewrap(session: Session) -> int:
-    """Encrypt private settings of all tenants anew under the current root secret."""
+    """Re-encrypt the private settings of all tenants under the current root secret."""
     keyring = runtime.of(session).keyring
     changed = 0
     for row in session.scalars(select(TenantProperty)):
@@ -372,7 +375,7 @@ def rewrap(session: Session) -> int:
 def _issuer(session: Session, tenant: Tenant, host: str | None) -> Issuer:
     settings = runtime.of(session).settings
     if tenant.id == PLATFORM_TENANT_ID:
-        # Whatever the rows say: PUBLIC_URL may have changed since they were written.
+        # Not from the rows: PUBLIC_URL may have changed since they were written.
         own = settings.public_host
     else:
         own = tenant.issuer_host or tenant.hosts[0].host
@@ -387,15 +390,15 @@ def _issuer(session: Session, tenant: Tenant, host: str | None) -> Issuer:
 
 
 def check_name(text: str) -> str:
-    """Check what a tenant is called; give it without spaces around."""
+    """Check the name of a tenant; return it without surrounding spaces."""
     name = text.strip()
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise BadRequest.at("name", "A name has 1 to 200 printable characters.")
+        raise BadRequest.at("name", "A name must have 1 to 200 printable characters.")
     return name
 
 
 def _logo(text: str | None) -> str | None:
-    """Check the address of a picture, which pages show."""
+    """Check the address of the logo, which pages show."""
     if not text:
         return None
     try:
@@ -403,7 +406,7 @@ def _logo(text: str | None) -> str | None:
     except ValueError:
         parts = urlsplit("")
     if parts.scheme != "https" or not parts.hostname or parts.username or not text.isprintable():
-        raise BadRequest.at("logo_uri", "A logo has an https address.")
+        raise BadRequest.at("logo_uri", "A logo must have an https address.")
     return text
 
 
@@ -424,7 +427,7 @@ def check_host(text: str, field: str = "hosts") -> str:
 
 
 def to_ascii(host: str) -> str:
-    """Return a host with its labels in ASCII; what cannot be written so is returned as it is."""
+    """Return a host with its labels in ASCII; unchanged where that is not possible."""
     if host.isascii() or len(host) > _LONGEST_HOST:
         return host
     name, colon, port = host.partition(":")
@@ -444,4 +447,4 @@ def _is_host_name(name: str) -> bool:
 
 
 def _taken() -> Conflict:
-    return Conflict.at("hosts", "Another tenant has this host.")
+    return Conflict.at("hosts", "This host belongs to another tenant.")

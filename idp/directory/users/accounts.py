@@ -1,4 +1,4 @@
-"""Accounts as other systems keep them: made, found, and bound to tenants."""
+"""Accounts for other systems: created, found, and bound to tenants."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MINUTE = 60
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """What an account starts with."""
+    """The values of a new account."""
 
     username: str
     password: str = field(repr=False)
@@ -41,7 +41,7 @@ class NewAccount:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """All that is shown of an account; secrets have no place here."""
+    """An account as callers see it; it contains no secrets."""
 
     id: int
     username: str
@@ -50,7 +50,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a list of accounts is narrowed by; empty: by nothing."""
+    """The filters of a list of accounts; empty: no filter."""
 
     username: str | None = None
     mobile: str | None = None
@@ -58,14 +58,14 @@ class Filters:
 
 
 def show(session: Session, user: User) -> Account:
-    """Show an account as callers may see it."""
+    """Return an account as callers see it."""
     return Account(user.id, user.username, users.mobile_on_the_wire(session, user))
 
 
 def create(session: Session, new: NewAccount, *, tenant_id: int | None = None) -> User:
     """Create an account with the roles that everybody gets; with a tenant, as its member.
 
-    Counted as a look-up: a refusal tells that a name or number is taken.
+    Counted as a look-up, because a refusal reveals that a name or number is taken.
     """
     _count_look_up(session)
     if tenant_id is not None:
@@ -80,14 +80,14 @@ def create(session: Session, new: NewAccount, *, tenant_id: int | None = None) -
         ),
         tenant_id=tenant_id,
     )
-    catalogue.give_default_roles(session, user.id)
+    catalogue.assign_default_roles(session, user.id)
     if tenant_id is not None:
         tenants.add_member(session, tenant_id, user.id)
     return user
 
 
 def find_by_username(session: Session, username: str, tenant_id: int | None = None) -> User | None:
-    """Find an account, with a tenant among its members; asked too often, refused; noted."""
+    """Find an account, with a tenant only among its members; rate-limited and recorded."""
     return _looked_up(session, users.find_by_username(session, username), tenant_id)
 
 
@@ -97,14 +97,14 @@ def find_by_mobile(session: Session, number: str, tenant_id: int | None = None) 
 
 
 def found(user: User | None) -> User:
-    """Give the account that was found; NotFound for none."""
+    """Return the account that was found; NotFound for none."""
     if user is None:
         raise NotFound("There is no such account.")
     return user
 
 
-def listing(session: Session, filters: Filters) -> Select[User]:
-    """Ask for accounts that are not deleted."""
+def list_query(session: Session, filters: Filters) -> Select[User]:
+    """Return the query of accounts that are not deleted."""
     query = select(User).where(User.deleted_at.is_(None))
     if filters.username:
         query = query.where(
@@ -118,18 +118,18 @@ def listing(session: Session, filters: Filters) -> Select[User]:
 
 
 def show_all(session: Session, people_found: Iterable[User]) -> list[Account]:
-    """Show several accounts."""
+    """Return several accounts as callers see them."""
     return [show(session, user) for user in people_found]
 
 
 def all_tenants(session: Session, username: str) -> list[Tenant]:
-    """List the tenants of an account, enabled or not; none for nobody."""
+    """Return the tenants of an account, enabled or not; none if there is no account."""
     user = find_by_username(session, username)
     return [] if user is None else list(session.scalars(_tenants_of(user.id)))
 
 
 def enabled_tenants(session: Session, user_id: int, tenant_id: int | None) -> list[Tenant]:
-    """List the tenants that a person may work in; with an id at most that one."""
+    """Return the enabled tenants of a person; with an id at most that one."""
     query = _tenants_of(user_id).where(Tenant.status == TenantStatus.ENABLED)
     if tenant_id is not None:
         query = query.where(Tenant.id == tenant_id)
@@ -139,20 +139,22 @@ def enabled_tenants(session: Session, user_id: int, tenant_id: int | None) -> li
 def reset_password(
     session: Session, actor: Actor, *, user_id: int | None, username: str | None, password: str
 ) -> None:
-    """Set a password for somebody, which ends his sessions and tokens.
+    """Set the password of a person, which ends their sessions and tokens.
 
-    The account is named by id, by user name, or by both when they agree. Out of reach is everyone
-    who belongs to themselves (see `visibility.may_change_identity`); and for machines everyone with
-    a right of the platform, which they could take over with the account.
+    The account is named by id, by user name, or by both when they agree. Out of reach are people
+    who belong to themselves (see `visibility.may_change_identity`), and for machines everyone with
+    a platform permission, which a machine could take over with the account.
     """
     if user_id is None and not username:
-        raise BadRequest.at("account_id", "Tell by id or name whose password it is.")
+        raise BadRequest.at("account_id", "Name the account by id or user name.")
     _count_look_up(session)
     named = found(users.find_by_username(session, username)) if username else None
     user = found(users.find(session, user_id)) if user_id is not None else found(named)
     if named is not None and named.id != user.id:
         raise BadRequest.at(
-            "user_name", "Id and name mean different accounts.", code="different_accounts"
+            "user_name",
+            "The id and the user name belong to different accounts.",
+            code="different_accounts",
         )
     if not visibility.may_change_identity(session, actor, user) or (
         actor.user_id is None and visibility.is_of_the_platform(session, user.id)
@@ -164,10 +166,10 @@ def reset_password(
 def find_to_bind(
     session: Session, username: str, tenant_id: int, *, everybody: bool
 ) -> User | None:
-    """Find an account that may be bound to a tenant; noted, whether there is one or not.
+    """Find an account that may be bound to a tenant; recorded, whether there is one or not.
 
-    Unless `everybody` is in reach only who belongs nowhere else: a tenant does not take the people
-    of another one, who would not be theirs alone any more.
+    Unless `everybody` is in reach, only people who belong nowhere else: a tenant must not bind
+    people of another one, who would then no longer belong to that one alone.
     """
     tenants.get(session, tenant_id)
     user = users.find_by_username(session, username)
@@ -181,9 +183,9 @@ def find_to_bind(
 
 
 def unbind(session: Session, username: str, tenant_id: int) -> int | None:
-    """Take an account out of a tenant, with its roles and grants there; the account stays.
+    """Remove an account from a tenant, with its roles and grants there; the account stays.
 
-    Gives the id of who left; None when there was nobody to leave.
+    Return the id of the account; None if it was not a member.
     """
     user = users.find_by_username(session, username)
     if user is None:
@@ -197,7 +199,7 @@ def unbind(session: Session, username: str, tenant_id: int) -> int | None:
     if member is None:
         return None
     if member.is_admin:
-        raise Conflict("The tenant's administrator stays.", code="administrator_stays")
+        raise Conflict("The tenant's administrator cannot be removed.", code="administrator_stays")
     lists.leave(session, tenant_id, user.id)
     return user.id
 
@@ -212,13 +214,13 @@ def _tenants_of(user_id: int) -> Select[Tenant]:
 
 
 def _has_mobile(session: Session, text: str) -> ColumnElement[bool]:
-    """Tell in SQL whose number has a part; a whole number may be written in any form."""
-    whole = names.find_mobile(text, runtime.of(session).settings.phone_region)
-    return or_(User.mobile.contains(text, autoescape=True), User.mobile == (whole or ""))
+    """Return in SQL whose number contains a text; a complete number may have any form."""
+    complete = names.find_mobile(text, runtime.of(session).settings.phone_region)
+    return or_(User.mobile.contains(text, autoescape=True), User.mobile == (complete or ""))
 
 
 def _looked_up(session: Session, user: User | None, tenant_id: int | None) -> User | None:
-    """Count and note a look-up: who asks often enough learns who has an account."""
+    """Count and record a look-up: unlimited look-ups would reveal who has an account."""
     _count_look_up(session)
     if user is not None and tenant_id is not None:
         member = tenants.find_member(session, tenant_id, user.id)
@@ -237,7 +239,7 @@ def _count_look_up(session: Session) -> None:
     throttle = runtime.of(session).throttle
     place = origin(context)
     if isinstance(place, Address):
-        # First who asks through a program, so that they alone are refused.
+        # First the caller behind a program, so that only they are refused.
         most = ADDRESS_LOOKUPS_PER_MINUTE
         if context.user_id is None:
             most = PERSON_LOOKUPS_PER_MINUTE

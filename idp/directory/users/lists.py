@@ -1,7 +1,7 @@
 """The lists of an account: roles, claims, memberships, files, properties.
 
 Each actor sees rows of their own: administrators of the platform every row, others those of their
-tenant. What somebody does not see they neither change nor remove.
+tenant. Rows that an actor does not see are neither changed nor removed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory import child_rows, permissions
 from idp.directory.actor import Actor
-from idp.directory.child_rows import Wanted
+from idp.directory.child_rows import DesiredRow
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import Privilege, Role, UserRole
 from idp.directory.tenants import service as tenants
@@ -72,7 +72,7 @@ class TenantRow:
 
 @dataclass(slots=True)
 class Lists:
-    """Rows of one account that its reader sees."""
+    """The rows of one account that the actor sees."""
 
     roles: list[Role] = field(default_factory=list)
     claims: list[UserClaim] = field(default_factory=list)
@@ -95,7 +95,7 @@ T = TypeVar("T")
 
 
 def read(session: Session, actor: Actor, user_ids: Iterable[int]) -> dict[int, Lists]:
-    """Read what the actor sees of these accounts: one question for each kind of list."""
+    """Return what the actor sees of these accounts, by one query for each kind of list."""
     ids = list(user_ids)
     found: defaultdict[int, Lists] = defaultdict(Lists)
     for user_id, role in session.execute(
@@ -131,32 +131,32 @@ def read(session: Session, actor: Actor, user_ids: Iterable[int]) -> dict[int, L
 
 
 def visible_roles(session: Session, actor: Actor, user: User) -> list[int]:
-    """List the ids of a person's roles that the actor sees."""
+    """Return the ids of a person's roles that the actor sees."""
     return [role.id for role in read(session, actor, [user.id])[user.id].roles]
 
 
-def set_roles(session: Session, actor: Actor, user: User, wanted: Sequence[int] | None) -> None:
+def set_roles(session: Session, actor: Actor, user: User, desired: Sequence[int] | None) -> None:
     """Replace the roles that the actor sees."""
-    if wanted is None:
+    if desired is None:
         return
     held = {role.id: role for role in read(session, actor, [user.id])[user.id].roles}
     known = {
         role.id: role
         for role in session.scalars(
-            select(Role).where(Role.id.in_(wanted), visibility.visible(actor, Role.tenant_id))
+            select(Role).where(Role.id.in_(desired), visibility.visible(actor, Role.tenant_id))
         )
     }
-    for index, role_id in enumerate(wanted):
+    for index, role_id in enumerate(desired):
         if role_id not in known:
             raise BadRequest.at(f"roles[{index}].role_id", "There is no such role.")
-    given = [known[role_id] for role_id in sorted(set(wanted) - set(held))]
-    taken = [held[role_id] for role_id in sorted(set(held) - set(wanted))]
+    given = [known[role_id] for role_id in sorted(set(desired) - set(held))]
+    taken = [held[role_id] for role_id in sorted(set(held) - set(desired))]
     is_own = user.id == actor.user_id and not actor.is_platform_admin
     if given and is_own and not visibility.owns_tenant(session, actor):
-        raise Overreach.at("roles", "Nobody gives himself a role.")
-    _may_give_roles(session, actor, given)
+        raise Overreach.at("roles", "You cannot assign a role to yourself.")
+    _check_roles(session, actor, given)
     for role in given:
-        catalogue.give(session, user.id, role)
+        catalogue.assign(session, user.id, role)
     for role in taken:
         session.execute(
             delete(UserRole).where(UserRole.user_id == user.id, UserRole.role_id == role.id)
@@ -174,51 +174,53 @@ def set_claims(
     session: Session,
     actor: Actor,
     user: User,
-    wanted: Sequence[ClaimRow] | None,
+    desired: Sequence[ClaimRow] | None,
     reserved: Collection[str],
 ) -> None:
     """Replace the claims that the actor sees; permissions only those that they may grant.
 
-    Those that the account itself has a column for are set there: see `profile.WITHOUT_MEMBER`.
+    Claims that the account has a column for are set there: see `profile.WITHOUT_MEMBER`.
     """
-    if wanted is None:
+    if desired is None:
         return
     rows = read(session, actor, [user.id])[user.id].claims
     before = {row.id: (row.type, row.value) for row in rows}
     granted = []
-    standard = _find_standard_claims(wanted)
-    for index, entry in enumerate(wanted):
+    standard = _find_standard_claims(desired)
+    for index, entry in enumerate(desired):
         if entry.type in standard or before.get(entry.id) == (entry.type, entry.value):
             continue
         if entry.type == PERMISSION:
             granted.append((index, entry.value))
         elif entry.type in reserved or not entry.type.strip():
-            raise BadRequest.at(f"claims[{index}].type", "Claims of this type are not kept here.")
-    _may_give_permissions(session, actor, granted)
+            raise BadRequest.at(f"claims[{index}].type", "Claims of this type cannot be set here.")
+    _check_permissions(session, actor, granted)
 
-    _set_standard_claims(session, user, wanted, standard)
+    _set_standard_claims(session, user, desired, standard)
 
-    kept = [row for row in child_rows.listed(wanted, "claims") if row.entry.type not in standard]
+    kept = [row for row in child_rows.listed(desired, "claims") if row.entry.type not in standard]
     make = partial(UserClaim, user_id=user.id, tenant_id=actor.owner_tenant)
     _replace(session, rows, kept, ("type", "value"), make)
 
 
-def _find_standard_claims(wanted: Sequence[ClaimRow]) -> dict[str, int]:
-    """Return where in a list the claims stand that the account has columns for."""
+def _find_standard_claims(desired: Sequence[ClaimRow]) -> dict[str, int]:
+    """Return the indexes in a list of the claims that the account has columns for."""
     found: dict[str, int] = {}
-    for index, entry in enumerate(wanted):
+    for index, entry in enumerate(desired):
         if entry.type in profile.WITHOUT_MEMBER:
             if entry.id or entry.type in found:
-                raise BadRequest.at(f"claims[{index}].type", "The account has one such claim.")
+                raise BadRequest.at(
+                    f"claims[{index}].type", "An account can have only one such claim."
+                )
             found[entry.type] = index
     return found
 
 
 def _set_standard_claims(
-    session: Session, user: User, wanted: Sequence[ClaimRow], found: Mapping[str, int]
+    session: Session, user: User, desired: Sequence[ClaimRow], found: Mapping[str, int]
 ) -> None:
     values = {
-        name: wanted[found[name]].value if name in found else None
+        name: desired[found[name]].value if name in found else None
         for name in profile.WITHOUT_MEMBER
     }
     try:
@@ -239,35 +241,35 @@ def standard_claims(user: User) -> list[UserClaim]:
 
 
 def set_tenants(
-    session: Session, actor: Actor, user: User, wanted: Sequence[TenantRow] | None
+    session: Session, actor: Actor, user: User, desired: Sequence[TenantRow] | None
 ) -> None:
-    """Replace the memberships that the actor sees; nobody changes their own."""
-    if wanted is None:
+    """Replace the memberships that the actor sees; nobody can change their own."""
+    if desired is None:
         return
     rows = {row.tenant_id: row for row in read(session, actor, [user.id])[user.id].tenants}
     known = {row.id: row.tenant_id for row in rows.values()}
-    for index, entry in enumerate(wanted):
+    for index, entry in enumerate(desired):
         if entry.id and known.get(entry.id) != entry.tenant_id:
             raise BadRequest.at(f"tenants[{index}].id", child_rows.UNKNOWN_ID)
-    asked = {entry.tenant_id for entry in wanted}
-    joined, left = sorted(asked - set(rows)), sorted(set(rows) - asked)
+    tenant_ids = {entry.tenant_id for entry in desired}
+    joined, left = sorted(tenant_ids - set(rows)), sorted(set(rows) - tenant_ids)
     if not joined and not left:
         return
     if user.id == actor.user_id:
-        raise Overreach.at("tenants", "Nobody changes his own memberships.")
+        raise Overreach.at("tenants", "You cannot change your own memberships.")
     for tenant_id in joined:
-        may_join(session, actor, tenant_id)
+        check_may_join(session, actor, tenant_id)
         tenants.add_member(session, tenant_id, user.id, is_bound=True)
     for tenant_id in left:
         leave(session, tenant_id, user.id)
 
 
-def may_join(session: Session, actor: Actor, tenant_id: int) -> None:
-    """Refuse tenants that the actor cannot let people into."""
+def check_may_join(session: Session, actor: Actor, tenant_id: int) -> None:
+    """Refuse tenants to which the actor cannot add people."""
     if tenant_id == actor.tenant_id:
         return
     if not actor.is_platform_admin:
-        raise Overreach.at("tenants", "Only administrators of the platform do this.")
+        raise Overreach.at("tenants", "Only platform administrators can do this.")
     if tenants.find(session, tenant_id) is None:
         raise BadRequest.at("tenants", "There is no such tenant.")
 
@@ -286,39 +288,39 @@ def leave(session: Session, tenant_id: int, user_id: int) -> None:
         session.execute(statement)
 
 
-def set_files(session: Session, user: User, wanted: Sequence[FileRow] | None) -> None:
+def set_files(session: Session, user: User, desired: Sequence[FileRow] | None) -> None:
     """Replace the files of a profile: addresses on the web."""
-    if wanted is None:
+    if desired is None:
         return
     rows = list(
         session.scalars(select(UserFile).where(UserFile.user_id == user.id).order_by(UserFile.id))
     )
     before = {row.id: row.files for row in rows}
-    for index, entry in enumerate(wanted):
+    for index, entry in enumerate(desired):
         if before.get(entry.id) != entry.files and not _are_addresses(entry):
-            raise BadRequest.at(f"files[{index}].files", "Files have http(s) addresses.")
+            raise BadRequest.at(f"files[{index}].files", "A file must have an http(s) address.")
 
-    listed = child_rows.listed(wanted, "files")
+    listed = child_rows.listed(desired, "files")
     _replace(session, rows, listed, ("file_type", "files"), partial(UserFile, user_id=user.id))
 
 
 def set_properties(
-    session: Session, actor: Actor, user: User, wanted: Sequence[PropertyRow] | None
+    session: Session, actor: Actor, user: User, desired: Sequence[PropertyRow] | None
 ) -> None:
     """Replace the properties that the actor sees."""
-    if wanted is None:
+    if desired is None:
         return
     rows = read(session, actor, [user.id])[user.id].properties
     before = {row.id: (row.key, row.value) for row in rows}
     seen = set()
-    for index, entry in enumerate(wanted):
-        # Tenants may use the same key each for itself; then only its own row can be meant.
+    for index, entry in enumerate(desired):
+        # Several tenants may use the same key; then only the actor's own row matches.
         if entry.key in seen and before.get(entry.id, ("",))[0] != entry.key:
             raise BadRequest.at(f"properties[{index}].key", child_rows.DUPLICATE)
         seen.add(entry.key)
 
     make = partial(UserProperty, user_id=user.id, tenant_id=actor.owner_tenant)
-    listed = child_rows.listed(wanted, "properties")
+    listed = child_rows.listed(desired, "properties")
     _replace(session, rows, listed, ("key", "value"), make)
 
 
@@ -335,8 +337,8 @@ def _are_addresses(entry: FileRow) -> bool:
     )
 
 
-def _may_give_roles(session: Session, actor: Actor, given: Sequence[Role]) -> None:
-    """Refuse roles that carry what the actor cannot give in the tenant of each."""
+def _check_roles(session: Session, actor: Actor, given: Sequence[Role]) -> None:
+    """Refuse roles with privileges that the actor cannot grant in the tenant of the role."""
     by_tenant: defaultdict[int | None, list[int]] = defaultdict(list)
     for role in given:
         by_tenant[role.tenant_id].append(role.id)
@@ -344,13 +346,11 @@ def _may_give_roles(session: Session, actor: Actor, given: Sequence[Role]) -> No
         carried = permissions.carried(session, role_ids)
         missing = actor.lacking(session, tenant_id, carried)
         if missing:
-            text = f"What they carry is not yours to give: {', '.join(missing[:10])}."
+            text = f"You cannot grant permissions that you do not hold: {', '.join(missing[:10])}."
             raise Overreach.at("roles", text)
 
 
-def _may_give_permissions(
-    session: Session, actor: Actor, granted: Sequence[tuple[int, str]]
-) -> None:
+def _check_permissions(session: Session, actor: Actor, granted: Sequence[tuple[int, str]]) -> None:
     codes = [code for _, code in granted]
     privileges = session.scalars(select(Privilege).where(Privilege.code.in_(codes))).all()
     known = {privilege.code for privilege in privileges}
@@ -359,24 +359,26 @@ def _may_give_permissions(
         if code not in known:
             raise BadRequest.at(f"claims[{index}].value", "There is no such permission.")
         if code in missing:
-            raise Overreach.at(f"claims[{index}].value", "This permission is not yours to give.")
+            raise Overreach.at(
+                f"claims[{index}].value", "You cannot grant a permission that you do not hold."
+            )
 
 
 def _replace(
     session: Session,
     rows: Sequence[Any],
-    wanted: Sequence[Wanted[T]],
+    desired: Sequence[DesiredRow[T]],
     columns: Sequence[str],
     make: Callable[[], Any],
 ) -> None:
-    """Replace rows that no relation holds: each reader sees others of them."""
+    """Replace rows outside of a relationship, because each actor sees different ones."""
 
     def write(row: Any, entry: T, _path: str) -> None:
         for column in columns:
             setattr(row, column, getattr(entry, column))
 
     left = [*rows]
-    child_rows.replace(session, left, wanted, make=make, write=write)
+    child_rows.replace(session, left, desired, make=make, write=write)
     kept = {id(row) for row in left}
     for row in rows:
         if id(row) not in kept:

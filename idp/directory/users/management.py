@@ -1,4 +1,4 @@
-"""What managers do with accounts: names, profile and all lists at once, within their reach."""
+"""Managing accounts: names, profile and all lists at once, within the reach of the actor."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from idp.platform.errors import (
 from idp.platform.integers import INT64_MAX
 
 FIRST_USER = 1
-"""Who counts as referrer where nobody is named."""
+"""The referrer where none is named."""
 LOOKUPS_PER_MINUTE = 60
 
 _PLAIN = (
@@ -51,34 +51,34 @@ _PLAIN = (
     "type_ids",
     "weight",
 )
-"""Values that are stored as they come."""
+"""Values that are stored unchanged."""
 _LOCKOUT = ("lockout_end", "lockout_enabled")
 _AUDITED = tuple(dict.fromkeys((*profile.COLUMNS, *_PLAIN, *_LOCKOUT, "parent_user_id")))
 _PRIVATE = ("password", "files", "properties")
 
 
 class Rejected(Unprocessable):
-    """The account cannot be made: a name is taken or wrong, or the password is too weak."""
+    """The account cannot be created: a name is taken or invalid, or the password is too weak."""
 
     code = "account_rejected"
 
 
 @dataclass(frozen=True, slots=True)
 class UserSpec:
-    """All that is said about an account; a list that is None stays as it is."""
+    """All values of an account; a list that is None stays as it is."""
 
     username: str | None
     email: str | None
     mobile: str | None
     password: str | None
-    """In clear text; empty: none (a new account), or as it was."""
+    """In clear text; empty: none (a new account), or unchanged."""
     email_verified: bool
     mobile_verified: bool
     lockout_end: datetime | None
     lockout_enabled: bool
     access_failed_count: int
     parent_user_id: int
-    """0: nobody is named."""
+    """0: none is named."""
     nick_name: str | None
     avatar: str | None
     gender: str | None
@@ -95,12 +95,12 @@ class UserSpec:
     files: Sequence[FileRow] | None = None
     properties: Sequence[PropertyRow] | None = None
     concurrency_stamp: str | None = None
-    """State of the account that was looked at; None: whatever it is by now."""
+    """Stamp of the state that was read; None: not compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a list is narrowed by."""
+    """The filters of a list."""
 
     email: str | None = None
     name: str | None = None
@@ -109,8 +109,8 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """An account with the lists that its reader may see."""
+class UserView:
+    """An account with the lists that the actor sees."""
 
     user: User
     mobile: str | None
@@ -147,8 +147,8 @@ def list_query(session: Session, actor: Actor, filters: Filters) -> Select[User]
     return query
 
 
-def show(session: Session, actor: Actor, people: Sequence[User]) -> list[Shown]:
-    """Read the lists of accounts, with the same few questions for one as for thousands."""
+def show(session: Session, actor: Actor, people: Sequence[User]) -> list[UserView]:
+    """Return accounts with their lists, by the same few queries for one as for thousands."""
     found = lists.read(session, actor, [user.id for user in people])
     for user in people:
         found[user.id].claims.extend(lists.standard_claims(user))
@@ -158,7 +158,7 @@ def show(session: Session, actor: Actor, people: Sequence[User]) -> list[Shown]:
         rows = session.execute(select(User.id, User.username).where(User.id.in_(parents)))
         called = {row.id: row.username for row in rows}
     return [
-        Shown(
+        UserView(
             user,
             users.mobile_on_the_wire(session, user),
             found[user.id],
@@ -169,7 +169,7 @@ def show(session: Session, actor: Actor, people: Sequence[User]) -> list[Shown]:
 
 
 def find_by_mobile(session: Session, actor: Actor, number: str) -> User | None:
-    """Find the member of the tenant who has a number; asked too often, refused, and noted."""
+    """Find the member of the tenant who has a number; rate-limited and recorded."""
     throttle = runtime.of(session).throttle
     throttle.hit("user look-up", str(actor.user_id), LOOKUPS_PER_MINUTE, 60)
     mobile = names.mobile(number, runtime.of(session).settings.phone_region)
@@ -215,9 +215,9 @@ def create(
     _set_profile(user, spec)
     session.flush()
     for tenant in spec.tenants or [TenantRow(0, actor.tenant_id)]:
-        lists.may_join(session, actor, tenant.tenant_id)
+        lists.check_may_join(session, actor, tenant.tenant_id)
         tenants.add_member(session, tenant.tenant_id, user.id)
-    catalogue.give_default_roles(session, user.id)
+    catalogue.assign_default_roles(session, user.id)
     given = (
         None if spec.roles is None else [*spec.roles, *lists.visible_roles(session, actor, user)]
     )
@@ -237,7 +237,7 @@ def replace(
     *,
     reserved_claims: Collection[str],
 ) -> User:
-    """Replace an account; what is as it was leaves no trace."""
+    """Replace an account; without a difference nothing is recorded."""
     user = _get(session, actor, user_id, lock=True)
     seen = user.concurrency_stamp
     stamps.check(seen, spec.concurrency_stamp or None)
@@ -264,7 +264,7 @@ def replace(
     if stamped is None:
         raise stamps.outdated()
     if is_administrator:
-        permissions.keep_an_administrator(session)
+        permissions.require_administrator(session)
     audit.record_change(
         session,
         Tag.USER_CHANGED,
@@ -292,21 +292,21 @@ def delete(session: Session, actor: Actor, user_id: int) -> User:
         raise NotFound("There is no such user.")
     session.flush()
     if permissions.is_platform_administrator(session, user.id):
-        permissions.keep_an_administrator(session)
+        permissions.require_administrator(session)
     return user
 
 
 def disable(session: Session, actor: Actor, user_id: int) -> User:
-    """Keep a person out: nobody themselves, and never the last administrator of the platform."""
+    """Disable a person, but neither oneself nor the last administrator of the platform."""
     if user_id == actor.user_id:
         raise Unprocessable(
-            "Nobody can disable their own account.", fields={"id": ["is your own account"]}
+            "You cannot disable your own account.", fields={"id": ["is your own account"]}
         )
     user = _locked(session, actor, user_id)
     users.disable(session, user)
     session.flush()
     if permissions.is_platform_administrator(session, user.id):
-        permissions.keep_an_administrator(session)
+        permissions.require_administrator(session)
     return user
 
 
@@ -318,7 +318,7 @@ def enable(session: Session, actor: Actor, user_id: int) -> User:
 
 
 def unlock(session: Session, actor: Actor, user_id: int) -> User:
-    """End a lock that was set until later."""
+    """End a temporary lock."""
     user = _locked(session, actor, user_id)
     users.unlock(session, user)
     return user
@@ -333,20 +333,20 @@ def tenants_and_roles(
         .where(Membership.user_id == user_id)
         .order_by(Membership.tenant_id)
     )
-    held = (
+    query = (
         select(Role.code, Role.tenant_id)
         .join(UserRole, UserRole.role_id == Role.id)
         .where(UserRole.user_id == user_id)
         .order_by(Role.code, Role.id)
     )
-    rows = session.execute(held)
+    rows = session.execute(query)
     return list(session.scalars(memberships)), [(code, tenant_id) for code, tenant_id in rows]
 
 
 def set_password(session: Session, user: User, password: str) -> None:
-    """Set somebody's password for him, which ends his sessions and tokens."""
+    """Set the password of a person, which ends their sessions and tokens."""
     if not password.strip("*"):
-        raise BadRequest.at("password", "This is a mask, not a password.")
+        raise BadRequest.at("password", "This is the mask, not a password.")
     users.set_password(session, user, password, chosen_by_person=False)
     audit.record(session, Tag.PASSWORD_SET, target=f"user:{user.id}")
 
@@ -359,9 +359,9 @@ def _locked(session: Session, actor: Actor, user_id: int) -> User:
 
 
 def check_rights(session: Session, actor: Actor, user: User) -> None:
-    """Refuse a person with rights of the platform, unless the actor administers it."""
+    """Refuse a person with platform permissions, unless the actor administers the platform."""
     if not actor.is_platform_admin and visibility.is_of_the_platform(session, user.id):
-        message = "This person has rights of the platform; only its administrators may do this."
+        message = "This user has platform permissions; only platform administrators can do this."
         raise Forbidden(message)
 
 
@@ -387,9 +387,9 @@ def _state(session: Session, actor: Actor, user: User) -> dict[str, Any]:
 
 
 def _replace_identity(session: Session, actor: Actor, user: User, spec: UserSpec) -> None:
-    """Replace names, password and lockout; out of reach where they are not the actor's to change.
+    """Replace names, password and lockout; NotFound where the actor may not change them.
 
-    The password comes first, for hashing takes long and nothing is written yet.
+    The password comes first, because hashing takes long and nothing is written yet.
     """
     region = runtime.of(session).settings.phone_region
     username, email = spec.username or spec.email or "", spec.email or None
@@ -427,7 +427,7 @@ def _replace_profile(session: Session, actor: Actor, user: User, spec: UserSpec)
         if visibility.may_move(session, actor, user):
             users.move(session, user, _parent(session, actor, parent_id))
         elif spec.parent_user_id:
-            message = "You cannot choose who referred this person."
+            message = "You cannot change the referrer of this user."
             raise BadRequest(message, fields={"parent_user_id": [message]})
 
 
@@ -437,7 +437,7 @@ def _set_profile(user: User, spec: UserSpec) -> None:
             setattr(user, name, getattr(spec, name))
     if spec.avatar != user.avatar:
         if spec.avatar and not profile.is_web_address(spec.avatar):
-            raise BadRequest.at("avatar", "A picture has an http(s) address.")
+            raise BadRequest.at("avatar", "A picture must have an http(s) address.")
         user.avatar = spec.avatar or None
 
 
@@ -449,23 +449,23 @@ def _check_proofs(
     email_stays: bool,
     mobile_stays: bool,
 ) -> None:
-    """Refuse to call an address proven: only administrators may, and for others."""
+    """Refuse to mark an address as verified, unless an administrator does so for another person."""
     is_own = user is not None and user.id == actor.user_id
-    for name, address, asked, stays in (
+    for name, address, is_marked, stays in (
         ("email_verified", spec.email, spec.email_verified, email_stays),
         ("mobile_verified", spec.mobile, spec.mobile_verified, mobile_stays),
     ):
         had = user is not None and stays and getattr(user, name)
-        if not asked or had:
+        if not is_marked or had:
             continue
         if not address:
             raise BadRequest.at(name, "There is no address to confirm.")
         if is_own or not actor.is_platform_admin:
-            raise Overreach.at(name, "An address is confirmed by its owner with a code.")
+            raise Overreach.at(name, "An address must be verified by its owner with a code.")
 
 
 def _first(session: Session, actor: Actor) -> int:
-    """Tell who referred where nobody is named: who sees only those below him, else user 1."""
+    """Return the default referrer: an actor who sees only people below them, else user 1."""
     if not actor.is_platform_admin and not visibility.owns_tenant(session, actor):
         return actor.person_id
     return FIRST_USER if users.find(session, FIRST_USER) is not None else 0
@@ -484,7 +484,7 @@ def _parent(session: Session, actor: Actor, user_id: int) -> User | None:
 
 @contextmanager
 def _rejecting() -> Iterator[None]:
-    """Tell apart that an account cannot be made from other mistakes."""
+    """Raise BadRequest and Conflict as Rejected: the account cannot be created."""
     try:
         yield
     except (BadRequest, Conflict) as problem:

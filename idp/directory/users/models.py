@@ -46,7 +46,7 @@ class User(Base):
     )
     parent_user_id: Mapped[int | None] = reference("user.id", ondelete="SET NULL")
     lineage: Mapped[str | None] = mapped_column(String(2000))
-    """Ids of those who referred, from the first one on: `/1/5/`; empty: nobody did."""
+    """Ids of the chain of referrers, the first one first: `/1/5/`; empty: none."""
     display_name: Mapped[str | None] = mapped_column(String(200))
     given_name: Mapped[str | None] = mapped_column(String(100))
     middle_name: Mapped[str | None] = mapped_column(String(100))
@@ -75,17 +75,17 @@ class User(Base):
 
     @property
     def full_name(self) -> str:
-        """The name that is shown to others."""
+        """The name shown to others."""
         return names.displayed(self)
 
     @property
     def is_locked(self) -> bool:
-        """Whether an administrator locked the account until later."""
+        """Whether an administrator has temporarily locked the account."""
         return self.lockout_end is not None and self.lockout_end > clock.now()
 
     @property
     def locked_until(self) -> datetime | None:
-        """When the lock ends that holds now."""
+        """When the present lock ends."""
         return self.lockout_end if self.is_locked else None
 
     @property
@@ -111,20 +111,20 @@ class UserClaim(Base):
 
 
 class UserFile(Base):
-    """Pictures, a film or a document that belong to a person's profile."""
+    """Pictures, a video or a document in a person's profile."""
 
     __tablename__ = "user_file"
 
     id: Mapped[Id]
     user_id: Mapped[int] = reference("user.id")
     file_type: Mapped[int] = mapped_column(Integer)
-    """0 pictures, 1 film, 2 document."""
+    """0 pictures, 1 video, 2 document."""
     files: Mapped[str]
     """One address; of pictures also a JSON array of them."""
 
 
 class UserProperty(Base):
-    """What a tenant, or (no tenant) the platform, notes about a person; in no token."""
+    """A note of a tenant, or (no tenant) the platform, about a person; in no token."""
 
     __tablename__ = "user_property"
     __table_args__ = (Index("ix_user_property_user_id_key", "user_id", "key"),)

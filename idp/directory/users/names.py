@@ -1,4 +1,4 @@
-"""What people are called: comparable keys, and the rules for names, e-mail and mobile."""
+"""Names of people: comparable keys, and the rules for user name, e-mail and mobile number."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ USERNAME_LENGTH = 100
 EMAIL_LENGTH = 254
 LONGEST_COMPARED = 1024
 """Marks that combine with a letter are sorted when text is normalised, which takes the square of
-their number: only what could be somebody's name is normalised."""
+their number: only text that could be a name is normalised."""
 _DIALLED = re.compile(r"\+?[0-9 ().-]{3,32}")
 _HAN = re.compile("[\u3400-\u9fff]")
-"""Chinese names begin with the family, and have no space."""
+"""Chinese names begin with the family name, and have no space."""
 _RESERVED = frozenset({"apps"})  # stands where a user name may stand in paths of the user service
 _MOBILE_TYPES = frozenset(
     {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
@@ -46,13 +46,15 @@ def username(text: str, email: str | None) -> str:
     compared = key(name)
     if "@" in compared:
         if email is None or compared != key(email):
-            raise BadRequest.at("username", "A user name with @ must be the account's own e-mail.")
+            raise BadRequest.at(
+                "username", "A user name with @ must be the account's own e-mail address."
+            )
         if "xn--" in name.casefold():
             return email  # in letters, as it is shown
     elif "/" in compared or "\\" in compared:
-        raise BadRequest.at("username", "A user name has no slash.")
-    elif looks_dialled(compared) or compared.replace(" ", "").isnumeric():
-        raise BadRequest.at("username", "A user name needs something besides digits.")
+        raise BadRequest.at("username", "A user name must not contain a slash.")
+    elif looks_like_phone_number(compared) or compared.replace(" ", "").isnumeric():
+        raise BadRequest.at("username", "A user name must not consist of digits only.")
     elif compared in _RESERVED:
         raise BadRequest.at("username", "This user name is reserved.")
     return name
@@ -70,7 +72,7 @@ def email(text: str) -> str:
 
 
 def mobile(text: str, region: str) -> str:
-    """Read a mobile number in national or international form; give E.164."""
+    """Return the E.164 form of a mobile number in national or international form."""
     try:
         return _e164(plain(text, "mobile", 32), region)
     except phonenumbers.NumberParseException:
@@ -78,7 +80,7 @@ def mobile(text: str, region: str) -> str:
 
 
 def find_mobile(text: str, region: str) -> str | None:
-    """Give E.164 where the text is a mobile number, else None."""
+    """Return E.164 where the text is a mobile number, else None."""
     try:
         return _e164(text, region)
     except phonenumbers.NumberParseException:
@@ -86,7 +88,7 @@ def find_mobile(text: str, region: str) -> str | None:
 
 
 def on_the_wire(number: str, region: str) -> str:
-    """Write an E.164 number in national form inside the region, as it is elsewhere."""
+    """Return an E.164 number in national form if it is of the region, else unchanged."""
     parsed = phonenumbers.parse(number)
     if phonenumbers.region_code_for_number(parsed) != region:
         return number
@@ -105,8 +107,8 @@ def _in_u_labels(address: str) -> str:
     return f"{local}@{folded}"
 
 
-class Named(Protocol):
-    """A person, as far as their names are concerned."""
+class PersonNames(Protocol):
+    """The names of a person."""
 
     @property
     def username(self) -> str: ...  # noqa: D102 - as the columns of `User`
@@ -122,12 +124,12 @@ class Named(Protocol):
     def nick_name(self) -> str | None: ...  # noqa: D102
 
 
-def displayed(person: Named) -> str:
-    """Return the name of a person for others: as written, made of its parts, or what there is."""
+def displayed(person: PersonNames) -> str:
+    """Return the display name of a person: as set, composed of its parts, or a fallback."""
     return person.display_name or _composed(person) or person.nick_name or person.username
 
 
-def _composed(person: Named) -> str | None:
+def _composed(person: PersonNames) -> str | None:
     given, family = person.given_name, person.family_name
     if not given or not family:
         return None
@@ -135,8 +137,8 @@ def _composed(person: Named) -> str | None:
     return "".join(reversed(parts)) if _HAN.match(family) else " ".join(parts)
 
 
-def looks_dialled(text: str) -> bool:
-    """Whether a text could be meant as a telephone number."""
+def looks_like_phone_number(text: str) -> bool:
+    """Return whether a text looks like a phone number."""
     return _DIALLED.fullmatch(text) is not None
 
 
@@ -145,7 +147,7 @@ def _e164(text: str, region: str) -> str:
     if len(text) > LONGEST_COMPARED:
         raise _not_a_number()
     folded = unicodedata.normalize("NFKC", text).strip()
-    if not looks_dialled(folded):
+    if not looks_like_phone_number(folded):
         raise _not_a_number()
     parsed = phonenumbers.parse(folded, region)
     valid = phonenumbers.is_valid_number(parsed)
@@ -160,7 +162,7 @@ def _not_a_number() -> phonenumbers.NumberParseException:
 
 
 def plain(text: str, field: str, longest: int) -> str:
-    """Refuse what cannot be shown or stored: emptiness, length, control characters."""
+    """Refuse text that is empty, too long or contains control characters."""
     if len(text) > LONGEST_COMPARED:
         raise BadRequest.at(field, f"At most {longest} characters.")
     name = unicodedata.normalize("NFC", text).strip()

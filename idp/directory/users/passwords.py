@@ -23,18 +23,18 @@ QUEUED_HASHES = 3
 RETRY_SECONDS = 2
 
 _TOO_SHORT = {
-    SHORTEST: N_("The password needs 8 characters or more."),
-    SHORTEST_MIXED: "The password needs 6 characters or more.",
+    SHORTEST: N_("The password must have at least 8 characters."),
+    SHORTEST_MIXED: "The password must have at least 6 characters.",
 }
-_TOO_LONG = N_("The password has 128 characters at most.")
+_TOO_LONG = N_("The password can have at most 128 characters.")
 
-# Of a random password that nobody knows: an unknown account costs what a known one does.
+# Of an unknown random password, so that an unknown account costs as much as a known one.
 _NOBODY = (
     "$argon2id$v=19$m=65536,t=3,p=4$prRx2REMKnyd5biOo+vnMA"
     "$An6/AE2Vh6Ic0MNQJRn9ODIbq5wd1tJBgb1dLmfgc28"
 )
 _hasher = PasswordHasher()
-# A hash takes 64 MiB and all cores for a tenth of a second: a few wait, a crowd comes back later.
+# A hash takes 64 MiB and all cores for a tenth of a second: a few callers wait, more are refused.
 _places = threading.BoundedSemaphore(CONCURRENT_HASHES)
 _admitted = threading.BoundedSemaphore(CONCURRENT_HASHES + QUEUED_HASHES)
 
@@ -64,7 +64,7 @@ def check_policy(
 ) -> None:
     """Refuse a weak password, naming every reason.
 
-    People choose 8 characters or more. Programs may also set 6 or 7 for somebody else, when
+    People choose 8 characters or more. Programs may also set 6 or 7 for another person, when
     upper and lower case, a digit and a symbol are among them.
     """
     reasons = list(_reasons(_composed(password), names_of_user, chosen_by_person=chosen_by_person))
@@ -92,13 +92,13 @@ def matches(password_hash: str | None, password: str) -> bool:
 
 
 def is_outdated(password_hash: str) -> bool:
-    """Whether a hash was made with other parameters than today's."""
+    """Return whether a hash was made with outdated parameters."""
     return _hasher.check_needs_rehash(password_hash)
 
 
 @contextmanager
 def _place() -> Iterator[None]:
-    """Wait for one of the places; Busy at once when enough others do."""
+    """Wait for one of the places; Busy at once when enough callers wait already."""
     if not _admitted.acquire(blocking=False):
         message = N_("Too many people are signing in right now. Please try again in a few seconds.")
         raise Busy(message, RETRY_SECONDS)
@@ -118,7 +118,7 @@ def _composed(password: str) -> str:
 
 
 def _encoded(password: str) -> bytes:
-    # A lone surrogate out of JSON is wrong, not a crash.
+    # A lone surrogate from JSON must not be an error of the server.
     return _composed(password).encode("utf-8", "surrogatepass")
 
 
@@ -133,12 +133,12 @@ def _reasons(
     if len(password) > LONGEST:
         yield _TOO_LONG
     if any(unicodedata.category(char) in {"Cc", "Cs"} for char in password):
-        yield N_("The password has no control characters.")
+        yield N_("The password must not contain control characters.")
     folded = names.key(password)
     if folded in _COMMONEST:
-        yield N_("This password is among the commonest ones.")
+        yield N_("This password is too common.")
     if any(folded == names.key(name) for name in names_of_user if name):
-        yield N_("The password is not the user's own name.")
+        yield N_("The password must not be the user's own name.")
 
 
 def _is_mixed(password: str) -> bool:

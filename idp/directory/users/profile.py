@@ -1,4 +1,4 @@
-"""The standard claims of a person (OpenID Connect Core 5.1), as whoever may writes them.
+"""The standard claims of a person (OpenID Connect Core 5.1): checking and changing them.
 
 User name, e-mail and mobile number are names of the account: see `users.rename`.
 """
@@ -30,14 +30,14 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
 
 @dataclass(frozen=True, slots=True)
 class StandardClaim:
-    """Where a claim is kept, and what makes a value of what somebody wrote."""
+    """The column of a claim, and the function that parses its value."""
 
     column: str
     read: Callable[[str], Any]
 
 
 def change(session: Session, user: User, values: Mapping[str, str | None]) -> None:
-    """Set claims by their names, empty ones to nothing.
+    """Set claims by their names; an empty value clears one.
 
     BadRequest names every claim whose value is wrong, and leaves the account as it was.
     """
@@ -47,7 +47,7 @@ def change(session: Session, user: User, values: Mapping[str, str | None]) -> No
         claim = CLAIMS.get(name)
         try:
             if claim is None:
-                raise BadRequest.at(name, f"Known are {', '.join(sorted(CLAIMS))}.")
+                raise BadRequest.at(name, f"Known claims: {', '.join(sorted(CLAIMS))}.")
             read[claim.column] = claim.read(text) if text and text.strip() else None
         except BadRequest as problem:
             wrong[name] = [message for texts in problem.fields.values() for message in texts]
@@ -61,17 +61,17 @@ def change(session: Session, user: User, values: Mapping[str, str | None]) -> No
 
 
 def state_of(user: User) -> dict[str, Any]:
-    """Return what the audit log compares of a person: everything that can be set here."""
+    """Return what the audit log compares of a person: all that can be set here."""
     return {column: getattr(user, column) for column in COLUMNS}
 
 
 def change_all(session: Session, user: User, values: Mapping[str, str | None]) -> None:
-    """As `change`, for an operator: also what the account is called, reached by, and proven of."""
+    """As `change`, for an operator: also names, addresses and whether they are verified."""
     named = {name: text or None for name, text in values.items() if name in NAMES}
     proven = {name: values[name] for name in PROOFS if name in values}
     unknown = sorted(values.keys() - {*SETTABLE})
     if unknown:
-        message = f"There is no claim {unknown[0]} to set; known are {', '.join(SETTABLE)}."
+        message = f"There is no claim {unknown[0]} to set. Known claims: {', '.join(SETTABLE)}."
         raise BadRequest.at(unknown[0], message)
     change(session, user, {name: values[name] for name in CLAIMS if name in values})
     if named:
@@ -86,24 +86,24 @@ def change_all(session: Session, user: User, values: Mapping[str, str | None]) -
 
 
 def named_by_email(user: User) -> bool:
-    """Return whether the user name is the e-mail address, which it then follows."""
+    """Return whether the user name is the e-mail address, and so changes with it."""
     return user.email_key is not None and user.username_key == user.email_key
 
 
 def stamp(session: Session, user: User) -> None:
-    """Mark the account as changed for whoever looked at it before."""
+    """Renew the stamp, so that forms read earlier are outdated."""
     user.concurrency_stamp = stamps.new_stamp()
     session.flush()
 
 
 def shown(user: User) -> dict[str, str]:
-    """Return what is set, by the names of the claims, as it can be written again."""
+    """Return the claims that are set, by name, in the form in which they are written."""
     found = {name: getattr(user, claim.column) for name, claim in CLAIMS.items()}
     return {name: str(value) for name, value in found.items() if value is not None}
 
 
 def is_web_address(text: str) -> bool:
-    """Whether a text is an http(s) address that pages may point at."""
+    """Return whether a text is an http(s) address that pages may link to."""
     if len(text) > LONGEST_ADDRESS:
         return False
     try:
@@ -127,7 +127,7 @@ def time_zones() -> frozenset[str]:
 def _set_proof(user: User, name: str, text: str | None) -> None:
     address, column = PROOFS[name]
     if text not in {"true", "false"}:
-        raise BadRequest.at(name, f"{name} is true or false.")
+        raise BadRequest.at(name, f"{name} must be true or false.")
     if text == "true" and getattr(user, address) is None:
         raise BadRequest.at(name, f"{name}: there is no address to confirm.")
     setattr(user, column, text == "true")
@@ -160,7 +160,7 @@ def _day(text: str) -> date:
             "value", N_("Enter the date as YYYY-MM-DD, for example 1990-05-06.")
         ) from None
     if day.year < FIRST_YEAR or day > clock.now().date():
-        raise BadRequest.at("value", N_("This day is not possible."))
+        raise BadRequest.at("value", N_("This date is not possible."))
     return day
 
 
@@ -208,4 +208,4 @@ WITHOUT_MEMBER = (
     *("name", "given_name", "middle_name", "family_name"),
     *("profile", "website", "zoneinfo", "locale"),
 )
-"""Claims for which an account has no member in the contract: they stand among its claims."""
+"""Claims for which an account has no member in the contract: they are in its list of claims."""

@@ -31,7 +31,7 @@ _TAKEN = {
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """What an account starts with; `password` in clear text."""
+    """The values of a new account; `password` in clear text."""
 
     username: str
     email: str | None = None
@@ -47,7 +47,7 @@ class NewUser:
 
 
 def create(session: Session, new: NewUser, *, tenant_id: int | None = None) -> User:
-    """Create an account; the tenant is only noted in the trail.
+    """Create an account; the tenant is only recorded in the audit log.
 
     Names stay with deleted accounts, so they are refused here too.
     """
@@ -78,7 +78,7 @@ def create(session: Session, new: NewUser, *, tenant_id: int | None = None) -> U
         with session.begin_nested():
             session.add(user)
     except IntegrityError:
-        # Somebody was faster between the question above and this insert.
+        # Another request was faster, between the check above and this insert.
         _refuse_taken(session, user)
         raise
     audit.record(session, Tag.USER_CREATED, tenant_id=tenant_id, target=f"user:{user.id}")
@@ -86,7 +86,7 @@ def create(session: Session, new: NewUser, *, tenant_id: int | None = None) -> U
 
 
 def lineage_below(parent: User) -> str:
-    """Give the lineage of those whom a person referred."""
+    """Return the lineage of those whom a person referred."""
     return f"{parent.lineage or '/'}{parent.id}/"
 
 
@@ -128,7 +128,7 @@ def find_by_login(session: Session, login: str) -> User | None:
     if "@" in typed:
         # A user name with @ is the account's own e-mail, so this is never two people.
         return _only(session, User.email_key == typed)
-    if names.looks_dialled(typed):
+    if names.looks_like_phone_number(typed):
         return find_by_mobile(session, typed)
     return _only(session, User.username_key == typed)
 
@@ -193,14 +193,14 @@ def check_password_policy(
 
 
 def check_new_password(password: str, own_names: Iterable[str | None]) -> None:
-    """Refuse the password of somebody who has no account yet."""
+    """Refuse the password of a person who has no account yet."""
     passwords.check_policy(password, own_names)
 
 
 def set_password(
     session: Session, user: User, password: str, *, chosen_by_person: bool = True
 ) -> None:
-    """Set a password and end all access that stands on the old one.
+    """Set a password and end all access gained with the old one.
 
     Hashes first, so call it before the transaction has written anything.
     """
@@ -212,10 +212,10 @@ def set_password(
 def rename(
     session: Session, user: User, *, username: str, email: str | None, mobile: str | None
 ) -> set[str]:
-    """Change what a person is called and reached by; tells which of the three changed.
+    """Change user name, e-mail and mobile number; return which of the three changed.
 
-    What stays as it is stored (or as the APIs write it) is not looked at again. A new address
-    counts as unproven.
+    Values equal to the stored ones (or as the APIs write them) are not checked again. A new address
+    counts as unverified.
     """
     changed = set()
     if email != user.email:
@@ -239,21 +239,21 @@ def rename(
         try:
             session.flush()
         except IntegrityError:
-            # Somebody was faster between the question above and this update.
-            message = "One of these names was taken just now."
+            # Another request was faster, between the check above and this update.
+            message = "One of these names has just been taken."
             raise Conflict(message, fields={name: [message] for name in changed}) from None
     return changed
 
 
 def is_under(user: User, ancestor: User) -> bool:
-    """Whether a person is somebody's own referral, or further below, or himself."""
+    """Return whether a person is the ancestor themselves, or below them by referral."""
     return user.id == ancestor.id or (user.lineage or "/").startswith(lineage_below(ancestor))
 
 
 def move(session: Session, user: User, parent: User | None) -> None:
-    """Give a person, and all below, another referrer."""
+    """Change the referrer of a person, and so of all below them."""
     if parent is not None and is_under(parent, user):
-        raise BadRequest.at("parent_user_id", "Nobody is below himself.")
+        raise BadRequest.at("parent_user_id", "A user cannot be their own referrer.")
     before = lineage_below(user)
     user.lineage = _lineage(session, parent.id) if parent is not None else None
     user.parent_user_id = parent.id if parent is not None else None
@@ -265,7 +265,7 @@ def move(session: Session, user: User, parent: User | None) -> None:
         )
     )
     if longest is not None and longest + len(after) - len(before) > LONGEST_LINEAGE:
-        raise BadRequest.at("parent_user_id", "There are too many referrers above.")
+        raise BadRequest.at("parent_user_id", "The chain of referrers is too long.")
     session.execute(
         update(User)
         .where(User.lineage.startswith(before, autoescape=True))
@@ -280,7 +280,7 @@ def end_access(session: Session, user: User) -> None:
 
 
 def disable(session: Session, user: User) -> None:
-    """Keep a person out, and end what is under way."""
+    """Disable a person, and end their access."""
     if not user.is_disabled:
         user.is_disabled = True
         end_access(session, user)
@@ -288,7 +288,7 @@ def disable(session: Session, user: User) -> None:
 
 
 def enable(session: Session, user: User) -> None:
-    """Let a disabled person in again."""
+    """Enable a disabled person."""
     if user.is_disabled:
         user.is_disabled = False
         session.flush()
@@ -296,7 +296,7 @@ def enable(session: Session, user: User) -> None:
 
 
 def unlock(session: Session, user: User) -> None:
-    """End a lock that was set until a later time, and forget the failures counted with it."""
+    """End a temporary lock, and reset the failures counted with it."""
     if user.is_locked or user.access_failed_count:
         user.lockout_end = None
         user.access_failed_count = 0
@@ -314,7 +314,7 @@ def delete(session: Session, user: User) -> None:
 
 
 def mobile_on_the_wire(session: Session, user: User) -> str | None:
-    """Write the mobile number as callers of the APIs expect it."""
+    """Return the mobile number as callers of the APIs expect it."""
     return names.on_the_wire(user.mobile, _region(session)) if user.mobile else None
 
 
@@ -323,7 +323,7 @@ def _lineage(session: Session, parent_user_id: int | None) -> str | None:
         return None
     lineage = lineage_below(get(session, parent_user_id))
     if len(lineage) > LONGEST_LINEAGE:
-        raise BadRequest.at("parent_user_id", "There are too many referrers above.")
+        raise BadRequest.at("parent_user_id", "The chain of referrers is too long.")
     return lineage
 
 
@@ -332,14 +332,14 @@ def _only(session: Session, condition: ColumnElement[bool]) -> User | None:
 
 
 def _refuse_taken(session: Session, user: User) -> None:
-    """Name the first of the unique names that an account, deleted or not, has already."""
-    wanted = (
+    """Raise Conflict for the first name that an account, deleted or not, has already."""
+    unique = (
         ("username", User.username_key, user.username_key),
         ("email", User.email_key, user.email_key),
         ("mobile", User.mobile, user.mobile),
     )
     with session.no_autoflush:
-        for field, column, value in wanted:
+        for field, column, value in unique:
             others = select(User.id).where(column == value, User.id != (user.id or 0))
             if value is not None and session.scalar(others):
                 raise Conflict.at(field, _TAKEN[field], code=f"{field}_taken")

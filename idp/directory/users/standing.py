@@ -1,4 +1,4 @@
-"""Whether an account may be used now, as a condition of a query."""
+"""The condition in SQL that an account may be used now."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from idp.directory.users.models import User
 def is_active(moment: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Return the condition that an account is neither deleted, disabled nor locked.
 
-    `User.may_sign_in` says the same of a row.
+    `User.may_sign_in` is the same for a row.
     """
     return and_(
         User.deleted_at.is_(None),

@@ -1,4 +1,4 @@
-"""Whom an actor may see and change."""
+"""Which people an actor may see and change."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from idp.directory.users.models import User, UserClaim
 
 
 def in_reach(session: Session, actor: Actor) -> list[ColumnElement[bool]]:
-    """Return in SQL whom the actor sees; nobody who is deleted.
+    """Return in SQL which people the actor sees, none of them deleted.
 
-    Administrators see everybody, the tenant's owner all its members, and others of those only
+    Administrators see everyone, the tenant's owner all its members, and others of those only
     themselves and whom they referred.
     """
     conditions: list[ColumnElement[bool]] = [User.deleted_at.is_(None)]
@@ -42,7 +42,7 @@ def members_in_reach(session: Session, actor: Actor) -> list[ColumnElement[bool]
 
 
 def is_member(tenant_id: int) -> ColumnElement[bool]:
-    """Return in SQL who belongs to a tenant."""
+    """Return in SQL which people belong to a tenant."""
     return (
         select(Membership.id)
         .where(Membership.user_id == User.id, Membership.tenant_id == tenant_id)
@@ -67,7 +67,7 @@ def may_change_identity(session: Session, actor: Actor, user: User) -> bool:
     """Return whether the actor may change name, password, e-mail, mobile and lockout of a person.
 
     People of several tenants or with a platform role belong to themselves, and so does a person
-    whom the tenant has bound and who has not signed in for it. And whoever could take an account
+    whom the tenant has bound and who has not signed in for it. An actor who could take an account
     over must already hold what it may do; the tenant's owner, what it may manage.
     """
     if actor.tenant_in_reach is None or actor.user_id == user.id:
@@ -82,15 +82,15 @@ def may_change_identity(session: Session, actor: Actor, user: User) -> bool:
         if member is not None and member.is_admin:
             return False
     if actor.user_id is None:
-        return not held  # what a machine may grant it does not hold itself
+        return not held  # a machine does not hold what it may grant
     return actor.lacking(session, None, held) == []
 
 
 def may_move(session: Session, actor: Actor, user: User) -> bool:
-    """Return whether the actor may say who referred a person; nobody chooses their own referrer.
+    """Return whether the actor may set a person's referrer; nobody can set their own.
 
-    Lineage holds in all tenants: who brings somebody below himself in one, with all below them,
-    sees them in every other. So everybody who moves must be of this tenant alone.
+    Lineage holds in all tenants: an actor who moves people below themselves in one sees them in
+    every other. So everyone who is moved must belong to this tenant alone.
     """
     if actor.is_platform_admin:
         return True
@@ -106,7 +106,7 @@ def may_move(session: Session, actor: Actor, user: User) -> bool:
 
 
 def belongs_elsewhere(session: Session, user_id: int, tenant_id: int) -> bool:
-    """Whether a person has another membership, or more of the platform than everybody has."""
+    """Return whether a person has another membership, or special platform rights."""
     other = select(Membership.id).where(
         Membership.user_id == user_id, Membership.tenant_id != tenant_id
     )
@@ -117,7 +117,7 @@ def belongs_elsewhere(session: Session, user_id: int, tenant_id: int) -> bool:
 def belongs_to_themselves(session: Session, user_id: int, tenant_id: int) -> bool:
     """Return whether a person belongs elsewhere, or has not signed in for the tenant yet.
 
-    The second holds for accounts that were not made there (`Membership.is_bound`).
+    The second holds for accounts that were not created there (`Membership.is_bound`).
     """
     member = tenants.find_member(session, tenant_id, user_id)
     is_bound = member is not None and member.is_bound
@@ -125,7 +125,7 @@ def belongs_to_themselves(session: Session, user_id: int, tenant_id: int) -> boo
 
 
 def is_of_the_platform(session: Session, user_id: int) -> bool:
-    """Whether a person has more of the platform than everybody has."""
+    """Return whether a person has more platform rights than everyone has."""
     return bool(session.scalar(select(_is_of_the_platform(user_id))))
 
 

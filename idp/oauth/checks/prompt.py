@@ -50,26 +50,26 @@ def read_id(parameters: Parameters, name: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class ClaimsRequest:
-    """The `claims` parameter (OpenID Connect Core 5.5): section → name → what is wanted."""
+    """The `claims` parameter (OpenID Connect Core 5.5): section → name → claim request."""
 
     sections: dict[str, dict[str, Any]]
 
     @property
     def names(self) -> frozenset[str]:
-        """Every claim asked for."""
+        """Every requested claim."""
         return frozenset(name for section in self.sections.values() for name in section)
 
     def values(self, section: str, name: str) -> tuple[Any, ...]:
-        """Give the values that a claim is asked with."""
-        wanted = self.sections.get(section, {}).get(name) or {}
-        if "value" in wanted:
-            return (wanted["value"],)
-        return tuple(wanted.get("values", ()))
+        """Return the values that a claim is requested with."""
+        claim_request = self.sections.get(section, {}).get(name) or {}
+        if "value" in claim_request:
+            return (claim_request["value"],)
+        return tuple(claim_request.get("values", ()))
 
     def is_essential(self, section: str, name: str) -> bool:
         """Whether the client cannot go on without a claim."""
-        wanted = self.sections.get(section, {}).get(name) or {}
-        return wanted.get("essential") is True
+        claim_request = self.sections.get(section, {}).get(name) or {}
+        return claim_request.get("essential") is True
 
 
 def read_claims(parameters: Parameters) -> ClaimsRequest:
@@ -105,7 +105,7 @@ def _claims_sections(text: str) -> dict[str, dict[str, Any]] | None:
     return sections
 
 
-def _is_claim_request(wanted: Any) -> bool:
-    return wanted is None or (
-        isinstance(wanted, dict) and isinstance(wanted.get("values", []), list)
+def _is_claim_request(claim_request: Any) -> bool:
+    return claim_request is None or (
+        isinstance(claim_request, dict) and isinstance(claim_request.get("values", []), list)
     )

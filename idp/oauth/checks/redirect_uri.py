@@ -20,10 +20,10 @@ def is_registered(requested: str, registered: Collection[str], *, native: bool) 
         return True
     if not native:
         return False
-    wanted = LOOPBACK.fullmatch(requested)
-    if wanted is None or (wanted[2] is not None and not is_port(wanted[2])):
+    loopback = LOOPBACK.fullmatch(requested)
+    if loopback is None or (loopback[2] is not None and not is_port(loopback[2])):
         return False
     return any(
-        (known := LOOPBACK.fullmatch(uri)) is not None and known.group(1, 3) == wanted.group(1, 3)
+        (known := LOOPBACK.fullmatch(uri)) is not None and known.group(1, 3) == loopback.group(1, 3)
         for uri in registered
     )

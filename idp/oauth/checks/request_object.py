@@ -11,12 +11,12 @@ from idp.platform.secrets import from_b64url
 
 LONGEST = 32_768
 RETURN = ("response_mode", "state")
-"""How the answer is to come back. Whoever writes the address could have put both beside the object,
+"""How the answer is to come back. The author of the address could have put both beside the object,
 so nothing is lost by reading them unverified; where it comes back to is proven from outside."""
 
 
 def read_unverified_return(parameters: Parameters) -> Mapping[str, str]:
-    """Read `response_mode` and `state` of a request object that nobody has verified."""
+    """Read `response_mode` and `state` of a request object that is not verified."""
     unverified_jwt = parameters.get("request")
     if unverified_jwt is None or len(unverified_jwt) > LONGEST:
         return {}

@@ -46,18 +46,18 @@ async def recognize(storage: Storage, client: ClientView, names: Iterable[str]) 
     """Leave out what is to be ignored; `invalid_scope` when nothing else was asked for.
 
     Ignored are unknown scopes (OpenID Connect Core 3.1.2.1), and `offline_access` that the client
-    may not have (11). A scope of somebody's that is not the client's is left to `validate`.
+    may not have (11). A known scope that the client may not have is left to `validate`.
     """
-    asked = tuple(dict.fromkeys(names))
-    unlisted = [name for name in asked if not _is_listed(client, name)]
+    requested = tuple(dict.fromkeys(names))
+    unlisted = [name for name in requested if not _is_listed(client, name)]
     if not unlisted:
-        return asked
+        return requested
     if len(unlisted) > MOST_UNLISTED:
         message = f"More than {MOST_UNLISTED} scopes that the client may not have"
         raise OAuthError(message, code="invalid_scope")
     existing = await storage.in_session(resources.existing_scopes, unlisted)
     ignored = {*unlisted} - existing
-    kept = tuple(name for name in asked if name not in ignored)
+    kept = tuple(name for name in requested if name not in ignored)
     if not kept:
         message = f"There is no scope {unlisted[0][:100]!r} for the client"
         raise OAuthError(message, code="invalid_scope")
@@ -66,10 +66,10 @@ async def recognize(storage: Storage, client: ClientView, names: Iterable[str]) 
 
 def validate(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
     """Check that the client may have every scope; `invalid_scope` else."""
-    wanted = tuple(dict.fromkeys(names))
+    requested = tuple(dict.fromkeys(names))
     api_scopes: list[ApiScopeView] = []
     identities: list[IdentityView] = []
-    for name in wanted:
+    for name in requested:
         if (api_scope := client.api_scopes.get(name)) is not None:
             api_scopes.append(api_scope)
         elif (identity := client.identity_scopes.get(name)) is not None:
@@ -79,10 +79,10 @@ def validate(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
         else:
             message = f"The client may not have the scope {name[:100]!r}"
             raise OAuthError(message, code="invalid_scope")
-    if not wanted:
+    if not requested:
         message = "Missing parameter: scope"
         raise OAuthError(message, code="invalid_scope")
-    return ValidatedScopes(wanted, tuple(api_scopes), tuple(identities), "openid" in wanted)
+    return ValidatedScopes(requested, tuple(api_scopes), tuple(identities), "openid" in requested)
 
 
 def retain(client: ClientView, names: Iterable[str]) -> ValidatedScopes:

@@ -96,7 +96,7 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="idp", charset="UTF-8"'}
 
 
 def challenged(request: ProtocolRequest, message: str | None = None) -> InvalidClient:
-    """Make the refusal; a client that tried Basic is told so again (RFC 6749 5.2)."""
+    """Return the refusal; a client that tried Basic is challenged with it again (RFC 6749 5.2)."""
     tried = request.authorization is not None
     return InvalidClient(message, headers=CHALLENGE if tried else None)
 

@@ -107,13 +107,13 @@ async def authorize(request: ProtocolRequest, storage: Storage) -> Answer:
         row, parameters = kept, Parameters(pairs)
     client, back = await find_return_address(storage, request.issuer, parameters)
     try:
-        asked = await validate(storage, client, back, parameters)
+        validated = await validate(storage, client, back, parameters)
         if handle is None:
-            code = await code_grants.grant_at_once(storage, asked, request.session_cookie)
+            code = await code_grants.grant_at_once(storage, validated, request.session_cookie)
             if code is not None:
                 return back.send({"code": code})
             visitor = await visitors.find_signed_in(storage, request.issuer, request.session_cookie)
-        approved = await decide(storage, asked, visitor, answers)
+        approved = await decide(storage, validated, visitor, answers)
     except _ToPage as page:
         if "none" in prompt.read_prompt(parameters):
             return back.refuse(_unanswerable(page))
@@ -124,7 +124,7 @@ async def authorize(request: ProtocolRequest, storage: Storage) -> Answer:
         if row is not None or isinstance(error, _NotAMemberError):
             await storage.in_session(_refuse, row, error)
         return back.refuse(error)
-    return await _grant(storage, asked, approved, row)
+    return await _grant(storage, validated, approved, row)
 
 
 async def _keep_posted(request: ProtocolRequest, storage: Storage) -> Answer:
@@ -162,8 +162,8 @@ def _refuse(session: Session, row: AuthorizationRequest | None, error: OAuthErro
             session,
             Tag.SIGN_IN_REFUSED,
             user_id=error.user_id,
-            client_id=error.asked.client.client_id,
-            tenant_id=error.asked.back.issuer.tenant_id,
+            client_id=error.validated.client.client_id,
+            tenant_id=error.validated.back.issuer.tenant_id,
             details={"reason": "not a member"},
         )
 
@@ -173,14 +173,14 @@ class _NotAMemberError(OAuthError):
 
     code = "access_denied"
 
-    def __init__(self, asked: ValidatedRequest, user_id: int) -> None:
+    def __init__(self, validated: ValidatedRequest, user_id: int) -> None:
         super().__init__("The person does not belong to a tenant that this application serves")
-        self.asked = asked
+        self.validated = validated
         self.user_id = user_id
 
 
 def _unanswerable(page: _ToPage) -> OAuthError:
-    """Say why prompt=none cannot be answered (OpenID Connect Core 3.1.2.6)."""
+    """Return the error for a prompt=none that cannot be answered (OpenID Connect Core 3.1.2.6)."""
     code = {
         "login": "login_required",
         "choose": "account_selection_required",
@@ -190,7 +190,7 @@ def _unanswerable(page: _ToPage) -> OAuthError:
     return OAuthError("The person would have to be asked", code=code)
 
 
-# --- Who asks, and where the answer goes: until this is proven nothing is redirected -------------
+# --- Client and return address: until they are proven nothing is redirected ----------------------
 
 
 async def find_return_address(
@@ -210,8 +210,8 @@ async def find_return_address(
         raise OAuthError(message, code="invalid_redirect_uri")
     # A request object is refused, and the refusal goes back as the object asks.
     unverified = request_object.read_unverified_return(parameters)
-    wanted = unverified.get("response_mode") or parameters.get("response_mode")
-    mode = wanted if wanted in RESPONSE_MODES else "query"
+    requested = unverified.get("response_mode") or parameters.get("response_mode")
+    mode = requested if requested in RESPONSE_MODES else "query"
     state = unverified.get("state") or parameters.get("state")
     return client, ReturnAddress(uri, cast("ResponseMode", mode), state, issuer)
 
@@ -229,15 +229,15 @@ async def validate(
             raise OAuthError(message, code=code)
     _check_response(client, parameters)
     names = scopes.split(parameters.get("scope") or "")
-    wanted = scopes.validate(client, await scopes.recognize(storage, client, names))
+    requested = scopes.validate(client, await scopes.recognize(storage, client, names))
     resources = parameters.all("resource")
-    scopes.narrow(wanted, resources, back.issuer.url)
+    scopes.narrow(requested, resources, back.issuer.url)
     claims = prompt.read_claims(parameters)
     _check_acr(claims)
     return ValidatedRequest(
         client=client,
         back=back,
-        scopes=wanted,
+        scopes=requested,
         code_challenge=pkce.read_challenge(parameters, required=client.require_pkce),
         nonce=parameters.get("nonce"),
         prompt=prompt.read_prompt(parameters),
@@ -272,8 +272,8 @@ def _check_acr(claims: ClaimsRequest) -> None:
 
 
 def _max_age(client: ClientView, parameters: Parameters) -> int | None:
-    asked = prompt.read_seconds(parameters, "max_age")
-    return client.default_max_age if asked is None else asked
+    requested = prompt.read_seconds(parameters, "max_age")
+    return client.default_max_age if requested is None else requested
 
 
 async def _hinted_subject(
@@ -294,88 +294,90 @@ async def _hinted_subject(
 
 
 async def decide(
-    storage: Storage, asked: ValidatedRequest, visitor: SignedIn | None, answers: Answers | None
+    storage: Storage, validated: ValidatedRequest, visitor: SignedIn | None, answers: Answers | None
 ) -> Approved:
     """Find out whether everything is settled; _ToPage names the page to show otherwise."""
     if answers is not None and answers.consented_scopes == ():
         raise _refused_by_person()
-    visitor = _settle_sign_in(asked, visitor, answers)
-    tenant_id = _settle_tenant(asked, visitor, answers)
+    visitor = _settle_sign_in(validated, visitor, answers)
+    tenant_id = _settle_tenant(validated, visitor, answers)
     remembered: set[str] = set()
-    if _depends_on_consent(asked, answers):
-        remembered = await _read_consent(storage, asked, visitor, tenant_id)
-    consented = _settle_consent(asked, answers, remembered)
+    if _depends_on_consent(validated, answers):
+        remembered = await _read_consent(storage, validated, visitor, tenant_id)
+    consented = _settle_consent(validated, answers, remembered)
     if consented is None:
-        return Approved(visitor, tenant_id, asked.scopes, None)
-    allowed = [name for name in asked.scopes.names if name in consented]
+        return Approved(visitor, tenant_id, validated.scopes, None)
+    allowed = [name for name in validated.scopes.names if name in consented]
     if not allowed:
         raise _refused_by_person()
     is_remembered = (
-        answers is not None and answers.remember_consent and asked.client.allow_remember_consent
+        answers is not None and answers.remember_consent and validated.client.allow_remember_consent
     )
     return Approved(
-        visitor, tenant_id, scopes.validate(asked.client, allowed), consented, is_remembered
+        visitor, tenant_id, scopes.validate(validated.client, allowed), consented, is_remembered
     )
 
 
 def _settle_sign_in(
-    asked: ValidatedRequest, visitor: SignedIn | None, answers: Answers | None
+    validated: ValidatedRequest, visitor: SignedIn | None, answers: Answers | None
 ) -> SignedIn:
     if visitor is None:
         raise _ToPage("login")
     is_fresh = answers is not None and visitor.auth_time >= answers.since
-    if "login" in asked.prompt and not is_fresh:
+    if "login" in validated.prompt and not is_fresh:
         raise _ToPage("login")
-    if asked.max_age is not None and not is_fresh:
+    if validated.max_age is not None and not is_fresh:
         age = clock.now() - visitor.auth_time
-        if age > timedelta(seconds=asked.max_age):
+        if age > timedelta(seconds=validated.max_age):
             raise _ToPage("login")
-    if not _is_the_one_asked_for(asked, str(visitor.user_id)):
+    if not _is_requested_subject(validated, str(visitor.user_id)):
         if is_fresh:
-            message = "Somebody else signed in"
+            message = "Someone else signed in"
             raise OAuthError(message, code="login_required")
         raise _ToPage("login")
     has_chosen = is_fresh or (answers is not None and answers.account_chosen)
-    if "select_account" in asked.prompt and not has_chosen:
+    if "select_account" in validated.prompt and not has_chosen:
         raise _ToPage("choose")
     return visitor
 
 
-def _is_the_one_asked_for(asked: ValidatedRequest, subject: str) -> bool:
+def _is_requested_subject(validated: ValidatedRequest, subject: str) -> bool:
     """Compare with `id_token_hint` and a `sub` asked for by value (OpenID Connect Core 3.1.2.2)."""
-    if asked.hinted_subject not in {None, subject}:
+    if validated.hinted_subject not in {None, subject}:
         return False
-    wanted = asked.claims.values("id_token", "sub")
-    return not wanted or subject in wanted
+    requested = validated.claims.values("id_token", "sub")
+    return not requested or subject in requested
 
 
-def _settle_tenant(asked: ValidatedRequest, visitor: SignedIn, answers: Answers | None) -> int:
+def _settle_tenant(validated: ValidatedRequest, visitor: SignedIn, answers: Answers | None) -> int:
     """Find the tenant that the sign-in is for: one of the person's memberships at this issuer."""
-    ids = tenant.fitting(visitor.tenant_ids, asked.client.tenant_id, asked.tenant_id)
+    ids = tenant.fitting(visitor.tenant_ids, validated.client.tenant_id, validated.tenant_id)
     if not ids:
-        raise _NotAMemberError(asked, visitor.user_id)
+        raise _NotAMemberError(validated, visitor.user_id)
     settled = tenant.settle(ids, answers.tenant_id if answers else None, visitor.tenant_id)
     if settled is None:
         raise _ToPage("choose-tenant")
     return settled
 
 
-def _depends_on_consent(asked: ValidatedRequest, answers: Answers | None) -> bool:
+def _depends_on_consent(validated: ValidatedRequest, answers: Answers | None) -> bool:
     """Return whether it matters what the person allowed before."""
     is_answered = answers is not None and answers.consented_scopes is not None
-    return not is_answered and "consent" not in asked.prompt and asked.client.require_consent
+    return (
+        not is_answered and "consent" not in validated.prompt and validated.client.require_consent
+    )
 
 
 def _settle_consent(
-    asked: ValidatedRequest, answers: Answers | None, remembered: Collection[str]
+    validated: ValidatedRequest, answers: Answers | None, remembered: Collection[str]
 ) -> frozenset[str] | None:
     """Find the scopes that the person ticked just now; None: all are allowed, or need no asking."""
     given = answers.consented_scopes if answers is not None else None
     if given is not None:
         return frozenset(given)
-    if "consent" in asked.prompt:
+    if "consent" in validated.prompt:
         raise _ToPage("consent")
-    if asked.client.require_consent and not set(asked.consent_scopes) <= set(remembered):
+    if validated.client.require_consent and not set(validated.consent_scopes) <= set(remembered):
         raise _ToPage("consent")
     return None
 
@@ -385,13 +387,13 @@ def _refused_by_person() -> OAuthError:
 
 
 async def _read_consent(
-    storage: Storage, asked: ValidatedRequest, visitor: SignedIn, tenant_id: int
+    storage: Storage, validated: ValidatedRequest, visitor: SignedIn, tenant_id: int
 ) -> set[str]:
     row = await storage.one(
         _CONSENT,
         {
             "user_id": visitor.user_id,
-            "client_id": asked.client.row_id,
+            "client_id": validated.client.row_id,
             "tenant_id": tenant_id,
             "now": clock.now(),
         },
@@ -412,23 +414,23 @@ _CONSENT = select(Consent.scopes).where(
 
 async def _grant(
     storage: Storage,
-    asked: ValidatedRequest,
+    validated: ValidatedRequest,
     approved: Approved,
     row: AuthorizationRequest | None,
 ) -> ProtocolResponse | FormPost:
     """Make grant and code in one transaction, and send the code to the client."""
     code = random_token()
-    values = code_grants.values(storage, asked, approved, code)
+    values = code_grants.values(storage, validated, approved, code)
     if row is None:
         await storage.write(code_grants.GRANT, values)
-    elif not await storage.in_session(_grant_kept, asked, approved, row, values):
-        raise pending.gone()
-    return asked.back.send({"code": code})
+    elif not await storage.in_session(_grant_kept, validated, approved, row, values):
+        raise pending.no_longer_kept()
+    return validated.back.send({"code": code})
 
 
 def _grant_kept(
     session: Session,
-    asked: ValidatedRequest,
+    validated: ValidatedRequest,
     approved: Approved,
     row: AuthorizationRequest,
     values: Mapping[str, Any],
@@ -439,11 +441,11 @@ def _grant_kept(
     if approved.is_remembered and approved.consented is not None:
         consents.remember_consent(
             session,
-            asked.client,
+            validated.client,
             approved.visitor.user_id,
             approved.tenant_id,
             sorted(approved.consented),
-            set(asked.consent_scopes) - approved.consented,
+            set(validated.consent_scopes) - approved.consented,
         )
     code_grants.GRANT.run(session, values)
     return True

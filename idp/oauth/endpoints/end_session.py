@@ -68,8 +68,8 @@ def end_session(
     if handle_given is not None:
         row = pending.get(session, request.issuer, "endsession", handle_given)
         parameters = Parameters(pending.parameters_of(session, row))
-    asked = validate(session, request.issuer, parameters)
-    if visitor is not None and not asked.is_about(visitor):
+    validated = validate(session, request.issuer, parameters)
+    if visitor is not None and not validated.is_about(visitor):
         handle = handle_given or _keep(request, session, parameters)
         session.commit()
         return Interaction("logout", handle)
@@ -78,7 +78,7 @@ def end_session(
     if row is not None:
         session.execute(delete(AuthorizationRequest).where(AuthorizationRequest.id == row.id))
     session.commit()
-    return SignedOut(asked.location)
+    return SignedOut(validated.location)
 
 
 def _keep(request: ProtocolRequest, session: Session, parameters: Parameters) -> str:
@@ -119,7 +119,7 @@ def _location(client: ClientView | None, parameters: Parameters) -> str:
     if uri is None:
         return SIGNED_OUT_PAGE
     if client is None:
-        # Without a known client nobody vouches for the address: it is not followed.
+        # Without a known client nothing vouches for the address: it is not followed.
         return SIGNED_OUT_PAGE
     if uri not in client.post_logout_redirect_uris:
         message = N_(

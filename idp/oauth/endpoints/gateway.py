@@ -38,12 +38,12 @@ class Gatekeeper(Protocol):
         tenant_id: int | None,
         is_person: bool,
     ) -> str:
-        """Let a call pass, count it and name its upstream, or refuse it."""
+        """Admit a call, count it and name its upstream, or refuse it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """What a good token says about its bearer."""
+    """What a valid token states about its bearer."""
 
     audience: tuple[str, ...]
     scopes: frozenset[str]
@@ -53,7 +53,7 @@ class Bearer:
     is_person: bool
     expires_at: int
     headers: Mapping[str, str]
-    """What the service behind the gateway is told."""
+    """The headers that the service behind the gateway receives."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ class GatewayVerify:
     gatekeeper: Gatekeeper
 
     async def __call__(self, request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
-        """Say who calls, or refuse as RFC 6750 3 asks."""
+        """Return the bearer of the token, or refuse as RFC 6750 3 requires."""
         scheme, _, token = (request.authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="idp"'})
@@ -96,7 +96,7 @@ def _describe(token: AccessToken) -> Bearer:
     scopes = frozenset(name for name in token.scopes if name in token.client.api_scopes)
     standing = token.standing
     tenant_id = token.client.tenant_id if standing is None else standing.grant.tenant_id
-    said: dict[str, Any] = {
+    values: dict[str, Any] = {
         "X-Subject": token.claims["sub"],
         "X-Tenant": tenant_id,
         "X-Scope": " ".join(name for name in str(token.claims["scope"]).split() if name in scopes),
@@ -115,7 +115,7 @@ def _describe(token: AccessToken) -> Bearer:
         # Names may be in any script; headers are ASCII.
         headers={
             name: quote(str(value), safe=_READABLE)
-            for name, value in said.items()
+            for name, value in values.items()
             if value not in {None, ""}
         },
     )

@@ -29,7 +29,7 @@ _REFERENCES = ("permission_ref", "role_ref", "claims_ref")
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Requester:
     """An API resource or a client that proved who it is."""
 
     name: str
@@ -39,17 +39,17 @@ class Caller:
 
 async def introspect(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     """Describe a token to an API or a client; `active: false` for anything not theirs."""
-    caller = await _authenticate(storage, request)
+    requester = await _authenticate(storage, request)
     token = request.body.require("token")
-    content = await _describe(storage, request, caller, token)
+    content = await _describe(storage, request, requester, token)
     if not accept.prefers(request.accept, SIGNED_ANSWER):
         return json_response(content)
-    alg = caller.client.introspection_signed_response_alg if caller.client else None
+    alg = requester.client.introspection_signed_response_alg if requester.client else None
     keys = await storage.look_up(signer.keys)
     signed = keys.sign(
         {
             "iss": request.issuer.url,
-            "aud": caller.name,
+            "aud": requester.name,
             "iat": clock.timestamp(),
             "token_introspection": content,
         },
@@ -59,30 +59,30 @@ async def introspect(request: ProtocolRequest, storage: Storage) -> ProtocolResp
     return ProtocolResponse(200, {"Content-Type": SIGNED_ANSWER, **NO_STORE}, signed.encode())
 
 
-async def _authenticate(storage: Storage, request: ProtocolRequest) -> Caller:
+async def _authenticate(storage: Storage, request: ProtocolRequest) -> Requester:
     """Return the API resource (by its name and secret) or the client that calls."""
     credentials = client_auth.read_credentials(request)
     if await storage.look_up(clients.find, credentials.client_id) is None:
         api = await storage.look_up(resources.find_api, credentials.client_id)
         proof, keyring = credentials.unverified_proof, storage.runtime.keyring
         if api is not None and secret.is_one_of(keyring, proof, api.secrets):
-            return Caller(api.name, api=api)
+            return Requester(api.name, api=api)
         raise await client_auth.refuse(storage, request, credentials, "introspection")
     client = await client_auth.authenticate(storage, request, credentials)
     if client.is_public:
         # RFC 7662 2.1: the endpoint must not be open to token scanning.
         raise await client_auth.refuse(storage, request, credentials, "public client")
-    return Caller(client.client_id, client=client)
+    return Requester(client.client_id, client=client)
 
 
 async def _describe(
-    storage: Storage, request: ProtocolRequest, caller: Caller, unverified_token: str
+    storage: Storage, request: ProtocolRequest, requester: Requester, unverified_token: str
 ) -> Mapping[str, Any]:
     try:
         token = await access_tokens.recall_access_token(storage, request.issuer, unverified_token)
     except InvalidToken:
-        return await _describe_refresh_token(storage, request, caller, unverified_token)
-    if not _may_see(caller, token):
+        return await _describe_refresh_token(storage, request, requester, unverified_token)
+    if not _may_see(requester, token):
         return INACTIVE
     claims = await _complete(storage, token)
     # RFC 7662 2.2: `username` is a person's; a claim kept for a client must not look like one.
@@ -112,19 +112,19 @@ async def _complete(storage: Storage, token: AccessToken) -> dict[str, Any]:
     return claims
 
 
-def _may_see(caller: Caller, token: AccessToken) -> bool:
-    if caller.api is not None:
+def _may_see(requester: Requester, token: AccessToken) -> bool:
+    if requester.api is not None:
         # An audience may also be an issuer's address; the name alone is not proof enough.
-        is_in_reach = caller.api.tenant_id in {None, token.client.tenant_id}
-        return is_in_reach and caller.api.name in token.audience
-    return caller.client is not None and caller.client.row_id == token.client.row_id
+        is_in_reach = requester.api.tenant_id in {None, token.client.tenant_id}
+        return is_in_reach and requester.api.name in token.audience
+    return requester.client is not None and requester.client.row_id == token.client.row_id
 
 
 async def _describe_refresh_token(
-    storage: Storage, request: ProtocolRequest, caller: Caller, unverified_token: str
+    storage: Storage, request: ProtocolRequest, requester: Requester, unverified_token: str
 ) -> Mapping[str, Any]:
-    """Describe a refresh token to the client it was issued to, and to nobody else."""
-    if caller.client is None:
+    """Describe a refresh token to the client it was issued to, and to no other."""
+    if requester.client is None:
         return INACTIVE
     found = await refresh_tokens.find(storage, unverified_token)
     if found is None:
@@ -132,8 +132,8 @@ async def _describe_refresh_token(
     refresh, grant, standing = found
     if (
         standing is None
-        or refresh.decide(caller.client) not in refresh_rules.USABLE
-        or grant.client_id != caller.client.row_id
+        or refresh.decide(requester.client) not in refresh_rules.USABLE
+        or grant.client_id != requester.client.row_id
         or grant.issuer_tenant_id != request.issuer.tenant_id
     ):
         return INACTIVE
@@ -142,7 +142,7 @@ async def _describe_refresh_token(
         "active": True,
         "iss": request.issuer.url,
         "sub": str(grant.user_id),
-        "client_id": caller.client.client_id,
+        "client_id": requester.client.client_id,
         "scope": " ".join(family.scopes),
         "iat": int((family.rotated_at or family.created_at).timestamp()),
         "exp": int(family.expires_at.timestamp()),

@@ -24,7 +24,7 @@ class InsufficientScopeError(OAuthError):
 
 
 async def userinfo(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
-    """Give the claims about the person that the token's scopes release, as JSON or signed."""
+    """Return the claims about the person that the token's scopes release, as JSON or signed."""
     bearer = read_bearer(request)
     token = await access_tokens.recall_access_token(storage, request.issuer, bearer)
     if token.standing is None or "openid" not in token.scopes:
@@ -33,7 +33,7 @@ async def userinfo(request: ProtocolRequest, storage: Storage) -> ProtocolRespon
             headers={"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="openid"'},
         )
     if request.issuer.url not in token.audience:
-        # RFC 9068 4: whoever else it is for must not read the person's claims with it.
+        # RFC 9068 4: its other audiences must not read the person's claims with it.
         raise InvalidToken(debug="token for another audience")
     claims = await storage.runtime.cache.recently(
         ("userinfo", request.issuer.tenant_id, digest(bearer)), lambda: _claims(storage, token)

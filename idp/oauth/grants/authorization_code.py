@@ -28,14 +28,18 @@ from idp.platform.secrets import digest
 from idp.platform.storage import Storage
 
 
-async def answer(asked: GrantRequest) -> Mapping[str, Any]:
+async def answer(token_request: GrantRequest) -> Mapping[str, Any]:
     """Redeem a code; a second use ends the grant with all its tokens."""
-    storage, client, parameters = asked.storage, asked.client, asked.parameters
+    storage, client, parameters = (
+        token_request.storage,
+        token_request.client,
+        token_request.parameters,
+    )
     code, grant, standing = await _find(storage, parameters.require("code"))
-    # Each check stands alone; none of them spends the code of somebody else.
+    # Each check stands alone; none of them spends the code of another client.
     if grant.client_id != client.row_id:
         raise InvalidGrant(debug="code of another client")
-    if grant.issuer_tenant_id != asked.request.issuer.tenant_id:
+    if grant.issuer_tenant_id != token_request.request.issuer.tenant_id:
         raise InvalidGrant(debug="code of another issuer")
     if code.used_at is not None:
         raise await storage.in_session(_reused, grant, client.client_id)
@@ -49,10 +53,13 @@ async def answer(asked: GrantRequest) -> Mapping[str, Any]:
     if not granted.names:
         raise InvalidGrant(debug="no scope left")
     narrowed = scopes.narrow(
-        granted, parameters.all("resource"), asked.request.issuer.url, within=grant.resources
+        granted,
+        parameters.all("resource"),
+        token_request.request.issuer.url,
+        within=grant.resources,
     )
-    issued = await issuing.issue(asked, standing, granted, narrowed, nonce=code.nonce)
-    changes: dict[str, Any] = issuing.trail(asked, standing, Tag.TOKEN_ISSUED)
+    issued = await issuing.issue(token_request, standing, granted, narrowed, nonce=code.nonce)
+    changes: dict[str, Any] = issuing.trail(token_request, standing, Tag.TOKEN_ISSUED)
     changes |= {"row_id": code.id, "now": clock.now()}
     refresh_token = None
     if granted.is_offline:
@@ -60,7 +67,7 @@ async def answer(asked: GrantRequest) -> Mapping[str, Any]:
         refresh_token, columns = refresh_tokens.first(keyring, client, grant.id, granted)
         changes |= columns
     spend = _SPEND if refresh_token is None else _SPEND_FOR_REFRESH
-    if await storage.write(spend, changes) is None:  # somebody else was faster
+    if await storage.write(spend, changes) is None:  # another request was faster
         raise await storage.in_session(_reused, grant, client.client_id)
     return issued.answer(refresh_token)
 

@@ -11,24 +11,24 @@ from idp.oauth.grants import GrantRequest, GrantType, token_answer
 from idp.platform.errors import OAuthError
 
 
-async def answer(asked: GrantRequest) -> Mapping[str, Any]:
+async def answer(token_request: GrantRequest) -> Mapping[str, Any]:
     """Issue an access token for the API scopes asked for, by default all the client may have."""
-    client = asked.client
+    client = token_request.client
     if client.is_public:
         message = "A public client cannot use client_credentials"
         raise OAuthError(message, code="unauthorized_client")
-    text = asked.parameters.get("scope")
+    text = token_request.parameters.get("scope")
     names: Iterable[str] = client.api_scopes
     if text is not None:
-        names = await scopes.recognize(asked.storage, client, scopes.split(text))
+        names = await scopes.recognize(token_request.storage, client, scopes.split(text))
     # There is no person: refresh tokens and OpenID Connect scopes have no meaning here.
     granted = scopes.validate(client, (name for name in names if name != scopes.OFFLINE_ACCESS))
     if granted.identities:
         message = "Identity scopes need a person"
         raise OAuthError(message, code="invalid_scope")
-    issuer = asked.request.issuer
-    granted = scopes.narrow(granted, asked.parameters.all("resource"), issuer.url)
-    token = await access_tokens.issue_access_token(asked.storage, issuer, client, granted)
+    issuer = token_request.request.issuer
+    granted = scopes.narrow(granted, token_request.parameters.all("resource"), issuer.url)
+    token = await access_tokens.issue_access_token(token_request.storage, issuer, client, granted)
     return token_answer(token, client.access_token_lifetime, " ".join(granted.names))
 
 

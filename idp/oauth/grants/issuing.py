@@ -1,4 +1,4 @@
-"""What the grants of a person have in common: the tokens, and their trail."""
+"""What the grants of a person have in common: the tokens, and their audit events."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class IssuedTokens:
 
 
 async def issue(
-    asked: GrantRequest,
+    token_request: GrantRequest,
     standing: StandingGrant,
     granted: ValidatedScopes,
     narrowed: ValidatedScopes,
@@ -42,7 +42,11 @@ async def issue(
 
     `narrowed` is what of the granted scopes the access token is for.
     """
-    storage, client, issuer = asked.storage, asked.client, asked.request.issuer
+    storage, client, issuer = (
+        token_request.storage,
+        token_request.client,
+        token_request.request.issuer,
+    )
     access_token = await access_tokens.issue_access_token(
         storage, issuer, client, narrowed, standing=standing
     )
@@ -55,19 +59,21 @@ async def issue(
     return IssuedTokens(access_token, id_token, lifetime, " ".join(narrowed.names))
 
 
-def event(asked: GrantRequest, tag: Tag) -> dict[str, Any]:
+def event(token_request: GrantRequest, tag: Tag) -> dict[str, Any]:
     """Return the part of the event that is known before the grant is."""
-    return audit.columns(asked.storage.context, tag, client_id=asked.client.client_id)
+    return audit.columns(
+        token_request.storage.context, tag, client_id=token_request.client.client_id
+    )
 
 
-def trail(asked: GrantRequest, standing: StandingGrant, tag: Tag) -> dict[str, Any]:
-    """Give the columns of the event that tells of it, for a statement that writes it."""
+def trail(token_request: GrantRequest, standing: StandingGrant, tag: Tag) -> dict[str, Any]:
+    """Return the columns of the audit event, for the statement that writes it."""
     grant = standing.grant
     return audit.columns(
-        asked.storage.context,
+        token_request.storage.context,
         tag,
         user_id=grant.user_id,
-        client_id=asked.client.client_id,
+        client_id=token_request.client.client_id,
         tenant_id=grant.tenant_id,
         target=f"grant:{grant.id}",
     )

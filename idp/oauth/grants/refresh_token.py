@@ -20,19 +20,23 @@ from idp.platform.audit.tags import Tag
 from idp.platform.errors import InvalidGrant, OAuthError
 
 
-async def answer(asked: GrantRequest) -> Mapping[str, Any]:
-    """Give new tokens for a refresh token; a late second use ends the grant."""
-    at_once = await _rotate_at_once(asked)
+async def answer(token_request: GrantRequest) -> Mapping[str, Any]:
+    """Exchange a refresh token for new tokens; a late second use ends the grant."""
+    at_once = await _rotate_at_once(token_request)
     if at_once is not None:
         return at_once
-    storage, client, parameters = asked.storage, asked.client, asked.parameters
+    storage, client, parameters = (
+        token_request.storage,
+        token_request.client,
+        token_request.parameters,
+    )
     found = await refresh_tokens.find(storage, parameters.require("refresh_token"))
     if found is None:
         raise InvalidGrant(debug="unknown refresh token")
     token, grant, standing = found
     if grant.client_id != client.row_id:
         raise InvalidGrant(debug="refresh token of another client")
-    if grant.issuer_tenant_id != asked.request.issuer.tenant_id:
+    if grant.issuer_tenant_id != token_request.request.issuer.tenant_id:
         raise InvalidGrant(debug="refresh token of another issuer")
     outcome = token.decide(client)
     if outcome in {Outcome.EXPIRED, Outcome.UNKNOWN}:
@@ -42,57 +46,57 @@ async def answer(asked: GrantRequest) -> Mapping[str, Any]:
     granted = scopes.retain(client, token.family.scopes)
     if not granted.names:
         raise InvalidGrant(debug="no scope left")
-    narrowed = await _narrow(client, granted, asked, grant)
+    narrowed = await _narrow(client, granted, token_request, grant)
 
-    issued = await issuing.issue(asked, standing, granted, narrowed, nonce=None)
-    return issued.answer(await _rotate(asked, token, outcome, standing))
+    issued = await issuing.issue(token_request, standing, granted, narrowed, nonce=None)
+    return issued.answer(await _rotate(token_request, token, outcome, standing))
 
 
-async def _rotate_at_once(asked: GrantRequest) -> Mapping[str, Any] | None:
+async def _rotate_at_once(token_request: GrantRequest) -> Mapping[str, Any] | None:
     """Refresh by one statement where the request narrows nothing; None: nothing was done.
 
     The token is rotated before tokens are signed. Should that fail, a retry gets its successor.
     """
-    client, parameters = asked.client, asked.parameters
+    client, parameters = token_request.client, token_request.parameters
     text = parameters.require("refresh_token")
     if parameters.get("scope") is not None or parameters.all("resource"):
         return None
-    event = issuing.event(asked, Tag.TOKEN_REFRESHED)
+    event = issuing.event(token_request, Tag.TOKEN_REFRESHED)
     rotated = await refresh_tokens.rotate_standing(
-        asked.storage, asked.request.issuer, client, text, event
+        token_request.storage, token_request.request.issuer, client, text, event
     )
     if rotated is None:
         return None
     successor, names, standing = rotated
     granted = scopes.retain(client, names)
-    issued = await issuing.issue(asked, standing, granted, granted, nonce=None)
+    issued = await issuing.issue(token_request, standing, granted, granted, nonce=None)
     return issued.answer(successor)
 
 
 async def _narrow(
-    client: ClientView, granted: ValidatedScopes, asked: GrantRequest, grant: HeldGrant
+    client: ClientView, granted: ValidatedScopes, token_request: GrantRequest, grant: HeldGrant
 ) -> ValidatedScopes:
     """Apply `scope` and `resource` of the request; neither can add anything (RFC 6749 6).
 
     What was granted and was taken from the client since is left out; the answer's `scope` says so.
     """
-    text = asked.parameters.get("scope")
+    text = token_request.parameters.get("scope")
     if text is not None:
-        wanted = await scopes.recognize(asked.storage, client, scopes.split(text))
-        if not set(wanted) <= set(grant.scopes):
+        requested = await scopes.recognize(token_request.storage, client, scopes.split(text))
+        if not set(requested) <= set(grant.scopes):
             message = "scope exceeds what was granted"
             raise OAuthError(message, code="invalid_scope")
-        granted = scopes.validate(client, [name for name in wanted if name in granted.names])
-    resources, issuer = asked.parameters.all("resource"), asked.request.issuer.url
+        granted = scopes.validate(client, [name for name in requested if name in granted.names])
+    resources, issuer = token_request.parameters.all("resource"), token_request.request.issuer.url
     return scopes.narrow(granted, resources, issuer, within=grant.resources)
 
 
 async def _rotate(
-    asked: GrantRequest, token: Presented, outcome: Outcome, standing: StandingGrant
+    token_request: GrantRequest, token: Presented, outcome: Outcome, standing: StandingGrant
 ) -> str:
     """Record the refresh and return the refresh token to use from now on."""
-    storage, client = asked.storage, asked.client
-    event = issuing.trail(asked, standing, Tag.TOKEN_REFRESHED)
+    storage, client = token_request.storage, token_request.client
+    event = issuing.trail(token_request, standing, Tag.TOKEN_REFRESHED)
     if outcome is Outcome.KEEP:
         await storage.in_session(_keep, client, token, event)
         return token.token.text

@@ -20,9 +20,7 @@ from idp.publishing import apis
 from idp.publishing.packages import service as packages
 from idp.publishing.subscribers import service as subscribers
 from idp.publishing.subscribers.codes import InvalidCode, Use
-from idp.publishing.subscribers.service import GAP_SECONDS, MINUTES, Asked, Sender
-
-PER_HOUR = 20
+from idp.publishing.subscribers.service import GAP_SECONDS, MINUTES, Asked
 
 blueprint = Blueprint("subscribe", __name__)
 links = Blueprint("subscription_links", __name__)
@@ -41,11 +39,12 @@ def ask(api_id: int) -> AnyResponse:
     form = SubscribeForm()
     if not form.validate():
         return _api_page(form, api_id, 400)
-    sender = Sender(Address.of(remote_address()), PER_HOUR, is_stranger=True)
-    locale = language.current().code
+    email, locale = form.email.data or "", language.current().code
+    sender = Address.of(remote_address())
     try:
-        api = apis.get(database(), api_id, apis.open_to_all(current_issuer()))
-        outcome = subscribers.ask(database(), api, form.email.data or "", locale, sender)
+        outcome = subscribers.ask_anonymously(
+            database(), current_issuer(), api_id, email, locale, sender
+        )
     except BadRequest as problem:
         for reason in reasons(problem):
             form.refuse(reason, "email")

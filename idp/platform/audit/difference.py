@@ -1,4 +1,4 @@
-"""What the audit log says of a change: values before and after, rows removed and added."""
+"""The details of a change for the audit log: values before and after, rows removed and added."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ State = Mapping[str, Any]
 
 
 class Rows(dict[Any, "str | tuple[Any, ...]"]):
-    """Rows of a list by their ids: a text, or a tuple of a name and what else there is to say."""
+    """Rows of a list by their ids: a text, or a tuple of a name and further details."""
 
 
 MOST_ROWS = 5000
@@ -34,9 +34,9 @@ def between(before: State, after: State, private: Collection[str] = ()) -> list[
 
 
 def _rows(old: Rows, new: Rows, *, is_private: bool) -> dict[str, list[str]]:
-    gone, come = {*old.values()} - {*new.values()}, {*new.values()} - {*old.values()}
+    removed, added = {*old.values()} - {*new.values()}, {*new.values()} - {*old.values()}
     show = _name if is_private else _text
-    return {"removed": _listed(map(show, gone)), "added": _listed(map(show, come))}
+    return {"removed": _listed(map(show, removed)), "added": _listed(map(show, added))}
 
 
 def _listed(texts: Iterable[str]) -> list[str]:

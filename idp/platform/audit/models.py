@@ -29,7 +29,7 @@ class AuditEvent(Base):
     tag: Mapped[str] = mapped_column(String(100))
     """`subject:object:action`"""
     user_id: Mapped[int | None] = mapped_column(BigInt)
-    """Who did it; no foreign key, the trail outlives its people."""
+    """Who did it; no foreign key, the audit log outlives its people."""
     client_id: Mapped[str | None] = mapped_column(String(200))
     tenant_id: Mapped[int | None] = mapped_column(BigInt)
     target: Mapped[str | None] = mapped_column(String(300))

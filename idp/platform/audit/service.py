@@ -29,7 +29,7 @@ _SECRET_WORDS = frozenset((
     "hash", "jwt", "otp", "passcode", "passphrase", "passwd", "password", "pin", "secret", "seed",
     "signature", "stamp", "ticket", "token", "verifier",
 ))
-# A key that ends so tells something about a secret, not the secret itself.
+# A key that ends so describes a secret and is not the secret itself.
 _DESCRIBING_WORDS = frozenset((
     "at", "by", "changed", "count", "days", "expires", "format", "generation", "id", "ids", "kind",
     "length", "lifetime", "method", "name", "reason", "required", "seconds", "status", "type",
@@ -57,7 +57,7 @@ def record(
 
     `user_id`, `client_id` and `tenant_id` say who acted and where, `target` what it was done to
     (`user:7`); behind the gate of a management operation its caller acts unless said otherwise.
-    Text of strangers may be passed: it is cut to size and cleaned.
+    Unverified text may be passed: it is cut to size and cleaned.
     """
     values = _columns(runtime.context_of(session), tag, user_id, client_id, tenant_id, target)
     values["details"] = _safe(session, details) if details else None
@@ -97,7 +97,7 @@ def columns(
     tenant_id: int | None = None,
     target: str | None = None,
 ) -> dict[str, Any]:
-    """Return an event as values for `db.AtomicWrite`, which adds it with what it tells of."""
+    """Return an event as values for `db.AtomicWrite`, which adds it with its change."""
     values = _columns(context, tag, user_id, client_id, tenant_id, target)
     return {PREFIX + name: value for name, value in values.items()}
 
@@ -138,14 +138,14 @@ def search(  # noqa: PLR0913 - one argument for each thing to search by
 ) -> list[AuditEvent]:
     """List events, the newest first; `before_id` is the last one of the page before."""
     query = select(AuditEvent).order_by(AuditEvent.at.desc(), AuditEvent.id.desc())
-    for column, wanted in (
+    for column, sought in (
         (AuditEvent.tag, tag),
         (AuditEvent.user_id, user_id),
         (AuditEvent.client_id, client_id),
         (AuditEvent.tenant_id, tenant_id),
     ):
-        if wanted is not None:
-            query = query.where(column == wanted)
+        if sought is not None:
+            query = query.where(column == sought)
     if since is not None:
         query = query.where(AuditEvent.at >= since)
     if until is not None:
@@ -161,7 +161,7 @@ def search(  # noqa: PLR0913 - one argument for each thing to search by
 
 
 def remove_older_than(session: Session, days: int, *, limit: int = 500) -> int:
-    """Delete a batch of events older than the retention and tell how many went.
+    """Delete a batch of events older than the retention and return their number.
 
     The row in `audit_retention` opens the triggers' guard for this transaction alone.
     """

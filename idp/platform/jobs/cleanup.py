@@ -1,4 +1,4 @@
-"""Remove rows whose time is over, in small batches that hold nobody up."""
+"""Remove rows whose time is over, in batches small enough to delay no one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Expiry:
 
 
 def run(runtime: Runtime, stop: threading.Event, expiries: Sequence[Expiry]) -> int:
-    """Remove everything that is over now, batch by batch, and tell how many rows went."""
+    """Remove everything that is over now, batch by batch, and return the number of rows."""
     total = 0
     for expiry in expiries:
         removed = BATCH
@@ -43,7 +43,7 @@ def run(runtime: Runtime, stop: threading.Event, expiries: Sequence[Expiry]) -> 
 
 
 def remove_batch(session: Session, expiry: Expiry, *, limit: int = BATCH) -> int:
-    """Remove at most `limit` rows, the oldest first; what hangs on them goes along."""
+    """Remove at most `limit` rows, the oldest first; what depends on them goes with them."""
     model = expiry.column.class_
     (key,) = inspect(model).primary_key
     over = (

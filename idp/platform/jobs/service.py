@@ -1,4 +1,4 @@
-"""The outbox: leave work in a transaction, take it, say how it went.
+"""The outbox: leave work in a transaction, take it, record the outcome.
 
 A message is worked on at least once. It is committed together with what caused it; a worker takes
 it for the length of a lease, works without a transaction, and reports. Who dies in between has
@@ -37,7 +37,7 @@ _UNSYNCHRONIZED = {"synchronize_session": False}
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A message that a worker holds; `attempt` tells its lease from a later one."""
+    """A message that a worker holds; `attempt` distinguishes its lease from a later one."""
 
     id: int
     lane: str
@@ -69,7 +69,7 @@ def enqueue(
     lane: str = "notify",
     delay_seconds: int = 0,
 ) -> int:
-    """Leave a job for the worker in the caller's transaction and give the message's id."""
+    """Leave a job for the worker in the caller's transaction and return the message's id."""
     if lane not in LEASE_SECONDS:
         raise ValueError(f"unknown lane {lane}")
     message = OutboxMessage(
@@ -126,7 +126,7 @@ def take(session: Session, lane: str, worker: str) -> Taken | None:
 
 
 def finish(session: Session, taken: Taken) -> bool:
-    """Say that it is done and erase the payload; False when the lease was lost."""
+    """Mark the message done and erase the payload; False when the lease was lost."""
     return _report(
         session,
         taken,
@@ -138,7 +138,7 @@ def finish(session: Session, taken: Taken) -> bool:
 
 
 def put_off(session: Session, taken: Taken, error: str) -> bool:
-    """Say why it did not work; it is tried again later, each time with a longer pause."""
+    """Record why an attempt failed; the next one follows after a longer pause."""
     pause = min(FIRST_PAUSE_SECONDS * 2 ** (taken.attempt - 1), LONGEST_PAUSE_SECONDS)
     # Jitter: what failed together must not come back together.
     pause *= random.uniform(0.75, 1.25)  # noqa: S311 - no secret
@@ -147,14 +147,14 @@ def put_off(session: Session, taken: Taken, error: str) -> bool:
 
 
 def give_up(session: Session, taken: Taken, error: str) -> bool:
-    """Say why it will never work; the message stays for the operator until the clean-up."""
+    """Record why no attempt can succeed; the operator sees the message until the clean-up."""
     return _report(session, taken, failed_at=clock.now(), claimed_by=None, last_error=error[:500])
 
 
 def list_open(
     session: Session, *, failed: bool | None = None, after_id: int = 0, limit: int = 100
 ) -> list[Waiting]:
-    """Return a page of messages that are not done, the oldest first; never what they say.
+    """Return a page of messages that are not done, the oldest first, without their content.
 
     `failed`: only those that were given up, or only those that still wait.
     """
@@ -167,7 +167,7 @@ def list_open(
 
 
 def get_open(session: Session, message_id: int) -> Waiting:
-    """Return a message that is not done; never what it says."""
+    """Return a message that is not done, without its content."""
     row = session.execute(_select_open().where(OutboxMessage.id == message_id)).one_or_none()
     if row is None:
         raise NotFound("There is no such message, or it is done.")
@@ -194,17 +194,17 @@ def retry_failed(session: Session, ids: Collection[int] | None = None) -> list[i
 
 
 def withdraw(session: Session, message_id: int) -> None:
-    """Say that a message is needed no more; one that a worker holds is left to the worker."""
+    """Cancel a message; one that a worker holds is left to the worker."""
     _unless_taken(session, message_id, done_at=clock.now(), payload_encrypted=None)
 
 
 def hasten(session: Session, message_id: int) -> None:
-    """Let a message be tried at once, unless a worker holds it."""
+    """Make a message due at once, unless a worker holds it."""
     _unless_taken(session, message_id, due_at=clock.now())
 
 
 def oldest_seconds(session: Session) -> float:
-    """Tell how long the oldest message is overdue; 0 when nothing waits."""
+    """Return how many seconds the oldest message is overdue; 0 when nothing waits."""
     moment = clock.now()
     # The first try is due when it was asked for; later ones since the message was made.
     never_tried = OutboxMessage.attempts == 0
@@ -217,7 +217,7 @@ def oldest_seconds(session: Session) -> float:
 
 
 def rewrap(session: Session) -> int:
-    """Encrypt waiting payloads again under the current root secret and tell how many."""
+    """Encrypt waiting payloads again under the current root secret and return their number."""
     keyring = runtime.of(session).keyring
     rows = session.execute(
         select(OutboxMessage.id, OutboxMessage.payload_encrypted).where(

@@ -82,7 +82,7 @@ def deliver_one(runtime: Runtime, jobs: Jobs, lane: str, worker: str) -> bool | 
         session.commit()
     if taken is None:
         return None
-    # Whoever died while working on it did not report, so the count is looked at first.
+    # A worker that died while working on it reported nothing, so the count is checked first.
     if taken.attempt > service.MAX_ATTEMPTS:
         error, is_final = "The worker stopped each time while doing this job.", True
     else:
@@ -150,7 +150,7 @@ def _work(runtime: Runtime, job: Job | None, taken: service.Taken) -> tuple[str,
 
 
 def _log_trouble(event: str, error: Exception, **about: object) -> None:
-    """Log where it happened, never what the exception says: it may quote the payload."""
+    """Log where it happened, never the text of the exception: it may quote the payload."""
     where = "".join(traceback.format_tb(error.__traceback__))
     log.error(event, error=type(error).__name__, trace=where, **about)
 

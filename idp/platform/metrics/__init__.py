@@ -1,4 +1,4 @@
-"""Figures for Prometheus, added up over the workers of one server.
+"""Metrics for Prometheus, added up over the workers of one server.
 
 The two functions below import what counts and what answers when they are called: prometheus-client
 reads `FOLDER_VARIABLE` when it is imported, and commands need none of it.
@@ -20,7 +20,7 @@ FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Read by prometheus-client when it is imported: workers count into files of this folder."""
 
 Gauges = Callable[[], Mapping[str, float]]
-"""Name → value of figures that are asked for when somebody looks."""
+"""Name → value of gauges, read at each scrape."""
 
 
 def create() -> Metrics:

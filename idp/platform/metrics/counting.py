@@ -74,6 +74,6 @@ class Metrics:
 
     @property
     def registry(self) -> CollectorRegistry:
-        """The figures up to now."""
+        """The values up to now."""
         self.write()
         return self._registry

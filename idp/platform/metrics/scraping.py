@@ -33,7 +33,7 @@ def serve(listener: socket.socket, folder: Path, gauges: Gauges) -> None:
 def combined(folder: Path, gauges: Gauges) -> CollectorRegistry:
     """Make a registry of what the workers wrote into a folder, and of the gauges."""
 
-    class Asked:
+    class LiveGauges:
         """Collects the gauges."""
 
         @staticmethod
@@ -49,7 +49,7 @@ def combined(folder: Path, gauges: Gauges) -> CollectorRegistry:
 
     registry = CollectorRegistry()
     MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
-    registry.register(Asked())
+    registry.register(LiveGauges())
     return registry
 
 

@@ -22,5 +22,5 @@ def keep(settings: Settings, content: bytes, suffix: str) -> None:
     draft = path.with_suffix(".part")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
-    draft.replace(path)  # whoever watches the folder never sees half a message
+    draft.replace(path)  # a reader of the folder never sees half a message
     log.info("message_written", file=str(path))

@@ -61,7 +61,7 @@ def _compose(
     message.set_content(payload["body"], cte=cte)
     unsubscribe = payload.get("unsubscribe")
     if unsubscribe:
-        # RFC 8058 3.1: both, and nothing else is asked for when somebody posts there.
+        # RFC 8058 3.1: both, and the post there requires nothing else.
         message["List-Unsubscribe"] = f"<{unsubscribe}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         # An address that does not fit on a line would be written as an encoded word, which is none.
@@ -101,7 +101,7 @@ def check(smtp_url: str) -> None:
 
 
 def _hand_over(smtp_url: str, message: EmailMessage | None) -> None:
-    """Speak to the server; what it says is not passed on, for it may quote the mail."""
+    """Talk to the server; its answers are not passed on, for they may quote the mail."""
     try:
         server = _connect(urlsplit(smtp_url))
         try:

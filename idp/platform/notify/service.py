@@ -5,8 +5,8 @@ where it can be mended. The templates and the values they take:
 
 - mail `password_reset`: `service`, `link`, `minutes`
 - mail `password_changed`: `service`, `time`, `address` (where it was done from)
-- mail `email_changed` and short message `mobile_changed`: as `password_changed`
-- mail and short message `verification_code`: `service`, `code`, `minutes`
+- mail `email_changed` and text message `mobile_changed`: as `password_changed`
+- mail and text message `verification_code`: `service`, `code`, `minutes`
 - mail `subscription`: `service`, `api`, `link`, `stop`, `minutes`
 - mail `published`: `service`, `api`, `number`, `link`, `stop`
 """
@@ -60,7 +60,7 @@ def sms(
     context: Mapping[str, str],
     locale: str,
 ) -> None:
-    """Leave a short message to one number (E.164) in the outbox."""
+    """Leave a text message to one number (E.164) in the outbox."""
     if not (to.startswith("+") and to[1:].isascii() and to[1:].isdigit()):
         raise BadRequest(fields={"mobile": ["This is not a number in international form."]})
     payload = {

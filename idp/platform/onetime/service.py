@@ -24,7 +24,7 @@ def issue(
     security_stamp: str,
     seconds: int,
 ) -> str:
-    """Make a key for one purpose of one person and give its value, which is kept nowhere.
+    """Make a key for one purpose of one person and return its value, which is kept nowhere.
 
     Who uses it must compare `security_stamp` with the person's: it has changed when the password
     was changed in between.
@@ -49,7 +49,7 @@ def peek(session: Session, purpose: str, token: str) -> OneTimeKey | None:
 
 
 def use(session: Session, purpose: str, token: str) -> OneTimeKey | None:
-    """Use a key up; None when it is unknown, expired, or somebody was faster."""
+    """Use a key up; None when it is unknown, expired or used already."""
     moment = clock.now()
     key_id = session.scalar(
         update(OneTimeKey)
@@ -77,7 +77,7 @@ def withdraw(session: Session, purpose: str, user_id: int) -> None:
 
 
 def claim(session: Session, purpose: str, key: str, expires_at: datetime) -> bool:
-    """Remember a key of somebody else's making; False when it was seen before.
+    """Remember a key that others made; False when it was seen before.
 
     RFC 7523 3: a client assertion's `jti` is taken once. `key` names the sender too.
     """

@@ -19,7 +19,7 @@ MAX_COOKIE = 100
 
 
 def cookie_name(issuer: Issuer) -> str:
-    """Name the cookie of an issuer; cookies ignore ports, so the name tells issuers apart."""
+    """Name the cookie of an issuer; cookies ignore ports, so the name distinguishes issuers."""
     name = f"idp_{issuer.tenant_id}"
     return f"__Host-{name}" if issuer.is_secure else name
 
@@ -35,11 +35,12 @@ def start(
     remember: bool,
     replaces: BrowserSession | None = None,
 ) -> str:
-    """Sign a person in and give the value of the new cookie.
+    """Sign a person in and return the value of the new cookie.
 
     The value is new every time, and what the browser sent before is worth nothing afterwards:
-    nobody can plant a session and wait for somebody else to sign in to it. The same person signing
-    in again keeps the row and so the `sid` that clients know; anybody else gets a row of his own.
+    an attacker cannot plant a session and wait for a person to sign in to it. The same person
+    signing in again keeps the row and so the `sid` that clients know; anyone else gets a row of
+    their own.
     """
     settings = runtime.of(session).settings
     context = runtime.context_of(session)
@@ -126,7 +127,7 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> BrowserSession
 
 
 def cookie_hash(cookie: str) -> bytes:
-    """Give what a session is found by."""
+    """Return the hash that a session is found by."""
     return digest(cookie[:MAX_COOKIE])
 
 
@@ -136,7 +137,7 @@ def is_touch_due(last_seen_at: datetime) -> bool:
 
 
 def touch(session: Session, session_id: int, last_seen_at: datetime) -> bool:
-    """Note that a session was used, once a minute at most; tell whether it was noted."""
+    """Note that a session was used, once a minute at most; return whether it was noted."""
     if not is_touch_due(last_seen_at):
         return False
     now = clock.now()
@@ -149,7 +150,7 @@ def touch(session: Session, session_id: int, last_seen_at: datetime) -> bool:
 
 
 def end(session: Session, row: BrowserSession) -> bool:
-    """End a session; tell whether this call ended it."""
+    """End a session; return whether this call ended it."""
     done = session.execute(
         update(BrowserSession)
         .where(BrowserSession.id == row.id, BrowserSession.ended_at.is_(None))
@@ -179,7 +180,7 @@ def list_for(
 
 
 def end_all(session: Session, user_id: int, *, but: int | None = None) -> list[int]:
-    """End every session of a person, save one perhaps; give the ids of those ended."""
+    """End every session of a person, save one perhaps; return the ids of those ended."""
     statement = update(BrowserSession).where(
         BrowserSession.user_id == user_id, BrowserSession.ended_at.is_(None)
     )
@@ -191,7 +192,7 @@ def end_all(session: Session, user_id: int, *, but: int | None = None) -> list[i
 
 
 def restamp(session: Session, row: BrowserSession, security_stamp: str) -> None:
-    """Let a session live on after its own person changed the stamp, a new password for example."""
+    """Keep a session valid after its person changed the stamp, by a new password for example."""
     session.execute(
         update(BrowserSession)
         .where(BrowserSession.id == row.id, BrowserSession.ended_at.is_(None))

@@ -33,7 +33,7 @@ _ECDSA = ec.ECDSA(SHA256())
 
 
 class WeakKeyError(ValueError):
-    """A key that must not sign; the message says why."""
+    """A key that must not sign; the message names the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ _KINDS = "only RSA, P-256 and Ed25519 keys can sign"
 
 
 def _usable(key: object) -> PrivateKey:
-    """Give the key back when it is of a kind and strength that may sign."""
+    """Return the key when it is of a kind and strength that may sign."""
     if isinstance(key, rsa.RSAPrivateKey):
         if key.key_size < RSA_BITS:
             raise WeakKeyError(f"an RSA key needs {RSA_BITS} bits or more, it has {key.key_size}")
@@ -160,7 +160,7 @@ def _usable(key: object) -> PrivateKey:
 
 
 def algorithm_of(key: PrivateKey) -> str:
-    """Tell the algorithm that a key signs by when nothing else is asked for."""
+    """Return the algorithm that a key signs by unless another is requested."""
     return next(name for name, found in ALGORITHMS.items() if isinstance(key, found.key_type))
 
 

@@ -14,7 +14,7 @@ PARTS = 3
 
 
 class MalformedError(ValueError):
-    """The text is not a JWT that anybody honest would send; the message is for the log."""
+    """The text is not a well-formed JWT; the message is for the log."""
 
 
 @dataclass(frozen=True, slots=True)

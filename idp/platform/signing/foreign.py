@@ -1,4 +1,4 @@
-"""JWTs that somebody else signed, checked with the keys that he registered."""
+"""JWTs that others signed, checked with the keys that they registered."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class UnknownKeyError(InvalidToken):
 def verify_foreign(
     unverified_jwt: str, jwks: Mapping[str, Any], *, algorithms: Collection[str] = ALGORITHMS
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give header and claims of a JWT that a key of the set signed, or raise InvalidToken.
+    """Return header and claims of a JWT that a key of the set signed, or raise InvalidToken.
 
     UnknownKeyError when the set has no key for it. Issuer, audience, times and type are the
     caller's to check. Certificates in the header are never looked at, and keys in it refused.

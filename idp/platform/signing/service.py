@@ -34,7 +34,7 @@ from idp.platform.signing.models import SigningKey
 PURPOSE = "signing key"
 
 PUBLISH_SECONDS = 30 * 24 * 3600
-"""How long a retired key stays in the JWKS when the caller knows no better."""
+"""How long a retired key stays in the JWKS unless the caller names a time."""
 
 ANNOUNCE_SECONDS = 24 * 3600
 """How long a key is in the JWKS before rotation by age may activate it."""
@@ -81,7 +81,7 @@ def check_readable(session: Session, keyring: Keyring) -> None:
 
 
 def rotate(session: Session, alg: str, *, keep_seconds: int = PUBLISH_SECONDS) -> str:
-    """Activate the next key, retire the active one and publish a new next; give the active kid.
+    """Activate the next key, retire the active one and publish a new next; return the active kid.
 
     `keep_seconds` is the longest life of a token signed so far: as long, the retired key stays in
     the JWKS.
@@ -101,12 +101,12 @@ def rotate(session: Session, alg: str, *, keep_seconds: int = PUBLISH_SECONDS) -
     ensure(session)
     active = _find(session, alg, "active")
     if active is None:
-        raise Conflict("The signing keys are being changed by somebody else; try again.")
+        raise Conflict("The signing keys are being changed by another process; try again.")
     return active.kid
 
 
 def rotate_due(session: Session, *, keep_seconds: int = PUBLISH_SECONDS) -> list[str]:
-    """Replace keys that are too old, erase retired ones that no token needs; give the new kids."""
+    """Replace old keys, erase retired ones that no token needs; return the new kids."""
     now = clock.now()
     _erase_expired(session, now)
     ensure(session)
@@ -140,7 +140,7 @@ def revoke(session: Session, kid: str) -> None:
 
 
 def import_pem(session: Session, folder: Path) -> list[str]:
-    """Import the private keys of a folder's `*.pem` files; give the kids that are new.
+    """Import the private keys of a folder's `*.pem` files; return the kids that are new.
 
     A key becomes active when its algorithm has no active key, else next, in place of a generated
     one. An RSA key signs by RS256, unless the name of its file starts with `ps256`. A key that
@@ -172,7 +172,7 @@ def import_pem(session: Session, folder: Path) -> list[str]:
 
 
 def rewrap(session: Session) -> int:
-    """Encrypt private keys again that an older root secret protects; give their number."""
+    """Encrypt private keys again that an older root secret protects; return their number."""
     keyring = runtime.of(session).keyring
     rows = session.execute(
         select(SigningKey.id, SigningKey.kid, SigningKey.private_encrypted).where(
@@ -220,7 +220,7 @@ def _find(session: Session, alg: str, status: str) -> SigningKey | None:
 
 
 def _changed(session: Session, statement: Update) -> bool:
-    """Execute a conditional change of one key; tell whether it hit."""
+    """Execute a conditional change of one key; return whether it hit."""
     return session.connection().execute(statement).rowcount > 0
 
 
@@ -244,7 +244,7 @@ def _add(session: Session, alg: str, status: str, key: PrivateKey) -> bool:
         .on_conflict_do_nothing()
         .returning(SigningKey.id)
     )
-    # psycopg counts no rows of an INSERT that returns some; the row itself tells.
+    # psycopg counts no rows of an INSERT that returns some; the row itself is the evidence.
     added = session.connection().execute(statement).first() is not None
     if added:
         audit.record(
@@ -262,7 +262,7 @@ def _import(session: Session, alg: str, kid: str, key: PrivateKey) -> None:
         if displaced is not None:  # published, but nothing was ever signed with it
             _erase(session, displaced.kid, "next")
         if not _add(session, alg, "next", key):
-            raise Conflict("The signing keys are being changed by somebody else; try again.")
+            raise Conflict("The signing keys are being changed by another process; try again.")
     audit.record(session, Tag.KEY_IMPORTED, target=f"key:{kid}", details={"alg": alg})
 
 

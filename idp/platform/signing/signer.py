@@ -55,7 +55,7 @@ class _Key:
     headers: dict[str, bytes] = field(default_factory=dict)
 
     def header(self, typ: str) -> bytes:
-        """Give the encoded header of a token type, with its dot."""
+        """Return the encoded header of a token type, with its dot."""
         made = self.headers.get(typ)
         if made is None:
             members = {"alg": self.algorithm.name, "typ": typ, "kid": self.kid}

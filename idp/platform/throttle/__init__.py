@@ -25,6 +25,7 @@ from idp.platform.throttle.store import PREFIX, Delay, Store
 if TYPE_CHECKING:
     from idp.platform.runtime import RequestContext
     from idp.platform.throttle.shared import SharedStore
+    from idp.platform.throttle.windows import Windows
 
 log = structlog.get_logger("idp.throttle")
 
@@ -39,11 +40,11 @@ IPV6_NETWORKS = (64, 56, 48)
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where somebody comes from, counted by the networks that a visitor can move in."""
+    """The origin of a visitor, counted by the networks that they can move in."""
 
     text: str
     within: str = ""
-    """Whose word it is, where a client hands on the address of a person; "" for what we see."""
+    """The client that reported the address of a person; "" for what we see."""
 
     @classmethod
     def of(cls, text: str | None, within: str = "") -> Address:
@@ -90,7 +91,7 @@ def origin(context: RequestContext) -> Key:
 TOGETHER = Delay(free=5, longest=900)
 """One account from one address."""
 SUBJECT = Delay(free=20, longest=60)
-"""One account from anywhere; whoever waited once is let through (see `check_delay`)."""
+"""One account from anywhere; an address that waited once is let through (see `check_delay`)."""
 ADDRESS = Delay(free=30, longest=300)
 """Any account from one address; a wider network of IPv6 has more free failures (`_widened`)."""
 
@@ -99,7 +100,7 @@ class Throttle:
     """Limits and growing delays, by name and key; keys are stored as hashes."""
 
     def __init__(self, redis_url: str = "") -> None:
-        self._local = LocalStore()
+        self._local = LocalStore(_open_windows)
         self._shared = _open_shared(redis_url) if redis_url else None
         self._down_until = 0.0
 
@@ -133,8 +134,8 @@ class Throttle:
         The first key is the account, the last one the address that it is tried from, or the client
         that speaks for people whose address it does not tell. Their combination waits longest; an
         address waits by itself too, a client never does. An account that fails from everywhere
-        makes new addresses wait once, for a time that further failures elsewhere do not extend: a
-        stranger slows its owner down and cannot lock them out.
+        makes new addresses wait once, for a time that further failures elsewhere do not extend: an
+        attacker slows the owner down and cannot lock them out.
         """
         self._count(lambda store: _check(store, name, keys))
 
@@ -156,7 +157,7 @@ class Throttle:
     def succeeded(self, name: str, *keys: Key) -> None:
         """Forget the failures of the account; those of the address only age.
 
-        Else somebody with an account of his own could try others in between.
+        Otherwise a person with an account of their own could try others in between.
         """
         together, *single = (key for key, _ in _records(name, keys))
         names = (together, _slot(name, keys), *single[:1])
@@ -176,10 +177,16 @@ class Throttle:
 
 
 def _open_shared(url: str) -> SharedStore:
-    # A quarter of a second that most installations never need.
+    # Both below are imported by need: a quarter of a second, and a tenth that commands never need.
     from idp.platform.throttle.shared import SharedStore  # noqa: PLC0415
 
     return SharedStore(url)
+
+
+def _open_windows() -> Windows:
+    from idp.platform.throttle import windows  # noqa: PLC0415
+
+    return windows.in_process()
 
 
 def _hit(name: str, text: str, limit: int, seconds: int, cost: int, store: Store) -> float:
@@ -245,7 +252,7 @@ def _slot(name: str, keys: tuple[Key, ...]) -> str:
 
 
 def _hashed(key: str) -> str:
-    # Keys are names and addresses of people: not for the eyes of whoever reads the store.
+    # Keys are names and addresses of people, which readers of the store must not see.
     return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 

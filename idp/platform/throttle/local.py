@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,16 +20,15 @@ MAX_RECORDS = 100_000
 class LocalStore:
     """Limits and delays of this process; delays are bounded in number."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_windows: Callable[[], Windows]) -> None:
+        self._open_windows = open_windows
         self._records: OrderedDict[str, tuple[Record, float]] = OrderedDict()
         self._lock = threading.Lock()
 
     @cached_property
     def _windows(self) -> Windows:
         # Not before something is counted: most commands never do.
-        from idp.platform.throttle import windows  # noqa: PLC0415
-
-        return windows.in_process()
+        return self._open_windows()
 
     def hit(self, parts: tuple[str, ...], limit: int, seconds: int, cost: int) -> float:
         """Count a try, or with no cost look at the count; return the seconds to wait."""
@@ -53,7 +53,7 @@ class LocalStore:
                 self._records.pop(key, None)
 
     def claim(self, key: str, value: float, seconds: int) -> float | None:
-        """Store a value where there is none; give the value that was there before."""
+        """Store a value where there is none; return the value that was there before."""
         with self._lock:
             found = self._find(key)
             if found is not None:

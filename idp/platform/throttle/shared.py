@@ -74,6 +74,6 @@ class SharedStore:
         self._client.delete(*keys)
 
     def claim(self, key: str, value: float, seconds: int) -> float | None:
-        """Store a value where there is none; give the value that was there before."""
+        """Store a value where there is none; return the value that was there before."""
         kept = self._client.set(key, f"{value:.6f}", nx=True, get=True, ex=seconds)
         return None if kept is None else float(kept)

@@ -47,4 +47,4 @@ class Store(Protocol):
         """Drop records."""
 
     def claim(self, key: str, value: float, seconds: int) -> float | None:
-        """Store a value where there is none; give the value that was there before."""
+        """Store a value where there is none; return the value that was there before."""

@@ -1,6 +1,6 @@
 """What answers say to browsers about pages of other origins (the CORS protocol of Fetch).
 
-Never that cookies count: whoever calls from another origin shows a token.
+Cookies never count: calls from other origins carry a token.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from idp.platform.web.visit import Answer
 
 EXPOSED = "Retry-After, WWW-Authenticate, X-Request-Id"
 ANYBODY = (("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED))
-"""On what is public, and on refusals that come before anybody knows who asks."""
+"""On what is public, and on refusals that come before the client is known."""
 
 USUAL = "Authorization, Content-Type, DPoP"
 """Headers that clients send; what a preflight asks for beyond them is allowed as well."""

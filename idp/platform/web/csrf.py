@@ -58,7 +58,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class _Forms:
-    """What the check knows of this application."""
+    """What the check needs of this application."""
 
     person: Callable[[], int | None]
     """Who is signed in with the browser of this request."""
@@ -67,7 +67,7 @@ class _Forms:
 
 
 class FormCookie(SecureCookieSessionInterface):
-    """Flask's signed cookie, under a name of its own at each issuer; no sign-in hangs on it."""
+    """Flask's signed cookie, under a name of its own at each issuer; no sign-in depends on it."""
 
     def get_cookie_name(self, app: Flask) -> str:
         """Name the cookie after the issuer, because cookies ignore ports."""
@@ -84,21 +84,21 @@ class FormCookie(SecureCookieSessionInterface):
 
 
 def setup(app: Flask, person: Callable[[], int | None]) -> None:
-    """Check every form before its view is called; `person` tells who is signed in."""
+    """Check every form before its view is called; `person` returns who is signed in."""
     app.session_interface = FormCookie()
     app.extensions[EXTENSION] = _Forms(person)
     app.add_template_global(token, FIELD)
     app.before_request(_check)
-    app.after_request(_say_why)
+    app.after_request(_show_refusal)
 
 
 def exempt(app: Flask, blueprint: Blueprint) -> None:
-    """Leave a blueprint out: other sites post there, or bearers of tokens and never cookies."""
+    """Exempt a blueprint and those nested in it: other sites post there, or bearers of tokens."""
     app.extensions[EXTENSION].exempt.add(blueprint.name)
 
 
 def for_anyone(view: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Take the form of a view whoever it was shown to: it says by itself whom it is about."""
+    """Accept the form of a view whomever it was shown to: it names the person that it is about."""
     vars(view)[FOR_ANYONE] = True
     return view
 
@@ -134,9 +134,10 @@ def token() -> str:
 
 
 def _check() -> None:
-    """Refuse a form that was not sent from a page of ours, or was shown to somebody else."""
+    """Refuse a form that was not sent from a page of ours, or was shown to someone else."""
     forms = _forms()
-    if request.method not in UNSAFE or not request.endpoint or request.blueprint in forms.exempt:
+    is_exempt = not forms.exempt.isdisjoint(request.blueprints)
+    if request.method not in UNSAFE or not request.endpoint or is_exempt:
         return
     if not _is_from_here():
         message = N_("This form was sent from another site and was not accepted.")
@@ -164,17 +165,17 @@ def _forms() -> _Forms:
 
 
 def _marked(person: int | None) -> str:
-    """Name a person, or nobody, in this one browser."""
+    """Name a person, or none, in this one browser."""
     return f"{session[FIELD]}\0{'nobody' if person is None else person}"
 
 
 def _is_from_here() -> bool:
-    """Whether what the browser says of the form's origin is right, as far as it says anything.
+    """Return whether the origin of the form is right, as far as the browser reports it.
 
     A browser that sends neither header is believed: its form still shows the token, and under
-    https the cookie that the token belongs to has the prefix `__Host-`, so that no other site and
-    nobody on the network can have planted it. `Origin: null` is what a page in a sandbox sends,
-    and a page that hides where it is; with it the `Referer` must be there.
+    https the cookie that the token belongs to has the prefix `__Host-`, so that neither another
+    site nor an attacker on the network can have planted it. `Origin: null` is what a page in a
+    sandbox sends, and a page that hides where it is; with it the `Referer` must be there.
     """
     visit = current_visit()
     here = f"{request.scheme}://{visit.host}"
@@ -214,8 +215,8 @@ def _show_again(problem: BadRequest) -> bool:
     return True
 
 
-def _say_why(response: Response) -> Response:
-    """Answer 400 with the page that says why it is there; where it leads elsewhere, say it here."""
+def _show_refusal(response: Response) -> Response:
+    """Answer 400 with the page that explains the refusal; it is made here instead of a redirect."""
     if "form_problem" not in g or response.status_code >= HTTPStatus.BAD_REQUEST:
         return response
     if request.method not in UNSAFE:

@@ -20,7 +20,7 @@ blueprint = Blueprint("health", __name__)
 
 
 class Health:
-    """What is asked before traffic is sent here."""
+    """What is checked before traffic is sent here."""
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self.checks = dict(checks)
@@ -30,13 +30,13 @@ class Health:
 
 @blueprint.get("/healthz")
 def healthz() -> Response:
-    """Tell that the process lives; asks nothing else, so that no outage restarts it."""
+    """Return that the process lives; nothing else is checked, so no outage restarts it."""
     return _answer("ok", {}, 200)
 
 
 @blueprint.get("/readyz")
 def readyz() -> Response:
-    """Tell whether requests can be served: `ready`, `degraded` (counts are local), or not."""
+    """Return whether requests can be served: `ready`, `degraded` (counts are local), or not."""
     health: Health = current_app.extensions[EXTENSION]
     states = {name: _state(check) for name, check in health.checks.items()}
     if health.stopping.is_set():

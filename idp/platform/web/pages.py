@@ -47,7 +47,7 @@ def as_response(answer: Answer) -> Response:
 
 
 def _name_route() -> None:
-    """Tell metrics and logs which route it is, never the path with somebody's data in it."""
+    """Set the route for metrics and logs, never the path with personal data in it."""
     if request.url_rule is not None:
         current_visit().endpoint = request.url_rule.rule
 

@@ -142,6 +142,6 @@ def page(problem: Problem, request_id: str, accept_language: str) -> Answer:
 
 
 def _choose(accept_language: str) -> str:
-    asked = parse_accept_header(accept_language, LanguageAccept).values()
-    codes = (tag.replace("_", "-").partition("-")[0].lower() for tag in asked)
+    accepted = parse_accept_header(accept_language, LanguageAccept).values()
+    codes = (tag.replace("_", "-").partition("-")[0].lower() for tag in accepted)
     return next((code for code in codes if code in _TAGS), "en")

@@ -31,7 +31,7 @@ def setup(app: Flask) -> None:
 
 
 def nonce() -> str:
-    """Give the nonce that inline scripts and styles of this page carry."""
+    """Return the nonce that inline scripts and styles of this page carry."""
     if "csp_nonce" not in g:
         g.csp_nonce = random_token(16)
     value: str = g.csp_nonce

@@ -1,4 +1,4 @@
-"""Who calls a management operation, and the gate in front of it."""
+"""The caller of a management operation, and the gate in front of it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Principal:
 
     @property
     def is_machine(self) -> bool:
-        """Whether nobody signed in for this token."""
+        """Whether this token was issued without a person."""
         return self.user_id is None
 
     @property
@@ -63,16 +63,16 @@ class Principal:
 
 
 class HasPermission(Protocol):
-    """Tells whether a person holds a permission in a tenant or by a platform role."""
+    """Decides whether a person holds a permission in a tenant or by a platform role."""
 
     def __call__(
         self, session: Session, user_id: int, tenant_id: int | None, code: str, *, platform: bool
     ) -> bool:
-        """Tell it from the database."""
+        """Return whether the database holds it."""
 
 
 class PermittingTenants(Protocol):
-    """Tells in which of several tenants a person holds a permission."""
+    """Finds the tenants, of several, in which a person holds a permission."""
 
     def __call__(
         self,
@@ -83,7 +83,7 @@ class PermittingTenants(Protocol):
         *,
         platform: bool,
     ) -> set[int]:
-        """Tell it from the database."""
+        """Return them as the database holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def require_scope(
     machine: bool = False,
     person: bool = True,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a view be called only by who may: token, the client's scope, the person's permission.
+    """Require a token, the client's scope and the person's permission before a view.
 
     The permission must be effective in the tenant that the operation touches, or come from a
     platform role; without `tenant` that is the token's own. Where the tenant is in the body the
@@ -139,7 +139,7 @@ def require_scope(
 
 
 def current_principal() -> Principal:
-    """Give the caller that `require_scope` let in."""
+    """Return the caller that `require_scope` admitted."""
     principal: Principal = g.principal
     return principal
 
@@ -192,7 +192,7 @@ def _authenticate() -> Principal:
 
 
 def _sign_trail(principal: Principal) -> None:
-    """Let the audit trail name who calls."""
+    """Record the caller for the audit log."""
     session = database()
     session.info["context"] = replace(
         context_of(session),
@@ -222,7 +222,7 @@ def _touched(tenant: Tenant, arguments: dict[str, Any]) -> int | None:
 
 
 def _check_reach(principal: Principal, tenant_id: int | None) -> None:
-    """Refuse a tenant's client outside its tenant, whoever uses it."""
+    """Refuse a tenant's client outside its tenant, whichever person uses it."""
     if principal.client_tenant_id not in {None, tenant_id}:
         raise Forbidden("This client serves another tenant")
 

@@ -117,7 +117,7 @@ def _description(detail: str) -> str:
 def _with_challenge(
     headers: tuple[tuple[str, str], ...], problem: Problem, code: str
 ) -> tuple[tuple[str, str], ...]:
-    """Add `WWW-Authenticate` where RFC 9110 15.5.2 demands it and nobody else has set it."""
+    """Add `WWW-Authenticate` where RFC 9110 15.5.2 demands it and it is not set yet."""
     if problem.status != Unauthenticated.status or "WWW-Authenticate" in problem.headers:
         return headers
     challenge = "Basic" if code == "invalid_client" else "Bearer"

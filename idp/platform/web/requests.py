@@ -51,10 +51,10 @@ tokens as hints; what is larger could not be kept until the person has answered 
 HEALTH = frozenset({"/healthz", "/readyz"})
 
 HOSTLESS = HEALTH | {"/metrics", plain.STYLE}
-"""Asked by machines that know an address and no name, and by the page of an unknown host."""
+"""Requested by machines that have an address and no name, and by the page of an unknown host."""
 
 _TEXT_IN_PATH = re.compile(r"<(?!int:)")
-"""In routes whose addresses name somebody or something by a text: user names, handles, codes."""
+"""In routes whose addresses name a person or a thing by a text: user names, handles, codes."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
 _FORM = "application/x-www-form-urlencoded"
@@ -75,10 +75,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What the entrance must know of the addresses behind it, by path."""
+    """The traits of the addresses behind the entrance, by path."""
 
     hostless: frozenset[str] = HOSTLESS
-    """Asked by machines that know an address and no name."""
+    """Requested by machines that have an address and no name."""
     canonical: frozenset[str] = frozenset()
     """Existing only at the host that an issuer is named after."""
     uploads: Mapping[str, int] = field(default_factory=dict)
@@ -120,13 +120,13 @@ class Entrance:
     async def admit(self, visit: Visit, *, machine: bool) -> Answer | None:
         """Take a request in; the answer is returned when it goes no further.
 
-        A Problem says what is wrong with it.
+        Raise a Problem that names the fault.
         """
         self._check_head(visit)
         if visit.path in self._traits.hostless:
             return None
         if visit.host == self._files_host:
-            # The origin of what strangers sent: no page, no cookie and no token of ours is there.
+            # The origin of uploaded files: no page, no cookie and no token of ours is there.
             if not visit.path.startswith(self._traits.files):
                 raise NotFound
         else:
@@ -137,7 +137,7 @@ class Entrance:
             if elsewhere is not None:
                 return elsewhere
         if visit.method == "POST" and visit.path in self._traits.uploads:
-            # Left where it is: the view reads it once it knows who sends it.
+            # Left where it is: the view reads it once the sender is authenticated.
             check_length(visit.request.headers, self._traits.uploads[visit.path])
         elif visit.method not in {"GET", "HEAD", "OPTIONS"}:
             self._read_body(visit)
@@ -154,7 +154,7 @@ class Entrance:
         )
         query = request.query
         if len(visit.path) > MAX_PATH or len(query) > MAX_QUERY:
-            # RFC 9110 15.5.15. Nobody looks at the rest, the log neither.
+            # RFC 9110 15.5.15. The rest is not read, nor logged.
             visit.path = visit.path[:MAX_PATH]
             raise TooLong
         if not visit.path.isascii() or "\0" in visit.path:
@@ -171,7 +171,7 @@ class Entrance:
         headers = visit.request.headers
         host = headers.get("HTTP_HOST", "")
         if visit.is_proxied:
-            # The nearest proxy appends; what stands before may come from anybody.
+            # The nearest proxy appends; what stands before is not trustworthy.
             host = headers.get("HTTP_X_FORWARDED_HOST", "").rpartition(",")[2].strip() or host
         visit.host = headers["HTTP_HOST"] = _read_host(host, self._default_port)
 
@@ -208,7 +208,7 @@ class Entrance:
         return await storage.look_up(self._find_issuer, host)
 
     async def platform_issuer(self, visit: Visit) -> Issuer | None:
-        """Return issuer 1 for machines that know no name; None elsewhere."""
+        """Return issuer 1 for machines that use an address; None elsewhere."""
         if visit.path not in self._traits.hostless:
             return None
         return await self._issuer_at(visit, self.runtime.settings.public_host)
@@ -235,7 +235,7 @@ class Entrance:
         return problems.problem_json(problem, visit.request_id)
 
     def refuse(self, visit: Visit, error: Exception, *, machine: bool) -> Answer:
-        """Answer with a refusal that nobody's data had a part in: pages of any origin may read it.
+        """Answer with a refusal without personal data: pages of any origin may read it.
 
         A browser that cannot show a page why it was refused shows it a network error.
         """
@@ -282,7 +282,7 @@ class Entrance:
 
     def _describe(self, visit: Visit, environ: Environ) -> None:
         """Hand on what was found out about a request."""
-        # The scheme is a setting and never a header, so nobody can forge it.
+        # The scheme is a setting and never a header, so it cannot be forged.
         environ["wsgi.url_scheme"] = self.runtime.settings.scheme
         headers = visit.request.headers
         for name in ("HTTP_HOST", "HTTP_COOKIE", "HTTP_USER_AGENT"):
@@ -308,7 +308,7 @@ class Entrance:
         return answer.status, headers, b""
 
     def _leave(self, visit: Visit, status: int) -> None:
-        """Give the session back, count and log."""
+        """Return the session to the pool, count and log."""
         visit.storage.end()
         seconds = time.perf_counter() - visit.started
         self.metrics.count(visit.endpoint, visit.method, status, seconds)
@@ -361,7 +361,7 @@ def _read_host(text: str, default_port: str) -> str:
 
 
 def check_headers(headers: dict[str, str]) -> None:
-    """Refuse headers that matter and cannot be read; take out of others what nobody can read.
+    """Refuse headers that matter and cannot be read; take out of others what cannot be read.
 
     WSGI servers hand headers on with a character for each byte, and let no control character in.
     """

@@ -1,4 +1,4 @@
-"""Our own files: sent compressed as they lie there, to whoever can read that."""
+"""Our own files: sent compressed as they lie there, to clients that accept it."""
 
 from __future__ import annotations
 

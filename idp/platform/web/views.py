@@ -12,22 +12,22 @@ from idp.platform.web import visit as visits
 
 
 def current_visit() -> visits.Visit:
-    """Give the request under way."""
+    """Return the request under way."""
     return visits.of(request.environ)
 
 
 def database() -> Session:
-    """Give the database session of this request; the view commits, the end rolls back."""
+    """Return the database session of this request; the view commits, the end rolls back."""
     return current_visit().session
 
 
 def find_current_issuer() -> Issuer | None:
-    """Give the issuer that this request came to; None where the host does not matter."""
+    """Return the issuer that this request came to; None where the host does not matter."""
     return current_visit().issuer
 
 
 def current_issuer() -> Issuer:
-    """Give the issuer that this request came to."""
+    """Return the issuer that this request came to."""
     issuer = current_visit().issuer
     if issuer is None:
         message = "This host is not served here"
@@ -36,11 +36,11 @@ def current_issuer() -> Issuer:
 
 
 def current_runtime() -> Runtime:
-    """Give the runtime of this process."""
+    """Return the runtime of this process."""
     runtime: Runtime = current_app.extensions["idp"]
     return runtime
 
 
 def remote_address() -> str | None:
-    """Give the visitor's address, as the trusted proxies tell it."""
+    """Return the visitor's address, as the trusted proxies report it."""
     return current_visit().remote_addr

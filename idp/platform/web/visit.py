@@ -76,7 +76,7 @@ class Visit:
     form: str | None = None
     """The body, a character for each byte, when it is a form."""
     endpoint: str = "(none)"
-    """The route, for metrics: never a path with somebody's data in it."""
+    """The route, for metrics: never a path with personal data in it."""
 
     @property
     def session(self) -> Session:

@@ -13,12 +13,12 @@ from idp.platform.errors import Unprocessable
 MAX_BYTES = 32 * 1024 * 1024
 
 _SAME_TIME = (1980, 1, 1, 0, 0, 0)
-# What generators leave that belongs to nobody's package: notes to themselves, a script that pushes.
+# What generators leave that belongs in no package: their notes, a script that pushes.
 _LEFT_OUT = (".openapi-generator", ".openapi-generator-ignore", "git_push.sh")
 
 
 def pack(folder: Path) -> bytes:
-    """Make a zip of the plain files in a folder; two folders that are alike give the same."""
+    """Make a zip of the plain files in a folder; equal folders have equal archives."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in sorted(_files(folder)):
@@ -29,7 +29,7 @@ def pack(folder: Path) -> bytes:
 
 
 def unpack(content: bytes, folder: Path) -> None:
-    """Write the files of an archive of ours into a folder."""
+    """Write the files of an archive that was made here into a folder."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(folder)
 

@@ -1,4 +1,4 @@
-"""The worker's job: generate an SDK, publish it, push it; each step once, tried again apart."""
+"""The worker's job: generate an SDK, publish it, push it; each step succeeds once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAX_LOG = 16_000
 
 
 def run(runtime: Runtime, payload: Mapping[str, Any]) -> None:
-    """Do a job as far as it goes; what was done before is not done again."""
+    """Run the steps of a job that are not done yet."""
     with runtime.sessions() as session:
         job = jobs.begin(session, payload["job_id"])
         session.commit()
@@ -41,7 +41,7 @@ def run(runtime: Runtime, payload: Mapping[str, Any]) -> None:
         with process.folder(runtime.settings.data_dir / "codegen") as work:
             build.run(work)
     except Exception as error:
-        # Whoever waits for the job must see that it stopped, whatever the reason.
+        # People who wait for the job must see that it stopped, whatever the reason.
         raise _report(build, error) from error
     with runtime.sessions() as session:
         jobs.end(session, job.id, JobState.DONE)
@@ -49,7 +49,7 @@ def run(runtime: Runtime, payload: Mapping[str, Any]) -> None:
 
 
 def _report(build: _Build, error: Exception) -> Exception:
-    """Let people see what went wrong; give what tells the outbox whether it is tried again."""
+    """Record what went wrong; return the error by which the outbox decides on a retry."""
     job = build.job
     is_final = isinstance(error, Unprocessable | NotFound) or job.attempts >= jobs.MAX_ATTEMPTS
     detail = error.detail if isinstance(error, Problem) else "The job crashed."
@@ -66,19 +66,19 @@ class _Build:
     def __init__(self, runtime: Runtime, job: SdkJob) -> None:
         self.runtime, self.job = runtime, job
         self.log = job.log
-        """What the steps said that are over."""
+        """Output of the completed steps."""
 
     def run(self, work: Path) -> None:
         """Do the steps that are still to be done, in a folder of their own."""
         if self.job.attempts > jobs.MAX_ATTEMPTS:
-            raise Unprocessable("The worker stopped each time while doing this job.")
+            raise Unprocessable("The worker stopped at every attempt of this job.")
         if self.job.built_at is None:
             self._generate(work)
         if self.job.language is None:
             return
         package = work / "package"
         with self.runtime.sessions() as session:
-            # As it was made at first: the registry takes a version once.
+            # As it was first generated: the registry accepts a version once.
             content = jobs.read_file(session, self.job.id, jobs.ARCHIVE) or b""
         archives.unpack(content, package)
         if self.job.published_at is None:
@@ -122,14 +122,14 @@ class _Build:
             job = session.get_one(SdkJob, self.job.id)
             job.published_at = clock.now()
             job.link = f"{registry}/{job.package}"
-            # Kept before anything else is tried: what is out there cannot be taken back.
+            # Stored before the next step: what is published cannot be withdrawn.
             session.commit()
             try:
                 _enter(session, job, "npm", job.link)
                 session.commit()
             except Problem as problem:
                 session.rollback()
-                self.keep(f"It is not entered among the packages: {problem.detail}\n")
+                self.keep(f"It could not be added to the package market: {problem.detail}\n")
 
     def _push(self, work: Path, package: Path) -> None:
         with self.runtime.sessions() as session:
@@ -154,16 +154,16 @@ class _Build:
     def _npm_options(self, session: Session) -> NpmOptions:
         row = options.find_npm(session, self.job.api_resource_id or 0, str(self.job.language))
         if row is None:
-            raise NotFound("The options of npm are gone.")
+            raise NotFound("The npm options were removed.")
         return row
 
     def keep(self, log: str) -> None:
-        """Add what a step said to the log."""
+        """Append the output of a step to the log."""
         self.log = _joined(self.log, log)
         self._show("")
 
     def _show(self, log: str) -> None:
-        """Let people see how far it is."""
+        """Store the progress of the job."""
         with self.runtime.sessions() as session:
             job = session.get(SdkJob, self.job.id)
             if job is not None:

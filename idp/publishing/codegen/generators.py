@@ -30,16 +30,16 @@ MAX_OPTIONS = 50
 RETRY_SECONDS = 10
 
 _HEAP = "-Xmx768m"
-# Without them a JVM reserves more address space than it is allowed.
+# Without them a JVM reserves more address space than the limit allows.
 _JAVA_OPTIONS = (
     *(_HEAP, "-Xss4m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"),
     *("-XX:MaxMetaspaceSize=256m", "-XX:CompressedClassSpaceSize=96m"),
     "-XX:ReservedCodeCacheSize=96m",
-    # Where the network cannot be taken away, it leads nowhere.
+    # Where the network cannot be removed, a proxy that does not exist blocks it.
     *("-Dhttp.proxyHost=127.0.0.1", "-Dhttp.proxyPort=9", "-Dhttp.nonProxyHosts="),
     *("-Dhttps.proxyHost=127.0.0.1", "-Dhttps.proxyPort=9"),
 )
-# Options name folders and packages of what is generated: nothing may lead out of it.
+# Options name folders and packages of the output: none may lead outside of it.
 _OPTION_VALUE = re.compile(r"[A-Za-z0-9@][A-Za-z0-9 @._/+:~-]{0,199}")
 _reading = threading.Lock()
 
@@ -54,7 +54,7 @@ class MissingError(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Where the generator is."""
+    """Paths of the generator and of Java."""
 
     java: Path
     jar: Path
@@ -63,7 +63,7 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """What one generator makes, and what may be said about it."""
+    """A generator: what it generates, and its options."""
 
     name: str
     kind: str
@@ -83,10 +83,10 @@ def installation() -> Installation:
 
 
 def offered(settings: Settings, *, refresh: bool = False) -> Mapping[str, Generator]:
-    """Give the generators by name, from the file that was written at the first time.
+    """Return the generators by name, from a file that is written at the first call.
 
-    The generator is asked once for each of its versions; `refresh` asks again. Nobody waits while
-    it is asked: what was kept is given meanwhile.
+    The generator is run once for each of its versions; `refresh` runs it again. Other callers do
+    not wait for that run: they get the stored list.
     """
     found = installation()
     kept = settings.data_dir / "codegen" / f"generators-{found.version}.json"
@@ -99,28 +99,28 @@ def offered(settings: Settings, *, refresh: bool = False) -> Mapping[str, Genera
         stamp = kept.stat().st_mtime_ns
     except FileNotFoundError:
         raise Unavailable(
-            "The code generator is being asked what it offers; try again.",
+            "The list of generators is being read; try again.",
             headers={"Retry-After": str(RETRY_SECONDS)},
         ) from None
     return _load(kept, stamp, settings.codegen_generators)
 
 
 def get(settings: Settings, name: str) -> Generator:
-    """Give a generator by name; what is not in the list cannot be run."""
+    """Return a generator by name; one that is not in the list cannot be run."""
     generator = offered(settings).get(name)
     if generator is None:
-        raise BadRequest.at("generator", "There is no such generator; the lists name them all.")
+        raise BadRequest.at("generator", "Unknown generator. The lists name all generators.")
     return generator
 
 
 def check_options(generator: Generator, options: Mapping[str, str]) -> None:
-    """Refuse options that the generator does not have, and values that lead elsewhere."""
+    """Refuse options that the generator does not have, and values that leave its folder."""
     if len(options) > MAX_OPTIONS:
-        raise BadRequest.at("options", f"There may be {MAX_OPTIONS} at most.")
+        raise BadRequest.at("options", f"At most {MAX_OPTIONS} options.")
     for name, value in options.items():
         about = generator.options.get(name)
         if about is None:
-            raise BadRequest.at("options", "The generator has no option of one of these names.")
+            raise BadRequest.at("options", "Unknown option of this generator.")
         if "enum" in about and value in about["enum"]:
             continue
         if not _OPTION_VALUE.fullmatch(value) or ".." in value or "//" in value:
@@ -136,7 +136,7 @@ def generate(
     *,
     may_keep_network: bool = False,
 ) -> tuple[Path, str]:
-    """Run a generator over a checked description; give the folder that it filled, and its log."""
+    """Run a generator over a checked description; return its output folder and its log."""
     found = installation()
     description, configuration = work / "description.json", work / "options.json"
     description.write_bytes(orjson.dumps(document))
@@ -156,19 +156,19 @@ def generate(
         raise Unavailable(process.DISK_FULL)
     if outcome.stopped == process.NOT_CUT_OFF:
         message = (
-            "The host of the worker cannot cut generators off from the network. "
+            "The host of the worker cannot isolate generators from the network. "
             "Its operator may allow that by IDP_CODEGEN_WITH_NETWORK."
         )
         raise GenerationError(message, outcome.log)
     if outcome.stopped:
-        raise GenerationError(f"The generator did not end well. {outcome.stopped}", outcome.log)
+        raise GenerationError(f"The generator failed. {outcome.stopped}", outcome.log)
     if not outcome.is_fine or not target.is_dir():
         raise GenerationError("The generator refused the description.", outcome.log)
     return target, outcome.log
 
 
 class GenerationError(Unprocessable):
-    """The generator did not make anything of the description."""
+    """The generator produced no output for this description."""
 
     code = "generation_failed"
 
@@ -178,14 +178,14 @@ class GenerationError(Unprocessable):
 
 
 def _ask(found: Installation, kept: Path) -> None:
-    """Let the generator write down what it offers; the file is there as a whole or not at all."""
+    """Run the generator to list what it offers; the file is written completely or not at all."""
     with process.folder(kept.parent) as work:
         written = work / "list.json"
         script = Path(__file__).with_name("generators.js")
         outcome = process.run(
             [
                 *(*_java(found, work), "-cp", found.jar),
-                # A JavaScript that the generator brings along: one start instead of one for each.
+                # A script that is part of the generator: one start instead of one for each.
                 *("org.mozilla.javascript.tools.shell.Main", script, written),
             ],
             work,
@@ -193,7 +193,7 @@ def _ask(found: Installation, kept: Path) -> None:
         )
         if not outcome.is_fine or not written.exists():
             log.error("generators_not_listed", output=outcome.log[-1000:], why=outcome.stopped)
-            raise Unavailable("The code generator does not tell what it offers.")
+            raise Unavailable("The code generator did not list its generators.")
         written.replace(kept)
     log.info("generators_listed", version=found.version)
 

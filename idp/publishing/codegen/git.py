@@ -22,12 +22,12 @@ _REFUSED = (
 )
 _BEGINNING = "main"
 _OURS = f"refs/heads/{_BEGINNING}"
-# What git-check-ref-format forbids could make more of a name than a name.
+# What git-check-ref-format forbids could turn a name into an expression.
 _BRANCH = re.compile(r"refs/heads/[^\s~^:?*\[\\\x00-\x1f\x7f]+")
 _CONFIGURATION = {
     "user.name": "idp",
     "user.email": "idp@localhost",
-    # What somebody else put into the repository is never followed nor run.
+    # Links, hooks and filters of the repository are never followed or run.
     "core.symlinks": "false",
     "core.hooksPath": "/dev/null",
     "core.autocrlf": "false",
@@ -45,7 +45,7 @@ _INDEX = "API\n===\n\n.. toctree::\n   :maxdepth: 2\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """Where to push, and who says so."""
+    """Where to push, and with which token."""
 
     url: str
     token: str
@@ -54,7 +54,7 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a push brings."""
+    """What a push contains."""
 
     message: str
     code: Path | None = None
@@ -63,18 +63,18 @@ class Change:
     page: str | None = None
     """Documentation in reStructuredText."""
     page_source: str = ""
-    """Address that the page's name is made of."""
+    """Address from which the name of the page is derived."""
 
 
 def address(base: str, owner: str, repo: str) -> str:
-    """Give the address of a repository at the Git server."""
+    """Return the address of a repository at the Git server."""
     return f"{base.rstrip('/')}/{owner}/{repo.removesuffix('.git')}.git"
 
 
 def push(remote: Remote, change: Change, work: Path, on_progress: Callable[[str], None]) -> str:
-    """Commit a change upon what is there; give what git said, without the token.
+    """Push a change as a commit; return the output of git without the token.
 
-    Nothing is pushed when nothing differs, so that it may be done twice.
+    Without a difference nothing is pushed, so that it may be repeated.
     """
     program = shutil.which("git")
     if program is None:
@@ -83,7 +83,7 @@ def push(remote: Remote, change: Change, work: Path, on_progress: Callable[[str]
     git = _Git(program, remote, work, on_progress)
     git.do("init", "--quiet", "--", str(clone))
     git.clone = clone
-    # Names of the server's are whole ones, `refs/heads/…`, and behind `--`: none is an option.
+    # Names from the server are complete, `refs/heads/…`, and after `--`: none is an option.
     branch = _branch(git.ask_remote("ls-remote", "--symref", "--", remote.url, "HEAD", _OURS))
     if branch is not None:
         git.ask_remote("fetch", "--quiet", "--depth=1", "--", remote.url, branch)
@@ -98,7 +98,7 @@ def push(remote: Remote, change: Change, work: Path, on_progress: Callable[[str]
 
 
 class _Git:
-    """The program with a configuration that nobody else writes; the token is in its environment."""
+    """Git with a configuration of its own; the token is in its environment."""
 
     def __init__(
         self, program: str, remote: Remote, work: Path, on_progress: Callable[[str], None]
@@ -139,31 +139,31 @@ class _Git:
         return outcome
 
     def do(self, *arguments: str) -> None:
-        """Run what only fails when something here is wrong."""
+        """Run a command that fails only by a fault on this side."""
         outcome = self.run(*arguments)
         if not outcome.is_fine:
             raise UnreachableError(f"git {arguments[0]} failed.", outcome.log)
 
     def ask_remote(self, *arguments: str) -> str:
-        """Run what talks to the server; give what it wrote."""
+        """Run a command that connects to the server; return its output."""
         outcome = self.run(*arguments)
         if outcome.is_fine:
             return outcome.log
         if any(sign in outcome.log for sign in _REFUSED):
             raise RefusedError("The Git server refused the token or the repository.", outcome.log)
-        raise UnreachableError("The Git server could not be used.", outcome.log)
+        raise UnreachableError("The Git server could not be reached.", outcome.log)
 
     def clean(self, log: str) -> str:
-        """Take the token out of a text."""
+        """Remove the token from a text."""
         for secret in self.secrets:
             log = log.replace(secret, "***")
         return log
 
 
 def _branch(listed: str) -> str | None:
-    """Return the whole name of the branch to work on: the server's default, else our own.
+    """Return the full name of the branch to push to: the server's default, else our own.
 
-    None: there is nothing yet. Tabs were made blanks in the log, and no branch has blanks.
+    None: the repository is empty. The log has blanks for tabs; no branch name has blanks.
     """
     rows = [line.split() for line in listed.splitlines()]
     heads = {row[1] for row in rows if len(row) == 2}  # noqa: PLR2004 - hash and name
@@ -184,7 +184,7 @@ def _write(clone: Path, change: Change) -> None:
     if change.page is not None:
         docs = clone / "docs"
         _make_folder(clone, docs)
-        # The name is the contract's; it guards nothing.
+        # The contract prescribes this form of the name; it is no security measure.
         name = hashlib.md5(change.page_source.encode(), usedforsecurity=False).hexdigest()
         (docs / f"{name}.rst").write_text(change.page, encoding="utf-8")
         for file, text in (("conf.py", _CONF_PY), ("index.rst", _INDEX)):

@@ -1,4 +1,4 @@
-"""Jobs that make SDKs: ask for one, look at it, try it again."""
+"""Jobs that make SDKs: create, read and retry them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAX_OPEN = 20
 """Jobs of one caller that wait or run."""
 MAX_ATTEMPTS = 5
 KEPT_DAYS = 7
-"""What belongs to no API, and what failed, goes then."""
+"""Jobs of no API and failed jobs are removed after this time."""
 LISTED = 50
 DESCRIPTION = "description"
 ARCHIVE = "archive"
@@ -38,7 +38,7 @@ ARCHIVE = "archive"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked for."""
+    """An SDK to be generated."""
 
     generator: str
     document: Mapping[str, Any]
@@ -51,7 +51,7 @@ class Order:
 
 
 def create(session: Session, actor: Actor, order: Order) -> SdkJob:
-    """Leave an SDK to the worker."""
+    """Create a job that generates an SDK in the worker."""
     _check_room(session, actor.client_id, actor.user_id)
     job = SdkJob(
         api_resource_id=None if order.api is None else order.api.id,
@@ -79,7 +79,7 @@ def create(session: Session, actor: Actor, order: Order) -> SdkJob:
 
 
 def archive_path(job_id: int) -> str:
-    """Give the path at which the archive of a job is downloaded."""
+    """Return the path at which the archive of a job is downloaded."""
     return f"/sdk/jobs/{job_id}/archive"
 
 
@@ -102,21 +102,21 @@ def latest(session: Session, actor: Actor, api_id: int | None) -> Sequence[SdkJo
 
 
 def retry(session: Session, actor: Actor, job_id: int) -> SdkJob:
-    """Try a failed job again from where it stands; with the tokens that are stored by now."""
+    """Retry a failed job from the step that failed, with the tokens stored now."""
     job = get(session, actor, job_id)
-    # It counts as open for whoever asked for it first.
+    # It counts among the open jobs of the caller who created it.
     _check_room(session, job.client_id, job.user_id)
     again = update(SdkJob).where(SdkJob.id == job.id, SdkJob.state == JobState.FAILED)
     values = {"state": JobState.WAITING, "attempts": 0, "expires_at": None, "finished_at": None}
     if not count_hits(session, again.values(**values)):
-        raise Conflict("Only a job that failed can be tried again.")
+        raise Conflict("Only a failed job can be retried.")
     outbox.enqueue(session, JOB, {"job_id": job.id}, lane=LANE)
     session.refresh(job)
     return job
 
 
 def archive(session: Session, actor: Actor, job_id: int) -> bytes:
-    """Return what a job made."""
+    """Return the archive that a job made."""
     job = get(session, actor, job_id)
     content = read_file(session, job.id, ARCHIVE)
     if content is None:
@@ -125,7 +125,7 @@ def archive(session: Session, actor: Actor, job_id: int) -> bytes:
 
 
 def begin(session: Session, job_id: int) -> SdkJob | None:
-    """Start a job, or start it again after a worker died; None: there is nothing to do."""
+    """Start a job, again after the death of a worker; None: there is nothing to do."""
     begun = (
         update(SdkJob)
         .where(SdkJob.id == job_id, SdkJob.state.in_((JobState.WAITING, JobState.RUNNING)))
@@ -137,9 +137,9 @@ def begin(session: Session, job_id: int) -> SdkJob | None:
 
 
 def end(session: Session, job_id: int, state: JobState, error: str | None = None) -> None:
-    """Say how it went; `waiting` is tried again by the outbox."""
+    """Store the outcome of an attempt; the outbox retries `waiting` ones."""
     job = session.get(SdkJob, job_id)
-    if job is None:  # its API is gone
+    if job is None:  # its API was deleted
         return
     job.state = state
     job.error = error and error[:500]
@@ -165,7 +165,7 @@ def end(session: Session, job_id: int, state: JobState, error: str | None = None
 
 
 def _let_go_of_older(session: Session, job: SdkJob) -> None:
-    """Let what a newer SDK of the same kind replaces be cleaned up."""
+    """Set the expiry of the SDKs that a newer one of the same kind replaces."""
     if job.api_resource_id is None:
         return
     session.execute(
@@ -184,14 +184,14 @@ def _let_go_of_older(session: Session, job: SdkJob) -> None:
 
 
 def put_file(session: Session, job_id: int, kind: str, content: bytes) -> None:
-    """Keep a file of a job, in place of an older one."""
+    """Store a file of a job in place of an older one."""
     remove_file(session, job_id, kind)
     session.add(SdkFile(job_id=job_id, kind=kind, size=len(content), content=content))
     session.flush()
 
 
 def read_file(session: Session, job_id: int, kind: str) -> bytes | None:
-    """Give a file of a job."""
+    """Return a file of a job."""
     return session.scalar(
         select(SdkFile.content).where(SdkFile.job_id == job_id, SdkFile.kind == kind)
     )
@@ -203,7 +203,7 @@ def remove_file(session: Session, job_id: int, kind: str) -> None:
 
 
 def read_description(session: Session, job_id: int) -> dict[str, Any]:
-    """Give the description that a job works on."""
+    """Return the description that a job works on."""
     content = read_file(session, job_id, DESCRIPTION)
     if content is None:
         raise NotFound
@@ -212,13 +212,13 @@ def read_description(session: Session, job_id: int) -> dict[str, Any]:
 
 
 def _own(client_id: str, user_id: int | None) -> ColumnElement[bool]:
-    """Return in SQL which jobs a person, or a machine, asked for through a client."""
-    asked = SdkJob.user_id.is_(None) if user_id is None else SdkJob.user_id == user_id
-    return and_(SdkJob.client_id == client_id, asked)
+    """Return in SQL which jobs a person, or a machine, created through a client."""
+    is_own = SdkJob.user_id.is_(None) if user_id is None else SdkJob.user_id == user_id
+    return and_(SdkJob.client_id == client_id, is_own)
 
 
 def _visible(actor: Actor) -> ColumnElement[bool]:
-    """Return in SQL which jobs the actor sees: of APIs in reach, and own ones of no API."""
+    """Return in SQL which jobs the actor may see: of their APIs, and their own without an API."""
     apis = select(ApiResource.id).where(options.in_reach(actor))
     own = _own(actor.client_id, actor.user_id)
     return or_(SdkJob.api_resource_id.in_(apis), and_(SdkJob.api_resource_id.is_(None), own))
@@ -229,11 +229,11 @@ def _check_room(session: Session, client_id: str, user_id: int | None) -> None:
     own = _own(client_id, user_id)
     waiting = session.scalar(select(func.count()).select_from(SdkJob).where(own, is_open))
     if (waiting or 0) >= MAX_OPEN:
-        raise TooManyRequests(60, "So many jobs are under way that no more are taken.")
+        raise TooManyRequests(60, "Too many jobs are waiting or running; try again later.")
 
 
 def sizes(session: Session, jobs: Sequence[SdkJob]) -> dict[int, int]:
-    """Tell how large the archives of jobs are, by job."""
+    """Return the sizes of archives by job."""
     found = session.execute(
         select(SdkFile.job_id, SdkFile.size).where(
             SdkFile.kind == ARCHIVE, SdkFile.job_id.in_([job.id for job in jobs])

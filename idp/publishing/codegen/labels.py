@@ -27,7 +27,7 @@ _TIMEOUT_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository at GitHub's REST API, and who says so."""
+    """A repository at GitHub's REST API, and the token for it."""
 
     api_url: str
     owner: str
@@ -37,8 +37,8 @@ class Repository:
 
 
 def sync(repository: Repository, names: Iterable[str]) -> str:
-    """Make the labels that are missing; what is there stays. Give a line for the log."""
-    wanted = list(dict.fromkeys(name[:LONGEST_NAME] for name in names))[:MAX_LABELS]
+    """Create missing labels and leave existing ones; return a line for the log."""
+    labels = list(dict.fromkeys(name[:LONGEST_NAME] for name in names))[:MAX_LABELS]
     deadline = time.monotonic() + SECONDS
     there: set[str] = set()
     for page in range(1, MAX_LABELS // _PER_PAGE + 2):
@@ -47,17 +47,17 @@ def sync(repository: Repository, names: Iterable[str]) -> str:
         there |= found
         if len(found) < _PER_PAGE:
             break
-    # GitHub does not tell labels apart by case.
-    missing = [name for name in wanted if name.lower() not in there]
+    # GitHub ignores the case of labels.
+    missing = [name for name in labels if name.lower() not in there]
     for name in missing:
         _call(repository, "POST", "", {"name": name, "color": _COLOUR}, deadline)
-    return f"{len(missing)} labels were made.\n"
+    return f"{len(missing)} labels were created.\n"
 
 
 def _call(
     repository: Repository, method: str, query: str, body: Any, deadline: float
 ) -> list[dict[str, Any]] | None:
-    """Ask GitHub; None where the answer holds no list."""
+    """Send a request to GitHub; None where the answer has no list."""
     parts = urlsplit(repository.api_url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     path = f"{parts.path.rstrip('/')}/repos/{repository.owner}/{repository.repo}/labels{query}"
@@ -67,10 +67,10 @@ def _call(
         "User-Agent": repository.user_agent,
     }
     if time.monotonic() > deadline:
-        raise UnreachableError("The labels took too long; the rest comes at the next try.", "")
+        raise UnreachableError("Creating labels took too long; the next attempt continues.", "")
     connection = kind(parts.netloc, timeout=_TIMEOUT_SECONDS)
     try:
-        # Redirects are not followed: the token would go along.
+        # Redirects are not followed: they would take the token along.
         connection.request(method, path, None if body is None else orjson.dumps(body), headers)
         answer = connection.getresponse()
         content = answer.read(_MAX_ANSWER)
@@ -81,7 +81,7 @@ def _call(
     if answer.status in {HTTPStatus.OK, HTTPStatus.CREATED}:
         return _rows(content)
     if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY and method == "POST":
-        return None  # somebody else made it meanwhile
+        return None  # another process created it meanwhile
     if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         raise RefusedError("GitHub refused the token or the repository.", f"HTTP {answer.status}\n")
     raise UnreachableError("GitHub's labels could not be used.", f"HTTP {answer.status}\n")

@@ -1,8 +1,8 @@
-"""Take limits upon itself, leave the network, and become another program.
+"""Set limits for this process, leave the network, and execute another program.
 
 Run by its path with a bare interpreter, so that no code of ours is loaded between a worker's
 threads and the program: `limits.py '{"RLIMIT_CPU": 60}' NETWORK PROGRAM ARGUMENT...`. NETWORK is
-`online`, `offline` where the system allows that, or `never-online`, which else begins nothing.
+`online`, `offline` where the system allows that, or `never-online`: offline or not at all.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ _NOT_BEGUN = 97
 
 
 def main() -> None:
-    """Do what the arguments say; it does not come back."""
+    """Apply the arguments and execute the program; it does not return."""
     limits, network, program, *arguments = sys.argv[1:]
     os.nice(_NICER)
     _die_with_parent()
     for name, value in json.loads(limits).items():
         _limit(getattr(resource, name), value)
     if network != "online" and not _leave_network():
-        sys.stderr.write("The system does not let this program be cut off from the network.\n")
+        sys.stderr.write("The system does not allow isolating this program from the network.\n")
         sys.stderr.flush()
         if network == "never-online":
             sys.exit(_NOT_BEGUN)
-    os.execve(program, [program, *arguments], os.environ)  # noqa: S606 - no shell is wanted
+    os.execve(program, [program, *arguments], os.environ)  # noqa: S606 - no shell is involved
 
 
 def _die_with_parent() -> None:
-    """Let the kernel end this program when the worker dies, where it can."""
+    """Have the kernel end this program when the worker dies, where supported."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _limit(number: int, value: int) -> None:
-    """Set a limit; one that is narrower already stays."""
+    """Set a limit; a narrower one stays."""
     _, hard = resource.getrlimit(number)
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)
@@ -52,12 +52,12 @@ def _limit(number: int, value: int) -> None:
 
 
 def _leave_network() -> bool:
-    """Move into a network of its own that leads nowhere: as root, else in a user namespace."""
+    """Move into an empty network namespace: as root, else in a user namespace."""
     if sys.platform != "linux":
         return False
     if ctypes.CDLL(None).unshare(_CLONE_NEWNET) == 0:
         return True
-    # Some systems allow the first half of it only, and there is no way back: a child tries.
+    # Some systems allow only the first half, which cannot be undone: a child tries it.
     child = os.fork()
     if child == 0:
         os._exit(0 if _enter_namespace() else 1)
@@ -70,7 +70,7 @@ def _enter_namespace() -> bool:
     if ctypes.CDLL(None).unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
         return False
     try:
-        # Without a name for itself in there the program could make no files.
+        # Without a user id in the namespace the program could create no files.
         Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1", encoding="ascii")
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1", encoding="ascii")

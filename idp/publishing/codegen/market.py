@@ -1,4 +1,4 @@
-"""What becomes of a finished SDK outside of its job: it is entered in the package market."""
+"""Adding a finished SDK to the package market."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from idp.publishing.packages import service as packages
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """An SDK of an API that can be had now."""
+    """A finished SDK of an API."""
 
     job_id: int
     api_resource_id: int
@@ -28,11 +28,11 @@ class Finished:
     link: str
     """Where it was published, or where its archive is downloaded."""
     user_id: int | None
-    """Who asked for it; None: a machine."""
+    """Who requested it; None: a machine."""
 
 
 def enter(session: Session, finished: Finished) -> None:
-    """Enter an SDK among the packages of its API, in place of an older version."""
+    """Add an SDK to the packages of its API, in place of an older version."""
     api = session.get(ApiResource, finished.api_resource_id)
     if api is None:
         return

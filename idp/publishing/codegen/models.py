@@ -25,7 +25,7 @@ class NpmOptions(Base):
     name: Mapped[str] = mapped_column(String(214))
     sdk_name: Mapped[str] = mapped_column(String(100))
     version: Mapped[str] = mapped_column(String(40))
-    """Of the release that was asked for last; the next one raises it."""
+    """Of the last requested release; the next one raises it."""
     homepage: Mapped[str] = mapped_column(String(500))
     author: Mapped[str | None] = mapped_column(String(200))
     keywords: Mapped[list[str]] = mapped_column(default=list)
@@ -56,17 +56,17 @@ class GithubOptions(Base):
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     WAITING = "waiting"
-    """For the worker, for the first time or again."""
+    """Waits for the worker, for the first attempt or another one."""
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
 
 
 class SdkJob(Base):
-    """One SDK to make, and to publish where that was asked for."""
+    """One SDK to generate, and to publish if that was requested."""
 
     __tablename__ = "sdk_job"
     __table_args__ = (Index("ix_sdk_job_asker", "client_id", "user_id"),)
@@ -74,19 +74,19 @@ class SdkJob(Base):
     id: Mapped[Id]
     api_resource_id: Mapped[int | None] = reference("api_resource.id")
     user_id: Mapped[int | None] = reference("user.id")
-    """Who asked; None: a machine."""
+    """Who requested it; None: a machine."""
     client_id: Mapped[str] = mapped_column(String(200))
     generator: Mapped[str] = mapped_column(String(100))
     options: Mapped[dict[str, Any]] = mapped_column(default=dict)
     source_url: Mapped[str] = mapped_column(String(2000))
     language: Mapped[str | None] = mapped_column(String(20))
-    """Which options of npm it is published with; None: it is made to be downloaded."""
+    """Language of the npm options it is published with; None: it is only downloaded."""
     package: Mapped[str | None] = mapped_column(String(214))
     version: Mapped[str | None] = mapped_column(String(40))
     state: Mapped[str] = mapped_column(String(20), default=JobState.WAITING)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     log: Mapped[str] = mapped_column(default="")
-    """The end of what the programs wrote, without tokens."""
+    """The end of the programs' output, without tokens."""
     error: Mapped[str | None] = mapped_column(String(500))
     link: Mapped[str | None] = mapped_column(String(1000))
     """Where it was published."""
@@ -97,7 +97,7 @@ class SdkJob(Base):
     pushed_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None] = mapped_column(index=True)
-    """When the clean-up takes it; None: it stays as long as its API."""
+    """When the clean-up removes it; None: it stays as long as its API."""
 
 
 class SdkFile(Base):

@@ -19,7 +19,7 @@ from idp.publishing.codegen.models import NpmOptions
 from idp.publishing.codegen.process import Limits, Outcome
 
 GENERATORS = {"angular2": "typescript-angular", "jQuery": "typescript-jquery"}
-"""Languages of the contract, with what makes them."""
+"""Languages of the contract with their generators."""
 NUMBERS = {"0": "angular2", "1": "jQuery"}
 
 PUBLISHING = Limits(seconds=120, output_bytes=128 * 1024**2, network=True)
@@ -27,22 +27,22 @@ ASKING = Limits(seconds=30, output_bytes=1024**2, network=True)
 _NAMES_REGISTRY = frozenset(
     {"home", "npm_config_registry", "npm_config_userconfig", "npm_config_globalconfig"}
 )
-"""Variables from which npm knows how it is set up; no other of ours is for it."""
+"""Variables that configure npm; no other variable is passed on to it."""
 MARKER = "<%SdkCode%>"
 MAX_README_CODE = 256 * 1024
 MAX_README = 1024 * 1024
-"""Characters, with the code in every place where the mark stands."""
+"""Characters, with the code in place of every marker."""
 
 _CODE = re.compile(r"npm (?:error|ERR!) code (\w+)")
 _ADDRESS = re.compile(r"^https?://\S+$", re.MULTILINE)
 _OVER = "cannot publish over the previously published"
-"""What npm says without a code when it has looked itself."""
+"""Message without a code by which npm reports its own check."""
 _TAKEN = frozenset({"E403", "E409", "EPUBLISHCONFLICT"})
 _FINAL = frozenset({"E400", "E401", "E402", "E404", "ENEEDAUTH", "EOTP", "EINVALIDPACKAGENAME"})
 
 
 def complete(folder: Path, options: NpmOptions, name: str, version: str) -> None:
-    """Add to generated code what makes it a package; no token is in it."""
+    """Add to generated code the files of a package; they hold no token."""
     about: dict[str, Any] = {
         "name": name,
         "version": version,
@@ -54,27 +54,27 @@ def complete(folder: Path, options: NpmOptions, name: str, version: str) -> None
         "main": "index.ts",
         "types": "index.ts",
     }
-    said = {name: value for name, value in about.items() if value is not None}
-    (folder / "package.json").write_bytes(orjson.dumps(said, option=orjson.OPT_INDENT_2))
+    manifest = {name: value for name, value in about.items() if value is not None}
+    (folder / "package.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
     readme = options.readme or f"# {options.sdk_name}\n"
     places = readme.count(MARKER)
     if places:
         code = _code(folder)
         if len(readme) + places * len(code) > MAX_README:
-            message = f"The README would have more than {MAX_README} characters: mark one place."
+            message = f"The README would exceed {MAX_README} characters: use one placeholder."
             raise Unprocessable(message)
         readme = readme.replace(MARKER, code)
     (folder / "README.md").write_text(readme, encoding="utf-8")
 
 
 def renamed(document: dict[str, Any], sdk_name: str) -> dict[str, Any]:
-    """Give a description the name that the generated classes shall have."""
+    """Set the name of the generated classes in a description."""
     about = document.get("info")
     return {**document, "info": {**(about if isinstance(about, dict) else {}), "title": sdk_name}}
 
 
 def registry(work: Path, given: str) -> str:
-    """Return the registry that is published to: the given one, or the one npm is set up for."""
+    """Return the registry to publish to: the given one, or the one npm is configured for."""
     if given:
         return given
     program = _program()
@@ -83,23 +83,23 @@ def registry(work: Path, given: str) -> str:
     found = process.run(
         [program, "config", "get", "registry"], work, ASKING, environment=environment
     )
-    address = _ADDRESS.search(found.log)  # among what npm says about other parts of its set-up
+    address = _ADDRESS.search(found.log)  # among other messages of npm
     if not found.is_fine or address is None:
-        raise Unprocessable("npm is set up for no registry: set IDP_NPM_REGISTRY.")
+        raise Unprocessable("npm has no registry configured: set IDP_NPM_REGISTRY.")
     return address[0]
 
 
 def publish(
     folder: Path, work: Path, registry: str, token: str, on_progress: Callable[[str], None]
 ) -> str:
-    """Publish a package; give what npm said, without the token.
+    """Publish a package; return the output of npm without the token.
 
-    What the registry has already in just this form counts as published: a worker that died after
-    publishing could not say so.
+    A version that the registry already has with this content counts as published: a worker that
+    died after publishing could not record it.
     """
     npm = _Npm(work, registry, token, on_progress)
     name = orjson.loads((folder / "package.json").read_bytes())["name"]
-    # Without a word npm takes a package with a scope for a private one, which costs money.
+    # By default npm publishes a scoped package as a private one, which costs money.
     access = ("--access", "public") if name.startswith("@") else ()
     outcome = npm.run("publish", "--ignore-scripts", *access, "--", str(folder))
     if outcome.is_fine:
@@ -117,7 +117,7 @@ def publish(
 
 
 class RefusedError(Unprocessable):
-    """Somebody must change something before it is tried again."""
+    """The failure is permanent: something must be changed before the next attempt."""
 
     code = "publication_refused"
 
@@ -127,7 +127,7 @@ class RefusedError(Unprocessable):
 
 
 class UnreachableError(Unavailable):
-    """It may work later."""
+    """The failure may be temporary."""
 
     def __init__(self, detail: str, log_tail: str) -> None:
         super().__init__(detail)
@@ -135,7 +135,7 @@ class UnreachableError(Unavailable):
 
 
 class _Npm:
-    """The program with a configuration of its own, in which the token is only named."""
+    """npm with a configuration of its own, which refers to the token by a variable."""
 
     def __init__(
         self, work: Path, registry: str, token: str, on_progress: Callable[[str], None]
@@ -160,7 +160,7 @@ class _Npm:
         )
 
     def run(self, *arguments: str) -> Outcome:
-        """Run npm in the folder of work."""
+        """Run npm in the work folder."""
         outcome = process.run(
             [
                 *(self.program, "--userconfig", str(self.configuration)),
@@ -178,11 +178,11 @@ class _Npm:
         return Outcome(outcome.code, self.clean(outcome.log), outcome.stopped)
 
     def clean(self, log: str) -> str:
-        """Take the token out of a text."""
+        """Remove the token from a text."""
         return log.replace(self.token, "***")
 
     def has_the_same(self, folder: Path) -> bool:
-        """Whether the registry has this version with just this content."""
+        """Return whether the registry has this version with this content."""
         about = orjson.loads((folder / "package.json").read_bytes())
         ours = self.run("pack", "--dry-run", "--json", "--ignore-scripts", "--", str(folder))
         theirs = self.run("view", "--", f"{about['name']}@{about['version']}", "dist.shasum")
@@ -191,7 +191,7 @@ class _Npm:
 
 
 def _program() -> str:
-    # npm lies beside node; a virtual environment may hold both.
+    # npm is beside node; a virtual environment may have both.
     places = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
     program = shutil.which("npm", path=places)
     if program is None:
@@ -204,7 +204,7 @@ def _path(program: str) -> str:
 
 
 def _code(folder: Path) -> str:
-    """Put the generated operations together, for people to read."""
+    """Join the generated operations as text for the README."""
     code = "\n".join(
         path.read_text(encoding="utf-8", errors="replace")
         for path in sorted((folder / "api").glob("*.ts"))

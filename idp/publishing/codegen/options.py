@@ -31,7 +31,7 @@ Row = TypeVar("Row", NpmOptions, GithubOptions)
 
 @dataclass(frozen=True, slots=True)
 class NpmContent:
-    """Everything that is said about npm; no token keeps the one that is there."""
+    """Options of npm; without a token the stored one is kept."""
 
     name: str
     sdk_name: str
@@ -47,7 +47,7 @@ class NpmContent:
 
 @dataclass(frozen=True, slots=True)
 class GithubContent:
-    """Everything that is said about the repository; no token keeps the one that is there."""
+    """Options of the repository; without a token the stored one is kept."""
 
     user_agent: str
     owner: str | None = None
@@ -59,9 +59,9 @@ class GithubContent:
 
 
 def in_reach(actor: Actor) -> ColumnElement[bool]:
-    """Return in SQL of which APIs the actor makes SDKs.
+    """Return in SQL for which APIs the actor may generate SDKs.
 
-    A machine reaches those of its client's tenant; one of the platform reaches all.
+    For a machine: those of its client's tenant; for one of the platform: all.
     """
     if actor.user_id is not None:
         return resources.in_reach(actor)
@@ -70,7 +70,7 @@ def in_reach(actor: Actor) -> ColumnElement[bool]:
 
 
 def get_api(session: Session, actor: Actor, api_id: str) -> ApiResource:
-    """Return an API in reach by the text that addresses write its id with."""
+    """Return an API for which the actor may generate SDKs, by its id as text."""
     number = int(api_id) if api_id.isascii() and api_id.isdigit() and len(api_id) < 20 else 0  # noqa: PLR2004 - digits of the largest id
     api = None
     if 0 < number <= INT64_MAX:
@@ -78,6 +78,14 @@ def get_api(session: Session, actor: Actor, api_id: str) -> ApiResource:
     if api is None:
         raise NotFound
     return api
+
+
+class NoNpmOptions(NotFound):
+    """There are no npm options of an API in a language."""
+
+
+class NoGithubOptions(NotFound):
+    """An API has no repository."""
 
 
 def find_npm(session: Session, api_id: int, language: str) -> NpmOptions | None:
@@ -98,9 +106,25 @@ def find_github(session: Session, api_id: int) -> GithubOptions | None:
     )
 
 
+def get_npm(session: Session, api: ApiResource, language: str) -> NpmOptions:
+    """Return the npm options of an API in a language; NoNpmOptions where there are none."""
+    row = find_npm(session, api.id, language)
+    if row is None:
+        raise NoNpmOptions
+    return row
+
+
+def get_github(session: Session, api: ApiResource) -> GithubOptions:
+    """Return the repository of an API; NoGithubOptions where it has none."""
+    row = find_github(session, api.id)
+    if row is None:
+        raise NoGithubOptions
+    return row
+
+
 def write_npm(session: Session, api: ApiResource, language: str, content: NpmContent) -> None:
-    """Make the options of npm what the form says."""
-    # What is published under a name is entered among the packages of the API under it.
+    """Replace the npm options."""
+    # A published package is added to the packages of the API under this name.
     packages.check_name(content.name)
     row, what = find_npm(session, api.id, language), f"npm.{language}"
     before = _state(row, what)
@@ -111,47 +135,47 @@ def write_npm(session: Session, api: ApiResource, language: str, content: NpmCon
     values["keywords"] = list(content.keywords)
     _write(session, row, values, content.token)
     if row.token_encrypted is None:
-        raise BadRequest.at("token", "Needed: the registry takes nothing without.")
+        raise BadRequest.at("token", "Required by the registry.")
     _save(session, row, is_new=is_new)
     _record(session, api, before, _state(row, what))
 
 
 def write_github(session: Session, api: ApiResource, content: GithubContent) -> None:
-    """Make the repository of an API what the form says."""
+    """Replace the repository of an API."""
     row = find_github(session, api.id)
     before = _state(row, "github")
     is_new = row is None
     if row is None:
         row = GithubOptions(api_resource_id=api.id)
     if bool(content.owner) != bool(content.repo):
-        raise BadRequest.at("repo", "A repository has an owner and a name, or neither.")
+        raise BadRequest.at("repo", "Owner and name must be set together.")
     _write(session, row, _values(content), content.token)
     _save(session, row, is_new=is_new)
     _record(session, api, before, _state(row, "github"))
 
 
 def raise_version(session: Session, row: NpmOptions) -> str:
-    """Count the last part of the version up; one release for each number."""
+    """Increment the last part of the version; each number is released once."""
     major, minor, patch = row.version.split(".")
     version = f"{major}.{minor}.{int(patch) + 1}"
-    taken = update(NpmOptions).where(NpmOptions.id == row.id, NpmOptions.version == row.version)
-    if not count_hits(session, taken.values(version=version)):
-        raise Conflict("Somebody else asked for a release at the same moment; try again.")
+    raised = update(NpmOptions).where(NpmOptions.id == row.id, NpmOptions.version == row.version)
+    if not count_hits(session, raised.values(version=version)):
+        raise Conflict("Another release was requested at the same time; try again.")
     return version
 
 
 def token_of(session: Session, row: NpmOptions | GithubOptions) -> str | None:
-    """Give the token in clear text, to publish with."""
+    """Return the token in clear text, for publishing."""
     if row.token_encrypted is None:
         return None
     try:
         return runtime.of(session).keyring.decrypt(PURPOSE, row.token_encrypted).decode()
     except UnknownKeyError:
-        raise Unprocessable("The token cannot be read any more; store it again.") from None
+        raise Unprocessable("The token can no longer be decrypted; store it again.") from None
 
 
 def rewrap(session: Session) -> int:
-    """Encrypt the tokens again under the current root secret and tell how many."""
+    """Encrypt the tokens again under the current root secret; return how many."""
     keyring = runtime.of(session).keyring
     rows: list[NpmOptions | GithubOptions] = [
         *session.scalars(select(NpmOptions)),
@@ -172,7 +196,7 @@ def _values(content: NpmContent | GithubContent) -> dict[str, Any]:
 def _write(
     session: Session, row: NpmOptions | GithubOptions, values: dict[str, Any], token: str | None
 ) -> None:
-    """Set the values; a masked token is none."""
+    """Set the values; a masked token changes nothing."""
     for name, value in values.items():
         setattr(row, name, value)
     if token is not None and token != MASK:
@@ -186,7 +210,7 @@ def _save(session: Session, row: Row, *, is_new: bool) -> None:
                 session.add(row)
             session.flush()
     except IntegrityError:
-        raise Conflict("Somebody else wrote these options at the same moment.") from None
+        raise Conflict("These options were changed at the same time; try again.") from None
 
 
 def _state(row: NpmOptions | GithubOptions | None, what: str) -> State:

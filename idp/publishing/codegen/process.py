@@ -1,4 +1,4 @@
-"""Programs of others, run within limits of time, memory, output and network."""
+"""Third-party programs, run within limits of time, memory, output and network."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ LOOK_SECONDS = 0.5
 PROGRESS_SECONDS = 2.0
 LOG_TAIL = 8_000
 LEAST_ROOM = 256 * 1024 * 1024
-"""Bytes that must be free before anything is begun."""
+"""Bytes that must be free before a program starts."""
 LEAST_LEFT = 64 * 1024 * 1024
 """Bytes that a program must leave free for others."""
 STALE_SECONDS = 3600
-"""Age of a folder that nobody can be working in any more."""
+"""Age from which a folder is certainly abandoned."""
 MAX_FILES = 20_000
 DISK_FULL = "The disk is full."
-NOT_CUT_OFF = "This system cannot cut it off from the network."
+NOT_CUT_OFF = "This system cannot isolate it from the network."
 
 _LAUNCHER = Path(__file__).with_name("limits.py")
 _PREFIX = "work-"
 _NOT_BEGUN = 97
-"""How `limits.py` ends when it did not begin the program."""
+"""Exit code of `limits.py` when it did not start the program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ class Limits:
     """Of address space; None for programs that reserve more than they use."""
     network: bool = False
     may_keep_network: bool = True
-    """Whether it may run without `network` where the system cannot take that away."""
+    """Whether it may run where the system cannot isolate it from the network."""
 
     @property
     def reach(self) -> str:
-        """What `limits.py` is told of the network."""
+        """The NETWORK argument of `limits.py`."""
         if self.network:
             return "online"
         return "offline" if self.may_keep_network else "never-online"
@@ -67,21 +67,21 @@ class Outcome:
     code: int
     log: str
     stopped: str = ""
-    """Why we ended it; empty: it ended by itself."""
+    """Why it was stopped; empty: it ended by itself."""
 
     @property
     def is_fine(self) -> bool:
-        """Whether it did what it was asked for."""
+        """Whether it ended by itself without an error."""
         return self.code == 0 and not self.stopped
 
 
 @contextmanager
 def folder(parent: Path) -> Iterator[Path]:
-    """Give a folder to work in that is gone afterwards, whatever happens."""
+    """Create a work folder that is removed afterwards, whatever happens."""
     private_files.make_folder(parent)
     _remove_stale(parent)
     if shutil.disk_usage(parent).free < LEAST_ROOM:
-        raise Unavailable("The disk is too full to begin.")
+        raise Unavailable("The disk is too full to start.")
     path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent.resolve()))
     try:
         yield path
@@ -97,10 +97,10 @@ def run(
     environment: Mapping[str, str] | None = None,
     on_progress: Callable[[str], None] = lambda _log: None,
 ) -> Outcome:
-    """Run a program in a folder and wait for its end, or bring that about.
+    """Run a program in a folder and wait for its end, or stop it at a limit.
 
-    It gets a clean environment and its own process group; what it writes lands in a log beside
-    its files, so that it counts as output too.
+    It has a clean environment and its own process group; its output goes to a log beside its
+    files, so that it counts towards the limit too.
     """
     log = work / "log"
     temporary = work / "tmp"
@@ -137,7 +137,7 @@ def run(
 def _watch(
     process: subprocess.Popen[bytes], work: Path, limits: Limits, progress: Callable[[], None]
 ) -> str:
-    """Wait for the end; tell why it must not be waited for any longer."""
+    """Wait for the end; return the limit that was exceeded, if any."""
     begun = looked = reported = time.monotonic()
     while True:
         try:
@@ -161,7 +161,7 @@ def _watch(
 
 
 def _is_too_much(work: Path, limits: Limits) -> bool:
-    """Whether the files are too many, or too large together."""
+    """Return whether the files are too many, or too large in total."""
     total = count = 0
     for parent, _, names in os.walk(work):
         for name in names:
@@ -191,7 +191,7 @@ def _resources(limits: Limits) -> dict[str, int]:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the program with everything that it started."""
+    """Kill the program with every process that it started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -206,7 +206,7 @@ def _tail(log: Path) -> str:
 
 
 def _remove_stale(parent: Path) -> None:
-    """Remove what a worker left that was killed."""
+    """Remove the folders that a killed worker left."""
     for path in parent.glob(f"{_PREFIX}*"):
         try:
             is_stale = time.time() - path.stat().st_mtime > STALE_SECONDS

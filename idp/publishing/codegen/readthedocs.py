@@ -64,7 +64,7 @@ def _lines(document: dict[str, Any], source_url: str) -> Iterator[str]:
 def _grouped(
     document: dict[str, Any], texts: dict[str, str]
 ) -> Iterator[tuple[str, list[tuple[str, str, Operation]]]]:
-    """Sort operations into sections, both in the order in which they come."""
+    """Sort operations into sections, both in the order of the description."""
     sections: dict[str, list[tuple[str, str, Operation]]] = {}
     for operation in operations.of(document):
         parts = [part.strip() for part in operation.summary.split(_BELOW, 2) if part.strip()]
@@ -74,7 +74,7 @@ def _grouped(
         section, *below, name = parts
         sections.setdefault(section, []).append((below[0] if below else "", name, operation))
     for section, entries in sections.items():
-        # What stands below a title of its own stands together.
+        # Operations under one title are listed together.
         order = {below: number for number, below in enumerate(dict.fromkeys(e[0] for e in entries))}
         yield section, sorted(entries, key=lambda entry: order[entry[0]])
 
@@ -101,7 +101,7 @@ def _entry(operation: Operation, root: str) -> Iterator[str]:
 
 
 def _about(operation: Operation) -> str:
-    """Give the scope and permission lines, or what the description says in their place."""
+    """Return the scope and permission lines, or what the description has in their place."""
     labels = []
     if operation.scope:
         labels.append(("Client Scopes：", operation.scope))  # noqa: RUF001 - as the page has it
@@ -117,7 +117,7 @@ def _about(operation: Operation) -> str:
 
 
 def _plain(text: str) -> str:
-    """Write a text on one line, without anything that reStructuredText would read into it."""
+    """Return a text on one line, without reStructuredText markup."""
     line = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
     if line.endswith("::"):
         line = line[:-1] + "\\:"

@@ -1,4 +1,4 @@
-"""The repository of an API: what releases and publications bring there."""
+"""The repository of an API, to which releases and publications are pushed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LABELS_JOB = "api-published-labels"
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """Where the code and the documentation of an API are, and who may write there."""
+    """Where the code and the documentation of an API are kept, and the token for it."""
 
     owner: str
     repo: str
@@ -34,7 +34,7 @@ class Repository:
 
 
 def find(session: Session, api_id: int) -> Repository | None:
-    """Find the repository of an API; None: it has none, or nobody left a token for it."""
+    """Find the repository of an API; None: it has none, or there is no token for it."""
     row = options.find_github(session, api_id)
     token = None if row is None else options.token_of(session, row)
     if row is None or token is None or not row.owner or not row.repo:
@@ -49,13 +49,13 @@ def push(
     work: Path,
     on_progress: Callable[[str], None] = lambda _log: None,
 ) -> str:
-    """Push a change; give what git said."""
+    """Push a change; return the output of git."""
     remote = git.Remote(git.address(settings.git_url, to.owner, to.repo), to.token, to.user_agent)
     return git.push(remote, change, work, on_progress)
 
 
 def sync_labels(settings: Settings, to: Repository, document: dict[str, Any]) -> str:
-    """Make a label for each operation, where that is wanted; give a line for the log."""
+    """Create a label for each operation if that is set; return a line for the log."""
     if not (to.sync_labels and settings.github_api):
         return ""
     place = labels.Repository(settings.github_api, to.owner, to.repo, to.token, to.user_agent)
@@ -77,7 +77,7 @@ def push_published_docs(runtime: Runtime, payload: Mapping[str, Any]) -> None:
 
 
 def label_published(runtime: Runtime, payload: Mapping[str, Any]) -> None:
-    """Make labels for the operations of what was published."""
+    """Create labels for the operations of the published description."""
     found = _find_published(runtime, payload)
     if found is not None:
         sync_labels(runtime.settings, found.to, found.document)
@@ -92,7 +92,7 @@ class _Found:
 
 
 def _find_published(runtime: Runtime, payload: Mapping[str, Any]) -> _Found | None:
-    """Give what was published, and where it goes; None: nowhere, or it was published again."""
+    """Return what was published and its repository; None: no repository, or published again."""
     with runtime.sessions() as session:
         to = find(session, payload["api_id"])
         state = None if to is None else publications.find(session, payload["api_id"])
@@ -104,6 +104,6 @@ def _find_published(runtime: Runtime, payload: Mapping[str, Any]) -> _Found | No
 
 
 def _published_version(state: Published) -> Version:
-    """Give the version that the last request named."""
+    """Return the version that the last request named."""
     aid, _ = publications.split(orjson.loads(state.configuration)["aid"])
     return state.find(aid) or state.versions[0]

@@ -17,7 +17,7 @@ EXTENSION = "idp.descriptions"
 """Where the application keeps its `OwnDescriptions`."""
 
 OwnDescriptions = Mapping[str, Callable[[str], bytes]]
-"""Paths of our own descriptions with their writers, which take the issuer's address.
+"""Paths of our own descriptions with functions that write them for an issuer's address.
 
 This server sends itself no request for them.
 """

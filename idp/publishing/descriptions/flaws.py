@@ -11,10 +11,10 @@ class Flaw(Enum):
     """What makes a description unusable, with its English text; `what` is filled in."""
 
     BROKEN = "The description cannot be read: {what}"
-    EXTERNAL_REFERENCE = "The description refers to something outside of itself: {what}"
-    INVALID = "The description is no valid OpenAPI document: {what}"
-    LONG_PAGE = "The page of this description would have more than {what} characters"
-    NOT_FETCHED = "The address of the description gave no usable answer"
+    EXTERNAL_REFERENCE = "The description refers to external content: {what}"
+    INVALID = "The description is not a valid OpenAPI document: {what}"
+    LONG_PAGE = "The page for this description would exceed {what} characters"
+    NOT_FETCHED = "No usable response from the address of the description"
     NO_OPERATIONS = "The description has no operations"
 
 

@@ -1,4 +1,4 @@
-"""What a description says about itself and its operations."""
+"""The operations of a description, and its texts about itself."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Reading a description into plain JSON that names nothing outside itself.
+"""Reading a description into plain JSON without external references.
 
-Nothing that works with a description afterwards opens a file or an address that it names.
+No later step opens a file or an address that a description names.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ MAX_VALUES = 1_000_000
 """Of JSON; YAML has fewer, see `plain_yaml.Limits`."""
 MAX_LEVELS = forms.MAX_JSON_DEPTH
 LONGEST_NAME = 2048
-"""Characters of a name, a path too: the path of a request has no more."""
+"""Characters of a name or a path: the limit of paths in requests."""
 
 _YAML = plain_yaml.Limits(size=MAX_YAML_BYTES, levels=MAX_LEVELS, aliases=True)
 
 
 def read(content: bytes) -> dict[str, Any]:
-    """Return a description in JSON or YAML; UnusableError where it does not stand by itself."""
+    """Return a description in JSON or YAML; UnusableError where it is not self-contained."""
     is_json = content.lstrip()[:1] in {b"{", b"["}
     document = _read_json(content) if is_json else _read_yaml(content)
     if not isinstance(document, dict):
-        raise UnusableError(Flaw.BROKEN, "it is no object")
+        raise UnusableError(Flaw.BROKEN, "it is not an object")
     version = document.get("openapi", document.get("swagger"))
     if not isinstance(version, str) or not version.startswith(("3.", "2.")):
         raise UnusableError(Flaw.INVALID, "neither OpenAPI 3 nor Swagger 2")

@@ -1,4 +1,4 @@
-"""The objects of a description: which of them lead outside of it, and what references lead to."""
+"""The objects of a description: which refer outside of it, and the targets of references."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 _NAMES = (
     *("$ref", "operationRef", "$dynamicRef", "$recursiveRef"),
-    # An identifier of its own moves what local references are relative to.
+    # An identifier of its own changes the base of local references.
     *("$id", "externalValue"),
 )
 _DIALECTS = re.compile(
@@ -18,11 +18,11 @@ _DIALECTS = re.compile(
 _HOLDS = ("$ref", "$defs", "definitions", "properties", "items")
 _LISTS = ("allOf", "anyOf", "oneOf")
 _MARKS = ("/", ":", ".json", ".y")
-"""What is in an address or a path, and not in the name of a schema."""
+"""Characters of an address or a path that the name of a schema does not have."""
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
-"""A place in a list, as RFC 6901 writes it."""
+"""An index of a list (RFC 6901)."""
 _STEPS = 8
-"""References that are followed one after the other."""
+"""References that are followed in a chain."""
 
 
 def objects(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -38,7 +38,7 @@ def objects(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def leading_outside(part: dict[str, Any]) -> str | None:
-    """Return where an object leads outside of its document; None: nowhere."""
+    """Return the external reference of an object; None: it has none."""
     for name in _NAMES:
         target = part.get(name)
         if isinstance(target, str) and not target.startswith("#"):
@@ -51,7 +51,7 @@ def leading_outside(part: dict[str, Any]) -> str | None:
 
 
 def resolve(document: dict[str, Any], value: Any) -> Any:
-    """Return what local references lead to, a few steps far; None where they lead nowhere."""
+    """Resolve a chain of local references; None where the target is missing."""
     for _ in range(_STEPS):
         if not isinstance(value, dict) or not isinstance(value.get("$ref"), str):
             return value
@@ -60,7 +60,7 @@ def resolve(document: dict[str, Any], value: Any) -> Any:
 
 
 def find(document: dict[str, Any], pointer: str) -> Any:
-    """Return what a local JSON pointer leads to (RFC 6901); None: nothing."""
+    """Return the target of a local JSON pointer (RFC 6901); None: it is missing."""
     found: Any = document
     for step in pointer.removeprefix("#").split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")
@@ -75,7 +75,7 @@ def find(document: dict[str, Any], pointer: str) -> Any:
 
 
 def _identifier(part: dict[str, Any]) -> str | None:
-    """Return an `id` that leads outside; before 2017 it was what `$id` is today."""
+    """Return an `id` that refers outside; before 2017 it was what `$id` is today."""
     target = part.get("id")
     # Outside of schemas it is a value like any other.
     is_schema = any(isinstance(part.get(word), str | dict) for word in _HOLDS)

@@ -1,1 +1,1 @@
-"""Uploaded files: what they are, where they are kept, how they are given out."""
+"""Uploaded files: what they are, where they are stored, how they are served."""

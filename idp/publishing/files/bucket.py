@@ -26,7 +26,7 @@ class Bucket:
 
     @classmethod
     def at(cls, url: str) -> Bucket:
-        """Open a bucket; what stands after `?` is configuration in obstore's words."""
+        """Open a bucket; the part after `?` is configuration of obstore."""
         parts = urlsplit(url)
         config: Any = dict(parse_qsl(parts.query))
         is_plain = config.get("endpoint", "").startswith("http://")

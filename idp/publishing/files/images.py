@@ -1,4 +1,4 @@
-"""Pictures are drawn anew: what is no pixel does not survive, and a bomb is not opened."""
+"""Images are encoded again: only pixels are kept, and a decompression bomb is not opened."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from PIL import Image, ImageOps
 from idp.platform.errors import BadRequest
 
 MOST_PIXELS = 40_000_000
-"""A picture of a good camera; drawn it takes about 120 MB."""
+"""An image of a good camera; decoded it takes about 120 MB."""
 QUALITY = 90
 LARGEST = 20 * 1024 * 1024
-"""Bytes of what was drawn: a picture that was pressed harder than ours grows."""
+"""Bytes of the result: an image that was compressed harder grows."""
 
-# One at a time: it is memory that this takes.
+# One at a time: decoding takes much memory.
 _DRAWING = threading.Semaphore(1)
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG"}
 _MODES = {"JPEG": ("L", "RGB"), "PNG": ("1", "L", "LA", "RGB", "RGBA")}
 
-# What Pillow raises at the files of strangers.
+# Raised by Pillow for malformed files.
 _BROKEN = (
     *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError),
     *(struct.error, zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning),
@@ -32,7 +32,7 @@ _BROKEN = (
 
 
 def redraw(stream: IO[bytes], media_type: str, field: str) -> IO[bytes]:
-    """Give the picture without metadata, comments, thumbnails and whatever is appended to it."""
+    """Return the image without metadata, comments, thumbnails and appended data."""
     kind = _FORMATS[media_type]
     drawn = BytesIO()
     with _DRAWING, warnings.catch_warnings():
@@ -45,15 +45,15 @@ def redraw(stream: IO[bytes], media_type: str, field: str) -> IO[bytes]:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise _too_many(field) from None
         except _BROKEN:
-            raise BadRequest.at(field, "The picture is broken.") from None
+            raise BadRequest.at(field, "The image is damaged.") from None
     if drawn.tell() > LARGEST:
-        raise BadRequest.at(field, "The picture has too much detail for its size.")
+        raise BadRequest.at(field, "The image has too much detail for its size.")
     drawn.seek(0)
     return drawn
 
 
 def _plain(picture: Image.Image, kind: str) -> Image.Image:
-    """Turn it upright and leave everything but its pixels behind."""
+    """Turn the image upright and keep only its pixels."""
     upright = ImageOps.exif_transpose(picture)
     mode = upright.mode
     if mode not in _MODES[kind]:
@@ -67,4 +67,4 @@ def _plain(picture: Image.Image, kind: str) -> Image.Image:
 
 
 def _too_many(field: str) -> BadRequest:
-    return BadRequest.at(field, f"The picture may have {MOST_PIXELS} pixels.")
+    return BadRequest.at(field, f"The image exceeds {MOST_PIXELS} pixels.")

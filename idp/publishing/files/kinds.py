@@ -1,6 +1,6 @@
-"""What a file is, told from its bytes alone.
+"""The kind of a file, detected from its bytes alone.
 
-Its name and its declared type are claims of a stranger. A kind is accepted when the structure that
+Its name and its declared type are not trusted. A kind is accepted when the structure that
 its readers look for is there, and when no other reader would take the file for something else: no
 markup at its head, no archive at its tail, no second document inside.
 """
@@ -21,10 +21,10 @@ IMAGE = 5_242_880
 
 HEAD = 4096
 TAIL = 65_536 + 22
-"""Where the end record of a ZIP archive can be."""
+"""Bytes in which the end record of a ZIP archive can be."""
 MOST_ENTRIES = 10_000
 
-# What browsers sniff for markup, and servers for programs, however it is written.
+# What browsers sniff as markup, and servers as programs, in any case.
 _MARKUP = re.compile(
     rb"<\s*(?:!doctype|html|head|body|script|iframe|svg|img|style|\?php)", re.IGNORECASE
 )
@@ -33,7 +33,7 @@ _ZIP, _ZIP_END = b"PK\x03\x04", b"PK\x05\x06"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _MP4 = (b"avc1", b"dash", b"f4v ", b"iso", b"M4V", b"mp41", b"mp42", b"MSNV")
-"""How the brands begin that stand for video; sound and still pictures have others."""
+"""Beginnings of the brands of video; audio and still images have others."""
 _QUICKTIME_ATOMS = frozenset((b"moov", b"mdat", b"wide"))
 
 
@@ -58,8 +58,8 @@ class Kind:
     matches: Callable[[Content], bool]
 
 
-def tell(stream: IO[bytes], accepted: Sequence[Kind]) -> Kind | None:
-    """Tell which of the accepted kinds a file is; None for none, and for more than one thing."""
+def detect(stream: IO[bytes], accepted: Sequence[Kind]) -> Kind | None:
+    """Return which of the accepted kinds a file is; None: no kind, or more than one."""
     size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
     head = stream.read(HEAD)
@@ -71,7 +71,7 @@ def tell(stream: IO[bytes], accepted: Sequence[Kind]) -> Kind | None:
 
 
 def _is_something_else(content: Content) -> bool:
-    """Whether another reader would find its own kind of file in this one."""
+    """Return whether another program would read this file as a kind of its own."""
     head, tail = content.head, content.tail
     is_zip = head.startswith(_ZIP)
     return bool(
@@ -105,7 +105,7 @@ def _is_doc(content: Content) -> bool:
 
 
 def _is_docx(content: Content) -> bool:
-    """Whether it is one whole archive with a text document, and no macros, in it."""
+    """Return whether it is one complete archive with a text document and without macros."""
     end = content.tail.rfind(_ZIP_END)
     if not content.head.startswith(_ZIP) or end < 0 or len(content.tail) < end + 22:
         return False
@@ -172,7 +172,7 @@ IMAGES = (
     Kind("image/jpeg", "jpg", IMAGE, _is_jpeg),
     Kind("image/png", "png", IMAGE, _is_png),
 )
-"""What `/File/Image` takes."""
+"""Kinds that `/File/Image` accepts."""
 
 FILES = (
     Kind("video/x-msvideo", "avi", VIDEO, _is_avi),
@@ -193,4 +193,4 @@ FILES = (
         _is_docx,
     ),
 )
-"""What `/File` takes: videos, and documents of half the size."""
+"""Kinds that `/File` accepts: videos, and documents of half the size."""

@@ -1,4 +1,4 @@
-"""How large uploads may be; known before anything that takes them is imported."""
+"""How large uploads may be; a module of its own, which is imported early."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from idp.platform.web.uploads import OVERHEAD
 from idp.publishing.files import kinds
 
 FILES = "/files/"
-"""Beginning of the addresses at which files are served."""
+"""Prefix of the paths at which files are served."""
 PICTURE = "/account/picture"
 """Where people set their own picture."""
 UPLOADS = {
@@ -16,5 +16,5 @@ UPLOADS = {
 } | {PICTURE: kinds.IMAGE + OVERHEAD}
 """Address → bytes that a request may have there.
 
-One limit for all, so that a file that is too large for its own address is told why.
+One limit for all, so that a file that is too large for its address gets a clear refusal.
 """

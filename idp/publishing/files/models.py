@@ -1,4 +1,4 @@
-"""Uploaded files, by the random name that they are given out under."""
+"""Uploaded files, by the random name under which they are served."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from idp.platform.db import Base, Digest, Id, reference
 
 
 class StoredFile(Base):
-    """A file that somebody sent; its content lies in the store under `name`."""
+    """A file that a person uploaded; its content is in the store under `name`."""
 
     __tablename__ = "stored_file"
 
     id: Mapped[Id]
     name: Mapped[str] = mapped_column(String(40), unique=True)
     original_name: Mapped[str] = mapped_column(String(255))
-    """As its sender called it, cleaned; never part of a path."""
+    """File name of the upload, cleaned; never part of a path."""
     media_type: Mapped[str] = mapped_column(String(100))
-    """By content."""
+    """Media type, detected from the content."""
     size: Mapped[int]
     content_hash: Mapped[Digest]
     user_id: Mapped[int | None] = reference("user.id", ondelete="SET NULL")

@@ -19,7 +19,7 @@ _INFECTED = 1
 
 
 def is_clean(scanner: str, stream: IO[bytes]) -> bool:
-    """Ask the scanner; without one everything is clean, without an answer of it nothing is."""
+    """Scan a file; without a scanner every file is clean, without its answer none is."""
     if not scanner:
         return True
     stream.seek(0)
@@ -34,7 +34,7 @@ def is_clean(scanner: str, stream: IO[bytes]) -> bool:
 
 
 def _ask_clamd(address: str, stream: IO[bytes]) -> bool:
-    """Speak clamd's INSTREAM: pieces with their length, an empty one at the end."""
+    """Send a file by clamd's INSTREAM: pieces with their length, an empty one at the end."""
     with _connect(address) as connection:
         connection.settimeout(SECONDS)
         connection.sendall(b"zINSTREAM\0")
@@ -51,7 +51,7 @@ def _ask_clamd(address: str, stream: IO[bytes]) -> bool:
         return True
     if reply.endswith(b" FOUND\0"):
         return False
-    raise _silent("an answer that is none")
+    raise _silent("an invalid answer")
 
 
 def _connect(address: str) -> socket.socket:
@@ -69,7 +69,7 @@ def _connect(address: str) -> socket.socket:
 
 
 def _run(command: str, stream: IO[bytes]) -> bool:
-    """Run a command of the operator's on the content; it learns neither name nor secret."""
+    """Run a command of the operator on the content; it gets neither names nor secrets."""
     code = subprocess.run(  # noqa: S603 - a setting of the operator
         shlex.split(command),
         env={name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ},
@@ -85,4 +85,4 @@ def _run(command: str, stream: IO[bytes]) -> bool:
 
 
 def _silent(debug: str) -> Unavailable:
-    return Unavailable("The virus scanner does not answer; try again.", debug=debug)
+    return Unavailable("The virus scanner is not responding; try again.", debug=debug)

@@ -1,4 +1,4 @@
-"""The rules of files: what is kept, under which name, and what is told of it."""
+"""The rules of files: what is stored, under which name, and how it is served."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from idp.publishing.files.kinds import Kind
 from idp.publishing.files.models import StoredFile
 
 FIELD = "value"
-"""What the contract calls the file."""
+"""Name of the kind in the contract."""
 CACHE = "public, max-age=31536000, immutable"
-"""A name stands for one content for ever."""
+"""The content under a name never changes."""
 PATH = "/files/"
 NAME = re.compile(r"[0-9a-f]{32}\.[a-z0-9]{2,5}")
 LONGEST_NAME = 255
 
 
 class Infected(BadRequest):
-    """A scanner found something; noted in the trail."""
+    """The scanner refused a file; the audit log records it."""
 
     code = "infected"
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A file as somebody sent it; its name is a claim."""
+    """A file as it was uploaded; its name is not trusted."""
 
     stream: IO[bytes]
     unverified_name: str
@@ -53,19 +53,19 @@ class Sent:
 
 @contextmanager
 def keep(session: Session, sent: Sent, accepted: Sequence[Kind]) -> Iterator[StoredFile]:
-    """Keep a file whose content is one of the accepted kinds; the block commits.
+    """Store a file whose content is one of the accepted kinds; the block commits.
 
-    Nothing is left in the store when the block fails. Nothing is in the database while the content
-    is examined and travels.
+    When the block fails, the content is removed from the store. Until the content is checked and
+    stored, the database has no row of it.
     """
     process = runtime.of(session)
-    kind = kinds.tell(sent.stream, accepted)
+    kind = kinds.detect(sent.stream, accepted)
     if kind is None:
         names = ", ".join(kind.extension for kind in accepted)
         raise BadRequest.at(FIELD, f"The content must be one of: {names}.")
     size = _size(sent.stream)
     if size > kind.largest:
-        raise BadRequest.at(FIELD, f"A file of this kind may have {kind.largest} bytes.")
+        raise BadRequest.at(FIELD, f"A file of this kind may have at most {kind.largest} bytes.")
     if not scanner.is_clean(process.settings.files_scanner, sent.stream):
         raise Infected.at(FIELD, N_("The virus scanner refuses this file."))
     stream = sent.stream
@@ -101,30 +101,30 @@ def keep(session: Session, sent: Sent, accepted: Sequence[Kind]) -> Iterator[Sto
 
 
 def note_infection(session: Session, sent: Sent) -> None:
-    """Note in the trail that somebody sent what the scanner refuses."""
+    """Record in the audit log that the scanner refused a file."""
     audit.record(session, Tag.FILE_REFUSED, tenant_id=sent.tenant_id)
 
 
 def find(session: Session, name: str) -> StoredFile | None:
-    """Find a file by the name that it is given out under."""
+    """Find a file by the name under which it is served."""
     if not NAME.fullmatch(name):
         return None
     return session.scalar(select(StoredFile).where(StoredFile.name == name))
 
 
 def read(session: Session, stored: StoredFile) -> bytes:
-    """Give the content of a file."""
+    """Return the content of a file."""
     return storage.open_store(runtime.of(session).settings).read(stored.name)
 
 
 def address(session: Session, stored: StoredFile, issuer_url: str) -> str:
-    """Tell where everybody finds a file: the origin of files, or the issuer."""
+    """Return the public address of a file: at the origin of files, or at the issuer."""
     origin = runtime.of(session).settings.files_public_url or issuer_url
     return f"{origin}{PATH}{stored.name}"
 
 
 def headers(stored: StoredFile) -> dict[str, str]:
-    """Tell how a file is given out: to be saved under its own name, never to be shown as a page."""
+    """Return headers for serving a file: it is saved under its name and never shown as a page."""
     return {
         "Content-Type": stored.media_type,
         "Content-Disposition": disposition(stored.original_name),
@@ -133,7 +133,7 @@ def headers(stored: StoredFile) -> dict[str, str]:
 
 
 def disposition(name: str) -> str:
-    """Write a name for saving: in ASCII for everybody, and as it is (RFC 6266 4.3)."""
+    """Return a file name for saving: in ASCII, and in full (RFC 6266 4.3)."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     options: dict[str, str | None] = {"filename": plain.replace('"', "").replace("%", "") or "file"}
     if name != options["filename"]:
@@ -142,11 +142,11 @@ def disposition(name: str) -> str:
 
 
 def clean_name(unverified_name: str, extension: str) -> str:
-    """Keep the last part of a name, without what no file name needs, with the true extension."""
+    """Return the last part of a name, without control characters, with the true extension."""
     last = re.split(r"[/\\]", unverified_name)[-1]
-    # Control and format characters hide an extension, or turn the text around.
-    shown = "".join(letter for letter in last if unicodedata.category(letter)[0] != "C")
-    stem = shown.rpartition(".")[0] if "." in shown else shown
+    # Control and format characters hide an extension, or reverse the text.
+    visible = "".join(letter for letter in last if unicodedata.category(letter)[0] != "C")
+    stem = visible.rpartition(".")[0] if "." in visible else visible
     stem = re.sub(r'[<>:"|?*]', "_", stem).strip(" .")
     return f"{stem[: LONGEST_NAME - len(extension) - 1] or 'file'}.{extension}"
 

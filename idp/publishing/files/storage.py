@@ -1,4 +1,4 @@
-"""Where the content of files lies: a folder of this machine, or a bucket somewhere else."""
+"""Where the content of files is stored: a folder of this machine, or a bucket."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ PIECE = 64 * 1024
 
 
 class Store(Protocol):
-    """Keeps contents under names of ours: hexadecimal digits and an extension."""
+    """Stores contents under generated names: hexadecimal digits and an extension."""
 
     def put(self, name: str, stream: IO[bytes], headers: dict[str, str]) -> None:
-        """Keep a content, wholly or not at all; a bucket gives it out with these headers."""
+        """Store a content, completely or not at all; a bucket serves it with these headers."""
 
     def read(self, name: str) -> bytes:
-        """Give a content; NotFound when there is none."""
+        """Return a content; NotFound when there is none."""
 
     def delete(self, name: str) -> None:
-        """Forget a content, if there is one."""
+        """Remove a content, if there is one."""
 
 
 def open_store(settings: Settings) -> Store:
@@ -55,7 +55,7 @@ class Folder:
     root: Path
 
     def put(self, name: str, stream: IO[bytes], _headers: dict[str, str]) -> None:
-        """Write beside, then rename: whoever reads never sees half a file."""
+        """Write a temporary file, then rename it: a reader never sees half a file."""
         path = self._path(name)
         draft = path.with_suffix(".part")
         try:
@@ -85,9 +85,9 @@ class Folder:
 
 
 def failed(error: Exception) -> Unavailable:
-    """Return the refusal for a store that does not work now."""
-    # What a bucket says may hold its address and the name of a key: only the kind is told.
+    """Return the refusal for a store that is not available now."""
+    # Errors of a bucket may hold its address and the name of a key: only the type is logged.
     debug = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else None
     return Unavailable(
-        "The file cannot be kept or read now; try again.", debug=debug or type(error).__name__
+        "The file cannot be stored or read now; try again.", debug=debug or type(error).__name__
     )

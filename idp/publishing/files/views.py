@@ -1,4 +1,4 @@
-"""How files are given out: to everybody, as attachments, in no origin that matters."""
+"""Files are served to everyone, as attachments, from an origin without pages."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ blueprint = Blueprint("files", __name__)
 
 @blueprint.get("/files/<name>")
 def show(name: str) -> AnyResponse:
-    """Give out a file."""
+    """Serve a file."""
     stored = files.find(database(), name)
-    database().rollback()  # it may come from far away
+    database().rollback()  # no open transaction while a remote store answers
     if stored is None:
         return missing()
     if current_runtime().settings.files_public_url and find_current_issuer() is not None:
@@ -46,5 +46,5 @@ def show(name: str) -> AnyResponse:
 
 
 def missing() -> Response:
-    """Say that there is no such file; on the host of files there are no pages."""
-    return Response("There is no such file.\n", 404, mimetype="text/plain")
+    """Refuse an unknown file in plain text; the host of files has no pages."""
+    return Response("File not found.\n", 404, mimetype="text/plain")

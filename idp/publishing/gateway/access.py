@@ -33,7 +33,7 @@ _MONTH_SECONDS = 32 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """How often the applications of a tenant may call, all together; None: without limit."""
+    """Calls of all applications of a tenant together; None: no limit."""
 
     per_second: int | None = None
     per_month: int | None = None
@@ -41,7 +41,7 @@ class Quotas:
 
 @looked_up("gateway quotas")
 def quotas_of_bundle(session: Session, tenant_id: int) -> Quotas:
-    """Return the quotas of a tenant's bundle, from the cache; no bundle: no limit."""
+    """Return the quotas of a tenant's bundle, from the cache; without a bundle: no limit."""
     bundle = bundles.of_tenant(session, tenant_id)
     if bundle is None:
         return Quotas()
@@ -50,16 +50,16 @@ def quotas_of_bundle(session: Session, tenant_id: int) -> Quotas:
 
 @dataclass(frozen=True, slots=True)
 class ProductView:
-    """What a product asks of those who pass by it."""
+    """The conditions of a product."""
 
     scope: str | None
     client_row_ids: frozenset[int] | None
-    """Clients that subscribed; None: nobody needs to."""
+    """Clients that subscribed; None: no subscription is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Everything that a version asks of its callers; no SQL stands behind it."""
+    """The conditions of a version, as plain values without a database."""
 
     upstream: str
     """Key of the address that calls go to; see `Address.key`."""
@@ -68,12 +68,12 @@ class Rule:
     scope: str | None
     needs_person: bool
     products: tuple[ProductView, ...] | None
-    """One of them must let the call pass; None: the version is in no product."""
+    """One of them must admit the call; None: the version is in no product."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gatekeeper:
-    """Judges calls of published APIs by what their tokens say."""
+    """Checks calls of published APIs by their tokens."""
 
     quotas_of: Lookup[..., Quotas] = quotas_of_bundle
 
@@ -89,23 +89,23 @@ class Gatekeeper:
         tenant_id: int | None,
         is_person: bool,
     ) -> str:
-        """Let a call pass, count it and name its upstream, or refuse it."""
+        """Admit and count a call and name its upstream, or refuse it."""
         rule = await storage.look_up(find, aid) if aid else None
         if rule is None:
-            raise NotFound("There is no such API")
-        # An audience may also be an issuer's address; the name alone is not proof enough.
+            raise NotFound("API not found")
+        # An audience may also be an issuer's address; the name alone proves nothing.
         if rule.audience not in audience or rule.tenant_id not in {None, client_tenant_id}:
-            raise InvalidToken("The token is for another API")
+            raise InvalidToken("The token is for a different API")
         if rule.scope is not None and rule.scope not in scopes:
             raise _insufficient(rule.scope)
         if rule.needs_person and not is_person:
-            raise Forbidden("This API needs a person who signed in")
+            raise Forbidden("This API requires a token of a user")
         _check_products(rule.products, scopes, client_row_id)
         await self._count(storage, tenant_id or PLATFORM_TENANT_ID)
         return rule.upstream
 
     async def _count(self, storage: Storage, tenant_id: int) -> None:
-        """Count the call of a tenant; refused ones count neither here nor there."""
+        """Count the call of a tenant; a refused call is not counted in either limit."""
         quotas = await storage.look_up(self.quotas_of, tenant_id)
         if quotas != Quotas():
             await storage.in_session(_hit, tenant_id, quotas)
@@ -124,7 +124,7 @@ def _hit(session: Session, tenant_id: int, quotas: Quotas) -> None:
     except TooManyRequests:
         later = now.replace(day=1, hour=0, minute=0, second=0) + timedelta(days=32)
         wait = int((later.replace(day=1) - now).total_seconds())
-        message = "This month's calls are used up"
+        message = "The monthly limit of calls is reached"
         raise TooManyRequests(wait, message) from None
 
 
@@ -197,9 +197,9 @@ def _check_products(
     ]
     if not open_to_client:
         raise Forbidden("The client has not subscribed to a product of this API")
-    wanted = [product.scope for product in open_to_client]
-    if not any(scope is None or scope in scopes for scope in wanted):
-        raise _insufficient(" ".join(dict.fromkeys(filter(None, wanted))))
+    required = [product.scope for product in open_to_client]
+    if not any(scope is None or scope in scopes for scope in required):
+        raise _insufficient(" ".join(dict.fromkeys(filter(None, required))))
 
 
 def _insufficient(scope: str) -> Forbidden:

@@ -1,4 +1,4 @@
-"""What is published is told to whoever waits for it: mails, repositories."""
+"""Jobs that follow a publication: mails to subscribers, pushes to repositories."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ JOB = "api-published"
 
 
 def announce(session: Session, api_id: int, number: int) -> None:
-    """Leave word, in the caller's transaction, that a microservice was published."""
+    """Queue, in the caller's transaction, the jobs that follow a publication."""
     jobs.enqueue(session, JOB, {"api_id": api_id, "version": number})
 
 
 def spread(lanes: Mapping[str, str], runtime: Runtime, payload: Mapping[str, Any]) -> None:
-    """Leave several jobs with the same payload, each in its lane; each is tried by itself."""
+    """Queue several jobs with the same payload, each in its lane and retried on its own."""
     with runtime.sessions() as session:
         for job, lane in lanes.items():
             jobs.enqueue(session, job, payload, lane=lane)

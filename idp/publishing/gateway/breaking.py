@@ -1,4 +1,4 @@
-"""What clients of an earlier description will miss in a later one."""
+"""Changes from one description to a later one that break clients."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ LONGEST = 500
 """Characters of a change: names below names add up."""
 _DEEPEST = 4
 _STEPS = 50_000
-"""Schemas that are compared at most: members of members multiply."""
+"""Most schemas that are compared: nested members multiply."""
 
 KINDS = {
     "operation-removed": ("操作已删除", "operation removed"),
-    "parameter-required": ("参数变为必填", "parameter is required now"),
+    "parameter-required": ("参数变为必填", "parameter is now required"),
     "parameter-type": ("参数类型已改变", "type of a parameter changed"),
-    "body-required": ("请求体变为必填", "request body is required now"),
-    "body-type": ("不再接受的请求类型", "media type of requests removed"),
-    "request-field-required": ("请求字段变为必填", "field of requests is required now"),
+    "body-required": ("请求体变为必填", "request body is now required"),
+    "body-type": ("不再接受的请求类型", "request media type removed"),
+    "request-field-required": ("请求字段变为必填", "request field is now required"),
     "request-field-type": ("请求字段类型已改变", "type of a request field changed"),
-    "response-removed": ("成功响应已删除", "successful answer removed"),
-    "response-field-removed": ("响应字段已删除", "field of answers removed"),
-    "response-field-type": ("响应字段类型已改变", "type of an answered field changed"),
+    "response-removed": ("成功响应已删除", "successful response removed"),
+    "response-field-removed": ("响应字段已删除", "response field removed"),
+    "response-field-type": ("响应字段类型已改变", "type of a response field changed"),
 }
 """Every kind of change, in Chinese and English; an entry is `kind where`."""
 
@@ -38,7 +38,7 @@ Steps = Iterator[int]
 
 
 class _EnoughError(Exception):
-    """More was compared than is worth it; what was found so far is told."""
+    """The limit of comparisons was reached; the changes found so far are returned."""
 
 
 def between(old: Document, new: Document) -> list[str]:
@@ -90,17 +90,17 @@ class _Side:
     content: Any
 
     def of(self, content: Any) -> _Side:
-        """Give another part of the same document, references followed."""
+        """Return another part of the same document, with references resolved."""
         return _Side(self.document, references.resolve(self.document, content))
 
 
 def _shape(path: str) -> str:
-    """Give a path without the names of its parameters, which callers do not see."""
+    """Return a path without the names of its parameters, which callers do not see."""
     return _TEMPLATE.sub("{}", path)
 
 
 def _inputs(document: Document, path: str, operation: Document) -> dict[tuple[str, str], Document]:
-    """List the parameters of an operation by place and name; a body of Swagger 2 is none."""
+    """List the parameters of an operation by place and name, without the body of Swagger 2."""
     shared = document["paths"][path].get("parameters") or []
     found = {}
     for given in (*shared, *(operation.get("parameters") or [])):
@@ -143,7 +143,7 @@ def _bodies(name: str, before: _Side, after: _Side, steps: Steps) -> Iterator[st
 
 
 def _body(side: _Side) -> Document:
-    """Give the request body as OpenAPI 3 describes it, of Swagger 2 as well."""
+    """Return the request body as OpenAPI 3 describes it, also for Swagger 2."""
     body = side.of(side.content.get("requestBody")).content
     if isinstance(body, dict):
         return body
@@ -164,9 +164,9 @@ def _answers(name: str, before: _Side, after: _Side, steps: Steps) -> Iterator[s
         if answer is None:
             yield f"response-removed {name} {status}"
             continue
-        wanted = _schemas(answer)
+        schemas = _schemas(answer)
         for kind, schema in _schemas(before.of(given).content).items():
-            pair = (before.of(schema), after.of(wanted.get(kind)))
+            pair = (before.of(schema), after.of(schemas.get(kind)))
             yield from _fields("response", f"{name} {status}", *pair, steps)
 
 
@@ -183,7 +183,7 @@ def _schemas(answer: Any) -> dict[str, Any]:
 def _fields(
     kind: str, where: str, before: _Side, after: _Side, steps: Steps, depth: int = 0
 ) -> Iterator[str]:
-    """Compare two schemas, members of members included, to a depth that no cycle outlasts."""
+    """Compare two schemas with nested members, to a depth that ends every cycle."""
     old, new = before.content, after.content
     if next(steps, None) is None:
         raise _EnoughError
@@ -210,7 +210,7 @@ def _members(schema: Document) -> Document:
 
 
 def _object(value: Any) -> Document:
-    """Give an object; what a reference leads to may be anything."""
+    """Return a value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 

@@ -1,4 +1,4 @@
-"""Publications with their children, and what the operator of the gateway keeps."""
+"""Publications with their children, and what the operator of the gateway manages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Publication(Base):
     )
     suffix: Mapped[str] = mapped_column(String(32))
     suffix_key: Mapped[str] = mapped_column(String(32), unique=True)
-    """The suffix in lower case: gateways do not tell `/Orders` from `/orders`."""
+    """The suffix in lower case: gateways ignore case."""
     name: Mapped[str | None] = mapped_column(String(200))
     description: Mapped[str | None]
     authorization_server: Mapped[str | None] = mapped_column(String(80))
@@ -35,7 +35,7 @@ class Publication(Base):
     number: Mapped[int] = mapped_column(Integer, default=1)
     """How often it was published."""
     stamp: Mapped[Stamp]
-    """Another one after every change of the row or its children."""
+    """Changes with the row and its children."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     published_at: Mapped[datetime] = mapped_column(default=clock.now)
 
@@ -45,7 +45,7 @@ class Publication(Base):
 
 
 class PublicationVersion(Base):
-    """A version of a publication, told apart by the query parameter `api-version`."""
+    """A version of a publication, selected by the query parameter `api-version`."""
 
     __tablename__ = "publication_version"
     __table_args__ = (UniqueConstraint("publication_id", "name"),)
@@ -69,7 +69,7 @@ class PublicationVersion(Base):
 
 
 class PublicationRevision(Base):
-    """A description that was imported into a version, and where its calls go."""
+    """A description that was imported into a version, and the upstream of its calls."""
 
     __tablename__ = "publication_revision"
     __table_args__ = (
@@ -89,14 +89,14 @@ class PublicationRevision(Base):
     number: Mapped[int] = mapped_column(Integer)
     note: Mapped[str]
     upstream: Mapped[str] = mapped_column(String(2000))
-    """Address that calls go to; on the operator's list of the tenant."""
+    """Upstream of calls; on the operator's list of the tenant."""
     source_url: Mapped[str] = mapped_column(String(2000))
     kind: Mapped[str] = mapped_column(String(10))
     """2.0, 3.0 or 3.1."""
     document: Mapped[bytes] = mapped_column(deferred=True)
     """The description as JSON, compressed."""
     breaking: Mapped[list[str]]
-    """What clients of the revision before will miss; see `breaking`."""
+    """Changes that break clients of the previous revision; see `breaking`."""
     is_current: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
@@ -118,7 +118,7 @@ class PublicationRelease(Base):
 
 
 class Product(Base):
-    """What clients subscribe to: it opens the versions that list it."""
+    """A product that clients subscribe to for the versions that list it."""
 
     __tablename__ = "gateway_product"
     configuration = True
@@ -130,7 +130,7 @@ class Product(Base):
     description: Mapped[str | None]
     terms: Mapped[str | None]
     scope: Mapped[str | None] = mapped_column(String(200))
-    """Scope that tokens need to pass by this product."""
+    """Scope that tokens need for access by this product."""
     subscription_required: Mapped[bool] = mapped_column(default=True)
     subscriptions_limit: Mapped[int | None] = mapped_column(Integer)
     is_published: Mapped[bool] = mapped_column(default=True)
@@ -154,7 +154,7 @@ class ProductSubscription(Base):
 
 
 class AuthorizationServer(Base):
-    """An authorization server that publications name; no secret is kept for it."""
+    """An authorization server that publications name; no secret of it is stored."""
 
     __tablename__ = "gateway_authorization_server"
     configuration = True
@@ -173,7 +173,7 @@ class AuthorizationServer(Base):
 
 
 class Upstream(Base):
-    """An address behind which a tenant's APIs may be; without one nothing can be published."""
+    """An address that calls to a tenant's APIs may go to; without one nothing can be published."""
 
     __tablename__ = "gateway_upstream"
     __table_args__ = (UniqueConstraint("tenant_id", "url"),)

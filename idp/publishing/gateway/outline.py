@@ -1,4 +1,4 @@
-"""What a description says, put in order for somebody who reads it."""
+"""The content of a description, arranged for a page."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 LONGEST = 4000
 MOST_TEXT = 2_000_000
-"""Letters of a whole outline: references repeat a text at no cost to whoever writes them."""
+"""Letters of an outline: references repeat a text at no cost to its author."""
 MOST_PARTS = 20_000
-"""Parameters, answers, scopes and kinds of content of a whole outline."""
+"""Parameters, responses, scopes and content types of an outline."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """Something that a call may or must say."""
+    """A parameter of a call."""
 
     name: str
     place: str
@@ -31,7 +31,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status that a call is answered with."""
+    """A response of a call."""
 
     status: str
     description: str
@@ -69,11 +69,11 @@ class Outline:
     description: str
     sections: Sequence[Section]
     is_shortened: bool
-    """Whether something was left out because it is too much for one page."""
+    """Whether something was left out because of the limits."""
 
 
 def of(document: dict[str, Any]) -> Outline:
-    """Put a valid description in order; references may lead to anything, which is left out."""
+    """Arrange a valid description; targets of references that do not fit are left out."""
     reader = _Reader(document)
     info = _object(document.get("info"))
     title, version = reader.text(info.get("title")), reader.text(info.get("version"))
@@ -94,7 +94,7 @@ def of(document: dict[str, Any]) -> Outline:
 
 
 class _Reader:
-    """Reads a description until there is more than a page should hold."""
+    """Reads a description up to the limits of a page."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._document = document
@@ -102,11 +102,11 @@ class _Reader:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is read."""
+        """Whether a limit was reached."""
         return self._letters <= 0 or self._parts <= 0
 
     def text(self, value: Any) -> str:
-        """Give a text, or what there is room for."""
+        """Return a text, or the part that there is room for."""
         if not isinstance(value, str):
             return ""
         found = value[: min(LONGEST, self._letters)]
@@ -114,7 +114,7 @@ class _Reader:
         return found
 
     def operation(self, method: str, path: str, operation: dict[str, Any]) -> Operation:
-        """Put one operation in order."""
+        """Return one operation as a page shows it."""
         body = _object(self._resolved(operation.get("requestBody")))
         media_types = _object(body.get("content")) or dict.fromkeys(operation.get("consumes") or ())
         return Operation(
@@ -160,7 +160,7 @@ class _Reader:
             yield Answer(self.text(str(status)), self.text(found.get("description")))
 
     def _counted(self, parts: Iterable[T]) -> Iterator[T]:
-        """Give parts as long as there is room for any."""
+        """Return parts as long as there is room."""
         for part in islice(parts, max(0, self._parts)):
             if self.is_over:
                 return

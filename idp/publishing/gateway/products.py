@@ -1,4 +1,4 @@
-"""What the operator keeps: products and who subscribed, authorization servers, upstreams."""
+"""What the operator manages: products and subscriptions, authorization servers, upstreams."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:[/?][!-\"$-~]*)?", re.AS
 
 @dataclass(frozen=True, slots=True)
 class NewProduct:
-    """A product as it is made."""
+    """A product to be created."""
 
     pid: str
     name: str
@@ -52,7 +52,7 @@ class NewProduct:
 
 @dataclass(frozen=True, slots=True)
 class NewServer:
-    """An authorization server as it is made; without addresses it is the tenant's issuer."""
+    """An authorization server to be created; without addresses it is the tenant's issuer."""
 
     sid: str
     name: str
@@ -67,25 +67,25 @@ class NewServer:
 
 
 def check_name(name: str) -> str:
-    """Give the name of a product or an authorization server as it is kept."""
+    """Return the name of a product or an authorization server in its stored form."""
     if not name.strip() or len(name) > 200 or not name.isprintable():  # noqa: PLR2004 - the column
-        raise BadRequest.at("name", "A name has 1 to 200 printable characters.")
+        raise BadRequest.at("name", "The name must have 1 to 200 printable characters.")
     return name.strip()
 
 
 def check_endpoints(given: Mapping[str, str | None]) -> None:
-    """Refuse endpoints of an authorization server that are no addresses, by field."""
+    """Refuse endpoints of an authorization server that are not addresses, by field."""
     for field, url in given.items():
         if url is not None and not _ENDPOINT.fullmatch(url):
-            message = "An endpoint is http(s)://host[:port]/path, without a fragment."
+            message = "An endpoint must be http(s)://host[:port]/path, without a fragment."
             raise BadRequest.at(field, message)
 
 
 def check_upstream(url: str) -> str:
-    """Give the address of an upstream in its one form."""
+    """Return the address of an upstream in its normal form."""
     address = Address.parse(url)
     if address is None:
-        message = "An upstream is http(s)://host[:port][/path], without anything else."
+        message = "An upstream must be http(s)://host[:port][/path]."
         raise BadRequest.at("url", message)
     return address.url
 
@@ -112,7 +112,7 @@ def add_product(session: Session, new: NewProduct) -> Product:
         subscriptions_limit=new.subscriptions_limit,
         is_published=new.is_published,
     )
-    _insert(session, row, "There is a product of this id.")
+    _insert(session, row, "A product with this id already exists.")
     _note(session, new.tenant_id, f"product:{new.pid}", "added")
     return row
 
@@ -126,17 +126,17 @@ def remove_product(session: Session, pid: str) -> None:
         if pid in version.product_ids
     ]
     if used:
-        raise Conflict(f"Published with this product: {', '.join(used)}.")
+        raise Conflict(f"Still used by publications: {', '.join(used)}.")
     session.delete(row)
     session.flush()
     _note(session, row.tenant_id, f"product:{pid}", "removed")
 
 
 def get_product(session: Session, pid: str) -> Product:
-    """Give a product by id."""
+    """Return a product by id."""
     row = session.scalar(select(Product).where(Product.pid == pid))
     if row is None:
-        raise NotFound.at("product", "There is no such product.")
+        raise NotFound.at("product", "Product not found.")
     return row
 
 
@@ -167,7 +167,7 @@ def add_server(session: Session, new: NewServer) -> AuthorizationServer:
         client_id=new.client_id,
         grant_types=list(new.grant_types),
     )
-    _insert(session, row, "There is an authorization server of this id.")
+    _insert(session, row, "An authorization server with this id already exists.")
     _note(session, new.tenant_id, f"authorization-server:{new.sid}", "added")
     return row
 
@@ -175,18 +175,18 @@ def add_server(session: Session, new: NewServer) -> AuthorizationServer:
 def remove_server(session: Session, sid: str) -> None:
     """Remove an authorization server that no publication names any more.
 
-    Without it the scope that it asks for would no longer be asked for.
+    Without it the scope that it requires would no longer be required.
     """
     row = session.scalar(select(AuthorizationServer).where(AuthorizationServer.sid == sid))
     if row is None:
-        raise NotFound("There is no such authorization server.")
+        raise NotFound("Authorization server not found.")
     used = session.scalars(
         select(Publication.suffix).where(
             or_(Publication.authorization_server == sid, Publication.openid == sid)
         )
     ).all()
     if used:
-        raise Conflict(f"Published with this authorization server: {', '.join(used)}.")
+        raise Conflict(f"Still used by publications: {', '.join(used)}.")
     session.delete(row)
     session.flush()
     _note(session, row.tenant_id, f"authorization-server:{sid}", "removed")
@@ -208,11 +208,11 @@ def list_subscriptions(
 
 
 def subscribe(session: Session, pid: str, client_id: str) -> None:
-    """Let a client use a product, within its limit; twice is no error."""
+    """Subscribe a client to a product, within its limit; repeating it is not an error."""
     product = get_product(session, pid)
     client = _get_client(session, client_id)
     if product.tenant_id is not None and client.tenant_id not in {None, product.tenant_id}:
-        message = "The client belongs to another tenant than the product."
+        message = "The client and the product belong to different tenants."
         raise BadRequest.at("client", message)
     if session.scalar(_subscription(product, client)) is not None:
         return
@@ -222,19 +222,19 @@ def subscribe(session: Session, pid: str, client_id: str) -> None:
         .where(ProductSubscription.product_id == product.id)
     )
     if product.subscriptions_limit is not None and (count or 0) >= product.subscriptions_limit:
-        message = "The product has all the subscriptions that it may have."
+        message = "The product has reached its limit of subscriptions."
         raise Conflict.at("product", message)
     row = ProductSubscription(product_id=product.id, client_id=client.id)
-    _insert(session, row, "Somebody else subscribed this client just now.")
+    _insert(session, row, "This client was subscribed at the same time. Try again.")
     _note(session, product.tenant_id, f"product:{pid}", "subscribed", client_id)
 
 
 def unsubscribe(session: Session, pid: str, client_id: str) -> None:
-    """Take a product from a client."""
+    """End the subscription of a client to a product."""
     product = get_product(session, pid)
     row = session.scalar(_subscription(product, _get_client(session, client_id)))
     if row is None:
-        raise NotFound("The client has not subscribed to this product.")
+        raise NotFound("The client is not subscribed to this product.")
     session.delete(row)
     session.flush()
     _note(session, product.tenant_id, f"product:{pid}", "unsubscribed", client_id)
@@ -249,19 +249,19 @@ def list_upstreams(session: Session, tenant_id: int | None = None) -> Sequence[U
 
 
 def allow_upstream(session: Session, tenant_id: int, url: str) -> str:
-    """Let APIs of a tenant be behind an address and the paths below it; twice is no error."""
+    """Allow an address and the paths below it as upstream of a tenant; repeating is no error."""
     _check_tenant(session, tenant_id)
     checked = check_upstream(url)
     known = select(Upstream).where(Upstream.tenant_id == tenant_id, Upstream.url == checked)
     if session.scalar(known) is None:
         row = Upstream(tenant_id=tenant_id, url=checked)
-        _insert(session, row, "Somebody else allowed this address just now.")
+        _insert(session, row, "This address was added at the same time. Try again.")
         _note(session, tenant_id, f"upstream:{checked}", "added")
     return checked
 
 
 def forbid_upstream(session: Session, tenant_id: int, url: str) -> None:
-    """Take an address off the list; what is published there is open no more."""
+    """Remove an address from the list; APIs that are published there can no longer be called."""
     address = Address.parse(url)
     row = address and session.scalar(
         select(Upstream).where(Upstream.tenant_id == tenant_id, Upstream.url == address.url)
@@ -282,19 +282,19 @@ def _subscription(product: Product, client: Client) -> Select[ProductSubscriptio
 def _get_client(session: Session, client_id: str) -> Client:
     row = session.scalar(select(Client).where(Client.client_id == client_id))
     if row is None:
-        raise NotFound.at("client", "There is no such client.")
+        raise NotFound.at("client", "Client not found.")
     return row
 
 
 def _check_tenant(session: Session, tenant_id: int | None) -> int | None:
     if tenant_id is not None and session.get(Tenant, tenant_id) is None:
-        raise NotFound("There is no such tenant.")
+        raise NotFound("Tenant not found.")
     return tenant_id
 
 
 def _check_id(field: str, text: str) -> None:
     if not _ID.fullmatch(text):
-        message = "An id has up to 80 letters, digits, hyphens and underscores."
+        message = "The id must have up to 80 letters, digits, hyphens and underscores."
         raise BadRequest.at(field, message)
 
 

@@ -1,4 +1,4 @@
-"""Why something does not get to the gateway; a dialect says it in its languages."""
+"""Reasons why a publication is refused; a dialect writes them in its languages."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ class Reason(Enum):
     """Every reason, with its English text; values are filled in by name."""
 
     BROKEN = Flaw.BROKEN.value
-    CHANGED_MEANWHILE = "Somebody else changed this publication meanwhile"
+    CHANGED_MEANWHILE = "This publication was changed by someone else"
     EXTERNAL_REFERENCE = Flaw.EXTERNAL_REFERENCE.value
     GATEWAY_REFUSED = "The gateway refused: {what}"
-    GATEWAY_SILENT = "The gateway does not answer; it will be tried again"
-    GATEWAY_UNSET = "The gateway of this tenant is not set up: {what}"
+    GATEWAY_SILENT = "The gateway is not responding; the worker will try again"
+    GATEWAY_UNSET = "The gateway of this tenant is not configured: {what}"
     INVALID = Flaw.INVALID.value
-    MISSING = "Not given: {what}"
-    NO_SUCH_API = "The gateway has no such API"
+    MISSING = "Missing: {what}"
+    NO_SUCH_API = "The API was not found at the gateway"
     NOT_FETCHED = Flaw.NOT_FETCHED.value
     SUFFIX_TAKEN = "Another microservice is published under this suffix"
     TOO_MANY_OPERATIONS = "The description has more than {what} operations"
     UPSTREAM_REFUSED = (
-        "No server of the description is on the list of upstreams that the operator allows: {what}"
+        "No server of the description is an allowed upstream address of the tenant: {what}"
     )
 
 
 class NotPublished(Problem):
-    """Nothing was changed at the gateway, and nothing is kept."""
+    """Nothing was changed at the gateway, and nothing was stored."""
 
     code = "not_published"
     status = 409
@@ -43,10 +43,10 @@ class NotPublished(Problem):
 
     @classmethod
     def unusable(cls, problem: UnusableError) -> Self:
-        """Refuse what its description makes impossible."""
+        """Return the refusal for an unusable description."""
         return cls(Reason[problem.flaw.name], problem.what, debug=problem.debug)
 
     @property
     def may_pass(self) -> bool:
-        """Whether trying again later may help."""
+        """Whether a later attempt may succeed."""
         return self.reason is Reason.GATEWAY_SILENT

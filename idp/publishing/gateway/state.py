@@ -1,4 +1,4 @@
-"""A publication as one value: tables and gateways are both made to look like it."""
+"""A publication as one value, to which tables and gateways are brought."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A description that was imported, and where its calls go."""
+    """A description that was imported, and the upstream of its calls."""
 
     number: int
     note: str
@@ -65,7 +65,7 @@ class Version:
         return next((row for row in self.revisions if row.number == number), None)
 
     def with_online(self, number: int) -> Version:
-        """Put a revision online, and the others off."""
+        """Put a revision online, and the others offline."""
         rows = tuple(replace(row, is_current=row.number == number) for row in self.revisions)
         return replace(self, revisions=rows)
 
@@ -78,7 +78,7 @@ class Published:
     tenant_id: int
     """Whose gateway and upstreams it uses; the platform's own are those of tenant 1."""
     stamp: str
-    """Tells this state from every other; empty: not in the tables yet."""
+    """Identifies this state; empty: not in the tables yet."""
     suffix: str
     name: str | None
     description: str | None
@@ -95,14 +95,14 @@ class Published:
         return next((version for version in self.versions if version.aid == aid), None)
 
     def replacing(self, version: Version) -> Published:
-        """Give the state with a version changed, or added at the end."""
+        """Return the state with a version replaced, or added at the end."""
         if self.find(version.aid) is None:
             return replace(self, versions=(*self.versions, version))
         kept = tuple(version if row.aid == version.aid else row for row in self.versions)
         return replace(self, versions=kept)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the state as JSON can carry it."""
+        """Return the state as JSON values."""
         value = asdict(self)
         for version in value["versions"]:
             for revision in version["revisions"]:
@@ -112,7 +112,7 @@ class Published:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """Read what `to_json` wrote."""
+        """Read the output of `to_json`."""
         versions = tuple(
             Version(
                 **{
@@ -133,7 +133,7 @@ def pack(document: dict[str, Any]) -> bytes:
 
 
 def unpack(packed: bytes) -> dict[str, Any]:
-    """Return a description that was stored."""
+    """Return a stored description."""
     document: dict[str, Any] = orjson.loads(zlib.decompress(packed))
     return document
 

@@ -1,4 +1,4 @@
-"""Publications in the database: read as one value, and brought in line with one."""
+"""Publications in the database, read and written as one value."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ _WHOLE = (
 
 
 def find(session: Session, api_id: int) -> Published | None:
-    """Give a microservice's publication; None: it is not published."""
+    """Return a microservice's publication; None: it is not published."""
     found = _read(session, _WHOLE.where(Publication.api_resource_id == api_id))
     return found[0] if found else None
 
 
 def find_by_suffix(session: Session, suffix: str) -> Published | None:
-    """Give the publication of an enabled microservice under a suffix."""
+    """Return the publication of an enabled microservice under a suffix."""
     query = _WHOLE.where(Publication.suffix_key == suffix.lower(), ApiResource.enabled)
     found = _read(session, query)
     return found[0] if found else None
@@ -56,12 +56,12 @@ def everything(session: Session) -> list[Published]:
 
 
 def document(session: Session, aid: str, number: int) -> dict[str, Any]:
-    """Give the description that a revision was made of."""
+    """Return the description of a revision."""
     return unpack(packed(session, aid, number))
 
 
 def packed(session: Session, aid: str, number: int) -> bytes:
-    """Give the description of a revision as it is stored."""
+    """Return the description of a revision as it is stored."""
     found = session.scalar(
         select(PublicationRevision.document)
         .join(PublicationVersion, PublicationVersion.id == PublicationRevision.version_id)
@@ -73,7 +73,7 @@ def packed(session: Session, aid: str, number: int) -> bytes:
 
 
 def upstreams(session: Session) -> dict[int, list[str]]:
-    """List where calls may go, by tenant."""
+    """Return the allowed upstreams by tenant."""
     found: dict[int, list[str]] = {}
     for tenant_id, url in session.execute(select(Upstream.tenant_id, Upstream.url)):
         found.setdefault(tenant_id, []).append(url)
@@ -81,7 +81,7 @@ def upstreams(session: Session) -> dict[int, list[str]]:
 
 
 def store(session: Session, before: Published | None, after: Published) -> None:
-    """Bring the rows from one state to the next; refused when they are in another by now."""
+    """Bring the rows from one state to the next; refused if they have changed since."""
     keyring = runtime.of(session).keyring
     values: dict[str, Any] = {
         "suffix": after.suffix,
@@ -120,7 +120,7 @@ def store(session: Session, before: Published | None, after: Published) -> None:
 
 
 def rewrap(session: Session) -> int:
-    """Encrypt publish requests anew under the current root secret and tell how many."""
+    """Encrypt publish requests again under the current root secret; return how many."""
     keyring = runtime.of(session).keyring
     count = 0
     for row in session.scalars(select(Publication)):
@@ -186,9 +186,11 @@ def _version(row: PublicationVersion) -> Version:
     )
 
 
-def _store_versions(session: Session, publication: Publication, wanted: Sequence[Version]) -> None:
+def _store_versions(
+    session: Session, publication: Publication, versions: Sequence[Version]
+) -> None:
     known = {row.aid: row for row in publication.versions}
-    for version in wanted:
+    for version in versions:
         row = known.get(version.aid)
         if row is None:
             row = PublicationVersion(aid=version.aid, name=version.name)
@@ -198,15 +200,17 @@ def _store_versions(session: Session, publication: Publication, wanted: Sequence
         _store_releases(row, version.releases)
 
 
-def _store_revisions(session: Session, row: PublicationVersion, wanted: Sequence[Revision]) -> None:
+def _store_revisions(
+    session: Session, row: PublicationVersion, revisions: Sequence[Revision]
+) -> None:
     known = {revision.number: revision for revision in row.revisions}
-    online = next(revision.number for revision in wanted if revision.is_current)
+    online = next(revision.number for revision in revisions if revision.is_current)
     for stored in known.values():
         if stored.is_current != (stored.number == online):
             stored.is_current = False
             stored.updated_at = clock.now()
-    session.flush()  # the index takes one that is online
-    for revision in wanted:
+    session.flush()  # the index allows one revision online
+    for revision in revisions:
         if revision.number not in known:
             row.revisions.append(_revision_row(revision))
         elif revision.is_current:
@@ -226,11 +230,11 @@ def _revision_row(revision: Revision) -> PublicationRevision:
     )
 
 
-def _store_releases(row: PublicationVersion, wanted: Sequence[Release]) -> None:
+def _store_releases(row: PublicationVersion, releases: Sequence[Release]) -> None:
     known = {release.name: release for release in row.releases}
-    names = {release.name for release in wanted}
+    names = {release.name for release in releases}
     row.releases = [release for release in row.releases if release.name in names]
-    for release in wanted:
+    for release in releases:
         found = known.get(release.name)
         if found is None:
             row.releases.append(

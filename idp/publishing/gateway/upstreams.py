@@ -1,4 +1,4 @@
-"""Where calls may go: addresses that the operator lists for a tenant, and nothing else."""
+"""Where calls may go: only to addresses that the operator lists for a tenant."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Self | None:
-        """Read an address; None for whatever could mean two things."""
+        """Read an address; None if it is ambiguous."""
         if len(url) > _LONGEST:
             return None
         try:
@@ -48,30 +48,30 @@ class Address:
 
     @property
     def dial(self) -> str:
-        """Host and port, as one connects to them."""
-        shown = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{shown}:{self.port}"
+        """Host and port of the connection."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
     @property
     def url(self) -> str:
-        """The address in its one form."""
+        """The address in its normal form."""
         standard = self.port == _PORTS[self.scheme]
         origin = self.dial.removesuffix(f":{self.port}") if standard else self.dial
         return f"{self.scheme}://{origin}{self.path}"
 
     @property
     def key(self) -> str:
-        """Name the address to a gateway that knows it, without telling it to anybody else."""
+        """A key that identifies the address to a gateway without disclosing it."""
         return hashlib.sha256(self.url.encode()).hexdigest()[:16]
 
     def covers(self, other: Address) -> bool:
-        """Whether another address is this one, or a path below it."""
+        """Return whether another address is this one, or a path below it."""
         same = (self.scheme, self.host, self.port) == (other.scheme, other.host, other.port)
         return same and (other.path + "/").startswith(self.path + "/")
 
 
 def choose(candidates: Iterable[str], allowed: Iterable[str]) -> Address | None:
-    """Give the first candidate that the list covers."""
+    """Return the first candidate that the list covers."""
     entries = [entry for entry in map(Address.parse, allowed) if entry is not None]
     for candidate in map(Address.parse, candidates):
         if candidate is not None and any(entry.covers(candidate) for entry in entries):
@@ -83,6 +83,6 @@ def _is_host(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        # A last label of digits would be read as an IPv4 address by some and not by others.
+        # A last label of digits is read as an IPv4 address by some programs only.
         return bool(_HOST.fullmatch(host)) and not host.rpartition(".")[2].isdigit()
     return True

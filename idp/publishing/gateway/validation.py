@@ -1,4 +1,4 @@
-"""What the gateway takes of a description: valid OpenAPI 2 or 3, not too large, and its servers."""
+"""Checks of a description for the gateway: valid OpenAPI 2 or 3, not too large, servers."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Description:
         return pack(self.document)
 
     def servers(self) -> list[str]:
-        """List the addresses that it names, absolute; templates and endless ones stay out."""
+        """List its server addresses, absolute; templates and overlong ones are left out."""
         return list(_servers(self.document, self.url))
 
 
 def check(document: dict[str, Any], url: str) -> Description:
-    """Return a description that is valid; NotPublished names what is wrong with it."""
+    """Return a valid description; NotPublished names what is wrong with it."""
     kind = _kind(document)
     _check_size(document)
     _check_references(document)
@@ -65,13 +65,13 @@ def _check_size(document: dict[str, Any]) -> None:
 
 
 def _check_references(document: dict[str, Any]) -> None:
-    """Refuse references that lead nowhere within the document."""
+    """Refuse local references whose target is missing."""
     for part in references.objects(document):
         target = part.get("$ref")
         if not isinstance(target, str) or not target.startswith("#/"):
             continue
         if references.find(document, target) is None:
-            raise NotPublished(Reason.INVALID, f"{target[:200]} leads nowhere")
+            raise NotPublished(Reason.INVALID, f"{target[:200]} has no target")
 
 
 def _servers(document: dict[str, Any], url: str) -> Iterator[str]:
@@ -87,7 +87,7 @@ def _servers(document: dict[str, Any], url: str) -> Iterator[str]:
         try:
             yield urljoin(url, server["url"])
         except ValueError:
-            # An address that nobody can read is none that an operator allows.
+            # An unreadable address is never one that an operator allows.
             yield server["url"]
 
 

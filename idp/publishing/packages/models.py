@@ -12,7 +12,7 @@ from idp.platform.db import Base, Id, Name, reference
 
 
 class SdkPackage(Base):
-    """A package that somebody may install; it lies in a registry, or among our files."""
+    """A package that people may install; it is in a registry, or among our files."""
 
     __tablename__ = "sdk_package"
     __table_args__ = (UniqueConstraint("api_resource_id", "name"),)

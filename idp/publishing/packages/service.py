@@ -29,7 +29,7 @@ _ANY_WEB_ADDRESS = addresses.Rules(native=False, development=True)
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is said about a package."""
+    """The description of a package."""
 
     name: str
     publisher: str
@@ -44,7 +44,7 @@ class Content:
 
 
 def list_visible(session: Session, actor: Actor, api_id: int) -> Sequence[SdkPackage]:
-    """List the packages of an API that the actor may know of, in the order of the market."""
+    """List the packages of an API that the actor may see, in the order of the market."""
     return listing(session, apis.get_visible(session, actor, api_id).id)
 
 
@@ -58,30 +58,30 @@ def listing(session: Session, api_id: int) -> Sequence[SdkPackage]:
 
 
 def add(session: Session, actor: Actor, api_id: int, content: Content) -> int:
-    """Enter a package of an API that the actor manages, and return its id."""
+    """Add a package to an API that the actor manages; return its id."""
     return enter(session, apis.get_managed(session, actor, api_id), content)
 
 
 def enter(session: Session, api: ApiResource, content: Content, *, replace: bool = False) -> int:
-    """Enter a package and return its id; Conflict if the name is taken, unless it is replaced."""
+    """Add a package and return its id; Conflict if the name is in use, unless it is replaced."""
     check(content)
     count = session.scalar(
         select(func.count()).select_from(SdkPackage).where(SdkPackage.api_resource_id == api.id)
     )
     if count and count >= MOST and not replace:
-        raise Conflict(f"An API may have {MOST} packages.")
-    said = asdict(content)
-    statement = insert(session, SdkPackage).values(api_resource_id=api.id, **said)
+        raise Conflict(f"An API may have at most {MOST} packages.")
+    values = asdict(content)
+    statement = insert(session, SdkPackage).values(api_resource_id=api.id, **values)
     key = [SdkPackage.api_resource_id, SdkPackage.name]
     if replace:
         statement = statement.on_conflict_do_update(
-            index_elements=key, set_={**said, "updated_at": clock.now()}
+            index_elements=key, set_={**values, "updated_at": clock.now()}
         )
     else:
         statement = statement.on_conflict_do_nothing(index_elements=key)
     row_id: int | None = session.scalar(statement.returning(SdkPackage.id))
     if row_id is None:
-        raise Conflict.at("name", "This API has a package of that name.")
+        raise Conflict.at("name", "This API already has a package of this name.")
     audit.record(
         session,
         Tag.PACKAGE_ENTERED,
@@ -93,7 +93,7 @@ def enter(session: Session, api: ApiResource, content: Content, *, replace: bool
 
 
 def remove(session: Session, actor: Actor, api_id: int, name: str) -> None:
-    """Remove a package from the market; that it was there before is not needed."""
+    """Remove a package from the market, if it is there."""
     api = apis.get_managed(session, actor, api_id)
     removed = count_hits(
         session,
@@ -110,16 +110,16 @@ def remove(session: Session, actor: Actor, api_id: int, name: str) -> None:
 
 
 def check(content: Content) -> None:
-    """Refuse names that no address can hold, and addresses that are none of the web."""
+    """Refuse names that no address can contain, and addresses that are not on the web."""
     check_name(content.name)
     addresses.document(content.link, "link", _ANY_WEB_ADDRESS)
     addresses.document(content.icon, "icon", _ANY_WEB_ADDRESS)
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that could not be entered."""
+    """Refuse a name that a package cannot have."""
     fits = len(name) <= LONGEST_NAME and _NAME.fullmatch(name)
     if not fits or not {"", ".", ".."}.isdisjoint(name.split("/")):
         raise BadRequest.at(
-            "name", f"Up to {LONGEST_NAME} letters, digits and @ . _ + - / stand in a name."
+            "name", f"Must have up to {LONGEST_NAME} letters, digits and @ . _ + - /."
         )

@@ -1,1 +1,1 @@
-"""Who wants to hear of new versions of an API: proven addresses, and mails to them."""
+"""Subscriptions to new versions of an API: confirmed addresses, and mails to them."""

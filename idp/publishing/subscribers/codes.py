@@ -1,6 +1,6 @@
-"""What the links in mails carry: an API and an address, sealed under a key of ours.
+"""The codes in links of mails: an API and an address, sealed under a key of ours.
 
-Nobody makes or changes such a code, and one for confirming does not cancel. A code proves that its
+A code cannot be forged or changed, and one for confirming does not cancel. It proves that its
 holder reads the mails of that address.
 """
 
@@ -28,14 +28,14 @@ class Use(StrEnum):
 
 
 class InvalidCode(BadRequest):
-    """The code was not made here, for something else, or too long ago."""
+    """The code was not made here, is for another use, or has expired."""
 
     code = "invalid_code"
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What a code says."""
+    """The content of a code."""
 
     api_id: int
     address: str
@@ -43,14 +43,14 @@ class Sealed:
 
 
 def seal(session: Session, use: Use, sealed: Sealed, seconds: int | None = None) -> str:
-    """Make a code; without seconds it is good for ever."""
+    """Make a code; without seconds it does not expire."""
     until = None if seconds is None else int(clock.now().timestamp()) + seconds
     content = orjson.dumps([sealed.api_id, sealed.address, sealed.locale, until])
     return runtime.of(session).keyring.encrypt(use.value, content)
 
 
 def unseal(session: Session, use: Use, api_id: int, code: str) -> Sealed:
-    """Read a code about an API; InvalidCode unless it is one, and still good."""
+    """Read a code about an API; InvalidCode unless it is valid."""
     try:
         if len(code) > LONGEST or not code.isascii():
             raise InvalidCode.at("code", "The code is not valid.")
@@ -59,15 +59,15 @@ def unseal(session: Session, use: Use, api_id: int, code: str) -> Sealed:
         raise InvalidCode.at("code", "The code is not valid.") from None
     bound, address, locale, until = content
     if bound != api_id or (until is not None and until < clock.now().timestamp()):
-        raise InvalidCode.at("code", "The code is not valid any more.")
+        raise InvalidCode.at("code", "The code has expired.")
     return Sealed(bound, address, locale)
 
 
 def operation(issuer_url: str, name: str, api_id: int, code: str) -> str:
-    """Give the address of the contract's operation, which sends people to the page."""
+    """Return the address of the contract's operation, which redirects people to the page."""
     return f"{issuer_url}/ApiResource/{api_id}/{name}?{urlencode({'code': code})}"
 
 
 def page(name: str, api_id: int, code: str, issuer_url: str = "") -> str:
-    """Give the address of the page `confirm` or `cancel`; mail programs post to the latter."""
+    """Return the address of the page `confirm` or `cancel`; mail programs post to the latter."""
     return f"{issuer_url}/subscriptions/{api_id}/{name}?{urlencode({'code': code})}"

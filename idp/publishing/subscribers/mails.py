@@ -24,23 +24,23 @@ JOB = "api-published-mails"
 BATCH = 200
 
 
-def tell(runtime: Runtime, payload: Mapping[str, Any]) -> None:
-    """Leave a mail to every subscriber of a published API; batch by batch, nobody is locked out."""
-    told = BATCH
-    while told == BATCH:
+def announce(runtime: Runtime, payload: Mapping[str, Any]) -> None:
+    """Queue a mail to every subscriber of a published API, in batches with short transactions."""
+    notified = BATCH
+    while notified == BATCH:
         with runtime.sessions() as session:
             try:
-                told = notify_published(session, payload["api_id"], payload["version"], limit=BATCH)
-            except NotFound:  # deleted meanwhile
+                notified = notify_published(session, payload["api_id"], payload["version"])
+            except NotFound:  # deleted in the meantime
                 return
             session.commit()
 
 
 def notify_published(session: Session, api_id: int, number: int, *, limit: int = BATCH) -> int:
-    """Leave mails to subscribers who were not told of this publication, and tell how many.
+    """Queue mails to subscribers who have none about this publication; return how many.
 
-    `number` counts the publications of the API. Done twice, it tells nobody twice: who is told is
-    decided by one UPDATE. Call it until it gives less than `limit`.
+    `number` counts the publications of the API. One UPDATE chooses the subscribers, so that nobody
+    gets two mails about one publication. Call it until it returns less than `limit`.
     """
     api = apis.get(session, api_id)
     issuer = tenants.issuer_of(session, api.tenant_id or PLATFORM_TENANT_ID)
@@ -50,7 +50,7 @@ def notify_published(session: Session, api_id: int, number: int, *, limit: int =
         .order_by(Subscription.id)
         .limit(limit)
     )
-    told = session.execute(
+    chosen = session.execute(
         update(Subscription)
         .where(Subscription.id.in_(waiting), Subscription.told_of < number)
         .values(told_of=number)
@@ -59,9 +59,9 @@ def notify_published(session: Session, api_id: int, number: int, *, limit: int =
     ).all()
     suffix = session.scalar(select(Publication.suffix).where(Publication.api_resource_id == api.id))
     page = f"/apis/{suffix}" if suffix else f"/subscriptions/{api.id}"
-    for address, locale in told:
+    for address, locale in chosen:
         _mail(session, api, issuer, page, Sealed(api.id, address, locale), number)
-    return len(told)
+    return len(chosen)
 
 
 def _mail(

@@ -12,7 +12,7 @@ from idp.platform.db import Base, Id, reference
 
 
 class Subscription(Base):
-    """An address whose owner confirmed that it wants mails about an API."""
+    """An address whose owner confirmed that they want mails about an API."""
 
     __tablename__ = "subscription"
     __table_args__ = (UniqueConstraint("api_resource_id", "address_key"),)
@@ -24,5 +24,5 @@ class Subscription(Base):
     locale: Mapped[str] = mapped_column(String(8))
     """Language of the mails."""
     told_of: Mapped[int] = mapped_column(default=0)
-    """Number of the last publication that a mail was left about: there is one mail about each."""
+    """Number of the last publication that a mail was queued for: there is one mail for each."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)

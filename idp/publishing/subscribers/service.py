@@ -1,4 +1,4 @@
-"""The rules of subscriptions: asked for, confirmed from the mailbox, ended by one click."""
+"""The rules of subscriptions: requested, confirmed from the mailbox, cancelled by one click."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import count_hits, insert
 from idp.platform.errors import NotFound, TooManyRequests
-from idp.platform.issuer import PLATFORM_TENANT_ID
+from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
 from idp.platform.notify import service as notify
 from idp.platform.throttle import Key
 from idp.publishing import apis
@@ -29,31 +29,35 @@ from idp.publishing.subscribers.models import Subscription
 
 MINUTES = 30
 SENT_WHILE_GOOD = 5
-"""Links to one address, whoever asks, within the time that one is good."""
+"""Links to one address, from all senders, within the time that one is valid."""
 GAP_SECONDS = 60
 PER_DAY = 10
-"""Mails to one address, whatever they are about."""
+"""Mails from one sender to one address, about all APIs."""
+PER_HOUR = 60
+"""Links that a signed-in person may send."""
+PER_HOUR_FROM_ADDRESS = 20
+"""Links that may be sent without signing in from one network address."""
 DAY = 86_400
 HOUR = 3600
 
 
 class Asked(Enum):
-    """What came of asking for a subscription."""
+    """The outcome of requesting a subscription."""
 
     SENT = auto()
     SUBSCRIBED = auto()
-    """The address is subscribed already."""
+    """The address is already subscribed."""
     LIMITED = auto()
     """The address got a mail from this sender a moment ago, or many today."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who asks, and how often he may in an hour; strangers do not learn who is subscribed."""
+    """Who requests links, and how many in an hour; only people who signed in see subscriptions."""
 
     key: Key
     per_hour: int
-    is_stranger: bool
+    is_anonymous: bool
 
 
 def listing(session: Session, actor: Actor, api_id: int) -> Sequence[Subscription]:
@@ -66,11 +70,27 @@ def listing(session: Session, actor: Actor, api_id: int) -> Sequence[Subscriptio
     ).all()
 
 
-def ask(session: Session, api: ApiResource, address: str, locale: str, sender: Sender) -> Asked:
-    """Mail a link to an address, by which its owner confirms; TooManyRequests for the sender."""
+def ask(session: Session, actor: Actor, api_id: int, address: str, locale: str) -> Asked:
+    """Mail a link to an address, for a person and an API that they may see."""
+    api = apis.get_visible(session, actor, api_id)
+    sender = Sender(f"person {actor.person_id}", PER_HOUR, is_anonymous=False)
+    return _ask(session, api, address, locale, sender)
+
+
+def ask_anonymously(
+    session: Session, issuer: Issuer, api_id: int, address: str, locale: str, key: Key
+) -> Asked:
+    """Mail a link to an address, for a visitor and an API with a public page at the issuer."""
+    api = apis.get(session, api_id, apis.open_to_all(issuer))
+    sender = Sender(key, PER_HOUR_FROM_ADDRESS, is_anonymous=True)
+    return _ask(session, api, address, locale, sender)
+
+
+def _ask(session: Session, api: ApiResource, address: str, locale: str, sender: Sender) -> Asked:
+    """Mail a link by which the owner of an address confirms; TooManyRequests for the sender."""
     address = names.email(address)
     is_subscribed = _is_subscribed(session, api, address)
-    if is_subscribed and not sender.is_stranger:
+    if is_subscribed and not sender.is_anonymous:
         return Asked.SUBSCRIBED
     throttle = runtime.of(session).throttle
     throttle.hit("subscription sender", sender.key, sender.per_hour, HOUR)
@@ -84,7 +104,7 @@ def ask(session: Session, api: ApiResource, address: str, locale: str, sender: S
         address_key = names.key(address)
         throttle.hit("subscription links", address_key, SENT_WHILE_GOOD, MINUTES * 60)
     except TooManyRequests:
-        return Asked.SENT  # by others too: enough links are good
+        return Asked.SENT  # by other senders too: enough links are valid
     if not is_subscribed:
         _mail_link(session, api, Sealed(api.id, address, locale))
     return Asked.SENT
@@ -107,7 +127,7 @@ def confirm(session: Session, api_id: int, code: str) -> ApiResource:
                 .on_conflict_do_nothing()
                 .returning(Subscription.id)
             )
-    except IntegrityError:  # deleted in this very moment
+    except IntegrityError:  # deleted at this moment
         raise NotFound from None
     if made is not None:
         _note(session, Tag.SUBSCRIPTION_MADE, api)
@@ -115,7 +135,7 @@ def confirm(session: Session, api_id: int, code: str) -> ApiResource:
 
 
 def cancel(session: Session, api_id: int, code: str) -> None:
-    """End the subscription of a code's address, if there is one; else InvalidCode."""
+    """Cancel the subscription of a code's address, if there is one; InvalidCode otherwise."""
     sealed = codes.unseal(session, Use.CANCEL, api_id, code)
     ended = count_hits(
         session,
@@ -129,7 +149,7 @@ def cancel(session: Session, api_id: int, code: str) -> None:
 
 
 def find_api(session: Session, use: Use, api_id: int, code: str) -> ApiResource | None:
-    """Tell what a code is about, to show a page; None for one that is worth nothing."""
+    """Return the API that a code is about, to show a page; None for an invalid code."""
     try:
         codes.unseal(session, use, api_id, code)
         return apis.get(session, api_id)
@@ -160,5 +180,5 @@ def _mail_link(session: Session, api: ApiResource, sealed: Sealed) -> None:
 
 
 def _note(session: Session, tag: Tag, api: ApiResource) -> None:
-    # Whose address it is stays out of the trail, which keeps things for longer.
+    # The address stays out of the audit log, which is kept for longer.
     audit.record(session, tag, tenant_id=api.tenant_id, target=f"api:{api.name}")

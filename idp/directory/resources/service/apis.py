@@ -70,7 +70,7 @@ def _create(
     session: Session, content: ApiSpec, *, tenant_id: int | None, owner_id: int | None
 ) -> ApiResource:
     if content.id:
-        raise BadRequest.at("id", "A new row gets its id here; leave it out.")
+        raise BadRequest.at("id", "The server assigns the id of a new row; leave it out.")
     rules.lock_names(session)
     rules.check_api_name(session, content.name, tenant_id)
     api = ApiResource(tenant_id=tenant_id)
@@ -110,7 +110,7 @@ def select_apis(
 
 
 def replace_api(session: Session, actor: Actor, content: ApiSpec) -> ApiResource:
-    """Make an API in reach what the form says; what it leaves out of lists is removed."""
+    """Replace an API in reach; rows that the lists leave out are removed."""
     api = changes.get(session, _WHOLE, ApiResource, content.id, in_reach(actor), lock=True)
     changes.check_stamp(api, content.concurrency_stamp)
     rules.lock_names(session)
@@ -126,12 +126,12 @@ def replace_api(session: Session, actor: Actor, content: ApiSpec) -> ApiResource
 
 
 def delete_api(session: Session, actor: Actor, api_id: int) -> int:
-    """Delete an API in reach that no client and no privilege needs any more."""
+    """Delete an API in reach that no client and no privilege uses."""
     api = changes.get(session, _WHOLE, ApiResource, api_id, in_reach(actor), lock=True)
     if api.name == MANAGEMENT_API:
         raise rules.built_in("id")
     names = session.scalars(select(ApiScope.name).where(ApiScope.api_resource_id == api.id))
-    rules.refuse_in_use(session, "id", names, verb="deleted")
+    rules.refuse_in_use(session, "id", names)
     rules.refuse_owning(session, api)
     before = audited.of_api(api)
     session.delete(api)
@@ -141,7 +141,7 @@ def delete_api(session: Session, actor: Actor, api_id: int) -> int:
 
 
 def published_scopes(session: Session, tenant_id: int | None) -> dict[str, list[ApiScope]]:
-    """Give the scopes that discovery shows, by the name of their API; both sorted.
+    """Return the scopes that discovery shows, by the name of their API; both sorted.
 
     Those of the platform and of a tenant; without a tenant those of all.
     """
@@ -183,7 +183,7 @@ def add_secret(
     description: str | None = None,
     expires_at: datetime | None = None,
 ) -> str:
-    """Give an API a secret for the introspection endpoint, made by us unless given."""
+    """Add a secret for the introspection endpoint to an API, generated unless given."""
     before = audited.of_api(api)
     secret = random_token() if value is None else value
     row = ApiSecret()
@@ -198,14 +198,14 @@ def set_properties(session: Session, api: ApiResource, values: Mapping[str, str]
     """Replace the settings of an API."""
     before = audited.of_api(api)
     ids = {row.key: row.id for row in api.properties}
-    wanted = [PropertyRow(key, value, ids.get(key, 0)) for key, value in values.items()]
-    writing.write_properties(session, api, wanted)
+    desired = [PropertyRow(key, value, ids.get(key, 0)) for key, value in values.items()]
+    writing.write_properties(session, api, desired)
     session.flush()
     changes.note(session, api, Tag.API_RESOURCE_CHANGED, before, audited.of_api(api))
 
 
 def link_owner(session: Session, api: ApiResource, user_id: int) -> None:
-    """Let a person manage an API."""
+    """Make a person a manager of an API."""
     if session.get(ApiResourceOwner, (user_id, api.id)) is None:
         session.add(ApiResourceOwner(user_id=user_id, api_resource_id=api.id))
         session.flush()
@@ -214,5 +214,5 @@ def link_owner(session: Session, api: ApiResource, user_id: int) -> None:
 def _check_rename(session: Session, api: ApiResource, name: str) -> None:
     if api.name == MANAGEMENT_API:
         raise rules.built_in("name")
-    rules.refuse_in_use(session, "name", [scope.name for scope in api.scopes], verb="renamed")
+    rules.refuse_in_use(session, "name", [scope.name for scope in api.scopes])
     rules.check_api_name(session, name, api.tenant_id)

@@ -1,4 +1,4 @@
-"""Rows in reach, locked and told apart by stamp; every change leaves an event."""
+"""Rows in reach, locked and compared by stamp; every change is recorded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def get(
 
 
 def check_stamp(row: ApiResource | IdentityResource, given: str | None) -> None:
-    """Refuse a form that was read before somebody else's change."""
+    """Refuse a form that was read before another change."""
     stamps.check(row.concurrency_stamp, given)
 
 
@@ -51,7 +51,7 @@ def note(
     before: State,
     after: State,
 ) -> None:
-    """Note a change and give the row another stamp; the one update decides between two."""
+    """Record a change and renew the stamp; of two changes, the conditional update decides."""
     if before == after:
         return
     model = type(row)
@@ -82,7 +82,7 @@ def record(
 
 
 def insert(session: Session, row: ApiResource | IdentityResource) -> None:
-    """Insert a row with its children; a missing tenant has a name."""
+    """Insert a row with its children; a missing tenant is named in the refusal."""
     name = row.name
     try:
         with session.begin_nested():

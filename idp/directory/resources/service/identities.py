@@ -38,7 +38,7 @@ def add_identity(
 ) -> IdentityResource:
     """Create an identity resource with its claims."""
     if content.id:
-        raise BadRequest.at("id", "A new row gets its id here; leave it out.")
+        raise BadRequest.at("id", "The server assigns the id of a new row; leave it out.")
     rules.lock_names(session)
     rules.check_scope_names(session, {"name": content.name}, tenant_id)
     resource = IdentityResource(tenant_id=tenant_id)
@@ -54,7 +54,7 @@ def add_identity(
 
 
 def get_identity(session: Session, resource_id: int) -> IdentityResource:
-    """Give an identity resource with its claims."""
+    """Return an identity resource with its claims."""
     return changes.get(session, _WHOLE, IdentityResource, resource_id)
 
 
@@ -64,7 +64,7 @@ def select_identities(*, name: str | None = None) -> Select[IdentityResource]:
 
 
 def replace_identity(session: Session, content: IdentitySpec) -> IdentityResource:
-    """Make an identity resource what the form says."""
+    """Replace an identity resource."""
     resource = changes.get(session, _WHOLE, IdentityResource, content.id, lock=True)
     changes.check_stamp(resource, content.concurrency_stamp)
     rules.lock_names(session)
@@ -72,7 +72,7 @@ def replace_identity(session: Session, content: IdentitySpec) -> IdentityResourc
     if content.name != resource.name:
         if is_built_in:
             raise rules.built_in("name")
-        rules.refuse_in_use(session, "name", [resource.name], verb="renamed")
+        rules.refuse_in_use(session, "name", [resource.name])
         rules.check_scope_names(session, {"name": content.name}, resource.tenant_id)
     if is_built_in and not content.enabled:
         raise rules.built_in("enabled")
@@ -85,12 +85,12 @@ def replace_identity(session: Session, content: IdentitySpec) -> IdentityResourc
 
 
 def delete_identity(session: Session, resource_id: int) -> int:
-    """Delete an identity resource that no client lists any more."""
+    """Delete an identity resource that no client uses."""
     query = select(IdentityResource)
     resource = changes.get(session, query, IdentityResource, resource_id, lock=True)
     if resource.name == rules.BUILT_IN_IDENTITY:
         raise rules.built_in("id")
-    rules.refuse_in_use(session, "id", [resource.name], verb="deleted")
+    rules.refuse_in_use(session, "id", [resource.name])
     session.delete(resource)
     session.flush()
     audit.record(

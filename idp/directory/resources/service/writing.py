@@ -1,4 +1,4 @@
-"""Bring rows in line with what a form says, checked field by field."""
+"""Bring rows in line with a form, checked field by field."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class NewScope:
 
 
 def scope_row(new: NewScope) -> ScopeRow:
-    """Write a new scope as a form would."""
+    """Return a new scope as a row of a form."""
     return ScopeRow(
         name=new.name,
         display_name=new.display_name,
@@ -62,12 +62,12 @@ def scope_row(new: NewScope) -> ScopeRow:
 
 
 def claim_rows(names: Iterable[str]) -> list[ClaimRow]:
-    """Write names of claims as new rows, each once."""
+    """Return names of claims as new rows, each once."""
     return [ClaimRow(name) for name in dict.fromkeys(names)]
 
 
 def property_rows(values: Mapping[str, str]) -> list[PropertyRow]:
-    """Write settings as new rows."""
+    """Return settings as new rows."""
     return [PropertyRow(key, value) for key, value in values.items()]
 
 
@@ -129,7 +129,7 @@ def _write_texts(row: ApiScope | IdentityResource, content: ScopeRow | IdentityS
 def write_secret(session: Session, secret: ApiSecret, row: SecretRow, path: str) -> None:
     """Bring a secret in line; it comes in clear text and is hashed."""
     if row.expires_at != secret.expires_at and _is_past(row.expires_at):
-        raise BadRequest.at(f"{path}.expires_at", "The expiry lies in the past.")
+        raise BadRequest.at(f"{path}.expires_at", "The expiry is in the past.")
     if row.value not in {None, MASK}:
         secret.value_hash = rules.hash_secret(session, f"{path}.value", row.value)
     elif not secret.value_hash:
@@ -141,7 +141,7 @@ def write_secret(session: Session, secret: ApiSecret, row: SecretRow, path: str)
 def _write_claims(
     session: Session,
     parent: ApiResource | ApiScope | IdentityResource,
-    wanted: Sequence[ClaimRow],
+    desired: Sequence[ClaimRow],
     model: type[ApiResourceClaim | ApiScopeClaim | IdentityResourceClaim],
     path: str,
 ) -> None:
@@ -150,11 +150,11 @@ def _write_claims(
         row.type = entry.type
 
     rows: list[Any] = parent.user_claims
-    listed = child_rows.listed(wanted, path, "type")
+    listed = child_rows.listed(desired, path, "type")
     child_rows.replace(session, rows, listed, columns=("type",), make=model, write=write)
 
 
-def write_properties(session: Session, api: ApiResource, wanted: Sequence[PropertyRow]) -> None:
+def write_properties(session: Session, api: ApiResource, desired: Sequence[PropertyRow]) -> None:
     """Bring the settings of an API in line."""
 
     def write(row: ApiResourceProperty, entry: PropertyRow, path: str) -> None:
@@ -165,26 +165,26 @@ def write_properties(session: Session, api: ApiResource, wanted: Sequence[Proper
     child_rows.replace(
         session,
         api.properties,
-        child_rows.listed(wanted, "properties", "key"),
+        child_rows.listed(desired, "properties", "key"),
         columns=("key",),
         make=ApiResourceProperty,
         write=write,
     )
 
 
-def _check_scopes(session: Session, api: ApiResource, wanted: Sequence[ScopeRow]) -> None:
-    """Refuse new names that are taken, and to take names away that are needed."""
+def _check_scopes(session: Session, api: ApiResource, desired: Sequence[ScopeRow]) -> None:
+    """Refuse new names that are taken, and the removal of names in use."""
     have = {scope.name for scope in api.scopes}
     new = {
         f"scopes[{index}].name": row.name
-        for index, row in enumerate(wanted)
+        for index, row in enumerate(desired)
         if row.name not in have
     }
     rules.check_scope_names(session, new, api.tenant_id)
-    gone = have - {row.name for row in wanted}
-    if api.name == MANAGEMENT_API and gone & rules.BUILT_IN_SCOPES:
+    removed = have - {row.name for row in desired}
+    if api.name == MANAGEMENT_API and removed & rules.BUILT_IN_SCOPES:
         raise rules.built_in("scopes")
-    rules.refuse_in_use(session, "scopes", gone, verb="taken away")
+    rules.refuse_in_use(session, "scopes", removed)
 
 
 def _is_past(moment: datetime | None) -> bool:

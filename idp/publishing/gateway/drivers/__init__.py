@@ -1,4 +1,4 @@
-"""What stands between publications and the world: one driver for each kind of gateway."""
+"""How publications reach a gateway: one driver for each kind of gateway."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from idp.publishing.gateway.state import Published
 
 
 class Driver(Protocol):
-    """Makes a gateway look like a state; all of it works without a database."""
+    """Brings a gateway to a state; a driver uses no database."""
 
     takes_policies: bool
-    """Whether policy documents have an effect there."""
+    """Whether policy documents have an effect."""
     keeps_products: bool
-    """Whether products and authorization servers are the gateway's own, and not rows of ours."""
+    """Whether products and authorization servers are the gateway's own instead of rows."""
     is_remote: bool
-    """Whether there is a gateway that may fail to answer."""
+    """Whether there is a remote gateway that may fail to respond."""
 
     def apply(self, before: Published | None, after: Published | None) -> None:
         """Bring a publication from one state to another; None: it is not at the gateway.
 
-        May be done twice, and in part before. NotPublished when the gateway does not take it.
+        It may be repeated, also after a partial run. NotPublished if the gateway refuses it.
         """
 
 
 class Local:
-    """No gateway: the tables are all there is, and whoever asks `/gateway/verify` enforces them."""
+    """No gateway: only the tables, which callers of `/gateway/verify` enforce."""
 
     takes_policies = False
     keeps_products = False
@@ -43,7 +43,7 @@ class Local:
 
 
 def of(session: Session, tenant_id: int) -> Driver:
-    """Give the driver that a tenant's publications go through."""
+    """Return the driver of a tenant's publications."""
     process = runtime.of(session)
     setting = process.settings.gateway
     if setting.startswith("caddy+"):
@@ -55,7 +55,7 @@ def of(session: Session, tenant_id: int) -> Driver:
 
 
 def find_caddy(session: Session) -> Caddy | None:
-    """Give the driver of the one Caddy, where there is one."""
+    """Return the driver of the one Caddy, where there is one."""
     process = runtime.of(session)
     if not process.settings.gateway.startswith("caddy+"):
         return None
@@ -63,7 +63,7 @@ def find_caddy(session: Session) -> Caddy | None:
 
 
 def find_azure(session: Session, tenant_id: int) -> Azure | None:
-    """Return the driver of a tenant's own Azure gateway, where there is one that is set up."""
+    """Return the driver of a tenant's own Azure gateway, where one is configured."""
     try:
         driver = of(session, tenant_id)
     except NotPublished:

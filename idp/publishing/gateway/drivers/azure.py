@@ -1,7 +1,7 @@
 """Azure API Management through its REST contract, signed with a shared-access signature.
 
-The gateway is the tenant's own, so its address is one that a stranger named: the guarded fetcher
-sends every request.
+The gateway is the tenant's own, so its address is not trusted: the guarded fetcher sends every
+request.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where a tenant's gateway is, and by what it knows us."""
+    """The address of a tenant's gateway, and the credentials for it."""
 
     origin: str
     identifier: str
@@ -83,7 +83,7 @@ class Azure:
     is_remote = True
 
     def apply(self, before: Published | None, after: Published | None) -> None:
-        """Ask for what differs, version by version; every request may be repeated."""
+        """Send the differences, version by version; every request may be repeated."""
         kept = {version.aid for version in after.versions} if after else set()
         for version in before.versions if before else ():
             if version.aid not in kept:
@@ -101,11 +101,11 @@ class Azure:
             self._releases(known, version)
 
     def products(self) -> Json | None:
-        """Give the gateway's products as it lists them; None: it does not answer."""
+        """Return the products as the gateway lists them; None: it is not responding."""
         return self._collection("/products")
 
     def authorization_servers(self) -> Json | None:
-        """Give the authorization servers that the gateway knows; None: it does not answer."""
+        """Return the authorization servers of the gateway; None: it is not responding."""
         return self._collection("/authorizationServers")
 
     def _clone(self, state: Published, version: Version, original: str) -> None:
@@ -122,7 +122,7 @@ class Azure:
         self._call("PUT", f"/apis/{version.aid}", content=content)
 
     def _revisions(self, state: Published, known: Version | None, version: Version) -> None:
-        """Import what is new, and take back what is there and should not be."""
+        """Import new revisions and remove those that should not exist."""
         numbers = {revision.number for revision in version.revisions}
         for revision in known.revisions if known else ():
             if revision.number not in numbers:
@@ -130,7 +130,7 @@ class Azure:
         for revision in version.revisions:
             if known is not None and known.find(revision.number) is not None:
                 continue
-            if revision.packed is None:  # a state out of the tables, applied as a whole
+            if revision.packed is None:  # a state from the tables, applied completely
                 continue
             name = version.aid
             if revision.number > 1:
@@ -155,7 +155,7 @@ class Azure:
         self._call("PATCH", f"/apis/{name}", content=content)
 
     def _settings(self, state: Published, before: Published | None, version: Version) -> None:
-        """Set or clear OAuth, then policy and name, as each publish asks for."""
+        """Set or clear OAuth, then policy and name, as the publish request has them."""
         content: Json = {"authenticationSettings": _authentication(state)}
         if state.name:
             content |= {"name": state.name, "description": state.description}
@@ -176,7 +176,7 @@ class Azure:
                 self._call("DELETE", f"/products/{pid}/apis/{version.aid}")
 
     def _releases(self, known: Version | None, version: Version) -> None:
-        """Release what goes online; a note about anything else stays in the tables alone."""
+        """Release the revision that goes online; other notes stay in the tables only."""
         online = version.current.number
         before = {release.name: release for release in known.releases} if known else {}
         names = {release.name for release in version.releases}
@@ -192,7 +192,7 @@ class Azure:
             if name not in names:
                 self._call("DELETE", f"/apis/{version.aid}/releases/{name}")
         if known is not None and known.current.number != online and not names - before.keys():
-            # Back to what was online, without a release of its own.
+            # Back to the revision that was online, without a release of its own.
             path = f"/apis/{version.aid}/releases/back-{online}"
             content = {"apiId": f"/apis/{version.aid};rev={online}", "notes": ""}
             self._call("PUT", path, content=content)
@@ -230,14 +230,14 @@ class Azure:
     def _ask(
         self, method: str, path: str, query: Mapping[str, str], body: bytes | None, media_type: str
     ) -> tuple[int, bytes]:
-        wanted = urlencode({**query, "api-version": API_VERSION})
+        parameters = urlencode({**query, "api-version": API_VERSION})
         headers = {"Authorization": self.connection.signature(), "Accept": "application/json"}
         if method != "GET":
             headers |= {"Content-Type": media_type, "If-Match": "*"}
         try:
             return self.fetcher.send(
                 method,
-                f"{self.connection.origin}{quote(path, safe='/;=-_')}?{wanted}",
+                f"{self.connection.origin}{quote(path, safe='/;=-_')}?{parameters}",
                 headers,
                 body,
                 max_bytes=MAX_ANSWER,
@@ -252,7 +252,7 @@ class Azure:
 
 
 def _authentication(state: Published) -> Json:
-    """Name the OAuth settings; without a server there are none."""
+    """Return the OAuth settings; without a server there are none."""
     oauth: Json | None = None
     if state.authorization_server:
         oauth = {"authorizationServerId": state.authorization_server, "scope": state.scope}

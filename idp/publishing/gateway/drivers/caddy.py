@@ -1,10 +1,10 @@
 """Caddy through its admin API: one route for each publication, patched by its id.
 
-Every route asks `/gateway/verify` before anything reaches the service behind it. What that answers
-(`X-Subject` and its like) is passed on; what a caller sends under these names is thrown away first.
+Every route calls `/gateway/verify` before a request reaches the service behind it. Headers of its
+response (such as `X-Subject`) are passed on; those of the same names from a caller are removed.
 
-The answer also names the upstream, among those that the route knows. So a revision goes online
-without a new configuration: Caddy opens its sockets again for each, and drops who waits at the old.
+The response also names the upstream, among those of the route. So a revision goes online without
+a new configuration, for which Caddy would open its sockets again and drop waiting connections.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _ROUTES = f"/config/{'/'.join(_SERVERS)}/{SERVER}/routes"
 _PREFIX = "idp-api-"
 _PATH_TRICK = (
     r"(?i)^[^?]*(?:"
-    # A backslash, a control character, or half of a letter that is written too long.
+    # A backslash, a control character, or part of an overlong encoding.
     r"\\|%(?:25)*(?:5c|[01][0-9a-f]|7f|c[01])"
-    # A step up or on the spot; `..;x` is one to servers that know path parameters.
+    # A dot segment; `..;x` is one to servers that know path parameters.
     r"|(?:/|%(?:25)*2f)(?:\.|%(?:25)*2e){1,2}(?:;|%(?:25)*(?:3b|2f)|[/?]|$)"
     r")"
 )
-"""What servers behind could read as another path than Caddy does, escaped any number of times."""
+"""Parts that other servers could read as a different path, escaped any number of times."""
 _NAMED = {"search_regexp": "(?i)x[-_][^,]*", "replace": ""}
 _JSON = {"Content-Type": ["application/json"]}
 
@@ -50,7 +50,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Caddy:
-    """A Caddy that takes its configuration from us."""
+    """A Caddy that is configured by this service."""
 
     host: str
     port: int
@@ -82,25 +82,25 @@ class Caddy:
         elif before is None or self.route(before) != self.route(after):
             self._set(self.route(after))
 
-    def synchronise(self, wanted: Sequence[Published]) -> bool:
-        """Make the routes those of all publications; tell whether they were not."""
-        routes = {route["@id"]: route for route in map(self.route, wanted)}
+    def synchronise(self, states: Sequence[Published]) -> bool:
+        """Set the routes of all publications; return whether anything differed."""
+        routes = {route["@id"]: route for route in map(self.route, states)}
         status, found = self._call("GET", _ROUTES)
         if status != http.client.OK or found is None:
             self._create_server(list(routes.values()))
             return True
         known = {route.get("@id"): route for route in found}
         changed = [route for name, route in routes.items() if known.get(name) != route]
-        gone = [
+        removed = [
             name
             for name in known
             if isinstance(name, str) and name.startswith(_PREFIX) and name not in routes
         ]
         for route in changed:
             self._set(route)
-        for name in gone:
+        for name in removed:
             self._remove(name)
-        return bool(changed or gone)
+        return bool(changed or removed)
 
     def route(self, state: Published) -> Json:
         """Write the route of a publication: versions by `api-version`, the original without it."""
@@ -117,13 +117,11 @@ class Caddy:
                             "match": [
                                 {"vars_regexp": {"{http.request.uri}": {"pattern": _PATH_TRICK}}}
                             ],
-                            "handle": [
-                                _refusal("The path could mean two things", 400, "invalid_request")
-                            ],
+                            "handle": [_refusal("The path is ambiguous", 400, "invalid_request")],
                             "terminal": True,
                         },
                         *(self._version(state, version) for version in versions),
-                        {"handle": [_refusal("There is no such version of this API")]},
+                        {"handle": [_refusal("Version of this API not found")]},
                     ],
                 }
             ],
@@ -140,8 +138,8 @@ class Caddy:
         }
 
     def _ask(self, version: Version) -> list[Json]:
-        """Throw forged headers away, and ask whether the call may go on."""
-        # Some servers take X_Subject for X-Subject.
+        """Remove forged headers, and verify the call."""
+        # Some servers read X_Subject as X-Subject.
         forged = [name for given in PASSED_ON for name in (given, given.replace("-", "_"))]
         verify = urlsplit(self.verify)
         copied = [
@@ -190,12 +188,12 @@ class Caddy:
         status, _ = self._call("PATCH", f"/id/{route['@id']}", route)
         if status != http.client.NOT_FOUND:
             return
-        # Before whatever else is there: the last route refuses what no other takes.
+        # Before all other routes: the last one refuses what no other matches.
         status, _ = self._call("PUT", f"{_ROUTES}/0", route, may_miss=True)
         if status == http.client.OK:
             return
         status, _ = self._call("GET", _ROUTES)
-        if status == http.client.OK:  # somebody else was faster, and one id is one route
+        if status == http.client.OK:  # another process was faster; an id has one route
             self._call("PATCH", f"/id/{route['@id']}", route)
         else:
             self._create_server([route])
@@ -204,8 +202,8 @@ class Caddy:
         self._call("DELETE", f"/id/{name}")
 
     def _create_server(self, routes: list[Json]) -> None:
-        """Make our server, with the objects around it that are missing."""
-        refusal = _refusal("There is no API at this address")
+        """Create our server, and the missing objects around it."""
+        refusal = _refusal("No API at this address")
         value: Json = {"listen": [self.listen], "routes": [*routes, {"handle": [refusal]}]}
         _, node = self._call("GET", "/config/")
         path, missing = "/config", [*_SERVERS, SERVER]
@@ -223,10 +221,10 @@ class Caddy:
     def _call(
         self, method: str, path: str, content: Any = None, *, may_miss: bool = False
     ) -> tuple[int, Any]:
-        """Ask the admin API; give the status and, of a success, what it says.
+        """Send a request to the admin API; return the status and, of a success, the content.
 
-        Caddy opens the admin API anew with each configuration, and drops who asks just then. Every
-        request of ours may be repeated.
+        Caddy opens the admin API again with each configuration, and drops requests of that moment.
+        Every request may be repeated.
         """
         body = None if content is None else orjson.dumps(content)
         for pause in PAUSES:
@@ -261,12 +259,12 @@ class Caddy:
 
 
 def route_id(api_id: int) -> str:
-    """Name the route of a microservice."""
+    """Return the id of the route of a microservice."""
     return f"{_PREFIX}{api_id}"
 
 
 def _choose(state: Published, version: Version) -> Json:
-    """Send a call to the upstream that the gate has named."""
+    """Send a call to the upstream that the verification named."""
     found = {row.upstream: Address.parse(row.upstream) for row in version.revisions}
     addresses = sorted((address for address in found.values() if address), key=lambda it: it.url)
     return {
@@ -280,13 +278,13 @@ def _choose(state: Published, version: Version) -> Json:
                 }
                 for address in addresses
             ),
-            {"handle": [_refusal("This version is being changed", 503)]},
+            {"handle": [_refusal("This version is being updated", 503)]},
         ],
     }
 
 
 def _pass_on(state: Published, address: Address) -> list[Json]:
-    """Call the service: without the suffix, below the path of the upstream."""
+    """Forward the call without the suffix, below the path of the upstream."""
     rewriting: list[Json] = [{"handler": "rewrite", "strip_path_prefix": f"/{state.suffix}"}]
     if address.path:
         rewriting.append({"handler": "rewrite", "uri": f"{address.path}{{http.request.uri}}"})

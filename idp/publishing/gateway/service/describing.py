@@ -1,4 +1,4 @@
-"""Plans that need a description, which is fetched from where a caller says it is."""
+"""Plans that need a description, which is fetched from an address that the caller names."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ from idp.publishing.gateway.service.planning import PublishRequest
 from idp.publishing.gateway.service.settling import Plan
 from idp.publishing.gateway.validation import Description
 
+FETCHES_PER_HOUR = 120
+"""Descriptions that this server fetches for one caller."""
+
 
 def publish(session: Session, actor: Actor, api: ApiResource, request: PublishRequest) -> Plan:
     """Plan a publication by the description at the address in the request."""
+    _count(session, actor)
     description = _fetch(session, request.swagger_url)
     return planning.publish(session, actor, api, request, description)
 
@@ -33,9 +37,16 @@ def revise(
     note: str,
 ) -> Plan:
     """Plan a revision of a version by the description at an address."""
+    _count(session, actor)
     planning.get_version(session, api.id, planning.split(aid)[0])
     description = _fetch(session, url)
     return planning.revise(session, actor, api, aid, description, note)
+
+
+def _count(session: Session, actor: Actor) -> None:
+    """Limit the descriptions that are fetched for one caller."""
+    caller = f"{actor.client_id} {actor.person_id}"
+    runtime.of(session).throttle.hit("gateway description", caller, FETCHES_PER_HOUR, 3600)
 
 
 def _fetch(session: Session, url: str | None) -> Description:

@@ -1,4 +1,4 @@
-"""What publications may name: rows of ours, or what a tenant's own gateway holds."""
+"""What publications may name: our rows, or the lists of a tenant's own gateway."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Listed = Mapping[str, Any]
 
 
 def list_products(session: Session, tenant_id: int) -> Sequence[Product] | Listed | None:
-    """Return the products that a tenant may use; None: its gateway does not answer."""
+    """Return the products that a tenant may use; None: its gateway is not responding."""
     azure = drivers.find_azure(session, tenant_id)
     if azure is None:
         return products.list_products(session, tenant_id)

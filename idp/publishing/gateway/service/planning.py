@@ -1,4 +1,4 @@
-"""What may be asked of a publication, each as a plan from one state to the next."""
+"""Changes of a publication, each as a plan from one state to the next."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RESERVED = frozenset(
         *("subscriptions", "tenant", "user"),
     }
 )
-"""First steps of our own paths: where both are behind one host, nobody may stand in their place."""
+"""First segments of our own paths: behind a shared host, no API may take their place."""
 
 _AID = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
 _SUFFIX = re.compile(r"[A-Za-z0-9]{1,32}", re.ASCII)
@@ -46,7 +46,7 @@ _EPOCH_TICKS = 621_355_968_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class PublishRequest:
-    """What `publish` is asked for, and gives back as the last configuration."""
+    """A publish request, which is also returned as the last configuration."""
 
     aid: str
     name: str | None = None
@@ -77,7 +77,7 @@ def publish(
     request: PublishRequest,
     description: Description,
 ) -> Plan:
-    """Publish a microservice, or publish it anew: settings, and the description if it changed."""
+    """Publish a microservice for the first time or again: settings, and a changed description."""
     before = tables.find(session, api.id)
     aid = _check_aid(session, api, before, request.aid)
     suffix = _check_suffix(request.suffix or "")
@@ -112,7 +112,7 @@ def revise(
     description: Description,
     note: str,
 ) -> Plan:
-    """Add a revision to a version; it goes online when somebody says so."""
+    """Add a revision to a version; it is not online yet."""
     before, version = get_version(session, api.id, split(aid_text)[0])
     revision = _revision(session, before.tenant_id, version, description, note)
     changed = replace(version, revisions=(*version.revisions, revision))
@@ -122,16 +122,16 @@ def revise(
 def add_version(
     session: Session, actor: Actor, api: ApiResource, revision_id: str, name: str
 ) -> Plan:
-    """Make a version out of a revision; it is called with `api-version`."""
+    """Make a version of a revision; it is called with `api-version`."""
     aid, number = split(revision_id)
     before, source = get_version(session, api.id, aid)
     revision = _get_revision(source, number)
     name = name.strip().lower()
     if not _VERSION.fullmatch(name):
-        message = "A name has letters, digits, dots, hyphens and underscores."
+        message = "Must have letters, digits, dots, hyphens and underscores only."
         raise BadRequest.at("api_version_name", message)
     if any(version.name == name for version in before.versions):
-        raise BadRequest.at("api_version_name", "There is a version of this name.")
+        raise BadRequest.at("api_version_name", "A version with this name already exists.")
     packed = tables.packed(session, aid, revision.number)
     first = replace(revision, number=1, is_current=True, packed=packed, breaking=(), note="")
     # Never only digits: those are the ids of microservices.
@@ -140,7 +140,7 @@ def add_version(
 
 
 def go_online(session: Session, actor: Actor, api: ApiResource, revision_id: str) -> Plan:
-    """Put a revision online; the release note tells what clients of the one before will miss."""
+    """Put a revision online; the release note lists what breaks for existing clients."""
     aid, number = split(revision_id)
     before, version = get_version(session, api.id, aid)
     revision = _get_revision(version, number)
@@ -155,7 +155,7 @@ def go_online(session: Session, actor: Actor, api: ApiResource, revision_id: str
 def add_release(
     session: Session, actor: Actor, api: ApiResource, aid_text: str, notes: str
 ) -> Plan:
-    """Add a note about a revision, by default the one that is online; it puts nothing online."""
+    """Add a note about a revision, by default the one online; it puts nothing online."""
     aid, number = split(aid_text)
     before, version = get_version(session, api.id, aid)
     revision = _get_revision(version, number)
@@ -180,7 +180,7 @@ def remove_release(session: Session, actor: Actor, api: ApiResource, name: str) 
 
 
 def get_version(session: Session, api_id: int, aid: str) -> tuple[Published, Version]:
-    """Give a microservice's publication with one of its versions."""
+    """Return a microservice's publication with one of its versions."""
     state = tables.find(session, api_id)
     version = state.find(aid) if state else None
     if state is None or version is None:
@@ -205,14 +205,14 @@ def _get_release(session: Session, api_id: int, name: str) -> tuple[Published, V
 
 
 def _check_aid(session: Session, api: ApiResource, before: Published | None, text: str) -> str:
-    """Refuse ids that are another microservice's, or would make a second path of this one."""
+    """Refuse ids of other microservices, and a second id for this one."""
     aid = text.strip().removeprefix("/apis/")
     if not aid:
         raise NotPublished(Reason.MISSING, "apiId")
     if not _AID.fullmatch(aid):
-        raise BadRequest.at("aid", "An id has up to 80 letters, digits, hyphens and underscores.")
+        raise BadRequest.at("aid", "Must have up to 80 letters, digits, hyphens and underscores.")
     if aid.isdigit() and aid != str(api.id):
-        raise BadRequest.at("aid", "A number is the id of the microservice that has it.")
+        raise BadRequest.at("aid", "A number must be the id of the microservice itself.")
     if before is not None and before.find(aid) is None:
         known = ", ".join(version.aid for version in before.versions)
         raise BadRequest.at("aid", f"This microservice is published as: {known}.")
@@ -227,46 +227,46 @@ def _check_suffix(text: str) -> str:
     if not suffix:
         raise NotPublished(Reason.MISSING, "suffix")
     if not _SUFFIX.fullmatch(suffix):
-        raise BadRequest.at("suffix", "A suffix has up to 32 letters and digits.")
+        raise BadRequest.at("suffix", "Must have up to 32 letters and digits.")
     if suffix.lower() in RESERVED:
-        raise BadRequest.at("suffix", "This suffix is a path of ours.")
+        raise BadRequest.at("suffix", "This suffix is reserved.")
     return suffix
 
 
 def _check_names(
     session: Session, api: ApiResource, request: PublishRequest, tenant_id: int
 ) -> list[str]:
-    """Refuse products, servers, scopes and policies that would not have any effect."""
+    """Refuse products, servers, scopes and policies that would have no effect."""
     driver = drivers.of(session, tenant_id)
     pids = [pid.strip().removeprefix("/products/") for pid in request.product_ids]
     for index, pid in enumerate(pids):
         if not _AID.fullmatch(pid):
-            raise BadRequest.at(f"product_ids[{index}]", "This is no id of a product.")
+            raise BadRequest.at(f"product_ids[{index}]", "Not the id of a product.")
     if not driver.keeps_products:
         _check_rows(session, tenant_id, request, pids)
     scope = _given(request.scope)
     if scope is not None:
         own = select(ApiScope.id).where(ApiScope.api_resource_id == api.id, ApiScope.name == scope)
         if session.scalar(own) is None:
-            raise BadRequest.at("scope", "This microservice has no such scope.")
+            raise BadRequest.at("scope", "Not a scope of this microservice.")
     if _given(request.policy) is not None and not driver.takes_policies:
-        raise BadRequest.at("policy", "This gateway has no policy documents.")
+        raise BadRequest.at("policy", "This gateway does not support policies.")
     return list(dict.fromkeys(pids))
 
 
 def _check_rows(
     session: Session, tenant_id: int, request: PublishRequest, pids: Sequence[str]
 ) -> None:
-    """Refuse products and authorization servers that the operator has not made."""
+    """Refuse products and authorization servers that do not exist."""
     known = {row.pid for row in products.list_products(session, tenant_id)}
     for index, pid in enumerate(pids):
         if pid not in known:
-            raise BadRequest.at(f"product_ids[{index}]", "There is no such product.")
+            raise BadRequest.at(f"product_ids[{index}]", "Product not found.")
     servers = {row.sid for row in products.list_servers(session, tenant_id)}
     for field in ("authorization_server_id", "openid"):
         sid = _given(getattr(request, field))
         if sid is not None and sid not in servers:
-            raise BadRequest.at(field, "There is no such authorization server.")
+            raise BadRequest.at(field, "Authorization server not found.")
 
 
 def _published_description(request: PublishRequest, before: Published | None) -> str | None:
@@ -278,7 +278,7 @@ def _published_description(request: PublishRequest, before: Published | None) ->
 def _with_description(
     session: Session, tenant_id: int, version: Version, description: Description
 ) -> Version:
-    """Import a description into a version and put it online; one that is there already stays."""
+    """Import a description into a version and put it online, unless it is online already."""
     revision = _revision(session, tenant_id, version, description, "")
     if version.revisions:
         current = version.current
@@ -296,7 +296,7 @@ def _with_description(
 def _revision(
     session: Session, tenant_id: int, version: Version, description: Description, note: str
 ) -> Revision:
-    """Make the revision that comes next, calling the first server that the operator allows."""
+    """Make the next revision, with the first server that the operator allows."""
     servers = description.servers()
     upstream = choose(servers, tables.upstreams(session).get(tenant_id, []))
     if upstream is None:
@@ -317,14 +317,14 @@ def _revision(
 
 
 def _compare(session: Session, version: Version, later: dict[str, Any]) -> Sequence[str]:
-    """Tell what callers of what is online will miss."""
+    """Return the changes that break callers of the current revision."""
     if not version.revisions:
         return ()
     return breaking.between(tables.document(session, version.aid, version.current.number), later)
 
 
 def _released(version: Version, number: int, notes: str) -> Version:
-    """Add a release, named after the time, and after all that are there."""
+    """Add a release, named after the time, later than all others."""
     now = int(clock.now().timestamp() * 10_000_000) + _EPOCH_TICKS
     taken = (int(row.name) + 1 for row in version.releases if row.name.isdigit())
     release = Release(str(max(chain([now], taken))), number, notes)

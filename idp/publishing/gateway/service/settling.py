@@ -1,9 +1,9 @@
 """From a plan to a publication: the gateway first, then the rows, and a job for what fails between.
 
-A plan is left in the outbox and committed before the gateway is asked, so that nothing that dies
-on the way leaves the two apart: the job does what was begun, or puts the gateway back to the rows.
-While the gateway is asked no transaction is open. The rows are written last, and only if they are
-as the plan has seen them.
+A plan is queued in the outbox and committed before the gateway is called, so that a crash on the
+way never leaves the two different: the job finishes the plan, or resets the gateway to the rows.
+During the call to the gateway no transaction is open. The rows are written last, and only if they
+are as the plan has seen them.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ log = structlog.get_logger("idp.gateway")
 RETRY_JOB = "gateway-change"
 REPAIR_JOB = "gateway-repair"
 LANE = "gateway"
-"""Of its own: a gateway that answers slowly must not keep mails and codes waiting."""
+"""A lane of its own: a slow gateway must not delay mails and codes."""
 RETRY_SECONDS = 90
-"""When the job looks after a plan whose process says nothing any more."""
+"""When the job takes over a plan whose process has stopped."""
 
 
 PERMISSIONS: Mapping[str, Scope] = {
@@ -55,28 +55,28 @@ PERMISSIONS: Mapping[str, Scope] = {
     "change-release": Scope.APIRESOURCE_PUTRELEASE,
     "remove-release": Scope.APIRESOURCE_DELETERELEASE,
 }
-"""What each action needs; a job that does one later checks it again."""
+"""Permissions of the actions; a job that finishes one later checks them again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A change of one publication: where it starts, and where it shall lead."""
+    """A change of one publication, from one state to another."""
 
     action: str
     actor: Actor
     before: Published | None
     after: Published
-    shown: Published
-    """What the gateway gets of `after`; see `live`."""
+    routed: Published
+    """The part of `after` that the gateway gets; see `live`."""
     driver: Driver
     message_id: int | None = None
-    """The job in the outbox that looks after the plan; None: no gateway can fail."""
+    """The job in the outbox that takes the plan over; None: no gateway can fail."""
 
 
 def make(
     session: Session, actor: Actor, action: str, before: Published | None, after: Published
 ) -> Plan:
-    """Return a plan that was checked and left in the outbox, for `carry_out`."""
+    """Check a plan and queue it in the outbox; return it for `carry_out`."""
     check(session, before, after)
     driver = drivers.of(session, after.tenant_id)
     message_id = None
@@ -95,8 +95,8 @@ def make(
         message_id = jobs.enqueue(
             session, RETRY_JOB, payload, lane=LANE, delay_seconds=RETRY_SECONDS
         )
-    (shown,) = live(session, [after])
-    return Plan(action, actor, before, after, shown, driver, message_id)
+    (routed,) = live(session, [after])
+    return Plan(action, actor, before, after, routed, driver, message_id)
 
 
 def check(session: Session, before: Published | None, after: Published) -> None:
@@ -118,7 +118,7 @@ def check(session: Session, before: Published | None, after: Published) -> None:
 
 
 def live(session: Session, states: Iterable[Published]) -> list[Published]:
-    """Leave those versions out whose upstream the operator has taken off the list."""
+    """Leave out versions whose upstream the operator has removed from the list."""
     allowed = tables.upstreams(session)
     return [
         replace(
@@ -134,11 +134,11 @@ def live(session: Session, states: Iterable[Published]) -> list[Published]:
 
 
 def carry_out(session: Session, plan: Plan) -> None:
-    """Bring a plan to its end; commits before the gateway is asked and after it has answered.
+    """Carry out a plan; commits before the call to the gateway and after its response.
 
-    A refusal is raised after the second commit: what is left for the worker then stays.
+    A refusal is raised after the second commit, so that the job for the worker stays.
     """
-    # Where no more requests may wait for a gateway, nothing is written yet.
+    # If no more requests may wait for a gateway, nothing has been written yet.
     with slots.taken() if plan.driver.is_remote else nullcontext():
         session.commit()
         refused = _apply(plan)
@@ -149,9 +149,9 @@ def carry_out(session: Session, plan: Plan) -> None:
 
 
 def _apply(plan: Plan) -> NotPublished | None:
-    """Ask the gateway, outside of any transaction; return its refusal."""
+    """Call the gateway, outside of any transaction; return its refusal."""
     try:
-        plan.driver.apply(plan.before, plan.shown)
+        plan.driver.apply(plan.before, plan.routed)
     except NotPublished as problem:
         log.warning(
             "gateway_refused",
@@ -165,9 +165,9 @@ def _apply(plan: Plan) -> NotPublished | None:
 
 
 def _finish(session: Session, plan: Plan, problem: NotPublished | None) -> NotPublished | None:
-    """Write the rows when the gateway agreed, else see to it that it is asked again.
+    """Write the rows if the gateway accepted the plan, else schedule another attempt.
 
-    Return the refusal that is left, by the gateway or by the rows.
+    Return the remaining refusal, by the gateway or by the rows.
     """
     if problem is None:
         problem = _write(session, plan)
@@ -184,7 +184,7 @@ def _finish(session: Session, plan: Plan, problem: NotPublished | None) -> NotPu
 
 
 def retry_job(runtime: Runtime, payload: Mapping[str, Any]) -> None:
-    """Do what a request could not bring to its end, or put the gateway back to the rows."""
+    """Finish what a request could not, or reset the gateway to the rows."""
     author = payload["author"]
     after = Published.from_json(payload["after"])
     with runtime.sessions() as session:
@@ -196,14 +196,14 @@ def retry_job(runtime: Runtime, payload: Mapping[str, Any]) -> None:
             _check_permitted(session, actor, author["permission"], after.api_id)
             check(session, before, after)
             driver = drivers.of(session, after.tenant_id)
-            (shown,) = live(session, [after])
+            (routed,) = live(session, [after])
         except NotPublished as problem:
             log.info("gateway_change_dropped", api_id=after.api_id, reason=problem.reason.name)
             session.rollback()
             repair(runtime, after.api_id, after)
             return
         session.rollback()
-        plan = Plan(payload["action"], actor, before, after, shown, driver)
+        plan = Plan(payload["action"], actor, before, after, routed, driver)
         refused = _apply(plan) or _write(session, plan)
         session.commit()
     if refused is None:
@@ -215,12 +215,12 @@ def retry_job(runtime: Runtime, payload: Mapping[str, Any]) -> None:
 
 
 def repair_job(runtime: Runtime, payload: Mapping[str, Any]) -> None:
-    """Put the gateway back to the rows after a change that did not come to its end."""
+    """Reset the gateway to the rows after an unfinished change."""
     repair(runtime, payload["api_id"], Published.from_json(payload["tried"]))
 
 
 def repair(runtime: Runtime, api_id: int, tried: Published) -> None:
-    """Make the gateway look like the rows, whatever of `tried` has reached it."""
+    """Bring the gateway to the state of the rows, whatever part of `tried` has reached it."""
     with runtime.sessions() as session:
         found = tables.find(session, api_id)
         current = live(session, [found])[0] if found else None
@@ -233,20 +233,20 @@ def repair(runtime: Runtime, api_id: int, tried: Published) -> None:
 
 
 def watch(runtime: Runtime, _stop: threading.Event) -> None:
-    """Put the routes back that Caddy forgot, and take away what is published no more."""
+    """Restore missing routes of Caddy, and remove those of ended publications."""
     with runtime.sessions() as session:
         caddy = drivers.find_caddy(session)
         if caddy is None:
             return
-        wanted = live(session, tables.everything(session))
+        states = live(session, tables.everything(session))
         session.rollback()
     try:
-        changed = caddy.synchronise(wanted)
+        changed = caddy.synchronise(states)
     except NotPublished as problem:
         log.warning("gateway_unreachable", debug=problem.debug)
         return
     if changed:
-        log.info("gateway_repaired", routes=len(wanted))
+        log.info("gateway_repaired", routes=len(states))
 
 
 def _write(session: Session, plan: Plan) -> NotPublished | None:
@@ -271,14 +271,14 @@ def _write(session: Session, plan: Plan) -> NotPublished | None:
 
 
 def _actor_of(session: Session, author: Mapping[str, Any]) -> Actor:
-    """Return the actor of a job, with what they are by now."""
+    """Return the actor of a job, with their present rights."""
     user_id, at_platform = author["user_id"], author["at_platform"]
     is_admin = at_platform and permissions.is_platform_administrator(session, user_id)
     return Actor(user_id, author["tenant_id"], is_admin, at_platform)
 
 
 def _check_permitted(session: Session, actor: Actor, permission: str, api_id: int) -> None:
-    """Refuse a change if the actor has lost the permission, or the microservice, meanwhile."""
+    """Refuse a change if the actor has lost the permission or the microservice since."""
     exists = session.scalar(select(ApiResource.id).where(ApiResource.id == api_id))
     is_linked = session.get(ApiResourceOwner, (actor.person_id, api_id)) is not None
     may = permissions.has_permission(

@@ -1,0 +1,201 @@
+"""The cache of configuration: bounded, and never older than it may be."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp.platform.cache import ConfigurationCache
+from idp.platform.db import (
+    ConfigurationVersion,
+    bump_configuration,
+    has_changed_configuration,
+)
+from idp.platform.runtime import Runtime
+from idp.platform.signing import service, signer
+from idp.platform.signing.models import SigningKey
+from idp.platform.storage import SessionStorage, complete
+
+
+@pytest.fixture
+def other(runtime: Runtime) -> Iterator[Session]:
+    """Return the session of another worker, whose changes this one hears of by polling only."""
+    with runtime.sessions() as session:
+        session.info["runtime"] = None
+        yield session
+
+
+def refresh(cache: ConfigurationCache, session: Session) -> None:
+    if cache.is_due():
+        complete(cache.refresh(SessionStorage(session).one))
+
+
+def version(session: Session) -> int:
+    return session.scalars(select(ConfigurationVersion.version)).one()
+
+
+@pytest.mark.no_database
+def test_a_value_is_computed_once() -> None:
+    cache, computed = ConfigurationCache(), []
+    for _ in range(3):
+        assert cache.get("a", lambda: computed.append(1) or "value") == "value"
+    assert computed == [1]
+    assert cache.get("b", lambda: None) is None
+    assert cache.get("b", lambda: pytest.fail("None is a value too")) is None
+
+
+@pytest.mark.no_database
+def test_the_value_used_longest_ago_goes_first() -> None:
+    cache = ConfigurationCache(size=2)
+    for key in ("a", "b", "a", "c"):
+        cache.get(key, lambda key=key: key)
+    assert cache.get("a", lambda: "again") == "a"
+    assert cache.get("b", lambda: "again") == "again"
+    assert len(cache._entries) == 2
+
+
+@pytest.mark.no_database
+def test_invented_names_push_nothing_useful_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("idp.platform.cache.ABSENT", 3)
+    cache = ConfigurationCache(size=2)
+    assert cache.get("real", lambda: "value") == "value"
+    for number in range(10):
+        assert cache.get(f"invented {number}", lambda: None) is None
+    assert len(cache._absent) == 3
+    assert cache.get("real", lambda: pytest.fail("still there")) == "value"
+    assert cache.get("invented 9", lambda: pytest.fail("known to be absent")) is None
+    cache.clear()
+    assert cache.get("invented 9", lambda: "made since") == "made since"
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize("value", ["old", None])
+def test_what_was_found_before_a_change_is_not_kept_after_it(value: str | None) -> None:
+    cache = ConfigurationCache()
+
+    def compute() -> str | None:
+        cache.clear()  # as another thread does meanwhile
+        return value
+
+    assert cache.get("a", compute) == value
+    assert cache.get("a", lambda: "new") == "new"
+
+
+@pytest.mark.no_database
+def test_a_failure_is_not_kept() -> None:
+    cache = ConfigurationCache()
+    with pytest.raises(ZeroDivisionError):
+        cache.get("a", lambda: 1 // 0)
+    assert cache.get("a", lambda: "value") == "value"
+
+
+@pytest.mark.no_database
+def test_what_was_read_before_a_change_is_not_kept_after_it() -> None:
+    cache = ConfigurationCache()
+    read, changed = threading.Event(), threading.Event()
+    got: list[str] = []
+
+    def compute() -> str:
+        read.set()
+        assert changed.wait(5)
+        return "old"
+
+    thread = threading.Thread(target=lambda: got.append(cache.get("a", compute)))
+    thread.start()
+    assert read.wait(5)
+    cache.clear()
+    changed.set()
+    thread.join()
+    assert got == ["old"]
+    assert cache.get("a", lambda: "new") == "new"
+
+
+def test_a_change_of_another_worker_is_seen_at_the_next_poll(
+    runtime: Runtime, session: Session, other: Session
+) -> None:
+    cache = ConfigurationCache(poll_seconds=0)
+    refresh(cache, session)
+    cache.get("a", lambda: "old")
+    session.commit()
+    refresh(cache, session)
+    assert cache.get("a", lambda: "new") == "old"
+    session.commit()
+    bump_configuration(other)
+    other.commit()
+    refresh(cache, session)
+    assert cache.get("a", lambda: "new") == "new"
+
+
+@pytest.mark.no_database
+def test_the_version_is_read_when_it_is_time_to(session: Session) -> None:
+    cache = ConfigurationCache(poll_seconds=60)
+    assert cache.is_due()
+    refresh(cache, session)
+    assert not cache.is_due()
+    session.close()
+    refresh(cache, session)
+    assert not session.in_transaction()
+
+
+def test_a_transaction_raises_the_version_once(session: Session) -> None:
+    before = version(session)
+    bump_configuration(session)
+    bump_configuration(session)
+    session.commit()
+    assert version(session) == before + 1
+
+
+def test_a_change_of_a_cached_table_raises_the_version(session: Session) -> None:
+    service.ensure(session)
+    session.commit()
+    before = version(session)
+    key = session.scalars(select(SigningKey).limit(1)).one()
+    key.publish_until = key.created_at
+    session.flush()
+    assert has_changed_configuration(session)
+    session.commit()
+    assert not has_changed_configuration(session)
+    assert version(session) == before + 1
+
+
+def test_a_worker_sees_its_own_change_at_once(runtime: Runtime, session: Session) -> None:
+    runtime.cache.get("a", lambda: "old")
+    bump_configuration(session)
+    assert runtime.cache.get("a", lambda: "new") == "old"
+    session.commit()
+    assert runtime.cache.get("a", lambda: "new") == "new"
+
+
+@pytest.mark.parametrize("how", ["rollback", "close"])
+def test_what_was_read_from_a_change_goes_with_it(
+    runtime: Runtime, session: Session, how: str
+) -> None:
+    bump_configuration(session)
+    runtime.cache.get("a", lambda: "never committed")
+    getattr(session, how)()
+    assert runtime.cache.get("a", lambda: "real") == "real"
+
+
+def test_a_rolled_back_savepoint_does_not_hide_a_later_change(session: Session) -> None:
+    before = version(session)
+    savepoint = session.begin_nested()
+    bump_configuration(session)
+    savepoint.rollback()
+    assert version(session) == before
+    bump_configuration(session)
+    session.commit()
+    assert version(session) == before + 1
+
+
+def test_keys_of_an_open_transaction_are_not_cached(session: Session) -> None:
+    service.ensure(session)
+    session.commit()
+    before = signer.keys(session).jwks
+    service.rotate(session, "ES256")
+    assert signer.keys(session).jwks != before
+    session.rollback()
+    assert signer.keys(session).jwks == before

@@ -1,0 +1,158 @@
+"""What the test suite itself promises: own databases, no leaks, no outside hosts."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from idp.config import Settings
+from idp.directory.tenants.models import Tenant
+from idp.platform.notify import service as notify
+from tests.conftest import Message, as_environment
+from tests.servers import LiveServer, Valkey
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize("round_", [1, 2])
+def test_each_test_has_a_database_of_its_own(round_: int, session: Session) -> None:
+    count = session.scalar(text("SELECT count(*) FROM one_time_key"))
+    assert count == 0
+    session.execute(
+        text(
+            "INSERT INTO one_time_key (purpose, key_hash, created_at, expires_at)"
+            " VALUES ('test', :hash, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)"
+        ),
+        {"hash": b"x" * 32},
+    )
+    session.commit()
+
+
+def test_the_chosen_database_is_used(session: Session, pytestconfig: pytest.Config) -> None:
+    assert session.get_bind().dialect.name == pytestconfig.getoption("database")
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize("address", [("192.0.2.1", 80), ("example.com", 443)])
+def test_sockets_to_other_hosts_are_closed(address: tuple[str, int]) -> None:
+    with socket.socket() as connection, pytest.raises(OSError, match="do not talk"):
+        connection.connect(address)
+
+
+@pytest.mark.no_database
+def test_settings_of_the_caller_do_not_reach_the_tests() -> None:
+    assert [name for name in os.environ if name.startswith(("IDP_", "PG"))] == []
+
+
+@pytest.mark.settings(demo=True, audit_days=7)
+def test_settings_become_the_variables_of_a_process(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in as_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == settings
+
+
+@pytest.mark.no_database
+def test_valkey_is_empty_and_can_be_taken_away(valkey_url: str, own_valkey: Valkey) -> None:
+    with redis.Redis.from_url(valkey_url) as shared, redis.Redis.from_url(own_valkey.url) as own:
+        assert shared.dbsize() == 0
+        shared.set("a", 1)
+        own.set("a", 1)
+        own_valkey.kill()
+        with pytest.raises(redis.ConnectionError):
+            own.get("a")
+        own_valkey.start()
+        assert own.get("a") is None
+
+
+@pytest.mark.parametrize(
+    "workers", [1, pytest.param(2, marks=pytest.mark.postgresql, id="two_workers")]
+)
+def test_a_real_server_serves_the_database_of_the_test(
+    workers: int, live_server: Callable[..., LiveServer], session: Session
+) -> None:
+    tenant = session.get_one(Tenant, 1)
+    tenant.name = "Name of this test"
+    session.commit()
+
+    server = live_server(workers=workers)
+    with urllib.request.urlopen(f"{server.url}/.well-known/openid-configuration") as answer:
+        assert json.load(answer)["issuer"] == server.url
+    with urllib.request.urlopen(f"{server.url}/forgot") as answer:
+        assert "Name of this test" in answer.read().decode()
+
+    assert server.stop() == 0, server.output()
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"{server.url}/healthz")
+
+
+def test_the_outbox_holds_what_the_worker_would_send(
+    session: Session, outbox: Callable[[], list[Message]]
+) -> None:
+    context = {"service": "The service", "time": "noon", "address": "192.0.2.7"}
+    notify.mail(session, "ann@example.com", "password_changed", context, "en")
+    context = {"service": "The service", "code": "123456", "minutes": "5"}
+    notify.sms(session, "+8613800138000", "verification_code", context, "en")
+    mail, sms = outbox()
+    assert mail.to == "ann@example.com"
+    assert mail.subject == "Your password for The service was changed"
+    assert "192.0.2.7" in mail.text
+    assert sms.to == "+8613800138000"
+    assert "123456" in sms.text
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_no_server_outlives_an_interrupted_run(name: str, tmp_path: Path) -> None:
+    (tmp_path / "test_slow.py").write_text(
+        textwrap.dedent("""
+            import os, signal
+
+            def test_interrupted(run):
+                run.start_all()
+                folders = (run.folder, run.postgres.folder, run.postgres.data, run.valkey.folder)
+                print("\\nfolders", *folders)
+                print("processes", run.postgres.process.pid, run.valkey.process.pid, flush=True)
+                # A shell starts what runs behind it with SIGINT ignored.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                os.kill(os.getpid(), signal.Signals[os.environ["STOP_BY"]])
+        """)
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", "-c"),
+            *(ROOT / "pyproject.toml", "-p", "tests.conftest", tmp_path / "test_slow.py"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "STOP_BY": name},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == pytest.ExitCode.INTERRUPTED, done.stdout + done.stderr
+    lines = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line}
+    assert len(lines["processes"]) == 2
+    assert [pid for pid in lines["processes"] if psutil.pid_exists(int(pid))] == []
+    assert [folder for folder in lines["folders"] if Path(folder).exists()] == []
+
+
+@pytest.mark.no_database
+def test_make_alone_lists_every_target() -> None:
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("run", "dev", "test", "check", "fmt", "migration", "lock"):
+        assert f"make {target}" in listed
