@@ -23,13 +23,13 @@ blueprint = Blueprint("wellknown", __name__)
 
 @blueprint.get("/.well-known/change-password")
 def change_password() -> AnyResponse:
-    """Lead password managers to the form (W3C, A Well-Known URL for Changing Passwords)."""
+    """Redirect password managers to the form (W3C, A Well-Known URL for Changing Passwords)."""
     return redirect(PASSWORD, 303)
 
 
 @blueprint.get(SECURITY)
 def security() -> Response:
-    """Say where weaknesses are reported (RFC 9116), if the operator has said so."""
+    """Return where weaknesses are reported (RFC 9116), if the operator has set a contact."""
     contact = current_runtime().settings.security_contact
     if not contact:
         raise NotFound
