@@ -106,6 +106,9 @@ def _answered_form() -> str | None:
     """Return the page whose form is answered, which a reload opens again; None: it is no form."""
     if request.method != "POST" or request.path == error_pages.AUTHORIZE:
         return None
+    router = current_app.create_url_adapter(request)
+    if router is not None and router.test(request.path, method="GET"):
+        return request.full_path.rstrip("?")
     return error_pages.page_of_form()
 
 
