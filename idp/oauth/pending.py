@@ -288,7 +288,7 @@ def choose_tenant(
 
 
 def remember_tenant(session: Session, browser: BrowserSession, tenant_id: int) -> None:
-    """Remember the tenant for the rest of the session, as the person chose it."""
+    """Remember the tenant that the person chose for their session; this confirms the membership."""
     session.execute(
         update(BrowserSession).where(BrowserSession.id == browser.id).values(tenant_id=tenant_id)
     )
