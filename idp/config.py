@@ -128,6 +128,11 @@ class Settings(BaseSettings):
         default=True,
         description="Whether anyone can create an account on the page `/register`.",
     )
+    security_contact: str = Field(
+        default="",
+        description="Where weaknesses are reported, served at `/.well-known/security.txt`: "
+        "`mailto:…` or `https://…`; empty: no such file.",
+    )
     files_url: str = Field(
         default="",
         repr=False,
@@ -265,6 +270,11 @@ class Settings(BaseSettings):
     def _message_gateway(cls, value: str) -> str:
         form = "http(s)://host[:port]/path"
         return setting_values.address(value, _WEB, form, path=True, user=True, query=True)
+
+    @field_validator("security_contact")
+    @classmethod
+    def _contact(cls, value: str) -> str:
+        return setting_values.contact(value)
 
     @field_validator("files_url")
     @classmethod

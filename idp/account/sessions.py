@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from idp.directory.actor import Actor
+from idp.directory.clients.models import Client
 from idp.directory.users import management as people
 from idp.directory.users.models import User
+from idp.oauth.models import Grant
 from idp.oauth.sign_out import revoke_session_grants
+from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import NotFound
@@ -34,6 +40,26 @@ def list_live(
 ) -> list[BrowserSession]:
     """List the sessions in which a person is signed in, by id."""
     return sessions.list_for(session, user.id, user.security_stamp, after_id=after_id, limit=limit)
+
+
+def applications(session: Session, rows: Sequence[BrowserSession]) -> dict[int, list[str]]:
+    """Return the names of the applications that were signed in from each session, by its id."""
+    found: dict[int, list[str]] = {row.id: [] for row in rows}
+    query = (
+        select(BrowserSession.id, func.coalesce(Client.client_name, Client.client_id))
+        .join(Grant, Grant.session_id == BrowserSession.id)
+        .join(Client, Client.id == Grant.client_id)
+        .where(
+            BrowserSession.id.in_(found),
+            Grant.revoked_at.is_(None),
+            Grant.expires_at > clock.now(),
+        )
+        .distinct()
+        .order_by(func.coalesce(Client.client_name, Client.client_id))
+    )
+    for session_id, name in session.execute(query):
+        found[session_id].append(name)
+    return found
 
 
 def end(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.pages import apis, cancel, choose, consent, layout, qr, signout
+from idp.pages import apis, cancel, choose, consent, layout, qr, signout, wellknown
 from idp.pages.account import views as account
 from idp.pages.console import blueprint as console
 from idp.pages.forgot import views as forgot
@@ -29,6 +29,7 @@ def blueprints() -> list[Blueprint]:
         qr.blueprint,
         subscribe.blueprint,
         console.blueprint(),
+        wellknown.blueprint,
     ]
 
 

@@ -29,7 +29,7 @@ from idp.oauth.authorization_request import (
     ReturnAddress,
     ValidatedRequest,
 )
-from idp.oauth.checks import pkce, prompt, redirect_uri, request_object
+from idp.oauth.checks import pkce, prompt, redirect_uri, request_object, tenant
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.prompt import ClaimsRequest
 from idp.oauth.checks.response import RESPONSE_MODES, RESPONSE_TYPES
@@ -356,19 +356,13 @@ def _is_requested_subject(validated: ValidatedRequest, subject: str) -> bool:
 
 def _settle_tenant(validated: ValidatedRequest, visitor: SignedIn, answers: Answers | None) -> int:
     """Find the tenant that the sign-in is for: one of the person's memberships at this issuer."""
-    ids = list(visitor.tenant_ids)
-    if validated.client.tenant_id is not None:
-        ids = [tenant_id for tenant_id in ids if tenant_id == validated.client.tenant_id]
-    if validated.tenant_id is not None:
-        ids = [tenant_id for tenant_id in ids if tenant_id == validated.tenant_id]
+    ids = tenant.fitting(visitor.tenant_ids, validated.client.tenant_id, validated.tenant_id)
     if not ids:
         raise _NotAMemberError(validated, visitor.user_id)
-    if len(ids) == 1:
-        return ids[0]
-    for remembered in (answers.tenant_id if answers else None, visitor.tenant_id):
-        if remembered in ids:
-            return remembered
-    raise ToPage("choose-tenant")
+    settled = tenant.settle(ids, answers.tenant_id if answers else None, visitor.tenant_id)
+    if settled is None:
+        raise ToPage("choose-tenant")
+    return settled
 
 
 def _depends_on_consent(validated: ValidatedRequest, answers: Answers | None) -> bool:
