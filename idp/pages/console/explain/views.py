@@ -34,7 +34,7 @@ pages = Pages(screens.EXPLAIN)
 @pages.get()
 def index(workspace: Workspace) -> Response:
     """Explain the tokens that a client would get now, for a person or for itself."""
-    form = QuestionForm(request.args)
+    form = QuestionForm(formdata=request.args)
     status, found = 200, None
     if "client" in request.args:
         status, found = _explain(workspace, form)
@@ -63,7 +63,7 @@ def index(workspace: Workspace) -> Response:
 @pages.get("/request")
 def explain_request(workspace: Workspace) -> Response:
     """Explain why a request was refused, by the id that its error page showed."""
-    form = RequestForm(request.args)
+    form = RequestForm(formdata=request.args)
     status, found = 200, None
     if "request" in request.args:
         status = 400
