@@ -87,7 +87,7 @@ def test_no_page_can_be_framed(client, session):
 
 
 def is_shown_again(answer, path):
-    """Tell whether the answer to a form is its own page, at once or by a redirect."""
+    """Return whether the answer to a form is its own page, at once or by a redirect."""
     return answer.status_code == 400 or (answer.status_code, answer.location) == (303, path)
 
 

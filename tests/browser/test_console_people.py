@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.protocol import add_person, add_role, add_tenant, start_session
+from tests.protocol import PASSWORD, add_person, add_role, add_tenant
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 """Folder for pictures to look at."""
@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.no_database]
 
 
 @pytest.fixture
-def acme(live_server, session):
-    """Serve a tenant; return server, tenant, its administrator's cookie and a member."""
+def acme(chromium, live_server, session):
+    """Serve a tenant with the administrator `boss`; return server, tenant and a signed-in member."""
     server = live_server()
     tenant_id = add_tenant(session)
     boss = add_person(session, "boss", tenant_ids=(tenant_id,), nick_name="Jo Rask")
@@ -28,16 +28,21 @@ def acme(live_server, session):
     ann = add_person(
         session, "ann", tenant_ids=(tenant_id,), nick_name="Ann Lee", email="ann@acme.example"
     )
-    host = server.url.removeprefix("http://")
-    start_session(session, host, ann)
-    return server, tenant_id, start_session(session, host, boss), ann
+    session.commit()
+    open_browser(chromium, server, "ann").close()
+    return server, tenant_id, ann
 
 
-def open_browser(chromium, server, cookie, **options):
-    """Open a browser in which the administrator is signed in."""
+def open_browser(chromium, server, name, **options):
+    """Open a browser in which a person is signed in."""
     context = chromium.new_context(**options)
-    name, value = cookie
-    context.add_cookies([{"name": name, "value": value, "url": server.url}])
+    page = context.new_page()
+    page.goto(f"{server.url}/login")
+    page.fill("#login", name)
+    page.fill("#password", PASSWORD)
+    page.click("main button[type=submit]")
+    page.wait_for_url("**/account")
+    page.close()
     return context
 
 
@@ -58,8 +63,8 @@ def look(page: Page, name: str) -> None:
 @pytest.mark.parametrize("colours", ["light", "dark"])
 @pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
 def test_every_screen_of_people_is_readable_for_everybody(chromium, acme, locale, colours):
-    server, tenant_id, cookie, ann = acme
-    context = open_browser(chromium, server, cookie, locale=locale, color_scheme=colours)
+    server, tenant_id, ann = acme
+    context = open_browser(chromium, server, "boss", locale=locale, color_scheme=colours)
     page, complaints = context.new_page(), []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -78,8 +83,8 @@ def test_every_screen_of_people_is_readable_for_everybody(chromium, acme, locale
 
 @pytest.mark.parametrize("scripts", [True, False])
 def test_a_user_is_added_given_a_role_and_signed_out(chromium, acme, scripts):
-    server, tenant_id, cookie, _ = acme
-    context = open_browser(chromium, server, cookie, locale="en-GB", java_script_enabled=scripts)
+    server, tenant_id, _ = acme
+    context = open_browser(chromium, server, "boss", locale="en-GB", java_script_enabled=scripts)
     page = context.new_page()
     page.goto(f"{server.url}/console/t/{tenant_id}/users")
     page.get_by_role("link", name="New user").click()

@@ -11,8 +11,8 @@ def fitting(tenant_ids: Iterable[int], *required: int | None) -> list[int]:
     return [tenant_id for tenant_id in tenant_ids if wanted <= {tenant_id}]
 
 
-def settle(tenant_ids: Sequence[int], *preferred: int | None) -> int | None:
+def settle(ids: Sequence[int], *preferred: int | None) -> int | None:
     """Return the only tenant, else the first preferred one; None: the person must choose."""
-    if len(tenant_ids) == 1:
-        return tenant_ids[0]
-    return next((tenant_id for tenant_id in preferred if tenant_id in tenant_ids), None)
+    if len(ids) == 1:
+        return ids[0]
+    return next((tenant_id for tenant_id in preferred if tenant_id in ids), None)
