@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.no_database]
 
 @pytest.fixture
 def acme(chromium, live_server, session):
-    """Serve a tenant with the administrator `boss`; return server, tenant and a signed-in member."""
+    """Serve a tenant with the administrator `boss`; return server, tenant and another member."""
     server = live_server()
     tenant_id = add_tenant(session)
     boss = add_person(session, "boss", tenant_ids=(tenant_id,), nick_name="Jo Rask")
