@@ -256,7 +256,7 @@ def test_the_last_of_a_number_of_events_is_known_where_more_follow(session: Sess
     ],
     ids=["update", "delete", "replace", "truncate"],
 )
-def test_nobody_changes_the_trail(session: Session, change: Callable[[], object]) -> None:
+def test_nobody_changes_the_audit_log(session: Session, change: Callable[[], object]) -> None:
     first = (
         AuditEvent(id=1, tag="system:setup:done") if session.get(AuditEvent, 1) is None else None
     )
