@@ -161,7 +161,8 @@ class Visit:
         self.seen.append(name)
 
     def examine(self, name: str) -> None:
-        """Run axe on the page that is open."""
+        """Run axe on the page that is open, once its style is there."""
+        self.page.wait_for_load_state("load")
         found = self.axe.run(self.page).response
         assert found["passes"], name
         serious = [
