@@ -11,6 +11,7 @@ from idp.pages.console.clients import new as clients  # with what it adds to the
 from idp.pages.console.explain import views as explain
 from idp.pages.console.gate import for_workspace
 from idp.pages.console.health import views as health
+from idp.pages.console.identities import views as identities
 from idp.pages.console.jobs import views as jobs
 from idp.pages.console.keys import views as keys
 from idp.pages.console.messages import views as messages
@@ -28,6 +29,7 @@ PAGES = (
     roles.pages,
     clients.pages,
     apis.pages,
+    identities.pages,
     tenants.pages,
     audit.pages,
     explain.pages,

@@ -80,6 +80,14 @@ SETTINGS = Screen(
 CLIENTS = Screen("clients", Group.APPLICATIONS, _("Clients"), "client", Scope.CLIENT_GET)
 ROLES = Screen("roles", Group.PEOPLE, _("Roles & permissions"), "role", Scope.ROLE_GET)
 APIS = Screen("apis", Group.APIS, _("API resources"), "api", Scope.APIRESOURCE_GET)
+IDENTITIES = Screen(
+    "identities",
+    Group.APIS,
+    _("Identity resources"),
+    "idres",
+    Scope.IDENTITYRESOURCE_GET,
+    Where.PLATFORM,
+)
 TENANTS = Screen(
     "tenants",
     Group.ORGANISATIONS,
@@ -97,6 +105,7 @@ SCREENS = (
     ROLES,
     CLIENTS,
     APIS,
+    IDENTITIES,
     TENANTS,
     AUDIT,
     EXPLAIN,
