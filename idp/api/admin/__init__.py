@@ -6,10 +6,12 @@ from flask import Blueprint
 
 from idp.api.admin import (
     audit,
+    bundles,
     clients,
     explain,
     jobs,
     keys,
+    menus,
     messages,
     overview,
     privileges,
@@ -29,6 +31,8 @@ MODULES = (
     audit,
     privileges,
     tenanttypes,
+    bundles,
+    menus,
     messages,
     jobs,
     keys,

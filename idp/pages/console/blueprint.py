@@ -7,6 +7,7 @@ from flask import Blueprint
 from idp.pages.console import home
 from idp.pages.console.apis import views as apis
 from idp.pages.console.audit import views as audit
+from idp.pages.console.bundles import kinds as bundles  # with what it adds to the views
 from idp.pages.console.clients import new as clients  # with what it adds to the views
 from idp.pages.console.explain import views as explain
 from idp.pages.console.gate import for_workspace
@@ -14,6 +15,7 @@ from idp.pages.console.health import views as health
 from idp.pages.console.identities import views as identities
 from idp.pages.console.jobs import views as jobs
 from idp.pages.console.keys import views as keys
+from idp.pages.console.menus import views as menus
 from idp.pages.console.messages import views as messages
 from idp.pages.console.overview import views as overview
 from idp.pages.console.roles import views as roles
@@ -28,9 +30,11 @@ PAGES = (
     sessions.pages,
     roles.pages,
     clients.pages,
+    menus.pages,
     apis.pages,
     identities.pages,
     tenants.pages,
+    bundles.pages,
     audit.pages,
     explain.pages,
     messages.pages,

@@ -49,6 +49,7 @@ NAMES = {
     Tag.AUDIT_EXPORTED: _("Audit log exported"),
     Tag.BUNDLE_CHANGED: _("Bundle changed"),
     Tag.BUNDLE_CREATED: _("Bundle created"),
+    Tag.BUNDLE_DELETED: _("Bundle deleted"),
     Tag.CLIENT_CHANGED: _("Client changed"),
     Tag.CLIENT_CREATED: _("Client created"),
     Tag.CLIENT_DELETED: _("Client deleted"),

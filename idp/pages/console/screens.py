@@ -78,6 +78,7 @@ SETTINGS = Screen(
     Where.PLATFORM,
 )
 CLIENTS = Screen("clients", Group.APPLICATIONS, _("Clients"), "client", Scope.CLIENT_GET)
+MENUS = Screen("menus", Group.APPLICATIONS, _("Menus & resources"), "menu", Scope.US_APP_PAGE)
 ROLES = Screen("roles", Group.PEOPLE, _("Roles & permissions"), "role", Scope.ROLE_GET)
 APIS = Screen("apis", Group.APIS, _("API resources"), "api", Scope.APIRESOURCE_GET)
 IDENTITIES = Screen(
@@ -96,6 +97,14 @@ TENANTS = Screen(
     Scope.TENANT_GET,
     Where.PLATFORM,
 )
+BUNDLES = Screen(
+    "bundles",
+    Group.ORGANISATIONS,
+    _("Types & bundles"),
+    "bundle",
+    Scope.US_BUNDLE_LIST,
+    Where.PLATFORM,
+)
 AUDIT = Screen("audit", Group.MONITOR, _("Audit log"), "audit", Scope.ADMIN_AUDIT_READ)
 
 SCREENS = (
@@ -104,9 +113,11 @@ SCREENS = (
     SESSIONS,
     ROLES,
     CLIENTS,
+    MENUS,
     APIS,
     IDENTITIES,
     TENANTS,
+    BUNDLES,
     AUDIT,
     EXPLAIN,
     MESSAGES,

@@ -46,7 +46,7 @@ class NewIdentityForm(IdentityForm):
     """An identity resource to be created."""
 
     name = StringField(
-        _("Name"),
+        _("Scope"),
         [InputRequired(_("Enter a name.")), Length(max=200, message=_TOO_LONG)],
         render_kw=_PLAIN,
     )
