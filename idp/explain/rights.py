@@ -18,7 +18,6 @@ from idp.explain.origins import Known, Source
 from idp.explain.preview import Preview, Wish
 from idp.explain.reasons import reason
 from idp.explain.results import PermissionLine, Reason, RoleLine
-from idp.oauth.checks.scope import apis_of
 from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.permission_codes import ALL_SUFFIX, covering
 from idp.platform.storage import SessionStorage, complete
@@ -88,7 +87,7 @@ def _read(session: Session, wish: Wish, user_id: int, preview: Preview) -> _Righ
         held=held,
         sources=origins.read_sources(session, user_id, wish.tenant.id),
         is_at_platform=is_at_platform,
-        apis=apis_of(preview.narrowed),
+        apis=preview.narrowed.apis,
         claims=preview.access_token.claims,
         bundle=wish.tenant.bundle_code,
         bundled=permissions.bundled(session, wish.tenant.id),
