@@ -305,7 +305,7 @@ class Entrance:
         environ[ENVIRON_KEY] = visit
         self._describe(visit, environ)
         try:
-            body = read_whole(inner(environ, start))
+            body = read_all(inner(environ, start))
         except Exception as error:  # noqa: BLE001 - the renderer of last resort
             visit.session.rollback()
             return self._finish(visit, self.render(visit, error, machine=False))
@@ -443,7 +443,7 @@ def _unmapped(address: str | None) -> str | None:
     return address if mapped is None else str(mapped)
 
 
-def read_whole(body: Body) -> bytes:
+def read_all(body: Body) -> bytes:
     """Read what an application answers with, and let it clean up."""
     try:
         return b"".join(body)
