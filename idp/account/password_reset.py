@@ -90,7 +90,14 @@ def send_link(process: Runtime, payload: Mapping[str, Any]) -> None:
         link = _link(session, issuer, user, payload.get("waiting"))
         if link is not None:
             context = {"service": issuer.name, "link": link, "minutes": str(MINUTES)}
-            notify.mail(session, str(user.email), "password_reset", context, payload["locale"])
+            notify.mail(
+                session,
+                user.email,
+                "password_reset",
+                context,
+                payload["locale"],
+                brand=issuer.brand,
+            )
             session.commit()
 
 

@@ -37,7 +37,7 @@ def send_codes(
     """
     _check(session, addresses)
     sender = Sender(_origin(session), SENDS_PER_HOUR)
-    message = MessageContext(issuer.name, locale)
+    message = MessageContext.of(issuer, locale)
     waits: list[Wait] = []
     try:
         for channel, address in addresses.items():

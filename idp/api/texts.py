@@ -99,6 +99,9 @@ PROBLEM_MEMBERS = {
 SCOPES = {
     "ids4.ms.all": "全部接口",
     "ids4.ms.admin.all": "平台管理的全部接口",
+    "ids4.ms.admin.branding.all": "平台管理：品牌设置的全部接口",
+    "ids4.ms.admin.branding.read": "平台管理：查看租户的品牌设置",
+    "ids4.ms.admin.branding.write": "平台管理：修改租户的品牌设置",
     "ids4.ms.admin.messages.all": "平台管理：消息的全部接口",
     "ids4.ms.admin.privileges.all": "平台管理：权限的全部接口",
     "ids4.ms.admin.privileges.read": "平台管理：查看权限",

@@ -32,6 +32,13 @@ class Scope(StrEnum):
 
     ADMIN_ALL = "ids4.ms.admin.all", "Administration: everything"
 
+    ADMIN_BRANDING_ALL = "ids4.ms.admin.branding.all", "Administration: everything about branding"
+    ADMIN_BRANDING_READ = "ids4.ms.admin.branding.read", "Administration: read branding of tenants"
+    ADMIN_BRANDING_WRITE = (
+        "ids4.ms.admin.branding.write",
+        "Administration: change branding of tenants",
+    )
+
     ADMIN_MESSAGES_ALL = "ids4.ms.admin.messages.all", "Administration: everything about messages"
     ADMIN_MESSAGES_READ = (
         "ids4.ms.admin.messages.read",

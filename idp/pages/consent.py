@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from idp.directory.resources.snapshot import ApiScopeView, IdentityView
 from idp.oauth import pending
-from idp.pages import language
+from idp.pages import brand, language
 from idp.pages.pending import Authorization, current_authorization, resume
 from idp.pages.visitor import ask_to_sign_in, current_visitor
 from idp.platform.web.views import current_issuer, database
@@ -38,6 +38,7 @@ def show() -> Response:
     visitor = current_visitor()
     if visitor is None:
         return ask_to_sign_in(**{language.HANDLE: authorization.handle})
+    brand.show_tenant(authorization.client.tenant_id or visitor.browser.tenant_id)
     response = make_response(
         render_template(
             "pages/consent/consent.html",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.api.admin import messages, privileges, sessions, users
+from idp.api.admin import branding, messages, privileges, sessions, users
 from idp.api.admin.dialect import PREFIX, admin
 from idp.api.blueprints import nested
 
-MODULES = (users, sessions, privileges, messages)
+MODULES = (users, sessions, branding, privileges, messages)
 """Importing a module declares its operations; the order is that of the document."""
 
 

@@ -9,7 +9,7 @@ TITLE = Text("Administration", "平台管理")
 DESCRIPTION = Text(
     """\
 What an administrator of the whole installation needs and the two agreed contracts do not have: keeping people out and
-letting them in again, their browser sessions, privileges, failed messages.
+letting them in again, their browser sessions, branding of tenants, privileges, failed messages.
 
 Names are snake_case, times RFC 3339 in UTC. Lists have `limit` and `after`; their answer is `items` and `next`: give
 `next` as `after` to get the page that follows, until it is null. Refusals are problem details (RFC 9457) with the
@@ -17,21 +17,23 @@ fitting HTTP status; `fields` maps each invalid field to its messages. A member 
 refused.
 
 A caller is a person with the scope of the operation and the permission of the same name at the platform: by a role of the
-platform, or as a direct grant there. For sessions the permission may also be held in the tenant that the path names.
+platform, or as a direct grant there. For sessions and branding the permission may also be held in the tenant that the
+path names.
 Programs without a person are refused.
 """,
     """\
-供整个平台的管理员使用，补充两份约定接口所没有的功能：停用和启用账号、管理登录会话和权限、处理发送失败的消息。
+供整个平台的管理员使用，补充两份约定接口所没有的功能：停用和启用账号、管理登录会话和权限、设置租户的品牌、处理发送失败的消息。
 
 名称一律为 snake_case，时间为 RFC 3339 格式（UTC）。列表用 `limit` 和 `after` 分页，返回 `items` 和 `next`：把 `next` 作为 `after` 传入即可取得下一页，`next` 为 null 表示没有更多数据。请求被拒绝时返回相应的 HTTP 状态码和错误详情（RFC 9457），`fields` 列出各字段的错误信息。未在此说明的字段和参数一律拒绝。
 
-调用方须为用户，令牌须带有接口的 scope，且用户在平台拥有同名权限（通过平台角色或平台上的直接授权）。登录会话的接口也接受在路径所指租户内拥有的权限。没有用户的程序不能调用。
+调用方须为用户，令牌须带有接口的 scope，且用户在平台拥有同名权限（通过平台角色或平台上的直接授权）。登录会话和品牌设置的接口也接受在路径所指租户内拥有的权限。没有用户的程序不能调用。
 """,
 )
 
 MODULES = {
     "users": Text("Users of all tenants", "账号"),
     "sessions": Text("Browser sessions of users", "登录会话"),
+    "branding": Text("How pages and mails of a tenant look", "品牌设置"),
     "privileges": Text("Privileges (permissions)", "权限"),
     "messages": Text("Messages and jobs that wait or failed", "消息"),
 }
@@ -96,6 +98,22 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "在这些会话中签发的令牌同时失效。没有会话时不视为错误。",
         ),
     ),
+    "branding-get": (
+        Text("Read the branding of a tenant", "查看租户的品牌设置"),
+        Text(
+            "What the tenant sets; null where a default is used. For tenant 1, the platform itself, the permission is "
+            "needed at the platform.",
+            "返回租户自己的设置，null 表示使用默认值。租户 1 即平台本身，须在平台拥有权限。",
+        ),
+    ),
+    "branding-replace": (
+        Text("Replace the branding of a tenant", "修改租户的品牌设置"),
+        Text(
+            "All values are replaced; one that is missing or null gets the default. Colours with a contrast below 4.5:1, "
+            "links other than https and pictures of other tenants are refused. Pages show the change at once.",
+            "整体替换：缺少的值或 null 恢复默认值。对比度低于 4.5:1 的颜色、非 https 的链接、其他租户的图片一律拒绝。页面立即生效。",
+        ),
+    ),
     "privileges-list": (Text("List privileges", "查询权限列表"),),
     "privileges-create": (
         Text("Create a privilege", "新建权限"),
@@ -125,6 +143,9 @@ SCHEMAS = {
     "RoleOfUser": Text("A role that a user has.", "账号拥有的角色。"),
     "Session": Text("A browser session.", "浏览器中的登录会话。"),
     "EndedSessions": Text("How many sessions were ended.", "已结束的会话数。"),
+    "Branding": Text("How pages and mails of a tenant look.", "租户页面和邮件的外观。"),
+    "BrandingLanguages": Text("Texts by language.", "各语言的文字。"),
+    "BrandingTexts": Text("Texts in one language.", "一种语言的文字。"),
     "Privilege": Text("A privilege.", "权限。"),
     "NewPrivilege": Text("A privilege to be created.", "待新建的权限。"),
     "Message": Text("A message or job that is not done.", "未完成的消息或任务。"),
@@ -193,6 +214,37 @@ MEMBERS = {
     "last_seen_at": Text("When the session was last used.", "最近一次使用时间。"),
     "expires_at": Text("When the session ends by itself.", "到期时间。"),
     "ended": Text("Number of sessions.", "会话数。"),
+    # Branding
+    "Branding.name": Text(
+        "Name on pages and in mails; null: the name of the tenant.",
+        "页面和邮件中显示的名称，null 表示租户名称。",
+    ),
+    "accent": Text(
+        "Colour of buttons and links, as `#rrggbb`, with a contrast of 4.5:1 to white.",
+        "按钮和链接的颜色，格式为 `#rrggbb`，与白色的对比度不低于 4.5:1。",
+    ),
+    "accent_dark": Text(
+        "Colour of links on dark pages, with a contrast of 4.5:1 to `#151d2a`; null: derived from `accent`.",
+        "深色页面上链接的颜色，与 `#151d2a` 的对比度不低于 4.5:1，null 表示由 `accent` 推算。",
+    ),
+    "logo": Text(
+        "Name of a picture that was uploaded for this tenant by `POST /api/File/Image`: the last part of its address.",
+        "徽标：通过 `POST /api/File/Image` 为该租户上传的图片名称，即其地址的最后一段。",
+    ),
+    "icon": Text("Icon of browser tabs; a picture as `logo`.", "浏览器标签页图标，要求同 `logo`。"),
+    "help_uri": Text("https address of help.", "帮助页面的 https 地址。"),
+    "privacy_uri": Text("https address of the privacy policy.", "隐私政策的 https 地址。"),
+    "imprint_uri": Text("https address of the imprint.", "版权与主体信息页面的 https 地址。"),
+    "texts": Text("Texts in the languages of the pages.", "页面各语言的文字。"),
+    "en": Text("In English.", "英文。"),
+    "zh": Text("In Chinese.", "中文。"),
+    "sign_in": Text("Text on the sign-in page.", "登录页上的文字。"),
+    "register": Text("Text on the registration page.", "注册页上的文字。"),
+    "mail": Text("Text at the end of every mail.", "每封邮件末尾的文字。"),
+    "concurrency_stamp": Text(
+        "Stamp of the state that was read; a change with an older one is refused (409). Without it nothing is compared.",
+        "读取时的版本标记；提交过期的标记返回 409，不提交则不比较。",
+    ),
     # Privileges
     "privileges-list.search": Text("Part of the code or the name.", "编码或名称的一部分。"),
     "privileges-list.api": Text(

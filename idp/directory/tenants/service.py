@@ -15,6 +15,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
+from idp.directory.branding.snapshot import brand_of
 from idp.directory.clients.models import Client
 from idp.directory.resources.models import ApiResource
 from idp.directory.tenants.hosts import is_local
@@ -379,13 +380,13 @@ def _issuer(session: Session, tenant: Tenant, host: str | None) -> Issuer:
         own = settings.public_host
     else:
         own = tenant.issuer_host or tenant.hosts[0].host
+    brand = brand_of(session, tenant)
     return Issuer(
         tenant_id=tenant.id,
         url=f"{settings.scheme}://{own}",
         host=host or own,
-        name=tenant.name,
-        theme=tenant.theme,
-        logo_uri=tenant.logo_uri,
+        name=brand.name,
+        brand=brand,
     )
 
 

@@ -52,6 +52,7 @@ class Tag(StrEnum):
     APPLICATION_CHANGED = "admin:application:changed"
     APPLICATION_CREATED = "admin:application:created"
     APPLICATION_DELETED = "admin:application:deleted"
+    BRANDING_CHANGED = "admin:branding:changed"
     BUNDLE_CHANGED = "admin:bundle:changed"
     BUNDLE_CREATED = "admin:bundle:created"
     CLIENT_CHANGED = "admin:client:changed"

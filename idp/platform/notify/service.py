@@ -19,6 +19,7 @@ from email.utils import parseaddr
 from sqlalchemy.orm import Session
 
 from idp.platform.errors import BadRequest
+from idp.platform.issuer import Brand
 from idp.platform.jobs import service as jobs
 from idp.platform.notify import mail as mail_job
 from idp.platform.notify import messages
@@ -33,9 +34,12 @@ def mail(
     context: Mapping[str, str],
     locale: str,
     *,
+    brand: Brand | None = None,
     unsubscribe: str | None = None,
 ) -> None:
     """Leave a mail to one address in the outbox.
+
+    It ends with the text and the help address of the brand.
 
     `unsubscribe` is the address by which mail programs end a subscription (RFC 8058).
     """
@@ -45,12 +49,21 @@ def mail(
     payload = {
         "to": to,
         "subject": message.subject,
-        "body": message.body,
+        "body": message.body + _signature(brand, locale),
         # Made once, so that a mail sent twice is recognised as one.
         "message_id": random_token(18),
         "unsubscribe": unsubscribe,
     }
     jobs.enqueue(session, mail_job.JOB, payload)
+
+
+def _signature(brand: Brand | None, locale: str) -> str:
+    """Return the end of a mail, behind the mark that mail programs know (RFC 3676 4.3)."""
+    if brand is None:
+        return ""
+    lines = [brand.text("mail", messages.language(locale)), brand.help_uri or ""]
+    text = "\n".join(messages.one_line(line) for line in lines if line)
+    return f"\n-- \n{text}\n" if text else ""
 
 
 def sms(
