@@ -5,10 +5,11 @@ from __future__ import annotations
 from flask import Blueprint
 
 from idp.pages.console import home
+from idp.pages.console.branding import views as branding
 from idp.pages.console.clients import views as clients
 from idp.pages.console.gate import for_workspace
 
-PAGES = (clients.pages,)
+PAGES = (clients.pages, branding.pages)
 """The pages of every screen of the table."""
 
 

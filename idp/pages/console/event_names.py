@@ -7,6 +7,7 @@ from flask_babel import lazy_gettext as _
 from idp.platform.audit.tags import Tag
 
 NAMES = {
+    Tag.BRANDING_CHANGED: _("Branding changed"),
     Tag.CLIENT_CHANGED: _("Client changed"),
     Tag.CLIENT_CREATED: _("Client created"),
     Tag.CLIENT_DELETED: _("Client deleted"),

@@ -51,6 +51,9 @@ class Screen:
 
 
 CLIENTS = Screen("clients", Group.APPLICATIONS, _("Clients"), "client", Scope.CLIENT_GET)
+BRANDING = Screen(
+    "branding", Group.ORGANISATIONS, _("Branding"), "brand", Scope.ADMIN_BRANDING_READ
+)
 
-SCREENS = (CLIENTS,)
+SCREENS = (CLIENTS, BRANDING)
 """In the order of the navigation."""
