@@ -35,12 +35,13 @@ def rows(session):
     return {
         "users": {**names, "id": ann.id},
         "sessions": {"tenant": 1, "user": ann.id, "id": session_id},
+        "branding": {"tenant": 1},
         "privileges": names,
         "messages": {"id": message_id},
     }
 
 
-@pytest.mark.parametrize("module", ["users", "sessions", "privileges", "messages"])
+@pytest.mark.parametrize("module", ["users", "sessions", "branding", "privileges", "messages"])
 def test_no_answer_is_outside_the_document(app, client, session, rows, module):
     root = center.administrator(client, session)
     session.close()
