@@ -244,7 +244,7 @@ def test_files_of_others_and_files_that_are_no_pictures_are_not_shown(boss, root
 def test_a_deleted_tenant_takes_its_branding_along(root, session, acme):
     put(root, acme)
     tool = center.manager(
-        root.client, session, username="deleter", scopes=["ids4.ms.tenant.delete"]
+        root.browser, session, username="deleter", scopes=["ids4.ms.tenant.delete"]
     )
     protocol.add_role(session, tool.user, "administrators", tenant_id=None)
     tool.data("DELETE", f"/Tenant/{acme}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from flask_babel import lazy_gettext as _
-from wtforms import FileField, HiddenField, StringField, TextAreaField
+from wtforms import HiddenField, StringField, TextAreaField
 
 from idp.directory.branding.models import Branding
 from idp.directory.branding.rules import LANGUAGES, PLACES, BrandingSpec
@@ -60,12 +60,6 @@ class BrandingForm(Form):
         stored = data_of(row)
         for name in (*NAMES, *TEXTS):
             yield self[name].label.text, stored[name], (self[name].data or "").strip()
-
-
-class PictureForm(Form):
-    """A picture to be uploaded."""
-
-    file = FileField(_("JPEG or PNG, at most 500 kB."))
 
 
 def data_of(row: Branding) -> dict[str, str]:

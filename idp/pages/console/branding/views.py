@@ -20,7 +20,6 @@ from idp.pages.console import as_code, conflicts, layout, screens, trail
 from idp.pages.console.branding.forms import (
     PICTURES,
     BrandingForm,
-    PictureForm,
     data_of,
     field_of,
     picture_of,
@@ -30,7 +29,7 @@ from idp.pages.console.workspaces import Workspace
 from idp.pages.language import current as current_language
 from idp.pages.messages import reasons, retry_message, translate
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest, Conflict, NotFound, Problem, TooManyRequests
+from idp.platform.errors import BadRequest, Conflict, Problem, TooManyRequests
 from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.web.views import database
 from idp.publishing import branding
@@ -87,7 +86,7 @@ def preview_colours(workspace: Workspace) -> Response:
     del workspace
     accent, on_dark = request.args.get("accent", ""), request.args.get("on_dark") or None
     if not colours.is_colour(accent) or not (on_dark is None or colours.is_colour(on_dark)):
-        raise NotFound
+        raise BadRequest
     content = colours.stylesheet(accent, on_dark, selector=".preview[data-bs-theme]")
     response = FlaskResponse(content, mimetype="text/css")
     response.headers["Cache-Control"] = "private, max-age=3600"
@@ -97,11 +96,10 @@ def preview_colours(workspace: Workspace) -> Response:
 @pages.post("/picture", permission=WRITE)
 def upload(workspace: Workspace) -> Response:
     """Store the logo or the icon."""
-    form = PictureForm()
     kind = picture_of(request.form.get("kind", ""))
-    sent = request.files.get(form.file.name)
+    sent = request.files.get("file")
     if kind is None:
-        raise NotFound
+        raise BadRequest
     if sent is None or not sent.filename:
         return _picture_page(workspace, kind, _("Choose a picture."), 400)
     tenant_id = _tenant_id(workspace)
@@ -125,7 +123,7 @@ def remove(workspace: Workspace) -> Response:
     """Remove the logo or the icon."""
     kind = picture_of(request.form.get("kind", ""))
     if kind is None:
-        raise NotFound
+        raise BadRequest
     branding.remove_picture(database(), workspace.actor, _tenant_id(workspace), kind)
     database().commit()
     return go(workspace, "branding.index", notice="saved")
