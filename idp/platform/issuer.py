@@ -16,7 +16,7 @@ class Brand:
     issuer_tenant_id: int
     name: str
     is_own: bool = False
-    """Whether the tenant has a branding, and not the defaults alone."""
+    """Whether the tenant has a branding or a palette, and not the defaults alone."""
     accent: str | None = None
     """`#rrggbb`; None: the colours of the product."""
     accent_dark: str | None = None

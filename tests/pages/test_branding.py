@@ -215,6 +215,15 @@ def test_the_theme_of_a_tenant_names_a_palette(client, session, theme, colour):
         assert "#1f6b3a" in client.get(theme_of(client.get("/login"))).get_data(as_text=True)
 
 
+def test_a_palette_is_enough_to_be_shown_where_an_application_signs_in(client, session, acme):
+    session.get_one(Tenant, acme).theme = "plum"
+    session.commit()
+    app = register(session, tenant_id=acme)
+    page = client.get(page_of_flow(client, app, "/login"))
+    assert "Acme</title>" in page.get_data(as_text=True)
+    assert "#8a2a6b" in client.get(theme_of(page)).get_data(as_text=True)
+
+
 def test_a_page_whose_brand_was_read_before_asks_the_database_nothing_more(
     client, runtime, session, acme
 ):

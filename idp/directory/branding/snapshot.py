@@ -39,7 +39,7 @@ def brand_of(session: Session, tenant: Tenant) -> Brand:
         tenant_id=tenant.id,
         issuer_tenant_id=tenant.issuer_tenant_id,
         name=row.name or tenant.name,
-        is_own=row.id is not None,
+        is_own=row.id is not None or tenant.theme in colours.PALETTES,
         accent=row.accent or default_accent(session, tenant),
         accent_dark=row.accent_dark if row.accent else None,
         logo=row.logo,
