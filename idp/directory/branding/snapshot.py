@@ -34,12 +34,13 @@ def default_accent(session: Session, tenant: Tenant) -> str | None:
 def brand_of(session: Session, tenant: Tenant) -> Brand:
     """Return the brand of a tenant."""
     settings = runtime.of(session).settings
-    row = find_row(session, tenant.id) or Branding(texts={})
+    found = find_row(session, tenant.id)
+    row = found or Branding(texts={})
     return Brand(
         tenant_id=tenant.id,
         issuer_tenant_id=tenant.issuer_tenant_id,
         name=row.name or tenant.name,
-        is_own=row.id is not None or tenant.theme in colours.PALETTES,
+        is_own=found is not None or tenant.theme in colours.PALETTES,
         accent=row.accent or default_accent(session, tenant),
         accent_dark=row.accent_dark if row.accent else None,
         logo=row.logo,
