@@ -27,7 +27,8 @@ PALETTES = {
 """Accent colours by the name of a theme (`theme` of a tenant)."""
 
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
-_SHADES_OF_TEXT = 6.0
+_OF_DERIVED_TEXT = 6.0
+"""Contrast on dark grounds where we choose the colour: a little more than is needed."""
 _OF_RINGS = 3.0
 """Contrast of what is no text (WCAG 2.2, 1.4.11)."""
 _STEPS = 50
@@ -67,7 +68,7 @@ def shades(accent: str, on_dark: str | None = None) -> dict[str, tuple[str, str]
     light_text = _until(
         _mix(accent, BLACK, 0.2), BLACK, (*LIGHT_GROUNDS, light_tint), LEAST_CONTRAST
     )
-    least = LEAST_CONTRAST if on_dark else _SHADES_OF_TEXT
+    least = LEAST_CONTRAST if on_dark else _OF_DERIVED_TEXT
     dark_text = _until(on_dark or accent, WHITE, DARK_GROUNDS, least)
     button = _lightest(accent, WHITE, LEAST_CONTRAST)
     return {
