@@ -288,7 +288,7 @@ class Settings(BaseSettings):
     def _accent(cls, value: str) -> str:
         value = value.lower()
         if value and not colours.is_colour(value):
-            message = f"must be #rrggbb such as #1f5fbf, not {value!r}"
+            message = f"must be #rrggbb such as #1f5fbf, not {value[:20]!r}"
             raise ValueError(message)
         if value and colours.contrast(value, colours.WHITE) < colours.LEAST_CONTRAST:
             message = f"must have a contrast of 4.5:1 with white; {value} is too light"
