@@ -42,7 +42,7 @@ static: env ## write the style rules that pages use, and compressed copies of wh
 
 translations: env ## collect the texts of pages, update the catalogues and compile them
 	@mkdir -p var
-	$(BIN)/pybabel --quiet extract -F idp/translations/babel.cfg --no-location --sort-output -o var/messages.pot .
+	$(BIN)/pybabel --quiet extract -F idp/translations/babel.cfg -k lazy_gettext --no-location --sort-output -o var/messages.pot .
 	$(BIN)/pybabel --quiet update -i var/messages.pot -d idp/translations \
 		--no-fuzzy-matching --ignore-obsolete --no-wrap --ignore-pot-creation-date
 	$(BIN)/pybabel --quiet compile -d idp/translations

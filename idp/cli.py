@@ -19,6 +19,7 @@ COMMANDS = {
     "completion": ("idp.commands.completion", "Print the completion script of a shell."),
     "db": ("idp.commands.database", "Move the installation to another database."),
     "doctor": ("idp.commands.doctor", "Check the installation and report what to do."),
+    "explain": ("idp.commands.explain", "Explain tokens and refused requests."),
     "gateway": ("idp.commands.gateway", "Manage gateway products, subscriptions and upstreams."),
     "import": ("idp.commands.importing", "Import applications, menus, privileges and products."),
     "keys": ("idp.commands.keys", "Manage signing keys and the root secret."),

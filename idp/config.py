@@ -7,6 +7,7 @@ import ipaddress
 import os
 import re
 import secrets
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -126,6 +127,11 @@ class Settings(BaseSettings):
     registration: bool = Field(
         default=True,
         description="Whether anyone can create an account on the page `/register`.",
+    )
+    security_contact: str = Field(
+        default="",
+        description="Where weaknesses are reported, served at `/.well-known/security.txt`: "
+        "`mailto:…` or `https://…`; empty: no such file.",
     )
     brand_accent: str = Field(
         default="",
@@ -282,6 +288,11 @@ class Settings(BaseSettings):
     def _message_gateway(cls, value: str) -> str:
         form = "http(s)://host[:port]/path"
         return setting_values.address(value, _WEB, form, path=True, user=True, query=True)
+
+    @field_validator("security_contact")
+    @classmethod
+    def _contact(cls, value: str) -> str:
+        return setting_values.contact(value)
 
     @field_validator("brand_accent")
     @classmethod
@@ -498,6 +509,44 @@ class Settings(BaseSettings):
     @property
     def _given_secrets(self) -> tuple[str, ...]:
         return tuple(_parts(self.secret_key.get_secret_value()))
+
+
+@dataclass(frozen=True, slots=True)
+class SettingInUse:
+    """A setting as administrators may see it."""
+
+    name: str
+    """The variable."""
+    value: str | int | bool | None
+    """None: a secret that is set."""
+    source: Literal["environment", "default"]
+    is_secret: bool
+    description: str
+
+
+def in_use(settings: Settings) -> list[SettingInUse]:
+    """List every setting with its value and where that comes from; of secrets only that they are.
+
+    A field that is left out of `repr` holds an address with a password: host and port are shown.
+    """
+    return [
+        SettingInUse(
+            name=f"{PREFIX}{name.upper()}",
+            value=_shown(getattr(settings, name), hides_address=not field.repr),
+            source="environment" if name in settings.model_fields_set else "default",
+            is_secret=isinstance(getattr(settings, name), SecretStr),
+            description=field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _shown(value: Any, *, hides_address: bool) -> str | int | bool | None:
+    if isinstance(value, SecretStr):
+        return None if value.get_secret_value() else ""
+    if isinstance(value, bool | int):
+        return value
+    return setting_values.shown(str(value)) if hides_address else str(value)
 
 
 def sqlite_url(path: Path) -> str:

@@ -17,8 +17,12 @@ from idp.oauth.models import (
     FormerRefreshToken,
     Grant,
     ReferenceToken,
+    Refusal,
     RevokedToken,
 )
+from idp.platform.audit import figures
+from idp.platform.audit.models import DailyFigure
+from idp.platform.idempotency.models import IdempotencyKey
 from idp.platform.jobs import cleanup
 from idp.platform.jobs.cleanup import Expiry
 from idp.platform.jobs.models import OutboxMessage
@@ -41,6 +45,7 @@ HOUR = 3600
 DAY = 24 * HOUR
 CHORE_SECONDS = 60
 GATEWAY_SECONDS = 5
+FIGURE_SECONDS = 300
 
 AFTER_PUBLICATION: Mapping[str, Job] = MappingProxyType(
     {
@@ -80,7 +85,10 @@ EXPIRIES: Sequence[Expiry] = (
     Expiry(OneTimeKey.expires_at, HOUR),
     Expiry(VerificationCode.expires_at, HOUR),
     Expiry(QrSignIn.expires_at, HOUR),
+    Expiry(IdempotencyKey.expires_at, 0),
+    Expiry(DailyFigure.counted_at, 800 * DAY),
     Expiry(Consent.expires_at, 0),
+    Expiry(Refusal.at, 3 * DAY),
     # With codes and tokens that hang on it; a family of refresh tokens has no time of its own.
     Expiry(Grant.expires_at, DAY),
     Expiry(BrowserSession.expires_at, 7 * DAY),
@@ -103,6 +111,7 @@ CHORES: Sequence[Chore] = (
     Chore("cleanup", CHORE_SECONDS, partial(cleanup.run, expiries=EXPIRIES)),
     Chore("audit-retention", CHORE_SECONDS, cleanup.forget_audit),
     Chore("key-rotation", CHORE_SECONDS, rotate_keys),
+    Chore("daily-figures", FIGURE_SECONDS, figures.count_due),
     Chore("gateway", GATEWAY_SECONDS, gateway.watch),
 )
 """What every worker does again and again besides the outbox."""

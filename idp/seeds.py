@@ -76,7 +76,6 @@ IDENTITY_RESOURCES = (
         "profile",
         N_("Your profile"),
         N_("Name, picture, language and similar"),
-        emphasize=True,
         user_claims=(
             "name",
             "family_name",
@@ -94,9 +93,7 @@ IDENTITY_RESOURCES = (
             "updated_at",
         ),
     ),
-    NewScope(
-        "email", N_("Your e-mail address"), emphasize=True, user_claims=("email", "email_verified")
-    ),
+    NewScope("email", N_("Your e-mail address"), user_claims=("email", "email_verified")),
     NewScope(
         "phone",
         N_("Your phone number"),

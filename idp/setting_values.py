@@ -23,6 +23,7 @@ _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _LONGEST_HOST = 253
 """RFC 1035 2.3.4, without the dot at the end."""
 _LONGEST_SENDER = 998
+_CONTACT = re.compile(r"(?:mailto:[!-?A-~]{1,256}@[!-?A-~]{1,256}|https://[!-~]{1,500})?")
 """What a line of a mail may have (RFC 5322 2.1.1)."""
 _DNS_PORT = 53
 _POSTGRESQL = re.compile(r"postgres(ql)?://")
@@ -160,6 +161,14 @@ def redis_url(text: str) -> str:
 
         parse: Any = parse_url
         parse(text.replace("valkey", "redis", 1) if text.startswith("valkey") else text)
+    return text
+
+
+def contact(text: str) -> str:
+    """Return the address of a person or page to write to, as RFC 9116 has it."""
+    if not _CONTACT.fullmatch(text):
+        message = f"must be mailto:name@host or https://…, not {text!r}"
+        raise ValueError(message)
     return text
 
 

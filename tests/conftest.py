@@ -37,14 +37,14 @@ from pydantic import SecretStr
 from sqlalchemy import Dialect, Engine
 from sqlalchemy.orm import Session
 from sqlalchemy.util import LRUCache
-from werkzeug.routing import Rule
 
-from idp import api
+from idp import api, early_app
 from idp.app import create_app
 from idp.config import Settings, sqlite_url
 from idp.directory.users import passwords
 from idp.platform import schema
 from idp.platform.runtime import Runtime
+from idp.platform.web.routing import Route
 from idp.publishing.codegen import generators
 from idp.runtime import create as create_runtime
 from idp.seeds import seed
@@ -358,7 +358,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) 
 # The application
 
 
-class QuickRule(Rule):
+class QuickRoute(Route):
     """A route that is compiled once in this process, not once in every application."""
 
     _compiled: ClassVar[dict[Any, tuple[Any, ...]]] = {}
@@ -377,7 +377,7 @@ class QuickRule(Rule):
         self.arguments |= self._converters.keys()
 
 
-Flask.url_rule_class = QuickRule
+early_app.Route = QuickRoute
 # The operations of the contracts are the same in every application.
 api.blueprints = functools.cache(api.blueprints)
 _DIALECTS: dict[str, tuple[Dialect, Any]] = {}

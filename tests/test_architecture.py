@@ -147,7 +147,7 @@ def add_operation(copy: Copy) -> None:
     module, texts = "idp/api/admin/privileges.py", "idp/api/admin/texts.py"
     copy.insert(module, "from idp.platform.wire.shapes import ", "int32, ")
     imported = "from idp.directory.roles import management as role_rules\n"
-    copy.insert(module, "from idp.directory.roles import catalogue\n", imported)
+    copy.insert(module, "from idp.directory.roles import catalogue, groups\n", imported)
     copy.append(module, OPERATION)
     title = '\n    "privileges-count": (Text("Count the privileges", "权限数量"),),'
     copy.insert(texts, "OPERATIONS: dict[str, tuple[Text, ...]] = {", title)
@@ -196,8 +196,8 @@ SCREEN_TEMPLATE = """{% extends "pages/console/layout.html" %}
 
 def add_screen(copy: Copy) -> None:
     screens, package = "idp/pages/console/screens.py", "idp/pages/console/toybox"
-    toys = 'TOYS = Screen("toybox", Group.APIS, _("Toys"), "api", Scope.CLIENT_GET)\n\n'
-    copy.insert(screens, "Scope.CLIENT_GET)\n\n", toys)
+    toys = 'TOYS = Screen("toybox", Group.APIS, _("Toys"), "api", Scope.CLIENT_GET)\n'
+    copy.insert(screens, "Scope.CLIENT_GET)\n", toys)
     copy.insert(screens, "SCREENS = (", "TOYS, ")
     copy.write(f"{package}/__init__.py", '"""Toys."""\n')
     copy.write(f"{package}/views.py", SCREEN)

@@ -20,7 +20,7 @@ from idp.directory.users.models import User
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import TooManyRequests
+from idp.platform.errors import BadRequest, TooManyRequests, Unprocessable
 from idp.platform.issuer import Issuer
 from idp.platform.jobs import service as jobs
 from idp.platform.notify import service as notify
@@ -28,6 +28,7 @@ from idp.platform.onetime import service as onetime
 from idp.platform.onetime.models import OneTimeKey
 from idp.platform.runtime import RequestContext, Runtime
 from idp.platform.sessions import service as sessions
+from idp.platform.translation import N_
 
 log = structlog.get_logger("idp.account")
 
@@ -42,6 +43,8 @@ PER_HOUR_FROM_ADDRESS = 20
 SENT_WHILE_GOOD = 10
 """Links sent to one person within the lifetime of a link, whoever requests them."""
 HOUR = 3600
+FIRST_HOURS = 24
+"""Lifetime of the link to a new account, whose owner does not wait for it."""
 
 
 def ask(
@@ -87,33 +90,58 @@ def send_link(process: Runtime, payload: Mapping[str, Any]) -> None:
         ):
             log.info("password_reset_not_sent", request_id=payload["request_id"])
             return
-        link = _link(session, issuer, user, payload.get("waiting"))
-        if link is not None:
-            context = {"service": issuer.name, "link": link, "minutes": str(MINUTES)}
-            notify.mail(
-                session,
-                user.email,
-                "password_reset",
-                context,
-                payload["locale"],
-                brand=issuer.brand,
-            )
-            session.commit()
+        try:
+            link = _link(session, issuer, user, payload.get("waiting"))
+        except TooManyRequests:
+            return
+        _mail(session, issuer, user, link, payload["locale"])
+        session.commit()
 
 
-def _link(session: Session, issuer: Issuer, user: User, waiting: str | None) -> str | None:
-    """Return a new link; None when this person has enough valid ones."""
+def send_link_to(session: Session, issuer: Issuer, user: User, locale: str) -> None:
+    """Send a link to a person, for an administrator who may know the account.
+
+    Raise Unprocessable where the person has no address or cannot sign in there, and TooManyRequests
+    while they have enough valid links.
+    """
+    if not user.email:
+        raise Unprocessable.at("email", N_("This person has no e-mail address."))
+    if not _may_reset(session, issuer, user):
+        raise Unprocessable(N_("This person cannot sign in here."))
+    _mail(session, issuer, user, _link(session, issuer, user), locale)
+
+
+def send_first_link(session: Session, issuer: Issuer, user: User, locale: str) -> None:
+    """Send a link by which a person with a new account chooses a password."""
+    if not user.email:
+        raise BadRequest.at("email", N_("A link can only be sent to an e-mail address."))
+    link = _link(session, issuer, user, seconds=FIRST_HOURS * HOUR)
+    context = {"service": issuer.name, "link": link, "hours": str(FIRST_HOURS)}
+    notify.mail(session, user.email, "account_created", context, locale, brand=issuer.brand)
+
+
+def _mail(session: Session, issuer: Issuer, user: User, link: str, locale: str) -> None:
+    context = {"service": issuer.name, "link": link, "minutes": str(MINUTES)}
+    notify.mail(session, str(user.email), "password_reset", context, locale, brand=issuer.brand)
+
+
+def _link(
+    session: Session,
+    issuer: Issuer,
+    user: User,
+    waiting: str | None = None,
+    *,
+    seconds: int = MINUTES * 60,
+) -> str:
+    """Return a new link; TooManyRequests when this person has enough valid ones."""
     throttle = runtime.of(session).throttle
-    try:
-        throttle.hit("forgot person", str(user.id), SENT_WHILE_GOOD, MINUTES * 60)
-    except TooManyRequests:
-        return None
+    throttle.hit("forgot person", str(user.id), SENT_WHILE_GOOD, MINUTES * 60)
     token = onetime.issue(
         session,
         PURPOSE,
         user_id=user.id,
         security_stamp=user.security_stamp,
-        seconds=MINUTES * 60,
+        seconds=seconds,
     )
     audit.record(
         session,

@@ -1,8 +1,6 @@
-"""Self-registration at the page: limits for codes and attempts."""
+"""Self-registration at the page: one proof after the other, and limits for codes and attempts."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
@@ -12,67 +10,68 @@ from idp.directory.registration.codes import Channel, MessageContext, Sender, Wa
 from idp.directory.registration.service import Refused, Registration
 from idp.directory.users.models import User
 from idp.platform import runtime
-from idp.platform.errors import BadRequest, TooManyRequests
+from idp.platform.errors import TooManyRequests
 from idp.platform.issuer import Issuer
 from idp.platform.throttle import Address
 
 HOUR = 3600
 SENDS_PER_HOUR = 20
 ATTEMPTS_PER_HOUR = 60
+MINUTES = 60
+"""How long a registration may take, and how long its proofs are kept."""
+
+_WRONG_CODE = {Channel.SMS: Refused.PHONE_CODE, Channel.MAIL: Refused.EMAIL_CODE}
+_TAKEN = {Channel.SMS: Refused.PHONE_TAKEN, Channel.MAIL: Refused.EMAIL_TAKEN}
 
 
-def send_codes(
+def send_code(
     session: Session,
     issuer: Issuer,
-    addresses: Mapping[Channel, str],
+    channel: Channel,
+    address: str,
     locale: str,
     *,
     again: bool = False,
 ) -> Wait | None:
-    """Send a code to each address; return how long to wait where one is refused.
+    """Send a code to an address; return how long to wait where that is refused.
 
     A code that was sent a moment ago counts as sent; with `again` the wait is returned instead.
     Raise BadRequest for an invalid address, and Busy beyond the limit of the installation. The
     caller commits when None is returned, and rolls back in all other cases.
     """
-    _check(session, addresses)
     sender = Sender(_origin(session), SENDS_PER_HOUR)
-    message = MessageContext.of(issuer, locale)
-    waits: list[Wait] = []
     try:
-        for channel, address in addresses.items():
-            wait = codes.send(session, channel, address, sender, message)
-            if wait is not None and (again or wait.is_for_the_day):
-                waits.append(wait)
+        wait = codes.send(session, channel, address, sender, MessageContext.of(issuer, locale))
     except TooManyRequests as problem:
         return Wait(problem.retry_after, is_for_the_day=False)
-    return _longest(waits)
+    return wait if wait is not None and (again or wait.is_for_the_day) else None
 
 
-def register(session: Session, issuer: Issuer, new: Registration) -> User | Refused:
-    """Call `registration.register`; raise TooManyRequests after too many attempts."""
+def prove(session: Session, channel: Channel, address: str, code: str, key: str) -> Refused | None:
+    """Keep the proof of an address with the key of a registration; return why it is refused.
+
+    A person who has proven an address may learn that it has an account. Raise TooManyRequests
+    after too many attempts. The caller commits in all other cases.
+    """
+    _count_attempt(session)
+    proof = codes.prove(session, channel, address, code)
+    if proof is None or not codes.keep(session, proof, key, MINUTES):
+        return _WRONG_CODE[channel]
+    return _TAKEN[channel] if registration.is_taken(session, channel, address) else None
+
+
+def register(session: Session, issuer: Issuer, new: Registration, key: str) -> User | Refused:
+    """Create the account of a person whose proofs are kept with a key.
+
+    Raise TooManyRequests after too many attempts, BadRequest for a weak password. The caller
+    commits in all other cases.
+    """
+    _count_attempt(session)
+    return registration.register_with_kept_proofs(session, new, key, tenant_id=issuer.tenant_id)
+
+
+def _count_attempt(session: Session) -> None:
     runtime.of(session).throttle.hit("registration", _origin(session), ATTEMPTS_PER_HOUR, HOUR)
-    return registration.register(session, new, tenant_id=issuer.tenant_id, referrer_id=None)
-
-
-def _check(session: Session, addresses: Mapping[Channel, str]) -> None:
-    wrong: dict[str, Sequence[str]] = {}
-    for channel, address in addresses.items():
-        try:
-            codes.normal(session, channel, address)
-        except BadRequest as problem:
-            wrong.update(problem.fields)
-    if wrong:
-        raise BadRequest(fields=wrong)
-
-
-def _longest(waits: Sequence[Wait]) -> Wait | None:
-    if not waits:
-        return None
-    return Wait(
-        max(wait.seconds for wait in waits),
-        is_for_the_day=any(wait.is_for_the_day for wait in waits),
-    )
 
 
 def _origin(session: Session) -> Address:

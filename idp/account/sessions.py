@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from idp.directory.actor import Actor
-from idp.directory.tenants import service as tenants
+from idp.directory.clients.models import Client
 from idp.directory.users import management as people
-from idp.directory.users import service as users
-from idp.directory.users import visibility
 from idp.directory.users.models import User
+from idp.oauth.models import Grant
 from idp.oauth.sign_out import revoke_session_grants
+from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import NotFound
-from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.sessions import service as sessions
 from idp.platform.sessions.models import BrowserSession
 
@@ -28,12 +30,9 @@ def get_person(session: Session, actor: Actor, user_id: int, *, everywhere: bool
     from tenant 1 everyone; people with rights at the platform only as a platform administrator.
     Raise NotFound for anyone out of reach.
     """
-    user = users.find(session, user_id)
-    if user is None or not _is_in_reach(session, actor, user, everywhere=everywhere):
-        raise NotFound("There is no such user.")
-    if everywhere:
-        people.check_rights(session, actor, user)
-    return user
+    return people.get_managed(
+        session, actor.permitted_at("platform" if everywhere else "tenant"), user_id
+    )
 
 
 def list_live(
@@ -43,41 +42,54 @@ def list_live(
     return sessions.list_for(session, user.id, user.security_stamp, after_id=after_id, limit=limit)
 
 
+def applications(session: Session, rows: Sequence[BrowserSession]) -> dict[int, list[str]]:
+    """Return the names of the applications that were signed in from each session, by its id."""
+    found: dict[int, list[str]] = {row.id: [] for row in rows}
+    query = (
+        select(BrowserSession.id, func.coalesce(Client.client_name, Client.client_id))
+        .join(Grant, Grant.session_id == BrowserSession.id)
+        .join(Client, Client.id == Grant.client_id)
+        .where(
+            BrowserSession.id.in_(found),
+            Grant.revoked_at.is_(None),
+            Grant.expires_at > clock.now(),
+        )
+        .distinct()
+        .order_by(func.coalesce(Client.client_name, Client.client_id))
+    )
+    for session_id, name in session.execute(query):
+        found[session_id].append(name)
+    return found
+
+
 def end(
-    session: Session, user: User, session_id: int, *, tenant_id: int, by: int
+    session: Session, user: User, session_id: int, *, tenant_id: int, by: int | None
 ) -> BrowserSession:
     """End a session of a person and revoke its grants; raise NotFound when there is none.
 
-    `by` is the user who ends it, and `tenant_id` the tenant of the audit event.
+    `by` is the user who ends it (None: a machine), and `tenant_id` says where.
     """
     for row in list_live(session, user):
         if row.id == session_id:
-            _end(session, row, tenant_id, by)
+            end_row(session, row, tenant_id=tenant_id, by=by)
             return row
     raise NotFound
 
 
 def end_all(
-    session: Session, user: User, *, tenant_id: int, by: int, but: int | None = None
+    session: Session, user: User, *, tenant_id: int, by: int | None, but: int | None = None
 ) -> int:
     """End all sessions of a person except one, as `end` does; return their number."""
     ended = [row for row in list_live(session, user) if row.id != but]
     for row in ended:
-        _end(session, row, tenant_id, by)
+        end_row(session, row, tenant_id=tenant_id, by=by)
     return len(ended)
 
 
-def _is_in_reach(session: Session, actor: Actor, user: User, *, everywhere: bool) -> bool:
-    if everywhere and actor.tenant_id == PLATFORM_TENANT_ID:
-        return True
-    if tenants.find_member(session, actor.tenant_id, user.id) is None:
-        return False
-    return everywhere or visibility.may_change_identity(session, actor, user)
-
-
-def _end(session: Session, row: BrowserSession, tenant_id: int, by: int) -> None:
+def end_row(session: Session, row: BrowserSession, *, tenant_id: int, by: int | None) -> bool:
+    """End a session and revoke its grants; return whether this call ended it."""
     if not sessions.end(session, row):
-        return
+        return False
     revoke_session_grants(session, row.id)
     is_own = by == row.user_id
     audit.record(
@@ -88,3 +100,4 @@ def _end(session: Session, row: BrowserSession, tenant_id: int, by: int) -> None
         target=f"session:{row.id}",
         details=None if is_own else {"user_id": row.user_id},
     )
+    return True

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from idp.directory import permissions
 from idp.directory.actor import Actor
+from idp.directory.tenants import service as tenants
 from idp.platform.integers import INT64_MAX
 from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.web.principal import current_principal, holds
@@ -38,6 +40,18 @@ def current_actor() -> Actor:
     )
 
 
+def acting(permission: str, tenant_id: int) -> Actor:
+    """Return who calls an operation on the rows of a tenant, by a permission held there or above.
+
+    See `Actor.permitted`; the tenant must be there.
+    """
+    tenants.get(database(), tenant_id)
+    everywhere = acts_for_platform(permission)
+    return replace(
+        current_actor(), tenant_id=tenant_id, permitted="platform" if everywhere else "tenant"
+    )
+
+
 def platform(_arguments: dict[str, Any]) -> None:
     """Return None: no single tenant is concerned, so the permission is needed at the platform."""
 
@@ -48,8 +62,14 @@ def own(_arguments: dict[str, Any]) -> int | None:
 
 
 def acts_for_platform(permission: str) -> bool:
-    """Return whether the caller holds a permission at the platform and so acts in every tenant."""
-    return current_principal().client_tenant_id is None and holds(permission, None)
+    """Return whether the caller holds a permission at the platform and so acts in every tenant.
+
+    A machine does where its client is of the platform.
+    """
+    principal = current_principal()
+    if principal.client_tenant_id is not None:
+        return False
+    return principal.is_machine or holds(permission, None)
 
 
 def tenant_or_platform(permission: str) -> Touched:

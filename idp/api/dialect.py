@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import wraps
@@ -32,10 +32,11 @@ MOST_NAMED = 10
 """Unknown query parameters that a refusal names."""
 
 View = Callable[..., Any]
-Form = Literal["one", "list", "page", "bare", "number"]
+Form = Literal["one", "list", "page", "bare", "number", "empty", "file"]
 """How an answer is wrapped: one value, a list or a page in the envelope, or nothing around it.
 
 `number`: nothing around it, and the HTTP status tells the outcome; 0 where there is no number.
+`empty`: no content. `file`: the view makes the response, in one of the operation's media types.
 """
 
 
@@ -93,6 +94,8 @@ class Operation:
     location: str | None = None
     """Path of what it creates, with members of the answer: `/privileges/{code}`. None: nothing."""
     form: Form = "one"
+    media: tuple[str, ...] = ()
+    """Media types of a file."""
     page: bool = False
     """Whether callers that do not accept JSON are redirected to a page."""
     head: bool = True
@@ -104,6 +107,14 @@ class Operation:
     def home(self) -> str:
         """The Python module of the view, by its last name: `apiresource`."""
         return self.view.__module__.rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header that a contract reads from requests, or adds to answers."""
+
+    name: str
+    required: bool = False
 
 
 class Renderer(Protocol):
@@ -159,6 +170,21 @@ class Dialect:
 
         return declare
 
+    def request_headers(self, operation: Operation) -> Sequence[Header]:
+        """Return the headers that an operation reads besides those of every request."""
+        del operation
+        return ()
+
+    def answer_headers(self, operation: Operation) -> Sequence[str]:
+        """Return the names of the headers that an operation adds to its answer."""
+        del operation
+        return ()
+
+    def surround(self, operation: Operation, view: View) -> View:
+        """Return the view with what the contract does between the checks of a request and it."""
+        del operation
+        return view
+
     def version(self, renderer: Renderer, mark: str, prefix: str) -> Self:
         """Return the same operations in another form: ids with a mark, paths with a prefix."""
         other = type(self)(self.name, renderer)
@@ -175,7 +201,7 @@ class Dialect:
 
     def answering(self, operation: Operation) -> View:
         """Put gate, parsing and rendering around a view."""
-        view = operation.view
+        view = self.surround(operation, operation.view)
 
         def load_and_call(**path: Any) -> Any:
             if not operation.page:  # mail programs and trackers append parameters to links
@@ -199,7 +225,7 @@ class Dialect:
                 tenant=operation.tenant,
             )(load_and_call)
 
-        @wraps(view)
+        @wraps(operation.view)
         def answer(**path: Any) -> Response:
             try:
                 return self.renderer.answer(operation, guarded(**within_64_bits(path)))

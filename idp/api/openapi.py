@@ -59,9 +59,11 @@ _STATUSES = {
     "404": "NotFound",
     "408": "TooSlow",
     "409": "Conflict",
+    "412": "PreconditionFailed",
     "413": "TooLarge",
     "414": "TooLong",
     "422": "Unprocessable",
+    "428": "PreconditionRequired",
     "429": "TooManyRequests",
     "503": "Unavailable",
 }
@@ -124,6 +126,7 @@ class _Document:
     """A document in the making: the paths, and the schemas that they share."""
 
     def __init__(self, dialect: Dialect, wording: Wording, language: Language) -> None:
+        self.dialect = dialect
         self.operations = dialect.operations
         self.wording = wording
         self.language = language
@@ -194,7 +197,11 @@ class _Document:
             "x-error-codes": self.wording.codes(operation),
             "security": [{"oauth2": [scope]} for scope in accepted_scopes(operation)],
         }
-        parameters = [*self._path_parameters(operation), *self._query_parameters(operation)]
+        parameters = [
+            *self._path_parameters(operation),
+            *self._query_parameters(operation),
+            *self._header_parameters(operation),
+        ]
         if parameters:
             described["parameters"] = parameters
         if operation.body is not None:
@@ -237,6 +244,11 @@ class _Document:
             parameter = {"name": name, "in": "query", "required": field.required}
             yield self._parameter(operation, parameter, schema)
 
+    def _header_parameters(self, operation: Operation) -> Iterator[dict[str, Any]]:
+        for header in self.dialect.request_headers(operation):
+            parameter = {"name": header.name, "in": "header", "required": header.required}
+            yield self._parameter(operation, parameter, {"type": "string"})
+
     def _parameter(
         self, operation: Operation, parameter: dict[str, Any], schema: Schema
     ) -> dict[str, Any]:
@@ -248,19 +260,14 @@ class _Document:
         listed = operation.form == "bare" and isinstance(operation.gives, Shape)
         if operation.form == "list" or listed:
             schema = {"type": "array", "items": schema}
-        text = texts.BARE
+        text = {"empty": texts.DONE, "file": texts.FILE}.get(operation.form, texts.BARE)
         found = self.wording.envelope(operation, schema, _name_of(schema, operation.id))
         if found is not None:
             name, schema = found
             self.schemas[name] = self._described(name, schema)
             schema = _reference(name)
             text = self.wording.outcome(operation)
-        answer: Schema = {"content": {JSON: {"schema": schema}}}
-        status = "200"
-        if operation.location is not None:
-            status = "201"
-            described = {"description": texts.LOCATION.of(self.language)}
-            answer["headers"] = {"Location": {**described, "schema": {"type": "string"}}}
+        status, answer = self._success(operation, schema)
         responses: dict[str, Any] = {status: {"description": text.of(self.language), **answer}}
         if operation.page:
             responses["303"] = {"description": texts.TO_A_PAGE.of(self.language)}
@@ -278,6 +285,26 @@ class _Document:
                     "content": refusal,
                 }
         return dict(sorted(responses.items()))
+
+    def _success(self, operation: Operation, schema: Schema) -> tuple[str, Schema]:
+        """Return the status of an answer, with its content and headers."""
+        answer: Schema = {"content": {JSON: {"schema": schema}}}
+        if operation.form == "empty":
+            return "204", {}
+        if operation.form == "file":
+            answer["content"] = {name: {"schema": {"type": "string"}} for name in operation.media}
+        headers = [*self.dialect.answer_headers(operation)]
+        if operation.location is not None:
+            headers.append("Location")
+        if headers:
+            answer["headers"] = {
+                name: {
+                    "description": texts.HEADERS[name].of(self.language),
+                    "schema": {"type": "string"},
+                }
+                for name in headers
+            }
+        return "200" if operation.location is None else "201", answer
 
     def _schema(self, declared: Any, *, in_request: bool) -> Schema:
         """Return the schema of a value in a request or an answer."""

@@ -50,7 +50,19 @@ TO_A_PAGE = Text(
 )
 INVALID_NUMBER = Text("0: the input is not valid.", "0：参数有误。")
 MISSING_NUMBER = Text("0: not found.", "0：不存在。")
-LOCATION = Text("Path of what was created.", "新建内容的路径。")
+DONE = Text("Done; there is no content.", "已完成，无返回内容。")
+FILE = Text("A file.", "文件。")
+HEADERS = {
+    "ETag": Text(
+        "State of what is answered; a change names it in `If-Match`.",
+        "返回内容的状态标识，修改时在 `If-Match` 中传入。",
+    ),
+    "Link": Text(
+        '`rel="next"`: where the rows that follow are; absent when there are none.',
+        '`rel="next"` 为后续数据的地址；没有后续数据时不返回。',
+    ),
+    "Location": Text("Path of what was created.", "新建内容的路径。"),
+}
 BEARER = Text(
     "A bearer access token with audience `ids4.ms`.", "受众为 `ids4.ms` 的访问令牌（Bearer）。"
 )
@@ -71,6 +83,11 @@ PROBLEMS = {
     "Unprocessable": Text(
         "Understood, and refused by a rule.", "请求内容可以理解，但不符合规则，已拒绝。"
     ),
+    "PreconditionFailed": Text(
+        "It was changed after the caller read it: read it again.",
+        "读取之后内容已被修改，请重新读取。",
+    ),
+    "PreconditionRequired": Text("`If-Match` is missing.", "缺少 `If-Match`。"),
     "TooSlow": Text("The request body did not arrive in time.", "请求体未能在限定时间内到达。"),
     "TooLarge": Text("The request body is too large.", "请求体过大。"),
     "TooLong": Text("The path or the query is too long.", "路径或查询参数过长。"),
@@ -99,17 +116,35 @@ PROBLEM_MEMBERS = {
 SCOPES = {
     "ids4.ms.all": "全部接口",
     "ids4.ms.admin.all": "平台管理的全部接口",
+    "ids4.ms.admin.audit.all": "平台管理：审计日志的全部接口",
+    "ids4.ms.admin.audit.read": "平台管理：查看和导出审计日志",
     "ids4.ms.admin.branding.all": "平台管理：品牌设置的全部接口",
-    "ids4.ms.admin.branding.read": "平台管理：查看租户的品牌设置",
-    "ids4.ms.admin.branding.write": "平台管理：修改租户的品牌设置",
+    "ids4.ms.admin.clients.all": "平台管理：客户端的全部接口",
+    "ids4.ms.admin.clients.read": "平台管理：查看客户端",
+    "ids4.ms.admin.clients.write": "平台管理：新建、修改和删除客户端及其密钥",
+    "ids4.ms.admin.explain.all": "平台管理：令牌解释的全部接口",
+    "ids4.ms.admin.explain.read": "平台管理：解释令牌和被拒绝的请求",
+    "ids4.ms.admin.jobs.all": "平台管理：SDK 任务的全部接口",
+    "ids4.ms.admin.jobs.read": "平台管理：查看所有人的 SDK 任务",
+    "ids4.ms.admin.jobs.write": "平台管理：重试和取消 SDK 任务",
+    "ids4.ms.admin.keys.all": "平台管理：签名密钥的全部接口",
+    "ids4.ms.admin.keys.read": "平台管理：查看签名密钥",
+    "ids4.ms.admin.keys.write": "平台管理：轮换和吊销签名密钥",
     "ids4.ms.admin.messages.all": "平台管理：消息的全部接口",
+    "ids4.ms.admin.messages.write": "平台管理：重新发送或丢弃消息",
+    "ids4.ms.admin.overview.all": "平台管理：统计数据的全部接口",
     "ids4.ms.admin.privileges.all": "平台管理：权限的全部接口",
     "ids4.ms.admin.privileges.read": "平台管理：查看权限",
+    "ids4.ms.admin.privileges.write": "平台管理：新建权限，修改权限分组",
     "ids4.ms.admin.sessions.all": "平台管理：登录会话的全部接口",
     "ids4.ms.admin.sessions.write": "平台管理：结束用户的登录会话",
+    "ids4.ms.admin.settings.all": "平台管理：设置的全部接口",
+    "ids4.ms.admin.tenanttypes.all": "平台管理：租户类型的全部接口",
+    "ids4.ms.admin.tenanttypes.read": "平台管理：查看租户类型",
+    "ids4.ms.admin.tenanttypes.write": "平台管理：新建、重命名和删除租户类型",
     "ids4.ms.admin.users.all": "平台管理：账号的全部接口",
     "ids4.ms.admin.users.read": "平台管理：查看账号",
-    "ids4.ms.admin.users.write": "平台管理：停用、启用和解锁账号",
+    "ids4.ms.admin.users.write": "平台管理：新建、停用、启用和解锁账号，使其退出登录",
     "ids4.ms.apiresource.all": "微服务的全部接口",
     "ids4.ms.client.all": "客户端的全部接口",
     "ids4.ms.codegen.all": "代码生成的全部接口",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import click
+from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
 from idp.commands.command import Group
 from idp.commands.options import ID
 from idp.platform import periods
 from idp.platform.audit import service as trail
+from idp.platform.audit.service import Filters
 
 
 class Moment(click.ParamType[datetime]):
@@ -71,30 +74,26 @@ def list_(  # noqa: PLR0913 - one argument for each option
 ) -> None:
     """List events, the newest first."""
     with opening.open_session() as session:
-        events = trail.search(
-            session,
+        filters = Filters(
             tag=tag,
             user_id=user_id,
             client_id=client_id,
             tenant_id=tenant_id,
             since=since,
             until=until,
-            limit=limit,
-            before_id=before_id,
         )
-        rows = [
-            {
-                "id": event.id,
-                "at": event.at,
-                "tag": event.tag,
-                "user_id": event.user_id,
-                "client_id": event.client_id,
-                "tenant_id": event.tenant_id,
-                "target": event.target,
-                "remote_addr": event.remote_addr,
-                "request_id": event.request_id,
-                "details": event.details,
-            }
-            for event in events
-        ]
+        rows = _page(session, filters, limit, before_id)
     output.show_rows(rows, as_json=as_json)
+
+
+def _page(
+    session: Session, filters: Filters, limit: int, before_id: int | None
+) -> list[dict[str, Any]]:
+    """Read events before the one with an id; none when it is gone."""
+    before = None
+    if before_id is not None:
+        before = trail.position_of(session, before_id)
+        if before is None:
+            return []
+    found = trail.search(session, filters, limit=limit, before=before)
+    return [{name: getattr(event, name) for name in trail.COLUMNS} for event in found]

@@ -7,8 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import click
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
 from idp.commands.command import Group, confirm, yes_option
@@ -19,7 +17,7 @@ from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client
 from idp.directory.clients.service import NewClient
 from idp.directory.seeding import service as seeding
-from idp.oauth.models import Grant
+from idp.oauth import grant_state
 from idp.platform import clock
 from idp.platform.errors import BadRequest
 
@@ -219,7 +217,7 @@ def remove(*, client_id: str, yes: bool, as_json: bool) -> None:
     """Delete a client with its secrets, consents and tokens."""
     with opening.open_session() as session:
         row = clients.get(session, client_id)
-        grants = _grants_in_force(session, row)
+        grants, _people = grant_state.count_live(session, row.id)
         session.commit()  # no transaction is open during the prompt
         sign_ins = "1 sign-in ends" if grants == 1 else f"{grants} sign-ins end"
         confirm(f"Delete {client_id}? {sign_ins} with it.", yes=yes, as_json=as_json)
@@ -276,13 +274,6 @@ def _shown(row: Client) -> dict[str, Any]:
             for secret in row.secrets
         ],
     }
-
-
-def _grants_in_force(session: Session, row: Client) -> int:
-    query = select(func.count()).where(
-        Grant.client_id == row.id, Grant.revoked_at.is_(None), Grant.expires_at > clock.now()
-    )
-    return session.scalar(query) or 0
 
 
 def _split(scopes: tuple[str, ...]) -> list[str]:

@@ -56,6 +56,7 @@ def print_json(issuer: str, administrator: str | None, seeded: Seeded) -> None:
 def print_text(issuer: str, administrator: str | None, seeded: Seeded) -> None:
     """Print what was set up, as text."""
     print(f"Address        {issuer}")
+    print(f"Console        {issuer}/console")
     if administrator is not None:
         print(f"Administrator  {administrator}  {_password_note(seeded)}")
     if not seeded.demo_clients:

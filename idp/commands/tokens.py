@@ -62,11 +62,12 @@ def make(
         raise NotFound(f"There is no enabled client {client_id}.")
     if scopes_of.OFFLINE_ACCESS in names:
         raise BadRequest("This command issues no refresh token: leave offline_access out.")
-    tenant_id = _tenant_of(session, user.id, tenant_id)
+    tenant_id = tenant_of(session, user.id, tenant_id)
     return operator_tokens.issue_by_command(session, client, user, tenant_id, names)
 
 
-def _tenant_of(session: Session, user_id: int, tenant_id: int | None) -> int:
+def tenant_of(session: Session, user_id: int, tenant_id: int | None) -> int:
+    """Return the tenant that is named, or the one that the person belongs to."""
     if tenant_id is not None:
         return tenants.get(session, tenant_id).id
     own = session.scalars(select(Membership.tenant_id).where(Membership.user_id == user_id)).all()

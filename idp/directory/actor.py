@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from sqlalchemy import ColumnElement, and_, select, true
 from sqlalchemy.orm import Session
@@ -15,6 +15,8 @@ from idp.directory.permissions import Permission
 from idp.directory.roles.models import Privilege
 from idp.platform.errors import Forbidden
 from idp.platform.issuer import PLATFORM_TENANT_ID
+
+Permitted = Literal["links", "tenant", "platform"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,12 @@ class Actor:
     """The one tenant that the client serves; None: all."""
     is_confined: bool = False
     """Whether an administrator of the platform acts in `tenant_id` alone, as its own would."""
+    permitted: Permitted = "links"
+    """Where the permission that was checked is held, and so which rows it opens.
+
+    `links`: those of the tenant that the person is linked to, and to administrators of the platform
+    all. `tenant`: all of the tenant. `platform`: all of the tenant, and in tenant 1 all there are.
+    """
 
     @property
     def person_id(self) -> int:
@@ -44,13 +52,17 @@ class Actor:
     @property
     def owner_tenant(self) -> int | None:
         """Tenant that new rows belong to; None (the platform) for its administrators."""
-        return None if self._reaches_all else self.tenant_id
+        return None if self.reaches_all else self.tenant_id
 
     @property
     def tenant_in_reach(self) -> int | None:
         """The one tenant in reach; None: all, for administrators and machines of the platform."""
         is_platform_machine = self.user_id is None and self.client_tenant_id is None
-        return None if self._reaches_all or is_platform_machine else self.tenant_id
+        return None if self.reaches_all or is_platform_machine else self.tenant_id
+
+    def permitted_at(self, place: Permitted) -> Actor:
+        """Return the same actor, by a permission that is held at a place (see `permitted`)."""
+        return replace(self, permitted=place)
 
     def within(self, tenant_id: int) -> Actor:
         """Return the same actor, acting in another tenant."""
@@ -59,19 +71,22 @@ class Actor:
     def manages(self, model: Any, owners: Any, owned: ColumnElement[bool]) -> ColumnElement[bool]:
         """Return in SQL which rows the actor manages: those of the tenant that they are linked to.
 
-        Administrators of the platform manage all, and when confined all of the tenant. `owners` is
-        the table of the links, `owned` joins it to the row.
+        Administrators of the platform manage all, and when confined all of the tenant; see
+        `permitted` for others. `owners` is the table of the links, `owned` joins it to the row.
         """
-        if self._reaches_all:
+        if self.reaches_all:
             return true()
-        if self.is_platform_admin:
+        if self.is_platform_admin or self.permitted != "links":
             return cast("ColumnElement[bool]", model.tenant_id == self.tenant_id)
         linked = select(owners).where(owners.user_id == self.person_id, owned).exists()
         return and_(model.tenant_id == self.tenant_id, linked)
 
     @property
-    def _reaches_all(self) -> bool:
-        return self.is_platform_admin and not self.is_confined
+    def reaches_all(self) -> bool:
+        """Whether the rows of all tenants are in reach."""
+        if self.permitted == "links":
+            return self.is_platform_admin and not self.is_confined
+        return self.permitted == "platform" and self.tenant_id == PLATFORM_TENANT_ID
 
     def lacking(
         self,

@@ -13,9 +13,11 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Select,
+    String,
     and_,
     bindparam,
     false,
+    func,
     null,
     or_,
     select,
@@ -35,11 +37,14 @@ from idp.platform import clock
 from idp.platform.db import run
 from idp.platform.errors import Unprocessable
 from idp.platform.permission_codes import covering, covers
+from idp.platform.translation import N_
 
 ADMINISTRATORS = "administrators"
 BUILT_IN = frozenset({ADMINISTRATORS, "users", "developer", "partners"})
 """Platform roles that every installation has; code relies on their codes."""
 
+UserId = int | InstrumentedAttribute[int] | BindParameter[int]
+"""Id of a person, a column of such ids, or a bound parameter."""
 TenantId = int | InstrumentedAttribute[int] | BindParameter[int]
 """Id of a tenant, a column of such ids, or a bound parameter."""
 
@@ -49,6 +54,17 @@ class Permission(NamedTuple):
 
     code: str
     api_resource_id: int | None
+
+
+class Origin(NamedTuple):
+    """A permission that a person holds, and the role that it comes from."""
+
+    code: str
+    api: str | None
+    role: str | None
+    """Its name; None: granted directly."""
+    tenant_id: int | None
+    """Of the role or grant; None: the platform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +226,41 @@ def permitted(
     return or_(*(query.where(_covers(code)).exists() for query in (through, direct)))
 
 
+def origins(
+    session: Session, user_id: int, tenant_id: int | None, *, platform: bool
+) -> list[Origin]:
+    """Return where a person has each effective permission from, by code; no tenant: the platform.
+
+    With `platform` roles and grants of the platform too (see `effective_permissions`).
+    """
+    of_tenant = false() if tenant_id is None else Role.tenant_id == tenant_id
+    of_platform = Role.tenant_id.is_(None) if platform else false()
+    through = _through_roles(user_id, or_(of_tenant, of_platform))
+    granted = false() if tenant_id is None else UserClaim.tenant_id == tenant_id
+    direct = _granted(user_id, granted)
+    if not platform:
+        direct = direct.where(granted)
+    queries = (
+        through.outerjoin(
+            ApiResource, ApiResource.id == Privilege.api_resource_id
+        ).with_only_columns(Privilege.code, ApiResource.name, Role.name, Role.tenant_id),
+        direct.outerjoin(
+            ApiResource, ApiResource.id == Privilege.api_resource_id
+        ).with_only_columns(
+            Privilege.code, ApiResource.name, null().cast(String), UserClaim.tenant_id
+        ),
+    )
+    rows = {Origin(*row) for query in queries for row in session.execute(query)}
+    return sorted(rows, key=lambda row: (row.code, row.role or "", row.tenant_id or 0))
+
+
+def holds_any(user_id: UserId, tenant_id: int, codes: Collection[str]) -> ColumnElement[bool]:
+    """Return in SQL who holds one of several codes in a tenant, without roles of the platform."""
+    through = _through_roles(user_id, Role.tenant_id == tenant_id)
+    direct = _direct(user_id, tenant_id)
+    return or_(*(query.where(Privilege.code.in_(codes)).exists() for query in (through, direct)))
+
+
 def lacking(
     session: Session,
     user_id: int,
@@ -363,7 +414,7 @@ def _role_counts(tenant_id: TenantId, *, platform: bool) -> ColumnElement[bool]:
     return or_(in_tenant, Role.tenant_id.is_(None)) if platform else in_tenant
 
 
-def _through_roles(user_id: int, condition: ColumnElement[bool]) -> Select[str, int | None]:
+def _through_roles(user_id: UserId, condition: ColumnElement[bool]) -> Select[str, int | None]:
     return (
         select(Privilege.code, Privilege.api_resource_id)
         .join(RolePrivilege, RolePrivilege.privilege_id == Privilege.id)
@@ -373,13 +424,11 @@ def _through_roles(user_id: int, condition: ColumnElement[bool]) -> Select[str, 
     )
 
 
-def _direct(user_id: int | BindParameter[int], tenant_id: TenantId) -> Select[str, int | None]:
+def _direct(user_id: UserId, tenant_id: TenantId) -> Select[str, int | None]:
     return _granted(user_id, UserClaim.tenant_id == tenant_id)
 
 
-def _granted(
-    user_id: int | BindParameter[int], in_tenant: ColumnElement[bool]
-) -> Select[str, int | None]:
+def _granted(user_id: UserId, in_tenant: ColumnElement[bool]) -> Select[str, int | None]:
     return (
         select(Privilege.code, Privilege.api_resource_id)
         .join(UserClaim, UserClaim.value == Privilege.code)
@@ -402,6 +451,18 @@ def is_platform_administrator(session: Session, user_id: int) -> bool:
     return session.scalar(query) is not None
 
 
+def count_administrators(session: Session) -> int:
+    """Return how many people administer the platform and may sign in."""
+    query = (
+        select(func.count(UserRole.user_id.distinct()))
+        .select_from(UserRole)
+        .join(Role, Role.id == UserRole.role_id)
+        .join(User, User.id == UserRole.user_id)
+        .where(Role.tenant_id.is_(None), Role.code == ADMINISTRATORS, is_active(clock.now()))
+    )
+    return session.scalar(query) or 0
+
+
 def require_administrator(session: Session) -> None:
     """Refuse a change that leaves the platform without an administrator.
 
@@ -417,6 +478,6 @@ def require_administrator(session: Session) -> None:
     )
     if left is None:
         raise Unprocessable(
-            "The platform must have an administrator. Appoint another one first.",
+            N_("The platform must have an administrator. Appoint another one first."),
             fields={"id": ["is the last administrator of the platform"]},
         )

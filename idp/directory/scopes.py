@@ -32,6 +32,9 @@ class Scope(StrEnum):
 
     ADMIN_ALL = "ids4.ms.admin.all", "Administration: everything"
 
+    ADMIN_AUDIT_ALL = "ids4.ms.admin.audit.all", "Administration: everything about the audit log"
+    ADMIN_AUDIT_READ = "ids4.ms.admin.audit.read", "Administration: read and export the audit log"
+
     ADMIN_BRANDING_ALL = "ids4.ms.admin.branding.all", "Administration: everything about branding"
     ADMIN_BRANDING_READ = "ids4.ms.admin.branding.read", "Administration: read branding of tenants"
     ADMIN_BRANDING_WRITE = (
@@ -39,29 +42,75 @@ class Scope(StrEnum):
         "Administration: change branding of tenants",
     )
 
+    ADMIN_CLIENTS_ALL = "ids4.ms.admin.clients.all", "Administration: everything about clients"
+    ADMIN_CLIENTS_READ = "ids4.ms.admin.clients.read", "Administration: read OAuth clients"
+    ADMIN_CLIENTS_WRITE = (
+        "ids4.ms.admin.clients.write",
+        "Administration: create, change and delete OAuth clients and their secrets",
+    )
+
+    ADMIN_EXPLAIN_ALL = "ids4.ms.admin.explain.all", "Administration: everything about explanations"
+    ADMIN_EXPLAIN_READ = (
+        "ids4.ms.admin.explain.read",
+        "Administration: explain tokens and refused requests",
+    )
+
+    ADMIN_JOBS_ALL = "ids4.ms.admin.jobs.all", "Administration: everything about SDK jobs"
+    ADMIN_JOBS_READ = "ids4.ms.admin.jobs.read", "Administration: read SDK jobs of everybody"
+    ADMIN_JOBS_WRITE = "ids4.ms.admin.jobs.write", "Administration: retry and cancel SDK jobs"
+
+    ADMIN_KEYS_ALL = "ids4.ms.admin.keys.all", "Administration: everything about signing keys"
+    ADMIN_KEYS_READ = "ids4.ms.admin.keys.read", "Administration: list signing keys"
+    ADMIN_KEYS_WRITE = "ids4.ms.admin.keys.write", "Administration: rotate and revoke signing keys"
+
     ADMIN_MESSAGES_ALL = "ids4.ms.admin.messages.all", "Administration: everything about messages"
     ADMIN_MESSAGES_READ = (
         "ids4.ms.admin.messages.read",
         "Administration: list messages and jobs that wait or failed",
     )
-    ADMIN_MESSAGES_WRITE = "ids4.ms.admin.messages.write", "Administration: retry failed messages"
+    ADMIN_MESSAGES_WRITE = "ids4.ms.admin.messages.write", "Administration: retry and drop messages"
+
+    ADMIN_OVERVIEW_ALL = "ids4.ms.admin.overview.all", "Administration: everything about figures"
+    ADMIN_OVERVIEW_READ = "ids4.ms.admin.overview.read", "Administration: read figures by day"
 
     ADMIN_PRIVILEGES_ALL = (
         "ids4.ms.admin.privileges.all",
         "Administration: everything about privileges",
     )
     ADMIN_PRIVILEGES_READ = "ids4.ms.admin.privileges.read", "Administration: list privileges"
-    ADMIN_PRIVILEGES_WRITE = "ids4.ms.admin.privileges.write", "Administration: create privileges"
+    ADMIN_PRIVILEGES_WRITE = (
+        "ids4.ms.admin.privileges.write",
+        "Administration: create privileges and change their groups",
+    )
 
     ADMIN_SESSIONS_ALL = "ids4.ms.admin.sessions.all", "Administration: everything about sessions"
     ADMIN_SESSIONS_READ = "ids4.ms.admin.sessions.read", "Administration: list sessions of users"
     ADMIN_SESSIONS_WRITE = "ids4.ms.admin.sessions.write", "Administration: end sessions of users"
 
+    ADMIN_SETTINGS_ALL = "ids4.ms.admin.settings.all", "Administration: everything about settings"
+    ADMIN_SETTINGS_READ = (
+        "ids4.ms.admin.settings.read",
+        "Administration: read the settings of the installation",
+    )
+
+    ADMIN_TENANTTYPES_ALL = (
+        "ids4.ms.admin.tenanttypes.all",
+        "Administration: everything about types of tenants",
+    )
+    ADMIN_TENANTTYPES_READ = (
+        "ids4.ms.admin.tenanttypes.read",
+        "Administration: list types of tenants",
+    )
+    ADMIN_TENANTTYPES_WRITE = (
+        "ids4.ms.admin.tenanttypes.write",
+        "Administration: create, rename and delete types of tenants",
+    )
+
     ADMIN_USERS_ALL = "ids4.ms.admin.users.all", "Administration: everything about users"
-    ADMIN_USERS_READ = "ids4.ms.admin.users.read", "Administration: list users of all tenants"
+    ADMIN_USERS_READ = "ids4.ms.admin.users.read", "Administration: list users"
     ADMIN_USERS_WRITE = (
         "ids4.ms.admin.users.write",
-        "Administration: disable, enable and unlock users",
+        "Administration: create users, and disable, enable, unlock and sign them out",
     )
 
     APIRESOURCE_ALL = "ids4.ms.apiresource.all", "Everything about microservices"

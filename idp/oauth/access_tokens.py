@@ -108,7 +108,7 @@ async def issue_access_token(
 
 
 def new_token_id(runtime: Runtime, grant: HeldGrant) -> str:
-    """Make the `jti` of an access token; it leads back to the grant that the token hangs on."""
+    """Make the `jti` of an access token; it leads back to the grant that the token belongs to."""
     return token_ids.make(runtime.keyring, grant.id)
 
 
@@ -254,7 +254,7 @@ async def _read(storage: Storage, issuer: Issuer | None, unverified_token: str) 
 
 
 def grant_id_of(runtime: Runtime, claims: Mapping[str, Any]) -> int | None:
-    """Read the grant that a token hangs on out of its `jti`; None: a machine's token."""
+    """Read the grant that a token belongs to out of its `jti`; None: a machine's token."""
     return token_ids.grant_id_of(runtime.keyring, str(claims["jti"]))
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import flask
 from flask import Blueprint, current_app, make_response, redirect, render_template, request
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
 
+from idp.oauth import refused_requests
 from idp.oauth import visitor as visitors
 from idp.oauth.declarations import EXTENSION
 from idp.oauth.endpoints.authorize import authorize
@@ -15,6 +19,7 @@ from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import FormPost, Interaction, ProtocolResponse
 from idp.oauth.response import redirect as to
 from idp.oauth.visitor import Visitor
+from idp.platform.errors import Problem
 from idp.platform.sessions import cookie
 from idp.platform.sessions import service as sessions
 from idp.platform.storage import complete
@@ -30,8 +35,9 @@ FORM = "application/x-www-form-urlencoded"
 @blueprint.route("/connect/authorize", methods=["GET", "POST"], head=False)
 def authorize_view() -> Response:
     """Answer an authorization request."""
-    storage = current_visit().storage
-    answer = complete(authorize(_request(), storage))
+    storage, asked = current_visit().storage, _request()
+    with _keeping_refusals(asked):
+        answer = complete(authorize(asked, storage))
     if isinstance(answer, Interaction):
         return _no_store(redirect(answer.location, 303))
     if isinstance(answer, FormPost):
@@ -42,7 +48,9 @@ def authorize_view() -> Response:
 @blueprint.route("/connect/endsession", methods=["GET", "POST"], head=False)
 def end_session_view() -> Response:
     """Answer a logout request."""
-    answer = end_session(_request(), database(), _visitor())
+    asked = _request()
+    with _keeping_refusals(asked):
+        answer = end_session(asked, database(), _visitor())
     if isinstance(answer, Interaction):
         return _no_store(redirect(answer.location, 303))
     if isinstance(answer, SignedOut):
@@ -50,6 +58,18 @@ def end_session_view() -> Response:
         cookie.take(response, current_issuer())
         return response
     return _plain(answer)
+
+
+@contextmanager
+def _keeping_refusals(asked: ProtocolRequest) -> Iterator[None]:
+    """Keep which check refused a request that ends on an error page."""
+    try:
+        yield
+    except Problem as problem:
+        storage = current_visit().storage
+        database().rollback()
+        complete(refused_requests.keep(storage, asked, problem))
+        raise
 
 
 def _request() -> ProtocolRequest:

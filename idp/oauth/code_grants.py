@@ -209,7 +209,7 @@ def _kept_claims(
 
 
 def _end_of_grant(client: ClientView, granted: ValidatedScopes, now: datetime) -> datetime:
-    """Return when nothing that hangs on a grant can be valid any more."""
+    """Return when nothing that depends on a grant can be valid any more."""
     seconds = client.authorization_code_lifetime + client.access_token_lifetime
     if granted.is_offline:
         seconds += client.absolute_refresh_token_lifetime

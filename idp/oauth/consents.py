@@ -70,9 +70,11 @@ def remember_consent(
     )
 
 
-def list_consents(session: Session, user_id: int) -> list[GivenConsent]:
-    """List what a person allows which clients, sorted by client."""
-    rows = session.execute(
+def list_consents(
+    session: Session, user_id: int, *, tenant_id: int | None = None
+) -> list[GivenConsent]:
+    """List what a person allows which clients, in one tenant or in all, sorted by client."""
+    query = (
         select(Consent, Client, Tenant.name)
         .join(Client, Client.id == Consent.client_id)
         .join(Tenant, Tenant.id == Consent.tenant_id)
@@ -82,6 +84,8 @@ def list_consents(session: Session, user_id: int) -> list[GivenConsent]:
         )
         .order_by(Client.client_name, Client.id, Consent.id)
     )
+    if tenant_id is not None:
+        query = query.where(Consent.tenant_id == tenant_id)
     return [
         GivenConsent(
             consent.id,
@@ -93,7 +97,7 @@ def list_consents(session: Session, user_id: int) -> list[GivenConsent]:
             consent.created_at,
             consent.expires_at,
         )
-        for consent, client, tenant_name in rows
+        for consent, client, tenant_name in session.execute(query)
     ]
 
 

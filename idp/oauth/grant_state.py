@@ -1,4 +1,4 @@
-"""Whether a grant still stands: read in one query, checked at every use of what hangs on it."""
+"""Whether a grant still stands: read in one query, checked at every use of what depends on it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.claims import access, registry
 from idp.claims import subject as subjects
@@ -73,6 +73,14 @@ class StandingGrant:
         return subject
 
 
+def count_of_tenant(session: Session, tenant_id: int) -> int:
+    """Return how many grants of a tenant are neither revoked nor over."""
+    query = select(func.count(Grant.id)).where(
+        Grant.tenant_id == tenant_id, Grant.revoked_at.is_(None), Grant.expires_at > clock.now()
+    )
+    return session.scalar(query) or 0
+
+
 def in_force() -> ColumnElement[bool]:
     """Return the SQL conditions for a grant that stands, and whose person may use it, at `now`.
 
@@ -86,6 +94,18 @@ def in_force() -> ColumnElement[bool]:
         Tenant.status == TenantStatus.ENABLED,
         Membership.id.is_not(None),
     )
+
+
+def count_live(session: Session, client_row_id: int) -> tuple[int, int]:
+    """Return how many grants of a client have not ended, and of how many people."""
+    people = func.count(Grant.user_id.distinct())
+    query = select(func.count(), people).where(
+        Grant.client_id == client_row_id,
+        Grant.revoked_at.is_(None),
+        Grant.expires_at > clock.now(),
+    )
+    found = session.execute(query).one()
+    return found[0], found[1]
 
 
 def with_grant(*columns: InstrumentedAttribute[Any]) -> Select[Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
+from idp.oauth import refused_requests
 from idp.oauth.declarations import Endpoint, Readers, Server
 from idp.oauth.request import ProtocolRequest
 from idp.platform.errors import OAuthError, Problem
@@ -127,7 +128,11 @@ class MachineDoor:
             raise OAuthError(message)
         request = self._protocol_request(method, visit, issuer)
         assert endpoint.answer is not None  # noqa: S101 - the others are not among ours
-        response = await endpoint.answer(request, visit.storage)
+        try:
+            response = await endpoint.answer(request, visit.storage)
+        except Problem as problem:
+            await refused_requests.keep(visit.storage, request, problem)
+            raise
         if response is None:
             return None
         return Answer(response.status, tuple(response.headers.items()), response.body)

@@ -82,7 +82,7 @@ class Grant(Base):
     amr: Mapped[list[str]]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     expires_at: Mapped[datetime] = mapped_column(index=True)
-    """When nothing that hangs on it can be valid any more."""
+    """When nothing that depends on it can be valid any more."""
     revoked_at: Mapped[datetime | None]
     revoked_reason: Mapped[str | None] = mapped_column(String(50))
 
@@ -171,3 +171,28 @@ class RevokedToken(Base):
 
     jti: Mapped[str] = mapped_column(String(64), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Refusal(Base):
+    """A request that an endpoint of the protocol refused, kept for a few days: see `refusals`."""
+
+    __tablename__ = "refusal"
+    concerns_tokens = False
+
+    id: Mapped[Id]
+    at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
+    request_id: Mapped[str] = mapped_column(String(100), index=True)
+    path: Mapped[str] = mapped_column(String(100))
+    """Address of the endpoint."""
+    error: Mapped[str] = mapped_column(String(100))
+    description: Mapped[str] = mapped_column(String(500))
+    """What the caller was told."""
+    reason: Mapped[str | None] = mapped_column(String(200))
+    """What the caller was not told."""
+    check_name: Mapped[str | None] = mapped_column(String(200))
+    """Function that refused, below `idp.oauth`: `checks.pkce.prove`."""
+    client_id: Mapped[str | None] = mapped_column(String(200))
+    """Client that the request named, proven or not."""
+    client_tenant_id: Mapped[int | None] = mapped_column(BigInt)
+    """Tenant of that client; empty: the platform, or there is no such client."""
+    issuer_tenant_id: Mapped[int] = mapped_column(BigInt)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
+from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy import select, update
@@ -14,10 +15,12 @@ from sqlalchemy.orm import Session
 from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.tenants import service as tenants
-from idp.oauth.checks import prompt
+from idp.directory.tenants.models import Tenant
+from idp.oauth.checks import prompt, tenant
 from idp.oauth.checks import scope as scopes_of
 from idp.oauth.models import AuthorizationRequest
 from idp.oauth.request import Pairs, Parameters
+from idp.oauth.visitor import Visitor
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
@@ -78,6 +81,8 @@ class PendingRequest:
     """Scopes to be consented to, those that cover claims asked for by name included."""
     login_hint: str | None
     ui_locales: tuple[str, ...]
+    site: str | None
+    """The host that the answer goes to; None: an application on the person's own device."""
 
 
 def store(
@@ -141,6 +146,11 @@ def find_client(session: Session, issuer: Issuer, handle: str) -> ClientView | N
         client_id = runtime.of(session).keyring.decrypt(CLIENT_PURPOSE, sealed).decode()
     except (UnknownKeyError, ValueError):
         return None
+    return find_served_client(session, issuer, client_id)
+
+
+def find_served_client(session: Session, issuer: Issuer, client_id: str) -> ClientView | None:
+    """Return an enabled application that an issuer serves; None for any other."""
     client = clients.find(session, client_id)
     return client if client is not None and client.is_served_by(issuer) else None
 
@@ -191,7 +201,33 @@ def _as_shown(session: Session, row: AuthorizationRequest, handle: str) -> Pendi
         scopes=() if client is None else _scopes_to_consent(client, parameters),
         login_hint=parameters.get("login_hint"),
         ui_locales=tuple((parameters.get("ui_locales") or "").split()),
+        site=_site(parameters.get("redirect_uri")),
     )
+
+
+def _site(redirect_uri: str | None) -> str | None:
+    """Return the host of a web address that is not this device."""
+    parts = urlsplit(redirect_uri or "")
+    if parts.scheme not in {"http", "https"} or parts.hostname in {"localhost", "127.0.0.1", "::1"}:
+        return None
+    return parts.netloc.rpartition("@")[2] or None
+
+
+def find_tenant(session: Session, issuer: Issuer, handle: str, visitor: Visitor) -> Tenant | None:
+    """Return the tenant that a sign-in of the visitor is for; None while it is not settled.
+
+    The rule is the one by which the authorization endpoint settles it.
+    """
+    row = get(session, issuer, "authorize", handle)
+    parameters = Parameters(parameters_of(session, row))
+    client = clients.find(session, parameters.require("client_id"))
+    own = {one.id: one for one in tenants.memberships(session, visitor.user.id, issuer)}
+    required = (client.tenant_id if client else None, prompt.read_id(parameters, "tenant"))
+    answers = answers_of(row, handle, visitor.browser.id)
+    settled = tenant.settle(
+        tenant.fitting(own, *required), answers.tenant_id, visitor.browser.tenant_id
+    )
+    return None if settled is None else own[settled]
 
 
 def _scopes_to_consent(client: ClientView, parameters: Parameters) -> tuple[str, ...]:
@@ -248,6 +284,11 @@ def choose_tenant(
     """Note the tenant of this sign-in, and remember it for the rest of the session."""
     row = get(session, issuer, "authorize", handle)
     _answer(session, row, browser, tenant_id=tenant_id)
+    remember_tenant(session, browser, tenant_id)
+
+
+def remember_tenant(session: Session, browser: BrowserSession, tenant_id: int) -> None:
+    """Remember the tenant that the person chose for their session; this confirms the membership."""
     session.execute(
         update(BrowserSession).where(BrowserSession.id == browser.id).values(tenant_id=tenant_id)
     )

@@ -1,4 +1,4 @@
-"""Traces of refusals, as many as the trail can bear."""
+"""Traces of refusals, as many as the audit log can bear."""
 
 from __future__ import annotations
 

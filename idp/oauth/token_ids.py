@@ -26,7 +26,7 @@ def make(keyring: Keyring, grant_id: int) -> str:
 
 
 def grant_id_of(keyring: Keyring, jti: str) -> int | None:
-    """Read the grant that a token hangs on; None: a machine's token."""
+    """Read the grant that a token belongs to; None: a machine's token."""
     head, dot, root = jti.partition(".")
     if not dot:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.pages import apis, cancel, choose, consent, layout, qr, signout, theme
+from idp.pages import apis, cancel, choose, consent, layout, qr, signout, theme, wellknown
 from idp.pages.account import views as account
 from idp.pages.console import blueprint as console
 from idp.pages.forgot import views as forgot
@@ -30,6 +30,7 @@ def blueprints() -> list[Blueprint]:
         qr.blueprint,
         subscribe.blueprint,
         console.blueprint(),
+        wellknown.blueprint,
     ]
 
 

@@ -12,8 +12,14 @@ from werkzeug.wrappers import Response
 from idp.directory.resources.snapshot import ApiScopeView, IdentityView
 from idp.oauth import pending
 from idp.pages import brand, language
-from idp.pages.pending import Authorization, current_authorization, resume
+from idp.pages.pending import (
+    Authorization,
+    current_authorization,
+    request_query_of,
+    resume,
+)
 from idp.pages.visitor import ask_to_sign_in, current_visitor
+from idp.platform.web import csrf
 from idp.platform.web.views import current_issuer, database
 
 blueprint = Blueprint("consent", __name__)
@@ -38,13 +44,18 @@ def show() -> Response:
     visitor = current_visitor()
     if visitor is None:
         return ask_to_sign_in(**{language.HANDLE: authorization.handle})
+    csrf.keep_typed(("scope", "remember"))
     brand.show_tenant(authorization.client.tenant_id or visitor.browser.tenant_id)
     response = make_response(
         render_template(
             "pages/consent/consent.html",
             client=authorization.client,
+            site=authorization.site,
+            tenant=pending.find_tenant(database(), current_issuer(), authorization.handle, visitor),
             user=visitor.user,
             lines=_requested_lines(authorization),
+            request_query=request_query_of(authorization),
+            typed=csrf.typed(),
         )
     )
     response.headers["Cache-Control"] = "no-store"

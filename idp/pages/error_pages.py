@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 from flask import current_app, request
 from flask_babel import gettext as _
 
+from idp.directory.clients.snapshot import ClientView
 from idp.oauth import pending
 from idp.pages import language, messages, return_path
 from idp.pages.visitor import current_visitor
 from idp.platform.errors import Problem
+from idp.platform.issuer import Issuer
 from idp.platform.translation import N_
 from idp.platform.web.views import database, find_current_issuer
 
@@ -19,6 +21,7 @@ HOME = "/account"
 
 SOMEONE_ELSE = "signed_in_as_someone_else"
 EXPIRED = "request_expired"
+AUTHORIZE = "/connect/authorize"
 _OF_A_FORM = frozenset({"form_expired", "form_from_elsewhere", "form_without_cookie"})
 
 _BY_CODE = {
@@ -61,22 +64,33 @@ def next_links(problem: Problem) -> list[Link]:
             return [Link(_("Continue as %(name)s", name=name), page_of_form())]
     if problem.code in _OF_A_FORM:
         return [Link(_("Open the page again"), page_of_form())]
-    if problem.code == EXPIRED:
+    if problem.code == EXPIRED or request.path == AUTHORIZE:
         return [*_back_to_application(), account]
     return [account] if problem.status in {400, 403, 404, 405, 409} else []
 
 
 def _back_to_application() -> list[Link]:
-    """Return a link to the web page of the application whose request has expired, if it has one."""
+    """Return a link to the web page of the application that a refused request is of, if it has one.
+
+    It is the page that was registered, never an address in the request.
+    """
     issuer = find_current_issuer()
-    handle = request.args.get(language.HANDLE) or request.args.get(pending.CONTINUE)
-    if issuer is None or not handle:
-        return []
-    client = pending.find_client(database(), issuer, handle)
+    client = None if issuer is None else _requesting_client(issuer)
     home = None if client is None else web_address(client.client_uri)
     if client is None or home is None:
         return []
     return [Link(_("Back to %(name)s", name=client.name), home)]
+
+
+def _requesting_client(issuer: Issuer) -> ClientView | None:
+    """Return the application of a pending request, or the one named in a new request."""
+    handle = request.args.get(language.HANDLE) or request.args.get(pending.CONTINUE)
+    if handle:
+        return pending.find_client(database(), issuer, handle)
+    client_id = request.values.get("client_id")
+    if request.path != AUTHORIZE or not client_id or not client_id.isprintable():
+        return None
+    return pending.find_served_client(database(), issuer, client_id)
 
 
 def web_address(uri: str | None) -> str | None:

@@ -12,12 +12,13 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from flask import Blueprint, current_app, redirect, request, url_for
 from flask import Response as FlaskResponse
-from flask_babel import format_datetime
+from flask_babel import format_date, format_time
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from idp.pages import brand, error_pages, language, messages, return_path, theme
 from idp.platform.errors import NotFound
-from idp.platform.web import policy
+from idp.platform.web import csrf, policy
 from idp.platform.web.views import current_issuer, current_runtime, database
 from idp.publishing.files.limits import FILES
 
@@ -67,17 +68,23 @@ def picture(uri: str | None) -> str | None:
     return uri
 
 
-def moment(at: datetime) -> str:
-    """Format a point in time in the visitor's language."""
-    return f"{format_datetime(at, 'medium')} UTC"
+def moment(at: datetime) -> Markup:
+    """Format a point in time in UTC; a script puts it into the visitor's time zone."""
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        at.isoformat(timespec="seconds"),
+        f"{format_date(at, 'full')} {format_time(at, 'medium')} UTC",
+        f"{format_date(at, 'medium')} {format_time(at, 'short')} UTC",
+    )
 
 
 @blueprint.app_context_processor
 def _layout() -> dict[str, Any]:
     shown = brand.current()
+    csrf.typed()
     here = request.full_path.rstrip("?")
-    back = return_path.parse(here) or "/account"
+    back = return_path.parse(here) or return_path.parse(request.path) or "/account"
     return {
+        "answered_form": _answered_form(),
         "brand": shown,
         "brand_logo": file_address(shown.logo) or shown.logo_uri,
         "file_picture": file_picture,
@@ -96,6 +103,16 @@ def _layout() -> dict[str, Any]:
             for choice in language.LANGUAGES.values()
         ],
     }
+
+
+def _answered_form() -> str | None:
+    """Return the page whose form is answered, which a reload opens again; None: it is no form."""
+    if request.method != "POST" or request.path == error_pages.AUTHORIZE:
+        return None
+    router = current_app.create_url_adapter(request)
+    if router is not None and router.test(request.path, method="GET"):
+        return request.full_path.rstrip("?")
+    return error_pages.page_of_form()
 
 
 @blueprint.after_app_request

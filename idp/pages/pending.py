@@ -26,6 +26,8 @@ class Authorization:
     client: ClientView
     scopes: tuple[str, ...]
     login_hint: str | None
+    site: str | None
+    """The host that receives the answer; None: an application on the person's own device."""
 
 
 def find_authorization() -> Authorization | None:
@@ -52,7 +54,7 @@ def find_live_authorization(handle: str | None = None) -> Authorization | None:
         return None
     language.prefer(kept.ui_locales)
     brand.show_tenant(kept.client.tenant_id)
-    return Authorization(kept.handle, kept.client, kept.scopes, kept.login_hint)
+    return Authorization(kept.handle, kept.client, kept.scopes, kept.login_hint, kept.site)
 
 
 def current_authorization() -> Authorization:

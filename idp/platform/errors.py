@@ -7,6 +7,9 @@ Problem
 ├── Forbidden             403  valid credential, right missing
 ├── NotFound              404
 ├── Conflict              409  exists already, or is in use
+│   └── Outdated               it was changed after the caller read it
+├── PreconditionFailed    412  it was changed after the caller read it (`If-Match`)
+├── PreconditionRequired  428  the operation needs `If-Match`
 ├── TooSlow               408  the body did not arrive in time
 ├── TooLarge              413
 ├── TooLong               414
@@ -64,7 +67,7 @@ class BadRequest(Problem):
 
 
 class Overreach(BadRequest):
-    """The value asks for more than the caller holds; refused as input, and noted in the trail."""
+    """The value asks for more than the caller holds: a wrong input, noted in the audit log."""
 
     code = "overreach"
 
@@ -99,6 +102,26 @@ class Conflict(Problem):
     code = "conflict"
     status = 409
     title = "Conflict"
+
+
+class Outdated(Conflict):
+    """It was changed after the caller read it."""
+
+
+class PreconditionFailed(Problem):
+    """It is no longer in the state that `If-Match` names (RFC 9110 15.5.13)."""
+
+    code = "precondition_failed"
+    status = 412
+    title = "Precondition failed"
+
+
+class PreconditionRequired(Problem):
+    """The request must name the state that it changes (RFC 6585 3)."""
+
+    code = "precondition_required"
+    status = 428
+    title = "Precondition required"
 
 
 class TooSlow(Problem):

@@ -22,6 +22,11 @@ def templates_dir() -> Path:
     return _find("templates")
 
 
+def examples_dir() -> Path:
+    """Find the folder of the examples in the documentation."""
+    return _find("docs/examples")
+
+
 def _find(name: str) -> Path:
     # The wheel carries the top-level folders inside the package, with an underscore in front.
     packaged = _PACKAGE / f"_{name}"

@@ -48,7 +48,7 @@ _PASSING = (
     asyncpg.TransactionRollbackError,  # 40: deadlock, serialization
     asyncpg.LockNotAvailableError,  # 55P03
     asyncpg.ReadOnlySQLTransactionError,  # 25006: a primary that was demoted
-    asyncpg.IntegrityConstraintViolationError,  # 23: what the row refers to was deleted meanwhile
+    asyncpg.IntegrityConstraintViolationError,  # 23: a row that is referred to was deleted
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     OSError,

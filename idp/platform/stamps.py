@@ -7,7 +7,7 @@ from typing import Annotated
 from sqlalchemy import String
 from sqlalchemy.orm import mapped_column
 
-from idp.platform.errors import Conflict
+from idp.platform.errors import Outdated
 from idp.platform.secrets import random_token
 
 
@@ -25,8 +25,8 @@ def check(held: str, given: str | None) -> None:
         raise outdated()
 
 
-def outdated() -> Conflict:
-    """Refuse a change of what has been changed meanwhile."""
-    return Conflict.at(
+def outdated() -> Outdated:
+    """Refuse a change of what somebody else has changed."""
+    return Outdated.at(
         "concurrency_stamp", "This was changed by someone else. Reload and try again."
     )

@@ -33,6 +33,8 @@ LARGEST = 512 * 1024
 """Bytes of an uploaded picture; it is on every page."""
 PICTURES_PER_HOUR = 60
 HOUR = 3600
+UNSET = "unset"
+"""Stamp of a tenant that has set nothing."""
 CONSOLE = "console"
 """Takes the place of a client id for files that are uploaded at a page."""
 COLUMNS = (
@@ -50,14 +52,22 @@ def get(session: Session, actor: Actor, tenant_id: int) -> Branding:
     return _row(session, tenant_id)
 
 
-def replace(session: Session, actor: Actor, tenant_id: int, spec: BrandingSpec) -> Branding:
+def replace(
+    session: Session,
+    actor: Actor,
+    tenant_id: int,
+    spec: BrandingSpec,
+    *,
+    stamp: str | None = None,
+) -> Branding:
     """Replace the branding of a tenant; without a difference nothing changes, not even the stamp.
 
-    Pictures are named by files that were uploaded for this tenant before.
+    Pictures are named by files that were uploaded for this tenant before. `stamp` is that of the
+    state that was read; None accepts any.
     """
     _check_reach(session, actor, tenant_id, lock=True)
     row = _row(session, tenant_id)
-    stamps.check(row.concurrency_stamp or "", spec.concurrency_stamp)
+    stamps.check(row.concurrency_stamp, stamp)
     values = rules.checked(spec)
     for kind in ("logo", "icon"):
         values[kind] = _picture(session, actor, row, kind, getattr(spec, kind))
@@ -119,7 +129,8 @@ def _check_reach(session: Session, actor: Actor, tenant_id: int, *, lock: bool =
 
 
 def _row(session: Session, tenant_id: int) -> Branding:
-    return find_row(session, tenant_id) or Branding(tenant_id=tenant_id, texts={})
+    unset = Branding(tenant_id=tenant_id, texts={}, concurrency_stamp=UNSET)
+    return find_row(session, tenant_id) or unset
 
 
 def _state_of(row: Branding) -> dict[str, Any]:

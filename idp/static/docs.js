@@ -1,5 +1,10 @@
 // Shows an OpenAPI document. "Authorize" signs in by the code flow with PKCE; the token stays in
 // the memory of this page.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
+
 const place = document.getElementById("docs");
 const ui = SwaggerUIBundle({
   domNode: place,

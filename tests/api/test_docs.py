@@ -141,7 +141,7 @@ def test_the_command_prints_what_is_served(tmp_path, monkeypatch):
     assert '"https://id.example/connect/token"' in printed.stdout
     assert printed.stdout.count("\n") > 1000
     own = runner.invoke(main, ["openapi", "admin"])
-    assert '"/admin/v1/users/{id}/enable"' in own.stdout
+    assert '"/admin/v1/tenants/{tenant}/users/{id}/enable"' in own.stdout
     chinese = runner.invoke(main, ["openapi", "user-service", "--lang", "zh"])
     assert '"title": "用户服务"' in chinese.stdout
     file = tmp_path / "center.json"

@@ -17,6 +17,7 @@ import pytest
 from idp.directory.clients import addresses
 from idp.directory.clients.addresses import Rules
 from idp.directory.users import names
+from idp.oauth import refused_requests
 from idp.oauth.checks import pkce, redirect_uri
 from idp.platform import logs, plain_yaml
 from idp.platform.fetch import Fetcher
@@ -29,7 +30,7 @@ from idp.publishing.files import kinds
 from idp.publishing.files import service as files
 from idp.publishing.gateway import breaking, outline, upstreams, validation
 from tests import protocol, samples
-from tests.api import center
+from tests.api import admin, center
 from tests.attacks import finding
 from tests.attacks.growth import UNITS, Attack, attacks_on, worst
 
@@ -120,6 +121,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "day": lambda text: shapes.Day().deserialize(f"2026-11-29{text}"),
     "moment": lambda text: shapes.Moment().deserialize(f"2026-11-29T00:00:00{text}"),
     "wrong fields": lambda text: flatten({text: {text: {0: [text]}}}),
+    "text of a refusal": lambda text: refused_requests.shown(text, len(text)),
     "query": lambda text: requests.check_encoded(f"a={text}"),
 }
 
@@ -315,6 +317,19 @@ def test_json_costs_what_it_is_long(client, session):
     starts = ("", "[" * 10, "[]" * 70 + '"', '{"name":"')
     attacks = [Attack(start, unit) for start in starts for unit in units]
     assert worst(send, attacks, (1024, 65_536), REQUEST_SECONDS) is None
+
+
+def test_a_pasted_token_costs_what_it_is_long(client, session):
+    root = admin.root(client, session)
+
+    def send(text: str) -> None:
+        answer = admin.send(root, "POST", "/tenants/1/explain", {"token": text})
+        assert answer.status_code in {200, 400, 413}
+
+    units = ("a", ".", "a.", "eyJ", "eyJ.", "[", "W1s", "é", "\\")
+    attacks = [Attack(start, unit) for start in ("", "at_", "eyJ9.") for unit in units]
+    assert worst(send, attacks, (1024, 16_000), REQUEST_SECONDS) is None
+    assert worst(send, attacks, (16_500, 500_000), REQUEST_SECONDS) is None
 
 
 def test_an_upload_costs_what_it_is_long(client, session):

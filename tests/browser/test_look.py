@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from idp.directory.actor import Actor
 from idp.directory.resources import service as resources
@@ -106,6 +108,12 @@ def publish(session, user_id, api):
     )
 
 
+def code_sent(messages, address):
+    """Return the code that was sent to an address."""
+    (text,) = [mail.text for mail in messages if mail.to.endswith(address)]
+    return re.search(r"\b\d{6}\b", text)[0]
+
+
 class Visit:
     """One browser that walks through the pages and looks at each."""
 
@@ -153,7 +161,8 @@ class Visit:
         self.seen.append(name)
 
     def examine(self, name: str) -> None:
-        """Run axe on the page that is open."""
+        """Run axe on the page that is open, once its style is there."""
+        self.page.wait_for_load_state("load")
         found = self.axe.run(self.page).response
         assert found["passes"], name
         serious = [
@@ -263,13 +272,13 @@ def test_every_dead_end_has_a_way_on(chromium, house, language):
     context.close()
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_every_page_is_readable_for_everybody(chromium, house, language):
+@pytest.mark.parametrize(("language", "colours"), [("en", "light"), ("zh", "dark")])
+def test_every_page_is_readable_for_everybody(chromium, house, outbox, language, colours):
     server, client, key = house
     locale = {"en": "en-GB", "zh": "zh-CN"}[language]
-    context = chromium.new_context(locale=locale, java_script_enabled=True)
+    context = chromium.new_context(locale=locale, color_scheme=colours)
     # A page that needs no script: nothing of ours runs, axe alone does.
-    context.route("**/*.js", lambda route: route.abort())
+    context.route("**/*.js*", lambda route: route.fulfill(body="", content_type="text/javascript"))
     visit = Visit(context.new_page(), server.url, language)
     page = visit.page
 
@@ -287,12 +296,15 @@ def test_every_page_is_readable_for_everybody(chromium, house, language):
     visit.open("/apis/orders", "api")
     page.click("details >> nth=0")
     visit.look("api-operation")
-    visit.open("/register", "register")
-    visit.press("register-empty", "main button[type=submit]")
-    page.fill("#mobile", "13800138000")
-    page.fill("#email", "new@example.com")
-    visit.press("register-account", "main button[type=submit]")
-    visit.press("register-account-refused", "main button[type=submit] >> nth=0")
+    visit.open("/register", "register-mobile")
+    visit.press("register-mobile-empty", "main button[type=submit]")
+    for kind, address in (("mobile", "13800138000"), ("email", "new@example.com")):
+        page.fill("#address", address)
+        visit.press(f"register-{kind}-code", "main button[type=submit]")
+        visit.press(f"register-{kind}-code-empty", "main button[type=submit] >> nth=0")
+        page.fill("#code", code_sent(outbox(), address))
+        visit.press(f"register-{kind}-proven", "main button[type=submit] >> nth=0")
+    visit.press("register-account-empty", "main button[type=submit]")
 
     query = "&".join(
         f"{name}={value}"
@@ -339,13 +351,15 @@ def test_every_page_is_readable_for_everybody(chromium, house, language):
     visit.press("account-password-refused", "main button[type=submit]")
     visit.open("/account/sessions", "account-sessions")
     visit.open("/account/applications", "account-applications")
+    visit.open("/account/organisations", "account-organisations")
+    visit.press("account-switched", "main button[type=submit] >> nth=0")
     code = page.request.post(f"{server.url}/account/qr").json()
     visit.open(f"/account/qr/{code['id']}/confirm", "qr-waiting")
     visit.press("qr-confirmed", "button[value=allow]")
     visit.open("/account/qr/invented/confirm", "qr-expired")
     visit.open("/logout", "logout")
     visit.press("signed-out", "button[value=yes]")
-    assert len(visit.seen) == 41
+    assert len(visit.seen) == 48
     context.close()
 
 
@@ -359,6 +373,7 @@ def test_the_sign_in_works_by_keyboard_alone_and_without_scripts(chromium, house
     page.keyboard.type("ann")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
+    page.keyboard.press("Tab")  # "Forgot your password?"
     page.keyboard.press("Tab")
     page.keyboard.press("Space")
     page.keyboard.press("Tab")
@@ -369,16 +384,99 @@ def test_the_sign_in_works_by_keyboard_alone_and_without_scripts(chromium, house
     context.close()
 
 
-def test_a_refusal_is_announced_and_has_the_focus(chromium, house):
+def test_a_refusal_is_beside_the_field_that_has_the_focus(chromium, house):
     server, _, _ = house
     context = chromium.new_context(locale="en-GB")
     page = context.new_page()
     page.goto(f"{server.url}/login")
     page.click("main button[type=submit]")
-    alert = page.get_by_role("alert")
-    assert alert.evaluate("node => node === document.activeElement")
+    page.wait_for_selector("#login:focus")
+    expect(page.locator("#login")).to_have_accessible_description(
+        "Enter your user name, e-mail or mobile number."
+    )
     page.get_by_role("link", name="Enter your password.").click()
-    assert page.locator("#password").evaluate("node => node === document.activeElement")
+    page.wait_for_selector("#password:focus")
+    page.fill("#login", "ann")
+    page.fill("#password", "wrong")
+    page.click("main button[type=submit]")
+    page.wait_for_selector("#password:focus")
+    expect(page.locator("#password")).to_have_accessible_description(
+        "Incorrect user name or password."
+    )
+    expect(page.get_by_role("alert")).to_have_count(0)
+    context.close()
+
+
+def test_scripts_add_comfort_and_no_form_is_posted_again_by_a_reload(chromium, house):
+    server, _, _ = house
+    context = chromium.new_context(locale="en-GB", timezone_id="Asia/Tokyo")
+    page = context.new_page()
+    posts = []
+    page.on("request", lambda sent: posts.append(sent.url) if sent.method == "POST" else None)
+    page.goto(f"{server.url}/login?return_to=/account/sessions")
+    page.fill("#login", "ann")
+    page.fill("#password", "wrong")
+    page.click("main button[type=submit]")
+    expect(page.locator("#password-error")).to_be_visible()
+    page.reload()
+    expect(page.locator("#password-error")).to_have_count(0)
+    assert len(posts) == 1
+
+    # A form that expired comes back by a GET, with what was typed.
+    page.evaluate("document.querySelector('[name=csrf_token]').value = 'old'")
+    page.fill("#login", "ann")
+    page.fill("#password", PASSWORD)
+    page.click("main button[type=submit]")
+    expect(page.get_by_role("alert")).to_contain_text("open for too long")
+    assert (page.input_value("#login"), page.input_value("#password")) == ("ann", "")
+    page.reload()
+    assert len(posts) == 2
+
+    page.fill("#login", "ann")
+    page.fill("#password", PASSWORD)
+    page.get_by_role("button", name="Show password").click()
+    assert page.get_attribute("#password", "type") == "text"
+    page.get_by_role("button", name="Hide password").click()
+    assert page.get_attribute("#password", "type") == "password"
+    page.get_by_role("button", name="Show password").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url("**/account/sessions")
+
+    times = page.locator("time")
+    at = datetime.fromisoformat(times.first.get_attribute("datetime"))
+    local = at.astimezone(ZoneInfo("Asia/Tokyo"))
+    expect(times.first).to_have_text(f"{local.day} {local:%b} {local.year}, {local:%H:%M}")
+    assert f"{local:%H:%M:%S}" in times.first.get_attribute("title")
+    assert "UTC" not in page.locator("main").inner_text()
+    context.close()
+
+
+@pytest.mark.parametrize("height", [600, 900, 1400])
+def test_a_short_card_stands_a_little_above_the_middle(chromium, house, height):
+    server, _, _ = house
+    context = chromium.new_context(viewport={"width": 1280, "height": height})
+    page = context.new_page()
+    page.goto(f"{server.url}/signed-out")
+    card = page.locator(".panel").bounding_box()
+    middle = (card["y"] + card["height"] / 2) / height
+    assert 0.3 < middle < 0.5
+    context.close()
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_the_page_about_our_apis_has_our_look_and_can_be_read(chromium, house, colours):
+    server, _, _ = house
+    context = chromium.new_context(locale="en-GB", color_scheme=colours)
+    page = context.new_page()
+    page.goto(f"{server.url}/docs")
+    expect(page.locator(".opblock-tag").first).to_be_visible()
+    expect(page.locator(".docs-name")).to_have_text("idp")
+    ground = {"light": "rgb(241, 244, 249)", "dark": "rgb(13, 19, 29)"}[colours]
+    for part in ("body", ".swagger-ui"):
+        colour = f"getComputedStyle(document.querySelector('{part}')).backgroundColor"
+        assert page.evaluate(colour) == ground, part
+    found = Axe().run(page, context=".docs-head").response
+    assert found["violations"] == []
     context.close()
 
 

@@ -10,6 +10,7 @@ from click.testing import Result
 from sqlalchemy.orm import Session
 
 from idp.platform.audit import service as audit
+from idp.platform.audit.service import Filters
 from idp.platform.audit.tags import Tag
 from tests import protocol
 
@@ -31,7 +32,7 @@ def test_upstreams_are_listed_by_tenant(idp: Run, idp_json: RunJson, session: Se
     assert "Tenant not found" in idp(
         "gateway", "upstream", "add", "http://a.example", "--tenant", "99", code=1
     ).stderr  # fmt: skip
-    events = audit.search(session, tag=Tag.GATEWAY_CHANGED)
+    events = audit.search(session, Filters(tag=Tag.GATEWAY_CHANGED))
     assert [event.details["action"] for event in events] == ["removed", "added", "added"]
 
 

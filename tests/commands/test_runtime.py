@@ -24,7 +24,7 @@ from idp.runtime import create
 from tests.conftest import make_settings
 
 WEB = {"idp.api", "idp.app", "idp.early_app", "idp.pages.blueprints", "flask_sqlalchemy"}
-WITH_OPERATIONS = {"importing", "migrating", "openapi", "serve", "setup"}
+WITH_OPERATIONS = {"explain", "importing", "migrating", "openapi", "serve", "setup"}
 """Commands that read operations or their shapes, write migrations, or serve."""
 
 

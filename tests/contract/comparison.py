@@ -17,7 +17,7 @@ from idp.api import docs
 from idp.api.texts import Language
 
 HERE = Path(__file__).parent
-METHODS = ("get", "put", "post", "delete")
+METHODS = ("get", "put", "patch", "post", "delete")
 FACETS = (
     *("format", "default", "enum", "minimum", "maximum", "minLength", "maxLength"),
     *("pattern", "minItems", "maxItems"),

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.no_database
 def test_every_operation_says_who_may_call_and_how_it_is_refused():
     document = serve("admin")
     found = operations(document)
-    assert len(found) == 15
+    assert len(found) == 57
     for name, (method, path, operation) in found.items():
         assert path.startswith("/admin/v1/"), name
         assert operation["x-client-scope"] == operation["x-user-permission"] is not None, name
@@ -27,6 +27,7 @@ def test_every_operation_says_who_may_call_and_how_it_is_refused():
         wanted = {"400", "401", "403", "414", "429", "503"}
         wanted |= {"404"} if "{" in path else set()
         wanted |= {"409", "422"} if method != "get" else set()
+        wanted |= {"412", "428"} if method in {"put", "patch", "delete"} else set()
         wanted |= {"413"} if "requestBody" in operation else set()
         assert {status for status in operation["responses"] if status >= "400"} == wanted, name
 
@@ -56,7 +57,27 @@ def test_refusals_name_invalid_fields_in_fields():
     assert "errors" in serve("user-service")["components"]["schemas"]["Problem"]["properties"]
 
 
-def test_no_machine_finds_a_scope_that_it_can_use():
+def test_machines_use_the_same_scopes_as_people():
     flows = serve("admin")["components"]["securitySchemes"]["oauth2"]["flows"]
-    assert flows["clientCredentials"]["scopes"] == {}
+    assert flows["clientCredentials"]["scopes"] == flows["authorizationCode"]["scopes"]
     assert "ids4.ms.admin.users.write" in flows["authorizationCode"]["scopes"]
+
+
+def test_keys_states_and_etags_are_described():
+    found = operations(serve("admin"))
+    for name, (method, _, operation) in found.items():
+        headers = {
+            parameter["name"]: parameter["required"]
+            for parameter in operation.get("parameters", ())
+            if parameter["in"] == "header"
+        }
+        if method == "post":
+            assert headers == {"Idempotency-Key": False}, name
+        elif method == "get":
+            assert headers == {}, name
+        else:
+            assert headers == {"If-Match": True}, name
+    assert list(found["privileges-get"][2]["responses"]["200"]["headers"]) == ["ETag"]
+    exported = found["audit-export"][2]["responses"]["200"]
+    assert list(exported["content"]) == ["text/csv", "application/x-ndjson"]
+    assert list(exported["headers"]) == ["Link"]

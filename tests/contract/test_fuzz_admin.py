@@ -9,11 +9,14 @@ import pytest
 from sqlalchemy import select
 
 from idp.api.admin.dialect import admin as dialect
+from idp.directory.bundles.models import TenantType
 from idp.directory.roles import catalogue
 from idp.platform import clock
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.sessions.models import BrowserSession
+from idp.platform.signing.models import SigningKey
+from idp.publishing.codegen.models import SdkJob
 from tests import protocol
 from tests.api import center
 from tests.contract import fuzzing
@@ -32,20 +35,35 @@ def rows(session):
     ann = protocol.add_person(session)
     protocol.start_session(session, "127.0.0.1:8000", ann)
     session_id = session.scalars(select(BrowserSession.id)).one()
+    app = protocol.register(session, "row")
+    session.add(TenantType(code="shop", name="Shop"))
+    job = SdkJob(client_id="web", generator="python", source_url="-")
+    session.add(job)
+    session.commit()
+    kid = session.scalars(select(SigningKey.kid).limit(1)).one()
     return {
-        "users": {**names, "id": ann.id},
+        "users": {**names, "tenant": 1, "id": ann.id},
         "sessions": {"tenant": 1, "user": ann.id, "id": session_id},
+        "clients": {"tenant": 1, "id": app.row_id, "client": app.row_id},
+        "audit": {"tenant": 1},
+        "overview": {"tenant": 1},
+        "jobs": {"id": job.id},
+        "keys": {"kid": kid},
+        "settings": {},
+        "tenanttypes": {"code": "shop"},
         "branding": {"tenant": 1},
         "privileges": names,
         "messages": {"id": message_id},
     }
 
 
-@pytest.mark.parametrize("module", ["users", "sessions", "branding", "privileges", "messages"])
+@pytest.mark.parametrize(
+    "module", ["clients", "users", "sessions", "audit", "branding", "privileges", "messages"]
+)
 def test_no_answer_is_outside_the_document(app, client, session, rows, module):
     root = center.administrator(client, session)
     session.close()
-    known = rows[module]
+    known = rows.get(module, {})
     seen: Counter[int] = Counter()
 
     def aim(case: Any, existing: bool) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp.directory.actor import OPERATOR, Actor
+from idp.directory.actor import OPERATOR, Actor, Permitted
 from idp.directory.bundles import service as bundles
 from idp.directory.bundles.service import BundleSpec
 from idp.directory.clients import management
@@ -68,3 +70,43 @@ def test_an_administrator_of_the_platform_may_keep_to_one_tenant(session: Sessio
     assert {"ours", "of-all"} <= {
         client.client_id for client in session.scalars(management.list_query(free))
     }
+
+
+def clients_in_reach(session: Session, actor: Actor) -> set[str]:
+    found = session.scalars(management.list_query(actor))
+    return {row.client_id for row in found} & {"own", "other", "platform", "linked"}
+
+
+def test_where_a_permission_is_held_decides_which_rows_are_in_reach(session: Session) -> None:
+    acme, other = protocol.add_tenant(session), protocol.add_tenant(session, "Other")
+    user = protocol.add_person(session, tenant_ids=[acme])
+    protocol.register(session, "platform")
+    protocol.register(session, "own", tenant_id=acme)
+    protocol.register(session, "other", tenant_id=other)
+    protocol.register(session, "linked", tenant_id=acme)
+    clients.link_owner(session, clients.get(session, "linked"), user.id)
+    actor = Actor(user.id, tenant_id=acme)
+
+    def reach(tenant_id: int, permitted: Permitted, *, admin: bool = False) -> set[str]:
+        acting = replace(actor, tenant_id=tenant_id, permitted=permitted, is_platform_admin=admin)
+        return clients_in_reach(session, acting)
+
+    everything = {"platform", "own", "other", "linked"}
+    assert reach(acme, "links") == {"linked"}
+    assert reach(acme, "tenant") == reach(acme, "platform") == {"own", "linked"}
+    assert reach(1, "platform") == everything
+    assert reach(1, "tenant") == set()
+    assert reach(acme, "links", admin=True) == everything
+    assert reach(acme, "platform", admin=True) == {"own", "linked"}
+
+
+def test_new_rows_belong_to_the_tenant_in_which_the_permission_counts() -> None:
+    def owner(tenant_id: int, permitted: Permitted, *, admin: bool = False) -> int | None:
+        acting = Actor(5, tenant_id, is_platform_admin=admin, permitted=permitted)
+        return acting.owner_tenant
+
+    assert owner(7, "links") == owner(7, "tenant") == owner(7, "platform") == 7
+    assert owner(7, "platform", admin=True) == 7
+    assert owner(1, "tenant", admin=True) == 1
+    assert owner(1, "platform") is None
+    assert owner(7, "links", admin=True) is None

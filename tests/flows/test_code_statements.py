@@ -151,7 +151,7 @@ def test_a_code_is_made_at_once_exactly_when_nothing_is_to_be_decided(
     expected = None
     with session.begin_nested() as before_reading:
         signed = complete(visitor.find_signed_in(storage, issuer, cookie))
-        with contextlib.suppress(authorize._ToPage, authorize.OAuthError):
+        with contextlib.suppress(authorize.ToPage, authorize.OAuthError):
             expected = complete(authorize.decide(storage, asked, signed, None))
         before_reading.rollback()
     has_choice = asked.tenant_id is None and asked.client.tenant_id is None

@@ -97,7 +97,7 @@ FORGED = {
 }
 
 
-def test_forwarded_headers_of_strangers_change_nothing(client):
+def test_forwarded_headers_of_untrusted_peers_change_nothing(client):
     plain = client.get(DISCOVERY).get_json()
     answer = client.get(DISCOVERY, headers=FORGED)
     assert answer.get_json() == plain

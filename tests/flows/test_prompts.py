@@ -173,7 +173,7 @@ def test_hints_for_the_page(client, session, web):
 
 def test_the_tenant_is_asked_for_when_there_are_several(client, session, web):
     acme, other = add_tenant(session), add_tenant(session, "Other")
-    user = add_person(session, tenant_ids=(1, acme))
+    user = add_person(session, tenant_ids=(1, acme, add_tenant(session, "Beta")))
     protocol.sign_in(client, session, user)
     assert error_of(authorize(client, web, prompt="none")) == "interaction_required"
     asked = authorize(client, web)

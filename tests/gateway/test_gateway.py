@@ -12,6 +12,7 @@ from sqlalchemy import select, text
 from idp.directory.resources.models import ApiResource
 from idp.oauth.server import offer
 from idp.platform.audit import service as audit
+from idp.platform.audit.service import Filters
 from idp.platform.audit.tags import Tag
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
@@ -60,7 +61,7 @@ def test_what_is_published_is_read_again(session, orders, site):
     assert revision["createdDateTime"].endswith("Z")
     stored = tables.document(session, str(orders.id), 1)
     assert set(stored["paths"]["/orders"]) == {"get", "post"}
-    (event,) = audit.search(session, tag=Tag.PUBLICATION_CHANGED)
+    (event,) = audit.search(session, Filters(tag=Tag.PUBLICATION_CHANGED))
     assert (event.target, event.details["action"]) == ("publication:orders", "publish")
     assert event.user_id == orders.caller.user.id
 

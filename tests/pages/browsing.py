@@ -9,7 +9,7 @@ from html import unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from idp.directory.users import passwords
@@ -20,6 +20,7 @@ from tests.protocol import App, authorize
 if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
+    from idp.platform.runtime import Runtime
     from tests.conftest import IssuerClient
 
 _TOKEN = re.compile(r'name="csrf_token"\s+value="([^"]+)"')
@@ -86,3 +87,22 @@ def crowd() -> Iterator[None]:
 def events(session: Session, tag: Tag) -> list[AuditEvent]:
     """Read the audit trail."""
     return list(session.scalars(select(AuditEvent).where(AuditEvent.tag == tag)))
+
+
+def statements(runtime: Runtime, browser: IssuerClient, path: str, *tables: str) -> list[str]:
+    """Open a page; return the statements that name one of the tables.
+
+    Others may come at any time, because what is configured is read again when it has changed.
+    """
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if re.search(rf"\b({'|'.join(tables)})\b", statement):
+            seen.append(statement)
+
+    event.listen(runtime.engine, "before_cursor_execute", note)
+    try:
+        assert browser.get(path).status_code == 200
+    finally:
+        event.remove(runtime.engine, "before_cursor_execute", note)
+    return seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import BytesIO
 
 import pytest
@@ -14,14 +14,25 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
 from idp.account import profile
+from idp.directory.tenants import service as tenants
 from idp.directory.users import passwords
 from idp.directory.users.models import User
-from idp.oauth.models import Consent
+from idp.oauth.models import Consent, Grant
 from idp.platform.audit.tags import Tag
+from idp.platform.clock import now
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.sessions.models import BrowserSession
 from idp.publishing.files.models import StoredFile
-from tests.pages.browsing import crowd, csrf_token, events, page_of_flow, readable, send, submit
+from tests.pages.browsing import (
+    crowd,
+    csrf_token,
+    events,
+    page_of_flow,
+    readable,
+    send,
+    statements,
+    submit,
+)
 from tests.protocol import (
     PASSWORD,
     add_person,
@@ -36,7 +47,7 @@ from tests.protocol import (
 NEW = "seven-quiet-otters"
 PAGES = [
     *("/account", "/account/password", "/account/sessions", "/account/applications"),
-    *("/account/profile", "/account/email", "/account/mobile"),
+    *("/account/profile", "/account/email", "/account/mobile", "/account/organisations"),
 ]
 CHANGE = {"current": PASSWORD, "password": NEW, "repeated": NEW}
 
@@ -174,7 +185,7 @@ def test_a_session_is_ended_with_its_tokens(client, new_client, session, ann):
     )
     tokens = obtain(other, app)
     shown = client.get("/account/sessions")
-    assert "Edge on Windows" in readable(shown)
+    assert "Edge 140 on Windows" in readable(shown)
     row = session.scalars(select(BrowserSession).order_by(BrowserSession.id.desc())).first()
     answer = send(client, shown, f"/account/sessions/{row.id}/end", {})
     assert answer.status_code == 303
@@ -183,6 +194,71 @@ def test_a_session_is_ended_with_its_tokens(client, new_client, session, ann):
     assert client.get("/account").status_code == 200
     (event,) = events(session, Tag.SESSION_ENDED)
     assert (event.user_id, event.target) == (ann.id, f"session:{row.id}")
+
+
+def test_two_sessions_of_one_browser_can_be_told_apart(client, new_client, session, ann, clock):
+    shop = register(session, "shop", client_name="Lantern <b>Shop")
+    windows = "Mozilla/5.0 (Windows NT 10.0; Win64) Gecko/20100101 Firefox/{}.0"
+    for version, address, is_at_shop in ((140, "192.0.2.18", True), (151, "198.51.100.9", False)):
+        clock.shift(3600)
+        other = new_client()
+        other.environ_base["REMOTE_ADDR"] = address
+        other.environ_base["HTTP_USER_AGENT"] = windows.format(version)
+        submit(other, "/login", {"login": "ann", "password": PASSWORD})
+        if is_at_shop:
+            tokens = obtain(other, shop)
+            obtain(other, shop)
+    submit(client, "/login", {"login": "ann", "password": PASSWORD})
+    page = client.get("/account/sessions").get_data(as_text=True)
+    rows = re.findall(r"<li>\s*<div>(.*?)</li>", page, re.DOTALL)
+    shown = [re.sub(r"\s+", " ", row) for row in rows]
+    assert len(shown) == 3
+    at_shop = next(row for row in shown if "192.0.2.18" in row)
+    elsewhere = next(row for row in shown if "198.51.100.9" in row)
+    assert "Firefox 140 on Windows" in at_shop
+    assert "Firefox 151 on Windows" in elsewhere
+    assert at_shop.count("Lantern &lt;b&gt;Shop") == 1
+    assert "Signed in to" not in elsewhere
+    first = [re.search(r"First used <time datetime=\"([^\"]+)\"", row)[1] for row in shown]
+    assert len(set(first)) == 3
+    assert ["Password entered" in row for row in shown] == [True, False, False]
+    # This browser cannot be ended by mistake; others can.
+    assert [row.count("<form") for row in shown] == [0, 1, 1]
+    session.execute(update(Grant).values(revoked_at=now()))
+    session.commit()
+    assert "Lantern" not in client.get("/account/sessions").get_data(as_text=True)
+    assert tokens.access
+
+
+def test_the_list_of_sessions_takes_as_many_queries_for_many(
+    client, new_client, session, ann, runtime
+):
+    def count():
+        return len(statements(runtime, client, "/account/sessions", "browser_session", "IN"))
+
+    hosts = ("one.example", "two.example", "three.example")
+    acme = [add_tenant(session, name, hosts=[name]) for name in hosts]
+    for tenant_id in acme:
+        tenants.add_member(session, tenant_id, ann.id)
+    session.commit()
+    sign_in(new_client(f"http://{hosts[0]}"), session, ann)
+    few = count()
+    assert few >= 3
+    for host in hosts * 3:
+        sign_in(new_client(f"http://{host}"), session, ann)
+    assert count() == few
+
+
+def test_times_are_utc_with_what_a_script_needs(client, session, ann, clock):
+    page = client.get("/account/sessions").get_data(as_text=True)
+    row = session.scalars(select(BrowserSession)).one()
+    at = row.created_at
+    shown = re.search(r'<time datetime="([^"]+)" title="([^"]+)">([^<]+)</time>', page)
+    assert datetime.fromisoformat(shown[1]) == at.replace(microsecond=0)
+    assert f":{at:%M:%S}" in shown[2]
+    assert shown[2].endswith(" UTC")
+    assert shown[3].endswith(" UTC")
+    assert f":{at:%M:%S}" not in shown[3]
 
 
 def test_all_other_sessions_are_ended(client, new_client, session, ann):
@@ -196,7 +272,7 @@ def test_all_other_sessions_are_ended(client, new_client, session, ann):
 
 def test_ending_the_own_session_is_signing_out(client, session, ann):
     row = session.scalars(select(BrowserSession)).one()
-    answer = submit_to(client, "/account/sessions", f"/account/sessions/{row.id}/end")
+    answer = submit_to(client, "/account/password", f"/account/sessions/{row.id}/end")
     assert answer.location == "/signed-out"
     assert client.get("/account").status_code == 303
 
@@ -208,8 +284,9 @@ def test_sessions_of_others_are_neither_seen_nor_ended(client, new_client, sessi
     row = session.scalars(select(BrowserSession).where(BrowserSession.user_id == bob.id)).one()
     page = client.get("/account/sessions")
     assert f"/account/sessions/{row.id}/end" not in page.get_data(as_text=True)
+    sender = client.get("/account/password")
     for wrong in (row.id, 999_999):
-        assert send(client, page, f"/account/sessions/{wrong}/end", {}).status_code == 404
+        assert send(client, sender, f"/account/sessions/{wrong}/end", {}).status_code == 404
     assert other.get("/account").status_code == 200
 
 
@@ -238,7 +315,7 @@ def test_consents_of_others_are_neither_seen_nor_taken_back(client, session, ann
     session.commit()
     page = client.get("/account/applications")
     assert "Lantern Shop" not in readable(page)
-    sender = client.get("/account/sessions")
+    sender = client.get("/account/password")
     answer = send(client, sender, f"/account/applications/{consent.id}/revoke", {})
     assert answer.status_code == 404
     assert session.get(Consent, consent.id) is not None
@@ -251,6 +328,7 @@ def test_consents_of_others_are_neither_seen_nor_taken_back(client, session, ann
         "/account/sessions/1/end",
         "/account/sessions/end-others",
         "/account/applications/1/revoke",
+        "/account/organisations/1/switch",
         "/account/profile",
         "/account/picture",
         "/account/picture/remove",
@@ -334,7 +412,10 @@ def test_a_wrong_detail_is_refused_beside_its_field(client, session, ann, field,
     beside = rf'for="{field}">(?:(?!</div>).)*field-error'
     assert re.search(beside, page, re.DOTALL)
     assert page.count('class="field-error"') == 1
-    assert f'href="#{field}"' in page
+    assert 'role="alert"' not in page
+    assert re.findall(r'<(?:input|select|textarea)[^>]* autofocus[^>]* name="(\w+)"', page) == [
+        field
+    ]
     session.expire_all()
     assert (ann.display_name, ann.nick_name) == (None, "Ann <b>Lee</b>")
 

@@ -58,7 +58,7 @@ def test_the_refusal_is_posted_where_the_request_says_so(client, session):
 
 def test_a_person_who_is_signed_in_refuses_at_every_page(client, session):
     app = register(session)
-    ann = add_person(session, tenant_ids=(1, add_tenant(session)))
+    ann = add_person(session, tenant_ids=[add_tenant(session, name) for name in ("Acme", "Beta")])
     sign_in(client, session, ann)
     for path, parameters in (
         ("/choose", {"prompt": "select_account"}),

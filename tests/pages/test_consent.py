@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import pytest
 from sqlalchemy import select
@@ -12,7 +13,17 @@ from idp.directory.resources.service import NewApi, NewScope
 from idp.oauth.models import Consent
 from idp.platform.audit.tags import Tag
 from tests.pages.browsing import events, goes_on, page_of_flow, submit
-from tests.protocol import add_person, authorize, code_of, redeem, register, returned, sign_in
+from tests.protocol import (
+    PASSWORD,
+    add_person,
+    add_tenant,
+    authorize,
+    code_of,
+    redeem,
+    register,
+    returned,
+    sign_in,
+)
 
 SCOPES = ("openid", "profile", "email", "orders.read", "orders.write")
 
@@ -62,7 +73,42 @@ def test_it_tells_who_asks_for_what(client, address):
         "orders.write": False,
         "offline_access": False,
     }
-    assert page.count("is-emphasized") >= 1
+    # What its operator marked, and nothing that every sign-in asks for.
+    assert page.count("is-emphasized") == page.count("Sensitive") == 1
+    assert re.search(r"is-emphasized.*Change your &lt;orders&gt;.*Sensitive", page, re.DOTALL)
+
+
+def test_it_says_who_gives_data_for_whom_and_where_they_go(client, session, shop):
+    acme, beta = add_tenant(session, "Acme <b>"), add_tenant(session, "Beta")
+    ann = add_person(session, nick_name="Ann Lee", tenant_ids=(acme, beta))
+    sign_in(client, session, ann)
+    choice = page_of_flow(client, shop, "/choose-tenant")
+    address = client.get(submit(client, choice, {"tenant": str(acme)}).location).location
+    page = re.sub(r"\s+", " ", client.get(address).get_data(as_text=True))
+    for label, value in (
+        ("Your account", "Ann Lee"),
+        ("Organisation", "Acme &lt;b&gt;"),
+        ("Data goes to", '<span class="site">app.example</span>'),
+    ):
+        assert f"<dt>{label}</dt> <dd> {value}" in page
+    assert "Beta" not in page
+    # The organisation of the request counts, not the one that was chosen before.
+    other = page_of_flow(client, shop, "/consent", tenant=str(beta))
+    assert "<dt>Organisation</dt> <dd> Beta" in re.sub(
+        r"\s+", " ", client.get(other).get_data(as_text=True)
+    )
+
+
+def test_who_is_somebody_else_signs_in_and_is_asked_for_themselves(client, session, shop, address):
+    bob = add_person(session, "bob")
+    page = client.get(address).get_data(as_text=True)
+    link = unescape(re.search(r'<a href="(/login\?[^"]+)">Not you\?</a>', page)[1])
+    answer = submit(client, link, {"login": "bob", "password": PASSWORD})
+    assert goes_on(answer, address)
+    again = client.get(client.get(answer.location).location).get_data(as_text=True)
+    assert re.search(r"Your account</dt>\s*<dd>\s*bob", again)
+    assert events(session, Tag.CONSENT_GIVEN) == []
+    assert bob.id
 
 
 def test_what_is_ticked_and_what_is_required_is_allowed(client, shop, address):

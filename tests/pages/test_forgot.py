@@ -229,7 +229,7 @@ def test_asking_is_limited_for_known_and_unknown_accounts_alike(client, session)
     assert asked == 2 * password_reset.PER_HOUR
 
 
-def test_a_stranger_does_not_keep_the_owner_from_a_new_password(
+def test_an_unknown_caller_does_not_keep_the_owner_from_a_new_password(
     client, new_client, session, link, work
 ):
     add_person(session, email="ann@example.com")

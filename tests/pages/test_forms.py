@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64decode
 from html import unescape
 
 import pytest
+from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import func, select
 
 from idp.platform.audit.tags import Tag
 from idp.platform.sessions.models import BrowserSession
+from idp.platform.web import csrf
 from tests.pages.browsing import HTML, csrf_token, events, goes_on, page_of_flow, send
 from tests.protocol import PASSWORD, add_person, register, sign_in
 
@@ -72,7 +75,7 @@ def test_without_token_or_cookie_no_header_helps(new_client, session, headers):
     foreign = csrf_token(other.get("/login", headers=HTML))
     for token in ({}, {"csrf_token": ""}, {"csrf_token": "x"}, {"csrf_token": foreign}):
         answer = browser.post("/login", data={**RIGHT, **token}, headers={**HTML, **headers})
-        assert answer.status_code == 400
+        assert (answer.status_code, answer.location) == (303, "/login")
     browser.delete_cookie("__Host-idp_form_1", domain="id.example")
     form = {**RIGHT, "csrf_token": csrf_token(page)}
     answer = browser.post("/login", data=form, headers={**HTML, **headers})
@@ -100,9 +103,10 @@ FOR_ANYONE = {
     "/login",
     "/forgot",
     "/forgot/<token>",
-    "/register",
+    "/register/<any(mobile, email):kind>",
+    "/register/<any(mobile, email):kind>/again",
+    "/register/<any(mobile, email):kind>/code",
     "/register/account",
-    "/register/again",
 }
 """Forms that name the person they are about, whichever person is signed in."""
 
@@ -128,7 +132,8 @@ def blueprints_of(rule):
 def filled(rule):
     """Write an address of a route."""
     values = {
-        name: next(iter(getattr(rule._converters[name], "items", ["1"]))) for name in rule.arguments
+        name: next(iter(getattr(converter, "items", ["1"])))
+        for name, converter in rule._converters.items()
     }
     return rule.build(values)[1] if rule.arguments else rule.rule
 
@@ -169,7 +174,8 @@ def test_consent_is_not_given_by_somebody_else_who_signed_in_meanwhile(client, s
     assert events(session, Tag.CONSENT_GIVEN) == []
     # The way on is the same page, for the one who is signed in now.
     link = re.search(r'href="(/consent\?request=[^"]+)"', answer.get_data(as_text=True))[1]
-    assert "Signed in as bob" in client.get(link, headers=HTML).get_data(as_text=True)
+    page = client.get(link, headers=HTML).get_data(as_text=True)
+    assert re.search(r"Your account</dt>\s*<dd>\s*bob", page)
 
 
 def test_a_password_is_not_changed_for_somebody_else_who_signed_in_meanwhile(client, session):
@@ -186,7 +192,7 @@ def test_a_password_is_not_changed_for_somebody_else_who_signed_in_meanwhile(cli
 def test_the_way_on_from_a_button_of_a_list_is_the_list(client, session):
     ann, bob = add_person(session), add_person(session, "bob")
     sign_in(client, session, ann)
-    page = client.get("/account/sessions", headers=HTML)
+    page = client.get("/account/password", headers=HTML)
     sign_in(client, session, bob)
     form = {"csrf_token": csrf_token(page)}
     sent_from = {"Referer": "http://127.0.0.1:8000/account/sessions"}
@@ -228,8 +234,9 @@ def test_an_expired_form_is_the_same_page_again_with_what_was_typed(client, sess
     address = page_of_flow(client, app, "/login", login_hint="hinted")
     client.get(address, headers=HTML)
     form = {"login": "ann", "password": "typed-secret-1", "remember": "y", "csrf_token": "old"}
-    page = client.post(address, data=form, headers=HTML)
-    assert page.status_code == 400
+    answer = client.post(address, data=form, headers=HTML)
+    assert (answer.status_code, answer.location) == (303, address)
+    page = client.get(address, headers=HTML)
     text = unescape(page.get_data(as_text=True))
     assert "This page was open for too long. Please send the form again." in text
     assert "Lantern Shop" in text
@@ -238,8 +245,86 @@ def test_an_expired_form_is_the_same_page_again_with_what_was_typed(client, sess
     assert re.search(r'<input[^>]*checked[^>]*name="remember"', text)
     assert page.headers["Cache-Control"] == "no-store"
     assert sessions_in(session) == 0
+    # A reload posts nothing, and shows the page as it was at first.
+    again = unescape(client.get(address, headers=HTML).get_data(as_text=True))
+    assert "open for too long" not in again
+    assert 'value="hinted"' in again
     done = send(client, page, address, RIGHT)
     assert goes_on(done, address)
+
+
+def test_what_was_typed_is_kept_sealed_for_a_minute_and_for_its_page_alone(client, session, clock):
+    typed = {"login": "typed-name", "password": "typed-secret-1", "csrf_token": "old"}
+    client.get("/login", headers=HTML)
+    assert client.post("/login", data=typed, headers=HTML).status_code == 303
+    cookie = client.get_cookie("idp_form_1", domain="127.0.0.1").value
+    content = URLSafeTimedSerializer("").load_payload(cookie.rsplit(".", 2)[0].encode())
+    assert set(content) == {"csrf_token", "typed"}
+    assert "typed-name" not in content["typed"]
+    sealed = content["typed"].partition(".")[2]
+    assert b"typed" not in urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4))
+    assert "typed-name" not in client.get("/forgot", headers=HTML).get_data(as_text=True)
+    clock.shift(61)
+    page = client.get("/login", headers=HTML).get_data(as_text=True)
+    assert "typed-name" not in page
+    assert "open for too long" not in page
+
+
+def test_a_page_of_buttons_says_too_that_it_was_open_for_too_long(client, session):
+    sign_in(client, session, add_person(session))
+    client.get("/logout", headers=HTML)
+    form = {"answer": "yes", "csrf_token": "old"}
+    answer = client.post("/logout", data=form, headers=HTML)
+    assert (answer.status_code, answer.location) == (303, "/logout")
+    assert "open for too long" in client.get("/logout", headers=HTML).get_data(as_text=True)
+    assert "open for too long" not in client.get("/logout", headers=HTML).get_data(as_text=True)
+
+
+def test_files_of_ours_do_not_depend_on_the_cookie(client):
+    client.get("/login", headers=HTML)
+    with client.get("/static/idp.css") as answer:
+        assert "Cookie" not in answer.headers.get("Vary", "")
+
+
+def test_what_is_too_long_for_a_cookie_is_shown_at_once(client, session):
+    sign_in(client, session, add_person(session))
+    long = "x" * 1999
+    form = {"address": "1 Main Street", "website": f"https://{long}", "csrf_token": "old"}
+    client.get("/account/profile", headers=HTML)
+    page = client.post("/account/profile", data=form, headers=HTML)
+    assert page.status_code == 400
+    text = page.get_data(as_text=True)
+    assert long in text
+    assert "1 Main Street" in text
+    # A script makes the page one that a reload asks for by GET.
+    assert 'data-page="/account/profile"' in text
+
+
+def test_an_expired_profile_keeps_what_was_typed(client, session):
+    sign_in(client, session, add_person(session))
+    client.get("/account/profile", headers=HTML)
+    form = {"given_name": "Anna", "address": "1 Main Street", "csrf_token": "old"}
+    answer = client.post("/account/profile", data=form, headers=HTML)
+    page = client.get(answer.location, headers=HTML).get_data(as_text=True)
+    assert 'value="Anna"' in page
+    assert "1 Main Street" in page
+
+
+@pytest.mark.parametrize("path", ["/account/password", "/account/email"])
+def test_no_password_is_kept_with_what_was_typed(client, session, path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(csrf.orjson, "dumps", lambda content: kept.append(content) or b"[]")
+    sign_in(client, session, add_person(session))
+    client.get(path, headers=HTML)
+    form = {
+        **dict.fromkeys(("current", "password", "repeated", "pin"), "typed-secret-1"),
+        "address": "ann@app.example",
+        "csrf_token": "old",
+    }
+    assert client.post(path, data=form, headers=HTML).status_code == 303
+    ((address, _, pairs),) = kept
+    assert address == path
+    assert "typed-secret-1" not in repr(pairs)
 
 
 def test_a_form_without_its_cookie_tells_of_cookies_and_works_the_second_time(client, session):
@@ -257,8 +342,10 @@ def test_an_expired_consent_keeps_what_was_unticked(client, session):
     sign_in(client, session, add_person(session))
     address = page_of_flow(client, app, "/consent", scope="openid profile email")
     form = {"answer": "allow", "scope": "email", "csrf_token": "old"}
-    page = client.post(address, data=form, headers=HTML)
-    assert page.status_code == 400
+    client.get(address, headers=HTML)
+    answer = client.post(address, data=form, headers=HTML)
+    assert (answer.status_code, answer.location) == (303, address)
+    page = client.get(address, headers=HTML)
     assert events(session, Tag.CONSENT_GIVEN) == []
     boxes = re.findall(r"<input[^>]*type=\"checkbox\"[^>]*>", page.get_data(as_text=True))
     ticked = {re.search(r'(?:value|name)="(?!scope|y)([^"]+)"', box)[1]: box for box in boxes}
@@ -279,8 +366,8 @@ def test_an_expired_button_of_a_list_leads_back_to_the_list(client, session, pat
 
 @pytest.mark.settings(registration=False)
 def test_no_page_is_shown_again_that_is_not_there(client):
-    form = {"csrf_token": "old", "mobile": "13800138000"}
-    answer = client.post("/register", data=form, headers=HTML)
+    form = {"csrf_token": "old", "address": "13800138000"}
+    answer = client.post("/register/mobile", data=form, headers=HTML)
     assert answer.status_code == 404
     assert "13800138000" not in answer.get_data(as_text=True)
 

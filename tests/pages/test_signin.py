@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -320,14 +321,55 @@ def test_sign_ins_and_refusals_leave_a_trace_without_what_was_typed(client, sess
         assert typed not in trail
 
 
-def test_what_is_missing_is_said_next_to_the_form(client, session):
+def test_what_is_missing_is_said_beside_its_field_and_several_are_listed_above(client, session):
     answer = submit(client, "/login", {"login": "", "password": ""})
     text = readable(answer)
     assert answer.status_code == 400
     assert 'role="alert"' in text
     assert 'href="#login"' in text
-    assert 'aria-invalid="true"' in text
-    assert 'aria-describedby="login-error"' in text
+    assert text.count('aria-invalid="true"') == 2
+    assert re.search(r'<input aria-describedby="login-error"[^>]* autofocus', text)
+    assert re.search(r'id="login-error">\s*<p>Enter your user name', text)
+    assert text.count("autofocus") == 1
+
+
+def test_after_a_failed_sign_in_the_cursor_is_in_the_password_and_the_reason_under_it(
+    client, session
+):
+    add_person(session)
+    text = readable(submit(client, "/login", WRONG))
+    assert re.findall(r"<input [^>]*autofocus[^>]*>", text) == re.findall(
+        r'<input [^>]*id="password"[^>]*>', text
+    )
+    assert re.search(r'id="password-error">\s*<p>Incorrect user name or password', text)
+    assert 'role="alert"' not in text
+    assert 'value="ann"' in text
+    assert WRONG["password"] not in text
+
+
+def test_the_page_names_the_site_that_the_answer_goes_to(client, session):
+    app = register(session, redirect_uris=("https://app.example/callback",))
+    page = readable(client.get(page_of_flow(client, app, "/login")))
+    assert '<span class="site">app.example</span>' in page
+    native = register(
+        session,
+        "native",
+        public=True,
+        redirect_uris=("http://127.0.0.1/callback",),
+        application_type="native",
+    )
+    address = page_of_flow(client, native, "/login", redirect_uri="http://127.0.0.1/callback")
+    assert 'class="site"' not in readable(client.get(address))
+
+
+def test_somebody_else_is_not_asked_to_confirm_that_it_is_them(client, session):
+    app = register(session)
+    sign_in_past_the_page(client, session, add_person(session))
+    address = page_of_flow(client, app, "/login", prompt="login")
+    assert "confirm that it's you" in readable(client.get(address))
+    page = readable(client.get(f"{address}&account=other"))
+    assert "confirm that it's you" not in page
+    assert 'value="ann"' not in page
 
 
 def test_a_page_may_ask_for_the_sign_in(client, session):

@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -24,6 +24,8 @@ pytestmark = pytest.mark.no_database
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "idp" / "translations"
+KEYWORDS = {**DEFAULT_KEYWORDS, "lazy_gettext": None}
+"""As `make translations` has them."""
 PLACE = re.compile(r"%\(\w+\)s")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
@@ -41,7 +43,9 @@ def texts():
     found = set()
     for folder in ("idp", "templates"):
         prefixed = [(re.sub(rf"^{folder}/", "", pattern), method) for pattern, method in methods]
-        for _, _, message, _, _ in extract_from_dir(ROOT / folder, prefixed, options):
+        for _, _, message, _, _ in extract_from_dir(
+            ROOT / folder, prefixed, options, keywords=KEYWORDS
+        ):
             found.add(message if isinstance(message, str) else message[0])
     return found
 

@@ -155,18 +155,17 @@ def test_a_link_that_is_over_leads_to_a_new_one_of_the_same_request(client, sess
 
 
 def test_registration_goes_on_when_the_request_is_over(client, session, outbox, clock):
-    where = {"mobile": "13800138000", "email": "ben@app.example"}
     address = page_of_flow(client, register(session), "/login")
-    join = link_on(client, address, "/register")
+    place = client.get(link_on(client, address, "/register")).location
     clock.shift(59 * 60)
-    answer = submit(client, join, where)
-    codes = {
-        "email_code" if "@" in mail.to else "mobile_code": re.search(r"\b\d{6}\b", mail.text)[0]
-        for mail in outbox()
-    }
+    for asked in ("13800138000", "ben@app.example"):
+        place = submit(client, place, {"address": asked}).location
+        (text,) = [mail.text for mail in outbox() if ("@" in mail.to) is ("@" in asked)]
+        code = re.search(r"\b\d{6}\b", text)[0]
+        place = submit(client, place, {"code": code}).location
     clock.shift(2 * 60)
-    form = {"nick_name": "Ben", "password": PASSWORD, "repeated": PASSWORD, **codes}
-    done = submit(client, answer.location, form)
+    form = {"nick_name": "Ben", "password": PASSWORD, "repeated": PASSWORD}
+    done = submit(client, place, form)
     assert (done.status_code, done.location) == (303, "/account")
     assert client.get("/account").status_code == 200
 
@@ -237,6 +236,30 @@ def test_unknown_applications_and_addresses_are_a_page_that_says_who_can_help(cl
         assert f"{told} Tell the people who run it." in text
         assert buttons(answer) == [("Go to your account", "/account")]
     assert authorize(client, app).status_code == 303
+
+
+def test_an_application_that_asks_wrongly_is_a_page_with_a_way_back_to_it(
+    client, new_client, session
+):
+    acme = add_tenant(session, hosts=["acme.example"])
+    home = "https://app.example/start"
+    app = register(session, client_name="Lantern Shop", client_uri=home)
+    register(session, "theirs", tenant_id=acme, client_uri="https://acme.example/")
+    account = ("Go to your account", "/account")
+    wrong = {"redirect_uri": "https://evil.example/", "response_type": "code"}
+    for browse in (
+        lambda query: client.get("/connect/authorize", query_string=query, headers=HTML),
+        lambda query: client.post("/connect/authorize", data=query, headers=HTML),
+    ):
+        answer = browse({**wrong, "client_id": app.client_id})
+        assert answer.status_code == 400
+        assert buttons(answer) == [("Back to Lantern Shop", home), account]
+        # Never an address of the request, and no application that is not served here.
+        for other in ("nobody", "theirs", "\x7f", "x" * 5000):
+            answer = browse({**wrong, "client_id": other, "client_uri": "https://evil.example/"})
+            assert answer.status_code == 400, other
+            assert buttons(answer) == [account], other
+        assert browse({**wrong, "client_id": "\x00"}).status_code == 400
 
 
 def test_a_request_is_shown_at_its_own_issuer_only(client, session, new_client):

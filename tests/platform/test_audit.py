@@ -14,6 +14,7 @@ from idp.platform import clock as time_of
 from idp.platform.audit import service as audit
 from idp.platform.audit.difference import Rows
 from idp.platform.audit.models import AuditEvent, AuditRetention
+from idp.platform.audit.service import Filters
 from idp.platform.audit.tags import Tag
 from idp.platform.runtime import RequestContext, Runtime
 
@@ -165,13 +166,16 @@ def test_hostile_text_is_cut_and_cleaned(session: Session) -> None:
 
 def test_the_search_filters_by_every_field(session: Session) -> None:
     start = time_of.now()
-    audit.record(session, Tag.SIGN_IN, user_id=901, client_id="a", tenant_id=11)
+    session.info["context"] = RequestContext(request_id="r-7")
+    audit.record(session, Tag.SIGN_IN, user_id=901, client_id="a", tenant_id=11, target="user:7")
+    session.info["context"] = RequestContext(request_id="r-8")
     audit.record(session, Tag.SIGN_OUT, user_id=901, client_id="b", tenant_id=12)
     audit.record(session, Tag.SIGN_IN, user_id=902, client_id="b", tenant_id=11)
     session.commit()
 
-    def found(**filters: object) -> list[tuple[str, int | None]]:
-        events = audit.search(session, since=start, **filters)  # type: ignore[arg-type]
+    def found(limit: int = 100, **filters: object) -> list[tuple[str, int | None]]:
+        searched = Filters(since=start, **filters)  # type: ignore[arg-type]
+        events = audit.search(session, searched, limit=limit)
         return [(event.tag, event.user_id) for event in events]
 
     one, two, three = (Tag.SIGN_IN, 901), (Tag.SIGN_OUT, 901), (Tag.SIGN_IN, 902)
@@ -181,6 +185,8 @@ def test_the_search_filters_by_every_field(session: Session) -> None:
     assert found(client_id="b") == [three, two]
     assert found(tenant_id=11) == [three, one]
     assert found(tenant_id=11, user_id=901, tag="user:session:started") == [one]
+    assert found(target="user:7") == found(request_id="r-7") == [one]
+    assert found(request_id="r-8") == [three, two]
     assert found(limit=2) == [three, two]
     assert found(limit=0) == [three]
     assert found(until=start) == []
@@ -196,10 +202,45 @@ def test_pages_of_the_search_follow_each_other_even_when_clocks_differ(session: 
     session.commit()
     seen: list[int | None] = []
     before = None
-    while page := audit.search(session, tag="x:y:z", limit=2, before_id=before):
+    while page := audit.search(session, Filters(tag="x:y:z"), limit=2, before=before):
         seen += [event.user_id for event in page]
-        before = page[-1].id
+        before = audit.position(page[-1])
+        assert audit.position_of(session, page[-1].id) == before
     assert seen == [3, 0, 4, 5, 2, 1]
+
+
+def test_what_concerns_a_person_is_what_they_did_and_what_was_done_to_them(
+    session: Session,
+) -> None:
+    start = time_of.now()
+    for seconds, (user_id, target) in enumerate(
+        [(901, None), (902, "user:901"), (901, "user:901"), (902, "user:9010"), (901, "user:902")]
+    ):
+        at = start + timedelta(seconds=seconds)
+        session.add(AuditEvent(tag="x:y:z", at=at, user_id=user_id, target=target))
+    session.commit()
+    found = audit.about_person(session, 901)
+    assert [(event.user_id, event.target) for event in found] == [
+        (901, "user:902"),
+        (901, "user:901"),
+        (902, "user:901"),
+        (901, None),
+    ]
+    first = audit.about_person(session, 901, limit=2)
+    rest = audit.about_person(session, 901, limit=2, before=audit.position(first[-1]))
+    assert [*first, *rest] == found
+
+
+def test_the_last_of_a_number_of_events_is_known_where_more_follow(session: Session) -> None:
+    for seconds in range(3):
+        at = time_of.now() + timedelta(seconds=seconds)
+        session.add(AuditEvent(tag="x:y:z", at=at))
+    session.commit()
+    searched = Filters(tag="x:y:z")
+    events = audit.search(session, searched)
+    assert audit.position_after(session, searched, 2, None) == audit.position(events[1])
+    assert audit.position_after(session, searched, 3, None) is None
+    assert audit.position_after(session, searched, 2, audit.position(events[1])) is None
 
 
 @pytest.mark.parametrize(
@@ -215,7 +256,7 @@ def test_pages_of_the_search_follow_each_other_even_when_clocks_differ(session: 
     ],
     ids=["update", "delete", "replace", "truncate"],
 )
-def test_nobody_changes_the_trail(session: Session, change: Callable[[], object]) -> None:
+def test_nobody_changes_the_audit_log(session: Session, change: Callable[[], object]) -> None:
     first = (
         AuditEvent(id=1, tag="system:setup:done") if session.get(AuditEvent, 1) is None else None
     )

@@ -218,5 +218,5 @@ def test_a_child_gets_exactly_our_settings(tmp_path: Path, monkeypatch: pytest.M
 def test_the_command_explains_itself() -> None:
     answer = CliRunner().invoke(command.worker, ["--help"])
     assert answer.exit_code == 0
-    assert "outbox" in answer.output
+    assert "Deliver messages" in answer.output
     assert "--beside" not in answer.output

@@ -4,11 +4,39 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.api.admin import branding, messages, privileges, sessions, users
+from idp.api.admin import (
+    audit,
+    branding,
+    clients,
+    explain,
+    jobs,
+    keys,
+    messages,
+    overview,
+    privileges,
+    sessions,
+    settings,
+    tenanttypes,
+    users,
+)
 from idp.api.admin.dialect import PREFIX, admin
 from idp.api.blueprints import nested
 
-MODULES = (users, sessions, branding, privileges, messages)
+MODULES = (
+    overview,
+    clients,
+    users,
+    sessions,
+    branding,
+    audit,
+    privileges,
+    tenanttypes,
+    messages,
+    jobs,
+    keys,
+    settings,
+    explain,
+)
 """Importing a module declares its operations; the order is that of the document."""
 
 

@@ -6,9 +6,8 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
-from idp.api.actor import current_actor, tenant_below_platform
-from idp.api.admin.dialect import AdminShape, admin
-from idp.directory.branding.models import Branding
+from idp.api.actor import acting, tenant_below_platform
+from idp.api.admin.dialect import AdminShape, Tagged, admin
 from idp.directory.branding.rules import (
     LONGEST_LINK,
     LONGEST_NAME,
@@ -17,10 +16,11 @@ from idp.directory.branding.rules import (
 )
 from idp.directory.scopes import Scope
 from idp.platform.web.views import database
-from idp.platform.wire.shapes import Stamp, text
+from idp.platform.wire.shapes import text
 from idp.publishing import branding
 
 PATH = "/tenants/<int:tenant>/branding"
+READ, WRITE = Scope.ADMIN_BRANDING_READ, Scope.ADMIN_BRANDING_WRITE
 LONGEST_FILE = 40
 LONGEST_COLOUR = 7
 
@@ -62,7 +62,6 @@ class BrandingShape(AdminShape):
     privacy_uri = _optional(LONGEST_LINK)
     imprint_uri = _optional(LONGEST_LINK)
     texts = fields.Nested(BrandingLanguagesShape, load_default=dict)
-    concurrency_stamp = Stamp()
 
     @post_load
     def to_spec(self, data: dict[str, Any], **_: Any) -> BrandingSpec:
@@ -77,26 +76,27 @@ BRANDING = BrandingShape()
     "branding-get",
     "GET",
     PATH,
-    scope=Scope.ADMIN_BRANDING_READ,
-    tenant=tenant_below_platform(Scope.ADMIN_BRANDING_READ),
+    scope=READ,
+    tenant=tenant_below_platform(READ),
     gives=BRANDING,
 )
-def detail(tenant: int) -> Branding:
+def detail(tenant: int) -> Tagged:
     """Read the branding of a tenant."""
-    return branding.get(database(), current_actor().within(tenant), tenant)
+    row = branding.get(database(), acting(READ, tenant), tenant)
+    return Tagged(row, row.concurrency_stamp)
 
 
 @admin.operation(
     "branding-replace",
     "PUT",
     PATH,
-    scope=Scope.ADMIN_BRANDING_WRITE,
-    tenant=tenant_below_platform(Scope.ADMIN_BRANDING_WRITE),
+    scope=WRITE,
+    tenant=tenant_below_platform(WRITE),
     body=BRANDING,
     gives=BRANDING,
 )
-def replace(tenant: int, body: BrandingSpec) -> Branding:
+def replace(tenant: int, body: BrandingSpec, stamp: str | None) -> Tagged:
     """Replace the branding of a tenant."""
-    row = branding.replace(database(), current_actor().within(tenant), tenant, body)
+    row = branding.replace(database(), acting(WRITE, tenant), tenant, body, stamp=stamp)
     database().commit()
-    return row
+    return Tagged(row, row.concurrency_stamp)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from idp.api.admin.dialect import PREFIX
+from idp.api.admin.dialect import CHANGES, PREFIX
 from idp.api.admin.texts import DESCRIPTION, MODULES, TEXTS, TITLE
 from idp.api.dialect import Operation
 from idp.api.openapi import PROBLEM_SCHEMA, Schema
@@ -51,8 +51,10 @@ class AdminWording:
         return PAGE
 
     def statuses(self, operation: Operation) -> Collection[str]:
-        """Return the statuses of rules, for operations that change something."""
-        return () if operation.method == "GET" else ("409", "422")
+        """Return the statuses of rules and preconditions, where something is changed."""
+        if operation.method == "GET":
+            return ()
+        return ("409", "412", "422", "428") if operation.method in CHANGES else ("409", "422")
 
     def enveloped_refusals(self) -> None:
         """Return None: a refusal has no envelope."""

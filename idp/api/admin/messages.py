@@ -79,3 +79,17 @@ def retry(id: int) -> Waiting:
     message = jobs.get_open(database(), id)
     database().commit()
     return message
+
+
+@admin.operation(
+    "messages-drop",
+    "POST",
+    "/messages/<int:id>/drop",
+    scope=Scope.ADMIN_MESSAGES_WRITE,
+    tenant=platform,
+    form="empty",
+)
+def drop(id: int) -> None:
+    """Erase a message that waits or was given up; it is not sent."""
+    jobs.drop(database(), id)
+    database().commit()

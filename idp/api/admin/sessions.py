@@ -95,7 +95,7 @@ def end(tenant: int, user: int, id: int) -> BrowserSession:
         acts_for_platform(Scope.ADMIN_SESSIONS_WRITE),
     )
     person = sessions.get_person(database(), actor, user, everywhere=everywhere)
-    row = sessions.end(database(), person, id, tenant_id=tenant, by=actor.person_id)
+    row = sessions.end(database(), person, id, tenant_id=tenant, by=actor.user_id)
     database().commit()
     return row
 
@@ -115,6 +115,6 @@ def end_all(tenant: int, user: int) -> dict[str, int]:
         acts_for_platform(Scope.ADMIN_SESSIONS_WRITE),
     )
     person = sessions.get_person(database(), actor, user, everywhere=everywhere)
-    ended = sessions.end_all(database(), person, tenant_id=tenant, by=actor.person_id)
+    ended = sessions.end_all(database(), person, tenant_id=tenant, by=actor.user_id)
     database().commit()
     return {"ended": ended}

@@ -8,40 +8,51 @@ TITLE = Text("Administration", "平台管理")
 
 DESCRIPTION = Text(
     """\
-What an administrator of the whole installation needs and the two agreed contracts do not have: keeping people out and
-letting them in again, their browser sessions, branding of tenants, privileges, failed messages.
+What administrators of the installation, and of one tenant, do by program: clients, users, sessions, branding,
+audit log, keys, privileges, messages, and why a token says what it says.
 
-Names are snake_case, times RFC 3339 in UTC. Lists have `limit` and `after`; their answer is `items` and `next`: give
+Names are snake_case, times RFC 3339 in UTC. Lists have `limit` and `after`; their answer is `items` and `next`: pass
 `next` as `after` to get the page that follows, until it is null. Refusals are problem details (RFC 9457) with the
 fitting HTTP status; `fields` maps each invalid field to its messages. A member or parameter that is not described here is
-refused.
+refused. A secret is answered once, when it is created, and never again.
 
-A caller is a person with the scope of the operation and the permission of the same name at the platform: by a role of the
-platform, or as a direct grant there. For sessions and branding the permission may also be held in the tenant that the
-path names.
-Programs without a person are refused.
+Reading one thing answers its `ETag`. A change (`PUT`, `PATCH`, `DELETE`) names it in `If-Match`: 428 without it, 412 when
+someone else has changed the thing in the meantime; `*` changes it in whatever state it is. A `POST` may have an
+`Idempotency-Key`: sent again within 24 hours by the same caller, it is not carried out again and has the same answer
+(`Idempotent-Replayed: true`). Another request under the same key is refused with 422, and a repetition with 409 while
+the first request is under way.
+
+A caller is a person with the scope of the operation and the permission of the same name: at the platform, by a role of the
+platform or as a direct grant there; where the path names a tenant, it may also be held in that tenant. A program without a
+person needs the scope alone; a client of a tenant reaches that tenant and no other. In paths with a tenant, tenant 1
+stands for the platform: whoever holds the permission there sees the rows of all tenants.
 """,
     """\
-供整个平台的管理员使用，补充两份约定接口所没有的功能：停用和启用账号、管理登录会话和权限、设置租户的品牌、处理发送失败的消息。
+供整个平台和单个租户的管理员以程序方式使用：客户端、账号、登录会话、品牌设置、审计日志、密钥、权限和消息，以及令牌解释。
 
-名称一律为 snake_case，时间为 RFC 3339 格式（UTC）。列表用 `limit` 和 `after` 分页，返回 `items` 和 `next`：把 `next` 作为 `after` 传入即可取得下一页，`next` 为 null 表示没有更多数据。请求被拒绝时返回相应的 HTTP 状态码和错误详情（RFC 9457），`fields` 列出各字段的错误信息。未在此说明的字段和参数一律拒绝。
+名称一律为 snake_case，时间为 RFC 3339 格式（UTC）。列表用 `limit` 和 `after` 分页，返回 `items` 和 `next`：把 `next` 作为 `after` 传入即可取得下一页，`next` 为 null 表示没有更多数据。请求被拒绝时返回相应的 HTTP 状态码和错误详情（RFC 9457），`fields` 列出各字段的错误信息。未在此说明的字段和参数一律拒绝。密钥只在创建时返回一次，此后不再返回。
 
-调用方须为用户，令牌须带有接口的 scope，且用户在平台拥有同名权限（通过平台角色或平台上的直接授权）。登录会话和品牌设置的接口也接受在路径所指租户内拥有的权限。没有用户的程序不能调用。
+读取单个对象时返回 `ETag`。修改（`PUT`、`PATCH`、`DELETE`）须在 `If-Match` 中传入该值：缺少时返回 428，对象已被他人修改时返回 412；`*` 表示不检查状态。`POST` 可带 `Idempotency-Key`：同一调用方在 24 小时内重复发送时不会再次执行，返回相同的结果（`Idempotent-Replayed: true`）。同一个键用于其他请求时返回 422，前一请求仍在处理时返回 409。
+
+调用方为用户时，令牌须带有接口的 scope，且用户拥有同名权限：通过平台角色或平台上的直接授权；路径中有租户时，也可以是在该租户内拥有的权限。没有用户的程序只需 scope，租户的客户端只能访问本租户。路径中的租户 1 表示平台：在平台拥有权限的调用方可以看到所有租户的数据。
 """,
 )
 
 MODULES = {
+    "overview": Text("Figures by day", "统计数据"),
+    "clients": Text("OAuth clients and their secrets", "客户端及其密钥"),
     "users": Text("Users of all tenants", "账号"),
     "sessions": Text("Browser sessions of users", "登录会话"),
+    "audit": Text("Audit log", "审计日志"),
     "branding": Text("How pages and mails of a tenant look", "品牌设置"),
     "privileges": Text("Privileges (permissions)", "权限"),
+    "tenanttypes": Text("Types of tenants", "租户类型"),
     "messages": Text("Messages and jobs that wait or failed", "消息"),
+    "jobs": Text("Jobs that make SDKs", "SDK 任务"),
+    "keys": Text("Signing keys", "签名密钥"),
+    "settings": Text("Settings of the installation", "设置"),
+    "explain": Text("Why tokens say what they say", "令牌解释"),
 }
-
-_RIGHTS = Text(
-    "Only an administrator of the platform may do this to somebody who has rights of the platform (403 otherwise).",
-    "对拥有平台权限的账号，只有平台管理员可以操作，否则返回 403。",
-)
 
 _REACH = Text(
     "With the permission in the tenant, users who belong to no other tenant and hold no rights that the caller lacks (404 "
@@ -51,30 +62,196 @@ _REACH = Text(
     "在租户 1 可操作所有用户；拥有平台权限的用户只有平台管理员可以操作，否则返回 403。",
 )
 
+_CLIENTS = Text(
+    "Clients of the tenant; in tenant 1 those of the platform and of all tenants.",
+    "该租户的客户端；租户 1 为平台及所有租户的客户端。",
+)
+
+_GIFT = Text(
+    "A client may have only management scopes that the caller holds (422); one that has more is not the caller's to change (403).",
+    "客户端只能拥有调用方自己拥有的管理权限（scope），否则返回 422；权限更多的客户端，调用方不能修改（403）。",
+)
+
+_EXPLAINED = Text(
+    "With the permission in the tenant alone, clients of the tenant, and its members without rights of the platform (404 "
+    "otherwise).",
+    "仅在租户内拥有权限时，只能解释该租户的客户端和没有平台权限的成员，否则返回 404。",
+)
+
 OPERATIONS: dict[str, tuple[Text, ...]] = {
-    "users-list": (Text("List users", "查询账号列表"),),
-    "users-get": (Text("Read a user with tenants and roles", "查看账号及其租户和角色"),),
+    "overview-get": (
+        Text("Read figures by day", "查看每日统计数据"),
+        Text(
+            "Of the tenant; in tenant 1 of all tenants, with `installation`. Days are those of UTC; the worker counts them "
+            "every five minutes.",
+            "该租户的数据；租户 1 为所有租户的数据，并包含 `installation`。按 UTC 日期统计，每五分钟更新一次。",
+        ),
+    ),
+    "jobs-list": (
+        Text("List SDK jobs", "查询 SDK 任务列表"),
+        Text("Those of everybody, the newest first.", "所有人的任务，最新的在前。"),
+    ),
+    "jobs-get": (Text("Read an SDK job with its log", "查看 SDK 任务及日志"),),
+    "jobs-retry": (
+        Text("Retry a failed SDK job", "重试失败的 SDK 任务"),
+        Text("From where it stands; 409 unless it failed.", "从中断处继续；未失败的任务返回 409。"),
+    ),
+    "jobs-cancel": (
+        Text("Cancel an SDK job", "取消 SDK 任务"),
+        Text(
+            "One that waits; 409 for one that runs or is over.",
+            "只能取消等待中的任务，运行中或已结束的任务返回 409。",
+        ),
+    ),
+    "keys-list": (
+        Text("List signing keys", "查询签名密钥列表"),
+        Text("The newest first, with those that are gone.", "最新的在前，包括已清除的密钥。"),
+    ),
+    "keys-get": (Text("Read a signing key", "查看签名密钥"),),
+    "keys-rotate": (
+        Text("Rotate signing keys", "轮换签名密钥"),
+        Text(
+            "The next key signs from now on; the former one stays published until no token needs it. Without `alg`, the keys of "
+            "all algorithms. At most ten times an hour.",
+            "立即使用下一个密钥签名，原密钥继续公布，直到没有令牌需要它。不传 `alg` 时轮换所有算法的密钥。每小时最多十次。",
+        ),
+    ),
+    "keys-revoke": (
+        Text("Revoke a stolen signing key", "吊销泄露的签名密钥"),
+        Text(
+            "It is published no more: tokens that it signed stop verifying. Another key takes its place. Revoking twice is not an error.",
+            "立即停止公布，由它签名的令牌不再有效，并由其他密钥接替。重复吊销不视为错误。",
+        ),
+    ),
+    "settings-list": (
+        Text("List settings", "查询设置列表"),
+        Text(
+            "By name. Secrets are masked; of addresses with a password, host and port are shown. Only the environment of the "
+            "service changes them.",
+            "按名称排序。密钥以掩码显示；含密码的地址只显示主机和端口。只能通过服务的环境变量修改。",
+        ),
+    ),
+    "clients-list": (Text("List clients", "查询客户端列表"), _CLIENTS),
+    "clients-create": (
+        Text("Create a client by a preset", "按类型新建客户端"),
+        Text(
+            "`web`: an application with a server; `single_page`: one that runs in the browser; `native`: one on a device; "
+            "`service`: a program without users. A client with a secret gets a generated one, which is answered this once. "
+            f"{_GIFT.en}",
+            "`web` 为有服务端的网站，`single_page` 为浏览器中的单页应用，`native` 为设备上的应用，`service` 为没有用户的程序。"
+            f"需要密钥的客户端由系统生成密钥，仅在此返回一次。{_GIFT.zh}",
+        ),
+    ),
+    "clients-get": (Text("Read a client with all settings", "查看客户端及其全部设置"),),
+    "clients-change": (
+        Text("Change a client", "修改客户端"),
+        Text(
+            f"What is not sent stays as it is; a list is replaced as a whole. {_GIFT.en}",
+            f"未传的字段保持不变，列表整体替换。{_GIFT.zh}",
+        ),
+    ),
+    "clients-delete": (
+        Text("Delete a client", "删除客户端"),
+        Text(
+            "With its secrets, consents, grants and tokens; `live_grants` counts the sign-ins that end. 409 while it is enabled.",
+            "同时删除其密钥、用户授权和令牌，`live_grants` 为将失效的登录授权数。客户端仍启用时返回 409。",
+        ),
+    ),
+    "clients-duplicate": (
+        Text("Create a client like another", "复制客户端"),
+        Text(
+            "All settings, lists, claims and properties are copied; secrets are not: a new one is generated where it needs one.",
+            "复制全部设置、列表、声明和属性；不复制密钥，需要密钥时重新生成。",
+        ),
+    ),
+    "clients-disable": (
+        Text("Disable a client", "停用客户端"),
+        Text(
+            "All its requests and tokens are refused. Disabling twice is not an error.",
+            "其所有请求和令牌均被拒绝。重复停用不视为错误。",
+        ),
+    ),
+    "clients-enable": (
+        Text("Enable a client", "启用客户端"),
+        Text("Enabling twice is not an error.", "重复启用不视为错误。"),
+    ),
+    "clients-secret-add": (
+        Text("Add a secret", "添加密钥"),
+        Text(
+            "Generated, answered this once and kept as a hash. Older secrets stay valid.",
+            "由系统生成，仅在此返回一次，只保存摘要。原有密钥仍然有效。",
+        ),
+    ),
+    "clients-secret-get": (Text("Read what is known of a secret", "查看密钥信息"),),
+    "clients-secret-change": (
+        Text("Change description or expiry of a secret", "修改密钥的说明或到期时间"),
+        Text("A time that is past ends the secret at once.", "到期时间早于当前时间时立即失效。"),
+    ),
+    "clients-secret-remove": (
+        Text("Remove a secret", "删除密钥"),
+        Text("It is refused from now on.", "删除后立即失效。"),
+    ),
+    "users-list": (
+        Text("List users", "查询账号列表"),
+        Text("Members of the tenant; in tenant 1 everybody.", "该租户的成员；租户 1 为全部账号。"),
+    ),
+    "users-create": (
+        Text("Create a user", "新建账号"),
+        Text(
+            "The user is a member of the tenant. A password is generated and answered this once; with `send_link` the user "
+            "chooses one by a link that is sent to the e-mail address and is good for 24 hours.",
+            "该用户成为该租户的成员。系统生成密码，仅在此返回一次；`send_link` 为 true 时改为向邮箱发送链接，由用户在 24 小时内自行设置密码。",
+        ),
+    ),
+    "users-get": (
+        Text("Read a user with tenants and roles", "查看账号及其租户和角色"),
+        Text(
+            "With the permission in the tenant alone, its membership and roles.",
+            "仅在租户内拥有权限时，只返回该租户的成员关系和角色。",
+        ),
+    ),
+    "users-activity": (
+        Text("List what a user did, and what was done to them", "查询账号的操作记录和被操作记录"),
+        Text(
+            "The newest events first; with the permission in the tenant alone, events of the tenant.",
+            "最新的事件在前；仅在租户内拥有权限时，只返回该租户的事件。",
+        ),
+    ),
+    "users-reset-link": (
+        Text("Send a user a link for a new password", "发送重置密码链接"),
+        Text(
+            f"To the e-mail address of the account (422 without one). The password stays as it is until then. {_REACH.en}",
+            f"发送到账号的邮箱，没有邮箱时返回 422。设置新密码之前，原密码保持不变。{_REACH.zh}",
+        ),
+    ),
+    "users-sign-out": (
+        Text("Sign a user out everywhere", "使用户在所有地方退出登录"),
+        Text(
+            f"All sessions, grants and tokens end at once. {_REACH.en}",
+            f"所有登录会话、授权和令牌立即失效。{_REACH.zh}",
+        ),
+    ),
     "users-disable": (
         Text("Disable a user", "停用账号"),
         Text(
             "Sessions and tokens end at once. Disabling twice is not an error. Refused with 422 for one's own account and "
-            f"for the last administrator of the platform. {_RIGHTS.en}",
-            f"会话和令牌立即失效。重复停用不视为错误。不能停用自己的账号，也不能停用最后一个平台管理员（422）。{_RIGHTS.zh}",
+            f"for the last administrator of the platform. {_REACH.en}",
+            f"会话和令牌立即失效。重复停用不视为错误。不能停用自己的账号，也不能停用最后一个平台管理员（422）。{_REACH.zh}",
         ),
     ),
     "users-enable": (
         Text("Enable a user", "启用账号"),
         Text(
-            f"The person can sign in again. Enabling twice is not an error. {_RIGHTS.en}",
-            f"该用户可重新登录。重复启用不视为错误。{_RIGHTS.zh}",
+            f"The person can sign in again. Enabling twice is not an error. {_REACH.en}",
+            f"该用户可重新登录。重复启用不视为错误。{_REACH.zh}",
         ),
     ),
     "users-unlock": (
         Text("Unlock a user", "解锁账号"),
         Text(
             "Ends a lock that an administrator set until later; the delay after wrong passwords ends by itself. "
-            f"Unlocking twice is not an error. {_RIGHTS.en}",
-            f"解除管理员设置的锁定；密码错误后的等待时间会自行结束。重复解锁不视为错误。{_RIGHTS.zh}",
+            f"Unlocking twice is not an error. {_REACH.en}",
+            f"解除管理员设置的锁定；密码错误后的等待时间会自行结束。重复解锁不视为错误。{_REACH.zh}",
         ),
     ),
     "sessions-list": (
@@ -96,6 +273,22 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
         Text(
             "Tokens that were issued in the sessions end too. Without a session it is not an error.",
             "在这些会话中签发的令牌同时失效。没有会话时不视为错误。",
+        ),
+    ),
+    "audit-list": (
+        Text("Search the audit log", "查询审计日志"),
+        Text(
+            "The newest events first. `target` finds what people, administrators and the system did; what clients did at the "
+            "protocol (`client:…`) is found by client, user, tag, time and request id.",
+            "最新的事件在前。`target` 只查询用户、管理员和系统的操作；客户端在协议接口上的操作（`client:…`）可按客户端、用户、类型、时间和请求编号查询。",
+        ),
+    ),
+    "audit-export": (
+        Text("Export the audit log", "导出审计日志"),
+        Text(
+            "The newest events first, 50000 at most; `Link` names where the others are. In CSV a value that a spreadsheet "
+            "would take for a formula begins with an apostrophe. That events were exported is an event itself.",
+            "最新的事件在前，最多 50000 条，其余数据的地址见 `Link`。CSV 中可能被电子表格当作公式的值以单引号开头。导出操作本身也会记录在审计日志中。",
         ),
     ),
     "branding-get": (
@@ -123,6 +316,28 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
         ),
     ),
     "privileges-get": (Text("Read a privilege", "查看权限"),),
+    "privileges-group-list": (Text("List groups of the privilege tree", "查询权限分组列表"),),
+    "privileges-group-create": (Text("Create a group of the privilege tree", "新建权限分组"),),
+    "privileges-group-get": (Text("Read a group of the privilege tree", "查看权限分组"),),
+    "privileges-group-change": (
+        Text("Change a group of the privilege tree", "修改权限分组"),
+        Text("Code and parent stay as they are.", "编码和上级分组不可修改。"),
+    ),
+    "privileges-group-delete": (
+        Text("Delete a group of the privilege tree", "删除权限分组"),
+        Text("409 while a group or a privilege is in it.", "其中还有分组或权限时返回 409。"),
+    ),
+    "tenanttypes-list": (Text("List types of tenants", "查询租户类型列表"),),
+    "tenanttypes-create": (Text("Create a type of tenants", "新建租户类型"),),
+    "tenanttypes-get": (Text("Read a type of tenants", "查看租户类型"),),
+    "tenanttypes-change": (
+        Text("Rename a type of tenants", "重命名租户类型"),
+        Text("Its code stays as it is.", "编码不可修改。"),
+    ),
+    "tenanttypes-delete": (
+        Text("Delete a type of tenants", "删除租户类型"),
+        Text("409 while a tenant or a bundle has it.", "仍有租户或套餐使用时返回 409。"),
+    ),
     "messages-list": (
         Text("List messages that are not sent", "查询未完成的消息列表"),
         Text("What a message says is never shown.", "不显示消息内容。"),
@@ -134,24 +349,114 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "从第一次尝试重新开始。仍在等待的消息保持不变。",
         ),
     ),
+    "explain-token": (
+        Text("Explain the token that would be issued", "解释将会签发的令牌"),
+        Text(
+            "What a client would get now, for a user or (without `user`) for itself: the content of the tokens, where each "
+            "scope, claim, role and permission comes from, and why others are missing. Nothing is issued. A refusal of the "
+            f"protocol is part of the answer: `refused`. {_EXPLAINED.en}",
+            "客户端此刻会为用户（或不带 `user` 时为自身）取得的令牌：内容、每个 scope、claim、角色和权限的来源，以及其他项缺失的原因。"
+            f"不会真正签发令牌。协议的拒绝也包含在结果中（`refused`）。{_EXPLAINED.zh}",
+        ),
+    ),
+    "explain-presented": (
+        Text("Explain a token", "解释已有的令牌"),
+        Text(
+            "Takes a token apart, verifies it (signature, issuer, expiry, revocation) and compares it with what would be issued "
+            "now. The token is neither kept nor logged. Of a token whose client is out of reach the answer has only what anyone "
+            f"who holds the token can find out. {_EXPLAINED.en}",
+            "解析令牌，验证签名、签发者、有效期和撤销状态，并与此刻会签发的内容比较。令牌不会保存，也不会写入日志。"
+            f"如果令牌的客户端不在可见范围内，只返回任何持有者都能得知的内容。{_EXPLAINED.zh}",
+        ),
+    ),
+    "explain-request": (
+        Text("Explain a refused request", "解释被拒绝的请求"),
+        Text(
+            "Which check of the protocol refused a request, and by which rule. Refusals are kept for three days, at most ten a "
+            f"minute for each client and error. {_EXPLAINED.en}",
+            f"协议的哪一项检查拒绝了请求，以及所依据的规范。拒绝记录保留三天，每个客户端和错误每分钟最多十条。{_EXPLAINED.zh}",
+        ),
+    ),
+    "messages-drop": (
+        Text("Drop a message", "丢弃消息"),
+        Text(
+            "It is erased and not sent. 409 while a worker holds it, 422 for jobs of other queues than `notify`.",
+            "消息被清除，不再发送。正在处理时返回 409，`notify` 以外队列的任务返回 422。",
+        ),
+    ),
 }
 
 SCHEMAS = {
     "Problem": PROBLEM,
+    "Overview": Text("Figures by day.", "每日统计数据。"),
+    "DayFigures": Text("What happened on a day.", "某一天的统计数据。"),
+    "TokenFigures": Text("Tokens of people by grant type.", "按授权类型统计的用户令牌数。"),
+    "Installation": Text("How the installation is.", "平台状态。"),
+    "OpenMessages": Text("Messages and jobs that are not done.", "未完成的消息和任务。"),
+    "ActiveKey": Text("The key that an algorithm signs by.", "某种算法当前使用的签名密钥。"),
+    "Job": Text("A job that makes an SDK.", "SDK 任务。"),
+    "ListedJob": Text("A job as lists show it.", "列表中的 SDK 任务。"),
+    "ListedJobPage": Text("A page of jobs.", "一页 SDK 任务。"),
+    "SigningKey": Text("A signing key.", "签名密钥。"),
+    "SigningKeyPage": Text("A page of signing keys.", "一页签名密钥。"),
+    "KeyRotation": Text("Which keys are rotated.", "要轮换的密钥。"),
+    "RotatedKeys": Text("The keys that sign from now on.", "此后使用的签名密钥。"),
+    "Setting": Text("A setting of the installation.", "设置。"),
+    "SettingPage": Text("A page of settings.", "一页设置。"),
+    "Client": Text("A client with all settings.", "客户端及其全部设置。"),
+    "ListedClient": Text("A client as lists show it.", "列表中的客户端。"),
+    "NewClient": Text("A client to be created.", "待新建的客户端。"),
+    "CreatedClient": Text("A new client.", "新建的客户端。"),
+    "ClientCopy": Text("What the copy of a client is called.", "客户端副本的名称。"),
+    "ClientSecret": Text("A secret, without its value.", "密钥信息，不含密钥本身。"),
+    "NewClientSecret": Text("A secret to be generated.", "待生成的密钥。"),
+    "IssuedClientSecret": Text("A new secret with its value.", "新密钥。"),
+    "ListedClientPage": Text("A page of clients.", "一页客户端。"),
     "User": Text("An account.", "账号。"),
     "UserDetail": Text("An account with its tenants and roles.", "账号及其租户和角色。"),
+    "NewUser": Text("An account to be created.", "待新建的账号。"),
+    "CreatedUser": Text("A new account.", "新建的账号。"),
+    "SignedOut": Text("How many sessions were ended.", "已结束的会话数。"),
     "RoleOfUser": Text("A role that a user has.", "账号拥有的角色。"),
     "Session": Text("A browser session.", "浏览器中的登录会话。"),
     "EndedSessions": Text("How many sessions were ended.", "已结束的会话数。"),
+    "AuditEvent": Text("An event that the audit log keeps.", "审计事件。"),
     "Branding": Text("How pages and mails of a tenant look.", "租户页面和邮件的外观。"),
     "BrandingLanguages": Text("Texts by language.", "各语言的文字。"),
     "BrandingTexts": Text("Texts in one language.", "一种语言的文字。"),
     "Privilege": Text("A privilege.", "权限。"),
     "NewPrivilege": Text("A privilege to be created.", "待新建的权限。"),
+    "PrivilegeGroup": Text("A group of the privilege tree.", "权限分组。"),
+    "NewPrivilegeGroup": Text("A group to be created.", "待新建的权限分组。"),
+    "PrivilegeGroupChange": Text("What changes of a group.", "权限分组的修改内容。"),
+    "PrivilegeGroupPage": Text("A page of groups.", "一页权限分组。"),
+    "TenantType": Text("A type of tenants.", "租户类型。"),
+    "NewTenantType": Text("A type to be created.", "待新建的租户类型。"),
+    "TenantTypeChange": Text("What changes of a type.", "租户类型的修改内容。"),
+    "TenantTypePage": Text("A page of types.", "一页租户类型。"),
     "Message": Text("A message or job that is not done.", "未完成的消息或任务。"),
     "UserPage": Text("A page of users.", "一页账号。"),
     "SessionPage": Text("A page of sessions.", "一页登录会话。"),
+    "AuditEventPage": Text("A page of events.", "一页审计事件。"),
     "PrivilegePage": Text("A page of privileges.", "一页权限。"),
+    "Reason": Text("Where something comes from, or why it is missing.", "来源，或缺失的原因。"),
+    "ExplainedScope": Text("A scope that was asked for.", "所请求的 scope。"),
+    "ExplainedClaim": Text(
+        "A claim of a token, or one that it could have.", "令牌中的或可能出现的 claim。"
+    ),
+    "ExplainedRole": Text("A role of the user.", "用户的角色。"),
+    "ExplainedPermission": Text(
+        "A permission that the access token has, or could have.", "访问令牌中的或可能出现的权限。"
+    ),
+    "Refusal": Text("The check that refuses, and its rule.", "拒绝请求的检查及其依据。"),
+    "TokenContent": Text("What a token would say.", "令牌内容。"),
+    "Explanation": Text(
+        "The tokens that a client would get now, and why.", "客户端此刻会取得的令牌及其来源。"
+    ),
+    "TokenCheck": Text("One thing that a token must satisfy.", "令牌的一项检查。"),
+    "PresentedToken": Text("A token, taken apart and verified.", "已解析和验证的令牌。"),
+    "RefusedRequest": Text("A request that the protocol refused.", "被协议拒绝的请求。"),
+    "TokenToExplain": Text("A token to be explained.", "待解释的令牌。"),
     "MessagePage": Text("A page of messages.", "一页消息。"),
 }
 
@@ -166,12 +471,249 @@ MEMBERS = {
     "limit": Text("Most rows of the page.", "每页最多条数。"),
     "after": Text("`next` of the page before.", "上一页的 `next`。"),
     "id": Text("Id.", "编号。"),
+    "Idempotency-Key": Text(
+        "Makes a repetition of this request known: it is carried out once in 24 hours.",
+        "标识本次请求：24 小时内重复发送时只执行一次。",
+    ),
     "created_at": Text("When it was created.", "创建时间。"),
+    "If-Match": Text(
+        "ETag of the state that the change is meant for, or `*`.", "修改所针对的 ETag，或 `*`。"
+    ),
+    # Overview
+    "overview-get.days": Text("Number of days, up to today.", "截至今天的天数。"),
+    "days": Text("Days, the oldest first.", "每日数据，最早的在前。"),
+    "counted_at": Text(
+        "When they were last counted; null: not yet.", "最近统计时间；null 表示尚未统计。"
+    ),
+    "installation": Text(
+        "In tenant 1 with the permission at the platform; else null.",
+        "租户 1 且在平台拥有权限时返回，否则为 null。",
+    ),
+    "day": Text("Day (UTC).", "日期（UTC）。"),
+    "sign_ins": Text("Sign-ins.", "登录次数。"),
+    "sign_in_refusals": Text("Refused sign-ins.", "登录失败次数。"),
+    "tokens": Text(
+        "Tokens of people by grant type; those of machines leave no event to count.",
+        "按授权类型统计的用户令牌数；程序的令牌没有事件，不计入。",
+    ),
+    "authorization_code": Text("Tokens for codes.", "用授权码换取的令牌数。"),
+    "refresh_token": Text("Tokens for refresh tokens.", "用刷新令牌换取的令牌数。"),
+    "new_users": Text("New users.", "新账号数。"),
+    "version": Text("Version of the service.", "服务版本。"),
+    "messages": Text("Messages and jobs that are not done.", "未完成的消息和任务。"),
+    "waiting": Text("How many wait.", "等待中的数量。"),
+    "failed": Text("How many were given up.", "已放弃的数量。"),
+    "active_keys": Text("The keys that sign.", "当前使用的签名密钥。"),
+    "to_do": Text(
+        "What is still missing: `mail`, `https`, `second_administrator`.",
+        "尚未完成的配置：`mail`、`https`、`second_administrator`。",
+    ),
+    # Jobs
+    "jobs-list.state": Text("Only jobs in this state.", "只查询该状态的任务。"),
+    "ListedJob.api": Text("Id of the microservice; null: none.", "微服务编号；null 表示无。"),
+    "Job.api": Text("Id of the microservice; null: none.", "微服务编号；null 表示无。"),
+    "ListedJob.user": Text(
+        "Id of the user who asked for it; null: a program.", "发起任务的账号编号；null 表示程序。"
+    ),
+    "Job.user": Text(
+        "Id of the user who asked for it; null: a program.", "发起任务的账号编号；null 表示程序。"
+    ),
+    "ListedJob.client": Text("Client that asked for it.", "发起任务的客户端。"),
+    "Job.client": Text("Client that asked for it.", "发起任务的客户端。"),
+    "generator": Text("Generator.", "生成器。"),
+    "language": Text("Language; null: made to be downloaded.", "语言；null 表示仅供下载。"),
+    "package": Text("Name of the package.", "包名。"),
+    "ListedJob.version": Text("Version of the SDK.", "SDK 版本。"),
+    "Job.version": Text("Version of the SDK.", "SDK 版本。"),
+    "ListedJob.state": Text(
+        "`waiting`, `running`, `done` or `failed`.", "`waiting`、`running`、`done` 或 `failed`。"
+    ),
+    "Job.state": Text(
+        "`waiting`, `running`, `done` or `failed`.", "`waiting`、`running`、`done` 或 `failed`。"
+    ),
+    "error": Text("Why it failed.", "失败原因。"),
+    "link": Text("Where it was published.", "发布地址。"),
+    "started_at": Text("When it was last begun.", "最近开始时间。"),
+    "finished_at": Text("When it was over.", "结束时间。"),
+    "log": Text("End of its log, without tokens.", "日志末尾，不含令牌。"),
+    # Keys
+    "keys-list.state": Text("Only keys in this state.", "只查询该状态的密钥。"),
+    "kid": Text("Id of the key (RFC 7638).", "密钥标识（RFC 7638）。"),
+    "alg": Text("Algorithm.", "算法。"),
+    "KeyRotation.alg": Text("Algorithm; null: all.", "算法；null 表示全部。"),
+    "SigningKey.state": Text(
+        "`next` (published, does not sign yet), `active`, `retired` (published until no token needs it), `gone` or `revoked`.",
+        "`next`（已公布，尚未使用）、`active`、`retired`（继续公布，直到没有令牌需要它）、`gone` 或 `revoked`。",
+    ),
+    "public_jwk": Text("Public part (RFC 7517).", "公钥（RFC 7517）。"),
+    "on_former_secret": Text(
+        "Whether its private part hangs on a former secret of `IDP_SECRET_KEY`.",
+        "私钥是否仍由 `IDP_SECRET_KEY` 中的旧密钥加密。",
+    ),
+    "activated_at": Text("When it began to sign.", "启用时间。"),
+    "retired_at": Text("When it ceased to sign.", "停用时间。"),
+    "publish_until": Text("Until when it stays published.", "公布截止时间。"),
+    "keys": Text("The keys.", "密钥。"),
+    # Settings
+    "Setting.name": Text("Name of the variable.", "变量名。"),
+    "Setting.value": Text(
+        "Value in use; `***`: a secret that is set.", "当前值；`***` 表示已设置的密钥。"
+    ),
+    "source": Text("`environment` or `default`.", "`environment` 或 `default`。"),
+    "secret": Text("Whether it is a secret.", "是否为密钥。"),
+    "Setting.description": Text("What it means.", "含义。"),
+    # Clients
+    "clients-list.search": Text("Part of the client id or the name.", "客户端标识或名称的一部分。"),
+    "clients-list.enabled": Text(
+        "`true`: only enabled clients; `false`: only the others.",
+        "`true`：只查询已启用的客户端；`false`：只查询已停用的客户端。",
+    ),
+    "client_id": Text(
+        "OAuth client identifier, unique; generated where a new client has none.",
+        "OAuth 客户端标识，全局唯一；新建时未传则由系统生成。",
+    ),
+    "client_name": Text("Name that people read.", "显示名称。"),
+    "kind": Text(
+        "`web`, `single_page`, `native` or `service`.",
+        "`web`、`single_page`、`native` 或 `service`。",
+    ),
+    "Client.tenant": Text(
+        "Tenant whose members it serves; null: those of every tenant.",
+        "所服务的租户；null 表示所有租户。",
+    ),
+    "ListedClient.tenant": Text(
+        "Tenant whose members it serves; null: those of every tenant.",
+        "所服务的租户；null 表示所有租户。",
+    ),
+    "CreatedClient.tenant": Text(
+        "Tenant whose members it serves; null: those of every tenant.",
+        "所服务的租户；null 表示所有租户。",
+    ),
+    "client_secret": Text(
+        "Secret, answered this once; null: the client has none.",
+        "密钥，仅返回一次；null 表示该客户端没有密钥。",
+    ),
+    "value": Text("The secret, answered this once.", "密钥，仅返回一次。"),
+    "secrets": Text("Secrets, without their values.", "密钥信息，不含密钥本身。"),
+    "live_grants": Text("Sign-ins at the client that are in force.", "当前有效的登录授权数。"),
+    "updated_at": Text("When it was last changed.", "最近修改时间。"),
+    "enabled": Text(
+        "false: all requests and tokens of the client are refused.",
+        "是否启用，停用后其所有请求和令牌均被拒绝。",
+    ),
+    "grant_types": Text("Grant types that it may use.", "允许的授权类型。"),
+    "scopes": Text("Scopes that it may ask for.", "允许申请的 scope。"),
+    "redirect_uris": Text("Addresses that codes are sent to.", "授权码的回调地址。"),
+    "post_logout_redirect_uris": Text(
+        "Addresses that users return to after signing out.", "退出登录后的跳转地址。"
+    ),
+    "cors_origins": Text("Origins whose scripts may call.", "允许跨域调用的来源。"),
+    "description": Text("Note for administrators.", "供管理员查看的备注。"),
+    "client_uri": Text("Web page of the client (https).", "客户端网站（https）。"),
+    "logo_uri": Text("Logo of the client (https).", "客户端图标（https）。"),
+    "policy_uri": Text("Privacy policy of the client (https).", "隐私政策（https）。"),
+    "tos_uri": Text("Terms of service of the client (https).", "服务条款（https）。"),
+    "application_type": Text("`web` or `native`.", "`web` 或 `native`。"),
+    "require_client_secret": Text(
+        "false: a public client without a secret.", "false 表示没有密钥的公开客户端。"
+    ),
+    "token_endpoint_auth_method": Text(
+        "How the client authenticates; null: `client_secret_basic` or `client_secret_post`.",
+        "客户端认证方式；null 表示 `client_secret_basic` 或 `client_secret_post`。",
+    ),
+    "token_endpoint_auth_signing_alg": Text(
+        "Algorithm of its assertions; null: any that is offered.",
+        "断言的签名算法；null 表示任意支持的算法。",
+    ),
+    "jwks": Text("Its public keys (RFC 7517).", "客户端公钥（RFC 7517）。"),
+    "jwks_uri": Text("Address of its public keys.", "客户端公钥的地址。"),
+    "strict_assertion_audience": Text(
+        "Whether assertions must name the issuer alone as audience.",
+        "断言的受众是否只能是签发地址。",
+    ),
+    "require_pkce": Text(
+        "Whether codes need a proof key (S256). false only for confidential clients.",
+        "授权码是否必须使用 PKCE（S256），仅机密客户端可为 false。",
+    ),
+    "require_consent": Text("Whether users are asked for consent.", "是否需要用户授权。"),
+    "allow_remember_consent": Text("Whether consent is remembered.", "是否记住用户的授权。"),
+    "consent_lifetime": Text(
+        "Seconds until users are asked again; null: never.", "授权的有效秒数，null 表示永久。"
+    ),
+    "allow_offline_access": Text(
+        "Whether it may ask for refresh tokens (`offline_access`).",
+        "是否可申请刷新令牌（`offline_access`）。",
+    ),
+    "default_max_age": Text(
+        "Seconds after which users sign in again; null: not asked.",
+        "超过该秒数须重新登录；null 表示不要求。",
+    ),
+    "authorization_code_lifetime": Text("Lifetime of codes in seconds.", "授权码的有效秒数。"),
+    "identity_token_lifetime": Text("Lifetime of ID tokens in seconds.", "ID 令牌的有效秒数。"),
+    "access_token_lifetime": Text("Lifetime of access tokens in seconds.", "访问令牌的有效秒数。"),
+    "absolute_refresh_token_lifetime": Text(
+        "Seconds from the sign-in until refresh tokens end.", "刷新令牌自登录起的最长有效秒数。"
+    ),
+    "sliding_refresh_token_lifetime": Text(
+        "Seconds without use until refresh tokens end, if `refresh_token_expiration` is 0.",
+        "刷新令牌未使用时的有效秒数，`refresh_token_expiration` 为 0 时生效。",
+    ),
+    "refresh_token_usage": Text(
+        "0: refresh tokens can be used again, 1: only once.",
+        "刷新令牌的使用方式：0 可重复，1 一次性。",
+    ),
+    "refresh_token_expiration": Text(
+        "0: sliding and absolute, 1: absolute only.", "刷新令牌的过期方式：0 滑动与绝对，1 仅绝对。"
+    ),
+    "refresh_token_reuse_seconds": Text(
+        "Seconds in which a used one-time refresh token may come again.",
+        "一次性刷新令牌使用后可重复使用的秒数。",
+    ),
+    "access_token_type": Text("0: JWT, 1: reference token.", "访问令牌类型：0 JWT，1 引用令牌。"),
+    "id_token_signed_response_alg": Text(
+        "Algorithm of ID tokens; null: that of the installation.",
+        "ID 令牌的签名算法；null 表示平台默认算法。",
+    ),
+    "userinfo_signed_response_alg": Text(
+        "Algorithm of signed userinfo; null: plain JSON.",
+        "用户信息的签名算法；null 表示普通 JSON。",
+    ),
+    "introspection_signed_response_alg": Text(
+        "Algorithm of signed introspection; null: plain JSON.",
+        "令牌内省的签名算法；null 表示普通 JSON。",
+    ),
+    "always_include_user_claims_in_id_token": Text(
+        "Whether the ID token carries what userinfo returns.", "ID 令牌是否包含用户信息。"
+    ),
+    "always_send_client_claims": Text(
+        "Whether tokens of users carry the client's own claims too.",
+        "用户令牌是否也包含客户端声明。",
+    ),
+    "client_claims_prefix": Text("Prefix of the names of its claims.", "客户端声明名称的前缀。"),
+    "grantable_privileges": Text(
+        "Permissions that it may grant without a person; null: none.",
+        "客户端无需用户即可授予的权限；null 表示无。",
+    ),
     # Users
     "users-list.search": Text(
         "Part of a user name, e-mail address or phone number.", "用户名、邮箱或手机号的一部分。"
     ),
-    "users-list.tenant": Text("Only members of this tenant.", "只查询该租户的成员。"),
+    "users-list.role": Text(
+        "Only those with this role of the tenant, or of the platform.",
+        "只查询拥有该租户角色（或平台角色）的账号。",
+    ),
+    "NewUser.roles": Text(
+        "Codes of roles of the tenant (in tenant 1, of the platform) that the user gets besides those of everybody.",
+        "除默认角色外授予的租户角色编码（租户 1 为平台角色）。",
+    ),
+    "send_link": Text(
+        "Whether the user chooses the password by a link, sent by e-mail.",
+        "是否通过邮件链接由用户自行设置密码。",
+    ),
+    "password": Text(
+        "Generated password, answered this once; null: a link was sent.",
+        "系统生成的密码，仅返回一次；null 表示已发送链接。",
+    ),
     "users-list.disabled": Text(
         "`true`: only disabled users; `false`: only the others.",
         "`true`：只查询已停用的账号；`false`：只查询未停用的账号。",
@@ -194,6 +736,41 @@ MEMBERS = {
     "role": Text("Code of the role.", "角色编码。"),
     "RoleOfUser.tenant": Text(
         "Tenant of the role; null: a role of the platform.", "角色所属租户；null 表示平台角色。"
+    ),
+    # Audit log
+    "at": Text("When it happened.", "发生时间。"),
+    "tag": Text("What happened: `subject:object:action`.", "事件类型：`主体:对象:动作`。"),
+    "AuditEvent.user": Text(
+        "Id of the user who did it; null: no user.", "操作者的账号编号；null 表示没有用户。"
+    ),
+    "client": Text(
+        "Client that did it, or that it was done with.", "执行操作的客户端，或操作时所用的客户端。"
+    ),
+    "AuditEvent.tenant": Text(
+        "Id of the tenant that it happened in; null: none.", "发生操作的租户编号；null 表示无。"
+    ),
+    "target": Text("What it was done to, such as `user:7`.", "操作对象，例如 `user:7`。"),
+    "AuditEvent.remote_addr": Text("Address of the caller.", "调用方的 IP 地址。"),
+    "AuditEvent.request_id": Text("Id of the request.", "请求编号。"),
+    "details": Text(
+        "More about it; `changes` lists fields with the values before and after.",
+        "详细信息；`changes` 列出各字段修改前后的值。",
+    ),
+    "audit-list.user": Text("Only what this user did.", "只查询该用户的操作。"),
+    "in_tenant": Text(
+        "Only what belongs to this tenant; for tenant 1 alone, with the permission at the platform.",
+        "只包括该租户的数据；仅可用于租户 1，且须在平台拥有权限。",
+    ),
+    "audit-list.request_id": Text("Only events of this request.", "只查询该请求的事件。"),
+    "audit-export.user": Text("Only what this user did.", "只导出该用户的操作。"),
+    "audit-export.request_id": Text("Only events of this request.", "只导出该请求的事件。"),
+    "since": Text("Only events at or after this time.", "只包括该时间及以后的事件。"),
+    "until": Text(
+        "Only events before this time; a day is included.", "只包括该时间以前的事件；日期包含当天。"
+    ),
+    "audit-export.after": Text("Only events that follow this one.", "只导出该位置之后的事件。"),
+    "format": Text(
+        "`csv` or `jsonl` (a JSON object on each line).", "`csv` 或 `jsonl`（每行一个 JSON 对象）。"
     ),
     # Sessions
     "tenant": Text("Id of the tenant.", "租户编号。"),
@@ -241,10 +818,6 @@ MEMBERS = {
     "sign_in": Text("Text on the sign-in page.", "登录页上的文字。"),
     "register": Text("Text on the registration page.", "注册页上的文字。"),
     "mail": Text("Text at the end of every mail.", "每封邮件末尾的文字。"),
-    "concurrency_stamp": Text(
-        "Stamp of the state that was read; a change with an older one is refused (409). Without it nothing is compared.",
-        "读取时的版本标记；提交过期的标记返回 409，不提交则不比较。",
-    ),
     # Privileges
     "privileges-list.search": Text("Part of the code or the name.", "编码或名称的一部分。"),
     "privileges-list.api": Text(
@@ -257,6 +830,119 @@ MEMBERS = {
         "所属 API 的名称，只有该 API 的令牌带有此权限；null 表示所有请求权限的 API。",
     ),
     "group": Text("Code of its group in the privilege tree.", "权限树中所属分组的编码。"),
+    "PrivilegeGroup.code": Text("Code of the group.", "分组编码。"),
+    "NewPrivilegeGroup.code": Text("Code of the group.", "分组编码。"),
+    "privileges-group-get.code": Text("Code of the group.", "分组编码。"),
+    "privileges-group-change.code": Text("Code of the group.", "分组编码。"),
+    "privileges-group-delete.code": Text("Code of the group.", "分组编码。"),
+    "parent": Text("Code of the group above; null: none.", "上级分组的编码；null 表示无。"),
+    "sort": Text("Place beside others, the smallest first.", "排序号，小的在前。"),
+    # Types of tenants
+    "TenantType.code": Text("Code of the type.", "租户类型编码。"),
+    "NewTenantType.code": Text("Code of the type.", "租户类型编码。"),
+    "tenanttypes-get.code": Text("Code of the type.", "租户类型编码。"),
+    "tenanttypes-change.code": Text("Code of the type.", "租户类型编码。"),
+    "tenanttypes-delete.code": Text("Code of the type.", "租户类型编码。"),
+    # Explanations
+    "explain-token.client": Text("`client_id` of the client.", "客户端的 `client_id`。"),
+    "explain-token.user": Text(
+        "Id of the user; without it the client asks for itself.", "账号编号；不带时为客户端自身。"
+    ),
+    "explain-token.scope": Text("Scopes, separated by spaces.", "scope，以空格分隔。"),
+    "explain-token.resource": Text(
+        "Resources (RFC 8707), separated by spaces.", "resource（RFC 8707），以空格分隔。"
+    ),
+    "explain-token.permission": Text(
+        "Permissions that are explained in any case, separated by spaces.",
+        "无论如何都要解释的权限，以空格分隔。",
+    ),
+    "explain-request.request": Text(
+        "Id of the request, from an error page, a header or the log.",
+        "请求编号，见错误页面、响应头或日志。",
+    ),
+    "TokenToExplain.token": Text("A JWT or reference token.", "JWT 或引用令牌。"),
+    "Reason.code": Text("Stable code of the reason.", "原因的固定编码。"),
+    "Reason.subject": Text(
+        "What the reason names: a role, a scope, an API, a bundle, a permission.",
+        "原因所涉及的角色、scope、API、套餐或权限。",
+    ),
+    "text": Text("The same as a sentence.", "文字说明。"),
+    "ExplainedScope.name": Text("Name of the scope.", "scope 名称。"),
+    "ExplainedScope.api": Text(
+        "Name of the API that it belongs to; null: none.", "所属 API 的名称；null 表示没有。"
+    ),
+    "granted": Text("Whether the access token is for it.", "访问令牌是否包含它。"),
+    "reasons": Text("Where it comes from, or why it is missing.", "来源，或缺失的原因。"),
+    "ExplainedClaim.token": Text("`access_token` or `id_token`.", "`access_token` 或 `id_token`。"),
+    "ExplainedClaim.name": Text("Name of the claim.", "claim 名称。"),
+    "present": Text("Whether the token has it.", "令牌是否包含它。"),
+    "ExplainedRole.code": Text("Code of the role.", "角色编码。"),
+    "ExplainedRole.platform": Text("Whether it is a role of the platform.", "是否为平台角色。"),
+    "Refusal.error": Text("Error code of the protocol.", "协议的错误代码。"),
+    "Refusal.description": Text("What the caller is told.", "返回给调用方的说明。"),
+    "check": Text("What was checked.", "所做的检查。"),
+    "rule": Text("Section of the specification; null: none is known.", "规范条款；null 表示未知。"),
+    "TokenContent.format": Text("`jwt` or `reference`.", "`jwt` 或 `reference`。"),
+    "algorithm": Text(
+        "Algorithm of the signature; null: a reference token.", "签名算法；null 表示引用令牌。"
+    ),
+    "audience": Text("Whom the token is for.", "令牌的受众。"),
+    "expires_in": Text("Lifetime in seconds.", "有效秒数。"),
+    "TokenContent.claims": Text("Claims as the token would have them.", "令牌中的 claim。"),
+    "Explanation.issuer": Text("Address of the issuer.", "签发者地址。"),
+    "Explanation.client": Text("`client_id` of the client.", "客户端的 `client_id`。"),
+    "RefusedRequest.client": Text(
+        "Client that the request named, proven or not; null: none.",
+        "请求所指的客户端（不一定通过验证）；null 表示没有。",
+    ),
+    "Explanation.user": Text(
+        "Id of the user; null: the client itself.", "账号编号；null 表示客户端自身。"
+    ),
+    "grant_type": Text(
+        "`authorization_code` or `client_credentials`.",
+        "`authorization_code` 或 `client_credentials`。",
+    ),
+    "consent": Text(
+        "`not_needed`, `given`, or `needed`: the user is asked first.",
+        "`not_needed`（无需）、`given`（已同意）或 `needed`（需先征得用户同意）。",
+    ),
+    "refused": Text(
+        "Why there is no token; null: there is one.", "拒绝的原因；null 表示未被拒绝。"
+    ),
+    "RefusedRequest.refused": Text("What was refused, and why.", "拒绝的内容和原因。"),
+    "access_token": Text("Access token; null: refused.", "访问令牌；null 表示被拒绝。"),
+    "id_token": Text("ID token; null: there is none.", "ID 令牌；null 表示没有。"),
+    "Explanation.refresh_token": Text("Whether there is a refresh token.", "是否有刷新令牌。"),
+    "Explanation.scopes": Text("Scopes that were asked for.", "所请求的 scope。"),
+    "Explanation.claims": Text("Claims of the tokens.", "令牌中的 claim。"),
+    "Explanation.roles": Text("Roles of the user.", "用户的角色。"),
+    "permissions": Text("Permissions of the access token.", "访问令牌中的权限。"),
+    "more_permissions": Text(
+        "Whether further permissions are missing that are not listed.", "是否还有未列出的缺失权限。"
+    ),
+    "TokenCheck.name": Text(
+        "`form`, `signature`, `issuer`, `expiry` or `revocation`.",
+        "`form`、`signature`、`issuer`、`expiry` 或 `revocation`。",
+    ),
+    "state": Text("`passed`, `failed` or `skipped`.", "`passed`、`failed` 或 `skipped`。"),
+    "PresentedToken.kind": Text(
+        "`access_token`, `id_token`, `reference_token` or `unknown`.",
+        "`access_token`、`id_token`、`reference_token` 或 `unknown`。",
+    ),
+    "active": Text("Whether the token is in force.", "令牌是否有效。"),
+    "checks": Text("What was checked.", "所做的检查。"),
+    "header": Text("Header of the JWT.", "JWT 头。"),
+    "PresentedToken.claims": Text(
+        "Claims; unverified where the signature did not pass.", "claim；签名未通过时未经验证。"
+    ),
+    "differences": Text("Claims that would be other ones now.", "与此刻会签发的内容不同的 claim。"),
+    "now": Text("What would be issued now; null: not told.", "此刻会签发的内容；null 表示不提供。"),
+    "request": Text("Id of the request.", "请求编号。"),
+    "RefusedRequest.at": Text("When it was refused.", "拒绝时间。"),
+    "path": Text("Address of the endpoint.", "接口地址。"),
+    "reason": Text(
+        "What the caller was not told; null: nothing.", "未告知调用方的原因；null 表示没有。"
+    ),
     # Messages
     "messages-list.failed": Text(
         "`true`: only those that were given up; `false`: only those that still wait.",

@@ -45,8 +45,6 @@ class BrandingSpec:
     privacy_uri: str | None = None
     imprint_uri: str | None = None
     texts: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
-    concurrency_stamp: str | None = None
-    """Stamp of the state that was read; None: not compared."""
 
 
 def checked(spec: BrandingSpec) -> dict[str, Any]:

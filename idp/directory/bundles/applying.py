@@ -146,7 +146,7 @@ def _drop(session: Session, role: Role) -> None:
 
 
 def _set_privileges(session: Session, role: Role, codes: Collection[str]) -> None:
-    """Set the privileges of a role; those deleted meanwhile are left out."""
+    """Set the privileges of a role; those deleted in the meantime are left out."""
     session.flush()
     session.execute(delete(RolePrivilege).where(RolePrivilege.role_id == role.id))
     found = select(Privilege.id).where(Privilege.code.in_(codes))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
 from idp.directory import child_rows
 from idp.directory.actor import Actor
 from idp.directory.child_rows import DesiredRow
-from idp.directory.clients import audited, fields, rules, service
+from idp.directory.clients import audited, fields, kinds, rules, service
 from idp.directory.clients.models import (
     Client,
     ClientClaim,
@@ -28,14 +29,16 @@ from idp.directory.clients.models import (
     ClientScope,
     ClientSecret,
 )
+from idp.directory.clients.service import NewClient
 from idp.directory.product import RESERVED_PREFIX
-from idp.platform import runtime, stamps
+from idp.platform import clock, runtime, stamps
 from idp.platform.audit import service as audit
 from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
+from idp.platform.errors import BadRequest, Conflict, Forbidden, NotFound, Unprocessable
 from idp.platform.integers import INT32_MAX
 from idp.platform.secrets import MASK, looks_like_digest
+from idp.platform.translation import N_
 
 LONGEST_PROPERTY = 2000
 
@@ -82,6 +85,18 @@ class ClientSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Filters:
+    """What a page of clients is narrowed by."""
+
+    search: str | None = None
+    """Part of the client id or the name."""
+    kind: str | None = None
+    """One of `presets.PRESETS`."""
+    is_enabled: bool | None = None
+    tenant_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class List:
     """A list of a client: its table, what makes a row unique, and the rule about its values."""
 
@@ -117,6 +132,20 @@ def list_query(
     if client_name is not None:
         query = query.where(Client.client_name == client_name)
     return query
+
+
+def names_with_ending_secrets(
+    session: Session, actor: Actor, until: datetime, *, limit: int = 100
+) -> Sequence[str]:
+    """Return the names of enabled clients in reach with a secret that expires before a time."""
+    ending = exists().where(
+        ClientSecret.client_id == Client.id,
+        ClientSecret.expires_at > clock.now(),
+        ClientSecret.expires_at <= until,
+    )
+    name = func.coalesce(Client.client_name, Client.client_id)
+    query = select(name).where(_in_reach(actor), Client.enabled.is_(True), ending)
+    return session.scalars(query.order_by(name, Client.id).limit(limit)).all()
 
 
 def get(session: Session, actor: Actor, row_id: int) -> Client:
@@ -171,9 +200,157 @@ def replace(
     return client
 
 
-def delete(session: Session, actor: Actor, row_id: int) -> None:
-    """Delete a client in reach."""
-    service.delete(session, _lock(session, actor, row_id))
+def delete(
+    session: Session,
+    actor: Actor,
+    row_id: int,
+    *,
+    stamp: str | None = None,
+    only_disabled: bool = False,
+) -> None:
+    """Delete a client in reach; with `only_disabled`, one that nobody can be using."""
+    client = _lock(session, actor, row_id)
+    _check_power(session, actor, client)
+    stamps.check(client.concurrency_stamp, stamp)
+    if only_disabled and client.enabled:
+        raise Conflict(N_("Disable the client first."), code="client_enabled")
+    service.delete(session, client)
+
+
+def list_page(
+    session: Session, actor: Actor, filters: Filters, *, after: str = "", limit: int = 100
+) -> Sequence[Client]:
+    """Return a page of the clients in reach by client id, with their grant types and secrets."""
+    query = select(Client).where(_in_reach(actor), Client.client_id > after)
+    if filters.search:
+        query = query.where(
+            or_(
+                Client.client_id.icontains(filters.search, autoescape=True),
+                Client.client_name.icontains(filters.search, autoescape=True),
+            )
+        )
+    if filters.kind is not None:
+        query = query.where(kinds.is_of(filters.kind))
+    if filters.is_enabled is not None:
+        query = query.where(Client.enabled.is_(filters.is_enabled))
+    if filters.tenant_id is not None:
+        query = query.where(Client.tenant_id == filters.tenant_id)
+    query = query.options(selectinload(Client.grant_types), selectinload(Client.secrets))
+    return session.scalars(query.order_by(Client.client_id).limit(limit)).all()
+
+
+def register(session: Session, actor: Actor, new: NewClient) -> tuple[Client, str | None]:
+    """Create a client of the actor's tenant; return it with its secret, if it has one."""
+    owned = dataclasses.replace(new, tenant_id=actor.owner_tenant, owner_id=actor.user_id)
+    client, secret = service.create(session, owned)
+    _check_gifts(session, actor, client)
+    return client, secret
+
+
+def change(
+    session: Session,
+    actor: Actor,
+    row_id: int,
+    settings: Mapping[str, Any],
+    lists: Mapping[str, Sequence[str]],
+    *,
+    stamp: str | None = None,
+) -> Client:
+    """Change single settings and whole lists of a client; what is not named stays as it is."""
+    client = _lock(session, actor, row_id)
+    _check_power(session, actor, client)
+    stamps.check(client.concurrency_stamp, stamp)
+    scopes, grantable = _management_scopes(client), [*(client.grantable_privileges or ())]
+    with session.no_autoflush:
+        service.update(session, client, settings, lists)
+    _check_gifts(session, actor, client, scopes=scopes, grantable=grantable)
+    return client
+
+
+def duplicate(
+    session: Session, actor: Actor, row_id: int, client_id: str, client_name: str | None
+) -> tuple[Client, str | None]:
+    """Create a client like another, with a secret of its own; return both."""
+    origin = get(session, actor, row_id)
+    copied = {name: getattr(origin, name) for name in fields.FIELDS if name != "client_name"}
+    client, secret = register(
+        session,
+        actor,
+        NewClient(
+            client_id=client_id,
+            client_name=client_name or origin.client_name,
+            is_public=not origin.require_client_secret,
+            settings=copied,
+            grant_types=_values(origin, "grant_types"),
+            scopes=_values(origin, "scopes"),
+            redirect_uris=_values(origin, "redirect_uris"),
+            post_logout_redirect_uris=_values(origin, "post_logout_redirect_uris"),
+            cors_origins=_values(origin, "cors_origins"),
+        ),
+    )
+    client.claims.extend(ClientClaim(type=row.type, value=row.value) for row in origin.claims)
+    client.properties.extend(
+        ClientProperty(key=row.key, value=row.value) for row in origin.properties
+    )
+    session.flush()
+    return client, secret
+
+
+def issue_secret(
+    session: Session,
+    actor: Actor,
+    row_id: int,
+    *,
+    description: str | None,
+    expires_at: datetime | None,
+) -> tuple[Client, ClientSecret, str]:
+    """Add a generated secret to a client in reach; return its value too, for the one time."""
+    client = _lock(session, actor, row_id)
+    _check_power(session, actor, client)
+    value = service.add_secret(session, client, description=description, expires_at=expires_at)
+    return client, client.secrets[-1], value
+
+
+def change_secret(
+    session: Session,
+    actor: Actor,
+    row_id: int,
+    secret_id: int,
+    changes: Mapping[str, Any],
+    *,
+    stamp: str | None,
+) -> tuple[Client, ClientSecret]:
+    """Describe a secret, or set when it expires; the past ends it at once."""
+    client = _lock(session, actor, row_id)
+    _check_power(session, actor, client)
+    stamps.check(client.concurrency_stamp, stamp)
+    row = service.get_secret(client, secret_id)
+    before = audited.state_of(client)
+    for name in ("description", "expires_at"):
+        if name in changes:
+            setattr(row, name, changes[name])
+    session.flush()
+    after = audited.state_of(client)
+    if before != after:
+        client.concurrency_stamp = stamps.new_stamp()
+        session.flush()
+        _record(session, client, before, after)
+    return client, row
+
+
+def remove_secret(
+    session: Session,
+    actor: Actor,
+    row_id: int,
+    secret_id: int,
+    *,
+    stamp: str | None = None,
+) -> None:
+    """Take a secret away from a client in reach."""
+    client = _lock(session, actor, row_id)
+    _check_power(session, actor, client)
+    stamps.check(client.concurrency_stamp, stamp)
+    service.remove_secret(session, client, secret_id)
 
 
 def add_secret(
@@ -190,6 +367,61 @@ def add_secret(
     return service.add_secret(
         session, client, value, description=description, expires_at=expires_at
     )
+
+
+def expire_secret(
+    session: Session, actor: Actor, row_id: int, secret_id: int, expires_at: datetime | None
+) -> None:
+    """Set when a secret of a client in reach ends; None: never."""
+    client = _lock(session, actor, row_id)
+    before = audited.state_of(client)
+    service.get_secret(client, secret_id).expires_at = expires_at
+    after = audited.state_of(client)
+    if before != after:
+        client.concurrency_stamp = stamps.new_stamp()
+        session.flush()
+        _record(session, client, before, after)
+
+
+def set_enabled(session: Session, actor: Actor, row_id: int, *, enabled: bool) -> None:
+    """Enable or disable a client in reach."""
+    client = _lock(session, actor, row_id)
+    if client.enabled is not enabled:
+        service.update(session, client, {"enabled": enabled})
+
+
+def spec_of(new: NewClient) -> ClientSpec:
+    """Return what is said about a new client, as `create` takes it."""
+    settings = {
+        "client_name": new.client_name,
+        "require_client_secret": not new.is_public,
+        "allow_offline_access": "refresh_token" in new.grant_types,
+        **new.settings,
+    }
+    lists = {
+        name: [Row(0, {LISTS[name].key[0]: value}) for value in getattr(new, name, ())]
+        for name in LISTS
+    }
+    secrets = None if new.secret is None else [SecretRow(0, None, new.secret, None)]
+    return ClientSpec(new.client_id, settings, lists, secrets)
+
+
+def copy_of(
+    client: Client, client_id: str, client_name: str | None, secret: str | None
+) -> ClientSpec:
+    """Return the settings and lists of a client as those of a new one, with another secret."""
+    settings = {name: getattr(client, name) for name in fields.FIELDS}
+    columns = {name: [*rule.key] for name, rule in LISTS.items()}
+    columns["properties"].append("value")
+    lists = {
+        name: [
+            Row(0, {column: getattr(row, column) for column in columns[name]})
+            for row in getattr(client, name)
+        ]
+        for name in LISTS
+    }
+    secrets = None if secret is None else [SecretRow(0, None, secret, None)]
+    return ClientSpec(client_id, {**settings, "client_name": client_name}, lists, secrets)
 
 
 def properties(client: Client) -> list[Property]:
@@ -254,6 +486,50 @@ def _apply(session: Session, actor: Actor, client: Client, spec: ClientSpec) -> 
     rules.check_addresses(session, client)
     _check_unasked_scopes(session, actor, _unasked_scopes(client) - unasked)
     _check_grantable(session, actor, {*(client.grantable_privileges or ())} - grantable)
+
+
+def _check_power(session: Session, actor: Actor, client: Client) -> None:
+    """Refuse to change a client that may ask for, or grant, what the actor may not.
+
+    Whoever adds a secret to it, or another address, could act as it, or get the tokens of people
+    who allowed it once. By the rule of links the actor is somebody to whom the client was given.
+    """
+    if actor.permitted == "links":
+        return
+    powers = _management_scopes(client) | {*(client.grantable_privileges or ())}
+    missing = actor.lacking_codes(session, None, powers)
+    if missing:
+        raise Forbidden(
+            f"This client has permissions that you do not hold: {', '.join(missing[:10])}."
+        )
+
+
+def _check_gifts(
+    session: Session,
+    actor: Actor,
+    client: Client,
+    *,
+    scopes: Collection[str] = (),
+    grantable: Collection[str] = (),
+) -> None:
+    """Refuse a client that may ask for, or grant, what its maker may not, besides what it could."""
+    missing = actor.lacking_codes(session, None, _management_scopes(client).difference(scopes))
+    if missing:
+        raise Unprocessable.at(
+            "scopes",
+            f"A client can have only management scopes that you hold: {', '.join(missing[:10])}.",
+        )
+    added = {*(client.grantable_privileges or ())}.difference(grantable)
+    _check_grantable(session, actor, added, "grantable_privileges")
+
+
+def _management_scopes(client: Client) -> set[str]:
+    return {row.scope for row in client.scopes if row.scope.startswith(RESERVED_PREFIX)}
+
+
+def _values(client: Client, name: str) -> list[str]:
+    (column,) = LISTS[name].key
+    return [getattr(row, column) for row in getattr(client, name)]
 
 
 def _checked(session: Session, client: Client, name: str, desired: Sequence[Row]) -> list[Row]:
@@ -379,7 +655,7 @@ def _unasked_scopes(client: Client) -> set[str]:
     machine = any(row.grant_type == "client_credentials" for row in client.grant_types)
     if client.require_consent and not machine:
         return set()
-    return {row.scope for row in client.scopes if row.scope.startswith(RESERVED_PREFIX)}
+    return _management_scopes(client)
 
 
 def _check_unasked_scopes(session: Session, actor: Actor, scopes: Collection[str]) -> None:
@@ -393,12 +669,14 @@ def _check_unasked_scopes(session: Session, actor: Actor, scopes: Collection[str
         )
 
 
-def _check_grantable(session: Session, actor: Actor, codes: Collection[str]) -> None:
-    """Refuse a client that may grant people what the actor may not."""
+def _check_grantable(
+    session: Session, actor: Actor, codes: Collection[str], field: str = "properties"
+) -> None:
+    """Refuse a client that may grant people what its maker may not."""
     missing = actor.lacking_codes(session, None, codes)
     if missing:
         raise Unprocessable.at(
-            "properties",
+            field,
             f"A client cannot grant permissions that you do not hold: {', '.join(missing[:10])}.",
         )
 

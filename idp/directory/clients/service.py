@@ -207,9 +207,12 @@ def update(
         follow_offline_access(session, client)
     rules.check(client)
     rules.check_addresses(session, client)
-    client.concurrency_stamp = new_stamp()
     session.flush()
-    audited.record(session, client, Tag.CLIENT_CHANGED, before, audited.state_of(client))
+    after = audited.state_of(client)
+    if before != after:
+        client.concurrency_stamp = new_stamp()
+        session.flush()
+        audited.record(session, client, Tag.CLIENT_CHANGED, before, after)
 
 
 def add_secret(
@@ -240,12 +243,17 @@ def add_secret(
     return secret
 
 
-def remove_secret(session: Session, client: Client, secret_id: int) -> None:
-    """Remove a secret of a client."""
+def get_secret(client: Client, secret_id: int) -> ClientSecret:
+    """Return a secret of a client; its value is nowhere."""
     row = next((row for row in client.secrets if row.id == secret_id), None)
     if row is None:
         raise NotFound("The client has no such secret.")
-    client.secrets.remove(row)
+    return row
+
+
+def remove_secret(session: Session, client: Client, secret_id: int) -> None:
+    """Take a secret away from a client."""
+    client.secrets.remove(get_secret(client, secret_id))
     client.concurrency_stamp = new_stamp()
     session.flush()
     audit.record(

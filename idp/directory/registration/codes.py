@@ -196,6 +196,35 @@ def use_up(session: Session, proof: VerificationCode) -> bool:
     return proof.id in used
 
 
+def keep(session: Session, proof: VerificationCode, key: str, minutes: int) -> bool:
+    """Keep a proven code for later, from now on only with a key; return False when it was late."""
+    kept = session.scalars(
+        update(VerificationCode)
+        .where(
+            VerificationCode.id == proof.id,
+            VerificationCode.key_hash.is_not_distinct_from(proof.key_hash),
+            VerificationCode.used_at.is_(None),
+        )
+        .values(key_hash=_hash(key), expires_at=clock.now() + timedelta(minutes=minutes))
+        .returning(VerificationCode.id),
+        execution_options={"synchronize_session": False},
+    ).all()
+    return bool(kept)
+
+
+def find_kept(
+    session: Session, channel: Channel, address: str, key: str
+) -> VerificationCode | None:
+    """Return the proof of an address that was kept with a key, unless it was used or expired."""
+    bound = normal(session, channel, address)
+    return session.scalars(
+        select(VerificationCode)
+        .where(_is_open(channel, bound, key))
+        .order_by(VerificationCode.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
 def _turn(session: Session, together: tuple[Key, ...]) -> Wait | None:
     """Count a message to an address; return how long to wait if it is refused."""
     throttle = runtime.of(session).throttle

@@ -46,9 +46,9 @@ class Registration:
     """The data of a new account, with the codes that verify number and address."""
 
     mobile: str
-    mobile_code: str
     email: str
     password: str
+    mobile_code: str = ""
     email_code: str = ""
     nick_name: str | None = None
     gender: str | None = None
@@ -91,6 +91,36 @@ def register(
     mail = None
     if phone is not None:
         mail = codes.prove(session, Channel.MAIL, new.email, new.email_code)
+    return _finish(session, new, phone, mail, tenant_id=tenant_id, referrer_id=referrer_id)
+
+
+def register_with_kept_proofs(
+    session: Session, new: Registration, key: str, *, tenant_id: int
+) -> User | Refused:
+    """Register as `register` does, with proofs that `codes.keep` kept with a key."""
+    _check(session, new)
+    phone = codes.find_kept(session, Channel.SMS, new.mobile, key)
+    mail = codes.find_kept(session, Channel.MAIL, new.email, key)
+    return _finish(session, new, phone, mail, tenant_id=tenant_id, referrer_id=None)
+
+
+def is_taken(session: Session, channel: Channel, address: str) -> bool:
+    """Return whether an account has this number or address; only for those who have proven it."""
+    bound = codes.normal(session, channel, address)
+    if channel is Channel.MAIL:
+        return _is_there(session, or_(User.email_key == bound, User.username_key == bound))
+    return _is_there(session, User.mobile == bound)
+
+
+def _finish(
+    session: Session,
+    new: Registration,
+    phone: VerificationCode | None,
+    mail: VerificationCode | None,
+    *,
+    tenant_id: int,
+    referrer_id: int | None,
+) -> User | Refused:
     reason = _refusal_reason(session, new, phone, mail)
     if reason is not None:
         audit.record(
@@ -124,10 +154,9 @@ def _refusal_reason(
         return Refused.PHONE_CODE
     if mail is None:
         return Refused.EMAIL_CODE
-    email_key = names.key(names.email(new.email))
-    if _is_there(session, or_(User.email_key == email_key, User.username_key == email_key)):
+    if is_taken(session, Channel.MAIL, new.email):
         return Refused.EMAIL_TAKEN
-    if _is_there(session, User.mobile == phone.address):
+    if is_taken(session, Channel.SMS, new.mobile):
         return Refused.PHONE_TAKEN
     if not codes.use_up(session, phone):
         return Refused.PHONE_CODE

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, and_, case, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from idp.directory.product import RESERVED_PREFIX
+from idp.directory.product import MANAGEMENT_API, RESERVED_PREFIX
 from idp.directory.resources.models import ApiResource
 from idp.directory.roles.models import (
     LONGEST_ROLE_NAME,
@@ -26,6 +26,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.stamps import new_stamp
+from idp.platform.translation import N_
 
 # Commas separate codes in the text form of the `permission` claim; spaces separate scopes.
 _CODE = re.compile(r"[^\s,/\\\"']+")
@@ -99,7 +100,7 @@ def check_role_code(session: Session, code: str, tenant_id: int | None, *, but_i
     """Refuse a code that is malformed, or that another role has."""
     check_code(code, LONGEST_ROLE_NAME)
     if code in _RESERVED_ROLES:
-        raise BadRequest.at("code", "This code is reserved.")
+        raise BadRequest.at("code", N_("This code is reserved."))
     # Roles of tenants may be named concurrently, roles of the platform one by one: otherwise
     # both could take the same code at the same time.
     turn = select(Tenant.id).where(Tenant.id == PLATFORM_TENANT_ID)
@@ -209,6 +210,41 @@ def list_privileges(
     return [(privilege, api, group) for privilege, api, group in session.execute(query)]
 
 
+def list_visible(
+    session: Session,
+    tenant_id: int | None,
+    *,
+    search: str | None = None,
+    api_resource_id: int | None = None,
+    limit: int = 1000,
+) -> list[tuple[Privilege, ApiResource | None]]:
+    """Return enabled privileges that a tenant's roles can carry, by API and code.
+
+    Those of the management API come last. Those of other tenants' APIs are left out; roles of the
+    platform (no tenant) can carry all.
+    """
+    query = (
+        select(Privilege, ApiResource)
+        .outerjoin(ApiResource, ApiResource.id == Privilege.api_resource_id)
+        .where(Privilege.status == 1)
+        .order_by(
+            case((ApiResource.name == MANAGEMENT_API, 2), (ApiResource.name.is_(None), 1), else_=0),
+            ApiResource.name,
+            Privilege.code,
+        )
+        .limit(limit)
+    )
+    if tenant_id is not None:
+        owner = ApiResource.tenant_id
+        query = query.where(or_(owner.is_(None), owner == tenant_id))
+    if search:
+        columns = (Privilege.code, Privilege.name)
+        query = query.where(or_(*(one.icontains(search, autoescape=True) for one in columns)))
+    if api_resource_id is not None:
+        query = query.where(Privilege.api_resource_id == api_resource_id)
+    return [(privilege, api) for privilege, api in session.execute(query)]
+
+
 def add_privilege(session: Session, role: Role, privilege: Privilege) -> bool:
     """Add a privilege to a role; return whether it is new there."""
     key = (role.id, privilege.id)
@@ -260,7 +296,7 @@ def check_code(code: str, longest: int = LONGEST_CODE) -> None:
             f"A code must have 1 to {longest} characters, no spaces, commas, slashes or quotes.",
         )
     if code.isnumeric():
-        raise BadRequest.at("code", "A code must not consist of digits only.")
+        raise BadRequest.at("code", N_("A code must not consist of digits only."))
 
 
 def _select_named() -> Select[Privilege, str | None, str | None]:

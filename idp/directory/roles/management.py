@@ -33,6 +33,7 @@ from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound, Overreach, Unprocessable
 from idp.platform.integers import INT64_MAX
+from idp.platform.translation import N_
 
 PERMISSION = "permission"
 
@@ -125,10 +126,20 @@ def replace(
 
 
 def set_privileges(
-    session: Session, actor: Actor, role_id: int, codes: Iterable[str], *, field: str
+    session: Session,
+    actor: Actor,
+    role_id: int,
+    codes: Iterable[str],
+    *,
+    field: str,
+    concurrency_stamp: str | None = None,
 ) -> None:
-    """Replace the privileges of a role; `field` is named in refusals."""
+    """Replace the privileges of a role; `field` is named in refusals.
+
+    `concurrency_stamp` is that of the state that was read; None: not compared.
+    """
     role = _lock(session, actor, role_id)
+    stamps.check(role.concurrency_stamp, concurrency_stamp)
     before = catalogue.state_of(role)
     _set_privileges(session, actor, role, dict.fromkeys(codes, field))
     _record_if_changed(session, role, before)
@@ -146,13 +157,13 @@ def delete(session: Session, actor: Actor, role_id: int) -> None:
         with session.begin_nested():
             session.delete(role)
     except IntegrityError:
-        raise _in_use("Still assigned to users. Remove it from them first.") from None
+        raise _in_use(N_("Still assigned to users. Remove it from them first.")) from None
     _record(session, role, Tag.ROLE_DELETED, before, {})
 
 
 def _in_reach(actor: Actor) -> ColumnElement[bool]:
     """Return in SQL which roles exist for the actor."""
-    return true() if actor.is_platform_admin else Role.tenant_id == actor.tenant_id
+    return true() if actor.owner_tenant is None else Role.tenant_id == actor.tenant_id
 
 
 def _lock(session: Session, actor: Actor, role_id: int) -> Role:
@@ -181,7 +192,7 @@ def _record_if_changed(session: Session, role: Role, before: State) -> None:
 
 
 def _tenant_of_new(session: Session, actor: Actor, spec: RoleSpec) -> int | None:
-    if not actor.is_platform_admin:
+    if actor.owner_tenant is not None:
         if spec.tenant_id not in {None, actor.tenant_id}:
             raise Overreach.at("tenant_id", "You can create roles in your own tenant only.")
         return actor.tenant_id
@@ -193,7 +204,7 @@ def _tenant_of_new(session: Session, actor: Actor, spec: RoleSpec) -> int | None
 def _name(spec: RoleSpec) -> str:
     name = (spec.name or "").strip() or spec.code
     if not name.isprintable():
-        raise BadRequest.at("name", "A name must have printable characters only.")
+        raise BadRequest.at("name", N_("A name must have printable characters only."))
     return name
 
 
@@ -288,7 +299,7 @@ def _grantable(
             "You cannot grant all of these permissions.",
             code="unknown_privilege",
             fields={
-                desired[code]: ["There is no such permission, or you cannot grant it here."]
+                desired[code]: [N_("There is no such permission, or you cannot grant it here.")]
                 for code in sorted(unknown.union(missing))
             },
         )

@@ -20,6 +20,7 @@ from idp.directory.users import service as users
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound, Overreach
+from idp.platform.translation import N_
 
 ROLES = "roleCodes"
 PRIVILEGES = "privilegeCodes"
@@ -133,12 +134,12 @@ def bind(session: Session, actor: Actor, username: str, codes: Collection[str]) 
         return
     is_own = member.user_id == actor.user_id and not actor.is_platform_admin
     if is_own and not member.is_admin:
-        raise Overreach.at(ROLES, "You cannot assign a role to yourself.")
+        raise Overreach.at(ROLES, N_("You cannot assign a role to yourself."))
     carried = permissions.carried(session, [role.id for role in given])
     missing = actor.lacking(session, actor.tenant_id, carried)
     if missing:
-        text = f"You cannot grant permissions that you do not hold: {', '.join(missing[:10])}."
-        raise Overreach.at(ROLES, text)
+        text = N_("You cannot grant permissions that you do not hold")
+        raise Overreach.at(ROLES, f"{text}: {', '.join(missing[:10])}.")
     try:
         with session.begin_nested():
             session.add_all(UserRole(user_id=member.user_id, role_id=role.id) for role in given)
@@ -183,7 +184,7 @@ def _lock(
     found = session.scalar(member.with_for_update())
     if found is None:
         # One answer for both, so that it does not reveal members of other tenants.
-        raise NotFound("There is no such account in the tenant.")
+        raise NotFound(N_("There is no such account in the tenant."))
     named = session.scalars(
         select(Role)
         .where(Role.tenant_id == tenant_id, Role.code.in_(codes))

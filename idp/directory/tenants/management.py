@@ -40,6 +40,7 @@ from idp.platform.errors import BadRequest, Conflict, Forbidden, NotFound, Overr
 from idp.platform.integers import INT64_MAX
 from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.secrets import MASK, UnknownKeyError
+from idp.platform.translation import N_
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +199,13 @@ def delete(session: Session, actor: Actor, code: str, tenant_id: int) -> None:
     tenant = _lock(session, actor, code, tenant_id, with_key=True)
     if tenant.id == PLATFORM_TENANT_ID:
         raise Conflict.at("id", "The platform's own tenant cannot be deleted.")
-    uses = _uses(session, tenant)
+    uses = {
+        name: [f"{count} still belong to this tenant."]
+        for name, count in count_uses(session, tenant).items()
+        if count
+    }
     if uses:
-        raise Conflict("This tenant is still in use.", fields=uses)
+        raise Conflict(N_("This tenant is still in use."), fields=uses)
     service.record(session, tenant, Tag.TENANT_DELETED, service.state_of(tenant), {})
     own_roles = select(Role.id).where(Role.tenant_id == tenant.id)
     session.execute(sqlalchemy.delete(UserRole).where(UserRole.role_id.in_(own_roles)))
@@ -397,8 +402,8 @@ def _clear(session: Session, row: TenantProperty) -> str | None:
         return None
 
 
-def _uses(session: Session, tenant: Tenant) -> dict[str, list[str]]:
-    """Return what uses a tenant, as messages by field."""
+def count_uses(session: Session, tenant: Tenant) -> dict[str, int]:
+    """Return how many rows of each kind use a tenant, which cannot be deleted while they do."""
     queries = {
         "members": select(func.count(Membership.id)).where(
             Membership.tenant_id == tenant.id, ~Membership.is_admin
@@ -418,8 +423,4 @@ def _uses(session: Session, tenant: Tenant) -> dict[str, list[str]]:
         ),
     }
     counts = session.execute(select(*(query.scalar_subquery() for query in queries.values()))).one()
-    return {
-        name: [f"{count} still belong to this tenant."]
-        for name, count in zip(queries, counts, strict=True)
-        if count
-    }
+    return dict(zip(queries, counts, strict=True))

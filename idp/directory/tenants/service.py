@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import idna
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
@@ -34,6 +34,7 @@ from idp.platform.cache import looked_up
 from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
 from idp.platform.stamps import new_stamp
+from idp.platform.translation import N_
 
 PURPOSE = "tenant property"
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -92,6 +93,16 @@ def names(session: Session, tenant_ids: Collection[int]) -> dict[int, str]:
     """Return what tenants are called, by their ids."""
     rows = session.execute(select(Tenant.id, Tenant.name).where(Tenant.id.in_(tenant_ids)))
     return {row.id: row.name for row in rows}
+
+
+def count_members(session: Session, tenant_ids: Collection[int]) -> dict[int, int]:
+    """Return how many members tenants have, by their ids."""
+    query = (
+        select(Membership.tenant_id, func.count())
+        .where(Membership.tenant_id.in_(tenant_ids))
+        .group_by(Membership.tenant_id)
+    )
+    return dict.fromkeys(tenant_ids, 0) | dict(session.execute(query).all())
 
 
 def list_all(session: Session, *, after_id: int = 0, limit: int = 100) -> Sequence[Tenant]:
@@ -197,7 +208,7 @@ def name_issuer(session: Session, tenant: Tenant, issuer_host: str | None) -> No
     hosts = [row.host for row in tenant.hosts]
     named = check_host(issuer_host, "issuer_host") if issuer_host else None
     if named is not None and named not in hosts:
-        raise BadRequest.at("issuer_host", "The issuer host must be one of the hosts.")
+        raise BadRequest.at("issuer_host", N_("The issuer host must be one of the hosts."))
     if tenant.id != PLATFORM_TENANT_ID:
         _refuse_unservable(session, hosts)
         _refuse_audiences(session, hosts)
@@ -244,23 +255,30 @@ def _refuse_shared_hosts(session: Session, tenant: Tenant) -> None:
 def check_status(tenant: Tenant, status: int) -> None:
     """Refuse to disable issuer 1."""
     if tenant.id == PLATFORM_TENANT_ID and status != TenantStatus.ENABLED:
-        raise Conflict.at("status", "The platform's own tenant cannot be disabled.")
+        raise Conflict.at("status", N_("The platform's own tenant cannot be disabled."))
 
 
-def memberships(session: Session, user_id: int, issuer: Issuer) -> list[Tenant]:
-    """Return the enabled tenants of a person that sign in at an issuer."""
-    return list(
-        session.scalars(
-            select(Tenant)
-            .join(Membership, Membership.tenant_id == Tenant.id)
-            .where(
-                Membership.user_id == user_id,
-                Tenant.issuer_tenant_id == issuer.tenant_id,
-                Tenant.status == TenantStatus.ENABLED,
-            )
-            .order_by(Tenant.name, Tenant.id)
+def memberships(
+    session: Session, user_id: int, issuer: Issuer, *, text: str = "", limit: int | None = None
+) -> list[Tenant]:
+    """List the enabled tenants of a person that sign in at an issuer, by name.
+
+    Those whose name holds a text, and no more than a limit.
+    """
+    query = (
+        select(Tenant)
+        .join(Membership, Membership.tenant_id == Tenant.id)
+        .where(
+            Membership.user_id == user_id,
+            Tenant.issuer_tenant_id == issuer.tenant_id,
+            Tenant.status == TenantStatus.ENABLED,
         )
+        .order_by(Tenant.name, Tenant.id)
+        .limit(limit)
     )
+    if text:
+        query = query.where(Tenant.name.icontains(text, autoescape=True))
+    return list(session.scalars(query))
 
 
 def find_member(session: Session, tenant_id: int, user_id: int) -> Membership | None:
@@ -394,7 +412,7 @@ def check_name(text: str) -> str:
     """Check the name of a tenant; return it without surrounding spaces."""
     name = text.strip()
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise BadRequest.at("name", "A name must have 1 to 200 printable characters.")
+        raise BadRequest.at("name", N_("A name must have 1 to 200 printable characters."))
     return name
 
 
@@ -448,4 +466,4 @@ def _is_host_name(name: str) -> bool:
 
 
 def _taken() -> Conflict:
-    return Conflict.at("hosts", "This host belongs to another tenant.")
+    return Conflict.at("hosts", N_("This host belongs to another tenant."))

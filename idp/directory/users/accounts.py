@@ -22,6 +22,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.throttle import Address, origin
+from idp.platform.translation import N_
 
 CALLER_LOOKUPS_PER_MINUTE = 600
 ADDRESS_LOOKUPS_PER_MINUTE = 300
@@ -67,7 +68,7 @@ def create(session: Session, new: NewAccount, *, tenant_id: int | None = None) -
 
     Counted as a look-up, because a refusal reveals that a name or number is taken.
     """
-    _count_look_up(session)
+    count_look_up(session)
     if tenant_id is not None:
         tenants.get(session, tenant_id)
     user = users.create(
@@ -147,7 +148,7 @@ def reset_password(
     """
     if user_id is None and not username:
         raise BadRequest.at("account_id", "Name the account by id or user name.")
-    _count_look_up(session)
+    count_look_up(session)
     named = found(users.find_by_username(session, username)) if username else None
     user = found(users.find(session, user_id)) if user_id is not None else found(named)
     if named is not None and named.id != user.id:
@@ -199,7 +200,9 @@ def unbind(session: Session, username: str, tenant_id: int) -> int | None:
     if member is None:
         return None
     if member.is_admin:
-        raise Conflict("The tenant's administrator cannot be removed.", code="administrator_stays")
+        raise Conflict(
+            N_("The tenant's administrator cannot be removed."), code="administrator_stays"
+        )
     lists.leave(session, tenant_id, user.id)
     return user.id
 
@@ -221,7 +224,7 @@ def _has_mobile(session: Session, text: str) -> ColumnElement[bool]:
 
 def _looked_up(session: Session, user: User | None, tenant_id: int | None) -> User | None:
     """Count and record a look-up: unlimited look-ups would reveal who has an account."""
-    _count_look_up(session)
+    count_look_up(session)
     if user is not None and tenant_id is not None:
         member = tenants.find_member(session, tenant_id, user.id)
         user = user if member is not None else None
@@ -234,7 +237,8 @@ def _looked_up(session: Session, user: User | None, tenant_id: int | None) -> Us
     return user
 
 
-def _count_look_up(session: Session) -> None:
+def count_look_up(session: Session) -> None:
+    """Count a request whose answer reveals whether there is an account; refuse too many."""
     context = runtime.context_of(session)
     throttle = runtime.of(session).throttle
     place = origin(context)

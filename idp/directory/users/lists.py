@@ -29,6 +29,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.difference import Rows
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Overreach
+from idp.platform.translation import N_
 
 PERMISSION = "permission"
 PICTURES = 0
@@ -151,12 +152,22 @@ def set_roles(session: Session, actor: Actor, user: User, desired: Sequence[int]
             raise BadRequest.at(f"roles[{index}].role_id", "There is no such role.")
     given = [known[role_id] for role_id in sorted(set(desired) - set(held))]
     taken = [held[role_id] for role_id in sorted(set(held) - set(desired))]
+    assign_roles(session, actor, user, given)
+    remove_roles(session, user, taken)
+
+
+def assign_roles(session: Session, actor: Actor, user: User, given: Sequence[Role]) -> None:
+    """Assign roles to a person that the actor may grant."""
     is_own = user.id == actor.user_id and not actor.is_platform_admin
     if given and is_own and not visibility.owns_tenant(session, actor):
-        raise Overreach.at("roles", "You cannot assign a role to yourself.")
+        raise Overreach.at("roles", N_("You cannot assign a role to yourself."))
     _check_roles(session, actor, given)
     for role in given:
         catalogue.assign(session, user.id, role)
+
+
+def remove_roles(session: Session, user: User, taken: Sequence[Role]) -> None:
+    """Remove roles from a person."""
     for role in taken:
         session.execute(
             delete(UserRole).where(UserRole.user_id == user.id, UserRole.role_id == role.id)
@@ -346,8 +357,8 @@ def _check_roles(session: Session, actor: Actor, given: Sequence[Role]) -> None:
         carried = permissions.carried(session, role_ids)
         missing = actor.lacking(session, tenant_id, carried)
         if missing:
-            text = f"You cannot grant permissions that you do not hold: {', '.join(missing[:10])}."
-            raise Overreach.at("roles", text)
+            text = N_("You cannot grant permissions that you do not hold")
+            raise Overreach.at("roles", f"{text}: {', '.join(missing[:10])}.")
 
 
 def _check_permissions(session: Session, actor: Actor, granted: Sequence[tuple[int, str]]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import ColumnElement, Select, and_, not_, select, update
 from sqlalchemy.orm import Session
 
 from idp.directory import permissions
@@ -16,7 +17,7 @@ from idp.directory.actor import Actor
 from idp.directory.roles import catalogue
 from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants import service as tenants
-from idp.directory.tenants.models import Membership
+from idp.directory.tenants.models import Membership, Tenant
 from idp.directory.users import lists, names, profile, visibility
 from idp.directory.users import service as users
 from idp.directory.users.lists import ClaimRow, FileRow, Lists, PropertyRow, TenantRow
@@ -34,6 +35,7 @@ from idp.platform.errors import (
     Unprocessable,
 )
 from idp.platform.integers import INT64_MAX
+from idp.platform.translation import N_
 
 FIRST_USER = 1
 """The referrer where none is named."""
@@ -296,13 +298,132 @@ def delete(session: Session, actor: Actor, user_id: int) -> User:
     return user
 
 
+@dataclass(frozen=True, slots=True)
+class NewPerson:
+    """The values of an account that an administrator creates."""
+
+    username: str
+    email: str | None = None
+    mobile: str | None = None
+    nick_name: str | None = None
+    locale: str | None = None
+    password: str | None = field(default=None, repr=False)
+    """In clear text; None: the person chooses one by a link."""
+    roles: Sequence[str] = ()
+    """Codes of roles of the tenant, or at the platform of platform roles."""
+
+
+def add(session: Session, actor: Actor, new: NewPerson) -> User:
+    """Create an account in the actor's tenant, with the default roles and those named."""
+    user = users.create(
+        session,
+        NewUser(
+            username=new.username,
+            email=new.email,
+            mobile=new.mobile,
+            password=new.password,
+            nick_name=new.nick_name,
+            locale=new.locale,
+            chosen_by_person=False,
+        ),
+        tenant_id=actor.tenant_id,
+    )
+    tenants.add_member(session, actor.tenant_id, user.id)
+    catalogue.assign_default_roles(session, user.id)
+    if new.roles:
+        lists.assign_roles(session, actor, user, _roles(session, actor, new.roles))
+    session.flush()
+    return user
+
+
+def _roles(session: Session, actor: Actor, codes: Sequence[str]) -> list[Role]:
+    """Return roles by their codes; BadRequest names the first that does not exist."""
+    tenant_id = None if actor.reaches_all else actor.tenant_id
+    if tenant_id is None and not actor.is_platform_admin:
+        raise Overreach.at("roles", N_("Only platform administrators can do this."))
+    query = select(Role).where(Role.code.in_(codes), Role.tenant_id.is_not_distinct_from(tenant_id))
+    found = {role.code: role for role in session.scalars(query)}
+    for index, code in enumerate(codes):
+        if code not in found:
+            raise BadRequest.at(f"roles[{index}]", N_("There is no such role."))
+    return [found[code] for code in dict.fromkeys(codes)]
+
+
+def members_query(actor: Actor) -> Select[User]:
+    """Return the query of the people whom `get_member` returns."""
+    query = select(User).where(User.deleted_at.is_(None))
+    return query if actor.reaches_all else query.where(visibility.is_member(actor.tenant_id))
+
+
+def get_member(session: Session, actor: Actor, user_id: int) -> User:
+    """Return a person of the actor's tenant, and at the platform anyone, to be shown."""
+    user = users.find(session, user_id) if 0 < user_id <= INT64_MAX else None
+    if user is None or not (actor.reaches_all or _is_member(session, actor, user)):
+        raise NotFound("There is no such user.")
+    return user
+
+
+def get_managed(session: Session, actor: Actor, user_id: int, *, lock: bool = False) -> User:
+    """Return a person whose account the actor may lock and whose sessions they may end.
+
+    With the permission in the tenant alone, those whose identity they may change there. At the
+    platform all members, and in tenant 1 everyone; people with platform rights only for platform
+    administrators. Raise NotFound for anyone out of reach.
+    """
+    if lock and 0 < user_id <= INT64_MAX:
+        session.get(User, user_id, with_for_update=True, populate_existing=True)
+    user = get_member(session, actor, user_id)
+    if actor.reaches_all or actor.permitted == "platform":
+        check_rights(session, actor, user)
+    elif not visibility.may_change_identity(session, actor, user):
+        raise NotFound("There is no such user.")
+    return user
+
+
+def managed(session: Session, actor: Actor) -> list[ColumnElement[bool]]:
+    """Return in SQL which people `get_managed` returns."""
+    conditions: list[ColumnElement[bool]] = [User.deleted_at.is_(None)]
+    if not actor.reaches_all:
+        conditions.append(visibility.is_member(actor.tenant_id))
+    if not actor.reaches_all and actor.permitted != "platform":
+        conditions.append(visibility.identity_in_reach(session, actor))
+    elif not actor.is_platform_admin:
+        conditions.append(not_(visibility.has_platform_rights(User.id)))
+    return conditions
+
+
+def _is_member(session: Session, actor: Actor, user: User) -> bool:
+    return tenants.find_member(session, actor.tenant_id, user.id) is not None
+
+
+def set_platform_roles(
+    session: Session, actor: Actor, user_id: int, role_ids: Collection[int]
+) -> User:
+    """Replace the platform roles of a person; only administrators of the platform may."""
+    if not actor.is_platform_admin:
+        raise Forbidden(N_("Only platform administrators can do this."))
+    user = users.get(session, user_id, lock=True)
+    query = select(Role).where(Role.tenant_id.is_(None), Role.id.in_(role_ids)).order_by(Role.id)
+    desired = {role.id: role for role in session.scalars(query)}
+    if set(role_ids) - desired.keys():
+        raise BadRequest.at("roles", N_("There is no such role."))
+    held = {role.id: role for role in roles_held(session, user.id, None)}
+    given = [role for role_id, role in desired.items() if role_id not in held]
+    taken = [role for role_id, role in held.items() if role_id not in desired]
+    lists.assign_roles(session, actor, user, given)
+    lists.remove_roles(session, user, taken)
+    if any(role.code == permissions.ADMINISTRATORS for role in taken):
+        permissions.require_administrator(session)
+    return user
+
+
 def disable(session: Session, actor: Actor, user_id: int) -> User:
     """Disable a person, but neither oneself nor the last administrator of the platform."""
     if user_id == actor.user_id:
         raise Unprocessable(
-            "You cannot disable your own account.", fields={"id": ["is your own account"]}
+            N_("You cannot disable your own account."), fields={"id": ["is your own account"]}
         )
-    user = _locked(session, actor, user_id)
+    user = get_managed(session, actor, user_id, lock=True)
     users.disable(session, user)
     session.flush()
     if permissions.is_platform_administrator(session, user.id):
@@ -312,35 +433,107 @@ def disable(session: Session, actor: Actor, user_id: int) -> User:
 
 def enable(session: Session, actor: Actor, user_id: int) -> User:
     """Enable a disabled person again."""
-    user = _locked(session, actor, user_id)
+    user = get_managed(session, actor, user_id, lock=True)
     users.enable(session, user)
     return user
 
 
 def unlock(session: Session, actor: Actor, user_id: int) -> User:
     """End a temporary lock."""
-    user = _locked(session, actor, user_id)
+    user = get_managed(session, actor, user_id, lock=True)
     users.unlock(session, user)
     return user
 
 
 def tenants_and_roles(
-    session: Session, user_id: int
+    session: Session, user_id: int, *, tenant_id: int | None = None
 ) -> tuple[list[int], list[tuple[str, int | None]]]:
-    """Return the ids of a person's tenants, and their roles: code and tenant (None: platform)."""
-    memberships = (
-        select(Membership.tenant_id)
-        .where(Membership.user_id == user_id)
-        .order_by(Membership.tenant_id)
-    )
-    query = (
+    """Return the ids of a person's tenants, and their roles: code and tenant (None: platform).
+
+    With `tenant_id` only what belongs to that tenant.
+    """
+    memberships = select(Membership.tenant_id).where(Membership.user_id == user_id)
+    held = (
         select(Role.code, Role.tenant_id)
         .join(UserRole, UserRole.role_id == Role.id)
         .where(UserRole.user_id == user_id)
-        .order_by(Role.code, Role.id)
     )
-    rows = session.execute(query)
-    return list(session.scalars(memberships)), [(code, tenant_id) for code, tenant_id in rows]
+    if tenant_id is not None:
+        memberships = memberships.where(Membership.tenant_id == tenant_id)
+        held = held.where(Role.tenant_id == tenant_id)
+    rows = session.execute(held.order_by(Role.code, Role.id))
+    return (
+        list(session.scalars(memberships.order_by(Membership.tenant_id))),
+        [(code, tenant) for code, tenant in rows],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MemberView:
+    """A tenant of a person with the roles that they have there; without one, the platform."""
+
+    tenant_id: int | None
+    name: str | None
+    is_admin: bool
+    since: datetime | None
+    roles: Sequence[Role]
+
+
+def memberships(
+    session: Session, user_id: int, *, tenant_id: int | None = None
+) -> list[MemberView]:
+    """Return the tenants of a person with their roles, the platform first; or one tenant alone."""
+    query = select(Membership, Tenant.name).join(Tenant, Tenant.id == Membership.tenant_id)
+    query = query.where(Membership.user_id == user_id).order_by(Tenant.name, Tenant.id)
+    held = select(Role).join(UserRole, UserRole.role_id == Role.id)
+    held = held.where(UserRole.user_id == user_id).order_by(Role.name, Role.id)
+    if tenant_id is not None:
+        query = query.where(Membership.tenant_id == tenant_id)
+        held = held.where(Role.tenant_id == tenant_id)
+    roles: defaultdict[int | None, list[Role]] = defaultdict(list)
+    for role in session.scalars(held):
+        roles[role.tenant_id].append(role)
+    found = [
+        MemberView(row.tenant_id, name, row.is_admin, row.created_at, roles[row.tenant_id])
+        for row, name in session.execute(query)
+    ]
+    if tenant_id is None and roles[None]:
+        found.insert(0, MemberView(None, None, is_admin=False, since=None, roles=roles[None]))
+    return found
+
+
+def roles_in(session: Session, tenant_id: int | None) -> Sequence[Role]:
+    """Return the roles of a tenant, or (no tenant) of the platform, by name."""
+    in_tenant = Role.tenant_id.is_not_distinct_from(tenant_id)
+    return session.scalars(select(Role).where(in_tenant).order_by(Role.name, Role.id)).all()
+
+
+def roles_held(session: Session, user_id: int, tenant_id: int | None) -> Sequence[Role]:
+    """Return the roles of a person in a tenant, or (no tenant) of the platform, by id."""
+    query = select(Role).join(UserRole, UserRole.role_id == Role.id).order_by(Role.id)
+    in_tenant = Role.tenant_id.is_not_distinct_from(tenant_id)
+    return session.scalars(query.where(UserRole.user_id == user_id, in_tenant)).all()
+
+
+def roles_of(
+    session: Session, user_ids: Collection[int], tenant_id: int | None
+) -> dict[int, list[Role]]:
+    """Return the roles of people in a tenant, or (no tenant) of the platform, by their ids.
+
+    Roles that everyone has are left out.
+    """
+    in_tenant = Role.tenant_id.is_not_distinct_from(tenant_id)
+    is_default = and_(Role.tenant_id.is_(None), Role.code.in_(catalogue.DEFAULT_ROLES))
+    rows = session.execute(
+        select(UserRole.user_id, Role)
+        .join(Role, Role.id == UserRole.role_id)
+        .where(UserRole.user_id.in_(user_ids), in_tenant, not_(is_default))
+        .order_by(Role.name, Role.id)
+    )
+    found: dict[int, list[Role]] = {}
+    for user_id, role in rows:
+        found.setdefault(user_id, []).append(role)
+    return found
 
 
 def set_password(session: Session, user: User, password: str) -> None:
@@ -351,18 +544,12 @@ def set_password(session: Session, user: User, password: str) -> None:
     audit.record(session, Tag.PASSWORD_SET, target=f"user:{user.id}")
 
 
-def _locked(session: Session, actor: Actor, user_id: int) -> User:
-    """Return an account whose state the actor may change."""
-    user = users.get(session, user_id, lock=True)
-    check_rights(session, actor, user)
-    return user
-
-
 def check_rights(session: Session, actor: Actor, user: User) -> None:
     """Refuse a person with platform permissions, unless the actor administers the platform."""
     if not actor.is_platform_admin and visibility.is_of_the_platform(session, user.id):
-        message = "This user has platform permissions; only platform administrators can do this."
-        raise Forbidden(message)
+        raise Forbidden(
+            N_("This user has platform permissions; only platform administrators can do this.")
+        )
 
 
 def _get(session: Session, actor: Actor, user_id: int, *, lock: bool) -> User:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, func, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants.models import Membership
 from idp.directory.users import names, passwords
 from idp.directory.users.models import User
@@ -145,12 +146,14 @@ def list(
     search: str | None = None,
     tenant_id: int | None = None,
     is_disabled: bool | None = None,
+    role: str | None = None,
     after_id: int = 0,
     limit: int = 100,
 ) -> Sequence[User]:
     """Return a page of accounts that are not deleted, by id.
 
-    `search` is part of a user name, e-mail address or mobile number.
+    `search` is part of a user name, e-mail address or mobile number. `role` is the code of a role
+    of the tenant; without a tenant, of the platform.
     """
     query = select(User).where(User.deleted_at.is_(None), User.id > after_id).order_by(User.id)
     if search:
@@ -167,6 +170,13 @@ def list(
         query = query.where(User.id.in_(members))
     if is_disabled is not None:
         query = query.where(User.is_disabled.is_(is_disabled))
+    if role is not None:
+        having = (
+            select(UserRole.user_id)
+            .join(Role, Role.id == UserRole.role_id)
+            .where(Role.code == role, Role.tenant_id.is_not_distinct_from(tenant_id))
+        )
+        query = query.where(User.id.in_(having))
     return session.scalars(query.limit(limit)).all()
 
 

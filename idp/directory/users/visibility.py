@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy import ColumnElement, and_, not_, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.directory import permissions
 from idp.directory.actor import Actor
+from idp.directory.permissions import UserId
 from idp.directory.product import MANAGEMENT_PREFIX
 from idp.directory.roles.catalogue import DEFAULT_ROLES
-from idp.directory.roles.models import Role, UserRole
+from idp.directory.roles.models import Privilege, Role, UserRole
 from idp.directory.scopes import DEFAULT_PERMISSIONS
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership
@@ -86,6 +87,36 @@ def may_change_identity(session: Session, actor: Actor, user: User) -> bool:
     return actor.lacking(session, None, held) == []
 
 
+def identity_in_reach(session: Session, actor: Actor) -> ColumnElement[bool]:
+    """Return in SQL whose identity the actor may change, as `may_change_identity` of one person."""
+    if actor.tenant_in_reach is None:
+        return true()
+    tenant_id, is_owner = actor.tenant_id, owns_tenant(session, actor)
+    excepted = Membership.is_bound if is_owner else or_(Membership.is_bound, Membership.is_admin)
+    themselves = select(Membership.id).where(
+        Membership.user_id == User.id, Membership.tenant_id == tenant_id, excepted
+    )
+    missing = _not_grantable(session, actor)
+    if is_owner:
+        missing = [code for code in missing if code.startswith(MANAGEMENT_PREFIX)]
+    return or_(
+        User.id == actor.user_id,
+        and_(
+            not_(_belongs_elsewhere(User.id, tenant_id)),
+            not_(themselves.exists()),
+            not_(permissions.holds_any(User.id, tenant_id, missing)),
+        ),
+    )
+
+
+def _not_grantable(session: Session, actor: Actor) -> list[str]:
+    """Return the codes that the actor may not grant; a machine does not hold what it may grant."""
+    known = session.scalars(select(Privilege)).all()
+    if actor.user_id is None:
+        return [privilege.code for privilege in known]
+    return actor.lacking(session, None, known)
+
+
 def may_move(session: Session, actor: Actor, user: User) -> bool:
     """Return whether the actor may set a person's referrer; nobody can set their own.
 
@@ -107,11 +138,14 @@ def may_move(session: Session, actor: Actor, user: User) -> bool:
 
 def belongs_elsewhere(session: Session, user_id: int, tenant_id: int) -> bool:
     """Return whether a person has another membership, or special platform rights."""
+    return bool(session.scalar(select(_belongs_elsewhere(user_id, tenant_id))))
+
+
+def _belongs_elsewhere(user_id: UserId, tenant_id: int) -> ColumnElement[bool]:
     other = select(Membership.id).where(
         Membership.user_id == user_id, Membership.tenant_id != tenant_id
     )
-    found = session.scalar(select(or_(other.exists(), _is_of_the_platform(user_id))))
-    return bool(found)
+    return or_(other.exists(), has_platform_rights(user_id))
 
 
 def belongs_to_themselves(session: Session, user_id: int, tenant_id: int) -> bool:
@@ -126,10 +160,11 @@ def belongs_to_themselves(session: Session, user_id: int, tenant_id: int) -> boo
 
 def is_of_the_platform(session: Session, user_id: int) -> bool:
     """Return whether a person has more platform rights than everyone has."""
-    return bool(session.scalar(select(_is_of_the_platform(user_id))))
+    return bool(session.scalar(select(has_platform_rights(user_id))))
 
 
-def _is_of_the_platform(user_id: int) -> ColumnElement[bool]:
+def has_platform_rights(user_id: UserId) -> ColumnElement[bool]:
+    """Return in SQL what `is_of_the_platform` says of one person."""
     important = (
         select(Role.id)
         .join(UserRole, UserRole.role_id == Role.id)

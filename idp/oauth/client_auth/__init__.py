@@ -113,4 +113,6 @@ async def refuse(
         reason,
         is_known=client is not None,
     )
-    return challenged(request)
+    refusal = challenged(request)
+    refusal.debug = reason
+    return refusal

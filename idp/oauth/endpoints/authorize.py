@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
-from idp.oauth import code_grants, consents, pending
+from idp.oauth import code_grants, consents, pending, refused_requests
 from idp.oauth import visitor as visitors
 from idp.oauth.authorization_request import (
     Approved,
@@ -29,7 +29,7 @@ from idp.oauth.authorization_request import (
     ReturnAddress,
     ValidatedRequest,
 )
-from idp.oauth.checks import pkce, prompt, redirect_uri, request_object
+from idp.oauth.checks import pkce, prompt, redirect_uri, request_object, tenant
 from idp.oauth.checks import scope as scopes
 from idp.oauth.checks.prompt import ClaimsRequest
 from idp.oauth.checks.response import RESPONSE_MODES, RESPONSE_TYPES
@@ -59,7 +59,9 @@ UNSUPPORTED = {
 }
 
 
-class _ToPage(Exception):  # noqa: N818 - not an error: the person is asked first
+class ToPage(Exception):  # noqa: N818 - not an error: the person is asked first
+    """A page must be shown before the request can go on."""
+
     def __init__(self, kind: Literal["login", "choose", "choose-tenant", "consent"]) -> None:
         super().__init__(kind)
         self.kind = kind
@@ -114,15 +116,18 @@ async def authorize(request: ProtocolRequest, storage: Storage) -> Answer:
                 return back.send({"code": code})
             visitor = await visitors.find_signed_in(storage, request.issuer, request.session_cookie)
         approved = await decide(storage, validated, visitor, answers)
-    except _ToPage as page:
+    except ToPage as page:
         if "none" in prompt.read_prompt(parameters):
-            return back.refuse(_unanswerable(page))
+            error = _unanswerable(page)
+            await refused_requests.keep(storage, request, error, client)
+            return back.refuse(error)
         if answers is None:
             handle = await _keep(request, storage, parameters)
         return Interaction(page.kind, cast("str", handle))
     except OAuthError as error:
         if row is not None or isinstance(error, _NotAMemberError):
             await storage.in_session(_refuse, row, error)
+        await refused_requests.keep(storage, request, error, client)
         return back.refuse(error)
     return await _grant(storage, validated, approved, row)
 
@@ -179,7 +184,7 @@ class _NotAMemberError(OAuthError):
         self.user_id = user_id
 
 
-def _unanswerable(page: _ToPage) -> OAuthError:
+def _unanswerable(page: ToPage) -> OAuthError:
     """Return the error for a prompt=none that cannot be answered (OpenID Connect Core 3.1.2.6)."""
     code = {
         "login": "login_required",
@@ -296,7 +301,7 @@ async def _hinted_subject(
 async def decide(
     storage: Storage, validated: ValidatedRequest, visitor: SignedIn | None, answers: Answers | None
 ) -> Approved:
-    """Find out whether everything is settled; _ToPage names the page to show otherwise."""
+    """Find out whether everything is settled; ToPage names the page to show otherwise."""
     if answers is not None and answers.consented_scopes == ():
         raise _refused_by_person()
     visitor = _settle_sign_in(validated, visitor, answers)
@@ -322,22 +327,22 @@ def _settle_sign_in(
     validated: ValidatedRequest, visitor: SignedIn | None, answers: Answers | None
 ) -> SignedIn:
     if visitor is None:
-        raise _ToPage("login")
+        raise ToPage("login")
     is_fresh = answers is not None and visitor.auth_time >= answers.since
     if "login" in validated.prompt and not is_fresh:
-        raise _ToPage("login")
+        raise ToPage("login")
     if validated.max_age is not None and not is_fresh:
         age = clock.now() - visitor.auth_time
         if age > timedelta(seconds=validated.max_age):
-            raise _ToPage("login")
+            raise ToPage("login")
     if not _is_requested_subject(validated, str(visitor.user_id)):
         if is_fresh:
             message = "Someone else signed in"
             raise OAuthError(message, code="login_required")
-        raise _ToPage("login")
+        raise ToPage("login")
     has_chosen = is_fresh or (answers is not None and answers.account_chosen)
     if "select_account" in validated.prompt and not has_chosen:
-        raise _ToPage("choose")
+        raise ToPage("choose")
     return visitor
 
 
@@ -351,19 +356,13 @@ def _is_requested_subject(validated: ValidatedRequest, subject: str) -> bool:
 
 def _settle_tenant(validated: ValidatedRequest, visitor: SignedIn, answers: Answers | None) -> int:
     """Find the tenant that the sign-in is for: one of the person's memberships at this issuer."""
-    ids = list(visitor.tenant_ids)
-    if validated.client.tenant_id is not None:
-        ids = [tenant_id for tenant_id in ids if tenant_id == validated.client.tenant_id]
-    if validated.tenant_id is not None:
-        ids = [tenant_id for tenant_id in ids if tenant_id == validated.tenant_id]
+    ids = tenant.fitting(visitor.tenant_ids, validated.client.tenant_id, validated.tenant_id)
     if not ids:
         raise _NotAMemberError(validated, visitor.user_id)
-    if len(ids) == 1:
-        return ids[0]
-    for remembered in (answers.tenant_id if answers else None, visitor.tenant_id):
-        if remembered in ids:
-            return remembered
-    raise _ToPage("choose-tenant")
+    settled = tenant.settle(ids, answers.tenant_id if answers else None, visitor.tenant_id)
+    if settled is None:
+        raise ToPage("choose-tenant")
+    return settled
 
 
 def _depends_on_consent(validated: ValidatedRequest, answers: Answers | None) -> bool:
@@ -382,9 +381,9 @@ def _settle_consent(
     if given is not None:
         return frozenset(given)
     if "consent" in validated.prompt:
-        raise _ToPage("consent")
+        raise ToPage("consent")
     if validated.client.require_consent and not set(validated.consent_scopes) <= set(remembered):
-        raise _ToPage("consent")
+        raise ToPage("consent")
     return None
 
 

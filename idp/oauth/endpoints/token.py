@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from idp.directory.clients.snapshot import ClientView
 from idp.oauth import client_auth
-from idp.oauth.grants import GrantRequest
+from idp.oauth.grants import GrantRequest, GrantType
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import ProtocolResponse, json_response
 from idp.platform.errors import OAuthError
@@ -13,6 +14,13 @@ from idp.platform.storage import Storage
 async def token(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     """Authenticate the client, then let the grant answer; it sees its own parameters only."""
     client = await client_auth.authenticate(storage, request)
+    grant = find_grant(request, client)
+    own = request.body.only(grant.parameters)
+    return json_response(await grant.answer(GrantRequest(request, storage, client, own)))
+
+
+def find_grant(request: ProtocolRequest, client: ClientView) -> GrantType:
+    """Return the grant type that a request names, if the client may use it."""
     name = request.body.require("grant_type")
     grant = request.server.grants.get(name)
     if grant is None:
@@ -21,5 +29,4 @@ async def token(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     if name not in client.grant_types:
         message = f"The client may not use {name}"
         raise OAuthError(message, code="unauthorized_client")
-    own = request.body.only(grant.parameters)
-    return json_response(await grant.answer(GrantRequest(request, storage, client, own)))
+    return grant

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from idp.account import sessions
 from idp.directory.resources import snapshot as resources
 from idp.directory.tenants import service as tenants
 from idp.oauth.consents import GivenConsent
@@ -16,6 +17,8 @@ from idp.pages.account import agents
 from idp.pages.consent import describe
 from idp.platform.issuer import Issuer
 from idp.platform.sessions.models import BrowserSession
+
+MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,11 @@ class SessionLine:
     remote_addr: str | None
     issuer_name: str | None
     """The issuer where it was started, when it is another one."""
-    started_at: datetime
+    applications: list[str]
+    """Names of the applications that were signed in from there."""
+    first_seen_at: datetime
+    signed_in_at: datetime | None
+    """The last time that the password was entered; None: only at first."""
     last_seen_at: datetime
     is_current: bool
 
@@ -45,10 +52,13 @@ class ApplicationLine:
 
 
 def of_sessions(
-    session: Session, issuer: Issuer, visitor: Visitor, rows: Iterable[BrowserSession]
+    session: Session, issuer: Issuer, visitor: Visitor, rows: Sequence[BrowserSession]
 ) -> list[SessionLine]:
     """List sessions: this browser first, then by last use."""
-    lines = [_of_session(session, issuer, visitor, row) for row in rows]
+    elsewhere = {row.issuer_tenant_id for row in rows} - {issuer.tenant_id}
+    names = tenants.names(session, elsewhere) if elsewhere else {}
+    applications = sessions.applications(session, rows)
+    lines = [_of_session(row, visitor, names, applications[row.id]) for row in rows]
     return sorted(
         lines, key=lambda line: (line.is_current, line.last_seen_at, line.id), reverse=True
     )
@@ -69,19 +79,18 @@ def of_consents(session: Session, rows: Iterable[GivenConsent]) -> list[Applicat
 
 
 def _of_session(
-    session: Session, issuer: Issuer, visitor: Visitor, row: BrowserSession
+    row: BrowserSession, visitor: Visitor, names: Mapping[int, str], applications: list[str]
 ) -> SessionLine:
     browser, system = agents.describe(row.user_agent)
-    name = None
-    if row.issuer_tenant_id != issuer.tenant_id:
-        name = tenants.get(session, row.issuer_tenant_id).name
     return SessionLine(
         id=row.id,
         browser=browser,
         system=system,
         remote_addr=row.remote_addr,
-        issuer_name=name,
-        started_at=row.auth_time,
+        issuer_name=names.get(row.issuer_tenant_id),
+        applications=applications,
+        first_seen_at=row.created_at,
+        signed_in_at=row.auth_time if row.auth_time - row.created_at > MINUTE else None,
         last_seen_at=row.last_seen_at,
         is_current=row.id == visitor.browser.id,
     )

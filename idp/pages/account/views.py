@@ -11,12 +11,11 @@ from flask import session as browser_session
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from idp.account import addresses, password_change, sign_in
+from idp.account import addresses, organisations, password_change, sign_in
 from idp.account import profile as profiles
 from idp.account import sessions as browser_sessions
 from idp.account.addresses import NewAddress
 from idp.directory.registration.codes import Channel
-from idp.directory.tenants import service as tenants
 from idp.directory.users import profile as rules
 from idp.oauth import consents
 from idp.oauth.visitor import Visitor
@@ -45,6 +44,7 @@ HOME = "/account"
 PASSWORD = "/account/password"  # noqa: S105 - an address
 SESSIONS = "/account/sessions"
 APPLICATIONS = "/account/applications"
+ORGANISATIONS = "/account/organisations"
 EDIT = "/account/profile"
 ADDRESS = "/account/<any(email, mobile):kind>"
 CODE_MINUTES = 30
@@ -82,16 +82,15 @@ def for_visitor(
 @for_visitor
 def profile(visitor: Visitor) -> Response:
     """Show the details of the person."""
-    own = tenants.memberships(database(), visitor.user.id, current_issuer())
     names = {language.tag: language.name for language in LANGUAGES.values()}
-    return _page("profile", visitor, tenants=own, language_names=names)
+    return _page("profile", visitor, language_names=names)
 
 
 @blueprint.get(EDIT)
 @for_visitor
 def show_edit(visitor: Visitor) -> Response:
     """Show the form for the details of the person."""
-    form = ProfileForm(formdata=None, data=rules.shown(visitor.user))
+    form = ProfileForm(data=rules.shown(visitor.user))
     return _edit_page(visitor, form)
 
 
@@ -335,6 +334,25 @@ def revoke_consent(visitor: Visitor, consent_id: int) -> Response:
     consents.revoke_consent(database(), visitor.user.id, consent_id)
     database().commit()
     return redirect(f"{APPLICATIONS}?notice=revoked", 303)
+
+
+@blueprint.get(ORGANISATIONS)
+@for_visitor
+def show_organisations(visitor: Visitor) -> Response:
+    """List the organisations of the person, with their roles there."""
+    offered = organisations.list_offered(database(), visitor.user.id, current_issuer())
+    only = organisations.find_only(offered)
+    chosen = visitor.browser.tenant_id if only is None else only.id
+    return _page("organisations", visitor, organisations=offered, chosen=chosen)
+
+
+@blueprint.post(f"{ORGANISATIONS}/<int:tenant_id>/switch")
+@for_visitor
+def switch_organisation(visitor: Visitor, tenant_id: int) -> Response:
+    """Use an organisation for the next sign-ins at applications."""
+    organisations.switch(database(), current_issuer(), visitor, tenant_id)
+    database().commit()
+    return redirect(f"{ORGANISATIONS}?notice=switched", 303)
 
 
 def _pending_address(visitor: Visitor, kind: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from flask import request
 
@@ -27,8 +28,8 @@ class AsCode:
     chosen: Tab
 
     def address(self, tab: Tab) -> str:
-        """Return the address of the page with another way shown."""
-        return f"?{QUERY}={tab.name}#as-code"
+        """Return the address of the page with another way shown, and everything else as it is."""
+        return f"?{urlencode({**request.args, QUERY: tab.name})}#as-code"
 
 
 def of(*tabs: Tab) -> AsCode:

@@ -5,11 +5,40 @@ from __future__ import annotations
 from flask import Blueprint
 
 from idp.pages.console import home
+from idp.pages.console.apis import views as apis
+from idp.pages.console.audit import views as audit
 from idp.pages.console.branding import views as branding
-from idp.pages.console.clients import views as clients
+from idp.pages.console.clients import new as clients  # with what it adds to the views
+from idp.pages.console.explain import views as explain
 from idp.pages.console.gate import for_workspace
+from idp.pages.console.health import views as health
+from idp.pages.console.jobs import views as jobs
+from idp.pages.console.keys import views as keys
+from idp.pages.console.messages import views as messages
+from idp.pages.console.overview import views as overview
+from idp.pages.console.roles import views as roles
+from idp.pages.console.sessions import views as sessions
+from idp.pages.console.settings import views as settings
+from idp.pages.console.tenants import views as tenants
+from idp.pages.console.users import views as users
 
-PAGES = (clients.pages, branding.pages)
+PAGES = (
+    overview.pages,
+    users.pages,
+    sessions.pages,
+    roles.pages,
+    clients.pages,
+    apis.pages,
+    tenants.pages,
+    branding.pages,
+    audit.pages,
+    explain.pages,
+    messages.pages,
+    jobs.pages,
+    health.pages,
+    keys.pages,
+    settings.pages,
+)
 """The pages of every screen of the table."""
 
 

@@ -1,4 +1,4 @@
-"""Audit events in the visitor's language."""
+"""Audit events in the visitor's language, with their icons and what they are about."""
 
 from __future__ import annotations
 
@@ -7,15 +7,180 @@ from flask_babel import lazy_gettext as _
 from idp.platform.audit.tags import Tag
 
 NAMES = {
+    Tag.ADDRESS_CHANGED: _("E-mail address or phone number changed"),
+    Tag.ADDRESS_CHANGE_REFUSED: _("Change of an address or phone number refused"),
+    Tag.CONSENT_GIVEN: _("A person gave their consent"),
+    Tag.CONSENT_REFUSED: _("A person refused their consent"),
+    Tag.CONSENT_REVOKED: _("A person revoked their consent"),
+    Tag.PASSWORD_CHANGED: _("Password changed"),
+    Tag.PASSWORD_CHANGE_REFUSED: _("Change of a password refused"),
+    Tag.PASSWORD_RESET_ASKED: _("Link for a new password sent"),
+    Tag.PASSWORD_RESET_DONE: _("Password reset"),
+    Tag.PROFILE_CHANGED: _("Profile changed"),
+    Tag.QR_CONFIRMED: _("QR code confirmed"),
+    Tag.QR_DENIED: _("QR code denied"),
+    Tag.REGISTRATION_REFUSED: _("Registration refused"),
+    Tag.SESSION_ENDED: _("Session ended"),
+    Tag.SIGN_IN: _("A person signed in"),
+    Tag.SIGN_IN_REFUSED: _("A sign-in was refused"),
+    Tag.SIGN_OUT: _("Signed out"),
+    Tag.SUBSCRIPTION_ASKED: _("Subscription requested"),
+    Tag.SUBSCRIPTION_ENDED: _("Subscription ended"),
+    Tag.SUBSCRIPTION_MADE: _("Subscription confirmed"),
+    Tag.TENANT_CHOSEN: _("Organisation chosen"),
+    Tag.USER_REGISTERED: _("Registered"),
+    Tag.VERIFICATION_REFUSED: _("Verification code refused"),
+    Tag.VERIFICATION_SENT: _("Verification code sent"),
+    Tag.ACCOUNT_AUTHENTICATED: _("Account authenticated by a client"),
+    Tag.CLIENT_REFUSED: _("The client's authentication was refused"),
+    Tag.CODE_ISSUED: _("Code issued"),
+    Tag.CODE_REUSED: _("A code was used twice: its tokens ended"),
+    Tag.GRANT_REVOKED: _("Access ended"),
+    Tag.REFRESH_REUSED: _("A refresh token was used twice: its tokens ended"),
+    Tag.TOKEN_ISSUED: _("Tokens issued"),
+    Tag.TOKEN_REFRESHED: _("Tokens refreshed"),
+    Tag.TOKEN_REVOKED: _("A token was revoked"),
+    Tag.API_RESOURCE_CHANGED: _("API resource changed"),
+    Tag.API_RESOURCE_CREATED: _("API resource created"),
+    Tag.API_RESOURCE_DELETED: _("API resource deleted"),
+    Tag.APPLICATION_CHANGED: _("Application changed"),
+    Tag.APPLICATION_CREATED: _("Application created"),
+    Tag.APPLICATION_DELETED: _("Application deleted"),
+    Tag.AUDIT_EXPORTED: _("Audit log exported"),
     Tag.BRANDING_CHANGED: _("Branding changed"),
+    Tag.BUNDLE_CHANGED: _("Bundle changed"),
+    Tag.BUNDLE_CREATED: _("Bundle created"),
     Tag.CLIENT_CHANGED: _("Client changed"),
     Tag.CLIENT_CREATED: _("Client created"),
     Tag.CLIENT_DELETED: _("Client deleted"),
     Tag.CLIENT_SECRET_ADDED: _("Client secret added"),
     Tag.CLIENT_SECRET_REMOVED: _("Client secret removed"),
+    Tag.CONSENT_ENDED: _("Access of an application removed"),
+    Tag.FILE_REFUSED: _("File refused"),
+    Tag.FILE_STORED: _("File stored"),
+    Tag.GATEWAY_CHANGED: _("Gateway changed"),
+    Tag.GRANT_ENDED: _("Grant ended"),
+    Tag.IDENTITY_RESOURCE_CHANGED: _("Identity resource changed"),
+    Tag.IDENTITY_RESOURCE_CREATED: _("Identity resource created"),
+    Tag.IDENTITY_RESOURCE_DELETED: _("Identity resource deleted"),
+    Tag.MEMBER_ADDED: _("Member added"),
+    Tag.MEMBER_REMOVED: _("Member removed"),
+    Tag.OPERATION_REFUSED: _("Operation refused"),
+    Tag.PACKAGE_ENTERED: _("Package entered"),
+    Tag.PACKAGE_REMOVED: _("Package removed"),
+    Tag.PASSWORD_SET: _("Password set by an administrator"),
+    Tag.PRIVILEGE_CREATED: _("Privilege created"),
+    Tag.PUBLICATION_CHANGED: _("Publication changed"),
+    Tag.ROLE_CHANGED: _("Role changed"),
+    Tag.ROLE_CREATED: _("Role created"),
+    Tag.ROLE_DELETED: _("Role deleted"),
+    Tag.ROLE_GIVEN: _("Role assigned"),
+    Tag.ROLE_TAKEN: _("Role removed from a person"),
+    Tag.SDK_ASKED: _("SDK requested"),
+    Tag.SDK_OPTIONS_CHANGED: _("SDK targets changed"),
+    Tag.SESSION_REVOKED: _("Session ended by an administrator"),
+    Tag.TENANT_BUNDLE_SET: _("Bundle of an organisation set"),
+    Tag.TENANT_CHANGED: _("Organisation changed"),
+    Tag.TENANT_CREATED: _("Organisation created"),
+    Tag.TENANT_DELETED: _("Organisation deleted"),
+    Tag.USER_CHANGED: _("Person changed"),
+    Tag.USER_CREATED: _("Person added"),
+    Tag.USER_DELETED: _("Person deleted"),
+    Tag.USER_DISABLED: _("Person disabled"),
+    Tag.USER_ENABLED: _("Person enabled"),
+    Tag.USER_EXPORTED: _("Users exported"),
+    Tag.USER_LOOKED_UP: _("Account looked up"),
+    Tag.USER_SIGNED_OUT: _("Signed out everywhere"),
+    Tag.USER_UNLOCKED: _("Person unlocked"),
+    Tag.DATABASE_COPIED: _("Database copied"),
+    Tag.IMPORT_DONE: _("Import done"),
+    Tag.KEY_ACTIVATED: _("Signing key activated"),
+    Tag.KEY_CREATED: _("Signing key created"),
+    Tag.KEY_ERASED: _("Signing key erased"),
+    Tag.KEY_IMPORTED: _("Signing key imported"),
+    Tag.KEY_REVOKED: _("Signing key revoked"),
+    Tag.KEY_REWRAPPED: _("Keys encrypted with the current root secret"),
+    Tag.KEY_ROTATED: _("Signing key rotated"),
+    Tag.OUTBOX_RETRIED: _("Messages retried"),
+    Tag.ROW_ADDED: _("Row added by a command"),
+    Tag.ROW_CHANGED: _("Row changed by a command"),
+    Tag.SDK_BUILT: _("SDK built"),
+    Tag.SDK_FAILED: _("SDK failed"),
+    Tag.SETUP_DONE: _("Setup done"),
+    Tag.TOKEN_MADE: _("Token issued by a command"),
+    Tag.PRIVILEGE_GROUP_CHANGED: _("Group of privileges changed"),
+    Tag.PRIVILEGE_GROUP_CREATED: _("Group of privileges created"),
+    Tag.PRIVILEGE_GROUP_DELETED: _("Group of privileges deleted"),
+    Tag.SDK_CANCELLED: _("SDK job cancelled"),
+    Tag.TENANT_TYPE_CHANGED: _("Type of organisations changed"),
+    Tag.TENANT_TYPE_CREATED: _("Type of organisations created"),
+    Tag.TENANT_TYPE_DELETED: _("Type of organisations deleted"),
+    Tag.MAIL_TESTED: _("Test message sent"),
+    Tag.OUTBOX_DROPPED: _("Message dropped"),
 }
+
+SUBJECTS = {
+    "sign-in": _("Sign-in"),
+    "people": _("People"),
+    "roles": _("Roles & permissions"),
+    "clients": _("Clients"),
+    "tokens": _("Tokens and consents"),
+    "apis": _("APIs"),
+    "organisations": _("Organisations"),
+    "publishing": _("Gateway and SDKs"),
+    "system": _("System"),
+    "refusals": _("Refusals"),
+}
+"""What events are about."""
+REFUSALS = "refusals"
+_OBJECTS = {
+    "sign-in": {"account", "qr-code", "session", "verification-code"},
+    "people": {"address", "membership", "password", "profile", "registration", "user"},
+    "roles": {"privilege", "privilege-group", "role", "user-role"},
+    "clients": {"authentication", "client", "client-secret"},
+    "tokens": {"code", "consent", "grant", "refresh-token", "token"},
+    "apis": {"api-resource", "identity-resource"},
+    "organisations": {"application", "bundle", "tenant", "tenant-bundle", "tenant-type"},
+    "publishing": {"file", "gateway", "package", "publication", "sdk", "sdk-options"}
+    | {"subscription"},
+    "system": {"audit", "database", "import", "key", "mail", "operation", "outbox", "row"}
+    | {"setup"},
+}
+"""The second parts of tags."""
+_ICONS = {
+    ("plus", "is-good"): {"added", "confirmed", "created", "enabled", "entered", "given"}
+    | {"made", "stored", "unlocked"},
+    ("pencil", "is-info"): {"changed", "chosen", "set"},
+    ("trash", "is-warn"): {"deleted", "dropped", "erased", "removed", "taken"},
+    ("ban", "is-warn"): {"cancelled", "denied", "disabled", "revoked"},
+    ("bad", "is-bad"): {"change-refused", "failed", "refused", "reused"},
+    ("logout", "is-quiet"): {"ended", "signed-out"},
+    ("session", "is-quiet"): {"authenticated", "started"},
+    ("download", "is-info"): {"exported"},
+    ("rotate", "is-quiet"): {"activated", "refreshed", "rotated"},
+}
+"""Icon and class by the last parts of tags."""
 
 
 def in_words(tag: str) -> str:
     """Return what an event is called; one without a name here has its tag."""
     return str(NAMES.get(Tag(tag), tag)) if tag in set(Tag) else tag
+
+
+def icon(tag: str) -> tuple[str, str]:
+    """Return the icon of an event and its class."""
+    done = tag.rpartition(":")[2]
+    return next((shown for shown, words in _ICONS.items() if done in words), ("info", "is-quiet"))
+
+
+def tags_of(subject: str) -> frozenset[str]:
+    """Return the tags of the events about a subject."""
+    if subject == REFUSALS:
+        return frozenset(tag for tag in Tag if icon(tag)[0] == "bad")
+    return frozenset(tag for tag in Tag if tag.split(":")[1] in _OBJECTS[subject])
+
+
+def named(text: str) -> frozenset[str]:
+    """Return the tags of the events whose name, in the visitor's language, holds a text."""
+    sought = text.casefold()
+    return frozenset(tag for tag, name in NAMES.items() if sought in str(name).casefold())

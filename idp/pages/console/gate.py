@@ -18,8 +18,10 @@ from idp.pages.console import workspaces
 from idp.pages.console.screens import Screen, Where
 from idp.pages.console.workspaces import Workspace
 from idp.pages.visitor import ask_to_sign_in, current_visitor
-from idp.platform import clock
-from idp.platform.errors import Forbidden, NotFound
+from idp.platform import clock, runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import Forbidden, NotFound, TooManyRequests
 from idp.platform.integers import INT64_MAX
 from idp.platform.runtime import context_of
 from idp.platform.translation import N_
@@ -28,6 +30,9 @@ from idp.platform.web.views import current_issuer, database
 RECENT = timedelta(minutes=5)
 """How long after a sign-in sensitive acts need no other one."""
 HOME = "/console"
+TRACES_PER_MINUTE = 10
+MOST_HITS = 5
+"""Things of one screen that a search shows."""
 
 View = Callable[..., Response]
 
@@ -110,7 +115,7 @@ def for_visitor(view: Callable[..., Response]) -> Callable[..., Response]:
     def guarded(**path: Any) -> Response:
         visitor = current_visitor()
         if visitor is None:
-            return ask_to_sign_in(return_to=_here())
+            return ask_to_sign_in(return_to=here())
         _sign_trail(visitor)
         return view(visitor, **path)
 
@@ -143,6 +148,7 @@ def for_workspace(view: View, gate: Gate | None = None) -> View:
 def check(workspace: Workspace, permission: Scope) -> None:
     """Refuse a person who lacks a permission in a workspace, with its name."""
     if not workspace.may(permission):
+        _leave_trace(workspace, permission)
         raise Forbidden(N_("You lack a permission here") + f": {permission}")
 
 
@@ -153,7 +159,7 @@ def is_recent(visitor: Visitor) -> bool:
 
 def redirect_to_sign_in() -> Response:
     """Ask for the password of the person who is signed in, and come back to the page."""
-    return ask_to_sign_in(prompt="login", return_to=_here())
+    return ask_to_sign_in(prompt="login", return_to=here())
 
 
 def go(workspace: Workspace, endpoint: str, **values: Any) -> Response:
@@ -161,7 +167,24 @@ def go(workspace: Workspace, endpoint: str, **values: Any) -> Response:
     return redirect(workspace.url(endpoint, **values), 303)
 
 
-def _here() -> str:
+def _leave_trace(workspace: Workspace, permission: Scope) -> None:
+    """Record that a person lacked a right: ten rows a minute for each."""
+    session, user_id = database(), workspace.visitor.user.id
+    try:
+        runtime.of(session).throttle.hit("console-refused", str(user_id), TRACES_PER_MINUTE, 60)
+    except TooManyRequests:
+        return
+    audit.record(
+        session,
+        Tag.OPERATION_REFUSED,
+        tenant_id=workspace.actor.tenant_id,
+        target=f"page:{request.endpoint}",
+        details={"reason": f"lacks {permission}"},
+    )
+    session.commit()
+
+
+def here() -> str:
     """Return the page under way, or the one whose form was sent."""
     if request.method != "GET":
         return error_pages.page_of_form()

@@ -11,13 +11,12 @@ from werkzeug.wrappers import Response
 from idp.oauth.visitor import Visitor
 from idp.pages import return_path
 from idp.pages.console import colours, layout, marks, workspaces
-from idp.pages.console.gate import HOME, Hit, Pages, for_visitor, for_workspace, go
+from idp.pages.console.gate import HOME, MOST_HITS, Hit, Pages, for_visitor, for_workspace, go
 from idp.pages.console.screens import Screen
 from idp.pages.console.workspaces import Workspace
 from idp.platform.errors import NotFound
 from idp.platform.web.views import current_issuer, database
 
-MOST_HITS = 5
 MOST_TENANTS = 50
 LONGEST_SEARCH = 200
 
@@ -39,14 +38,15 @@ class Found:
 def open_console(visitor: Visitor) -> Response:
     """Go to the best workspace: the organisation of the sign-in, the platform, or another one."""
     session, issuer, user_id = database(), current_issuer(), visitor.user.id
-    own = workspaces.memberships(session, issuer, user_id)
-    if visitor.browser.tenant_id in {tenant.id for tenant in own}:
-        return redirect(f"{HOME}/t/{visitor.browser.tenant_id}", 303)
+    chosen = visitor.browser.tenant_id
+    if chosen is not None and workspaces.find(session, issuer, visitor, chosen) is not None:
+        return redirect(f"{HOME}/t/{chosen}", 303)
     if workspaces.manages_platform(session, issuer, user_id):
         return redirect(f"{HOME}/platform", 303)
+    own, may_be_more = workspaces.memberships(session, issuer, user_id)
     if own:
         return redirect(f"{HOME}/t/{own[0].id}", 303)
-    if workspaces.acts_everywhere(session, issuer, user_id):
+    if may_be_more or workspaces.acts_everywhere(session, issuer, user_id):
         return redirect(f"{HOME}/organisations", 303)
     raise NotFound
 
@@ -63,22 +63,24 @@ def open_workspace(workspace: Workspace) -> Response:
 @for_visitor
 def choose(visitor: Visitor) -> Response:
     """List the organisations that the person manages, for a search."""
-    session, issuer = database(), current_issuer()
+    session, issuer, user_id = database(), current_issuer(), visitor.user.id
     text = request.args.get("q", "").strip()[:LONGEST_SEARCH]
-    if workspaces.acts_everywhere(session, issuer, visitor.user.id):
-        found = workspaces.search(session, text, limit=MOST_TENANTS + 1)
-    else:
-        own = workspaces.memberships(session, issuer, visitor.user.id)
-        found = [tenant for tenant in own if text.casefold() in tenant.name.casefold()]
-    manages_platform = workspaces.manages_platform(session, issuer, visitor.user.id)
-    if not found and not text and not manages_platform:
+    everywhere = workspaces.acts_everywhere(session, issuer, user_id)
+    manages_platform = workspaces.manages_platform(session, issuer, user_id)
+    found, is_cut = workspaces.memberships(session, issuer, user_id)
+    if not (found or is_cut or everywhere or manages_platform):
         raise NotFound
+    if everywhere:
+        found = workspaces.search(session, text, limit=MOST_TENANTS + 1)
+        is_cut = len(found) > MOST_TENANTS
+    elif text:
+        found, is_cut = workspaces.memberships(session, issuer, user_id, text)
     return make_response(
         render_template(
             "pages/console/organisations.html",
             text=text,
             tenants=found[:MOST_TENANTS],
-            is_cut=len(found) > MOST_TENANTS,
+            is_cut=is_cut,
             manages_platform=manages_platform,
             colour=colours.current(),
         )

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import make_response, render_template, request
+from flask import make_response, render_template
 from werkzeug.wrappers import Response
 
-from idp.pages import return_path
-from idp.pages.console import colours, times, workspaces
+from idp.pages.console import colours, gate, times, workspaces
 from idp.pages.console.screens import Group, Screen
 from idp.pages.console.workspaces import Workspace
 from idp.platform.web.views import database
@@ -71,7 +70,7 @@ def page(
         crumbs=_crumbs(workspace, screen, crumbs),
         colours=colours.CHOICES,
         colour=colours.current(),
-        here=return_path.parse(request.full_path.rstrip("?")) or "/console",
+        here=gate.here(),
         ago=times.ago,
         exact=times.exact,
         **context,
@@ -101,7 +100,7 @@ def _crumbs(workspace: Workspace, screen: Screen | None, below: Sequence[Crumb])
 
 def _switch(workspace: Workspace) -> Switch:
     session, issuer, user = database(), workspace.issuer, workspace.visitor.user
-    own = workspaces.memberships(session, issuer, user.id)
+    own, may_be_more = workspaces.memberships(session, issuer, user.id)
     shown = own[: workspaces.MOST_LISTED]
     if workspace.tenant is not None and workspace.tenant not in shown:
         shown = [workspace.tenant, *shown]
@@ -111,8 +110,8 @@ def _switch(workspace: Workspace) -> Switch:
     ]
     if workspaces.manages_platform(session, issuer, user.id):
         choices.insert(0, Choice(None, _address(None), is_current=workspace.tenant is None))
-    has_more = len(own) > len(shown) or workspaces.acts_everywhere(session, issuer, user.id)
-    return Switch(choices, has_more)
+    has_more = may_be_more or len(own) > len(shown)
+    return Switch(choices, has_more or workspaces.acts_everywhere(session, issuer, user.id))
 
 
 def _address(tenant_id: int | None) -> str:

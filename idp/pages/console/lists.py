@@ -68,19 +68,32 @@ class Listing:
     after: str | None
     before: str | None
     path: str
+    usual: str
+    """What the list is sorted by where the address does not say it."""
 
     def address(self, **changes: str | None) -> str:
         """Return the address with other values; None leaves one out, and the list starts anew."""
         values: dict[str, str | None] = {
             "q": self.text or None,
-            "sort": f"-{self.sort}" if self.descending else self.sort,
+            "sort": self.order,
             **self.chosen,
             **changes,
         }
-        if values["sort"] == next(iter(self.sorts)):
+        if values["sort"] == self.usual:
             del values["sort"]
         query = urlencode({name: value for name, value in values.items() if value is not None})
         return f"{self.path}?{query}" if query else self.path
+
+    @property
+    def order(self) -> str:
+        """The sort as the address has it."""
+        return f"-{self.sort}" if self.descending else self.sort
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """What a new search keeps of the address."""
+        sort = {} if self.order == self.usual else {"sort": self.order}
+        return {**sort, **self.chosen}
 
     def sorted_by(self, name: str) -> str:
         """Return the address sorted by a column, the other way round where it is already."""
@@ -110,14 +123,25 @@ class Page:
     next: str | None
 
 
-def read(sorts: Mapping[str, Sort], filters: Mapping[str, Filter] | None = None) -> Listing:
-    """Read what the address asks; the first of `sorts` is the usual one."""
+def read(
+    sorts: Mapping[str, Sort],
+    filters: Mapping[str, Filter] | None = None,
+    usual: str | None = None,
+    *,
+    path: str | None = None,
+) -> Listing:
+    """Read what the address asks; the first of `sorts` is the usual one, unless another is named.
+
+    `usual` may begin with `-`: descending. `path` is that of the list, where a form is sent
+    elsewhere.
+    """
     filters = filters or {}
-    wanted = _one("sort") or next(iter(sorts))
+    usual = usual or next(iter(sorts))
+    wanted = one_value("sort") or usual
     name = wanted.removeprefix("-")
-    if name not in sorts:
+    if name not in {*sorts, usual.removeprefix("-")}:
         raise BadRequest.at("sort", N_("The list cannot be sorted by this") + f": {name[:50]}")
-    text = (_one("q") or "").strip()
+    text = (one_value("q") or "").strip()
     if len(text) > LONGEST_SEARCH:
         raise BadRequest.at("q", N_("The search text is too long."))
     return Listing(
@@ -126,10 +150,11 @@ def read(sorts: Mapping[str, Sort], filters: Mapping[str, Filter] | None = None)
         text,
         name,
         descending=wanted.startswith("-"),
-        chosen={name: value for name in filters if (value := _choice(name, filters[name]))},
-        after=_one("after"),
-        before=_one("before"),
-        path=request.path,
+        chosen={name: value for name in filters if (value := choice(name, filters[name]))},
+        after=one_value("after"),
+        before=one_value("before"),
+        path=path or request.path,
+        usual=usual,
     )
 
 
@@ -146,7 +171,7 @@ def fetch(
     expression = listing.sorts[listing.sort].expression
     ascending = listing.descending is backwards
     if cursor is not None:
-        query = query.where(_beyond(expression, key, _decode(cursor, expression), ascending))
+        query = query.where(_beyond(expression, key, decode_cursor(cursor, expression), ascending))
     order = [column.asc() if ascending else column.desc() for column in (expression, key)]
     # What the cursor is made of is read beside the row.
     found = session.execute(
@@ -155,7 +180,7 @@ def fetch(
     more, found = len(found) > rows, found[:rows]
     if backwards:
         found = found[::-1]
-    ends = [_encode(*row[-2:]) for row in (found[0], found[-1])] if found else [None, None]
+    ends = [encode_cursor(*row[-2:]) for row in (found[0], found[-1])] if found else [None, None]
     has_previous = more if backwards else cursor is not None
     has_next = cursor is not None if backwards else more
     return Page(
@@ -172,15 +197,17 @@ def matches(text: str, *columns: Any) -> ColumnElement[bool]:
     return or_(*(column.icontains(text, autoescape=True) for column in columns))
 
 
-def _one(name: str) -> str | None:
+def one_value(name: str) -> str | None:
+    """Return a value of the address; one that is there twice is refused."""
     values = request.args.getlist(name)
     if len(values) > 1:
         raise BadRequest.at(name, N_("Parameter given more than once") + f": {name}")
     return values[0] if values and values[0] else None
 
 
-def _choice(name: str, choices: Filter) -> str | None:
-    value = _one(name)
+def choice(name: str, choices: Filter) -> str | None:
+    """Return the value of a filter; one that it does not have is refused."""
+    value = one_value(name)
     if value is not None and value not in choices.choices:
         raise BadRequest.at(name, N_("Unknown value of a filter") + f": {name}")
     return value
@@ -205,12 +232,13 @@ def _kind_of(expression: Any) -> Any:
     return (kind.impl_instance if isinstance(kind, TypeDecorator) else kind).python_type
 
 
-def _encode(value: Any, row_id: int) -> str:
+def encode_cursor(value: Any, row_id: int) -> str:
+    """Write where a list goes on: after a row with a value and an id."""
     shown = value.isoformat() if isinstance(value, datetime) else value
     return base64.urlsafe_b64encode(json.dumps([shown, row_id]).encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str, expression: Any) -> tuple[Any, int]:
+def decode_cursor(cursor: str, expression: Any) -> tuple[Any, int]:
     """Read a cursor; what is none of ours is refused."""
     kind = _kind_of(expression)
     try:

@@ -50,10 +50,64 @@ class Screen:
         return self.where in {Where.EVERYWHERE, Where.PLATFORM if platform else Where.TENANTS}
 
 
+OVERVIEW = Screen("overview", Group.TOP, _("Overview"), "home", Scope.ADMIN_OVERVIEW_READ)
+USERS = Screen("users", Group.PEOPLE, _("Users"), "users", Scope.ADMIN_USERS_READ)
+SESSIONS = Screen(
+    "sessions", Group.PEOPLE, _("Sessions and grants"), "session", Scope.ADMIN_SESSIONS_READ
+)
+EXPLAIN = Screen("explain", Group.MONITOR, _("Explain"), "branch", Scope.ADMIN_EXPLAIN_READ)
+MESSAGES = Screen(
+    "messages",
+    Group.MONITOR,
+    _("Messages"),
+    "mail",
+    Scope.ADMIN_MESSAGES_READ,
+    Where.PLATFORM,
+)
+JOBS = Screen("jobs", Group.MONITOR, _("Jobs"), "job", Scope.ADMIN_JOBS_READ, Where.PLATFORM)
+HEALTH = Screen(
+    "health", Group.MONITOR, _("Health"), "health", Scope.ADMIN_OVERVIEW_READ, Where.PLATFORM
+)
+KEYS = Screen("keys", Group.SYSTEM, _("Keys"), "keys", Scope.ADMIN_KEYS_READ, Where.PLATFORM)
+SETTINGS = Screen(
+    "settings",
+    Group.SYSTEM,
+    _("Settings"),
+    "settings",
+    Scope.ADMIN_SETTINGS_READ,
+    Where.PLATFORM,
+)
 CLIENTS = Screen("clients", Group.APPLICATIONS, _("Clients"), "client", Scope.CLIENT_GET)
+ROLES = Screen("roles", Group.PEOPLE, _("Roles & permissions"), "role", Scope.ROLE_GET)
+APIS = Screen("apis", Group.APIS, _("API resources"), "api", Scope.APIRESOURCE_GET)
+TENANTS = Screen(
+    "tenants",
+    Group.ORGANISATIONS,
+    _("All organisations"),
+    "tenant",
+    Scope.TENANT_GET,
+    Where.PLATFORM,
+)
 BRANDING = Screen(
     "branding", Group.ORGANISATIONS, _("Branding"), "brand", Scope.ADMIN_BRANDING_READ
 )
+AUDIT = Screen("audit", Group.MONITOR, _("Audit log"), "audit", Scope.ADMIN_AUDIT_READ)
 
-SCREENS = (CLIENTS, BRANDING)
+SCREENS = (
+    OVERVIEW,
+    USERS,
+    SESSIONS,
+    ROLES,
+    CLIENTS,
+    APIS,
+    TENANTS,
+    BRANDING,
+    AUDIT,
+    EXPLAIN,
+    MESSAGES,
+    JOBS,
+    HEALTH,
+    KEYS,
+    SETTINGS,
+)
 """In the order of the navigation."""

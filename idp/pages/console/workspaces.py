@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import url_for
@@ -22,6 +22,7 @@ from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
 CODES = frozenset(Scope)
 MOST_LISTED = 8
 """Organisations in the tenant switch; more of them have a page with a search."""
+MOST_READ = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,19 @@ class Workspace:
         """Return whether the person holds a permission here."""
         return permission in self.held
 
+    @property
+    def acting(self) -> Actor:
+        """Who acts here by a permission of our own API: it opens all rows of the workspace."""
+        return replace(self.actor, permitted="platform" if self.tenant is None else "tenant")
+
     def url(self, endpoint: str, **values: Any) -> str:
         """Return the address of a page of the console in this workspace."""
         return url_for(f"console.{endpoint}", tenant_id=self.tenant_id, **values)
+
+    def link(self, name: str, **values: Any) -> str | None:
+        """Return the address of a screen by its name; None where the person does not see it."""
+        is_seen = any(screen.name == name for screen in self.screens())
+        return self.url(f"{name}.index", **values) if is_seen else None
 
     def screens(self) -> Iterator[Screen]:
         """List the screens that the person may see here."""
@@ -100,13 +111,24 @@ def _open(session: Session, issuer: Issuer, visitor: Visitor, tenant: Tenant | N
     return Workspace(visitor, issuer, tenant, actor, held)
 
 
-def memberships(session: Session, issuer: Issuer, user_id: int) -> list[Tenant]:
-    """List the tenants that a person belongs to and manages, by name."""
-    own = [
-        tenant
-        for tenant in tenants.memberships(session, user_id, issuer)
-        if tenant.id != PLATFORM_TENANT_ID
-    ]
+def acting(session: Session, workspace: Workspace, permission: str) -> Actor:
+    """Return the person as an actor by where they hold a permission (see `Actor.permitted`)."""
+    actor = workspace.actor
+    is_everywhere = workspace.tenant is None or permissions.has_permission(
+        session, actor.person_id, None, permission, platform=actor.at_platform
+    )
+    return actor.permitted_at("platform" if is_everywhere else "tenant")
+
+
+def memberships(
+    session: Session, issuer: Issuer, user_id: int, text: str = ""
+) -> tuple[list[Tenant], bool]:
+    """Return the first tenants that a person belongs to and manages, and whether there may be more.
+
+    By name, and of those whose name holds a text.
+    """
+    found = tenants.memberships(session, user_id, issuer, text=text, limit=MOST_READ)
+    own = [tenant for tenant in found if tenant.id != PLATFORM_TENANT_ID]
     managed = permissions.tenants_with_any(
         session,
         user_id,
@@ -114,7 +136,7 @@ def memberships(session: Session, issuer: Issuer, user_id: int) -> list[Tenant]:
         _codes(platform=False),
         platform=issuer.is_platform,
     )
-    return [tenant for tenant in own if tenant.id in managed]
+    return [tenant for tenant in own if tenant.id in managed], len(found) == MOST_READ
 
 
 def acts_everywhere(session: Session, issuer: Issuer, user_id: int) -> bool:
@@ -132,12 +154,12 @@ def manages_platform(session: Session, issuer: Issuer, user_id: int) -> bool:
     )
 
 
-def search(session: Session, text: str, *, limit: int) -> Sequence[Tenant]:
+def search(session: Session, text: str, *, limit: int) -> list[Tenant]:
     """List tenants whose name holds a text, by name; only for those who manage all."""
     query = select(Tenant).where(Tenant.id != PLATFORM_TENANT_ID)
     if text:
         query = query.where(Tenant.name.icontains(text, autoescape=True))
-    return session.scalars(query.order_by(Tenant.name, Tenant.id).limit(limit)).all()
+    return [*session.scalars(query.order_by(Tenant.name, Tenant.id).limit(limit))]
 
 
 def _codes(*, platform: bool) -> frozenset[str]:

@@ -10,13 +10,11 @@ from idp.directory.users.names import USERNAME_LENGTH
 from idp.pages.form import Form
 from idp.pages.signin.forms import LONGEST_PASSWORD
 
-_CODE = {"autocomplete": "one-time-code", "inputmode": "numeric", "spellcheck": "false"}
 
+class MobileForm(Form):
+    """The number to which a code is sent."""
 
-class AddressForm(Form):
-    """The number and address to which codes are sent."""
-
-    mobile = StringField(
+    address = StringField(
         _("Mobile number"),
         [
             InputRequired(_("Enter your mobile number.")),
@@ -24,7 +22,12 @@ class AddressForm(Form):
         ],
         render_kw={"type": "tel", "autocomplete": "tel"},
     )
-    email = StringField(
+
+
+class EmailForm(Form):
+    """The e-mail address to which a code is sent."""
+
+    address = StringField(
         _("E-mail address"),
         [
             InputRequired(_("Enter your e-mail address.")),
@@ -34,25 +37,22 @@ class AddressForm(Form):
     )
 
 
-class AccountForm(Form):
-    """Both codes, and the details of the account."""
+class CodeForm(Form):
+    """The code that was sent."""
 
-    mobile_code = StringField(
-        _("Code from the text message"),
+    code = StringField(
+        _("Code"),
         [
-            InputRequired(_("Enter the code from the text message.")),
+            InputRequired(_("Enter the code.")),
             Regexp(r"\A\s*[0-9]{6}\s*\Z", message=_("Enter the six-digit code.")),
         ],
-        render_kw=_CODE,
+        render_kw={"autocomplete": "one-time-code", "inputmode": "numeric", "spellcheck": "false"},
     )
-    email_code = StringField(
-        _("Code from the e-mail"),
-        [
-            InputRequired(_("Enter the code from the e-mail.")),
-            Regexp(r"\A\s*[0-9]{6}\s*\Z", message=_("Enter the six-digit code.")),
-        ],
-        render_kw=_CODE,
-    )
+
+
+class AccountForm(Form):
+    """The details of the account."""
+
     nick_name = StringField(
         _("Your name"),
         [

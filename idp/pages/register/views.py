@@ -1,11 +1,10 @@
-"""The pages of registration: number and address, then the codes and the account."""
+"""The pages of registration: number, its code, e-mail address, its code, then the account."""
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlencode
 
-from flask import Blueprint, make_response, redirect, render_template, request, session
+from flask import Blueprint, make_response, redirect, render_template, request
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
@@ -18,16 +17,19 @@ from idp.pages import language
 from idp.pages.form import Form
 from idp.pages.messages import reasons, retry_message, translate, wait_message
 from idp.pages.pending import find_live_authorization, signed_in
-from idp.pages.register.forms import AccountForm, AddressForm
+from idp.pages.register import progress
+from idp.pages.register.forms import AccountForm, CodeForm, EmailForm, MobileForm
+from idp.pages.register.progress import Progress
 from idp.pages.visitor import session_cookie
-from idp.platform import clock
 from idp.platform.errors import BadRequest, Busy, Conflict, NotFound, TooManyRequests
 from idp.platform.web.csrf import for_anyone
 from idp.platform.web.views import current_issuer, database
 
-ADDRESSES = "register"
-"""Key in the form cookie of the visitor's number and address."""
-MINUTES = 30
+HOME = "/register"
+ACCOUNT = "/register/account"
+ADDRESS = "/register/<any(mobile, email):kind>"
+CHANNELS = {"mobile": Channel.SMS, "email": Channel.MAIL}
+ADDRESS_FORMS: dict[str, type[MobileForm | EmailForm]] = {"mobile": MobileForm, "email": EmailForm}
 
 blueprint = Blueprint("register", __name__)
 
@@ -42,113 +44,173 @@ def _only_when_open() -> None:
     find_live_authorization()
 
 
-@blueprint.get("/register")
+@blueprint.get(HOME)
 def show() -> Response:
-    """Show the form for number and address."""
-    return _page("ask", AddressForm())
+    """Redirect to the first question."""
+    return _redirect("/register/mobile")
 
 
-@blueprint.post("/register")
+@blueprint.get(ADDRESS)
+def show_address(kind: str) -> Response:
+    """Show the form for the number or address, once the one before is proven."""
+    state = progress.load()
+    if not _may_ask(state, kind):
+        return _redirect_next(state)
+    form = ADDRESS_FORMS[kind]()
+    form.address.data = form.address.data or state.addresses.get(kind)
+    return _page("address", form, kind=kind)
+
+
+@blueprint.post(ADDRESS)
 @for_anyone
-def ask() -> Response:
-    """Send both codes; the answer does not reveal whether number or address is taken."""
-    form = AddressForm()
+def ask(kind: str) -> Response:
+    """Send a code; the answer does not reveal whether the number or address is taken."""
+    state = progress.load()
+    if not _may_ask(state, kind):
+        return _redirect_next(state)
+    form = ADDRESS_FORMS[kind]()
     if not form.validate():
-        return _page("ask", form, 400)
-    addresses = {Channel.SMS: form.mobile.data or "", Channel.MAIL: form.email.data or ""}
-    refused = _send(form, addresses)
+        return _page("address", form, 400, kind=kind)
+    address = form.address.data or ""
+    refused = _send(form, kind, address)
     if refused is not None:
-        return _page("ask", form, *refused)
+        return _page("address", form, *refused, kind=kind)
     database().commit()
-    session[ADDRESSES] = {
-        **{channel.value: address for channel, address in addresses.items()},
-        "until": int(clock.now().timestamp()) + MINUTES * 60,
-    }
-    return _redirect("/register/account")
+    state.set_address(kind, address)
+    return _redirect(f"/register/{kind}/code")
 
 
-@blueprint.get("/register/account")
+@blueprint.get(f"{ADDRESS}/code")
+def show_code(kind: str) -> Response:
+    """Show the form for the code."""
+    state = progress.load()
+    if not _may_prove(state, kind):
+        return _redirect_next(state)
+    return _code_page(CodeForm(), state, kind)
+
+
+@blueprint.post(f"{ADDRESS}/code")
+@for_anyone
+def prove(kind: str) -> Response:
+    """Check the code and continue with the next question."""
+    state = progress.load()
+    if not _may_prove(state, kind):
+        return _redirect_next(state)
+    form = CodeForm()
+    if not form.validate():
+        return _code_page(form, state, kind, 400)
+    code = (form.code.data or "").strip()
+    try:
+        refused = registering.prove(
+            database(), CHANNELS[kind], state.addresses[kind], code, state.key
+        )
+    except TooManyRequests as refusal:
+        database().rollback()
+        form.refuse(retry_message(refusal))
+        return _code_page(form, state, kind, refusal.status, refusal.retry_after)
+    database().commit()
+    if refused is not None:
+        form.refuse(_reason(refused), "code")
+        return _code_page(form, state, kind, 400)
+    state.set_proven(kind)
+    return _redirect_next(state)
+
+
+@blueprint.post(f"{ADDRESS}/again")
+@for_anyone
+def send_again(kind: str) -> Response:
+    """Send another code."""
+    state = progress.load()
+    if not _may_prove(state, kind):
+        return _redirect_next(state)
+    form = CodeForm(formdata=None)
+    refused = _send(form, kind, state.addresses[kind], again=True)
+    if refused is not None:
+        return _code_page(form, state, kind, *refused)
+    database().commit()
+    return _redirect(f"/register/{kind}/code", notice="sent")
+
+
+@blueprint.get(ACCOUNT)
 def show_account() -> Response:
-    """Show the form for the codes, a name and a password."""
-    addresses = _addresses()
-    if addresses is None:
-        return _redirect("/register")
-    return _account_page(AccountForm(), addresses)
+    """Show the form for a name and a password."""
+    state = progress.load()
+    if state.next_kind() is not None:
+        return _redirect_next(state)
+    return _page("account", AccountForm(), email=state.addresses["email"])
 
 
-@blueprint.post("/register/account")
+@blueprint.post(ACCOUNT)
 @for_anyone
 def create() -> Response:
     """Create the account and sign the person in."""
-    addresses = _addresses()
-    if addresses is None:
-        return _redirect("/register")
-    authorization = find_live_authorization()
+    state = progress.load()
+    if state.next_kind() is not None:
+        return _redirect_next(state)
+    email = state.addresses["email"]
     form = AccountForm()
     if not form.validate():
-        return _account_page(form, addresses, 400)
+        return _page("account", form, 400, email=email)
+    new = Registration(
+        mobile=state.addresses["mobile"],
+        email=email,
+        password=form.password.data or "",
+        nick_name=form.nick_name.data,
+        locale=language.current().tag,
+    )
     try:
-        outcome = registering.register(
-            database(),
-            current_issuer(),
-            Registration(
-                mobile=addresses[Channel.SMS],
-                mobile_code=(form.mobile_code.data or "").strip(),
-                email=addresses[Channel.MAIL],
-                email_code=(form.email_code.data or "").strip(),
-                password=form.password.data or "",
-                nick_name=form.nick_name.data,
-                locale=language.current().tag,
-            ),
-        )
+        outcome = registering.register(database(), current_issuer(), new, state.key)
     except (TooManyRequests, Busy) as refusal:
-        database().rollback()  # the codes stay valid
+        database().rollback()  # the proofs stay valid
         form.refuse(retry_message(refusal))
-        return _account_page(form, addresses, refusal.status, refusal.retry_after)
+        return _page("account", form, refusal.status, refusal.retry_after, email=email)
     except (BadRequest, Conflict) as problem:
         database().rollback()
         for reason in reasons(problem):
             form.refuse(reason, "password" if "password" in problem.fields else None)
-        return _account_page(form, addresses, 400)
+        return _page("account", form, 400, email=email)
     if isinstance(outcome, Refused):
         database().commit()
-        _show_refusal(form, outcome)
-        return _account_page(form, addresses, 400)
+        progress.forget()
+        form.refuse(_reason(outcome, is_last=True))
+        return _page("account", form, 400, email=email)
+    authorization = find_live_authorization()
     client_id = None if authorization is None else authorization.client.client_id
     cookie = sign_in.start(
         database(), current_issuer(), outcome, session_cookie(), client_id=client_id
     )
     database().commit()
-    session.pop(ADDRESSES, None)
+    progress.forget()
     return signed_in(authorization, "/account", cookie)
 
 
-@blueprint.post("/register/again")
-@for_anyone
-def send_again() -> Response:
-    """Send both codes again."""
-    addresses = _addresses()
-    if addresses is None:
-        return _redirect("/register")
-    form = AccountForm(formdata=None)
-    refused = _send(form, addresses, again=True)
-    if refused is not None:
-        return _account_page(form, addresses, *refused)
-    database().commit()
-    return _redirect("/register/account", notice="sent")
+def _may_ask(state: Progress, kind: str) -> bool:
+    """Return whether an address may be asked for: those before it are proven."""
+    earlier = progress.KINDS[: progress.KINDS.index(kind)]
+    return all(other in state.proven for other in earlier)
+
+
+def _may_prove(state: Progress, kind: str) -> bool:
+    """Return whether a code was sent to an address that is not proven yet."""
+    return _may_ask(state, kind) and kind in state.addresses and kind not in state.proven
 
 
 def _send(
-    form: Form, addresses: dict[Channel, str], *, again: bool = False
+    form: Form, kind: str, address: str, *, again: bool = False
 ) -> tuple[int, int | None] | None:
-    """Send the codes; show a refusal in the form and return its status and seconds to wait."""
+    """Send a code; show a refusal in the form and return its status and seconds to wait."""
     try:
-        wait = registering.send_codes(
-            database(), current_issuer(), addresses, language.current().code, again=again
+        wait = registering.send_code(
+            database(),
+            current_issuer(),
+            CHANNELS[kind],
+            address,
+            language.current().code,
+            again=again,
         )
     except BadRequest as problem:
-        for field, texts in problem.fields.items():
-            form.refuse(translate(texts[0]), field)
+        for texts in problem.fields.values():
+            form.refuse(translate(texts[0]), "address")
         return 400, None
     except Busy as refusal:
         database().rollback()
@@ -164,26 +226,29 @@ def _send(
     return 429, wait.seconds
 
 
-def _show_refusal(form: Form, outcome: Refused) -> None:
-    """Show what is wrong; a person who proved an address may learn that it has an account."""
-    wrong = _("This code is wrong or has expired.")
-    if outcome is Refused.PHONE_CODE:
-        form.refuse(wrong, "mobile_code")
-    elif outcome is Refused.EMAIL_CODE:
-        form.refuse(wrong, "email_code")
-    elif outcome is Refused.EMAIL_TAKEN:
-        form.refuse(_("An account with this e-mail address already exists. Sign in with it."))
+def _reason(refused: Refused, *, is_last: bool = False) -> str:
+    """Return why there is no account; a person who proved an address may learn that it has one.
+
+    In the last step codes were right before: the account was created, or it took too long.
+    """
+    text: str
+    if refused is Refused.EMAIL_TAKEN:
+        text = _("An account with this e-mail address already exists. Sign in with it.")
+    elif refused is Refused.PHONE_TAKEN:
+        text = _("An account with this mobile number already exists. Sign in with it.")
+    elif is_last:
+        text = _("This registration is complete or has expired. Sign in, or start again.")
     else:
-        form.refuse(_("An account with this mobile number already exists. Sign in with it."))
+        text = _("This code is wrong or has expired.")
+    return text
 
 
-def _addresses() -> dict[Channel, str] | None:
-    """Return number and address to which codes were sent; None when they expired."""
-    kept: dict[str, Any] = session.get(ADDRESSES) or {}
-    if kept.get("until", 0) < clock.now().timestamp():
-        session.pop(ADDRESSES, None)
-        return None
-    return {channel: kept[channel.value] for channel in (Channel.SMS, Channel.MAIL)}
+def _redirect_next(state: Progress) -> Response:
+    """Redirect to the question that comes next."""
+    kind = state.next_kind()
+    if kind is None:
+        return _redirect(ACCOUNT)
+    return _redirect(f"/register/{kind}/code" if kind in state.addresses else f"/register/{kind}")
 
 
 def _redirect(path: str, **query: str) -> Response:
@@ -194,19 +259,21 @@ def _redirect(path: str, **query: str) -> Response:
     return redirect(f"{path}?{urlencode(query)}" if query else path, 303)
 
 
-def _account_page(
-    form: AccountForm,
-    addresses: dict[Channel, str],
+def _code_page(
+    form: CodeForm,
+    state: Progress,
+    kind: str,
     status: int = 200,
     retry_after: int | None = None,
 ) -> Response:
     return _page(
-        "account",
+        "code",
         form,
         status,
         retry_after,
-        mobile=addresses[Channel.SMS],
-        email=addresses[Channel.MAIL],
+        kind=kind,
+        address=state.addresses[kind],
+        minutes=CHANNELS[kind].minutes,
         notice=request.args.get("notice"),
     )
 

@@ -37,14 +37,15 @@ def show() -> Response:
     visitor = current_visitor()
     if authorization is None and visitor is not None and not _must_sign_in(visitor):
         return redirect(_destination(), 303)
+    known = None if request.args.get("account") == "other" else visitor
     form = SignInForm()
     if form.login.data is not None:
         pass  # sent from an expired page
     elif authorization is not None and authorization.login_hint:
         form.login.data = authorization.login_hint
-    elif visitor is not None:
-        form.login.data = visitor.user.username
-    return _page(form, authorization, again=visitor is not None)
+    elif known is not None:
+        form.login.data = known.user.username
+    return _page(form, authorization, again=known is not None)
 
 
 @blueprint.post("/login")
@@ -70,7 +71,7 @@ def sign_in() -> Response:
         return _page(form, authorization, status=refusal.status, retry_after=refusal.retry_after)
     if value is None:
         database().commit()
-        form.refuse(_("Incorrect user name or password."))
+        form.refuse(_("Incorrect user name or password."), "password")
         return _page(form, authorization, status=400)
     database().commit()
     response = resume(authorization) if authorization is not None else redirect(destination, 303)
@@ -110,6 +111,7 @@ def _page(
             may_register=registration.is_open(database(), current_issuer()),
             request_query=request_query_of(authorization),
             client=authorization.client if authorization else None,
+            site=authorization.site if authorization else None,
             handle=authorization.handle if authorization else None,
             again=again,
             notice=request.args.get("notice"),

@@ -4,24 +4,50 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import and_, delete, func, insert, literal, or_, select, union_all
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    union_all,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.platform import clock, runtime
 from idp.platform.audit import difference
 from idp.platform.audit.difference import State
-from idp.platform.audit.models import AuditEvent, AuditRetention
+from idp.platform.audit.models import NOT_OF_CLIENTS, AuditEvent, AuditRetention
 from idp.platform.audit.tags import Tag
-from idp.platform.db import new_row, write
+from idp.platform.db import BigInt, new_row, write
 from idp.platform.runtime import RequestContext
 from idp.platform.secrets import MASK
 
 MAX_TEXT = 500
 PREFIX = "audit_event__"
 MAX_PAGE = 1000
+COLUMNS = (
+    "id",
+    "at",
+    "tag",
+    "user_id",
+    "client_id",
+    "tenant_id",
+    "target",
+    "remote_addr",
+    "request_id",
+    "details",
+)
+"""What is shown of an event."""
 
 # fmt: off
 _SECRET_WORDS = frozenset((
@@ -124,49 +150,154 @@ def _columns(
 _RECORD = new_row(AuditEvent)
 
 
-def search(  # noqa: PLR0913 - one argument for each thing to search by
-    session: Session,
-    *,
-    tag: str | None = None,
-    tags: Collection[str] | None = None,
-    user_id: int | None = None,
-    client_id: str | None = None,
-    tenant_id: int | None = None,
-    target: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    limit: int = 100,
-    before_id: int | None = None,
-) -> list[AuditEvent]:
-    """List events, the newest first; `before_id` is the last one of the page before.
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What events are searched by; None: by anything."""
 
-    A target is looked for among some tags: it has no index of its own, which every event of the
-    protocol would have to keep.
+    tag: str | None = None
+    tags: Collection[str] | None = None
+    """One of several."""
+    user_id: int | None = None
+    client_id: str | None = None
+    tenant_id: int | None = None
+    target: str | None = None
+    """Found among what people, administrators and the system did, not what clients did."""
+    request_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """The first moment that is too late."""
+
+
+class Position(NamedTuple):
+    """Where an event stands in the order of time; several nodes write, so ids alone do not say."""
+
+    at: datetime
+    id: int
+
+
+ANY = Filters()
+
+
+def search(
+    session: Session, filters: Filters = ANY, *, limit: int = 100, before: Position | None = None
+) -> list[AuditEvent]:
+    """List events, the newest first; `before` is where the last one of the page before stands."""
+    query = _query(filters, before).limit(max(1, min(limit, MAX_PAGE)))
+    return list(session.scalars(query))
+
+
+def about_person(
+    session: Session,
+    user_id: int,
+    *,
+    tenant_id: int | None = None,
+    limit: int = 100,
+    before: Position | None = None,
+) -> list[AuditEvent]:
+    """List what a person did and what was done to them, the newest first.
+
+    Two searches, for no index serves both; what the person did to themselves is found by both.
     """
+    as_actor = Filters(user_id=user_id, tenant_id=tenant_id)
+    as_target = Filters(target=f"user:{user_id}", tenant_id=tenant_id)
+    found = {
+        event.id: event
+        for filters in (as_actor, as_target)
+        for event in search(session, filters, limit=limit, before=before)
+    }
+    return sorted(found.values(), key=position, reverse=True)[:limit]
+
+
+def position(event: AuditEvent) -> Position:
+    """Return where an event stands."""
+    return Position(event.at, event.id)
+
+
+def position_of(session: Session, event_id: int) -> Position | None:
+    """Return where the event with an id stands."""
+    row = session.execute(
+        select(AuditEvent.at, AuditEvent.id).where(AuditEvent.id == event_id)
+    ).one_or_none()
+    return None if row is None else Position(*row)
+
+
+def position_after(
+    session: Session, filters: Filters, rows: int, before: Position | None
+) -> Position | None:
+    """Return where the last of a number of events stands; None: there are no more than these."""
+    query = _query(filters, before).with_only_columns(AuditEvent.at, AuditEvent.id)
+    found = session.execute(query.offset(rows - 1).limit(2)).all()
+    return Position(*found[0]) if len(found) > 1 else None
+
+
+def _query(filters: Filters, before: Position | None) -> Select[AuditEvent]:
     query = select(AuditEvent).order_by(AuditEvent.at.desc(), AuditEvent.id.desc())
-    for column, sought in (
-        (AuditEvent.tag, tag),
-        (AuditEvent.user_id, user_id),
-        (AuditEvent.client_id, client_id),
-        (AuditEvent.tenant_id, tenant_id),
-        (AuditEvent.target, target),
+    for column, value in (
+        (AuditEvent.tag, filters.tag),
+        (AuditEvent.user_id, filters.user_id),
+        (AuditEvent.client_id, filters.client_id),
+        (AuditEvent.tenant_id, filters.tenant_id),
+        (AuditEvent.target, filters.target),
+        (AuditEvent.request_id, filters.request_id),
     ):
-        if sought is not None:
-            query = query.where(column == sought)
-    if tags is not None:
-        query = query.where(AuditEvent.tag.in_(tags))
-    if since is not None:
-        query = query.where(AuditEvent.at >= since)
-    if until is not None:
-        query = query.where(AuditEvent.at < until)
-    if before_id is not None:
-        last = session.get(AuditEvent, before_id)
-        if last is None:
-            return []
-        # Several nodes write: a later id may carry an earlier time.
-        same_time = and_(AuditEvent.at == last.at, AuditEvent.id < last.id)
-        query = query.where(or_(AuditEvent.at < last.at, same_time))
-    return list(session.scalars(query.limit(max(1, min(limit, MAX_PAGE)))))
+        if value is not None:
+            query = query.where(column == value)
+    if filters.tags is not None:
+        query = query.where(AuditEvent.tag.in_(filters.tags))
+    if filters.target is not None:
+        query = query.where(text(NOT_OF_CLIENTS))
+    if filters.since is not None:
+        query = query.where(AuditEvent.at >= filters.since)
+    if filters.until is not None:
+        query = query.where(AuditEvent.at < filters.until)
+    if before is not None:
+        same_time = and_(AuditEvent.at == before.at, AuditEvent.id < before.id)
+        # The first condition is what an index can begin at.
+        query = query.where(AuditEvent.at <= before.at, or_(AuditEvent.at < before.at, same_time))
+    return query
+
+
+def last_sign_ins(
+    session: Session, user_ids: Collection[int], *, tenant_id: int | None = None
+) -> dict[int, datetime]:
+    """Return when people last signed in, at one issuer or at any; nobody who never did.
+
+    Each person is looked up by themselves in the index, as in `last_of_clients`.
+    """
+    if not user_ids:
+        return {}
+    queries = [
+        select(literal(user_id, BigInt), func.max(AuditEvent.at)).where(
+            AuditEvent.user_id == user_id, *_is_sign_in(tenant_id)
+        )
+        for user_id in user_ids
+    ]
+    latest: dict[int, datetime | None] = dict(session.execute(union_all(*queries)).all())
+    return {user_id: at for user_id, at in latest.items() if at is not None}
+
+
+def has_signed_in(
+    user_id: InstrumentedAttribute[int],
+    since: datetime | None = None,
+    *,
+    tenant_id: int | None = None,
+) -> ColumnElement[bool]:
+    """Return in SQL who has signed in, at one issuer or at any, perhaps since a moment."""
+    query = select(AuditEvent.id).where(AuditEvent.user_id == user_id, *_is_sign_in(tenant_id))
+    return (query if since is None else query.where(AuditEvent.at >= since)).exists()
+
+
+def _is_sign_in(tenant_id: int | None) -> list[ColumnElement[bool]]:
+    at_issuer = [] if tenant_id is None else [AuditEvent.tenant_id == tenant_id]
+    return [AuditEvent.tag == Tag.SIGN_IN, *at_issuer]
+
+
+def find(session: Session, event_id: int, *, tenant_id: int | None = None) -> AuditEvent | None:
+    """Return an event, with a tenant only one of that tenant."""
+    query = select(AuditEvent).where(AuditEvent.id == event_id)
+    if tenant_id is not None:
+        query = query.where(AuditEvent.tenant_id == tenant_id)
+    return session.scalars(query).one_or_none()
 
 
 def last_of_clients(

@@ -43,7 +43,7 @@ def run(runtime: Runtime, stop: threading.Event, expiries: Sequence[Expiry]) -> 
 
 
 def remove_batch(session: Session, expiry: Expiry, *, limit: int = BATCH) -> int:
-    """Remove at most `limit` rows, the oldest first; what hangs on them goes along."""
+    """Remove at most `limit` rows, the oldest first; what depends on them goes with them."""
     model = expiry.column.class_
     (key,) = inspect(model).primary_key
     over = (

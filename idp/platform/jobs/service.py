@@ -16,13 +16,15 @@ from typing import Any, cast
 
 import orjson
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import NotFound
+from idp.platform.db import count_hits
+from idp.platform.errors import Conflict, NotFound, Unprocessable
 from idp.platform.jobs.models import OutboxMessage
+from idp.platform.translation import N_
 
 PURPOSE = "outbox"
 MAX_ATTEMPTS = 12
@@ -166,12 +168,37 @@ def list_open(
     return [Waiting(*row) for row in session.execute(query)]
 
 
+def open_query(state: str | None = None, lane: str | None = None) -> Select[OutboxMessage]:
+    """Return the query of messages that are not done, without their content.
+
+    `state` is `waiting` or `failed`.
+    """
+    query = select(OutboxMessage).where(OutboxMessage.done_at.is_(None))
+    if state is not None:
+        failed = OutboxMessage.failed_at.is_not(None)
+        query = query.where(failed if state == "failed" else ~failed)
+    if lane is not None:
+        query = query.where(OutboxMessage.lane == lane)
+    return query.options(defer(OutboxMessage.payload_encrypted, raiseload=True))
+
+
 def get_open(session: Session, message_id: int) -> Waiting:
     """Return a message that is not done, without its content."""
     row = session.execute(_select_open().where(OutboxMessage.id == message_id)).one_or_none()
     if row is None:
-        raise NotFound("There is no such message, or it is done.")
+        raise NotFound(N_("There is no such message, or it is done."))
     return Waiting(*row)
+
+
+def count_open(session: Session) -> tuple[int, int]:
+    """Return how many messages wait, and how many were given up."""
+    waiting = session.scalar(select(func.count()).select_from(OutboxMessage).where(_is_open()))
+    failed = session.scalar(
+        select(func.count())
+        .select_from(OutboxMessage)
+        .where(OutboxMessage.failed_at.is_not(None), OutboxMessage.done_at.is_(None))
+    )
+    return waiting or 0, failed or 0
 
 
 def retry_failed(session: Session, ids: Collection[int] | None = None) -> list[int]:
@@ -191,6 +218,27 @@ def retry_failed(session: Session, ids: Collection[int] | None = None) -> list[i
     if revived:
         audit.record(session, Tag.OUTBOX_RETRIED, details={"count": len(revived)})
     return sorted(revived)
+
+
+def drop(session: Session, message_id: int) -> None:
+    """Erase a message to people, so that it is not sent.
+
+    Conflict while a worker holds it. Other jobs belong to rows that wait for them.
+    """
+    if get_open(session, message_id).lane != "notify":
+        raise Unprocessable(N_("Only messages to people can be dropped."))
+    dropped = (
+        update(OutboxMessage)
+        .where(
+            OutboxMessage.id == message_id,
+            OutboxMessage.claimed_by.is_(None),
+            OutboxMessage.done_at.is_(None),
+        )
+        .values(done_at=clock.now(), payload_encrypted=None)
+    )
+    if not count_hits(session, dropped.execution_options(**_UNSYNCHRONIZED)):
+        raise Conflict(N_("A worker holds this message now; try again."))
+    audit.record(session, Tag.OUTBOX_DROPPED, target=f"message:{message_id}")
 
 
 def withdraw(session: Session, message_id: int) -> None:

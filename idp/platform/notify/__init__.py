@@ -1,1 +1,1 @@
-"""Mail and short messages."""
+"""Mail and text messages."""

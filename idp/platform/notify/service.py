@@ -4,11 +4,13 @@ Rendering happens in the caller's transaction, so that a template or value that 
 where it can be mended. The templates and the values they take:
 
 - mail `password_reset`: `service`, `link`, `minutes`
+- mail `account_created`: `service`, `link`, `hours`
 - mail `password_changed`: `service`, `time`, `address` (where it was done from)
-- mail `email_changed` and short message `mobile_changed`: as `password_changed`
-- mail and short message `verification_code`: `service`, `code`, `minutes`
+- mail `email_changed` and text message `mobile_changed`: as `password_changed`
+- mail and text message `verification_code`: `service`, `code`, `minutes`
 - mail `subscription`: `service`, `api`, `link`, `stop`, `minutes`
 - mail `published`: `service`, `api`, `number`, `link`, `stop`
+- mail `test`: `service`
 """
 
 from __future__ import annotations
@@ -18,13 +20,18 @@ from email.utils import parseaddr
 
 from sqlalchemy.orm import Session
 
+from idp.platform import runtime
+from idp.platform.audit import service as audit
+from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
-from idp.platform.issuer import Brand
+from idp.platform.issuer import Brand, Issuer
 from idp.platform.jobs import service as jobs
 from idp.platform.notify import mail as mail_job
 from idp.platform.notify import messages
 from idp.platform.notify import sms as sms_job
 from idp.platform.secrets import random_token
+
+TESTS_PER_HOUR = 10
 
 
 def mail(
@@ -66,6 +73,13 @@ def _signature(brand: Brand | None, locale: str) -> str:
     return f"\n-- \n{text}\n" if text else ""
 
 
+def send_test(session: Session, user_id: int, to: str, issuer: Issuer, locale: str) -> None:
+    """Leave a mail that shows a person that mail arrives, a few times an hour at most."""
+    runtime.of(session).throttle.hit("test mail", str(user_id), TESTS_PER_HOUR, 3600)
+    mail(session, to, "test", {"service": issuer.name}, locale, brand=issuer.brand)
+    audit.record(session, Tag.MAIL_TESTED, target=f"user:{user_id}")
+
+
 def sms(
     session: Session,
     to: str,
@@ -73,7 +87,7 @@ def sms(
     context: Mapping[str, str],
     locale: str,
 ) -> None:
-    """Leave a short message to one number (E.164) in the outbox."""
+    """Leave a text message to one number (E.164) in the outbox."""
     if not (to.startswith("+") and to[1:].isascii() and to[1:].isdigit()):
         raise BadRequest(fields={"mobile": ["This is not a number in international form."]})
     payload = {

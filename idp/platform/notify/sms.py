@@ -1,4 +1,4 @@
-"""The job that hands a short message to the configured gateway."""
+"""The job that hands a text message to the configured gateway."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Update, select, update
+from sqlalchemy import Update, func, select, update
 from sqlalchemy.orm import Session
 
 from idp.platform import clock, runtime
@@ -30,6 +30,7 @@ from idp.platform.signing.algorithms import (
     thumbprint,
 )
 from idp.platform.signing.models import SigningKey
+from idp.platform.translation import N_
 
 PURPOSE = "signing key"
 
@@ -38,6 +39,9 @@ PUBLISH_SECONDS = 30 * 24 * 3600
 
 ANNOUNCE_SECONDS = 24 * 3600
 """How long a key is in the JWKS before rotation by age may activate it."""
+
+ROTATIONS_PER_HOUR = 10
+"""Of those by hand: each leaves a key that is published for a month."""
 
 _LEEWAY = timedelta(minutes=5)
 _PER_IMPORT = 2
@@ -61,6 +65,27 @@ def list_keys(session: Session) -> list[SigningKey]:
     """List all keys, the newest of each algorithm first, those without a private part too."""
     query = select(SigningKey).order_by(SigningKey.alg, SigningKey.id.desc())
     return list(session.scalars(query.execution_options(populate_existing=True)))
+
+
+def list_page(
+    session: Session, *, status: str | None = None, before_id: int | None = None, limit: int = 100
+) -> list[SigningKey]:
+    """Return a page of keys, the newest first; those that are gone or revoked too."""
+    query = select(SigningKey).order_by(SigningKey.id.desc()).limit(limit)
+    if status is not None:
+        query = query.where(SigningKey.status == status)
+    if before_id is not None:
+        query = query.where(SigningKey.id < before_id)
+    return list(session.scalars(query.execution_options(populate_existing=True)))
+
+
+def get(session: Session, kid: str) -> SigningKey:
+    """Return a key by its id."""
+    query = select(SigningKey).where(SigningKey.kid == kid)
+    key = session.scalar(query.execution_options(populate_existing=True))
+    if key is None:
+        raise NotFound(f"There is no signing key {kid}.")
+    return key
 
 
 def unreadable(session: Session, keyring: Keyring) -> list[SigningKey]:
@@ -105,18 +130,45 @@ def rotate(session: Session, alg: str, *, keep_seconds: int = PUBLISH_SECONDS) -
     return active.kid
 
 
+def rotate_now(
+    session: Session, alg: str | None = None, *, newest_id: int | None = None
+) -> list[SigningKey]:
+    """Rotate one algorithm or all, a few times an hour at most; return the keys that sign now.
+
+    Raise Conflict where `newest_id` is given and another key is newer: keys were changed meanwhile.
+    """
+    runtime.of(session).throttle.hit("key rotation", "all", ROTATIONS_PER_HOUR, 3600)
+    if newest_id is not None:
+        bump_configuration(session)
+        if session.scalar(select(func.max(SigningKey.id))) != newest_id:
+            raise Conflict(N_("The keys were changed meanwhile. Nothing was rotated."))
+    names = [*ALGORITHMS] if alg is None else [alg]
+    return [get(session, rotate(session, name)) for name in names]
+
+
+def is_on_former_secret(session: Session, key: SigningKey) -> bool:
+    """Return whether an older root secret protects the private part of a key."""
+    stored = key.private_encrypted
+    return stored is not None and not runtime.of(session).keyring.is_current(stored)
+
+
+def rotation_due_at(session: Session, key: SigningKey) -> datetime:
+    """Return when an active key is old enough to be replaced."""
+    days = runtime.of(session).settings.key_rotation_days
+    return (key.activated_at or key.created_at) + timedelta(days=days)
+
+
 def rotate_due(session: Session, *, keep_seconds: int = PUBLISH_SECONDS) -> list[str]:
     """Replace old keys, erase retired ones that no token needs; return the new kids."""
     now = clock.now()
     _erase_expired(session, now)
     ensure(session)
-    old = now - timedelta(days=runtime.of(session).settings.key_rotation_days)
     rotated = []
     for alg in ALGORITHMS:
         active, following = _find(session, alg, "active"), _find(session, alg, "next")
         if active is None or following is None:
             continue
-        is_due = (active.activated_at or active.created_at) <= old
+        is_due = rotation_due_at(session, active) <= now
         if is_due and following.created_at <= now - timedelta(seconds=ANNOUNCE_SECONDS):
             rotated.append(rotate(session, alg, keep_seconds=keep_seconds))
     return rotated
@@ -125,9 +177,7 @@ def rotate_due(session: Session, *, keep_seconds: int = PUBLISH_SECONDS) -> list
 def revoke(session: Session, kid: str) -> None:
     """Take a stolen key out of use at once; a successor takes over. Revoking twice is harmless."""
     bump_configuration(session)
-    alg = session.scalar(select(SigningKey.alg).where(SigningKey.kid == kid))
-    if alg is None:
-        raise NotFound(f"There is no signing key {kid}.")
+    alg = get(session, kid).alg
     revoked = _changed(
         session,
         update(SigningKey)

@@ -128,6 +128,13 @@ class Throttle:
             if wait:
                 raise TooManyRequests(_seconds(wait))
 
+    def allows_here(self, name: str, key: str, limit: int, seconds: int, *, cost: int = 1) -> bool:
+        """Count a try in this process alone, and return whether it is within the limit.
+
+        For what may cost no look at a shared store; with no `cost` nothing is counted.
+        """
+        return not _hit(name, key, limit, seconds, cost, self._local)
+
     def check_delay(self, name: str, *keys: Key) -> None:
         """Refuse while the delay that earlier failures earned is running.
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Request, Response, current_app, g, request, session
+import orjson
+from flask import (
+    Blueprint,
+    Flask,
+    Request,
+    Response,
+    current_app,
+    g,
+    redirect,
+    request,
+    session,
+)
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import generate_csrf, validate_csrf
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from wtforms import ValidationError
 
+from idp.platform import clock
 from idp.platform.errors import BadRequest, Conflict
+from idp.platform.secrets import UnknownKeyError
 from idp.platform.translation import N_
 from idp.platform.web import pages as error_pages
 from idp.platform.web.views import current_runtime, current_visit
@@ -29,7 +43,14 @@ UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 OPAQUE = "null"
 """`Origin` of a page whose origin the browser does not tell (RFC 6454 7.3)."""
 PURPOSE = "form person"
+EXPIRED = "form_expired"
 FOR_ANYONE = "is_for_anyone"
+TYPED = "typed"
+"""Key in the form cookie of what was typed into a form that expired, sealed."""
+TYPED_PURPOSE = "typed into a form"
+TYPED_SECONDS = 60
+MOST_TYPED = 1200
+"""Bytes: sealed and signed they take twice the room, and browsers keep cookies of 4,096."""
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -46,7 +67,7 @@ class _Forms:
 
 
 class FormCookie(SecureCookieSessionInterface):
-    """Flask's signed cookie, under a name of its own at each issuer; no sign-in hangs on it."""
+    """Flask's signed cookie, under a name of its own at each issuer; no sign-in depends on it."""
 
     def get_cookie_name(self, app: Flask) -> str:
         """Name the cookie after the issuer, because cookies ignore ports."""
@@ -80,6 +101,25 @@ def for_anyone(view: Callable[Given, Result]) -> Callable[Given, Result]:
     """Accept the form of a view whomever it was shown to: it names the person that it is about."""
     vars(view)[FOR_ANYONE] = True
     return view
+
+
+def keep_typed(names: Iterable[str]) -> None:
+    """Name fields of the page under way that are shown again when its form has expired.
+
+    All others are forgotten: passwords, files, and whatever else nobody named.
+    """
+    g.setdefault("kept_fields", set()).update(names)
+
+
+def typed() -> MultiDict[str, str] | None:
+    """Return what was typed into the form of this page before it expired; None: nothing was.
+
+    The page is shown with the reason then (`g.form_problem`).
+    """
+    if request.method == "GET" and "form_problem" not in g:
+        _recall()
+    found: MultiDict[str, str] | None = g.get("typed")
+    return request.form if found is None and "form_problem" in g else found
 
 
 def token() -> str:
@@ -179,17 +219,58 @@ def _show_refusal(response: Response) -> Response:
     """Answer 400 with the page that explains the refusal; it is made here instead of a redirect."""
     if "form_problem" not in g or response.status_code >= HTTPStatus.BAD_REQUEST:
         return response
+    if request.method not in UNSAFE:
+        return response
     if response.status_code != HTTPStatus.OK:
         return cast("Response", error_pages.refuse(g.pop("form_problem")))
+    if g.form_problem.code == EXPIRED and _keep():
+        return cast("Response", redirect(_address(), HTTPStatus.SEE_OTHER))
     response.status_code = HTTPStatus.BAD_REQUEST
     return response
+
+
+def _keep() -> bool:
+    """Keep what was typed for the page that is opened next; return False when it is too much.
+
+    It is sealed in the form cookie, so the page is opened by a GET that may be reloaded.
+    """
+    names = g.get("kept_fields", ())
+    pairs = [pair for pair in request.form.items(multi=True) if pair[0] in names]
+    until = clock.now().timestamp() + TYPED_SECONDS
+    content = orjson.dumps([_address(), until, pairs])
+    if len(content) > MOST_TYPED:
+        return False
+    session[TYPED] = current_runtime().keyring.encrypt(TYPED_PURPOSE, content)
+    return True
+
+
+def _recall() -> None:
+    """Show on a page what was typed there before its form expired, once."""
+    if TYPED not in session:
+        return
+    try:
+        content = current_runtime().keyring.decrypt(TYPED_PURPOSE, session[TYPED])
+    except (UnknownKeyError, ValueError):
+        del session[TYPED]
+        return
+    address, until, pairs = orjson.loads(content)
+    if address != _address():
+        return
+    del session[TYPED]
+    if until > clock.now().timestamp():
+        g.form_problem, g.typed = _expired(), MultiDict(pairs)
+
+
+def _address() -> str:
+    """Return the address of the request under way, as a path with its query."""
+    return request.full_path.rstrip("?")
 
 
 def _expired() -> BadRequest:
     """Make the refusal of a form whose page is too old, or whose cookie did not come along."""
     if FIELD in session:
         message = N_("This page was open for too long. Please send the form again.")
-        return BadRequest(message, code="form_expired")
+        return BadRequest(message, code=EXPIRED)
     message = N_(
         "Your browser sent no cookie with this form. Allow cookies for this site and send it again."
     )

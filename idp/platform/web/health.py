@@ -38,24 +38,35 @@ def healthz() -> Response:
 def readyz() -> Response:
     """Return whether requests can be served: `ready`, `degraded` (counts are local), or not."""
     health: Health = current_app.extensions[EXTENSION]
-    states = {name: _state(check) for name, check in health.checks.items()}
+    found = needed()
     if health.stopping.is_set():
-        return _answer("stopping", states, 503)
-    if "down" in states.values():
-        return _answer("not ready", states, 503)
+        return _answer("stopping", found, 503)
+    if "down" in found.values():
+        return _answer("not ready", found, 503)
+    found |= shared()
+    return _answer("degraded" if "down" in found.values() else "ready", found, 200)
+
+
+def needed() -> dict[str, str]:
+    """Return what must be up before traffic is sent here, each `up` or `down`."""
+    health: Health = current_app.extensions[EXTENSION]
+    return {name: _state(check) for name, check in health.checks.items()}
+
+
+def shared() -> dict[str, str]:
+    """Return whether what counts for all processes is up, where there is one."""
     runtime = current_runtime()
-    if runtime.settings.redis_url:
-        states["redis"] = "up" if runtime.throttle.is_reachable() else "down"
-    return _answer("degraded" if "down" in states.values() else "ready", states, 200)
+    if not runtime.settings.redis_url:
+        return {}
+    return {"redis": "up" if runtime.throttle.is_reachable() else "down"}
 
 
 def _state(check: Check) -> str:
     try:
         return "up" if check(database()) else "down"
     except SQLAlchemyError:
-        return "down"
-    finally:
         database().rollback()
+        return "down"
 
 
 def _answer(status: str, checks: Mapping[str, str], code: int) -> Response:

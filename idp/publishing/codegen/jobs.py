@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, true, update
+from sqlalchemy.orm import Session, defer
 
 from idp.directory.actor import Actor
 from idp.directory.resources.models import ApiResource
@@ -21,6 +21,7 @@ from idp.platform.db import count_hits
 from idp.platform.errors import Conflict, NotFound, TooManyRequests
 from idp.platform.integers import INT64_MAX
 from idp.platform.jobs import service as outbox
+from idp.platform.translation import N_
 from idp.publishing.codegen import options
 from idp.publishing.codegen.models import JobState, SdkFile, SdkJob
 
@@ -101,6 +102,48 @@ def latest(session: Session, actor: Actor, api_id: int | None) -> Sequence[SdkJo
     return session.scalars(query).all()
 
 
+def list_page(
+    session: Session,
+    actor: Actor,
+    *,
+    state: str | None = None,
+    before_id: int | None = None,
+    limit: int = LISTED,
+) -> Sequence[SdkJob]:
+    """Return a page of the jobs that the actor may see, the newest first."""
+    query = list_query(actor, state=state).order_by(SdkJob.id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(SdkJob.id < before_id)
+    return session.scalars(query).all()
+
+
+def list_query(actor: Actor, *, state: str | None = None) -> Select[SdkJob]:
+    """Return the query of the jobs that the actor may see, without their logs."""
+    query = select(SdkJob).where(_visible(actor)).options(defer(SdkJob.log))
+    return query if state is None else query.where(SdkJob.state == state)
+
+
+def cancel(session: Session, actor: Actor, job_id: int) -> SdkJob:
+    """Cancel a job that still waits; one that runs is left to the worker."""
+    job = get(session, actor, job_id)
+    moment = clock.now()
+    given_up = (
+        update(SdkJob)
+        .where(SdkJob.id == job.id, SdkJob.state == JobState.WAITING)
+        .values(
+            state=JobState.FAILED,
+            error="Cancelled.",
+            finished_at=moment,
+            expires_at=moment + timedelta(days=KEPT_DAYS),
+        )
+    )
+    if not count_hits(session, given_up):
+        raise Conflict(N_("Only a job that waits can be cancelled."))
+    audit.record(session, Tag.SDK_CANCELLED, target=f"sdk-job:{job.id}")
+    session.refresh(job)
+    return job
+
+
 def retry(session: Session, actor: Actor, job_id: int) -> SdkJob:
     """Retry a failed job from the step that failed, with the tokens stored now."""
     job = get(session, actor, job_id)
@@ -109,7 +152,7 @@ def retry(session: Session, actor: Actor, job_id: int) -> SdkJob:
     again = update(SdkJob).where(SdkJob.id == job.id, SdkJob.state == JobState.FAILED)
     values = {"state": JobState.WAITING, "attempts": 0, "expires_at": None, "finished_at": None}
     if not count_hits(session, again.values(**values)):
-        raise Conflict("Only a failed job can be retried.")
+        raise Conflict(N_("Only a failed job can be retried."))
     outbox.enqueue(session, JOB, {"job_id": job.id}, lane=LANE)
     session.refresh(job)
     return job
@@ -218,7 +261,12 @@ def _own(client_id: str, user_id: int | None) -> ColumnElement[bool]:
 
 
 def _visible(actor: Actor) -> ColumnElement[bool]:
-    """Return in SQL which jobs the actor may see: of their APIs, and their own without an API."""
+    """Return in SQL which jobs the actor sees: of APIs in reach, and own ones of no API.
+
+    With the permission for jobs at the platform, all of them.
+    """
+    if actor.permitted == "platform" and actor.reaches_all:
+        return true()
     apis = select(ApiResource.id).where(options.in_reach(actor))
     own = _own(actor.client_id, actor.user_id)
     return or_(SdkJob.api_resource_id.in_(apis), and_(SdkJob.api_resource_id.is_(None), own))

@@ -6,6 +6,7 @@ document.addEventListener("keydown", (event) => {
   const element = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   if (!element) return;
   event.preventDefault();
+  if (element.matches("a")) return element.click();
   // On a phone the field is not shown, but the link to its page is.
   if (element.checkVisibility()) element.focus();
   else element.form?.requestSubmit();

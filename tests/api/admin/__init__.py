@@ -46,7 +46,7 @@ def pages(caller: Caller, path: str, **query: Any) -> list[list[Any]]:
     found = []
     after: dict[str, str] = {}
     while True:
-        answer = data(caller, "GET", path, **query, **after)
+        answer = data(caller, "GET", path, **{**query, **after})
         assert answer.keys() == {"items", "next"}
         found.append(answer["items"])
         if answer["next"] is None:

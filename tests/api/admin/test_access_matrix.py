@@ -5,22 +5,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from idp.api.admin.dialect import CHANGES
 from idp.api.admin.dialect import admin as dialect
+from idp.directory.bundles.models import TenantType
 from idp.directory.clients import snapshot
+from idp.directory.clients.models import ClientSecret
+from idp.directory.roles import catalogue
 from idp.directory.tenants import service as tenants
 from idp.oauth import operator_tokens
+from idp.oauth.models import Refusal
 from idp.platform import clock
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.sessions.models import BrowserSession
+from idp.platform.signing.models import SigningKey
+from idp.publishing.codegen.models import JobState, SdkJob
 from tests import protocol
 from tests.api import admin, center, userservice
 from tests.api.center import Caller
@@ -36,10 +43,59 @@ class Case:
     path: Callable[[Session], str]
     body: Any = None
     status: int = 200
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+def a_job(session: Session, state: JobState = JobState.WAITING) -> int:
+    job = SdkJob(client_id="web", generator="python", source_url="-", state=state)
+    session.add(job)
+    session.commit()
+    return job.id
+
+
+def a_key(session: Session) -> str:
+    query = select(SigningKey.kid).where(SigningKey.alg == "ES256", SigningKey.status == "next")
+    return session.scalars(query).one()
+
+
+def a_group(session: Session) -> str:
+    catalogue.create_group(session, "row", "Row")
+    session.commit()
+    return "/privilege-groups/row"
+
+
+def a_type(session: Session) -> str:
+    session.add(TenantType(code="row", name="Row"))
+    session.commit()
+    return "/tenant-types/row"
+
+
+def some_clients(session: Session) -> str:
+    tenant_id = protocol.add_tenant(session, "Rows")
+    return f"/tenants/{tenant_id}/clients"
+
+
+def a_client(session: Session, *, enabled: bool = True) -> str:
+    tenant_id = protocol.add_tenant(session, "Rows")
+    app = protocol.register(session, "row", tenant_id=tenant_id, enabled=enabled)
+    return f"/tenants/{tenant_id}/clients/{app.row_id}"
+
+
+def a_secret(session: Session) -> str:
+    path = a_client(session)
+    row_id = int(path.rpartition("/")[2])
+    secret = select(ClientSecret.id).where(ClientSecret.client_id == row_id)
+    return f"{path}/secrets/{session.scalars(secret).one()}"
+
+
+def some_users(session: Session) -> str:
+    return f"/tenants/{protocol.add_tenant(session, 'Rows')}/users"
 
 
 def a_user(session: Session) -> str:
-    return str(protocol.add_person(session, "row", is_disabled=True).id)
+    tenant_id = protocol.add_tenant(session, "Rows")
+    user = protocol.add_person(session, "row", tenant_ids=[tenant_id], email="row@example.com")
+    return f"/tenants/{tenant_id}/users/{user.id}"
 
 
 def some_sessions(session: Session) -> str:
@@ -65,21 +121,92 @@ def a_message(session: Session) -> str:
     return str(row_id)
 
 
+SERVICE = {"kind": "service", "client_id": "new"}
+
+
+def an_explained_client(session: Session) -> str:
+    tenant_id = protocol.add_tenant(session, "Rows")
+    protocol.register_machine(session, "row", scopes=["ids4.ms.user.get"], tenant_id=tenant_id)
+    return f"/tenants/{tenant_id}/explain"
+
+
+def an_explained_tenant(session: Session) -> str:
+    return f"/tenants/{protocol.add_tenant(session, 'Rows')}/explain"
+
+
+def a_refusal(session: Session) -> str:
+    tenant_id = protocol.add_tenant(session, "Rows")
+    session.add(
+        Refusal(
+            request_id="abc",
+            path="/connect/token",
+            error="invalid_scope",
+            description="No",
+            client_tenant_id=tenant_id,
+            issuer_tenant_id=1,
+        )
+    )
+    session.commit()
+    return f"/tenants/{tenant_id}/explain/request"
+
+
 CASES = {
-    "users-list": Case(lambda _: "/users"),
-    "users-get": Case(lambda session: f"/users/{a_user(session)}"),
-    "users-disable": Case(lambda session: f"/users/{a_user(session)}/disable"),
-    "users-enable": Case(lambda session: f"/users/{a_user(session)}/enable"),
-    "users-unlock": Case(lambda session: f"/users/{a_user(session)}/unlock"),
+    "overview-get": Case(lambda session: f"/tenants/{protocol.add_tenant(session)}/overview"),
+    "clients-list": Case(some_clients),
+    "clients-create": Case(some_clients, SERVICE, 201),
+    "clients-get": Case(a_client),
+    "clients-change": Case(a_client, {"client_name": "Other"}),
+    "clients-delete": Case(lambda session: a_client(session, enabled=False), status=204),
+    "clients-duplicate": Case(lambda session: f"{a_client(session)}/duplicate", {}, 201),
+    "clients-disable": Case(lambda session: f"{a_client(session)}/disable"),
+    "clients-enable": Case(lambda session: f"{a_client(session)}/enable"),
+    "clients-secret-add": Case(lambda session: f"{a_client(session)}/secrets", {}, 201),
+    "clients-secret-get": Case(a_secret),
+    "clients-secret-change": Case(a_secret, {"description": "Old"}),
+    "clients-secret-remove": Case(a_secret, status=204),
+    "users-list": Case(some_users),
+    "users-create": Case(some_users, {"username": "new"}, 201),
+    "users-get": Case(a_user),
+    "users-activity": Case(lambda session: f"{a_user(session)}/activity"),
+    "users-disable": Case(lambda session: f"{a_user(session)}/disable"),
+    "users-enable": Case(lambda session: f"{a_user(session)}/enable"),
+    "users-unlock": Case(lambda session: f"{a_user(session)}/unlock"),
+    "users-reset-link": Case(lambda session: f"{a_user(session)}/reset-link"),
+    "users-sign-out": Case(lambda session: f"{a_user(session)}/sign-out"),
     "sessions-list": Case(some_sessions),
     "sessions-end": Case(lambda session: f"{a_session(session)}/end"),
     "sessions-end-all": Case(lambda session: f"{some_sessions(session)}/end"),
+    "audit-list": Case(lambda session: f"/tenants/{protocol.add_tenant(session)}/audit"),
+    "audit-export": Case(lambda session: f"/tenants/{protocol.add_tenant(session)}/audit/export"),
     "branding-get": Case(a_branding),
     "branding-replace": Case(a_branding, {"name": "Rows Ltd"}),
     "privileges-list": Case(lambda _: "/privileges"),
     "privileges-create": Case(lambda _: "/privileges", {"code": "a.b", "name": "B"}, 201),
     "privileges-get": Case(lambda _: "/privileges/ids4.ms.all"),
+    "jobs-list": Case(lambda _: "/jobs"),
+    "jobs-get": Case(lambda session: f"/jobs/{a_job(session)}"),
+    "jobs-retry": Case(lambda session: f"/jobs/{a_job(session, JobState.FAILED)}/retry"),
+    "jobs-cancel": Case(lambda session: f"/jobs/{a_job(session)}/cancel"),
+    "keys-list": Case(lambda _: "/keys"),
+    "keys-get": Case(lambda session: f"/keys/{a_key(session)}"),
+    "keys-rotate": Case(lambda _: "/keys/rotate", {"alg": "ES256"}),
+    "keys-revoke": Case(lambda session: f"/keys/{a_key(session)}/revoke"),
+    "settings-list": Case(lambda _: "/settings"),
+    "privileges-group-list": Case(lambda _: "/privilege-groups"),
+    "privileges-group-create": Case(lambda _: "/privilege-groups", {"code": "a", "name": "A"}, 201),
+    "privileges-group-get": Case(a_group),
+    "privileges-group-change": Case(a_group, {"name": "Other"}),
+    "privileges-group-delete": Case(a_group, status=204),
+    "tenanttypes-list": Case(lambda _: "/tenant-types"),
+    "tenanttypes-create": Case(lambda _: "/tenant-types", {"code": "a", "name": "A"}, 201),
+    "tenanttypes-get": Case(a_type),
+    "tenanttypes-change": Case(a_type, {"name": "Other"}),
+    "tenanttypes-delete": Case(a_type, status=204),
+    "explain-token": Case(an_explained_client, query={"client": "row"}),
+    "explain-presented": Case(an_explained_tenant, {"token": "a.b.c"}),
+    "explain-request": Case(a_refusal, query={"request": "abc"}),
     "messages-list": Case(lambda _: "/messages"),
+    "messages-drop": Case(lambda session: f"/messages/{a_message(session)}/drop", status=204),
     "messages-retry": Case(lambda session: f"/messages/{a_message(session)}/retry"),
 }
 
@@ -92,6 +219,15 @@ def test_every_operation_is_walked():
     assert all(operation.scope for operation in dialect.operations)
 
 
+def send(caller, operation, session):
+    """Call an operation in the way that its case says."""
+    case = CASES[operation.id]
+    headers = {"If-Match": "*"} if operation.method in CHANGES else {}
+    return admin.send(
+        caller, operation.method, case.path(session), case.body, headers=headers, **case.query
+    )
+
+
 def of_a_tenant(client, session, scope, user):
     """Make a token of a tenant's own client for a person."""
     tenant_id = protocol.add_tenant(session, "Theirs")
@@ -102,6 +238,11 @@ def of_a_tenant(client, session, scope, user):
     token = operator_tokens.issue_by_command(session, found, user, tenant_id, [scope])
     session.commit()
     return Caller(client, user, token)
+
+
+def a_machine(client, session, scope, client_id="robot", tenant_id=None):
+    robot = userservice.machine(client, session, client_id, scopes=[scope], tenant_id=tenant_id)
+    return Caller(client, None, robot.token)
 
 
 @every_operation
@@ -124,16 +265,17 @@ def test_who_may_not_call_changes_nothing(client, session, operation_id):
         "scope without permission": (nobody, 403),
         "administrator of a tenant": (of_home, 403),
         "permission in the first tenant": (of_first, 403),
-        "machine": (
-            Caller(client, root.user, userservice.machine(client, session, scopes=[right]).token),
-            403,
-        ),
+        "machine of a tenant": (a_machine(client, session, right, tenant_id=home), 403),
+        "machine without the scope": (a_machine(client, session, UNRELATED, "other"), 403),
         "client of a tenant": (of_a_tenant(client, session, right, root.user), 403),
     }
     path = case.path(session)
     before = center.whole_database(session) | {"audit_event": []}
     for who, (caller, status) in refused.items():
-        assert admin.refused(caller, operation.method, path, case.body) == (status, {}), who
+        assert admin.refused(caller, operation.method, path, case.body, **case.query) == (
+            status,
+            {},
+        ), who
     assert center.whole_database(session) | {"audit_event": []} == before
 
 
@@ -149,9 +291,32 @@ def test_who_may_call_is_answered(client, session, operation_id, how):
         code = f"ids4.ms.admin.{operation.module}.all"
         name, codes = ("helpers", [code]) if how == "role of the platform" else (how, [])
         protocol.add_role(session, caller.user, name, codes, tenant_id=None)
-    answer = admin.send(caller, operation.method, case.path(session), case.body)
+    answer = send(caller, operation, session)
     assert answer.status_code == case.status, answer.get_data(as_text=True)
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+@every_operation
+def test_a_machine_of_the_platform_is_answered(client, session, operation_id):
+    operation = OPERATIONS[operation_id]
+    answer = send(a_machine(client, session, operation.scope), operation, session)
+    assert answer.status_code == CASES[operation_id].status, answer.get_data(as_text=True)
+
+
+@every_operation
+def test_a_change_needs_the_state_that_it_is_meant_for(client, session, operation_id):
+    operation, case = OPERATIONS[operation_id], CASES[operation_id]
+    if operation.method not in CHANGES:
+        return
+    root, path = admin.root(client, session), case.path(session)
+    for headers, status in (
+        ({}, 428),
+        ({"If-Match": '"former"'}, 412),
+        ({"If-Match": 'W/"former"'}, 412),
+        ({"If-Match": "former"}, 400),
+    ):
+        answer = admin.send(root, operation.method, path, case.body, headers=headers, **case.query)
+        assert answer.status_code == status, (headers, answer.get_data(as_text=True))
 
 
 @pytest.mark.no_database
@@ -160,14 +325,21 @@ def test_unknown_query_parameters_are_refused(client, session, operation_id):
     operation, case = OPERATIONS[operation_id], CASES[operation_id]
     path = case.path(session)
     root = admin.root(client, session)
-    status, fields = admin.refused(root, operation.method, path, case.body, nonsense="1")
+    status, fields = admin.refused(
+        root, operation.method, path, case.body, **case.query, nonsense="1"
+    )
     assert (status, list(fields)) == (400, ["nonsense"])
 
 
 @pytest.mark.no_database
 def test_it_is_served_below_its_prefix_alone(client):
-    assert client.get("/admin/v1/users").status_code == 401
-    for path in ("/api/admin/v1/users", "/users", "/admin/users", "/admin/v2/users"):
+    assert client.get("/admin/v1/tenants/1/users").status_code == 401
+    for path in (
+        "/api/admin/v1/tenants/1/users",
+        "/tenants/1/users",
+        "/admin/users",
+        "/admin/v2/users",
+    ):
         assert client.get(path).status_code == 404
 
 

@@ -25,6 +25,7 @@ FULL = {
     "imprint_uri": "https://acme.example:8443/imprint",
     "texts": {"en": {"sign_in": "Welcome.", "mail": "Acme"}, "zh": {"register": "欢迎。"}},
 }
+ANY = {"If-Match": "*"}
 EMPTY = {**dict.fromkeys(FULL), "texts": {}}
 
 
@@ -49,15 +50,11 @@ def path(tenant_id):
 
 
 def put(caller, tenant_id, **changes):
-    return admin.data(caller, "PUT", path(tenant_id), {**FULL, **changes})
+    return admin.data(caller, "PUT", path(tenant_id), {**FULL, **changes}, headers=ANY)
 
 
 def refused(caller, tenant_id, **changes):
-    return admin.refused(caller, "PUT", path(tenant_id), {**FULL, **changes})
-
-
-def without_stamp(content):
-    return {name: value for name, value in content.items() if name != "concurrency_stamp"}
+    return admin.refused(caller, "PUT", path(tenant_id), {**FULL, **changes}, headers=ANY)
 
 
 def with_all_texts(content):
@@ -66,7 +63,7 @@ def with_all_texts(content):
         language: {place: text for place, text in places.items() if text}
         for language, places in content["texts"].items()
     }
-    return {**without_stamp(content), "texts": texts}
+    return {**content, "texts": texts}
 
 
 def changes(session):
@@ -91,25 +88,35 @@ def test_what_was_put_is_read_and_recorded(root, session, acme):
 def test_putting_what_was_read_changes_nothing(root, session, acme):
     put(root, acme)
     before = center.whole_database(session)
-    read = admin.data(root, "GET", path(acme))
-    assert admin.data(root, "PUT", path(acme), read) == read
+    read = admin.send(root, "GET", path(acme))
+    seen = {"If-Match": read.headers["ETag"]}
+    again = admin.send(root, "PUT", path(acme), read.get_json(), headers=seen)
+    assert (again.get_json(), again.headers["ETag"]) == (read.get_json(), read.headers["ETag"])
     assert center.whole_database(session) == before
 
 
 def test_what_is_missing_gets_the_default_again(root, acme):
     put(root, acme)
-    assert with_all_texts(admin.data(root, "PUT", path(acme), {})) == EMPTY
+    answered = admin.data(root, "PUT", path(acme), {}, headers=ANY)
+    assert with_all_texts(answered) == EMPTY
     blank = {name: " " for name in FULL if name not in {"logo", "icon", "texts"}}
-    assert with_all_texts(admin.data(root, "PUT", path(acme), blank)) == EMPTY
+    answered = admin.data(root, "PUT", path(acme), blank, headers=ANY)
+    assert with_all_texts(answered) == EMPTY
 
 
 def test_a_change_that_was_overtaken_is_refused(root, session, acme):
-    old = put(root, acme)["concurrency_stamp"]
+    unset = admin.send(root, "GET", path(acme)).headers["ETag"]
+    answered = admin.send(root, "PUT", path(acme), FULL, headers={"If-Match": unset})
+    old = answered.headers["ETag"]
+    assert answered.status_code == 200
     put(root, acme, name="Acme Inc")
-    status, fields = refused(root, acme, name="Acme AG", concurrency_stamp=old)
-    assert (status, list(fields)) == (409, ["concurrency_stamp"])
-    status, _ = refused(root, protocol.add_tenant(session, "New"), concurrency_stamp="made up")
-    assert status == 409
+    before = center.whole_database(session)
+    for stale in (unset, old, '"made-up"'):
+        body = {**FULL, "name": "Acme AG"}
+        answer = admin.send(root, "PUT", path(acme), body, headers={"If-Match": stale})
+        assert (answer.status_code, answer.get_json()["code"]) == (412, "precondition_failed")
+    assert admin.refused(root, "PUT", path(acme), FULL)[0] == 428
+    assert center.whole_database(session) == before
 
 
 def test_branding_of_a_tenant_belongs_to_those_with_the_permission_there(
@@ -117,14 +124,15 @@ def test_branding_of_a_tenant_belongs_to_those_with_the_permission_there(
 ):
     other = protocol.add_tenant(session, "Bluefen")
     assert put(boss, acme)["name"] == "Acme Ltd"
+    reader = center.manager(
+        client, session, READ, username="reader", tenant_id=acme, scopes=[READ, WRITE]
+    )
     before = center.whole_database(session) | {"audit_event": []}
     for tenant_id in (other, 1, 99_999, 10**30):
         for method in ("GET", "PUT"):
             body = None if method == "GET" else FULL
-            assert admin.refused(boss, method, path(tenant_id), body)[0] == 403, tenant_id
-    reader = center.manager(
-        client, session, READ, username="reader", tenant_id=acme, scopes=[READ, WRITE]
-    )
+            status, _ = admin.refused(boss, method, path(tenant_id), body, headers=ANY)
+            assert status == 403, tenant_id
     assert admin.data(reader, "GET", path(acme))["name"] == "Acme Ltd"
     assert refused(reader, acme)[0] == 403
     assert center.whole_database(session) | {"audit_event": []} == before

@@ -104,3 +104,36 @@ def test_the_number_of_statements_does_not_grow_with_the_rows(root, session, run
 def test_a_wrong_or_unknown_parameter_is_named(root, query, field):
     status, fields = admin.refused(root, "GET", "/messages", **query)
     assert (status, list(fields)) == (400, [field])
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_dropped_message_is_erased_and_never_sent(root, session, failed):
+    dropped, kept = leave(session, failed=failed), leave(session)
+    assert admin.send(root, "POST", f"/messages/{dropped}/drop").status_code == 204
+    session.rollback()
+    row = session.get_one(OutboxMessage, dropped)
+    assert row.payload_encrypted is None
+    assert row.done_at is not None
+    assert [message["id"] for message in admin.data(root, "GET", "/messages")["items"]] == [kept]
+    assert admin.refused(root, "POST", f"/messages/{dropped}/drop") == (404, {})
+    assert admin.refused(root, "POST", f"/messages/{dropped}/retry") == (404, {})
+    noted = session.scalars(select(AuditEvent).where(AuditEvent.tag == "system:outbox:dropped"))
+    assert [(event.target, event.user_id) for event in noted] == [
+        (f"message:{dropped}", root.user.id)
+    ]
+
+
+def test_a_message_that_a_worker_holds_is_not_dropped(root, session):
+    row_id = leave(session)
+    taken = jobs.take(session, "notify", "worker")
+    assert taken is not None
+    session.commit()
+    assert admin.refused(root, "POST", f"/messages/{row_id}/drop") == (409, {})
+    session.rollback()
+    assert session.get_one(OutboxMessage, row_id).payload_encrypted is not None
+
+
+def test_jobs_that_rows_wait_for_are_not_dropped(root, session):
+    row_id = jobs.enqueue(session, "sdk", {"job_id": 1}, lane="build")
+    session.commit()
+    assert admin.refused(root, "POST", f"/messages/{row_id}/drop") == (422, {})

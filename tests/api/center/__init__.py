@@ -49,10 +49,17 @@ class Caller:
     token: str | None
 
     def send(
-        self, method: str, path: str, body: Any = None, *, prefix: str = "/api", **query: Any
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        prefix: str = "/api",
+        headers: dict[str, str] | None = None,
+        **query: Any,
     ) -> TestResponse:
         """Call an operation; a body of bytes is sent as it is."""
-        options: dict[str, Any] = {"query_string": query}
+        options: dict[str, Any] = {"query_string": query, "headers": {**(headers or {})}}
         if isinstance(body, File):
             form = {"value": (BytesIO(body.content), body.name)}
             options |= {"data": form, "content_type": "multipart/form-data"}
@@ -61,7 +68,7 @@ class Caller:
         elif body is not None:
             options["json"] = body
         if self.token is not None:
-            options["headers"] = protocol.bearer(self.token)
+            options["headers"] |= protocol.bearer(self.token)
         return self.browser.open(prefix + path, method=method, **options)
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:

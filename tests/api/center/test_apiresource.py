@@ -18,6 +18,7 @@ from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource, ApiResourceOwner, ApiScope, ApiSecret
 from idp.directory.roles.models import Privilege
 from idp.platform.audit import service as audit
+from idp.platform.audit.service import Filters
 from idp.platform.audit.tags import Tag
 from tests import protocol
 from tests.api import center
@@ -748,7 +749,7 @@ def test_the_trail_tells_who_changed_what_without_secrets(session, mary, orders)
     mary.data("PUT", "/ApiResource", content)
     mary.data("PUT", "/ApiResource", {"id": orders["id"], "name": "orders", "scopes": []})
     mary.data("DELETE", f"/ApiResource/{orders['id']}")
-    events = audit.search(session, user_id=mary.user.id)
+    events = audit.search(session, Filters(user_id=mary.user.id))
     assert [event.tag for event in reversed(events)] == [
         Tag.API_RESOURCE_CREATED,
         Tag.API_RESOURCE_CHANGED,

@@ -18,6 +18,7 @@ from idp.api.center import file as operations
 from idp.api.center.dialect import center as dialect
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
+from idp.platform.audit.service import Filters
 from idp.platform.audit.tags import Tag
 from idp.platform.web import uploads
 from idp.publishing.files import kinds, limits, storage
@@ -143,7 +144,7 @@ def test_a_machine_may_send(client, session):
 
 def test_the_trail_tells_who_sent_what(ann, session):
     address = kept(ann, samples.PDF)
-    (event,) = audit.search(session, tag=Tag.FILE_STORED)
+    (event,) = audit.search(session, Filters(tag=Tag.FILE_STORED))
     assert (event.user_id, event.client_id, event.tenant_id) == (ann.user.id, center.TOOL, 1)
     assert event.target == f"file:{address.rpartition('/')[2]}"
 
@@ -443,7 +444,7 @@ def test_what_the_scanner_refuses_is_not_kept_and_noted(ann, session, settings):
     assert "virus" in refused(ann, samples.PDF.replace(b"1.7", b"1.7 EICAR"))
     assert lying(settings) == []
     assert session.scalars(select(StoredFile)).all() == []
-    (event,) = audit.search(session, tag=Tag.FILE_REFUSED)
+    (event,) = audit.search(session, Filters(tag=Tag.FILE_REFUSED))
     assert (event.user_id, event.tenant_id) == (ann.user.id, 1)
     kept(ann, samples.PDF)
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from idp.directory.clients import service as clients
 from idp.directory.resources.models import IdentityResource
 from idp.platform.audit import service as audit
+from idp.platform.audit.service import Filters
 from idp.platform.audit.tags import Tag
 from tests import protocol
 from tests.api import center
@@ -302,7 +303,7 @@ def test_the_trail_tells_who_changed_what(session, root, team):
     content = {**team, "emphasize": False, "userClaims": claims}
     root.data("PUT", "/IdentityResource", content)
     root.data("DELETE", f"/IdentityResource/{team['id']}")
-    events = audit.search(session, user_id=root.user.id)
+    events = audit.search(session, Filters(user_id=root.user.id))
     assert [event.tag for event in reversed(events)] == [
         Tag.IDENTITY_RESOURCE_CREATED,
         Tag.IDENTITY_RESOURCE_CHANGED,

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource
 from idp.platform.audit import service as audit
+from idp.platform.audit.service import Filters
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict
 from idp.publishing.packages import service as packages
@@ -200,7 +201,7 @@ def test_the_trail_tells_who_changed_the_market(session, mary, orders):
     mary.data("POST", orders, SDK)
     mary.data("DELETE", f"{orders}/{SDK['name']}")
     mary.data("DELETE", f"{orders}/{SDK['name']}")
-    events = list(reversed(audit.search(session, user_id=mary.user.id)))
+    events = list(reversed(audit.search(session, Filters(user_id=mary.user.id))))
     assert [(event.tag, event.target) for event in events] == [
         (Tag.PACKAGE_ENTERED, "api:orders"),
         (Tag.PACKAGE_REMOVED, "api:orders"),

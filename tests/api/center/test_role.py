@@ -12,6 +12,7 @@ from idp.directory.permissions import BUILT_IN
 from idp.directory.roles.models import Privilege, Role, RoleClaim, UserRole
 from idp.directory.tenants import service as tenants
 from idp.platform.audit import service as audit
+from idp.platform.audit.service import Filters
 from idp.platform.audit.tags import Tag
 from idp.seeds import PLATFORM_ROLES
 from tests import protocol
@@ -382,7 +383,7 @@ def test_nobody_gives_a_permission_that_he_does_not_hold(session, mary, clerk, c
     }
     after = center.whole_database(session)
     assert {**after, "audit_event": before["audit_event"]} == before
-    tried = audit.search(session, tag=Tag.OPERATION_REFUSED, user_id=mary.user.id)
+    tried = audit.search(session, Filters(tag=Tag.OPERATION_REFUSED, user_id=mary.user.id))
     assert {event.target for event in tried} == {"operation:role-put", "operation:role-post"}
 
 
@@ -468,7 +469,7 @@ def test_the_trail_tells_who_changed_what(session, mary, clerk):
     claims = [*clerk["claims"][:1], permission("ids4.ms.role.put")]
     mary.data("PUT", "/Role", {**clerk, "name": "officer", "claims": claims})
     mary.data("DELETE", f"/Role/{clerk['id']}")
-    events = [*reversed(audit.search(session, user_id=mary.user.id, tenant_id=1))][-3:]
+    events = [*reversed(audit.search(session, Filters(user_id=mary.user.id, tenant_id=1)))][-3:]
     assert [event.tag for event in events] == [
         Tag.ROLE_CREATED,
         Tag.ROLE_CHANGED,

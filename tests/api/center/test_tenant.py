@@ -18,6 +18,7 @@ from idp.directory.tenants.models import Membership, Tenant, TenantHost, TenantP
 from idp.directory.users.models import UserClaim
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
+from idp.platform.audit.service import Filters
 from idp.platform.audit.tags import Tag
 from tests import protocol
 from tests.api import center
@@ -633,7 +634,7 @@ def test_the_trail_tells_who_changed_what_without_secrets(session, mary, acme):
     mary.data("PUT", "/Tenant", {**acme, "name": "Acme AG", "hosts": acme["hosts"][1:],
                                  "properties": rows})  # fmt: skip
     mary.data("DELETE", f"/Tenant/{acme['id']}")
-    events = audit.search(session, user_id=mary.user.id, tenant_id=acme["id"])
+    events = audit.search(session, Filters(user_id=mary.user.id, tenant_id=acme["id"]))
     events = [event for event in reversed(events) if event.target == f"tenant:{acme['id']}"]
     assert [event.tag for event in events] == [
         Tag.TENANT_CREATED,

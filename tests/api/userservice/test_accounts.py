@@ -378,7 +378,7 @@ def test_a_password_is_reset_by_id_or_by_name(root, session):
     assert {user.id: user.password_hash for user in (ann, bob)} == before
 
 
-def test_only_administrators_reset_passwords_of_who_belongs_to_himself(client, session, acme):
+def test_only_administrators_reset_passwords_of_accounts_with_other_ties(client, session, acme):
     right = "ids4.ms.us.account.resetpassword"
     boss = add_person(session, "boss")
     protocol.add_role(session, boss, "administrators", tenant_id=None)

@@ -9,10 +9,12 @@ from idp.directory.clients.models import ClientOwner
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant, TenantStatus
 from idp.directory.users.models import User
-from idp.pages.console import gate
+from idp.pages.console import gate, workspaces
+from idp.pages.console.screens import SCREENS
+from idp.platform.audit.tags import Tag
 from idp.platform.sessions.models import BrowserSession
 from tests.api.center import statements
-from tests.pages.browsing import HTML, readable, submit
+from tests.pages.browsing import HTML, events, readable, submit
 from tests.protocol import (
     PASSWORD,
     add_person,
@@ -70,7 +72,8 @@ def test_someone_who_manages_nothing_has_no_console(client, session):
     user = add_person(session, tenant_ids=(1, add_tenant(session)))
     add_role(session, user, "users", tenant_id=None)
     sign_in(client, session, user)
-    for path in ("", "/organisations", "/platform", "/platform/search", "/t/1", "/t/2"):
+    paths = ("", "/organisations", "/organisations?q=a", "/platform", "/platform/search")
+    for path in (*paths, "/t/1", "/t/2"):
         assert client.get(f"/console{path}").status_code == 404, path
 
 
@@ -87,7 +90,8 @@ def test_the_console_opens_the_organisation_of_the_sign_in(client, session, ann)
 
 def test_the_console_opens_the_platform_for_its_administrators(client, admin):
     assert client.get("/console").location == "/console/platform"
-    assert client.get("/console/platform").location == "/console/platform/clients"
+    first = next(screen for screen in SCREENS if screen.is_shown_in(platform=True))
+    assert client.get("/console/platform").location == f"/console/platform/{first.name}"
 
 
 def test_the_platform_is_no_organisation(client, admin):
@@ -174,6 +178,21 @@ def test_the_navigation_and_the_switch_show_what_the_person_manages(client, sess
     assert "All organisations" not in page
 
 
+def test_many_organisations_have_a_page_with_a_search(client, session, ann):
+    user, _ = ann
+    for number in range(workspaces.MOST_READ + 5):
+        tenant = add_tenant(session, f"Branch {number:02}")
+        tenants.add_member(session, tenant, user.id)
+        add_role(session, user, f"clerk-{number}", READING, tenant_id=tenant)
+    page = readable(client.get("/console/organisations"))
+    assert "There are more" in page
+    assert "Branch 54" not in page
+    assert "Branch 54" in readable(client.get("/console/organisations?q=54"))
+    page = readable(client.get("/console/t/2/clients"))
+    assert "All organisations" in page
+    assert "Branch 30" not in page
+
+
 def test_a_missing_permission_is_named(client, session):
     acme = add_tenant(session)
     user = add_person(session, tenant_ids=(acme,))
@@ -187,6 +206,12 @@ def test_a_missing_permission_is_named(client, session):
     answer = client.get(f"/console/t/{acme}/clients/{app.row_id}", headers=HTML)
     assert answer.status_code == 403
     assert "ids4.ms.client.detail" in readable(answer)
+    (event,) = events(session, Tag.OPERATION_REFUSED)
+    assert (event.user_id, event.tenant_id) == (user.id, acme)
+    assert event.target == "page:console.clients.show"
+    for _ in range(20):
+        client.get(f"/console/t/{acme}/clients/{app.row_id}")
+    assert len(events(session, Tag.OPERATION_REFUSED)) == gate.TRACES_PER_MINUTE
 
 
 def test_the_search_finds_what_the_person_may_see(client, session, ann):
@@ -221,6 +246,17 @@ def test_colours_are_remembered(client, admin):
     assert client.get("/console/colours/pink").status_code == 404
     answer = client.get("/console/colours/dark?return_to=https://evil.example/")
     assert answer.location == "/console"
+
+
+def test_language_and_colours_lead_back_to_the_page_whatever_was_searched_for(client, admin):
+    path = "/console/platform/clients"
+    for query, back in (("q=demo", f"{path}?q=demo"), ("q=a%20b%22", path)):
+        page = readable(client.get(f"{path}?{query}"))
+        encoded = back.replace("/", "%2F").replace("?", "%3F").replace("=", "%3D")
+        assert f"/language/zh?return_to={encoded}" in page
+        assert f"/console/colours/dark?return_to={back}" in (
+            page.replace("%2F", "/").replace("%3F", "?").replace("%3D", "=")
+        )
 
 
 def test_the_content_policy_stays_strict(client, admin):

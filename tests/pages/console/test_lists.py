@@ -64,6 +64,16 @@ def test_filters_and_search_stay_when_the_sort_changes(client, session, admin):
     assert names(client.get(turned).get_data(as_text=True)) == ["orders"]
 
 
+def test_a_new_search_keeps_filters_and_sort_but_not_the_page(client, session, admin):
+    for number in range(30):
+        register(session, f"app-{number:02}")
+    page = client.get(f"{PATH}?sort=-name&kind=web").get_data(as_text=True)
+    page = client.get(link(page, "next")).get_data(as_text=True)
+    form = page[page.index(f'action="{PATH}"') :].partition("</form>")[0]
+    hidden = re.findall(r'<input type="hidden"\s+name="([^"]+)"\s+value="([^"]+)"', form)
+    assert hidden == [("sort", "-name"), ("kind", "web")]
+
+
 def test_a_list_without_rows_offers_to_clear_the_filters(client, admin):
     page = client.get(f"{PATH}?q=nobody-has-this-name").get_data(as_text=True)
     assert f'<a href="{PATH}">Clear filters</a>' in page

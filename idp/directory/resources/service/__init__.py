@@ -14,6 +14,7 @@ from idp.directory.resources.service.apis import in_reach as in_reach
 from idp.directory.resources.service.apis import link_owner as link_owner
 from idp.directory.resources.service.apis import published_scopes as published_scopes
 from idp.directory.resources.service.apis import replace_api as replace_api
+from idp.directory.resources.service.apis import scopes_for_clients as scopes_for_clients
 from idp.directory.resources.service.apis import select_apis as select_apis
 from idp.directory.resources.service.apis import set_properties as set_properties
 from idp.directory.resources.service.identities import add_identity as add_identity

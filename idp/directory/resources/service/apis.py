@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, literal, or_, select
 from sqlalchemy.orm import Session, raiseload, selectinload
 
 from idp.directory.actor import Actor
@@ -18,6 +18,7 @@ from idp.directory.resources.models import (
     ApiResourceOwner,
     ApiScope,
     ApiSecret,
+    IdentityResource,
 )
 from idp.directory.resources.service import changes, writing
 from idp.directory.resources.service.writing import NewScope
@@ -159,6 +160,31 @@ def published_scopes(session: Session, tenant_id: int | None) -> dict[str, list[
     found: dict[str, list[ApiScope]] = {}
     for name, scope in session.execute(query):
         found.setdefault(name, []).append(scope)
+    return found
+
+
+def scopes_for_clients(
+    session: Session, tenant_id: int | None
+) -> dict[str, list[tuple[str, str | None]]]:
+    """Return the scopes that clients of a tenant (None: of the platform) may have, by API.
+
+    Each is a name and a title. Identity resources stand under an empty name.
+    """
+    apis = (
+        select(ApiResource.name, ApiScope.name, ApiScope.display_name)
+        .join(ApiScope.api_resource)
+        .where(or_(ApiResource.tenant_id.is_(None), ApiResource.tenant_id == tenant_id))
+        .order_by(ApiResource.name, ApiScope.name)
+    )
+    identities = (
+        select(literal(""), IdentityResource.name, IdentityResource.display_name)
+        .where(or_(IdentityResource.tenant_id.is_(None), IdentityResource.tenant_id == tenant_id))
+        .order_by(IdentityResource.id)
+    )
+    found: dict[str, list[tuple[str, str | None]]] = {}
+    for query in (identities, apis):
+        for api, name, title in session.execute(query):
+            found.setdefault(api, []).append((name, title))
     return found
 
 

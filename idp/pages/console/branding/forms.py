@@ -18,6 +18,10 @@ TEXTS = {
     f"text_{language}_{place}": (language, place) for language in LANGUAGES for place in PLACES
 }
 """Fields of texts, with language and place."""
+FIELDS = {name: name for name in NAMES} | {
+    f"texts.{language}.{place}": name for name, (language, place) in TEXTS.items()
+}
+"""Fields of the form by those of the service."""
 PICTURES: dict[str, Any] = {"logo": _("Logo"), "icon": _("Icon of browser tabs")}
 
 
@@ -40,7 +44,7 @@ class BrandingForm(Form):
     text_zh_register = _paragraph(_("Registration page, in Chinese"))
     text_en_mail = _paragraph(_("End of every mail, in English"))
     text_zh_mail = _paragraph(_("End of every mail, in Chinese"))
-    concurrency_stamp = HiddenField()
+    stamp = HiddenField()
 
     def to_spec(self, row: Branding) -> BrandingSpec:
         """Return the branding as the service takes it; its pictures stay."""
@@ -52,7 +56,6 @@ class BrandingForm(Form):
             logo=row.logo,
             icon=row.icon,
             texts=texts,
-            concurrency_stamp=self.concurrency_stamp.data or "",
         )
 
     def rows(self, row: Branding) -> Iterator[tuple[Any, str, str]]:
@@ -68,14 +71,8 @@ def data_of(row: Branding) -> dict[str, str]:
         name: row.texts.get(language, {}).get(place, "")
         for name, (language, place) in TEXTS.items()
     }
-    stamp = {"concurrency_stamp": row.concurrency_stamp or ""}
-    return {**{name: getattr(row, name) or "" for name in NAMES}, **texts, **stamp}
-
-
-def field_of(path: str) -> str | None:
-    """Return the field of the form for a field of the service; None: there is none."""
-    name = path.replace("texts.", "text_").replace(".", "_")
-    return name if name in {*NAMES, *TEXTS} else None
+    values = {name: getattr(row, name) or "" for name in NAMES}
+    return {**values, **texts, "stamp": row.concurrency_stamp}
 
 
 def picture_of(name: str) -> Picture | None:

@@ -16,12 +16,12 @@ from idp.directory.branding.models import Branding
 from idp.directory.scopes import Scope
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
-from idp.pages.console import as_code, conflicts, layout, screens, trail
+from idp.pages.console import as_code, conflicts, layout, refusals, screens, trail
 from idp.pages.console.branding.forms import (
+    FIELDS,
     PICTURES,
     BrandingForm,
     data_of,
-    field_of,
     picture_of,
 )
 from idp.pages.console.gate import Pages, go
@@ -29,7 +29,7 @@ from idp.pages.console.workspaces import Workspace
 from idp.pages.language import current as current_language
 from idp.pages.messages import reasons, retry_message, translate
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest, Conflict, Problem, TooManyRequests
+from idp.platform.errors import BadRequest, Conflict, TooManyRequests
 from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.web.views import database
 from idp.publishing import branding
@@ -55,13 +55,19 @@ def save(workspace: Workspace) -> Response:
     form = BrandingForm()
     row = _get(workspace)
     try:
-        branding.replace(database(), workspace.actor, _tenant_id(workspace), form.to_spec(row))
+        branding.replace(
+            database(),
+            workspace.acting,
+            _tenant_id(workspace),
+            form.to_spec(row),
+            stamp=form.stamp.data or "",
+        )
     except Conflict:
         database().rollback()
         return _conflict_page(workspace, form)
     except BadRequest as problem:
         database().rollback()
-        _show(form, problem)
+        refusals.add(form, problem, FIELDS)
         return _page(workspace, _get(workspace), form, status=400)
     database().commit()
     return go(workspace, "branding.index", notice="saved")
@@ -75,7 +81,7 @@ def preview(workspace: Workspace) -> Response:
     try:
         rules.checked(form.to_spec(row))
     except BadRequest as problem:
-        _show(form, problem)
+        refusals.add(form, problem, FIELDS)
         return _page(workspace, row, form, status=400)
     return _page(workspace, row, form, is_draft=True)
 
@@ -105,7 +111,7 @@ def upload(workspace: Workspace) -> Response:
     tenant_id = _tenant_id(workspace)
     try:
         with branding.new_picture(
-            database(), workspace.actor, tenant_id, kind, sent.stream, sent.filename
+            database(), workspace.acting, tenant_id, kind, sent.stream, sent.filename
         ):
             database().commit()
     except TooManyRequests as wait:
@@ -124,7 +130,7 @@ def remove(workspace: Workspace) -> Response:
     kind = picture_of(request.form.get("kind", ""))
     if kind is None:
         raise BadRequest
-    branding.remove_picture(database(), workspace.actor, _tenant_id(workspace), kind)
+    branding.remove_picture(database(), workspace.acting, _tenant_id(workspace), kind)
     database().commit()
     return go(workspace, "branding.index", notice="saved")
 
@@ -134,14 +140,7 @@ def _tenant_id(workspace: Workspace) -> int:
 
 
 def _get(workspace: Workspace) -> Branding:
-    return branding.get(database(), workspace.actor, _tenant_id(workspace))
-
-
-def _show(form: BrandingForm, problem: Problem) -> None:
-    """Show the reasons of a refusal next to the fields."""
-    for path, texts in problem.fields.items():
-        for text in texts:
-            form.refuse(translate(text), field_of(path))
+    return branding.get(database(), workspace.acting, _tenant_id(workspace))
 
 
 def _conflict_page(workspace: Workspace, form: BrandingForm) -> Response:
@@ -149,7 +148,7 @@ def _conflict_page(workspace: Workspace, form: BrandingForm) -> Response:
     row = _get(workspace)
     target = f"tenant:{_tenant_id(workspace)}"
     found = conflicts.of(database(), target, EVENTS, form.rows(row))
-    form.concurrency_stamp.data = row.concurrency_stamp or ""
+    form.stamp.data = row.concurrency_stamp
     return _page(workspace, row, form, status=409, conflict=found)
 
 

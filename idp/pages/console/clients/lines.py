@@ -13,7 +13,7 @@ from flask_babel import lazy_gettext
 from sqlalchemy.orm import Session
 
 from idp.directory.clients import kinds
-from idp.directory.clients.models import Client
+from idp.directory.clients.models import Client, ClientSecret
 from idp.directory.tenants import service as tenants
 from idp.pages.console import times
 from idp.platform import clock
@@ -82,9 +82,46 @@ def of(session: Session, clients: Sequence[Client]) -> list[Line]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class SecretLine:
+    """A secret in the list; its value is nowhere."""
+
+    id: int
+    description: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    is_valid: bool
+    state: str
+    """Ending of the class that shows it."""
+    state_text: str
+
+
+def of_secret(secret: ClientSecret) -> SecretLine:
+    """Describe a secret."""
+    state, text = "good", _("Valid")
+    if not is_valid(secret):
+        state, text = "bad", _("Expired")
+    elif secret.expires_at is not None and secret.expires_at < clock.now() + ENDS_SOON:
+        state, text = "warn", _("Expires soon")
+    return SecretLine(
+        secret.id,
+        secret.description,
+        secret.created_at,
+        secret.expires_at,
+        is_valid(secret),
+        state,
+        text,
+    )
+
+
+def is_valid(secret: ClientSecret) -> bool:
+    """Return whether a secret has not expired."""
+    return secret.expires_at is None or secret.expires_at > clock.now()
+
+
 def _line(client: Client, tenant: str | None, last_token: datetime | None) -> Line:
     kind = kinds.kind_of(client)
-    valid = [row for row in client.secrets if not _has_ended(row.expires_at)]
+    valid = [row for row in client.secrets if is_valid(row)]
     oldest = min((row.created_at for row in valid), default=None)
     return Line(
         client,
@@ -94,10 +131,6 @@ def _line(client: Client, tenant: str | None, last_token: datetime | None) -> Li
         None if oldest is None else times.days(oldest),
         [*_warnings(client, kind, last_token)],
     )
-
-
-def _has_ended(at: datetime | None) -> bool:
-    return at is not None and at <= clock.now()
 
 
 def _warnings(client: Client, kind: str, last_token: datetime | None) -> list[Notice]:
@@ -120,7 +153,7 @@ def _warnings(client: Client, kind: str, last_token: datetime | None) -> list[No
 
 def _of_secrets(client: Client) -> list[Notice]:
     now = clock.now()
-    valid = [row for row in client.secrets if not _has_ended(row.expires_at)]
+    valid = [row for row in client.secrets if is_valid(row)]
     if client.secrets and not valid:
         return [Notice(_("Secret expired"), is_bad=True)]
     soon = [row for row in valid if row.expires_at is not None and row.expires_at < now + ENDS_SOON]

@@ -1,0 +1,1 @@
+"""Why a token says what it says, and why a request was refused."""

@@ -1,0 +1,1 @@
+"""The screen of API resources, their scopes and privileges."""

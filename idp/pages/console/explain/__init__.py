@@ -1,0 +1,1 @@
+"""The screen that shows why a token says what it says."""

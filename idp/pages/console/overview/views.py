@@ -1,0 +1,62 @@
+"""What an administrator sees first: figures by day, what needs somebody, how the service is."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import partial
+
+from flask import request
+from werkzeug.wrappers import Response
+
+from idp.directory import overview
+from idp.pages.console import layout, screens
+from idp.pages.console.gate import Pages
+from idp.pages.console.health import condition
+from idp.pages.console.overview import attention, figures
+from idp.pages.console.workspaces import Workspace
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest
+from idp.platform.translation import N_
+from idp.platform.web.views import database
+
+PERIODS = (7, 30)
+"""Days that are shown at once; as many before are compared with them."""
+
+pages = Pages(screens.OVERVIEW)
+
+
+@pages.get()
+def index(workspace: Workspace) -> Response:
+    """Show figures by day, and at the platform how the installation is."""
+    shown = _period()
+    found = overview.read(database(), workspace.acting, 2 * shown)
+    return layout.page(
+        workspace,
+        "overview/index.html",
+        screen=screens.OVERVIEW,
+        periods=PERIODS,
+        shown=shown,
+        as_table=request.args.get("as") == "table",
+        days=found.days[-shown:],
+        events=partial(_events, workspace, found.days[-shown].day),
+        counted_at=found.counted_at,
+        figures=figures.of(found.days, shown),
+        chart=figures.chart(found.days, shown),
+        meters=figures.meters(found.days[-shown:]),
+        condition=found.installation and condition.read(database(), found.counted_at),
+        attention=[*attention.items(database(), workspace, found.installation)],
+        installation=found.installation,
+        steps=found.installation and attention.steps(workspace, found.installation),
+    )
+
+
+def _events(workspace: Workspace, since: date, tag: Tag) -> str | None:
+    """Return the address of the events that were counted; None where the person sees none."""
+    return workspace.link("audit", tag=str(tag), since=since.isoformat())
+
+
+def _period() -> int:
+    asked = request.args.getlist("days") or [str(PERIODS[0])]
+    if len(asked) > 1 or asked[0] not in {str(days) for days in PERIODS}:
+        raise BadRequest.at("days", N_("Unknown value of a filter") + ": days")
+    return int(asked[0])

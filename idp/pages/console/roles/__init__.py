@@ -1,0 +1,1 @@
+"""The screen of roles and what they permit."""

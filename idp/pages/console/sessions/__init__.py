@@ -1,0 +1,1 @@
+"""The screen of live sessions and grants."""

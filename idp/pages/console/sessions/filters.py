@@ -1,0 +1,115 @@
+"""What the lists of sessions and grants are narrowed by: person, client, tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from flask import request
+from flask_babel import lazy_gettext as _
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.orm import Session
+
+from idp.account import live_access
+from idp.directory.actor import Actor
+from idp.directory.clients.models import Client
+from idp.directory.scopes import Scope
+from idp.directory.tenants.models import Tenant
+from idp.directory.users import management as people
+from idp.oauth.models import Grant
+from idp.pages.console import lists, workspaces
+from idp.pages.console.lists import Filter, Listing, Sort
+from idp.pages.console.users import lines
+from idp.pages.console.workspaces import Workspace
+from idp.platform.errors import NotFound
+from idp.platform.sessions.models import BrowserSession
+from idp.platform.web.views import database
+
+READ, WRITE = Scope.ADMIN_SESSIONS_READ, Scope.ADMIN_SESSIONS_WRITE
+MOST_CHOICES = 50
+SESSION_SORTS = {
+    "seen": Sort(_("Last active"), BrowserSession.last_seen_at),
+    "started": Sort(_("Signed in"), BrowserSession.auth_time),
+}
+GRANT_SORTS = {
+    "created": Sort(_("Since"), Grant.created_at),
+    "expires": Sort(_("Ends"), Grant.expires_at),
+}
+
+
+def sessions(workspace: Workspace, permission: str) -> tuple[Listing, Select[BrowserSession]]:
+    """Return what the address asks of the list of sessions, and the query that follows from it."""
+    session = database()
+    actor = workspaces.acting(session, workspace, permission)
+    query = live_access.sessions_query(session, actor)
+    listing = _read(session, workspace, actor, SESSION_SORTS, "sessions.index")
+    chosen = listing.chosen
+    if "client" in chosen:
+        query = query.where(live_access.of_client(int(chosen["client"])))
+    if "tenant" in chosen:
+        query = query.where(BrowserSession.tenant_id == int(chosen["tenant"]))
+    return listing, query.where(*_of_person(listing, BrowserSession.user_id))
+
+
+def grants(workspace: Workspace, permission: str) -> tuple[Listing, Select[Grant]]:
+    """Return what the address asks of the list of grants, and the query that follows from it."""
+    session = database()
+    actor = workspaces.acting(session, workspace, permission)
+    query = live_access.grants_query(actor)
+    listing = _read(session, workspace, actor, GRANT_SORTS, "sessions.grants")
+    chosen = listing.chosen
+    if "client" in chosen:
+        query = query.where(Grant.client_id == int(chosen["client"]))
+    if "tenant" in chosen:
+        query = query.where(Grant.tenant_id == int(chosen["tenant"]))
+    return listing, query.where(*_of_person(listing, Grant.user_id))
+
+
+def _read(
+    session: Session,
+    workspace: Workspace,
+    actor: Actor,
+    sorts: Mapping[str, Sort],
+    endpoint: str,
+) -> Listing:
+    listing = lists.read(sorts, _filters(session, workspace, actor))
+    return replace(listing, path=workspace.url(endpoint))
+
+
+def _filters(session: Session, workspace: Workspace, actor: Actor) -> dict[str, Filter]:
+    """Return the filters: clients and organisations with live grants, and a person if named."""
+    live = live_access.grants_query(actor)
+    clients = select(Client.id, Client.client_name).where(
+        Client.id.in_(live.with_only_columns(Grant.client_id))
+    )
+    found = {"client": Filter(_("Client"), _choices(session, clients, Client.client_name))}
+    if workspace.tenant is None:
+        of_grants = live.with_only_columns(Grant.tenant_id)
+        tenants = select(Tenant.id, Tenant.name).where(Tenant.id.in_(of_grants))
+        found["tenant"] = Filter(_("Organisation"), _choices(session, tenants, Tenant.name))
+    if "person" in request.args:
+        found["person"] = Filter(_("User"), _person(session, actor))
+    return {name: each for name, each in found.items() if each.choices}
+
+
+def _person(session: Session, actor: Actor) -> dict[str, str]:
+    """Return the person that the address names; NotFound for one that is not in reach."""
+    text = request.args["person"]
+    if not (text.isascii() and text.isdigit()):
+        raise NotFound
+    user = people.get_member(session, actor, int(text[:20]))
+    return {text: user.full_name}
+
+
+def _of_person(listing: Listing, column: Any) -> list[ColumnElement[bool]]:
+    """Return in SQL whose rows are listed."""
+    found = [lines.matches(listing.text)] if listing.text else []
+    if "person" in listing.chosen:
+        found.append(column == int(listing.chosen["person"]))
+    return found
+
+
+def _choices(session: Session, query: Any, name: Any) -> dict[str, str]:
+    rows = session.execute(query.order_by(name).limit(MOST_CHOICES))
+    return {str(row_id): title or str(row_id) for row_id, title in rows}

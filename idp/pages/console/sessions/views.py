@@ -1,0 +1,154 @@
+"""Live sessions and grants: found by person, client and tenant, ended one by one or all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+from flask_babel import gettext, ngettext
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from idp.account import live_access
+from idp.directory.actor import Actor
+from idp.oauth.models import Grant
+from idp.pages.console import layout, lists, screens, workspaces
+from idp.pages.console.gate import Pages, go
+from idp.pages.console.sessions import filters, lines
+from idp.pages.console.sessions.filters import WRITE
+from idp.pages.console.workspaces import Workspace
+from idp.platform.errors import BadRequest
+from idp.platform.sessions.models import BrowserSession
+from idp.platform.translation import N_
+from idp.platform.web.views import database
+
+pages = Pages(screens.SESSIONS)
+READ = screens.SESSIONS.permission
+
+
+@pages.get()
+def index(workspace: Workspace) -> Response:
+    """List live sessions."""
+    listing, query = filters.sessions(workspace, READ)
+    page = lists.fetch(database(), query, listing, BrowserSession.id)
+    shown = lines.of_sessions(database(), workspace, page.rows)
+    return _page(workspace, "index", page, shown, "sessions.confirm")
+
+
+@pages.get("/grants")
+def grants(workspace: Workspace) -> Response:
+    """List live grants."""
+    listing, query = filters.grants(workspace, READ)
+    page = lists.fetch(database(), query, listing, Grant.id)
+    shown = lines.of_grants(database(), page.rows)
+    return _page(workspace, "grants", page, shown, "sessions.confirm_grants")
+
+
+@pages.post("/<int:row_id>/end", permission=WRITE)
+def end(workspace: Workspace, row_id: int) -> Response:
+    """End a session."""
+    actor = workspaces.acting(database(), workspace, WRITE)
+    live_access.end_session(database(), actor, row_id)
+    database().commit()
+    return go(workspace, "sessions.index", ended=1)
+
+
+@pages.post("/grants/<int:row_id>/end", permission=WRITE)
+def end_grant(workspace: Workspace, row_id: int) -> Response:
+    """End a grant."""
+    actor = workspaces.acting(database(), workspace, WRITE)
+    live_access.end_grant(database(), actor, row_id)
+    database().commit()
+    return go(workspace, "sessions.grants", ended=1)
+
+
+@pages.get("/end", permission=WRITE)
+def confirm(workspace: Workspace) -> Response:
+    """Show how many sessions the filters leave, before all of them are ended."""
+    listing, query = filters.sessions(workspace, WRITE)
+    others = query.where(BrowserSession.id != workspace.visitor.browser.id)
+    return _confirm_page(workspace, "session", listing, _count(database(), others))
+
+
+@pages.post("/end", permission=WRITE)
+def end_all(workspace: Workspace) -> Response:
+    """End all sessions that the filters leave, but the visitor's own."""
+    _, query = filters.sessions(workspace, WRITE)
+    others = query.where(BrowserSession.id != workspace.visitor.browser.id)
+    ended = live_access.end_sessions(database(), _actor(workspace), others, _confirmed())
+    database().commit()
+    return go(workspace, "sessions.index", ended=ended)
+
+
+@pages.get("/grants/end", permission=WRITE)
+def confirm_grants(workspace: Workspace) -> Response:
+    """Show how many grants the filters leave, before all of them are ended."""
+    listing, query = filters.grants(workspace, WRITE)
+    return _confirm_page(workspace, "grant", listing, _count(database(), query))
+
+
+@pages.post("/grants/end", permission=WRITE)
+def end_all_grants(workspace: Workspace) -> Response:
+    """End all grants that the filters leave."""
+    _, query = filters.grants(workspace, WRITE)
+    ended = live_access.end_grants(database(), query, _confirmed())
+    database().commit()
+    return go(workspace, "sessions.grants", ended=ended)
+
+
+def _confirmed() -> int:
+    """Return the number that was shown before it was confirmed; no more than that are ended."""
+    text = request.form.get("count", "")
+    if not (text.isascii() and text.isdigit()):
+        raise BadRequest.at("count", N_("This form was not accepted"))
+    return min(int(text[:9]), live_access.MOST_ENDED)
+
+
+def _actor(workspace: Workspace) -> Actor:
+    return workspaces.acting(database(), workspace, WRITE)
+
+
+def _count(session: Session, query: Any) -> int:
+    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+def _page(
+    workspace: Workspace, name: str, page: lists.Page, shown: list[Any], end_all_endpoint: str
+) -> Response:
+    query = page.listing.address().partition("?")[2]
+    end_address = workspace.url(end_all_endpoint)
+    return layout.page(
+        workspace,
+        f"sessions/{name}.html",
+        screen=screens.SESSIONS,
+        page=page,
+        lines=shown,
+        end_all=f"{end_address}?{query}" if query else end_address,
+        may_end=workspace.may(WRITE),
+        write=WRITE,
+        notice=_notice(),
+    )
+
+
+def _confirm_page(workspace: Workspace, kind: str, listing: lists.Listing, count: int) -> Response:
+    return layout.page(
+        workspace,
+        "sessions/end.html",
+        screen=screens.SESSIONS,
+        crumbs=[layout.Crumb(gettext("End all"))],
+        kind=kind,
+        count=count,
+        most=live_access.MOST_ENDED,
+        listing=listing,
+        back=listing.address(),
+    )
+
+
+def _notice() -> str | None:
+    """Return how many were ended, after it was done."""
+    number = request.args.get("ended", "")
+    if not number.isdecimal():
+        return None
+    text: str = ngettext("%(num)s was ended.", "%(num)s were ended.", min(int(number[:9]), 10**6))
+    return text

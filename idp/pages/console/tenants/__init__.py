@@ -1,0 +1,1 @@
+"""The screen of tenants, which people read as organisations."""

@@ -1,0 +1,100 @@
+"""The forms of the screen."""
+
+from __future__ import annotations
+
+from flask_babel import lazy_gettext as _
+from wtforms import (
+    FileField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined] # newer than its types
+from wtforms.validators import InputRequired, Length
+
+from idp.directory.users.management import NewPerson
+from idp.directory.users.names import EMAIL_LENGTH, USERNAME_LENGTH
+from idp.pages.form import Form
+from idp.pages.language import LANGUAGES
+
+TOO_LONG = _("This is too long.")
+FIELDS = {"nick_name": "nickname", "roles[0]": "roles"}
+"""Fields of the form by the names that services give them."""
+
+
+class NewUserForm(Form):
+    """A new account."""
+
+    username = StringField(
+        _("User name"),
+        [InputRequired(_("Enter a user name.")), Length(max=USERNAME_LENGTH, message=TOO_LONG)],
+        render_kw={"autocomplete": "off"},
+    )
+    email = StringField(
+        _("E-mail"),
+        [Length(max=EMAIL_LENGTH, message=TOO_LONG)],
+        render_kw={"autocomplete": "off", "type": "email"},
+    )
+    mobile = StringField(
+        _("Mobile number"),
+        [Length(max=40, message=TOO_LONG)],
+        render_kw={"autocomplete": "off", "type": "tel"},
+    )
+    nickname = StringField(
+        _("Name shown to others"),
+        [Length(max=200, message=TOO_LONG)],
+        render_kw={"autocomplete": "off"},
+    )
+    locale = SelectField(
+        _("Language"),
+        choices=[
+            SelectChoice("", _("Not set")),
+            *(SelectChoice(one.tag, one.name) for one in LANGUAGES.values()),
+        ],
+        default="",
+    )
+    way = RadioField(
+        _("How they get in"),
+        choices=[
+            SelectChoice("link", _("Send a link by e-mail; they choose a password themselves")),
+            SelectChoice("password", _("Generate a password, which is shown once")),
+        ],
+        default="link",
+    )
+    roles = SelectMultipleField(_("Roles"), validate_choice=False)
+
+    def person(self) -> NewPerson:
+        """Return the account as the service takes it."""
+        return NewPerson(
+            username=self.username.data or "",
+            email=self.email.data or None,
+            mobile=self.mobile.data or None,
+            nick_name=self.nickname.data or None,
+            locale=self.locale.data or None,
+            roles=self.roles.data or (),
+        )
+
+
+class ExistingUserForm(Form):
+    """The user name of someone who has an account already."""
+
+    existing = StringField(
+        _("User name"),
+        [InputRequired(_("Enter a user name.")), Length(max=USERNAME_LENGTH, message=TOO_LONG)],
+        render_kw={"autocomplete": "off"},
+    )
+
+
+class ImportForm(Form):
+    """People as CSV, in a file or pasted."""
+
+    file = FileField(_("CSV file"), render_kw={"accept": ".csv,text/csv"})
+    text = TextAreaField(_("Or paste it here"), render_kw={"rows": 8})
+
+
+class DeleteForm(Form):
+    """The name of what is to be deleted, typed."""
+
+    typed = StringField(_("Type the user name to confirm"), render_kw={"autocomplete": "off"})

@@ -1,0 +1,106 @@
+"""Signing keys by our own API: listed, rotated, revoked."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import pytest
+from sqlalchemy import select
+
+from idp.platform.audit.models import AuditEvent
+from idp.platform.audit.tags import Tag
+from idp.platform.signing import service as signing
+from idp.platform.signing.models import SigningKey
+from tests.api import admin, center
+
+
+@pytest.fixture
+def root(client, session):
+    return admin.root(client, session)
+
+
+def published(client):
+    document = client.get("/.well-known/openid-configuration/jwks").get_json()
+    return {key["kid"] for key in document["keys"]}
+
+
+def listed(root, **query):
+    return [*chain(*admin.pages(root, "/keys", **query))]
+
+
+def test_keys_are_listed_without_what_signs(root, session, client):
+    rows = listed(root, limit=3)
+    assert {row["kid"] for row in rows} == published(client)
+    assert [row["alg"] for row in listed(root, state="active")] == [
+        row["alg"] for row in rows if row["state"] == "active"
+    ]
+    for row in rows:
+        assert not {"d", "p", "q", "dp", "dq", "qi"} & row["public_jwk"].keys()
+        assert row["on_former_secret"] is False
+        assert admin.data(root, "GET", f"/keys/{row['kid']}") == row
+    stored = session.scalars(select(SigningKey.private_encrypted))
+    text = admin.send(root, "GET", "/keys").text
+    assert not any(sealed in text for sealed in stored)
+
+
+def test_a_key_on_a_former_secret_is_named(root, session):
+    (key,) = session.scalars(select(SigningKey).where(SigningKey.alg == "ES256").limit(1))
+    key.private_encrypted = "00000000" + (key.private_encrypted or "")[8:]
+    session.commit()
+    assert [row["kid"] for row in listed(root) if row["on_former_secret"]] == [key.kid]
+
+
+def test_the_next_key_signs_after_a_rotation(root, client):
+    before = {row["state"]: row["kid"] for row in listed(root) if row["alg"] == "ES256"}
+    (rotated,) = admin.data(root, "POST", "/keys/rotate", {"alg": "ES256"})["keys"]
+    assert (rotated["kid"], rotated["state"]) == (before["next"], "active")
+    after = {row["kid"]: row["state"] for row in listed(root) if row["alg"] == "ES256"}
+    assert after[before["active"]] == "retired"
+    assert before["active"] in published(client)
+    assert sorted(after.values()) == ["active", "next", "retired"]
+
+
+def test_all_algorithms_are_rotated_where_none_is_named(root):
+    rotated = admin.data(root, "POST", "/keys/rotate")["keys"]
+    assert len({key["alg"] for key in rotated}) == len(rotated) == 4
+
+
+def test_rotations_are_limited(root):
+    for _ in range(signing.ROTATIONS_PER_HOUR):
+        assert admin.send(root, "POST", "/keys/rotate", {"alg": "EdDSA"}).status_code == 200
+    assert admin.send(root, "POST", "/keys/rotate", {"alg": "EdDSA"}).status_code == 429
+
+
+def test_a_revoked_key_is_published_no_more_and_replaced(root, client, session):
+    (active,) = [row for row in listed(root, state="active") if row["alg"] == "ES256"]
+    path = f"/keys/{active['kid']}/revoke"
+    assert admin.data(root, "POST", path)["state"] == "revoked"
+    assert active["kid"] not in published(client)
+    (successor,) = [row for row in listed(root, state="active") if row["alg"] == "ES256"]
+    assert successor["kid"] != active["kid"]
+    assert admin.data(root, "POST", path)["state"] == "revoked"
+    session.rollback()
+    noted = session.scalars(select(AuditEvent).where(AuditEvent.tag == Tag.KEY_REVOKED)).all()
+    assert [(event.target, event.user_id) for event in noted] == [
+        (f"key:{active['kid']}", root.user.id)
+    ]
+
+
+def test_a_token_of_a_revoked_key_is_refused(root, client, session):
+    (active,) = [row for row in listed(root, state="active") if row["alg"] == "RS256"]
+    assert admin.send(root, "GET", "/keys").status_code == 200
+    admin.data(root, "POST", f"/keys/{active['kid']}/revoke")
+    assert admin.send(root, "GET", "/keys").status_code == 401
+    renewed = center.Caller(client, root.user, center.token_for(session, root.user))
+    assert admin.send(renewed, "GET", "/keys").status_code == 200
+
+
+@pytest.mark.parametrize("kid", ["none", "-", "a%00b", "x" * 300])
+def test_a_key_that_is_not_there_is_not_found(root, kid):
+    assert admin.send(root, "GET", f"/keys/{kid}").status_code in {400, 404}
+    assert admin.send(root, "POST", f"/keys/{kid}/revoke").status_code in {400, 404}
+
+
+@pytest.mark.parametrize("body", [{"alg": "HS256"}, {"alg": 1}, {"kid": "x"}])
+def test_what_cannot_be_rotated_is_refused(root, body):
+    assert admin.refused(root, "POST", "/keys/rotate", body)[0] == 400

@@ -1,0 +1,88 @@
+"""Audit log, roles, APIs and organisations of the console in a real browser, for everybody."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from idp.directory.roles import catalogue
+from tests.browser.test_look import Visit
+from tests.protocol import PASSWORD, add_api, add_person, add_role, add_tenant
+
+pytestmark = [pytest.mark.browser, pytest.mark.no_database]
+
+
+@pytest.fixture
+def server(live_server, session):
+    """Run a server with an administrator, and an organisation with roles and an API."""
+    server = live_server()
+    root = add_person(session, "root", nick_name="Ruth")
+    add_role(session, root, "administrators", tenant_id=None)
+    acme = add_tenant(session)
+    api = add_api(session)
+    catalogue.create_privilege(session, "orders.see", "See orders", api_resource_id=api.id)
+    clerk = add_person(session, "bea", tenant_ids=(acme,))
+    add_role(session, clerk, "clerk", tenant_id=acme)
+    session.commit()
+    return server, acme, api.id
+
+
+def sign_in(page, server) -> None:
+    page.goto(f"{server.url}/login")
+    page.fill("#login", "root")
+    page.fill("#password", PASSWORD)
+    page.click("main button[type=submit]")
+    page.wait_for_url("**/account")
+
+
+def test_ticks_show_what_they_change_before_they_are_saved(chromium, server):
+    server, acme, _api = server
+    context = chromium.new_context(locale="en-GB")
+    page = context.new_page()
+    sign_in(page, server)
+    page.goto(f"{server.url}/console/t/{acme}/roles")
+    page.get_by_label("See orders: clerk").check()
+    expect(page.locator("#difference")).to_contain_text("1 person gains it")
+    page.get_by_role("button", name="Save 1 change").click()
+    expect(page.get_by_label("See orders: clerk")).to_be_checked()
+    expect(page.locator("#difference")).not_to_contain_text("gains")
+    page.goto(f"{server.url}/console/t/{acme}/audit?q=role+changed")
+    page.locator("#rows th a").first.click()
+    expect(page.locator(".drawer")).to_contain_text("orders.see")
+    page.get_by_label("Close", exact=True).click()
+    expect(page.locator(".drawer")).to_have_count(0)
+    context.close()
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_screen_is_readable_for_everybody(chromium, server, language, colours):
+    server, acme, api = server
+    locale = {"en": "en-GB", "zh": "zh-CN"}[language]
+    context = chromium.new_context(locale=locale, color_scheme=colours)
+    page = context.new_page()
+    sign_in(page, server)
+    visit = Visit(page, server.url, language)
+    places = {
+        "audit": "/audit",
+        "roles": "/roles",
+        "role-new": "/roles/new",
+        "apis": "/apis",
+        "api-new": "/apis/new",
+        "tenants": "/tenants",
+        "tenant-new": "/tenants/new",
+        "tenant-state": f"/tenants/{acme}/state",
+        "tenant-delete": f"/tenants/{acme}/delete",
+        "api-delete": f"/apis/{api}/delete",
+    }
+    for name, place in places.items():
+        visit.open(f"/console/platform{place}", f"console-{name}-{colours}")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(f"{server.url}/console/platform/audit")
+    page.locator("#rows th a").first.click()
+    visit.look(f"console-event-{colours}")
+    assert re.search(r"[?&]event=\d+", page.url)
+    assert len(visit.seen) == 11
+    context.close()

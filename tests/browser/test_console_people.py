@@ -1,0 +1,114 @@
+"""Users and sessions of the console in a real browser: added, given a role, signed out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.protocol import PASSWORD, add_person, add_role, add_tenant
+
+SCREENSHOTS = os.environ.get("SCREENSHOTS")
+"""Folder for pictures to look at."""
+WIDTHS = {390: 844, 1280: 800}
+
+pytestmark = [pytest.mark.browser, pytest.mark.no_database]
+
+
+@pytest.fixture
+def acme(chromium, live_server, session):
+    """Serve a tenant with the administrator `boss`; return server, tenant and another member."""
+    server = live_server()
+    tenant_id = add_tenant(session)
+    boss = add_person(session, "boss", tenant_ids=(tenant_id,), nick_name="Jo Rask")
+    add_role(session, boss, "clerk", ["ids4.ms.all"], tenant_id=tenant_id)
+    ann = add_person(
+        session, "ann", tenant_ids=(tenant_id,), nick_name="Ann Lee", email="ann@acme.example"
+    )
+    session.commit()
+    open_browser(chromium, server, "ann").close()
+    return server, tenant_id, ann
+
+
+def open_browser(chromium, server, name, **options):
+    """Open a browser in which a person is signed in."""
+    context = chromium.new_context(**options)
+    page = context.new_page()
+    page.goto(f"{server.url}/login")
+    page.fill("#login", name)
+    page.fill("#password", PASSWORD)
+    page.click("main button[type=submit]")
+    page.wait_for_url("**/account")
+    page.close()
+    return context
+
+
+def look(page: Page, name: str) -> None:
+    """Examine the page that is open, at two widths: axe finds nothing, nothing is too wide."""
+    for width, height in WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_function(
+            "width => document.documentElement.scrollWidth <= width", arg=width, timeout=5000
+        )
+        if SCREENSHOTS:
+            page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{width}.png", full_page=True)
+        found = Axe().run(page).response
+        assert found["passes"], name
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == [], name
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+def test_every_screen_of_people_is_readable_for_everybody(chromium, acme, locale, colours):
+    server, tenant_id, ann = acme
+    context = open_browser(chromium, server, "boss", locale=locale, color_scheme=colours)
+    page, complaints = context.new_page(), []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    base = f"{server.url}/console/t/{tenant_id}"
+    paths = ["/users", "/users?q=nobody", "/users/new", "/users/import", "/sessions"]
+    paths += ["/sessions/grants", f"/sessions/end?person={ann.id}"]
+    tabs = ("", "/roles", "/permissions", "/sessions", "/consents", "/activity")
+    paths += [f"/users/{ann.id}{tab}" for tab in tabs]
+    for path in paths:
+        assert page.goto(base + path).status == 200, path
+        name = path.strip("/").replace("/", "-").partition("?")[0]
+        look(page, f"{name}-{locale}-{colours}")
+    assert complaints == []
+    context.close()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_user_is_added_given_a_role_and_signed_out(chromium, acme, scripts):
+    server, tenant_id, _ = acme
+    context = open_browser(chromium, server, "boss", locale="en-GB", java_script_enabled=scripts)
+    page = context.new_page()
+    page.goto(f"{server.url}/console/t/{tenant_id}/users")
+    page.get_by_role("link", name="New user").click()
+    page.get_by_label("User name").first.fill("cat")
+    page.get_by_label("Generate a password").check()
+    page.get_by_role("button", name="Create the account").click()
+    expect(page.locator(".once code")).to_have_count(1)
+    page.reload()
+    expect(page.locator(".once code")).to_have_count(0)
+
+    page.get_by_role("link", name="Roles", exact=True).click()
+    page.get_by_label("clerk").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The roles were changed.")).to_be_visible()
+
+    page.goto(f"{server.url}/console/t/{tenant_id}/sessions?q=ann")
+    page.get_by_role("link", name="End all").click()
+    page.get_by_role("button", name="End 1").click()
+    expect(page.get_by_text("1 was ended.")).to_be_visible()
+
+    page.goto(f"{server.url}/console/t/{tenant_id}/users?q=ann")
+    page.get_by_label("Ann Lee").check()
+    page.get_by_role("button", name="Disable").click()
+    expect(page.get_by_text("1 user was disabled.")).to_be_visible()
+    page.goto(f"{server.url}/console/t/{tenant_id}/users?state=disabled")
+    expect(page.get_by_role("link", name="Ann Lee")).to_be_visible()
+    context.close()
