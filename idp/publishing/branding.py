@@ -150,10 +150,20 @@ def _write(session: Session, row: Branding, values: dict[str, Any]) -> None:
         session,
         Tag.BRANDING_CHANGED,
         f"tenant:{row.tenant_id}",
-        before,
-        _state_of(row),
+        _recorded(before),
+        _recorded(_state_of(row)),
         tenant_id=row.tenant_id,
     )
+
+
+def _recorded(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a state with a field for each text, as the audit log names what was changed."""
+    texts = {
+        f"texts.{language}.{place}": text
+        for language, places in state["texts"].items()
+        for place, text in places.items()
+    }
+    return {name: value for name, value in state.items() if name != "texts"} | texts
 
 
 def _picture(

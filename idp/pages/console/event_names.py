@@ -140,7 +140,14 @@ _OBJECTS = {
     "clients": {"authentication", "client", "client-secret"},
     "tokens": {"code", "consent", "grant", "refresh-token", "token"},
     "apis": {"api-resource", "identity-resource"},
-    "organisations": {"application", "bundle", "tenant", "tenant-bundle", "tenant-type"},
+    "organisations": {
+        "application",
+        "branding",
+        "bundle",
+        "tenant",
+        "tenant-bundle",
+        "tenant-type",
+    },
     "publishing": {"file", "gateway", "package", "publication", "sdk", "sdk-options"}
     | {"subscription"},
     "system": {"audit", "database", "import", "key", "mail", "operation", "outbox", "row"}

@@ -82,7 +82,10 @@ def test_what_was_put_is_read_and_recorded(root, session, acme):
     assert admin.data(root, "GET", path(acme)) == answered
     event = changes(session)[0]
     assert (event.target, event.tenant_id, event.user_id) == (f"tenant:{acme}", acme, root.user.id)
-    assert {row["field"] for row in event.details["changes"]} >= {"accent", "texts", "help_uri"}
+    recorded = {row["field"]: row["after"] for row in event.details["changes"]}
+    assert recorded["accent"] == "#0f6b5c"
+    assert recorded["texts.zh.register"] == "欢迎。"
+    assert not {"logo", "texts", "texts.en.register"} & recorded.keys()
 
 
 def test_putting_what_was_read_changes_nothing(root, session, acme):

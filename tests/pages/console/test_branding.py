@@ -98,6 +98,12 @@ def test_what_is_saved_is_on_the_pages_at_once(client, session, boss, acme, scre
     assert (event.user_id, event.tenant_id) == (boss.id, acme)
 
 
+def test_a_form_without_a_stamp_is_refused(client, session, boss, acme, screen):
+    page = client.get(screen, headers=HTML)
+    assert send(client, page, screen, TYPED).status_code == 400
+    assert row_of(session, acme) is None
+
+
 def test_the_same_form_sent_twice_changes_nothing_the_second_time(client, session, boss, screen):
     page = client.get(screen, headers=HTML)
     assert send(client, page, screen, typed_from(page)).status_code == 303

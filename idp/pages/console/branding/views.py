@@ -53,6 +53,8 @@ def index(workspace: Workspace) -> Response:
 def save(workspace: Workspace) -> Response:
     """Save all values but the pictures."""
     form = BrandingForm()
+    if form.stamp.data is None:
+        raise BadRequest
     row = _get(workspace)
     try:
         branding.replace(
@@ -60,7 +62,7 @@ def save(workspace: Workspace) -> Response:
             workspace.acting,
             _tenant_id(workspace),
             form.to_spec(row),
-            stamp=form.stamp.data or "",
+            stamp=form.stamp.data,
         )
     except Conflict:
         database().rollback()
