@@ -78,6 +78,7 @@ def test_the_issuers_own_branding_is_on_its_pages(client, session):
         assert client.get(theme_of(page)).status_code == 200
         assert " style=" not in text
         assert "<style" not in text
+    assert theme_of(client.get("/docs")) == theme_of(client.get("/login"))
     login = client.get("/login").get_data(as_text=True)
     assert "Use your &lt;b&gt;staff&lt;/b&gt; account." in login
     assert "For staff only." in readable(client.get("/register", follow_redirects=True))
