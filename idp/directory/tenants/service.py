@@ -19,7 +19,7 @@ from idp.directory.branding import snapshot as brands
 from idp.directory.branding.models import Branding
 from idp.directory.clients.models import Client
 from idp.directory.resources.models import ApiResource
-from idp.directory.tenants.hosts import is_local
+from idp.directory.tenants.host_names import is_local
 from idp.directory.tenants.models import (
     Membership,
     Tenant,

@@ -177,7 +177,7 @@ def _mail_link(session: Session, api: ApiResource, sealed: Sealed) -> None:
     }
     to, locale = sealed.address, sealed.locale
     notify.mail(session, to, "subscription", context, locale, brand=issuer.brand)
-    _note(session, Tag.SUBSCRIPTION_ASKED, api)
+    _note(session, Tag.SUBSCRIPTION_REQUESTED, api)
 
 
 def _note(session: Session, tag: Tag, api: ApiResource) -> None:

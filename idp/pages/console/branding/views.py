@@ -59,7 +59,7 @@ def save(workspace: Workspace) -> Response:
     try:
         branding.replace(
             database(),
-            workspace.acting,
+            workspace.confined_actor,
             _tenant_id(workspace),
             form.to_spec(row),
             stamp=form.stamp.data,
@@ -113,7 +113,7 @@ def upload(workspace: Workspace) -> Response:
     tenant_id = _tenant_id(workspace)
     try:
         with branding.new_picture(
-            database(), workspace.acting, tenant_id, kind, sent.stream, sent.filename
+            database(), workspace.confined_actor, tenant_id, kind, sent.stream, sent.filename
         ):
             database().commit()
     except TooManyRequests as wait:
@@ -132,7 +132,7 @@ def remove(workspace: Workspace) -> Response:
     kind = picture_of(request.form.get("kind", ""))
     if kind is None:
         raise BadRequest
-    branding.remove_picture(database(), workspace.acting, _tenant_id(workspace), kind)
+    branding.remove_picture(database(), workspace.confined_actor, _tenant_id(workspace), kind)
     database().commit()
     return go(workspace, "branding.index", notice="saved")
 
@@ -142,7 +142,7 @@ def _tenant_id(workspace: Workspace) -> int:
 
 
 def _get(workspace: Workspace) -> Branding:
-    return branding.get(database(), workspace.acting, _tenant_id(workspace))
+    return branding.get(database(), workspace.confined_actor, _tenant_id(workspace))
 
 
 def _conflict_page(workspace: Workspace, form: BrandingForm) -> Response:
