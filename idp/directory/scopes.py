@@ -35,6 +35,13 @@ class Scope(StrEnum):
     ADMIN_AUDIT_ALL = "ids4.ms.admin.audit.all", "Administration: everything about the audit log"
     ADMIN_AUDIT_READ = "ids4.ms.admin.audit.read", "Administration: read and export the audit log"
 
+    ADMIN_BRANDING_ALL = "ids4.ms.admin.branding.all", "Administration: everything about branding"
+    ADMIN_BRANDING_READ = "ids4.ms.admin.branding.read", "Administration: read branding of tenants"
+    ADMIN_BRANDING_WRITE = (
+        "ids4.ms.admin.branding.write",
+        "Administration: change branding of tenants",
+    )
+
     ADMIN_BUNDLES_ALL = "ids4.ms.admin.bundles.all", "Administration: everything about bundles"
     ADMIN_BUNDLES_READ = "ids4.ms.admin.bundles.read", "Administration: read who has a bundle"
     ADMIN_BUNDLES_WRITE = "ids4.ms.admin.bundles.write", "Administration: delete bundles"

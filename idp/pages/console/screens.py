@@ -105,6 +105,9 @@ BUNDLES = Screen(
     Scope.US_BUNDLE_LIST,
     Where.PLATFORM,
 )
+BRANDING = Screen(
+    "branding", Group.ORGANISATIONS, _("Branding"), "brand", Scope.ADMIN_BRANDING_READ
+)
 AUDIT = Screen("audit", Group.MONITOR, _("Audit log"), "audit", Scope.ADMIN_AUDIT_READ)
 
 SCREENS = (
@@ -118,6 +121,7 @@ SCREENS = (
     IDENTITIES,
     TENANTS,
     BUNDLES,
+    BRANDING,
     AUDIT,
     EXPLAIN,
     MESSAGES,
