@@ -171,8 +171,8 @@ class _History:
         yield 5, 10, partial(self._act, admin, self._order_sdk)
         yield 4, 12, partial(self._withdraw_consent, ids["wang.fang"])
         yield 3, 11, partial(self._act, hannah, self._send_reset_link)
-        for ago in range(3):
-            yield ago, 0.5, self._ask_wrongly
+        for ago in (2, 1):
+            yield ago, 9, self._ask_wrongly
 
     def _administrator(self, username: str) -> Actor:
         return self._all.actor(next(row for row in cast.PEOPLE if row.username == username))
@@ -217,6 +217,9 @@ class _History:
         }
         job = sdks.create(session, actor, Order("python", document, SDK_SOURCE))
         sdks.cancel(session, actor, job.id)
+        taken = outbox.take(session, sdks.LANE, "demo")
+        if taken is not None:
+            outbox.finish(session, taken)
 
     def _withdraw_consent(self, user_id: int) -> None:
         self._site.arrive(Browser(CLINIC, LAPTOP))

@@ -18,7 +18,6 @@ from idp.directory.clients import service as clients
 from idp.directory.clients.service import NewClient
 from idp.directory.resources import service as resources
 from idp.directory.resources.service import NewApi
-from idp.directory.roles import catalogue
 from idp.directory.roles import tenant_roles as roles
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.service import NewTenant
@@ -139,7 +138,6 @@ def _person(
     user.password_hash = password_hash
     is_admin = person.role == "administrator"
     tenants.add_member(session, tenant_id, user.id, is_admin=is_admin)
-    catalogue.assign_default_roles(session, user.id)
     acting = replace(administrator, tenant_id=tenant_id)
     roles.bind(session, acting, person.username, [person.role])
     return user.id

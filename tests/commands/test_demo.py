@@ -147,7 +147,15 @@ def test_there_are_applications_of_every_kind_with_apis_rights_and_menus(demo):
         assert {kinds.kind_of(client) for client in own} == {"web", "spa", "native", "service"}
         assert count(session, Application, Application.tenant_id > 1) == 3
         assert count(session, ApiResource, ApiResource.tenant_id.is_not(None)) == 3
-        assert count(session, Privilege, Privilege.group_id.is_not(None), ~Privilege.code.startswith("ids4.")) == 12
+        assert (
+            count(
+                session,
+                Privilege,
+                Privilege.group_id.is_not(None),
+                ~Privilege.code.startswith("ids4."),
+            )
+            == 12
+        )
         assert count(session, Role, Role.tenant_id.is_not(None)) == 8
         assert count(session, Bundle) == 4
         assert count(session, Menu) >= 10
@@ -252,6 +260,27 @@ def test_no_screen_is_empty(demo, screen):
         answer = browser.get(f"/console/{where}/{screen.name}", headers=HTML)
         assert answer.status_code == 200, (name, screen.name)
         assert 'class="empty-state' not in answer.get_data(as_text=True), (name, screen.name)
+
+
+FAST_3G = 200_000
+"""Bytes that come in a second; each round trip takes 0.15 s."""
+ROUND_TRIPS = 3 * 0.15
+"""To connect, for the page and for its style sheets; scripts are deferred."""
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
+def test_the_first_paint_takes_less_than_a_second_on_fast_3g(demo, screen):
+    browser = demo.signed_in("admin", ADMIN_PASSWORD)
+    sent = {"Accept-Encoding": "br", **HTML}
+    page = browser.get(f"/console/platform/{screen.name}", headers=sent)
+    sheets = re.findall(r'<link rel="stylesheet" href="([^"]+)"', page.get_data(as_text=True))
+    assert len(sheets) == 3
+    answers = [page, *(browser.get(path, headers=sent) for path in sheets)]
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert {answer.headers.get("Content-Encoding") for answer in answers[1:]} == {"br"}
+    size = sum(len(answer.data) for answer in answers)
+    assert size / FAST_3G + ROUND_TRIPS < 1, size
+    assert not re.search(r"<script(?![^>]*(defer|module))", page.get_data(as_text=True))
 
 
 def test_the_overview_shows_figures_and_what_needs_somebody(demo):
