@@ -143,7 +143,7 @@ def _link(
     )
     audit.record(
         session,
-        Tag.PASSWORD_RESET_ASKED,
+        Tag.PASSWORD_RESET_REQUESTED,
         tenant_id=issuer.tenant_id,
         target=f"user:{user.id}",
     )

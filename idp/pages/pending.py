@@ -83,7 +83,7 @@ def signed_in(authorization: Authorization | None, home: str, cookie: str) -> Re
     """Set the session cookie after a sign-in; continue the request, or redirect to a page."""
     response = redirect(home, 303) if authorization is None else resume(authorization)
     settings = current_runtime().settings
-    cookies.give(response, current_issuer(), cookie, settings, remember=False)
+    cookies.set_session(response, current_issuer(), cookie, settings, remember=False)
     return response
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from idp.directory.clients.models import Client
 from idp.directory.resources.models import ApiResource
-from idp.directory.tenants.hosts import is_local
+from idp.directory.tenants.host_names import is_local
 from idp.directory.tenants.models import (
     Membership,
     Tenant,

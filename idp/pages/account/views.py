@@ -274,7 +274,7 @@ def change_password(visitor: Visitor) -> Response:
         form.refuse(_("This is not your current password."), "current")
         return _page("password", visitor, 400, form=form)
     response = redirect(f"{PASSWORD}?notice=changed", 303)
-    cookies.give(response, issuer, value, current_runtime().settings, remember=remember)
+    cookies.set_session(response, issuer, value, current_runtime().settings, remember=remember)
     return response
 
 
@@ -299,7 +299,7 @@ def end_session(visitor: Visitor, session_id: int) -> Response:
     if session_id != visitor.browser.id:
         return redirect(f"{SESSIONS}?notice=ended", 303)
     response = redirect("/signed-out", 303)
-    cookies.take(response, issuer)
+    cookies.delete_session(response, issuer)
     return response
 
 

@@ -176,7 +176,7 @@ def _mail_link(session: Session, api: ApiResource, sealed: Sealed) -> None:
         "minutes": str(MINUTES),
     }
     notify.mail(session, sealed.address, "subscription", context, sealed.locale)
-    _note(session, Tag.SUBSCRIPTION_ASKED, api)
+    _note(session, Tag.SUBSCRIPTION_REQUESTED, api)
 
 
 def _note(session: Session, tag: Tag, api: ApiResource) -> None:
