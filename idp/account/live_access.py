@@ -57,7 +57,7 @@ def grants_query(actor: Actor) -> Select[Grant]:
 def places_of_newest(session: Session, actor: Actor, most: int) -> set[tuple[int, int]]:
     """Return at which clients, in which tenants, the newest grants are that have not ended.
 
-    Whether their people still stand is not asked: that would look at all grants.
+    Whether people may still sign in is not checked: that would read all grants.
     """
     query = select(Grant.client_id, Grant.tenant_id).where(
         Grant.revoked_at.is_(None), Grant.expires_at > clock.now()

@@ -17,8 +17,8 @@ from operator import itemgetter
 from sqlalchemy.orm import Session
 
 from idp.account import administration
-from idp.demo import cast
-from idp.demo.cast import App, Person
+from idp.demo import content
+from idp.demo.content import App, Person
 from idp.demo.organisations import Organisations
 from idp.demo.visits import Application, Browser, Site
 from idp.directory.actor import Actor
@@ -53,14 +53,14 @@ Act = Callable[[], object]
 Moment = tuple[datetime, Act]
 
 
-def tell(session: Session, organisations: Organisations) -> None:
+def make(session: Session, organisations: Organisations) -> None:
     """Play all days up to now; each is committed when it is over."""
     _History(session, organisations).play()
 
 
 @dataclass(slots=True)
-class _Desk:
-    """A person with the browser and the application that they use."""
+class _Workplace:
+    """A person with the browser and the application that they work with."""
 
     person: Person
     browser: Browser
@@ -75,17 +75,17 @@ class _History:
         self._now = clock.now()
         self._chance = random.Random("thirty days")  # noqa: S311 - no secret
         self._site = Site(session)
-        apps = {app.client_id: self._application(app) for app in cast.APPS}
+        apps = {app.client_id: self._application(app) for app in content.APPS}
         self._apps = apps
-        self._desks = {
-            person.username: _Desk(person, self._browser(person), apps[person.client])
-            for person in cast.PEOPLE
+        self._places = {
+            person.username: _Workplace(person, self._browser(person), apps[person.client])
+            for person in content.PEOPLE
             if person.client is not None
         }
 
     def play(self) -> None:
         """Carry out what happened, in the order of time."""
-        for ago in range(cast.DAYS - 1, -1, -1):
+        for ago in range(content.DAYS - 1, -1, -1):
             day = (self._now - timedelta(days=ago)).replace(hour=0, minute=0, second=0)
             moments = [*self._usual(day, ago), *self._unusual(day, ago)]
             for moment, act in sorted(moments, key=itemgetter(0)):
@@ -104,42 +104,42 @@ class _History:
 
     def _usual(self, day: datetime, ago: int) -> Iterator[Moment]:
         busy = 0.25 if day.weekday() >= WEEKEND else 0.65
-        for desk in self._desks.values():
-            if desk.person.days < ago or self._chance.random() > busy:
+        for place in self._places.values():
+            if place.person.days < ago or self._chance.random() > busy:
                 continue
             begin = day + timedelta(minutes=self._chance.randrange(7 * 60, 10 * 60))
-            yield begin, partial(self._begin_work, desk)
+            yield begin, partial(self._begin_work, place)
             later = begin + timedelta(minutes=self._chance.randrange(60, 400))
-            yield later, partial(self._work_on, desk)
-            if not desk.person.remember and self._chance.random() < 1 / 3:
-                yield begin + timedelta(hours=8), partial(self._site.sign_out, desk.browser)
+            yield later, partial(self._work_on, place)
+            if not place.person.remember and self._chance.random() < 1 / 3:
+                yield begin + timedelta(hours=8), partial(self._site.sign_out, place.browser)
         night = day + timedelta(hours=2, minutes=15)
         yield night, partial(self._export, self._apps["acme-export"])
 
-    def _begin_work(self, desk: _Desk) -> None:
+    def _begin_work(self, place: _Workplace) -> None:
         """Sign in, after a wrong password now and then, and open the application."""
-        if not self._site.is_signed_in(desk.browser):
+        if not self._site.is_signed_in(place.browser):
             if self._chance.random() < 1 / 10:
-                self._site.mistype(desk.browser, desk.person.username, desk.application)
-            self._site.sign_in(desk.browser, desk.application, remember=desk.person.remember)
-        self._open(desk)
+                self._site.mistype(place.browser, place.person.username, place.application)
+            self._site.sign_in(place.browser, place.application, remember=place.person.remember)
+        self._open(place)
 
-    def _open(self, desk: _Desk) -> None:
-        tenant_id = self._all.tenants[desk.person.organisation]
-        tokens = self._site.enter(desk.browser, desk.application, tenant_id)
+    def _open(self, place: _Workplace) -> None:
+        tenant_id = self._all.tenants[place.person.organisation]
+        tokens = self._site.enter(place.browser, place.application, tenant_id)
         if tokens is not None and "refresh_token" in tokens:
-            desk.refresh_tokens = [tokens["refresh_token"]]
+            place.refresh_tokens = [tokens["refresh_token"]]
 
-    def _work_on(self, desk: _Desk) -> None:
+    def _work_on(self, place: _Workplace) -> None:
         """Use the refresh token, or without one open the application again."""
-        if not desk.refresh_tokens:
-            self._open(desk)
+        if not place.refresh_tokens:
+            self._open(place)
             return
-        tokens = self._site.refresh(desk.browser, desk.application, desk.refresh_tokens[-1])
+        tokens = self._site.refresh(place.browser, place.application, place.refresh_tokens[-1])
         if tokens is None:
-            desk.refresh_tokens = []
+            place.refresh_tokens = []
         else:
-            desk.refresh_tokens.append(tokens["refresh_token"])
+            place.refresh_tokens.append(tokens["refresh_token"])
 
     def _export(self, application: Application) -> None:
         server = Browser(OFFICE, PROGRAM)
@@ -151,8 +151,8 @@ class _History:
         """Yield what happened how many days ago, and at which hour."""
         olivia, hannah = self._administrator("olivia.chen"), self._administrator("hannah.moore")
         admin = replace(self._all.administrator, permitted="platform")
-        ids, acme = self._all.people, self._all.tenants[cast.ACME]
-        for ago in range(cast.DAYS - 2, 0, -7):
+        ids, acme = self._all.people, self._all.tenants[content.ACME]
+        for ago in range(content.DAYS - 2, 0, -7):
             yield ago, 8, partial(self._visit_console, admin.person_id)
         yield 24, 11, partial(self._act, olivia, self._rotate_secret)
         yield 20, 14, partial(self._act, admin, self._switch_bundle)
@@ -163,8 +163,8 @@ class _History:
         yield 11, 16, partial(self._act, olivia, administration.sign_out, ids["joao.costa"])
         yield 10, 10, partial(self._act, admin, administration.add_member, ids["noah.klein"], acme)
         yield 10, 11, partial(self._act, olivia, roles.bind, "noah.klein", ["clerk"])
-        sara = self._desks["sara.lindt"]
-        yield 9, 13, partial(self._open, sara)
+        sara = self._places["sara.lindt"]
+        yield 9, 13, partial(self._begin_work, sara)
         yield 9, 14, partial(self._work_on, sara)
         yield 9, 15, partial(self._steal, sara)
         yield 6, 15, partial(self._act, olivia, roles.set_privileges, "clerk", ["orders.read"])
@@ -175,7 +175,7 @@ class _History:
             yield ago, 9, self._ask_wrongly
 
     def _administrator(self, username: str) -> Actor:
-        return self._all.actor(next(row for row in cast.PEOPLE if row.username == username))
+        return self._all.actor(next(row for row in content.PEOPLE if row.username == username))
 
     def _act(self, actor: Actor, do: Callable[..., object], *arguments: object) -> None:
         """Call a service as the console does for a person who manages."""
@@ -198,15 +198,15 @@ class _History:
 
     def _switch_bundle(self, session: Session, _actor: Actor) -> None:
         bundle = bundles.get(session, "trading-plus")
-        applying.switch(session, self._all.tenants[cast.ACME], bundle)
+        applying.switch(session, self._all.tenants[content.ACME], bundle)
 
     def _guess(self, name: str) -> None:
         self._site.mistype(Browser(ATTACKER, PROGRAM), name, self._apps["acme-order-desk"])
 
-    def _steal(self, desk: _Desk) -> None:
+    def _steal(self, place: _Workplace) -> None:
         """Use a refresh token that was used before, which ends the grant."""
         thief = Browser(ATTACKER, PROGRAM)
-        self._site.refresh(thief, desk.application, desk.refresh_tokens[0])
+        self._site.refresh(thief, place.application, place.refresh_tokens[0])
 
     def _order_sdk(self, session: Session, actor: Actor) -> None:
         """Order an SDK and cancel it, so that a worker has nothing to build."""
@@ -235,25 +235,25 @@ class _History:
 
     def _ask_wrongly(self) -> None:
         """Send requests of applications that are configured wrongly."""
-        desk = self._desks["priya.nair"]
+        place = self._places["priya.nair"]
         for changed in (
             {"callback": "http://127.0.0.1:5000/other"},
             {"scope": "openid visits.read"},
             {"secret": "the-secret-of-another-server"},
         ):
-            self._site.sign_in(desk.browser, desk.application)
-            wrong = replace(desk.application, **changed)
-            self._site.enter(desk.browser, wrong, self._all.tenants[cast.ACME])
+            self._site.sign_in(place.browser, place.application)
+            wrong = replace(place.application, **changed)
+            self._site.enter(place.browser, wrong, self._all.tenants[content.ACME])
 
     # --- What people and applications have -------------------------------------------------------
 
     def _application(self, app: App) -> Application:
         return Application(
-            app.client_id, self._all.secrets[app.client_id], " ".join(app.scopes), cast.CALLBACK
+            app.client_id, self._all.secrets[app.client_id], " ".join(app.scopes), content.CALLBACK
         )
 
     def _browser(self, person: Person) -> Browser:
-        address = OFFICE if person.organisation == cast.ACME else CLINIC
+        address = OFFICE if person.organisation == content.ACME else CLINIC
         if person.role == "picker":
             return Browser("198.51.100.23", PHONE, self._all.people[person.username])
         name = self._chance.choice((DESKTOP, LAPTOP))

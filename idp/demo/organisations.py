@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from idp.demo import cast
-from idp.demo.cast import App, Person
+from idp.demo import content
+from idp.demo.content import App, Person
 from idp.directory.actor import Actor
 from idp.directory.bundles import applying
 from idp.directory.bundles import service as bundles
@@ -37,7 +37,7 @@ class Organisations:
     administrator: Actor
     """Of the platform."""
     tenants: Mapping[str, int]
-    """By the names of `cast`."""
+    """By the names of `content`."""
     people: Mapping[str, int]
     """By user name."""
     clients: Mapping[str, int]
@@ -52,13 +52,13 @@ class Organisations:
 
 
 def create(session: Session, administrator_id: int, password_hash: str) -> Organisations:
-    """Create everything that `cast` names; all people get one password."""
+    """Create everything that `content` names; all people get one password."""
     document = reader.read(FILE)
     tenant_ids = {
         row["ref"]: _tenant(session, row["name"], row["type"], document["tenant_types"])
         for row in document["tenants"]
     }
-    for api in cast.APIS:
+    for api in content.APIS:
         new = NewApi(
             api.name,
             api.title,
@@ -67,14 +67,14 @@ def create(session: Session, administrator_id: int, password_hash: str) -> Organ
             user_claims=("permission", "role"),
         )
         resources.create_api(session, new)
-    created = {app.client_id: _client(session, app, tenant_ids) for app in cast.APPS}
+    created = {app.client_id: _client(session, app, tenant_ids) for app in content.APPS}
     imports.import_document(session, document)
-    for name, code in cast.BUNDLES.items():
+    for name, code in content.BUNDLES.items():
         applying.initialise(session, tenant_ids[name], bundles.get(session, code))
     administrator = Actor(administrator_id, is_platform_admin=True)
     people, begin = {}, clock.now()
-    for person in cast.PEOPLE:
-        with clock.at(begin + timedelta(days=cast.DAYS - person.days)):
+    for person in content.PEOPLE:
+        with clock.at(begin + timedelta(days=content.DAYS - person.days)):
             user_id = _person(session, administrator, person, tenant_ids, password_hash)
         people[person.username] = user_id
         if person.role == "administrator":
@@ -90,10 +90,10 @@ def create(session: Session, administrator_id: int, password_hash: str) -> Organ
 
 def _link(session: Session, organisation: str, user_id: int) -> None:
     """Make a person the owner of the clients and APIs of their organisation."""
-    for app in cast.APPS:
+    for app in content.APPS:
         if app.organisation == organisation:
             clients.link_owner(session, clients.get(session, app.client_id), user_id)
-    for api in cast.APIS:
+    for api in content.APIS:
         found = resources.find_api(session, api.name)
         if api.organisation == organisation and found is not None:
             resources.link_owner(session, found, user_id)
@@ -110,7 +110,7 @@ def _client(session: Session, app: App, tenant_ids: Mapping[str, int]) -> tuple[
         client_id=app.client_id,
         client_name=app.title,
         scopes=app.scopes,
-        redirect_uris=() if app.kind == "service" else (cast.CALLBACK,),
+        redirect_uris=() if app.kind == "service" else (content.CALLBACK,),
         tenant_id=tenant_ids[app.organisation],
         settings=app.settings,
     )

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from idp.config import Settings
-from idp.demo import cast, history, organisations
+from idp.demo import content, history, organisations
 from idp.demo.organisations import Organisations
 from idp.directory.seeding import service as seeding
 from idp.directory.users import service as users
@@ -20,7 +20,7 @@ from idp.platform.runtime import Runtime
 from idp.platform.throttle import Throttle
 
 MARK = "demo-organisations"
-SHOWN = (cast.ADMINISTRATOR, cast.MEMBER)
+SHOWN = (content.ADMINISTRATOR, content.MEMBER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def begins_at(session: Session, settings: Settings) -> datetime | None:
     seeding.lock(session)
     if seeding.recorded(session):
         return None
-    return clock.now() - timedelta(days=cast.DAYS)
+    return clock.now() - timedelta(days=content.DAYS)
 
 
 def create(session: Session, username: str) -> Organisations | None:
@@ -66,7 +66,7 @@ def play(process: Runtime, created: Organisations) -> None:
     # What was refused in the past must slow nobody down today.
     past = replace(process, throttle=Throttle())
     with past.sessions() as session:
-        history.tell(session, created)
+        history.make(session, created)
     figures.count_due(process, threading.Event())
 
 
@@ -82,7 +82,7 @@ def accounts(session: Session, password: str | None) -> Sequence[Account]:
         Account(
             person.username,
             person.role == "administrator",
-            cast.ORGANISATIONS[person.organisation],
+            content.ORGANISATIONS[person.organisation],
             password if password and users.verify_password(session, user, password) else None,
         )
         for person, user in found

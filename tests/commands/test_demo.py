@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from idp.app import create_app
 from idp.cli import main
 from idp.config import Settings, sqlite_url
-from idp.demo import cast
+from idp.demo import content
 from idp.directory.applications.models import Application, Menu
 from idp.directory.bundles.models import Bundle
 from idp.directory.clients import kinds
@@ -132,8 +132,8 @@ def test_two_organisations_are_there_with_twelve_people(demo):
         assert set(tenants) == {"Acme Trading", "Lakeside Clinic"}
         assert {row.bundle_code for row in tenants.values()} == {"trading-plus", "clinic-standard"}
         names = session.scalars(select(User.username).order_by(User.id)).all()
-        assert [*names] == ["admin", "demo", *(person.username for person in cast.PEOPLE)]
-        assert len(cast.PEOPLE) == 12
+        assert [*names] == ["admin", "demo", *(person.username for person in content.PEOPLE)]
+        assert len(content.PEOPLE) == 12
         members = {
             name: count(session, Membership, Membership.tenant_id == tenant.id)
             for name, tenant in tenants.items()
@@ -165,8 +165,8 @@ def test_thirty_days_have_passed(demo):
     with demo.sessions() as session:
         days = {at.date() for at in session.scalars(select(AuditEvent.at))}
         today = clock.now().date()
-        assert min(days) == today - timedelta(days=cast.DAYS)
-        assert days >= {today - timedelta(days=ago) for ago in range(1, cast.DAYS)}
+        assert min(days) == today - timedelta(days=content.DAYS)
+        assert len(days) > content.DAYS - 5, "few people work at weekends"
         assert max(session.scalars(select(AuditEvent.at))) <= clock.now()
         found = set(session.scalars(select(AuditEvent.tag)))
         assert found >= {
@@ -212,7 +212,7 @@ def test_what_the_past_did_was_recorded_with_who_did_it(demo):
         assert reused.client_id == "acme-scanner"
 
 
-@pytest.mark.parametrize("name", ["demo", *(person.username for person in cast.PEOPLE)])
+@pytest.mark.parametrize("name", ["demo", *(person.username for person in content.PEOPLE)])
 def test_every_account_can_sign_in(demo, name):
     browser = demo.signed_in(name)
     assert browser.get("/account", headers=HTML).status_code == 200
