@@ -92,7 +92,7 @@ class _History:
                 if moment < self._now:
                     with clock.at(moment):
                         act()
-            self._session.info.pop("context")
+            self._session.info.pop("context", None)
             self._session.commit()
 
     def _unusual(self, day: datetime, ago: int) -> Iterator[Moment]:
