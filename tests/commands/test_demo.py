@@ -7,11 +7,12 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from click.testing import CliRunner
 from flask import Flask
 from pydantic import SecretStr
@@ -351,6 +352,12 @@ def test_an_installation_that_is_there_gets_no_past(new_database_url, tmp_path):
     again = json.loads(set_up(make_settings(tmp_path, database_url=url, demo=True), "--json"))
     assert again["accounts"] == []
     assert again["demo_password"]
+
+
+def test_a_demo_can_be_set_up_just_after_midnight(new_database_url, tmp_path):
+    settings = make_settings(tmp_path, database_url=new_database_url(), demo=True)
+    with time_machine.travel(datetime(2026, 3, 1, 0, 3, tzinfo=UTC)):
+        assert json.loads(set_up(settings, "--json"))["accounts"]
 
 
 @pytest.mark.no_database
