@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from idp.api.admin import (
     audit,
+    branding,
     clients,
     explain,
     jobs,
@@ -26,6 +27,7 @@ MODULES = (
     clients,
     users,
     sessions,
+    branding,
     audit,
     privileges,
     tenanttypes,

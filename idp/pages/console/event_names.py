@@ -47,6 +47,7 @@ NAMES = {
     Tag.APPLICATION_CREATED: _("Application created"),
     Tag.APPLICATION_DELETED: _("Application deleted"),
     Tag.AUDIT_EXPORTED: _("Audit log exported"),
+    Tag.BRANDING_CHANGED: _("Branding changed"),
     Tag.BUNDLE_CHANGED: _("Bundle changed"),
     Tag.BUNDLE_CREATED: _("Bundle created"),
     Tag.CLIENT_CHANGED: _("Client changed"),
@@ -139,7 +140,14 @@ _OBJECTS = {
     "clients": {"authentication", "client", "client-secret"},
     "tokens": {"code", "consent", "grant", "refresh-token", "token"},
     "apis": {"api-resource", "identity-resource"},
-    "organisations": {"application", "bundle", "tenant", "tenant-bundle", "tenant-type"},
+    "organisations": {
+        "application",
+        "branding",
+        "bundle",
+        "tenant",
+        "tenant-bundle",
+        "tenant-type",
+    },
     "publishing": {"file", "gateway", "package", "publication", "sdk", "sdk-options"}
     | {"subscription"},
     "system": {"audit", "database", "import", "key", "mail", "operation", "outbox", "row"}

@@ -53,6 +53,7 @@ class Tag(StrEnum):
     APPLICATION_CREATED = "admin:application:created"
     APPLICATION_DELETED = "admin:application:deleted"
     AUDIT_EXPORTED = "admin:audit:exported"
+    BRANDING_CHANGED = "admin:branding:changed"
     BUNDLE_CHANGED = "admin:bundle:changed"
     BUNDLE_CREATED = "admin:bundle:created"
     CLIENT_CHANGED = "admin:client:changed"
