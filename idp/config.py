@@ -94,7 +94,11 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="First administrator's password; empty: random, printed once.",
     )
-    demo: bool = Field(default=False, description="Seed a demo user and three demo clients.")
+    demo: bool = Field(
+        default=False,
+        description="Seed a demo user and three demo clients; a new installation for `development`"
+        " also two organisations with a past of thirty days.",
+    )
     demo_password: SecretStr = Field(
         default=SecretStr(""),
         description="Password of the user `demo`; empty: random, printed by setup.",

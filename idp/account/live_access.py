@@ -54,6 +54,20 @@ def grants_query(actor: Actor) -> Select[Grant]:
     return query if actor.reaches_all else query.where(Grant.tenant_id == actor.tenant_id)
 
 
+def places_of_newest(session: Session, actor: Actor, most: int) -> set[tuple[int, int]]:
+    """Return at which clients, in which tenants, the newest grants are that have not ended.
+
+    Whether people may still sign in is not checked: that would read all grants.
+    """
+    query = select(Grant.client_id, Grant.tenant_id).where(
+        Grant.revoked_at.is_(None), Grant.expires_at > clock.now()
+    )
+    if not actor.reaches_all:
+        query = query.where(Grant.tenant_id == actor.tenant_id)
+    newest = query.order_by(Grant.id.desc()).limit(most).subquery()
+    return {(client_id, tenant_id) for client_id, tenant_id in session.execute(select(newest))}
+
+
 def of_client(client_row_id: int) -> ColumnElement[bool]:
     """Return in SQL which sessions were used to sign in at a client, by a grant that is live."""
     return (

@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Integer, String, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    func,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.platform import clock
@@ -105,6 +113,12 @@ class Client(Base):
     properties: Mapped[list[ClientProperty]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True, order_by="ClientProperty.id"
     )
+
+
+SORT_NAME = func.lower(func.coalesce(Client.client_name, Client.client_id), type_=String)
+"""What lists of clients are sorted by; the index below has it."""
+Index("ix_client_sort_name", SORT_NAME, Client.id)
+Index("ix_client_created_at_id", Client.created_at, Client.id)
 
 
 class ClientSecret(Base):

@@ -10,14 +10,13 @@ from typing import Any
 from flask import request
 from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _
-from sqlalchemy import String, func
 from werkzeug.wrappers import Response
 
 from idp.claims import registry
 from idp.directory.clients import kinds
 from idp.directory.clients import management as clients
 from idp.directory.clients.management import ClientSpec, Row
-from idp.directory.clients.models import Client
+from idp.directory.clients.models import SORT_NAME, Client
 from idp.directory.product import MANAGEMENT_API
 from idp.directory.resources import service as resources
 from idp.directory.scopes import Scope
@@ -45,9 +44,8 @@ from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
 from idp.platform.translation import N_
 from idp.platform.web.views import database
 
-NAME = func.lower(func.coalesce(Client.client_name, Client.client_id), type_=String)
 SORTS = {
-    "name": Sort(_("Client"), NAME),
+    "name": Sort(_("Client"), SORT_NAME),
     "created": Sort(_("Created"), Client.created_at),
 }
 FILTERS = {
@@ -125,7 +123,7 @@ def find(workspace: Workspace, text: str) -> Sequence[Hit]:
     query = clients.list_query(workspace.actor).where(
         lists.matches(text, Client.client_name, Client.client_id)
     )
-    rows = database().scalars(query.order_by(NAME, Client.id).limit(gate.MOST_HITS)).all()
+    rows = database().scalars(query.order_by(SORT_NAME, Client.id).limit(gate.MOST_HITS)).all()
     return [Hit(_name(row), row.client_id, _address(workspace, row)) for row in rows]
 
 
