@@ -8,6 +8,8 @@ from idp.api.admin import (
     audit,
     clients,
     explain,
+    files,
+    gateway,
     jobs,
     keys,
     messages,
@@ -34,6 +36,8 @@ MODULES = (
     keys,
     settings,
     explain,
+    gateway,
+    files,
 )
 """Importing a module declares its operations; the order is that of the document."""
 

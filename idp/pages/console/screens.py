@@ -77,9 +77,12 @@ SETTINGS = Screen(
     Scope.ADMIN_SETTINGS_READ,
     Where.PLATFORM,
 )
+FILES = Screen("files", Group.SYSTEM, _("Files"), "file", Scope.ADMIN_FILES_READ, Where.PLATFORM)
 CLIENTS = Screen("clients", Group.APPLICATIONS, _("Clients"), "client", Scope.CLIENT_GET)
 ROLES = Screen("roles", Group.PEOPLE, _("Roles & permissions"), "role", Scope.ROLE_GET)
 APIS = Screen("apis", Group.APIS, _("API resources"), "api", Scope.APIRESOURCE_GET)
+GATEWAY = Screen("gateway", Group.APIS, _("Gateway"), "gateway", Scope.APIRESOURCE_VERSIONS)
+SDKS = Screen("sdks", Group.APIS, _("SDKs & packages"), "sdk", Scope.APIRESOURCE_GET)
 TENANTS = Screen(
     "tenants",
     Group.ORGANISATIONS,
@@ -97,6 +100,8 @@ SCREENS = (
     ROLES,
     CLIENTS,
     APIS,
+    GATEWAY,
+    SDKS,
     TENANTS,
     AUDIT,
     EXPLAIN,
@@ -105,5 +110,6 @@ SCREENS = (
     HEALTH,
     KEYS,
     SETTINGS,
+    FILES,
 )
 """In the order of the navigation."""
