@@ -122,7 +122,7 @@ class ProductForm(Form):
     scope = StringField(_("Scope"), [Length(max=200, message=_TOO_LONG)], render_kw=_PLAIN)
     subscription_required = BooleanField(_("Clients must subscribe"), default=True)
     subscriptions_limit = IntegerField(
-        _("Most subscriptions"),
+        _("Maximum subscriptions"),
         [Optional(), NumberRange(1, INT32_MAX, _("Enter a whole number from 1."))],
         render_kw={"inputmode": "numeric"},
     )

@@ -22,7 +22,7 @@ from idp.publishing.codegen.options import GithubContent, NpmContent
 from idp.publishing.packages.service import LONGEST_NAME, Content
 
 _TOO_LONG = _("This is too long.")
-_NEEDED = _("This is needed.")
+_NEEDED = _("This field is required.")
 _PLAIN = {"autocomplete": "off"}
 _TOKEN = {"autocomplete": "new-password"}
 
@@ -111,7 +111,7 @@ class GithubForm(Form):
     repo = _text(_("Repository"), 100)
     user_agent = _text(_("User agent"), 100)
     sync_docs = BooleanField(_("Push documentation"), default=True)
-    sync_labels = BooleanField(_("Make labels of operations"), default=True)
+    sync_labels = BooleanField(_("Create labels for operations"), default=True)
     swagger_url = _text(_("Address of the description"), 2000)
     token = PasswordField(_("Token"), [Length(max=1000, message=_TOO_LONG)], render_kw=_TOKEN)
 
