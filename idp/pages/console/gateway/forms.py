@@ -44,7 +44,7 @@ class PublishForm(SourceForm):
         _("Id at the gateway"), [Length(max=100, message=_TOO_LONG)], render_kw=_PLAIN
     )
     suffix = StringField(_("Suffix"), [Length(max=32, message=_TOO_LONG)], render_kw=_PLAIN)
-    name = StringField(_("Name"), [Length(max=200, message=_TOO_LONG)], render_kw=_PLAIN)
+    name = StringField(_("Name for people"), [Length(max=200, message=_TOO_LONG)], render_kw=_PLAIN)
     description = TextAreaField(
         _("Description"), [Length(max=MOST_TEXT, message=_TOO_LONG)], render_kw={"rows": "3"}
     )
@@ -109,7 +109,7 @@ class ProductForm(Form):
     """What may be changed of a product."""
 
     name = StringField(
-        _("Name"),
+        _("Name for people"),
         [InputRequired(_("Enter a name.")), Length(max=200, message=_TOO_LONG)],
         render_kw=_PLAIN,
     )

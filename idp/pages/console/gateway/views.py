@@ -255,10 +255,11 @@ def _show(
 
 def _offer_revisions(state: Published | None, forms: Mapping[str, Any]) -> None:
     """Fill the choices of revisions in, each by version and number."""
+    original = gettext("Original version")
     choices = [
         (
             f"{version.aid};rev={revision.number}",
-            f"{version.name or version.aid} · {revision.number}",
+            f"{version.name or original} · {revision.number}",
         )
         for version in (state.versions if state else ())
         for revision in reversed(version.revisions)

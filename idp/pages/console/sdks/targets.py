@@ -60,8 +60,9 @@ def lines(workspace: Workspace, api_id: int) -> Sequence[Line]:
 def show_npm(workspace: Workspace, row_id: int, language: str) -> Response:
     """Show how an SDK in a language is published to npm."""
     api, row = get_api(workspace, row_id), _find_npm(row_id, language)
-    values = {} if row is None else {"keywords": " ".join(row.keywords)}
-    return _show_npm(workspace, api, language, NpmForm(obj=row, data=values or None))
+    form = NpmForm(obj=row)
+    form.keywords.data = "" if row is None else " ".join(row.keywords)
+    return _show_npm(workspace, api, language, form)
 
 
 @pages.post(NPM_PATH, permission=Scope.CODEGEN_PUTNPMOPTIONS)
@@ -155,7 +156,7 @@ def _show_npm(
         crumbs=crumbs(workspace, api, f"npm · {language}"),
         status=status,
         api=api,
-        language=language,
+        target=language,
         form=form,
         has_token=_find_npm(api.id, language) is not None,
         may_write=workspace.may(Scope.CODEGEN_PUTNPMOPTIONS),
