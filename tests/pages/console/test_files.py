@@ -15,7 +15,7 @@ from idp.publishing.files import storage
 from idp.publishing.files.models import StoredFile
 from tests.delivery import deliver_due
 from tests.pages.browsing import HTML, csrf_token, events, readable, statements
-from tests.protocol import add_person, register
+from tests.protocol import add_person, add_role, register, sign_in
 
 PATH = "/console/platform/files"
 HOSTILE = "<b>\u202e'\"&"
@@ -123,8 +123,6 @@ def test_a_file_that_is_used_stays(client, session, root, add, send, use):
 
 def test_readers_delete_nothing(client, session, root, add, send, new_client):
     row = add()
-    from tests.protocol import add_role, sign_in
-
     reader, browser = add_person(session, "reader"), new_client()
     add_role(session, reader, "reader", ["ids4.ms.admin.files.read"], tenant_id=None)
     sign_in(browser, session, reader)
