@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from idp.api.admin import (
     audit,
+    branding,
     clients,
     explain,
     files,
@@ -28,6 +29,7 @@ MODULES = (
     clients,
     users,
     sessions,
+    branding,
     audit,
     privileges,
     tenanttypes,

@@ -7,6 +7,7 @@ from flask import Blueprint
 from idp.pages.console import home
 from idp.pages.console.apis import views as apis
 from idp.pages.console.audit import views as audit
+from idp.pages.console.branding import views as branding
 from idp.pages.console.clients import new as clients  # with what it adds to the views
 from idp.pages.console.explain import views as explain
 from idp.pages.console.files import views as files
@@ -34,6 +35,7 @@ PAGES = (
     gateway.pages,
     sdks.pages,
     tenants.pages,
+    branding.pages,
     audit.pages,
     explain.pages,
     messages.pages,

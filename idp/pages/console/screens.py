@@ -91,6 +91,9 @@ TENANTS = Screen(
     Scope.TENANT_GET,
     Where.PLATFORM,
 )
+BRANDING = Screen(
+    "branding", Group.ORGANISATIONS, _("Branding"), "brand", Scope.ADMIN_BRANDING_READ
+)
 AUDIT = Screen("audit", Group.MONITOR, _("Audit log"), "audit", Scope.ADMIN_AUDIT_READ)
 
 SCREENS = (
@@ -103,6 +106,7 @@ SCREENS = (
     GATEWAY,
     SDKS,
     TENANTS,
+    BRANDING,
     AUDIT,
     EXPLAIN,
     MESSAGES,

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from idp.directory.branding.models import Branding
 from idp.directory.clients.models import Client
 from idp.directory.users.models import User, UserFile
 from idp.platform.audit import service as audit
@@ -43,11 +44,12 @@ class Uses:
     people: int
     clients: int
     packages: int
+    brandings: int
 
     @property
     def total(self) -> int:
         """All of them together."""
-        return self.people + self.clients + self.packages
+        return self.people + self.clients + self.packages + self.brandings
 
 
 def select_files(group: str | None = None) -> Select[StoredFile]:
@@ -84,6 +86,7 @@ def uses(session: Session, stored: StoredFile) -> Uses:
         people=_naming(session, stored, User.avatar) + _naming(session, stored, UserFile.files),
         clients=_naming(session, stored, Client.logo_uri),
         packages=_naming(session, stored, SdkPackage.link, SdkPackage.icon),
+        brandings=_naming(session, stored, Branding.logo, Branding.icon),
     )
 
 

@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 from sqlalchemy import select
 
+from idp.directory.branding.models import Branding
 from idp.directory.clients.models import Client
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import NotFound
@@ -102,12 +103,14 @@ def test_a_file_is_deleted_by_its_name_and_its_content_with_it(
     assert job.done_at is not None
 
 
-@pytest.mark.parametrize("use", ["picture", "logo"])
+@pytest.mark.parametrize("use", ["picture", "logo", "branding"])
 def test_a_file_that_is_used_stays(client, session, root, add, send, use):
     row = add()
     address = f"https://files.example/files/{row.name}"
     if use == "picture":
         add_person(session, "ann", avatar=address)
+    elif use == "branding":
+        session.add(Branding(tenant_id=1, logo=row.name))
     else:
         app = register(session, "shop")
         session.get_one(Client, app.row_id).logo_uri = address

@@ -109,5 +109,6 @@ def _show_delete(
             (uses.people, ngettext("profile", "profiles", uses.people)),
             (uses.clients, ngettext("logo of a client", "logos of clients", uses.clients)),
             (uses.packages, ngettext("SDK package", "SDK packages", uses.packages)),
+            (uses.brandings, ngettext("branding", "brandings", uses.brandings)),
         ],
     )

@@ -105,8 +105,6 @@ def send_test(workspace: Workspace) -> Response:
     person = workspace.visitor.user
     if not person.email:
         raise Unprocessable(N_("Your account has no e-mail address."))
-    notify.send_test(
-        database(), person.id, person.email, workspace.issuer.name, current_language().code
-    )
+    notify.send_test(database(), person.id, person.email, workspace.issuer, current_language().code)
     database().commit()
     return go(workspace, "messages.index", sent="")
