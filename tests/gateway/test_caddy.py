@@ -511,17 +511,20 @@ def test_routes_of_others_are_left_alone(session, runtime, orders, world, caddy)
     assert world.call("/orders/")[0] == 404
 
 
-def test_a_comparison_names_what_differs_and_changes_nothing(session, orders, world, caddy):
+def test_a_comparison_names_what_differs_and_changes_nothing(
+    session, runtime, orders, world, caddy
+):
     assert orders.publish()["code"] == 200
+    driver = Caddy.from_settings(runtime.settings)
     name = f"idp-api-{orders.id}"
     assert gateway.compare_all(session) == []
-    caddy.admin("PATCH", f"/id/{name}/match", [{"path": ["/elsewhere"]}])
+    driver._call("PATCH", f"/id/{name}/match", [{"path": ["/elsewhere"]}])
     changed = [Difference(name, Drift.DIFFERENT, orders.id)]
     assert gateway.compare_all(session) == changed
     assert gateway.compare(session, gateway.find(session, orders.id)) == changed
     caddy.admin("DELETE", f"/id/{name}")
     unknown = {"@id": "idp-api-999", "match": [{"path": ["/old"]}], "terminal": True}
-    caddy.admin("PUT", "/config/apps/http/servers/idp/routes/0", unknown)
+    driver._call("PUT", "/config/apps/http/servers/idp/routes/0", unknown)
     assert gateway.compare_all(session) == [
         Difference(name, Drift.MISSING, orders.id),
         Difference("idp-api-999", Drift.UNKNOWN),
