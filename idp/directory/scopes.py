@@ -59,6 +59,20 @@ class Scope(StrEnum):
         "Administration: explain tokens and refused requests",
     )
 
+    ADMIN_FILES_ALL = "ids4.ms.admin.files.all", "Administration: everything about files"
+    ADMIN_FILES_READ = "ids4.ms.admin.files.read", "Administration: list uploaded files"
+    ADMIN_FILES_WRITE = "ids4.ms.admin.files.write", "Administration: delete uploaded files"
+
+    ADMIN_GATEWAY_ALL = "ids4.ms.admin.gateway.all", "Administration: everything about the gateway"
+    ADMIN_GATEWAY_READ = (
+        "ids4.ms.admin.gateway.read",
+        "Administration: read products, subscriptions, upstreams and the state of the gateway",
+    )
+    ADMIN_GATEWAY_WRITE = (
+        "ids4.ms.admin.gateway.write",
+        "Administration: change products, subscriptions and upstreams of the gateway",
+    )
+
     ADMIN_JOBS_ALL = "ids4.ms.admin.jobs.all", "Administration: everything about SDK jobs"
     ADMIN_JOBS_READ = "ids4.ms.admin.jobs.read", "Administration: read SDK jobs of everybody"
     ADMIN_JOBS_WRITE = "ids4.ms.admin.jobs.write", "Administration: retry and cancel SDK jobs"

@@ -10,6 +10,8 @@ from idp.api.admin import (
     bundles,
     clients,
     explain,
+    files,
+    gateway,
     jobs,
     keys,
     menus,
@@ -40,6 +42,8 @@ MODULES = (
     keys,
     settings,
     explain,
+    gateway,
+    files,
 )
 """Importing a module declares its operations; the order is that of the document."""
 

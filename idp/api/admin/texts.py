@@ -54,6 +54,8 @@ MODULES = {
     "keys": Text("Signing keys", "签名密钥"),
     "settings": Text("Settings of the installation", "设置"),
     "explain": Text("Why tokens say what they say", "令牌解释"),
+    "gateway": Text("Products, subscriptions and upstreams of the gateway", "网关"),
+    "files": Text("Uploaded files", "文件"),
 }
 
 _REACH = Text(
@@ -334,6 +336,81 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
         Text("Delete a group of the privilege tree", "删除权限分组"),
         Text("409 while a group or a privilege is in it.", "其中还有分组或权限时返回 409。"),
     ),
+    "gateway-product-list": (Text("List gateway products", "查询网关产品列表"),),
+    "gateway-product-create": (
+        Text("Add a gateway product", "新建网关产品"),
+        Text(
+            "Versions of APIs may be in it from then on; clients subscribe to it.",
+            "此后接口的版本可以加入该产品，客户端可以订阅。",
+        ),
+    ),
+    "gateway-product-get": (Text("Read a gateway product", "查看网关产品"),),
+    "gateway-product-change": (
+        Text("Change a gateway product", "修改网关产品"),
+        Text("Its id and its tenant stay as they are.", "编号和所属租户不可修改。"),
+    ),
+    "gateway-product-remove": (
+        Text("Remove a gateway product", "删除网关产品"),
+        Text(
+            "With its subscriptions; 409 while a version is in it.",
+            "订阅一并删除；仍有版本属于该产品时返回 409。",
+        ),
+    ),
+    "gateway-subscription-list": (Text("List subscriptions to a product", "查询产品的订阅列表"),),
+    "gateway-subscription-add": (
+        Text("Subscribe a client to a product", "为客户端订阅产品"),
+        Text(
+            "Repeating it is not an error. The client calls with its own tokens: a subscription has no key. "
+            "409 when the limit of the product is reached.",
+            "重复订阅不会报错。客户端用自己的令牌调用，订阅没有单独的密钥。达到产品的订阅上限时返回 409。",
+        ),
+    ),
+    "gateway-subscription-get": (Text("Read a subscription", "查看订阅"),),
+    "gateway-subscription-suspend": (
+        Text("Suspend a subscription", "暂停订阅"),
+        Text(
+            "Calls of the client by this product are refused within a second.",
+            "该客户端通过此产品的调用会在一秒内被拒绝。",
+        ),
+    ),
+    "gateway-subscription-resume": (Text("Resume a subscription", "恢复订阅"),),
+    "gateway-subscription-remove": (Text("End a subscription", "取消订阅"),),
+    "gateway-upstream-list": (Text("List allowed upstreams", "查询允许的上游地址列表"),),
+    "gateway-upstream-allow": (
+        Text("Allow an upstream", "允许上游地址"),
+        Text(
+            "For the APIs of a tenant; those of the platform use the list of tenant 1. It covers every path below it. "
+            "Repeating it is not an error.",
+            "供租户的接口使用；平台的接口使用租户 1 的列表。包含其下的所有路径。重复添加不会报错。",
+        ),
+    ),
+    "gateway-upstream-get": (Text("Read an allowed upstream", "查看允许的上游地址"),),
+    "gateway-upstream-remove": (
+        Text("Remove an upstream", "移除上游地址"),
+        Text(
+            "What is published there, and at no other address of the list, can no longer be called.",
+            "发布在该地址（且不在列表其他地址）的接口将无法调用。",
+        ),
+    ),
+    "gateway-differences": (
+        Text("Compare the gateway with the tables", "比较网关与数据库"),
+        Text(
+            "What the running gateway has, beside what is published. 409 when it does not respond.",
+            "正在运行的网关与已发布内容的差异。网关没有响应时返回 409。",
+        ),
+    ),
+    "files-list": (
+        Text("List uploaded files", "查询文件列表"),
+        Text("Those of all tenants, the newest first.", "所有租户的文件，最新的在前。"),
+    ),
+    "files-get": (Text("Read what is known of a file", "查看文件信息"),),
+    "files-delete": (
+        Text("Delete a file", "删除文件"),
+        Text(
+            "409 while a profile, a branding, the logo of a client or an SDK package names it. The worker removes its content.",
+            "仍有个人资料、品牌设置、客户端图标或 SDK 包使用时返回 409。文件内容由后台任务删除。",
+        ),
+    ),
     "tenanttypes-list": (Text("List types of tenants", "查询租户类型列表"),),
     "tenanttypes-create": (Text("Create a type of tenants", "新建租户类型"),),
     "tenanttypes-get": (Text("Read a type of tenants", "查看租户类型"),),
@@ -432,6 +509,24 @@ SCHEMAS = {
     "OpenMessages": Text("Messages and jobs that are not done.", "未完成的消息和任务。"),
     "ActiveKey": Text("The key that an algorithm signs by.", "某种算法当前使用的签名密钥。"),
     "Job": Text("A job that makes an SDK.", "SDK 任务。"),
+    "Product": Text("A product of the gateway.", "网关产品。"),
+    "ProductPage": Text("A page of products.", "一页网关产品。"),
+    "NewProduct": Text("A product to be added.", "要新建的网关产品。"),
+    "ProductChange": Text("What changes of a product.", "网关产品的修改内容。"),
+    "ProductSubscription": Text(
+        "The subscription of a client to a product.", "客户端对产品的订阅。"
+    ),
+    "ProductSubscriptionPage": Text("A page of subscriptions.", "一页订阅。"),
+    "NewProductSubscription": Text("The client that subscribes.", "要订阅的客户端。"),
+    "Upstream": Text("An address that calls may go to.", "允许的上游地址。"),
+    "UpstreamPage": Text("A page of upstreams.", "一页上游地址。"),
+    "NewUpstream": Text("An address to be allowed.", "要允许的上游地址。"),
+    "Difference": Text(
+        "Something in which the gateway differs from the tables.", "网关与数据库的一处差异。"
+    ),
+    "Comparison": Text("The gateway beside the tables.", "网关与数据库的比较结果。"),
+    "File": Text("A file that was uploaded.", "已上传的文件。"),
+    "FilePage": Text("A page of files.", "一页文件。"),
     "ListedJob": Text("A job as lists show it.", "列表中的 SDK 任务。"),
     "ListedJobPage": Text("A page of jobs.", "一页 SDK 任务。"),
     "SigningKey": Text("A signing key.", "签名密钥。"),
@@ -884,6 +979,79 @@ MEMBERS = {
     # Types of tenants
     "TenantType.code": Text("Code of the type.", "租户类型编码。"),
     "NewTenantType.code": Text("Code of the type.", "租户类型编码。"),
+    # Gateway and files
+    "product": Text("Id of the product.", "产品编号。"),
+    **{
+        f"{shape}.{name}": said
+        for shape in ("Product", "NewProduct", "ProductChange")
+        for name, said in {
+            "id": Text("Id, which cannot be changed.", "编号，不可修改。"),
+            "tenant": Text(
+                "Tenant whose APIs may be in it; null: those of all.",
+                "可加入该产品的接口所属的租户；null 表示所有租户。",
+            ),
+            "name": Text("Name.", "名称。"),
+            "description": Text("Text for developers.", "供开发者阅读的说明。"),
+            "scope": Text("Scope that tokens need; null: none.", "令牌所需的 scope；null 表示无。"),
+        }.items()
+    },
+    "terms": Text("Terms of use.", "使用条款。"),
+    "subscription_required": Text(
+        "false: every client has access by it.", "false 表示所有客户端无需订阅。"
+    ),
+    "subscriptions_limit": Text(
+        "Most subscriptions; null: no limit.", "订阅数上限；null 表示不限。"
+    ),
+    "published": Text("false: it gives no access.", "false 表示未发布，不提供访问。"),
+    "ProductSubscription.id": Text("Id of the subscription.", "订阅编号。"),
+    "ProductSubscription.client": Text("`client_id` of the client.", "客户端的 `client_id`。"),
+    "NewProductSubscription.client": Text("`client_id` of the client.", "客户端的 `client_id`。"),
+    "suspended": Text("true: it gives no access for now.", "是否已暂停，暂停期间不提供访问。"),
+    **{
+        f"gateway-subscription-{act}.id": Text("Id of the subscription.", "订阅编号。")
+        for act in ("get", "suspend", "resume", "remove")
+    },
+    **{
+        f"{shape}.{name}": said
+        for shape in ("Upstream", "NewUpstream")
+        for name, said in {
+            "id": Text("Id of the upstream.", "上游地址编号。"),
+            "tenant": Text(
+                "Tenant whose APIs may use it; 1: those of the platform.",
+                "可使用该地址的租户；1 表示平台。",
+            ),
+            "url": Text("Scheme, host, port and path.", "协议、主机、端口和路径。"),
+        }.items()
+    },
+    **{
+        f"gateway-upstream-{act}.id": Text("Id of the upstream.", "上游地址编号。")
+        for act in ("get", "remove")
+    },
+    "Comparison.gateway": Text(
+        "`caddy`, `azure` or `local` (none).", "`caddy`、`azure` 或 `local`（无）。"
+    ),
+    "Comparison.differences": Text(
+        "Differences; null: no gateway that has all publications.",
+        "差异；null 表示没有包含全部发布内容的网关。",
+    ),
+    "Difference.name": Text("What the gateway calls it.", "网关中的名称。"),
+    "drift": Text(
+        "`missing` at the gateway, `different`, or `unknown` to the tables.",
+        "`missing` 网关中缺少，`different` 不一致，`unknown` 数据库中没有。",
+    ),
+    "Difference.api": Text("Id of the microservice; null: none.", "微服务编号；null 表示无。"),
+    "File.id": Text("Id of the file.", "文件编号。"),
+    "files-get.id": Text("Id of the file.", "文件编号。"),
+    "files-delete.id": Text("Id of the file.", "文件编号。"),
+    "File.name": Text("Name under which it is served.", "对外提供时的文件名。"),
+    "original_name": Text("Name that its sender gave it.", "上传时的文件名。"),
+    "media_type": Text("Media type, by its content.", "按内容识别的媒体类型。"),
+    "size": Text("Bytes.", "字节数。"),
+    "File.tenant": Text("Tenant of its sender; null: none.", "上传者所属的租户；null 表示无。"),
+    "File.user": Text(
+        "Id of the user who uploaded it; null: a program.", "上传的账号编号；null 表示程序。"
+    ),
+    "File.client": Text("Client that uploaded it.", "上传的客户端。"),
     "tenanttypes-get.code": Text("Code of the type.", "租户类型编码。"),
     "tenanttypes-change.code": Text("Code of the type.", "租户类型编码。"),
     "tenanttypes-delete.code": Text("Code of the type.", "租户类型编码。"),

@@ -29,7 +29,7 @@ class Branding(Base):
     accent_dark: Mapped[str | None] = mapped_column(String(7))
     """`#rrggbb`: of links on the dark ground; empty: derived from `accent`."""
     logo: Mapped[str | None] = mapped_column(String(40))
-    """Name of a stored file; files are never deleted."""
+    """Name of a stored file, which is not deleted while it stands here."""
     icon: Mapped[str | None] = mapped_column(String(40))
     """Name of a stored file."""
     help_uri: Mapped[str | None] = mapped_column(String(2000))

@@ -57,6 +57,7 @@ NAMES = {
     Tag.CLIENT_SECRET_ADDED: _("Client secret added"),
     Tag.CLIENT_SECRET_REMOVED: _("Client secret removed"),
     Tag.CONSENT_ENDED: _("Access of an application removed"),
+    Tag.FILE_DELETED: _("File deleted"),
     Tag.FILE_REFUSED: _("File refused"),
     Tag.FILE_STORED: _("File stored"),
     Tag.GATEWAY_CHANGED: _("Gateway changed"),

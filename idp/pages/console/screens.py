@@ -77,6 +77,7 @@ SETTINGS = Screen(
     Scope.ADMIN_SETTINGS_READ,
     Where.PLATFORM,
 )
+FILES = Screen("files", Group.SYSTEM, _("Files"), "file", Scope.ADMIN_FILES_READ, Where.PLATFORM)
 CLIENTS = Screen("clients", Group.APPLICATIONS, _("Clients"), "client", Scope.CLIENT_GET)
 MENUS = Screen("menus", Group.APPLICATIONS, _("Menus & resources"), "menu", Scope.US_APP_PAGE)
 ROLES = Screen("roles", Group.PEOPLE, _("Roles & permissions"), "role", Scope.ROLE_GET)
@@ -89,6 +90,8 @@ IDENTITIES = Screen(
     Scope.IDENTITYRESOURCE_GET,
     Where.PLATFORM,
 )
+GATEWAY = Screen("gateway", Group.APIS, _("Gateway"), "gateway", Scope.APIRESOURCE_VERSIONS)
+SDKS = Screen("sdks", Group.APIS, _("SDKs & packages"), "sdk", Scope.APIRESOURCE_GET)
 TENANTS = Screen(
     "tenants",
     Group.ORGANISATIONS,
@@ -119,6 +122,8 @@ SCREENS = (
     MENUS,
     APIS,
     IDENTITIES,
+    GATEWAY,
+    SDKS,
     TENANTS,
     BUNDLES,
     BRANDING,
@@ -129,5 +134,6 @@ SCREENS = (
     HEALTH,
     KEYS,
     SETTINGS,
+    FILES,
 )
 """In the order of the navigation."""

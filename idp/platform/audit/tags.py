@@ -63,6 +63,7 @@ class Tag(StrEnum):
     CLIENT_SECRET_ADDED = "admin:client-secret:added"
     CLIENT_SECRET_REMOVED = "admin:client-secret:removed"
     CONSENT_ENDED = "admin:consent:ended"
+    FILE_DELETED = "admin:file:deleted"
     FILE_REFUSED = "admin:file:refused"
     FILE_STORED = "admin:file:stored"
     GATEWAY_CHANGED = "admin:gateway:changed"

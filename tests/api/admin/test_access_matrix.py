@@ -29,6 +29,9 @@ from idp.platform.jobs.models import OutboxMessage
 from idp.platform.sessions.models import BrowserSession
 from idp.platform.signing.models import SigningKey
 from idp.publishing.codegen.models import JobState, SdkJob
+from idp.publishing.files.models import StoredFile
+from idp.publishing.gateway import products
+from idp.publishing.gateway.products import NewProduct
 from tests import protocol
 from tests.api import admin, center, userservice
 from tests.api.center import Caller
@@ -172,7 +175,69 @@ def a_refusal(session: Session) -> str:
     return f"/tenants/{tenant_id}/explain/request"
 
 
+def a_product(session: Session) -> str:
+    products.add_product(session, NewProduct("gold", "Gold"))
+    session.commit()
+    return "/gateway/products/gold"
+
+
+def a_subscription(session: Session) -> str:
+    path = a_product(session)
+    protocol.register(session, "row")
+    products.subscribe(session, "gold", "row")
+    row = products.find_subscribed(session, "gold", client_id="row")
+    session.commit()
+    return f"{path}/subscriptions/{row.id}"
+
+
+def a_subscribing_client(session: Session) -> str:
+    protocol.register(session, "row")
+    return f"{a_product(session)}/subscriptions"
+
+
+def an_upstream(session: Session) -> str:
+    url = products.allow_upstream(session, 1, "https://orders.internal")
+    row = products.find_upstream(session, 1, url)
+    session.commit()
+    return f"/gateway/upstreams/{row.id}"
+
+
+def a_file(session: Session) -> str:
+    row = StoredFile(
+        name=f"{'0' * 32}.pdf",
+        original_name="a.pdf",
+        media_type="application/pdf",
+        size=1,
+        content_hash=bytes(32),
+        client_id="web",
+    )
+    session.add(row)
+    session.commit()
+    return f"/files/{row.id}"
+
+
 CASES = {
+    "gateway-product-list": Case(lambda _: "/gateway/products"),
+    "gateway-product-create": Case(lambda _: "/gateway/products", {"id": "a", "name": "A"}, 201),
+    "gateway-product-get": Case(a_product),
+    "gateway-product-change": Case(a_product, {"name": "Other"}),
+    "gateway-product-remove": Case(a_product, status=204),
+    "gateway-subscription-list": Case(a_subscribing_client),
+    "gateway-subscription-add": Case(a_subscribing_client, {"client": "row"}, 201),
+    "gateway-subscription-get": Case(a_subscription),
+    "gateway-subscription-suspend": Case(lambda session: f"{a_subscription(session)}/suspend"),
+    "gateway-subscription-resume": Case(lambda session: f"{a_subscription(session)}/resume"),
+    "gateway-subscription-remove": Case(a_subscription, status=204),
+    "gateway-upstream-list": Case(lambda _: "/gateway/upstreams"),
+    "gateway-upstream-allow": Case(
+        lambda _: "/gateway/upstreams", {"tenant": 1, "url": "https://a.internal"}, 201
+    ),
+    "gateway-upstream-get": Case(an_upstream),
+    "gateway-upstream-remove": Case(an_upstream, status=204),
+    "gateway-differences": Case(lambda _: "/gateway/differences"),
+    "files-list": Case(lambda _: "/files"),
+    "files-get": Case(a_file),
+    "files-delete": Case(a_file, status=204),
     "overview-get": Case(lambda session: f"/tenants/{protocol.add_tenant(session)}/overview"),
     "clients-list": Case(some_clients),
     "clients-create": Case(some_clients, SERVICE, 201),

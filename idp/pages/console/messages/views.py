@@ -31,6 +31,8 @@ JOBS = {
     "gateway-change": _("Gateway change"),
     "gateway-repair": _("Gateway repair"),
     "sdk": _("SDK"),
+    "sdk-target-test": _("Test of a publish target"),
+    "file-erase": _("Removal of a file"),
 }
 """What jobs are called; others have the name that the log has."""
 LANES = {"notify": _("Messages to people"), "gateway": _("Gateway"), "build": _("SDKs")}
