@@ -7,7 +7,9 @@ from flask import Blueprint
 from idp.api.admin import (
     audit,
     clients,
+    consents,
     explain,
+    grants,
     jobs,
     keys,
     messages,
@@ -26,6 +28,8 @@ MODULES = (
     clients,
     users,
     sessions,
+    grants,
+    consents,
     audit,
     privileges,
     tenanttypes,

@@ -23,12 +23,13 @@ from sqlalchemy.orm import Session
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest
+from idp.platform.errors import BadRequest, Unprocessable
 from idp.platform.jobs import service as jobs
 from idp.platform.notify import mail as mail_job
 from idp.platform.notify import messages
 from idp.platform.notify import sms as sms_job
 from idp.platform.secrets import random_token
+from idp.platform.translation import N_
 
 TESTS_PER_HOUR = 10
 
@@ -60,8 +61,10 @@ def mail(
     jobs.enqueue(session, mail_job.JOB, payload)
 
 
-def send_test(session: Session, user_id: int, to: str, service: str, locale: str) -> None:
+def send_test(session: Session, user_id: int, to: str | None, service: str, locale: str) -> None:
     """Leave a mail that shows a person that mail arrives, a few times an hour at most."""
+    if not to:
+        raise Unprocessable(N_("Your account has no e-mail address."))
     runtime.of(session).throttle.hit("test mail", str(user_id), TESTS_PER_HOUR, 3600)
     mail(session, to, "test", {"service": service}, locale)
     audit.record(session, Tag.MAIL_TESTED, target=f"user:{user_id}")

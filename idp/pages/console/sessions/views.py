@@ -6,21 +6,17 @@ from typing import Any
 
 from flask import request
 from flask_babel import gettext, ngettext
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from idp.account import live_access
 from idp.directory.actor import Actor
 from idp.oauth.models import Grant
-from idp.pages.console import layout, lists, screens, workspaces
+from idp.pages.console import counts, layout, lists, screens, workspaces
 from idp.pages.console.gate import Pages, go
 from idp.pages.console.sessions import filters, lines
 from idp.pages.console.sessions.filters import WRITE
 from idp.pages.console.workspaces import Workspace
-from idp.platform.errors import BadRequest
 from idp.platform.sessions.models import BrowserSession
-from idp.platform.translation import N_
 from idp.platform.web.views import database
 
 pages = Pages(screens.SESSIONS)
@@ -58,7 +54,7 @@ def end(workspace: Workspace, row_id: int) -> Response:
 def end_grant(workspace: Workspace, row_id: int) -> Response:
     """End a grant."""
     actor = workspaces.acting(database(), workspace, WRITE)
-    live_access.end_grant(database(), actor, row_id)
+    live_access.end_grant(database(), live_access.grants_query(actor), row_id)
     database().commit()
     return go(workspace, "sessions.grants", ended=1)
 
@@ -68,7 +64,7 @@ def confirm(workspace: Workspace) -> Response:
     """Show how many sessions the filters leave, before all of them are ended."""
     listing, query = filters.sessions(workspace, WRITE)
     others = query.where(BrowserSession.id != workspace.visitor.browser.id)
-    return _confirm_page(workspace, "session", listing, _count(database(), others))
+    return _confirm_page(workspace, "session", listing, live_access.count(database(), others))
 
 
 @pages.post("/end", permission=WRITE)
@@ -76,7 +72,7 @@ def end_all(workspace: Workspace) -> Response:
     """End all sessions that the filters leave, but the visitor's own."""
     _, query = filters.sessions(workspace, WRITE)
     others = query.where(BrowserSession.id != workspace.visitor.browser.id)
-    ended = live_access.end_sessions(database(), _actor(workspace), others, _confirmed())
+    ended = live_access.end_sessions(database(), _actor(workspace), others, counts.confirmed())
     database().commit()
     return go(workspace, "sessions.index", ended=ended)
 
@@ -85,32 +81,20 @@ def end_all(workspace: Workspace) -> Response:
 def confirm_grants(workspace: Workspace) -> Response:
     """Show how many grants the filters leave, before all of them are ended."""
     listing, query = filters.grants(workspace, WRITE)
-    return _confirm_page(workspace, "grant", listing, _count(database(), query))
+    return _confirm_page(workspace, "grant", listing, live_access.count(database(), query))
 
 
 @pages.post("/grants/end", permission=WRITE)
 def end_all_grants(workspace: Workspace) -> Response:
     """End all grants that the filters leave."""
     _, query = filters.grants(workspace, WRITE)
-    ended = live_access.end_grants(database(), query, _confirmed())
+    ended = live_access.end_grants(database(), query, counts.confirmed())
     database().commit()
     return go(workspace, "sessions.grants", ended=ended)
 
 
-def _confirmed() -> int:
-    """Return the number that was shown before it was confirmed; no more than that are ended."""
-    text = request.form.get("count", "")
-    if not (text.isascii() and text.isdigit()):
-        raise BadRequest.at("count", N_("This form was not accepted"))
-    return min(int(text[:9]), live_access.MOST_ENDED)
-
-
 def _actor(workspace: Workspace) -> Actor:
     return workspaces.acting(database(), workspace, WRITE)
-
-
-def _count(session: Session, query: Any) -> int:
-    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
 
 
 def _page(
