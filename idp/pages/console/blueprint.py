@@ -7,7 +7,7 @@ from flask import Blueprint
 from idp.pages.console import home
 from idp.pages.console.apis import views as apis
 from idp.pages.console.audit import views as audit
-from idp.pages.console.clients import new as clients  # with what it adds to the views
+from idp.pages.console.clients import screen as clients
 from idp.pages.console.explain import views as explain
 from idp.pages.console.gate import for_workspace
 from idp.pages.console.health import views as health

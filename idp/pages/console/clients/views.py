@@ -291,7 +291,7 @@ def remove_secret(workspace: Workspace, row_id: int, secret_id: int) -> Response
 def show_activity(workspace: Workspace, row_id: int) -> Response:
     """Show what was changed about a client, and how it was used."""
     client = get(workspace, row_id)
-    return _page(
+    return tab_page(
         workspace,
         client,
         "activity",
@@ -305,7 +305,7 @@ def show_quick_start(workspace: Workspace, row_id: int) -> Response:
     """Show code that is ready to run, with the client's own values."""
     client = get(workspace, row_id)
     issuer = tenants.issuer_of(database(), client.tenant_id or workspace.issuer.tenant_id)
-    return _page(
+    return tab_page(
         workspace,
         client,
         "quick_start",
@@ -345,7 +345,7 @@ def _deletion(
         workspace,
         "clients/delete.html",
         screen=screens.CLIENTS,
-        crumbs=_crumbs(workspace, client, _("Delete")),
+        crumbs=crumbs(workspace, client, _("Delete")),
         status=status,
         client=client,
         name=_name(client),
@@ -372,7 +372,7 @@ def _of_secret(
         workspace,
         f"clients/secret_{act}.html",
         screen=screens.CLIENTS,
-        crumbs=_crumbs(workspace, client, f"#{secret_id}"),
+        crumbs=crumbs(workspace, client, f"#{secret_id}"),
         status=status,
         client=client,
         secret=secret,
@@ -384,7 +384,7 @@ def _of_secret(
 def _secrets(
     workspace: Workspace, client: Client, form: NewSecretForm, status: int = 200
 ) -> Response:
-    return _page(
+    return tab_page(
         workspace,
         client,
         "secrets",
@@ -408,7 +408,7 @@ def _tab(
 ) -> Response:
     if tab == "scopes":
         context["groups"] = scope_groups(client.tenant_id, form.scopes.data)  # type: ignore[attr-defined]
-    return _page(
+    return tab_page(
         workspace,
         client,
         tab,
@@ -420,9 +420,10 @@ def _tab(
     )
 
 
-def _page(
+def tab_page(
     workspace: Workspace, client: Client, tab: str, status: int = 200, **context: Any
 ) -> Response:
+    """Render a tab of a client."""
     return layout.page(
         workspace,
         f"clients/{tab}.html",
@@ -455,7 +456,8 @@ def in_days(days: str | None) -> datetime | None:
     return clock.now() + timedelta(days=int(days)) if days else None
 
 
-def _crumbs(workspace: Workspace, client: Client, last: Any) -> list[layout.Crumb]:
+def crumbs(workspace: Workspace, client: Client, last: Any) -> list[layout.Crumb]:
+    """Return the steps to a page about a client."""
     return [layout.Crumb(_name(client), _address(workspace, client)), layout.Crumb(last)]
 
 
