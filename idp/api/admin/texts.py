@@ -666,6 +666,10 @@ MEMBERS = {
         "密钥，仅返回一次；null 表示该客户端没有密钥。",
     ),
     "value": Text("The secret, answered this once.", "密钥，仅返回一次。"),
+    "last_used_at": Text(
+        "When it was last used, by the minute; null: not since uses are noted.",
+        "最近使用时间，精确到分钟；null 表示尚无使用记录。",
+    ),
     "secrets": Text("Secrets, without their values.", "密钥信息，不含密钥本身。"),
     "live_grants": Text("Sign-ins at the client that are in force.", "当前有效的登录授权数。"),
     "updated_at": Text("When it was last changed.", "最近修改时间。"),

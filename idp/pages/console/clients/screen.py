@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idp.pages.console.clients import consents, new, views
+from idp.pages.console.clients import consents, new, trial, views
 
-MODULES = (consents, new)
+MODULES = (consents, new, trial)
 pages = views.pages
