@@ -27,6 +27,16 @@ BUILT_IN = (
     N_("'%(value)s' are not valid choices for this field."),
     N_("Not a valid integer value."),
     N_("This field is required."),
+    N_("Field must be at least %(min)d character long."),
+    N_("Field must be at least %(min)d characters long."),
+    N_("Field cannot be longer than %(max)d character."),
+    N_("Field cannot be longer than %(max)d characters."),
+    N_("Field must be exactly %(max)d character long."),
+    N_("Field must be exactly %(max)d characters long."),
+    N_("Field must be between %(min)d and %(max)d characters long."),
+    N_("Number must be at least %(min)s."),
+    N_("Number must be at most %(max)s."),
+    N_("Number must be between %(min)s and %(max)s."),
 )
 """What fields and validators of WTForms say by themselves, in the forms that we have."""
 

@@ -477,7 +477,7 @@ def _is_enabling() -> bool:
     """Return which of the two buttons was pressed."""
     act = request.form.get("act")
     if act not in {"enable", "disable"}:
-        raise BadRequest.at("act", "The request cannot be understood.")
+        raise BadRequest.at("act", N_("This form was not accepted"))
     return act == "enable"
 
 
