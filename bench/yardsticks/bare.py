@@ -12,7 +12,7 @@ from functools import partial
 from socket import socket
 from typing import Any
 
-from idp.platform.web.requests import read_whole
+from idp.platform.web.requests import read_all
 from idp.platform.web.visit import Request, Sent
 from idp.server import listeners
 from idp.server.bridge import Bridge
@@ -44,7 +44,7 @@ class OnThreads:
         def start_response(line: str, headers: Any, _error: Any = None) -> None:
             answer[:] = [int(line[:3]), headers]
 
-        body = read_whole(self._application(environ, start_response))
+        body = read_all(self._application(environ, start_response))
         status, headers = answer
         return status, headers, body
 

@@ -118,6 +118,7 @@ SCOPES = {
     "ids4.ms.admin.all": "平台管理的全部接口",
     "ids4.ms.admin.audit.all": "平台管理：审计日志的全部接口",
     "ids4.ms.admin.audit.read": "平台管理：查看和导出审计日志",
+    "ids4.ms.admin.branding.all": "平台管理：品牌设置的全部接口",
     "ids4.ms.admin.clients.all": "平台管理：客户端的全部接口",
     "ids4.ms.admin.clients.read": "平台管理：查看客户端",
     "ids4.ms.admin.clients.write": "平台管理：新建、修改和删除客户端及其密钥",

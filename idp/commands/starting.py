@@ -7,17 +7,17 @@ from collections.abc import Iterable
 import click
 
 from idp.config import Settings, SettingsError
-from idp.doctor.checks import BEFORE_START, CHECKS, IN_DATABASE
+from idp.doctor.at_start import BEFORE_START, IN_DATABASE
 from idp.doctor.result import Result
 
 
 def check(settings: Settings) -> None:
     """Refuse to start where a check fails, in one sentence; warn of the rest."""
     settings.check_secret()
-    before = {name: CHECKS[name](settings) for name in BEFORE_START}
+    before = {name: run(settings) for name, run in BEFORE_START.items()}
     _warn(before.values())
     if before["database"].state != "failed":  # it may become available later
-        found = [CHECKS[name](settings) for name in IN_DATABASE]
+        found = [run(settings) for run in IN_DATABASE.values()]
         for result in found:
             if result.state == "failed":
                 raise click.ClickException(result.sentence)

@@ -34,8 +34,6 @@ class Actor:
     client_row_id: int | None = None
     client_tenant_id: int | None = None
     """The one tenant that the client serves; None: all."""
-    is_confined: bool = False
-    """Whether an administrator of the platform acts in `tenant_id` alone, as its own would."""
     permitted: Permitted = "links"
     """Where the permission that was checked is held, and so which rows it opens.
 
@@ -72,12 +70,12 @@ class Actor:
     def manages(self, model: Any, owners: Any, owned: ColumnElement[bool]) -> ColumnElement[bool]:
         """Return in SQL which rows the actor manages: those of the tenant that they are linked to.
 
-        Administrators of the platform manage all, and when confined all of the tenant; see
-        `permitted` for others. `owners` is the table of the links, `owned` joins it to the row.
+        Administrators of the platform manage all; see `permitted` for others. `owners` is the
+        table of the links, `owned` joins it to the row.
         """
         if self.reaches_all:
             return true()
-        if self.is_platform_admin or self.permitted != "links":
+        if self.permitted != "links":
             return cast("ColumnElement[bool]", model.tenant_id == self.tenant_id)
         linked = select(owners).where(owners.user_id == self.person_id, owned).exists()
         return and_(model.tenant_id == self.tenant_id, linked)
@@ -86,7 +84,7 @@ class Actor:
     def reaches_all(self) -> bool:
         """Whether the rows of all tenants are in reach."""
         if self.permitted == "links":
-            return self.is_platform_admin and not self.is_confined
+            return self.is_platform_admin
         return self.permitted == "platform" and self.tenant_id == PLATFORM_TENANT_ID
 
     def lacking(

@@ -35,6 +35,13 @@ class Scope(StrEnum):
     ADMIN_AUDIT_ALL = "ids4.ms.admin.audit.all", "Administration: everything about the audit log"
     ADMIN_AUDIT_READ = "ids4.ms.admin.audit.read", "Administration: read and export the audit log"
 
+    ADMIN_BRANDING_ALL = "ids4.ms.admin.branding.all", "Administration: everything about branding"
+    ADMIN_BRANDING_READ = "ids4.ms.admin.branding.read", "Administration: read branding of tenants"
+    ADMIN_BRANDING_WRITE = (
+        "ids4.ms.admin.branding.write",
+        "Administration: change branding of tenants",
+    )
+
     ADMIN_CLIENTS_ALL = "ids4.ms.admin.clients.all", "Administration: everything about clients"
     ADMIN_CLIENTS_READ = "ids4.ms.admin.clients.read", "Administration: read OAuth clients"
     ADMIN_CLIENTS_WRITE = (

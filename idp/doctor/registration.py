@@ -6,15 +6,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, selectinload
 
 from idp.config import Settings
 from idp.directory.clients.models import Client
+from idp.doctor.result import Result, failed, ok, warning
+from idp.doctor.storage import is_away, unknown
 from idp.oauth import authlib_adapter
 from idp.oauth.endpoints import discovery
 from idp.oauth.server import offer
+from idp.platform import revisions
 from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
 from idp.platform.signing import service as signing
+from idp.platform.tables import load_models
 
 MOST_NAMED = 5
 _MEMBERS = (
@@ -33,6 +38,27 @@ _MEMBERS = (
 )
 """Of RFC 7591 and OpenID Connect Registration, what is a column of the same name. Redirect URIs are
 not among them: Authlib does not know those of native applications (RFC 8252 7.1)."""
+
+
+def clients(settings: Settings) -> Result:
+    """Compare the clients with what is supported (RFC 8414, RFC 7591)."""
+    load_models()
+    try:
+        if is_away(settings):
+            return unknown()
+        with revisions.looking(settings.database) as connection, Session(connection) as session:
+            unfit = [*unfit_clients(session, metadata(session, settings))]
+    except SQLAlchemyError:
+        return unknown()
+    except ValueError as error:
+        return failed(f"the metadata is not valid ({error})", "see `idp keys list`")
+    if unfit:
+        named = ", ".join(unfit[:MOST_NAMED])
+        return warning(
+            f"{len(unfit)} clients are registered with unsupported settings: {named}",
+            "correct them with `idp client change`",
+        )
+    return ok("every client is registered with supported settings")
 
 
 def metadata(session: Session, settings: Settings) -> dict[str, Any]:

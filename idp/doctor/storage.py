@@ -28,7 +28,7 @@ def reach(settings: Settings) -> Result:
     """Check that the database responds."""
     try:
         # A missing SQLite file is not created here; `release` reports that it is missing.
-        if _is_away(settings):
+        if is_away(settings):
             return ok("SQLite in a file")
         with revisions.looking(settings.database) as connection:
             version = ".".join(map(str, connection.dialect.server_version_info or ()))
@@ -55,7 +55,7 @@ def release(settings: Settings) -> Result:
     try:
         found = revisions.standing(settings.database)
     except SQLAlchemyError:
-        return _unknown()
+        return unknown()
     seen, todo = found.value
     seen = f"{revisions.name(settings.database)} {seen}"
     return failed(seen, todo) if todo else ok(seen)
@@ -65,8 +65,8 @@ def keys(settings: Settings) -> Result:
     """Open every signing key."""
     load_models()
     try:
-        if _is_away(settings):
-            return _unknown()
+        if is_away(settings):
+            return unknown()
         with revisions.looking(settings.database) as connection, Session(connection) as session:
             ring = keyring(settings)
             try:
@@ -83,32 +83,8 @@ def keys(settings: Settings) -> Result:
             if not any(key.status == "active" for key in signing.list_keys(session)):
                 return failed("there is no active signing key", "run `idp setup`")
     except SQLAlchemyError:
-        return _unknown()
+        return unknown()
     return ok("IDP_SECRET_KEY opens every signing key")
-
-
-def clients(settings: Settings) -> Result:
-    """Compare the clients with what is supported (RFC 8414, RFC 7591)."""
-    from idp.doctor import registration  # noqa: PLC0415 - a start does not look at clients
-
-    load_models()
-    try:
-        if _is_away(settings):
-            return _unknown()
-        with revisions.looking(settings.database) as connection, Session(connection) as session:
-            document = registration.metadata(session, settings)
-            unfit = [*registration.unfit_clients(session, document)]
-    except SQLAlchemyError:
-        return _unknown()
-    except ValueError as error:
-        return failed(f"the metadata is not valid ({error})", "see `idp keys list`")
-    if unfit:
-        named = ", ".join(unfit[: registration.MOST_NAMED])
-        return warning(
-            f"{len(unfit)} clients are registered with unsupported settings: {named}",
-            "correct them with `idp client change`",
-        )
-    return ok("every client is registered with supported settings")
 
 
 def demo(settings: Settings) -> Result:
@@ -117,13 +93,13 @@ def demo(settings: Settings) -> Result:
         return ok("demo data may be here, in development")
     load_models()
     try:
-        if _is_away(settings):
-            return _unknown()
+        if is_away(settings):
+            return unknown()
         with revisions.looking(settings.database) as connection, Session(connection) as session:
             query = select(Client.client_id).where(Client.client_id.in_(DEMO), Client.enabled)
             found = sorted(session.scalars(query))
     except SQLAlchemyError:
-        return _unknown()
+        return unknown()
     if settings.demo or found:
         named = ", ".join(found) or "IDP_DEMO is set"
         return warning(
@@ -143,9 +119,9 @@ def clocks(settings: Settings) -> Result:
             theirs = connection.scalar(select(func.clock_timestamp(type_=UtcDateTime())))
             after = clock.now()
     except SQLAlchemyError:
-        return _unknown()
+        return unknown()
     if theirs is None:
-        return _unknown()
+        return unknown()
     skew = abs((theirs - (before + (after - before) / 2)).total_seconds())
     seen = f"the clocks of this machine and of the database differ by {skew:.1f} s"
     todo = "synchronise both with a time server (NTP)"
@@ -158,12 +134,12 @@ def outbox(settings: Settings) -> Result:
     """Check how long the oldest message has waited."""
     load_models()
     try:
-        if _is_away(settings):
-            return _unknown()
+        if is_away(settings):
+            return unknown()
         with revisions.looking(settings.database) as connection, Session(connection) as session:
             seconds = jobs.oldest_seconds(session)
     except SQLAlchemyError:
-        return _unknown()
+        return unknown()
     if seconds > LATE_SECONDS:
         return warning(
             f"the oldest message has waited for {seconds / 60:.0f} minutes",
@@ -172,14 +148,16 @@ def outbox(settings: Settings) -> Result:
     return ok("no message is late")
 
 
-def _is_away(settings: Settings) -> bool:
+def is_away(settings: Settings) -> bool:
+    """Return whether the database is a file of SQLite that does not exist."""
     return (
         settings.database.startswith("sqlite")
         and revisions.standing(settings.database) is Standing.EMPTY
     )
 
 
-def _unknown() -> Result:
+def unknown() -> Result:
+    """Return what a check says that could not look into the database."""
     return warning("unknown while the database cannot be read", "correct that first")
 
 

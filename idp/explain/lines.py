@@ -103,7 +103,7 @@ def _of_access_token(wish: Wish, preview: Preview, kept: Kept) -> Iterator[Claim
 
 def _askers(preview: Preview, name: str) -> Iterator[Reason]:
     """Name the APIs and scopes that ask for a claim."""
-    for api in scopes.apis_of(preview.narrowed):
+    for api in preview.narrowed.apis:
         if name in api.user_claims:
             yield reason("api_asks", api.name)
     for scope in preview.narrowed.api_scopes:

@@ -86,12 +86,12 @@ async def _for_itself(recorder: Recorder, wish: Wish) -> Preview:
 
 async def _for_person(recorder: Recorder, wish: Wish, user: User) -> Preview:
     """Ask as the client would at the authorization endpoint, and redeem the code."""
-    asked = await _validated(recorder, wish)
+    validated = await _validated(recorder, wish)
     if not user.may_sign_in:
         message = "The person is disabled or locked out"
         raise OAuthError(message, code="access_denied")
-    approved, consent = await _approved(recorder, asked, _visitor(recorder, wish, user))
-    values = code_grants.values(recorder, asked, approved, random_token())
+    approved, consent = await _approved(recorder, validated, _visitor(recorder, wish, user))
+    values = code_grants.values(recorder, validated, approved, random_token())
     grant = HeldGrant(id=0, **{name: values[name] for name in _OF_GRANT})
     person = Person(*(getattr(user, field.name) for field in fields(Person)))
     standing = StandingGrant(grant, person, wish.tenant.name)
@@ -121,16 +121,16 @@ async def _validated(recorder: Recorder, wish: Wish) -> ValidatedRequest:
 
 
 async def _approved(
-    recorder: Recorder, asked: ValidatedRequest, visitor: SignedIn
+    recorder: Recorder, validated: ValidatedRequest, visitor: SignedIn
 ) -> tuple[Approved, str]:
     """Return what is approved, and whether the person has to consent first."""
     answers = Answers(since=visitor.auth_time, handle="", account_chosen=True)
     try:
-        approved = await authorize.decide(recorder, asked, visitor, answers)
+        approved = await authorize.decide(recorder, validated, visitor, answers)
     except authorize.ToPage:  # consent: all else is settled
         tenant_id = visitor.tenant_ids[0]
-        return Approved(visitor, tenant_id, asked.scopes, None), "needed"
-    return approved, "given" if asked.client.require_consent else "not_needed"
+        return Approved(visitor, tenant_id, validated.scopes, None), "needed"
+    return approved, "given" if validated.client.require_consent else "not_needed"
 
 
 def _visitor(recorder: Recorder, wish: Wish, user: User) -> SignedIn:

@@ -18,13 +18,12 @@ from idp.explain.origins import Known, Source
 from idp.explain.preview import Preview, Wish
 from idp.explain.reasons import reason
 from idp.explain.results import PermissionLine, Reason, RoleLine
-from idp.oauth.checks.scope import apis_of
 from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.permission_codes import ALL_SUFFIX, covering
 from idp.platform.storage import SessionStorage, complete
 
 MOST_LISTED = 1000
-"""Privileges of the audience that are listed without being held or asked about."""
+"""Privileges of the audience that are listed that are neither held nor named by the caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +53,17 @@ class _Rights:
 
 
 def explain(
-    session: Session, wish: Wish, preview: Preview, asked: Collection[str]
+    session: Session, wish: Wish, preview: Preview, extra: Collection[str]
 ) -> tuple[list[RoleLine], list[PermissionLine], bool]:
-    """Explain roles and permissions; `asked` names permissions that are explained in any case.
+    """Explain roles and permissions; `extra` names permissions that are explained in any case.
 
     The last value tells whether more permissions are missing than are listed.
     """
     if wish.user is None:
-        lines = [_absent(code, "no_person") for code in asked]
+        lines = [_absent(code, "no_person") for code in extra]
         return [], lines, False
     rights = _read(session, wish, wish.user.id, preview)
-    codes = {source.code for source in rights.sources if source.code is not None} | {*asked}
+    codes = {source.code for source in rights.sources if source.code is not None} | {*extra}
     api_ids = {api.row_id for api in rights.apis}
     known, has_more = origins.read_privileges(session, api_ids, codes, MOST_LISTED)
     lines = _permission_lines(session, wish, rights, known)
@@ -88,7 +87,7 @@ def _read(session: Session, wish: Wish, user_id: int, preview: Preview) -> _Righ
         held=held,
         sources=origins.read_sources(session, user_id, wish.tenant.id),
         is_at_platform=is_at_platform,
-        apis=apis_of(preview.narrowed),
+        apis=preview.narrowed.apis,
         claims=preview.access_token.claims,
         bundle=wish.tenant.bundle_code,
         bundled=permissions.bundled(session, wish.tenant.id),

@@ -17,7 +17,7 @@ from idp.directory.clients.snapshot import ClientView
 from idp.directory.resources.snapshot import ApiView
 from idp.directory.tenants import service as tenants
 from idp.oauth import grant_state, token_ids
-from idp.oauth.checks.scope import ValidatedScopes, apis_of
+from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.grant_state import HeldGrant, StandingGrant
 from idp.oauth.models import Grant, ReferenceToken, RevokedToken
 from idp.oauth.signed_tokens import MAX_TOKEN_LENGTH, authentication, sign_within
@@ -68,7 +68,7 @@ async def issue_access_token(
     token_id: str | None = None,
 ) -> str:
     """Return a new access token (RFC 9068, or a reference to the same claims kept here)."""
-    apis = apis_of(scopes)
+    apis = scopes.apis
     now = clock.timestamp()
     lifetime = lifetime or client.access_token_lifetime
     audience = [api.name for api in apis]

@@ -35,9 +35,9 @@ FORM = "application/x-www-form-urlencoded"
 @blueprint.route("/connect/authorize", methods=["GET", "POST"], head=False)
 def authorize_view() -> Response:
     """Answer an authorization request."""
-    storage, asked = current_visit().storage, _request()
-    with _keeping_refusals(asked):
-        answer = complete(authorize(asked, storage))
+    storage, request = current_visit().storage, _request()
+    with _keeping_refusals(request):
+        answer = complete(authorize(request, storage))
     if isinstance(answer, Interaction):
         return _no_store(redirect(answer.location, 303))
     if isinstance(answer, FormPost):
@@ -48,27 +48,27 @@ def authorize_view() -> Response:
 @blueprint.route("/connect/endsession", methods=["GET", "POST"], head=False)
 def end_session_view() -> Response:
     """Answer a logout request."""
-    asked = _request()
-    with _keeping_refusals(asked):
-        answer = end_session(asked, database(), _visitor())
+    request = _request()
+    with _keeping_refusals(request):
+        answer = end_session(request, database(), _visitor())
     if isinstance(answer, Interaction):
         return _no_store(redirect(answer.location, 303))
     if isinstance(answer, SignedOut):
         response = _plain(to(answer.location))
-        cookie.take(response, current_issuer())
+        cookie.delete_session(response, current_issuer())
         return response
     return _plain(answer)
 
 
 @contextmanager
-def _keeping_refusals(asked: ProtocolRequest) -> Iterator[None]:
+def _keeping_refusals(request: ProtocolRequest) -> Iterator[None]:
     """Keep which check refused a request that ends on an error page."""
     try:
         yield
     except Problem as problem:
         storage = current_visit().storage
         database().rollback()
-        complete(refused_requests.keep(storage, asked, problem))
+        complete(refused_requests.keep(storage, request, problem))
         raise
 
 

@@ -1,11 +1,12 @@
 """The door of the protocol: requests in, answers out, and no web framework between.
 
-The same coroutine answers on the event loop of a worker (`answer`) and behind any WSGI server
+The same coroutine answers on the event loop of a worker (`start`) and behind any WSGI server
 (`answer_on_thread`). What it does not answer goes on to the application inside.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Coroutine
 from http import HTTPStatus
 from typing import Any
@@ -46,27 +47,24 @@ class MachineDoor:
     ) -> Coroutine[Any, Any, Sent | None] | None:
         """Return the coroutine that answers a request for an endpoint; None for anything else."""
         endpoint = self._endpoints.get(request.path)
-        return None if endpoint is None else self.answer(endpoint, request, storage())
+        return None if endpoint is None else self._serve(endpoint, request, storage())
 
-    async def answer(self, endpoint: Endpoint, request: Request, storage: Storage) -> Sent | None:
-        """Answer a request for an endpoint; None: the application inside must, from the start."""
-        visit: Visit | None = None
-        try:
-            visit = self._entrance.open(request, storage)
-            answer = await self._admit_and_answer(endpoint, visit)
-            return None if answer is None else self._entrance.finish(visit, answer)
-        except Exception as error:  # noqa: BLE001 - the renderer of last resort
-            return self._entrance.last_resort(visit, error, is_head=request.method == "HEAD")
+    def _serve(
+        self, endpoint: Endpoint, request: Request, storage: Storage
+    ) -> Coroutine[Any, Any, Sent | None]:
+        """Return what answers a request for an endpoint; None: the application inside must."""
+        handle = functools.partial(self._handle, endpoint)
+        return self._entrance.serve(request, storage, handle, machine=not endpoint.has_pages)
 
     def answer_on_thread(self, request: Request, environ: Environ) -> Sent:
         """Answer a request by the application inside, or here where it comes by WSGI."""
-        visit: Visit | None = None
-        try:
-            session = self._entrance.runtime.sessions()
-            visit = self._entrance.open(request, SessionStorage(session, commits=True))
-            return self._serve(visit, environ)
-        except Exception as error:  # noqa: BLE001 - the renderer of last resort
-            return self._entrance.last_resort(visit, error, is_head=request.method == "HEAD")
+        storage = SessionStorage(self._entrance.runtime.sessions(), commits=True)
+        endpoint = self._endpoints.get(request.path)
+        if endpoint is not None and not endpoint.has_pages:
+            sent = complete(self._serve(endpoint, request, storage))
+            if sent is not None:
+                return sent
+        return self._entrance.serve_inside(request, storage, self._inner, environ)
 
     def __call__(self, environ: Environ, start_response: Start) -> Body:
         """Answer one request of a WSGI server, which has nobody else to write uses of secrets."""
@@ -77,46 +75,24 @@ class MachineDoor:
         start_response(_STATUS[status], headers)
         return () if environ["REQUEST_METHOD"] == "HEAD" else (body,)
 
-    def _serve(self, visit: Visit, environ: Environ) -> Sent:
-        endpoint = self._endpoints.get(visit.request.path)
-        if endpoint is not None and not endpoint.has_pages:
-            answer = complete(self._admit_and_answer(endpoint, visit))
-            if answer is not None:
-                return self._entrance.finish(visit, answer)
-        try:
-            answer = complete(self._entrance.admit(visit, machine=False))
-        except Exception as error:  # noqa: BLE001 - the renderer of last resort
-            answer = self._entrance.refuse(visit, error, machine=False)
-        if answer is not None:
-            return self._entrance.finish(visit, answer)
-        visit.session.info["context"] = visit.storage.context
-        return self._entrance.pass_on(visit, self._inner, environ)
-
-    async def _admit_and_answer(self, endpoint: Endpoint, visit: Visit) -> Answer | None:
-        is_machine = not endpoint.has_pages
-        try:
-            answer = await self._entrance.admit(visit, machine=is_machine)
-            if answer is not None:
-                return answer
-            visit.endpoint = visit.path
-            try:
-                answer = await self._handle(endpoint, visit)
-            except Problem as problem:
-                answer = self._entrance.render(visit, problem, machine=is_machine)
-            # The page that asked may read answers and refusals, where its origin may.
-            if answer is None or endpoint.readers is Readers.SAME_ORIGIN:
-                return answer
-            if endpoint.readers is Readers.ANYBODY:
-                # Also where no page asked: caches hand these answers on to those that do.
-                return cors.for_anybody(answer)
-            origin = visit.request.headers.get("HTTP_ORIGIN")
-            if origin is not None and origin not in await self._origins(visit.storage):
-                origin = None
-            return cors.for_origin(answer, origin)
-        except Exception as error:  # noqa: BLE001 - the renderer of last resort
-            return self._entrance.refuse(visit, error, machine=is_machine)
-
     async def _handle(self, endpoint: Endpoint, visit: Visit) -> Answer | None:
+        """Answer by an endpoint, so that the page that asked may read answers and refusals."""
+        visit.endpoint = visit.path
+        try:
+            answer = await self._answer(endpoint, visit)
+        except Problem as problem:
+            answer = self._entrance.render(visit, problem, machine=not endpoint.has_pages)
+        if answer is None or endpoint.readers is Readers.SAME_ORIGIN:
+            return answer
+        if endpoint.readers is Readers.ANYBODY:
+            # Also where no page asked: caches hand these answers on to those that do.
+            return cors.for_anybody(answer)
+        origin = visit.request.headers.get("HTTP_ORIGIN")
+        if origin is not None and origin not in await self._origins(visit.storage):
+            origin = None
+        return cors.for_origin(answer, origin)
+
+    async def _answer(self, endpoint: Endpoint, visit: Visit) -> Answer | None:
         if endpoint.has_pages and visit.method not in endpoint.methods:
             return None  # HEAD as well, which must not make a code
         method = "GET" if visit.method == "HEAD" else visit.method

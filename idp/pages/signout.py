@@ -43,7 +43,7 @@ def sign_out() -> Response:
     signing_out.sign_out(database(), visitor)
     database().commit()
     response = _after()
-    cookies.take(response, current_issuer())
+    cookies.delete_session(response, current_issuer())
     return response
 
 

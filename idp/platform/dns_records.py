@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import threading
 
+import dns.exception
+import dns.resolver
+
 from idp.platform.errors import Unavailable
 from idp.setting_values import name_server
 
@@ -24,9 +27,6 @@ def txt(name: str, server: str = "") -> frozenset[str]:
     Unavailable when no server answers, or at once when too many questions are under way. Call it
     outside a transaction.
     """
-    import dns.exception  # noqa: PLC0415 - 50 ms that hardly any process needs
-    import dns.resolver  # noqa: PLC0415
-
     if not _slots.acquire(blocking=False):
         raise Unavailable(
             "Too many DNS queries at once; try again.",

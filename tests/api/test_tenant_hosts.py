@@ -192,7 +192,7 @@ def test_who_does_not_reach_a_tenant_learns_and_asks_nothing(client, session, na
     assert name_server.queries == []
 
 
-@pytest.mark.settings(environment="production", secret_key="kR8vZq2LwXyN5tBhJ3mPc7Gd9fUaE1sTiOoQ")
+@pytest.mark.settings(environment="production")
 @pytest.mark.parametrize(
     "host",
     ["localhost", "localhost:18611", "a.localhost", "127.0.0.1:8000", "[::1]:80", "10.0.0.1"],

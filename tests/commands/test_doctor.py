@@ -19,7 +19,8 @@ from idp.commands import starting
 from idp.config import Settings
 from idp.directory.clients.models import Client, ClientGrantType
 from idp.doctor import configuration, services, storage
-from idp.doctor.checks import BEFORE_START, CHECKS, IN_DATABASE
+from idp.doctor.at_start import BEFORE_START, IN_DATABASE
+from idp.doctor.checks import CHECKS
 from idp.platform import clock
 from idp.platform.jobs import service as jobs
 from tests import protocol
@@ -53,7 +54,7 @@ def test_an_installation_that_is_well_has_nothing_to_do(
 
 
 def test_every_check_of_a_start_is_one_of_the_list() -> None:
-    assert {*BEFORE_START, *IN_DATABASE} <= CHECKS.keys()
+    assert {**BEFORE_START, **IN_DATABASE}.items() <= CHECKS.items()
 
 
 def test_settings_that_cannot_be_read_end_the_look(idp: Callable[..., Result]) -> None:

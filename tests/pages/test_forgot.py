@@ -66,7 +66,7 @@ def test_a_link_is_mailed_sets_a_new_password_and_signs_in(client, new_client, s
     assert (answer.status_code, answer.location) == (303, "/forgot/sent")
     (mail,) = work()
     assert mail["to"] == "ann@example.com"
-    (asked,) = events(session, Tag.PASSWORD_RESET_ASKED)
+    (asked,) = events(session, Tag.PASSWORD_RESET_REQUESTED)
     assert (asked.user_id, asked.target) == (None, f"user:{user.id}")
     path = re.search(r"http://127\.0\.0\.1:8000(/forgot/\S+)", mail["body"])[1]
     done = submit(client, path, {"password": NEW, "repeated": NEW})

@@ -17,7 +17,7 @@ from io import BytesIO
 import pytest
 
 from idp.platform.errors import TooSlow
-from idp.platform.web.requests import read_whole
+from idp.platform.web.requests import read_all
 from idp.server import bridge as bridges
 from idp.server import connection as connections
 from idp.server.bridge import Bridge
@@ -62,7 +62,7 @@ class Application:
         def start_response(line, headers, _error=None):
             answer[:] = [int(line[:3]), headers]
 
-        body = read_whole(self.wsgi(environ, start_response))
+        body = read_all(self.wsgi(environ, start_response))
         return (*answer, body)
 
 

@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from idp.api.admin import (
     audit,
+    branding,
     clients,
     consents,
     explain,
@@ -30,6 +31,7 @@ MODULES = (
     sessions,
     grants,
     consents,
+    branding,
     audit,
     privileges,
     tenanttypes,

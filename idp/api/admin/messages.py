@@ -110,5 +110,5 @@ def drop(id: int) -> None:
 def send_test() -> None:
     """Send a mail to the address of the caller, and to nobody else."""
     user = users.get(database(), current_actor().person_id)
-    notify.send_test(database(), user.id, user.email, current_issuer().name, current_language())
+    notify.send_test(database(), user.id, user.email, current_issuer(), current_language())
     database().commit()

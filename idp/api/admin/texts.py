@@ -8,8 +8,8 @@ TITLE = Text("Administration", "平台管理")
 
 DESCRIPTION = Text(
     """\
-What administrators of the installation, and of one tenant, do by program: clients, users, sessions, audit log, keys,
-privileges, messages, and why a token says what it says.
+What administrators of the installation, and of one tenant, do by program: clients, users, sessions, branding,
+audit log, keys, privileges, messages, and why a token says what it says.
 
 Names are snake_case, times RFC 3339 in UTC. Lists have `limit` and `after`; their answer is `items` and `next`: pass
 `next` as `after` to get the page that follows, until it is null. Refusals are problem details (RFC 9457) with the
@@ -28,7 +28,7 @@ person needs the scope alone; a client of a tenant reaches that tenant and no ot
 stands for the platform: whoever holds the permission there sees the rows of all tenants.
 """,
     """\
-供整个平台和单个租户的管理员以程序方式使用：客户端、账号、登录会话、审计日志、密钥、权限和消息，以及令牌解释。
+供整个平台和单个租户的管理员以程序方式使用：客户端、账号、登录会话、品牌设置、审计日志、密钥、权限和消息，以及令牌解释。
 
 名称一律为 snake_case，时间为 RFC 3339 格式（UTC）。列表用 `limit` 和 `after` 分页，返回 `items` 和 `next`：把 `next` 作为 `after` 传入即可取得下一页，`next` 为 null 表示没有更多数据。请求被拒绝时返回相应的 HTTP 状态码和错误详情（RFC 9457），`fields` 列出各字段的错误信息。未在此说明的字段和参数一律拒绝。密钥只在创建时返回一次，此后不再返回。
 
@@ -44,6 +44,7 @@ MODULES = {
     "users": Text("Users of all tenants", "账号"),
     "sessions": Text("Browser sessions of users", "登录会话"),
     "audit": Text("Audit log", "审计日志"),
+    "branding": Text("How pages and mails of a tenant look", "品牌设置"),
     "privileges": Text("Privileges (permissions)", "权限"),
     "tenanttypes": Text("Types of tenants", "租户类型"),
     "messages": Text("Messages and jobs that wait or failed", "消息"),
@@ -370,6 +371,22 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "最新的事件在前，最多 50000 条，其余数据的地址见 `Link`。CSV 中可能被电子表格当作公式的值以单引号开头。导出操作本身也会记录在审计日志中。",
         ),
     ),
+    "branding-get": (
+        Text("Read the branding of a tenant", "查看租户的品牌设置"),
+        Text(
+            "What the tenant sets; null where a default is used. For tenant 1, the platform itself, the permission is "
+            "needed at the platform.",
+            "返回租户自己的设置，null 表示使用默认值。租户 1 即平台本身，须在平台拥有权限。",
+        ),
+    ),
+    "branding-replace": (
+        Text("Replace the branding of a tenant", "修改租户的品牌设置"),
+        Text(
+            "All values are replaced; one that is missing or null gets the default. Colours with a contrast below 4.5:1, "
+            "links other than https and pictures of other tenants are refused. Pages show the change at once.",
+            "整体替换：缺少的值或 null 恢复默认值。对比度低于 4.5:1 的颜色、非 https 的链接、其他租户的图片一律拒绝。页面立即生效。",
+        ),
+    ),
     "privileges-list": (Text("List privileges", "查询权限列表"),),
     "privileges-create": (
         Text("Create a privilege", "新建权限"),
@@ -496,6 +513,9 @@ SCHEMAS = {
     "ConsentPage": Text("A page of consents.", "一页授权。"),
     "Ended": Text("How many were ended, and how many are left.", "已结束和剩余的数量。"),
     "AuditEvent": Text("An event that the audit log keeps.", "审计事件。"),
+    "Branding": Text("How pages and mails of a tenant look.", "租户页面和邮件的外观。"),
+    "BrandingLanguages": Text("Texts by language.", "各语言的文字。"),
+    "BrandingTexts": Text("Texts in one language.", "一种语言的文字。"),
     "Privilege": Text("A privilege.", "权限。"),
     "NewPrivilege": Text("A privilege to be created.", "待新建的权限。"),
     "PrivilegeGroup": Text("A group of the privilege tree.", "权限分组。"),
@@ -871,6 +891,33 @@ MEMBERS = {
     "remaining": Text("How many are left.", "剩余的数量。"),
     "Grant.client": Text("Id of the client's row.", "客户端的数字编号。"),
     "Consent.client": Text("Id of the client's row.", "客户端的数字编号。"),
+    # Branding
+    "Branding.name": Text(
+        "Name on pages and in mails; null: the name of the tenant.",
+        "页面和邮件中显示的名称，null 表示租户名称。",
+    ),
+    "accent": Text(
+        "Colour of buttons and links, as `#rrggbb`, with a contrast of 4.5:1 to white.",
+        "按钮和链接的颜色，格式为 `#rrggbb`，与白色的对比度不低于 4.5:1。",
+    ),
+    "accent_dark": Text(
+        "Colour of links on dark pages, with a contrast of 4.5:1 to `#151d2a`; null: derived from `accent`.",
+        "深色页面上链接的颜色，与 `#151d2a` 的对比度不低于 4.5:1，null 表示由 `accent` 推算。",
+    ),
+    "logo": Text(
+        "Name of a picture that was uploaded for this tenant by `POST /api/File/Image`: the last part of its address.",
+        "徽标：通过 `POST /api/File/Image` 为该租户上传的图片名称，即其地址的最后一段。",
+    ),
+    "icon": Text("Icon of browser tabs; a picture as `logo`.", "浏览器标签页图标，要求同 `logo`。"),
+    "help_uri": Text("https address of help.", "帮助页面的 https 地址。"),
+    "privacy_uri": Text("https address of the privacy policy.", "隐私政策的 https 地址。"),
+    "imprint_uri": Text("https address of the imprint.", "版权与主体信息页面的 https 地址。"),
+    "texts": Text("Texts in the languages of the pages.", "页面各语言的文字。"),
+    "en": Text("In English.", "英文。"),
+    "zh": Text("In Chinese.", "中文。"),
+    "sign_in": Text("Text on the sign-in page.", "登录页上的文字。"),
+    "register": Text("Text on the registration page.", "注册页上的文字。"),
+    "mail": Text("Text at the end of every mail.", "每封邮件末尾的文字。"),
     # Privileges
     "privileges-list.search": Text("Part of the code or the name.", "编码或名称的一部分。"),
     "privileges-list.api": Text(

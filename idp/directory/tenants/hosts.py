@@ -6,12 +6,12 @@ therefore proves that it controls the name: it publishes a given value as a TXT 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from idp.directory.tenants.host_names import name_of
 from idp.platform import dns_records, runtime
 from idp.platform.errors import BadRequest, Overreach
 
@@ -84,21 +84,6 @@ def refuse_unproven(
         raise Overreach.at(
             "hosts", f"Prove that you control the hosts: publish {records}, then try again."
         )
-
-
-def name_of(host: str) -> str:
-    """Return a host without its port."""
-    return host.rpartition(":")[0] or host if not host.endswith("]") else host
-
-
-def is_local(host: str) -> bool:
-    """Return whether a host is an address literal, or names the machine itself (RFC 6761 6.3)."""
-    name = name_of(host).strip("[]")
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
-    return True
 
 
 def _is_below(name: str, owner: str) -> bool:

@@ -23,6 +23,8 @@ class ValidatedScopes:
     names: tuple[str, ...]
     api_scopes: tuple[ApiScopeView, ...]
     identities: tuple[IdentityView, ...]
+    apis: tuple[ApiView, ...]
+    """The APIs that the scopes belong to, sorted by name, each once."""
     for_issuer: bool
     """Whether the issuer is an audience: userinfo is asked with the token."""
 
@@ -82,13 +84,15 @@ def validate(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
     if not requested:
         message = "Missing parameter: scope"
         raise OAuthError(message, code="invalid_scope")
-    return ValidatedScopes(requested, tuple(api_scopes), tuple(identities), "openid" in requested)
+    apis = _apis_of(api_scopes)
+    for_issuer = "openid" in requested
+    return ValidatedScopes(requested, tuple(api_scopes), tuple(identities), apis, for_issuer)
 
 
 def retain(client: ClientView, names: Iterable[str]) -> ValidatedScopes:
     """Keep the scopes that the client may still have; there may be none left."""
     kept = [name for name in names if _is_listed(client, name)]
-    return validate(client, kept) if kept else ValidatedScopes((), (), (), for_issuer=False)
+    return validate(client, kept) if kept else ValidatedScopes((), (), (), (), for_issuer=False)
 
 
 def _is_listed(client: ClientView, name: str) -> bool:
@@ -138,7 +142,7 @@ def narrow(
     dropped = {scope.name for scope in scopes.api_scopes} - {scope.name for scope in kept}
     names = tuple(name for name in scopes.names if name not in dropped)
     for_issuer = scopes.is_openid and issuer in resources
-    return ValidatedScopes(names, kept, scopes.identities, for_issuer)
+    return ValidatedScopes(names, kept, scopes.identities, _apis_of(kept), for_issuer)
 
 
 def to_consent(client: ClientView, names: Iterable[str], claims: Iterable[str]) -> tuple[str, ...]:
@@ -152,11 +156,8 @@ def to_consent(client: ClientView, names: Iterable[str], claims: Iterable[str]) 
     return tuple(dict.fromkeys((*names, *covering)))
 
 
-def apis_of(scopes: ValidatedScopes) -> list[ApiView]:
-    """List the APIs that the scopes belong to, sorted by name, each once."""
-    if len(scopes.api_scopes) == 1:
-        return [scopes.api_scopes[0].api]
-    return sorted(
-        {scope.api.name: scope.api for scope in scopes.api_scopes}.values(),
-        key=lambda api: api.name,
-    )
+def _apis_of(api_scopes: Sequence[ApiScopeView]) -> tuple[ApiView, ...]:
+    if len(api_scopes) == 1:
+        return (api_scopes[0].api,)
+    apis = {scope.api.name: scope.api for scope in api_scopes}
+    return tuple(sorted(apis.values(), key=lambda api: api.name))

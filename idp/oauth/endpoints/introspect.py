@@ -108,7 +108,7 @@ async def _complete(storage: Storage, token: AccessToken) -> dict[str, Any]:
     if subject is not None and "role_ref" in missing:
         claims["role"] = access.role(subject)
     if subject is not None and "permission_ref" in missing:
-        claims |= access_tokens.permission_claims(subject, scopes.apis_of(granted), budget=None)
+        claims |= access_tokens.permission_claims(subject, granted.apis, budget=None)
     return claims
 
 

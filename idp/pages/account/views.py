@@ -19,7 +19,7 @@ from idp.directory.registration.codes import Channel
 from idp.directory.users import profile as rules
 from idp.oauth import consents
 from idp.oauth.visitor import Visitor
-from idp.pages import return_path
+from idp.pages import brand, return_path
 from idp.pages.account import lines
 from idp.pages.account.forms import (
     ChangePasswordForm,
@@ -72,6 +72,7 @@ def for_visitor(
         if visitor is None or not sign_in.is_recent(visitor):
             back = return_path.parse(request.path) if request.method == "GET" else None
             return ask_to_sign_in(return_to=back or HOME)
+        brand.show_tenant(visitor.browser.tenant_id)
         return view(visitor, *args, **kwargs)
 
     return guarded
@@ -274,7 +275,7 @@ def change_password(visitor: Visitor) -> Response:
         form.refuse(_("This is not your current password."), "current")
         return _page("password", visitor, 400, form=form)
     response = redirect(f"{PASSWORD}?notice=changed", 303)
-    cookies.give(response, issuer, value, current_runtime().settings, remember=remember)
+    cookies.set_session(response, issuer, value, current_runtime().settings, remember=remember)
     return response
 
 
@@ -299,7 +300,7 @@ def end_session(visitor: Visitor, session_id: int) -> Response:
     if session_id != visitor.browser.id:
         return redirect(f"{SESSIONS}?notice=ended", 303)
     response = redirect("/signed-out", 303)
-    cookies.take(response, issuer)
+    cookies.delete_session(response, issuer)
     return response
 
 

@@ -7,6 +7,7 @@ from flask import Blueprint
 from idp.pages.console import home
 from idp.pages.console.apis import views as apis
 from idp.pages.console.audit import views as audit
+from idp.pages.console.branding import views as branding
 from idp.pages.console.clients import screen as clients
 from idp.pages.console.explain import views as explain
 from idp.pages.console.gate import for_workspace
@@ -29,6 +30,7 @@ PAGES = (
     clients.pages,
     apis.pages,
     tenants.pages,
+    branding.pages,
     audit.pages,
     explain.pages,
     messages.pages,

@@ -88,6 +88,9 @@ TENANTS = Screen(
     Scope.TENANT_GET,
     Where.PLATFORM,
 )
+BRANDING = Screen(
+    "branding", Group.ORGANISATIONS, _("Branding"), "brand", Scope.ADMIN_BRANDING_READ
+)
 AUDIT = Screen("audit", Group.MONITOR, _("Audit log"), "audit", Scope.ADMIN_AUDIT_READ)
 
 SCREENS = (
@@ -98,6 +101,7 @@ SCREENS = (
     CLIENTS,
     APIS,
     TENANTS,
+    BRANDING,
     AUDIT,
     EXPLAIN,
     MESSAGES,

@@ -52,8 +52,8 @@ class Workspace:
         return permission in self.held
 
     @property
-    def acting(self) -> Actor:
-        """Who acts here by a permission of our own API: it opens all rows of the workspace."""
+    def confined_actor(self) -> Actor:
+        """The person as an actor whose permission opens the rows of this workspace alone."""
         return replace(self.actor, permitted="platform" if self.tenant is None else "tenant")
 
     def url(self, endpoint: str, **values: Any) -> str:
@@ -100,12 +100,14 @@ def _is_in_reach(session: Session, issuer: Issuer, user_id: int, tenant: Tenant)
 def _open(session: Session, issuer: Issuer, visitor: Visitor, tenant: Tenant | None) -> Workspace:
     user_id, at_platform = visitor.user.id, issuer.is_platform
     tenant_id = None if tenant is None else tenant.id
+    is_admin = at_platform and permissions.is_platform_administrator(session, user_id)
     actor = Actor(
         user_id,
         tenant_id or PLATFORM_TENANT_ID,
-        is_platform_admin=(at_platform and permissions.is_platform_administrator(session, user_id)),
+        is_platform_admin=is_admin,
         at_platform=at_platform,
-        is_confined=tenant is not None,
+        # Administrators of the platform act in the tenant shown, and in no other.
+        permitted="tenant" if is_admin and tenant is not None else "links",
     )
     held = permissions.management_codes(session, user_id, tenant_id, CODES, platform=at_platform)
     return Workspace(visitor, issuer, tenant, actor, held)

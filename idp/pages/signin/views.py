@@ -76,7 +76,7 @@ def sign_in() -> Response:
     database().commit()
     response = resume(authorization) if authorization is not None else redirect(destination, 303)
     settings = current_runtime().settings
-    cookies.give(response, issuer, value, settings, remember=attempt.remember)
+    cookies.set_session(response, issuer, value, settings, remember=attempt.remember)
     return response
 
 

@@ -11,10 +11,10 @@ from idp.platform.sessions.service import cookie_name
 DAY = 86_400
 
 
-def give(
+def set_session(
     response: Response, issuer: Issuer, value: str, settings: Settings, *, remember: bool
 ) -> None:
-    """Hand the browser its session; without `remember` it forgets it when it closes."""
+    """Set the cookie of a session; without `remember` the browser drops it when it closes."""
     response.set_cookie(
         cookie_name(issuer),
         value,
@@ -26,8 +26,8 @@ def give(
     )
 
 
-def take(response: Response, issuer: Issuer) -> None:
-    """Make the browser forget its session."""
+def delete_session(response: Response, issuer: Issuer) -> None:
+    """Delete the cookie of a session."""
     response.delete_cookie(
         cookie_name(issuer), path="/", secure=issuer.is_secure, httponly=True, samesite="Lax"
     )

@@ -1,7 +1,7 @@
 """What every request passes, whichever door answers it: id, origin, host, limits, headers.
 
-`Entrance.open` and `Entrance.admit` are called first, and `Entrance.finish` or `Entrance.pass_on`
-last; the machine endpoints and Flask differ only in what happens between the two.
+`Entrance.serve` answers requests for machine endpoints, `Entrance.serve_inside` those for Flask;
+they differ only in what happens between taking a request in and sending its answer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import ipaddress
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from io import BytesIO
@@ -26,7 +26,7 @@ from idp.platform.cache import MISSING, Missing
 from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge, TooLong
 from idp.platform.issuer import Issuer
 from idp.platform.runtime import RequestContext, Runtime
-from idp.platform.storage import Storage
+from idp.platform.storage import SessionStorage, Storage, complete
 from idp.platform.web import cors, forms, plain, problems
 from idp.platform.web.visit import (
     ENVIRON_KEY,
@@ -72,6 +72,9 @@ _PATH_SAFE = "/:@!$&'()*+,;=~"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+Handle = Callable[[Visit], Awaitable[Answer | None]]
+"""Answers a request that was taken in; None: the application inside must."""
+
 
 @dataclass(frozen=True, slots=True)
 class Traits:
@@ -102,7 +105,40 @@ class Entrance:
         self._page_headers = security_headers(secure=settings.secure, policy=plain.POLICY)
         self.metrics = metrics.create()
 
-    def open(self, request: Request, storage: Storage) -> Visit:
+    async def serve(
+        self, request: Request, storage: Storage, handle: Handle, *, machine: bool
+    ) -> Sent | None:
+        """Answer a request; None where `handle` leaves it to the application inside."""
+        visit: Visit | None = None
+        try:
+            visit = self._open(request, storage)
+            try:
+                answer = await self._admit(visit, machine=machine) or await handle(visit)
+            except Exception as error:  # noqa: BLE001 - the renderer of last resort
+                answer = self._refuse(visit, error, machine=machine)
+            return None if answer is None else self._finish(visit, answer)
+        except Exception as error:  # noqa: BLE001 - the renderer of last resort
+            return self._last_resort(visit, error, is_head=request.method == "HEAD")
+
+    def serve_inside(
+        self, request: Request, storage: SessionStorage, inner: WSGI, environ: Environ
+    ) -> Sent:
+        """Answer a request by another WSGI application, on a thread."""
+        visit: Visit | None = None
+        try:
+            visit = self._open(request, storage)
+            try:
+                answer = complete(self._admit(visit, machine=False))
+            except Exception as error:  # noqa: BLE001 - the renderer of last resort
+                answer = self._refuse(visit, error, machine=False)
+            if answer is not None:
+                return self._finish(visit, answer)
+            visit.session.info["context"] = storage.context
+            return self._pass_on(visit, inner, environ)
+        except Exception as error:  # noqa: BLE001 - the renderer of last resort
+            return self._last_resort(visit, error, is_head=request.method == "HEAD")
+
+    def _open(self, request: Request, storage: Storage) -> Visit:
         """Begin to answer a request."""
         peer = _unmapped(request.client or None)
         trusted = bool(self._proxies) and peer is not None and self._is_proxy(peer)
@@ -117,7 +153,7 @@ class Entrance:
             is_proxied=trusted,
         )
 
-    async def admit(self, visit: Visit, *, machine: bool) -> Answer | None:
+    async def _admit(self, visit: Visit, *, machine: bool) -> Answer | None:
         """Take a request in; the answer is returned when it goes no further.
 
         Raise a Problem that names the fault.
@@ -234,7 +270,7 @@ class Entrance:
             return problems.plain_page(problem, visit.request_id, languages)
         return problems.problem_json(problem, visit.request_id)
 
-    def refuse(self, visit: Visit, error: Exception, *, machine: bool) -> Answer:
+    def _refuse(self, visit: Visit, error: Exception, *, machine: bool) -> Answer:
         """Answer with a refusal without personal data: pages of any origin may read it.
 
         A browser that cannot show a page why it was refused shows it a network error.
@@ -243,7 +279,7 @@ class Entrance:
         is_page = not machine and answer.policy is not None
         return answer if is_page else cors.for_anybody(answer)
 
-    def finish(self, visit: Visit, answer: Answer) -> Sent:
+    def _finish(self, visit: Visit, answer: Answer) -> Sent:
         """Count and log a request, and return its complete answer."""
         own = self._headers if answer.policy is None else self._page_headers
         headers = [*answer.headers, *own, ("X-Request-Id", visit.request_id)]
@@ -253,7 +289,7 @@ class Entrance:
             return answer.status, headers, b""
         return answer.status, headers, answer.body
 
-    def pass_on(self, visit: Visit, inner: WSGI, environ: Environ) -> Sent:
+    def _pass_on(self, visit: Visit, inner: WSGI, environ: Environ) -> Sent:
         """Answer by another WSGI application, adding what every answer carries.
 
         Its answer is read whole before the first byte is sent: what fails on the way, headers that
@@ -269,10 +305,10 @@ class Entrance:
         environ[ENVIRON_KEY] = visit
         self._describe(visit, environ)
         try:
-            body = read_whole(inner(environ, start))
+            body = read_all(inner(environ, start))
         except Exception as error:  # noqa: BLE001 - the renderer of last resort
             visit.session.rollback()
-            return self.finish(visit, self.render(visit, error, machine=False))
+            return self._finish(visit, self.render(visit, error, machine=False))
         present = {name.lower() for name, _ in headers}
         headers += [pair for pair in self._headers if pair[0].lower() not in present]
         headers.append(("X-Request-Id", visit.request_id))
@@ -294,7 +330,7 @@ class Entrance:
             environ["wsgi.input"] = BytesIO(visit.body)
             environ["CONTENT_LENGTH"] = str(len(visit.body))
 
-    def last_resort(self, visit: Visit | None, error: Exception, *, is_head: bool) -> Sent:
+    def _last_resort(self, visit: Visit | None, error: Exception, *, is_head: bool) -> Sent:
         """Answer what failed outside all that renders refusals."""
         request_id = token_hex(8) if visit is None else visit.request_id
         answer = problems.problem_json(problems.from_exception(error, request_id), request_id)
@@ -407,7 +443,7 @@ def _unmapped(address: str | None) -> str | None:
     return address if mapped is None else str(mapped)
 
 
-def read_whole(body: Body) -> bytes:
+def read_all(body: Body) -> bytes:
     """Read what an application answers with, and let it clean up."""
     try:
         return b"".join(body)

@@ -71,7 +71,7 @@ def create(session: Session, actor: Actor, order: Order) -> SdkJob:
     outbox.enqueue(session, JOB, {"job_id": job.id}, lane=LANE)
     audit.record(
         session,
-        Tag.SDK_ASKED,
+        Tag.SDK_REQUESTED,
         tenant_id=None if order.api is None else order.api.tenant_id,
         target=f"sdk-job:{job.id}" if order.api is None else f"api:{order.api.name}",
         details={"job": job.id, "generator": job.generator, "version": job.version},

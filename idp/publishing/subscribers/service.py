@@ -175,8 +175,9 @@ def _mail_link(session: Session, api: ApiResource, sealed: Sealed) -> None:
         "stop": codes.operation(issuer.url, "DelSubscription", api.id, stop),
         "minutes": str(MINUTES),
     }
-    notify.mail(session, sealed.address, "subscription", context, sealed.locale)
-    _note(session, Tag.SUBSCRIPTION_ASKED, api)
+    to, locale = sealed.address, sealed.locale
+    notify.mail(session, to, "subscription", context, locale, brand=issuer.brand)
+    _note(session, Tag.SUBSCRIPTION_REQUESTED, api)
 
 
 def _note(session: Session, tag: Tag, api: ApiResource) -> None:

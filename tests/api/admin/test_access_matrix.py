@@ -132,6 +132,10 @@ def all_of(path: str) -> str:
     return path.rpartition("/")[0]
 
 
+def a_branding(session: Session) -> str:
+    return f"/tenants/{protocol.add_tenant(session, 'Rows')}/branding"
+
+
 def a_message(session: Session) -> str:
     row_id = jobs.enqueue(session, "mail", {"to": "ann@example.com"})
     session.get_one(OutboxMessage, row_id).failed_at = clock.now()
@@ -212,6 +216,8 @@ CASES = {
     **SIGN_INS,
     "audit-list": Case(lambda session: f"/tenants/{protocol.add_tenant(session)}/audit"),
     "audit-export": Case(lambda session: f"/tenants/{protocol.add_tenant(session)}/audit/export"),
+    "branding-get": Case(a_branding),
+    "branding-replace": Case(a_branding, {"name": "Rows Ltd"}),
     "privileges-list": Case(lambda _: "/privileges"),
     "privileges-create": Case(lambda _: "/privileges", {"code": "a.b", "name": "B"}, 201),
     "privileges-get": Case(lambda _: "/privileges/ids4.ms.all"),

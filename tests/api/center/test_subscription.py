@@ -354,7 +354,7 @@ def test_the_trail_tells_what_happened_and_to_nobody_whom(session, ask, links, f
     wanted = AuditEvent.tag.like("user:subscription:%")
     rows = session.scalars(select(AuditEvent).where(wanted).order_by(AuditEvent.id))
     assert [(row.tag, row.target) for row in rows.all()] == [
-        (Tag.SUBSCRIPTION_ASKED, "api:orders"),
+        (Tag.SUBSCRIPTION_REQUESTED, "api:orders"),
         (Tag.SUBSCRIPTION_MADE, "api:orders"),
         (Tag.SUBSCRIPTION_ENDED, "api:orders"),
     ]

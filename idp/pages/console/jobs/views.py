@@ -36,7 +36,7 @@ pages = Pages(screens.JOBS)
 def index(workspace: Workspace) -> Response:
     """List jobs, the newest first."""
     listing = lists.read(SORTS, FILTERS, usual="-created")
-    query = jobs.list_query(workspace.acting, state=listing.chosen.get("state"))
+    query = jobs.list_query(workspace.confined_actor, state=listing.chosen.get("state"))
     if listing.text:
         query = query.where(
             lists.matches(listing.text, SdkJob.generator, SdkJob.package, SdkJob.client_id)
@@ -56,7 +56,7 @@ def index(workspace: Workspace) -> Response:
 @pages.get("/<int:row_id>")
 def show(workspace: Workspace, row_id: int) -> Response:
     """Show a job with the end of its log."""
-    job = jobs.get(database(), workspace.acting, row_id)
+    job = jobs.get(database(), workspace.confined_actor, row_id)
     people = set() if job.user_id is None else {job.user_id}
     return layout.page(
         workspace,
@@ -74,7 +74,7 @@ def show(workspace: Workspace, row_id: int) -> Response:
 @pages.post("/<int:row_id>/retry", permission=Scope.ADMIN_JOBS_WRITE)
 def retry(workspace: Workspace, row_id: int) -> Response:
     """Retry a failed job from the step that failed."""
-    jobs.retry(database(), workspace.acting, row_id)
+    jobs.retry(database(), workspace.confined_actor, row_id)
     database().commit()
     return go(workspace, "jobs.show", row_id=row_id)
 
@@ -82,6 +82,6 @@ def retry(workspace: Workspace, row_id: int) -> Response:
 @pages.post("/<int:row_id>/cancel", permission=Scope.ADMIN_JOBS_WRITE)
 def cancel(workspace: Workspace, row_id: int) -> Response:
     """Cancel a job that still waits."""
-    jobs.cancel(database(), workspace.acting, row_id)
+    jobs.cancel(database(), workspace.confined_actor, row_id)
     database().commit()
     return go(workspace, "jobs.show", row_id=row_id)

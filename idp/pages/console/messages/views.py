@@ -99,8 +99,6 @@ def retry_all(workspace: Workspace) -> Response:
 def send_test(workspace: Workspace) -> Response:
     """Send a mail to the address of the person who asks for it, and to nobody else."""
     person = workspace.visitor.user
-    notify.send_test(
-        database(), person.id, person.email, workspace.issuer.name, current_language().code
-    )
+    notify.send_test(database(), person.id, person.email, workspace.issuer, current_language().code)
     database().commit()
     return go(workspace, "messages.index", sent="")

@@ -29,7 +29,7 @@ pages = Pages(screens.OVERVIEW)
 def index(workspace: Workspace) -> Response:
     """Show figures by day, and at the platform how the installation is."""
     shown = _period()
-    found = overview.read(database(), workspace.acting, 2 * shown)
+    found = overview.read(database(), workspace.confined_actor, 2 * shown)
     return layout.page(
         workspace,
         "overview/index.html",

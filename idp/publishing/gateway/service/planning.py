@@ -32,7 +32,7 @@ RESERVED = frozenset(
         *("codegen", "connect", "consent", "console", "device", "docs", "file", "files"),
         *("forgot", "gateway", "healthz", "identityresource", "language", "login", "logout"),
         *("metrics", "oauth", "openapi", "readyz", "register", "role", "sdk", "static"),
-        *("subscriptions", "tenant", "user"),
+        *("subscriptions", "tenant", "theme", "user"),
     }
 )
 """First segments of our own paths: behind a shared host, no API may take their place."""
