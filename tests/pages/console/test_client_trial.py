@@ -293,6 +293,17 @@ def test_scopes_and_choices_that_are_not_offered_are_refused(client, path):
         assert post(client, path, scope=text, prompt="", tenant="").status_code == 400
 
 
+def test_a_sign_in_begins_where_there_is_no_organisation_to_choose(client, session, boss):
+    shop = register(session, "shop", tenant_id=boss)
+    user = session.scalars(select(User).where(User.username == "boss")).one()
+    clients.link_owner(session, clients.get(session, "shop"), user.id)
+    session.commit()
+    path = f"/console/t/{boss}/clients/{shop.row_id}/try"
+    registered(client, path)
+    assert 'name="tenant"' not in client.get(path).get_data(as_text=True)
+    assert post(client, path, scope="openid", prompt="").status_code == 303
+
+
 def test_prompt_and_tenant_are_passed_on(client, session, root, path):
     registered(client, path)
     answer = post(client, path, scope="openid", prompt="login", tenant="1")

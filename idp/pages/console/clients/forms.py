@@ -302,7 +302,8 @@ class TrialForm(Form):
     tenant = _choice(_("Organisation"), {"": _("as the sign-in decides")})
 
     def offer(self, tenants: Mapping[str, str]) -> None:
-        """Offer organisations, by their ids."""
+        """Offer organisations, by their ids; without one there is nothing to choose."""
+        self.tenant.data = self.tenant.data or ""
         self.tenant.choices = _choices({"": _("as the sign-in decides"), **tenants})
 
 
