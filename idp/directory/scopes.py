@@ -42,6 +42,10 @@ class Scope(StrEnum):
         "Administration: change branding of tenants",
     )
 
+    ADMIN_BUNDLES_ALL = "ids4.ms.admin.bundles.all", "Administration: everything about bundles"
+    ADMIN_BUNDLES_READ = "ids4.ms.admin.bundles.read", "Administration: read who has a bundle"
+    ADMIN_BUNDLES_WRITE = "ids4.ms.admin.bundles.write", "Administration: delete bundles"
+
     ADMIN_CLIENTS_ALL = "ids4.ms.admin.clients.all", "Administration: everything about clients"
     ADMIN_CLIENTS_READ = "ids4.ms.admin.clients.read", "Administration: read OAuth clients"
     ADMIN_CLIENTS_WRITE = (
@@ -62,6 +66,13 @@ class Scope(StrEnum):
     ADMIN_KEYS_ALL = "ids4.ms.admin.keys.all", "Administration: everything about signing keys"
     ADMIN_KEYS_READ = "ids4.ms.admin.keys.read", "Administration: list signing keys"
     ADMIN_KEYS_WRITE = "ids4.ms.admin.keys.write", "Administration: rotate and revoke signing keys"
+
+    ADMIN_MENUS_ALL = "ids4.ms.admin.menus.all", "Administration: everything about menus"
+    ADMIN_MENUS_READ = "ids4.ms.admin.menus.read", "Administration: read menus, disabled ones too"
+    ADMIN_MENUS_WRITE = (
+        "ids4.ms.admin.menus.write",
+        "Administration: create, change, arrange and delete menus",
+    )
 
     ADMIN_MESSAGES_ALL = "ids4.ms.admin.messages.all", "Administration: everything about messages"
     ADMIN_MESSAGES_READ = (

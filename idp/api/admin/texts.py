@@ -47,6 +47,8 @@ MODULES = {
     "branding": Text("How pages and mails of a tenant look", "品牌设置"),
     "privileges": Text("Privileges (permissions)", "权限"),
     "tenanttypes": Text("Types of tenants", "租户类型"),
+    "bundles": Text("Bundles and who has them", "套餐及其使用情况"),
+    "menus": Text("Menus of applications", "应用菜单"),
     "messages": Text("Messages and jobs that wait or failed", "消息"),
     "jobs": Text("Jobs that make SDKs", "SDK 任务"),
     "keys": Text("Signing keys", "签名密钥"),
@@ -96,6 +98,11 @@ _GRANT_ENDS = Text(
 _CONSENT_ENDS = Text(
     "The client's tokens for this user in this tenant end, and the user is asked again.",
     "该客户端在此租户中为该用户取得的令牌立即失效，下次登录时重新征求同意。",
+)
+
+_MENUS = Text(
+    "Applications of the tenant and those of the platform, which are changed in tenant 1.",
+    "该租户及平台的应用；平台的应用在租户 1 中修改。",
 )
 
 OPERATIONS: dict[str, tuple[Text, ...]] = {
@@ -418,6 +425,36 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
         Text("Delete a type of tenants", "删除租户类型"),
         Text("409 while a tenant or a bundle has it.", "仍有租户或套餐使用时返回 409。"),
     ),
+    "bundles-get": (Text("Read a bundle with the number of its tenants", "查看套餐及其租户数"),),
+    "bundles-delete": (
+        Text("Delete a bundle that no tenant has", "删除没有租户使用的套餐"),
+        Text("409 while a tenant has it.", "仍有租户使用时返回 409。"),
+    ),
+    "menus-get": (
+        Text("Read the menu of an application", "查看应用的菜单"),
+        _MENUS,
+        Text("The `ETag` is that of all entries together.", "`ETag` 对应全部菜单项。"),
+    ),
+    "menus-arrange": (
+        Text("Put all entries of a menu in their places", "调整菜单结构"),
+        Text(
+            "The list names every entry once, each after the one above it; entries beside each other in their order.",
+            "列表须包含每个菜单项且仅一次，上级在前；同级按顺序排列。",
+        ),
+    ),
+    "menus-entry-create": (
+        Text("Create an entry of a menu", "新建菜单项"),
+        Text("It is the last one below its parent.", "新菜单项排在上级之下的最后。"),
+    ),
+    "menus-entry-get": (Text("Read an entry of a menu", "查看菜单项"), _MENUS),
+    "menus-entry-change": (
+        Text("Change an entry of a menu", "修改菜单项"),
+        Text("Its code and its place stay as they are.", "编码和位置保持不变。"),
+    ),
+    "menus-entry-delete": (
+        Text("Delete an entry of a menu", "删除菜单项"),
+        Text("409 while there are entries below it.", "仍有下级菜单项时返回 409。"),
+    ),
     "messages-list": (
         Text("List messages that are not sent", "查询未完成的消息列表"),
         Text("What a message says is never shown.", "不显示消息内容。"),
@@ -526,6 +563,13 @@ SCHEMAS = {
     "NewTenantType": Text("A type to be created.", "待新建的租户类型。"),
     "TenantTypeChange": Text("What changes of a type.", "租户类型的修改内容。"),
     "TenantTypePage": Text("A page of types.", "一页租户类型。"),
+    "BundleUse": Text("A bundle and who has it.", "套餐及其使用情况。"),
+    "Menu": Text("The menu of an application.", "应用的菜单。"),
+    "MenuEntry": Text("An entry of a menu.", "菜单项。"),
+    "NewMenuEntry": Text("An entry to be created.", "待新建的菜单项。"),
+    "MenuEntryChange": Text("What changes of an entry.", "菜单项的修改内容。"),
+    "MenuPlace": Text("Where an entry stands.", "菜单项的位置。"),
+    "MenuPlaces": Text("The places of all entries.", "所有菜单项的位置。"),
     "Message": Text("A message or job that is not done.", "未完成的消息或任务。"),
     "UserPage": Text("A page of users.", "一页账号。"),
     "SessionPage": Text("A page of sessions.", "一页登录会话。"),
@@ -943,6 +987,57 @@ MEMBERS = {
     "tenanttypes-get.code": Text("Code of the type.", "租户类型编码。"),
     "tenanttypes-change.code": Text("Code of the type.", "租户类型编码。"),
     "tenanttypes-delete.code": Text("Code of the type.", "租户类型编码。"),
+    # Bundles
+    "BundleUse.code": Text("Code of the bundle.", "套餐编码。"),
+    "BundleUse.name": Text("Name of the bundle.", "套餐名称。"),
+    "tenant_type": Text("Code of the type of tenants that can have it.", "适用的租户类型编码。"),
+    "initialize": Text(
+        "Whether tenants of the type start with it.", "是否为该类型租户的初始套餐。"
+    ),
+    "BundleUse.tenants": Text("How many tenants have it.", "使用它的租户数。"),
+    "bundles-get.code": Text("Code of the bundle.", "套餐编码。"),
+    "bundles-delete.code": Text("Code of the bundle.", "套餐编码。"),
+    # Menus
+    "application": Text("Code of the application.", "应用编码。"),
+    "entries": Text("All entries, each before those below it.", "所有菜单项，上级在前。"),
+    "places": Text("All entries, each before those below it.", "所有菜单项，上级在前。"),
+    "MenuEntry.code": Text("Code of the entry.", "菜单项编码。"),
+    "NewMenuEntry.code": Text("Code of the entry.", "菜单项编码。"),
+    "MenuPlace.code": Text("Code of the entry.", "菜单项编码。"),
+    "menus-entry-get.code": Text("Code of the entry.", "菜单项编码。"),
+    "menus-entry-change.code": Text("Code of the entry.", "菜单项编码。"),
+    "menus-entry-delete.code": Text("Code of the entry.", "菜单项编码。"),
+    "MenuEntry.parent": Text(
+        "Code of the entry above; null: none.", "上级菜单项的编码；null 表示无。"
+    ),
+    "NewMenuEntry.parent": Text(
+        "Code of the entry above; null: none.", "上级菜单项的编码；null 表示无。"
+    ),
+    "MenuPlace.parent": Text(
+        "Code of the entry above; null: none.", "上级菜单项的编码；null 表示无。"
+    ),
+    "MenuEntry.enabled": Text("Whether it is shown.", "是否显示。"),
+    "NewMenuEntry.enabled": Text("Whether it is shown.", "是否显示。"),
+    "MenuEntryChange.enabled": Text("Whether it is shown.", "是否显示。"),
+    "MenuPlace.enabled": Text("Whether it is shown.", "是否显示。"),
+    "MenuEntry.title": Text("Title of the entry.", "菜单项标题。"),
+    "NewMenuEntry.title": Text("Title of the entry.", "菜单项标题。"),
+    "MenuEntryChange.title": Text("Title of the entry.", "菜单项标题。"),
+    "url": Text(
+        "A path of the application, or an http(s) address.", "应用内的路径，或 http(s) 地址。"
+    ),
+    "MenuEntry.icon": Text("Name of an icon, as the application has it.", "图标名称，由应用定义。"),
+    "NewMenuEntry.icon": Text(
+        "Name of an icon, as the application has it.", "图标名称，由应用定义。"
+    ),
+    "MenuEntryChange.icon": Text(
+        "Name of an icon, as the application has it.", "图标名称，由应用定义。"
+    ),
+    "comment": Text("Comment.", "备注。"),
+    "privilege": Text(
+        "Code of the privilege whose holders see the entry; null: none.",
+        "看到该菜单项所需的权限编码；null 表示无。",
+    ),
     # Explanations
     "explain-token.client": Text("`client_id` of the client.", "客户端的 `client_id`。"),
     "explain-token.user": Text(

@@ -148,6 +148,21 @@ def names_with_ending_secrets(
     return session.scalars(query.order_by(name, Client.id).limit(limit)).all()
 
 
+def with_scope(
+    session: Session, actor: Actor, scope: str, *, limit: int
+) -> list[tuple[int, str, str]]:
+    """Return ids, client ids and names of clients in reach that may ask for a scope, by name."""
+    name = func.coalesce(Client.client_name, Client.client_id)
+    query = (
+        select(Client.id, Client.client_id, name)
+        .join(ClientScope, ClientScope.client_id == Client.id)
+        .where(_in_reach(actor), ClientScope.scope == scope)
+        .order_by(name, Client.id)
+        .limit(limit)
+    )
+    return [(row_id, client_id, title) for row_id, client_id, title in session.execute(query)]
+
+
 def get(session: Session, actor: Actor, row_id: int) -> Client:
     """Return a client in reach with its lists, as the database has it now."""
     client = session.scalars(

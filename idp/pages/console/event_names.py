@@ -50,6 +50,7 @@ NAMES = {
     Tag.BRANDING_CHANGED: _("Branding changed"),
     Tag.BUNDLE_CHANGED: _("Bundle changed"),
     Tag.BUNDLE_CREATED: _("Bundle created"),
+    Tag.BUNDLE_DELETED: _("Bundle deleted"),
     Tag.CLIENT_CHANGED: _("Client changed"),
     Tag.CLIENT_CREATED: _("Client created"),
     Tag.CLIENT_DELETED: _("Client deleted"),

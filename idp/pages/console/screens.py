@@ -78,14 +78,31 @@ SETTINGS = Screen(
     Where.PLATFORM,
 )
 CLIENTS = Screen("clients", Group.APPLICATIONS, _("Clients"), "client", Scope.CLIENT_GET)
+MENUS = Screen("menus", Group.APPLICATIONS, _("Menus & resources"), "menu", Scope.US_APP_PAGE)
 ROLES = Screen("roles", Group.PEOPLE, _("Roles & permissions"), "role", Scope.ROLE_GET)
 APIS = Screen("apis", Group.APIS, _("API resources"), "api", Scope.APIRESOURCE_GET)
+IDENTITIES = Screen(
+    "identities",
+    Group.APIS,
+    _("Identity resources"),
+    "idres",
+    Scope.IDENTITYRESOURCE_GET,
+    Where.PLATFORM,
+)
 TENANTS = Screen(
     "tenants",
     Group.ORGANISATIONS,
     _("All organisations"),
     "tenant",
     Scope.TENANT_GET,
+    Where.PLATFORM,
+)
+BUNDLES = Screen(
+    "bundles",
+    Group.ORGANISATIONS,
+    _("Types & bundles"),
+    "bundle",
+    Scope.US_BUNDLE_LIST,
     Where.PLATFORM,
 )
 BRANDING = Screen(
@@ -99,8 +116,11 @@ SCREENS = (
     SESSIONS,
     ROLES,
     CLIENTS,
+    MENUS,
     APIS,
+    IDENTITIES,
     TENANTS,
+    BUNDLES,
     BRANDING,
     AUDIT,
     EXPLAIN,

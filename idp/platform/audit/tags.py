@@ -56,6 +56,7 @@ class Tag(StrEnum):
     BRANDING_CHANGED = "admin:branding:changed"
     BUNDLE_CHANGED = "admin:bundle:changed"
     BUNDLE_CREATED = "admin:bundle:created"
+    BUNDLE_DELETED = "admin:bundle:deleted"
     CLIENT_CHANGED = "admin:client:changed"
     CLIENT_CREATED = "admin:client:created"
     CLIENT_DELETED = "admin:client:deleted"

@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from idp.api.admin.dialect import CHANGES
 from idp.api.admin.dialect import admin as dialect
-from idp.directory.bundles.models import TenantType
+from idp.directory.applications.models import Application, Menu
+from idp.directory.bundles.models import Bundle, TenantType
 from idp.directory.clients import snapshot
 from idp.directory.clients.models import ClientSecret
 from idp.directory.roles import catalogue
@@ -70,6 +71,27 @@ def a_type(session: Session) -> str:
     session.add(TenantType(code="row", name="Row"))
     session.commit()
     return "/tenant-types/row"
+
+
+def a_bundle(session: Session) -> str:
+    ability = '{"roles": [], "adminRoleCodes": []}'
+    session.add(Bundle(code="row", name="Row", tenant_type_code="row", ability=ability))
+    session.commit()
+    return "/bundles/row"
+
+
+def a_menu(session: Session) -> str:
+    tenant_id = protocol.add_tenant(session, "Rows")
+    application = Application(code="row", name="Row", tenant_id=tenant_id)
+    session.add(application)
+    session.flush()
+    session.add(Menu(application_id=application.id, code="row", title="Row"))
+    session.commit()
+    return f"/tenants/{tenant_id}/applications/row/menu"
+
+
+def an_entry(session: Session) -> str:
+    return f"{a_menu(session)}/entries/row"
 
 
 def some_clients(session: Session) -> str:
@@ -240,6 +262,16 @@ CASES = {
     "tenanttypes-get": Case(a_type),
     "tenanttypes-change": Case(a_type, {"name": "Other"}),
     "tenanttypes-delete": Case(a_type, status=204),
+    "bundles-get": Case(a_bundle),
+    "bundles-delete": Case(a_bundle, status=204),
+    "menus-get": Case(a_menu),
+    "menus-arrange": Case(a_menu, {"places": [{"code": "row", "enabled": False}]}),
+    "menus-entry-create": Case(
+        lambda session: f"{a_menu(session)}/entries", {"code": "a", "title": "A"}, 201
+    ),
+    "menus-entry-get": Case(an_entry),
+    "menus-entry-change": Case(an_entry, {"title": "Other"}),
+    "menus-entry-delete": Case(an_entry, status=204),
     "explain-token": Case(an_explained_client, query={"client": "row"}),
     "explain-presented": Case(an_explained_tenant, {"token": "a.b.c"}),
     "explain-request": Case(a_refusal, query={"request": "abc"}),
