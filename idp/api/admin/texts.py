@@ -82,6 +82,26 @@ _EXPLAINED = Text(
     "仅在租户内拥有权限时，只能解释该租户的客户端和没有平台权限的成员，否则返回 404。",
 )
 
+_IN_TENANT = Text(
+    "Those in the tenant of the path; in tenant 1, with the permission at the platform, of all tenants.",
+    "路径中租户的数据；租户 1 且在平台拥有权限时为所有租户的数据。",
+)
+
+_STEPS = Text(
+    "At most 500 at a time: repeat the call until `remaining` is 0. The tokens end too.",
+    "每次最多 500 个：重复调用，直到 `remaining` 为 0。相关令牌同时失效。",
+)
+
+_GRANT_ENDS = Text(
+    "Its tokens end; the user stays signed in. 404 when it is over already.",
+    "其令牌立即失效，用户的登录会话不受影响。已失效时返回 404。",
+)
+
+_CONSENT_ENDS = Text(
+    "The client's tokens for this user in this tenant end, and the user is asked again.",
+    "该客户端在此租户中为该用户取得的令牌立即失效，下次登录时重新征求同意。",
+)
+
 _MENUS = Text(
     "Applications of the tenant and those of the platform, which are changed in tenant 1.",
     "该租户及平台的应用；平台的应用在租户 1 中修改。",
@@ -283,6 +303,66 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "Tokens that were issued in the sessions end too. Without a session it is not an error.",
             "在这些会话中签发的令牌同时失效。没有会话时不视为错误。",
         ),
+    ),
+    "sessions-user-grant-list": (
+        Text("List the live grants of a user", "查询用户的有效登录授权列表"),
+        Text(
+            f"Sign-ins of the user at clients whose tokens are in force, the oldest first. {_IN_TENANT.en}",
+            f"用户在各客户端的有效登录授权，最早的在前。{_IN_TENANT.zh}",
+        ),
+    ),
+    "sessions-user-grant-end": (
+        Text("End a grant of a user", "结束用户的一个登录授权"),
+        _GRANT_ENDS,
+    ),
+    "sessions-user-grant-end-all": (
+        Text("End the live grants of a user", "结束用户的所有登录授权"),
+        _STEPS,
+    ),
+    "sessions-client-grant-list": (
+        Text("List the live grants at a client", "查询客户端的有效登录授权列表"),
+        Text(
+            f"Sign-ins of people at the client whose tokens are in force, the oldest first. {_IN_TENANT.en}",
+            f"用户在该客户端的有效登录授权，最早的在前。{_IN_TENANT.zh}",
+        ),
+    ),
+    "sessions-client-grant-end": (
+        Text("End a grant at a client", "结束客户端的一个登录授权"),
+        _GRANT_ENDS,
+    ),
+    "sessions-client-grant-end-all": (
+        Text("End the live grants at a client", "结束客户端的所有登录授权"),
+        _STEPS,
+    ),
+    "sessions-user-consent-list": (
+        Text("List the consents of a user", "查询用户的授权列表"),
+        Text(
+            f"What the user allows which clients, the oldest first. {_IN_TENANT.en}",
+            f"用户允许各客户端访问的内容，最早的在前。{_IN_TENANT.zh}",
+        ),
+    ),
+    "sessions-user-consent-end": (
+        Text("End a consent of a user", "取消用户的一项授权"),
+        _CONSENT_ENDS,
+    ),
+    "sessions-user-consent-end-all": (
+        Text("End the consents of a user", "取消用户的所有授权"),
+        _STEPS,
+    ),
+    "sessions-client-consent-list": (
+        Text("List the consents to a client", "查询客户端获得的授权列表"),
+        Text(
+            f"What people allow the client, the oldest first. {_IN_TENANT.en}",
+            f"用户允许该客户端访问的内容，最早的在前。{_IN_TENANT.zh}",
+        ),
+    ),
+    "sessions-client-consent-end": (
+        Text("End a consent to a client", "取消客户端的一项授权"),
+        _CONSENT_ENDS,
+    ),
+    "sessions-client-consent-end-all": (
+        Text("End the consents to a client", "取消客户端的所有授权"),
+        _STEPS,
     ),
     "audit-list": (
         Text("Search the audit log", "查询审计日志"),
@@ -498,6 +578,13 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "消息被清除，不再发送。正在处理时返回 409，`notify` 以外队列的任务返回 422。",
         ),
     ),
+    "messages-test": (
+        Text("Send a test mail", "发送测试邮件"),
+        Text(
+            "To the e-mail address of the caller (422 without one), at most ten times an hour. Programs cannot call it.",
+            "发送到调用方的邮箱，没有邮箱时返回 422；每小时最多十次。程序不能调用。",
+        ),
+    ),
 }
 
 SCHEMAS = {
@@ -552,6 +639,11 @@ SCHEMAS = {
     "RoleOfUser": Text("A role that a user has.", "账号拥有的角色。"),
     "Session": Text("A browser session.", "浏览器中的登录会话。"),
     "EndedSessions": Text("How many sessions were ended.", "已结束的会话数。"),
+    "Grant": Text("A sign-in of a user at a client.", "用户在客户端的登录授权。"),
+    "GrantPage": Text("A page of grants.", "一页登录授权。"),
+    "Consent": Text("What a user allows a client.", "用户对客户端的授权。"),
+    "ConsentPage": Text("A page of consents.", "一页授权。"),
+    "Ended": Text("How many were ended, and how many are left.", "已结束和剩余的数量。"),
     "AuditEvent": Text("An event that the audit log keeps.", "审计事件。"),
     "Branding": Text("How pages and mails of a tenant look.", "租户页面和邮件的外观。"),
     "BrandingLanguages": Text("Texts by language.", "各语言的文字。"),
@@ -733,6 +825,10 @@ MEMBERS = {
         "密钥，仅返回一次；null 表示该客户端没有密钥。",
     ),
     "value": Text("The secret, answered this once.", "密钥，仅返回一次。"),
+    "last_used_at": Text(
+        "When it was last used, by the minute; null: not since uses are noted.",
+        "最近使用时间，精确到分钟；null 表示尚无使用记录。",
+    ),
     "secrets": Text("Secrets, without their values.", "密钥信息，不含密钥本身。"),
     "live_grants": Text("Sign-ins at the client that are in force.", "当前有效的登录授权数。"),
     "updated_at": Text("When it was last changed.", "最近修改时间。"),
@@ -930,6 +1026,10 @@ MEMBERS = {
     "last_seen_at": Text("When the session was last used.", "最近一次使用时间。"),
     "expires_at": Text("When the session ends by itself.", "到期时间。"),
     "ended": Text("Number of sessions.", "会话数。"),
+    "Ended.ended": Text("How many were ended.", "已结束的数量。"),
+    "remaining": Text("How many are left.", "剩余的数量。"),
+    "Grant.client": Text("Id of the client's row.", "客户端的数字编号。"),
+    "Consent.client": Text("Id of the client's row.", "客户端的数字编号。"),
     # Branding
     "Branding.name": Text(
         "Name on pages and in mails; null: the name of the tenant.",

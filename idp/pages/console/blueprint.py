@@ -9,7 +9,7 @@ from idp.pages.console.apis import views as apis
 from idp.pages.console.audit import views as audit
 from idp.pages.console.branding import views as branding
 from idp.pages.console.bundles import kinds as bundles  # with what it adds to the views
-from idp.pages.console.clients import new as clients  # with what it adds to the views
+from idp.pages.console.clients import screen as clients
 from idp.pages.console.explain import views as explain
 from idp.pages.console.files import views as files
 from idp.pages.console.gate import for_workspace

@@ -23,13 +23,14 @@ from sqlalchemy.orm import Session
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest
+from idp.platform.errors import BadRequest, Unprocessable
 from idp.platform.issuer import Brand, Issuer
 from idp.platform.jobs import service as jobs
 from idp.platform.notify import mail as mail_job
 from idp.platform.notify import messages
 from idp.platform.notify import sms as sms_job
 from idp.platform.secrets import random_token
+from idp.platform.translation import N_
 
 TESTS_PER_HOUR = 10
 
@@ -73,8 +74,10 @@ def _signature(brand: Brand | None, locale: str) -> str:
     return f"\n-- \n{text}\n" if text else ""
 
 
-def send_test(session: Session, user_id: int, to: str, issuer: Issuer, locale: str) -> None:
+def send_test(session: Session, user_id: int, to: str | None, issuer: Issuer, locale: str) -> None:
     """Leave a mail that shows a person that mail arrives, a few times an hour at most."""
+    if not to:
+        raise Unprocessable(N_("Your account has no e-mail address."))
     runtime.of(session).throttle.hit("test mail", str(user_id), TESTS_PER_HOUR, 3600)
     mail(session, to, "test", {"service": issuer.name}, locale, brand=issuer.brand)
     audit.record(session, Tag.MAIL_TESTED, target=f"user:{user_id}")

@@ -21,9 +21,11 @@ from idp.directory.clients import snapshot
 from idp.directory.clients.models import ClientSecret
 from idp.directory.roles import catalogue
 from idp.directory.tenants import service as tenants
+from idp.directory.users.models import User
 from idp.oauth import operator_tokens
-from idp.oauth.models import Refusal
+from idp.oauth.models import Consent, Grant, Refusal
 from idp.platform import clock
+from idp.platform.db import Base
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.sessions.models import BrowserSession
@@ -135,6 +137,26 @@ def a_session(session: Session) -> str:
     return f"{path}/{session.scalars(select(BrowserSession.id)).one()}"
 
 
+def a_sign_in(session: Session, table: type[Base], of: str) -> str:
+    """Add a grant and a consent of a person at a client; return where one of them is."""
+    path = a_user(session)
+    tenant_id, user_id = (int(part) for part in path.split("/")[2::2])
+    app = protocol.register(session, "row", tenant_id=tenant_id)
+    user = session.get_one(User, user_id)
+    names = {"user_id": user_id, "client_id": app.row_id, "tenant_id": tenant_id}
+    session.add(Consent(**names, scopes=["openid"]))
+    session.add(protocol.grant_of(user, **names))
+    session.commit()
+    owner = path if of == "users" else f"/tenants/{tenant_id}/clients/{app.row_id}"
+    row_id = session.scalars(select(table.id).order_by(table.id.desc())).first()
+    return f"{owner}/{table.__tablename__}s/{row_id}"
+
+
+def all_of(path: str) -> str:
+    """Return the list that a row is in."""
+    return path.rpartition("/")[0]
+
+
 def a_branding(session: Session) -> str:
     return f"/tenants/{protocol.add_tenant(session, 'Rows')}/branding"
 
@@ -216,6 +238,21 @@ def a_file(session: Session) -> str:
     return f"/files/{row.id}"
 
 
+SIGN_INS = {
+    f"sessions-{of.removesuffix('s')}-{table.__tablename__}-{act}": case
+    for of in ("users", "clients")
+    for table in (Grant, Consent)
+    for act, case in {
+        "list": Case(lambda session, table=table, of=of: all_of(a_sign_in(session, table, of))),
+        "end": Case(
+            lambda session, table=table, of=of: f"{a_sign_in(session, table, of)}/end", status=204
+        ),
+        "end-all": Case(
+            lambda session, table=table, of=of: f"{all_of(a_sign_in(session, table, of))}/end"
+        ),
+    }.items()
+}
+
 CASES = {
     "gateway-product-list": Case(lambda _: "/gateway/products"),
     "gateway-product-create": Case(lambda _: "/gateway/products", {"id": "a", "name": "A"}, 201),
@@ -263,6 +300,7 @@ CASES = {
     "sessions-list": Case(some_sessions),
     "sessions-end": Case(lambda session: f"{a_session(session)}/end"),
     "sessions-end-all": Case(lambda session: f"{some_sessions(session)}/end"),
+    **SIGN_INS,
     "audit-list": Case(lambda session: f"/tenants/{protocol.add_tenant(session)}/audit"),
     "audit-export": Case(lambda session: f"/tenants/{protocol.add_tenant(session)}/audit/export"),
     "branding-get": Case(a_branding),
@@ -305,6 +343,7 @@ CASES = {
     "messages-list": Case(lambda _: "/messages"),
     "messages-drop": Case(lambda session: f"/messages/{a_message(session)}/drop", status=204),
     "messages-retry": Case(lambda session: f"/messages/{a_message(session)}/retry"),
+    "messages-test": Case(lambda _: "/messages/test", status=204),
 }
 
 every_operation = pytest.mark.parametrize("operation_id", CASES)
@@ -381,6 +420,7 @@ def test_who_may_not_call_changes_nothing(client, session, operation_id):
 def test_who_may_call_is_answered(client, session, operation_id, how):
     operation, case = OPERATIONS[operation_id], CASES[operation_id]
     caller = center.manager(client, session, scopes=[operation.scope])
+    caller.user.email = "mary@example.com"
     if how == "direct grant":
         protocol.grant_directly(session, caller.user, operation.permission)
     else:
@@ -394,10 +434,18 @@ def test_who_may_call_is_answered(client, session, operation_id, how):
 
 
 @every_operation
-def test_a_machine_of_the_platform_is_answered(client, session, operation_id):
+def test_a_machine_of_the_platform_is_answered_unless_a_person_is_needed(
+    client, session, operation_id
+):
     operation = OPERATIONS[operation_id]
     answer = send(a_machine(client, session, operation.scope), operation, session)
-    assert answer.status_code == CASES[operation_id].status, answer.get_data(as_text=True)
+    status = CASES[operation_id].status if operation.machine else 403
+    assert answer.status_code == status, answer.get_data(as_text=True)
+
+
+@pytest.mark.no_database
+def test_only_what_needs_a_person_refuses_machines():
+    assert [each.id for each in dialect.operations if not each.machine] == ["messages-test"]
 
 
 @every_operation

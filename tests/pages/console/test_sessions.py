@@ -17,6 +17,7 @@ from tests.protocol import (
     add_person,
     add_role,
     add_tenant,
+    grant_of,
     register,
     sign_in,
     start_session,
@@ -67,22 +68,7 @@ def begin(session, user, **columns) -> int:
 
 def grant(session, user, app, tenant_id, session_id=None) -> int:
     """Record a sign-in of a person at a client."""
-    now = clock.now()
-    row = Grant(
-        user_id=user.id,
-        client_id=app.row_id,
-        tenant_id=tenant_id,
-        issuer_tenant_id=1,
-        session_id=session_id,
-        sid="sid",
-        security_stamp=user.security_stamp,
-        scopes=["openid"],
-        resources=[],
-        auth_time=now,
-        acr="pwd",
-        amr=["pwd"],
-        expires_at=now.replace(year=now.year + 1),
-    )
+    row = grant_of(user, client_id=app.row_id, tenant_id=tenant_id, session_id=session_id)
     session.add(row)
     session.commit()
     return row.id
