@@ -75,6 +75,7 @@ def test_every_screen_of_the_installation_is_readable_for_everybody(
         "job": "jobs/4",
         "health": "health",
         "keys": "keys",
+        "keys-import": "keys/import",
         "keys-rotate": "keys/rotate",
         "settings": "settings",
         "explain": "explain",
