@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Integer, func, inspect, literal_column, selec
 
 from idp.commands import output
 from idp.platform import migration_sql, revisions, rollout, steps
+from idp.platform.revisions import Standing
 from idp.platform.rollout import Plan
 from idp.platform.schema import Upgraded
 from idp.platform.steps import Step
@@ -38,12 +39,12 @@ def find(database_url: str, *, contract: bool) -> Found:
     is_sqlite = database_url.startswith("sqlite")
     if revisions.is_away(database_url):
         return Found(is_sqlite, "", Plan(steps.chain()), {})
+    standing = revisions.standing(database_url)
+    if standing is Standing.NEWER:
+        revisions.check(database_url)
+    if standing is Standing.FITTING:
+        return Found(is_sqlite, "", Plan(()), {})
     with revisions.looking(database_url) as connection:
-        standing = revisions.standing_of(connection)
-        if standing is revisions.Standing.NEWER:
-            revisions.check(database_url)
-        if standing is revisions.Standing.FITTING:
-            return Found(is_sqlite, "", Plan(()), {})
         at = revisions.revision_of(connection) or ""
         pending = steps.chain()[steps.number_of(at) :]
         plan = rollout.plan(connection, pending, contract=contract)
