@@ -38,9 +38,12 @@ from idp.platform.signing import service as signing
 from idp.publishing.codegen import build as sdk_build
 from idp.publishing.codegen import jobs as sdk_jobs
 from idp.publishing.codegen import repositories
+from idp.publishing.codegen import trials as sdk_trials
 from idp.publishing.codegen.models import SdkJob
+from idp.publishing.files import management as files
 from idp.publishing.gateway import announcements
 from idp.publishing.gateway import service as gateway
+from idp.publishing.gateway.models import PublicationDraft
 from idp.publishing.gateway.service import settling
 from idp.publishing.subscribers import mails
 
@@ -73,6 +76,8 @@ JOBS: Mapping[str, Job] = MappingProxyType(
         settling.RETRY_JOB: Job(settling.retry_job, settling.LANE),
         settling.REPAIR_JOB: Job(settling.repair_job, settling.LANE),
         sdk_jobs.JOB: Job(sdk_build.run, sdk_jobs.LANE),
+        sdk_trials.JOB: Job(sdk_trials.run, sdk_jobs.LANE),
+        files.ERASE_JOB: Job(files.erase),
     }
 )
 
@@ -98,6 +103,7 @@ EXPIRIES: Sequence[Expiry] = (
     Expiry(BrowserSession.expires_at, 7 * DAY),
     Expiry(BrowserSession.ended_at, 7 * DAY),
     Expiry(SdkJob.expires_at, 0),
+    Expiry(PublicationDraft.expires_at, 0),
     Expiry(OutboxMessage.done_at, 7 * DAY),
     Expiry(OutboxMessage.failed_at, 30 * DAY),
 )

@@ -156,6 +156,7 @@ def test_refresh_tokens_of_before_stay_where_they_are(url: str, engine: Engine) 
         assert connection.execute(rows).all() == before
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 def test_constraints_are_those_of_the_models(url: str, engine: Engine) -> None:
     schema.upgrade(url)
     seen = inspect(engine)
@@ -413,7 +414,7 @@ def test_a_table_that_stays_in_use_is_a_sentence(
         with pytest.raises(Conflict, match="Migration colours waited 3 times"):
             schema.upgrade(url)
     engine.dispose()
-    assert schema.current(url) == "0019"
+    assert schema.current(url) == steps.chain()[-2].revision
 
 
 def test_what_an_interrupted_index_left_is_removed(

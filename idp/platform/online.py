@@ -21,7 +21,7 @@ LARGE = frozenset(
 )
 """Tables whose indexes are made with `create_index`, so that nobody waits."""
 
-FIRST = "0019"
+FIRST = "0020"
 """The revision that makes the table `installation`."""
 
 _INVALID = text(

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from socket import AF_UNIX, SOCK_DGRAM, socket
-from typing import NoReturn, Protocol, Self, cast
+from typing import TYPE_CHECKING, NoReturn, Protocol, Self, cast
 
 import structlog
 from flask import Flask
@@ -32,6 +32,7 @@ from sqlalchemy.orm import configure_mappers
 
 from idp.config import Settings, SettingsError, notify_socket
 from idp.early_app import EXTENSION, create_front
+from idp.oauth.client_auth import uses
 from idp.oauth.machine_door import MachineDoor
 from idp.platform import logs, metrics
 from idp.platform.jobs import service as jobs
@@ -46,6 +47,9 @@ from idp.runtime import create as create_runtime
 from idp.server import listeners
 from idp.server.bridge import CONNECTIONS, DRAIN_SECONDS, Bridge
 from idp.server.outbox_worker import OutboxWorker
+
+if TYPE_CHECKING:
+    from idp.platform.postgres import Pool
 
 log = structlog.get_logger()
 
@@ -360,13 +364,27 @@ def work(settings: Settings, node: str, listener: socket, ready: Ready) -> None:
         threads=THREADS,
         storage=partial(LoopStorage, runtime, pool),
         files=limits.FILES,
-        on_stopped=(lambda: None) if pool is None else pool.close,
+        on_stopped=partial(_write_and_close, runtime, pool),
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
-        on_look=door.metrics.write,
+        on_look=partial(_write_counts, door, runtime),
         uploads=limits.UPLOADS,
         secure=settings.secure,
     )
     serve(bridge, listener, ready)
+
+
+def _write_counts(door: MachineDoor, runtime: Runtime) -> None:
+    """Write what was counted and, on a thread of its own, which secrets were used."""
+    door.metrics.write()
+    if runtime.uses.is_due():
+        threading.Thread(target=uses.write, args=(runtime,), name="uses", daemon=True).start()
+
+
+def _write_and_close(runtime: Runtime, pool: Pool | None) -> None:
+    """Write the last uses of secrets and close the connections of the loop."""
+    uses.write(runtime)
+    if pool is not None:
+        pool.close()
 
 
 def serve(bridge: Bridge, listener: socket, ready: Ready) -> None:

@@ -60,6 +60,7 @@ class SecretShape(AdminShape):
     description = text(2000, allow_none=True)
     expires_at = Moment(allow_none=True)
     created_at = Moment(dump_only=True)
+    last_used_at = Moment(allow_none=True, dump_only=True)
 
 
 class NewSecretShape(AdminShape):
@@ -357,6 +358,7 @@ def add_secret(tenant: int, client: int, body: Mapping[str, Any]) -> Tagged:
         "description": row.description,
         "expires_at": row.expires_at,
         "created_at": row.created_at,
+        "last_used_at": None,
         "value": value,
     }
     return Tagged(issued, owner.concurrency_stamp)

@@ -21,24 +21,8 @@ from idp.directory.scopes import Scope
 from idp.platform.errors import NotFound
 from idp.platform.web.views import database
 from idp.publishing.gateway import service as gateway
-from idp.publishing.gateway.reasons import NotPublished, Reason
+from idp.publishing.gateway.reasons import NotPublished, Reason, in_words
 from idp.publishing.gateway.service import Plan, PublishRequest
-
-CHINESE = {
-    Reason.BROKEN: "接口描述无法解析: {what}",
-    Reason.CHANGED_MEANWHILE: "该发布已被他人同时修改, 请刷新后重试",
-    Reason.EXTERNAL_REFERENCE: "接口描述引用了外部内容: {what}",
-    Reason.GATEWAY_REFUSED: "网关拒绝了请求: {what}",
-    Reason.GATEWAY_SILENT: "网关没有响应, 稍后将自动重试",
-    Reason.GATEWAY_UNSET: "该租户尚未配置网关: {what}",
-    Reason.INVALID: "接口描述不是有效的 OpenAPI 文档: {what}",
-    Reason.MISSING: "缺少: {what}",
-    Reason.NO_SUCH_API: "网关中没有该接口",
-    Reason.NOT_FETCHED: "接口描述的地址没有返回可用内容",
-    Reason.SUFFIX_TAKEN: "该后缀已被其他微服务使用",
-    Reason.TOO_MANY_OPERATIONS: "接口描述的操作超过 {what} 个",
-    Reason.UPSTREAM_REFUSED: "接口描述中的服务器地址不在运营方允许的列表中: {what}",
-}
 
 
 @center.operation(
@@ -288,8 +272,7 @@ def _refusals(code: Code, *, missing: Code | None = None) -> Iterator[None]:
                 raise NotFound from None
             code = missing
         language = current_language()
-        why = problem.reason.value if language == "en" else CHINESE[problem.reason]
-        message = f"{code.message(language)}: {why.format(what=problem.what)}"
+        message = f"{code.message(language)}: {in_words(problem, language)}"
         raise Refusal(code, message) from None
 
 

@@ -568,7 +568,7 @@ def send_code(channel: Channel, address: str) -> Wait | None:
     """Send a code on behalf of this issuer."""
     (key, per_hour), *through = counted_as(current_actor(), SENDS_PER_HOUR)
     sender = Sender(key, per_hour, *through)
-    message = MessageContext(current_issuer().name, current_language())
+    message = MessageContext.of(current_issuer(), current_language())
     return verification.send(database(), channel, address, sender, message)
 
 

@@ -351,7 +351,7 @@ def send_code(query: dict[str, Any]) -> str:
     """
     if names.find_mobile(query["phone"], current_runtime().settings.phone_region) is None:
         raise BadRequest.at("phone", "Not a valid mobile number.")
-    message = MessageContext(current_issuer().name, current_language())
+    message = MessageContext.of(current_issuer(), current_language())
     key = authentication.send_code(database(), query["phone"], sender(), message, sign_in_policy())
     database().commit()
     return key

@@ -790,7 +790,6 @@ def test_lists_reach_those_whom_single_operations_reach(session, acme, is_admin)
                 actor_user.id,
                 acme,
                 permitted=permitted,
-                is_confined=True,
                 is_platform_admin=is_platform_admin,
             )
             query = select(User.username).where(*management.managed(session, actor))
