@@ -63,7 +63,7 @@ def show(found: Found, *, sql: bool, as_json: bool) -> int:
         value = {"run": rows, "waiting": waiting, "problems": list(found.plan.problems)}
         output.show(value, as_json=True)
     else:
-        _print(found.plan, rows)
+        _print(found, rows)
     if found.plan.problems:
         return REFUSED
     return SOMETHING if rows else NOTHING
@@ -116,7 +116,7 @@ def _row(found: Found, step: Step, statements: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _print(plan: Plan, rows: list[dict[str, Any]]) -> None:
+def _print(found: Found, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         print(f"{row['revision']}  {row['kind']:<8}  {row['title']}")
         for one in row["tables"]:
@@ -125,14 +125,16 @@ def _print(plan: Plan, rows: list[dict[str, Any]]) -> None:
             print(f"      {one['table']} ({size}): {lock}{one['waits']}")
     if not rows:
         print("There is nothing to do.")
+    elif not found.after:
+        print("The database is not set up yet.")
     elif all(row["older_nodes_may_run"] for row in rows):
         print("Running nodes may go on.")
     else:
         print("Nodes of older releases have to be stopped before.")
-    if plan.waiting:
-        waiting = ", ".join(step.revision for step in plan.waiting)
+    if found.plan.waiting:
+        waiting = ", ".join(step.revision for step in found.plan.waiting)
         print(f"Waiting for `idp setup --contract`: {waiting}.")
-    for problem in plan.problems:
+    for problem in found.plan.problems:
         print(output.text(problem))
 
 

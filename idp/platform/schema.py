@@ -125,11 +125,12 @@ def copy_file(engine: Engine, step: Step) -> Path:
     source = Path(engine.url.database or "")
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     target = source.with_name(f"{source.name}.before-{step.revision}-{moment}")
-    private_files.make_file(target)
+    draft = target.with_name(f"{target.name}.part")
+    private_files.make_file(draft)
     with engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
-        driver.execute("VACUUM INTO ?", (str(target),))
-    return target
+        driver.execute("VACUUM INTO ?", (str(draft),))
+    return draft.rename(target)
 
 
 @contextmanager

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +22,15 @@ from sqlalchemy.orm import Session
 
 from idp.commands import upgrading
 from idp.config import Settings
-from idp.platform import clock, schema, steps
+from idp.platform import clock, revisions, schema, steps
 from idp.platform.releases import service as releases
 from idp.platform.releases.models import Installation, Node
+from tests.commands.test_setup import IDP
+from tests.conftest import as_environment
 from tests.servers import LiveServer
 
-
 HEAD = schema.head()
+ROOT = Path(__file__).parents[2]
 
 
 def newer(settings: Settings, *, fits: bool) -> None:
@@ -97,7 +104,7 @@ def test_a_newer_database_that_does_not_fit_is_one_sentence(
 
 
 def test_nothing_is_copied_from_a_newer_database(
-    idp: Callable[..., Result], settings: Settings, tmp_path: Any
+    idp: Callable[..., Result], settings: Settings, tmp_path: Path
 ) -> None:
     newer(settings, fits=True)
     target = tmp_path / "copy.sqlite3"
@@ -132,6 +139,24 @@ def test_a_server_starts_on_a_newer_database_that_fits(
     refusal.value.close()
     assert refusal.value.code == 503
     assert server.stop() == 0
+
+
+def test_a_worker_goes_on_with_a_newer_database_that_fits(
+    settings: Settings, session: Session
+) -> None:
+    newer(settings, fits=True)
+    environment = {"PATH": os.environ["PATH"], **as_environment(settings)}
+    worker = subprocess.Popen([*IDP, "worker"], cwd=ROOT, env=environment)
+    try:
+        end = time.monotonic() + 60
+        while not releases.running(session):
+            session.rollback()
+            assert worker.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    finally:
+        worker.terminate()
+        assert worker.wait(60) == 0
 
 
 def test_a_database_of_an_unknown_branch_does_not_fit(settings: Settings) -> None:
@@ -170,14 +195,13 @@ def test_contract_runs_everything_and_copies_a_file_before(
     if not settings.database.startswith("sqlite"):
         return
     path = done.stderr.partition("was copied to ")[2].strip().removesuffix(".")
+    assert not list(Path(path).parent.glob("*.part"))
     assert schema.current(f"sqlite:///{path}") == "0006"
-    assert steps.Path(path).stat().st_mode & 0o077 == 0
+    assert Path(path).stat().st_mode & 0o077 == 0
 
 
-def mark_contract(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, fields: str) -> None:
+def mark_contract(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fields: str) -> None:
     """Add a contract step behind all others."""
-    import shutil
-
     copy = tmp_path / "migrations"
     shutil.copytree(steps.folder(), copy)
     (copy / "versions" / "2999-01-01_contract.py").write_text(
@@ -198,7 +222,7 @@ def test_contract_is_refused_while_a_node_of_an_older_release_was_seen(
     settings: Settings,
     session: Session,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Any,
+    tmp_path: Path,
 ) -> None:
     before = steps.number()
     mark_contract(monkeypatch, tmp_path, CONTRACT)
@@ -225,7 +249,7 @@ def test_a_contract_step_waits_and_is_named(
     settings: Settings,
     session: Session,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Any,
+    tmp_path: Path,
 ) -> None:
     oldest = session.get_one(Installation, 1).oldest_code
     session.commit()
@@ -246,7 +270,7 @@ def test_a_contract_step_of_a_later_release_is_not_run(
     idp: Callable[..., Result],
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Any,
+    tmp_path: Path,
 ) -> None:
     mark_contract(monkeypatch, tmp_path, 'KIND = "contract"\nRELEASE = "0.1.1"\n')
     assert idp("setup", "--contract", "--check").stdout.startswith("There is nothing to do.")
@@ -258,7 +282,7 @@ def test_a_step_that_does_not_say_its_kind_counts_as_contract(
     idp: Callable[..., Result],
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Any,
+    tmp_path: Path,
 ) -> None:
     mark_contract(monkeypatch, tmp_path, "")
     idp("setup")
@@ -270,7 +294,7 @@ def test_a_contract_step_waits_for_its_backfill(
     settings: Settings,
     session: Session,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Any,
+    tmp_path: Path,
 ) -> None:
     mark_contract(monkeypatch, tmp_path, f'{CONTRACT}NEEDS = "names"\n')
     missing = "The backfill names is not done: let `idp worker` run."
@@ -306,8 +330,6 @@ def test_check_shows_what_would_be_run_and_runs_nothing(
 
 
 def audit_rows(settings: Settings) -> int:
-    from idp.platform import revisions
-
     with revisions.looking(settings.database) as connection:
         return upgrading._estimated_rows(connection)["audit_event"]
 
@@ -345,11 +367,12 @@ def test_the_printed_statements_do_what_setup_does(
 
 
 def test_an_empty_database_is_checked_without_being_made(
-    idp: Callable[..., Result], tmp_path: Any
+    idp: Callable[..., Result], tmp_path: Path
 ) -> None:
     path = tmp_path / "empty" / "idp.sqlite3"
     said = idp("setup", "--check", code=10, IDP_DATABASE_URL=f"sqlite:///{path}").stdout
     assert said.startswith("0001  expand    All tables of the first release.\n")
+    assert said.endswith("The database is not set up yet.\n")
     assert not path.parent.exists()
 
 
