@@ -44,6 +44,18 @@ class Api:
 
 
 @dataclass(frozen=True, slots=True)
+class Publication:
+    """An API at the gateway."""
+
+    api: str
+    title: str
+    organisation: str
+    server: str
+    operations: Mapping[str, str]
+    """Summaries, by path."""
+
+
+@dataclass(frozen=True, slots=True)
 class App:
     """A client of an organisation, of one of the kinds in `presets`."""
 
@@ -90,6 +102,23 @@ APIS = (
             NewScope("visits.read", "Read the calendar"),
             NewScope("visits.write", "Book and cancel visits", emphasize=True),
         ),
+    ),
+)
+
+PUBLICATIONS = (
+    Publication(
+        "acme-orders",
+        "Orders",
+        ACME,
+        "https://orders.acme.example",
+        {"/orders": "List orders", "/orders/{number}": "Read an order"},
+    ),
+    Publication(
+        "lakeside-visits",
+        "Visits",
+        LAKESIDE,
+        "https://visits.lakeside.example",
+        {"/visits": "List visits of a day"},
     ),
 )
 

@@ -7,6 +7,7 @@ Chance is seeded: two demos differ in their ids and secrets alone.
 
 from __future__ import annotations
 
+import io
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,17 +15,20 @@ from datetime import datetime, timedelta
 from functools import partial
 from operator import itemgetter
 
+import orjson
+from PIL import Image, ImageDraw
 from sqlalchemy.orm import Session
 
 from idp.account import administration
 from idp.demo import content
-from idp.demo.content import App, Person
+from idp.demo.content import App, Person, Publication
 from idp.demo.organisations import Organisations
 from idp.demo.visits import Application, Browser, Site
 from idp.directory.actor import Actor
 from idp.directory.bundles import applying
 from idp.directory.bundles import service as bundles
 from idp.directory.clients import management as clients
+from idp.directory.resources import service as resources
 from idp.directory.roles import tenant_roles as roles
 from idp.directory.users import management as people
 from idp.oauth import consents
@@ -32,6 +36,9 @@ from idp.platform import clock
 from idp.platform.jobs import service as outbox
 from idp.publishing.codegen import jobs as sdks
 from idp.publishing.codegen.jobs import Order
+from idp.publishing.gateway import products
+from idp.publishing.gateway import service as publications
+from idp.publishing.gateway.service import PublishRequest
 
 WEEKEND = 5
 """First of the days on which few people work."""
@@ -155,7 +162,11 @@ class _History:
         for ago in range(content.DAYS - 2, 0, -7):
             yield ago, 8, partial(self._visit_console, admin.person_id)
         yield 24, 11, partial(self._act, olivia, self._rotate_secret)
+        orders, visits = content.PUBLICATIONS
+        yield 22, 10, partial(self._act, olivia, self._publish, orders)
+        yield 21, 15, partial(self._act, hannah, self._publish, visits)
         yield 20, 14, partial(self._act, admin, self._switch_bundle)
+        yield 19, 12, self._choose_picture
         yield 18, 9, partial(self._act, hannah, people.disable, ids["emily.stone"])
         yield 17, 7, partial(self._act, hannah, people.enable, ids["emily.stone"])
         for attempt, name in enumerate(GUESSED):
@@ -195,6 +206,32 @@ class _History:
             description="Until the move to the new servers",
             expires_at=self._now + timedelta(days=9),
         )
+
+    def _publish(self, session: Session, actor: Actor, row: Publication) -> None:
+        """Publish an API at the gateway, by a description that is sent as a file."""
+        products.allow_upstream(session, actor.tenant_id, row.server)
+        answer = {"responses": {"200": {"description": "Found"}}}
+        document = {
+            "openapi": "3.0.3",
+            "info": {"title": row.title, "version": "1"},
+            "servers": [{"url": row.server}],
+            "paths": {
+                path: {"get": {"summary": text, **answer, "parameters": _parameters(path)}}
+                for path, text in row.operations.items()
+            },
+        }
+        api = resources.find_api(session, row.api)
+        assert api is not None  # noqa: S101 - the demo created it
+        source = publications.Source(None, orjson.dumps(document), f"{row.api}.json")
+        request = PublishRequest(row.title.lower(), name=row.title, suffix=row.title.lower())
+        draft = publications.check_draft(session, actor, api, request, source)
+        plan = publications.carry_out_draft(session, actor, api, draft.id)
+        publications.carry_out(session, plan)
+
+    def _choose_picture(self) -> None:
+        """Upload a picture at the account page."""
+        place = self._places["priya.nair"]
+        self._site.upload_picture(place.browser, _picture(), "priya.png")
 
     def _switch_bundle(self, session: Session, _actor: Actor) -> None:
         bundle = bundles.get(session, "trading-plus")
@@ -258,3 +295,24 @@ class _History:
             return Browser("198.51.100.23", PHONE, self._all.people[person.username])
         name = self._chance.choice((DESKTOP, LAPTOP))
         return Browser(address, name, self._all.people[person.username])
+
+
+def _parameters(path: str) -> list[dict[str, object]]:
+    """Describe the parameters that a path names."""
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in names
+    ]
+
+
+def _picture() -> io.BytesIO:
+    """Draw a face that needs no licence."""
+    image = Image.new("RGB", (96, 96), "#d9e8e6")
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((30, 16, 66, 52), fill="#2b6f69")
+    draw.ellipse((12, 60, 84, 132), fill="#2b6f69")
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    stream.seek(0)
+    return stream

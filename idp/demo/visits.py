@@ -6,13 +6,13 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
 from sqlalchemy.orm import Session
 
-from idp.account import sign_in
+from idp.account import profile, sign_in
 from idp.account.sign_in import Attempt
 from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
@@ -64,6 +64,14 @@ class Site:
         self._session.info["context"] = RequestContext(
             random_token(12), browser.address, browser.name, user_id
         )
+
+    def upload_picture(self, browser: Browser, stream: IO[bytes], name: str) -> None:
+        """Set the picture of the person whose browser it is."""
+        self.arrive(browser, browser.user_id)
+        assert browser.user_id is not None  # noqa: S101 - nobody else is asked to
+        user = users.get(self._session, browser.user_id)
+        with profile.new_picture(self._session, self._issuer, user, stream, name):
+            self._session.commit()
 
     def sign_in(
         self, browser: Browser, application: Application | None = None, *, remember: bool = False

@@ -78,7 +78,7 @@ BRANDING = BrandingShape()
     PATH,
     scope=READ,
     tenant=tenant_below_platform(READ),
-    gives=BRANDING,
+    result=BRANDING,
 )
 def detail(tenant: int) -> Tagged:
     """Read the branding of a tenant."""
@@ -93,7 +93,7 @@ def detail(tenant: int) -> Tagged:
     scope=WRITE,
     tenant=tenant_below_platform(WRITE),
     body=BRANDING,
-    gives=BRANDING,
+    result=BRANDING,
 )
 def replace(tenant: int, body: BrandingSpec, stamp: str | None) -> Tagged:
     """Replace the branding of a tenant."""

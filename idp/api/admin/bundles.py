@@ -31,7 +31,7 @@ class BundleShape(AdminShape):
     tenants = int32()
 
 
-@admin.operation("bundles-get", "GET", PATH, scope=READ, tenant=platform, gives=BundleShape())
+@admin.operation("bundles-get", "GET", PATH, scope=READ, tenant=platform, result=BundleShape())
 def detail(code: str) -> Tagged:
     """Read a bundle with the number of its tenants."""
     bundle = bundles.get(database(), code)

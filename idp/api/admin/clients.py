@@ -210,7 +210,7 @@ class ListQuery(Paging):
     scope=READ,
     tenant=tenant_or_platform(READ),
     query=ListQuery(),
-    gives=ListedClientShape(),
+    result=ListedClientShape(),
     form="page",
 )
 def list_(tenant: int, query: Mapping[str, Any]) -> Page:
@@ -236,7 +236,7 @@ def list_(tenant: int, query: Mapping[str, Any]) -> Page:
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     body=NewClientShape(),
-    gives=CreatedClientShape(),
+    result=CreatedClientShape(),
     location="/tenants/{tenant}/clients/{id}",
 )
 def create(tenant: int, body: NewClient) -> Tagged:
@@ -251,7 +251,7 @@ def create(tenant: int, body: NewClient) -> Tagged:
     f"{PATH}/<int:id>",
     scope=READ,
     tenant=tenant_or_platform(READ),
-    gives=ClientShape(),
+    result=ClientShape(),
 )
 def detail(tenant: int, id: int) -> Tagged:
     """Read a client with all settings."""
@@ -266,7 +266,7 @@ def detail(tenant: int, id: int) -> Tagged:
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     body=ClientShape(partial=True),
-    gives=ClientShape(),
+    result=ClientShape(),
 )
 def change(tenant: int, id: int, body: dict[str, Any], stamp: str | None) -> Tagged:
     """Change settings and lists of a client; what is not sent stays as it is."""
@@ -297,7 +297,7 @@ def delete(tenant: int, id: int, stamp: str | None) -> None:
     tenant=tenant_or_platform(WRITE),
     body=CopyShape(),
     body_required=False,
-    gives=CreatedClientShape(),
+    result=CreatedClientShape(),
     location="/tenants/{tenant}/clients/{id}",
 )
 def duplicate(tenant: int, id: int, body: Mapping[str, str | None]) -> Tagged:
@@ -318,7 +318,7 @@ def duplicate(tenant: int, id: int, body: Mapping[str, str | None]) -> Tagged:
     f"{PATH}/<int:id>/disable",
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
-    gives=ClientShape(),
+    result=ClientShape(),
 )
 def disable(tenant: int, id: int) -> Tagged:
     """Refuse a client everywhere from now on."""
@@ -331,7 +331,7 @@ def disable(tenant: int, id: int) -> Tagged:
     f"{PATH}/<int:id>/enable",
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
-    gives=ClientShape(),
+    result=ClientShape(),
 )
 def enable(tenant: int, id: int) -> Tagged:
     """Enable a disabled client again."""
@@ -346,7 +346,7 @@ def enable(tenant: int, id: int) -> Tagged:
     tenant=tenant_or_platform(WRITE),
     body=NewSecretShape(),
     body_required=False,
-    gives=IssuedSecretShape(),
+    result=IssuedSecretShape(),
     location="/tenants/{tenant}/clients/{client}/secrets/{id}",
 )
 def add_secret(tenant: int, client: int, body: Mapping[str, Any]) -> Tagged:
@@ -370,7 +370,7 @@ def add_secret(tenant: int, client: int, body: Mapping[str, Any]) -> Tagged:
     f"{PATH}/<int:client>/secrets/<int:id>",
     scope=READ,
     tenant=tenant_or_platform(READ),
-    gives=SecretShape(),
+    result=SecretShape(),
 )
 def read_secret(tenant: int, client: int, id: int) -> Tagged:
     """Read what is known of a secret; never its value."""
@@ -385,7 +385,7 @@ def read_secret(tenant: int, client: int, id: int) -> Tagged:
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     body=SecretShape(partial=True),
-    gives=SecretShape(),
+    result=SecretShape(),
 )
 def change_secret(
     tenant: int, client: int, id: int, body: Mapping[str, Any], stamp: str | None

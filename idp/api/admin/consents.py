@@ -47,7 +47,7 @@ CONSENT = ConsentShape()
     scope=READ,
     tenant=tenant_or_platform(READ),
     query=ListQuery(),
-    gives=CONSENT,
+    result=CONSENT,
     form="page",
 )
 def list_of_user(tenant: int, user: int, query: Mapping[str, Any]) -> Page:
@@ -74,7 +74,7 @@ def end_of_user(tenant: int, user: int, id: int) -> None:
     f"{OF_USER}/end",
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
-    gives=ENDED,
+    result=ENDED,
 )
 def end_all_of_user(tenant: int, user: int) -> dict[str, int]:
     """End the consents of a user, 500 at a time."""
@@ -88,7 +88,7 @@ def end_all_of_user(tenant: int, user: int) -> dict[str, int]:
     scope=READ,
     tenant=tenant_or_platform(READ),
     query=ListQuery(),
-    gives=CONSENT,
+    result=CONSENT,
     form="page",
 )
 def list_of_client(tenant: int, client: int, query: Mapping[str, Any]) -> Page:
@@ -115,7 +115,7 @@ def end_of_client(tenant: int, client: int, id: int) -> None:
     f"{OF_CLIENT}/end",
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
-    gives=ENDED,
+    result=ENDED,
 )
 def end_all_of_client(tenant: int, client: int) -> dict[str, int]:
     """End the consents to a client, 500 at a time."""

@@ -48,7 +48,7 @@ FILE = FileShape()
     scope=Scope.ADMIN_FILES_READ,
     tenant=platform,
     query=ListQuery(),
-    gives=FILE,
+    result=FILE,
     form="page",
 )
 def list_(query: Mapping[str, Any]) -> Page:
@@ -58,7 +58,7 @@ def list_(query: Mapping[str, Any]) -> Page:
 
 
 @admin.operation(
-    "files-get", "GET", PATH, scope=Scope.ADMIN_FILES_READ, tenant=platform, gives=FILE
+    "files-get", "GET", PATH, scope=Scope.ADMIN_FILES_READ, tenant=platform, result=FILE
 )
 def detail(id: int) -> StoredFile:
     """Read what is known of a file."""

@@ -155,7 +155,7 @@ PRODUCT, SUBSCRIPTION, UPSTREAM = ProductShape(), SubscriptionShape(), UpstreamS
     scope=READ,
     tenant=platform,
     query=ListQuery(),
-    gives=PRODUCT,
+    result=PRODUCT,
     form="page",
 )
 def list_products(query: Mapping[str, Any]) -> Page:
@@ -171,7 +171,7 @@ def list_products(query: Mapping[str, Any]) -> Page:
     scope=WRITE,
     tenant=platform,
     body=NewProductShape(),
-    gives=PRODUCT,
+    result=PRODUCT,
     location=f"{PRODUCTS}/{{id}}",
 )
 def create_product(body: Mapping[str, Any]) -> Product:
@@ -182,7 +182,7 @@ def create_product(body: Mapping[str, Any]) -> Product:
 
 
 @admin.operation(
-    "gateway-product-get", "GET", PRODUCT_PATH, scope=READ, tenant=platform, gives=PRODUCT
+    "gateway-product-get", "GET", PRODUCT_PATH, scope=READ, tenant=platform, result=PRODUCT
 )
 def read_product(product: str) -> Product:
     """Read a product."""
@@ -196,7 +196,7 @@ def read_product(product: str) -> Product:
     scope=WRITE,
     tenant=platform,
     body=ProductChangeShape(),
-    gives=PRODUCT,
+    result=PRODUCT,
 )
 def change_product(product: str, body: Mapping[str, Any], stamp: str | None) -> Product:
     """Change what a product asks of clients."""
@@ -221,7 +221,7 @@ def remove_product(product: str, stamp: str | None) -> None:
     scope=READ,
     tenant=platform,
     query=ListQuery(),
-    gives=SUBSCRIPTION,
+    result=SUBSCRIPTION,
     form="page",
 )
 def list_subscriptions(product: str, query: Mapping[str, Any]) -> Page:
@@ -237,7 +237,7 @@ def list_subscriptions(product: str, query: Mapping[str, Any]) -> Page:
     scope=WRITE,
     tenant=platform,
     body=SubscribeShape(),
-    gives=SUBSCRIPTION,
+    result=SUBSCRIPTION,
     location=f"{PRODUCTS}/{{product}}/subscriptions/{{id}}",
 )
 def subscribe(product: str, body: Mapping[str, str]) -> Subscribed:
@@ -254,7 +254,7 @@ def subscribe(product: str, body: Mapping[str, str]) -> Subscribed:
     SUBSCRIPTION_PATH,
     scope=READ,
     tenant=platform,
-    gives=SUBSCRIPTION,
+    result=SUBSCRIPTION,
 )
 def read_subscription(product: str, id: int) -> Subscribed:
     """Read the subscription of a client."""
@@ -267,7 +267,7 @@ def read_subscription(product: str, id: int) -> Subscribed:
     f"{SUBSCRIPTION_PATH}/suspend",
     scope=WRITE,
     tenant=platform,
-    gives=SUBSCRIPTION,
+    result=SUBSCRIPTION,
 )
 def suspend(product: str, id: int) -> Subscribed:
     """Suspend a subscription: calls of the client are refused."""
@@ -280,7 +280,7 @@ def suspend(product: str, id: int) -> Subscribed:
     f"{SUBSCRIPTION_PATH}/resume",
     scope=WRITE,
     tenant=platform,
-    gives=SUBSCRIPTION,
+    result=SUBSCRIPTION,
 )
 def resume(product: str, id: int) -> Subscribed:
     """End the suspension of a subscription."""
@@ -310,7 +310,7 @@ def unsubscribe(product: str, id: int, stamp: str | None) -> None:
     scope=READ,
     tenant=platform,
     query=ListQuery(),
-    gives=UPSTREAM,
+    result=UPSTREAM,
     form="page",
 )
 def list_upstreams(query: Mapping[str, Any]) -> Page:
@@ -326,7 +326,7 @@ def list_upstreams(query: Mapping[str, Any]) -> Page:
     scope=WRITE,
     tenant=platform,
     body=NewUpstreamShape(),
-    gives=UPSTREAM,
+    result=UPSTREAM,
     location=f"{UPSTREAMS}/{{id}}",
 )
 def allow_upstream(body: Mapping[str, Any]) -> Upstream:
@@ -343,7 +343,7 @@ def allow_upstream(body: Mapping[str, Any]) -> Upstream:
     f"{UPSTREAMS}/<int:id>",
     scope=READ,
     tenant=platform,
-    gives=UPSTREAM,
+    result=UPSTREAM,
 )
 def read_upstream(id: int) -> Upstream:
     """Read an address."""
@@ -372,7 +372,7 @@ def remove_upstream(id: int, stamp: str | None) -> None:
     "/gateway/differences",
     scope=READ,
     tenant=platform,
-    gives=ComparisonShape(),
+    result=ComparisonShape(),
 )
 def differences() -> Mapping[str, Any]:
     """Compare the gateway with the tables."""

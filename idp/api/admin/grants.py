@@ -64,7 +64,7 @@ ENDED = EndedShape()
     scope=READ,
     tenant=tenant_or_platform(READ),
     query=ListQuery(),
-    gives=GRANT,
+    result=GRANT,
     form="page",
 )
 def list_of_user(tenant: int, user: int, query: Mapping[str, Any]) -> Page:
@@ -91,7 +91,7 @@ def end_of_user(tenant: int, user: int, id: int) -> None:
     f"{OF_USER}/end",
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
-    gives=ENDED,
+    result=ENDED,
 )
 def end_all_of_user(tenant: int, user: int) -> dict[str, int]:
     """End the live grants of a user, 500 at a time."""
@@ -105,7 +105,7 @@ def end_all_of_user(tenant: int, user: int) -> dict[str, int]:
     scope=READ,
     tenant=tenant_or_platform(READ),
     query=ListQuery(),
-    gives=GRANT,
+    result=GRANT,
     form="page",
 )
 def list_of_client(tenant: int, client: int, query: Mapping[str, Any]) -> Page:
@@ -132,7 +132,7 @@ def end_of_client(tenant: int, client: int, id: int) -> None:
     f"{OF_CLIENT}/end",
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
-    gives=ENDED,
+    result=ENDED,
 )
 def end_all_of_client(tenant: int, client: int) -> dict[str, int]:
     """End the live grants at a client, 500 at a time."""

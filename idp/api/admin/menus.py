@@ -109,7 +109,7 @@ class PlacesShape(AdminShape):
 MENU, ENTRY = MenuShape(), EntryShape()
 
 
-@admin.operation("menus-get", "GET", PATH, scope=READ, tenant=tenant_or_platform(READ), gives=MENU)
+@admin.operation("menus-get", "GET", PATH, scope=READ, tenant=tenant_or_platform(READ), result=MENU)
 def whole(tenant: int, application: str) -> Tagged:
     """Read the menu of an application, disabled entries too."""
     return menu_shown(editing.read(database(), seen(application, tenant)))
@@ -122,7 +122,7 @@ def whole(tenant: int, application: str) -> Tagged:
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     body=PlacesShape(),
-    gives=MENU,
+    result=MENU,
 )
 def arrange(tenant: int, application: str, body: Mapping[str, Any], stamp: str | None) -> Tagged:
     """Put all entries of a menu in their places."""
@@ -149,7 +149,7 @@ def arrange(tenant: int, application: str, body: Mapping[str, Any], stamp: str |
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     body=NewEntryShape(),
-    gives=ENTRY,
+    result=ENTRY,
     location="/tenants/{tenant}/applications/{application}/menu/entries/{code}",
 )
 def create(tenant: int, application: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def create(tenant: int, application: str, body: Mapping[str, Any]) -> dict[str, 
     ENTRY_PATH,
     scope=READ,
     tenant=tenant_or_platform(READ),
-    gives=ENTRY,
+    result=ENTRY,
 )
 def detail(tenant: int, application: str, code: str) -> Tagged:
     """Read an entry of a menu."""
@@ -184,7 +184,7 @@ def detail(tenant: int, application: str, code: str) -> Tagged:
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     body=EntryChangeShape(),
-    gives=ENTRY,
+    result=ENTRY,
 )
 def change(
     tenant: int, application: str, code: str, body: Mapping[str, Any], stamp: str | None

@@ -57,7 +57,7 @@ MESSAGE = MessageShape()
     scope=Scope.ADMIN_MESSAGES_READ,
     tenant=platform,
     query=ListQuery(),
-    gives=MESSAGE,
+    result=MESSAGE,
     form="page",
 )
 def list_(query: Mapping[str, Any]) -> Page:
@@ -74,7 +74,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     "/messages/<int:id>/retry",
     scope=Scope.ADMIN_MESSAGES_WRITE,
     tenant=platform,
-    gives=MESSAGE,
+    result=MESSAGE,
 )
 def retry(id: int) -> Waiting:
     """Retry a failed message; one that still waits stays as it is."""

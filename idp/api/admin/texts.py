@@ -1094,6 +1094,7 @@ MEMBERS = {
             "description": Text("Text for developers.", "供开发者阅读的说明。"),
             "scope": Text("Scope that tokens need; null: none.", "令牌所需的 scope；null 表示无。"),
         }.items()
+        if shape != "ProductChange" or name not in {"id", "tenant"}
     },
     "terms": Text("Terms of use.", "使用条款。"),
     "subscription_required": Text(
@@ -1122,6 +1123,7 @@ MEMBERS = {
             ),
             "url": Text("Scheme, host, port and path.", "协议、主机、端口和路径。"),
         }.items()
+        if (shape, name) != ("NewUpstream", "id")
     },
     **{
         f"gateway-upstream-{act}.id": Text("Id of the upstream.", "上游地址编号。")

@@ -154,7 +154,7 @@ class ListQuery(Shape):
     "GET",
     "/CodeGen/Clients",
     query=ListQuery(),
-    gives=fields.List(fields.Nested(CodeGenItemShape())),
+    result=fields.List(fields.Nested(CodeGenItemShape())),
     errors=("CodeGen_GeneratorMissing",),
 )
 def clients(query: Mapping[str, Any]) -> list[Generator]:
@@ -167,7 +167,7 @@ def clients(query: Mapping[str, Any]) -> list[Generator]:
     "GET",
     "/CodeGen/Servers",
     query=ListQuery(),
-    gives=fields.List(fields.Nested(CodeGenItemShape())),
+    result=fields.List(fields.Nested(CodeGenItemShape())),
     errors=("CodeGen_GeneratorMissing",),
 )
 def servers(query: Mapping[str, Any]) -> list[Generator]:
@@ -182,7 +182,7 @@ def servers(query: Mapping[str, Any]) -> list[Generator]:
     scope=Scope.CODEGEN_RELEASESDK,
     permission=None,
     body=ReleaseSdkRequestShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=(
         "NotFound",
         "GenerateClient_GetSwaggerFialed",
@@ -208,7 +208,7 @@ def release_sdk(body: ReleaseSpec) -> bool:
     "/CodeGen/<id>/NpmOptions/<language>",
     scope=Scope.CODEGEN_NPMOPTIONS,
     permission=None,
-    gives=NpmOptionsShape(),
+    result=NpmOptionsShape(),
     errors=("NotFound", "NpmOptions_GetOptionsFialed"),
 )
 def npm_options(id: str, language: str) -> dict[str, Any]:
@@ -225,7 +225,7 @@ def npm_options(id: str, language: str) -> dict[str, Any]:
     scope=Scope.CODEGEN_PUTNPMOPTIONS,
     permission=None,
     body=NpmOptionsShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound",),
 )
 def put_npm_options(id: str, language: str, body: NpmContent) -> bool:
@@ -243,7 +243,7 @@ def put_npm_options(id: str, language: str, body: NpmContent) -> bool:
     "/CodeGen/<id>/GithubOptions",
     scope=Scope.CODEGEN_GITHUBOPTIONS,
     permission=None,
-    gives=GithubOptionsShape(),
+    result=GithubOptionsShape(),
     errors=("NotFound", "GithubOptions_GetOptionsFialed"),
 )
 def github_options(id: str) -> dict[str, Any]:
@@ -260,7 +260,7 @@ def github_options(id: str) -> dict[str, Any]:
     scope=Scope.CODEGEN_PUTGITHUBOPTIONS,
     permission=None,
     body=GithubOptionsShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound",),
 )
 def put_github_options(id: str, body: GithubContent) -> bool:
@@ -279,7 +279,7 @@ def put_github_options(id: str, body: GithubContent) -> bool:
     scope=Scope.CODEGEN_GEN,
     permission=None,
     body=CodeGenGenRequestShape(),
-    gives=fields.String(),
+    result=fields.String(),
     errors=("NotFound", "GenerateClient_GetSwaggerFialed", "CodeGen_GeneratorMissing"),
 )
 def generate(body: GenerationSpec) -> str:

@@ -31,7 +31,7 @@ from idp.publishing.gateway.service import Plan, PublishRequest
     "/ApiResource/<int:id>/Publish",
     scope=Scope.APIRESOURCE_PUBLISH,
     body=shapes.PublishRequestShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound", "Publish_PublishFailed"),
 )
 def publish(id: int, body: PublishRequest) -> bool:
@@ -51,7 +51,7 @@ def publish(id: int, body: PublishRequest) -> bool:
     "GET",
     "/ApiResource/AuthServers",
     scope=Scope.APIRESOURCE_AUTHSERVERS,
-    gives=shapes.GatewayAuthorizationServerCollectionShape(),
+    result=shapes.GatewayAuthorizationServerCollectionShape(),
 )
 def authorization_servers() -> dict[str, Any] | None:
     """List authorization servers known to the gateway."""
@@ -64,7 +64,7 @@ def authorization_servers() -> dict[str, Any] | None:
     "GET",
     "/ApiResource/Products",
     scope=Scope.APIRESOURCE_PRODUCTS,
-    gives=shapes.GatewayProductCollectionShape(),
+    result=shapes.GatewayProductCollectionShape(),
 )
 def list_products() -> dict[str, Any] | None:
     """List gateway products."""
@@ -78,7 +78,7 @@ def list_products() -> dict[str, Any] | None:
     "/ApiResource/<int:id>/PublishRevision",
     scope=Scope.APIRESOURCE_PUBLISHREVISION,
     body=shapes.PublishRevisionRequestShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound", "PublishRevision_GetDetailFailed", "PublishRevision_PublishFailed"),
 )
 def publish_revision(id: int, body: Mapping[str, Any]) -> bool:
@@ -109,7 +109,7 @@ def publish_revision(id: int, body: Mapping[str, Any]) -> bool:
     "/ApiResource/<int:id>/PublishVersion",
     scope=Scope.APIRESOURCE_PUBLISHVERSION,
     body=shapes.PublishVersionRequestShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound", "Publish_PublishFailed"),
 )
 def publish_version(id: int, body: Mapping[str, Any]) -> bool:
@@ -130,7 +130,7 @@ def publish_version(id: int, body: Mapping[str, Any]) -> bool:
     "GET",
     "/ApiResource/<int:id>/PublishConfiguration",
     scope=Scope.APIRESOURCE_PUBLISHCONFIGURATION,
-    gives=shapes.PublishRequestShape(),
+    result=shapes.PublishRequestShape(),
     errors=("NotFound",),
 )
 def publish_configuration(id: int) -> Mapping[str, Any] | None:
@@ -144,7 +144,7 @@ def publish_configuration(id: int) -> Mapping[str, Any] | None:
     "GET",
     "/ApiResource/<int:id>/Versions",
     scope=Scope.APIRESOURCE_VERSIONS,
-    gives=shapes.GatewayApiVersionShape(),
+    result=shapes.GatewayApiVersionShape(),
     form="list",
     errors=("NotFound", "Versions_GetDetailFailed", "Versions_GetVersionListFailed"),
 )
@@ -161,7 +161,7 @@ def versions(id: int) -> Page:
     "POST",
     "/ApiResource/<int:id>/Versions/<revisionId>",
     scope=Scope.APIRESOURCE_SETONLINEVERSION,
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound", "SetOnlineVersion_PostFailed"),
 )
 def set_online_version(id: int, revisionId: str) -> bool:  # noqa: N803 - the contract's name
@@ -182,7 +182,7 @@ def set_online_version(id: int, revisionId: str) -> bool:  # noqa: N803 - the co
     "/ApiResource/<int:id>/Releases",
     scope=Scope.APIRESOURCE_RELEASES,
     query=shapes.ReleasesQuery(),
-    gives=shapes.GatewayReleaseShape(),
+    result=shapes.GatewayReleaseShape(),
     form="list",
     errors=("NotFound", "Releases_IdCanNotBeNull", "Releases_GetVersionListFailed"),
 )
@@ -205,7 +205,7 @@ def releases(id: int, query: Mapping[str, Any]) -> Page:
     "/ApiResource/<int:id>/Releases",
     scope=Scope.APIRESOURCE_POSTRELEASE,
     body=shapes.PostReleaseRequestShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound",),
 )
 def post_release(id: int, body: Mapping[str, Any]) -> bool:
@@ -224,7 +224,7 @@ def post_release(id: int, body: Mapping[str, Any]) -> bool:
     "/ApiResource/<int:id>/Releases/<releaseId>",
     scope=Scope.APIRESOURCE_PUTRELEASE,
     body=shapes.PutReleaseRequestShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound", "Releases_IdCanNotBeNull"),
 )
 def put_release(id: int, releaseId: str, body: Mapping[str, Any]) -> bool:  # noqa: N803 - as above
@@ -243,7 +243,7 @@ def put_release(id: int, releaseId: str, body: Mapping[str, Any]) -> bool:  # no
     "DELETE",
     "/ApiResource/<int:id>/Releases/<releaseId>",
     scope=Scope.APIRESOURCE_DELETERELEASE,
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound", "Releases_IdCanNotBeNull"),
 )
 def delete_release(id: int, releaseId: str) -> bool:  # noqa: N803 - as above
