@@ -156,7 +156,6 @@ def test_refresh_tokens_of_before_stay_where_they_are(url: str, engine: Engine) 
         assert connection.execute(rows).all() == before
 
 
-@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 def test_constraints_are_those_of_the_models(url: str, engine: Engine) -> None:
     schema.upgrade(url)
     seen = inspect(engine)
