@@ -14,7 +14,7 @@ from idp import runtime as runtimes
 from idp.commands import starting
 from idp.commands.command import Command
 from idp.config import Settings
-from idp.platform import logs
+from idp.platform import connections, logs
 from idp.platform.jobs import worker as loops
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ def worker(*, beside: bool) -> None:
     if not beside:
         starting.check(settings)
     logs.setup(settings.log_level, readable=settings.environment == "development")
-    runtime = runtimes.create(settings)
+    runtime = runtimes.create(settings, role="worker", seconds=connections.WORKER_SECONDS)
     log.info("worker_started")
     loops.run(runtime, stop, jobs.JOBS, chores=jobs.CHORES)
     runtime.engine.dispose()

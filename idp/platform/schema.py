@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, NullPool, create_engine
+from sqlalchemy import Connection, Engine, NullPool
 
 from idp.platform import connections, revisions
 from idp.platform.db import Base
@@ -81,8 +81,7 @@ def _migrating(database_url: str) -> Iterator[Config]:
 
 @contextmanager
 def _engine(database_url: str) -> Iterator[Engine]:
-    given = connections.arguments(database_url, prepare=False)
-    engine = create_engine(database_url, poolclass=NullPool, connect_args=given)
+    engine = connections.engine(database_url, role="setup", poolclass=NullPool)
     try:
         yield engine
     finally:
