@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import cases, life, load, machine
+from bench.console import console
 from bench.lists import lists
 from bench.measure import Plan, Result, judge
 from bench.servers import WORKERS, Servers
@@ -40,6 +41,7 @@ CASES: dict[str, Case] = {
         life.start,
         life.memory,
         lists,
+        console,
     )
 }
 RESULTS = Path(__file__).parent / "results"

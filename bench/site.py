@@ -126,10 +126,10 @@ def fill(postgres: Postgres, site: Site) -> None:
         connection.execute("SET synchronous_commit = off")
         connection.execute("SET session_replication_role = replica")  # foreign keys hold by design
         for statement in (
-            _copies(Tenant, "id = 1", TENANTS, {"name": "'Tenant ' || n"}),
-            _copies(Client, "client_id = 'web'", CLIENTS, {"client_id": "'client-' || n"}),
+            copies(Tenant, "id = 1", TENANTS, {"name": "'Tenant ' || n"}),
+            copies(Client, "client_id = 'web'", CLIENTS, {"client_id": "'client-' || n"}),
             *_OF_CLIENTS,
-            _copies(
+            copies(
                 User,
                 f"username_key = '{USERNAME}'",
                 PEOPLE,
@@ -147,7 +147,7 @@ def fill(postgres: Postgres, site: Site) -> None:
         connection.execute("ANALYZE")
 
 
-def _copies(model: type[Base], pattern: str, count: int, changed: Mapping[str, str]) -> str:
+def copies(model: type[Base], pattern: str, count: int, changed: Mapping[str, str]) -> str:
     """Write the statement that copies a row many times, with some columns changed."""
     names = [column.name for column in model.__table__.columns if column.name != "id"]
     values = [changed.get(name, name) for name in names]

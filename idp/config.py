@@ -17,7 +17,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL
 
-from idp import private_files, setting_values
+from idp import colours, private_files, setting_values
 
 SigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
 
@@ -97,7 +97,11 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="First administrator's password; empty: random, printed once.",
     )
-    demo: bool = Field(default=False, description="Seed a demo user and three demo clients.")
+    demo: bool = Field(
+        default=False,
+        description="Seed a demo user and three demo clients; a new installation for `development`"
+        " also two organisations with a past of thirty days.",
+    )
     demo_password: SecretStr = Field(
         default=SecretStr(""),
         description="Password of the user `demo`; empty: random, printed by setup.",
@@ -135,6 +139,24 @@ class Settings(BaseSettings):
         default="",
         description="Where weaknesses are reported, served at `/.well-known/security.txt`: "
         "`mailto:…` or `https://…`; empty: no such file.",
+    )
+    brand_accent: str = Field(
+        default="",
+        description="Accent colour of the pages of tenants that set none, as `#rrggbb`; "
+        "empty: blue.",
+    )
+    brand_help_url: str = Field(
+        default="",
+        description="Link to help on the pages of tenants that set none; empty: no link.",
+    )
+    brand_privacy_url: str = Field(
+        default="",
+        description="Link to the privacy policy on the pages of tenants that set none; "
+        "empty: no link.",
+    )
+    brand_imprint_url: str = Field(
+        default="",
+        description="Link to the imprint on the pages of tenants that set none; empty: no link.",
     )
     files_url: str = Field(
         default="",
@@ -278,6 +300,24 @@ class Settings(BaseSettings):
     @classmethod
     def _contact(cls, value: str) -> str:
         return setting_values.contact(value)
+
+    @field_validator("brand_accent")
+    @classmethod
+    def _accent(cls, value: str) -> str:
+        value = value.lower()
+        if value and not colours.is_colour(value):
+            message = f"must be #rrggbb such as #1f5fbf, not {value[:20]!r}"
+            raise ValueError(message)
+        if value and colours.contrast(value, colours.WHITE) < colours.LEAST_CONTRAST:
+            message = f"must have a contrast of 4.5:1 with white; {value} is too light"
+            raise ValueError(message)
+        return value
+
+    @field_validator("brand_help_url", "brand_privacy_url", "brand_imprint_url")
+    @classmethod
+    def _linked(cls, value: str) -> str:
+        form = "https://host[:port]/path"
+        return setting_values.address(value, {"https"}, form, path=True, query=True)
 
     @field_validator("files_url")
     @classmethod

@@ -12,7 +12,9 @@ from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
 from idp.config import Settings
+from idp.directory.actor import OPERATOR
 from idp.directory.applications import service as applications
+from idp.directory.branding.rules import BrandingSpec
 from idp.directory.clients import rules
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client, ClientScope
@@ -39,12 +41,24 @@ from idp.platform.permission_codes import ALL_SUFFIX
 from idp.platform.secrets import b64url, random_token
 from idp.platform.signing import service as signing
 from idp.platform.translation import N_
+from idp.publishing import branding
 
 Row = TypeVar("Row", ApiResource, Client, Role)
 
 ADMINISTRATORS = "administrators"
 DEMO_USER = "demo"
 DEMO_SCOPES = ("demo.read", "demo.write")
+
+DEMO_BRANDING = BrandingSpec(
+    accent="#0f6b5c",
+    help_uri="https://example.com/help",
+    privacy_uri="https://example.com/privacy",
+    imprint_uri="https://example.com/imprint",
+    texts={
+        "en": {"sign_in": "This is a demo installation. Do not use a real password."},
+        "zh": {"sign_in": "这是演示环境。请勿使用真实密码。"},
+    },
+)
 
 PLATFORM_ROLES: dict[str, tuple[str, frozenset[Scope]]] = {
     ADMINISTRATORS: ("Administrators", frozenset({Scope.ALL})),
@@ -274,6 +288,7 @@ class _Seeder:
         for new_client, given in _demo_clients(self.settings):
             self._demo_client(new_client, given)
         self._demo_application()
+        self._demo_branding()
 
     def link_owners(self) -> None:
         """Link what was seeded to the administrator."""
@@ -372,6 +387,13 @@ class _Seeder:
             if applications.find(self.session, "demo-app") is None:
                 imports.import_document(self.session, reader.read(imports.DEMO))
             self._mark("demo-app")
+
+    def _demo_branding(self) -> None:
+        """Show what branding does, unless somebody has set one already."""
+        if self._is_new("demo-branding"):
+            if branding.get(self.session, OPERATOR, PLATFORM_TENANT_ID).id is None:
+                branding.replace(self.session, OPERATOR, PLATFORM_TENANT_ID, DEMO_BRANDING)
+            self._mark("demo-branding")
 
     def _existing(self, scopes: Sequence[str]) -> tuple[str, ...]:
         """Return the demo scopes without those whose API was deleted."""

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,8 +26,8 @@ from idp.directory.tenants import service as tenants
 from idp.directory.tenants.service import NewTenant
 from idp.directory.users.models import User, UserClaim
 from idp.oauth import refresh_rules
-from idp.oauth.models import RefreshFamily
-from idp.platform import runtime
+from idp.oauth.models import Grant, RefreshFamily
+from idp.platform import clock, runtime
 from idp.platform.sessions import service as sessions
 
 if TYPE_CHECKING:
@@ -237,6 +238,24 @@ def start_session(
     )
     session.commit()
     return sessions.cookie_name(issuer), value
+
+
+def grant_of(user: User, **columns: Any) -> Grant:
+    """Make the row of a live grant, without tokens."""
+    now = clock.now()
+    values = {
+        "user_id": user.id,
+        "issuer_tenant_id": 1,
+        "sid": "sid",
+        "security_stamp": user.security_stamp,
+        "scopes": ["openid"],
+        "resources": [],
+        "auth_time": now,
+        "acr": "pwd",
+        "amr": ["pwd"],
+        "expires_at": now + timedelta(days=365),
+    }
+    return Grant(**{**values, **columns})
 
 
 def sign_in(browser: IssuerClient, session: Session, user: User) -> None:

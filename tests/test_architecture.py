@@ -134,7 +134,7 @@ class CountShape(AdminShape):
     "/privilege-count",
     scope=Scope.ADMIN_PRIVILEGES_READ,
     tenant=platform,
-    gives=CountShape(),
+    result=CountShape(),
 )
 def count() -> dict[str, int]:
     """Count the privileges."""

@@ -42,9 +42,7 @@ def send_code(session: Session, issuer: Issuer, user: User, new: NewAddress, loc
         events.record(session, Tag.ADDRESS_CHANGE_REFUSED, issuer, user, {"why": "password"})
         return False
     sender = Sender(f"account {user.id}", CODES_PER_HOUR)
-    wait = codes.send(
-        session, new.channel, new.address, sender, MessageContext(issuer.name, locale)
-    )
+    wait = codes.send(session, new.channel, new.address, sender, MessageContext.of(issuer, locale))
     if wait is not None and wait.is_for_the_day:
         raise TooManyRequests(wait.seconds)
     # A code that was sent a moment ago is still valid.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy import ColumnElement, Select, func, select, update
 from sqlalchemy.orm import Session
 
 from idp.account import sessions as browser_sessions
@@ -13,8 +14,7 @@ from idp.directory.clients.models import Client
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users import management as people
 from idp.directory.users.models import User
-from idp.oauth.models import Consent, Grant
-from idp.oauth.sign_out import revoke_grants
+from idp.oauth.models import Grant
 from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
@@ -52,6 +52,20 @@ def grants_query(actor: Actor) -> Select[Grant]:
         .where(*_is_live())
     )
     return query if actor.reaches_all else query.where(Grant.tenant_id == actor.tenant_id)
+
+
+def places_of_newest(session: Session, actor: Actor, most: int) -> set[tuple[int, int]]:
+    """Return at which clients, in which tenants, the newest grants are that have not ended.
+
+    Whether people may still sign in is not checked: that would read all grants.
+    """
+    query = select(Grant.client_id, Grant.tenant_id).where(
+        Grant.revoked_at.is_(None), Grant.expires_at > clock.now()
+    )
+    if not actor.reaches_all:
+        query = query.where(Grant.tenant_id == actor.tenant_id)
+    newest = query.order_by(Grant.id.desc()).limit(most).subquery()
+    return {(client_id, tenant_id) for client_id, tenant_id in session.execute(select(newest))}
 
 
 def of_client(client_row_id: int) -> ColumnElement[bool]:
@@ -124,38 +138,15 @@ def end_grants(session: Session, found: Select[Grant], most: int = 1) -> int:
     return len(ended)
 
 
-def end_grant(session: Session, actor: Actor, grant_id: int) -> None:
-    """End one grant; NotFound for one that is not live or out of reach."""
-    query = grants_query(actor).where(Grant.id == min(grant_id, INT64_MAX))
-    if not end_grants(session, query):
+def end_grant(session: Session, found: Select[Grant], grant_id: int) -> None:
+    """End one grant of a query; NotFound for one that is not live or out of reach."""
+    if not end_grants(session, found.where(Grant.id == min(grant_id, INT64_MAX))):
         raise NotFound
 
 
-def end_consent(session: Session, actor: Actor, user_id: int, consent_id: int) -> None:
-    """Forget what a person allows a client, and end the grants of that client in that tenant."""
-    consent = session.get(Consent, min(consent_id, INT64_MAX))
-    if (
-        consent is None
-        or consent.user_id != user_id
-        or not (actor.reaches_all or consent.tenant_id == actor.tenant_id)
-    ):
-        raise NotFound
-    revoke_grants(
-        session,
-        "consent ended",
-        user_id=user_id,
-        client_id=consent.client_id,
-        tenant_id=consent.tenant_id,
-    )
-    audit.record(
-        session,
-        Tag.CONSENT_ENDED,
-        tenant_id=consent.tenant_id,
-        target=f"user:{user_id}",
-        details={"client": consent.client_id},
-    )
-    session.delete(consent)
-    session.flush()
+def count(session: Session, found: Select[Any]) -> int:
+    """Return how many rows a query finds."""
+    return session.scalar(select(func.count()).select_from(found.subquery())) or 0
 
 
 def _is_live() -> Sequence[ColumnElement[bool]]:

@@ -15,7 +15,7 @@ def password_changed(session: Session, issuer: Issuer, user: User, locale: str) 
     """Notify a person of a new password, if they have an e-mail address."""
     if user.email:
         context = _where_and_when(session, issuer)
-        notify.mail(session, user.email, "password_changed", context, locale)
+        notify.mail(session, user.email, "password_changed", context, locale, brand=issuer.brand)
 
 
 def address_changed(
@@ -24,7 +24,7 @@ def address_changed(
     """Notify the old e-mail address or mobile number of the change."""
     context = _where_and_when(session, issuer)
     if channel is Channel.MAIL:
-        notify.mail(session, old, "email_changed", context, locale)
+        notify.mail(session, old, "email_changed", context, locale, brand=issuer.brand)
     else:
         notify.sms(session, old, "mobile_changed", context, locale)
 

@@ -94,8 +94,7 @@ def send_link(process: Runtime, payload: Mapping[str, Any]) -> None:
             link = _link(session, issuer, user, payload.get("waiting"))
         except TooManyRequests:
             return
-        context = {"service": issuer.name, "link": link, "minutes": str(MINUTES)}
-        notify.mail(session, str(user.email), "password_reset", context, payload["locale"])
+        _mail(session, issuer, user, link, payload["locale"])
         session.commit()
 
 
@@ -109,9 +108,7 @@ def send_link_to(session: Session, issuer: Issuer, user: User, locale: str) -> N
         raise Unprocessable.at("email", N_("This person has no e-mail address."))
     if not _may_reset(session, issuer, user):
         raise Unprocessable(N_("This person cannot sign in here."))
-    link = _link(session, issuer, user)
-    context = {"service": issuer.name, "link": link, "minutes": str(MINUTES)}
-    notify.mail(session, user.email, "password_reset", context, locale)
+    _mail(session, issuer, user, _link(session, issuer, user), locale)
 
 
 def send_first_link(session: Session, issuer: Issuer, user: User, locale: str) -> None:
@@ -120,7 +117,12 @@ def send_first_link(session: Session, issuer: Issuer, user: User, locale: str) -
         raise BadRequest.at("email", N_("A link can only be sent to an e-mail address."))
     link = _link(session, issuer, user, seconds=FIRST_HOURS * HOUR)
     context = {"service": issuer.name, "link": link, "hours": str(FIRST_HOURS)}
-    notify.mail(session, user.email, "account_created", context, locale)
+    notify.mail(session, user.email, "account_created", context, locale, brand=issuer.brand)
+
+
+def _mail(session: Session, issuer: Issuer, user: User, link: str, locale: str) -> None:
+    context = {"service": issuer.name, "link": link, "minutes": str(MINUTES)}
+    notify.mail(session, str(user.email), "password_reset", context, locale, brand=issuer.brand)
 
 
 def _link(

@@ -41,7 +41,7 @@ def send_code(
     """
     sender = Sender(_origin(session), SENDS_PER_HOUR)
     try:
-        wait = codes.send(session, channel, address, sender, MessageContext(issuer.name, locale))
+        wait = codes.send(session, channel, address, sender, MessageContext.of(issuer, locale))
     except TooManyRequests as problem:
         return Wait(problem.retry_after, is_for_the_day=False)
     return wait if wait is not None and (again or wait.is_for_the_day) else None

@@ -81,6 +81,17 @@ def tenant_or_platform(permission: str) -> Touched:
     return touched
 
 
+def tenant_below_platform(permission: str) -> Touched:
+    """As `tenant_or_platform`; for the platform's own tenant it is needed at the platform."""
+
+    def touched(arguments: dict[str, Any]) -> int | None:
+        if int(arguments["tenant"]) == PLATFORM_TENANT_ID:
+            return None
+        return tenant_or_platform(permission)(arguments)
+
+    return touched
+
+
 def in_body(member: str, *, otherwise: Touched = platform) -> Touched:
     """Return a rule that reads the tenant from the body; without one, another rule applies."""
 

@@ -89,7 +89,7 @@ class Operation:
     """False: without a body the shape gets an empty object."""
     query: Shape | None = None
     upload: Upload | None = None
-    gives: Any = None
+    result: Any = None
     """Shape or marshmallow field of the answer's data."""
     location: str | None = None
     """Path of what it creates, with members of the answer: `/privileges/{code}`. None: nothing."""

@@ -135,15 +135,15 @@ class _Document:
             self.schemas[name] = self._described(name, schema)
         self.classes: dict[str, type[Shape]] = {}
         self.answered = {
-            type(shape) for operation in self.operations for shape in _shapes(operation.gives)
+            type(shape) for operation in self.operations for shape in _shapes(operation.result)
         }
         self.homes = {
             operation.view.__module__: operation.path.split("/")[1] for operation in self.operations
         }
         self.id_formats = {
-            operation.path: _format_of_id(operation.gives)
+            operation.path: _format_of_id(operation.result)
             for operation in self.operations
-            if operation.method == "GET" and isinstance(operation.gives, Shape)
+            if operation.method == "GET" and isinstance(operation.result, Shape)
         }
 
     def build(self) -> dict[str, Any]:
@@ -256,8 +256,10 @@ class _Document:
         return {**self._with_text(text, parameter), "schema": schema}
 
     def _responses(self, operation: Operation) -> dict[str, Any]:
-        schema = {} if operation.gives is None else self._schema(operation.gives, in_request=False)
-        listed = operation.form == "bare" and isinstance(operation.gives, Shape)
+        schema = (
+            {} if operation.result is None else self._schema(operation.result, in_request=False)
+        )
+        listed = operation.form == "bare" and isinstance(operation.result, Shape)
         if operation.form == "list" or listed:
             schema = {"type": "array", "items": schema}
         text = {"empty": texts.DONE, "file": texts.FILE}.get(operation.form, texts.BARE)

@@ -3,48 +3,89 @@
 from __future__ import annotations
 
 import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
 from urllib.parse import quote
 
 import click
 
 from idp import seeds
-from idp.commands import opening, output, starting
+from idp.commands import opening, output, starting, upgrading
 from idp.commands.command import Command
+from idp.demo import service as demo
+from idp.demo.service import Account
 from idp.directory.seeding import service as seeding
-from idp.platform import schema
+from idp.platform import clock, revisions, rollout
+from idp.platform.revisions import Standing
 from idp.platform.runtime import RequestContext
 from idp.platform.signing import service as signing
 from idp.seeds import DEMO_SCOPES, Seeded
 
 
-@click.command(cls=Command, example="idp setup")
+@click.command(cls=Command, example="idp setup\nidp setup --check")
+@click.option(
+    "--contract",
+    is_flag=True,
+    help="Also run the migrations that older releases do not fit; refused while their nodes run.",
+)
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Show which migrations would be run; exit code 10 when there are any, 1 when refused.",
+)
+@click.option("--sql", is_flag=True, help="Print the statements of the migrations.")
 @output.json_option
-def setup(*, as_json: bool) -> None:
+def setup(*, contract: bool, check: bool, sql: bool, as_json: bool) -> None:
     """Create or update tables, keys and seeds; safe to repeat, on several nodes too."""
     settings = opening.load_settings()
     settings.check_secret()  # an unusable secret is refused before the first table
+    if check or sql:
+        found = upgrading.find(settings.database, contract=contract)
+        sys.exit(upgrading.show(found, sql=sql, as_json=as_json))
     starting.make_data_dir(settings)
-    schema.upgrade(settings.database)
+    if revisions.standing(settings.database) is Standing.FITTING:
+        upgrading.print_newer(settings.database, as_json=as_json)
+        return
+    done = rollout.upgrade(settings.database, contract=contract)
+    upgrading.print_notes(settings.database, done)
     with opening.open_runtime(settings) as runtime, runtime.sessions() as session:
         session.info["context"] = RequestContext(request_id="setup")
         signing.check_readable(session, runtime.keyring)
-        seeded = seeds.seed(session, settings)
+        begins_at = demo.begins_at(session, settings)
+        with nullcontext() if begins_at is None else clock.at(begins_at):
+            seeded = seeds.seed(session, settings)
+            created = None if begins_at is None else demo.create(session, seeds.DEMO_USER)
         session.commit()
+        if created is not None:
+            demo.play(runtime, created)
         administrator = seeding.find_administrator(session)
+        accounts = demo.accounts(session, seeded.demo_password)
     username = administrator.username if administrator is not None else None
     if as_json:
-        print_json(settings.public_url, username, seeded)
+        print_json(settings.public_url, username, seeded, accounts)
     else:
-        print_text(settings.public_url, username, seeded)
+        print_text(settings.public_url, username, seeded, accounts)
 
 
-def print_json(issuer: str, administrator: str | None, seeded: Seeded) -> None:
+def print_json(
+    issuer: str, administrator: str | None, seeded: Seeded, accounts: Sequence[Account]
+) -> None:
     """Print what was set up, as JSON."""
     value = {
         "issuer": issuer,
         "admin_username": administrator,
         "admin_password": seeded.admin_password,
         "demo_password": seeded.demo_password,
+        "accounts": [
+            {
+                "username": account.username,
+                "organisation": account.organisation,
+                "is_admin": account.is_admin,
+                "password": account.password,
+            }
+            for account in accounts
+        ],
         "clients": [
             {"client_id": client.client_id, "client_secret": client.secret}
             for client in seeded.demo_clients
@@ -53,7 +94,9 @@ def print_json(issuer: str, administrator: str | None, seeded: Seeded) -> None:
     output.show(value, as_json=True)
 
 
-def print_text(issuer: str, administrator: str | None, seeded: Seeded) -> None:
+def print_text(
+    issuer: str, administrator: str | None, seeded: Seeded, accounts: Sequence[Account]
+) -> None:
     """Print what was set up, as text."""
     print(f"Address        {issuer}")
     print(f"Console        {issuer}/console")
@@ -63,6 +106,10 @@ def print_text(issuer: str, administrator: str | None, seeded: Seeded) -> None:
         return
     password = seeded.demo_password or "(its password was changed)"
     print(f"Demo user      {seeds.DEMO_USER}  password {password}")
+    for account in accounts:
+        title = "Tenant admin" if account.is_admin else "Member"
+        password = account.password or "(was changed)"
+        print(f"{title:13}  {account.username}  password {password}  ({account.organisation})")
     for client in seeded.demo_clients:
         secret = f"secret {client.secret}" if client.secret else "public, no secret"
         if client.secret is None and client.client_id != "demo-spa":

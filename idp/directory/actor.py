@@ -15,6 +15,7 @@ from idp.directory.permissions import Permission
 from idp.directory.roles.models import Privilege
 from idp.platform.errors import Forbidden
 from idp.platform.issuer import PLATFORM_TENANT_ID
+from idp.platform.translation import N_
 
 Permitted = Literal["links", "tenant", "platform"]
 
@@ -44,7 +45,7 @@ class Actor:
     def person_id(self) -> int:
         """The id of the person; Forbidden for a machine."""
         if self.user_id is None:
-            raise Forbidden("This operation requires a user")
+            raise Forbidden(N_("This operation requires a user"))
         return self.user_id
 
     @property

@@ -35,6 +35,17 @@ class Scope(StrEnum):
     ADMIN_AUDIT_ALL = "ids4.ms.admin.audit.all", "Administration: everything about the audit log"
     ADMIN_AUDIT_READ = "ids4.ms.admin.audit.read", "Administration: read and export the audit log"
 
+    ADMIN_BRANDING_ALL = "ids4.ms.admin.branding.all", "Administration: everything about branding"
+    ADMIN_BRANDING_READ = "ids4.ms.admin.branding.read", "Administration: read branding of tenants"
+    ADMIN_BRANDING_WRITE = (
+        "ids4.ms.admin.branding.write",
+        "Administration: change branding of tenants",
+    )
+
+    ADMIN_BUNDLES_ALL = "ids4.ms.admin.bundles.all", "Administration: everything about bundles"
+    ADMIN_BUNDLES_READ = "ids4.ms.admin.bundles.read", "Administration: read who has a bundle"
+    ADMIN_BUNDLES_WRITE = "ids4.ms.admin.bundles.write", "Administration: delete bundles"
+
     ADMIN_CLIENTS_ALL = "ids4.ms.admin.clients.all", "Administration: everything about clients"
     ADMIN_CLIENTS_READ = "ids4.ms.admin.clients.read", "Administration: read OAuth clients"
     ADMIN_CLIENTS_WRITE = (
@@ -48,6 +59,20 @@ class Scope(StrEnum):
         "Administration: explain tokens and refused requests",
     )
 
+    ADMIN_FILES_ALL = "ids4.ms.admin.files.all", "Administration: everything about files"
+    ADMIN_FILES_READ = "ids4.ms.admin.files.read", "Administration: list uploaded files"
+    ADMIN_FILES_WRITE = "ids4.ms.admin.files.write", "Administration: delete uploaded files"
+
+    ADMIN_GATEWAY_ALL = "ids4.ms.admin.gateway.all", "Administration: everything about the gateway"
+    ADMIN_GATEWAY_READ = (
+        "ids4.ms.admin.gateway.read",
+        "Administration: read products, subscriptions, upstreams and the state of the gateway",
+    )
+    ADMIN_GATEWAY_WRITE = (
+        "ids4.ms.admin.gateway.write",
+        "Administration: change products, subscriptions and upstreams of the gateway",
+    )
+
     ADMIN_JOBS_ALL = "ids4.ms.admin.jobs.all", "Administration: everything about SDK jobs"
     ADMIN_JOBS_READ = "ids4.ms.admin.jobs.read", "Administration: read SDK jobs of everybody"
     ADMIN_JOBS_WRITE = "ids4.ms.admin.jobs.write", "Administration: retry and cancel SDK jobs"
@@ -55,6 +80,13 @@ class Scope(StrEnum):
     ADMIN_KEYS_ALL = "ids4.ms.admin.keys.all", "Administration: everything about signing keys"
     ADMIN_KEYS_READ = "ids4.ms.admin.keys.read", "Administration: list signing keys"
     ADMIN_KEYS_WRITE = "ids4.ms.admin.keys.write", "Administration: rotate and revoke signing keys"
+
+    ADMIN_MENUS_ALL = "ids4.ms.admin.menus.all", "Administration: everything about menus"
+    ADMIN_MENUS_READ = "ids4.ms.admin.menus.read", "Administration: read menus, disabled ones too"
+    ADMIN_MENUS_WRITE = (
+        "ids4.ms.admin.menus.write",
+        "Administration: create, change, arrange and delete menus",
+    )
 
     ADMIN_MESSAGES_ALL = "ids4.ms.admin.messages.all", "Administration: everything about messages"
     ADMIN_MESSAGES_READ = (

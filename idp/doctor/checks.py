@@ -13,6 +13,7 @@ CHECKS: dict[str, Check] = {
     "database": storage.reach,
     "standbys": storage.standbys,
     "release": storage.release,
+    "nodes": storage.nodes,
     "signing keys": storage.keys,
     "clients": registration.clients,
     "shared counters": services.counters,

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from idp.directory.actor import OPERATOR
+from idp.directory.applications import editing
 from idp.directory.applications import service as applications
 from idp.directory.applications.models import Application, ApplicationClient, Menu
 from idp.directory.bundles import service as bundle_rules
@@ -27,7 +28,6 @@ from idp.imports.run import Entry, Row, Run, at
 from idp.platform.errors import BadRequest
 from idp.platform.issuer import PLATFORM_TENANT_ID
 
-DEEPEST_MENU = 10
 BUNDLE = frozenset(field.name for field in dataclasses.fields(bundle_rules.BundleSpec))
 """Columns of a bundle that a file may set; the others stay."""
 _MENUS = select(Menu).options(joinedload(Menu.privilege))
@@ -192,14 +192,15 @@ def menus(run: Run, entries: Sequence[Entry]) -> None:
         application: Application, entry: Entry, parent: Menu | None, path: str, depth: int
     ) -> None:
         with at(path):
-            if depth > DEEPEST_MENU:
+            if depth > editing.DEEPEST:
                 raise BadRequest.at(
-                    "children", f"Menus can be nested at most {DEEPEST_MENU} levels deep."
+                    "children", f"Menus can be nested at most {editing.DEEPEST} levels deep."
                 )
             key = (application.id, entry["code"])
             if key in seen:
                 raise BadRequest.at("code", DUPLICATE)
             seen.add(key)
+            editing.check_url(entry.get("url"))
             values = only(entry, "title", "icon", "url", "comment", "sort", "status")
             values["parent_id"] = None if parent is None else parent.id
             if "privilege" in entry:

@@ -14,6 +14,7 @@ from typing import Any
 from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth import refused_requests
+from idp.oauth.client_auth import uses
 from idp.oauth.declarations import Endpoint, Readers, Server
 from idp.oauth.request import ProtocolRequest
 from idp.platform.errors import OAuthError, Problem
@@ -66,8 +67,9 @@ class MachineDoor:
         return self._entrance.serve_inside(request, storage, self._inner, environ)
 
     def __call__(self, environ: Environ, start_response: Start) -> Body:
-        """Answer one request of a WSGI server."""
+        """Answer one request of a WSGI server, which has nobody else to write uses of secrets."""
         status, headers, body = self.answer_on_thread(_request(environ), environ)
+        uses.write_due(self._entrance.runtime)
         if "content-length" not in {name.lower() for name, _ in headers}:
             headers = [*headers, ("Content-Length", str(len(body)))]
         start_response(_STATUS[status], headers)

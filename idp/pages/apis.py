@@ -38,7 +38,10 @@ def show(suffix: str) -> Response:
             state=state,
             version=version,
             outline=outline.of(document),
-            changes=[_change(entry) for entry in version.current.breaking],
+            changes=[
+                breaking.in_words(entry, language.current().code)
+                for entry in version.current.breaking
+            ],
             releases=[release for release in reversed(version.releases) if release.notes],
             packages=packages.listing(session, state.api_id),
             api=apis.find(session, state.api_id, apis.open_to_all(current_issuer())),
@@ -61,10 +64,3 @@ def _requested_version(state: Published) -> Version:
     if found is None:
         raise NotFound
     return found
-
-
-def _change(entry: str) -> tuple[str, str]:
-    """Return what has changed, in the visitor's language, and where."""
-    kind, _, where = entry.partition(" ")
-    chinese, english = breaking.KINDS[kind]
-    return (english if language.current().code == "en" else chinese), where

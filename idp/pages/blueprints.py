@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from idp.pages import apis, cancel, choose, consent, layout, qr, signout, wellknown
+from idp.pages import apis, cancel, choose, consent, layout, qr, signout, theme, wellknown
 from idp.pages.account import views as account
 from idp.pages.console import blueprint as console
 from idp.pages.forgot import views as forgot
@@ -17,6 +17,7 @@ def blueprints() -> list[Blueprint]:
     """List the blueprints of the pages."""
     return [
         layout.blueprint,
+        theme.blueprint,
         signin.blueprint,
         choose.blueprint,
         consent.blueprint,

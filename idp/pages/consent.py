@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from idp.directory.resources.snapshot import ApiScopeView, IdentityView
 from idp.oauth import pending
-from idp.pages import language
+from idp.pages import brand, language
 from idp.pages.pending import (
     Authorization,
     current_authorization,
@@ -45,6 +45,7 @@ def show() -> Response:
     if visitor is None:
         return ask_to_sign_in(**{language.HANDLE: authorization.handle})
     csrf.keep_typed(("scope", "remember"))
+    brand.show_tenant(authorization.client.tenant_id or visitor.browser.tenant_id)
     response = make_response(
         render_template(
             "pages/consent/consent.html",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flask_babel import gettext
 from flask_wtf import FlaskForm
 from wtforms import FileField, PasswordField
 from wtforms import Form as PlainForm
 
+from idp.platform.translation import N_
 from idp.platform.web import csrf
 
 # flask-wtf has no types; what it inherits has, and the forms use nothing beyond that.
@@ -17,8 +19,50 @@ else:
     _Base = FlaskForm
 
 
+BUILT_IN = (
+    N_("Not a valid choice."),
+    N_("Invalid Choice: could not coerce."),
+    N_("Invalid choice(s): one or more data inputs could not be coerced."),
+    N_("'%(value)s' is not a valid choice for this field."),
+    N_("'%(value)s' are not valid choices for this field."),
+    N_("Not a valid integer value."),
+    N_("This field is required."),
+    N_("Field must be at least %(min)d character long."),
+    N_("Field must be at least %(min)d characters long."),
+    N_("Field cannot be longer than %(max)d character."),
+    N_("Field cannot be longer than %(max)d characters."),
+    N_("Field must be exactly %(max)d character long."),
+    N_("Field must be exactly %(max)d characters long."),
+    N_("Field must be between %(min)d and %(max)d characters long."),
+    N_("Number must be at least %(min)s."),
+    N_("Number must be at most %(max)s."),
+    N_("Number must be between %(min)s and %(max)s."),
+)
+"""What fields and validators of WTForms say by themselves, in the forms that we have."""
+
+
+class _Messages:
+    """Translates what WTForms says by our catalogue: its own lacks some of it."""
+
+    def gettext(self, text: str) -> str:
+        """Return a text in the visitor's language; WTForms fills values in."""
+        return str(gettext(text))
+
+    def ngettext(self, one: str, many: str, n: int) -> str:
+        """Return one of two texts in the visitor's language."""
+        return self.gettext(one if n == 1 else many)
+
+
 class Form(_Base):
     """A form that a page shows and takes back; flask-wtf adds and checks the CSRF token."""
+
+    class Meta(_Base.Meta):  # type: ignore[misc] # has no types
+        """How WTForms treats the form."""
+
+        def get_translations(self, form: Any) -> _Messages:
+            """Translate by our catalogue."""
+            del form
+            return _Messages()
 
     def __init__(self, **options: Any) -> None:
         """Fill the form with what was sent, or with what was typed before the page expired."""

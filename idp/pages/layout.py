@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from http import HTTPStatus
@@ -17,28 +16,15 @@ from flask_babel import format_date, format_time
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from idp.pages import error_pages, language, messages, return_path
+from idp.pages import brand, error_pages, language, messages, return_path, theme
 from idp.platform.errors import NotFound
 from idp.platform.web import csrf, policy
-from idp.platform.web.views import current_issuer, database, find_current_issuer
+from idp.platform.web.views import current_issuer, current_runtime, database
+from idp.publishing.files.limits import FILES
 
-PRODUCT = "idp"
 YEAR = 365 * 86_400
 
 blueprint = Blueprint("layout", __name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Brand:
-    """The name and logo that a page shows."""
-
-    name: str
-    logo_uri: str | None = None
-
-    @property
-    def letter(self) -> str:
-        """Return the letter shown when there is no logo."""
-        return first_letter(self.name)
 
 
 def first_letter(name: str) -> str:
@@ -56,8 +42,22 @@ def _content_hash(folder: str, name: str) -> str:
     return hashlib.sha256(Path(folder, name).read_bytes()).hexdigest()[:12]
 
 
+def file_address(name: str | None) -> str | None:
+    """Return where a stored file is served, for a page of ours."""
+    if not name:
+        return None
+    return f"{current_runtime().settings.files_public_url}{FILES}{name}"
+
+
+def file_picture(name: str | None) -> str | None:
+    """Return the address of a stored picture, allowed on this page; None if there is none."""
+    return picture(file_address(name))
+
+
 def picture(uri: str | None) -> str | None:
-    """Allow this page to load an external picture and return its address; None if there is none."""
+    """Allow this page to load a picture and return its address; None if there is none."""
+    if uri is not None and uri.startswith(FILES):
+        return uri
     parts = urlsplit(uri or "")
     if uri is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         return None
@@ -79,13 +79,16 @@ def moment(at: datetime) -> Markup:
 
 @blueprint.app_context_processor
 def _layout() -> dict[str, Any]:
-    issuer = find_current_issuer()
+    shown = brand.current()
     csrf.typed()
     here = request.full_path.rstrip("?")
     back = return_path.parse(here) or return_path.parse(request.path) or "/account"
     return {
         "answered_form": _answered_form(),
-        "brand": Brand(issuer.name, issuer.logo_uri) if issuer else Brand(PRODUCT),
+        "brand": shown,
+        "brand_logo": file_address(shown.logo) or shown.logo_uri,
+        "file_picture": file_picture,
+        "theme": theme.address(shown),
         "first_letter": first_letter,
         "heading": error_pages.heading,
         "link": error_pages.web_address,

@@ -9,10 +9,14 @@ from __future__ import annotations
 from flask_babel import gettext, ngettext
 
 from idp.platform.errors import Busy, Problem, TooManyRequests
+from idp.platform.translation import Filled
 
 
 def translate(text: str) -> str:
     """Return a marked sentence in the visitor's language; unlike `_` in templates, unescaped."""
+    if isinstance(text, Filled):
+        filled: str = gettext(text.template, **text.values)
+        return filled
     translated: str = gettext(text)
     sentence, colon, name = text.partition(": ")
     if translated == text and colon:  # "Missing parameter: client_id"

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth import pending
-from idp.pages import language
+from idp.pages import brand, language
 from idp.platform.errors import BadRequest
 from idp.platform.sessions import cookie as cookies
 from idp.platform.web.views import current_issuer, current_runtime, database
@@ -53,6 +53,7 @@ def find_live_authorization(handle: str | None = None) -> Authorization | None:
     if kept is None or kept.client is None:
         return None
     language.prefer(kept.ui_locales)
+    brand.show_tenant(kept.client.tenant_id)
     return Authorization(kept.handle, kept.client, kept.scopes, kept.login_hint, kept.site)
 
 

@@ -9,6 +9,40 @@ PLATFORM_TENANT_ID = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Brand:
+    """What pages and mails show of a tenant; defaults are filled in."""
+
+    tenant_id: int
+    issuer_tenant_id: int
+    name: str
+    is_own: bool = False
+    """Whether the tenant has a branding or a palette, and not the defaults alone."""
+    accent: str | None = None
+    """`#rrggbb`; None: the colours of the product."""
+    accent_dark: str | None = None
+    logo: str | None = None
+    """Name of a stored file."""
+    logo_uri: str | None = None
+    """Address of a picture elsewhere, shown where there is no file."""
+    icon: str | None = None
+    help_uri: str | None = None
+    privacy_uri: str | None = None
+    imprint_uri: str | None = None
+    texts: tuple[tuple[str, str, str], ...] = ()
+    """(language, place, text)."""
+
+    @property
+    def letter(self) -> str:
+        """The letter shown where there is no logo."""
+        return self.name.strip()[:1].upper() or "?"
+
+    def text(self, place: str, language: str) -> str:
+        """Return the text of a place in a language; empty where there is none."""
+        found = (text for spoken, of, text in self.texts if (spoken, of) == (language, place))
+        return next(found, "")
+
+
+@dataclass(frozen=True, slots=True)
 class Issuer:
     """A tenant with hosts, as one request sees it. Issuer 1 is the platform itself."""
 
@@ -18,8 +52,8 @@ class Issuer:
     host: str
     """Host and port that the request came to; the issuer's own when `is_canonical`."""
     name: str
-    theme: str | None = None
-    logo_uri: str | None = None
+    """What pages and mails call it."""
+    brand: Brand | None = None
 
     @property
     def is_platform(self) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from idp.config import Settings
 from idp.platform.cache import ConfigurationCache
+from idp.platform.recent_uses import RecentUses
 from idp.platform.secrets import Keyring
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Runtime:
     throttle: Throttle
     fetcher: Fetcher
     cache: ConfigurationCache = field(default_factory=ConfigurationCache)
+    uses: RecentUses = field(default_factory=RecentUses)
+    """Secrets that were used since the last time this was written."""
 
     def __post_init__(self) -> None:
         """Bind the sessions that views, commands and machine endpoints open."""

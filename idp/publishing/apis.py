@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import ColumnElement, and_, or_, select, true
 from sqlalchemy.orm import Session, raiseload
 
@@ -28,6 +30,12 @@ def find(session: Session, api_id: int, *conditions: ColumnElement[bool]) -> Api
         return None
     query = select(ApiResource).where(ApiResource.id == api_id, *conditions)
     return session.scalar(query.options(raiseload("*")))
+
+
+def by_ids(session: Session, api_ids: Collection[int]) -> dict[int, ApiResource]:
+    """Return several APIs without their lists, by id."""
+    query = select(ApiResource).where(ApiResource.id.in_(api_ids)).options(raiseload("*"))
+    return {api.id: api for api in session.scalars(query)}
 
 
 def get_managed(session: Session, actor: Actor, api_id: int) -> ApiResource:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from socket import AF_UNIX, SOCK_DGRAM, socket
-from typing import NoReturn, Protocol, Self, cast
+from typing import TYPE_CHECKING, NoReturn, Protocol, Self, cast
 
 import structlog
 from flask import Flask
@@ -32,9 +32,11 @@ from sqlalchemy.orm import configure_mappers
 
 from idp.config import Settings, SettingsError, notify_socket
 from idp.early_app import EXTENSION, create_front
+from idp.oauth.client_auth import uses
 from idp.oauth.machine_door import MachineDoor
 from idp.platform import connections, logs, metrics
 from idp.platform.jobs import service as jobs
+from idp.platform.releases import service as releases
 from idp.platform.runtime import Runtime
 from idp.platform.storage import LoopStorage
 from idp.platform.tables import load_models
@@ -45,6 +47,9 @@ from idp.runtime import create as create_runtime
 from idp.server import listeners
 from idp.server.bridge import CONNECTIONS, DRAIN_SECONDS, Bridge
 from idp.server.outbox_worker import OutboxWorker
+
+if TYPE_CHECKING:
+    from idp.platform.postgres import Pool
 
 log = structlog.get_logger()
 
@@ -283,7 +288,7 @@ def run(
         scraped = _listen_for_scrapes(settings, overlap=overlap)
         _share_memory(settings, workers)
         on_ready = partial(_announce, takes_over_from)
-        server = Server(sockets, partial(work, settings), on_ready)
+        server = Server(sockets, partial(work, settings, releases.node_name()), on_ready)
         if scraped is not None:
             observe = partial(_observe, settings, scraped, Path(folder))
             server.neighbours.append(Forked(observe))
@@ -343,11 +348,12 @@ def _share_memory(settings: Settings, workers: int) -> None:
     gc.enable()
 
 
-def work(settings: Settings, listener: socket, ready: Ready) -> None:
-    """Build the application and serve, in a worker process."""
+def work(settings: Settings, node: str, listener: socket, ready: Ready) -> None:
+    """Build the application and serve, in a worker process of a node."""
     app = create_front(settings)
     threading.Thread(target=_finish, args=(app, settings), name="pages", daemon=True).start()
     runtime: Runtime = app.extensions["idp"]
+    releases.start_noting(runtime, threading.Event(), node)
     pool = None
     if runtime.engine.dialect.name == "postgresql":
         from idp.platform.postgres import Pool  # noqa: PLC0415 - SQLite has no use for the driver
@@ -359,13 +365,27 @@ def work(settings: Settings, listener: socket, ready: Ready) -> None:
         threads=THREADS,
         storage=partial(LoopStorage, runtime, pool),
         files=limits.FILES,
-        on_stopped=(lambda: None) if pool is None else pool.close,
+        on_stopped=partial(_write_and_close, runtime, pool),
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
-        on_look=door.metrics.write,
+        on_look=partial(_write_counts, door, runtime),
         uploads=limits.UPLOADS,
         secure=settings.secure,
     )
     serve(bridge, listener, ready)
+
+
+def _write_counts(door: MachineDoor, runtime: Runtime) -> None:
+    """Write what was counted and, on a thread of its own, which secrets were used."""
+    door.metrics.write()
+    if runtime.uses.is_due():
+        threading.Thread(target=uses.write, args=(runtime,), name="uses", daemon=True).start()
+
+
+def _write_and_close(runtime: Runtime, pool: Pool | None) -> None:
+    """Write the last uses of secrets and close the connections of the loop."""
+    uses.write(runtime)
+    if pool is not None:
+        pool.close()
 
 
 def serve(bridge: Bridge, listener: socket, ready: Ready) -> None:

@@ -297,6 +297,7 @@ def test_tenants_are_found_by_name_and_type_or_by_id(session: Session) -> None:
         assert list(refused(session, {"tenants": [wrong]})) == [path]
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("document", "path"),
     [
@@ -376,6 +377,7 @@ def test_wrong_places_of_menus_and_bundles_are_named_exactly(session: Session) -
     assert menus(page, {**page, "code": "r", "children": [{"code": "s"}]}) == [
         "menus[1].children[0].title"
     ]
+    assert menus({**page, "url": "javascript:alert(1)"}) == ["menus[0].url"]
     assert menus({**page, "children": [{"code": "p", "title": "Twice"}]}) == [
         "menus[0].children[0].code"
     ]

@@ -51,13 +51,14 @@ def rows(session):
         "keys": {"kid": kid},
         "settings": {},
         "tenanttypes": {"code": "shop"},
+        "branding": {"tenant": 1},
         "privileges": names,
         "messages": {"id": message_id},
     }
 
 
 @pytest.mark.parametrize(
-    "module", ["clients", "users", "sessions", "audit", "privileges", "messages"]
+    "module", ["clients", "users", "sessions", "audit", "branding", "privileges", "messages"]
 )
 def test_no_answer_is_outside_the_document(app, client, session, rows, module):
     root = center.administrator(client, session)

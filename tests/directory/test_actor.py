@@ -62,7 +62,7 @@ def test_an_administrator_of_the_platform_may_keep_to_one_tenant(session: Sessio
     for name, tenant_id in (("ours", acme), ("of-all", None)):
         protocol.register(session, name, tenant_id=tenant_id)
     free = Actor(1, is_platform_admin=True)
-    confined = Actor(1, acme, is_platform_admin=True, is_confined=True)
+    confined = Actor(1, acme, is_platform_admin=True, permitted="tenant")
     assert (free.owner_tenant, free.tenant_in_reach) == (None, None)
     assert (confined.owner_tenant, confined.tenant_in_reach) == (acme, acme)
     seen = session.scalars(management.list_query(confined)).all()

@@ -36,6 +36,8 @@ def expected() -> set[str]:
     return codes | {"ids4.ms.all", "ids4.ms.admin.all", "ids4.ms.us.all"}
 
 
+SHARED = {"grants": "sessions", "consents": "sessions"}
+"""Files of operations that are called by the codes of another one."""
 POSTED_READS = {"explain-presented"}
 """Operations that change nothing, and take what must not stand in an address."""
 
@@ -46,7 +48,9 @@ def test_the_codes_are_those_of_the_operations() -> None:
 
 def test_each_of_our_own_operations_is_called_and_permitted_by_its_modules_code() -> None:
     modules = {module.__name__.rpartition(".")[2] for module in own.MODULES}
-    assert {operation.module for operation in admin.operations} == modules
+    assert {operation.home for operation in admin.operations} == modules
+    named = {SHARED.get(name, name) for name in modules}
+    assert {operation.module for operation in admin.operations} == named
     for operation in admin.operations:
         act = "read" if operation.method == "GET" or operation.id in POSTED_READS else "write"
         assert operation.scope == operation.permission == f"ids4.ms.admin.{operation.module}.{act}"

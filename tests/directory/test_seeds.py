@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from idp import seeds
 from idp.config import Settings, sqlite_url
 from idp.directory import permissions
+from idp.directory.actor import OPERATOR
+from idp.directory.branding.rules import BrandingSpec
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client, ClientOwner
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
@@ -29,6 +31,7 @@ from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.platform import schema
 from idp.platform.runtime import Runtime
+from idp.publishing import branding
 from idp.runtime import create as create_runtime
 from tests.conftest import ADMIN_PASSWORD, make_settings
 
@@ -120,6 +123,20 @@ def test_a_deleted_management_api_takes_no_setup_down(session: Session, settings
     session.delete(session.scalar(select(ApiResource).where(ApiResource.name == "ids4.ms")))
     session.commit()
     assert seeds.seed(session, settings).added == []
+
+
+@pytest.mark.settings(demo=True)
+def test_the_demo_shows_branding_unless_some_is_set_already(
+    session: Session, settings: Settings
+) -> None:
+    theirs = BrandingSpec(name="Ours")
+    branding.replace(session, OPERATOR, 1, theirs)
+    assert "demo-branding" in seeds.seed(session, settings).added
+    assert branding.get(session, OPERATOR, 1).accent is None
+    session.delete(branding.get(session, OPERATOR, 1))
+    session.execute(delete(SeedMark).where(SeedMark.name == "demo-branding"))
+    seeds.seed(session, settings)
+    assert branding.get(session, OPERATOR, 1).accent == seeds.DEMO_BRANDING.accent
 
 
 @pytest.mark.settings(demo=True)

@@ -11,7 +11,10 @@ from idp.directory.tenants import service as tenants
 from idp.platform.fetch import Fetcher
 from idp.platform.jobs.models import OutboxMessage
 from idp.publishing import slots
+from idp.publishing.gateway import service as gateway
 from idp.publishing.gateway.models import Publication
+from idp.publishing.gateway.reasons import NotPublished
+from idp.publishing.gateway.state import Drift
 from tests.delivery import deliver_due
 from tests.gateway.azure import IDENTIFIER, KEY, FakeAzure
 from tests.gateway.sites import description
@@ -226,3 +229,25 @@ def test_the_key_is_neither_logged_nor_kept_in_the_trail(session, azure, connect
     output = "".join(capsys.readouterr())
     assert KEY not in output
     assert "SharedAccessSignature" not in output
+
+
+def test_a_comparison_names_the_versions_that_differ(session, connected, azure, site):
+    assert connected.publish()["code"] == 200
+    state, path = gateway.find(session, connected.id), f"/apis/{connected.id}"
+    same = {"path": "orders", "serviceUrl": site.origin, "apiRevision": "1"}
+    for answer, expected in (
+        ({"properties": same}, []),
+        (same, []),
+        (same | {"serviceUrl": "https://elsewhere.example"}, [Drift.DIFFERENT]),
+        ({}, [Drift.DIFFERENT]),
+        ([], [Drift.DIFFERENT]),
+    ):
+        azure.collections[path] = answer
+        found = gateway.compare(session, state)
+        assert [row.drift for row in found] == expected, answer
+    azure.fail[path] = 404
+    assert [row.drift for row in gateway.compare(session, state)] == [Drift.MISSING]
+    azure.fail[path] = 500
+    with pytest.raises(NotPublished):
+        gateway.compare(session, state)
+    assert gateway.compare_all(session) is None

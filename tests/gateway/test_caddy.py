@@ -25,6 +25,7 @@ from idp.publishing.gateway import service as gateway
 from idp.publishing.gateway.drivers import Caddy
 from idp.publishing.gateway.models import Publication
 from idp.publishing.gateway.reasons import NotPublished, Reason
+from idp.publishing.gateway.state import Difference, Drift
 from tests import protocol
 from tests.delivery import deliver_due
 from tests.gateway import caddy as servers
@@ -507,6 +508,27 @@ def test_routes_of_others_are_left_alone(session, runtime, orders, world, caddy)
     orders.publish(name="Again", suffix="again")
     assert world.call("/theirs")[0] == 200
     assert world.call("/again/")[0] == 200
+    assert world.call("/orders/")[0] == 404
+
+
+def test_a_comparison_names_what_differs_and_changes_nothing(
+    session, runtime, orders, world, caddy
+):
+    assert orders.publish()["code"] == 200
+    driver = Caddy.from_settings(runtime.settings)
+    name = f"idp-api-{orders.id}"
+    assert gateway.compare_all(session) == []
+    driver._call("PATCH", f"/id/{name}/match", [{"path": ["/elsewhere"]}])
+    changed = [Difference(name, Drift.DIFFERENT, orders.id)]
+    assert gateway.compare_all(session) == changed
+    assert gateway.compare(session, gateway.find(session, orders.id)) == changed
+    caddy.admin("DELETE", f"/id/{name}")
+    unknown = {"@id": "idp-api-999", "match": [{"path": ["/old"]}], "terminal": True}
+    driver._call("PUT", "/config/apps/http/servers/idp/routes/0", unknown)
+    assert gateway.compare_all(session) == [
+        Difference(name, Drift.MISSING, orders.id),
+        Difference("idp-api-999", Drift.UNKNOWN),
+    ]
     assert world.call("/orders/")[0] == 404
 
 

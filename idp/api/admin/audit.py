@@ -106,7 +106,7 @@ EVENT = EventShape()
     scope=Scope.ADMIN_AUDIT_READ,
     tenant=tenant_or_platform(Scope.ADMIN_AUDIT_READ),
     query=ListQuery(),
-    gives=EVENT,
+    result=EVENT,
     form="page",
 )
 def list_(tenant: int, query: Mapping[str, Any]) -> Page:

@@ -60,6 +60,7 @@ class SecretShape(AdminShape):
     description = text(2000, allow_none=True)
     expires_at = Moment(allow_none=True)
     created_at = Moment(dump_only=True)
+    last_used_at = Moment(allow_none=True, dump_only=True)
 
 
 class NewSecretShape(AdminShape):
@@ -209,7 +210,7 @@ class ListQuery(Paging):
     scope=READ,
     tenant=tenant_or_platform(READ),
     query=ListQuery(),
-    gives=ListedClientShape(),
+    result=ListedClientShape(),
     form="page",
 )
 def list_(tenant: int, query: Mapping[str, Any]) -> Page:
@@ -235,7 +236,7 @@ def list_(tenant: int, query: Mapping[str, Any]) -> Page:
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     body=NewClientShape(),
-    gives=CreatedClientShape(),
+    result=CreatedClientShape(),
     location="/tenants/{tenant}/clients/{id}",
 )
 def create(tenant: int, body: NewClient) -> Tagged:
@@ -250,7 +251,7 @@ def create(tenant: int, body: NewClient) -> Tagged:
     f"{PATH}/<int:id>",
     scope=READ,
     tenant=tenant_or_platform(READ),
-    gives=ClientShape(),
+    result=ClientShape(),
 )
 def detail(tenant: int, id: int) -> Tagged:
     """Read a client with all settings."""
@@ -265,7 +266,7 @@ def detail(tenant: int, id: int) -> Tagged:
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     body=ClientShape(partial=True),
-    gives=ClientShape(),
+    result=ClientShape(),
 )
 def change(tenant: int, id: int, body: dict[str, Any], stamp: str | None) -> Tagged:
     """Change settings and lists of a client; what is not sent stays as it is."""
@@ -296,7 +297,7 @@ def delete(tenant: int, id: int, stamp: str | None) -> None:
     tenant=tenant_or_platform(WRITE),
     body=CopyShape(),
     body_required=False,
-    gives=CreatedClientShape(),
+    result=CreatedClientShape(),
     location="/tenants/{tenant}/clients/{id}",
 )
 def duplicate(tenant: int, id: int, body: Mapping[str, str | None]) -> Tagged:
@@ -317,7 +318,7 @@ def duplicate(tenant: int, id: int, body: Mapping[str, str | None]) -> Tagged:
     f"{PATH}/<int:id>/disable",
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
-    gives=ClientShape(),
+    result=ClientShape(),
 )
 def disable(tenant: int, id: int) -> Tagged:
     """Refuse a client everywhere from now on."""
@@ -330,7 +331,7 @@ def disable(tenant: int, id: int) -> Tagged:
     f"{PATH}/<int:id>/enable",
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
-    gives=ClientShape(),
+    result=ClientShape(),
 )
 def enable(tenant: int, id: int) -> Tagged:
     """Enable a disabled client again."""
@@ -345,7 +346,7 @@ def enable(tenant: int, id: int) -> Tagged:
     tenant=tenant_or_platform(WRITE),
     body=NewSecretShape(),
     body_required=False,
-    gives=IssuedSecretShape(),
+    result=IssuedSecretShape(),
     location="/tenants/{tenant}/clients/{client}/secrets/{id}",
 )
 def add_secret(tenant: int, client: int, body: Mapping[str, Any]) -> Tagged:
@@ -357,6 +358,7 @@ def add_secret(tenant: int, client: int, body: Mapping[str, Any]) -> Tagged:
         "description": row.description,
         "expires_at": row.expires_at,
         "created_at": row.created_at,
+        "last_used_at": None,
         "value": value,
     }
     return Tagged(issued, owner.concurrency_stamp)
@@ -368,7 +370,7 @@ def add_secret(tenant: int, client: int, body: Mapping[str, Any]) -> Tagged:
     f"{PATH}/<int:client>/secrets/<int:id>",
     scope=READ,
     tenant=tenant_or_platform(READ),
-    gives=SecretShape(),
+    result=SecretShape(),
 )
 def read_secret(tenant: int, client: int, id: int) -> Tagged:
     """Read what is known of a secret; never its value."""
@@ -383,7 +385,7 @@ def read_secret(tenant: int, client: int, id: int) -> Tagged:
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     body=SecretShape(partial=True),
-    gives=SecretShape(),
+    result=SecretShape(),
 )
 def change_secret(
     tenant: int, client: int, id: int, body: Mapping[str, Any], stamp: str | None

@@ -117,10 +117,10 @@ class Plain:
         if operation.form == "empty":
             return Response(status=204, headers={"Cache-Control": "no-store"})
         if isinstance(value, Page):
-            rows = dump(operation.gives, list(value.rows))
+            rows = dump(operation.result, list(value.rows))
             return as_json({"items": rows, "next": value.next})
         stamp = value.stamp if isinstance(value, Tagged) else None
-        content = dump(operation.gives, value.value if isinstance(value, Tagged) else value)
+        content = dump(operation.result, value.value if isinstance(value, Tagged) else value)
         response = as_json(content, 200 if operation.location is None else 201)
         if operation.location is not None:
             members = {**content, **(request.view_args or {})}

@@ -190,7 +190,7 @@ class RequestQuery(AdminShape):
     scope=READ,
     tenant=tenant_or_platform(READ),
     query=TokenQuery(),
-    gives=ExplanationShape(),
+    result=ExplanationShape(),
 )
 def token(tenant: int, query: Mapping[str, Any]) -> Explanation:
     """Explain the tokens that a client would get now, for a person or for itself."""
@@ -212,7 +212,7 @@ def token(tenant: int, query: Mapping[str, Any]) -> Explanation:
     scope=READ,
     tenant=tenant_or_platform(READ),
     body=TokenShape(),
-    gives=PresentedShape(),
+    result=PresentedShape(),
 )
 def present(tenant: int, body: Mapping[str, Any]) -> PresentedToken:
     """Take a token apart, verify it, and compare it with what would be issued now."""
@@ -226,7 +226,7 @@ def present(tenant: int, body: Mapping[str, Any]) -> PresentedToken:
     scope=READ,
     tenant=tenant_or_platform(READ),
     query=RequestQuery(),
-    gives=RefusedRequestShape(),
+    result=RefusedRequestShape(),
 )
 def request(tenant: int, query: Mapping[str, Any]) -> RefusedRequest:
     """Explain why a request was refused."""

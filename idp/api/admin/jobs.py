@@ -65,7 +65,7 @@ JOB = JobShape()
     scope=Scope.ADMIN_JOBS_READ,
     tenant=platform,
     query=ListQuery(),
-    gives=ListedJobShape(),
+    result=ListedJobShape(),
     form="page",
 )
 def list_(query: Mapping[str, Any]) -> Page:
@@ -86,7 +86,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     "/jobs/<int:id>",
     scope=Scope.ADMIN_JOBS_READ,
     tenant=platform,
-    gives=JOB,
+    result=JOB,
 )
 def detail(id: int) -> SdkJob:
     """Read a job with the end of its log."""
@@ -99,7 +99,7 @@ def detail(id: int) -> SdkJob:
     "/jobs/<int:id>/retry",
     scope=Scope.ADMIN_JOBS_WRITE,
     tenant=platform,
-    gives=JOB,
+    result=JOB,
 )
 def retry(id: int) -> SdkJob:
     """Try a failed job again from where it stands."""
@@ -114,7 +114,7 @@ def retry(id: int) -> SdkJob:
     "/jobs/<int:id>/cancel",
     scope=Scope.ADMIN_JOBS_WRITE,
     tenant=platform,
-    gives=JOB,
+    result=JOB,
 )
 def cancel(id: int) -> SdkJob:
     """Cancel a job that still waits."""

@@ -69,7 +69,7 @@ KEY = KeyShape()
     scope=Scope.ADMIN_KEYS_READ,
     tenant=platform,
     query=ListQuery(),
-    gives=KEY,
+    result=KEY,
     form="page",
 )
 def list_(query: Mapping[str, Any]) -> Page:
@@ -87,7 +87,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     "/keys/<kid>",
     scope=Scope.ADMIN_KEYS_READ,
     tenant=platform,
-    gives=KEY,
+    result=KEY,
 )
 def detail(kid: str) -> dict[str, Any]:
     """Read a signing key."""
@@ -102,7 +102,7 @@ def detail(kid: str) -> dict[str, Any]:
     tenant=platform,
     body=RotationShape(),
     body_required=False,
-    gives=RotatedShape(),
+    result=RotatedShape(),
 )
 def rotate(body: Mapping[str, str | None]) -> dict[str, Any]:
     """Sign by the next key from now on; the former one stays published."""
@@ -117,7 +117,7 @@ def rotate(body: Mapping[str, str | None]) -> dict[str, Any]:
     "/keys/<kid>/revoke",
     scope=Scope.ADMIN_KEYS_WRITE,
     tenant=platform,
-    gives=KEY,
+    result=KEY,
 )
 def revoke(kid: str) -> dict[str, Any]:
     """Take a stolen key out of use; tokens that it signed stop verifying."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from idp.api.actor import platform
+from idp.api.actor import current_actor, platform
 from idp.api.admin.dialect import (
     AdminShape,
     Page,
@@ -15,10 +15,13 @@ from idp.api.admin.dialect import (
     row_id,
     yes_or_no,
 )
+from idp.api.answers import current_language
 from idp.directory.scopes import Scope
+from idp.directory.users import service as users
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.service import Waiting
-from idp.platform.web.views import database
+from idp.platform.notify import service as notify
+from idp.platform.web.views import current_issuer, database
 from idp.platform.wire.shapes import Moment, int32, int64, text
 
 
@@ -54,7 +57,7 @@ MESSAGE = MessageShape()
     scope=Scope.ADMIN_MESSAGES_READ,
     tenant=platform,
     query=ListQuery(),
-    gives=MESSAGE,
+    result=MESSAGE,
     form="page",
 )
 def list_(query: Mapping[str, Any]) -> Page:
@@ -71,7 +74,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     "/messages/<int:id>/retry",
     scope=Scope.ADMIN_MESSAGES_WRITE,
     tenant=platform,
-    gives=MESSAGE,
+    result=MESSAGE,
 )
 def retry(id: int) -> Waiting:
     """Retry a failed message; one that still waits stays as it is."""
@@ -92,4 +95,20 @@ def retry(id: int) -> Waiting:
 def drop(id: int) -> None:
     """Erase a message that waits or was given up; it is not sent."""
     jobs.drop(database(), id)
+    database().commit()
+
+
+@admin.operation(
+    "messages-test",
+    "POST",
+    "/messages/test",
+    scope=Scope.ADMIN_MESSAGES_WRITE,
+    tenant=platform,
+    machine=False,
+    form="empty",
+)
+def send_test() -> None:
+    """Send a mail to the address of the caller, and to nobody else."""
+    user = users.get(database(), current_actor().person_id)
+    notify.send_test(database(), user.id, user.email, current_issuer(), current_language())
     database().commit()

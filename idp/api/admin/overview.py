@@ -93,7 +93,7 @@ class OverviewQuery(AdminShape):
     scope=Scope.ADMIN_OVERVIEW_READ,
     tenant=tenant_or_platform(Scope.ADMIN_OVERVIEW_READ),
     query=OverviewQuery(),
-    gives=OverviewShape(),
+    result=OverviewShape(),
 )
 def read(tenant: int, query: Mapping[str, int]) -> dict[str, Any]:
     """Read the figures of a tenant, or at the platform of all."""

@@ -78,7 +78,7 @@ PRIVILEGE = PrivilegeShape()
     scope=Scope.ADMIN_PRIVILEGES_READ,
     tenant=platform,
     query=ListQuery(),
-    gives=PRIVILEGE,
+    result=PRIVILEGE,
     form="page",
 )
 def list_(query: Mapping[str, Any]) -> Page:
@@ -100,7 +100,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     scope=Scope.ADMIN_PRIVILEGES_WRITE,
     tenant=platform,
     body=NewPrivilegeShape(),
-    gives=PRIVILEGE,
+    result=PRIVILEGE,
     location="/privileges/{code}",
 )
 def create(body: New) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def create(body: New) -> dict[str, Any]:
     "/privileges/<code>",
     scope=Scope.ADMIN_PRIVILEGES_READ,
     tenant=platform,
-    gives=PRIVILEGE,
+    result=PRIVILEGE,
 )
 def detail(code: str) -> dict[str, Any]:
     """Read a privilege."""
@@ -178,7 +178,7 @@ GROUPS = "/privilege-groups"
     scope=Scope.ADMIN_PRIVILEGES_READ,
     tenant=platform,
     query=GroupQuery(),
-    gives=GROUP,
+    result=GROUP,
     form="page",
 )
 def list_groups(query: Mapping[str, Any]) -> Page:
@@ -194,7 +194,7 @@ def list_groups(query: Mapping[str, Any]) -> Page:
     scope=Scope.ADMIN_PRIVILEGES_WRITE,
     tenant=platform,
     body=NewGroupShape(),
-    gives=GROUP,
+    result=GROUP,
     location="/privilege-groups/{code}",
 )
 def create_group(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def create_group(body: Mapping[str, Any]) -> dict[str, Any]:
     f"{GROUPS}/<code>",
     scope=Scope.ADMIN_PRIVILEGES_READ,
     tenant=platform,
-    gives=GROUP,
+    result=GROUP,
 )
 def group_detail(code: str) -> dict[str, Any]:
     """Read a node of the privilege tree."""
@@ -224,7 +224,7 @@ def group_detail(code: str) -> dict[str, Any]:
     scope=Scope.ADMIN_PRIVILEGES_WRITE,
     tenant=platform,
     body=GroupChangeShape(),
-    gives=GROUP,
+    result=GROUP,
 )
 def change_group(code: str, body: Mapping[str, Any], stamp: str | None) -> dict[str, Any]:
     """Rename a node of the privilege tree, or sort it anew."""

@@ -66,7 +66,7 @@ SESSION = SessionShape()
     scope=Scope.ADMIN_SESSIONS_READ,
     tenant=tenant_or_platform(Scope.ADMIN_SESSIONS_READ),
     query=ListQuery(),
-    gives=SESSION,
+    result=SESSION,
     form="page",
 )
 def list_(tenant: int, user: int, query: Mapping[str, Any]) -> Page:
@@ -86,7 +86,7 @@ def list_(tenant: int, user: int, query: Mapping[str, Any]) -> Page:
     f"{PATH}/<int:id>/end",
     scope=Scope.ADMIN_SESSIONS_WRITE,
     tenant=tenant_or_platform(Scope.ADMIN_SESSIONS_WRITE),
-    gives=SESSION,
+    result=SESSION,
 )
 def end(tenant: int, user: int, id: int) -> BrowserSession:
     """End a session of a user, with the tokens that were issued in it."""
@@ -106,7 +106,7 @@ def end(tenant: int, user: int, id: int) -> BrowserSession:
     f"{PATH}/end",
     scope=Scope.ADMIN_SESSIONS_WRITE,
     tenant=tenant_or_platform(Scope.ADMIN_SESSIONS_WRITE),
-    gives=EndedShape(),
+    result=EndedShape(),
 )
 def end_all(tenant: int, user: int) -> dict[str, int]:
     """End every session of a user."""

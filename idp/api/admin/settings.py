@@ -41,7 +41,7 @@ class ListQuery(Paging):
     scope=Scope.ADMIN_SETTINGS_READ,
     tenant=platform,
     query=ListQuery(),
-    gives=SettingShape(),
+    result=SettingShape(),
     form="page",
 )
 def list_(query: Mapping[str, Any]) -> Page:

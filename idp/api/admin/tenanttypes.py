@@ -61,7 +61,7 @@ TYPE = TypeShape()
     scope=READ,
     tenant=platform,
     query=ListQuery(),
-    gives=TYPE,
+    result=TYPE,
     form="page",
 )
 def list_(query: Mapping[str, Any]) -> Page:
@@ -77,7 +77,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     scope=WRITE,
     tenant=platform,
     body=NewTypeShape(),
-    gives=TYPE,
+    result=TYPE,
     location="/tenant-types/{code}",
 )
 def create(body: Mapping[str, str]) -> TenantType:
@@ -88,7 +88,7 @@ def create(body: Mapping[str, str]) -> TenantType:
 
 
 @admin.operation(
-    "tenanttypes-get", "GET", f"{PATH}/<code>", scope=READ, tenant=platform, gives=TYPE
+    "tenanttypes-get", "GET", f"{PATH}/<code>", scope=READ, tenant=platform, result=TYPE
 )
 def detail(code: str) -> TenantType:
     """Read a type of tenants."""
@@ -102,7 +102,7 @@ def detail(code: str) -> TenantType:
     scope=WRITE,
     tenant=platform,
     body=TypeNameShape(),
-    gives=TYPE,
+    result=TYPE,
 )
 def change(code: str, body: Mapping[str, str], stamp: str | None) -> TenantType:
     """Rename a type of tenants."""

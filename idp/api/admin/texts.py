@@ -8,8 +8,8 @@ TITLE = Text("Administration", "平台管理")
 
 DESCRIPTION = Text(
     """\
-What administrators of the installation, and of one tenant, do by program: clients, users, sessions, audit log, keys,
-privileges, messages, and why a token says what it says.
+What administrators of the installation, and of one tenant, do by program: clients, users, sessions, branding,
+audit log, keys, privileges, messages, and why a token says what it says.
 
 Names are snake_case, times RFC 3339 in UTC. Lists have `limit` and `after`; their answer is `items` and `next`: pass
 `next` as `after` to get the page that follows, until it is null. Refusals are problem details (RFC 9457) with the
@@ -28,7 +28,7 @@ person needs the scope alone; a client of a tenant reaches that tenant and no ot
 stands for the platform: whoever holds the permission there sees the rows of all tenants.
 """,
     """\
-供整个平台和单个租户的管理员以程序方式使用：客户端、账号、登录会话、审计日志、密钥、权限和消息，以及令牌解释。
+供整个平台和单个租户的管理员以程序方式使用：客户端、账号、登录会话、品牌设置、审计日志、密钥、权限和消息，以及令牌解释。
 
 名称一律为 snake_case，时间为 RFC 3339 格式（UTC）。列表用 `limit` 和 `after` 分页，返回 `items` 和 `next`：把 `next` 作为 `after` 传入即可取得下一页，`next` 为 null 表示没有更多数据。请求被拒绝时返回相应的 HTTP 状态码和错误详情（RFC 9457），`fields` 列出各字段的错误信息。未在此说明的字段和参数一律拒绝。密钥只在创建时返回一次，此后不再返回。
 
@@ -44,13 +44,18 @@ MODULES = {
     "users": Text("Users of all tenants", "账号"),
     "sessions": Text("Browser sessions of users", "登录会话"),
     "audit": Text("Audit log", "审计日志"),
+    "branding": Text("How pages and mails of a tenant look", "品牌设置"),
     "privileges": Text("Privileges (permissions)", "权限"),
     "tenanttypes": Text("Types of tenants", "租户类型"),
+    "bundles": Text("Bundles and who has them", "套餐及其使用情况"),
+    "menus": Text("Menus of applications", "应用菜单"),
     "messages": Text("Messages and jobs that wait or failed", "消息"),
     "jobs": Text("Jobs that make SDKs", "SDK 任务"),
     "keys": Text("Signing keys", "签名密钥"),
     "settings": Text("Settings of the installation", "设置"),
     "explain": Text("Why tokens say what they say", "令牌解释"),
+    "gateway": Text("Products, subscriptions and upstreams of the gateway", "网关"),
+    "files": Text("Uploaded files", "文件"),
 }
 
 _REACH = Text(
@@ -75,6 +80,31 @@ _EXPLAINED = Text(
     "With the permission in the tenant alone, clients of the tenant, and its members without rights of the platform (404 "
     "otherwise).",
     "仅在租户内拥有权限时，只能解释该租户的客户端和没有平台权限的成员，否则返回 404。",
+)
+
+_IN_TENANT = Text(
+    "Those in the tenant of the path; in tenant 1, with the permission at the platform, of all tenants.",
+    "路径中租户的数据；租户 1 且在平台拥有权限时为所有租户的数据。",
+)
+
+_STEPS = Text(
+    "At most 500 at a time: repeat the call until `remaining` is 0. The tokens end too.",
+    "每次最多 500 个：重复调用，直到 `remaining` 为 0。相关令牌同时失效。",
+)
+
+_GRANT_ENDS = Text(
+    "Its tokens end; the user stays signed in. 404 when it is over already.",
+    "其令牌立即失效，用户的登录会话不受影响。已失效时返回 404。",
+)
+
+_CONSENT_ENDS = Text(
+    "The client's tokens for this user in this tenant end, and the user is asked again.",
+    "该客户端在此租户中为该用户取得的令牌立即失效，下次登录时重新征求同意。",
+)
+
+_MENUS = Text(
+    "Applications of the tenant and those of the platform, which are changed in tenant 1.",
+    "该租户及平台的应用；平台的应用在租户 1 中修改。",
 )
 
 OPERATIONS: dict[str, tuple[Text, ...]] = {
@@ -274,6 +304,66 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "在这些会话中签发的令牌同时失效。没有会话时不视为错误。",
         ),
     ),
+    "sessions-user-grant-list": (
+        Text("List the live grants of a user", "查询用户的有效登录授权列表"),
+        Text(
+            f"Sign-ins of the user at clients whose tokens are in force, the oldest first. {_IN_TENANT.en}",
+            f"用户在各客户端的有效登录授权，最早的在前。{_IN_TENANT.zh}",
+        ),
+    ),
+    "sessions-user-grant-end": (
+        Text("End a grant of a user", "结束用户的一个登录授权"),
+        _GRANT_ENDS,
+    ),
+    "sessions-user-grant-end-all": (
+        Text("End the live grants of a user", "结束用户的所有登录授权"),
+        _STEPS,
+    ),
+    "sessions-client-grant-list": (
+        Text("List the live grants at a client", "查询客户端的有效登录授权列表"),
+        Text(
+            f"Sign-ins of people at the client whose tokens are in force, the oldest first. {_IN_TENANT.en}",
+            f"用户在该客户端的有效登录授权，最早的在前。{_IN_TENANT.zh}",
+        ),
+    ),
+    "sessions-client-grant-end": (
+        Text("End a grant at a client", "结束客户端的一个登录授权"),
+        _GRANT_ENDS,
+    ),
+    "sessions-client-grant-end-all": (
+        Text("End the live grants at a client", "结束客户端的所有登录授权"),
+        _STEPS,
+    ),
+    "sessions-user-consent-list": (
+        Text("List the consents of a user", "查询用户的授权列表"),
+        Text(
+            f"What the user allows which clients, the oldest first. {_IN_TENANT.en}",
+            f"用户允许各客户端访问的内容，最早的在前。{_IN_TENANT.zh}",
+        ),
+    ),
+    "sessions-user-consent-end": (
+        Text("End a consent of a user", "取消用户的一项授权"),
+        _CONSENT_ENDS,
+    ),
+    "sessions-user-consent-end-all": (
+        Text("End the consents of a user", "取消用户的所有授权"),
+        _STEPS,
+    ),
+    "sessions-client-consent-list": (
+        Text("List the consents to a client", "查询客户端获得的授权列表"),
+        Text(
+            f"What people allow the client, the oldest first. {_IN_TENANT.en}",
+            f"用户允许该客户端访问的内容，最早的在前。{_IN_TENANT.zh}",
+        ),
+    ),
+    "sessions-client-consent-end": (
+        Text("End a consent to a client", "取消客户端的一项授权"),
+        _CONSENT_ENDS,
+    ),
+    "sessions-client-consent-end-all": (
+        Text("End the consents to a client", "取消客户端的所有授权"),
+        _STEPS,
+    ),
     "audit-list": (
         Text("Search the audit log", "查询审计日志"),
         Text(
@@ -288,6 +378,22 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "The newest events first, 50000 at most; `Link` names where the others are. In CSV a value that a spreadsheet "
             "would take for a formula begins with an apostrophe. That events were exported is an event itself.",
             "最新的事件在前，最多 50000 条，其余数据的地址见 `Link`。CSV 中可能被电子表格当作公式的值以单引号开头。导出操作本身也会记录在审计日志中。",
+        ),
+    ),
+    "branding-get": (
+        Text("Read the branding of a tenant", "查看租户的品牌设置"),
+        Text(
+            "What the tenant sets; null where a default is used. For tenant 1, the platform itself, the permission is "
+            "needed at the platform.",
+            "返回租户自己的设置，null 表示使用默认值。租户 1 即平台本身，须在平台拥有权限。",
+        ),
+    ),
+    "branding-replace": (
+        Text("Replace the branding of a tenant", "修改租户的品牌设置"),
+        Text(
+            "All values are replaced; one that is missing or null gets the default. Colours with a contrast below 4.5:1, "
+            "links other than https and pictures of other tenants are refused. Pages show the change at once.",
+            "整体替换：缺少的值或 null 恢复默认值。对比度低于 4.5:1 的颜色、非 https 的链接、其他租户的图片一律拒绝。页面立即生效。",
         ),
     ),
     "privileges-list": (Text("List privileges", "查询权限列表"),),
@@ -310,6 +416,81 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
         Text("Delete a group of the privilege tree", "删除权限分组"),
         Text("409 while a group or a privilege is in it.", "其中还有分组或权限时返回 409。"),
     ),
+    "gateway-product-list": (Text("List gateway products", "查询网关产品列表"),),
+    "gateway-product-create": (
+        Text("Add a gateway product", "新建网关产品"),
+        Text(
+            "Versions of APIs may be in it from then on; clients subscribe to it.",
+            "此后接口的版本可以加入该产品，客户端可以订阅。",
+        ),
+    ),
+    "gateway-product-get": (Text("Read a gateway product", "查看网关产品"),),
+    "gateway-product-change": (
+        Text("Change a gateway product", "修改网关产品"),
+        Text("Its id and its tenant stay as they are.", "编号和所属租户不可修改。"),
+    ),
+    "gateway-product-remove": (
+        Text("Remove a gateway product", "删除网关产品"),
+        Text(
+            "With its subscriptions; 409 while a version is in it.",
+            "订阅一并删除；仍有版本属于该产品时返回 409。",
+        ),
+    ),
+    "gateway-subscription-list": (Text("List subscriptions to a product", "查询产品的订阅列表"),),
+    "gateway-subscription-add": (
+        Text("Subscribe a client to a product", "为客户端订阅产品"),
+        Text(
+            "Repeating it is not an error. The client calls with its own tokens: a subscription has no key. "
+            "409 when the limit of the product is reached.",
+            "重复订阅不会报错。客户端用自己的令牌调用，订阅没有单独的密钥。达到产品的订阅上限时返回 409。",
+        ),
+    ),
+    "gateway-subscription-get": (Text("Read a subscription", "查看订阅"),),
+    "gateway-subscription-suspend": (
+        Text("Suspend a subscription", "暂停订阅"),
+        Text(
+            "Calls of the client by this product are refused within a second.",
+            "该客户端通过此产品的调用会在一秒内被拒绝。",
+        ),
+    ),
+    "gateway-subscription-resume": (Text("Resume a subscription", "恢复订阅"),),
+    "gateway-subscription-remove": (Text("End a subscription", "取消订阅"),),
+    "gateway-upstream-list": (Text("List allowed upstreams", "查询允许的上游地址列表"),),
+    "gateway-upstream-allow": (
+        Text("Allow an upstream", "允许上游地址"),
+        Text(
+            "For the APIs of a tenant; those of the platform use the list of tenant 1. It covers every path below it. "
+            "Repeating it is not an error.",
+            "供租户的接口使用；平台的接口使用租户 1 的列表。包含其下的所有路径。重复添加不会报错。",
+        ),
+    ),
+    "gateway-upstream-get": (Text("Read an allowed upstream", "查看允许的上游地址"),),
+    "gateway-upstream-remove": (
+        Text("Remove an upstream", "移除上游地址"),
+        Text(
+            "What is published there, and at no other address of the list, can no longer be called.",
+            "发布在该地址（且不在列表其他地址）的接口将无法调用。",
+        ),
+    ),
+    "gateway-differences": (
+        Text("Compare the gateway with the tables", "比较网关与数据库"),
+        Text(
+            "What the running gateway has, beside what is published. 409 when it does not respond.",
+            "正在运行的网关与已发布内容的差异。网关没有响应时返回 409。",
+        ),
+    ),
+    "files-list": (
+        Text("List uploaded files", "查询文件列表"),
+        Text("Those of all tenants, the newest first.", "所有租户的文件，最新的在前。"),
+    ),
+    "files-get": (Text("Read what is known of a file", "查看文件信息"),),
+    "files-delete": (
+        Text("Delete a file", "删除文件"),
+        Text(
+            "409 while a profile, a branding, the logo of a client or an SDK package names it. The worker removes its content.",
+            "仍有个人资料、品牌设置、客户端图标或 SDK 包使用时返回 409。文件内容由后台任务删除。",
+        ),
+    ),
     "tenanttypes-list": (Text("List types of tenants", "查询租户类型列表"),),
     "tenanttypes-create": (Text("Create a type of tenants", "新建租户类型"),),
     "tenanttypes-get": (Text("Read a type of tenants", "查看租户类型"),),
@@ -320,6 +501,36 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
     "tenanttypes-delete": (
         Text("Delete a type of tenants", "删除租户类型"),
         Text("409 while a tenant or a bundle has it.", "仍有租户或套餐使用时返回 409。"),
+    ),
+    "bundles-get": (Text("Read a bundle with the number of its tenants", "查看套餐及其租户数"),),
+    "bundles-delete": (
+        Text("Delete a bundle that no tenant has", "删除没有租户使用的套餐"),
+        Text("409 while a tenant has it.", "仍有租户使用时返回 409。"),
+    ),
+    "menus-get": (
+        Text("Read the menu of an application", "查看应用的菜单"),
+        _MENUS,
+        Text("The `ETag` is that of all entries together.", "`ETag` 对应全部菜单项。"),
+    ),
+    "menus-arrange": (
+        Text("Put all entries of a menu in their places", "调整菜单结构"),
+        Text(
+            "The list names every entry once, each after the one above it; entries beside each other in their order.",
+            "列表须包含每个菜单项且仅一次，上级在前；同级按顺序排列。",
+        ),
+    ),
+    "menus-entry-create": (
+        Text("Create an entry of a menu", "新建菜单项"),
+        Text("It is the last one below its parent.", "新菜单项排在上级之下的最后。"),
+    ),
+    "menus-entry-get": (Text("Read an entry of a menu", "查看菜单项"), _MENUS),
+    "menus-entry-change": (
+        Text("Change an entry of a menu", "修改菜单项"),
+        Text("Its code and its place stay as they are.", "编码和位置保持不变。"),
+    ),
+    "menus-entry-delete": (
+        Text("Delete an entry of a menu", "删除菜单项"),
+        Text("409 while there are entries below it.", "仍有下级菜单项时返回 409。"),
     ),
     "messages-list": (
         Text("List messages that are not sent", "查询未完成的消息列表"),
@@ -367,6 +578,13 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "消息被清除，不再发送。正在处理时返回 409，`notify` 以外队列的任务返回 422。",
         ),
     ),
+    "messages-test": (
+        Text("Send a test mail", "发送测试邮件"),
+        Text(
+            "To the e-mail address of the caller (422 without one), at most ten times an hour. Programs cannot call it.",
+            "发送到调用方的邮箱，没有邮箱时返回 422；每小时最多十次。程序不能调用。",
+        ),
+    ),
 }
 
 SCHEMAS = {
@@ -378,6 +596,24 @@ SCHEMAS = {
     "OpenMessages": Text("Messages and jobs that are not done.", "未完成的消息和任务。"),
     "ActiveKey": Text("The key that an algorithm signs by.", "某种算法当前使用的签名密钥。"),
     "Job": Text("A job that makes an SDK.", "SDK 任务。"),
+    "Product": Text("A product of the gateway.", "网关产品。"),
+    "ProductPage": Text("A page of products.", "一页网关产品。"),
+    "NewProduct": Text("A product to be added.", "要新建的网关产品。"),
+    "ProductChange": Text("What changes of a product.", "网关产品的修改内容。"),
+    "ProductSubscription": Text(
+        "The subscription of a client to a product.", "客户端对产品的订阅。"
+    ),
+    "ProductSubscriptionPage": Text("A page of subscriptions.", "一页订阅。"),
+    "NewProductSubscription": Text("The client that subscribes.", "要订阅的客户端。"),
+    "Upstream": Text("An address that calls may go to.", "允许的上游地址。"),
+    "UpstreamPage": Text("A page of upstreams.", "一页上游地址。"),
+    "NewUpstream": Text("An address to be allowed.", "要允许的上游地址。"),
+    "Difference": Text(
+        "Something in which the gateway differs from the tables.", "网关与数据库的一处差异。"
+    ),
+    "Comparison": Text("The gateway beside the tables.", "网关与数据库的比较结果。"),
+    "File": Text("A file that was uploaded.", "已上传的文件。"),
+    "FilePage": Text("A page of files.", "一页文件。"),
     "ListedJob": Text("A job as lists show it.", "列表中的 SDK 任务。"),
     "ListedJobPage": Text("A page of jobs.", "一页 SDK 任务。"),
     "SigningKey": Text("A signing key.", "签名密钥。"),
@@ -403,7 +639,15 @@ SCHEMAS = {
     "RoleOfUser": Text("A role that a user has.", "账号拥有的角色。"),
     "Session": Text("A browser session.", "浏览器中的登录会话。"),
     "EndedSessions": Text("How many sessions were ended.", "已结束的会话数。"),
+    "Grant": Text("A sign-in of a user at a client.", "用户在客户端的登录授权。"),
+    "GrantPage": Text("A page of grants.", "一页登录授权。"),
+    "Consent": Text("What a user allows a client.", "用户对客户端的授权。"),
+    "ConsentPage": Text("A page of consents.", "一页授权。"),
+    "Ended": Text("How many were ended, and how many are left.", "已结束和剩余的数量。"),
     "AuditEvent": Text("An event that the audit log keeps.", "审计事件。"),
+    "Branding": Text("How pages and mails of a tenant look.", "租户页面和邮件的外观。"),
+    "BrandingLanguages": Text("Texts by language.", "各语言的文字。"),
+    "BrandingTexts": Text("Texts in one language.", "一种语言的文字。"),
     "Privilege": Text("A privilege.", "权限。"),
     "NewPrivilege": Text("A privilege to be created.", "待新建的权限。"),
     "PrivilegeGroup": Text("A group of the privilege tree.", "权限分组。"),
@@ -414,6 +658,13 @@ SCHEMAS = {
     "NewTenantType": Text("A type to be created.", "待新建的租户类型。"),
     "TenantTypeChange": Text("What changes of a type.", "租户类型的修改内容。"),
     "TenantTypePage": Text("A page of types.", "一页租户类型。"),
+    "BundleUse": Text("A bundle and who has it.", "套餐及其使用情况。"),
+    "Menu": Text("The menu of an application.", "应用的菜单。"),
+    "MenuEntry": Text("An entry of a menu.", "菜单项。"),
+    "NewMenuEntry": Text("An entry to be created.", "待新建的菜单项。"),
+    "MenuEntryChange": Text("What changes of an entry.", "菜单项的修改内容。"),
+    "MenuPlace": Text("Where an entry stands.", "菜单项的位置。"),
+    "MenuPlaces": Text("The places of all entries.", "所有菜单项的位置。"),
     "Message": Text("A message or job that is not done.", "未完成的消息或任务。"),
     "UserPage": Text("A page of users.", "一页账号。"),
     "SessionPage": Text("A page of sessions.", "一页登录会话。"),
@@ -574,6 +825,10 @@ MEMBERS = {
         "密钥，仅返回一次；null 表示该客户端没有密钥。",
     ),
     "value": Text("The secret, answered this once.", "密钥，仅返回一次。"),
+    "last_used_at": Text(
+        "When it was last used, by the minute; null: not since uses are noted.",
+        "最近使用时间，精确到分钟；null 表示尚无使用记录。",
+    ),
     "secrets": Text("Secrets, without their values.", "密钥信息，不含密钥本身。"),
     "live_grants": Text("Sign-ins at the client that are in force.", "当前有效的登录授权数。"),
     "updated_at": Text("When it was last changed.", "最近修改时间。"),
@@ -771,6 +1026,37 @@ MEMBERS = {
     "last_seen_at": Text("When the session was last used.", "最近一次使用时间。"),
     "expires_at": Text("When the session ends by itself.", "到期时间。"),
     "ended": Text("Number of sessions.", "会话数。"),
+    "Ended.ended": Text("How many were ended.", "已结束的数量。"),
+    "remaining": Text("How many are left.", "剩余的数量。"),
+    "Grant.client": Text("Id of the client's row.", "客户端的数字编号。"),
+    "Consent.client": Text("Id of the client's row.", "客户端的数字编号。"),
+    # Branding
+    "Branding.name": Text(
+        "Name on pages and in mails; null: the name of the tenant.",
+        "页面和邮件中显示的名称，null 表示租户名称。",
+    ),
+    "accent": Text(
+        "Colour of buttons and links, as `#rrggbb`, with a contrast of 4.5:1 to white.",
+        "按钮和链接的颜色，格式为 `#rrggbb`，与白色的对比度不低于 4.5:1。",
+    ),
+    "accent_dark": Text(
+        "Colour of links on dark pages, with a contrast of 4.5:1 to `#151d2a`; null: derived from `accent`.",
+        "深色页面上链接的颜色，与 `#151d2a` 的对比度不低于 4.5:1，null 表示由 `accent` 推算。",
+    ),
+    "logo": Text(
+        "Name of a picture that was uploaded for this tenant by `POST /api/File/Image`: the last part of its address.",
+        "徽标：通过 `POST /api/File/Image` 为该租户上传的图片名称，即其地址的最后一段。",
+    ),
+    "icon": Text("Icon of browser tabs; a picture as `logo`.", "浏览器标签页图标，要求同 `logo`。"),
+    "help_uri": Text("https address of help.", "帮助页面的 https 地址。"),
+    "privacy_uri": Text("https address of the privacy policy.", "隐私政策的 https 地址。"),
+    "imprint_uri": Text("https address of the imprint.", "版权与主体信息页面的 https 地址。"),
+    "texts": Text("Texts in the languages of the pages.", "页面各语言的文字。"),
+    "en": Text("In English.", "英文。"),
+    "zh": Text("In Chinese.", "中文。"),
+    "sign_in": Text("Text on the sign-in page.", "登录页上的文字。"),
+    "register": Text("Text on the registration page.", "注册页上的文字。"),
+    "mail": Text("Text at the end of every mail.", "每封邮件末尾的文字。"),
     # Privileges
     "privileges-list.search": Text("Part of the code or the name.", "编码或名称的一部分。"),
     "privileges-list.api": Text(
@@ -793,9 +1079,135 @@ MEMBERS = {
     # Types of tenants
     "TenantType.code": Text("Code of the type.", "租户类型编码。"),
     "NewTenantType.code": Text("Code of the type.", "租户类型编码。"),
+    # Gateway and files
+    "product": Text("Id of the product.", "产品编号。"),
+    **{
+        f"{shape}.{name}": said
+        for shape in ("Product", "NewProduct", "ProductChange")
+        for name, said in {
+            "id": Text("Id, which cannot be changed.", "编号，不可修改。"),
+            "tenant": Text(
+                "Tenant whose APIs may be in it; null: those of all.",
+                "可加入该产品的接口所属的租户；null 表示所有租户。",
+            ),
+            "name": Text("Name.", "名称。"),
+            "description": Text("Text for developers.", "供开发者阅读的说明。"),
+            "scope": Text("Scope that tokens need; null: none.", "令牌所需的 scope；null 表示无。"),
+        }.items()
+        if shape != "ProductChange" or name not in {"id", "tenant"}
+    },
+    "terms": Text("Terms of use.", "使用条款。"),
+    "subscription_required": Text(
+        "false: every client has access by it.", "false 表示所有客户端无需订阅。"
+    ),
+    "subscriptions_limit": Text(
+        "Most subscriptions; null: no limit.", "订阅数上限；null 表示不限。"
+    ),
+    "published": Text("false: it gives no access.", "false 表示未发布，不提供访问。"),
+    "ProductSubscription.id": Text("Id of the subscription.", "订阅编号。"),
+    "ProductSubscription.client": Text("`client_id` of the client.", "客户端的 `client_id`。"),
+    "NewProductSubscription.client": Text("`client_id` of the client.", "客户端的 `client_id`。"),
+    "suspended": Text("true: it gives no access for now.", "是否已暂停，暂停期间不提供访问。"),
+    **{
+        f"gateway-subscription-{act}.id": Text("Id of the subscription.", "订阅编号。")
+        for act in ("get", "suspend", "resume", "remove")
+    },
+    **{
+        f"{shape}.{name}": said
+        for shape in ("Upstream", "NewUpstream")
+        for name, said in {
+            "id": Text("Id of the upstream.", "上游地址编号。"),
+            "tenant": Text(
+                "Tenant whose APIs may use it; 1: those of the platform.",
+                "可使用该地址的租户；1 表示平台。",
+            ),
+            "url": Text("Scheme, host, port and path.", "协议、主机、端口和路径。"),
+        }.items()
+        if (shape, name) != ("NewUpstream", "id")
+    },
+    **{
+        f"gateway-upstream-{act}.id": Text("Id of the upstream.", "上游地址编号。")
+        for act in ("get", "remove")
+    },
+    "Comparison.gateway": Text(
+        "`caddy`, `azure` or `local` (none).", "`caddy`、`azure` 或 `local`（无）。"
+    ),
+    "Comparison.differences": Text(
+        "Differences; null: no gateway that has all publications.",
+        "差异；null 表示没有包含全部发布内容的网关。",
+    ),
+    "Difference.name": Text("What the gateway calls it.", "网关中的名称。"),
+    "drift": Text(
+        "`missing` at the gateway, `different`, or `unknown` to the tables.",
+        "`missing` 网关中缺少，`different` 不一致，`unknown` 数据库中没有。",
+    ),
+    "Difference.api": Text("Id of the microservice; null: none.", "微服务编号；null 表示无。"),
+    "File.id": Text("Id of the file.", "文件编号。"),
+    "files-get.id": Text("Id of the file.", "文件编号。"),
+    "files-delete.id": Text("Id of the file.", "文件编号。"),
+    "File.name": Text("Name under which it is served.", "对外提供时的文件名。"),
+    "original_name": Text("Name that its sender gave it.", "上传时的文件名。"),
+    "media_type": Text("Media type, by its content.", "按内容识别的媒体类型。"),
+    "size": Text("Bytes.", "字节数。"),
+    "File.tenant": Text("Tenant of its sender; null: none.", "上传者所属的租户；null 表示无。"),
+    "File.user": Text(
+        "Id of the user who uploaded it; null: a program.", "上传的账号编号；null 表示程序。"
+    ),
+    "File.client": Text("Client that uploaded it.", "上传的客户端。"),
     "tenanttypes-get.code": Text("Code of the type.", "租户类型编码。"),
     "tenanttypes-change.code": Text("Code of the type.", "租户类型编码。"),
     "tenanttypes-delete.code": Text("Code of the type.", "租户类型编码。"),
+    # Bundles
+    "BundleUse.code": Text("Code of the bundle.", "套餐编码。"),
+    "BundleUse.name": Text("Name of the bundle.", "套餐名称。"),
+    "tenant_type": Text("Code of the type of tenants that can have it.", "适用的租户类型编码。"),
+    "initialize": Text(
+        "Whether tenants of the type start with it.", "是否为该类型租户的初始套餐。"
+    ),
+    "BundleUse.tenants": Text("How many tenants have it.", "使用它的租户数。"),
+    "bundles-get.code": Text("Code of the bundle.", "套餐编码。"),
+    "bundles-delete.code": Text("Code of the bundle.", "套餐编码。"),
+    # Menus
+    "application": Text("Code of the application.", "应用编码。"),
+    "entries": Text("All entries, each before those below it.", "所有菜单项，上级在前。"),
+    "places": Text("All entries, each before those below it.", "所有菜单项，上级在前。"),
+    "MenuEntry.code": Text("Code of the entry.", "菜单项编码。"),
+    "NewMenuEntry.code": Text("Code of the entry.", "菜单项编码。"),
+    "MenuPlace.code": Text("Code of the entry.", "菜单项编码。"),
+    "menus-entry-get.code": Text("Code of the entry.", "菜单项编码。"),
+    "menus-entry-change.code": Text("Code of the entry.", "菜单项编码。"),
+    "menus-entry-delete.code": Text("Code of the entry.", "菜单项编码。"),
+    "MenuEntry.parent": Text(
+        "Code of the entry above; null: none.", "上级菜单项的编码；null 表示无。"
+    ),
+    "NewMenuEntry.parent": Text(
+        "Code of the entry above; null: none.", "上级菜单项的编码；null 表示无。"
+    ),
+    "MenuPlace.parent": Text(
+        "Code of the entry above; null: none.", "上级菜单项的编码；null 表示无。"
+    ),
+    "MenuEntry.enabled": Text("Whether it is shown.", "是否显示。"),
+    "NewMenuEntry.enabled": Text("Whether it is shown.", "是否显示。"),
+    "MenuEntryChange.enabled": Text("Whether it is shown.", "是否显示。"),
+    "MenuPlace.enabled": Text("Whether it is shown.", "是否显示。"),
+    "MenuEntry.title": Text("Title of the entry.", "菜单项标题。"),
+    "NewMenuEntry.title": Text("Title of the entry.", "菜单项标题。"),
+    "MenuEntryChange.title": Text("Title of the entry.", "菜单项标题。"),
+    "url": Text(
+        "A path of the application, or an http(s) address.", "应用内的路径，或 http(s) 地址。"
+    ),
+    "MenuEntry.icon": Text("Name of an icon, as the application has it.", "图标名称，由应用定义。"),
+    "NewMenuEntry.icon": Text(
+        "Name of an icon, as the application has it.", "图标名称，由应用定义。"
+    ),
+    "MenuEntryChange.icon": Text(
+        "Name of an icon, as the application has it.", "图标名称，由应用定义。"
+    ),
+    "comment": Text("Comment.", "备注。"),
+    "privilege": Text(
+        "Code of the privilege whose holders see the entry; null: none.",
+        "看到该菜单项所需的权限编码；null 表示无。",
+    ),
     # Explanations
     "explain-token.client": Text("`client_id` of the client.", "客户端的 `client_id`。"),
     "explain-token.user": Text(

@@ -142,7 +142,7 @@ _AS_STORED = tuple(field.attribute or name for name, field in USER.fields.items(
     scope=READ,
     tenant=tenant_or_platform(READ),
     query=ListQuery(),
-    gives=USER,
+    result=USER,
     form="page",
 )
 def list_(tenant: int, query: Mapping[str, Any]) -> Page:
@@ -166,7 +166,7 @@ def list_(tenant: int, query: Mapping[str, Any]) -> Page:
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     body=NewUserShape(),
-    gives=CreatedUserShape(),
+    result=CreatedUserShape(),
     location="/tenants/{tenant}/users/{id}",
 )
 def create(tenant: int, body: tuple[NewPerson, bool]) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def create(tenant: int, body: tuple[NewPerson, bool]) -> dict[str, Any]:
     f"{PATH}/<int:id>",
     scope=READ,
     tenant=tenant_or_platform(READ),
-    gives=UserDetailShape(),
+    result=UserDetailShape(),
 )
 def detail(tenant: int, id: int) -> dict[str, Any]:
     """Read a user with tenants and roles."""
@@ -199,7 +199,7 @@ def detail(tenant: int, id: int) -> dict[str, Any]:
     scope=READ,
     tenant=tenant_or_platform(READ),
     query=ActivityQuery(),
-    gives=EVENT,
+    result=EVENT,
     form="page",
 )
 def activity(tenant: int, id: int, query: Mapping[str, Any]) -> Page:
@@ -222,7 +222,7 @@ def activity(tenant: int, id: int, query: Mapping[str, Any]) -> Page:
     f"{PATH}/<int:id>/disable",
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
-    gives=USER,
+    result=USER,
 )
 def disable(tenant: int, id: int) -> User:
     """Disable a user; their sessions and tokens end."""
@@ -237,7 +237,7 @@ def disable(tenant: int, id: int) -> User:
     f"{PATH}/<int:id>/enable",
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
-    gives=USER,
+    result=USER,
 )
 def enable(tenant: int, id: int) -> User:
     """Enable a disabled user again."""
@@ -252,7 +252,7 @@ def enable(tenant: int, id: int) -> User:
     f"{PATH}/<int:id>/unlock",
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
-    gives=USER,
+    result=USER,
 )
 def unlock(tenant: int, id: int) -> User:
     """End the lock of a user before its time."""
@@ -267,7 +267,7 @@ def unlock(tenant: int, id: int) -> User:
     f"{PATH}/<int:id>/reset-link",
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
-    gives=USER,
+    result=USER,
 )
 def reset_link(tenant: int, id: int) -> User:
     """Mail a link for a new password to a person."""
@@ -282,7 +282,7 @@ def reset_link(tenant: int, id: int) -> User:
     f"{PATH}/<int:id>/sign-out",
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
-    gives=SignedOutShape(),
+    result=SignedOutShape(),
 )
 def sign_out(tenant: int, id: int) -> dict[str, int]:
     """Sign a person out everywhere."""

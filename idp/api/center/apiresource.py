@@ -166,7 +166,7 @@ SCALARS = ("id", "enabled", "name", "display_name", "description", "concurrency_
     "/ApiResource",
     scope=Scope.APIRESOURCE_GET,
     query=ListQuery(),
-    gives=ApiResourceShape(),
+    result=ApiResourceShape(),
     form="list",
 )
 def list_(query: Mapping[str, Any]) -> Page:
@@ -189,7 +189,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     "/ApiResource",
     scope=Scope.APIRESOURCE_PUT,
     body=ApiResourceShape(),
-    gives=int64(),
+    result=int64(),
     errors=("NotFound",),
 )
 def update(body: ApiSpec) -> int:
@@ -205,7 +205,7 @@ def update(body: ApiSpec) -> int:
     "/ApiResource",
     scope=Scope.APIRESOURCE_POST,
     body=ApiResourceShape(),
-    gives=int64(),
+    result=int64(),
 )
 def create(body: ApiSpec) -> int:
     """Create a microservice."""
@@ -219,7 +219,7 @@ def create(body: ApiSpec) -> int:
     "GET",
     "/ApiResource/<int:id>",
     scope=Scope.APIRESOURCE_DETAIL,
-    gives=ApiResourceShape(),
+    result=ApiResourceShape(),
     errors=("NotFound",),
 )
 def detail(id: int) -> ApiResource:
@@ -232,7 +232,7 @@ def detail(id: int) -> ApiResource:
     "DELETE",
     "/ApiResource/<int:id>",
     scope=Scope.APIRESOURCE_DELETE,
-    gives=int64(),
+    result=int64(),
     errors=("NotFound",),
 )
 def delete(id: int) -> int:
@@ -242,7 +242,7 @@ def delete(id: int) -> int:
     return id
 
 
-@center.operation("apiresource-codes", "GET", "/ApiResource/Codes", gives=CodeShape(), form="bare")
+@center.operation("apiresource-codes", "GET", "/ApiResource/Codes", result=CodeShape(), form="bare")
 def codes() -> list[dict[str, Any]]:
     """Error codes of the microservice module."""
     return listed(MICROSERVICE_CODES, current_language())
@@ -253,7 +253,7 @@ def codes() -> list[dict[str, Any]]:
     "GET",
     "/ApiResource/Scopes",
     scope=Scope.APIRESOURCE_SCOPES,
-    gives=fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(ScopeCodeShape()))),
+    result=fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(ScopeCodeShape()))),
 )
 def scopes() -> Mapping[str, Sequence[ApiScope]]:
     """List scope codes grouped by API."""

@@ -249,7 +249,7 @@ SORTABLE = {
     "/Client",
     scope=Scope.CLIENT_GET,
     query=ListQuery(),
-    gives=ClientShape(),
+    result=ClientShape(),
     form="list",
 )
 def list_(query: Mapping[str, Any]) -> Page:
@@ -268,7 +268,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     "/Client",
     scope=Scope.CLIENT_PUT,
     body=ClientShape(),
-    gives=int64(),
+    result=int64(),
     errors=("NotFound",),
 )
 def update(body: tuple[int, ClientSpec]) -> int:
@@ -284,7 +284,7 @@ def update(body: tuple[int, ClientSpec]) -> int:
     "/Client",
     scope=Scope.CLIENT_POST,
     body=ClientShape(),
-    gives=int64(),
+    result=int64(),
 )
 def create(body: tuple[int, ClientSpec]) -> int:
     """Create an OAuth client."""
@@ -299,7 +299,7 @@ def create(body: tuple[int, ClientSpec]) -> int:
     "GET",
     "/Client/<int:id>",
     scope=Scope.CLIENT_DETAIL,
-    gives=ClientShape(),
+    result=ClientShape(),
     errors=("NotFound",),
 )
 def detail(id: int) -> Client:
@@ -312,7 +312,7 @@ def detail(id: int) -> Client:
     "DELETE",
     "/Client/<int:id>",
     scope=Scope.CLIENT_DELETE,
-    gives=int64(),
+    result=int64(),
     errors=("NotFound",),
 )
 def delete(id: int) -> int:
@@ -322,7 +322,7 @@ def delete(id: int) -> int:
     return id
 
 
-@center.operation("client-codes", "GET", "/Client/Codes", gives=CodeShape(), form="bare")
+@center.operation("client-codes", "GET", "/Client/Codes", result=CodeShape(), form="bare")
 def codes() -> list[Any]:
     """Error codes of the client module."""
     return []
@@ -334,7 +334,7 @@ def codes() -> list[Any]:
     "/Client/IssueToken",
     scope=Scope.CLIENT_ISSUETOKEN,
     body=LifetimeShape(),
-    gives=fields.String(),
+    result=fields.String(),
 )
 def issue_token(body: Mapping[str, int]) -> str:
     """Issue a fresh token to the caller."""
@@ -351,7 +351,7 @@ def issue_token(body: Mapping[str, int]) -> str:
     "/Client/<int:id>/Secretkey",
     scope=Scope.CLIENT_POSTSECRETKEY,
     body=NewSecretShape(),
-    gives=fields.String(),
+    result=fields.String(),
     errors=("NotFound",),
 )
 def post_secret_key(id: int, body: Mapping[str, Any]) -> str:

@@ -36,9 +36,6 @@ from idp.publishing.packages.service import LONGEST_NAME
 LONGEST_URL = 2000
 PLATFORMS = ("npm", "nuget", "gradle", "spm")
 LANGUAGES = ("angular2", "jQuery")
-_NPM_NAME = r"\A(?:@[a-z0-9~][a-z0-9._~-]*/)?[a-z0-9~][a-z0-9._~-]*\Z"
-"""Without a hyphen at the beginning, which npm allows: programs would read it as an option."""
-_PART = r"\A(?!\.{1,2}\Z)[A-Za-z0-9._-]+\Z"
 
 
 class Choice(fields.Integer):
@@ -106,13 +103,10 @@ class ReleaseSdkRequestShape(Shape):
 class NpmOptionsShape(Shape):
     """How an SDK is published to npm; the token is never returned, and its mask keeps it."""
 
-    name = text(LONGEST_NAME, required=True, checks=[validate.Regexp(_NPM_NAME)])
-    sdk_name = text(100, required=True, checks=[validate.Regexp(r"\A[A-Za-z][A-Za-z0-9 ._-]*\Z")])
-    version = text(
-        required=True,
-        checks=[validate.Regexp(r"\A(?:0|[1-9]\d{0,8})(?:\.(?:0|[1-9]\d{0,8})){2}\Z")],
-    )
-    homepage = text(500, required=True, checks=[validate.Regexp(r"\Ahttps?://[!-~]+\Z")])
+    name = text(LONGEST_NAME, required=True, checks=[validate.Regexp(options.NPM_NAME)])
+    sdk_name = text(100, required=True, checks=[validate.Regexp(options.SDK_NAME)])
+    version = text(required=True, checks=[validate.Regexp(options.VERSION)])
+    homepage = text(500, required=True, checks=[validate.Regexp(options.HOMEPAGE)])
     author = text(200, allow_none=True, load_default=None)
     keywords = fields.List(text(100), load_default=list, validate=validate.Length(max=50))
     description = text(1000, allow_none=True, load_default=None)
@@ -123,7 +117,7 @@ class NpmOptionsShape(Shape):
     @post_load
     def to_content(self, data: dict[str, Any], **_: Any) -> NpmContent:
         """Return the options as the service takes them."""
-        if data["token"] is not None and not _is_one_word(data["token"]):
+        if data["token"] is not None and not options.TOKEN.fullmatch(data["token"]):
             raise ValidationError({"token": ["Must be one word of ASCII letters."]})
         return NpmContent(**data)
 
@@ -132,10 +126,10 @@ class GithubOptionsShape(Shape):
     """The repository of a microservice; the token is never returned, and its mask keeps it."""
 
     user_agent = text(
-        100, load_default="Awesome-Game5.0-App", checks=[validate.Regexp(r"\A[ -~]+\Z")]
+        100, load_default=options.USUAL_USER_AGENT, checks=[validate.Regexp(options.USER_AGENT)]
     )
-    owner = text(100, allow_none=True, load_default=None, checks=[validate.Regexp(_PART)])
-    repo = text(100, allow_none=True, load_default=None, checks=[validate.Regexp(_PART)])
+    owner = text(100, allow_none=True, load_default=None, checks=[validate.Regexp(options.PART)])
+    repo = text(100, allow_none=True, load_default=None, checks=[validate.Regexp(options.PART)])
     token = text(1000, minimum=1, allow_none=True, load_default=None)
     swagger_url = text(LONGEST_URL, allow_none=True, load_default=None)
     sync_labels = boolean(load_default=True)
@@ -144,7 +138,7 @@ class GithubOptionsShape(Shape):
     @post_load
     def to_content(self, data: dict[str, Any], **_: Any) -> GithubContent:
         """Return the options as the service takes them."""
-        if data["token"] is not None and not _is_one_word(data["token"]):
+        if data["token"] is not None and not options.TOKEN.fullmatch(data["token"]):
             raise ValidationError({"token": ["Must be one word of ASCII letters."]})
         return GithubContent(**data)
 
@@ -160,7 +154,7 @@ class ListQuery(Shape):
     "GET",
     "/CodeGen/Clients",
     query=ListQuery(),
-    gives=fields.List(fields.Nested(CodeGenItemShape())),
+    result=fields.List(fields.Nested(CodeGenItemShape())),
     errors=("CodeGen_GeneratorMissing",),
 )
 def clients(query: Mapping[str, Any]) -> list[Generator]:
@@ -173,7 +167,7 @@ def clients(query: Mapping[str, Any]) -> list[Generator]:
     "GET",
     "/CodeGen/Servers",
     query=ListQuery(),
-    gives=fields.List(fields.Nested(CodeGenItemShape())),
+    result=fields.List(fields.Nested(CodeGenItemShape())),
     errors=("CodeGen_GeneratorMissing",),
 )
 def servers(query: Mapping[str, Any]) -> list[Generator]:
@@ -188,7 +182,7 @@ def servers(query: Mapping[str, Any]) -> list[Generator]:
     scope=Scope.CODEGEN_RELEASESDK,
     permission=None,
     body=ReleaseSdkRequestShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=(
         "NotFound",
         "GenerateClient_GetSwaggerFialed",
@@ -214,7 +208,7 @@ def release_sdk(body: ReleaseSpec) -> bool:
     "/CodeGen/<id>/NpmOptions/<language>",
     scope=Scope.CODEGEN_NPMOPTIONS,
     permission=None,
-    gives=NpmOptionsShape(),
+    result=NpmOptionsShape(),
     errors=("NotFound", "NpmOptions_GetOptionsFialed"),
 )
 def npm_options(id: str, language: str) -> dict[str, Any]:
@@ -231,7 +225,7 @@ def npm_options(id: str, language: str) -> dict[str, Any]:
     scope=Scope.CODEGEN_PUTNPMOPTIONS,
     permission=None,
     body=NpmOptionsShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound",),
 )
 def put_npm_options(id: str, language: str, body: NpmContent) -> bool:
@@ -249,7 +243,7 @@ def put_npm_options(id: str, language: str, body: NpmContent) -> bool:
     "/CodeGen/<id>/GithubOptions",
     scope=Scope.CODEGEN_GITHUBOPTIONS,
     permission=None,
-    gives=GithubOptionsShape(),
+    result=GithubOptionsShape(),
     errors=("NotFound", "GithubOptions_GetOptionsFialed"),
 )
 def github_options(id: str) -> dict[str, Any]:
@@ -266,7 +260,7 @@ def github_options(id: str) -> dict[str, Any]:
     scope=Scope.CODEGEN_PUTGITHUBOPTIONS,
     permission=None,
     body=GithubOptionsShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound",),
 )
 def put_github_options(id: str, body: GithubContent) -> bool:
@@ -285,7 +279,7 @@ def put_github_options(id: str, body: GithubContent) -> bool:
     scope=Scope.CODEGEN_GEN,
     permission=None,
     body=CodeGenGenRequestShape(),
-    gives=fields.String(),
+    result=fields.String(),
     errors=("NotFound", "GenerateClient_GetSwaggerFialed", "CodeGen_GeneratorMissing"),
 )
 def generate(body: GenerationSpec) -> str:
@@ -352,7 +346,3 @@ def masked(row: NpmOptions | GithubOptions, shape: type[Shape]) -> dict[str, Any
     """Return options without the token."""
     values = {name: getattr(row, name) for name in shape().fields if name != "token"}
     return values | {"token": MASK if row.token_encrypted is not None else None}
-
-
-def _is_one_word(token: str) -> bool:
-    return all("!" <= letter <= "~" for letter in token)

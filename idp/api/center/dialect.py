@@ -46,13 +46,13 @@ class Envelope:
         if isinstance(value, Response):
             return value
         if operation.form in {"bare", "number"}:
-            return as_json(dump(operation.gives, value))
+            return as_json(dump(operation.result, value))
         content = self._head(operation, Code.Status200OK, None)
         if isinstance(value, Page):
             content |= {"take": value.take, "skip": value.skip, "total": value.total}
-            content["data"] = [dump(operation.gives, row) for row in value.rows]
+            content["data"] = [dump(operation.result, row) for row in value.rows]
         else:
-            content["data"] = dump(operation.gives, value)
+            content["data"] = dump(operation.result, value)
         return as_json(content)
 
     def refuse(self, operation: Operation, problem: Problem) -> Response | None:

@@ -28,7 +28,7 @@ PER_MINUTE = 60
     scope=Scope.FILE_POST,
     permission=None,
     upload=Upload(FIELD, kinds.VIDEO, PER_MINUTE),
-    gives=text(allow_none=True),
+    result=text(allow_none=True),
 )
 def post(file: Received) -> str:
     """Upload a video or document.
@@ -46,7 +46,7 @@ def post(file: Received) -> str:
     scope=Scope.FILE_IMAGE,
     permission=None,
     upload=Upload(FIELD, kinds.IMAGE, PER_MINUTE),
-    gives=text(allow_none=True),
+    result=text(allow_none=True),
 )
 def image(file: Received) -> str:
     """Upload an image.
@@ -57,7 +57,7 @@ def image(file: Received) -> str:
     return keep(file, kinds.IMAGES)
 
 
-@center.operation("file-codes", "GET", "/File/Codes", gives=CodeShape(), form="bare")
+@center.operation("file-codes", "GET", "/File/Codes", result=CodeShape(), form="bare")
 def codes() -> list[Any]:
     """Error codes of the file module."""
     return []

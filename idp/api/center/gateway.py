@@ -21,24 +21,8 @@ from idp.directory.scopes import Scope
 from idp.platform.errors import NotFound
 from idp.platform.web.views import database
 from idp.publishing.gateway import service as gateway
-from idp.publishing.gateway.reasons import NotPublished, Reason
+from idp.publishing.gateway.reasons import NotPublished, Reason, in_words
 from idp.publishing.gateway.service import Plan, PublishRequest
-
-CHINESE = {
-    Reason.BROKEN: "接口描述无法解析: {what}",
-    Reason.CHANGED_MEANWHILE: "该发布已被他人同时修改, 请刷新后重试",
-    Reason.EXTERNAL_REFERENCE: "接口描述引用了外部内容: {what}",
-    Reason.GATEWAY_REFUSED: "网关拒绝了请求: {what}",
-    Reason.GATEWAY_SILENT: "网关没有响应, 稍后将自动重试",
-    Reason.GATEWAY_UNSET: "该租户尚未配置网关: {what}",
-    Reason.INVALID: "接口描述不是有效的 OpenAPI 文档: {what}",
-    Reason.MISSING: "缺少: {what}",
-    Reason.NO_SUCH_API: "网关中没有该接口",
-    Reason.NOT_FETCHED: "接口描述的地址没有返回可用内容",
-    Reason.SUFFIX_TAKEN: "该后缀已被其他微服务使用",
-    Reason.TOO_MANY_OPERATIONS: "接口描述的操作超过 {what} 个",
-    Reason.UPSTREAM_REFUSED: "接口描述中的服务器地址不在运营方允许的列表中: {what}",
-}
 
 
 @center.operation(
@@ -47,7 +31,7 @@ CHINESE = {
     "/ApiResource/<int:id>/Publish",
     scope=Scope.APIRESOURCE_PUBLISH,
     body=shapes.PublishRequestShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound", "Publish_PublishFailed"),
 )
 def publish(id: int, body: PublishRequest) -> bool:
@@ -67,7 +51,7 @@ def publish(id: int, body: PublishRequest) -> bool:
     "GET",
     "/ApiResource/AuthServers",
     scope=Scope.APIRESOURCE_AUTHSERVERS,
-    gives=shapes.GatewayAuthorizationServerCollectionShape(),
+    result=shapes.GatewayAuthorizationServerCollectionShape(),
 )
 def authorization_servers() -> dict[str, Any] | None:
     """List authorization servers known to the gateway."""
@@ -80,7 +64,7 @@ def authorization_servers() -> dict[str, Any] | None:
     "GET",
     "/ApiResource/Products",
     scope=Scope.APIRESOURCE_PRODUCTS,
-    gives=shapes.GatewayProductCollectionShape(),
+    result=shapes.GatewayProductCollectionShape(),
 )
 def list_products() -> dict[str, Any] | None:
     """List gateway products."""
@@ -94,7 +78,7 @@ def list_products() -> dict[str, Any] | None:
     "/ApiResource/<int:id>/PublishRevision",
     scope=Scope.APIRESOURCE_PUBLISHREVISION,
     body=shapes.PublishRevisionRequestShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound", "PublishRevision_GetDetailFailed", "PublishRevision_PublishFailed"),
 )
 def publish_revision(id: int, body: Mapping[str, Any]) -> bool:
@@ -125,7 +109,7 @@ def publish_revision(id: int, body: Mapping[str, Any]) -> bool:
     "/ApiResource/<int:id>/PublishVersion",
     scope=Scope.APIRESOURCE_PUBLISHVERSION,
     body=shapes.PublishVersionRequestShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound", "Publish_PublishFailed"),
 )
 def publish_version(id: int, body: Mapping[str, Any]) -> bool:
@@ -146,7 +130,7 @@ def publish_version(id: int, body: Mapping[str, Any]) -> bool:
     "GET",
     "/ApiResource/<int:id>/PublishConfiguration",
     scope=Scope.APIRESOURCE_PUBLISHCONFIGURATION,
-    gives=shapes.PublishRequestShape(),
+    result=shapes.PublishRequestShape(),
     errors=("NotFound",),
 )
 def publish_configuration(id: int) -> Mapping[str, Any] | None:
@@ -160,7 +144,7 @@ def publish_configuration(id: int) -> Mapping[str, Any] | None:
     "GET",
     "/ApiResource/<int:id>/Versions",
     scope=Scope.APIRESOURCE_VERSIONS,
-    gives=shapes.GatewayApiVersionShape(),
+    result=shapes.GatewayApiVersionShape(),
     form="list",
     errors=("NotFound", "Versions_GetDetailFailed", "Versions_GetVersionListFailed"),
 )
@@ -177,7 +161,7 @@ def versions(id: int) -> Page:
     "POST",
     "/ApiResource/<int:id>/Versions/<revisionId>",
     scope=Scope.APIRESOURCE_SETONLINEVERSION,
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound", "SetOnlineVersion_PostFailed"),
 )
 def set_online_version(id: int, revisionId: str) -> bool:  # noqa: N803 - the contract's name
@@ -198,7 +182,7 @@ def set_online_version(id: int, revisionId: str) -> bool:  # noqa: N803 - the co
     "/ApiResource/<int:id>/Releases",
     scope=Scope.APIRESOURCE_RELEASES,
     query=shapes.ReleasesQuery(),
-    gives=shapes.GatewayReleaseShape(),
+    result=shapes.GatewayReleaseShape(),
     form="list",
     errors=("NotFound", "Releases_IdCanNotBeNull", "Releases_GetVersionListFailed"),
 )
@@ -221,7 +205,7 @@ def releases(id: int, query: Mapping[str, Any]) -> Page:
     "/ApiResource/<int:id>/Releases",
     scope=Scope.APIRESOURCE_POSTRELEASE,
     body=shapes.PostReleaseRequestShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound",),
 )
 def post_release(id: int, body: Mapping[str, Any]) -> bool:
@@ -240,7 +224,7 @@ def post_release(id: int, body: Mapping[str, Any]) -> bool:
     "/ApiResource/<int:id>/Releases/<releaseId>",
     scope=Scope.APIRESOURCE_PUTRELEASE,
     body=shapes.PutReleaseRequestShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound", "Releases_IdCanNotBeNull"),
 )
 def put_release(id: int, releaseId: str, body: Mapping[str, Any]) -> bool:  # noqa: N803 - as above
@@ -259,7 +243,7 @@ def put_release(id: int, releaseId: str, body: Mapping[str, Any]) -> bool:  # no
     "DELETE",
     "/ApiResource/<int:id>/Releases/<releaseId>",
     scope=Scope.APIRESOURCE_DELETERELEASE,
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("NotFound", "Releases_IdCanNotBeNull"),
 )
 def delete_release(id: int, releaseId: str) -> bool:  # noqa: N803 - as above
@@ -288,8 +272,7 @@ def _refusals(code: Code, *, missing: Code | None = None) -> Iterator[None]:
                 raise NotFound from None
             code = missing
         language = current_language()
-        why = problem.reason.value if language == "en" else CHINESE[problem.reason]
-        message = f"{code.message(language)}: {why.format(what=problem.what)}"
+        message = f"{code.message(language)}: {in_words(problem, language)}"
         raise Refusal(code, message) from None
 
 

@@ -65,7 +65,7 @@ COLUMNS = {
     scope=Scope.IDENTITYRESOURCE_GET,
     tenant=platform,
     query=ListQuery(),
-    gives=IdentityResourceShape(),
+    result=IdentityResourceShape(),
     form="list",
 )
 def list_(query: Mapping[str, Any]) -> Page:
@@ -81,7 +81,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     scope=Scope.IDENTITYRESOURCE_PUT,
     tenant=platform,
     body=IdentityResourceShape(),
-    gives=int64(),
+    result=int64(),
     errors=("NotFound",),
 )
 def update(body: IdentitySpec) -> int:
@@ -98,7 +98,7 @@ def update(body: IdentitySpec) -> int:
     scope=Scope.IDENTITYRESOURCE_POST,
     tenant=platform,
     body=IdentityResourceShape(),
-    gives=int64(),
+    result=int64(),
 )
 def create(body: IdentitySpec) -> int:
     """Create an identity resource."""
@@ -113,7 +113,7 @@ def create(body: IdentitySpec) -> int:
     "/IdentityResource/<int:id>",
     scope=Scope.IDENTITYRESOURCE_DETAIL,
     tenant=platform,
-    gives=IdentityResourceShape(),
+    result=IdentityResourceShape(),
     errors=("NotFound",),
 )
 def detail(id: int) -> IdentityResource:
@@ -127,7 +127,7 @@ def detail(id: int) -> IdentityResource:
     "/IdentityResource/<int:id>",
     scope=Scope.IDENTITYRESOURCE_DELETE,
     tenant=platform,
-    gives=int64(),
+    result=int64(),
     errors=("NotFound",),
 )
 def delete(id: int) -> int:
@@ -138,7 +138,7 @@ def delete(id: int) -> int:
 
 
 @center.operation(
-    "identityresource-codes", "GET", "/IdentityResource/Codes", gives=CodeShape(), form="bare"
+    "identityresource-codes", "GET", "/IdentityResource/Codes", result=CodeShape(), form="bare"
 )
 def codes() -> list[Any]:
     """Error codes of the identity resource module."""

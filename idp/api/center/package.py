@@ -60,7 +60,7 @@ class PackageShape(Shape):
     "GET",
     "/ApiResource/<int:id>/Packages",
     scope=Scope.APIRESOURCE_PACKAGES,
-    gives=PackageShape(),
+    result=PackageShape(),
     form="list",
     errors=("NotFound",),
 )
@@ -76,7 +76,7 @@ def list_(id: int) -> Page:
     "/ApiResource/<int:id>/Packages",
     scope=Scope.APIRESOURCE_POSTPACKAGES,
     body=PackageRequestShape(),
-    gives=boolean(),
+    result=boolean(),
     errors=("NotFound", "Packages_PostFailed"),
 )
 def create(id: int, body: Content) -> bool:
@@ -94,7 +94,7 @@ def create(id: int, body: Content) -> bool:
     "DELETE",
     "/ApiResource/<int:id>/Packages/<path:packageId>",
     scope=Scope.APIRESOURCE_DELETEPACKAGE,
-    gives=boolean(),
+    result=boolean(),
     errors=("NotFound",),
 )
 def delete(id: int, packageId: str) -> bool:  # noqa: N803 - as the contract calls it

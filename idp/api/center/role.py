@@ -60,7 +60,7 @@ class RoleShape(Shape):
         return data.pop("id"), RoleSpec(**data)
 
 
-@center.operation("role-get", "GET", "/Role", scope=Scope.ROLE_GET, gives=RoleShape(), form="list")
+@center.operation("role-get", "GET", "/Role", scope=Scope.ROLE_GET, result=RoleShape(), form="list")
 def list_() -> Page:
     """List roles."""
     rows = database().scalars(roles.list_query(current_actor())).all()
@@ -73,7 +73,7 @@ def list_() -> Page:
     "/Role",
     scope=Scope.ROLE_PUT,
     body=RoleShape(),
-    gives=int64(),
+    result=int64(),
     errors=("NotFound",),
 )
 def update(body: tuple[int, RoleSpec]) -> int:
@@ -84,7 +84,7 @@ def update(body: tuple[int, RoleSpec]) -> int:
 
 
 @center.operation(
-    "role-post", "POST", "/Role", scope=Scope.ROLE_POST, body=RoleShape(), gives=int64()
+    "role-post", "POST", "/Role", scope=Scope.ROLE_POST, body=RoleShape(), result=int64()
 )
 def create(body: tuple[int, RoleSpec]) -> int:
     """Create a role."""
@@ -99,7 +99,7 @@ def create(body: tuple[int, RoleSpec]) -> int:
     "GET",
     "/Role/<int:id>",
     scope=Scope.ROLE_DETAIL,
-    gives=RoleShape(),
+    result=RoleShape(),
     errors=("NotFound",),
 )
 def detail(id: int) -> Role:
@@ -112,7 +112,7 @@ def detail(id: int) -> Role:
     "DELETE",
     "/Role/<int:id>",
     scope=Scope.ROLE_DELETE,
-    gives=int64(),
+    result=int64(),
     errors=("NotFound",),
 )
 def delete(id: int) -> int:
@@ -122,7 +122,7 @@ def delete(id: int) -> int:
     return id
 
 
-@center.operation("role-codes", "GET", "/Role/Codes", gives=CodeShape(), form="bare")
+@center.operation("role-codes", "GET", "/Role/Codes", result=CodeShape(), form="bare")
 def codes() -> list[Any]:
     """Error codes of the role module."""
     return []

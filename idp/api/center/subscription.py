@@ -55,7 +55,7 @@ class CodeQuery(Shape):
     "GET",
     "/ApiResource/<int:id>/Subscriptions",
     scope=Scope.APIRESOURCE_SUBSCRIPTIONS,
-    gives=SubscriptionShape(),
+    result=SubscriptionShape(),
     form="list",
     errors=("NotFound",),
 )
@@ -70,7 +70,7 @@ def list_(id: int) -> Page:
     "GET",
     "/ApiResource/<int:id>/AddSubscription",
     query=CodeQuery(),
-    gives=boolean(),
+    result=boolean(),
     errors=("Subscription_VerfifyCodeFailed", "Subscription_PostFailed"),
     page=True,
     head=False,
@@ -99,7 +99,7 @@ def confirm(id: int, query: Mapping[str, Any]) -> bool | Response:
     "/ApiResource/<int:id>/Subscriptions/VerifyEmail",
     scope=Scope.APIRESOURCE_VERIFYEMAIL,
     body=SubscriptionVerifyEmailRequestShape(),
-    gives=boolean(),
+    result=boolean(),
     errors=("NotFound", "VerifyEmail_AddEmailFailed", "Subscription_VerifyEmailFailed"),
 )
 def ask(id: int, body: Mapping[str, Any]) -> bool:
@@ -120,7 +120,7 @@ def ask(id: int, body: Mapping[str, Any]) -> bool:
     "GET",
     "/ApiResource/<int:id>/DelSubscription",
     query=CodeQuery(),
-    gives=boolean(),
+    result=boolean(),
     errors=("Subscription_DelSubscriptionFailed",),
     page=True,
     head=False,

@@ -130,7 +130,7 @@ SORTABLE = {
     "/Tenant",
     scope=Scope.TENANT_GET,
     query=ListQuery(),
-    gives=TenantShape(),
+    result=TenantShape(),
     form="list",
 )
 def list_(query: Mapping[str, Any]) -> Page:
@@ -146,7 +146,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     "/Tenant",
     scope=Scope.TENANT_PUT,
     body=TenantShape(),
-    gives=int64(),
+    result=int64(),
     errors=("NotFound",),
 )
 def update(body: tuple[int, TenantSpec]) -> int:
@@ -160,7 +160,7 @@ def update(body: tuple[int, TenantSpec]) -> int:
 
 
 @center.operation(
-    "tenant-post", "POST", "/Tenant", scope=Scope.TENANT_POST, body=TenantShape(), gives=int64()
+    "tenant-post", "POST", "/Tenant", scope=Scope.TENANT_POST, body=TenantShape(), result=int64()
 )
 def create(body: tuple[int, TenantSpec]) -> int:
     """Create a tenant."""
@@ -177,7 +177,7 @@ def create(body: tuple[int, TenantSpec]) -> int:
     "GET",
     "/Tenant/<int:id>",
     scope=Scope.TENANT_DETAIL,
-    gives=TenantShape(),
+    result=TenantShape(),
     errors=("NotFound",),
 )
 def detail(id: int) -> Tenant:
@@ -190,7 +190,7 @@ def detail(id: int) -> Tenant:
     "DELETE",
     "/Tenant/<int:id>",
     scope=Scope.TENANT_DELETE,
-    gives=int64(),
+    result=int64(),
     errors=("NotFound",),
 )
 def delete(id: int) -> int:
@@ -205,7 +205,7 @@ def delete(id: int) -> int:
     "GET",
     "/Tenant/Info",
     query=InfoQuery(),
-    gives=fields.String(),
+    result=fields.String(),
     errors=("NotFound",),
 )
 def info(query: Mapping[str, Any]) -> str:
@@ -223,7 +223,7 @@ def info(query: Mapping[str, Any]) -> str:
     return orjson.dumps({"id": tenant.id, "name": tenant.name, "claims": tenant.claims}).decode()
 
 
-@center.operation("tenant-codes", "GET", "/Tenant/Codes", gives=CodeShape(), form="bare")
+@center.operation("tenant-codes", "GET", "/Tenant/Codes", result=CodeShape(), form="bare")
 def codes() -> list[Any]:
     """Error codes of the tenant module."""
     return []

@@ -866,7 +866,10 @@ MEMBERS = {
     "host": Text("Host, with its port if it has one.", "域名，有端口时须包含端口。"),
     "Tenant.id": Text("Id of the tenant.", "租户 id"),
     "Tenant.name": Text("Name of the tenant.", "租户名称"),
-    "theme": Text("Theme of the pages.", "页面主题"),
+    "theme": Text(
+        "Name of a palette of the pages, such as `teal`; any other name has no effect.",
+        "页面配色名称，例如 `teal`，其他名称不起作用。",
+    ),
     "Tenant.status": Text(
         "0: created, 1: enabled, 2: disabled.", "状态：0 已创建，1 启用，2 停用。"
     ),

@@ -387,7 +387,7 @@ USER = UserShape()
     "/User",
     scope=Scope.USER_GET,
     query=ListQuery(),
-    gives=UserItemShape(),
+    result=UserItemShape(),
     form="list",
 )
 def list_(query: Mapping[str, Any]) -> Page:
@@ -413,7 +413,7 @@ def list_(query: Mapping[str, Any]) -> Page:
     "/User",
     scope=Scope.USER_PUT,
     body=USER,
-    gives=int64(),
+    result=int64(),
     errors=("NotFound",),
 )
 def replace(body: tuple[int, UserSpec]) -> int:
@@ -429,7 +429,7 @@ def replace(body: tuple[int, UserSpec]) -> int:
     "/User",
     scope=Scope.USER_POST,
     body=USER,
-    gives=int64(),
+    result=int64(),
     errors=("Post_CreateUserFail",),
 )
 def create(body: tuple[int, UserSpec]) -> int:
@@ -450,7 +450,7 @@ def create(body: tuple[int, UserSpec]) -> int:
     "GET",
     "/User/<int:id>",
     scope=Scope.USER_DETAIL,
-    gives=USER,
+    result=USER,
     errors=("NotFound",),
 )
 def detail(id: int) -> dict[str, Any]:
@@ -465,7 +465,7 @@ def detail(id: int) -> dict[str, Any]:
     "DELETE",
     "/User/<int:id>",
     scope=Scope.USER_DELETE,
-    gives=int64(),
+    result=int64(),
     errors=("NotFound",),
 )
 def delete(id: int) -> int:
@@ -481,7 +481,7 @@ def delete(id: int) -> int:
     "/User/Head",
     scope=Scope.USER_HEAD,
     query=HeadQuery(),
-    gives=int64(),
+    result=int64(),
     form="number",
 )
 def head(query: Mapping[str, Any]) -> int:
@@ -493,7 +493,7 @@ def head(query: Mapping[str, Any]) -> int:
     return user.id
 
 
-@center.operation("user-codes", "GET", "/User/Codes", gives=CodeShape(), form="bare")
+@center.operation("user-codes", "GET", "/User/Codes", result=CodeShape(), form="bare")
 def codes() -> list[dict[str, Any]]:
     """Error codes of the user module."""
     return listed(USER_CODES, current_language())
@@ -506,7 +506,7 @@ def codes() -> list[dict[str, Any]]:
     scope=Scope.USER_REGISTER,
     machine=True,
     body=RegisterShape(),
-    gives=text(allow_none=True),
+    result=text(allow_none=True),
     errors=tuple(code.name for code in OUTCOMES.values()),
 )
 def register(body: Registration) -> None:
@@ -531,7 +531,7 @@ def register(body: Registration) -> None:
     scope=Scope.USER_VERIFYPHONE,
     machine=True,
     body=VerifyPhoneShape(),
-    gives=text(allow_none=True),
+    result=text(allow_none=True),
     errors=("VerifyPhone_CallLimited", "VerifyPhone_TooManyRequests"),
 )
 def verify_phone(body: Mapping[str, Any]) -> None:
@@ -548,7 +548,7 @@ def verify_phone(body: Mapping[str, Any]) -> None:
     scope=Scope.USER_VERIFYEMAIL,
     machine=True,
     body=VerifyEmailShape(),
-    gives=text(allow_none=True),
+    result=text(allow_none=True),
     errors=("VerifyEmail_CallLimited", "VerifyEmail_TooManyRequests"),
 )
 def verify_email(body: Mapping[str, Any]) -> None:
@@ -568,7 +568,7 @@ def send_code(channel: Channel, address: str) -> Wait | None:
     """Send a code on behalf of this issuer."""
     (key, per_hour), *through = counted_as(current_actor(), SENDS_PER_HOUR)
     sender = Sender(key, per_hour, *through)
-    message = MessageContext(current_issuer().name, current_language())
+    message = MessageContext.of(current_issuer(), current_language())
     return verification.send(database(), channel, address, sender, message)
 
 

@@ -159,7 +159,7 @@ class PhoneQuery(Shape):
     module=MODULE,
     machine=True,
     tenant=platform,
-    gives=AccountShape(),
+    result=AccountShape(),
 )
 def by_username(username: str) -> Account:
     """Get an account by user name."""
@@ -176,7 +176,7 @@ def by_username(username: str) -> Account:
     module=MODULE,
     machine=True,
     tenant=platform,
-    gives=AccountShape(),
+    result=AccountShape(),
 )
 def by_mobile(mobile: str) -> Account:
     """Get an account by mobile number."""
@@ -194,7 +194,7 @@ def by_mobile(mobile: str) -> Account:
     machine=True,
     tenant=platform,
     body=NewAccountShape(),
-    gives=AccountShape(),
+    result=AccountShape(),
     errors=("username_taken", "mobile_taken", "weak_password"),
 )
 def create(body: NewAccount) -> Account:
@@ -213,7 +213,7 @@ def create(body: NewAccount) -> Account:
     machine=True,
     tenant="tenantId",
     body=NewAccountShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("username_taken", "mobile_taken", "weak_password"),
 )
 def create_in_tenant(tenantId: int, body: NewAccount) -> bool:
@@ -234,7 +234,7 @@ def create_in_tenant(tenantId: int, body: NewAccount) -> bool:
     body=AccountQueryShape(),
     body_required=False,
     query=paging.SortedPageQuery(),
-    gives=AccountShape(),
+    result=AccountShape(),
     form="page",
 )
 def page(query: dict[str, Any], body: Filters) -> paging.Page:
@@ -263,7 +263,7 @@ def page(query: dict[str, Any], body: Filters) -> paging.Page:
     machine=True,
     tenant=platform,
     body=NewPasswordShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("different_accounts", "weak_password"),
 )
 def reset_password(body: dict[str, Any]) -> bool:
@@ -287,7 +287,7 @@ def reset_password(body: dict[str, Any]) -> bool:
     module=MODULE,
     machine=True,
     tenant=platform,
-    gives=TenantShape(),
+    result=TenantShape(),
     form="list",
 )
 def list_tenants(username: str) -> Sequence[Tenant]:
@@ -306,7 +306,7 @@ def list_tenants(username: str) -> Sequence[Tenant]:
     machine=True,
     person=False,
     body=CredentialShape(),
-    gives=AccountShape(),
+    result=AccountShape(),
     errors=("bad_credential", "unknown_authentication_type"),
 )
 def authenticate(body: Credential) -> Account:
@@ -323,7 +323,7 @@ def authenticate(body: Credential) -> Account:
     machine=True,
     person=False,
     body=LoginShape(),
-    gives=LoginInfoShape(),
+    result=LoginInfoShape(),
     errors=("bad_credential", "unknown_authentication_type"),
 )
 def log_in(body: Credential) -> dict[str, Any]:
@@ -341,7 +341,7 @@ def log_in(body: Credential) -> dict[str, Any]:
     machine=True,
     person=False,
     query=PhoneQuery(),
-    gives=fields.String(),
+    result=fields.String(),
     head=False,
 )
 def send_code(query: dict[str, Any]) -> str:
@@ -351,7 +351,7 @@ def send_code(query: dict[str, Any]) -> str:
     """
     if names.find_mobile(query["phone"], current_runtime().settings.phone_region) is None:
         raise BadRequest.at("phone", "Not a valid mobile number.")
-    message = MessageContext(current_issuer().name, current_language())
+    message = MessageContext.of(current_issuer(), current_language())
     key = authentication.send_code(database(), query["phone"], sender(), message, sign_in_policy())
     database().commit()
     return key
@@ -365,7 +365,7 @@ def send_code(query: dict[str, Any]) -> str:
     module=MODULE,
     machine=True,
     tenant="tenantId",
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
 )
 def bind(username: str, tenantId: int) -> bool:
     """Add an existing account to a tenant; repeating it is not an error."""
@@ -385,7 +385,7 @@ def bind(username: str, tenantId: int) -> bool:
     module=MODULE,
     machine=True,
     tenant="tenantId",
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("administrator_stays",),
 )
 def unbind(username: str, tenantId: int) -> bool:
@@ -410,7 +410,7 @@ def unbind(username: str, tenantId: int) -> bool:
     machine=True,
     person=False,
     tenant=platform,
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
 )
 def exists_by_mobile(mobile: str) -> bool:
     """Check whether an account with a mobile number exists."""
@@ -428,7 +428,7 @@ def exists_by_mobile(mobile: str) -> bool:
     machine=True,
     person=False,
     tenant=platform,
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
 )
 def exists_by_username(username: str) -> bool:
     """Check whether an account with a user name exists."""
@@ -445,7 +445,7 @@ def exists_by_username(username: str) -> bool:
     module=MODULE,
     machine=True,
     tenant="tenantId",
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
 )
 def exists_in_tenant_by_mobile(tenantId: int, mobile: str) -> bool:
     """Check by mobile number whether an account is in a tenant."""
@@ -462,7 +462,7 @@ def exists_in_tenant_by_mobile(tenantId: int, mobile: str) -> bool:
     module=MODULE,
     machine=True,
     tenant="tenantId",
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
 )
 def exists_in_tenant_by_username(username: str, tenantId: int) -> bool:
     """Check by user name whether an account is in a tenant."""

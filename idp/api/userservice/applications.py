@@ -106,7 +106,7 @@ def first_of_map(arguments: dict[str, Any]) -> int | None:
     machine=True,
     tenant=in_body("tenantId", otherwise=own),
     body=ApplicationShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("application_taken", "quota_reached"),
 )
 def create(body: ApplicationSpec) -> bool:
@@ -125,7 +125,7 @@ def create(body: ApplicationSpec) -> bool:
     machine=True,
     tenant=of_named,
     body=ApplicationShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
 )
 def update(body: ApplicationSpec) -> bool:
     """Update an application.
@@ -146,7 +146,7 @@ def update(body: ApplicationSpec) -> bool:
     machine=True,
     query=PageQuery(),
     body=ApplicationQueryShape(),
-    gives=ApplicationShape(),
+    result=ApplicationShape(),
     form="page",
 )
 def page(query: Mapping[str, Any], body: Mapping[str, Any]) -> Page:
@@ -163,7 +163,7 @@ def page(query: Mapping[str, Any], body: Mapping[str, Any]) -> Page:
     module=MODULE,
     machine=True,
     query=PrivilegesQuery(),
-    gives=ResourceShape(),
+    result=ResourceShape(),
     form="list",
     errors=("overreach",),
 )
@@ -186,7 +186,7 @@ def of_application(applicationCode: str, query: Mapping[str, Any]) -> Sequence[R
     scope=Scope.US_APP_INFO,
     module=MODULE,
     machine=True,
-    gives=ApplicationShape(),
+    result=ApplicationShape(),
 )
 def detail(applicationCode: str) -> Application:
     """Find an application by code."""
@@ -201,7 +201,7 @@ def detail(applicationCode: str) -> Application:
     module=MODULE,
     machine=True,
     tenant=of_named,
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("application_in_use",),
 )
 def delete(applicationCode: str) -> bool:
@@ -220,7 +220,7 @@ def delete(applicationCode: str) -> bool:
     scope=Scope.US_APP_INFOBYCLIENT,
     module="accounts-tenants-bundles",
     machine=True,
-    gives=ApplicationShape(),
+    result=ApplicationShape(),
 )
 def of_client(clientId: str) -> Application:
     """Get the application of an access client."""
@@ -240,7 +240,7 @@ def of_client(clientId: str) -> Application:
         values=fields.Nested(AuthorizationShape()),
         validate=validate.Length(max=MOST),
     ),
-    gives=fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(ResourceShape()))),
+    result=fields.Dict(keys=fields.String(), values=fields.List(fields.Nested(ResourceShape()))),
     errors=("overreach",),
 )
 def of_tenants(body: Mapping[str, Any]) -> Mapping[str, Sequence[Resource]]:

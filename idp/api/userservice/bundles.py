@@ -52,7 +52,7 @@ class BundleShape(Shape):
     machine=True,
     tenant=platform,
     body=BundleShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("bundle_taken", "initial_bundle_taken", "invalid_ability", "overreach"),
 )
 def create(body: tuple[int | None, BundleSpec]) -> bool:
@@ -71,7 +71,7 @@ def create(body: tuple[int | None, BundleSpec]) -> bool:
     machine=True,
     tenant=platform,
     body=BundleShape(),
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=(
         *("bundle_taken", "initial_bundle_taken", "invalid_ability", "overreach"),
         "bundle_in_use",
@@ -91,7 +91,7 @@ def update(body: tuple[int | None, BundleSpec]) -> bool:
     scope=Scope.US_BUNDLE_LIST,
     module=MODULE,
     machine=True,
-    gives=BundleShape(),
+    result=BundleShape(),
     form="list",
 )
 def list_() -> Sequence[Bundle]:
@@ -106,7 +106,7 @@ def list_() -> Sequence[Bundle]:
     scope=Scope.US_BUNDLE_LISTBYTYPE,
     module=MODULE,
     machine=True,
-    gives=BundleShape(),
+    result=BundleShape(),
     form="list",
 )
 def list_of_type(tenantType: str) -> Sequence[Bundle]:
@@ -121,7 +121,7 @@ def list_of_type(tenantType: str) -> Sequence[Bundle]:
     scope=Scope.US_BUNDLE_INFO,
     module=MODULE,
     machine=True,
-    gives=BundleShape(),
+    result=BundleShape(),
 )
 def detail(bundleCode: str) -> Bundle:
     """Get a bundle."""

@@ -78,8 +78,8 @@ class Enveloped:
 def written(operation: Operation, value: Any) -> Any:
     """Write a value by the operation's shape; of a page, its rows."""
     if isinstance(value, Page):
-        return value.written(dump(operation.gives, list(value.rows)))
-    return dump(operation.gives, value)
+        return value.written(dump(operation.result, list(value.rows)))
+    return dump(operation.result, value)
 
 
 def spelled(operation: Operation | None, problem: Problem) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class PrivilegesQuery(Shape):
     machine=True,
     query=PageQuery(),
     body=MenuQueryShape(),
-    gives=MenuShape(),
+    result=MenuShape(),
     form="page",
 )
 def page(query: Mapping[str, Any], body: Mapping[str, Any]) -> Page:
@@ -102,7 +102,7 @@ def page(query: Mapping[str, Any], body: Mapping[str, Any]) -> Page:
     module=MODULE,
     machine=True,
     query=PrivilegesQuery(),
-    gives=MenuShape(),
+    result=MenuShape(),
     form="list",
     errors=("overreach",),
 )
@@ -126,7 +126,7 @@ def by_privileges(query: Mapping[str, Any]) -> Sequence[Menu]:
     scope=Scope.US_MENU_LISTBYAPP,
     module=MODULE,
     machine=True,
-    gives=MenuShape(),
+    result=MenuShape(),
     form="list",
 )
 def by_application(applicationCode: str) -> Sequence[Menu]:
@@ -143,7 +143,7 @@ def by_application(applicationCode: str) -> Sequence[Menu]:
     scope=Scope.US_MENU_INFO,
     module=MODULE,
     machine=True,
-    gives=MenuShape(),
+    result=MenuShape(),
 )
 def detail(id: int) -> Menu:
     """Get a menu by id."""

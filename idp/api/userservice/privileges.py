@@ -102,7 +102,7 @@ def first_tenant(arguments: dict[str, Any]) -> int | None:
     scope=Scope.US_PRIVILEGE_LISTBYGROUP,
     module=MODULE,
     machine=True,
-    gives=PrivilegeShape(),
+    result=PrivilegeShape(),
     form="list",
 )
 def list_by_group(privilegeGroupId: int) -> Sequence[Privilege]:
@@ -119,7 +119,7 @@ def list_by_group(privilegeGroupId: int) -> Sequence[Privilege]:
     machine=True,
     tenant="tenantId",
     query=RoleCodesShape(),
-    gives=PrivilegeShape(),
+    result=PrivilegeShape(),
     form="list",
 )
 def list_of_roles(tenantId: int, query: Mapping[str, Any]) -> Sequence[Privilege]:
@@ -136,7 +136,7 @@ def list_of_roles(tenantId: int, query: Mapping[str, Any]) -> Sequence[Privilege
     machine=True,
     tenant="tenantId",
     query=RoleCodesShape(),
-    gives=PrivilegeTreeShape(),
+    result=PrivilegeTreeShape(),
 )
 def tree_of_roles(tenantId: int, query: Mapping[str, Any]) -> Node:
     """Get the privileges of several roles of a tenant as a tree built from the privilege groups."""
@@ -152,7 +152,7 @@ def tree_of_roles(tenantId: int, query: Mapping[str, Any]) -> Node:
     machine=True,
     tenant=first_tenant,
     query=TENANT_IDS,
-    gives=fields.Dict(keys=fields.String(), values=fields.Nested(AuthorizationShape)),
+    result=fields.Dict(keys=fields.String(), values=fields.Nested(AuthorizationShape)),
 )
 def of_account(username: str, query: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
     """Get what an account may do in several tenants.

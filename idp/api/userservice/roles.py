@@ -77,7 +77,7 @@ def tenant_of_body(arguments: dict[str, Any]) -> int | None:
     machine=True,
     tenant="tenantId",
     query=RoleCodesShape(),
-    gives=ROLE,
+    result=ROLE,
     form="list",
 )
 def list_by_codes(tenantId: int, query: Mapping[str, Any]) -> Sequence[RoleView]:
@@ -94,7 +94,7 @@ def list_by_codes(tenantId: int, query: Mapping[str, Any]) -> Sequence[RoleView]
     machine=True,
     tenant=tenant_of_body,
     body=ROLE,
-    gives=boolean(),
+    result=boolean(),
 )
 def update(body: TenantRoleSpec) -> bool:
     """Update a role of a tenant, without its privileges.
@@ -114,7 +114,7 @@ def update(body: TenantRoleSpec) -> bool:
     module=MODULE,
     machine=True,
     tenant="tenantId",
-    gives=ROLE,
+    result=ROLE,
     form="list",
 )
 def list_(tenantId: int) -> Sequence[RoleView]:
@@ -131,7 +131,7 @@ def list_(tenantId: int) -> Sequence[RoleView]:
     machine=True,
     tenant="tenantId",
     body=ROLE,
-    gives=boolean(),
+    result=boolean(),
     errors=("role_taken",),
 )
 def create(tenantId: int, body: TenantRoleSpec) -> bool:
@@ -149,7 +149,7 @@ def create(tenantId: int, body: TenantRoleSpec) -> bool:
     module=MODULE,
     machine=True,
     tenant="tenantId",
-    gives=boolean(),
+    result=boolean(),
     errors=("role_bound",),
 )
 def remove(tenantId: int, roleCode: str) -> bool:
@@ -168,7 +168,7 @@ def remove(tenantId: int, roleCode: str) -> bool:
     machine=True,
     tenant="tenantId",
     query=PrivilegeCodesShape(),
-    gives=boolean(),
+    result=boolean(),
     errors=("unknown_privilege",),
 )
 def set_privileges(tenantId: int, roleCode: str, query: Mapping[str, Any]) -> bool:
@@ -192,7 +192,7 @@ def set_privileges(tenantId: int, roleCode: str, query: Mapping[str, Any]) -> bo
     module=MODULE,
     machine=True,
     tenant="tenantId",
-    gives=ROLE,
+    result=ROLE,
 )
 def detail(tenantId: int, roleCode: str) -> RoleView:
     """Get a role of a tenant with its privileges."""
@@ -208,7 +208,7 @@ def detail(tenantId: int, roleCode: str) -> RoleView:
     machine=True,
     tenant="tenantId",
     query=RoleCodesShape(),
-    gives=boolean(),
+    result=boolean(),
     errors=("unknown_role", "overreach", "conflict"),
 )
 def bind(tenantId: int, username: str, query: Mapping[str, Any]) -> bool:
@@ -230,7 +230,7 @@ def bind(tenantId: int, username: str, query: Mapping[str, Any]) -> bool:
     machine=True,
     tenant="tenantId",
     query=RoleCodesShape(),
-    gives=boolean(),
+    result=boolean(),
     errors=("unknown_role",),
 )
 def unbind(tenantId: int, username: str, query: Mapping[str, Any]) -> bool:

@@ -91,7 +91,7 @@ FOUNDING_ERRORS = ("unknown_bundle", "no_initial_bundle", *BUNDLE_ERRORS)
     machine=True,
     tenant=platform,
     body=LinkTenantShape(),
-    gives=TenantShape(),
+    result=TenantShape(),
     errors=FOUNDING_ERRORS,
 )
 def create_linked(body: Founding) -> Tenant:
@@ -110,7 +110,7 @@ def create_linked(body: Founding) -> Tenant:
     machine=True,
     tenant=platform,
     body=CreateTenantShape(),
-    gives=TenantShape(),
+    result=TenantShape(),
     errors=("username_taken", "mobile_taken", "weak_password", *FOUNDING_ERRORS),
 )
 def create(body: Founding) -> Tenant:
@@ -131,7 +131,7 @@ def create(body: Founding) -> Tenant:
     body=TenantQueryShape(),
     body_required=False,
     query=SortedPageQuery(),
-    gives=TenantShape(),
+    result=TenantShape(),
     form="page",
 )
 def page(body: dict[str, Any], query: dict[str, Any]) -> Page:
@@ -152,7 +152,7 @@ def page(body: dict[str, Any], query: dict[str, Any]) -> Page:
     module=MODULE,
     machine=True,
     tenant="id",
-    gives=TenantShape(),
+    result=TenantShape(),
 )
 def detail(id: int) -> Tenant:
     """Get a tenant."""
@@ -167,7 +167,7 @@ def detail(id: int) -> Tenant:
     module=MODULE,
     machine=True,
     tenant=platform,
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("bundle_initialised", *BUNDLE_ERRORS),
 )
 def init_bundle(tenantId: int, bundleCode: str) -> bool:
@@ -185,7 +185,7 @@ def init_bundle(tenantId: int, bundleCode: str) -> bool:
     module=MODULE,
     machine=True,
     tenant=platform,
-    gives=fields.Boolean(),
+    result=fields.Boolean(),
     errors=("bundle_not_initialised", "same_bundle", *BUNDLE_ERRORS),
 )
 def switch_bundle(tenantId: int, bundleCode: str) -> bool:

@@ -63,6 +63,33 @@ def find(session: Session, code: str, tenant_id: int | None = None) -> Applicati
     return session.scalar(list_query(tenant_id).where(Application.code == code))
 
 
+def get_visible(session: Session, application_id: int, tenant_id: int | None) -> Application:
+    """Return an application that a tenant sees (None: any) by its id."""
+    query = list_query(tenant_id).where(Application.id == min(application_id, INT64_MAX))
+    found = session.scalar(query)
+    if found is None:
+        raise NotFound("There is no such application.")
+    return found
+
+
+def get_own(
+    session: Session, application_id: int, tenant_id: int | None, *, lock: bool = False
+) -> Application:
+    """Return an application that a tenant may change (None: any): its own, and no other.
+
+    With `lock`, as it is until this transaction ends.
+    """
+    query = select(Application).where(Application.id == min(application_id, INT64_MAX))
+    if tenant_id is not None:
+        query = query.where(Application.tenant_id == tenant_id)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    found = session.scalar(query)
+    if found is None:
+        raise NotFound("There is no such application.")
+    return found
+
+
 def get_of_client(session: Session, client_id: str, tenant_id: int | None) -> Application:
     """Return the application that an OAuth client signs people in for."""
     query = (

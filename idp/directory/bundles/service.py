@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from typing import Any
 
-from sqlalchemy import Select, select
+import orjson
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -16,13 +19,18 @@ from idp.directory.bundles import ability
 from idp.directory.bundles.models import Bundle, TenantType
 from idp.directory.roles.models import Privilege
 from idp.directory.tenants.models import Tenant
+from idp.platform import stamps
 from idp.platform.audit import service as audit
 from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
 from idp.platform.db import insert
 from idp.platform.errors import BadRequest, Conflict, NotFound, Overreach
+from idp.platform.integers import INT64_MAX
 from idp.platform.issuer import PLATFORM_TENANT_ID
+from idp.platform.translation import N_
 
+MOST_NAMED = 3
+"""Tenants that a refusal names."""
 RESERVED = frozenset({"bundle-list"})
 """Used in paths in the place of a bundle's code."""
 
@@ -99,15 +107,21 @@ def create(session: Session, actor: Actor, spec: BundleSpec) -> Bundle:
     return bundle
 
 
-def update(session: Session, actor: Actor, bundle_id: int | None, spec: BundleSpec) -> Bundle:
-    """Replace a bundle, found by its id, else by its code.
+def update(
+    session: Session,
+    actor: Actor,
+    bundle_id: int | None,
+    spec: BundleSpec,
+    *,
+    stamp: str | None = None,
+) -> Bundle:
+    """Replace a bundle, found by its id, else by its code, in the state of `stamp` (None: any).
 
     Tenants keep the roles that they got; what the bundle contains limits them from now on.
     """
     query = select(Bundle).where(Bundle.id == bundle_id if bundle_id else Bundle.code == spec.code)
-    bundle = session.scalar(query.with_for_update())
-    if bundle is None:
-        raise NotFound("There is no such bundle.")
+    bundle = _lock(session, query)
+    stamps.check(stamp_of(bundle), stamp)
     identity = (spec.code, spec.tenant_type_code) != (bundle.code, bundle.tenant_type_code)
     if identity and _is_used(session, bundle):
         raise Conflict(
@@ -120,6 +134,44 @@ def update(session: Session, actor: Actor, bundle_id: int | None, spec: BundleSp
     if before != _state(bundle):
         _record(session, bundle, Tag.BUNDLE_CHANGED, before)
     return bundle
+
+
+def delete(session: Session, bundle_id: int, stamp: str | None = None) -> None:
+    """Delete a bundle that no tenant has; the refusal names some of those that do."""
+    bundle = _lock(session, select(Bundle).where(Bundle.id == min(bundle_id, INT64_MAX)))
+    stamps.check(stamp_of(bundle), stamp)
+    users = tenants_with(session, Tenant.bundle_code == bundle.code, limit=MOST_NAMED)
+    if users:
+        names = ", ".join(tenant.name for tenant in users)
+        raise Conflict(N_("This bundle is still used by") + f": {names}", code="bundle_in_use")
+    before = _state(bundle)
+    session.delete(bundle)
+    session.flush()
+    target = f"bundle:{bundle_id}"
+    audit.record_change(session, Tag.BUNDLE_DELETED, target, before, {})
+
+
+def find_by_id(session: Session, bundle_id: int) -> Bundle | None:
+    """Find a bundle by its id."""
+    return session.get(Bundle, bundle_id) if 0 < bundle_id <= INT64_MAX else None
+
+
+def stamp_of(bundle: Bundle) -> str:
+    """Return what distinguishes one state of a bundle from every other."""
+    return hashlib.sha256(orjson.dumps(_state(bundle))).hexdigest()[:32]
+
+
+def spec_of(bundle: Bundle) -> BundleSpec:
+    """Return a bundle as it is stored."""
+    return BundleSpec(**_state(bundle))
+
+
+def tenants_with(
+    session: Session, condition: ColumnElement[bool], *, limit: int
+) -> Sequence[Tenant]:
+    """List the first tenants that fulfil a condition, by name."""
+    query = select(Tenant).where(condition).order_by(Tenant.name, Tenant.id).limit(limit)
+    return session.scalars(query).all()
 
 
 def ensure_type(session: Session, code: str, name: str) -> bool:
@@ -141,6 +193,14 @@ def check_code(code: str, field: str = "code") -> str:
         )
         raise BadRequest.at(field, message)
     return code
+
+
+def _lock(session: Session, query: Select[Bundle]) -> Bundle:
+    query = query.with_for_update().execution_options(populate_existing=True)
+    bundle = session.scalar(query)
+    if bundle is None:
+        raise NotFound("There is no such bundle.")
+    return bundle
 
 
 def _find(session: Session, query: Select[Bundle], *, lock: bool) -> Bundle | None:
@@ -193,7 +253,7 @@ def _is_used(session: Session, bundle: Bundle) -> bool:
     return session.scalar(used) is not None
 
 
-def _state(bundle: Bundle) -> State:
+def _state(bundle: Bundle) -> dict[str, Any]:
     """Return what the audit log compares of a bundle."""
     return {field.name: getattr(bundle, field.name) for field in fields(BundleSpec)}
 

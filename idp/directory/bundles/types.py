@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import select, union_all
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -13,8 +13,12 @@ from idp.directory.tenants.models import Tenant
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
+from idp.platform.integers import INT64_MAX
+from idp.platform.translation import N_
 
 LONGEST_CODE = 100
+MOST_NAMED = 3
+"""Users of a type that a refusal names."""
 
 Check = Callable[[TenantType], None]
 """Raises for a state that the caller did not mean."""
@@ -35,6 +39,11 @@ def get(session: Session, code: str, *, lock: bool = False) -> TenantType:
     if found is None:
         raise NotFound("There is no such tenant type.")
     return found
+
+
+def find_by_id(session: Session, type_id: int) -> TenantType | None:
+    """Find a type by its id."""
+    return session.get(TenantType, type_id) if 0 < type_id <= INT64_MAX else None
 
 
 def create(session: Session, code: str, name: str) -> TenantType:
@@ -68,10 +77,12 @@ def delete(session: Session, code: str, unchanged: Check) -> None:
     """Delete a type that no tenant and no bundle has."""
     found = get(session, code, lock=True)
     unchanged(found)
-    tenants = select(Tenant.id).where(Tenant.type_code == code)
-    bundles = select(Bundle.id).where(Bundle.tenant_type_code == code)
-    if session.scalar(select(tenants.exists() | bundles.exists())):
-        raise Conflict("This type is still used by tenants or bundles.")
+    tenants = select(Tenant.name).where(Tenant.type_code == code)
+    bundles = select(Bundle.name).where(Bundle.tenant_type_code == code)
+    users = session.scalars(union_all(tenants, bundles).limit(MOST_NAMED)).all()
+    if users:
+        named = ", ".join(users)
+        raise Conflict(N_("This type is still used by tenants or bundles") + f": {named}")
     session.delete(found)
     session.flush()
     _record(session, Tag.TENANT_TYPE_DELETED, code, found.name, None)

@@ -38,7 +38,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, Forbidden, NotFound, Unprocessable
 from idp.platform.integers import INT32_MAX
 from idp.platform.secrets import MASK, looks_like_digest
-from idp.platform.translation import N_
+from idp.platform.translation import N_, filled
 
 LONGEST_PROPERTY = 2000
 
@@ -146,6 +146,21 @@ def names_with_ending_secrets(
     name = func.coalesce(Client.client_name, Client.client_id)
     query = select(name).where(_in_reach(actor), Client.enabled.is_(True), ending)
     return session.scalars(query.order_by(name, Client.id).limit(limit)).all()
+
+
+def with_scope(
+    session: Session, actor: Actor, scope: str, *, limit: int
+) -> list[tuple[int, str, str]]:
+    """Return ids, client ids and names of clients in reach that may ask for a scope, by name."""
+    name = func.coalesce(Client.client_name, Client.client_id)
+    query = (
+        select(Client.id, Client.client_id, name)
+        .join(ClientScope, ClientScope.client_id == Client.id)
+        .where(_in_reach(actor), ClientScope.scope == scope)
+        .order_by(name, Client.id)
+        .limit(limit)
+    )
+    return [(row_id, client_id, title) for row_id, client_id, title in session.execute(query)]
 
 
 def get(session: Session, actor: Actor, row_id: int) -> Client:
@@ -464,7 +479,9 @@ def _rename(session: Session, client: Client, client_id: str) -> None:
         with session.begin_nested():
             session.flush()
     except IntegrityError:
-        raise Conflict("This client id is taken.", fields={"client_id": ["taken"]}) from None
+        raise Conflict(
+            N_("This client id is taken."), fields={"client_id": [N_("taken")]}
+        ) from None
 
 
 def _apply(session: Session, actor: Actor, client: Client, spec: ClientSpec) -> None:
@@ -500,7 +517,10 @@ def _check_power(session: Session, actor: Actor, client: Client) -> None:
     missing = actor.lacking_codes(session, None, powers)
     if missing:
         raise Forbidden(
-            f"This client has permissions that you do not hold: {', '.join(missing[:10])}."
+            filled(
+                N_("This client has permissions that you do not hold: %(names)s."),
+                names=", ".join(missing[:10]),
+            )
         )
 
 
@@ -517,7 +537,10 @@ def _check_gifts(
     if missing:
         raise Unprocessable.at(
             "scopes",
-            f"A client can have only management scopes that you hold: {', '.join(missing[:10])}.",
+            filled(
+                N_("A client can have only management scopes that you hold: %(names)s."),
+                names=", ".join(missing[:10]),
+            ),
         )
     added = {*(client.grantable_privileges or ())}.difference(grantable)
     _check_grantable(session, actor, added, "grantable_privileges")
@@ -537,7 +560,7 @@ def _checked(session: Session, client: Client, name: str, desired: Sequence[Row]
     rule = LISTS[name]
     if rule.check is None:
         if len(desired) > rules.MOST_ROWS:
-            raise BadRequest.at(name, f"At most {rules.MOST_ROWS} values.")
+            raise BadRequest.at(name, filled(N_("At most %(most)s values."), most=rules.MOST_ROWS))
         return [*desired]
     (column,) = rule.key
     given = [row.values[column] for row in desired]
@@ -575,7 +598,9 @@ def _set_rows(
 def _set_properties(session: Session, client: Client, desired: Sequence[Row]) -> None:
     """Apply the properties that are settings, and store the others."""
     if len(desired) > rules.MOST_ROWS:
-        raise BadRequest.at("properties", f"At most {rules.MOST_ROWS} values.")
+        raise BadRequest.at(
+            "properties", filled(N_("At most %(most)s values."), most=rules.MOST_ROWS)
+        )
     settings: dict[str, Any] = {name: fields.default_of(name) for name in fields.PROPERTIES}
     seen, free = set(), []
     for index, row in enumerate(desired):
@@ -601,7 +626,9 @@ def _set_properties(session: Session, client: Client, desired: Sequence[Row]) ->
 def _set_secrets(session: Session, client: Client, desired: Sequence[SecretRow]) -> None:
     """Change, add and remove secrets; their values are never read back."""
     if len(desired) > rules.MOST_ROWS:
-        raise BadRequest.at("secrets", f"At most {rules.MOST_ROWS} secrets.")
+        raise BadRequest.at(
+            "secrets", filled(N_("At most %(most)s secrets."), most=rules.MOST_ROWS)
+        )
     by_id = {row.id: row for row in client.secrets}
     known = set(by_id)
     for index, entry in enumerate(desired):
@@ -612,7 +639,9 @@ def _set_secrets(session: Session, client: Client, desired: Sequence[SecretRow])
         if value is not None and looks_like_digest(value):
             raise Unprocessable.at(
                 f"secrets[{index}].value",
-                "This looks like a digest. Send the secret in clear text; the server hashes it.",
+                N_(
+                    "This looks like a digest. Send the secret in clear text; the server hashes it."
+                ),
             )
         with _at(f"secrets[{index}].value", expires_at=f"secrets[{index}].expires_at"):
             if entry.id == 0:
@@ -626,7 +655,7 @@ def _set_secrets(session: Session, client: Client, desired: Sequence[SecretRow])
 def _new_secret(session: Session, client: Client, entry: SecretRow, value: str | None) -> None:
     if value is None:
         raise BadRequest.at(
-            "client_secret", "A new secret needs a value; client-postsecretkey generates one."
+            "client_secret", N_("A new secret needs a value; client-postsecretkey generates one.")
         )
     service.append_secret(session, client, value, entry.description, entry.expires_at)
 
@@ -646,7 +675,8 @@ def _check_claims(client: Client, reserved: Collection[str]) -> None:
         name = client.client_claims_prefix + row.type
         if name in reserved:
             raise Unprocessable.at(
-                f"claims[{index}].type", f"{name} cannot be a claim of a client."
+                f"claims[{index}].type",
+                filled(N_("%(name)s cannot be a claim of a client."), name=name),
             )
 
 
@@ -664,8 +694,13 @@ def _check_unasked_scopes(session: Session, actor: Actor, scopes: Collection[str
     if missing:
         raise Unprocessable.at(
             "scopes",
-            "A client that works without consent can have only scopes that you hold; missing: "
-            f"{', '.join(missing)}.",
+            filled(
+                N_(
+                    "A client that works without consent can have only scopes that you hold;"
+                    " missing: %(names)s."
+                ),
+                names=", ".join(missing),
+            ),
         )
 
 
@@ -677,7 +712,10 @@ def _check_grantable(
     if missing:
         raise Unprocessable.at(
             field,
-            f"A client cannot grant permissions that you do not hold: {', '.join(missing[:10])}.",
+            filled(
+                N_("A client cannot grant permissions that you do not hold: %(names)s."),
+                names=", ".join(missing[:10]),
+            ),
         )
 
 

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Integer, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    func,
+    select,
+)
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from idp.platform import clock
 from idp.platform.db import Base, BigInt, Id, Name, reference
@@ -107,6 +116,24 @@ class Client(Base):
     )
 
 
+SORT_NAME = func.lower(func.coalesce(Client.client_name, Client.client_id), type_=String)
+"""What lists of clients are sorted by; the index below has it."""
+Index("ix_client_sort_name", SORT_NAME, Client.id)
+Index("ix_client_created_at_id", Client.created_at, Client.id)
+
+
+class ClientSecretUse(Base):
+    """When a secret was last used, by the minute; no configuration, so that no cache is emptied."""
+
+    __tablename__ = "client_secret_use"
+    concerns_tokens = False
+
+    secret_id: Mapped[int] = mapped_column(
+        BigInt, ForeignKey("client_secret.id", ondelete="CASCADE"), primary_key=True
+    )
+    used_at: Mapped[datetime]
+
+
 class ClientSecret(Base):
     """A shared secret (purpose `client secret`); a client may have several at a time."""
 
@@ -119,6 +146,17 @@ class ClientSecret(Base):
     value_hash: Mapped[str] = mapped_column(String(100))
     expires_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    if TYPE_CHECKING:
+        last_used_at: Mapped[datetime | None]
+        """When it was last used, by the minute; read with the row."""
+
+
+# Needs the columns of both tables, so it follows the class.
+ClientSecret.last_used_at = column_property(
+    select(ClientSecretUse.used_at)
+    .where(ClientSecretUse.secret_id == ClientSecret.id)
+    .scalar_subquery()
+)
 
 
 class ClientGrantType(Base):

@@ -17,6 +17,7 @@ from idp.directory.resources.models import ApiResource, ApiScope, IdentityResour
 from idp.directory.tenants.models import TenantHost
 from idp.platform import runtime
 from idp.platform.errors import BadRequest, Conflict, Unprocessable
+from idp.platform.translation import N_, filled
 
 PURPOSE = "client secret"
 SHORTEST_SECRET = 24
@@ -37,7 +38,11 @@ def grants_of(client: Client, grant_types: Iterable[str]) -> Sequence[str]:
         if name not in product.GRANT_TYPES:
             raise Unprocessable.at(
                 "grant_types",
-                f"{name!r} is not supported. Supported: {', '.join(product.GRANT_TYPES)}.",
+                filled(
+                    N_("%(name)s is not supported. Supported: %(names)s."),
+                    name=repr(name),
+                    names=", ".join(product.GRANT_TYPES),
+                ),
             )
     if client.allow_offline_access and "authorization_code" in distinct:
         distinct = (*(name for name in distinct if name != "refresh_token"), "refresh_token")
@@ -49,7 +54,9 @@ def scopes_of(session: Session, client: Client, scopes: Iterable[str]) -> Sequen
     distinct = _distinct("scopes", scopes)
     unknown = sorted(set(distinct) - _existing_scopes(session, distinct, client.tenant_id))
     if unknown:
-        raise BadRequest.at("scopes", f"There is no scope {', '.join(unknown)}.")
+        raise BadRequest.at(
+            "scopes", filled(N_("There is no scope %(names)s."), names=", ".join(unknown))
+        )
     return distinct
 
 
@@ -82,42 +89,44 @@ def check(client: Client) -> None:
         if method == product.NO_AUTHENTICATION:
             raise Unprocessable.at(
                 "token_endpoint_auth_method",
-                "Only a public client can have the authentication method none.",
+                N_("Only a public client can have the authentication method none."),
             )
     else:
         _check_public(client, grants, method)
     if client.jwks is not None and client.jwks_uri is not None:
         # RFC 7591 2
-        raise BadRequest.at("jwks", "Set either jwks or jwks_uri, not both.")
+        raise BadRequest.at("jwks", N_("Set either jwks or jwks_uri, not both."))
     if method == product.PRIVATE_KEY_JWT and client.jwks is None and client.jwks_uri is None:
-        raise BadRequest.at("jwks", "private_key_jwt requires jwks or jwks_uri.")
+        raise BadRequest.at("jwks", N_("private_key_jwt requires jwks or jwks_uri."))
     if "authorization_code" in grants and not client.redirect_uris:
-        raise BadRequest.at("redirect_uris", "authorization_code requires a redirect URI.")
+        raise BadRequest.at("redirect_uris", N_("authorization_code requires a redirect URI."))
     if "refresh_token" in grants and "authorization_code" not in grants:
-        raise Unprocessable.at("grant_types", "refresh_token requires authorization_code.")
+        raise Unprocessable.at("grant_types", N_("refresh_token requires authorization_code."))
     if "refresh_token" in grants and not client.allow_offline_access:
-        raise Unprocessable.at("grant_types", "refresh_token requires allow_offline_access.")
+        raise Unprocessable.at("grant_types", N_("refresh_token requires allow_offline_access."))
 
 
 def _check_public(client: Client, grants: set[str], method: str | None) -> None:
     if method not in {None, product.NO_AUTHENTICATION}:
         raise Unprocessable.at(
             "token_endpoint_auth_method",
-            "The authentication method of a public client must be none.",
+            N_("The authentication method of a public client must be none."),
         )
     if "client_credentials" in grants:
         # RFC 6749 4.4
-        raise Unprocessable.at("grant_types", "client_credentials requires a confidential client.")
+        raise Unprocessable.at(
+            "grant_types", N_("client_credentials requires a confidential client.")
+        )
     if not client.require_pkce:
         # RFC 9700 2.1.1
-        raise Unprocessable.at("require_pkce", "A public client must use PKCE.")
+        raise Unprocessable.at("require_pkce", N_("A public client must use PKCE."))
     if client.refresh_token_usage == REUSABLE:
         # RFC 9700 4.14.2
         raise Unprocessable.at(
-            "refresh_token_usage", "The refresh tokens of a public client must be one-time."
+            "refresh_token_usage", N_("The refresh tokens of a public client must be one-time.")
         )
     if client.secrets:
-        raise Unprocessable.at("client_secret", "A public client cannot have a secret.")
+        raise Unprocessable.at("client_secret", N_("A public client cannot have a secret."))
 
 
 def check_addresses(session: Session, client: Client) -> None:
@@ -133,24 +142,28 @@ def check_client_id(session: Session, client_id: str, tenant_id: int | None) -> 
     if not _CLIENT_ID.fullmatch(client_id):
         raise BadRequest.at(
             "client_id",
-            "A client id must have 1 to 200 characters: letters, digits and . _ : / ~ @ + -",
+            N_("A client id must have 1 to 200 characters: letters, digits and . _ : / ~ @ + -"),
         )
     if client_id.isdigit():
         # `sub` of a machine's token is its client id; it must never read as a person's.
-        raise BadRequest.at("client_id", "A client id must not consist of digits only.")
+        raise BadRequest.at("client_id", N_("A client id must not consist of digits only."))
     if tenant_id is not None and "://" in client_id:
         # A URL as id looks like a proof of identity; no tenant proves that it owns the URL.
         raise Unprocessable.at(
-            "client_id", "Only a client of the platform may have a URL as its id."
+            "client_id", N_("Only a client of the platform may have a URL as its id.")
         )
     if is_issuer(session, client_id):
         # It is the audience of tokens for the issuer itself.
-        raise BadRequest.at("client_id", "The address of an issuer cannot be the id of a client.")
+        raise BadRequest.at(
+            "client_id", N_("The address of an issuer cannot be the id of a client.")
+        )
     if session.scalar(select(Client.id).where(Client.client_id == client_id)) is not None:
-        raise Conflict("This client id is taken.", fields={"client_id": ["taken"]})
+        raise Conflict(N_("This client id is taken."), fields={"client_id": [N_("taken")]})
     if session.scalar(select(ApiResource.id).where(ApiResource.name == client_id)):
         # Clients and APIs call the introspection endpoint by name, and both are audiences.
-        raise Conflict("This name is already used by an API.", fields={"client_id": ["taken"]})
+        raise Conflict(
+            N_("This name is already used by an API."), fields={"client_id": [N_("taken")]}
+        )
     return client_id
 
 
@@ -172,11 +185,15 @@ def hash_secret(session: Session, value: str) -> str:
     """Check and hash a secret that a caller chose."""
     if len(value) < SHORTEST_SECRET:
         raise BadRequest.at(
-            "client_secret", f"A secret must have at least {SHORTEST_SECRET} characters."
+            "client_secret",
+            filled(
+                N_("A secret must have at least %(least)s characters."),
+                least=SHORTEST_SECRET,
+            ),
         )
     if len(value) > LONGEST_SECRET or not _SECRET.fullmatch(value):
         raise BadRequest.at(
-            "client_secret", "A secret can have at most 200 printable ASCII characters."
+            "client_secret", N_("A secret can have at most 200 printable ASCII characters.")
         )
     return runtime.of(session).keyring.mac(PURPOSE, value)
 
@@ -210,5 +227,5 @@ def _existing_scopes(session: Session, names: Sequence[str], tenant_id: int | No
 def _distinct(name: str, values: Iterable[str]) -> tuple[str, ...]:
     distinct = tuple(dict.fromkeys(values))
     if len(distinct) > MOST_ROWS:
-        raise BadRequest.at(name, f"At most {MOST_ROWS} values.")
+        raise BadRequest.at(name, filled(N_("At most %(most)s values."), most=MOST_ROWS))
     return distinct

@@ -31,6 +31,7 @@ from idp.platform.db import Base
 from idp.platform.errors import BadRequest, NotFound, Unprocessable
 from idp.platform.secrets import random_token
 from idp.platform.stamps import new_stamp
+from idp.platform.translation import N_
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def create(session: Session, new: NewClient) -> tuple[Client, str | None]:
     if new.is_public and client.require_client_secret:
         raise Unprocessable.at(
             "token_endpoint_auth_method",
-            "The authentication method of a public client must be none.",
+            N_("The authentication method of a public client must be none."),
         )
     _allow_offline_access(client, new.settings, new.grant_types, new.scopes)
     set_grant_types(session, client, new.grant_types)
@@ -96,7 +97,7 @@ def insert(session: Session, client: Client, owner_id: int | None) -> None:
             session.add(client)
     except IntegrityError:
         rules.check_client_id(session, client.client_id, client.tenant_id)
-        raise NotFound("There is no such tenant.") from None
+        raise NotFound(N_("There is no such tenant.")) from None
     if owner_id is not None:
         session.add(ClientOwner(user_id=owner_id, client_id=client.id))
         session.flush()
@@ -112,7 +113,7 @@ def get(session: Session, client_id: str) -> Client:
     """Return a client, enabled or not, by its OAuth identifier."""
     client = find(session, client_id)
     if client is None:
-        raise NotFound("There is no such client.")
+        raise NotFound(N_("There is no such client."))
     return client
 
 
@@ -225,10 +226,11 @@ def add_secret(
 ) -> str:
     """Add a secret to a client, generated unless given; older ones stay valid."""
     if not client.require_client_secret:
-        raise Unprocessable.at("client_secret", "A public client cannot have a secret.")
+        raise Unprocessable.at("client_secret", N_("A public client cannot have a secret."))
     if client.token_endpoint_auth_method == product.PRIVATE_KEY_JWT:
         raise Unprocessable.at(
-            "client_secret", "This client authenticates with its own keys and cannot have a secret."
+            "client_secret",
+            N_("This client authenticates with its own keys and cannot have a secret."),
         )
     secret = append_secret(session, client, value, description, expires_at)
     client.concurrency_stamp = new_stamp()
@@ -247,7 +249,7 @@ def get_secret(client: Client, secret_id: int) -> ClientSecret:
     """Return a secret of a client; its value is nowhere."""
     row = next((row for row in client.secrets if row.id == secret_id), None)
     if row is None:
-        raise NotFound("The client has no such secret.")
+        raise NotFound(N_("The client has no such secret."))
     return row
 
 
@@ -289,9 +291,9 @@ def append_secret(
 ) -> str:
     """Append a secret to a client that is checked and written afterwards."""
     if not client.require_client_secret:
-        raise Unprocessable.at("client_secret", "A public client cannot have a secret.")
+        raise Unprocessable.at("client_secret", N_("A public client cannot have a secret."))
     if expires_at is not None and expires_at <= clock.now():
-        raise BadRequest.at("expires_at", "The expiry is in the past.")
+        raise BadRequest.at("expires_at", N_("The expiry is in the past."))
     secret = random_token() if value is None else value
     client.secrets.append(
         ClientSecret(

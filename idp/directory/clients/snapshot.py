@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -12,20 +11,12 @@ from sqlalchemy.orm import Session, selectinload
 from idp.directory.clients.models import Client, ClientCorsOrigin
 from idp.directory.product import NO_AUTHENTICATION, SHARED_SECRET_METHODS
 from idp.directory.resources import snapshot as resources
-from idp.directory.resources.snapshot import ApiScopeView, IdentityView
+from idp.directory.resources.snapshot import ApiScopeView, IdentityView, SecretView
 from idp.directory.tenants.models import Tenant
 from idp.platform.cache import looked_up
 from idp.platform.issuer import Issuer
 
 LONGEST_ID = 200
-
-
-@dataclass(frozen=True)
-class SecretView:
-    """A stored shared secret."""
-
-    value_hash: str
-    expires_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -163,7 +154,7 @@ def _view(session: Session, client: Client) -> ClientView | None:
         jwks=client.jwks,
         jwks_uri=client.jwks_uri,
         strict_assertion_audience=client.strict_assertion_audience,
-        secrets=tuple(SecretView(row.value_hash, row.expires_at) for row in client.secrets),
+        secrets=tuple(SecretView(row.id, row.value_hash, row.expires_at) for row in client.secrets),
         grant_types=frozenset(row.grant_type for row in client.grant_types),
         redirect_uris=frozenset(row.redirect_uri for row in client.redirect_uris),
         post_logout_redirect_uris=frozenset(

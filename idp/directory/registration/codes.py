@@ -23,6 +23,7 @@ from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import Busy, TooManyRequests
+from idp.platform.issuer import Brand, Issuer
 from idp.platform.notify import service as notify
 from idp.platform.secrets import digest
 from idp.platform.throttle import Key, origin
@@ -74,10 +75,16 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class MessageContext:
-    """The context of a message: the name of the service, and the reader's language."""
+    """The context of a message: the name of the service, the reader's language, the brand."""
 
     service: str
     locale: str
+    brand: Brand | None = None
+
+    @classmethod
+    def of(cls, issuer: Issuer, locale: str) -> MessageContext:
+        """Return the context of the messages of an issuer."""
+        return cls(issuer.name, locale, issuer.brand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +156,8 @@ def send(
         throttle.hit("short messages", INSTALLATION, _budget(session), HOUR)
         notify.sms(session, bound, TEMPLATE, context, message.locale)
     else:
-        notify.mail(session, names.email(address), TEMPLATE, context, message.locale)
+        to = names.email(address)
+        notify.mail(session, to, TEMPLATE, context, message.locale, brand=message.brand)
     audit.record(session, Tag.VERIFICATION_SENT, details={"channel": channel.value})
     return None
 

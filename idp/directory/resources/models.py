@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import ForeignKey, String, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from idp.platform import clock
 from idp.platform.db import Base, BigInt, Id, Name, reference
@@ -71,6 +72,18 @@ class ApiResourceProperty(Base):
     value: Mapped[str] = mapped_column(String(2000))
 
 
+class ApiSecretUse(Base):
+    """When a secret was last used, by the minute; no configuration, so that no cache is emptied."""
+
+    __tablename__ = "api_secret_use"
+    concerns_tokens = False
+
+    secret_id: Mapped[int] = mapped_column(
+        BigInt, ForeignKey("api_secret.id", ondelete="CASCADE"), primary_key=True
+    )
+    used_at: Mapped[datetime]
+
+
 class ApiSecret(Base):
     """A secret by which an API calls the introspection endpoint (purpose `client secret`)."""
 
@@ -83,6 +96,15 @@ class ApiSecret(Base):
     value_hash: Mapped[str] = mapped_column(String(100))
     expires_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    if TYPE_CHECKING:
+        last_used_at: Mapped[datetime | None]
+        """When it was last used, by the minute; read with the row."""
+
+
+# Needs the columns of both tables, so it follows the class.
+ApiSecret.last_used_at = column_property(
+    select(ApiSecretUse.used_at).where(ApiSecretUse.secret_id == ApiSecret.id).scalar_subquery()
+)
 
 
 class ApiScope(Base):

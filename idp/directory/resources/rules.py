@@ -22,6 +22,8 @@ from idp.platform.signing.algorithms import ALGORITHMS
 
 BUILT_IN_SCOPES: frozenset[str] = frozenset(Scope)
 BUILT_IN_IDENTITY = "openid"
+STANDARD_IDENTITIES = frozenset({BUILT_IN_IDENTITY, "profile", "email", "address", "phone"})
+"""Scopes whose claims OpenID Connect Core 5.4 lists."""
 RESERVED = frozenset({"offline_access"})
 PERMISSION_FORMATS = ("array", "text")
 _NAME = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}")  # RFC 6749 3.3

@@ -17,6 +17,15 @@ LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
+class SecretView:
+    """A stored shared secret."""
+
+    row_id: int
+    value_hash: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
 class ApiView:
     """An API: the audience of access tokens."""
 
@@ -26,8 +35,7 @@ class ApiView:
     user_claims: frozenset[str]
     permission_as_text: bool
     signing_alg: str | None
-    secrets: tuple[tuple[str, datetime | None], ...]
-    """(hash, expiry) pairs"""
+    secrets: tuple[SecretView, ...]
 
 
 @dataclass(frozen=True)
@@ -190,5 +198,5 @@ def _api_view(row: ApiResource) -> ApiView:
         frozenset(claim.type for claim in row.user_claims),
         properties.get("permission_format") == "text",
         properties.get("signing_alg"),
-        tuple((secret.value_hash, secret.expires_at) for secret in row.secrets),
+        tuple(SecretView(each.id, each.value_hash, each.expires_at) for each in row.secrets),
     )

@@ -183,6 +183,17 @@ def get_named(session: Session, code: str) -> tuple[Privilege, str | None, str |
     return privilege, api, group
 
 
+def find_visible(session: Session, code: str, tenant_id: int) -> Privilege | None:
+    """Find a privilege that roles of a tenant can carry (see `list_visible`)."""
+    owner = ApiResource.tenant_id
+    query = (
+        select(Privilege)
+        .outerjoin(ApiResource, ApiResource.id == Privilege.api_resource_id)
+        .where(Privilege.code == code, or_(owner.is_(None), owner == tenant_id))
+    )
+    return session.scalar(query)
+
+
 def find_group(session: Session, code: str) -> PrivilegeGroup | None:
     """Find a node of the privilege tree by its code."""
     return session.scalar(select(PrivilegeGroup).where(PrivilegeGroup.code == code))

@@ -15,6 +15,8 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
+from idp.directory.branding import snapshot as brands
+from idp.directory.branding.models import Branding
 from idp.directory.clients.models import Client
 from idp.directory.resources.models import ApiResource
 from idp.directory.tenants.host_names import is_local
@@ -60,11 +62,16 @@ class NewTenant:
 def find_issuer(session: Session, host: str) -> Issuer | None:
     """Return the issuer of a Host header; cached, as unknown hosts are."""
     host = host.lower()
+    query = brands.select_branded()
     if host == runtime.of(session).settings.public_host:
-        tenant = session.get(Tenant, PLATFORM_TENANT_ID)
+        query = query.where(Tenant.id == PLATFORM_TENANT_ID)
     else:
-        tenant = session.scalar(select(Tenant).join(TenantHost).where(TenantHost.host == host))
-    return None if tenant is None or not tenant.is_enabled else _issuer(session, tenant, host)
+        query = query.join(TenantHost, TenantHost.tenant_id == Tenant.id)
+        query = query.where(TenantHost.host == host)
+    found = session.execute(query).first()
+    if found is None or not found[0].is_enabled:
+        return None
+    return _issuer(session, *found, host)
 
 
 def issuer_of(session: Session, tenant_id: int) -> Issuer:
@@ -72,7 +79,7 @@ def issuer_of(session: Session, tenant_id: int) -> Issuer:
     tenant = get(session, tenant_id)
     if tenant.issuer_tenant_id != tenant.id:
         tenant = get(session, tenant.issuer_tenant_id)
-    return _issuer(session, tenant, None)
+    return _issuer(session, tenant, brands.find_row(session, tenant.id), None)
 
 
 def find(session: Session, tenant_id: int) -> Tenant | None:
@@ -390,20 +397,22 @@ def rewrap(session: Session) -> int:
     return changed
 
 
-def _issuer(session: Session, tenant: Tenant, host: str | None) -> Issuer:
+def _issuer(
+    session: Session, tenant: Tenant, branding: Branding | None, host: str | None
+) -> Issuer:
     settings = runtime.of(session).settings
     if tenant.id == PLATFORM_TENANT_ID:
         # Not from the rows: PUBLIC_URL may have changed since they were written.
         own = settings.public_host
     else:
         own = tenant.issuer_host or tenant.hosts[0].host
+    brand = brands.brand_of(session, tenant, branding)
     return Issuer(
         tenant_id=tenant.id,
         url=f"{settings.scheme}://{own}",
         host=host or own,
-        name=tenant.name,
-        theme=tenant.theme,
-        logo_uri=tenant.logo_uri,
+        name=brand.name,
+        brand=brand,
     )
 
 

@@ -100,7 +100,7 @@ def find_by_mobile(session: Session, number: str, tenant_id: int | None = None) 
 def found(user: User | None) -> User:
     """Return the account that was found; NotFound for none."""
     if user is None:
-        raise NotFound("There is no such account.")
+        raise NotFound(N_("There is no such account."))
     return user
 
 
@@ -147,20 +147,20 @@ def reset_password(
     a platform permission, which a machine could take over with the account.
     """
     if user_id is None and not username:
-        raise BadRequest.at("account_id", "Name the account by id or user name.")
+        raise BadRequest.at("account_id", N_("Name the account by id or user name."))
     count_look_up(session)
     named = found(users.find_by_username(session, username)) if username else None
     user = found(users.find(session, user_id)) if user_id is not None else found(named)
     if named is not None and named.id != user.id:
         raise BadRequest.at(
             "user_name",
-            "The id and the user name belong to different accounts.",
+            N_("The id and the user name belong to different accounts."),
             code="different_accounts",
         )
     if not visibility.may_change_identity(session, actor, user) or (
         actor.user_id is None and visibility.is_of_the_platform(session, user.id)
     ):
-        raise NotFound("There is no such account.")
+        raise NotFound(N_("There is no such account."))
     people.set_password(session, user, password)
 
 

@@ -149,7 +149,7 @@ def set_roles(session: Session, actor: Actor, user: User, desired: Sequence[int]
     }
     for index, role_id in enumerate(desired):
         if role_id not in known:
-            raise BadRequest.at(f"roles[{index}].role_id", "There is no such role.")
+            raise BadRequest.at(f"roles[{index}].role_id", N_("There is no such role."))
     given = [known[role_id] for role_id in sorted(set(desired) - set(held))]
     taken = [held[role_id] for role_id in sorted(set(held) - set(desired))]
     assign_roles(session, actor, user, given)
@@ -204,7 +204,9 @@ def set_claims(
         if entry.type == PERMISSION:
             granted.append((index, entry.value))
         elif entry.type in reserved or not entry.type.strip():
-            raise BadRequest.at(f"claims[{index}].type", "Claims of this type cannot be set here.")
+            raise BadRequest.at(
+                f"claims[{index}].type", N_("Claims of this type cannot be set here.")
+            )
     _check_permissions(session, actor, granted)
 
     _set_standard_claims(session, user, desired, standard)
@@ -221,7 +223,7 @@ def _find_standard_claims(desired: Sequence[ClaimRow]) -> dict[str, int]:
         if entry.type in profile.WITHOUT_MEMBER:
             if entry.id or entry.type in found:
                 raise BadRequest.at(
-                    f"claims[{index}].type", "An account can have only one such claim."
+                    f"claims[{index}].type", N_("An account can have only one such claim.")
                 )
             found[entry.type] = index
     return found
@@ -282,7 +284,7 @@ def check_may_join(session: Session, actor: Actor, tenant_id: int) -> None:
     if not actor.is_platform_admin:
         raise Overreach.at("tenants", "Only platform administrators can do this.")
     if tenants.find(session, tenant_id) is None:
-        raise BadRequest.at("tenants", "There is no such tenant.")
+        raise BadRequest.at("tenants", N_("There is no such tenant."))
 
 
 def leave(session: Session, tenant_id: int, user_id: int) -> None:
@@ -309,7 +311,7 @@ def set_files(session: Session, user: User, desired: Sequence[FileRow] | None) -
     before = {row.id: row.files for row in rows}
     for index, entry in enumerate(desired):
         if before.get(entry.id) != entry.files and not _are_addresses(entry):
-            raise BadRequest.at(f"files[{index}].files", "A file must have an http(s) address.")
+            raise BadRequest.at(f"files[{index}].files", N_("A file must have an http(s) address."))
 
     listed = child_rows.listed(desired, "files")
     _replace(session, rows, listed, ("file_type", "files"), partial(UserFile, user_id=user.id))
@@ -368,7 +370,7 @@ def _check_permissions(session: Session, actor: Actor, granted: Sequence[tuple[i
     missing = set(actor.lacking(session, actor.owner_tenant, privileges))
     for index, code in granted:
         if code not in known:
-            raise BadRequest.at(f"claims[{index}].value", "There is no such permission.")
+            raise BadRequest.at(f"claims[{index}].value", N_("There is no such permission."))
         if code in missing:
             raise Overreach.at(
                 f"claims[{index}].value", "You cannot grant a permission that you do not hold."

@@ -291,7 +291,7 @@ def delete(session: Session, actor: Actor, user_id: int) -> User:
     elif visibility.may_change_identity(session, actor, user):
         users.delete(session, user)
     else:
-        raise NotFound("There is no such user.")
+        raise NotFound(N_("There is no such user."))
     session.flush()
     if permissions.is_platform_administrator(session, user.id):
         permissions.require_administrator(session)
@@ -359,7 +359,7 @@ def get_member(session: Session, actor: Actor, user_id: int) -> User:
     """Return a person of the actor's tenant, and at the platform anyone, to be shown."""
     user = users.find(session, user_id) if 0 < user_id <= INT64_MAX else None
     if user is None or not (actor.reaches_all or _is_member(session, actor, user)):
-        raise NotFound("There is no such user.")
+        raise NotFound(N_("There is no such user."))
     return user
 
 
@@ -376,7 +376,7 @@ def get_managed(session: Session, actor: Actor, user_id: int, *, lock: bool = Fa
     if actor.reaches_all or actor.permitted == "platform":
         check_rights(session, actor, user)
     elif not visibility.may_change_identity(session, actor, user):
-        raise NotFound("There is no such user.")
+        raise NotFound(N_("There is no such user."))
     return user
 
 
@@ -539,7 +539,7 @@ def roles_of(
 def set_password(session: Session, user: User, password: str) -> None:
     """Set the password of a person, which ends their sessions and tokens."""
     if not password.strip("*"):
-        raise BadRequest.at("password", "This is the mask, not a password.")
+        raise BadRequest.at("password", N_("This is the mask, not a password."))
     users.set_password(session, user, password, chosen_by_person=False)
     audit.record(session, Tag.PASSWORD_SET, target=f"user:{user.id}")
 
@@ -554,13 +554,13 @@ def check_rights(session: Session, actor: Actor, user: User) -> None:
 
 def _get(session: Session, actor: Actor, user_id: int, *, lock: bool) -> User:
     if not 0 < user_id <= INT64_MAX:
-        raise NotFound("There is no such user.")
+        raise NotFound(N_("There is no such user."))
     query = select(User).where(User.id == user_id, *visibility.in_reach(session, actor))
     if lock:
         query = query.with_for_update(of=User).execution_options(populate_existing=True)
     user = session.scalar(query)
     if user is None:
-        raise NotFound("There is no such user.")
+        raise NotFound(N_("There is no such user."))
     return user
 
 
@@ -593,7 +593,7 @@ def _replace_identity(session: Session, actor: Actor, user: User, spec: UserSpec
     if not (names_stay and proofs_stay and not spec.password and locks_stay) and not (
         visibility.may_change_identity(session, actor, user)
     ):
-        raise NotFound("There is no such user.")
+        raise NotFound(N_("There is no such user."))
     _check_proofs(actor, user, spec, email_stays=email_stays, mobile_stays=mobile_stays)
     if spec.password:
         set_password(session, user, spec.password)
@@ -624,7 +624,7 @@ def _set_profile(user: User, spec: UserSpec) -> None:
             setattr(user, name, getattr(spec, name))
     if spec.avatar != user.avatar:
         if spec.avatar and not profile.is_web_address(spec.avatar):
-            raise BadRequest.at("avatar", "A picture must have an http(s) address.")
+            raise BadRequest.at("avatar", N_("A picture must have an http(s) address."))
         user.avatar = spec.avatar or None
 
 
@@ -646,7 +646,7 @@ def _check_proofs(
         if not is_marked or had:
             continue
         if not address:
-            raise BadRequest.at(name, "There is no address to confirm.")
+            raise BadRequest.at(name, N_("There is no address to confirm."))
         if is_own or not actor.is_platform_admin:
             raise Overreach.at(name, "An address must be verified by its owner with a code.")
 
@@ -666,7 +666,7 @@ def _parent(session: Session, actor: Actor, user_id: int) -> User | None:
     try:
         return get(session, actor, user_id)
     except NotFound:
-        raise BadRequest.at("parent_user_id", "There is no such user.") from None
+        raise BadRequest.at("parent_user_id", N_("There is no such user.")) from None
 
 
 @contextmanager

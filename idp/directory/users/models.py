@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, Date, Float, Index, Integer, String
+from sqlalchemy import CheckConstraint, Date, Float, Index, Integer, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.directory.users import names
@@ -92,6 +92,20 @@ class User(Base):
     def may_sign_in(self) -> bool:
         """Whether the account is neither deleted, disabled nor locked."""
         return self.deleted_at is None and not self.is_disabled and not self.is_locked
+
+
+SORT_NAME = func.lower(
+    func.coalesce(User.display_name, User.nick_name, User.username), type_=String
+)
+"""What lists of people are sorted by; the index below has it."""
+Index("ix_user_sort_name", SORT_NAME, User.id)
+Index("ix_user_created_at_id", User.created_at, User.id)
+Index(
+    "ix_user_is_disabled",
+    User.id,
+    sqlite_where=text("is_disabled IS 1"),
+    postgresql_where=text("is_disabled IS true"),
+)
 
 
 class UserClaim(Base):

@@ -12,7 +12,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from idp.platform.errors import BadRequest
-from idp.platform.translation import N_
+from idp.platform.translation import N_, filled
 
 USERNAME_LENGTH = 100
 EMAIL_LENGTH = 254
@@ -47,16 +47,16 @@ def username(text: str, email: str | None) -> str:
     if "@" in compared:
         if email is None or compared != key(email):
             raise BadRequest.at(
-                "username", "A user name with @ must be the account's own e-mail address."
+                "username", N_("A user name with @ must be the account's own e-mail address.")
             )
         if "xn--" in name.casefold():
             return email  # in letters, as it is shown
     elif "/" in compared or "\\" in compared:
-        raise BadRequest.at("username", "A user name must not contain a slash.")
+        raise BadRequest.at("username", N_("A user name must not contain a slash."))
     elif looks_like_phone_number(compared) or compared.replace(" ", "").isnumeric():
-        raise BadRequest.at("username", "A user name must not consist of digits only.")
+        raise BadRequest.at("username", N_("A user name must not consist of digits only."))
     elif compared in _RESERVED:
-        raise BadRequest.at("username", "This user name is reserved.")
+        raise BadRequest.at("username", N_("This user name is reserved."))
     return name
 
 
@@ -164,12 +164,12 @@ def _not_a_number() -> phonenumbers.NumberParseException:
 def plain(text: str, field: str, longest: int) -> str:
     """Refuse text that is empty, too long or contains control characters."""
     if len(text) > LONGEST_COMPARED:
-        raise BadRequest.at(field, f"At most {longest} characters.")
+        raise BadRequest.at(field, filled(N_("At most %(longest)s characters."), longest=longest))
     name = unicodedata.normalize("NFC", text).strip()
     if not name:
-        raise BadRequest.at(field, "A value is required.")
+        raise BadRequest.at(field, N_("A value is required."))
     if len(name) > longest or len(key(name)) > longest:
-        raise BadRequest.at(field, f"At most {longest} characters.")
+        raise BadRequest.at(field, filled(N_("At most %(longest)s characters."), longest=longest))
     # Control, format (zero width, direction), surrogate, private and unassigned; line breaks.
     if any(unicodedata.category(char)[0] == "C" or char in "\u2028\u2029" for char in name):
         raise BadRequest.at(field, N_("Control characters are not allowed."))

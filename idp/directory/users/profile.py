@@ -21,7 +21,7 @@ from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.platform import clock, stamps
 from idp.platform.errors import BadRequest
-from idp.platform.translation import N_
+from idp.platform.translation import N_, filled
 
 LONGEST_ADDRESS = 2000
 FIRST_YEAR = 1900
@@ -47,7 +47,9 @@ def change(session: Session, user: User, values: Mapping[str, str | None]) -> No
         claim = CLAIMS.get(name)
         try:
             if claim is None:
-                raise BadRequest.at(name, f"Known claims: {', '.join(sorted(CLAIMS))}.")
+                raise BadRequest.at(
+                    name, filled(N_("Known claims: %(names)s."), names=", ".join(sorted(CLAIMS)))
+                )
             read[claim.column] = claim.read(text) if text and text.strip() else None
         except BadRequest as problem:
             wrong[name] = [message for texts in problem.fields.values() for message in texts]
@@ -127,9 +129,11 @@ def time_zones() -> frozenset[str]:
 def _set_proof(user: User, name: str, text: str | None) -> None:
     address, column = PROOFS[name]
     if text not in {"true", "false"}:
-        raise BadRequest.at(name, f"{name} must be true or false.")
+        raise BadRequest.at(name, filled(N_("%(name)s must be true or false."), name=name))
     if text == "true" and getattr(user, address) is None:
-        raise BadRequest.at(name, f"{name}: there is no address to confirm.")
+        raise BadRequest.at(
+            name, filled(N_("%(name)s: there is no address to confirm."), name=name)
+        )
     setattr(user, column, text == "true")
 
 
@@ -142,7 +146,7 @@ def _lines(text: str, longest: int) -> str:
     lines = [line for line in text[: longest + 1].splitlines() if line.strip()]
     joined = "\n".join(names.plain(line, "value", longest) for line in lines)
     if len(text) > longest:
-        raise BadRequest.at("value", f"At most {longest} characters.")
+        raise BadRequest.at("value", filled(N_("At most %(longest)s characters."), longest=longest))
     return joined
 
 

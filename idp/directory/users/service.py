@@ -103,7 +103,7 @@ def get(session: Session, user_id: int, *, lock: bool = False) -> User:
         session.get(User, user_id, with_for_update=True, populate_existing=True)
     user = find(session, user_id)
     if user is None:
-        raise NotFound("There is no such user.")
+        raise NotFound(N_("There is no such user."))
     return user
 
 
@@ -269,7 +269,7 @@ def is_under(user: User, ancestor: User) -> bool:
 def move(session: Session, user: User, parent: User | None) -> None:
     """Change the referrer of a person, and so of all below them."""
     if parent is not None and is_under(parent, user):
-        raise BadRequest.at("parent_user_id", "A user cannot be their own referrer.")
+        raise BadRequest.at("parent_user_id", N_("A user cannot be their own referrer."))
     before = lineage_below(user)
     user.lineage = _lineage(session, parent.id) if parent is not None else None
     user.parent_user_id = parent.id if parent is not None else None
@@ -281,7 +281,7 @@ def move(session: Session, user: User, parent: User | None) -> None:
         )
     )
     if longest is not None and longest + len(after) - len(before) > LONGEST_LINEAGE:
-        raise BadRequest.at("parent_user_id", "The chain of referrers is too long.")
+        raise BadRequest.at("parent_user_id", N_("The chain of referrers is too long."))
     session.execute(
         update(User)
         .where(User.lineage.startswith(before, autoescape=True))
@@ -339,7 +339,7 @@ def _lineage(session: Session, parent_user_id: int | None) -> str | None:
         return None
     lineage = lineage_below(get(session, parent_user_id))
     if len(lineage) > LONGEST_LINEAGE:
-        raise BadRequest.at("parent_user_id", "The chain of referrers is too long.")
+        raise BadRequest.at("parent_user_id", N_("The chain of referrers is too long."))
     return lineage
 
 

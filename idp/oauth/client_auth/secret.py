@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from idp.directory.clients.snapshot import ClientView
+from idp.directory.resources.snapshot import SecretView
+from idp.oauth.client_auth import uses
 from idp.oauth.client_auth.credentials import Credentials
 from idp.oauth.request import ProtocolRequest
 from idp.platform import clock
-from idp.platform.secrets import Keyring
+from idp.platform.runtime import Runtime
 from idp.platform.storage import Storage
 
 PURPOSE = "client secret"
@@ -19,8 +20,7 @@ async def matches(
     storage: Storage, _request: ProtocolRequest, client: ClientView, credentials: Credentials
 ) -> bool:
     """Return whether the shown secret is one of the client's that have not expired."""
-    kept = ((row.value_hash, row.expires_at) for row in client.secrets)
-    return is_one_of(storage.runtime.keyring, credentials.unverified_proof, kept)
+    return is_one_of(storage.runtime, credentials.unverified_proof, client.secrets, uses.CLIENT)
 
 
 async def is_public(
@@ -30,10 +30,11 @@ async def is_public(
     return True
 
 
-def is_one_of(keyring: Keyring, secret: str, kept: Iterable[tuple[str, datetime | None]]) -> bool:
-    """Compare a secret with stored (hash, expiry) pairs, each in constant time."""
-    for value_hash, expires_at in kept:
-        is_valid = expires_at is None or expires_at > clock.now()
-        if is_valid and keyring.mac_matches(PURPOSE, secret, value_hash):
+def is_one_of(runtime: Runtime, secret: str, kept: Iterable[SecretView], kind: str) -> bool:
+    """Compare a secret with stored ones, each in constant time, and note the one that is used."""
+    for row in kept:
+        is_valid = row.expires_at is None or row.expires_at > clock.now()
+        if is_valid and runtime.keyring.mac_matches(PURPOSE, secret, row.value_hash):
+            runtime.uses.note(kind, row.row_id)
             return True
     return False

@@ -14,7 +14,7 @@ from idp.directory.resources.snapshot import ApiView
 from idp.oauth import access_tokens, client_auth, refresh_rules, refresh_tokens
 from idp.oauth.access_tokens import AccessToken
 from idp.oauth.checks import scope as scopes
-from idp.oauth.client_auth import secret
+from idp.oauth.client_auth import secret, uses
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import NO_STORE, ProtocolResponse, json_response
 from idp.platform import clock
@@ -64,8 +64,8 @@ async def _authenticate(storage: Storage, request: ProtocolRequest) -> Requester
     credentials = client_auth.read_credentials(request)
     if await storage.look_up(clients.find, credentials.client_id) is None:
         api = await storage.look_up(resources.find_api, credentials.client_id)
-        proof, keyring = credentials.unverified_proof, storage.runtime.keyring
-        if api is not None and secret.is_one_of(keyring, proof, api.secrets):
+        proof, runtime = credentials.unverified_proof, storage.runtime
+        if api is not None and secret.is_one_of(runtime, proof, api.secrets, uses.API):
             return Requester(api.name, api=api)
         raise await client_auth.refuse(storage, request, credentials, "introspection")
     client = await client_auth.authenticate(storage, request, credentials)

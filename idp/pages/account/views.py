@@ -19,7 +19,7 @@ from idp.directory.registration.codes import Channel
 from idp.directory.users import profile as rules
 from idp.oauth import consents
 from idp.oauth.visitor import Visitor
-from idp.pages import return_path
+from idp.pages import brand, return_path
 from idp.pages.account import lines
 from idp.pages.account.forms import (
     ChangePasswordForm,
@@ -72,6 +72,7 @@ def for_visitor(
         if visitor is None or not sign_in.is_recent(visitor):
             back = return_path.parse(request.path) if request.method == "GET" else None
             return ask_to_sign_in(return_to=back or HOME)
+        brand.show_tenant(visitor.browser.tenant_id)
         return view(visitor, *args, **kwargs)
 
     return guarded

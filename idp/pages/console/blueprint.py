@@ -7,15 +7,22 @@ from flask import Blueprint
 from idp.pages.console import home
 from idp.pages.console.apis import views as apis
 from idp.pages.console.audit import views as audit
-from idp.pages.console.clients import new as clients  # with what it adds to the views
+from idp.pages.console.branding import views as branding
+from idp.pages.console.bundles import kinds as bundles  # with what it adds to the views
+from idp.pages.console.clients import screen as clients
 from idp.pages.console.explain import views as explain
+from idp.pages.console.files import views as files
 from idp.pages.console.gate import for_workspace
+from idp.pages.console.gateway import views as gateway
 from idp.pages.console.health import views as health
+from idp.pages.console.identities import views as identities
 from idp.pages.console.jobs import views as jobs
 from idp.pages.console.keys import views as keys
+from idp.pages.console.menus import views as menus
 from idp.pages.console.messages import views as messages
 from idp.pages.console.overview import views as overview
 from idp.pages.console.roles import views as roles
+from idp.pages.console.sdks import views as sdks
 from idp.pages.console.sessions import views as sessions
 from idp.pages.console.settings import views as settings
 from idp.pages.console.tenants import views as tenants
@@ -27,8 +34,14 @@ PAGES = (
     sessions.pages,
     roles.pages,
     clients.pages,
+    menus.pages,
     apis.pages,
+    identities.pages,
+    gateway.pages,
+    sdks.pages,
     tenants.pages,
+    bundles.pages,
+    branding.pages,
     audit.pages,
     explain.pages,
     messages.pages,
@@ -36,6 +49,7 @@ PAGES = (
     health.pages,
     keys.pages,
     settings.pages,
+    files.pages,
 )
 """The pages of every screen of the table."""
 

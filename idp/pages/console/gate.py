@@ -70,32 +70,43 @@ class Pages:
         self.find: Finder | None = None
 
     def get(
-        self, path: str = "", *, permission: Scope | None = None, recent: bool = False
+        self,
+        path: str = "",
+        *,
+        permission: Scope | None = None,
+        recent: bool = False,
+        where: Where | None = None,
     ) -> Callable[[View], View]:
-        """Declare a page, by default for those who may see the screen."""
-        return self._declare("GET", path, Gate(permission or self.screen.permission, recent))
+        """Declare a page, by default for those who may see the screen, and where they see it."""
+        gate = Gate(permission or self.screen.permission, recent)
+        return self._declare("GET", path, gate, where or self.screen.where)
 
     def post(
-        self, path: str = "", *, permission: Scope, recent: bool = False
+        self,
+        path: str = "",
+        *,
+        permission: Scope,
+        recent: bool = False,
+        where: Where | None = None,
     ) -> Callable[[View], View]:
         """Declare what a form is sent to."""
-        return self._declare("POST", path, Gate(permission, recent))
+        return self._declare("POST", path, Gate(permission, recent), where or self.screen.where)
 
     def search(self, finder: Finder) -> Finder:
         """Register a function that finds things of this screen for the search of the console."""
         self.find = finder
         return finder
 
-    def _declare(self, method: str, path: str, gate: Gate) -> Callable[[View], View]:
+    def _declare(self, method: str, path: str, gate: Gate, where: Where) -> Callable[[View], View]:
         def declare(view: View) -> View:
             name = view.__name__
             self.gates[name] = gate
             guarded = for_workspace(view, gate)
             address = f"/{self.screen.name}{path}"
-            if self.screen.where is not Where.PLATFORM:
+            if where is not Where.PLATFORM:
                 rule = f"/t/<int:tenant_id>{address}"
                 self.blueprint.add_url_rule(rule, name, guarded, methods=[method])
-            if self.screen.where is not Where.TENANTS:
+            if where is not Where.TENANTS:
                 self.blueprint.add_url_rule(
                     f"/platform{address}",
                     name,

@@ -28,6 +28,10 @@ from idp.platform.integers import INT64_MAX
 from idp.platform.translation import N_
 
 ROWS = 25
+MOST_COUNTED = 10_000
+"""Rows that a list counts; of more it shows that there are more."""
+FEW = 1_000
+"""Rows that a search or filter found, to be sorted; among more, the index of the order is used."""
 LONGEST_SEARCH = 200
 LONGEST_CURSOR = 1000
 
@@ -119,6 +123,9 @@ class Page:
     listing: Listing
     rows: Sequence[Any]
     total: int
+    """At most `MOST_COUNTED`."""
+    has_uncounted: bool
+    """Whether there are more rows than `total`."""
     previous: str | None
     next: str | None
 
@@ -163,9 +170,18 @@ def fetch(
 ) -> Page:
     """Read a page of a query: one statement for the rows, one for their number.
 
-    `key` is the unique column that makes every order total.
+    Neither takes longer where there are more rows, if an index has the order. `key` is the unique
+    column that makes every order total.
     """
-    total = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+    counted = query.order_by(None).limit(MOST_COUNTED + 1).subquery()
+    if listing.is_narrowed:
+        ids = session.scalars(select(counted.c[key.key])).all()
+        total = len(ids)
+        if total <= FEW:
+            # Else the database might look for the few along the whole index of the order.
+            query = query.where(key.in_(ids))
+    else:
+        total = session.scalar(select(func.count()).select_from(counted)) or 0
     backwards = listing.after is None and listing.before is not None
     cursor = listing.before if backwards else listing.after
     expression = listing.sorts[listing.sort].expression
@@ -186,7 +202,8 @@ def fetch(
     return Page(
         listing,
         [row[0] for row in found],
-        total,
+        min(total, MOST_COUNTED),
+        total > MOST_COUNTED,
         listing.address(before=ends[0]) if has_previous and found else None,
         listing.address(after=ends[1]) if has_next and found else None,
     )
@@ -221,9 +238,12 @@ def _beyond(
 ) -> ColumnElement[bool]:
     """Return in SQL which rows come after a cursor."""
     value, row_id = literal(cursor[0], expression.type), cursor[1]
+    # The first condition is what an index can begin at.
     if ascending:
-        return or_(expression > value, and_(expression == value, key > row_id))
-    return or_(expression < value, and_(expression == value, key < row_id))
+        beyond = or_(expression > value, and_(expression == value, key > row_id))
+        return and_(expression >= value, beyond)
+    beyond = or_(expression < value, and_(expression == value, key < row_id))
+    return and_(expression <= value, beyond)
 
 
 def _kind_of(expression: Any) -> Any:

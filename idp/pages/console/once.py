@@ -16,19 +16,28 @@ FIELD = "shown_once"
 SECONDS = 120
 
 
-def keep(workspace: Workspace, target: str, value: str) -> None:
+def keep(
+    workspace: Workspace, target: str, value: str, *, field: str = FIELD, seconds: int = SECONDS
+) -> None:
     """Keep a new secret for the page that comes next in this browser, and for nobody else.
 
     The form is answered with a redirect, so that loading the page again creates no other secret.
     """
-    until = int(clock.now().timestamp()) + SECONDS
+    until = int(clock.now().timestamp()) + seconds
     content = json.dumps([workspace.visitor.browser.id, target, until, value])
-    browser_session[FIELD] = current_runtime().keyring.encrypt(PURPOSE, content.encode())
+    browser_session[field] = current_runtime().keyring.encrypt(PURPOSE, content.encode())
 
 
-def take(workspace: Workspace, target: str) -> str | None:
+def take(workspace: Workspace, target: str, *, field: str = FIELD) -> str | None:
     """Return what was kept for a page of this thing, which is then gone; None: nothing."""
-    kept = browser_session.pop(FIELD, None)
+    found = look(workspace, target, field=field)
+    browser_session.pop(field, None)
+    return found
+
+
+def look(workspace: Workspace, target: str, *, field: str = FIELD) -> str | None:
+    """Return what is kept for a page of this thing; None: nothing."""
+    kept = browser_session.get(field)
     if kept is None:
         return None
     try:

@@ -77,9 +77,21 @@ SETTINGS = Screen(
     Scope.ADMIN_SETTINGS_READ,
     Where.PLATFORM,
 )
+FILES = Screen("files", Group.SYSTEM, _("Files"), "file", Scope.ADMIN_FILES_READ, Where.PLATFORM)
 CLIENTS = Screen("clients", Group.APPLICATIONS, _("Clients"), "client", Scope.CLIENT_GET)
+MENUS = Screen("menus", Group.APPLICATIONS, _("Menus & resources"), "menu", Scope.US_APP_PAGE)
 ROLES = Screen("roles", Group.PEOPLE, _("Roles & permissions"), "role", Scope.ROLE_GET)
 APIS = Screen("apis", Group.APIS, _("API resources"), "api", Scope.APIRESOURCE_GET)
+IDENTITIES = Screen(
+    "identities",
+    Group.APIS,
+    _("Identity resources"),
+    "idres",
+    Scope.IDENTITYRESOURCE_GET,
+    Where.PLATFORM,
+)
+GATEWAY = Screen("gateway", Group.APIS, _("Gateway"), "gateway", Scope.APIRESOURCE_VERSIONS)
+SDKS = Screen("sdks", Group.APIS, _("SDKs & packages"), "sdk", Scope.APIRESOURCE_GET)
 TENANTS = Screen(
     "tenants",
     Group.ORGANISATIONS,
@@ -87,6 +99,17 @@ TENANTS = Screen(
     "tenant",
     Scope.TENANT_GET,
     Where.PLATFORM,
+)
+BUNDLES = Screen(
+    "bundles",
+    Group.ORGANISATIONS,
+    _("Types & bundles"),
+    "bundle",
+    Scope.US_BUNDLE_LIST,
+    Where.PLATFORM,
+)
+BRANDING = Screen(
+    "branding", Group.ORGANISATIONS, _("Branding"), "brand", Scope.ADMIN_BRANDING_READ
 )
 AUDIT = Screen("audit", Group.MONITOR, _("Audit log"), "audit", Scope.ADMIN_AUDIT_READ)
 
@@ -96,8 +119,14 @@ SCREENS = (
     SESSIONS,
     ROLES,
     CLIENTS,
+    MENUS,
     APIS,
+    IDENTITIES,
+    GATEWAY,
+    SDKS,
     TENANTS,
+    BUNDLES,
+    BRANDING,
     AUDIT,
     EXPLAIN,
     MESSAGES,
@@ -105,5 +134,6 @@ SCREENS = (
     HEALTH,
     KEYS,
     SETTINGS,
+    FILES,
 )
 """In the order of the navigation."""

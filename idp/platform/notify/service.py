@@ -23,12 +23,14 @@ from sqlalchemy.orm import Session
 from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest
+from idp.platform.errors import BadRequest, Unprocessable
+from idp.platform.issuer import Brand, Issuer
 from idp.platform.jobs import service as jobs
 from idp.platform.notify import mail as mail_job
 from idp.platform.notify import messages
 from idp.platform.notify import sms as sms_job
 from idp.platform.secrets import random_token
+from idp.platform.translation import N_
 
 TESTS_PER_HOUR = 10
 
@@ -40,9 +42,12 @@ def mail(
     context: Mapping[str, str],
     locale: str,
     *,
+    brand: Brand | None = None,
     unsubscribe: str | None = None,
 ) -> None:
     """Leave a mail to one address in the outbox.
+
+    It ends with the text and the help address of the brand.
 
     `unsubscribe` is the address by which mail programs end a subscription (RFC 8058).
     """
@@ -52,7 +57,7 @@ def mail(
     payload = {
         "to": to,
         "subject": message.subject,
-        "body": message.body,
+        "body": message.body + _signature(brand, locale),
         # Made once, so that a mail sent twice is recognised as one.
         "message_id": random_token(18),
         "unsubscribe": unsubscribe,
@@ -60,10 +65,21 @@ def mail(
     jobs.enqueue(session, mail_job.JOB, payload)
 
 
-def send_test(session: Session, user_id: int, to: str, service: str, locale: str) -> None:
+def _signature(brand: Brand | None, locale: str) -> str:
+    """Return the end of a mail, behind the mark that mail programs know (RFC 3676 4.3)."""
+    if brand is None:
+        return ""
+    lines = [brand.text("mail", messages.language(locale)), brand.help_uri or ""]
+    text = "\n".join(messages.one_line(line) for line in lines if line)
+    return f"\n-- \n{text}\n" if text else ""
+
+
+def send_test(session: Session, user_id: int, to: str | None, issuer: Issuer, locale: str) -> None:
     """Leave a mail that shows a person that mail arrives, a few times an hour at most."""
+    if not to:
+        raise Unprocessable(N_("Your account has no e-mail address."))
     runtime.of(session).throttle.hit("test mail", str(user_id), TESTS_PER_HOUR, 3600)
-    mail(session, to, "test", {"service": service}, locale)
+    mail(session, to, "test", {"service": issuer.name}, locale, brand=issuer.brand)
     audit.record(session, Tag.MAIL_TESTED, target=f"user:{user_id}")
 
 

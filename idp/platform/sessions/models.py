@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import LargeBinary, String
+from sqlalchemy import Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.platform import clock
@@ -15,6 +15,7 @@ class BrowserSession(Base):
     """A person signed in with a browser at one issuer; the cookie's value is kept as SHA-256."""
 
     __tablename__ = "browser_session"
+    __table_args__ = (Index("ix_browser_session_last_seen_at_id", "last_seen_at", "id"),)
     concerns_tokens = False
 
     id: Mapped[Id]

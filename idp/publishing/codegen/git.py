@@ -22,6 +22,8 @@ _REFUSED = (
 )
 _BEGINNING = "main"
 _OURS = f"refs/heads/{_BEGINNING}"
+_TRIED = "refs/heads/idp-test"
+"""Branch that a test would make if it pushed anything."""
 # What git-check-ref-format forbids could turn a name into an expression.
 _BRANCH = re.compile(r"refs/heads/[^\s~^:?*\[\\\x00-\x1f\x7f]+")
 _CONFIGURATION = {
@@ -76,13 +78,7 @@ def push(remote: Remote, change: Change, work: Path, on_progress: Callable[[str]
 
     Without a difference nothing is pushed, so that it may be repeated.
     """
-    program = shutil.which("git")
-    if program is None:
-        raise Unprocessable("git is not installed on the host of the worker.")
-    clone = work / "repository"
-    git = _Git(program, remote, work, on_progress)
-    git.do("init", "--quiet", "--", str(clone))
-    git.clone = clone
+    git, clone = _begin(remote, work, on_progress)
     # Names from the server are complete, `refs/heads/…`, and after `--`: none is an option.
     branch = _branch(git.ask_remote("ls-remote", "--symref", "--", remote.url, "HEAD", _OURS))
     if branch is not None:
@@ -95,6 +91,25 @@ def push(remote: Remote, change: Change, work: Path, on_progress: Callable[[str]
     git.do("commit", "--quiet", f"--message={change.message}")
     git.ask_remote("push", "--quiet", "--", remote.url, f"HEAD:{branch or _OURS}")
     return git.said
+
+
+def check_access(remote: Remote, work: Path) -> None:
+    """Raise what a push would raise if the server does not accept the token; push nothing."""
+    git, _clone = _begin(remote, work, lambda _log: None)
+    git.do("commit", "--quiet", "--allow-empty", "--message=Test")
+    git.ask_remote("push", "--quiet", "--dry-run", "--", remote.url, f"HEAD:{_TRIED}")
+
+
+def _begin(remote: Remote, work: Path, on_progress: Callable[[str], None]) -> tuple[_Git, Path]:
+    """Make an empty repository in the work folder."""
+    program = shutil.which("git")
+    if program is None:
+        raise Unprocessable("git is not installed on the host of the worker.")
+    clone = work / "repository"
+    git = _Git(program, remote, work, on_progress)
+    git.do("init", "--quiet", "--", str(clone))
+    git.clone = clone
+    return git, clone
 
 
 class _Git:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -115,6 +115,17 @@ def list_page(
     if before_id is not None:
         query = query.where(SdkJob.id < before_id)
     return session.scalars(query).all()
+
+
+def newest_of(session: Session, actor: Actor, api_ids: Collection[int]) -> dict[int, SdkJob]:
+    """Return the newest job of each of several APIs that the actor may see."""
+    newest = (
+        select(func.max(SdkJob.id))
+        .where(SdkJob.api_resource_id.in_(api_ids), _visible(actor))
+        .group_by(SdkJob.api_resource_id)
+    )
+    query = select(SdkJob).where(SdkJob.id.in_(newest)).options(defer(SdkJob.log))
+    return {job.api_resource_id or 0: job for job in session.scalars(query)}
 
 
 def list_query(actor: Actor, *, state: str | None = None) -> Select[SdkJob]:

@@ -13,7 +13,16 @@ from idp.platform import clock
 from idp.platform.db import Base, Id, reference
 
 
-class NpmOptions(Base):
+class Tested:
+    """Columns about the last test of a target; saving its options clears them."""
+
+    test_asked_at: Mapped[datetime | None]
+    tested_at: Mapped[datetime | None]
+    test_error: Mapped[str | None] = mapped_column(String(500))
+    """Why the test failed; None: it succeeded."""
+
+
+class NpmOptions(Tested, Base):
     """How the SDK of an API in one language is published to npm."""
 
     __tablename__ = "npm_options"
@@ -37,7 +46,7 @@ class NpmOptions(Base):
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
 
 
-class GithubOptions(Base):
+class GithubOptions(Tested, Base):
     """The Git repository that SDKs and documentation of an API are pushed to."""
 
     __tablename__ = "github_options"

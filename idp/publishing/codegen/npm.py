@@ -116,6 +116,19 @@ def publish(
     )
 
 
+def check_token(work: Path, registry: str, token: str) -> None:
+    """Raise what publishing would raise if the registry does not accept the token."""
+    outcome = _Npm(work, registry, token, lambda _log: None).run("whoami")
+    if outcome.is_fine:
+        return
+    found = _CODE.search(outcome.log)
+    code = found[1] if found else ""
+    if code in _FINAL | _TAKEN:
+        raise RefusedError(f"The npm registry refused the token ({code}).", outcome.log)
+    why = code or outcome.stopped or "no reason given"
+    raise UnreachableError(f"The npm registry could not be used ({why}).", outcome.log)
+
+
 class RefusedError(Unprocessable):
     """The failure is permanent: something must be changed before the next attempt."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -21,10 +22,21 @@ from idp.platform.db import count_hits
 from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
 from idp.platform.integers import INT64_MAX
 from idp.platform.secrets import MASK, UnknownKeyError
+from idp.platform.translation import N_
 from idp.publishing.codegen.models import GithubOptions, NpmOptions
 from idp.publishing.packages import service as packages
 
 PURPOSE = "publish token"
+NPM_NAME = re.compile(r"\A(?:@[a-z0-9~][a-z0-9._~-]*/)?[a-z0-9~][a-z0-9._~-]*\Z")
+"""Without a hyphen at the beginning, which npm allows: programs would read it as an option."""
+SDK_NAME = re.compile(r"\A[A-Za-z][A-Za-z0-9 ._-]*\Z")
+VERSION = re.compile(r"\A(?:0|[1-9]\d{0,8})(?:\.(?:0|[1-9]\d{0,8})){2}\Z")
+HOMEPAGE = re.compile(r"\Ahttps?://[!-~]+\Z")
+USER_AGENT = re.compile(r"\A[ -~]+\Z")
+USUAL_USER_AGENT = "Awesome-Game5.0-App"
+PART = re.compile(r"\A(?!\.{1,2}\Z)[A-Za-z0-9._-]+\Z")
+"""Owner or name of a repository."""
+TOKEN = re.compile(r"\A[!-~]+\Z")
 
 Row = TypeVar("Row", NpmOptions, GithubOptions)
 
@@ -124,6 +136,8 @@ def get_github(session: Session, api: ApiResource) -> GithubOptions:
 
 def write_npm(session: Session, api: ApiResource, language: str, content: NpmContent) -> None:
     """Replace the npm options."""
+    _check(content, {"name": NPM_NAME, "sdk_name": SDK_NAME, "version": VERSION})
+    _check(content, {"homepage": HOMEPAGE, "token": TOKEN})
     # A published package is added to the packages of the API under this name.
     packages.check_name(content.name)
     row, what = find_npm(session, api.id, language), f"npm.{language}"
@@ -135,23 +149,39 @@ def write_npm(session: Session, api: ApiResource, language: str, content: NpmCon
     values["keywords"] = list(content.keywords)
     _write(session, row, values, content.token)
     if row.token_encrypted is None:
-        raise BadRequest.at("token", "Required by the registry.")
+        raise BadRequest.at("token", N_("Required by the registry."))
     _save(session, row, is_new=is_new)
     _record(session, api, before, _state(row, what))
 
 
 def write_github(session: Session, api: ApiResource, content: GithubContent) -> None:
     """Replace the repository of an API."""
+    _check(content, {"user_agent": USER_AGENT, "owner": PART, "repo": PART, "token": TOKEN})
     row = find_github(session, api.id)
     before = _state(row, "github")
     is_new = row is None
     if row is None:
         row = GithubOptions(api_resource_id=api.id)
     if bool(content.owner) != bool(content.repo):
-        raise BadRequest.at("repo", "Owner and name must be set together.")
+        raise BadRequest.at("repo", N_("Owner and name must be set together."))
     _write(session, row, _values(content), content.token)
     _save(session, row, is_new=is_new)
     _record(session, api, before, _state(row, "github"))
+
+
+def targets_of(
+    session: Session, api_ids: Collection[int]
+) -> dict[int, list[NpmOptions | GithubOptions]]:
+    """Return where SDKs of several APIs are published, by API."""
+    found: dict[int, list[NpmOptions | GithubOptions]] = {api_id: [] for api_id in api_ids}
+    packages_to = select(NpmOptions).where(NpmOptions.api_resource_id.in_(api_ids))
+    for row in session.scalars(packages_to.order_by(NpmOptions.language)):
+        found[row.api_resource_id].append(row)
+    for repository in session.scalars(
+        select(GithubOptions).where(GithubOptions.api_resource_id.in_(api_ids))
+    ):
+        found[repository.api_resource_id].append(repository)
+    return found
 
 
 def raise_version(session: Session, row: NpmOptions) -> str:
@@ -189,6 +219,14 @@ def rewrap(session: Session) -> int:
     return len(old)
 
 
+def _check(content: NpmContent | GithubContent, patterns: Mapping[str, re.Pattern[str]]) -> None:
+    """Refuse values that do not have the form that the registry or the server expects."""
+    for name, pattern in patterns.items():
+        value = getattr(content, name)
+        if value is not None and value != MASK and not pattern.fullmatch(value):
+            raise BadRequest.at(name, N_("This does not have the expected form."))
+
+
 def _values(content: NpmContent | GithubContent) -> dict[str, Any]:
     return {name: getattr(content, name) for name in content.__slots__ if name != "token"}
 
@@ -199,6 +237,7 @@ def _write(
     """Set the values; a masked token changes nothing."""
     for name, value in values.items():
         setattr(row, name, value)
+    row.test_asked_at = row.tested_at = row.test_error = None
     if token is not None and token != MASK:
         row.token_encrypted = runtime.of(session).keyring.encrypt(PURPOSE, token.encode())
 

@@ -177,7 +177,11 @@ def _products(session: Session, pids: Collection[str], tenant_id: int) -> tuple[
     return tuple(
         ProductView(
             row.scope,
-            frozenset(subscription.client_id for subscription in row.subscriptions)
+            frozenset(
+                subscription.client_id
+                for subscription in row.subscriptions
+                if not subscription.is_suspended
+            )
             if row.subscription_required
             else None,
         )

@@ -52,6 +52,13 @@ def between(old: Document, new: Document) -> list[str]:
     return list(found)
 
 
+def in_words(entry: str, language: str) -> tuple[str, str]:
+    """Return what a change is, in English or Chinese, and where it is."""
+    kind, _, where = entry.partition(" ")
+    chinese, english = KINDS[kind]
+    return (english if language == "en" else chinese), where
+
+
 def as_note(note: str, changes: Sequence[str]) -> str:
     """Write a release note that ends with the breaking changes."""
     if not changes:

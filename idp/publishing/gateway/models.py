@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.platform import clock
@@ -117,6 +117,29 @@ class PublicationRelease(Base):
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 
+class PublicationDraft(Base):
+    """A request that was checked and waits for the person who sent it to carry it out."""
+
+    __tablename__ = "publication_draft"
+    __table_args__ = (UniqueConstraint("api_resource_id", "user_id"),)
+    concerns_tokens = False
+
+    id: Mapped[Id]
+    api_resource_id: Mapped[int] = reference("api_resource.id")
+    user_id: Mapped[int] = reference("user.id")
+    action: Mapped[str] = mapped_column(String(20))
+    """`publish` or `revise`."""
+    request_encrypted: Mapped[str]
+    """The request as JSON (purpose `publish request`): its policy may hold secrets."""
+    source_url: Mapped[str] = mapped_column(String(2000))
+    document: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    """The description as JSON, compressed."""
+    stamp: Mapped[str] = mapped_column(String(64))
+    """State of the publication that it was checked against; empty: not published yet."""
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class Product(Base):
     """A product that clients subscribe to for the versions that list it."""
 
@@ -150,6 +173,8 @@ class ProductSubscription(Base):
     id: Mapped[Id]
     product_id: Mapped[int] = reference("gateway_product.id")
     client_id: Mapped[int] = reference("client.id")
+    is_suspended: Mapped[bool] = mapped_column(default=False)
+    """Whether it gives no access for now."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 

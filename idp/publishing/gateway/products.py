@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, raiseload
 
 from idp.directory.clients.models import Client
+from idp.directory.resources.models import ApiResource
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
+from idp.platform.db import bump_configuration, count_hits
 from idp.platform.errors import BadRequest, Conflict, NotFound
+from idp.platform.integers import INT64_MAX
 from idp.platform.issuer import PLATFORM_TENANT_ID
+from idp.platform.translation import N_
 from idp.publishing.gateway.models import (
     AuthorizationServer,
     Product,
     ProductSubscription,
     Publication,
+    PublicationRevision,
     PublicationVersion,
     Upstream,
 )
-from idp.publishing.gateway.upstreams import Address
+from idp.publishing.gateway.upstreams import Address, choose
 
+CHANGEABLE = frozenset(
+    {
+        *("name", "description", "terms", "scope", "subscription_required"),
+        *("subscriptions_limit", "is_published"),
+    }
+)
+"""What may be changed of a product; its id and its tenant stay."""
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "client_registration_endpoint")
 """Of an authorization server."""
+
+Check = Callable[[Any], None]
+"""Refuses a row that is about to be changed, by raising."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
 # RFC 6749 3.1 and 3.2: no fragment.
@@ -69,7 +86,7 @@ class NewServer:
 def check_name(name: str) -> str:
     """Return the name of a product or an authorization server in its stored form."""
     if not name.strip() or len(name) > 200 or not name.isprintable():  # noqa: PLR2004 - the column
-        raise BadRequest.at("name", "The name must have 1 to 200 printable characters.")
+        raise BadRequest.at("name", N_("The name must have 1 to 200 printable characters."))
     return name.strip()
 
 
@@ -85,7 +102,7 @@ def check_upstream(url: str) -> str:
     """Return the address of an upstream in its normal form."""
     address = Address.parse(url)
     if address is None:
-        message = "An upstream must be http(s)://host[:port][/path]."
+        message = N_("An upstream must be http(s)://host[:port][/path].")
         raise BadRequest.at("url", message)
     return address.url
 
@@ -96,6 +113,11 @@ def list_products(session: Session, tenant_id: int | None = None) -> Sequence[Pr
     if tenant_id is not None:
         query = query.where(or_(Product.tenant_id.is_(None), Product.tenant_id == tenant_id))
     return session.scalars(query).all()
+
+
+def select_products() -> Select[Product]:
+    """Select the products of all tenants."""
+    return select(Product).options(raiseload("*"))
 
 
 def add_product(session: Session, new: NewProduct) -> Product:
@@ -112,32 +134,56 @@ def add_product(session: Session, new: NewProduct) -> Product:
         subscriptions_limit=new.subscriptions_limit,
         is_published=new.is_published,
     )
-    _insert(session, row, "A product with this id already exists.")
+    _insert(session, row, N_("A product with this id already exists."))
     _note(session, new.tenant_id, f"product:{new.pid}", "added")
     return row
 
 
-def remove_product(session: Session, pid: str) -> None:
-    """Remove a product that no version lists any more."""
-    row = get_product(session, pid)
-    used = [
-        version.aid
-        for version in session.scalars(select(PublicationVersion))
-        if pid in version.product_ids
-    ]
+def change_product(
+    session: Session, pid: str, values: Mapping[str, Any], check: Check = lambda _row: None
+) -> Product:
+    """Set values of a product; `check` refuses one that is not in the expected state."""
+    row = get_product(session, pid, lock=True)
+    check(row)
+    for name in CHANGEABLE & values.keys():
+        setattr(row, name, check_name(values[name]) if name == "name" else values[name])
+    session.flush()
+    _note(session, row.tenant_id, f"product:{pid}", "changed")
+    return row
+
+
+def versions_in(session: Session, pid: str) -> list[str]:
+    """List the ids of the versions that are in a product."""
+    query = select(PublicationVersion.aid, PublicationVersion.product_ids)
+    return [row.aid for row in session.execute(query) if pid in row.product_ids]
+
+
+def remove_product(session: Session, pid: str, check: Check = lambda _row: None) -> None:
+    """Remove a product that no version lists any more; `check` as for a change."""
+    row = get_product(session, pid, lock=True)
+    check(row)
+    used = versions_in(session, pid)
     if used:
-        raise Conflict(f"Still used by publications: {', '.join(used)}.")
+        raise Conflict(N_("Still used by publications") + f": {', '.join(used)}")
     session.delete(row)
     session.flush()
     _note(session, row.tenant_id, f"product:{pid}", "removed")
 
 
-def get_product(session: Session, pid: str) -> Product:
+def get_product(session: Session, pid: str, *, lock: bool = False) -> Product:
     """Return a product by id."""
-    row = session.scalar(select(Product).where(Product.pid == pid))
+    query = select(Product).where(Product.pid == pid)
+    row = session.scalar(query.with_for_update() if lock else query)
     if row is None:
-        raise NotFound.at("product", "Product not found.")
+        raise NotFound.at("product", N_("Product not found."))
     return row
+
+
+def subscriptions_of(session: Session, product_ids: Collection[int]) -> dict[int, int]:
+    """Return how many clients have subscribed to each of several products."""
+    column = ProductSubscription.product_id
+    query = select(column, func.count()).where(column.in_(product_ids)).group_by(column)
+    return dict.fromkeys(product_ids, 0) | dict(session.execute(query).all())
 
 
 def list_servers(session: Session, tenant_id: int | None = None) -> Sequence[AuthorizationServer]:
@@ -212,7 +258,7 @@ def subscribe(session: Session, pid: str, client_id: str) -> None:
     product = get_product(session, pid)
     client = _get_client(session, client_id)
     if product.tenant_id is not None and client.tenant_id not in {None, product.tenant_id}:
-        message = "The client and the product belong to different tenants."
+        message = N_("The client and the product belong to different tenants.")
         raise BadRequest.at("client", message)
     if session.scalar(_subscription(product, client)) is not None:
         return
@@ -222,19 +268,110 @@ def subscribe(session: Session, pid: str, client_id: str) -> None:
         .where(ProductSubscription.product_id == product.id)
     )
     if product.subscriptions_limit is not None and (count or 0) >= product.subscriptions_limit:
-        message = "The product has reached its limit of subscriptions."
+        message = N_("The product has reached its limit of subscriptions.")
         raise Conflict.at("product", message)
     row = ProductSubscription(product_id=product.id, client_id=client.id)
-    _insert(session, row, "This client was subscribed at the same time. Try again.")
+    _insert(session, row, N_("This client was subscribed at the same time. Try again."))
     _note(session, product.tenant_id, f"product:{pid}", "subscribed", client_id)
+
+
+def select_subscriptions(product: Product) -> Select[ProductSubscription]:
+    """Select the subscriptions to a product; their clients are joined."""
+    return (
+        select(ProductSubscription)
+        .join(Client, Client.id == ProductSubscription.client_id)
+        .where(ProductSubscription.product_id == product.id)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The subscription of a client, with the id of the client."""
+
+    id: int
+    client: str
+    is_suspended: bool
+    created_at: datetime
+
+
+def page_of_products(session: Session, after: int, limit: int) -> Sequence[Product]:
+    """Return a page of the products, by the ids of their rows."""
+    query = select_products().where(Product.id > after)
+    return session.scalars(query.order_by(Product.id).limit(limit)).all()
+
+
+def page_of_upstreams(session: Session, after: int, limit: int) -> Sequence[Upstream]:
+    """Return a page of the upstreams, by the ids of their rows."""
+    query = select_upstreams().where(Upstream.id > after)
+    return session.scalars(query.order_by(Upstream.id).limit(limit)).all()
+
+
+def page_of_subscriptions(
+    session: Session, pid: str, after: int, limit: int
+) -> Sequence[Subscribed]:
+    """Return a page of the subscriptions to a product, by the ids of their rows."""
+    query = _subscribed(get_product(session, pid)).where(ProductSubscription.id > after)
+    rows = session.execute(query.order_by(ProductSubscription.id).limit(limit))
+    return [Subscribed(*row) for row in rows]
+
+
+def find_subscribed(
+    session: Session, pid: str, *, row_id: int | None = None, client_id: str | None = None
+) -> Subscribed:
+    """Return a subscription to a product by the id of its row or of its client."""
+    query = _subscribed(get_product(session, pid))
+    if row_id is not None:
+        query = query.where(ProductSubscription.id == min(row_id, INT64_MAX))
+    if client_id is not None:
+        query = query.where(Client.client_id == client_id)
+    row = session.execute(query).first()
+    if row is None:
+        raise NotFound(N_("The client is not subscribed to this product."))
+    return Subscribed(*row)
+
+
+def _subscribed(product: Product) -> Select[int, str, bool, datetime]:
+    return (
+        select(
+            ProductSubscription.id,
+            Client.client_id,
+            ProductSubscription.is_suspended,
+            ProductSubscription.created_at,
+        )
+        .join(Client, Client.id == ProductSubscription.client_id)
+        .where(ProductSubscription.product_id == product.id)
+    )
+
+
+def get_subscription(session: Session, pid: str, client_id: str) -> ProductSubscription:
+    """Return the subscription of a client to a product."""
+    product, client = get_product(session, pid), _get_client(session, client_id)
+    row = session.scalar(_subscription(product, client))
+    if row is None:
+        raise NotFound(N_("The client is not subscribed to this product."))
+    return row
+
+
+def suspend(session: Session, pid: str, client_id: str, *, ends: bool = False) -> bool:
+    """Suspend a subscription, or end its suspension; return whether it was otherwise before."""
+    row = get_subscription(session, pid, client_id)
+    flip = update(ProductSubscription).where(
+        ProductSubscription.id == row.id, ProductSubscription.is_suspended.is_(ends)
+    )
+    if not count_hits(session, flip.values(is_suspended=not ends)):
+        return False
+    bump_configuration(session)
+    session.refresh(row)
+    product = get_product(session, pid)
+    action = "resumed" if ends else "suspended"
+    _note(session, product.tenant_id, f"product:{pid}", action, client_id)
+    return True
 
 
 def unsubscribe(session: Session, pid: str, client_id: str) -> None:
     """End the subscription of a client to a product."""
+    row = get_subscription(session, pid, client_id)
     product = get_product(session, pid)
-    row = session.scalar(_subscription(product, _get_client(session, client_id)))
-    if row is None:
-        raise NotFound("The client is not subscribed to this product.")
     session.delete(row)
     session.flush()
     _note(session, product.tenant_id, f"product:{pid}", "unsubscribed", client_id)
@@ -248,6 +385,47 @@ def list_upstreams(session: Session, tenant_id: int | None = None) -> Sequence[U
     return session.scalars(query).all()
 
 
+def select_upstreams() -> Select[Upstream]:
+    """Select the upstreams of all tenants."""
+    return select(Upstream)
+
+
+def get_upstream(session: Session, row_id: int) -> Upstream:
+    """Return an upstream by the id of its row."""
+    row = session.get(Upstream, row_id) if 0 < row_id <= INT64_MAX else None
+    if row is None:
+        raise NotFound(N_("The address is not on the list."))
+    return row
+
+
+def find_upstream(session: Session, tenant_id: int, url: str) -> Upstream:
+    """Return an upstream of a tenant by its address in normal form."""
+    query = select(Upstream).where(Upstream.tenant_id == tenant_id, Upstream.url == url)
+    return session.scalars(query).one()
+
+
+def closed_without(session: Session, upstream: Upstream) -> list[str]:
+    """List the suffixes of what is published at an address and at no other one of the list."""
+    others = [
+        row.url for row in list_upstreams(session, upstream.tenant_id) if row.id != upstream.id
+    ]
+    owner = func.coalesce(ApiResource.tenant_id, PLATFORM_TENANT_ID)
+    query = (
+        select(Publication.suffix, PublicationRevision.upstream)
+        .join(PublicationVersion, PublicationVersion.publication_id == Publication.id)
+        .join(PublicationRevision, PublicationRevision.version_id == PublicationVersion.id)
+        .join(ApiResource, ApiResource.id == Publication.api_resource_id)
+        .where(PublicationRevision.is_current, owner == upstream.tenant_id)
+        .order_by(Publication.suffix)
+    )
+    suffixes = [
+        row.suffix
+        for row in session.execute(query)
+        if choose([row.upstream], [upstream.url]) and not choose([row.upstream], others)
+    ]
+    return list(dict.fromkeys(suffixes))
+
+
 def allow_upstream(session: Session, tenant_id: int, url: str) -> str:
     """Allow an address and the paths below it as upstream of a tenant; repeating is no error."""
     _check_tenant(session, tenant_id)
@@ -255,7 +433,7 @@ def allow_upstream(session: Session, tenant_id: int, url: str) -> str:
     known = select(Upstream).where(Upstream.tenant_id == tenant_id, Upstream.url == checked)
     if session.scalar(known) is None:
         row = Upstream(tenant_id=tenant_id, url=checked)
-        _insert(session, row, "This address was added at the same time. Try again.")
+        _insert(session, row, N_("This address was added at the same time. Try again."))
         _note(session, tenant_id, f"upstream:{checked}", "added")
     return checked
 
@@ -267,10 +445,16 @@ def forbid_upstream(session: Session, tenant_id: int, url: str) -> None:
         select(Upstream).where(Upstream.tenant_id == tenant_id, Upstream.url == address.url)
     )
     if not row:
-        raise NotFound("The address is not on the list.")
+        raise NotFound(N_("The address is not on the list."))
     session.delete(row)
     session.flush()
     _note(session, tenant_id, f"upstream:{row.url}", "removed")
+
+
+def clients_of(session: Session, rows: Collection[ProductSubscription]) -> dict[int, Client]:
+    """Return the clients of subscriptions, by the ids of their rows."""
+    query = select(Client).where(Client.id.in_({row.client_id for row in rows}))
+    return {client.id: client for client in session.scalars(query.options(raiseload("*")))}
 
 
 def _subscription(product: Product, client: Client) -> Select[ProductSubscription]:
@@ -282,19 +466,19 @@ def _subscription(product: Product, client: Client) -> Select[ProductSubscriptio
 def _get_client(session: Session, client_id: str) -> Client:
     row = session.scalar(select(Client).where(Client.client_id == client_id))
     if row is None:
-        raise NotFound.at("client", "Client not found.")
+        raise NotFound.at("client", N_("Client not found."))
     return row
 
 
 def _check_tenant(session: Session, tenant_id: int | None) -> int | None:
     if tenant_id is not None and session.get(Tenant, tenant_id) is None:
-        raise NotFound("Tenant not found.")
+        raise NotFound(N_("Tenant not found."))
     return tenant_id
 
 
 def _check_id(field: str, text: str) -> None:
     if not _ID.fullmatch(text):
-        message = "The id must have up to 80 letters, digits, hyphens and underscores."
+        message = N_("The id must have up to 80 letters, digits, hyphens and underscores.")
         raise BadRequest.at(field, message)
 
 

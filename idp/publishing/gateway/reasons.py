@@ -1,4 +1,4 @@
-"""Reasons why a publication is refused; a dialect writes them in its languages."""
+"""Reasons why a publication is refused, in two languages."""
 
 from __future__ import annotations
 
@@ -29,6 +29,24 @@ class Reason(Enum):
     )
 
 
+CHINESE = {
+    Reason.BROKEN: "接口描述无法解析: {what}",
+    Reason.CHANGED_MEANWHILE: "该发布已被他人同时修改, 请刷新后重试",
+    Reason.EXTERNAL_REFERENCE: "接口描述引用了外部内容: {what}",
+    Reason.GATEWAY_REFUSED: "网关拒绝了请求: {what}",
+    Reason.GATEWAY_SILENT: "网关没有响应, 稍后将自动重试",
+    Reason.GATEWAY_UNSET: "该租户尚未配置网关: {what}",
+    Reason.INVALID: "接口描述不是有效的 OpenAPI 文档: {what}",
+    Reason.MISSING: "缺少: {what}",
+    Reason.NO_SUCH_API: "网关中没有该接口",
+    Reason.NOT_FETCHED: "接口描述的地址没有返回可用内容",
+    Reason.SUFFIX_TAKEN: "该后缀已被其他微服务使用",
+    Reason.TOO_MANY_OPERATIONS: "接口描述的操作超过 {what} 个",
+    Reason.UPSTREAM_REFUSED: "接口描述中的服务器地址不在运营方允许的列表中: {what}",
+}
+"""The texts in Chinese."""
+
+
 class NotPublished(Problem):
     """Nothing was changed at the gateway, and nothing was stored."""
 
@@ -50,3 +68,9 @@ class NotPublished(Problem):
     def may_pass(self) -> bool:
         """Whether a later attempt may succeed."""
         return self.reason is Reason.GATEWAY_SILENT
+
+
+def in_words(problem: NotPublished, language: str) -> str:
+    """Return why something was refused, in English or Chinese."""
+    text: str = problem.reason.value if language == "en" else CHINESE[problem.reason]
+    return text.format(what=problem.what)

@@ -6,9 +6,31 @@ import base64
 import zlib
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from enum import Enum
 from typing import Any, Self
 
 import orjson
+
+
+class Drift(Enum):
+    """How a gateway differs from the tables."""
+
+    MISSING = "missing"
+    """It is in the tables alone."""
+    DIFFERENT = "different"
+    UNKNOWN = "unknown"
+    """It is at the gateway alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something in which a gateway differs from the tables."""
+
+    name: str
+    """What the gateway calls it."""
+    drift: Drift
+    api_id: int | None = None
+    """None: no publication of ours."""
 
 
 @dataclass(frozen=True, slots=True)

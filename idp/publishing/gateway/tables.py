@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from idp.directory.resources.models import ApiResource
@@ -16,6 +16,7 @@ from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.stamps import new_stamp
 from idp.publishing.gateway.models import (
     Publication,
+    PublicationDraft,
     PublicationRelease,
     PublicationRevision,
     PublicationVersion,
@@ -120,9 +121,13 @@ def store(session: Session, before: Published | None, after: Published) -> None:
 
 
 def rewrap(session: Session) -> int:
-    """Encrypt publish requests again under the current root secret; return how many."""
+    """Encrypt publish requests again under the current root secret; return how many.
+
+    Drafts are removed instead: they live for an hour.
+    """
     keyring = runtime.of(session).keyring
     count = 0
+    session.execute(delete(PublicationDraft))
     for row in session.scalars(select(Publication)):
         if not keyring.is_current(row.configuration_encrypted):
             clear = keyring.decrypt(PURPOSE, row.configuration_encrypted)

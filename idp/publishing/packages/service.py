@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import delete, func, select
@@ -55,6 +55,13 @@ def listing(session: Session, api_id: int) -> Sequence[SdkPackage]:
         .where(SdkPackage.api_resource_id == api_id)
         .order_by(SdkPackage.show_index, SdkPackage.name)
     ).all()
+
+
+def count_of(session: Session, api_ids: Collection[int]) -> dict[int, int]:
+    """Return how many packages each of several APIs has."""
+    column = SdkPackage.api_resource_id
+    query = select(column, func.count()).where(column.in_(api_ids)).group_by(column)
+    return dict.fromkeys(api_ids, 0) | dict(session.execute(query).all())
 
 
 def add(session: Session, actor: Actor, api_id: int, content: Content) -> int:

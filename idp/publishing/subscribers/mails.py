@@ -76,4 +76,12 @@ def _mail(
         "stop": codes.operation(issuer.url, "DelSubscription", api.id, code),
     }
     one_click = codes.page("cancel", api.id, code, issuer.url)
-    notify.mail(session, to.address, "published", context, to.locale, unsubscribe=one_click)
+    notify.mail(
+        session,
+        to.address,
+        "published",
+        context,
+        to.locale,
+        brand=issuer.brand,
+        unsubscribe=one_click,
+    )

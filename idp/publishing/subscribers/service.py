@@ -175,7 +175,8 @@ def _mail_link(session: Session, api: ApiResource, sealed: Sealed) -> None:
         "stop": codes.operation(issuer.url, "DelSubscription", api.id, stop),
         "minutes": str(MINUTES),
     }
-    notify.mail(session, sealed.address, "subscription", context, sealed.locale)
+    to, locale = sealed.address, sealed.locale
+    notify.mail(session, to, "subscription", context, locale, brand=issuer.brand)
     _note(session, Tag.SUBSCRIPTION_REQUESTED, api)
 
 

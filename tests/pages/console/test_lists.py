@@ -6,7 +6,12 @@ import re
 from html import unescape
 
 import pytest
+from sqlalchemy import select
 
+from idp.directory.clients import models as clients
+from idp.directory.users import models as users
+from idp.pages.console import lists
+from idp.platform.sessions.models import BrowserSession
 from tests.pages.browsing import HTML
 from tests.protocol import add_person, add_role, register, sign_in
 
@@ -33,8 +38,10 @@ def link(page: str, rel: str) -> str | None:
     return unescape(found[1]) if found else None
 
 
+@pytest.mark.parametrize("few", [lists.FEW, 59])
 @pytest.mark.parametrize("sort", ["name", "-name", "created", "-created"])
-def test_pages_show_every_row_once_and_lead_back(client, session, admin, sort):
+def test_pages_show_every_row_once_and_lead_back(client, session, admin, monkeypatch, sort, few):
+    monkeypatch.setattr(lists, "FEW", few)
     for number in range(60):
         # Many have the same name: the id then decides.
         register(session, f"app-{number}", client_name=f"App {number % 4}")
@@ -79,6 +86,7 @@ def test_a_list_without_rows_offers_to_clear_the_filters(client, admin):
     assert f'<a href="{PATH}">Clear filters</a>' in page
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "query",
     [
@@ -109,3 +117,37 @@ def test_letters_with_a_meaning_for_like_are_letters(client, session, admin):
     register(session, "percent", client_name="100%")
     assert names(client.get(f"{PATH}?q=0%25").get_data(as_text=True)) == ["percent"]
     assert names(client.get(f"{PATH}?q=_").get_data(as_text=True)) == []
+
+
+def test_no_more_rows_are_counted_than_a_number(client, session, admin, monkeypatch):
+    for number in range(5):
+        register(session, f"app-{number}")
+    monkeypatch.setattr(lists, "MOST_COUNTED", 5)
+    assert "More than" not in client.get(f"{PATH}?q=app-").get_data(as_text=True)
+    monkeypatch.setattr(lists, "MOST_COUNTED", 4)
+    page = client.get(f"{PATH}?q=app-").get_data(as_text=True)
+    assert "More than 4 clients" in page
+    assert len(names(page)) == 5
+
+
+@pytest.mark.parametrize(
+    ("order", "key", "index"),
+    [
+        (users.SORT_NAME, users.User.id, "ix_user_sort_name"),
+        (users.User.created_at, users.User.id, "ix_user_created_at_id"),
+        (clients.SORT_NAME, clients.Client.id, "ix_client_sort_name"),
+        (clients.Client.created_at, clients.Client.id, "ix_client_created_at_id"),
+        (BrowserSession.last_seen_at, BrowserSession.id, "ix_browser_session_last_seen_at_id"),
+    ],
+)
+def test_an_index_has_the_order_of_a_list(session, order, key, index):
+    query = select(key).order_by(order, key).limit(26)
+    dialect = session.get_bind().dialect
+    text = str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    prefix = "EXPLAIN" if dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+    connection = session.connection()
+    if dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        connection.exec_driver_sql("SET LOCAL enable_sort = off")
+    plan = str(connection.exec_driver_sql(f"{prefix} {text}").all())
+    assert index in plan, plan

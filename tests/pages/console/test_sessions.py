@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from idp.oauth.models import Grant
+from idp.pages.console.sessions import filters
 from idp.platform import clock
 from idp.platform.audit.models import AuditEvent
 from idp.platform.sessions.models import BrowserSession
@@ -16,6 +17,7 @@ from tests.protocol import (
     add_person,
     add_role,
     add_tenant,
+    grant_of,
     register,
     sign_in,
     start_session,
@@ -66,22 +68,7 @@ def begin(session, user, **columns) -> int:
 
 def grant(session, user, app, tenant_id, session_id=None) -> int:
     """Record a sign-in of a person at a client."""
-    now = clock.now()
-    row = Grant(
-        user_id=user.id,
-        client_id=app.row_id,
-        tenant_id=tenant_id,
-        issuer_tenant_id=1,
-        session_id=session_id,
-        sid="sid",
-        security_stamp=user.security_stamp,
-        scopes=["openid"],
-        resources=[],
-        auth_time=now,
-        acr="pwd",
-        amr=["pwd"],
-        expires_at=now.replace(year=now.year + 1),
-    )
+    row = grant_of(user, client_id=app.row_id, tenant_id=tenant_id, session_id=session_id)
     session.add(row)
     session.commit()
     return row.id
@@ -261,3 +248,36 @@ def test_what_a_browser_says_of_itself_is_text(client, session, admin, acme, tex
         page = client.get(f"/console/platform/sessions{path}").get_data(as_text=True)
         assert "<script>alert" not in page
         assert "Shop" in page
+
+
+def test_an_address_names_a_client_whose_grants_are_not_the_newest(
+    client, session, admin, acme, monkeypatch
+):
+    ann = add_person(session, "ann", tenant_ids=(acme,))
+    shop, unused = register(session, "shop"), register(session, "unused")
+    grant(session, ann, shop, acme, begin(session, ann))
+    base = "/console/platform/sessions/grants"
+    assert f"client={shop.row_id}" in client.get(base).get_data(as_text=True)
+    for query in (f"client={unused.row_id}", f"client={'9' * 30}", "client=x", "tenant=1"):
+        assert client.get(f"{base}?{query}", headers=HTML).status_code == 400, query
+    monkeypatch.setattr(filters, "NEWEST", 0)
+    assert f"client={shop.row_id}" not in client.get(base).get_data(as_text=True)
+    for query in (f"client={shop.row_id}", f"tenant={acme}"):
+        assert "1 grant" in readable(client.get(f"{base}?{query}"))
+
+
+def test_a_tenant_names_no_client_that_others_alone_use(client, session, acme):
+    other = add_tenant(session, "Other")
+    ann = add_person(session, "ann", tenant_ids=(acme, other))
+    add_role(session, ann, "watcher", ["ids4.ms.admin.sessions.read"], tenant_id=acme)
+    own, shop = register(session, "own"), register(session, "shop")
+    row_id = begin(session, ann)
+    grant(session, ann, own, acme, row_id)
+    grant(session, ann, shop, other, row_id)
+    sign_in(client, session, ann)
+    base = f"/console/t/{acme}/sessions/grants"
+    page = client.get(base).get_data(as_text=True)
+    assert f"client={own.row_id}" in page
+    assert f"client={shop.row_id}" not in page
+    assert client.get(f"{base}?client={own.row_id}", headers=HTML).status_code == 200
+    assert client.get(f"{base}?client={shop.row_id}", headers=HTML).status_code == 400

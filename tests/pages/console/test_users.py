@@ -543,6 +543,7 @@ def test_a_new_user_is_sent_a_link(client, session, boss, acme, outbox):
     assert "This user name is taken." in readable(again)
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("form", "text"),
     [
@@ -790,7 +791,6 @@ def test_lists_reach_those_whom_single_operations_reach(session, acme, is_admin)
                 actor_user.id,
                 acme,
                 permitted=permitted,
-                is_confined=True,
                 is_platform_admin=is_platform_admin,
             )
             query = select(User.username).where(*management.managed(session, actor))

@@ -11,6 +11,7 @@ from flask_babel import lazy_gettext as _
 from wtforms import (
     BooleanField,
     HiddenField,
+    PasswordField,
     SelectField,
     SelectMultipleField,
     StringField,
@@ -283,6 +284,37 @@ class NewClientForm(NameForm):
     post_logout_redirect_uris = _area(_("Addresses after signing out"))
     scopes = SelectMultipleField(_("Scopes"), choices=[], validate_choice=False)
     allow_offline_access = BooleanField(_("Offline access (refresh tokens)"))
+
+
+class TrialForm(Form):
+    """How a sign-in is asked for; scopes are boxes of their own."""
+
+    prompt = _choice(
+        _("What the person is asked"),
+        {
+            "": _("as needed"),
+            "login": _("sign in again (login)"),
+            "consent": _("ask for consent (consent)"),
+            "select_account": _("choose the account (select_account)"),
+            "none": _("ask nothing (none)"),
+        },
+    )
+    tenant = _choice(_("Organisation"), {"": _("as the sign-in decides")})
+
+    def offer(self, tenants: Mapping[str, str]) -> None:
+        """Offer organisations, by their ids; without one there is nothing to choose."""
+        self.tenant.data = self.tenant.data or ""
+        self.tenant.choices = _choices({"": _("as the sign-in decides"), **tenants})
+
+
+class SecretForm(Form):
+    """The secret of the client: used for one request, and never shown again."""
+
+    secret = PasswordField(
+        _("Client secret"),
+        [Length(max=2000, message=_("This is too long."))],
+        render_kw={"autocomplete": "off"},
+    )
 
 
 class DeleteForm(Form):

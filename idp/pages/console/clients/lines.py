@@ -90,6 +90,7 @@ class SecretLine:
     description: str | None
     created_at: datetime
     expires_at: datetime | None
+    last_used_at: datetime | None
     is_valid: bool
     state: str
     """Ending of the class that shows it."""
@@ -108,6 +109,7 @@ def of_secret(secret: ClientSecret) -> SecretLine:
         secret.description,
         secret.created_at,
         secret.expires_at,
+        secret.last_used_at,
         is_valid(secret),
         state,
         text,

@@ -10,14 +10,13 @@ from typing import Any
 from flask import request
 from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _
-from sqlalchemy import String, func
 from werkzeug.wrappers import Response
 
 from idp.claims import registry
 from idp.directory.clients import kinds
 from idp.directory.clients import management as clients
 from idp.directory.clients.management import ClientSpec, Row
-from idp.directory.clients.models import Client
+from idp.directory.clients.models import SORT_NAME, Client
 from idp.directory.product import MANAGEMENT_API
 from idp.directory.resources import service as resources
 from idp.directory.scopes import Scope
@@ -45,9 +44,8 @@ from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
 from idp.platform.translation import N_
 from idp.platform.web.views import database
 
-NAME = func.lower(func.coalesce(Client.client_name, Client.client_id), type_=String)
 SORTS = {
-    "name": Sort(_("Client"), NAME),
+    "name": Sort(_("Client"), SORT_NAME),
     "created": Sort(_("Created"), Client.created_at),
 }
 FILTERS = {
@@ -125,7 +123,7 @@ def find(workspace: Workspace, text: str) -> Sequence[Hit]:
     query = clients.list_query(workspace.actor).where(
         lists.matches(text, Client.client_name, Client.client_id)
     )
-    rows = database().scalars(query.order_by(NAME, Client.id).limit(gate.MOST_HITS)).all()
+    rows = database().scalars(query.order_by(SORT_NAME, Client.id).limit(gate.MOST_HITS)).all()
     return [Hit(_name(row), row.client_id, _address(workspace, row)) for row in rows]
 
 
@@ -291,7 +289,7 @@ def remove_secret(workspace: Workspace, row_id: int, secret_id: int) -> Response
 def show_activity(workspace: Workspace, row_id: int) -> Response:
     """Show what was changed about a client, and how it was used."""
     client = get(workspace, row_id)
-    return _page(
+    return tab_page(
         workspace,
         client,
         "activity",
@@ -305,7 +303,7 @@ def show_quick_start(workspace: Workspace, row_id: int) -> Response:
     """Show code that is ready to run, with the client's own values."""
     client = get(workspace, row_id)
     issuer = tenants.issuer_of(database(), client.tenant_id or workspace.issuer.tenant_id)
-    return _page(
+    return tab_page(
         workspace,
         client,
         "quick_start",
@@ -345,7 +343,7 @@ def _deletion(
         workspace,
         "clients/delete.html",
         screen=screens.CLIENTS,
-        crumbs=_crumbs(workspace, client, _("Delete")),
+        crumbs=crumbs(workspace, client, _("Delete")),
         status=status,
         client=client,
         name=_name(client),
@@ -372,7 +370,7 @@ def _of_secret(
         workspace,
         f"clients/secret_{act}.html",
         screen=screens.CLIENTS,
-        crumbs=_crumbs(workspace, client, f"#{secret_id}"),
+        crumbs=crumbs(workspace, client, f"#{secret_id}"),
         status=status,
         client=client,
         secret=secret,
@@ -384,7 +382,7 @@ def _of_secret(
 def _secrets(
     workspace: Workspace, client: Client, form: NewSecretForm, status: int = 200
 ) -> Response:
-    return _page(
+    return tab_page(
         workspace,
         client,
         "secrets",
@@ -408,7 +406,7 @@ def _tab(
 ) -> Response:
     if tab == "scopes":
         context["groups"] = scope_groups(client.tenant_id, form.scopes.data)  # type: ignore[attr-defined]
-    return _page(
+    return tab_page(
         workspace,
         client,
         tab,
@@ -420,9 +418,10 @@ def _tab(
     )
 
 
-def _page(
+def tab_page(
     workspace: Workspace, client: Client, tab: str, status: int = 200, **context: Any
 ) -> Response:
+    """Render a tab of a client."""
     return layout.page(
         workspace,
         f"clients/{tab}.html",
@@ -455,7 +454,8 @@ def in_days(days: str | None) -> datetime | None:
     return clock.now() + timedelta(days=int(days)) if days else None
 
 
-def _crumbs(workspace: Workspace, client: Client, last: Any) -> list[layout.Crumb]:
+def crumbs(workspace: Workspace, client: Client, last: Any) -> list[layout.Crumb]:
+    """Return the steps to a page about a client."""
     return [layout.Crumb(_name(client), _address(workspace, client)), layout.Crumb(last)]
 
 
@@ -475,7 +475,7 @@ def _is_enabling() -> bool:
     """Return which of the two buttons was pressed."""
     act = request.form.get("act")
     if act not in {"enable", "disable"}:
-        raise BadRequest.at("act", "The request cannot be understood.")
+        raise BadRequest.at("act", N_("This form was not accepted"))
     return act == "enable"
 
 

@@ -57,6 +57,7 @@ def index(workspace: Workspace) -> Response:
 def show(workspace: Workspace, row_id: int) -> Response:
     """Show a job with the end of its log."""
     job = jobs.get(database(), workspace.confined_actor, row_id)
+    act = {"failed": "jobs.retry", "waiting": "jobs.cancel"}.get(job.state)
     people = set() if job.user_id is None else {job.user_id}
     return layout.page(
         workspace,
@@ -68,6 +69,7 @@ def show(workspace: Workspace, row_id: int) -> Response:
         names=users.names_of(database(), people),
         may_write=workspace.may(Scope.ADMIN_JOBS_WRITE),
         write=Scope.ADMIN_JOBS_WRITE,
+        act_url=act and workspace.url(act, row_id=row_id),
     )
 
 

@@ -12,12 +12,10 @@ from idp.pages.console.gate import Pages, go
 from idp.pages.console.lists import Filter, Sort
 from idp.pages.console.workspaces import Workspace
 from idp.pages.language import current as current_language
-from idp.platform.errors import Unprocessable
 from idp.platform.integers import INT64_MAX
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.notify import service as notify
-from idp.platform.translation import N_
 from idp.platform.web.views import database
 
 JOBS = {
@@ -31,6 +29,8 @@ JOBS = {
     "gateway-change": _("Gateway change"),
     "gateway-repair": _("Gateway repair"),
     "sdk": _("SDK"),
+    "sdk-target-test": _("Test of a publish target"),
+    "file-erase": _("Removal of a file"),
 }
 """What jobs are called; others have the name that the log has."""
 LANES = {"notify": _("Messages to people"), "gateway": _("Gateway"), "build": _("SDKs")}
@@ -101,10 +101,6 @@ def retry_all(workspace: Workspace) -> Response:
 def send_test(workspace: Workspace) -> Response:
     """Send a mail to the address of the person who asks for it, and to nobody else."""
     person = workspace.visitor.user
-    if not person.email:
-        raise Unprocessable(N_("Your account has no e-mail address."))
-    notify.send_test(
-        database(), person.id, person.email, workspace.issuer.name, current_language().code
-    )
+    notify.send_test(database(), person.id, person.email, workspace.issuer, current_language().code)
     database().commit()
     return go(workspace, "messages.index", sent="")

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import request
+from flask import redirect, request
 from flask_babel import gettext, ngettext
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select
 from werkzeug.wrappers import Response
 
 from idp.account import live_access
 from idp.directory.actor import Actor
 from idp.oauth.models import Grant
-from idp.pages.console import layout, lists, screens, workspaces
+from idp.pages.console import counts, layout, lists, screens, steps, workspaces
 from idp.pages.console.gate import Pages, go
 from idp.pages.console.sessions import filters, lines
 from idp.pages.console.sessions.filters import WRITE
 from idp.pages.console.workspaces import Workspace
-from idp.platform.errors import BadRequest
 from idp.platform.sessions.models import BrowserSession
-from idp.platform.translation import N_
 from idp.platform.web.views import database
 
 pages = Pages(screens.SESSIONS)
@@ -58,7 +55,7 @@ def end(workspace: Workspace, row_id: int) -> Response:
 def end_grant(workspace: Workspace, row_id: int) -> Response:
     """End a grant."""
     actor = workspaces.acting(database(), workspace, WRITE)
-    live_access.end_grant(database(), actor, row_id)
+    live_access.end_grant(database(), live_access.grants_query(actor), row_id)
     database().commit()
     return go(workspace, "sessions.grants", ended=1)
 
@@ -66,51 +63,85 @@ def end_grant(workspace: Workspace, row_id: int) -> Response:
 @pages.get("/end", permission=WRITE)
 def confirm(workspace: Workspace) -> Response:
     """Show how many sessions the filters leave, before all of them are ended."""
-    listing, query = filters.sessions(workspace, WRITE)
-    others = query.where(BrowserSession.id != workspace.visitor.browser.id)
-    return _confirm_page(workspace, "session", listing, _count(database(), others))
+    listing, others = _others(workspace)
+    number = live_access.count(database(), others)
+    if number > steps.MANY:
+        query = listing.address().partition("?")[2]
+        address = workspace.url("sessions.ask_ending")
+        return redirect(f"{address}?{query}" if query else address, 303)
+    return _confirm_page(workspace, "session", listing, number)
 
 
 @pages.post("/end", permission=WRITE)
 def end_all(workspace: Workspace) -> Response:
     """End all sessions that the filters leave, but the visitor's own."""
-    _, query = filters.sessions(workspace, WRITE)
-    others = query.where(BrowserSession.id != workspace.visitor.browser.id)
-    ended = live_access.end_sessions(database(), _actor(workspace), others, _confirmed())
+    _, others = _others(workspace)
+    ended = live_access.end_sessions(database(), _actor(workspace), others, counts.confirmed())
     database().commit()
     return go(workspace, "sessions.index", ended=ended)
+
+
+@pages.get("/all/end", permission=WRITE)
+def ask_ending(workspace: Workspace) -> Response:
+    """Show how many sessions would be ended in steps."""
+    listing, others = _others(workspace)
+    progress = steps.begin(database(), others, BrowserSession.id)
+    return _steps(workspace, listing, progress, is_asked=True)
+
+
+@pages.post("/all/end", permission=WRITE)
+def end_step(workspace: Workspace) -> Response:
+    """End the next sessions that the filters leave, but the visitor's own."""
+    listing, others = _others(workspace)
+    actor = _actor(workspace)
+
+    def end_one(session_id: int) -> None:
+        live_access.end_session(database(), actor, session_id)
+
+    progress = steps.carry_out(database(), others, BrowserSession.id, steps.read(), end_one)
+    database().commit()
+    return _steps(workspace, listing, progress)
 
 
 @pages.get("/grants/end", permission=WRITE)
 def confirm_grants(workspace: Workspace) -> Response:
     """Show how many grants the filters leave, before all of them are ended."""
     listing, query = filters.grants(workspace, WRITE)
-    return _confirm_page(workspace, "grant", listing, _count(database(), query))
+    return _confirm_page(workspace, "grant", listing, live_access.count(database(), query))
 
 
 @pages.post("/grants/end", permission=WRITE)
 def end_all_grants(workspace: Workspace) -> Response:
     """End all grants that the filters leave."""
     _, query = filters.grants(workspace, WRITE)
-    ended = live_access.end_grants(database(), query, _confirmed())
+    ended = live_access.end_grants(database(), query, counts.confirmed())
     database().commit()
     return go(workspace, "sessions.grants", ended=ended)
 
 
-def _confirmed() -> int:
-    """Return the number that was shown before it was confirmed; no more than that are ended."""
-    text = request.form.get("count", "")
-    if not (text.isascii() and text.isdigit()):
-        raise BadRequest.at("count", N_("This form was not accepted"))
-    return min(int(text[:9]), live_access.MOST_ENDED)
+def _others(workspace: Workspace) -> tuple[lists.Listing, Select[BrowserSession]]:
+    """Return the sessions that the filters leave, without the visitor's own."""
+    listing, query = filters.sessions(workspace, WRITE)
+    return listing, query.where(BrowserSession.id != workspace.visitor.browser.id)
+
+
+def _steps(
+    workspace: Workspace,
+    listing: lists.Listing,
+    progress: steps.Progress,
+    *,
+    is_asked: bool = False,
+) -> Response:
+    text = gettext(
+        "These people are signed out, and the tokens issued in the sessions end."
+        " Your own session stays."
+    )
+    wording = steps.Wording(gettext("End sessions"), text, listing.address())
+    return steps.page(workspace, screens.SESSIONS, progress, wording, is_asked=is_asked)
 
 
 def _actor(workspace: Workspace) -> Actor:
     return workspaces.acting(database(), workspace, WRITE)
-
-
-def _count(session: Session, query: Any) -> int:
-    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
 
 
 def _page(

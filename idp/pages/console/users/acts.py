@@ -9,7 +9,7 @@ from flask import request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from idp.account import administration, live_access
+from idp.account import administration, client_access, live_access
 from idp.directory.actor import Actor
 from idp.directory.roles import tenant_roles
 from idp.directory.scopes import Scope
@@ -90,7 +90,8 @@ def end_consent(workspace: Workspace, row_id: int, consent_id: int) -> Response:
 
     def end(session: Session, actor: Actor) -> None:
         people.get_member(session, actor, row_id)
-        live_access.end_consent(session, actor, row_id, consent_id)
+        found = client_access.consents_query(actor, user_id=row_id)
+        client_access.end_consent(session, found, consent_id)
 
     return _act(
         workspace, row_id, end, "allowed", tab="allowed", permission=Scope.ADMIN_SESSIONS_WRITE

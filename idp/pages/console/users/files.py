@@ -29,7 +29,7 @@ def export(workspace: Workspace) -> Response:
     found = listing.exported(workspace, acts.ids("id"), people_files.MOST_EXPORTED + 1)
     if len(found) > people_files.MOST_EXPORTED:
         text = N_("Too many users for one file; narrow the list to at most this number")
-        return listing.page(workspace, BadRequest(f"{text}: {people_files.MOST_EXPORTED}"))
+        return listing.page(workspace, BadRequest(text + f": {people_files.MOST_EXPORTED}"))
     roles = people.roles_of(session, [user.id for user in found], workspace.tenant_id)
     codes = {user_id: [role.code for role in held] for user_id, held in roles.items()}
     actor = workspaces.acting(session, workspace, READ)

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask_babel import lazy_gettext as _
-from sqlalchemy import ColumnElement, String, func, not_, or_, select
+from sqlalchemy import ColumnElement, not_, or_, select
 from sqlalchemy.orm import Session
 
 from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants.models import Tenant
 from idp.directory.users import management as people
 from idp.directory.users import names
-from idp.directory.users.models import User
+from idp.directory.users.models import SORT_NAME, User
 from idp.directory.users.standing import is_active
 from idp.directory.users.visibility import is_member
 from idp.pages.console import lists
@@ -30,9 +30,8 @@ MOST_CHOICES = 50
 """Roles or organisations that a filter offers."""
 RECENTLY, LONG_AGO = timedelta(days=30), timedelta(days=90)
 
-NAME = func.lower(func.coalesce(User.display_name, User.nick_name, User.username), type_=String)
 SORTS = {
-    "name": Sort(_("Name"), NAME),
+    "name": Sort(_("Name"), SORT_NAME),
     "username": Sort(_("User name"), User.username_key),
     "created": Sort(_("Created"), User.created_at),
 }
@@ -108,12 +107,15 @@ def conditions(workspace: Workspace, listing: lists.Listing) -> list[ColumnEleme
 
 def matches(text: str) -> ColumnElement[bool]:
     """Return in SQL who has a text in a name or address, or as their id."""
-    by_key = lists.matches(names.key(text), User.username_key, User.email_key)
+    by_key = (
+        column.contains(names.key(text), autoescape=True)
+        for column in (User.username_key, User.email_key)
+    )
     by_name = lists.matches(
         text, User.display_name, User.given_name, User.family_name, User.nick_name, User.mobile
     )
     is_id = text.isascii() and text.isdigit() and int(text) <= INT64_MAX
-    return or_(by_key, by_name, *([User.id == int(text)] if is_id else []))
+    return or_(*by_key, by_name, *([User.id == int(text)] if is_id else []))
 
 
 def _choices(session: Session, query: Any) -> dict[str, str]:

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from flask import request
 from flask_babel import gettext, ngettext
+from sqlalchemy import Select
 from werkzeug.wrappers import Response
 
+from idp.directory.actor import Actor
 from idp.directory.scopes import Scope
 from idp.directory.users import management as people
 from idp.directory.users.models import User
@@ -39,6 +41,7 @@ def page(workspace: Workspace, problem: Problem | None = None) -> Response:
         may_write=workspace.may(WRITE),
         may_assign=workspace.may(Scope.US_ROLE_BIND),
         query=request.query_string.decode(),
+        narrowed=listing.address().partition("?")[2],
         notice=_notice() if problem is None else None,
         refused=person.explained(problem),
         write=WRITE,
@@ -54,6 +57,11 @@ def exported(workspace: Workspace, ids: Collection[int], limit: int) -> Sequence
     if ids:
         query = query.where(User.id.in_(ids))
     return session.scalars(query.order_by(User.id).limit(limit)).all()
+
+
+def query(workspace: Workspace, actor: Actor) -> Select[User]:
+    """Return the query of the users that search and filters leave."""
+    return people.members_query(actor).where(*lines.conditions(workspace, _read(workspace)))
 
 
 def _read(workspace: Workspace) -> lists.Listing:

@@ -9,7 +9,6 @@ from typing import Any
 
 from flask import request
 from flask_babel import lazy_gettext as _
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
@@ -159,7 +158,7 @@ def count_grants(session: Session, workspace: Workspace, user: User) -> int:
     """Return how many live grants of a user end with the account, as far as the visitor sees."""
     actor = workspaces.acting(session, workspace, READ)
     found = live_access.grants_query(actor).where(Grant.user_id == user.id)
-    return session.scalar(select(func.count()).select_from(found.subquery())) or 0
+    return live_access.count(session, found)
 
 
 def page(

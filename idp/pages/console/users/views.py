@@ -12,10 +12,10 @@ from idp.directory.scopes import Scope
 from idp.directory.tenants import service as tenants
 from idp.directory.users import accounts
 from idp.directory.users import management as people
-from idp.directory.users.models import User
+from idp.directory.users.models import SORT_NAME, User
 from idp.pages.console import layout, once, screens, workspaces
 from idp.pages.console.gate import Hit, check, go
-from idp.pages.console.users import acts, files, lines, listing, person
+from idp.pages.console.users import acts, bulk, files, lines, listing, person
 from idp.pages.console.users.forms import FIELDS, DeleteForm, ExistingUserForm, NewUserForm
 from idp.pages.console.users.pages import READ, WRITE, pages
 from idp.pages.console.workspaces import Workspace
@@ -26,7 +26,7 @@ from idp.platform.web.views import database
 
 __all__ = ["MODULES", "pages"]
 
-MODULES = (acts, files)
+MODULES = (acts, bulk, files)
 """Importing a module declares its addresses."""
 
 
@@ -41,7 +41,7 @@ def find(workspace: Workspace, text: str) -> Sequence[Hit]:
     """Find users by a name, an address or their id."""
     actor = workspaces.acting(database(), workspace, READ)
     found = people.members_query(actor).where(lines.matches(text))
-    rows = database().scalars(found.order_by(lines.NAME, User.id).limit(5)).all()
+    rows = database().scalars(found.order_by(SORT_NAME, User.id).limit(5)).all()
     return [
         Hit(row.full_name, row.username, workspace.url("users.show", row_id=row.id)) for row in rows
     ]

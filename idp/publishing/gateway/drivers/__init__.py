@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from sqlalchemy.orm import Session
@@ -11,7 +12,7 @@ from idp.platform import runtime
 from idp.publishing.gateway.drivers.azure import Azure, Connection
 from idp.publishing.gateway.drivers.caddy import Caddy as Caddy
 from idp.publishing.gateway.reasons import NotPublished
-from idp.publishing.gateway.state import Published
+from idp.publishing.gateway.state import Difference, Published
 
 
 class Driver(Protocol):
@@ -30,6 +31,9 @@ class Driver(Protocol):
         It may be repeated, also after a partial run. NotPublished if the gateway refuses it.
         """
 
+    def differences(self, states: Sequence[Published], /) -> list[Difference]:
+        """Compare publications with what the gateway has; NotPublished if it does not respond."""
+
 
 class Local:
     """No gateway: only the tables, which callers of `/gateway/verify` enforce."""
@@ -40,6 +44,10 @@ class Local:
 
     def apply(self, before: Published | None, after: Published | None) -> None:
         """Do nothing: the rows are the publication."""
+
+    def differences(self, _states: Sequence[Published], /) -> list[Difference]:
+        """Return nothing: there is no gateway that could differ."""
+        return []
 
 
 def of(session: Session, tenant_id: int) -> Driver:

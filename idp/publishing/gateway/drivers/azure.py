@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
@@ -21,7 +21,14 @@ from idp.platform import clock
 from idp.platform.errors import BadRequest, Unavailable
 from idp.platform.fetch import Fetcher
 from idp.publishing.gateway.reasons import NotPublished, Reason
-from idp.publishing.gateway.state import Published, Revision, Version, unpack
+from idp.publishing.gateway.state import (
+    Difference,
+    Drift,
+    Published,
+    Revision,
+    Version,
+    unpack,
+)
 
 API_VERSION = "2018-01-01"
 SIGNATURE_DAYS = 10
@@ -99,6 +106,20 @@ class Azure:
             self._settings(after, before, version)
             self._products(known, version)
             self._releases(known, version)
+
+    def differences(self, states: Sequence[Published], /) -> list[Difference]:
+        """Compare path, upstream and revision of every version with what the gateway has."""
+        return [found for state in states for found in self._differences(state)]
+
+    def _differences(self, state: Published) -> Iterator[Difference]:
+        for version in state.versions:
+            status, body = self._ask("GET", f"/apis/{version.aid}", {}, None, "application/json")
+            if status == HTTPStatus.NOT_FOUND:
+                yield Difference(version.aid, Drift.MISSING, state.api_id)
+            elif status != HTTPStatus.OK:
+                raise NotPublished(Reason.GATEWAY_REFUSED, f"status {status}")
+            elif not _is_same(state, version, body):
+                yield Difference(version.aid, Drift.DIFFERENT, state.api_id)
 
     def products(self) -> Json | None:
         """Return the products as the gateway lists them; None: it is not responding."""
@@ -249,6 +270,24 @@ class Azure:
             ) from None
         except Unavailable as problem:
             raise NotPublished(Reason.GATEWAY_SILENT, debug=problem.debug) from None
+
+
+def _is_same(state: Published, version: Version, body: bytes) -> bool:
+    """Return whether an API at the gateway has the path, upstream and revision of a version."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    if not isinstance(found, dict):
+        return False
+    inner = found.get("properties")
+    found = found | inner if isinstance(inner, dict) else found
+    online = version.current
+    return (found.get("path"), found.get("serviceUrl"), found.get("apiRevision")) == (
+        state.suffix,
+        online.upstream,
+        str(online.number),
+    )
 
 
 def _authentication(state: Published) -> Json:

@@ -20,7 +20,7 @@ import orjson
 
 from idp.config import Settings
 from idp.publishing.gateway.reasons import NotPublished, Reason
-from idp.publishing.gateway.state import Published, Version
+from idp.publishing.gateway.state import Difference, Drift, Published, Version
 from idp.publishing.gateway.upstreams import Address
 
 SERVER = "idp"
@@ -85,22 +85,46 @@ class Caddy:
     def synchronise(self, states: Sequence[Published]) -> bool:
         """Set the routes of all publications; return whether anything differed."""
         routes = {route["@id"]: route for route in map(self.route, states)}
-        status, found = self._call("GET", _ROUTES)
-        if status != http.client.OK or found is None:
+        known = self._known()
+        if known is None:
             self._create_server(list(routes.values()))
             return True
-        known = {route.get("@id"): route for route in found}
         changed = [route for name, route in routes.items() if known.get(name) != route]
-        removed = [
-            name
-            for name in known
-            if isinstance(name, str) and name.startswith(_PREFIX) and name not in routes
-        ]
+        removed = [name for name in known if name not in routes]
         for route in changed:
             self._set(route)
         for name in removed:
             self._remove(name)
         return bool(changed or removed)
+
+    def differences(self, states: Sequence[Published], /) -> list[Difference]:
+        """Compare the routes of publications with those that Caddy has."""
+        known = self._known() or {}
+        found = []
+        for state in states:
+            name = route_id(state.api_id)
+            if known.get(name) != self.route(state):
+                drift = Drift.DIFFERENT if name in known else Drift.MISSING
+                found.append(Difference(name, drift, state.api_id))
+        return found
+
+    def unknown(self, states: Sequence[Published]) -> list[Difference]:
+        """List the routes of ours that belong to none of all publications."""
+        names = {route_id(state.api_id) for state in states}
+        known = self._known() or {}
+        return [Difference(name, Drift.UNKNOWN) for name in known if name not in names]
+
+    def _known(self) -> dict[str, Json] | None:
+        """Return the routes that Caddy has of ours, by id; None: it has no server of ours."""
+        status, found = self._call("GET", _ROUTES)
+        if status != http.client.OK or found is None:
+            return None
+        names = ((route.get("@id"), route) for route in found)
+        return {
+            name: route
+            for name, route in names
+            if isinstance(name, str) and name.startswith(_PREFIX)
+        }
 
     def route(self, state: Published) -> Json:
         """Write the route of a publication: versions by `api-version`, the original without it."""

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.orm import Session, raiseload, selectinload
 
+from idp.directory.actor import Actor
+from idp.directory.resources import service as resources
+from idp.directory.resources.models import ApiResource
 from idp.publishing import slots
 from idp.publishing.gateway import drivers, products
-from idp.publishing.gateway.models import AuthorizationServer, Product
+from idp.publishing.gateway.models import (
+    AuthorizationServer,
+    Product,
+    Publication,
+    PublicationVersion,
+)
 
 Listed = Mapping[str, Any]
 """A list as the gateway of a tenant wrote it."""
@@ -33,3 +42,23 @@ def list_servers(session: Session, tenant_id: int) -> Sequence[AuthorizationServ
     session.commit()
     with slots.taken():
         return azure.authorization_servers()
+
+
+def select_publications(actor: Actor) -> Select[Publication]:
+    """Select the publications of the microservices in reach, with versions and revisions."""
+    revisions = selectinload(Publication.versions).selectinload(PublicationVersion.revisions)
+    return (
+        select(Publication)
+        .join(ApiResource, ApiResource.id == Publication.api_resource_id)
+        .where(resources.in_reach(actor))
+        .options(revisions, raiseload("*"))
+    )
+
+
+def select_unpublished(actor: Actor) -> Select[ApiResource]:
+    """Select the enabled microservices in reach that are not published."""
+    return resources.select_apis(actor).where(ApiResource.enabled, ~_is_published())
+
+
+def _is_published() -> ColumnElement[bool]:
+    return select(Publication.id).where(Publication.api_resource_id == ApiResource.id).exists()

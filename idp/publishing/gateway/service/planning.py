@@ -18,6 +18,7 @@ from idp.directory.resources.models import ApiResource, ApiScope
 from idp.platform import clock
 from idp.platform.errors import BadRequest, NotFound
 from idp.platform.issuer import PLATFORM_TENANT_ID
+from idp.platform.translation import N_
 from idp.publishing.gateway import breaking, drivers, products, tables
 from idp.publishing.gateway.models import PublicationVersion
 from idp.publishing.gateway.reasons import NotPublished, Reason
@@ -32,7 +33,7 @@ RESERVED = frozenset(
         *("codegen", "connect", "consent", "console", "device", "docs", "file", "files"),
         *("forgot", "gateway", "healthz", "identityresource", "language", "login", "logout"),
         *("metrics", "oauth", "openapi", "readyz", "register", "role", "sdk", "static"),
-        *("subscriptions", "tenant", "user"),
+        *("subscriptions", "tenant", "theme", "user"),
     }
 )
 """First segments of our own paths: behind a shared host, no API may take their place."""
@@ -78,6 +79,14 @@ def publish(
     description: Description,
 ) -> Plan:
     """Publish a microservice for the first time or again: settings, and a changed description."""
+    before, after = published(session, api, request, description)
+    return make(session, actor, "publish", before, after)
+
+
+def published(
+    session: Session, api: ApiResource, request: PublishRequest, description: Description
+) -> tuple[Published | None, Published]:
+    """Return a publication as it is and as it will be published."""
     before = tables.find(session, api.id)
     aid = _check_aid(session, api, before, request.aid)
     suffix = _check_suffix(request.suffix or "")
@@ -101,7 +110,7 @@ def publish(
         number=before.number + 1 if before else 1,
         versions=before.versions if before else (),
     ).replacing(replace(version, products=tuple(pids)))
-    return make(session, actor, "publish", before, after)
+    return before, after
 
 
 def revise(
@@ -113,10 +122,18 @@ def revise(
     note: str,
 ) -> Plan:
     """Add a revision to a version; it is not online yet."""
+    before, after = revised(session, api, aid_text, description, note)
+    return make(session, actor, "revise", before, after)
+
+
+def revised(
+    session: Session, api: ApiResource, aid_text: str, description: Description, note: str
+) -> tuple[Published, Published]:
+    """Return a publication as it is and with a further revision."""
     before, version = get_version(session, api.id, split(aid_text)[0])
     revision = _revision(session, before.tenant_id, version, description, note)
     changed = replace(version, revisions=(*version.revisions, revision))
-    return make(session, actor, "revise", before, before.replacing(changed))
+    return before, before.replacing(changed)
 
 
 def add_version(
@@ -128,10 +145,10 @@ def add_version(
     revision = _get_revision(source, number)
     name = name.strip().lower()
     if not _VERSION.fullmatch(name):
-        message = "Must have letters, digits, dots, hyphens and underscores only."
+        message = N_("Must have letters, digits, dots, hyphens and underscores only.")
         raise BadRequest.at("api_version_name", message)
     if any(version.name == name for version in before.versions):
-        raise BadRequest.at("api_version_name", "A version with this name already exists.")
+        raise BadRequest.at("api_version_name", N_("A version with this name already exists."))
     packed = tables.packed(session, aid, revision.number)
     first = replace(revision, number=1, is_current=True, packed=packed, breaking=(), note="")
     # Never only digits: those are the ids of microservices.
@@ -139,17 +156,46 @@ def add_version(
     return make(session, actor, "add-version", before, before.replacing(new))
 
 
-def go_online(session: Session, actor: Actor, api: ApiResource, revision_id: str) -> Plan:
-    """Put a revision online; the release note lists what breaks for existing clients."""
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A revision that may go online, and what breaks for clients of the present one."""
+
+    state: Published
+    version: Version
+    revision: Revision
+    breaking: Sequence[str]
+
+
+def switch(session: Session, api: ApiResource, revision_id: str) -> Switch:
+    """Return what putting a revision online would change."""
     aid, number = split(revision_id)
-    before, version = get_version(session, api.id, aid)
+    state, version = get_version(session, api.id, aid)
     revision = _get_revision(version, number)
-    lost = _compare(session, version, tables.document(session, aid, revision.number))
-    if revision.number == version.current.number:
-        lost = ()
-    notes = breaking.as_note("", lost)
-    changed = _released(version.with_online(revision.number), revision.number, notes)
-    return make(session, actor, "go-online", before, before.replacing(changed))
+    lost: Sequence[str] = ()
+    if revision.number != version.current.number:
+        lost = _compare(session, version, tables.document(session, aid, revision.number))
+    return Switch(state, version, revision, lost)
+
+
+def go_online(
+    session: Session,
+    actor: Actor,
+    api: ApiResource,
+    revision_id: str,
+    *,
+    stamp: str | None = None,
+) -> Plan:
+    """Put a revision online; the release note lists what breaks for existing clients.
+
+    `stamp` is the state that the list was shown of; a later one is refused.
+    """
+    found = switch(session, api, revision_id)
+    if stamp is not None and stamp != found.state.stamp:
+        raise NotPublished(Reason.CHANGED_MEANWHILE)
+    notes = breaking.as_note("", found.breaking)
+    number = found.revision.number
+    changed = _released(found.version.with_online(number), number, notes)
+    return make(session, actor, "go-online", found.state, found.state.replacing(changed))
 
 
 def add_release(
@@ -210,15 +256,17 @@ def _check_aid(session: Session, api: ApiResource, before: Published | None, tex
     if not aid:
         raise NotPublished(Reason.MISSING, "apiId")
     if not _AID.fullmatch(aid):
-        raise BadRequest.at("aid", "Must have up to 80 letters, digits, hyphens and underscores.")
+        raise BadRequest.at(
+            "aid", N_("Must have up to 80 letters, digits, hyphens and underscores.")
+        )
     if aid.isdigit() and aid != str(api.id):
-        raise BadRequest.at("aid", "A number must be the id of the microservice itself.")
+        raise BadRequest.at("aid", N_("A number must be the id of the microservice itself."))
     if before is not None and before.find(aid) is None:
         known = ", ".join(version.aid for version in before.versions)
-        raise BadRequest.at("aid", f"This microservice is published as: {known}.")
+        raise BadRequest.at("aid", N_("This microservice is published as") + f": {known}")
     used = select(PublicationVersion.id).where(PublicationVersion.aid == aid)
     if before is None and session.scalar(used) is not None:
-        raise BadRequest.at("aid", "Another microservice is published under this id.")
+        raise BadRequest.at("aid", N_("Another microservice is published under this id."))
     return aid
 
 
@@ -227,9 +275,9 @@ def _check_suffix(text: str) -> str:
     if not suffix:
         raise NotPublished(Reason.MISSING, "suffix")
     if not _SUFFIX.fullmatch(suffix):
-        raise BadRequest.at("suffix", "Must have up to 32 letters and digits.")
+        raise BadRequest.at("suffix", N_("Must have up to 32 letters and digits."))
     if suffix.lower() in RESERVED:
-        raise BadRequest.at("suffix", "This suffix is reserved.")
+        raise BadRequest.at("suffix", N_("This suffix is reserved."))
     return suffix
 
 
@@ -241,16 +289,16 @@ def _check_names(
     pids = [pid.strip().removeprefix("/products/") for pid in request.product_ids]
     for index, pid in enumerate(pids):
         if not _AID.fullmatch(pid):
-            raise BadRequest.at(f"product_ids[{index}]", "Not the id of a product.")
+            raise BadRequest.at(f"product_ids[{index}]", N_("Not the id of a product."))
     if not driver.keeps_products:
         _check_rows(session, tenant_id, request, pids)
     scope = _given(request.scope)
     if scope is not None:
         own = select(ApiScope.id).where(ApiScope.api_resource_id == api.id, ApiScope.name == scope)
         if session.scalar(own) is None:
-            raise BadRequest.at("scope", "Not a scope of this microservice.")
+            raise BadRequest.at("scope", N_("Not a scope of this microservice."))
     if _given(request.policy) is not None and not driver.takes_policies:
-        raise BadRequest.at("policy", "This gateway does not support policies.")
+        raise BadRequest.at("policy", N_("This gateway does not support policies."))
     return list(dict.fromkeys(pids))
 
 
@@ -261,12 +309,12 @@ def _check_rows(
     known = {row.pid for row in products.list_products(session, tenant_id)}
     for index, pid in enumerate(pids):
         if pid not in known:
-            raise BadRequest.at(f"product_ids[{index}]", "Product not found.")
+            raise BadRequest.at(f"product_ids[{index}]", N_("Product not found."))
     servers = {row.sid for row in products.list_servers(session, tenant_id)}
     for field in ("authorization_server_id", "openid"):
         sid = _given(getattr(request, field))
         if sid is not None and sid not in servers:
-            raise BadRequest.at(field, "Authorization server not found.")
+            raise BadRequest.at(field, N_("Authorization server not found."))
 
 
 def _published_description(request: PublishRequest, before: Published | None) -> str | None:

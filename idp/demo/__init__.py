@@ -1,0 +1,1 @@
+"""Two organisations with people, applications and a past, for a first look at the product."""

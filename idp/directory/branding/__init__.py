@@ -1,0 +1,1 @@
+"""How the pages and mails of a tenant look: name, pictures, colour, links, texts."""

@@ -1,0 +1,8 @@
+"""The whole screen: importing a module declares its addresses."""
+
+from __future__ import annotations
+
+from idp.pages.console.clients import consents, new, trial, views
+
+MODULES = (consents, new, trial)
+pages = views.pages

@@ -1,0 +1,114 @@
+"""Uploaded files: the list, where one is used, and deleting it."""
+
+from __future__ import annotations
+
+from flask_babel import gettext, ngettext
+from flask_babel import lazy_gettext as _
+from werkzeug.wrappers import Response
+
+from idp.directory.scopes import Scope
+from idp.directory.tenants import service as tenants
+from idp.directory.users import service as users
+from idp.pages import messages
+from idp.pages.console import layout, lists, screens
+from idp.pages.console.gate import Pages, go
+from idp.pages.console.lists import Filter, Sort
+from idp.pages.console.typed_name import TypedNameForm
+from idp.pages.console.workspaces import Workspace
+from idp.platform.errors import Problem
+from idp.platform.web.views import database
+from idp.publishing.files import kinds, management
+from idp.publishing.files import service as files
+from idp.publishing.files.models import StoredFile
+
+WRITE = Scope.ADMIN_FILES_WRITE
+GROUPS = {"image": _("Pictures"), "video": _("Videos"), "document": _("Documents")}
+SORTS = {
+    "created": Sort(_("Uploaded"), StoredFile.created_at),
+    "size": Sort(_("Size"), StoredFile.size),
+}
+FILTERS = {"kind": Filter(_("Kind"), GROUPS)}
+LIMITS = (
+    (GROUPS["image"], kinds.IMAGES, kinds.IMAGE),
+    (GROUPS["video"], [kind for kind in kinds.FILES if kind.largest == kinds.VIDEO], kinds.VIDEO),
+    (
+        GROUPS["document"],
+        [kind for kind in kinds.FILES if kind.largest == kinds.DOCUMENT],
+        kinds.DOCUMENT,
+    ),
+)
+"""What is accepted: title, kinds, and how large one may be."""
+
+pages = Pages(screens.FILES)
+
+
+@pages.get()
+def index(workspace: Workspace) -> Response:
+    """List files, the newest first."""
+    listing = lists.read(SORTS, FILTERS, usual="-created")
+    query = management.select_files(listing.chosen.get("kind"))
+    if listing.text:
+        columns = (StoredFile.original_name, StoredFile.name, StoredFile.client_id)
+        query = query.where(lists.matches(listing.text, *columns))
+    session = database()
+    page = lists.fetch(session, query, listing, StoredFile.id)
+    people = {row.user_id for row in page.rows if row.user_id is not None}
+    owners = {row.tenant_id for row in page.rows if row.tenant_id is not None}
+    return layout.page(
+        workspace,
+        "files/index.html",
+        screen=screens.FILES,
+        page=page,
+        names=users.names_of(session, people),
+        owners=tenants.names(session, owners),
+        addresses={row.id: files.address(session, row, workspace.issuer.url) for row in page.rows},
+        total_size=management.total_size(session),
+        limits=LIMITS,
+        may_write=workspace.may(WRITE),
+        write=WRITE,
+    )
+
+
+@pages.get("/<int:row_id>/delete", permission=WRITE, recent=True)
+def ask_to_delete(workspace: Workspace, row_id: int) -> Response:
+    """Show what names a file."""
+    return _show_delete(workspace, row_id, TypedNameForm())
+
+
+@pages.post("/<int:row_id>/delete", permission=WRITE, recent=True)
+def delete(workspace: Workspace, row_id: int) -> Response:
+    """Delete a file that nothing names, after its name was typed."""
+    row, form = management.get(database(), row_id), TypedNameForm()
+    if not form.names(row.original_name):
+        return _show_delete(workspace, row_id, form, 400)
+    try:
+        management.delete(database(), row_id)
+    except Problem as problem:
+        database().rollback()
+        form.refuse(messages.reasons(problem)[0])
+        return _show_delete(workspace, row_id, form, problem.status)
+    database().commit()
+    return go(workspace, "files.index")
+
+
+def _show_delete(
+    workspace: Workspace, row_id: int, form: TypedNameForm, status: int = 200
+) -> Response:
+    row = management.get(database(), row_id)
+    uses = management.uses(database(), row)
+    return layout.page(
+        workspace,
+        "files/delete.html",
+        screen=screens.FILES,
+        crumbs=[layout.Crumb(row.original_name), layout.Crumb(gettext("Delete"))],
+        status=status,
+        file=row,
+        form=form,
+        uses=uses,
+        counts=[
+            (uses.people, ngettext("profile", "profiles", uses.people)),
+            (uses.clients, ngettext("logo of a client", "logos of clients", uses.clients)),
+            (uses.packages, ngettext("SDK package", "SDK packages", uses.packages)),
+            (uses.brandings, ngettext("branding", "brandings", uses.brandings)),
+        ],
+    )

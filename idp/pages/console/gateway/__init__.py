@@ -1,0 +1,1 @@
+"""The screen of the gateway: publications, products, upstreams, differences."""

@@ -1,0 +1,1 @@
+"""The screen of applications and their menus."""
