@@ -184,12 +184,14 @@ class Postgres:
     def freeze(self) -> None:
         """Stop all processes where they are, as on a host that hangs."""
         for process in self._processes():
-            process.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):  # a session that just ended
+                process.suspend()
 
     def thaw(self) -> None:
         """Resume them."""
         for process in self._processes():
-            process.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):  # a session that just ended
+                process.resume()
 
     def kill(self) -> None:
         """End the server as a crash would."""

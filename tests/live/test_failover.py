@@ -31,6 +31,7 @@ LOOP_SECONDS = 10.0
 THREAD_SECONDS = 14.0
 """A wait on a thread, and to connect."""
 LONGEST_SECONDS = 20.0
+RECOVERY_SECONDS = 5.0
 AFTER_KILL_SECONDS = 2.0
 AFTER_FREEZE_SECONDS = 8.0
 PROMOTED_AFTER_SECONDS = 2.0
@@ -118,7 +119,7 @@ class Visitors:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + RECOVERY_SECONDS
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -179,8 +180,9 @@ def test_a_frozen_database_is_waited_for_within_bounds(alone: tuple[Postgres, Si
     assert again[0] == 503
     assert visitors.statuses.keys() <= {200, 503}
     assert visitors.slowest < LONGEST_SECONDS
-    assert site.ask("GET", "/account", None, page).status == 200
-    assert '"level":"critical"' not in site.server.output()
+    # A try to connect that was given up a moment ago makes the next ones wait for a second.
+    wait_until(lambda: site.ask("GET", "/account", None, page).status == 200)
+    assert "request_failed" not in site.server.output()
 
 
 def test_a_primary_that_refuses_to_write_costs_503_and_is_good_at_once(
@@ -225,7 +227,7 @@ def test_a_primary_that_refuses_to_write_costs_503_and_is_good_at_once(
     assert seen["api"].keys() == {503}
     assert seen["account"].keys() <= {200, 503}
     assert visitors.statuses.keys() == {200, 503}
-    assert '"event":"request_failed"' not in site.server.output()
+    assert "request_failed" not in site.server.output()
 
 
 def pair(how: str) -> Callable[[Postgres], None]:
@@ -274,7 +276,7 @@ def test_a_standby_that_is_promoted_is_found(
             # Nothing that was acknowledged is lost: every family goes on.
             for token in visitors.tokens:
                 assert site.refresh(visitors.app, token).status == 200
-            assert '"event":"request_failed"' not in site.server.output()
+            assert "request_failed" not in site.server.output()
     finally:
         for server in (standby, primary):
             if server.process is not None and server.process.poll() is None:
