@@ -41,11 +41,13 @@ class Picture:
     name: str
     path: str
     """`{acme}` stands for the id of the first organisation."""
-    username: str = "olivia.chen"
+    username: str | None = "olivia.chen"
+    """None: nobody has signed in."""
     scheme: str = "light"
 
 
 PICTURES = (
+    Picture("sign-in", "/login", None),
     Picture("overview", "/console/platform/overview?days=30", "admin"),
     Picture(
         "explain",
@@ -103,7 +105,7 @@ def _demo(folder: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _render(browser: Browser, url: str, printed: Mapping[str, Any], picture: Picture) -> bytes:
-    """Sign in as the person of a picture and render its page."""
+    """Render the page of a picture, as the person who sees it."""
     context = browser.new_context(
         base_url=url,
         viewport=SIZE,
@@ -112,16 +114,21 @@ def _render(browser: Browser, url: str, printed: Mapping[str, Any], picture: Pic
         color_scheme=picture.scheme,
     )
     page = context.new_page()
-    page.goto("/login?return_to=/console")
-    page.get_by_label(LOGIN).fill(picture.username)
-    page.get_by_label("Password", exact=True).fill(_password(printed, picture.username))
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/console/**")
+    if picture.username is not None:
+        _sign_in(page, picture.username, _password(printed, picture.username))
     page.goto(picture.path.format(acme=_acme(page)))
     page.wait_for_load_state("networkidle")
     picture_bytes = page.screenshot(animations="disabled")
     context.close()
     return picture_bytes
+
+
+def _sign_in(page: Page, username: str, password: str) -> None:
+    page.goto("/login?return_to=/console")
+    page.get_by_label(LOGIN).fill(username)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/console/**")
 
 
 def _password(printed: Mapping[str, Any], username: str) -> str:

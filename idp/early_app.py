@@ -22,7 +22,7 @@ from idp.oauth.declarations import Endpoint
 from idp.oauth.endpoints.gateway import GatewayVerify
 from idp.oauth.machine_door import MachineDoor
 from idp.oauth.server import offer
-from idp.platform import logs
+from idp.platform import logs, revisions
 from idp.platform.db import Base
 from idp.platform.files import templates_dir
 from idp.platform.runtime import Runtime
@@ -111,7 +111,7 @@ def setup_config(app: Flask, settings: Settings) -> None:
 def setup_health(app: Flask, _settings: Settings) -> None:
     """Name what must answer before the server counts as ready."""
     app.extensions[health.EXTENSION] = health.Health(
-        {"database": _database_answers, "keys": signer.is_ready}
+        {"database": _database_answers, "schema": _schema_fits, "keys": signer.is_ready}
     )
 
 
@@ -133,3 +133,7 @@ def setup_doors(app: Flask, _settings: Settings) -> None:
 
 def _database_answers(session: Session) -> bool:
     return bool(session.scalar(text("SELECT 1")))
+
+
+def _schema_fits(session: Session) -> bool:
+    return revisions.standing_of(session.connection()) in revisions.USABLE

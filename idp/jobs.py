@@ -22,6 +22,8 @@ from idp.oauth.models import (
 )
 from idp.platform.audit import figures
 from idp.platform.audit.models import DailyFigure
+from idp.platform.backfills import service as backfills
+from idp.platform.backfills.service import Backfill
 from idp.platform.idempotency.models import IdempotencyKey
 from idp.platform.jobs import cleanup
 from idp.platform.jobs.cleanup import Expiry
@@ -29,6 +31,7 @@ from idp.platform.jobs.models import OutboxMessage
 from idp.platform.jobs.worker import Chore, Job
 from idp.platform.notify import mail, sms
 from idp.platform.onetime.models import OneTimeKey
+from idp.platform.releases.models import Node
 from idp.platform.runtime import Runtime
 from idp.platform.sessions.models import BrowserSession
 from idp.platform.signing import service as signing
@@ -94,6 +97,7 @@ EXPIRIES: Sequence[Expiry] = (
     Expiry(DailyFigure.counted_at, 800 * DAY),
     Expiry(Consent.expires_at, 0),
     Expiry(Refusal.at, 3 * DAY),
+    Expiry(Node.seen_at, DAY),
     # With codes and tokens that hang on it; a family of refresh tokens has no time of its own.
     Expiry(Grant.expires_at, DAY),
     Expiry(BrowserSession.expires_at, 7 * DAY),
@@ -113,11 +117,15 @@ def rotate_keys(runtime: Runtime, _stop: threading.Event) -> None:
         session.commit()
 
 
+BACKFILLS: Sequence[Backfill] = ()
+"""Those that a contract step names as `NEEDS`."""
+
 CHORES: Sequence[Chore] = (
     Chore("cleanup", CHORE_SECONDS, partial(cleanup.run, expiries=EXPIRIES)),
     Chore("audit-retention", CHORE_SECONDS, cleanup.forget_audit),
     Chore("key-rotation", CHORE_SECONDS, rotate_keys),
     Chore("daily-figures", FIGURE_SECONDS, figures.count_due),
+    Chore("backfills", CHORE_SECONDS, partial(backfills.run, backfills=BACKFILLS)),
     Chore("gateway", GATEWAY_SECONDS, gateway.watch),
 )
 """What every worker does again and again besides the outbox."""

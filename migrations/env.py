@@ -1,4 +1,4 @@
-"""How Alembic runs our migrations: in one transaction, under a lock, on either database."""
+"""How Alembic runs our migrations: each whole or not at all, on either database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import JSON, BigInteger
 
-from idp.platform import schema
+from idp.platform import online
 from idp.platform.db import Base, UtcDateTime
 from idp.platform.tables import load_models
 
@@ -30,28 +30,51 @@ def render_type(type_: str, item: Any, _context: AutogenContext) -> str | Litera
 
 def migrate(connection: Connection) -> None:
     """Run what is asked for on this connection, all or nothing."""
-    sqlite = connection.dialect.name == "sqlite"
-    if sqlite:
-        # Rebuilding a table drops the old one; with this on, that would delete rows that point
-        # at it. It has no effect inside a transaction, hence on the driver's connection.
-        connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
+    if connection.dialect.name != "sqlite":
+        configure(connection=connection)
+        with context.begin_transaction():
+            context.run_migrations()
+        return
+    # Rebuilding a table drops the old one; with this on, that would delete rows that point
+    # at it. It has no effect inside a transaction, hence on the driver's connection.
+    connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
     with connection.begin():
-        schema.lock(connection)
-        context.configure(
-            connection=connection,
-            target_metadata=Base.metadata,
-            compare_type=True,
-            render_as_batch=sqlite,
-            render_item=render_type,
-        )
+        configure(connection=connection, render_as_batch=True)
         context.run_migrations()
-        if sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
+        if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
             message = f"rows that point at nothing after the migration: {broken[:10]}"
             raise RuntimeError(message)
 
 
+def configure(**options: Any) -> None:
+    """Hand Alembic what it needs."""
+    given = context.config.attributes
+    context.configure(
+        target_metadata=Base.metadata,
+        compare_type=True,
+        render_item=render_type,
+        on_version_apply=[online.note_version, *given.get("on_version_apply", ())],
+        **options,
+    )
+
+
+def write() -> None:
+    """Write the statements for PostgreSQL instead of running them."""
+    configure(
+        dialect_name="postgresql",
+        dialect_opts={"paramstyle": "named"},  # else each % is doubled, as the driver wants it
+        literal_binds=True,
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
 def main() -> None:
     """Use the connection handed in, or the one of the Flask application of `flask db`."""
+    if context.is_offline_mode():
+        write()
+        return
     given: Connection | None = context.config.attributes.get("connection")
     if given is not None:
         migrate(given)

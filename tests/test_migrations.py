@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +22,16 @@ from sqlalchemy import (
     MetaData,
     Table,
     create_engine,
+    event,
     inspect,
     text,
 )
 from sqlalchemy.exc import DBAPIError
 
 from idp.config import sqlite_url
-from idp.platform import schema
+from idp.platform import schema, steps
 from idp.platform.db import Base
+from idp.platform.errors import Conflict
 
 pytestmark = pytest.mark.no_database  # both databases are named below
 
@@ -70,7 +76,7 @@ def test_up_down_and_up_again_leaves_what_the_models_say(url: str, engine: Engin
 def test_each_migration_can_go_down_and_up(url: str) -> None:
     schema.upgrade(url)
     schema.downgrade(url, "-1")
-    schema.upgrade(url, "+1")
+    schema.upgrade(url)
     assert schema.current(url) == schema.head()
     assert schema.drift(url) == []
 
@@ -150,7 +156,6 @@ def test_refresh_tokens_of_before_stay_where_they_are(url: str, engine: Engine) 
         assert connection.execute(rows).all() == before
 
 
-@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 def test_constraints_are_those_of_the_models(url: str, engine: Engine) -> None:
     schema.upgrade(url)
     seen = inspect(engine)
@@ -253,7 +258,7 @@ def test_a_failing_migration_leaves_nothing_behind(
     import shutil
 
     copy = tmp_path / "migrations"
-    shutil.copytree(schema.migrations_dir(), copy)
+    shutil.copytree(steps.folder(), copy)
     (copy / "versions" / "2999-01-01_broken.py").write_text(
         "from alembic import op\n"
         f"revision = 'broken'\ndown_revision = {schema.head()!r}\n"
@@ -262,10 +267,12 @@ def test_a_failing_migration_leaves_nothing_behind(
         "    op.execute('SELECT nonsense')\n"
         "def downgrade():\n    pass\n"
     )
-    monkeypatch.setattr(schema, "migrations_dir", lambda: copy)
+    before = schema.head() if url.startswith("postgresql") else None
+    monkeypatch.setattr(steps, "folder", lambda: copy)
     with pytest.raises(DBAPIError):
         schema.upgrade(url)
-    assert inspect(engine).get_table_names() == []
+    assert "half" not in inspect(engine).get_table_names()
+    assert schema.current(url) == before  # each migration on PostgreSQL, all of them on SQLite
 
 
 def test_rebuilding_a_table_keeps_the_rows_that_point_at_it(
@@ -284,7 +291,7 @@ def test_rebuilding_a_table_keeps_the_rows_that_point_at_it(
             )
         )
     copy = tmp_path / "migrations"
-    shutil.copytree(schema.migrations_dir(), copy)
+    shutil.copytree(steps.folder(), copy)
     (copy / "versions" / "2999-01-01_rebuild.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n"
         f"revision = 'rebuild'\ndown_revision = {schema.head()!r}\n"
@@ -293,9 +300,197 @@ def test_rebuilding_a_table_keeps_the_rows_that_point_at_it(
         "        batch.add_column(sa.Column('colour', sa.Text()))\n"
         "def downgrade():\n    pass\n"
     )
-    monkeypatch.setattr(schema, "migrations_dir", lambda: copy)
+    monkeypatch.setattr(steps, "folder", lambda: copy)
     schema.upgrade(url)
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT id, parent_id FROM privilege_group ORDER BY id"))
         assert [tuple(row) for row in rows] == [(1, None), (2, 1)]
     engine.dispose()
+
+
+KILLED = 9
+
+
+def until(condition: Callable[[], Any]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def killed_during(url: str, revision: str) -> int:
+    """Upgrade in a process that is killed in the middle of a step; return its exit code."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            event.listen(Engine, "after_cursor_execute", partial(kill, revision), named=False)
+            schema.upgrade(url)
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def kill(revision: str, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    """Die before the commit of a step, when it has done everything else."""
+    if statement.startswith(("UPDATE alembic", "INSERT INTO alembic")) and revision in statement:
+        os.kill(os.getpid(), KILLED)
+
+
+def test_a_migration_that_was_killed_is_run_again(url: str, engine: Engine) -> None:
+    done = None
+    for step in steps.chain():
+        assert killed_during(url, f"'{step.revision}'") == -KILLED
+        if url.startswith("postgresql"):
+            assert schema.current(url) == done  # those before are done, this one is not
+            done = step.revision
+        else:
+            assert inspect(engine).get_table_names() == []
+    schema.upgrade(url)
+    assert schema.current(url) == schema.head()
+    assert schema.drift(url) == []
+
+
+def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, upgrade: str) -> None:
+    """Add a migration behind all others, in a copy of the folder."""
+    import shutil
+
+    copy = tmp_path / "migrations"
+    shutil.copytree(steps.folder(), copy)
+    (copy / "versions" / f"2999-01-01_{name}.py").write_text(
+        "from alembic import op\nfrom idp.platform import online\n"
+        f"revision = {name!r}\ndown_revision = {schema.head()!r}\nKIND = 'expand'\n"
+        f"def upgrade():\n    {upgrade}\ndef downgrade():\n    pass\n"
+    )
+    monkeypatch.setattr(steps, "folder", lambda: copy)
+
+
+ADDED = "op.execute('ALTER TABLE audit_event ADD COLUMN colour text')"
+
+
+def test_a_migration_that_waits_for_a_table_lets_others_pass(
+    new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database()
+    schema.upgrade(url)
+    versions(tmp_path, monkeypatch, "colours", ADDED)
+    monkeypatch.setattr(schema, "LOCK_SECONDS", 0.3)
+    monkeypatch.setattr(schema, "PAUSE_SECONDS", 0.3)
+    monkeypatch.setattr(schema, "TRIES", 1000)
+    engine = create_engine(url)
+    waiting = text(
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'audit_event'::regclass"
+    )
+    read = text("SELECT count(*) FROM audit_event")
+    with ThreadPoolExecutor(1) as pool, engine.connect() as reader, engine.connect() as watcher:
+        reader.execute(read)  # a long transaction
+        upgrading = pool.submit(schema.upgrade, url)
+        until(lambda: watcher.scalar(waiting))
+        for _ in range(3):  # others queue behind the migration, and are served meanwhile
+            watcher.rollback()
+            watcher.exec_driver_sql("SET LOCAL lock_timeout = '60s'")
+            assert watcher.scalar(read) == 0
+        watcher.rollback()
+        assert not upgrading.done()
+        reader.rollback()
+        upgrading.result(60)
+    engine.dispose()
+    assert schema.current(url) == "colours"
+
+
+def test_a_table_that_stays_in_use_is_a_sentence(
+    new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database()
+    schema.upgrade(url)
+    versions(tmp_path, monkeypatch, "colours", ADDED)
+    for name, value in {"LOCK_SECONDS": 0.01, "PAUSE_SECONDS": 0.0, "TRIES": 3}.items():
+        monkeypatch.setattr(schema, name, value)
+    engine = create_engine(url)
+    with engine.connect() as reader:
+        reader.execute(text("SELECT count(*) FROM audit_event"))
+        with pytest.raises(Conflict, match="Migration colours waited 3 times"):
+            schema.upgrade(url)
+    engine.dispose()
+    assert schema.current(url) == steps.chain()[-2].revision
+
+
+def test_what_an_interrupted_index_left_is_removed(
+    new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database()
+    schema.upgrade(url)
+    made = "online.create_index('ix_once', 'audit_event', ['tag'], unique=True)"
+    versions(tmp_path, monkeypatch, "once", made)
+    engine = create_engine(url)
+    valid = text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('ix_once')")
+    with engine.begin() as connection:
+        for _ in range(2):
+            connection.execute(text(EVENT))
+    with pytest.raises(DBAPIError):
+        schema.upgrade(url)
+    with engine.begin() as connection:
+        assert connection.scalar(valid) is False  # what an interrupted one leaves
+        connection.execute(text("INSERT INTO audit_retention (id) VALUES (1)"))
+        connection.execute(text("DELETE FROM audit_event WHERE id = 1"))
+    schema.upgrade(url)
+    with engine.connect() as connection:
+        assert connection.scalar(valid) is True
+    engine.dispose()
+    assert schema.current(url) == "once"
+
+
+def test_an_index_on_sqlite_is_made_in_the_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = sqlite_url(tmp_path / "new.sqlite3")
+    schema.upgrade(url)
+    versions(
+        tmp_path, monkeypatch, "more", "online.create_index('ix_more', 'audit_event', ['tag'])"
+    )
+    schema.upgrade(url)
+    engine = create_engine(url)
+    assert "ix_more" in {row["name"] for row in inspect(engine).get_indexes("audit_event")}
+    engine.dispose()
+
+
+def test_a_waiting_node_holds_nothing_that_an_index_waits_for(
+    new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database()
+    schema.upgrade(url)
+    versions(
+        tmp_path, monkeypatch, "more", "online.create_index('ix_more', 'audit_event', ['tag'])"
+    )
+    entered, others = threading.Event(), threading.Event()
+    run = schema._run
+
+    def slowly(*arguments: Any) -> None:
+        entered.set()
+        others.wait(60)
+        run(*arguments)
+
+    monkeypatch.setattr(schema, "_run", slowly)
+    monkeypatch.setattr(schema, "TURN_SECONDS", 0.01)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(schema.upgrade, url)
+        assert entered.wait(60)
+        second = pool.submit(schema.upgrade, url)
+        until(partial(asking, url))
+        others.set()
+        assert [step.revision for step in first.result(60).steps] == ["more"]
+        assert second.result(60).steps == ()
+
+
+def asking(url: str) -> bool:
+    """Return whether a second session asks for the lock under which one migrates."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        query = text(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND query LIKE 'SELECT pg_try_advisory%'"
+        )
+        found = connection.scalar(query)
+    engine.dispose()
+    return bool(found)  # the first one has asked something else since

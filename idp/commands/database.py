@@ -26,7 +26,7 @@ from idp import setting_values
 from idp.commands import opening, output
 from idp.commands.command import Group
 from idp.config import Settings
-from idp.platform import connections, revisions, schema
+from idp.platform import connections, revisions, schema, steps
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import Base
@@ -36,6 +36,8 @@ from idp.platform.tables import load_models
 BATCH = 1000
 # The migration itself puts a row there.
 _STARTS_WITH_ROWS = frozenset({"configuration_version"})
+# They describe the database, and who uses it.
+_OF_ITS_OWN = frozenset({"installation", "node"})
 
 
 @click.group(cls=Group)
@@ -52,7 +54,7 @@ def copy(*, target: str, as_json: bool) -> None:
     Stop the servers first. The copy needs the same IDP_SECRET_KEY.
     """
     settings = opening.load_settings()
-    revisions.check(settings.database)
+    _check_source(settings.database)
     try:
         target = setting_values.database_url(target.strip())
     except ValueError as error:
@@ -69,6 +71,19 @@ def copy(*, target: str, as_json: bool) -> None:
     output.show({"tables": len(copied), "rows": sum(copied.values())}, as_json=as_json)
 
 
+def _check_source(url: str) -> None:
+    """Refuse a database that has, or may have, rows that the models of this release do not know."""
+    revisions.check(url)
+    with revisions.looking(url) as connection:
+        at = steps.number_of(revisions.revision_of(connection))
+    if at != steps.number():
+        raise Conflict(
+            f"{revisions.name(url)} was set up by a newer release of idp: copy it with that one."
+            if at == 0
+            else f"{revisions.name(url)} is between two releases: run `idp setup --contract`."
+        )
+
+
 def _engine(settings: Settings, url: str) -> Engine:
     given = connections.arguments(url, prepare=settings.database_prepare)
     return create_engine(url, connect_args=given)
@@ -77,7 +92,7 @@ def _engine(settings: Settings, url: str) -> Engine:
 def copy_all(source: Engine, target: Engine) -> dict[str, int]:
     """Copy the rows of every table in one transaction; return the number of each."""
     load_models()
-    tables = Base.metadata.sorted_tables
+    tables = [table for table in Base.metadata.sorted_tables if table.name not in _OF_ITS_OWN]
     with source.begin() as reading, target.begin() as writing:
         _isolate(reading)
         _refuse_filled(writing, tables)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from urllib.parse import quote
@@ -10,25 +11,44 @@ from urllib.parse import quote
 import click
 
 from idp import seeds
-from idp.commands import opening, output, starting
+from idp.commands import opening, output, starting, upgrading
 from idp.commands.command import Command
 from idp.demo import service as demo
 from idp.demo.service import Account
 from idp.directory.seeding import service as seeding
-from idp.platform import clock, schema
+from idp.platform import clock, revisions, rollout
+from idp.platform.revisions import Standing
 from idp.platform.runtime import RequestContext
 from idp.platform.signing import service as signing
 from idp.seeds import DEMO_SCOPES, Seeded
 
 
-@click.command(cls=Command, example="idp setup")
+@click.command(cls=Command, example="idp setup\nidp setup --check")
+@click.option(
+    "--contract",
+    is_flag=True,
+    help="Also run the migrations that older releases do not fit; refused while their nodes run.",
+)
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Show which migrations would be run; exit code 10 when there are any, 1 when refused.",
+)
+@click.option("--sql", is_flag=True, help="Print the statements of the migrations.")
 @output.json_option
-def setup(*, as_json: bool) -> None:
+def setup(*, contract: bool, check: bool, sql: bool, as_json: bool) -> None:
     """Create or update tables, keys and seeds; safe to repeat, on several nodes too."""
     settings = opening.load_settings()
     settings.check_secret()  # an unusable secret is refused before the first table
+    if check or sql:
+        found = upgrading.find(settings.database, contract=contract)
+        sys.exit(upgrading.show(found, sql=sql, as_json=as_json))
     starting.make_data_dir(settings)
-    schema.upgrade(settings.database)
+    if revisions.standing(settings.database) is Standing.FITTING:
+        upgrading.print_newer(settings.database, as_json=as_json)
+        return
+    done = rollout.upgrade(settings.database, contract=contract)
+    upgrading.print_notes(settings.database, done)
     with opening.open_runtime(settings) as runtime, runtime.sessions() as session:
         session.info["context"] = RequestContext(request_id="setup")
         signing.check_readable(session, runtime.keyring)

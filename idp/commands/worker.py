@@ -16,6 +16,7 @@ from idp.commands.command import Command
 from idp.config import Settings
 from idp.platform import logs
 from idp.platform.jobs import worker as loops
+from idp.platform.releases import service as releases
 
 log = structlog.get_logger()
 
@@ -34,6 +35,8 @@ def worker(*, beside: bool) -> None:
         starting.check(settings)
     logs.setup(settings.log_level, readable=settings.environment == "development")
     runtime = runtimes.create(settings)
+    if not beside:  # else the server is the node
+        releases.start_noting(runtime, stop, releases.node_name())
     log.info("worker_started")
     loops.run(runtime, stop, jobs.JOBS, chores=jobs.CHORES)
     runtime.engine.dispose()

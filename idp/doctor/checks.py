@@ -12,6 +12,7 @@ CHECKS: dict[str, Check] = {
     "data folder": configuration.data_folder,
     "database": storage.reach,
     "release": storage.release,
+    "nodes": storage.nodes,
     "signing keys": storage.keys,
     "clients": registration.clients,
     "shared counters": services.counters,

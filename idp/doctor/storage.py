@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -14,6 +16,7 @@ from idp.platform import clock, revisions
 from idp.platform.db import UtcDateTime
 from idp.platform.errors import Unprocessable
 from idp.platform.jobs import service as jobs
+from idp.platform.releases import service as releases
 from idp.platform.revisions import Standing
 from idp.platform.signing import service as signing
 from idp.platform.tables import load_models
@@ -58,7 +61,24 @@ def release(settings: Settings) -> Result:
         return unknown()
     seen, todo = found.value
     seen = f"{revisions.name(settings.database)} {seen}"
-    return failed(seen, todo) if todo else ok(seen)
+    return ok(seen) if found in revisions.USABLE else failed(seen, todo)
+
+
+def nodes(settings: Settings) -> Result:
+    """List the releases that run."""
+    try:
+        if revisions.standing(settings.database) not in revisions.USABLE:
+            return unknown()
+        with revisions.looking(settings.database) as connection, Session(connection) as session:
+            found = releases.running(session)
+    except SQLAlchemyError:
+        return unknown()
+    counts = Counter(node.release for node in found)
+    seen = "; ".join(f"release {release}: {count}" for release, count in sorted(counts.items()))
+    seen = f"nodes seen in the last two minutes: {seen or 'none'}"
+    if len(counts) > 1:
+        return warning(seen, "finish the upgrade, or go back, on all nodes")
+    return ok(seen)
 
 
 def keys(settings: Settings) -> Result:

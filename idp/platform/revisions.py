@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
-from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Connection, NullPool, create_engine, inspect, make_url, text
 
-from idp.platform import connections
+from idp.platform import connections, steps
 from idp.platform.errors import Conflict
-from idp.platform.files import migrations_dir
 
-_LINE = re.compile(r'^(revision|down_revision)\b[^=\n]*= *["\']([^"\']*)', re.MULTILINE)
 CONNECT_SECONDS = 5
 
 
@@ -25,17 +21,22 @@ class Standing(Enum):
     CURRENT = ("is set up for this release", "")
     EMPTY = ("is not set up", "run `idp setup`")
     OLDER = ("is set up for an older release", "make a backup and run `idp setup`")
+    FITTING = ("was set up by a newer release of idp and fits this one", "")
     NEWER = (
         "was set up by a newer release of idp",
         "run that release, or restore the backup that was made before",
     )
 
 
+USABLE = frozenset({Standing.CURRENT, Standing.FITTING})
+
+
 def check(database_url: str) -> None:
     """Refuse a database that this release cannot work with."""
     found = standing(database_url)
-    if found is not Standing.CURRENT:
-        raise Conflict(f"{name(database_url)} {found.value[0]}: {found.value[1]}.")
+    if found not in USABLE:
+        seen, todo = found.value
+        raise Conflict(f"{name(database_url)} {seen}: {todo}.")
 
 
 def name(database_url: str) -> str:
@@ -48,11 +49,16 @@ def name(database_url: str) -> str:
 
 def standing(database_url: str) -> Standing:
     """Compare a database with this release; a file that is not there is not made."""
-    url = make_url(database_url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+    if is_away(database_url):
         return Standing.EMPTY
     with looking(database_url) as connection:
         return standing_of(connection)
+
+
+def is_away(database_url: str) -> bool:
+    """Return whether the database is a file of SQLite that does not exist."""
+    url = make_url(database_url)
+    return url.get_backend_name() == "sqlite" and not Path(url.database or "").exists()
 
 
 @contextmanager
@@ -72,23 +78,34 @@ def looking(database_url: str) -> Iterator[Connection]:
 
 def standing_of(connection: Connection) -> Standing:
     """Compare the database of a connection with this release."""
-    if not inspect(connection).has_table("alembic_version"):
-        return Standing.EMPTY
-    found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    found = revision_of(connection)
     if found is None:
         return Standing.EMPTY
-    known, head = _revisions()
-    if found not in known:
-        return Standing.NEWER
-    return Standing.CURRENT if found == head else Standing.OLDER
+    number = steps.number_of(found)
+    if not number:
+        return Standing.FITTING if _fits(connection) else Standing.NEWER
+    is_older = any(not step.is_contract for step in steps.chain()[number:])
+    return Standing.OLDER if is_older else Standing.CURRENT
 
 
-@cache
-def _revisions() -> tuple[frozenset[str], str]:
-    """Read the revisions that this release has, and the newest of them."""
-    found: dict[str, set[str]] = {"revision": set(), "down_revision": set()}
-    for path in (migrations_dir() / "versions").glob("*.py"):
-        for name, value in _LINE.findall(path.read_text(encoding="utf-8")):
-            found[name].add(value)
-    (head,) = found["revision"] - found["down_revision"]
-    return frozenset(found["revision"]), head
+def revision_of(connection: Connection) -> str | None:
+    """Return the revision that a database is at; None: it is not set up."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def release_of(connection: Connection) -> str:
+    """Return the release that set the database up, as far as it is known."""
+    if not inspect(connection).has_table("installation"):
+        return "unknown"
+    return connection.scalar(text("SELECT release FROM installation")) or "unknown"
+
+
+def _fits(connection: Connection) -> bool:
+    """Return whether this code fits a schema with steps that it does not know."""
+    if not inspect(connection).has_table("installation"):
+        return False
+    row = connection.execute(text("SELECT schema_number, oldest_code FROM installation")).first()
+    return row is not None and row.oldest_code <= steps.number() < row.schema_number

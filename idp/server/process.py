@@ -36,6 +36,7 @@ from idp.oauth.client_auth import uses
 from idp.oauth.machine_door import MachineDoor
 from idp.platform import logs, metrics
 from idp.platform.jobs import service as jobs
+from idp.platform.releases import service as releases
 from idp.platform.runtime import Runtime
 from idp.platform.storage import LoopStorage
 from idp.platform.tables import load_models
@@ -286,7 +287,7 @@ def run(
         scraped = _listen_for_scrapes(settings, overlap=overlap)
         _share_memory(settings, workers)
         on_ready = partial(_announce, takes_over_from)
-        server = Server(sockets, partial(work, settings), on_ready)
+        server = Server(sockets, partial(work, settings, releases.node_name()), on_ready)
         if scraped is not None:
             observe = partial(_observe, settings, scraped, Path(folder))
             server.neighbours.append(Forked(observe))
@@ -346,11 +347,12 @@ def _share_memory(settings: Settings, workers: int) -> None:
     gc.enable()
 
 
-def work(settings: Settings, listener: socket, ready: Ready) -> None:
-    """Build the application and serve, in a worker process."""
+def work(settings: Settings, node: str, listener: socket, ready: Ready) -> None:
+    """Build the application and serve, in a worker process of a node."""
     app = create_front(settings)
     threading.Thread(target=_finish, args=(app, settings), name="pages", daemon=True).start()
     runtime: Runtime = app.extensions["idp"]
+    releases.start_noting(runtime, threading.Event(), node)
     pool = None
     if runtime.engine.dialect.name == "postgresql":
         from idp.platform.postgres import Pool  # noqa: PLC0415 - SQLite has no use for the driver

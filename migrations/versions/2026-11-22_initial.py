@@ -13,6 +13,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+KIND = "expand"
+
 BigInt = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
@@ -1197,7 +1199,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for statement in triggers.drop(op.get_bind().dialect.name):
+    for statement in triggers.drop(op.get_context().dialect.name):
         op.execute(statement)
     op.drop_table("role_privilege")
     op.drop_table("refresh_token")
@@ -1252,7 +1254,9 @@ def downgrade() -> None:
 
 
 def _rows_and_triggers() -> None:
-    version = sa.table("configuration_version", sa.column("id"), sa.column("version"))
+    version = sa.table(
+        "configuration_version", sa.column("id", BigInt), sa.column("version", BigInt)
+    )
     op.bulk_insert(version, [{"id": 1, "version": 1}])
-    for statement in triggers.create(op.get_bind().dialect.name):
+    for statement in triggers.create(op.get_context().dialect.name):
         op.execute(statement)

@@ -11,6 +11,8 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+KIND = "expand"
+
 BigInt = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 

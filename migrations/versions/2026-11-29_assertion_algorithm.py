@@ -10,6 +10,8 @@ down_revision = "0008"
 branch_labels = None
 depends_on = None
 
+KIND = "expand"
+
 
 def upgrade() -> None:
     with op.batch_alter_table("client") as batch_op:

@@ -10,6 +10,8 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
+KIND = "expand"
+
 
 def upgrade() -> None:
     others = sa.text("tag NOT LIKE 'client:%'")

@@ -11,6 +11,8 @@ down_revision = "0015"
 branch_labels = None
 depends_on = None
 
+KIND = "expand"
+
 BIGINT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 

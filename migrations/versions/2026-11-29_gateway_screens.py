@@ -10,6 +10,8 @@ down_revision = "0017"
 branch_labels = None
 depends_on = None
 
+KIND = "expand"
+
 TARGETS = ("npm_options", "github_options")
 
 

@@ -10,6 +10,8 @@ down_revision = "0016"
 branch_labels = None
 depends_on = None
 
+KIND = "expand"
+
 NAMES = {
     "user": "lower(coalesce(display_name, nick_name, username))",
     "client": "lower(coalesce(client_name, client_id))",

@@ -10,6 +10,9 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+KIND = "contract"
+RELEASE = "0.1.0"
+
 
 def upgrade() -> None:
     with op.batch_alter_table("verification_code", schema=None) as batch_op:

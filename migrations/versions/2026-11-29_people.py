@@ -10,6 +10,9 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
+KIND = "contract"
+RELEASE = "0.1.0"
+
 NAMES = {"display_name": 200, "given_name": 100, "middle_name": 100, "family_name": 100}
 ADDRESSES = {"profile": 2000, "website": 2000}
 MOVED = {**NAMES, **ADDRESSES}

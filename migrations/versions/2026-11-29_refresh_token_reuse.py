@@ -10,6 +10,8 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
+KIND = "expand"
+
 
 def upgrade() -> None:
     op.add_column(

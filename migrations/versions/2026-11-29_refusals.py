@@ -10,6 +10,8 @@ down_revision = "0014"
 branch_labels = None
 depends_on = None
 
+KIND = "expand"
+
 
 def upgrade() -> None:
     id_type = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

@@ -10,6 +10,8 @@ down_revision = "0018"
 branch_labels = None
 depends_on = None
 
+KIND = "expand"
+
 BigInt = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 

@@ -75,8 +75,7 @@ def entry(session, desk, code, title, sort, parent=None, privilege=None):
     return row.id
 
 
-@pytest.mark.parametrize("colours", ["light", "dark"])
-@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+@pytest.mark.parametrize(("locale", "colours"), [("en-GB", "light"), ("zh-CN", "dark")])
 def test_every_page_of_them_is_readable_for_everybody(chromium, house, locale, colours):
     server, acme, desk, bundle, ann = house
     context = open_browser(chromium, server, "boss", locale=locale, color_scheme=colours)

@@ -31,6 +31,9 @@ from tests.conftest import IssuerClient
 
 Run = Callable[..., Result]
 
+OF_ITS_OWN = {"installation", "node"}
+"""Tables that describe a database and are not copied."""
+
 
 @pytest.fixture
 def used(session: Session) -> dict[str, Any]:
@@ -129,7 +132,7 @@ def test_a_copy_has_the_same_rows(
     target = create_engine(url)
     with runtime.engine.begin() as one, target.begin() as other:
         for table in Base.metadata.sorted_tables:
-            if table.name == "audit_event":
+            if table.name in {"audit_event", *OF_ITS_OWN}:
                 continue
             query = select(table).order_by(*table.primary_key.columns)
             assert one.execute(query).all() == other.execute(query).all(), table.name
@@ -177,13 +180,13 @@ def open_other(runtime: Runtime, url: str) -> Runtime:
 
 
 def counts(runtime: Runtime) -> dict[str, int]:
-    """Count the rows of every table."""
+    """Count the rows of every table that is copied."""
     with runtime.engine.begin() as connection:
         names = set(inspect(connection).get_table_names())
         return {
             table.name: connection.scalar(select(func.count()).select_from(table))
             for table in Base.metadata.sorted_tables
-            if table.name in names
+            if table.name in names - OF_ITS_OWN
         }
 
 

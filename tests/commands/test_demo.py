@@ -181,6 +181,7 @@ ROUND_TRIPS = 3 * 0.15
 """To connect, for the page and for its style sheets; scripts are deferred."""
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
 def test_the_first_paint_takes_less_than_a_second_on_fast_3g(demo, screen):
     browser = demo.signed_in("admin", ADMIN_PASSWORD)

@@ -36,6 +36,7 @@ def test_upstreams_are_listed_by_tenant(idp: Run, idp_json: RunJson, session: Se
     assert [event.details["action"] for event in events] == ["removed", "added", "added"]
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "url",
     [

@@ -297,6 +297,7 @@ def test_tenants_are_found_by_name_and_type_or_by_id(session: Session) -> None:
         assert list(refused(session, {"tenants": [wrong]})) == [path]
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("document", "path"),
     [

@@ -236,6 +236,7 @@ def test_an_expired_code_is_refused(client, session, clock):
     assert redeem(client, app, code).get_json()["error"] == "invalid_grant"
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("parameters", "error"),
     [
@@ -313,6 +314,7 @@ def test_a_refused_request_object_says_how_the_refusal_comes_back_and_nothing_el
         assert (fields["error"], fields["state"]) == ("request_not_supported", "the-state")
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "parameters",
     [

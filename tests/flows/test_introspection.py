@@ -105,6 +105,7 @@ def test_the_answer_may_be_signed(client, session):
                 assert claims["token_introspection"] == {"active": False}
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("accept", "is_signed"),
     [

@@ -251,6 +251,7 @@ def test_nothing_is_published_without_an_allowed_upstream(session, orders, site)
     assert session.scalar(select(Publication)) is None
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "server",
     [
@@ -323,6 +324,7 @@ def test_what_an_import_needs_is_asked_for_by_name(orders, field, value):
     assert language["message"].isascii()
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -321,6 +321,7 @@ def test_consents_of_others_are_neither_seen_nor_taken_back(client, session, ann
     assert session.get(Consent, consent.id) is not None
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "path",
     [
@@ -391,6 +392,7 @@ def test_every_detail_reaches_the_applications(client, session, ann):
     assert (ann.display_name, ann.birthday, ann.zoneinfo, ann.address) == (None,) * 4
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("field", "value"),
     [

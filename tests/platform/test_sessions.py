@@ -133,7 +133,7 @@ def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(tmp_path):
     secure = Issuer(7, "https://id.example", "id.example", "Example")
     for issuer, name in ((HERE, "idp_1"), (secure, "__Host-idp_7")):
         response = Response()
-        cookies.give(response, issuer, "value", settings, remember=False)
+        cookies.set_session(response, issuer, "value", settings, remember=False)
         header = response.headers["Set-Cookie"]
         assert header.startswith(f"{name}=value;")
         assert "HttpOnly" in header
@@ -147,5 +147,5 @@ def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(tmp_path):
 @pytest.mark.no_database
 def test_a_remembered_cookie_outlives_the_browser(tmp_path):
     response = Response()
-    cookies.give(response, HERE, "value", make_settings(tmp_path), remember=True)
+    cookies.set_session(response, HERE, "value", make_settings(tmp_path), remember=True)
     assert f"Max-Age={30 * 86_400}" in response.headers["Set-Cookie"]

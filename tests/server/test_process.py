@@ -285,7 +285,7 @@ def test_keys_that_do_not_open_are_not_ready(settings):
     app = create_app(type(settings)(**{**given, "secret_key": secrets.token_urlsafe(32)}))
     answer = app.test_client().get("/readyz")
     assert answer.status_code == 503
-    assert answer.get_json()["checks"] == {"database": "up", "keys": "down"}
+    assert answer.get_json()["checks"] == {"database": "up", "schema": "up", "keys": "down"}
     app.extensions["idp"].engine.dispose()
 
 

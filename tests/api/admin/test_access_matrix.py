@@ -381,6 +381,7 @@ def a_machine(client, session, scope, client_id="robot", tenant_id=None):
     return Caller(client, None, robot.token)
 
 
+@pytest.mark.no_database
 @every_operation
 def test_who_may_not_call_changes_nothing(client, session, operation_id):
     operation, case = OPERATIONS[operation_id], CASES[operation_id]
@@ -416,7 +417,14 @@ def test_who_may_not_call_changes_nothing(client, session, operation_id):
 
 
 @every_operation
-@pytest.mark.parametrize("how", ["direct grant", "role of the platform", "administrators"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "direct grant",
+        pytest.param("role of the platform", marks=pytest.mark.no_database),
+        pytest.param("administrators", marks=pytest.mark.no_database),
+    ],
+)
 def test_who_may_call_is_answered(client, session, operation_id, how):
     operation, case = OPERATIONS[operation_id], CASES[operation_id]
     caller = center.manager(client, session, scopes=[operation.scope])
@@ -433,6 +441,7 @@ def test_who_may_call_is_answered(client, session, operation_id, how):
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.no_database
 @every_operation
 def test_a_machine_of_the_platform_is_answered_unless_a_person_is_needed(
     client, session, operation_id
@@ -448,6 +457,7 @@ def test_only_what_needs_a_person_refuses_machines():
     assert [each.id for each in dialect.operations if not each.machine] == ["messages-test"]
 
 
+@pytest.mark.no_database
 @every_operation
 def test_a_change_needs_the_state_that_it_is_meant_for(client, session, operation_id):
     operation, case = OPERATIONS[operation_id], CASES[operation_id]

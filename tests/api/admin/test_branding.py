@@ -155,6 +155,7 @@ def test_a_tenant_that_is_not_there_is_not_found(root):
         assert refused(root, tenant_id)[0] == 404
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("field", "value", "at"),
     [

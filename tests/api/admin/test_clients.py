@@ -207,6 +207,7 @@ def test_a_change_of_what_somebody_else_changed_is_refused(root, session):
     assert again.status_code == 200
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("body", "status", "fields"),
     [

@@ -40,6 +40,7 @@ def test_a_product_is_added_changed_and_removed(root, session):
     assert actions == ["added", "changed", "removed"]
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("body", "status", "fields"),
     [

@@ -106,6 +106,7 @@ def test_an_entry_with_others_below_it_is_not_deleted(root, path, menu):
     assert len(shape(root, path)) == 3
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("change", "field"),
     [

@@ -91,6 +91,7 @@ def test_the_number_of_statements_does_not_grow_with_the_rows(root, session, run
     assert count() == before
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("change", "field"),
     [

@@ -195,6 +195,7 @@ def test_a_new_user_chooses_a_password_by_a_link(client, root, session, outbox):
     assert user.password_hash is None
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("body", "status", "fields"),
     [
@@ -408,6 +409,7 @@ def test_rights_of_the_platform_are_for_its_administrators_to_disable(client, se
     assert admin.data(root, "POST", f"/tenants/1/users/{boss.id}/enable")["disabled"] is False
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("query", "field"),
     [

@@ -431,6 +431,7 @@ def test_every_operation_has_a_case():
     assert OPERATIONS.keys() == CASES.keys()
 
 
+@pytest.mark.no_database
 @pytest.mark.usefixtures("listed_generators")
 @pytest.mark.parametrize("name", GUARDED)
 def test_nobody_calls_who_may_not(client, session, name):

@@ -123,6 +123,7 @@ def test_a_new_row_takes_no_id(mary):
 # Refused shapes
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [

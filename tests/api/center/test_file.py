@@ -157,6 +157,7 @@ def test_other_fields_of_the_form_are_nothing(ann):
 # Names
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("sent", "shown"),
     [

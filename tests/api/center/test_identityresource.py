@@ -117,6 +117,7 @@ def test_a_grant_at_the_platform_opens_no_tenant_that_the_person_is_not_in(clien
         assert answer.status_code == status
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [

@@ -117,6 +117,7 @@ def test_removing_is_done_once_and_said_twice(mary, orders, name):
         assert mary.call("GET", orders)["data"] == []
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [

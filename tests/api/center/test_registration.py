@@ -430,6 +430,7 @@ def test_a_crowd_sends_one_code_and_makes_one_account(app, shop, session, body_f
 # Refused
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -307,6 +307,7 @@ def test_a_person_asks_so_many_in_an_hour(mary, api, ask):
     assert int(answer.headers["Retry-After"]) > 0
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "address",
     [

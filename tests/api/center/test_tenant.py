@@ -360,6 +360,7 @@ def test_two_at_the_same_time_lose_nothing_silently(new_client, session, mary, a
 # Refused
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [

@@ -89,6 +89,7 @@ def test_a_user_without_password_cannot_sign_in_by_one(root, session):
     assert (user.username, user.password_hash) == ("ben@app.example", None)
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -118,6 +119,7 @@ def test_names_of_deleted_people_stay_theirs(root, session):
     assert root.call("POST", "/User", {"userName": "Ann"})["code"] == 100009
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "body",
     [

@@ -372,6 +372,7 @@ def test_zero_and_empty_are_absent_in_every_optional_id_and_filter():
 BLANK = sorted(name for name, operation in OPERATIONS.items() if blanks(operation.body))
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize("version", ["", "/v2"])
 @pytest.mark.parametrize("name", BLANK)
 def test_zero_and_empty_change_nothing(client, session, name, version):
@@ -394,6 +395,7 @@ def test_zero_and_empty_change_nothing(client, session, name, version):
         assert outcome(case, answer) == DONE
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_nobody_calls_who_may_not(client, session, name):
     operation, case = OPERATIONS[name], CASES[name]

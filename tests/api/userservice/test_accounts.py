@@ -79,6 +79,7 @@ def test_an_account_is_created_and_signs_in_at_the_page(root, session, new_clien
     assert (other["code"], other["data"]["mobile"]) == (0, "")
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("change", "status", "code", "wrong"),
     [
@@ -631,6 +632,7 @@ def test_a_wrong_password_and_an_unknown_account_are_one_answer(robot, session, 
     assert PASSWORD not in str(trail)
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("change", "code", "wrong"),
     [

@@ -111,6 +111,7 @@ def test_the_second_version_does_the_same(root, tenant):
     assert root.second("DELETE", "/apps/shop")["data"] is True
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("said", "field"),
     [

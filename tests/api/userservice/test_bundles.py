@@ -138,6 +138,7 @@ def test_of_two_at_once_one_is_refused(root, runtime):
     assert outcomes == ["bundle_taken", "bundle_taken", "bundle_taken", "made"]
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -169,6 +170,7 @@ def test_an_ability_that_is_none_is_refused(root, wrong):
     assert root.data("GET", "/bundles/bundle-list") == []
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

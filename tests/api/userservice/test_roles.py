@@ -112,6 +112,7 @@ def test_roles_are_found_by_codes_repeated_or_with_commas(root, session, acme):
     assert root.refused("GET", path, roleCodes=",".join(many[:501]))[2] == ["roleCodes"]
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("body", "field"),
     [

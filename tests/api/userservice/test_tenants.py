@@ -106,6 +106,7 @@ def test_a_given_bundle_goes_before_the_initial_one(plans, session):
     assert role_of(session, shown["id"], "clerk") is None
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
@@ -207,6 +208,7 @@ def test_tenants_are_searched_in_pages(plans, session):
     assert (none["counts"], none["pages"], none["items"]) == (0, 0, [])
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

@@ -150,6 +150,7 @@ def test_events_are_searched(client, session, ann, query, found):
         assert f'<a href="/console/t/{acme}/audit">Clear filters</a>' in page
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "query",
     [

@@ -145,6 +145,7 @@ def test_what_is_wrong_is_said_beside_the_field_and_kept(client, session, boss, 
     assert row_of(session, acme) is None
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize("name", [*TYPED, "accent_dark", "imprint_uri", "privacy_uri"])
 @pytest.mark.parametrize(
     "text", ["x" * 10_000, "a\u202eb", "</style><script>alert(1)</script>", "#1f5fbf;}*{color:red"]

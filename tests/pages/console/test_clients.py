@@ -232,6 +232,7 @@ def test_lists_of_addresses_are_a_line_each(client, session, admin, web):
     assert [origin.origin for origin in found.cors_origins] == ["https://one.example"]
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("tab", "field", "value", "said"),
     [

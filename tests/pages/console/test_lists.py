@@ -86,6 +86,7 @@ def test_a_list_without_rows_offers_to_clear_the_filters(client, admin):
     assert f'<a href="{PATH}">Clear filters</a>' in page
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "query",
     [

@@ -282,6 +282,7 @@ def test_only_what_moved_is_in_the_difference(client, boss, send, desk, tree):
     assert "change not saved" not in page
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "places",
     [

@@ -50,6 +50,7 @@ def pieces(client, app, language) -> list[tuple[str, str]]:
     return [(unescape(name), unescape(re.sub(r"</?mark>", "", code))) for name, code in found]
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_code_has_the_values_of_the_client_and_no_secret(

@@ -135,6 +135,7 @@ def test_a_role_is_assigned_to_all(client, session, boss):
         assert post(client, path, **hidden(asked), role=wrong).status_code == 400
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -543,6 +543,7 @@ def test_a_new_user_is_sent_a_link(client, session, boss, acme, outbox):
     assert "This user name is taken." in readable(again)
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("form", "text"),
     [

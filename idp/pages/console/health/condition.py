@@ -23,6 +23,7 @@ COUNTED_EVERY = timedelta(minutes=15)
 
 TITLES: dict[str, Any] = {
     "database": lazy_gettext("Database"),
+    "schema": lazy_gettext("Database schema"),
     "keys": lazy_gettext("Signing keys"),
     "redis": lazy_gettext("Shared counters"),
 }

@@ -1,0 +1,1 @@
+"""Which releases use the database side by side."""
