@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -14,15 +11,10 @@ from typing import Any
 
 import pytest
 import time_machine
-from click.testing import CliRunner
-from flask import Flask
-from pydantic import SecretStr
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from idp.app import create_app
-from idp.cli import main
-from idp.config import Settings, sqlite_url
 from idp.demo import content
 from idp.directory.applications.models import Application, Menu
 from idp.directory.bundles.models import Bundle
@@ -39,89 +31,13 @@ from idp.platform import clock
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
 from idp.platform.db import Base
-from tests.conftest import (
-    ADMIN_PASSWORD,
-    IssuerClient,
-    Run,
-    as_environment,
-    create_database,
-    drop_database,
-    make_settings,
-)
-from tests.pages.browsing import HTML, submit
+from tests.conftest import ADMIN_PASSWORD, make_settings
+from tests.demo import GIVEN, Demo, set_up
+from tests.demo import demo as demo
+from tests.demo import new_database_url as new_database_url
+from tests.pages.browsing import HTML
 
-GIVEN = "a-password-for-the-demo"
 ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Demo:
-    """An installation that `idp setup` has made, and what it printed."""
-
-    settings: Settings
-    app: Flask
-    printed: dict[str, Any]
-
-    def sessions(self) -> Session:
-        """Open a session on its database."""
-        session: Session = self.app.extensions["idp"].sessions()
-        return session
-
-    def browser(self) -> IssuerClient:
-        """Return a browser without cookies."""
-        return IssuerClient(self.app, self.settings.public_url, None)
-
-    def signed_in(self, name: str, password: str = GIVEN) -> IssuerClient:
-        """Return a browser that has signed in by the page."""
-        browser = self.browser()
-        answer = submit(browser, "/login", {"login": name, "password": password})
-        assert answer.status_code == 303, answer.get_data(as_text=True)
-        return browser
-
-
-def set_up(settings: Settings, *options: str) -> str:
-    result = CliRunner().invoke(
-        main, ["setup", *options], env=as_environment(settings), catch_exceptions=False
-    )
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-@pytest.fixture(scope="module")
-def new_database_url(
-    run: Run, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[], str]]:
-    """Make databases without tables."""
-    made: list[str] = []
-
-    def make() -> str:
-        name = f"demo_{secrets.token_hex(6)}"
-        if pytestconfig.getoption("database") == "sqlite":
-            return sqlite_url(tmp_path_factory.mktemp(name) / "idp.sqlite3")
-        create_database(run.postgres_server(), name)
-        made.append(name)
-        return run.postgres_server().url(name)
-
-    yield make
-    for name in made:
-        drop_database(run.postgres_server(), name)
-
-
-@pytest.fixture(scope="module")
-def demo(
-    new_database_url: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Demo]:
-    """Set a demo up."""
-    settings = make_settings(
-        tmp_path_factory.mktemp("demo"),
-        database_url=new_database_url(),
-        demo=True,
-        demo_password=SecretStr(GIVEN),
-    )
-    printed = json.loads(set_up(settings, "--json"))
-    app = create_app(settings)
-    yield Demo(settings, app, printed)
-    app.extensions["idp"].engine.dispose()
 
 
 def count(session: Session, model: type[Any], *conditions: Any) -> int:
@@ -235,24 +151,19 @@ def test_the_printed_accounts_are_those_that_open_the_console(demo):
             "password": GIVEN,
         },
     ]
-    acme = tenant_of(demo, "Acme Trading")
+    acme = demo.tenant("Acme Trading")
     olivia = demo.signed_in("olivia.chen")
     assert olivia.get("/console").location == f"/console/t/{acme}"
-    lakeside = tenant_of(demo, "Lakeside Clinic")
+    lakeside = demo.tenant("Lakeside Clinic")
     assert olivia.get(f"/console/t/{lakeside}/overview").status_code == 404
     assert demo.signed_in("priya.nair").get("/console").status_code == 404
-
-
-def tenant_of(demo: Demo, name: str) -> int:
-    with demo.sessions() as session:
-        return session.scalars(select(Tenant.id).where(Tenant.name == name)).one()
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
 def test_no_screen_is_empty(demo, screen):
     workspaces = [("admin", ADMIN_PASSWORD, "platform", True)]
     workspaces += [
-        (name, GIVEN, f"t/{tenant_of(demo, tenant)}", False)
+        (name, GIVEN, f"t/{demo.tenant(tenant)}", False)
         for name, tenant in (("olivia.chen", "Acme Trading"), ("hannah.moore", "Lakeside Clinic"))
     ]
     for name, password, where, platform in workspaces:
@@ -286,7 +197,7 @@ def test_the_first_paint_takes_less_than_a_second_on_fast_3g(demo, screen):
 
 
 def test_the_overview_shows_figures_and_what_needs_somebody(demo):
-    acme = tenant_of(demo, "Acme Trading")
+    acme = demo.tenant("Acme Trading")
     page = demo.signed_in("olivia.chen").get(f"/console/t/{acme}/overview", headers=HTML)
     assert "A secret of 1 client expires within 14 days" in page.get_data(as_text=True)
     browser = demo.signed_in("admin", ADMIN_PASSWORD)

@@ -27,7 +27,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Crumb:
-    """A step of the way to a page; the last one has no address."""
+    """A step of the way to a page; the last one, and what has no page, has no address."""
 
     title: Any
     href: str | None = None
