@@ -13,7 +13,7 @@ def read(path: Path, *, private: bool) -> str:
     """Return the line that a file consists of; ValueError says what is wrong, never what it holds.
 
     The path is not in the message either: by mistake it may be the secret itself. With `private`
-    a file that other users can read is refused.
+    a file that other users can read or write is refused.
     """
     try:
         return _line(_content(path, private=private))
