@@ -61,7 +61,8 @@ class Settings(BaseSettings):
     database_url: str = Field(
         default="",
         repr=False,
-        description="`sqlite:///…` or `postgresql://…`; empty: SQLite in the data folder. "
+        description="`sqlite:///…` or `postgresql://…`, with several hosts as "
+        "`postgresql://a:5432,b:5432/idp`; empty: SQLite in the data folder. "
         "A worker opens up to 22 connections to PostgreSQL.",
     )
     database_prepare: bool = Field(
@@ -73,7 +74,9 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         default="",
         repr=False,
-        description="Redis or Valkey for shared counters; empty: counters are kept in the process.",
+        description="Redis or Valkey for shared counters: `redis://host:6379/0`, `rediss://…` with "
+        "TLS, `redis+sentinel://host:26379,host:26379/name-of-the-master/0` or `unix:///path`; "
+        "empty: counters are kept in the process.",
     )
     keys_dir: Path = Field(
         default=Path("keys"),

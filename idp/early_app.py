@@ -22,7 +22,7 @@ from idp.oauth.declarations import Endpoint
 from idp.oauth.endpoints.gateway import GatewayVerify
 from idp.oauth.machine_door import MachineDoor
 from idp.oauth.server import offer
-from idp.platform import logs, revisions
+from idp.platform import connections, logs, revisions
 from idp.platform.db import Base
 from idp.platform.files import templates_dir
 from idp.platform.runtime import Runtime
@@ -85,7 +85,9 @@ def setup_logs(_app: Flask, settings: Settings) -> None:
 
 def setup_runtime(app: Flask, settings: Settings) -> None:
     """Gather what the process holds for its whole life."""
-    app.extensions["idp"] = runtime.create(settings)
+    app.extensions["idp"] = runtime.create(
+        settings, role="serve", seconds=connections.THREAD_SECONDS
+    )
 
 
 def setup_config(app: Flask, settings: Settings) -> None:

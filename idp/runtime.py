@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy import URL, Engine, make_url
 
 from idp.config import Settings
 from idp.platform import connections
@@ -19,31 +19,35 @@ THREADS = 8
 """Requests that one worker process answers at a time; the connection pool follows."""
 
 
-def create(settings: Settings) -> Runtime:
-    """Return a new runtime; the engine opens no connection yet."""
+def create(settings: Settings, *, role: str = "command", seconds: float | None = None) -> Runtime:
+    """Return a new runtime; the engine opens no connection yet.
+
+    PostgreSQL shows its sessions under the role. Without an answer within so many seconds they are
+    closed; None: never.
+    """
     load_models()
     return Runtime(
         settings=settings,
-        engine=_create_engine(settings),
+        engine=_create_engine(settings, role, seconds),
         keyring=Keyring(settings.secret_keys),
         throttle=Throttle(settings.redis_url),
         fetcher=Fetcher(settings.fetch_allow),
     )
 
 
-def _create_engine(settings: Settings) -> Engine:
+def _create_engine(settings: Settings, role: str, seconds: float | None) -> Engine:
     # Statements with their values would end up in logged traces.
     options: dict[str, Any] = {"hide_parameters": True}
     url = _database_url(settings)
     if url.get_backend_name() != "sqlite":
         # One connection per thread and a few for those that open a second session. A connection
-        # that died is found out by the request that uses it, which answers 503, not by a question
-        # before every one.
-        options |= {"pool_size": THREADS + 2, "max_overflow": 4, "pool_timeout": 10}
-        options["connect_args"] = connections.arguments(
-            settings.database, prepare=settings.database_prepare
-        )
-    return create_engine(url, **options)
+        # that was cut while it was idle is not used (`connections.threads`); one that dies under a
+        # request costs a 503. Nothing is asked before every use.
+        options |= {"pool_size": THREADS + 2, "max_overflow": 4}
+        options["pool_timeout"] = connections.THREAD_SECONDS
+    return connections.engine(
+        url, role=role, prepare=settings.database_prepare, seconds=seconds, **options
+    )
 
 
 def _database_url(settings: Settings) -> URL:

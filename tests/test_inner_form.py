@@ -39,10 +39,10 @@ LATE = {
         "idp.platform.signing.foreign.UnknownKeyError",
         "idp.platform.signing.foreign.verify_foreign",
     },
-    # The options of a Redis address are checked by its driver, where there are any.
-    "idp/setting_values.py": {"redis.connection.parse_url"},
     # Back ends, chosen by settings, each in one place.
+    "idp/platform/connections/__init__.py": {"idp.platform.connections.threads"},
     "idp/platform/metrics/__init__.py": {
+        "prometheus_client.multiprocess",
         "idp.platform.metrics.counting.Metrics",
         "idp.platform.metrics.scraping",
     },

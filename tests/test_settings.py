@@ -155,14 +155,40 @@ def test_the_address_of_a_database_may_be_written_as_others_write_it(scheme: str
 
 
 @pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("u:p@a:1,b:2/idp", "u:p@/idp?host=a:1&host=b:2"),
+        ("a,b/idp?sslmode=require", "/idp?host=a&host=b&sslmode=require"),
+        ("u@/idp?host=a&host=b", "u@/idp?host=a&host=b"),
+        ("u@a/i,d", "u@a/i,d"),
+    ],
+)
+def test_several_hosts_may_be_written_as_libpq_writes_them(given: str, expected: str) -> None:
+    settings = Settings(database_url=f"postgresql://{given}")
+    assert settings.database == f"postgresql+psycopg://{expected}"
+
+
+@pytest.mark.parametrize(
     ("name", "value", "shown", "form"),
     [
         ("database_url", "mysql://root:geheim@db/x", "mysql://db", "postgresql://user:password@"),
         ("database_url", "postgresql+psycopg2://u:geheim@db/x", "psycopg2://db", "postgresql://"),
+        ("database_url", "postgresql://u:geheim@/x?host=a,b&port=1", "psycopg://", "@host/name"),
+        ("database_url", "postgresql://u:geheim@/x?host=[::1]:1&host=b", "psycopg://", "@host/"),
+        ("database_url", "postgresql://u:geheim@a:x,b/x", "psycopg://", "postgresql://user:p"),
         ("database_url", "idp.sqlite3", "idp.sqlite3", "sqlite:///path"),
         ("redis_url", "foo", "foo", "redis://host:6379/0"),
         ("redis_url", "http://:geheim@cache:6379", "http://cache:6379", "redis://host"),
-        ("redis_url", "redis://cache?socket_timeout=soon", "socket_timeout", "connection URL"),
+        ("redis_url", "redis://cache?socket_timeout=soon", "socket_timeout", "has a value"),
+        ("redis_url", "redis://cache?decode_responses=1", "decode_responses", "does not exist"),
+        ("redis_url", "redis://cache?ssl_ca_certs=/ca", "ssl_ca_certs", "does not exist for redis"),
+        ("redis_url", "redis://cache?sentinel_password=geheim", "sentinel_password", "not exist"),
+        ("redis_url", "redis://cache?" + "a" * 5000 + "=1", "aaa", "does not exist"),
+        ("redis_url", "rediss://cache?ssl_cert_reqs=never", "ssl_cert_reqs", "has a value"),
+        ("redis_url", "redis+sentinel://a:x/main", "sentinel://a", "name-of-the-master/0"),
+        ("redis_url", "redis+sentinel://u:geheim@a,b", "sentinel://a,b", "name-of-the-master/0"),
+        ("redis_url", "redis+sentinel://a,/main", "sentinel://a,", "name-of-the-master/0"),
+        ("redis_url", "redis+sentinel://a/main/x", "sentinel://a", "name-of-the-master/0"),
         ("gateway", "caddy+http://c?verify=id.example", "id.example", "in verify="),
         ("redis_url", "unix://cache", "unix://cache", "unix:///path"),
         ("smtp_url", "mail.example.com", "mail.example.com", "smtp://user:password@host:587"),

@@ -11,7 +11,6 @@ from sqlalchemy import (
     Engine,
     Table,
     bindparam,
-    create_engine,
     func,
     insert,
     null,
@@ -85,8 +84,7 @@ def _check_source(url: str) -> None:
 
 
 def _engine(settings: Settings, url: str) -> Engine:
-    given = connections.arguments(url, prepare=settings.database_prepare)
-    return create_engine(url, connect_args=given)
+    return connections.engine(url, prepare=settings.database_prepare)
 
 
 def copy_all(source: Engine, target: Engine) -> dict[str, int]:

@@ -14,7 +14,7 @@ from idp import runtime as runtimes
 from idp.commands import starting
 from idp.commands.command import Command
 from idp.config import Settings
-from idp.platform import logs
+from idp.platform import connections, logs
 from idp.platform.jobs import worker as loops
 from idp.platform.releases import service as releases
 
@@ -34,7 +34,7 @@ def worker(*, beside: bool) -> None:
     if not beside:
         starting.check(settings)
     logs.setup(settings.log_level, readable=settings.environment == "development")
-    runtime = runtimes.create(settings)
+    runtime = runtimes.create(settings, role="worker", seconds=connections.WORKER_SECONDS)
     if not beside:  # else the server is the node
         releases.start_noting(runtime, stop, releases.node_name())
     log.info("worker_started")

@@ -11,6 +11,7 @@ CHECKS: dict[str, Check] = {
     "demo data": storage.demo,
     "data folder": configuration.data_folder,
     "database": storage.reach,
+    "standbys": storage.standbys,
     "release": storage.release,
     "nodes": storage.nodes,
     "signing keys": storage.keys,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -25,6 +25,12 @@ DEMO = ("demo-web", "demo-spa", "demo-service")
 LATE_SECONDS = 900
 SKEW_SECONDS = 2.0
 WRONG_SECONDS = 60.0
+
+_STANDBYS = text(
+    "SELECT coalesce(application_name, ''), sync_state FROM pg_stat_replication"
+    " WHERE state IS NULL OR state <> 'backup'"
+)
+_WAITS_FOR_NONE = frozenset({"off", "local"})
 
 
 def reach(settings: Settings) -> Result:
@@ -51,6 +57,28 @@ def reach(settings: Settings) -> Result:
             f"the database does not respond ({_reason(error)})",
             "start it, or correct IDP_DATABASE_URL",
         )
+
+
+def standbys(settings: Settings) -> Result:
+    """Find standbys that may lack what was committed last."""
+    if settings.database.startswith("sqlite"):
+        return ok("SQLite has no standby")
+    try:
+        with revisions.looking(settings.database) as connection:
+            rows = connection.execute(_STANDBYS).all()
+            waits = connection.scalar(text("SELECT current_setting('synchronous_commit')"))
+    except SQLAlchemyError:
+        return unknown()
+    if any(state is None for _, state in rows):
+        return ok("standbys are not shown to this role of PostgreSQL")
+    late = sorted(name for name, state in rows if state == "async" or waits in _WAITS_FOR_NONE)
+    if late:
+        return warning(
+            f"standbys that may lack the last commits ({', '.join(late)}); promoting one of them"
+            " takes back revocations and makes used codes usable again",
+            "set synchronous_standby_names, and synchronous_commit to `on`",
+        )
+    return ok(f"{len(rows)} standbys, each synchronous" if rows else "PostgreSQL has no standby")
 
 
 def release(settings: Settings) -> Result:

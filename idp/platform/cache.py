@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 
 from idp.platform.changes import last_change, last_configuration
 from idp.platform.db import ConfigurationVersion, Query, has_changed_configuration
+from idp.platform.errors import Unavailable
+from idp.platform.translation import N_
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,6 +25,8 @@ ABSENT = 1024
 RECENT = 2048
 """How many answers of a moment ago are remembered."""
 RECENT_SECONDS = 1.0
+SERVED_SECONDS = 60.0
+"""How long configuration is served that could not be looked at again."""
 
 
 class Missing(Enum):
@@ -41,7 +45,8 @@ class ConfigurationCache:
 
     `refresh` must be called at the start of a request: it reads the version row and forgets
     everything when it rose. It does so after every change by a worker of this server, and once a
-    second for changes that are made elsewhere.
+    second for changes that are made elsewhere. While the row cannot be read, what is cached is
+    served for a minute, unless a change is known that it does not show.
     """
 
     def __init__(self, *, size: int = 4096, poll_seconds: float = 1.0) -> None:
@@ -56,21 +61,45 @@ class ConfigurationCache:
         self._version = -1
         self._next_poll = 0.0
         self._seen = -1
+        self._read_at = time.monotonic()
+        self._fails = False
+        self._refused_until = 0.0
 
     def is_due(self) -> bool:
         """Return whether the version row should be read now."""
         return last_configuration() != self._seen or time.monotonic() >= self._next_poll
 
     async def refresh(self, read_one: Callable[[Query, dict[str, Any]], Awaitable[Any]]) -> None:
-        """Read the version row, and drop what it outdates; call it when `is_due`."""
-        self._next_poll = time.monotonic() + self._poll_seconds
+        """Read the version row, and drop what it outdates; call it when `is_due`.
+
+        Raise Unavailable when it cannot be read and what is cached is too old.
+        """
+        now = time.monotonic()
+        if now < self._refused_until:
+            raise _outdated()
+        self._next_poll = min(now + self._poll_seconds, self._read_at + SERVED_SECONDS)
         seen = last_configuration()  # before the row: a change in between is looked for again
-        row = await read_one(_VERSION, {})
+        try:
+            row = await read_one(_VERSION, {})
+        except Exception as error:
+            self._fails = True
+            is_known = seen == self._seen and time.monotonic() < self._read_at + SERVED_SECONDS
+            if is_known and isinstance(error, Unavailable):
+                return
+            if not is_known:
+                self._refused_until = time.monotonic() + self._poll_seconds
+            raise
+        self._read_at, self._fails = now, False
+        self._next_poll = now + self._poll_seconds
         self._seen = seen
         version = 0 if row is None else row[0]
         if version != self._version:
             self.clear()
             self._version = version
+
+    def age(self) -> float:
+        """Return for how many seconds the version row could not be read; 0: it could, last time."""
+        return time.monotonic() - self._read_at if self._fails else 0.0
 
     def clear(self) -> None:
         """Forget everything, also what is being computed right now."""
@@ -131,6 +160,14 @@ class ConfigurationCache:
                 while len(self._recent) > RECENT:
                     self._recent.popitem(last=False)
         return value
+
+
+def _outdated() -> Unavailable:
+    return Unavailable(
+        N_("The database does not answer; try again"),
+        debug="the configuration in memory is too old",
+        headers={"Retry-After": "1"},
+    )
 
 
 class Lookup(Generic[P, T]):

@@ -8,6 +8,8 @@ that met a lost connection is tried once more on a new one, a change never is.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +21,8 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.sqltypes import JSON
 
+from idp.platform import connections
+from idp.platform.connections.hosts import Host
 from idp.platform.db import AtomicWrite, Query
 from idp.platform.errors import BadRequest, Unavailable
 from idp.platform.translation import N_
@@ -28,15 +32,16 @@ CONNECTIONS = 8
 SECONDS = 5.0
 """How long a statement may take before its connection is given up."""
 WAIT_SECONDS = 5.0
-"""How long a statement waits for a free connection."""
-CONNECT_SECONDS = 3.0
+"""How long a statement waits for a free connection, or for a new one."""
 RETRY_SECONDS = 1
+DEFAULT_PORT = 5432
 
 _CLIENT_ONLY = frozenset(
     {
         *("connect_timeout", "tcp_user_timeout", "keepalives", "keepalives_idle"),
         *("keepalives_interval", "keepalives_count", "gssencmode", "channel_binding"),
         *("fallback_application_name", "client_encoding", "load_balance_hosts"),
+        *("host", "port"),
     }
 )
 """Parameters of an address that libpq keeps to itself; asyncpg would send them to the server."""
@@ -66,7 +71,7 @@ _LOST = (
     asyncpg.InternalClientError,
     OSError,
 )
-"""Failures after which another connection may do better; TimeoutError is not among them."""
+"""Failures after which another connection may do better, but for TimeoutError, an OSError too."""
 
 
 class _Prepared:
@@ -116,7 +121,9 @@ class Pool:
     """The connections that one event loop has to PostgreSQL."""
 
     def __init__(self, engine: Engine, *, prepare: bool = True) -> None:
-        self._arguments = connect_arguments(engine.url)
+        self._parameters = parameters(engine.url)
+        self._hosts = connections.hosts(engine.url)
+        self._arguments = connect_arguments(engine.url, self._parameters)
         self._prepare = prepare
         self._idle: list[asyncpg.Connection[asyncpg.Record]] = []
         self._open = 0
@@ -131,6 +138,8 @@ class Pool:
         try:
             try:
                 found = await self._execute(prepared, values)
+            except TimeoutError:  # another connection would only wait as long
+                raise
             except _LOST:
                 found = await self._execute(prepared, values)
         except _PASSING as error:
@@ -173,11 +182,7 @@ class Pool:
             if self._prepare:
                 found = await connection.fetch(prepared.text, *values)
                 return found
-            # A pooler may change the server between two messages that belong together, unless
-            # they stand in a transaction.
-            async with connection.transaction():
-                found = await connection.fetch(prepared.text, *values)
-                return found
+            return await _fetch_in_transaction(connection, prepared.text, values)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if isinstance(error, _LOST):
                 connection.terminate()
@@ -206,17 +211,44 @@ class Pool:
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
         """Open a connection, which is counted already."""
         try:
-            connecting = asyncpg.connect(
-                **self._arguments,
-                timeout=CONNECT_SECONDS,
-                command_timeout=SECONDS,
-                statement_cache_size=100 if self._prepare else 0,
-            )
-            # Its time limit works in a task only, and requests begin outside of one.
-            return await asyncio.get_running_loop().create_task(connecting)
+            # Its time limits work in a task only, and requests begin outside of one.
+            return await asyncio.get_running_loop().create_task(self._reach())
         except BaseException:
             self._hand_on(None)
             raise
+
+    async def _reach(self) -> asyncpg.Connection[asyncpg.Record]:
+        """Connect to the first host that answers and may be used."""
+        if self._hosts.are_paused():
+            message = "no host answered a moment ago"
+            raise ConnectionError(message)
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                hosts = list(self._hosts.in_order)
+                for host in hosts[:-1]:
+                    with contextlib.suppress(*_PASSING):
+                        return await self._connect_to(host)
+                return await self._connect_to(hosts[-1] if hosts else None)
+        except _PASSING:
+            self._hosts.gave_up(time.monotonic() - started)
+            raise
+
+    async def _connect_to(self, host: Host | None) -> asyncpg.Connection[asyncpg.Record]:
+        place = {} if host is None else {"host": host[0], "port": int(host[1] or DEFAULT_PORT)}
+        limit = int(self._parameters["connect_timeout"])
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+            **self._arguments,
+            **place,
+            timeout=limit if limit > 0 else None,
+            command_timeout=SECONDS,
+            statement_cache_size=100 if self._prepare else 0,
+        )
+        connected = connection._transport.get_extra_info("socket")  # noqa: SLF001 - no public way
+        connections.keep_alive(connected, self._parameters)
+        if host is not None:
+            self._hosts.prefer(*host)
+        return connection
 
     async def _turn(self) -> asyncpg.Connection[asyncpg.Record] | None:
         """Wait for a connection that others return; None: one may be opened."""
@@ -258,9 +290,36 @@ def _expire(turn: asyncio.Future[Any]) -> None:
         turn.set_exception(TimeoutError("no connection to the database is free"))
 
 
-def connect_arguments(url: URL) -> dict[str, Any]:
-    """Translate the address of the database for asyncpg."""
-    kept = {name: value for name, value in url.query.items() if name not in _CLIENT_ONLY}
+async def _fetch_in_transaction(
+    connection: asyncpg.Connection[asyncpg.Record], text: str, values: list[Any]
+) -> list[asyncpg.Record]:
+    """Execute a statement that is not prepared.
+
+    A pooler may change the server between two messages that belong together, unless they stand in
+    a transaction. The way out of it waits for the server again: the limit is for all of it.
+    """
+    loop = asyncio.get_running_loop()
+    timer = loop.call_later(SECONDS, connection.terminate)
+    try:
+        async with connection.transaction():
+            found: list[asyncpg.Record] = await connection.fetch(text, *values)
+            return found
+    except _LOST as error:
+        if loop.time() >= timer.when():
+            raise TimeoutError from error
+        raise
+    finally:
+        timer.cancel()
+
+
+def parameters(url: URL) -> dict[str, Any]:
+    """Return the parameters of an address, and ours where it has none."""
+    return {**url.query, **connections.arguments(url, role="serve")}
+
+
+def connect_arguments(url: URL, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Translate an address and its parameters for asyncpg; hosts are named one by one."""
+    kept = {name: value for name, value in given.items() if name not in _CLIENT_ONLY}
     dsn = url.set(drivername="postgresql", query=kept)
     return {"dsn": dsn.render_as_string(hide_password=False)}
 

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 
-from sqlalchemy import Connection, NullPool, create_engine, inspect, make_url, text
+from sqlalchemy import Connection, NullPool, inspect, make_url, text
 
 from idp.platform import connections, steps
 from idp.platform.errors import Conflict
 
-CONNECT_SECONDS = 5
+LOOK_SECONDS = 5.0
 
 
 class Standing(Enum):
@@ -64,11 +64,9 @@ def is_away(database_url: str) -> bool:
 @contextmanager
 def looking(database_url: str) -> Iterator[Connection]:
     """Open one connection for a look; a host that does not answer is not waited for long."""
-    url = make_url(database_url)
-    given = connections.arguments(database_url, prepare=False)
-    if url.get_backend_name() != "sqlite" and "connect_timeout" not in url.query:
-        given["connect_timeout"] = CONNECT_SECONDS
-    engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=given)
+    engine = connections.engine(
+        database_url, seconds=LOOK_SECONDS, poolclass=NullPool, hide_parameters=True
+    )
     try:
         with engine.connect() as connection:
             yield connection

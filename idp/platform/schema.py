@@ -16,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy import Connection, Engine, NullPool, event
 from sqlalchemy.exc import OperationalError
 
 from idp import private_files
@@ -187,8 +187,7 @@ def _limit(connection: Connection) -> None:
 
 @contextmanager
 def _engine(database_url: str) -> Iterator[Engine]:
-    given = connections.arguments(database_url, prepare=False)
-    engine = create_engine(database_url, poolclass=NullPool, connect_args=given)
+    engine = connections.engine(database_url, role="setup", poolclass=NullPool)
     try:
         yield engine
     finally:

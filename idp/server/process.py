@@ -34,7 +34,7 @@ from idp.config import Settings, SettingsError, notify_socket
 from idp.early_app import EXTENSION, create_front
 from idp.oauth.client_auth import uses
 from idp.oauth.machine_door import MachineDoor
-from idp.platform import logs, metrics
+from idp.platform import connections, logs, metrics
 from idp.platform.jobs import service as jobs
 from idp.platform.releases import service as releases
 from idp.platform.runtime import Runtime
@@ -184,6 +184,7 @@ class Server:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 del self._pids[place]
+                metrics.forget(pid)
                 yield place, os.waitstatus_to_exitcode(status)
 
     def _stop(self) -> None:
@@ -482,7 +483,7 @@ def _allow_connections() -> None:
 
 def _observe(settings: Settings, listener: socket, folder: Path) -> None:
     """Answer scrapes, in a process of its own."""
-    runtime = create_runtime(settings)
+    runtime = create_runtime(settings, role="metrics", seconds=connections.METRICS_SECONDS)
 
     def gauges() -> Mapping[str, float]:
         try:

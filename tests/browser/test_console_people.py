@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from idp.directory.tenants import service as tenants
 from tests.protocol import PASSWORD, add_person, add_role, add_tenant
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
@@ -25,6 +26,7 @@ def acme(chromium, live_server, session):
     tenant_id = add_tenant(session)
     boss = add_person(session, "boss", tenant_ids=(tenant_id,), nick_name="Jo Rask")
     add_role(session, boss, "clerk", ["ids4.ms.all"], tenant_id=tenant_id)
+    tenants.add_member(session, tenant_id, boss.id, is_admin=True)
     ann = add_person(
         session, "ann", tenant_ids=(tenant_id,), nick_name="Ann Lee", email="ann@acme.example"
     )
@@ -70,7 +72,7 @@ def test_every_screen_of_people_is_readable_for_everybody(chromium, acme, locale
     base = f"{server.url}/console/t/{tenant_id}"
     paths = ["/users", "/users?q=nobody", "/users/new", "/users/import", "/sessions"]
     paths += ["/sessions/grants", f"/sessions/end?person={ann.id}"]
-    tabs = ("", "/roles", "/permissions", "/sessions", "/consents", "/activity")
+    tabs = ("", "/edit", "/roles", "/permissions", "/sessions", "/consents", "/activity")
     paths += [f"/users/{ann.id}{tab}" for tab in tabs]
     for path in paths:
         assert page.goto(base + path).status == 200, path
@@ -110,4 +112,33 @@ def test_a_user_is_added_given_a_role_and_signed_out(chromium, acme, scripts):
     expect(page.get_by_text("1 user was disabled.")).to_be_visible()
     page.goto(f"{server.url}/console/t/{tenant_id}/users?state=disabled")
     expect(page.get_by_role("link", name="Ann Lee")).to_be_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_profile_is_edited_beside_somebody_else_who_was_first(chromium, acme, scripts):
+    server, tenant_id, ann = acme
+    context = open_browser(chromium, server, "boss", locale="en-GB", java_script_enabled=scripts)
+    page, other = context.new_page(), context.new_page()
+    for each in (page, other):
+        each.goto(f"{server.url}/console/t/{tenant_id}/users/{ann.id}")
+        each.get_by_role("link", name="Edit").click()
+    save = other.get_by_role("button", name="Save")
+    expect(save).to_be_visible(visible=not scripts)
+    other.get_by_label("Family name").fill("Lee")
+    other.get_by_label("Language", exact=True).select_option("zh-Hans")
+    if scripts:
+        expect(other.get_by_text("2 changes not saved")).to_be_visible()
+    save.click()
+    expect(other.get_by_text("The profile was changed.")).to_be_visible()
+
+    page.get_by_label("Family name").fill("Li")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("changed by someone else")).to_be_visible()
+    if scripts:
+        look(page, "users-edit-conflict")
+    page.get_by_label("E-mail").fill("ann.lee@acme.example")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The profile was changed.")).to_be_visible()
+    expect(page.get_by_text("ann.lee@acme.example").first).to_be_visible()
     context.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.sync_api import Page, expect
 
 from idp.platform import clock
@@ -73,6 +75,7 @@ def test_every_screen_of_the_installation_is_readable_for_everybody(
         "job": "jobs/4",
         "health": "health",
         "keys": "keys",
+        "keys-import": "keys/import",
         "keys-rotate": "keys/rotate",
         "settings": "settings",
         "explain": "explain",
@@ -95,6 +98,14 @@ def test_every_screen_of_the_installation_is_readable_for_everybody(
     context.close()
 
 
+def make_pem() -> bytes:
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
 def test_what_needs_somebody_is_found_and_mended_without_scripts(chromium, house):
     context = chromium.new_context(java_script_enabled=False, locale="en-GB")
     page = context.new_page()
@@ -106,6 +117,11 @@ def test_what_needs_somebody_is_found_and_mended_without_scripts(chromium, house
     page.get_by_role("button", name="Send a test").click()
     expect(page.get_by_text("A test message is on its way to root@example.com.")).to_be_visible()
     page.get_by_role("link", name="Keys", exact=True).click()
+    page.get_by_role("link", name="Import PEM").click()
+    file = {"name": "new.pem", "mimeType": "application/x-pem-file", "buffer": make_pem()}
+    page.set_input_files("#pem", file)
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_text("Signing key imported")).to_have_count(1)
     page.get_by_role("link", name="Rotate now").click()
     page.get_by_role("button", name="Rotate now").click()
     expect(page.get_by_text("Signing key rotated")).to_have_count(4)

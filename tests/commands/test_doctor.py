@@ -71,6 +71,10 @@ def test_a_misspelt_setting_is_named(idp_json: Callable[..., Any]) -> None:
     assert "IDP_PUBLIK_URL (did you mean IDP_PUBLIC_URL?)" in row["seen"]
 
 
+def test_a_database_without_a_standby_is_well(settings: Settings) -> None:
+    assert storage.standbys(settings).state == "ok"
+
+
 def test_another_secret_opens_no_key(idp: Callable[..., Result]) -> None:
     said = idp("doctor", IDP_SECRET_KEY=secrets.token_urlsafe(32), code=1).stdout
     (line,) = [line for line in said.splitlines() if line.startswith("failed")]

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from idp.platform import cache as cache_module
 from idp.platform.cache import ConfigurationCache
+from idp.platform.changes import note_configuration
 from idp.platform.db import (
     ConfigurationVersion,
     bump_configuration,
     has_changed_configuration,
 )
+from idp.platform.errors import Unavailable
 from idp.platform.runtime import Runtime
 from idp.platform.signing import service, signer
 from idp.platform.signing.models import SigningKey
@@ -199,3 +204,59 @@ def test_keys_of_an_open_transaction_are_not_cached(session: Session) -> None:
     assert signer.keys(session).jwks != before
     session.rollback()
     assert signer.keys(session).jwks == before
+
+
+# A database that cannot be looked at
+
+
+class Database:
+    """A database that may be away."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+        self.looks = 0
+
+    async def one(self, _query: Any, _values: Any) -> tuple[int]:
+        self.looks += 1
+        if self.is_away:
+            raise Unavailable
+        return (1,)
+
+
+def test_configuration_is_served_for_a_minute_and_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(cache_module.time, "monotonic", lambda: now[0])
+    cache, database = ConfigurationCache(), Database()
+    asyncio.run(cache.refresh(database.one))
+    assert cache.age() == 0
+    database.is_away = True
+    for _ in range(58):
+        now[0] += 1
+        assert cache.is_due()
+        asyncio.run(cache.refresh(database.one))
+        assert not cache.is_due()
+    assert cache.age() == 58
+    now[0] += 2
+    looks = database.looks
+    for _ in range(3):  # each request is refused, and one of them looks
+        assert cache.is_due()
+        with pytest.raises(Unavailable):
+            asyncio.run(cache.refresh(database.one))
+    assert database.looks == looks + 1
+    database.is_away = False
+    now[0] += 1
+    asyncio.run(cache.refresh(database.one))
+    assert cache.age() == 0
+    assert not cache.is_due()
+
+
+def test_configuration_that_is_known_to_be_outdated_is_not_served() -> None:
+    cache, database = ConfigurationCache(), Database()
+    asyncio.run(cache.refresh(database.one))
+    database.is_away = True
+    note_configuration()
+    assert cache.is_due()
+    with pytest.raises(Unavailable):
+        asyncio.run(cache.refresh(database.one))

@@ -1,4 +1,4 @@
-"""What a request meets when the database goes away under it."""
+"""Requests to PostgreSQL that closes connections, refuses to write or does not answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 
 @pytest.mark.postgresql
-def test_a_lost_connection_is_one_clear_503_and_then_all_is_well(client, settings):
+def test_connections_that_are_cut_while_nobody_uses_them_are_not_used(client, settings):
     path = "/connect/userinfo"
     assert client.get(path).status_code == 401
     address = settings.database.replace("postgresql+psycopg", "postgresql")
@@ -18,6 +18,4 @@ def test_a_lost_connection_is_one_clear_503_and_then_all_is_well(client, setting
         ).fetchall()
     assert killed
     answers = [client.get(path) for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [503, 401, 401]
-    assert answers[0].get_json()["error"] == "temporarily_unavailable"
-    assert answers[0].headers["Retry-After"] == "1"
+    assert [answer.status_code for answer in answers] == [401, 401, 401]

@@ -24,7 +24,7 @@ from idp.platform.audit.difference import Rows, State
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.integers import INT32_MAX
-from idp.platform.translation import N_
+from idp.platform.translation import N_, filled
 
 DEEPEST = 10
 """Levels of a menu."""
@@ -82,7 +82,7 @@ def find(entries: Iterable[Menu], menu_id: int) -> Menu:
     for entry in entries:
         if entry.id == menu_id:
             return entry
-    raise NotFound("There is no such menu.")
+    raise NotFound(N_("There is no such menu."))
 
 
 def find_by_code(entries: Iterable[Menu], code: str) -> Menu:
@@ -90,7 +90,7 @@ def find_by_code(entries: Iterable[Menu], code: str) -> Menu:
     for entry in entries:
         if entry.code == code:
             return entry
-    raise NotFound("There is no such menu.")
+    raise NotFound(N_("There is no such menu."))
 
 
 def levels(entries: Iterable[Menu]) -> dict[int, int]:
@@ -149,7 +149,7 @@ def create(
         with session.begin_nested():
             session.add(made)
     except IntegrityError:
-        raise Conflict.at("code", f"The code {code} is taken.") from None
+        raise Conflict.at("code", filled(N_("The code %(code)s is taken."), code=code)) from None
     _record(session, application, {}, _state([made], entries))
     return made
 
@@ -249,7 +249,7 @@ def _lock(session: Session, application: Application) -> list[Menu]:
     """Return the entries of an application; its menu is changed by one after the other."""
     turn = select(Application.id).where(Application.id == application.id).with_for_update()
     if session.scalar(turn) is None:
-        raise NotFound("There is no such application.")
+        raise NotFound(N_("There is no such application."))
     return read(session, application)
 
 
@@ -270,7 +270,10 @@ def _write(session: Session, application: Application, menu: Menu, spec: MenuSpe
 def _text(field: str, value: str | None, longest: int) -> str:
     text = (value or "").strip()
     if len(text) > longest or not text.isprintable():
-        raise BadRequest.at(field, f"Must have at most {longest} printable characters.")
+        raise BadRequest.at(
+            field,
+            filled(N_("Must have at most %(longest)s printable characters."), longest=longest),
+        )
     return text
 
 

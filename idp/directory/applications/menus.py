@@ -14,6 +14,7 @@ from idp.directory.applications.models import Application, Menu
 from idp.directory.roles.models import Privilege
 from idp.platform import permission_codes
 from idp.platform.errors import NotFound
+from idp.platform.translation import N_
 
 ENABLED = 1
 
@@ -48,7 +49,7 @@ def get(session: Session, menu_id: int, tenant_id: int | None) -> Menu:
     """Return a menu of an application that a tenant sees."""
     found = session.scalar(list_query(tenant_id).where(Menu.id == menu_id))
     if found is None:
-        raise NotFound("There is no such menu.")
+        raise NotFound(N_("There is no such menu."))
     return found
 
 

@@ -20,6 +20,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.integers import INT64_MAX
 from idp.platform.issuer import PLATFORM_TENANT_ID
+from idp.platform.translation import N_, filled
 
 LONGEST_CODE = 100
 RESERVED = frozenset({"page", "privileges"})
@@ -54,7 +55,7 @@ def get(session: Session, code: str, tenant_id: int | None = None) -> Applicatio
     """Return an application that a tenant sees; None: any."""
     found = find(session, code, tenant_id)
     if found is None:
-        raise NotFound("There is no such application.")
+        raise NotFound(N_("There is no such application."))
     return found
 
 
@@ -68,7 +69,7 @@ def get_visible(session: Session, application_id: int, tenant_id: int | None) ->
     query = list_query(tenant_id).where(Application.id == min(application_id, INT64_MAX))
     found = session.scalar(query)
     if found is None:
-        raise NotFound("There is no such application.")
+        raise NotFound(N_("There is no such application."))
     return found
 
 
@@ -86,7 +87,7 @@ def get_own(
         query = query.with_for_update().execution_options(populate_existing=True)
     found = session.scalar(query)
     if found is None:
-        raise NotFound("There is no such application.")
+        raise NotFound(N_("There is no such application."))
     return found
 
 
@@ -100,7 +101,7 @@ def get_of_client(session: Session, client_id: str, tenant_id: int | None) -> Ap
     )
     found = session.scalar(query)
     if found is None:
-        raise NotFound("No application has this client.")
+        raise NotFound(N_("No application has this client."))
     return found
 
 
@@ -115,9 +116,9 @@ def get_named(session: Session, spec: ApplicationSpec) -> Application:
         return get(session, spec.code or "")
     found = find_by_id(session, spec.id)
     if found is None:
-        raise NotFound("There is no such application.")
+        raise NotFound(N_("There is no such application."))
     if spec.code and spec.code != found.code:
-        raise BadRequest.at("code", "The code of an application cannot be changed.")
+        raise BadRequest.at("code", N_("The code of an application cannot be changed."))
     return found
 
 
@@ -126,7 +127,7 @@ def create(
 ) -> Application:
     """Create an application of a tenant, as many as its bundle allows."""
     if spec.tenant_id is None:
-        raise BadRequest.at("tenant_id", "An application must belong to a tenant.")
+        raise BadRequest.at("tenant_id", N_("An application must belong to a tenant."))
     code = _check_code(spec.code or "")
     name = _check_name(spec.name)
     _check_limit(session, spec.tenant_id)
@@ -140,7 +141,9 @@ def create(
         with session.begin_nested():
             session.add(application)
     except IntegrityError:
-        raise Conflict.at("code", f"The code {code} is taken.", code="application_taken") from None
+        raise Conflict.at(
+            "code", filled(N_("The code %(code)s is taken."), code=code), code="application_taken"
+        ) from None
     _record(session, Tag.APPLICATION_CREATED, application, {}, {"name": name})
     return application
 
@@ -148,7 +151,7 @@ def create(
 def change(session: Session, application: Application, spec: ApplicationSpec) -> None:
     """Rename an application; its code and its tenant cannot change."""
     if spec.tenant_id not in {None, application.tenant_id}:
-        raise BadRequest.at("tenant_id", "The tenant of an application cannot be changed.")
+        raise BadRequest.at("tenant_id", N_("The tenant of an application cannot be changed."))
     name = _check_name(spec.name)
     if name != application.name:
         before = {"name": application.name}
@@ -178,7 +181,7 @@ def delete(session: Session, application: Application) -> None:
 def link_client(session: Session, application: Application, client: Client) -> None:
     """Make a client sign people in for this application only."""
     if client.tenant_id not in {None, application.tenant_id}:
-        raise BadRequest.at("client_id", "This client belongs to another tenant.")
+        raise BadRequest.at("client_id", N_("This client belongs to another tenant."))
     link = session.get(ApplicationClient, client.id)
     if link is None:
         session.add(ApplicationClient(client_id=client.id, application_id=application.id))
@@ -193,7 +196,7 @@ def _check_limit(session: Session, tenant_id: int) -> None:
     """Refuse an application beyond the limit; concurrent creations wait here."""
     turn = select(Tenant.id).where(Tenant.id == min(tenant_id, INT64_MAX))
     if session.scalar(turn.with_for_update(key_share=True)) is None:
-        raise NotFound("There is no such tenant.")
+        raise NotFound(N_("There is no such tenant."))
     bundle = bundles.of_tenant(session, tenant_id)
     if bundle is None or bundle.number_of_app is None:
         return
@@ -203,7 +206,10 @@ def _check_limit(session: Session, tenant_id: int) -> None:
     if (count or 0) >= bundle.number_of_app:
         raise Conflict.at(
             "tenant_id",
-            f"The tenant's bundle allows at most {bundle.number_of_app} applications.",
+            filled(
+                N_("The tenant's bundle allows at most %(number_of_app)s applications."),
+                number_of_app=bundle.number_of_app,
+            ),
             code="quota_reached",
         )
 
@@ -211,20 +217,20 @@ def _check_limit(session: Session, tenant_id: int) -> None:
 def _check_code(code: str) -> str:
     catalogue.check_code(code, LONGEST_CODE)
     if code in RESERVED:
-        raise BadRequest.at("code", f"{code} is reserved.")
+        raise BadRequest.at("code", filled(N_("%(code)s is reserved."), code=code))
     return code
 
 
 def _check_name(text: str) -> str:
     name = text.strip()
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise BadRequest.at("name", "A name must have 1 to 200 printable characters.")
+        raise BadRequest.at("name", N_("A name must have 1 to 200 printable characters."))
     return name
 
 
 def _in_use() -> Conflict:
     return Conflict(
-        "This application is still used by menus or clients.", code="application_in_use"
+        N_("This application is still used by menus or clients."), code="application_in_use"
     )
 
 

@@ -23,13 +23,14 @@ from idp.platform.audit.difference import Rows, State
 from idp.platform.audit.tags import Tag
 from idp.platform.db import bump_configuration, count_hits
 from idp.platform.errors import Conflict, NotFound
+from idp.platform.translation import N_
 
 
 def initialise(session: Session, tenant_id: int, bundle: Bundle) -> None:
     """Set the first bundle of a tenant, and create its roles."""
     tenant = _tenant(session, tenant_id)
     if tenant.bundle_code is not None:
-        raise Conflict("The tenant already has a bundle.", code="bundle_initialised")
+        raise Conflict(N_("The tenant already has a bundle."), code="bundle_initialised")
     _change(session, tenant, bundle)
     for spec in ability.read(bundle.ability).roles:
         _create(session, tenant_id, bundle, spec)
@@ -44,9 +45,9 @@ def switch(session: Session, tenant_id: int, bundle: Bundle) -> None:
     """
     tenant = _tenant(session, tenant_id)
     if tenant.bundle_code is None:
-        raise Conflict("The tenant has no bundle yet.", code="bundle_not_initialised")
+        raise Conflict(N_("The tenant has no bundle yet."), code="bundle_not_initialised")
     if tenant.bundle_code == bundle.code:
-        raise Conflict("The tenant already has this bundle.", code="same_bundle")
+        raise Conflict(N_("The tenant already has this bundle."), code="same_bundle")
     _change(session, tenant, bundle)
     desired = {role.code: role for role in ability.read(bundle.ability).roles}
     existing = session.scalars(
@@ -79,7 +80,7 @@ def assign_administrator_roles(session: Session, tenant_id: int, user_id: int) -
 def _tenant(session: Session, tenant_id: int) -> Tenant:
     tenant = session.get(Tenant, tenant_id, populate_existing=True)
     if tenant is None:
-        raise NotFound("There is no such tenant.")
+        raise NotFound(N_("There is no such tenant."))
     return tenant
 
 
@@ -87,7 +88,7 @@ def _change(session: Session, tenant: Tenant, bundle: Bundle) -> None:
     """Set the bundle; a tenant without a type gets the bundle's."""
     before = tenant.bundle_code
     if tenant.type_code not in {None, bundle.tenant_type_code}:
-        raise Conflict("The bundle is for another type of tenant.", code="other_tenant_type")
+        raise Conflict(N_("The bundle is for another type of tenant."), code="other_tenant_type")
     # Of two at the same time, the second one finds another bundle than it has read.
     changed = count_hits(
         session,
@@ -102,7 +103,7 @@ def _change(session: Session, tenant: Tenant, bundle: Bundle) -> None:
     )
     if not changed:
         raise Conflict(
-            "The bundle of this tenant was changed by someone else. Try again.",
+            N_("The bundle of this tenant was changed by someone else. Try again."),
             code="bundle_initialised",
         )
     session.refresh(tenant)

@@ -57,7 +57,7 @@ def get(session: Session, code: str, *, lock: bool = False) -> Bundle:
     """Return a bundle by its code; with `lock` the code stays until the transaction ends."""
     bundle = find(session, code, lock=lock)
     if bundle is None:
-        raise NotFound("There is no such bundle.")
+        raise NotFound(N_("There is no such bundle."))
     return bundle
 
 
@@ -125,7 +125,8 @@ def update(
     identity = (spec.code, spec.tenant_type_code) != (bundle.code, bundle.tenant_type_code)
     if identity and _is_used(session, bundle):
         raise Conflict(
-            "The code and tenant type of a bundle in use cannot be changed.", code="bundle_in_use"
+            N_("The code and tenant type of a bundle in use cannot be changed."),
+            code="bundle_in_use",
         )
     _check_granted(session, actor, bundle.privilege_codes, spec)
     before = _state(bundle)
@@ -199,7 +200,7 @@ def _lock(session: Session, query: Select[Bundle]) -> Bundle:
     query = query.with_for_update().execution_options(populate_existing=True)
     bundle = session.scalar(query)
     if bundle is None:
-        raise NotFound("There is no such bundle.")
+        raise NotFound(N_("There is no such bundle."))
     return bundle
 
 
@@ -221,7 +222,7 @@ def _check_granted(
 def _write(session: Session, bundle: Bundle, spec: BundleSpec) -> None:
     check_code(spec.code)
     if not spec.name.strip() or not spec.name.isprintable():
-        raise BadRequest.at("name", "A name must have printable characters only.")
+        raise BadRequest.at("name", N_("A name must have printable characters only."))
     checked = ability.check(session, spec.ability)
     ensure_type(session, spec.tenant_type_code, spec.tenant_type_code)
     for field in fields(spec):
@@ -243,7 +244,7 @@ def _unique(session: Session, spec: BundleSpec, bundle_id: int) -> Iterator[None
             raise Conflict.at("code", message, code="bundle_taken") from None
         raise Conflict.at(
             "initialize",
-            "The tenant type already has an initial bundle.",
+            N_("The tenant type already has an initial bundle."),
             code="initial_bundle_taken",
         ) from None
 

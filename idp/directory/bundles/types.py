@@ -14,7 +14,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.integers import INT64_MAX
-from idp.platform.translation import N_
+from idp.platform.translation import N_, filled
 
 LONGEST_CODE = 100
 MOST_NAMED = 3
@@ -37,7 +37,7 @@ def get(session: Session, code: str, *, lock: bool = False) -> TenantType:
         query = query.with_for_update().execution_options(populate_existing=True)
     found = session.scalar(query)
     if found is None:
-        raise NotFound("There is no such tenant type.")
+        raise NotFound(N_("There is no such tenant type."))
     return found
 
 
@@ -50,14 +50,14 @@ def create(session: Session, code: str, name: str) -> TenantType:
     """Create a type; bundles are made for it afterwards."""
     if not code.isprintable() or code != code.strip() or code.isnumeric():
         raise BadRequest.at(
-            "code", "Must be printable, without spaces around it, and not a number."
+            "code", N_("Must be printable, without spaces around it, and not a number.")
         )
     made = TenantType(code=code, name=name)
     try:
         with session.begin_nested():
             session.add(made)
     except IntegrityError:
-        raise Conflict.at("code", f"The code {code} is taken.") from None
+        raise Conflict.at("code", filled(N_("The code %(code)s is taken."), code=code)) from None
     _record(session, Tag.TENANT_TYPE_CREATED, code, None, name)
     return made
 

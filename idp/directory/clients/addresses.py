@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import idna
 
 from idp.platform.errors import BadRequest
+from idp.platform.translation import N_, filled
 
 LONGEST = 2000
 LONGEST_ORIGIN = 150
@@ -44,15 +45,17 @@ def redirect_uri(uri: str, rules: Rules, field: str = "redirect_uris") -> str:
             raise _refused(
                 field,
                 uri,
-                "must be https, or for a native client http://127.0.0.1 or a scheme like "
-                "com.example.app",
+                N_(
+                    "%(uri)s must be https, or for a native client http://127.0.0.1"
+                    " or a scheme like com.example.app."
+                ),
             )
         if parts.netloc and not _is_authority(parts):
-            raise _refused(field, uri, "has no valid host")
+            raise _refused(field, uri, N_("%(uri)s has no valid host."))
     else:
         _web(uri, parts, field, rules)
     if _has_path_trick(parts.path):
-        raise _refused(field, uri, "has a path with dot segments or hidden separators")
+        raise _refused(field, uri, N_("%(uri)s has a path with dot segments or hidden separators."))
     return uri
 
 
@@ -64,9 +67,16 @@ def origin(text: str, rules: Rules) -> str:
     default = {"http": 80, "https": 443}[parts.scheme]
     exact = f"{parts.scheme}://{parts.netloc}"
     if text != exact or text != text.lower() or parts.port == default:
-        raise _refused(field, text, "must be scheme://host[:port] as browsers write it")
+        raise _refused(
+            field, text, N_("%(uri)s must be scheme://host[:port] as browsers write it.")
+        )
     if len(text) > LONGEST_ORIGIN:
-        raise _refused(field, text, f"has more than {LONGEST_ORIGIN} characters")
+        raise _refused(
+            field,
+            text,
+            N_("%(uri)s has more than %(longest_origin)s characters."),
+            longest_origin=LONGEST_ORIGIN,
+        )
     return text
 
 
@@ -76,21 +86,23 @@ def document(uri: str, field: str, rules: Rules) -> str:
     if parts.scheme == "http" and rules.development and _is_authority(parts):
         return uri
     if parts.scheme != "https" or not _is_authority(parts):
-        raise _refused(field, uri, "must be an https address")
+        raise _refused(field, uri, N_("%(uri)s must be an https address."))
     return uri
 
 
 def _web(uri: str, parts: SplitResult, field: str, rules: Rules) -> None:
     if parts.scheme not in {"http", "https"} or not _is_authority(parts):
-        raise _refused(field, uri, "must be an https address with a host")
+        raise _refused(field, uri, N_("%(uri)s must be an https address with a host."))
     if not uri.startswith(f"{parts.scheme}://"):
-        raise _refused(field, uri, "must have its scheme in lower case")
+        raise _refused(field, uri, N_("%(uri)s must have its scheme in lower case."))
     if parts.scheme == "http" and not _may_be_plain(parts.hostname or "", rules):
         raise _refused(
             field,
             uri,
-            "must be https (http only for 127.0.0.1 and [::1], and for localhost by native clients "
-            "or in development)",
+            N_(
+                "%(uri)s must be https (http only for 127.0.0.1 and [::1], and for localhost"
+                " by native clients or in development)."
+            ),
         )
 
 
@@ -100,26 +112,37 @@ def _may_be_plain(host: str, rules: Rules) -> bool:
 
 def _split(uri: str, field: str) -> SplitResult:
     if not uri or len(uri) > LONGEST:
-        raise _refused(field, uri, f"must have 1 to {LONGEST} characters")
+        raise _refused(
+            field, uri, N_("%(uri)s must have 1 to %(longest)s characters."), longest=LONGEST
+        )
     if "#" in uri:
         # RFC 6749 3.1.2
-        raise _refused(field, uri, "must have no fragment")
+        raise _refused(field, uri, N_("%(uri)s must have no fragment."))
     host = _a_label_host(uri)
     if host is not None:
-        raise _refused(field, uri, f"must have its host as browsers send it: {host}")
+        raise _refused(
+            field, uri, N_("%(uri)s must have its host as browsers send it: %(host)s."), host=host
+        )
     if not _CHARACTERS.fullmatch(uri) or _ESCAPE.search(uri):
-        raise _refused(field, uri, "has characters that an address cannot have, or a wildcard")
+        raise _refused(
+            field, uri, N_("%(uri)s has characters that an address cannot have, or a wildcard.")
+        )
     try:
         parts = urlsplit(uri)
     except ValueError:
-        raise _refused(field, uri, "is not an absolute address") from None
+        raise _refused(field, uri, N_("%(uri)s is not an absolute address.")) from None
     if not parts.scheme:
-        raise _refused(field, uri, "is not an absolute address")
+        raise _refused(field, uri, N_("%(uri)s is not an absolute address."))
     if "@" in parts.netloc:
-        raise _refused(field, uri, "must have no user name in it")
+        raise _refused(field, uri, N_("%(uri)s must have no user name in it."))
     _, colon, port = parts.netloc.rpartition("]")[2].partition(":")
     if colon and not is_port(port):
-        raise _refused(field, uri, f"must have a port of 1 to {LARGEST_PORT}, in plain digits")
+        raise _refused(
+            field,
+            uri,
+            N_("%(uri)s must have a port of 1 to %(largest_port)s, in plain digits."),
+            largest_port=LARGEST_PORT,
+        )
     return parts
 
 
@@ -171,5 +194,6 @@ def _has_path_trick(path: str) -> bool:
     return any(segment.split(";")[0] in {".", ".."} for segment in decoded.split("/"))
 
 
-def _refused(field: str, uri: str, reason: str) -> BadRequest:
-    return BadRequest.at(field, f"{uri[:200]!r} {reason}.")
+def _refused(field: str, uri: str, template: str, **values: object) -> BadRequest:
+    """Refuse an address by a marked sentence that names it as `uri`."""
+    return BadRequest.at(field, filled(template, uri=repr(uri[:200]), **values))

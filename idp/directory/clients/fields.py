@@ -18,6 +18,7 @@ from idp.directory.clients.models import Client
 from idp.directory.product import AUTH_METHODS, NO_AUTHENTICATION
 from idp.platform.errors import BadRequest, Unprocessable
 from idp.platform.signing.algorithms import ALGORITHMS
+from idp.platform.translation import N_, filled
 
 YEAR = 366 * 86_400
 SMALLEST_RSA = 2048
@@ -43,7 +44,7 @@ def _boolean(name: str, value: Any, _rules: Rules) -> bool:
         return value
     if isinstance(value, str) and value.lower() in {"true", "false"}:
         return value.lower() == "true"
-    raise _refused(name, "must be true or false")
+    raise _refused(name, N_("must be true or false."))
 
 
 def _integer(smallest: int, largest: int) -> Callable[[str, Any, Rules], int]:
@@ -51,9 +52,16 @@ def _integer(smallest: int, largest: int) -> Callable[[str, Any, Rules], int]:
         if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise _refused(name, "must be a whole number")
+            raise _refused(name, N_("must be a whole number."))
         if not smallest <= value <= largest:
-            raise _refused(name, f"must be between {smallest} and {largest}")
+            raise _refused(
+                name,
+                filled(
+                    N_("must be between %(smallest)s and %(largest)s."),
+                    smallest=smallest,
+                    largest=largest,
+                ),
+            )
         return value
 
     return read
@@ -62,9 +70,11 @@ def _integer(smallest: int, largest: int) -> Callable[[str, Any, Rules], int]:
 def _text(longest: int) -> Callable[[str, Any, Rules], str]:
     def read(name: str, value: Any, _rules: Rules) -> str:
         if not isinstance(value, str) or len(value) > longest:
-            raise _refused(name, f"must be text of at most {longest} characters")
+            raise _refused(
+                name, filled(N_("must be text of at most %(longest)s characters."), longest=longest)
+            )
         if any(ord(char) < 32 and char not in "\t\n" for char in value):  # noqa: PLR2004 - controls
-            raise _refused(name, "has control characters")
+            raise _refused(name, N_("has control characters."))
         return value
 
     return read
@@ -73,7 +83,9 @@ def _text(longest: int) -> Callable[[str, Any, Rules], str]:
 def _one_of(*allowed: str) -> Callable[[str, Any, Rules], str]:
     def read(name: str, value: Any, _rules: Rules) -> str:
         if value not in allowed:
-            raise _unprocessable(name, f"must be one of {', '.join(allowed)}")
+            raise _unprocessable(
+                name, filled(N_("must be one of %(allowed)s."), allowed=", ".join(allowed))
+            )
         return str(value)
 
     return read
@@ -81,7 +93,7 @@ def _one_of(*allowed: str) -> Callable[[str, Any, Rules], str]:
 
 def _address(name: str, value: Any, rules: Rules) -> str:
     if not isinstance(value, str):
-        raise _refused(name, "must be an address")
+        raise _refused(name, N_("must be an address."))
     return addresses.document(value, name, rules)
 
 
@@ -91,22 +103,32 @@ def _jwks(name: str, value: Any, _rules: Rules) -> dict[str, Any]:
         try:
             value = json.loads(value)
         except ValueError:
-            raise _refused(name, "must be a JSON Web Key Set") from None
+            raise _refused(name, N_("must be a JSON Web Key Set.")) from None
     keys = value.get("keys") if isinstance(value, dict) else None
     if not isinstance(keys, list) or not 0 < len(keys) <= MOST_KEYS:
-        raise _refused(name, f"must be a JSON Web Key Set of 1 to {MOST_KEYS} keys")
+        raise _refused(
+            name,
+            filled(
+                N_("must be a JSON Web Key Set of 1 to %(most_keys)s keys."), most_keys=MOST_KEYS
+            ),
+        )
     if not all(isinstance(key, dict) for key in keys):
-        raise _refused(name, "must be a JSON Web Key Set")
+        raise _refused(name, N_("must be a JSON Web Key Set."))
     if len(json.dumps(keys)) > LONGEST_KEYS:
-        raise _refused(name, f"must have at most {LONGEST_KEYS} characters")
+        raise _refused(
+            name,
+            filled(N_("must have at most %(longest_keys)s characters."), longest_keys=LONGEST_KEYS),
+        )
     if any(not _SECRET_MEMBERS.isdisjoint(key) for key in keys):
-        raise _refused(name, "must contain public keys only")
+        raise _refused(name, N_("must contain public keys only."))
     try:
         found = KeySet.import_key_set({"keys": [dict(key) for key in keys]}).keys
     except (JoseError, ValueError, TypeError, KeyError):
-        raise _refused(name, "contains a key that cannot be read") from None
+        raise _refused(name, N_("contains a key that cannot be read.")) from None
     if not all(_is_usable(key) for key in found):
-        raise _refused(name, "must contain RSA keys of 2048 bits or more, P-256 or Ed25519 keys")
+        raise _refused(
+            name, N_("must contain RSA keys of 2048 bits or more, P-256 or Ed25519 keys.")
+        )
     return {"keys": keys}
 
 
@@ -116,14 +138,17 @@ def _codes(name: str, value: Any, _rules: Rules) -> list[str]:
         try:
             value = json.loads(value) if value.startswith("[") else value.split(",")
         except (ValueError, RecursionError):
-            raise _refused(name, "must be a list of codes") from None
+            raise _refused(name, N_("must be a list of codes.")) from None
     if not isinstance(value, list) or not all(isinstance(code, str) for code in value):
-        raise _refused(name, "must be a list of codes")
+        raise _refused(name, N_("must be a list of codes."))
     codes = sorted({code.strip() for code in value})
     if not all(_CODE.fullmatch(code) for code in codes):
-        raise _refused(name, "contains an invalid code")
+        raise _refused(name, N_("contains an invalid code."))
     if len(json.dumps(codes)) > LONGEST_KEYS:
-        raise _refused(name, f"must have at most {LONGEST_KEYS} characters")
+        raise _refused(
+            name,
+            filled(N_("must have at most %(longest_keys)s characters."), longest_keys=LONGEST_KEYS),
+        )
     return codes
 
 
@@ -302,7 +327,7 @@ def _read(field: Field, value: Any, rules: Rules) -> Any:
     if empty and field.nullable:
         return None
     if value is None:
-        raise _refused(field.column, "must have a value")
+        raise _refused(field.column, N_("must have a value."))
     return field.read(field.column, value, rules)
 
 
@@ -313,12 +338,12 @@ def _check_fixed(name: str, value: Any, rules: Rules) -> None:
     elif str(value).lower() in {"true", "false"}:
         value = _boolean(name, value, rules)
     if value is not only and value != only:
-        raise _unprocessable(name, reason)
+        raise _unprocessable(name, f"{reason}.")
 
 
 def _refused(name: str, reason: str) -> BadRequest:
-    return BadRequest(f"{name} {reason}.", fields={name: [f"{reason}."]})
+    return BadRequest(f"{name} {reason}", fields={name: [reason]})
 
 
 def _unprocessable(name: str, reason: str) -> Unprocessable:
-    return Unprocessable(f"{name}: {reason}.", fields={name: [f"{reason}."]})
+    return Unprocessable(f"{name}: {reason}", fields={name: [reason]})

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from idp.directory.clients.service import NewClient
 from idp.platform.errors import BadRequest
+from idp.platform.translation import N_, filled
 
 SIGN_IN_SCOPES = ("openid", "profile")
 
@@ -46,11 +47,14 @@ def fill(new: NewClient, kind: str | None) -> NewClient:
         if not new.grant_types:
             raise BadRequest.at(
                 "grant_types",
-                f"A client needs a kind ({', '.join(PRESETS)}) or a grant type.",
+                filled(
+                    N_("A client needs a kind (%(presets)s) or a grant type."),
+                    presets=", ".join(PRESETS),
+                ),
             )
         return new
     preset = PRESETS[kind]
-    filled = replace(
+    completed = replace(
         new,
         is_public=new.is_public or preset.is_public,
         grant_types=new.grant_types or preset.grant_types,
@@ -59,8 +63,8 @@ def fill(new: NewClient, kind: str | None) -> NewClient:
     )
     if kind == "spa" and not new.cors_origins:
         # Its scripts call the token endpoint from the pages that codes are sent to.
-        filled = replace(filled, cors_origins=_origins(new.redirect_uris))
-    return filled
+        completed = replace(completed, cors_origins=_origins(new.redirect_uris))
+    return completed
 
 
 def _origins(uris: Sequence[str]) -> list[str]:

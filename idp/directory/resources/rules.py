@@ -19,6 +19,7 @@ from idp.directory.scopes import Scope
 from idp.platform.errors import BadRequest, Conflict, Unprocessable
 from idp.platform.secrets import looks_like_digest
 from idp.platform.signing.algorithms import ALGORITHMS
+from idp.platform.translation import N_, filled
 
 BUILT_IN_SCOPES: frozenset[str] = frozenset(Scope)
 BUILT_IN_IDENTITY = "openid"
@@ -46,18 +47,21 @@ def check_api_name(session: Session, name: str, tenant_id: int | None) -> None:
     if not _NAME.fullmatch(name) or name.isdigit():
         raise BadRequest.at(
             "name",
-            "A name must have 1 to 200 characters without spaces or quotes, and not only digits.",
+            N_(
+                "A name must have 1 to 200 characters without spaces or quotes,"
+                " and not only digits."
+            ),
         )
     _refuse_platform_name("name", name, tenant_id)
     if clients.is_issuer(session, name):
         # The issuer's own address is the audience of userinfo.
-        raise BadRequest.at("name", "The address of an issuer cannot be the name of an API.")
+        raise BadRequest.at("name", N_("The address of an issuer cannot be the name of an API."))
     if session.scalar(select(ApiResource.id).where(ApiResource.name == name)):
         raise taken("name", name)
     if session.scalar(select(Client.id).where(Client.client_id == name)):
         # Both call the introspection endpoint by name; both are audiences.
         raise Conflict(
-            "This name is already used by a client.",
+            N_("This name is already used by a client."),
             fields={"name": ["This name is already used by a client."]},
         )
 
@@ -70,10 +74,10 @@ def check_scope_names(session: Session, names: Mapping[str, str], tenant_id: int
     for path, name in names.items():
         if not _NAME.fullmatch(name):
             raise BadRequest.at(
-                path, "A scope must have 1 to 200 characters without spaces or quotes."
+                path, N_("A scope must have 1 to 200 characters without spaces or quotes.")
             )
         if name in RESERVED:
-            raise BadRequest.at(path, f"{name} is reserved.")
+            raise BadRequest.at(path, filled(N_("%(name)s is reserved."), name=name))
         _refuse_platform_name(path, name, tenant_id)
     field_of = {name: path for path, name in names.items()}
     for column in (ApiScope.name, IdentityResource.name):
@@ -85,7 +89,9 @@ def check_scope_names(session: Session, names: Mapping[str, str], tenant_id: int
 def check_claim(path: str, name: str) -> None:
     """Refuse what cannot be the name of a claim."""
     if not _CLAIM.fullmatch(name):
-        raise BadRequest.at(path, f"{name[:200]!r} is not a valid claim name.")
+        raise BadRequest.at(
+            path, filled(N_("%(name)s is not a valid claim name."), name=repr(name[:200]))
+        )
 
 
 def check_property(path: str, row: PropertyRow) -> None:
@@ -96,15 +102,28 @@ def check_property(path: str, row: PropertyRow) -> None:
     }
     if not 0 < len(row.key) <= _LONGEST_KEY or not row.key.isprintable():
         raise BadRequest.at(
-            f"{path}.key", f"A key must have 1 to {_LONGEST_KEY} printable characters."
+            f"{path}.key",
+            filled(
+                N_("A key must have 1 to %(longest_key)s printable characters."),
+                longest_key=_LONGEST_KEY,
+            ),
         )
     if len(row.value) > _LONGEST_VALUE:
         raise BadRequest.at(
-            f"{path}.value", f"A value can have at most {_LONGEST_VALUE} characters."
+            f"{path}.value",
+            filled(
+                N_("A value can have at most %(longest_value)s characters."),
+                longest_value=_LONGEST_VALUE,
+            ),
         )
     if row.key in known and row.value not in known[row.key]:
         raise BadRequest.at(
-            f"{path}.value", f"{row.key} must be one of {', '.join(known[row.key])}."
+            f"{path}.value",
+            filled(
+                N_("%(key)s must be one of %(known)s."),
+                key=row.key,
+                known=", ".join(known[row.key]),
+            ),
         )
 
 
@@ -112,11 +131,11 @@ def hash_secret(session: Session, path: str, value: str) -> str:
     """Check and hash a secret that a caller chose; masks and digests are refused."""
     if looks_like_digest(value):
         raise BadRequest.at(
-            path, "Send the secret in clear text, not its digest; the server hashes it."
+            path, N_("Send the secret in clear text, not its digest; the server hashes it.")
         )
     if not value.strip("*•"):
         raise BadRequest.at(
-            path, "This is the mask, not a secret. Leave the value out to keep the stored one."
+            path, N_("This is the mask, not a secret. Leave the value out to keep the stored one.")
         )
     try:
         return clients.hash_secret(session, value)
@@ -144,25 +163,35 @@ def refuse_owning(session: Session, api: ApiResource) -> None:
         select(func.count()).select_from(Privilege).where(Privilege.api_resource_id == api.id)
     )
     if count:
-        owned = "1 privilege" if count == 1 else f"{count} privileges"
-        raise Conflict.at("id", f"Still used by {owned}. Remove it there first.")
+        text = N_("Still used by 1 privilege. Remove it there first.")
+        if count > 1:
+            text = filled(
+                N_("Still used by %(count)s privileges. Remove it there first."), count=count
+            )
+        raise Conflict.at("id", text)
     if session.scalar(select(Application.id).where(Application.api_resource_id == api.id).limit(1)):
-        raise Conflict.at("id", "Still used by applications. Remove it there first.")
+        raise Conflict.at("id", N_("Still used by applications. Remove it there first."))
 
 
 def built_in(path: str) -> Unprocessable:
     """Return the refusal to remove what the product itself needs."""
-    return Unprocessable.at(path, "This is built in: it cannot be renamed, disabled or deleted.")
+    return Unprocessable.at(
+        path, N_("This is built in: it cannot be renamed, disabled or deleted.")
+    )
 
 
 def taken(path: str, name: str) -> Conflict:
     """Return the refusal of a name that is taken."""
-    return Conflict.at(path, f"The name {name} is taken.")
+    return Conflict.at(path, filled(N_("The name %(name)s is taken."), name=name))
 
 
 def _refuse_platform_name(path: str, name: str, tenant_id: int | None) -> None:
     # A scope such as `ids4.all` would open the gates of the management APIs.
     if tenant_id is not None and name.casefold().startswith(RESERVED_PREFIX):
         raise BadRequest.at(
-            path, f"Names that begin with {RESERVED_PREFIX} are reserved for the platform."
+            path,
+            filled(
+                N_("Names that begin with %(reserved_prefix)s are reserved for the platform."),
+                reserved_prefix=RESERVED_PREFIX,
+            ),
         )

@@ -11,6 +11,7 @@ from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
 from idp.directory.tenants.models import Membership
 from idp.directory.users import service as users
 from idp.platform.errors import NotFound
+from idp.platform.translation import N_
 
 
 def authorizations(
@@ -54,5 +55,5 @@ def of_account(
     user = users.find_by_username(session, username)
     found = authorizations(session, user.id, tenant_ids) if user is not None else {}
     if user is None or not (found or everybody):
-        raise NotFound("There is no such account.")
+        raise NotFound(N_("There is no such account."))
     return found

@@ -26,7 +26,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.stamps import new_stamp
-from idp.platform.translation import N_
+from idp.platform.translation import N_, filled
 
 # Commas separate codes in the text form of the `permission` claim; spaces separate scopes.
 _CODE = re.compile(r"[^\s,/\\\"']+")
@@ -124,7 +124,9 @@ def check_tenant_role_code(session: Session, code: str) -> None:
     check_code(code, LONGEST_ROLE_NAME)
     alike = select(Role.id).where(Role.tenant_id.is_(None), func.lower(Role.code) == code.lower())
     if session.scalar(alike.limit(1)) is not None:
-        raise BadRequest.at("code", f"The code {code} is reserved for the platform.")
+        raise BadRequest.at(
+            "code", filled(N_("The code %(code)s is reserved for the platform."), code=code)
+        )
 
 
 def create_group(
@@ -155,7 +157,11 @@ def create_privilege(
     check_code(code)
     if code.lower().startswith(RESERVED_PREFIX):
         raise BadRequest.at(
-            "code", f"Codes that begin with {RESERVED_PREFIX} are reserved for the product."
+            "code",
+            filled(
+                N_("Codes that begin with %(reserved_prefix)s are reserved for the product."),
+                reserved_prefix=RESERVED_PREFIX,
+            ),
         )
     privilege = Privilege(
         code=code, name=name, group_id=group_id, api_resource_id=api_resource_id, sort=sort
@@ -178,7 +184,7 @@ def get_named(session: Session, code: str) -> tuple[Privilege, str | None, str |
     """Return a privilege with the names of its API and its group."""
     row = session.execute(_select_named().where(Privilege.code == code)).one_or_none()
     if row is None:
-        raise NotFound("There is no such privilege.")
+        raise NotFound(N_("There is no such privilege."))
     privilege, api, group = row
     return privilege, api, group
 
@@ -288,7 +294,7 @@ def assign(session: Session, user_id: int, role: Role) -> bool:
     except IntegrityError:
         if session.get(UserRole, (user_id, role.id)) is not None:
             return False
-        raise NotFound("There is no such user.") from None
+        raise NotFound(N_("There is no such user.")) from None
     audit.record(
         session,
         Tag.ROLE_GIVEN,
@@ -304,7 +310,13 @@ def check_code(code: str, longest: int = LONGEST_CODE) -> None:
     if not _CODE.fullmatch(code) or not code.isprintable() or len(code) > longest:
         raise BadRequest.at(
             "code",
-            f"A code must have 1 to {longest} characters, no spaces, commas, slashes or quotes.",
+            filled(
+                N_(
+                    "A code must have 1 to %(longest)s characters,"
+                    " no spaces, commas, slashes or quotes."
+                ),
+                longest=longest,
+            ),
         )
     if code.isnumeric():
         raise BadRequest.at("code", N_("A code must not consist of digits only."))
@@ -324,12 +336,19 @@ def _check_level(session: Session, parent_id: int | None) -> None:
         if parent is None:
             return
         parent_id = parent.parent_id
-    raise BadRequest.at("parent_id", f"Groups can be nested at most {MOST_LEVELS} levels deep.")
+    raise BadRequest.at(
+        "parent_id",
+        filled(
+            N_("Groups can be nested at most %(most_levels)s levels deep."), most_levels=MOST_LEVELS
+        ),
+    )
 
 
 def _role_taken(code: str) -> Conflict:
-    return Conflict.at("code", f"The code {code} is taken.", code="role_taken")
+    return Conflict.at(
+        "code", filled(N_("The code %(code)s is taken."), code=code), code="role_taken"
+    )
 
 
 def _taken(code: str) -> Conflict:
-    return Conflict.at("code", f"The code {code} is taken.")
+    return Conflict.at("code", filled(N_("The code %(code)s is taken."), code=code))

@@ -15,6 +15,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound
+from idp.platform.translation import N_
 
 
 class Node(NamedTuple):
@@ -41,7 +42,7 @@ def get(session: Session, code: str, *, lock: bool = False) -> Node:
         query = query.with_for_update(of=PrivilegeGroup).execution_options(populate_existing=True)
     row = session.execute(query).one_or_none()
     if row is None:
-        raise NotFound("There is no such privilege group.")
+        raise NotFound(N_("There is no such privilege group."))
     return Node(*row)
 
 
@@ -49,7 +50,7 @@ def create(session: Session, code: str, name: str, *, parent: str | None, sort: 
     """Create a group below another, or at the top."""
     above = None if parent is None else catalogue.find_group(session, parent)
     if parent is not None and above is None:
-        raise BadRequest.at("parent", "There is no such privilege group.")
+        raise BadRequest.at("parent", N_("There is no such privilege group."))
     try:
         group = catalogue.create_group(
             session, code, name, parent_id=None if above is None else above.id, sort=sort
@@ -86,7 +87,7 @@ def delete(session: Session, code: str, unchanged: Check) -> None:
         with session.begin_nested():
             session.delete(found.group)
     except IntegrityError:
-        raise Conflict("This group is not empty.") from None
+        raise Conflict(N_("This group is not empty.")) from None
     _record(session, Tag.PRIVILEGE_GROUP_DELETED, code, before, {})
 
 

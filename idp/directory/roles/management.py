@@ -33,7 +33,7 @@ from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound, Overreach, Unprocessable
 from idp.platform.integers import INT64_MAX
-from idp.platform.translation import N_
+from idp.platform.translation import N_, filled
 
 PERMISSION = "permission"
 
@@ -114,10 +114,14 @@ def replace(
     role = _lock(session, actor, role_id)
     stamps.check(role.concurrency_stamp, spec.concurrency_stamp)
     if spec.tenant_id not in {None, role.tenant_id}:
-        raise Unprocessable.at("tenant_id", "The tenant of a role cannot be changed.")
+        raise Unprocessable.at("tenant_id", N_("The tenant of a role cannot be changed."))
     before = catalogue.state_of(role)
     if spec.code != role.code:
-        _refuse_built_in(role, "code", "renamed")
+        if _is_built_in(role):
+            text = filled(
+                N_("The role %(code)s is built in and cannot be renamed."), code=role.code
+            )
+            raise Unprocessable.at("code", text)
         catalogue.rename_role(session, role, spec.code)
     role.name = _name(spec)
     _set_claims(session, actor, role, spec.claims, reserved_claims)
@@ -148,10 +152,17 @@ def set_privileges(
 def delete(session: Session, actor: Actor, role_id: int) -> None:
     """Delete a role that nobody has."""
     role = _lock(session, actor, role_id)
-    _refuse_built_in(role, "id", "deleted")
+    if _is_built_in(role):
+        text = filled(N_("The role %(code)s is built in and cannot be deleted."), code=role.code)
+        raise Unprocessable.at("id", text)
     holders = session.scalar(select(func.count()).where(UserRole.role_id == role.id))
     if holders:
-        raise _in_use(f"Still assigned to {holders} users. Remove it from them first.")
+        raise _in_use(
+            filled(
+                N_("Still assigned to %(holders)s users. Remove it from them first."),
+                holders=holders,
+            )
+        )
     before = catalogue.state_of(role)
     try:
         with session.begin_nested():
@@ -197,7 +208,7 @@ def _tenant_of_new(session: Session, actor: Actor, spec: RoleSpec) -> int | None
             raise Overreach.at("tenant_id", "You can create roles in your own tenant only.")
         return actor.tenant_id
     if spec.tenant_id is not None and session.get(Tenant, spec.tenant_id) is None:
-        raise BadRequest.at("tenant_id", "There is no such tenant.")
+        raise BadRequest.at("tenant_id", N_("There is no such tenant."))
     return spec.tenant_id
 
 
@@ -208,9 +219,8 @@ def _name(spec: RoleSpec) -> str:
     return name
 
 
-def _refuse_built_in(role: Role, field: str, done: str) -> None:
-    if role.tenant_id is None and role.code in permissions.BUILT_IN:
-        raise Unprocessable.at(field, f"The role {role.code} is built in and cannot be {done}.")
+def _is_built_in(role: Role) -> bool:
+    return role.tenant_id is None and role.code in permissions.BUILT_IN
 
 
 def _set_claims(
@@ -230,7 +240,7 @@ def _set_claims(
         if entry.type != PERMISSION:
             rows.append(DesiredRow(path, entry.id, (entry.type, entry.value), entry))
         elif entry.id:
-            raise BadRequest.at(f"{path}.id", "A permission has no id; leave it out.")
+            raise BadRequest.at(f"{path}.id", N_("A permission has no id; leave it out."))
         else:
             codes |= dict.fromkeys(_codes(entry.value, path), f"{path}.value")
     _set_rows(session, role, rows, reserved)
@@ -244,7 +254,7 @@ def _set_rows(
         if (row.type, row.value) == (entry.type, entry.value):
             return
         if entry.type in reserved or not entry.type.strip():
-            raise BadRequest.at(f"{path}.type", "A role cannot have claims of this type.")
+            raise BadRequest.at(f"{path}.type", N_("A role cannot have claims of this type."))
         row.type, row.value = entry.type, entry.value
 
     child_rows.replace(
@@ -256,7 +266,7 @@ def _codes(text: str, path: str) -> list[str]:
     """Read the codes of a claim: one, or several with commas as old tools write them."""
     codes = [code for code in map(str.strip, text.split(",")) if code]
     if not codes:
-        raise BadRequest.at(f"{path}.value", "No permission named.")
+        raise BadRequest.at(f"{path}.value", N_("No permission named."))
     return codes
 
 
@@ -308,7 +318,9 @@ def _grantable(
 
 def _check_administrators(before: Collection[str], desired: Collection[str]) -> None:
     if Scope.ALL in before and Scope.ALL not in desired:
-        raise BadRequest.at("claims", f"Administrators cannot lose {Scope.ALL}.")
+        raise BadRequest.at(
+            "claims", filled(N_("Administrators cannot lose %(all)s."), all=Scope.ALL)
+        )
 
 
 def _record(session: Session, role: Role, tag: Tag, before: State, after: State) -> None:

@@ -67,7 +67,7 @@ def get(session: Session, tenant_id: int, code: str) -> Role:
     """Return a role of a tenant."""
     role = catalogue.find_role(session, code, tenant_id)
     if role is None:
-        raise NotFound("There is no such role in the tenant.")
+        raise NotFound(N_("There is no such role in the tenant."))
     return role
 
 
@@ -82,7 +82,7 @@ def get_tenant(session: Session, spec: TenantRoleSpec) -> int:
     """Return the tenant of the role that is named."""
     tenant_id = find_tenant(session, spec)
     if tenant_id is None:
-        raise NotFound("There is no such role.")
+        raise NotFound(N_("There is no such role."))
     return tenant_id
 
 
@@ -90,7 +90,7 @@ def create(session: Session, actor: Actor, spec: TenantRoleSpec) -> None:
     """Create a role without privileges in the actor's tenant."""
     _refuse_other_tenant(actor, spec)
     if session.get(Tenant, actor.tenant_id) is None:
-        raise NotFound("There is no such tenant.")
+        raise NotFound(N_("There is no such tenant."))
     content = RoleSpec(code=spec.code or "", name=spec.name, tenant_id=actor.tenant_id)
     management.create(session, actor, content, reserved_claims=())
 
@@ -101,7 +101,7 @@ def rename(session: Session, actor: Actor, spec: TenantRoleSpec) -> None:
     found = session.get(Role, spec.id) if spec.id else None
     role = found or get(session, actor.tenant_id, spec.code or "")
     if spec.code not in {None, role.code}:
-        raise BadRequest.at("code", "The code of a role cannot be changed.")
+        raise BadRequest.at("code", N_("The code of a role cannot be changed."))
     content = RoleSpec(code=role.code, name=spec.name)
     management.replace(session, actor, role.id, content, reserved_claims=())
 
@@ -145,7 +145,7 @@ def bind(session: Session, actor: Actor, username: str, codes: Collection[str]) 
             session.add_all(UserRole(user_id=member.user_id, role_id=role.id) for role in given)
     except IntegrityError:
         raise Conflict(
-            "The roles of this account were changed by someone else. Try again."
+            N_("The roles of this account were changed by someone else. Try again.")
         ) from None
     _record(session, Tag.ROLE_GIVEN, member, given)
 
@@ -162,7 +162,7 @@ def unbind(session: Session, tenant_id: int, username: str, codes: Collection[st
 
 def _refuse_other_tenant(actor: Actor, spec: TenantRoleSpec) -> None:
     if spec.tenant_id not in {None, actor.tenant_id}:
-        raise BadRequest.at("tenant_id", "The role belongs to another tenant.")
+        raise BadRequest.at("tenant_id", N_("The role belongs to another tenant."))
 
 
 def _listed(session: Session, *conditions: ColumnElement[bool]) -> Sequence[RoleView]:

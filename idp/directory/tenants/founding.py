@@ -17,6 +17,7 @@ from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.directory.users.service import NewUser
 from idp.platform.errors import BadRequest, NotFound
+from idp.platform.translation import N_
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def create_for_account(session: Session, spec: Founding) -> Tenant:
     elif spec.mobile:
         user = users.find_by_mobile(session, spec.mobile)
     if user is None:
-        raise NotFound("There is no such account.")
+        raise NotFound(N_("There is no such account."))
     return _create(session, spec, bundle, user, is_bound=True)
 
 
@@ -64,11 +65,13 @@ def _bundle(session: Session, spec: Founding) -> Bundle:
     if spec.bundle_code:
         bundle = bundles.find(session, spec.bundle_code, lock=True)
         if bundle is None:
-            raise BadRequest.at("bundle_code", "There is no such bundle.", code="unknown_bundle")
+            raise BadRequest.at(
+                "bundle_code", N_("There is no such bundle."), code="unknown_bundle"
+            )
         if bundle.tenant_type_code != spec.tenant_type_code:
             raise BadRequest.at(
                 "bundle_code",
-                "The bundle is for another type of tenant.",
+                N_("The bundle is for another type of tenant."),
                 code="other_tenant_type",
             )
         return bundle
@@ -76,7 +79,7 @@ def _bundle(session: Session, spec: Founding) -> Bundle:
     if bundle is None:
         raise BadRequest.at(
             "tenant_type_code",
-            "There is no initial bundle for this type of tenant.",
+            N_("There is no initial bundle for this type of tenant."),
             code="no_initial_bundle",
         )
     return bundle

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from idp.directory.tenants.host_names import name_of
 from idp.platform import dns_records, runtime
 from idp.platform.errors import BadRequest, Overreach
+from idp.platform.translation import N_, filled
 
 LABEL = "_idp-challenge"
 PREFIX = "idp-host="
@@ -57,7 +58,13 @@ def prove(session: Session, claimant: str, user_id: int, hosts: Sequence[str]) -
     """
     process = runtime.of(session)
     if len(hosts) > MOST_AT_ONCE:
-        raise BadRequest.at("hosts", f"At most {MOST_AT_ONCE} new hosts can be added at once.")
+        raise BadRequest.at(
+            "hosts",
+            filled(
+                N_("At most %(most_at_once)s new hosts can be added at once."),
+                most_at_once=MOST_AT_ONCE,
+            ),
+        )
     session.commit()
     proven = set()
     for host in hosts:

@@ -198,7 +198,7 @@ def delete(session: Session, actor: Actor, code: str, tenant_id: int) -> None:
     """Delete an unused tenant, with its administrators, roles and claims."""
     tenant = _lock(session, actor, code, tenant_id, with_key=True)
     if tenant.id == PLATFORM_TENANT_ID:
-        raise Conflict.at("id", "The platform's own tenant cannot be deleted.")
+        raise Conflict.at("id", N_("The platform's own tenant cannot be deleted."))
     uses = {
         name: [f"{count} still belong to this tenant."]
         for name, count in count_uses(session, tenant).items()
@@ -263,7 +263,7 @@ def _lock(session: Session, actor: Actor, code: str, tenant_id: int, *, with_key
     if session.scalar(lock.with_for_update(key_share=not with_key, of=Tenant)) is None:
         raise NotFound
     if tenant_id == PLATFORM_TENANT_ID and not actor.is_platform_admin:
-        raise Forbidden("Only platform administrators can do this")
+        raise Forbidden(N_("Only platform administrators can do this"))
     return get(session, actor, code, tenant_id)
 
 
@@ -340,7 +340,7 @@ def _apply(
 
 def _theme(text: str | None) -> str | None:
     if text and not text.isprintable():
-        raise BadRequest.at("theme", "A theme must have printable characters only.")
+        raise BadRequest.at("theme", N_("A theme must have printable characters only."))
     return text or None
 
 
@@ -363,7 +363,7 @@ def _set_hosts(session: Session, tenant: Tenant, desired: Sequence[HostRow]) -> 
 def _set_claims(session: Session, tenant: Tenant, desired: Sequence[ClaimRow]) -> None:
     def write(row: TenantClaim, entry: ClaimRow, path: str) -> None:
         if not entry.type.strip():
-            raise BadRequest.at(f"{path}.type", "A claim must have a name.")
+            raise BadRequest.at(f"{path}.type", N_("A claim must have a name."))
         row.type, row.value = entry.type, entry.value
 
     rows = child_rows.listed(desired, "claims", "type")
@@ -377,13 +377,13 @@ def _set_properties(session: Session, tenant: Tenant, desired: Sequence[Property
 
     def write(row: TenantProperty, entry: PropertyRow, path: str) -> None:
         if not entry.key.strip():
-            raise BadRequest.at(f"{path}.key", "A property must have a name.")
+            raise BadRequest.at(f"{path}.key", N_("A property must have a name."))
         row.key = entry.key
         value = None if entry.value == MASK else entry.value
         is_new = sqlalchemy.inspect(row).transient
         if value is None:
             if is_new:
-                raise BadRequest.at(f"{path}.value", "A new property needs a value.")
+                raise BadRequest.at(f"{path}.value", N_("A new property needs a value."))
         elif is_new or _clear(session, row) != value:
             row.value_encrypted = keyring.encrypt(service.PURPOSE, value.encode())
 

@@ -35,7 +35,7 @@ from idp.platform.cache import looked_up
 from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
 from idp.platform.stamps import new_stamp
-from idp.platform.translation import N_
+from idp.platform.translation import N_, filled
 
 PURPOSE = "tenant property"
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -91,7 +91,7 @@ def get(session: Session, tenant_id: int) -> Tenant:
     """Return a tenant by id."""
     tenant = find(session, tenant_id)
     if tenant is None:
-        raise NotFound("There is no such tenant.")
+        raise NotFound(N_("There is no such tenant."))
     return tenant
 
 
@@ -231,7 +231,9 @@ def _refuse_unservable(session: Session, hosts: Sequence[str]) -> None:
     if not {settings.public_host, settings.files_host}.isdisjoint(hosts):
         raise _taken()
     if settings.environment == "production" and any(map(is_local, hosts)):
-        raise BadRequest.at("hosts", "A host must be a DNS name, not an IP address or localhost.")
+        raise BadRequest.at(
+            "hosts", N_("A host must be a DNS name, not an IP address or localhost.")
+        )
 
 
 def _refuse_audiences(session: Session, hosts: Sequence[str]) -> None:
@@ -245,7 +247,7 @@ def _refuse_audiences(session: Session, hosts: Sequence[str]) -> None:
     client = select(Client.id).where(Client.client_id.in_(addresses))
     with session.no_autoflush:
         if session.scalar(api.union(client).limit(1)) is not None:
-            raise Conflict.at("hosts", "This host is already the name of an API or a client.")
+            raise Conflict.at("hosts", N_("This host is already the name of an API or a client."))
 
 
 def _refuse_shared_hosts(session: Session, tenant: Tenant) -> None:
@@ -253,7 +255,7 @@ def _refuse_shared_hosts(session: Session, tenant: Tenant) -> None:
     guests = select(Tenant.id).where(Tenant.issuer_tenant_id == tenant.id, Tenant.id != tenant.id)
     if session.scalar(guests.limit(1)) is not None:
         raise Conflict(
-            "Members of other tenants sign in at these hosts.",
+            N_("Members of other tenants sign in at these hosts."),
             fields={"hosts": ["others sign in there"]},
         )
 
@@ -317,7 +319,7 @@ def add_member(
         except IntegrityError:
             found = find_member(session, tenant_id, user_id)
             if found is None:
-                raise NotFound("There is no such tenant or user.") from None
+                raise NotFound(N_("There is no such tenant or user.")) from None
         else:
             audit.record(session, Tag.MEMBER_ADDED, tenant_id=tenant_id, target=f"user:{user_id}")
     if is_admin and not found.is_admin:
@@ -369,7 +371,7 @@ def set_properties(session: Session, tenant: Tenant, values: Mapping[str, str | 
     for key, value in values.items():
         if not key or len(key) > _LONGEST_NAME:
             raise BadRequest.at(
-                "properties", "The name of a property must have 1 to 200 characters."
+                "properties", N_("The name of a property must have 1 to 200 characters.")
             )
         row = rows.get(key)
         if value is None:
@@ -433,7 +435,7 @@ def _logo(text: str | None) -> str | None:
     except ValueError:
         parts = urlsplit("")
     if parts.scheme != "https" or not parts.hostname or parts.username or not text.isprintable():
-        raise BadRequest.at("logo_uri", "A logo must have an https address.")
+        raise BadRequest.at("logo_uri", N_("A logo must have an https address."))
     return text
 
 
@@ -447,9 +449,13 @@ def check_host(text: str, field: str = "hosts") -> str:
     if not colon:
         name = host
     elif not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):  # noqa: PLR2004 - ports
-        raise BadRequest.at(field, f"{text!r} is not a host with an optional port.")
+        raise BadRequest.at(
+            field, filled(N_("%(text)s is not a host with an optional port."), text=repr(text))
+        )
     if not _is_host_name(name):
-        raise BadRequest.at(field, f"{text!r} is not a host with an optional port.")
+        raise BadRequest.at(
+            field, filled(N_("%(text)s is not a host with an optional port."), text=repr(text))
+        )
     return host
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -96,6 +96,8 @@ class UserSpec:
     tenants: Sequence[TenantRow] | None = None
     files: Sequence[FileRow] | None = None
     properties: Sequence[PropertyRow] | None = None
+    standard: Mapping[str, str | None] = field(default_factory=dict)
+    """Standard claims to set by name (see `profile.CLAIMS`); all others stay."""
     concurrency_stamp: str | None = None
     """Stamp of the state that was read; None: not compared."""
 
@@ -607,6 +609,7 @@ def _replace_identity(session: Session, actor: Actor, user: User, spec: UserSpec
 
 def _replace_profile(session: Session, actor: Actor, user: User, spec: UserSpec) -> None:
     _set_profile(user, spec)
+    profile.change(session, user, spec.standard)
     parent_id = spec.parent_user_id
     if not parent_id and user.parent_user_id is not None and user.id != actor.user_id:
         parent_id = _first(session, actor)

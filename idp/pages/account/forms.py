@@ -56,27 +56,16 @@ def _short_text(label: Any, longest: int, autocomplete: str, **options: Any) -> 
     )
 
 
-class ProfileForm(Form):
-    """The details of a person; the fields are named as the claims."""
+class NamesForm(Form):
+    """What a person is called, and in which language and time zone; named as the claims."""
 
     name = _short_text(_("Name"), 200, "name")
     given_name = _short_text(_("Given name"), 100, "given-name")
     middle_name = _short_text(_("Middle name"), 100, "additional-name")
     family_name = _short_text(_("Family name"), 100, "family-name")
     nickname = _short_text(_("Nickname"), 200, "nickname")
-    gender = _short_text(_("Gender"), 20, "sex")
-    birthdate = StringField(
-        _("Birthday"), render_kw={"type": "date", "autocomplete": "bday", "min": "1900-01-01"}
-    )
     locale = SelectField(_("Language"), validate_choice=False)
     zoneinfo = SelectField(_("Time zone"), validate_choice=False)
-    website = _short_text(_("Website"), LONGEST_ADDRESS, "url", type="url")
-    profile = _short_text(_("Profile page"), LONGEST_ADDRESS, "off", type="url")
-    address = TextAreaField(
-        _("Address"),
-        [Length(max=1000, message=_("This is too long."))],
-        render_kw={"autocomplete": "street-address", "rows": 3},
-    )
 
     def set_choices(self) -> None:
         """Set the choices of the lists; the current value is always one."""
@@ -85,6 +74,22 @@ class ProfileForm(Form):
         self.zoneinfo.choices = _with_current(
             self.zoneinfo.data, [(zone, zone) for zone in _zones()]
         )
+
+
+class ProfileForm(NamesForm):
+    """The details of a person; the fields are named as the claims."""
+
+    gender = _short_text(_("Gender"), 20, "sex")
+    birthdate = StringField(
+        _("Birthday"), render_kw={"type": "date", "autocomplete": "bday", "min": "1900-01-01"}
+    )
+    website = _short_text(_("Website"), LONGEST_ADDRESS, "url", type="url")
+    profile = _short_text(_("Profile page"), LONGEST_ADDRESS, "off", type="url")
+    address = TextAreaField(
+        _("Address"),
+        [Length(max=1000, message=_("This is too long."))],
+        render_kw={"autocomplete": "street-address", "rows": 3},
+    )
 
     def values(self) -> dict[str, str | None]:
         """Return the values by claim."""

@@ -72,6 +72,11 @@ class Progress:
         return self.done + sum(each.count for each in self.skipped)
 
     @property
+    def skipped_ids(self) -> list[int]:
+        """The rows that were left out, as far as they are noted."""
+        return [row_id for each in self.skipped for row_id in each.ids]
+
+    @property
     def fields(self) -> Mapping[str, object]:
         """What the form of the next step carries."""
         left_out = [[each.reason, each.count, each.ids] for each in self.skipped]
@@ -129,9 +134,13 @@ def page(
     *,
     form: Mapping[str, str] | None = None,
     choices: Mapping[str, Any] | None = None,
+    names: Mapping[int, str] | None = None,
     is_asked: bool = False,
 ) -> Response:
-    """Render what is about to begin, what is under way, or what came of it."""
+    """Render what is about to begin, what is under way, or what came of it.
+
+    `names` are what rows that were left out are called, where the visitor may see them.
+    """
     reasons = [(translate(each.reason), each) for each in progress.skipped]
     return layout.page(
         workspace,
@@ -143,6 +152,7 @@ def page(
         reasons=reasons,
         form=form or {},
         choices=choices,
+        names=names or {},
         is_asked=is_asked,
     )
 

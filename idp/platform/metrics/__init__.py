@@ -1,11 +1,12 @@
 """Metrics for Prometheus, added up over the workers of one server.
 
-The two functions below import what counts and what answers when they are called: prometheus-client
+The functions below import what counts and what answers when they are called: prometheus-client
 reads `FOLDER_VARIABLE` when it is imported, and commands need none of it.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,11 +24,19 @@ Gauges = Callable[[], Mapping[str, float]]
 """Name → value of gauges, read at each scrape."""
 
 
-def create() -> Metrics:
-    """Return new counters of this process."""
+def create(configuration_age: Callable[[], float]) -> Metrics:
+    """Return new counters of this process, and the gauge that shows what a function returns."""
     from idp.platform.metrics.counting import Metrics  # noqa: PLC0415
 
-    return Metrics()
+    return Metrics(configuration_age)
+
+
+def forget(pid: int) -> None:
+    """Drop the gauges of a worker that ended; what it counted stays."""
+    from prometheus_client import multiprocess  # noqa: PLC0415
+
+    if FOLDER_VARIABLE in os.environ:
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def serve(listener: socket.socket, folder: Path, gauges: Gauges) -> None:

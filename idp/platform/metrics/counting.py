@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
+from collections.abc import Callable
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -30,8 +31,15 @@ class Metrics:
     a file and look at the process id each time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, configuration_age: Callable[[], float]) -> None:
         self._registry = CollectorRegistry()
+        self._configuration_age = configuration_age
+        self._age = Gauge(
+            "idp_configuration_age_seconds",
+            "Time for which the configuration could not be compared with the database.",
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
         self._requests = Counter(
             "idp_requests",
             "Requests answered.",
@@ -61,6 +69,7 @@ class Metrics:
 
     def write(self) -> None:
         """Hand on what was counted since the last time."""
+        self._age.set(self._configuration_age())
         with self._lock:
             tallies, self._tallies = self._tallies, {}
         for (endpoint, method, status), tally in tallies.items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from sqlalchemy import Update, func, select, update
 from sqlalchemy.orm import Session
 
@@ -17,7 +18,7 @@ from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import bump_configuration, insert
-from idp.platform.errors import Conflict, NotFound, Unprocessable
+from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
 from idp.platform.secrets import Keyring, UnknownKeyError
 from idp.platform.signing.algorithms import (
     ALGORITHMS,
@@ -42,6 +43,11 @@ ANNOUNCE_SECONDS = 24 * 3600
 
 ROTATIONS_PER_HOUR = 10
 """Of those by hand: each leaves a key that is published for a month."""
+
+IMPORTS_PER_HOUR = 10
+MOST_PEM_BYTES = 8_192
+MOST_RSA_BITS = 4_096
+"""A larger key would make every token slow to sign."""
 
 _LEEWAY = timedelta(minutes=5)
 _PER_IMPORT = 2
@@ -219,6 +225,46 @@ def import_pem(session: Session, folder: Path) -> list[str]:
         imported[alg].append(kid)
         _import(session, alg, kid, key)
     return [kid for kids in imported.values() for kid in kids]
+
+
+def import_one(session: Session, pem: bytes, alg: str | None = None) -> SigningKey:
+    """Make a private key the next one of its algorithm; it signs after the next rotation.
+
+    `alg` chooses between RS256 and PS256 for an RSA key; None: the algorithm of the key's type. A
+    key that was ever known, even one that is gone or revoked, is refused. The generated next key
+    that it displaces has signed nothing.
+    """
+    runtime.of(session).throttle.hit("key import", "all", IMPORTS_PER_HOUR, 3600)
+    key = _readable_key(pem)
+    chosen = alg or algorithm_of(key)
+    if chosen not in ALGORITHMS or not isinstance(key, ALGORITHMS[chosen].key_type):
+        raise Unprocessable.at("alg", N_("A key of this type cannot sign by this algorithm."))
+    kid = thumbprint(public_jwk(key))
+    ensure(session)  # with an active key there, this one can only become the next
+    bump_configuration(session)
+    if _is_known(session, kid):
+        raise Conflict.at("pem", N_("This key is known already; a key is imported only once."))
+    _import(session, chosen, kid, key)
+    return get(session, kid)
+
+
+def _readable_key(pem: bytes) -> PrivateKey:
+    """Read a private key that somebody sent; the refusal repeats nothing of it."""
+    if len(pem) > MOST_PEM_BYTES:
+        raise BadRequest.at("pem", N_("The file is too large for a private key."))
+    try:
+        key: PrivateKey | None = load_pem(pem)
+    except WeakKeyError:
+        key = None
+    if key is None or (isinstance(key, RSAPrivateKey) and key.key_size > MOST_RSA_BITS):
+        raise BadRequest.at(
+            "pem",
+            N_(
+                "Choose a private key in PEM form without a passphrase:"
+                " RSA of 2048 to 4096 bits, P-256 or Ed25519."
+            ),
+        )
+    return key
 
 
 def rewrap(session: Session) -> int:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from limits.errors import StorageError
 from limits.storage import RedisStorage
 from redis.backoff import NoBackoff
+from redis.connection import SSLConnection, parse_url
 from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from idp.platform.throttle.store import PREFIX, Delay, Record
 from idp.platform.throttle.windows import Windows
+from idp.setting_values import host_and_port
+
+SENTINEL_PORT = 26379
 
 
 class SharedStore:
@@ -29,14 +35,7 @@ class SharedStore:
     """
 
     def __init__(self, url: str) -> None:
-        pool: Any = redis.ConnectionPool.from_url(
-            url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,
-            socket_timeout=0.5,
-            socket_connect_timeout=0.5,
-            retry=Retry(NoBackoff(), 1),
-            max_connections=64,
-            decode_responses=True,
-        )
+        pool = _open_pool(url.replace("valkey", "redis", 1) if url.startswith("valkey") else url)
         self.errors: tuple[type[Exception], ...] = (StorageError, redis.RedisError, OSError)
         self._client: Any = redis.Redis(connection_pool=pool)
         self._fail: Any = self._client.register_script(self._FAIL)
@@ -77,3 +76,38 @@ class SharedStore:
         """Store a value where there is none; return the value that was there before."""
         kept = self._client.set(key, f"{value:.6f}", nx=True, get=True, ex=seconds)
         return None if kept is None else float(kept)
+
+
+def _open_pool(url: str) -> Any:
+    limits = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
+    options = {"retry": Retry(NoBackoff(), 1), "max_connections": 64, "decode_responses": True}
+    if "+sentinel" in urlsplit(url).scheme:
+        return _open_behind_sentinels(url, limits, options)
+    from_url: Any = redis.ConnectionPool.from_url
+    return from_url(url, **limits, **options)
+
+
+def _open_behind_sentinels(url: str, limits: dict[str, Any], options: dict[str, Any]) -> Any:
+    """Return connections to whichever server the sentinels name as the master."""
+    parts = urlsplit(url)
+    userinfo, at, sentinels = parts.netloc.rpartition("@")
+    _, name, *database = parts.path.split("/")
+    scheme = parts.scheme.partition("+")[0]
+    parse: Any = parse_url
+    given = parse(f"{scheme}://{userinfo}{at}{name}/{''.join(database)}?{parts.query}")
+    del given["host"]
+    given["ssl"] = given.pop("connection_class", None) is SSLConnection
+    own = {field: given.pop(f"sentinel_{field}", None) for field in ("username", "password")} | {
+        field: value for field, value in given.items() if field.startswith("ssl")
+    }
+    places = [_place(one) for one in sentinels.split(",")]
+    make: Any = Sentinel
+    manager = make(places, sentinel_kwargs=limits | own)
+    pool: Any = SentinelConnectionPool
+    return pool(name, manager, **(limits | options | given))
+
+
+def _place(text: str) -> tuple[str, int]:
+    """Return the address of a sentinel, written with or without its port."""
+    has_port = text.rpartition("]")[2].count(":") == 1
+    return host_and_port(text if has_port else f"{text}:{SENTINEL_PORT}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 import structlog
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from idp.platform.errors import (
@@ -38,7 +38,13 @@ _OAUTH_CODES = {
 # RFC 6749 5.2: no control characters, no double quote, no backslash.
 _DESCRIPTION = dict.fromkeys((*range(32), 127), "?") | {ord('"'): "'", ord("\\"): "/"}
 
-_AWAY = ("locked", "connect", "shutting down", "starting up", "canceling statement")
+_AWAY = ("locked", "connect", "canceling statement")
+_PASSING_CLASSES = ("08", "40", "53", "57")
+"""Connection lost, deadlock or conflict, resources exhausted, operator intervened."""
+_PASSING_STATES = frozenset({"25006", "55P03"})
+"""A primary that was demoted, a lock that was not to be had."""
+_LOST_BEFORE = "8s2b"
+"""SQLAlchemy: the connection was lost earlier in the transaction."""
 
 
 def oauth_json(problem: Problem) -> Answer:
@@ -86,7 +92,7 @@ def from_exception(error: Exception, request_id: str) -> Problem:
                 "request_refused", problem=error.code, debug=error.debug, request_id=request_id
             )
         return error
-    if isinstance(error, PoolTimeoutError) or (isinstance(error, DBAPIError) and _is_away(error)):
+    if _is_away(error):
         log.error("database_unreachable", request_id=request_id, error=type(error).__name__)
         return Unavailable(
             N_("The database does not answer; try again"), headers={"Retry-After": "1"}
@@ -99,11 +105,19 @@ def from_exception(error: Exception, request_id: str) -> Problem:
     return Problem(N_("Something went wrong here; the request id helps to find out what"))
 
 
-def _is_away(error: DBAPIError) -> bool:
-    # psycopg raises OperationalError for a refused or lost connection, SQLite for a busy file.
-    return error.connection_invalidated or (
-        isinstance(error, OperationalError) and any(word in str(error.orig) for word in _AWAY)
-    )
+def _is_away(error: Exception) -> bool:
+    """Return whether a failure says nothing about the statement, which may do better later."""
+    if isinstance(error, PendingRollbackError):
+        return error.code == _LOST_BEFORE
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, PoolTimeoutError)
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if error.connection_invalidated or state in _PASSING_STATES:
+        return True
+    if state:
+        return state.startswith(_PASSING_CLASSES)
+    # psycopg raises OperationalError for a connection that is refused, SQLite for a busy file.
+    return isinstance(error, OperationalError) and any(word in str(error.orig) for word in _AWAY)
 
 
 def _oauth_code(problem: Problem) -> str:

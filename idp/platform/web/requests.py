@@ -103,7 +103,7 @@ class Entrance:
         self._default_port = _DEFAULT_PORT[settings.scheme]
         self._headers = security_headers(secure=settings.secure)
         self._page_headers = security_headers(secure=settings.secure, policy=plain.POLICY)
-        self.metrics = metrics.create()
+        self.metrics = metrics.create(runtime.cache.age)
 
     async def serve(
         self, request: Request, storage: Storage, handle: Handle, *, machine: bool

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 from idp.directory.clients import service as clients
 from idp.directory.clients.models import Client, ClientRedirectUri
+from idp.directory.tenants import service as tenants
 from idp.directory.users.models import User
 from idp.oauth.models import AuthorizationCode, Grant
 from idp.platform.audit.tags import Tag
@@ -64,6 +65,12 @@ def sign_in_at(browser, location):
     answer = browser.get(location, headers=HTML)
     assert answer.status_code in {302, 303}, answer.get_data(as_text=True)
     return answer.location
+
+
+def origins(answer) -> dict[str, str]:
+    """Read where each claim comes from."""
+    cells = r'class="mono">([^<]+)</th>\s*<td[^>]*>[^<]*</td>\s*<td[^>]*>([^<]*)</td>'
+    return dict(re.findall(cells, answer.get_data(as_text=True)))
 
 
 def to_code(browser, path, **options):
@@ -230,7 +237,32 @@ def test_a_person_in_a_tenant_tries_its_client(client, session, boss):
     session.commit()
     path = f"/console/t/{boss}/clients/{app.row_id}/try"
     to_code(client, path)
-    assert "Tokens were issued." in readable(post(client, f"{path}/redeem", secret=app.secret))
+    answer = post(client, f"{path}/redeem", secret=app.secret)
+    assert "Tokens were issued." in readable(answer)
+    rows = origins(answer)
+    assert {"sub", "iss", "client_id"} <= rows.keys()
+    assert all(rows[name] for name in ("sub", "client_id"))
+    assert "permissions of the platform" not in readable(answer)
+
+
+def test_a_person_with_rights_of_the_platform_learns_where_a_tenant_shows_no_origin(
+    client, session, root
+):
+    acme = add_tenant(session)
+    tenants.add_member(session, acme, root.id)
+    app = register(session, "shop", tenant_id=acme)
+    path = f"/console/t/{acme}/clients/{app.row_id}/try"
+    to_code(client, path)
+    answer = post(client, f"{path}/redeem", secret=app.secret)
+    assert "Tokens were issued." in readable(answer)
+    assert "shown in the workspace of the platform alone" in readable(answer)
+    assert "No origin is known" not in readable(answer)
+    assert origins(answer) == {}
+    path = f"/console/platform/clients/{app.row_id}/try"
+    to_code(client, path)
+    answer = post(client, f"{path}/redeem", secret=app.secret)
+    assert origins(answer)["sub"]
+    assert "in the workspace of the platform alone" not in readable(answer)
 
 
 def test_the_address_is_registered_and_removed_by_those_who_may_change(client, session, path, web):

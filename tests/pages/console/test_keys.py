@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from io import BytesIO
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from sqlalchemy import select, update
 
 from idp.pages.console.keys import time_line
@@ -17,6 +20,8 @@ from tests.api.center import statements
 from tests.pages.browsing import HTML, csrf_token, readable, submit
 
 PATH = "/console/platform/keys"
+PKCS8 = serialization.PrivateFormat.PKCS8
+TRADITIONAL = serialization.PrivateFormat.TraditionalOpenSSL
 
 
 def key(session, status="active", alg="ES256"):
@@ -47,7 +52,7 @@ def test_keys_are_shown_by_state_without_what_signs(client, session, root):
 
 def test_the_navigation_leads_a_tenant_to_no_keys(client, session, boss):
     assert '/keys"' not in readable(client.get(f"/console/t/{boss}/overview"))
-    for path in (PATH, f"/console/t/{boss}/keys", f"{PATH}/rotate"):
+    for path in (PATH, f"/console/t/{boss}/keys", f"{PATH}/rotate", f"{PATH}/import"):
         assert client.get(path).status_code == 404
 
 
@@ -113,7 +118,7 @@ def test_acts_need_the_permission_and_a_recent_sign_in(client, session, reader):
     page = readable(client.get(PATH))
     assert "ids4.ms.admin.keys.write" in page
     assert "/revoke" not in page
-    for path in ("rotate", f"{key(session).kid}/revoke"):
+    for path in ("rotate", "import", f"{key(session).kid}/revoke"):
         assert client.get(f"{PATH}/{path}").status_code == 403
         form = {"csrf_token": csrf_token(client.get("/login?prompt=login"))}
         assert client.post(f"{PATH}/{path}", data=form).status_code == 403
@@ -124,10 +129,87 @@ def test_an_old_sign_in_is_not_enough(client, session, root):
     session.execute(update(BrowserSession).values(auth_time=old))
     session.commit()
     assert client.get(PATH).status_code == 200
-    for path in ("rotate", f"{key(session).kid}/revoke"):
+    for path in ("rotate", "import", f"{key(session).kid}/revoke"):
         answer = client.get(f"{PATH}/{path}")
         assert answer.status_code == 303
         assert answer.location.startswith("/login?prompt=login")
+
+
+def pem_of(private, form=PKCS8, passphrase=None) -> bytes:
+    protection = serialization.NoEncryption()
+    if passphrase is not None:
+        protection = serialization.BestAvailableEncryption(passphrase)
+    return private.private_bytes(serialization.Encoding.PEM, form, protection)
+
+
+def import_key(browser, content: bytes, alg=""):
+    token = csrf_token(browser.get(f"{PATH}/import", headers=HTML))
+    data = {"csrf_token": token, "alg": alg, "pem": (BytesIO(content), "<b>key.pem")}
+    return browser.post(f"{PATH}/import", data=data, headers=HTML)
+
+
+def test_an_imported_key_is_the_next_one_and_does_not_sign_at_once(client, session, root):
+    active, displaced = key(session).kid, key(session, "next").kid
+    content = pem_of(ec.generate_private_key(ec.SECP256R1()))
+    assert import_key(client, content).location == PATH
+    imported = key(session, "next")
+    assert (key(session).kid, imported.alg) == (active, "ES256")
+    assert imported.kid != displaced
+    assert signing.get(session, displaced).status == "gone"
+    (event,) = events(session, "system:key:imported")
+    assert (event.target, event.user_id) == (f"key:{imported.kid}", root.id)
+    assert content.decode().splitlines()[1] not in imported.private_encrypted
+    assert "Signing key imported" in readable(client.get(PATH))
+    # Sent twice, and again after it was revoked.
+    assert import_key(client, content).status_code == 409
+    signing.revoke(session, imported.kid)
+    session.commit()
+    answer = import_key(client, content)
+    assert answer.status_code == 409
+    assert "imported only once" in readable(answer)
+    assert key(session).kid == active
+
+
+def test_an_rsa_key_signs_by_what_was_chosen(client, session, root):
+    content = pem_of(rsa.generate_private_key(65537, 2048), TRADITIONAL)
+    assert import_key(client, content, "ES256").status_code == 422
+    assert import_key(client, content, "none").status_code == 400
+    assert import_key(client, content, "PS256").location == PATH
+    (event,) = events(session, "system:key:imported")
+    assert event.target == f"key:{key(session, 'next', 'PS256').kid}"
+
+
+WRONG = {
+    "nothing": b"",
+    "text": b"<b>no key</b>",
+    "large": b"x" * 10_000,
+    "RSA-1024": pem_of(rsa.generate_private_key(65537, 1024)),  # noqa: S505 - to be refused
+    "P-384": pem_of(ec.generate_private_key(ec.SECP384R1())),
+    "locked": pem_of(ec.generate_private_key(ec.SECP256R1()), passphrase=b"secret"),
+    "public": ec.generate_private_key(ec.SECP256R1())
+    .public_key()
+    .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_cannot_sign_is_not_imported_and_not_repeated(client, session, root, kind, caplog):
+    before = key(session, "next").kid
+    answer = import_key(client, WRONG[kind])
+    assert answer.status_code == 400
+    assert 'id="pem-error"' in answer.get_data(as_text=True)
+    lines = [line for line in WRONG[kind].decode().splitlines() if len(line) > 40]
+    for line in (*lines, "<b>"):
+        assert line not in answer.get_data(as_text=True)
+        assert line not in caplog.text
+    assert key(session, "next").kid == before
+    assert events(session, "system:key:imported") == []
+
+
+def test_imports_have_a_limit(client, session, root):
+    for _ in range(signing.IMPORTS_PER_HOUR):
+        assert import_key(client, b"x").status_code == 400
+    assert import_key(client, pem_of(ed25519.Ed25519PrivateKey.generate())).status_code == 429
 
 
 def test_rotation_has_a_limit(client, session, root):

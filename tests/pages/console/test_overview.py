@@ -11,7 +11,7 @@ from idp.directory.clients.models import Client
 from idp.directory.users import service as users
 from idp.pages.console import charts
 from idp.platform import clock
-from idp.platform.audit.models import DailyFigure
+from idp.platform.audit.models import AuditEvent, DailyFigure
 from idp.platform.audit.tags import Tag
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
@@ -185,3 +185,58 @@ def test_columns_stay_within_the_chart_and_nothing_is_drawn_for_nothing():
         assert bar.y >= 0
     assert charts.spark([]) == ""
     assert charts.spark([5, 5]) == "0.0,25.0 96.0,25.0"
+
+
+def event(session, tag=Tag.USER_CHANGED, **columns):
+    session.add(AuditEvent(tag=tag, at=clock.now(), **columns))
+    session.commit()
+
+
+def recent(page) -> str:
+    found = page[page.index('id="recent"') :]
+    return found[: found.index("</section>")]
+
+
+def test_the_last_events_are_shown_and_lead_to_the_audit_log(client, session, root):
+    odd = add_person(session, "odd", nick_name=HOSTILE)
+    for _ in range(9):
+        event(session, user_id=odd.id, target=f"user:{root.id}", tenant_id=1)
+    page = client.get(PATH).get_data(as_text=True)
+    shown = recent(page)
+    assert shown.count("Person changed") == 8
+    assert "/console/platform/audit?event=" in shown
+    assert 'href="/console/platform/audit"' in shown
+    assert "<b>" not in shown
+    assert "&lt;b&gt;" in shown
+    address = re.search(r'href="(/console/platform/audit\?event=\d+)"', shown)[1]
+    assert "Person changed" in readable(client.get(address))
+
+
+def test_a_tenant_sees_its_own_events_alone(client, session, boss):
+    other = add_tenant(session, "Other")
+    zelda = add_person(session, "zelda", tenant_ids=(other,))
+    event(session, Tag.USER_DISABLED, user_id=zelda.id, target=f"user:{zelda.id}", tenant_id=other)
+    event(session, Tag.USER_UNLOCKED, user_id=zelda.id, target="user:1", tenant_id=boss)
+    shown = recent(readable(client.get(f"/console/t/{boss}/overview")))
+    assert "Person unlocked" in shown
+    assert "Person disabled" not in shown
+    assert "zelda" not in shown
+
+
+def test_events_are_for_those_who_may_see_the_audit_log(client, session, reader):
+    event(session, Tag.USER_DISABLED, target="user:1", tenant_id=1)
+    page = readable(client.get(PATH))
+    assert 'id="recent"' not in page
+    assert "Person disabled" not in page
+
+
+def test_every_figure_leads_to_its_list(client, session, root):
+    page = client.get(PATH).get_data(as_text=True)
+    figures = page[page.index('class="figs"') : page.index('class="grid-2"')]
+    assert figures.count('<a class="card fig') == 4
+    for address in re.findall(r'href="(/console[^"]+)"', page.replace("&amp;", "&")):
+        if "/audit?" in address:
+            assert client.get(address).status_code == 200, address
+    assert {Tag.SIGN_IN, Tag.SIGN_IN_REFUSED, Tag.USER_CREATED} <= {
+        *re.findall(r"tag=([\w%:]+)&", figures.replace("&amp;", "&").replace("%3A", ":"))
+    }

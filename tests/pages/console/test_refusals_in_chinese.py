@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from babel.messages.pofile import read_po
 from flask import Flask
 from flask_babel import Babel, force_locale
 
+from idp.directory.clients import addresses, fields
+from idp.directory.clients.models import Client
 from idp.pages.messages import reasons, translate
 from idp.platform.errors import BadRequest, Conflict
 from idp.platform.translation import N_, filled
@@ -18,18 +21,28 @@ from idp.platform.translation import N_, filled
 pytestmark = pytest.mark.no_database
 
 ROOT = Path(__file__).parents[3]
-WALKED = ("account", "directory/clients", "directory/users", "pages/console")
-"""Packages whose refusals the screens of clients, users and sessions show."""
+WALKED = (
+    "account",
+    "directory/applications",
+    "directory/bundles",
+    "directory/clients",
+    "directory/resources",
+    "directory/roles",
+    "directory/tenants",
+    "directory/users",
+    "pages/console",
+)
+"""Packages whose refusals the screens of the directory show."""
 REFUSALS = {"BadRequest", "Busy", "Conflict", "Forbidden", "NotFound", "Outdated"}
 REFUSALS |= {"TooManyRequests", "Unprocessable"}
 ELSEWHERE = {
-    "directory/clients/presets.py": 1,  # no form of the console leads there
-    # These put a value before one of many reasons, which are not sentences by themselves.
+    # These put the name of a setting before a reason that is marked; pages show the reason.
     "directory/clients/fields.py": 3,
-    "directory/clients/addresses.py": 1,
 }
 """How many refusals of a file stay English."""
 
+MARKERS = {"N_", "filled"}
+PLACE = re.compile(r"%\((\w+)\)s")
 SENTENCE = "不存在 scope：%s。"  # noqa: RUF001 - Chinese
 
 
@@ -69,7 +82,7 @@ def test_no_refusal_of_the_console_stays_english():
             compared += len([*sentences(ast.parse(path.read_text(encoding="utf-8")))])
             if texts := unmarked(path):
                 found[str(path.relative_to(ROOT / "idp"))] = texts
-    assert compared > 100
+    assert compared > 200
     assert {name: len(texts) for name, texts in found.items()} == ELSEWHERE, found
 
 
@@ -94,6 +107,24 @@ def test_values_stand_in_the_translated_sentence():
 
 
 @pytest.mark.usefixtures("chinese")
+def test_an_address_of_a_client_is_refused_in_chinese():
+    rules = addresses.Rules(native=False, development=False)
+    with pytest.raises(BadRequest) as refusal:
+        addresses.redirect_uri("https://a.example/100%25#x", rules)
+    assert str(refusal.value.detail) == "'https://a.example/100%25#x' must have no fragment."
+    assert reasons(refusal.value) == ["'https://a.example/100%25#x' 不能含有 # 片段。"]
+
+
+@pytest.mark.usefixtures("chinese")
+def test_a_setting_of_a_client_is_refused_in_chinese():
+    rules = addresses.Rules(native=False, development=False)
+    with pytest.raises(BadRequest) as refusal:
+        fields.apply(Client(), {"access_token_lifetime": 0}, rules)
+    assert refusal.value.detail == "access_token_lifetime must be between 1 and 2592000."
+    assert reasons(refusal.value) == ["必须在 1 到 2592000 之间。"]
+
+
+@pytest.mark.usefixtures("chinese")
 @pytest.mark.parametrize("value", ["100% sure", "%(names)s", "<b>", "x" * 10_000])
 def test_what_a_person_typed_is_never_read_as_a_place(value):
     text = filled(N_("There is no scope %(names)s."), names=value)
@@ -106,10 +137,13 @@ def test_every_filled_sentence_has_its_places_in_chinese():
     found = 0
     for path in (ROOT / "idp").rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "filled":
-                template = call.args[0].args[0].value
-                assert catalogue.get(template).string, template
-                names = {keyword.arg for keyword in call.keywords}
-                assert all(f"%({name})s" in template for name in names), template
+            if not isinstance(call, ast.Call) or getattr(call.func, "id", "") not in MARKERS:
+                continue
+            template = call.args[0].args[0] if isinstance(call.args[0], ast.Call) else call.args[0]
+            if isinstance(template, ast.Constant) and (names := {*PLACE.findall(template.value)}):
+                chinese = catalogue.get(template.value).string
+                assert {*PLACE.findall(chinese)} == names, template.value
+                given = {keyword.arg for keyword in call.keywords}
+                assert not given or given == names, template.value
                 found += 1
-    assert found > 10
+    assert found > 50

@@ -7,15 +7,26 @@ import re
 from html import unescape
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from idp.directory.roles.models import Role, UserRole
+from idp.directory.tenants.models import Membership
 from idp.directory.users.models import User
+from idp.oauth.models import Grant
 from idp.pages.console import steps
 from idp.platform.audit.tags import Tag
 from idp.platform.sessions.models import BrowserSession
+from tests.api.center import statements
 from tests.pages.browsing import HTML, csrf_token, events, readable
-from tests.protocol import add_person, add_role, add_tenant, sign_in, start_session
+from tests.protocol import (
+    add_person,
+    add_role,
+    add_tenant,
+    grant_of,
+    register,
+    sign_in,
+    start_session,
+)
 
 HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 USERS = "/console/platform/users/all"
@@ -86,7 +97,7 @@ def test_who_cannot_be_disabled_is_left_out_with_the_reason(client, session, roo
     assert done == total - 1 >= len(crowd)
     assert "Left out" in text
     assert "You cannot disable your own account." in text
-    assert re.search(rf'small mono">{root.id}\s*</span>', text)
+    assert re.search(rf'<bdi class="breaks">root</bdi> {root.id}\s*</span>', text)
     assert disabled(session) >= {*crowd}
     assert root.id not in disabled(session)
 
@@ -166,6 +177,91 @@ def test_reasons_of_a_form_are_shown_as_text(client):
     assert "&lt;script&gt;" in page
 
 
+def test_three_of_many_are_left_out_by_name_and_all_others_are_done(client, session, boss, runtime):
+    """1,000 rows and not 5,000, so that the test stays under ten seconds."""
+    both = [add_person(session, f"both{number}", tenant_ids=(boss, 1)) for number in range(2)]
+    names = [f"row{number:04}" for number in range(1000)]
+    rows = [{"username": name, "username_key": name} for name in names]
+    ids = session.scalars(insert(User).returning(User.id), rows).all()
+    session.execute(insert(Membership), [{"tenant_id": boss, "user_id": each} for each in ids])
+    session.commit()
+    path = f"/console/t/{boss}/users/all/disable"
+    answer, counts = client.get(path), []
+    assert "1003 rows of the list" in readable(answer)
+    while "Back to the list" not in readable(answer):
+        with statements(runtime.engine) as made:
+            answer = post(client, path, **hidden(answer))
+        assert answer.status_code == 200
+        counts.append(len(made))
+    text = readable(answer)
+    assert "1000 of 1003 done" in text
+    assert "You cannot disable your own account." in text
+    for name in ("boss", *(user.username for user in both)):
+        assert f'<bdi class="breaks">{name}</bdi>' in text
+    assert disabled(session) == {*ids}
+    found = events(session, Tag.USER_DISABLED)
+    assert sorted(event.target for event in found) == sorted(f"user:{each}" for each in ids)
+    full = counts[1:-1]  # the first step leaves people out, the last one has fewer rows
+    assert len(set(full)) == 1
+
+
+def test_a_form_names_nobody_whom_the_visitor_may_not_see(client, session, boss):
+    far = add_person(session, "far", tenant_ids=(add_tenant(session, "Far"),))
+    near = add_person(session, "near", tenant_ids=(boss,))
+    skipped = json.dumps([["No.", 2, [far.id, near.id, 9_000_000_000]]])
+    form = {"total": "2", "until": "0", "after": "0", "done": "0", "skipped": skipped}
+    text = readable(post(client, f"/console/t/{boss}/users/all/disable", **form))
+    assert ">near</bdi>" in text
+    assert "far<" not in text
+    assert str(far.id) in text
+
+
+def test_a_name_of_somebody_left_out_is_only_text(client, session, boss):
+    odd = add_person(session, "<b>odd</b>\u202e", tenant_ids=(boss, 1))
+    path = f"/console/t/{boss}/users/all/disable"
+    (answer,) = to_the_end(client, path, client.get(path))
+    page = answer.get_data(as_text=True)
+    assert "&lt;b&gt;odd" in page
+    assert "<b>odd" not in page
+    assert odd.id not in disabled(session)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_many_grants_are_ended_in_steps(client, session, root, monkeypatch):
+    monkeypatch.setattr(steps, "MANY", 3)
+    app, far = register(session), add_person(session, "far")
+    ann = add_person(session, "ann")
+    for user in (ann, ann, ann, ann, far):
+        add_grant(session, app, user)
+    base = "/console/platform/sessions/grants"
+    moved = client.get(f"{base}/end?q=ann")
+    assert moved.location == f"{base}/all/end?q=ann"
+    asked = client.get(moved.location)
+    assert "4 rows of the list" in readable(asked)
+    first = post(client, moved.location, **hidden(asked))
+    assert "3 of 4 done" in readable(first)
+    assert hidden(post(client, moved.location, **hidden(asked)))["done"] == "1"
+    pages = to_the_end(client, moved.location, first)
+    assert "Finished." in readable(pages[-1])
+    session.rollback()
+    live = session.scalars(select(Grant.user_id).where(Grant.revoked_at.is_(None))).all()
+    assert live == [far.id]
+    assert len(events(session, Tag.GRANT_ENDED)) == 4
+
+
+def test_grants_of_another_tenant_are_not_ended(client, session, boss):
+    app = register(session)
+    far = add_person(session, "far", tenant_ids=(add_tenant(session, "Far"),))
+    add_grant(session, app, far)
+    path = f"/console/t/{boss}/sessions/grants/all/end"
+    asked = hidden(client.get(path))
+    assert asked["total"] == "0"
+    answer = post(client, path, **{**asked, "until": "999999", "total": "1"})
+    assert "0 of 1 done" in readable(answer)
+    session.rollback()
+    assert session.scalars(select(Grant.revoked_at)).all() == [None]
+
+
 def test_an_administrator_of_a_tenant_reaches_nobody_else(client, session, boss):
     far = add_person(session, "far", tenant_ids=(add_tenant(session, "Far"),))
     both = add_person(session, "both", tenant_ids=(boss, 1))
@@ -211,6 +307,17 @@ def test_many_sessions_are_ended_in_steps_but_not_ones_own(client, session, root
     live = select(BrowserSession.user_id).where(BrowserSession.ended_at.is_(None))
     assert session.scalars(live).all() == [root.id]
     assert len(events(session, Tag.SESSION_REVOKED)) == 4
+
+
+def add_grant(session, app, user):
+    found = grant_of(user, client_id=app.row_id, tenant_id=tenant_of(session, user))
+    session.add(found)
+    session.commit()
+
+
+def tenant_of(session, user):
+    query = select(Membership.tenant_id).where(Membership.user_id == user.id)
+    return session.scalars(query).one()
 
 
 def role_of(session, tenant_id, code):

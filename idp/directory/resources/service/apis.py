@@ -25,6 +25,7 @@ from idp.directory.resources.service.writing import NewScope
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
 from idp.platform.secrets import random_token
+from idp.platform.translation import N_
 
 _LISTS = {
     "scopes": selectinload(ApiResource.scopes).selectinload(ApiScope.user_claims),
@@ -71,7 +72,7 @@ def _create(
     session: Session, content: ApiSpec, *, tenant_id: int | None, owner_id: int | None
 ) -> ApiResource:
     if content.id:
-        raise BadRequest.at("id", "The server assigns the id of a new row; leave it out.")
+        raise BadRequest.at("id", N_("The server assigns the id of a new row; leave it out."))
     rules.lock_names(session)
     rules.check_api_name(session, content.name, tenant_id)
     api = ApiResource(tenant_id=tenant_id)

@@ -16,6 +16,7 @@ from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import NotFound
 from idp.platform.integers import INT64_MAX
+from idp.platform.translation import N_
 
 Row = TypeVar("Row", ApiResource, IdentityResource)
 
@@ -91,4 +92,4 @@ def insert(session: Session, row: ApiResource | IdentityResource) -> None:
         model = type(row)
         if session.scalar(select(model.id).where(model.name == name)) is not None:
             raise rules.taken("name", name) from None
-        raise NotFound("There is no such tenant.") from None
+        raise NotFound(N_("There is no such tenant.")) from None

@@ -13,6 +13,7 @@ from idp.directory.resources.service.writing import NewScope
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
+from idp.platform.translation import N_
 
 _WHOLE = select(IdentityResource).options(selectinload(IdentityResource.user_claims))
 
@@ -38,7 +39,7 @@ def add_identity(
 ) -> IdentityResource:
     """Create an identity resource with its claims."""
     if content.id:
-        raise BadRequest.at("id", "The server assigns the id of a new row; leave it out.")
+        raise BadRequest.at("id", N_("The server assigns the id of a new row; leave it out."))
     rules.lock_names(session)
     rules.check_scope_names(session, {"name": content.name}, tenant_id)
     resource = IdentityResource(tenant_id=tenant_id)

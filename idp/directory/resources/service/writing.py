@@ -33,6 +33,7 @@ from idp.directory.resources.models import (
 from idp.platform import clock
 from idp.platform.errors import BadRequest
 from idp.platform.secrets import MASK
+from idp.platform.translation import N_
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +130,11 @@ def _write_texts(row: ApiScope | IdentityResource, content: ScopeRow | IdentityS
 def write_secret(session: Session, secret: ApiSecret, row: SecretRow, path: str) -> None:
     """Bring a secret in line; it comes in clear text and is hashed."""
     if row.expires_at != secret.expires_at and _is_past(row.expires_at):
-        raise BadRequest.at(f"{path}.expires_at", "The expiry is in the past.")
+        raise BadRequest.at(f"{path}.expires_at", N_("The expiry is in the past."))
     if row.value not in {None, MASK}:
         secret.value_hash = rules.hash_secret(session, f"{path}.value", row.value)
     elif not secret.value_hash:
-        raise BadRequest.at(f"{path}.value", "A new secret needs a value.")
+        raise BadRequest.at(f"{path}.value", N_("A new secret needs a value."))
     secret.description = row.description
     secret.expires_at = row.expires_at
 

@@ -19,6 +19,7 @@ from idp.directory.clients.snapshot import ClientView
 from idp.directory.scopes import Scope
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
+from idp.directory.users import visibility
 from idp.explain import trial
 from idp.explain.trial import Issued, StandIn, Trial
 from idp.oauth.checks.scope import OFFLINE_ACCESS
@@ -240,7 +241,16 @@ def _page(
         change=Scope.CLIENT_PUT,
         may_explain=may_explain,
         explain_scope=Scope.ADMIN_EXPLAIN_READ,
+        is_explained_elsewhere=issued is not None and _is_explained_elsewhere(workspace, issued),
     )
+
+
+def _is_explained_elsewhere(workspace: Workspace, issued: Issued) -> bool:
+    """Return whether a tenant may not explain the token: the visitor has rights of the platform."""
+    token, user_id = issued.access_token, workspace.visitor.user.id
+    if workspace.tenant is None or token is None or token.claims.get("sub") != str(user_id):
+        return False
+    return visibility.is_of_the_platform(database(), user_id)
 
 
 def _shown(issued: Issued | None, *, may_explain: bool) -> list[dict[str, Any]]:

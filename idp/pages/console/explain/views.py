@@ -133,6 +133,9 @@ def _explain(workspace: Workspace, form: QuestionForm) -> tuple[int, Explanation
     login = (form.user.data or "").strip()
     user_id = _user_id(login) if login else None
     unknown = _("There is no such client, person or organisation within your reach.")
+    if workspace.tenant is not None:
+        elsewhere = _("People who hold permissions of the platform are explained there alone.")
+        unknown = f"{unknown} {elsewhere}"
     if login and user_id is None:
         form.refuse(unknown)
         return 404, None

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from flask import request
 from flask_babel import lazy_gettext as _
 from werkzeug.wrappers import Response
 
 from idp.directory.scopes import Scope
-from idp.pages.console import layout, screens, trail
+from idp.pages.console import layout, refusals, screens, trail
 from idp.pages.console.gate import Pages, go
 from idp.pages.console.keys import time_line
-from idp.pages.console.keys.forms import RevokeForm, RotateForm
+from idp.pages.console.keys.forms import ImportForm, RevokeForm, RotateForm
 from idp.pages.console.workspaces import Workspace
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest, Conflict
+from idp.platform.errors import BadRequest, Conflict, Unprocessable
 from idp.platform.signing import service as signing
 from idp.platform.signing.models import SigningKey
 from idp.platform.translation import N_
@@ -85,6 +86,30 @@ def rotate(workspace: Workspace) -> Response:
     return go(workspace, "keys.index")
 
 
+@pages.get("/import", permission=Scope.ADMIN_KEYS_WRITE, recent=True)
+def ask_import(workspace: Workspace) -> Response:
+    """Ask for the file with a private key."""
+    return _import_page(workspace, ImportForm(formdata=None))
+
+
+@pages.post("/import", permission=Scope.ADMIN_KEYS_WRITE, recent=True)
+def import_key(workspace: Workspace) -> Response:
+    """Make a private key the next one of its algorithm."""
+    form = ImportForm()
+    if not form.validate():
+        return _import_page(workspace, form, 400)
+    sent = request.files.get("pem")
+    content = b"" if sent is None else sent.stream.read(signing.MOST_PEM_BYTES + 1)
+    try:
+        signing.import_one(database(), content, form.alg.data or None)
+    except (BadRequest, Conflict, Unprocessable) as problem:
+        database().rollback()
+        refusals.refuse(form, problem)
+        return _import_page(workspace, form, problem.status)
+    database().commit()
+    return go(workspace, "keys.index")
+
+
 @pages.get("/<kid>/revoke", permission=Scope.ADMIN_KEYS_WRITE, recent=True)
 def ask_revocation(workspace: Workspace, kid: str) -> Response:
     """Ask for the id of the key, so that no other one is revoked."""
@@ -102,6 +127,17 @@ def revoke(workspace: Workspace, kid: str) -> Response:
     signing.revoke(database(), key.kid)
     database().commit()
     return go(workspace, "keys.index")
+
+
+def _import_page(workspace: Workspace, form: ImportForm, status: int = 200) -> Response:
+    return layout.page(
+        workspace,
+        "keys/import.html",
+        screen=screens.KEYS,
+        crumbs=[layout.Crumb(_("Import a key"))],
+        status=status,
+        form=form,
+    )
 
 
 def _revocation(workspace: Workspace, key: SigningKey, form: RevokeForm) -> Response:

@@ -10,10 +10,14 @@ from werkzeug.wrappers import Response
 
 from idp.directory import overview
 from idp.pages.console import layout, screens
+from idp.pages.console.audit import lines
+from idp.pages.console.audit.lines import Line
 from idp.pages.console.gate import Pages
 from idp.pages.console.health import condition
 from idp.pages.console.overview import attention, figures
 from idp.pages.console.workspaces import Workspace
+from idp.platform.audit import service as audit
+from idp.platform.audit.service import Filters
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
 from idp.platform.translation import N_
@@ -21,6 +25,8 @@ from idp.platform.web.views import database
 
 PERIODS = (7, 30)
 """Days that are shown at once; as many before are compared with them."""
+RECENT = 8
+"""Events that are shown."""
 
 pages = Pages(screens.OVERVIEW)
 
@@ -47,7 +53,16 @@ def index(workspace: Workspace) -> Response:
         attention=[*attention.items(database(), workspace, found.installation)],
         installation=found.installation,
         steps=found.installation and attention.steps(workspace, found.installation),
+        recent=_recent(workspace),
     )
+
+
+def _recent(workspace: Workspace) -> list[Line] | None:
+    """Return the last events, as the audit log shows them; None: the person may not see it."""
+    if not workspace.may(screens.AUDIT.permission):
+        return None
+    found = audit.search(database(), Filters(tenant_id=workspace.tenant_id), limit=RECENT)
+    return lines.of(database(), workspace, found)
 
 
 def _events(workspace: Workspace, since: date, tag: Tag) -> str | None:

@@ -66,9 +66,7 @@ def confirm(workspace: Workspace) -> Response:
     listing, others = _others(workspace)
     number = live_access.count(database(), others)
     if number > steps.MANY:
-        query = listing.address().partition("?")[2]
-        address = workspace.url("sessions.ask_ending")
-        return redirect(f"{address}?{query}" if query else address, 303)
+        return _to_steps(workspace, listing, "sessions.ask_ending")
     return _confirm_page(workspace, "session", listing, number)
 
 
@@ -86,7 +84,7 @@ def ask_ending(workspace: Workspace) -> Response:
     """Show how many sessions would be ended in steps."""
     listing, others = _others(workspace)
     progress = steps.begin(database(), others, BrowserSession.id)
-    return _steps(workspace, listing, progress, is_asked=True)
+    return _steps(workspace, progress, _of_sessions(listing), is_asked=True)
 
 
 @pages.post("/all/end", permission=WRITE)
@@ -100,14 +98,17 @@ def end_step(workspace: Workspace) -> Response:
 
     progress = steps.carry_out(database(), others, BrowserSession.id, steps.read(), end_one)
     database().commit()
-    return _steps(workspace, listing, progress)
+    return _steps(workspace, progress, _of_sessions(listing))
 
 
 @pages.get("/grants/end", permission=WRITE)
 def confirm_grants(workspace: Workspace) -> Response:
     """Show how many grants the filters leave, before all of them are ended."""
     listing, query = filters.grants(workspace, WRITE)
-    return _confirm_page(workspace, "grant", listing, live_access.count(database(), query))
+    number = live_access.count(database(), query)
+    if number > steps.MANY:
+        return _to_steps(workspace, listing, "sessions.ask_ending_grants")
+    return _confirm_page(workspace, "grant", listing, number)
 
 
 @pages.post("/grants/end", permission=WRITE)
@@ -119,25 +120,60 @@ def end_all_grants(workspace: Workspace) -> Response:
     return go(workspace, "sessions.grants", ended=ended)
 
 
+@pages.get("/grants/all/end", permission=WRITE)
+def ask_ending_grants(workspace: Workspace) -> Response:
+    """Show how many grants would be ended in steps."""
+    listing, query = filters.grants(workspace, WRITE)
+    progress = steps.begin(database(), query, Grant.id)
+    return _steps(workspace, progress, _of_grants(listing), is_asked=True)
+
+
+@pages.post("/grants/all/end", permission=WRITE)
+def end_grants_step(workspace: Workspace) -> Response:
+    """End the next grants that the filters leave."""
+    listing, query = filters.grants(workspace, WRITE)
+
+    def end_one(grant_id: int) -> None:
+        live_access.end_grant(database(), query, grant_id)
+
+    progress = steps.carry_out(database(), query, Grant.id, steps.read(), end_one)
+    database().commit()
+    return _steps(workspace, progress, _of_grants(listing))
+
+
 def _others(workspace: Workspace) -> tuple[lists.Listing, Select[BrowserSession]]:
     """Return the sessions that the filters leave, without the visitor's own."""
     listing, query = filters.sessions(workspace, WRITE)
     return listing, query.where(BrowserSession.id != workspace.visitor.browser.id)
 
 
+def _to_steps(workspace: Workspace, listing: lists.Listing, endpoint: str) -> Response:
+    """Go to the page that ends the rows of a list in steps."""
+    address, query = workspace.url(endpoint), listing.address().partition("?")[2]
+    return redirect(f"{address}?{query}" if query else address, 303)
+
+
 def _steps(
     workspace: Workspace,
-    listing: lists.Listing,
     progress: steps.Progress,
+    wording: steps.Wording,
     *,
     is_asked: bool = False,
 ) -> Response:
+    return steps.page(workspace, screens.SESSIONS, progress, wording, is_asked=is_asked)
+
+
+def _of_sessions(listing: lists.Listing) -> steps.Wording:
     text = gettext(
         "These people are signed out, and the tokens issued in the sessions end."
         " Your own session stays."
     )
-    wording = steps.Wording(gettext("End sessions"), text, listing.address())
-    return steps.page(workspace, screens.SESSIONS, progress, wording, is_asked=is_asked)
+    return steps.Wording(gettext("End sessions"), text, listing.address())
+
+
+def _of_grants(listing: lists.Listing) -> steps.Wording:
+    text = gettext("The tokens of these grants end. Consents stay, and so do sign-ins.")
+    return steps.Wording(gettext("End grants"), text, listing.address())
 
 
 def _actor(workspace: Workspace) -> Actor:

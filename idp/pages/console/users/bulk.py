@@ -14,7 +14,7 @@ from idp.directory.users import management as people
 from idp.directory.users.models import User
 from idp.pages.console import screens, steps, workspaces
 from idp.pages.console.users import acts, listing
-from idp.pages.console.users.pages import WRITE, pages
+from idp.pages.console.users.pages import READ, WRITE, pages
 from idp.pages.console.workspaces import Workspace
 from idp.platform.errors import BadRequest
 from idp.platform.translation import N_
@@ -86,7 +86,17 @@ def _page(
         text = gettext("Users who have the role already keep it.")
     back = f"{address}?{query}" if query else address
     wording = steps.Wording(title, text, back)
+    options["names"] = _names(workspace, progress)
     return steps.page(workspace, screens.USERS, progress, wording, **options)
+
+
+def _names(workspace: Workspace, progress: steps.Progress) -> dict[int, str]:
+    """Return the user names of those who were left out; the ids come from a form."""
+    if not progress.skipped:
+        return {}
+    actor = workspaces.acting(database(), workspace, READ)
+    found = people.members_query(actor).where(User.id.in_(progress.skipped_ids))
+    return {user.id: user.username for user in database().scalars(found)}
 
 
 def _query(workspace: Workspace, permission: Scope) -> Select[User]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask_babel import lazy_gettext as _
 from wtforms import (
     FileField,
+    HiddenField,
     RadioField,
     SelectField,
     SelectMultipleField,
@@ -14,14 +17,19 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined] # newer than its types
 from wtforms.validators import InputRequired, Length
 
+from idp.directory.users.editing import Edit
 from idp.directory.users.management import NewPerson
+from idp.directory.users.models import User
 from idp.directory.users.names import EMAIL_LENGTH, USERNAME_LENGTH
+from idp.pages.account.forms import NamesForm
 from idp.pages.form import Form
 from idp.pages.language import LANGUAGES
 
 TOO_LONG = _("This is too long.")
 FIELDS = {"nick_name": "nickname", "roles[0]": "roles"}
 """Fields of the form by the names that services give them."""
+CLAIMS = ("name", "given_name", "middle_name", "family_name", "nickname", "locale", "zoneinfo")
+IDENTITY = ("username", "email", "mobile")
 
 
 class NewUserForm(Form):
@@ -74,6 +82,36 @@ class NewUserForm(Form):
             nick_name=self.nickname.data or None,
             locale=self.locale.data or None,
             roles=self.roles.data or (),
+        )
+
+
+class ProfileForm(NamesForm):
+    """The profile of a user, as an administrator changes it."""
+
+    username = StringField(_("User name"), [Length(max=USERNAME_LENGTH, message=TOO_LONG)])
+    email = StringField(
+        _("E-mail"), [Length(max=EMAIL_LENGTH, message=TOO_LONG)], render_kw={"type": "email"}
+    )
+    mobile = StringField(
+        _("Mobile number"), [Length(max=40, message=TOO_LONG)], render_kw={"type": "tel"}
+    )
+    stamp = HiddenField(validators=[Length(max=64)])
+
+    def __init__(self, **options: Any) -> None:
+        """Fill the form; browsers must not offer the administrator's own values."""
+        super().__init__(**options)
+        self.set_choices()
+        for name in (*CLAIMS, *IDENTITY):
+            self[name].render_kw = {**(self[name].render_kw or {}), "autocomplete": "off"}
+
+    def edit(self, user: User) -> Edit:
+        """Return the edit as the service takes it; a name that was not sent stays."""
+        kept = {name: getattr(user, name) for name in IDENTITY if not self[name].raw_data}
+        named = {name: (self[name].data or "").strip() for name in IDENTITY} | kept
+        return Edit(
+            **named,
+            claims={name: self[name].data for name in CLAIMS},
+            concurrency_stamp=self.stamp.data,
         )
 
 

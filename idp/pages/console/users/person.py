@@ -51,6 +51,7 @@ TABS = {
 NOTICES = {
     "added": _("The account was created. A link to choose a password was sent."),
     "allowed": _("The access of the application was removed."),
+    "changed": _("The profile was changed."),
     "disabled": _("The account was disabled. All sessions and tokens have ended."),
     "enabled": _("The account was enabled."),
     "ended": _("The session was ended."),
@@ -92,6 +93,8 @@ class Person:
     is_oneself: bool
     is_managed: bool
     """Whether the visitor could lock the account, as far as the person is concerned."""
+    is_editable: bool
+    """Whether the visitor could change the profile, as far as the person is concerned."""
     memberships: Sequence[MemberView]
 
 
@@ -105,6 +108,7 @@ def read(workspace: Workspace, user_id: int) -> Person:
         lines.state_of(user),
         user.id == workspace.actor.user_id,
         may_manage(session, workspaces.acting(session, workspace, WRITE), user.id),
+        is_in_reach(session, workspace.actor, user.id),
         people.memberships(session, user.id, tenant_id=workspace.tenant_id),
     )
 
@@ -124,6 +128,15 @@ def may_manage(session: Session, actor: Actor, user_id: int) -> bool:
     try:
         people.get_managed(session, actor, user_id)
     except (NotFound, Forbidden):
+        return False
+    return True
+
+
+def is_in_reach(session: Session, actor: Actor, user_id: int) -> bool:
+    """Return whether the actor may change a person's profile."""
+    try:
+        people.get(session, actor, user_id)
+    except NotFound:
         return False
     return True
 
@@ -169,23 +182,33 @@ def page(
     person = read(workspace, user_id)
     tabs = {"show": _overview, "held": _held, "live": _live, "allowed": _allowed}
     contents = {**tabs, "roles": _roles, "activity": _activity}[tab](session, workspace, person)
-    answer = layout.page(
+    answer = frame(
+        workspace,
+        person,
+        tab,
+        status=problem.status if problem else 200,
+        notice=NOTICES.get(request.args.get("notice", "")) if problem is None else None,
+        refused=explained(problem),
+        password=once.take(workspace, f"user:{person.user.id}") if problem is None else None,
+        **contents,
+    )
+    return with_retry(answer, problem)
+
+
+def frame(workspace: Workspace, person: Person, tab: str, **contents: Any) -> Response:
+    """Render a template of the screen under the head of a user."""
+    return layout.page(
         workspace,
         f"users/{tab}.html",
         screen=screens.USERS,
         crumbs=[layout.Crumb(person.user.full_name)],
-        status=problem.status if problem else 200,
         person=person,
         tab=tab,
         tabs=TABS,
         states=lines.STATES,
-        notice=NOTICES.get(request.args.get("notice", "")) if problem is None else None,
-        refused=explained(problem),
-        password=once.take(workspace, f"user:{person.user.id}") if problem is None else None,
         scopes=Scope,
         **contents,
     )
-    return with_retry(answer, problem)
 
 
 def with_retry(answer: Response, problem: Problem | None) -> Response:

@@ -1,0 +1,53 @@
+"""The hosts of one database: which of them is tried first, and whether any is tried now."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+PAUSE_SECONDS = 1.0
+"""How long nobody tries to connect after a try that had to be given up."""
+
+Host = tuple[str, str]
+"""Name and port; without a port that of PostgreSQL."""
+
+
+class Hosts:
+    """The hosts that an address names, shared by the threads and the event loop of a process."""
+
+    def __init__(self, hosts: list[Host]) -> None:
+        self.in_order = hosts
+        """The one that was connected to last stands first."""
+        self._paused_until = 0.0
+
+    def prefer(self, name: str, port: str) -> None:
+        """Try a host before the others from now on, since it can be worked with."""
+        first = self.in_order[0] if self.in_order else None
+        for host in self.in_order:
+            if host[0] == name and host[1] in {port, ""} and host != first:
+                self.in_order = [host, *(other for other in self.in_order if other != host)]
+                return
+
+    def gave_up(self, seconds: float) -> None:
+        """Note that connecting failed after so many seconds.
+
+        Those who wait for a thread or a connection are refused at once then, not one after the
+        other.
+        """
+        if seconds >= PAUSE_SECONDS:
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
+
+    def are_paused(self) -> bool:
+        """Return whether no host answered a moment ago."""
+        return time.monotonic() < self._paused_until
+
+
+@cache
+def known(host: str, port: str) -> Hosts:
+    """Return the hosts that libpq reads in two parameters, always the same object."""
+    if not host:
+        return Hosts([])
+    names, ports = host.split(","), port.split(",")
+    if len(ports) == 1:
+        ports *= len(names)
+    return Hosts(list(zip(names, ports, strict=True)))
