@@ -22,7 +22,12 @@ MANIFEST = "manifest.json"
 SEAL = "manifest.seal"
 PIECE = 1024 * 1024
 MOST_MANIFEST_BYTES = 256 * 1024 * 1024
-_NAME = re.compile(rf"{DATABASE}|{FILES}[0-9a-f]{{32}}\.[a-z0-9]{{2,5}}")
+_NAME = re.compile(rf"{DATABASE}|{FILES}([0-9a-f]{{2}})/\1[0-9a-f]{{30}}\.[a-z0-9]{{2,5}}")
+
+
+def member_of(name: str) -> str:
+    """Return the member that holds an uploaded file, in the layout of the folder of files."""
+    return f"{FILES}{name[:2]}/{name}"
 
 
 class Sink(Protocol):
@@ -127,7 +132,7 @@ class Reader:
 
     def files(self) -> list[str]:
         """List the names of the uploaded files."""
-        return [name.removeprefix(FILES) for name in self.manifest.members if name != DATABASE]
+        return [name.rpartition("/")[2] for name in self.manifest.members if name != DATABASE]
 
     def _text(self, name: str) -> str:
         if self._infos[name].size > MOST_MANIFEST_BYTES:

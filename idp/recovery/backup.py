@@ -21,7 +21,7 @@ from idp.publishing.files import storage
 from idp.publishing.files.models import StoredFile
 from idp.recovery import manifest as manifests
 from idp.recovery import snapshots
-from idp.recovery.archive import DATABASE, FILES, Sink, Writer
+from idp.recovery.archive import DATABASE, Sink, Writer, member_of
 from idp.recovery.manifest import Manifest
 
 
@@ -91,7 +91,7 @@ def _add_file(writer: Writer, settings: Settings, name: str) -> bool:
         content = storage.open_store(settings).read(name)
     except NotFound:
         return False
-    writer.add(FILES + name, BytesIO(content), len(content))
+    writer.add(member_of(name), BytesIO(content), len(content))
     return True
 
 

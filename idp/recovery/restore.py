@@ -27,7 +27,7 @@ from idp.publishing.files import service as files
 from idp.publishing.files import storage
 from idp.publishing.files.models import StoredFile
 from idp.recovery import archive, programs, snapshots
-from idp.recovery.archive import DATABASE, FILES, PIECE, Reader
+from idp.recovery.archive import DATABASE, PIECE, Reader, member_of
 from idp.recovery.backup import sync_folder
 from idp.recovery.manifest import Manifest
 
@@ -199,7 +199,7 @@ def _added_files(runtime: Runtime, backup: Reader) -> Iterator[None]:
         with runtime.sessions() as session:
             for stored in session.scalars(select(StoredFile).execution_options(yield_per=BATCH)):
                 if stored.name in names and not _is_there(store, stored.name):
-                    content = backup.open(FILES + stored.name)
+                    content = backup.open(member_of(stored.name))
                     store.put(stored.name, content, files.headers(stored))
                     added.append(stored.name)
         yield

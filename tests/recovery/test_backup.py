@@ -163,6 +163,8 @@ def test_uploaded_files_come_along(
     told = idp_json("backup", "--to", str(tmp_path / "with.tar"), "--files")
     assert (told["files"], told["missing_files"]) == (1, 1)
     assert idp_json("restore", tmp_path / "with.tar", at=place)["files"] == 1
+    with tarfile.open(tmp_path / "with.tar") as tar:
+        assert f"files/{first.name[:2]}/{first.name}" in tar.getnames()
     assert (place.settings.files_dir / first.name[:2] / first.name).read_bytes() == PICTURE
 
 
@@ -242,7 +244,7 @@ def test_whoever_changes_a_backup_cannot_seal_it(
 
 
 @pytest.mark.parametrize(
-    "name", ["files/../../escaped.png", "/etc/passwd", "files/" + "0" * 32 + ".png", "more"]
+    "name", ["files/../../escaped.png", "/etc/passwd", "files/00/" + "0" * 32 + ".png", "more"]
 )
 def test_members_that_the_manifest_does_not_name_are_refused(
     idp: Run, saved: Callable[..., Path], place: Place, name: str
@@ -256,7 +258,7 @@ def test_members_that_the_manifest_does_not_name_are_refused(
 def test_links_and_doubles_are_refused(
     idp: Run, saved: Callable[..., Path], new_place: Callable[[], Place]
 ) -> None:
-    link = tarfile.TarInfo("files/" + "0" * 32 + ".png")
+    link = tarfile.TarInfo("files/00/" + "0" * 32 + ".png")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
     for info in (link, tarfile.TarInfo(DATABASE)):
         path, place = saved(), new_place()

@@ -138,11 +138,11 @@ def test_a_published_api_stays_published(
     from idp.publishing.gateway import tables
     from idp.publishing.gateway.models import Publication, PublicationVersion
 
-    api = protocol.add_api(session)
+    api_id = protocol.add_api(session).id
     sealed = runtime.keyring.encrypt(tables.PURPOSE, b'{"aid": "orders", "policy": "<secret/>"}')
     session.add(
         Publication(
-            api_resource_id=api.id,
+            api_resource_id=api_id,
             suffix="orders",
             suffix_key="orders",
             configuration_encrypted=sealed,
@@ -153,7 +153,7 @@ def test_a_published_api_stays_published(
     assert idp_json(*COMMAND, IDP_SECRET_KEY=NEW)["publications"] == ["orders"]
     there = served_with(settings, NEW)
     with there.application.extensions["idp"].sessions() as other:
-        state = tables.find(other, api.id)
+        state = tables.find(other, api_id)
     assert state is not None
     assert '"aid":"orders"' in state.configuration
     assert "secret" not in state.configuration
