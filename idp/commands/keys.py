@@ -102,7 +102,7 @@ def rewrap(*, as_json: bool) -> None:
     "is_lost",
     is_flag=True,
     required=True,
-    help="Say that no copy of the former IDP_SECRET_KEY exists.",
+    help="Confirm that no copy of the former IDP_SECRET_KEY exists.",
 )
 @yes_option
 @output.json_option

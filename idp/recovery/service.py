@@ -205,15 +205,18 @@ def _rotate(session: Session) -> list[str]:
 
 
 def _delete(session: Session, user_ids: Collection[int]) -> tuple[list[int], list[int]]:
-    """Delete people again; return those that are deleted now, and those that are not here."""
-    known: list[int] = []
+    """Delete people again; return those who were deleted now, and those who are not here."""
+    deleted: list[int] = []
+    unknown = set(user_ids)
     for batch in _batches(sorted(user_ids)):
         for user in session.scalars(select(User).where(User.id.in_(batch)).order_by(User.id)):
-            users.delete(session, user)
-            known.append(user.id)
+            unknown.remove(user.id)
+            if user.deleted_at is None:
+                users.delete(session, user)
+                deleted.append(user.id)
         session.flush()
         session.expunge_all()
-    return known, sorted(set(user_ids) - set(known))
+    return deleted, sorted(unknown)
 
 
 def _batches(numbers: Sequence[int]) -> Iterator[list[int]]:
