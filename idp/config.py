@@ -14,7 +14,8 @@ from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import URL
 
 from idp import colours, private_files, setting_values
@@ -28,6 +29,7 @@ def notify_socket() -> str:
 
 
 PREFIX = "IDP_"
+FILE_SUFFIX = "_FILE"
 SECRET_LENGTH = 32
 _WEB = frozenset({"http", "https"})
 _REGION_LETTERS = 2
@@ -38,10 +40,58 @@ _OURS = ("idp.sqlite3", "secret_key", "outbox", "files", "codegen", "lost+found"
 _OF_KUBERNETES = re.compile(r"IDP_(SERVICE_(HOST|PORT)|PORT)(_\w+)?")
 _LONGEST_DAYS = 36_500
 _LONGEST_HOURS = 87_600
+_LONGEST_FILE = 65_536
 
 
 class SettingsError(Exception):
     """Settings that cannot be used; the message says what to set."""
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Secrets in files: `IDP_SECRET_KEY_FILE` names the file with the value of `IDP_SECRET_KEY`."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return the content of the file of a field, if there is one."""
+        variable = f"{PREFIX}{field_name.upper()}"
+        path = self._environment.get(variable + FILE_SUFFIX, "").strip()
+        if not path or not may_be_in_file(field):
+            return None, field_name, False
+        if self._environment.get(variable, "").strip():
+            message = f"{variable} and {variable}{FILE_SUFFIX} are both set; leave one of them out"
+            raise SettingsError(message)
+        return _content(variable + FILE_SUFFIX, Path(path)), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the values of all files."""
+        fields = self.settings_cls.model_fields
+        read = {name: self.get_field_value(field, name)[0] for name, field in fields.items()}
+        return {name: value for name, value in read.items() if value is not None}
+
+    @cached_property
+    def _environment(self) -> dict[str, str]:
+        return {name.upper(): value for name, value in os.environ.items()}
+
+
+def may_be_in_file(field: FieldInfo) -> bool:
+    """Return whether a setting is a secret, or an address that may hold a password."""
+    return field.annotation is SecretStr or not field.repr
+
+
+def _content(variable: str, path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LONGEST_FILE + 1)
+        text = content.decode().strip()
+    except OSError as error:
+        message = f"{variable}: {path} cannot be read ({os.strerror(error.errno or 0)})"
+        raise SettingsError(message) from None
+    except ValueError:  # of a path too; the content is not shown
+        message = f"{variable}: {str(path)!r} is not a file with text in UTF-8"
+        raise SettingsError(message) from None
+    if not text or len(content) > _LONGEST_FILE:
+        message = f"{variable}: {path} is {'larger than 64 KiB' if text else 'empty'}"
+        raise SettingsError(message)
+    return text
 
 
 class Settings(BaseSettings):
@@ -50,6 +100,18 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, extra="ignore", validate_default=False
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature of pydantic
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read files with secrets, then the environment."""
+        return init_settings, _SecretFiles(settings_cls), env_settings
 
     public_url: str = Field(
         default="http://127.0.0.1:8000",
@@ -564,6 +626,11 @@ def sqlite_url(path: Path) -> str:
 def unknown_variables() -> dict[str, str]:
     """Return variables that look like settings but are not, each with the nearest one, if any."""
     known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    known += [
+        f"{PREFIX}{name.upper()}{FILE_SUFFIX}"
+        for name, field in Settings.model_fields.items()
+        if may_be_in_file(field)
+    ]
     found = sorted(
         name
         for name in os.environ

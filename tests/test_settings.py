@@ -338,3 +338,84 @@ def test_labels_go_to_github_only_with_the_repositories() -> None:
     assert not Settings(git_url="https://git.example").github_api
     own = Settings(git_url="https://git.example", github_api_url="https://git.example/api/v3/")
     assert own.github_api == "https://git.example/api/v3"
+
+
+# Secrets in files
+
+IN_FILES = {
+    *("secret_key", "admin_password", "demo_password", "demo_web_secret", "demo_service_secret"),
+    *("database_url", "redis_url", "smtp_url", "sms_url", "files_url"),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_secrets_may_be_in_files_and_nothing_else(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_text(f"{VALUES[name]}\n")
+    monkeypatch.setenv(f"IDP_{name.upper()}_FILE", str(path))
+    settings = Settings()
+    expected = VALUES[name] if name in IN_FILES else text_of(Settings.model_construct(), name)
+    assert text_of(settings, name) == expected
+    assert (name in settings.model_fields_set) is (name in IN_FILES)
+    unknown = {} if name in IN_FILES else {f"IDP_{name.upper()}_FILE"}
+    assert unknown_variables().keys() == set(unknown)
+
+
+def test_a_secret_that_is_set_twice_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "secret"
+    path.write_text(VALUES["secret_key"])
+    monkeypatch.setenv("IDP_SECRET_KEY_FILE", str(path))
+    monkeypatch.setenv("IDP_SECRET_KEY", "")
+    assert Settings().secret_keys == (VALUES["secret_key"],)
+    monkeypatch.setenv("idp_secret_key", "geheim" * 10)
+    said = complaint()
+    assert said.startswith("IDP_SECRET_KEY and IDP_SECRET_KEY_FILE are both set")
+    assert "geheim" not in said
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint_part"),
+    [
+        (None, "No such file"),
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (b"geheim\xff", "UTF-8"),
+        (b"geheim" * 20_000, "larger than 64 KiB"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_and_its_content_is_not_shown(
+    content: bytes | None,
+    complaint_part: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv("IDP_SMTP_URL_FILE", str(path))
+    said = complaint()
+    assert said.startswith("IDP_SMTP_URL_FILE: ")
+    assert str(path) in said
+    assert complaint_part in said
+    assert "geheim" not in said
+
+
+@pytest.mark.parametrize("path", ["/", "/dev/zero", "/\N{SNOWMAN}/x"])
+def test_what_is_no_file_ends_with_a_sentence(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDP_SMTP_URL_FILE", path)
+    assert complaint().startswith("IDP_SMTP_URL_FILE: ")
+
+
+def test_a_wrong_value_in_a_file_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "smtp"
+    path.write_text("http://u:geheim@mail.example")
+    monkeypatch.setenv("IDP_SMTP_URL_FILE", str(path))
+    said = complaint()
+    assert said.startswith("IDP_SMTP_URL: ")
+    assert "geheim" not in said
