@@ -71,6 +71,8 @@ lock: env ## write the lock files again with the newest versions that fit
 		--no-header -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-header --group dev --all-extras -c requirements.lock -o requirements-dev.lock pyproject.toml
+	echo hatchling | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate -c requirements-dev.lock -o deploy/build.lock -
 
 env:
 	@$(PYTHON) .ci/environment test

@@ -1,0 +1,29 @@
+"""The files of `deploy/`, and what tests of several of them ask."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from idp.config import FILE_SUFFIX, Settings, may_be_in_file
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DEPLOY = ROOT / "deploy"
+CHART = DEPLOY / "chart"
+
+SETTINGS = {f"IDP_{name.upper()}" for name in Settings.model_fields}
+SECRETS = {
+    f"IDP_{name.upper()}" for name, field in Settings.model_fields.items() if may_be_in_file(field)
+}
+VARIABLES = SETTINGS | {f"{name}{FILE_SUFFIX}" for name in SECRETS}
+
+_PINNED = re.compile(r"[a-z0-9][-a-z0-9./:]*(:[-\w.]*\d+\.\d[-\w.]*|@sha256:[0-9a-f]{64})")
+
+
+def is_pinned(image: str) -> bool:
+    """Return whether an image is named with its release, or by its digest."""
+    return _PINNED.fullmatch(image) is not None
+
+
+def read(*path: str) -> str:
+    return DEPLOY.joinpath(*path).read_text(encoding="utf-8")

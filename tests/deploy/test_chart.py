@@ -1,0 +1,321 @@
+"""The Helm chart, rendered by Helm itself: the program where it is, else its library.
+
+The library has no build for every machine; where both are missing, what the chart renders is not
+checked and the tests print so. The rest needs no Helm.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from idp.commands.serve import check
+from idp.config import Settings
+from tests.conftest import SECRET_KEY
+from tests.deploy.files import CHART, SECRETS, SETTINGS, is_pinned
+
+pytestmark = pytest.mark.no_database
+
+LEAST = {
+    "image": {"repository": "registry.example/idp"},
+    "settings": {"IDP_PUBLIC_URL": "https://login.example.com"},
+}
+MONITORED = {"metrics": {"enabled": True, "serviceMonitor": True, "rules": True}}
+VALUES: dict[str, dict[str, Any]] = {
+    "least": LEAST,
+    "monitored": {**LEAST, **MONITORED},
+    "large": {
+        **LEAST,
+        "autoscaling": {"enabled": True},
+        "server": {"workers": 4},
+        "data": {"existingClaim": "files"},
+        "imagePullSecrets": [{"name": "registry"}],
+        "nodeSelector": {"kubernetes.io/arch": "amd64"},
+        "tolerations": [{"operator": "Exists"}],
+        "networkPolicy": {"from": [{"podSelector": {"matchLabels": {"app": "proxy"}}}]},
+    },
+    "ingress": {
+        **LEAST,
+        "image": {"repository": "registry.example/idp", "digest": "sha256:" + "0" * 64},
+        "ingress": {
+            "enabled": True,
+            "className": "nginx",
+            "hosts": ["login.example.com", "login.globex.example"],
+            "tlsSecret": "login-tls",
+        },
+    },
+    "bare": {
+        **LEAST,
+        "setup": {"enabled": False},
+        "podDisruptionBudget": {"enabled": False},
+        "networkPolicy": {"enabled": False},
+    },
+    "first administrator": {**LEAST, "setup": {"adminPasswordKey": "admin_password"}},
+}
+CONFINED = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+class RefusedError(Exception):
+    """Helm does not render with these values."""
+
+
+def render(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what the chart makes of some values."""
+    if shutil.which("helm"):
+        texts = [_by_program(values)]
+    elif importlib.util.find_spec("helm_python"):
+        texts = _by_library(values)
+    else:
+        pytest.skip("neither helm nor helm-python-sdk is installed: the chart is not rendered")
+    return [found for text in texts for found in yaml.safe_load_all(text) if found]
+
+
+def _by_program(values: dict[str, Any]) -> str:
+    done = subprocess.run(
+        ["helm", "template", "login", CHART, "--namespace", "idp", "--values", "-"],
+        input=json.dumps(values),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode:
+        raise RefusedError(done.stderr)
+    return done.stdout
+
+
+def _by_library(values: dict[str, Any]) -> list[str]:
+    from helm_python.chart import Chart
+    from helm_python.errors import HelmError
+
+    try:
+        rendered = Chart.load(CHART).render(values, name="login", namespace="idp")
+    except HelmError as error:
+        raise RefusedError(str(error)) from None
+    return [text for name, text in rendered.items() if name.endswith(".yaml")]
+
+
+def of_kind(found: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [one for one in found if one["kind"] == kind]
+
+
+def pods(found: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
+        one["metadata"]["name"]: one["spec"]["template"]["spec"]
+        for one in found
+        if one["kind"] in {"Deployment", "Job"}
+    }
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+def test_every_pod_is_confined(values: dict[str, Any]) -> None:
+    found = pods(render(values))
+    assert len(found) == (2 if values.get("setup", {}).get("enabled") is False else 3)
+    for pod in found.values():
+        assert pod["automountServiceAccountToken"] is False
+        context = pod["securityContext"]
+        assert context["runAsNonRoot"] is True
+        assert context["runAsUser"] == context["runAsGroup"] == 10_001
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+        assert {tuple(volume)[1] for volume in pod["volumes"]} <= {
+            *("secret", "emptyDir", "persistentVolumeClaim"),
+        }
+        (container,) = pod["containers"]
+        assert container["securityContext"] == CONFINED
+        assert is_pinned(container["image"])
+        assert "memory" in container["resources"]["limits"]
+        mounted = {mount["name"]: mount for mount in container["volumeMounts"]}
+        assert mounted.keys() == {volume["name"] for volume in pod["volumes"]}
+        assert mounted["secret"]["readOnly"] is True
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+def test_no_secret_is_made_and_none_is_in_the_environment(values: dict[str, Any]) -> None:
+    found = render(values)
+    assert of_kind(found, "Secret") == []
+    for pod in pods(found).values():
+        names = [one["name"] for one in pod["containers"][0]["env"]]
+        assert len(names) == len(set(names))
+        assert not set(names) & SECRETS
+        files = {name.removesuffix("_FILE") for name in names if name.endswith("_FILE")}
+        assert {"IDP_SECRET_KEY", "IDP_DATABASE_URL"} <= files <= SECRETS
+        assert {name for name in names if not name.endswith("_FILE")} <= SETTINGS
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+def test_selectors_find_the_pods_that_they_mean(values: dict[str, Any]) -> None:
+    found = render(values)
+    labels = {
+        one["metadata"]["name"]: one["spec"]["template"]["metadata"]["labels"]
+        for one in found
+        if one["kind"] in {"Deployment", "Job"}
+    }
+    selecting = list(_selectors(found))
+    assert len(selecting) >= 3
+    for name, selector, expected in selecting:
+        hit = {pod for pod, given in labels.items() if selector.items() <= given.items()}
+        assert hit == (labels.keys() if expected is None else {expected}), name
+
+
+def _selectors(
+    found: list[dict[str, Any]],
+) -> Iterator[tuple[str, dict[str, str], str | None]]:
+    for one in found:
+        kind, name, spec = one["kind"], one["metadata"]["name"], one.get("spec", {})
+        if kind == "Service":
+            yield f"{kind} {name}", spec["selector"], "login"
+        elif kind == "Deployment":
+            yield f"{kind} {name}", spec["selector"]["matchLabels"], name
+            for spread in spec["template"]["spec"].get("topologySpreadConstraints", ()):
+                yield f"spread of {name}", spread["labelSelector"]["matchLabels"], name
+        elif kind == "PodDisruptionBudget":
+            yield kind, spec["selector"]["matchLabels"], "login"
+        elif kind == "NetworkPolicy":
+            yield kind, spec["podSelector"]["matchLabels"], None
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+def test_what_the_server_is_given_can_be_served_with(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secrets = {
+        "secret_key": SECRET_KEY,
+        "database_url": "postgresql://idp:pw@db.example/idp",
+        "redis_url": "redis://cache.example:6379/0",
+    }
+    (container,) = pods(render(values))["login"]["containers"]
+    for one in container["env"]:
+        value = one["value"]
+        if one["name"].endswith("_FILE"):
+            path = tmp_path / Path(value).name
+            path.write_text(secrets[path.name])
+            value = str(path)
+        monkeypatch.setenv(one["name"], value)
+    arguments = container["args"]
+    check(Settings(), workers=int(arguments[arguments.index("--workers") + 1]))
+
+
+def test_an_upgrade_leaves_no_gap_and_a_restart_waits_for_no_database() -> None:
+    from idp.server.process import KILL_SECONDS
+
+    found = render(LEAST)
+    server, worker = of_kind(found, "Deployment")
+    if server["metadata"]["name"] != "login":
+        server, worker = worker, server
+    assert server["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    pod = server["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] > KILL_SECONDS
+    container = pod["containers"][0]
+    assert container["startupProbe"]["httpGet"]["path"] == "/healthz"
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert "--no-worker" in container["args"]
+    assert worker["spec"]["template"]["spec"]["containers"][0]["args"] == ["worker"]
+    (job,) = of_kind(found, "Job")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert job["spec"]["template"]["spec"]["containers"][0]["args"] == ["setup"]
+    assert of_kind(found, "PodDisruptionBudget")[0]["spec"]["minAvailable"] == 1
+
+
+def test_metrics_are_not_reachable_where_applications_are_answered() -> None:
+    found = render({**LEAST, **MONITORED})
+    services = {one["metadata"]["name"]: one["spec"] for one in of_kind(found, "Service")}
+    assert [port["name"] for port in services["login"]["ports"]] == ["http"]
+    assert services["login-metrics"]["clusterIP"] == "None"
+    (policy,) = of_kind(found, "NetworkPolicy")
+    by_port = {rule["ports"][0]["port"]: rule["from"] for rule in policy["spec"]["ingress"]}
+    assert by_port == {8000: [{"namespaceSelector": {}}], 9100: [{"podSelector": {}}]}
+    (monitor,) = of_kind(found, "ServiceMonitor")
+    metrics = next(one for one in found if one["metadata"]["name"] == "login-metrics")
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    assert wanted <= metrics["metadata"]["labels"].items()
+    assert metrics["metadata"]["labels"][monitor["spec"]["jobLabel"]] == "idp"
+    (rules,) = of_kind(found, "PrometheusRule")
+    assert rules["spec"] == yaml.safe_load((CHART / "rules.yml").read_text(encoding="utf-8"))
+    for kind in ("ServiceMonitor", "PrometheusRule"):
+        assert of_kind(render(LEAST), kind) == []
+
+
+def test_the_proxy_serves_every_host_that_is_named() -> None:
+    (ingress,) = of_kind(render(VALUES["ingress"]), "Ingress")
+    hosts = ["login.example.com", "login.globex.example"]
+    assert [rule["host"] for rule in ingress["spec"]["rules"]] == hosts
+    assert ingress["spec"]["tls"] == [{"secretName": "login-tls", "hosts": hosts}]
+    assert of_kind(render(LEAST), "Ingress") == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"image": {}}, "image.repository is required"),
+        ({"settings": {}}, "settings.IDP_PUBLIC_URL is required"),
+        ({"image": {"repository": "idp", "tag": "latest"}}, "/image/tag"),
+        ({"image": {"repository": "idp", "digest": "sha256:0"}}, "/image/digest"),
+        ({"replicas": 3}, "replicas"),
+        ({"secret": {"name": ""}}, "secret.name is required"),
+        ({"secret": {"keys": {"IDP_LOG_LEVEL": "a"}}}, "IDP_LOG_LEVEL"),
+        ({"secret": {"keys": {"IDP_SMTP_URL": "../a"}}}, "IDP_SMTP_URL"),
+        ({"ingress": {"enabled": True}}, "ingress.hosts is required"),
+        *(({"settings": {**LEAST["settings"], name: "x"}}, name) for name in sorted(SECRETS)),
+    ],
+)
+def test_values_that_are_wrong_or_unsafe_are_refused(changed: dict[str, Any], named: str) -> None:
+    with pytest.raises(RefusedError, match=re.escape(named)):
+        render({**LEAST, **changed})
+
+
+# What needs no Helm
+
+
+def test_the_schema_knows_every_secret_and_every_value() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    properties = schema["properties"]
+    refused = set(properties["settings"]["propertyNames"]["not"]["enum"])
+    assert refused - SETTINGS == set()
+    assert refused & SECRETS == SECRETS
+    assert set(properties["secret"]["properties"]["keys"]["propertyNames"]["enum"]) == SECRETS
+    assert values.keys() == properties.keys() - {"global"}
+    assert schema["additionalProperties"] is False
+    for name, value in values.items():
+        known = properties[name].get("properties")
+        if known is not None:
+            assert value.keys() == known.keys(), name
+            assert properties[name]["additionalProperties"] is False
+
+
+def test_every_value_is_used_and_every_used_one_exists() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    templates = "".join(
+        path.read_text(encoding="utf-8") for path in (CHART / "templates").iterdir()
+    )
+    used = set(re.findall(r"\.Values\.(\w+)(?:\.(\w+))?", templates))
+    for first, second in used:
+        assert first in values, first
+        assert not second or second in values[first], (first, second)
+    for first, value in values.items():
+        if first != "settings" and isinstance(value, dict) and value:
+            assert {second for name, second in used if name == first} >= value.keys(), first
+        else:
+            assert first in {name for name, _ in used}, first
+
+
+def test_the_chart_is_of_this_release() -> None:
+    import idp
+
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    assert chart["appVersion"] == idp.__version__

