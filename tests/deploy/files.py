@@ -10,6 +10,7 @@ from idp.config import FILE_SUFFIX, Settings, may_be_in_file
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEPLOY = ROOT / "deploy"
 CHART = DEPLOY / "chart"
+GUIDE = ROOT / "docs" / "deploy.md"
 
 SETTINGS = {f"IDP_{name.upper()}" for name in Settings.model_fields}
 SECRETS = {

