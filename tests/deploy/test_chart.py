@@ -11,7 +11,9 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,44 +70,39 @@ CONFINED = {
 }
 
 
+PROGRAM = """
+import json, sys
+from helm_python.chart import Chart
+
+made = Chart.load(sys.argv[1]).render(json.load(sys.stdin), name="login", namespace="idp")
+print("\\n---\\n".join(text for name, text in made.items() if name.endswith(".yaml")))
+"""
+"""A process of its own: the library brings threads, which must not be there when a test forks."""
+
+
 class RefusedError(Exception):
     """Helm does not render with these values."""
 
 
 def render(values: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what the chart makes of some values."""
+    return list(yaml.safe_load_all(_rendered(json.dumps(values))))
+
+
+@cache
+def _rendered(values: str) -> str:
     if shutil.which("helm"):
-        texts = [_by_program(values)]
+        command = ["helm", "template", "login", str(CHART), "--namespace", "idp", "--values", "-"]
     elif importlib.util.find_spec("helm_python"):
-        texts = _by_library(values)
+        command = [sys.executable, "-c", PROGRAM, str(CHART)]
     else:
         pytest.skip("neither helm nor helm-python-sdk is installed: the chart is not rendered")
-    return [found for text in texts for found in yaml.safe_load_all(text) if found]
-
-
-def _by_program(values: dict[str, Any]) -> str:
     done = subprocess.run(
-        ["helm", "template", "login", CHART, "--namespace", "idp", "--values", "-"],
-        input=json.dumps(values),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+        command, input=values, capture_output=True, text=True, timeout=60, check=False
     )
     if done.returncode:
         raise RefusedError(done.stderr)
-    return done.stdout
-
-
-def _by_library(values: dict[str, Any]) -> list[str]:
-    from helm_python.chart import Chart
-    from helm_python.errors import HelmError
-
-    try:
-        rendered = Chart.load(CHART).render(values, name="login", namespace="idp")
-    except HelmError as error:
-        raise RefusedError(str(error)) from None
-    return [text for name, text in rendered.items() if name.endswith(".yaml")]
+    return "\n---\n".join(part for part in done.stdout.split("\n---\n") if "kind:" in part)
 
 
 def of_kind(found: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import SECRET_KEY
 from tests.deploy.files import DEPLOY
-from tests.servers import LiveServer, clean_environment, free_port
+from tests.servers import LiveServer, clean_environment, free_port, short_dir
 
 pytestmark = pytest.mark.no_database
 
@@ -94,6 +99,19 @@ def test_what_the_units_forbid_fails(allowed: Path) -> None:
     assert done.stdout.split() == ["refused"] * 3, done.stderr
 
 
+def all_is_answered(server: LiveServer) -> None:
+    for path in ("/readyz", "/.well-known/openid-configuration", "/forgot"):
+        with urllib.request.urlopen(server.url + path) as answer:
+            assert answer.status == 200, path
+
+
+def wait_until_gone(pid: int) -> None:
+    end = time.monotonic() + 40
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_the_server_needs_nothing_that_the_units_forbid(allowed: Path, tmp_path: Path) -> None:
     port = free_port()
     secret = tmp_path / "secret"
@@ -103,6 +121,7 @@ def test_the_server_needs_nothing_that_the_units_forbid(allowed: Path, tmp_path:
         "IDP_PUBLIC_URL": f"http://127.0.0.1:{port}",
         "IDP_SECRET_KEY_FILE": str(secret),
         "IDP_DATA_DIR": str(tmp_path / "data"),
+        "IDP_METRICS_LISTEN": f"127.0.0.1:{free_port()}",
     }
     confined = [sys.executable, str(CONFINED), str(allowed), IDP]
     made = subprocess.run(
@@ -115,14 +134,30 @@ def test_the_server_needs_nothing_that_the_units_forbid(allowed: Path, tmp_path:
         check=False,
     )
     assert made.returncode == 0, made.stderr
-    server = LiveServer.start(
-        environment, port=port, log=tmp_path / "log", command=confined, folder=tmp_path
-    )
-    try:
-        for path in ("/readyz", "/.well-known/openid-configuration", "/forgot"):
-            with urllib.request.urlopen(server.url + path) as answer:
-                assert answer.status == 200, path
-    finally:
-        assert server.stop() == 0, server.output()
+    address = str(short_dir() / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.settimeout(60)
+        server = LiveServer.start(
+            {**environment, "NOTIFY_SOCKET": address},
+            port=port,
+            log=tmp_path / "log",
+            command=confined,
+            folder=tmp_path,
+        )
+        last = server.process.pid
+        try:
+            assert manager.recv(100) == b"MAINPID=%d\nREADY=1" % last
+            all_is_answered(server)
+            # As systemctl reload does: another process takes over, under the same filter.
+            os.kill(last, signal.SIGHUP)
+            last = int(manager.recv(100).split()[0].removeprefix(b"MAINPID="))
+            assert server.process.wait(40) == 0
+            all_is_answered(server)
+            os.kill(last, signal.SIGTERM)
+            wait_until_gone(last)
+        finally:
+            server.stop()
+    assert server.output().count("server_stopped") == 2
     assert "Operation not permitted" not in server.output()
     assert "PermissionError" not in server.output()
