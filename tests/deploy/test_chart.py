@@ -63,6 +63,11 @@ VALUES: dict[str, dict[str, Any]] = {
     },
     "first administrator": {**LEAST, "setup": {"adminPasswordKey": "admin_password"}},
 }
+WITHOUT_COUNTERS = {
+    "server": {"replicas": 1},
+    "secret": {"keys": {"IDP_REDIS_URL": None}},
+}
+VALUES["alone"] = {**LEAST, **WITHOUT_COUNTERS}
 CONFINED = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -275,6 +280,10 @@ def test_the_values_of_the_guide_can_be_rendered() -> None:
         ({"secret": {"keys": {"IDP_LOG_LEVEL": "a"}}}, "IDP_LOG_LEVEL"),
         ({"secret": {"keys": {"IDP_SMTP_URL": "../a"}}}, "IDP_SMTP_URL"),
         ({"ingress": {"enabled": True}}, "ingress.hosts is required"),
+        ({"secret": {"keys": {"IDP_REDIS_URL": None}}}, "shared counters"),
+        ({**WITHOUT_COUNTERS, "server": {"replicas": 1, "workers": 2}}, "shared counters"),
+        ({**WITHOUT_COUNTERS, "autoscaling": {"enabled": True}}, "shared counters"),
+        ({"secret": {"keys": {"IDP_SECRET_KEY": None}}}, "IDP_SECRET_KEY"),
         *(({"settings": {**LEAST["settings"], name: "x"}}, name) for name in sorted(SECRETS)),
     ],
 )

@@ -25,6 +25,10 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 
 {{- define "idp.environment" -}}
 {{- $_ := required "settings.IDP_PUBLIC_URL is required" .Values.settings.IDP_PUBLIC_URL -}}
+{{- $several := or (gt (int .Values.server.replicas) 1) (gt (int .Values.server.workers) 1) .Values.autoscaling.enabled -}}
+{{- if and $several (not .Values.secret.keys.IDP_REDIS_URL) -}}
+{{ fail "several pods or processes need shared counters: name a key for IDP_REDIS_URL in secret.keys" }}
+{{- end -}}
 {{- range $name, $value := .Values.settings }}
 - name: {{ $name }}
   value: {{ $value | toString | quote }}
