@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 from collections import defaultdict
@@ -11,7 +13,7 @@ import pytest
 
 from idp import cli
 from idp.config import Settings
-from tests.deploy.files import DEPLOY, VARIABLES
+from tests.deploy.files import DEPLOY, GUIDE, VARIABLES
 
 pytestmark = pytest.mark.no_database
 
@@ -134,6 +136,34 @@ def test_the_example_of_settings_can_be_read(monkeypatch: pytest.MonkeyPatch) ->
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     assert {f"IDP_{name.upper()}" for name in Settings().model_fields_set} == given.keys()
+
+
+def test_the_function_of_the_guide_runs_commands_with_the_settings_of_the_service(
+    tmp_path: Path,
+) -> None:
+    (block,) = re.findall(
+        r"^idp\(\) \(\n.*?^\)\n", GUIDE.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    program = tmp_path / "opt" / "idp" / "bin" / "idp"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\nenv\necho "$@"\n')
+    program.chmod(0o755)
+    settings = tmp_path / "etc" / "idp" / "idp.env"
+    settings.parent.mkdir(parents=True)
+    shutil.copyfile(DEPLOY / "systemd" / "idp.env.example", settings)
+    placed = re.sub(r"(?<![\w.])/(etc|opt)/", rf"{tmp_path}/\1/", block)
+    done = subprocess.run(
+        ["sh", "-eu", "-c", f"{placed}\nidp keys list"],
+        env={"PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "keys list"
+    given = {line.split("=")[0] for line in lines if line.startswith("IDP_")}
+    units = environment(DEPLOY / "systemd" / "idp.service").keys()
+    assert given == units | set(re.findall(r"^(IDP_\w+)=", settings.read_text(), re.MULTILINE))
 
 
 @EACH
