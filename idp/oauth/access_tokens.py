@@ -65,12 +65,17 @@ async def issue_access_token(
     *,
     standing: StandingGrant | None = None,
     lifetime: int | None = None,
+    not_after: int | None = None,
     token_id: str | None = None,
 ) -> str:
-    """Return a new access token (RFC 9068, or a reference to the same claims kept here)."""
+    """Return a new access token (RFC 9068, or a reference to the same claims kept here).
+
+    It expires after `lifetime` seconds, by default those of the client, and at `not_after` at the
+    latest.
+    """
     apis = scopes.apis
     now = clock.timestamp()
-    lifetime = lifetime or client.access_token_lifetime
+    expiry = now + (lifetime or client.access_token_lifetime)
     audience = [api.name for api in apis]
     if scopes.for_issuer or not audience:
         audience.append(issuer.url)
@@ -78,7 +83,7 @@ async def issue_access_token(
         "iss": issuer.url,
         "client_id": client.client_id,
         "aud": audience[0] if len(audience) == 1 else audience,
-        "exp": now + lifetime,
+        "exp": expiry if not_after is None else min(expiry, not_after),
         "iat": now,
         "scope": " ".join(scopes.names),
     }

@@ -120,6 +120,7 @@ def issue_again(session: Session, issuer: Issuer, presented: Principal, lifetime
             granted,
             standing=standing,
             lifetime=lifetime,
+            not_after=presented.expires_at,
             token_id=token_id,
         )
     )

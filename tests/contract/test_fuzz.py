@@ -101,7 +101,7 @@ def explore(
             if isinstance(place, dict) and "id" in place:
                 if existing:
                     place["id"] = row
-                if changes and place["id"] in protected:
+                if changes and place["id"] in list(protected):  # it may be anything
                     return False
         if existing and takes_file:
             case.body = {"value": samples.png() if "Image" in operation.path else samples.PDF}

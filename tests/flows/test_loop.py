@@ -351,7 +351,7 @@ def test_parameters_that_libpq_keeps_to_itself_are_not_sent():
     url = make_url(
         "postgresql+psycopg://ann:p%40ss@db.example/idp?connect_timeout=3&sslmode=require"
     )
-    dsn = postgres.connect_arguments(url)["dsn"]
+    dsn = postgres.connect_arguments(url, url.query)["dsn"]
     assert dsn == "postgresql://ann:p%40ss@db.example/idp?sslmode=require"
 
 

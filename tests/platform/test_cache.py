@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +23,7 @@ from idp.platform.runtime import Runtime
 from idp.platform.signing import service, signer
 from idp.platform.signing.models import SigningKey
 from idp.platform.storage import SessionStorage, complete
+from tests import coroutines
 
 
 @pytest.fixture
@@ -229,13 +229,13 @@ def test_configuration_is_served_for_a_minute_and_no_longer(
     now = [1000.0]
     monkeypatch.setattr(cache_module.time, "monotonic", lambda: now[0])
     cache, database = ConfigurationCache(), Database()
-    asyncio.run(cache.refresh(database.one))
+    coroutines.run(cache.refresh(database.one))
     assert cache.age() == 0
     database.is_away = True
     for _ in range(58):
         now[0] += 1
         assert cache.is_due()
-        asyncio.run(cache.refresh(database.one))
+        coroutines.run(cache.refresh(database.one))
         assert not cache.is_due()
     assert cache.age() == 58
     now[0] += 2
@@ -243,20 +243,20 @@ def test_configuration_is_served_for_a_minute_and_no_longer(
     for _ in range(3):  # each request is refused, and one of them looks
         assert cache.is_due()
         with pytest.raises(Unavailable):
-            asyncio.run(cache.refresh(database.one))
+            coroutines.run(cache.refresh(database.one))
     assert database.looks == looks + 1
     database.is_away = False
     now[0] += 1
-    asyncio.run(cache.refresh(database.one))
+    coroutines.run(cache.refresh(database.one))
     assert cache.age() == 0
     assert not cache.is_due()
 
 
 def test_configuration_that_is_known_to_be_outdated_is_not_served() -> None:
     cache, database = ConfigurationCache(), Database()
-    asyncio.run(cache.refresh(database.one))
+    coroutines.run(cache.refresh(database.one))
     database.is_away = True
     note_configuration()
     assert cache.is_due()
     with pytest.raises(Unavailable):
-        asyncio.run(cache.refresh(database.one))
+        coroutines.run(cache.refresh(database.one))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 import time
@@ -20,6 +19,7 @@ from idp.app import create_app
 from idp.platform import connections, postgres, revisions, schema
 from idp.platform.connections.hosts import Hosts, known
 from idp.platform.errors import Unavailable
+from tests import coroutines
 from tests.conftest import Run, make_settings
 from tests.servers import free_port
 
@@ -63,7 +63,7 @@ def test_the_event_loop_prepares_unless_it_is_told_not_to(
         pool.close()
         return found
 
-    assert (len(asyncio.run(ask())) > int(not prepare)) is prepare
+    assert (len(coroutines.run(ask())) > int(not prepare)) is prepare
 
 
 def test_connections_that_are_closed_after_use_prepare_nothing(
@@ -145,7 +145,7 @@ def test_both_drivers_use_what_the_address_says(new_database: Callable[[], str])
             connection.terminate()
             return found
 
-        assert asyncio.run(ask()) == expected
+        assert coroutines.run(ask()) == expected
 
 
 def test_a_socket_is_kept_alive_as_libpq_would() -> None:
@@ -217,7 +217,7 @@ def test_a_server_that_never_answers_is_left_in_time_for_one_that_does(
             pool.close()
             return found
 
-        assert asyncio.run(ask()) == [[1]]
+        assert coroutines.run(ask()) == [[1]]
         known.cache_clear()
 
 
@@ -227,7 +227,7 @@ def test_a_server_that_never_answers_is_not_waited_for_by_each_one(tmp_path: Pat
         assert 1 < elapsed(engine.connect, OperationalError) < 5
         assert elapsed(engine.connect, OperationalError) < 1
         pool = postgres.Pool(engine)
-        assert elapsed(lambda: asyncio.run(pool.rows(ONE, {})), Unavailable) < 1
+        assert elapsed(lambda: coroutines.run(pool.rows(ONE, {})), Unavailable) < 1
 
 
 # Limits
@@ -274,7 +274,7 @@ def test_a_pool_that_is_exhausted_is_waited_for_within_bounds(
         assert await pool.rows(ONE, {}) == [[1]]
         pool.close()
 
-    asyncio.run(ask())
+    coroutines.run(ask())
 
 
 @pytest.mark.parametrize("prepare", [True, False])
@@ -293,7 +293,7 @@ def test_a_statement_on_the_loop_ends_in_time_and_is_not_repeated(
         assert await pool.rows(ONE, {}) == [[1]]
         pool.close()
 
-    asyncio.run(ask())
+    coroutines.run(ask())
 
 
 def test_a_server_that_refuses_to_write_loses_all_idle_connections(
