@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from idp import cli
 from idp.api.userservice.codes import Code
-from idp.config import Settings
+from idp.config import Settings, file_variable, secret_fields, variable
 
 ROOT = Path(__file__).resolve().parent.parent
 PART = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -66,7 +66,10 @@ def _settings() -> Iterator[tuple[str, str, str]]:
         if isinstance(value, bool):
             value = str(value).lower()
         default = "" if value == "" else f"`{value}`"
-        yield f"`IDP_{name.upper()}`", default, (field.description or "").replace("|", "\\|")
+        meaning = field.description or ""
+        if name in secret_fields():
+            meaning = f"{meaning} Or in the file that `{file_variable(name)}` names."
+        yield f"`{variable(name)}`", default, meaning.replace("|", "\\|")
 
 
 def _commands() -> Iterator[tuple[str, str]]:

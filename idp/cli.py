@@ -19,6 +19,7 @@ COMMANDS = {
     "completion": ("idp.commands.completion", "Print the completion script of a shell."),
     "db": ("idp.commands.database", "Move the installation to another database."),
     "doctor": ("idp.commands.doctor", "Check the installation and report what to do."),
+    "env": ("idp.commands.environment", "List every setting with its value and source."),
     "explain": ("idp.commands.explain", "Explain tokens and refused requests."),
     "gateway": ("idp.commands.gateway", "Manage gateway products, subscriptions and upstreams."),
     "import": ("idp.commands.importing", "Import applications, menus, privileges and products."),

@@ -13,12 +13,19 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import URL
 
-from idp import colours, private_files, setting_values
+from idp import colours, private_files, setting_files, setting_values
 
 SigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
 
@@ -29,7 +36,6 @@ def notify_socket() -> str:
 
 
 PREFIX = "IDP_"
-FILE_SUFFIX = "_FILE"
 SECRET_LENGTH = 32
 _WEB = frozenset({"http", "https"})
 _REGION_LETTERS = 2
@@ -40,65 +46,50 @@ _OURS = ("idp.sqlite3", "secret_key", "outbox", "files", "codegen", "lost+found"
 _OF_KUBERNETES = re.compile(r"IDP_(SERVICE_(HOST|PORT)|PORT)(_\w+)?")
 _LONGEST_DAYS = 36_500
 _LONGEST_HOURS = 87_600
-_LONGEST_FILE = 65_536
 
 
 class SettingsError(Exception):
     """Settings that cannot be used; the message says what to set."""
 
 
-class _SecretFiles(PydanticBaseSettingsSource):
-    """Secrets in files: `IDP_SECRET_KEY_FILE` names the file with the value of `IDP_SECRET_KEY`."""
+class _Files(PydanticBaseSettingsSource):
+    """The values of settings whose variable `IDP_<FIELD>_FILE` names a file."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the content of the file of a field, if there is one."""
-        variable = f"{PREFIX}{field_name.upper()}"
-        path = self._environment.get(variable + FILE_SUFFIX, "").strip()
-        if not path or not may_be_in_file(field):
-            return None, field_name, False
-        if self._environment.get(variable, "").strip():
-            message = f"{variable} and {variable}{FILE_SUFFIX} are both set; leave one of them out"
-            raise SettingsError(message)
-        return _content(variable + FILE_SUFFIX, Path(path)), field_name, False
+        """Return the value of one setting; ValueError if it cannot be read."""
+        del field
+        if _given().get(variable(field_name)):
+            message = f"{variable(field_name)} is set too; keep one of them"
+            raise ValueError(message)
+        environment = self.current_state.get("environment", _given().get(variable("environment")))
+        private = environment != "development"
+        return setting_files.read(named_files()[field_name], private=private), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Return the values of all files."""
-        fields = self.settings_cls.model_fields
-        read = {name: self.get_field_value(field, name)[0] for name, field in fields.items()}
-        return {name: value for name, value in read.items() if value is not None}
-
-    @cached_property
-    def _environment(self) -> dict[str, str]:
-        return {name.upper(): value for name, value in os.environ.items()}
-
-
-def may_be_in_file(field: FieldInfo) -> bool:
-    """Return whether a setting is a secret, or an address that may hold a password."""
-    return field.annotation is SecretStr or not field.repr
-
-
-def _content(variable: str, path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LONGEST_FILE + 1)
-        text = content.decode().strip()
-    except OSError as error:
-        message = f"{variable}: {path} cannot be read ({os.strerror(error.errno or 0)})"
-        raise SettingsError(message) from None
-    except ValueError:  # of a path too; the content is not shown
-        message = f"{variable}: {str(path)!r} is not a file with text in UTF-8"
-        raise SettingsError(message) from None
-    if not text or len(content) > _LONGEST_FILE:
-        message = f"{variable}: {path} is {'larger than 64 KiB' if text else 'empty'}"
-        raise SettingsError(message)
-    return text
+        """Return the values of all; SettingsError names each that cannot be read."""
+        found, wrong = {}, []
+        for name in named_files():
+            try:
+                found[name], *_ = self.get_field_value(self.settings_cls.model_fields[name], name)
+            except ValueError as problem:
+                wrong.append(f"{file_variable(name)}: {problem}")
+        if wrong:
+            raise SettingsError("; ".join(wrong))
+        return found
 
 
 class Settings(BaseSettings):
-    """Everything an operator can set. Each field is the variable `IDP_<FIELD>`."""
+    """Everything an operator can set. Each field is the variable `IDP_<FIELD>`.
+
+    A field that holds a secret may also be read from the file that `IDP_<FIELD>_FILE` names.
+    """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="ignore", validate_default=False
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="ignore",
+        validate_default=False,
+        hide_input_in_errors=True,
     )
 
     @classmethod
@@ -107,11 +98,12 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature of pydantic
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read files with secrets, then the environment."""
-        return init_settings, _SecretFiles(settings_cls), env_settings
+        """Read files before the environment, where the same setting may be set and empty."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, _Files(settings_cls), env_settings
 
     public_url: str = Field(
         default="http://127.0.0.1:8000",
@@ -317,6 +309,19 @@ class Settings(BaseSettings):
             for name, value in values.items()
         }
         return {name: value for name, value in stripped.items() if value != ""}
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _without_contents(
+        cls, values: Any, handler: ModelWrapValidatorHandler[Settings]
+    ) -> Settings:
+        """Replace errors that show what a file holds."""
+        try:
+            return handler(values)
+        except ValidationError as problem:
+            if of_files := _errors_of_files(problem):
+                raise SettingsError("; ".join(of_files)) from None
+            raise
 
     @field_validator("public_url")
     @classmethod
@@ -588,8 +593,12 @@ class SettingInUse:
     """The variable."""
     value: str | int | bool | None
     """None: a secret that is set."""
-    source: Literal["environment", "default"]
+    source: Literal["environment", "file", "default"]
+    file: str
+    """The file that the value is read from; empty: none."""
     is_secret: bool
+    length: int
+    """Characters of a secret; 0 for others."""
     description: str
 
 
@@ -600,14 +609,26 @@ def in_use(settings: Settings) -> list[SettingInUse]:
     """
     return [
         SettingInUse(
-            name=f"{PREFIX}{name.upper()}",
+            name=variable(name),
             value=_shown(getattr(settings, name), hides_address=not field.repr),
-            source="environment" if name in settings.model_fields_set else "default",
+            source=_source(settings, name),
+            file=str(named_files().get(name, "")),
             is_secret=isinstance(getattr(settings, name), SecretStr),
+            length=_secret_length(getattr(settings, name)),
             description=field.description or "",
         )
         for name, field in Settings.model_fields.items()
     ]
+
+
+def _source(settings: Settings, name: str) -> Literal["environment", "file", "default"]:
+    if name not in settings.model_fields_set:
+        return "default"
+    return "file" if name in named_files() else "environment"
+
+
+def _secret_length(value: Any) -> int:
+    return len(value.get_secret_value()) if isinstance(value, SecretStr) else 0
 
 
 def _shown(value: Any, *, hides_address: bool) -> str | int | bool | None:
@@ -623,14 +644,61 @@ def sqlite_url(path: Path) -> str:
     return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
+def variable(name: str) -> str:
+    """Return the variable of a setting."""
+    return f"{PREFIX}{name.upper()}"
+
+
+def file_variable(name: str) -> str:
+    """Return the variable that names the file of a setting."""
+    return f"{variable(name)}_FILE"
+
+
+def secret_fields() -> list[str]:
+    """List the settings that hold a secret, or an address that may hold one."""
+    return [
+        name
+        for name, field in Settings.model_fields.items()
+        if field.annotation is SecretStr or not field.repr
+    ]
+
+
+def named_files() -> dict[str, Path]:
+    """Return the files that settings are read from, by setting."""
+    given = _given()
+    paths = {name: given.get(file_variable(name)) for name in secret_fields()}
+    return {name: Path(path) for name, path in paths.items() if path}
+
+
+def _given() -> dict[str, str]:
+    """Return the variables that may be settings, by name in capitals, without blanks around."""
+    return {
+        name.upper(): value.strip()
+        for name, value in os.environ.items()
+        if name.upper().startswith(PREFIX)
+    }
+
+
+def _errors_of_files(problem: ValidationError) -> list[str]:
+    """Return a sentence for each wrong value that is read from a file."""
+    fields = {str(error["loc"][0]): error["msg"] for error in problem.errors() if error["loc"]}
+    return [
+        f"{file_variable(field)}: what the file holds {_form(message)}"
+        for field, message in fields.items()
+        if field in named_files()
+    ]
+
+
+def _form(message: str) -> str:
+    """Return the form that a message asks for, without what was found instead."""
+    form, found, _ = message.removeprefix("Value error, ").partition(", not ")
+    return form if found and form.startswith("must be ") else "cannot be used"
+
+
 def unknown_variables() -> dict[str, str]:
     """Return variables that look like settings but are not, each with the nearest one, if any."""
-    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
-    known += [
-        f"{PREFIX}{name.upper()}{FILE_SUFFIX}"
-        for name, field in Settings.model_fields.items()
-        if may_be_in_file(field)
-    ]
+    known = [variable(name) for name in Settings.model_fields]
+    known += [file_variable(name) for name in secret_fields()]
     found = sorted(
         name
         for name in os.environ

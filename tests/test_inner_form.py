@@ -70,6 +70,8 @@ def sources(*places: str) -> Iterator[tuple[str, ast.Module]]:
     for place in places:
         path = ROOT / place
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if ".cache" in file.parts:  # programs of others that the benchmark installs
+                continue
             if file.suffix == ".py" or (place == ".ci" and is_python(file)):
                 yield str(file.relative_to(ROOT)), ast.parse(file.read_bytes())
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import os
 import secrets
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,17 @@ import pytest
 from click import ClickException
 from pydantic import SecretStr, ValidationError
 
-from idp import setting_values
+from idp import setting_files, setting_values
 from idp.commands import failures
-from idp.config import Settings, SettingsError, sqlite_url, unknown_variables
+from idp.config import (
+    Settings,
+    SettingsError,
+    file_variable,
+    in_use,
+    secret_fields,
+    sqlite_url,
+    unknown_variables,
+)
 
 pytestmark = pytest.mark.no_database
 
@@ -278,6 +289,215 @@ def test_the_database_lies_in_the_data_folder_whatever_it_is_called(
     assert {path.name for path in (tmp_path / name).iterdir()} == {"idp.sqlite3"}
 
 
+# Values in files
+
+SECRETS = {
+    *("secret_key", "admin_password", "demo_password", "demo_web_secret", "demo_service_secret"),
+    *("database_url", "redis_url", "smtp_url", "sms_url", "files_url"),
+}
+CANARY = "geheim"
+
+
+@pytest.fixture
+def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Write the file of a setting, and name it in the environment."""
+
+    def write(name: str, content: bytes, mode: int = 0o600) -> Path:
+        path = tmp_path / name
+        path.write_bytes(content)
+        path.chmod(mode)
+        monkeypatch.setenv(file_variable(name), str(path))
+        return path
+
+    return write
+
+
+def test_settings_with_secrets_can_be_read_from_files() -> None:
+    assert set(secret_fields()) == SECRETS
+    with_passwords = {name for name, value in VALUES.items() if "u:p" in value or "purple" in value}
+    assert with_passwords <= SECRETS
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_value_may_be_in_a_file(name: str, end: str, put: Callable[..., Path]) -> None:
+    path = put(name, f"{VALUES[name]}{end}".encode())
+    settings = Settings()
+    assert settings == Settings(**{name: VALUES[name]})
+    assert text_of(settings, name) == VALUES[name]
+    others = [line for line in in_use(settings) if line.source == "file"]
+    assert [(line.name, line.file) for line in others] == [(f"IDP_{name.upper()}", str(path))]
+
+
+def test_a_variable_that_is_empty_is_none_beside_a_file(
+    put: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put("secret_key", VALUES["secret_key"].encode())
+    monkeypatch.setenv("IDP_SECRET_KEY", " ")
+    monkeypatch.setenv("IDP_REDIS_URL_FILE", " ")
+    assert Settings().secret_keys == (VALUES["secret_key"],)
+    assert Settings().redis_url == ""
+
+
+def test_a_file_may_be_named_in_small_letters(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "root").write_text(VALUES["secret_key"])
+    (tmp_path / "root").chmod(0o600)
+    monkeypatch.setenv("idp_secret_key_file", str(tmp_path / "root"))
+    assert Settings().secret_keys == (VALUES["secret_key"],)
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+def test_a_value_and_a_file_are_refused(
+    name: str, put: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(name, VALUES[name].encode())
+    monkeypatch.setenv(f"IDP_{name.upper()}", VALUES[name])
+    upper = f"IDP_{name.upper()}"
+    assert complaint() == f"{upper}_FILE: {upper} is set too; keep one of them."
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the file is empty"),
+        (b" \n", "the file is empty"),
+        (b"geheim\n\n", "on one line"),
+        (b"geheim\rgeheim", "on one line"),
+        (b"IDP_SECRET_KEY=geheim\nIDP_DEMO=1\n", "on one line"),
+        (b"geheim\0", "on one line"),
+        (b"geheim\xff", "not text in UTF-8"),
+        (b"geheim" * setting_files.LARGEST, "more than 16,384 bytes"),
+    ],
+)
+def test_a_file_that_holds_no_value_is_refused(
+    content: bytes, said: str, put: Callable[..., Path]
+) -> None:
+    path = put("secret_key", content)
+    sentence = complaint()
+    assert sentence.startswith("IDP_SECRET_KEY_FILE: ")
+    assert said in sentence
+    assert CANARY not in sentence
+    assert str(path) not in sentence
+
+
+def test_the_largest_file_is_read(put: Callable[..., Path]) -> None:
+    put("secret_key", b"1f" * (setting_files.LARGEST // 2))
+    assert len(Settings().secret_key.get_secret_value()) == setting_files.LARGEST
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: None, "cannot be read (No such file or directory)"),
+        (lambda path: path.mkdir(), "must name a regular file"),
+        (os.mkfifo, "must name a regular file"),
+        (lambda path: path.symlink_to(path), "cannot be read (Too many levels of symbolic links)"),
+        (lambda path: path.symlink_to("/dev/zero"), "must name a regular file"),
+    ],
+    ids=["missing", "folder", "pipe", "loop", "device"],
+)
+def test_a_file_that_cannot_be_read_is_refused(
+    make: Callable[[Path], None], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "root")
+    monkeypatch.setenv("IDP_SECRET_KEY_FILE", str(tmp_path / "root"))
+    sentence = complaint()
+    assert sentence.startswith("IDP_SECRET_KEY_FILE: ")
+    assert said in sentence
+
+
+def test_a_secret_that_is_given_as_the_name_of_its_file_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("IDP_SECRET_KEY_FILE", VALUES["secret_key"])
+    monkeypatch.setenv("IDP_DATABASE_URL_FILE", "x" * 5000)
+    sentence = complaint()
+    assert "IDP_SECRET_KEY_FILE: the file cannot be read" in sentence
+    assert "IDP_DATABASE_URL_FILE: the file cannot be read (File name too long)" in sentence
+    assert VALUES["secret_key"] not in sentence
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o644, 0o602, 0o666])
+def test_a_file_that_other_users_can_use_is_refused_in_production(
+    mode: int, put: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put("secret_key", VALUES["secret_key"].encode(), mode)
+    sentence = complaint()
+    assert f"other users can use the file (mode {mode:04o})" in sentence
+    assert VALUES["secret_key"] not in sentence
+    assert Settings(environment="development").secret_keys
+    monkeypatch.setenv("IDP_ENVIRONMENT", "development")
+    assert Settings().secret_keys
+    monkeypatch.setenv("IDP_ENVIRONMENT", "production")
+    assert "other users" in complaint()
+    path.chmod(0o640)
+    assert Settings().secret_keys
+
+
+def test_a_file_that_the_platform_mounts_read_only_may_have_any_mode(
+    put: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put("secret_key", VALUES["secret_key"].encode(), 0o444)
+    assert "other users" in complaint()
+    is_at = os.fstatvfs
+
+    def read_only(descriptor: int) -> Any:
+        found = is_at(descriptor)
+        assert os.path.samestat(os.fstat(descriptor), path.stat())
+        return os.statvfs_result([*found[:8], found.f_flag | os.ST_RDONLY, found.f_namemax])
+
+    monkeypatch.setattr(os, "fstatvfs", read_only)
+    assert Settings().secret_keys == (VALUES["secret_key"],)
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+@pytest.mark.parametrize("content", ["geheim", "x://geheim@geheim/geheim", "redis://a?geheim=1"])
+def test_what_a_file_holds_is_never_shown(
+    name: str, content: str, put: Callable[..., Path]
+) -> None:
+    put(name, content.encode())
+    try:
+        settings = Settings()
+        if name == "secret_key":
+            settings.check_secret()
+    except (ValidationError, SettingsError) as problem:
+        sentence = failures.settings_sentence(problem)
+        # Another WSGI server prints the traceback.
+        printed = "".join(traceback.format_exception(problem))
+    else:
+        sentence, printed = f"IDP_{name.upper()}", repr(settings)
+    assert f"IDP_{name.upper()}" in sentence
+    assert CANARY not in sentence + printed
+
+
+def test_the_form_of_a_value_in_a_file_is_named(put: Callable[..., Path]) -> None:
+    put("smtp_url", b"geheim")
+    put("redis_url", b"redis://cache?geheim=1")
+    sentence = complaint()
+    assert "IDP_SMTP_URL_FILE: what the file holds must be smtp://user:password@" in sentence
+    assert "IDP_REDIS_URL_FILE: what the file holds cannot be used" in sentence
+
+
+def test_other_settings_have_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("https://id.example")
+    for name in ("IDP_PUBLIC_URL_FILE", "IDP_SECRET_KEI_FILE", "IDP_SECRET_KEY_FILE_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "url"))
+    assert Settings().public_url == "http://127.0.0.1:8000"
+    assert unknown_variables() == {
+        "IDP_PUBLIC_URL_FILE": "IDP_PUBLIC_URL",
+        "IDP_SECRET_KEI_FILE": "IDP_SECRET_KEY_FILE",
+        "IDP_SECRET_KEY_FILE_FILE": "IDP_SECRET_KEY_FILE",
+    }
+
+
+def test_a_traceback_has_no_value_of_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDP_SESSION_HOURS", CANARY)
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert "session_hours" in str(caught.value)
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
 # The root secret
 
 
@@ -338,84 +558,3 @@ def test_labels_go_to_github_only_with_the_repositories() -> None:
     assert not Settings(git_url="https://git.example").github_api
     own = Settings(git_url="https://git.example", github_api_url="https://git.example/api/v3/")
     assert own.github_api == "https://git.example/api/v3"
-
-
-# Secrets in files
-
-IN_FILES = {
-    *("secret_key", "admin_password", "demo_password", "demo_web_secret", "demo_service_secret"),
-    *("database_url", "redis_url", "smtp_url", "sms_url", "files_url"),
-}
-
-
-@pytest.mark.parametrize("name", VALUES)
-def test_secrets_may_be_in_files_and_nothing_else(
-    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    path = tmp_path / name
-    path.write_text(f"{VALUES[name]}\n")
-    monkeypatch.setenv(f"IDP_{name.upper()}_FILE", str(path))
-    settings = Settings()
-    expected = VALUES[name] if name in IN_FILES else text_of(Settings.model_construct(), name)
-    assert text_of(settings, name) == expected
-    assert (name in settings.model_fields_set) is (name in IN_FILES)
-    unknown = {} if name in IN_FILES else {f"IDP_{name.upper()}_FILE"}
-    assert unknown_variables().keys() == set(unknown)
-
-
-def test_a_secret_that_is_set_twice_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    path = tmp_path / "secret"
-    path.write_text(VALUES["secret_key"])
-    monkeypatch.setenv("IDP_SECRET_KEY_FILE", str(path))
-    monkeypatch.setenv("IDP_SECRET_KEY", "")
-    assert Settings().secret_keys == (VALUES["secret_key"],)
-    monkeypatch.setenv("idp_secret_key", "geheim" * 10)
-    said = complaint()
-    assert said.startswith("IDP_SECRET_KEY and IDP_SECRET_KEY_FILE are both set")
-    assert "geheim" not in said
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint_part"),
-    [
-        (None, "No such file"),
-        (b"", "is empty"),
-        (b" \n", "is empty"),
-        (b"geheim\xff", "UTF-8"),
-        (b"geheim" * 20_000, "larger than 64 KiB"),
-    ],
-)
-def test_a_file_that_cannot_be_used_is_named_and_its_content_is_not_shown(
-    content: bytes | None,
-    complaint_part: str,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
-    path = tmp_path / "secret"
-    if content is not None:
-        path.write_bytes(content)
-    monkeypatch.setenv("IDP_SMTP_URL_FILE", str(path))
-    said = complaint()
-    assert said.startswith("IDP_SMTP_URL_FILE: ")
-    assert str(path) in said
-    assert complaint_part in said
-    assert "geheim" not in said
-
-
-@pytest.mark.parametrize("path", ["/", "/dev/zero", "/\N{SNOWMAN}/x"])
-def test_what_is_no_file_ends_with_a_sentence(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IDP_SMTP_URL_FILE", path)
-    assert complaint().startswith("IDP_SMTP_URL_FILE: ")
-
-
-def test_a_wrong_value_in_a_file_is_named_without_its_password(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    path = tmp_path / "smtp"
-    path.write_text("http://u:geheim@mail.example")
-    monkeypatch.setenv("IDP_SMTP_URL_FILE", str(path))
-    said = complaint()
-    assert said.startswith("IDP_SMTP_URL: ")
-    assert "geheim" not in said

@@ -6,7 +6,7 @@ import os
 import shutil
 
 from idp import private_files, setting_values
-from idp.config import Settings, unknown_variables
+from idp.config import Settings, file_variable, named_files, unknown_variables
 from idp.doctor.result import Result, failed, ok, warning
 
 LITTLE_ROOM = 1024**3
@@ -27,12 +27,7 @@ def names(_settings: Settings) -> Result:
 def secret(settings: Settings) -> Result:
     """Check the root secrets; refused ones have ended the checks before."""
     if settings.environment == "development":
-        place = (
-            "in the environment"
-            if settings.secret_key
-            else f"in {settings.local_secret.absolute()}"
-        )
-        return ok(f"the root secret is {place}")
+        return ok(f"the root secret is in {_place_of_secret(settings)}")
     older = settings.secret_keys[1:]
     if any(map(setting_values.can_be_guessed, older)):
         return warning(
@@ -40,6 +35,12 @@ def secret(settings: Settings) -> Result:
             "run `idp keys rewrap`, give the clients that it lists new secrets, then remove it",
         )
     return ok(f"the root secret is strong, {len(older)} older ones")
+
+
+def _place_of_secret(settings: Settings) -> str:
+    if "secret_key" in named_files():
+        return f"the file that {file_variable('secret_key')} names"
+    return "the environment" if settings.secret_key else str(settings.local_secret.absolute())
 
 
 def data_folder(settings: Settings) -> Result:

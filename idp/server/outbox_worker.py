@@ -10,7 +10,7 @@ import time
 import structlog
 from pydantic import SecretStr
 
-from idp.config import Settings
+from idp.config import PREFIX, Settings
 
 log = structlog.get_logger()
 
@@ -25,7 +25,7 @@ class OutboxWorker:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._environment = {**os.environ, **as_environment(settings)}
+        self._environment = child_environment(settings)
         self._process = self._start()
         self._died_at: float | None = None
 
@@ -66,6 +66,14 @@ class OutboxWorker:
         return subprocess.Popen(  # noqa: S603 - our own command
             command, env=self._environment, stdin=subprocess.PIPE
         )
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment of a worker with these settings, which does not read files again."""
+    others = {
+        name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)
+    }
+    return {**others, **as_environment(settings)}
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

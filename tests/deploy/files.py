@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from idp.config import FILE_SUFFIX, Settings, may_be_in_file
+from idp.config import Settings, file_variable, secret_fields, variable
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEPLOY = ROOT / "deploy"
 CHART = DEPLOY / "chart"
 GUIDE = ROOT / "docs" / "deploy.md"
 
-SETTINGS = {f"IDP_{name.upper()}" for name in Settings.model_fields}
-SECRETS = {
-    f"IDP_{name.upper()}" for name, field in Settings.model_fields.items() if may_be_in_file(field)
-}
-VARIABLES = SETTINGS | {f"{name}{FILE_SUFFIX}" for name in SECRETS}
+SETTINGS = {variable(name) for name in Settings.model_fields}
+SECRETS = {variable(name) for name in secret_fields()}
+VARIABLES = SETTINGS | {file_variable(name) for name in secret_fields()}
 
 _PINNED = re.compile(r"[a-z0-9][-a-z0-9./:]*(:[-\w.]*\d+\.\d[-\w.]*|@sha256:[0-9a-f]{64})")
 

@@ -205,6 +205,7 @@ def test_what_the_server_is_given_can_be_served_with(
         if one["name"].endswith("_FILE"):
             path = tmp_path / Path(value).name
             path.write_text(secrets[path.name])
+            path.chmod(0o600)
             value = str(path)
         monkeypatch.setenv(one["name"], value)
     arguments = container["args"]

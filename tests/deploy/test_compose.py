@@ -118,6 +118,7 @@ def test_the_settings_can_be_served_with(monkeypatch: pytest.MonkeyPatch, tmp_pa
         if written.startswith("/run/secrets/"):
             path = tmp_path / written.removeprefix("/run/secrets/")
             path.write_text(values[path.name] + "\n")
+            path.chmod(0o600)  # where it is mounted, nobody can write
             written = str(path)
         monkeypatch.setenv(name, written)
     command = SERVICES["idp"]["command"]

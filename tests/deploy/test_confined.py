@@ -116,6 +116,7 @@ def test_the_server_needs_nothing_that_the_units_forbid(allowed: Path, tmp_path:
     port = free_port()
     secret = tmp_path / "secret"
     secret.write_text(f"{SECRET_KEY}\n")
+    secret.chmod(0o600)
     environment = {
         **clean_environment(),
         "IDP_PUBLIC_URL": f"http://127.0.0.1:{port}",

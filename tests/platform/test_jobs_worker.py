@@ -215,6 +215,25 @@ def test_a_child_gets_exactly_our_settings(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.no_database
+def test_a_child_has_the_values_of_files_and_does_not_read_them_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "root"
+    path.write_text("x" * 40)
+    monkeypatch.setenv("IDP_ENVIRONMENT", "development")
+    monkeypatch.setenv("idp_secret_key_file", str(path))
+    given = Settings()
+    path.unlink()
+    child = neighbour.child_environment(given)
+    assert {name: os.environ[name] for name in ("PATH", "HOME")}.items() <= child.items()
+    monkeypatch.delenv("idp_secret_key_file")
+    for name, value in child.items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == given
+    assert not [name for name in child if name.upper().endswith("_FILE") and "IDP" in name.upper()]
+
+
+@pytest.mark.no_database
 def test_the_command_explains_itself() -> None:
     answer = CliRunner().invoke(command.worker, ["--help"])
     assert answer.exit_code == 0

@@ -10,8 +10,8 @@ from sqlalchemy import Select
 
 from idp.account import client_access, live_access
 from idp.api.actor import acting, tenant_or_platform
-from idp.api.admin.dialect import AdminShape, Page, admin, page
-from idp.api.admin.grants import ENDED, READ, WRITE, ListQuery
+from idp.api.admin.dialect import AdminShape, Page, admin
+from idp.api.admin.grants import ENDED, READ, WRITE, ListQuery, page_of
 from idp.directory.clients import management as clients
 from idp.directory.scopes import Scope
 from idp.directory.users import management as people
@@ -52,7 +52,7 @@ CONSENT = ConsentShape()
 )
 def list_of_user(tenant: int, user: int, query: Mapping[str, Any]) -> Page:
     """List the consents of a user, the oldest first."""
-    return _page(_of_user(READ, tenant, user), query)
+    return page_of(_of_user(READ, tenant, user), Consent, query)
 
 
 @admin.operation(
@@ -93,7 +93,7 @@ def end_all_of_user(tenant: int, user: int) -> dict[str, int]:
 )
 def list_of_client(tenant: int, client: int, query: Mapping[str, Any]) -> Page:
     """List the consents to a client, the oldest first."""
-    return _page(_of_client(READ, tenant, client), query)
+    return page_of(_of_client(READ, tenant, client), Consent, query)
 
 
 @admin.operation(
@@ -132,12 +132,6 @@ def _of_client(permission: Scope, tenant: int, row_id: int) -> Select[Consent]:
     actor = acting(permission, tenant)
     client = clients.get(database(), actor, row_id)
     return client_access.consents_query(actor, client_row_id=client.id)
-
-
-def _page(found: Select[Consent], query: Mapping[str, Any]) -> Page:
-    listed = found.where(Consent.id > query["after"]).order_by(Consent.id)
-    rows = database().scalars(listed.limit(query["limit"] + 1)).all()
-    return page(rows, query["limit"], lambda row: row.id)
 
 
 def _end(found: Select[Consent], consent_id: int) -> None:

@@ -14,7 +14,7 @@ from idp.api.admin.dialect import AdminShape, Page, Paging, admin, page, row_id
 from idp.directory.clients import management as clients
 from idp.directory.scopes import Scope
 from idp.directory.users import management as people
-from idp.oauth.models import Grant
+from idp.oauth.models import Consent, Grant
 from idp.platform.web.views import database
 from idp.platform.wire.shapes import Moment, int32, int64, text
 
@@ -69,7 +69,7 @@ ENDED = EndedShape()
 )
 def list_of_user(tenant: int, user: int, query: Mapping[str, Any]) -> Page:
     """List the live grants of a user, the oldest first."""
-    return _page(_of_user(READ, tenant, user), query)
+    return page_of(_of_user(READ, tenant, user), Grant, query)
 
 
 @admin.operation(
@@ -110,7 +110,7 @@ def end_all_of_user(tenant: int, user: int) -> dict[str, int]:
 )
 def list_of_client(tenant: int, client: int, query: Mapping[str, Any]) -> Page:
     """List the live grants at a client, the oldest first."""
-    return _page(_of_client(READ, tenant, client), query)
+    return page_of(_of_client(READ, tenant, client), Grant, query)
 
 
 @admin.operation(
@@ -151,8 +151,9 @@ def _of_client(permission: Scope, tenant: int, row_id: int) -> Select[Grant]:
     return live_access.grants_query(actor).where(Grant.client_id == client.id)
 
 
-def _page(found: Select[Grant], query: Mapping[str, Any]) -> Page:
-    listed = found.where(Grant.id > query["after"]).order_by(Grant.id).limit(query["limit"] + 1)
+def page_of(found: Select[Any], model: type[Grant | Consent], query: Mapping[str, Any]) -> Page:
+    """Return the page of rows that begins behind an id."""
+    listed = found.where(model.id > query["after"]).order_by(model.id).limit(query["limit"] + 1)
     return page(database().scalars(listed).all(), query["limit"], lambda row: row.id)
 
 

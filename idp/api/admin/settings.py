@@ -1,4 +1,4 @@
-"""Settings of the installation as they are in use; only the environment changes them."""
+"""Settings of the installation as they are in use; no operation changes them."""
 
 from __future__ import annotations
 

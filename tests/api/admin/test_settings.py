@@ -35,3 +35,12 @@ def test_settings_are_shown_without_their_secrets(client, session, settings):
     assert (shown["value"], shown["source"], shown["secret"]) == (7, "environment", False)
     assert rows["IDP_KEY_ROTATION_DAYS"]["source"] == "default"
     assert all(row["description"] for row in rows.values())
+
+
+def test_a_setting_that_is_read_from_a_file_says_so_without_its_path(client, session, monkeypatch):
+    monkeypatch.setenv("IDP_SECRET_KEY_FILE", "/run/secrets/idp-root")
+    answer = admin.send(admin.root(client, session), "GET", "/settings", limit=200)
+    rows = {row["name"]: row for row in answer.json["items"]}
+    assert rows["IDP_SECRET_KEY"]["source"] == "file"
+    assert rows["IDP_SECRET_KEY"]["value"] == "***"
+    assert "/run/secrets" not in answer.text

@@ -44,6 +44,16 @@ def test_settings_are_narrowed_by_their_source(client, root):
         assert client.get(f"{PATH}?{query}", headers=HTML).status_code == 400, query
 
 
+def test_a_setting_that_is_read_from_a_file_is_marked(client, root, tmp_path, monkeypatch):
+    monkeypatch.setenv("IDP_SECRET_KEY_FILE", str(tmp_path / "root"))
+    page = readable(client.get(f"{PATH}?source=file"))
+    assert "1 setting" in page
+    assert 'id="IDP_SECRET_KEY"' in page
+    assert '<span class="tag tag-info">File</span>' in page
+    assert str(tmp_path) not in page
+    assert 'id="IDP_SECRET_KEY"' not in readable(client.get(f"{PATH}?source=environment"))
+
+
 def test_a_tenant_sees_no_settings(client, boss):
     assert client.get(PATH).status_code == 404
     assert client.get(f"/console/t/{boss}/settings").status_code == 404

@@ -1,4 +1,4 @@
-"""Settings as they are in use: value, source, meaning. Only the environment changes them."""
+"""Settings as they are in use: value, source, meaning. Nothing here changes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from idp.platform.secrets import MASK
 from idp.platform.web.views import current_runtime
 
 FILTERS = {
-    "source": Filter(_("Source"), {"environment": _("Environment"), "default": _("Default")}),
+    "source": Filter(
+        _("Source"),
+        {"environment": _("Environment"), "file": _("File"), "default": _("Default")},
+    ),
 }
 MOST_HITS = 5
 
