@@ -23,7 +23,7 @@ import yaml
 from idp.commands.serve import check
 from idp.config import Settings
 from tests.conftest import SECRET_KEY
-from tests.deploy.files import CHART, GUIDE, SECRETS, SETTINGS, is_pinned
+from tests.deploy.files import CHART, GUIDE, SECRETS, SETTINGS, is_pinned, read
 
 pytestmark = pytest.mark.no_database
 
@@ -248,7 +248,7 @@ def test_metrics_are_not_reachable_where_applications_are_answered() -> None:
     assert wanted <= metrics["metadata"]["labels"].items()
     assert metrics["metadata"]["labels"][monitor["spec"]["jobLabel"]] == "idp"
     (rules,) = of_kind(found, "PrometheusRule")
-    assert rules["spec"] == yaml.safe_load((CHART / "rules.yml").read_text(encoding="utf-8"))
+    assert rules["spec"] == yaml.safe_load(read("prometheus", "alerts.yml"))
     for kind in ("ServiceMonitor", "PrometheusRule"):
         assert of_kind(render(LEAST), kind) == []
 

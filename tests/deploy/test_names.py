@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.deploy.files import CHART, DEPLOY, GUIDE, ROOT, SECRETS, VARIABLES, is_pinned
+from tests.deploy.files import DEPLOY, GUIDE, ROOT, SECRETS, VARIABLES, is_pinned, read
 
 pytestmark = pytest.mark.no_database
 
@@ -44,28 +44,23 @@ def test_no_file_holds_the_value_of_a_secret() -> None:
 
 
 def test_every_metric_is_one_of_the_server() -> None:
-    from idp.platform.metrics import counting
-    from idp.server import process
-
-    sources = "".join(
-        (ROOT / module.__file__).read_text(encoding="utf-8") for module in (counting, process)
-    )
-    known = {"idp_requests_total", "idp_request_seconds_bucket", "idp_configuration_age_seconds"}
-    known.add("outbox_oldest_seconds")
-    for name in known:
-        assert f'"{name.removesuffix("_total").removesuffix("_bucket")}"' in sources
-    rules = (CHART / "rules.yml").read_text(encoding="utf-8")
-    board = (DEPLOY / "monitoring" / "grafana" / "dashboards" / "idp.json").read_text("utf-8")
-    assert set(METRIC.findall(rules)) == known - {"idp_request_seconds_bucket"}
-    panels = json.loads(board)["panels"]
-    assert {
-        name for panel in panels for t in panel["targets"] for name in METRIC.findall(t["expr"])
-    } == known
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "idp").rglob("*.py"))
+    alerts = METRIC.findall(read("prometheus", "alerts.yml"))
+    board = [
+        name
+        for panel in json.loads(read("grafana", "idp.json"))["panels"]
+        for target in panel.get("targets", ())
+        for name in METRIC.findall(target["expr"])
+    ]
+    assert alerts
+    assert board
+    for name in {*alerts, *board}:
+        assert f'"{re.sub("_(total|bucket|count|sum)$", "", name)}' in sources, name
 
 
 def test_every_file_that_the_guide_names_exists() -> None:
     named = set(re.findall(r"\bdeploy/[\w./-]*\w", GUIDE.read_text(encoding="utf-8")))
-    assert named >= {"deploy/Dockerfile", "deploy/compose.yaml", "deploy/chart/rules.yml"}
+    assert named >= {"deploy/Dockerfile", "deploy/compose.yaml", "deploy/prometheus/alerts.yml"}
     written_by_operators = {name for name in named if name.startswith("deploy/secrets")}
     written_by_operators |= {"deploy/.env"} & named
     assert {name for name in named - written_by_operators if not (ROOT / name).exists()} == set()
