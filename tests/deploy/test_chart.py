@@ -1,19 +1,12 @@
-"""The Helm chart, rendered by Helm itself: the program where it is, else its library.
-
-The library has no build for every machine; where both are missing, what the chart renders is not
-checked and the tests print so. The rest needs no Helm.
-"""
+"""The Helm chart as Helm renders it: every test here needs `helm` on the path."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,103 +16,22 @@ import yaml
 from idp.commands.serve import check
 from idp.config import Settings
 from tests.conftest import SECRET_KEY
+from tests.deploy.chart import (
+    CONFINED,
+    KUBERNETES,
+    LEAST,
+    MONITORED,
+    VALUES,
+    WITHOUT_COUNTERS,
+    RefusedError,
+    of_kind,
+    pods,
+    render,
+    rendered,
+)
 from tests.deploy.files import CHART, GUIDE, SECRETS, SETTINGS, is_pinned, read
 
 pytestmark = pytest.mark.no_database
-
-LEAST = {
-    "image": {"repository": "registry.example/idp"},
-    "settings": {"IDP_PUBLIC_URL": "https://login.example.com"},
-}
-MONITORED = {"metrics": {"enabled": True, "serviceMonitor": True, "rules": True}}
-VALUES: dict[str, dict[str, Any]] = {
-    "least": LEAST,
-    "monitored": {**LEAST, **MONITORED},
-    "large": {
-        **LEAST,
-        "autoscaling": {"enabled": True},
-        "server": {"workers": 4},
-        "data": {"existingClaim": "files"},
-        "imagePullSecrets": [{"name": "registry"}],
-        "nodeSelector": {"kubernetes.io/arch": "amd64"},
-        "tolerations": [{"operator": "Exists"}],
-        "networkPolicy": {"from": [{"podSelector": {"matchLabels": {"app": "proxy"}}}]},
-    },
-    "ingress": {
-        **LEAST,
-        "image": {"repository": "registry.example/idp", "digest": "sha256:" + "0" * 64},
-        "ingress": {
-            "enabled": True,
-            "className": "nginx",
-            "hosts": ["login.example.com", "login.globex.example"],
-            "tlsSecret": "login-tls",
-        },
-    },
-    "bare": {
-        **LEAST,
-        "setup": {"enabled": False},
-        "podDisruptionBudget": {"enabled": False},
-        "networkPolicy": {"enabled": False},
-    },
-    "first administrator": {**LEAST, "setup": {"adminPasswordKey": "admin_password"}},
-}
-WITHOUT_COUNTERS = {
-    "server": {"replicas": 1},
-    "secret": {"keys": {"IDP_REDIS_URL": None}},
-}
-VALUES["alone"] = {**LEAST, **WITHOUT_COUNTERS}
-CONFINED = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "capabilities": {"drop": ["ALL"]},
-}
-
-
-PROGRAM = """
-import json, sys
-from helm_python.chart import Chart
-
-made = Chart.load(sys.argv[1]).render(json.load(sys.stdin), name="login", namespace="idp")
-print("\\n---\\n".join(text for name, text in made.items() if name.endswith(".yaml")))
-"""
-"""A process of its own: the library brings threads, which must not be there when a test forks."""
-
-
-class RefusedError(Exception):
-    """Helm does not render with these values."""
-
-
-def render(values: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what the chart makes of some values."""
-    return list(yaml.safe_load_all(_rendered(json.dumps(values))))
-
-
-@cache
-def _rendered(values: str) -> str:
-    if shutil.which("helm"):
-        command = ["helm", "template", "login", str(CHART), "--namespace", "idp", "--values", "-"]
-    elif importlib.util.find_spec("helm_python"):
-        command = [sys.executable, "-c", PROGRAM, str(CHART)]
-    else:
-        pytest.skip("neither helm nor helm-python-sdk is installed: the chart is not rendered")
-    done = subprocess.run(
-        command, input=values, capture_output=True, text=True, timeout=60, check=False
-    )
-    if done.returncode:
-        raise RefusedError(done.stderr)
-    return "\n---\n".join(part for part in done.stdout.split("\n---\n") if "kind:" in part)
-
-
-def of_kind(found: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    return [one for one in found if one["kind"] == kind]
-
-
-def pods(found: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {
-        one["metadata"]["name"]: one["spec"]["template"]["spec"]
-        for one in found
-        if one["kind"] in {"Deployment", "Job"}
-    }
 
 
 @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
@@ -293,44 +205,60 @@ def test_values_that_are_wrong_or_unsafe_are_refused(changed: dict[str, Any], na
         render({**LEAST, **changed})
 
 
-# What needs no Helm
+ACCEPTED = {
+    "container-image-pull-policy": "images are named by release or digest",
+    "deployment-has-host-podantiaffinity": "pods are spread by topologySpreadConstraints",
+    "pod-networkpolicy": "what goes out depends on the installation",
+}
+"""What kube-score finds and this chart means, with the reason."""
 
 
-def test_the_schema_knows_every_secret_and_every_value() -> None:
-    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    properties = schema["properties"]
-    refused = set(properties["settings"]["propertyNames"]["not"]["enum"])
-    assert refused - SETTINGS == set()
-    assert refused & SECRETS == SECRETS
-    assert set(properties["secret"]["properties"]["keys"]["propertyNames"]["enum"]) == SECRETS
-    assert values.keys() == properties.keys() - {"global"}
-    assert schema["additionalProperties"] is False
-    for name, value in values.items():
-        known = properties[name].get("properties")
-        if known is not None:
-            assert value.keys() == known.keys(), name
-            assert properties[name]["additionalProperties"] is False
-
-
-def test_every_value_is_used_and_every_used_one_exists() -> None:
-    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    templates = "".join(
-        path.read_text(encoding="utf-8") for path in (CHART / "templates").iterdir()
+@pytest.mark.parametrize("values", [VALUES["ingress"], VALUES["large"], {**LEAST, **MONITORED}])
+def test_kube_score_finds_nothing(values: dict[str, Any]) -> None:
+    program = shutil.which("kube-score")
+    text = rendered(json.dumps(values))
+    if program is None:
+        pytest.skip("kube-score is not installed: the manifests are not examined by it")
+    ignored = [word for name in ACCEPTED for word in ("--ignore-test", name)]
+    options = ["--ignore-container-cpu-limit", "--output-format", "ci", "--exit-one-on-warning"]
+    done = subprocess.run(
+        [program, "score", "-", *options, *ignored, "--kubernetes-version", f"v{KUBERNETES[:4]}"],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
-    used = set(re.findall(r"\.Values\.(\w+)(?:\.(\w+))?", templates))
-    for first, second in used:
-        assert first in values, first
-        assert not second or second in values[first], (first, second)
-    for first, value in values.items():
-        if first != "settings" and isinstance(value, dict) and value:
-            assert {second for name, second in used if name == first} >= value.keys(), first
-        else:
-            assert first in {name for name, _ in used}, first
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("[OK]") > 20
 
 
-def test_the_chart_is_of_this_release() -> None:
-    import idp
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+def test_the_manifests_have_the_shapes_of_kubernetes(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    program = shutil.which("kubernetes-validate")
+    (tmp_path / "rendered.yaml").write_text(rendered(json.dumps(values)))
+    if program is None:
+        pytest.skip("kubernetes-validate is not installed: shapes are not examined")
+    done = subprocess.run(
+        [program, "--strict", "-k", KUBERNETES[:4], "rendered.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    assert output.count(" passed for resource ") >= 3
 
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
-    assert chart["appVersion"] == idp.__version__
+
+def test_helm_lint_finds_no_fault() -> None:
+    rendered(json.dumps(LEAST))
+    done = subprocess.run(
+        [shutil.which("helm") or "", "lint", "--strict", CHART, "--values", "-"],
+        input=json.dumps(LEAST),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

