@@ -26,3 +26,23 @@ def is_pinned(image: str) -> bool:
 
 def read(*path: str) -> str:
     return DEPLOY.joinpath(*path).read_text(encoding="utf-8")
+
+
+def instructions(text: str) -> list[tuple[str, str]]:
+    """Return the instructions of a Dockerfile with their arguments, lines joined."""
+    joined = re.sub(r"\\\n\s*", "", re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE))
+    return [
+        (name, rest.strip())
+        for name, _, rest in (line.partition(" ") for line in joined.splitlines() if line)
+    ]
+
+
+def stages(text: str) -> list[list[tuple[str, str]]]:
+    """Return the instructions of each stage of a Dockerfile."""
+    found: list[list[tuple[str, str]]] = []
+    for name, rest in instructions(text):
+        if name == "FROM":
+            found.append([])
+        if found:
+            found[-1].append((name, rest))
+    return found

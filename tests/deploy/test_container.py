@@ -7,42 +7,22 @@ import shlex
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.files import DEPLOY, ROOT, is_pinned, read
+from tests.deploy.files import DEPLOY, ROOT, instructions, is_pinned, read, stages
 
 pytestmark = pytest.mark.no_database
 
 DOCKERFILES = sorted(DEPLOY.rglob("Dockerfile"))
 
 
-def instructions(text: str) -> list[tuple[str, str]]:
-    """Return the instructions of a Dockerfile with their arguments, lines joined."""
-    joined = re.sub(r"\\\n\s*", "", re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE))
-    return [
-        (name, rest.strip())
-        for name, _, rest in (line.partition(" ") for line in joined.splitlines() if line)
-    ]
-
-
-def stages(text: str) -> list[list[tuple[str, str]]]:
-    found: list[list[tuple[str, str]]] = []
-    for name, rest in instructions(text):
-        if name == "FROM":
-            found.append([])
-        if found:
-            found[-1].append((name, rest))
-    return found
-
-
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
 def test_hadolint_finds_nothing(path: Path) -> None:
-    program = Path(sysconfig.get_path("scripts"), "hadolint")
-    if not program.is_file():
-        pytest.skip("hadolint is not installed")
+    program = shutil.which("hadolint")
+    if program is None:
+        pytest.skip("hadolint is not installed: the Dockerfiles are not examined by it")
     done = subprocess.run(
         [program, "--no-color", path], capture_output=True, text=True, timeout=60, check=False
     )
@@ -56,7 +36,7 @@ def test_every_base_is_pinned_and_the_last_user_is_not_root(path: Path) -> None:
     for stage in stages(text):
         base = stage[0][1].split()[0]
         wanted = re.fullmatch(r"\$\{(\w+)\}", base)
-        assert is_pinned(arguments[wanted[1]] if wanted else base)
+        assert base == "scratch" or is_pinned(arguments[wanted[1]] if wanted else base)
     users = [rest for name, rest in stages(text)[-1] if name == "USER"]
     user, _, group = users[-1].partition(":")
     assert int(user) >= 10_000
