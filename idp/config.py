@@ -278,6 +278,17 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe level that is logged; secrets are logged at none."
     )
+    log_format: Literal["", "json", "ecs", "readable"] = Field(
+        default="",
+        description="Form of the log: `json`, `ecs` (the names of the Elastic Common Schema) or "
+        "`readable`; empty: `json`, in development `readable`.",
+    )
+    slow_seconds: float = Field(
+        default=0.5,
+        gt=0,
+        le=3600,
+        description="Statements of the database that take this long are logged, without values.",
+    )
     signing_alg: SigningAlgorithm = Field(
         default="RS256", description="Algorithm of tokens whose client or API names none."
     )
@@ -501,6 +512,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """Database address in SQLAlchemy's form."""
         return self.database_url or sqlite_url(self.data_dir.resolve() / "idp.sqlite3")
+
+    @property
+    def log_form(self) -> Literal["json", "ecs", "readable"]:
+        """Form of the log."""
+        return self.log_format or ("readable" if self.environment == "development" else "json")
 
     @property
     def github_api(self) -> str:

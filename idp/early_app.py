@@ -80,7 +80,7 @@ def create_front(settings: Settings) -> Flask:
 
 def setup_logs(_app: Flask, settings: Settings) -> None:
     """Configure every logger of the process."""
-    logs.setup(settings.log_level, readable=settings.environment == "development")
+    logs.configure(settings)
 
 
 def setup_runtime(app: Flask, settings: Settings) -> None:

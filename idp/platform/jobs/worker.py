@@ -15,6 +15,7 @@ import structlog
 
 from idp.platform.errors import Problem, Unprocessable
 from idp.platform.jobs import service
+from idp.platform.metrics.declarations import CHORE_SUCCESS, JOBS, OTHER
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import UnknownKeyError, random_token
 
@@ -95,12 +96,15 @@ def deliver_one(runtime: Runtime, jobs: Jobs, lane: str, worker: str) -> bool | 
         else:
             is_ours = service.put_off(session, taken, error)
         session.commit()
-    event = "job_failed" if error and is_final else "job_put_off" if error else "job_done"
+    outcome = "failed" if error and is_final else "put_off" if error else "done"
+    # A release beside this one may have left jobs of other names.
+    name = taken.job if taken.job in jobs else OTHER
+    runtime.counts.add(JOBS, name, outcome if is_ours else "lost")
     write = log.error if error and is_final else log.warning if error else log.info
     about = {"job": taken.job, "message_id": taken.id, "attempt": taken.attempt}
     if error:
         about["reason"] = error
-    write(event if is_ours else "job_lease_lost", **about)
+    write(f"job_{outcome}" if is_ours else "job_lease_lost", **about)
     return not error
 
 
@@ -118,6 +122,8 @@ def _run_lane(runtime: Runtime, stop: threading.Event, jobs: Jobs, lane: str) ->
 
 def _run_chores(runtime: Runtime, stop: threading.Event, chores: Sequence[Chore]) -> None:
     due = {chore.name: time.monotonic() for chore in chores}
+    for chore in chores:
+        runtime.counts.set(CHORE_SUCCESS, time.time(), chore.name)
     while not stop.is_set():
         for chore in chores:
             if stop.is_set() or time.monotonic() < due[chore.name]:
@@ -125,6 +131,7 @@ def _run_chores(runtime: Runtime, stop: threading.Event, chores: Sequence[Chore]
             due[chore.name] = time.monotonic() + chore.every_seconds
             try:
                 chore.do(runtime, stop)
+                runtime.counts.set(CHORE_SUCCESS, time.time(), chore.name)
             except Exception as error:  # noqa: BLE001 - as above
                 _log_trouble("chore_failed", error, chore=chore.name)
         stop.wait(POLL_SECONDS)
