@@ -81,6 +81,8 @@ def pool_class(counts: Counts) -> type[QueuePool]:
     class MeasuredPool(QueuePool):
         """A pool whose waits are counted."""
 
+        __module__ = QueuePool.__module__  # its logger is named so, and is as quiet as theirs
+
         def connect(self) -> PoolProxiedConnection:
             """Return a connection."""
             started = time.perf_counter()

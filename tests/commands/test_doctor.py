@@ -371,11 +371,14 @@ def test_old_keys_and_missing_successors_are_named(settings: Settings, session: 
         assert ("RS256" in found.seen) == (days > 97)
 
 
-def test_secrets_on_an_older_root_are_counted(settings: Settings, session: Session) -> None:
+def test_secrets_on_an_older_root_are_counted(
+    settings: Settings, session: Session, tmp_path: Path
+) -> None:
     protocol.register(session)
     assert storage.older_roots(settings).seen == "there is one root secret"
     old = settings.secret_key.get_secret_value()
-    both = settings.model_copy(update={"secret_key": SecretStr(f"{secrets.token_hex(32)},{old}")})
+    secret = SecretStr(f"{secrets.token_hex(32)},{old}")
+    both = make_settings(tmp_path, database_url=settings.database_url, secret_key=secret)
     found = storage.older_roots(both)
     assert found.state == "warning"
     assert found.seen.startswith("1 secrets of clients and APIs need an older secret")
