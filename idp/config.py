@@ -283,6 +283,18 @@ class Settings(BaseSettings):
         description="Form of the log: `json`, `ecs` (the names of the Elastic Common Schema) or "
         "`readable`; empty: `json`, in development `readable`.",
     )
+    otlp_url: str = Field(
+        default="",
+        description="Collector that traces are sent to by OTLP over HTTP (needs the extra `otel`): "
+        "`http(s)://host:4318`; empty: nothing is traced.",
+    )
+    trace_ratio: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Share of the traces that begin here and are sent; those that a trusted proxy "
+        "begins are sent as it says.",
+    )
     slow_seconds: float = Field(
         default=0.5,
         gt=0,
@@ -373,6 +385,11 @@ class Settings(BaseSettings):
     def _message_gateway(cls, value: str) -> str:
         form = "http(s)://host[:port]/path"
         return setting_values.address(value, _WEB, form, path=True, user=True, query=True)
+
+    @field_validator("otlp_url")
+    @classmethod
+    def _collector(cls, value: str) -> str:
+        return setting_values.address(value, _WEB, "http(s)://host[:port][/path]", path=True)
 
     @field_validator("security_contact")
     @classmethod

@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import URL, Engine, make_url
 
 from idp.config import Settings
-from idp.platform import connections, statements
+from idp.platform import connections, statements, tracing
 from idp.platform.fetch import Fetcher
 from idp.platform.metrics.counts import Counts
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import Keyring
 from idp.platform.tables import load_models
 from idp.platform.throttle import Throttle
+from idp.platform.tracing import queries
 
 THREADS = 8
 """Requests that one worker process answers at a time; the connection pool follows."""
@@ -28,13 +29,18 @@ def create(settings: Settings, *, role: str = "command", seconds: float | None =
     """
     load_models()
     counts = Counts()
+    engine = _create_engine(settings, role, seconds, counts)
+    tracer = tracing.create(settings, role)
+    if tracer is not None:
+        queries.watch(engine)
     return Runtime(
         settings=settings,
-        engine=_create_engine(settings, role, seconds, counts),
+        engine=engine,
         keyring=Keyring(settings.secret_keys),
         throttle=Throttle(settings.redis_url, counts),
         fetcher=Fetcher(settings.fetch_allow),
         counts=counts,
+        tracer=tracer,
     )
 
 

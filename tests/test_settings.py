@@ -59,6 +59,8 @@ VALUES = {
     "files_scanner": "tcp://clamav.example:3310",
     "log_format": "ecs",
     "slow_seconds": "0.25",
+    "otlp_url": "http://collector.example:4318",
+    "trace_ratio": "0.5",
     "phone_region": "DE",
     "gateway": "caddy+http://127.0.0.1:2019?listen=:443",
     "fetch_allow": "keys.internal:8080,10.1.0.0/16",

@@ -48,6 +48,8 @@ def worker(*, beside: bool) -> None:
     with _counting(settings, runtime, beside=beside):
         loops.run(runtime, stop, jobs.JOBS, chores=jobs.CHORES)
     runtime.engine.dispose()
+    if runtime.tracer is not None:
+        runtime.tracer.close()
     log.info("worker_stopped")
 
 

@@ -17,6 +17,7 @@ import structlog
 
 from idp import __version__
 from idp.config import Settings
+from idp.platform import tracing
 
 HIDDEN = "[hidden]"
 
@@ -50,6 +51,7 @@ _ECS_NAMES = {
     "exception": "error.stack_trace",
     "error": "error.type",
     "request_id": "http.request.id",
+    "trace_id": "trace.id",
     "method": "http.request.method",
     "status": "http.response.status_code",
     "path": "url.path",
@@ -72,6 +74,7 @@ class _State:
     level = logging.INFO
     readable = False
     ecs = False
+    is_traced = False
     loop: asyncio.AbstractEventLoop | None = None
     loop_thread = 0
     lines: ClassVar[list[str]] = []
@@ -80,6 +83,7 @@ class _State:
 def configure(settings: Settings) -> None:
     """Configure every logger of the process by the settings."""
     form = settings.log_form
+    _State.is_traced = bool(settings.otlp_url)
     setup(settings.log_level, readable=form == "readable", ecs=form == "ecs")
 
 
@@ -141,6 +145,8 @@ def access(**fields: Any) -> None:
 
     In production it goes past the processors, so the caller gives no field that they would hide.
     """
+    if _State.is_traced and (span := tracing.under_way()) is not None:
+        fields["trace_id"] = span.trace_id
     if _State.readable:
         structlog.get_logger().info("request_served", **fields)
         return
@@ -216,6 +222,7 @@ def _as_ecs(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
 
 def _access_as_ecs(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of an answered request with the names of the Elastic Common Schema."""
+    trace = {"trace.id": fields["trace_id"]} if "trace_id" in fields else {}
     return {
         "@timestamp": datetime.now(UTC),
         "log.level": "info",
@@ -228,6 +235,7 @@ def _access_as_ecs(fields: Mapping[str, Any]) -> dict[str, Any]:
         "url.path": fields["path"],
         "url.domain": fields["host"],
         "client.ip": fields["remote_addr"],
+        **trace,
         **_ECS_SERVICE,
     }
 

@@ -175,6 +175,10 @@ class Pool:
             raise _out_of_range(error) from error
         return prepared.row(found[0]) if found else None
 
+    def text_of(self, statement: Query) -> str:
+        """Return a statement in the words of PostgreSQL, without its values."""
+        return self._prepare_once(statement).text
+
     def close(self) -> None:
         """Close what is open and not in use, at once."""
         for connection in self._idle:

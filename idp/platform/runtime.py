@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from idp.platform.fetch import Fetcher
     from idp.platform.throttle import Throttle
+    from idp.platform.tracing.exporting import Tracer
 
 
 @dataclass
@@ -31,6 +32,8 @@ class Runtime:
     fetcher: Fetcher
     cache: ConfigurationCache = field(default_factory=ConfigurationCache)
     counts: Counts = field(default_factory=Counts)
+    tracer: Tracer | None = None
+    """None: nothing is traced."""
     uses: RecentUses = field(default_factory=RecentUses)
     """Secrets that were used since the last time this was written."""
 

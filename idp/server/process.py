@@ -38,7 +38,7 @@ from idp.platform.metrics.counts import Counts
 from idp.platform.metrics.declarations import MEMORY
 from idp.platform.releases import service as releases
 from idp.platform.runtime import Runtime
-from idp.platform.storage import LoopStorage
+from idp.platform.storage import LoopStorage, TracedLoopStorage
 from idp.platform.tables import load_models
 from idp.platform.web import health
 from idp.publishing.files import limits
@@ -357,7 +357,9 @@ def work(settings: Settings, node: str, listener: socket, ready: Ready) -> None:
     bridge = Bridge(
         door,
         threads=THREADS,
-        storage=partial(LoopStorage, runtime, pool),
+        storage=partial(
+            LoopStorage if runtime.tracer is None else TracedLoopStorage, runtime, pool
+        ),
         files=limits.FILES,
         on_stopped=partial(_write_and_close, runtime, pool),
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
@@ -384,10 +386,12 @@ def _report_memory(counts: Counts) -> None:
 
 
 def _write_and_close(runtime: Runtime, pool: Pool | None) -> None:
-    """Write the last uses of secrets and close the connections of the loop."""
+    """Write the last uses of secrets, close connections, and send the last traces."""
     uses.write(runtime)
     if pool is not None:
         pool.close()
+    if runtime.tracer is not None:
+        runtime.tracer.close()
 
 
 def serve(bridge: Bridge, listener: socket, ready: Ready) -> None:

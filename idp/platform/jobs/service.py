@@ -18,7 +18,7 @@ import orjson
 from sqlalchemy import ColumnElement, Select, and_, case, func, select, update
 from sqlalchemy.orm import Session, defer
 
-from idp.platform import clock, runtime
+from idp.platform import clock, runtime, tracing
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import count_hits
@@ -47,6 +47,8 @@ class Taken:
     payload_encrypted: str
     attempt: int
     worker: str
+    trace: str | None = None
+    """The step of a trace that it was left by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ def enqueue(
         job=job,
         payload_encrypted=runtime.of(session).keyring.encrypt(PURPOSE, orjson.dumps(payload)),
         due_at=clock.now() + timedelta(seconds=delay_seconds),
+        trace=tracing.traceparent(),
     )
     session.add(message)
     session.flush()
@@ -119,12 +122,14 @@ def take(session: Session, lane: str, worker: str) -> Taken | None:
             OutboxMessage.job,
             OutboxMessage.payload_encrypted,
             OutboxMessage.attempts,
+            OutboxMessage.trace,
         ),
         execution_options=_UNSYNCHRONIZED,
     ).one_or_none()
     if row is None:
         return None
-    return Taken(row.id, lane, row.job, row.payload_encrypted or "", row.attempts, worker)
+    payload = row.payload_encrypted or ""
+    return Taken(row.id, lane, row.job, payload, row.attempts, worker, row.trace)
 
 
 def finish(session: Session, taken: Taken) -> bool:

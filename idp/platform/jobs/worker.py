@@ -9,15 +9,19 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from idp.platform import tracing
 from idp.platform.errors import Problem, Unprocessable
 from idp.platform.jobs import service
 from idp.platform.metrics.declarations import CHORE_SUCCESS, JOBS, OTHER
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import UnknownKeyError, random_token
+
+if TYPE_CHECKING:
+    from idp.platform.tracing.exporting import Tracer
 
 log = structlog.get_logger()
 
@@ -86,8 +90,10 @@ def deliver_one(runtime: Runtime, jobs: Jobs, lane: str, worker: str) -> bool | 
     # A worker that died while working on it reported nothing, so the count is checked first.
     if taken.attempt > service.MAX_ATTEMPTS:
         error, is_final = "The worker stopped each time while doing this job.", True
-    else:
+    elif runtime.tracer is None:
         error, is_final = _work(runtime, jobs.get(taken.job), taken)
+    else:
+        error, is_final = _work_traced(runtime, runtime.tracer, jobs.get(taken.job), taken)
     with runtime.sessions() as session:
         if not error:
             is_ours = service.finish(session, taken)
@@ -154,6 +160,18 @@ def _work(runtime: Runtime, job: Job | None, taken: service.Taken) -> tuple[str,
         _log_trouble("job_crashed", error, job=taken.job, message_id=taken.id)
         return f"The job crashed ({type(error).__name__}).", is_last
     return "", False
+
+
+def _work_traced(
+    runtime: Runtime, tracer: Tracer, job: Job | None, taken: service.Taken
+) -> tuple[str, bool]:
+    """Do the job as a step of the trace that it was left by."""
+    about: Mapping[str, str | int] = {"idp.message": taken.id, "idp.attempt": taken.attempt}
+    span = tracer.begin(f"job {taken.job}", taken.trace, about, kind="consumer")
+    with tracing.using(span):
+        error, is_final = _work(runtime, job, taken)
+    span.end(has_failed=bool(error))
+    return error, is_final
 
 
 def _log_trouble(event: str, error: Exception, **about: object) -> None:

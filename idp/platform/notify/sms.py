@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import orjson
 
+from idp.platform import tracing
 from idp.platform.errors import Unavailable, Unprocessable
 from idp.platform.notify import folder
 from idp.platform.runtime import Runtime
@@ -67,7 +68,8 @@ def _post(sms_url: str, payload: Mapping[str, Any]) -> None:
         pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     try:
-        status = _ask(url, body, headers)
+        with tracing.step("text message", {"server.address": url.hostname}, kind="client"):
+            status = _ask(url, body, headers)
     except ssl.SSLCertVerificationError:
         raise Unavailable("The gateway's certificate is not trusted.") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
