@@ -316,26 +316,34 @@ class Settings(BaseSettings):
     )
     log_format: Literal["", "json", "ecs", "readable"] = Field(
         default="",
-        description="Form of the log: `json`, `ecs` (the names of the Elastic Common Schema) or "
-        "`readable`; empty: `json`, in development `readable`.",
+        description=N_(
+            "Form of the log: `json`, `ecs` (the names of the Elastic Common Schema) or "
+            "`readable`; empty: `json`, in development `readable`."
+        ),
     )
     otlp_url: str = Field(
         default="",
-        description="Collector that traces are sent to by OTLP over HTTP (needs the extra `otel`): "
-        "`http(s)://host:4318`; empty: nothing is traced.",
+        description=N_(
+            "Collector that traces are sent to by OTLP over HTTP (needs the extra `otel`): "
+            "`http(s)://host:4318`; empty: nothing is traced."
+        ),
     )
     trace_ratio: float = Field(
         default=0.01,
         ge=0,
         le=1,
-        description="Share of the traces that begin here and are sent; those that a trusted proxy "
-        "begins are sent as it says.",
+        description=N_(
+            "Share of the traces that begin here and are sent; those that a trusted proxy "
+            "begins are sent as it says."
+        ),
     )
     slow_seconds: float = Field(
         default=0.5,
         gt=0,
         le=3600,
-        description="Statements of the database that take this long are logged, without values.",
+        description=N_(
+            "Statements of the database that take this long are logged, without values."
+        ),
     )
     signing_alg: SigningAlgorithm = Field(
         default="RS256", description=N_("Algorithm of tokens whose client or API names none.")
