@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -66,7 +67,7 @@ class Observer:
         self._runtime = runtime
         self._lock = threading.Lock()
         self._look: threading.Thread | None = None
-        self._looked_at = 0.0
+        self._looked_at = -math.inf
         self._found: list[Sample] = []
         self._constant = [
             (BUILD, (__version__, str(steps.number())), 1.0),
