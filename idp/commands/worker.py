@@ -74,7 +74,7 @@ def _answer_scrapes(settings: Settings, folder: Path) -> None:
     """Open the listener, unless a server of this machine has it: mail must not wait for that."""
     try:
         listener = observer.listen(settings, overlap=False)
-    except SettingsError as error:
+    except (SettingsError, ValueError) as error:
         log.warning("metrics_not_served", reason=str(error))
         return
     assert listener is not None  # noqa: S101 - it is set
