@@ -14,6 +14,10 @@ class Tag(StrEnum):
     CONSENT_GIVEN = "user:consent:given"
     CONSENT_REFUSED = "user:consent:refused"
     CONSENT_REVOKED = "user:consent:revoked"
+    FACTOR_ADDED = "user:factor:added"
+    FACTOR_REFUSED = "user:factor:refused"
+    FACTOR_REMOVED = "user:factor:removed"
+    LEVEL_RAISED = "user:session:raised"
     PASSWORD_CHANGED = "user:password:changed"
     PASSWORD_CHANGE_REFUSED = "user:password:change-refused"
     PASSWORD_RESET_REQUESTED = "user:password:reset-asked"
@@ -21,6 +25,8 @@ class Tag(StrEnum):
     PROFILE_CHANGED = "user:profile:changed"
     QR_CONFIRMED = "user:qr-code:confirmed"
     QR_DENIED = "user:qr-code:denied"
+    RECOVERY_CODES_MADE = "user:recovery-code:made"
+    RECOVERY_CODE_USED = "user:recovery-code:used"
     REGISTRATION_REFUSED = "user:registration:refused"
     SESSION_ENDED = "user:session:ended"
     SIGN_IN = "user:session:started"
@@ -110,6 +116,7 @@ class Tag(StrEnum):
 
     # The operator, at the command line, and the service itself
     DATABASE_COPIED = "system:database:copied"
+    FACTORS_RESET = "system:factor:reset"
     IMPORT_DONE = "system:import:done"
     KEY_ACTIVATED = "system:key:activated"
     KEY_CREATED = "system:key:created"
