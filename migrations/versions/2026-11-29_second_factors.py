@@ -1,4 +1,4 @@
-"""Sign-ins under way, and second factors."""
+"""Sign-ins under way, second factors, and the level that clients ask for."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def upgrade() -> None:
     _create_attempts()
     _create_factors()
     op.add_column("browser_session", sa.Column("mfa_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("client", sa.Column("require_acr", sa.String(length=20), nullable=True))
+    op.add_column("client", sa.Column("default_acr_values", Json, nullable=True))
 
 
 def _create_attempts() -> None:
@@ -86,6 +88,8 @@ def _create_factors() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("client", "default_acr_values")
+    op.drop_column("client", "require_acr")
     op.drop_column("browser_session", "mfa_at")
     for table in ("recovery_code", "totp", "sign_in_attempt"):
         op.drop_table(table)

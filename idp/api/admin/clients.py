@@ -137,6 +137,8 @@ class ClientShape(AdminShape):
     consent_lifetime = int32(allow_none=True)
     allow_offline_access = boolean()
     default_max_age = int32(allow_none=True)
+    require_acr = text(20, allow_none=True)
+    default_acr_values = fields.List(text(20), allow_none=True)
     authorization_code_lifetime = int32()
     identity_token_lifetime = int32()
     access_token_lifetime = int32()
