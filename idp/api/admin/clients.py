@@ -26,6 +26,7 @@ from idp.directory.clients.fields import FIELDS
 from idp.directory.clients.management import Filters
 from idp.directory.clients.models import Client
 from idp.directory.clients.service import NewClient, get_secret
+from idp.directory.levels import MFA
 from idp.directory.scopes import Scope
 from idp.oauth import grant_state
 from idp.platform.errors import BadRequest
@@ -281,6 +282,7 @@ def change(tenant: int, id: int, body: dict[str, Any], stamp: str | None) -> Tag
     "clients-delete",
     "DELETE",
     f"{PATH}/<int:id>",
+    level=MFA,
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     form="empty",
@@ -344,6 +346,7 @@ def enable(tenant: int, id: int) -> Tagged:
     "clients-secret-add",
     "POST",
     f"{PATH}/<int:client>/secrets",
+    level=MFA,
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     body=NewSecretShape(),
@@ -384,6 +387,7 @@ def read_secret(tenant: int, client: int, id: int) -> Tagged:
     "clients-secret-change",
     "PATCH",
     f"{PATH}/<int:client>/secrets/<int:id>",
+    level=MFA,
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     body=SecretShape(partial=True),
@@ -404,6 +408,7 @@ def change_secret(
     "clients-secret-remove",
     "DELETE",
     f"{PATH}/<int:client>/secrets/<int:id>",
+    level=MFA,
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     form="empty",
