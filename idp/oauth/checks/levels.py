@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from idp.config import Settings
 from idp.directory import levels
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth.checks.prompt import ClaimsRequest
@@ -45,7 +46,9 @@ class LevelRequest:
         return max(met, key=levels.rank, default=level)
 
 
-def read(client: ClientView, parameters: Parameters, claims: ClaimsRequest) -> LevelRequest:
+def read(
+    settings: Settings, client: ClientView, parameters: Parameters, claims: ClaimsRequest
+) -> LevelRequest:
     """Read what a request asks for; refuse a demand that no sign-in here can meet."""
     asked = [str(value) for value in claims.values("id_token", "acr")]
     is_essential = bool(asked) and claims.is_essential("id_token", "acr")
@@ -54,6 +57,8 @@ def read(client: ClientView, parameters: Parameters, claims: ClaimsRequest) -> L
         raise unmet()
     lowest = [min(accepted, key=levels.rank)] if accepted else []
     required = [] if client.require_acr is None else [client.require_acr]
+    if settings.second_factor == "required":
+        required.append(levels.MFA)
     demanded = max([*lowest, *required], key=levels.rank, default=None)
     if demanded is not None and demanded not in levels.REACHABLE:
         raise unmet()

@@ -257,7 +257,7 @@ async def validate(
         claims=claims,
         tenant_id=prompt.read_id(parameters, "tenant"),
         resources=resources,
-        levels=levels.read(client, parameters, claims),
+        levels=levels.read(storage.runtime.settings, client, parameters, claims),
     )
 
 
