@@ -6,7 +6,9 @@ raise the level of the session, for a page or an application that asks for it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 from flask import Blueprint, make_response, redirect, render_template
@@ -19,7 +21,6 @@ from idp.account.second_factors import Added
 from idp.account.sign_in import Outcome
 from idp.directory.authentication.attempts import OpenAttempt
 from idp.directory.authentication.steps import Step
-from idp.directory.users.models import User
 from idp.oauth.visitor import Visitor
 from idp.pages import factors, language, once
 from idp.pages.attempt import current_attempt, has_cookie
@@ -46,26 +47,18 @@ blueprint = Blueprint("steps", __name__)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a sign-in stands: what it is for, and who is known by what."""
+    """Where a sign-in stands: what it is for, and by what the person is known."""
 
     authorization: Authorization | None
     home: str
-    attempt: OpenAttempt | None
-    visitor: Visitor | None
-
-    @property
-    def user(self) -> User | None:
-        """The person who proved a first factor."""
-        if self.attempt is not None:
-            return self.attempt.user
-        return None if self.visitor is None else self.visitor.user
+    known: OpenAttempt | Visitor
 
     @property
     def owner(self) -> str:
         """Name of the attempt or the session."""
-        if self.attempt is not None:
-            return f"attempt:{self.attempt.row.id}"
-        return "" if self.visitor is None else f"session:{self.visitor.browser.id}"
+        if isinstance(self.known, OpenAttempt):
+            return f"attempt:{self.known.row.id}"
+        return f"session:{self.known.browser.id}"
 
     def address(self, path: str, **more: str) -> str:
         """Return the address of a page of this sign-in."""
@@ -73,13 +66,11 @@ class Place:
 
     def elsewhere(self, step: Step) -> Response | None:
         """Redirect to the page whose turn it is, unless it is the page of this step."""
-        if self.attempt is not None:
-            due = signing_in.due_step(database(), self.attempt)
-            address = step_address(due, self.authorization, self.home)
-            return None if due is step else redirect(address, 303)
-        if self.visitor is None:
-            return redirect(self.address("/login", **_ended()), 303)
-        return self._step_up(self.visitor, step)
+        if isinstance(self.known, Visitor):
+            return self._step_up(self.known, step)
+        due = signing_in.due_step(database(), self.known)
+        address = step_address(due, self.authorization, self.home)
+        return None if due is step else redirect(address, 303)
 
     def _step_up(self, visitor: Visitor, step: Step) -> Response | None:
         """Redirect unless a session lacks what a step proves."""
@@ -92,35 +83,50 @@ class Place:
         return continue_with(self.authorization, self.home)
 
 
-def _place() -> Place:
-    """Find out where the sign-in stands to which a page belongs."""
-    return Place(find_authorization(), destination(), current_attempt(), current_visitor())
+def for_place(view: Callable[[Place], Response]) -> Callable[[], Response]:
+    """Pass the sign-in to the view; ask for name and password where there is none."""
+
+    @wraps(view)
+    def guarded() -> Response:
+        authorization, home = find_authorization(), destination()
+        known = current_attempt() or current_visitor()
+        if known is None:
+            notice = {"notice": "ended"} if has_cookie() else {}
+            return redirect(address_within("/login", authorization, home, **notice), 303)
+        return view(Place(authorization, home, known))
+
+    return guarded
 
 
-def _ended() -> dict[str, str]:
-    """Return the notice for a browser whose sign-in ended before it was complete."""
-    return {"notice": "ended"} if has_cookie() else {}
+def for_step(step: Step) -> Callable[[Callable[[Place], Response]], Callable[[], Response]]:
+    """Pass the sign-in to the page of a step; redirect to the step whose turn it is."""
+
+    def decorate(view: Callable[[Place], Response]) -> Callable[[], Response]:
+        @wraps(view)
+        def guarded(place: Place) -> Response:
+            return place.elsewhere(step) or view(place)
+
+        return for_place(guarded)
+
+    return decorate
 
 
 @blueprint.get("/login/factor")
-def show_factor() -> Response:
+@for_step(Step.SECOND)
+def show_factor(place: Place) -> Response:
     """Ask for a code of a second factor."""
-    place = _place()
-    return place.elsewhere(Step.SECOND) or _factor_page(place, CodeForm())
+    return _factor_page(place, CodeForm())
 
 
 @blueprint.post("/login/factor")
-def prove() -> Response:
+@for_step(Step.SECOND)
+def prove(place: Place) -> Response:
     """Check the code; go on with the sign-in, or raise the level of the session."""
-    place = _place()
-    elsewhere = place.elsewhere(Step.SECOND)
-    if elsewhere is not None:
-        return elsewhere
     form = CodeForm()
     if not form.validate():
         return _factor_page(place, form, 400)
     try:
-        outcome = _check(place, form.code.data or "")
+        outcome = _check(place.known, form.code.data or "")
     except TooManyRequests as refusal:
         database().rollback()
         form.refuse(retry_message(refusal))
@@ -132,58 +138,47 @@ def prove() -> Response:
     return go_on(outcome, place.authorization, place.home)
 
 
-def _check(place: Place, code: str) -> Outcome | None:
-    locale = language.current().code
-    if place.attempt is not None:
-        return signing_in.with_code(
-            database(), current_issuer(), place.attempt, code, session_cookie(), locale
-        )
-    assert place.visitor is not None  # noqa: S101 - everybody else was sent to the sign-in
-    cookie = second_factors.step_up(database(), current_issuer(), place.visitor, code, locale)
-    if cookie is None:
-        return None
-    return Outcome(Step.DONE, cookie, place.visitor.browser.remember)
+def _check(known: OpenAttempt | Visitor, code: str) -> Outcome | None:
+    session, issuer, locale = database(), current_issuer(), language.current().code
+    if isinstance(known, OpenAttempt):
+        return signing_in.with_code(session, issuer, known, code, session_cookie(), locale)
+    cookie = second_factors.step_up(session, issuer, known, code, locale)
+    return None if cookie is None else Outcome(Step.DONE, cookie, known.browser.remember)
 
 
 @blueprint.get("/login/enrol")
-def show_enrolment() -> Response:
+@for_step(Step.ENROL)
+def show_enrolment(place: Place) -> Response:
     """Show the secret of a new authenticator app."""
-    place = _place()
-    return place.elsewhere(Step.ENROL) or _enrolment_page(place, AppForm())
+    return _enrolment_page(place, AppForm())
 
 
 @blueprint.post("/login/enrol")
-def enrol() -> Response:
+@for_step(Step.ENROL)
+def enrol(place: Place) -> Response:
     """Add the app whose code is right, and show the recovery codes next."""
-    place = _place()
-    elsewhere = place.elsewhere(Step.ENROL)
-    if elsewhere is not None:
-        return elsewhere
     form = AppForm()
-    added = factors.add(form, lambda: _add(place, form))
+    added = factors.add(form, lambda: _add(place.known, form))
     if isinstance(added, factors.Refusal):
         return _enrolment_page(place, form, added.status, added.retry_after)
     response = redirect(place.address(CODES), 303)
-    if place.visitor is not None:
-        renew_session(response, place.visitor, added.cookie)
+    if isinstance(place.known, Visitor):
+        renew_session(response, place.known, added.cookie)
     once.keep(place.owner, factors.CODES, " ".join(added.recovery_codes))
     return response
 
 
-def _add(place: Place, form: AppForm) -> Added | None:
+def _add(known: OpenAttempt | Visitor, form: AppForm) -> Added | None:
     session, issuer, locale = database(), current_issuer(), language.current().code
-    if place.attempt is not None:
-        return signing_in.with_new_app(session, issuer, place.attempt, form.confirmed, locale)
-    assert place.visitor is not None  # noqa: S101 - everybody else was sent to the sign-in
-    return second_factors.add_app_in(session, issuer, place.visitor, form.confirmed, locale)
+    if isinstance(known, OpenAttempt):
+        return signing_in.with_new_app(session, issuer, known, form.confirmed, locale)
+    return second_factors.add_app_in(session, issuer, known, form.confirmed, locale)
 
 
 @blueprint.get(CODES)
-def show_codes() -> Response:
+@for_place
+def show_codes(place: Place) -> Response:
     """Show new recovery codes, once."""
-    place = _place()
-    if place.user is None:
-        return redirect(place.address("/login", **_ended()), 303)
     codes = once.take(place.owner, factors.CODES)
     if codes is None:
         return redirect(place.address("/login/done"), 303)
@@ -191,12 +186,12 @@ def show_codes() -> Response:
 
 
 @blueprint.get("/login/done")
-def finish() -> Response:
+@for_place
+def finish(place: Place) -> Response:
     """Start the session of a sign-in in which all is proven."""
-    place = _place()
-    if place.attempt is None:
+    if isinstance(place.known, Visitor):
         return continue_with(place.authorization, place.home)
-    outcome = signing_in.finish(database(), current_issuer(), place.attempt, session_cookie())
+    outcome = signing_in.finish(database(), current_issuer(), place.known, session_cookie())
     database().commit()
     if outcome is None:
         return redirect(place.address("/login"), 303)
@@ -213,8 +208,7 @@ def _factor_page(
 def _enrolment_page(
     place: Place, form: AppForm, status: int = 200, retry_after: int | None = None
 ) -> Response:
-    assert place.user is not None  # noqa: S101 - the page is that of a step of a person
-    shown = factors.show(place.user, form)
+    shown = factors.show(place.known.user, form)
     return _page("enrol", place, status, retry_after, form=form, shown=shown)
 
 
@@ -231,7 +225,7 @@ def _page(
     text = render_template(
         f"pages/signin/{template}.html",
         form=form,
-        user=place.user,
+        user=place.known.user,
         client=None if authorization is None else authorization.client,
         handle=None if authorization is None else authorization.handle,
         other=place.address("/login", account="other"),
