@@ -55,7 +55,7 @@ class Code(Enum):
     )
     second_factor_required = Entry(
         20010,
-        "该账号须使用第二步验证登录, 请前往登录页面",
+        "该账号须通过两步验证登录, 请前往登录页面",
         "The account signs in with a second factor, at the sign-in page only",
     )
 
