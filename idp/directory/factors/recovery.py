@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from idp.directory.factors.models import RecoveryCode
+from idp.directory.factors.models import RecoveryCode, Totp
 from idp.platform import clock, runtime
 
 PURPOSE = "recovery code"
@@ -64,6 +64,14 @@ def count_left(session: Session, user_id: int) -> int:
 def forget(session: Session, user_id: int) -> None:
     """Delete the codes of a person."""
     session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+
+
+def forget_without_app(session: Session) -> None:
+    """Delete the codes of people who have no authenticator app."""
+    has_app = exists().where(Totp.user_id == RecoveryCode.user_id)
+    session.execute(
+        delete(RecoveryCode).where(~has_app), execution_options={"synchronize_session": False}
+    )
 
 
 def count_outdated(session: Session) -> int:

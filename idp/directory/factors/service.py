@@ -37,6 +37,7 @@ MOST = 5
 NEW_SECONDS = 600
 LONGEST_CODE = 20
 LONGEST_NAME = 100
+BATCH = 500
 
 
 class Factor(StrEnum):
@@ -163,6 +164,26 @@ def rewrap(session: Session) -> int:
         row.secret_encrypted = keyring.encrypt(PURPOSE, clear)
     session.flush()
     return len(rows)
+
+
+def drop_unreadable(session: Session) -> list[int]:
+    """Remove the apps whose secrets no root secret opens; return the people without another one.
+
+    Their recovery codes, which are kept under the same root secret, go too.
+    """
+    keyring = runtime.of(session).keyring
+    lost: dict[int, int] = {}
+    kept: set[int] = set()
+    for row in session.execute(select(Totp.id, Totp.user_id, Totp.secret_encrypted)):
+        if keyring.opens(PURPOSE, row.secret_encrypted):
+            kept.add(row.user_id)
+        else:
+            lost[row.id] = row.user_id
+    row_ids = sorted(lost)
+    for start in range(0, len(row_ids), BATCH):
+        session.execute(delete(Totp).where(Totp.id.in_(row_ids[start : start + BATCH])))
+    recovery.forget_without_app(session)
+    return sorted({*lost.values()} - kept)
 
 
 def _keys(session: Session, user: User) -> tuple[str, Key]:
