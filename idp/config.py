@@ -202,6 +202,13 @@ class Settings(BaseSettings):
         default=True,
         description=N_("Whether anyone can create an account on the page `/register`."),
     )
+    second_factor: Literal["optional", "required"] = Field(
+        default="optional",
+        description=N_(
+            "Whether everyone must have a second factor: `required` asks people without one to set "
+            "it up when they sign in. People who have one are always asked for it."
+        ),
+    )
     security_contact: str = Field(
         default="",
         description=N_(
