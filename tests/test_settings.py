@@ -78,6 +78,7 @@ VALUES = {
     "session_hours": "4",
     "remember_days": "5",
     "audit_days": "90",
+    "second_factor": "required",
 }
 
 

@@ -513,12 +513,18 @@ def test_the_event_names_the_gap(
 
 
 def test_a_dry_run_changes_nothing(
-    idp: Run, idp_json: Any, session: Session, runtime: Runtime, client: IssuerClient, web: App
+    idp: Run,
+    idp_json: Any,
+    session: Session,
+    runtime: Runtime,
+    client: IssuerClient,
+    web: App,
+    tmp_path: Path,
 ) -> None:
     user = signed_in(client, session)
     tokens = obtain(client, web, OFFLINE)
     rows, numbers = rows_of(runtime.engine), highest(runtime.engine)
-    named = runtime.settings.data_dir / "named"
+    named = tmp_path / "named"
     named.write_text(str(user.id))
     options = ("--forget", str(named), "--revoked", kids(client)[0])
     told = idp_json("recover", "--dry-run", *options)
