@@ -26,6 +26,16 @@ def authenticator_removed(session: Session, issuer: Issuer, user: User, locale: 
     _mail(session, issuer, user, "authenticator_removed", locale)
 
 
+def factors_reset(session: Session, issuer: Issuer, user: User, locale: str) -> None:
+    """Notify a person that all their second factors were removed by an administrator."""
+    _mail(session, issuer, user, "factors_reset", locale)
+
+
+def enrolment_code_made(session: Session, issuer: Issuer, user: User, locale: str) -> None:
+    """Notify a person that an administrator made an enrolment code for them."""
+    _mail(session, issuer, user, "enrolment_code_made", locale)
+
+
 def recovery_codes_made(session: Session, issuer: Issuer, user: User, locale: str) -> None:
     """Notify a person of new recovery codes."""
     _mail(session, issuer, user, "recovery_codes_made", locale)

@@ -136,6 +136,13 @@ def _link(
     """Return a new link; TooManyRequests when this person has enough valid ones."""
     throttle = runtime.of(session).throttle
     throttle.hit("forgot person", str(user.id), SENT_WHILE_GOOD, MINUTES * 60)
+    link = link_of(session, issuer, user, seconds=seconds)
+    query = f"?{WAITING}={waiting}" if waiting else ""
+    return f"{link}{query}"
+
+
+def link_of(session: Session, issuer: Issuer, user: User, *, seconds: int) -> str:
+    """Return a new link of a person, whom the caller has counted or need not count."""
     token = onetime.issue(
         session,
         PURPOSE,
@@ -149,8 +156,7 @@ def _link(
         tenant_id=issuer.tenant_id,
         target=f"user:{user.id}",
     )
-    query = f"?{WAITING}={waiting}" if waiting else ""
-    return f"{issuer.url}/forgot/{token}{query}"
+    return f"{issuer.url}/forgot/{token}"
 
 
 def _may_reset(session: Session, issuer: Issuer, user: User) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from idp.account import events, notices
 from idp.directory import levels
 from idp.directory.authentication.steps import Proof, amr_of, level_of
-from idp.directory.factors import recovery
+from idp.directory.factors import enrolment, recovery
 from idp.directory.factors import service as factors
 from idp.directory.factors.service import Factor
 from idp.directory.users import service as users
@@ -80,6 +80,17 @@ def prove(session: Session, issuer: Issuer, user: User, code: str, locale: str) 
     return factor
 
 
+def prove_enrolment_code(session: Session, issuer: Issuer, user: User, code: str) -> bool:
+    """Check an enrolment code of a person; return False when it is refused.
+
+    The caller commits in both cases. Raise TooManyRequests after too many wrong ones.
+    """
+    is_right = factors.prove_enrolment_code(session, user, code)
+    tag = Tag.ENROLMENT_CODE_USED if is_right else Tag.FACTOR_REFUSED
+    events.record(session, tag, issuer, user)
+    return is_right
+
+
 def step_up(
     session: Session, issuer: Issuer, visitor: Visitor, code: str, locale: str
 ) -> str | None:
@@ -105,11 +116,15 @@ def _raise_level(session: Session, issuer: Issuer, visitor: Visitor) -> str | No
 
 
 def standing_of(session: Session, visitor: Visitor) -> Standing:
-    """Return whether a person has a second factor, and whether their session may change it."""
-    if factors.has_any(session, visitor.user.id):
+    """Return whether a person has a second factor, and whether their session may change it.
+
+    A person who needs an enrolment code adds a factor while signing in, not in an older session.
+    """
+    condition = factors.condition_of(session, visitor.user.id)
+    if condition.has_factor:
         return Standing(has_factor=True, may_change=_is_high(visitor.browser))
     is_fresh = visitor.browser.auth_time > clock.now() - FIRST
-    return Standing(has_factor=False, may_change=is_fresh)
+    return Standing(has_factor=False, may_change=is_fresh and not condition.needs_code)
 
 
 def must_step_up(session: Session, visitor: Visitor) -> bool:
@@ -177,15 +192,24 @@ def make_recovery_codes(session: Session, issuer: Issuer, user: User, locale: st
 def reset(session: Session, issuer: Issuer, user: User, locale: str) -> int:
     """Remove all factors of a person who lost them, and end their access; return the number.
 
+    An enrolment code that they need goes too: afterwards they sign in with the password alone.
     For operators: it is recorded as an act of the system.
     """
+    was_held = enrolment.find(session, user.id) is not None
     count = factors.reset(session, user.id)
-    if count:
+    if count or was_held:
         users.end_access(session, user)
         sessions.end_all(session, user.id)
         audit.record(session, Tag.FACTORS_RESET, target=f"user:{user.id}", details={"count": count})
-        notices.authenticator_removed(session, issuer, user, locale)
+        notices.factors_reset(session, issuer, user, locale)
     return count
+
+
+def check_stated(session: Session, user: User, *, has_factor: bool | None) -> None:
+    """Raise Unprocessable where a request states something else than whether there is a factor."""
+    if has_factor is not None and has_factor != factors.has_any(session, user.id):
+        message = N_("Second factors are added by the person alone, and removed by a reset.")
+        raise Unprocessable.at("two_factor_enabled", message)
 
 
 def _is_high(row: BrowserSession) -> bool:

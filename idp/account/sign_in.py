@@ -118,6 +118,18 @@ def with_code(
     return finish(session, issuer, attempt, cookie)
 
 
+def with_enrolment_code(session: Session, issuer: Issuer, attempt: OpenAttempt, code: str) -> bool:
+    """Check an enrolment code, which opens the next step; return False when it is refused.
+
+    The caller commits in both cases. Raise TooManyRequests after too many wrong codes.
+    """
+    if not second_factors.prove_enrolment_code(session, issuer, attempt.user, code):
+        attempts.count_failure(session, attempt)
+        return False
+    attempts.add_proof(session, attempt, Proof.ENROLMENT_CODE)
+    return True
+
+
 def with_new_app(
     session: Session, issuer: Issuer, attempt: OpenAttempt, new: ConfirmedApp, locale: str
 ) -> Added | None:

@@ -7,12 +7,13 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from idp.account import second_factors
+from idp.account import factor_administration, second_factors
 from idp.commands import opening, output
 from idp.commands.command import Group
 from idp.commands.options import ID, LAST_ID
 from idp.directory.actor import OPERATOR
 from idp.directory.factors import recovery
+from idp.directory.factors.service import condition_of
 from idp.directory.factors.service import list_apps as apps_of
 from idp.directory.roles import catalogue
 from idp.directory.tenants import service as tenants
@@ -239,6 +240,30 @@ def unlock(*, name: str, as_json: bool) -> None:
     output.show(value, as_json=as_json)
 
 
+@user.command(example="idp user recover ann")
+@click.argument("name")
+@output.json_option
+def recover(*, name: str, as_json: bool) -> None:
+    """Restore the access of a user who lost password and second factors.
+
+    Sessions, tokens and second factors end. The link sets a new password, within ten minutes and
+    once; the enrolment code, valid for 24 hours, is asked for next and leads to a second factor.
+    """
+    with opening.open_session() as session:
+        person = people.get_managed(session, OPERATOR, _find(session, name, None).id, lock=True)
+        issuer = tenants.issuer_of(session, PLATFORM_TENANT_ID)
+        found = factor_administration.recover(session, issuer, person, person.locale or "")
+        session.commit()
+        value = {
+            "sub": str(person.id),
+            "username": person.username,
+            "link": found.link,
+            "enrolment_code": found.code.code,
+            "enrolment_code_expires_at": found.code.expires_at,
+        }
+    output.show(value, as_json=as_json)
+
+
 @user.command(example="idp user factors ann --reset")
 @click.argument("name")
 @click.option("--reset", is_flag=True, help="Remove all of them; sessions and tokens end.")
@@ -256,6 +281,7 @@ def factors(*, name: str, reset: bool, as_json: bool) -> None:
             "username": person.username,
             "authenticator_apps": [app.name for app in apps_of(session, person.id)],
             "recovery_codes_left": recovery.count_left(session, person.id),
+            "needs_enrolment_code": condition_of(session, person.id).needs_code,
         }
     output.show(value, as_json=as_json)
 

@@ -59,6 +59,19 @@ class Scope(StrEnum):
         "Administration: explain tokens and refused requests",
     )
 
+    ADMIN_FACTORS_ALL = (
+        "ids4.ms.admin.factors.all",
+        "Administration: everything about second factors",
+    )
+    ADMIN_FACTORS_READ = (
+        "ids4.ms.admin.factors.read",
+        "Administration: list second factors of users",
+    )
+    ADMIN_FACTORS_WRITE = (
+        "ids4.ms.admin.factors.write",
+        "Administration: remove and reset second factors of users",
+    )
+
     ADMIN_FILES_ALL = "ids4.ms.admin.files.all", "Administration: everything about files"
     ADMIN_FILES_READ = "ids4.ms.admin.files.read", "Administration: list uploaded files"
     ADMIN_FILES_WRITE = "ids4.ms.admin.files.write", "Administration: delete uploaded files"

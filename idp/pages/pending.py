@@ -25,6 +25,7 @@ RETURN_TO = "return_to"
 PAGES = {
     Step.FIRST: "/login",
     Step.SECOND: "/login/factor",
+    Step.CODE: "/login/code",
     Step.ENROL: "/login/enrol",
     Step.DONE: "/login/done",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import Result
@@ -20,7 +21,9 @@ from idp.directory.users import service as users
 from idp.platform import clock
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
-from tests.protocol import add_authenticator, add_person
+from tests.conftest import IssuerClient
+from tests.pages.browsing import submit
+from tests.protocol import PASSWORD, add_authenticator, add_person
 
 Run = Callable[..., Result]
 RunJson = Callable[..., Any]
@@ -262,7 +265,7 @@ def test_lost_second_factors_are_removed_and_access_ends(
     assert ann.security_stamp != stamp
     (event,) = session.scalars(select(AuditEvent).where(AuditEvent.tag == Tag.FACTORS_RESET))
     assert (event.target, event.details) == (f"user:{ann.id}", {"count": 1})
-    assert "removed" in outbox()[0].subject
+    assert "reset" in outbox()[0].subject
     # Again there is nothing to remove, and nobody is signed out for it.
     stamp = ann.security_stamp
     session.commit()
@@ -271,3 +274,56 @@ def test_lost_second_factors_are_removed_and_access_ends(
     assert ann.security_stamp == stamp
     session.commit()
     assert "There is no user bob." in idp("user", "factors", "bob", code=1).stderr
+
+
+def test_a_lost_account_is_recovered_by_a_link_and_a_code(
+    idp: Run,
+    idp_json: RunJson,
+    session: Session,
+    client: IssuerClient,
+    outbox: Callable[[], list[Any]],
+) -> None:
+    ann = add_person(session, email="ann@example.com")
+    add_authenticator(session, ann, "Phone")
+    stamp = ann.security_stamp
+    shown = idp_json("user", "recover", "ann")
+    session.expire_all()
+    assert ann.security_stamp != stamp
+    # The old password opens nothing in the meantime.
+    held = {"login": "ann", "password": PASSWORD}
+    assert submit(client, "/login", held).location == "/login/code"
+    new = "seven-quiet-otters"
+    path = urlsplit(shown["link"]).path
+    answer = submit(client, path, {"password": new, "repeated": new})
+    assert urlsplit(answer.location).path == "/login/code"
+    assert client.get(path).status_code == 400
+    opened = submit(client, answer.location, {"code": shown["enrolment_code"]})
+    assert urlsplit(opened.location).path == "/login/enrol"
+    (event,) = session.scalars(select(AuditEvent).where(AuditEvent.tag == Tag.USER_RECOVERED))
+    assert (event.target, event.details) == (f"user:{ann.id}", {"count": 1})
+    (mail, *_) = outbox()
+    assert shown["enrolment_code"] not in mail.text
+    assert idp_json("user", "factors", "ann")["needs_enrolment_code"] is True
+    # An operator lets the person in by the password alone.
+    assert idp_json("user", "factors", "ann", "--reset")["needs_enrolment_code"] is False
+
+
+def test_the_link_of_a_recovery_is_good_for_ten_minutes(
+    idp_json: RunJson, session: Session, client: IssuerClient, clock: Any
+) -> None:
+    add_person(session)
+    path = urlsplit(idp_json("user", "recover", "ann")["link"]).path
+    clock.shift(599)
+    assert client.get(path).status_code == 200
+    clock.shift(1)
+    assert client.get(path).status_code == 400
+
+
+def test_an_account_that_cannot_be_signed_in_to_is_not_recovered(
+    idp: Run, session: Session
+) -> None:
+    ann = add_person(session)
+    ann.is_disabled = True
+    session.commit()
+    assert "disabled or locked" in idp("user", "recover", "ann", code=1).stderr
+    assert "There is no user bob." in idp("user", "recover", "bob", code=1).stderr

@@ -33,6 +33,26 @@ def test_the_first_step_that_is_due_comes_next(proofs, has_factor, wanted, step)
     assert next_step(Progress(proofs, has_factor, wanted)) is step
 
 
+HANDED = Proof.ENROLMENT_CODE
+
+
+@pytest.mark.parametrize(
+    ("proofs", "has_factor", "step"),
+    [
+        ((), False, Step.FIRST),
+        ((HANDED,), False, Step.FIRST),
+        ((PWD,), False, Step.CODE),
+        ((PWD, HANDED), False, Step.ENROL),
+        ((PWD, HANDED), True, Step.SECOND),
+        ((PWD, HANDED, APP), True, Step.DONE),
+    ],
+)
+def test_an_enrolment_code_opens_the_enrolment_and_nothing_else(proofs, has_factor, step):
+    needs_code = not has_factor
+    assert next_step(Progress(proofs, has_factor, "mfa", needs_code=needs_code)) is step
+    assert level_of((PWD, HANDED)) == levels.PWD
+
+
 def test_nothing_is_done_before_the_level_is_reached():
     kinds = [tuple(chosen) for n in range(4) for chosen in itertools.permutations(Proof, n)]
     for proofs, has_factor, wanted in itertools.product(kinds, (True, False), levels.LEVELS):

@@ -42,6 +42,7 @@ MODULES = {
     "overview": Text("Figures by day", "统计数据"),
     "clients": Text("OAuth clients and their secrets", "客户端及其密钥"),
     "users": Text("Users of all tenants", "账号"),
+    "factors": Text("Second factors of users", "两步验证"),
     "sessions": Text("Browser sessions of users", "登录会话"),
     "audit": Text("Audit log", "审计日志"),
     "branding": Text("How pages and mails of a tenant look", "品牌设置"),
@@ -281,6 +282,38 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "Ends a lock that an administrator set until later; the delay after wrong passwords ends by itself. "
             f"Unlocking twice is not an error. {_REACH.en}",
             f"解除管理员设置的锁定；密码错误后的等待时间会自行结束。重复解锁不视为错误。{_REACH.zh}",
+        ),
+    ),
+    "factors-get": (
+        Text("Read the second factors of a user", "查询用户的两步验证方式"),
+        Text(
+            f"Authenticator apps, the number of recovery codes, and whether an enrolment code is asked for. {_REACH.en}",
+            f"包括验证器应用、剩余恢复码数量，以及登录时是否需要绑定码。{_REACH.zh}",
+        ),
+    ),
+    "factors-remove": (
+        Text("Remove a second factor of a user", "移除用户的一种两步验证方式"),
+        Text(
+            "The only one cannot be removed (422): reset the second factors instead. The person is notified by mail. "
+            f"{_REACH.en}",
+            f"唯一的一种不能移除（422），请改用重置。系统会邮件通知该用户。{_REACH.zh}",
+        ),
+    ),
+    "factors-reset": (
+        Text("Reset the second factors of a user", "重置用户的两步验证"),
+        Text(
+            "Removes all of them after a loss, ends sessions and tokens, and makes an enrolment code, which is answered this "
+            f"once. The person is notified by mail and signs in with password and code next. {_REACH.en}",
+            "用于用户丢失验证方式后：移除全部两步验证方式，结束会话和令牌，并生成绑定码，绑定码仅在此返回一次。系统会邮件通知该用户，"
+            f"下次登录需要密码和绑定码。{_REACH.zh}",
+        ),
+    ),
+    "factors-enrolment-code": (
+        Text("Make an enrolment code for a user", "为用户生成绑定码"),
+        Text(
+            "For a person without a second factor (422 otherwise). The code replaces the last one, is valid for 24 hours, can "
+            f"be used once, and is answered this once. {_REACH.en}",
+            f"仅适用于未启用两步验证的用户，否则返回 422。新绑定码取代旧的，24 小时内有效，仅可使用一次，且仅在此返回一次。{_REACH.zh}",
         ),
     ),
     "sessions-list": (
@@ -689,6 +722,9 @@ SCHEMAS = {
     "RefusedRequest": Text("A request that the protocol refused.", "被协议拒绝的请求。"),
     "TokenToExplain": Text("A token to be explained.", "待解释的令牌。"),
     "MessagePage": Text("A page of messages.", "一页消息。"),
+    "Factor": Text("A second factor, without its secret.", "一种两步验证方式，不含密钥。"),
+    "Factors": Text("The second factors of a user.", "用户的两步验证方式。"),
+    "EnrolmentCode": Text("A new enrolment code.", "新的绑定码。"),
 }
 
 MEMBERS = {
@@ -891,6 +927,11 @@ MEMBERS = {
         "Levels that are wished for where a request has no `acr_values`, the preferred one first.",
         "请求未带 `acr_values` 时希望达到的级别，优先者在前。",
     ),
+    "second_factor_exempt": Text(
+        "Whether it logs in people who have a second factor by the user service, without that factor. Only platform "
+        "administrators exempt a client.",
+        "是否可通过用户服务让已启用两步验证的用户仅凭密码等凭据登录，仅平台管理员可开启。",
+    ),
     "authorization_code_lifetime": Text("Lifetime of codes in seconds.", "授权码的有效秒数。"),
     "identity_token_lifetime": Text("Lifetime of ID tokens in seconds.", "ID 令牌的有效秒数。"),
     "access_token_lifetime": Text("Lifetime of access tokens in seconds.", "访问令牌的有效秒数。"),
@@ -1065,6 +1106,25 @@ MEMBERS = {
     "sign_in": Text("Text on the sign-in page.", "登录页上的文字。"),
     "register": Text("Text on the registration page.", "注册页上的文字。"),
     "mail": Text("Text at the end of every mail.", "每封邮件末尾的文字。"),
+    # Second factors
+    "Factor.id": Text("Id, by which it is removed.", "标识，移除时使用。"),
+    "Factor.kind": Text("`totp`: an authenticator app.", "`totp` 表示验证器应用。"),
+    "Factor.name": Text("What the user calls it; may be empty.", "用户设置的名称，可为空。"),
+    "Factor.last_used_at": Text(
+        "When it was last used; null: never.", "最近使用时间；null 表示从未使用。"
+    ),
+    "factors-remove.factor": Text("Id of the second factor.", "两步验证方式的标识。"),
+    "factors": Text("Second factors, the oldest first.", "两步验证方式，最早的在前。"),
+    "recovery_codes_left": Text("Unused recovery codes.", "剩余恢复码数量。"),
+    "needs_enrolment_code": Text(
+        "Whether the next sign-in asks for an enrolment code.", "下次登录是否需要绑定码。"
+    ),
+    "enrolment_code_expires_at": Text(
+        "Until when the code can be used; null: there is none, or it was used or has expired.",
+        "绑定码的失效时间；null 表示没有绑定码，或已使用、已过期。",
+    ),
+    "EnrolmentCode.code": Text("The code, answered this once.", "绑定码，仅返回一次。"),
+    "EnrolmentCode.expires_at": Text("Until when it can be used.", "失效时间。"),
     # Privileges
     "privileges-list.search": Text("Part of the code or the name.", "编码或名称的一部分。"),
     "privileges-list.api": Text(

@@ -918,7 +918,10 @@ MEMBERS = {
     "securityStamp": _NULL,
     "phoneNumber": Text("Phone number.", "手机号"),
     "phoneNumberConfirmed": Text("Whether the phone number is verified.", "手机号是否已验证"),
-    "twoFactorEnabled": _FALSE,
+    "twoFactorEnabled": Text(
+        "Whether the user has a second factor. It cannot be set here: another value is refused.",
+        "是否已启用两步验证。不能在此修改，提交其他值会被拒绝。",
+    ),
     "lockoutEnd": Text("End of the lockout; null: not locked.", "锁定截止时间，null 表示未锁定。"),
     "lockoutEnabled": Text("Whether the account can be locked.", "是否可锁定"),
     "accessFailedCount": Text("Failed sign-ins.", "登录失败次数"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
+from idp.account import second_factors
 from idp.api.actor import current_actor
 from idp.api.answers import current_language
 from idp.api.center.codes import USER_CODES, Code, CodeShape, listed
@@ -18,6 +20,7 @@ from idp.api.center.dialect import (
 )
 from idp.api.center.paging import Paging, fetch, within_days
 from idp.claims import registry
+from idp.directory.factors import service as factors
 from idp.directory.registration import codes as verification
 from idp.directory.registration import limits
 from idp.directory.registration import service as registration
@@ -141,6 +144,16 @@ def never_true() -> fields.Boolean:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class StatedUser:
+    """An account as a request states it."""
+
+    id: int
+    spec: UserSpec
+    has_factor: bool | None
+    """Whether it is said to have a second factor; None: nothing is said."""
+
+
 class UserShape(Shape):
     """An account; `passwordHash` accepts a password in clear text and is never returned."""
 
@@ -155,7 +168,7 @@ class UserShape(Shape):
     concurrency_stamp = Stamp()
     mobile = text(40, data_key="phoneNumber", allow_none=True, load_default=None)
     mobile_verified = boolean(data_key="phoneNumberConfirmed", load_default=False)
-    two_factor_enabled = never_true()
+    two_factor_enabled = boolean(load_default=None)
     lockout_end = Moment(ends=True, allow_none=True, load_default=None)
     lockout_enabled = boolean(load_default=False)
     access_failed_count = int32(minimum=0, load_default=0)
@@ -188,15 +201,15 @@ class UserShape(Shape):
     updated_at = Moment(data_key="lastUpdateTime", dump_only=True)
 
     @post_load
-    def to_spec(self, data: dict[str, Any], **_: Any) -> tuple[int, UserSpec]:
+    def to_spec(self, data: dict[str, Any], **_: Any) -> StatedUser:
         """Return the id and the account as the service takes them."""
+        has_factor = data.pop("two_factor_enabled")
         for name in _NOT_KEPT:
             del data[name]
-        return data.pop("id"), UserSpec(**data)
+        return StatedUser(data.pop("id"), UserSpec(**data), has_factor)
 
 
 _NOT_KEPT = (
-    "two_factor_enabled",
     "is_deleted",
     "logins",
     "tokens",
@@ -411,9 +424,12 @@ def list_(query: Mapping[str, Any]) -> Page:
     result=int64(),
     errors=("NotFound",),
 )
-def replace(body: tuple[int, UserSpec]) -> int:
+def replace(body: StatedUser) -> int:
     """Update a user."""
-    user = people.replace(database(), current_actor(), *body, reserved_claims=registry.RESERVED)
+    user = people.replace(
+        database(), current_actor(), body.id, body.spec, reserved_claims=registry.RESERVED
+    )
+    second_factors.check_stated(database(), user, has_factor=body.has_factor)
     database().commit()
     return user.id
 
@@ -427,15 +443,16 @@ def replace(body: tuple[int, UserSpec]) -> int:
     result=int64(),
     errors=("Post_CreateUserFail",),
 )
-def create(body: tuple[int, UserSpec]) -> int:
+def create(body: StatedUser) -> int:
     """Create a user."""
     try:
         user = people.create(
-            database(), current_actor(), body[1], reserved_claims=registry.RESERVED
+            database(), current_actor(), body.spec, reserved_claims=registry.RESERVED
         )
     except people.Rejected as problem:
         reasons = {USER.wire_name(name): texts for name, texts in problem.fields.items()}
         raise Refusal(Code.Post_CreateUserFail, written(reasons)) from None
+    second_factors.check_stated(database(), user, has_factor=body.has_factor)
     database().commit()
     return user.id
 
@@ -452,7 +469,7 @@ def detail(id: int) -> dict[str, Any]:
     """Read a user."""
     actor = current_actor()
     (shown,) = people.show(database(), actor, [people.get(database(), actor, id)])
-    return as_account(shown)
+    return as_account(shown) | {"two_factor_enabled": factors.has_any(database(), id)}
 
 
 @center.operation(
@@ -589,7 +606,6 @@ def as_account(shown: UserView) -> dict[str, Any]:
         "security_stamp": None,
         "lineage_ids": None,
         "mobile": shown.mobile,
-        "two_factor_enabled": False,
         "is_deleted": False,
         "parent_user_id": user.parent_user_id or 0,
         "roles": [{"user_id": user.id, "role_id": role.id} for role in shown.lists.roles],

@@ -20,6 +20,7 @@ from idp.directory.authentication import logins
 from idp.directory.authentication import service as authentication
 from idp.directory.authentication.logins import Login
 from idp.directory.authentication.service import Attempt, Kind, SignInPolicy
+from idp.directory.clients import snapshot as clients
 from idp.directory.factors import service as factors
 from idp.directory.registration import limits
 from idp.directory.registration.codes import MessageContext
@@ -33,6 +34,7 @@ from idp.oauth.sign_out import revoke_member_grants
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
+from idp.platform.web.principal import current_principal
 from idp.platform.web.views import current_issuer, current_runtime, database
 from idp.platform.wire.shapes import Shape, int64, optional_id, text
 
@@ -481,20 +483,29 @@ def proven(credential: Credential) -> User:
     attempt = Attempt(kind, credential.principal, credential.certificate, credential.sms_key)
     policy = sign_in_policy()
     user = authentication.authenticate(database(), attempt, policy)
+    exempted: dict[str, Any] = {}
     if user is not None and factors.is_required(database(), user.id):
-        _refuse_without_second_factor(user, policy)
+        if not _is_exempt():
+            _refuse_without_second_factor(user, policy)
+        exempted = {"second_factor": "exempt client"}
     if user is not None:
         audit.record(
             database(),
             Tag.ACCOUNT_AUTHENTICATED,
             tenant_id=policy.tenant_id,
             target=f"user:{user.id}",
-            details={"type": kind.value},
+            details={"type": kind.value, **exempted},
         )
     database().commit()
     if user is None:
         raise BadRequest("Incorrect account or credential.", code="bad_credential")
     return user
+
+
+def _is_exempt() -> bool:
+    """Return whether a platform administrator exempted the calling client from second factors."""
+    client = clients.find(database(), current_principal().client_id)
+    return client is not None and client.second_factor_exempt
 
 
 def _refuse_without_second_factor(user: User, policy: SignInPolicy) -> None:

@@ -14,7 +14,7 @@ from idp.directory.authentication.models import SignInAttempt
 from idp.directory.authentication.steps import Progress, Proof
 from idp.directory.factors import service as factors
 from idp.directory.users.models import User
-from idp.platform import clock, runtime
+from idp.platform import clock
 from idp.platform.db import count_hits
 from idp.platform.issuer import Issuer
 from idp.platform.secrets import digest, random_token
@@ -53,12 +53,11 @@ def progress_of(session: Session, user: User, proofs: tuple[Proof, ...]) -> Prog
     """Return what decides the next step of a person's sign-in.
 
     People who have a second factor always prove it; others must have one where the installation
-    requires it.
+    requires it, or an administrator gave them an enrolment code.
     """
-    has_factor = factors.has_any(session, user.id)
-    is_required = has_factor or runtime.of(session).settings.second_factor == "required"
-    wanted = levels.MFA if is_required else levels.PWD
-    return Progress(proofs, has_factor, wanted)
+    condition = factors.condition_of(session, user.id)
+    wanted = levels.MFA if condition.is_required else levels.PWD
+    return Progress(proofs, condition.has_factor, wanted, needs_code=condition.needs_code)
 
 
 def begin(

@@ -15,6 +15,8 @@ class Proof(StrEnum):
     PASSWORD = "password"  # noqa: S105 - names a proof
     TOTP = "totp"
     RECOVERY_CODE = "recovery code"
+    ENROLMENT_CODE = "enrolment code"
+    """Opens the enrolment and reaches no level."""
 
 
 class Step(StrEnum):
@@ -24,6 +26,8 @@ class Step(StrEnum):
     """Name and first factor."""
     SECOND = "second"
     """One of the second factors that the person has."""
+    CODE = "code"
+    """An enrolment code, without which no second factor is set up."""
     ENROL = "enrol"
     """Setting up a second factor, because one is required and there is none."""
     DONE = "done"
@@ -39,12 +43,15 @@ class Progress:
     """Whether the person has a second factor."""
     wanted: str
     """The level that the sign-in must reach."""
+    needs_code: bool = False
+    """Whether the person sets up a second factor with an enrolment code only."""
 
 
 _AMR: Mapping[Proof, str] = {
     Proof.PASSWORD: "pwd",
     Proof.TOTP: "otp",
     Proof.RECOVERY_CODE: "otp",
+    Proof.ENROLMENT_CODE: "otp",
 }
 """RFC 8176 2."""
 _FIRST = frozenset({Proof.PASSWORD})
@@ -74,9 +81,21 @@ def _lacks_level(progress: Progress) -> bool:
     return not levels.satisfies(level_of(progress.proofs), progress.wanted)
 
 
+def _lacks_factor(progress: Progress) -> bool:
+    return _lacks_level(progress) and not progress.has_factor
+
+
 STEPS: Sequence[tuple[Step, Callable[[Progress], bool]]] = (
     (Step.FIRST, lambda progress: _FIRST.isdisjoint(progress.proofs)),
     (Step.SECOND, lambda progress: _lacks_level(progress) and progress.has_factor),
-    (Step.ENROL, lambda progress: _lacks_level(progress) and not progress.has_factor),
+    (
+        Step.CODE,
+        lambda progress: (
+            _lacks_factor(progress)
+            and progress.needs_code
+            and Proof.ENROLMENT_CODE not in progress.proofs
+        ),
+    ),
+    (Step.ENROL, _lacks_factor),
 )
 """Each step with whether it is due. Conditions of a new step go where its page shall come."""

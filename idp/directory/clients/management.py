@@ -35,12 +35,14 @@ from idp.platform import clock, runtime, stamps
 from idp.platform.audit import service as audit
 from idp.platform.audit.difference import State
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest, Conflict, Forbidden, NotFound, Unprocessable
+from idp.platform.errors import BadRequest, Conflict, Forbidden, NotFound, Overreach, Unprocessable
 from idp.platform.integers import INT32_MAX
 from idp.platform.secrets import MASK, looks_like_digest
 from idp.platform.translation import N_, filled
 
 LONGEST_PROPERTY = 2000
+NOT_COPIED = frozenset({"client_name", "second_factor_exempt"})
+"""Settings that a copy of a client does not take over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +261,7 @@ def register(session: Session, actor: Actor, new: NewClient) -> tuple[Client, st
     owned = dataclasses.replace(new, tenant_id=actor.owner_tenant, owner_id=actor.user_id)
     client, secret = service.create(session, owned)
     _check_gifts(session, actor, client)
+    _check_exemption(actor, client)
     return client, secret
 
 
@@ -276,9 +279,11 @@ def change(
     _check_power(session, actor, client)
     stamps.check(client.concurrency_stamp, stamp)
     scopes, grantable = _management_scopes(client), [*(client.grantable_privileges or ())]
+    was_exempt = client.second_factor_exempt
     with session.no_autoflush:
         service.update(session, client, settings, lists)
     _check_gifts(session, actor, client, scopes=scopes, grantable=grantable)
+    _check_exemption(actor, client, was_exempt=was_exempt)
     return client
 
 
@@ -287,7 +292,7 @@ def duplicate(
 ) -> tuple[Client, str | None]:
     """Create a client like another, with a secret of its own; return both."""
     origin = get(session, actor, row_id)
-    copied = {name: getattr(origin, name) for name in fields.FIELDS if name != "client_name"}
+    copied = {name: getattr(origin, name) for name in fields.FIELDS.keys() - NOT_COPIED}
     client, secret = register(
         session,
         actor,
@@ -425,7 +430,7 @@ def copy_of(
     client: Client, client_id: str, client_name: str | None, secret: str | None
 ) -> ClientSpec:
     """Return the settings and lists of a client as those of a new one, with another secret."""
-    settings = {name: getattr(client, name) for name in fields.FIELDS}
+    settings = {name: getattr(client, name) for name in fields.FIELDS.keys() - NOT_COPIED}
     columns = {name: [*rule.key] for name, rule in LISTS.items()}
     columns["properties"].append("value")
     lists = {
@@ -486,6 +491,7 @@ def _rename(session: Session, client: Client, client_id: str) -> None:
 
 def _apply(session: Session, actor: Actor, client: Client, spec: ClientSpec) -> None:
     unasked, grantable = _unasked_scopes(client), {*(client.grantable_privileges or ())}
+    was_exempt = bool(client.second_factor_exempt)
     free = spec.lists["properties"]
     if free is not None:
         # First, because the kind of client decides which addresses are allowed.
@@ -503,6 +509,14 @@ def _apply(session: Session, actor: Actor, client: Client, spec: ClientSpec) -> 
     rules.check_addresses(session, client)
     _check_unasked_scopes(session, actor, _unasked_scopes(client) - unasked)
     _check_grantable(session, actor, {*(client.grantable_privileges or ())} - grantable)
+    _check_exemption(actor, client, was_exempt=was_exempt)
+
+
+def _check_exemption(actor: Actor, client: Client, *, was_exempt: bool = False) -> None:
+    """Refuse an actor other than a platform administrator who exempts a client."""
+    if client.second_factor_exempt and not was_exempt and not actor.is_platform_admin:
+        message = N_("Only platform administrators can exempt a client from second factors.")
+        raise Overreach.at("second_factor_exempt", message)
 
 
 def _check_power(session: Session, actor: Actor, client: Client) -> None:

@@ -64,6 +64,8 @@ class Client(Base):
     """Level that every sign-in at the client reaches; empty: any."""
     default_acr_values: Mapped[list[str] | None]
     """Levels that are wished for where a request names none."""
+    second_factor_exempt: Mapped[bool] = mapped_column(default=False)
+    """Whether it logs people in by itself though they have a second factor."""
 
     authorization_code_lifetime: Mapped[int] = mapped_column(Integer, default=300)
     identity_token_lifetime: Mapped[int] = mapped_column(Integer, default=300)

@@ -53,6 +53,7 @@ class ClientView:
     default_max_age: int | None
     require_acr: str | None
     default_acr_values: tuple[str, ...]
+    second_factor_exempt: bool
     authorization_code_lifetime: int
     identity_token_lifetime: int
     access_token_lifetime: int
@@ -171,6 +172,7 @@ def _view(session: Session, client: Client) -> ClientView | None:
         default_max_age=client.default_max_age,
         require_acr=client.require_acr,
         default_acr_values=tuple(client.default_acr_values or ()),
+        second_factor_exempt=client.second_factor_exempt,
         authorization_code_lifetime=client.authorization_code_lifetime,
         identity_token_lifetime=client.identity_token_lifetime,
         access_token_lifetime=client.access_token_lifetime,

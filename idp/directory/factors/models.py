@@ -1,4 +1,4 @@
-"""Authenticator apps and recovery codes."""
+"""Authenticator apps, recovery codes and enrolment codes."""
 
 from __future__ import annotations
 
@@ -39,4 +39,21 @@ class RecoveryCode(Base):
     user_id: Mapped[int] = reference("user.id")
     code_mac: Mapped[str] = mapped_column(String(100))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    used_at: Mapped[datetime | None]
+
+
+class EnrolmentCode(Base):
+    """A code with which a person sets up a second factor, known by its MAC; they have one at most.
+
+    As long as the row is there and the person has no second factor, a code is asked for.
+    """
+
+    __tablename__ = "enrolment_code"
+    concerns_tokens = False
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = reference("user.id", unique=True)
+    code_mac: Mapped[str] = mapped_column(String(100))
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]

@@ -16,8 +16,8 @@ from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from idp.directory import levels
-from idp.directory.factors import recovery, totp
-from idp.directory.factors.models import Totp
+from idp.directory.factors import enrolment, recovery, totp
+from idp.directory.factors.models import EnrolmentCode, Totp
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
 from idp.platform.errors import BadRequest, Conflict
@@ -48,6 +48,17 @@ class Factor(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """What a person signs in with besides a first factor."""
+
+    has_factor: bool
+    needs_code: bool
+    """Whether an enrolment code is asked for, because they have no second factor."""
+    is_required: bool
+    """Whether something is asked for: they have a factor, need a code, or everybody must."""
+
+
+@dataclass(frozen=True, slots=True)
 class NewApp:
     """The secret of an app that is being set up."""
 
@@ -64,9 +75,22 @@ def has_any(session: Session, user_id: int) -> bool:
     return bool(session.scalar(select(exists().where(Totp.user_id == user_id))))
 
 
+def condition_of(session: Session, user_id: int) -> Condition:
+    """Return what a person signs in with besides a first factor, by one query."""
+    has_app = exists().where(Totp.user_id == user_id)
+    has_code = exists().where(EnrolmentCode.user_id == user_id)
+    has_factor, is_held = map(bool, session.execute(select(has_app, has_code)).one())
+    by_setting = runtime.of(session).settings.second_factor == "required"
+    return Condition(
+        has_factor=has_factor,
+        needs_code=is_held and not has_factor,
+        is_required=by_setting or has_factor or is_held,
+    )
+
+
 def is_required(session: Session, user_id: int) -> bool:
-    """Return whether a person signs in with a second factor: they have one, or everybody must."""
-    return runtime.of(session).settings.second_factor == "required" or has_any(session, user_id)
+    """Return whether a person signs in with more than a first factor."""
+    return condition_of(session, user_id).is_required
 
 
 def lacks_level(session: Session, user_id: int, acr: str, wanted: str) -> bool:
@@ -91,6 +115,20 @@ def prove(session: Session, user: User, code: str) -> Factor | None:
     found = _find(session, user.id, code[: LONGEST_CODE + 1])
     (throttle.failed if found is None else throttle.succeeded)(THROTTLE, *keys)
     return found
+
+
+def prove_enrolment_code(session: Session, user: User, code: str) -> bool:
+    """Check an enrolment code and spend it; return False when it is refused.
+
+    Raise TooManyRequests as `prove` does. The caller commits in both cases.
+    """
+    throttle = runtime.of(session).throttle
+    keys = _keys(session, user)
+    throttle.check_delay(THROTTLE, *keys)
+    normal = recovery.read(code[: LONGEST_CODE + 1])
+    is_right = normal is not None and enrolment.use(session, user.id, normal)
+    (throttle.succeeded if is_right else throttle.failed)(THROTTLE, *keys)
+    return is_right
 
 
 def new_app(session: Session, issuer: Issuer, user: User, key: str | None = None) -> NewApp:
@@ -132,6 +170,7 @@ def add_app(session: Session, user: User, key: str, code: str, name: str = "") -
         Totp(user_id=user.id, name=name[:LONGEST_NAME], secret_encrypted=sealed, last_step=step)
     )
     session.flush()
+    enrolment.forget(session, user.id)
     return True
 
 
@@ -146,10 +185,11 @@ def remove_app(session: Session, user_id: int, app_id: int) -> bool:
 
 
 def reset(session: Session, user_id: int) -> int:
-    """Remove all apps and recovery codes of a person; return the number of apps."""
+    """Remove all apps and codes of a person; return the number of apps."""
     removed = session.scalars(delete(Totp).where(Totp.user_id == user_id).returning(Totp.id))
     count = len(removed.all())
     recovery.forget(session, user_id)
+    enrolment.forget(session, user_id)
     return count
 
 

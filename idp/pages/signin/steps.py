@@ -37,7 +37,7 @@ from idp.pages.pending import (
     step_address,
 )
 from idp.pages.visitor import current_visitor, renew_session, session_cookie
-from idp.platform.errors import TooManyRequests
+from idp.platform.errors import NotFound, TooManyRequests
 from idp.platform.web.views import current_issuer, database
 
 CODES = "/login/codes"
@@ -146,6 +146,37 @@ def _check(known: OpenAttempt | Visitor, code: str) -> Outcome | None:
     return None if cookie is None else Outcome(Step.DONE, cookie, known.browser.remember)
 
 
+@blueprint.get("/login/code")
+@for_step(Step.CODE)
+def show_code(place: Place) -> Response:
+    """Ask for the enrolment code that an administrator handed out."""
+    return _code_page(place, CodeForm())
+
+
+@blueprint.post("/login/code")
+@for_step(Step.CODE)
+def prove_code(place: Place) -> Response:
+    """Check the enrolment code and go on with setting up a second factor."""
+    form, attempt = CodeForm(), place.known
+    if isinstance(attempt, Visitor):
+        raise NotFound
+    if not form.validate():
+        return _code_page(place, form, 400)
+    try:
+        is_right = signing_in.with_enrolment_code(
+            database(), current_issuer(), attempt, form.code.data or ""
+        )
+    except TooManyRequests as refusal:
+        database().rollback()
+        form.refuse(retry_message(refusal))
+        return _code_page(place, form, refusal.status, refusal.retry_after)
+    database().commit()
+    if not is_right:
+        form.refuse(_("This code is wrong, has expired or was used already."), "code")
+        return _code_page(place, form, 400)
+    return redirect(step_address(Step.ENROL, place.authorization, place.home), 303)
+
+
 @blueprint.get("/login/enrol")
 @for_step(Step.ENROL)
 def show_enrolment(place: Place) -> Response:
@@ -203,6 +234,13 @@ def _factor_page(
 ) -> Response:
     form.code.data = None  # a code is of use once
     return _page("factor", place, status, retry_after, form=form)
+
+
+def _code_page(
+    place: Place, form: CodeForm, status: int = 200, retry_after: int | None = None
+) -> Response:
+    form.code.data = None
+    return _page("enrolment_code", place, status, retry_after, form=form)
 
 
 def _enrolment_page(

@@ -19,6 +19,7 @@ from idp.directory.applications.models import Application, Menu
 from idp.directory.bundles.models import Bundle, TenantType
 from idp.directory.clients import snapshot
 from idp.directory.clients.models import ClientSecret
+from idp.directory.factors.models import Totp
 from idp.directory.roles import catalogue
 from idp.directory.tenants import service as tenants
 from idp.directory.users.models import User
@@ -123,6 +124,15 @@ def a_user(session: Session) -> str:
     tenant_id = protocol.add_tenant(session, "Rows")
     user = protocol.add_person(session, "row", tenant_ids=[tenant_id], email="row@example.com")
     return f"/tenants/{tenant_id}/users/{user.id}"
+
+
+def a_factor(session: Session) -> str:
+    path = a_user(session)
+    user = session.get_one(User, int(path.rpartition("/")[2]))
+    for name in ("Old", "New"):
+        protocol.add_authenticator(session, user, name)
+    oldest = session.scalars(select(Totp.id).order_by(Totp.id).limit(1)).one()
+    return f"{path}/factors/totp-{oldest}"
 
 
 def some_sessions(session: Session) -> str:
@@ -297,6 +307,10 @@ CASES = {
     "users-unlock": Case(lambda session: f"{a_user(session)}/unlock"),
     "users-reset-link": Case(lambda session: f"{a_user(session)}/reset-link"),
     "users-sign-out": Case(lambda session: f"{a_user(session)}/sign-out"),
+    "factors-get": Case(lambda session: f"{a_user(session)}/factors"),
+    "factors-remove": Case(a_factor, status=204),
+    "factors-reset": Case(lambda session: f"{a_user(session)}/factors/reset"),
+    "factors-enrolment-code": Case(lambda session: f"{a_user(session)}/enrolment-codes"),
     "sessions-list": Case(some_sessions),
     "sessions-end": Case(lambda session: f"{a_session(session)}/end"),
     "sessions-end-all": Case(lambda session: f"{some_sessions(session)}/end"),

@@ -276,6 +276,31 @@ def test_nobody_makes_a_client_that_may_do_more_than_they(client, session, acme)
     assert made["scopes"] == [WRITE]
 
 
+def test_only_platform_administrators_exempt_a_client_from_second_factors(
+    client, session, root, acme
+):
+    mary = center.manager(client, session, WRITE, tenant_id=acme, scopes=[WRITE])
+    user = protocol.add_person(session, "helper")
+    protocol.add_role(session, user, "helper", [WRITE], tenant_id=None)
+    helper = Caller(client, user, center.token_for(session, user, [WRITE]))
+    app = protocol.register_machine(session, "row", tenant_id=acme)
+    for caller in (mary, helper):
+        answer = change(caller, one(app, acme), {"second_factor_exempt": True})
+        assert (answer.status_code, list(answer.get_json()["fields"])) == (
+            400,
+            ["second_factor_exempt"],
+        )
+    assert change(root, one(app, acme), {"second_factor_exempt": True}).status_code == 200
+    # Others may change the client further, and end the exemption; a copy does not have it.
+    named = change(mary, one(app, acme), {"client_name": "Row"})
+    assert named.get_json()["second_factor_exempt"] is True
+    copy = admin.data(mary, "POST", f"{one(app, acme)}/duplicate", {"client_id": "copy"})
+    assert copy["second_factor_exempt"] is False
+    ended = change(mary, one(app, acme), {"second_factor_exempt": False})
+    assert ended.get_json()["second_factor_exempt"] is False
+    assert change(mary, one(app, acme), {"second_factor_exempt": True}).status_code == 400
+
+
 @pytest.mark.parametrize(
     "power", ["scope of a machine", "privilege", "scope of people", "scope without consent"]
 )

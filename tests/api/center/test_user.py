@@ -994,3 +994,22 @@ def test_who_is_locked_is_kept_out(root, session, client):
     until = (times.now() + timedelta(days=1)).isoformat()
     root.data("PUT", "/User", {**shown, "lockoutEnd": until, "lockoutEnabled": True})
     assert theirs.send("GET", "/User").status_code == 401
+
+
+# Second factors
+
+
+def test_whether_there_is_a_second_factor_is_told_and_not_set(root, session):
+    ann = protocol.add_person(session)
+    shown = root.data("GET", f"/User/{ann.id}")
+    assert shown["twoFactorEnabled"] is False
+    before = center.whole_database(session)
+    assert "twoFactorEnabled" in root.refused("PUT", "/User", {**shown, "twoFactorEnabled": True})
+    assert center.whole_database(session) == before
+    protocol.add_authenticator(session, ann)
+    shown = root.data("GET", f"/User/{ann.id}")
+    assert shown["twoFactorEnabled"] is True
+    assert "twoFactorEnabled" in root.refused("PUT", "/User", {**shown, "twoFactorEnabled": False})
+    root.data("PUT", "/User", {**shown, "nickName": "Ann"})
+    del shown["twoFactorEnabled"], shown["concurrencyStamp"]
+    root.data("PUT", "/User", shown)

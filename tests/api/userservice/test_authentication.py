@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from idp.api.userservice.codes import Code
+from idp.directory.clients import service as clients
+from idp.directory.factors import enrolment
 from idp.platform.audit.tags import Tag
 from tests.api import userservice
 from tests.pages.browsing import events
@@ -35,4 +37,21 @@ def test_a_program_logs_nobody_in_who_has_a_second_factor(robot, session, path):
 @pytest.mark.settings(second_factor="required")
 def test_a_program_logs_nobody_in_where_everybody_must_have_one(robot, session):
     add_person(session)
+    assert robot.code("POST", "/login", RIGHT) is Code.second_factor_required
+
+
+@pytest.mark.parametrize("path", ["/login", "/authentication"])
+def test_an_exempt_client_logs_people_in_past_their_second_factor(robot, session, path):
+    add_authenticator(session, add_person(session))
+    clients.update(session, clients.get(session, "robot"), {"second_factor_exempt": True})
+    session.commit()
+    assert robot.second("POST", path, RIGHT)["isSuccess"]
+    assert robot.code("POST", path, WRONG) is Code.bad_credential
+    (event,) = events(session, Tag.ACCOUNT_AUTHENTICATED)
+    assert event.details["second_factor"] == "exempt client"
+
+
+def test_a_program_logs_nobody_in_who_needs_an_enrolment_code(robot, session):
+    enrolment.issue(session, add_person(session).id)
+    session.commit()
     assert robot.code("POST", "/login", RIGHT) is Code.second_factor_required

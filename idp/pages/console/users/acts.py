@@ -44,33 +44,33 @@ Act = Callable[[Session, Actor], object]
 @pages.post("/<int:row_id>/disable", permission=WRITE)
 def disable(workspace: Workspace, row_id: int) -> Response:
     """Disable a user; their sessions and tokens end."""
-    return _act(workspace, row_id, partial(people.disable, user_id=row_id), "disabled")
+    return act(workspace, row_id, partial(people.disable, user_id=row_id), "disabled")
 
 
 @pages.post("/<int:row_id>/enable", permission=WRITE)
 def enable(workspace: Workspace, row_id: int) -> Response:
     """Enable a user again."""
-    return _act(workspace, row_id, partial(people.enable, user_id=row_id), "enabled")
+    return act(workspace, row_id, partial(people.enable, user_id=row_id), "enabled")
 
 
 @pages.post("/<int:row_id>/unlock", permission=WRITE)
 def unlock(workspace: Workspace, row_id: int) -> Response:
     """End the lock of a user before its time."""
-    return _act(workspace, row_id, partial(people.unlock, user_id=row_id), "unlocked")
+    return act(workspace, row_id, partial(people.unlock, user_id=row_id), "unlocked")
 
 
 @pages.post("/<int:row_id>/sign-out", permission=WRITE)
 def sign_out(workspace: Workspace, row_id: int) -> Response:
     """Sign a user out everywhere."""
-    return _act(workspace, row_id, partial(administration.sign_out, user_id=row_id), "signed_out")
+    return act(workspace, row_id, partial(administration.sign_out, user_id=row_id), "signed_out")
 
 
 @pages.post("/<int:row_id>/reset-link", permission=WRITE)
 def send_link(workspace: Workspace, row_id: int) -> Response:
     """Send a link for a new password to a user."""
     language = current_language().code
-    act = partial(administration.send_reset_link, user_id=row_id, locale=language)
-    return _act(workspace, row_id, act, "link")
+    send = partial(administration.send_reset_link, user_id=row_id, locale=language)
+    return act(workspace, row_id, send, "link")
 
 
 @pages.post("/<int:row_id>/sessions/<int:session_id>/end", permission=Scope.ADMIN_SESSIONS_WRITE)
@@ -81,7 +81,7 @@ def end_session(workspace: Workspace, row_id: int, session_id: int) -> Response:
         people.get_managed(session, actor, row_id)
         live_access.end_session(session, actor, session_id, user_id=row_id)
 
-    return _act(workspace, row_id, end, "ended", tab="live", permission=Scope.ADMIN_SESSIONS_WRITE)
+    return act(workspace, row_id, end, "ended", tab="live", permission=Scope.ADMIN_SESSIONS_WRITE)
 
 
 @pages.post("/<int:row_id>/consents/<int:consent_id>/end", permission=Scope.ADMIN_SESSIONS_WRITE)
@@ -93,7 +93,7 @@ def end_consent(workspace: Workspace, row_id: int, consent_id: int) -> Response:
         found = client_access.consents_query(actor, user_id=row_id)
         client_access.end_consent(session, found, consent_id)
 
-    return _act(
+    return act(
         workspace, row_id, end, "allowed", tab="allowed", permission=Scope.ADMIN_SESSIONS_WRITE
     )
 
@@ -107,7 +107,7 @@ def set_roles(workspace: Workspace, row_id: int) -> Response:
         people.get_member(session, actor, row_id)
         assign(session, workspace, row_id, added=ticked - shown, removed=shown - ticked)
 
-    return _act(workspace, row_id, change, "roles", tab="roles", permission=Scope.US_ROLE_BIND)
+    return act(workspace, row_id, change, "roles", tab="roles", permission=Scope.US_ROLE_BIND)
 
 
 @pages.post("/<int:row_id>/memberships", permission=Scope.US_ACCOUNT_BINDTENANT)
@@ -119,7 +119,7 @@ def join(workspace: Workspace, row_id: int) -> Response:
         administration.add_member(session, actor, row_id, min(ids("tenant"), default=0))
 
     permission = Scope.US_ACCOUNT_BINDTENANT
-    return _act(workspace, row_id, add, "joined", permission=permission)
+    return act(workspace, row_id, add, "joined", permission=permission)
 
 
 @pages.post(
@@ -133,7 +133,7 @@ def leave(workspace: Workspace, row_id: int, member_of: int) -> Response:
 
     permission = Scope.US_ACCOUNT_UNBINDTENANT
     stays = workspace.tenant is None
-    return _act(workspace, row_id, remove, "left", permission=permission, stays=stays)
+    return act(workspace, row_id, remove, "left", permission=permission, stays=stays)
 
 
 @pages.post("/disable", permission=WRITE)
@@ -194,10 +194,10 @@ def assign(
         tenant_roles.unbind(session, tenant_id, username, [codes[each] for each in removed])
 
 
-def _act(
+def act(
     workspace: Workspace,
     user_id: int,
-    act: Act,
+    do: Act,
     notice: str,
     *,
     tab: str = "show",
@@ -206,7 +206,7 @@ def _act(
 ) -> Response:
     """Do something to a user and go back to the tab; a refusal is shown there."""
     try:
-        act(database(), workspaces.acting(database(), workspace, permission))
+        do(database(), workspaces.acting(database(), workspace, permission))
     except REFUSALS as problem:
         database().rollback()
         return person.page(workspace, user_id, tab, problem)

@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from idp.account import live_access, sessions
+from idp.account import factor_administration, live_access, sessions
 from idp.directory import permissions
 from idp.directory.actor import Actor
 from idp.directory.permissions import Origin
@@ -39,6 +39,8 @@ from idp.platform.web.views import database
 FEW = 6
 """Permissions on the overview."""
 MOST_EVENTS = 50
+ENROLMENT_CODE = "enrolment_code"
+"""What a new enrolment code is kept under until the tab shows it."""
 
 TABS = {
     "show": _("Overview"),
@@ -46,15 +48,25 @@ TABS = {
     "held": _("Permissions"),
     "live": _("Live sessions"),
     "allowed": _("Consents"),
+    "factors": _("Second factors"),
     "activity": _("Activity"),
 }
+TAB_PERMISSIONS = {
+    "live": Scope.ADMIN_SESSIONS_READ,
+    "allowed": Scope.ADMIN_SESSIONS_READ,
+    "factors": Scope.ADMIN_FACTORS_READ,
+}
+"""Permissions of tabs that not everybody sees who sees the screen."""
 NOTICES = {
     "added": _("The account was created. A link to choose a password was sent."),
     "allowed": _("The access of the application was removed."),
     "changed": _("The profile was changed."),
+    "code": _("An enrolment code was made."),
     "disabled": _("The account was disabled. All sessions and tokens have ended."),
     "enabled": _("The account was enabled."),
     "ended": _("The session was ended."),
+    "factor": _("The second factor was removed."),
+    "factors": _("The second factors were removed. All sessions and tokens have ended."),
     "joined": _("The user was added to the organisation."),
     "left": _("The user was removed from the organisation."),
     "link": _("A link to choose a new password was sent."),
@@ -181,7 +193,8 @@ def page(
     session = database()
     person = read(workspace, user_id)
     tabs = {"show": _overview, "held": _held, "live": _live, "allowed": _allowed}
-    contents = {**tabs, "roles": _roles, "activity": _activity}[tab](session, workspace, person)
+    others = {"roles": _roles, "factors": _factors, "activity": _activity}
+    contents = {**tabs, **others}[tab](session, workspace, person)
     answer = frame(
         workspace,
         person,
@@ -205,6 +218,7 @@ def frame(workspace: Workspace, person: Person, tab: str, **contents: Any) -> Re
         person=person,
         tab=tab,
         tabs=TABS,
+        tab_permissions=TAB_PERMISSIONS,
         states=lines.STATES,
         scopes=Scope,
         **contents,
@@ -274,6 +288,18 @@ def _roles(session: Session, workspace: Workspace, person: Person) -> dict[str, 
         "roles": people.roles_in(session, workspace.tenant_id),
         "held_ids": [role.id for role in held],
     }
+
+
+def _factors(session: Session, workspace: Workspace, person: Person) -> dict[str, Any]:
+    if not workspace.may(Scope.ADMIN_FACTORS_READ):
+        return {"found": None}
+    actor = workspaces.acting(session, workspace, Scope.ADMIN_FACTORS_READ)
+    try:
+        found = factor_administration.show(session, actor, person.user.id)
+    except (NotFound, Forbidden):
+        return {"found": None}
+    code = once.take(workspace, f"user:{person.user.id}", field=ENROLMENT_CODE)
+    return {"found": found, "enrolment_code": code}
 
 
 def _activity(session: Session, workspace: Workspace, person: Person) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from idp.directory.users import management as people
 from idp.directory.users.models import SORT_NAME, User
 from idp.pages.console import layout, once, screens, workspaces
 from idp.pages.console.gate import Hit, check, go
-from idp.pages.console.users import acts, bulk, editing, files, lines, listing, person
+from idp.pages.console.users import acts, bulk, editing, factors, files, lines, listing, person
 from idp.pages.console.users.forms import FIELDS, DeleteForm, ExistingUserForm, NewUserForm
 from idp.pages.console.users.pages import READ, WRITE, pages
 from idp.pages.console.workspaces import Workspace
@@ -26,7 +26,7 @@ from idp.platform.web.views import database
 
 __all__ = ["MODULES", "pages"]
 
-MODULES = (acts, bulk, editing, files)
+MODULES = (acts, bulk, editing, factors, files)
 """Importing a module declares its addresses."""
 
 
