@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from idp.directory.tenants import service as tenants
-from tests.protocol import PASSWORD, add_person, add_role, add_tenant
+from tests.protocol import PASSWORD, add_authenticator, add_person, add_role, add_tenant
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 """Folder for pictures to look at."""
@@ -72,7 +72,16 @@ def test_every_screen_of_people_is_readable_for_everybody(chromium, acme, locale
     base = f"{server.url}/console/t/{tenant_id}"
     paths = ["/users", "/users?q=nobody", "/users/new", "/users/import", "/sessions"]
     paths += ["/sessions/grants", f"/sessions/end?person={ann.id}"]
-    tabs = ("", "/edit", "/roles", "/permissions", "/sessions", "/consents", "/activity")
+    tabs = (
+        "",
+        "/edit",
+        "/roles",
+        "/permissions",
+        "/sessions",
+        "/consents",
+        "/factors",
+        "/activity",
+    )
     paths += [f"/users/{ann.id}{tab}" for tab in tabs]
     for path in paths:
         assert page.goto(base + path).status == 200, path
@@ -113,6 +122,39 @@ def test_a_user_is_added_given_a_role_and_signed_out(chromium, acme, scripts):
     page.goto(f"{server.url}/console/t/{tenant_id}/users?state=disabled")
     expect(page.get_by_role("link", name="Ann Lee")).to_be_visible()
     context.close()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_lost_factors_are_reset_and_set_up_anew_with_the_code(chromium, acme, session, scripts):
+    server, tenant_id, ann = acme
+    add_authenticator(session, ann, "Phone")
+    context = open_browser(chromium, server, "boss", locale="en-GB", java_script_enabled=scripts)
+    page = context.new_page()
+    page.goto(f"{server.url}/console/t/{tenant_id}/users/{ann.id}")
+    page.get_by_role("link", name="Second factors").click()
+    expect(page.get_by_text("Phone")).to_be_visible()
+    page.get_by_role("button", name="Reset", exact=True).click()
+    code = page.locator(".once code").inner_text()
+    if scripts:
+        look(page, "users-factors-code")
+    page.reload()
+    expect(page.locator(".once code")).to_have_count(0)
+    expect(page.get_by_text("The next sign-in asks for the enrolment code.")).to_be_visible()
+    context.close()
+
+    own = chromium.new_context(locale="en-GB", java_script_enabled=scripts)
+    page = own.new_page()
+    page.goto(f"{server.url}/login")
+    page.fill("#login", "ann")
+    page.fill("#password", PASSWORD)
+    page.click("main button[type=submit]")
+    expect(page.get_by_role("heading", name="Enrolment code")).to_be_visible()
+    if scripts:
+        look(page, "sign-in-enrolment-code")
+    page.fill("#code", code)
+    page.click("main button[type=submit]")
+    expect(page.get_by_role("heading", name="Set up a second step")).to_be_visible()
+    own.close()
 
 
 @pytest.mark.parametrize("scripts", [True, False])

@@ -40,7 +40,7 @@ def mary(client, session, acme):
 
 @pytest.fixture
 def ann(session, acme):
-    return protocol.add_person(session, tenant_ids=[acme], email="ann@acme.example")
+    return protocol.add_person(session, tenant_ids=[acme], email="ann@acme.example", locale="en")
 
 
 def of(user, tenant_id):
