@@ -22,6 +22,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.sqltypes import JSON
 
 from idp.platform import connections
+from idp.platform.connections.budget import LEAST_SECONDS, Budget
 from idp.platform.connections.hosts import Host
 from idp.platform.db import AtomicWrite, Query
 from idp.platform.errors import BadRequest, Unavailable
@@ -32,7 +33,7 @@ CONNECTIONS = 8
 SECONDS = 5.0
 """How long a statement may take before its connection is given up."""
 WAIT_SECONDS = 5.0
-"""How long a statement waits for a free connection, or for a new one."""
+"""How long a statement waits for a free connection and for a new one, together."""
 RETRY_SECONDS = 1
 DEFAULT_PORT = 5432
 
@@ -131,31 +132,40 @@ class Pool:
         """The one that waits longest is handed the next connection, or None: may open one."""
         self._prepared: dict[Query, _Prepared] = {}
 
-    async def rows(self, query: Query, given: Mapping[str, Any]) -> list[Sequence[Any]]:
-        """Execute a query; Unavailable when the database does not answer."""
+    async def rows(
+        self, query: Query, given: Mapping[str, Any], budget: Budget | None = None
+    ) -> list[Sequence[Any]]:
+        """Execute a query; Unavailable when the database does not answer.
+
+        Without the budget of a request the query has one of its own.
+        """
+        budget = budget or Budget()
         prepared = self._prepare_once(query)
         values = prepared.values(given)
         try:
             try:
-                found = await self._execute(prepared, values)
+                found = await self._execute(prepared, values, budget)
             except TimeoutError:  # another connection would only wait as long
                 raise
             except _LOST:
-                found = await self._execute(prepared, values)
+                found = await self._execute(prepared, values, budget)
         except _PASSING as error:
             raise unavailable(error) from error
         except asyncpg.DataError as error:
             raise _out_of_range(error) from error
         return [prepared.row(row) for row in found]
 
-    async def write(self, change: AtomicWrite, given: Mapping[str, Any]) -> Sequence[Any] | None:
+    async def write(
+        self, change: AtomicWrite, given: Mapping[str, Any], budget: Budget | None = None
+    ) -> Sequence[Any] | None:
         """Execute a change that commits itself, and return its row: the id and what was found.
 
         Unavailable when it was not done, and also when that is not known.
         """
         prepared = self._prepare_once(change.statement)
         try:
-            found = await self._execute(prepared, prepared.values(change.complete(given)))
+            values = prepared.values(change.complete(given))
+            found = await self._execute(prepared, values, budget or Budget())
         except _PASSING as error:
             raise unavailable(error) from error
         except asyncpg.DataError as error:
@@ -175,14 +185,22 @@ class Pool:
             prepared = self._prepared[statement] = _Prepared(statement)
         return prepared
 
-    async def _execute(self, prepared: _Prepared, values: list[Any]) -> list[asyncpg.Record]:
-        connection = await self._take()
+    async def _execute(
+        self, prepared: _Prepared, values: list[Any], budget: Budget
+    ) -> list[asyncpg.Record]:
+        started = time.monotonic()
         try:
+            connection = await self._take(budget.limit(WAIT_SECONDS))
+        finally:
+            budget.spend(started)
+        started = time.monotonic()
+        try:
+            limit = budget.limit(SECONDS)
             found: list[asyncpg.Record]
             if self._prepare:
-                found = await connection.fetch(prepared.text, *values)
+                found = await connection.fetch(prepared.text, *values, timeout=limit)
                 return found
-            return await _fetch_in_transaction(connection, prepared.text, values)
+            return await _fetch_in_transaction(connection, prepared.text, values, limit)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if isinstance(error, _LOST):
                 connection.terminate()
@@ -192,9 +210,12 @@ class Pool:
             connection.terminate()
             raise
         finally:
+            budget.spend(started)
             self._put_back(connection)
 
-    async def _take(self) -> asyncpg.Connection[asyncpg.Record]:
+    async def _take(self, seconds: float) -> asyncpg.Connection[asyncpg.Record]:
+        """Return a free connection, or a new one, within so many seconds."""
+        ends_at = time.monotonic() + seconds
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed():
@@ -202,29 +223,29 @@ class Pool:
             self._open -= 1
         if self._open < CONNECTIONS:
             self._open += 1
-            return await self._connect()
-        handed = await self._turn()
+            return await self._connect(seconds)
+        handed = await self._turn(seconds)
         if handed is None or handed.is_closed():
-            return await self._connect()
+            return await self._connect(max(LEAST_SECONDS, ends_at - time.monotonic()))
         return handed
 
-    async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
+    async def _connect(self, seconds: float) -> asyncpg.Connection[asyncpg.Record]:
         """Open a connection, which is counted already."""
         try:
             # Its time limits work in a task only, and requests begin outside of one.
-            return await asyncio.get_running_loop().create_task(self._reach())
+            return await asyncio.get_running_loop().create_task(self._reach(seconds))
         except BaseException:
             self._hand_on(None)
             raise
 
-    async def _reach(self) -> asyncpg.Connection[asyncpg.Record]:
+    async def _reach(self, seconds: float) -> asyncpg.Connection[asyncpg.Record]:
         """Connect to the first host that answers and may be used."""
         if self._hosts.are_paused():
             message = "no host answered a moment ago"
             raise ConnectionError(message)
         started = time.monotonic()
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
+            async with asyncio.timeout(seconds):
                 hosts = list(self._hosts.in_order)
                 for host in hosts[:-1]:
                     with contextlib.suppress(*_PASSING):
@@ -250,12 +271,12 @@ class Pool:
             self._hosts.prefer(*host)
         return connection
 
-    async def _turn(self) -> asyncpg.Connection[asyncpg.Record] | None:
+    async def _turn(self, seconds: float) -> asyncpg.Connection[asyncpg.Record] | None:
         """Wait for a connection that others return; None: one may be opened."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[asyncpg.Connection[asyncpg.Record] | None] = loop.create_future()
         self._waiting.append(turn)
-        timer = loop.call_later(WAIT_SECONDS, _expire, turn)
+        timer = loop.call_later(seconds, _expire, turn)
         try:
             return await turn
         except asyncio.CancelledError:
@@ -291,7 +312,7 @@ def _expire(turn: asyncio.Future[Any]) -> None:
 
 
 async def _fetch_in_transaction(
-    connection: asyncpg.Connection[asyncpg.Record], text: str, values: list[Any]
+    connection: asyncpg.Connection[asyncpg.Record], text: str, values: list[Any], seconds: float
 ) -> list[asyncpg.Record]:
     """Execute a statement that is not prepared.
 
@@ -299,7 +320,7 @@ async def _fetch_in_transaction(
     a transaction. The way out of it waits for the server again: the limit is for all of it.
     """
     loop = asyncio.get_running_loop()
-    timer = loop.call_later(SECONDS, connection.terminate)
+    timer = loop.call_later(seconds, connection.terminate)
     try:
         async with connection.transaction():
             found: list[asyncpg.Record] = await connection.fetch(text, *values)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import InvalidatePoolError
 
+from idp.platform.connections.budget import current
 from idp.platform.connections.hosts import known
 
 GONE = frozenset({"25006", "57P01", "57P02", "57P03"})
@@ -31,15 +32,20 @@ class BoundedConnection(Connection[TupleRow]):
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Wait for an answer as the driver does, but not for ever."""
+        budget, started = current(), time.monotonic()
+        limit = self.seconds if budget is None else budget.limit(self.seconds)
         try:
-            return super().wait(gen, interval, self.seconds if timeout is None else timeout)
+            return super().wait(gen, interval, limit if timeout is None else timeout)
         except errors._WaitTimeout:  # noqa: SLF001 - to be converted, as psycopg says of it
             if timeout is not None:
                 raise
             # Not `close`, which would wait for the server again.
             self.pgconn.finish()
-            message = f"connection closed: no answer within {self.seconds:g} s"
+            message = f"connection closed: no answer within {limit:g} s"
             raise OperationalError(message) from None
+        finally:
+            if budget is not None:
+                budget.spend(started)
 
 
 def bound(engine: Engine, seconds: float | None) -> None:
