@@ -278,8 +278,5 @@ def test_a_standby_that_is_promoted_is_found(
                 assert site.refresh(visitors.app, token).status == 200
             assert "request_failed" not in site.server.output()
     finally:
-        for server in (standby, primary):
-            if server.process is not None and server.process.poll() is None:
-                server.thaw()
-                server.kill()
-            server.stop()
+        standby.end()
+        primary.end()
