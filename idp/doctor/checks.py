@@ -11,6 +11,7 @@ CHECKS: dict[str, Check] = {
     "demo data": storage.demo,
     "data folder": configuration.data_folder,
     "database": storage.reach,
+    "migrations": storage.migrations,
     "standbys": storage.standbys,
     "release": storage.release,
     "nodes": storage.nodes,

@@ -127,3 +127,7 @@ class Tag(StrEnum):
     SDK_FAILED = "system:sdk:failed"
     SETUP_DONE = "system:setup:done"
     TOKEN_MADE = "system:token:made"
+
+
+FREQUENT = (Tag.CODE_ISSUED, Tag.TOKEN_ISSUED, Tag.TOKEN_REFRESHED, Tag.TOKEN_REVOKED)
+"""What clients do all the time; `IDP_AUDIT_TOKEN_DAYS` says how long such events are kept."""
