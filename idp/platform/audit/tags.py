@@ -94,6 +94,7 @@ class Tag(StrEnum):
     TENANT_BUNDLE_SET = "admin:tenant-bundle:set"
     TENANT_CHANGED = "admin:tenant:changed"
     TENANT_CREATED = "admin:tenant:created"
+    TENANT_CLEARING = "admin:tenant:clearing"
     TENANT_DELETED = "admin:tenant:deleted"
     TENANT_TYPE_CHANGED = "admin:tenant-type:changed"
     TENANT_TYPE_CREATED = "admin:tenant-type:created"
