@@ -20,6 +20,7 @@ from flask import Flask
 from sqlalchemy import create_engine, insert, text
 from sqlalchemy.orm import Session
 
+from idp import __version__
 from idp.commands import upgrading
 from idp.config import Settings
 from idp.platform import clock, revisions, schema, steps
@@ -214,7 +215,7 @@ def mark_contract(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fields: str) 
     monkeypatch.setattr(steps, "folder", lambda: copy)
 
 
-CONTRACT = 'KIND = "contract"\nRELEASE = "0.1.0"\n'
+CONTRACT = f'KIND = "contract"\nRELEASE = "{__version__}"\n'
 
 
 def test_contract_is_refused_while_a_node_of_an_older_release_was_seen(
@@ -272,7 +273,7 @@ def test_a_contract_step_of_a_later_release_is_not_run(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    mark_contract(monkeypatch, tmp_path, 'KIND = "contract"\nRELEASE = "0.1.1"\n')
+    mark_contract(monkeypatch, tmp_path, 'KIND = "contract"\nRELEASE = "99.0.0"\n')
     assert idp("setup", "--contract", "--check").stdout.startswith("There is nothing to do.")
     idp("setup", "--contract")
     assert schema.current(settings.database) == HEAD
@@ -385,8 +386,11 @@ def test_releases_that_run_side_by_side_are_shown_by_the_doctor(
     assert nodes()["seen"] == "nodes seen in the last two minutes: none"
     releases.note(session, releases.node_name())
     session.commit()
-    assert (nodes()["state"], nodes()["seen"].rpartition(": release ")[2]) == ("ok", "0.1.0: 1")
+    assert (nodes()["state"], nodes()["seen"].rpartition(": release ")[2]) == (
+        "ok",
+        f"{__version__}: 1",
+    )
     seen(session, "old:1:abc", number=3)
     row = nodes()
     assert row["state"] == "warning"
-    assert row["seen"].endswith(": release 0.0.9: 1; release 0.1.0: 1")
+    assert row["seen"].endswith(f": release 0.0.9: 1; release {__version__}: 1")

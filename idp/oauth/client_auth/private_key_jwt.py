@@ -16,6 +16,7 @@ from idp.platform.errors import Busy, InvalidClient, InvalidToken, Problem
 from idp.platform.onetime import service as onetime
 from idp.platform.secrets import from_b64url
 from idp.platform.signing.algorithms import ALGORITHMS
+from idp.platform.signing.foreign import UnknownKeyError, verify_foreign
 from idp.platform.storage import Storage
 
 TYPES = frozenset({"jwt", "client-authentication+jwt"})
@@ -96,9 +97,6 @@ def _verify(
 
     Busy when they are not here and no more callers may wait for them: that proves nothing.
     """
-    # Reads keys of every kind, by a library that most installations need for nothing else.
-    from idp.platform.signing.foreign import UnknownKeyError, verify_foreign  # noqa: PLC0415
-
     alg = client.token_endpoint_auth_signing_alg
     algorithms = ALGORITHMS if alg is None else (alg,)
     try:

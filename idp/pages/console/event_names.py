@@ -96,6 +96,7 @@ NAMES = {
     Tag.USER_SIGNED_OUT: _("Signed out everywhere"),
     Tag.USER_UNLOCKED: _("Person unlocked"),
     Tag.DATABASE_COPIED: _("Database copied"),
+    Tag.DATABASE_RESTORED: _("Database restored"),
     Tag.IMPORT_DONE: _("Import done"),
     Tag.KEY_ACTIVATED: _("Signing key activated"),
     Tag.KEY_CREATED: _("Signing key created"),
@@ -105,6 +106,7 @@ NAMES = {
     Tag.KEY_REWRAPPED: _("Keys encrypted with the current root secret"),
     Tag.KEY_ROTATED: _("Signing key rotated"),
     Tag.OUTBOX_RETRIED: _("Messages retried"),
+    Tag.ROOT_SECRET_RESET: _("Lost root secret replaced"),
     Tag.ROW_ADDED: _("Row added by a command"),
     Tag.ROW_CHANGED: _("Row changed by a command"),
     Tag.SDK_BUILT: _("SDK built"),
@@ -154,7 +156,7 @@ _OBJECTS = {
     "publishing": {"file", "gateway", "package", "publication", "sdk", "sdk-options"}
     | {"subscription"},
     "system": {"audit", "database", "import", "key", "mail", "operation", "outbox", "row"}
-    | {"setup"},
+    | {"root-secret", "setup"},
 }
 """The second parts of tags."""
 _ICONS = {

@@ -111,6 +111,7 @@ class Tag(StrEnum):
 
     # The operator, at the command line, and the service itself
     DATABASE_COPIED = "system:database:copied"
+    DATABASE_RESTORED = "system:database:restored"
     IMPORT_DONE = "system:import:done"
     KEY_ACTIVATED = "system:key:activated"
     KEY_CREATED = "system:key:created"
@@ -122,6 +123,7 @@ class Tag(StrEnum):
     MAIL_TESTED = "system:mail:tested"
     OUTBOX_DROPPED = "system:outbox:dropped"
     OUTBOX_RETRIED = "system:outbox:retried"
+    ROOT_SECRET_RESET = "system:root-secret:reset"
     ROW_ADDED = "system:row:added"
     ROW_CHANGED = "system:row:changed"
     SDK_BUILT = "system:sdk:built"

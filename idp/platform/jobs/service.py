@@ -34,6 +34,7 @@ LONGEST_PAUSE_SECONDS = 3600
 LEASE_SECONDS = {"notify": 120, "gateway": 600, "build": 900}
 """Per lane, longer than its jobs take; who takes longer loses the lease, and it is done again."""
 
+_BATCH = 500
 _UNSYNCHRONIZED = {"synchronize_session": False}
 
 
@@ -287,6 +288,25 @@ def rewrap(session: Session) -> int:
         )
         count += changed is not None
     return count
+
+
+def drop_unreadable(session: Session) -> int:
+    """Erase waiting payloads that no root secret opens and return their number."""
+    keyring = runtime.of(session).keyring
+    rows = session.execute(
+        select(OutboxMessage.id, OutboxMessage.payload_encrypted).where(
+            OutboxMessage.payload_encrypted.is_not(None)
+        )
+    ).all()
+    lost = [row_id for row_id, stored in rows if not keyring.opens(PURPOSE, stored or "")]
+    for start in range(0, len(lost), _BATCH):
+        session.execute(
+            update(OutboxMessage)
+            .where(OutboxMessage.id.in_(lost[start : start + _BATCH]))
+            .values(done_at=clock.now(), payload_encrypted=None),
+            execution_options=_UNSYNCHRONIZED,
+        )
+    return len(lost)
 
 
 def _select_open() -> Select[int, str, str, int, datetime, datetime, datetime | None, str | None]:

@@ -97,7 +97,11 @@ def get(session: Session, kid: str) -> SigningKey:
 def unreadable(session: Session, keyring: Keyring) -> list[SigningKey]:
     """List the keys with a private part that no secret of `IDP_SECRET_KEY` opens."""
     query = select(SigningKey).where(SigningKey.private_encrypted.is_not(None))
-    return [key for key in session.scalars(query) if not _opens(keyring, key)]
+    return [
+        key
+        for key in session.scalars(query)
+        if not keyring.opens(PURPOSE, key.private_encrypted or "")
+    ]
 
 
 def check_readable(session: Session, keyring: Keyring) -> None:
@@ -298,12 +302,22 @@ def rewrap(session: Session) -> int:
     return count
 
 
-def _opens(keyring: Keyring, key: SigningKey) -> bool:
-    try:
-        keyring.decrypt(PURPOSE, key.private_encrypted or "")
-    except UnknownKeyError:
-        return False
-    return True
+def replace_unreadable(session: Session) -> list[str]:
+    """Replace the keys that no root secret opens; return their ids.
+
+    They stay in the JWKS until what they signed has expired: a lost secret is not a stolen one.
+    """
+    bump_configuration(session)
+    lost = unreadable(session, runtime.of(session).keyring)
+    for key in lost:
+        _erase(session, key.kid, "next")
+        _retire(session, key, PUBLISH_SECONDS)
+        _changed(
+            session,
+            update(SigningKey).where(SigningKey.id == key.id).values(private_encrypted=None),
+        )
+    ensure(session)
+    return [key.kid for key in lost]
 
 
 def _is_known(session: Session, kid: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flask_babel import gettext, ngettext
+from babel.units import format_unit
+from flask_babel import get_locale, gettext, ngettext
 from flask_babel import lazy_gettext as _
 from werkzeug.wrappers import Response
 
@@ -39,6 +40,8 @@ LIMITS = (
 )
 """What is accepted: title, kinds, and how large one may be."""
 
+UNITS = (("digital-megabyte", 1_000_000), ("digital-kilobyte", 1000), ("digital-byte", 1))
+
 pages = Pages(screens.FILES)
 
 
@@ -58,6 +61,7 @@ def index(workspace: Workspace) -> Response:
         workspace,
         "files/index.html",
         screen=screens.FILES,
+        size=readable_size,
         page=page,
         names=users.names_of(session, people),
         owners=tenants.names(session, owners),
@@ -112,3 +116,9 @@ def _show_delete(
             (uses.brandings, ngettext("branding", "brandings", uses.brandings)),
         ],
     )
+
+
+def readable_size(octets: int) -> str:
+    """Return a size as people read it, in the language of the page."""
+    unit, factor = next((each for each in UNITS if octets >= each[1]), UNITS[-1])
+    return format_unit(round(octets / factor, 1), unit, length="short", locale=get_locale())
