@@ -292,7 +292,10 @@ def strike(stage: Stage, blow: Blow) -> Outcome:
     failed = stage.log_text().count("request_failed")
     with load.running():
         time.sleep(CALM_SECONDS)
-        blow(stage, outcome)
+        try:
+            blow(stage, outcome)
+        except Exception as error:  # noqa: BLE001 - the results of all others are still wanted
+            load.faults[f"{type(error).__name__}: {error}"] += 1
         time.sleep(CALM_SECONDS)
     outcome.slowest, outcome.unanswered = load.slowest, load.lost
     outcome.statuses = dict(sorted(load.statuses.items()))

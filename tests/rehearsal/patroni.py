@@ -175,6 +175,7 @@ class Member(Postgres):
                 "connect_address": f"{self.address}:5432",
                 "data_dir": str(self.data),
                 "bin_dir": str(programs),
+                "pgpass": str(self.folder / "pgpass"),
                 "use_unix_socket": True,
                 "use_unix_socket_repl": True,
                 "authentication": {
