@@ -18,8 +18,7 @@ PAGE = ROOT / "docs" / "availability.md"
 BEGIN, END = "<!-- rehearsal: begin -->", "<!-- rehearsal: end -->"
 GOOD = (200, 303)
 HEAD = (
-    "| what happened | first write after | 200, 303 | 503 | other | no answer | slowest | writes"
-    " | lost |",
+    "| blow | first write after | good | 503 | other | no answer | slowest | writes | lost |",
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
 )
 
