@@ -23,7 +23,7 @@ from sqlalchemy.sql.sqltypes import JSON
 
 from idp.platform import connections
 from idp.platform.connections.budget import LEAST_SECONDS, Budget
-from idp.platform.connections.hosts import Host
+from idp.platform.connections.hosts import TIMELINE, Host
 from idp.platform.db import AtomicWrite, Query
 from idp.platform.errors import BadRequest, Unavailable
 from idp.platform.translation import N_
@@ -34,6 +34,8 @@ SECONDS = 5.0
 """How long a statement may take before its connection is given up."""
 WAIT_SECONDS = 5.0
 """How long a statement waits for a free connection and for a new one, together."""
+ASK_SECONDS = 1.0
+"""How long another host is asked whether it leads."""
 RETRY_SECONDS = 1
 DEFAULT_PORT = 5432
 
@@ -131,6 +133,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[asyncpg.Connection[asyncpg.Record] | None]] = deque()
         """The one that waits longest is handed the next connection, or None: may open one."""
         self._prepared: dict[Query, _Prepared] = {}
+        self._troubles = 0
 
     async def rows(
         self, query: Query, given: Mapping[str, Any], budget: Budget | None = None
@@ -203,10 +206,13 @@ class Pool:
             return await _fetch_in_transaction(connection, prepared.text, values, limit)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if isinstance(error, _LOST):
+                self._hosts.note_trouble()
                 connection.terminate()
             raise
-        except BaseException:
+        except BaseException as error:
             # Timed out, cancelled or cut: what it would answer to the next one is unknown.
+            if isinstance(error, OSError):
+                self._hosts.note_trouble()
             connection.terminate()
             raise
         finally:
@@ -216,6 +222,9 @@ class Pool:
     async def _take(self, seconds: float) -> asyncpg.Connection[asyncpg.Record]:
         """Return a free connection, or a new one, within so many seconds."""
         ends_at = time.monotonic() + seconds
+        if self._troubles != self._hosts.troubles and len(self._hosts.in_order) > 1:
+            self.close()  # they may lead to a primary that was replaced
+            self._troubles = self._hosts.troubles
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed():
@@ -246,14 +255,42 @@ class Pool:
         started = time.monotonic()
         try:
             async with asyncio.timeout(seconds):
-                hosts = list(self._hosts.in_order)
-                for host in hosts[:-1]:
-                    with contextlib.suppress(*_PASSING):
-                        return await self._connect_to(host)
-                return await self._connect_to(hosts[-1] if hosts else None)
+                return await self._reach_leading(list(self._hosts.in_order))
         except _PASSING:
             self._hosts.gave_up(time.monotonic() - started)
             raise
+
+    async def _reach_leading(self, hosts: list[Host]) -> asyncpg.Connection[asyncpg.Record]:
+        """Connect to the host that leads; in doubt, to the one on the latest timeline."""
+        troubles = self._hosts.troubles
+        if not hosts:
+            return await self._connect_to(None)
+        if self._hosts.is_in_doubt and len(hosts) > 1:
+            connection, host = await self._latest(hosts)
+        else:
+            connection, host = await self._first(hosts)
+        self._hosts.settle(troubles)
+        self._hosts.prefer(*host)
+        return connection
+
+    async def _first(self, hosts: list[Host]) -> tuple[asyncpg.Connection[asyncpg.Record], Host]:
+        for host in hosts[:-1]:
+            with contextlib.suppress(*_PASSING):
+                return await self._connect_to(host), host
+        return await self._connect_to(hosts[-1]), hosts[-1]
+
+    async def _latest(self, hosts: list[Host]) -> tuple[asyncpg.Connection[asyncpg.Record], Host]:
+        connection, host = await self._first(hosts)
+        timeline = await _timeline(connection)
+        for other in hosts[hosts.index(host) + 1 :]:
+            with contextlib.suppress(asyncpg.PostgresError, *_PASSING):
+                async with asyncio.timeout(ASK_SECONDS):
+                    asked = await self._connect_to(other)
+                    found = await _timeline(asked)
+                if found > timeline:
+                    asked, connection, host, timeline = connection, asked, other, found
+                asked.terminate()
+        return connection, host
 
     async def _connect_to(self, host: Host | None) -> asyncpg.Connection[asyncpg.Record]:
         place = {} if host is None else {"host": host[0], "port": int(host[1] or DEFAULT_PORT)}
@@ -267,8 +304,6 @@ class Pool:
         )
         connected = connection._transport.get_extra_info("socket")  # noqa: SLF001 - no public way
         connections.keep_alive(connected, self._parameters)
-        if host is not None:
-            self._hosts.prefer(*host)
         return connection
 
     async def _turn(self, seconds: float) -> asyncpg.Connection[asyncpg.Record] | None:
@@ -304,6 +339,18 @@ class Pool:
             self._open -= 1
         else:
             self._idle.append(connection)
+
+
+async def _timeline(connection: asyncpg.Connection[asyncpg.Record]) -> str:
+    """Return the timeline that a server writes; one that does not answer is left."""
+    try:
+        async with connection.transaction():  # behind a pooler, both belong together
+            return str(await connection.fetchval(TIMELINE))
+    except asyncpg.PostgresError:  # a standby, where the address allows that
+        return ""
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 def _expire(turn: asyncio.Future[Any]) -> None:
