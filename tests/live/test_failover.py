@@ -254,12 +254,12 @@ def test_a_primary_that_was_replaced_is_left_for_its_successor() -> None:
 
         async def on_loop() -> str:
             ((found,),) = await pool.rows(directory, {})
+            pool.close()
             return str(found)
 
         old, new = str(primary.data), str(standby.data)
         assert on_thread() == old
         assert coroutines.run(on_loop()) == old
-        pool.close()
         hosts.note_trouble()
         assert on_thread() == new  # the connection in the pool is not used any more
         assert not hosts.is_in_doubt
@@ -267,7 +267,6 @@ def test_a_primary_that_was_replaced_is_left_for_its_successor() -> None:
         hosts.note_trouble()
         assert coroutines.run(on_loop()) == new
         assert hosts.in_order[0][0] == str(standby.folder)
-        pool.close()
         engine.dispose()
         # One that does not answer is not waited for when the other one does.
         primary.freeze()
