@@ -35,6 +35,8 @@ class BoundedConnection(Connection[TupleRow]):
     seconds: float | None = None
     troubles: int = 0
     """Troubles of the hosts before it was made."""
+    is_used: bool = False
+    """Whether it was taken from the pool before; one that was just made is never refused."""
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Wait for an answer as the driver does, but not for ever."""
@@ -69,8 +71,9 @@ def bound(engine: Engine, seconds: float | None, hosts: Hosts) -> None:
 
     @event.listens_for(engine, "checkout")
     def look(connection: BoundedConnection, _record: Any, _fairy: Any) -> None:
-        if len(hosts.in_order) > 1 and connection.troubles != hosts.troubles:
+        if connection.is_used and len(hosts.in_order) > 1 and connection.troubles != hosts.troubles:
             raise InvalidatePoolError
+        connection.is_used = True
         _look(connection)
 
 
