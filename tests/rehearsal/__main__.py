@@ -51,6 +51,7 @@ def main(arguments: Sequence[str]) -> int:
             set_up(made)
             outcomes += [_strike(made, blow) for blow in own]
             outcomes.append(mails(made))
+        results.write(outcomes, time.monotonic() - started)
     if UPGRADE in chosen:
         outcomes += upgrade()
     path = results.write(outcomes, time.monotonic() - started)
@@ -111,7 +112,7 @@ def mails(made: Stage) -> Outcome:
 
 def upgrade() -> list[Outcome]:
     """Rehearse an upgrade from the release before, and the way back."""
-    with blows.release_before() as folder, stage() as made:
+    with blows.release_before() as folder, stage(is_alone=True) as made:
         if folder is None:
             _say("left out: the history of this checkout does not have the release before")
             return []
