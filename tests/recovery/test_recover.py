@@ -37,6 +37,7 @@ from idp.recovery.hints import Hints
 from idp.recovery.service import Choices
 from tests import protocol
 from tests.conftest import IssuerClient
+from tests.pages.browsing import submit
 from tests.protocol import App, add_person, obtain, refresh, register, register_machine
 from tests.recovery.conftest import Place, Run
 
@@ -227,15 +228,22 @@ def test_links_verification_codes_and_waiting_requests_end(
     waiting = protocol.authorize(client, web)
     page = waiting.location
     assert client.get(page).status_code == 200
+    protocol.add_authenticator(session, ann)
     new = qr.make(session, 1)
     assert qr.answer(session, 1, new.handle, ann, allow=True)
     session.commit()
+    client.get("/login")
+    half = submit(client, "/login", {"login": "ann", "password": protocol.PASSWORD})
+    assert half.location == "/login/factor"
+    assert client.get("/login/factor").status_code == 200
     assert onetime.peek(session, "reset", link) is not None
     assert codes._count_good(session, Channel.SMS, "+8613800138000") == 1
 
     ended = idp_json("recover", "--yes", "--keep-sessions")
     assert [ended[f"ended_{name}"] for name in ("links", "verification_codes")] == [1, 1]
     assert [ended[f"ended_{name}"] for name in ("qr_sign_ins", "waiting_requests")] == [1, 1]
+    assert ended["ended_sign_ins_under_way"] == 1
+    assert client.get("/login/factor").status_code == 303
     session.expire_all()
     assert onetime.use(session, "reset", link) is None
     assert codes._count_good(session, Channel.SMS, "+8613800138000") == 0
