@@ -33,6 +33,8 @@ UNUSED_MODULES = (
     *("_curses*", "_dbm*", "_gdbm*", "_tkinter*", "nis.*", "ossaudiodev.*", "readline.*"),
 )
 """Modules of the same kind, and what only those load."""
+UNUSED_PICTURES = ("__pycache__", "ImageTk.*", "_imagingtk.*", "_tkinter_finder.*")
+"""What Pillow has for the windows of Python's tkinter, which is not copied."""
 SYSTEM = (
     "/etc/ld.so.cache",
     "/etc/nsswitch.conf",
@@ -60,6 +62,8 @@ def _left_out(folder: str, names: list[str]) -> set[str]:
     """Return what is left out of the environment."""
     if folder.endswith("/babel/locale-data"):
         return {name for name in names if not _is_one_of(name.removesuffix(".dat"), LANGUAGES)}
+    if folder.endswith("/PIL"):
+        return {name for name in names if _is_one_of(name, UNUSED_PICTURES)}
     return {"__pycache__", "tests"}.intersection(names)
 
 

@@ -58,6 +58,10 @@ VALUES = {
     "files_url": "s3://bucket/folder?region=eu",
     "files_public_url": "https://files.example/idp",
     "files_scanner": "tcp://clamav.example:3310",
+    "log_format": "ecs",
+    "slow_seconds": "0.25",
+    "otlp_url": "http://collector.example:4318",
+    "trace_ratio": "0.5",
     "phone_region": "DE",
     "gateway": "caddy+http://127.0.0.1:2019?listen=:443",
     "fetch_allow": "keys.internal:8080,10.1.0.0/16",
@@ -75,6 +79,7 @@ VALUES = {
     "session_hours": "4",
     "remember_days": "5",
     "audit_days": "90",
+    "second_factor": "required",
     "audit_token_days": "7",
 }
 

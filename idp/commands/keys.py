@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from idp.commands import opening, output
 from idp.commands.command import Group, confirm, yes_option
 from idp.directory.clients.models import Client, ClientSecret
+from idp.directory.factors import recovery
+from idp.directory.factors import service as factors
 from idp.directory.resources.models import ApiResource, ApiSecret
 from idp.directory.tenants import service as tenants
 from idp.platform import runtime
@@ -88,9 +90,11 @@ def rewrap(*, as_json: bool) -> None:
             "publish_tokens": sdk_options.rewrap(session),
             "outbox": jobs.rewrap(session),
             "publish_requests": publications.rewrap(session),
+            "authenticator_apps": factors.rewrap(session),
         }
         session.commit()
         value |= on_older_roots(session)
+        value["people_with_older_recovery_codes"] = recovery.count_outdated(session)
     output.show(value, as_json=as_json)
     if not as_json and (value["client_secrets"] or value["api_secrets"]):
         print("Hashes cannot be moved: keep the older secret until these have new secrets.")

@@ -213,3 +213,16 @@ class InvalidToken(OAuthError):
     code = "invalid_token"
     status = 401
     title = "The access token is invalid, expired or revoked"
+
+
+class InsufficientUserAuthentication(OAuthError):
+    """The person must sign in with a higher level, or again (RFC 9470 3)."""
+
+    code = "insufficient_user_authentication"
+    status = 401
+    title = "A sign-in of a higher level, or a younger one, is required"
+
+    def __init__(self, demands: Mapping[str, str]) -> None:
+        parts = {"error": self.code, "error_description": self.title, **demands}
+        challenge = ", ".join(f'{name}="{value}"' for name, value in parts.items())
+        super().__init__(headers={"WWW-Authenticate": f'Bearer realm="idp", {challenge}'})

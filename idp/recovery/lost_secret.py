@@ -9,6 +9,7 @@ from sqlalchemy import Row, delete, select
 from sqlalchemy.orm import Session
 
 from idp.directory.clients.models import Client, ClientSecret
+from idp.directory.factors import service as factors
 from idp.directory.resources.models import ApiResource, ApiSecret
 from idp.directory.tenants import service as tenants
 from idp.oauth.models import AuthorizationRequest
@@ -35,6 +36,8 @@ class Reset:
     """APIs whose tokens of registries and repositories were removed."""
     publications: Sequence[str]
     """Published APIs whose policy was removed from their last request."""
+    second_factors: Sequence[int]
+    """People whose authenticator apps were removed, by id; they set up a new one."""
     client_secrets: Sequence[str]
     """Clients that need new secrets."""
     api_secrets: Sequence[str]
@@ -50,6 +53,7 @@ def reset(session: Session) -> Reset:
         messages=jobs.drop_unreadable(session),
         publish_tokens=sdk_options.drop_unreadable(session),
         publications=publications.drop_unreadable(session),
+        second_factors=factors.drop_unreadable(session),
         client_secrets=_of_lost_roots(
             session,
             session.execute(

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Delete, Update, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from idp.directory.authentication.models import QrSignIn
+from idp.directory.authentication.models import QrSignIn, SignInAttempt
 from idp.directory.clients.models import ClientSecret
 from idp.directory.registration.models import VerificationCode
 from idp.directory.users import service as users
@@ -113,7 +113,7 @@ def recover(session: Session, choices: Choices, *, since: datetime | None = None
 
 
 def _jump(session: Session, choices: Choices) -> dict[str, int]:
-    """Let no new row get an id that was assigned in the time that was lost.
+    """Start ids above those that were assigned in the time that was lost.
 
     The number of the configuration jumps as well, since nodes that know a later one would take a
     change for one that they have seen.
@@ -156,6 +156,9 @@ def _end_what_is_used_once(session: Session) -> dict[str, int]:
         .values(used_at=now),
         "qr_sign_ins": update(QrSignIn)
         .where(QrSignIn.used_at.is_(None), QrSignIn.expires_at > now)
+        .values(expires_at=now),
+        "sign_ins_under_way": update(SignInAttempt)
+        .where(SignInAttempt.used_at.is_(None), SignInAttempt.expires_at > now)
         .values(expires_at=now),
         "waiting_requests": delete(AuthorizationRequest),
     }

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from idp.app import create_app
 from idp.config import Settings
 from idp.directory.clients import service as clients
+from idp.directory.factors import recovery
+from idp.directory.factors.models import RecoveryCode, Totp
 from idp.directory.resources import service as resources
 from idp.directory.tenants import service as tenants
 from idp.directory.users.models import User
@@ -73,6 +75,9 @@ def test_an_installation_goes_on_without_its_secret(
     used: App,
 ) -> None:
     user = add_person(session)
+    ben = add_person(session, "ben")
+    protocol.add_authenticator(session, ben)
+    recovery.replace_all(session, ben.id)
     name, cookie = protocol.start_session(session, "127.0.0.1:8000", user)
     client.set_cookie(name, cookie, domain="127.0.0.1")
     tokens = obtain(client, used, "openid offline_access")
@@ -90,6 +95,7 @@ def test_an_installation_goes_on_without_its_secret(
     assert told["client_secrets"] == sorted(["web", "machine"])
     assert told["api_secrets"] == ["orders"]
     assert told["publications"] == []
+    assert told["second_factors"] == [ben.id]
 
     keys = idp_json("keys", "list", IDP_SECRET_KEY=NEW)
     active = {key["kid"] for key in keys if key["status"] == "active"}
@@ -100,6 +106,7 @@ def test_an_installation_goes_on_without_its_secret(
     session.expire_all()
     assert session.scalars(select(NpmOptions)).all() == []
     assert session.scalars(select(GithubOptions.token_encrypted)).one() is None
+    assert session.scalars(select(Totp)).all() == session.scalars(select(RecoveryCode)).all() == []
     assert session.scalars(select(OutboxMessage.payload_encrypted)).all() == [None]
     assert session.get_one(User, user.id).password_hash == held
     assert idp_json("keys", "rewrap", IDP_SECRET_KEY=NEW)["signing_keys"] == 0
@@ -121,7 +128,7 @@ def test_an_installation_goes_on_without_its_secret(
 def test_what_can_be_read_stays(idp_json: Any, session: Session, used: App) -> None:
     before = idp_json("keys", "list")
     told = idp_json(*COMMAND)
-    assert [told[name] for name in sorted(told) if name != "messages"] == [[]] * 6
+    assert [told[name] for name in sorted(told) if name != "messages"] == [[]] * 7
     assert told["messages"] == 0
     assert idp_json("keys", "list") == before
     assert tenants.properties(session, 1) == {"ApiKey": "very secret"}

@@ -37,11 +37,17 @@ from idp.recovery.hints import Hints
 from idp.recovery.service import Choices
 from tests import protocol
 from tests.conftest import IssuerClient
+from tests.pages.browsing import submit
 from tests.protocol import App, add_person, obtain, refresh, register, register_machine
 from tests.recovery.conftest import Place, Run
 
 OFFLINE = "openid offline_access"
 JUMP = 1_000_000
+SECRET_REMOVED = {
+    "at": "2030-01-01T00:00:00Z",
+    "tag": Tag.CLIENT_SECRET_REMOVED,
+    "target": "client:web",
+}
 
 
 @pytest.fixture
@@ -227,15 +233,22 @@ def test_links_verification_codes_and_waiting_requests_end(
     waiting = protocol.authorize(client, web)
     page = waiting.location
     assert client.get(page).status_code == 200
+    protocol.add_authenticator(session, ann)
     new = qr.make(session, 1)
     assert qr.answer(session, 1, new.handle, ann, allow=True)
     session.commit()
+    client.get("/login")
+    half = submit(client, "/login", {"login": "ann", "password": protocol.PASSWORD})
+    assert half.location == "/login/factor"
+    assert client.get("/login/factor").status_code == 200
     assert onetime.peek(session, "reset", link) is not None
     assert codes._count_good(session, Channel.SMS, "+8613800138000") == 1
 
     ended = idp_json("recover", "--yes", "--keep-sessions")
     assert [ended[f"ended_{name}"] for name in ("links", "verification_codes")] == [1, 1]
     assert [ended[f"ended_{name}"] for name in ("qr_sign_ins", "waiting_requests")] == [1, 1]
+    assert ended["ended_sign_ins_under_way"] == 1
+    assert client.get("/login/factor").status_code == 303
     session.expire_all()
     assert onetime.use(session, "reset", link) is None
     assert codes._count_good(session, Channel.SMS, "+8613800138000") == 0
@@ -468,6 +481,10 @@ def test_the_audit_log_names_revoked_keys_and_what_is_to_be_reviewed(
         ("{}", "line 1: not an event"),
         ('{"at": "2030-01-01T00:00:00", "tag": "a", "target": "b", "details": null}', "line 1"),
         ("{" * 100_000, "line 1: not an event"),
+        *(
+            (json.dumps({**SECRET_REMOVED, "details": {"secret_id": wrong}}), "not an event")
+            for wrong in ("7", -1, True, 2**63, [7])
+        ),
         (
             "id,at,tag,user_id,client_id,tenant_id,target,remote_addr,request_id,details\n1,2",
             "line 2: not an event",
@@ -505,12 +522,18 @@ def test_the_event_names_the_gap(
 
 
 def test_a_dry_run_changes_nothing(
-    idp: Run, idp_json: Any, session: Session, runtime: Runtime, client: IssuerClient, web: App
+    idp: Run,
+    idp_json: Any,
+    session: Session,
+    runtime: Runtime,
+    client: IssuerClient,
+    web: App,
+    tmp_path: Path,
 ) -> None:
     user = signed_in(client, session)
     tokens = obtain(client, web, OFFLINE)
     rows, numbers = rows_of(runtime.engine), highest(runtime.engine)
-    named = runtime.settings.data_dir / "named"
+    named = tmp_path / "named"
     named.write_text(str(user.id))
     options = ("--forget", str(named), "--revoked", kids(client)[0])
     told = idp_json("recover", "--dry-run", *options)

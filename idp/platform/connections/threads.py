@@ -26,6 +26,12 @@ ASK_SECONDS = 2
 """How long a host is asked whether it leads; libpq waits no less."""
 
 
+class NoAnswerError(OperationalError):
+    """The server did not answer in time."""
+
+    is_timeout = True
+
+
 class BoundedConnection(Connection[TupleRow]):
     """A connection that is closed when the server does not answer in time.
 
@@ -50,7 +56,7 @@ class BoundedConnection(Connection[TupleRow]):
             # Not `close`, which would wait for the server again.
             self.pgconn.finish()
             message = f"connection closed: no answer within {limit:g} s"
-            raise OperationalError(message) from None
+            raise NoAnswerError(message) from None
         finally:
             if budget is not None:
                 budget.spend(started)

@@ -7,6 +7,7 @@ nothing. Writers raise the configuration version first: its row is where they qu
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -166,6 +167,29 @@ def rotation_due_at(session: Session, key: SigningKey) -> datetime:
     """Return when an active key is old enough to be replaced."""
     days = runtime.of(session).settings.key_rotation_days
     return (key.activated_at or key.created_at) + timedelta(days=days)
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """How old the active key of an algorithm is, and whether the next one may follow it."""
+
+    seconds: float
+    next_is_ready: bool
+
+
+def ages(session: Session) -> dict[str, Age]:
+    """Return the age of each active key, by algorithm."""
+    now = clock.now()
+    query = select(
+        SigningKey.alg, SigningKey.status, SigningKey.activated_at, SigningKey.created_at
+    ).where(SigningKey.status.in_(("active", "next")))
+    active, announced = dict[str, float](), set[str]()
+    for alg, status, activated_at, created_at in session.execute(query):
+        if status == "active":
+            active[alg] = (now - (activated_at or created_at)).total_seconds()
+        elif created_at <= now - timedelta(seconds=ANNOUNCE_SECONDS):
+            announced.add(alg)
+    return {alg: Age(seconds, alg in announced) for alg, seconds in active.items()}
 
 
 def rotate_due(session: Session, *, keep_seconds: int = PUBLISH_SECONDS) -> list[str]:
