@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("blow", nargs="*", choices=[*BLOWS, UPGRADE, []])
     parser.add_argument("--publish", action="store_true", help="write the results into the docs")
     options = parser.parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGINT):  # whatever was started is ended then
+        signal.signal(number, signal.default_int_handler)
     chosen = options.blow or [*BLOWS, UPGRADE]
     started = time.monotonic()
     outcomes: list[Outcome] = []
