@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy import URL
 
 from idp import colours, private_files, setting_files, setting_values
+from idp.platform.translation import N_
 
 SigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
 
@@ -107,197 +108,273 @@ class Settings(BaseSettings):
 
     public_url: str = Field(
         default="http://127.0.0.1:8000",
-        description="Address of issuer 1: scheme and host, no path.",
+        description=N_("Address of issuer 1: scheme and host, no path."),
     )
     data_dir: Path = Field(
-        default=Path("var"), description="Folder of the embedded database and outbox."
+        default=Path("var"), description=N_("Folder of the embedded database and outbox.")
     )
     database_url: str = Field(
         default="",
         repr=False,
-        description="`sqlite:///…` or `postgresql://…`, with several hosts as "
-        "`postgresql://a:5432,b:5432/idp`; empty: SQLite in the data folder. "
-        "A worker opens up to 22 connections to PostgreSQL.",
+        description=N_(
+            "`sqlite:///…` or `postgresql://…`, with several hosts as "
+            "`postgresql://a:5432,b:5432/idp`; empty: SQLite in the data folder. "
+            "A worker opens up to 22 connections to PostgreSQL."
+        ),
     )
     database_prepare: bool = Field(
         default=True,
-        description="Whether statements are prepared in PostgreSQL; `false` behind a connection "
-        "pooler in transaction mode that does not support that: PgBouncer before 1.22, or without "
-        "`max_prepared_statements`.",
+        description=N_(
+            "Whether statements are prepared in PostgreSQL; `false` behind a connection pooler in "
+            "transaction mode that does not support that: PgBouncer before 1.22, or without "
+            "`max_prepared_statements`."
+        ),
     )
     redis_url: str = Field(
         default="",
         repr=False,
-        description="Redis or Valkey for shared counters: `redis://host:6379/0`, `rediss://…` with "
-        "TLS, `redis+sentinel://host:26379,host:26379/name-of-the-master/0` or `unix:///path`; "
-        "empty: counters are kept in the process.",
+        description=N_(
+            "Redis or Valkey for shared counters: `redis://host:6379/0`, `rediss://…` with "
+            "TLS, `redis+sentinel://host:26379,host:26379/name-of-the-master/0` or `unix:///path`; "
+            "empty: counters are kept in the process."
+        ),
     )
     keys_dir: Path = Field(
         default=Path("keys"),
-        description="Folder whose PEM files `idp setup` imports as signing keys.",
+        description=N_("Folder whose PEM files `idp setup` imports as signing keys."),
     )
     secret_key: SecretStr = Field(
         default=SecretStr(""),
-        description="Root of all derived keys, 32 characters or more; `new,old` while rotating.",
+        description=N_(
+            "Root of all derived keys, 32 characters or more; `new,old` while rotating."
+        ),
     )
     environment: Literal["production", "development"] = Field(
         default="production",
-        description="`development` allows plain http and a generated secret key.",
+        description=N_("`development` allows plain http and a generated secret key."),
     )
     admin_username: str = Field(
-        default="admin", description="User name of the first administrator."
+        default="admin", description=N_("User name of the first administrator.")
     )
     admin_password: SecretStr = Field(
         default=SecretStr(""),
-        description="First administrator's password; empty: random, printed once.",
+        description=N_("First administrator's password; empty: random, printed once."),
     )
     demo: bool = Field(
         default=False,
-        description="Seed a demo user and three demo clients; a new installation for `development`"
-        " also two organisations with a past of thirty days.",
+        description=N_(
+            "Seed a demo user and three demo clients; a new installation for `development`"
+            " also two organisations with a past of thirty days."
+        ),
     )
     demo_password: SecretStr = Field(
         default=SecretStr(""),
-        description="Password of the user `demo`; empty: random, printed by setup.",
+        description=N_("Password of the user `demo`; empty: random, printed by setup."),
     )
     demo_web_secret: SecretStr = Field(
         default=SecretStr(""),
-        description="Secret of client `demo-web`; empty: random, printed by setup.",
+        description=N_("Secret of client `demo-web`; empty: random, printed by setup."),
     )
     demo_service_secret: SecretStr = Field(
         default=SecretStr(""),
-        description="Secret of client `demo-service`; empty: random, printed by setup.",
+        description=N_("Secret of client `demo-service`; empty: random, printed by setup."),
     )
     smtp_url: str = Field(
         default="",
         repr=False,
-        description="`smtp://user:password@host:587` or `smtps://…`; empty: no mail is sent.",
+        description=N_("`smtp://user:password@host:587` or `smtps://…`; empty: no mail is sent."),
     )
     mail_from: str = Field(
-        default="", description="Sender of mails; empty: `no-reply@` the public host."
+        default="", description=N_("Sender of mails; empty: `no-reply@` the public host.")
     )
     sms_url: str = Field(
-        default="", repr=False, description="HTTP gateway that text messages are posted to."
+        default="", repr=False, description=N_("HTTP gateway that text messages are posted to.")
     )
     sms_per_hour: int = Field(
         default=500,
         ge=1,
-        description="Maximum number of text messages that the installation sends in an hour; "
-        "further codes are refused.",
+        description=N_(
+            "Maximum number of text messages that the installation sends in an hour; "
+            "further codes are refused."
+        ),
     )
     registration: bool = Field(
         default=True,
-        description="Whether anyone can create an account on the page `/register`.",
+        description=N_("Whether anyone can create an account on the page `/register`."),
+    )
+    second_factor: Literal["optional", "required"] = Field(
+        default="optional",
+        description=N_(
+            "Whether everyone must have a second factor: `required` asks people without one to set "
+            "it up when they sign in. People who have one are always asked for it."
+        ),
     )
     security_contact: str = Field(
         default="",
-        description="Where weaknesses are reported, served at `/.well-known/security.txt`: "
-        "`mailto:…` or `https://…`; empty: no such file.",
+        description=N_(
+            "Where weaknesses are reported, served at `/.well-known/security.txt`: "
+            "`mailto:…` or `https://…`; empty: no such file."
+        ),
     )
     brand_accent: str = Field(
         default="",
-        description="Accent colour of the pages of tenants that set none, as `#rrggbb`; "
-        "empty: blue.",
+        description=N_(
+            "Accent colour of the pages of tenants that set none, as `#rrggbb`; empty: blue."
+        ),
     )
     brand_help_url: str = Field(
         default="",
-        description="Link to help on the pages of tenants that set none; empty: no link.",
+        description=N_("Link to help on the pages of tenants that set none; empty: no link."),
     )
     brand_privacy_url: str = Field(
         default="",
-        description="Link to the privacy policy on the pages of tenants that set none; "
-        "empty: no link.",
+        description=N_(
+            "Link to the privacy policy on the pages of tenants that set none; empty: no link."
+        ),
     )
     brand_imprint_url: str = Field(
         default="",
-        description="Link to the imprint on the pages of tenants that set none; empty: no link.",
+        description=N_(
+            "Link to the imprint on the pages of tenants that set none; empty: no link."
+        ),
     )
     files_url: str = Field(
         default="",
         repr=False,
-        description="Where uploaded files are kept: `s3://bucket/folder?region=…`, `gs://…` or "
-        "`az://…` (needs the extra `objects`); empty: `files` in the data folder.",
+        description=N_(
+            "Where uploaded files are kept: `s3://bucket/folder?region=…`, `gs://…` or "
+            "`az://…` (needs the extra `objects`); empty: `files` in the data folder."
+        ),
     )
     files_public_url: str = Field(
         default="",
-        description="Another origin that uploaded files are served from; empty: the issuer's own.",
+        description=N_(
+            "Another origin that uploaded files are served from; empty: the issuer's own."
+        ),
     )
     files_scanner: str = Field(
         default="",
-        description="Virus scanner for uploads: `unix:/run/clamav/clamd.ctl`, "
-        "`tcp://host:3310`, or a command that reads standard input and ends with 0 (clean) or 1.",
+        description=N_(
+            "Virus scanner for uploads: `unix:/run/clamav/clamd.ctl`, `tcp://host:3310`, or a "
+            "command that reads standard input and ends with 0 (clean) or 1."
+        ),
     )
     phone_region: str = Field(
-        default="CN", description="Region of mobile numbers in national form."
+        default="CN", description=N_("Region of mobile numbers in national form.")
     )
     gateway: str = Field(
         default="",
         description=(
-            "Gateway that APIs are published to: empty for none but our own tables,"
-            " `caddy+http://HOST:PORT` for Caddy's admin API, `azure` for the tenants' own."
+            N_(
+                "Gateway that APIs are published to: empty for none but our own tables,"
+                " `caddy+http://HOST:PORT` for Caddy's admin API, `azure` for the tenants' own."
+            )
         ),
     )
     fetch_allow: str = Field(
         default="",
-        description="Internal hosts or networks that may be fetched from, separated by commas.",
+        description=N_("Internal hosts or networks that may be fetched from, separated by commas."),
     )
     dns_server: str = Field(
         default="",
-        description="Name server that is used to verify the hosts of tenants, as `192.0.2.53` or "
-        "`192.0.2.53:53`; empty: those of the system.",
+        description=N_(
+            "Name server that is used to verify the hosts of tenants, as `192.0.2.53` or "
+            "`192.0.2.53:53`; empty: those of the system."
+        ),
     )
     codegen_generators: str = Field(
         default="",
-        description="Generators that may be run, by name, separated by commas; empty: all.",
+        description=N_("Generators that may be run, by name, separated by commas; empty: all."),
     )
     codegen_with_network: bool = Field(
         default=False,
-        description="Whether generators may run where the system cannot cut them off from the "
-        "network. They read untrusted descriptions; an unusable proxy setting is then the only "
-        "barrier.",
+        description=N_(
+            "Whether generators may run where the system cannot cut them off from the "
+            "network. They read untrusted descriptions; an unusable proxy setting is then the only "
+            "barrier."
+        ),
     )
     npm_registry: str = Field(
         default="",
-        description="Registry that SDKs are published to with npm; empty: as npm is configured.",
+        description=N_(
+            "Registry that SDKs are published to with npm; empty: as npm is configured."
+        ),
     )
     git_url: str = Field(
         default=_GITHUB,
-        description="Git server that SDKs and their documentation are pushed to over HTTP.",
+        description=N_("Git server that SDKs and their documentation are pushed to over HTTP."),
     )
     github_api_url: str = Field(
         default="",
-        description="REST API of GitHub for labels; empty: that of github.com if `IDP_GIT_URL` is "
-        "there, else no labels.",
+        description=N_(
+            "REST API of GitHub for labels; empty: that of github.com if `IDP_GIT_URL` is "
+            "there, else no labels."
+        ),
     )
     trusted_proxies: str = Field(
-        default="", description="Addresses or networks whose X-Forwarded-* headers are trusted."
+        default="", description=N_("Addresses or networks whose X-Forwarded-* headers are trusted.")
     )
     metrics_listen: str = Field(
-        default="", description="HOST:PORT of the Prometheus listener; empty: no listener."
+        default="", description=N_("HOST:PORT of the Prometheus listener; empty: no listener.")
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Least severe level that is logged; secrets are logged at none."
+        default="INFO",
+        description=N_("Least severe level that is logged; secrets are logged at none."),
+    )
+    log_format: Literal["", "json", "ecs", "readable"] = Field(
+        default="",
+        description=N_(
+            "Form of the log: `json`, `ecs` (the names of the Elastic Common Schema) or "
+            "`readable`; empty: `json`, in development `readable`."
+        ),
+    )
+    otlp_url: str = Field(
+        default="",
+        description=N_(
+            "Collector that traces are sent to by OTLP over HTTP (needs the extra `otel`): "
+            "`http(s)://host:4318`; empty: nothing is traced."
+        ),
+    )
+    trace_ratio: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description=N_(
+            "Share of the traces that begin here and are sent; those that a trusted proxy "
+            "begins are sent as it says."
+        ),
+    )
+    slow_seconds: float = Field(
+        default=0.5,
+        gt=0,
+        le=3600,
+        description=N_(
+            "Statements of the database that take this long are logged, without values."
+        ),
     )
     signing_alg: SigningAlgorithm = Field(
-        default="RS256", description="Algorithm of tokens whose client or API names none."
+        default="RS256", description=N_("Algorithm of tokens whose client or API names none.")
     )
     key_rotation_days: int = Field(
         default=90,
         ge=1,
         le=_LONGEST_DAYS,
-        description="Age in days at which the active signing key is replaced.",
+        description=N_("Age in days at which the active signing key is replaced."),
     )
     session_hours: int = Field(
         default=10,
         ge=1,
         le=_LONGEST_HOURS,
-        description="Lifetime of a session without `remember me`.",
+        description=N_("Lifetime of a session without `remember me`."),
     )
     remember_days: int = Field(
-        default=30, ge=1, le=_LONGEST_DAYS, description="Lifetime of a session with `remember me`."
+        default=30,
+        ge=1,
+        le=_LONGEST_DAYS,
+        description=N_("Lifetime of a session with `remember me`."),
     )
     audit_days: int = Field(
-        default=400, ge=1, le=_LONGEST_DAYS, description="Days that audit events are kept."
+        default=400, ge=1, le=_LONGEST_DAYS, description=N_("Days that audit events are kept.")
     )
 
     @model_validator(mode="before")
@@ -362,6 +439,11 @@ class Settings(BaseSettings):
     def _message_gateway(cls, value: str) -> str:
         form = "http(s)://host[:port]/path"
         return setting_values.address(value, _WEB, form, path=True, user=True, query=True)
+
+    @field_validator("otlp_url")
+    @classmethod
+    def _collector(cls, value: str) -> str:
+        return setting_values.address(value, _WEB, "http(s)://host[:port][/path]", path=True)
 
     @field_validator("security_contact")
     @classmethod
@@ -501,6 +583,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """Database address in SQLAlchemy's form."""
         return self.database_url or sqlite_url(self.data_dir.resolve() / "idp.sqlite3")
+
+    @property
+    def log_form(self) -> Literal["json", "ecs", "readable"]:
+        """Form of the log."""
+        return self.log_format or ("readable" if self.environment == "development" else "json")
 
     @property
     def github_api(self) -> str:

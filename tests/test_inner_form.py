@@ -34,11 +34,6 @@ REFUSED = re.compile(r"(?:Give|Tell|Say|Let)s?\b")
 LATE = {
     # Only a command that failed needs the explanation of failures.
     "idp/cli.py": {"idp.commands.failures"},
-    # A library that few clients need, and no start: keys that are not ours.
-    "idp/oauth/client_auth/private_key_jwt.py": {
-        "idp.platform.signing.foreign.UnknownKeyError",
-        "idp.platform.signing.foreign.verify_foreign",
-    },
     # Back ends, chosen by settings, each in one place.
     "idp/platform/connections/__init__.py": {"idp.platform.connections.threads"},
     "idp/platform/metrics/__init__.py": {
@@ -50,6 +45,7 @@ LATE = {
         "idp.platform.throttle.shared.SharedStore",
         "idp.platform.throttle.windows",
     },
+    "idp/platform/tracing/__init__.py": {"idp.platform.tracing.exporting.Tracer"},
     "idp/publishing/files/storage.py": {"idp.publishing.files.bucket.Bucket"},
     # The same for the pool and the loop; pages follow when machines are answered already.
     "idp/server/process.py": {"idp.app.finish", "idp.platform.postgres.Pool", "uvloop"},

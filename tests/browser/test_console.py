@@ -191,6 +191,10 @@ def test_scripts_say_what_is_not_saved_and_answer_while_one_types(chromium, hous
     page.keyboard.press("Enter")
     expect(page.locator(".hits mark").first).to_have_text(re.compile("portal", re.IGNORECASE))
 
+    page.goto(f"{console}/apis/new")
+    # Nothing is to be saved yet, but the form says how to go on.
+    expect(page.get_by_role("button", name="Create")).to_be_visible()
+
     page.goto(f"{console}/clients/{app.row_id}/settings")
     bar = page.locator(".bar")
     expect(bar).to_be_hidden()

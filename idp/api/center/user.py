@@ -18,20 +18,18 @@ from idp.api.center.dialect import (
 )
 from idp.api.center.paging import Paging, fetch, within_days
 from idp.claims import registry
-from idp.directory.actor import Actor
 from idp.directory.registration import codes as verification
+from idp.directory.registration import limits
 from idp.directory.registration import service as registration
-from idp.directory.registration.codes import Channel, MessageContext, Sender, Wait
+from idp.directory.registration.codes import Channel, MessageContext, Wait
 from idp.directory.registration.service import Refused, Registration
 from idp.directory.scopes import Scope
 from idp.directory.users import management as people
 from idp.directory.users.lists import ClaimRow, FileRow, PropertyRow, TenantRow
 from idp.directory.users.management import Filters, UserSpec, UserView
 from idp.directory.users.models import User
-from idp.platform import runtime
 from idp.platform.errors import NotFound
 from idp.platform.integers import INT32_MAX
-from idp.platform.throttle import Address, Key, origin
 from idp.platform.web.principal import current_principal
 from idp.platform.web.views import current_issuer, database
 from idp.platform.wire.shapes import (
@@ -50,9 +48,6 @@ from idp.platform.wire.shapes import (
 MOST_ROWS = 500
 MOST_ROLES = 20
 LONGEST_VALUE = 4000
-HOUR = 3600
-SENDS_PER_HOUR = {"machine": 200, "person": 20}
-REGISTRATIONS_PER_HOUR = {"machine": 1000, "person": 100}
 
 
 class RoleLinkShape(Shape):
@@ -512,7 +507,7 @@ def codes() -> list[dict[str, Any]]:
 def register(body: Registration) -> None:
     """Register a user with verified phone (and e-mail)."""
     actor = current_actor()
-    limit(actor, "registration", REGISTRATIONS_PER_HOUR)
+    limits.count_registration(database(), actor)
     outcome = registration.register(
         database(),
         body,
@@ -566,8 +561,7 @@ def current_tenant_id() -> int:
 
 def send_code(channel: Channel, address: str) -> Wait | None:
     """Send a code on behalf of this issuer."""
-    (key, per_hour), *through = counted_as(current_actor(), SENDS_PER_HOUR)
-    sender = Sender(key, per_hour, *through)
+    sender = limits.sender_of(database(), current_actor(), limits.CODES_TO_REGISTER)
     message = MessageContext.of(current_issuer(), current_language())
     return verification.send(database(), channel, address, sender, message)
 
@@ -577,25 +571,6 @@ def refuse_to_wait(wait: Wait | None, for_the_day: Code, too_soon: Code) -> None
     if wait is not None:
         outcome = for_the_day if wait.is_for_the_day else too_soon
         raise Refusal(outcome, seconds=wait.seconds)
-
-
-def limit(actor: Actor, name: str, per_hour: Mapping[str, int]) -> None:
-    """Count a call; a program may register many people, a person few."""
-    for key, most in counted_as(actor, per_hour):
-        runtime.of(database()).throttle.hit(name, key, most, HOUR)
-
-
-def counted_as(actor: Actor, per_hour: Mapping[str, int]) -> list[tuple[Key, int]]:
-    """Return the keys by which calls are counted, with their limits: by person, or by client.
-
-    If a client passes on the address of its user, that address comes first: a call that is
-    refused to one user does not count for all others.
-    """
-    if actor.user_id is not None:
-        return [(f"person {actor.user_id}", per_hour["person"])]
-    place = origin(runtime.context_of(database()))
-    found: list[tuple[Key, int]] = [(f"client {actor.client_id}", per_hour["machine"])]
-    return [(place, per_hour["person"]), *found] if isinstance(place, Address) else found
 
 
 def role_ids(listed_ids: str) -> list[int]:

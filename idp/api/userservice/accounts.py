@@ -20,7 +20,9 @@ from idp.directory.authentication import logins
 from idp.directory.authentication import service as authentication
 from idp.directory.authentication.logins import Login
 from idp.directory.authentication.service import Attempt, Kind, SignInPolicy
-from idp.directory.registration.codes import MessageContext, Sender
+from idp.directory.factors import service as factors
+from idp.directory.registration import limits
+from idp.directory.registration.codes import MessageContext
 from idp.directory.scopes import Scope
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
@@ -31,15 +33,10 @@ from idp.oauth.sign_out import revoke_member_grants
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
-from idp.platform.runtime import context_of
-from idp.platform.throttle import Address, origin
 from idp.platform.web.views import current_issuer, current_runtime, database
 from idp.platform.wire.shapes import Shape, int64, optional_id, text
 
 MODULE = "accounts-tenants-bundles"
-CODES_PER_CLIENT = 1000
-CODES_PER_ADDRESS = 20
-"""For a person whose address the client passes on."""
 LONGEST_NAME = 256
 
 SORTED_BY = {"id": User.id, "username": User.username_key, "mobile": User.mobile}
@@ -307,7 +304,7 @@ def list_tenants(username: str) -> Sequence[Tenant]:
     person=False,
     body=CredentialShape(),
     result=AccountShape(),
-    errors=("bad_credential", "unknown_authentication_type"),
+    errors=("bad_credential", "second_factor_required", "unknown_authentication_type"),
 )
 def authenticate(body: Credential) -> Account:
     """Authenticate a user; types are `PASSWORD`, `SMS` and `QRCODE`."""
@@ -324,7 +321,7 @@ def authenticate(body: Credential) -> Account:
     person=False,
     body=LoginShape(),
     result=LoginInfoShape(),
-    errors=("bad_credential", "unknown_authentication_type"),
+    errors=("bad_credential", "second_factor_required", "unknown_authentication_type"),
 )
 def log_in(body: Credential) -> dict[str, Any]:
     """Log a user in; types are `PASSWORD`, `SMS` and `QRCODE`."""
@@ -352,7 +349,8 @@ def send_code(query: dict[str, Any]) -> str:
     if names.find_mobile(query["phone"], current_runtime().settings.phone_region) is None:
         raise BadRequest.at("phone", "Not a valid mobile number.")
     message = MessageContext.of(current_issuer(), current_language())
-    key = authentication.send_code(database(), query["phone"], sender(), message, sign_in_policy())
+    sender = limits.sender_of(database(), current_actor(), limits.CODES_TO_SIGN_IN)
+    key = authentication.send_code(database(), query["phone"], sender, message, sign_in_policy())
     database().commit()
     return key
 
@@ -483,6 +481,8 @@ def proven(credential: Credential) -> User:
     attempt = Attempt(kind, credential.principal, credential.certificate, credential.sms_key)
     policy = sign_in_policy()
     user = authentication.authenticate(database(), attempt, policy)
+    if user is not None and factors.is_required(database(), user.id):
+        _refuse_without_second_factor(user, policy)
     if user is not None:
         audit.record(
             database(),
@@ -497,13 +497,18 @@ def proven(credential: Credential) -> User:
     return user
 
 
-def sender() -> Sender:
-    """Return the keys by which codes are counted: the user's address, if known, and the client."""
-    of_client = f"client {current_actor().client_id}", CODES_PER_CLIENT
-    place = origin(context_of(database()))
-    if isinstance(place, Address):
-        return Sender(place, CODES_PER_ADDRESS, of_client)
-    return Sender(*of_client)
+def _refuse_without_second_factor(user: User, policy: SignInPolicy) -> None:
+    """Refuse a login by a program, which cannot ask a person for their second factor."""
+    audit.record(
+        database(),
+        Tag.SIGN_IN_REFUSED,
+        tenant_id=policy.tenant_id,
+        target=f"user:{user.id}",
+        details={"reason": "second factor required"},
+    )
+    database().commit()
+    message = "This account signs in with a second factor, at the sign-in page only."
+    raise BadRequest(message, code="second_factor_required")
 
 
 def sign_in_policy() -> SignInPolicy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Busy, Conflict, NotFound
+from idp.platform.metrics.declarations import PASSWORD_SECONDS
 from idp.platform.secrets import random_token
 from idp.platform.translation import N_
 
@@ -187,7 +189,10 @@ def verify_password(session: Session, user: User | None, password: str) -> bool:
     A hash made with older parameters is renewed.
     """
     stored = user.password_hash if user is not None else None
-    if not passwords.matches(stored, password):
+    started = time.perf_counter()
+    is_right = passwords.matches(stored, password)
+    runtime.of(session).counts.observe(PASSWORD_SECONDS, time.perf_counter() - started)
+    if not is_right:
         return False
     if user is not None and stored is not None and passwords.is_outdated(stored):
         with suppress(Busy):  # the password is right; the hash is renewed another time

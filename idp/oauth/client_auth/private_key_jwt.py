@@ -13,9 +13,11 @@ from idp.oauth.client_auth.credentials import Credentials
 from idp.oauth.request import ProtocolRequest
 from idp.platform import clock, runtime
 from idp.platform.errors import Busy, InvalidClient, InvalidToken, Problem
+from idp.platform.metrics.declarations import REPLAYS
 from idp.platform.onetime import service as onetime
 from idp.platform.secrets import from_b64url
 from idp.platform.signing.algorithms import ALGORITHMS
+from idp.platform.signing.foreign import UnknownKeyError, verify_foreign
 from idp.platform.storage import Storage
 
 TYPES = frozenset({"jwt", "client-authentication+jwt"})
@@ -75,7 +77,10 @@ def _is_valid(
         return False
     # RFC 7523 3: each assertion once, whatever becomes of the request.
     expires_at = datetime.fromtimestamp(expiry + CLOCK_SKEW_SECONDS, tz=clock.now().tzinfo)
-    return onetime.claim(session, "client-assertion", f"{client.client_id} {jti}", expires_at)
+    is_new = onetime.claim(session, "client-assertion", f"{client.client_id} {jti}", expires_at)
+    if not is_new:
+        runtime.of(session).counts.add(REPLAYS, "assertion")
+    return is_new
 
 
 def _is_for_us(audience: Any, request: ProtocolRequest, client: ClientView) -> bool:
@@ -96,9 +101,6 @@ def _verify(
 
     Busy when they are not here and no more callers may wait for them: that proves nothing.
     """
-    # Reads keys of every kind, by a library that most installations need for nothing else.
-    from idp.platform.signing.foreign import UnknownKeyError, verify_foreign  # noqa: PLC0415
-
     alg = client.token_endpoint_auth_signing_alg
     algorithms = ALGORITHMS if alg is None else (alg,)
     try:

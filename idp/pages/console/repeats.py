@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from idp.pages.console import once
 from idp.pages.console.workspaces import Workspace
+from idp.pages.once import SECONDS
 from idp.platform import clock
 from idp.platform.errors import BadRequest
 from idp.platform.idempotency import service as idempotency
@@ -33,7 +34,7 @@ class Sending:
     def keep(self, response: Response, target: str = "", secret: str = "") -> Response:
         """Keep where the form leads, and the secret of its page, in the transaction of the work."""
         if self.claim_id is not None:
-            until = clock.now().timestamp() + once.SECONDS
+            until = clock.now().timestamp() + SECONDS
             body = json.dumps([target, secret, until]) if secret else ""
             answer = Answer(response.status_code, {"Location": response.location or ""}, body)
             idempotency.keep(database(), self.claim_id, answer)

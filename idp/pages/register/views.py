@@ -16,7 +16,7 @@ from idp.directory.registration.service import Refused, Registration
 from idp.pages import language
 from idp.pages.form import Form
 from idp.pages.messages import reasons, retry_message, translate, wait_message
-from idp.pages.pending import find_live_authorization, signed_in
+from idp.pages.pending import find_live_authorization, go_on
 from idp.pages.register import progress
 from idp.pages.register.forms import AccountForm, CodeForm, EmailForm, MobileForm
 from idp.pages.register.progress import Progress
@@ -176,12 +176,12 @@ def create() -> Response:
         return _page("account", form, 400, email=email)
     authorization = find_live_authorization()
     client_id = None if authorization is None else authorization.client.client_id
-    cookie = sign_in.start(
+    signed_in = sign_in.proceed(
         database(), current_issuer(), outcome, session_cookie(), client_id=client_id
     )
     database().commit()
     progress.forget()
-    return signed_in(authorization, "/account", cookie)
+    return go_on(signed_in, authorization, "/account")
 
 
 def _may_ask(state: Progress, kind: str) -> bool:

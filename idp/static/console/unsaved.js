@@ -1,4 +1,5 @@
-// The bar with "3 changes not saved": it comes with the first change, and leaving asks.
+// The bar with "3 changes not saved": it comes with the first change, and leaving asks. The bar of
+// a form for something new is always there.
 
 for (const bar of document.querySelectorAll("[data-unsaved]")) watch(bar);
 
@@ -14,7 +15,7 @@ function watch(bar) {
     const now = values(form);
     const names = new Set([...before.keys(), ...now.keys()]);
     const count = [...names].filter((name) => before.get(name) !== now.get(name)).length;
-    bar.hidden = count === 0 && !isDirty;
+    bar.hidden = count === 0 && !isDirty && bar.dataset.unsaved !== "always";
     text.textContent = label(text, count);
     return count;
   }

@@ -13,8 +13,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from sqlalchemy import select
 
-from idp.api.center import user as center_user
-from idp.directory.registration import codes
+from idp.directory.registration import codes, limits
 from idp.directory.registration.codes import Channel, MessageContext, Sender
 from idp.directory.registration.models import VerificationCode
 from idp.directory.roles.models import Role, UserRole
@@ -333,7 +332,7 @@ def test_a_caller_has_a_limit_and_what_is_over_it_counts_for_nobody(session, run
 def test_a_stranger_at_an_applications_form_uses_up_no_codes_of_its_people(
     client, shop, monkeypatch
 ):
-    monkeypatch.setattr(center_user, "SENDS_PER_HOUR", {"machine": 3, "person": 2})
+    monkeypatch.setattr(limits, "CODES_TO_REGISTER", limits.Limits(person=2, client=3))
 
     def ask(number, address):
         headers = {**protocol.bearer(shop.token), "End-User-Address": address}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import threading
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select, update
 
 from idp.api.userservice.codes import Code
 from idp.directory.authentication import service as authentication
-from idp.directory.registration import codes
+from idp.directory.registration import codes, limits
 from idp.directory.registration.models import VerificationCode
 from idp.directory.roles.models import Privilege, Role, RolePrivilege, UserRole
 from idp.directory.tenants import service as tenants
@@ -914,14 +915,15 @@ def test_short_messages_are_limited_by_number_client_and_address(
     clock.shift(61)
     assert int(robot.send("GET", "/getMessage", phone=NUMBER).headers["Retry-After"]) > 3600
     stranger, owner = robot.acting_for("192.0.2.1"), robot.acting_for("192.0.2.7")
-    for limit, caller in (("CODES_PER_CLIENT", robot), ("CODES_PER_ADDRESS", stranger)):
+    for limit, caller in (("client", robot), ("person", stranger)):
         with monkeypatch.context() as patch:
-            patch.setattr(f"idp.api.userservice.accounts.{limit}", 1)
+            small = replace(limits.CODES_TO_SIGN_IN, **{limit: 1})
+            patch.setattr(limits, "CODES_TO_SIGN_IN", small)
             numbers = (f"1370000000{i}" for i in range(2))
             sent = [caller.send("GET", "/getMessage", phone=number) for number in numbers]
             assert [answer.status_code for answer in sent] == [200, 429]
             assert owner.send("GET", "/getMessage", phone="13700000009").status_code == (
-                429 if limit == "CODES_PER_CLIENT" else 200
+                429 if limit == "client" else 200
             )
             clock.shift(61)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from idp.config import Settings
@@ -30,6 +32,18 @@ def test_settings_are_found_by_name_and_meaning(client, root):
     assert "Nothing matches" in readable(client.get(PATH, query_string={"q": "<b>%_"}))
     found = readable(client.get("/console/platform/search?q=smtp"))
     assert f"{PATH}#IDP_SMTP_URL" in found
+
+
+def test_every_meaning_is_written_in_chinese_with_its_values_as_code(client, root):
+    page = client.get(PATH, headers={"Accept-Language": "zh"}).text
+    meanings = re.findall(r'<small class="wraps">(.*?)</small>', page, re.DOTALL)
+    assert len(meanings) == len(Settings.model_fields)
+    assert [text for text in meanings if not re.search(r"[\u4e00-\u9fff]", text)] == []
+    assert "用户 <code>demo</code> 的密码" in page
+    assert "`" not in "".join(meanings)
+    assert (
+        "IDP_SMTP_URL" in client.get(f"{PATH}?q=发送邮件", headers={"Accept-Language": "zh"}).text
+    )
 
 
 @pytest.mark.settings(mail_from="here@example.com")

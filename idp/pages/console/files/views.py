@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from flask_babel import gettext, ngettext
+from flask_babel import format_decimal, gettext, ngettext
 from flask_babel import lazy_gettext as _
 from werkzeug.wrappers import Response
 
@@ -39,6 +39,8 @@ LIMITS = (
 )
 """What is accepted: title, kinds, and how large one may be."""
 
+UNITS = (("MB", 1_000_000), ("kB", 1000), ("B", 1))
+
 pages = Pages(screens.FILES)
 
 
@@ -58,6 +60,7 @@ def index(workspace: Workspace) -> Response:
         workspace,
         "files/index.html",
         screen=screens.FILES,
+        size=readable_size,
         page=page,
         names=users.names_of(session, people),
         owners=tenants.names(session, owners),
@@ -105,3 +108,9 @@ def _deletion(workspace: Workspace, row_id: int) -> Deletion:
         warning,
         advice,
     )
+
+
+def readable_size(octets: int) -> str:
+    """Return a size as people read it, in the language of the page."""
+    unit, factor = next((each for each in UNITS if octets >= each[1]), UNITS[-1])
+    return f"{format_decimal(round(octets / factor, 1))} {unit}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flask_babel import lazy_gettext as _
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from idp import config
@@ -13,6 +14,7 @@ from idp.pages.console import layout, lists, screens
 from idp.pages.console.gate import Hit, Pages
 from idp.pages.console.lists import Filter
 from idp.pages.console.workspaces import Workspace
+from idp.pages.messages import translate
 from idp.platform.secrets import MASK
 from idp.platform.web.views import current_runtime
 
@@ -41,6 +43,7 @@ def index(workspace: Workspace) -> Response:
         listing=listing,
         settings=found,
         mask=MASK,
+        meaning=_marked_up,
     )
 
 
@@ -48,7 +51,7 @@ def index(workspace: Workspace) -> Response:
 def find(workspace: Workspace, text: str) -> Sequence[Hit]:
     """Find settings by name or meaning."""
     return [
-        Hit(setting.name, setting.description, workspace.url("settings.index") + f"#{setting.name}")
+        Hit(setting.name, _meaning(setting), workspace.url("settings.index") + f"#{setting.name}")
         for setting in _matching(text)[:MOST_HITS]
     ]
 
@@ -56,4 +59,20 @@ def find(workspace: Workspace, text: str) -> Sequence[Hit]:
 def _matching(text: str) -> list[SettingInUse]:
     wanted = text.casefold()
     lines = sorted(config.in_use(current_runtime().settings), key=lambda line: line.name)
-    return [line for line in lines if wanted in f"{line.name} {line.description}".casefold()]
+    return [
+        line
+        for line in lines
+        if wanted in f"{line.name} {line.description} {_meaning(line)}".casefold()
+    ]
+
+
+def _meaning(setting: SettingInUse) -> str:
+    """Return the meaning of a setting in the language of the page."""
+    return translate(setting.description)
+
+
+def _marked_up(setting: SettingInUse) -> Markup:
+    """Return the meaning with the values in it, which stand in backticks, as code."""
+    pieces = enumerate(_meaning(setting).split("`"))
+    templates = (Markup("%s"), Markup("<code>%s</code>"))
+    return Markup().join(templates[number % 2] % piece for number, piece in pieces)
