@@ -376,5 +376,5 @@ def _unprocessable(name: str, reason: str) -> Unprocessable:
 
 
 def _marked(reason: str) -> Filled:
-    """Have a reason translated where it is a value of another sentence."""
+    """Mark a reason, which is then translated as a value of another sentence too."""
     return reason if isinstance(reason, Filled) else filled(reason)

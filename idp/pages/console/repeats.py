@@ -41,7 +41,7 @@ class Sending:
         return response
 
     def release(self) -> None:
-        """Let the form be sent again: what it asked for was refused after a commit."""
+        """Release the claim after a refusal that follows a commit; the form may be sent again."""
         if self.claim_id is not None:
             idempotency.release(database(), self.claim_id)
             database().commit()

@@ -165,7 +165,7 @@ def crowd(session, root):
     grants = [{**grant, "user_id": each, "security_stamp": stamps[each]} for each in ids]
     session.execute(insert(Grant), grants)
     session.commit()
-    for table in ("user", "membership", "user_role", "grant"):
+    for table in ("tenant", "user", "membership", "user_role", "grant"):
         session.execute(text(f'ANALYZE "{table}"'))
     session.commit()
     return acme

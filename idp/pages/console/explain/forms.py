@@ -17,7 +17,7 @@ LONGEST_LIST = 8000
 
 
 def _suggesting(what: str) -> dict[str, str]:
-    """Have a browser offer the suggestions of a list on the page."""
+    """Return attributes with which a browser offers the suggestions of a list on the page."""
     return {"list": f"suggested-{what}", "autocomplete": "off"}
 
 
