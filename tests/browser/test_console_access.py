@@ -7,8 +7,13 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from idp.directory.actor import Actor
 from idp.directory.roles import catalogue
+from idp.directory.tenants import clearing
+from idp.directory.tenants import service as tenants
+from idp.directory.tenants.models import TenantStatus
 from tests.browser.test_look import Visit
+from tests.delivery import deliver_due
 from tests.protocol import PASSWORD, add_api, add_person, add_role, add_tenant
 
 pytestmark = [pytest.mark.browser, pytest.mark.no_database]
@@ -84,4 +89,29 @@ def test_every_screen_is_readable_for_everybody(chromium, server, language, colo
     visit.look(f"console-event-{colours}")
     assert re.search(r"[?&]event=\d+", page.url)
     assert len(visit.seen) == 11
+    context.close()
+
+
+@pytest.mark.parametrize(("language", "colours"), [("en", "light"), ("zh", "dark")])
+def test_an_organisation_with_many_members_is_deleted_by_the_worker(
+    chromium, server, session, runtime, monkeypatch, language, colours
+):
+    server, acme, _api = server
+    tenants.change(session, tenants.get(session, acme), status=TenantStatus.DISABLED)
+    session.commit()
+    locale = {"en": "en-GB", "zh": "zh-CN"}[language]
+    context = chromium.new_context(locale=locale, color_scheme=colours)
+    page = context.new_page()
+    sign_in(page, server)
+    visit = Visit(page, server.url, language)
+    address = f"/console/platform/tenants/{acme}/delete"
+    visit.open(address, f"console-tenant-members-{colours}")
+    monkeypatch.setattr(clearing, "SMALL", 0)
+    assert clearing.request(session, Actor(1, is_platform_admin=True), "", acme) is False
+    session.commit()
+    visit.open(address, f"console-tenant-clearing-{colours}")
+    left = {"en": "of 1 members left", "zh": "名成员待移除"}[language]
+    expect(page.locator("main")).to_contain_text(left)
+    assert deliver_due(runtime, clearing.LANE) == 1
+    assert page.goto(server.url + address).status == 404
     context.close()

@@ -43,6 +43,11 @@ from tests.recovery.conftest import Place, Run
 
 OFFLINE = "openid offline_access"
 JUMP = 1_000_000
+SECRET_REMOVED = {
+    "at": "2030-01-01T00:00:00Z",
+    "tag": Tag.CLIENT_SECRET_REMOVED,
+    "target": "client:web",
+}
 
 
 @pytest.fixture
@@ -476,6 +481,10 @@ def test_the_audit_log_names_revoked_keys_and_what_is_to_be_reviewed(
         ("{}", "line 1: not an event"),
         ('{"at": "2030-01-01T00:00:00", "tag": "a", "target": "b", "details": null}', "line 1"),
         ("{" * 100_000, "line 1: not an event"),
+        *(
+            (json.dumps({**SECRET_REMOVED, "details": {"secret_id": wrong}}), "not an event")
+            for wrong in ("7", -1, True, 2**63, [7])
+        ),
         (
             "id,at,tag,user_id,client_id,tenant_id,target,remote_addr,request_id,details\n1,2",
             "line 2: not an event",

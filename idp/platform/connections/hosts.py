@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from functools import cache
 
+TIMELINE = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"
+"""Tells a primary from the one that it replaced: promotion begins a later timeline."""
+
 PAUSE_SECONDS = 1.0
 """How long nobody tries to connect after a try that had to be given up."""
 
@@ -19,6 +22,30 @@ class Hosts:
         self.in_order = hosts
         """The one that was connected to last stands first."""
         self._paused_until = 0.0
+        self.troubles = 0
+        """How often a server was lost, or did not answer. Another one may lead since then."""
+        self._settled = 0
+
+    def note_trouble(self) -> None:
+        """Note that a server was lost, or did not answer."""
+        self.troubles += 1
+
+    def settle(self, troubles: int) -> None:
+        """Note that it is known which host leads after so many troubles."""
+        self._settled = max(self._settled, troubles)
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether another host may lead than the one that says so.
+
+        A primary that was frozen and replaced still says so when it thaws.
+        """
+        return self.troubles != self._settled
+
+    def behind(self, name: str, port: str) -> list[Host]:
+        """Return the hosts after one that was reached; those before it were tried in vain."""
+        places = [n for n, host in enumerate(self.in_order) if host in {(name, port), (name, "")}]
+        return self.in_order[places[0] + 1 :] if places else []
 
     def prefer(self, name: str, port: str) -> None:
         """Try a host before the others from now on, since it can be worked with."""
@@ -34,6 +61,7 @@ class Hosts:
         Those who wait for a thread or a connection are refused at once then, not one after the
         other.
         """
+        self.note_trouble()
         if seconds >= PAUSE_SECONDS:
             self._paused_until = time.monotonic() + PAUSE_SECONDS
 

@@ -15,7 +15,7 @@ from idp.directory.bundles import applying
 from idp.directory.bundles import service as bundles
 from idp.directory.bundles.models import TenantType
 from idp.directory.scopes import Scope
-from idp.directory.tenants import founding, hosts
+from idp.directory.tenants import clearing, founding, hosts
 from idp.directory.tenants import management as tenants
 from idp.directory.tenants import service as directory
 from idp.directory.tenants.founding import Founding
@@ -218,14 +218,14 @@ def set_bundle(workspace: Workspace, row_id: int) -> Response:
 
 @pages.get("/<int:row_id>/delete", permission=Scope.TENANT_DELETE, recent=True)
 def ask_to_delete(workspace: Workspace, row_id: int) -> Response:
-    """Show what a tenant still holds; only an empty one can be deleted."""
+    """Show what a tenant still holds; one that has more than members cannot be deleted."""
     tenant = _get(workspace, Scope.TENANT_DELETE, row_id)
     return _show_delete(workspace, tenant, TypedNameForm())
 
 
 @pages.post("/<int:row_id>/delete", permission=Scope.TENANT_DELETE, recent=True)
 def delete(workspace: Workspace, row_id: int) -> Response:
-    """Delete a disabled tenant that is empty."""
+    """Delete a disabled tenant that is empty but for members; the worker removes many of them."""
     tenant = _get(workspace, Scope.TENANT_DELETE, row_id)
     form = TypedNameForm()
     if tenant.is_enabled:
@@ -234,14 +234,16 @@ def delete(workspace: Workspace, row_id: int) -> Response:
     if not form.names(tenant.name):
         return _show_delete(workspace, tenant, form, 400)
     try:
-        tenants.delete(database(), workspace.actor, Scope.TENANT_DELETE, row_id)
+        is_done = clearing.request(database(), workspace.actor, Scope.TENANT_DELETE, row_id)
     except Problem as problem:
         database().rollback()
         form.refuse(messages.translate(problem.detail))
         tenant = _get(workspace, Scope.TENANT_DELETE, row_id)
         return _show_delete(workspace, tenant, form, problem.status)
     database().commit()
-    return go(workspace, "tenants.index")
+    if is_done:
+        return go(workspace, "tenants.index")
+    return go(workspace, "tenants.ask_to_delete", row_id=row_id)
 
 
 def _get(workspace: Workspace, code: Scope, row_id: int) -> Tenant:
@@ -412,7 +414,8 @@ def _show_state(
 def _show_delete(
     workspace: Workspace, tenant: Tenant, form: TypedNameForm, status: int = 200
 ) -> Response:
-    uses = _uses(database(), tenant)
+    uses = tenants.count_uses(database(), tenant)
+    members = uses.pop("members")
     return layout.page(
         workspace,
         "tenants/delete.html",
@@ -421,8 +424,11 @@ def _show_delete(
         status=status,
         tenant=tenant,
         form=form,
-        uses=uses,
+        uses=[(count, USES[name]) for name, count in uses.items() if count],
+        members=members,
+        clearance=clearing.find(database(), tenant.id),
         counts=[
+            *([(members, USES["members"])] if members else []),
             (len(tenant.hosts), ngettext("host", "hosts", len(tenant.hosts))),
             (
                 len(tenant.administrators),
