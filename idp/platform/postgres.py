@@ -8,7 +8,6 @@ that met a lost connection is tried once more on a new one, a change never is.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -313,21 +312,26 @@ class Pool:
 
     async def _first(self, hosts: list[Host]) -> tuple[asyncpg.Connection[asyncpg.Record], Host]:
         for host in hosts[:-1]:
-            with contextlib.suppress(*_PASSING):
+            try:
                 return await self._connect_to(host), host
+            except _PASSING:
+                self._hosts.note_silence(host)
         return await self._connect_to(hosts[-1]), hosts[-1]
 
     async def _latest(self, hosts: list[Host]) -> tuple[asyncpg.Connection[asyncpg.Record], Host]:
         connection, host = await self._first(hosts)
         timeline = await _timeline(connection)
-        for other in hosts[hosts.index(host) + 1 :]:
-            with contextlib.suppress(asyncpg.PostgresError, *_PASSING):
+        for other in self._hosts.worth_asking(hosts[hosts.index(host) + 1 :]):
+            try:
                 async with asyncio.timeout(ASK_SECONDS):
                     asked = await self._connect_to(other)
                     found = await _timeline(asked)
-                if found > timeline:
-                    asked, connection, host, timeline = connection, asked, other, found
-                asked.terminate()
+            except (asyncpg.PostgresError, *_PASSING):
+                self._hosts.note_silence(other)
+                continue
+            if found > timeline:
+                asked, connection, host, timeline = connection, asked, other, found
+            asked.terminate()
         return connection, host
 
     async def _connect_to(self, host: Host | None) -> asyncpg.Connection[asyncpg.Record]:

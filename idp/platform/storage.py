@@ -164,7 +164,7 @@ class LoopStorage(Storage):
         threads: Executor,
     ) -> None:
         super().__init__(runtime)
-        self._budget = Budget()
+        self._budget = Budget(each=budget.LOOP_WAIT_SECONDS)
         self._threads = threads
         self._pool = pool
         """None: the database is SQLite, which has no driver to wait for."""

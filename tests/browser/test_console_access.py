@@ -61,6 +61,55 @@ def test_ticks_show_what_they_change_before_they_are_saved(chromium, server):
     context.close()
 
 
+def test_a_group_of_permissions_folds_without_losing_its_ticks(chromium, server):
+    server, acme, _api = server
+    context = chromium.new_context(locale="en-GB", java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, server)
+    page.goto(f"{server.url}/console/t/{acme}/roles")
+    tick = page.get_by_label("See orders: clerk")
+    tick.check()
+    fold = (
+        page.locator(".fold").filter(has=page.get_by_text("orders", exact=True)).locator("summary")
+    )
+    fold.click()
+    expect(tick).to_be_hidden()
+    page.get_by_role("button", name="Show the difference").click()
+    expect(page.locator("#difference")).to_contain_text("1 person gains it")
+    expect(tick).to_be_checked()
+    context.close()
+
+
+def test_a_form_sent_by_two_clicks_makes_one_organisation(chromium, server):
+    server, _acme, _api = server
+    context = chromium.new_context(locale="en-GB")
+    page = context.new_page()
+    sign_in(page, server)
+    page.goto(f"{server.url}/console/platform/tenants/new")
+    page.get_by_label("Name of the organisation").fill("Twice Ltd")
+    page.get_by_role("button", name="Create").dblclick(no_wait_after=True)
+    expect(page.get_by_role("heading", name="Twice Ltd")).to_be_visible()
+    page.goto(f"{server.url}/console/platform/tenants?q=Twice")
+    expect(page.locator("#rows")).to_contain_text("1 organisation")
+    context.close()
+
+
+def test_explain_offers_what_there_is(chromium, server):
+    server, acme, _api = server
+    context = chromium.new_context(locale="en-GB", java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, server)
+    page.goto(f"{server.url}/console/t/{acme}/explain")
+    field = page.get_by_label("Person")
+    offered = page.locator(f"#{field.get_attribute('list')} option")
+    expect(offered).to_have_count(1)
+    field.fill(offered.first.get_attribute("value"))
+    page.get_by_label("Client id").fill("nobody")
+    page.get_by_role("button", name="Explain").click()
+    expect(field).to_have_value("bea")
+    context.close()
+
+
 @pytest.mark.parametrize(("language", "colours"), [("en", "light"), ("zh", "dark")])
 def test_every_screen_is_readable_for_everybody(chromium, server, language, colours):
     server, acme, api = server

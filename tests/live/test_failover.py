@@ -316,6 +316,8 @@ def test_a_standby_that_is_promoted_is_found(
                 gap = visitors.wait_for_success(promoted, seconds + 10)
                 time.sleep(1)
                 if how == "frozen":
+                    # What was sent to it by a worker that has not noticed it would answer.
+                    time.sleep(postgres.SECONDS)
                     primary.thaw()
                     time.sleep(1)
                     primary.kill()  # jobs that wait for its standby would wait on

@@ -346,6 +346,17 @@ def test_all_waits_of_a_request_on_a_thread_share_one_budget(
     engine.dispose()
 
 
+def test_a_look_up_for_a_request_on_the_loop_ends_with_its_limit(
+    new_database: Callable[[], str],
+) -> None:
+    engine = connections.engine(new_database(), seconds=10)
+    with budget.spending(Budget(each=0.5)), engine.connect() as connection:
+        sleep = text("SELECT pg_sleep(5)")
+        assert elapsed(lambda: connection.execute(sleep), DBAPIError) < 4
+        assert connection.invalidated
+    engine.dispose()
+
+
 def test_a_request_on_a_thread_has_a_budget(
     new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("blow", nargs="*", choices=[*BLOWS, UPGRADE, []])
     parser.add_argument("--publish", action="store_true", help="write the results into the docs")
     options = parser.parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGINT):  # whatever was started is ended then
+        signal.signal(number, signal.default_int_handler)
     chosen = options.blow or [*BLOWS, UPGRADE]
     started = time.monotonic()
     outcomes: list[Outcome] = []
@@ -51,6 +54,7 @@ def main(arguments: Sequence[str]) -> int:
             set_up(made)
             outcomes += [_strike(made, blow) for blow in own]
             outcomes.append(mails(made))
+        results.write(outcomes, time.monotonic() - started)
     if UPGRADE in chosen:
         outcomes += upgrade()
     path = results.write(outcomes, time.monotonic() - started)
@@ -111,7 +115,7 @@ def mails(made: Stage) -> Outcome:
 
 def upgrade() -> list[Outcome]:
     """Rehearse an upgrade from the release before, and the way back."""
-    with blows.release_before() as folder, stage() as made:
+    with blows.release_before() as folder, stage(is_alone=True) as made:
         if folder is None:
             _say("left out: the history of this checkout does not have the release before")
             return []

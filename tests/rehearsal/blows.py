@@ -21,6 +21,8 @@ CALM_SECONDS = 1.0
 """How long visitors are served before and after a blow."""
 DOWN_SECONDS = 2.0
 """How long there is no primary."""
+NOTICED_SECONDS = 6.0
+"""How long it takes until every node has noticed that a server is frozen: a wait, and a little."""
 LATEST_SECONDS = 20.0
 LONGEST_SECONDS = 20.0
 """No request may take longer."""
@@ -96,6 +98,7 @@ def primary_frozen(stage: Stage, outcome: Outcome) -> None:
     promoted = stage.promote()
     at = datetime.now(UTC)
     first_write(stage, outcome, promoted, 8.0)
+    time.sleep(NOTICED_SECONDS)
     old.thaw()
     time.sleep(CALM_SECONDS)
     with operator(old, NAME) as session:

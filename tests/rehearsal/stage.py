@@ -268,7 +268,7 @@ class ManagedStage(Stage):
 
 
 @contextmanager
-def stage(*, is_managed: bool = False) -> Iterator[Stage]:
+def stage(*, is_managed: bool = False, is_alone: bool = False) -> Iterator[Stage]:
     """Start databases, Valkey and a mail server; nodes are started by who needs them."""
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="idp-rehearsal-"))
@@ -289,8 +289,7 @@ def stage(*, is_managed: bool = False) -> Iterator[Stage]:
             folder,
             environment="production",
             public_url=f"http://127.0.0.1:{ports[0]}",
-            database_url=f"postgresql+psycopg://postgres@/{NAME}?host={hosts[0].folder}"
-            f"&host={hosts[1].folder}",
+            database_url=hosts[0].url(NAME) + ("" if is_alone else f"&host={hosts[1].folder}"),
             redis_url=valkey.url,
             smtp_url=f"smtp://127.0.0.1:{smtp.port}",
             mail_from="no-reply@login.example",

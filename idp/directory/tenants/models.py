@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import IntEnum
 
-from sqlalchemy import ForeignKey, Integer, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.platform import clock
@@ -132,7 +132,15 @@ class Membership(Base):
     """The membership of a person in a tenant; the administrator flag also marks its owner."""
 
     __tablename__ = "membership"
-    __table_args__ = (UniqueConstraint("user_id", "tenant_id"),)
+    __table_args__ = (
+        UniqueConstraint("user_id", "tenant_id"),
+        Index(
+            "ix_membership_is_admin",
+            "tenant_id",
+            sqlite_where=text("is_admin"),
+            postgresql_where=text("is_admin"),
+        ),
+    )
 
     id: Mapped[Id]
     user_id: Mapped[int] = reference("user.id")

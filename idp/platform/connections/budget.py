@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 LOOP_SECONDS = 10.0
-"""For a request on the event loop, whose single waits end after 5 seconds."""
+LOOP_WAIT_SECONDS = 5.0
+"""For a request on the event loop, and for each of its waits, on threads as well."""
 THREAD_SECONDS = 15.0
 """For a request on a thread, whose single waits end after 10 seconds."""
 LEAST_SECONDS = 0.05
@@ -18,14 +19,17 @@ LEAST_SECONDS = 0.05
 class Budget:
     """The seconds that are left; time that a request spends otherwise does not count."""
 
-    __slots__ = ("left",)
+    __slots__ = ("each", "left")
 
-    def __init__(self, seconds: float = LOOP_SECONDS) -> None:
+    def __init__(self, seconds: float = LOOP_SECONDS, each: float = LOOP_SECONDS) -> None:
         self.left = seconds
+        self.each = each
+        """What a single wait may take at most."""
 
     def limit(self, seconds: float | None) -> float:
         """Return what a wait may take that has a limit of its own."""
-        return max(LEAST_SECONDS, self.left if seconds is None else min(seconds, self.left))
+        most = min(self.each, self.left)
+        return max(LEAST_SECONDS, most if seconds is None else min(seconds, most))
 
     def spend(self, since: float) -> None:
         """Take off what a wait took that began at a moment of the monotonic clock."""

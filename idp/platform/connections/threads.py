@@ -114,12 +114,15 @@ def _leading(
         return connection
     for name, port in hosts.behind(connection.info.host, str(connection.info.port)):
         place = {"host": name, "port": port, "connect_timeout": ASK_SECONDS}
-        with contextlib.suppress(OperationalError):
+        try:
             other = BoundedConnection.connect(**(parameters | place))
-            other.seconds = ASK_SECONDS
-            if _timeline(other) > _timeline(connection):
-                connection, other = other, connection
-            other.close()
+        except OperationalError:
+            hosts.note_silence((name, port))
+            continue
+        other.seconds = ASK_SECONDS
+        if _timeline(other) > _timeline(connection):
+            connection, other = other, connection
+        other.close()
     return connection
 
 
@@ -131,7 +134,8 @@ def _timeline(connection: BoundedConnection) -> str:
     except OperationalError:
         return ""
     finally:
-        connection.rollback()
+        with contextlib.suppress(OperationalError):
+            connection.rollback()
 
 
 def _leave(context: ExceptionContext) -> None:

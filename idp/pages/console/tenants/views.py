@@ -20,11 +20,11 @@ from idp.directory.tenants import management as tenants
 from idp.directory.tenants import service as directory
 from idp.directory.tenants.founding import Founding
 from idp.directory.tenants.management import HostRow, TenantSpec
-from idp.directory.tenants.models import Tenant, TenantHost, TenantStatus
+from idp.directory.tenants.models import Membership, Tenant, TenantHost, TenantStatus
 from idp.directory.users import service as users
 from idp.oauth import grant_state
 from idp.pages import messages
-from idp.pages.console import conflicts, layout, lists, refusals, screens, trail
+from idp.pages.console import conflicts, layout, lists, refusals, repeats, screens, trail
 from idp.pages.console.conflicts import Conflict
 from idp.pages.console.gate import Hit, Pages, check, go
 from idp.pages.console.lists import Filter, Sort
@@ -32,6 +32,7 @@ from idp.pages.console.tenants.forms import BundleForm, NewTenantForm, StateForm
 from idp.pages.console.typed_name import TypedNameForm
 from idp.pages.console.workspaces import Workspace
 from idp.platform.audit.tags import Tag
+from idp.platform.db import count_up_to
 from idp.platform.errors import BadRequest, NotFound, Problem
 from idp.platform.errors import Conflict as Refused
 from idp.platform.issuer import PLATFORM_TENANT_ID
@@ -88,7 +89,13 @@ def index(workspace: Workspace) -> Response:
         "tenants/index.html",
         screen=screens.TENANTS,
         page=page,
-        members=directory.count_members(database(), [row.id for row in page.rows]),
+        members=count_up_to(
+            database(),
+            Membership.tenant_id,
+            [row.id for row in page.rows],
+            lists.MOST_COUNTED + 1,
+        ),
+        most=lists.MOST_COUNTED,
         states=dict(STATES.values()),
         may_open=workspace.may(Scope.TENANT_DETAIL),
         may_create=workspace.may(Scope.TENANT_POST),
@@ -121,14 +128,18 @@ def create(workspace: Workspace) -> Response:
     form.type_code.choices = _types(database(), workspace)
     if not form.validate():
         return _show_new(workspace, form, 400)
+    sending = repeats.begin(workspace)
+    if isinstance(sending, Response):
+        return sending
     try:
         tenant = _create(workspace, form)
     except Problem as problem:
         database().rollback()
         refusals.add(form, problem, FIELDS)
         return _show_new(workspace, form, problem.status)
+    response = sending.keep(go(workspace, "tenants.show", row_id=tenant.id))
     database().commit()
-    return go(workspace, "tenants.show", row_id=tenant.id)
+    return response
 
 
 @pages.get("/<int:row_id>", permission=Scope.TENANT_DETAIL)
@@ -474,10 +485,8 @@ def _refuse_change(
         refusals.add(form, problem, FIELDS)
         return _show(workspace, tenant, form, status=problem.status)
     stored = _form_of(tenant)
-    fields = [
-        (stored[name].label.text, str(stored[name].data or ""), str(form[name].data or ""))
-        for name in ("name", "hosts", "issuer_host", "theme", "cache_seconds")
-    ]
+    names = ("name", "hosts", "issuer_host", "theme", "cache_seconds")
+    fields = conflicts.compared(stored, form, names)
     target = f"tenant:{row_id}"
     found = conflicts.of(database(), target, (Tag.TENANT_CHANGED,), fields)
     form.stamp.data = tenant.concurrency_stamp
