@@ -252,7 +252,8 @@ def remove_passkey(
     found = passkeys.list_of(session, user.id)
     if (passkey_id, issuer.tenant_id) not in {(row.id, row.issuer_tenant_id) for row in found}:
         raise NotFound
-    _refuse_last(session, len(factors.list_apps(session, user.id)) + len(found))
+    others = [row for row in passkeys.usable(session, issuer, user.id) if row.id != passkey_id]
+    _refuse_last(session, len(factors.list_apps(session, user.id)) + len(others))
     if not factors.remove_passkey(session, issuer, user.id, passkey_id):
         raise NotFound
     events.record(session, Tag.FACTOR_REMOVED, issuer, user, {"factor": PASSKEY})
@@ -267,16 +268,16 @@ def remove_app(session: Session, issuer: Issuer, user: User, app_id: int, locale
     apps = factors.list_apps(session, user.id)
     if app_id not in {app.id for app in apps}:
         raise NotFound
-    _refuse_last(session, len(apps) + len(passkeys.list_of(session, user.id)))
+    _refuse_last(session, len(apps) - 1 + len(passkeys.usable(session, issuer, user.id)))
     if not factors.remove_app(session, user.id, app_id):
         raise NotFound
     events.record(session, Tag.FACTOR_REMOVED, issuer, user, {"factor": Factor.TOTP})
     notices.authenticator_removed(session, issuer, user, locale)
 
 
-def _refuse_last(session: Session, count: int) -> None:
-    """Refuse to remove the only one of so many factors where one is required."""
-    if count == 1 and runtime.of(session).settings.second_factor == "required":
+def _refuse_last(session: Session, left: int) -> None:
+    """Refuse to leave a person without a factor that works here where one is required."""
+    if left == 0 and runtime.of(session).settings.second_factor == "required":
         raise Unprocessable(
             N_("A second factor is required here. Add another app or passkey first.")
         )

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from idp.directory.factors import passkeys, recovery
 from idp.directory.factors import service as factors
-from idp.directory.factors.models import Passkey
+from idp.directory.factors.models import Passkey, Totp
 from idp.directory.tenants import service as tenants
 from idp.directory.users.models import User
 from idp.platform import clock as wall
@@ -435,6 +435,18 @@ def test_the_last_factor_stays_where_one_is_required(client, session, ann, devic
     add_authenticator(session, ann)
     assert send(client, page, f"{PASSKEYS}/{row.id}/remove", {}).status_code == 303
     assert factors.has_any(session, ann.id)
+
+
+@pytest.mark.settings(second_factor="required")
+def test_a_suspended_passkey_is_no_factor_that_could_be_left(client, session, ann, device):
+    add_authenticator(session, ann)
+    by_passkey(client, device)
+    session.execute(update(Passkey).values(suspended_at=wall.now()))
+    session.execute(update(BrowserSession).values(mfa_at=wall.now()))
+    app_id = session.scalar(select(Totp.id))
+    page = client.get(HOME, headers=HTML)
+    path = f"{HOME}/authenticator/{app_id}/remove"
+    assert send(client, page, path, {}).status_code == 400
 
 
 def test_passkeys_of_others_and_of_other_issuers_are_not_found(client, session, ann, device):

@@ -109,7 +109,7 @@ def login_page(
         render_template(
             "pages/signin/login.html",
             form=form,
-            may_register=registration.is_open(database(), current_issuer()),
+            may_register=registration.is_open(database(), issuer),
             request_query=request_query_of(authorization),
             client=authorization.client if authorization else None,
             site=authorization.site if authorization else None,
