@@ -902,8 +902,8 @@ MEMBERS = {
         "超过该秒数须重新登录；null 表示不要求。",
     ),
     "require_acr": Text(
-        "Level that every sign-in must reach: `pwd` or `mfa`; null: any.",
-        "每次登录须达到的级别：`pwd` 或 `mfa`；null 表示不限。",
+        "Level that every sign-in must reach: `pwd`, `mfa` or `phr`; null: any.",
+        "每次登录须达到的级别：`pwd`、`mfa` 或 `phr`；null 表示不限。",
     ),
     "default_acr_values": Text(
         "Levels that are wished for where a request has no `acr_values`, the preferred one first.",
