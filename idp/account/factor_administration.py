@@ -8,12 +8,12 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from idp.account import notices, password_reset
+from idp.account import notices, password_reset, second_factors
 from idp.directory.actor import Actor
-from idp.directory.factors import enrolment, recovery
+from idp.directory.factors import enrolment, passkeys, recovery
 from idp.directory.factors import service as factors
 from idp.directory.factors.enrolment import NewCode
-from idp.directory.factors.models import Totp
+from idp.directory.factors.models import Passkey, Totp
 from idp.directory.factors.service import Factor
 from idp.directory.tenants import service as tenants
 from idp.directory.users import management as people
@@ -46,11 +46,17 @@ class FactorsView:
     """The second factors of a person, without what they prove."""
 
     apps: Sequence[Totp]
+    passkeys: Sequence[Passkey]
     recovery_codes_left: int
     needs_code: bool
     """Whether the person signs in with an enrolment code next."""
     code_expires_at: datetime | None
     """Until when the code can be used; None: there is none, or it was used or has expired."""
+
+    @property
+    def count(self) -> int:
+        """Return how many factors are accepted somewhere."""
+        return len(self.apps) + sum(row.suspended_at is None for row in self.passkeys)
 
 
 def show(session: Session, actor: Actor, user_id: int) -> FactorsView:
@@ -77,12 +83,35 @@ def remove_app(
     if app_id not in {app.id for app in found.apps}:
         raise NotFound(N_("There is no such second factor."))
     check(found)
-    if len(found.apps) == 1:
-        raise Unprocessable(N_("This is the only second factor. Reset the second factors instead."))
+    _refuse_last(found.count - 1)
     factors.remove_app(session, user.id, app_id)
     _record(session, actor, user, Tag.USER_FACTOR_REMOVED, factor=Factor.TOTP)
     issuer = tenants.issuer_of(session, actor.tenant_id)
     notices.authenticator_removed(session, issuer, user, user.locale or locale)
+
+
+def remove_passkey(
+    session: Session,
+    actor: Actor,
+    user_id: int,
+    passkey_id: int,
+    locale: str,
+    check: Callable[[FactorsView], None] = lambda _view: None,
+) -> None:
+    """Remove a passkey of a person, by the rules of `remove_app`."""
+    user = _lock(session, actor, user_id)
+    found = _view(session, user)
+    row = next((row for row in found.passkeys if row.id == passkey_id), None)
+    if row is None:
+        raise NotFound(N_("There is no such second factor."))
+    check(found)
+    _refuse_last(found.count - (row.suspended_at is None))
+    factors.remove_passkey(
+        session, tenants.issuer_of(session, row.issuer_tenant_id), user.id, passkey_id
+    )
+    _record(session, actor, user, Tag.USER_FACTOR_REMOVED, factor=second_factors.PASSKEY)
+    issuer = tenants.issuer_of(session, actor.tenant_id)
+    notices.passkey_removed(session, issuer, user, user.locale or locale)
 
 
 def reset(session: Session, actor: Actor, user_id: int, locale: str) -> NewCode:
@@ -132,15 +161,22 @@ def make_code(session: Session, actor: Actor, user_id: int, locale: str) -> NewC
 
 
 def _view(session: Session, user: User) -> FactorsView:
-    apps = factors.list_apps(session, user.id)
-    code = None if apps else enrolment.find(session, user.id)
+    apps, keys = factors.list_apps(session, user.id), passkeys.list_of(session, user.id)
+    has_factor = bool(apps or keys)
+    code = None if has_factor else enrolment.find(session, user.id)
     is_usable = code is not None and code.used_at is None and code.expires_at > clock.now()
     return FactorsView(
         apps,
-        recovery.count_left(session, user.id) if apps else 0,
+        keys,
+        recovery.count_left(session, user.id) if has_factor else 0,
         code is not None,
         code.expires_at if code is not None and is_usable else None,
     )
+
+
+def _refuse_last(left: int) -> None:
+    if left == 0:
+        raise Unprocessable(N_("This is the only second factor. Reset the second factors instead."))
 
 
 def _lock(session: Session, actor: Actor, user_id: int) -> User:

@@ -12,7 +12,8 @@ from idp.commands import opening, output
 from idp.commands.command import Group
 from idp.commands.options import ID, LAST_ID
 from idp.directory.actor import OPERATOR
-from idp.directory.factors import recovery
+from idp.directory.factors import passkeys, recovery
+from idp.directory.factors.models import Passkey
 from idp.directory.factors.service import condition_of
 from idp.directory.factors.service import list_apps as apps_of
 from idp.directory.roles import catalogue
@@ -280,10 +281,15 @@ def factors(*, name: str, reset: bool, as_json: bool) -> None:
             "sub": str(person.id),
             "username": person.username,
             "authenticator_apps": [app.name for app in apps_of(session, person.id)],
+            "passkeys": [_passkey(row) for row in passkeys.list_of(session, person.id)],
             "recovery_codes_left": recovery.count_left(session, person.id),
             "needs_enrolment_code": condition_of(session, person.id).needs_code,
         }
     output.show(value, as_json=as_json)
+
+
+def _passkey(row: Passkey) -> dict[str, Any]:
+    return {"name": row.name, "host": row.rp_id, "suspended": row.suspended_at is not None}
 
 
 def _listed(person: User) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
 from tests.conftest import IssuerClient
 from tests.pages.browsing import submit
-from tests.protocol import PASSWORD, add_authenticator, add_person
+from tests.protocol import PASSWORD, add_authenticator, add_passkey, add_person
 
 Run = Callable[..., Result]
 RunJson = Callable[..., Any]
@@ -274,6 +274,17 @@ def test_lost_second_factors_are_removed_and_access_ends(
     assert ann.security_stamp == stamp
     session.commit()
     assert "There is no user bob." in idp("user", "factors", "bob", code=1).stderr
+
+
+def test_lost_passkeys_are_shown_and_removed(
+    idp_json: RunJson, session: Session, outbox: Callable[[], list[Any]]
+) -> None:
+    ann = add_person(session, email="ann@example.com")
+    add_passkey(session, ann, "https://login.acme.example")
+    shown = idp_json("user", "factors", "ann")["passkeys"]
+    assert shown == [{"name": "Laptop", "host": "login.acme.example", "suspended": False}]
+    assert idp_json("user", "factors", "ann", "--reset")["passkeys"] == []
+    assert "reset" in outbox()[0].subject
 
 
 def test_a_lost_account_is_recovered_by_a_link_and_a_code(

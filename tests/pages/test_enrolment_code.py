@@ -8,12 +8,16 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import func, select
 
-from idp.directory.factors import enrolment
+from idp.account import second_factors
+from idp.directory.factors import enrolment, passkeys
 from idp.directory.factors import service as factors
 from idp.directory.factors.models import EnrolmentCode, Totp
+from idp.directory.factors.passkeys import Claim
 from idp.platform import runtime as runtimes
 from idp.platform.audit.tags import Tag
+from idp.platform.issuer import Issuer
 from idp.platform.sessions.models import BrowserSession
+from tests.authenticator import Authenticator
 from tests.pages.browsing import HTML, csrf_token, events, page_of_flow, readable, send, submit
 from tests.pages.test_second_factor import key_of
 from tests.protocol import (
@@ -184,6 +188,17 @@ def test_a_code_is_no_second_factor(session, ann, code):
         True,
     )
     assert factors.prove(session, ann, code) is None
+
+
+def test_a_first_passkey_ends_the_need_for_a_code(session, ann, code):
+    url = "https://login.acme.example"
+    issuer = Issuer(1, url, "login.acme.example", "idp")
+    options = passkeys.creation_options(session, issuer, ann, "test")
+    claim = Claim("test", Authenticator(url).create(options))
+    assert second_factors.add_passkey(session, issuer, ann, claim, "Laptop", "en") is not None
+    condition = factors.condition_of(session, ann.id)
+    assert (condition.has_factor, condition.needs_code) == (True, False)
+    assert enrolment.find(session, ann.id) is None
 
 
 def test_without_a_sign_in_the_page_leads_to_it(client, session, ann, code):

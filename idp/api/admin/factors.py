@@ -8,10 +8,12 @@ from marshmallow import fields
 
 from idp.account import factor_administration
 from idp.account.factor_administration import FactorsView
+from idp.account.second_factors import PASSKEY
 from idp.api.actor import acting, tenant_or_platform
 from idp.api.admin.dialect import AdminShape, admin, matching
 from idp.api.answers import current_language
 from idp.directory.factors.enrolment import NewCode
+from idp.directory.factors.models import Passkey, Totp
 from idp.directory.factors.service import Factor
 from idp.directory.levels import MFA
 from idp.directory.scopes import Scope
@@ -80,11 +82,16 @@ def detail(tenant: int, user: int) -> dict[str, Any]:
 )
 def remove(tenant: int, user: int, factor: str, stamp: str | None) -> None:
     """Remove one of several second factors of a user."""
-    factor_administration.remove_app(
+    kind, number = parts_of(factor)
+    remove_it = {
+        Factor.TOTP: factor_administration.remove_app,
+        PASSKEY: factor_administration.remove_passkey,
+    }
+    remove_it[kind](
         database(),
         acting(WRITE, tenant),
         user,
-        app_of(factor),
+        number,
         current_language(),
         lambda found: matching(FACTORS, stamp)(shown(found)),
     )
@@ -127,28 +134,32 @@ def make_code(tenant: int, user: int) -> NewCode:
 
 def shown(found: FactorsView) -> dict[str, Any]:
     """Return the second factors of a person as their shape reads them."""
-    apps = [
+    rows: list[tuple[str, Totp | Passkey]] = [
+        *((Factor.TOTP.value, app) for app in found.apps),
+        *((PASSKEY, passkey) for passkey in found.passkeys),
+    ]
+    listed = [
         {
-            "id": f"{Factor.TOTP}-{app.id}",
-            "kind": Factor.TOTP.value,
-            "name": app.name,
-            "created_at": app.created_at,
-            "last_used_at": app.last_used_at,
+            "id": f"{kind}-{row.id}",
+            "kind": kind,
+            "name": row.name,
+            "created_at": row.created_at,
+            "last_used_at": row.last_used_at,
         }
-        for app in found.apps
+        for kind, row in rows
     ]
     return {
-        "factors": apps,
+        "factors": listed,
         "recovery_codes_left": found.recovery_codes_left,
         "needs_code": found.needs_code,
         "code_expires_at": found.code_expires_at,
     }
 
 
-def app_of(factor: str) -> int:
-    """Return the row of the app that an id names; NotFound for any other text."""
+def parts_of(factor: str) -> tuple[str, int]:
+    """Return the kind and the row that an id names; NotFound for any other text."""
     kind, _, number = factor.partition("-")
     is_number = number.isascii() and number.isdigit() and len(number) <= LONGEST_NUMBER
-    if kind != Factor.TOTP or not is_number:
+    if kind not in {Factor.TOTP, PASSKEY} or not is_number:
         raise NotFound
-    return int(number)
+    return kind, int(number)

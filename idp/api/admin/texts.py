@@ -296,8 +296,8 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
     "factors-get": (
         Text("Read the second factors of a user", "查询用户的两步验证方式"),
         Text(
-            f"Authenticator apps, the number of recovery codes, and whether an enrolment code is asked for. {_REACH.en}",
-            f"包括验证器应用、剩余恢复码数量，以及登录时是否需要绑定码。{_REACH.zh}",
+            f"Authenticator apps, passkeys, the number of recovery codes, and whether an enrolment code is asked for. {_REACH.en}",
+            f"包括验证器应用、通行密钥、剩余恢复码数量，以及登录时是否需要绑定码。{_REACH.zh}",
         ),
     ),
     "factors-remove": (
@@ -938,8 +938,8 @@ MEMBERS = {
         "超过该秒数须重新登录；null 表示不要求。",
     ),
     "require_acr": Text(
-        "Level that every sign-in must reach: `pwd` or `mfa`; null: any.",
-        "每次登录须达到的级别：`pwd` 或 `mfa`；null 表示不限。",
+        "Level that every sign-in must reach: `pwd`, `mfa` or `phr`; null: any.",
+        "每次登录须达到的级别：`pwd`、`mfa` 或 `phr`；null 表示不限。",
     ),
     "default_acr_values": Text(
         "Levels that are wished for where a request has no `acr_values`, the preferred one first.",
@@ -1126,13 +1126,18 @@ MEMBERS = {
     "mail": Text("Text at the end of every mail.", "每封邮件末尾的文字。"),
     # Second factors
     "Factor.id": Text("Id, by which it is removed.", "标识，移除时使用。"),
-    "Factor.kind": Text("`totp`: an authenticator app.", "`totp` 表示验证器应用。"),
+    "Factor.kind": Text(
+        "`totp`: an authenticator app; `passkey`: a passkey.",
+        "`totp` 表示验证器应用，`passkey` 表示通行密钥。",
+    ),
     "Factor.name": Text("What the user calls it; may be empty.", "用户设置的名称，可为空。"),
     "Factor.last_used_at": Text(
         "When it was last used; null: never.", "最近使用时间；null 表示从未使用。"
     ),
     "factors-remove.factor": Text("Id of the second factor.", "两步验证方式的标识。"),
-    "factors": Text("Second factors, the oldest first.", "两步验证方式，最早的在前。"),
+    "factors": Text(
+        "Second factors: apps, then passkeys.", "两步验证方式，先列验证器应用，后列通行密钥。"
+    ),
     "recovery_codes_left": Text("Unused recovery codes.", "剩余恢复码数量。"),
     "needs_enrolment_code": Text(
         "Whether the next sign-in asks for an enrolment code.", "下次登录是否需要绑定码。"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -116,9 +117,9 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> OpenAttempt | 
     return OpenAttempt(row, user)
 
 
-def add_proof(session: Session, attempt: OpenAttempt, proof: Proof) -> None:
-    """Note a further proof."""
-    attempt.row.proofs = list(dict.fromkeys([*attempt.row.proofs, proof]))
+def add_proofs(session: Session, attempt: OpenAttempt, proofs: Iterable[Proof]) -> None:
+    """Note further proofs."""
+    attempt.row.proofs = list(dict.fromkeys([*attempt.row.proofs, *proofs]))
     session.flush()
 
 

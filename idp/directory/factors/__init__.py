@@ -1,1 +1,1 @@
-"""Second factors of people: authenticator apps, recovery codes and enrolment codes."""
+"""Second factors of people: authenticator apps, passkeys, recovery and enrolment codes."""

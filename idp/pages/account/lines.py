@@ -13,7 +13,7 @@ from idp.directory.resources import snapshot as resources
 from idp.directory.tenants import service as tenants
 from idp.oauth.consents import GivenConsent
 from idp.oauth.visitor import Visitor
-from idp.pages.account import agents
+from idp.pages import agents
 from idp.pages.consent import describe
 from idp.platform.issuer import Issuer
 from idp.platform.sessions.models import BrowserSession

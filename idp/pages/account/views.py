@@ -90,7 +90,7 @@ def with_second_factor(
     def guarded(
         visitor: Visitor, /, *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Response:
-        if second_factors.must_step_up(database(), visitor):
+        if second_factors.must_step_up(database(), current_issuer(), visitor):
             return ask_for_second_factor(return_path.parse(request.path) or HOME)
         return view(visitor, *args, **kwargs)
 

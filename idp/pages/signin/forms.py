@@ -21,7 +21,11 @@ class SignInForm(Form):
             InputRequired(_("Enter your user name, e-mail or mobile number.")),
             Length(max=LONGEST_LOGIN, message=_("This is too long.")),
         ],
-        render_kw={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"},
+        render_kw={
+            "autocomplete": "username webauthn",
+            "autocapitalize": "none",
+            "spellcheck": "false",
+        },
     )
     password = PasswordField(
         _("Password"),

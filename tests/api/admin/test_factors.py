@@ -79,6 +79,29 @@ def test_factors_are_shown_without_their_secrets(mary, session, ann, acme):
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+def test_a_passkey_is_shown_and_removed_like_an_app(mary, session, ann, acme, outbox):
+    protocol.add_passkey(session, ann, "https://login.acme.example")
+    path = f"{of(ann, acme)}/factors"
+    (only,) = admin.data(mary, "GET", path)["factors"]
+    assert (only["kind"], only["name"]) == ("passkey", "Laptop")
+    assert admin.refused(mary, "DELETE", f"{path}/{only['id']}", headers=ANY)[0] == 422
+    protocol.add_authenticator(session, ann)
+    app, passkey = admin.data(mary, "GET", path)["factors"]
+    assert (app["kind"], passkey) == ("totp", only)
+    gone = admin.send(mary, "DELETE", f"{path}/{only['id']}", headers=ANY)
+    assert gone.status_code == 204
+    assert admin.data(mary, "GET", path)["factors"] == [app]
+    assert admin.refused(mary, "DELETE", f"{path}/{only['id']}", headers=ANY)[0] == 404
+    assert event(session, Tag.USER_FACTOR_REMOVED).details == {"factor": "passkey"}
+    assert "passkey" in outbox()[0].subject
+
+
+def test_a_reset_removes_passkeys_too(mary, session, ann, acme):
+    protocol.add_passkey(session, ann, "https://login.acme.example")
+    assert admin.data(mary, "POST", f"{of(ann, acme)}/factors/reset")["code"]
+    assert admin.data(mary, "GET", f"{of(ann, acme)}/factors")["factors"] == []
+
+
 @pytest.mark.parametrize("apps_of_ann", [1, 5])
 def test_the_number_of_statements_is_constant(mary, session, ann, acme, runtime, apps_of_ann):
     for n in range(apps_of_ann):
@@ -116,7 +139,7 @@ def test_one_of_several_is_removed_in_the_state_that_was_read(mary, session, ann
 
 @pytest.mark.parametrize(
     "factor",
-    ["totp-0", "totp-99", "totp-", "totp-x", "totp-1e3", "passkey-1", "1", "totp-" + "9" * 40],
+    ["totp-0", "totp-99", "totp-", "totp-x", "totp-1e3", "passkey-9", "1", "totp-" + "9" * 40],
 )
 def test_what_names_no_factor_is_not_found(mary, session, ann, acme, factor):
     for name in ("One", "Two"):

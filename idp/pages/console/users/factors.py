@@ -40,6 +40,18 @@ def remove_factor(workspace: Workspace, row_id: int, app_id: int) -> Response:
     return acts.act(workspace, row_id, remove, "factor", tab="factors", permission=WRITE)
 
 
+@pages.post("/<int:row_id>/passkeys/<int:passkey_id>/remove", permission=WRITE, recent=True)
+def remove_passkey(workspace: Workspace, row_id: int, passkey_id: int) -> Response:
+    """Remove one of several second factors of a user: a passkey."""
+    remove = partial(
+        factor_administration.remove_passkey,
+        user_id=row_id,
+        passkey_id=passkey_id,
+        locale=current_language().code,
+    )
+    return acts.act(workspace, row_id, remove, "factor", tab="factors", permission=WRITE)
+
+
 @pages.post("/<int:row_id>/factors/reset", permission=WRITE, recent=True)
 def reset_factors(workspace: Workspace, row_id: int) -> Response:
     """Remove all second factors of a user, and show an enrolment code once."""

@@ -22,8 +22,7 @@ from idp.directory.users.management import MemberView
 from idp.directory.users.models import User
 from idp.oauth import consents
 from idp.oauth.models import Grant
-from idp.pages import messages
-from idp.pages.account import agents
+from idp.pages import agents, messages
 from idp.pages.console import as_code, layout, once, screens, trail, workspaces
 from idp.pages.console.as_code import Tab
 from idp.pages.console.users import lines
