@@ -6,7 +6,7 @@ DEVELOPMENT := IDP_ENVIRONMENT=development IDP_DEMO=1
 # Without compiled modules each start of a server or a command takes a second longer.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run dev test check static translations bench fmt migration lock env env-run
+.PHONY: help run dev test check static translations bench fmt migration lock release env env-run
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -71,6 +71,11 @@ lock: env ## write the lock files again with the newest versions that fit
 		--no-header -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-header --group dev --all-extras -c requirements.lock -o requirements-dev.lock pyproject.toml
+	echo hatchling | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate -c requirements-dev.lock -o deploy/build.lock -
+
+release: env ## write wheel, lock file, bill of materials and checksums of this commit to dist
+	@$(BIN)/python .ci/release
 
 env:
 	@$(PYTHON) .ci/environment test

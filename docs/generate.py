@@ -3,7 +3,7 @@
     .venv/bin/python docs/generate.py
 
 A part stands between `<!-- begin NAME -->` and `<!-- end -->`, where NAME is `settings`,
-`commands`, `user-service-codes` or the path of a file that is shown as it is.
+`commands`, `metrics`, `user-service-codes` or the path of a file that is shown as it is.
 """  # noqa: INP001 - a program, no package
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from idp import cli
 from idp.api.userservice.codes import Code
 from idp.config import Settings, file_variable, secret_fields, variable
+from idp.platform.metrics.declarations import METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
 PART = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -47,6 +48,8 @@ def _make(name: str) -> str:
         return _table(("variable", "default", "meaning"), _settings())
     if name == "commands":
         return _table(("command", "does"), _commands())
+    if name == "metrics":
+        return _table(("metric", "kind", "labels", "meaning"), _metrics())
     if name == "user-service-codes":
         return _table(("code", "name", "说明", "meaning"), _user_service_codes())
     path = ROOT / name
@@ -86,6 +89,12 @@ def _leaves(path: str, command: click.Command) -> Iterator[tuple[str, click.Comm
         return
     for name, below in command.commands.items():
         yield from _leaves(f"{path} {name}", below)
+
+
+def _metrics() -> Iterator[tuple[str, str, str, str]]:
+    for metric in METRICS:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        yield f"`{metric.name}`", metric.kind, labels, metric.sentence
 
 
 def _user_service_codes() -> Iterator[tuple[str, str, str, str]]:

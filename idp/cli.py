@@ -15,6 +15,7 @@ from idp import __version__
 COMMANDS = {
     "api": ("idp.commands.apis", "Manage API resources and their scopes."),
     "audit": ("idp.commands.audit", "Read the audit log."),
+    "backup": ("idp.commands.backing", "Write a backup."),
     "client": ("idp.commands.clients", "Manage OAuth clients."),
     "completion": ("idp.commands.completion", "Print the completion script of a shell."),
     "db": ("idp.commands.database", "Move the installation to another database."),
@@ -31,6 +32,8 @@ COMMANDS = {
     "outbox": ("idp.commands.outbox", "List and retry messages and jobs."),
     "passwords": ("idp.commands.passwords", "Prepare the list of stolen passwords."),
     "privilege": ("idp.commands.privileges", "Manage privileges (permissions)."),
+    "recover": ("idp.commands.backing", "Make a database of an earlier state safe."),
+    "restore": ("idp.commands.backing", "Restore a backup into an empty database."),
     "serve": ("idp.commands.serve", "Run the server and the outbox worker."),
     "setup": ("idp.commands.setup", "Create or update tables, keys and seeds."),
     "tenant": ("idp.commands.tenants", "Manage tenants and their hosts."),

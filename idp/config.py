@@ -209,6 +209,13 @@ class Settings(BaseSettings):
             "empty: only the commonest ones are refused."
         ),
     )
+    second_factor: Literal["optional", "required"] = Field(
+        default="optional",
+        description=N_(
+            "Whether everyone must have a second factor: `required` asks people without one to set "
+            "it up when they sign in. People who have one are always asked for it."
+        ),
+    )
     security_contact: str = Field(
         default="",
         description=N_(
@@ -321,6 +328,37 @@ class Settings(BaseSettings):
         default="INFO",
         description=N_("Least severe level that is logged; secrets are logged at none."),
     )
+    log_format: Literal["", "json", "ecs", "readable"] = Field(
+        default="",
+        description=N_(
+            "Form of the log: `json`, `ecs` (the names of the Elastic Common Schema) or "
+            "`readable`; empty: `json`, in development `readable`."
+        ),
+    )
+    otlp_url: str = Field(
+        default="",
+        description=N_(
+            "Collector that traces are sent to by OTLP over HTTP (needs the extra `otel`): "
+            "`http(s)://host:4318`; empty: nothing is traced."
+        ),
+    )
+    trace_ratio: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description=N_(
+            "Share of the traces that begin here and are sent; those that a trusted proxy "
+            "begins are sent as it says."
+        ),
+    )
+    slow_seconds: float = Field(
+        default=0.5,
+        gt=0,
+        le=3600,
+        description=N_(
+            "Statements of the database that take this long are logged, without values."
+        ),
+    )
     signing_alg: SigningAlgorithm = Field(
         default="RS256", description=N_("Algorithm of tokens whose client or API names none.")
     )
@@ -413,6 +451,11 @@ class Settings(BaseSettings):
     def _message_gateway(cls, value: str) -> str:
         form = "http(s)://host[:port]/path"
         return setting_values.address(value, _WEB, form, path=True, user=True, query=True)
+
+    @field_validator("otlp_url")
+    @classmethod
+    def _collector(cls, value: str) -> str:
+        return setting_values.address(value, _WEB, "http(s)://host[:port][/path]", path=True)
 
     @field_validator("security_contact")
     @classmethod
@@ -552,6 +595,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """Database address in SQLAlchemy's form."""
         return self.database_url or sqlite_url(self.data_dir.resolve() / "idp.sqlite3")
+
+    @property
+    def log_form(self) -> Literal["json", "ecs", "readable"]:
+        """Form of the log."""
+        return self.log_format or ("readable" if self.environment == "development" else "json")
 
     @property
     def github_api(self) -> str:

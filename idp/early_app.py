@@ -30,6 +30,7 @@ from idp.platform.signing import signer
 from idp.platform.web import forms, health
 from idp.platform.web.requests import HOSTLESS, MAX_BODY, Entrance, Traits
 from idp.platform.web.routing import Route
+from idp.platform.web.traced_requests import TracedEntrance
 from idp.platform.web.visit import WSGI, Body, Environ, Start
 from idp.publishing.files import limits
 from idp.publishing.gateway.access import Gatekeeper
@@ -80,7 +81,7 @@ def create_front(settings: Settings) -> Flask:
 
 def setup_logs(_app: Flask, settings: Settings) -> None:
     """Configure every logger of the process."""
-    logs.setup(settings.log_level, readable=settings.environment == "development")
+    logs.configure(settings)
 
 
 def setup_runtime(app: Flask, settings: Settings) -> None:
@@ -128,7 +129,9 @@ def setup_doors(app: Flask, _settings: Settings) -> None:
         uploads=limits.UPLOADS,
         files=limits.FILES,
     )
-    entrance = Entrance(app.extensions["idp"], tenants.find_issuer, traits)
+    held: Runtime = app.extensions["idp"]
+    kind = Entrance if held.tracer is None else TracedEntrance
+    entrance = kind(held, tenants.find_issuer, traits)
     behind = app.extensions[EXTENSION] = RestOfApp(app.wsgi_app)
     app.wsgi_app = MachineDoor(behind, entrance, server)  # type: ignore[method-assign]
 

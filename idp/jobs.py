@@ -8,7 +8,7 @@ from functools import partial
 from types import MappingProxyType
 
 from idp.account import password_reset
-from idp.directory.authentication.models import QrSignIn
+from idp.directory.authentication.models import QrSignIn, SignInAttempt
 from idp.directory.registration.models import VerificationCode
 from idp.oauth.models import (
     AuthorizationCode,
@@ -93,6 +93,7 @@ EXPIRIES: Sequence[Expiry] = (
     Expiry(OneTimeKey.expires_at, HOUR),
     Expiry(VerificationCode.expires_at, HOUR),
     Expiry(QrSignIn.expires_at, HOUR),
+    Expiry(SignInAttempt.expires_at, DAY),
     Expiry(IdempotencyKey.expires_at, 0),
     Expiry(DailyFigure.counted_at, 800 * DAY),
     Expiry(Consent.expires_at, 0),

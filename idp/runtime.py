@@ -8,12 +8,14 @@ from typing import Any
 from sqlalchemy import URL, Engine, make_url
 
 from idp.config import Settings
-from idp.platform import connections
+from idp.platform import connections, statements, tracing
 from idp.platform.fetch import Fetcher
+from idp.platform.metrics.counts import Counts
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import Keyring
 from idp.platform.tables import load_models
 from idp.platform.throttle import Throttle
+from idp.platform.tracing import queries
 
 THREADS = 8
 """Requests that one worker process answers at a time; the connection pool follows."""
@@ -26,16 +28,23 @@ def create(settings: Settings, *, role: str = "command", seconds: float | None =
     closed; None: never.
     """
     load_models()
+    counts = Counts()
+    engine = _create_engine(settings, role, seconds, counts)
+    tracer = tracing.create(settings, role)
+    if tracer is not None:
+        queries.watch(engine)
     return Runtime(
         settings=settings,
-        engine=_create_engine(settings, role, seconds),
+        engine=engine,
         keyring=Keyring(settings.secret_keys),
-        throttle=Throttle(settings.redis_url),
+        throttle=Throttle(settings.redis_url, counts),
         fetcher=Fetcher(settings.fetch_allow),
+        counts=counts,
+        tracer=tracer,
     )
 
 
-def _create_engine(settings: Settings, role: str, seconds: float | None) -> Engine:
+def _create_engine(settings: Settings, role: str, seconds: float | None, counts: Counts) -> Engine:
     # Statements with their values would end up in logged traces.
     options: dict[str, Any] = {"hide_parameters": True}
     url = _database_url(settings)
@@ -44,10 +53,13 @@ def _create_engine(settings: Settings, role: str, seconds: float | None) -> Engi
         # that was cut while it was idle is not used (`connections.threads`); one that dies under a
         # request costs a 503. Nothing is asked before every use.
         options |= {"pool_size": THREADS + 2, "max_overflow": 4}
+        options["poolclass"] = statements.pool_class(counts)
         options["pool_timeout"] = connections.THREAD_SECONDS
-    return connections.engine(
+    engine = connections.engine(
         url, role=role, prepare=settings.database_prepare, seconds=seconds, **options
     )
+    statements.watch(engine, counts, settings.slow_seconds)
+    return engine
 
 
 def _database_url(settings: Settings) -> URL:

@@ -18,6 +18,9 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients import service as clients
 from idp.directory.clients.service import NewClient
+from idp.directory.factors import service as factors
+from idp.directory.factors import totp
+from idp.directory.factors.models import Totp
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource, ApiScope
 from idp.directory.resources.service import NewApi, NewScope
@@ -29,6 +32,7 @@ from idp.oauth import refresh_rules
 from idp.oauth.models import Grant, RefreshFamily
 from idp.platform import clock, runtime
 from idp.platform.sessions import service as sessions
+from idp.platform.sessions.service import Authentication
 
 if TYPE_CHECKING:
     from werkzeug.test import TestResponse
@@ -170,6 +174,20 @@ def add_person(
     return user
 
 
+def add_authenticator(session: Session, user: User, name: str = "Phone") -> bytes:
+    """Add an authenticator app past its pages; return the secret."""
+    secret = totp.new_secret()
+    sealed = runtime.of(session).keyring.encrypt(factors.PURPOSE, secret)
+    session.add(Totp(user_id=user.id, name=name, secret_encrypted=sealed, last_step=0))
+    session.commit()
+    return secret
+
+
+def app_code(secret: bytes, steps: int = 0) -> str:
+    """Return the code that an authenticator app shows now, or so many steps later."""
+    return totp.code_at(secret, totp.step_at(clock.timestamp()) + steps)
+
+
 def add_tenant(session: Session, name: str = "Acme", hosts: Sequence[str] = ()) -> int:
     """Add a tenant; with hosts it is an issuer."""
     tenant = tenants.create(session, NewTenant(name=name, hosts=hosts))
@@ -228,13 +246,20 @@ def scope_names(session: Session, api: str) -> list[str]:
 
 
 def start_session(
-    session: Session, host: str, user: User, *, remember: bool = False
+    session: Session, host: str, user: User, *, remember: bool = False, has_both: bool = False
 ) -> tuple[str, str]:
     """Sign a person in at a host past the sign-in page; return name and value of the cookie."""
     issuer = tenants.find_issuer(session, host)
     assert issuer is not None
     value = sessions.start(
-        session, issuer, user.id, user.security_stamp, acr="pwd", amr=["pwd"], remember=remember
+        session,
+        issuer,
+        user.id,
+        user.security_stamp,
+        Authentication("mfa", ["pwd", "otp", "mfa"], mfa_at=clock.now())
+        if has_both
+        else Authentication("pwd", ["pwd"]),
+        remember=remember,
     )
     session.commit()
     return sessions.cookie_name(issuer), value
@@ -258,10 +283,11 @@ def grant_of(user: User, **columns: Any) -> Grant:
     return Grant(**{**values, **columns})
 
 
-def sign_in(browser: IssuerClient, session: Session, user: User) -> None:
+def sign_in(browser: IssuerClient, session: Session, user: User, **level: Any) -> None:
     """Sign a person in with a browser, past the sign-in page."""
     address = urlsplit(browser.base_url)
-    browser.set_cookie(*start_session(session, address.netloc, user), domain=address.hostname)
+    cookie = start_session(session, address.netloc, user, **level)
+    browser.set_cookie(*cookie, domain=address.hostname)
 
 
 def authorization_parameters(app: App, **parameters: Any) -> dict[str, Any]:

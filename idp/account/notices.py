@@ -13,9 +13,29 @@ from idp.platform.notify import service as notify
 
 def password_changed(session: Session, issuer: Issuer, user: User, locale: str) -> None:
     """Notify a person of a new password, if they have an e-mail address."""
-    if user.email:
-        context = _where_and_when(session, issuer)
-        notify.mail(session, user.email, "password_changed", context, locale, brand=issuer.brand)
+    _mail(session, issuer, user, "password_changed", locale)
+
+
+def authenticator_added(session: Session, issuer: Issuer, user: User, locale: str) -> None:
+    """Notify a person of a new authenticator app."""
+    _mail(session, issuer, user, "authenticator_added", locale)
+
+
+def authenticator_removed(session: Session, issuer: Issuer, user: User, locale: str) -> None:
+    """Notify a person that an authenticator app was removed."""
+    _mail(session, issuer, user, "authenticator_removed", locale)
+
+
+def recovery_codes_made(session: Session, issuer: Issuer, user: User, locale: str) -> None:
+    """Notify a person of new recovery codes."""
+    _mail(session, issuer, user, "recovery_codes_made", locale)
+
+
+def recovery_code_used(
+    session: Session, issuer: Issuer, user: User, left: int, locale: str
+) -> None:
+    """Notify a person that a recovery code was used, and how many are left."""
+    _mail(session, issuer, user, "recovery_code_used", locale, left=str(left))
 
 
 def address_changed(
@@ -27,6 +47,15 @@ def address_changed(
         notify.mail(session, old, "email_changed", context, locale, brand=issuer.brand)
     else:
         notify.sms(session, old, "mobile_changed", context, locale)
+
+
+def _mail(
+    session: Session, issuer: Issuer, user: User, template: str, locale: str, **values: str
+) -> None:
+    """Send a mail to a person who has an address."""
+    if user.email:
+        context = _where_and_when(session, issuer) | values
+        notify.mail(session, user.email, template, context, locale, brand=issuer.brand)
 
 
 def _where_and_when(session: Session, issuer: Issuer) -> dict[str, str]:

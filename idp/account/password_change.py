@@ -5,12 +5,12 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from idp.account import current_password, events, notices
-from idp.account.sign_in import ACR_PASSWORD, AMR_PASSWORD
 from idp.directory.users import service as users
 from idp.oauth.visitor import Visitor
 from idp.platform.audit.tags import Tag
 from idp.platform.issuer import Issuer
 from idp.platform.sessions import service as sessions
+from idp.platform.sessions.service import Authentication
 
 
 def change(
@@ -34,8 +34,7 @@ def change(
         issuer,
         user.id,
         user.security_stamp,
-        acr=ACR_PASSWORD,
-        amr=AMR_PASSWORD,
+        Authentication(browser.acr, browser.amr, mfa_at=browser.mfa_at),
         remember=browser.remember,
         replaces=browser,
     )

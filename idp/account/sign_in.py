@@ -1,14 +1,20 @@
-"""Signing in with a password."""
+"""Signing in: a password, and whatever else is to be proven before the session starts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from idp.account import second_factors
+from idp.account.second_factors import Added, ConfirmedApp
+from idp.directory import levels
+from idp.directory.authentication import attempts
 from idp.directory.authentication import service as authentication
+from idp.directory.authentication.attempts import OpenAttempt
 from idp.directory.authentication.service import Kind, SignInPolicy
+from idp.directory.authentication.steps import Proof, Step, amr_of, level_of, next_step
 from idp.directory.tenants import service as tenants
 from idp.directory.users.models import User
 from idp.oauth.visitor import Visitor
@@ -17,9 +23,8 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.issuer import Issuer
 from idp.platform.sessions import service as sessions
+from idp.platform.sessions.service import Authentication
 
-ACR_PASSWORD = "pwd"  # noqa: S105 - names a way to sign in
-AMR_PASSWORD = ("pwd",)  # RFC 8176 2
 RECENT = timedelta(minutes=30)
 """How long after a sign-in the account pages can be used."""
 
@@ -34,10 +39,20 @@ class Attempt:
     client_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The step that comes next, with the cookie that goes with it."""
+
+    step: Step
+    cookie: str | None
+    """Of the session when all is done, else of the attempt; None: the browser has it."""
+    remember: bool
+
+
 def with_password(
     session: Session, issuer: Issuer, attempt: Attempt, cookie: str | None
-) -> str | None:
-    """Check the password, start a session and return its cookie; None when refused.
+) -> Outcome | None:
+    """Check the password and go on with the sign-in; return None when it is refused.
 
     The caller commits in both cases, as for `authentication.authenticate`.
     """
@@ -53,9 +68,99 @@ def with_password(
     user = authentication.authenticate(session, proof, policy)
     if user is None:
         return None
-    return start(
+    return proceed(
         session, issuer, user, cookie, client_id=attempt.client_id, remember=attempt.remember
     )
+
+
+def proceed(
+    session: Session,
+    issuer: Issuer,
+    user: User,
+    cookie: str | None,
+    *,
+    client_id: str | None,
+    remember: bool = False,
+) -> Outcome:
+    """Go on with the sign-in of a person who has just proved or set a password.
+
+    `cookie` is the session cookie that the browser sent; its session is replaced.
+    """
+    proofs = (Proof.PASSWORD,)
+    step = next_step(attempts.progress_of(session, user, proofs))
+    if step is not Step.DONE:
+        value = attempts.begin(
+            session, issuer, user, proofs, client_id=client_id, remember=remember
+        )
+    else:
+        value = start(session, issuer, user, cookie, client_id=client_id, remember=remember)
+    return Outcome(step, value, remember)
+
+
+def with_code(
+    session: Session,
+    issuer: Issuer,
+    attempt: OpenAttempt,
+    code: str,
+    cookie: str | None,
+    locale: str,
+) -> Outcome | None:
+    """Check a code of a second factor and go on with the sign-in; return None when it is refused.
+
+    `cookie` is the session cookie that the browser sent; its session is replaced. The caller
+    commits in both cases. Raise TooManyRequests after too many wrong codes.
+    """
+    factor = second_factors.prove(session, issuer, attempt.user, code, locale)
+    if factor is None:
+        attempts.count_failure(session, attempt)
+        return None
+    attempts.add_proof(session, attempt, Proof(factor))
+    return finish(session, issuer, attempt, cookie)
+
+
+def with_new_app(
+    session: Session, issuer: Issuer, attempt: OpenAttempt, new: ConfirmedApp, locale: str
+) -> Added | None:
+    """Add the app that a person must set up to sign in; return None for a wrong code.
+
+    The caller commits in both cases. Raise what `second_factors.add_app` raises.
+    """
+    added = second_factors.add_app(session, issuer, attempt.user, new, locale)
+    if added is None:
+        attempts.count_failure(session, attempt)
+    else:
+        attempts.add_proof(session, attempt, Proof.TOTP)
+    return added
+
+
+def due_step(session: Session, attempt: OpenAttempt) -> Step:
+    """Return the step of an attempt whose turn it is."""
+    return next_step(attempts.progress_of(session, attempt.user, attempt.proofs))
+
+
+def finish(
+    session: Session, issuer: Issuer, attempt: OpenAttempt, cookie: str | None
+) -> Outcome | None:
+    """End an attempt by its session if nothing else is to be proven; None: it has one already.
+
+    `cookie` is the session cookie that the browser sent; its session is replaced.
+    """
+    step, row = due_step(session, attempt), attempt.row
+    if step is not Step.DONE:
+        return Outcome(step, None, row.remember)
+    if not attempts.use(session, attempt):
+        return None
+    value = start(
+        session,
+        issuer,
+        attempt.user,
+        cookie,
+        proofs=attempt.proofs,
+        client_id=row.client_id,
+        remember=row.remember,
+        auth_time=row.created_at,
+    )
+    return Outcome(step, value, row.remember)
 
 
 def start(
@@ -64,24 +169,28 @@ def start(
     user: User,
     cookie: str | None,
     *,
+    proofs: tuple[Proof, ...] = (Proof.PASSWORD,),
     client_id: str | None,
     remember: bool = False,
+    auth_time: datetime | None = None,
 ) -> str:
-    """Start a session of a person who has just proved or set a password; return its cookie.
+    """Start a session of a person who has proved all that is asked for; return its cookie.
 
-    `cookie` is the session cookie that the browser sent; its session is replaced.
+    `cookie` is the session cookie that the browser sent; its session is replaced. `auth_time` is
+    when the first factor was proven, by default now.
     """
     own = tenants.memberships(session, user.id, issuer)
     if len(own) == 1:
         # The person will not be asked to choose an organisation.
         tenants.confirm_member(session, own[0].id, user.id)
+    level, amr = level_of(proofs), amr_of(proofs)
+    mfa_at = None if level == levels.PWD else clock.now()
     value = sessions.start(
         session,
         issuer,
         user.id,
         user.security_stamp,
-        acr=ACR_PASSWORD,
-        amr=AMR_PASSWORD,
+        Authentication(level, amr, auth_time, mfa_at),
         remember=remember,
         replaces=sessions.find(session, issuer, cookie),
     )
@@ -91,7 +200,7 @@ def start(
         user_id=user.id,
         client_id=client_id,
         tenant_id=issuer.tenant_id,
-        details={"amr": list(AMR_PASSWORD), "remember": remember},
+        details={"amr": amr, "remember": remember},
     )
     return value
 

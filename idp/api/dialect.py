@@ -81,6 +81,8 @@ class Operation:
     """Whether a machine's token may call although a permission is named."""
     person: bool = True
     """Whether a person's token may call; False: only a client by itself."""
+    level: str | None = None
+    """Level of sign-in that is asked of people who can reach it (RFC 9470)."""
     tenant: gate.Tenant | None = None
     """The tenant that it concerns (see `require_scope`); None: the token's own."""
     body: Shape | fields.Field[Any] | None = None
@@ -222,6 +224,7 @@ class Dialect:
                 operation.permission,
                 machine=operation.machine,
                 person=operation.person,
+                level=operation.level,
                 tenant=operation.tenant,
             )(load_and_call)
 

@@ -15,7 +15,6 @@ from sqlalchemy import (
     insert,
     null,
     select,
-    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -25,7 +24,7 @@ from idp import setting_values
 from idp.commands import opening, output
 from idp.commands.command import Group
 from idp.config import Settings
-from idp.platform import connections, revisions, schema, steps
+from idp.platform import connections, ids, revisions, schema, steps
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import Base
@@ -99,12 +98,18 @@ def copy_all(source: Engine, target: Engine) -> dict[str, int]:
             found = writing.scalar(select(func.count()).select_from(table))
             if found != copied[table.name]:
                 raise Conflict(f"{table.name}: {copied[table.name]} rows read, {found} arrived.")
-        for table in tables:
-            _restart_ids(reading, writing, table)
+        _restart_ids(reading, writing)
         with Session(writing, join_transaction_mode="create_savepoint") as session:
             audit.record(session, Tag.DATABASE_COPIED, details={"count": sum(copied.values())})
             session.commit()
     return copied
+
+
+def _restart_ids(reading: Connection, writing: Connection) -> None:
+    """Make new ids start above every id ever assigned, of deleted rows too."""
+    tables = [table for table in ids.numbered(writing) if table.name not in _OF_ITS_OWN]
+    for name, number in ids.highest(reading, tables).items():
+        ids.start_above(writing, Base.metadata.tables[name], number)
 
 
 def _isolate(reading: Connection) -> None:
@@ -167,34 +172,3 @@ def _type(kind: Any) -> Any:
     if isinstance(kind, JSON):
         return JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
     return kind
-
-
-def _restart_ids(reading: Connection, writing: Connection, table: Table) -> None:
-    """Make new ids start above every id ever assigned, of deleted rows too."""
-    column = table.autoincrement_column
-    if column is None or len(table.primary_key.columns) != 1:
-        return
-    largest = writing.scalar(select(func.max(column))) or 0
-    given = max(largest, _last_given(reading, table))
-    if not given:
-        return
-    if writing.dialect.name == "sqlite":
-        values = {"table": table.name, "given": given}
-        writing.execute(text("DELETE FROM sqlite_sequence WHERE name = :table"), values)
-        writing.execute(text("INSERT INTO sqlite_sequence VALUES (:table, :given)"), values)
-    else:
-        writing.execute(
-            text("SELECT setval(pg_get_serial_sequence(:table, :column), :given)"),
-            {"table": f'"{table.name}"', "column": column.name, "given": given},
-        )
-
-
-def _last_given(reading: Connection, table: Table) -> int:
-    if reading.dialect.name == "sqlite":
-        statement = text("SELECT seq FROM sqlite_sequence WHERE name = :table")
-        return reading.scalar(statement, {"table": table.name}) or 0
-    statement = text(
-        "SELECT last_value FROM pg_sequences WHERE schemaname = current_schema()"
-        " AND sequencename = :name"
-    )
-    return reading.scalar(statement, {"name": f"{table.name}_id_seq"}) or 0

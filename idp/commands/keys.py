@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -9,8 +10,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.commands import opening, output
-from idp.commands.command import Group
+from idp.commands.command import Group, confirm, yes_option
 from idp.directory.clients.models import Client, ClientSecret
+from idp.directory.factors import recovery
+from idp.directory.factors import service as factors
 from idp.directory.resources.models import ApiResource, ApiSecret
 from idp.directory.tenants import service as tenants
 from idp.platform import runtime
@@ -19,6 +22,7 @@ from idp.platform.signing import service as signing
 from idp.platform.signing.algorithms import ALGORITHMS
 from idp.publishing.codegen import options as sdk_options
 from idp.publishing.gateway import tables as publications
+from idp.recovery import lost_secret
 
 
 @click.group(cls=Group)
@@ -86,12 +90,40 @@ def rewrap(*, as_json: bool) -> None:
             "publish_tokens": sdk_options.rewrap(session),
             "outbox": jobs.rewrap(session),
             "publish_requests": publications.rewrap(session),
+            "authenticator_apps": factors.rewrap(session),
         }
         session.commit()
         value |= on_older_roots(session)
+        value["people_with_older_recovery_codes"] = recovery.count_outdated(session)
     output.show(value, as_json=as_json)
     if not as_json and (value["client_secrets"] or value["api_secrets"]):
         print("Hashes cannot be moved: keep the older secret until these have new secrets.")
+
+
+@keys.command(example="idp keys reset --lost-root-secret --yes")
+@click.option(
+    "--lost-root-secret",
+    "is_lost",
+    is_flag=True,
+    required=True,
+    help="Confirm that no copy of the former IDP_SECRET_KEY exists.",
+)
+@yes_option
+@output.json_option
+def reset(*, is_lost: bool, yes: bool, as_json: bool) -> None:
+    """Go on without the root secret: new signing keys; empty what cannot be read any more.
+
+    Set IDP_SECRET_KEY to a new secret first. Passwords stay. Clients and APIs that need new secrets
+    are listed, as well as private settings of tenants and publish tokens to be entered again.
+    """
+    del is_lost  # the option is required, so that nobody runs this by mistake
+    confirm("Remove everything that IDP_SECRET_KEY does not open?", yes=yes, as_json=as_json)
+    with opening.open_session(with_keys=False) as session:
+        done = lost_secret.reset(session)
+        session.commit()
+    value = asdict(done)
+    properties = [f"{tenant_id}:{name}" for tenant_id, name in done.tenant_properties]
+    output.show({**value, "tenant_properties": properties}, as_json=as_json)
 
 
 def on_older_roots(session: Session) -> dict[str, list[str]]:

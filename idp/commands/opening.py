@@ -42,7 +42,7 @@ def read_settings() -> Settings:
 def open_runtime(settings: Settings | None = None) -> Iterator[Runtime]:
     """Create the runtime of a command, and close its connections at the end."""
     settings = settings or load_settings()
-    logs.setup(settings.log_level, readable=settings.environment == "development")
+    logs.configure(settings)
     runtime = runtimes.create(settings)
     try:
         yield runtime

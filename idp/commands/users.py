@@ -7,10 +7,13 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
+from idp.account import second_factors
 from idp.commands import opening, output
 from idp.commands.command import Group
 from idp.commands.options import ID, LAST_ID
 from idp.directory.actor import OPERATOR
+from idp.directory.factors import recovery
+from idp.directory.factors.service import list_apps as apps_of
 from idp.directory.policies import snapshot as policies
 from idp.directory.roles import catalogue
 from idp.directory.tenants import service as tenants
@@ -239,6 +242,27 @@ def unlock(*, name: str, as_json: bool) -> None:
         person = people.unlock(session, OPERATOR, _find(session, name, None).id)
         session.commit()
         value = {"sub": str(person.id), "username": person.username, "locked_until": None}
+    output.show(value, as_json=as_json)
+
+
+@user.command(example="idp user factors ann --reset")
+@click.argument("name")
+@click.option("--reset", is_flag=True, help="Remove all of them; sessions and tokens end.")
+@output.json_option
+def factors(*, name: str, reset: bool, as_json: bool) -> None:
+    """Show the second factors of a user, or remove them after a loss."""
+    with opening.open_session() as session:
+        person = _find(session, name, None)
+        if reset:
+            issuer = tenants.issuer_of(session, PLATFORM_TENANT_ID)
+            second_factors.reset(session, issuer, person, person.locale or "")
+            session.commit()
+        value = {
+            "sub": str(person.id),
+            "username": person.username,
+            "authenticator_apps": [app.name for app in apps_of(session, person.id)],
+            "recovery_codes_left": recovery.count_left(session, person.id),
+        }
     output.show(value, as_json=as_json)
 
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import structlog
@@ -13,10 +18,12 @@ from idp import jobs
 from idp import runtime as runtimes
 from idp.commands import starting
 from idp.commands.command import Command
-from idp.config import Settings
-from idp.platform import connections, logs
+from idp.config import Settings, SettingsError
+from idp.platform import connections, logs, metrics
 from idp.platform.jobs import worker as loops
 from idp.platform.releases import service as releases
+from idp.platform.runtime import Runtime
+from idp.server import observer
 
 log = structlog.get_logger()
 
@@ -33,14 +40,46 @@ def worker(*, beside: bool) -> None:
     settings = Settings()
     if not beside:
         starting.check(settings)
-    logs.setup(settings.log_level, readable=settings.environment == "development")
+    logs.configure(settings)
     runtime = runtimes.create(settings, role="worker", seconds=connections.WORKER_SECONDS)
     if not beside:  # else the server is the node
         releases.start_noting(runtime, stop, releases.node_name())
     log.info("worker_started")
-    loops.run(runtime, stop, jobs.JOBS, chores=jobs.CHORES)
+    with _counting(settings, runtime, beside=beside):
+        loops.run(runtime, stop, jobs.JOBS, chores=jobs.CHORES)
     runtime.engine.dispose()
+    if runtime.tracer is not None:
+        runtime.tracer.close()
     log.info("worker_stopped")
+
+
+@contextmanager
+def _counting(settings: Settings, runtime: Runtime, *, beside: bool) -> Iterator[None]:
+    """Hand on what is counted: to the server beside which it runs, or to a listener of its own."""
+    with ExitStack() as held:
+        if not beside and settings.metrics_listen:
+            folder = held.enter_context(TemporaryDirectory(prefix="idp-metrics-"))
+            os.environ[metrics.FOLDER_VARIABLE] = folder
+            _answer_scrapes(settings, Path(folder))
+        if metrics.FOLDER_VARIABLE in os.environ:
+            over = threading.Event()
+            writing = threading.Thread(target=metrics.keep_written, args=(runtime.counts, over))
+            writing.start()
+            held.callback(writing.join)
+            held.callback(over.set)
+        yield
+
+
+def _answer_scrapes(settings: Settings, folder: Path) -> None:
+    """Open the listener, unless a server of this machine has it: mail must not wait for that."""
+    try:
+        listener = observer.listen(settings, overlap=False)
+    except (SettingsError, ValueError) as error:
+        log.warning("metrics_not_served", reason=str(error))
+        return
+    assert listener is not None  # noqa: S101 - it is set
+    answering = partial(observer.observe, settings, listener, folder)
+    threading.Thread(target=answering, name="metrics", daemon=True).start()
 
 
 def _watch_input(stop: threading.Event) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
+from pathlib import Path
+
+from sqlalchemy import make_url
 
 from idp import private_files, setting_values
 from idp.config import Settings, file_variable, named_files, unknown_variables
@@ -11,6 +15,7 @@ from idp.doctor.result import Result, failed, ok, warning
 
 LITTLE_ROOM = 1024**3
 NO_ROOM = 64 * 1024**2
+MOST_NAMED = 5
 
 
 def names(_settings: Settings) -> Result:
@@ -41,6 +46,34 @@ def _place_of_secret(settings: Settings) -> str:
     if "secret_key" in named_files():
         return f"the file that {file_variable('secret_key')} names"
     return "the environment" if settings.secret_key else str(settings.local_secret.absolute())
+
+
+def private(settings: Settings) -> Result:
+    """Find files with secrets that other users of this machine can read."""
+    places = [settings.local_secret, *named_files().values()]
+    url = make_url(settings.database)
+    if url.get_backend_name() == "sqlite" and url.database:
+        places.append(Path(url.database))
+    if settings.keys_dir.is_dir():
+        places += sorted(settings.keys_dir.glob("*.pem"))
+    exposed = [
+        str(path)
+        for path in places
+        if path.is_file() and private_files.is_open_to_others(path) and not _is_mounted(path)
+    ]
+    if exposed:
+        return warning(
+            f"other users can use {', '.join(exposed[:MOST_NAMED])}",
+            "chmod 600 each of them, or 640 with the group of the service",
+        )
+    return ok("files with secrets are closed to other users")
+
+
+def _is_mounted(path: Path) -> bool:
+    """Return whether a container platform gave the file its mode, or its group may read it."""
+    found = path.stat().st_mode
+    is_for_group = not found & (stat.S_IRWXO | stat.S_IWGRP)
+    return is_for_group or bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def data_folder(settings: Settings) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 from sqlalchemy import func, select, text
@@ -9,21 +10,23 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from idp.config import Settings
-from idp.directory.clients.models import Client
+from idp.directory.clients.models import Client, ClientSecret
+from idp.directory.resources.models import ApiSecret
 from idp.doctor import pooler
 from idp.doctor.result import Result, failed, keyring, ok, warning
 from idp.platform import clock, revisions
 from idp.platform.db import UtcDateTime
 from idp.platform.errors import Unprocessable
-from idp.platform.jobs import service as jobs
 from idp.platform.releases import service as releases
 from idp.platform.revisions import Standing
 from idp.platform.signing import service as signing
 from idp.platform.tables import load_models
 
 DEMO = ("demo-web", "demo-spa", "demo-service")
-LATE_SECONDS = 900
-SKEW_SECONDS = 2.0
+DAY = 24 * 3600
+LATE_ROTATION_DAYS = 7
+SKEW_SECONDS = 1.0
+SLOW_SECONDS = 2.0
 WRONG_SECONDS = 60.0
 
 _STANDBYS = text(
@@ -39,7 +42,9 @@ def reach(settings: Settings) -> Result:
         # A missing SQLite file is not created here; `release` reports that it is missing.
         if is_away(settings):
             return ok("SQLite in a file")
+        started = time.monotonic()
         with revisions.looking(settings.database) as connection:
+            seconds = time.monotonic() - started
             version = ".".join(map(str, connection.dialect.server_version_info or ()))
             seen = f"{connection.dialect.name} {version} responds"
             # SQLite has no server, and what is never prepared is never mixed.
@@ -50,6 +55,11 @@ def reach(settings: Settings) -> Result:
                 "a connection pooler in transaction mode that does not support prepared statements"
                 " stands in front of PostgreSQL",
                 "set IDP_DATABASE_PREPARE=false",
+            )
+        if seconds > SLOW_SECONDS:
+            return warning(
+                f"{seen}, but it took {seconds:.1f} s to connect",
+                "check the network, the load of the server, and max_connections",
             )
         return ok(seen)
     except SQLAlchemyError as error:
@@ -135,6 +145,58 @@ def keys(settings: Settings) -> Result:
     return ok("IDP_SECRET_KEY opens every signing key")
 
 
+def rotation(settings: Settings) -> Result:
+    """Check that keys are replaced when they are old, and that each has a successor."""
+    load_models()
+    try:
+        if is_away(settings):
+            return unknown()
+        with revisions.looking(settings.database) as connection, Session(connection) as session:
+            ages = signing.ages(session)
+            following = {key.alg for key in signing.list_keys(session) if key.status == "next"}
+    except SQLAlchemyError:
+        return unknown()
+    most = (settings.key_rotation_days + LATE_ROTATION_DAYS) * DAY
+    old = sorted(alg for alg, age in ages.items() if age.seconds > most)
+    if old:
+        return warning(
+            f"the active keys for {', '.join(old)} should have been replaced a week ago",
+            "check that `idp worker` runs, or `idp keys rotate`",
+        )
+    missing = sorted(ages.keys() - following)
+    if missing:
+        return warning(
+            f"no key follows the active ones for {', '.join(missing)}", "run `idp setup`"
+        )
+    days = max((age.seconds for age in ages.values()), default=0.0) / DAY
+    return ok(f"the oldest active key has been in use for {days:.0f} days")
+
+
+def older_roots(settings: Settings) -> Result:
+    """Count the secrets that still need an older root secret."""
+    if "," not in settings.secret_key.get_secret_value():
+        return ok("there is one root secret")
+    load_models()
+    try:
+        if is_away(settings):
+            return unknown()
+        with revisions.looking(settings.database) as connection, Session(connection) as session:
+            hashes = [
+                *session.scalars(select(ClientSecret.value_hash)),
+                *session.scalars(select(ApiSecret.value_hash)),
+            ]
+    except SQLAlchemyError:
+        return unknown()
+    ring = keyring(settings)
+    count = sum(not ring.is_current(kept) for kept in hashes)
+    if count:
+        return warning(
+            f"{count} secrets of clients and APIs need an older secret of IDP_SECRET_KEY",
+            "run `idp keys rewrap`, and give those that it lists new secrets",
+        )
+    return ok("no secret of a client or API needs an older root secret")
+
+
 def demo(settings: Settings) -> Result:
     """Find demo clients in production; their names are public."""
     if settings.environment == "development":
@@ -176,24 +238,6 @@ def clocks(settings: Settings) -> Result:
     if skew > WRONG_SECONDS:
         return failed(seen, todo)
     return warning(seen, todo) if skew > SKEW_SECONDS else ok(seen)
-
-
-def outbox(settings: Settings) -> Result:
-    """Check how long the oldest message has waited."""
-    load_models()
-    try:
-        if is_away(settings):
-            return unknown()
-        with revisions.looking(settings.database) as connection, Session(connection) as session:
-            seconds = jobs.oldest_seconds(session)
-    except SQLAlchemyError:
-        return unknown()
-    if seconds > LATE_SECONDS:
-        return warning(
-            f"the oldest message has waited for {seconds / 60:.0f} minutes",
-            "check that `idp worker` runs, and what its log says about deliveries",
-        )
-    return ok("no message is late")
 
 
 def is_away(settings: Settings) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from idp.claims.subject import Person
+from idp.directory import levels
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
@@ -143,7 +144,7 @@ def _visitor(recorder: Recorder, wish: Wish, user: User) -> SignedIn:
         session_id=0,
         sid=random_token(16),
         auth_time=clock.now(),
-        acr="pwd",
+        acr=levels.HIGHEST,  # whatever the client asks for is met
         amr=["pwd"],
         tenant_id=None,
         tenant_ids=(wish.tenant.id,) if belongs else (),

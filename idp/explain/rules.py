@@ -37,9 +37,9 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
             "Supported parameters", "OpenID Connect Core 3.1.2.6"
         ),
         "endpoints.authorize._check_response": Check("Response type", "RFC 6749 3.1.1, 4.1.2.1"),
-        "endpoints.authorize._check_acr": Check(
-            "Authentication context", "OpenID Connect Core 5.5.1.1"
-        ),
+        "checks.levels.read": Check("Level of sign-in", "OpenID Connect Core 5.5.1.1"),
+        "checks.levels.unmet": Check("Level of sign-in", "OpenID Connect Core 5.5.1.1"),
+        "checks.levels._wished": Check("Level of sign-in", "OpenID Connect Core 3.1.2.1"),
         "endpoints.authorize._hinted_subject": Check(
             "ID token hint", "OpenID Connect Core 3.1.2.2"
         ),
@@ -95,7 +95,7 @@ ERRORS: Mapping[str, Check] = MappingProxyType(
             "Choice of account without a page", "OpenID Connect Core 3.1.2.6"
         ),
         "interaction_required": Check(
-            "Choice of tenant without a page", "OpenID Connect Core 3.1.2.6"
+            "Choice of tenant or second factor without a page", "OpenID Connect Core 3.1.2.6"
         ),
         "consent_required": Check("Consent without a page", "OpenID Connect Core 3.1.2.6"),
         "access_denied": Check("Consent", "RFC 6749 4.1.2.1"),

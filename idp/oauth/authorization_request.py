@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth.checks import scope as scopes
+from idp.oauth.checks.levels import LevelRequest
 from idp.oauth.checks.prompt import ClaimsRequest
 from idp.oauth.checks.scope import ValidatedScopes
 from idp.oauth.response import FormPost, ProtocolResponse, redirect, with_query
@@ -65,6 +66,7 @@ class ValidatedRequest:
     claims: ClaimsRequest
     tenant_id: int | None
     resources: tuple[str, ...]
+    levels: LevelRequest
 
     @property
     def consent_scopes(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    case,
     exists,
     func,
     insert,
@@ -20,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as cast_to
 from sqlalchemy.orm import aliased
 
+from idp.directory import levels
 from idp.directory.clients.snapshot import ClientView
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users.models import User
@@ -54,7 +56,7 @@ def values(
         "sid": visitor.sid,
         "security_stamp": visitor.security_stamp,
         "auth_time": visitor.auth_time,
-        "acr": visitor.acr,
+        "acr": validated.levels.stated(visitor.acr),
         "amr": visitor.amr,
         **audit.columns(
             storage.context,
@@ -115,14 +117,14 @@ async def grant_at_once(
     """Find the person and make grant and code by one statement, and return the code.
 
     That is done only where `decide` would find everything settled: a session that needs no new
-    sign-in, a client that needs no consent, and exactly one tenant that fits. None: nothing was
-    done.
+    sign-in and has the level asked for, a client that needs no consent, and exactly one tenant that
+    fits. None: nothing was done.
     """
     client = validated.client
     if not cookie or not _is_settled(validated):
         return None
     code, now = random_token(), clock.now()
-    max_age = validated.max_age
+    max_age, asked = validated.max_age, validated.levels
     given = {
         **_values_of_request(validated, validated.scopes, None, code),
         **visitors.live_values(validated.back.issuer, cookie),
@@ -131,6 +133,10 @@ async def grant_at_once(
         "only_tenant": validated.tenant_id if client.tenant_id is None else client.tenant_id,
         "seen_after": now - sessions.SEEN_EVERY,
         "signed_in_at": _ALWAYS if max_age is None else now - timedelta(seconds=max_age),
+        **{
+            f"acr_of_{level}": asked.stated(level) if asked.is_met(level) else None
+            for level in levels.LEVELS
+        },
     }
     found = await storage.write_and_read(_AT_ONCE, given)
     return None if found is None else code
@@ -163,9 +169,17 @@ def _fits(membership: Any, tenant: Any) -> ColumnElement[bool]:
 
 
 _OTHER, _OTHER_TENANT = aliased(Membership), aliased(Tenant)
+_ACR = case(
+    *(
+        (BrowserSession.acr == level, bindparam(f"acr_of_{level}", type_=String))
+        for level in reversed(levels.LEVELS[1:])
+    ),
+    else_=bindparam(f"acr_of_{levels.LEVELS[0]}", type_=String),
+)
+"""What tokens state of the level of the session; NULL: it is not what the request asks for."""
 _PERSON = (
     *(User.id, Tenant.id, BrowserSession.id, BrowserSession.sid, User.security_stamp),
-    *(BrowserSession.auth_time, BrowserSession.acr, BrowserSession.amr),
+    *(BrowserSession.auth_time, _ACR, BrowserSession.amr),
 )
 _AT_ONCE = AtomicWrite(
     insert(cast("Table", Grant.__table__)).from_select(
@@ -180,6 +194,7 @@ _AT_ONCE = AtomicWrite(
             _fits(Membership, Tenant),
             BrowserSession.last_seen_at > bindparam("seen_after"),
             BrowserSession.auth_time >= bindparam("signed_in_at"),
+            _ACR.is_not(None),
             ~exists().where(_fits(_OTHER, _OTHER_TENANT), _OTHER.id != Membership.id),
         ),
         include_defaults=False,

@@ -29,6 +29,7 @@ def authenticate_bearer(session: Session, issuer: Issuer, unverified_token: str)
         grant_id=None if standing is None else standing.grant.id,
         jti=str(token.claims["jti"]),
         expires_at=int(token.claims["exp"]),
+        acr=str(token.claims.get("acr", "")),
         token_scopes=tuple(str(token.claims["scope"]).split()),
         audience=token.audience,
     )

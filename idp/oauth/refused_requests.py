@@ -17,6 +17,7 @@ from idp.platform import clock
 from idp.platform.db import AtomicWrite, new_row
 from idp.platform.errors import OAuthError, Problem
 from idp.platform.logs import HIDDEN
+from idp.platform.metrics.declarations import REFUSALS
 from idp.platform.storage import Storage
 
 log = structlog.get_logger("idp.oauth.refused_requests")
@@ -36,7 +37,7 @@ async def keep(
     problem: Problem,
     client: ClientView | None = None,
 ) -> None:
-    """Keep which check refused a request; beyond the bounds a flood costs no statement.
+    """Count a refusal and keep which check it was; beyond the bounds a flood costs no statement.
 
     `client` is the one that is known by now; else the request is asked which one it names.
     What failed instead of being refused is in the log. Nothing that goes wrong here changes the
@@ -44,6 +45,7 @@ async def keep(
     """
     if problem.status >= _SERVER_ERRORS:
         return
+    storage.runtime.counts.add(REFUSALS, request.path, problem.code)
     try:
         await _keep(storage, request, problem, client or storage.caller)
     except Exception as error:  # noqa: BLE001 - the refusal is answered all the same

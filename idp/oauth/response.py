@@ -27,7 +27,9 @@ class ProtocolResponse:
 class Interaction:
     """A page that the person must answer before the request can go on."""
 
-    kind: Literal["login", "choose", "choose-tenant", "consent", "logout"]
+    kind: Literal[
+        "login", "login/factor", "login/enrol", "choose", "choose-tenant", "consent", "logout"
+    ]
     handle: str
 
     @property

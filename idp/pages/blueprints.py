@@ -5,10 +5,12 @@ from __future__ import annotations
 from flask import Blueprint
 
 from idp.pages import apis, cancel, choose, consent, layout, qr, signout, theme, wellknown
+from idp.pages.account import security
 from idp.pages.account import views as account
 from idp.pages.console import blueprint as console
 from idp.pages.forgot import views as forgot
 from idp.pages.register import views as register
+from idp.pages.signin import steps
 from idp.pages.signin import views as signin
 from idp.pages.subscribe import views as subscribe
 
@@ -19,6 +21,7 @@ def blueprints() -> list[Blueprint]:
         layout.blueprint,
         theme.blueprint,
         signin.blueprint,
+        steps.blueprint,
         choose.blueprint,
         consent.blueprint,
         cancel.blueprint,
@@ -26,6 +29,7 @@ def blueprints() -> list[Blueprint]:
         forgot.blueprint,
         register.blueprint,
         account.blueprint,
+        security.blueprint,
         apis.blueprint,
         qr.blueprint,
         subscribe.blueprint,

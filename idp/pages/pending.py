@@ -10,12 +10,24 @@ from flask import redirect, request
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from idp.account.sign_in import Outcome
+from idp.directory.authentication.steps import Step
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth import pending
-from idp.pages import brand, language
+from idp.pages import attempt, brand, language, return_path
 from idp.platform.errors import BadRequest
 from idp.platform.sessions import cookie as cookies
 from idp.platform.web.views import current_issuer, current_runtime, database
+
+HOME = "/account"
+RETURN_TO = "return_to"
+"""Query parameter of the page that follows a sign-in."""
+PAGES = {
+    Step.FIRST: "/login",
+    Step.SECOND: "/login/factor",
+    Step.ENROL: "/login/enrol",
+    Step.DONE: "/login/done",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +92,54 @@ def expired() -> BadRequest:
     )
 
 
-def signed_in(authorization: Authorization | None, home: str, cookie: str) -> Response:
-    """Set the session cookie after a sign-in; continue the request, or redirect to a page."""
-    response = redirect(home, 303) if authorization is None else resume(authorization)
-    settings = current_runtime().settings
-    cookies.set_session(response, current_issuer(), cookie, settings, remember=False)
+def destination() -> str:
+    """Return the page that requires the sign-in; refuse external addresses."""
+    return_to = request.args.get(RETURN_TO)
+    if return_to is None:
+        return HOME
+    found = return_path.parse(return_to)
+    if found is None:
+        raise BadRequest(_("The return address does not belong to this site."))
+    return found
+
+
+def go_on(outcome: Outcome, authorization: Authorization | None, home: str) -> Response:
+    """Redirect to the page of the next step of a sign-in, with its cookie.
+
+    When nothing is left to be proven the session cookie is set, and the request continues, or the
+    page follows that required the sign-in.
+    """
+    if outcome.step is not Step.DONE:
+        response = redirect(step_address(outcome.step, authorization, home), 303)
+        if outcome.cookie is not None:
+            attempt.set_cookie(response, outcome.cookie)
+        return response
+    response = continue_with(authorization, home)
+    if outcome.cookie is not None:
+        settings = current_runtime().settings
+        cookies.set_session(
+            response, current_issuer(), outcome.cookie, settings, remember=outcome.remember
+        )
+    attempt.delete_cookie(response)
     return response
+
+
+def continue_with(authorization: Authorization | None, home: str) -> Response:
+    """Continue the request, or redirect to the page that required the sign-in."""
+    return redirect(home, 303) if authorization is None else resume(authorization)
+
+
+def step_address(step: Step, authorization: Authorization | None, home: str) -> str:
+    """Return the address of the page of a step, with what follows the sign-in."""
+    return address_within(PAGES[step], authorization, home)
+
+
+def address_within(path: str, authorization: Authorization | None, home: str, **more: str) -> str:
+    """Return the address of a page of a sign-in, with what follows the sign-in."""
+    query = {**request_query_of(authorization), **more}
+    if authorization is None and home != HOME:
+        query[RETURN_TO] = home
+    return f"{path}?{urlencode(query)}" if query else path
 
 
 def resume(authorization: Authorization) -> Response:

@@ -15,6 +15,8 @@ from sqlalchemy.orm import Session
 from idp.platform.changes import last_change, last_configuration
 from idp.platform.db import ConfigurationVersion, Query, has_changed_configuration
 from idp.platform.errors import Unavailable
+from idp.platform.metrics.counts import Counts
+from idp.platform.metrics.declarations import CACHE_LOOKUPS, CONFIGURATION_AGE
 from idp.platform.translation import N_
 
 P = ParamSpec("P")
@@ -64,6 +66,8 @@ class ConfigurationCache:
         self._read_at = time.monotonic()
         self._fails = False
         self._refused_until = 0.0
+        # Raised without the lock: a few that go uncounted do not matter.
+        self._hits = self._misses = 0
 
     def is_due(self) -> bool:
         """Return whether the version row should be read now."""
@@ -101,6 +105,14 @@ class ConfigurationCache:
         """Return for how many seconds the version row could not be read; 0: it could, last time."""
         return time.monotonic() - self._read_at if self._fails else 0.0
 
+    def report(self, counts: Counts) -> None:
+        """Report how old the configuration is, and how many look-ups found it here."""
+        counts.set(CONFIGURATION_AGE, self.age())
+        hits, self._hits = self._hits, 0
+        misses, self._misses = self._misses, 0
+        counts.add(CACHE_LOOKUPS, "hit", amount=hits)
+        counts.add(CACHE_LOOKUPS, "miss", amount=misses)
+
     def clear(self) -> None:
         """Forget everything, also what is being computed right now."""
         with self._lock:
@@ -114,6 +126,7 @@ class ConfigurationCache:
         found = self._entries.get(key, MISSING)
         if found is MISSING:
             return None if key in self._absent else MISSING
+        self._hits += 1
         try:  # noqa: SIM105 - `suppress` costs more than all the rest
             self._entries.move_to_end(key)
         except KeyError:  # another thread threw it out just now
@@ -130,6 +143,7 @@ class ConfigurationCache:
             return cast("T", found)
         with self._lock:
             generation = self._generation
+            self._misses += 1
         value = compute()
         shelf, size = (self._absent, ABSENT) if value is None else (self._entries, self._size)
         with self._lock:

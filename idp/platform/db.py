@@ -404,6 +404,13 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
             connection.execute(f"PRAGMA {pragma}")
 
 
+def copy_online(engine: Engine, target: Path) -> None:
+    """Copy a SQLite database to an empty file as one transaction sees it; others go on writing."""
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.execute("VACUUM INTO ?", (str(target),))
+
+
 _WROTE = "idp.wrote"
 _CHANGED = "idp.changed"
 _CONFIGURED = "idp.configured"

@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from idp.config import SettingsError
+from idp.platform import tracing
 from idp.platform.errors import BadRequest, Busy, Problem, Unavailable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -329,6 +330,12 @@ class Fetcher:
         return self._in_pool(self._parse(url), ask, timeout)
 
     def _in_pool(self, target: _Target, action: Callable[[_Target, float], T], timeout: float) -> T:
+        with tracing.step("fetch", {"server.address": target.host}, kind="client"):
+            return self._wait_in_pool(target, action, timeout)
+
+    def _wait_in_pool(
+        self, target: _Target, action: Callable[[_Target, float], T], timeout: float
+    ) -> T:
         """Do something with one address in the pool, before a deadline."""
         deadline = time.monotonic() + timeout
         if not self._slots.acquire(blocking=False):

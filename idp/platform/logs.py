@@ -15,6 +15,10 @@ from typing import Any, ClassVar
 import orjson
 import structlog
 
+from idp import __version__
+from idp.config import Settings
+from idp.platform import tracing
+
 HIDDEN = "[hidden]"
 
 _SECRET_WORDS = frozenset(
@@ -38,29 +42,64 @@ _CREDENTIAL = re.compile(
 _PERSONAL = re.compile(r"@|%40|[0-9]{7}|[A-Za-z0-9_=-]{22}")
 
 
+ECS_VERSION = "8.11.0"
+_ECS_NAMES = {
+    "event": "message",
+    "level": "log.level",
+    "timestamp": "@timestamp",
+    "logger": "log.logger",
+    "exception": "error.stack_trace",
+    "error": "error.type",
+    "request_id": "http.request.id",
+    "trace_id": "trace.id",
+    "method": "http.request.method",
+    "status": "http.response.status_code",
+    "path": "url.path",
+    "host": "url.domain",
+    "remote_addr": "client.ip",
+    "pid": "process.pid",
+    "address": "server.address",
+}
+"""Our names → those of the Elastic Common Schema; the others stand below `idp`."""
+_ECS_SERVICE = {
+    "ecs.version": ECS_VERSION,
+    "service.name": "idp",
+    "service.version": __version__,
+}
+
+
 class _State:
     """How this process logs, for the one line that skips the processors."""
 
     level = logging.INFO
     readable = False
+    ecs = False
+    is_traced = False
     loop: asyncio.AbstractEventLoop | None = None
     loop_thread = 0
     lines: ClassVar[list[str]] = []
 
 
-def setup(level: str, *, readable: bool) -> None:
+def configure(settings: Settings) -> None:
+    """Configure every logger of the process by the settings."""
+    form = settings.log_form
+    _State.is_traced = bool(settings.otlp_url)
+    setup(settings.log_level, readable=form == "readable", ecs=form == "ecs")
+
+
+def setup(level: str, *, readable: bool, ecs: bool = False) -> None:
     """Configure every logger of the process; libraries never speak below INFO."""
     number = logging.getLevelNamesMapping()[level]
-    _State.level, _State.readable = number, readable
+    _State.level, _State.readable, _State.ecs = number, readable, ecs
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         hide_secrets,
     ]
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if readable else _as_json
-    )
+    renderer: structlog.typing.Processor = _as_ecs if ecs else _as_json
+    if readable:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -106,14 +145,19 @@ def access(**fields: Any) -> None:
 
     In production it goes past the processors, so the caller gives no field that they would hide.
     """
+    if _State.is_traced and (span := tracing.under_way()) is not None:
+        fields["trace_id"] = span.trace_id
     if _State.readable:
         structlog.get_logger().info("request_served", **fields)
         return
     if _State.level > logging.INFO:
         return
-    fields["event"] = "request_served"
-    fields["level"] = "info"
-    fields["timestamp"] = datetime.now(UTC)
+    if _State.ecs:
+        fields = _access_as_ecs(fields)
+    else:
+        fields["event"] = "request_served"
+        fields["level"] = "info"
+        fields["timestamp"] = datetime.now(UTC)
     line = orjson.dumps(fields, option=orjson.OPT_UTC_Z).decode()
     if threading.get_ident() != _State.loop_thread or _State.loop is None:
         _StderrLogger.msg(line)
@@ -160,6 +204,40 @@ def _hidden(value: Any) -> Any:
 
 def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
     return orjson.dumps(dict(event), default=str).decode()
+
+
+def _as_ecs(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    """Write an event with the names of the Elastic Common Schema."""
+    own, named = {}, dict[str, Any](_ECS_SERVICE)
+    for name, value in event.items():
+        if name in _ECS_NAMES:
+            named[_ECS_NAMES[name]] = value
+        else:
+            own[name] = value
+    named["event.action"] = event.get("event")
+    if own:
+        named["idp"] = own
+    return orjson.dumps(named, default=str).decode()
+
+
+def _access_as_ecs(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an answered request with the names of the Elastic Common Schema."""
+    trace = {"trace.id": fields["trace_id"]} if "trace_id" in fields else {}
+    return {
+        "@timestamp": datetime.now(UTC),
+        "log.level": "info",
+        "message": "request_served",
+        "event.action": "request_served",
+        "event.duration": int(fields["milliseconds"] * 1_000_000),  # nanoseconds
+        "http.request.id": fields["request_id"],
+        "http.request.method": fields["method"],
+        "http.response.status_code": fields["status"],
+        "url.path": fields["path"],
+        "url.domain": fields["host"],
+        "client.ip": fields["remote_addr"],
+        **trace,
+        **_ECS_SERVICE,
+    }
 
 
 class _StderrLogger:

@@ -21,10 +21,12 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.sqltypes import JSON
 
-from idp.platform import connections
+from idp.platform import connections, statements
 from idp.platform.connections.hosts import Host
 from idp.platform.db import AtomicWrite, Query
 from idp.platform.errors import BadRequest, Unavailable
+from idp.platform.metrics.counts import Counts
+from idp.platform.metrics.declarations import DB_CONNECTIONS, DB_WAIT_SECONDS
 from idp.platform.translation import N_
 
 CONNECTIONS = 8
@@ -120,7 +122,17 @@ class _Prepared:
 class Pool:
     """The connections that one event loop has to PostgreSQL."""
 
-    def __init__(self, engine: Engine, *, prepare: bool = True) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        prepare: bool = True,
+        counts: Counts | None = None,
+        slow_seconds: float = statements.SLOW_SECONDS,
+    ) -> None:
+        self._counts = counts or Counts()
+        self._counts.sources.append(self._report)
+        self._slow_seconds = slow_seconds
         self._parameters = parameters(engine.url)
         self._hosts = connections.hosts(engine.url)
         self._arguments = connect_arguments(engine.url, self._parameters)
@@ -140,10 +152,11 @@ class Pool:
                 found = await self._execute(prepared, values)
             except TimeoutError:  # another connection would only wait as long
                 raise
-            except _LOST:
+            except _LOST as error:
+                statements.count_failure(self._counts, error)
                 found = await self._execute(prepared, values)
         except _PASSING as error:
-            raise unavailable(error) from error
+            raise self._failed(error) from error
         except asyncpg.DataError as error:
             raise _out_of_range(error) from error
         return [prepared.row(row) for row in found]
@@ -157,10 +170,14 @@ class Pool:
         try:
             found = await self._execute(prepared, prepared.values(change.complete(given)))
         except _PASSING as error:
-            raise unavailable(error) from error
+            raise self._failed(error) from error
         except asyncpg.DataError as error:
             raise _out_of_range(error) from error
         return prepared.row(found[0]) if found else None
+
+    def text_of(self, statement: Query) -> str:
+        """Return a statement in the words of PostgreSQL, without its values."""
+        return self._prepare_once(statement).text
 
     def close(self) -> None:
         """Close what is open and not in use, at once."""
@@ -168,6 +185,15 @@ class Pool:
             connection.terminate()
         self._open -= len(self._idle)
         self._idle.clear()
+
+    def _failed(self, error: BaseException) -> Unavailable:
+        statements.count_failure(self._counts, error)
+        return unavailable(error)
+
+    def _report(self, counts: Counts) -> None:
+        idle = len(self._idle)
+        counts.set(DB_CONNECTIONS, idle, "loop", "idle")
+        counts.set(DB_CONNECTIONS, self._open - idle, "loop", "busy")
 
     def _prepare_once(self, statement: Query) -> _Prepared:
         prepared = self._prepared.get(statement)
@@ -177,6 +203,7 @@ class Pool:
 
     async def _execute(self, prepared: _Prepared, values: list[Any]) -> list[asyncpg.Record]:
         connection = await self._take()
+        started = time.perf_counter()
         try:
             found: list[asyncpg.Record]
             if self._prepare:
@@ -192,6 +219,9 @@ class Pool:
             connection.terminate()
             raise
         finally:
+            seconds = time.perf_counter() - started
+            if seconds >= self._slow_seconds:
+                statements.log_slow("loop", prepared.text, seconds)
             self._put_back(connection)
 
     async def _take(self) -> asyncpg.Connection[asyncpg.Record]:
@@ -200,6 +230,14 @@ class Pool:
             if not connection.is_closed():
                 return connection
             self._open -= 1
+        started = time.perf_counter()
+        try:
+            return await self._wait_for_one()
+        finally:
+            self._counts.observe(DB_WAIT_SECONDS, time.perf_counter() - started, "loop")
+
+    async def _wait_for_one(self) -> asyncpg.Connection[asyncpg.Record]:
+        """Open a connection, or wait for one that others return."""
         if self._open < CONNECTIONS:
             self._open += 1
             return await self._connect()

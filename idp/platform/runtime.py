@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from idp.config import Settings
 from idp.platform.cache import ConfigurationCache
+from idp.platform.metrics.counts import Counts
 from idp.platform.recent_uses import RecentUses
 from idp.platform.secrets import Keyring
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from idp.platform.fetch import Fetcher
     from idp.platform.throttle import Throttle
+    from idp.platform.tracing.exporting import Tracer
 
 
 @dataclass
@@ -29,6 +31,9 @@ class Runtime:
     throttle: Throttle
     fetcher: Fetcher
     cache: ConfigurationCache = field(default_factory=ConfigurationCache)
+    counts: Counts = field(default_factory=Counts)
+    tracer: Tracer | None = None
+    """None: nothing is traced."""
     uses: RecentUses = field(default_factory=RecentUses)
     """Secrets that were used since the last time this was written."""
 
@@ -37,6 +42,7 @@ class Runtime:
         self.sessions: sessionmaker[Session] = sessionmaker(
             self.engine, expire_on_commit=False, info={"runtime": self}
         )
+        self.counts.sources.append(self.cache.report)
 
 
 @dataclass(frozen=True, slots=True)

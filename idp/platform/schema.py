@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -21,7 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from idp import private_files
 from idp.platform import connections, revisions, steps
-from idp.platform.db import Base
+from idp.platform.db import Base, copy_online
 from idp.platform.errors import Conflict
 from idp.platform.revisions import Standing
 from idp.platform.steps import Step
@@ -127,9 +126,7 @@ def copy_file(engine: Engine, step: Step) -> Path:
     target = source.with_name(f"{source.name}.before-{step.revision}-{moment}")
     draft = target.with_name(f"{target.name}.part")
     private_files.make_file(draft)
-    with engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
-        driver.execute("VACUUM INTO ?", (str(draft),))
+    copy_online(engine, draft)
     return draft.rename(target)
 
 

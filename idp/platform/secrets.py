@@ -116,6 +116,18 @@ class Keyring:
         except InvalidTag:
             raise UnknownKeyError(root) from None
 
+    def opens(self, purpose: str, stored: str) -> bool:
+        """Whether a stored value can be decrypted."""
+        try:
+            self.decrypt(purpose, stored)
+        except UnknownKeyError:
+            return False
+        return True
+
+    def holds(self, stored: str) -> bool:
+        """Whether a stored value was made under a root secret that is here."""
+        return stored.partition(".")[0] in self._roots
+
     def is_current(self, stored: str) -> bool:
         """Whether a stored value was made under the current root secret."""
         return stored.partition(".")[0] == self.current

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from sqlalchemy.orm import Session
 
+from idp.platform import tracing
 from idp.platform.cache import MISSING, Lookup, Missing
 from idp.platform.db import AtomicWrite, Query, run
 from idp.platform.db import end as end_session
 from idp.platform.runtime import NO_REQUEST, RequestContext, Runtime
+from idp.platform.tracing import Span, queries
 
 if TYPE_CHECKING:
     from idp.platform.postgres import Pool
@@ -30,13 +32,15 @@ T = TypeVar("T")
 class Storage(ABC):
     """What one request reads and writes; every write is committed when its call returns."""
 
-    __slots__ = ("caller", "context", "runtime")
+    __slots__ = ("caller", "context", "runtime", "span")
 
     def __init__(self, runtime: Runtime, context: RequestContext = NO_REQUEST) -> None:
         self.runtime = runtime
         self.context = context
         self.caller: Any = None
         """Client that the request was proven to come from."""
+        self.span: Span | None = None
+        """What the request is traced by."""
 
     @abstractmethod
     async def rows(self, query: Query, values: Mapping[str, Any]) -> Sequence[Any]:
@@ -198,6 +202,64 @@ class LoopStorage(Storage):
                 return found
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+class TracedLoopStorage(LoopStorage):
+    """The same, with a step of the request's trace for each statement and each function."""
+
+    __slots__ = ()
+
+    async def rows(self, query: Query, values: Mapping[str, Any]) -> Sequence[Any]:
+        """Return the rows that a query finds."""
+        if self._pool is None or self.span is None:
+            return await super().rows(query, values)
+        step = queries.begin(self.span, self._pool.text_of(query))
+        try:
+            return await super().rows(query, values)
+        finally:
+            step.end()
+
+    async def write(self, change: AtomicWrite, values: Mapping[str, Any]) -> int | None:
+        """Carry out a change and return the id of its row; None: it hit no row."""
+        if self._pool is None or self.span is None:
+            return await super().write(change, values)
+        step = queries.begin(self.span, self._pool.text_of(change.statement))
+        try:
+            return await super().write(change, values)
+        finally:
+            step.end()
+
+    async def write_and_read(
+        self, change: AtomicWrite, values: Mapping[str, Any]
+    ) -> Sequence[Any] | None:
+        """Carry out a change and return what it found; None: it did nothing."""
+        if self._pool is None or self.span is None:
+            return await super().write_and_read(change, values)
+        step = queries.begin(self.span, self._pool.text_of(change.statement))
+        try:
+            return await super().write_and_read(change, values)
+        finally:
+            step.end()
+
+    async def in_session(
+        self,
+        function: Callable[Concatenate[Session, P], T],
+        *arguments: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """Call a function with a session of its own, on a thread."""
+        if self.span is None:
+            return await super().in_session(function, *arguments, **named)
+        step = self.span.child(getattr(function, "__qualname__", type(function).__name__))
+
+        def traced(session: Session) -> T:
+            with tracing.using(step):
+                return function(session, *arguments, **named)
+
+        try:
+            return await super().in_session(traced)
+        finally:
+            step.end()
 
 
 def complete(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -29,6 +29,8 @@ from werkzeug.exceptions import ClientDisconnected
 
 from idp.platform import logs
 from idp.platform.errors import TooSlow
+from idp.platform.metrics.counts import Counts
+from idp.platform.metrics.declarations import LOOP_LAG, THREADS_BUSY
 from idp.platform.storage import Storage
 from idp.platform.web import cors, plain
 from idp.platform.web.requests import HEALTH, MAX_BODY, security_headers
@@ -94,6 +96,7 @@ class Bridge:
         on_stopping: Callable[[], None] = lambda: None,
         on_stopped: Callable[[], None] = lambda: None,
         on_look: Callable[[], None] = lambda: None,
+        counts: Counts | None = None,
         body_seconds: float = BODY_SECONDS,
         max_body: int = MAX_BODY,
         uploads: Mapping[str, int] | None = None,
@@ -118,6 +121,9 @@ class Bridge:
         self._max_body = max_body
         self._connections: set[Connection] = set()
         self._under_way = 0
+        self._on_threads = 0
+        self._counts = counts or Counts()
+        self._counts.sources.append(self._report)
         self._tasks: set[asyncio.Task[None]] = set()
         self._last = 0.0
         self._stop_requested = asyncio.Event()
@@ -299,6 +305,7 @@ class Bridge:
     ) -> None:
         def done(future: asyncio.Future[Sent]) -> None:
             self._under_way -= 1
+            self._on_threads -= 1
             on_done()
             error = future.exception()
             if error is None:
@@ -309,6 +316,7 @@ class Bridge:
                 self._fail(connection, error)
 
         self._under_way += 1
+        self._on_threads += 1
         answer = self._application.answer_on_thread
         self.loop.run_in_executor(pool, answer, request, environ).add_done_callback(done)
 
@@ -328,14 +336,19 @@ class Bridge:
 
     async def _look(self) -> None:
         while True:
+            planned = self.loop.time() + LOOK_SECONDS
             await asyncio.sleep(LOOK_SECONDS)
             now = self.loop.time()
+            self._counts.observe(LOOP_LAG, max(0.0, now - planned))
             for connection in [one for one in self._connections if one.deadline <= now]:
                 connection.expire()
             try:
                 self._on_look()
             except Exception:
                 log.exception("look_failed")  # slow requests are still looked for
+
+    def _report(self, counts: Counts) -> None:
+        counts.set(THREADS_BUSY, self._on_threads)
 
     async def _drain(self) -> None:
         end = time.monotonic() + DRAIN_SECONDS

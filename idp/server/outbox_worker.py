@@ -11,6 +11,7 @@ import structlog
 from pydantic import SecretStr
 
 from idp.config import PREFIX, Settings
+from idp.platform import metrics
 
 log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ class OutboxWorker:
             return
         if self._died_at is None:
             self._died_at = time.monotonic()
+            metrics.forget(self.pid)
             self.let_go()
             if self._process.returncode != 0:
                 log.error("worker_died", exit_code=self._process.returncode)

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from socket import AF_UNIX, SOCK_DGRAM, socket
@@ -27,24 +27,23 @@ from typing import TYPE_CHECKING, NoReturn, Protocol, Self, cast
 
 import structlog
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
-from idp.config import Settings, SettingsError, notify_socket
+from idp.config import Settings, notify_socket
 from idp.early_app import EXTENSION, create_front
 from idp.oauth.client_auth import uses
 from idp.oauth.machine_door import MachineDoor
-from idp.platform import connections, logs, metrics
-from idp.platform.jobs import service as jobs
+from idp.platform import logs, metrics
+from idp.platform.metrics.counts import Counts
+from idp.platform.metrics.declarations import MEMORY
 from idp.platform.releases import service as releases
 from idp.platform.runtime import Runtime
-from idp.platform.storage import LoopStorage
+from idp.platform.storage import LoopStorage, TracedLoopStorage
 from idp.platform.tables import load_models
 from idp.platform.web import health
 from idp.publishing.files import limits
 from idp.runtime import THREADS
-from idp.runtime import create as create_runtime
-from idp.server import listeners
+from idp.server import listeners, observer
 from idp.server.bridge import CONNECTIONS, DRAIN_SECONDS, Bridge
 from idp.server.outbox_worker import OutboxWorker
 
@@ -277,7 +276,7 @@ def run(
     """
     overlap = overlap or takes_over_from is not None
     _allow_connections()
-    logs.setup(settings.log_level, readable=settings.environment == "development")
+    logs.configure(settings)
     sockets = listeners.listen(
         host, port, workers, overlap=overlap, otherwise="choose another with --listen"
     )
@@ -285,12 +284,12 @@ def run(
     with tempfile.TemporaryDirectory(prefix="idp-metrics-") as folder:
         # Must be known before a worker imports prometheus-client.
         os.environ[metrics.FOLDER_VARIABLE] = folder
-        scraped = _listen_for_scrapes(settings, overlap=overlap)
+        scraped = observer.listen(settings, overlap=overlap)
         _share_memory(settings, workers)
         on_ready = partial(_announce, takes_over_from)
         server = Server(sockets, partial(work, settings, releases.node_name()), on_ready)
         if scraped is not None:
-            observe = partial(_observe, settings, scraped, Path(folder))
+            observe = partial(observer.observe, settings, scraped, Path(folder))
             server.neighbours.append(Forked(observe))
         if worker_beside:
             server.neighbours.append(OutboxWorker(settings))
@@ -312,17 +311,6 @@ def _announce(takes_over_from: int | None) -> None:
             manager.sendto(f"MAINPID={os.getpid()}\nREADY=1".encode(), address)
     if takes_over_from == os.getppid():  # else it ended by itself
         os.kill(takes_over_from, signal.SIGTERM)
-
-
-def _listen_for_scrapes(settings: Settings, *, overlap: bool) -> socket | None:
-    if not settings.metrics_listen:
-        return None
-    host, port = metrics.parse_address(settings.metrics_listen)
-    try:
-        return listeners.listen(host, port, 1, overlap=overlap, otherwise="name another")[0]
-    except listeners.InUseError as error:
-        message = f"IDP_METRICS_LISTEN: {error}"
-        raise SettingsError(message) from None
 
 
 def _share_memory(settings: Settings, workers: int) -> None:
@@ -353,21 +341,30 @@ def work(settings: Settings, node: str, listener: socket, ready: Ready) -> None:
     app = create_front(settings)
     threading.Thread(target=_finish, args=(app, settings), name="pages", daemon=True).start()
     runtime: Runtime = app.extensions["idp"]
+    runtime.counts.sources.append(_report_memory)
     releases.start_noting(runtime, threading.Event(), node)
     pool = None
     if runtime.engine.dialect.name == "postgresql":
         from idp.platform.postgres import Pool  # noqa: PLC0415 - SQLite has no use for the driver
 
-        pool = Pool(runtime.engine, prepare=settings.database_prepare)
+        pool = Pool(
+            runtime.engine,
+            prepare=settings.database_prepare,
+            counts=runtime.counts,
+            slow_seconds=settings.slow_seconds,
+        )
     door = cast("MachineDoor", app.wsgi_app)
     bridge = Bridge(
         door,
         threads=THREADS,
-        storage=partial(LoopStorage, runtime, pool),
+        storage=partial(
+            LoopStorage if runtime.tracer is None else TracedLoopStorage, runtime, pool
+        ),
         files=limits.FILES,
         on_stopped=partial(_write_and_close, runtime, pool),
         on_stopping=app.extensions[health.EXTENSION].stopping.set,
         on_look=partial(_write_counts, door, runtime),
+        counts=runtime.counts,
         uploads=limits.UPLOADS,
         secure=settings.secure,
     )
@@ -381,11 +378,20 @@ def _write_counts(door: MachineDoor, runtime: Runtime) -> None:
         threading.Thread(target=uses.write, args=(runtime,), name="uses", daemon=True).start()
 
 
+def _report_memory(counts: Counts) -> None:
+    """Report the memory that this worker uses, where the system shows it."""
+    with contextlib.suppress(OSError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        counts.set(MEMORY, pages * resource.getpagesize())
+
+
 def _write_and_close(runtime: Runtime, pool: Pool | None) -> None:
-    """Write the last uses of secrets and close the connections of the loop."""
+    """Write the last uses of secrets, close connections, and send the last traces."""
     uses.write(runtime)
     if pool is not None:
         pool.close()
+    if runtime.tracer is not None:
+        runtime.tracer.close()
 
 
 def serve(bridge: Bridge, listener: socket, ready: Ready) -> None:
@@ -479,17 +485,3 @@ def _allow_connections() -> None:
     if soft != resource.RLIM_INFINITY and soft < needed:
         most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-def _observe(settings: Settings, listener: socket, folder: Path) -> None:
-    """Answer scrapes, in a process of its own."""
-    runtime = create_runtime(settings, role="metrics", seconds=connections.METRICS_SECONDS)
-
-    def gauges() -> Mapping[str, float]:
-        try:
-            with runtime.sessions() as session:
-                return {"outbox_oldest_seconds": jobs.oldest_seconds(session)}
-        except SQLAlchemyError:
-            return {}  # a figure that is not known is absent
-
-    metrics.serve(listener, folder, gauges)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from datetime import datetime
@@ -26,7 +27,14 @@ from idp.publishing.gateway import service as publications
 from idp.publishing.gateway.service import PublishRequest, planning
 from idp.publishing.gateway.validation import Description
 from tests.conftest import as_environment, create_database, drop_database, make_settings
-from tests.protocol import PASSWORD, add_person, add_tenant, authorization_parameters, register
+from tests.protocol import (
+    PASSWORD,
+    add_person,
+    add_tenant,
+    app_code,
+    authorization_parameters,
+    register,
+)
 from tests.servers import LiveServer, free_port
 
 _DRAWN = BytesIO()
@@ -269,6 +277,62 @@ def test_every_dead_end_has_a_way_on(chromium, house, language):
     visit.open(consent.removeprefix(server.url), "error-request-over")
     page.click("main .actions a >> nth=0")
     page.wait_for_url("https://app.example/")
+    context.close()
+
+
+@pytest.mark.parametrize(("language", "colours"), [("en", "light"), ("zh", "dark")])
+def test_a_second_factor_is_set_up_and_asked_for(chromium, house, session, language, colours):
+    server, *_ = house
+    locale = {"en": "en-GB", "zh": "zh-CN"}[language]
+    context = chromium.new_context(locale=locale, color_scheme=colours)
+    # A page that needs no script: nothing of ours runs, axe alone does.
+    context.route("**/*.js*", lambda route: route.fulfill(body="", content_type="text/javascript"))
+    visit = Visit(context.new_page(), server.url, language)
+    page, main_button = visit.page, "main button[type=submit]"
+    demanding = register(session, "bank", client_name="Lantern Bank", require_acr="mfa")
+    visit.open("/login", "factor-login")
+    page.fill("#login", "bob")
+    page.fill("#password", PASSWORD)
+    page.click(main_button)
+    visit.open("/account/security", "security-none")
+    page.click("main a.btn-primary")
+    visit.look("authenticator")
+    page.fill("#code", "000000")
+    page.fill("#name", "My phone")
+    visit.press("authenticator-wrong", main_button)
+    secret = base64.b32decode(page.locator(".secret code").inner_text().replace(" ", ""))
+    page.fill("#code", app_code(secret))
+    visit.press("recovery-codes", main_button)
+    code = page.locator(".codes code >> nth=0").inner_text()
+    page.click("main .actions a")
+    visit.look("security")
+
+    # Somebody who has one is asked for it; a recovery code does as well.
+    context.clear_cookies()
+    visit.open("/login", "factor-again")
+    page.fill("#login", "bob")
+    page.fill("#password", PASSWORD)
+    visit.press("factor", main_button)
+    page.fill("#code", "000000")
+    visit.press("factor-wrong", main_button)
+    page.fill("#code", code)
+    page.click(main_button)
+    page.wait_for_url("**/account")
+
+    # An application that demands one leads others to setting it up.
+    context.clear_cookies()
+    visit.open(f"/connect/authorize?{urlencode(authorization_parameters(demanding))}", "bank-login")
+    page.fill("#login", "ann")
+    page.fill("#password", PASSWORD)
+    page.click(main_button)
+    visit.press("enrol", "button[name=tenant] >> nth=0")
+    secret = base64.b32decode(page.locator(".secret code").inner_text().replace(" ", ""))
+    page.fill("#code", app_code(secret))
+    visit.press("enrol-codes", main_button)
+    context.route("https://app.example/**", lambda route: route.fulfill(body="<h1>Bank</h1>"))
+    with page.expect_request("https://app.example/callback?*") as sent:
+        page.click("main .actions a")
+    assert "code=" in sent.value.url
     context.close()
 
 

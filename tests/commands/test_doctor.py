@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import http.server
+import json
+import re
 import secrets
 import socket
+import ssl
 import stat
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from idp.commands import starting
 from idp.config import Settings
 from idp.directory.clients.models import Client, ClientGrantType
-from idp.doctor import configuration, services, storage
+from idp.doctor import addresses, configuration, examination, server, services, storage, work
 from idp.doctor.at_start import BEFORE_START, IN_DATABASE
-from idp.doctor.checks import CHECKS
+from idp.doctor.checks import CHECKS, OF_DATABASE, OUTSIDE
 from idp.platform import clock
+from idp.platform.audit import figures
 from idp.platform.jobs import service as jobs
+from idp.platform.releases import service as releases
 from tests import protocol
 from tests.commands.test_setup import execute
 from tests.conftest import as_environment, make_settings
 from tests.servers import Valkey, free_port
+
+START_SECONDS = 10
+"""Time to start a command on a machine that is busy."""
 
 
 def states(rows: list[dict[str, str]]) -> dict[str, str]:
@@ -57,6 +72,13 @@ def test_every_check_of_a_start_is_one_of_the_list() -> None:
     assert {**BEFORE_START, **IN_DATABASE}.items() <= CHECKS.items()
 
 
+def test_the_guide_lists_every_check() -> None:
+    guide = (Path(__file__).parents[2] / "docs/operator-guide.md").read_text(encoding="utf-8")
+    rows = guide.partition("| check | looks at |")[2].partition("\n\n")[0]
+    named = [name for row in rows.splitlines()[2:] for name in re.findall("`([^`]+)`", row[:70])]
+    assert set(CHECKS | OUTSIDE) <= set(named)
+
+
 def test_settings_that_cannot_be_read_end_the_look(idp: Callable[..., Result]) -> None:
     said = idp("doctor", IDP_REDIS_URL="foo", code=1).stdout
     assert said.startswith("failed   settings ")
@@ -65,7 +87,7 @@ def test_settings_that_cannot_be_read_end_the_look(idp: Callable[..., Result]) -
 
 
 def test_a_misspelt_setting_is_named(idp_json: Callable[..., Any]) -> None:
-    rows = idp_json("doctor", IDP_PUBLIK_URL="https://id.example")
+    rows = idp_json("doctor", code=10, IDP_PUBLIK_URL="https://id.example")
     row = rows[list(CHECKS).index("setting names")]
     assert row["state"] == "warning"
     assert "IDP_PUBLIK_URL (did you mean IDP_PUBLIC_URL?)" in row["seen"]
@@ -93,7 +115,7 @@ def test_clients_with_what_is_not_offered_are_named(
     session.add(ClientGrantType(client_id=app.row_id, grant_type="password"))
     session.get_one(Client, app.row_id).id_token_signed_response_alg = "HS256"
     session.commit()
-    row = idp_json("doctor")[list(CHECKS).index("clients")]
+    (row,) = idp_json("doctor", "--only", "clients", code=10)
     assert row["state"] == "warning"
     assert row["seen"].endswith("unsupported settings: old (grant_types), older (grant_types)")
 
@@ -104,7 +126,7 @@ def test_an_algorithm_without_a_key_is_not_offered(
     protocol.register(session, "curves", id_token_signed_response_alg="ES256")
     session.execute(text("UPDATE signing_key SET status = 'retired' WHERE alg = 'ES256'"))
     session.commit()
-    row = idp_json("doctor")[list(CHECKS).index("clients")]
+    (row,) = idp_json("doctor", "--only", "clients", code=10)
     assert row["seen"].endswith(": curves (id_token_signed_response_alg)")
     session.execute(text("UPDATE signing_key SET status = 'retired' WHERE alg = 'RS256'"))
     session.commit()
@@ -140,7 +162,7 @@ def test_a_database_that_is_away_is_said_once_and_waited_for_briefly(tmp_path: P
     away = "postgresql://u:geheim@127.0.0.1:1/x"
     settings = make_settings(tmp_path, database_url=away)
     assert storage.reach(settings).state == "failed"
-    for check in (storage.release, storage.keys, storage.clocks, storage.outbox):
+    for check in (storage.release, storage.keys, storage.clocks, storage.rotation):
         found = check(settings)
         assert (found.state, found.seen) == (
             "warning",
@@ -230,11 +252,11 @@ def test_the_mail_server_is_greeted_and_gets_no_mail(tmp_path: Path) -> None:
 def test_a_message_that_waits_long_is_named(settings: Settings, session: Session) -> None:
     jobs.enqueue(session, "notify.mail", {"to": "ann@acme.example"})
     session.commit()
-    assert storage.outbox(settings).state == "ok"
+    assert work.outbox(settings).state == "ok"
     late = clock.now() - timedelta(hours=2)
     session.execute(text("UPDATE outbox SET due_at = :at"), {"at": late.replace(tzinfo=None)})
     session.commit()
-    found = storage.outbox(settings)
+    found = work.outbox(settings)
     assert found.state == "warning"
     assert "waited for 120 minutes" in found.seen
 
@@ -243,11 +265,418 @@ def test_a_message_that_waits_long_is_named(settings: Settings, session: Session
 def test_clocks_that_differ_are_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     assert storage.clocks(settings).state == "ok"
     now = clock.now
-    for seconds, state in ((10, "warning"), (600, "failed")):
+    for seconds, state in ((1.5, "warning"), (600, "failed")):
         monkeypatch.setattr(
             storage.clock, "now", lambda ahead=seconds: now() + timedelta(seconds=ahead)
         )
         assert storage.clocks(settings).state == state
+
+
+# Each part away, and what the doctor does about time
+
+
+def by_check(rows: list[dict[str, str]]) -> dict[str, tuple[str, str]]:
+    return {row["check"]: (row["state"], row["seen"]) for row in rows}
+
+
+def test_one_check_may_be_asked_alone(
+    idp: Callable[..., Result], idp_json: Callable[..., Any]
+) -> None:
+    rows = idp_json("doctor", "--only", "database", "--only", "setting names")
+    assert [row["check"] for row in rows] == ["setting names", "database"]
+    assert "'health' is not one of" in idp("doctor", "--only", "health", code=2).stderr
+
+
+@pytest.mark.no_database
+def test_all_checks_end_in_time_when_nothing_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts and says nothing
+        port = silent.getsockname()[1]
+        settings = make_settings(
+            tmp_path,
+            database_url=f"postgresql://u:geheim@127.0.0.1:{port}/x",
+            redis_url=f"redis://127.0.0.1:{port}",
+            smtp_url=f"smtp://127.0.0.1:{port}",
+            sms_url=f"https://127.0.0.1:{port}/send",
+            files_scanner=f"tcp://127.0.0.1:{port}",
+        )
+        settings.make_data_dir()
+        started = time.monotonic()
+        done = execute(tmp_path, "doctor", "--json", **as_environment(settings))
+        took = time.monotonic() - started
+    assert done.returncode == 1
+    rows = json.loads(done.stdout)
+    assert [row["check"] for row in rows] == list(CHECKS)
+    assert took < examination.SECONDS + START_SECONDS
+    found = states(rows)
+    for name in ("database", "shared counters", "mail", "text messages", "files"):
+        assert found[name] == "failed", name
+    for name in OF_DATABASE - {"database"}:
+        assert found[name] == "warning", name
+    assert "geheim" not in done.stdout + done.stderr
+
+
+@pytest.mark.no_database
+def test_a_check_that_hangs_or_breaks_is_named_and_delays_no_other(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def hangs(_: Settings) -> Any:
+        over.wait(30)
+
+    def breaks(_: Settings) -> Any:
+        raise ZeroDivisionError
+
+    checks = {"slow": hangs, "well": storage.standbys, "broken": breaks}
+    started = time.monotonic()
+    try:
+        found = examination.run(make_settings(tmp_path), checks, (), seconds=0.5)
+    finally:
+        over.set()
+    assert time.monotonic() - started < 5
+    assert list(found) == ["slow", "well", "broken"]
+    assert (found["slow"].state, found["slow"].seen) == ("failed", "no result within 0.5 s")
+    assert found["well"].state == "ok"
+    assert found["broken"].seen == "the check itself failed (ZeroDivisionError)"
+
+
+@pytest.mark.no_database
+def test_files_with_secrets_that_others_can_read_are_named(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path)
+    settings.keys_dir.mkdir()
+    assert configuration.private(settings).state == "ok"
+    key = settings.keys_dir / "rs256.pem"
+    key.touch(mode=0o600)
+    key.chmod(0o640)
+    assert configuration.private(settings).state == "ok"  # the group of the service
+    key.chmod(0o644)
+    found = configuration.private(settings)
+    assert (found.state, found.seen) == ("warning", f"other users can use {key}")
+
+
+def test_old_keys_and_missing_successors_are_named(settings: Settings, session: Session) -> None:
+    assert storage.rotation(settings).state == "ok"
+    session.execute(text("DELETE FROM signing_key WHERE alg = 'ES256' AND status = 'next'"))
+    session.commit()
+    found = storage.rotation(settings)
+    assert (found.seen, found.todo) == (
+        "no key follows the active ones for ES256",
+        "run `idp setup`",
+    )
+    for days, state in ((96, "warning"), (98, "warning")):
+        at = (clock.now() - timedelta(days=days)).replace(tzinfo=None)
+        statement = "UPDATE signing_key SET activated_at = :at WHERE alg = 'RS256'"
+        session.execute(text(statement), {"at": at})
+        session.commit()
+        found = storage.rotation(settings)
+        assert found.state == state
+        assert ("RS256" in found.seen) == (days > 97)
+
+
+def test_secrets_on_an_older_root_are_counted(
+    settings: Settings, session: Session, tmp_path: Path
+) -> None:
+    protocol.register(session)
+    assert storage.older_roots(settings).seen == "there is one root secret"
+    old = settings.secret_key.get_secret_value()
+    secret = SecretStr(f"{secrets.token_hex(32)},{old}")
+    both = make_settings(tmp_path, database_url=settings.database_url, secret_key=secret)
+    found = storage.older_roots(both)
+    assert found.state == "warning"
+    assert found.seen.startswith("1 secrets of clients and APIs need an older secret")
+
+
+def test_indexes_that_are_missing_are_named(settings: Settings, session: Session) -> None:
+    assert server.indexes(settings).state == "ok"
+    session.execute(text("DROP INDEX ix_outbox_due"))
+    session.commit()
+    found = server.indexes(settings)
+    assert (found.state, found.seen) == ("warning", "indexes that are missing: ix_outbox_due")
+
+
+@pytest.mark.postgresql
+def test_indexes_that_were_not_finished_are_named(settings: Settings, session: Session) -> None:
+    session.execute(
+        text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_outbox_due'::regclass")
+    )
+    session.commit()
+    found = server.indexes(settings)
+    assert found.state == "failed"
+    assert "ix_outbox_due" in found.seen
+
+
+@pytest.mark.postgresql
+def test_limits_of_the_server_that_are_short_are_named(
+    settings: Settings, session: Session
+) -> None:
+    assert server.limits(settings).state == "ok"
+    name = session.scalar(text("SELECT current_database()"))
+    session.execute(text(f"ALTER DATABASE {name} SET statement_timeout = '5s'"))
+    session.commit()
+    found = server.limits(settings)
+    assert found.state == "warning"
+    assert "statement_timeout = 5s" in found.seen
+
+
+@pytest.mark.postgresql
+def test_a_server_that_refuses_changes_is_named(settings: Settings, session: Session) -> None:
+    assert server.version(settings).state == "ok"
+    name = session.scalar(text("SELECT current_database()"))
+    session.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
+    session.commit()
+    found = server.version(settings)
+    assert found.state == "failed"
+    assert "refuses changes" in found.seen
+
+
+@pytest.mark.postgresql
+def test_room_for_connections_is_compared_with_the_nodes(
+    settings: Settings, session: Session
+) -> None:
+    found = server.connections(settings)
+    assert found.state == "ok"
+    assert found.seen.endswith("on each of 1 nodes")
+    for number in range(60):
+        releases.note(session, f"node-{number}")
+    session.commit()
+    found = server.connections(settings)
+    assert found.state == "failed"
+    assert found.seen.endswith("enough for 0 worker processes on each of 60 nodes")
+
+
+def test_nodes_without_a_worker_are_named(settings: Settings, session: Session) -> None:
+    assert work.chores(settings).seen == "no node runs"
+    releases.note(session, "node")
+    session.commit()
+    assert work.chores(settings).state == "warning"
+    figures.count_day(session, clock.now().date())
+    session.commit()
+    assert work.chores(settings).state == "ok"
+
+
+def test_messages_that_were_given_up_are_counted(settings: Settings, session: Session) -> None:
+    jobs.enqueue(session, "notify.mail", {"to": "ann@acme.example"})
+    session.execute(text("UPDATE outbox SET failed_at = due_at"))
+    session.commit()
+    found = work.outbox(settings)
+    assert (found.state, found.seen) == ("warning", "1 messages or jobs were given up")
+
+
+@pytest.mark.no_database
+def test_a_file_is_stored_and_none_is_left(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path)
+    assert work.files(settings).seen == "no file was stored yet"
+    settings.make_data_dir()
+    assert work.files(settings).state == "ok"
+    assert [path for path in settings.files_dir.rglob("*") if path.is_file()] == []
+    scanned = settings.model_copy(update={"files_scanner": "tcp://127.0.0.1:1"})
+    assert work.files(scanned).state == "failed"
+    settings.files_dir.rename(tmp_path / "elsewhere")
+    settings.files_dir.touch()
+    assert work.files(settings).state == "failed"
+
+
+@pytest.mark.no_database
+def test_counters_that_may_be_dropped_are_named(own_valkey: Valkey, tmp_path: Path) -> None:
+    import redis
+
+    settings = make_settings(tmp_path, redis_url=own_valkey.url)
+    client = redis.Redis.from_url(own_valkey.url)
+    client.config_set("maxmemory", "100mb")
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    found = services.counters(settings)
+    assert (found.state, found.todo) == ("warning", "set maxmemory-policy to noeviction")
+    client.config_set("maxmemory-policy", "noeviction")
+    assert services.counters(settings).state == "ok"
+    client.replicaof("127.0.0.1", free_port())
+    found = services.counters(settings)
+    assert found.state == "failed"
+    assert "is a replica" in found.seen
+    client.close()
+
+
+@pytest.mark.no_database
+def test_the_gateway_of_text_messages_is_connected_to(tmp_path: Path) -> None:
+    assert services.text_messages(make_settings(tmp_path)).state == "ok"
+    with socket.create_server(("127.0.0.1", 0)) as gateway:
+        url = f"http://127.0.0.1:{gateway.getsockname()[1]}/send"
+        assert services.text_messages(make_settings(tmp_path, sms_url=url)).state == "ok"
+    assert services.text_messages(make_settings(tmp_path, sms_url=url)).state == "failed"
+
+
+@pytest.mark.no_database
+def test_records_of_the_sender_are_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = {"acme.example": {"v=spf1 -all"}, "_dmarc.acme.example": {"v=DMARC1; p=reject"}}
+    monkeypatch.setattr(
+        services.dns_records, "txt", lambda name, _server: frozenset(texts.get(name, ()))
+    )
+    settings = make_settings(tmp_path, mail_from="Acme <no-reply@acme.example>")
+    assert services.sender(settings).state == "ok"
+    texts["_dmarc.acme.example"] = {"something else"}
+    found = services.sender(settings)
+    assert (found.state, found.seen) == ("warning", "acme.example has no record for DMARC")
+
+
+# The public address
+
+
+def own_certificate(folder: Path) -> Path:
+    """Write a certificate for `localhost`, good for a month, with its key; return the file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = clock.now()
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=30, minutes=5))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path = folder / "front.pem"
+    path.write_bytes(pem)
+    return path
+
+
+class Front:
+    """A proxy in front, as far as the doctor sees it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.issuer = ""
+        self.keeps_id = True
+        self.unknown_host = 400
+        front = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                is_unknown = self.headers["Host"] == "idp-doctor.invalid"
+                self.send_response(front.unknown_host if is_unknown else 200)
+                given = self.headers["X-Request-Id"] or ""
+                self.send_header("X-Request-Id", given if front.keeps_id else "0" * 16)
+                self.end_headers()
+                self.wfile.write(json.dumps({"issuer": front.issuer}).encode())
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.certificate = own_certificate(folder)
+        context.load_cert_chain(self.certificate)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"https://localhost:{self._server.server_port}"
+        self.issuer = self.url
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
+    """Serve the public address, with a certificate that the doctor trusts."""
+    front = Front(tmp_path)
+    make = ssl.create_default_context
+    monkeypatch.setattr(
+        addresses.ssl, "create_default_context", lambda: make(cafile=str(front.certificate))
+    )
+    yield front
+    front.stop()
+
+
+def in_production(settings: Settings, front: Front, **fields: Any) -> Settings:
+    return settings.model_copy(
+        update={"environment": "production", "public_url": front.url, **fields}
+    )
+
+
+@pytest.mark.no_database
+def test_issuers_are_read_where_applications_read_them(settings: Settings, front: Front) -> None:
+    assert addresses.issuers(settings).state == "ok"  # not asked in development
+    found = addresses.issuers(in_production(settings, front))
+    assert (found.state, found.seen) == ("ok", "1 issuers answer at their addresses")
+    front.issuer = "https://another.example"
+    found = addresses.issuers(in_production(settings, front))
+    assert found.state == "failed"
+    assert "answers with status 200 and the issuer 'https://another.example'" in found.seen
+
+
+@pytest.mark.no_database
+def test_certificates_that_end_soon_or_are_not_trusted_are_named(
+    settings: Settings, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time
+    monkeypatch.setattr(addresses.time, "time", lambda: now() + 25 * 86400)
+    found = addresses.issuers(in_production(settings, front))
+    assert (found.state, found.todo) == ("warning", "renew it")
+    assert re.search(r"expires in [45] days", found.seen)
+    monkeypatch.undo()
+    found = addresses.issuers(in_production(settings, front))
+    assert found.state == "failed"
+    assert "is not valid" in found.seen
+
+
+@pytest.mark.no_database
+def test_addresses_that_do_not_answer_are_named(settings: Settings, front: Front) -> None:
+    front.stop()
+    found = addresses.issuers(in_production(settings, front))
+    assert found.state == "warning"
+    assert found.seen.startswith(f"{front.url} does not answer from here")
+    nowhere = in_production(settings, front, public_url="https://nowhere.invalid")
+    found = addresses.issuers(nowhere)
+    assert (found.state, found.seen) == ("failed", "nowhere.invalid has no address in the DNS")
+
+
+@pytest.mark.no_database
+def test_hosts_of_tenants_are_asked_too_and_only_so_many(
+    settings: Settings, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def look(url: str) -> Any:
+        asked.append(url)
+        return storage.ok(url)
+
+    monkeypatch.setattr(addresses, "_look", look)
+    for number in range(addresses.MOST_ISSUERS + 3):
+        protocol.add_tenant(
+            session, f"T{number}", hosts=[f"t{number}.example", f"u{number}.example"]
+        )
+    session.commit()
+    production = settings.model_copy(update={"environment": "production"})
+    found = addresses.issuers(production)
+    assert found.seen.endswith("(the first 20 of them)")
+    assert len(asked) == addresses.MOST_ISSUERS
+    assert settings.public_url in asked
+    assert "http://t0.example" in asked
+    assert not any("//u" in url for url in asked)
+
+
+@pytest.mark.no_database
+def test_a_proxy_that_is_not_trusted_or_renames_hosts_is_named(
+    settings: Settings, front: Front
+) -> None:
+    assert addresses.proxy(settings).state == "ok"  # in development
+    found = addresses.proxy(in_production(settings, front))
+    assert found.state == "warning"
+    assert "IDP_TRUSTED_PROXIES is empty" in found.seen
+    behind = in_production(settings, front, trusted_proxies="127.0.0.1")
+    assert addresses.proxy(behind).state == "ok"
+    front.keeps_id = False
+    assert "do not come from a trusted proxy" in addresses.proxy(behind).seen
+    front.unknown_host = 200
+    assert "unknown hosts on under another name" in addresses.proxy(behind).seen
+    front.stop()
+    assert addresses.proxy(behind).seen == "unknown while the public address does not answer"
 
 
 # What server and worker look at before they start

@@ -46,7 +46,8 @@ COMMANDS = dict(leaves())
 def test_every_command_has_an_example_that_can_be_typed(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "company.yaml").touch()
+    for name in ("company.yaml", "idp-2030-01-31.tar", "events.jsonl"):
+        (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     command = COMMANDS[path]
     assert isinstance(command, Command)
@@ -77,7 +78,7 @@ def test_the_verbs_are_one_vocabulary() -> None:
     common = {"add", "list", "show", "change", "remove"}
     own = {
         *("disable", "enable", "unlock", "password", "secret", "scope", "retry"),
-        *("rotate", "revoke", "rewrap", "copy"),
+        *("rotate", "revoke", "rewrap", "reset", "copy"),
     }
     assert {path.split()[-1] for path in COMMANDS if " " in path} <= common | own
 

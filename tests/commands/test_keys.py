@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients import service as clients
 from idp.directory.clients.service import NewClient
+from idp.directory.factors import recovery
 from idp.directory.resources import service as resources
 from idp.directory.resources.service import NewApi
 from idp.directory.tenants import service as tenants
 from idp.platform.jobs import service as jobs
 from idp.platform.signing.models import SigningKey
 from tests.conftest import SECRET_KEY
+from tests.protocol import add_authenticator, add_person
 
 Run = Callable[..., Result]
 RunJson = Callable[..., Any]
@@ -57,6 +59,9 @@ def test_rewrap_moves_on_and_says_what_cannot(
     resources.add_secret(session, api)
     tenants.set_properties(session, tenants.get(session, 1), {"ApiKey": "x"})
     jobs.enqueue(session, "mail", {"to": "a@b.example"})
+    ann = add_person(session)
+    add_authenticator(session, ann)
+    recovery.replace_all(session, ann.id)
     session.commit()
     both = {"IDP_SECRET_KEY": f"{NEW_KEY},{SECRET_KEY}"}
     moved = idp_json("keys", "rewrap", **both)
@@ -66,8 +71,10 @@ def test_rewrap_moves_on_and_says_what_cannot(
         "publish_tokens": 0,
         "outbox": 1,
         "publish_requests": 0,
+        "authenticator_apps": 1,
         "client_secrets": ["app"],
         "api_secrets": ["orders"],
+        "people_with_older_recovery_codes": 1,
     }
     again = idp("keys", "rewrap", **both)
     assert "signing_keys: 0" in again.stdout

@@ -20,6 +20,7 @@ from flask import Flask
 from sqlalchemy import create_engine, insert, text
 from sqlalchemy.orm import Session
 
+from idp import __version__
 from idp.commands import upgrading
 from idp.config import Settings
 from idp.platform import clock, revisions, schema, steps
@@ -83,11 +84,9 @@ def test_commands_go_on_with_a_newer_database_that_fits(
     assert idp_json("user", "show", "ann")["disabled"] is True
     kid = idp_json("keys", "list")[0]["kid"]
     idp("keys", "revoke", kid)
-    rows = {row["check"]: row for row in idp_json("doctor")}
-    assert rows["release"]["state"] == "ok"
-    assert rows["release"]["seen"].endswith(
-        "was set up by a newer release of idp and fits this one"
-    )
+    (row,) = idp_json("doctor", "--only", "release")
+    assert row["state"] == "ok"
+    assert row["seen"].endswith("was set up by a newer release of idp and fits this one")
 
 
 def test_a_newer_database_that_does_not_fit_is_one_sentence(
@@ -214,7 +213,7 @@ def mark_contract(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fields: str) 
     monkeypatch.setattr(steps, "folder", lambda: copy)
 
 
-CONTRACT = 'KIND = "contract"\nRELEASE = "0.1.0"\n'
+CONTRACT = f'KIND = "contract"\nRELEASE = "{__version__}"\n'
 
 
 def test_contract_is_refused_while_a_node_of_an_older_release_was_seen(
@@ -272,7 +271,7 @@ def test_a_contract_step_of_a_later_release_is_not_run(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    mark_contract(monkeypatch, tmp_path, 'KIND = "contract"\nRELEASE = "0.1.1"\n')
+    mark_contract(monkeypatch, tmp_path, 'KIND = "contract"\nRELEASE = "99.0.0"\n')
     assert idp("setup", "--contract", "--check").stdout.startswith("There is nothing to do.")
     idp("setup", "--contract")
     assert schema.current(settings.database) == HEAD
@@ -379,14 +378,18 @@ def test_an_empty_database_is_checked_without_being_made(
 def test_releases_that_run_side_by_side_are_shown_by_the_doctor(
     idp_json: Callable[..., Any], session: Session
 ) -> None:
-    def nodes() -> dict[str, str]:
-        return next(row for row in idp_json("doctor") if row["check"] == "nodes")
+    def nodes(code: int = 0) -> dict[str, str]:
+        (row,) = idp_json("doctor", "--only", "nodes", code=code)
+        return row
 
     assert nodes()["seen"] == "nodes seen in the last two minutes: none"
     releases.note(session, releases.node_name())
     session.commit()
-    assert (nodes()["state"], nodes()["seen"].rpartition(": release ")[2]) == ("ok", "0.1.0: 1")
+    assert (nodes()["state"], nodes()["seen"].rpartition(": release ")[2]) == (
+        "ok",
+        f"{__version__}: 1",
+    )
     seen(session, "old:1:abc", number=3)
-    row = nodes()
+    row = nodes(code=10)
     assert row["state"] == "warning"
-    assert row["seen"].endswith(": release 0.0.9: 1; release 0.1.0: 1")
+    assert row["seen"].endswith(f": release 0.0.9: 1; release {__version__}: 1")

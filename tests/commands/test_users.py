@@ -13,12 +13,14 @@ from sqlalchemy.orm import Session
 
 from idp.claims.registry import CLAIMS
 from idp.directory import permissions
+from idp.directory.factors import recovery
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.service import NewTenant
 from idp.directory.users import service as users
 from idp.platform import clock
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
+from tests.protocol import add_authenticator, add_person
 
 Run = Callable[..., Result]
 RunJson = Callable[..., Any]
@@ -242,3 +244,28 @@ def test_accounts_are_found_by_part_of_a_name_and_page_by_page(idp_json: RunJson
     rest = idp_json("user", "list", "--search", "example", "--after", first[-1]["sub"])
     assert [row["username"] for row in first + rest] == ["ann", "anna", "bert"]
     assert idp_json("user", "list", "--tenant", "77") == []
+
+
+def test_lost_second_factors_are_removed_and_access_ends(
+    idp: Run, idp_json: RunJson, session: Session, outbox: Callable[[], list[Any]]
+) -> None:
+    ann = add_person(session, email="ann@example.com")
+    add_authenticator(session, ann, "Phone")
+    recovery.replace_all(session, ann.id)
+    session.commit()
+    stamp = ann.security_stamp
+    shown = idp_json("user", "factors", "ann")
+    assert (shown["authenticator_apps"], shown["recovery_codes_left"]) == (["Phone"], 10)
+    shown = idp_json("user", "factors", "ann", "--reset")
+    assert (shown["authenticator_apps"], shown["recovery_codes_left"]) == ([], 0)
+    session.expire_all()
+    assert ann.security_stamp != stamp
+    (event,) = session.scalars(select(AuditEvent).where(AuditEvent.tag == Tag.FACTORS_RESET))
+    assert (event.target, event.details) == (f"user:{ann.id}", {"count": 1})
+    assert "removed" in outbox()[0].subject
+    # Again there is nothing to remove, and nobody is signed out for it.
+    stamp = ann.security_stamp
+    idp_json("user", "factors", "ann", "--reset")
+    session.expire_all()
+    assert ann.security_stamp == stamp
+    assert "There is no user bob." in idp("user", "factors", "bob", code=1).stderr

@@ -15,6 +15,7 @@ from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.directory.users.models import User
 from idp.oauth import code_grants, visitor
+from idp.oauth.checks.levels import LevelRequest
 from idp.oauth.checks.prompt import ClaimsRequest
 from idp.oauth.endpoints import authorize
 from idp.oauth.models import AuthorizationCode, Grant
@@ -45,6 +46,7 @@ SPOILING = (
     *("tenant disabled", "no membership", "second tenant", "second tenant disabled", "no cookie"),
     *("another issuer", "consent", "hint", "sub", "client of the tenant", "client of another"),
     *("asked for the tenant", "asked for another", "chosen before"),
+    *("level wished for", "level demanded", "level reached"),
 )
 
 
@@ -91,6 +93,8 @@ def spoil(session, scene, what):
         session.execute(insert(Membership).values(user_id=user_id, tenant_id=second))
     elif what == "second tenant disabled":
         set_of(session, Tenant, {"status": TenantStatus.DISABLED}, Tenant.id == second)
+    elif what == "level reached":
+        set_of(session, BrowserSession, {"acr": "mfa"}, rows)
     elif what == "chosen before":
         set_of(session, BrowserSession, {"tenant_id": first}, rows)
 
@@ -107,6 +111,8 @@ def changed(asked, what, first, second, user_id):
         "client of another": {"client": replace(client, tenant_id=second)},
         "asked for the tenant": {"tenant_id": first},
         "asked for another": {"tenant_id": second},
+        "level wished for": {"levels": LevelRequest(("mfa", "pwd"))},
+        "level demanded": {"levels": LevelRequest((), (), "mfa")},
     }
     return replace(asked, **changes.get(what, {}))
 

@@ -68,3 +68,7 @@ def test_hot_requests_take_few_statements(client, session, runtime, statements):
     assert count(lambda: refresh(client, app, tokens.refresh)) == (4 if is_sqlite else 2)
     # Session with person and memberships; grant, code, the trail. All at once on PostgreSQL.
     assert count(lambda: protocol.authorize(client, app)) == (4 if is_sqlite else 1)
+    # A level that the session has costs nothing more.
+    assert count(lambda: protocol.authorize(client, app, acr_values="pwd")) == (
+        4 if is_sqlite else 1
+    )

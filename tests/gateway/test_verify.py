@@ -14,7 +14,7 @@ from idp.directory.actor import OPERATOR
 from idp.directory.bundles import applying
 from idp.directory.bundles import service as bundles
 from idp.directory.clients import service as clients
-from idp.directory.resources.models import ApiResource
+from idp.directory.resources.models import ApiResource, ApiResourceProperty
 from idp.directory.users.models import User
 from idp.platform import cache
 from idp.platform.cache import ConfigurationCache, looked_up
@@ -352,3 +352,36 @@ def test_the_common_case_asks_the_database_nothing(
         for _ in range(5):
             assert gate.ask(token).status_code == 200
     assert sent == []
+
+
+# Levels of sign-in (RFC 9470)
+
+
+def test_an_api_that_demands_a_level_or_a_young_sign_in_says_which(
+    gate, session, client, machine, clock
+):
+    ann = protocol.add_person(session, "ann")
+    app = protocol.register(session, "shop", scopes=("openid", "orders.read"), tenant_id=1)
+    protocol.sign_in(client, session, ann)
+    low = protocol.obtain(client, app, "orders.read").access
+    protocol.sign_in(client, session, ann, has_both=True)
+    high = protocol.obtain(client, app, "orders.read").access
+    assert gate.ask(low).status_code == 200
+    api = session.get_one(ApiResource, int(gate.api))
+    for key, value in (("required_acr", "mfa"), ("max_age", "60")):
+        api.properties.append(ApiResourceProperty(key=key, value=value))
+    session.commit()
+    refused = gate.ask(low)
+    assert error(refused) == (401, "insufficient_user_authentication")
+    challenge = refused.headers["WWW-Authenticate"]
+    assert 'error="insufficient_user_authentication"' in challenge
+    assert 'acr_values="mfa"' in challenge
+    assert "max_age" not in challenge
+    assert gate.ask(high).status_code == 200
+    # A machine does not sign in.
+    assert gate.ask(machine).status_code == 200
+    clock.shift(61)
+    refused = gate.ask(high)
+    assert error(refused) == (401, "insufficient_user_authentication")
+    assert 'max_age="60"' in refused.headers["WWW-Authenticate"]
+    assert "acr_values" not in refused.headers["WWW-Authenticate"]

@@ -282,7 +282,10 @@ def filled_database(run: Run, prefix: str) -> Iterator[str]:
 
 @contextmanager
 def running(folder: Path, database_url: str, **fields: Any) -> Iterator[Site]:
-    """Run `idp serve` with two workers and a Valkey of its own on a database that is set up."""
+    """Run `idp serve` with a Valkey of its own on a database that is set up.
+
+    It has two workers, or with SQLite the one that is possible.
+    """
     port, valkey = free_port(), Valkey()
     valkey.start()
     settings = make_settings(
@@ -296,7 +299,11 @@ def running(folder: Path, database_url: str, **fields: Any) -> Iterator[Site]:
     runtime.cache._poll_seconds = 0
     try:
         server = LiveServer.start(
-            as_environment(settings), port=port, log=folder / "server.log", workers=2, arguments=()
+            as_environment(settings),
+            port=port,
+            log=folder / "server.log",
+            workers=1 if database_url.startswith("sqlite") else 2,
+            arguments=(),
         )
         site = Site(server, runtime, valkey, f"http://{settings.metrics_listen}/metrics")
         try:

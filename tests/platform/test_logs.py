@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import structlog
 
+from idp import __version__
+from idp.config import Settings
 from idp.platform import logs
 from tests import protocol
 
@@ -155,3 +157,62 @@ def test_a_whole_sign_in_leaves_no_secret_in_the_log(client, session, capfd):
     assert [secret for secret in hidden if secret in logged] == []
     for line in logged.splitlines():
         json.loads(line)
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize(
+    ("fields", "form"),
+    [
+        ({}, "json"),
+        ({"environment": "development"}, "readable"),
+        ({"environment": "development", "log_format": "json"}, "json"),
+        ({"log_format": "ecs"}, "ecs"),
+        ({"log_format": "readable"}, "readable"),
+    ],
+)
+def test_the_form_of_the_log_follows_the_settings(fields, form):
+    assert Settings(**fields).log_form == form
+
+
+@pytest.mark.no_database
+@pytest.mark.settings(log_format="ecs")
+def test_an_answered_request_has_the_names_of_the_elastic_common_schema(client, capfd):
+    client.get("/nothing/13800138000", headers={"X-Request-Id": "not from a proxy"})
+    (line,) = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert line.pop("@timestamp").endswith("Z")
+    assert line.pop("event.duration") > 0
+    assert re.fullmatch("[0-9a-f]{16}", line.pop("http.request.id"))
+    assert line == {
+        "log.level": "info",
+        "message": "request_served",
+        "event.action": "request_served",
+        "http.request.method": "GET",
+        "http.response.status_code": 404,
+        "url.path": "/nothing/***",
+        "url.domain": "127.0.0.1:8000",
+        "client.ip": "127.0.0.1",
+        "ecs.version": "8.11.0",
+        "service.name": "idp",
+        "service.version": __version__,
+    }
+
+
+@pytest.mark.no_database
+def test_other_events_have_them_too_and_hide_secrets(capfd):
+    logs.setup("DEBUG", readable=False, ecs=True)
+    structlog.get_logger().warning("mail_refused", code="Xq7", request_id="5f", attempt=3)
+    logging.getLogger("some.library").error("careful")
+    try:
+        raise ValueError("password=Xq7")  # noqa: TRY301 - the trace is what is looked at
+    except ValueError:
+        structlog.get_logger().exception("it_failed")
+    text = capfd.readouterr().err
+    assert "Xq7" not in text
+    first, second, third = [json.loads(line) for line in text.splitlines()]
+    assert first["@timestamp"].endswith("Z")
+    assert (first["log.level"], first["message"]) == ("warning", "mail_refused")
+    assert first["event.action"] == "mail_refused"
+    assert first["http.request.id"] == "5f"
+    assert first["idp"] == {"code": "[hidden]", "attempt": 3}
+    assert (second["message"], second["log.logger"]) == ("careful", "some.library")
+    assert "ValueError" in third["error.stack_trace"]

@@ -14,6 +14,7 @@ from idp.platform.secrets import digest
 from idp.platform.sessions import cookie as cookies
 from idp.platform.sessions import service as sessions
 from idp.platform.sessions.models import BrowserSession
+from idp.platform.sessions.service import Authentication
 from tests.conftest import make_settings
 from tests.protocol import add_person, add_tenant
 
@@ -21,8 +22,9 @@ HERE = Issuer(1, "http://127.0.0.1:8000", "127.0.0.1:8000", "idp")
 
 
 def start(session, user, **options):
-    given = {"acr": "pwd", "amr": ["pwd"], "remember": False, "replaces": None, **options}
-    return sessions.start(session, HERE, user.id, user.security_stamp, **given)
+    given = {"remember": False, "replaces": None, **options}
+    how = Authentication("pwd", ["pwd"])
+    return sessions.start(session, HERE, user.id, user.security_stamp, how, **given)
 
 
 def test_only_the_digest_of_the_cookie_is_kept(session):

@@ -26,6 +26,7 @@ from idp.directory.clients.fields import FIELDS
 from idp.directory.clients.management import Filters
 from idp.directory.clients.models import Client
 from idp.directory.clients.service import NewClient, get_secret
+from idp.directory.levels import MFA
 from idp.directory.scopes import Scope
 from idp.oauth import grant_state
 from idp.platform.errors import BadRequest
@@ -137,6 +138,8 @@ class ClientShape(AdminShape):
     consent_lifetime = int32(allow_none=True)
     allow_offline_access = boolean()
     default_max_age = int32(allow_none=True)
+    require_acr = text(20, allow_none=True)
+    default_acr_values = fields.List(text(20), allow_none=True)
     authorization_code_lifetime = int32()
     identity_token_lifetime = int32()
     access_token_lifetime = int32()
@@ -279,6 +282,7 @@ def change(tenant: int, id: int, body: dict[str, Any], stamp: str | None) -> Tag
     "clients-delete",
     "DELETE",
     f"{PATH}/<int:id>",
+    level=MFA,
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     form="empty",
@@ -342,6 +346,7 @@ def enable(tenant: int, id: int) -> Tagged:
     "clients-secret-add",
     "POST",
     f"{PATH}/<int:client>/secrets",
+    level=MFA,
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     body=NewSecretShape(),
@@ -382,6 +387,7 @@ def read_secret(tenant: int, client: int, id: int) -> Tagged:
     "clients-secret-change",
     "PATCH",
     f"{PATH}/<int:client>/secrets/<int:id>",
+    level=MFA,
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     body=SecretShape(partial=True),
@@ -402,6 +408,7 @@ def change_secret(
     "clients-secret-remove",
     "DELETE",
     f"{PATH}/<int:client>/secrets/<int:id>",
+    level=MFA,
     scope=WRITE,
     tenant=tenant_or_platform(WRITE),
     form="empty",

@@ -9,6 +9,7 @@ from marshmallow import fields, validate
 
 from idp.api.actor import platform
 from idp.api.admin.dialect import AdminShape, Page, Paging, admin, page, row_id
+from idp.directory.levels import MFA
 from idp.directory.scopes import Scope
 from idp.platform.signing import service as signing
 from idp.platform.signing.algorithms import ALGORITHMS
@@ -98,6 +99,7 @@ def detail(kid: str) -> dict[str, Any]:
     "keys-rotate",
     "POST",
     "/keys/rotate",
+    level=MFA,
     scope=Scope.ADMIN_KEYS_WRITE,
     tenant=platform,
     body=RotationShape(),
@@ -115,6 +117,7 @@ def rotate(body: Mapping[str, str | None]) -> dict[str, Any]:
     "keys-revoke",
     "POST",
     "/keys/<kid>/revoke",
+    level=MFA,
     scope=Scope.ADMIN_KEYS_WRITE,
     tenant=platform,
     result=KEY,

@@ -907,6 +907,14 @@ MEMBERS = {
         "Seconds after which users sign in again; null: not asked.",
         "超过该秒数须重新登录；null 表示不要求。",
     ),
+    "require_acr": Text(
+        "Level that every sign-in must reach: `pwd` or `mfa`; null: any.",
+        "每次登录须达到的级别：`pwd` 或 `mfa`；null 表示不限。",
+    ),
+    "default_acr_values": Text(
+        "Levels that are wished for where a request has no `acr_values`, the preferred one first.",
+        "请求未带 `acr_values` 时希望达到的级别，优先者在前。",
+    ),
     "authorization_code_lifetime": Text("Lifetime of codes in seconds.", "授权码的有效秒数。"),
     "identity_token_lifetime": Text("Lifetime of ID tokens in seconds.", "ID 令牌的有效秒数。"),
     "access_token_lifetime": Text("Lifetime of access tokens in seconds.", "访问令牌的有效秒数。"),

@@ -61,7 +61,7 @@ class ClaimShape(Shape):
 
 
 class PropertyShape(Shape):
-    """A setting of an API; `permission_format` and `signing_alg` have an effect."""
+    """A setting of an API; some have an effect, such as `permission_format`."""
 
     id = int32(minimum=0, load_default=0)
     key = text(250, required=True)

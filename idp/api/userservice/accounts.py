@@ -20,6 +20,7 @@ from idp.directory.authentication import logins
 from idp.directory.authentication import service as authentication
 from idp.directory.authentication.logins import Login
 from idp.directory.authentication.service import Attempt, Kind, SignInPolicy
+from idp.directory.factors import service as factors
 from idp.directory.registration import limits
 from idp.directory.registration.codes import MessageContext
 from idp.directory.scopes import Scope
@@ -303,7 +304,7 @@ def list_tenants(username: str) -> Sequence[Tenant]:
     person=False,
     body=CredentialShape(),
     result=AccountShape(),
-    errors=("bad_credential", "unknown_authentication_type"),
+    errors=("bad_credential", "second_factor_required", "unknown_authentication_type"),
 )
 def authenticate(body: Credential) -> Account:
     """Authenticate a user; types are `PASSWORD`, `SMS` and `QRCODE`."""
@@ -320,7 +321,7 @@ def authenticate(body: Credential) -> Account:
     person=False,
     body=LoginShape(),
     result=LoginInfoShape(),
-    errors=("bad_credential", "unknown_authentication_type"),
+    errors=("bad_credential", "second_factor_required", "unknown_authentication_type"),
 )
 def log_in(body: Credential) -> dict[str, Any]:
     """Log a user in; types are `PASSWORD`, `SMS` and `QRCODE`."""
@@ -480,6 +481,8 @@ def proven(credential: Credential) -> User:
     attempt = Attempt(kind, credential.principal, credential.certificate, credential.sms_key)
     policy = sign_in_policy()
     user = authentication.authenticate(database(), attempt, policy)
+    if user is not None and factors.is_required(database(), user.id):
+        _refuse_without_second_factor(user, policy)
     if user is not None:
         audit.record(
             database(),
@@ -492,6 +495,20 @@ def proven(credential: Credential) -> User:
     if user is None:
         raise BadRequest("Incorrect account or credential.", code="bad_credential")
     return user
+
+
+def _refuse_without_second_factor(user: User, policy: SignInPolicy) -> None:
+    """Refuse a login by a program, which cannot ask a person for their second factor."""
+    audit.record(
+        database(),
+        Tag.SIGN_IN_REFUSED,
+        tenant_id=policy.tenant_id,
+        target=f"user:{user.id}",
+        details={"reason": "second factor required"},
+    )
+    database().commit()
+    message = "This account signs in with a second factor, at the sign-in page only."
+    raise BadRequest(message, code="second_factor_required")
 
 
 def sign_in_policy() -> SignInPolicy:

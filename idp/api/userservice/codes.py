@@ -53,6 +53,11 @@ class Code(Enum):
     different_accounts = Entry(
         20009, "账号Id与用户名不是同一账号", "Id and user name belong to different accounts"
     )
+    second_factor_required = Entry(
+        20010,
+        "该账号须通过两步验证登录, 请前往登录页面",
+        "The account signs in with a second factor, at the sign-in page only",
+    )
 
     bundle_taken = Entry(30001, "套餐编码已存在", "The code of the bundle is already in use")
     initial_bundle_taken = Entry(

@@ -1,14 +1,42 @@
-"""Sign-ins that one device requests and another one approves."""
+"""Sign-ins under way: in a browser, and those that one device requests of another."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import String
+from sqlalchemy import Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.platform import clock
 from idp.platform.db import Base, Digest, Id, reference
+
+
+class SignInAttempt(Base):
+    """A sign-in in a browser in which more is to be proven than a name and a password.
+
+    It becomes a session in its last step, once. The value of its cookie is kept as SHA-256.
+    """
+
+    __tablename__ = "sign_in_attempt"
+    concerns_tokens = False
+
+    id: Mapped[Id]
+    handle_hash: Mapped[Digest] = mapped_column(unique=True)
+    issuer_tenant_id: Mapped[int] = reference("tenant.id")
+    user_id: Mapped[int] = reference("user.id")
+    security_stamp: Mapped[str] = mapped_column(String(64))
+    """The person's stamp at the first proof; a changed one ends the attempt."""
+    purpose: Mapped[str] = mapped_column(String(20))
+    """What it was begun for; it serves nothing else."""
+    proofs: Mapped[list[str]]
+    """What was proven so far."""
+    remember: Mapped[bool]
+    client_id: Mapped[str | None] = mapped_column(String(200))
+    """The application that requested the sign-in, for the audit log."""
+    tries_left: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
 
 
 class QrSignIn(Base):

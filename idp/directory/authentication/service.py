@@ -25,6 +25,7 @@ from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Busy, TooManyRequests
+from idp.platform.metrics.declarations import SIGN_INS
 from idp.platform.secrets import digest, random_token
 from idp.platform.throttle import Key, origin
 
@@ -82,10 +83,14 @@ def authenticate(session: Session, attempt: Attempt, policy: SignInPolicy) -> Us
     """
     throttle = runtime.of(session).throttle
     keys = throttle_keys(session, attempt.principal)
-    throttle.check_delay(THROTTLE, *keys)
     client_id = runtime.context_of(session).client_id
-    if client_id is not None:
-        throttle.check(BY_CLIENT, client_id, FAILURES_PER_CLIENT, MINUTE)
+    try:
+        throttle.check_delay(THROTTLE, *keys)
+        if client_id is not None:
+            throttle.check(BY_CLIENT, client_id, FAILURES_PER_CLIENT, MINUTE)
+    except TooManyRequests:
+        _count(session, attempt, "delayed")
+        raise
     try:
         user, reason = _CHECKS[attempt.kind](session, attempt, policy)
     except Busy:
@@ -106,11 +111,17 @@ def authenticate(session: Session, attempt: Attempt, policy: SignInPolicy) -> Us
             target=f"user:{user.id}" if user is not None else None,
             details={"reason": reason},
         )
+        _count(session, attempt, "refused")
         return None
     throttle.succeeded(THROTTLE, *keys)
+    _count(session, attempt, "done")
     if policy.tenant_id is not None:
         tenants.confirm_member(session, policy.tenant_id, user.id)
     return user
+
+
+def _count(session: Session, attempt: Attempt, outcome: str) -> None:
+    runtime.of(session).counts.add(SIGN_INS, _METHODS[attempt.kind], outcome)
 
 
 def throttle_keys(session: Session, login: str) -> tuple[str, Key]:
@@ -181,6 +192,8 @@ def _refusal_reason(user: User, policy: SignInPolicy) -> str | None:
         return "account disabled or locked"
     return None if policy.admits(user) else "not a member"
 
+
+_METHODS = {Kind.PASSWORD: "password", Kind.SMS: "sms", Kind.QRCODE: "qr"}
 
 _CHECKS: dict[Kind, Callable[[Session, Attempt, SignInPolicy], Finding]] = {
     Kind.PASSWORD: _by_password,

@@ -12,6 +12,7 @@ from typing import Any
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
+from idp.directory import levels
 from idp.directory.clients import addresses
 from idp.directory.clients.addresses import Rules
 from idp.directory.clients.models import Client
@@ -132,6 +133,21 @@ def _jwks(name: str, value: Any, _rules: Rules) -> dict[str, Any]:
     return {"keys": keys}
 
 
+def _levels(name: str, value: Any, _rules: Rules) -> list[str]:
+    """Read levels of sign-in in order of preference: a list of JSON, or text with spaces."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.startswith("[") else value.split()
+        except (ValueError, RecursionError):
+            raise _refused(name, N_("must be a list of levels.")) from None
+    if not isinstance(value, list) or not all(isinstance(level, str) for level in value):
+        raise _refused(name, N_("must be a list of levels."))
+    if not set(value) <= set(levels.REACHABLE):
+        allowed = ", ".join(levels.REACHABLE)
+        raise _unprocessable(name, filled(N_("must be one of %(allowed)s."), allowed=allowed))
+    return list(dict.fromkeys(value))
+
+
 def _codes(name: str, value: Any, _rules: Rules) -> list[str]:
     """Read codes of privileges: a list of JSON, or text with commas."""
     if isinstance(value, str):
@@ -183,6 +199,8 @@ def _fields() -> dict[str, Field]:
         Field("consent_lifetime", _integer(1, 10 * YEAR), nullable=True),
         Field("allow_offline_access", _boolean),
         Field("default_max_age", _integer(0, YEAR), nullable=True),
+        Field("require_acr", _one_of(*levels.REACHABLE), nullable=True),
+        Field("default_acr_values", _levels, nullable=True),
         Field("authorization_code_lifetime", _integer(1, 600)),
         Field("identity_token_lifetime", _integer(1, 86_400)),
         Field("access_token_lifetime", _integer(1, 30 * 86_400)),
@@ -226,6 +244,7 @@ FIXED: Mapping[str, tuple[Any, str]] = {
 
 PROPERTIES = (
     "application_type",
+    "default_acr_values",
     "default_max_age",
     "grantable_privileges",
     "id_token_signed_response_alg",
@@ -234,6 +253,7 @@ PROPERTIES = (
     "jwks_uri",
     "policy_uri",
     "refresh_token_reuse_seconds",
+    "require_acr",
     "strict_assertion_audience",
     "token_endpoint_auth_method",
     "token_endpoint_auth_signing_alg",
@@ -249,7 +269,7 @@ _UNSUPPORTED = (
     "authorization_encrypted_response_enc", "authorization_signed_response_alg",
     "backchannel_authentication_request_signing_alg", "backchannel_client_notification_endpoint",
     "backchannel_logout_session_required", "backchannel_logout_uri",
-    "backchannel_token_delivery_mode", "backchannel_user_code_parameter", "default_acr_values",
+    "backchannel_token_delivery_mode", "backchannel_user_code_parameter",
     "dpop_bound_access_tokens", "frontchannel_logout_session_required", "frontchannel_logout_uri",
     "id_token_encrypted_response_alg", "id_token_encrypted_response_enc", "initiate_login_uri",
     "introspection_encrypted_response_alg", "introspection_encrypted_response_enc",

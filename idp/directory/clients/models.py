@@ -60,6 +60,10 @@ class Client(Base):
     """Seconds; empty: for ever."""
     allow_offline_access: Mapped[bool] = mapped_column(default=False)
     default_max_age: Mapped[int | None] = mapped_column(Integer)
+    require_acr: Mapped[str | None] = mapped_column(String(20))
+    """Level that every sign-in at the client reaches; empty: any."""
+    default_acr_values: Mapped[list[str] | None]
+    """Levels that are wished for where a request names none."""
 
     authorization_code_lifetime: Mapped[int] = mapped_column(Integer, default=300)
     identity_token_lifetime: Mapped[int] = mapped_column(Integer, default=300)

@@ -51,6 +51,8 @@ class ClientView:
     consent_lifetime: int | None
     allow_offline_access: bool
     default_max_age: int | None
+    require_acr: str | None
+    default_acr_values: tuple[str, ...]
     authorization_code_lifetime: int
     identity_token_lifetime: int
     access_token_lifetime: int
@@ -167,6 +169,8 @@ def _view(session: Session, client: Client) -> ClientView | None:
         consent_lifetime=client.consent_lifetime,
         allow_offline_access=client.allow_offline_access,
         default_max_age=client.default_max_age,
+        require_acr=client.require_acr,
+        default_acr_values=tuple(client.default_acr_values or ()),
         authorization_code_lifetime=client.authorization_code_lifetime,
         identity_token_lifetime=client.identity_token_lifetime,
         access_token_lifetime=client.access_token_lifetime,

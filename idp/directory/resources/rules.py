@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from idp.directory.applications.models import Application
 from idp.directory.clients import rules as clients
 from idp.directory.clients.models import Client, ClientScope
+from idp.directory.levels import REACHABLE
 from idp.directory.product import RESERVED_PREFIX
 from idp.directory.resources.content import PropertyRow
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
@@ -31,6 +32,7 @@ _NAME = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}")  # RFC 6749 3.3
 _CLAIM = re.compile(r"[A-Za-z0-9_.:/#-]{1,200}")
 _LONGEST_KEY = 250
 _LONGEST_VALUE = 2000
+_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 _NAMES_LOCK = 0x6964_7001
 
 
@@ -98,6 +100,7 @@ def check_property(path: str, row: PropertyRow) -> None:
     """Refuse settings that their readers do not know."""
     known: dict[str, Collection[str]] = {
         "permission_format": PERMISSION_FORMATS,
+        "required_acr": REACHABLE,
         "signing_alg": ALGORITHMS,
     }
     if not 0 < len(row.key) <= _LONGEST_KEY or not row.key.isprintable():
@@ -125,6 +128,14 @@ def check_property(path: str, row: PropertyRow) -> None:
                 known=", ".join(known[row.key]),
             ),
         )
+    _check_seconds(path, row)
+
+
+def _check_seconds(path: str, row: PropertyRow) -> None:
+    """Refuse what is no number of seconds."""
+    if row.key == "max_age" and not _SECONDS.fullmatch(row.value):
+        message = filled(N_("%(key)s must be a number of seconds."), key=row.key)
+        raise BadRequest.at(f"{path}.value", message)
 
 
 def hash_secret(session: Session, path: str, value: str) -> str:

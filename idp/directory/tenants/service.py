@@ -399,6 +399,17 @@ def rewrap(session: Session) -> int:
     return changed
 
 
+def drop_unreadable(session: Session) -> list[tuple[int, str]]:
+    """Remove the private settings that no root secret opens; return tenants and names."""
+    keyring = runtime.of(session).keyring
+    rows = session.scalars(select(TenantProperty).order_by(TenantProperty.id))
+    lost = [row for row in rows if not keyring.opens(PURPOSE, row.value_encrypted)]
+    for row in lost:
+        session.delete(row)
+    session.flush()
+    return [(row.tenant_id, row.key) for row in lost]
+
+
 def _issuer(
     session: Session, tenant: Tenant, branding: Branding | None, host: str | None
 ) -> Issuer:

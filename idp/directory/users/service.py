@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Busy, Conflict, NotFound
+from idp.platform.metrics.declarations import PASSWORD_SECONDS
 from idp.platform.secrets import random_token
 from idp.platform.translation import N_
 
@@ -199,7 +201,10 @@ def verify_password(session: Session, user: User | None, password: str) -> bool:
     stored = user.password_hash if user is not None else None
     with _ending_reads(session):
         slowest = password_costs.slowest(session)
-    if not passwords.matches(stored, password, slowest):
+    started = time.perf_counter()
+    is_right = passwords.matches(stored, password, slowest)
+    runtime.of(session).counts.observe(PASSWORD_SECONDS, time.perf_counter() - started)
+    if not is_right:
         return False
     if user is not None and stored is not None and passwords.is_outdated(stored):
         with suppress(Busy):  # the password is right; the hash is renewed another time

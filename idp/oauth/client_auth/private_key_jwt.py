@@ -13,6 +13,7 @@ from idp.oauth.client_auth.credentials import Credentials
 from idp.oauth.request import ProtocolRequest
 from idp.platform import clock, runtime
 from idp.platform.errors import Busy, InvalidClient, InvalidToken, Problem
+from idp.platform.metrics.declarations import REPLAYS
 from idp.platform.onetime import service as onetime
 from idp.platform.secrets import from_b64url
 from idp.platform.signing.algorithms import ALGORITHMS
@@ -76,7 +77,10 @@ def _is_valid(
         return False
     # RFC 7523 3: each assertion once, whatever becomes of the request.
     expires_at = datetime.fromtimestamp(expiry + CLOCK_SKEW_SECONDS, tz=clock.now().tzinfo)
-    return onetime.claim(session, "client-assertion", f"{client.client_id} {jti}", expires_at)
+    is_new = onetime.claim(session, "client-assertion", f"{client.client_id} {jti}", expires_at)
+    if not is_new:
+        runtime.of(session).counts.add(REPLAYS, "assertion")
+    return is_new
 
 
 def _is_for_us(audience: Any, request: ProtocolRequest, client: ClientView) -> bool:

@@ -21,6 +21,8 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
+from idp.directory.factors.models import Totp
+from idp.directory.levels import HIGHEST, satisfies
 from idp.oauth import code_grants, consents, pending, refused_requests
 from idp.oauth import visitor as visitors
 from idp.oauth.authorization_request import (
@@ -29,9 +31,8 @@ from idp.oauth.authorization_request import (
     ReturnAddress,
     ValidatedRequest,
 )
-from idp.oauth.checks import pkce, prompt, redirect_uri, request_object, tenant
+from idp.oauth.checks import levels, pkce, prompt, redirect_uri, request_object, tenant
 from idp.oauth.checks import scope as scopes
-from idp.oauth.checks.prompt import ClaimsRequest
 from idp.oauth.checks.response import RESPONSE_MODES, RESPONSE_TYPES
 from idp.oauth.id_tokens import read_id_token
 from idp.oauth.models import AuthorizationRequest, Consent
@@ -59,10 +60,13 @@ UNSUPPORTED = {
 }
 
 
+Page = Literal["login", "login/factor", "login/enrol", "choose", "choose-tenant", "consent"]
+
+
 class ToPage(Exception):  # noqa: N818 - not an error: the person is asked first
     """A page must be shown before the request can go on."""
 
-    def __init__(self, kind: Literal["login", "choose", "choose-tenant", "consent"]) -> None:
+    def __init__(self, kind: Page) -> None:
         super().__init__(kind)
         self.kind = kind
 
@@ -190,6 +194,8 @@ def _unanswerable(page: ToPage) -> OAuthError:
         "login": "login_required",
         "choose": "account_selection_required",
         "choose-tenant": "interaction_required",
+        "login/factor": "interaction_required",
+        "login/enrol": "interaction_required",
         "consent": "consent_required",
     }[page.kind]
     return OAuthError("The person would have to be asked", code=code)
@@ -238,7 +244,6 @@ async def validate(
     resources = parameters.all("resource")
     scopes.narrow(requested, resources, back.issuer.url)
     claims = prompt.read_claims(parameters)
-    _check_acr(claims)
     return ValidatedRequest(
         client=client,
         back=back,
@@ -252,6 +257,7 @@ async def validate(
         claims=claims,
         tenant_id=prompt.read_id(parameters, "tenant"),
         resources=resources,
+        levels=levels.read(storage.runtime.settings, client, parameters, claims),
     )
 
 
@@ -266,14 +272,6 @@ def _check_response(client: ClientView, parameters: Parameters) -> None:
     if mode is not None and mode not in RESPONSE_MODES:
         message = "response_mode must be query, fragment or form_post"
         raise OAuthError(message)
-
-
-def _check_acr(claims: ClaimsRequest) -> None:
-    """Refuse an essential `acr` that no sign-in here reaches (OpenID Connect Core 5.5.1.1)."""
-    values = claims.values("id_token", "acr")
-    if claims.is_essential("id_token", "acr") and values and "pwd" not in values:
-        message = "No sign-in here has the acr asked for"
-        raise OAuthError(message, code="unmet_authentication_requirements")
 
 
 def _max_age(client: ClientView, parameters: Parameters) -> int | None:
@@ -306,6 +304,7 @@ async def decide(
         raise _refused_by_person()
     visitor = _settle_sign_in(validated, visitor, answers)
     tenant_id = _settle_tenant(validated, visitor, answers)
+    await _settle_level(storage, validated, visitor)
     remembered: set[str] = set()
     if _depends_on_consent(validated, answers):
         remembered = await _read_consent(storage, validated, visitor, tenant_id)
@@ -363,6 +362,27 @@ def _settle_tenant(validated: ValidatedRequest, visitor: SignedIn, answers: Answ
     if settled is None:
         raise ToPage("choose-tenant")
     return settled
+
+
+async def _settle_level(storage: Storage, validated: ValidatedRequest, visitor: SignedIn) -> None:
+    """Ask for a second factor where the session lacks the level that is asked for.
+
+    A person without one sets it up where the level is demanded; a mere wish goes on without.
+    """
+    asked = validated.levels
+    if asked.is_met(visitor.acr):
+        return
+    is_demand = not asked.is_demand_met(visitor.acr)
+    would_help = is_demand or asked.is_met(HIGHEST)
+    if satisfies(visitor.acr, HIGHEST) or not would_help:
+        return
+    if await storage.one(_FACTOR, {"user_id": visitor.user_id}) is not None:
+        raise ToPage("login/factor")
+    if is_demand:
+        raise ToPage("login/enrol")
+
+
+_FACTOR = select(Totp.id).where(Totp.user_id == bindparam("user_id")).limit(1)
 
 
 def _depends_on_consent(validated: ValidatedRequest, answers: Answers | None) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy.orm import Session
 
+from idp.directory import levels
 from idp.directory.resources import snapshot as resources
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import ProtocolResponse
@@ -18,6 +19,9 @@ from idp.platform.storage import Storage
 
 if TYPE_CHECKING:
     from idp.oauth.declarations import Server
+
+CLAIMS_OF_SIGN_IN = ("acr", "amr", "auth_time")
+"""Claims that every ID token states beside those of identity resources."""
 
 HEADERS = {"Content-Type": "application/json", "Cache-Control": "public, max-age=300"}
 
@@ -50,14 +54,14 @@ def metadata(
             if endpoint.metadata is not None
         },
         "scopes_supported": list(published.scopes),
-        "claims_supported": list(published.claims),
+        "claims_supported": sorted({*published.claims, *CLAIMS_OF_SIGN_IN}),
         "claim_types_supported": ["normal"],
         "response_types_supported": list(server.response_types),
         "response_modes_supported": list(server.response_modes),
         "grant_types_supported": sorted(server.grants),
         "subject_types_supported": ["public"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
-        "acr_values_supported": ["pwd"],
+        "acr_values_supported": list(levels.REACHABLE),
         "ui_locales_supported": ["zh", "en"],
         "display_values_supported": ["page", "popup"],
         "id_token_signing_alg_values_supported": algorithms,

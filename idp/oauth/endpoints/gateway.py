@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from idp.directory.levels import SignIn
 from idp.oauth import access_tokens
 from idp.oauth.access_tokens import AccessToken
 from idp.oauth.request import ProtocolRequest
@@ -36,7 +37,7 @@ class Gatekeeper(Protocol):
         client_row_id: int,
         client_tenant_id: int | None,
         tenant_id: int | None,
-        is_person: bool,
+        sign_in: SignIn | None,
     ) -> str:
         """Admit a call, count it and name its upstream, or refuse it."""
 
@@ -50,7 +51,8 @@ class Bearer:
     client_row_id: int
     client_tenant_id: int | None
     tenant_id: int | None
-    is_person: bool
+    sign_in: SignIn | None
+    """None: a machine."""
     expires_at: int
     headers: Mapping[str, str]
     """The headers that the service behind the gateway receives."""
@@ -76,7 +78,7 @@ class GatewayVerify:
             client_row_id=bearer.client_row_id,
             client_tenant_id=bearer.client_tenant_id,
             tenant_id=bearer.tenant_id,
-            is_person=bearer.is_person,
+            sign_in=bearer.sign_in,
         )
         return ProtocolResponse(200, {**bearer.headers, "X-Upstream": upstream, **NO_STORE})
 
@@ -110,7 +112,7 @@ def _describe(token: AccessToken) -> Bearer:
         client_row_id=token.client.row_id,
         client_tenant_id=token.client.tenant_id,
         tenant_id=tenant_id,
-        is_person=standing is not None,
+        sign_in=_sign_in(token),
         expires_at=int(token.claims["exp"]),
         # Names may be in any script; headers are ASCII.
         headers={
@@ -119,6 +121,12 @@ def _describe(token: AccessToken) -> Bearer:
             if value not in {None, ""}
         },
     )
+
+
+def _sign_in(token: AccessToken) -> SignIn | None:
+    if token.standing is None:
+        return None
+    return SignIn(str(token.claims.get("acr")), int(token.claims.get("auth_time") or 0))
 
 
 def _joined(permission: Any) -> str:

@@ -8,6 +8,7 @@ from idp.oauth.grants import GrantRequest, GrantType
 from idp.oauth.request import ProtocolRequest
 from idp.oauth.response import ProtocolResponse, json_response
 from idp.platform.errors import OAuthError
+from idp.platform.metrics.declarations import TOKENS
 from idp.platform.storage import Storage
 
 
@@ -16,7 +17,12 @@ async def token(request: ProtocolRequest, storage: Storage) -> ProtocolResponse:
     client = await client_auth.authenticate(storage, request)
     grant = find_grant(request, client)
     own = request.body.only(grant.parameters)
-    return json_response(await grant.answer(GrantRequest(request, storage, client, own)))
+    answer = await grant.answer(GrantRequest(request, storage, client, own))
+    counts = storage.runtime.counts
+    counts.add(TOKENS, grant.name, "reference" if client.access_token_is_reference else "jwt")
+    if "refresh_token" in answer:
+        counts.add(TOKENS, grant.name, "refresh")
+    return json_response(answer)
 
 
 def find_grant(request: ProtocolRequest, client: ClientView) -> GrantType:

@@ -18,12 +18,13 @@ from idp.oauth.grant_state import HeldGrant, StandingGrant
 from idp.oauth.grants import GrantRequest, GrantType, issuing
 from idp.oauth.models import AuthorizationCode, Grant, RefreshFamily
 from idp.oauth.request import Parameters
-from idp.platform import clock
+from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
 from idp.platform.db import AtomicWrite, use
 from idp.platform.errors import InvalidGrant
+from idp.platform.metrics.declarations import REPLAYS
 from idp.platform.secrets import digest
 from idp.platform.storage import Storage
 
@@ -115,6 +116,7 @@ def _check_redirect_uri(code: _Code, parameters: Parameters) -> None:
 
 def _reused(session: Session, grant: HeldGrant, client_id: str) -> InvalidGrant:
     """End the grant of a code that came twice (RFC 6749 4.1.2), and keep the trace."""
+    runtime.of(session).counts.add(REPLAYS, "code")
     access_tokens.revoke_grant(session, grant.id, "code reused")
     audit.record(
         session,

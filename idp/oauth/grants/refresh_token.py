@@ -15,9 +15,11 @@ from idp.oauth.grant_state import HeldGrant, StandingGrant
 from idp.oauth.grants import GrantRequest, GrantType, issuing
 from idp.oauth.refresh_rules import Outcome
 from idp.oauth.refresh_tokens import Presented
+from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import InvalidGrant, OAuthError
+from idp.platform.metrics.declarations import REPLAYS
 
 
 async def answer(token_request: GrantRequest) -> Mapping[str, Any]:
@@ -133,6 +135,7 @@ def _repeat(session: Session, token: Presented, event: Mapping[str, Any]) -> str
 
 def _end_replayed(session: Session, grant: HeldGrant, client_id: str) -> None:
     """End a grant whose refresh token came back late (RFC 9700 4.14.2): it was stolen."""
+    runtime.of(session).counts.add(REPLAYS, "refresh")
     access_tokens.revoke_grant(session, grant.id, "refresh token reused")
     audit.record(
         session,

@@ -11,7 +11,7 @@ from flask import session as browser_session
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from idp.account import addresses, organisations, password_change, sign_in
+from idp.account import addresses, organisations, password_change, second_factors, sign_in
 from idp.account import profile as profiles
 from idp.account import sessions as browser_sessions
 from idp.account.addresses import NewAddress
@@ -34,7 +34,7 @@ from idp.pages.language import LANGUAGES
 from idp.pages.language import current as current_language
 from idp.pages.messages import reasons, retry_message, translate
 from idp.pages.password_hint import hint
-from idp.pages.visitor import ask_to_sign_in, current_visitor
+from idp.pages.visitor import ask_for_second_factor, ask_to_sign_in, current_visitor
 from idp.platform import clock
 from idp.platform.errors import BadRequest, Busy, Conflict, TooManyRequests
 from idp.platform.sessions import cookie as cookies
@@ -55,7 +55,10 @@ ADDRESS_FORMS: dict[str, type[NewEmailForm | NewMobileForm]] = {
     "email": NewEmailForm,
     "mobile": NewMobileForm,
 }
-SECTIONS = dict.fromkeys(("edit", "address", "code"), "profile")
+SECTIONS = {
+    **dict.fromkeys(("edit", "address", "code"), "profile"),
+    **dict.fromkeys(("authenticator", "codes"), "security"),
+}
 """The sections of pages that have none of their own."""
 
 Parameters = ParamSpec("Parameters")
@@ -80,12 +83,28 @@ def for_visitor(
     return guarded
 
 
+def with_second_factor(
+    view: Callable[Concatenate[Visitor, Parameters], Response],
+) -> Callable[Concatenate[Visitor, Parameters], Response]:
+    """Require a recent second factor of people who have one."""
+
+    @wraps(view)
+    def guarded(
+        visitor: Visitor, /, *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Response:
+        if second_factors.must_step_up(database(), visitor):
+            return ask_for_second_factor(return_path.parse(request.path) or HOME)
+        return view(visitor, *args, **kwargs)
+
+    return guarded
+
+
 @blueprint.get(HOME)
 @for_visitor
 def profile(visitor: Visitor) -> Response:
     """Show the details of the person."""
     names = {language.tag: language.name for language in LANGUAGES.values()}
-    return _page("profile", visitor, language_names=names)
+    return page("profile", visitor, language_names=names)
 
 
 @blueprint.get(EDIT)
@@ -163,18 +182,20 @@ def remove_picture(visitor: Visitor) -> Response:
 
 @blueprint.get(ADDRESS)
 @for_visitor
+@with_second_factor
 def show_address(visitor: Visitor, kind: str) -> Response:
     """Show the form for a new e-mail address or mobile number."""
-    return _page("address", visitor, kind=kind, form=ADDRESS_FORMS[kind]())
+    return page("address", visitor, kind=kind, form=ADDRESS_FORMS[kind]())
 
 
 @blueprint.post(ADDRESS)
 @for_visitor
+@with_second_factor
 def ask_for_address(visitor: Visitor, kind: str) -> Response:
     """Send a code to the new address; the answer does not reveal whether it is taken."""
     form = ADDRESS_FORMS[kind]()
     if not form.validate():
-        return _page("address", visitor, 400, kind=kind, form=form)
+        return page("address", visitor, 400, kind=kind, form=form)
     new = NewAddress(CHANNELS[kind], form.address.data or "", password=form.current.data or "")
     try:
         is_allowed = addresses.send_code(
@@ -183,16 +204,16 @@ def ask_for_address(visitor: Visitor, kind: str) -> Response:
     except (TooManyRequests, Busy) as refusal:
         database().rollback()
         form.refuse(retry_message(refusal))
-        response = _page("address", visitor, refusal.status, kind=kind, form=form)
+        response = page("address", visitor, refusal.status, kind=kind, form=form)
         response.headers["Retry-After"] = str(refusal.retry_after)
         return response
     except BadRequest as problem:
         form.refuse(reasons(problem)[0], "address")
-        return _page("address", visitor, 400, kind=kind, form=form)
+        return page("address", visitor, 400, kind=kind, form=form)
     database().commit()
     if not is_allowed:
         form.refuse(_("This is not your current password."), "current")
-        return _page("address", visitor, 400, kind=kind, form=form)
+        return page("address", visitor, 400, kind=kind, form=form)
     until = int(clock.now().timestamp()) + CODE_MINUTES * 60
     browser_session[f"new_{kind}"] = [visitor.user.id, new.address, until]
     return redirect(f"/account/{kind}/code", 303)
@@ -200,16 +221,18 @@ def ask_for_address(visitor: Visitor, kind: str) -> Response:
 
 @blueprint.get(f"{ADDRESS}/code")
 @for_visitor
+@with_second_factor
 def show_code(visitor: Visitor, kind: str) -> Response:
     """Show the form for the code sent to the new address."""
     address = _pending_address(visitor, kind)
     if address is None:
         return redirect(f"/account/{kind}", 303)
-    return _page("code", visitor, kind=kind, form=CodeForm(), address=address)
+    return page("code", visitor, kind=kind, form=CodeForm(), address=address)
 
 
 @blueprint.post(f"{ADDRESS}/code")
 @for_visitor
+@with_second_factor
 def change_address(visitor: Visitor, kind: str) -> Response:
     """Change the address when the code is right."""
     address = _pending_address(visitor, kind)
@@ -217,7 +240,7 @@ def change_address(visitor: Visitor, kind: str) -> Response:
         return redirect(f"/account/{kind}", 303)
     form = CodeForm()
     if not form.validate():
-        return _page("code", visitor, 400, kind=kind, form=form, address=address)
+        return page("code", visitor, 400, kind=kind, form=form, address=address)
     new = NewAddress(CHANNELS[kind], address, code=(form.code.data or "").strip())
     try:
         is_changed = addresses.change(
@@ -226,11 +249,11 @@ def change_address(visitor: Visitor, kind: str) -> Response:
     except Conflict as problem:
         database().rollback()
         form.refuse(reasons(problem)[0])
-        return _page("code", visitor, 400, kind=kind, form=form, address=address)
+        return page("code", visitor, 400, kind=kind, form=form, address=address)
     database().commit()
     if not is_changed:
         form.refuse(_("This code is wrong or has expired."), "code")
-        return _page("code", visitor, 400, kind=kind, form=form, address=address)
+        return page("code", visitor, 400, kind=kind, form=form, address=address)
     browser_session.pop(f"new_{kind}", None)
     return redirect(f"{HOME}?notice=changed", 303)
 
@@ -283,7 +306,7 @@ def change_password(visitor: Visitor) -> Response:
 
 def _password_page(visitor: Visitor, form: ChangePasswordForm, status: int = 200) -> Response:
     required = policies.of_user(database(), visitor.user.id)
-    return _page("password", visitor, status, form=form, password_hint=hint(required))
+    return page("password", visitor, status, form=form, password_hint=hint(required))
 
 
 @blueprint.get(SESSIONS)
@@ -292,7 +315,7 @@ def show_sessions(visitor: Visitor) -> Response:
     """List where the person is signed in."""
     rows = browser_sessions.list_live(database(), visitor.user)
     shown = lines.of_sessions(database(), current_issuer(), visitor, rows)
-    return _page("sessions", visitor, lines=shown)
+    return page("sessions", visitor, lines=shown)
 
 
 @blueprint.post(f"{SESSIONS}/<int:session_id>/end")
@@ -331,7 +354,7 @@ def end_other_sessions(visitor: Visitor) -> Response:
 def show_applications(visitor: Visitor) -> Response:
     """List the applications with access to the account."""
     rows = consents.list_consents(database(), visitor.user.id)
-    return _page("applications", visitor, lines=lines.of_consents(database(), rows))
+    return page("applications", visitor, lines=lines.of_consents(database(), rows))
 
 
 @blueprint.post(f"{APPLICATIONS}/<int:consent_id>/revoke")
@@ -350,7 +373,7 @@ def show_organisations(visitor: Visitor) -> Response:
     offered = organisations.list_offered(database(), visitor.user.id, current_issuer())
     only = organisations.find_only(offered)
     chosen = visitor.browser.tenant_id if only is None else only.id
-    return _page("organisations", visitor, organisations=offered, chosen=chosen)
+    return page("organisations", visitor, organisations=offered, chosen=chosen)
 
 
 @blueprint.post(f"{ORGANISATIONS}/<int:tenant_id>/switch")
@@ -381,10 +404,11 @@ def _edit_page(
         form = ProfileForm(formdata=None, data=rules.shown(visitor.user))
     form.set_choices()
     shown = picture or PictureForm(formdata=None)
-    return _page("edit", visitor, status, form=form, picture_form=shown)
+    return page("edit", visitor, status, form=form, picture_form=shown)
 
 
-def _page(section: str, visitor: Visitor, status: int = 200, **context: object) -> Response:
+def page(section: str, visitor: Visitor, status: int = 200, **context: object) -> Response:
+    """Return a page of the account."""
     text = render_template(
         f"pages/account/{section}.html",
         section=SECTIONS.get(section, section),

@@ -12,6 +12,10 @@ NAMES = {
     Tag.CONSENT_GIVEN: _("A person gave their consent"),
     Tag.CONSENT_REFUSED: _("A person refused their consent"),
     Tag.CONSENT_REVOKED: _("A person revoked their consent"),
+    Tag.FACTOR_ADDED: _("Second factor added"),
+    Tag.FACTOR_REFUSED: _("Code of a second factor refused"),
+    Tag.FACTOR_REMOVED: _("Second factor removed"),
+    Tag.LEVEL_RAISED: _("Second factor proven in a session"),
     Tag.PASSWORD_CHANGED: _("Password changed"),
     Tag.PASSWORD_CHANGE_REFUSED: _("Change of a password refused"),
     Tag.PASSWORD_RESET_REQUESTED: _("Link for a new password sent"),
@@ -19,6 +23,8 @@ NAMES = {
     Tag.PROFILE_CHANGED: _("Profile changed"),
     Tag.QR_CONFIRMED: _("QR code confirmed"),
     Tag.QR_DENIED: _("QR code denied"),
+    Tag.RECOVERY_CODES_MADE: _("New recovery codes"),
+    Tag.RECOVERY_CODE_USED: _("Recovery code used"),
     Tag.REGISTRATION_REFUSED: _("Registration refused"),
     Tag.SESSION_ENDED: _("Session ended"),
     Tag.SIGN_IN: _("A person signed in"),
@@ -96,6 +102,8 @@ NAMES = {
     Tag.USER_SIGNED_OUT: _("Signed out everywhere"),
     Tag.USER_UNLOCKED: _("Person unlocked"),
     Tag.DATABASE_COPIED: _("Database copied"),
+    Tag.DATABASE_RESTORED: _("Database restored"),
+    Tag.FACTORS_RESET: _("Second factors removed by a command"),
     Tag.IMPORT_DONE: _("Import done"),
     Tag.KEY_ACTIVATED: _("Signing key activated"),
     Tag.KEY_CREATED: _("Signing key created"),
@@ -105,6 +113,7 @@ NAMES = {
     Tag.KEY_REWRAPPED: _("Keys encrypted with the current root secret"),
     Tag.KEY_ROTATED: _("Signing key rotated"),
     Tag.OUTBOX_RETRIED: _("Messages retried"),
+    Tag.ROOT_SECRET_RESET: _("Lost root secret replaced"),
     Tag.ROW_ADDED: _("Row added by a command"),
     Tag.ROW_CHANGED: _("Row changed by a command"),
     Tag.SDK_BUILT: _("SDK built"),
@@ -137,7 +146,7 @@ SUBJECTS = {
 """What events are about."""
 REFUSALS = "refusals"
 _OBJECTS = {
-    "sign-in": {"account", "qr-code", "session", "verification-code"},
+    "sign-in": {"account", "factor", "qr-code", "recovery-code", "session"} | {"verification-code"},
     "people": {"address", "membership", "password", "profile", "registration", "user"},
     "roles": {"privilege", "privilege-group", "role", "user-role"},
     "clients": {"authentication", "client", "client-secret"},
@@ -155,18 +164,18 @@ _OBJECTS = {
     "publishing": {"file", "gateway", "package", "publication", "sdk", "sdk-options"}
     | {"subscription"},
     "system": {"audit", "database", "import", "key", "mail", "operation", "outbox", "row"}
-    | {"setup"},
+    | {"root-secret", "setup"},
 }
 """The second parts of tags."""
 _ICONS = {
     ("plus", "is-good"): {"added", "confirmed", "created", "enabled", "entered", "given"}
     | {"made", "stored", "unlocked"},
     ("pencil", "is-info"): {"changed", "chosen", "set"},
-    ("trash", "is-warn"): {"deleted", "dropped", "erased", "removed", "taken"},
+    ("trash", "is-warn"): {"deleted", "dropped", "erased", "removed", "reset"} | {"taken"},
     ("ban", "is-warn"): {"cancelled", "denied", "disabled", "revoked"},
     ("bad", "is-bad"): {"change-refused", "failed", "refused", "reused"},
     ("logout", "is-quiet"): {"ended", "signed-out"},
-    ("session", "is-quiet"): {"authenticated", "started"},
+    ("session", "is-quiet"): {"authenticated", "raised", "started", "used"},
     ("download", "is-info"): {"exported"},
     ("rotate", "is-quiet"): {"activated", "refreshed", "rotated"},
 }

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
+from idp.account import second_factors
 from idp.directory.scopes import Scope
 from idp.oauth.visitor import Visitor
 from idp.pages import error_pages, return_path
@@ -164,12 +165,16 @@ def check(workspace: Workspace, permission: Scope) -> None:
 
 
 def is_recent(visitor: Visitor) -> bool:
-    """Return whether the sign-in is young enough for a sensitive act."""
-    return visitor.browser.auth_time > clock.now() - RECENT
+    """Return whether the sign-in is young enough for a sensitive act.
+
+    People who have a second factor must have proven it too.
+    """
+    is_young = visitor.browser.auth_time > clock.now() - RECENT
+    return is_young and not second_factors.must_step_up(database(), visitor)
 
 
 def redirect_to_sign_in() -> Response:
-    """Ask for the password of the person who is signed in, and come back to the page."""
+    """Ask the person who is signed in to sign in again, and come back to the page."""
     return ask_to_sign_in(prompt="login", return_to=here())
 
 

@@ -14,7 +14,7 @@ from idp.pages import language
 from idp.pages.forgot.forms import AskForm, NewPasswordForm
 from idp.pages.messages import reasons, retry_message
 from idp.pages.password_hint import hint
-from idp.pages.pending import Authorization, find_live_authorization, request_query_of, signed_in
+from idp.pages.pending import Authorization, find_live_authorization, go_on, request_query_of
 from idp.pages.visitor import session_cookie
 from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.web.csrf import for_anyone
@@ -102,9 +102,9 @@ def set_new(token: str) -> Response:
         database().rollback()
         return _stale(authorization)
     client_id = None if authorization is None else authorization.client.client_id
-    cookie = sign_in.start(database(), issuer, owner, session_cookie(), client_id=client_id)
+    outcome = sign_in.proceed(database(), issuer, owner, session_cookie(), client_id=client_id)
     database().commit()
-    return signed_in(authorization, f"{url_for('account.show_password')}?notice=changed", cookie)
+    return go_on(outcome, authorization, f"{url_for('account.show_password')}?notice=changed")
 
 
 def _keep(authorization: Authorization) -> str:

@@ -18,7 +18,7 @@ from idp.pages import language
 from idp.pages.form import Form
 from idp.pages.messages import reasons, retry_message, translate, wait_message
 from idp.pages.password_hint import hint
-from idp.pages.pending import find_live_authorization, signed_in
+from idp.pages.pending import find_live_authorization, go_on
 from idp.pages.register import progress
 from idp.pages.register.forms import AccountForm, CodeForm, EmailForm, MobileForm
 from idp.pages.register.progress import Progress
@@ -178,12 +178,12 @@ def create() -> Response:
         return _account_page(form, email, 400)
     authorization = find_live_authorization()
     client_id = None if authorization is None else authorization.client.client_id
-    cookie = sign_in.start(
+    signed_in = sign_in.proceed(
         database(), current_issuer(), outcome, session_cookie(), client_id=client_id
     )
     database().commit()
     progress.forget()
-    return signed_in(authorization, "/account", cookie)
+    return go_on(signed_in, authorization, "/account")
 
 
 def _may_ask(state: Progress, kind: str) -> bool:

@@ -9,17 +9,22 @@ from werkzeug.wrappers import Response
 from idp.account import sign_in as signing_in
 from idp.directory.registration import service as registration
 from idp.oauth.visitor import Visitor
-from idp.pages import return_path
+from idp.pages.attempt import current_attempt
 from idp.pages.messages import retry_message
-from idp.pages.pending import Authorization, find_authorization, request_query_of, resume
+from idp.pages.pending import (
+    HOME,
+    Authorization,
+    destination,
+    find_authorization,
+    go_on,
+    request_query_of,
+    step_address,
+)
 from idp.pages.signin.forms import SignInForm
 from idp.pages.visitor import current_visitor, session_cookie
-from idp.platform.errors import BadRequest, Busy, TooManyRequests
-from idp.platform.sessions import cookie as cookies
+from idp.platform.errors import Busy, TooManyRequests
 from idp.platform.web.csrf import for_anyone
-from idp.platform.web.views import current_issuer, current_runtime, database
-
-HOME = "/account"
+from idp.platform.web.views import current_issuer, database
 
 blueprint = Blueprint("signin", __name__)
 
@@ -32,12 +37,16 @@ def home() -> Response:
 
 @blueprint.get("/login")
 def show() -> Response:
-    """Show the sign-in form."""
+    """Show the sign-in form, or go on with the sign-in that is under way."""
     authorization = find_authorization()
-    visitor = current_visitor()
+    open_attempt, visitor = current_attempt(), current_visitor()
+    is_other = request.args.get("account") == "other"
+    if open_attempt is not None and not is_other:
+        step = signing_in.due_step(database(), open_attempt)
+        return redirect(step_address(step, authorization, destination()), 303)
     if authorization is None and visitor is not None and not _must_sign_in(visitor):
-        return redirect(_destination(), 303)
-    known = None if request.args.get("account") == "other" else visitor
+        return redirect(destination(), 303)
+    known = None if is_other else visitor
     form = SignInForm()
     if form.login.data is not None:
         pass  # sent from an expired page
@@ -53,11 +62,10 @@ def show() -> Response:
 def sign_in() -> Response:
     """Check name and password; each sign-in sets a new session cookie."""
     authorization = find_authorization()
-    destination = _destination()
+    home = destination()
     form = SignInForm()
     if not form.validate():
         return _page(form, authorization, status=400)
-    issuer = current_issuer()
     attempt = signing_in.Attempt(
         login=form.login.data or "",
         password=form.password.data or "",
@@ -65,35 +73,20 @@ def sign_in() -> Response:
         client_id=authorization.client.client_id if authorization else None,
     )
     try:
-        value = signing_in.with_password(database(), issuer, attempt, session_cookie())
+        outcome = signing_in.with_password(database(), current_issuer(), attempt, session_cookie())
     except (TooManyRequests, Busy) as refusal:
         form.refuse(retry_message(refusal))
         return _page(form, authorization, status=refusal.status, retry_after=refusal.retry_after)
-    if value is None:
-        database().commit()
+    database().commit()
+    if outcome is None:
         form.refuse(_("Incorrect user name or password."), "password")
         return _page(form, authorization, status=400)
-    database().commit()
-    response = resume(authorization) if authorization is not None else redirect(destination, 303)
-    settings = current_runtime().settings
-    cookies.set_session(response, issuer, value, settings, remember=attempt.remember)
-    return response
+    return go_on(outcome, authorization, home)
 
 
 def _must_sign_in(visitor: Visitor) -> bool:
     """Return whether a page wants another sign-in: always, or because the last one is old."""
     return request.args.get("prompt") == "login" or not signing_in.is_recent(visitor)
-
-
-def _destination() -> str:
-    """Return the page that requires the sign-in; refuse external addresses."""
-    return_to = request.args.get("return_to")
-    if return_to is None:
-        return HOME
-    destination = return_path.parse(return_to)
-    if destination is None:
-        raise BadRequest(_("The return address does not belong to this site."))
-    return destination
 
 
 def _page(

@@ -21,6 +21,12 @@ A primary that was demoted keeps its connections, and refuses every write of the
 """
 
 
+class NoAnswerError(OperationalError):
+    """The server did not answer in time."""
+
+    is_timeout = True
+
+
 class BoundedConnection(Connection[TupleRow]):
     """A connection that is closed when the server does not answer in time.
 
@@ -39,7 +45,7 @@ class BoundedConnection(Connection[TupleRow]):
             # Not `close`, which would wait for the server again.
             self.pgconn.finish()
             message = f"connection closed: no answer within {self.seconds:g} s"
-            raise OperationalError(message) from None
+            raise NoAnswerError(message) from None
 
 
 def bound(engine: Engine, seconds: float | None) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.platform import clock
 from idp.platform.db import Base, Id
+from idp.platform.tracing import LONGEST_TRACEPARENT
 
 
 class OutboxMessage(Base):
@@ -38,6 +39,8 @@ class OutboxMessage(Base):
     claimed_by: Mapped[str | None] = mapped_column(String(64))
     last_error: Mapped[str | None] = mapped_column(String(500))
     """A sentence of ours; what the other side said may quote the message."""
+    trace: Mapped[str | None] = mapped_column(String(LONGEST_TRACEPARENT))
+    """The step of a trace that it was left by (W3C Trace Context)."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     done_at: Mapped[datetime | None] = mapped_column(index=True)
     failed_at: Mapped[datetime | None] = mapped_column(index=True)

@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import orjson
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, select, update
 from sqlalchemy.orm import Session, defer
 
-from idp.platform import clock, runtime
+from idp.platform import clock, runtime, tracing
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import count_hits
@@ -34,6 +34,7 @@ LONGEST_PAUSE_SECONDS = 3600
 LEASE_SECONDS = {"notify": 120, "gateway": 600, "build": 900}
 """Per lane, longer than its jobs take; who takes longer loses the lease, and it is done again."""
 
+_BATCH = 500
 _UNSYNCHRONIZED = {"synchronize_session": False}
 
 
@@ -47,6 +48,8 @@ class Taken:
     payload_encrypted: str
     attempt: int
     worker: str
+    trace: str | None = None
+    """The step of a trace that it was left by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ def enqueue(
         job=job,
         payload_encrypted=runtime.of(session).keyring.encrypt(PURPOSE, orjson.dumps(payload)),
         due_at=clock.now() + timedelta(seconds=delay_seconds),
+        trace=tracing.traceparent(),
     )
     session.add(message)
     session.flush()
@@ -119,12 +123,14 @@ def take(session: Session, lane: str, worker: str) -> Taken | None:
             OutboxMessage.job,
             OutboxMessage.payload_encrypted,
             OutboxMessage.attempts,
+            OutboxMessage.trace,
         ),
         execution_options=_UNSYNCHRONIZED,
     ).one_or_none()
     if row is None:
         return None
-    return Taken(row.id, lane, row.job, row.payload_encrypted or "", row.attempts, worker)
+    payload = row.payload_encrypted or ""
+    return Taken(row.id, lane, row.job, payload, row.attempts, worker, row.trace)
 
 
 def finish(session: Session, taken: Taken) -> bool:
@@ -251,16 +257,53 @@ def hasten(session: Session, message_id: int) -> None:
     _unless_taken(session, message_id, due_at=clock.now())
 
 
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What a lane of the outbox holds."""
+
+    waiting: int = 0
+    failed: int = 0
+    oldest_seconds: float = 0.0
+    """For how long the oldest message has been overdue; 0 when none is."""
+
+
+def lanes(session: Session) -> dict[str, Lane]:
+    """Return what each lane holds, by two queries on indexes that know no message that is done."""
+    moment = clock.now()
+    waiting = session.execute(
+        select(OutboxMessage.lane, func.count(), func.min(_overdue_since(moment)))
+        .where(_is_open())
+        .group_by(OutboxMessage.lane)
+    ).all()
+    given_up = session.execute(
+        select(OutboxMessage.lane, func.count())
+        .where(OutboxMessage.failed_at.is_not(None), OutboxMessage.done_at.is_(None))
+        .group_by(OutboxMessage.lane)
+    ).all()
+    failed = dict(given_up)
+    found = {lane: Lane(failed=failed.get(lane, 0)) for lane in LEASE_SECONDS}
+    for lane, count, since in waiting:
+        found[lane] = Lane(count, failed.get(lane, 0), _seconds_since(since, moment))
+    return found
+
+
 def oldest_seconds(session: Session) -> float:
     """Return how many seconds the oldest message is overdue; 0 when nothing waits."""
     moment = clock.now()
+    since = session.scalar(select(func.min(_overdue_since(moment))).where(_is_open()))
+    return _seconds_since(since, moment)
+
+
+def _overdue_since(moment: datetime) -> ColumnElement[datetime]:
+    """Return in SQL since when an open message is overdue; NULL: it is not."""
     # The first try is due when it was asked for; later ones since the message was made.
-    never_tried = OutboxMessage.attempts == 0
-    since: datetime | None = session.scalar(
-        select(
-            func.min(case((never_tried, OutboxMessage.due_at), else_=OutboxMessage.created_at))
-        ).where(_is_open(), or_(OutboxMessage.attempts > 0, OutboxMessage.due_at <= moment))
+    return case(
+        (OutboxMessage.attempts > 0, OutboxMessage.created_at),
+        (OutboxMessage.due_at <= moment, OutboxMessage.due_at),
     )
+
+
+def _seconds_since(since: datetime | None, moment: datetime) -> float:
     return max(0.0, (moment - since).total_seconds()) if since else 0.0
 
 
@@ -287,6 +330,25 @@ def rewrap(session: Session) -> int:
         )
         count += changed is not None
     return count
+
+
+def drop_unreadable(session: Session) -> int:
+    """Erase waiting payloads that no root secret opens and return their number."""
+    keyring = runtime.of(session).keyring
+    rows = session.execute(
+        select(OutboxMessage.id, OutboxMessage.payload_encrypted).where(
+            OutboxMessage.payload_encrypted.is_not(None)
+        )
+    ).all()
+    lost = [row_id for row_id, stored in rows if not keyring.opens(PURPOSE, stored or "")]
+    for start in range(0, len(lost), _BATCH):
+        session.execute(
+            update(OutboxMessage)
+            .where(OutboxMessage.id.in_(lost[start : start + _BATCH]))
+            .values(done_at=clock.now(), payload_encrypted=None),
+            execution_options=_UNSYNCHRONIZED,
+        )
+    return len(lost)
 
 
 def _select_open() -> Select[int, str, str, int, datetime, datetime, datetime | None, str | None]:

@@ -9,14 +9,19 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from idp.platform import tracing
 from idp.platform.errors import Problem, Unprocessable
 from idp.platform.jobs import service
+from idp.platform.metrics.declarations import CHORE_SUCCESS, JOBS, OTHER
 from idp.platform.runtime import Runtime
 from idp.platform.secrets import UnknownKeyError, random_token
+
+if TYPE_CHECKING:
+    from idp.platform.tracing.exporting import Tracer
 
 log = structlog.get_logger()
 
@@ -85,8 +90,10 @@ def deliver_one(runtime: Runtime, jobs: Jobs, lane: str, worker: str) -> bool | 
     # A worker that died while working on it reported nothing, so the count is checked first.
     if taken.attempt > service.MAX_ATTEMPTS:
         error, is_final = "The worker stopped each time while doing this job.", True
-    else:
+    elif runtime.tracer is None:
         error, is_final = _work(runtime, jobs.get(taken.job), taken)
+    else:
+        error, is_final = _work_traced(runtime, runtime.tracer, jobs.get(taken.job), taken)
     with runtime.sessions() as session:
         if not error:
             is_ours = service.finish(session, taken)
@@ -95,12 +102,15 @@ def deliver_one(runtime: Runtime, jobs: Jobs, lane: str, worker: str) -> bool | 
         else:
             is_ours = service.put_off(session, taken, error)
         session.commit()
-    event = "job_failed" if error and is_final else "job_put_off" if error else "job_done"
+    outcome = "failed" if error and is_final else "put_off" if error else "done"
+    # A release beside this one may have left jobs of other names.
+    name = taken.job if taken.job in jobs else OTHER
+    runtime.counts.add(JOBS, name, outcome if is_ours else "lost")
     write = log.error if error and is_final else log.warning if error else log.info
     about = {"job": taken.job, "message_id": taken.id, "attempt": taken.attempt}
     if error:
         about["reason"] = error
-    write(event if is_ours else "job_lease_lost", **about)
+    write(f"job_{outcome}" if is_ours else "job_lease_lost", **about)
     return not error
 
 
@@ -118,6 +128,8 @@ def _run_lane(runtime: Runtime, stop: threading.Event, jobs: Jobs, lane: str) ->
 
 def _run_chores(runtime: Runtime, stop: threading.Event, chores: Sequence[Chore]) -> None:
     due = {chore.name: time.monotonic() for chore in chores}
+    for chore in chores:
+        runtime.counts.set(CHORE_SUCCESS, time.time(), chore.name)
     while not stop.is_set():
         for chore in chores:
             if stop.is_set() or time.monotonic() < due[chore.name]:
@@ -125,6 +137,7 @@ def _run_chores(runtime: Runtime, stop: threading.Event, chores: Sequence[Chore]
             due[chore.name] = time.monotonic() + chore.every_seconds
             try:
                 chore.do(runtime, stop)
+                runtime.counts.set(CHORE_SUCCESS, time.time(), chore.name)
             except Exception as error:  # noqa: BLE001 - as above
                 _log_trouble("chore_failed", error, chore=chore.name)
         stop.wait(POLL_SECONDS)
@@ -147,6 +160,18 @@ def _work(runtime: Runtime, job: Job | None, taken: service.Taken) -> tuple[str,
         _log_trouble("job_crashed", error, job=taken.job, message_id=taken.id)
         return f"The job crashed ({type(error).__name__}).", is_last
     return "", False
+
+
+def _work_traced(
+    runtime: Runtime, tracer: Tracer, job: Job | None, taken: service.Taken
+) -> tuple[str, bool]:
+    """Do the job as a step of the trace that it was left by."""
+    about: Mapping[str, str | int] = {"idp.message": taken.id, "idp.attempt": taken.attempt}
+    span = tracer.begin(f"job {taken.job}", taken.trace, about, kind="consumer")
+    with tracing.using(span):
+        error, is_final = _work(runtime, job, taken)
+    span.end(has_failed=bool(error))
+    return error, is_final
 
 
 def _log_trouble(event: str, error: Exception, **about: object) -> None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from idp.platform.metrics.counts import Counts
+from idp.platform.metrics.declarations import Metric
 from idp.setting_values import host_and_port
 
 if TYPE_CHECKING:
@@ -20,15 +23,27 @@ if TYPE_CHECKING:
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Read by prometheus-client when it is imported: workers count into files of this folder."""
 
-Gauges = Callable[[], Mapping[str, float]]
-"""Name → value of gauges, read at each scrape."""
+WRITE_SECONDS = 1.0
+
+Sample = tuple[Metric, tuple[str, ...], float]
+"""A gauge, the values of its labels, and its value."""
+Gauges = Callable[[], Iterable[Sample]]
+"""Returns gauges that no process counts, at each scrape; it must not wait."""
 
 
-def create(configuration_age: Callable[[], float]) -> Metrics:
-    """Return new counters of this process, and the gauge that shows what a function returns."""
+def create(counts: Counts) -> Metrics:
+    """Return the metrics that hand on what this process counts."""
     from idp.platform.metrics.counting import Metrics  # noqa: PLC0415
 
-    return Metrics(configuration_age)
+    return Metrics(counts)
+
+
+def keep_written(counts: Counts, stop: threading.Event) -> None:
+    """Hand on what a process without an event loop counts, every second until `stop` is set."""
+    written = create(counts)
+    while not stop.wait(WRITE_SECONDS):
+        written.write()
+    written.write()
 
 
 def forget(pid: int) -> None:

@@ -1,88 +1,90 @@
-"""Requests counted in one process."""
+"""What a process counted, handed to prometheus-client."""
 
 from __future__ import annotations
 
-import threading
-from bisect import bisect_left
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-
-class _Tally:
-    """Requests of one endpoint, method and status that are yet to be written."""
-
-    __slots__ = ("buckets", "requests", "seconds")
-
-    def __init__(self) -> None:
-        self.requests = 0
-        self.seconds = 0.0
-        self.buckets = [0] * (len(BUCKETS) + 1)
+from idp.platform.metrics.counts import Counts, Tally
+from idp.platform.metrics.declarations import BUCKETS, METRICS, Metric
 
 
 class Metrics:
-    """Counters of one process.
+    """The metrics of one process; `write` brings them up to date.
 
-    Requests are added up in memory; `write` hands them to prometheus-client, whose counters lie in
-    a file and look at the process id each time.
+    The counters of prometheus-client lie in a file and look at the process id each time, so they
+    are not what a request pays for.
     """
 
-    def __init__(self, configuration_age: Callable[[], float]) -> None:
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
         self._registry = CollectorRegistry()
-        self._configuration_age = configuration_age
-        self._age = Gauge(
-            "idp_configuration_age_seconds",
-            "Time for which the configuration could not be compared with the database.",
-            registry=self._registry,
-            multiprocess_mode="livemax",
-        )
-        self._requests = Counter(
-            "idp_requests",
-            "Requests answered.",
-            ("endpoint", "method", "status"),
-            registry=self._registry,
-        )
-        self._seconds = Histogram(
-            "idp_request_seconds",
-            "Time from the first look at a request to its answer.",
-            ("endpoint",),
-            buckets=BUCKETS,
-            registry=self._registry,
-        )
-        self._lock = threading.Lock()
-        self._tallies: dict[tuple[str, str, int], _Tally] = {}
-
-    def count(self, endpoint: str, method: str, status: int, seconds: float) -> None:
-        """Count one request."""
-        key = (endpoint, method if method in _METHODS else "(other)", status)
-        with self._lock:
-            tally = self._tallies.get(key)
-            if tally is None:
-                tally = self._tallies[key] = _Tally()
-            tally.requests += 1
-            tally.seconds += seconds
-            tally.buckets[bisect_left(BUCKETS, seconds)] += 1
+        self._families: dict[Metric, Any] = {}
+        for metric in METRICS:
+            if metric.kind == "counter" and metric.values.keys() == set(metric.labels):
+                self._begin_at_zero(metric)
 
     def write(self) -> None:
         """Hand on what was counted since the last time."""
-        self._age.set(self._configuration_age())
-        with self._lock:
-            tallies, self._tallies = self._tallies, {}
-        for (endpoint, method, status), tally in tallies.items():
-            self._requests.labels(endpoint, method, status).inc(tally.requests)
-            histogram: Any = self._seconds.labels(endpoint)
-            # There is no public way to add many observations at once.
-            histogram._sum.inc(tally.seconds)  # noqa: SLF001
-            for bucket, hits in zip(histogram._buckets, tally.buckets, strict=True):  # noqa: SLF001
-                if hits:
-                    bucket.inc(hits)
+        added, observed, gauges = self._counts.take()
+        for (metric, labels), amount in added.items():
+            self._series(metric, labels).inc(amount)
+        for (metric, labels), tally in observed.items():
+            _add(self._series(metric, labels), tally)
+        for (metric, labels), value in gauges.items():
+            self._series(metric, labels).set(value)
 
     @property
     def registry(self) -> CollectorRegistry:
         """The values up to now."""
         self.write()
         return self._registry
+
+    def _begin_at_zero(self, metric: Metric) -> None:
+        """Show what never happened as 0; an increase is seen only where a value was before."""
+        for labels in product(*(sorted(metric.values[name]) for name in metric.labels)):
+            self._series(metric, labels)
+
+    def _series(self, metric: Metric, labels: tuple[object, ...]) -> Any:
+        family = self._families.get(metric)
+        if family is None:
+            family = self._families[metric] = _MAKE[metric.kind](metric, self._registry)
+        return family.labels(*metric.bounded(labels)) if labels else family
+
+
+def _make_counter(metric: Metric, registry: CollectorRegistry) -> Counter:
+    return Counter(metric.name, metric.sentence, metric.labels, registry=registry)
+
+
+def _make_gauge(metric: Metric, registry: CollectorRegistry) -> Gauge:
+    return Gauge(
+        metric.name,
+        metric.sentence,
+        metric.labels,
+        registry=registry,
+        multiprocess_mode=metric.merge,
+    )
+
+
+def _make_histogram(metric: Metric, registry: CollectorRegistry) -> Histogram:
+    return Histogram(
+        metric.name, metric.sentence, metric.labels, buckets=BUCKETS, registry=registry
+    )
+
+
+_MAKE: dict[str, Callable[[Metric, CollectorRegistry], Any]] = {
+    "counter": _make_counter,
+    "gauge": _make_gauge,
+    "histogram": _make_histogram,
+}
+
+
+def _add(histogram: Any, tally: Tally) -> None:
+    # There is no public way to add many observations at once.
+    histogram._sum.inc(tally.total)  # noqa: SLF001
+    for bucket, hits in zip(histogram._buckets, tally.buckets, strict=True):  # noqa: SLF001
+        if hits:
+            bucket.inc(hits)

@@ -14,6 +14,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from idp.platform.metrics import Gauges
+from idp.platform.metrics.declarations import Metric
 
 
 def serve(listener: socket.socket, folder: Path, gauges: Gauges) -> None:
@@ -38,9 +39,15 @@ def combined(folder: Path, gauges: Gauges) -> CollectorRegistry:
 
         @staticmethod
         def collect() -> Iterable[GaugeMetricFamily]:
-            """Ask for each value now."""
-            for name, value in gauges().items():
-                yield GaugeMetricFamily(name, name.replace("_", " "), value=value)
+            """Return the values of this moment."""
+            families: dict[Metric, GaugeMetricFamily] = {}
+            for metric, labels, value in gauges():
+                if metric not in families:
+                    families[metric] = GaugeMetricFamily(
+                        metric.name, metric.sentence, labels=metric.labels
+                    )
+                families[metric].add_metric(metric.bounded(labels), value)
+            return families.values()
 
         @staticmethod
         def describe() -> Iterable[GaugeMetricFamily]:

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import idna
 
 from idp.config import Settings
-from idp.platform import clock
+from idp.platform import clock, tracing
 from idp.platform.errors import Unavailable, Unprocessable
 from idp.platform.notify import folder
 from idp.platform.runtime import Runtime
@@ -102,8 +102,14 @@ def check(smtp_url: str) -> None:
 
 def _hand_over(smtp_url: str, message: EmailMessage | None) -> None:
     """Talk to the server; its answers are not passed on, for they may quote the mail."""
+    url = urlsplit(smtp_url)
+    with tracing.step("SMTP", {"server.address": url.hostname or ""}, kind="client"):
+        _talk(url, message)
+
+
+def _talk(url: SplitResult, message: EmailMessage | None) -> None:
     try:
-        server = _connect(urlsplit(smtp_url))
+        server = _connect(url)
         try:
             if message is not None:
                 server.send_message(message)

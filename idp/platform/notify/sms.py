@@ -6,12 +6,14 @@ import base64
 import http.client
 import ssl
 from collections.abc import Mapping
+from contextlib import closing
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import orjson
 
+from idp.platform import tracing
 from idp.platform.errors import Unavailable, Unprocessable
 from idp.platform.notify import folder
 from idp.platform.runtime import Runtime
@@ -39,6 +41,18 @@ def send(runtime: Runtime, payload: Mapping[str, Any]) -> None:
         raise Unavailable("Short messages cannot be sent: set IDP_SMS_URL to an HTTP gateway.")
 
 
+def check(sms_url: str) -> None:
+    """Connect to the gateway, with TLS where it is https; Unavailable says why that failed."""
+    url = urlsplit(sms_url)
+    try:
+        with closing(_connection(url)) as connection:
+            connection.connect()
+    except ssl.SSLCertVerificationError:
+        raise Unavailable("The gateway's certificate is not trusted.") from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise Unavailable(f"The gateway did not answer ({type(error).__name__}).") from None
+
+
 def _post(sms_url: str, payload: Mapping[str, Any]) -> None:
     """Post `{to, text, template}` as JSON. Redirects and proxies are not followed."""
     url = urlsplit(sms_url)
@@ -54,7 +68,8 @@ def _post(sms_url: str, payload: Mapping[str, Any]) -> None:
         pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     try:
-        status = _ask(url, body, headers)
+        with tracing.step("text message", {"server.address": url.hostname}, kind="client"):
+            status = _ask(url, body, headers)
     except ssl.SSLCertVerificationError:
         raise Unavailable("The gateway's certificate is not trusted.") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -65,11 +80,12 @@ def _post(sms_url: str, payload: Mapping[str, Any]) -> None:
 
 
 def _ask(url: SplitResult, body: bytes, headers: Mapping[str, str]) -> int:
-    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-    connection = kind(url.hostname or "", url.port, timeout=TIMEOUT_SECONDS)
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    try:
+    with closing(_connection(url)) as connection:
         connection.request("POST", path, body, dict(headers))
         return connection.getresponse().status
-    finally:
-        connection.close()
+
+
+def _connection(url: SplitResult) -> http.client.HTTPConnection:
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    return kind(url.hostname or "", url.port, timeout=TIMEOUT_SECONDS)

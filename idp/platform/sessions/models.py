@@ -28,8 +28,11 @@ class BrowserSession(Base):
     """Membership chosen in this session."""
     security_stamp: Mapped[str] = mapped_column(String(64))
     auth_time: Mapped[datetime]
+    """When the first factor was last proven."""
     acr: Mapped[str] = mapped_column(String(100))
     amr: Mapped[list[str]]
+    mfa_at: Mapped[datetime | None]
+    """When a second factor was last proven."""
     remember: Mapped[bool] = mapped_column(default=False)
     remote_addr: Mapped[str | None] = mapped_column(String(45))
     user_agent: Mapped[str | None] = mapped_column(String(300))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Select, select, update
@@ -18,6 +19,18 @@ MAX_USER_AGENT = 300
 MAX_COOKIE = 100
 
 
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """How and when a person proved who they are."""
+
+    acr: str
+    amr: Sequence[str]
+    auth_time: datetime | None = None
+    """When the first factor was proven; None: now."""
+    mfa_at: datetime | None = None
+    """When the second factor was proven; None: it was not."""
+
+
 def cookie_name(issuer: Issuer) -> str:
     """Name the cookie of an issuer; cookies ignore ports, so the name distinguishes issuers."""
     name = f"idp_{issuer.tenant_id}"
@@ -29,9 +42,8 @@ def start(
     issuer: Issuer,
     user_id: int,
     security_stamp: str,
+    how: Authentication,
     *,
-    acr: str,
-    amr: Sequence[str],
     remember: bool,
     replaces: BrowserSession | None = None,
 ) -> str:
@@ -49,9 +61,10 @@ def start(
     life = timedelta(days=settings.remember_days) if remember else _short_life(session)
     values = {
         "token_hash": digest(cookie),
-        "auth_time": now,
-        "acr": acr,
-        "amr": list(amr),
+        "auth_time": how.auth_time or now,
+        "acr": how.acr,
+        "amr": list(how.amr),
+        "mfa_at": how.mfa_at,
         "remember": remember,
         "remote_addr": context.remote_addr,
         "user_agent": (context.user_agent or "")[:MAX_USER_AGENT] or None,
@@ -101,6 +114,29 @@ def _renew(
         .returning(BrowserSession.id)
     ).all()
     return bool(done)
+
+
+def raise_level(
+    session: Session, row: BrowserSession, *, acr: str, amr: Sequence[str]
+) -> str | None:
+    """Note that the person of a live session proved a second factor; return its new cookie.
+
+    The first factor stays as old as it is. Return None when the session ended meanwhile, or when
+    it was renewed by another request.
+    """
+    cookie = random_token()
+    raised = session.scalar(
+        update(BrowserSession)
+        .where(
+            BrowserSession.id == row.id,
+            BrowserSession.token_hash == row.token_hash,
+            BrowserSession.ended_at.is_(None),
+            BrowserSession.expires_at > clock.now(),
+        )
+        .values(token_hash=digest(cookie), acr=acr, amr=list(amr), mfa_at=clock.now())
+        .returning(BrowserSession.id)
+    )
+    return None if raised is None else cookie
 
 
 def live(issuer: Issuer, cookie: str) -> Select[BrowserSession]:

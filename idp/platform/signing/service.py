@@ -7,6 +7,7 @@ nothing. Writers raise the configuration version first: its row is where they qu
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -97,7 +98,11 @@ def get(session: Session, kid: str) -> SigningKey:
 def unreadable(session: Session, keyring: Keyring) -> list[SigningKey]:
     """List the keys with a private part that no secret of `IDP_SECRET_KEY` opens."""
     query = select(SigningKey).where(SigningKey.private_encrypted.is_not(None))
-    return [key for key in session.scalars(query) if not _opens(keyring, key)]
+    return [
+        key
+        for key in session.scalars(query)
+        if not keyring.opens(PURPOSE, key.private_encrypted or "")
+    ]
 
 
 def check_readable(session: Session, keyring: Keyring) -> None:
@@ -162,6 +167,29 @@ def rotation_due_at(session: Session, key: SigningKey) -> datetime:
     """Return when an active key is old enough to be replaced."""
     days = runtime.of(session).settings.key_rotation_days
     return (key.activated_at or key.created_at) + timedelta(days=days)
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """How old the active key of an algorithm is, and whether the next one may follow it."""
+
+    seconds: float
+    next_is_ready: bool
+
+
+def ages(session: Session) -> dict[str, Age]:
+    """Return the age of each active key, by algorithm."""
+    now = clock.now()
+    query = select(
+        SigningKey.alg, SigningKey.status, SigningKey.activated_at, SigningKey.created_at
+    ).where(SigningKey.status.in_(("active", "next")))
+    active, announced = dict[str, float](), set[str]()
+    for alg, status, activated_at, created_at in session.execute(query):
+        if status == "active":
+            active[alg] = (now - (activated_at or created_at)).total_seconds()
+        elif created_at <= now - timedelta(seconds=ANNOUNCE_SECONDS):
+            announced.add(alg)
+    return {alg: Age(seconds, alg in announced) for alg, seconds in active.items()}
 
 
 def rotate_due(session: Session, *, keep_seconds: int = PUBLISH_SECONDS) -> list[str]:
@@ -298,12 +326,22 @@ def rewrap(session: Session) -> int:
     return count
 
 
-def _opens(keyring: Keyring, key: SigningKey) -> bool:
-    try:
-        keyring.decrypt(PURPOSE, key.private_encrypted or "")
-    except UnknownKeyError:
-        return False
-    return True
+def replace_unreadable(session: Session) -> list[str]:
+    """Replace the keys that no root secret opens; return their ids.
+
+    They stay in the JWKS until what they signed has expired: a lost secret is not a stolen one.
+    """
+    bump_configuration(session)
+    lost = unreadable(session, runtime.of(session).keyring)
+    for key in lost:
+        _erase(session, key.kid, "next")
+        _retire(session, key, PUBLISH_SECONDS)
+        _changed(
+            session,
+            update(SigningKey).where(SigningKey.id == key.id).values(private_encrypted=None),
+        )
+    ensure(session)
+    return [key.kid for key in lost]
 
 
 def _is_known(session: Session, kid: str) -> bool:

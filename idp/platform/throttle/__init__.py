@@ -19,8 +19,10 @@ import structlog
 
 from idp.platform import clock
 from idp.platform.errors import TooManyRequests
+from idp.platform.metrics.counts import Counts
+from idp.platform.metrics.declarations import DELAYS
 from idp.platform.throttle.local import LocalStore
-from idp.platform.throttle.store import PREFIX, Delay, Store
+from idp.platform.throttle.store import PREFIX, Delay, State, Store
 
 if TYPE_CHECKING:
     from idp.platform.runtime import RequestContext
@@ -99,7 +101,8 @@ ADDRESS = Delay(free=30, longest=300)
 class Throttle:
     """Limits and growing delays, by name and key; keys are stored as hashes."""
 
-    def __init__(self, redis_url: str = "") -> None:
+    def __init__(self, redis_url: str = "", counts: Counts | None = None) -> None:
+        self._counts = counts or Counts()
         self._local = LocalStore(_open_windows)
         self._shared = _open_shared(redis_url) if redis_url else None
         self._down_until = 0.0
@@ -107,6 +110,10 @@ class Throttle:
     def is_reachable(self) -> bool:
         """Ask the shared store whether it answers; True when there is none to ask."""
         return self._shared is None or self._shared.ping()
+
+    def examine(self) -> State | None:
+        """Return the state of the shared store; None when it does not answer, or there is none."""
+        return None if self._shared is None else self._shared.examine()
 
     def hit(
         self, name: str, key: Key | tuple[Key, ...], limit: int, seconds: int, *, cost: int = 1
@@ -116,17 +123,11 @@ class Throttle:
         Several keys are counted together, as one. A wider network of IPv6 has twice the limit of
         the one in it; what a narrow one is refused does not count for the wider.
         """
-        for text, factor in _counted(key):
-            wait = self._count(partial(_hit, name, text, limit * factor, seconds, cost))
-            if wait:
-                raise TooManyRequests(_seconds(wait))
+        self._limit(name, key, limit, seconds, cost)
 
     def check(self, name: str, key: Key | tuple[Key, ...], limit: int, seconds: int) -> None:
         """Refuse as `hit` would, and count nothing."""
-        for text, factor in _counted(key):
-            wait = self._count(partial(_hit, name, text, limit * factor, seconds, 0))
-            if wait:
-                raise TooManyRequests(_seconds(wait))
+        self._limit(name, key, limit, seconds, 0)
 
     def allows_here(self, name: str, key: str, limit: int, seconds: int, *, cost: int = 1) -> bool:
         """Count a try in this process alone, and return whether it is within the limit.
@@ -144,7 +145,11 @@ class Throttle:
         makes new addresses wait once, for a time that further failures elsewhere do not extend: an
         attacker slows the owner down and cannot lock them out.
         """
-        self._count(lambda store: _check(store, name, keys))
+        try:
+            self._count(lambda store: _check(store, name, keys))
+        except TooManyRequests:
+            self._counts.add(DELAYS, name)
+            raise
 
     def withdraw(self, name: str, *keys: Key) -> None:
         """Forget that a try is under way: its proof was not looked at."""
@@ -170,6 +175,15 @@ class Throttle:
         names = (together, _slot(name, keys), *single[:1])
         self._count(lambda store: store.forget(*names))
         self._local.forget(*names)
+
+    def _limit(
+        self, name: str, key: Key | tuple[Key, ...], limit: int, seconds: int, cost: int
+    ) -> None:
+        for text, factor in _counted(key):
+            wait = self._count(partial(_hit, name, text, limit * factor, seconds, cost))
+            if wait:
+                self._counts.add(DELAYS, name)
+                raise TooManyRequests(_seconds(wait))
 
     def _count(self, action: Callable[[Store], T]) -> T:
         """Count in the shared store, or here while it does not answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from redis.connection import SSLConnection, parse_url
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
-from idp.platform.throttle.store import PREFIX, Delay, Record
+from idp.platform.throttle.store import PREFIX, Delay, Record, State
 from idp.platform.throttle.windows import Windows
 from idp.setting_values import host_and_port
 
@@ -54,6 +55,22 @@ class SharedStore:
             return bool(self._client.ping())
         except self.errors:
             return False
+
+    def examine(self) -> State | None:
+        """Return what the server tells about itself; None when it does not answer."""
+        try:
+            facts = self._client.info("replication") | self._client.info("memory")
+            before = time.time()
+            seconds, microseconds = self._client.time()
+            after = time.time()
+        except self.errors:
+            return None
+        is_limited = bool(facts.get("maxmemory"))
+        return State(
+            is_master=facts.get("role") == "master",
+            evicts=is_limited and facts.get("maxmemory_policy") != "noeviction",
+            ahead_seconds=seconds + microseconds / 1_000_000 - (before + after) / 2,
+        )
 
     def hit(self, parts: tuple[str, ...], limit: int, seconds: int, cost: int) -> float:
         """Count a try, or with no cost look at the count; return the seconds to wait."""

@@ -24,6 +24,17 @@ class Delay:
         return int(min(self.longest, 2 ** min(failures - self.free, MAX_DOUBLINGS)))
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a shared store tells about itself."""
+
+    is_master: bool
+    evicts: bool
+    """Whether it drops records when its memory is full."""
+    ahead_seconds: float
+    """By how much its clock is ahead of ours."""
+
+
 class Record(NamedTuple):
     """Failures so far, and until when (seconds since the epoch) to wait."""
 

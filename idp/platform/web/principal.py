@@ -11,7 +11,13 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from flask import current_app, g, request
 from sqlalchemy.orm import Session
 
-from idp.platform.errors import BadRequest, Forbidden, InvalidToken, Unauthenticated
+from idp.platform.errors import (
+    BadRequest,
+    Forbidden,
+    InsufficientUserAuthentication,
+    InvalidToken,
+    Unauthenticated,
+)
 from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
 from idp.platform.permission_codes import covering
 from idp.platform.runtime import context_of
@@ -42,6 +48,8 @@ class Principal:
     grant_id: int | None
     jti: str
     expires_at: int
+    acr: str = ""
+    """Level that the person signed in with."""
     token_scopes: tuple[str, ...] = ()
     """Everything that the token is for, at other APIs too; no gate opens for that."""
     audience: tuple[str, ...] = ()
@@ -86,6 +94,13 @@ class PermittingTenants(Protocol):
         """Return them as the database holds them."""
 
 
+class LacksLevel(Protocol):
+    """Decides whether a person should have signed in with a higher level."""
+
+    def __call__(self, session: Session, user_id: int, acr: str, wanted: str) -> bool:
+        """Return whether the level is too low for someone who can reach the wanted one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """What the gate asks of wings above; plugged in when the application starts."""
@@ -93,6 +108,7 @@ class Gate:
     authenticate: Callable[[Session, Issuer, str], Principal]
     has_permission: HasPermission
     permitting_tenants: PermittingTenants
+    lacks_level: LacksLevel
 
 
 Tenant = str | Callable[[dict[str, Any]], int | None]
@@ -107,6 +123,7 @@ def require_scope(
     tenant: Tenant | None = None,
     machine: bool = False,
     person: bool = True,
+    level: str | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Require a token, the client's scope and the person's permission before a view.
 
@@ -114,7 +131,7 @@ def require_scope(
     platform role; without `tenant` that is the token's own. Where the tenant is in the body the
     view asks `check_permission`. A machine's token is refused where a permission is named, but
     with `machine`; a person's token is refused without `person`. `also` names further scopes that
-    let a client through.
+    let a client through. `level` must have been reached by people who can reach it.
     """
     accepted = covering(scope).union(also)
 
@@ -131,11 +148,22 @@ def require_scope(
             _check_reach(principal, touched)
             if permission is not None and not (machine and principal.is_machine):
                 check_permission(permission, touched)
+            if level is not None:
+                _check_level(principal, level)
             return view(*args, **kwargs)
 
         return guarded
 
     return decorate
+
+
+def _check_level(principal: Principal, level: str) -> None:
+    """Refuse a token of a person whose sign-in was of a lower level than they can reach."""
+    gate: Gate = current_app.extensions[EXTENSION]
+    if principal.user_id is not None and gate.lacks_level(
+        database(), principal.user_id, principal.acr, level
+    ):
+        raise InsufficientUserAuthentication({"acr_values": level})
 
 
 def current_principal() -> Principal:

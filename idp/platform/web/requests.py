@@ -25,6 +25,7 @@ from idp.platform import logs, metrics
 from idp.platform.cache import MISSING, Missing
 from idp.platform.errors import BadRequest, NotFound, Problem, TooLarge, TooLong
 from idp.platform.issuer import Issuer
+from idp.platform.metrics.declarations import OTHER, REQUESTS
 from idp.platform.runtime import RequestContext, Runtime
 from idp.platform.storage import SessionStorage, Storage, complete
 from idp.platform.web import cors, forms, plain, problems
@@ -68,6 +69,8 @@ _ASCII = ("HTTP_AUTHORIZATION", "CONTENT_TYPE")
 """Headers that decide what a request is worth or means, and hold nothing but ASCII."""
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
+_METHODS = REQUESTS.values["method"]
+
 _PATH_SAFE = "/:@!$&'()*+,;=~"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -103,7 +106,8 @@ class Entrance:
         self._default_port = _DEFAULT_PORT[settings.scheme]
         self._headers = security_headers(secure=settings.secure)
         self._page_headers = security_headers(secure=settings.secure, policy=plain.POLICY)
-        self.metrics = metrics.create(runtime.cache.age)
+        self.metrics = metrics.create(runtime.counts)
+        self._counts = runtime.counts
 
     async def serve(
         self, request: Request, storage: Storage, handle: Handle, *, machine: bool
@@ -347,7 +351,9 @@ class Entrance:
         """Return the session to the pool, count and log."""
         visit.storage.end()
         seconds = time.perf_counter() - visit.started
-        self.metrics.count(visit.endpoint, visit.method, status, seconds)
+        # Invented ones must not add up in memory where nobody hands the counts on.
+        method = visit.method if visit.method in _METHODS else OTHER
+        self._counts.answered(visit.endpoint, method, status, seconds)
         if visit.path not in HEALTH:
             logs.access(
                 request_id=visit.request_id,

@@ -219,6 +219,28 @@ def rewrap(session: Session) -> int:
     return len(old)
 
 
+def drop_unreadable(session: Session) -> list[str]:
+    """Remove the tokens that no root secret opens; return the names of their APIs.
+
+    Options of npm are not stored without a token, so they are removed as a whole.
+    """
+    keyring = runtime.of(session).keyring
+    rows: list[NpmOptions | GithubOptions] = [
+        *session.scalars(select(NpmOptions)),
+        *session.scalars(select(GithubOptions).where(GithubOptions.token_encrypted.is_not(None))),
+    ]
+    lost = [row for row in rows if not keyring.opens(PURPOSE, row.token_encrypted or "")]
+    for row in lost:
+        if isinstance(row, GithubOptions):
+            row.token_encrypted = None
+        else:
+            session.delete(row)
+    session.flush()
+    api_ids = {row.api_resource_id for row in lost}
+    query = select(ApiResource.name).where(ApiResource.id.in_(api_ids)).order_by(ApiResource.name)
+    return list(session.scalars(query))
+
+
 def _check(content: NpmContent | GithubContent, patterns: Mapping[str, re.Pattern[str]]) -> None:
     """Refuse values that do not have the form that the registry or the server expects."""
     for name, pattern in patterns.items():

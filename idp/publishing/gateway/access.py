@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
+from idp.directory import levels
 from idp.directory.bundles import service as bundles
-from idp.directory.resources.models import ApiResource
+from idp.directory.levels import SignIn
+from idp.directory.resources.models import ApiResource, ApiResourceProperty
 from idp.platform import clock, runtime
 from idp.platform.cache import Lookup, looked_up
-from idp.platform.errors import Forbidden, InvalidToken, NotFound, TooManyRequests
+from idp.platform.errors import (
+    Forbidden,
+    InsufficientUserAuthentication,
+    InvalidToken,
+    NotFound,
+    TooManyRequests,
+)
 from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.storage import Storage
 from idp.publishing.gateway import tables
@@ -69,6 +78,10 @@ class Rule:
     needs_person: bool
     products: tuple[ProductView, ...] | None
     """One of them must admit the call; None: the version is in no product."""
+    required_acr: str | None = None
+    """Level that a person must have signed in with; None: any."""
+    max_age: int | None = None
+    """Seconds since a person signed in; None: any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +100,7 @@ class Gatekeeper:
         client_row_id: int,
         client_tenant_id: int | None,
         tenant_id: int | None,
-        is_person: bool,
+        sign_in: SignIn | None,
     ) -> str:
         """Admit and count a call and name its upstream, or refuse it."""
         rule = await storage.look_up(find, aid) if aid else None
@@ -98,8 +111,10 @@ class Gatekeeper:
             raise InvalidToken("The token is for a different API")
         if rule.scope is not None and rule.scope not in scopes:
             raise _insufficient(rule.scope)
-        if rule.needs_person and not is_person:
+        if rule.needs_person and sign_in is None:
             raise Forbidden("This API requires a token of a user")
+        if sign_in is not None:
+            _check_sign_in(rule, sign_in)
         _check_products(rule.products, scopes, client_row_id)
         await self._count(storage, tenant_id or PLATFORM_TENANT_ID)
         return rule.upstream
@@ -138,6 +153,7 @@ def find(session: Session, aid: str) -> Rule | None:
             Publication.authorization_server,
             Publication.openid,
             PublicationRevision.upstream,
+            ApiResource.id,
             ApiResource.name,
             ApiResource.tenant_id,
         )
@@ -160,8 +176,26 @@ def find(session: Session, aid: str) -> Rule | None:
             )
         )
     products = _products(session, row.product_ids, tenant_id) if row.product_ids else None
-    needs_person = row.openid is not None
-    return Rule(upstream.key, row.name, row.tenant_id, scope, needs_person, products)
+    return Rule(
+        upstream.key,
+        row.name,
+        row.tenant_id,
+        scope,
+        row.openid is not None,
+        products,
+        **_demands(session, row.id),
+    )
+
+
+def _demands(session: Session, api_row_id: int) -> dict[str, Any]:
+    """Return what an API demands of the sign-ins of people."""
+    query = select(ApiResourceProperty).where(ApiResourceProperty.api_resource_id == api_row_id)
+    properties = {row.key: row.value for row in session.scalars(query)}
+    max_age = properties.get("max_age")
+    return {
+        "required_acr": properties.get("required_acr"),
+        "max_age": None if max_age is None else int(max_age),
+    }
 
 
 def _products(session: Session, pids: Collection[str], tenant_id: int) -> tuple[ProductView, ...]:
@@ -187,6 +221,17 @@ def _products(session: Session, pids: Collection[str], tenant_id: int) -> tuple[
         )
         for row in rows
     )
+
+
+def _check_sign_in(rule: Rule, sign_in: SignIn) -> None:
+    """Ask for a sign-in of a higher level, or a younger one (RFC 9470 3)."""
+    demands = {}
+    if rule.required_acr is not None and not levels.satisfies(sign_in.acr, rule.required_acr):
+        demands["acr_values"] = rule.required_acr
+    if rule.max_age is not None and sign_in.auth_time + rule.max_age < clock.timestamp():
+        demands["max_age"] = str(rule.max_age)
+    if demands:
+        raise InsufficientUserAuthentication(demands)
 
 
 def _check_products(

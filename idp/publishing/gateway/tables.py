@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import Session, selectinload
 
@@ -135,6 +136,32 @@ def rewrap(session: Session) -> int:
             count += 1
     session.flush()
     return count
+
+
+def drop_unreadable(session: Session) -> list[str]:
+    """Empty the publish requests that no root secret opens; return the suffixes of their APIs.
+
+    An API stays published. What is left of its last request has no policy.
+    """
+    keyring = runtime.of(session).keyring
+    session.execute(delete(PublicationDraft))
+    query = select(Publication).options(selectinload(Publication.versions))
+    lost = [
+        row
+        for row in session.scalars(query)
+        if not keyring.opens(PURPOSE, row.configuration_encrypted)
+    ]
+    for row in lost:
+        left = {
+            "aid": row.versions[0].aid,
+            "suffix": row.suffix,
+            "name": row.name,
+            "description": row.description,
+        }
+        row.configuration_encrypted = keyring.encrypt(PURPOSE, orjson.dumps(left))
+        row.stamp = new_stamp()
+    session.flush()
+    return sorted(row.suffix for row in lost)
 
 
 def _read(session: Session, query: Select[Publication, int | None]) -> list[Published]:

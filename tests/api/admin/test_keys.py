@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 
 import pytest
@@ -12,6 +13,7 @@ from idp.platform.audit.tags import Tag
 from idp.platform.signing import service as signing
 from idp.platform.signing.models import SigningKey
 from tests.api import admin, center
+from tests.protocol import add_authenticator, obtain, register, sign_in
 
 
 @pytest.fixture
@@ -104,3 +106,33 @@ def test_a_key_that_is_not_there_is_not_found(root, kid):
 @pytest.mark.parametrize("body", [{"alg": "HS256"}, {"alg": 1}, {"kid": "x"}])
 def test_what_cannot_be_rotated_is_refused(root, body):
     assert admin.refused(root, "POST", "/keys/rotate", body)[0] == 400
+
+
+# Attack 79: a token of a lower level
+
+
+def challenge(answer):
+    assert answer.status_code == 401
+    assert answer.get_json()["code"] == "insufficient_user_authentication"
+    return answer.headers["WWW-Authenticate"]
+
+
+def test_a_key_is_not_rotated_by_a_token_without_the_second_factor_of_its_person(
+    root, session, client
+):
+    before = listed(root)
+    add_authenticator(session, root.user)
+    for path in ("/keys/rotate", f"/keys/{before[0]['kid']}/revoke"):
+        answer = admin.send(root, "POST", path, {"alg": "ES256"} if "rotate" in path else None)
+        assert 'acr_values="mfa"' in challenge(answer)
+    assert listed(root) == before
+    app = register(session, "cli", scopes=("openid", "ids4.ms.admin.all"))
+    sign_in(client, session, root.user, has_both=True)
+    high = replace(root, token=obtain(client, app, "openid ids4.ms.admin.all").access)
+    assert admin.send(high, "POST", "/keys/rotate", {"alg": "ES256"}).status_code == 200
+
+
+@pytest.mark.settings(second_factor="required")
+def test_a_level_is_asked_of_everybody_where_everybody_must_have_a_factor(root):
+    assert 'acr_values="mfa"' in challenge(admin.send(root, "POST", "/keys/rotate", {}))
+    assert admin.send(root, "GET", "/keys").status_code == 200

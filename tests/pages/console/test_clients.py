@@ -23,9 +23,11 @@ from tests.protocol import (
     CALLBACK,
     PASSWORD,
     add_api,
+    add_authenticator,
     add_person,
     add_role,
     add_tenant,
+    app_code,
     obtain,
     register,
     register_machine,
@@ -443,6 +445,21 @@ def test_sensitive_acts_need_a_sign_in_of_the_last_five_minutes(client, session,
         f"{path}/delete"
     )
     assert client.get(f"{path}/delete").status_code == 200
+
+
+def test_sensitive_acts_need_the_second_factor_of_people_who_have_one(client, session, admin, web):
+    path = f"{LIST}/{web.row_id}/secrets"
+    page = client.get(path)
+    secret = add_authenticator(session, admin)
+    asked = send(client, page, path, {"days": ""})
+    assert asked.location.startswith("/login?prompt=login&return_to=")
+    assert len(row(session).secrets) == 1
+    step = submit(client, asked.location, {"login": "root", "password": PASSWORD})
+    assert step.location.startswith("/login/factor?return_to=")
+    assert submit(client, step.location, {"code": app_code(secret)}).location == path
+    assert send(client, client.get(path), path, {"days": ""}).location == path
+    session.expire_all()
+    assert len(row(session).secrets) == 2
 
 
 def test_a_secret_ends_when_it_is_told_to_and_is_removed(client, session, admin, web, clock):

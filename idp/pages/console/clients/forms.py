@@ -22,6 +22,7 @@ from wtforms.validators import InputRequired, Length
 
 from idp.directory import product
 from idp.directory.clients.models import Client
+from idp.directory.levels import MFA
 from idp.pages.form import Form
 from idp.platform.signing.algorithms import ALGORITHMS
 
@@ -120,7 +121,7 @@ class SettingsForm(EditForm):
     settings = (
         *("client_name", "description", "client_uri", "logo_uri", "policy_uri", "tos_uri"),
         *("application_type", "require_pkce", "require_consent", "allow_remember_consent"),
-        *("consent_lifetime", "default_max_age", "token_endpoint_auth_method"),
+        *("consent_lifetime", "default_max_age", "require_acr", "token_endpoint_auth_method"),
         *("token_endpoint_auth_signing_alg", "jwks", "jwks_uri", "strict_assertion_audience"),
     )
 
@@ -138,6 +139,10 @@ class SettingsForm(EditForm):
     allow_remember_consent = BooleanField(_("People may have their consent remembered"))
     consent_lifetime = _seconds(_("Remembered consent lasts (seconds)"))
     default_max_age = _seconds(_("Longest age of a sign-in (seconds)"))
+    require_acr = _choice(
+        _("People sign in with"),
+        {"": _("their password, and a second step if they have one"), MFA: _("a second step")},
+    )
     token_endpoint_auth_method = _choice(
         _("Authentication at the token endpoint"),
         {"": _("secret, by header or form"), **{name: name for name in product.AUTH_METHODS}},

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from babel.units import format_unit
-from flask_babel import get_locale, gettext, ngettext
+from flask_babel import format_decimal, gettext, ngettext
 from flask_babel import lazy_gettext as _
 from werkzeug.wrappers import Response
 
@@ -40,7 +39,7 @@ LIMITS = (
 )
 """What is accepted: title, kinds, and how large one may be."""
 
-UNITS = (("digital-megabyte", 1_000_000), ("digital-kilobyte", 1000), ("digital-byte", 1))
+UNITS = (("MB", 1_000_000), ("kB", 1000), ("B", 1))
 
 pages = Pages(screens.FILES)
 
@@ -121,4 +120,4 @@ def _show_delete(
 def readable_size(octets: int) -> str:
     """Return a size as people read it, in the language of the page."""
     unit, factor = next((each for each in UNITS if octets >= each[1]), UNITS[-1])
-    return format_unit(round(octets / factor, 1), unit, length="short", locale=get_locale())
+    return f"{format_decimal(round(octets / factor, 1))} {unit}"

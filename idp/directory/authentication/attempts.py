@@ -1,0 +1,140 @@
+"""Sign-ins under way: begun by a first proof, ended by a session or by too many wrong codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from idp.directory import levels
+from idp.directory.authentication.models import SignInAttempt
+from idp.directory.authentication.steps import Progress, Proof
+from idp.directory.factors import service as factors
+from idp.directory.users.models import User
+from idp.platform import clock, runtime
+from idp.platform.db import count_hits
+from idp.platform.issuer import Issuer
+from idp.platform.secrets import digest, random_token
+
+LIFETIME = timedelta(minutes=15)
+TRIES = 10
+MAX_COOKIE = 100
+
+
+class Purpose(StrEnum):
+    """What an attempt is for."""
+
+    SIGN_IN = "sign-in"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAttempt:
+    """A live attempt and the person who proved the first factor in it."""
+
+    row: SignInAttempt
+    user: User
+
+    @property
+    def proofs(self) -> tuple[Proof, ...]:
+        """What was proven so far."""
+        return tuple(Proof(name) for name in self.row.proofs)
+
+
+def cookie_name(issuer: Issuer) -> str:
+    """Name the cookie of an issuer's attempts; cookies ignore ports."""
+    name = f"idp_{issuer.tenant_id}_signin"
+    return f"__Host-{name}" if issuer.is_secure else name
+
+
+def progress_of(session: Session, user: User, proofs: tuple[Proof, ...]) -> Progress:
+    """Return what decides the next step of a person's sign-in.
+
+    People who have a second factor always prove it; others must have one where the installation
+    requires it.
+    """
+    has_factor = factors.has_any(session, user.id)
+    is_required = has_factor or runtime.of(session).settings.second_factor == "required"
+    wanted = levels.MFA if is_required else levels.PWD
+    return Progress(proofs, has_factor, wanted)
+
+
+def begin(
+    session: Session,
+    issuer: Issuer,
+    user: User,
+    proofs: tuple[Proof, ...],
+    *,
+    client_id: str | None,
+    remember: bool,
+) -> str:
+    """Begin an attempt of a person who proved a first factor; return the value of its cookie."""
+    handle = random_token()
+    session.add(
+        SignInAttempt(
+            handle_hash=digest(handle),
+            issuer_tenant_id=issuer.tenant_id,
+            user_id=user.id,
+            security_stamp=user.security_stamp,
+            purpose=Purpose.SIGN_IN,
+            proofs=list(proofs),
+            remember=remember,
+            client_id=client_id,
+            tries_left=TRIES,
+            expires_at=clock.now() + LIFETIME,
+        )
+    )
+    session.flush()
+    return handle
+
+
+def find(session: Session, issuer: Issuer, cookie: str | None) -> OpenAttempt | None:
+    """Find the attempt that a cookie stands for at this issuer.
+
+    None when it ended, or when the person was deleted, disabled, locked or got a new security
+    stamp since.
+    """
+    if not cookie:
+        return None
+    query = select(SignInAttempt, User).join(User, User.id == SignInAttempt.user_id)
+    found = session.execute(
+        query.where(
+            SignInAttempt.handle_hash == digest(cookie[:MAX_COOKIE]),
+            SignInAttempt.issuer_tenant_id == issuer.tenant_id,
+            SignInAttempt.purpose == Purpose.SIGN_IN,
+            SignInAttempt.used_at.is_(None),
+            SignInAttempt.tries_left > 0,
+            SignInAttempt.expires_at > clock.now(),
+        )
+    ).one_or_none()
+    if found is None:
+        return None
+    row, user = found
+    if not user.may_sign_in or user.security_stamp != row.security_stamp:
+        return None
+    return OpenAttempt(row, user)
+
+
+def add_proof(session: Session, attempt: OpenAttempt, proof: Proof) -> None:
+    """Note a further proof."""
+    attempt.row.proofs = list(dict.fromkeys([*attempt.row.proofs, proof]))
+    session.flush()
+
+
+def count_failure(session: Session, attempt: OpenAttempt) -> None:
+    """Take one of the tries; the last one ends the attempt."""
+    session.execute(
+        update(SignInAttempt)
+        .where(SignInAttempt.id == attempt.row.id)
+        .values(tries_left=SignInAttempt.tries_left - 1)
+    )
+
+
+def use(session: Session, attempt: OpenAttempt) -> bool:
+    """End an attempt by its session; return False when another request was faster."""
+    statement = update(SignInAttempt).where(
+        SignInAttempt.id == attempt.row.id, SignInAttempt.used_at.is_(None)
+    )
+    return count_hits(session, statement.values(used_at=clock.now())) > 0

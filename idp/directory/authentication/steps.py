@@ -1,0 +1,82 @@
+"""The steps of a sign-in in their order, and which one comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from idp.directory import levels
+
+
+class Proof(StrEnum):
+    """What a person proved."""
+
+    PASSWORD = "password"  # noqa: S105 - names a proof
+    TOTP = "totp"
+    RECOVERY_CODE = "recovery code"
+
+
+class Step(StrEnum):
+    """A step of a sign-in."""
+
+    FIRST = "first"
+    """Name and first factor."""
+    SECOND = "second"
+    """One of the second factors that the person has."""
+    ENROL = "enrol"
+    """Setting up a second factor, because one is required and there is none."""
+    DONE = "done"
+    """The session starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What decides the next step."""
+
+    proofs: tuple[Proof, ...]
+    has_factor: bool
+    """Whether the person has a second factor."""
+    wanted: str
+    """The level that the sign-in must reach."""
+
+
+_AMR: Mapping[Proof, str] = {
+    Proof.PASSWORD: "pwd",
+    Proof.TOTP: "otp",
+    Proof.RECOVERY_CODE: "otp",
+}
+"""RFC 8176 2."""
+_FIRST = frozenset({Proof.PASSWORD})
+_SECOND = frozenset({Proof.TOTP, Proof.RECOVERY_CODE})
+_SEVERAL = "mfa"
+"""In `amr`: factors of two kinds (RFC 8176 2)."""
+
+
+def level_of(proofs: Collection[Proof]) -> str:
+    """Return the level that proofs reach; two of one kind are one factor."""
+    is_both = not _FIRST.isdisjoint(proofs) and not _SECOND.isdisjoint(proofs)
+    return levels.MFA if is_both else levels.PWD
+
+
+def amr_of(proofs: Collection[Proof]) -> list[str]:
+    """Return proofs as the claim `amr` states them."""
+    several = [_SEVERAL] if level_of(proofs) == levels.MFA else []
+    return list(dict.fromkeys([*(_AMR[proof] for proof in proofs), *several]))
+
+
+def next_step(progress: Progress) -> Step:
+    """Return the step whose turn it is: the first one that is still due."""
+    return next((step for step, is_due in STEPS if is_due(progress)), Step.DONE)
+
+
+def _lacks_level(progress: Progress) -> bool:
+    return not levels.satisfies(level_of(progress.proofs), progress.wanted)
+
+
+STEPS: Sequence[tuple[Step, Callable[[Progress], bool]]] = (
+    (Step.FIRST, lambda progress: _FIRST.isdisjoint(progress.proofs)),
+    (Step.SECOND, lambda progress: _lacks_level(progress) and progress.has_factor),
+    (Step.ENROL, lambda progress: _lacks_level(progress) and not progress.has_factor),
+)
+"""Each step with whether it is due. Conditions of a new step go where its page shall come."""

@@ -1,0 +1,1 @@
+"""Second factors of people: authenticator apps and recovery codes."""

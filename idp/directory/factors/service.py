@@ -1,0 +1,247 @@
+"""Adding, checking and removing second factors.
+
+Every place that takes a code counts failed ones together, by the person and where they come from,
+so that nobody gets more attempts by alternating between the places.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy.orm import Session
+
+from idp.directory import levels
+from idp.directory.factors import recovery, totp
+from idp.directory.factors.models import Totp
+from idp.directory.users.models import User
+from idp.platform import clock, runtime
+from idp.platform.errors import BadRequest, Conflict
+from idp.platform.issuer import Issuer
+from idp.platform.onetime import service as onetime
+from idp.platform.runtime import RequestContext
+from idp.platform.secrets import UnknownKeyError
+from idp.platform.throttle import Key, origin
+from idp.platform.translation import N_
+
+THROTTLE = "second factor"
+PURPOSE = "totp"
+NEW_PURPOSE = "new totp"
+"""Of the secret of an app that no code has confirmed yet; the form carries it, encrypted."""
+MOST = 5
+"""Apps of one person."""
+NEW_SECONDS = 600
+LONGEST_CODE = 20
+LONGEST_NAME = 100
+BATCH = 500
+
+
+class Factor(StrEnum):
+    """A kind of second factor."""
+
+    TOTP = "totp"
+    RECOVERY_CODE = "recovery code"
+
+
+@dataclass(frozen=True, slots=True)
+class NewApp:
+    """The secret of an app that is being set up."""
+
+    text: str
+    """The secret, to be typed."""
+    uri: str
+    """The secret, to be shown as a QR code."""
+    key: str
+    """The secret as the form carries it, encrypted and bound to the person."""
+
+
+def has_any(session: Session, user_id: int) -> bool:
+    """Return whether a person has a second factor; recovery codes alone are none."""
+    return bool(session.scalar(select(exists().where(Totp.user_id == user_id))))
+
+
+def is_required(session: Session, user_id: int) -> bool:
+    """Return whether a person signs in with a second factor: they have one, or everybody must."""
+    return runtime.of(session).settings.second_factor == "required" or has_any(session, user_id)
+
+
+def lacks_level(session: Session, user_id: int, acr: str, wanted: str) -> bool:
+    """Return whether a sign-in was of a lower level than its person reaches."""
+    return not levels.satisfies(acr, wanted) and is_required(session, user_id)
+
+
+def list_apps(session: Session, user_id: int) -> Sequence[Totp]:
+    """List the authenticator apps of a person, the oldest one first."""
+    return session.scalars(select(Totp).where(Totp.user_id == user_id).order_by(Totp.id)).all()
+
+
+def prove(session: Session, user: User, code: str) -> Factor | None:
+    """Check a code of an app or a recovery code and spend it; return None when it is refused.
+
+    Raise TooManyRequests before looking at it while earlier failures are being waited out. The
+    caller commits in both cases.
+    """
+    throttle = runtime.of(session).throttle
+    keys = _keys(session, user)
+    throttle.check_delay(THROTTLE, *keys)
+    found = _find(session, user.id, code[: LONGEST_CODE + 1])
+    (throttle.failed if found is None else throttle.succeeded)(THROTTLE, *keys)
+    return found
+
+
+def new_app(session: Session, issuer: Issuer, user: User, key: str | None = None) -> NewApp:
+    """Return the secret of a new app, or the one that a form already carries."""
+    keyring = runtime.of(session).keyring
+    secret = None if key is None else _read_new(session, user, key)
+    if secret is None or key is None:
+        secret = totp.new_secret()
+        until = int(clock.now().timestamp()) + NEW_SECONDS
+        content = json.dumps([user.id, until, secret.hex()])
+        key = keyring.encrypt(NEW_PURPOSE, content.encode())
+    uri = totp.uri(secret, issuer=issuer.name, account=user.username)
+    return NewApp(totp.as_text(secret), uri, key)
+
+
+def add_app(session: Session, user: User, key: str, code: str, name: str = "") -> bool:
+    """Add the app whose code proves that it has the secret; return False for a wrong code.
+
+    Raise BadRequest when the secret is too old, Conflict beyond the limit, TooManyRequests after
+    too many wrong codes. The caller commits unless something is raised.
+    """
+    secret = _read_new(session, user, key)
+    if secret is None:
+        message = N_("This code was shown too long ago. Scan the new one.")
+        raise BadRequest.at("key", message)
+    if _count_apps(session, user.id) >= MOST:
+        raise Conflict(N_("You have as many authenticator apps as possible. Remove one first."))
+    throttle = runtime.of(session).throttle
+    keys = _keys(session, user)
+    throttle.check_delay(THROTTLE, *keys)
+    step = totp.find_step(secret, _plain(code), clock.timestamp())
+    until = clock.now() + timedelta(seconds=NEW_SECONDS)
+    if step is None or not onetime.claim(session, NEW_PURPOSE, key, until):
+        throttle.failed(THROTTLE, *keys)
+        return False
+    throttle.succeeded(THROTTLE, *keys)
+    sealed = runtime.of(session).keyring.encrypt(PURPOSE, secret)
+    session.add(
+        Totp(user_id=user.id, name=name[:LONGEST_NAME], secret_encrypted=sealed, last_step=step)
+    )
+    session.flush()
+    return True
+
+
+def remove_app(session: Session, user_id: int, app_id: int) -> bool:
+    """Remove an app of a person; with the last one their recovery codes go too."""
+    removed = session.scalar(
+        delete(Totp).where(Totp.id == app_id, Totp.user_id == user_id).returning(Totp.id)
+    )
+    if removed is not None and not has_any(session, user_id):
+        recovery.forget(session, user_id)
+    return removed is not None
+
+
+def reset(session: Session, user_id: int) -> int:
+    """Remove all apps and recovery codes of a person; return the number of apps."""
+    removed = session.scalars(delete(Totp).where(Totp.user_id == user_id).returning(Totp.id))
+    count = len(removed.all())
+    recovery.forget(session, user_id)
+    return count
+
+
+def rewrap(session: Session) -> int:
+    """Re-encrypt the secrets of all apps under the current root secret."""
+    keyring = runtime.of(session).keyring
+    current = f"{keyring.current}."
+    outdated = select(Totp).where(~Totp.secret_encrypted.startswith(current, autoescape=True))
+    rows = session.scalars(outdated).all()
+    for row in rows:
+        clear = keyring.decrypt(PURPOSE, row.secret_encrypted)
+        row.secret_encrypted = keyring.encrypt(PURPOSE, clear)
+    session.flush()
+    return len(rows)
+
+
+def drop_unreadable(session: Session) -> list[int]:
+    """Remove the apps whose secrets no root secret opens; return the people without another one.
+
+    Their recovery codes, which are kept under the same root secret, go too.
+    """
+    keyring = runtime.of(session).keyring
+    lost: dict[int, int] = {}
+    kept: set[int] = set()
+    for row in session.execute(select(Totp.id, Totp.user_id, Totp.secret_encrypted)):
+        if keyring.opens(PURPOSE, row.secret_encrypted):
+            kept.add(row.user_id)
+        else:
+            lost[row.id] = row.user_id
+    row_ids = sorted(lost)
+    for start in range(0, len(row_ids), BATCH):
+        session.execute(delete(Totp).where(Totp.id.in_(row_ids[start : start + BATCH])))
+    recovery.forget_without_app(session)
+    return sorted({*lost.values()} - kept)
+
+
+def _keys(session: Session, user: User) -> tuple[str, Key]:
+    context: RequestContext = runtime.context_of(session)
+    return str(user.id), origin(context)
+
+
+def _find(session: Session, user_id: int, text: str) -> Factor | None:
+    code = _plain(text)
+    if len(code) == totp.DIGITS and code.isascii() and code.isdigit():
+        return Factor.TOTP if _use_app(session, user_id, code) else None
+    normal = recovery.read(text)
+    if normal is None or not has_any(session, user_id):
+        return None
+    return Factor.RECOVERY_CODE if recovery.use(session, user_id, normal) else None
+
+
+def _use_app(session: Session, user_id: int, code: str) -> bool:
+    """Spend the time step of a code at the app that it is from."""
+    keyring = runtime.of(session).keyring
+    for row in list_apps(session, user_id):
+        try:
+            secret = keyring.decrypt(PURPOSE, row.secret_encrypted)
+        except UnknownKeyError:
+            continue
+        step = totp.find_step(secret, code, clock.timestamp())
+        if step is not None and _spend(session, row.id, step):
+            return True
+    return False
+
+
+def _spend(session: Session, row_id: int, step: int) -> bool:
+    # RFC 6238 5.2: a code is accepted once.
+    spent = session.scalar(
+        update(Totp)
+        .where(Totp.id == row_id, Totp.last_step < step)
+        .values(last_step=step, last_used_at=clock.now())
+        .returning(Totp.id),
+        execution_options={"synchronize_session": False},
+    )
+    return spent is not None
+
+
+def _count_apps(session: Session, user_id: int) -> int:
+    return session.scalar(select(func.count(Totp.id)).where(Totp.user_id == user_id)) or 0
+
+
+def _read_new(session: Session, user: User, key: str) -> bytes | None:
+    """Return the secret that a form carries; None when it is too old or of someone else."""
+    try:
+        content = runtime.of(session).keyring.decrypt(NEW_PURPOSE, key)
+    except (UnknownKeyError, ValueError):
+        return None
+    user_id, until, secret = json.loads(content)
+    is_usable = user_id == user.id and until > clock.now().timestamp()
+    return bytes.fromhex(secret) if is_usable else None
+
+
+def _plain(code: str) -> str:
+    """Return a code without the spaces that apps show in it."""
+    return "".join(code.split())

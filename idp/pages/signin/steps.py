@@ -1,0 +1,239 @@
+"""The pages of a sign-in after name and password: second factor, its enrolment, recovery codes.
+
+Each of them asks whose turn it is, and redirects to that page. Without a sign-in under way they
+raise the level of the session, for a page or an application that asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from flask import Blueprint, make_response, redirect, render_template
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from idp.account import second_factors
+from idp.account import sign_in as signing_in
+from idp.account.second_factors import Added
+from idp.account.sign_in import Outcome
+from idp.directory.authentication.attempts import OpenAttempt
+from idp.directory.authentication.steps import Step
+from idp.oauth.visitor import Visitor
+from idp.pages import factors, language, once
+from idp.pages.attempt import current_attempt, has_cookie
+from idp.pages.factors import AppForm, CodeForm
+from idp.pages.form import Form
+from idp.pages.messages import retry_message
+from idp.pages.pending import (
+    Authorization,
+    address_within,
+    continue_with,
+    destination,
+    find_authorization,
+    go_on,
+    step_address,
+)
+from idp.pages.visitor import current_visitor, renew_session, session_cookie
+from idp.platform.errors import TooManyRequests
+from idp.platform.web.views import current_issuer, database
+
+CODES = "/login/codes"
+
+blueprint = Blueprint("steps", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sign-in stands: what it is for, and by what the person is known."""
+
+    authorization: Authorization | None
+    home: str
+    known: OpenAttempt | Visitor
+
+    @property
+    def owner(self) -> str:
+        """Name of the attempt or the session."""
+        if isinstance(self.known, OpenAttempt):
+            return f"attempt:{self.known.row.id}"
+        return f"session:{self.known.browser.id}"
+
+    def address(self, path: str, **more: str) -> str:
+        """Return the address of a page of this sign-in."""
+        return address_within(path, self.authorization, self.home, **more)
+
+    def elsewhere(self, step: Step) -> Response | None:
+        """Redirect to the page whose turn it is, unless it is the page of this step."""
+        if isinstance(self.known, Visitor):
+            return self._step_up(self.known, step)
+        due = signing_in.due_step(database(), self.known)
+        address = step_address(due, self.authorization, self.home)
+        return None if due is step else redirect(address, 303)
+
+    def _step_up(self, visitor: Visitor, step: Step) -> Response | None:
+        """Redirect unless a session lacks what a step proves."""
+        standing = second_factors.standing_of(database(), visitor)
+        if step is Step.SECOND and standing.has_factor and not standing.may_change:
+            return None
+        if step is Step.ENROL and self.authorization is not None and not standing.has_factor:
+            address = self.address("/login", prompt="login")
+            return None if standing.may_change else redirect(address, 303)
+        return continue_with(self.authorization, self.home)
+
+
+def for_place(view: Callable[[Place], Response]) -> Callable[[], Response]:
+    """Pass the sign-in to the view; ask for name and password where there is none."""
+
+    @wraps(view)
+    def guarded() -> Response:
+        authorization, home = find_authorization(), destination()
+        known = current_attempt() or current_visitor()
+        if known is None:
+            notice = {"notice": "ended"} if has_cookie() else {}
+            return redirect(address_within("/login", authorization, home, **notice), 303)
+        return view(Place(authorization, home, known))
+
+    return guarded
+
+
+def for_step(step: Step) -> Callable[[Callable[[Place], Response]], Callable[[], Response]]:
+    """Pass the sign-in to the page of a step; redirect to the step whose turn it is."""
+
+    def decorate(view: Callable[[Place], Response]) -> Callable[[], Response]:
+        @wraps(view)
+        def guarded(place: Place) -> Response:
+            return place.elsewhere(step) or view(place)
+
+        return for_place(guarded)
+
+    return decorate
+
+
+@blueprint.get("/login/factor")
+@for_step(Step.SECOND)
+def show_factor(place: Place) -> Response:
+    """Ask for a code of a second factor."""
+    return _factor_page(place, CodeForm())
+
+
+@blueprint.post("/login/factor")
+@for_step(Step.SECOND)
+def prove(place: Place) -> Response:
+    """Check the code; go on with the sign-in, or raise the level of the session."""
+    form = CodeForm()
+    if not form.validate():
+        return _factor_page(place, form, 400)
+    try:
+        outcome = _check(place.known, form.code.data or "")
+    except TooManyRequests as refusal:
+        database().rollback()
+        form.refuse(retry_message(refusal))
+        return _factor_page(place, form, refusal.status, refusal.retry_after)
+    database().commit()
+    if outcome is None:
+        form.refuse(_("This code is wrong or was used already."), "code")
+        return _factor_page(place, form, 400)
+    return go_on(outcome, place.authorization, place.home)
+
+
+def _check(known: OpenAttempt | Visitor, code: str) -> Outcome | None:
+    session, issuer, locale = database(), current_issuer(), language.current().code
+    if isinstance(known, OpenAttempt):
+        return signing_in.with_code(session, issuer, known, code, session_cookie(), locale)
+    cookie = second_factors.step_up(session, issuer, known, code, locale)
+    return None if cookie is None else Outcome(Step.DONE, cookie, known.browser.remember)
+
+
+@blueprint.get("/login/enrol")
+@for_step(Step.ENROL)
+def show_enrolment(place: Place) -> Response:
+    """Show the secret of a new authenticator app."""
+    return _enrolment_page(place, AppForm())
+
+
+@blueprint.post("/login/enrol")
+@for_step(Step.ENROL)
+def enrol(place: Place) -> Response:
+    """Add the app whose code is right, and show the recovery codes next."""
+    form = AppForm()
+    added = factors.add(form, lambda: _add(place.known, form))
+    if isinstance(added, factors.Refusal):
+        return _enrolment_page(place, form, added.status, added.retry_after)
+    response = redirect(place.address(CODES), 303)
+    if isinstance(place.known, Visitor):
+        renew_session(response, place.known, added.cookie)
+    once.keep(place.owner, factors.CODES, " ".join(added.recovery_codes))
+    return response
+
+
+def _add(known: OpenAttempt | Visitor, form: AppForm) -> Added | None:
+    session, issuer, locale = database(), current_issuer(), language.current().code
+    if isinstance(known, OpenAttempt):
+        return signing_in.with_new_app(session, issuer, known, form.confirmed, locale)
+    return second_factors.add_app_in(session, issuer, known, form.confirmed, locale)
+
+
+@blueprint.get(CODES)
+@for_place
+def show_codes(place: Place) -> Response:
+    """Show new recovery codes, once."""
+    codes = once.take(place.owner, factors.CODES)
+    if codes is None:
+        return redirect(place.address("/login/done"), 303)
+    return _page("codes", place, codes=codes.split())
+
+
+@blueprint.get("/login/done")
+@for_place
+def finish(place: Place) -> Response:
+    """Start the session of a sign-in in which all is proven."""
+    if isinstance(place.known, Visitor):
+        return continue_with(place.authorization, place.home)
+    outcome = signing_in.finish(database(), current_issuer(), place.known, session_cookie())
+    database().commit()
+    if outcome is None:
+        return redirect(place.address("/login"), 303)
+    return go_on(outcome, place.authorization, place.home)
+
+
+def _factor_page(
+    place: Place, form: CodeForm, status: int = 200, retry_after: int | None = None
+) -> Response:
+    form.code.data = None  # a code is of use once
+    return _page("factor", place, status, retry_after, form=form)
+
+
+def _enrolment_page(
+    place: Place, form: AppForm, status: int = 200, retry_after: int | None = None
+) -> Response:
+    shown = factors.show(place.known.user, form)
+    return _page("enrol", place, status, retry_after, form=form, shown=shown)
+
+
+def _page(
+    template: str,
+    place: Place,
+    status: int = 200,
+    retry_after: int | None = None,
+    *,
+    form: Form | None = None,
+    **context: Any,
+) -> Response:
+    authorization = place.authorization
+    text = render_template(
+        f"pages/signin/{template}.html",
+        form=form,
+        user=place.known.user,
+        client=None if authorization is None else authorization.client,
+        handle=None if authorization is None else authorization.handle,
+        other=place.address("/login", account="other"),
+        onward=place.address("/login/done"),
+        **context,
+    )
+    response = make_response(text, status)
+    response.headers["Cache-Control"] = "no-store"
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response

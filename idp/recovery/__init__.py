@@ -1,0 +1,1 @@
+"""Backups of an installation, and what follows when its past comes back."""

@@ -1,0 +1,38 @@
+"""Programs that log people in, and second factors."""
+
+from __future__ import annotations
+
+import pytest
+
+from idp.api.userservice.codes import Code
+from idp.platform.audit.tags import Tag
+from tests.api import userservice
+from tests.pages.browsing import events
+from tests.protocol import PASSWORD, add_authenticator, add_person
+
+RIGHT = {"authenticationType": "PASSWORD", "principal": "ann", "certificate": PASSWORD}
+WRONG = {**RIGHT, "certificate": "not the password"}
+
+
+@pytest.fixture
+def robot(client, session):
+    return userservice.machine(client, session)
+
+
+@pytest.mark.parametrize("path", ["/login", "/authentication"])
+def test_a_program_logs_nobody_in_who_has_a_second_factor(robot, session, path):
+    ann = add_person(session)
+    assert robot.second("POST", path, RIGHT)["isSuccess"]
+    add_authenticator(session, ann)
+    assert robot.code("POST", path, RIGHT) is Code.second_factor_required
+    assert robot.refused("POST", path, RIGHT) == (400, "second_factor_required", [])
+    # Nobody learns it without the password.
+    assert robot.code("POST", path, WRONG) is Code.bad_credential
+    reasons = [event.details["reason"] for event in events(session, Tag.SIGN_IN_REFUSED)]
+    assert reasons == ["second factor required"] * 2 + ["wrong password"]
+
+
+@pytest.mark.settings(second_factor="required")
+def test_a_program_logs_nobody_in_where_everybody_must_have_one(robot, session):
+    add_person(session)
+    assert robot.code("POST", "/login", RIGHT) is Code.second_factor_required
