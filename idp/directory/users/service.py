@@ -16,7 +16,7 @@ from idp.directory.policies import snapshot as policies
 from idp.directory.policies.rules import Required
 from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants.models import Membership
-from idp.directory.users import names, password_costs, password_history, passwords
+from idp.directory.users import names, password_age, password_costs, password_history, passwords
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
@@ -234,7 +234,9 @@ def set_password(
     """
     with _ending_reads(session):
         required = policies.of_user(session, user.id)
-        last = password_history.last(session, user, required.password_history)
+        # A password that must be changed is not chosen again, whatever the history.
+        length = max(required.password_history, int(password_age.due(session, user) is not None))
+        last = password_history.last(session, user, length)
     own = (user.username, user.email, user.mobile)
     _check(session, password, own, required, chosen_by_person=chosen_by_person)
     if chosen_by_person:
