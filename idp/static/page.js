@@ -44,7 +44,7 @@ for (const panel of document.querySelectorAll("[data-strength]")) {
   input.addEventListener("input", () => {
     const name = input.form.querySelector("[autocomplete=username]")?.value;
     const bits = bitsOf(input.value.slice(0, 128), name);
-    const level = [28, 40, 52, 68].filter((least) => bits >= least).length;
+    const level = [28, 42, 60, 80].filter((least) => bits >= least).length;
     panel.hidden = input.value === "";
     meter.value = level + 1;
     if (word.textContent !== words[level]) {

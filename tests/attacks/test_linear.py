@@ -106,7 +106,7 @@ READERS: dict[str, Callable[[str], object]] = {
         f"http://127.0.0.1:1/{text}", [f"http://127.0.0.1/{text}x"], native=True
     ),
     "PKCE": lambda text: pkce.prove(text, text),
-    "imported password hash": lambda text: foreign.read(text),
+    "imported password hash": foreign.read,
     "salt of an imported hash": lambda text: foreign.read(f"md5${text}${'ab' * 16}"),
     "user name": lambda text: names.username(text, text),
     "mobile number": lambda text: names._e164.__wrapped__(text, "CN"),
