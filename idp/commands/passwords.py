@@ -38,11 +38,12 @@ def prepare(*, source: Path, file: Path, seen: int, as_json: bool) -> None:
     form in which Have I Been Pwned publishes stolen passwords. FILE is replaced when it is
     complete; it has 8 bytes for each password. As much is needed once more meanwhile.
     """
-    descriptor, name = tempfile.mkstemp(dir=file.resolve().parent, prefix=f".{file.name}-")
+    folder = file.resolve().parent
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=f".{file.name}-")
     new = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as target, source.open(encoding="ascii") as lines:
-            counts = breached.write(lines, target, seen=seen)
+            counts = breached.write(lines, target, folder, seen=seen)
         new.chmod(0o644)  # nothing in it is secret, and the server may be another user
         new.replace(file)
     except (breached.WrongLineError, UnicodeDecodeError) as problem:

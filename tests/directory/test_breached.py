@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from pydantic import ValidationError
 
 from idp import cli
-from idp.config import Settings, SettingsError
+from idp.config import Settings
 from idp.directory.users import breached, passwords
 from idp.platform.errors import BadRequest, Unavailable
 
@@ -26,7 +27,7 @@ def prepare(tmp_path: Path):
     def make(lines: list[str], seen: int = 1) -> Path:
         path = tmp_path / "breached"
         with path.open("wb") as target:
-            breached.write(lines, target, seen=seen)
+            breached.write(lines, target, tmp_path, seen=seen)
         return path
 
     return make
@@ -132,5 +133,5 @@ def test_a_setting_that_names_no_such_file_is_refused(tmp_path: Path, monkeypatc
     other.write_text("no list")
     for path in (other, tmp_path / "missing", tmp_path):
         monkeypatch.setenv("IDP_BREACHED_PASSWORDS", str(path))
-        with pytest.raises(SettingsError, match="IDP_BREACHED_PASSWORDS"):
+        with pytest.raises(ValidationError, match="breached_passwords"):
             Settings()

@@ -86,18 +86,16 @@ def contains(path: Path, password: str) -> bool:
     return place < len(known) and known[place] == digest
 
 
-def write(lines: Iterable[str], target: IO[bytes], *, seen: int = 1) -> Counts:
+def write(lines: Iterable[str], target: IO[bytes], folder: Path, *, seen: int = 1) -> Counts:
     """Write the digests of lines `SHA1` or `SHA1:COUNT`, in any order, each of them once.
 
     Only those that were seen so many times; a line without a count was seen once. The digests are
-    sorted in parts of equal beginnings, so memory holds one of 256 parts at a time.
+    sorted in parts of equal beginnings, kept in a folder, so memory holds one of 256 at a time.
     """
     read = written = 0
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=Path(target.name).parent))
-        parts = [
-            stack.enter_context((Path(folder) / str(number)).open("w+b")) for number in range(PARTS)
-        ]
+        apart = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)))
+        parts = [stack.enter_context((apart / str(number)).open("w+b")) for number in range(PARTS)]
         for digest in _digests(lines, seen):
             parts[digest[0]].write(digest)
             read += 1

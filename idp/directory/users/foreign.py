@@ -114,7 +114,14 @@ def stored_form(found: Foreign) -> str:
 def matches(stored: str, password: bytes) -> bool:
     """Return whether a password belongs to a hash that is stored in our form."""
     scheme, parameters, salt, last = stored.removeprefix(PREFIX).split("$", 3)
-    digest = _COMPUTE[scheme](password, parameters.split(","), b64decode(salt))
+    # HMAC fills a key up with NUL, so a password and the same with NUL behind it would be equal.
+    has_nul = b"\0" in password
+    digest = _COMPUTE[scheme](password.replace(b"\0", b" "), parameters.split(","), b64decode(salt))
+    return _is_equal(digest, last) and not has_nul
+
+
+def _is_equal(digest: bytes, last: str) -> bool:
+    """Compare a digest with what is stored of the right one."""
     if not last.startswith("$argon2"):
         return hmac.compare_digest(digest, b64decode(last))
     try:
@@ -328,8 +335,6 @@ def _compute_scrypt(password: bytes, parameters: list[str], salt: bytes) -> byte
 def _compute_bcrypt(password: bytes, parameters: list[str], salt: bytes) -> bytes:
     if parameters[1] == "sha256":  # as Django does, against the limit of 72 bytes
         password = hashlib.sha256(password).hexdigest().encode()
-    if b"\0" in password:
-        return b""
     return bcrypt.hashpw(password[:BCRYPT_BYTES], salt)
 
 
