@@ -6,7 +6,7 @@ DEVELOPMENT := IDP_ENVIRONMENT=development IDP_DEMO=1
 # Without compiled modules each start of a server or a command takes a second longer.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run dev test check static translations bench fmt migration lock release env env-run
+.PHONY: help run dev test check static translations bench rehearse fmt migration lock release env env-run
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -50,6 +50,9 @@ translations: env ## collect the texts of pages, update the catalogues and compi
 
 bench: env ## measure; T=lists measures a part
 	$(BIN)/python -m bench $(T)
+
+rehearse: env ## strike an installation under load: databases, nodes, network, an upgrade; T=node_killed is a part
+	$(BIN)/python -m tests.rehearsal $(T)
 
 fmt: env ## format the code and apply safe fixes
 	$(BIN)/ruff check --fix-only .

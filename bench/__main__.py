@@ -22,6 +22,7 @@ from bench import cases, life, load, machine
 from bench.console import console
 from bench.lists import lists
 from bench.measure import Plan, Result, judge
+from bench.retention import retention
 from bench.servers import WORKERS, Servers
 
 Case = Callable[[Servers], list[Result]]
@@ -42,6 +43,7 @@ CASES: dict[str, Case] = {
         life.memory,
         lists,
         console,
+        retention,
     )
 }
 RESULTS = Path(__file__).parent / "results"

@@ -130,6 +130,14 @@ class Settings(BaseSettings):
             "`max_prepared_statements`."
         ),
     )
+    migrate_url: str = Field(
+        default="",
+        repr=False,
+        description=N_(
+            "Address of PostgreSQL itself, by which `idp setup` runs migrations where "
+            "`IDP_DATABASE_URL` leads to a connection pooler; empty: `IDP_DATABASE_URL`."
+        ),
+    )
     redis_url: str = Field(
         default="",
         repr=False,
@@ -383,6 +391,15 @@ class Settings(BaseSettings):
     audit_days: int = Field(
         default=400, ge=1, le=_LONGEST_DAYS, description=N_("Days that audit events are kept.")
     )
+    audit_token_days: int = Field(
+        default=90,
+        ge=1,
+        le=_LONGEST_DAYS,
+        description=N_(
+            "Days that audit events about codes and tokens of clients are kept, which are most of "
+            "all events; never longer than `IDP_AUDIT_DAYS`."
+        ),
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -426,6 +443,11 @@ class Settings(BaseSettings):
     @classmethod
     def _database_address(cls, value: str) -> str:
         return setting_values.database_url(value)
+
+    @field_validator("migrate_url")
+    @classmethod
+    def _address_for_migrations(cls, value: str) -> str:
+        return setting_values.server_url(value)
 
     @field_validator("redis_url")
     @classmethod
@@ -595,6 +617,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """Database address in SQLAlchemy's form."""
         return self.database_url or sqlite_url(self.data_dir.resolve() / "idp.sqlite3")
+
+    @cached_property
+    def migrations(self) -> str:
+        """Address by which migrations are run, in SQLAlchemy's form."""
+        return self.migrate_url or self.database
 
     @property
     def log_form(self) -> Literal["json", "ecs", "readable"]:

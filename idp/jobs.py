@@ -10,6 +10,8 @@ from types import MappingProxyType
 from idp.account import password_reset
 from idp.directory.authentication.models import QrSignIn, SignInAttempt
 from idp.directory.registration.models import VerificationCode
+from idp.directory.tenants import clearing
+from idp.directory.users.models import UserClaim, UserProperty
 from idp.oauth.models import (
     AuthorizationCode,
     AuthorizationRequest,
@@ -41,6 +43,7 @@ from idp.publishing.codegen import repositories
 from idp.publishing.codegen import trials as sdk_trials
 from idp.publishing.codegen.models import SdkJob
 from idp.publishing.files import management as files
+from idp.publishing.files.models import StoredFile
 from idp.publishing.gateway import announcements
 from idp.publishing.gateway import service as gateway
 from idp.publishing.gateway.models import PublicationDraft
@@ -62,6 +65,15 @@ AFTER_PUBLICATION: Mapping[str, Job] = MappingProxyType(
 )
 """Each of them is done for every publication."""
 
+HELD_BY_TENANTS: Sequence[clearing.Column] = (
+    *(Grant.tenant_id, Grant.issuer_tenant_id),
+    *(AuthorizationRequest.tenant_id, AuthorizationRequest.issuer_tenant_id),
+    *(BrowserSession.tenant_id, BrowserSession.issuer_tenant_id),
+    *(QrSignIn.issuer_tenant_id, Consent.tenant_id, UserClaim.tenant_id, UserProperty.tenant_id),
+    StoredFile.tenant_id,
+)
+"""What grows with the members of tenants; it is removed before a tenant that has many of them."""
+
 JOBS: Mapping[str, Job] = MappingProxyType(
     {
         mail.JOB: Job(mail.send),
@@ -78,6 +90,7 @@ JOBS: Mapping[str, Job] = MappingProxyType(
         sdk_jobs.JOB: Job(sdk_build.run, sdk_jobs.LANE),
         sdk_trials.JOB: Job(sdk_trials.run, sdk_jobs.LANE),
         files.ERASE_JOB: Job(files.erase),
+        clearing.JOB: Job(partial(clearing.work, HELD_BY_TENANTS), clearing.LANE),
     }
 )
 

@@ -182,6 +182,15 @@ def database_url(text: str) -> str:
     raise wrong
 
 
+def server_url(text: str) -> str:
+    """Return the address of PostgreSQL in SQLAlchemy's form; ValueError for another database."""
+    url = database_url(text)
+    if make_url(url).get_backend_name() != "postgresql":
+        message = f"must be postgresql://user:password@host/name, not {shown(text)!r}"
+        raise ValueError(message)
+    return url
+
+
 def _name_hosts(text: str) -> str:
     """Write several hosts in the way of SQLAlchemy: libpq has them before the path."""
     found = _SEVERAL_HOSTS.fullmatch(text)

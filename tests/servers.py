@@ -118,19 +118,9 @@ class Postgres:
 
     def make(self, primary: Postgres | None = None) -> None:
         """Make the files of the cluster, or a copy of those of another one."""
-        package = postgres_programs().parent.parent
-        who: dict[str, Any] = {}
-        place = None if self.durable else quick_dir()
-        self.data = data = Path(tempfile.mkdtemp(prefix="idp-postgres-", dir=place))
-        if os.geteuid() == 0:
-            # PostgreSQL refuses to run as root.
-            nobody = pwd.getpwnam("nobody")
-            who = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-            os.chown(data, nobody.pw_uid, nobody.pw_gid)
-            os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
-            if not _open_to_all(package):
-                package = _copy(package, self.folder / "wheel")
-        programs = package / "pginstall18" / "bin"
+        programs, who = self.prepare()
+        data = self.data
+        assert data is not None
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
         log = self.folder / "postgres.log"
         making: list[str | Path] = [
@@ -186,12 +176,41 @@ class Postgres:
             **who,
         )
 
+    def prepare(self) -> tuple[Path, dict[str, Any]]:
+        """Make the folders; return where the programs are, and as whom they run."""
+        package = postgres_programs().parent.parent
+        who: dict[str, Any] = {}
+        place = None if self.durable else quick_dir()
+        self.data = Path(tempfile.mkdtemp(prefix="idp-postgres-", dir=place))
+        if os.geteuid() == 0:
+            # PostgreSQL refuses to run as root.
+            nobody = pwd.getpwnam("nobody")
+            who = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            for folder in (self.data, self.folder):
+                os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+            if not _open_to_all(package):
+                package = _copy(package, self.folder / "wheel")
+        return package / "pginstall18" / "bin", who
+
     def serve(self) -> None:
         """Start the server on the files that are there; it ends with the thread that calls."""
         log = self.folder / "postgres.log"
         with log.open("ab") as output:
             self.process = self._launch(stdout=output, stderr=output)
         _wait(self._answers, self.process, log)
+
+    def shut_down(self) -> None:
+        """Stop the server and keep its files."""
+        assert self.process is not None
+        _stop(self.process, signal.SIGINT)
+
+    def follow(self, primary: Postgres) -> None:
+        """Start the server again as the standby of another one."""
+        assert self.data is not None
+        with (self.data / "postgresql.auto.conf").open("a") as file:
+            file.write(f"primary_conninfo = 'host={primary.folder} user=postgres'\n")
+        (self.data / "standby.signal").touch()
+        self.serve()
 
     def freeze(self) -> None:
         """Stop all processes where they are, as on a host that hangs."""
@@ -215,6 +234,13 @@ class Postgres:
         assert self.process is not None
         postmaster = psutil.Process(self.process.pid)
         return [postmaster, *postmaster.children(recursive=True)]
+
+    def end(self) -> None:
+        """End the server in whichever state it is, and remove its files."""
+        if self.process is not None and self.process.poll() is None:
+            self.thaw()  # jobs that wait for a standby would wait on
+            self.kill()
+        self.stop()
 
     def stop(self) -> None:
         """Stop the server and remove its files."""
@@ -267,6 +293,16 @@ class Valkey:
                 preexec_fn=dies_with_us(signal.SIGKILL),  # noqa: PLW1509 - one prctl, no lock
             )
         _wait(self._answers, self.process, log)
+
+    def freeze(self) -> None:
+        """Stop the process where it is, as on a host that hangs."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Resume it."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Take it away as a crash would; `start` brings an empty one back."""
@@ -387,5 +423,6 @@ def _open_to_all(path: Path) -> bool:
 def _copy(package: Path, target: Path) -> Path:
     """Copy the programs to where other users may read them."""
     for source in (package / "pginstall18", package.with_name(f"{package.name}.libs")):
-        shutil.copytree(source, target / source.relative_to(package.parent), symlinks=True)
+        place = target / source.relative_to(package.parent)
+        shutil.copytree(source, place, symlinks=True, dirs_exist_ok=True)
     return target / package.name

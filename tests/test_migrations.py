@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from idp.config import sqlite_url
-from idp.platform import schema, steps
+from idp.platform import online, schema, steps
 from idp.platform.db import Base
 from idp.platform.errors import Conflict
 
@@ -453,6 +453,85 @@ def test_an_index_on_sqlite_is_made_in_the_transaction(
     engine = create_engine(url)
     assert "ix_more" in {row["name"] for row in inspect(engine).get_indexes("audit_event")}
     engine.dispose()
+
+
+REFERRED = (
+    "online.create_foreign_key('fk_ref', 'audit_event', 'user_id', 'user.id', ondelete='SET NULL')"
+)
+
+
+def test_a_foreign_key_binds_new_rows_first_and_looks_at_the_others_later(
+    new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database()
+    schema.upgrade(url)
+    versions(tmp_path, monkeypatch, "referring", REFERRED)
+    engine = create_engine(url)
+    is_valid = text("SELECT convalidated FROM pg_constraint WHERE conname = 'fk_ref'")
+    wrong = EVENT.replace("(at, tag)", "(at, tag, user_id)").replace("done')", "done', 404)")
+    with engine.begin() as connection:
+        connection.execute(text(wrong))
+    with pytest.raises(DBAPIError):
+        schema.upgrade(url)
+    with engine.begin() as connection:
+        assert connection.scalar(is_valid) is False  # what an interrupted one leaves
+        assert "fk_ref" in refused(connection, wrong)
+        connection.execute(text("INSERT INTO audit_retention (id) VALUES (1)"))
+        connection.execute(text("DELETE FROM audit_event WHERE user_id = 404"))
+    schema.upgrade(url)
+    with engine.connect() as connection:
+        assert connection.scalar(is_valid) is True
+    engine.dispose()
+    assert schema.current(url) == "referring"
+
+
+def test_a_foreign_key_waits_briefly_for_a_table(
+    new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database()
+    schema.upgrade(url)
+    versions(tmp_path, monkeypatch, "referring", REFERRED)
+    monkeypatch.setattr("idp.platform.online.LOCK_MILLISECONDS", 10)
+    monkeypatch.setattr(schema, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(schema, "TRIES", 3)
+    engine = create_engine(url)
+    with engine.connect() as writer:
+        writer.execute(text(EVENT))  # a long transaction
+        with pytest.raises(Conflict, match="Migration referring waited 3 times"):
+            schema.upgrade(url)
+    engine.dispose()
+
+
+def test_a_foreign_key_on_sqlite_is_made_in_the_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = sqlite_url(tmp_path / "new.sqlite3")
+    schema.upgrade(url)
+    made = REFERRED.replace("'audit_event', 'user_id'", "'outbox', 'attempts'")
+    versions(tmp_path, monkeypatch, "referring", made)
+    schema.upgrade(url)
+    engine = create_engine(url)
+    assert "fk_ref" in {row["name"] for row in inspect(engine).get_foreign_keys("outbox")}
+    engine.dispose()
+
+
+def test_large_tables_are_vacuumed_early_and_have_room_for_changes(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    schema.upgrade(url)
+    engine = create_engine(url)
+    query = text(
+        "SELECT relname, reloptions FROM pg_class WHERE reloptions IS NOT NULL AND relkind = 'r'"
+    )
+    with engine.connect() as connection:
+        found = {name: set(options) for name, options in connection.execute(query)}
+    engine.dispose()
+    assert found.keys() == online.LARGE
+    early = {f"autovacuum_vacuum_{kind}scale_factor=0.02" for kind in ("", "insert_")}
+    assert all(options >= early for options in found.values())
+    filled = {name for name, options in found.items() if "fillfactor=85" in options}
+    assert filled == {"browser_session", "outbox", "refresh_family", "refresh_token"}
 
 
 def test_a_waiting_node_holds_nothing_that_an_index_waits_for(

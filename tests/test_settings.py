@@ -34,6 +34,7 @@ VALUES = {
     "data_dir": "/srv/idp",
     "database_url": "postgresql+psycopg://u:p@db.example/idp",
     "database_prepare": "false",
+    "migrate_url": "postgresql+psycopg://u:p@db.example/idp",
     "redis_url": "redis://cache.example:6379/0",
     "keys_dir": "/srv/keys",
     "secret_key": "0f8c1d7be25a9346d1b09e7a4c63f85b",
@@ -79,6 +80,8 @@ VALUES = {
     "session_hours": "4",
     "remember_days": "5",
     "audit_days": "90",
+    "second_factor": "required",
+    "audit_token_days": "7",
 }
 
 
@@ -298,7 +301,7 @@ def test_the_database_lies_in_the_data_folder_whatever_it_is_called(
 
 SECRETS = {
     *("secret_key", "admin_password", "demo_password", "demo_web_secret", "demo_service_secret"),
-    *("database_url", "redis_url", "smtp_url", "sms_url", "files_url"),
+    *("database_url", "migrate_url", "redis_url", "smtp_url", "sms_url", "files_url"),
 }
 CANARY = "geheim"
 

@@ -61,7 +61,7 @@ _RECOVERY = (
 
 @click.command(
     cls=Command,
-    example="idp backup --to idp-2030-01-31.tar\nidp backup --to - | zstd > idp.tar.zst",
+    example="idp backup --to idp-2030-01-31.tar --files\nidp backup --to - > idp.tar",
 )
 @click.option(
     "--to", "target", required=True, metavar="FILE", help="New file, or - for standard output."

@@ -59,9 +59,10 @@ def upstream() -> None:
 def add_upstream(*, url: str, tenant_id: int, as_json: bool) -> None:
     """Allow http(s)://host[:port][/path] and everything below it."""
     with opening.open_session() as session:
-        written = products.allow_upstream(session, tenant_id, url)
+        row = products.allow_upstream(session, tenant_id, url)
+        written = {"url": row.url, "tenant": row.tenant_id}
         session.commit()
-    output.show({"url": written, "tenant": tenant_id}, as_json=as_json)
+    output.show(written, as_json=as_json)
 
 
 @upstream.command("list", example="idp gateway upstream list")

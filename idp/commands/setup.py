@@ -40,14 +40,15 @@ def setup(*, contract: bool, check: bool, sql: bool, as_json: bool) -> None:
     """Create or update tables, keys and seeds; safe to repeat, on several nodes too."""
     settings = opening.load_settings()
     settings.check_secret()  # an unusable secret is refused before the first table
+    address = upgrading.check_address(settings)
     if check or sql:
-        found = upgrading.find(settings.database, contract=contract)
+        found = upgrading.find(address, contract=contract)
         sys.exit(upgrading.show(found, sql=sql, as_json=as_json))
     starting.make_data_dir(settings)
     if revisions.standing(settings.database) is Standing.FITTING:
         upgrading.print_newer(settings.database, as_json=as_json)
         return
-    done = rollout.upgrade(settings.database, contract=contract)
+    done = rollout.upgrade(address, contract=contract)
     upgrading.print_notes(settings.database, done)
     with opening.open_runtime(settings) as runtime, runtime.sessions() as session:
         session.info["context"] = RequestContext(request_id="setup")

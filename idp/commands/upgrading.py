@@ -10,6 +10,7 @@ import click
 from sqlalchemy import Connection, Integer, func, inspect, literal_column, select, table, text
 
 from idp.commands import output
+from idp.config import Settings, SettingsError
 from idp.platform import migration_sql, revisions, rollout, steps
 from idp.platform.revisions import Standing
 from idp.platform.rollout import Plan
@@ -32,6 +33,16 @@ class Found:
     plan: Plan
     rows: dict[str, int]
     """Table → its estimated number of rows."""
+
+
+def check_address(settings: Settings) -> str:
+    """Return the address by which migrations are run; SettingsError unless it is our database."""
+    if settings.migrate_url:
+        if settings.database.startswith("sqlite"):
+            raise SettingsError("IDP_MIGRATE_URL is set, but IDP_DATABASE_URL is not PostgreSQL")
+        if not revisions.are_same(settings.migrate_url, settings.database):
+            raise SettingsError("IDP_MIGRATE_URL and IDP_DATABASE_URL name different databases")
+    return settings.migrations
 
 
 def find(database_url: str, *, contract: bool) -> Found:

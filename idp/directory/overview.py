@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -18,6 +18,13 @@ from idp.platform.signing import service as signing
 from idp.platform.signing.models import SigningKey
 
 ENOUGH_ADMINISTRATORS = 2
+COUNTED = {
+    "sign_ins": Tag.SIGN_IN,
+    "sign_in_refusals": Tag.SIGN_IN_REFUSED,
+    "tokens_by_code": Tag.TOKEN_ISSUED,
+    "tokens_by_refresh": Tag.TOKEN_REFRESHED,
+    "new_users": Tag.USER_CREATED,
+}
 TO_DO = ("mail", "https", "second_administrator")
 """What every installation needs."""
 
@@ -32,6 +39,29 @@ class Day:
     tokens_by_code: int
     tokens_by_refresh: int
     new_users: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """What happened in an hour."""
+
+    at: datetime
+    """When it began."""
+    sign_ins: int
+    sign_in_refusals: int
+    tokens_by_code: int
+    tokens_by_refresh: int
+    new_users: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastHours:
+    """The last 24 hours, the oldest first, and the day before them as one."""
+
+    day_before: Hour
+    hours: Sequence[Hour]
+    is_cut: bool
+    """Whether there were more events than are counted, so that the first hours lack some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +92,28 @@ def read(session: Session, actor: Actor, days: int) -> Overview:
     found = figures.read(session, first, today, tenant_id=tenant_id)
     listed = [first + timedelta(days=number) for number in range(days)]
     return Overview(
-        [_day(day, found) for day in listed],
+        [Day(day, **_counts(found.days.get(day, {}))) for day in listed],
         found.counted_at,
         _installation(session) if actor.reaches_all else None,
     )
 
 
-def _day(day: date, found: figures.Figures) -> Day:
-    counted = found.days.get(day, {})
-    return Day(
-        day,
-        sign_ins=counted.get(Tag.SIGN_IN, 0),
-        sign_in_refusals=counted.get(Tag.SIGN_IN_REFUSED, 0),
-        tokens_by_code=counted.get(Tag.TOKEN_ISSUED, 0),
-        tokens_by_refresh=counted.get(Tag.TOKEN_REFRESHED, 0),
-        new_users=counted.get(Tag.USER_CREATED, 0),
-    )
+def read_hours(session: Session, actor: Actor) -> LastHours:
+    """Return what happened in the actor's tenant, at the platform in all, by the hour."""
+    now = clock.now().replace(minute=0, second=0, microsecond=0)
+    first = now - 23 * figures.HOUR
+    tenant_id = None if actor.reaches_all else actor.tenant_id
+    found = figures.read_hours(session, first, tenant_id=tenant_id)
+    hours = [
+        Hour(first + number * figures.HOUR, **_counts(found.hours.get(number, {})))
+        for number in range(24)
+    ]
+    before = found.hours.get(figures.DAY_BEFORE, {})
+    return LastHours(Hour(first - figures.DAY, **_counts(before)), hours, found.is_cut)
+
+
+def _counts(counted: Mapping[str, int]) -> dict[str, int]:
+    return {name: counted.get(tag, 0) for name, tag in COUNTED.items()}
 
 
 def _installation(session: Session) -> Installation:
@@ -91,6 +127,6 @@ def _to_do(session: Session) -> list[str]:
     missing = {
         "mail": not settings.smtp_url,
         "https": not settings.secure,
-        "second_administrator": (permissions.count_administrators(session) < ENOUGH_ADMINISTRATORS),
+        "second_administrator": not permissions.has_administrators(session, ENOUGH_ADMINISTRATORS),
     }
     return [name for name in TO_DO if missing[name]]

@@ -17,7 +17,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     false,
-    func,
     null,
     or_,
     select,
@@ -443,24 +442,22 @@ def _granted(user_id: UserId, in_tenant: ColumnElement[bool]) -> Select[str, int
 
 def is_platform_administrator(session: Session, user_id: int) -> bool:
     """Return whether a person has the platform role `administrators`."""
-    query = (
+    return session.scalar(administrators().where(UserRole.user_id == user_id)) is not None
+
+
+def administrators() -> Select[int]:
+    """Select the ids of people with the platform role `administrators`."""
+    return (
         select(UserRole.user_id)
         .join(Role, Role.id == UserRole.role_id)
-        .where(UserRole.user_id == user_id, Role.tenant_id.is_(None), Role.code == ADMINISTRATORS)
+        .where(Role.tenant_id.is_(None), Role.code == ADMINISTRATORS)
     )
-    return session.scalar(query) is not None
 
 
-def count_administrators(session: Session) -> int:
-    """Return how many people administer the platform and may sign in."""
-    query = (
-        select(func.count(UserRole.user_id.distinct()))
-        .select_from(UserRole)
-        .join(Role, Role.id == UserRole.role_id)
-        .join(User, User.id == UserRole.user_id)
-        .where(Role.tenant_id.is_(None), Role.code == ADMINISTRATORS, is_active(clock.now()))
-    )
-    return session.scalar(query) or 0
+def has_administrators(session: Session, number: int) -> bool:
+    """Return whether so many people administer the platform and may sign in."""
+    active = administrators().join(User, User.id == UserRole.user_id).where(is_active(clock.now()))
+    return len(session.scalars(active.distinct().limit(number)).all()) == number
 
 
 def require_administrator(session: Session) -> None:

@@ -13,6 +13,7 @@ CHECKS: dict[str, Check] = {
     "private files": configuration.private,
     "database": storage.reach,
     "server": server.version,
+    "migrations": storage.migrations,
     "standbys": storage.standbys,
     "time limits": server.limits,
     "connections": server.connections,

@@ -69,6 +69,31 @@ def reach(settings: Settings) -> Result:
         )
 
 
+def migrations(settings: Settings) -> Result:
+    """Check that migrations reach PostgreSQL itself, where a pooler stands in front of it."""
+    if settings.database.startswith("sqlite"):
+        return ok("migrations run in the file of SQLite")
+    try:
+        if settings.migrate_url and not revisions.are_same(settings.migrate_url, settings.database):
+            return failed(
+                "IDP_MIGRATE_URL and IDP_DATABASE_URL name different databases",
+                "correct IDP_MIGRATE_URL",
+            )
+        with revisions.looking(settings.migrations) as connection:
+            is_pooled = pooler.is_pooled(connection)
+    except SQLAlchemyError as error:
+        if settings.migrate_url and reach(settings).state != "failed":
+            seen = f"PostgreSQL does not respond at IDP_MIGRATE_URL ({_reason(error)})"
+            return warning(seen, "correct it before the next upgrade")
+        return unknown()
+    if is_pooled:
+        return warning(
+            "`idp setup` would run migrations through a connection pooler",
+            "set IDP_MIGRATE_URL to the address of PostgreSQL itself",
+        )
+    return ok("migrations reach PostgreSQL itself")
+
+
 def standbys(settings: Settings) -> Result:
     """Find standbys that may lack what was committed last."""
     if settings.database.startswith("sqlite"):

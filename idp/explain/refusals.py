@@ -9,6 +9,7 @@ from idp.explain import rules
 from idp.explain.results import Refused, RefusedRequest
 from idp.oauth.models import Refusal
 from idp.platform.errors import NotFound
+from idp.platform.translation import N_
 
 
 def explain(session: Session, request_id: str, *, within: int | None) -> RefusedRequest:
@@ -22,7 +23,7 @@ def explain(session: Session, request_id: str, *, within: int | None) -> Refused
         query = query.where(Refusal.client_tenant_id == within)
     row = session.scalars(query.order_by(Refusal.id.desc()).limit(1)).one_or_none()
     if row is None:
-        raise NotFound("No refusal is kept for this request.")
+        raise NotFound(N_("No refusal is kept for this request."))
     check, rule = rules.find(row.check_name, row.error)
     return RefusedRequest(
         request_id=row.request_id,

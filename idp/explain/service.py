@@ -21,6 +21,7 @@ from idp.explain.results import Explanation, Refused, ScopeLine, TokenContent
 from idp.oauth import refused_requests
 from idp.platform.errors import NotFound, OAuthError
 from idp.platform.issuer import Issuer
+from idp.platform.translation import N_
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,12 @@ def explain(session: Session, question: Question, *, within: int | None) -> Expl
     reach, or not there, is NotFound. A refusal of the protocol is part of the explanation.
     """
     if within not in {None, question.tenant_id}:
-        raise NotFound("There is no such tenant.")
+        raise NotFound(N_("There is no such tenant."))
     tenant = tenants.get(session, question.tenant_id)
     issuer = tenants.issuer_of(session, tenant.id)
     row = clients.find(session, question.client_id)
     if row is None or within not in {None, row.tenant_id}:
-        raise NotFound("There is no such client.")
+        raise NotFound(N_("There is no such client."))
     user = None if question.user_id is None else _person(session, question.user_id, within)
     client = snapshot.find(session, row.client_id)
     if client is None:
@@ -95,7 +96,7 @@ def _person(session: Session, user_id: int, within: int | None) -> User:
         )
     )
     if user is None or not is_in_reach:
-        raise NotFound("There is no such user.")
+        raise NotFound(N_("There is no such user."))
     return user
 
 

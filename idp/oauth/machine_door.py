@@ -17,6 +17,8 @@ from idp.oauth import refused_requests
 from idp.oauth.client_auth import uses
 from idp.oauth.declarations import Endpoint, Readers, Server
 from idp.oauth.request import ProtocolRequest
+from idp.platform.connections import budget
+from idp.platform.connections.budget import Budget
 from idp.platform.errors import OAuthError, Problem
 from idp.platform.issuer import Issuer
 from idp.platform.sessions.service import cookie_name
@@ -58,6 +60,10 @@ class MachineDoor:
 
     def answer_on_thread(self, request: Request, environ: Environ) -> Sent:
         """Answer a request by the application inside, or here where it comes by WSGI."""
+        with budget.spending(Budget(budget.THREAD_SECONDS)):
+            return self._answer_on_thread(request, environ)
+
+    def _answer_on_thread(self, request: Request, environ: Environ) -> Sent:
         storage = SessionStorage(self._entrance.runtime.sessions(), commits=True)
         endpoint = self._endpoints.get(request.path)
         if endpoint is not None and not endpoint.has_pages:

@@ -15,7 +15,11 @@ from idp.platform.translation import Filled
 def translate(text: str) -> str:
     """Return a marked sentence in the visitor's language; unlike `_` in templates, unescaped."""
     if isinstance(text, Filled):
-        filled: str = gettext(text.template, **text.values)
+        values = {
+            name: translate(value) if isinstance(value, Filled) else value
+            for name, value in text.values.items()
+        }
+        filled: str = gettext(text.template, **values)
         return filled
     translated: str = gettext(text)
     sentence, colon, name = text.partition(": ")

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -39,7 +39,10 @@ from sqlalchemy import (
     Update,
     bindparam,
     event,
+    func,
+    literal,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -311,6 +314,22 @@ def _made(default: Any) -> Any:
 def count_hits(session: Session, statement: Update | Delete) -> int:
     """Execute a conditional change and count its rows; none: another was faster."""
     return cast("CursorResult[Any]", session.execute(statement)).rowcount
+
+
+def count_up_to(
+    session: Session, column: InstrumentedAttribute[int], values: Collection[int], most: int
+) -> dict[int, int]:
+    """Return how many rows have each value of a column, at most so many: one statement.
+
+    An index over the column is read no further, so it takes no longer where there are more rows.
+    """
+    if not values:
+        return {}
+    parts = []
+    for value in values:
+        rows = select(column).where(column == value).limit(most).subquery()
+        parts.append(select(literal(value), func.count()).select_from(rows))
+    return dict(session.execute(union_all(*parts)).all())
 
 
 def end(session: Session) -> None:

@@ -12,6 +12,7 @@ import dns.exception
 import dns.resolver
 
 from idp.platform.errors import Unavailable
+from idp.platform.translation import N_
 from idp.setting_values import name_server
 
 TIMEOUT_SECONDS = 5.0
@@ -29,7 +30,7 @@ def txt(name: str, server: str = "") -> frozenset[str]:
     """
     if not _slots.acquire(blocking=False):
         raise Unavailable(
-            "Too many DNS queries at once; try again.",
+            N_("Too many DNS queries at once; try again."),
             headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
         )
     try:
@@ -44,7 +45,7 @@ def txt(name: str, server: str = "") -> frozenset[str]:
         return frozenset()
     except dns.exception.DNSException as reason:
         raise Unavailable(
-            "The DNS did not answer; try again.",
+            N_("The DNS did not answer; try again."),
             debug=type(reason).__name__,
             headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
         ) from None

@@ -4,7 +4,6 @@ Problem
 ├── BadRequest            400  shape or rule of the input; `fields` names the culprits
 │   └── Overreach              someone grants or proves what is not theirs to grant or prove
 ├── Unauthenticated       401  no valid credential
-│   └── InsufficientUserAuthentication  a sign-in of a higher level, or a younger one
 ├── Forbidden             403  valid credential, right missing
 ├── NotFound              404
 ├── Conflict              409  exists already, or is in use
@@ -79,18 +78,6 @@ class Unauthenticated(Problem):
     code = "unauthenticated"
     status = 401
     title = "Authentication required"
-
-
-class InsufficientUserAuthentication(Unauthenticated):
-    """The person must sign in with a higher level, or again (RFC 9470 3)."""
-
-    code = "insufficient_user_authentication"
-    title = "A sign-in of a higher level, or a younger one, is required"
-
-    def __init__(self, demands: Mapping[str, str]) -> None:
-        parts = {"error": self.code, "error_description": self.title, **demands}
-        challenge = ", ".join(f'{name}="{value}"' for name, value in parts.items())
-        super().__init__(headers={"WWW-Authenticate": f'Bearer realm="idp", {challenge}'})
 
 
 class Forbidden(Problem):
@@ -226,3 +213,16 @@ class InvalidToken(OAuthError):
     code = "invalid_token"
     status = 401
     title = "The access token is invalid, expired or revoked"
+
+
+class InsufficientUserAuthentication(OAuthError):
+    """The person must sign in with a higher level, or again (RFC 9470 3)."""
+
+    code = "insufficient_user_authentication"
+    status = 401
+    title = "A sign-in of a higher level, or a younger one, is required"
+
+    def __init__(self, demands: Mapping[str, str]) -> None:
+        parts = {"error": self.code, "error_description": self.title, **demands}
+        challenge = ", ".join(f'{name}="{value}"' for name, value in parts.items())
+        super().__init__(headers={"WWW-Authenticate": f'Bearer realm="idp", {challenge}'})

@@ -29,6 +29,7 @@ import orjson
 from idp.config import SettingsError
 from idp.platform import tracing
 from idp.platform.errors import BadRequest, Busy, Problem, Unavailable
+from idp.platform.translation import N_, filled
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -339,7 +340,7 @@ class Fetcher:
         """Do something with one address in the pool, before a deadline."""
         deadline = time.monotonic() + timeout
         if not self._slots.acquire(blocking=False):
-            raise Busy("Too many addresses are being fetched; try again.", BUSY_SECONDS)
+            raise Busy(N_("Too many addresses are being fetched; try again."), BUSY_SECONDS)
         try:
             future = self._pool.submit(action, target, deadline)
         except BaseException:
@@ -356,7 +357,9 @@ class Fetcher:
             debug = str(reason)
         except (OSError, http.client.HTTPException, ValueError) as reason:
             debug = type(reason).__name__
-        raise Unavailable(f"{target.host} did not give a usable answer.", debug=debug)
+        raise Unavailable(
+            filled(N_("%(host)s did not give a usable answer."), host=target.host), debug=debug
+        )
 
     def get_json(
         self, url: str, *, max_age: float = MAX_AGE_SECONDS, refresh: bool = False
@@ -415,28 +418,28 @@ class Fetcher:
             return entry.value
         met = entry.problem
         if met is None or not entry.has_just_failed(now):
-            raise Busy("This address is being fetched; try again.", BUSY_SECONDS)
+            raise Busy(N_("This address is being fetched; try again."), BUSY_SECONDS)
         raise type(met)(met.detail, debug=met.debug)
 
     def _parse(self, url: str) -> _Target:
         """Take an address apart; BadRequest unless it may be fetched by its form."""
         # urlsplit drops tabs and line ends, and resolvers read other scripts: neither gets there.
         if len(url) > MAX_URL_LENGTH or not all("!" <= char <= "~" for char in url) or "\\" in url:
-            raise BadRequest("The address has characters that do not belong in one.")
+            raise BadRequest(N_("The address has characters that do not belong in one."))
         try:
             parts = urlsplit(url)
             host = _host(parts.hostname or "")
             given_port = parts.port
         except ValueError:
-            raise BadRequest("The address names no usable host.") from None
+            raise BadRequest(N_("The address names no usable host.")) from None
         if "@" in parts.netloc or "#" in url:
-            raise BadRequest("The address must have neither user nor fragment.")
+            raise BadRequest(N_("The address must have neither user nor fragment."))
         is_secure = parts.scheme == "https"
         port = given_port if given_port is not None else _HTTPS_PORT if is_secure else _HTTP_PORT
         if not self._allowance.names(host, port) and not (is_secure and port == _HTTPS_PORT):
-            raise BadRequest("The address must be https on the standard port.")
+            raise BadRequest(N_("The address must be https on the standard port."))
         if parts.scheme not in {"https", "http"} or port == 0:
-            raise BadRequest("The address must be https on the standard port.")
+            raise BadRequest(N_("The address must be https on the standard port."))
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         shown = f"[{host}]" if ":" in host else host
         header = shown if given_port is None else f"{shown}:{given_port}"
@@ -529,5 +532,5 @@ def _json_object(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         value = None
     if not isinstance(value, dict):
-        raise Unavailable("The address did not give a JSON object.")
+        raise Unavailable(N_("The address did not give a JSON object."))
     return value

@@ -21,11 +21,19 @@ LARGE = frozenset(
 )
 """Tables whose indexes are made with `create_index`, so that nobody waits."""
 
+LOCK_MILLISECONDS = 3000
+"""How long a statement outside of a transaction waits for a table."""
+
 FIRST = "0020"
 """The revision that makes the table `installation`."""
 
 _INVALID = text(
     "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(quote_ident(:name)) AND NOT indisvalid"
+)
+
+_CONSTRAINT = text(
+    "SELECT 1 FROM pg_constraint WHERE conname = :name"
+    " AND conrelid = to_regclass(quote_ident(:table))"
 )
 
 
@@ -50,6 +58,43 @@ def create_index(name: str, table_name: str, columns: Sequence[Any], **options: 
             postgresql_concurrently=True,
             **options,
         )
+
+
+def create_foreign_key(
+    name: str, table_name: str, column_name: str, target: str, *, ondelete: str = "CASCADE"
+) -> None:
+    """Make a foreign key to `table.column` on a column that older code does not fill.
+
+    At first it binds new rows only, which takes a moment; the rows that are there are looked at
+    while the table is read and written. The transaction of the migration ends here: such a
+    migration does nothing else. One that was interrupted is continued.
+    """
+    other, other_column = target.split(".")
+    context = op.get_context()
+    if context.dialect.name != "postgresql":
+        with op.batch_alter_table(table_name) as batch:
+            batch.create_foreign_key(name, other, [column_name], [other_column], ondelete=ondelete)
+        return
+    quote = context.dialect.identifier_preparer.quote
+    with context.autocommit_block():
+        if context.as_sql or not _has_constraint(name, table_name):
+            op.execute(
+                f"ALTER TABLE {quote(table_name)} ADD CONSTRAINT {quote(name)}"
+                f" FOREIGN KEY ({quote(column_name)})"
+                f" REFERENCES {quote(other)} ({quote(other_column)})"
+                f" ON DELETE {ondelete} NOT VALID"
+            )
+        op.execute(f"ALTER TABLE {quote(table_name)} VALIDATE CONSTRAINT {quote(name)}")
+
+
+def _has_constraint(name: str, table_name: str) -> bool:
+    """Return whether a constraint is there, and limit what the session waits for."""
+    connection = op.get_bind()
+    # No transaction, so both hold for the session, which ends with the migration.
+    connection.exec_driver_sql("SET statement_timeout = 0")
+    connection.exec_driver_sql(f"SET lock_timeout = {LOCK_MILLISECONDS}")
+    found = {"name": name, "table": table_name}
+    return connection.scalar(_CONSTRAINT, found) is not None
 
 
 def _prepare(name: str, table_name: str) -> None:

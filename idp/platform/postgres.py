@@ -8,7 +8,6 @@ that met a lost connection is tried once more on a new one, a change never is.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.sqltypes import JSON
 
 from idp.platform import connections, statements
-from idp.platform.connections.hosts import Host
+from idp.platform.connections.budget import LEAST_SECONDS, Budget
+from idp.platform.connections.hosts import TIMELINE, Host
 from idp.platform.db import AtomicWrite, Query
 from idp.platform.errors import BadRequest, Unavailable
 from idp.platform.metrics.counts import Counts
@@ -34,7 +34,9 @@ CONNECTIONS = 8
 SECONDS = 5.0
 """How long a statement may take before its connection is given up."""
 WAIT_SECONDS = 5.0
-"""How long a statement waits for a free connection, or for a new one."""
+"""How long a statement waits for a free connection and for a new one, together."""
+ASK_SECONDS = 1.0
+"""How long another host is asked whether it leads."""
 RETRY_SECONDS = 1
 DEFAULT_PORT = 5432
 
@@ -142,33 +144,43 @@ class Pool:
         self._waiting: deque[asyncio.Future[asyncpg.Connection[asyncpg.Record] | None]] = deque()
         """The one that waits longest is handed the next connection, or None: may open one."""
         self._prepared: dict[Query, _Prepared] = {}
+        self._troubles = 0
 
-    async def rows(self, query: Query, given: Mapping[str, Any]) -> list[Sequence[Any]]:
-        """Execute a query; Unavailable when the database does not answer."""
+    async def rows(
+        self, query: Query, given: Mapping[str, Any], budget: Budget | None = None
+    ) -> list[Sequence[Any]]:
+        """Execute a query; Unavailable when the database does not answer.
+
+        Without the budget of a request the query has one of its own.
+        """
+        budget = budget or Budget()
         prepared = self._prepare_once(query)
         values = prepared.values(given)
         try:
             try:
-                found = await self._execute(prepared, values)
+                found = await self._execute(prepared, values, budget)
             except TimeoutError:  # another connection would only wait as long
                 raise
             except _LOST as error:
                 statements.count_failure(self._counts, error)
-                found = await self._execute(prepared, values)
+                found = await self._execute(prepared, values, budget)
         except _PASSING as error:
             raise self._failed(error) from error
         except asyncpg.DataError as error:
             raise _out_of_range(error) from error
         return [prepared.row(row) for row in found]
 
-    async def write(self, change: AtomicWrite, given: Mapping[str, Any]) -> Sequence[Any] | None:
+    async def write(
+        self, change: AtomicWrite, given: Mapping[str, Any], budget: Budget | None = None
+    ) -> Sequence[Any] | None:
         """Execute a change that commits itself, and return its row: the id and what was found.
 
         Unavailable when it was not done, and also when that is not known.
         """
         prepared = self._prepare_once(change.statement)
         try:
-            found = await self._execute(prepared, prepared.values(change.complete(given)))
+            values = prepared.values(change.complete(given))
+            found = await self._execute(prepared, values, budget or Budget())
         except _PASSING as error:
             raise self._failed(error) from error
         except asyncpg.DataError as error:
@@ -201,30 +213,46 @@ class Pool:
             prepared = self._prepared[statement] = _Prepared(statement)
         return prepared
 
-    async def _execute(self, prepared: _Prepared, values: list[Any]) -> list[asyncpg.Record]:
-        connection = await self._take()
-        started = time.perf_counter()
+    async def _execute(
+        self, prepared: _Prepared, values: list[Any], budget: Budget
+    ) -> list[asyncpg.Record]:
+        started = time.monotonic()
         try:
+            connection = await self._take(budget.limit(WAIT_SECONDS))
+        finally:
+            budget.spend(started)
+        started = time.monotonic()
+        try:
+            limit = budget.limit(SECONDS)
             found: list[asyncpg.Record]
             if self._prepare:
-                found = await connection.fetch(prepared.text, *values)
+                found = await connection.fetch(prepared.text, *values, timeout=limit)
                 return found
-            return await _fetch_in_transaction(connection, prepared.text, values)
+            return await _fetch_in_transaction(connection, prepared.text, values, limit)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if isinstance(error, _LOST):
+                self._hosts.note_trouble()
                 connection.terminate()
             raise
-        except BaseException:
+        except BaseException as error:
             # Timed out, cancelled or cut: what it would answer to the next one is unknown.
+            if isinstance(error, OSError):
+                self._hosts.note_trouble()
             connection.terminate()
             raise
         finally:
-            seconds = time.perf_counter() - started
+            seconds = time.monotonic() - started
             if seconds >= self._slow_seconds:
                 statements.log_slow("loop", prepared.text, seconds)
+            budget.spend(started)
             self._put_back(connection)
 
-    async def _take(self) -> asyncpg.Connection[asyncpg.Record]:
+    async def _take(self, seconds: float) -> asyncpg.Connection[asyncpg.Record]:
+        """Return a free connection, or a new one, within so many seconds."""
+        ends_at = time.monotonic() + seconds
+        if self._troubles != self._hosts.troubles and len(self._hosts.in_order) > 1:
+            self.close()  # they may lead to a primary that was replaced
+            self._troubles = self._hosts.troubles
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed():
@@ -232,45 +260,79 @@ class Pool:
             self._open -= 1
         started = time.perf_counter()
         try:
-            return await self._wait_for_one()
+            return await self._wait_for_one(ends_at)
         finally:
             self._counts.observe(DB_WAIT_SECONDS, time.perf_counter() - started, "loop")
 
-    async def _wait_for_one(self) -> asyncpg.Connection[asyncpg.Record]:
-        """Open a connection, or wait for one that others return."""
+    async def _wait_for_one(self, ends_at: float) -> asyncpg.Connection[asyncpg.Record]:
+        """Open a connection, or wait for one that others return, until a moment of the clock."""
+        seconds = max(LEAST_SECONDS, ends_at - time.monotonic())
         if self._open < CONNECTIONS:
             self._open += 1
-            return await self._connect()
-        handed = await self._turn()
+            return await self._connect(seconds)
+        handed = await self._turn(seconds)
         if handed is None or handed.is_closed():
-            return await self._connect()
+            return await self._connect(max(LEAST_SECONDS, ends_at - time.monotonic()))
         return handed
 
-    async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
+    async def _connect(self, seconds: float) -> asyncpg.Connection[asyncpg.Record]:
         """Open a connection, which is counted already."""
         try:
             # Its time limits work in a task only, and requests begin outside of one.
-            return await asyncio.get_running_loop().create_task(self._reach())
+            return await asyncio.get_running_loop().create_task(self._reach(seconds))
         except BaseException:
             self._hand_on(None)
             raise
 
-    async def _reach(self) -> asyncpg.Connection[asyncpg.Record]:
+    async def _reach(self, seconds: float) -> asyncpg.Connection[asyncpg.Record]:
         """Connect to the first host that answers and may be used."""
         if self._hosts.are_paused():
             message = "no host answered a moment ago"
             raise ConnectionError(message)
         started = time.monotonic()
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                hosts = list(self._hosts.in_order)
-                for host in hosts[:-1]:
-                    with contextlib.suppress(*_PASSING):
-                        return await self._connect_to(host)
-                return await self._connect_to(hosts[-1] if hosts else None)
+            async with asyncio.timeout(seconds):
+                return await self._reach_leading(list(self._hosts.in_order))
         except _PASSING:
             self._hosts.gave_up(time.monotonic() - started)
             raise
+
+    async def _reach_leading(self, hosts: list[Host]) -> asyncpg.Connection[asyncpg.Record]:
+        """Connect to the host that leads; in doubt, to the one on the latest timeline."""
+        troubles = self._hosts.troubles
+        if not hosts:
+            return await self._connect_to(None)
+        if self._hosts.is_in_doubt and len(hosts) > 1:
+            connection, host = await self._latest(hosts)
+        else:
+            connection, host = await self._first(hosts)
+        self._hosts.settle(troubles)
+        self._hosts.prefer(*host)
+        return connection
+
+    async def _first(self, hosts: list[Host]) -> tuple[asyncpg.Connection[asyncpg.Record], Host]:
+        for host in hosts[:-1]:
+            try:
+                return await self._connect_to(host), host
+            except _PASSING:
+                self._hosts.note_silence(host)
+        return await self._connect_to(hosts[-1]), hosts[-1]
+
+    async def _latest(self, hosts: list[Host]) -> tuple[asyncpg.Connection[asyncpg.Record], Host]:
+        connection, host = await self._first(hosts)
+        timeline = await _timeline(connection)
+        for other in self._hosts.worth_asking(hosts[hosts.index(host) + 1 :]):
+            try:
+                async with asyncio.timeout(ASK_SECONDS):
+                    asked = await self._connect_to(other)
+                    found = await _timeline(asked)
+            except (asyncpg.PostgresError, *_PASSING):
+                self._hosts.note_silence(other)
+                continue
+            if found > timeline:
+                asked, connection, host, timeline = connection, asked, other, found
+            asked.terminate()
+        return connection, host
 
     async def _connect_to(self, host: Host | None) -> asyncpg.Connection[asyncpg.Record]:
         place = {} if host is None else {"host": host[0], "port": int(host[1] or DEFAULT_PORT)}
@@ -284,16 +346,14 @@ class Pool:
         )
         connected = connection._transport.get_extra_info("socket")  # noqa: SLF001 - no public way
         connections.keep_alive(connected, self._parameters)
-        if host is not None:
-            self._hosts.prefer(*host)
         return connection
 
-    async def _turn(self) -> asyncpg.Connection[asyncpg.Record] | None:
+    async def _turn(self, seconds: float) -> asyncpg.Connection[asyncpg.Record] | None:
         """Wait for a connection that others return; None: one may be opened."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[asyncpg.Connection[asyncpg.Record] | None] = loop.create_future()
         self._waiting.append(turn)
-        timer = loop.call_later(WAIT_SECONDS, _expire, turn)
+        timer = loop.call_later(seconds, _expire, turn)
         try:
             return await turn
         except asyncio.CancelledError:
@@ -323,13 +383,25 @@ class Pool:
             self._idle.append(connection)
 
 
+async def _timeline(connection: asyncpg.Connection[asyncpg.Record]) -> str:
+    """Return the timeline that a server writes; one that does not answer is left."""
+    try:
+        async with connection.transaction():  # behind a pooler, both belong together
+            return str(await connection.fetchval(TIMELINE))
+    except asyncpg.PostgresError:  # a standby, where the address allows that
+        return ""
+    except BaseException:
+        connection.terminate()
+        raise
+
+
 def _expire(turn: asyncio.Future[Any]) -> None:
     if not turn.done():
         turn.set_exception(TimeoutError("no connection to the database is free"))
 
 
 async def _fetch_in_transaction(
-    connection: asyncpg.Connection[asyncpg.Record], text: str, values: list[Any]
+    connection: asyncpg.Connection[asyncpg.Record], text: str, values: list[Any], seconds: float
 ) -> list[asyncpg.Record]:
     """Execute a statement that is not prepared.
 
@@ -337,7 +409,7 @@ async def _fetch_in_transaction(
     a transaction. The way out of it waits for the server again: the limit is for all of it.
     """
     loop = asyncio.get_running_loop()
-    timer = loop.call_later(SECONDS, connection.terminate)
+    timer = loop.call_later(seconds, connection.terminate)
     try:
         async with connection.transaction():
             found: list[asyncpg.Record] = await connection.fetch(text, *values)

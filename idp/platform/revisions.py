@@ -14,6 +14,11 @@ from idp.platform.errors import Conflict
 
 LOOK_SECONDS = 5.0
 
+_IDENTITY = text(
+    "SELECT oid, datname, pg_postmaster_start_time() FROM pg_database"
+    " WHERE datname = current_database()"
+)
+
 
 class Standing(Enum):
     """How a database and this release stand to each other, and what to do about it."""
@@ -72,6 +77,15 @@ def looking(database_url: str) -> Iterator[Connection]:
             yield connection
     finally:
         engine.dispose()
+
+
+def are_same(one: str, other: str) -> bool:
+    """Return whether two addresses lead to one database of PostgreSQL."""
+    found = []
+    for database_url in (one, other):
+        with looking(database_url) as connection:
+            found.append(connection.execute(_IDENTITY).one())
+    return found[0] == found[1]
 
 
 def standing_of(connection: Connection) -> Standing:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import mapped_column
 
 from idp.platform.errors import Outdated
 from idp.platform.secrets import random_token
+from idp.platform.translation import N_
 
 
 def new_stamp() -> str:
@@ -28,5 +29,5 @@ def check(held: str, given: str | None) -> None:
 def outdated() -> Outdated:
     """Refuse a change of what somebody else has changed."""
     return Outdated.at(
-        "concurrency_stamp", "This was changed by someone else. Reload and try again."
+        "concurrency_stamp", N_("This was changed by someone else. Reload and try again.")
     )

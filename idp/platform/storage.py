@@ -17,6 +17,8 @@ from sqlalchemy.orm import Session
 
 from idp.platform import tracing
 from idp.platform.cache import MISSING, Lookup, Missing
+from idp.platform.connections import budget
+from idp.platform.connections.budget import Budget
 from idp.platform.db import AtomicWrite, Query, run
 from idp.platform.db import end as end_session
 from idp.platform.runtime import NO_REQUEST, RequestContext, Runtime
@@ -153,7 +155,7 @@ class SessionStorage(Storage):
 class LoopStorage(Storage):
     """Waits on the event loop: for PostgreSQL directly, for everything else on a thread."""
 
-    __slots__ = ("_pool", "_threads")
+    __slots__ = ("_budget", "_pool", "_threads")
 
     def __init__(
         self,
@@ -162,6 +164,7 @@ class LoopStorage(Storage):
         threads: Executor,
     ) -> None:
         super().__init__(runtime)
+        self._budget = Budget(each=budget.LOOP_WAIT_SECONDS)
         self._threads = threads
         self._pool = pool
         """None: the database is SQLite, which has no driver to wait for."""
@@ -170,20 +173,22 @@ class LoopStorage(Storage):
         """Return the rows that a query finds."""
         if self._pool is None:
             return await self.in_session(run, query, values)
-        return await self._pool.rows(query, values)
+        return await self._pool.rows(query, values, self._budget)
 
     async def write(self, change: AtomicWrite, values: Mapping[str, Any]) -> int | None:
         """Carry out a change and return the id of its row; None: it hit no row."""
         if self._pool is None:
             return await self.in_session(change.run, values)
-        row = await self._pool.write(change, values)
+        row = await self._pool.write(change, values, self._budget)
         return None if row is None else int(row[0])
 
     async def write_and_read(
         self, change: AtomicWrite, values: Mapping[str, Any]
     ) -> Sequence[Any] | None:
         """Carry out a change and return what it found; None: it did nothing."""
-        row = None if self._pool is None else await self._pool.write(change, values)
+        if self._pool is None:
+            return None
+        row = await self._pool.write(change, values, self._budget)
         return None if row is None else row[1:]
 
     async def in_session(
@@ -195,7 +200,7 @@ class LoopStorage(Storage):
         """Call a function with a session of its own, on a thread."""
 
         def work() -> T:
-            with self.runtime.sessions() as session:
+            with budget.spending(self._budget), self.runtime.sessions() as session:
                 session.info["context"] = self.context
                 found = function(session, *arguments, **named)
                 session.commit()

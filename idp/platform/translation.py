@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 
 class Filled(str):
-    """A sentence with values in it; pages translate the template, then fill the values in."""
+    """A sentence with values in it; pages translate the template, then fill the values in.
+
+    A value that is such a sentence itself is translated too.
+    """
 
     __slots__ = ("template", "values")
     template: str

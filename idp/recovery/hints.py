@@ -132,6 +132,8 @@ def _csv_events(lines: Iterator[str], path: Path) -> Iterator[Event]:
 def _event(row: Mapping[str, Any]) -> Event:
     details = row["details"] if isinstance(row["details"], dict) else {}
     secret_id = details.get("secret_id")
+    if secret_id is not None and not (type(secret_id) is int and 0 < secret_id <= INT64_MAX):
+        raise ValueError(secret_id)
     at = datetime.fromisoformat(row["at"])
     if at.tzinfo is None:
         raise ValueError(row["at"])

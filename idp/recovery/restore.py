@@ -116,7 +116,7 @@ def _restore_sqlite(settings: Settings, backup: Reader, recover: Recovery) -> No
 
 
 def _put_in_place(runtime: Runtime, draft: Path, target: Path) -> None:
-    """Give a complete file its name; one that came meanwhile is not replaced."""
+    """Name a complete file as the target; one that came meanwhile is not replaced."""
     runtime.engine.dispose()  # which writes the journal back
     with draft.open("rb+") as stream:
         os.fsync(stream.fileno())

@@ -113,7 +113,7 @@ def recover(session: Session, choices: Choices, *, since: datetime | None = None
 
 
 def _jump(session: Session, choices: Choices) -> dict[str, int]:
-    """Let no new row get an id that was assigned in the time that was lost.
+    """Start ids above those that were assigned in the time that was lost.
 
     The number of the configuration jumps as well, since nodes that know a later one would take a
     change for one that they have seen.

@@ -41,15 +41,15 @@ WAIT_SECONDS = 0.5
 DAY = 24 * 3600
 
 
-def listen(settings: Settings, *, overlap: bool) -> socket | None:
-    """Open the listener that `IDP_METRICS_LISTEN` names; None: there is none."""
-    if not settings.metrics_listen:
+def listen(address: str, *, name: str, overlap: bool = False) -> socket | None:
+    """Open a listener at HOST:PORT; None: nothing is named. `name` says what to change."""
+    if not address:
         return None
-    host, port = metrics.parse_address(settings.metrics_listen)
     try:
+        host, port = metrics.parse_address(address)
         return listeners.listen(host, port, 1, overlap=overlap, otherwise="name another")[0]
-    except listeners.InUseError as error:
-        message = f"IDP_METRICS_LISTEN: {error}"
+    except (ValueError, listeners.InUseError) as error:
+        message = f"{name}: {error}"
         raise SettingsError(message) from None
 
 

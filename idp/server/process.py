@@ -284,7 +284,9 @@ def run(
     with tempfile.TemporaryDirectory(prefix="idp-metrics-") as folder:
         # Must be known before a worker imports prometheus-client.
         os.environ[metrics.FOLDER_VARIABLE] = folder
-        scraped = observer.listen(settings, overlap=overlap)
+        scraped = observer.listen(
+            settings.metrics_listen, name="IDP_METRICS_LISTEN", overlap=overlap
+        )
         _share_memory(settings, workers)
         on_ready = partial(_announce, takes_over_from)
         server = Server(sockets, partial(work, settings, releases.node_name()), on_ready)

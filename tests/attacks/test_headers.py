@@ -29,7 +29,7 @@ from tests.servers import LiveServer, free_port
 READ = {
     *("Host", "Authorization", "Content-Type", "Cookie", "User-Agent"),
     *("X-Forwarded-For", "X-Forwarded-Host", "X-Request-Id", "Sec-Fetch-Mode"),
-    *("Accept", "Origin", "Access-Control-Request-Method", "Expect", "Connection"),
+    *("Accept", "Origin", "Access-Control-Request-Method", "Expect", "Connection", "Traceparent"),
 }
 """What our own code asks for, but for the two that tell where a body ends."""
 LIBRARIES = {
@@ -97,7 +97,10 @@ def scene(session, live_server):
     add_api(session)
     web, machine = register(session), register_machine(session, scopes=["orders.read"])
     user = add_person(session)
-    server = live_server(trusted_proxies="127.0.0.1")
+    # With traces, so that their header is read as well; nobody takes them.
+    server = live_server(
+        trusted_proxies="127.0.0.1", otlp_url=f"http://127.0.0.1:{free_port()}", trace_ratio="1"
+    )
     asked = RawRequests(server)
     cookie = "=".join(protocol.start_session(session, "127.0.0.1:8000", user)).encode()
     return Scene(asked, web, machine, user, cookie)
@@ -275,7 +278,10 @@ def test_somebody_with_a_cookie_of_another_site_signs_in(scene, joined):
 
 
 def test_a_hidden_visitor_is_not_counted_as_the_proxy(live_server, session):
-    server = live_server(trusted_proxies="127.0.0.1")
+    # With traces, so that their header is read as well; nobody takes them.
+    server = live_server(
+        trusted_proxies="127.0.0.1", otlp_url=f"http://127.0.0.1:{free_port()}", trace_ratio="1"
+    )
     ask = RawRequests(server)
     forwarded = b"X-Forwarded-For: caf\xc3\xa9, 203.0.113.7:51234"
     assert ask("GET /nothing", forwarded)[0] == 404

@@ -428,6 +428,32 @@ def test_a_server_that_refuses_changes_is_named(settings: Settings, session: Ses
 
 
 @pytest.mark.postgresql
+def test_an_old_server_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "OLDEST_VERSION", 99)
+    found = server.version(settings)
+    assert (found.state, found.todo) == ("failed", "upgrade it to version 99 or later")
+
+
+@pytest.mark.postgresql
+def test_transactions_that_are_not_frozen_and_dead_rows_are_named(
+    settings: Settings, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert server.upkeep(settings).state == "ok"
+    monkeypatch.setattr(server, "DEAD_ROWS", 5)
+    for _ in range(9):
+        session.execute(text("UPDATE installation SET release = release"))
+        session.commit()
+    session.execute(text("SELECT pg_stat_force_next_flush()"))
+    session.commit()
+    found = server.upkeep(settings)
+    assert (found.state, found.seen.rpartition(": ")[2]) == ("warning", "installation")
+    monkeypatch.setattr(server, "WRAPAROUND_WARNING", 0)
+    assert "behind of two billion" in server.upkeep(settings).seen
+    monkeypatch.setattr(server, "WRAPAROUND_FAILED", 0)
+    assert server.upkeep(settings).state == "failed"
+
+
+@pytest.mark.postgresql
 def test_room_for_connections_is_compared_with_the_nodes(
     settings: Settings, session: Session
 ) -> None:

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ import httpx
 import pytest
 from click.testing import Result
 from pydantic import SecretStr
+from sqlalchemy import create_engine, text
 
 from idp.commands.setup import curl
 from idp.config import Settings
+from idp.doctor import storage
+from idp.platform import schema
 from tests.conftest import SECRET_KEY, as_environment, make_settings
 from tests.servers import LiveServer
 
@@ -189,3 +193,107 @@ def test_no_secret_of_the_installation_is_printed(
         output = idp(*command.split()).output
         assert SECRET_KEY not in output
         assert settings.admin_password.get_secret_value() not in output
+
+
+def administrators(settings: Settings) -> int:
+    engine = create_engine(settings.database)
+    with engine.connect() as connection:
+        found = connection.scalar(text("SELECT count(*) FROM \"user\" WHERE username = 'admin'"))
+    engine.dispose()
+    return int(found or 0)
+
+
+@pytest.mark.no_database
+def test_nodes_that_set_up_at_once_make_everything_once(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    settings = make_settings(tmp_path, database_url=new_database())
+    environment = as_environment(settings)
+    with ThreadPoolExecutor(2) as pool:
+        tasks = [pool.submit(execute, tmp_path, "setup", **environment) for _ in range(2)]
+        for task in tasks:
+            done = task.result()
+            assert done.returncode == 0, done.stderr
+    assert administrators(settings) == 1
+    listed = execute(tmp_path, "keys", "list", "--json", **environment)
+    keys = [(key["alg"], key["status"]) for key in json.loads(listed.stdout)]
+    assert len(keys) == len(set(keys)), "one of each kind"
+
+
+KILL = """\
+import os, sys
+from sqlalchemy import Engine, event
+left = int(sys.argv.pop(1))
+def commit(connection):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), 9)
+event.listen(Engine, "commit", commit)
+from idp.cli import main
+main()
+"""
+"""`idp`, killed before one of its commits."""
+
+
+@pytest.mark.no_database
+def test_a_setup_that_was_killed_before_any_of_its_commits_is_run_again(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    settings = make_settings(tmp_path, database_url=new_database())
+    schema.upgrade(settings.database)  # migrations that are killed have a test of their own
+    environment = as_environment(settings) | {"PATH": os.environ["PATH"]}
+    root = str(Path(__file__).parents[2])
+    for commits in range(20):
+        done = subprocess.run(
+            [sys.executable, "-c", KILL, str(commits), "setup"],
+            cwd=tmp_path,
+            env=environment | {"PYTHONPATH": root},
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode == 0:
+            break
+        assert done.returncode == -9, done.stderr
+    else:
+        pytest.fail("setup does not end")
+    assert commits > 0
+    assert administrators(settings) == 1
+    assert execute(tmp_path, "doctor", **environment).returncode == 0
+
+
+@pytest.mark.no_database
+def test_migrations_may_have_an_address_of_their_own(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url, other = new_database(), new_database()
+    settings = make_settings(tmp_path, database_url=url, migrate_url=url)
+    environment = as_environment(settings)
+    done = execute(tmp_path, "setup", **environment)
+    assert done.returncode == 0, done.stderr
+    assert schema.current(url) == schema.head()
+    assert storage.migrations(settings).state == "ok"
+
+    wrong = environment | {"IDP_MIGRATE_URL": other}
+    for arguments in (["setup"], ["setup", "--check"]):
+        done = execute(tmp_path, *arguments, **wrong)
+        assert done.returncode != 0
+        assert "IDP_MIGRATE_URL and IDP_DATABASE_URL name different databases" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert schema.current(other) is None
+    elsewhere = make_settings(tmp_path, database_url=url, migrate_url=other)
+    assert storage.migrations(elsewhere).state == "failed"
+    away = make_settings(tmp_path, database_url=url, migrate_url=url.replace("host=", "host=/none"))
+    assert "IDP_MIGRATE_URL" in storage.migrations(away).seen
+
+
+@pytest.mark.no_database
+def test_an_address_for_migrations_is_one_of_postgresql(tmp_path: Path) -> None:
+    environment = {"IDP_ENVIRONMENT": "development"}
+    done = execute(tmp_path, "setup", IDP_MIGRATE_URL="sqlite:///x.sqlite3", **environment)
+    assert done.returncode == 2
+    assert "IDP_MIGRATE_URL: must be postgresql://" in done.stderr
+    done = execute(tmp_path, "setup", IDP_MIGRATE_URL="postgresql://u:secret@h/d", **environment)
+    assert done.returncode == 2
+    assert "IDP_DATABASE_URL is not PostgreSQL" in done.stderr
+    assert "secret" not in done.stderr

@@ -265,7 +265,9 @@ def test_lost_second_factors_are_removed_and_access_ends(
     assert "removed" in outbox()[0].subject
     # Again there is nothing to remove, and nobody is signed out for it.
     stamp = ann.security_stamp
+    session.commit()
     idp_json("user", "factors", "ann", "--reset")
     session.expire_all()
     assert ann.security_stamp == stamp
+    session.commit()
     assert "There is no user bob." in idp("user", "factors", "bob", code=1).stderr

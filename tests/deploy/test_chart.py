@@ -82,22 +82,24 @@ def test_selectors_find_the_pods_that_they_mean(values: dict[str, Any]) -> None:
     assert len(selecting) >= 3
     for name, selector, expected in selecting:
         hit = {pod for pod, given in labels.items() if selector.items() <= given.items()}
-        assert hit == (labels.keys() if expected is None else {expected}), name
+        assert hit == (labels.keys() if expected is None else expected), name
 
 
 def _selectors(
     found: list[dict[str, Any]],
-) -> Iterator[tuple[str, dict[str, str], str | None]]:
+) -> Iterator[tuple[str, dict[str, str], set[str] | None]]:
     for one in found:
         kind, name, spec = one["kind"], one["metadata"]["name"], one.get("spec", {})
         if kind == "Service":
-            yield f"{kind} {name}", spec["selector"], "login"
+            scraped = {"login", "login-worker"}
+            expected = scraped if name.endswith("-metrics") else {"login"}
+            yield f"{kind} {name}", spec["selector"], expected
         elif kind == "Deployment":
-            yield f"{kind} {name}", spec["selector"]["matchLabels"], name
+            yield f"{kind} {name}", spec["selector"]["matchLabels"], {name}
             for spread in spec["template"]["spec"].get("topologySpreadConstraints", ()):
-                yield f"spread of {name}", spread["labelSelector"]["matchLabels"], name
+                yield f"spread of {name}", spread["labelSelector"]["matchLabels"], {name}
         elif kind == "PodDisruptionBudget":
-            yield kind, spec["selector"]["matchLabels"], "login"
+            yield kind, spec["selector"]["matchLabels"], {"login"}
         elif kind == "NetworkPolicy":
             yield kind, spec["podSelector"]["matchLabels"], None
 
@@ -161,6 +163,11 @@ def test_metrics_are_not_reachable_where_applications_are_answered() -> None:
     assert metrics["metadata"]["labels"][monitor["spec"]["jobLabel"]] == "idp"
     (rules,) = of_kind(found, "PrometheusRule")
     assert rules["spec"] == yaml.safe_load(read("prometheus", "alerts.yml"))
+    for name in ("login", "login-worker"):
+        (container,) = pods(found)[name]["containers"]
+        assert {"name": "metrics", "containerPort": 9100} in container["ports"]
+        assert {"name": "IDP_METRICS_LISTEN", "value": "0.0.0.0:9100"} in container["env"]
+    assert "IDP_METRICS_LISTEN" not in rendered(json.dumps(LEAST))
     for kind in ("ServiceMonitor", "PrometheusRule"):
         assert of_kind(render(LEAST), kind) == []
 
@@ -208,6 +215,7 @@ def test_values_that_are_wrong_or_unsafe_are_refused(changed: dict[str, Any], na
 ACCEPTED = {
     "container-image-pull-policy": "images are named by release or digest",
     "deployment-has-host-podantiaffinity": "pods are spread by topologySpreadConstraints",
+    "deployment-replicas": "one worker is enough: what it does waits in the outbox",
     "pod-networkpolicy": "what goes out depends on the installation",
 }
 """What kube-score finds and this chart means, with the reason."""

@@ -169,6 +169,7 @@ def test_all_tenants_of_a_person_count_but_those_that_bound_them_unasked(
 
 def test_nothing_is_read_where_no_policy_is_set(session: Session, runtime, ann: User) -> None:
     snapshot.of_user(session, ann.id)
+    snapshot.any_expiry(session)
     session.commit()
     with center.statements(runtime.engine) as sent:
         assert snapshot.of_user(session, ann.id) == rules.NOTHING

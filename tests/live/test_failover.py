@@ -13,9 +13,12 @@ from urllib.parse import urlencode
 
 import psycopg
 import pytest
+from sqlalchemy import func, make_url, select, text
 
 from idp.doctor import storage
-from tests import protocol
+from idp.platform import connections, postgres
+from idp.platform.connections.hosts import known
+from tests import coroutines, protocol
 from tests.conftest import _migrate_and_seed, create_database, make_settings
 from tests.live.site import OFFLINE, Site, running
 from tests.live.test_remembered import administration
@@ -230,6 +233,52 @@ def test_a_primary_that_refuses_to_write_costs_503_and_is_good_at_once(
     assert "request_failed" not in site.server.output()
 
 
+def test_a_primary_that_was_replaced_is_left_for_its_successor() -> None:
+    primary, standby = started(Postgres(durable=True)), Postgres(durable=True)
+    try:
+        standby.start(primary)
+        with operator(standby) as session:
+            session.execute("SELECT pg_promote()")
+        # Both say that they lead, as after a freeze.
+        both = f"host={primary.folder}&host={standby.folder}"
+        url = make_url(f"postgresql+psycopg://postgres@/{NAME}?{both}")
+        known.cache_clear()
+        hosts = connections.hosts(url)
+        engine, where = connections.engine(url), text("SELECT current_setting('data_directory')")
+        pool = postgres.Pool(engine)
+        directory = select(func.current_setting("data_directory"))
+
+        def on_thread() -> str:
+            with engine.connect() as connection:
+                return str(connection.scalar(where))
+
+        async def on_loop() -> str:
+            ((found,),) = await pool.rows(directory, {})
+            pool.close()
+            return str(found)
+
+        old, new = str(primary.data), str(standby.data)
+        assert on_thread() == old
+        assert coroutines.run(on_loop()) == old
+        hosts.note_trouble()
+        assert on_thread() == new  # the connection in the pool is not used any more
+        assert not hosts.is_in_doubt
+        hosts.in_order.reverse()
+        hosts.note_trouble()
+        assert coroutines.run(on_loop()) == new
+        assert hosts.in_order[0][0] == str(standby.folder)
+        engine.dispose()
+        # One that does not answer is not waited for when the other one does.
+        primary.freeze()
+        hosts.note_trouble()
+        assert on_thread() == new
+        engine.dispose()
+    finally:
+        known.cache_clear()
+        standby.end()
+        primary.end()
+
+
 def pair(how: str) -> Callable[[Postgres], None]:
     return {"killed": Postgres.kill, "frozen": Postgres.freeze}[how]
 
@@ -267,6 +316,8 @@ def test_a_standby_that_is_promoted_is_found(
                 gap = visitors.wait_for_success(promoted, seconds + 10)
                 time.sleep(1)
                 if how == "frozen":
+                    # What was sent to it by a worker that has not noticed it would answer.
+                    time.sleep(postgres.SECONDS)
                     primary.thaw()
                     time.sleep(1)
                     primary.kill()  # jobs that wait for its standby would wait on
@@ -278,8 +329,5 @@ def test_a_standby_that_is_promoted_is_found(
                 assert site.refresh(visitors.app, token).status == 200
             assert "request_failed" not in site.server.output()
     finally:
-        for server in (standby, primary):
-            if server.process is not None and server.process.poll() is None:
-                server.thaw()
-                server.kill()
-            server.stop()
+        standby.end()
+        primary.end()

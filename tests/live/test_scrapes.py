@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -105,11 +106,12 @@ def test_jobs_and_chores_of_a_worker_are_shown(
     is_beside: bool, cluster: Postgres, tmp_path: Path
 ) -> None:
     port, metrics_port = free_port(), free_port()
+    address = f"127.0.0.1:{metrics_port}"
     settings = make_settings(
         tmp_path,
         public_url=f"http://127.0.0.1:{port}",
         database_url=cluster.url("scraped"),
-        metrics_listen=f"127.0.0.1:{metrics_port}",
+        metrics_listen=address if is_beside else "",
     )
     runtime = create_runtime(settings)
     with runtime.sessions() as session:
@@ -123,7 +125,7 @@ def test_jobs_and_chores_of_a_worker_are_shown(
     else:
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "idp.commands.worker"],
+                [sys.executable, "-m", "idp.commands.worker", "--metrics-listen", address],
                 env=clean_environment() | environment,
                 stdout=output,
                 stderr=output,
@@ -137,41 +139,26 @@ def test_jobs_and_chores_of_a_worker_are_shown(
     finally:
         process.terminate()
         assert process.wait(30) == 0
-    assert b"metrics_not_served" not in log.read_bytes()
+    assert b"process_failed" not in log.read_bytes()
 
 
-def test_a_worker_whose_metrics_port_is_taken_works_without(
-    cluster: Postgres, tmp_path: Path
+@pytest.mark.parametrize("how", ["taken", "nowhere"])
+def test_a_worker_whose_metrics_address_cannot_be_had_does_not_start(
+    how: str, cluster: Postgres, tmp_path: Path
 ) -> None:
-    port, metrics_port = free_port(), free_port()
-    settings = make_settings(
-        tmp_path,
-        public_url=f"http://127.0.0.1:{port}",
-        database_url=cluster.url("scraped"),
-        metrics_listen=f"127.0.0.1:{metrics_port}",
-        log_format="json",
-    )
-    environment = as_environment(settings)
-    server = LiveServer.start(environment, port=port, log=tmp_path / "server.log")
-    log = tmp_path / "worker.log"
-    with log.open("wb") as output:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "idp.commands.worker"],
-            env=clean_environment() | environment,
-            stdout=output,
-            stderr=output,
+    settings = make_settings(tmp_path, database_url=cluster.url("scraped"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        address = f"127.0.0.1:{port}" if how == "taken" else "nowhere.invalid:9100"
+        done = subprocess.run(
+            [sys.executable, "-m", "idp.cli", "worker", "--metrics-listen", address],
+            env=clean_environment() | as_environment(settings),
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
-    try:
-        end = time.monotonic() + SECONDS
-        while b"metrics_not_served" not in log.read_bytes():
-            assert time.monotonic() < end
-            time.sleep(0.1)
-        assert (
-            f"IDP_METRICS_LISTEN: 127.0.0.1:{metrics_port} is in use".encode() in log.read_bytes()
-        )
-        assert worker.poll() is None
-        assert value(scrape(metrics_port), "idp_database_up") is not None
-    finally:
-        worker.terminate()
-        assert worker.wait(30) == 0
-        server.stop()
+    assert done.returncode == 2
+    said = {"taken": f"{address} is in use; name another.", "nowhere": "there is no host of that"}
+    assert done.stderr.startswith("Error: --metrics-listen: ")
+    assert said[how] in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -43,13 +41,11 @@ def valkey_down(site: Site) -> Iterator[None]:
 
 @contextmanager
 def valkey_frozen(site: Site) -> Iterator[None]:
-    process = site.valkey.process
-    assert process is not None
-    os.kill(process.pid, signal.SIGSTOP)
+    site.valkey.freeze()
     try:
         yield
     finally:
-        os.kill(process.pid, signal.SIGCONT)
+        site.valkey.thaw()
 
 
 def tries_until_refused(line: Line, user: User) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, insert, select, update
@@ -16,6 +18,9 @@ from idp.platform.backfills.service import Backfill
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.releases.models import Node
 from idp.platform.runtime import Runtime
+from idp.runtime import create as create_runtime
+from tests.conftest import _migrate_and_seed, create_database, make_settings
+from tests.servers import Postgres
 
 ROWS = 25
 OLD, NEW = "test.old", "test.new"
@@ -134,6 +139,40 @@ def test_it_waits_for_nodes_of_before_and_looks_again_after_them(
     run(runtime)
     assert left(session) == 0
     assert progress(session).done_at is not None
+
+
+@pytest.mark.no_database
+def test_it_pauses_while_a_standby_is_behind(tmp_path: Path) -> None:
+    primary, standby = Postgres(durable=True), Postgres(durable=True)
+    try:
+        primary.start()
+        create_database(primary, "lagging")
+        _migrate_and_seed(primary.url("lagging"), tmp_path)
+        standby.start(primary)
+        settings = make_settings(tmp_path, database_url=primary.url("lagging"))
+        runtime = create_runtime(settings)
+        with runtime.sessions() as session:
+            add(session, ROWS)
+            standby.freeze()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(backfills, "LAG_BYTES", 1)
+                end = time.monotonic() + 30
+                while not backfills._is_lagging(runtime):  # until the primary knows of both
+                    assert time.monotonic() < end
+                    add(session, 1)
+                waiting = left(session)
+                run(runtime)
+                assert left(session) == waiting
+                standby.thaw()
+                while backfills._is_lagging(runtime):
+                    assert time.monotonic() < end
+                    time.sleep(0.05)
+            run(runtime)
+            assert left(session) == 0
+        runtime.engine.dispose()
+    finally:
+        standby.end()
+        primary.end()
 
 
 @pytest.mark.postgresql

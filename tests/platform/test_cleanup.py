@@ -26,6 +26,7 @@ from idp.oauth.models import (
 )
 from idp.platform import clock as time_of
 from idp.platform.audit.models import AuditEvent
+from idp.platform.audit.tags import FREQUENT, Tag
 from idp.platform.db import Base
 from idp.platform.jobs import cleanup
 from idp.platform.jobs.cleanup import Expiry
@@ -303,6 +304,34 @@ def test_it_stops_when_it_is_told_to(runtime: Runtime, session: Session) -> None
     stop.set()
     assert cleanup.run(runtime, stop, jobs.EXPIRIES) == 0
     assert ids(session, RevokedToken) == ["x"]
+
+
+def test_events_of_codes_and_tokens_are_kept_for_a_time_of_their_own(
+    runtime: Runtime, session: Session
+) -> None:
+    kept = {
+        *((tag, days) for tag in (*FREQUENT, Tag.REFRESH_REUSED) for days in (10, 80)),
+        *((tag, 300) for tag in (Tag.SIGN_IN, Tag.REFRESH_REUSED, Tag.CODE_REUSED)),
+    }
+    gone = {
+        *((tag, days) for tag in FREQUENT for days in (95, 300)),
+        *((tag, 405) for tag in (Tag.SIGN_IN, Tag.REFRESH_REUSED, *FREQUENT)),
+    }
+    now = time_of.now()
+    for tag, days in kept | gone:
+        session.add(AuditEvent(tag=tag.value, at=now - days * DAY, target=str(days)))
+    session.commit()
+    assert cleanup.forget_audit(runtime, threading.Event()) == len(gone)
+    query = select(AuditEvent.tag, AuditEvent.target).where(AuditEvent.target.is_not(None))
+    left = {(tag, int(days)) for tag, days in session.execute(query) if days.isdigit()}
+    assert left == {(tag.value, days) for tag, days in kept}
+
+
+@pytest.mark.settings(audit_days=30)
+def test_no_event_outlives_the_retention_of_all(runtime: Runtime, session: Session) -> None:
+    session.add(AuditEvent(tag=Tag.TOKEN_REFRESHED.value, at=time_of.now() - 40 * DAY))
+    session.commit()
+    assert cleanup.forget_audit(runtime, threading.Event()) == 1
 
 
 def test_two_workers_at_once_do_no_harm(runtime: Runtime, session: Session) -> None:

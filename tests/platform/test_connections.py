@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, literal, make_url, select, text
+from sqlalchemy import Engine, event, literal, make_url, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from idp.app import create_app
 from idp.platform import connections, postgres, revisions, schema
+from idp.platform.connections import budget
+from idp.platform.connections.budget import Budget
 from idp.platform.connections.hosts import Hosts, known
 from idp.platform.errors import Unavailable
+from idp.platform.runtime import Runtime
 from tests import coroutines
-from tests.conftest import Run, make_settings
+from tests.conftest import Run, _migrate_and_seed, make_settings
 from tests.servers import free_port
 
 pytestmark = pytest.mark.no_database
@@ -140,7 +143,7 @@ def test_both_drivers_use_what_the_address_says(new_database: Callable[[], str])
         pool = postgres.Pool(engine)
 
         async def ask(pool: postgres.Pool = pool) -> Any:
-            connection = await pool._take()
+            connection = await pool._take(5)
             found = await connection.fetchval(show)
             connection.terminate()
             return found
@@ -266,7 +269,7 @@ def test_a_pool_that_is_exhausted_is_waited_for_within_bounds(
     pool = postgres.Pool(engine)
 
     async def ask() -> None:
-        held = await pool._take()
+        held = await pool._take(5)
         with pytest.raises(Unavailable) as refused:
             await pool.rows(ONE, {})
         assert refused.value.headers["Retry-After"] == "1"
@@ -294,6 +297,97 @@ def test_a_statement_on_the_loop_ends_in_time_and_is_not_repeated(
         pool.close()
 
     coroutines.run(ask())
+
+
+NAP = select(text("1 AS one, pg_sleep(0.4)"))
+
+
+@pytest.mark.parametrize("prepare", [True, False])
+def test_all_waits_of_a_request_on_the_loop_share_one_budget(
+    new_database: Callable[[], str], prepare: bool
+) -> None:
+    pool = postgres.Pool(connections.engine(new_database()), prepare=prepare)
+
+    async def ask() -> None:
+        own, served = Budget(1.0), []
+
+        async def nap_often() -> None:
+            while len(served) < 10:
+                served.append(await pool.rows(NAP, {}, own))
+
+        with pytest.raises(Unavailable):
+            await nap_often()
+        assert len(served) <= 2
+        assert len(await pool.rows(NAP, {})) == 1  # another request
+        pool.close()
+
+    coroutines.run(ask())
+
+
+def test_all_waits_of_a_request_on_a_thread_share_one_budget(
+    new_database: Callable[[], str],
+) -> None:
+    engine = connections.engine(new_database(), seconds=10)
+    with budget.spending(Budget(1.0)), engine.connect() as connection:
+        served: list[object] = []
+
+        def nap_often() -> None:
+            while len(served) < 10:
+                served.append(connection.execute(NAP))
+
+        with pytest.raises(DBAPIError):
+            nap_often()
+        assert len(served) <= 2
+        assert connection.invalidated
+    with engine.connect() as connection:
+        connection.execute(NAP)
+        connection.execute(NAP)
+    assert budget.current() is None
+    engine.dispose()
+
+
+def test_a_look_up_for_a_request_on_the_loop_ends_with_its_limit(
+    new_database: Callable[[], str],
+) -> None:
+    engine = connections.engine(new_database(), seconds=10)
+    with budget.spending(Budget(each=0.5)), engine.connect() as connection:
+        sleep = text("SELECT pg_sleep(5)")
+        assert elapsed(lambda: connection.execute(sleep), DBAPIError) < 4
+        assert connection.invalidated
+    engine.dispose()
+
+
+def test_a_request_on_a_thread_has_a_budget(
+    new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database()
+    _migrate_and_seed(url, tmp_path)
+    monkeypatch.setattr(budget, "THREAD_SECONDS", 1.0)
+    settings = make_settings(tmp_path, database_url=url)
+    app = create_app(settings)
+    runtime: Runtime = app.extensions["idp"]
+
+    @event.listens_for(runtime.engine, "before_cursor_execute")
+    def nap(connection: Any, cursor: Any, *_: Any) -> None:
+        cursor.execute("SELECT pg_sleep(0.4)")
+
+    begun = time.monotonic()
+    path = "/connect/authorize?client_id=x&response_type=code"
+    answer = app.test_client().get(path, base_url=settings.public_url)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "1"
+    assert time.monotonic() - begun < 5
+    runtime.engine.dispose()
+
+
+def test_time_that_a_request_spends_otherwise_does_not_count(
+    new_database: Callable[[], str],
+) -> None:
+    engine = connections.engine(new_database(), seconds=10)
+    with budget.spending(Budget(0.5)), engine.connect() as connection:
+        time.sleep(0.6)
+        assert connection.scalar(text("SELECT 1")) == 1
+    engine.dispose()
 
 
 def test_a_server_that_refuses_to_write_loses_all_idle_connections(

@@ -24,7 +24,6 @@ from sqlalchemy.orm import Session
 from idp.commands import worker as command
 from idp.config import Settings
 from idp.platform import clock as time_of
-from idp.platform import logs
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.notify import service as notify
 from idp.platform.runtime import Runtime
@@ -240,15 +239,3 @@ def test_the_command_explains_itself() -> None:
     assert answer.exit_code == 0
     assert "Deliver messages" in answer.output
     assert "--beside" not in answer.output
-
-
-@pytest.mark.no_database
-def test_a_worker_whose_metrics_address_has_no_host_goes_on(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    logs.setup("INFO", readable=False)
-    settings = Settings(metrics_listen="nowhere.invalid:9100")
-    command._answer_scrapes(settings, tmp_path)
-    said = capfd.readouterr().err
-    assert "metrics_not_served" in said
-    assert "there is no host of that name" in said

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
+from idp.platform import throttle as throttling
 from idp.platform.errors import TooManyRequests
 from idp.platform.throttle import ADDRESS, SUBJECT, TOGETHER, Address, Throttle
 
@@ -231,6 +234,39 @@ def test_what_costs_more_counts_for_more_and_looking_counts_for_nothing(throttle
         throttle.check("bytes", HERE, 100, 60)
     with pytest.raises(TooManyRequests):
         throttle.hit("bytes", HERE, 100, 60, cost=1)
+
+
+@pytest.mark.no_database
+def test_a_valkey_that_hangs_is_asked_by_one_request_at_a_time(own_valkey, monkeypatch):
+    monkeypatch.setattr(throttling, "RETRY_SECONDS", 60.0)
+    throttle = Throttle(own_valkey.url)
+    throttle.hit("warm", "up", 10, 60)
+    asked = []
+    hit = throttle._shared.hit
+
+    def watched(*arguments):
+        asked.append(time.monotonic())
+        try:
+            return hit(*arguments)
+        finally:
+            asked.append(time.monotonic())
+
+    throttle._shared.hit = watched
+    own_valkey.freeze()
+    try:
+        throttle.hit("try", "ann", 10, 60)
+        begun, ended = asked
+        assert ended - begun < 0.95  # it was waited for once, not twice
+        asked.clear()
+        throttle._down_until = time.monotonic() - 1  # it is time to ask again
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: throttle.hit("try", "ann", 100, 60), range(8)))
+        assert len(asked) == 2
+    finally:
+        own_valkey.thaw()
+    throttle._down_until = time.monotonic() - 1
+    throttle.hit("try", "ann", 100, 60)
+    assert throttle._down_until == 0.0
 
 
 @pytest.mark.no_database

@@ -195,14 +195,14 @@ def test_files_in_a_bucket_are_copied_by_its_means(idp: Run, tmp_path: Path) -> 
     assert not (tmp_path / "a.tar").exists()
 
 
-@pytest.mark.parametrize("part", [0, 1, 511, 0.3, 0.8, 0.99])
+@pytest.mark.parametrize("part", [0, 1, 511, 0.3, 0.8, 0.99, 0.9999, 1.0])
 def test_a_backup_that_is_cut_off_is_refused(
     idp: Run, saved: Callable[..., Path], place: Place, part: float
 ) -> None:
     path = saved()
     content = path.read_bytes()
-    end = part if isinstance(part, int) else int(part * len(content))
-    path.write_bytes(content[:end])
+    whole = content.rindex(SEAL.encode()) + 512 + 40  # only zeros follow the seal
+    path.write_bytes(content[: part if isinstance(part, int) else int(part * whole)])
     refused = idp("restore", str(path), at=place, code=1)
     assert "cut off" in refused.stderr or "no backup of idp" in refused.stderr
     assert place.is_empty()

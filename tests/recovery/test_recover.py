@@ -43,6 +43,11 @@ from tests.recovery.conftest import Place, Run
 
 OFFLINE = "openid offline_access"
 JUMP = 1_000_000
+SECRET_REMOVED = {
+    "at": "2030-01-01T00:00:00Z",
+    "tag": Tag.CLIENT_SECRET_REMOVED,
+    "target": "client:web",
+}
 
 
 @pytest.fixture
@@ -476,6 +481,10 @@ def test_the_audit_log_names_revoked_keys_and_what_is_to_be_reviewed(
         ("{}", "line 1: not an event"),
         ('{"at": "2030-01-01T00:00:00", "tag": "a", "target": "b", "details": null}', "line 1"),
         ("{" * 100_000, "line 1: not an event"),
+        *(
+            (json.dumps({**SECRET_REMOVED, "details": {"secret_id": wrong}}), "not an event")
+            for wrong in ("7", -1, True, 2**63, [7])
+        ),
         (
             "id,at,tag,user_id,client_id,tenant_id,target,remote_addr,request_id,details\n1,2",
             "line 2: not an event",
@@ -513,12 +522,18 @@ def test_the_event_names_the_gap(
 
 
 def test_a_dry_run_changes_nothing(
-    idp: Run, idp_json: Any, session: Session, runtime: Runtime, client: IssuerClient, web: App
+    idp: Run,
+    idp_json: Any,
+    session: Session,
+    runtime: Runtime,
+    client: IssuerClient,
+    web: App,
+    tmp_path: Path,
 ) -> None:
     user = signed_in(client, session)
     tokens = obtain(client, web, OFFLINE)
     rows, numbers = rows_of(runtime.engine), highest(runtime.engine)
-    named = runtime.settings.data_dir / "named"
+    named = tmp_path / "named"
     named.write_text(str(user.id))
     options = ("--forget", str(named), "--revoked", kids(client)[0])
     told = idp_json("recover", "--dry-run", *options)

@@ -7,12 +7,13 @@ import time
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import event, text, update
 
 from idp.platform import clock
 from idp.platform.jobs import service as jobs
 from idp.platform.jobs.models import OutboxMessage
 from idp.platform.signing.models import SigningKey
+from idp.runtime import create as create_runtime
 from idp.server import observer
 from idp.server.observer import Observer
 
@@ -118,3 +119,34 @@ def test_a_database_that_refuses_is_shown_as_down(runtime, session):
     found = gauges(Observer(runtime))
     assert found["idp_database_up", ()] == 0
     assert ("idp_outbox_waiting", ("notify",)) not in found
+
+
+@pytest.mark.no_database
+def test_shared_counters_are_shown_as_up_or_down(settings, session, own_valkey):
+    runtime = create_runtime(settings.model_copy(update={"redis_url": own_valkey.url}))
+    try:
+        assert gauges(Observer(runtime))["idp_throttle_store_up", ()] == 1
+        own_valkey.kill()
+        assert gauges(Observer(runtime))["idp_throttle_store_up", ()] == 0
+    finally:
+        runtime.engine.dispose()
+
+
+def test_the_number_of_statements_does_not_grow_with_the_outbox(settings, session):
+    runtime = create_runtime(settings)
+    asked = []
+    event.listen(runtime.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+
+    def statements():
+        asked.clear()
+        assert gauges(Observer(runtime))["idp_database_up", ()] == 1
+        return len([one for one in asked if one.startswith("SELECT")])
+
+    try:
+        before = statements()
+        for lane in ("notify", "gateway", "build") * 20:
+            jobs.enqueue(session, "some.job", {}, lane=lane)
+        session.commit()
+        assert before == statements() == 3
+    finally:
+        runtime.engine.dispose()

@@ -10,8 +10,8 @@ from sqlalchemy import Select
 
 from idp.account import client_access, live_access
 from idp.api.actor import acting, tenant_or_platform
-from idp.api.admin.dialect import AdminShape, Page, admin
-from idp.api.admin.grants import ENDED, READ, WRITE, ListQuery, page_of
+from idp.api.admin.dialect import AdminShape, Page, admin, page_of
+from idp.api.admin.grants import ENDED, READ, WRITE, ListQuery
 from idp.directory.clients import management as clients
 from idp.directory.scopes import Scope
 from idp.directory.users import management as people

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from flask import Response, request
 from marshmallow import RAISE, fields, validate
+from sqlalchemy import Select
 
 from idp.api.answers import as_json, dump, wire_names
 from idp.api.dialect import Dialect, Header, Operation, View
@@ -85,6 +86,12 @@ def page(rows: Sequence[Row], limit: int, cursor: Callable[[Row], object]) -> Pa
     more = len(rows) > limit
     rows = rows[:limit]
     return Page(rows, str(cursor(rows[-1])) if more else None)
+
+
+def page_of(found: Select[Any], model: Any, query: Mapping[str, Any]) -> Page:
+    """Read the page of rows that begins behind an id."""
+    listed = found.where(model.id > query["after"]).order_by(model.id).limit(query["limit"] + 1)
+    return page(database().scalars(listed).all(), query["limit"], lambda row: row.id)
 
 
 def row_id(*, minimum: int = 1, **options: Any) -> fields.Integer:

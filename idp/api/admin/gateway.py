@@ -8,7 +8,16 @@ from typing import Any
 from marshmallow import fields, validate
 
 from idp.api.actor import platform
-from idp.api.admin.dialect import AdminShape, Page, Paging, admin, matching, page, row_id
+from idp.api.admin.dialect import (
+    AdminShape,
+    Page,
+    Paging,
+    admin,
+    matching,
+    page,
+    page_of,
+    row_id,
+)
 from idp.directory.scopes import Scope
 from idp.platform.integers import INT32_MAX
 from idp.platform.web.views import database
@@ -160,8 +169,7 @@ PRODUCT, SUBSCRIPTION, UPSTREAM = ProductShape(), SubscriptionShape(), UpstreamS
 )
 def list_products(query: Mapping[str, Any]) -> Page:
     """List products."""
-    found = products.page_of_products(database(), query["after"], query["limit"] + 1)
-    return page(found, query["limit"], lambda row: row.id)
+    return page_of(products.select_products(), Product, query)
 
 
 @admin.operation(
@@ -242,8 +250,7 @@ def list_subscriptions(product: str, query: Mapping[str, Any]) -> Page:
 )
 def subscribe(product: str, body: Mapping[str, str]) -> Subscribed:
     """Subscribe a client to a product."""
-    products.subscribe(database(), product, body["client"])
-    made = products.find_subscribed(database(), product, client_id=body["client"])
+    made = products.subscribe(database(), product, body["client"])
     database().commit()
     return made
 
@@ -258,7 +265,7 @@ def subscribe(product: str, body: Mapping[str, str]) -> Subscribed:
 )
 def read_subscription(product: str, id: int) -> Subscribed:
     """Read the subscription of a client."""
-    return products.find_subscribed(database(), product, row_id=id)
+    return products.find_subscribed(database(), product, id)
 
 
 @admin.operation(
@@ -297,9 +304,8 @@ def resume(product: str, id: int) -> Subscribed:
 )
 def unsubscribe(product: str, id: int, stamp: str | None) -> None:
     """End a subscription."""
-    row = products.find_subscribed(database(), product, row_id=id)
-    matching(SUBSCRIPTION, stamp)(row)
-    products.unsubscribe(database(), product, row.client)
+    row = products.find_subscribed(database(), product, id)
+    products.unsubscribe(database(), product, row.client, matching(SUBSCRIPTION, stamp))
     database().commit()
 
 
@@ -315,8 +321,7 @@ def unsubscribe(product: str, id: int, stamp: str | None) -> None:
 )
 def list_upstreams(query: Mapping[str, Any]) -> Page:
     """List the addresses that calls may go to."""
-    found = products.page_of_upstreams(database(), query["after"], query["limit"] + 1)
-    return page(found, query["limit"], lambda row: row.id)
+    return page_of(products.select_upstreams(), Upstream, query)
 
 
 @admin.operation(
@@ -331,8 +336,7 @@ def list_upstreams(query: Mapping[str, Any]) -> Page:
 )
 def allow_upstream(body: Mapping[str, Any]) -> Upstream:
     """Allow an address and every path below it."""
-    url = products.allow_upstream(database(), body["tenant_id"], body["url"])
-    made = products.find_upstream(database(), body["tenant_id"], url)
+    made = products.allow_upstream(database(), body["tenant_id"], body["url"])
     database().commit()
     return made
 
@@ -361,8 +365,7 @@ def read_upstream(id: int) -> Upstream:
 def remove_upstream(id: int, stamp: str | None) -> None:
     """Remove an address; what is published there can no longer be called."""
     row = products.get_upstream(database(), id)
-    matching(UPSTREAM, stamp)(row)
-    products.forbid_upstream(database(), row.tenant_id, row.url)
+    products.forbid_upstream(database(), row.tenant_id, row.url, matching(UPSTREAM, stamp))
     database().commit()
 
 
@@ -381,8 +384,8 @@ def differences() -> Mapping[str, Any]:
 
 
 def _set_suspended(product: str, id: int, *, ends: bool) -> Subscribed:
-    row = products.find_subscribed(database(), product, row_id=id)
+    row = products.find_subscribed(database(), product, id)
     products.suspend(database(), product, row.client, ends=ends)
-    changed = products.find_subscribed(database(), product, row_id=id)
+    changed = products.find_subscribed(database(), product, id)
     database().commit()
     return changed

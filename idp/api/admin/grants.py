@@ -10,11 +10,11 @@ from sqlalchemy import Select
 
 from idp.account import live_access
 from idp.api.actor import acting, tenant_or_platform
-from idp.api.admin.dialect import AdminShape, Page, Paging, admin, page, row_id
+from idp.api.admin.dialect import AdminShape, Page, Paging, admin, page_of, row_id
 from idp.directory.clients import management as clients
 from idp.directory.scopes import Scope
 from idp.directory.users import management as people
-from idp.oauth.models import Consent, Grant
+from idp.oauth.models import Grant
 from idp.platform.web.views import database
 from idp.platform.wire.shapes import Moment, int32, int64, text
 
@@ -149,12 +149,6 @@ def _of_client(permission: Scope, tenant: int, row_id: int) -> Select[Grant]:
     actor = acting(permission, tenant)
     client = clients.get(database(), actor, row_id)
     return live_access.grants_query(actor).where(Grant.client_id == client.id)
-
-
-def page_of(found: Select[Any], model: type[Grant | Consent], query: Mapping[str, Any]) -> Page:
-    """Return the page of rows that begins behind an id."""
-    listed = found.where(model.id > query["after"]).order_by(model.id).limit(query["limit"] + 1)
-    return page(database().scalars(listed).all(), query["limit"], lambda row: row.id)
 
 
 def _end(found: Select[Grant], grant_id: int) -> None:

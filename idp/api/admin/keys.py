@@ -1,4 +1,4 @@
-"""Signing keys: listed, rotated, and revoked when they are stolen."""
+"""Signing keys: listed, rotated, imported, and revoked when they are stolen."""
 
 from __future__ import annotations
 
@@ -42,6 +42,15 @@ class RotationShape(AdminShape):
 
     schema_name = "KeyRotation"
 
+    alg = text(allow_none=True, load_default=None, checks=[validate.OneOf(list(ALGORITHMS))])
+
+
+class ImportShape(AdminShape):
+    """A private key in PEM form, without a passphrase; no answer repeats it."""
+
+    schema_name = "NewSigningKey"
+
+    pem = text(signing.MOST_PEM_BYTES, minimum=1, required=True, load_only=True)
     alg = text(allow_none=True, load_default=None, checks=[validate.OneOf(list(ALGORITHMS))])
 
 
@@ -111,6 +120,23 @@ def rotate(body: Mapping[str, str | None]) -> dict[str, Any]:
     rotated = [shown(key) for key in signing.rotate_now(database(), body["alg"])]
     database().commit()
     return {"keys": rotated}
+
+
+@admin.operation(
+    "keys-import",
+    "POST",
+    "/keys/import",
+    scope=Scope.ADMIN_KEYS_WRITE,
+    tenant=platform,
+    body=ImportShape(),
+    result=KEY,
+    location="/keys/{kid}",
+)
+def import_(body: Mapping[str, str | None]) -> dict[str, Any]:
+    """Make a private key the next one of its algorithm; it signs after the next rotation."""
+    imported = shown(signing.import_one(database(), (body["pem"] or "").encode(), body["alg"]))
+    database().commit()
+    return imported
 
 
 @admin.operation(

@@ -146,6 +146,15 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "立即使用下一个密钥签名，原密钥继续公布，直到没有令牌需要它。不传 `alg` 时轮换所有算法的密钥。每小时最多十次。",
         ),
     ),
+    "keys-import": (
+        Text("Import a signing key", "导入签名密钥"),
+        Text(
+            "It becomes the next key of its algorithm, in place of the generated one, and signs after the next rotation: RSA of "
+            "2048 to 4096 bits, P-256 or Ed25519. 409 for a key that was ever known. At most ten times an hour, refused ones included.",
+            "导入的密钥将取代系统生成的密钥，成为该算法的下一个密钥，并在下次轮换后开始签名。支持 2048 至 4096 位 RSA、P-256 和 Ed25519。"
+            "曾经使用过的密钥返回 409。每小时最多十次，包括被拒绝的请求。",
+        ),
+    ),
     "keys-revoke": (
         Text("Revoke a stolen signing key", "吊销泄露的签名密钥"),
         Text(
@@ -638,6 +647,7 @@ SCHEMAS = {
     "SigningKey": Text("A signing key.", "签名密钥。"),
     "SigningKeyPage": Text("A page of signing keys.", "一页签名密钥。"),
     "KeyRotation": Text("Which keys are rotated.", "要轮换的密钥。"),
+    "NewSigningKey": Text("A private key to be imported.", "待导入的私钥。"),
     "RotatedKeys": Text("The keys that sign from now on.", "此后使用的签名密钥。"),
     "Setting": Text("A setting of the installation.", "设置。"),
     "SettingPage": Text("A page of settings.", "一页设置。"),
@@ -795,6 +805,14 @@ MEMBERS = {
     "keys-list.state": Text("Only keys in this state.", "只查询该状态的密钥。"),
     "kid": Text("Id of the key (RFC 7638).", "密钥标识（RFC 7638）。"),
     "alg": Text("Algorithm.", "算法。"),
+    "NewSigningKey.pem": Text(
+        "The private key in PEM form, without a passphrase. No answer repeats it.",
+        "PEM 格式的私钥，不能加密码短语。任何响应都不会返回它。",
+    ),
+    "NewSigningKey.alg": Text(
+        "Algorithm; null: that of the key's type, RS256 for RSA.",
+        "算法；null 表示按密钥类型确定，RSA 为 RS256。",
+    ),
     "KeyRotation.alg": Text("Algorithm; null: all.", "算法；null 表示全部。"),
     "SigningKey.state": Text(
         "`next` (published, does not sign yet), `active`, `retired` (published until no token needs it), `gone` or `revoked`.",

@@ -19,7 +19,7 @@ from idp.directory.clients.models import Client
 from idp.directory.product import AUTH_METHODS, NO_AUTHENTICATION
 from idp.platform.errors import BadRequest, Unprocessable
 from idp.platform.signing.algorithms import ALGORITHMS
-from idp.platform.translation import N_, filled
+from idp.platform.translation import N_, Filled, filled
 
 YEAR = 366 * 86_400
 SMALLEST_RSA = 2048
@@ -224,21 +224,21 @@ def _fields() -> dict[str, Field]:
 FIELDS = _fields()
 
 FIXED: Mapping[str, tuple[Any, str]] = {
-    "protocol_type": ("oidc", "only oidc is supported"),
-    "allow_plain_text_pkce": (False, "only S256 is accepted (RFC 9700 2.1.1)"),
+    "protocol_type": ("oidc", N_("only oidc is supported.")),
+    "allow_plain_text_pkce": (False, N_("only S256 is accepted (RFC 9700 2.1.1).")),
     "allow_access_tokens_via_browser": (
         False,
-        "tokens are issued by the token endpoint only (RFC 9700 2.1.2)",
+        N_("tokens are issued by the token endpoint only (RFC 9700 2.1.2)."),
     ),
-    "enable_local_login": (True, "no other way to sign in is supported"),
-    "identity_provider_restrictions": (None, "no other way to sign in is supported"),
-    "include_jwt_id": (True, "every access token has a jti (RFC 9068 2.2)"),
-    "update_access_token_claims_on_refresh": (True, "claims are computed at every refresh"),
-    "front_channel_logout_uri": (None, "front-channel logout is not supported"),
-    "front_channel_logout_session_required": (True, "front-channel logout is not supported"),
-    "back_channel_logout_uri": (None, "back-channel logout is not supported"),
-    "back_channel_logout_session_required": (True, "back-channel logout is not supported"),
-    "pair_wise_subject_salt": (None, "subjects are the same for all clients"),
+    "enable_local_login": (True, N_("no other way to sign in is supported.")),
+    "identity_provider_restrictions": (None, N_("no other way to sign in is supported.")),
+    "include_jwt_id": (True, N_("every access token has a jti (RFC 9068 2.2).")),
+    "update_access_token_claims_on_refresh": (True, N_("claims are computed at every refresh.")),
+    "front_channel_logout_uri": (None, N_("front-channel logout is not supported.")),
+    "front_channel_logout_session_required": (True, N_("front-channel logout is not supported.")),
+    "back_channel_logout_uri": (None, N_("back-channel logout is not supported.")),
+    "back_channel_logout_session_required": (True, N_("back-channel logout is not supported.")),
+    "pair_wise_subject_salt": (None, N_("subjects are the same for all clients.")),
 }
 """Settings with one supported value: that value, and why others are refused."""
 
@@ -310,10 +310,14 @@ def apply(client: Client, values: Mapping[str, Any], rules: Rules) -> None:
     if unknown:
         known = ", ".join(sorted(FIELDS))
         near = difflib.get_close_matches(snake_case(unknown[0]), FIELDS, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        template = N_("There is no setting %(names)s. Known settings: %(known)s.")
+        if near:
+            template = N_(
+                "There is no setting %(names)s. Did you mean %(near)s? Known settings: %(known)s."
+            )
         raise BadRequest(
-            f"There is no setting {', '.join(unknown)}.{hint} Known settings: {known}.",
-            fields={name: ["unknown"] for name in unknown},
+            filled(template, names=", ".join(unknown), near="".join(near), known=known),
+            fields={name: [N_("unknown")] for name in unknown},
         )
     given = {snake_case(name): value for name, value in values.items()}
     for name, value in given.items():
@@ -358,12 +362,19 @@ def _check_fixed(name: str, value: Any, rules: Rules) -> None:
     elif str(value).lower() in {"true", "false"}:
         value = _boolean(name, value, rules)
     if value is not only and value != only:
-        raise _unprocessable(name, f"{reason}.")
+        raise _unprocessable(name, reason)
 
 
 def _refused(name: str, reason: str) -> BadRequest:
-    return BadRequest(f"{name} {reason}", fields={name: [reason]})
+    text = filled(N_("%(setting)s %(reason)s"), setting=name, reason=_marked(reason))
+    return BadRequest(text, fields={name: [reason]})
 
 
 def _unprocessable(name: str, reason: str) -> Unprocessable:
-    return Unprocessable(f"{name}: {reason}", fields={name: [reason]})
+    text = filled(N_("%(setting)s: %(reason)s"), setting=name, reason=_marked(reason))
+    return Unprocessable(text, fields={name: [reason]})
+
+
+def _marked(reason: str) -> Filled:
+    """Mark a reason, which is then translated as a value of another sentence too."""
+    return reason if isinstance(reason, Filled) else filled(reason)

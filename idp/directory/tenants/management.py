@@ -209,16 +209,30 @@ def replace(
 
 def delete(session: Session, actor: Actor, code: str, tenant_id: int) -> None:
     """Delete an unused tenant, with its administrators, roles and claims."""
+    tenant = lock(session, actor, code, tenant_id)
+    refuse_uses(count_uses(session, tenant))
+    remove(session, tenant)
+
+
+def lock(session: Session, actor: Actor, code: str, tenant_id: int) -> Tenant:
+    """Return a tenant that is to be deleted, to which no row can refer anew meanwhile."""
     tenant = _lock(session, actor, code, tenant_id, with_key=True)
     if tenant.id == PLATFORM_TENANT_ID:
         raise Conflict.at("id", N_("The platform's own tenant cannot be deleted."))
+    return tenant
+
+
+def refuse_uses(counts: Mapping[str, int]) -> None:
+    """Raise Conflict when a tenant is still in use."""
     uses = {
-        name: [f"{count} still belong to this tenant."]
-        for name, count in count_uses(session, tenant).items()
-        if count
+        name: [f"{count} still belong to this tenant."] for name, count in counts.items() if count
     }
     if uses:
         raise Conflict(N_("This tenant is still in use."), fields=uses)
+
+
+def remove(session: Session, tenant: Tenant) -> None:
+    """Delete the row of an unused tenant, with its administrators, roles and claims."""
     service.record(session, tenant, Tag.TENANT_DELETED, service.state_of(tenant), {})
     own_roles = select(Role.id).where(Role.tenant_id == tenant.id)
     session.execute(sqlalchemy.delete(UserRole).where(UserRole.role_id.in_(own_roles)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import IntEnum
 
-from sqlalchemy import ForeignKey, Integer, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.platform import clock
@@ -110,11 +110,37 @@ class TenantProperty(Base):
     value_encrypted: Mapped[str]
 
 
+class TenantClearance(Base):
+    """A disabled tenant whose members the worker removes, and how far it is."""
+
+    __tablename__ = "tenant_clearance"
+    concerns_tokens = False
+
+    tenant_id: Mapped[int] = mapped_column(
+        BigInt, ForeignKey("tenant.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    requested_by: Mapped[int] = mapped_column(BigInt)
+    """Who requested it; no foreign key, the work goes on when they leave."""
+    members: Mapped[int]
+    """How many there were at the beginning."""
+    removed: Mapped[int] = mapped_column(default=0)
+    """Rows of all tables so far."""
+    requested_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
 class Membership(Base):
     """The membership of a person in a tenant; the administrator flag also marks its owner."""
 
     __tablename__ = "membership"
-    __table_args__ = (UniqueConstraint("user_id", "tenant_id"),)
+    __table_args__ = (
+        UniqueConstraint("user_id", "tenant_id"),
+        Index(
+            "ix_membership_is_admin",
+            "tenant_id",
+            sqlite_where=text("is_admin"),
+            postgresql_where=text("is_admin"),
+        ),
+    )
 
     id: Mapped[Id]
     user_id: Mapped[int] = reference("user.id")

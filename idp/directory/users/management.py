@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, not_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, not_, select, update
 from sqlalchemy.orm import Session
 
 from idp.directory import permissions
@@ -40,6 +40,8 @@ from idp.platform.translation import N_
 FIRST_USER = 1
 """The referrer where none is named."""
 LOOKUPS_PER_MINUTE = 60
+MOST_SEARCHED = 20_000
+"""People among whom a search finds a text anywhere in a name; among more, beginnings alone."""
 
 _PLAIN = (
     "access_failed_count",
@@ -357,6 +359,17 @@ def members_query(actor: Actor) -> Select[User]:
     return query if actor.reaches_all else query.where(visibility.is_member(actor.tenant_id))
 
 
+def are_many(session: Session, tenant_id: int | None) -> bool:
+    """Return whether a tenant (None: the platform) has so many people that a search must be narrow.
+
+    Ids are counted instead of people, and members no further than that.
+    """
+    if tenant_id is None:
+        return (session.scalar(select(func.max(User.id))) or 0) > MOST_SEARCHED
+    members = select(Membership.user_id).where(Membership.tenant_id == tenant_id)
+    return session.scalar(members.offset(MOST_SEARCHED).limit(1)) is not None
+
+
 def get_member(session: Session, actor: Actor, user_id: int) -> User:
     """Return a person of the actor's tenant, and at the platform anyone, to be shown."""
     user = users.find(session, user_id) if 0 < user_id <= INT64_MAX else None
@@ -431,6 +444,24 @@ def disable(session: Session, actor: Actor, user_id: int) -> User:
     if permissions.is_platform_administrator(session, user.id):
         permissions.require_administrator(session)
     return user
+
+
+def disable_together(session: Session, actor: Actor, user_ids: Collection[int]) -> set[int]:
+    """Disable those of several people whom `disable` would, and return their ids.
+
+    One statement finds and locks them, and one changes them. Administrators of the platform are
+    left to `disable`, which keeps the last one.
+    """
+    query = select(User).where(
+        User.id.in_(user_ids),
+        User.id != actor.user_id,
+        User.id.not_in(permissions.administrators()),
+        *managed(session, actor),
+    )
+    locked = query.order_by(User.id).with_for_update(of=User)
+    found = session.scalars(locked.execution_options(populate_existing=True)).all()
+    users.disable(session, *found)
+    return {user.id for user in found}
 
 
 def enable(session: Session, actor: Actor, user_id: int) -> User:

@@ -102,7 +102,13 @@ SORT_NAME = func.lower(
     func.coalesce(User.display_name, User.nick_name, User.username), type_=String
 )
 """What lists of people are sorted by; the index below has it."""
+_BEGIN = dict.fromkeys(("username_key", "email_key", "mobile", "sort_name"), "text_pattern_ops")
 Index("ix_user_sort_name", SORT_NAME, User.id)
+# What a text begins with is found by these in any collation.
+Index("ix_user_username_key_begin", User.username_key, postgresql_ops=_BEGIN)
+Index("ix_user_email_key_begin", User.email_key, postgresql_ops=_BEGIN)
+Index("ix_user_mobile_begin", User.mobile, postgresql_ops=_BEGIN)
+Index("ix_user_sort_name_begin", SORT_NAME.label("sort_name"), postgresql_ops=_BEGIN)
 Index("ix_user_created_at_id", User.created_at, User.id)
 Index(
     "ix_user_is_disabled",

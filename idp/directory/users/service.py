@@ -341,17 +341,20 @@ def move(session: Session, user: User, parent: User | None) -> None:
     )
 
 
-def end_access(session: Session, user: User) -> None:
-    """End sessions, grants and tokens of a person, by a new security stamp."""
-    user.security_stamp = random_token(16)
+def end_access(session: Session, *people: User) -> None:
+    """End sessions, grants and tokens of people, by a new security stamp."""
+    for user in people:
+        user.security_stamp = random_token(16)
     session.flush()
 
 
-def disable(session: Session, user: User) -> None:
-    """Disable a person, and end their access."""
-    if not user.is_disabled:
+def disable(session: Session, *people: User) -> None:
+    """Disable people, and end their access."""
+    enabled = [user for user in people if not user.is_disabled]
+    for user in enabled:
         user.is_disabled = True
-        end_access(session, user)
+    end_access(session, *enabled)
+    for user in enabled:
         audit.record(session, Tag.USER_DISABLED, target=f"user:{user.id}")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from idp.pages.console import trail
+from idp.pages.form import Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +46,11 @@ def of(
     if not events:
         return Conflict(None, None, lines)
     return Conflict(events[0].who, events[0].at, lines)
+
+
+def compared(stored: Form, form: Form, names: Iterable[str]) -> list[tuple[Any, str, str]]:
+    """Return title, stored value and value of the form, for fields that two forms have."""
+    return [
+        (stored[name].label.text, str(stored[name].data or ""), str(form[name].data or ""))
+        for name in names
+    ]

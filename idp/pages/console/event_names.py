@@ -91,6 +91,7 @@ NAMES = {
     Tag.TENANT_BUNDLE_SET: _("Bundle of an organisation set"),
     Tag.TENANT_CHANGED: _("Organisation changed"),
     Tag.TENANT_CREATED: _("Organisation created"),
+    Tag.TENANT_CLEARING: _("Removal of all members of an organisation begun"),
     Tag.TENANT_DELETED: _("Organisation deleted"),
     Tag.USER_CHANGED: _("Person changed"),
     Tag.USER_CREATED: _("Person added"),

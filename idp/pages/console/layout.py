@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import make_response, render_template
+from flask_babel import lazy_gettext as _
 from werkzeug.wrappers import Response
 
-from idp.pages.console import colours, gate, times, workspaces
+from idp.pages.console import colours, gate, repeats, times, workspaces
 from idp.pages.console.screens import Group, Screen
 from idp.pages.console.workspaces import Workspace
 from idp.platform.web.views import database
@@ -38,6 +39,8 @@ class Choice:
     """A workspace in the tenant switch; without a name, the platform."""
 
     name: str | None
+    detail: Any
+    """What it holds, or as what the visitor manages it."""
     href: str
     is_current: bool
 
@@ -71,6 +74,7 @@ def page(
         colours=colours.CHOICES,
         colour=colours.current(),
         here=gate.here(),
+        form_id=repeats.new_id,
         ago=times.ago,
         exact=times.exact,
         **context,
@@ -105,11 +109,18 @@ def _switch(workspace: Workspace) -> Switch:
     if workspace.tenant is not None and workspace.tenant not in shown:
         shown = [workspace.tenant, *shown]
     choices = [
-        Choice(tenant.name, _address(tenant.id), is_current=tenant == workspace.tenant)
+        Choice(
+            tenant.name,
+            _("as a member") if tenant in own else _("from the platform"),
+            _address(tenant.id),
+            is_current=tenant == workspace.tenant,
+        )
         for tenant in shown
     ]
     if workspaces.manages_platform(session, issuer, user.id):
-        choices.insert(0, Choice(None, _address(None), is_current=workspace.tenant is None))
+        detail = _("keys, settings, all organisations")
+        is_current = workspace.tenant is None
+        choices.insert(0, Choice(None, detail, _address(None), is_current=is_current))
     has_more = may_be_more or len(own) > len(shown)
     return Switch(choices, has_more or workspaces.acts_everywhere(session, issuer, user.id))
 

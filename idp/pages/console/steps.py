@@ -7,7 +7,7 @@ other. A step that is sent twice repeats what has no effect the second time.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -103,9 +103,17 @@ def read() -> Progress:
 
 
 def carry_out(
-    session: Session, found: Select[Any], key: Any, progress: Progress, act: Callable[[int], object]
+    session: Session,
+    found: Select[Any],
+    key: Any,
+    progress: Progress,
+    act: Callable[[int], object],
+    act_together: Callable[[Collection[int]], Collection[int]] = lambda _row_ids: (),
 ) -> Progress:
-    """Do the next step: what one row refuses is noted, and the others go on."""
+    """Do the next step: what one row refuses is noted, and the others go on.
+
+    `act_together` does what it can with few statements, and returns the rows that are done.
+    """
     if request.form.get("act") == "stop":
         return replace(progress, is_over=True, is_stopped=True)
     rows = session.scalars(
@@ -115,7 +123,9 @@ def carry_out(
         .order_by(key)
         .limit(ROWS)
     ).all()
-    for row_id in rows:
+    together = act_together(rows)
+    progress = replace(progress, done=progress.done + len(together))
+    for row_id in (each for each in rows if each not in together):
         try:
             with session.begin_nested():
                 act(row_id)

@@ -58,6 +58,11 @@ def of_day(at: datetime, zone: ZoneInfo) -> str:
     return f"{at.astimezone(zone):%H:%M:%S}"
 
 
+def of_hour(at: datetime, zone: ZoneInfo) -> str:
+    """Write the time of day at which an hour begins."""
+    return f"{at.astimezone(zone):%H:%M}"
+
+
 def full(at: datetime, zone: ZoneInfo) -> str:
     """Write day, time and offset of a point in time."""
     return f"{day(at, zone)} {at.astimezone(zone):%H:%M:%S %z}"

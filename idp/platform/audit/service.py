@@ -319,14 +319,18 @@ def last_of_clients(
     return {client_id: at for client_id, at in latest.items() if at is not None}
 
 
-def remove_older_than(session: Session, days: int, *, limit: int = 500) -> int:
+def remove_older_than(
+    session: Session, days: int, *, tag: Tag | None = None, limit: int = 500
+) -> int:
     """Delete a batch of events older than the retention and return their number.
 
-    The row in `audit_retention` opens the triggers' guard for this transaction alone.
+    Of all events, or of those of one kind. The row in `audit_retention` opens the triggers' guard
+    for this transaction alone.
     """
+    is_old = AuditEvent.at < clock.now() - timedelta(days=days)
     old = (
         select(AuditEvent.id)
-        .where(AuditEvent.at < clock.now() - timedelta(days=days))
+        .where(is_old if tag is None else and_(AuditEvent.tag == tag.value, is_old))
         .order_by(AuditEvent.at)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -101,6 +101,7 @@ class Tag(StrEnum):
     TENANT_BUNDLE_SET = "admin:tenant-bundle:set"
     TENANT_CHANGED = "admin:tenant:changed"
     TENANT_CREATED = "admin:tenant:created"
+    TENANT_CLEARING = "admin:tenant:clearing"
     TENANT_DELETED = "admin:tenant:deleted"
     TENANT_TYPE_CHANGED = "admin:tenant-type:changed"
     TENANT_TYPE_CREATED = "admin:tenant-type:created"
@@ -137,3 +138,7 @@ class Tag(StrEnum):
     SDK_FAILED = "system:sdk:failed"
     SETUP_DONE = "system:setup:done"
     TOKEN_MADE = "system:token:made"
+
+
+FREQUENT = (Tag.CODE_ISSUED, Tag.TOKEN_ISSUED, Tag.TOKEN_REFRESHED, Tag.TOKEN_REVOKED)
+"""What clients do all the time; `IDP_AUDIT_TOKEN_DAYS` says how long such events are kept."""

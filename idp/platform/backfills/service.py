@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+import structlog
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from idp.platform import clock, steps
@@ -20,9 +21,19 @@ from idp.platform.db import insert
 from idp.platform.releases import service as releases
 from idp.platform.runtime import Runtime
 
+log = structlog.get_logger()
+
 BATCH = 1000
 PAUSE_SECONDS = 0.05
 """Between two batches, so that others get SQLite's one writer's place."""
+LAG_BYTES = 64 * 1024 * 1024
+"""A standby that has so much left to replay is waited for, until the next run of the chore."""
+
+_LAG = text(
+    "SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), 0)"
+    " FROM pg_stat_replication"
+)
+"""A role that may not see standbys reads 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,9 @@ def run(runtime: Runtime, stop: threading.Event, backfills: Sequence[Backfill]) 
     if older:
         return
     for backfill in backfills:
-        while not stop.is_set() and _do_batch(runtime, backfill):
+        while not stop.is_set():
+            if _is_lagging(runtime) or not _do_batch(runtime, backfill):
+                break
             stop.wait(PAUSE_SECONDS)
 
 
@@ -62,6 +75,17 @@ def unfinished(session: Session, names: Sequence[str]) -> list[str]:
     query = select(BackfillProgress.name).where(BackfillProgress.name.in_(names), is_done)
     done = set(session.scalars(query))
     return [name for name in names if name not in done]
+
+
+def _is_lagging(runtime: Runtime) -> bool:
+    """Return whether a standby is behind; each batch would put it further behind."""
+    if runtime.engine.dialect.name != "postgresql":
+        return False
+    with runtime.sessions() as session:
+        behind = int(session.scalar(_LAG) or 0)
+    if behind > LAG_BYTES:
+        log.info("backfill_paused", standby_behind_bytes=behind)
+    return behind > LAG_BYTES
 
 
 def _do_batch(runtime: Runtime, backfill: Backfill) -> bool:

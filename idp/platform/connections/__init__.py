@@ -54,7 +54,7 @@ def engine(
         # server process.
         given["prepare_threshold"] = None
     made = sqlalchemy.create_engine(url, connect_args=given, **options)
-    threads.bound(made, seconds)
+    threads.bound(made, seconds, hosts(url))
     return made
 
 

@@ -24,6 +24,7 @@ from idp.platform.db import count_hits, insert
 from idp.platform.errors import Conflict, Unprocessable
 from idp.platform.idempotency.models import IdempotencyKey
 from idp.platform.secrets import UnknownKeyError
+from idp.platform.translation import N_
 
 PURPOSE = "idempotent answer"
 KEPT_SECONDS = 24 * 3600
@@ -91,6 +92,22 @@ def claim(session: Session, attempt: Attempt) -> int | Answer:
     return found.id
 
 
+def claim_with_work(session: Session, attempt: Attempt) -> int | Answer:
+    """Claim a request in the transaction that does it, or return the answer that it has already.
+
+    A repetition that comes meanwhile waits for the end of that transaction, which keeps the answer
+    before it is committed; when it is rolled back, so is the claim.
+    """
+    _forget_expired(session, attempt)
+    claimed = _insert(session, attempt, is_done=True)
+    if claimed is not None:
+        return claimed
+    found = _find(session, attempt)
+    if found is None or found.answer_encrypted is None:
+        raise _lost()
+    return _open(session, found.answer_encrypted)
+
+
 def mark_done(session: Session, claim_id: int) -> None:
     """Note that the request is carried out, in the transaction that does it; once."""
     done = (
@@ -127,7 +144,7 @@ def _find(session: Session, attempt: Attempt) -> IdempotencyKey | None:
     return session.scalar(query.execution_options(populate_existing=True))
 
 
-def _insert(session: Session, attempt: Attempt) -> int | None:
+def _insert(session: Session, attempt: Attempt, *, is_done: bool = False) -> int | None:
     moment = clock.now()
     statement = insert(session, IdempotencyKey).values(
         key_hash=attempt.key_hash,
@@ -135,7 +152,7 @@ def _insert(session: Session, attempt: Attempt) -> int | None:
         created_at=moment,
         expires_at=moment + timedelta(seconds=KEPT_SECONDS),
         leased_until=_lease(moment),
-        is_done=False,
+        is_done=is_done,
     )
     return cast(
         "int | None",
@@ -186,6 +203,6 @@ def _under_way() -> Conflict:
 def _lost() -> Conflict:
     return Conflict.at(
         NAME,
-        "The request with this key was carried out, and its answer is no longer available.",
+        N_("The request with this key was carried out, and its answer is no longer available."),
         code="answer_lost",
     )

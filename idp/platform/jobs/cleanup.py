@@ -12,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp.platform import clock
 from idp.platform.audit import service as audit
+from idp.platform.audit.tags import FREQUENT, Tag
 from idp.platform.runtime import Runtime
 
 BATCH = 500
@@ -62,12 +63,22 @@ def remove_batch(session: Session, expiry: Expiry, *, limit: int = BATCH) -> int
     return len(removed)
 
 
-def forget_audit(runtime: Runtime, stop: threading.Event) -> None:
-    """Remove audit events older than `IDP_AUDIT_DAYS`, batch by batch."""
-    removed = BATCH
+def forget_audit(runtime: Runtime, stop: threading.Event) -> int:
+    """Remove audit events that are older than their kind is kept, and return their number."""
+    settings = runtime.settings
+    frequent = ((tag, settings.audit_token_days) for tag in FREQUENT)
+    kept: Sequence[tuple[Tag | None, int]] = [*frequent, (None, settings.audit_days)]
+    return sum(_forget(runtime, stop, tag, days) for tag, days in kept)
+
+
+def _forget(runtime: Runtime, stop: threading.Event, tag: Tag | None, days: int) -> int:
+    """Remove events of one kind, or of any, batch by batch."""
+    total, removed = 0, BATCH
     while removed == BATCH and not stop.is_set():
         with runtime.sessions() as session:
-            removed = audit.remove_older_than(session, runtime.settings.audit_days, limit=BATCH)
+            removed = audit.remove_older_than(session, days, tag=tag, limit=BATCH)
             session.commit()
+        total += removed
         if removed == BATCH:
             stop.wait(PAUSE_SECONDS)
+    return total

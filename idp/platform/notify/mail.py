@@ -20,6 +20,7 @@ from idp.platform import clock, tracing
 from idp.platform.errors import Unavailable, Unprocessable
 from idp.platform.notify import folder
 from idp.platform.runtime import Runtime
+from idp.platform.translation import N_
 
 JOB = "notify.mail"
 TIMEOUT_SECONDS = 10.0
@@ -39,7 +40,9 @@ def send(runtime: Runtime, payload: Mapping[str, Any]) -> None:
         # In a file, links are for the developer to copy: no line is broken.
         folder.keep(settings, _compose(settings, payload, cte="8bit").as_bytes(), "eml")
     else:
-        raise Unavailable("Mail cannot be sent: set IDP_SMTP_URL to the address of a mail server.")
+        raise Unavailable(
+            N_("Mail cannot be sent: set IDP_SMTP_URL to the address of a mail server.")
+        )
 
 
 def _compose(
@@ -53,7 +56,7 @@ def _compose(
         message["To"] = _on_the_wire(payload["to"])
         message["Subject"] = payload["subject"]
     except ValueError:  # a line break in a header, or an address that is none
-        raise Unprocessable("The mail has a header that cannot be written.") from None
+        raise Unprocessable(N_("The mail has a header that cannot be written.")) from None
     message["Date"] = format_datetime(clock.now())
     message["Message-ID"] = f"<{payload['message_id']}@{domain}>"
     # RFC 3834 5: no vacation notices, please.
@@ -121,13 +124,17 @@ def _talk(url: SplitResult, message: EmailMessage | None) -> None:
     except smtplib.SMTPRecipientsRefused as error:
         _refused("the recipient", max(code for code, _ in error.recipients.values()))
     except smtplib.SMTPAuthenticationError:
-        raise Unavailable("The mail server refuses the user or password of IDP_SMTP_URL.") from None
+        raise Unavailable(
+            N_("The mail server refuses the user or password of IDP_SMTP_URL.")
+        ) from None
     except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
         _refused("the mail", error.smtp_code)
     except smtplib.SMTPNotSupportedError:
-        raise Unprocessable("The mail server cannot write to an address of this kind.") from None
+        raise Unprocessable(
+            N_("The mail server cannot write to an address of this kind.")
+        ) from None
     except ssl.SSLCertVerificationError:
-        raise Unavailable("The mail server's certificate is not trusted.") from None
+        raise Unavailable(N_("The mail server's certificate is not trusted.")) from None
     except (OSError, smtplib.SMTPException, ValueError) as error:
         raise Unavailable(f"The mail server did not answer ({type(error).__name__}).") from None
 
@@ -140,7 +147,7 @@ def _refused(what: str, code: int) -> None:
 def _connect(url: SplitResult) -> smtplib.SMTP:
     host = url.hostname
     if url.scheme not in PORTS or not host:
-        raise Unavailable("IDP_SMTP_URL must be smtp://host:port or smtps://host:port.")
+        raise Unavailable(N_("IDP_SMTP_URL must be smtp://host:port or smtps://host:port."))
     port = url.port or PORTS[url.scheme]
     tls = ssl.create_default_context()
     if url.scheme == "smtps":
@@ -167,8 +174,10 @@ def _greet(server: smtplib.SMTP, url: SplitResult, tls: ssl.SSLContext) -> None:
         return
     if not is_encrypted and not _is_loopback(url.hostname or ""):
         raise Unavailable(
-            "The mail server offers no STARTTLS, and a password is not sent in clear:"
-            " use smtps:// in IDP_SMTP_URL."
+            N_(
+                "The mail server offers no STARTTLS, and a password is not sent in clear:"
+                " use smtps:// in IDP_SMTP_URL."
+            )
         )
     server.login(unquote(url.username), unquote(url.password))
 

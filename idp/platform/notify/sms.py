@@ -17,6 +17,7 @@ from idp.platform import tracing
 from idp.platform.errors import Unavailable, Unprocessable
 from idp.platform.notify import folder
 from idp.platform.runtime import Runtime
+from idp.platform.translation import N_
 
 JOB = "notify.sms"
 TIMEOUT_SECONDS = 10.0
@@ -38,7 +39,7 @@ def send(runtime: Runtime, payload: Mapping[str, Any]) -> None:
         text = f"To: {payload['to']}\nTemplate: {payload['template']}\n\n{payload['text']}\n"
         folder.keep(settings, text.encode(), "txt")
     else:
-        raise Unavailable("Short messages cannot be sent: set IDP_SMS_URL to an HTTP gateway.")
+        raise Unavailable(N_("Short messages cannot be sent: set IDP_SMS_URL to an HTTP gateway."))
 
 
 def check(sms_url: str) -> None:
@@ -57,7 +58,7 @@ def _post(sms_url: str, payload: Mapping[str, Any]) -> None:
     """Post `{to, text, template}` as JSON. Redirects and proxies are not followed."""
     url = urlsplit(sms_url)
     if url.scheme not in {"http", "https"} or not url.hostname:
-        raise Unavailable("IDP_SMS_URL must be http(s)://host[:port]/path.")
+        raise Unavailable(N_("IDP_SMS_URL must be http(s)://host[:port]/path."))
     body = orjson.dumps({name: payload[name] for name in ("to", "text", "template")})
     headers = {
         "Content-Type": "application/json",
@@ -71,7 +72,7 @@ def _post(sms_url: str, payload: Mapping[str, Any]) -> None:
         with tracing.step("text message", {"server.address": url.hostname}, kind="client"):
             status = _ask(url, body, headers)
     except ssl.SSLCertVerificationError:
-        raise Unavailable("The gateway's certificate is not trusted.") from None
+        raise Unavailable(N_("The gateway's certificate is not trusted.")) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise Unavailable(f"The gateway did not answer ({type(error).__name__}).") from None
     if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:

@@ -32,7 +32,7 @@ from idp.platform.signing.algorithms import (
     thumbprint,
 )
 from idp.platform.signing.models import SigningKey
-from idp.platform.translation import N_
+from idp.platform.translation import N_, filled
 
 PURPOSE = "signing key"
 
@@ -52,6 +52,8 @@ MOST_RSA_BITS = 4_096
 
 _LEEWAY = timedelta(minutes=5)
 _PER_IMPORT = 2
+
+BEING_CHANGED = N_("The signing keys are being changed by another process; try again.")
 
 
 def ensure(session: Session) -> None:
@@ -91,7 +93,7 @@ def get(session: Session, kid: str) -> SigningKey:
     query = select(SigningKey).where(SigningKey.kid == kid)
     key = session.scalar(query.execution_options(populate_existing=True))
     if key is None:
-        raise NotFound(f"There is no signing key {kid}.")
+        raise NotFound(filled(N_("There is no signing key %(kid)s."), kid=kid))
     return key
 
 
@@ -123,7 +125,7 @@ def rotate(session: Session, alg: str, *, keep_seconds: int = PUBLISH_SECONDS) -
     the JWKS.
     """
     if alg not in ALGORITHMS:
-        raise Unprocessable(f"There is no signing algorithm {alg}.")
+        raise Unprocessable(filled(N_("There is no signing algorithm %(alg)s."), alg=alg))
     retiring = _find(session, alg, "active")
     successor = ALGORITHMS[alg].generate()  # slow for RSA: before others have to queue
     bump_configuration(session)
@@ -137,7 +139,7 @@ def rotate(session: Session, alg: str, *, keep_seconds: int = PUBLISH_SECONDS) -
     ensure(session)
     active = _find(session, alg, "active")
     if active is None:
-        raise Conflict("The signing keys are being changed by another process; try again.")
+        raise Conflict(BEING_CHANGED)
     return active.kid
 
 
@@ -396,7 +398,7 @@ def _import(session: Session, alg: str, kid: str, key: PrivateKey) -> None:
         if displaced is not None:  # published, but nothing was ever signed with it
             _erase(session, displaced.kid, "next")
         if not _add(session, alg, "next", key):
-            raise Conflict("The signing keys are being changed by another process; try again.")
+            raise Conflict(BEING_CHANGED)
     audit.record(session, Tag.KEY_IMPORTED, target=f"key:{kid}", details={"alg": alg})
 
 

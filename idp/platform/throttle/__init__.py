@@ -187,14 +187,20 @@ class Throttle:
 
     def _count(self, action: Callable[[Store], T]) -> T:
         """Count in the shared store, or here while it does not answer."""
-        if self._shared is None or time.monotonic() < self._down_until:
+        now = time.monotonic()
+        if self._shared is None or now < self._down_until:
             return action(self._local)
+        if self._down_until:
+            self._down_until = now + RETRY_SECONDS  # only one request finds out whether it is back
+        answers = True
         try:
             return action(self._shared)
         except self._shared.errors as error:
-            self._down_until = time.monotonic() + RETRY_SECONDS
+            answers = False
             log.warning("throttle_store_unreachable", error=type(error).__name__)
-            return action(self._local)
+        finally:
+            self._down_until = 0.0 if answers else time.monotonic() + RETRY_SECONDS
+        return action(self._local)
 
 
 def _open_shared(url: str) -> SharedStore:

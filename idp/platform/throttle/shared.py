@@ -97,7 +97,9 @@ class SharedStore:
 
 def _open_pool(url: str) -> Any:
     limits = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
-    options = {"retry": Retry(NoBackoff(), 1), "max_connections": 64, "decode_responses": True}
+    # A connection that was cut is opened again; a server that does not answer is not asked twice.
+    retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+    options = {"retry": retry, "max_connections": 64, "decode_responses": True}
     if "+sentinel" in urlsplit(url).scheme:
         return _open_behind_sentinels(url, limits, options)
     from_url: Any = redis.ConnectionPool.from_url

@@ -6,6 +6,7 @@ import re
 from urllib.parse import unquote_to_bytes
 
 from idp.platform.errors import BadRequest
+from idp.platform.translation import N_, filled
 from idp.platform.web.visit import Pairs
 
 MAX_FIELDS = 1000
@@ -42,7 +43,7 @@ def decode(text: str) -> str:
             raise _nul()
         return text
     if _BROKEN_ESCAPE.search(text):
-        message = "Malformed percent-encoding"
+        message = N_("Malformed percent-encoding")
         raise BadRequest(message)
     return decode_bytes(unquote_to_bytes(text.encode("latin-1")))
 
@@ -52,7 +53,7 @@ def decode_bytes(raw: bytes) -> str:
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        message = "Text is not valid UTF-8"
+        message = N_("Text is not valid UTF-8")
         raise BadRequest(message) from None
     if "\0" in text:
         raise _nul()
@@ -79,8 +80,8 @@ def check_json(body: bytes) -> None:
 
 def too_many() -> BadRequest:
     """Refuse more parameters than any request of ours needs."""
-    return BadRequest(f"More than {MAX_FIELDS} parameters")
+    return BadRequest(filled(N_("More than %(most)s parameters"), most=MAX_FIELDS))
 
 
 def _nul() -> BadRequest:
-    return BadRequest("Text holds a NUL character")
+    return BadRequest(N_("Text holds a NUL character"))

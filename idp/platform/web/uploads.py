@@ -14,6 +14,7 @@ from werkzeug.http import parse_options_header
 from werkzeug.wsgi import get_input_stream
 
 from idp.platform.errors import BadRequest, Unavailable
+from idp.platform.translation import N_, filled
 from idp.platform.web.visit import Environ
 
 OVERHEAD = 64 * 1024
@@ -44,7 +45,7 @@ def receive(environ: Environ, field: str, largest: int) -> Iterator[Received]:
         )
         files = _parse(environ, parser, field, largest).getlist(field)
         if len(files) != 1:
-            raise BadRequest.at(field, "One file is needed, as multipart/form-data.")
+            raise BadRequest.at(field, N_("One file is needed, as multipart/form-data."))
         stream = files[0].stream
         size = stream.seek(0, 2)
         stream.seek(0)
@@ -61,11 +62,11 @@ def _parse(environ: Environ, parser: FormDataParser, field: str, largest: int) -
     except RequestEntityTooLarge:
         raise _too_large(field, largest) from None
     except (ClientDisconnected, ValueError):
-        raise BadRequest.at(field, "The form cannot be read as multipart/form-data.") from None
+        raise BadRequest.at(field, N_("The form cannot be read as multipart/form-data.")) from None
     except OSError as error:
-        raise Unavailable("There is no room for the file now.", debug=str(error)) from None
+        raise Unavailable(N_("There is no room for the file now."), debug=str(error)) from None
     return files
 
 
 def _too_large(field: str, largest: int) -> BadRequest:
-    return BadRequest.at(field, f"The file may have {largest} bytes.")
+    return BadRequest.at(field, filled(N_("The file may have %(most)s bytes."), most=largest))

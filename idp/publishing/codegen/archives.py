@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from idp.platform.errors import Unprocessable
+from idp.platform.translation import N_, filled
 
 MAX_BYTES = 32 * 1024 * 1024
 
@@ -24,7 +25,11 @@ def pack(folder: Path) -> bytes:
         for name, path in sorted(_files(folder)):
             archive.writestr(zipfile.ZipInfo(name, _SAME_TIME), path.read_bytes(), compresslevel=6)
             if buffer.tell() > MAX_BYTES:
-                raise Unprocessable(f"The archive is larger than {MAX_BYTES // 1024**2} MiB.")
+                raise Unprocessable(
+                    filled(
+                        N_("The archive is larger than %(most)s MiB."), most=MAX_BYTES // 1024**2
+                    )
+                )
     return buffer.getvalue()
 
 

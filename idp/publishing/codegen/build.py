@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from idp.platform import clock
 from idp.platform.errors import NotFound, Problem, Unprocessable
 from idp.platform.runtime import Runtime
+from idp.platform.translation import N_
 from idp.publishing.codegen import (
     archives,
     generators,
@@ -52,7 +53,7 @@ def _report(build: _Build, error: Exception) -> Exception:
     """Record what went wrong; return the error by which the outbox decides on a retry."""
     job = build.job
     is_final = isinstance(error, Unprocessable | NotFound) or job.attempts >= jobs.MAX_ATTEMPTS
-    detail = error.detail if isinstance(error, Problem) else "The job crashed."
+    detail = error.detail if isinstance(error, Problem) else N_("The job crashed.")
     build.keep(getattr(error, "log_tail", ""))
     with build.runtime.sessions() as session:
         jobs.end(session, job.id, JobState.FAILED if is_final else JobState.WAITING, detail)
@@ -71,7 +72,7 @@ class _Build:
     def run(self, work: Path) -> None:
         """Do the steps that are still to be done, in a folder of their own."""
         if self.job.attempts > jobs.MAX_ATTEMPTS:
-            raise Unprocessable("The worker stopped at every attempt of this job.")
+            raise Unprocessable(N_("The worker stopped at every attempt of this job."))
         if self.job.built_at is None:
             self._generate(work)
         if self.job.language is None:
@@ -154,7 +155,7 @@ class _Build:
     def _npm_options(self, session: Session) -> NpmOptions:
         row = options.find_npm(session, self.job.api_resource_id or 0, str(self.job.language))
         if row is None:
-            raise NotFound("The npm options were removed.")
+            raise NotFound(N_("The npm options were removed."))
         return row
 
     def keep(self, log: str) -> None:

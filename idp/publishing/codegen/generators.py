@@ -18,6 +18,7 @@ import structlog
 
 from idp.config import Settings
 from idp.platform.errors import BadRequest, Problem, Unavailable, Unprocessable
+from idp.platform.translation import N_, filled
 from idp.publishing.codegen import process
 from idp.publishing.codegen.process import Limits
 
@@ -99,7 +100,7 @@ def offered(settings: Settings, *, refresh: bool = False) -> Mapping[str, Genera
         stamp = kept.stat().st_mtime_ns
     except FileNotFoundError:
         raise Unavailable(
-            "The list of generators is being read; try again.",
+            N_("The list of generators is being read; try again."),
             headers={"Retry-After": str(RETRY_SECONDS)},
         ) from None
     return _load(kept, stamp, settings.codegen_generators)
@@ -109,22 +110,24 @@ def get(settings: Settings, name: str) -> Generator:
     """Return a generator by name; one that is not in the list cannot be run."""
     generator = offered(settings).get(name)
     if generator is None:
-        raise BadRequest.at("generator", "Unknown generator. The lists name all generators.")
+        raise BadRequest.at("generator", N_("Unknown generator. The lists name all generators."))
     return generator
 
 
 def check_options(generator: Generator, options: Mapping[str, str]) -> None:
     """Refuse options that the generator does not have, and values that leave its folder."""
     if len(options) > MAX_OPTIONS:
-        raise BadRequest.at("options", f"At most {MAX_OPTIONS} options.")
+        raise BadRequest.at("options", filled(N_("At most %(most)s options."), most=MAX_OPTIONS))
     for name, value in options.items():
         about = generator.options.get(name)
         if about is None:
-            raise BadRequest.at("options", "Unknown option of this generator.")
+            raise BadRequest.at("options", N_("Unknown option of this generator."))
         if "enum" in about and value in about["enum"]:
             continue
         if not _OPTION_VALUE.fullmatch(value) or ".." in value or "//" in value:
-            raise BadRequest.at("options", f"The value of {name} cannot be used.")
+            raise BadRequest.at(
+                "options", filled(N_("The value of %(name)s cannot be used."), name=name)
+            )
 
 
 def generate(
@@ -193,7 +196,7 @@ def _ask(found: Installation, kept: Path) -> None:
         )
         if not outcome.is_fine or not written.exists():
             log.error("generators_not_listed", output=outcome.log[-1000:], why=outcome.stopped)
-            raise Unavailable("The code generator did not list its generators.")
+            raise Unavailable(N_("The code generator did not list its generators."))
         written.replace(kept)
     log.info("generators_listed", version=found.version)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from idp.platform.errors import Unprocessable
+from idp.platform.translation import N_
 from idp.publishing.codegen import process
 from idp.publishing.codegen.npm import RefusedError, UnreachableError
 from idp.publishing.codegen.process import Limits, Outcome
@@ -104,7 +105,7 @@ def _begin(remote: Remote, work: Path, on_progress: Callable[[str], None]) -> tu
     """Make an empty repository in the work folder."""
     program = shutil.which("git")
     if program is None:
-        raise Unprocessable("git is not installed on the host of the worker.")
+        raise Unprocessable(N_("git is not installed on the host of the worker."))
     clone = work / "repository"
     git = _Git(program, remote, work, on_progress)
     git.do("init", "--quiet", "--", str(clone))
@@ -185,7 +186,7 @@ def _branch(listed: str) -> str | None:
     for row in rows:
         if "HEAD" in heads and row[:1] == ["ref:"] and row[-1] == "HEAD":
             if not _BRANCH.fullmatch(row[1]):
-                raise Unprocessable("The default branch of the repository has no usable name.")
+                raise Unprocessable(N_("The default branch of the repository has no usable name."))
             return row[1]
     return _OURS if _OURS in heads else None
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from idp.platform.errors import Unavailable, Unprocessable
+from idp.platform.translation import N_, filled
 from idp.publishing.codegen import process
 from idp.publishing.codegen.models import NpmOptions
 from idp.publishing.codegen.process import Limits, Outcome
@@ -61,8 +62,8 @@ def complete(folder: Path, options: NpmOptions, name: str, version: str) -> None
     if places:
         code = _code(folder)
         if len(readme) + places * len(code) > MAX_README:
-            message = f"The README would exceed {MAX_README} characters: use one placeholder."
-            raise Unprocessable(message)
+            message = N_("The README would exceed %(most)s characters: use one placeholder.")
+            raise Unprocessable(filled(message, most=MAX_README))
         readme = readme.replace(MARKER, code)
     (folder / "README.md").write_text(readme, encoding="utf-8")
 
@@ -85,7 +86,7 @@ def registry(work: Path, given: str) -> str:
     )
     address = _ADDRESS.search(found.log)  # among other messages of npm
     if not found.is_fine or address is None:
-        raise Unprocessable("npm has no registry configured: set IDP_NPM_REGISTRY.")
+        raise Unprocessable(N_("npm has no registry configured: set IDP_NPM_REGISTRY."))
     return address[0]
 
 
@@ -208,7 +209,7 @@ def _program() -> str:
     places = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
     program = shutil.which("npm", path=places)
     if program is None:
-        raise Unprocessable("npm is not installed on the host of the worker.")
+        raise Unprocessable(N_("npm is not installed on the host of the worker."))
     return program
 
 

@@ -190,7 +190,7 @@ def raise_version(session: Session, row: NpmOptions) -> str:
     version = f"{major}.{minor}.{int(patch) + 1}"
     raised = update(NpmOptions).where(NpmOptions.id == row.id, NpmOptions.version == row.version)
     if not count_hits(session, raised.values(version=version)):
-        raise Conflict("Another release was requested at the same time; try again.")
+        raise Conflict(N_("Another release was requested at the same time; try again."))
     return version
 
 
@@ -201,7 +201,7 @@ def token_of(session: Session, row: NpmOptions | GithubOptions) -> str | None:
     try:
         return runtime.of(session).keyring.decrypt(PURPOSE, row.token_encrypted).decode()
     except UnknownKeyError:
-        raise Unprocessable("The token can no longer be decrypted; store it again.") from None
+        raise Unprocessable(N_("The token can no longer be decrypted; store it again.")) from None
 
 
 def rewrap(session: Session) -> int:
@@ -271,7 +271,7 @@ def _save(session: Session, row: Row, *, is_new: bool) -> None:
                 session.add(row)
             session.flush()
     except IntegrityError:
-        raise Conflict("These options were changed at the same time; try again.") from None
+        raise Conflict(N_("These options were changed at the same time; try again.")) from None
 
 
 def _state(row: NpmOptions | GithubOptions | None, what: str) -> State:

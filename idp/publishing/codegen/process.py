@@ -17,6 +17,7 @@ from pathlib import Path
 
 from idp import private_files
 from idp.platform.errors import Unavailable
+from idp.platform.translation import N_
 
 POLL_SECONDS = 0.1
 LOOK_SECONDS = 0.5
@@ -81,7 +82,7 @@ def folder(parent: Path) -> Iterator[Path]:
     private_files.make_folder(parent)
     _remove_stale(parent)
     if shutil.disk_usage(parent).free < LEAST_ROOM:
-        raise Unavailable("The disk is too full to start.")
+        raise Unavailable(N_("The disk is too full to start."))
     path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent.resolve()))
     try:
         yield path

@@ -12,6 +12,7 @@ from idp.directory.actor import Actor
 from idp.platform import runtime
 from idp.platform.errors import Forbidden, TooManyRequests
 from idp.platform.throttle import Key
+from idp.platform.translation import N_
 from idp.publishing.codegen import generators, jobs, npm, options, readthedocs
 from idp.publishing.codegen.generators import Generator
 from idp.publishing.codegen.jobs import Order
@@ -103,7 +104,7 @@ def retry(session: Session, actor: Actor, job_id: int, *, may_release: bool) -> 
     """Retry a failed job; Forbidden if it is a release and the caller may not release."""
     job = jobs.get(session, actor, job_id)
     if job.language is not None and not may_release:
-        raise Forbidden("The token lacks the scope of releases", code="insufficient_scope")
+        raise Forbidden(N_("The token lacks the scope of releases"), code="insufficient_scope")
     _count(session, actor)
     return jobs.retry(session, actor, job_id)
 

@@ -12,6 +12,7 @@ from typing import IO
 from PIL import Image, ImageOps
 
 from idp.platform.errors import BadRequest
+from idp.platform.translation import N_, filled
 
 MOST_PIXELS = 40_000_000
 """An image of a good camera; decoded it takes about 120 MB."""
@@ -45,9 +46,9 @@ def redraw(stream: IO[bytes], media_type: str, field: str) -> IO[bytes]:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise _too_many(field) from None
         except _BROKEN:
-            raise BadRequest.at(field, "The image is damaged.") from None
+            raise BadRequest.at(field, N_("The image is damaged.")) from None
     if drawn.tell() > LARGEST:
-        raise BadRequest.at(field, "The image has too much detail for its size.")
+        raise BadRequest.at(field, N_("The image has too much detail for its size."))
     drawn.seek(0)
     return drawn
 
@@ -67,4 +68,4 @@ def _plain(picture: Image.Image, kind: str) -> Image.Image:
 
 
 def _too_many(field: str) -> BadRequest:
-    return BadRequest.at(field, f"The image exceeds {MOST_PIXELS} pixels.")
+    return BadRequest.at(field, filled(N_("The image exceeds %(most)s pixels."), most=MOST_PIXELS))

@@ -11,6 +11,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from idp.platform.errors import Unavailable
+from idp.platform.translation import N_
 
 SECONDS = 60
 PIECE = 64 * 1024
@@ -85,4 +86,4 @@ def _run(command: str, stream: IO[bytes]) -> bool:
 
 
 def _silent(debug: str) -> Unavailable:
-    return Unavailable("The virus scanner is not responding; try again.", debug=debug)
+    return Unavailable(N_("The virus scanner is not responding; try again."), debug=debug)

@@ -20,7 +20,7 @@ from idp.platform import runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest
-from idp.platform.translation import N_
+from idp.platform.translation import N_, filled
 from idp.publishing.files import images, kinds, scanner, storage
 from idp.publishing.files.kinds import Kind
 from idp.publishing.files.models import StoredFile
@@ -62,10 +62,15 @@ def keep(session: Session, sent: Sent, accepted: Sequence[Kind]) -> Iterator[Sto
     kind = kinds.detect(sent.stream, accepted)
     if kind is None:
         names = ", ".join(kind.extension for kind in accepted)
-        raise BadRequest.at(FIELD, f"The content must be one of: {names}.")
+        raise BadRequest.at(
+            FIELD, filled(N_("The content must be one of: %(names)s."), names=names)
+        )
     size = _size(sent.stream)
     if size > kind.largest:
-        raise BadRequest.at(FIELD, f"A file of this kind may have at most {kind.largest} bytes.")
+        raise BadRequest.at(
+            FIELD,
+            filled(N_("A file of this kind may have at most %(most)s bytes."), most=kind.largest),
+        )
     if not scanner.is_clean(process.settings.files_scanner, sent.stream):
         raise Infected.at(FIELD, N_("The virus scanner refuses this file."))
     stream = sent.stream

@@ -12,6 +12,7 @@ from typing import IO, Protocol
 from idp import private_files
 from idp.config import Settings, SettingsError
 from idp.platform.errors import NotFound, Unavailable
+from idp.platform.translation import N_
 
 PIECE = 64 * 1024
 
@@ -89,5 +90,5 @@ def failed(error: Exception) -> Unavailable:
     # Errors of a bucket may hold its address and the name of a key: only the type is logged.
     debug = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else None
     return Unavailable(
-        "The file cannot be stored or read now; try again.", debug=debug or type(error).__name__
+        N_("The file cannot be stored or read now; try again."), debug=debug or type(error).__name__
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
+import orjson
 from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, raiseload
@@ -22,7 +24,7 @@ from idp.platform.db import bump_configuration, count_hits
 from idp.platform.errors import BadRequest, Conflict, NotFound
 from idp.platform.integers import INT64_MAX
 from idp.platform.issuer import PLATFORM_TENANT_ID
-from idp.platform.translation import N_
+from idp.platform.translation import N_, filled
 from idp.publishing.gateway.models import (
     AuthorizationServer,
     Product,
@@ -44,8 +46,9 @@ CHANGEABLE = frozenset(
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "client_registration_endpoint")
 """Of an authorization server."""
 
+Row = TypeVar("Row")
 Check = Callable[[Any], None]
-"""Refuses a row that is about to be changed, by raising."""
+"""Refuses a row that is about to be changed, once it is locked, by raising."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
 # RFC 6749 3.1 and 3.2: no fragment.
@@ -83,6 +86,10 @@ class NewServer:
     grant_types: Sequence[str] = ("authorization_code",)
 
 
+def any_state(_row: Any) -> None:
+    """Accept a row in whatever state it is."""
+
+
 def check_name(name: str) -> str:
     """Return the name of a product or an authorization server in its stored form."""
     if not name.strip() or len(name) > 200 or not name.isprintable():  # noqa: PLR2004 - the column
@@ -94,7 +101,7 @@ def check_endpoints(given: Mapping[str, str | None]) -> None:
     """Refuse endpoints of an authorization server that are not addresses, by field."""
     for field, url in given.items():
         if url is not None and not _ENDPOINT.fullmatch(url):
-            message = "An endpoint must be http(s)://host[:port]/path, without a fragment."
+            message = N_("An endpoint must be http(s)://host[:port]/path, without a fragment.")
             raise BadRequest.at(field, message)
 
 
@@ -139,8 +146,14 @@ def add_product(session: Session, new: NewProduct) -> Product:
     return row
 
 
+def stamp_of(product: Product) -> str:
+    """Return what tells the present state of a product from every other."""
+    state = [product.pid, *(getattr(product, name) for name in sorted(CHANGEABLE))]
+    return hashlib.sha256(orjson.dumps(state)).hexdigest()[:32]
+
+
 def change_product(
-    session: Session, pid: str, values: Mapping[str, Any], check: Check = lambda _row: None
+    session: Session, pid: str, values: Mapping[str, Any], check: Check = any_state
 ) -> Product:
     """Set values of a product; `check` refuses one that is not in the expected state."""
     row = get_product(session, pid, lock=True)
@@ -158,7 +171,7 @@ def versions_in(session: Session, pid: str) -> list[str]:
     return [row.aid for row in session.execute(query) if pid in row.product_ids]
 
 
-def remove_product(session: Session, pid: str, check: Check = lambda _row: None) -> None:
+def remove_product(session: Session, pid: str, check: Check = any_state) -> None:
     """Remove a product that no version lists any more; `check` as for a change."""
     row = get_product(session, pid, lock=True)
     check(row)
@@ -173,7 +186,7 @@ def remove_product(session: Session, pid: str, check: Check = lambda _row: None)
 def get_product(session: Session, pid: str, *, lock: bool = False) -> Product:
     """Return a product by id."""
     query = select(Product).where(Product.pid == pid)
-    row = session.scalar(query.with_for_update() if lock else query)
+    row = session.scalar(_locking(query) if lock else query)
     if row is None:
         raise NotFound.at("product", N_("Product not found."))
     return row
@@ -225,14 +238,14 @@ def remove_server(session: Session, sid: str) -> None:
     """
     row = session.scalar(select(AuthorizationServer).where(AuthorizationServer.sid == sid))
     if row is None:
-        raise NotFound("Authorization server not found.")
+        raise NotFound(N_("Authorization server not found."))
     used = session.scalars(
         select(Publication.suffix).where(
             or_(Publication.authorization_server == sid, Publication.openid == sid)
         )
     ).all()
     if used:
-        raise Conflict(f"Still used by publications: {', '.join(used)}.")
+        raise Conflict(filled(N_("Still used by publications: %(used)s."), used=", ".join(used)))
     session.delete(row)
     session.flush()
     _note(session, row.tenant_id, f"authorization-server:{sid}", "removed")
@@ -253,15 +266,16 @@ def list_subscriptions(
     return [(row.pid, row.client_id) for row in session.execute(query)]
 
 
-def subscribe(session: Session, pid: str, client_id: str) -> None:
+def subscribe(session: Session, pid: str, client_id: str) -> Subscribed:
     """Subscribe a client to a product, within its limit; repeating it is not an error."""
-    product = get_product(session, pid)
+    product = get_product(session, pid, lock=True)
     client = _get_client(session, client_id)
     if product.tenant_id is not None and client.tenant_id not in {None, product.tenant_id}:
         message = N_("The client and the product belong to different tenants.")
         raise BadRequest.at("client", message)
-    if session.scalar(_subscription(product, client)) is not None:
-        return
+    row = session.scalar(_subscription(product, client))
+    if row is not None:
+        return _describe(row, client_id)
     count = session.scalar(
         select(func.count())
         .select_from(ProductSubscription)
@@ -273,6 +287,7 @@ def subscribe(session: Session, pid: str, client_id: str) -> None:
     row = ProductSubscription(product_id=product.id, client_id=client.id)
     _insert(session, row, N_("This client was subscribed at the same time. Try again."))
     _note(session, product.tenant_id, f"product:{pid}", "subscribed", client_id)
+    return _describe(row, client_id)
 
 
 def select_subscriptions(product: Product) -> Select[ProductSubscription]:
@@ -294,18 +309,6 @@ class Subscribed:
     created_at: datetime
 
 
-def page_of_products(session: Session, after: int, limit: int) -> Sequence[Product]:
-    """Return a page of the products, by the ids of their rows."""
-    query = select_products().where(Product.id > after)
-    return session.scalars(query.order_by(Product.id).limit(limit)).all()
-
-
-def page_of_upstreams(session: Session, after: int, limit: int) -> Sequence[Upstream]:
-    """Return a page of the upstreams, by the ids of their rows."""
-    query = select_upstreams().where(Upstream.id > after)
-    return session.scalars(query.order_by(Upstream.id).limit(limit)).all()
-
-
 def page_of_subscriptions(
     session: Session, pid: str, after: int, limit: int
 ) -> Sequence[Subscribed]:
@@ -315,16 +318,10 @@ def page_of_subscriptions(
     return [Subscribed(*row) for row in rows]
 
 
-def find_subscribed(
-    session: Session, pid: str, *, row_id: int | None = None, client_id: str | None = None
-) -> Subscribed:
-    """Return a subscription to a product by the id of its row or of its client."""
+def find_subscribed(session: Session, pid: str, row_id: int) -> Subscribed:
+    """Return a subscription to a product by the id of its row."""
     query = _subscribed(get_product(session, pid))
-    if row_id is not None:
-        query = query.where(ProductSubscription.id == min(row_id, INT64_MAX))
-    if client_id is not None:
-        query = query.where(Client.client_id == client_id)
-    row = session.execute(query).first()
+    row = session.execute(query.where(ProductSubscription.id == min(row_id, INT64_MAX))).first()
     if row is None:
         raise NotFound(N_("The client is not subscribed to this product."))
     return Subscribed(*row)
@@ -343,10 +340,13 @@ def _subscribed(product: Product) -> Select[int, str, bool, datetime]:
     )
 
 
-def get_subscription(session: Session, pid: str, client_id: str) -> ProductSubscription:
+def get_subscription(
+    session: Session, pid: str, client_id: str, *, lock: bool = False
+) -> ProductSubscription:
     """Return the subscription of a client to a product."""
     product, client = get_product(session, pid), _get_client(session, client_id)
-    row = session.scalar(_subscription(product, client))
+    query = _subscription(product, client)
+    row = session.scalar(_locking(query) if lock else query)
     if row is None:
         raise NotFound(N_("The client is not subscribed to this product."))
     return row
@@ -368,9 +368,10 @@ def suspend(session: Session, pid: str, client_id: str, *, ends: bool = False) -
     return True
 
 
-def unsubscribe(session: Session, pid: str, client_id: str) -> None:
-    """End the subscription of a client to a product."""
-    row = get_subscription(session, pid, client_id)
+def unsubscribe(session: Session, pid: str, client_id: str, check: Check = any_state) -> None:
+    """End the subscription of a client to a product; `check` as for a product."""
+    row = get_subscription(session, pid, client_id, lock=True)
+    check(_describe(row, client_id))
     product = get_product(session, pid)
     session.delete(row)
     session.flush()
@@ -398,12 +399,6 @@ def get_upstream(session: Session, row_id: int) -> Upstream:
     return row
 
 
-def find_upstream(session: Session, tenant_id: int, url: str) -> Upstream:
-    """Return an upstream of a tenant by its address in normal form."""
-    query = select(Upstream).where(Upstream.tenant_id == tenant_id, Upstream.url == url)
-    return session.scalars(query).one()
-
-
 def closed_without(session: Session, upstream: Upstream) -> list[str]:
     """List the suffixes of what is published at an address and at no other one of the list."""
     others = [
@@ -426,26 +421,25 @@ def closed_without(session: Session, upstream: Upstream) -> list[str]:
     return list(dict.fromkeys(suffixes))
 
 
-def allow_upstream(session: Session, tenant_id: int, url: str) -> str:
+def allow_upstream(session: Session, tenant_id: int, url: str) -> Upstream:
     """Allow an address and the paths below it as upstream of a tenant; repeating is no error."""
     _check_tenant(session, tenant_id)
     checked = check_upstream(url)
-    known = select(Upstream).where(Upstream.tenant_id == tenant_id, Upstream.url == checked)
-    if session.scalar(known) is None:
+    row = session.scalar(_upstream(tenant_id, checked))
+    if row is None:
         row = Upstream(tenant_id=tenant_id, url=checked)
         _insert(session, row, N_("This address was added at the same time. Try again."))
         _note(session, tenant_id, f"upstream:{checked}", "added")
-    return checked
+    return row
 
 
-def forbid_upstream(session: Session, tenant_id: int, url: str) -> None:
+def forbid_upstream(session: Session, tenant_id: int, url: str, check: Check = any_state) -> None:
     """Remove an address from the list; APIs that are published there can no longer be called."""
     address = Address.parse(url)
-    row = address and session.scalar(
-        select(Upstream).where(Upstream.tenant_id == tenant_id, Upstream.url == address.url)
-    )
+    row = address and session.scalar(_locking(_upstream(tenant_id, address.url)))
     if not row:
         raise NotFound(N_("The address is not on the list."))
+    check(row)
     session.delete(row)
     session.flush()
     _note(session, tenant_id, f"upstream:{row.url}", "removed")
@@ -461,6 +455,20 @@ def _subscription(product: Product, client: Client) -> Select[ProductSubscriptio
     return select(ProductSubscription).where(
         ProductSubscription.product_id == product.id, ProductSubscription.client_id == client.id
     )
+
+
+def _upstream(tenant_id: int, url: str) -> Select[Upstream]:
+    """Select an upstream of a tenant by its address in normal form."""
+    return select(Upstream).where(Upstream.tenant_id == tenant_id, Upstream.url == url)
+
+
+def _locking(query: Select[Row]) -> Select[Row]:
+    """Lock the row that a query finds, and read it as it is by then."""
+    return query.with_for_update().execution_options(populate_existing=True)
+
+
+def _describe(row: ProductSubscription, client_id: str) -> Subscribed:
+    return Subscribed(row.id, client_id, row.is_suspended, row.created_at)
 
 
 def _get_client(session: Session, client_id: str) -> Client:

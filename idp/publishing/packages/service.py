@@ -17,6 +17,7 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.db import count_hits, insert
 from idp.platform.errors import BadRequest, Conflict
+from idp.platform.translation import N_, filled
 from idp.publishing import apis
 from idp.publishing.packages.models import SdkPackage
 
@@ -76,7 +77,7 @@ def enter(session: Session, api: ApiResource, content: Content, *, replace: bool
         select(func.count()).select_from(SdkPackage).where(SdkPackage.api_resource_id == api.id)
     )
     if count and count >= MOST and not replace:
-        raise Conflict(f"An API may have at most {MOST} packages.")
+        raise Conflict(filled(N_("An API may have at most %(most)s packages."), most=MOST))
     values = asdict(content)
     statement = insert(session, SdkPackage).values(api_resource_id=api.id, **values)
     key = [SdkPackage.api_resource_id, SdkPackage.name]
@@ -88,7 +89,7 @@ def enter(session: Session, api: ApiResource, content: Content, *, replace: bool
         statement = statement.on_conflict_do_nothing(index_elements=key)
     row_id: int | None = session.scalar(statement.returning(SdkPackage.id))
     if row_id is None:
-        raise Conflict.at("name", "This API already has a package of this name.")
+        raise Conflict.at("name", N_("This API already has a package of this name."))
     audit.record(
         session,
         Tag.PACKAGE_ENTERED,
@@ -128,5 +129,8 @@ def check_name(name: str) -> None:
     fits = len(name) <= LONGEST_NAME and _NAME.fullmatch(name)
     if not fits or not {"", ".", ".."}.isdisjoint(name.split("/")):
         raise BadRequest.at(
-            "name", f"Must have up to {LONGEST_NAME} letters, digits and @ . _ + - /."
+            "name",
+            filled(
+                N_("Must have up to %(most)s letters, digits and @ . _ + - /."), most=LONGEST_NAME
+            ),
         )

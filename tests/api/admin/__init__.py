@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from tests.api import center
 
 if TYPE_CHECKING:
@@ -57,3 +60,9 @@ def pages(caller: Caller, path: str, **query: Any) -> list[list[Any]]:
 def root(browser: IssuerClient, session: Session) -> Caller:
     """Add an administrator of the platform."""
     return center.administrator(browser, session, scopes=["ids4.ms.admin.all"])
+
+
+def make_pem() -> str:
+    """Make a private key as a file has it."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

@@ -210,8 +210,7 @@ def a_product(session: Session) -> str:
 def a_subscription(session: Session) -> str:
     path = a_product(session)
     protocol.register(session, "row")
-    products.subscribe(session, "gold", "row")
-    row = products.find_subscribed(session, "gold", client_id="row")
+    row = products.subscribe(session, "gold", "row")
     session.commit()
     return f"{path}/subscriptions/{row.id}"
 
@@ -222,8 +221,7 @@ def a_subscribing_client(session: Session) -> str:
 
 
 def an_upstream(session: Session) -> str:
-    url = products.allow_upstream(session, 1, "https://orders.internal")
-    row = products.find_upstream(session, 1, url)
+    row = products.allow_upstream(session, 1, "https://orders.internal")
     session.commit()
     return f"/gateway/upstreams/{row.id}"
 
@@ -321,6 +319,7 @@ CASES = {
     "keys-list": Case(lambda _: "/keys"),
     "keys-get": Case(lambda session: f"/keys/{a_key(session)}"),
     "keys-rotate": Case(lambda _: "/keys/rotate", {"alg": "ES256"}),
+    "keys-import": Case(lambda _: "/keys/import", {"pem": admin.make_pem()}, 201),
     "keys-revoke": Case(lambda session: f"/keys/{a_key(session)}/revoke"),
     "settings-list": Case(lambda _: "/settings"),
     "privileges-group-list": Case(lambda _: "/privilege-groups"),

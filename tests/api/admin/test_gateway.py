@@ -8,6 +8,7 @@ import pytest
 
 from idp.platform.audit.tags import Tag
 from idp.publishing.gateway import products
+from idp.publishing.gateway.models import ProductSubscription, Upstream
 from idp.publishing.gateway.products import NewProduct
 from tests import protocol
 from tests.api import admin, center
@@ -80,8 +81,7 @@ def test_a_client_is_subscribed_suspended_and_ended(root, session):
     assert admin.refused(root, "GET", path) == (404, {})
     # A row of another product is none of this one.
     products.add_product(session, NewProduct("silver", "Silver"))
-    products.subscribe(session, "silver", "shop")
-    other = products.find_subscribed(session, "silver", client_id="shop")
+    other = products.subscribe(session, "silver", "shop")
     session.commit()
     assert admin.refused(root, "POST", f"{base}/{other.id}/suspend") == (404, {})
 
@@ -95,6 +95,24 @@ def test_upstreams_are_allowed_and_removed(root, session):
     seen = {"If-Match": admin.send(root, "GET", path).headers["ETag"]}
     assert admin.send(root, "DELETE", path, headers=seen).status_code == 204
     assert admin.refused(root, "GET", path) == (404, {})
+
+
+@pytest.mark.postgresql
+def test_what_is_removed_is_locked_before_its_state_is_compared(root, session, runtime):
+    products.add_product(session, NewProduct("gold", "Gold"))
+    protocol.register(session, "shop")
+    subscribed = products.subscribe(session, "gold", "shop")
+    upstream = products.allow_upstream(session, 1, "https://orders.internal")
+    session.commit()
+    for path, table in (
+        (f"{PRODUCTS}/gold/subscriptions/{subscribed.id}", ProductSubscription.__tablename__),
+        (f"{UPSTREAMS}/{upstream.id}", Upstream.__tablename__),
+    ):
+        with center.statements(runtime.engine) as sent:
+            stale = admin.send(root, "DELETE", path, headers={"If-Match": '"former"'})
+        assert stale.status_code == 412
+        (locked,) = [text for text in sent if f"FROM {table}" in text][-1:]
+        assert locked.rstrip().endswith("FOR UPDATE"), path
 
 
 def test_lists_go_on_page_by_page_with_as_many_statements(root, session, runtime):

@@ -1,4 +1,4 @@
-"""Signing keys by our own API: listed, rotated, revoked."""
+"""Signing keys by our own API: listed, rotated, imported, revoked."""
 
 from __future__ import annotations
 
@@ -95,6 +95,72 @@ def test_a_token_of_a_revoked_key_is_refused(root, client, session):
     assert admin.send(root, "GET", "/keys").status_code == 401
     renewed = center.Caller(client, root.user, center.token_for(session, root.user))
     assert admin.send(renewed, "GET", "/keys").status_code == 200
+
+
+def test_an_imported_key_becomes_the_next_one_and_signs_after_a_rotation(root, client, session):
+    pem = admin.make_pem()
+    before = {row["state"]: row["kid"] for row in listed(root) if row["alg"] == "ES256"}
+    made = admin.send(root, "POST", "/keys/import", {"pem": pem})
+    assert made.status_code == 201
+    key = made.get_json()
+    assert (key["alg"], key["state"]) == ("ES256", "next")
+    assert made.headers["Location"] == f"/admin/v1/keys/{key['kid']}"
+    assert admin.data(root, "GET", f"/keys/{key['kid']}") == key
+    assert "d" not in key["public_jwk"]
+    assert "PRIVATE" not in made.text
+    after = {row["kid"]: row["state"] for row in listed(root) if row["alg"] == "ES256"}
+    assert (after[before["active"]], after[key["kid"]]) == ("active", "next")
+    (rotated,) = admin.data(root, "POST", "/keys/rotate", {"alg": "ES256"})["keys"]
+    assert rotated["kid"] == key["kid"]
+    assert key["kid"] in published(client)
+    session.rollback()
+    noted = session.scalars(select(AuditEvent).where(AuditEvent.tag == Tag.KEY_IMPORTED)).all()
+    assert [(event.target, event.user_id) for event in noted] == [
+        (f"key:{key['kid']}", root.user.id)
+    ]
+
+
+@pytest.mark.parametrize("state", ["next", "revoked"])
+def test_a_key_that_was_ever_known_is_not_imported_again(root, state):
+    pem = admin.make_pem()
+    kid = admin.data(root, "POST", "/keys/import", {"pem": pem})["kid"]
+    if state == "revoked":
+        admin.data(root, "POST", f"/keys/{kid}/revoke")
+    assert admin.refused(root, "POST", "/keys/import", {"pem": pem})[0] == 409
+    assert admin.data(root, "GET", f"/keys/{kid}")["state"] == state
+
+
+def test_an_import_that_comes_again_under_its_key_is_one_import(root):
+    named = {"Idempotency-Key": "import-1"}
+    body = {"pem": admin.make_pem()}
+    first, second = (
+        admin.send(root, "POST", "/keys/import", body, headers=named) for _ in range(2)
+    )
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.get_json() == second.get_json()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({}, 400, "pem"),
+        ({"pem": ""}, 400, "pem"),
+        ({"pem": "SECRET-" + "x" * 100}, 400, "pem"),
+        ({"pem": "x" * 10_000}, 400, "pem"),
+        ({"pem": 1}, 400, "pem"),
+        ({"pem": "x", "alg": "HS256"}, 400, "alg"),
+        ({"pem": "x", "kid": "mine"}, 400, "kid"),
+    ],
+)
+def test_what_is_no_key_is_refused_and_not_repeated(root, body, status, field):
+    answer = admin.send(root, "POST", "/keys/import", body)
+    assert (answer.status_code, list(answer.get_json()["fields"])) == (status, [field])
+    assert "SECRET-" not in answer.text
+
+
+def test_a_key_of_another_type_than_the_algorithm_is_refused(root):
+    body = {"pem": admin.make_pem(), "alg": "RS256"}
+    assert admin.refused(root, "POST", "/keys/import", body)[0] == 422
 
 
 @pytest.mark.parametrize("kid", ["none", "-", "a%00b", "x" * 300])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from html import unescape
 
 import pytest
 
-from idp.pages.console.explain import code
+from idp.pages.console.explain import choices, code
 from tests import protocol
 from tests.api.center import statements
 from tests.pages.browsing import HTML, readable, send
@@ -217,3 +218,54 @@ def test_the_pages_are_readable_in_chinese(client, root, shop):
     page = unescape(ask(client, client="web", user="ann", scope="openid").get_data(as_text=True))
     assert "会签发" in page
     assert "协议要求此类令牌都包含。" in page
+
+
+def suggested(page, what):
+    """Read what a field of the question suggests."""
+    (found,) = re.findall(rf'<datalist id="suggested-{what}">(.*?)</datalist>', page, re.DOTALL)
+    return dict(re.findall(r'<option value="([^"]*)">([^<]*)</option>', found))
+
+
+def test_the_question_suggests_people_clients_and_organisations(client, session, root, shop):
+    odd = register(session, "odd", client_name=HOSTILE)
+    acme = add_tenant(session)
+    page = ask(client).get_data(as_text=True)
+    assert 'list="suggested-clients"' in page
+    assert suggested(page, "people")["ann"] == "ann"
+    assert {"web", odd.client_id} <= suggested(page, "clients").keys()
+    assert suggested(page, "tenants")[str(acme)] == "Acme"
+    assert "<b>" not in page
+
+
+def test_a_tenant_suggests_nothing_of_others(client, session, boss, shop):
+    register(session, "mine", tenant_id=boss)
+    page = ask(client, f"/console/t/{boss}/explain").get_data(as_text=True)
+    assert suggested(page, "people") == {"boss": "boss"}
+    assert "web" not in suggested(page, "clients")
+    assert "suggested-tenants" not in page
+
+
+def test_nothing_is_suggested_that_the_visitor_may_not_list(client, session, shop):
+    clerk = add_person(session, "clerk")
+    add_role(session, clerk, "explainer", ["ids4.ms.admin.explain.read"], tenant_id=None)
+    protocol.sign_in(client, session, clerk)
+    page = ask(client).get_data(as_text=True)
+    for what in ("people", "clients", "tenants"):
+        assert suggested(page, what) == {}
+
+
+def test_suggestions_take_as_many_statements_however_many_there_are(
+    client, session, root, shop, runtime, monkeypatch
+):
+    ask(client)
+    with statements(runtime.engine) as few:
+        ask(client)
+    for number in range(5):
+        register(session, f"client{number}")
+        add_person(session, f"person{number}")
+    monkeypatch.setattr(choices, "MOST", 3)
+    ask(client)  # what is configured is read again
+    with statements(runtime.engine) as many:
+        page = ask(client).get_data(as_text=True)
+    assert len(many) == len(few)
+    assert len(suggested(page, "people")) == len(suggested(page, "clients")) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from io import BytesIO
 from typing import Any
 
@@ -29,6 +30,7 @@ from tests.protocol import (
 
 PATH = "/console/platform/gateway"
 ORIGIN = "https://orders.internal"
+STAMP = re.compile(r'name="stamp"[^>]* value="([0-9a-f]+)"')
 HOSTILE = "<b>\u202e'\"&"
 ACTS = (
     *("versions", "publish", "publishrevision", "publishversion", "setonlineversion"),
@@ -355,6 +357,28 @@ def test_a_product_is_added_changed_and_removed(client, session, root, send, ord
     for address in ("/gold", "/gold/remove"):
         assert client.get(f"{base}{address}", headers=HTML).status_code == 404
         assert send(f"{base}{address}", name="x", typed="gold").status_code == 404
+
+
+def test_two_people_do_not_overwrite_each_other_s_product(client, session, root, send):
+    products.add_product(session, NewProduct("gold", "Gold", terms="Old"))
+    session.commit()
+    address = f"{PATH}/products/gold"
+    seen = STAMP.search(client.get(address).get_data(as_text=True))[1]
+    values = {"name": "Gold", "is_published": "y", "subscription_required": "y"}
+    assert send(address, **values, terms="Theirs", stamp=seen).status_code == 303
+    refused = send(address, **values, terms="Yours", stamp=seen)
+    assert refused.status_code == 409
+    page = readable(refused)
+    for text in ("Nothing was saved", "Theirs", "Yours", "Changed by"):
+        assert text in page
+    session.expire_all()
+    assert products.get_product(session, "gold").terms == "Theirs"
+    current = STAMP.search(refused.get_data(as_text=True))[1]
+    assert send(address, **values, terms="Yours", stamp=current).status_code == 303
+    session.expire_all()
+    assert products.get_product(session, "gold").terms == "Yours"
+    for stamp in ("x" * 10_000, "<b>"):
+        assert send(address, **values, stamp=stamp).status_code in {400, 409}
 
 
 def test_a_client_is_subscribed_suspended_resumed_and_ended(client, session, root, send):

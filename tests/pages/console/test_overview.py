@@ -11,6 +11,7 @@ from idp.directory.clients.models import Client
 from idp.directory.users import service as users
 from idp.pages.console import charts
 from idp.platform import clock
+from idp.platform.audit import figures as figures_by_day
 from idp.platform.audit.models import AuditEvent, DailyFigure
 from idp.platform.audit.tags import Tag
 from idp.platform.jobs import service as jobs
@@ -240,3 +241,64 @@ def test_every_figure_leads_to_its_list(client, session, root):
     assert {Tag.SIGN_IN, Tag.SIGN_IN_REFUSED, Tag.USER_CREATED} <= {
         *re.findall(r"tag=([\w%:]+)&", figures.replace("&amp;", "&").replace("%3A", ":"))
     }
+
+
+def happened(session, tag, hours_ago, number=1, tenant_id=1):
+    """Add events that happened some hours ago, in the middle of an hour."""
+    at = clock.now().replace(minute=30, second=0, microsecond=0) - timedelta(hours=hours_ago)
+    session.add_all(AuditEvent(tag=tag, at=at, tenant_id=tenant_id) for _ in range(number))
+    session.commit()
+
+
+def test_the_last_day_is_shown_by_the_hour_beside_the_day_before(client, session, root):
+    for hours_ago, number in ((1, 7), (23, 5), (24, 6), (47, 4), (48, 90)):
+        happened(session, Tag.SIGN_IN, hours_ago, number)
+    happened(session, Tag.SIGN_IN_REFUSED, 2, 11)
+    happened(session, Tag.TOKEN_ISSUED, 3, 2)
+    happened(session, Tag.TOKEN_REFRESHED, 3, 3)
+    page = readable(client.get(f"{PATH}?days=1"))
+    assert figure(page, "Sign-ins") == ("12", "+20.0 %")
+    assert figure(page, "Refused sign-ins") == ("11", "—")
+    assert figure(page, "Tokens issued") == ("5", "—")
+    assert "Sign-ins per hour" in page
+    assert "lack some" not in page
+    table = readable(client.get(f"{PATH}?days=1&as=table"))
+    table = table[table.index("<table") : table.index("</table")]
+    assert table.count('<th scope="row"') == 24
+    hour = (clock.now() - timedelta(hours=1)).strftime("%H:00")
+    row = table[table.index(hour) :]
+    assert ">7<" in row[: row.index("</tr>")]
+
+
+def test_hours_are_those_of_the_visitor_and_of_their_organisation(client, session, boss):
+    happened(session, Tag.SIGN_IN, 1, 3, tenant_id=boss)
+    happened(session, Tag.SIGN_IN, 1, 40, tenant_id=add_tenant(session, "Other"))
+    user = users.find_by_username(session, "boss")
+    user.zoneinfo = "Asia/Kathmandu"  # five hours and 45 minutes ahead
+    session.commit()
+    page = readable(client.get(f"/console/t/{boss}/overview?days=1&as=table"))
+    assert figure(page, "Sign-ins")[0] == "3"
+    hour = (clock.now() + timedelta(hours=4)).strftime("%H:45")
+    row = page[page.index(hour) :]
+    assert ">3<" in row[: row.index("</tr>")]
+
+
+def test_a_page_counts_no_more_than_so_many_events_by_the_hour(client, session, root, monkeypatch):
+    monkeypatch.setattr(figures_by_day, "MOST_BY_THE_HOUR", 10)
+    happened(session, Tag.SIGN_IN, 1, 9)
+    assert "lack some" not in readable(client.get(f"{PATH}?days=1"))
+    happened(session, Tag.SIGN_IN, 5, 9)
+    page = readable(client.get(f"{PATH}?days=1"))
+    assert "the first hours lack some" in page
+    assert figure(page, "Sign-ins")[0] == "10"
+
+
+def test_the_hours_take_one_statement(client, session, root, runtime):
+    client.get(f"{PATH}?days=1")
+    with statements(runtime.engine) as few:
+        client.get(f"{PATH}?days=1")
+    for hours_ago in range(30):
+        happened(session, Tag.SIGN_IN, hours_ago, 3)
+    with statements(runtime.engine) as many:
+        assert client.get(f"{PATH}?days=1").status_code == 200
+    assert len(many) == len(few)

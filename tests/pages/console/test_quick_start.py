@@ -52,6 +52,22 @@ def pieces(client, app, language) -> list[tuple[str, str]]:
 
 @pytest.mark.no_database
 @pytest.mark.parametrize("kind", KINDS)
+def test_the_values_are_a_file_for_the_environment_without_a_secret(client, apps, kind):
+    address = f"{LIST}/{apps[kind].row_id}/quick-start/env"
+    assert address in client.get(f"{LIST}/{apps[kind].row_id}/quick-start").get_data(as_text=True)
+    answer = client.get(address)
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="client.env"'
+    assert (answer.mimetype, answer.headers["Cache-Control"]) == ("text/plain", "no-store")
+    text = answer.get_data(as_text=True)
+    assert apps[kind].secret is None or apps[kind].secret not in text
+    script = 'set -a; . /dev/stdin; printf "%s\\n" "$OIDC_CLIENT_ID" "$OIDC_REDIRECT_URI"'
+    shown = subprocess.run(["sh", "-c", script], input=text, capture_output=True, text=True)
+    expected = "" if kind == "service" else REDIRECT
+    assert shown.stdout.splitlines() == [f"a-{kind}", expected], shown.stderr
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_code_has_the_values_of_the_client_and_no_secret(
     client, apps, kind, language, tmp_path

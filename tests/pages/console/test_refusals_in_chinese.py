@@ -30,14 +30,22 @@ WALKED = (
     "directory/roles",
     "directory/tenants",
     "directory/users",
+    "explain",
     "pages/console",
+    "platform",
+    "publishing",
 )
-"""Packages whose refusals the screens of the directory show."""
+"""Packages whose refusals the screens show."""
 REFUSALS = {"BadRequest", "Busy", "Conflict", "Forbidden", "NotFound", "Outdated"}
-REFUSALS |= {"TooManyRequests", "Unprocessable"}
+REFUSALS |= {"Infected", "TooManyRequests", "Unprocessable"}
 ELSEWHERE = {
-    # These put the name of a setting before a reason that is marked; pages show the reason.
-    "directory/clients/fields.py": 3,
+    # What only programs and commands see.
+    "platform/idempotency/service.py": 2,
+    "platform/revisions.py": 1,
+    "platform/schema.py": 1,
+    "platform/signing/service.py": 4,
+    "platform/web/principal.py": 5,
+    "publishing/gateway/access.py": 4,
 }
 """How many refusals of a file stay English."""
 
@@ -121,6 +129,8 @@ def test_a_setting_of_a_client_is_refused_in_chinese():
     with pytest.raises(BadRequest) as refusal:
         fields.apply(Client(), {"access_token_lifetime": 0}, rules)
     assert refusal.value.detail == "access_token_lifetime must be between 1 and 2592000."
+    chinese = "access_token_lifetime 必须在 1 到 2592000 之间。"
+    assert translate(refusal.value.detail) == chinese
     assert reasons(refusal.value) == ["必须在 1 到 2592000 之间。"]
 
 

@@ -10,14 +10,16 @@ import pytest
 from sqlalchemy import select
 
 from idp.directory.bundles.models import Bundle, TenantType
+from idp.directory.clients.models import Client
 from idp.directory.roles import catalogue
-from idp.directory.tenants import hosts
+from idp.directory.tenants import clearing, hosts
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Membership, Tenant, TenantStatus
 from idp.pages.console import gate
 from idp.platform import dns_records
 from idp.platform.audit.tags import Tag
 from tests.api.center import statements
+from tests.delivery import deliver_due
 from tests.pages.browsing import HTML, csrf_token, events
 from tests.protocol import add_person, add_role, add_tenant, register, sign_in
 
@@ -240,24 +242,52 @@ def test_the_platform_is_none_of_the_organisations(client, root, send):
     assert send("/1/bundle", bundle="x").status_code == 404
 
 
-def test_only_an_empty_and_disabled_tenant_is_deleted(client, session, root, send):
+def test_only_a_disabled_tenant_with_nothing_but_members_is_deleted(client, session, root, send):
     acme = add_tenant(session)
     member = add_person(session, tenant_ids=(acme,))
+    app = register(session, "of-acme", tenant_id=acme)
     page = page_of(client, f"/{acme}/delete")
     assert "Disable the organisation first." in page
-    assert "members besides administrators" in page
     assert "This cannot be undone." not in page
     assert send(f"/{acme}/delete", typed="Acme").status_code == 409
     tenants.change(session, tenants.get(session, acme), status=TenantStatus.DISABLED)
     session.commit()
+    page = page_of(client, f"/{acme}/delete")
+    assert "cannot be deleted while it has" in page
+    assert "This cannot be undone." not in page
     assert send(f"/{acme}/delete", typed="Acme").status_code == 409
-    tenants.remove_member(session, acme, member.id)
+    assert tenants.find_member(session, acme, member.id) is not None
+    session.delete(session.get(Client, app.row_id))
     session.commit()
-    assert "This cannot be undone." in page_of(client, f"/{acme}/delete")
+    page = page_of(client, f"/{acme}/delete")
+    assert "This cannot be undone." in page
+    assert "members besides administrators" in page
     assert send(f"/{acme}/delete", typed="acme").status_code == 400
     assert send(f"/{acme}/delete", typed="Acme").location == PATH
     assert send(f"/{acme}/delete", typed="Acme").status_code == 404
     assert session.scalar(select(Tenant.id).where(Tenant.id == acme)) is None
+
+
+def test_many_members_are_removed_by_the_worker(client, session, runtime, root, send, monkeypatch):
+    monkeypatch.setattr(clearing, "SMALL", 2)
+    acme = add_tenant(session)
+    for name in ("ann", "bob", "cid"):
+        add_person(session, name, tenant_ids=(acme,))
+    tenants.change(session, tenants.get(session, acme), status=TenantStatus.DISABLED)
+    session.commit()
+    for _ in range(2):  # the form is sent twice
+        assert send(f"/{acme}/delete", typed="Acme").location == f"{PATH}/{acme}/delete"
+    page = page_of(client, f"/{acme}/delete")
+    assert "The members are being removed" in page
+    assert "of 3 members left" in page
+    assert "This cannot be undone." not in page
+    (event,) = events(session, Tag.TENANT_CLEARING)
+    assert event.details == {"members": 3}
+    session.commit()
+    assert deliver_due(runtime, clearing.LANE) == 1
+    assert client.get(f"{PATH}/{acme}/delete", headers=HTML).status_code == 404
+    (event,) = events(session, Tag.TENANT_DELETED)
+    assert event.user_id == root.id
 
 
 @pytest.mark.parametrize("address", ["state", "delete"])

@@ -7,32 +7,25 @@ from wtforms import BooleanField, HiddenField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length
 
 from idp.directory.roles.catalogue import LONGEST_CODE
+from idp.pages.console.fields import PLAIN, TOO_LONG, DescribedForm
 from idp.pages.form import Form
 
 MOST_SCOPES = 100
 """Scopes that one form adds."""
-_TOO_LONG = _("This is too long.")
-_PLAIN = {"autocomplete": "off"}
 
 
-class NewApiForm(Form):
+class NewApiForm(DescribedForm):
     """An API to be registered, with its first scopes."""
 
     name = StringField(
         _("API name"),
-        [InputRequired(_("Enter a name.")), Length(max=200, message=_TOO_LONG)],
-        render_kw=_PLAIN,
-    )
-    display_name = StringField(
-        _("Name for people"), [Length(max=200, message=_TOO_LONG)], render_kw=_PLAIN
-    )
-    description = StringField(
-        _("Description"), [Length(max=1000, message=_TOO_LONG)], render_kw=_PLAIN
+        [InputRequired(_("Enter a name.")), Length(max=200, message=TOO_LONG)],
+        render_kw=PLAIN,
     )
     scopes = TextAreaField(
         _("Scopes"),
-        [Length(max=MOST_SCOPES * 202, message=_TOO_LONG)],
-        render_kw=_PLAIN | {"rows": "4"},
+        [Length(max=MOST_SCOPES * 202, message=TOO_LONG)],
+        render_kw=PLAIN | {"rows": "4"},
     )
 
     @property
@@ -41,15 +34,9 @@ class NewApiForm(Form):
         return list(dict.fromkeys((self.scopes.data or "").split()))
 
 
-class ApiForm(Form):
+class ApiForm(DescribedForm):
     """The settings of an API."""
 
-    display_name = StringField(
-        _("Name for people"), [Length(max=200, message=_TOO_LONG)], render_kw=_PLAIN
-    )
-    description = StringField(
-        _("Description"), [Length(max=1000, message=_TOO_LONG)], render_kw=_PLAIN
-    )
     enabled = BooleanField(_("Enabled"))
     stamp = HiddenField(validators=[Length(max=64)])
 
@@ -59,12 +46,10 @@ class ScopeForm(Form):
 
     scope = StringField(
         _("Scope"),
-        [InputRequired(_("Enter a name.")), Length(max=200, message=_TOO_LONG)],
-        render_kw=_PLAIN,
+        [InputRequired(_("Enter a name.")), Length(max=200, message=TOO_LONG)],
+        render_kw=PLAIN,
     )
-    title = StringField(
-        _("Name for people"), [Length(max=200, message=_TOO_LONG)], render_kw=_PLAIN
-    )
+    title = StringField(_("Name for people"), [Length(max=200, message=TOO_LONG)], render_kw=PLAIN)
 
 
 class PrivilegeForm(Form):
@@ -72,13 +57,13 @@ class PrivilegeForm(Form):
 
     code = StringField(
         _("Privilege code"),
-        [InputRequired(_("Enter a code.")), Length(max=LONGEST_CODE, message=_TOO_LONG)],
-        render_kw=_PLAIN,
+        [InputRequired(_("Enter a code.")), Length(max=LONGEST_CODE, message=TOO_LONG)],
+        render_kw=PLAIN,
     )
     title = StringField(
         _("Name for people"),
-        [InputRequired(_("Enter a name.")), Length(max=200, message=_TOO_LONG)],
-        render_kw=_PLAIN,
+        [InputRequired(_("Enter a name.")), Length(max=200, message=TOO_LONG)],
+        render_kw=PLAIN,
     )
 
 
@@ -86,5 +71,5 @@ class SecretForm(Form):
     """A secret to be generated."""
 
     purpose = StringField(
-        _("What it is for"), [Length(max=1000, message=_TOO_LONG)], render_kw=_PLAIN
+        _("What it is for"), [Length(max=1000, message=TOO_LONG)], render_kw=PLAIN
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from flask_babel import gettext, ngettext
@@ -18,8 +19,17 @@ from idp.directory.resources.service import NewScope
 from idp.directory.roles import catalogue
 from idp.directory.scopes import Scope
 from idp.directory.tenants import service as tenants
-from idp.pages import messages
-from idp.pages.console import conflicts, layout, lists, once, refusals, screens, trail
+from idp.pages.console import (
+    conflicts,
+    deletion,
+    layout,
+    lists,
+    once,
+    refusals,
+    repeats,
+    screens,
+    trail,
+)
 from idp.pages.console.apis import usage
 from idp.pages.console.apis.forms import (
     ApiForm,
@@ -29,9 +39,9 @@ from idp.pages.console.apis.forms import (
     SecretForm,
 )
 from idp.pages.console.conflicts import Conflict
+from idp.pages.console.deletion import Deletion
 from idp.pages.console.gate import Hit, Pages, go
 from idp.pages.console.lists import Filter, Sort
-from idp.pages.console.typed_name import TypedNameForm
 from idp.pages.console.workspaces import Workspace
 from idp.pages.form import Form
 from idp.platform.audit.tags import Tag
@@ -191,10 +201,15 @@ def add_secret(workspace: Workspace, row_id: int) -> Response:
     form = SecretForm()
     if not form.validate():
         return _show(workspace, row_id, {"secret_form": form}, status=400)
+    sending = repeats.begin(workspace)
+    if isinstance(sending, Response):
+        return sending
     secret = resources.add_secret(database(), api, description=form.purpose.data or None)
+    response = go(workspace, "apis.show", row_id=row_id)
+    sending.keep(response, _target(row_id), secret)
     database().commit()
     once.keep(workspace, _target(row_id), secret)
-    return go(workspace, "apis.show", row_id=row_id)
+    return response
 
 
 @pages.post(
@@ -219,24 +234,15 @@ def remove_secret(workspace: Workspace, row_id: int, secret_id: int) -> Response
 @pages.get("/<int:row_id>/delete", permission=Scope.APIRESOURCE_DELETE, recent=True)
 def ask_to_delete(workspace: Workspace, row_id: int) -> Response:
     """Show what an API still holds."""
-    return _show_delete(workspace, row_id, TypedNameForm())
+    return deletion.ask(workspace, screens.APIS, _deletion(workspace, row_id))
 
 
 @pages.post("/<int:row_id>/delete", permission=Scope.APIRESOURCE_DELETE, recent=True)
 def delete(workspace: Workspace, row_id: int) -> Response:
     """Delete an API that nothing uses."""
-    api = resources.get_api(database(), workspace.actor, row_id)
-    form = TypedNameForm()
-    if not form.names(api.name):
-        return _show_delete(workspace, row_id, form, 400)
-    try:
-        resources.delete_api(database(), workspace.actor, row_id)
-    except Problem as problem:
-        database().rollback()
-        form.refuse(messages.reasons(problem)[0])
-        return _show_delete(workspace, row_id, form, problem.status)
-    database().commit()
-    return go(workspace, "apis.index")
+    delete_api = partial(resources.delete_api, database(), workspace.actor, row_id)
+    describe = partial(_deletion, workspace, row_id)
+    return deletion.carry_out(workspace, screens.APIS, describe, delete_api, "apis.index")
 
 
 def _spec(api: ApiResource, **values: Any) -> ApiSpec:
@@ -312,31 +318,26 @@ def _show_new(workspace: Workspace, form: NewApiForm, status: int = 200) -> Resp
     )
 
 
-def _show_delete(
-    workspace: Workspace, row_id: int, form: TypedNameForm, status: int = 200
-) -> Response:
+def _deletion(workspace: Workspace, row_id: int) -> Deletion:
     api = resources.get_api(database(), workspace.actor, row_id)
     clients = sum(usage.clients_of(database(), [scope.name for scope in api.scopes]).values())
     privileges = usage.privileges_of(database(), [api.id])[api.id]
     scopes, secrets = len(api.scopes), len(api.secrets)
-    return layout.page(
-        workspace,
-        "apis/delete.html",
-        screen=screens.APIS,
-        crumbs=[
-            layout.Crumb(api.display_name or api.name, workspace.url("apis.show", row_id=row_id)),
-            layout.Crumb(gettext("Delete")),
-        ],
-        status=status,
-        api=api,
-        form=form,
-        is_used=bool(clients or privileges),
-        counts=[
+    href = workspace.url("apis.show", row_id=row_id)
+    is_used = clients or privileges
+    return Deletion(
+        gettext("Delete the API %(name)s?", name=api.name),
+        api.name,
+        [layout.Crumb(api.display_name or api.name, href), layout.Crumb(gettext("Delete"))],
+        [
             (scopes, ngettext("scope", "scopes", scopes)),
             (secrets, ngettext("secret", "secrets", secrets)),
             (clients, ngettext("use of a scope by a client", "uses of scopes by clients", clients)),
             (privileges, ngettext("privilege", "privileges", privileges)),
         ],
+        href,
+        is_used and _("An API that clients or privileges use cannot be deleted."),
+        _("Remove its scopes from the clients first."),
     )
 
 

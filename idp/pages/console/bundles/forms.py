@@ -12,27 +12,26 @@ from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from idp.directory.bundles.types import LONGEST_CODE
 from idp.directory.roles.models import LONGEST_ROLE_NAME
+from idp.pages.console.fields import PLAIN, TOO_LONG
 from idp.pages.form import Form
 from idp.platform.errors import BadRequest
 from idp.platform.integers import INT32_MAX, INT64_MAX
 from idp.platform.translation import N_
 
-_TOO_LONG = _("This is too long.")
-_PLAIN = {"autocomplete": "off"}
-_NAME = [InputRequired(_("Enter a name.")), Length(max=200, message=_TOO_LONG)]
-_CODE = [InputRequired(_("Enter a code.")), Length(max=LONGEST_CODE, message=_TOO_LONG)]
+_NAME = [InputRequired(_("Enter a name.")), Length(max=200, message=TOO_LONG)]
+_CODE = [InputRequired(_("Enter a code.")), Length(max=LONGEST_CODE, message=TOO_LONG)]
 
 
 def _limit(label: Any) -> IntegerField:
     checks = [Optional(), NumberRange(0, INT32_MAX, _("Enter a number from 0 to 2,147,483,647."))]
-    return IntegerField(label, checks, render_kw=_PLAIN)
+    return IntegerField(label, checks, render_kw=PLAIN)
 
 
 class BundleForm(Form):
     """A bundle, all but its code, its type and what it contains."""
 
-    name = StringField(_("Bundle name"), _NAME, render_kw=_PLAIN)
-    comment = StringField(_("Comment"), [Length(max=2000, message=_TOO_LONG)], render_kw=_PLAIN)
+    name = StringField(_("Bundle name"), _NAME, render_kw=PLAIN)
+    comment = StringField(_("Comment"), [Length(max=2000, message=TOO_LONG)], render_kw=PLAIN)
     initialize = BooleanField(_("New organisations of the type start with it"))
     number_of_app = _limit(_("Applications"))
     number_of_concurrent = _limit(_("Calls per second"))
@@ -43,8 +42,8 @@ class BundleForm(Form):
 class NewBundleForm(BundleForm):
     """A bundle to be created, empty or with what another one contains."""
 
-    code = StringField(_("Bundle code"), _CODE, render_kw=_PLAIN)
-    tenant_type_code = StringField(_("Code of the type"), _CODE, render_kw=_PLAIN)
+    code = StringField(_("Bundle code"), _CODE, render_kw=PLAIN)
+    tenant_type_code = StringField(_("Code of the type"), _CODE, render_kw=PLAIN)
     contents = SelectField(_("Start with the roles of"))
 
 
@@ -53,8 +52,8 @@ class RoleForm(Form):
 
     name = StringField(
         _("Role name"),
-        [InputRequired(_("Enter a name.")), Length(max=LONGEST_ROLE_NAME, message=_TOO_LONG)],
-        render_kw=_PLAIN,
+        [InputRequired(_("Enter a name.")), Length(max=LONGEST_ROLE_NAME, message=TOO_LONG)],
+        render_kw=PLAIN,
     )
     is_admin = BooleanField(_("The administrator of a new organisation gets it"))
     stamp = HiddenField(validators=[Length(max=64)])
@@ -65,8 +64,8 @@ class NewRoleForm(RoleForm):
 
     code = StringField(
         _("Role code"),
-        [InputRequired(_("Enter a code.")), Length(max=LONGEST_ROLE_NAME, message=_TOO_LONG)],
-        render_kw=_PLAIN,
+        [InputRequired(_("Enter a code.")), Length(max=LONGEST_ROLE_NAME, message=TOO_LONG)],
+        render_kw=PLAIN,
     )
 
 
@@ -79,15 +78,15 @@ class StampForm(Form):
 class TypeNameForm(Form):
     """What a type is called."""
 
-    name = StringField(_("Name of the type"), _NAME, render_kw=_PLAIN)
+    name = StringField(_("Name of the type"), _NAME, render_kw=PLAIN)
     stamp = HiddenField(validators=[Length(max=200)])
 
 
 class NewTypeForm(Form):
     """A type to be created."""
 
-    code = StringField(_("Code of the type"), _CODE, render_kw=_PLAIN)
-    name = StringField(_("Name of the type"), _NAME, render_kw=_PLAIN)
+    code = StringField(_("Code of the type"), _CODE, render_kw=PLAIN)
+    name = StringField(_("Name of the type"), _NAME, render_kw=PLAIN)
 
 
 @dataclass(frozen=True, slots=True)

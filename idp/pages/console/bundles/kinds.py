@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _
@@ -15,14 +16,13 @@ from idp.directory.bundles import types
 from idp.directory.bundles.models import Bundle, TenantType
 from idp.directory.scopes import Scope
 from idp.directory.tenants.models import Tenant
-from idp.pages import messages
-from idp.pages.console import conflicts, layout, lists, refusals, screens, trail
+from idp.pages.console import conflicts, deletion, layout, lists, refusals, screens, trail
 from idp.pages.console.bundles.forms import NewTypeForm, TypeNameForm
 from idp.pages.console.bundles.roles import pages as pages
 from idp.pages.console.conflicts import Conflict
+from idp.pages.console.deletion import Deletion
 from idp.pages.console.gate import go
 from idp.pages.console.lists import Sort
-from idp.pages.console.typed_name import TypedNameForm
 from idp.pages.console.workspaces import Workspace
 from idp.platform import stamps
 from idp.platform.audit.tags import Tag
@@ -86,23 +86,15 @@ def rename_type(workspace: Workspace, row_id: int) -> Response:
 @pages.get("/types/<int:row_id>/delete", permission=WRITE, recent=True)
 def ask_to_delete_type(workspace: Workspace, row_id: int) -> Response:
     """Show what has a type."""
-    return _show_delete(workspace, _get(row_id), TypedNameForm())
+    return deletion.ask(workspace, screens.BUNDLES, _deletion(workspace, row_id))
 
 
 @pages.post("/types/<int:row_id>/delete", permission=WRITE, recent=True)
 def delete_type(workspace: Workspace, row_id: int) -> Response:
     """Delete a type that no tenant and no bundle has."""
-    kind, form = _get(row_id), TypedNameForm()
-    if not form.names(kind.name):
-        return _show_delete(workspace, kind, form, 400)
-    try:
-        types.delete(database(), kind.code, lambda _stored: None)
-    except Problem as problem:
-        database().rollback()
-        form.refuse(messages.reasons(problem)[0])
-        return _show_delete(workspace, _get(row_id), form, problem.status)
-    database().commit()
-    return go(workspace, "bundles.list_types")
+    delete = partial(types.delete, database(), _get(row_id).code, lambda _stored: None)
+    describe = partial(_deletion, workspace, row_id)
+    return deletion.carry_out(workspace, screens.BUNDLES, describe, delete, "bundles.list_types")
 
 
 def _get(row_id: int) -> TenantType:
@@ -191,24 +183,20 @@ def _show(
     )
 
 
-def _show_delete(
-    workspace: Workspace, kind: TenantType, form: TypedNameForm, status: int = 200
-) -> Response:
+def _deletion(workspace: Workspace, row_id: int) -> Deletion:
+    kind = _get(row_id)
     tenants, made_for = _counts(database(), [kind.code])
     used_by, count = tenants.get(kind.code, 0), made_for.get(kind.code, 0)
-    return layout.page(
-        workspace,
-        "bundles/delete_type.html",
-        screen=screens.BUNDLES,
-        crumbs=_crumbs(workspace, gettext("Delete")),
-        status=status,
-        kind=kind,
-        form=form,
-        is_used=bool(used_by or count),
-        counts=[
+    return Deletion(
+        gettext("Delete the type %(name)s?", name=kind.name),
+        kind.name,
+        _crumbs(workspace, gettext("Delete")),
+        [
             (used_by, ngettext("organisation has it", "organisations have it", used_by)),
             (count, ngettext("bundle is made for it", "bundles are made for it", count)),
         ],
+        workspace.url("bundles.show_type", row_id=row_id),
+        (used_by or count) and _("A type that organisations or bundles have cannot be deleted."),
     )
 
 

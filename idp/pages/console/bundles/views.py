@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from flask_babel import gettext, ngettext
@@ -17,14 +18,13 @@ from idp.directory.bundles.models import Bundle, TenantType
 from idp.directory.bundles.service import BundleSpec
 from idp.directory.scopes import Scope
 from idp.directory.tenants.models import Tenant
-from idp.pages import messages
-from idp.pages.console import conflicts, layout, lists, refusals, screens, trail
+from idp.pages.console import conflicts, deletion, layout, lists, refusals, screens, trail
 from idp.pages.console.bundles import contents
 from idp.pages.console.bundles.forms import BundleForm, NewBundleForm
 from idp.pages.console.conflicts import Conflict
+from idp.pages.console.deletion import Deletion
 from idp.pages.console.gate import Hit, Pages, go
 from idp.pages.console.lists import Filter, Sort
-from idp.pages.console.typed_name import TypedNameForm
 from idp.pages.console.workspaces import Workspace
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import NotFound, Outdated, Problem
@@ -153,23 +153,15 @@ def change(workspace: Workspace, row_id: int) -> Response:
 @pages.get("/<int:row_id>/delete", permission=Scope.ADMIN_BUNDLES_WRITE, recent=True)
 def ask_to_delete(workspace: Workspace, row_id: int) -> Response:
     """Show which tenants have a bundle."""
-    return _show_delete(workspace, get(row_id), TypedNameForm())
+    return deletion.ask(workspace, screens.BUNDLES, _deletion(workspace, row_id))
 
 
 @pages.post("/<int:row_id>/delete", permission=Scope.ADMIN_BUNDLES_WRITE, recent=True)
 def delete(workspace: Workspace, row_id: int) -> Response:
     """Delete a bundle that no tenant has."""
-    bundle, form = get(row_id), TypedNameForm()
-    if not form.names(bundle.name):
-        return _show_delete(workspace, bundle, form, 400)
-    try:
-        bundles.delete(database(), row_id)
-    except Problem as problem:
-        database().rollback()
-        form.refuse(messages.reasons(problem)[0])
-        return _show_delete(workspace, get(row_id), form, problem.status)
-    database().commit()
-    return go(workspace, "bundles.index")
+    delete_bundle = partial(bundles.delete, database(), row_id)
+    describe = partial(_deletion, workspace, row_id)
+    return deletion.carry_out(workspace, screens.BUNDLES, describe, delete_bundle, "bundles.index")
 
 
 def get(row_id: int) -> Bundle:
@@ -255,30 +247,25 @@ def _show_new(workspace: Workspace, form: NewBundleForm, status: int = 200) -> R
     )
 
 
-def _show_delete(
-    workspace: Workspace, bundle: Bundle, form: TypedNameForm, status: int = 200
-) -> Response:
-    session = database()
+def _deletion(workspace: Workspace, row_id: int) -> Deletion:
+    session, bundle = database(), get(row_id)
     used_by = effects.count_tenants(session, [bundle.code])[bundle.code]
     roles = len(contents.of(bundle).roles)
-    return layout.page(
-        workspace,
-        "bundles/delete.html",
-        screen=screens.BUNDLES,
-        crumbs=crumbs(workspace, bundle, gettext("Delete")),
-        status=status,
-        bundle=bundle,
-        form=form,
-        tenants=[
-            tenant.name
-            for tenant in bundles.tenants_with(
-                session, Tenant.bundle_code == bundle.code, limit=bundles.MOST_NAMED
-            )
-        ],
-        counts=[
+    having = Tenant.bundle_code == bundle.code
+    named = bundles.tenants_with(session, having, limit=bundles.MOST_NAMED)
+    names = ", ".join(tenant.name for tenant in named)
+    return Deletion(
+        gettext("Delete the bundle %(name)s?", name=bundle.name),
+        bundle.name,
+        crumbs(workspace, bundle, gettext("Delete")),
+        [
             (used_by, ngettext("organisation has it", "organisations have it", used_by)),
             (roles, ngettext("role in it", "roles in it", roles)),
         ],
+        workspace.url("bundles.show", row_id=row_id),
+        names
+        and gettext("A bundle that organisations have cannot be deleted: %(names)s", names=names),
+        _("Assign another one to them first."),
     )
 
 

@@ -103,7 +103,9 @@ def _read(
     path = workspace.url("clients.show_consents", row_id=client.id)
     listing = replace(lists.read(SORTS, usual="-since"), path=path)
     query = _query(workspace, client, permission)
-    return listing, query.where(people.matches(listing.text)) if listing.text else query
+    if listing.text:
+        query = query.where(people.matches(database(), workspace, listing.text))
+    return listing, query
 
 
 def _query(workspace: Workspace, client: Client, permission: Scope) -> Select[Consent]:

@@ -101,6 +101,11 @@ def of(client: Client, issuer: Issuer, language: str | None) -> QuickStart:
     )
 
 
+def environment(client: Client, issuer: Issuer) -> str:
+    """Return the file with the values of a client; a secret is never in it."""
+    return f"{_environment(_values(client, issuer))}\n"
+
+
 def checks(client: Client) -> list[Check]:
     """List what the code needs, and whether the client has it."""
     scopes = {row.scope for row in client.scopes}

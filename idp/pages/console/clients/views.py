@@ -22,7 +22,7 @@ from idp.directory.resources import service as resources
 from idp.directory.scopes import Scope
 from idp.directory.tenants import service as tenants
 from idp.oauth import grant_state
-from idp.pages.console import conflicts, gate, layout, lists, once, screens, trail
+from idp.pages.console import conflicts, gate, layout, lists, once, repeats, screens, trail
 from idp.pages.console.clients import code, lines, quick_start
 from idp.pages.console.clients.forms import (
     AddressesForm,
@@ -41,6 +41,7 @@ from idp.pages.console.workspaces import Workspace
 from idp.platform import clock
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, Conflict, NotFound, Unprocessable
+from idp.platform.issuer import Issuer
 from idp.platform.translation import N_
 from idp.platform.web.views import database
 
@@ -231,6 +232,9 @@ def add_secret(workspace: Workspace, row_id: int) -> Response:
     client = get(workspace, row_id)
     if not form.validate():
         return _secrets(workspace, client, form, 400)
+    sending = repeats.begin(workspace)
+    if isinstance(sending, Response):
+        return sending
     try:
         value = clients.add_secret(
             database(),
@@ -245,9 +249,11 @@ def add_secret(workspace: Workspace, row_id: int) -> Response:
         refuse(form, problem)
         client = get(workspace, row_id)
         return _secrets(workspace, client, form, problem.status)
+    response = go(workspace, "clients.show_secrets", row_id=row_id)
+    sending.keep(response, _target(client), value)
     database().commit()
     once.keep(workspace, _target(client), value)
-    return go(workspace, "clients.show_secrets", row_id=row_id)
+    return response
 
 
 @pages.get(f"{SECRET}/expire", permission=Scope.CLIENT_PUT, recent=True)
@@ -302,14 +308,29 @@ def show_activity(workspace: Workspace, row_id: int) -> Response:
 def show_quick_start(workspace: Workspace, row_id: int) -> Response:
     """Show code that is ready to run, with the client's own values."""
     client = get(workspace, row_id)
-    issuer = tenants.issuer_of(database(), client.tenant_id or workspace.issuer.tenant_id)
     return tab_page(
         workspace,
         client,
         "quick_start",
-        start=quick_start.of(client, issuer, request.args.get("language")),
+        start=quick_start.of(client, _issuer(workspace, client), request.args.get("language")),
         checks=quick_start.checks(client),
     )
+
+
+@pages.get("/<int:row_id>/quick-start/env", permission=Scope.CLIENT_DETAIL)
+def download_environment(workspace: Workspace, row_id: int) -> Response:
+    """Return the values of a client as a file for the environment, without a secret."""
+    client = get(workspace, row_id)
+    text = quick_start.environment(client, _issuer(workspace, client))
+    answer = Response(text, content_type="text/plain; charset=utf-8")
+    answer.headers["Content-Disposition"] = 'attachment; filename="client.env"'
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _issuer(workspace: Workspace, client: Client) -> Issuer:
+    """Return where people sign in to an application."""
+    return tenants.issuer_of(database(), client.tenant_id or workspace.issuer.tenant_id)
 
 
 @pages.get("/<int:row_id>/delete", permission=Scope.CLIENT_DELETE, recent=True)

@@ -17,7 +17,7 @@ from idp.explain.results import Explanation, PresentedToken
 from idp.explain.service import Question
 from idp.pages.console import as_code, layout, screens
 from idp.pages.console.as_code import AsCode, Tab
-from idp.pages.console.explain import code, lines
+from idp.pages.console.explain import choices, code, lines
 from idp.pages.console.explain.forms import QuestionForm, RequestForm, TokenForm
 from idp.pages.console.gate import Pages
 from idp.pages.console.workspaces import Workspace
@@ -47,6 +47,7 @@ def index(workspace: Workspace) -> Response:
         status=status,
         mode="token",
         form=form,
+        choices=choices.of(database(), workspace),
         found=found,
         token=token,
         tokens={name: _address(token=name) for name in TOKENS},

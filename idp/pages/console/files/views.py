@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask_babel import format_decimal, gettext, ngettext
 from flask_babel import lazy_gettext as _
 from werkzeug.wrappers import Response
@@ -9,13 +11,11 @@ from werkzeug.wrappers import Response
 from idp.directory.scopes import Scope
 from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
-from idp.pages import messages
-from idp.pages.console import layout, lists, screens
-from idp.pages.console.gate import Pages, go
+from idp.pages.console import deletion, layout, lists, screens
+from idp.pages.console.deletion import Deletion
+from idp.pages.console.gate import Pages
 from idp.pages.console.lists import Filter, Sort
-from idp.pages.console.typed_name import TypedNameForm
 from idp.pages.console.workspaces import Workspace
-from idp.platform.errors import Problem
 from idp.platform.web.views import database
 from idp.publishing.files import kinds, management
 from idp.publishing.files import service as files
@@ -75,45 +75,38 @@ def index(workspace: Workspace) -> Response:
 @pages.get("/<int:row_id>/delete", permission=WRITE, recent=True)
 def ask_to_delete(workspace: Workspace, row_id: int) -> Response:
     """Show what names a file."""
-    return _show_delete(workspace, row_id, TypedNameForm())
+    return deletion.ask(workspace, screens.FILES, _deletion(workspace, row_id))
 
 
 @pages.post("/<int:row_id>/delete", permission=WRITE, recent=True)
 def delete(workspace: Workspace, row_id: int) -> Response:
     """Delete a file that nothing names, after its name was typed."""
-    row, form = management.get(database(), row_id), TypedNameForm()
-    if not form.names(row.original_name):
-        return _show_delete(workspace, row_id, form, 400)
-    try:
-        management.delete(database(), row_id)
-    except Problem as problem:
-        database().rollback()
-        form.refuse(messages.reasons(problem)[0])
-        return _show_delete(workspace, row_id, form, problem.status)
-    database().commit()
-    return go(workspace, "files.index")
+    delete_file = partial(management.delete, database(), row_id)
+    describe = partial(_deletion, workspace, row_id)
+    return deletion.carry_out(workspace, screens.FILES, describe, delete_file, "files.index")
 
 
-def _show_delete(
-    workspace: Workspace, row_id: int, form: TypedNameForm, status: int = 200
-) -> Response:
+def _deletion(workspace: Workspace, row_id: int) -> Deletion:
     row = management.get(database(), row_id)
     uses = management.uses(database(), row)
-    return layout.page(
-        workspace,
-        "files/delete.html",
-        screen=screens.FILES,
-        crumbs=[layout.Crumb(row.original_name), layout.Crumb(gettext("Delete"))],
-        status=status,
-        file=row,
-        form=form,
-        uses=uses,
-        counts=[
+    warning = _("Browsers and caches may show a copy for a year.")
+    advice = _("The file itself is removed from the store.")
+    if uses.total:
+        warning = _("A file that is still in use cannot be deleted.")
+        advice = _("Remove it there first.")
+    return Deletion(
+        gettext("Delete this file?"),
+        row.original_name,
+        [layout.Crumb(row.original_name), layout.Crumb(gettext("Delete"))],
+        [
             (uses.people, ngettext("profile", "profiles", uses.people)),
             (uses.clients, ngettext("logo of a client", "logos of clients", uses.clients)),
             (uses.packages, ngettext("SDK package", "SDK packages", uses.packages)),
             (uses.brandings, ngettext("branding", "brandings", uses.brandings)),
         ],
+        workspace.url("files.index"),
+        warning,
+        advice,
     )
 
 

@@ -15,13 +15,12 @@ from wtforms import (
 )
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
+from idp.pages.console.fields import PLAIN, TOO_LONG
 from idp.pages.form import Form
 from idp.platform.integers import INT32_MAX, INT64_MAX
 
 MOST_TEXT = 20_000
 MOST_PRODUCTS = 100
-_TOO_LONG = _("This is too long.")
-_PLAIN = {"autocomplete": "off"}
 
 
 class SourceForm(Form):
@@ -29,8 +28,8 @@ class SourceForm(Form):
 
     swagger_url = StringField(
         _("Address of the description"),
-        [Length(max=2000, message=_TOO_LONG)],
-        render_kw=_PLAIN | {"inputmode": "url"},
+        [Length(max=2000, message=TOO_LONG)],
+        render_kw=PLAIN | {"inputmode": "url"},
     )
     file = FileField(
         _("Or a file"), render_kw={"accept": ".json,.yaml,.yml,application/json,application/yaml"}
@@ -40,26 +39,24 @@ class SourceForm(Form):
 class PublishForm(SourceForm):
     """A publication; what the gateway itself keeps is typed by id."""
 
-    aid = StringField(
-        _("Id at the gateway"), [Length(max=100, message=_TOO_LONG)], render_kw=_PLAIN
-    )
-    suffix = StringField(_("Suffix"), [Length(max=32, message=_TOO_LONG)], render_kw=_PLAIN)
-    name = StringField(_("Name for people"), [Length(max=200, message=_TOO_LONG)], render_kw=_PLAIN)
+    aid = StringField(_("Id at the gateway"), [Length(max=100, message=TOO_LONG)], render_kw=PLAIN)
+    suffix = StringField(_("Suffix"), [Length(max=32, message=TOO_LONG)], render_kw=PLAIN)
+    name = StringField(_("Name for people"), [Length(max=200, message=TOO_LONG)], render_kw=PLAIN)
     description = TextAreaField(
-        _("Description"), [Length(max=MOST_TEXT, message=_TOO_LONG)], render_kw={"rows": "3"}
+        _("Description"), [Length(max=MOST_TEXT, message=TOO_LONG)], render_kw={"rows": "3"}
     )
     product_ids = SelectMultipleField(_("Products"), validate_choice=False)
     authorization_server_id = SelectField(
-        _("Authorization server"), [Length(max=100, message=_TOO_LONG)], validate_choice=False
+        _("Authorization server"), [Length(max=100, message=TOO_LONG)], validate_choice=False
     )
-    scope = SelectField(_("Scope"), [Length(max=200, message=_TOO_LONG)], validate_choice=False)
+    scope = SelectField(_("Scope"), [Length(max=200, message=TOO_LONG)], validate_choice=False)
     openid = SelectField(
         _("Authorization server for people"),
-        [Length(max=100, message=_TOO_LONG)],
+        [Length(max=100, message=TOO_LONG)],
         validate_choice=False,
     )
     policy = TextAreaField(
-        _("Policy"), [Length(max=MOST_TEXT, message=_TOO_LONG)], render_kw={"rows": "4"}
+        _("Policy"), [Length(max=MOST_TEXT, message=TOO_LONG)], render_kw={"rows": "4"}
     )
 
     @property
@@ -73,7 +70,7 @@ class ReviseForm(SourceForm):
     """A description for a further revision."""
 
     note = TextAreaField(
-        _("Note"), [Length(max=MOST_TEXT, message=_TOO_LONG)], render_kw={"rows": "3"}
+        _("Note"), [Length(max=MOST_TEXT, message=TOO_LONG)], render_kw={"rows": "3"}
     )
 
 
@@ -89,8 +86,8 @@ class VersionForm(Form):
     revision_id = SelectField(_("From revision"), validate_choice=False)
     api_version_name = StringField(
         _("Value of api-version"),
-        [InputRequired(_("Enter a name.")), Length(max=100, message=_TOO_LONG)],
-        render_kw=_PLAIN,
+        [InputRequired(_("Enter a name.")), Length(max=100, message=TOO_LONG)],
+        render_kw=PLAIN,
     )
 
 
@@ -100,7 +97,7 @@ class ReleaseForm(Form):
     revision = SelectField(_("Revision"), validate_choice=False)
     notes = TextAreaField(
         _("Release note"),
-        [InputRequired(_("Enter a text.")), Length(max=MOST_TEXT, message=_TOO_LONG)],
+        [InputRequired(_("Enter a text.")), Length(max=MOST_TEXT, message=TOO_LONG)],
         render_kw={"rows": "3"},
     )
 
@@ -110,16 +107,16 @@ class ProductForm(Form):
 
     name = StringField(
         _("Name for people"),
-        [InputRequired(_("Enter a name.")), Length(max=200, message=_TOO_LONG)],
-        render_kw=_PLAIN,
+        [InputRequired(_("Enter a name.")), Length(max=200, message=TOO_LONG)],
+        render_kw=PLAIN,
     )
     description = TextAreaField(
-        _("Description"), [Length(max=MOST_TEXT, message=_TOO_LONG)], render_kw={"rows": "3"}
+        _("Description"), [Length(max=MOST_TEXT, message=TOO_LONG)], render_kw={"rows": "3"}
     )
     terms = TextAreaField(
-        _("Terms of use"), [Length(max=MOST_TEXT, message=_TOO_LONG)], render_kw={"rows": "3"}
+        _("Terms of use"), [Length(max=MOST_TEXT, message=TOO_LONG)], render_kw={"rows": "3"}
     )
-    scope = StringField(_("Scope"), [Length(max=200, message=_TOO_LONG)], render_kw=_PLAIN)
+    scope = StringField(_("Scope"), [Length(max=200, message=TOO_LONG)], render_kw=PLAIN)
     subscription_required = BooleanField(_("Clients must subscribe"), default=True)
     subscriptions_limit = IntegerField(
         _("Maximum subscriptions"),
@@ -127,6 +124,7 @@ class ProductForm(Form):
         render_kw={"inputmode": "numeric"},
     )
     is_published = BooleanField(_("Published"), default=True)
+    stamp = HiddenField(validators=[Length(max=64)])
 
 
 class NewProductForm(ProductForm):
@@ -134,8 +132,8 @@ class NewProductForm(ProductForm):
 
     pid = StringField(
         _("Id"),
-        [InputRequired(_("Enter an id.")), Length(max=80, message=_TOO_LONG)],
-        render_kw=_PLAIN,
+        [InputRequired(_("Enter an id.")), Length(max=80, message=TOO_LONG)],
+        render_kw=PLAIN,
     )
     tenant = IntegerField(
         _("Organisation"),
@@ -149,8 +147,8 @@ class SubscribeForm(Form):
 
     client = StringField(
         _("Client"),
-        [InputRequired(_("Enter the id of a client.")), Length(max=200, message=_TOO_LONG)],
-        render_kw=_PLAIN,
+        [InputRequired(_("Enter the id of a client.")), Length(max=200, message=TOO_LONG)],
+        render_kw=PLAIN,
     )
 
 
@@ -167,6 +165,6 @@ class UpstreamForm(Form):
     )
     url = StringField(
         _("Address"),
-        [InputRequired(_("Enter an address.")), Length(max=500, message=_TOO_LONG)],
-        render_kw=_PLAIN | {"inputmode": "url"},
+        [InputRequired(_("Enter an address.")), Length(max=500, message=TOO_LONG)],
+        render_kw=PLAIN | {"inputmode": "url"},
     )

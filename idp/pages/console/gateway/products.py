@@ -11,7 +11,8 @@ from werkzeug.wrappers import Response
 
 from idp.directory.clients.models import Client
 from idp.directory.tenants import service as tenants
-from idp.pages.console import layout, lists, screens, trail
+from idp.pages.console import conflicts, layout, lists, screens, trail
+from idp.pages.console.conflicts import Conflict
 from idp.pages.console.gate import go
 from idp.pages.console.gateway.forms import NewProductForm, ProductForm, SubscribeForm
 from idp.pages.console.gateway.pages import READ, WRITE, pages, raise_missing, reason, refuse, tabs
@@ -20,8 +21,9 @@ from idp.pages.console.screens import Where
 from idp.pages.console.typed_name import TypedNameForm
 from idp.pages.console.workspaces import Workspace
 from idp.pages.form import Form
+from idp.platform import stamps
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import NotFound, Problem
+from idp.platform.errors import NotFound, Outdated, Problem
 from idp.platform.web.views import database
 from idp.publishing.gateway import products
 from idp.publishing.gateway.models import Product, ProductSubscription
@@ -105,11 +107,15 @@ def change_product(workspace: Workspace, pid: str) -> Response:
     if not form.validate():
         return _show(workspace, pid, form=form, status=400)
     try:
-        products.change_product(database(), pid, _values(form))
+        products.change_product(
+            database(),
+            pid,
+            _values(form),
+            lambda row: stamps.check(products.stamp_of(row), form.stamp.data),
+        )
     except Problem as problem:
         database().rollback()
-        refuse(form, problem)
-        return _show(workspace, pid, form=form, status=problem.status)
+        return _refuse_change(workspace, pid, form, problem)
     database().commit()
     return go(workspace, "gateway.show_product", pid=pid)
 
@@ -211,12 +217,28 @@ def _show_new(workspace: Workspace, form: NewProductForm, status: int = 200) -> 
     )
 
 
+def _form_of(row: Product) -> ProductForm:
+    return ProductForm(formdata=None, obj=row, data={"stamp": products.stamp_of(row)})
+
+
+def _refuse_change(workspace: Workspace, pid: str, form: ProductForm, problem: Problem) -> Response:
+    if not isinstance(problem, Outdated):
+        refuse(form, problem)
+        return _show(workspace, pid, form=form, status=problem.status)
+    stored = _form_of(products.get_product(database(), pid))
+    fields = conflicts.compared(stored, form, sorted(products.CHANGEABLE))
+    found = conflicts.of(database(), f"product:{pid}", EVENTS, fields)
+    form.stamp.data = stored.stamp.data
+    return _show(workspace, pid, form=form, conflict=found, status=409)
+
+
 def _show(
     workspace: Workspace,
     pid: str,
     *,
     form: Form | None = None,
     subscribe_form: Form | None = None,
+    conflict: Conflict | None = None,
     status: int = 200,
 ) -> Response:
     session = database()
@@ -242,7 +264,8 @@ def _show(
         clients=products.clients_of(session, page.rows),
         versions=products.versions_in(session, pid),
         owner=tenants.names(session, owners).get(row.tenant_id or 0),
-        form=form or ProductForm(formdata=None, obj=row),
+        form=form or _form_of(row),
+        conflict=conflict,
         subscribe_form=subscribe_form or SubscribeForm(formdata=None),
         events=trail.of(session, f"product:{pid}", EVENTS),
         may_write=workspace.may(WRITE),

@@ -13,7 +13,7 @@ from idp.directory.resources.models import ApiResource
 from idp.directory.scopes import Scope
 from idp.directory.tenants import service as tenants
 from idp.pages import language
-from idp.pages.console import layout, lists, screens, trail
+from idp.pages.console import layout, lists, repeats, screens, trail
 from idp.pages.console.gate import Hit, go
 from idp.pages.console.gateway import products, publishing, upstreams
 from idp.pages.console.gateway.forms import OnlineForm, ReleaseForm, VersionForm
@@ -196,17 +196,22 @@ def _change(
     row_id = api.id
     if not all(form.validate() for form in forms.values()):
         return _show(workspace, api, forms=forms, status=400)
+    sending = repeats.begin(workspace)
+    if isinstance(sending, Response):
+        return sending
+    response = sending.keep(go(workspace, "gateway.show", row_id=row_id))
     try:
         gateway.carry_out(database(), make_plan())
     except Problem as problem:
-        raise_missing(problem)
         database().rollback()
+        sending.release()
+        raise_missing(problem)
         for form in forms.values():
             refuse(form, problem)
         failure = None if forms else problem
         api = get_api(workspace, row_id)
         return _show(workspace, api, forms=forms, failure=failure, status=problem.status)
-    return go(workspace, "gateway.show", row_id=row_id)
+    return response
 
 
 def _show(

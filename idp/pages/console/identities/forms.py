@@ -8,27 +8,19 @@ from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, HiddenField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length
 
-from idp.pages.form import Form
+from idp.pages.console.fields import PLAIN, TOO_LONG, DescribedForm
 
 MOST_CLAIMS = 100
 """Claims that one form names."""
-_TOO_LONG = _("This is too long.")
-_PLAIN = {"autocomplete": "off"}
 
 
-class IdentityForm(Form):
+class IdentityForm(DescribedForm):
     """An identity resource, all but its name."""
 
-    display_name = StringField(
-        _("Name for people"), [Length(max=200, message=_TOO_LONG)], render_kw=_PLAIN
-    )
-    description = StringField(
-        _("Description"), [Length(max=1000, message=_TOO_LONG)], render_kw=_PLAIN
-    )
     claims = TextAreaField(
         _("Claims"),
-        [Length(max=MOST_CLAIMS * 202, message=_TOO_LONG)],
-        render_kw=_PLAIN | {"rows": "6"},
+        [Length(max=MOST_CLAIMS * 202, message=TOO_LONG)],
+        render_kw=PLAIN | {"rows": "6"},
     )
     enabled = BooleanField(_("Enabled"))
     required = BooleanField(_("Required"))
@@ -47,6 +39,6 @@ class NewIdentityForm(IdentityForm):
 
     name = StringField(
         _("Scope"),
-        [InputRequired(_("Enter a name.")), Length(max=200, message=_TOO_LONG)],
-        render_kw=_PLAIN,
+        [InputRequired(_("Enter a name.")), Length(max=200, message=TOO_LONG)],
+        render_kw=PLAIN,
     )

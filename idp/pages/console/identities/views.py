@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _
@@ -16,14 +17,13 @@ from idp.directory.resources.content import ClaimRow, IdentitySpec
 from idp.directory.resources.models import IdentityResource
 from idp.directory.scopes import Scope
 from idp.directory.tenants import service as tenants
-from idp.pages import messages
-from idp.pages.console import conflicts, layout, lists, refusals, screens, trail
+from idp.pages.console import conflicts, deletion, layout, lists, refusals, screens, trail
 from idp.pages.console.apis import usage
 from idp.pages.console.conflicts import Conflict
+from idp.pages.console.deletion import Deletion
 from idp.pages.console.gate import Hit, Pages, go
 from idp.pages.console.identities.forms import IdentityForm, NewIdentityForm
 from idp.pages.console.lists import Filter, Sort
-from idp.pages.console.typed_name import TypedNameForm
 from idp.pages.console.workspaces import Workspace
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import Problem
@@ -139,24 +139,17 @@ def change(workspace: Workspace, row_id: int) -> Response:
 @pages.get("/<int:row_id>/delete", permission=Scope.IDENTITYRESOURCE_DELETE, recent=True)
 def ask_to_delete(workspace: Workspace, row_id: int) -> Response:
     """Show what uses an identity resource."""
-    return _show_delete(workspace, row_id, TypedNameForm())
+    return deletion.ask(workspace, screens.IDENTITIES, _deletion(workspace, row_id))
 
 
 @pages.post("/<int:row_id>/delete", permission=Scope.IDENTITYRESOURCE_DELETE, recent=True)
 def delete(workspace: Workspace, row_id: int) -> Response:
     """Delete an identity resource that no client uses."""
-    resource = resources.get_identity(database(), row_id)
-    form = TypedNameForm()
-    if not form.names(resource.name):
-        return _show_delete(workspace, row_id, form, 400)
-    try:
-        resources.delete_identity(database(), row_id)
-    except Problem as problem:
-        database().rollback()
-        form.refuse(messages.reasons(problem)[0])
-        return _show_delete(workspace, row_id, form, problem.status)
-    database().commit()
-    return go(workspace, "identities.index")
+    delete_identity = partial(resources.delete_identity, database(), row_id)
+    describe = partial(_deletion, workspace, row_id)
+    return deletion.carry_out(
+        workspace, screens.IDENTITIES, describe, delete_identity, "identities.index"
+    )
 
 
 def _spec(
@@ -228,29 +221,23 @@ def _show_new(workspace: Workspace, form: NewIdentityForm, status: int = 200) ->
     )
 
 
-def _show_delete(
-    workspace: Workspace, row_id: int, form: TypedNameForm, status: int = 200
-) -> Response:
+def _deletion(workspace: Workspace, row_id: int) -> Deletion:
     resource = resources.get_identity(database(), row_id)
     used_by = usage.clients_of(database(), [resource.name])[resource.name]
     claims = len(resource.user_claims)
+    title = resource.display_name or resource.name
     href = workspace.url("identities.show", row_id=row_id)
-    return layout.page(
-        workspace,
-        "identities/delete.html",
-        screen=screens.IDENTITIES,
-        crumbs=[
-            layout.Crumb(resource.display_name or resource.name, href),
-            layout.Crumb(gettext("Delete")),
-        ],
-        status=status,
-        resource=resource,
-        form=form,
-        used_by=used_by,
-        counts=[
+    return Deletion(
+        gettext("Delete the identity resource %(name)s?", name=resource.name),
+        resource.name,
+        [layout.Crumb(title, href), layout.Crumb(gettext("Delete"))],
+        [
             (used_by, ngettext("client may ask for it", "clients may ask for it", used_by)),
             (claims, ngettext("claim", "claims", claims)),
         ],
+        href,
+        used_by and _("An identity resource that clients use cannot be deleted."),
+        _("Remove it from the scopes of the clients first."),
     )
 
 
@@ -262,10 +249,7 @@ def _refuse_change(
         refusals.add(form, problem, FIELDS)
         return _show(workspace, resource, form, status=problem.status)
     stored = _form_of(resource)
-    fields = [
-        (stored[name].label.text, str(stored[name].data or ""), str(form[name].data or ""))
-        for name in (*TEXTS, "claims", *SWITCHES)
-    ]
+    fields = conflicts.compared(stored, form, (*TEXTS, "claims", *SWITCHES))
     target = f"identity-resource:{resource.name}"
     found = conflicts.of(database(), target, (Tag.IDENTITY_RESOURCE_CHANGED,), fields)
     form.stamp.data = resource.concurrency_stamp

@@ -10,11 +10,10 @@ from idp.directory.applications import editing
 from idp.directory.applications.editing import MenuSpec
 from idp.directory.applications.service import LONGEST_CODE
 from idp.directory.roles import catalogue
+from idp.pages.console.fields import PLAIN, TOO_LONG
 from idp.pages.form import Form
 
-_TOO_LONG = _("This is too long.")
-_PLAIN = {"autocomplete": "off"}
-_CODE = [InputRequired(_("Enter a code.")), Length(max=LONGEST_CODE, message=_TOO_LONG)]
+_CODE = [InputRequired(_("Enter a code.")), Length(max=LONGEST_CODE, message=TOO_LONG)]
 
 
 class NameForm(Form):
@@ -22,8 +21,8 @@ class NameForm(Form):
 
     name = StringField(
         _("Application name"),
-        [InputRequired(_("Enter a name.")), Length(max=200, message=_TOO_LONG)],
-        render_kw=_PLAIN,
+        [InputRequired(_("Enter a name.")), Length(max=200, message=TOO_LONG)],
+        render_kw=PLAIN,
     )
     stamp = HiddenField(validators=[Length(max=200)])
 
@@ -33,10 +32,10 @@ class NewApplicationForm(Form):
 
     name = StringField(
         _("Application name"),
-        [InputRequired(_("Enter a name.")), Length(max=200, message=_TOO_LONG)],
-        render_kw=_PLAIN,
+        [InputRequired(_("Enter a name.")), Length(max=200, message=TOO_LONG)],
+        render_kw=PLAIN,
     )
-    code = StringField(_("Application code"), _CODE, render_kw=_PLAIN)
+    code = StringField(_("Application code"), _CODE, render_kw=PLAIN)
 
 
 class EntryForm(Form):
@@ -46,23 +45,23 @@ class EntryForm(Form):
         _("Title"),
         [
             InputRequired(_("Enter a title.")),
-            Length(max=editing.LONGEST_TITLE, message=_TOO_LONG),
+            Length(max=editing.LONGEST_TITLE, message=TOO_LONG),
         ],
-        render_kw=_PLAIN,
+        render_kw=PLAIN,
     )
     url = StringField(
-        _("Address"), [Length(max=editing.LONGEST_TEXT, message=_TOO_LONG)], render_kw=_PLAIN
+        _("Address"), [Length(max=editing.LONGEST_TEXT, message=TOO_LONG)], render_kw=PLAIN
     )
     icon = StringField(
-        _("Icon"), [Length(max=editing.LONGEST_ICON, message=_TOO_LONG)], render_kw=_PLAIN
+        _("Icon"), [Length(max=editing.LONGEST_ICON, message=TOO_LONG)], render_kw=PLAIN
     )
     privilege = StringField(
         _("Privilege"),
-        [Length(max=catalogue.LONGEST_CODE, message=_TOO_LONG)],
-        render_kw=_PLAIN | {"list": "privileges"},
+        [Length(max=catalogue.LONGEST_CODE, message=TOO_LONG)],
+        render_kw=PLAIN | {"list": "privileges"},
     )
     comment = StringField(
-        _("Comment"), [Length(max=editing.LONGEST_TEXT, message=_TOO_LONG)], render_kw=_PLAIN
+        _("Comment"), [Length(max=editing.LONGEST_TEXT, message=TOO_LONG)], render_kw=PLAIN
     )
     enabled = BooleanField(_("Enabled"))
     stamp = HiddenField(validators=[Length(max=64)])
@@ -83,7 +82,7 @@ class EntryForm(Form):
 class NewEntryForm(EntryForm):
     """An entry to be created."""
 
-    code = StringField(_("Code of the entry"), _CODE, render_kw=_PLAIN)
+    code = StringField(_("Code of the entry"), _CODE, render_kw=PLAIN)
     parent = SelectField(_("Below"))
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from flask import request
@@ -24,14 +25,23 @@ from idp.directory.tenants import service as tenants
 from idp.directory.users import management as people
 from idp.directory.users.models import User
 from idp.pages import messages
-from idp.pages.console import conflicts, layout, lists, refusals, screens, trail, workspaces
+from idp.pages.console import (
+    conflicts,
+    deletion,
+    layout,
+    lists,
+    refusals,
+    screens,
+    trail,
+    workspaces,
+)
 from idp.pages.console.conflicts import Conflict
+from idp.pages.console.deletion import Deletion
 from idp.pages.console.gate import Hit, Pages, check, go
 from idp.pages.console.lists import Sort
 from idp.pages.console.menus import tree
 from idp.pages.console.menus.forms import EntryForm, NameForm, NewApplicationForm, NewEntryForm
 from idp.pages.console.menus.tree import Branch
-from idp.pages.console.typed_name import TypedNameForm
 from idp.pages.console.users import lines as user_lines
 from idp.pages.console.workspaces import Workspace
 from idp.platform.audit.tags import Tag
@@ -260,7 +270,8 @@ def show_preview(workspace: Workspace, row_id: int) -> Response:
             platform=counts_platform,
         )
     elif text:
-        query = people.members_query(actor).where(user_lines.matches(text[: lists.LONGEST_SEARCH]))
+        sought = user_lines.matches(session, workspace, text[: lists.LONGEST_SEARCH])
+        query = people.members_query(actor).where(sought)
         found = session.scalars(query.order_by(User.username_key).limit(MOST_FOUND)).all()
     return layout.page(
         workspace,
@@ -281,23 +292,15 @@ def show_preview(workspace: Workspace, row_id: int) -> Response:
 @pages.get("/<int:row_id>/delete", permission=Scope.US_APP_REMOVE, recent=True)
 def ask_to_delete(workspace: Workspace, row_id: int) -> Response:
     """Show what still uses an application."""
-    return _show_delete(workspace, _get_own(workspace, row_id), TypedNameForm())
+    return deletion.ask(workspace, screens.MENUS, _deletion(workspace, row_id))
 
 
 @pages.post("/<int:row_id>/delete", permission=Scope.US_APP_REMOVE, recent=True)
 def delete(workspace: Workspace, row_id: int) -> Response:
     """Delete an application that no menu and no client refers to."""
-    application, form = _get_own(workspace, row_id), TypedNameForm()
-    if not form.names(application.name):
-        return _show_delete(workspace, application, form, 400)
-    try:
-        applications.delete(database(), application)
-    except Problem as problem:
-        database().rollback()
-        form.refuse(messages.reasons(problem)[0])
-        return _show_delete(workspace, _get_own(workspace, row_id), form, problem.status)
-    database().commit()
-    return go(workspace, "menus.index")
+    delete_it = partial(applications.delete, database(), _get_own(workspace, row_id))
+    describe = partial(_deletion, workspace, row_id)
+    return deletion.carry_out(workspace, screens.MENUS, describe, delete_it, "menus.index")
 
 
 def _get(workspace: Workspace, row_id: int) -> Application:
@@ -474,25 +477,22 @@ def _show_delete_entry(
     )
 
 
-def _show_delete(
-    workspace: Workspace, application: Application, form: TypedNameForm, status: int = 200
-) -> Response:
+def _deletion(workspace: Workspace, row_id: int) -> Deletion:
+    application = _get_own(workspace, row_id)
     entries = _entries_of(database(), [application.id])[application.id]
     linked = ApplicationClient.application_id == application.id
     clients = database().scalar(select(func.count()).where(linked)) or 0
-    return layout.page(
-        workspace,
-        "menus/delete.html",
-        screen=screens.MENUS,
-        crumbs=_crumbs(workspace, application, gettext("Delete")),
-        status=status,
-        application=application,
-        form=form,
-        is_used=bool(entries or clients),
-        counts=[
+    return Deletion(
+        gettext("Delete the application %(name)s?", name=application.name),
+        application.name,
+        _crumbs(workspace, application, gettext("Delete")),
+        [
             (entries, ngettext("entry of its menu", "entries of its menu", entries)),
             (clients, ngettext("client", "clients", clients)),
         ],
+        workspace.url("menus.show", row_id=row_id),
+        (entries or clients) and _("An application with a menu or clients cannot be deleted."),
+        _("Delete the entries of its menu first."),
     )
 
 
@@ -534,10 +534,8 @@ def _refuse_entry(
         return _show_entry(workspace, application, entry_id, form, status=problem.status)
     entry = editing.find(editing.read(database(), application), entry_id)
     kept = _form_of(entry)
-    fields = [
-        (kept[name].label.text, str(kept[name].data or ""), str(form[name].data or ""))
-        for name in ("title", "url", "icon", "privilege", "comment", "enabled")
-    ]
+    names = ("title", "url", "icon", "privilege", "comment", "enabled")
+    fields = conflicts.compared(kept, form, names)
     form.stamp.data = kept.stamp.data
     conflict = _conflict(application, *fields)
     return _show_entry(workspace, application, entry_id, form, conflict=conflict, status=409)

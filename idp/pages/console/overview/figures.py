@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from zoneinfo import ZoneInfo
 
 from flask_babel import format_decimal, format_percent
 from flask_babel import gettext as _
 
-from idp.directory.overview import Day
+from idp.directory.overview import Day, Hour
 from idp.pages.console import charts, times
 from idp.pages.console.charts import Chart
 from idp.platform.audit.tags import Tag
 
+Span = Day | Hour
 FEWEST_COLUMNS = 14
 MOST_LABELS = 15
 ALARMING = 10
@@ -45,8 +46,8 @@ class Meter:
     tag: Tag
 
 
-def of(days: Sequence[Day], shown: int) -> list[Figure]:
-    """Return the figures of the last days, compared with as many before."""
+def of(days: Sequence[Span], shown: int) -> list[Figure]:
+    """Return the figures of the last days or hours, compared with as many before."""
     return [
         _figure(_("Sign-ins"), days, shown, lambda day: day.sign_ins, Tag.SIGN_IN),
         _refusals(days, shown),
@@ -55,12 +56,12 @@ def of(days: Sequence[Day], shown: int) -> list[Figure]:
     ]
 
 
-def chart(days: Sequence[Day], shown: int) -> Chart:
-    """Draw accepted and refused sign-ins by day."""
+def chart(days: Sequence[Span], shown: int, zone: ZoneInfo) -> Chart:
+    """Draw accepted and refused sign-ins by day or hour."""
     rows = days[-max(shown, FEWEST_COLUMNS) :]
     every = -(-len(rows) // MOST_LABELS)
     labels = [
-        _label(row.day, is_last=left == 0, is_first=left + every >= len(rows))
+        _label(row, zone, is_last=left == 0, is_first=left + every >= len(rows))
         if left % every == 0
         else None
         for left, row in zip(range(len(rows) - 1, -1, -1), rows, strict=True)
@@ -68,7 +69,7 @@ def chart(days: Sequence[Day], shown: int) -> Chart:
     return charts.columns([(row.sign_ins, row.sign_in_refusals) for row in rows], labels)
 
 
-def meters(days: Sequence[Day]) -> list[Meter]:
+def meters(days: Sequence[Span]) -> list[Meter]:
     """Return the tokens of people by grant."""
     by_code = sum(day.tokens_by_code for day in days)
     by_refresh = sum(day.tokens_by_refresh for day in days)
@@ -81,9 +82,9 @@ def meters(days: Sequence[Day]) -> list[Meter]:
 
 def _figure(
     title: str,
-    days: Sequence[Day],
+    days: Sequence[Span],
     shown: int,
-    of_day: Callable[[Day], int],
+    of_day: Callable[[Span], int],
     tag: Tag | None = None,
 ) -> Figure:
     figures = [of_day(day) for day in days]
@@ -98,18 +99,22 @@ def _figure(
     )
 
 
-def _refusals(days: Sequence[Day], shown: int) -> Figure:
+def _refusals(days: Sequence[Span], shown: int) -> Figure:
     figures = [day.sign_in_refusals for day in days]
     yesterday, today = figures[-2:]
+    note = _(
+        "%(today)s today, %(yesterday)s yesterday",
+        today=format_decimal(today),
+        yesterday=format_decimal(yesterday),
+    )
+    if isinstance(days[-1], Hour):
+        yesterday, today = sum(figures[:-shown]), sum(figures[-shown:])
+        note = _change(today, yesterday)
     return Figure(
         _("Refused sign-ins"),
         format_decimal(sum(figures[-shown:])),
         charts.spark(figures[-shown:]),
-        _(
-            "%(today)s today, %(yesterday)s yesterday",
-            today=format_decimal(today),
-            yesterday=format_decimal(yesterday),
-        ),
+        note,
         "bad" if today >= ALARMING and today > 2 * yesterday else "",
         Tag.SIGN_IN_REFUSED,
     )
@@ -122,11 +127,14 @@ def _change(now: int, before: int) -> str:
     return change
 
 
-def _tokens_of(day: Day) -> int:
+def _tokens_of(day: Span) -> int:
     return day.tokens_by_code + day.tokens_by_refresh
 
 
-def _label(day: date, *, is_last: bool, is_first: bool) -> str:
+def _label(row: Span, zone: ZoneInfo, *, is_last: bool, is_first: bool) -> str:
+    if isinstance(row, Hour):
+        return str(_("now")) if is_last else times.of_hour(row.at, zone)
+    day = row.day
     if is_last:
         return str(_("today"))
     return times.short_day(day) if is_first or day.day == 1 else str(day.day)

@@ -11,6 +11,7 @@ from wtforms import HiddenField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length
 
 from idp.directory.roles.models import LONGEST_ROLE_NAME
+from idp.pages.console.fields import TOO_LONG
 from idp.pages.form import Form
 from idp.platform.errors import BadRequest
 from idp.platform.integers import INT64_MAX
@@ -20,15 +21,13 @@ MOST_CELLS = 20_000
 MOST_NAMES = 100
 """People whom one form assigns a role."""
 
-_TOO_LONG = _("This is too long.")
-
 
 class RoleNameForm(Form):
     """What a role is called."""
 
     name = StringField(
         _("Role name"),
-        [InputRequired(_("Enter a name.")), Length(max=LONGEST_ROLE_NAME, message=_TOO_LONG)],
+        [InputRequired(_("Enter a name.")), Length(max=LONGEST_ROLE_NAME, message=TOO_LONG)],
         render_kw={"autocomplete": "off"},
     )
     stamp = HiddenField(validators=[Length(max=64)])
@@ -39,12 +38,12 @@ class NewRoleForm(Form):
 
     name = StringField(
         _("Role name"),
-        [InputRequired(_("Enter a name.")), Length(max=LONGEST_ROLE_NAME, message=_TOO_LONG)],
+        [InputRequired(_("Enter a name.")), Length(max=LONGEST_ROLE_NAME, message=TOO_LONG)],
         render_kw={"autocomplete": "off"},
     )
     code = StringField(
         _("Role code"),
-        [InputRequired(_("Enter a code.")), Length(max=LONGEST_ROLE_NAME, message=_TOO_LONG)],
+        [InputRequired(_("Enter a code.")), Length(max=LONGEST_ROLE_NAME, message=TOO_LONG)],
         render_kw={"autocomplete": "off"},
     )
 
@@ -54,7 +53,7 @@ class AssignForm(Form):
 
     people = TextAreaField(
         _("User names"),
-        [InputRequired(_("Enter a user name.")), Length(max=MOST_NAMES * 260, message=_TOO_LONG)],
+        [InputRequired(_("Enter a user name.")), Length(max=MOST_NAMES * 260, message=TOO_LONG)],
         render_kw={"autocomplete": "off", "rows": "4"},
     )
 

@@ -18,15 +18,16 @@ from idp.directory.bundles import service as bundles
 from idp.directory.bundles.models import Bundle
 from idp.directory.permissions import Permission
 from idp.directory.resources.models import ApiResource
-from idp.directory.roles import catalogue, effects
+from idp.directory.roles import catalogue
 from idp.directory.roles import management as roles
 from idp.directory.roles.effects import Change
-from idp.directory.roles.models import Privilege, Role
+from idp.directory.roles.models import Privilege, Role, UserRole
 from idp.directory.scopes import Scope
 from idp.pages.console import lists
 from idp.pages.console.lists import Filter, Listing, Page, Sort
 from idp.pages.console.roles.forms import Ticks
 from idp.pages.console.workspaces import Workspace
+from idp.platform.db import count_up_to
 from idp.platform.errors import NotFound
 from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.permission_codes import ALL_SUFFIX, covering
@@ -151,7 +152,9 @@ def read(session: Session, workspace: Workspace, path: str, ticks: Ticks | None 
     reasons = _reasons(session, workspace, bundle, [privilege for privilege, _api in shown])
     return Matrix(
         found,
-        effects.holders(session, [role.id for role in found.rows]),
+        count_up_to(
+            session, UserRole.role_id, [role.id for role in found.rows], lists.MOST_COUNTED + 1
+        ),
         _groups(shown[:MOST_PRIVILEGES], found.rows, reasons, ticks, is_whole=listing.is_narrowed),
         is_cut,
         bundle,

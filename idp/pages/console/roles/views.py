@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from flask import request
 from flask_babel import gettext as _
@@ -20,8 +21,9 @@ from idp.directory.scopes import Scope
 from idp.directory.tenants.models import Membership
 from idp.directory.users.models import User
 from idp.pages import messages
-from idp.pages.console import conflicts, layout, lists, refusals, screens, trail
+from idp.pages.console import conflicts, deletion, layout, lists, refusals, screens, trail
 from idp.pages.console.conflicts import Conflict
+from idp.pages.console.deletion import Deletion
 from idp.pages.console.gate import Hit, Pages, go, is_recent, redirect_to_sign_in
 from idp.pages.console.roles import matrix as matrices
 from idp.pages.console.roles.forms import (
@@ -33,7 +35,6 @@ from idp.pages.console.roles.forms import (
     read_ticks,
 )
 from idp.pages.console.roles.matrix import Matrix
-from idp.pages.console.typed_name import TypedNameForm
 from idp.pages.console.workspaces import Workspace
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import Conflict as Refused
@@ -174,25 +175,15 @@ def assign(workspace: Workspace, row_id: int) -> Response:
 @pages.get("/<int:row_id>/delete", permission=Scope.ROLE_DELETE, recent=True)
 def ask_to_delete(workspace: Workspace, row_id: int) -> Response:
     """Show what is deleted with a role."""
-    return _show_delete(workspace, matrices.get(database(), workspace, row_id), TypedNameForm())
+    return deletion.ask(workspace, screens.ROLES, _deletion(workspace, row_id))
 
 
 @pages.post("/<int:row_id>/delete", permission=Scope.ROLE_DELETE, recent=True)
 def delete(workspace: Workspace, row_id: int) -> Response:
     """Delete a role that nobody has."""
-    role = matrices.get(database(), workspace, row_id)
-    form = TypedNameForm()
-    if not form.names(role.name):
-        return _show_delete(workspace, role, form, 400)
-    try:
-        roles.delete(database(), workspace.actor, role.id)
-    except Problem as problem:
-        database().rollback()
-        form.refuse(messages.reasons(problem)[0])
-        role = matrices.get(database(), workspace, row_id)
-        return _show_delete(workspace, role, form, problem.status)
-    database().commit()
-    return go(workspace, "roles.index")
+    delete_role = partial(roles.delete, database(), workspace.actor, row_id)
+    describe = partial(_deletion, workspace, row_id)
+    return deletion.carry_out(workspace, screens.ROLES, describe, delete_role, "roles.index")
 
 
 def _may_change_now(workspace: Workspace) -> bool:
@@ -249,6 +240,7 @@ def _show_matrix(
         screen=screens.ROLES,
         status=status,
         matrix=matrix,
+        most=lists.MOST_COUNTED,
         changed=[] if counted is None else list(zip(changed, counted.each, strict=True)),
         touched=counted,
         conflict=conflict,
@@ -307,28 +299,23 @@ def _show_role(
     )
 
 
-def _show_delete(
-    workspace: Workspace, role: Role, form: TypedNameForm, status: int = 200
-) -> Response:
+def _deletion(workspace: Workspace, row_id: int) -> Deletion:
+    role = matrices.get(database(), workspace, row_id)
     holders = effects.holders(database(), [role.id])[role.id]
-    privileges = len(role.privileges)
-    return layout.page(
-        workspace,
-        "roles/delete.html",
-        screen=screens.ROLES,
-        crumbs=[
-            layout.Crumb(role.name, workspace.url("roles.show", row_id=role.id)),
-            layout.Crumb(_("Delete")),
-        ],
-        status=status,
-        role=role,
-        form=form,
-        holders=holders,
-        counts=[
+    privileges, claims = len(role.privileges), len(role.claims)
+    href = workspace.url("roles.show", row_id=row_id)
+    return Deletion(
+        _("Delete the role %(name)s?", name=role.name),
+        role.name,
+        [layout.Crumb(role.name, href), layout.Crumb(_("Delete"))],
+        [
             (holders, ngettext("person has this role", "people have this role", holders)),
             (privileges, ngettext("permission", "permissions", privileges)),
-            (len(role.claims), ngettext("claim", "claims", len(role.claims))),
+            (claims, ngettext("claim", "claims", claims)),
         ],
+        href,
+        holders and _("Remove this role from everybody first."),
+        _("A role that somebody has cannot be deleted."),
     )
 
 

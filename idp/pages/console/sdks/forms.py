@@ -15,21 +15,20 @@ from wtforms import (
 )
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
+from idp.pages.console.fields import PLAIN, TOO_LONG
 from idp.pages.form import Form
 from idp.platform.integers import INT32_MAX
 from idp.publishing.codegen import options
 from idp.publishing.codegen.options import GithubContent, NpmContent
 from idp.publishing.packages.service import LONGEST_NAME, Content
 
-_TOO_LONG = _("This is too long.")
 _NEEDED = _("This field is required.")
-_PLAIN = {"autocomplete": "off"}
 _TOKEN = {"autocomplete": "new-password"}
 
 
 def _text(title: Any, longest: int, *, needed: bool = False) -> StringField:
     rules = [InputRequired(_NEEDED)] if needed else []
-    return StringField(title, [*rules, Length(max=longest, message=_TOO_LONG)], render_kw=_PLAIN)
+    return StringField(title, [*rules, Length(max=longest, message=TOO_LONG)], render_kw=PLAIN)
 
 
 class GenerateForm(Form):
@@ -84,9 +83,9 @@ class NpmForm(Form):
     description = _text(_("Description"), 1000)
     license = _text(_("License"), 100)
     readme = TextAreaField(
-        "README", [Length(max=100_000, message=_TOO_LONG)], render_kw={"rows": "6"}
+        "README", [Length(max=100_000, message=TOO_LONG)], render_kw={"rows": "6"}
     )
-    token = PasswordField(_("Token"), [Length(max=1000, message=_TOO_LONG)], render_kw=_TOKEN)
+    token = PasswordField(_("Token"), [Length(max=1000, message=TOO_LONG)], render_kw=_TOKEN)
 
     def content(self) -> NpmContent:
         """Return the options as the service takes them."""
@@ -113,7 +112,7 @@ class GithubForm(Form):
     sync_docs = BooleanField(_("Push documentation"), default=True)
     sync_labels = BooleanField(_("Create labels for operations"), default=True)
     swagger_url = _text(_("Address of the description"), 2000)
-    token = PasswordField(_("Token"), [Length(max=1000, message=_TOO_LONG)], render_kw=_TOKEN)
+    token = PasswordField(_("Token"), [Length(max=1000, message=TOO_LONG)], render_kw=_TOKEN)
 
     def content(self) -> GithubContent:
         """Return the options as the service takes them."""

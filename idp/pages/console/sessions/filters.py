@@ -17,6 +17,7 @@ from idp.directory.clients.models import Client
 from idp.directory.scopes import Scope
 from idp.directory.tenants.models import Tenant
 from idp.directory.users import management as people
+from idp.directory.users.models import User
 from idp.oauth.models import Grant
 from idp.pages.console import lists, workspaces
 from idp.pages.console.lists import Filter, Listing, Sort
@@ -52,7 +53,7 @@ def sessions(workspace: Workspace, permission: str) -> tuple[Listing, Select[Bro
         query = query.where(live_access.of_client(int(chosen["client"])))
     if "tenant" in chosen:
         query = query.where(BrowserSession.tenant_id == int(chosen["tenant"]))
-    return listing, query.where(*_of_person(listing, BrowserSession.user_id))
+    return listing, query.where(*_of_person(workspace, listing, BrowserSession.user_id))
 
 
 def grants(workspace: Workspace, permission: str) -> tuple[Listing, Select[Grant]]:
@@ -66,7 +67,7 @@ def grants(workspace: Workspace, permission: str) -> tuple[Listing, Select[Grant
         query = query.where(Grant.client_id == int(chosen["client"]))
     if "tenant" in chosen:
         query = query.where(Grant.tenant_id == int(chosen["tenant"]))
-    return listing, query.where(*_of_person(listing, Grant.user_id))
+    return listing, query.where(*_of_person(workspace, listing, Grant.user_id))
 
 
 def _read(
@@ -118,9 +119,12 @@ def _person(session: Session, actor: Actor) -> dict[str, str]:
     return {text: user.full_name}
 
 
-def _of_person(listing: Listing, column: Any) -> list[ColumnElement[bool]]:
+def _of_person(workspace: Workspace, listing: Listing, column: Any) -> list[ColumnElement[bool]]:
     """Return in SQL whose rows are listed."""
-    found = [lines.matches(listing.text)] if listing.text else []
+    found = []
+    if listing.text:
+        matches = lines.matches(database(), workspace, listing.text)
+        found.append(column.in_(select(User.id).where(matches)))
     if "person" in listing.chosen:
         found.append(column == int(listing.chosen["person"]))
     return found

@@ -16,6 +16,7 @@ from idp.pages.console import counts, layout, lists, screens, steps, workspaces
 from idp.pages.console.gate import Pages, go
 from idp.pages.console.sessions import filters, lines
 from idp.pages.console.sessions.filters import WRITE
+from idp.pages.console.users import lines as user_lines
 from idp.pages.console.workspaces import Workspace
 from idp.platform.sessions.models import BrowserSession
 from idp.platform.web.views import database
@@ -191,6 +192,7 @@ def _page(
         screen=screens.SESSIONS,
         page=page,
         lines=shown,
+        beginnings=user_lines.beginnings_of(database(), workspace, page.listing.text),
         end_all=f"{end_address}?{query}" if query else end_address,
         may_end=workspace.may(WRITE),
         write=WRITE,

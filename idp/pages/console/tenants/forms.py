@@ -6,11 +6,11 @@ from flask_babel import lazy_gettext as _
 from wtforms import HiddenField, IntegerField, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, NumberRange
 
+from idp.pages.console.fields import PLAIN, TOO_LONG
 from idp.pages.form import Form
 
 LONGEST_CACHE = 86_400
 MOST_HOSTS = 100
-_TOO_LONG = _("This is too long.")
 _HOSTS = MOST_HOSTS * 256
 
 
@@ -19,13 +19,13 @@ class _NameForm(Form):
 
     name = StringField(
         _("Name of the organisation"),
-        [InputRequired(_("Enter a name.")), Length(max=200, message=_TOO_LONG)],
-        render_kw={"autocomplete": "off"},
+        [InputRequired(_("Enter a name.")), Length(max=200, message=TOO_LONG)],
+        render_kw=PLAIN,
     )
     hosts = TextAreaField(
         _("Hosts"),
-        [Length(max=_HOSTS, message=_TOO_LONG)],
-        render_kw={"autocomplete": "off", "rows": "3"},
+        [Length(max=_HOSTS, message=TOO_LONG)],
+        render_kw=PLAIN | {"rows": "3"},
     )
 
     @property
@@ -41,8 +41,8 @@ class NewTenantForm(_NameForm):
     type_code = SelectField(_("Type"))
     administrator = StringField(
         _("Administrator"),
-        [Length(max=256, message=_TOO_LONG)],
-        render_kw={"autocomplete": "off"},
+        [Length(max=256, message=TOO_LONG)],
+        render_kw=PLAIN,
     )
 
 
@@ -51,12 +51,10 @@ class TenantForm(_NameForm):
 
     issuer_host = StringField(
         _("Host of the issuer"),
-        [Length(max=255, message=_TOO_LONG)],
-        render_kw={"autocomplete": "off"},
+        [Length(max=255, message=TOO_LONG)],
+        render_kw=PLAIN,
     )
-    theme = StringField(
-        _("Theme"), [Length(max=100, message=_TOO_LONG)], render_kw={"autocomplete": "off"}
-    )
+    theme = StringField(_("Theme"), [Length(max=100, message=TOO_LONG)], render_kw=PLAIN)
     cache_seconds = IntegerField(
         _("Seconds that others may keep its public data"),
         [

@@ -15,16 +15,16 @@ from idp.directory.bundles import applying
 from idp.directory.bundles import service as bundles
 from idp.directory.bundles.models import TenantType
 from idp.directory.scopes import Scope
-from idp.directory.tenants import founding, hosts
+from idp.directory.tenants import clearing, founding, hosts
 from idp.directory.tenants import management as tenants
 from idp.directory.tenants import service as directory
 from idp.directory.tenants.founding import Founding
 from idp.directory.tenants.management import HostRow, TenantSpec
-from idp.directory.tenants.models import Tenant, TenantHost, TenantStatus
+from idp.directory.tenants.models import Membership, Tenant, TenantHost, TenantStatus
 from idp.directory.users import service as users
 from idp.oauth import grant_state
 from idp.pages import messages
-from idp.pages.console import conflicts, layout, lists, refusals, screens, trail
+from idp.pages.console import conflicts, layout, lists, refusals, repeats, screens, trail
 from idp.pages.console.conflicts import Conflict
 from idp.pages.console.gate import Hit, Pages, check, go
 from idp.pages.console.lists import Filter, Sort
@@ -32,6 +32,7 @@ from idp.pages.console.tenants.forms import BundleForm, NewTenantForm, StateForm
 from idp.pages.console.typed_name import TypedNameForm
 from idp.pages.console.workspaces import Workspace
 from idp.platform.audit.tags import Tag
+from idp.platform.db import count_up_to
 from idp.platform.errors import BadRequest, NotFound, Problem
 from idp.platform.errors import Conflict as Refused
 from idp.platform.issuer import PLATFORM_TENANT_ID
@@ -88,7 +89,13 @@ def index(workspace: Workspace) -> Response:
         "tenants/index.html",
         screen=screens.TENANTS,
         page=page,
-        members=directory.count_members(database(), [row.id for row in page.rows]),
+        members=count_up_to(
+            database(),
+            Membership.tenant_id,
+            [row.id for row in page.rows],
+            lists.MOST_COUNTED + 1,
+        ),
+        most=lists.MOST_COUNTED,
         states=dict(STATES.values()),
         may_open=workspace.may(Scope.TENANT_DETAIL),
         may_create=workspace.may(Scope.TENANT_POST),
@@ -121,14 +128,18 @@ def create(workspace: Workspace) -> Response:
     form.type_code.choices = _types(database(), workspace)
     if not form.validate():
         return _show_new(workspace, form, 400)
+    sending = repeats.begin(workspace)
+    if isinstance(sending, Response):
+        return sending
     try:
         tenant = _create(workspace, form)
     except Problem as problem:
         database().rollback()
         refusals.add(form, problem, FIELDS)
         return _show_new(workspace, form, problem.status)
+    response = sending.keep(go(workspace, "tenants.show", row_id=tenant.id))
     database().commit()
-    return go(workspace, "tenants.show", row_id=tenant.id)
+    return response
 
 
 @pages.get("/<int:row_id>", permission=Scope.TENANT_DETAIL)
@@ -218,14 +229,14 @@ def set_bundle(workspace: Workspace, row_id: int) -> Response:
 
 @pages.get("/<int:row_id>/delete", permission=Scope.TENANT_DELETE, recent=True)
 def ask_to_delete(workspace: Workspace, row_id: int) -> Response:
-    """Show what a tenant still holds; only an empty one can be deleted."""
+    """Show what a tenant still holds; one that has more than members cannot be deleted."""
     tenant = _get(workspace, Scope.TENANT_DELETE, row_id)
     return _show_delete(workspace, tenant, TypedNameForm())
 
 
 @pages.post("/<int:row_id>/delete", permission=Scope.TENANT_DELETE, recent=True)
 def delete(workspace: Workspace, row_id: int) -> Response:
-    """Delete a disabled tenant that is empty."""
+    """Delete a disabled tenant that is empty but for members; the worker removes many of them."""
     tenant = _get(workspace, Scope.TENANT_DELETE, row_id)
     form = TypedNameForm()
     if tenant.is_enabled:
@@ -234,14 +245,16 @@ def delete(workspace: Workspace, row_id: int) -> Response:
     if not form.names(tenant.name):
         return _show_delete(workspace, tenant, form, 400)
     try:
-        tenants.delete(database(), workspace.actor, Scope.TENANT_DELETE, row_id)
+        is_done = clearing.request(database(), workspace.actor, Scope.TENANT_DELETE, row_id)
     except Problem as problem:
         database().rollback()
         form.refuse(messages.translate(problem.detail))
         tenant = _get(workspace, Scope.TENANT_DELETE, row_id)
         return _show_delete(workspace, tenant, form, problem.status)
     database().commit()
-    return go(workspace, "tenants.index")
+    if is_done:
+        return go(workspace, "tenants.index")
+    return go(workspace, "tenants.ask_to_delete", row_id=row_id)
 
 
 def _get(workspace: Workspace, code: Scope, row_id: int) -> Tenant:
@@ -412,7 +425,8 @@ def _show_state(
 def _show_delete(
     workspace: Workspace, tenant: Tenant, form: TypedNameForm, status: int = 200
 ) -> Response:
-    uses = _uses(database(), tenant)
+    uses = tenants.count_uses(database(), tenant)
+    members = uses.pop("members")
     return layout.page(
         workspace,
         "tenants/delete.html",
@@ -421,8 +435,11 @@ def _show_delete(
         status=status,
         tenant=tenant,
         form=form,
-        uses=uses,
+        uses=[(count, USES[name]) for name, count in uses.items() if count],
+        members=members,
+        clearance=clearing.find(database(), tenant.id),
         counts=[
+            *([(members, USES["members"])] if members else []),
             (len(tenant.hosts), ngettext("host", "hosts", len(tenant.hosts))),
             (
                 len(tenant.administrators),
@@ -468,10 +485,8 @@ def _refuse_change(
         refusals.add(form, problem, FIELDS)
         return _show(workspace, tenant, form, status=problem.status)
     stored = _form_of(tenant)
-    fields = [
-        (stored[name].label.text, str(stored[name].data or ""), str(form[name].data or ""))
-        for name in ("name", "hosts", "issuer_host", "theme", "cache_seconds")
-    ]
+    names = ("name", "hosts", "issuer_host", "theme", "cache_seconds")
+    fields = conflicts.compared(stored, form, names)
     target = f"tenant:{row_id}"
     found = conflicts.of(database(), target, (Tag.TENANT_CHANGED,), fields)
     form.stamp.data = tenant.concurrency_stamp

@@ -14,7 +14,7 @@ from idp.directory.actor import Actor
 from idp.directory.roles import tenant_roles
 from idp.directory.scopes import Scope
 from idp.directory.users import management as people
-from idp.pages.console import workspaces
+from idp.pages.console import repeats, workspaces
 from idp.pages.console.gate import check, go
 from idp.pages.console.users import listing, person
 from idp.pages.console.users.pages import WRITE, pages
@@ -205,15 +205,20 @@ def _act(
     stays: bool = True,
 ) -> Response:
     """Do something to a user and go back to the tab; a refusal is shown there."""
+    sending = repeats.begin(workspace)
+    if isinstance(sending, Response):
+        return sending
     try:
         act(database(), workspaces.acting(database(), workspace, permission))
     except REFUSALS as problem:
         database().rollback()
         return person.page(workspace, user_id, tab, problem)
+    response = go(workspace, "users.index", notice=notice)
+    if stays:
+        response = go(workspace, f"users.{tab}", row_id=user_id, notice=notice)
+    sending.keep(response)
     database().commit()
-    if not stays:
-        return go(workspace, "users.index", notice=notice)
-    return go(workspace, f"users.{tab}", row_id=user_id, notice=notice)
+    return response
 
 
 def _act_on_all(workspace: Workspace, act: Act, permission: Scope, notice: str) -> Response:

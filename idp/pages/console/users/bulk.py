@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import request
@@ -32,10 +33,12 @@ def disable_step(workspace: Workspace) -> Response:
     """Disable the next users of the list; who cannot be disabled is left out with the reason."""
     session, actor = database(), workspaces.acting(database(), workspace, WRITE)
 
-    def disable(user_id: int) -> None:
-        people.disable(session, actor, user_id)
-
-    return _step(workspace, WRITE, disable)
+    return _step(
+        workspace,
+        WRITE,
+        partial(people.disable, session, actor),
+        partial(people.disable_together, session, actor),
+    )
 
 
 @pages.get("/all/assign", permission=Scope.US_ROLE_BIND)
@@ -68,9 +71,9 @@ def _ask(workspace: Workspace, permission: Scope) -> Response:
     return _page(workspace, permission, progress, choices=choices, is_asked=True)
 
 
-def _step(workspace: Workspace, permission: Scope, act: Any, **form: str) -> Response:
+def _step(workspace: Workspace, permission: Scope, *acts: Any, **form: str) -> Response:
     query = _query(workspace, permission)
-    progress = steps.carry_out(database(), query, User.id, steps.read(), act)
+    progress = steps.carry_out(database(), query, User.id, steps.read(), *acts)
     database().commit()
     return _page(workspace, permission, progress, form=form)
 

@@ -91,11 +91,8 @@ def _refuse(workspace: Workspace, row_id: int, form: ProfileForm, problem: Probl
         refusals.add(form, problem, FIELDS)
         return _page(workspace, found, form, status=problem.status)
     stored = _form_of(found.user)
-    differing = [
-        (stored[name].label.text, str(stored[name].data or ""), str(form[name].data or ""))
-        for name in (*CLAIMS, *IDENTITY)
-        if form[name].raw_data
-    ]
+    sent = [name for name in (*CLAIMS, *IDENTITY) if form[name].raw_data]
+    differing = conflicts.compared(stored, form, sent)
     target = f"user:{row_id}"
     conflict = conflicts.of(database(), target, (Tag.USER_CHANGED,), differing)
     form.stamp.data = found.user.concurrency_stamp

@@ -22,10 +22,10 @@ from idp.directory.users.management import NewPerson
 from idp.directory.users.models import User
 from idp.directory.users.names import EMAIL_LENGTH, USERNAME_LENGTH
 from idp.pages.account.forms import NamesForm
+from idp.pages.console.fields import TOO_LONG
 from idp.pages.form import Form
 from idp.pages.language import LANGUAGES
 
-TOO_LONG = _("This is too long.")
 FIELDS = {"nick_name": "nickname", "roles[0]": "roles"}
 """Fields of the form by the names that services give them."""
 CLAIMS = ("name", "given_name", "middle_name", "family_name", "nickname", "locale", "zoneinfo")

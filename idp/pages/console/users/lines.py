@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from flask_babel import lazy_gettext as _
-from sqlalchemy import ColumnElement, not_, or_, select
+from sqlalchemy import ColumnElement, func, not_, or_, select
 from sqlalchemy.orm import Session
 
 from idp.directory.roles.models import Role, UserRole
@@ -25,10 +26,14 @@ from idp.platform import clock
 from idp.platform.audit import service as audit
 from idp.platform.integers import INT64_MAX
 from idp.platform.issuer import PLATFORM_TENANT_ID
+from idp.platform.web.views import database
 
 MOST_CHOICES = 50
 """Roles or organisations that a filter offers."""
 RECENTLY, LONG_AGO = timedelta(days=30), timedelta(days=90)
+
+_WILD = re.compile(r"[/%_]")
+"""What LIKE would take for something else, and the sign before it."""
 
 SORTS = {
     "name": Sort(_("Name"), SORT_NAME),
@@ -92,7 +97,7 @@ def filters(session: Session, workspace: Workspace) -> dict[str, Filter]:
 def conditions(workspace: Workspace, listing: lists.Listing) -> list[ColumnElement[bool]]:
     """Return in SQL what search and filters leave."""
     chosen = listing.chosen
-    found = [matches(listing.text)] if listing.text else []
+    found = [matches(database(), workspace, listing.text)] if listing.text else []
     if "state" in chosen:
         found.append(_in_state(chosen["state"]))
     if "role" in chosen:
@@ -105,8 +110,21 @@ def conditions(workspace: Workspace, listing: lists.Listing) -> list[ColumnEleme
     return found
 
 
-def matches(text: str) -> ColumnElement[bool]:
-    """Return in SQL who has a text in a name or address, or as their id."""
+def beginnings_of(session: Session, workspace: Workspace, text: str) -> int | None:
+    """Return among how many people a search finds beginnings alone; None: it finds all."""
+    is_narrow = bool(text) and people.are_many(session, workspace.tenant_id)
+    return people.MOST_SEARCHED if is_narrow else None
+
+
+def matches(session: Session, workspace: Workspace, text: str) -> ColumnElement[bool]:
+    """Return in SQL who has a text in a name or address, or as their id.
+
+    Among many people those whose names and addresses begin with it: an index finds them.
+    """
+    is_id = text.isascii() and text.isdigit() and int(text) <= INT64_MAX
+    by_id = [User.id == int(text)] if is_id else []
+    if people.are_many(session, workspace.tenant_id):
+        return or_(*_begin_with(text), *by_id)
     by_key = (
         column.contains(names.key(text), autoescape=True)
         for column in (User.username_key, User.email_key)
@@ -114,8 +132,23 @@ def matches(text: str) -> ColumnElement[bool]:
     by_name = lists.matches(
         text, User.display_name, User.given_name, User.family_name, User.nick_name, User.mobile
     )
-    is_id = text.isascii() and text.isdigit() and int(text) <= INT64_MAX
-    return or_(*by_key, by_name, *([User.id == int(text)] if is_id else []))
+    return or_(*by_key, by_name, *by_id)
+
+
+def _begin_with(text: str) -> list[ColumnElement[bool]]:
+    """Return in SQL whose user name, e-mail address, number or shown name begins with a text."""
+    key, number = names.key(text), text if text.startswith("+") else f"+{text}"
+    by_key = (
+        column.startswith(typed, autoescape=True)
+        for column, typed in (
+            (User.username_key, key),
+            (User.email_key, key),
+            (User.mobile, number),
+        )
+    )
+    # The database lowers the text as it lowers names, which for SQLite means ASCII alone.
+    typed = _WILD.sub(r"/\g<0>", text)
+    return [*by_key, SORT_NAME.like(func.lower(f"{typed}%"), escape="/")]
 
 
 def _choices(session: Session, query: Any) -> dict[str, str]:

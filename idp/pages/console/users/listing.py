@@ -35,6 +35,7 @@ def page(workspace: Workspace, problem: Problem | None = None) -> Response:
         screen=screens.USERS,
         status=problem.status if problem else 200,
         page=found,
+        beginnings=lines.beginnings_of(session, workspace, listing.text),
         lines=lines.of(session, workspace, found.rows),
         states=lines.STATES,
         roles=listing.filters["role"].choices if "role" in listing.filters else {},

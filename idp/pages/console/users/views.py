@@ -40,7 +40,7 @@ def index(workspace: Workspace) -> Response:
 def find(workspace: Workspace, text: str) -> Sequence[Hit]:
     """Find users by a name, an address or their id."""
     actor = workspaces.acting(database(), workspace, READ)
-    found = people.members_query(actor).where(lines.matches(text))
+    found = people.members_query(actor).where(lines.matches(database(), workspace, text))
     rows = database().scalars(found.order_by(SORT_NAME, User.id).limit(5)).all()
     return [
         Hit(row.full_name, row.username, workspace.url("users.show", row_id=row.id)) for row in rows
