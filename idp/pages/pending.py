@@ -27,6 +27,7 @@ PAGES = {
     Step.SECOND: "/login/factor",
     Step.CODE: "/login/code",
     Step.ENROL: "/login/enrol",
+    Step.PASSWORD: "/login/password",
     Step.DONE: "/login/done",
 }
 

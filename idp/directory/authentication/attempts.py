@@ -14,6 +14,7 @@ from idp.directory import levels
 from idp.directory.authentication.models import SignInAttempt
 from idp.directory.authentication.steps import Progress, Proof
 from idp.directory.factors import service as factors
+from idp.directory.users import password_age
 from idp.directory.users.models import User
 from idp.platform import clock
 from idp.platform.db import count_hits
@@ -57,8 +58,13 @@ def progress_of(session: Session, user: User, proofs: tuple[Proof, ...]) -> Prog
     requires it, or an administrator gave them an enrolment code.
     """
     condition = factors.condition_of(session, user.id)
-    wanted = levels.MFA if condition.is_required else levels.PWD
-    return Progress(proofs, condition.has_factor, wanted, needs_code=condition.needs_code)
+    return Progress(
+        proofs,
+        condition.has_factor,
+        levels.MFA if condition.is_required else levels.PWD,
+        needs_code=condition.needs_code,
+        password_due=password_age.due(session, user) is not None,
+    )
 
 
 def begin(
@@ -120,6 +126,12 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> OpenAttempt | 
 def add_proofs(session: Session, attempt: OpenAttempt, proofs: Iterable[Proof]) -> None:
     """Note further proofs."""
     attempt.row.proofs = list(dict.fromkeys([*attempt.row.proofs, *proofs]))
+    session.flush()
+
+
+def keep(session: Session, attempt: OpenAttempt) -> None:
+    """Go on with an attempt in which the person got a new security stamp by a new password."""
+    attempt.row.security_stamp = attempt.user.security_stamp
     session.flush()
 
 

@@ -36,6 +36,8 @@ class Step(StrEnum):
     """An enrolment code, without which no second factor is set up."""
     ENROL = "enrol"
     """Setting up a second factor, because one is required and there is none."""
+    PASSWORD = "password"  # noqa: S105 - names a step
+    """Choosing a new password, because it has expired or was set by somebody else."""
     DONE = "done"
     """The session starts."""
 
@@ -49,6 +51,8 @@ class Progress:
     """Whether the person has a second factor."""
     wanted: str
     """The level that the sign-in must reach."""
+    password_due: bool = False
+    """Whether the person must choose a new password."""
     needs_code: bool = False
     """Whether the person sets up a second factor with an enrolment code only."""
 
@@ -116,5 +120,6 @@ STEPS: Sequence[tuple[Step, Callable[[Progress], bool]]] = (
         ),
     ),
     (Step.ENROL, _lacks_factor),
+    (Step.PASSWORD, lambda progress: progress.password_due and Proof.PASSWORD in progress.proofs),
 )
 """Each step with whether it is due. Conditions of a new step go where its page shall come."""
