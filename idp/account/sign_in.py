@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from idp.account import second_factors
+from idp.account import events, notices, second_factors
 from idp.account.second_factors import Added, ConfirmedApp
 from idp.directory import levels
 from idp.directory.authentication import attempts
@@ -18,6 +18,7 @@ from idp.directory.authentication.steps import Proof, Step, amr_of, level_of, ne
 from idp.directory.factors import passkeys
 from idp.directory.factors.passkeys import Claim
 from idp.directory.tenants import service as tenants
+from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.oauth.visitor import Visitor
 from idp.platform import clock, runtime
@@ -213,6 +214,30 @@ def with_new_app(
     else:
         attempts.add_proofs(session, attempt, [Proof.TOTP])
     return added
+
+
+def with_new_password(
+    session: Session,
+    issuer: Issuer,
+    attempt: OpenAttempt,
+    password: str,
+    cookie: str | None,
+    locale: str,
+) -> Outcome | None:
+    """Set the password that a person must choose to sign in, and go on with the sign-in.
+
+    All access gained with the old one ends. `cookie` is the session cookie that the browser sent;
+    its session is replaced. Raise BadRequest for a weak password and Busy under load; the caller
+    commits in all other cases. None: the attempt has ended.
+    """
+    session.commit()  # no transaction is open while passwords are hashed
+    user = attempt.user
+    users.set_password(session, user, password)
+    sessions.end_all(session, user.id)
+    attempts.keep(session, attempt)
+    events.record(session, Tag.PASSWORD_CHANGED, issuer, user)
+    notices.password_changed(session, issuer, user, locale)
+    return finish(session, issuer, attempt, cookie)
 
 
 def due_step(session: Session, attempt: OpenAttempt) -> Step:

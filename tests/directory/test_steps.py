@@ -47,6 +47,14 @@ def test_nothing_is_done_before_the_level_is_reached():
             assert levels.satisfies(level_of(proofs), wanted)
 
 
+def test_a_new_password_is_chosen_last_and_only_by_who_used_the_old_one():
+    for has_factor, wanted in itertools.product((True, False), levels.LEVELS):
+        for proofs in ((), (APP,), (PWD,), (PWD, APP)):
+            before = next_step(Progress(proofs, has_factor, wanted))
+            after = next_step(Progress(proofs, has_factor, wanted, password_due=True))
+            assert after is (Step.PASSWORD if before is Step.DONE else before)
+
+
 def test_two_proofs_of_one_kind_are_one_factor():
     assert level_of((APP, CODE)) == levels.PWD
     assert level_of((PWD,)) == levels.PWD

@@ -32,6 +32,8 @@ class Step(StrEnum):
     """One of the second factors that the person has."""
     ENROL = "enrol"
     """Setting up a second factor, because one is required and there is none."""
+    PASSWORD = "password"  # noqa: S105 - names a step
+    """Choosing a new password, because it has expired or was set by somebody else."""
     DONE = "done"
     """The session starts."""
 
@@ -45,6 +47,8 @@ class Progress:
     """Whether the person has a second factor."""
     wanted: str
     """The level that the sign-in must reach."""
+    password_due: bool = False
+    """Whether the person must choose a new password."""
 
 
 _AMR: Mapping[Proof, tuple[str, ...]] = {
@@ -97,5 +101,6 @@ STEPS: Sequence[tuple[Step, Callable[[Progress], bool]]] = (
     (Step.FIRST, lambda progress: _lacks_first(progress.proofs)),
     (Step.SECOND, lambda progress: _lacks_level(progress) and progress.has_factor),
     (Step.ENROL, lambda progress: _lacks_level(progress) and not progress.has_factor),
+    (Step.PASSWORD, lambda progress: progress.password_due and Proof.PASSWORD in progress.proofs),
 )
 """Each step with whether it is due. Conditions of a new step go where its page shall come."""

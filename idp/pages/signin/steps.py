@@ -23,13 +23,15 @@ from idp.directory.authentication.attempts import OpenAttempt
 from idp.directory.authentication.steps import Step
 from idp.directory.factors import passkeys as passkey_rules
 from idp.directory.factors import service as factor_rules
+from idp.directory.policies import snapshot as policies
 from idp.oauth.visitor import Visitor
 from idp.pages import factors, language, once, passkeys
 from idp.pages.attempt import current_attempt, has_cookie
 from idp.pages.factors import AppForm, CodeForm
 from idp.pages.form import Form
-from idp.pages.messages import retry_message
+from idp.pages.messages import reasons, retry_message
 from idp.pages.passkeys import NameForm
+from idp.pages.password_hint import hint
 from idp.pages.pending import (
     PAGES,
     Authorization,
@@ -40,8 +42,9 @@ from idp.pages.pending import (
     go_on,
     step_address,
 )
+from idp.pages.signin.forms import NewPasswordForm
 from idp.pages.visitor import current_visitor, renew_session, session_cookie
-from idp.platform.errors import TooManyRequests
+from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.web.views import current_issuer, database
 
 CODES = "/login/codes"
@@ -198,6 +201,41 @@ def _add(known: OpenAttempt | Visitor, form: AppForm) -> Added | None:
     return second_factors.add_app_in(session, issuer, known, form.confirmed, locale)
 
 
+@blueprint.get("/login/password")
+@for_step(Step.PASSWORD)
+def show_password(place: Place) -> Response:
+    """Show the form for the password that the person must choose."""
+    return _password_page(place, NewPasswordForm())
+
+
+@blueprint.post("/login/password")
+@for_step(Step.PASSWORD)
+def choose_password(place: Place) -> Response:
+    """Set the password and go on with the sign-in."""
+    assert isinstance(place.known, OpenAttempt)  # noqa: S101 - this step is none of a session
+    form, issuer, locale = NewPasswordForm(), current_issuer(), language.current().code
+    if not form.validate():
+        return _password_page(place, form, 400)
+    new = form.password.data or ""
+    try:
+        outcome = signing_in.with_new_password(
+            database(), issuer, place.known, new, session_cookie(), locale
+        )
+    except BadRequest as problem:
+        database().rollback()
+        for reason in reasons(problem):
+            form.refuse(reason, "password")
+        return _password_page(place, form, 400)
+    except Busy as refusal:
+        database().rollback()
+        form.refuse(retry_message(refusal))
+        return _password_page(place, form, refusal.status, refusal.retry_after)
+    database().commit()
+    if outcome is None:
+        return redirect(place.address("/login"), 303)
+    return go_on(outcome, place.authorization, place.home)
+
+
 @blueprint.get(CODES)
 @for_place
 def show_codes(place: Place) -> Response:
@@ -279,6 +317,21 @@ def new_passkey(place: Place, named: NameForm | None) -> dict[str, Any]:
     named = named or NameForm(formdata=None)
     named.passkey_name.data = named.passkey_name.data or passkeys.suggested_name()
     return {"passkey": place.passkey_to_add(), "named": named}
+
+
+def _password_page(
+    place: Place, form: NewPasswordForm, status: int = 200, retry_after: int | None = None
+) -> Response:
+    user = place.known.user
+    return step_page(
+        "password",
+        place,
+        status,
+        retry_after,
+        form=form,
+        is_set_by_others=user.must_change_password,
+        password_hint=hint(policies.of_user(database(), user.id)),
+    )
 
 
 def step_page(

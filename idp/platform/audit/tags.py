@@ -85,6 +85,7 @@ class Tag(StrEnum):
     PACKAGE_ENTERED = "admin:package:entered"
     PACKAGE_REMOVED = "admin:package:removed"
     PASSWORD_SET = "admin:password:set"
+    POLICY_CHANGED = "admin:policy:changed"
     PRIVILEGE_CREATED = "admin:privilege:created"
     PRIVILEGE_GROUP_CHANGED = "admin:privilege-group:changed"
     PRIVILEGE_GROUP_CREATED = "admin:privilege-group:created"
