@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from idp.account import second_factors
+from idp.account import devices, second_factors
+from idp.account.devices import Sent
 from idp.account.second_factors import Added, ConfirmedApp
 from idp.directory import levels
 from idp.directory.authentication import attempts
@@ -27,6 +28,7 @@ from idp.platform.sessions.service import Authentication
 
 RECENT = timedelta(minutes=30)
 """How long after a sign-in the account pages can be used."""
+NOTHING = Sent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,16 @@ class Outcome:
     cookie: str | None
     """Of the session when all is done, else of the attempt; None: the browser has it."""
     remember: bool
+    device: str | None = None
+    """Cookie of the device; None: the browser has it."""
 
 
 def with_password(
-    session: Session, issuer: Issuer, attempt: Attempt, cookie: str | None
+    session: Session,
+    issuer: Issuer,
+    attempt: Attempt,
+    cookie: str | None,
+    sent: Sent = NOTHING,
 ) -> Outcome | None:
     """Check the password and go on with the sign-in; return None when it is refused.
 
@@ -69,7 +77,7 @@ def with_password(
     if user is None:
         return None
     return proceed(
-        session, issuer, user, cookie, client_id=attempt.client_id, remember=attempt.remember
+        session, issuer, user, cookie, sent, client_id=attempt.client_id, remember=attempt.remember
     )
 
 
@@ -78,23 +86,42 @@ def proceed(
     issuer: Issuer,
     user: User,
     cookie: str | None,
+    sent: Sent = NOTHING,
     *,
     client_id: str | None,
     remember: bool = False,
 ) -> Outcome:
     """Go on with the sign-in of a person who has just proved or set a password.
 
-    `cookie` is the session cookie that the browser sent; its session is replaced.
+    `cookie` is the session cookie that the browser sent; its session is replaced. A remembered
+    device takes the place of the second factor at a new sign-in; people who are signed in and
+    prove once more who they are prove all of it.
     """
     proofs = (Proof.PASSWORD,)
-    step = next_step(attempts.progress_of(session, user, proofs))
+    progress = attempts.progress_of(session, user, proofs)
+    if (
+        next_step(progress) is Step.SECOND
+        and not _is_signed_in(session, issuer, user, cookie)
+        and devices.is_remembered(session, issuer, user, sent)
+    ):
+        progress = replace(progress, wanted=levels.PWD)
+    step = next_step(progress)
+    device = None
     if step is not Step.DONE:
         value = attempts.begin(
             session, issuer, user, proofs, client_id=client_id, remember=remember
         )
     else:
         value = start(session, issuer, user, cookie, client_id=client_id, remember=remember)
-    return Outcome(step, value, remember)
+        device = devices.note_sign_in(session, issuer, user, sent)
+    return Outcome(step, value, remember, device)
+
+
+def _is_signed_in(session: Session, issuer: Issuer, user: User, cookie: str | None) -> bool:
+    row = sessions.find(session, issuer, cookie)
+    if row is None or row.user_id != user.id:
+        return False
+    return row.security_stamp == user.security_stamp
 
 
 def with_code(
@@ -103,19 +130,22 @@ def with_code(
     attempt: OpenAttempt,
     code: str,
     cookie: str | None,
-    locale: str,
+    sent: Sent = NOTHING,
+    *,
+    remember_device: bool = False,
 ) -> Outcome | None:
     """Check a code of a second factor and go on with the sign-in; return None when it is refused.
 
     `cookie` is the session cookie that the browser sent; its session is replaced. The caller
     commits in both cases. Raise TooManyRequests after too many wrong codes.
     """
-    factor = second_factors.prove(session, issuer, attempt.user, code, locale)
+    factor = second_factors.prove(session, issuer, attempt.user, code, sent.locale)
     if factor is None:
         attempts.count_failure(session, attempt)
         return None
+    attempt.row.remember_device = remember_device
     attempts.add_proof(session, attempt, Proof(factor))
-    return finish(session, issuer, attempt, cookie)
+    return finish(session, issuer, attempt, cookie, sent)
 
 
 def with_new_app(
@@ -139,7 +169,11 @@ def due_step(session: Session, attempt: OpenAttempt) -> Step:
 
 
 def finish(
-    session: Session, issuer: Issuer, attempt: OpenAttempt, cookie: str | None
+    session: Session,
+    issuer: Issuer,
+    attempt: OpenAttempt,
+    cookie: str | None,
+    sent: Sent = NOTHING,
 ) -> Outcome | None:
     """End an attempt by its session if nothing else is to be proven; None: it has one already.
 
@@ -160,7 +194,15 @@ def finish(
         remember=row.remember,
         auth_time=row.created_at,
     )
-    return Outcome(step, value, row.remember)
+    has_both = level_of(attempt.proofs) != levels.PWD and devices.may_be_remembered(session)
+    device = devices.note_sign_in(
+        session,
+        issuer,
+        attempt.user,
+        sent,
+        is_remembered=row.remember_device and has_both,
+    )
+    return Outcome(step, value, row.remember, device)
 
 
 def start(

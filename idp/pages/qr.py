@@ -17,8 +17,7 @@ from werkzeug.wrappers import Response
 
 from idp.directory.authentication import qr
 from idp.directory.authentication.qr import State
-from idp.pages import return_path
-from idp.pages.account import agents
+from idp.pages import agents, return_path
 from idp.pages.visitor import ask_to_sign_in, current_visitor
 from idp.platform.errors import NotFound
 from idp.platform.web.views import current_issuer, database

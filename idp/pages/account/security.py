@@ -5,8 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, redirect
 from werkzeug.wrappers import Response
 
-from idp.account import second_factors
+from idp.account import activity, second_factors
 from idp.account.second_factors import Standing
+from idp.directory.devices import service as devices
 from idp.directory.factors import recovery
 from idp.directory.factors import service as rules
 from idp.oauth.visitor import Visitor
@@ -138,6 +139,7 @@ def _app_page(visitor: Visitor, form: AppForm, status: int = 200) -> Response:
 
 def _overview(visitor: Visitor, status: int = 200, *, refusal: str | None = None) -> Response:
     apps = rules.list_apps(database(), visitor.user.id)
+    known = devices.list_for(database(), visitor.user)
     return page(
         "security",
         visitor,
@@ -148,4 +150,7 @@ def _overview(visitor: Visitor, status: int = 200, *, refusal: str | None = None
         few=recovery.FEW,
         number=recovery.NUMBER,
         refusal=refusal,
+        password_changed_at=activity.last_password_change(database(), visitor.user),
+        remembered=sum(each.remembered_until is not None for each in known),
+        device_count=len(known),
     )

@@ -21,8 +21,9 @@ from idp.account.second_factors import Added
 from idp.account.sign_in import Outcome
 from idp.directory.authentication.attempts import OpenAttempt
 from idp.directory.authentication.steps import Step
+from idp.directory.devices import service as devices
 from idp.oauth.visitor import Visitor
-from idp.pages import factors, language, once
+from idp.pages import device, factors, language, once
 from idp.pages.attempt import current_attempt, has_cookie
 from idp.pages.factors import AppForm, CodeForm
 from idp.pages.form import Form
@@ -126,7 +127,7 @@ def prove(place: Place) -> Response:
     if not form.validate():
         return _factor_page(place, form, 400)
     try:
-        outcome = _check(place.known, form.code.data or "")
+        outcome = _check(place.known, form)
     except TooManyRequests as refusal:
         database().rollback()
         form.refuse(retry_message(refusal))
@@ -138,11 +139,19 @@ def prove(place: Place) -> Response:
     return go_on(outcome, place.authorization, place.home)
 
 
-def _check(known: OpenAttempt | Visitor, code: str) -> Outcome | None:
-    session, issuer, locale = database(), current_issuer(), language.current().code
+def _check(known: OpenAttempt | Visitor, form: CodeForm) -> Outcome | None:
+    session, issuer, code = database(), current_issuer(), form.code.data or ""
     if isinstance(known, OpenAttempt):
-        return signing_in.with_code(session, issuer, known, code, session_cookie(), locale)
-    cookie = second_factors.step_up(session, issuer, known, code, locale)
+        return signing_in.with_code(
+            session,
+            issuer,
+            known,
+            code,
+            session_cookie(),
+            device.sent(),
+            remember_device=bool(form.remember_device.data),
+        )
+    cookie = second_factors.step_up(session, issuer, known, code, language.current().code)
     return None if cookie is None else Outcome(Step.DONE, cookie, known.browser.remember)
 
 
@@ -191,7 +200,9 @@ def finish(place: Place) -> Response:
     """Start the session of a sign-in in which all is proven."""
     if isinstance(place.known, Visitor):
         return continue_with(place.authorization, place.home)
-    outcome = signing_in.finish(database(), current_issuer(), place.known, session_cookie())
+    outcome = signing_in.finish(
+        database(), current_issuer(), place.known, session_cookie(), device.sent()
+    )
     database().commit()
     if outcome is None:
         return redirect(place.address("/login"), 303)
@@ -202,7 +213,8 @@ def _factor_page(
     place: Place, form: CodeForm, status: int = 200, retry_after: int | None = None
 ) -> Response:
     form.code.data = None  # a code is of use once
-    return _page("factor", place, status, retry_after, form=form)
+    days = devices.remembered_days(database()) if isinstance(place.known, OpenAttempt) else 0
+    return _page("factor", place, status, retry_after, form=form, device_days=days)
 
 
 def _enrolment_page(

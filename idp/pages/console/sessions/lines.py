@@ -13,7 +13,7 @@ from idp.directory.clients.models import Client
 from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
 from idp.oauth.models import Grant
-from idp.pages.account import agents
+from idp.pages import agents
 from idp.pages.console.workspaces import Workspace
 from idp.platform.sessions.models import BrowserSession
 
