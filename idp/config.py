@@ -210,6 +210,13 @@ class Settings(BaseSettings):
         default=True,
         description=N_("Whether anyone can create an account on the page `/register`."),
     )
+    breached_passwords: str = Field(
+        default="",
+        description=N_(
+            "File of stolen passwords, made by `idp passwords prepare`: none of them can be set; "
+            "empty: only the commonest ones are refused."
+        ),
+    )
     second_factor: Literal["optional", "required"] = Field(
         default="optional",
         description=N_(
@@ -442,6 +449,11 @@ class Settings(BaseSettings):
     @classmethod
     def _place_of_files(cls, value: str) -> str:
         return setting_values.address(value, _WEB, "http(s)://host[:port][/path]", path=True)
+
+    @field_validator("breached_passwords")
+    @classmethod
+    def _stolen_passwords(cls, value: str) -> str:
+        return setting_values.breached_passwords(value)
 
     @field_validator("database_url")
     @classmethod

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from idp import runtime
 from idp.config import Settings
+from idp.directory.factors.passkeys import RELATED_ORIGINS
 from idp.directory.tenants import service as tenants
 from idp.oauth.declarations import EXTENSION as SERVER
 from idp.oauth.declarations import Endpoint
@@ -126,6 +127,7 @@ def setup_doors(app: Flask, _settings: Settings) -> None:
     traits = Traits(
         hostless=HOSTLESS | {one.path for one in endpoints if not one.needs_host},
         canonical=frozenset(one.path for one in endpoints if one.is_canonical),
+        everywhere=frozenset({RELATED_ORIGINS}),
         uploads=limits.UPLOADS,
         files=limits.FILES,
     )

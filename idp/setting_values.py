@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Collection
 from email.utils import parseaddr
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import idna
@@ -16,6 +17,9 @@ from sqlalchemy.exc import ArgumentError
 DEFAULT_PORTS = {"http": 80, "https": 443}
 DATABASE_FORM = "postgresql://user:password@host/name or sqlite:///path"
 _LAST_PORT = 65535
+
+BREACHED_MAGIC = b"idp-breached-1\r\n"
+"""Beginning of the files of stolen passwords."""
 
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*")
@@ -251,6 +255,20 @@ def contact(text: str) -> str:
         message = f"must be mailto:name@host or https://…, not {text!r}"
         raise ValueError(message)
     return text
+
+
+def breached_passwords(path: str) -> str:
+    """Return the path of a file of stolen passwords, which must be there and readable."""
+    try:
+        with Path(path).open("rb") as file:
+            is_ours = file.read(len(BREACHED_MAGIC)) == BREACHED_MAGIC
+    except OSError as problem:
+        message = f"the file cannot be read: {problem.strerror}"
+        raise ValueError(message) from None
+    if not is_ours:
+        message = "must be a file made by `idp passwords prepare`"
+        raise ValueError(message)
+    return path
 
 
 def sender(text: str) -> str:

@@ -548,13 +548,17 @@ def live_server(
     started: list[LiveServer] = []
 
     def start(
-        *, workers: int = 1, arguments: tuple[str, ...] = ("--no-worker",), **fields: Any
+        *,
+        workers: int = 1,
+        arguments: tuple[str, ...] = ("--no-worker",),
+        host: str = "127.0.0.1",
+        **fields: Any,
     ) -> LiveServer:
         port = free_port()
         if workers > 1 and not settings.redis_url:
             fields.setdefault("redis_url", request.getfixturevalue("valkey_url"))
         given = {name: getattr(settings, name) for name in settings.model_fields_set}
-        served = Settings(**{**given, "public_url": f"http://127.0.0.1:{port}", **fields})
+        served = Settings(**{**given, "public_url": f"http://{host}:{port}", **fields})
         server = LiveServer.start(
             as_environment(served),
             port=port,

@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients import service as clients
 from idp.directory.clients.service import NewClient
+from idp.directory.factors import passkeys, totp
 from idp.directory.factors import service as factors
-from idp.directory.factors import totp
 from idp.directory.factors.models import Totp
+from idp.directory.factors.passkeys import Claim
 from idp.directory.resources import service as resources
 from idp.directory.resources.models import ApiResource, ApiScope
 from idp.directory.resources.service import NewApi, NewScope
@@ -31,8 +32,10 @@ from idp.directory.users.models import User, UserClaim
 from idp.oauth import refresh_rules
 from idp.oauth.models import Grant, RefreshFamily
 from idp.platform import clock, runtime
+from idp.platform.issuer import Issuer
 from idp.platform.sessions import service as sessions
 from idp.platform.sessions.service import Authentication
+from tests.authenticator import Authenticator
 
 if TYPE_CHECKING:
     from werkzeug.test import TestResponse
@@ -181,6 +184,17 @@ def add_authenticator(session: Session, user: User, name: str = "Phone") -> byte
     session.add(Totp(user_id=user.id, name=name, secret_encrypted=sealed, last_step=0))
     session.commit()
     return secret
+
+
+def add_passkey(session: Session, user: User, url: str, **how: Any) -> Authenticator:
+    """Add a passkey at issuer 1 past its pages; return the authenticator that has it."""
+    issuer = Issuer(1, url, urlsplit(url).netloc, "idp")
+    options = passkeys.creation_options(session, issuer, user, "test")
+    assert options is not None
+    device = Authenticator(url, **how)
+    passkeys.add(session, issuer, user, Claim("test", device.create(options)), "Laptop")
+    session.commit()
+    return device
 
 
 def app_code(secret: bytes, steps: int = 0) -> str:

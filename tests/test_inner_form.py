@@ -32,6 +32,8 @@ SEARCHED = ("idp", "tests", "bench", "docs", ".ci")
 REFUSED = re.compile(r"(?:Give|Tell|Say|Let)s?\b")
 
 LATE = {
+    # Half a second, for the library that only checks of passkeys need.
+    "idp/directory/factors/passkeys.py": {"idp.directory.factors.ceremonies"},
     # Only a command that failed needs the explanation of failures.
     "idp/cli.py": {"idp.commands.failures"},
     # Back ends, chosen by settings, each in one place.

@@ -58,6 +58,7 @@ VALUES = {
     "files_url": "s3://bucket/folder?region=eu",
     "files_public_url": "https://files.example/idp",
     "files_scanner": "tcp://clamav.example:3310",
+    "breached_passwords": str(Path(__file__).parent / "breached.dat"),
     "log_format": "ecs",
     "slow_seconds": "0.25",
     "otlp_url": "http://collector.example:4318",

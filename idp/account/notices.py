@@ -26,6 +26,26 @@ def authenticator_removed(session: Session, issuer: Issuer, user: User, locale: 
     _mail(session, issuer, user, "authenticator_removed", locale)
 
 
+def passkey_added(session: Session, issuer: Issuer, user: User, locale: str) -> None:
+    """Notify a person of a new passkey."""
+    _mail(session, issuer, user, "passkey_added", locale)
+
+
+def passkey_removed(session: Session, issuer: Issuer, user: User, locale: str) -> None:
+    """Notify a person that a passkey was removed."""
+    _mail(session, issuer, user, "passkey_removed", locale)
+
+
+def passkey_renamed(session: Session, issuer: Issuer, user: User, locale: str) -> None:
+    """Notify a person that a passkey was renamed."""
+    _mail(session, issuer, user, "passkey_renamed", locale)
+
+
+def passkey_suspended(session: Session, issuer: Issuer, user: User, locale: str) -> None:
+    """Notify a person that a passkey is not accepted any more, because it may have been copied."""
+    _mail(session, issuer, user, "passkey_suspended", locale)
+
+
 def recovery_codes_made(session: Session, issuer: Issuer, user: User, locale: str) -> None:
     """Notify a person of new recovery codes."""
     _mail(session, issuer, user, "recovery_codes_made", locale)

@@ -1,4 +1,4 @@
-"""Second factors of a person's own account: proving, adding and removing them.
+"""Second factors and passkeys of a person's own account: proving, adding and removing them.
 
 Whoever changes them must have signed in with the highest level that they can reach a short while
 ago, and is notified by mail.
@@ -6,6 +6,7 @@ ago, and is notified by mail.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -14,8 +15,10 @@ from sqlalchemy.orm import Session
 from idp.account import devices, events, notices
 from idp.directory import levels
 from idp.directory.authentication.steps import Proof, amr_of, level_of
-from idp.directory.factors import recovery
+from idp.directory.factors import passkeys, recovery
 from idp.directory.factors import service as factors
+from idp.directory.factors.passkey_answers import RefusedAnswerError
+from idp.directory.factors.passkeys import Claim, Finding
 from idp.directory.factors.service import Factor
 from idp.directory.users import service as users
 from idp.directory.users.models import User
@@ -26,9 +29,10 @@ from idp.platform.audit.tags import Tag
 from idp.platform.errors import NotFound, Unprocessable
 from idp.platform.issuer import Issuer
 from idp.platform.sessions import service as sessions
-from idp.platform.sessions.models import BrowserSession
 from idp.platform.translation import N_
 
+PASSKEY = "passkey"
+"""What audit events call this kind of factor."""
 HIGHEST = timedelta(minutes=10)
 """How long after the second factor was proven the factors may be changed."""
 FIRST = timedelta(minutes=5)
@@ -43,6 +47,8 @@ class Standing:
     """Whether the person has one."""
     may_change: bool
     """Whether the highest level that they can reach was proven a short while ago."""
+    needs_passkey: bool = False
+    """Whether only a passkey proves that level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +63,14 @@ class ConfirmedApp:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What follows from a new app."""
+    """What follows from a new factor."""
 
     recovery_codes: list[str]
     """To be shown once; empty: the person has some already."""
     cookie: str | None = None
-    """New value of the session, if the app was added in one."""
+    """New value of the session, if the factor was added in one."""
+    proofs: tuple[Proof, ...] = ()
+    """What a new passkey proves."""
 
 
 def prove(session: Session, issuer: Issuer, user: User, code: str, locale: str) -> Factor | None:
@@ -80,6 +88,39 @@ def prove(session: Session, issuer: Issuer, user: User, code: str, locale: str) 
     return factor
 
 
+def prove_passkey(
+    session: Session, issuer: Issuer, user: User, claim: Claim, locale: str
+) -> tuple[Proof, ...]:
+    """Check the answer of a passkey of a person; return no proof when it is refused.
+
+    The caller commits in both cases. Raise TooManyRequests after too many refused ones.
+    """
+    found = factors.prove_passkey(session, issuer, user, claim)
+    if found.reason is not None:
+        events.record(session, Tag.FACTOR_REFUSED, issuer, user, {"reason": found.reason})
+        report_suspended(session, issuer, user, found, locale)
+    return proofs_of(found)
+
+
+def proofs_of(found: Finding) -> tuple[Proof, ...]:
+    """Return what the answer of a passkey proves: nothing when it was refused."""
+    if found.passkey is None or found.reason is not None:
+        return ()
+    is_synced = found.passkey.backup_eligible
+    passkey = Proof.SYNCED_PASSKEY if is_synced else Proof.DEVICE_PASSKEY
+    return (passkey, Proof.VERIFICATION) if found.is_verified else (passkey,)
+
+
+def report_suspended(
+    session: Session, issuer: Issuer, user: User, found: Finding, locale: str
+) -> None:
+    """Record that an answer suspended its passkey, and notify the person."""
+    if found.is_suspended:
+        details = {"factor": PASSKEY, "reason": found.reason}
+        events.record(session, Tag.FACTOR_SUSPENDED, issuer, user, details)
+        notices.passkey_suspended(session, issuer, user, locale)
+
+
 def step_up(
     session: Session, issuer: Issuer, visitor: Visitor, code: str, locale: str
 ) -> str | None:
@@ -88,33 +129,50 @@ def step_up(
     Return the new cookie of the session; None when the code is refused. The caller commits in both
     cases. Raise TooManyRequests after too many wrong codes.
     """
-    if prove(session, issuer, visitor.user, code, locale) is None:
-        return None
-    return _raise_level(session, issuer, visitor)
+    factor = prove(session, issuer, visitor.user, code, locale)
+    return None if factor is None else _raise_level(session, issuer, visitor, [Proof(factor)])
 
 
-def _raise_level(session: Session, issuer: Issuer, visitor: Visitor) -> str | None:
+def step_up_by_passkey(
+    session: Session, issuer: Issuer, visitor: Visitor, claim: Claim, locale: str
+) -> str | None:
+    """Check the answer of a passkey and raise the level of a live session, as `step_up` does."""
+    proofs = prove_passkey(session, issuer, visitor.user, claim, locale)
+    return _raise_level(session, issuer, visitor, proofs) if proofs else None
+
+
+def _raise_level(
+    session: Session, issuer: Issuer, visitor: Visitor, proofs: Sequence[Proof]
+) -> str | None:
     """Raise the level of a session and return its new cookie; None when it ended meanwhile."""
-    proofs = (Proof.PASSWORD, Proof.TOTP)
-    amr = list(dict.fromkeys([*visitor.browser.amr, *amr_of(proofs)]))
-    level = level_of(proofs)
-    value = sessions.raise_level(session, visitor.browser, acr=level, amr=amr)
+    reached = level_of([Proof.PASSWORD, *proofs])  # whatever the first factor was
+    level = max(reached, visitor.browser.acr, key=levels.rank)
+    amr = amr_of(proofs, known=visitor.browser.amr)
+    is_by_passkey = reached == levels.PHR
+    value = sessions.raise_level(
+        session, visitor.browser, acr=level, amr=amr, is_by_passkey=is_by_passkey
+    )
     if value is not None:
         events.record(session, Tag.LEVEL_RAISED, issuer, visitor.user, {"acr": level})
     return value
 
 
-def standing_of(session: Session, visitor: Visitor) -> Standing:
+def standing_of(session: Session, issuer: Issuer, visitor: Visitor) -> Standing:
     """Return whether a person has a second factor, and whether their session may change it."""
-    if factors.has_any(session, visitor.user.id):
-        return Standing(has_factor=True, may_change=_is_high(visitor.browser))
-    is_fresh = visitor.browser.auth_time > clock.now() - FIRST
-    return Standing(has_factor=False, may_change=is_fresh)
+    level = factors.highest_level(session, issuer, visitor.user.id)
+    if level == levels.PWD:
+        is_fresh = visitor.browser.auth_time > clock.now() - FIRST
+        return Standing(has_factor=False, may_change=is_fresh)
+    needs_passkey = level == levels.PHR
+    proven_at = visitor.browser.phr_at if needs_passkey else visitor.browser.mfa_at
+    is_recent = proven_at is not None and proven_at > clock.now() - HIGHEST
+    return Standing(has_factor=True, may_change=is_recent, needs_passkey=needs_passkey)
 
 
-def must_step_up(session: Session, visitor: Visitor) -> bool:
+def must_step_up(session: Session, issuer: Issuer, visitor: Visitor) -> bool:
     """Return whether a person has a second factor and did not prove it a short while ago."""
-    return not _is_high(visitor.browser) and factors.has_any(session, visitor.user.id)
+    standing = standing_of(session, issuer, visitor)
+    return standing.has_factor and not standing.may_change
 
 
 def add_app(
@@ -142,25 +200,91 @@ def add_app_in(
     added = add_app(session, issuer, visitor.user, new, locale)
     if added is None:
         return None
-    return replace(added, cookie=_raise_level(session, issuer, visitor))
+    return replace(added, cookie=_raise_level(session, issuer, visitor, [Proof.TOTP]))
+
+
+def add_passkey(
+    session: Session, issuer: Issuer, user: User, claim: Claim, name: str, locale: str
+) -> Added | None:
+    """Add a passkey; the first factor of a person comes with recovery codes.
+
+    Return None for a refused answer. The caller commits in both cases. Raise Conflict beyond the
+    limit.
+    """
+    is_first = not factors.has_any(session, user.id)
+    try:
+        passkey = passkeys.add(session, issuer, user, claim, name)
+    except RefusedAnswerError as refusal:
+        events.record(session, Tag.FACTOR_REFUSED, issuer, user, {"reason": str(refusal)})
+        return None
+    events.record(session, Tag.FACTOR_ADDED, issuer, user, {"factor": PASSKEY})
+    devices.stop_remembering(session, issuer, user)
+    notices.passkey_added(session, issuer, user, locale)
+    codes = recovery.replace_all(session, user.id) if is_first else []
+    return Added(codes, proofs=proofs_of(Finding(passkey, is_verified=True)))
+
+
+def add_passkey_in(
+    session: Session, issuer: Issuer, visitor: Visitor, claim: Claim, name: str, locale: str
+) -> Added | None:
+    """Add a passkey, as `add_passkey` does, and raise the level of a live session."""
+    added = add_passkey(session, issuer, visitor.user, claim, name, locale)
+    if added is None:
+        return None
+    return replace(added, cookie=_raise_level(session, issuer, visitor, added.proofs))
+
+
+def rename_passkey(
+    session: Session, issuer: Issuer, user: User, passkey_id: int, name: str, locale: str
+) -> None:
+    """Rename a passkey; raise NotFound where the person has no such passkey at this issuer."""
+    if not passkeys.rename(session, issuer, user.id, passkey_id, name):
+        raise NotFound
+    events.record(session, Tag.FACTOR_CHANGED, issuer, user, {"factor": PASSKEY})
+    notices.passkey_renamed(session, issuer, user, locale)
+
+
+def remove_passkey(
+    session: Session, issuer: Issuer, user: User, passkey_id: int, locale: str
+) -> None:
+    """Remove a passkey; raise NotFound where the person has no such passkey at this issuer.
+
+    Raise Unprocessable for the last factor where one is required.
+    """
+    found = passkeys.list_of(session, user.id)
+    if (passkey_id, issuer.tenant_id) not in {(row.id, row.issuer_tenant_id) for row in found}:
+        raise NotFound
+    others = [row for row in passkeys.usable(session, issuer, user.id) if row.id != passkey_id]
+    _refuse_last(session, len(factors.list_apps(session, user.id)) + len(others))
+    if not factors.remove_passkey(session, issuer, user.id, passkey_id):
+        raise NotFound
+    events.record(session, Tag.FACTOR_REMOVED, issuer, user, {"factor": PASSKEY})
+    devices.stop_remembering(session, issuer, user)
+    notices.passkey_removed(session, issuer, user, locale)
 
 
 def remove_app(session: Session, issuer: Issuer, user: User, app_id: int, locale: str) -> None:
     """Remove an authenticator app; raise NotFound where the person has no such app.
 
-    Raise Unprocessable for the last one where a second factor is required.
+    Raise Unprocessable for the last factor where one is required.
     """
     apps = factors.list_apps(session, user.id)
     if app_id not in {app.id for app in apps}:
         raise NotFound
-    is_required = runtime.of(session).settings.second_factor == "required"
-    if is_required and len(apps) == 1:
-        raise Unprocessable(N_("A second factor is required here. Add another app first."))
+    _refuse_last(session, len(apps) - 1 + len(passkeys.usable(session, issuer, user.id)))
     if not factors.remove_app(session, user.id, app_id):
         raise NotFound
     events.record(session, Tag.FACTOR_REMOVED, issuer, user, {"factor": Factor.TOTP})
     devices.stop_remembering(session, issuer, user)
     notices.authenticator_removed(session, issuer, user, locale)
+
+
+def _refuse_last(session: Session, left: int) -> None:
+    """Refuse to leave a person without a factor that works here where one is required."""
+    if left == 0 and runtime.of(session).settings.second_factor == "required":
+        raise Unprocessable(
+            N_("A second factor is required here. Add another app or passkey first.")
+        )
 
 
 def make_recovery_codes(session: Session, issuer: Issuer, user: User, locale: str) -> list[str]:
@@ -169,7 +293,7 @@ def make_recovery_codes(session: Session, issuer: Issuer, user: User, locale: st
     Raise Unprocessable for a person without a second factor, whom the codes would be of no use.
     """
     if not factors.has_any(session, user.id):
-        raise Unprocessable(N_("Add an authenticator app first."))
+        raise Unprocessable(N_("Add an authenticator app or a passkey first."))
     codes = recovery.replace_all(session, user.id)
     events.record(session, Tag.RECOVERY_CODES_MADE, issuer, user)
     notices.recovery_codes_made(session, issuer, user, locale)
@@ -181,15 +305,12 @@ def reset(session: Session, issuer: Issuer, user: User, locale: str) -> int:
 
     For operators: it is recorded as an act of the system.
     """
+    has_passkeys = passkeys.has_any(session, user.id)
     count = factors.reset(session, user.id)
     if count:
         users.end_access(session, user)
         sessions.end_all(session, user.id)
         audit.record(session, Tag.FACTORS_RESET, target=f"user:{user.id}", details={"count": count})
-        notices.authenticator_removed(session, issuer, user, locale)
+        notify = notices.passkey_removed if has_passkeys else notices.authenticator_removed
+        notify(session, issuer, user, locale)
     return count
-
-
-def _is_high(row: BrowserSession) -> bool:
-    is_high = levels.satisfies(row.acr, levels.MFA)
-    return is_high and row.mfa_at is not None and row.mfa_at > clock.now() - HIGHEST

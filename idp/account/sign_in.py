@@ -1,4 +1,4 @@
-"""Signing in: a password, and whatever else is to be proven before the session starts."""
+"""Signing in: a password or a passkey, and what else is to be proven before the session starts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from idp.account import devices, second_factors
+from idp.account import devices, events, notices, second_factors
 from idp.account.devices import Sent
 from idp.account.second_factors import Added, ConfirmedApp
 from idp.directory import levels
@@ -16,13 +16,17 @@ from idp.directory.authentication import service as authentication
 from idp.directory.authentication.attempts import OpenAttempt
 from idp.directory.authentication.service import Kind, SignInPolicy
 from idp.directory.authentication.steps import Proof, Step, amr_of, level_of, next_step
+from idp.directory.factors import passkeys
+from idp.directory.factors.passkeys import Claim
 from idp.directory.tenants import service as tenants
+from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.oauth.visitor import Visitor
-from idp.platform import clock
+from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.issuer import Issuer
+from idp.platform.metrics.declarations import SIGN_INS
 from idp.platform.sessions import service as sessions
 from idp.platform.sessions.service import Authentication
 
@@ -64,20 +68,66 @@ def with_password(
 
     The caller commits in both cases, as for `authentication.authenticate`.
     """
-    policy = SignInPolicy(
-        admits=lambda user: (
-            issuer.is_platform or bool(tenants.memberships(session, user.id, issuer))
-        ),
-        issuer_tenant_id=issuer.tenant_id,
-        tenant_id=issuer.tenant_id,
-        client_id=attempt.client_id,
-    )
+    policy = _policy(session, issuer, attempt.client_id)
     proof = authentication.Attempt(Kind.PASSWORD, attempt.login, attempt.password)
     user = authentication.authenticate(session, proof, policy)
     if user is None:
         return None
     return proceed(
         session, issuer, user, cookie, sent, client_id=attempt.client_id, remember=attempt.remember
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyAttempt:
+    """The answer of a passkey that a visitor sent, and the application that requests it."""
+
+    claim: Claim
+    remember: bool
+    client_id: str | None = None
+
+
+def with_passkey(
+    session: Session, issuer: Issuer, attempt: PasskeyAttempt, cookie: str | None, sent: Sent
+) -> Outcome | None:
+    """Check the answer of a passkey and go on with the sign-in; return None when it is refused.
+
+    The caller commits in both cases: a refusal is recorded too.
+    """
+    found = passkeys.prove(session, issuer, attempt.claim)
+    if found.passkey is None:
+        return None
+    user = session.get_one(User, found.passkey.user_id)
+    policy = _policy(session, issuer, attempt.client_id)
+    reason = found.reason or authentication.refusal_reason(user, policy)
+    outcome = "done" if reason is None else "refused"
+    runtime.of(session).counts.add(SIGN_INS, "passkey", outcome)
+    if reason is not None:
+        authentication.record_refusal(session, policy, user, f"passkey: {reason}")
+        second_factors.report_suspended(session, issuer, user, found, sent.locale)
+        return None
+    tenants.confirm_member(session, issuer.tenant_id, user.id)
+    return proceed(
+        session,
+        issuer,
+        user,
+        cookie,
+        sent,
+        proofs=second_factors.proofs_of(found),
+        client_id=attempt.client_id,
+        remember=attempt.remember,
+    )
+
+
+def _policy(session: Session, issuer: Issuer, client_id: str | None) -> SignInPolicy:
+    """Return who may sign in at an issuer."""
+    return SignInPolicy(
+        admits=lambda user: (
+            issuer.is_platform or bool(tenants.memberships(session, user.id, issuer))
+        ),
+        issuer_tenant_id=issuer.tenant_id,
+        tenant_id=issuer.tenant_id,
+        client_id=client_id,
     )
 
 
@@ -88,16 +138,16 @@ def proceed(
     cookie: str | None,
     sent: Sent = NOTHING,
     *,
+    proofs: tuple[Proof, ...] = (Proof.PASSWORD,),
     client_id: str | None,
     remember: bool = False,
 ) -> Outcome:
-    """Go on with the sign-in of a person who has just proved or set a password.
+    """Go on with the sign-in of a person who has just proved a passkey or a password, or set one.
 
     `cookie` is the session cookie that the browser sent; its session is replaced. A remembered
     device takes the place of the second factor at a new sign-in; people who are signed in and
     prove once more who they are prove all of it.
     """
-    proofs = (Proof.PASSWORD,)
     progress = attempts.progress_of(session, user, proofs)
     if (
         next_step(progress) is Step.SECOND
@@ -112,7 +162,9 @@ def proceed(
             session, issuer, user, proofs, client_id=client_id, remember=remember
         )
     else:
-        value = start(session, issuer, user, cookie, client_id=client_id, remember=remember)
+        value = start(
+            session, issuer, user, cookie, proofs=proofs, client_id=client_id, remember=remember
+        )
         device = devices.note_sign_in(session, issuer, user, sent)
     return Outcome(step, value, remember, device)
 
@@ -144,8 +196,40 @@ def with_code(
         attempts.count_failure(session, attempt)
         return None
     attempt.row.remember_device = remember_device
-    attempts.add_proof(session, attempt, Proof(factor))
+    attempts.add_proofs(session, attempt, [Proof(factor)])
     return finish(session, issuer, attempt, cookie, sent)
+
+
+def with_second_passkey(
+    session: Session,
+    issuer: Issuer,
+    attempt: OpenAttempt,
+    claim: Claim,
+    cookie: str | None,
+    sent: Sent,
+) -> Outcome | None:
+    """Check the answer of a passkey of a known person and go on, as `with_code` does."""
+    proofs = second_factors.prove_passkey(session, issuer, attempt.user, claim, sent.locale)
+    if not proofs:
+        attempts.count_failure(session, attempt)
+        return None
+    attempts.add_proofs(session, attempt, proofs)
+    return finish(session, issuer, attempt, cookie, sent)
+
+
+def with_new_passkey(
+    session: Session, issuer: Issuer, attempt: OpenAttempt, claim: Claim, name: str, locale: str
+) -> Added | None:
+    """Add the passkey that a person sets up to sign in; return None for a refused answer.
+
+    The caller commits in both cases. Raise what `second_factors.add_passkey` raises.
+    """
+    added = second_factors.add_passkey(session, issuer, attempt.user, claim, name, locale)
+    if added is None:
+        attempts.count_failure(session, attempt)
+    else:
+        attempts.add_proofs(session, attempt, added.proofs)
+    return added
 
 
 def with_new_app(
@@ -159,8 +243,32 @@ def with_new_app(
     if added is None:
         attempts.count_failure(session, attempt)
     else:
-        attempts.add_proof(session, attempt, Proof.TOTP)
+        attempts.add_proofs(session, attempt, [Proof.TOTP])
     return added
+
+
+def with_new_password(
+    session: Session,
+    issuer: Issuer,
+    attempt: OpenAttempt,
+    password: str,
+    cookie: str | None,
+    sent: Sent,
+) -> Outcome | None:
+    """Set the password that a person must choose to sign in, and go on with the sign-in.
+
+    All access gained with the old one ends. `cookie` is the session cookie that the browser sent;
+    its session is replaced. Raise BadRequest for a weak password and Busy under load; the caller
+    commits in all other cases. None: the attempt has ended.
+    """
+    session.commit()  # no transaction is open while passwords are hashed
+    user = attempt.user
+    users.set_password(session, user, password)
+    sessions.end_all(session, user.id)
+    attempts.keep(session, attempt)
+    events.record(session, Tag.PASSWORD_CHANGED, issuer, user)
+    notices.password_changed(session, issuer, user, sent.locale)
+    return finish(session, issuer, attempt, cookie, sent)
 
 
 def due_step(session: Session, attempt: OpenAttempt) -> Step:
@@ -226,13 +334,15 @@ def start(
         # The person will not be asked to choose an organisation.
         tenants.confirm_member(session, own[0].id, user.id)
     level, amr = level_of(proofs), amr_of(proofs)
-    mfa_at = None if level == levels.PWD else clock.now()
+    now = clock.now()
+    mfa_at = None if level == levels.PWD else now
+    phr_at = now if level == levels.PHR else None
     value = sessions.start(
         session,
         issuer,
         user.id,
         user.security_stamp,
-        Authentication(level, amr, auth_time, mfa_at),
+        Authentication(level, amr, auth_time, mfa_at, phr_at),
         remember=remember,
         replaces=sessions.find(session, issuer, cookie),
     )

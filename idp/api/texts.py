@@ -142,6 +142,7 @@ SCOPES = {
     "ids4.ms.admin.messages.all": "平台管理：消息的全部接口",
     "ids4.ms.admin.messages.write": "平台管理：重新发送或丢弃消息",
     "ids4.ms.admin.overview.all": "平台管理：统计数据的全部接口",
+    "ids4.ms.admin.policy.all": "平台管理：密码策略的全部接口",
     "ids4.ms.admin.privileges.all": "平台管理：权限的全部接口",
     "ids4.ms.admin.privileges.read": "平台管理：查看权限",
     "ids4.ms.admin.privileges.write": "平台管理：新建权限，修改权限分组",

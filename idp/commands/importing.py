@@ -47,6 +47,9 @@ def _as_value(run: Run, *, dry_run: bool) -> dict[str, Any]:
             for row in run.changed
         ],
         "unchanged": run.unchanged,
+        "without_password": [
+            {"username": username, "reason": reason} for username, reason in run.without_password
+        ],
     }
 
 
@@ -58,6 +61,8 @@ def _print(run: Run, *, dry_run: bool) -> None:
         for field in row.fields:
             before, after = (output.text(field[side]) for side in ("before", "after"))
             print(f"    {field['field']}: {before} -> {after}")
+    for username, reason in run.without_password:
+        print(f"! people {output.text(username)}: comes without a password. {reason}")
     done = "would be" if dry_run else "were"
     if not (run.added or run.changed):
         print("Nothing to change: everything already matches the file.")

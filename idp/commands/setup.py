@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import click
 
@@ -17,6 +17,7 @@ from idp.demo import service as demo
 from idp.demo.service import Account
 from idp.directory.seeding import service as seeding
 from idp.platform import clock, revisions, rollout
+from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
 from idp.platform.revisions import Standing
 from idp.platform.runtime import RequestContext
 from idp.platform.signing import service as signing
@@ -101,6 +102,8 @@ def print_text(
     """Print what was set up, as text."""
     print(f"Address        {issuer}")
     print(f"Console        {issuer}/console")
+    if not _has_passkeys(issuer):
+        print(f"Passkeys       need a host name: IDP_PUBLIC_URL={at_localhost(issuer)}")
     if administrator is not None:
         print(f"Administrator  {administrator}  {_password_note(seeded)}")
     if not seeded.demo_clients:
@@ -120,6 +123,16 @@ def print_text(
     if service is not None and service.secret is not None:
         print("\nTry it, once the server runs:\n")
         print(f"  {curl(issuer, service.client_id, service.secret)}\n")
+
+
+def _has_passkeys(address: str) -> bool:
+    return Issuer(PLATFORM_TENANT_ID, address, "", "").passkey_host is not None
+
+
+def at_localhost(address: str) -> str:
+    """Return an address of this machine at which browsers allow passkeys."""
+    port = urlsplit(address).port
+    return "http://localhost" if port is None else f"http://localhost:{port}"
 
 
 def curl(issuer: str, client_id: str, secret: str) -> str:

@@ -12,12 +12,14 @@ from idp.commands import opening, output
 from idp.commands.command import Group
 from idp.commands.options import ID, LAST_ID
 from idp.directory.actor import OPERATOR
-from idp.directory.factors import recovery
+from idp.directory.factors import passkeys, recovery
+from idp.directory.factors.models import Passkey
 from idp.directory.factors.service import list_apps as apps_of
+from idp.directory.policies import snapshot as policies
 from idp.directory.roles import catalogue
 from idp.directory.tenants import service as tenants
 from idp.directory.users import management as people
-from idp.directory.users import profile
+from idp.directory.users import passwords, profile
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.directory.users.service import NewUser
@@ -25,7 +27,6 @@ from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
 from idp.platform.errors import BadRequest, NotFound
 from idp.platform.issuer import PLATFORM_TENANT_ID
-from idp.platform.secrets import random_token
 
 
 @click.group(cls=Group)
@@ -61,17 +62,20 @@ def add(
     as_json: bool,
 ) -> None:
     """Create an account in a tenant."""
-    given = random_token(15) if password is None else password
-    new = NewUser(
-        username=username,
-        email=email,
-        mobile=mobile,
-        email_verified=verified and email is not None,
-        mobile_verified=verified and mobile is not None,
-        password=given,
-        chosen_by_person=False,
-    )
     with opening.open_session() as session:
+        if password is None:
+            given = passwords.generate(policies.of_tenant(session, tenant_id))
+        else:
+            given = password
+        new = NewUser(
+            username=username,
+            email=email,
+            mobile=mobile,
+            email_verified=verified and email is not None,
+            mobile_verified=verified and mobile is not None,
+            password=given,
+            chosen_by_person=False,
+        )
         person = users.create(session, new, tenant_id=tenant_id)
         tenants.get(session, tenant_id)
         tenants.add_member(session, tenant_id, person.id)
@@ -148,9 +152,12 @@ def password(
     *, name: str | None, username: str | None, password: str | None, as_json: bool
 ) -> None:
     """Set a password; sessions and tokens of the user end."""
-    given = random_token(15) if password is None else password
     with opening.open_session() as session:
         person = _find(session, name, username)
+        if password is None:
+            given = passwords.generate(policies.of_user(session, person.id))
+        else:
+            given = password
         session.commit()  # hashing takes long, and SQLite has one writer
         users.set_password(session, person, given, chosen_by_person=False)
         audit.record(session, Tag.PASSWORD_SET, target=f"user:{person.id}")
@@ -255,9 +262,14 @@ def factors(*, name: str, reset: bool, as_json: bool) -> None:
             "sub": str(person.id),
             "username": person.username,
             "authenticator_apps": [app.name for app in apps_of(session, person.id)],
+            "passkeys": [_passkey(row) for row in passkeys.list_of(session, person.id)],
             "recovery_codes_left": recovery.count_left(session, person.id),
         }
     output.show(value, as_json=as_json)
+
+
+def _passkey(row: Passkey) -> dict[str, Any]:
+    return {"name": row.name, "host": row.rp_id, "suspended": row.suspended_at is not None}
 
 
 def _listed(person: User) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from idp.platform.issuer import Issuer
+
 PWD = "pwd"  # noqa: S105 - names a level
 """One factor."""
 MFA = "mfa"
@@ -12,9 +14,7 @@ PHR = "phr"
 """A proof that cannot be phished (OpenID Connect EAP ACR Values 1.0)."""
 LEVELS = (PWD, MFA, PHR)
 """The lowest one first; a higher one satisfies a lower one."""
-REACHABLE = (PWD, MFA)
-"""Levels that a sign-in can reach here."""
-HIGHEST = REACHABLE[-1]
+HIGHEST = LEVELS[-1]
 
 _RANKS = {level: rank for rank, level in enumerate(LEVELS)}
 
@@ -26,6 +26,11 @@ class SignIn:
     acr: str
     auth_time: int
     """Seconds since 1970."""
+
+
+def reachable(issuer: Issuer) -> tuple[str, ...]:
+    """Return the levels that a sign-in can reach at an issuer: without passkeys not the highest."""
+    return LEVELS if issuer.passkey_host is not None else LEVELS[:-1]
 
 
 def rank(level: str) -> int:

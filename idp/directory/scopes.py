@@ -98,6 +98,10 @@ class Scope(StrEnum):
     ADMIN_OVERVIEW_ALL = "ids4.ms.admin.overview.all", "Administration: everything about figures"
     ADMIN_OVERVIEW_READ = "ids4.ms.admin.overview.read", "Administration: read figures by day"
 
+    ADMIN_POLICY_ALL = "ids4.ms.admin.policy.all", "Administration: everything about policies"
+    ADMIN_POLICY_READ = "ids4.ms.admin.policy.read", "Administration: read policies of tenants"
+    ADMIN_POLICY_WRITE = "ids4.ms.admin.policy.write", "Administration: change policies of tenants"
+
     ADMIN_PRIVILEGES_ALL = (
         "ids4.ms.admin.privileges.all",
         "Administration: everything about privileges",

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory.roles.models import Role
 from idp.platform.db import Base
 from idp.platform.errors import BadRequest, Problem
 
@@ -38,6 +39,12 @@ class Run:
     added: list[Change] = field(default_factory=list)
     changed: list[Change] = field(default_factory=list)
     unchanged: int = 0
+    hashes: Sequence[Any] = ()
+    """Of people, in the order of the file, prepared before the transaction began."""
+    without_password: list[tuple[str, str]] = field(default_factory=list)
+    """User names of people whose hash was not taken over, with the reason."""
+    roles: dict[tuple[int | None, str], Role] = field(default_factory=dict)
+    """Roles that were found, by tenant and code."""
 
     def update(
         self,

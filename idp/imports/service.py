@@ -10,7 +10,8 @@ from marshmallow import RAISE, Schema, ValidationError, fields
 from sqlalchemy.orm import Session
 
 from idp.directory.seeding import service as seeding
-from idp.imports import gateway, sections, shapes
+from idp.directory.users import password_costs
+from idp.imports import gateway, people, sections, shapes
 from idp.imports.run import Change, Entry, Run, wrong
 from idp.imports.shapes import Entry as EntryShape
 from idp.platform import files
@@ -40,6 +41,7 @@ SECTIONS = (
     Section("privileges", shapes.PrivilegeEntry, sections.privileges),
     Section("bundles", shapes.BundleEntry, sections.bundles),
     Section("menus", shapes.RootMenuEntry, sections.menus),
+    Section("people", shapes.PersonEntry, people.people),
     Section("upstreams", shapes.UpstreamEntry, gateway.upstreams),
     Section("products", shapes.ProductEntry, gateway.products_),
     Section(
@@ -53,8 +55,12 @@ SECTIONS = (
 def import_document(session: Session, document: Any) -> Run:
     """Add what is missing, change what differs, and delete nothing."""
     content = _checked(document)
+    # Hashing takes long, so it comes before the transaction.
+    hashes = people.hashes(content.get("people", ()))
+    costs = people.costs(hashes)
     seeding.lock(session)
-    run = Run(session)
+    run = Run(session, hashes=hashes)
+    password_costs.note(session, costs)
     for section in SECTIONS:
         if section.name in content:
             section.import_entries(run, content[section.name])

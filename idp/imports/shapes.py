@@ -152,6 +152,28 @@ class RootMenuEntry(MenuEntry):
     application = text(100, minimum=1, required=True)
 
 
+class PersonEntry(Entry):
+    """A person with an account; without a tenant, of the platform."""
+
+    username = text(256, minimum=1, required=True)
+    email = text(256, minimum=1, allow_none=True)
+    mobile = text(40, minimum=1, allow_none=True)
+    email_verified = boolean()
+    mobile_verified = boolean()
+    nick_name = text(200, allow_none=True)
+    display_name = text(200, allow_none=True)
+    given_name = text(100, allow_none=True)
+    middle_name = text(100, allow_none=True)
+    family_name = text(100, allow_none=True)
+    locale = text(20, allow_none=True)
+    zoneinfo = text(64, allow_none=True)
+    tenant = text(100, minimum=1)
+    roles = fields.List(text(256, minimum=1))
+    password_hash = fields.Raw(allow_none=True)
+    """A text or an object: see `directory.users.foreign`."""
+    must_change_password = boolean()
+
+
 class UpstreamEntry(Entry):
     """An upstream address for APIs of a tenant; without a tenant, for those of the platform."""
 

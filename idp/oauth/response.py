@@ -28,7 +28,14 @@ class Interaction:
     """A page that the person must answer before the request can go on."""
 
     kind: Literal[
-        "login", "login/factor", "login/enrol", "choose", "choose-tenant", "consent", "logout"
+        "login",
+        "login/factor",
+        "login/enrol",
+        "login/passkey",
+        "choose",
+        "choose-tenant",
+        "consent",
+        "logout",
     ]
     handle: str
 

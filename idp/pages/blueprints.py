@@ -10,7 +10,7 @@ from idp.pages.account import views as account
 from idp.pages.console import blueprint as console
 from idp.pages.forgot import views as forgot
 from idp.pages.register import views as register
-from idp.pages.signin import steps
+from idp.pages.signin import passkeys, steps
 from idp.pages.signin import views as signin
 from idp.pages.subscribe import views as subscribe
 
@@ -22,6 +22,7 @@ def blueprints() -> list[Blueprint]:
         theme.blueprint,
         signin.blueprint,
         steps.blueprint,
+        passkeys.blueprint,
         choose.blueprint,
         consent.blueprint,
         cancel.blueprint,

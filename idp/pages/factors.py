@@ -17,6 +17,7 @@ from idp.directory.factors import service as factors
 from idp.directory.users.models import User
 from idp.pages.form import Form
 from idp.pages.messages import reasons, retry_message
+from idp.pages.passkeys import NameForm
 from idp.platform.errors import BadRequest, Conflict, TooManyRequests
 from idp.platform.notify.messages import one_line
 from idp.platform.web.views import current_issuer, database
@@ -88,8 +89,26 @@ class Refusal:
     retry_after: int | None = None
 
 
-def add(form: AppForm, do: Callable[[], Added | None]) -> Added | Refusal:
+def add_app(form: AppForm, do: Callable[[], Added | None]) -> Added | Refusal:
     """Add the app of a form and commit; show in the form why it is refused."""
+    added = add(form, do)
+    if added is not None:
+        return added
+    form.refuse(gettext("This code is wrong. Check the time of your device."), "code")
+    return Refusal(400)
+
+
+def add_passkey(form: NameForm, do: Callable[[], Added | None]) -> Added | Refusal:
+    """Add the passkey that came with a form and commit; show in the form why it is refused."""
+    added = add(form, do)
+    if added is not None:
+        return added
+    form.refuse(gettext("This passkey was not accepted. Please try again."))
+    return Refusal(400)
+
+
+def add(form: Form, do: Callable[[], Added | None]) -> Added | Refusal | None:
+    """Add a factor and commit; None: its proof is wrong. The form shows why else it is refused."""
     if not form.validate():
         return Refusal(400)
     try:
@@ -103,9 +122,6 @@ def add(form: AppForm, do: Callable[[], Added | None]) -> Added | Refusal:
         form.refuse(reasons(problem)[0])
         return Refusal(400)
     database().commit()
-    if added is None:
-        form.refuse(gettext("This code is wrong. Check the time of your device."), "code")
-        return Refusal(400)
     return added
 
 

@@ -26,6 +26,7 @@ PAGES = {
     Step.FIRST: "/login",
     Step.SECOND: "/login/factor",
     Step.ENROL: "/login/enrol",
+    Step.PASSWORD: "/login/password",
     Step.DONE: "/login/done",
 }
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flask import Blueprint, Response, redirect
+from flask import Blueprint, Response, jsonify, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
+from idp.directory.factors.passkeys import RELATED_ORIGINS
 from idp.pages.account.views import PASSWORD
 from idp.pages.language import LANGUAGES
 from idp.platform import clock
@@ -41,6 +42,18 @@ def security() -> Response:
         f"Canonical: {current_issuer().url}{SECURITY}",
     )
     return _text(lines)
+
+
+@blueprint.get(RELATED_ORIGINS)
+def related_origins() -> Response:
+    """Return the origin that may use passkeys bound to this host (Web Authentication 5.11).
+
+    It is asked at every host of an issuer: passkeys stay bound to an earlier one.
+    """
+    issuer = current_issuer()
+    if issuer.passkey_host is None:
+        raise NotFound
+    return jsonify({"origins": [issuer.url]})
 
 
 @blueprint.get("/robots.txt")

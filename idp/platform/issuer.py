@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 PLATFORM_TENANT_ID = 1
 """The tenant that is the platform itself: issuer 1, where platform roles count."""
@@ -64,6 +66,20 @@ class Issuer:
     def is_secure(self) -> bool:
         """Whether browsers reach it by https."""
         return self.url.startswith("https://")
+
+    @property
+    def passkey_host(self) -> str | None:
+        """Host name, without port, that browsers bind passkeys to; None: they refuse to.
+
+        Web Authentication 5.1.3: it must be a domain, in a secure context.
+        """
+        name = urlsplit(self.url).hostname or ""
+        try:
+            ip_address(name)
+        except ValueError:
+            is_local = name == "localhost" or name.endswith(".localhost")
+            return name if self.is_secure or is_local else None
+        return None
 
     @property
     def is_canonical(self) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Literal
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp.directory.actor import Actor
@@ -14,12 +13,11 @@ from idp.directory.branding import rules
 from idp.directory.branding.models import Branding
 from idp.directory.branding.rules import BrandingSpec
 from idp.directory.branding.snapshot import find_row
-from idp.directory.tenants.models import Tenant
+from idp.directory.tenants import management as tenants
 from idp.platform import runtime, stamps
 from idp.platform.audit import service as audit
 from idp.platform.audit.tags import Tag
-from idp.platform.errors import BadRequest, NotFound
-from idp.platform.integers import INT64_MAX
+from idp.platform.errors import BadRequest
 from idp.platform.issuer import PLATFORM_TENANT_ID
 from idp.platform.translation import N_
 from idp.publishing.files import kinds
@@ -48,7 +46,7 @@ NO_PICTURE = N_("A picture must be a JPEG or PNG file of at most 500 kB.")
 
 def get(session: Session, actor: Actor, tenant_id: int) -> Branding:
     """Return the branding of a tenant; one without values where nothing was set."""
-    _check_reach(session, actor, tenant_id)
+    tenants.check_served(session, actor, tenant_id)
     return _row(session, tenant_id)
 
 
@@ -65,7 +63,7 @@ def replace(
     Pictures are named by files that were uploaded for this tenant before. `stamp` is that of the
     state that was read; None accepts any.
     """
-    _check_reach(session, actor, tenant_id, lock=True)
+    tenants.check_served(session, actor, tenant_id, lock=True)
     row = _row(session, tenant_id)
     stamps.check(row.concurrency_stamp, stamp)
     values = rules.checked(spec)
@@ -88,7 +86,7 @@ def new_picture(
 
     The file is scanned and redrawn like every upload: see `files.keep`.
     """
-    _check_reach(session, actor, tenant_id)
+    tenants.check_served(session, actor, tenant_id)
     runtime.of(session).throttle.hit("branding", str(actor.user_id), PICTURES_PER_HOUR, HOUR)
     session.rollback()  # no transaction stays open during the scan
     if stream.seek(0, 2) > LARGEST:
@@ -96,7 +94,7 @@ def new_picture(
     sent = Sent(stream, unverified_name, CONSOLE, actor.user_id, tenant_id)
     try:
         with files.keep(session, sent, kinds.IMAGES) as stored:
-            _check_reach(session, actor, tenant_id, lock=True)
+            tenants.check_served(session, actor, tenant_id, lock=True)
             row = _row(session, tenant_id)
             _write(session, row, {**_state_of(row), kind: stored.name})
             yield row
@@ -109,23 +107,10 @@ def new_picture(
 
 def remove_picture(session: Session, actor: Actor, tenant_id: int, kind: Picture) -> Branding:
     """Remove a picture from the branding; removing it twice is no error."""
-    _check_reach(session, actor, tenant_id, lock=True)
+    tenants.check_served(session, actor, tenant_id, lock=True)
     row = _row(session, tenant_id)
     _write(session, row, {**_state_of(row), kind: None})
     return row
-
-
-def _check_reach(session: Session, actor: Actor, tenant_id: int, *, lock: bool = False) -> None:
-    """Refuse a tenant that is not there, or that the client of the actor does not serve.
-
-    The gate has checked the permission there. With `lock` nobody else changes it meanwhile.
-    """
-    query = select(Tenant.id).where(Tenant.id == min(tenant_id, INT64_MAX))
-    if lock:
-        query = query.with_for_update(of=Tenant)
-    is_served = actor.client_tenant_id in {None, tenant_id}
-    if not is_served or session.scalar(query) is None:
-        raise NotFound
 
 
 def _row(session: Session, tenant_id: int) -> Branding:

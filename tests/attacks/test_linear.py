@@ -16,7 +16,7 @@ import pytest
 
 from idp.directory.clients import addresses
 from idp.directory.clients.addresses import Rules
-from idp.directory.users import names
+from idp.directory.users import foreign, names
 from idp.oauth import refused_requests
 from idp.oauth.checks import pkce, redirect_uri
 from idp.platform import logs, plain_yaml
@@ -53,6 +53,7 @@ SHORT = {
 """Functions that only ever see so many characters: codes, scopes, and names that were cleaned."""
 LEFT_OUT = {
     "directory.users.passwords.make_hash": "hashing is meant to cost time; passwords are short",
+    "directory.users.password_costs.measure": "hashes a password, as above",
     "platform.schema.upgrade": "opens the database that an operator names",
     "platform.schema.current": "opens the database that an operator names",
     "platform.schema.drift": "opens the database that an operator names",
@@ -105,6 +106,8 @@ READERS: dict[str, Callable[[str], object]] = {
         f"http://127.0.0.1:1/{text}", [f"http://127.0.0.1/{text}x"], native=True
     ),
     "PKCE": lambda text: pkce.prove(text, text),
+    "imported password hash": foreign.read,
+    "salt of an imported hash": lambda text: foreign.read(f"md5${text}${'ab' * 16}"),
     "user name": lambda text: names.username(text, text),
     "mobile number": lambda text: names._e164.__wrapped__(text, "CN"),
     "YAML": lambda text: plain_yaml.load(text.encode(), YAML),

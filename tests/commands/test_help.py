@@ -46,7 +46,7 @@ COMMANDS = dict(leaves())
 def test_every_command_has_an_example_that_can_be_typed(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("company.yaml", "idp-2030-01-31.tar", "events.jsonl"):
+    for name in ("company.yaml", "pwned-passwords-sha1.txt", "idp-2030-01-31.tar", "events.jsonl"):
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     command = COMMANDS[path]
@@ -78,7 +78,7 @@ def test_the_verbs_are_one_vocabulary() -> None:
     common = {"add", "list", "show", "change", "remove"}
     own = {
         *("disable", "enable", "unlock", "password", "secret", "scope", "retry"),
-        *("rotate", "revoke", "rewrap", "reset", "copy", "factors"),
+        *("rotate", "revoke", "rewrap", "reset", "copy", "factors", "prepare"),
     }
     assert {path.split()[-1] for path in COMMANDS if " " in path} <= common | own
 

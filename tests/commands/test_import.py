@@ -86,7 +86,13 @@ def test_the_example_is_brought_in_once(
 
     after = everything(ready)
     again = idp_json("import", str(EXAMPLE))
-    assert again == {"dry_run": False, "added": [], "changed": [], "unchanged": 15}
+    assert again == {
+        "dry_run": False,
+        "added": [],
+        "changed": [],
+        "unchanged": 15,
+        "without_password": [],
+    }
     assert "Nothing to change" in idp("import", str(EXAMPLE)).stdout
     assert everything(ready) == after
 

@@ -60,6 +60,14 @@ def test_setup_tells_the_demo_and_repeats_itself(
     assert curl(first["issuer"], "demo-service", first["clients"][2]["client_secret"]) in text
 
 
+def test_the_address_for_passkeys_is_printed_where_there_can_be_none(
+    idp: Callable[..., Result],
+) -> None:
+    line = "IDP_PUBLIC_URL=http://localhost:8000"
+    assert line in idp("setup", IDP_PUBLIC_URL="http://127.0.0.1:8000").stdout
+    assert "Passkeys" not in idp("setup", IDP_PUBLIC_URL="http://localhost:8000").stdout
+
+
 @pytest.mark.no_database
 def test_the_curl_survives_a_shell_and_the_header() -> None:
     words = shlex.split(curl("https://id.example", "demo-service", "a b:c'd\"%&"))

@@ -20,7 +20,7 @@ from idp.directory.users import service as users
 from idp.platform import clock
 from idp.platform.audit.models import AuditEvent
 from idp.platform.audit.tags import Tag
-from tests.protocol import add_authenticator, add_person
+from tests.protocol import add_authenticator, add_passkey, add_person
 
 Run = Callable[..., Result]
 RunJson = Callable[..., Any]
@@ -271,3 +271,14 @@ def test_lost_second_factors_are_removed_and_access_ends(
     assert ann.security_stamp == stamp
     session.commit()
     assert "There is no user bob." in idp("user", "factors", "bob", code=1).stderr
+
+
+def test_lost_passkeys_are_shown_and_removed(
+    idp_json: RunJson, session: Session, outbox: Callable[[], list[Any]]
+) -> None:
+    ann = add_person(session, email="ann@example.com")
+    add_passkey(session, ann, "https://login.acme.example")
+    shown = idp_json("user", "factors", "ann")["passkeys"]
+    assert shown == [{"name": "Laptop", "host": "login.acme.example", "suspended": False}]
+    assert idp_json("user", "factors", "ann", "--reset")["passkeys"] == []
+    assert "passkey was removed" in outbox()[0].subject

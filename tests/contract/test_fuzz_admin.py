@@ -52,13 +52,15 @@ def rows(session):
         "settings": {},
         "tenanttypes": {"code": "shop"},
         "branding": {"tenant": 1},
+        "policy": {"tenant": 1},
         "privileges": names,
         "messages": {"id": message_id},
     }
 
 
 @pytest.mark.parametrize(
-    "module", ["clients", "users", "sessions", "audit", "branding", "privileges", "messages"]
+    "module",
+    ["clients", "users", "sessions", "audit", "branding", "policy", "privileges", "messages"],
 )
 def test_no_answer_is_outside_the_document(app, client, session, rows, module):
     root = center.administrator(client, session)

@@ -12,6 +12,7 @@ from idp.directory.authentication.steps import Progress, Proof, Step, amr_of, le
 pytestmark = pytest.mark.no_database
 
 PWD, APP, CODE = Proof.PASSWORD, Proof.TOTP, Proof.RECOVERY_CODE
+KEY, SYNCED, PIN = Proof.DEVICE_PASSKEY, Proof.SYNCED_PASSKEY, Proof.VERIFICATION
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,11 @@ PWD, APP, CODE = Proof.PASSWORD, Proof.TOTP, Proof.RECOVERY_CODE
         ((PWD, APP), True, "mfa", Step.DONE),
         ((PWD, CODE), True, "mfa", Step.DONE),
         ((PWD, APP), True, "phr", Step.SECOND),
+        ((KEY,), True, "pwd", Step.FIRST),
+        ((PIN,), True, "pwd", Step.FIRST),
+        ((KEY, PIN), True, "mfa", Step.DONE),
+        ((SYNCED, PIN), True, "phr", Step.DONE),
+        ((PWD, KEY), True, "phr", Step.DONE),
     ],
 )
 def test_the_first_step_that_is_due_comes_next(proofs, has_factor, wanted, step):
@@ -37,14 +43,24 @@ def test_nothing_is_done_before_the_level_is_reached():
     kinds = [tuple(chosen) for n in range(4) for chosen in itertools.permutations(Proof, n)]
     for proofs, has_factor, wanted in itertools.product(kinds, (True, False), levels.LEVELS):
         if next_step(Progress(proofs, has_factor, wanted)) is Step.DONE:
-            assert PWD in proofs
+            assert PWD in proofs or (PIN in proofs and {KEY, SYNCED}.intersection(proofs))
             assert levels.satisfies(level_of(proofs), wanted)
+
+
+def test_a_new_password_is_chosen_last_and_only_by_who_used_the_old_one():
+    for has_factor, wanted in itertools.product((True, False), levels.LEVELS):
+        for proofs in ((), (APP,), (PWD,), (PWD, APP)):
+            before = next_step(Progress(proofs, has_factor, wanted))
+            after = next_step(Progress(proofs, has_factor, wanted, password_due=True))
+            assert after is (Step.PASSWORD if before is Step.DONE else before)
 
 
 def test_two_proofs_of_one_kind_are_one_factor():
     assert level_of((APP, CODE)) == levels.PWD
     assert level_of((PWD,)) == levels.PWD
     assert level_of((PWD, CODE)) == levels.MFA
+    assert level_of((PIN, APP)) == level_of((KEY, APP)) == levels.PWD
+    assert level_of((PWD, KEY)) == level_of((SYNCED, PIN)) == levels.PHR
 
 
 @pytest.mark.parametrize(
@@ -54,6 +70,9 @@ def test_two_proofs_of_one_kind_are_one_factor():
         ((PWD, APP), ["pwd", "otp", "mfa"]),
         ((PWD, CODE), ["pwd", "otp", "mfa"]),
         ((PWD, APP, CODE), ["pwd", "otp", "mfa"]),
+        ((KEY, PIN), ["hwk", "pop", "user", "mfa"]),
+        ((SYNCED, PIN), ["swk", "pop", "user", "mfa"]),
+        ((PWD, KEY), ["pwd", "hwk", "pop", "user", "mfa"]),
     ],
 )
 def test_proofs_are_stated_by_their_registered_names(proofs, amr):

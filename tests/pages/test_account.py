@@ -161,7 +161,9 @@ def test_in_a_crowd_the_password_stays_and_no_try_is_counted(client, session, an
 def test_the_current_password_cannot_be_guessed_with_a_stolen_session(
     client, session, ann, monkeypatch
 ):
-    monkeypatch.setattr(passwords, "matches", lambda stored, password: password == PASSWORD)
+    monkeypatch.setattr(
+        passwords, "matches", lambda stored, password, seconds: password == PASSWORD
+    )
     monkeypatch.setattr(passwords, "is_outdated", lambda stored: False)
     page = client.get("/account/password")
     for _ in range(20):

@@ -101,6 +101,7 @@ def test_a_program_is_told_the_reason_by_its_code(client, session):
 FOR_ANYONE = {
     "/cancel",
     "/login",
+    "/login/passkey",
     "/forgot",
     "/forgot/<token>",
     "/register/<any(mobile, email):kind>",

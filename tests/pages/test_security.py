@@ -165,7 +165,7 @@ def test_the_last_app_stays_where_one_is_required(client, session, ann):
     (app,) = session.scalars(select(Totp))
     answer = send(client, client.get(HOME, headers=HTML), f"{APP}/{app.id}/remove", {})
     assert answer.status_code == 400
-    assert "Add another app first." in readable(answer)
+    assert "Add another app or passkey first." in readable(answer)
     assert apps_in(session) == 1
 
 

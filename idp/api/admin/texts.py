@@ -45,6 +45,7 @@ MODULES = {
     "sessions": Text("Browser sessions of users", "登录会话"),
     "audit": Text("Audit log", "审计日志"),
     "branding": Text("How pages and mails of a tenant look", "品牌设置"),
+    "policy": Text("What tenants require of passwords", "密码策略"),
     "privileges": Text("Privileges (permissions)", "权限"),
     "tenanttypes": Text("Types of tenants", "租户类型"),
     "bundles": Text("Bundles and who has them", "套餐及其使用情况"),
@@ -420,6 +421,24 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
             "整体替换：缺少的值或 null 恢复默认值。对比度低于 4.5:1 的颜色、非 https 的链接、其他租户的图片一律拒绝。页面立即生效。",
         ),
     ),
+    "policy-get": (
+        Text("Read the policy of a tenant", "查看租户的密码策略"),
+        Text(
+            "What the tenant sets; null where the policy of the platform applies. `required` is what applies to the people "
+            "of the tenant: of both policies the strictest value. Tenant 1 is the platform itself: its policy applies to "
+            "everybody, and the permission is needed at the platform.",
+            "返回租户自己的设置，null 表示沿用平台策略。`required` 是对该租户成员实际生效的要求，取两者中较严格的值。"
+            "租户 1 即平台本身，其策略对所有人生效，须在平台拥有权限。",
+        ),
+    ),
+    "policy-replace": (
+        Text("Replace the policy of a tenant", "修改租户的密码策略"),
+        Text(
+            "All values are replaced; one that is missing or null is not set. Values below those of the platform, and "
+            "passwords that expire without a history, are refused. Passwords that are set already stay valid.",
+            "整体替换：缺少的值或 null 表示不设置。低于平台要求的值，以及只设有效期而不设历史密码数的策略，一律拒绝。已有密码仍然有效。",
+        ),
+    ),
     "privileges-list": (Text("List privileges", "查询权限列表"),),
     "privileges-create": (
         Text("Create a privilege", "新建权限"),
@@ -673,6 +692,11 @@ SCHEMAS = {
     "Branding": Text("How pages and mails of a tenant look.", "租户页面和邮件的外观。"),
     "BrandingLanguages": Text("Texts by language.", "各语言的文字。"),
     "BrandingTexts": Text("Texts in one language.", "一种语言的文字。"),
+    "Policy": Text(
+        "What a tenant requires of passwords; null: what the platform requires.",
+        "租户的密码策略，null 表示沿用平台策略。",
+    ),
+    "RequiredPolicy": Text("What applies to the people of a tenant.", "对租户成员实际生效的要求。"),
     "Privilege": Text("A privilege.", "权限。"),
     "NewPrivilege": Text("A privilege to be created.", "待新建的权限。"),
     "PrivilegeGroup": Text("A group of the privilege tree.", "权限分组。"),
@@ -919,8 +943,8 @@ MEMBERS = {
         "超过该秒数须重新登录；null 表示不要求。",
     ),
     "require_acr": Text(
-        "Level that every sign-in must reach: `pwd` or `mfa`; null: any.",
-        "每次登录须达到的级别：`pwd` 或 `mfa`；null 表示不限。",
+        "Level that every sign-in must reach: `pwd`, `mfa` or `phr`; null: any.",
+        "每次登录须达到的级别：`pwd`、`mfa` 或 `phr`；null 表示不限。",
     ),
     "default_acr_values": Text(
         "Levels that are wished for where a request has no `acr_values`, the preferred one first.",
@@ -1079,6 +1103,30 @@ MEMBERS = {
     "remaining": Text("How many are left.", "剩余的数量。"),
     "Grant.client": Text("Id of the client's row.", "客户端的数字编号。"),
     "Consent.client": Text("Id of the client's row.", "客户端的数字编号。"),
+    # Policies
+    "password_length": Text(
+        "Characters of a new password, at least: 8 to 64.", "新密码的最少字符数，8 到 64。"
+    ),
+    "password_classes": Text(
+        "Kinds of characters in a new password, at least: 0 (off) to 4 of lower case letters, upper case letters, digits and "
+        "others.",
+        "新密码至少包含的字符种类数：小写字母、大写字母、数字、其他字符，0（不要求）到 4。",
+    ),
+    "password_history": Text(
+        "Last passwords, with the present one, that people cannot choose again: 0 (off) to 5.",
+        "不可重复使用的最近密码数（含当前密码），0（不限制）到 5。",
+    ),
+    "password_expiry_days": Text(
+        "Days after which a password must be changed: 0 (off), or 30 to 3650. Needs a history.",
+        "密码有效天数：0（不过期），或 30 到 3650。须同时设置历史密码数。",
+    ),
+    "password_must_change": Text(
+        "Whether people must change a password that somebody else has set.",
+        "他人设置的密码是否必须由本人修改。",
+    ),
+    "Policy.required": Text(
+        "What applies to the people of the tenant.", "对租户成员实际生效的要求。"
+    ),
     # Branding
     "Branding.name": Text(
         "Name on pages and in mails; null: the name of the tenant.",

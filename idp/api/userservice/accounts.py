@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from marshmallow import fields, post_load, validate
 
@@ -26,7 +26,7 @@ from idp.directory.registration.codes import MessageContext
 from idp.directory.scopes import Scope
 from idp.directory.tenants import service as tenants
 from idp.directory.tenants.models import Tenant
-from idp.directory.users import accounts, names
+from idp.directory.users import accounts, names, password_age
 from idp.directory.users.accounts import Account, Filters, NewAccount
 from idp.directory.users.models import User
 from idp.oauth.sign_out import revoke_member_grants
@@ -304,7 +304,12 @@ def list_tenants(username: str) -> Sequence[Tenant]:
     person=False,
     body=CredentialShape(),
     result=AccountShape(),
-    errors=("bad_credential", "second_factor_required", "unknown_authentication_type"),
+    errors=(
+        "bad_credential",
+        "second_factor_required",
+        "password_change_required",
+        "unknown_authentication_type",
+    ),
 )
 def authenticate(body: Credential) -> Account:
     """Authenticate a user; types are `PASSWORD`, `SMS` and `QRCODE`."""
@@ -321,7 +326,12 @@ def authenticate(body: Credential) -> Account:
     person=False,
     body=LoginShape(),
     result=LoginInfoShape(),
-    errors=("bad_credential", "second_factor_required", "unknown_authentication_type"),
+    errors=(
+        "bad_credential",
+        "second_factor_required",
+        "password_change_required",
+        "unknown_authentication_type",
+    ),
 )
 def log_in(body: Credential) -> dict[str, Any]:
     """Log a user in; types are `PASSWORD`, `SMS` and `QRCODE`."""
@@ -482,7 +492,11 @@ def proven(credential: Credential) -> User:
     policy = sign_in_policy()
     user = authentication.authenticate(database(), attempt, policy)
     if user is not None and factors.is_required(database(), user.id):
-        _refuse_without_second_factor(user, policy)
+        message = "This account signs in with a second factor, at the sign-in page only."
+        _refuse(user, policy, "second factor required", message, "second_factor_required")
+    if user is not None and kind is Kind.PASSWORD and password_age.due(database(), user):
+        message = "This account must choose a new password, at the sign-in page."
+        _refuse(user, policy, "new password required", message, "password_change_required")
     if user is not None:
         audit.record(
             database(),
@@ -497,18 +511,17 @@ def proven(credential: Credential) -> User:
     return user
 
 
-def _refuse_without_second_factor(user: User, policy: SignInPolicy) -> None:
-    """Refuse a login by a program, which cannot ask a person for their second factor."""
+def _refuse(user: User, policy: SignInPolicy, reason: str, message: str, code: str) -> NoReturn:
+    """Refuse a login by a program, which cannot ask a person for what is due."""
     audit.record(
         database(),
         Tag.SIGN_IN_REFUSED,
         tenant_id=policy.tenant_id,
         target=f"user:{user.id}",
-        details={"reason": "second factor required"},
+        details={"reason": reason},
     )
     database().commit()
-    message = "This account signs in with a second factor, at the sign-in page only."
-    raise BadRequest(message, code="second_factor_required")
+    raise BadRequest(message, code=code)
 
 
 def sign_in_policy() -> SignInPolicy:

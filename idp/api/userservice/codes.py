@@ -58,6 +58,11 @@ class Code(Enum):
         "该账号须通过两步验证登录, 请前往登录页面",
         "The account signs in with a second factor, at the sign-in page only",
     )
+    password_change_required = Entry(
+        20011,
+        "该账号须先在登录页面修改密码",
+        "The account must choose a new password at the sign-in page first",
+    )
 
     bundle_taken = Entry(30001, "套餐编码已存在", "The code of the bundle is already in use")
     initial_bundle_taken = Entry(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -13,6 +14,7 @@ from idp.directory import levels
 from idp.directory.authentication.models import SignInAttempt
 from idp.directory.authentication.steps import Progress, Proof
 from idp.directory.factors import service as factors
+from idp.directory.users import password_age
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
 from idp.platform.db import count_hits
@@ -58,7 +60,8 @@ def progress_of(session: Session, user: User, proofs: tuple[Proof, ...]) -> Prog
     has_factor = factors.has_any(session, user.id)
     is_required = has_factor or runtime.of(session).settings.second_factor == "required"
     wanted = levels.MFA if is_required else levels.PWD
-    return Progress(proofs, has_factor, wanted)
+    password_due = password_age.due(session, user) is not None
+    return Progress(proofs, has_factor, wanted, password_due)
 
 
 def begin(
@@ -117,9 +120,15 @@ def find(session: Session, issuer: Issuer, cookie: str | None) -> OpenAttempt | 
     return OpenAttempt(row, user)
 
 
-def add_proof(session: Session, attempt: OpenAttempt, proof: Proof) -> None:
-    """Note a further proof."""
-    attempt.row.proofs = list(dict.fromkeys([*attempt.row.proofs, proof]))
+def add_proofs(session: Session, attempt: OpenAttempt, proofs: Iterable[Proof]) -> None:
+    """Note further proofs."""
+    attempt.row.proofs = list(dict.fromkeys([*attempt.row.proofs, *proofs]))
+    session.flush()
+
+
+def keep(session: Session, attempt: OpenAttempt) -> None:
+    """Go on with an attempt in which the person got a new security stamp by a new password."""
+    attempt.row.security_stamp = attempt.user.security_stamp
     session.flush()
 
 

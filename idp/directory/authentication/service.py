@@ -97,20 +97,13 @@ def authenticate(session: Session, attempt: Attempt, policy: SignInPolicy) -> Us
         throttle.withdraw(THROTTLE, *keys)
         raise
     if user is not None and reason is None:
-        reason = _refusal_reason(user, policy)
+        reason = refusal_reason(user, policy)
     if user is None or reason is not None:
         throttle.failed(THROTTLE, *keys)
         if client_id is not None:
             with suppress(TooManyRequests):  # of several at once the next one is refused
                 throttle.hit(BY_CLIENT, client_id, FAILURES_PER_CLIENT, MINUTE)
-        audit.record(
-            session,
-            Tag.SIGN_IN_REFUSED,
-            client_id=policy.client_id,
-            tenant_id=policy.tenant_id,
-            target=f"user:{user.id}" if user is not None else None,
-            details={"reason": reason},
-        )
+        record_refusal(session, policy, user, reason)
         _count(session, attempt, "refused")
         return None
     throttle.succeeded(THROTTLE, *keys)
@@ -143,7 +136,7 @@ def send_code(
     A number without an account that is admitted gets the same answer and no message.
     """
     user = users.find_by_mobile(session, number)
-    is_silent = user is None or _refusal_reason(user, policy) is not None
+    is_silent = user is None or refusal_reason(user, policy) is not None
     key = random_token()
     wait = codes.send(
         session, Channel.SIGN_IN, number, sender, message, key=key, is_silent=is_silent
@@ -186,7 +179,21 @@ def _by_qr_code(session: Session, attempt: Attempt, policy: SignInPolicy) -> Fin
     return Finding(user)
 
 
-def _refusal_reason(user: User, policy: SignInPolicy) -> str | None:
+def record_refusal(
+    session: Session, policy: SignInPolicy, user: User | None, reason: str | None
+) -> None:
+    """Record that a sign-in was refused."""
+    audit.record(
+        session,
+        Tag.SIGN_IN_REFUSED,
+        client_id=policy.client_id,
+        tenant_id=policy.tenant_id,
+        target=f"user:{user.id}" if user is not None else None,
+        details={"reason": reason},
+    )
+
+
+def refusal_reason(user: User, policy: SignInPolicy) -> str | None:
     """Return why a known person is not admitted, for the audit log only."""
     if not user.may_sign_in:
         return "account disabled or locked"

@@ -15,6 +15,12 @@ class Proof(StrEnum):
     PASSWORD = "password"  # noqa: S105 - names a proof
     TOTP = "totp"
     RECOVERY_CODE = "recovery code"
+    DEVICE_PASSKEY = "device passkey"
+    """A passkey that stays on its device."""
+    SYNCED_PASSKEY = "synced passkey"
+    """A passkey that may be copied to other devices."""
+    VERIFICATION = "user verification"
+    """PIN or fingerprint, checked by the authenticator of a passkey."""
 
 
 class Step(StrEnum):
@@ -26,6 +32,8 @@ class Step(StrEnum):
     """One of the second factors that the person has."""
     ENROL = "enrol"
     """Setting up a second factor, because one is required and there is none."""
+    PASSWORD = "password"  # noqa: S105 - names a step
+    """Choosing a new password, because it has expired or was set by somebody else."""
     DONE = "done"
     """The session starts."""
 
@@ -39,15 +47,20 @@ class Progress:
     """Whether the person has a second factor."""
     wanted: str
     """The level that the sign-in must reach."""
+    password_due: bool = False
+    """Whether the person must choose a new password."""
 
 
-_AMR: Mapping[Proof, str] = {
-    Proof.PASSWORD: "pwd",
-    Proof.TOTP: "otp",
-    Proof.RECOVERY_CODE: "otp",
+_AMR: Mapping[Proof, tuple[str, ...]] = {
+    Proof.PASSWORD: ("pwd",),
+    Proof.TOTP: ("otp",),
+    Proof.RECOVERY_CODE: ("otp",),
+    Proof.DEVICE_PASSKEY: ("hwk", "pop", "user"),
+    Proof.SYNCED_PASSKEY: ("swk", "pop", "user"),
+    Proof.VERIFICATION: (),  # the two kinds together are stated
 }
 """RFC 8176 2."""
-_FIRST = frozenset({Proof.PASSWORD})
+_PASSKEYS = frozenset({Proof.DEVICE_PASSKEY, Proof.SYNCED_PASSKEY})
 _SECOND = frozenset({Proof.TOTP, Proof.RECOVERY_CODE})
 _SEVERAL = "mfa"
 """In `amr`: factors of two kinds (RFC 8176 2)."""
@@ -55,14 +68,18 @@ _SEVERAL = "mfa"
 
 def level_of(proofs: Collection[Proof]) -> str:
     """Return the level that proofs reach; two of one kind are one factor."""
-    is_both = not _FIRST.isdisjoint(proofs) and not _SECOND.isdisjoint(proofs)
-    return levels.MFA if is_both else levels.PWD
+    if _lacks_first(proofs):
+        return levels.PWD
+    if not _PASSKEYS.isdisjoint(proofs):
+        return levels.PHR
+    return levels.PWD if _SECOND.isdisjoint(proofs) else levels.MFA
 
 
-def amr_of(proofs: Collection[Proof]) -> list[str]:
-    """Return proofs as the claim `amr` states them."""
-    several = [_SEVERAL] if level_of(proofs) == levels.MFA else []
-    return list(dict.fromkeys([*(_AMR[proof] for proof in proofs), *several]))
+def amr_of(proofs: Collection[Proof], known: Collection[str] = ()) -> list[str]:
+    """Return proofs as the claim `amr` states them, after what a session states already."""
+    is_several = bool(known) or level_of(proofs) != levels.PWD
+    values = [value for proof in proofs for value in _AMR[proof]]
+    return list(dict.fromkeys([*known, *values, *([_SEVERAL] if is_several else [])]))
 
 
 def next_step(progress: Progress) -> Step:
@@ -70,13 +87,20 @@ def next_step(progress: Progress) -> Step:
     return next((step for step, is_due in STEPS if is_due(progress)), Step.DONE)
 
 
+def _lacks_first(proofs: Collection[Proof]) -> bool:
+    """Return whether nothing is proven that may come first: a password, or a verified passkey."""
+    is_verified = Proof.VERIFICATION in proofs and not _PASSKEYS.isdisjoint(proofs)
+    return Proof.PASSWORD not in proofs and not is_verified
+
+
 def _lacks_level(progress: Progress) -> bool:
     return not levels.satisfies(level_of(progress.proofs), progress.wanted)
 
 
 STEPS: Sequence[tuple[Step, Callable[[Progress], bool]]] = (
-    (Step.FIRST, lambda progress: _FIRST.isdisjoint(progress.proofs)),
+    (Step.FIRST, lambda progress: _lacks_first(progress.proofs)),
     (Step.SECOND, lambda progress: _lacks_level(progress) and progress.has_factor),
     (Step.ENROL, lambda progress: _lacks_level(progress) and not progress.has_factor),
+    (Step.PASSWORD, lambda progress: progress.password_due and Proof.PASSWORD in progress.proofs),
 )
 """Each step with whether it is due. Conditions of a new step go where its page shall come."""

@@ -142,8 +142,8 @@ def _levels(name: str, value: Any, _rules: Rules) -> list[str]:
             raise _refused(name, N_("must be a list of levels.")) from None
     if not isinstance(value, list) or not all(isinstance(level, str) for level in value):
         raise _refused(name, N_("must be a list of levels."))
-    if not set(value) <= set(levels.REACHABLE):
-        allowed = ", ".join(levels.REACHABLE)
+    if not set(value) <= set(levels.LEVELS):
+        allowed = ", ".join(levels.LEVELS)
         raise _unprocessable(name, filled(N_("must be one of %(allowed)s."), allowed=allowed))
     return list(dict.fromkeys(value))
 
@@ -199,7 +199,7 @@ def _fields() -> dict[str, Field]:
         Field("consent_lifetime", _integer(1, 10 * YEAR), nullable=True),
         Field("allow_offline_access", _boolean),
         Field("default_max_age", _integer(0, YEAR), nullable=True),
-        Field("require_acr", _one_of(*levels.REACHABLE), nullable=True),
+        Field("require_acr", _one_of(*levels.LEVELS), nullable=True),
         Field("default_acr_values", _levels, nullable=True),
         Field("authorization_code_lifetime", _integer(1, 600)),
         Field("identity_token_lifetime", _integer(1, 86_400)),

@@ -1,1 +1,1 @@
-"""Second factors of people: authenticator apps and recovery codes."""
+"""Second factors of people: authenticator apps, passkeys and recovery codes."""

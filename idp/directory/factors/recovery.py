@@ -7,7 +7,7 @@ import secrets
 from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from idp.directory.factors.models import RecoveryCode, Totp
+from idp.directory.factors.models import Passkey, RecoveryCode, Totp
 from idp.platform import clock, runtime
 
 PURPOSE = "recovery code"
@@ -66,11 +66,13 @@ def forget(session: Session, user_id: int) -> None:
     session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
 
 
-def forget_without_app(session: Session) -> None:
-    """Delete the codes of people who have no authenticator app."""
+def forget_without_factor(session: Session) -> None:
+    """Delete the codes of people who have neither an authenticator app nor a passkey."""
     has_app = exists().where(Totp.user_id == RecoveryCode.user_id)
+    has_passkey = exists().where(Passkey.user_id == RecoveryCode.user_id)
     session.execute(
-        delete(RecoveryCode).where(~has_app), execution_options={"synchronize_session": False}
+        delete(RecoveryCode).where(~has_app, ~has_passkey),
+        execution_options={"synchronize_session": False},
     )
 
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp.directory import levels
-from idp.directory.factors import recovery, totp
-from idp.directory.factors.models import Totp
+from idp.directory.factors import passkeys, recovery, totp
+from idp.directory.factors.models import Passkey, Totp
+from idp.directory.factors.passkeys import Claim, Finding
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
 from idp.platform.errors import BadRequest, Conflict
@@ -61,7 +62,15 @@ class NewApp:
 
 def has_any(session: Session, user_id: int) -> bool:
     """Return whether a person has a second factor; recovery codes alone are none."""
-    return bool(session.scalar(select(exists().where(Totp.user_id == user_id))))
+    of_person = (exists().where(table.user_id == user_id) for table in (Totp, Passkey))
+    return bool(session.scalar(select(or_(*of_person))))
+
+
+def highest_level(session: Session, issuer: Issuer, user_id: int) -> str:
+    """Return the highest level that a person can reach at an issuer with what they have."""
+    if passkeys.usable(session, issuer, user_id):
+        return levels.PHR
+    return levels.MFA if has_any(session, user_id) else levels.PWD
 
 
 def is_required(session: Session, user_id: int) -> bool:
@@ -90,6 +99,19 @@ def prove(session: Session, user: User, code: str) -> Factor | None:
     throttle.check_delay(THROTTLE, *keys)
     found = _find(session, user.id, code[: LONGEST_CODE + 1])
     (throttle.failed if found is None else throttle.succeeded)(THROTTLE, *keys)
+    return found
+
+
+def prove_passkey(session: Session, issuer: Issuer, user: User, claim: Claim) -> Finding:
+    """Check the answer of a passkey of a person; failures count as those of codes do.
+
+    The caller commits in any case. Raise TooManyRequests as `prove` does.
+    """
+    throttle = runtime.of(session).throttle
+    keys = _keys(session, user)
+    throttle.check_delay(THROTTLE, *keys)
+    found = passkeys.prove(session, issuer, claim, user.id)
+    (throttle.succeeded if found.reason is None else throttle.failed)(THROTTLE, *keys)
     return found
 
 
@@ -136,19 +158,27 @@ def add_app(session: Session, user: User, key: str, code: str, name: str = "") -
 
 
 def remove_app(session: Session, user_id: int, app_id: int) -> bool:
-    """Remove an app of a person; with the last one their recovery codes go too."""
+    """Remove an app of a person; with their last factor the recovery codes go too."""
     removed = session.scalar(
         delete(Totp).where(Totp.id == app_id, Totp.user_id == user_id).returning(Totp.id)
     )
-    if removed is not None and not has_any(session, user_id):
-        recovery.forget(session, user_id)
+    if removed is not None:
+        _forget_codes(session, user_id)
     return removed is not None
 
 
+def remove_passkey(session: Session, issuer: Issuer, user_id: int, passkey_id: int) -> bool:
+    """Remove a passkey of a person; with their last factor the recovery codes go too."""
+    is_removed = passkeys.remove(session, issuer, user_id, passkey_id)
+    if is_removed:
+        _forget_codes(session, user_id)
+    return is_removed
+
+
 def reset(session: Session, user_id: int) -> int:
-    """Remove all apps and recovery codes of a person; return the number of apps."""
+    """Remove all apps, passkeys and recovery codes of a person; return how many the former are."""
     removed = session.scalars(delete(Totp).where(Totp.user_id == user_id).returning(Totp.id))
-    count = len(removed.all())
+    count = len(removed.all()) + passkeys.remove_all(session, user_id)
     recovery.forget(session, user_id)
     return count
 
@@ -182,8 +212,14 @@ def drop_unreadable(session: Session) -> list[int]:
     row_ids = sorted(lost)
     for start in range(0, len(row_ids), BATCH):
         session.execute(delete(Totp).where(Totp.id.in_(row_ids[start : start + BATCH])))
-    recovery.forget_without_app(session)
+    recovery.forget_without_factor(session)
     return sorted({*lost.values()} - kept)
+
+
+def _forget_codes(session: Session, user_id: int) -> None:
+    """Delete the recovery codes of a person without a factor that they could replace."""
+    if not has_any(session, user_id):
+        recovery.forget(session, user_id)
 
 
 def _keys(session: Session, user: User) -> tuple[str, Key]:

@@ -86,7 +86,7 @@ def register(
     are verified before checking whether an account has the number or the address already:
     nobody learns from here who has an account. The caller commits in every case.
     """
-    _check(session, new)
+    _check(session, new, tenant_id)
     phone = codes.prove(session, Channel.SMS, new.mobile, new.mobile_code)
     mail = None
     if phone is not None:
@@ -98,7 +98,7 @@ def register_with_kept_proofs(
     session: Session, new: Registration, key: str, *, tenant_id: int
 ) -> User | Refused:
     """Register as `register` does, with proofs that `codes.keep` kept with a key."""
-    _check(session, new)
+    _check(session, new, tenant_id)
     phone = codes.find_kept(session, Channel.SMS, new.mobile, key)
     mail = codes.find_kept(session, Channel.MAIL, new.email, key)
     return _finish(session, new, phone, mail, tenant_id=tenant_id, referrer_id=None)
@@ -189,12 +189,12 @@ def _create(session: Session, new: Registration, referrer_id: int | None) -> Use
     return user
 
 
-def _check(session: Session, new: Registration) -> None:
+def _check(session: Session, new: Registration, tenant_id: int) -> None:
     """Refuse what could not be stored, before an attempt is spent."""
     email = names.email(new.email)
     names.username(new.email, email)
     mobile = names.mobile(new.mobile, runtime.of(session).settings.phone_region)
-    users.check_new_password(new.password, (email, mobile, new.mobile))
+    users.check_new_password(session, new.password, (email, mobile, new.mobile), tenant_id)
     for name, addresses in (
         ("images", new.images),
         ("video", [new.video] if new.video else []),

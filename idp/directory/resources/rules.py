@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from idp.directory.applications.models import Application
 from idp.directory.clients import rules as clients
 from idp.directory.clients.models import Client, ClientScope
-from idp.directory.levels import REACHABLE
+from idp.directory.levels import LEVELS
 from idp.directory.product import RESERVED_PREFIX
 from idp.directory.resources.content import PropertyRow
 from idp.directory.resources.models import ApiResource, ApiScope, IdentityResource
@@ -100,7 +100,7 @@ def check_property(path: str, row: PropertyRow) -> None:
     """Refuse settings that their readers do not know."""
     known: dict[str, Collection[str]] = {
         "permission_format": PERMISSION_FORMATS,
-        "required_acr": REACHABLE,
+        "required_acr": LEVELS,
         "signing_alg": ALGORITHMS,
     }
     if not 0 < len(row.key) <= _LONGEST_KEY or not row.key.isprintable():

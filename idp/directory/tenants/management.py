@@ -109,6 +109,19 @@ def list_query(
     return query
 
 
+def check_served(session: Session, actor: Actor, tenant_id: int, *, lock: bool = False) -> None:
+    """Refuse a tenant that is not there, or that the client of the actor does not serve.
+
+    The gate has checked the permission there. With `lock` nobody else changes it meanwhile.
+    """
+    query = select(Tenant.id).where(Tenant.id == _bounded(tenant_id))
+    if lock:
+        query = query.with_for_update(of=Tenant)
+    is_served = actor.client_tenant_id in {None, tenant_id}
+    if not is_served or session.scalar(query) is None:
+        raise NotFound
+
+
 def get(session: Session, actor: Actor, code: str, tenant_id: int) -> Tenant:
     """Return a tenant in reach, as the database has it now."""
     query = _reading(actor, code).where(Tenant.id == _bounded(tenant_id))

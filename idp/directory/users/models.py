@@ -33,7 +33,11 @@ class User(Base):
     """E.164"""
     mobile_verified: Mapped[bool] = mapped_column(default=False)
     password_hash: Mapped[str | None] = mapped_column(String(255))
-    """argon2id; empty: no sign-in by password."""
+    """argon2id, or an imported hash (see `foreign`); empty: no sign-in by password."""
+    password_changed_at: Mapped[datetime | None]
+    """Empty: not since the account was created."""
+    must_change_password: Mapped[bool] = mapped_column(default=False)
+    """Somebody else set the password where a policy wants people to change such ones."""
     security_stamp: Mapped[str] = mapped_column(String(64), default=lambda: random_token(16))
     """Changed whenever earlier sign-ins must end; grants and sessions keep the one they saw."""
     concurrency_stamp: Mapped[Stamp]
@@ -154,3 +158,27 @@ class UserProperty(Base):
     tenant_id: Mapped[int | None] = reference("tenant.id")
     key: Mapped[str] = mapped_column(String(200))
     value: Mapped[str]
+
+
+class PasswordHistory(Base):
+    """An earlier password of a person to whom a policy with a history applies."""
+
+    __tablename__ = "password_history"
+    concerns_tokens = False
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = reference("user.id")
+    password_hash: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+class PasswordCost(Base):
+    """How long an imported scheme takes: wrong passwords of all accounts take as long."""
+
+    __tablename__ = "password_cost"
+    configuration = True
+    concerns_tokens = False
+
+    id: Mapped[Id]
+    scheme: Mapped[str] = mapped_column(String(100), unique=True)
+    seconds: Mapped[float] = mapped_column(Float)

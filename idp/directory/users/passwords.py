@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from idp.directory.users import names
+from idp.directory.policies.rules import NOTHING, Required
+from idp.directory.users import breached, foreign, names
 from idp.platform.errors import BadRequest, Busy
-from idp.platform.translation import N_
+from idp.platform.secrets import random_token
+from idp.platform.translation import N_, filled
 
 SHORTEST = 8
 SHORTEST_MIXED = 6
@@ -22,11 +26,14 @@ QUEUED_HASHES = 3
 """Callers that wait for those; each holds one of the threads that answer requests."""
 RETRY_SECONDS = 2
 
-_TOO_SHORT = {
-    SHORTEST: N_("The password must have at least 8 characters."),
-    SHORTEST_MIXED: "The password must have at least 6 characters.",
-}
+_TOO_SHORT = N_("The password must have at least %(count)s characters.")
+_TOO_PLAIN = N_(
+    "The password must contain at least %(count)s of these: a lower case letter, an upper case"
+    " letter, a digit, another character."
+)
 _TOO_LONG = N_("The password can have at most 128 characters.")
+_COMMON = N_("This password is too common.")
+_BREACHED = N_("This password is in a list of stolen passwords. Choose another one.")
 
 # Of an unknown random password, so that an unknown account costs as much as a known one.
 _NOBODY = (
@@ -60,16 +67,35 @@ _COMMONEST = frozenset(
 
 
 def check_policy(
-    password: str, names_of_user: Iterable[str | None] = (), *, chosen_by_person: bool = True
+    password: str,
+    names_of_user: Iterable[str | None] = (),
+    required: Required = NOTHING,
+    *,
+    chosen_by_person: bool = True,
+    breached_file: Path | None = None,
 ) -> None:
     """Refuse a weak password, naming every reason.
 
     People choose 8 characters or more. Programs may also set 6 or 7 for another person, when
-    upper and lower case, a digit and a symbol are among them.
+    upper and lower case, a digit and a symbol are among them, unless a policy sets a length.
     """
-    reasons = list(_reasons(_composed(password), names_of_user, chosen_by_person=chosen_by_person))
+    text = _composed(password)
+    shortest = max(SHORTEST, required.password_length)
+    if not chosen_by_person and not required.password_length and _is_mixed(text):
+        shortest = SHORTEST_MIXED
+    reasons = list(_reasons(text, names_of_user, shortest, required.password_classes))
+    if not reasons and breached_file is not None and breached.contains(breached_file, text):
+        reasons = [_BREACHED]
     if reasons:
         raise BadRequest(" ".join(reasons), code="weak_password", fields={"password": reasons})
+
+
+def generate(required: Required) -> str:
+    """Return a random password that a policy accepts."""
+    while True:
+        password = random_token(max(15, required.password_length))
+        if _classes(password) >= required.password_classes:
+            return password
 
 
 def make_hash(password: str) -> str:
@@ -81,30 +107,51 @@ def make_hash(password: str) -> str:
         return _hasher.hash(_encoded(password))
 
 
-def matches(password_hash: str | None, password: str) -> bool:
-    """Compare a password with a stored hash; without a hash it takes as long and fails."""
-    with _place():
-        try:
-            _hasher.verify(password_hash or _NOBODY, _encoded(password))
-        except (VerificationError, InvalidHashError):
-            return False
+def matches(password_hash: str | None, password: str, seconds: float = 0) -> bool:
+    """Compare a password with a stored hash; without a hash it takes as long and fails.
+
+    A wrong password takes `seconds` or longer: as long as the slowest scheme of imported hashes,
+    so that the time does not reveal which accounts were imported.
+    """
+    with _admission():
+        with _places:
+            started = time.monotonic()
+            is_right = _verify(password_hash, password)
+        if not is_right:
+            # Whoever waits holds a place in the queue, or wrong passwords could hold all threads.
+            time.sleep(max(0.0, started + seconds - time.monotonic()))
+    return is_right
+
+
+def _verify(password_hash: str | None, password: str) -> bool:
+    if password_hash is not None and foreign.is_foreign(password_hash):
+        return foreign.matches(password_hash, password.encode("utf-8", "surrogatepass"))
+    try:
+        _hasher.verify(password_hash or _NOBODY, _encoded(password))
+    except (VerificationError, InvalidHashError):
+        return False
     return password_hash is not None
 
 
 def is_outdated(password_hash: str) -> bool:
-    """Return whether a hash was made with outdated parameters."""
-    return _hasher.check_needs_rehash(password_hash)
+    """Return whether a hash was imported, or made with outdated parameters."""
+    return foreign.is_foreign(password_hash) or _hasher.check_needs_rehash(password_hash)
 
 
 @contextmanager
 def _place() -> Iterator[None]:
     """Wait for one of the places; Busy at once when enough callers wait already."""
+    with _admission(), _places:
+        yield
+
+
+@contextmanager
+def _admission() -> Iterator[None]:
     if not _admitted.acquire(blocking=False):
         message = N_("Too many people are signing in right now. Please try again in a few seconds.")
         raise Busy(message, RETRY_SECONDS)
     try:
-        with _places:
-            yield
+        yield
     finally:
         _admitted.release()
 
@@ -123,28 +170,34 @@ def _encoded(password: str) -> bytes:
 
 
 def _reasons(
-    password: str, names_of_user: Iterable[str | None], *, chosen_by_person: bool
+    password: str, names_of_user: Iterable[str | None], shortest: int, classes: int
 ) -> Iterator[str]:
-    shortest = SHORTEST
-    if not chosen_by_person and _is_mixed(password):
-        shortest = SHORTEST_MIXED
     if len(password) < shortest:
-        yield _TOO_SHORT[shortest]
+        yield filled(_TOO_SHORT, count=shortest)
     if len(password) > LONGEST:
         yield _TOO_LONG
+    if _classes(password) < classes:
+        yield filled(_TOO_PLAIN, count=classes)
     if any(unicodedata.category(char) in {"Cc", "Cs"} for char in password):
         yield N_("The password must not contain control characters.")
     folded = names.key(password)
     if folded in _COMMONEST:
-        yield N_("This password is too common.")
+        yield _COMMON
     if any(folded == names.key(name) for name in names_of_user if name):
         yield N_("The password must not be the user's own name.")
 
 
+def _is_other(char: str) -> bool:
+    return not (char.islower() or char.isupper() or char.isdigit())
+
+
+_CLASSES = (str.islower, str.isupper, str.isdigit, _is_other)
+
+
+def _classes(password: str) -> int:
+    """Return how many kinds of characters are in a password."""
+    return sum(any(map(is_of_class, password)) for is_of_class in _CLASSES)
+
+
 def _is_mixed(password: str) -> bool:
-    return (
-        any(char.isupper() for char in password)
-        and any(char.islower() for char in password)
-        and any(char.isdigit() for char in password)
-        and any(not char.isalnum() for char in password)
-    )
+    return _classes(password) == len(_CLASSES) and any(not char.isalnum() for char in password)

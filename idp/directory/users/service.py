@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from sqlalchemy import ColumnElement, func, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from idp.directory.policies import snapshot as policies
+from idp.directory.policies.rules import Required
 from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants.models import Membership
-from idp.directory.users import names, passwords
+from idp.directory.users import names, password_age, password_costs, password_history, passwords
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
 from idp.platform.audit import service as audit
@@ -47,21 +50,27 @@ class NewUser:
     parent_user_id: int | None = None
     chosen_by_person: bool = True
     """Whether the password is the person's own choice (see `passwords.check_policy`)."""
+    password_hash: str | None = field(default=None, repr=False)
+    """An imported hash, as it is stored; then there is no `password`."""
+    must_change_password: bool = False
 
 
 def create(session: Session, new: NewUser, *, tenant_id: int | None = None) -> User:
-    """Create an account; the tenant is only recorded in the audit log.
+    """Create an account; the tenant is that of the policy, and recorded in the audit log.
 
     Names stay with deleted accounts, so they are refused here too.
     """
     email = names.email(new.email) if new.email else None
     username = names.username(new.username, email)
     mobile = names.mobile(new.mobile, _region(session)) if new.mobile else None
-    password_hash = None
+    password_hash = new.password_hash
+    must_change = False
     if new.password is not None:
+        required = policies.of_tenant(session, tenant_id)
         own = (username, email, mobile)
-        passwords.check_policy(new.password, own, chosen_by_person=new.chosen_by_person)
+        _check(session, new.password, own, required, chosen_by_person=new.chosen_by_person)
         password_hash = passwords.make_hash(new.password)
+        must_change = required.password_must_change and not new.chosen_by_person
     user = User(
         username=username,
         username_key=names.key(username),
@@ -71,6 +80,7 @@ def create(session: Session, new: NewUser, *, tenant_id: int | None = None) -> U
         mobile=mobile,
         mobile_verified=new.mobile_verified,
         password_hash=password_hash,
+        must_change_password=must_change or new.must_change_password,
         nick_name=new.nick_name,
         locale=new.locale,
         parent_user_id=new.parent_user_id,
@@ -186,11 +196,13 @@ def verify_password(session: Session, user: User | None, password: str) -> bool:
     """Compare a password; takes as long for an unknown user or one without a password.
 
     Hashing takes a tenth of a second: end the transaction that read the user before calling.
-    A hash made with older parameters is renewed.
+    A hash that was imported or made with older parameters is renewed.
     """
     stored = user.password_hash if user is not None else None
+    with _ending_reads(session):
+        slowest = password_costs.slowest(session)
     started = time.perf_counter()
-    is_right = passwords.matches(stored, password)
+    is_right = passwords.matches(stored, password, slowest)
     runtime.of(session).counts.observe(PASSWORD_SECONDS, time.perf_counter() - started)
     if not is_right:
         return False
@@ -205,17 +217,11 @@ def verify_password(session: Session, user: User | None, password: str) -> bool:
     return True
 
 
-def check_password_policy(
-    password: str, user: User | None, *, chosen_by_person: bool = True
+def check_new_password(
+    session: Session, password: str, own_names: Iterable[str | None], tenant_id: int
 ) -> None:
-    """Refuse a password that is too weak, or that is one of the user's own names."""
-    own = (user.username, user.email, user.mobile) if user is not None else ()
-    passwords.check_policy(password, own, chosen_by_person=chosen_by_person)
-
-
-def check_new_password(password: str, own_names: Iterable[str | None]) -> None:
     """Refuse the password of a person who has no account yet."""
-    passwords.check_policy(password, own_names)
+    _check(session, password, own_names, policies.of_tenant(session, tenant_id))
 
 
 def set_password(
@@ -223,11 +229,52 @@ def set_password(
 ) -> None:
     """Set a password and end all access gained with the old one.
 
-    Hashes first, so call it before the transaction has written anything.
+    Hashes first, so call it before the transaction has written anything. Programs do not learn
+    whether it is an earlier one.
     """
-    check_password_policy(password, user, chosen_by_person=chosen_by_person)
-    user.password_hash = passwords.make_hash(password)
+    with _ending_reads(session):
+        required = policies.of_user(session, user.id)
+        # A password that must be changed is not chosen again, whatever the history.
+        length = max(required.password_history, int(password_age.due(session, user) is not None))
+        last = password_history.last(session, user, length)
+    own = (user.username, user.email, user.mobile)
+    _check(session, password, own, required, chosen_by_person=chosen_by_person)
+    if chosen_by_person:
+        password_history.check(last, password)
+    password_hash = passwords.make_hash(password)
+    password_history.keep(session, user, required.password_history)
+    user.password_hash = password_hash
+    user.password_changed_at = clock.now()
+    user.must_change_password = required.password_must_change and not chosen_by_person
     end_access(session, user)
+
+
+@contextmanager
+def _ending_reads(session: Session) -> Iterator[None]:
+    """End the transaction that the block has begun, if any: nobody waits for it during hashing."""
+    was_open = session.in_transaction()
+    yield
+    if not was_open:
+        session.commit()
+
+
+def _check(
+    session: Session,
+    password: str,
+    own_names: Iterable[str | None],
+    required: Required,
+    *,
+    chosen_by_person: bool = True,
+) -> None:
+    """Refuse a password that is too weak, stolen, or one of the user's own names."""
+    breached_file = runtime.of(session).settings.breached_passwords
+    passwords.check_policy(
+        password,
+        own_names,
+        required,
+        chosen_by_person=chosen_by_person,
+        breached_file=Path(breached_file) if breached_file else None,
+    )
 
 
 def rename(
@@ -333,6 +380,7 @@ def delete(session: Session, user: User) -> None:
     if user.deleted_at is None:
         user.deleted_at = clock.now()
         user.password_hash = None
+        password_history.keep(session, user, 0)
         end_access(session, user)
         audit.record(session, Tag.USER_DELETED, target=f"user:{user.id}")
 

@@ -11,6 +11,7 @@ from idp.directory.clients.snapshot import ClientView
 from idp.oauth.checks.prompt import ClaimsRequest
 from idp.oauth.request import Parameters
 from idp.platform.errors import OAuthError
+from idp.platform.issuer import Issuer
 
 MOST_VALUES = 10
 LONGEST_VALUE = 200
@@ -36,6 +37,12 @@ class LevelRequest:
         is_wish_met = any(levels.satisfies(level, wished) for wished in self.wished)
         return self.is_demand_met(level) and (is_wish_met or not self.wished)
 
+    def needs_passkey(self, level: str) -> bool:
+        """Return whether what a level lacks is met by the highest level alone."""
+        if not self.is_demand_met(level):
+            return self.demanded == levels.PHR
+        return not self.is_met(levels.MFA)
+
     def stated(self, level: str) -> str:
         """Return the `acr` of tokens: the highest level asked for that is met, else that reached.
 
@@ -47,7 +54,11 @@ class LevelRequest:
 
 
 def read(
-    settings: Settings, client: ClientView, parameters: Parameters, claims: ClaimsRequest
+    settings: Settings,
+    issuer: Issuer,
+    client: ClientView,
+    parameters: Parameters,
+    claims: ClaimsRequest,
 ) -> LevelRequest:
     """Read what a request asks for; refuse a demand that no sign-in here can meet."""
     asked = [str(value) for value in claims.values("id_token", "acr")]
@@ -60,7 +71,7 @@ def read(
     if settings.second_factor == "required":
         required.append(levels.MFA)
     demanded = max([*lowest, *required], key=levels.rank, default=None)
-    if demanded is not None and demanded not in levels.REACHABLE:
+    if demanded is not None and demanded not in levels.reachable(issuer):
         raise unmet()
     wished = _wished(client, parameters, () if is_essential else asked)
     return LevelRequest(wished, accepted, demanded)

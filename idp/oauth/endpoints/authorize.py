@@ -21,8 +21,8 @@ from sqlalchemy.orm import Session
 
 from idp.directory.clients import snapshot as clients
 from idp.directory.clients.snapshot import ClientView
-from idp.directory.factors.models import Totp
-from idp.directory.levels import HIGHEST, satisfies
+from idp.directory.factors import service as factors
+from idp.directory.levels import HIGHEST, PWD, satisfies
 from idp.oauth import code_grants, consents, pending, refused_requests
 from idp.oauth import visitor as visitors
 from idp.oauth.authorization_request import (
@@ -60,7 +60,15 @@ UNSUPPORTED = {
 }
 
 
-Page = Literal["login", "login/factor", "login/enrol", "choose", "choose-tenant", "consent"]
+Page = Literal[
+    "login",
+    "login/factor",
+    "login/enrol",
+    "login/passkey",
+    "choose",
+    "choose-tenant",
+    "consent",
+]
 
 
 class ToPage(Exception):  # noqa: N818 - not an error: the person is asked first
@@ -196,6 +204,7 @@ def _unanswerable(page: ToPage) -> OAuthError:
         "choose-tenant": "interaction_required",
         "login/factor": "interaction_required",
         "login/enrol": "interaction_required",
+        "login/passkey": "interaction_required",
         "consent": "consent_required",
     }[page.kind]
     return OAuthError("The person would have to be asked", code=code)
@@ -257,7 +266,7 @@ async def validate(
         claims=claims,
         tenant_id=prompt.read_id(parameters, "tenant"),
         resources=resources,
-        levels=levels.read(storage.runtime.settings, client, parameters, claims),
+        levels=levels.read(storage.runtime.settings, back.issuer, client, parameters, claims),
     )
 
 
@@ -365,24 +374,19 @@ def _settle_tenant(validated: ValidatedRequest, visitor: SignedIn, answers: Answ
 
 
 async def _settle_level(storage: Storage, validated: ValidatedRequest, visitor: SignedIn) -> None:
-    """Ask for a second factor where the session lacks the level that is asked for.
+    """Ask for a second factor or a passkey where the session lacks the level that is asked for.
 
     A person without one sets it up where the level is demanded; a mere wish goes on without.
     """
     asked = validated.levels
-    if asked.is_met(visitor.acr):
+    if asked.is_met(visitor.acr) or satisfies(visitor.acr, HIGHEST):
         return
-    is_demand = not asked.is_demand_met(visitor.acr)
-    would_help = is_demand or asked.is_met(HIGHEST)
-    if satisfies(visitor.acr, HIGHEST) or not would_help:
+    reach = await storage.in_session(factors.highest_level, validated.back.issuer, visitor.user_id)
+    if asked.is_demand_met(visitor.acr) and not asked.is_met(reach):
         return
-    if await storage.one(_FACTOR, {"user_id": visitor.user_id}) is not None:
-        raise ToPage("login/factor")
-    if is_demand:
-        raise ToPage("login/enrol")
-
-
-_FACTOR = select(Totp.id).where(Totp.user_id == bindparam("user_id")).limit(1)
+    if asked.needs_passkey(visitor.acr):
+        raise ToPage("login/passkey")
+    raise ToPage("login/enrol" if reach == PWD else "login/factor")
 
 
 def _depends_on_consent(validated: ValidatedRequest, answers: Answers | None) -> bool:

@@ -61,7 +61,7 @@ def metadata(
         "grant_types_supported": sorted(server.grants),
         "subject_types_supported": ["public"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
-        "acr_values_supported": list(levels.REACHABLE),
+        "acr_values_supported": list(levels.reachable(issuer)),
         "ui_locales_supported": ["zh", "en"],
         "display_values_supported": ["page", "popup"],
         "id_token_signing_alg_values_supported": algorithms,

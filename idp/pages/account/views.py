@@ -15,6 +15,7 @@ from idp.account import addresses, organisations, password_change, second_factor
 from idp.account import profile as profiles
 from idp.account import sessions as browser_sessions
 from idp.account.addresses import NewAddress
+from idp.directory.policies import snapshot as policies
 from idp.directory.registration.codes import Channel
 from idp.directory.users import profile as rules
 from idp.oauth import consents
@@ -32,6 +33,7 @@ from idp.pages.account.forms import (
 from idp.pages.language import LANGUAGES
 from idp.pages.language import current as current_language
 from idp.pages.messages import reasons, retry_message, translate
+from idp.pages.password_hint import hint
 from idp.pages.visitor import ask_for_second_factor, ask_to_sign_in, current_visitor
 from idp.platform import clock
 from idp.platform.errors import BadRequest, Busy, Conflict, TooManyRequests
@@ -90,7 +92,7 @@ def with_second_factor(
     def guarded(
         visitor: Visitor, /, *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Response:
-        if second_factors.must_step_up(database(), visitor):
+        if second_factors.must_step_up(database(), current_issuer(), visitor):
             return ask_for_second_factor(return_path.parse(request.path) or HOME)
         return view(visitor, *args, **kwargs)
 
@@ -260,7 +262,7 @@ def change_address(visitor: Visitor, kind: str) -> Response:
 @for_visitor
 def show_password(visitor: Visitor) -> Response:
     """Show the form for a new password."""
-    return page("password", visitor, form=ChangePasswordForm())
+    return _password_page(visitor, ChangePasswordForm())
 
 
 @blueprint.post(PASSWORD)
@@ -269,7 +271,7 @@ def change_password(visitor: Visitor) -> Response:
     """Change the password and end all other sessions."""
     form = ChangePasswordForm()
     if not form.validate():
-        return page("password", visitor, 400, form=form)
+        return _password_page(visitor, form, 400)
     issuer = current_issuer()
     remember = visitor.browser.remember
     try:
@@ -286,20 +288,25 @@ def change_password(visitor: Visitor) -> Response:
         form.refuse(
             retry_message(refusal), "current" if refusal.status == TooManyRequests.status else None
         )
-        response = page("password", visitor, refusal.status, form=form)
+        response = _password_page(visitor, form, refusal.status)
         response.headers["Retry-After"] = str(refusal.retry_after)
         return response
     except BadRequest as problem:
         for reason in reasons(problem):
             form.refuse(reason, "password")
-        return page("password", visitor, 400, form=form)
+        return _password_page(visitor, form, 400)
     database().commit()
     if value is None:
         form.refuse(_("This is not your current password."), "current")
-        return page("password", visitor, 400, form=form)
+        return _password_page(visitor, form, 400)
     response = redirect(f"{PASSWORD}?notice=changed", 303)
     cookies.set_session(response, issuer, value, current_runtime().settings, remember=remember)
     return response
+
+
+def _password_page(visitor: Visitor, form: ChangePasswordForm, status: int = 200) -> Response:
+    required = policies.of_user(database(), visitor.user.id)
+    return page("password", visitor, status, form=form, password_hint=hint(required))
 
 
 @blueprint.get(SESSIONS)

@@ -170,7 +170,7 @@ def is_recent(visitor: Visitor) -> bool:
     People who have a second factor must have proven it too.
     """
     is_young = visitor.browser.auth_time > clock.now() - RECENT
-    return is_young and not second_factors.must_step_up(database(), visitor)
+    return is_young and not second_factors.must_step_up(database(), current_issuer(), visitor)
 
 
 def redirect_to_sign_in() -> Response:

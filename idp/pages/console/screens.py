@@ -111,6 +111,7 @@ BUNDLES = Screen(
 BRANDING = Screen(
     "branding", Group.ORGANISATIONS, _("Branding"), "brand", Scope.ADMIN_BRANDING_READ
 )
+POLICY = Screen("policy", Group.ORGANISATIONS, _("Policies"), "lock", Scope.ADMIN_POLICY_READ)
 AUDIT = Screen("audit", Group.MONITOR, _("Audit log"), "audit", Scope.ADMIN_AUDIT_READ)
 
 SCREENS = (
@@ -127,6 +128,7 @@ SCREENS = (
     TENANTS,
     BUNDLES,
     BRANDING,
+    POLICY,
     AUDIT,
     EXPLAIN,
     MESSAGES,

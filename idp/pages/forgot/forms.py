@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from flask_babel import lazy_gettext as _
-from wtforms import PasswordField, StringField
-from wtforms.validators import EqualTo, InputRequired, Length
+from wtforms import StringField
+from wtforms.validators import InputRequired, Length
 
 from idp.pages.form import Form
-from idp.pages.signin.forms import LONGEST_LOGIN, LONGEST_PASSWORD
+from idp.pages.signin.forms import LONGEST_LOGIN
 
 
 class AskForm(Form):
@@ -20,22 +20,4 @@ class AskForm(Form):
             Length(max=LONGEST_LOGIN, message=_("This is too long.")),
         ],
         render_kw={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"},
-    )
-
-
-class NewPasswordForm(Form):
-    """A new password, twice, because it is not shown."""
-
-    password = PasswordField(
-        _("New password"),
-        [
-            InputRequired(_("Enter a new password.")),
-            Length(max=LONGEST_PASSWORD, message=_("This is too long.")),
-        ],
-        render_kw={"autocomplete": "new-password"},
-    )
-    repeated = PasswordField(
-        _("New password again"),
-        [EqualTo("password", _("The passwords do not match."))],
-        render_kw={"autocomplete": "new-password"},
     )

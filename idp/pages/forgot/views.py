@@ -8,11 +8,14 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 from idp.account import password_reset, sign_in
+from idp.directory.policies import snapshot as policies
 from idp.directory.users.models import User
 from idp.pages import device, language
-from idp.pages.forgot.forms import AskForm, NewPasswordForm
+from idp.pages.forgot.forms import AskForm
 from idp.pages.messages import reasons, retry_message
+from idp.pages.password_hint import hint
 from idp.pages.pending import Authorization, find_live_authorization, go_on, request_query_of
+from idp.pages.signin.forms import NewPasswordForm
 from idp.pages.visitor import session_cookie
 from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.web.csrf import for_anyone
@@ -135,7 +138,15 @@ def _stale(authorization: Authorization | None) -> Response:
 def _new_page(
     form: NewPasswordForm, user: User, authorization: Authorization | None, status: int = 200
 ) -> Response:
-    return _page("pages/forgot/new.html", authorization, status, form=form, username=user.username)
+    required = policies.of_user(database(), user.id)
+    return _page(
+        "pages/forgot/new.html",
+        authorization,
+        status,
+        form=form,
+        username=user.username,
+        password_hint=hint(required),
+    )
 
 
 def _page(

@@ -10,12 +10,14 @@ from werkzeug.wrappers import Response
 
 from idp.account import registration as registering
 from idp.account import sign_in
+from idp.directory.policies import snapshot as policies
 from idp.directory.registration import service as registration
 from idp.directory.registration.codes import Channel
 from idp.directory.registration.service import Refused, Registration
 from idp.pages import device, language
 from idp.pages.form import Form
 from idp.pages.messages import reasons, retry_message, translate, wait_message
+from idp.pages.password_hint import hint
 from idp.pages.pending import find_live_authorization, go_on
 from idp.pages.register import progress
 from idp.pages.register.forms import AccountForm, CodeForm, EmailForm, MobileForm
@@ -137,7 +139,7 @@ def show_account() -> Response:
     state = progress.load()
     if state.next_kind() is not None:
         return _redirect_next(state)
-    return _page("account", AccountForm(), email=state.addresses["email"])
+    return _account_page(AccountForm(), state.addresses["email"])
 
 
 @blueprint.post(ACCOUNT)
@@ -150,7 +152,7 @@ def create() -> Response:
     email = state.addresses["email"]
     form = AccountForm()
     if not form.validate():
-        return _page("account", form, 400, email=email)
+        return _account_page(form, email, 400)
     new = Registration(
         mobile=state.addresses["mobile"],
         email=email,
@@ -163,17 +165,17 @@ def create() -> Response:
     except (TooManyRequests, Busy) as refusal:
         database().rollback()  # the proofs stay valid
         form.refuse(retry_message(refusal))
-        return _page("account", form, refusal.status, refusal.retry_after, email=email)
+        return _account_page(form, email, refusal.status, refusal.retry_after)
     except (BadRequest, Conflict) as problem:
         database().rollback()
         for reason in reasons(problem):
             form.refuse(reason, "password" if "password" in problem.fields else None)
-        return _page("account", form, 400, email=email)
+        return _account_page(form, email, 400)
     if isinstance(outcome, Refused):
         database().commit()
         progress.forget()
         form.refuse(_reason(outcome, is_last=True))
-        return _page("account", form, 400, email=email)
+        return _account_page(form, email, 400)
     authorization = find_live_authorization()
     client_id = None if authorization is None else authorization.client.client_id
     signed_in = sign_in.proceed(
@@ -276,6 +278,13 @@ def _code_page(
         minutes=CHANNELS[kind].minutes,
         notice=request.args.get("notice"),
     )
+
+
+def _account_page(
+    form: AccountForm, email: str, status: int = 200, retry_after: int | None = None
+) -> Response:
+    required = policies.of_tenant(database(), current_issuer().tenant_id)
+    return _page("account", form, status, retry_after, email=email, password_hint=hint(required))
 
 
 def _page(

@@ -17,18 +17,24 @@ from werkzeug.wrappers import Response
 
 from idp.account import second_factors
 from idp.account import sign_in as signing_in
-from idp.account.second_factors import Added
+from idp.account.second_factors import Added, Standing
 from idp.account.sign_in import Outcome
 from idp.directory.authentication.attempts import OpenAttempt
 from idp.directory.authentication.steps import Step
 from idp.directory.devices import service as devices
+from idp.directory.factors import passkeys as passkey_rules
+from idp.directory.factors import service as factor_rules
+from idp.directory.policies import snapshot as policies
 from idp.oauth.visitor import Visitor
-from idp.pages import device, factors, language, once
+from idp.pages import device, factors, language, once, passkeys
 from idp.pages.attempt import current_attempt, has_cookie
 from idp.pages.factors import AppForm, CodeForm
 from idp.pages.form import Form
-from idp.pages.messages import retry_message
+from idp.pages.messages import reasons, retry_message
+from idp.pages.passkeys import NameForm
+from idp.pages.password_hint import hint
 from idp.pages.pending import (
+    PAGES,
     Authorization,
     address_within,
     continue_with,
@@ -37,11 +43,14 @@ from idp.pages.pending import (
     go_on,
     step_address,
 )
+from idp.pages.signin.forms import NewPasswordForm
 from idp.pages.visitor import current_visitor, renew_session, session_cookie
-from idp.platform.errors import TooManyRequests
+from idp.platform.errors import BadRequest, Busy, TooManyRequests
 from idp.platform.web.views import current_issuer, database
 
 CODES = "/login/codes"
+PROVE_PASSKEY = "/login/factor/passkey"
+ADD_PASSKEY = "/login/enrol/passkey"
 
 blueprint = Blueprint("steps", __name__)
 
@@ -61,6 +70,18 @@ class Place:
             return f"attempt:{self.known.row.id}"
         return f"session:{self.known.browser.id}"
 
+    def passkey_to_prove(self) -> str | None:
+        """Return the options to prove a passkey of the person; None: they have none here."""
+        session, issuer = database(), current_issuer()
+        options = passkey_rules.request_options(session, issuer, self.owner, self.known.user.id)
+        return passkeys.written(options)
+
+    def passkey_to_add(self) -> str | None:
+        """Return the options to add a passkey; None: there can be none here."""
+        session, issuer = database(), current_issuer()
+        options = passkey_rules.creation_options(session, issuer, self.known.user, self.owner)
+        return passkeys.written(options)
+
     def address(self, path: str, **more: str) -> str:
         """Return the address of a page of this sign-in."""
         return address_within(path, self.authorization, self.home, **more)
@@ -75,7 +96,7 @@ class Place:
 
     def _step_up(self, visitor: Visitor, step: Step) -> Response | None:
         """Redirect unless a session lacks what a step proves."""
-        standing = second_factors.standing_of(database(), visitor)
+        standing = standing_of(visitor)
         if step is Step.SECOND and standing.has_factor and not standing.may_change:
             return None
         if step is Step.ENROL and self.authorization is not None and not standing.has_factor:
@@ -116,7 +137,7 @@ def for_step(step: Step) -> Callable[[Callable[[Place], Response]], Callable[[],
 @for_step(Step.SECOND)
 def show_factor(place: Place) -> Response:
     """Ask for a code of a second factor."""
-    return _factor_page(place, CodeForm())
+    return factor_page(place, CodeForm())
 
 
 @blueprint.post("/login/factor")
@@ -125,17 +146,17 @@ def prove(place: Place) -> Response:
     """Check the code; go on with the sign-in, or raise the level of the session."""
     form = CodeForm()
     if not form.validate():
-        return _factor_page(place, form, 400)
+        return factor_page(place, form, 400)
     try:
         outcome = _check(place.known, form)
     except TooManyRequests as refusal:
         database().rollback()
         form.refuse(retry_message(refusal))
-        return _factor_page(place, form, refusal.status, refusal.retry_after)
+        return factor_page(place, form, refusal.status, refusal.retry_after)
     database().commit()
     if outcome is None:
         form.refuse(_("This code is wrong or was used already."), "code")
-        return _factor_page(place, form, 400)
+        return factor_page(place, form, 400)
     return go_on(outcome, place.authorization, place.home)
 
 
@@ -159,7 +180,7 @@ def _check(known: OpenAttempt | Visitor, form: CodeForm) -> Outcome | None:
 @for_step(Step.ENROL)
 def show_enrolment(place: Place) -> Response:
     """Show the secret of a new authenticator app."""
-    return _enrolment_page(place, AppForm())
+    return enrolment_page(place, AppForm())
 
 
 @blueprint.post("/login/enrol")
@@ -167,9 +188,14 @@ def show_enrolment(place: Place) -> Response:
 def enrol(place: Place) -> Response:
     """Add the app whose code is right, and show the recovery codes next."""
     form = AppForm()
-    added = factors.add(form, lambda: _add(place.known, form))
+    added = factors.add_app(form, lambda: _add(place.known, form))
     if isinstance(added, factors.Refusal):
-        return _enrolment_page(place, form, added.status, added.retry_after)
+        return enrolment_page(place, form, added.status, added.retry_after)
+    return after_enrolment(place, added)
+
+
+def after_enrolment(place: Place, added: Added) -> Response:
+    """Redirect to the new recovery codes, if there are any, and on from there."""
     response = redirect(place.address(CODES), 303)
     if isinstance(place.known, Visitor):
         renew_session(response, place.known, added.cookie)
@@ -184,14 +210,49 @@ def _add(known: OpenAttempt | Visitor, form: AppForm) -> Added | None:
     return second_factors.add_app_in(session, issuer, known, form.confirmed, locale)
 
 
+@blueprint.get("/login/password")
+@for_step(Step.PASSWORD)
+def show_password(place: Place) -> Response:
+    """Show the form for the password that the person must choose."""
+    return _password_page(place, NewPasswordForm())
+
+
+@blueprint.post("/login/password")
+@for_step(Step.PASSWORD)
+def choose_password(place: Place) -> Response:
+    """Set the password and go on with the sign-in."""
+    assert isinstance(place.known, OpenAttempt)  # noqa: S101 - this step is none of a session
+    form, issuer = NewPasswordForm(), current_issuer()
+    if not form.validate():
+        return _password_page(place, form, 400)
+    new = form.password.data or ""
+    try:
+        outcome = signing_in.with_new_password(
+            database(), issuer, place.known, new, session_cookie(), device.sent()
+        )
+    except BadRequest as problem:
+        database().rollback()
+        for reason in reasons(problem):
+            form.refuse(reason, "password")
+        return _password_page(place, form, 400)
+    except Busy as refusal:
+        database().rollback()
+        form.refuse(retry_message(refusal))
+        return _password_page(place, form, refusal.status, refusal.retry_after)
+    database().commit()
+    if outcome is None:
+        return redirect(place.address("/login"), 303)
+    return go_on(outcome, place.authorization, place.home)
+
+
 @blueprint.get(CODES)
 @for_place
 def show_codes(place: Place) -> Response:
     """Show new recovery codes, once."""
     codes = once.take(place.owner, factors.CODES)
-    if codes is None:
+    if not codes:
         return redirect(place.address("/login/done"), 303)
-    return _page("codes", place, codes=codes.split())
+    return step_page("codes", place, codes=codes.split())
 
 
 @blueprint.get("/login/done")
@@ -209,22 +270,83 @@ def finish(place: Place) -> Response:
     return go_on(outcome, place.authorization, place.home)
 
 
-def _factor_page(
+def standing_of(visitor: Visitor) -> Standing:
+    """Return what the session of a visitor allows with respect to second factors."""
+    return second_factors.standing_of(database(), current_issuer(), visitor)
+
+
+def factor_page(
     place: Place, form: CodeForm, status: int = 200, retry_after: int | None = None
 ) -> Response:
+    """Return the page that asks for a second factor, with what the person has."""
     form.code.data = None  # a code is of use once
-    days = devices.remembered_days(database()) if isinstance(place.known, OpenAttempt) else 0
-    return _page("factor", place, status, retry_after, form=form, device_days=days)
+    known = place.known
+    needs_passkey = (
+        isinstance(known, Visitor)
+        and place.authorization is None
+        and standing_of(known).needs_passkey
+    )
+    return step_page(
+        "factor",
+        place,
+        status,
+        retry_after,
+        form=form,
+        device_days=devices.remembered_days(database()) if isinstance(known, OpenAttempt) else 0,
+        passkey=place.passkey_to_prove(),
+        by_passkey=place.address(PROVE_PASSKEY),
+        by_code=place.address(PAGES[Step.SECOND]),
+        needs_passkey=needs_passkey,
+        has_app=bool(factor_rules.list_apps(database(), known.user.id)),
+    )
 
 
-def _enrolment_page(
-    place: Place, form: AppForm, status: int = 200, retry_after: int | None = None
+def enrolment_page(
+    place: Place,
+    form: AppForm,
+    status: int = 200,
+    retry_after: int | None = None,
+    *,
+    named: NameForm | None = None,
 ) -> Response:
+    """Return the page that adds a second factor: an app, or a passkey where there can be one."""
     shown = factors.show(place.known.user, form)
-    return _page("enrol", place, status, retry_after, form=form, shown=shown)
+    return step_page(
+        "enrol",
+        place,
+        status,
+        retry_after,
+        form=form,
+        shown=shown,
+        by_passkey=place.address(ADD_PASSKEY),
+        by_app=place.address(PAGES[Step.ENROL]),
+        **new_passkey(place, named),
+    )
 
 
-def _page(
+def new_passkey(place: Place, named: NameForm | None) -> dict[str, Any]:
+    """Return what a page needs to add a passkey."""
+    named = named or NameForm(formdata=None)
+    named.passkey_name.data = named.passkey_name.data or passkeys.suggested_name()
+    return {"passkey": place.passkey_to_add(), "named": named}
+
+
+def _password_page(
+    place: Place, form: NewPasswordForm, status: int = 200, retry_after: int | None = None
+) -> Response:
+    user = place.known.user
+    return step_page(
+        "password",
+        place,
+        status,
+        retry_after,
+        form=form,
+        is_set_by_others=user.must_change_password,
+        password_hint=hint(policies.of_user(database(), user.id)),
+    )
+
+
+def step_page(
     template: str,
     place: Place,
     status: int = 200,
@@ -233,6 +355,7 @@ def _page(
     form: Form | None = None,
     **context: Any,
 ) -> Response:
+    """Return a page of a sign-in."""
     authorization = place.authorization
     text = render_template(
         f"pages/signin/{template}.html",

@@ -7,14 +7,16 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from idp.account import sign_in as signing_in
+from idp.directory.factors import passkeys as passkey_rules
 from idp.directory.registration import service as registration
 from idp.oauth.visitor import Visitor
-from idp.pages import device
+from idp.pages import device, passkeys
 from idp.pages.attempt import current_attempt
 from idp.pages.messages import retry_message
 from idp.pages.pending import (
     HOME,
     Authorization,
+    address_within,
     destination,
     find_authorization,
     go_on,
@@ -55,7 +57,7 @@ def show() -> Response:
         form.login.data = authorization.login_hint
     elif known is not None:
         form.login.data = known.user.username
-    return _page(form, authorization, again=known is not None)
+    return login_page(form, authorization, again=known is not None)
 
 
 @blueprint.post("/login")
@@ -66,7 +68,7 @@ def sign_in() -> Response:
     home = destination()
     form = SignInForm()
     if not form.validate():
-        return _page(form, authorization, status=400)
+        return login_page(form, authorization, status=400)
     attempt = signing_in.Attempt(
         login=form.login.data or "",
         password=form.password.data or "",
@@ -79,11 +81,13 @@ def sign_in() -> Response:
         )
     except (TooManyRequests, Busy) as refusal:
         form.refuse(retry_message(refusal))
-        return _page(form, authorization, status=refusal.status, retry_after=refusal.retry_after)
+        return login_page(
+            form, authorization, status=refusal.status, retry_after=refusal.retry_after
+        )
     database().commit()
     if outcome is None:
         form.refuse(_("Incorrect user name or password."), "password")
-        return _page(form, authorization, status=400)
+        return login_page(form, authorization, status=400)
     return go_on(outcome, authorization, home)
 
 
@@ -92,25 +96,32 @@ def _must_sign_in(visitor: Visitor) -> bool:
     return request.args.get("prompt") == "login" or not signing_in.is_recent(visitor)
 
 
-def _page(
+def login_page(
     form: SignInForm,
     authorization: Authorization | None,
     *,
     status: int = 200,
     again: bool = False,
     retry_after: int | None = None,
+    unknown: dict[str, str] | None = None,
 ) -> Response:
+    """Return the sign-in page; `unknown` names a passkey that the browser should not offer."""
+    issuer, owner = current_issuer(), passkeys.browser_owner()
     response = make_response(
         render_template(
             "pages/signin/login.html",
             form=form,
-            may_register=registration.is_open(database(), current_issuer()),
+            may_register=registration.is_open(database(), issuer),
             request_query=request_query_of(authorization),
             client=authorization.client if authorization else None,
             site=authorization.site if authorization else None,
             handle=authorization.handle if authorization else None,
             again=again,
             notice=request.args.get("notice"),
+            passkey=passkeys.written(passkey_rules.request_options(database(), issuer, owner)),
+            by_password=address_within("/login", authorization, destination()),
+            by_passkey=address_within("/login/passkey", authorization, destination()),
+            unknown_passkey=passkeys.written(unknown),
         ),
         status,
     )

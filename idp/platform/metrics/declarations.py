@@ -74,7 +74,7 @@ SIGN_INS = _counter(
     "idp_sign_ins_total",
     "Attempts to prove an identity: `done`, `refused`, or `delayed` because of earlier failures.",
     *("method", "outcome"),
-    method="password sms qr",
+    method="password sms qr passkey",
     outcome="done refused delayed",
 )
 TOKENS = _counter(

@@ -33,6 +33,8 @@ class BrowserSession(Base):
     amr: Mapped[list[str]]
     mfa_at: Mapped[datetime | None]
     """When a second factor was last proven."""
+    phr_at: Mapped[datetime | None]
+    """When a passkey was last proven."""
     remember: Mapped[bool] = mapped_column(default=False)
     remote_addr: Mapped[str | None] = mapped_column(String(45))
     user_agent: Mapped[str | None] = mapped_column(String(300))

@@ -29,6 +29,8 @@ class Authentication:
     """When the first factor was proven; None: now."""
     mfa_at: datetime | None = None
     """When the second factor was proven; None: it was not."""
+    phr_at: datetime | None = None
+    """When a passkey was proven; None: it was not."""
 
 
 def cookie_name(issuer: Issuer) -> str:
@@ -65,6 +67,7 @@ def start(
         "acr": how.acr,
         "amr": list(how.amr),
         "mfa_at": how.mfa_at,
+        "phr_at": how.phr_at,
         "remember": remember,
         "remote_addr": context.remote_addr,
         "user_agent": (context.user_agent or "")[:MAX_USER_AGENT] or None,
@@ -117,14 +120,19 @@ def _renew(
 
 
 def raise_level(
-    session: Session, row: BrowserSession, *, acr: str, amr: Sequence[str]
+    session: Session,
+    row: BrowserSession,
+    *,
+    acr: str,
+    amr: Sequence[str],
+    is_by_passkey: bool = False,
 ) -> str | None:
     """Note that the person of a live session proved a second factor; return its new cookie.
 
     The first factor stays as old as it is. Return None when the session ended meanwhile, or when
     it was renewed by another request.
     """
-    cookie = random_token()
+    cookie, now = random_token(), clock.now()
     raised = session.scalar(
         update(BrowserSession)
         .where(
@@ -133,7 +141,13 @@ def raise_level(
             BrowserSession.ended_at.is_(None),
             BrowserSession.expires_at > clock.now(),
         )
-        .values(token_hash=digest(cookie), acr=acr, amr=list(amr), mfa_at=clock.now())
+        .values(
+            token_hash=digest(cookie),
+            acr=acr,
+            amr=list(amr),
+            mfa_at=now,
+            phr_at=now if is_by_passkey else BrowserSession.phr_at,
+        )
         .returning(BrowserSession.id)
     )
     return None if raised is None else cookie

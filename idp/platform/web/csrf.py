@@ -133,6 +133,12 @@ def token() -> str:
     return f"{text}~{current_runtime().keyring.mac(PURPOSE, person)}"
 
 
+def browser_key() -> str:
+    """Return what names this browser at this issuer: its form cookie, which is set if need be."""
+    generate_csrf()
+    return str(session[FIELD])
+
+
 def _check() -> None:
     """Refuse a form that was not sent from a page of ours, or was shown to someone else."""
     forms = _forms()

@@ -86,6 +86,7 @@ class Traits:
     hostless: frozenset[str] = HOSTLESS
     """Requested by machines that have an address and no name."""
     canonical: frozenset[str] = frozenset()
+    everywhere: frozenset[str] = frozenset()
     """Existing only at the host that an issuer is named after."""
     uploads: Mapping[str, int] = field(default_factory=dict)
     """Paths whose bodies are read by their views, and how many bytes those may have."""
@@ -229,7 +230,7 @@ class Entrance:
         if not issuer.is_canonical:
             if visit.path in self._traits.canonical:
                 raise NotFound
-            if not machine:
+            if not machine and visit.path not in self._traits.everywhere:
                 return _moved(issuer.url, visit.request)
         return None
 

@@ -162,6 +162,10 @@ def a_branding(session: Session) -> str:
     return f"/tenants/{protocol.add_tenant(session, 'Rows')}/branding"
 
 
+def a_policy(session: Session) -> str:
+    return f"/tenants/{protocol.add_tenant(session, 'Rows')}/policy"
+
+
 def a_message(session: Session) -> str:
     row_id = jobs.enqueue(session, "mail", {"to": "ann@example.com"})
     session.get_one(OutboxMessage, row_id).failed_at = clock.now()
@@ -318,6 +322,8 @@ CASES = {
     "audit-export": Case(lambda session: f"/tenants/{protocol.add_tenant(session)}/audit/export"),
     "branding-get": Case(a_branding),
     "branding-replace": Case(a_branding, {"name": "Rows Ltd"}),
+    "policy-get": Case(a_policy),
+    "policy-replace": Case(a_policy, {"password_length": 12}),
     "privileges-list": Case(lambda _: "/privileges"),
     "privileges-create": Case(lambda _: "/privileges", {"code": "a.b", "name": "B"}, 201),
     "privileges-get": Case(lambda _: "/privileges/ids4.ms.all"),

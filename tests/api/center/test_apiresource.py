@@ -166,7 +166,7 @@ def test_a_new_row_takes_no_id(mary):
             "scopes[0].userClaims[0].type",
         ),
         ({"properties": [{"key": "permission_format", "value": "xml"}]}, "properties[0].value"),
-        ({"properties": [{"key": "required_acr", "value": "phr"}]}, "properties[0].value"),
+        ({"properties": [{"key": "required_acr", "value": "gold"}]}, "properties[0].value"),
         ({"properties": [{"key": "max_age", "value": "soon"}]}, "properties[0].value"),
         ({"properties": [{"key": "signing_alg", "value": "HS256"}]}, "properties[0].value"),
         ({"properties": [{"key": "signing_alg", "value": "none"}]}, "properties[0].value"),

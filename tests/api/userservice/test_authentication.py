@@ -1,4 +1,4 @@
-"""Programs that log people in, and second factors."""
+"""Programs that log people in: second factors, and passwords that must be changed."""
 
 from __future__ import annotations
 
@@ -36,3 +36,14 @@ def test_a_program_logs_nobody_in_who_has_a_second_factor(robot, session, path):
 def test_a_program_logs_nobody_in_where_everybody_must_have_one(robot, session):
     add_person(session)
     assert robot.code("POST", "/login", RIGHT) is Code.second_factor_required
+
+
+@pytest.mark.parametrize("path", ["/login", "/authentication"])
+def test_a_program_logs_nobody_in_whose_password_must_be_changed(robot, session, path):
+    add_person(session).must_change_password = True
+    session.commit()
+    assert robot.code("POST", path, RIGHT) is Code.password_change_required
+    assert robot.refused("POST", path, RIGHT) == (400, "password_change_required", [])
+    assert robot.code("POST", path, WRONG) is Code.bad_credential
+    reasons = [event.details["reason"] for event in events(session, Tag.SIGN_IN_REFUSED)]
+    assert reasons == ["new password required"] * 2 + ["wrong password"]

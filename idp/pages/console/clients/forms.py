@@ -22,7 +22,7 @@ from wtforms.validators import InputRequired, Length
 
 from idp.directory import product
 from idp.directory.clients.models import Client
-from idp.directory.levels import MFA
+from idp.directory.levels import MFA, PHR
 from idp.pages.form import Form
 from idp.platform.signing.algorithms import ALGORITHMS
 
@@ -141,7 +141,11 @@ class SettingsForm(EditForm):
     default_max_age = _seconds(_("Longest age of a sign-in (seconds)"))
     require_acr = _choice(
         _("People sign in with"),
-        {"": _("their password, and a second step if they have one"), MFA: _("a second step")},
+        {
+            "": _("their password, and a second step if they have one"),
+            MFA: _("a second step"),
+            PHR: _("a passkey"),
+        },
     )
     token_endpoint_auth_method = _choice(
         _("Authentication at the token endpoint"),

@@ -1,0 +1,1 @@
+"""Policies: what the platform and each tenant require of passwords; the strictest wins."""

@@ -1,0 +1,1 @@
+"""The screen of policies: what the platform or an organisation requires of passwords."""

@@ -1,0 +1,123 @@
+"""Policies: one page with a form, and what applies with the policy of the platform."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from idp.directory.policies import management as policies
+from idp.directory.policies.management import PolicyState
+from idp.directory.policies.rules import Required
+from idp.directory.scopes import Scope
+from idp.pages.console import as_code, conflicts, layout, refusals, screens, trail
+from idp.pages.console.gate import Pages, go
+from idp.pages.console.policy.forms import PolicyForm, data_of
+from idp.pages.console.workspaces import Workspace
+from idp.platform.audit.tags import Tag
+from idp.platform.errors import BadRequest, Conflict
+from idp.platform.issuer import PLATFORM_TENANT_ID
+from idp.platform.web.views import database
+
+EVENTS = (Tag.POLICY_CHANGED,)
+WRITE = Scope.ADMIN_POLICY_WRITE
+SHORTEST = 8
+
+pages = Pages(screens.POLICY)
+
+
+@pages.get()
+def index(workspace: Workspace) -> Response:
+    """Show the policy of the organisation, or of the platform."""
+    state = _get(workspace)
+    return _page(workspace, state, PolicyForm(formdata=None, data=data_of(state.row)))
+
+
+@pages.post(permission=WRITE)
+def save(workspace: Workspace) -> Response:
+    """Save all values."""
+    form = PolicyForm()
+    if form.stamp.data is None:
+        raise BadRequest
+    state = _get(workspace)
+    if not form.validate():
+        return _page(workspace, state, form, status=400)
+    try:
+        policies.replace(
+            database(),
+            workspace.confined_actor,
+            _tenant_id(workspace),
+            form.to_spec(state.row),
+            stamp=form.stamp.data,
+        )
+    except Conflict:
+        database().rollback()
+        return _conflict_page(workspace, form)
+    except BadRequest as problem:
+        database().rollback()
+        refusals.refuse(form, problem)
+        return _page(workspace, _get(workspace), form, status=400)
+    database().commit()
+    return go(workspace, "policy.index", notice="saved")
+
+
+def _tenant_id(workspace: Workspace) -> int:
+    return workspace.tenant_id or PLATFORM_TENANT_ID
+
+
+def _get(workspace: Workspace) -> PolicyState:
+    return policies.get(database(), workspace.confined_actor, _tenant_id(workspace))
+
+
+def _conflict_page(workspace: Workspace, form: PolicyForm) -> Response:
+    """Show both values; the next save is based on what is stored now."""
+    state = _get(workspace)
+    target = f"tenant:{_tenant_id(workspace)}"
+    found = conflicts.of(database(), target, EVENTS, form.rows(state.row))
+    form.stamp.data = state.row.concurrency_stamp
+    return _page(workspace, state, form, status=409, conflict=found)
+
+
+def _page(
+    workspace: Workspace,
+    state: PolicyState,
+    form: PolicyForm,
+    *,
+    status: int = 200,
+    **context: Any,
+) -> Response:
+    return layout.page(
+        workspace,
+        "policy/index.html",
+        screen=screens.POLICY,
+        status=status,
+        form=form,
+        floor={name: text for name, text in _in_words(state.floor).items() if text},
+        required=_in_words(state.required),
+        shortest=max(SHORTEST, state.required.password_length),
+        is_saved=request.args.get("notice") == "saved",
+        may_write=workspace.may(WRITE),
+        write=WRITE,
+        code=as_code.of(as_code.Tab("curl", "curl", _curl(workspace))),
+        events=trail.of(database(), f"tenant:{_tenant_id(workspace)}", EVENTS),
+        **{"conflict": None, **context},
+    )
+
+
+def _in_words(required: Required) -> dict[str, str]:
+    """Return what is required by column, in the visitor's language; empty: nothing."""
+    days = required.password_expiry_days
+    return {
+        "password_length": str(required.password_length or ""),
+        "password_classes": str(required.password_classes or ""),
+        "password_history": str(required.password_history or ""),
+        "password_expiry_days": _("%(count)s days", count=days) if days else "",
+        "password_must_change": _("Yes") if required.password_must_change else "",
+    }
+
+
+def _curl(workspace: Workspace) -> str:
+    address = f"{workspace.issuer.url}/admin/v1/tenants/{_tenant_id(workspace)}/policy"
+    return f'curl -H "Authorization: Bearer $TOKEN" \\\n  {address}'

@@ -1,0 +1,221 @@
+"""Policies of tenants by our own API: read, replaced, refused, combined."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from idp.platform.audit.models import AuditEvent
+from idp.platform.audit.tags import Tag
+from tests import protocol
+from tests.api import admin, center
+
+READ = "ids4.ms.admin.policy.read"
+WRITE = "ids4.ms.admin.policy.write"
+FULL = {
+    "password_length": 12,
+    "password_classes": 3,
+    "password_history": 4,
+    "password_expiry_days": 90,
+    "password_must_change": True,
+}
+EMPTY = dict.fromkeys(FULL)
+NOTHING = {**dict.fromkeys(FULL, 0), "password_must_change": False}
+ANY = {"If-Match": "*"}
+PLATFORM = 1
+
+
+@pytest.fixture
+def acme(session):
+    return protocol.add_tenant(session)
+
+
+@pytest.fixture
+def root(client, session):
+    return admin.root(client, session)
+
+
+@pytest.fixture
+def boss(client, session, acme):
+    """Return somebody who holds the permissions in Acme alone."""
+    return center.manager(client, session, READ, WRITE, tenant_id=acme, scopes=[READ, WRITE])
+
+
+def path(tenant_id):
+    return f"/tenants/{tenant_id}/policy"
+
+
+def get(caller, tenant_id):
+    return admin.data(caller, "GET", path(tenant_id))
+
+
+def put(caller, tenant_id, /, **values):
+    return admin.data(caller, "PUT", path(tenant_id), values, headers=ANY)
+
+
+def refused(caller, tenant_id, /, **values):
+    """Return the invalid fields of a policy that is refused."""
+    status, fields = admin.refused(caller, "PUT", path(tenant_id), values, headers=ANY)
+    assert status == 400
+    return fields
+
+
+def changes(session):
+    session.rollback()
+    query = select(AuditEvent).where(AuditEvent.tag == Tag.POLICY_CHANGED)
+    return list(session.scalars(query.order_by(AuditEvent.id)))
+
+
+def test_a_tenant_without_a_policy_requires_nothing(root, acme):
+    assert get(root, acme) == {**EMPTY, "required": NOTHING}
+
+
+def test_what_was_put_is_read_and_recorded(root, session, acme):
+    answered = put(root, acme, **FULL)
+    assert answered == {**FULL, "required": FULL}
+    assert get(root, acme) == answered
+    event = changes(session)[0]
+    assert (event.target, event.tenant_id, event.user_id) == (f"tenant:{acme}", acme, root.user.id)
+    assert {row["field"]: row["after"] for row in event.details["changes"]} == FULL
+
+
+def test_putting_what_was_read_changes_nothing(root, session, acme):
+    put(root, acme, **FULL)
+    before = center.whole_database(session)
+    read = admin.send(root, "GET", path(acme))
+    seen = {"If-Match": read.headers["ETag"]}
+    again = admin.send(root, "PUT", path(acme), read.get_json(), headers=seen)
+    assert (again.get_json(), again.headers["ETag"]) == (read.get_json(), read.headers["ETag"])
+    assert center.whole_database(session) == before
+
+
+def test_what_is_missing_is_not_set_any_more(root, acme):
+    put(root, acme, **FULL)
+    assert put(root, acme, password_length=10) == {
+        **EMPTY,
+        "password_length": 10,
+        "required": {**NOTHING, "password_length": 10},
+    }
+
+
+def test_a_change_that_was_overtaken_is_refused(root, session, acme):
+    unset = admin.send(root, "GET", path(acme)).headers["ETag"]
+    put(root, acme, password_length=10)
+    before = center.whole_database(session)
+    answer = admin.send(root, "PUT", path(acme), FULL, headers={"If-Match": unset})
+    assert answer.status_code == 412
+    assert center.whole_database(session) == before
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "reason"),
+    [
+        ({"password_length": 7}, "password_length", "between 8 and 64"),
+        ({"password_length": 0}, "password_length", "between 8 and 64"),
+        ({"password_length": 65}, "password_length", "between 8 and 64"),
+        ({"password_classes": 5}, "password_classes", "between 1 and 4"),
+        ({"password_history": 6}, "password_history", "between 1 and 5"),
+        (
+            {"password_expiry_days": 29, "password_history": 1},
+            "password_expiry_days",
+            "between 30 and 3650",
+        ),
+        ({"password_expiry_days": 30}, "password_history", "need a history"),
+        ({"password_expiry_days": 30, "password_history": 0}, "password_history", "need a history"),
+    ],
+)
+def test_what_is_impossible_or_contradicts_itself_is_refused_with_the_reason(
+    root, session, acme, values, field, reason
+):
+    before = center.whole_database(session)
+    fields = refused(root, acme, **values)
+    assert list(fields) == [field]
+    assert reason in fields[field][0]
+    assert center.whole_database(session) == before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"password_length": "12"},
+        {"password_length": 12.5},
+        {"password_length": -1},
+        {"password_length": 10**30},
+        {"password_must_change": 1},
+        {"passwordLength": 12},
+        {"tenant_id": 1},
+        [],
+        None,
+    ],
+)
+def test_a_body_of_another_shape_is_refused(root, session, acme, body):
+    before = center.whole_database(session)
+    answer = admin.send(root, "PUT", path(acme), body, headers=ANY)
+    assert answer.status_code == 400
+    assert center.whole_database(session) == before
+
+
+def test_the_strictest_wins(root, acme):
+    put(root, PLATFORM, **{**FULL, "password_length": 10, "password_must_change": False})
+    answered = put(
+        root,
+        acme,
+        password_length=14,
+        password_expiry_days=60,
+        password_history=5,
+        password_must_change=True,
+    )
+    assert answered["required"] == {
+        "password_length": 14,
+        "password_classes": 3,
+        "password_history": 5,
+        "password_expiry_days": 60,
+        "password_must_change": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("password_length", 11),
+        ("password_classes", 2),
+        ("password_classes", 0),
+        ("password_history", 3),
+        ("password_expiry_days", 91),
+        ("password_expiry_days", 0),
+        ("password_must_change", False),
+    ],
+)
+def test_a_tenant_cannot_require_less_than_the_platform(root, session, acme, name, value):
+    put(root, PLATFORM, **FULL)
+    values = {"password_history": 5, name: value}
+    fields = refused(root, acme, **values)
+    assert list(fields) == [name]
+    assert "platform" in fields[name][0]
+    assert get(root, acme)["required"] == FULL
+
+
+def test_a_floor_that_rises_leaves_what_is_set_and_counts_at_once(root, acme):
+    put(root, acme, password_length=10)
+    put(root, PLATFORM, password_length=12)
+    read = get(root, acme)
+    assert read["password_length"] == 10
+    assert read["required"]["password_length"] == 12
+    assert put(root, acme, password_length=10, password_classes=2)["password_classes"] == 2
+    assert refused(root, acme, password_length=11)
+
+
+def test_an_administrator_of_a_tenant_has_its_policy_and_no_other(boss, session, acme):
+    other = protocol.add_tenant(session, "Other")
+    put(boss, acme, password_length=12)
+    before = center.whole_database(session)["sign_in_policy"]
+    for tenant_id in (other, PLATFORM, 99_999, 2**63 - 1):
+        for method, body in (("GET", None), ("PUT", {"password_length": 13})):
+            answer = admin.send(boss, method, path(tenant_id), body, headers=ANY)
+            assert answer.status_code in {403, 404}, (method, tenant_id)
+    assert center.whole_database(session)["sign_in_policy"] == before
+
+
+def test_a_tenant_that_does_not_exist_is_not_found(root):
+    for method, body in (("GET", None), ("PUT", FULL)):
+        assert admin.send(root, method, path(99_999), body, headers=ANY).status_code == 404
