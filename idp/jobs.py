@@ -11,6 +11,7 @@ from idp.account import password_reset
 from idp.directory.authentication.models import QrSignIn, SignInAttempt
 from idp.directory.devices import service as devices
 from idp.directory.devices.models import Device
+from idp.directory.factors.models import Passkey
 from idp.directory.registration.models import VerificationCode
 from idp.directory.tenants import clearing
 from idp.directory.users.models import UserClaim, UserProperty
@@ -73,6 +74,7 @@ HELD_BY_TENANTS: Sequence[clearing.Column] = (
     *(BrowserSession.tenant_id, BrowserSession.issuer_tenant_id),
     *(QrSignIn.issuer_tenant_id, Consent.tenant_id, UserClaim.tenant_id, UserProperty.tenant_id),
     *(StoredFile.tenant_id, Device.issuer_tenant_id, SignInAttempt.issuer_tenant_id),
+    Passkey.issuer_tenant_id,
 )
 """What grows with the members of tenants; it is removed before a tenant that has many of them."""
 

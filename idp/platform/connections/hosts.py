@@ -6,7 +6,7 @@ import time
 from functools import cache
 
 TIMELINE = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"
-"""Tells a primary from the one that it replaced: promotion begins a later timeline."""
+"""A primary has a later one than the primary that it replaced: promotion begins it."""
 
 SILENT_SECONDS = 10.0
 """How long a host that did not answer is not asked whether it leads."""
