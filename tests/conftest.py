@@ -22,6 +22,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -39,11 +40,13 @@ from sqlalchemy.orm import Session
 from sqlalchemy.util import LRUCache
 
 from idp import api, early_app
+from idp import app as application
 from idp.app import create_app
 from idp.config import Settings, sqlite_url
 from idp.directory.users import passwords
 from idp.platform import schema
 from idp.platform.runtime import Runtime
+from idp.platform.web import csrf
 from idp.platform.web.routing import Route
 from idp.publishing.codegen import generators
 from idp.runtime import create as create_runtime
@@ -380,6 +383,59 @@ class QuickRoute(Route):
 early_app.Route = QuickRoute
 # The operations of the contracts are the same in every application.
 api.blueprints = functools.cache(api.blueprints)
+_FUNCTIONS = (
+    *("before_request_funcs", "after_request_funcs", "teardown_request_funcs"),
+    *("template_context_processors", "url_value_preprocessors", "url_default_functions"),
+)
+"""What an application holds by the names of blueprints; under None what concerns all pages."""
+_registered: dict[str, Any] = {}
+
+
+def _register_once(app: Flask, settings: Settings) -> None:
+    """Register the blueprints in the first application of this process; others take them over.
+
+    No setting changes them, and a thousand routes take a tenth of a second.
+    """
+    exempt = app.extensions[csrf.EXTENSION].exempt
+    if _registered:
+        for name in _FUNCTIONS:
+            for key, functions in _registered[name].items():
+                getattr(app, name)[key].extend(functions)
+        app.error_handler_spec.update(_registered["error_handler_spec"])
+        app.view_functions = {**_registered["view_functions"], **app.view_functions}
+        app.blueprints |= _registered["blueprints"]
+        app.url_map = _registered["url_map"]
+        exempt |= _registered["exempt"]
+    else:
+        own = {name: len(getattr(app, name).get(None, [])) for name in _FUNCTIONS}
+        setup_blueprints(app, settings)
+        for name, number in own.items():
+            found = getattr(app, name)
+            _registered[name] = {
+                key: functions[0 if key else number :] for key, functions in found.items()
+            }
+        handlers = {key: found for key, found in app.error_handler_spec.items() if key}
+        _registered["error_handler_spec"] = handlers
+        _registered["view_functions"] = {**app.view_functions}
+        _registered["blueprints"] = {**app.blueprints}
+        _registered["url_map"] = app.url_map
+        _registered["exempt"] = {*exempt}
+    app.add_url_rule = partial(_add_own_rule, app)  # type: ignore[method-assign]
+
+
+def _add_own_rule(app: Flask, *rule: Any, **options: Any) -> None:
+    """Add the first route of a test's own to a copy of the routes, which are shared until then."""
+    del app.add_url_rule
+    shared, app.url_map = app.url_map, app.url_map_class()
+    for each in shared.iter_rules():
+        copy = each.empty()
+        vars(copy).update(provide_automatic_options=each.provide_automatic_options)
+        app.url_map.add(copy)
+    app.add_url_rule(*rule, **options)
+
+
+setup_blueprints = application.setup_blueprints
+application.setup_blueprints = _register_once
 _DIALECTS: dict[str, tuple[Dialect, Any]] = {}
 _STATEMENTS = 5000
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -101,7 +100,7 @@ def test_a_passkey_is_added_used_renamed_and_removed(chromium, house, session, l
     page.click("main a[href$='/passkeys/new']")
     page.wait_for_url("**/passkeys/new")
     visit.look("passkey-new")
-    assert re.match("Chrome", page.input_value("#passkey_name"))
+    assert "Chrome" in page.input_value("#passkey_name")
     page.fill("#passkey_name", "Work laptop")
     page.click(BY_PASSKEY)
     page.wait_for_url("**/account/security/codes")
@@ -165,8 +164,8 @@ def test_a_passkey_signs_in_by_autofill_and_by_button(chromium, house, session, 
     page.goto(f"{house}/login")
     if way == "button":
         page.check("#remember")
+        device.answers(by_itself=True)  # not the request that waits already
         page.click(BY_PASSKEY)
-        device.answers(by_itself=True)
     is_signed_in(visit)
     query = select(BrowserSession).order_by(BrowserSession.id.desc()).limit(1)
     row = session.scalars(query).one()
@@ -178,6 +177,7 @@ def test_a_passkey_signs_in_by_autofill_and_by_button(chromium, house, session, 
 def test_without_verification_or_after_removal_the_password_is_left(chromium, house, session):
     visit = open_window(chromium, house, "en")
     page = visit.page
+    page.add_init_script("PublicKeyCredential.isConditionalMediationAvailable = async () => false")
     device = Device(page.context, page)
     page.goto(f"{house}/login")
     by_password(visit)
@@ -196,15 +196,11 @@ def test_without_verification_or_after_removal_the_password_is_left(chromium, ho
     expect(page.locator("[data-failed]")).to_be_visible()
     visit.look("passkey-login-failed")
     device.verifies(person=True)
-    device.answers(by_itself=False)
     session.execute(Passkey.__table__.delete())
     session.commit()
     page.goto(f"{house}/login")
     page.click(BY_PASSKEY)
-    device.answers(by_itself=True)
     expect(page.locator("#form-error")).to_be_visible()
-    device.answers(by_itself=False)
-    page.goto(f"{house}/login")
     by_password(visit)
     is_signed_in(visit)
     page.context.close()

@@ -92,7 +92,7 @@ def test_an_unknown_account_costs_as_much_as_a_known_one(client, session, monkey
     add_person(session)
     seen = []
     monkeypatch.setattr(
-        passwords, "matches", lambda stored, password: seen.append((stored, password)) or False
+        passwords, "matches", lambda stored, password, *_: seen.append((stored, password)) or False
     )
     submit(client, "/login", WRONG)
     submit(client, "/login", {**WRONG, "login": "bob"})
@@ -104,7 +104,7 @@ def test_no_transaction_waits_for_the_hashing(client, session, monkeypatch):
     add_person(session)
     states = []
 
-    def matches(stored, password):
+    def matches(stored, password, *_):
         states.append(database().in_transaction())
         return True
 
@@ -194,7 +194,7 @@ def test_guessing_is_slowed_down_before_the_password_is_looked_at(
     client, session, clock, monkeypatch
 ):
     add_person(session)
-    monkeypatch.setattr(passwords, "matches", lambda stored, password: password == PASSWORD)
+    monkeypatch.setattr(passwords, "matches", lambda stored, password, *_: password == PASSWORD)
     monkeypatch.setattr(passwords, "is_outdated", lambda stored: False)
     page = client.get("/login")
     for _ in range(20):
@@ -246,7 +246,7 @@ def test_who_comes_in_a_crowd_has_not_failed(client, session):
 
 
 def test_a_number_is_one_number_however_it_is_written(client, session, clock, monkeypatch):
-    monkeypatch.setattr(passwords, "matches", lambda stored, password: False)
+    monkeypatch.setattr(passwords, "matches", lambda stored, password, *_: False)
     page = client.get("/login")
     spellings = (
         "13800138000",
@@ -267,7 +267,7 @@ def test_guesses_are_counted_on_in_valkey_after_a_restart(
     session, settings, valkey_url, clock, monkeypatch
 ):
     add_person(session)
-    monkeypatch.setattr(passwords, "matches", lambda stored, password: password == PASSWORD)
+    monkeypatch.setattr(passwords, "matches", lambda stored, password, *_: password == PASSWORD)
     monkeypatch.setattr(passwords, "is_outdated", lambda stored: False)
     shared = settings.model_copy(update={"redis_url": valkey_url})
     for form, expected in ((WRONG, {400, 429}), (RIGHT, {429})):
@@ -281,7 +281,7 @@ def test_guesses_are_counted_on_in_valkey_after_a_restart(
 
 
 def test_trying_many_accounts_from_one_address_is_slowed_down(client, session, monkeypatch):
-    monkeypatch.setattr(passwords, "matches", lambda stored, password: False)
+    monkeypatch.setattr(passwords, "matches", lambda stored, password, *_: False)
     page = client.get("/login")
     codes = [
         send(client, page, "/login", {"login": f"user{i}", "password": "spring"}).status_code
@@ -293,7 +293,7 @@ def test_trying_many_accounts_from_one_address_is_slowed_down(client, session, m
 
 def test_a_stranger_locks_nobody_out(client, new_client, session, monkeypatch):
     add_person(session)
-    monkeypatch.setattr(passwords, "matches", lambda stored, password: password == PASSWORD)
+    monkeypatch.setattr(passwords, "matches", lambda stored, password, *_: password == PASSWORD)
     monkeypatch.setattr(passwords, "is_outdated", lambda stored: False)
     stranger = new_client()
     page = stranger.get("/login")
