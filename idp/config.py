@@ -224,6 +224,22 @@ class Settings(BaseSettings):
             "it up when they sign in. People who have one are always asked for it."
         ),
     )
+    device_days: int = Field(
+        default=30,
+        ge=0,
+        le=365,
+        description=N_(
+            "Days for which people may choose not to be asked for the second factor again on a "
+            "device; 0: never."
+        ),
+    )
+    mail_new_devices: bool = Field(
+        default=True,
+        description=N_(
+            "Whether people are notified by mail of a sign-in from a device that they did not sign "
+            "in with before."
+        ),
+    )
     security_contact: str = Field(
         default="",
         description=N_(

@@ -9,6 +9,9 @@ from types import MappingProxyType
 
 from idp.account import password_reset
 from idp.directory.authentication.models import QrSignIn, SignInAttempt
+from idp.directory.devices import service as devices
+from idp.directory.devices.models import Device
+from idp.directory.factors.models import Passkey
 from idp.directory.registration.models import VerificationCode
 from idp.directory.tenants import clearing
 from idp.directory.users.models import UserClaim, UserProperty
@@ -70,7 +73,8 @@ HELD_BY_TENANTS: Sequence[clearing.Column] = (
     *(AuthorizationRequest.tenant_id, AuthorizationRequest.issuer_tenant_id),
     *(BrowserSession.tenant_id, BrowserSession.issuer_tenant_id),
     *(QrSignIn.issuer_tenant_id, Consent.tenant_id, UserClaim.tenant_id, UserProperty.tenant_id),
-    StoredFile.tenant_id,
+    *(StoredFile.tenant_id, Device.issuer_tenant_id, SignInAttempt.issuer_tenant_id),
+    Passkey.issuer_tenant_id,
 )
 """What grows with the members of tenants; it is removed before a tenant that has many of them."""
 
@@ -107,6 +111,7 @@ EXPIRIES: Sequence[Expiry] = (
     Expiry(VerificationCode.expires_at, HOUR),
     Expiry(QrSignIn.expires_at, HOUR),
     Expiry(SignInAttempt.expires_at, DAY),
+    Expiry(Device.last_seen_at, int(devices.KEPT.total_seconds())),
     Expiry(IdempotencyKey.expires_at, 0),
     Expiry(DailyFigure.counted_at, 800 * DAY),
     Expiry(Consent.expires_at, 0),

@@ -82,6 +82,8 @@ VALUES = {
     "audit_days": "90",
     "second_factor": "required",
     "audit_token_days": "7",
+    "device_days": "5",
+    "mail_new_devices": "false",
 }
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from idp.account import notices, password_reset, second_factors
+from idp.account import devices, notices, password_reset, second_factors
 from idp.directory.actor import Actor
 from idp.directory.factors import enrolment, passkeys, recovery
 from idp.directory.factors import service as factors
@@ -87,6 +87,7 @@ def remove_app(
     factors.remove_app(session, user.id, app_id)
     _record(session, actor, user, Tag.USER_FACTOR_REMOVED, factor=Factor.TOTP)
     issuer = tenants.issuer_of(session, actor.tenant_id)
+    devices.stop_remembering(session, issuer, user)
     notices.authenticator_removed(session, issuer, user, user.locale or locale)
 
 
@@ -111,6 +112,7 @@ def remove_passkey(
     )
     _record(session, actor, user, Tag.USER_FACTOR_REMOVED, factor=second_factors.PASSKEY)
     issuer = tenants.issuer_of(session, actor.tenant_id)
+    devices.stop_remembering(session, issuer, user)
     notices.passkey_removed(session, issuer, user, user.locale or locale)
 
 

@@ -68,6 +68,12 @@ def recovery_code_used(
     _mail(session, issuer, user, "recovery_code_used", locale, left=str(left))
 
 
+def new_device(session: Session, issuer: Issuer, user: User, device: str, locale: str) -> None:
+    """Notify a person of a sign-in from a device that they did not sign in with before."""
+    link = f"{issuer.url}/account/sessions"
+    _mail(session, issuer, user, "new_device", locale, device=device, link=link)
+
+
 def address_changed(
     session: Session, issuer: Issuer, channel: Channel, old: str, locale: str
 ) -> None:

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from idp.account import events, notices
+from idp.account import devices, events, notices
 from idp.directory import levels
 from idp.directory.authentication.steps import Proof, amr_of, level_of
 from idp.directory.factors import enrolment, passkeys, recovery
@@ -203,6 +203,7 @@ def add_app(
         events.record(session, Tag.FACTOR_REFUSED, issuer, user)
         return None
     events.record(session, Tag.FACTOR_ADDED, issuer, user, {"factor": Factor.TOTP})
+    devices.stop_remembering(session, issuer, user)
     notices.authenticator_added(session, issuer, user, locale)
     return Added(recovery.replace_all(session, user.id) if is_first else [])
 
@@ -233,6 +234,7 @@ def add_passkey(
         return None
     enrolment.forget(session, user.id)
     events.record(session, Tag.FACTOR_ADDED, issuer, user, {"factor": PASSKEY})
+    devices.stop_remembering(session, issuer, user)
     notices.passkey_added(session, issuer, user, locale)
     codes = recovery.replace_all(session, user.id) if is_first else []
     return Added(codes, proofs=proofs_of(Finding(passkey, is_verified=True)))
@@ -273,6 +275,7 @@ def remove_passkey(
     if not factors.remove_passkey(session, issuer, user.id, passkey_id):
         raise NotFound
     events.record(session, Tag.FACTOR_REMOVED, issuer, user, {"factor": PASSKEY})
+    devices.stop_remembering(session, issuer, user)
     notices.passkey_removed(session, issuer, user, locale)
 
 
@@ -288,6 +291,7 @@ def remove_app(session: Session, issuer: Issuer, user: User, app_id: int, locale
     if not factors.remove_app(session, user.id, app_id):
         raise NotFound
     events.record(session, Tag.FACTOR_REMOVED, issuer, user, {"factor": Factor.TOTP})
+    devices.stop_remembering(session, issuer, user)
     notices.authenticator_removed(session, issuer, user, locale)
 
 

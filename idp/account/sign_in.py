@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from idp.account import events, notices, second_factors
+from idp.account import devices, events, notices, second_factors
+from idp.account.devices import Sent
 from idp.account.second_factors import Added, ConfirmedApp
 from idp.directory import levels
 from idp.directory.authentication import attempts
@@ -31,6 +32,7 @@ from idp.platform.sessions.service import Authentication
 
 RECENT = timedelta(minutes=30)
 """How long after a sign-in the account pages can be used."""
+NOTHING = Sent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,16 @@ class Outcome:
     cookie: str | None
     """Of the session when all is done, else of the attempt; None: the browser has it."""
     remember: bool
+    device: str | None = None
+    """Cookie of the device; None: the browser has it."""
 
 
 def with_password(
-    session: Session, issuer: Issuer, attempt: Attempt, cookie: str | None
+    session: Session,
+    issuer: Issuer,
+    attempt: Attempt,
+    cookie: str | None,
+    sent: Sent = NOTHING,
 ) -> Outcome | None:
     """Check the password and go on with the sign-in; return None when it is refused.
 
@@ -66,7 +74,7 @@ def with_password(
     if user is None:
         return None
     return proceed(
-        session, issuer, user, cookie, client_id=attempt.client_id, remember=attempt.remember
+        session, issuer, user, cookie, sent, client_id=attempt.client_id, remember=attempt.remember
     )
 
 
@@ -80,7 +88,7 @@ class PasskeyAttempt:
 
 
 def with_passkey(
-    session: Session, issuer: Issuer, attempt: PasskeyAttempt, cookie: str | None, locale: str
+    session: Session, issuer: Issuer, attempt: PasskeyAttempt, cookie: str | None, sent: Sent
 ) -> Outcome | None:
     """Check the answer of a passkey and go on with the sign-in; return None when it is refused.
 
@@ -96,7 +104,7 @@ def with_passkey(
     runtime.of(session).counts.add(SIGN_INS, "passkey", outcome)
     if reason is not None:
         authentication.record_refusal(session, policy, user, f"passkey: {reason}")
-        second_factors.report_suspended(session, issuer, user, found, locale)
+        second_factors.report_suspended(session, issuer, user, found, sent.locale)
         return None
     tenants.confirm_member(session, issuer.tenant_id, user.id)
     return proceed(
@@ -104,6 +112,7 @@ def with_passkey(
         issuer,
         user,
         cookie,
+        sent,
         proofs=second_factors.proofs_of(found),
         client_id=attempt.client_id,
         remember=attempt.remember,
@@ -127,6 +136,7 @@ def proceed(
     issuer: Issuer,
     user: User,
     cookie: str | None,
+    sent: Sent = NOTHING,
     *,
     proofs: tuple[Proof, ...] = (Proof.PASSWORD,),
     client_id: str | None,
@@ -134,9 +144,19 @@ def proceed(
 ) -> Outcome:
     """Go on with the sign-in of a person who has just proved a passkey or a password, or set one.
 
-    `cookie` is the session cookie that the browser sent; its session is replaced.
+    `cookie` is the session cookie that the browser sent; its session is replaced. A remembered
+    device takes the place of the second factor at a new sign-in; people who are signed in and
+    prove once more who they are prove all of it.
     """
-    step = next_step(attempts.progress_of(session, user, proofs))
+    progress = attempts.progress_of(session, user, proofs)
+    if (
+        next_step(progress) is Step.SECOND
+        and not _is_signed_in(session, issuer, user, cookie)
+        and devices.is_remembered(session, issuer, user, sent)
+    ):
+        progress = replace(progress, wanted=levels.PWD)
+    step = next_step(progress)
+    device = None
     if step is not Step.DONE:
         value = attempts.begin(
             session, issuer, user, proofs, client_id=client_id, remember=remember
@@ -145,7 +165,15 @@ def proceed(
         value = start(
             session, issuer, user, cookie, proofs=proofs, client_id=client_id, remember=remember
         )
-    return Outcome(step, value, remember)
+        device = devices.note_sign_in(session, issuer, user, sent)
+    return Outcome(step, value, remember, device)
+
+
+def _is_signed_in(session: Session, issuer: Issuer, user: User, cookie: str | None) -> bool:
+    row = sessions.find(session, issuer, cookie)
+    if row is None or row.user_id != user.id:
+        return False
+    return row.security_stamp == user.security_stamp
 
 
 def with_code(
@@ -154,19 +182,22 @@ def with_code(
     attempt: OpenAttempt,
     code: str,
     cookie: str | None,
-    locale: str,
+    sent: Sent = NOTHING,
+    *,
+    remember_device: bool = False,
 ) -> Outcome | None:
     """Check a code of a second factor and go on with the sign-in; return None when it is refused.
 
     `cookie` is the session cookie that the browser sent; its session is replaced. The caller
     commits in both cases. Raise TooManyRequests after too many wrong codes.
     """
-    factor = second_factors.prove(session, issuer, attempt.user, code, locale)
+    factor = second_factors.prove(session, issuer, attempt.user, code, sent.locale)
     if factor is None:
         attempts.count_failure(session, attempt)
         return None
+    attempt.row.remember_device = remember_device
     attempts.add_proofs(session, attempt, [Proof(factor)])
-    return finish(session, issuer, attempt, cookie)
+    return finish(session, issuer, attempt, cookie, sent)
 
 
 def with_enrolment_code(session: Session, issuer: Issuer, attempt: OpenAttempt, code: str) -> bool:
@@ -187,15 +218,15 @@ def with_second_passkey(
     attempt: OpenAttempt,
     claim: Claim,
     cookie: str | None,
-    locale: str,
+    sent: Sent,
 ) -> Outcome | None:
     """Check the answer of a passkey of a known person and go on, as `with_code` does."""
-    proofs = second_factors.prove_passkey(session, issuer, attempt.user, claim, locale)
+    proofs = second_factors.prove_passkey(session, issuer, attempt.user, claim, sent.locale)
     if not proofs:
         attempts.count_failure(session, attempt)
         return None
     attempts.add_proofs(session, attempt, proofs)
-    return finish(session, issuer, attempt, cookie)
+    return finish(session, issuer, attempt, cookie, sent)
 
 
 def with_new_passkey(
@@ -234,7 +265,7 @@ def with_new_password(
     attempt: OpenAttempt,
     password: str,
     cookie: str | None,
-    locale: str,
+    sent: Sent,
 ) -> Outcome | None:
     """Set the password that a person must choose to sign in, and go on with the sign-in.
 
@@ -248,8 +279,8 @@ def with_new_password(
     sessions.end_all(session, user.id)
     attempts.keep(session, attempt)
     events.record(session, Tag.PASSWORD_CHANGED, issuer, user)
-    notices.password_changed(session, issuer, user, locale)
-    return finish(session, issuer, attempt, cookie)
+    notices.password_changed(session, issuer, user, sent.locale)
+    return finish(session, issuer, attempt, cookie, sent)
 
 
 def due_step(session: Session, attempt: OpenAttempt) -> Step:
@@ -258,7 +289,11 @@ def due_step(session: Session, attempt: OpenAttempt) -> Step:
 
 
 def finish(
-    session: Session, issuer: Issuer, attempt: OpenAttempt, cookie: str | None
+    session: Session,
+    issuer: Issuer,
+    attempt: OpenAttempt,
+    cookie: str | None,
+    sent: Sent = NOTHING,
 ) -> Outcome | None:
     """End an attempt by its session if nothing else is to be proven; None: it has one already.
 
@@ -279,7 +314,15 @@ def finish(
         remember=row.remember,
         auth_time=row.created_at,
     )
-    return Outcome(step, value, row.remember)
+    has_both = level_of(attempt.proofs) != levels.PWD and devices.may_be_remembered(session)
+    device = devices.note_sign_in(
+        session,
+        issuer,
+        attempt.user,
+        sent,
+        is_remembered=row.remember_device and has_both,
+    )
+    return Outcome(step, value, row.remember, device)
 
 
 def start(

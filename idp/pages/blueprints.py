@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from idp.pages import apis, cancel, choose, consent, layout, qr, signout, theme, wellknown
-from idp.pages.account import security
+from idp.pages.account import activity, devices, security
 from idp.pages.account import views as account
 from idp.pages.console import blueprint as console
 from idp.pages.forgot import views as forgot
@@ -31,6 +31,8 @@ def blueprints() -> list[Blueprint]:
         register.blueprint,
         account.blueprint,
         security.blueprint,
+        devices.blueprint,
+        activity.blueprint,
         apis.blueprint,
         qr.blueprint,
         subscribe.blueprint,

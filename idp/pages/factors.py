@@ -9,7 +9,7 @@ import segno
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from markupsafe import Markup
-from wtforms import HiddenField, StringField
+from wtforms import BooleanField, HiddenField, StringField
 from wtforms.validators import InputRequired, Length, Regexp
 
 from idp.account.second_factors import Added, ConfirmedApp
@@ -42,6 +42,7 @@ class CodeForm(Form):
             "spellcheck": "false",
         },
     )
+    remember_device = BooleanField()
 
 
 class AppForm(Form):

@@ -14,7 +14,7 @@ from idp.account.sign_in import Outcome
 from idp.directory.authentication.steps import Step
 from idp.directory.clients.snapshot import ClientView
 from idp.oauth import pending
-from idp.pages import attempt, brand, language, return_path
+from idp.pages import attempt, brand, device, language, return_path
 from idp.platform.errors import BadRequest
 from idp.platform.sessions import cookie as cookies
 from idp.platform.web.views import current_issuer, current_runtime, database
@@ -122,6 +122,8 @@ def go_on(outcome: Outcome, authorization: Authorization | None, home: str) -> R
         cookies.set_session(
             response, current_issuer(), outcome.cookie, settings, remember=outcome.remember
         )
+    if outcome.device is not None:
+        device.set_cookie(response, outcome.device)
     attempt.delete_cookie(response)
     return response
 

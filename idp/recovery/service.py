@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from idp.directory.authentication.models import QrSignIn, SignInAttempt
 from idp.directory.clients.models import ClientSecret
+from idp.directory.devices.models import Device
 from idp.directory.registration.models import VerificationCode
 from idp.directory.users import service as users
 from idp.directory.users.models import User
@@ -161,6 +162,7 @@ def _end_what_is_used_once(session: Session) -> dict[str, int]:
         .where(SignInAttempt.used_at.is_(None), SignInAttempt.expires_at > now)
         .values(expires_at=now),
         "waiting_requests": delete(AuthorizationRequest),
+        "devices": delete(Device),  # their cookies have changed since
     }
     return _count(session, statements)
 

@@ -316,8 +316,19 @@ def test_a_second_factor_is_set_up_and_asked_for(chromium, house, session, langu
     page.fill("#code", "000000")
     visit.press("factor-wrong", main_button)
     page.fill("#code", code)
+    page.check("#remember_device")
     page.click(main_button)
     page.wait_for_url("**/account")
+
+    # A remembered device asks for the password alone.
+    context.clear_cookies(name="idp_1")
+    visit.open("/login", "factor-remembered")
+    page.fill("#login", "bob")
+    page.fill("#password", PASSWORD)
+    page.click(main_button)
+    page.wait_for_url("**/account")
+    visit.open("/account/sessions", "devices-remembered")
+    visit.open("/account/activity", "activity")
 
     # An application that demands one leads others to setting it up.
     context.clear_cookies()
@@ -414,6 +425,7 @@ def test_every_page_is_readable_for_everybody(chromium, house, outbox, language,
     page.fill("#repeated", "short")
     visit.press("account-password-refused", "main button[type=submit]")
     visit.open("/account/sessions", "account-sessions")
+    visit.open("/account/activity", "account-activity")
     visit.open("/account/applications", "account-applications")
     visit.open("/account/organisations", "account-organisations")
     visit.press("account-switched", "main button[type=submit] >> nth=0")

@@ -13,10 +13,14 @@ import pytest
 from sqlalchemy import Engine, event, func, select
 from sqlalchemy.orm import Session
 
+from idp.account import devices as rules
+from idp.account.devices import Sent
 from idp.directory.authentication import qr
 from idp.directory.clients import service as clients
+from idp.directory.devices import service as devices
 from idp.directory.registration import codes
 from idp.directory.registration.codes import Channel, MessageContext, Sender
+from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.directory.users.service import NewUser
@@ -216,6 +220,14 @@ def test_codes_end(
             assert other.scalar(query) == 0
 
 
+def add_device(session: Session, user: User) -> None:
+    """Add a device that is remembered."""
+    issuer = tenants.find_issuer(session, "127.0.0.1:8000")
+    assert issuer is not None
+    rules.note_sign_in(session, issuer, user, Sent(), is_remembered=True)
+    session.commit()
+
+
 def test_links_verification_codes_and_waiting_requests_end(
     idp_json: Any, session: Session, client: IssuerClient, runtime: Runtime, web: App, clock: Any
 ) -> None:
@@ -238,6 +250,7 @@ def test_links_verification_codes_and_waiting_requests_end(
     assert qr.answer(session, 1, new.handle, ann, allow=True)
     session.commit()
     client.get("/login")
+    add_device(session, ann)
     half = submit(client, "/login", {"login": "ann", "password": protocol.PASSWORD})
     assert half.location == "/login/factor"
     assert client.get("/login/factor").status_code == 200
@@ -248,6 +261,9 @@ def test_links_verification_codes_and_waiting_requests_end(
     assert [ended[f"ended_{name}"] for name in ("links", "verification_codes")] == [1, 1]
     assert [ended[f"ended_{name}"] for name in ("qr_sign_ins", "waiting_requests")] == [1, 1]
     assert ended["ended_sign_ins_under_way"] == 1
+    assert ended["ended_devices"] == 1
+    session.expire_all()
+    assert devices.list_for(session, ann) == []
     assert client.get("/login/factor").status_code == 303
     session.expire_all()
     assert onetime.use(session, "reset", link) is None

@@ -362,6 +362,21 @@ OPERATIONS: dict[str, tuple[Text, ...]] = {
         Text("End the live grants of a user", "结束用户的所有登录授权"),
         _STEPS,
     ),
+    "sessions-user-device-list": (
+        Text("List the devices of a user", "查询用户的设备列表"),
+        Text(
+            f"Browsers that the user signed in with, by id, and until when no second factor is asked for there. {_REACH.en}",
+            f"用户登录过的浏览器，按 id 排列，以及在其上免二次验证的期限。{_REACH.zh}",
+        ),
+    ),
+    "sessions-user-device-remove": (
+        Text("Remove a device of a user", "移除用户的设备"),
+        Text(
+            "The second factor is asked for there again, and the next sign-in counts as one from a new device. "
+            "Sessions stay. 404 when it is gone already.",
+            "该设备下次登录时须重新进行二次验证，并视为新设备。现有会话不受影响。设备已移除时返回 404。",
+        ),
+    ),
     "sessions-client-grant-list": (
         Text("List the live grants at a client", "查询客户端的有效登录授权列表"),
         Text(
@@ -734,6 +749,8 @@ SCHEMAS = {
     "MenuPlaces": Text("The places of all entries.", "所有菜单项的位置。"),
     "Message": Text("A message or job that is not done.", "未完成的消息或任务。"),
     "UserPage": Text("A page of users.", "一页账号。"),
+    "Device": Text("A device that a user signed in with.", "用户登录过的设备。"),
+    "DevicePage": Text("A page of devices.", "一页设备。"),
     "SessionPage": Text("A page of sessions.", "一页登录会话。"),
     "AuditEventPage": Text("A page of events.", "一页审计事件。"),
     "PrivilegePage": Text("A page of privileges.", "一页权限。"),
@@ -1111,6 +1128,12 @@ MEMBERS = {
     ),
     "amr": Text("How the user signed in (RFC 8176).", "登录方式（RFC 8176）。"),
     "remember": Text("Whether the user asked to stay signed in.", "用户是否选择保持登录。"),
+    "first_used_at": Text("When the user first signed in with it.", "首次登录时间。"),
+    "Device.last_used_at": Text("When the user last signed in with it.", "最近一次登录时间。"),
+    "remembered_until": Text(
+        "Until when no second factor is asked for there; null: it is asked for.",
+        "在此时间之前免二次验证；null 表示须验证。",
+    ),
     "remote_addr": Text("Address that the user signed in from.", "登录时的 IP 地址。"),
     "user_agent": Text("What the browser said of itself.", "浏览器标识（User-Agent）。"),
     "signed_in_at": Text("When the user last signed in.", "最近一次登录时间。"),

@@ -31,6 +31,8 @@ class SignInAttempt(Base):
     proofs: Mapped[list[str]]
     """What was proven so far."""
     remember: Mapped[bool]
+    remember_device: Mapped[bool] = mapped_column(default=False)
+    """Whether the person chose not to be asked for the second factor on this device again."""
     client_id: Mapped[str | None] = mapped_column(String(200))
     """The application that requested the sign-in, for the audit log."""
     tries_left: Mapped[int] = mapped_column(Integer)

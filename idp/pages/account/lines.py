@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from idp.account import sessions
+from idp.directory.devices import service as devices
+from idp.directory.devices.service import KnownDevice
 from idp.directory.resources import snapshot as resources
 from idp.directory.tenants import service as tenants
 from idp.oauth.consents import GivenConsent
@@ -41,6 +43,18 @@ class SessionLine:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceLine:
+    """A device in the list."""
+
+    browser: str | None
+    system: str | None
+    issuer_name: str | None
+    """The issuer where it is known, when it is another one."""
+    known: KnownDevice
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ApplicationLine:
     """An application with a remembered consent in the list."""
 
@@ -61,6 +75,30 @@ def of_sessions(
     lines = [_of_session(row, visitor, names, applications[row.id]) for row in rows]
     return sorted(
         lines, key=lambda line: (line.is_current, line.last_seen_at, line.id), reverse=True
+    )
+
+
+def of_devices(
+    session: Session, issuer: Issuer, visitor: Visitor, cookie: str | None
+) -> list[DeviceLine]:
+    """List devices: the one of a cookie first, then by last use."""
+    current = devices.find_known(session, issuer, visitor.user, cookie)
+    found = devices.list_for(session, visitor.user)
+    elsewhere = {each.issuer_tenant_id for each in found} - {issuer.tenant_id}
+    names = tenants.names(session, elsewhere) if elsewhere else {}
+    lines = [
+        DeviceLine(
+            *agents.describe(each.user_agent),
+            names.get(each.issuer_tenant_id),
+            each,
+            each.id == current,
+        )
+        for each in found
+    ]
+    return sorted(
+        lines,
+        key=lambda line: (line.is_current, line.known.last_used_at, line.known.id),
+        reverse=True,
     )
 
 

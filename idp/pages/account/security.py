@@ -5,8 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, redirect
 from werkzeug.wrappers import Response
 
-from idp.account import second_factors
+from idp.account import activity, second_factors
 from idp.account.second_factors import Added, Standing
+from idp.directory.devices import service as devices
 from idp.directory.factors import passkeys as passkey_rules
 from idp.directory.factors import recovery
 from idp.directory.factors import service as rules
@@ -247,6 +248,7 @@ def _overview(visitor: Visitor, status: int = 200, *, refusal: str | None = None
     apps = rules.list_apps(session, user.id)
     own = passkey_rules.list_of(session, user.id)
     signals = passkey_rules.signals(session, issuer, user)
+    known = devices.list_for(session, user)
     return page(
         "security",
         visitor,
@@ -263,4 +265,7 @@ def _overview(visitor: Visitor, status: int = 200, *, refusal: str | None = None
         few=recovery.FEW,
         number=recovery.NUMBER,
         refusal=refusal,
+        password_changed_at=activity.last_password_change(database(), visitor.user),
+        remembered=sum(each.remembered_until is not None for each in known),
+        device_count=len(known),
     )

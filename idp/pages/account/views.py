@@ -20,7 +20,7 @@ from idp.directory.registration.codes import Channel
 from idp.directory.users import profile as rules
 from idp.oauth import consents
 from idp.oauth.visitor import Visitor
-from idp.pages import brand, return_path
+from idp.pages import brand, device, return_path
 from idp.pages.account import lines
 from idp.pages.account.forms import (
     ChangePasswordForm,
@@ -315,7 +315,8 @@ def show_sessions(visitor: Visitor) -> Response:
     """List where the person is signed in."""
     rows = browser_sessions.list_live(database(), visitor.user)
     shown = lines.of_sessions(database(), current_issuer(), visitor, rows)
-    return page("sessions", visitor, lines=shown)
+    known = lines.of_devices(database(), current_issuer(), visitor, device.cookie())
+    return page("sessions", visitor, lines=shown, devices=known)
 
 
 @blueprint.post(f"{SESSIONS}/<int:session_id>/end")

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from idp.account import password_reset, sign_in
 from idp.directory.policies import snapshot as policies
 from idp.directory.users.models import User
-from idp.pages import language
+from idp.pages import device, language
 from idp.pages.forgot.forms import AskForm
 from idp.pages.messages import reasons, retry_message
 from idp.pages.password_hint import hint
@@ -103,7 +103,9 @@ def set_new(token: str) -> Response:
         database().rollback()
         return _stale(authorization)
     client_id = None if authorization is None else authorization.client.client_id
-    outcome = sign_in.proceed(database(), issuer, owner, session_cookie(), client_id=client_id)
+    outcome = sign_in.proceed(
+        database(), issuer, owner, session_cookie(), device.sent(), client_id=client_id
+    )
     database().commit()
     return go_on(outcome, authorization, f"{url_for('account.show_password')}?notice=changed")
 

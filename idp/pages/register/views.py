@@ -14,7 +14,7 @@ from idp.directory.policies import snapshot as policies
 from idp.directory.registration import service as registration
 from idp.directory.registration.codes import Channel
 from idp.directory.registration.service import Refused, Registration
-from idp.pages import language
+from idp.pages import device, language
 from idp.pages.form import Form
 from idp.pages.messages import reasons, retry_message, translate, wait_message
 from idp.pages.password_hint import hint
@@ -179,7 +179,7 @@ def create() -> Response:
     authorization = find_live_authorization()
     client_id = None if authorization is None else authorization.client.client_id
     signed_in = sign_in.proceed(
-        database(), current_issuer(), outcome, session_cookie(), client_id=client_id
+        database(), current_issuer(), outcome, session_cookie(), device.sent(), client_id=client_id
     )
     database().commit()
     progress.forget()

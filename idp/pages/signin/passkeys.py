@@ -15,7 +15,7 @@ from idp.directory.authentication.steps import Step
 from idp.directory.factors import passkeys as rules
 from idp.directory.factors.passkeys import Claim
 from idp.oauth.visitor import Visitor
-from idp.pages import factors, language, passkeys
+from idp.pages import device, factors, language, passkeys
 from idp.pages.factors import AppForm, CodeForm
 from idp.pages.messages import retry_message
 from idp.pages.passkeys import NameForm
@@ -58,9 +58,7 @@ def sign_in() -> Response:
         client_id=authorization.client.client_id if authorization else None,
     )
     session, issuer = database(), current_issuer()
-    outcome = signing_in.with_passkey(
-        session, issuer, attempt, session_cookie(), language.current().code
-    )
+    outcome = signing_in.with_passkey(session, issuer, attempt, session_cookie(), device.sent())
     session.commit()
     if outcome is not None:
         return go_on(outcome, authorization, home)
@@ -131,7 +129,7 @@ def _check(known: OpenAttempt | Visitor, claim: Claim) -> Outcome | None:
     session, issuer, locale = database(), current_issuer(), language.current().code
     if isinstance(known, OpenAttempt):
         return signing_in.with_second_passkey(
-            session, issuer, known, claim, session_cookie(), locale
+            session, issuer, known, claim, session_cookie(), device.sent()
         )
     cookie = second_factors.step_up_by_passkey(session, issuer, known, claim, locale)
     return None if cookie is None else Outcome(Step.DONE, cookie, known.browser.remember)

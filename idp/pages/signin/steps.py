@@ -21,11 +21,12 @@ from idp.account.second_factors import Added, Standing
 from idp.account.sign_in import Outcome
 from idp.directory.authentication.attempts import OpenAttempt
 from idp.directory.authentication.steps import Step
+from idp.directory.devices import service as devices
 from idp.directory.factors import passkeys as passkey_rules
 from idp.directory.factors import service as factor_rules
 from idp.directory.policies import snapshot as policies
 from idp.oauth.visitor import Visitor
-from idp.pages import factors, language, once, passkeys
+from idp.pages import device, factors, language, once, passkeys
 from idp.pages.attempt import current_attempt, has_cookie
 from idp.pages.factors import AppForm, CodeForm
 from idp.pages.form import Form
@@ -147,7 +148,7 @@ def prove(place: Place) -> Response:
     if not form.validate():
         return factor_page(place, form, 400)
     try:
-        outcome = _check(place.known, form.code.data or "")
+        outcome = _check(place.known, form)
     except TooManyRequests as refusal:
         database().rollback()
         form.refuse(retry_message(refusal))
@@ -159,11 +160,19 @@ def prove(place: Place) -> Response:
     return go_on(outcome, place.authorization, place.home)
 
 
-def _check(known: OpenAttempt | Visitor, code: str) -> Outcome | None:
-    session, issuer, locale = database(), current_issuer(), language.current().code
+def _check(known: OpenAttempt | Visitor, form: CodeForm) -> Outcome | None:
+    session, issuer, code = database(), current_issuer(), form.code.data or ""
     if isinstance(known, OpenAttempt):
-        return signing_in.with_code(session, issuer, known, code, session_cookie(), locale)
-    cookie = second_factors.step_up(session, issuer, known, code, locale)
+        return signing_in.with_code(
+            session,
+            issuer,
+            known,
+            code,
+            session_cookie(),
+            device.sent(),
+            remember_device=bool(form.remember_device.data),
+        )
+    cookie = second_factors.step_up(session, issuer, known, code, language.current().code)
     return None if cookie is None else Outcome(Step.DONE, cookie, known.browser.remember)
 
 
@@ -244,13 +253,13 @@ def show_password(place: Place) -> Response:
 def choose_password(place: Place) -> Response:
     """Set the password and go on with the sign-in."""
     assert isinstance(place.known, OpenAttempt)  # noqa: S101 - this step is none of a session
-    form, issuer, locale = NewPasswordForm(), current_issuer(), language.current().code
+    form, issuer = NewPasswordForm(), current_issuer()
     if not form.validate():
         return _password_page(place, form, 400)
     new = form.password.data or ""
     try:
         outcome = signing_in.with_new_password(
-            database(), issuer, place.known, new, session_cookie(), locale
+            database(), issuer, place.known, new, session_cookie(), device.sent()
         )
     except BadRequest as problem:
         database().rollback()
@@ -283,7 +292,9 @@ def finish(place: Place) -> Response:
     """Start the session of a sign-in in which all is proven."""
     if isinstance(place.known, Visitor):
         return continue_with(place.authorization, place.home)
-    outcome = signing_in.finish(database(), current_issuer(), place.known, session_cookie())
+    outcome = signing_in.finish(
+        database(), current_issuer(), place.known, session_cookie(), device.sent()
+    )
     database().commit()
     if outcome is None:
         return redirect(place.address("/login"), 303)
@@ -312,6 +323,7 @@ def factor_page(
         status,
         retry_after,
         form=form,
+        device_days=devices.remembered_days(database()) if isinstance(known, OpenAttempt) else 0,
         passkey=place.passkey_to_prove(),
         by_passkey=place.address(PROVE_PASSKEY),
         by_code=place.address(PAGES[Step.SECOND]),

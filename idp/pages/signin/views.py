@@ -10,7 +10,7 @@ from idp.account import sign_in as signing_in
 from idp.directory.factors import passkeys as passkey_rules
 from idp.directory.registration import service as registration
 from idp.oauth.visitor import Visitor
-from idp.pages import passkeys
+from idp.pages import device, passkeys
 from idp.pages.attempt import current_attempt
 from idp.pages.messages import retry_message
 from idp.pages.pending import (
@@ -76,7 +76,9 @@ def sign_in() -> Response:
         client_id=authorization.client.client_id if authorization else None,
     )
     try:
-        outcome = signing_in.with_password(database(), current_issuer(), attempt, session_cookie())
+        outcome = signing_in.with_password(
+            database(), current_issuer(), attempt, session_cookie(), device.sent()
+        )
     except (TooManyRequests, Busy) as refusal:
         form.refuse(retry_message(refusal))
         return login_page(

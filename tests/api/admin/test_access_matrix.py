@@ -19,6 +19,7 @@ from idp.directory.applications.models import Application, Menu
 from idp.directory.bundles.models import Bundle, TenantType
 from idp.directory.clients import snapshot
 from idp.directory.clients.models import ClientSecret
+from idp.directory.devices.models import Device, DeviceUser
 from idp.directory.factors.models import Totp
 from idp.directory.roles import catalogue
 from idp.directory.tenants import service as tenants
@@ -250,6 +251,18 @@ def a_file(session: Session) -> str:
     return f"/files/{row.id}"
 
 
+def a_device(session: Session) -> str:
+    """Add a device of a user of a tenant; return its address."""
+    path = a_user(session)
+    device = Device(handle_hash=b"h" * 32, value_hash=b"v" * 32, issuer_tenant_id=1)
+    session.add(device)
+    session.flush()
+    known = DeviceUser(device_id=device.id, user_id=int(path.rpartition("/")[2]))
+    session.add(known)
+    session.commit()
+    return f"{path}/devices/{known.id}"
+
+
 SIGN_INS = {
     f"sessions-{of.removesuffix('s')}-{table.__tablename__}-{act}": case
     for of in ("users", "clients")
@@ -317,6 +330,8 @@ CASES = {
     "sessions-end": Case(lambda session: f"{a_session(session)}/end"),
     "sessions-end-all": Case(lambda session: f"{some_sessions(session)}/end"),
     **SIGN_INS,
+    "sessions-user-device-list": Case(lambda session: a_device(session).rpartition("/")[0]),
+    "sessions-user-device-remove": Case(lambda session: f"{a_device(session)}/remove", status=204),
     "audit-list": Case(lambda session: f"/tenants/{protocol.add_tenant(session)}/audit"),
     "audit-export": Case(lambda session: f"/tenants/{protocol.add_tenant(session)}/audit/export"),
     "branding-get": Case(a_branding),

@@ -9,7 +9,7 @@ from flask import request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from idp.account import administration, client_access, live_access
+from idp.account import administration, client_access, devices, live_access
 from idp.directory.actor import Actor
 from idp.directory.roles import tenant_roles
 from idp.directory.scopes import Scope
@@ -82,6 +82,20 @@ def end_session(workspace: Workspace, row_id: int, session_id: int) -> Response:
         live_access.end_session(session, actor, session_id, user_id=row_id)
 
     return act(workspace, row_id, end, "ended", tab="live", permission=Scope.ADMIN_SESSIONS_WRITE)
+
+
+@pages.post("/<int:row_id>/devices/<int:device_id>/remove", permission=Scope.ADMIN_SESSIONS_WRITE)
+def remove_device(workspace: Workspace, row_id: int, device_id: int) -> Response:
+    """Remove a device of a user."""
+
+    def remove(session: Session, actor: Actor) -> None:
+        user = people.get_managed(session, actor, row_id)
+        known, by = min(device_id, INT64_MAX), actor.person_id
+        devices.revoke(session, user, known, tenant_id=actor.tenant_id, by=by)
+
+    return act(
+        workspace, row_id, remove, "device", tab="live", permission=Scope.ADMIN_SESSIONS_WRITE
+    )
 
 
 @pages.post("/<int:row_id>/consents/<int:consent_id>/end", permission=Scope.ADMIN_SESSIONS_WRITE)

@@ -15,6 +15,8 @@ from werkzeug.wrappers import Response
 from idp.account import factor_administration, live_access, sessions
 from idp.directory import permissions
 from idp.directory.actor import Actor
+from idp.directory.devices import service as devices
+from idp.directory.devices.service import KnownDevice
 from idp.directory.permissions import Origin
 from idp.directory.scopes import Scope
 from idp.directory.users import management as people
@@ -61,6 +63,7 @@ NOTICES = {
     "allowed": _("The access of the application was removed."),
     "changed": _("The profile was changed."),
     "code": _("An enrolment code was made."),
+    "device": _("The device was removed."),
     "disabled": _("The account was disabled. All sessions and tokens have ended."),
     "enabled": _("The account was enabled."),
     "ended": _("The session was ended."),
@@ -93,6 +96,15 @@ class Live:
     browser: str | None
     system: str | None
     clients: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A device that a user signed in with."""
+
+    row: KnownDevice
+    browser: str | None
+    system: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +188,18 @@ def live_sessions(session: Session, workspace: Workspace, user: User) -> list[Li
     clients = live_access.clients_of(session, [row.id for row in rows])
     rows.sort(key=lambda row: (row.last_seen_at, row.id), reverse=True)
     return [Live(row, *agents.describe(row.user_agent), clients.get(row.id, ())) for row in rows]
+
+
+def known_devices(session: Session, workspace: Workspace, user: User) -> list[Known] | None:
+    """List the devices of a user, the last used first; None: the visitor may not see them."""
+    if not workspace.may(Scope.ADMIN_SESSIONS_READ):
+        return None
+    actor = workspaces.acting(session, workspace, Scope.ADMIN_SESSIONS_READ)
+    if not may_manage(session, actor, user.id):
+        return None
+    found = devices.list_for(session, user)
+    found.sort(key=lambda row: (row.last_used_at, row.id), reverse=True)
+    return [Known(row, *agents.describe(row.user_agent)) for row in found]
 
 
 def count_grants(session: Session, workspace: Workspace, user: User) -> int:
@@ -271,7 +295,10 @@ def _held(session: Session, workspace: Workspace, person: Person) -> dict[str, A
 
 
 def _live(session: Session, workspace: Workspace, person: Person) -> dict[str, Any]:
-    return {"live": live_sessions(session, workspace, person.user)}
+    return {
+        "live": live_sessions(session, workspace, person.user),
+        "devices": known_devices(session, workspace, person.user),
+    }
 
 
 def _allowed(session: Session, workspace: Workspace, person: Person) -> dict[str, Any]:
