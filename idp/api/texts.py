@@ -126,7 +126,6 @@ SCOPES = {
     "ids4.ms.admin.explain.all": "平台管理：令牌解释的全部接口",
     "ids4.ms.admin.explain.read": "平台管理：解释令牌和被拒绝的请求",
     "ids4.ms.admin.factors.all": "平台管理：两步验证的全部接口",
-    "ids4.ms.admin.factors.read": "平台管理：查看用户的两步验证方式",
     "ids4.ms.admin.factors.write": "平台管理：移除和重置用户的两步验证",
     "ids4.ms.admin.files.all": "平台管理：文件的全部接口",
     "ids4.ms.admin.files.read": "平台管理：查看已上传的文件",

@@ -435,7 +435,7 @@ def test_every_page_is_readable_for_everybody(chromium, house, outbox, language,
     visit.open("/account/qr/invented/confirm", "qr-expired")
     visit.open("/logout", "logout")
     visit.press("signed-out", "button[value=yes]")
-    assert len(visit.seen) == 48
+    assert len(visit.seen) == 49
     context.close()
 
 

@@ -36,7 +36,7 @@ def expected() -> set[str]:
     return codes | {"ids4.ms.all", "ids4.ms.admin.all", "ids4.ms.us.all"}
 
 
-SHARED = {"grants": "sessions", "consents": "sessions"}
+SHARED = {"consents": "sessions", "devices": "sessions", "grants": "sessions"}
 """Files of operations that are called by the codes of another one."""
 POSTED_READS = {"explain-presented"}
 """Operations that change nothing, and take what must not stand in an address."""

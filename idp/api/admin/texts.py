@@ -1128,6 +1128,10 @@ MEMBERS = {
     ),
     "amr": Text("How the user signed in (RFC 8176).", "登录方式（RFC 8176）。"),
     "remember": Text("Whether the user asked to stay signed in.", "用户是否选择保持登录。"),
+    "Device.issuer": Text(
+        "Tenant at whose address the device is known; 1: the platform.",
+        "设备在哪个租户的地址上使用过；1 表示平台。",
+    ),
     "first_used_at": Text("When the user first signed in with it.", "首次登录时间。"),
     "Device.last_used_at": Text("When the user last signed in with it.", "最近一次登录时间。"),
     "remembered_until": Text(

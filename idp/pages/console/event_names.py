@@ -159,7 +159,8 @@ SUBJECTS = {
 """What events are about."""
 REFUSALS = "refusals"
 _OBJECTS = {
-    "sign-in": {"account", "factor", "qr-code", "recovery-code", "session"} | {"verification-code"},
+    "sign-in": {"account", "device", "enrolment-code", "factor", "qr-code", "recovery-code"}
+    | {"session", "verification-code"},
     "people": {"address", "membership", "password", "profile", "registration", "user"},
     "roles": {"privilege", "privilege-group", "role", "user-role"},
     "clients": {"authentication", "client", "client-secret"},
