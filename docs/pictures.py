@@ -127,7 +127,7 @@ def _sign_in(page: Page, username: str, password: str) -> None:
     page.goto("/login?return_to=/console")
     page.get_by_label(LOGIN).fill(username)
     page.get_by_label("Password", exact=True).fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url("**/console/**")
 
 

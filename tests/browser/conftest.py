@@ -177,7 +177,7 @@ def fill_in(page: Page, person: Person) -> None:
     expect(page).to_have_url(re.compile(r"/login\?request="))
     page.get_by_label(LOGIN).fill(person.username)
     page.get_by_label("Password", exact=True).fill(person.password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def _register(web: Web) -> str:

@@ -25,7 +25,7 @@ def enter(web: Web, page: Page, person: Person) -> None:
     """Sign in from the gallery."""
     page.goto(web.gallery)
     expect(page.locator("#state")).to_have_text("signed out")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     fill_in(page, person)
     expect(page).to_have_url(f"{web.gallery}/")
     expect(page.locator("#state")).to_have_text("signed in")
