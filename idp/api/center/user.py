@@ -168,7 +168,7 @@ class UserShape(Shape):
     concurrency_stamp = Stamp()
     mobile = text(40, data_key="phoneNumber", allow_none=True, load_default=None)
     mobile_verified = boolean(data_key="phoneNumberConfirmed", load_default=False)
-    two_factor_enabled = boolean(load_default=None)
+    two_factor_enabled = boolean(load_default=None, allow_none=False, metadata={"default": False})
     lockout_end = Moment(ends=True, allow_none=True, load_default=None)
     lockout_enabled = boolean(load_default=False)
     access_failed_count = int32(minimum=0, load_default=0)

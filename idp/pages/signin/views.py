@@ -10,11 +10,12 @@ from idp.account import sign_in as signing_in
 from idp.directory.factors import passkeys as passkey_rules
 from idp.directory.registration import service as registration
 from idp.oauth.visitor import Visitor
-from idp.pages import device, passkeys
+from idp.pages import device, passkeys, return_path
 from idp.pages.attempt import current_attempt
 from idp.pages.messages import retry_message
 from idp.pages.pending import (
     HOME,
+    RETURN_TO,
     Authorization,
     address_within,
     destination,
@@ -107,6 +108,8 @@ def login_page(
 ) -> Response:
     """Return the sign-in page; `unknown` names a passkey that the browser should not offer."""
     issuer, owner = current_issuer(), passkeys.browser_owner()
+    # The form for an address of another site is shown, and refused when it is sent.
+    home = return_path.parse(request.args.get(RETURN_TO, "")) or HOME
     response = make_response(
         render_template(
             "pages/signin/login.html",
@@ -119,8 +122,8 @@ def login_page(
             again=again,
             notice=request.args.get("notice"),
             passkey=passkeys.written(passkey_rules.request_options(database(), issuer, owner)),
-            by_password=address_within("/login", authorization, destination()),
-            by_passkey=address_within("/login/passkey", authorization, destination()),
+            by_password=address_within("/login", authorization, home),
+            by_passkey=address_within("/login/passkey", authorization, home),
             unknown_passkey=passkeys.written(unknown),
         ),
         status,

@@ -77,9 +77,11 @@ def bound(engine: Engine, seconds: float | None, hosts: Hosts) -> None:
 
     @event.listens_for(engine, "checkout")
     def look(connection: BoundedConnection, _record: Any, _fairy: Any) -> None:
-        if connection.is_used and len(hosts.in_order) > 1 and connection.troubles != hosts.troubles:
+        if not connection.is_used:  # made for this request: if it was lost, its statement says so
+            connection.is_used = True
+            return
+        if len(hosts.in_order) > 1 and connection.troubles != hosts.troubles:
             raise InvalidatePoolError
-        connection.is_used = True
         _look(connection)
 
 
