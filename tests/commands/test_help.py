@@ -78,7 +78,7 @@ def test_the_verbs_are_one_vocabulary() -> None:
     common = {"add", "list", "show", "change", "remove"}
     own = {
         *("disable", "enable", "unlock", "password", "secret", "scope", "retry"),
-        *("rotate", "revoke", "rewrap", "reset", "copy", "factors", "prepare"),
+        *("rotate", "revoke", "rewrap", "reset", "copy", "factors", "prepare", "recover"),
     }
     assert {path.split()[-1] for path in COMMANDS if " " in path} <= common | own
 
