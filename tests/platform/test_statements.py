@@ -79,10 +79,10 @@ def test_slow_statements_of_the_loop_are_logged_without_their_values(runtime, li
     from idp.platform.postgres import Pool
 
     counts = Counts()
-    query = select(bindparam("value", type_=String), func.pg_sleep(literal_column("0.02")))
+    query = select(bindparam("value", type_=String), func.pg_sleep(literal_column("0.3")))
 
     async def ask():
-        pool = Pool(runtime.engine, counts=counts, slow_seconds=0.01)
+        pool = Pool(runtime.engine, counts=counts, slow_seconds=0.25)
         await pool.rows(query, {"value": SECRET})
         await pool.rows(select(literal_column("1")), {})
         gauges = counts.take()[2]

@@ -556,7 +556,10 @@ def test_a_dry_run_changes_nothing(
     assert told["dry_run"] is True
     assert told["ended_grants"] == told["ended_sessions"] == 1
     assert rows_of(runtime.engine) == rows
-    assert highest(runtime.engine) == numbers
+    # PostgreSQL does not take back numbers that it assigned; none jumped.
+    assert all(
+        number <= highest(runtime.engine)[name] < number + 100 for name, number in numbers.items()
+    )
     assert "ended_grants: 1" in idp("recover", "--dry-run").stdout
     assert refresh(client, web, tokens.refresh).status_code == 200
     told |= {"dry_run": False}
