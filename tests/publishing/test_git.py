@@ -33,7 +33,7 @@ def published(monkeypatch):
 @pytest.fixture
 def release(mary, api_id, git_server, published, set_up):
     """Store where to push, and ask for a release."""
-    set_up(git_url=git_server.url, github_api_url="")
+    set_up(git_url=git_server.url, github_api_url="", npm_registry="https://npm.example")
     npm = {
         "name": "orders",
         "sdkName": "Orders",
