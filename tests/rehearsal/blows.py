@@ -280,7 +280,7 @@ def release_before() -> Iterator[Path | None]:
         if made.returncode:
             yield None
             return
-        shutil.unpack_archive(archive, folder, filter="data")
+        shutil.unpack_archive(archive, folder)
         archive.unlink()
         yield folder
     finally:
