@@ -58,6 +58,8 @@ PICTURES = (
     Picture("roles", "/console/t/{acme}/roles"),
     Picture("users", "/console/t/{acme}/users"),
     Picture("clients-dark", "/console/t/{acme}/clients", scheme="dark"),
+    Picture("security", "/account/security", "priya.nair"),
+    Picture("authenticator", "/account/security/authenticator", "priya.nair"),
 )
 
 

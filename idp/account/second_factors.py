@@ -10,16 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from idp.account import devices, events, notices
 from idp.directory import levels
 from idp.directory.authentication.steps import Proof, amr_of, level_of
-from idp.directory.factors import enrolment, passkeys, recovery
+from idp.directory.factors import enrolment, passkeys, recovery, sent_codes
 from idp.directory.factors import service as factors
 from idp.directory.factors.passkey_answers import RefusedAnswerError
 from idp.directory.factors.passkeys import Claim, Finding
+from idp.directory.factors.sent_codes import Way
 from idp.directory.factors.service import Factor
+from idp.directory.registration.codes import Wait
 from idp.directory.users import service as users
 from idp.directory.users.models import User
 from idp.oauth.visitor import Visitor
@@ -37,6 +40,9 @@ HIGHEST = timedelta(minutes=10)
 """How long after the second factor was proven the factors may be changed."""
 FIRST = timedelta(minutes=5)
 """How long after the sign-in a person without a second factor may add one."""
+OFFERED_AGAIN = timedelta(days=30)
+"""How long a person is offered no second factor after they put it off."""
+_SENT = {Way.MAIL: Proof.MAIL_CODE, Way.SMS: Proof.SMS_CODE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,59 @@ def step_up_by_passkey(
     return _raise_level(session, issuer, visitor, proofs) if proofs else None
 
 
+def send_code(
+    session: Session, issuer: Issuer, user: User, way: str, owner: str, locale: str
+) -> Wait | None:
+    """Send a code as a second factor; return how long to wait where that is refused.
+
+    `owner` names the attempt or session that it counts for. The caller commits, or rolls back when
+    a wait is returned. Raise NotFound for a way that is not open to the person.
+    """
+    for target in factors.targets_of(session, user):
+        if target.way == way:
+            return sent_codes.send(session, issuer, user, target, owner, locale)
+    raise NotFound
+
+
+def prove_sent_code(
+    session: Session, issuer: Issuer, user: User, owner: str, code: str
+) -> Proof | None:
+    """Check a code that was sent to a person; return None when it is refused.
+
+    The caller commits in both cases. Raise TooManyRequests after too many wrong ones.
+    """
+    way = factors.prove_sent_code(session, user, owner, code)
+    if way is None:
+        events.record(session, Tag.FACTOR_REFUSED, issuer, user)
+        return None
+    return _SENT[way]
+
+
+def step_up_by_sent_code(
+    session: Session, issuer: Issuer, visitor: Visitor, owner: str, code: str
+) -> str | None:
+    """Check a code that was sent and raise the level of a live session, as `step_up` does."""
+    proof = prove_sent_code(session, issuer, visitor.user, owner, code)
+    return None if proof is None else _raise_level(session, issuer, visitor, [proof])
+
+
+def is_offered(session: Session, user: User) -> bool:
+    """Return whether a person is offered a second factor: they have none, nor put it off lately."""
+    declined_at = user.factor_declined_at
+    if declined_at is not None and declined_at > clock.now() - OFFERED_AGAIN:
+        return False
+    return not factors.is_enabled(session, user.id)
+
+
+def decline_offer(session: Session, user: User) -> None:
+    """Note that a person puts off adding a second factor."""
+    statement = update(User).where(User.id == user.id)
+    session.execute(
+        statement.values(factor_declined_at=clock.now(), updated_at=User.updated_at),
+        execution_options={"synchronize_session": False},
+    )
+
+
 def _raise_level(
     session: Session, issuer: Issuer, visitor: Visitor, proofs: Sequence[Proof]
 ) -> str | None:
@@ -196,8 +255,9 @@ def add_app(
     """Add an authenticator app; the first one comes with recovery codes.
 
     Return None for a wrong code. The caller commits in both cases. Raise what `factors.add_app`
-    raises.
+    and `factors.lock_for_addition` raise.
     """
+    factors.lock_for_addition(session, user)
     is_first = not factors.has_any(session, user.id)
     if not factors.add_app(session, user, new.key, new.code, new.name):
         events.record(session, Tag.FACTOR_REFUSED, issuer, user)
@@ -224,8 +284,9 @@ def add_passkey(
     """Add a passkey; the first factor of a person comes with recovery codes.
 
     Return None for a refused answer. The caller commits in both cases. Raise Conflict beyond the
-    limit.
+    limit, and where the access has ended.
     """
+    factors.lock_for_addition(session, user)
     is_first = not factors.has_any(session, user.id)
     try:
         passkey = passkeys.add(session, issuer, user, claim, name)
@@ -334,6 +395,6 @@ def reset(session: Session, issuer: Issuer, user: User, locale: str) -> int:
 
 def check_stated(session: Session, user: User, *, has_factor: bool | None) -> None:
     """Raise Unprocessable where a request states something else than whether there is a factor."""
-    if has_factor is not None and has_factor != factors.has_any(session, user.id):
+    if has_factor is not None and has_factor != factors.is_enabled(session, user.id):
         message = N_("Second factors are added by the person alone, and removed by a reset.")
         raise Unprocessable.at("two_factor_enabled", message)

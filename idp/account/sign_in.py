@@ -16,7 +16,7 @@ from idp.directory.authentication import service as authentication
 from idp.directory.authentication.attempts import OpenAttempt
 from idp.directory.authentication.service import Kind, SignInPolicy
 from idp.directory.authentication.steps import Proof, Step, amr_of, level_of, next_step
-from idp.directory.factors import passkeys
+from idp.directory.factors import enrolment, passkeys
 from idp.directory.factors.passkeys import Claim
 from idp.directory.tenants import service as tenants
 from idp.directory.users import service as users
@@ -212,6 +212,28 @@ def with_enrolment_code(session: Session, issuer: Issuer, attempt: OpenAttempt, 
     return True
 
 
+def with_sent_code(
+    session: Session,
+    issuer: Issuer,
+    attempt: OpenAttempt,
+    code: str,
+    cookie: str | None,
+    sent: Sent,
+    *,
+    remember_device: bool = False,
+) -> Outcome | None:
+    """Check a code that was sent for this attempt and go on, as `with_code` does."""
+    proof = second_factors.prove_sent_code(session, issuer, attempt.user, attempt.owner, code)
+    if proof is None:
+        attempts.count_failure(session, attempt)
+        return None
+    if Proof.ENROLMENT_CODE in attempt.proofs:
+        enrolment.forget(session, attempt.user.id)
+    attempt.row.remember_device = remember_device
+    attempts.add_proofs(session, attempt, [proof])
+    return finish(session, issuer, attempt, cookie, sent)
+
+
 def with_second_passkey(
     session: Session,
     issuer: Issuer,
@@ -219,12 +241,15 @@ def with_second_passkey(
     claim: Claim,
     cookie: str | None,
     sent: Sent,
+    *,
+    remember_device: bool = False,
 ) -> Outcome | None:
     """Check the answer of a passkey of a known person and go on, as `with_code` does."""
     proofs = second_factors.prove_passkey(session, issuer, attempt.user, claim, sent.locale)
     if not proofs:
         attempts.count_failure(session, attempt)
         return None
+    attempt.row.remember_device = remember_device
     attempts.add_proofs(session, attempt, proofs)
     return finish(session, issuer, attempt, cookie, sent)
 

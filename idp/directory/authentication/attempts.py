@@ -40,6 +40,11 @@ class OpenAttempt:
     user: User
 
     @property
+    def owner(self) -> str:
+        """Name of the attempt, which challenges and codes that were sent for it are bound to."""
+        return f"attempt:{self.row.id}"
+
+    @property
     def proofs(self) -> tuple[Proof, ...]:
         """What was proven so far."""
         return tuple(Proof(name) for name in self.row.proofs)
@@ -60,7 +65,7 @@ def progress_of(session: Session, user: User, proofs: tuple[Proof, ...]) -> Prog
     condition = factors.condition_of(session, user.id)
     return Progress(
         proofs,
-        condition.has_factor,
+        condition.has_factor or condition.is_sent_codes,
         levels.MFA if condition.is_required else levels.PWD,
         needs_code=condition.needs_code,
         password_due=password_age.due(session, user) is not None,

@@ -21,6 +21,10 @@ class Proof(StrEnum):
     """A passkey that stays on its device."""
     SYNCED_PASSKEY = "synced passkey"
     """A passkey that may be copied to other devices."""
+    MAIL_CODE = "mail code"
+    """A code that was sent by mail."""
+    SMS_CODE = "text message code"
+    """A code that was sent by text message."""
     VERIFICATION = "user verification"
     """PIN or fingerprint, checked by the authenticator of a passkey."""
 
@@ -48,7 +52,7 @@ class Progress:
 
     proofs: tuple[Proof, ...]
     has_factor: bool
-    """Whether the person has a second factor."""
+    """Whether the person has a second factor, or is sent a code as one."""
     wanted: str
     """The level that the sign-in must reach."""
     password_due: bool = False
@@ -62,13 +66,15 @@ _AMR: Mapping[Proof, tuple[str, ...]] = {
     Proof.TOTP: ("otp",),
     Proof.RECOVERY_CODE: ("otp",),
     Proof.ENROLMENT_CODE: ("otp",),
+    Proof.MAIL_CODE: ("email",),  # our own; RFC 8176 has none
+    Proof.SMS_CODE: ("sms",),
     Proof.DEVICE_PASSKEY: ("hwk", "pop", "user"),
     Proof.SYNCED_PASSKEY: ("swk", "pop", "user"),
     Proof.VERIFICATION: (),  # the two kinds together are stated
 }
 """RFC 8176 2."""
 _PASSKEYS = frozenset({Proof.DEVICE_PASSKEY, Proof.SYNCED_PASSKEY})
-_SECOND = frozenset({Proof.TOTP, Proof.RECOVERY_CODE})
+_SECOND = frozenset({Proof.TOTP, Proof.RECOVERY_CODE, Proof.MAIL_CODE, Proof.SMS_CODE})
 _SEVERAL = "mfa"
 """In `amr`: factors of two kinds (RFC 8176 2)."""
 
@@ -110,15 +116,15 @@ def _lacks_factor(progress: Progress) -> bool:
 
 STEPS: Sequence[tuple[Step, Callable[[Progress], bool]]] = (
     (Step.FIRST, lambda progress: _lacks_first(progress.proofs)),
-    (Step.SECOND, lambda progress: _lacks_level(progress) and progress.has_factor),
     (
         Step.CODE,
         lambda progress: (
-            _lacks_factor(progress)
+            _lacks_level(progress)
             and progress.needs_code
             and Proof.ENROLMENT_CODE not in progress.proofs
         ),
     ),
+    (Step.SECOND, lambda progress: _lacks_level(progress) and progress.has_factor),
     (Step.ENROL, _lacks_factor),
     (Step.PASSWORD, lambda progress: progress.password_due and Proof.PASSWORD in progress.proofs),
 )

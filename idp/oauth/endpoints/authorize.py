@@ -313,7 +313,7 @@ async def decide(
         raise _refused_by_person()
     visitor = _settle_sign_in(validated, visitor, answers)
     tenant_id = _settle_tenant(validated, visitor, answers)
-    await _settle_level(storage, validated, visitor)
+    await _settle_level(storage, validated, visitor, answers)
     remembered: set[str] = set()
     if _depends_on_consent(validated, answers):
         remembered = await _read_consent(storage, validated, visitor, tenant_id)
@@ -373,13 +373,18 @@ def _settle_tenant(validated: ValidatedRequest, visitor: SignedIn, answers: Answ
     return settled
 
 
-async def _settle_level(storage: Storage, validated: ValidatedRequest, visitor: SignedIn) -> None:
+async def _settle_level(
+    storage: Storage, validated: ValidatedRequest, visitor: SignedIn, answers: Answers | None
+) -> None:
     """Ask for a second factor or a passkey where the session lacks the level that is asked for.
 
-    A person without one sets it up where the level is demanded; a mere wish goes on without.
+    A person without one sets it up where the level is demanded; a mere wish goes on without, and
+    people may decline it.
     """
     asked = validated.levels
     if asked.is_met(visitor.acr) or satisfies(visitor.acr, HIGHEST):
+        return
+    if answers is not None and answers.level_declined and asked.is_demand_met(visitor.acr):
         return
     reach = await storage.in_session(factors.highest_level, validated.back.issuer, visitor.user_id)
     if asked.is_demand_met(visitor.acr) and not asked.is_met(reach):

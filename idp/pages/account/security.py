@@ -13,6 +13,7 @@ from idp.directory.factors import recovery
 from idp.directory.factors import service as rules
 from idp.oauth.visitor import Visitor
 from idp.pages import factors, once, passkeys
+from idp.pages.account.views import HOME as ACCOUNT
 from idp.pages.account.views import for_visitor, page
 from idp.pages.factors import AppForm
 from idp.pages.language import current as current_language
@@ -27,6 +28,7 @@ APP = f"{HOME}/authenticator"
 PASSKEYS = f"{HOME}/passkeys"
 NEW_PASSKEY = f"{PASSKEYS}/new"
 CODES = f"{HOME}/codes"
+DECLINE = f"{HOME}/not-now"
 
 blueprint = Blueprint("security", __name__)
 
@@ -36,6 +38,15 @@ blueprint = Blueprint("security", __name__)
 def show(visitor: Visitor) -> Response:
     """Show how the person signs in."""
     return _overview(visitor)
+
+
+@blueprint.post(DECLINE)
+@for_visitor
+def decline(visitor: Visitor) -> Response:
+    """Put off adding a second factor: the account page offers it again in a month."""
+    second_factors.decline_offer(database(), visitor.user)
+    database().commit()
+    return redirect(ACCOUNT, 303)
 
 
 @blueprint.get(APP)
@@ -261,6 +272,7 @@ def _overview(visitor: Visitor, status: int = 200, *, refusal: str | None = None
         may_add_passkey=len(own) < passkey_rules.MOST,
         rp_id=None if signals is None else signals["rpId"],
         signals=passkeys.written(signals),
+        targets=rules.targets_of(session, user),
         codes_left=recovery.count_left(session, user.id) if apps or own else 0,
         few=recovery.FEW,
         number=recovery.NUMBER,

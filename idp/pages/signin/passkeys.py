@@ -23,6 +23,7 @@ from idp.pages.pending import PAGES, continue_with, destination, find_authorizat
 from idp.pages.signin.forms import SignInForm
 from idp.pages.signin.steps import (
     ADD_PASSKEY,
+    DECLINE,
     PROVE_PASSKEY,
     Place,
     after_enrolment,
@@ -129,7 +130,13 @@ def _check(known: OpenAttempt | Visitor, claim: Claim) -> Outcome | None:
     session, issuer, locale = database(), current_issuer(), language.current().code
     if isinstance(known, OpenAttempt):
         return signing_in.with_second_passkey(
-            session, issuer, known, claim, session_cookie(), device.sent()
+            session,
+            issuer,
+            known,
+            claim,
+            session_cookie(),
+            device.sent(),
+            remember_device=request.form.get("remember_device") == "y",
         )
     cookie = second_factors.step_up_by_passkey(session, issuer, known, claim, locale)
     return None if cookie is None else Outcome(Step.DONE, cookie, known.browser.remember)
@@ -163,4 +170,7 @@ def _page(place: Place, form: NameForm | None = None, status: int = 200) -> Resp
     own = place.passkey_to_prove()
     context = {} if own else new_passkey(place, form)
     action = place.address(PROVE_PASSKEY if own else ADD_PASSKEY)
-    return step_page("passkey", place, status, own=own, by_passkey=action, **context)
+    not_now = place.address(DECLINE) if place.may_decline else None
+    return step_page(
+        "passkey", place, status, own=own, by_passkey=action, not_now=not_now, **context
+    )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import wraps
 from typing import Any
 
-from flask import Blueprint, make_response, redirect, render_template
+from flask import Blueprint, make_response, redirect, render_template, request
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
@@ -23,14 +24,18 @@ from idp.directory.authentication.attempts import OpenAttempt
 from idp.directory.authentication.steps import Step
 from idp.directory.devices import service as devices
 from idp.directory.factors import passkeys as passkey_rules
+from idp.directory.factors import sent_codes
 from idp.directory.factors import service as factor_rules
+from idp.directory.factors.sent_codes import Target
 from idp.directory.policies import snapshot as policies
+from idp.directory.registration import codes
+from idp.oauth import pending
 from idp.oauth.visitor import Visitor
 from idp.pages import device, factors, language, once, passkeys
 from idp.pages.attempt import current_attempt, has_cookie
 from idp.pages.factors import AppForm, CodeForm
 from idp.pages.form import Form
-from idp.pages.messages import reasons, retry_message
+from idp.pages.messages import reasons, retry_message, send_refusal
 from idp.pages.passkeys import NameForm
 from idp.pages.password_hint import hint
 from idp.pages.pending import (
@@ -45,11 +50,14 @@ from idp.pages.pending import (
 )
 from idp.pages.signin.forms import NewPasswordForm
 from idp.pages.visitor import current_visitor, renew_session, session_cookie
+from idp.platform import clock
 from idp.platform.errors import BadRequest, Busy, NotFound, TooManyRequests
 from idp.platform.web.views import current_issuer, database
 
 CODES = "/login/codes"
 PROVE_PASSKEY = "/login/factor/passkey"
+SEND = "/login/factor/send"
+DECLINE = "/login/not-now"
 ADD_PASSKEY = "/login/enrol/passkey"
 
 blueprint = Blueprint("steps", __name__)
@@ -67,7 +75,7 @@ class Place:
     def owner(self) -> str:
         """Name of the attempt or the session."""
         if isinstance(self.known, OpenAttempt):
-            return f"attempt:{self.known.row.id}"
+            return self.known.owner
         return f"session:{self.known.browser.id}"
 
     def passkey_to_prove(self) -> str | None:
@@ -81,6 +89,14 @@ class Place:
         session, issuer = database(), current_issuer()
         options = passkey_rules.creation_options(session, issuer, self.known.user, self.owner)
         return passkeys.written(options)
+
+    @property
+    def may_decline(self) -> bool:
+        """Whether the application merely wishes for what the session lacks."""
+        if self.authorization is None or isinstance(self.known, OpenAttempt):
+            return False
+        handle = self.authorization.handle
+        return pending.may_decline_level(database(), current_issuer(), handle, self.known)
 
     def address(self, path: str, **more: str) -> str:
         """Return the address of a page of this sign-in."""
@@ -103,6 +119,23 @@ class Place:
             address = self.address("/login", prompt="login")
             return None if standing.may_change else redirect(address, 303)
         return continue_with(self.authorization, self.home)
+
+
+@dataclass(frozen=True, slots=True)
+class SentTarget:
+    """An address that codes are sent to, as the page shows it."""
+
+    target: Target
+    sent_at: datetime | None
+    """When a code was sent that is good for this sign-in; None: none was."""
+
+    @property
+    def wait_seconds(self) -> int:
+        """How long to wait before another code can be sent."""
+        if self.sent_at is None:
+            return 0
+        passed = clock.now() - self.sent_at
+        return max(0, codes.GAP_SECONDS - int(passed.total_seconds()))
 
 
 def for_place(view: Callable[[Place], Response]) -> Callable[[], Response]:
@@ -147,8 +180,9 @@ def prove(place: Place) -> Response:
     form = CodeForm()
     if not form.validate():
         return factor_page(place, form, 400)
+    is_sent = bool(factor_rules.targets_of(database(), place.known.user))
     try:
-        outcome = _check(place.known, form)
+        outcome = _check_sent(place, form) if is_sent else _check(place.known, form)
     except TooManyRequests as refusal:
         database().rollback()
         form.refuse(retry_message(refusal))
@@ -173,7 +207,73 @@ def _check(known: OpenAttempt | Visitor, form: CodeForm) -> Outcome | None:
             remember_device=bool(form.remember_device.data),
         )
     cookie = second_factors.step_up(session, issuer, known, code, language.current().code)
-    return None if cookie is None else Outcome(Step.DONE, cookie, known.browser.remember)
+    return _raised(known, cookie)
+
+
+def _check_sent(place: Place, form: CodeForm) -> Outcome | None:
+    session, issuer, known = database(), current_issuer(), place.known
+    code = form.code.data or ""
+    if isinstance(known, OpenAttempt):
+        return signing_in.with_sent_code(
+            session,
+            issuer,
+            known,
+            code,
+            session_cookie(),
+            device.sent(),
+            remember_device=bool(form.remember_device.data),
+        )
+    cookie = second_factors.step_up_by_sent_code(session, issuer, known, place.owner, code)
+    return _raised(known, cookie)
+
+
+def _raised(visitor: Visitor, cookie: str | None) -> Outcome | None:
+    return None if cookie is None else Outcome(Step.DONE, cookie, visitor.browser.remember)
+
+
+@blueprint.post(SEND)
+@for_step(Step.SECOND)
+def send_code(place: Place) -> Response:
+    """Send a code by mail or text message, and show the form for it."""
+    way, form = request.form.get("way", ""), CodeForm(formdata=None)
+    try:
+        wait = second_factors.send_code(
+            database(),
+            current_issuer(),
+            place.known.user,
+            way,
+            place.owner,
+            language.current().code,
+        )
+    except Busy as refusal:
+        database().rollback()
+        form.refuse(retry_message(refusal))
+        return factor_page(place, form, refusal.status, refusal.retry_after)
+    if wait is not None:
+        database().rollback()
+        form.refuse(send_refusal(wait))
+        return factor_page(place, form, TooManyRequests.status, wait.seconds)
+    database().commit()
+    return redirect(place.address(PAGES[Step.SECOND], notice="sent"), 303)
+
+
+@blueprint.get(SEND)
+@for_place
+def show_sent(place: Place) -> Response:
+    """Redirect to the page of the form, whose answer was loaded again."""
+    return redirect(place.address(PAGES[Step.SECOND]), 303)
+
+
+@blueprint.post(DECLINE)
+@for_place
+def decline(place: Place) -> Response:
+    """Continue a request without the level that it merely wishes for."""
+    known, authorization = place.known, place.authorization
+    if authorization is not None and isinstance(known, Visitor) and place.may_decline:
+        handle = authorization.handle
+        pending.decline_level(database(), current_issuer(), handle, known.browser)
+        database().commit()
+    return continue_with(authorization, place.home)
 
 
 @blueprint.get("/login/code")
@@ -312,6 +412,7 @@ def factor_page(
     """Return the page that asks for a second factor, with what the person has."""
     form.code.data = None  # a code is of use once
     known = place.known
+    targets = sent_targets(place)
     needs_passkey = (
         isinstance(known, Visitor)
         and place.authorization is None
@@ -328,8 +429,21 @@ def factor_page(
         by_passkey=place.address(PROVE_PASSKEY),
         by_code=place.address(PAGES[Step.SECOND]),
         needs_passkey=needs_passkey,
+        targets=targets,
+        by_sending=place.address(SEND),
+        notice=request.args.get("notice"),
+        not_now=place.address(DECLINE) if place.may_decline else None,
         has_app=bool(factor_rules.list_apps(database(), known.user.id)),
     )
+
+
+def sent_targets(place: Place) -> list[SentTarget]:
+    """Return where codes are sent to the person, and what was sent for this sign-in."""
+    session = database()
+    return [
+        SentTarget(target, sent_codes.find_sent(session, target, place.owner))
+        for target in factor_rules.targets_of(session, place.known.user)
+    ]
 
 
 def _code_page(
