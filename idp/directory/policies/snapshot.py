@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, or_, select
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, or_, select
 from sqlalchemy.orm import Session
 
+from idp.config import Settings
+from idp.directory import permissions
 from idp.directory.policies import rules
-from idp.directory.policies.models import Policy
-from idp.directory.policies.rules import Required
+from idp.directory.policies.models import Policy, RolePolicy
+from idp.directory.policies.rules import COLUMNS, PolicySpec, Required
+from idp.directory.roles.models import Role, UserRole
 from idp.directory.tenants.models import Membership
+from idp.directory.users.models import User
+from idp.platform import runtime
 from idp.platform.cache import looked_up
 from idp.platform.issuer import PLATFORM_TENANT_ID
 
@@ -18,6 +27,11 @@ _OF_PLATFORM = Policy.tenant_id == PLATFORM_TENANT_ID
 def find_row(session: Session, tenant_id: int) -> Policy | None:
     """Find what a tenant sets."""
     return session.scalar(select(Policy).where(Policy.tenant_id == tenant_id))
+
+
+def find_role_row(session: Session, role_id: int) -> RolePolicy | None:
+    """Find what the policy of a role sets."""
+    return session.scalar(select(RolePolicy).where(RolePolicy.role_id == role_id))
 
 
 @looked_up("policies set")
@@ -31,6 +45,91 @@ def any_expiry(session: Session) -> bool:
     """Return whether passwords expire anywhere; cached."""
     query = select(Policy.id).where(Policy.password_expiry_days > 0).limit(1)
     return session.scalar(query) is not None
+
+
+@looked_up("policies of levels")
+def any_level(session: Session) -> bool:
+    """Return whether a sign-in may have to reach a level, or levels end, anywhere; cached."""
+    if runtime.of(session).settings.second_factor == "required":
+        return True
+    required = Policy.second_factor == rules.SecondFactor.REQUIRED
+    query = select(Policy.id).where(or_(required, Policy.level_minutes > 0)).limit(1)
+    if session.scalar(query) is not None:
+        return True
+    return session.scalar(select(RolePolicy.id).limit(1)) is not None
+
+
+@looked_up("policies of roles")
+def any_role(session: Session, tenant_id: int, issuer_tenant_id: int) -> bool:
+    """Return whether a role has a policy that counts for sign-ins to a tenant; cached."""
+    query = select(RolePolicy.id).join(Role).where(_role_counts(tenant_id, issuer_tenant_id))
+    return session.scalar(query.limit(1)) is not None
+
+
+@looked_up("policy of a tenant")
+def for_sign_in(session: Session, tenant_id: int) -> Required:
+    """Return what the platform and a tenant require of sign-ins for that tenant; cached."""
+    return of_tenant(session, tenant_id)
+
+
+@looked_up("exempt people")
+def exempt_in(session: Session, tenant_id: int) -> Collection[int]:
+    """Return of whom the policy of a tenant requires no second factor; cached."""
+    query = select(Policy.exempt_user_ids).where(Policy.tenant_id == tenant_id)
+    return frozenset(session.scalar(query) or ())
+
+
+def administrators(tenant_id: int) -> Select[int]:
+    """Select the ids of the administrators of a tenant, or of the platform."""
+    if tenant_id == PLATFORM_TENANT_ID:
+        return permissions.administrators()
+    return select(Membership.user_id).where(Membership.tenant_id == tenant_id, Membership.is_admin)
+
+
+def is_administrator(session: Session, tenant_id: int, user_id: int) -> bool:
+    """Return whether a person is an administrator of a tenant, or of the platform."""
+    query = select(User.id).where(User.id == user_id, User.id.in_(administrators(tenant_id)))
+    return session.scalar(query) is not None
+
+
+def of_person(
+    session: Session, tenant_id: int, issuer_tenant_id: int, user_id: int
+) -> tuple[Required, bool]:
+    """Return what is required of a person who signs in for a tenant, and whether they are exempt.
+
+    Who is exempt in a tenant is so of its policy and those of its roles; the floor holds for them
+    too. Roles are asked for only where one may have a policy.
+    """
+    required = for_sign_in(session, tenant_id)
+    if not any_level(session):
+        return required, False
+    is_exempt = user_id in exempt_in(session, tenant_id) and is_administrator(
+        session, tenant_id, user_id
+    )
+    is_of_platform = tenant_id == PLATFORM_TENANT_ID
+    if is_exempt:
+        floor = rules.NOTHING if is_of_platform else of_platform(session)
+        required = replace(
+            required,
+            second_factor=floor.second_factor,
+            level=floor.level,
+            grace_days=floor.grace_days,
+        )
+    if any_role(session, tenant_id, issuer_tenant_id) and not (is_exempt and is_of_platform):
+        rows = _roles_of(session, tenant_id, issuer_tenant_id, user_id)
+        counted = [row[0] for row in rows if not is_exempt or row[1] is None]
+        required = rules.with_roles(required, counted)
+    return required, is_exempt
+
+
+def _roles_of(
+    session: Session, tenant_id: int, issuer_tenant_id: int, user_id: int
+) -> Sequence[Row[RolePolicy, int | None]]:
+    """Return the policies of a person's roles, and the tenant of each role."""
+    query = select(RolePolicy, Role.tenant_id).join(Role, Role.id == RolePolicy.role_id)
+    query = query.join(UserRole, UserRole.role_id == Role.id)
+    counts = _role_counts(tenant_id, issuer_tenant_id)
+    return session.execute(query.where(counts, UserRole.user_id == user_id)).all()
 
 
 def of_tenant(session: Session, tenant_id: int | None) -> Required:
@@ -54,7 +153,26 @@ def of_platform(session: Session) -> Required:
     return _combined(session)
 
 
+def with_settings(settings: Settings, row: Policy | PolicySpec | None) -> PolicySpec:
+    """Return the policy of the platform; what it does not set is as the settings say."""
+    values: dict[str, Any] = {name: getattr(row, name, None) for name in COLUMNS}
+    for name in ("second_factor", "device_days"):
+        if values[name] is None:
+            values[name] = getattr(settings, name)
+    return PolicySpec(**values)
+
+
 def _combined(session: Session, *others: ColumnElement[bool]) -> Required:
-    if not any_set(session):
-        return rules.NOTHING
-    return rules.combined(session.scalars(select(Policy).where(or_(_OF_PLATFORM, *others))))
+    rows: Sequence[Policy] = ()
+    if any_set(session):
+        rows = session.scalars(select(Policy).where(or_(_OF_PLATFORM, *others))).all()
+    platform = next((row for row in rows if row.tenant_id == PLATFORM_TENANT_ID), None)
+    first = with_settings(runtime.of(session).settings, platform)
+    return rules.combined([first, *(row for row in rows if row is not platform)])
+
+
+def _role_counts(tenant_id: int, issuer_tenant_id: int) -> ColumnElement[bool]:
+    """Return in SQL which roles count: those of the tenant, at issuer 1 also the platform's."""
+    of_tenant = Role.tenant_id == tenant_id
+    is_platform = issuer_tenant_id == PLATFORM_TENANT_ID
+    return or_(of_tenant, Role.tenant_id.is_(None)) if is_platform else of_tenant

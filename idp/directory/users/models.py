@@ -44,6 +44,8 @@ class User(Base):
     """When the present password was set by a link that was mailed; empty: it was set otherwise."""
     must_change_password: Mapped[bool] = mapped_column(default=False)
     """Somebody else set the password where a policy wants people to change such ones."""
+    second_factor_asked_at: Mapped[datetime | None]
+    """When the person was first asked to set up a second factor that they may put off."""
     security_stamp: Mapped[str] = mapped_column(String(64), default=lambda: random_token(16))
     """Changed whenever earlier sign-ins must end; grants and sessions keep the one they saw."""
     concurrency_stamp: Mapped[Stamp]
