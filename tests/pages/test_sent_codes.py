@@ -40,7 +40,8 @@ from tests.protocol import (
 )
 
 RIGHT = {"login": "ann", "password": PASSWORD}
-FACTOR, SEND, DECLINE = "/login/factor", "/login/factor/send", "/login/not-now"
+REQUIRED = pytest.mark.settings(second_factor="required")
+FACTOR, SEND = "/login/factor", "/login/factor/send"
 HERE = "127.0.0.1"
 NUMBER = "+8613800138000"
 MASKED = "a•••@e•••.org"
@@ -55,7 +56,7 @@ def set_policy(session, tenant_id=1, **columns):
 def allowed(session):
     """Allow codes by mail and text message, and require a second factor."""
     kinds = ["passkey", "totp", "mail", "sms"]
-    set_policy(session, second_factor="required", factors=kinds)
+    set_policy(session, factors=kinds)
 
 
 @pytest.fixture
@@ -100,6 +101,7 @@ def row_of(session):
     return session.scalars(select(BrowserSession).order_by(BrowserSession.id.desc())).first()
 
 
+@REQUIRED
 @pytest.mark.parametrize(("way", "amr"), [("mail", "email"), ("sms", "sms")])
 def test_a_code_is_sent_when_it_is_asked_for_and_starts_the_session(
     client, session, allowed, ann, code, way, amr
@@ -124,6 +126,7 @@ def test_a_code_is_sent_when_it_is_asked_for_and_starts_the_session(
     assert (row.acr, row.amr) == ("mfa", ["pwd", amr, "mfa"])
 
 
+@REQUIRED
 def test_the_message_says_that_somebody_knows_the_password(client, allowed, ann, outbox):
     ask(client)
     (mail,) = outbox()
@@ -131,8 +134,8 @@ def test_the_message_says_that_somebody_knows_the_password(client, allowed, ann,
     assert "somebody else knows your password" in mail.text
 
 
+@REQUIRED
 def test_by_default_no_codes_are_sent(client, session, ann):
-    set_policy(session, second_factor="required")
     assert submit(client, "/login", RIGHT).location == "/login/enrol"
     answer = submit_at(client, "/login/enrol", SEND, {"way": "mail"})
     assert answer.location == "/login/enrol"
@@ -140,6 +143,7 @@ def test_by_default_no_codes_are_sent(client, session, ann):
     assert not factors.is_enabled(session, ann.id)
 
 
+@REQUIRED
 @pytest.mark.parametrize(
     "columns",
     [
@@ -153,6 +157,7 @@ def test_only_proven_addresses_get_codes(client, session, allowed, ann, columns)
     assert submit(client, "/login", RIGHT).location == "/login/enrol"
 
 
+@REQUIRED
 def test_an_address_that_was_changed_a_short_while_ago_is_no_factor(
     client, session, allowed, ann, clock
 ):
@@ -169,6 +174,7 @@ def test_an_address_that_was_changed_a_short_while_ago_is_no_factor(
 # Attack 77
 
 
+@REQUIRED
 def test_the_mailbox_that_reset_the_password_is_not_the_second_factor_too(
     client, session, allowed, ann, clock
 ):
@@ -198,6 +204,7 @@ def test_a_password_that_the_person_changes_has_nothing_to_do_with_the_mailbox(s
     assert ann.password_reset_at is None
 
 
+@REQUIRED
 def test_people_with_an_app_or_passkey_are_sent_nothing(client, session, allowed, ann):
     secret = add_authenticator(session, ann)
     submit(client, "/login", RIGHT)
@@ -206,6 +213,7 @@ def test_people_with_an_app_or_passkey_are_sent_nothing(client, session, allowed
     assert submit(client, FACTOR, {"code": app_code(secret)}).location == "/account"
 
 
+@REQUIRED
 def test_a_code_counts_once_and_only_in_its_own_sign_in(
     client, new_client, session, allowed, ann, code, clock
 ):
@@ -229,6 +237,7 @@ def test_a_code_counts_once_and_only_in_its_own_sign_in(
     assert submit_at(client, FACTOR, FACTOR, {"code": first}).status_code == 400
 
 
+@REQUIRED
 def test_a_code_is_too_old_after_its_minutes(client, session, allowed, ann, code, clock):
     ask(client)
     sent = code()
@@ -237,6 +246,7 @@ def test_a_code_is_too_old_after_its_minutes(client, session, allowed, ann, code
     assert row_of(session) is None
 
 
+@REQUIRED
 def test_fifty_equal_codes_at_once_count_once(runtime, session, allowed, ann, code):
     issuer = tenants.issuer_of(session, 1)
     (mail, _) = factors.targets_of(session, ann)
@@ -259,6 +269,7 @@ def test_fifty_equal_codes_at_once_count_once(runtime, session, allowed, ann, co
 # Attack 73: one counter
 
 
+@REQUIRED
 def test_wrong_codes_count_with_those_of_other_factors_and_end_the_attempt(
     client, session, allowed, ann, code, clock
 ):
@@ -277,6 +288,7 @@ def test_wrong_codes_count_with_those_of_other_factors_and_end_the_attempt(
     assert {event.target for event in other} == {f"user:{ann.id}"}
 
 
+@REQUIRED
 def test_another_code_is_sent_after_its_waiting_time_and_no_more_than_ten_an_hour(
     client, session, allowed, ann, clock
 ):
@@ -297,12 +309,14 @@ def test_another_code_is_sent_after_its_waiting_time_and_no_more_than_ten_an_hou
     assert len(session.scalars(select(OutboxMessage)).all()) == CODES_PER_HOUR
 
 
+@REQUIRED
 @pytest.mark.parametrize("way", ["", "pigeon", "x" * 5000])
 def test_no_other_way_is_taken(client, allowed, ann, way):
     submit(client, "/login", RIGHT)
     assert submit_at(client, FACTOR, SEND, {"way": way}).status_code == 404
 
 
+@REQUIRED
 def test_the_form_loaded_again_shows_its_page(client, allowed, ann):
     submit(client, "/login", RIGHT)
     assert client.get(SEND).location == FACTOR
@@ -361,6 +375,7 @@ def test_factors_are_added_with_the_level_that_codes_reach(client, session, ann)
     assert MASKED in readable(client.get("/account/security"))
 
 
+@REQUIRED
 def test_after_a_reset_the_enrolment_code_comes_before_any_other(
     client, session, allowed, ann, code
 ):
@@ -375,6 +390,7 @@ def test_after_a_reset_the_enrolment_code_comes_before_any_other(
     assert enrolment.find(session, ann.id) is None
 
 
+@REQUIRED
 def test_programs_and_the_account_of_the_api_say_the_same(session, allowed, ann):
     assert factors.is_required(session, ann.id)
     assert factors.is_enabled(session, ann.id)
@@ -383,10 +399,16 @@ def test_programs_and_the_account_of_the_api_say_the_same(session, allowed, ann)
     assert not factors.is_enabled(session, ann.id)
 
 
-def test_the_policy_of_one_tenant_sends_no_codes_to_people_of_another(session, ann):
-    tenant_id = add_tenant(session)
-    set_policy(session, tenant_id, factors=["totp", "mail"])
+def test_the_policy_of_one_tenant_makes_no_factor_for_another(session, ann):
+    one, other = add_tenant(session), add_tenant(session, "Other")
+    set_policy(session, one, factors=["totp", "mail"])
     assert factors.targets_of(session, ann) == []
+    columns = {"email": "bob@example.org", "email_verified": True}
+    bob = add_person(session, "bob", tenant_ids=(one,), **columns)
+    assert [target.way for target in factors.targets_of(session, bob)] == [Way.MAIL]
+    tenants.add_member(session, other, bob.id)
+    session.commit()
+    assert factors.targets_of(session, bob) == []
 
 
 @pytest.mark.no_database

@@ -7,7 +7,7 @@ so that nobody gets more attempts by alternating between the places.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -21,6 +21,7 @@ from idp.directory.factors.models import EnrolmentCode, Passkey, Totp
 from idp.directory.factors.passkeys import Claim, Finding
 from idp.directory.factors.sent_codes import Target, Way
 from idp.directory.policies import snapshot as policies
+from idp.directory.tenants.models import Membership
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
 from idp.platform.db import count_hits
@@ -99,9 +100,23 @@ def targets_of(session: Session, user: User) -> list[Target]:
 
     To people who have set up an app or a passkey none are sent: a code is weaker than either.
     """
-    allowed = getattr(policies.of_user(session, user.id), "factors", ())
-    found = sent_codes.targets(runtime.of(session).settings, user, allowed)
+    found = sent_codes.targets(runtime.of(session).settings, user, _allowed(session, user.id))
     return [] if not found or has_any(session, user.id) else found
+
+
+def _allowed(session: Session, user_id: int) -> Collection[str]:
+    """Return the kinds of factors that each of a person's tenants allows.
+
+    A tenant that names none allows those of the platform, and never codes by default: the choice
+    of one tenant makes no factor for sign-ins to another.
+    """
+    if not policies.any_set(session):
+        return ()
+    joined = select(Membership.tenant_id).where(
+        Membership.user_id == user_id, Membership.is_bound.is_(False)
+    )
+    lists = [policies.for_sign_in(session, found).factors for found in session.scalars(joined)]
+    return set.intersection(*map(set, lists or [policies.of_platform(session).factors]))
 
 
 def is_enabled(session: Session, user_id: int) -> bool:
