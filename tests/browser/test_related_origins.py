@@ -101,7 +101,7 @@ def test_a_passkey_of_the_former_host_signs_in_at_the_present_one(front, session
     tenants.set_hosts(session, session.get_one(Tenant, tenant_id), [NEW], NEW)
     session.commit()
     context.clear_cookies()
-    wait_until(page, lambda answer: answer is not None and answer.status == 404)
+    wait_until(page, lambda answer: answer is not None and not answer.ok)
     page.goto(f"https://{NEW}/login")
     page.click(BY_PASSKEY)
     page.wait_for_selector("[data-failed]:not([hidden])")

@@ -23,7 +23,7 @@ from tests.protocol import (
     sign_in,
 )
 
-OFFER = "Add a second step, so that nobody signs in who learns it."
+OFFER = "With a second step, nobody signs in who learns it."
 DECLINE = "/account/security/not-now"
 
 

@@ -186,14 +186,14 @@ def test_the_flask_application_of_the_guide_signs_a_visitor_in(
 
 
 def test_the_flask_application_that_demands_a_second_factor_gets_it(
-    provider: Provider, careful_address: str, person: Person
+    provider: Provider, careful_address: str, careful: Person
 ) -> None:
     with Browser(provider.url, careful_address) as browser:
-        page = browser.answer(browser.open(f"{careful_address}/"), person)
+        page = browser.answer(browser.open(f"{careful_address}/"), careful)
         assert isinstance(page, Page)
         assert page.text == "Signed in: pwd"
         with provider.sessions() as session:
-            user = session.get_one(User, person.id)
+            user = session.get_one(User, careful.id)
             secret = protocol.add_authenticator(session, user)
         asked = browser.open(f"{careful_address}/payments")
         assert isinstance(asked, Page)
