@@ -62,12 +62,15 @@ def moved(site: Site) -> Site:
 def prepare(
     postgres: Postgres, valkey: Valkey, folder: Path, name: str, host: str = "127.0.0.1"
 ) -> Site:
-    """Make a database with what the cases need; `host` is where people sign in."""
+    """Make a database with what the cases need; `host` is where people sign in.
+
+    In production http is for literal addresses of this machine alone.
+    """
     create_database(postgres, name)
     port = free_port()
     settings = make_settings(
         folder / name,
-        environment="production",
+        environment="production" if host == "127.0.0.1" else "development",
         public_url=f"http://{host}:{port}",
         database_url=postgres.url(name),
         redis_url=valkey.url,

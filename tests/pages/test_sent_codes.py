@@ -309,6 +309,21 @@ def test_another_code_is_sent_after_its_waiting_time_and_no_more_than_ten_an_hou
     assert len(session.scalars(select(OutboxMessage)).all()) == CODES_PER_HOUR
 
 
+@pytest.mark.settings(sms_per_hour=4)
+def test_one_tenant_does_not_use_up_the_text_messages_of_all(session, clock):
+    tenant_id = add_tenant(session)
+    set_policy(session, tenant_id, factors=["totp", "sms"])
+    issuer = tenants.issuer_of(session, 1)
+    found = []
+    for number in range(3):
+        columns = {"mobile": f"+861380013800{number}", "mobile_verified": True}
+        user = add_person(session, f"user{number}", tenant_ids=(tenant_id,), **columns)
+        (target,) = factors.targets_of(session, user)
+        found.append(sent_codes.send(session, issuer, user, target, "attempt:1", "en"))
+    assert found[:2] == [None, None]
+    assert found[2] is not None
+
+
 @REQUIRED
 @pytest.mark.parametrize("way", ["", "pigeon", "x" * 5000])
 def test_no_other_way_is_taken(client, allowed, ann, way):

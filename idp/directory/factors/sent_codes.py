@@ -7,21 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from idp.config import Settings
 from idp.directory.registration import codes
 from idp.directory.registration.codes import Channel, MessageContext, Sender, Wait
+from idp.directory.tenants.models import Membership
 from idp.directory.users.models import User
-from idp.platform import clock
+from idp.platform import clock, runtime
 from idp.platform.errors import TooManyRequests
-from idp.platform.issuer import Issuer
+from idp.platform.issuer import PLATFORM_TENANT_ID, Issuer
 
 SETTLED = timedelta(hours=24)
 """How long an address must have been the same, and the password not reset by mail."""
 CODES_PER_HOUR = 10
 """For one person, whoever knows their password."""
-CODES_PER_HOUR_IN_TENANT = 1000
+MAILS_PER_HOUR_IN_TENANT = 10_000
 _HIDDEN = "•••"
 
 
@@ -77,13 +79,28 @@ def send(
 
     The caller rolls back then. They are counted by person, address and tenant.
     """
-    tenant = (f"factor codes of {issuer.tenant_id}", CODES_PER_HOUR_IN_TENANT)
-    sender = Sender(f"factor codes for {user.id}", CODES_PER_HOUR, tenant)
+    tenant_id = _tenant_of(session, issuer, user)
+    of_tenant = (f"factor {target.way} of {tenant_id}", _limit(session, target, tenant_id))
+    sender = Sender(f"factor codes for {user.id}", CODES_PER_HOUR, of_tenant)
     message = MessageContext.of(issuer, locale)
     try:
         return codes.send(session, target.channel, target.address, sender, message, key=owner)
     except TooManyRequests as refusal:
         return Wait(refusal.retry_after, is_for_the_day=False)
+
+
+def _tenant_of(session: Session, issuer: Issuer, user: User) -> int:
+    """Return the tenant whose people a person is counted with."""
+    query = select(func.min(Membership.tenant_id)).where(Membership.user_id == user.id)
+    return session.scalar(query) or issuer.tenant_id
+
+
+def _limit(session: Session, target: Target, tenant_id: int) -> int:
+    """Return how many codes the people of a tenant get per hour; none uses up all texts of all."""
+    if target.way is Way.MAIL:
+        return MAILS_PER_HOUR_IN_TENANT
+    budget = runtime.of(session).settings.sms_per_hour
+    return budget if tenant_id == PLATFORM_TENANT_ID else max(1, budget // 2)
 
 
 def find_sent(session: Session, target: Target, owner: str) -> datetime | None:
