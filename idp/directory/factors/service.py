@@ -19,6 +19,7 @@ from idp.directory import levels
 from idp.directory.factors import enrolment, passkeys, recovery, totp
 from idp.directory.factors.models import EnrolmentCode, Passkey, Totp
 from idp.directory.factors.passkeys import Claim, Finding
+from idp.directory.policies.snapshot import Asked
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
 from idp.platform.errors import BadRequest, Conflict
@@ -55,8 +56,11 @@ class Condition:
     has_factor: bool
     needs_code: bool
     """Whether an enrolment code is asked for, because they have no second factor."""
-    is_required: bool
-    """Whether something is asked for: they have a factor, need a code, or everybody must."""
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether more than a first factor is asked for, whatever policies say."""
+        return self.has_factor or self.needs_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +95,12 @@ def condition_of(session: Session, user_id: int) -> Condition:
     )
     found = session.execute(select(or_(has_app, has_passkey), has_code)).one()
     has_factor, is_held = map(bool, found)
-    by_setting = runtime.of(session).settings.second_factor == "required"
-    return Condition(
-        has_factor=has_factor,
-        needs_code=is_held and not has_factor,
-        is_required=by_setting or has_factor or is_held,
-    )
+    return Condition(has_factor=has_factor, needs_code=is_held and not has_factor)
 
 
-def is_required(session: Session, user_id: int) -> bool:
+def is_required(session: Session, user_id: int, asked: Asked) -> bool:
     """Return whether a person signs in with more than a first factor."""
-    return condition_of(session, user_id).is_required
-
-
-def lacks_level(session: Session, user_id: int, acr: str, wanted: str) -> bool:
-    """Return whether a sign-in was of a lower level than its person reaches."""
-    return not levels.satisfies(acr, wanted) and is_required(session, user_id)
+    return condition_of(session, user_id).is_bound or asked.required.wanted != levels.PWD
 
 
 def list_apps(session: Session, user_id: int) -> Sequence[Totp]:
