@@ -325,8 +325,8 @@ def decide_consent(
     )
 
 
-def may_decline_level(session: Session, issuer: Issuer, handle: str, visitor: Visitor) -> bool:
-    """Return whether a request merely wishes for the level that the session of a visitor lacks."""
+def may_decline_level(session: Session, issuer: Issuer, handle: str, held: str) -> bool:
+    """Return whether a request merely wishes for more than the level that a session has."""
     row = find(session, issuer, "authorize", handle)
     if row is None:
         return False
@@ -334,10 +334,8 @@ def may_decline_level(session: Session, issuer: Issuer, handle: str, visitor: Vi
     client = clients.find(session, parameters.require("client_id"))
     if client is None:
         return False
-    asked = levels.read(
-        runtime.of(session).settings, issuer, client, parameters, prompt.read_claims(parameters)
-    )
-    return asked.is_demand_met(visitor.browser.acr)
+    asked = levels.read(issuer, client, parameters, prompt.read_claims(parameters))
+    return asked.is_demand_met(held)
 
 
 def decline_level(session: Session, issuer: Issuer, handle: str, browser: BrowserSession) -> None:

@@ -239,7 +239,7 @@ def test_a_password_set_by_others_is_due_and_an_account_without_one_is_not(
 
 def asked(session: Session, user: User, tenant_id: int, issuer_tenant_id: int = PLATFORM) -> str:
     """Return the level that a person must reach to sign in for a tenant."""
-    return snapshot.of_person(session, tenant_id, issuer_tenant_id, user.id)[0].wanted
+    return snapshot.of_person(session, tenant_id, issuer_tenant_id, user.id).required.wanted
 
 
 def test_the_strictest_of_second_factor_and_level_applies(

@@ -21,6 +21,7 @@ from idp.directory.factors.models import EnrolmentCode, Passkey, Totp
 from idp.directory.factors.passkeys import Claim, Finding
 from idp.directory.factors.sent_codes import Target, Way
 from idp.directory.policies import snapshot as policies
+from idp.directory.policies.snapshot import Asked
 from idp.directory.tenants.models import Membership
 from idp.directory.users.models import User
 from idp.platform import clock, runtime
@@ -60,10 +61,11 @@ class Condition:
     """Whether they have an app or a passkey."""
     needs_code: bool
     """Whether an enrolment code is asked for, because they have no second factor."""
-    is_required: bool
-    """Whether something is asked for: they have a factor, need a code, or everybody must."""
-    is_sent_codes: bool = False
-    """Whether codes are sent to them, because something is asked for and they have no factor."""
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether more than a first factor is asked for, whatever policies say."""
+        return self.has_factor or self.needs_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,45 +117,33 @@ def _allowed(session: Session, user_id: int) -> Collection[str]:
     joined = select(Membership.tenant_id).where(
         Membership.user_id == user_id, Membership.is_bound.is_(False)
     )
-    lists = [policies.for_sign_in(session, found).factors for found in session.scalars(joined)]
-    return set.intersection(*map(set, lists or [policies.of_platform(session).factors]))
+    floor = policies.floor(session)
+    found = [policies.own(session, tenant_id) or floor for tenant_id in session.scalars(joined)]
+    return set.intersection(*(set(required.factors) for required in found or [floor]))
 
 
 def is_enabled(session: Session, user_id: int) -> bool:
     """Return whether a person signs in with a second factor: their own, or codes sent to them."""
     condition = condition_of(session, user_id)
-    return condition.has_factor or condition.is_sent_codes
+    if condition.is_bound:
+        return condition.has_factor
+    is_asked = policies.of_user(session, user_id).wanted != levels.PWD
+    return is_asked and bool(targets_of(session, session.get_one(User, user_id)))
 
 
 def condition_of(session: Session, user_id: int) -> Condition:
-    """Return what a person signs in with besides a first factor.
-
-    By one query, unless codes are sent to people.
-    """
+    """Return what a person signs in with besides a first factor, by one query."""
     has_app, has_passkey, has_code = (
         exists().where(table.user_id == user_id) for table in (Totp, Passkey, EnrolmentCode)
     )
     found = session.execute(select(or_(has_app, has_passkey), has_code)).one()
     has_factor, is_held = map(bool, found)
-    by_setting = runtime.of(session).settings.second_factor == "required"
-    is_asked = by_setting or is_held
-    user = session.get_one(User, user_id) if is_asked and not has_factor else None
-    return Condition(
-        has_factor=has_factor,
-        needs_code=is_held and not has_factor,
-        is_required=is_asked or has_factor,
-        is_sent_codes=user is not None and bool(targets_of(session, user)),
-    )
+    return Condition(has_factor=has_factor, needs_code=is_held and not has_factor)
 
 
-def is_required(session: Session, user_id: int) -> bool:
+def is_required(session: Session, user_id: int, asked: Asked) -> bool:
     """Return whether a person signs in with more than a first factor."""
-    return condition_of(session, user_id).is_required
-
-
-def lacks_level(session: Session, user_id: int, acr: str, wanted: str) -> bool:
-    """Return whether a sign-in was of a lower level than its person reaches."""
-    return not levels.satisfies(acr, wanted) and is_required(session, user_id)
+    return condition_of(session, user_id).is_bound or asked.required.wanted != levels.PWD
 
 
 def list_apps(session: Session, user_id: int) -> Sequence[Totp]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, or_, select
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from idp.config import Settings
-from idp.directory import permissions
+from idp.directory import levels, permissions
 from idp.directory.policies import rules
 from idp.directory.policies.models import Policy, RolePolicy
 from idp.directory.policies.rules import COLUMNS, PolicySpec, Required
@@ -60,16 +60,36 @@ def any_level(session: Session) -> bool:
 
 
 @looked_up("policies of roles")
-def any_role(session: Session, tenant_id: int, issuer_tenant_id: int) -> bool:
-    """Return whether a role has a policy that counts for sign-ins to a tenant; cached."""
-    query = select(RolePolicy.id).join(Role).where(_role_counts(tenant_id, issuer_tenant_id))
-    return session.scalar(query.limit(1)) is not None
+def with_roles(session: Session) -> frozenset[int]:
+    """Return the tenants of which a role has a policy, 1 for roles of the platform; cached."""
+    query = select(func.coalesce(Role.tenant_id, PLATFORM_TENANT_ID)).join(
+        RolePolicy, RolePolicy.role_id == Role.id
+    )
+    return frozenset(session.scalars(query.distinct()))
+
+
+def any_role(tenants: Collection[int], tenant_id: int, issuer_tenant_id: int) -> bool:
+    """Return whether a role may have a policy that counts for sign-ins to a tenant.
+
+    `tenants` is what `with_roles` returns.
+    """
+    is_platform = issuer_tenant_id == PLATFORM_TENANT_ID
+    return tenant_id in tenants or (is_platform and PLATFORM_TENANT_ID in tenants)
+
+
+@looked_up("floor")
+def floor(session: Session) -> Required:
+    """Return what the platform requires of everybody; cached."""
+    return of_platform(session)
 
 
 @looked_up("policy of a tenant")
-def for_sign_in(session: Session, tenant_id: int) -> Required:
-    """Return what the platform and a tenant require of sign-ins for that tenant; cached."""
-    return of_tenant(session, tenant_id)
+def own(session: Session, tenant_id: int) -> Required | None:
+    """Return what the platform and a tenant require together; cached.
+
+    None: the tenant sets nothing, or there is none, and the floor applies.
+    """
+    return None if find_row(session, tenant_id) is None else of_tenant(session, tenant_id)
 
 
 @looked_up("exempt people")
@@ -92,34 +112,43 @@ def is_administrator(session: Session, tenant_id: int, user_id: int) -> bool:
     return session.scalar(query) is not None
 
 
-def of_person(
-    session: Session, tenant_id: int, issuer_tenant_id: int, user_id: int
-) -> tuple[Required, bool]:
-    """Return what is required of a person who signs in for a tenant, and whether they are exempt.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is required of a person who signs in for a tenant."""
+
+    tenant_id: int
+    required: Required
+    waived: str = levels.PWD
+    """Level that would be wanted of them if the tenant had not exempted them."""
+
+
+def of_person(session: Session, tenant_id: int, issuer_tenant_id: int, user_id: int) -> Asked:
+    """Return what is required of a person who signs in for a tenant.
 
     Who is exempt in a tenant is so of its policy and those of its roles; the floor holds for them
     too. Roles are asked for only where one may have a policy.
     """
-    required = for_sign_in(session, tenant_id)
+    required = own(session, tenant_id) or floor(session)
     if not any_level(session):
-        return required, False
-    is_exempt = user_id in exempt_in(session, tenant_id) and is_administrator(
-        session, tenant_id, user_id
-    )
-    is_of_platform = tenant_id == PLATFORM_TENANT_ID
-    if is_exempt:
-        floor = rules.NOTHING if is_of_platform else of_platform(session)
-        required = replace(
-            required,
-            second_factor=floor.second_factor,
-            level=floor.level,
-            grace_days=floor.grace_days,
-        )
-    if any_role(session, tenant_id, issuer_tenant_id) and not (is_exempt and is_of_platform):
+        return Asked(tenant_id, required)
+    rows: Sequence[Row[RolePolicy, int | None]] = ()
+    if any_role(with_roles(session), tenant_id, issuer_tenant_id):
         rows = _roles_of(session, tenant_id, issuer_tenant_id, user_id)
-        counted = [row[0] for row in rows if not is_exempt or row[1] is None]
-        required = rules.with_roles(required, counted)
-    return required, is_exempt
+    everything = rules.with_roles(required, [row[0] for row in rows])
+    is_exempt = user_id in exempt_in(session, tenant_id)
+    if not is_exempt or not is_administrator(session, tenant_id, user_id):
+        return Asked(tenant_id, everything)
+    is_platform = tenant_id == PLATFORM_TENANT_ID
+    above = rules.NOTHING if is_platform else floor(session)
+    left = replace(
+        required,
+        second_factor=above.second_factor,
+        level=above.level,
+        grace_days=above.grace_days,
+    )
+    of_platform_roles = [row[0] for row in rows if row[1] is None and not is_platform]
+    left = rules.with_roles(left, of_platform_roles)
+    return Asked(tenant_id, left, everything.wanted)
 
 
 def _roles_of(
@@ -156,9 +185,10 @@ def of_platform(session: Session) -> Required:
 def with_settings(settings: Settings, row: Policy | PolicySpec | None) -> PolicySpec:
     """Return the policy of the platform; what it does not set is as the settings say."""
     values: dict[str, Any] = {name: getattr(row, name, None) for name in COLUMNS}
-    for name in ("second_factor", "device_days"):
-        if values[name] is None:
-            values[name] = getattr(settings, name)
+    if values["second_factor"] is None and settings.second_factor == "required":
+        values["second_factor"] = rules.SecondFactor.REQUIRED
+    if values["device_days"] is None:
+        values["device_days"] = settings.device_days
     return PolicySpec(**values)
 
 

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from idp.account import second_factors
 from idp.account import sign_in as signing_in
-from idp.account.second_factors import Added
+from idp.account.second_factors import Added, NewPasskey
 from idp.account.sign_in import Outcome, PasskeyAttempt
 from idp.directory.authentication.attempts import OpenAttempt
 from idp.directory.authentication.steps import Step
@@ -118,7 +118,7 @@ def add(place: Place) -> Response:
         return elsewhere
     form = NameForm()
     claim = passkeys.claim_for(place.owner)
-    added = factors.add_passkey(form, lambda: _add(place.known, claim, form.chosen))
+    added = factors.add_passkey(form, lambda: _add(place, NewPasskey(claim, form.chosen)))
     if not isinstance(added, factors.Refusal):
         return after_enrolment(place, added)
     if isinstance(place.known, Visitor):
@@ -142,11 +142,13 @@ def _check(known: OpenAttempt | Visitor, claim: Claim) -> Outcome | None:
     return None if cookie is None else Outcome(Step.DONE, cookie, known.browser.remember)
 
 
-def _add(known: OpenAttempt | Visitor, claim: Claim, name: str) -> Added | None:
+def _add(place: Place, new: NewPasskey) -> Added | None:
     session, issuer, locale = database(), current_issuer(), language.current().code
+    known = place.known
     if isinstance(known, OpenAttempt):
-        return signing_in.with_new_passkey(session, issuer, known, claim, name, locale)
-    return second_factors.add_passkey_in(session, issuer, known, claim, name, locale)
+        return signing_in.with_new_passkey(session, issuer, known, new, locale)
+    client_id = place.client_id
+    return second_factors.add_passkey_in(session, issuer, known, new, locale, client_id)
 
 
 def _elsewhere(place: Place, *, is_adding: bool = False) -> Response | None:

@@ -20,6 +20,7 @@ from idp.account import second_factors
 from idp.account import sign_in as signing_in
 from idp.account.second_factors import Added, Standing
 from idp.account.sign_in import Outcome
+from idp.directory import levels
 from idp.directory.authentication.attempts import OpenAttempt
 from idp.directory.authentication.steps import Step
 from idp.directory.devices import service as devices
@@ -27,7 +28,11 @@ from idp.directory.factors import passkeys as passkey_rules
 from idp.directory.factors import sent_codes
 from idp.directory.factors import service as factor_rules
 from idp.directory.factors.sent_codes import Target
+from idp.directory.levels import PHR, PWD
+from idp.directory.policies import rules
+from idp.directory.policies import sign_in as sign_in_policies
 from idp.directory.policies import snapshot as policies
+from idp.directory.policies.rules import Required
 from idp.directory.registration import codes
 from idp.oauth import pending
 from idp.oauth.visitor import Visitor
@@ -59,6 +64,7 @@ PROVE_PASSKEY = "/login/factor/passkey"
 SEND = "/login/factor/send"
 DECLINE = "/login/not-now"
 ADD_PASSKEY = "/login/enrol/passkey"
+PUT_OFF = "/login/enrol/later"
 
 blueprint = Blueprint("steps", __name__)
 
@@ -95,8 +101,27 @@ class Place:
         """Whether the application merely wishes for what the session lacks."""
         if self.authorization is None or isinstance(self.known, OpenAttempt):
             return False
+        browser, required = self.known.browser, self.required
+        held = levels.held(browser.mfa_at, browser.phr_at, required.level_minutes)
+        if not levels.satisfies(held, required.wanted):
+            return False
         handle = self.authorization.handle
-        return pending.may_decline_level(database(), current_issuer(), handle, self.known)
+        return pending.may_decline_level(database(), current_issuer(), handle, held)
+
+    @property
+    def client_id(self) -> str | None:
+        """The application that requests the sign-in."""
+        if isinstance(self.known, OpenAttempt):
+            return self.known.client_id
+        return None if self.authorization is None else self.authorization.client.client_id
+
+    @property
+    def required(self) -> Required:
+        """What policies require of the person."""
+        session, issuer = database(), current_issuer()
+        return sign_in_policies.asked_of(
+            session, issuer, self.known.user.id, self.client_id
+        ).required
 
     def address(self, path: str, **more: str) -> str:
         """Return the address of a page of this sign-in."""
@@ -106,7 +131,7 @@ class Place:
         """Redirect to the page whose turn it is, unless it is the page of this step."""
         if isinstance(self.known, Visitor):
             return self._step_up(self.known, step)
-        due = signing_in.due_step(database(), self.known)
+        due = signing_in.due_step(database(), current_issuer(), self.known)
         address = step_address(due, self.authorization, self.home)
         return None if due is step else redirect(address, 303)
 
@@ -319,10 +344,49 @@ def show_enrolment(place: Place) -> Response:
 def enrol(place: Place) -> Response:
     """Add the app whose code is right, and show the recovery codes next."""
     form = AppForm()
-    added = factors.add_app(form, lambda: _add(place.known, form))
+    added = factors.add_app(form, lambda: _add(place, form))
     if isinstance(added, factors.Refusal):
         return enrolment_page(place, form, added.status, added.retry_after)
     return after_enrolment(place, added)
+
+
+@blueprint.post(PUT_OFF)
+@for_step(Step.ENROL)
+def put_off(place: Place) -> Response:
+    """Go on without a second factor, where the policy leaves time for setting it up."""
+    session, issuer, known = database(), current_issuer(), place.known
+    until = _put_off_until(place)
+    if until is None:
+        return enrolment_page(place, AppForm(formdata=None), 400)
+    if isinstance(known, Visitor):
+        signing_in.note_put_off(session, issuer, known.user)
+        session.commit()
+        return continue_with(place.authorization, place.home)
+    outcome = signing_in.put_off(session, issuer, known, session_cookie(), device.sent())
+    session.commit()
+    if outcome is None:
+        return redirect(place.address("/login"), 303)
+    return go_on(outcome, place.authorization, place.home)
+
+
+@blueprint.get(PUT_OFF)
+@for_place
+def show_put_off(place: Place) -> Response:
+    """Redirect to the page of the form, whose answer was loaded again."""
+    return redirect(place.address(PAGES[Step.ENROL]), 303)
+
+
+def _put_off_until(place: Place) -> datetime | None:
+    """Return until when the person may put off setting up a second factor; None: not at all."""
+    known, required = place.known, place.required
+    if isinstance(known, OpenAttempt):
+        may = signing_in.progress_of(database(), current_issuer(), known).may_put_off
+    else:
+        # What an application demands by itself cannot be put off.
+        client = None if place.authorization is None else place.authorization.client
+        may = required.wanted != PWD and (client is None or client.require_acr is None)
+    until = sign_in_policies.put_off_until(required, known.user.second_factor_asked_at)
+    return until if may and until > clock.now() else None
 
 
 def after_enrolment(place: Place, added: Added) -> Response:
@@ -334,11 +398,13 @@ def after_enrolment(place: Place, added: Added) -> Response:
     return response
 
 
-def _add(known: OpenAttempt | Visitor, form: AppForm) -> Added | None:
+def _add(place: Place, form: AppForm) -> Added | None:
     session, issuer, locale = database(), current_issuer(), language.current().code
+    known = place.known
     if isinstance(known, OpenAttempt):
         return signing_in.with_new_app(session, issuer, known, form.confirmed, locale)
-    return second_factors.add_app_in(session, issuer, known, form.confirmed, locale)
+    client_id = place.client_id
+    return second_factors.add_app_in(session, issuer, known, form.confirmed, locale, client_id)
 
 
 @blueprint.get("/login/password")
@@ -411,20 +477,22 @@ def factor_page(
 ) -> Response:
     """Return the page that asks for a second factor, with what the person has."""
     form.code.data = None  # a code is of use once
-    known = place.known
     targets = sent_targets(place)
-    needs_passkey = (
-        isinstance(known, Visitor)
-        and place.authorization is None
-        and standing_of(known).needs_passkey
-    )
+    known, session = place.known, database()
+    if isinstance(known, OpenAttempt):
+        progress = signing_in.progress_of(session, current_issuer(), known)
+        needs_passkey = progress.wanted == progress.reach == PHR
+        device_days = devices.remembered_days(session, known.user.id)
+    else:
+        needs_passkey = place.authorization is None and standing_of(known).needs_passkey
+        device_days = 0
     return step_page(
         "factor",
         place,
         status,
         retry_after,
         form=form,
-        device_days=devices.remembered_days(database()) if isinstance(known, OpenAttempt) else 0,
+        device_days=device_days,
         passkey=place.passkey_to_prove(),
         by_passkey=place.address(PROVE_PASSKEY),
         by_code=place.address(PAGES[Step.SECOND]),
@@ -433,7 +501,7 @@ def factor_page(
         by_sending=place.address(SEND),
         notice=request.args.get("notice"),
         not_now=place.address(DECLINE) if place.may_decline else None,
-        has_app=bool(factor_rules.list_apps(database(), known.user.id)),
+        has_app=bool(factor_rules.list_apps(session, known.user.id)),
     )
 
 
@@ -462,17 +530,21 @@ def enrolment_page(
     named: NameForm | None = None,
 ) -> Response:
     """Return the page that adds a second factor: an app, or a passkey where there can be one."""
-    shown = factors.show(place.known.user, form)
+    required = place.required
+    takes_app = rules.TOTP in required.factors and required.wanted != PHR
+    passkey = new_passkey(place, named) if rules.PASSKEY in required.factors else {}
     return step_page(
         "enrol",
         place,
         status,
         retry_after,
         form=form,
-        shown=shown,
+        shown=factors.show(place.known.user, form) if takes_app else None,
         by_passkey=place.address(ADD_PASSKEY),
         by_app=place.address(PAGES[Step.ENROL]),
-        **new_passkey(place, named),
+        put_off=place.address(PUT_OFF),
+        put_off_until=_put_off_until(place),
+        **passkey,
     )
 
 
